@@ -1,0 +1,1 @@
+"""What is measured: datasets, methods, the protocol and its scores."""

@@ -1,0 +1,1 @@
+"""Readers of datasets, each giving clips and scans."""

@@ -1,0 +1,1 @@
+"""How it runs at scale. The only code that imports ray."""

@@ -1,0 +1,53 @@
+"""Light as nine spherical harmonics per colour (METHOD eq. 6)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+AMBIENT = 0.8
+"""Start of the constant band's contribution: with no offset the first renders are black."""
+
+_BAND_0 = 0.5 / math.sqrt(math.pi)
+_BAND_1 = math.sqrt(3.0 / (4.0 * math.pi))
+_BAND_2 = math.sqrt(15.0 / (4.0 * math.pi))
+_BAND_20 = math.sqrt(5.0 / (16.0 * math.pi))
+
+
+def harmonics(normals: Tensor) -> Tensor:
+    """Real spherical harmonics h_1..h_9 of vertex-major unit normals (V, 3, B), as (V, 9, B)."""
+    x, y, z = normals.unbind(1)
+    return torch.stack(
+        [
+            torch.full_like(x, _BAND_0),
+            _BAND_1 * y,
+            _BAND_1 * z,
+            _BAND_1 * x,
+            _BAND_2 * x * y,
+            _BAND_2 * y * z,
+            _BAND_20 * (3.0 * z * z - 1.0),
+            _BAND_2 * x * z,
+            _BAND_2 / 2.0 * (x * x - y * y),
+        ],
+        dim=1,
+    )
+
+
+def ambient_light(batch: int) -> Tensor:
+    """Coefficients (B, 9, 3) of a white ambient light under which a face shows 0.8 of its albedo."""
+    light = torch.zeros(batch, 9, 3)
+    light[:, 0] = AMBIENT / _BAND_0
+    return light
+
+
+def illuminate(albedo: Tensor, normals: Tensor, light: Tensor) -> Tensor:
+    """Lit colours I(p) = T(p) Σ γ_j h_j(n), (V, 3, B).
+
+    Args:
+        albedo: (V, 3, B).
+        normals: (V, 3, B) unit, in the camera's frame.
+        light: (B, 9, 3).
+    """
+    return albedo * torch.einsum("vjb,bjc->vcb", harmonics(normals), light)

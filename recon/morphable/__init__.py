@@ -1,0 +1,1 @@
+"""3D morphable models: the arrays, their readers and the embedded procedural model."""

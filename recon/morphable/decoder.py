@@ -1,0 +1,48 @@
+"""Coefficients to vertices and albedo in PyTorch, batched and vertex-major."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .model import MorphableModel
+
+
+class FaceDecoder(nn.Module):
+    """The morphable model on a device (METHOD eq. 3 and 4).
+
+    Outputs are vertex-major, (V, 3, B): gathers along vertices are then contiguous in the batch,
+    which makes normals several times cheaper than batch-major arrays.
+    """
+
+    mean_shape: Tensor
+    identity_basis: Tensor
+    expression_basis: Tensor
+    mean_albedo: Tensor
+    albedo_basis: Tensor
+    triangles: Tensor
+    landmarks: Tensor
+
+    def __init__(self, model: MorphableModel, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        for name in ("mean_shape", "mean_albedo"):
+            array = torch.as_tensor(np.array(getattr(model, name)), dtype=dtype)
+            self.register_buffer(name, array.reshape(-1, 1), persistent=False)
+        for name in ("identity_basis", "expression_basis", "albedo_basis"):
+            array = torch.as_tensor(np.array(getattr(model, name)), dtype=dtype)
+            self.register_buffer(name, array.flatten(0, 1).contiguous(), persistent=False)
+        for name in ("triangles", "landmarks"):
+            array = torch.as_tensor(np.array(getattr(model, name)), dtype=torch.int64)
+            self.register_buffer(name, array, persistent=False)
+
+    def shape(self, identity: Tensor, expression: Tensor) -> Tensor:
+        """Vertices (V, 3, B) in mm from identity (B, K) and expression (B, K) coefficients."""
+        flat = torch.addmm(self.mean_shape, self.identity_basis, identity.T)
+        flat = torch.addmm(flat, self.expression_basis, expression.T)
+        return flat.view(-1, 3, identity.shape[0])
+
+    def albedo(self, coefficients: Tensor) -> Tensor:
+        """Albedo (V, 3, B), RGB around [0, 1] and not clipped, from (B, K) coefficients."""
+        flat = torch.addmm(self.mean_albedo, self.albedo_basis, coefficients.T)
+        return flat.view(-1, 3, coefficients.shape[0])

@@ -1,0 +1,1 @@
+"""What a photograph is prepared with: face detection and cropping."""
