@@ -1,0 +1,69 @@
+"""The one door for every reconstruction method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..recon.mesh import Mesh
+
+
+@dataclass(frozen=True)
+class MethodCard:
+    """What a table or a run says about a method.
+
+    Attributes:
+        name: as given to `--method`.
+        title: one line.
+        paper: citation, or empty.
+        licence: of code and weights.
+        leakage: why its numbers may be flattered (trained or validated on the test set), or empty.
+        published: scene to (mean, std) in mm from the literature, or empty.
+    """
+
+    name: str
+    title: str
+    paper: str
+    licence: str
+    leakage: str = ""
+    published: tuple[tuple[str, float, float], ...] = ()
+
+
+class Method(Protocol):
+    """Reconstructs faces from crops.
+
+    `describe` gives one vector a face that may be summed and averaged over frames; `mesh` decodes
+    the average. For a linear 3DMM the vector is the identity coefficients, and decoding their mean
+    equals averaging the meshes.
+    """
+
+    @property
+    def card(self) -> MethodCard:
+        """Name, paper, licence and published numbers."""
+        ...
+
+    @property
+    def crop_size(self) -> int:
+        """Side in pixels of the square crops that `describe` takes."""
+        ...
+
+    @property
+    def model_digest(self) -> str:
+        """Digest of the morphable model behind the meshes, or empty."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Digest of everything that decides its numbers (weights and model)."""
+        ...
+
+    def describe(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """One vector (B, D) for (B, size, size, 3) RGB crops."""
+        ...
+
+    def mesh(self, vector: NDArray[np.floating]) -> Mesh:
+        """The subject's neutral face in mm from an average vector (D,)."""
+        ...

@@ -1,0 +1,43 @@
+"""From a detector's box to the square crop that networks take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+MARGIN = 1.6
+"""Side of the crop over the side of the detector's box."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """An axis-aligned face box in pixels of the frame: left, top, width, height."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+def crop_square(frame: NDArray[np.uint8], box: Box, size: int) -> NDArray[np.uint8]:
+    """Cut a `size` x `size` RGB crop around a box from an (H, W, 3) frame.
+
+    The crop shares the box's centre and is `MARGIN` times its longer side; outside the frame it is
+    black. Resampling is bilinear with area weighting when it shrinks.
+    """
+    side = MARGIN * max(box.width, box.height)
+    left = box.left + box.width / 2 - side / 2
+    top = box.top + box.height / 2 - side / 2
+    inside = (
+        int(np.floor(left)),
+        int(np.floor(top)),
+        int(np.ceil(left + side)),
+        int(np.ceil(top + side)),
+    )
+    patch = Image.fromarray(frame).crop(inside)
+    scale = (left - inside[0], top - inside[1])
+    window = (scale[0], scale[1], scale[0] + side, scale[1] + side)
+    return np.asarray(patch.resize((size, size), Image.Resampling.BILINEAR, box=window))
