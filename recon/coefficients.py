@@ -63,8 +63,8 @@ class Coefficients:
     @classmethod
     def from_vector(cls, vector: Tensor, sizes: CoefficientSizes) -> Coefficients:
         """Split a (B, sizes.total) vector into its parts."""
-        identity, expression, albedo, pose, light = vector.split(list(sizes.parts), dim=1)
-        return cls(identity, expression, albedo, pose, light.unflatten(1, (9, 3)))
+        identity, expression, albedo, pose, light = torch.split(vector, list(sizes.parts), dim=1)
+        return cls(identity, expression, albedo, pose, light.reshape(-1, 9, 3))
 
     def vector(self) -> Tensor:
         """The parts joined again, (B, total)."""

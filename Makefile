@@ -1,0 +1,41 @@
+# Each of the two commands of the README does all of its own set-up:
+#   make demo    make test
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+
+.PHONY: demo test check format install install-dev clean
+
+demo: install
+	$(BIN)/facebench demo --out demo
+
+test: install-dev
+	$(BIN)/python -m pytest
+
+check: install-dev .cache/types/facebench
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd .cache/types && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml -p facebench
+
+format: install-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	PYTHON=$(PYTHON) .ci/set-up $(VENV) .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	PYTHON=$(PYTHON) .ci/set-up $(VENV) '.[dev]'
+	touch $@
+
+# The repository root is the package, so mypy needs a folder in which it bears its name.
+.cache/types/facebench:
+	mkdir -p $(@D)
+	ln -sfn ../.. $@
+
+clean:
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache build *.egg-info demo
