@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 AMBIENT = 0.8
-"""Start of the constant band's contribution: with no offset the first renders are black."""
+"""Share of the albedo that the first renders show; with no offset they would be black."""
 
 _BAND_0 = 0.5 / math.sqrt(math.pi)
 _BAND_1 = math.sqrt(3.0 / (4.0 * math.pi))
@@ -36,7 +36,7 @@ def harmonics(normals: Tensor) -> Tensor:
 
 
 def ambient_light(batch: int) -> Tensor:
-    """Coefficients (B, 9, 3) of a white ambient light under which a face shows 0.8 of its albedo."""
+    """Light (B, 9, 3), white and ambient, under which a face shows `AMBIENT` of its albedo."""
     light = torch.zeros(batch, 9, 3)
     light[:, 0] = AMBIENT / _BAND_0
     return light
