@@ -1,0 +1,91 @@
+"""The arrows of the design: who may import whom, and what a help text may cost."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BELOW = {
+    "recon": set(),
+    "bench": {"recon"},
+    "results": {"recon", "bench"},
+    "distributed": {"recon", "bench", "results"},
+    "cli": {"recon", "bench", "results", "distributed"},
+}
+"""For each layer, the layers it may import besides itself and the errors."""
+
+FORBIDDEN = {
+    "recon": {"ray", "mlflow", "open3d", "trimesh", "pandas", "matplotlib", "click", "rich"},
+    "bench": {"ray", "mlflow", "pandas", "matplotlib", "click", "rich"},
+    "results": {"ray", "open3d", "click"},
+    "distributed": {"click"},
+    "cli": {"ray"},
+}
+HEAVY = {
+    *("torch", "ray", "mlflow", "open3d", "pandas", "scipy", "skimage", "trimesh", "pyarrow"),
+    *("matplotlib", "av", "face_alignment"),
+}
+SOURCES = sorted(path for layer in BELOW for path in (ROOT / layer).rglob("*.py"))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Absolute dotted names of everything that a file imports, at any depth of its code."""
+    package = ("facebench", *path.relative_to(ROOT).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else ()
+            base = (*start, *(node.module or "").split(".")) if node.module else start
+            yield from (".".join((*base, alias.name)) for alias in node.names)
+
+
+def _layer(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0]
+
+
+def _id(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_id)
+def test_layers_import_downwards_only(path: Path) -> None:
+    allowed = {_layer(path), "errors", "__version__"} | BELOW[_layer(path)]
+    own = {name.split(".")[1] for name in _imports(path) if name.startswith("facebench.")}
+    assert own <= allowed
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_id)
+def test_layers_keep_to_their_libraries(path: Path) -> None:
+    used = {name.split(".")[0] for name in _imports(path)}
+    assert not used & FORBIDDEN[_layer(path)]
+
+
+def test_the_reader_of_imports_sees_relative_and_nested_ones(tmp_path: Path) -> None:
+    names = set(_imports(ROOT / "cli" / "main.py"))
+    assert {"facebench.errors.FacebenchError", "facebench.__version__", "click"} <= names
+
+
+def _loaded_after(code: str) -> set[str]:
+    script = f"import sys\n{code}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT.parent
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_help_imports_nothing_heavy() -> None:
+    ask = "from facebench.cli.main import group\ngroup(['--help'], standalone_mode=False)"
+    assert not _loaded_after(ask) & (HEAVY | {"numpy"})
+
+
+def test_no_command_module_imports_anything_heavy() -> None:
+    names = [path.stem for path in (ROOT / "cli").glob("*.py") if path.stem != "__init__"]
+    loaded = _loaded_after("\n".join(f"import facebench.cli.{name}" for name in names))
+    assert not loaded & HEAVY
