@@ -1,0 +1,69 @@
+"""Coefficients to pictures: decoder, camera, light and renderer together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from ..camera import to_pixels
+from ..coefficients import Coefficients
+from ..morphable.decoder import FaceDecoder
+from . import Renderer, Rendering
+from .shade import VertexNormals, shade
+
+
+@dataclass(frozen=True)
+class RenderedFace:
+    """A batch of faces as drawn.
+
+    Attributes:
+        rendering: the picture and its silhouette.
+        landmarks: (68, 2, B) iBUG points in pixels, x right and y down; a point that the model
+            lacks (index -1) is NaN.
+        vertices: (V, 3, B) in normalised image coordinates.
+    """
+
+    rendering: Rendering
+    landmarks: Tensor
+    vertices: Tensor
+
+
+class FaceRenderer(nn.Module):
+    """Draws faces from their coefficients.
+
+    Args:
+        decoder: the morphable model.
+        renderer: any renderer of `make_renderer`.
+        image_size: (height, width) in pixels.
+    """
+
+    def __init__(
+        self, decoder: FaceDecoder, renderer: Renderer, image_size: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.renderer = renderer
+        self.image_size = image_size
+        self.normals = VertexNormals(decoder.triangles)
+
+    def forward(self, coefficients: Coefficients) -> RenderedFace:
+        """Render a batch; differentiable in every coefficient."""
+        vertices, colours = self.shaded(coefficients)
+        rendering = self.renderer(vertices, colours, self.decoder.triangles, self.image_size)
+        return RenderedFace(rendering, self._landmarks(vertices), vertices)
+
+    def shaded(self, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
+        """Vertices in normalised image coordinates and lit colours, (V, 3, B) each."""
+        shape = self.decoder.shape(coefficients.identity, coefficients.expression)
+        albedo = self.decoder.albedo(coefficients.albedo)
+        return shade(shape, albedo, coefficients.pose, coefficients.light, self.normals)
+
+    def landmarks(self, coefficients: Coefficients) -> Tensor:
+        """Projected landmarks (68, 2, B) in pixels, without rendering."""
+        return self._landmarks(self.shaded(coefficients)[0])
+
+    def _landmarks(self, vertices: Tensor) -> Tensor:
+        index = self.decoder.landmarks
+        points = to_pixels(vertices.index_select(0, index.clamp(min=0)), self.image_size)
+        return points.masked_fill((index < 0).view(-1, 1, 1), float("nan"))

@@ -1,0 +1,202 @@
+"""A z-buffer with deferred colour and a soft outer contour.
+
+Visibility is hard, so a covered pixel has one triangle and its colour is interpolated there; the
+outer contour is soft, sigmoid(±d²/σ) in the distance d to it, so the outline has a gradient. The
+probability is one half on the contour itself: nothing is widened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from . import Rendering
+from .contour import Edges, closest, near_contour, nearest_point, silhouette_edges
+from .rasterise import Boxes, Grid, doubled_area, edge_functions, reach
+
+
+@dataclass(frozen=True)
+class OutlineConfig:
+    """Settings of the outline renderer.
+
+    Attributes:
+        sigma: σ of the silhouette, in squared normalised units.
+        min_probability: beyond the distance at which the silhouette is this close to 0 or 1, it
+            is taken as 0 or 1.
+        background: RGB behind the face.
+    """
+
+    sigma: float = 3e-5
+    min_probability: float = 1e-4
+    background: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Visible:
+    """What the renderer found, without gradients; indices run over the flattened batch.
+
+    Attributes:
+        pixel: (P,) int64 covered pixels of the (B * H * W) ones, each once.
+        corner: (3, P) int64 vertices of the triangle seen there, of the (B * V) ones.
+        rim_pixel: (M,) int64 pixels near the outer contour, each once.
+        rim_end: (2, M) int64 ends of the contour's nearest edge.
+        rim_inside: (M,) bool, whether the face covers the pixel's centre.
+    """
+
+    pixel: Tensor
+    corner: Tensor
+    rim_pixel: Tensor
+    rim_end: Tensor
+    rim_inside: Tensor
+
+
+class OutlineRenderer:
+    """Differentiable in the vertices' x and y and in the colours; depth only decides visibility.
+
+    Triangles that turn their back to the viewer are not drawn.
+    """
+
+    def __init__(self, config: OutlineConfig | None = None) -> None:
+        self.config = config or OutlineConfig()
+        self._edges: tuple[Tensor, int, Edges] | None = None
+
+    def __call__(
+        self, vertices: Tensor, colours: Tensor, triangles: Tensor, image_size: tuple[int, int]
+    ) -> Rendering:
+        """Render a batch; see `Renderer`."""
+        grid = Grid(*image_size)
+        x, y = grid.columns(vertices[:, 0]).T, grid.ups(vertices[:, 1]).T
+        with torch.no_grad():
+            visible = self._find(x, y, vertices[:, 2].T, triangles, grid)
+        flat_colours = colours.permute(2, 0, 1).reshape(-1, 3)
+        return self._draw(x, y, flat_colours, visible, grid)
+
+    def _find(self, x: Tensor, y: Tensor, depth: Tensor, triangles: Tensor, grid: Grid) -> Visible:
+        edges = self._edges_of(triangles)
+        radius = reach(self.config.sigma, self.config.min_probability, grid)
+        corners = triangles.T.contiguous()
+        return _join(
+            [_find_one(x[i], y[i], depth[i], corners, edges, radius, grid) for i in range(len(x))],
+            n_vertices=x.shape[1],
+            n_pixels=grid.n_pixels,
+        )
+
+    def _edges_of(self, triangles: Tensor) -> Edges:
+        """Edges of the mesh; kept, because training draws one mesh for ever."""
+        kept = self._edges
+        if kept is None or kept[0] is not triangles or kept[1] != triangles._version:
+            kept = (triangles, triangles._version, Edges.of(triangles))
+            self._edges = kept
+        return kept[2]
+
+    def _draw(self, x: Tensor, y: Tensor, colours: Tensor, seen: Visible, grid: Grid) -> Rendering:
+        """Colours and silhouette of what was found, from x, y (B, V) and colours (B * V, 3)."""
+        batch = len(x)
+        x, y = x.reshape(-1), y.reshape(-1)
+        rim_colour, coverage, outside = self._rim(x, y, colours, seen, grid)
+        pixel = torch.cat([seen.pixel, seen.rim_pixel[outside]])
+        colour = torch.cat([_seen_colour(x, y, colours, seen, grid), rim_colour[outside]])
+        background = colours.new_tensor(self.config.background)
+        silhouette = x.new_zeros(batch * grid.n_pixels).index_fill(0, seen.pixel, 1.0)
+        silhouette = silhouette.index_copy(0, seen.rim_pixel, coverage)
+        share = silhouette.index_select(0, pixel).unsqueeze(1)
+        drawn = background.expand(batch * grid.n_pixels, 3)
+        drawn = drawn.index_copy(0, pixel, background + share * (colour - background))
+        silhouette = silhouette.view(batch, grid.height, grid.width)
+        image = drawn.view(batch, grid.height, grid.width, 3).permute(0, 3, 1, 2)
+        return Rendering(image.contiguous(), silhouette, 1.0 - silhouette)
+
+    def _rim(
+        self, x: Tensor, y: Tensor, colours: Tensor, seen: Visible, grid: Grid
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """At the rim's pixels: the contour's colour (M, 3), the coverage (M,), which are outside.
+
+        The last are indices into the M: pixels whose centre the face does not cover.
+        """
+        column, up = grid.position(seen.rim_pixel % grid.n_pixels)
+        share, to_x, to_y = nearest_point(
+            _take(x, seen.rim_end), _take(y, seen.rim_end), column, up
+        )
+        start, end = _take_rows(colours, seen.rim_end)
+        scale = self.config.sigma * grid.pixels_per_unit**2
+        exponent = (to_x * to_x + to_y * to_y) / scale
+        coverage = torch.where(seen.rim_inside, exponent, -exponent).sigmoid()
+        outside = (~seen.rim_inside).nonzero()[:, 0]
+        return start + share.unsqueeze(1) * (end - start), coverage, outside
+
+
+def _join(images: list[Visible], n_vertices: int, n_pixels: int) -> Visible:
+    """One record of the whole batch; indices move on by an image's vertices and pixels."""
+    numbered = list(enumerate(images))
+    return Visible(
+        torch.cat([image.pixel + i * n_pixels for i, image in numbered]),
+        torch.cat([image.corner + i * n_vertices for i, image in numbered], dim=1),
+        torch.cat([image.rim_pixel + i * n_pixels for i, image in numbered]),
+        torch.cat([image.rim_end + i * n_vertices for i, image in numbered], dim=1),
+        torch.cat([image.rim_inside for image in images]),
+    )
+
+
+def _find_one(
+    x: Tensor, y: Tensor, depth: Tensor, corners: Tensor, edges: Edges, radius: float, grid: Grid
+) -> Visible:
+    """Visibility of one image, x, y and depth (V,)."""
+    corner_x, corner_y = _take(x, corners), _take(y, corners)
+    front = doubled_area(corner_x, corner_y) > 0
+    pixel, triangle = _z_buffer(corner_x, corner_y, depth, corners, front, grid)
+    covered = front.new_zeros(grid.n_pixels).index_fill(0, pixel, True)
+    ends = torch.stack(silhouette_edges(edges, front))
+    rim_pixel, edge = near_contour(_take(x, ends), _take(y, ends), covered, radius, grid)
+    return Visible(
+        pixel,
+        corners.index_select(1, triangle),
+        rim_pixel,
+        ends.index_select(1, edge),
+        covered.index_select(0, rim_pixel),
+    )
+
+
+def _z_buffer(
+    x: Tensor, y: Tensor, depth: Tensor, corners: Tensor, front: Tensor, grid: Grid
+) -> tuple[Tensor, Tensor]:
+    """Covered pixels and the triangle nearest to the viewer in each.
+
+    Args:
+        x, y: (3, F) corners in pixels.
+        depth: (V,) towards the viewer.
+        corners: (3, F) vertices.
+        front: (F,) bool, the triangles to draw.
+        grid: the image.
+    """
+    boxes = Boxes.around(x, y, 0.0, grid)
+    drawn = (boxes.filled() & front).nonzero()[:, 0]
+    owner, column, up = boxes.select(drawn).pixels()
+    triangle = drawn.index_select(0, owner)
+    weights = edge_functions(x.index_select(1, triangle), y.index_select(1, triangle), column, up)
+    hit = ((weights.amin(0) >= 0) & (weights.sum(0) > 0)).nonzero()[:, 0]
+    triangle, weights = triangle.index_select(0, hit), weights.index_select(1, hit)
+    pixel = grid.pixel(column, up).index_select(0, hit)
+    corner_depth = _take(depth, corners.index_select(1, triangle))
+    return closest(
+        pixel, triangle, -(weights * corner_depth).sum(0) / weights.sum(0), grid.n_pixels
+    )
+
+
+def _seen_colour(x: Tensor, y: Tensor, colours: Tensor, seen: Visible, grid: Grid) -> Tensor:
+    """Colour (P, 3) interpolated in the visible triangles."""
+    column, up = grid.position(seen.pixel % grid.n_pixels)
+    weights = edge_functions(_take(x, seen.corner), _take(y, seen.corner), column, up)
+    barycentric = weights / weights.sum(0)
+    return (_take_rows(colours, seen.corner) * barycentric.unsqueeze(2)).sum(0)
+
+
+def _take(values: Tensor, index: Tensor) -> Tensor:
+    """`values[index]` of (N,) values; several times faster than advanced indexing."""
+    return values.index_select(0, index.reshape(-1)).view(index.shape)
+
+
+def _take_rows(rows: Tensor, index: Tensor) -> Tensor:
+    """`rows[index]` of (N, 3) rows."""
+    return rows.index_select(0, index.reshape(-1)).view(*index.shape, 3)
