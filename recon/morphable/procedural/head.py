@@ -1,0 +1,138 @@
+"""The skin of the mean head as a solid of blended primitives, and rays that find it.
+
+All measures are in mm, from the usual adult averages: width between the cheekbones 138, nasion to
+chin 117, nose 50 long and 36 wide, mouth 50 wide, pupils 63 apart. The origin lies between the
+ears; +z is where the face looks, y up, x to the subject's left. Every paired solid is described
+once, for x > 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .solid import Array, capsule, cut, ellipsoid, norm, union
+
+CENTRE = np.array([0.0, 0.0, -20.0])
+"""From here every point of the skin is seen: rays meet the skin once."""
+
+RADIUS = 85.0
+"""Millimetres of the unrolled plane per radian around `CENTRE`."""
+
+_REACH = 220.0
+_STEPS = 32
+
+
+def distance(points: Array) -> Array:
+    """Signed distance (N,) of (N, 3) points to the skin, negative inside the head."""
+    p = points.copy()
+    p[:, 0] = np.abs(p[:, 0])
+    solid = _skull(p)
+    solid = _jaw(p, solid)
+    solid = _cheeks(p, solid)
+    solid = _orbit(p, solid)
+    solid = _lips(p, solid)
+    solid = _nose(p, solid)
+    return _ear(p, solid)
+
+
+def _skull(p: Array) -> Array:
+    cranium = ellipsoid(p, (0, 50, -28), (73, 90, 95))
+    face = ellipsoid(p, (0, 0, -22), (66, 78, 82))
+    neck = capsule(p, (0, -40, -36), (0, -220, -44), (50, 56))
+    return union(union(cranium, face, 30), neck, 22)
+
+
+def _jaw(p: Array, solid: Array) -> Array:
+    body = capsule(p, (46, -46, -8), (12, -72, 46), (14, 13))
+    ramus = capsule(p, (46, -46, -8), (58, 8, -20), (14, 12))
+    chin = ellipsoid(p, (0, -72, 46), (19, 14, 17))
+    floor = ellipsoid(p, (0, -58, 15), (38, 26, 40))
+    solid = union(solid, union(body, ramus, 12), 18)
+    return union(union(solid, floor, 14), chin, 14)
+
+
+def _cheeks(p: Array, solid: Array) -> Array:
+    bone = ellipsoid(p, (50, 6, 20), (15, 10, 20))
+    flesh = ellipsoid(p, (32, -22, 28), (26, 32, 24))
+    muzzle = ellipsoid(p, (0, -36, 32), (31, 27, 37))
+    solid = union(union(solid, flesh, 26), bone, 26)
+    return union(solid, muzzle, 16)
+
+
+def _orbit(p: Array, solid: Array) -> Array:
+    ridge = capsule(p, (10, 43, 61), (42, 46, 43), (7, 6))
+    socket = ellipsoid(p, (28, 30, 64), (17, 10, 13))
+    lid = ellipsoid(p, EYEBALL, LID_RADII)
+    solid = union(solid, ridge, 14)
+    solid = cut(solid, socket, 10)
+    return union(solid, lid, 5)
+
+
+EYEBALL = (31.2, 30.0, 39.0)
+EYEBALL_RADII = (15.5, 13.0, 12.5)
+LID_RADII = (17.5, 14.0, 14.0)
+
+
+def _lips(p: Array, solid: Array) -> Array:
+    upper = capsule(p, (3, -36.5, 68), (23, -40.2, 57), (4.6, 1.8))
+    lower = capsule(p, (0, -44.5, 66.5), (22, -41, 57), (5.6, 1.8))
+    philtrum = capsule(p, (0, -22, 74), (0, -32, 77), (3.0, 3.6))
+    solid = cut(solid, philtrum, 5)
+    return union(union(solid, upper, 5), lower, 5)
+
+
+def _nose(p: Array, solid: Array) -> Array:
+    bridge = capsule(p, (0, 34, 58), (0, -6, 78), (7, 8))
+    tip = ellipsoid(p, (0, -8, 80.5), (10.5, 9.5, 10.5))
+    wing = ellipsoid(p, (11.5, -12, 70), (7, 7, 10))
+    columella = capsule(p, (0, -14, 80), (0, -20, 68), (4.5, 4))
+    nostril = capsule(p, (5.5, -18, 79), (8, -16, 73), (2.4, 3.2))
+    body = ellipsoid(p, (0, -6, 60), (15, 20, 18))
+    nose = union(union(union(bridge, body, 10), tip, 8), columella, 5)
+    nose = union(nose, wing, 5)
+    nose = cut(nose, nostril, 2.5)
+    return union(solid, nose, 8)
+
+
+def _ear(p: Array, solid: Array) -> Array:
+    shell = ellipsoid(p, (72, 12, -34), (10, 32, 15))
+    hollow = ellipsoid(p, (80, 12, -26), (6, 20, 9))
+    return union(solid, cut(shell, hollow, 5), 6)
+
+
+def directions(plane: Array) -> Array:
+    """Unit rays (N, 3) from `CENTRE` of points (N, 2) of the unrolled plane."""
+    length = norm(plane)
+    angle = length / RADIUS
+    lateral = np.sin(angle) / np.maximum(length, 1e-9)
+    return np.column_stack([plane[:, 0] * lateral, plane[:, 1] * lateral, np.cos(angle)])
+
+
+def unroll(points: Array) -> Array:
+    """Plane coordinates (N, 2) of the rays from `CENTRE` through (N, 3) points."""
+    offset = points - CENTRE
+    lateral = norm(offset[:, :2])
+    scale = RADIUS * np.arctan2(lateral, offset[:, 2]) / np.maximum(lateral, 1e-9)
+    return offset[:, :2] * scale[:, None]
+
+
+def skin(plane: Array) -> Array:
+    """Points (N, 3) of the skin at plane coordinates (N, 2)."""
+    origins = np.broadcast_to(CENTRE, (len(plane), 3))
+    return _cast(origins, directions(plane), 10.0)
+
+
+def front(points: Array) -> Array:
+    """Points (N, 3) of the skin that a viewer in front sees at (N, 2) x, y."""
+    origins = np.column_stack([points, np.zeros(len(points))])
+    forward = np.broadcast_to(np.array([0.0, 0.0, 1.0]), origins.shape)
+    return _cast(origins, forward, 0.0)
+
+
+def _cast(origins: Array, rays: Array, start: float) -> Array:
+    near, far = np.full(len(rays), start), np.full(len(rays), _REACH)
+    for _ in range(_STEPS):
+        middle = (near + far) / 2
+        inside = distance(origins + middle[:, None] * rays) < 0
+        near, far = np.where(inside, middle, near), np.where(inside, far, middle)
+    return origins + near[:, None] * rays

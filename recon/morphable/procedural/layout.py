@@ -1,0 +1,128 @@
+"""Where the 68 iBUG landmarks and the lines of the face lie on the mean face.
+
+Landmarks are given once, for the middle line and the subject's left half; the right half mirrors.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import eyes, mouth
+from .head import front, unroll
+from .mouth import MouthLens
+from .solid import Array
+
+JAW = [
+    (0.0, -86.0, 48.0),
+    (14.0, -84.0, 46.0),
+    (28.0, -77.0, 36.0),
+    (40.5, -67.0, 22.0),
+    (51.0, -54.5, 7.0),
+    (59.0, -38.0, -4.0),
+    (64.0, -19.0, -11.0),
+    (67.5, 0.0, -15.0),
+    (70.0, 20.0, -18.0),
+]
+"""From the chin to the left ear: iBUG 9 to 17, roughly; the rays through them count."""
+
+BROW = [(13.0, 43.0), (20.5, 46.5), (29.5, 48.6), (39.0, 47.8), (48.0, 42.8)]
+_NOSE_RIDGE = [(0.0, 30.0), (0.0, 17.5), (0.0, 5.0), (0.0, -7.5)]
+_NOSE_BASE = [(0.0, -19.2), (6.0, -18.0), (12.0, -16.0)]
+
+LEFT_OF_MIDDLE = {
+    **{9 + k: 9 - k for k in range(1, 9)},
+    **dict(zip(range(23, 28), range(22, 17, -1), strict=True)),
+    35: 33,
+    36: 32,
+    43: 40,
+    44: 39,
+    45: 38,
+    46: 37,
+    47: 42,
+    48: 41,
+    53: 51,
+    54: 50,
+    55: 49,
+    56: 60,
+    57: 59,
+    64: 62,
+    65: 61,
+    66: 68,
+}
+"""iBUG number on the subject's left and its mirror image on the right."""
+
+
+def landmark_anchors(lens: MouthLens) -> dict[int, Array]:
+    """Mesh plane coordinates (2,) of the middle and left landmarks, by iBUG number."""
+    jaw = unroll(np.array(JAW))
+    anchors = {9 + k: jaw[k] for k in range(9)}
+    faced = {**_brow_and_nose(), **_eye(), **_outer_lips()}
+    plane = to_mesh(np.array(list(faced.values())), lens)
+    anchors |= dict(zip(faced, plane, strict=True))
+    anchors |= _lip_edges(lens)
+    for number in (9, 28, 29, 30, 31, 34, 52, 58, 63, 67):
+        anchors[number][0] = 0.0
+    return anchors
+
+
+def to_mesh(points: Array, lens: MouthLens) -> Array:
+    """Mesh plane coordinates (N, 2) of the skin seen from the front at (N, 2) x, y."""
+    return lens.open(unroll(front(points)))
+
+
+def feature_curves(lens: MouthLens) -> list[Array]:
+    """Polylines of the mesh plane that triangle edges follow, most important first."""
+    upper, lower = eyes.border()
+    x = np.linspace(mouth.CORNER, 0.0, 80)
+    faced = [
+        upper,
+        lower,
+        eyes.contact(),
+        eyes.circle(eyes.IRIS_RADIUS),
+        eyes.circle(eyes.PUPIL_RADIUS),
+        np.column_stack([x, mouth.upper_border(x)]),
+        np.column_stack([x, mouth.lower_border(x)]),
+    ]
+    return [lens.edge(1.0), lens.edge(-1.0)] + [to_mesh(curve, lens) for curve in faced]
+
+
+def _brow_and_nose() -> dict[int, tuple[float, float]]:
+    return {
+        **dict(zip(range(23, 28), BROW, strict=True)),
+        **dict(zip(range(28, 32), _NOSE_RIDGE, strict=True)),
+        **dict(zip(range(34, 37), _NOSE_BASE, strict=True)),
+    }
+
+
+def _eye() -> dict[int, tuple[float, float]]:
+    width = eyes.OUTER[0] - eyes.INNER[0]
+    x = np.array([eyes.INNER[0] + width * 0.31, eyes.INNER[0] + width * 0.67])
+    upper, lower = eyes.opening(x)
+    return {
+        43: eyes.INNER,
+        44: (x[0], upper[0]),
+        45: (x[1], upper[1]),
+        46: eyes.OUTER,
+        47: (x[1], lower[1]),
+        48: (x[0], lower[0]),
+    }
+
+
+def _outer_lips() -> dict[int, tuple[float, float]]:
+    above, below = np.array([0.0, 5.5, 15.5]), np.array([15.0, 7.5, 0.0])
+    points = [*zip(above, mouth.upper_border(above), strict=True)]
+    points += [(mouth.CORNER, float(mouth.line_height(np.array([mouth.CORNER]))[0]))]
+    points += [*zip(below, mouth.lower_border(below), strict=True)]
+    return dict(zip(range(52, 59), points, strict=True))
+
+
+def _lip_edges(lens: MouthLens) -> dict[int, Array]:
+    upper, lower = lens.edge(1.0), lens.edge(-1.0)
+    middle, side, corner = len(upper) - 1, 39, 6
+    return {
+        63: upper[middle].copy(),
+        64: upper[side].copy(),
+        65: upper[corner].copy(),
+        66: lower[side].copy(),
+        67: lower[middle].copy(),
+    }

@@ -1,0 +1,196 @@
+"""A graded triangulation of the unrolled face: dense where features are, coarse at the back.
+
+Works on the half plane p >= 0 and mirrors it, so the mesh is exactly symmetric. Points lie in the
+plane of `head.unroll`, in mm; all stages round to a fixed grid so that the last bits of a CPU's
+arithmetic cannot change which triangles come out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import Delaunay, cKDTree
+
+from .solid import Array, norm
+
+OUTLINE_CENTRE = np.array([0.0, 15.0])
+OUTLINE_RADII = np.array([172.0, 126.0])
+_POWER = 3
+
+_ROUNDS = 8
+_STEPS_A_ROUND = 3
+_STEP = 0.25
+_PRESSURE = 1.15
+_TOO_NEAR = 0.55
+_GRID = 2.0**12
+
+
+@dataclass(frozen=True)
+class HalfMesh:
+    """A triangulated half plane.
+
+    Attributes:
+        points: (N, 2) with p >= 0; the first ones are the asked-for anchors, in order.
+        triangles: (F, 3) counter-clockwise.
+    """
+
+    points: Array
+    triangles: NDArray[np.int64]
+
+
+def element_size(points: Array) -> Array:
+    """Relative edge length (N,) wanted at (N, 2) points with p >= 0: 1 at the nose."""
+    zones = [
+        (0.80, (33.0, 31.0), (13.0, 4.0)),
+        (0.95, (10.0, -40.0), (16.0, 5.0)),
+        (1.05, (7.0, -8.0), (8.0, 14.0)),
+        (1.70, (20.0, 10.0), (24.0, 50.0)),
+    ]
+    sizes = [size + 0.075 * _outside(points, centre, half) for size, centre, half in zones]
+    return np.minimum(np.minimum.reduce(sizes), 5.0)
+
+
+def scale_for(n_vertices: int) -> float:
+    """Millimetres of a relative size of 1 with which about `n_vertices` fill both halves."""
+    lattice = np.stack(np.meshgrid(np.arange(0.5, 173.0), np.arange(-115.5, 142.0)), axis=-1)
+    lattice = lattice.reshape(-1, 2)
+    lattice = lattice[_level(lattice) < 1.0]
+    density = 2.0 / (np.sqrt(3.0) * element_size(lattice) ** 2)
+    return float(np.sqrt(2.0 * density.sum() / n_vertices))
+
+
+def triangulate(anchors: Array, curves: list[Array], n_vertices: int) -> HalfMesh:
+    """Mesh of the half plane with anchors as vertices and points along curves.
+
+    Args:
+        anchors: (A, 2) points that must be vertices, p >= 0 and exactly 0 on the middle line.
+        curves: dense (M, 2) polylines that triangle edges should follow, in order of importance.
+        n_vertices: wanted number of vertices of both halves together.
+    """
+    scale = scale_for(n_vertices)
+    fixed = _round(anchors)
+    for curve in [*curves, _middle(), _outline()]:
+        fixed = _add_apart(fixed, _resample(curve, scale), scale)
+    on_middle = int((fixed[:, 0] == 0).sum())
+    free = (n_vertices - 2 * len(fixed) + on_middle) // 2
+    points = _relax(fixed, _scatter(fixed, free, scale), scale)
+    return HalfMesh(points, _delaunay(points))
+
+
+def mirror(half: HalfMesh) -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
+    """Points (V, 2) and triangles (F, 3) of both halves, and (V,) each vertex's mirror image."""
+    n = len(half.points)
+    off = np.flatnonzero(half.points[:, 0] > 0)
+    twin = np.arange(n)
+    twin[off] = n + np.arange(len(off))
+    points = np.vstack([half.points, half.points[off] * [-1.0, 1.0]])
+    triangles = np.vstack([half.triangles, twin[half.triangles][:, ::-1]])
+    partner = np.concatenate([twin, off])
+    return points, triangles, partner
+
+
+def _outside(points: Array, centre: tuple[float, float], half: tuple[float, float]) -> Array:
+    return norm(np.maximum(np.abs(points - np.array(centre)) - np.array(half), 0.0))
+
+
+def _level(points: Array) -> Array:
+    scaled = np.abs(points - OUTLINE_CENTRE) / OUTLINE_RADII
+    return np.cbrt((scaled**_POWER).sum(axis=1))
+
+
+def _outline() -> Array:
+    angle = np.linspace(-np.pi / 2, np.pi / 2, 2000)
+    ray = np.column_stack([np.cos(angle), np.sin(angle)])
+    ray[[0, -1], 0] = 0.0
+    unit = ray * OUTLINE_RADII
+    return OUTLINE_CENTRE + unit / _level(OUTLINE_CENTRE + unit)[:, None]
+
+
+def _middle() -> Array:
+    low, high = OUTLINE_CENTRE[1] - OUTLINE_RADII[1], OUTLINE_CENTRE[1] + OUTLINE_RADII[1]
+    heights = np.linspace(low, high, 2000)
+    return np.column_stack([np.zeros_like(heights), heights])
+
+
+def _resample(curve: Array, scale: float) -> Array:
+    """Points along a polyline, one element size apart, both ends kept."""
+    lengths = norm(np.diff(curve, axis=0))
+    sizes = scale * element_size((curve[1:] + curve[:-1]) / 2)
+    steps = np.concatenate([[0.0], np.cumsum(lengths / sizes)])
+    count = max(int(np.round(steps[-1])), 1)
+    at = np.linspace(0.0, steps[-1], count + 1)
+    return np.column_stack([np.interp(at, steps, curve[:, k]) for k in (0, 1)])
+
+
+def _add_apart(fixed: Array, points: Array, scale: float) -> Array:
+    points = _round(points)
+    near, _ = cKDTree(fixed).query(points)
+    return np.vstack([fixed, points[near > _TOO_NEAR * scale * element_size(points)]])
+
+
+def _scatter(fixed: Array, count: int, scale: float) -> Array:
+    """The first `count` points of a low-discrepancy sequence, thinned to the element size."""
+    root = 1.2207440846057596
+    index = np.arange(1, 60 * count + 20000)
+    draws = [(0.5 + index * root**-k) % 1.0 for k in (1, 2, 3)]
+    low, high = OUTLINE_CENTRE - OUTLINE_RADII, OUTLINE_CENTRE + OUTLINE_RADII
+    points = _round(np.column_stack([draws[0] * high[0], low[1] + draws[1] * (high - low)[1]]))
+    size = element_size(points)
+    kept = (draws[2] * (size / 0.8) ** 2 < 1.0) & (_level(points) < 0.985)
+    points, size = points[kept], size[kept] * scale
+    near, _ = cKDTree(fixed).query(points)
+    return points[(near > 0.7 * size) & (points[:, 0] > 0.5 * size)][:count]
+
+
+def _relax(fixed: Array, free: Array, scale: float) -> Array:
+    """Let springs between neighbours push the free points to their wanted distances."""
+    points = np.vstack([fixed, free])
+    for _ in range(_ROUNDS):
+        edges = _edges(_delaunay(points))
+        for _ in range(_STEPS_A_ROUND):
+            moved = points[len(fixed) :] + _STEP * _forces(points, edges)[len(fixed) :]
+            points = np.vstack([fixed, _round(_keep_inside(moved, scale))])
+    return points
+
+
+def _forces(points: Array, edges: NDArray[np.int64]) -> Array:
+    bars = points[edges[:, 0]] - points[edges[:, 1]]
+    length = np.maximum(norm(bars), 1e-6)
+    size = element_size((points[edges[:, 0]] + points[edges[:, 1]]) / 2)
+    wanted = size * _PRESSURE * np.sqrt((length**2).sum() / (size**2).sum())
+    push = bars * (np.maximum(wanted - length, 0.0) / length)[:, None]
+    n = len(points)
+    return np.column_stack(
+        [
+            np.bincount(edges[:, 0], push[:, k], n) - np.bincount(edges[:, 1], push[:, k], n)
+            for k in (0, 1)
+        ]
+    )
+
+
+def _keep_inside(points: Array, scale: float) -> Array:
+    margin = 0.45 * scale * element_size(points)
+    points = np.column_stack([np.maximum(points[:, 0], margin), points[:, 1]])
+    shrink = np.minimum(0.99 / _level(points), 1.0)
+    return OUTLINE_CENTRE + (points - OUTLINE_CENTRE) * shrink[:, None]
+
+
+def _edges(triangles: NDArray[np.int64]) -> NDArray[np.int64]:
+    pairs = np.vstack([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    return np.unique(np.sort(pairs, axis=1), axis=0)
+
+
+def _delaunay(points: Array) -> NDArray[np.int64]:
+    """Delaunay triangles, counter-clockwise, without the slivers along straight borders."""
+    triangles = Delaunay(points).simplices.astype(np.int64)
+    a, b, c = (points[triangles[:, k]] for k in range(3))
+    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    longest = np.maximum.reduce([norm(a - b), norm(b - c), norm(c - a)])
+    triangles[area < 0] = triangles[area < 0][:, ::-1]
+    return triangles[np.abs(area) > 1e-3 * longest**2]
+
+
+def _round(points: Array) -> Array:
+    return np.round(points * _GRID) / _GRID
