@@ -1,0 +1,121 @@
+"""ResNet-18 to ResNet-101 (He et al. 2016) with the state-dict names of the public weights."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut: the block of ResNet-18 and ResNet-34."""
+
+    expansion = 1
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = _convolution(channels, width, 3, stride)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = _convolution(width, width, 3)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = _shortcut(channels, width * self.expansion, stride)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, channels, H, W) to (B, width, H / stride, W / stride)."""
+        inner = self.bn1(self.conv1(features)).relu_()
+        inner = self.bn2(self.conv2(inner))
+        return _add(inner, self.downsample, features)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions and a shortcut: the block of ResNet-50 and ResNet-101."""
+
+    expansion = 4
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = _convolution(channels, width, 1)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = _convolution(width, width, 3, stride)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = _convolution(width, width * self.expansion, 1)
+        self.bn3 = nn.BatchNorm2d(width * self.expansion)
+        self.downsample = _shortcut(channels, width * self.expansion, stride)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, channels, H, W) to (B, 4 width, H / stride, W / stride)."""
+        inner = self.bn1(self.conv1(features)).relu_()
+        inner = self.bn2(self.conv2(inner)).relu_()
+        inner = self.bn3(self.conv3(inner))
+        return _add(inner, self.downsample, features)
+
+
+DEPTHS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
+    "resnet18": (BasicBlock, (2, 2, 2, 2)),
+    "resnet34": (BasicBlock, (3, 4, 6, 3)),
+    "resnet50": (Bottleneck, (3, 4, 6, 3)),
+    "resnet101": (Bottleneck, (3, 4, 23, 3)),
+}
+"""Block and number of blocks in each of the four stages, by architecture."""
+
+
+class ResNet(nn.Module):
+    """A residual network that ends in one fully connected layer.
+
+    Args:
+        architecture: a key of `DEPTHS`.
+        outputs: width of the last layer, 1000 in the public weights.
+        width: channels of the first stage, 64 in the public weights.
+    """
+
+    def __init__(self, architecture: str, outputs: int, width: int = 64) -> None:
+        super().__init__()
+        block, depths = DEPTHS[architecture]
+        self.channels = width
+        self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.layer1 = self._stage(block, width, depths[0], stride=1)
+        self.layer2 = self._stage(block, width * 2, depths[1], stride=2)
+        self.layer3 = self._stage(block, width * 4, depths[2], stride=2)
+        self.layer4 = self._stage(block, width * 8, depths[3], stride=2)
+        self.fc = nn.Linear(self.channels, outputs)
+        self.apply(_initialise)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Last feature map (B, channels, H / 32, W / 32) of normalised images (B, 3, H, W)."""
+        features: Tensor = self.maxpool(self.bn1(self.conv1(images)).relu_())
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            features = stage(features)
+        return features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, outputs) of normalised images (B, 3, H, W)."""
+        outputs: Tensor = self.fc(self.features(images).mean((2, 3)))
+        return outputs
+
+    def _stage(
+        self, block: type[BasicBlock] | type[Bottleneck], width: int, depth: int, stride: int
+    ) -> nn.Sequential:
+        blocks: list[nn.Module] = []
+        for index in range(depth):
+            blocks.append(block(self.channels, width, stride if index == 0 else 1))
+            self.channels = width * block.expansion
+        return nn.Sequential(*blocks)
+
+
+def _convolution(channels: int, width: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, bias=False)
+
+
+def _shortcut(channels: int, width: int, stride: int) -> nn.Sequential | None:
+    if stride == 1 and channels == width:
+        return None
+    return nn.Sequential(_convolution(channels, width, 1, stride), nn.BatchNorm2d(width))
+
+
+def _add(inner: Tensor, shortcut: nn.Module | None, features: Tensor) -> Tensor:
+    return inner.add_(features if shortcut is None else shortcut(features)).relu_()
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -1,0 +1,299 @@
+"""Training recipes: TOML files read into frozen, typed records whose defaults are the paper's."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from ..errors import FacebenchError
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class OutputScale:
+    """What one unit of a head output means, by group of coefficients.
+
+    A group learns as much faster as its scale is larger; angles are in radians, the translation in
+    normalised image units, `log_scale` multiplies the framing scale by its exponential.
+    """
+
+    identity: float = 1.0
+    expression: float = 1.0
+    albedo: float = 1.0
+    angles: float = 1.0
+    translation: float = 1.0
+    log_scale: float = 1.0
+    light: float = 1.0
+
+
+@dataclass(frozen=True)
+class NetworkRecipe:
+    """The regressor: backbone, its width, the side of its input in px and how features are pooled.
+
+    `pooling` is `average` as in the paper, or `grid`: the cells of the last feature map are kept
+    apart, so that the head sees where things are.
+    """
+
+    architecture: str = "resnet50"
+    width: int = 64
+    image_size: int = 224
+    pooling: str = "average"
+    output_scale: OutputScale = field(default_factory=OutputScale)
+
+
+@dataclass(frozen=True)
+class RendererRecipe:
+    """Which renderer draws the face, with its softness; `gamma` is for `softras` only."""
+
+    kind: str = "softras"
+    sigma: float = 3e-5
+    gamma: float = 1e-4
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the levels of the loss (METHOD eq. 7)."""
+
+    pixel: float = 3.0
+    landmark: float = 2.4e-3
+    identity: float = 0.24
+    prior: float = 4e-4
+
+
+@dataclass(frozen=True)
+class LandmarkRecipe:
+    """The Wing loss, and how the jaw line loses weight between two angles of yaw in degrees."""
+
+    width: float = 10.0
+    epsilon: float = 2.0
+    contour_weight: float = 0.2
+    contour_from: float = 20.0
+    contour_to: float = 50.0
+
+
+@dataclass(frozen=True)
+class PriorRecipe:
+    """Weights of the squared coefficients (METHOD eq. 13)."""
+
+    identity: float = 1.2
+    expression: float = 0.8
+    albedo: float = 0.001
+
+
+@dataclass(frozen=True)
+class LossRecipe:
+    """All of the loss; `mask` gives the weight of each face-parsing class in the pixel term."""
+
+    weights: LossWeights = field(default_factory=LossWeights)
+    landmark: LandmarkRecipe = field(default_factory=LandmarkRecipe)
+    prior: PriorRecipe = field(default_factory=PriorRecipe)
+    mask: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OptimiserRecipe:
+    """Adam, its learning rate over time, and the limit on the gradient's norm (0: none)."""
+
+    learning_rate: float = 1e-4
+    schedule: str = "constant"
+    warmup_steps: int = 0
+    gradient_limit: float = 0.0
+
+
+@dataclass(frozen=True)
+class AugmentationRecipe:
+    """Largest random change of a training photograph; 0 everywhere leaves it as it is.
+
+    `shift` is a share of the side, `zoom` a share of the size, `turn` in degrees, `gain` and
+    `contrast` shares of the colour values.
+    """
+
+    shift: float = 0.0
+    zoom: float = 0.0
+    turn: float = 0.0
+    gain: float = 0.0
+    contrast: float = 0.0
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """Length of the training and when it saves, logs and validates, in steps."""
+
+    steps: int = 101_340
+    batch_size: int = 16
+    checkpoint_every: int = 1000
+    log_every: int = 50
+    validate_every: int = 1000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training but its data, face model and seed."""
+
+    name: str
+    title: str = ""
+    network: NetworkRecipe = field(default_factory=NetworkRecipe)
+    renderer: RendererRecipe = field(default_factory=RendererRecipe)
+    loss: LossRecipe = field(default_factory=LossRecipe)
+    optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
+    augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
+    training: TrainingRecipe = field(default_factory=TrainingRecipe)
+
+    def __post_init__(self) -> None:
+        for where, value, known in (
+            ("network.architecture", self.network.architecture, ARCHITECTURES),
+            ("network.pooling", self.network.pooling, POOLINGS),
+            ("renderer.kind", self.renderer.kind, RENDERERS),
+            ("optimiser.schedule", self.optimiser.schedule, SCHEDULES),
+        ):
+            if value not in known:
+                raise FacebenchError(
+                    f"recipe {self.name}: {where} is '{value}'", f"known are {', '.join(known)}"
+                )
+        for where, number in _positive_numbers(self):
+            if number <= 0:
+                raise FacebenchError(f"recipe {self.name}: {where} is {number}", "give more than 0")
+
+    def as_table(self) -> dict[str, Any]:
+        """The recipe as nested plain values, as `from_table` takes it."""
+        return asdict(self)
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Recipe:
+        """The recipe of nested plain values; unknown keys and wrong types are refused."""
+        return _build(cls, table, f"recipe {table.get('name', '')}".strip())
+
+
+ARCHITECTURES = ("resnet18", "resnet34", "resnet50", "resnet101")
+POOLINGS = ("average", "grid")
+RENDERERS = ("softras", "outline")
+SCHEDULES = ("constant", "cosine")
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes in the package."""
+    folder = resources.files(f"{__package__}.recipes")
+    return sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".toml"))
+
+
+def load_recipe(name: str, settings: Iterable[str] = ()) -> Recipe:
+    """A recipe by name, or from a TOML file by path, with its `base` recipes under it.
+
+    Args:
+        name: a name from `recipe_names`, or the path of a `.toml` file.
+        settings: changes on top, each `key=value` with a dotted key and a TOML value.
+
+    Raises:
+        FacebenchError: an unknown recipe or key, or a value of the wrong type.
+    """
+    table = _with_base(name, seen=())
+    table.setdefault("name", Path(name).stem)
+    for setting in settings:
+        table = _merge(table, _parse_setting(setting))
+    return Recipe.from_table(table)
+
+
+def _with_base(name: str, seen: Sequence[str]) -> dict[str, Any]:
+    if name in seen:
+        raise FacebenchError(f"recipe {name}: its base leads back to itself", "drop one 'base'")
+    table = _read(name)
+    base = table.pop("base", None)
+    if base is None:
+        return table
+    beneath = _with_base(str(base), (*seen, name))
+    return _merge(beneath, {"name": Path(name).stem} | table)
+
+
+def _read(name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_text(name))
+    except tomllib.TOMLDecodeError as error:
+        raise FacebenchError(f"recipe {name}: not valid TOML: {error}") from error
+
+
+def _text(name: str) -> str:
+    if name.endswith(".toml"):
+        path = Path(name)
+        if not path.is_file():
+            raise FacebenchError(f"no recipe file {name}", f"named recipes: {_listed()}")
+        return path.read_text(encoding="utf-8")
+    if name not in recipe_names():
+        near = difflib.get_close_matches(name, recipe_names(), n=1)
+        raise FacebenchError(
+            f"no recipe '{name}'", f"did you mean '{near[0]}'?" if near else f"known: {_listed()}"
+        )
+    source = resources.files(f"{__package__}.recipes") / f"{name}.toml"
+    return source.read_text(encoding="utf-8")
+
+
+def _listed() -> str:
+    return ", ".join(recipe_names())
+
+
+def _parse_setting(setting: str) -> dict[str, Any]:
+    key, equals, value = setting.partition("=")
+    if not equals:
+        raise FacebenchError(f"setting '{setting}' has no value", "write KEY=VALUE")
+    try:
+        parsed: Any = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    for part in reversed(key.strip().split(".")):
+        parsed = {part: parsed}
+    return dict(parsed)
+
+
+def _merge(beneath: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(beneath)
+    for key, value in above.items():
+        old = merged.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            merged[key] = _merge(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _build(kind: type[Record], table: Mapping[str, Any], where: str) -> Record:
+    hints = get_type_hints(kind)
+    for key in table:
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, n=1)
+            raise FacebenchError(
+                f"{where}: unknown key '{key}'",
+                f"did you mean '{near[0]}'?" if near else f"known are {', '.join(hints)}",
+            )
+    values = {key: _convert(hints[key], value, f"{where}: {key}") for key, value in table.items()}
+    return kind(**values)
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, Mapping):
+        return _build(hint, value, where)
+    if get_origin(hint) is not None and isinstance(value, Mapping):
+        inner = get_args(hint)[1]
+        return {key: _convert(inner, item, f"{where}.{key}") for key, item in value.items()}
+    if hint is float and type(value) in (int, float):
+        return float(value)
+    if type(value) is hint:
+        return value
+    expected = getattr(hint, "__name__", "table")
+    raise FacebenchError(f"{where} is {value!r}", f"expected a value of type {expected}")
+
+
+def _positive_numbers(recipe: Recipe) -> Iterable[tuple[str, float]]:
+    yield "network.width", recipe.network.width
+    yield "network.image_size", recipe.network.image_size
+    yield "renderer.sigma", recipe.renderer.sigma
+    yield "renderer.gamma", recipe.renderer.gamma
+    yield "loss.landmark.width", recipe.loss.landmark.width
+    yield "loss.landmark.epsilon", recipe.loss.landmark.epsilon
+    yield "optimiser.learning_rate", recipe.optimiser.learning_rate
+    for item in fields(recipe.training):
+        yield f"training.{item.name}", getattr(recipe.training, item.name)

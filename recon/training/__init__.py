@@ -1,0 +1,1 @@
+"""Weakly supervised training in pure PyTorch: data, step, state, validation."""

@@ -1,0 +1,72 @@
+"""The folder of a training: its checkpoint, weights and log."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+Row = dict[str, float]
+"""One line of the log: `step` and whatever was measured at it."""
+
+
+@dataclass(frozen=True)
+class TrainingFolder:
+    """Where a training keeps what it has.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """The whole state, to resume from."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def weights(self) -> Path:
+        """The weights for inference, written at the end."""
+        return self.path / "weights.pt"
+
+    @property
+    def log(self) -> Path:
+        """Loss terms and speed, one line every few steps."""
+        return self.path / "log.csv"
+
+    @property
+    def validation(self) -> Path:
+        """What was measured on faces that are not trained on."""
+        return self.path / "validation.csv"
+
+    def read(self, table: Path) -> list[Row]:
+        """All lines of one of the folder's tables, oldest first; a torn last line is dropped."""
+        if not table.is_file():
+            return []
+        with table.open(newline="", encoding="utf-8") as file:
+            lines = list(csv.DictReader(file))
+        return [_numbers(line) for line in lines if None not in line.values()]
+
+    def append(self, table: Path, row: Row) -> None:
+        """Add a line to one of the folder's tables."""
+        fresh = not table.is_file()
+        with table.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row))
+            if fresh:
+                writer.writeheader()
+            writer.writerow(row)
+
+    def rewind(self, step: int) -> None:
+        """Drop the lines after a step, which the checkpoint of that step does not know of."""
+        for table in (self.log, self.validation):
+            rows = [row for row in self.read(table) if row["step"] <= step]
+            partial = table.with_suffix(".partial")
+            partial.unlink(missing_ok=True)
+            for row in rows:
+                self.append(partial, row)
+            partial.replace(table) if rows else table.unlink(missing_ok=True)
+
+
+def _numbers(line: dict[str, str]) -> Row:
+    return {name: float(value) for name, value in line.items()}

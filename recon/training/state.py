@@ -1,0 +1,84 @@
+"""The state of a training on disk, and taking it up again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...errors import FacebenchError
+from ..network.checkpoint import (
+    describe_weights,
+    read_content,
+    restore,
+    write_content,
+)
+from ..recipe import Recipe
+from .trainer import Trainer
+
+
+def save_state(path: Path, trainer: Trainer, rows: int) -> None:
+    """Write weights, optimiser, step, random state, recipe, model digest and data position.
+
+    The position in the data follows from seed, step and the number of rows (`batches.py`).
+    """
+    content = describe_weights(
+        trainer.regressor, trainer.recipe, trainer.model_digest, trainer.step, trainer.seed
+    )
+    content |= {
+        "optimiser": trainer.optimiser.state_dict(),
+        "random": torch.get_rng_state(),
+        "skipped": trainer.skipped,
+        "rows": rows,
+    }
+    write_content(path, content)
+
+
+def restore_state(path: Path, trainer: Trainer, rows: int) -> None:
+    """Take up the training saved at `path`.
+
+    Raises:
+        FacebenchError: the file is of another model, recipe, seed or data set.
+    """
+    content = read_content(path)
+    _check_same(path, content, trainer, rows)
+    restore(trainer.regressor, content["weights"], path)
+    trainer.optimiser.load_state_dict(content["optimiser"])
+    torch.set_rng_state(content["random"])
+    trainer.step = int(content["steps"])
+    trainer.skipped = int(content["skipped"])
+
+
+def _check_same(path: Path, content: Mapping[str, Any], trainer: Trainer, rows: int) -> None:
+    if "optimiser" not in content:
+        raise FacebenchError(f"{path} holds weights only", "resume from a checkpoint.pt")
+    recipe = Recipe.from_table(json.loads(content["recipe"]))
+    for what, old, new in (
+        ("face model", content["model_digest"][:12], trainer.model_digest[:12]),
+        ("seed", content["seed"], trainer.seed),
+        ("number of photographs", content["rows"], rows),
+        ("recipe", _what_matters(recipe), _what_matters(trainer.recipe)),
+    ):
+        if old != new:
+            raise FacebenchError(
+                f"{path} is a training with another {what} ({_difference(old, new)})",
+                "give another --out, or the settings it was started with",
+            )
+
+
+def _what_matters(recipe: Recipe) -> dict[str, Any]:
+    """The recipe without what may change between two runs of one training."""
+    table = asdict(recipe)
+    table["training"] = {"batch_size": recipe.training.batch_size}
+    return table
+
+
+def _difference(old: Any, new: Any) -> str:
+    if not isinstance(old, dict):
+        return f"{old}, now {new}"
+    changed = [key for key in new if old.get(key) != new[key]]
+    return ", ".join(changed)
