@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
+from ..files import replacing
 from .checks import MILLIMETRES
 from .complete import complete_model
 from .model import MorphableModel
@@ -21,19 +21,13 @@ _LENGTHS = ("mean_shape", "identity_basis", "expression_basis")
 
 def save_npz(model: MorphableModel, path: Path) -> None:
     """Write the model, whole or not at all: an interrupted write leaves no broken file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {
         item.name: np.asarray(getattr(model, item.name)) for item in fields(model)
     }
     for name in ("identity_names", "expression_names", "albedo_names"):
         arrays[name] = arrays[name].astype(np.str_)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            np.savez(file, **arrays)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as draft, draft.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 def read_npz(path: Path, unit: str = "mm") -> MorphableModel:
