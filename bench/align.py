@@ -1,0 +1,201 @@
+"""Dense alignment of two surfaces by a similarity transform, to convergence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import FacebenchError
+from .intersection import Intersection, Matches, match_prediction, match_scan
+from .similarity import Similarity, step_jacobian
+from .surface import Surface
+from .triangles import Float64Array, IndexArray
+
+MIN_MATCHES = 50
+"""Fewer matched points than this do not determine seven parameters of a face."""
+
+COARSE_TOLERANCE_MM = 0.1
+COARSE_STEPS = 15
+"""Steps on a part of the points end here: their solution is off by more than that anyway."""
+SETTLED_MM = 5e-3
+"""Below this motion the region of intersection is held: points that leave and enter it in turn
+would keep the steps from ever ending."""
+
+
+@dataclass(frozen=True)
+class AlignmentSettings:
+    """How far the dense alignment is taken.
+
+    Attributes:
+        scale: whether the prediction may be scaled (a similarity) or not (rigid).
+        tolerance_mm: converged when no point of the prediction moves further in one step.
+        max_iterations: steps over all points after which it is said not to have converged.
+    """
+
+    scale: bool = True
+    tolerance_mm: float = 1e-4
+    max_iterations: int = 60
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Where the prediction came to lie.
+
+    Attributes:
+        transform: from the prediction's space to the scan's.
+        iterations: steps taken over all points.
+        converged: whether the last step was below the tolerance.
+        last_step_mm: largest motion of a point in the last step.
+        overlap: share of the scan's points that lie in the region of intersection.
+        residual_mm: root of the mean squared point-to-plane distance there, both directions.
+    """
+
+    transform: Similarity
+    iterations: int
+    converged: bool
+    last_step_mm: float
+    overlap: float
+    residual_mm: float
+
+
+def align(
+    prediction: Surface,
+    scan: Surface,
+    start: Similarity,
+    intersection: Intersection,
+    settings: AlignmentSettings | None = None,
+) -> Alignment:
+    """Gauss-Newton steps over the similarity's parameters until nothing moves.
+
+    Minimises the squared point-to-plane distances of the scan's vertices to the prediction and of
+    the prediction's to the scan, each direction with half of the weight, over the region of
+    intersection. Both directions are needed: with one, a free scale can shrink the prediction into
+    the scan. The steps begin on a few points and a wide intersection and end on all points.
+
+    Args:
+        prediction: in its own space.
+        scan: in mm.
+        start: from the prediction's space to the scan's, near the solution.
+        intersection: which points count in the end.
+        settings: defaults to a similarity to 1e-4 mm.
+
+    Raises:
+        FacebenchError: when the surfaces do not overlap.
+    """
+    settings = settings or AlignmentSettings()
+    transform = start
+    for points, widen in ((1500, 3.0), (4000, 1.0)):
+        stage = _Problem.of(prediction, scan, intersection.widened(widen), points)
+        transform, _, _ = stage.solve(transform, settings, COARSE_TOLERANCE_MM, COARSE_STEPS)
+    problem = _Problem.of(prediction, scan, intersection, None)
+    transform, steps, _ = problem.solve(transform, settings, SETTLED_MM, settings.max_iterations)
+    transform, more_steps, last_step = problem.with_fixed_region(transform).solve(
+        transform, settings, settings.tolerance_mm, settings.max_iterations
+    )
+    to_prediction, to_scan = problem.matches(transform)
+    residual = np.sqrt((_mean_square(to_prediction) + _mean_square(to_scan)) / 2)
+    return Alignment(
+        transform,
+        steps + more_steps,
+        last_step <= settings.tolerance_mm,
+        last_step,
+        float(to_prediction.kept.mean()),
+        float(residual),
+    )
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Two surfaces, and the points of each that take part."""
+
+    prediction: Surface
+    scan: Surface
+    intersection: Intersection
+    prediction_points: IndexArray
+    scan_points: IndexArray
+
+    @classmethod
+    def of(
+        cls, prediction: Surface, scan: Surface, intersection: Intersection, points: int | None
+    ) -> _Problem:
+        """All points of both surfaces, or about the same number of each."""
+        return cls(
+            prediction,
+            scan,
+            intersection,
+            _spread(len(prediction.vertices), points),
+            _spread(len(scan.vertices), points),
+        )
+
+    def matches(self, transform: Similarity) -> tuple[Matches, Matches]:
+        """Scan points on the moved prediction, and moved prediction points on the scan."""
+        prediction, scan = self.prediction, self.scan
+        return (
+            match_scan(scan, prediction, transform, self.intersection, self.scan_points),
+            match_prediction(
+                prediction, scan, transform, self.intersection, self.prediction_points
+            ),
+        )
+
+    def with_fixed_region(self, transform: Similarity) -> _Problem:
+        """The same with the points in the region of intersection, wherever they go."""
+        to_prediction, to_scan = self.matches(transform)
+        return replace(
+            self,
+            intersection=Intersection(np.inf, 180.0, exclude_boundary=False),
+            scan_points=self.scan_points[to_prediction.kept],
+            prediction_points=self.prediction_points[to_scan.kept],
+        )
+
+    def solve(
+        self, transform: Similarity, settings: AlignmentSettings, tolerance: float, limit: int
+    ) -> tuple[Similarity, int, float]:
+        """Step until the largest motion is within a tolerance: result, steps, last motion."""
+        moved = np.inf
+        for iteration in range(1, limit + 1):
+            update = _gauss_newton_step(self.matches(transform), settings.scale)
+            moved = _largest_motion(update, transform.apply(_corners(self.prediction.vertices)))
+            transform = update.after(transform)
+            if moved <= tolerance:
+                return transform, iteration, moved
+        return transform, limit, moved
+
+
+def _gauss_newton_step(sides: tuple[Matches, Matches], scale: bool) -> Similarity:
+    """The motion of the prediction that minimises the linearised residuals of both directions."""
+    if min(int(side.kept.sum()) for side in sides) < MIN_MATCHES:
+        raise FacebenchError(
+            "prediction and scan do not overlap", "check that both are faces in millimetres"
+        )
+    parameters = 7 if scale else 6
+    centre = np.mean([side.on_prediction[side.kept].mean(0) for side in sides], axis=0)
+    hessian, gradient = np.zeros((parameters, parameters)), np.zeros(parameters)
+    for side in sides:
+        normals, arms = side.closest.normal[side.kept], side.on_prediction[side.kept] - centre
+        jacobian = step_jacobian(arms, normals)[:, :parameters]
+        hessian += jacobian.T @ jacobian / len(jacobian)
+        gradient += jacobian.T @ side.residuals[side.kept] / len(jacobian)
+    step = np.zeros(7)
+    step[:parameters] = -np.linalg.lstsq(hessian, gradient, rcond=1e-14)[0]
+    return Similarity.step(step, centre)
+
+
+def _spread(n_points: int, wanted: int | None) -> IndexArray:
+    """Every so many-th of the points, so that about the wanted number is left."""
+    stride = 1 if wanted is None else max(1, n_points // wanted)
+    return np.arange(0, n_points, stride)
+
+
+def _corners(points: Float64Array) -> Float64Array:
+    """The eight corners (8, 3) of the bounding box."""
+    box = np.stack([points.min(0), points.max(0)])
+    return box[np.array(list(np.ndindex(2, 2, 2))), np.arange(3)]
+
+
+def _largest_motion(update: Similarity, points: Float64Array) -> float:
+    return float(np.linalg.norm(update.apply(points) - points, axis=1).max())
+
+
+def _mean_square(side: Matches) -> float:
+    return float((side.residuals[side.kept] ** 2).mean())

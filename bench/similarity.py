@@ -1,0 +1,74 @@
+"""Similarity transforms of space: one scale, a rotation (never a reflection), a translation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from .triangles import Float64Array
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """x → scale · rotation x + translation.
+
+    Attributes:
+        scale: positive.
+        rotation: (3, 3), determinant +1.
+        translation: (3,), mm.
+    """
+
+    scale: float
+    rotation: Float64Array
+    translation: Float64Array
+
+    @classmethod
+    def identity(cls) -> Similarity:
+        """The transform that moves nothing."""
+        return cls(1.0, np.eye(3), np.zeros(3))
+
+    def apply(self, points: Float64Array) -> Float64Array:
+        """Move (N, 3) points."""
+        return self.scale * (points @ self.rotation.T) + self.translation
+
+    def turn(self, directions: Float64Array) -> Float64Array:
+        """Rotate (N, 3) directions."""
+        return directions @ self.rotation.T
+
+    def inverse(self) -> Similarity:
+        """The transform that undoes this one."""
+        rotation = self.rotation.T
+        return Similarity(
+            1 / self.scale, rotation, -(rotation @ self.translation) / self.scale
+        )
+
+    def after(self, first: Similarity) -> Similarity:
+        """This transform applied after another one."""
+        return Similarity(
+            self.scale * first.scale,
+            self.rotation @ first.rotation,
+            self.apply(first.translation[None])[0],
+        )
+
+    @classmethod
+    def step(cls, parameters: Float64Array, centre: Float64Array) -> Similarity:
+        """A small motion about a centre (3,): rotation vector, translation and log of the scale.
+
+        Its derivative at zero is ω × (x − c) + τ + σ (x − c) for parameters (7,) = (ω, τ, σ).
+        """
+        scale = float(np.exp(parameters[6]))
+        rotation = Rotation.from_rotvec(parameters[:3]).as_matrix()
+        return cls(scale, rotation, centre + parameters[3:6] - scale * (rotation @ centre))
+
+
+def step_jacobian(arms: Float64Array, normals: Float64Array) -> Float64Array:
+    """Derivative (…, 7) along unit normals (…, 3) of points by `Similarity.step`'s parameters.
+
+    Args:
+        arms: (…, 3), points less the centre.
+        normals: (…, 3).
+    """
+    along = (arms * normals).sum(-1, keepdims=True)
+    return np.concatenate([np.cross(arms, normals), normals, along], axis=-1)
