@@ -21,4 +21,5 @@ def vertex_normals(mesh: Mesh) -> NDArray[np.float64]:
 def _sum_at_corners(mesh: Mesh, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sum (V,) of one value (F,) a triangle over the triangles around every vertex."""
     corners = mesh.triangles.ravel()
-    return np.bincount(corners, np.repeat(values, 3), minlength=len(mesh.vertices))
+    total = np.bincount(corners, np.repeat(values, 3), minlength=len(mesh.vertices))
+    return total.astype(np.float64)
