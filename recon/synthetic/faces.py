@@ -1,0 +1,132 @@
+"""One labelled face: a picture whose landmarks, mask and coefficients are known."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..camera import project, rotate, rotation_matrix, to_pixels
+from ..coefficients import Coefficients
+from ..framing import frame_mean_face
+from ..morphable.model import MorphableModel
+from . import sampling
+from .backgrounds import random_background
+from .camera_effects import random_effects
+from .head_frame import Points, landmark_points
+from .look import random_look
+from .occluders import random_occluders
+from .scene import Layer, Sitter, Studio
+from .streams import random_stream
+from .textures import FloatImage
+from .wardrobe import Wardrobe
+
+JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledFace:
+    """A synthetic photograph and everything that is true of it.
+
+    Attributes:
+        id: `sNNNNNN-fNNN`, unique under one seed.
+        subject: `sNNNNNN`; its faces share identity and albedo coefficients.
+        image: (S, S, 3) uint8 RGB.
+        landmarks: (68, 2) float32 pixels, x right and y down, integers at pixel centres.
+        mask: (S, S) uint8 classes in the order of `masks.CLASS_NAMES`.
+        coefficients: (D,) float32 in the layout of `coefficients.py`.
+    """
+
+    id: str
+    subject: str
+    image: NDArray[np.uint8]
+    landmarks: NDArray[np.float32]
+    mask: NDArray[np.uint8]
+    coefficients: NDArray[np.float32]
+
+    def jpeg(self) -> bytes:
+        """The picture as a JPEG file."""
+        return _encoded(self.image, "JPEG", quality=JPEG_QUALITY)
+
+    def png_mask(self) -> bytes:
+        """The mask as a PNG file, lossless."""
+        return _encoded(self.mask, "PNG", compress_level=4)
+
+
+class FaceSampler:
+    """Draws faces of a model; each depends on the seed, its subject and its frame alone."""
+
+    def __init__(self, model: MorphableModel, seed: int, image_size: int) -> None:
+        self.model = model
+        self.seed = seed
+        self.image_size = image_size
+        self._studio = Studio(Wardrobe.of(model))
+        self._framing = frame_mean_face(model)
+        mean = landmark_points(model, model.mean_shape)
+        self._mean_landmarks = torch.from_numpy(mean).float()
+
+    def face(self, subject: int, frame: int) -> LabelledFace:
+        """The face of one subject in one frame."""
+        coefficients = self._coefficients(subject, frame)
+        vector = coefficients.vector()[0].numpy()
+        generator = random_stream(self.seed, "faces", subject, frame, "picture")
+        sitter = self._sitter(coefficients, generator)
+        size = (self.image_size, self.image_size)
+        layer = self._studio.draw(sitter, coefficients.pose[0], coefficients.light[0], size)
+        landmarks = project_landmarks(self.model, sitter.vertices, coefficients.pose[0], size)
+        picture = layer.over(random_background(generator, size))
+        mask = layer.classes
+        for occluder in random_occluders(generator, landmarks, _skin_colour(layer), size):
+            picture, mask = occluder.cover(picture, mask)
+        image = random_effects(generator, self.image_size).photograph(generator, picture)
+        name = f"s{subject:06d}"
+        return LabelledFace(f"{name}-f{frame:03d}", name, image, landmarks, mask, vector)
+
+    def _coefficients(self, subject: int, frame: int) -> Coefficients:
+        person = random_stream(self.seed, "faces", subject)
+        identity = sampling.standard_normal(person, self.model.identity_basis.shape[2])
+        albedo = sampling.standard_normal(person, self.model.albedo_basis.shape[2])
+        moment = random_stream(self.seed, "faces", subject, frame)
+        expression = sampling.random_expression(moment, self.model)
+        angles = sampling.random_angles(moment)
+        pose = sampling.random_framing(moment, self._mean_landmarks, angles, self._framing)
+        light = sampling.random_light(moment)
+        arrays = (torch.from_numpy(part)[None] for part in (identity, expression, albedo))
+        return Coefficients(*arrays, pose[None], light[None])
+
+    def _sitter(self, coefficients: Coefficients, generator: np.random.Generator) -> Sitter:
+        model = self.model
+        neutral = model.mean_shape + model.identity_basis @ coefficients.identity[0].numpy()
+        vertices = neutral + model.expression_basis @ coefficients.expression[0].numpy()
+        albedo = model.mean_albedo + model.albedo_basis @ coefficients.albedo[0].numpy()
+        albedo = albedo.clip(0, 1)
+        look = random_look(generator)
+        clothes = self._studio.wardrobe.dress(neutral.astype(np.float64), albedo, look)
+        return Sitter(vertices.astype(np.float64), albedo, clothes, look)
+
+
+def project_landmarks(
+    model: MorphableModel, vertices: Points, pose: torch.Tensor, image_size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Pixels (68, 2) of the landmarks on vertices (V, 3) in mm under a pose (7,)."""
+    points = torch.from_numpy(vertices[model.landmarks]).float()[..., None]
+    placed = project(rotate(points, rotation_matrix(pose[None, :3])), pose[None])
+    return to_pixels(placed, image_size)[..., 0].numpy()
+
+
+def _skin_colour(layer: Layer) -> FloatImage:
+    """Median colour (3,) of the lit skin, mid-grey brown where none is seen."""
+    skin = layer.colour[(layer.classes == 1) & (layer.coverage > 0.99)]
+    if len(skin) == 0:
+        return np.float32([0.6, 0.45, 0.37])
+    return np.median(skin, axis=0).astype(np.float32)
+
+
+def _encoded(array: NDArray[np.uint8], kind: str, **options: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, kind, **options)
+    return buffer.getvalue()

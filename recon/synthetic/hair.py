@@ -1,0 +1,108 @@
+"""Scalp, hair and hat as one closed sheet around the skull."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..morphable.model import MorphableModel
+from .grid import sheet
+from .head_frame import HeadFrame, Points, head_frame, landmark_points
+from .look import Hair
+
+ROWS, COLUMNS = 24, 48
+_LOWEST = -1.2
+_TEMPLES = 1.25
+_NEAR = np.cos(0.2)
+
+
+def _directions() -> tuple[Points, Points]:
+    """Elevation and azimuth (ROWS * COLUMNS,) of the sheet's vertices; azimuth 0 is the face."""
+    upper = np.linspace(np.pi / 2, 0, ROWS - 8, endpoint=False)
+    elevation = np.concatenate([upper, np.linspace(0, _LOWEST, 8)])
+    azimuth = np.arange(COLUMNS) * (2 * np.pi / COLUMNS)
+    grid = np.meshgrid(elevation, azimuth, indexing="ij")
+    return grid[0].ravel(), grid[1].ravel()
+
+
+def _unit(elevation: Points, azimuth: Points) -> Points:
+    flat = np.cos(elevation)
+    return np.stack([flat * np.sin(azimuth), np.sin(elevation), flat * np.cos(azimuth)], axis=-1)
+
+
+@dataclass(frozen=True)
+class HairSheet:
+    """The sheet fitted around one model's mean head.
+
+    Attributes:
+        elevation, azimuth: (V,) radians of the vertices seen from the skull's centre.
+        support: (V,) reach of the mean head over the skull's ellipsoid in that direction.
+        triangles: (F, 3).
+    """
+
+    elevation: Points
+    azimuth: Points
+    support: Points
+    triangles: NDArray[np.int64]
+
+    @classmethod
+    def around(cls, model: MorphableModel) -> HairSheet:
+        """Measure how far the mean head reaches in every direction."""
+        frame = head_frame(landmark_points(model, model.mean_shape))
+        head = model.mean_shape[model.mean_shape[:, 1] > frame.chin[1]].astype(np.float64)
+        relative = (head - frame.centre) / frame.semi_axes
+        reach = np.linalg.norm(relative, axis=1)
+        elevation, azimuth = _directions()
+        near = _unit(elevation, azimuth) @ (relative / reach[:, None]).T > _NEAR
+        support = np.where(near, reach, 0).max(axis=1)
+        skull = np.where(elevation > 0, 1.0, 0.9)
+        return cls(elevation, azimuth, np.maximum(support, skull), sheet(ROWS, COLUMNS))
+
+    @property
+    def texture(self) -> Points:
+        """Texture coordinates (V, 2): strands run from the crown down."""
+        return np.stack([self.azimuth * (3 / (2 * np.pi)), self.elevation * 0.5], axis=1)
+
+    def vertices(self, frame: HeadFrame, hair: Hair) -> Points:
+        """The sheet (V, 3) in mm on a head: hair outside, and behind the face where there is none.
+
+        Long hair falls straight from the height of the eyes.
+        """
+        falls = (hair.length > 0) & (self.elevation < 0)
+        lumps = 1 + 0.35 * _lumps(hair.wave, self.elevation, self.azimuth)
+        crown = 0.6 + 0.4 * np.clip(np.sin(self.elevation) + 0.4, 0, 1)
+        support = np.where(falls, 1.0, self.support)
+        radius = support * (1 + hair.thickness * lumps * crown)
+        bare = self.bare(hair)
+        middle = np.cos(self.azimuth) * np.cos(self.elevation)
+        buried = (0.84 - 0.3 * np.clip(middle, 0, 1)) * (1 + np.clip(self.elevation, -0.8, 0))
+        radius = bare * np.minimum(buried, radius) + (1 - bare) * radius
+        unit = _unit(np.where(falls, 0, self.elevation), self.azimuth)
+        points = frame.centre + unit * frame.semi_axes * radius[:, None]
+        points[:, 1] += np.where(falls, self.elevation / -_LOWEST * hair.length, 0)
+        return points
+
+    def bare(self, hair: Hair) -> Points:
+        """Share (V,) in [0, 1] of bareness: 1 on the face, 0 under hair."""
+        azimuth = np.abs((self.azimuth + np.pi) % (2 * np.pi) - np.pi)
+        ragged = 0.08 * _lumps(hair.wave[::-1], 3 * self.elevation, 3 * self.azimuth)
+        above = np.hypot(azimuth / _TEMPLES, self.elevation / hair.hairline)
+        sides = _TEMPLES if hair.length else _TEMPLES + np.clip(-self.elevation - 0.15, 0, 0.5) * 2
+        below = np.maximum(azimuth / sides, 0)
+        if not hair.length:
+            below = np.where(self.elevation < -0.7, 0, below)
+        inside = 1 - np.where(self.elevation > 0, above, below) + ragged
+        share: Points = 1 / (1 + np.exp(-inside / 0.05))
+        return share
+
+
+def _lumps(wave: Points, elevation: Points, azimuth: Points) -> Points:
+    """A smooth function of direction within about [-1, 1], whole in azimuth."""
+    flat = np.cos(elevation)
+    return flat * (
+        0.35 * np.sin(2 * azimuth + wave[0] + np.sin(2 * elevation + wave[1]))
+        + 0.25 * np.sin(5 * azimuth + 4 * elevation + wave[2])
+        + 0.2 * np.sin(9 * azimuth - 7 * elevation + wave[3])
+    ) + 0.2 * np.sin(6 * elevation + wave[4])

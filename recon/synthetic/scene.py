@@ -1,0 +1,198 @@
+"""A dressed person before a camera: colours, coverage and mask classes of every pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from ..camera import project, rotate, rotation_matrix
+from ..lighting import illuminate
+from ..render.rasterise import Grid
+from .head_frame import Points
+from .look import Look
+from .masks import CLASS
+from .textures import FloatImage, look_up, tile
+from .visibility import Visible, visible_triangles
+from .wardrobe import Clothes, Wardrobe
+
+_BODY_SHARE = torch.tensor([0.15, 0.35, 0.2])
+"""How much of the head's pitch, yaw and roll the shoulders follow."""
+
+_TEXTURES = {
+    "skin": ("skin", "nose", "neck", "l_ear", "r_ear"),
+    "hair": ("hair", "l_brow", "r_brow"),
+    "cloth": ("cloth", "hat"),
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A person cut out of the picture.
+
+    Attributes:
+        colour: (H, W, 3) premultiplied by coverage.
+        coverage: (H, W) in [0, 1].
+        classes: (H, W) uint8, 0 where nothing covers the pixel.
+    """
+
+    colour: FloatImage
+    coverage: FloatImage
+    classes: NDArray[np.uint8]
+
+    def over(self, background: FloatImage) -> FloatImage:
+        """The person in front of a picture (H, W, 3)."""
+        return self.colour + background * (1 - self.coverage[..., None])
+
+
+@dataclass(frozen=True, eq=False)
+class Sitter:
+    """One face to draw: posed, expressive and dressed.
+
+    Attributes:
+        vertices: (V, 3) mm of the face model, with expression, in the model's coordinates.
+        albedo: (V, 3).
+        clothes: fitted to the neutral face.
+        look: what the clothes were made from.
+    """
+
+    vertices: Points
+    albedo: NDArray[np.floating]
+    clothes: Clothes
+    look: Look
+
+
+class Studio:
+    """Draws sitters of one model."""
+
+    def __init__(self, wardrobe: Wardrobe) -> None:
+        self.wardrobe = wardrobe
+
+    @cached_property
+    def _incidence(self) -> csr_matrix:
+        """(V, F) matrix that sums triangles around vertices."""
+        triangles = self.wardrobe.triangles
+        columns = np.repeat(np.arange(len(triangles)), 3)
+        ones = np.ones(triangles.size, np.float32)
+        shape = (len(self.wardrobe.texture), len(triangles))
+        return csr_matrix((ones, (triangles.ravel(), columns)), shape=shape)
+
+    @cached_property
+    def _corners(self) -> torch.Tensor:
+        return torch.from_numpy(self.wardrobe.triangles.T.copy())
+
+    def draw(
+        self,
+        sitter: Sitter,
+        pose: torch.Tensor,
+        light: torch.Tensor,
+        image_size: tuple[int, int],
+        supersampling: int = 2,
+    ) -> Layer:
+        """Draw one sitter.
+
+        Args:
+            sitter: the person.
+            pose: (7,) as in `Coefficients`.
+            light: (9, 3) as in `Coefficients`.
+            image_size: (height, width) of the picture.
+            supersampling: samples a pixel in each direction.
+        """
+        fine = (image_size[0] * supersampling, image_size[1] * supersampling)
+        rotated = self.turn(sitter, pose)
+        lit = illuminate(
+            torch.from_numpy(np.concatenate([sitter.albedo, sitter.clothes.colours])).float()[
+                ..., None
+            ],
+            torch.from_numpy(self.normals(rotated))[..., None],
+            light[None],
+        )[..., 0].numpy()
+        placed = project(torch.from_numpy(rotated)[..., None], pose[None])[..., 0]
+        visible = visible_triangles(placed, self._corners, Grid(*fine))
+        return self._shade(sitter, lit, visible, image_size, supersampling)
+
+    def turn(self, sitter: Sitter, pose: torch.Tensor) -> NDArray[np.float32]:
+        """Vertices (V + A, 3) in mm, turned: the head by the pose, the shoulders by a part of it."""
+        clothes = sitter.clothes
+        head, body = (rotation_matrix(a[None]) for a in (pose[:3], pose[:3] * _BODY_SHARE))
+        everything = np.concatenate([sitter.vertices, clothes.vertices])
+        turned = _rotate(everything, head)
+        pivot = _rotate(clothes.pivot[None], head)
+        still = _rotate(clothes.vertices - clothes.pivot, body) + pivot
+        worn = slice(len(sitter.vertices), None)
+        follow = self.wardrobe.follow[:, None].astype(np.float32)
+        turned[worn] = follow * turned[worn] + (1 - follow) * still
+        return turned
+
+    def normals(self, vertices: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Unit vertex normals (V, 3), triangles weighted by area; zero at unused vertices."""
+        a, b, c = vertices[self.wardrobe.triangles].swapaxes(0, 1)
+        summed = self._incidence @ np.cross(b - a, c - a)
+        length = np.linalg.norm(summed, axis=1, keepdims=True)
+        return (summed / np.maximum(length, 1e-12)).astype(np.float32)
+
+    def _shade(
+        self,
+        sitter: Sitter,
+        lit: NDArray[np.float32],
+        visible: Visible,
+        image_size: tuple[int, int],
+        supersampling: int,
+    ) -> Layer:
+        corners = self._corners.index_select(1, visible.triangles)
+        nearest = corners.gather(0, visible.weights.argmax(0, keepdim=True))[0].numpy()
+        classes = np.concatenate([self.wardrobe.face_classes, sitter.clothes.classes])[nearest]
+        attributes = np.concatenate([lit, self.wardrobe.texture], axis=1, dtype=np.float32)
+        pixels = _interpolate(torch.from_numpy(attributes), corners, visible.weights).numpy()
+        colour = pixels[:, :3] * _grain(classes, pixels[:, 3:], sitter.look)[:, None]
+        return _gather(visible.pixels.numpy(), colour, classes, image_size, supersampling)
+
+
+def _interpolate(
+    values: torch.Tensor, corners: torch.Tensor, weights: torch.Tensor
+) -> torch.Tensor:
+    """Values (N, C) at points with weights (3, N) in triangles of corners (3, N)."""
+    parts = [values.index_select(0, corners[k]) * weights[k][:, None] for k in range(3)]
+    return parts[0] + parts[1] + parts[2]
+
+
+def _rotate(vertices: Points, rotation: torch.Tensor) -> NDArray[np.float32]:
+    points = torch.from_numpy(vertices.astype(np.float32))[..., None]
+    return rotate(points, rotation)[..., 0].numpy()
+
+
+def _grain(
+    classes: NDArray[np.uint8], texture: NDArray[np.float32], look: Look
+) -> NDArray[np.float32]:
+    """Brightness (N,) around 1 of skin, hair and cloth under a texture."""
+    strength = {"skin": look.freckles, "hair": 0.16, "cloth": 0.08}
+    factor = np.ones(len(classes), np.float32)
+    for offset, (kind, names) in zip(look.grain, _TEXTURES.items(), strict=True):
+        chosen = np.isin(classes, [CLASS[name] for name in names])
+        value = look_up(tile(kind), texture[chosen] + offset)
+        factor[chosen] = np.exp(strength[kind] * value)
+    return factor
+
+
+def _gather(
+    pixels: NDArray[np.int64],
+    colour: NDArray[np.float32],
+    classes: NDArray[np.uint8],
+    image_size: tuple[int, int],
+    supersampling: int,
+) -> Layer:
+    """Average the samples of each pixel; its class is the one in the middle of its samples."""
+    height, width = image_size
+    n = supersampling
+    canvas = np.zeros((height * n * width * n, 4), np.float32)
+    canvas[pixels, :3], canvas[pixels, 3] = colour, 1
+    mean = canvas.reshape(height, n, width, n, 4).mean(axis=(1, 3))
+    labels = np.zeros(height * n * width * n, np.uint8)
+    labels[pixels] = classes
+    blocks = labels.reshape(height, n, width, n).swapaxes(1, 2).reshape(height, width, n * n)
+    middle = np.sort(blocks, axis=2)[..., (n * n - 1) // 2]
+    return Layer(mean[..., :3], mean[..., 3], middle)

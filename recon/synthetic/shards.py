@@ -1,0 +1,192 @@
+"""Labelled faces as Parquet shards: the training set's only form.
+
+Columns: `id`, `subject` string; `image` JPEG; `landmarks` 136 float32 (x0, y0, x1, y1, ... pixels
+of the square crop, integers at pixel centres); `mask` PNG of classes; `coefficients` float32;
+`crop_size` int32. The schema's metadata names the model's digest, the mask's class order and the
+image size.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from ...errors import FacebenchError
+from ..morphable.load import load_model
+from .faces import FaceSampler, LabelledFace
+from .masks import MASK_ORDER
+
+FACES_PER_SHARD = 2000
+_CHUNK = 25
+_COLUMNS = {
+    "id": pa.string(),
+    "subject": pa.string(),
+    "image": pa.binary(),
+    "landmarks": pa.list_(pa.float32()),
+    "mask": pa.binary(),
+    "coefficients": pa.list_(pa.float32()),
+    "crop_size": pa.int32(),
+}
+
+
+@dataclass(frozen=True)
+class FacesPlan:
+    """What decides every byte of a set of shards.
+
+    Attributes:
+        model: as given to `load_model`.
+        model_digest: of that model.
+        subjects: number of people.
+        frames: faces of each.
+        image_size: side of the crops in px.
+        seed: of all chance.
+    """
+
+    model: str
+    model_digest: str
+    subjects: int
+    frames: int
+    image_size: int
+    seed: int
+
+    @property
+    def n_faces(self) -> int:
+        """Number of faces in all shards."""
+        return self.subjects * self.frames
+
+    @property
+    def n_shards(self) -> int:
+        """Number of shards, each of at most `FACES_PER_SHARD` faces."""
+        return math.ceil(self.n_faces / FACES_PER_SHARD)
+
+    def shard_path(self, folder: Path, shard: int) -> Path:
+        """File of one shard."""
+        return folder / f"faces-{shard:05d}-of-{self.n_shards:05d}.parquet"
+
+
+def shard_schema(model_digest: str, image_size: int) -> pa.Schema:
+    """Columns and metadata of every shard."""
+    metadata = {
+        "facebench.model_digest": model_digest,
+        "facebench.mask_order": MASK_ORDER,
+        "facebench.image_size": str(image_size),
+    }
+    return pa.schema(list(_COLUMNS.items()), metadata=metadata)
+
+
+def write_faces(
+    plan: FacesPlan, folder: Path, workers: int, done: Callable[[int], None]
+) -> list[Path]:
+    """Write the shards that are missing in a folder.
+
+    Args:
+        plan: what to draw; the same plan gives the same bytes with any number of workers.
+        folder: where shards go; finished ones of the same plan are kept.
+        workers: processes; 1 draws in this one.
+        done: called with the number of faces finished since the last call.
+
+    Raises:
+        FacebenchError: the folder holds shards of another plan.
+    """
+    _claim(folder, plan)
+    paths = [plan.shard_path(folder, shard) for shard in range(plan.n_shards)]
+    missing = [shard for shard, path in enumerate(paths) if not path.exists()]
+    done(plan.n_faces - sum(len(_faces_of(plan, shard)) for shard in missing))
+    with _Drawing(plan, workers if missing else 1) as drawing:
+        for shard in missing:
+            _write(plan, paths[shard], drawing.rows(_faces_of(plan, shard), done))
+    return paths
+
+
+def _faces_of(plan: FacesPlan, shard: int) -> range:
+    start = shard * FACES_PER_SHARD
+    return range(start, min(start + FACES_PER_SHARD, plan.n_faces))
+
+
+def _claim(folder: Path, plan: FacesPlan) -> None:
+    """Note the plan in the folder, or check that it is the same."""
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / "plan.json"
+    ours = {key: value for key, value in asdict(plan).items() if key != "model"}
+    if not note.exists():
+        note.write_text(json.dumps(ours, indent=1) + "\n")
+        return
+    theirs = json.loads(note.read_text())
+    differing = [key for key in ours if theirs.get(key) != ours[key]]
+    if differing:
+        key = differing[0]
+        raise FacebenchError(
+            f"{folder} holds faces of another {key} ({theirs.get(key)}, not {ours[key]})",
+            "give another --out, or remove that folder",
+        )
+
+
+def _write(plan: FacesPlan, path: Path, rows: Iterator[list[dict[str, object]]]) -> None:
+    schema = shard_schema(plan.model_digest, plan.image_size)
+    part = path.with_suffix(".part")
+    with pq.ParquetWriter(part, schema) as writer:
+        table = pa.Table.from_pylist([row for chunk in rows for row in chunk], schema=schema)
+        writer.write_table(table, row_group_size=200)
+    part.replace(path)
+
+
+class _Drawing:
+    """Rows of faces, drawn here or by worker processes."""
+
+    def __init__(self, plan: FacesPlan, workers: int) -> None:
+        self._plan = plan
+        self._pool = _pool(workers) if workers > 1 else None
+
+    def __enter__(self) -> _Drawing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+    def rows(self, faces: range, done: Callable[[int], None]) -> Iterator[list[dict[str, object]]]:
+        """Chunks of rows in the faces' order."""
+        chunks = [faces[i : i + _CHUNK] for i in range(0, len(faces), _CHUNK)]
+        run = self._pool.map if self._pool else map
+        for rows in run(_draw_chunk, [self._plan] * len(chunks), chunks):
+            done(len(rows))
+            yield rows
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    """Processes that start afresh: forking a process that has run torch may hang."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,))
+
+
+def _draw_chunk(plan: FacesPlan, faces: range) -> list[dict[str, object]]:
+    sampler = _sampler(plan)
+    return [_row(sampler.face(*divmod(face, plan.frames))) for face in faces]
+
+
+@lru_cache(maxsize=1)
+def _sampler(plan: FacesPlan) -> FaceSampler:
+    """One sampler a process: fitting the wardrobe to a model takes longer than a face."""
+    return FaceSampler(load_model(plan.model), plan.seed, plan.image_size)
+
+
+def _row(face: LabelledFace) -> dict[str, object]:
+    return {
+        "id": face.id,
+        "subject": face.subject,
+        "image": face.jpeg(),
+        "landmarks": face.landmarks.ravel(),
+        "mask": face.png_mask(),
+        "coefficients": face.coefficients,
+        "crop_size": len(face.image),
+    }
