@@ -1,0 +1,175 @@
+"""What the scene table says, before it is drawn: one row a method, one cell a scene."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..errors import FacebenchError
+from .published import Published, by_method, sources
+from .record import RunFolder, RunRecord, SceneSummary
+
+DIGEST_LENGTH = 8
+
+
+@dataclass(frozen=True)
+class SceneRow:
+    """One method in the table.
+
+    Attributes:
+        label: what the run was called, else the method's name.
+        remark: what a reader must know beside the numbers: published, leakage, unfinished; or "".
+        cells: scene to summary; scenes it was not measured on are absent.
+        measured: False for numbers taken from the literature.
+    """
+
+    label: str
+    remark: str
+    cells: dict[str, SceneSummary]
+    measured: bool
+
+    @property
+    def frames_per_second(self) -> float:
+        """Of the whole run; NaN when unknown."""
+        return next((cell.frames_per_second for cell in self.cells.values()), math.nan)
+
+
+@dataclass(frozen=True)
+class SceneRows:
+    """The whole table.
+
+    Attributes:
+        title: protocol and dataset with their short digests.
+        scenes: columns, in table order.
+        rows: measured methods, then published ones.
+        notes: one line each, shown under the table.
+    """
+
+    title: str
+    scenes: tuple[str, ...]
+    rows: tuple[SceneRow, ...]
+    notes: tuple[str, ...]
+
+    def best(self, scene: str) -> SceneRow | None:
+        """The measured row of the lowest error in a scene; None where fewer than two compete.
+
+        Failed subjects count with the mean face's error, so that failing never wins.
+        """
+        rivals = [row for row in self.rows if row.measured and math.isfinite(_rank(row, scene))]
+        return min(rivals, key=lambda row: _rank(row, scene)) if len(rivals) > 1 else None
+
+
+def scene_rows(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -> SceneRows:
+    """The rows of some runs of one protocol on one dataset.
+
+    Raises:
+        FacebenchError: no runs, or runs of different protocols or datasets.
+    """
+    records = [run.record() for run in runs]
+    refuse_mixture(records)
+    scenes = tuple(dict.fromkeys(scene for record in records for scene in record.scenes))
+    measured = [_measured(run, record) for run, record in zip(runs, records, strict=True)]
+    printed = [_printed(rows) for rows in by_method(published).values()]
+    notes = (*_subject_notes(records), *_failure_notes(measured), *_source_notes(published))
+    return SceneRows(table_title(records[0]), scenes, (*measured, *printed), notes)
+
+
+def table_title(record: RunRecord) -> str:
+    """Protocol and dataset with their short digests."""
+    protocol = f"protocol {record.protocol} ({short_digest(record.protocol_digest)})"
+    return f"{protocol}, dataset {record.dataset} ({short_digest(record.dataset_digest)})"
+
+
+def run_label(record: RunRecord) -> str:
+    """The name given to the run with `--name`, else the method's."""
+    return str(record.arguments.get("name") or record.method)
+
+
+def short_digest(digest: str) -> str:
+    """The first digits of a digest, as shown to people."""
+    return digest[:DIGEST_LENGTH]
+
+
+def refuse_mixture(records: Sequence[RunRecord]) -> None:
+    """Numbers of different protocols or datasets never share a column.
+
+    Raises:
+        FacebenchError: shows the values that differ; or there are no runs.
+    """
+    if not records:
+        raise FacebenchError("no runs to show", "give at least one run folder")
+    for kind in ("protocol", "dataset"):
+        found = {getattr(r, f"{kind}_digest"): getattr(r, kind) for r in records}
+        if len(found) > 1:
+            values = " and ".join(f"{name} ({short_digest(d)})" for d, name in found.items())
+            raise FacebenchError(
+                f"these runs differ in their {kind}: {values}",
+                f"only runs of one {kind} can be compared",
+            )
+
+
+def _measured(run: RunFolder, record: RunRecord) -> SceneRow:
+    remarks = [] if record.finished else ["unfinished"]
+    if record.card.leakage:
+        remarks.append(f"leakage: {record.card.leakage}")
+    return SceneRow(run_label(record), "; ".join(remarks), run.summary(), measured=True)
+
+
+def _printed(rows: Sequence[Published]) -> SceneRow:
+    return SceneRow(rows[0].title, "published", {r.scene: _as_summary(r) for r in rows}, False)
+
+
+def _as_summary(row: Published) -> SceneSummary:
+    unknown = math.nan
+    return SceneSummary(
+        mean_mm=row.mean_mm,
+        std_mm=row.std_mm,
+        ci95_mm=(unknown, unknown),
+        median_mm=unknown,
+        rmse_mm=unknown,
+        p90_mm=unknown,
+        n_subjects=0,
+        n_failed=0,
+        coverage=unknown,
+        mean_with_failures_mm=unknown,
+        frames=0,
+        faces=0,
+        frames_per_second=unknown,
+    )
+
+
+def _rank(row: SceneRow, scene: str) -> float:
+    cell = row.cells.get(scene)
+    if cell is None:
+        return math.nan
+    return cell.mean_with_failures_mm if cell.n_failed else cell.mean_mm
+
+
+def _subject_notes(records: Sequence[RunRecord]) -> Iterable[str]:
+    if len({record.subjects for record in records}) > 1:
+        yield "The runs asked for different subjects: compare them with paired differences only."
+    if len({record.limit for record in records}) > 1:
+        yield "The runs read different numbers of frames."
+    limits = sorted({record.limit for record in records if record.limit is not None})
+    if limits:
+        yield f"At most {', '.join(map(str, limits))} frames of each clip were read."
+    excluded = sorted({subject for record in records for subject in record.excluded})
+    if excluded:
+        yield f"Left out on request: {', '.join(excluded)}."
+
+
+def _failure_notes(rows: Sequence[SceneRow]) -> Iterable[str]:
+    if any(cell.n_failed for row in rows for cell in row.cells.values()):
+        yield (
+            "Failed subjects are not in the mean; the second mean counts them with the mean "
+            "face's error and decides which is best."
+        )
+
+
+def _source_notes(published: Sequence[Published]) -> Iterable[str]:
+    if published:
+        yield (
+            f"Published rows: {'; '.join(sources(published))}; measured by their authors on the "
+            "MICC set, not with this protocol and not by this program."
+        )

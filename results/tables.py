@@ -1,0 +1,157 @@
+"""The scene table and the paired table, for the terminal, as Markdown and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from .published import Published
+from .record import RunFolder, SceneSummary
+from .scene_rows import SceneRow, SceneRows, scene_rows
+
+
+def scene_table(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -> Table:
+    """One row a method: per scene mean ± std in mm, 95 % interval and coverage; frames/s.
+
+    The lowest measured error of each scene is bold; published rows are marked and never compete.
+
+    Raises:
+        FacebenchError: no runs, or runs of different protocols or datasets.
+    """
+    content = scene_rows(runs, published)
+    table = _empty_table(f"Error in mm, {content.title}", content.notes)
+    table.add_column("method")
+    for scene in content.scenes:
+        table.add_column(scene, justify="right", no_wrap=True)
+    table.add_column("frames/s", justify="right")
+    for row in content.rows:
+        table.add_row(*_rich_cells(content, row))
+    return table
+
+
+def scene_table_markdown(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -> str:
+    """The scene table as Markdown, title and notes included."""
+    content = scene_rows(runs, published)
+    head = ["method", *content.scenes, "frames/s"]
+    lines = [f"**Error in mm, {_in_cell(content.title)}**", ""]
+    lines += [_markdown_line(head), _markdown_line(["---", *["---:"] * (len(head) - 1)])]
+    lines += [_markdown_line(_markdown_cells(content, row)) for row in content.rows]
+    if content.notes:
+        lines += ["", *(f"{_in_cell(note)}  " for note in content.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def scene_table_csv(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -> str:
+    """The scene table as CSV, one line per method and scene, with every field of the summary."""
+    content = scene_rows(runs, published)
+    file = io.StringIO()
+    writer = csv.DictWriter(file, _CSV_FIELDS, lineterminator="\n")
+    writer.writeheader()
+    for row in content.rows:
+        writer.writerows(_csv_line(row, scene) for scene in content.scenes if scene in row.cells)
+    return file.getvalue()
+
+
+def error_text(cell: SceneSummary) -> str:
+    """`1.36 ± 0.12`, or a dash without a score."""
+    return f"{cell.mean_mm:.2f} ± {cell.std_mm:.2f}" if math.isfinite(cell.mean_mm) else "–"
+
+
+def interval_text(interval: tuple[float, float], digits: int = 2) -> str:
+    """`[1.33, 1.39]`, or nothing when unknown."""
+    low, high = interval
+    return f"[{low:.{digits}f}, {high:.{digits}f}]" if math.isfinite(low + high) else ""
+
+
+def detail_texts(cell: SceneSummary) -> list[str]:
+    """What stands under a cell's error: interval, subjects and coverage, the mean with failures."""
+    lines = [interval_text(cell.ci95_mm)]
+    if cell.n_subjects or cell.n_failed:
+        lines.append(f"{cell.n_subjects}/{cell.n_subjects + cell.n_failed} subj., {_faces(cell)}")
+    if cell.n_failed and math.isfinite(cell.mean_with_failures_mm):
+        lines.append(f"with failed {cell.mean_with_failures_mm:.2f}")
+    return [line for line in lines if line]
+
+
+def rate_text(rate: float) -> str:
+    """Frames per second, or a dash when unknown."""
+    return f"{rate:.1f}" if math.isfinite(rate) else "–"
+
+
+_CSV_FIELDS = (
+    *("method", "remark", "scene", "mean_mm", "std_mm", "ci95_low_mm", "ci95_high_mm"),
+    *("median_mm", "rmse_mm", "p90_mm", "n_subjects", "n_failed", "coverage"),
+    *("mean_with_failures_mm", "frames", "faces", "frames_per_second"),
+)
+
+
+def _empty_table(title: str, notes: Sequence[str]) -> Table:
+    return Table(
+        title=Text(title),
+        caption=Text("\n".join(notes)) if notes else None,
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_lines=False,
+    )
+
+
+def _rich_cells(content: SceneRows, row: SceneRow) -> list[Text]:
+    label = Text(row.label)
+    if row.remark:
+        label.append(f"\n{row.remark}", style="dim")
+    scenes = [_rich_cell(row.cells.get(s), content.best(s) is row) for s in content.scenes]
+    return [label, *scenes, Text(rate_text(row.frames_per_second))]
+
+
+def _rich_cell(cell: SceneSummary | None, best: bool) -> Text:
+    if cell is None:
+        return Text("–")
+    text = Text(error_text(cell), style="bold" if best else "")
+    for line in detail_texts(cell):
+        text.append(f"\n{line}", style="dim not bold")
+    return text
+
+
+def _markdown_cells(content: SceneRows, row: SceneRow) -> list[str]:
+    label = f"{row.label} ({row.remark})" if row.remark else row.label
+    scenes = [_markdown_cell(row.cells.get(s), content.best(s) is row) for s in content.scenes]
+    return [_in_cell(label), *scenes, rate_text(row.frames_per_second)]
+
+
+def _markdown_cell(cell: SceneSummary | None, best: bool) -> str:
+    if cell is None:
+        return "–"
+    error = f"**{error_text(cell)}**" if best else error_text(cell)
+    return "<br>".join([error, *detail_texts(cell)])
+
+
+def _markdown_line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _in_cell(text: str) -> str:
+    """Text that cannot end a cell or start markup of its own."""
+    for mark in "\\|*_<>[]`":
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.split())
+
+
+def _csv_line(row: SceneRow, scene: str) -> dict[str, object]:
+    cell = row.cells[scene]
+    low, high = cell.ci95_mm
+    values = {**vars(cell), "ci95_low_mm": low, "ci95_high_mm": high}
+    known = {name: values[name] for name in _CSV_FIELDS if name in values}
+    if not row.measured:
+        known = {name: values[name] for name in ("mean_mm", "std_mm")}
+    shown = {name: "" if value != value else value for name, value in known.items()}
+    return {"method": row.label, "remark": row.remark, "scene": scene, **shown}
+
+
+def _faces(cell: SceneSummary) -> str:
+    return f"{cell.coverage:.0%} faces" if math.isfinite(cell.coverage) else "no frames"

@@ -1,0 +1,167 @@
+"""How a benchmark run becomes one MLflow run."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .cumulative import STEPS_PER_MM, cumulative_curves
+from .files import write_json
+from .record import RunFolder, RunRecord, SceneSummary
+from .tracking_store import connect
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+__all__ = ["connect", "track_run"]
+
+ARTEFACTS = ("run.json", "summary.json", "subjects.parquet", "report.html")
+KEPT_ID = "mlflow.json"
+_LONGEST_VALUE = 500
+
+
+def track_run(run: RunFolder, name: str) -> str:
+    """Log a run folder to the experiment of the last `connect`, and return the MLflow run's id.
+
+    Parameters, tags, per-scene metrics (`cooperative.mean_mm`), the cumulative curve (step: the
+    threshold in tenths of a millimetre), the dataset, the subjects' table, the report and the
+    pictures. The id is kept in the folder: tracking it again updates the same MLflow run.
+    """
+    import mlflow
+
+    record = run.record()
+    with mlflow.start_run(run_id=_known_id(run), run_name=name) as active:
+        run_id: str = active.info.run_id
+        write_json(
+            run.root / KEPT_ID, {"tracking_uri": mlflow.get_tracking_uri(), "run_id": run_id}
+        )
+        mlflow.set_tags(_tags(record))
+        _log_parameters(active.data.params, _parameters(record))
+        _log_changed(run_id, _metrics(run, record))
+        _log_dataset(record)
+        _log_artefacts(run)
+    return run_id
+
+
+def _known_id(run: RunFolder) -> str | None:
+    """The id kept in the folder, if this store still has that run."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    path = run.root / KEPT_ID
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if kept.get("tracking_uri") != mlflow.get_tracking_uri():
+        return None
+    try:
+        found = mlflow.get_run(kept["run_id"])
+    except MlflowException:
+        return None
+    return str(kept["run_id"]) if found.info.lifecycle_stage == "active" else None
+
+
+def _tags(record: RunRecord) -> dict[str, str]:
+    return {
+        "kind": "benchmark",
+        "method": record.method,
+        "protocol": record.protocol,
+        "protocol_digest": record.protocol_digest,
+        "dataset": record.dataset,
+        "dataset_digest": record.dataset_digest,
+        "method_digest": record.method_digest,
+        "model_digest": record.model_digest,
+        "checkpoint_digest": record.checkpoint_digest,
+        "commit": record.commit,
+        "dirty": str(record.dirty).lower(),
+        "finished": str(record.finished).lower(),
+    }
+
+
+def _parameters(record: RunRecord) -> dict[str, str]:
+    protocol = {f"protocol.{key}": value for key, value in record.protocol_settings.items()}
+    chosen = {"method": record.method, "seed": record.seed, "unit": record.unit}
+    values = {**record.arguments, **chosen, **protocol}
+    return {key: str(value)[:_LONGEST_VALUE] for key, value in values.items()}
+
+
+def _log_parameters(present: Mapping[str, str], parameters: Mapping[str, str]) -> None:
+    """MLflow's parameters cannot change: those of the first time stay."""
+    import mlflow
+
+    mlflow.log_params({key: value for key, value in parameters.items() if key not in present})
+
+
+def _metrics(run: RunFolder, record: RunRecord) -> list[Metric]:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    values = {"n_scored": float(record.n_scored), "n_unscored": float(record.n_unscored)}
+    for scene, summary in run.summary().items():
+        values |= {f"{scene}.{key}": value for key, value in _numbers(summary).items()}
+    single = [Metric(key, value, now, 0) for key, value in values.items() if math.isfinite(value)]
+    curves = [
+        Metric(f"{scene}.share_within", share, now, round(threshold * STEPS_PER_MM))
+        for scene, curve in cumulative_curves(run.subjects()).items()
+        for threshold, share in zip(curve.thresholds_mm, curve.shares, strict=True)
+    ]
+    return single + curves
+
+
+def _numbers(summary: SceneSummary) -> dict[str, float]:
+    low, high = summary.ci95_mm
+    plain = {key: float(value) for key, value in vars(summary).items() if key != "ci95_mm"}
+    return {**plain, "ci95_low_mm": low, "ci95_high_mm": high}
+
+
+def _log_changed(run_id: str, metrics: Sequence[Metric]) -> None:
+    """Log the metrics whose value is not already the last at its step, so that reruns add none."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient()
+    known = _last_values(client, run_id, {metric.key for metric in metrics})
+    changed = [m for m in metrics if known.get((m.key, m.step)) != m.value]
+    for start in range(0, len(changed), 1000):
+        client.log_batch(run_id, metrics=changed[start : start + 1000])
+
+
+def _last_values(client: MlflowClient, run_id: str, keys: set[str]) -> dict[tuple[str, int], float]:
+    logged = client.get_run(run_id).data.metrics
+    histories = (client.get_metric_history(run_id, key) for key in keys if key in logged)
+    points = (point for history in histories for point in history)
+    ordered = sorted(points, key=lambda point: point.timestamp)
+    return {(point.key, point.step): point.value for point in ordered}
+
+
+def _log_dataset(record: RunRecord) -> None:
+    import mlflow
+    from mlflow.data.meta_dataset import MetaDataset
+
+    source = _dataset_source(str(record.arguments.get("data", record.dataset)))
+    # MLflow keeps at most 36 characters of a digest; the tag has the whole.
+    dataset = MetaDataset(source, name=record.dataset, digest=record.dataset_digest[:32])
+    mlflow.log_input(dataset, context="benchmark")
+
+
+def _dataset_source(place: str) -> Any:
+    from mlflow.data.dataset_source_registry import resolve_dataset_source
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return resolve_dataset_source(str(Path(place).absolute()))
+
+
+def _log_artefacts(run: RunFolder) -> None:
+    import mlflow
+
+    for path in (run.root / name for name in ARTEFACTS):
+        if path.is_file():
+            mlflow.log_artifact(str(path))
+    # The interface shows CSV as a table, Parquet not at all.
+    mlflow.log_text(run.subjects().to_csv(index=False), "subjects.csv")
+    if run.pictures.is_dir():
+        mlflow.log_artifacts(str(run.pictures), "pictures")

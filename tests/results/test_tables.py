@@ -1,0 +1,121 @@
+"""The scene table: what it shows, what it marks and what it refuses, in all three forms."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from example_runs import SCENES, example_record, example_run
+from rich.console import Console
+from rich.table import Table
+
+from facebench.bench.method import MethodCard
+from facebench.errors import FacebenchError
+from facebench.results.published import published_results
+from facebench.results.scene_rows import scene_rows
+from facebench.results.tables import scene_table, scene_table_csv, scene_table_markdown
+
+
+def drawn(table: Table, width: int = 120) -> str:
+    console = Console(width=width, file=io.StringIO(), record=True)
+    console.print(table)
+    return console.export_text()
+
+
+def test_the_table_shows_protocol_numbers_and_coverage(tmp_path: Path) -> None:
+    run = example_run(tmp_path / "a")
+    text = drawn(scene_table([run]))
+    cell = run.summary()["cooperative"]
+    assert "protocol micc (01234567), dataset micc (fedcba98)" in text
+    assert f"{cell.mean_mm:.2f} ± {cell.std_mm:.2f}" in text
+    assert f"[{cell.ci95_mm[0]:.2f}, {cell.ci95_mm[1]:.2f}]" in text
+    assert "8/8 subj., 94% faces" in text and "12.3" in text
+
+
+def test_a_failed_subject_shows_in_its_cell_and_below(tmp_path: Path) -> None:
+    text = drawn(scene_table([example_run(tmp_path / "a")]))
+    assert "7/8 subj." in text and "with failed" in text and "Failed subjects" in text
+
+
+def test_the_table_fits_a_narrow_terminal(tmp_path: Path) -> None:
+    run = example_run(tmp_path / "a")
+    text = drawn(scene_table([run]), width=80)
+    assert all(f"{cell.mean_mm:.2f} ±" in text for cell in run.summary().values())
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_best_of_each_scene_is_bold_in_markdown(tmp_path: Path) -> None:
+    good = example_run(tmp_path / "good", "good", 1.2)
+    poor = example_run(tmp_path / "poor", "poor", 1.9, seed=1)
+    lines = scene_table_markdown([poor, good]).splitlines()
+    bold = {line.split("|")[1].strip(): line.count("**") for line in lines if line[:1] == "|"}
+    assert bold["good"] == 2 * len(SCENES) and bold["poor"] == 0
+
+
+def test_failing_never_wins(tmp_path: Path) -> None:
+    sure, lucky = example_run(tmp_path / "a", "sure"), example_run(tmp_path / "b", "lucky")
+    whole = sure.summary()["cooperative"]
+    lower = replace(whole, mean_mm=whole.mean_mm - 0.1, n_subjects=7, n_failed=1)
+    partial = replace(lower, mean_with_failures_mm=whole.mean_mm + 0.1)
+    sure.write_summary(dict.fromkeys(SCENES, whole))
+    lucky.write_summary(dict.fromkeys(SCENES, partial))
+    best = scene_rows([lucky, sure]).best("outdoor")
+    assert best is not None and best.label == "sure"
+
+
+def test_alone_nothing_is_best(tmp_path: Path) -> None:
+    assert "**1" not in scene_table_markdown([example_run(tmp_path / "a")])
+
+
+def test_published_rows_are_marked_and_never_best(tmp_path: Path) -> None:
+    runs = [example_run(tmp_path / "a", "a", 3.0), example_run(tmp_path / "b", "b", 4.0)]
+    content = scene_rows(runs, published_results())
+    assert [row.remark for row in content.rows if not row.measured] == ["published"] * 3
+    assert all(content.best(scene) is content.rows[0] for scene in SCENES)
+    text = drawn(scene_table(runs, published_results()))
+    assert "1.36 ± 0.12" in text and "Table 1" in text
+
+
+@pytest.mark.parametrize("kind", ["protocol", "dataset"])
+def test_mixing_is_refused_with_both_values(tmp_path: Path, kind: str) -> None:
+    one = example_run(tmp_path / "a")
+    changes = {kind: "other", f"{kind}_digest": "9" * 64}
+    two = example_run(tmp_path / "b", **changes)
+    with pytest.raises(FacebenchError, match=rf"{kind}: micc \(\w+\) and other \(99999999\)"):
+        scene_table([one, two])
+
+
+def test_no_runs_is_a_users_mistake() -> None:
+    with pytest.raises(FacebenchError, match="no runs"):
+        scene_table([])
+
+
+def test_different_subjects_are_said(tmp_path: Path) -> None:
+    one = example_run(tmp_path / "a")
+    two = example_run(tmp_path / "b", subjects=("subject_01",), limit=8, excluded=("subject_30",))
+    notes = " ".join(scene_rows([one, two]).notes)
+    assert "different subjects" in notes and "At most 8 frames" in notes and "subject_30" in notes
+
+
+def test_the_name_given_and_leakage_are_shown(tmp_path: Path) -> None:
+    card = MethodCard("ours", "t", "", "MIT", leakage="validated on this set")
+    arguments = {**example_record().arguments, "name": "ours, 150 [steps]"}
+    run = example_run(tmp_path / "a", card=card, arguments=arguments, ended="")
+    text = drawn(scene_table([run]), width=140)
+    assert "ours, 150 [steps]" in text
+    assert "unfinished; leakage: validated on this set" in text
+
+
+def test_csv_holds_every_number_exactly(tmp_path: Path) -> None:
+    run = example_run(tmp_path / "a")
+    rows = list(csv.DictReader(io.StringIO(scene_table_csv([run], published_results()))))
+    assert len(rows) == len(SCENES) * 4
+    for row in rows[: len(SCENES)]:
+        cell = run.summary()[row["scene"]]
+        assert float(row["mean_mm"]) == cell.mean_mm
+        assert float(row["ci95_high_mm"]) == cell.ci95_mm[1]
+        assert int(row["n_failed"]) == cell.n_failed
+    assert rows[-1]["remark"] == "published" and rows[-1]["coverage"] == ""

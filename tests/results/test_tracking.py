@@ -1,0 +1,152 @@
+"""Tracking in a real MLflow on SQLite: what is logged, reruns, and many first users at once."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+from example_runs import SCENES, example_run
+from mlflow import MlflowClient
+
+from facebench.errors import FacebenchError
+from facebench.results.record import RunFolder
+from facebench.results.tracking import connect, track_run
+from facebench.results.tracking_store import sqlite_file, tracking_uri
+
+START = "from facebench.results.tracking import connect; import mlflow; connect('first'); "
+LOG = "mlflow.start_run(); mlflow.log_metric('x', 1.0); mlflow.end_run()"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose database is made by several processes, all first users at once."""
+    folder = tmp_path_factory.mktemp("store")
+    users = [
+        subprocess.Popen([sys.executable, "-c", START + LOG], cwd=folder, stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    for user in users:
+        _, errors = user.communicate(timeout=120)
+        assert user.returncode == 0, errors.decode()
+        assert errors == b""
+    return folder
+
+
+@pytest.fixture
+def client(store: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(store)
+    connect("tests")
+    return MlflowClient()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    folder = example_run(tmp_path / "run")
+    folder.report.write_text("<html>report</html>")
+    folder.pictures.mkdir()
+    (folder.pictures / "overlay.png").write_bytes(b"picture")
+    return folder
+
+
+def test_many_first_users_share_one_database_and_experiment(client: MlflowClient) -> None:
+    first = client.get_experiment_by_name("first")
+    assert first is not None and len(client.search_runs([first.experiment_id])) == 3
+    assert len([e for e in client.search_experiments() if e.name == "first"]) == 1
+
+
+def test_artefacts_lie_beside_the_database(client: MlflowClient, store: Path) -> None:
+    experiment = client.get_experiment_by_name("tests")
+    assert experiment is not None
+    assert experiment.artifact_location == (store / "mlruns").as_uri()
+
+
+def test_metrics_tags_and_parameters(client: MlflowClient, run: RunFolder) -> None:
+    data = client.get_run(track_run(run, "a name")).data
+    for scene, summary in run.summary().items():
+        assert data.metrics[f"{scene}.mean_mm"] == summary.mean_mm
+        assert data.metrics[f"{scene}.std_mm"] == summary.std_mm
+        assert data.metrics[f"{scene}.ci95_low_mm"] == summary.ci95_mm[0]
+    record = run.record()
+    assert data.tags["protocol_digest"] == record.protocol_digest
+    assert data.tags["dataset_digest"] == record.dataset_digest
+    assert data.tags["checkpoint_digest"] == record.checkpoint_digest
+    assert data.tags["mlflow.runName"] == "a name"
+    assert data.params["protocol.crop_mm"] == "95.0" and data.params["data"] == "data"
+
+
+def test_the_curve_has_one_point_a_tenth_of_a_millimetre(
+    client: MlflowClient, run: RunFolder
+) -> None:
+    history = client.get_metric_history(track_run(run, "a"), "indoor.share_within")
+    rows = run.subjects().query("scene == 'indoor'")
+    assert [point.step for point in history] == list(range(1, len(history) + 1))
+    expected = sum(curve[9] for curve in rows["cumulative"]) / len(rows)
+    assert history[9].value == pytest.approx(expected, rel=1e-12)
+
+
+def test_dataset_and_artefacts(client: MlflowClient, run: RunFolder) -> None:
+    run_id = track_run(run, "a")
+    (dataset,) = client.get_run(run_id).inputs.dataset_inputs
+    assert dataset.dataset.name == "micc"
+    assert run.record().dataset_digest.startswith(dataset.dataset.digest)
+    names = {item.path for item in client.list_artifacts(run_id)}
+    assert names >= {"run.json", "summary.json", "subjects.csv", "report.html", "pictures"}
+    table = pd.read_csv(client.download_artifacts(run_id, "subjects.csv"))
+    assert table["mean_mm"].notna().sum() == len(table) - 1
+
+
+def test_tracking_again_updates_the_same_run(client: MlflowClient, run: RunFolder) -> None:
+    first = track_run(run, "a")
+    assert track_run(run, "a") == first
+    assert len(client.get_metric_history(first, "indoor.share_within")) == 100
+    better = {s: replace(c, mean_mm=1.0) for s, c in run.summary().items()}
+    run.write_summary(better)
+    run.report.write_text("new")
+    assert track_run(run, "b") == first
+    data = client.get_run(first).data
+    assert all(data.metrics[f"{scene}.mean_mm"] == 1.0 for scene in SCENES)
+    assert Path(client.download_artifacts(first, "report.html")).read_text() == "new"
+    assert client.get_run(first).info.status == "FINISHED"
+
+
+def test_a_deleted_run_is_logged_anew(client: MlflowClient, run: RunFolder) -> None:
+    first = track_run(run, "a")
+    client.delete_run(first)
+    assert track_run(run, "a") != first
+
+
+def test_another_store_gets_a_run_of_its_own(
+    client: MlflowClient,
+    store: Path,
+    run: RunFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = track_run(run, "a")
+    database = Path(shutil.copy(store / "mlflow.db", tmp_path / "own.db"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+    connect("tests")
+    second = track_run(run, "a")
+    assert second != first and mlflow.get_run(second).info.status == "FINISHED"
+    assert database.with_name(".own.db.lock").exists()
+
+
+def test_an_unusable_store_is_a_users_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://there")
+    with pytest.raises(FacebenchError, match="MLflow at nonsense://there"):
+        connect("tests")
+
+
+def test_sqlite_addresses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert sqlite_file(tracking_uri()) == tmp_path / "mlflow.db"
+    assert sqlite_file("sqlite:///sub/own.db?timeout=5") == tmp_path / "sub" / "own.db"
+    assert sqlite_file("http://somewhere:5000") is None

@@ -1,0 +1,127 @@
+"""Run folders of made-up scores for the tests of tables, tracking, reports and commands."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facebench.bench.dataset import Problem
+from facebench.bench.method import MethodCard
+from facebench.results.record import RunFolder, RunRecord, SceneSummary
+
+SUBJECTS = tuple(f"subject_{number:02d}" for number in range(1, 9))
+SCENES = ("cooperative", "indoor", "outdoor")
+
+
+def example_record(method: str = "ours", **changes: Any) -> RunRecord:
+    """A finished run of 8 subjects in 3 scenes."""
+    record = RunRecord(
+        command=f"facebench micc --data data --method {method}",
+        given={"data": "data", "method": method},
+        arguments={"data": "data", "method": method, "limit": None, "name": None},
+        card=MethodCard(method, "A method", "A paper, 2020", "MIT"),
+        method_digest="a" * 64,
+        model_digest="b" * 64,
+        checkpoint_digest="c" * 64,
+        protocol="micc",
+        protocol_settings={"crop_mm": 95.0, "statistic": "mean"},
+        protocol_digest="0123456789abcdef" * 4,
+        dataset="micc",
+        dataset_digest="fedcba9876543210" * 4,
+        subjects=SUBJECTS,
+        scenes=SCENES,
+        excluded=(),
+        limit=None,
+        unit="mm",
+        seed=0,
+        problems=(Problem("subject_30", "no scan"),),
+        commit="d" * 40,
+        versions={"python": "3.11"},
+        host={"name": "machine", "cpus": 2},
+        started="2020-01-01T00:00:00+00:00",
+        ended="2020-01-01T00:10:00+00:00",
+        n_scored=23,
+        n_unscored=1,
+    )
+    return replace(record, **changes)
+
+
+def example_row(subject: str, scene: str, error: float) -> dict[str, Any]:
+    """A scored row whose statistics are those of a half-normal error of the given mean."""
+    sigma = error * math.sqrt(math.pi / 2)
+    thresholds = np.arange(1, 101) / 10
+    curve = [math.erf(t / (sigma * math.sqrt(2))) for t in thresholds]
+    return {
+        "subject": subject,
+        "scene": scene,
+        "status": "scored",
+        "reason": "",
+        "frames": 64,
+        "faces": 60,
+        "mean_mm": error,
+        "median_mm": 0.6745 * sigma,
+        "rmse_mm": sigma,
+        "p90_mm": 1.645 * sigma,
+        "cumulative": curve,
+        "mean_face_mm": math.nan,
+    }
+
+
+def failed_row(subject: str, scene: str, reason: str) -> dict[str, Any]:
+    """A row without a score."""
+    names = {"subject": subject, "scene": scene, "status": "failed", "reason": reason}
+    return {**names, "frames": 64, "faces": 0, "mean_face_mm": 2.5}
+
+
+def example_rows(error_mm: float, seed: int) -> list[dict[str, Any]]:
+    """All subjects in all scenes around an error; the last subject fails outdoors."""
+    easy = np.random.default_rng(99).normal(0, 0.1, len(SUBJECTS))
+    noise = np.random.default_rng(seed).normal(0, 0.02, (len(SCENES), len(SUBJECTS)))
+    rows = [
+        example_row(subject, scene, float(error_mm + easy[column] + noise[row, column]))
+        for row, scene in enumerate(SCENES)
+        for column, subject in enumerate(SUBJECTS)
+    ]
+    return [*rows[:-1], failed_row(SUBJECTS[-1], SCENES[-1], "no face in <64> frames & none else")]
+
+
+def example_summary(rows: list[dict[str, Any]], scene: str) -> SceneSummary:
+    """The summary of a scene's rows with a normal interval."""
+    mine = [row for row in rows if row["scene"] == scene]
+    scored = [row for row in mine if row["status"] == "scored"]
+    errors = np.array([row["mean_mm"] for row in scored])
+    mean, std = float(errors.mean()), float(errors.std(ddof=1))
+    half = 1.96 * std / math.sqrt(len(errors))
+    frames, faces = sum(row["frames"] for row in mine), sum(row["faces"] for row in mine)
+    with_failures = [row.get("mean_mm", row["mean_face_mm"]) for row in mine]
+    return SceneSummary(
+        mean_mm=mean,
+        std_mm=std,
+        ci95_mm=(mean - half, mean + half),
+        median_mm=float(np.mean([row["median_mm"] for row in scored])),
+        rmse_mm=float(np.mean([row["rmse_mm"] for row in scored])),
+        p90_mm=float(np.mean([row["p90_mm"] for row in scored])),
+        n_subjects=len(scored),
+        n_failed=len(mine) - len(scored),
+        coverage=faces / frames,
+        mean_with_failures_mm=float(np.mean(with_failures)),
+        frames=frames,
+        faces=faces,
+        frames_per_second=12.34,
+    )
+
+
+def example_run(
+    root: Path, method: str = "ours", error_mm: float = 1.4, seed: int = 0, **changes: Any
+) -> RunFolder:
+    """A finished run folder; `changes` go into its record."""
+    folder = RunFolder(root)
+    folder.begin(example_record(method, **changes))
+    rows = example_rows(error_mm, seed)
+    folder.write_subjects(rows)
+    folder.write_summary({scene: example_summary(rows, scene) for scene in SCENES})
+    return folder
