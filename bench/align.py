@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import FacebenchError
-from .intersection import Intersection, Matches, match_prediction, match_scan
+from .intersection import (
+    Intersection,
+    Matches,
+    match_both,
+    match_prediction,
+    match_scan,
+)
 from .similarity import Similarity, step_jacobian
 from .surface import Surface
 from .triangles import Float64Array, IndexArray
@@ -84,16 +90,13 @@ def align(
         FacebenchError: when the surfaces do not overlap.
     """
     settings = settings or AlignmentSettings()
-    transform = start
-    for points, widen in ((1500, 3.0), (4000, 1.0)):
-        stage = _Problem.of(prediction, scan, intersection.widened(widen), points)
-        transform, _, _ = stage.solve(transform, settings, COARSE_TOLERANCE_MM, COARSE_STEPS)
+    transform = approach(prediction, scan, start, intersection, settings)
     problem = _Problem.of(prediction, scan, intersection, None)
     transform, steps, _ = problem.solve(transform, settings, SETTLED_MM, settings.max_iterations)
     transform, more_steps, last_step = problem.with_fixed_region(transform).solve(
         transform, settings, settings.tolerance_mm, settings.max_iterations
     )
-    to_prediction, to_scan = problem.matches(transform)
+    to_prediction, to_scan = match_both(prediction, scan, transform, intersection)
     residual = np.sqrt((_mean_square(to_prediction) + _mean_square(to_scan)) / 2)
     return Alignment(
         transform,
@@ -103,6 +106,21 @@ def align(
         float(to_prediction.kept.mean()),
         float(residual),
     )
+
+
+def approach(
+    prediction: Surface,
+    scan: Surface,
+    start: Similarity,
+    intersection: Intersection,
+    settings: AlignmentSettings,
+) -> Similarity:
+    """`align`'s first steps: on few points and a wide intersection, to a fraction of a mm."""
+    transform = start
+    for points, widen in ((1500, 3.0), (4000, 1.0)):
+        stage = _Problem.of(prediction, scan, intersection.widened(widen), points)
+        transform, _, _ = stage.solve(transform, settings, COARSE_TOLERANCE_MM, COARSE_STEPS)
+    return transform
 
 
 @dataclass(frozen=True)

@@ -94,3 +94,14 @@ def match_prediction(
     closest = scan.closest(points)
     kept = intersection.holds(transform.turn(prediction.normals[index]), closest)
     return Matches(points, closest, kept, points)
+
+
+def match_both(
+    prediction: Surface, scan: Surface, transform: Similarity, intersection: Intersection
+) -> tuple[Matches, Matches]:
+    """All vertices of the scan against the moved prediction, and all of that against the scan."""
+    scan_index, index = np.arange(len(scan.vertices)), np.arange(len(prediction.vertices))
+    return (
+        match_scan(scan, prediction, transform, intersection, scan_index),
+        match_prediction(prediction, scan, transform, intersection, index),
+    )

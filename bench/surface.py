@@ -16,6 +16,7 @@ from .triangles import (
     closest_barycentric,
     edge_normals,
     find_edges,
+    triangle_areas,
     triangle_normals,
     vertex_normals,
 )
@@ -61,13 +62,15 @@ class Surface:
         vertices: (V, 3) float64, mm, in lexicographic order.
         triangles: (F, 3) int64.
         normals: (V, 3) unit vertex normals, angle-weighted.
-        vertex_of: (V of the mesh,) where each vertex of the mesh went.
+        vertex_of: (V of the mesh,) where each vertex of the mesh went, -1 if no triangle used it.
         on_boundary: (V,) bool, vertices on a rim.
     """
 
     def __init__(self, mesh: Mesh) -> None:
-        self.vertices, self.vertex_of = _weld(np.asarray(mesh.vertices, np.float64))
-        self.triangles = _order(self.vertex_of[np.asarray(mesh.triangles, np.int64)])
+        vertices = np.asarray(mesh.vertices, np.float64)
+        triangles = _solid(vertices, np.asarray(mesh.triangles, np.int64))
+        self.vertices, self.vertex_of = _weld(vertices, triangles)
+        self.triangles = _order(self.vertex_of[triangles])
         self.normals = vertex_normals(self.vertices, self.triangles)
         self._features = _Features.of(self.vertices, self.triangles, self.normals)
         self.on_boundary = self._features.on_boundary[-len(self.vertices) :]
@@ -183,20 +186,24 @@ class _Features:
         return group, self.incident[np.repeat(self.first[feature], counts) + step]
 
 
-def _weld(vertices: Float64Array) -> tuple[Float64Array, IndexArray]:
-    """Distinct positions in lexicographic order, and where each vertex went."""
-    order = np.lexsort(vertices.T[::-1])
+def _solid(vertices: Float64Array, triangles: IndexArray) -> IndexArray:
+    """The triangles that have an area."""
+    return triangles[triangle_areas(vertices, triangles) > 0]
+
+
+def _weld(vertices: Float64Array, triangles: IndexArray) -> tuple[Float64Array, IndexArray]:
+    """Distinct positions of corners in lexicographic order, and where each vertex went, else -1."""
+    used = np.unique(triangles)
+    order = used[np.lexsort(vertices[used].T[::-1])]
     ordered = vertices[order]
     is_new = np.r_[True, (ordered[1:] != ordered[:-1]).any(1)]
-    vertex_of = np.empty(len(vertices), np.int64)
+    vertex_of = np.full(len(vertices), -1)
     vertex_of[order] = np.cumsum(is_new) - 1
     return ordered[is_new], vertex_of
 
 
 def _order(triangles: IndexArray) -> IndexArray:
-    """Triangles with three different corners, smallest corner first, in lexicographic order."""
-    a, b, c = triangles.T
-    triangles = triangles[(a != b) & (b != c) & (c != a)]
+    """Triangles with their smallest corner first, in lexicographic order."""
     turn = (triangles.argmin(1)[:, None] + np.arange(3)) % 3
     turned = np.take_along_axis(triangles, turn, axis=1)
     return turned[np.lexsort(turned.T[::-1])]

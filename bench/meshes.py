@@ -1,0 +1,183 @@
+"""Reading scans and predictions from files, and what is set right on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import trimesh
+from numpy.typing import NDArray
+
+from ..errors import FacebenchError
+from ..recon.mesh import Mesh
+from .triangles import Float64Array, triangle_areas, triangle_normals
+
+UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
+"""Millimetres in a unit."""
+_EXTENTS_MM = (80.0, 800.0)
+"""Longest side of a face, from the bare mask to head and shoulders; a factor of ten, so that the
+ranges of millimetres and centimetres do not meet."""
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What was left out of a mesh, each a count.
+
+    Attributes:
+        invalid_vertices: with NaN or infinite coordinates; their triangles go with them.
+        unreferenced_vertices: that no triangle uses.
+        degenerate_triangles: without area.
+    """
+
+    invalid_vertices: int = 0
+    unreferenced_vertices: int = 0
+    degenerate_triangles: int = 0
+
+    def __str__(self) -> str:
+        counts = (
+            (self.invalid_vertices, "invalid vertices"),
+            (self.unreferenced_vertices, "unreferenced vertices"),
+            (self.degenerate_triangles, "degenerate triangles"),
+        )
+        return ", ".join(f"{count} {name}" for count, name in counts if count)
+
+
+def read_mesh(path: Path, unit: str | None = None) -> tuple[Mesh, Removed]:
+    """A clean mesh in mm from an OBJ, PLY, STL, OFF or GLB file, and what was left out of it.
+
+    Vertices keep the file's order. A mesh whose size is not that of a face in the stated unit is
+    refused: nothing is converted on a guess.
+
+    Args:
+        path: the file.
+        unit: `mm`, `cm` or `m`; None stands for mm.
+
+    Raises:
+        FacebenchError: when the file cannot be read, holds no surface, or is in another unit.
+    """
+    mesh, removed = clean_mesh(_load(path))
+    if not len(mesh.triangles):
+        raise FacebenchError(f"{path}: no triangles with finite corners", "is this a mesh file?")
+    check_unit(mesh, str(path), unit or "mm")
+    return scaled(mesh, unit or "mm"), removed
+
+
+def clean_mesh(mesh: Mesh) -> tuple[Mesh, Removed]:
+    """The mesh without invalid or unreferenced vertices and degenerate triangles.
+
+    A landmark whose vertex goes takes all landmarks with it: a part of the 68 is of no use.
+    """
+    vertices = np.asarray(mesh.vertices, np.float64)
+    triangles = np.asarray(mesh.triangles, np.int64).reshape(-1, 3)
+    valid = np.isfinite(vertices).all(1)
+    whole = triangles[valid[triangles].all(1)]
+    solid = whole[triangle_areas(vertices, whole) > 0]
+    used = np.zeros(len(vertices), bool)
+    used[solid] = True
+    removed = Removed(
+        int((~valid).sum()), int((valid & ~used).sum()), len(whole) - len(solid)
+    )
+    return _submesh(mesh, vertices, solid, used), removed
+
+
+def keep_vertices(mesh: Mesh, keep: NDArray[np.bool_]) -> Mesh:
+    """The part of a mesh whose triangles have all corners among the kept vertices (V,)."""
+    triangles = np.asarray(mesh.triangles, np.int64)
+    triangles = triangles[keep[triangles].all(1)]
+    used = np.zeros(len(keep), bool)
+    used[triangles] = True
+    return _submesh(mesh, np.asarray(mesh.vertices, np.float64), triangles, used)
+
+
+def check_unit(mesh: Mesh, name: str, unit: str = "mm") -> None:
+    """Refuse a mesh that is not as large as a face when its numbers are read in a unit.
+
+    Raises:
+        FacebenchError: with the unit that would fit.
+    """
+    if unit not in UNITS:
+        raise FacebenchError(f"unknown unit '{unit}'", f"known: {', '.join(UNITS)}")
+    guess = guess_unit(mesh)
+    extent = _extent(mesh)
+    if guess is None:
+        raise FacebenchError(
+            f"{name}: its longest side is {extent:.4g} {unit}, too {_extreme(extent, unit)} a face",
+            f"a face is {_EXTENTS_MM[0]:g} to {_EXTENTS_MM[1]:g} mm with head and shoulders",
+        )
+    if guess != unit:
+        raise FacebenchError(
+            f"{name}: looks like {guess}, not {unit} (its longest side is {extent:.4g})",
+            f"pass --unit {guess}",
+        )
+
+
+def guess_unit(mesh: Mesh) -> str | None:
+    """The unit in which the mesh is as large as a face, or None."""
+    extent = _extent(mesh)
+    low, high = _EXTENTS_MM
+    fits = [name for name, factor in UNITS.items() if low <= extent * factor < high]
+    return fits[0] if fits else None
+
+
+def scaled(mesh: Mesh, unit: str) -> Mesh:
+    """The mesh in mm, from a unit."""
+    return replace(mesh, vertices=np.asarray(mesh.vertices, np.float64) * UNITS[unit])
+
+
+def faces_inwards(mesh: Mesh) -> bool:
+    """Whether most of the surface is wound so that its normals point to the inside.
+
+    The sign of the volume between the surface and its centre; a face is a bowl, so this tells the
+    inside from the outside though the surface is open.
+    """
+    corners = np.asarray(mesh.vertices, np.float64)[mesh.triangles]
+    areas = triangle_areas(mesh.vertices, mesh.triangles)
+    centres = corners.mean(1)
+    middle = np.average(centres, axis=0, weights=areas)
+    outward = ((centres - middle) * triangle_normals(mesh.vertices, mesh.triangles)).sum(1)
+    return bool((areas * outward).sum() < 0)
+
+
+def turned_round(mesh: Mesh) -> Mesh:
+    """The mesh with the other side of each triangle outside."""
+    return replace(mesh, triangles=np.asarray(mesh.triangles)[:, ::-1])
+
+
+def _load(path: Path) -> Mesh:
+    if not path.is_file():
+        raise FacebenchError(f"{path}: no such file")
+    try:
+        loaded = trimesh.load(path, process=False, maintain_order=True, force="mesh")
+        vertices, triangles = np.array(loaded.vertices), np.array(loaded.faces)
+    except Exception as error:  # trimesh raises whatever its many readers raise
+        raise FacebenchError(f"{path}: cannot be read as a mesh ({_first_line(error)})") from error
+    if triangles.size and (triangles.max() >= len(vertices) or triangles.min() < 0):
+        raise FacebenchError(f"{path}: a triangle names a vertex that does not exist")
+    return Mesh(vertices.reshape(-1, 3), triangles.reshape(-1, 3))
+
+
+def _submesh(
+    mesh: Mesh, vertices: Float64Array, triangles: NDArray[np.int64], used: NDArray[np.bool_]
+) -> Mesh:
+    """The used vertices (V,) bool with the triangles renumbered and what they carry along."""
+    new_index = np.cumsum(used) - 1
+    landmarks = mesh.landmarks
+    if landmarks is not None:
+        landmarks = new_index[landmarks] if used[landmarks].all() else None
+    colours = None if mesh.colours is None else mesh.colours[used]
+    return Mesh(vertices[used], new_index[triangles].astype(np.int32), landmarks, colours)
+
+
+def _extent(mesh: Mesh) -> float:
+    """Longest side of the box around all but the outermost vertices: one stray point is no size."""
+    low, high = np.percentile(mesh.vertices, [0.5, 99.5], axis=0)
+    return float((high - low).max())
+
+
+def _extreme(extent: float, unit: str) -> str:
+    return "small for" if extent * UNITS[unit] < _EXTENTS_MM[0] else "large for"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,156 @@
+"""The nose tip of a scan: read from a label, or found on the scan."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from ..errors import FacebenchError
+from ..recon.mesh import Mesh
+from .align import AlignmentSettings, approach
+from .intersection import Intersection
+from .register import register
+from .similarity import Similarity
+from .surface import Surface
+from .triangles import Float64Array
+
+NOSE_TIP = 30
+"""Index of the nose tip among the 68 iBUG landmarks, counted from 0."""
+LABEL_SUFFIXES = (".txt", ".json", ".pp")
+_CAP_MM = 12.0
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+
+
+@dataclass(frozen=True)
+class NoseTip:
+    """Where the crop is centred.
+
+    Attributes:
+        position: (3,) in the scan's space, mm.
+        source: `label` or `found`.
+        disagreement_mm: between the label and the point found on the scan, None without a label.
+    """
+
+    position: Float64Array
+    source: str
+    disagreement_mm: float | None = None
+
+
+def find_nose_tip(scan: Mesh, face: Mesh) -> NoseTip:
+    """The nose tip of a scan in any pose, by laying a face with landmarks on it.
+
+    Raises:
+        FacebenchError: when the face has no landmarks or does not fit the scan.
+    """
+    target, source = Surface(scan), Surface(face)
+    tip = own_nose_tip(face)
+    if tip is None:
+        raise FacebenchError("the face has no landmarks", "its nose tip is landmark 31")
+    coarse = register(source, target, tip)
+    transform = approach(source, target, coarse, Intersection(), AlignmentSettings())
+    return NoseTip(tip_on_scan(target, tip, transform), "found")
+
+
+def own_nose_tip(face: Mesh) -> Float64Array | None:
+    """The nose tip (3,) by a face's own landmarks, None without landmarks."""
+    if face.landmarks is None:
+        return None
+    return np.asarray(face.vertices[face.landmarks[NOSE_TIP]], np.float64)
+
+
+def crop_centre(
+    face: Mesh, scan: Surface, transform: Similarity, label: Float64Array | None
+) -> NoseTip:
+    """The labelled nose tip, or the one found with an aligned face; with both, how far apart.
+
+    Raises:
+        FacebenchError: with neither a label nor landmarks.
+    """
+    tip = own_nose_tip(face)
+    found = None if tip is None else tip_on_scan(scan, tip, transform)
+    if label is not None:
+        apart = None if found is None else float(np.linalg.norm(found - label))
+        return NoseTip(np.asarray(label, np.float64), "label", apart)
+    if found is None:
+        raise FacebenchError(
+            "no nose tip: the prediction has no landmarks and the scan no label",
+            "put x y z in a .txt file beside the scan",
+        )
+    return NoseTip(found, "found")
+
+
+def tip_on_scan(scan: Surface, tip: Float64Array, transform: Similarity) -> Float64Array:
+    """The point of the scan that stands out most near an aligned face's nose tip (3,).
+
+    A paraboloid through the scan's points around the guess, over the face's frontal plane, gives
+    the summit; one noisy vertex has no say.
+    """
+    guess = transform.apply(tip[None])[0]
+    axes = transform.rotation
+    offset = (scan.vertices - guess) @ axes
+    near = np.linalg.norm(offset, axis=1) <= _CAP_MM
+    if near.sum() < 20:
+        return guess
+    x, y, height = offset[near].T
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+    c = np.linalg.lstsq(terms, height, rcond=None)[0]
+    summit = _summit(c)
+    if summit is None:
+        return scan.closest(guess[None]).position[0]
+    x0, y0 = summit
+    top = np.array([x0, y0, c @ [1, x0, y0, x0 * x0, x0 * y0, y0 * y0]])
+    return scan.closest((guess + axes @ top)[None]).position[0]
+
+
+def _summit(coefficients: Float64Array) -> Float64Array | None:
+    """Where the paraboloid is highest, None when it has no summit near the guess."""
+    _, x, y, xx, xy, yy = coefficients
+    hessian = np.array([[2 * xx, xy], [xy, 2 * yy]])
+    if np.linalg.eigvalsh(hessian).max() >= 0:
+        return None
+    summit = -np.linalg.solve(hessian, [x, y])
+    return summit if np.linalg.norm(summit) <= _CAP_MM else None
+
+
+def read_nose_tip(path: Path) -> Float64Array:
+    """A labelled nose tip (3,) from a `.txt`, `.json` or MeshLab `.pp` file.
+
+    Text: three numbers. JSON: a list of three, or an object with one under `nose_tip`. Picked
+    points: the point whose name speaks of the nose, or the only one.
+
+    Raises:
+        FacebenchError: when the file does not hold one point.
+    """
+    readers = {".txt": _from_text, ".json": _from_json, ".pp": _from_picked_points}
+    try:
+        numbers = readers[path.suffix.lower()](path.read_text("utf-8"))
+        position = np.array([float(number) for number in numbers])
+    except (OSError, ValueError, KeyError, TypeError, ElementTree.ParseError) as error:
+        raise FacebenchError(f"{path}: no nose tip in it ({error})", "expected x, y, z") from error
+    if position.shape != (3,) or not np.isfinite(position).all():
+        raise FacebenchError(f"{path}: holds {len(position)} numbers", "expected x, y, z")
+    return position
+
+
+def _from_text(text: str) -> list[str]:
+    return _NUMBER.findall(text)
+
+
+def _from_json(text: str) -> list[float]:
+    content = json.loads(text)
+    return list(content["nose_tip"] if isinstance(content, dict) else content)
+
+
+def _from_picked_points(text: str) -> list[str]:
+    if "<!ENTITY" in text:
+        raise ValueError("entities are not read")
+    points = [point.attrib for point in ElementTree.fromstring(text).iter("point")]
+    named = [point for point in points if "nose" in point.get("name", "").lower()] or points
+    if len(named) != 1:
+        raise ValueError(f"{len(named)} points, none named nose")
+    return [named[0][axis] for axis in "xyz"]
