@@ -235,8 +235,9 @@ class RunFolder:
         """Write `subjects.parquet`, one row per subject x scene, sorted.
 
         Every row has `subject`, `scene`, `status` (`scored` or `failed`), `reason`, `frames`,
-        `faces` and, when scored, the columns of `Score.to_row()`; `mean_face_mm` is the mean
-        face's error of the same subject where it was needed, else NaN.
+        `faces` and, when scored, the columns of `Score.to_row()` and the list `curve` of
+        `ScoredPair.curve`; `mean_face_mm` is the mean face's error of the same subject where it
+        was needed, else NaN.
         """
         table = pd.DataFrame(list(rows)).sort_values(["subject", "scene"], ignore_index=True)
         with replacing(self.root / "subjects.parquet") as draft:
