@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .cumulative import STEPS_PER_MM, cumulative_curves
 from .files import write_json
 from .record import RunFolder, RunRecord, SceneSummary
+from .subject_errors import CumulativeCurve, cumulative_curves
 from .tracking_store import connect
 
 if TYPE_CHECKING:
@@ -105,11 +105,18 @@ def _metrics(run: RunFolder, record: RunRecord) -> list[Metric]:
         values |= {f"{scene}.{key}": value for key, value in _numbers(summary).items()}
     single = [Metric(key, value, now, 0) for key, value in values.items() if math.isfinite(value)]
     curves = [
-        Metric(f"{scene}.share_within", share, now, round(threshold * STEPS_PER_MM))
+        Metric(f"{scene}.share_within", share, now, step)
         for scene, curve in cumulative_curves(run.subjects()).items()
-        for threshold, share in zip(curve.thresholds_mm, curve.shares, strict=True)
+        for step, share in _curve_points(curve)
     ]
     return single + curves
+
+
+def _curve_points(curve: CumulativeCurve) -> list[tuple[int, float]]:
+    """Whole tenths of a millimetre and the share within; MLflow's steps are whole numbers."""
+    tenths = [round(10 * threshold, 6) for threshold in curve.thresholds_mm.tolist()]
+    points = zip(tenths, curve.shares.tolist(), strict=True)
+    return [(int(step), share) for step, share in points if step.is_integer()]
 
 
 def _numbers(summary: SceneSummary) -> dict[str, float]:

@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pytest
 from example_runs import SCENES, example_run
 from mlflow import MlflowClient
 
+from facebench.bench.distance import CURVE_MM
 from facebench.errors import FacebenchError
 from facebench.results.record import RunFolder
 from facebench.results.tracking import connect, track_run
@@ -86,9 +88,10 @@ def test_the_curve_has_one_point_a_tenth_of_a_millimetre(
 ) -> None:
     history = client.get_metric_history(track_run(run, "a"), "indoor.share_within")
     rows = run.subjects().query("scene == 'indoor'")
-    assert [point.step for point in history] == list(range(1, len(history) + 1))
-    expected = sum(curve[9] for curve in rows["cumulative"]) / len(rows)
-    assert history[9].value == pytest.approx(expected, rel=1e-12)
+    assert [point.step for point in history] == list(range(51))
+    at_1_mm = np.abs(CURVE_MM - 1.0).argmin()
+    expected = np.mean([curve[at_1_mm] for curve in rows["curve"]])
+    assert history[10].value == pytest.approx(expected, rel=1e-12)
 
 
 def test_dataset_and_artefacts(client: MlflowClient, run: RunFolder) -> None:
@@ -105,7 +108,7 @@ def test_dataset_and_artefacts(client: MlflowClient, run: RunFolder) -> None:
 def test_tracking_again_updates_the_same_run(client: MlflowClient, run: RunFolder) -> None:
     first = track_run(run, "a")
     assert track_run(run, "a") == first
-    assert len(client.get_metric_history(first, "indoor.share_within")) == 100
+    assert len(client.get_metric_history(first, "indoor.share_within")) == 51
     better = {s: replace(c, mean_mm=1.0) for s, c in run.summary().items()}
     run.write_summary(better)
     run.report.write_text("new")

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from facebench.bench.dataset import Problem
+from facebench.bench.distance import CURVE_MM
 from facebench.bench.method import MethodCard
-from facebench.results.record import RunFolder, RunRecord, SceneSummary
+from facebench.results.record import SCORED, UNSCORED, RunFolder, RunRecord, SceneSummary
 
 SUBJECTS = tuple(f"subject_{number:02d}" for number in range(1, 9))
+PARTS = {"nose": 1.2, "mouth": 0.8, "eyes": 0.9, "cheeks": 1.1, "forehead": 0.7, "jaw": 1.4}
 SCENES = ("cooperative", "indoor", "outdoor")
 
 
@@ -53,27 +55,30 @@ def example_record(method: str = "ours", **changes: Any) -> RunRecord:
 def example_row(subject: str, scene: str, error: float) -> dict[str, Any]:
     """A scored row whose statistics are those of a half-normal error of the given mean."""
     sigma = error * math.sqrt(math.pi / 2)
-    thresholds = np.arange(1, 101) / 10
-    curve = [math.erf(t / (sigma * math.sqrt(2))) for t in thresholds]
+    parts = {f"{part}_mm": error * factor for part, factor in PARTS.items()}
     return {
         "subject": subject,
         "scene": scene,
-        "status": "scored",
+        "status": SCORED,
         "reason": "",
         "frames": 64,
         "faces": 60,
+        "value_mm": error,
         "mean_mm": error,
         "median_mm": 0.6745 * sigma,
         "rmse_mm": sigma,
         "p90_mm": 1.645 * sigma,
-        "cumulative": curve,
+        "scale": 1.01,
+        "overlap": 0.9,
+        "curve": [math.erf(t / (sigma * math.sqrt(2))) for t in CURVE_MM.tolist()],
+        **parts,
         "mean_face_mm": math.nan,
     }
 
 
 def failed_row(subject: str, scene: str, reason: str) -> dict[str, Any]:
     """A row without a score."""
-    names = {"subject": subject, "scene": scene, "status": "failed", "reason": reason}
+    names = {"subject": subject, "scene": scene, "status": UNSCORED, "reason": reason}
     return {**names, "frames": 64, "faces": 0, "mean_face_mm": 2.5}
 
 
@@ -92,12 +97,12 @@ def example_rows(error_mm: float, seed: int) -> list[dict[str, Any]]:
 def example_summary(rows: list[dict[str, Any]], scene: str) -> SceneSummary:
     """The summary of a scene's rows with a normal interval."""
     mine = [row for row in rows if row["scene"] == scene]
-    scored = [row for row in mine if row["status"] == "scored"]
-    errors = np.array([row["mean_mm"] for row in scored])
+    scored = [row for row in mine if row["status"] == SCORED]
+    errors = np.array([row["value_mm"] for row in scored])
     mean, std = float(errors.mean()), float(errors.std(ddof=1))
     half = 1.96 * std / math.sqrt(len(errors))
     frames, faces = sum(row["frames"] for row in mine), sum(row["faces"] for row in mine)
-    with_failures = [row.get("mean_mm", row["mean_face_mm"]) for row in mine]
+    with_failures = [row.get("value_mm", row["mean_face_mm"]) for row in mine]
     return SceneSummary(
         mean_mm=mean,
         std_mm=std,
