@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .intersection import Matches
-from .triangles import Float64Array
+from .triangles import Float64Array, IndexArray
 
 CURVE_MM = np.linspace(0.0, 5.0, 101)
 """Thresholds of the cumulative error curve."""
@@ -52,9 +52,8 @@ class Distances:
     def pooled(cls, parts: Sequence[Float64Array], shares: Sequence[float]) -> Distances:
         """Several sets of errors as one, each with its share of the weight, whatever its size."""
         values = np.concatenate(parts)
-        weights = np.concatenate(
-            [np.full(len(part), share / len(part)) for part, share in zip(parts, shares, strict=True)]
-        )
+        pairs = zip(parts, shares, strict=True)
+        weights = np.concatenate([np.full(len(part), share / len(part)) for part, share in pairs])
         order = np.argsort(values, kind="stable")
         return cls(values[order], weights[order])
 
@@ -112,7 +111,10 @@ def statistics(
         "scan_to_prediction_mm": float(one_way[0]),
         "prediction_to_scan_mm": float(one_way[1]),
         "point_to_surface_mm": pool(matches, "point_to_surface", direction).mean,
-        **{f"share_within_{mm}mm": float(share) for mm, share in zip((1, 2, 3), within, strict=True)},
+        **{
+            f"share_within_{mm}mm": float(share)
+            for mm, share in zip((1, 2, 3), within, strict=True)
+        },
     }
 
 
@@ -122,7 +124,7 @@ def pool(matches: tuple[Matches, Matches], measure: str, direction: str) -> Dist
     return Distances.pooled(parts, DIRECTION_WEIGHTS[direction])
 
 
-def vertex_errors(matches: Matches, measure: str, vertex_of: np.ndarray) -> Float64Array:
+def vertex_errors(matches: Matches, measure: str, vertex_of: IndexArray) -> Float64Array:
     """Errors (V,) at a mesh's own vertices, NaN outside of the region of intersection.
 
     Args:

@@ -75,9 +75,7 @@ def clean_mesh(mesh: Mesh) -> tuple[Mesh, Removed]:
     solid = whole[triangle_areas(vertices, whole) > 0]
     used = np.zeros(len(vertices), bool)
     used[solid] = True
-    removed = Removed(
-        int((~valid).sum()), int((valid & ~used).sum()), len(whole) - len(solid)
-    )
+    removed = Removed(int((~valid).sum()), int((valid & ~used).sum()), len(whole) - len(solid))
     return _submesh(mesh, vertices, solid, used), removed
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from ..errors import FacebenchError
 from .similarity import Similarity, step_jacobian
 from .surface import Surface
 from .triangles import Float64Array, IndexArray, unit
@@ -160,9 +159,7 @@ def _frames(normals: Float64Array) -> Float64Array:
     return np.stack([x, np.cross(normals, x), normals], axis=2)
 
 
-def _costs(
-    motions: _Motions, face: _Samples, target: _Samples, judges: IndexArray
-) -> Float64Array:
+def _costs(motions: _Motions, face: _Samples, target: _Samples, judges: IndexArray) -> Float64Array:
     """How badly each motion lays the judging points on the target, (K,) in [0, 1].
 
     A point costs its squared distance, no more than 1 for `FAR_MM`, and half of the rest when the
@@ -176,9 +173,7 @@ def _costs(
     return np.asarray((far + (1 - far) * (1 - facing) / 2).mean(1))
 
 
-def _refine(
-    motions: _Motions, face: _Samples, target: _Samples, judges: IndexArray
-) -> _Motions:
+def _refine(motions: _Motions, face: _Samples, target: _Samples, judges: IndexArray) -> _Motions:
     """Gauss-Newton steps on the point-to-plane distances, for all motions at once."""
     for reach in np.geomspace(3 * FAR_MM, FAR_MM, N_STEPS):
         points = motions.apply(face.points[judges])
@@ -194,9 +189,7 @@ def _refine(
     return motions
 
 
-def _solve(
-    jacobian: Float64Array, residual: Float64Array, weight: Float64Array
-) -> Float64Array:
+def _solve(jacobian: Float64Array, residual: Float64Array, weight: Float64Array) -> Float64Array:
     """Damped least-squares steps (K, 6); a start that matches nothing stays where it is."""
     weighted = jacobian * weight[..., None]
     hessian = np.einsum("kni,knj->kij", weighted, jacobian)

@@ -40,9 +40,7 @@ class Similarity:
     def inverse(self) -> Similarity:
         """The transform that undoes this one."""
         rotation = self.rotation.T
-        return Similarity(
-            1 / self.scale, rotation, -(rotation @ self.translation) / self.scale
-        )
+        return Similarity(1 / self.scale, rotation, -(rotation @ self.translation) / self.scale)
 
     def after(self, first: Similarity) -> Similarity:
         """This transform applied after another one."""

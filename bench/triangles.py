@@ -32,8 +32,9 @@ def closest_barycentric(points: Float64Array, corners: Float64Array) -> Float64A
     along_ab = _ratio(d1, d1 - d3)
     along_ac = _ratio(d2, d2 - d6)
     along_bc = _ratio(d4 - d3, (d4 - d3) + (d5 - d6))
-    inside_b, inside_c = _ratio(area_b, area_a + area_b + area_c), _ratio(
-        area_c, area_a + area_b + area_c
+    inside_b, inside_c = (
+        _ratio(area_b, area_a + area_b + area_c),
+        _ratio(area_c, area_a + area_b + area_c),
     )
     regions = [
         (d1 <= 0) & (d2 <= 0),
@@ -71,8 +72,9 @@ def vertex_normals(vertices: Float64Array, triangles: IndexArray) -> Float64Arra
     The angle weights make the normal one of the surface, not of how it is cut into triangles.
     Source: Thürmer and Wüthrich 1998; Bærentzen and Aanæs 2005.
     """
-    weighted = _corner_angles(vertices, triangles)[:, :, None] * (
-        triangle_normals(vertices, triangles)[:, None]
+    weighted = (
+        _corner_angles(vertices, triangles)[:, :, None]
+        * (triangle_normals(vertices, triangles)[:, None])
     )
     return unit(_sum_at(triangles.ravel(), weighted.reshape(-1, 3), len(vertices)))
 
@@ -133,6 +135,4 @@ def _dot(a: Float64Array, b: Float64Array) -> Float64Array:
 
 def _ratio(numerator: Float64Array, denominator: Float64Array) -> Float64Array:
     """Quotient where it is defined, else zero: callers select it only where it is."""
-    return np.divide(
-        numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0
-    )
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0)
