@@ -59,7 +59,7 @@ def make_renderer(
     """The renderer of a name, one of `RENDERERS`.
 
     Args:
-        name: `outline`.
+        name: `softras` (the paper's), or `outline`.
         sigma: σ of the edges' probability, in squared normalised units.
         gamma: γ of the softmax over depth; `outline` has none and ignores it.
 
@@ -82,4 +82,13 @@ def _outline(sigma: float, gamma: float) -> Renderer:
     return OutlineRenderer(OutlineConfig(sigma=sigma))
 
 
-RENDERERS: dict[str, Callable[[float, float], Renderer]] = {"outline": _outline}
+def _softras(sigma: float, gamma: float) -> Renderer:
+    from .softras import SoftRasConfig, SoftRasRenderer
+
+    return SoftRasRenderer(SoftRasConfig(sigma=sigma, gamma=gamma))
+
+
+RENDERERS: dict[str, Callable[[float, float], Renderer]] = {
+    "outline": _outline,
+    "softras": _softras,
+}

@@ -8,10 +8,19 @@ the camera's frame stays counter-clockwise.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from .geometry import SIDE_ORDER, Clipping, Nearest, Sides, lowest
+
+_BLOCK = 1 << 16
+"""Pairs of pixel and triangle looked at in one go: their arrays then stay in the cache."""
+
+_LEAST_DOUBLED_AREA = 1e-8
+"""In squared normalised units; triangles seen more edge-on than this are not drawn."""
 
 
 @dataclass(frozen=True)
@@ -127,3 +136,114 @@ def edge_functions(x: Tensor, y: Tensor, column: Tensor, up: Tensor) -> Tensor:
 def doubled_area(x: Tensor, y: Tensor) -> Tensor:
     """Twice the signed area of triangles with corners x, y (3, N); positive: facing the viewer."""
     return (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])
+
+
+@dataclass(frozen=True)
+class Fragments:
+    """N meetings of a pixel and a triangle, grouped by triangle.
+
+    Attributes:
+        pixel: (N,) int32 in [0, H * W), row-major from the top left.
+        triangle: (N,) int32 in [0, F).
+        barycentric: (3, N) in [0, 1], clipped to the triangle and summing to one.
+        depth: (N,) at the clipped coordinates, towards the viewer.
+        squared_distance: (N,) squared pixels from the pixel's centre to the triangle's outline;
+            positive inside, negative outside.
+    """
+
+    pixel: Tensor
+    triangle: Tensor
+    barycentric: Tensor
+    depth: Tensor
+    squared_distance: Tensor
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """The attributes in order."""
+        return iter(
+            (self.pixel, self.triangle, self.barycentric, self.depth, self.squared_distance)
+        )
+
+    def blocks(self) -> Iterator[Fragments]:
+        """The same fragments a cache's worth at a time, in order."""
+        for split in zip(*(torch.split(part, _BLOCK, dim=-1) for part in self), strict=True):
+            yield Fragments(*split)
+
+
+@dataclass(frozen=True)
+class Triangles:
+    """F triangles of one image, laid out for gathering.
+
+    Attributes:
+        x, y: (4, F) corners in pixels, rows in `SIDE_ORDER`.
+        depth: (3, F) towards the viewer.
+    """
+
+    x: Tensor
+    y: Tensor
+    depth: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor, y: Tensor, depth: Tensor) -> Triangles:
+        """Triangles from corners (3, F)."""
+        return cls(x[list(SIDE_ORDER)], y[list(SIDE_ORDER)], depth)
+
+    def sides(self, triangle: Tensor, column: Tensor, up: Tensor) -> Sides:
+        """Sides of the given triangles seen from the given pixels, (M,) each."""
+        x, y = self.x.index_select(1, triangle), self.y.index_select(1, triangle)
+        return Sides.seen_from(x, y, column, up)
+
+
+def rasterise(triangles: Triangles, grid: Grid, radius: float, clipping: Clipping) -> Fragments:
+    """Every pixel inside a triangle or nearer than `radius` pixels to it; both faces count.
+
+    Args:
+        triangles: of one image.
+        grid: the image.
+        radius: pixels; each triangle looks only at the pixels of its box widened by as much.
+        clipping: of the barycentric coordinates outside.
+    """
+    area = doubled_area(triangles.x, triangles.y).abs()
+    boxes = Boxes.around(triangles.x, triangles.y, radius, grid)
+    visible = boxes.filled() & (area > _LEAST_DOUBLED_AREA * grid.pixels_per_unit**2)
+    drawn = visible.nonzero()[:, 0]
+    blocks = [
+        _rasterise_block(triangles, part, boxes, grid, radius, clipping)
+        for part in torch.split(drawn, _block_sizes(boxes.select(drawn)))
+    ]
+    return Fragments(*(torch.cat(part, dim=-1) for part in zip(*blocks, strict=True)))
+
+
+def _block_sizes(boxes: Boxes) -> list[int]:
+    """How many boxes to take at a time so that a block has about `_BLOCK` pixels."""
+    total = (boxes.columns * boxes.ups).cumsum(0)
+    block = (total - 1).div(_BLOCK, rounding_mode="floor")
+    sizes: list[int] = torch.bincount(block, minlength=1).tolist()
+    return sizes
+
+
+def _rasterise_block(
+    triangles: Triangles,
+    drawn: Tensor,
+    boxes: Boxes,
+    grid: Grid,
+    radius: float,
+    clipping: Clipping,
+) -> Fragments:
+    owner, column, up = boxes.select(drawn).pixels()
+    triangle = drawn.index_select(0, owner)
+    sides = triangles.sides(triangle, column, up)
+    weights = sides.weights()
+    barycentric = weights / weights.sum(0)
+    distance = lowest(Nearest.of(sides).squared_distance)
+    distance = torch.where(lowest(barycentric) > 0, distance, -distance)
+    kept = (distance > -radius * radius).nonzero()[:, 0]
+    triangle = triangle.index_select(0, kept)
+    barycentric = clipping.apply(barycentric.index_select(1, kept))
+    barycentric = barycentric / barycentric.sum(0)
+    return Fragments(
+        pixel=grid.pixel(column, up).index_select(0, kept).int(),
+        triangle=triangle.int(),
+        barycentric=barycentric,
+        depth=(barycentric * triangles.depth.index_select(1, triangle)).sum(0),
+        squared_distance=distance.index_select(0, kept),
+    )
