@@ -14,9 +14,15 @@ from rich.table import Table
 
 from facebench.bench.method import MethodCard
 from facebench.errors import FacebenchError
+from facebench.results.paired import paired_rows
 from facebench.results.published import published_results
 from facebench.results.scene_rows import scene_rows
-from facebench.results.tables import scene_table, scene_table_csv, scene_table_markdown
+from facebench.results.tables import (
+    paired_table,
+    scene_table,
+    scene_table_csv,
+    scene_table_markdown,
+)
 
 
 def drawn(table: Table, width: int = 120) -> str:
@@ -119,3 +125,41 @@ def test_csv_holds_every_number_exactly(tmp_path: Path) -> None:
         assert float(row["ci95_high_mm"]) == cell.ci95_mm[1]
         assert int(row["n_failed"]) == cell.n_failed
     assert rows[-1]["remark"] == "published" and rows[-1]["coverage"] == ""
+
+
+def test_the_paired_difference_is_the_mean_over_shared_subjects(tmp_path: Path) -> None:
+    good = example_run(tmp_path / "good", "good", 1.2, seed=1)
+    poor = example_run(tmp_path / "poor", "poor", 1.5, seed=2)
+    errors = [run.subjects().set_index(["scene", "subject"])["value_mm"] for run in (good, poor)]
+    expected = (errors[0] - errors[1]).groupby("scene").mean()
+    for row in paired_rows(good, poor).rows:
+        assert row.difference.mean_mm == pytest.approx(expected[row.scene], rel=1e-12)
+        assert row.difference.ci95_mm.excludes(0.0) and row.verdict == "lower"
+    assert paired_rows(good, poor).rows[2].difference.n_subjects == 7
+
+
+def test_turning_the_pair_turns_the_sign(tmp_path: Path) -> None:
+    runs = [example_run(tmp_path / str(i), f"m{i}", 1.2 + i, seed=i) for i in range(2)]
+    there, back = paired_rows(*runs), paired_rows(*reversed(runs))
+    for one, other in zip(there.rows, back.rows, strict=True):
+        assert one.difference.mean_mm == pytest.approx(-other.difference.mean_mm)
+        assert (one.verdict, other.verdict) == ("lower", "higher")
+
+
+def test_a_run_against_itself_shows_no_difference(tmp_path: Path) -> None:
+    run = example_run(tmp_path / "a")
+    assert {row.verdict for row in paired_rows(run, run).rows} == {"no difference shown"}
+
+
+def test_the_paired_table_shows_interval_and_p(tmp_path: Path) -> None:
+    good = example_run(tmp_path / "good", "good", 1.2, seed=1)
+    poor = example_run(tmp_path / "poor", "poor", 1.5, seed=2)
+    text = drawn(paired_table(good, poor))
+    assert "good − poor in mm" in text and "-0.3" in text and "< 0.001" in text
+
+
+def test_pairs_of_different_protocols_are_refused(tmp_path: Path) -> None:
+    one = example_run(tmp_path / "a")
+    two = example_run(tmp_path / "b", protocol="metric", protocol_digest="8" * 64)
+    with pytest.raises(FacebenchError, match="differ in their protocol"):
+        paired_table(one, two)
