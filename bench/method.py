@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -32,6 +33,21 @@ class MethodCard:
     published: tuple[tuple[str, float, float], ...] = ()
 
 
+@dataclass(frozen=True)
+class MethodOptions:
+    """What a method is built from; small and picklable, so that every worker builds its own.
+
+    Attributes:
+        checkpoint: trained weights, or None for those that come with the method.
+        model: the face model as given to `--model`: `embedded` or a path.
+        device: where networks run, as PyTorch names it.
+    """
+
+    checkpoint: Path | None = None
+    model: str = "embedded"
+    device: str = "cpu"
+
+
 class Method(Protocol):
     """Reconstructs faces from crops.
 
@@ -56,6 +72,11 @@ class Method(Protocol):
         ...
 
     @property
+    def checkpoint_digest(self) -> str:
+        """Digest of the file with the trained weights, or empty."""
+        ...
+
+    @property
     def digest(self) -> str:
         """Digest of everything that decides its numbers (weights and model)."""
         ...
@@ -66,4 +87,18 @@ class Method(Protocol):
 
     def mesh(self, vector: NDArray[np.floating]) -> Mesh:
         """The subject's neutral face in mm from an average vector (D,)."""
+        ...
+
+
+class MethodModule(Protocol):
+    """A module in `bench/methods`, or one that an entry point names; light to import."""
+
+    CARD: MethodCard
+
+    def build(self, options: MethodOptions) -> Method:
+        """The method, ready to describe crops.
+
+        Raises:
+            FacebenchError: the checkpoint or the model cannot be used.
+        """
         ...

@@ -13,11 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ..bench.chunks import FAILED, ChunkRow
 from .files import replacing
-
-OK = "ok"
-BROKEN = "broken"
-FAILED = "failed"
 
 SCHEMA = pa.schema(
     [
@@ -33,36 +30,6 @@ SCHEMA = pa.schema(
         ("sum", pa.list_(pa.float64())),
     ]
 )
-
-
-@dataclass(frozen=True, eq=False)
-class ChunkRow:
-    """What became of one chunk of one clip.
-
-    Attributes:
-        clip: `subject/scene`.
-        chunk: its number in the clip, from 0.
-        last: whether the clip ends with it.
-        frames: frames read.
-        faces: faces found and described; `frames - faces - failed` frames had no face.
-        failed: faces found whose vector could not be computed or was not finite.
-        status: `ok`; `broken`, the video could not be read on; `failed`, the method or the
-            detector raised an error, and the same command tries the chunk again.
-        reason: why the status is not `ok` or faces failed; else empty.
-        seconds: time spent on decoding, cropping and describing.
-        sum: (D,) float64, the sum of the faces' vectors; empty when there is no face.
-    """
-
-    clip: str
-    chunk: int
-    last: bool
-    frames: int
-    faces: int
-    failed: int
-    status: str
-    reason: str
-    seconds: float
-    sum: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

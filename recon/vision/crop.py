@@ -1,4 +1,4 @@
-"""From a detector's box to the square crop that networks take."""
+"""From a face box to the square crop that networks take."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-MARGIN = 1.6
-"""Side of the crop over the side of the detector's box."""
+from ..framing import LANDMARK_SHARE
+
+MARGIN = 1.0 / LANDMARK_SHARE
+"""Side of the crop over the longer side of the landmark box: the framing of `recon.framing`."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """An axis-aligned face box in pixels of the frame: left, top, width, height."""
+    """The axis-aligned box of the 68 landmarks in pixels of the frame: left, top, width, height.
+
+    It reaches from the brows to the chin and from ear to ear; detectors whose own boxes differ
+    convert them to this.
+    """
 
     left: float
     top: float
@@ -38,6 +44,6 @@ def crop_square(frame: NDArray[np.uint8], box: Box, size: int) -> NDArray[np.uin
         int(np.ceil(top + side)),
     )
     patch = Image.fromarray(frame).crop(inside)
-    scale = (left - inside[0], top - inside[1])
-    window = (scale[0], scale[1], scale[0] + side, scale[1] + side)
+    shift = (left - inside[0], top - inside[1])
+    window = (shift[0], shift[1], shift[0] + side, shift[1] + side)
     return np.asarray(patch.resize((size, size), Image.Resampling.BILINEAR, box=window))

@@ -18,11 +18,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from facebench.bench.chunks import BROKEN, FAILED, OK, ChunkRow
 from facebench.bench.dataset import Problem
 from facebench.bench.method import MethodCard
 from facebench.errors import FacebenchError
 from facebench.results.files import write_json
-from facebench.results.ledger import BROKEN, FAILED, OK, SCHEMA, ChunkRow, Ledger
+from facebench.results.ledger import SCHEMA, Ledger
 from facebench.results.provenance import host, package_versions, source_state
 from facebench.results.record import SETTINGS, RunFolder, RunRecord, SceneSummary
 
@@ -193,7 +194,8 @@ def test_total_of_a_clip_without_faces(tmp_path: Path) -> None:
 WRITER = """
 import sys, numpy as np
 from pathlib import Path
-from facebench.results.ledger import ChunkRow, Ledger
+from facebench.bench.chunks import ChunkRow
+from facebench.results.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]))
 print("go", flush=True)
 for i in range(100000):

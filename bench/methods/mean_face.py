@@ -1,0 +1,53 @@
+"""`mean-face`: the face model's mean for everybody, the baseline every table shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...recon.mesh import Mesh
+from ...recon.morphable.load import load_model
+from ...recon.morphable.model import MorphableModel
+from ..method import MethodCard, MethodOptions
+
+CARD = MethodCard(
+    name="mean-face",
+    title="The face model's mean, whatever the photograph shows",
+    paper="",
+    licence="that of the face model",
+)
+
+
+@dataclass(frozen=True)
+class MeanFace:
+    """Describes every face by one zero; faces are found all the same, so coverage compares."""
+
+    model: MorphableModel
+    card: MethodCard = CARD
+    crop_size: int = 32
+    checkpoint_digest: str = ""
+
+    @property
+    def model_digest(self) -> str:
+        """Digest of the face model."""
+        return self.model.digest
+
+    @property
+    def digest(self) -> str:
+        """The model alone decides."""
+        return self.model.digest
+
+    def describe(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Zeros (B, 1)."""
+        return np.zeros((len(crops), 1), np.float32)
+
+    def mesh(self, vector: NDArray[np.floating]) -> Mesh:
+        """The mean face, mm."""
+        return self.model.mesh()
+
+
+def build(options: MethodOptions) -> MeanFace:
+    """The mean of the model in `options`."""
+    return MeanFace(load_model(options.model))

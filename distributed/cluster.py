@@ -1,0 +1,55 @@
+"""Connecting to Ray: a cluster that is there, or one of this machine for the length of a run."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from ..errors import FacebenchError
+
+HINT = "start one with 'ray start --head' and set RAY_ADDRESS, or leave out --cluster"
+
+
+@contextmanager
+def connected(cluster: bool) -> Iterator[None]:
+    """Be connected to Ray inside the block; what the block started is ended after it.
+
+    Args:
+        cluster: use the cluster at `RAY_ADDRESS`, or else the one this machine belongs to; if
+            False, start one on this machine alone.
+
+    Raises:
+        FacebenchError: no cluster answers.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    _connect(cluster)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def total(resource: str) -> float:
+    """How much of a resource (`CPU`, `GPU`) the connected cluster has in all."""
+    return float(ray.cluster_resources().get(resource, 0.0))
+
+
+def _connect(cluster: bool) -> None:
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    try:
+        ray.init(
+            address=os.environ.get("RAY_ADDRESS", "auto") if cluster else "local",
+            include_dashboard=None if cluster else False,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+        )
+    except (ConnectionError, RuntimeError) as error:
+        where = os.environ.get("RAY_ADDRESS", "this machine")
+        raise FacebenchError(f"no Ray cluster answers at {where}", HINT) from error

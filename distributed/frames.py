@@ -1,0 +1,128 @@
+"""Clips to sums of face vectors, streamed through Ray Data: frames never reach the driver."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import ray
+import ray.data
+
+from ..bench.chunks import ChunkRow, FaceChunk, describe_chunk
+from ..bench.dataset import Clip
+from ..bench.faces import face_chunks
+from ..bench.method import MethodOptions
+from ..bench.registry import build_method
+from .cluster import total
+
+CLIP_CPUS = 0.5
+"""Share of a processor that the scheduler counts for a task that decodes and crops one clip."""
+
+
+@dataclass(frozen=True)
+class ClipTask:
+    """One clip to read.
+
+    Attributes:
+        clip: where it is.
+        done: its chunks that the ledger has already; they are not described again.
+    """
+
+    clip: Clip
+    done: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class FrameJob:
+    """How clips are read and described.
+
+    Attributes:
+        method: its name in the registry.
+        options: what each worker builds it from.
+        crop_size: side of the crops in px.
+        limit: frames read of each clip at most, or None.
+        workers: processes that describe faces, each with one thread of its own.
+    """
+
+    method: str
+    options: MethodOptions
+    crop_size: int
+    limit: int | None
+    workers: int
+
+
+def describe_clips(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:
+    """Rows of all chunks that are not done, as they are finished, in no particular order.
+
+    One task a clip decodes and cuts out faces; `workers` actors describe them. A chunk of crops is
+    a block of its own, so that few are under way at a time, whatever the length of the clips. A
+    worker that dies takes its rows with it and nothing else.
+    """
+    if not tasks:
+        return
+    blocks = ray.data.range(len(tasks), override_num_blocks=len(tasks))
+    _configure(blocks.context)
+    faces = blocks.flat_map(_crop, fn_args=[tuple(tasks), job], num_cpus=CLIP_CPUS)
+    rows = faces.map(
+        _Describer,
+        fn_constructor_args=[job],
+        compute=ray.data.ActorPoolStrategy(size=job.workers),
+        **_actor_resources(job.workers),
+    )
+    for row in rows.iter_rows():
+        yield ChunkRow(**{**row, "sum": np.frombuffer(row["sum"], np.float64)})
+
+
+class _Describer:
+    """Holds the method; one a worker process."""
+
+    def __init__(self, job: FrameJob) -> None:
+        self.method = build_method(job.method, job.options)
+        _compute_alike_everywhere()
+        self.shape = (-1, job.crop_size, job.crop_size, 3)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        crops = np.frombuffer(row["crops"], np.uint8).reshape(self.shape)
+        done = describe_chunk(self.method, FaceChunk(**{**row, "crops": crops}))
+        return {**vars(done), "sum": done.sum.tobytes()}
+
+
+def _crop(row: dict[str, Any], tasks: tuple[ClipTask, ...], job: FrameJob) -> Iterator[Any]:
+    task = tasks[row["id"]]
+    for chunk in face_chunks(task.clip, job.crop_size, job.limit, task.done):
+        yield {**vars(chunk), "crops": chunk.crops.tobytes()}
+
+
+def _compute_alike_everywhere() -> None:
+    """One thread, and no choice of algorithm by timing: a chunk's sum is the same on every worker.
+
+    A method without PyTorch shall not pay for importing it.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+        torch.backends.cudnn.deterministic = True
+
+
+def _actor_resources(workers: int) -> dict[str, float]:
+    """The actors take no more than half of the processors, or the readers would starve.
+
+    Where both stages ask for the same, Ray Data runs them in one process; they differ, and reading
+    overlaps with describing, on a GPU and with more workers than processors.
+    """
+    cpus = min(CLIP_CPUS, total("CPU") / (2 * workers))
+    gpus = total("GPU")
+    return {"num_cpus": cpus} | ({"num_gpus": min(1.0, gpus / workers)} if gpus else {})
+
+
+def _configure(context: ray.data.DataContext) -> None:
+    context.target_max_block_size = 1
+    context.max_errored_blocks = -1
+    context.enable_progress_bars = False
+    context.enable_operator_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)

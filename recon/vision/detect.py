@@ -1,0 +1,129 @@
+"""Where the face is in a frame: the embedded cascade, which needs no download."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from skimage.data import lbp_frontal_face_cascade_filename
+from skimage.feature import Cascade
+
+from .crop import Box
+
+Pixels = NDArray[np.uint8]
+
+SEARCH_SIDE = 320
+"""Frames are searched with their longer side shrunk to this many pixels."""
+
+FACE_SHARES = ((0.2, 1.0), (0.08, 0.25))
+"""Sides of faces over the frame's shorter side; small ones are looked for where no large one is."""
+
+CONFIRM_SIDE = 60
+CONFIRM_WINDOW = 1.8
+"""A candidate is looked at again, 60 px wide in a picture 1.8 times as wide."""
+
+LANDMARKS_PER_WINDOW = 0.84
+LANDMARKS_BELOW_CENTRE = 0.175
+"""Longer side of the landmark box, and how far its centre is below that of the cascade's window,
+over the window's side. Measured on 40 rendered faces of the embedded model, yaw up to 23 degrees
+and pitch and roll up to 9: 0.845 ± 0.054 and 0.177 ± 0.034; sideways -0.025 ± 0.067."""
+
+
+class FaceDetector(Protocol):
+    """Finds the face in a frame."""
+
+    def detect(self, frame: Pixels) -> Box | None:
+        """Box of the landmarks of the one face in an (H, W, 3) RGB frame, or None without one."""
+        ...
+
+
+class CascadeDetector:
+    """Local binary patterns in a cascade (scikit-image's, frontal faces), in two looks.
+
+    A coarse search of the whole frame gives candidates; a fine one around each confirms it and
+    halves the scatter of its place and size. Every frame is looked at on its own, so the result
+    depends on nothing but the frame.
+    """
+
+    def __init__(self) -> None:
+        self._cascade = Cascade(lbp_frontal_face_cascade_filename())
+
+    def detect(self, frame: Pixels) -> Box | None:
+        """Box of the landmarks of the largest, most central face, or None without one."""
+        image, scale = _shrink(frame)
+        for smallest, largest in FACE_SHARES:
+            candidates = self._search(image, smallest, largest)
+            confirmed = self._first_confirmed(image, candidates)
+            if confirmed is not None:
+                return _landmark_box(confirmed, scale)
+        return None
+
+    def _search(self, image: Pixels, smallest: float, largest: float) -> list[Box]:
+        short = min(image.shape[:2])
+        sides = (max(24, round(smallest * short)), round(largest * short))
+        windows = self._windows(image, sides, scale_factor=1.1, step_ratio=1.5, neighbours=2)
+        return sorted(windows, key=lambda window: _prominence(window, image.shape), reverse=True)
+
+    def _first_confirmed(self, image: Pixels, candidates: Iterable[Box]) -> Box | None:
+        looks = (self._confirm(image, candidate) for candidate in candidates)
+        return next((window for window in looks if window is not None), None)
+
+    def _confirm(self, image: Pixels, candidate: Box) -> Box | None:
+        half = candidate.width * CONFIRM_WINDOW / 2
+        left = round(candidate.left + candidate.width / 2 - half)
+        top = round(candidate.top + candidate.height / 2 - half)
+        side, pixels = round(2 * half), round(CONFIRM_SIDE * CONFIRM_WINDOW)
+        around = Image.fromarray(image).crop((left, top, left + side, top + side))
+        small = np.asarray(around.resize((pixels, pixels), Image.Resampling.BILINEAR))
+        sides = (round(0.75 * CONFIRM_SIDE), round(1.35 * CONFIRM_SIDE))
+        found = self._windows(small, sides, scale_factor=1.05, step_ratio=1.0, neighbours=4)
+        if not found:
+            return None
+        best = max(found, key=lambda window: _prominence(window, small.shape))
+        k = side / pixels
+        return Box(left + best.left * k, top + best.top * k, best.width * k, best.height * k)
+
+    def _windows(
+        self,
+        image: Pixels,
+        sides: tuple[int, int],
+        scale_factor: float,
+        step_ratio: float,
+        neighbours: int,
+    ) -> list[Box]:
+        smallest, largest = sides
+        found = self._cascade.detect_multi_scale(
+            image,
+            scale_factor=scale_factor,
+            step_ratio=step_ratio,
+            min_size=(smallest, smallest),
+            max_size=(largest, largest),
+            min_neighbor_number=neighbours,
+        )
+        return [Box(w["c"], w["r"], w["width"], w["height"]) for w in found]
+
+
+def _shrink(frame: Pixels) -> tuple[Pixels, float]:
+    height, width = frame.shape[:2]
+    scale = max(height, width) / SEARCH_SIDE
+    if scale <= 1.0:
+        return frame, 1.0
+    size = (max(1, round(width / scale)), max(1, round(height / scale)))
+    small = Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.asarray(small), width / size[0]
+
+
+def _prominence(window: Box, shape: tuple[int, ...]) -> tuple[float, float, float]:
+    x = (window.left + window.width / 2) / shape[1] - 0.5
+    y = (window.top + window.height / 2) / shape[0] - 0.5
+    return window.width * (1.0 - float(np.hypot(x, y))), -window.left, -window.top
+
+
+def _landmark_box(window: Box, scale: float) -> Box:
+    side = window.width * scale * LANDMARKS_PER_WINDOW
+    x = (window.left + window.width / 2) * scale
+    y = (window.top + window.height * (0.5 + LANDMARKS_BELOW_CENTRE)) * scale
+    return Box(x - side / 2, y - side / 2, side, side)
