@@ -31,6 +31,11 @@ class TrainingFolder:
         return self.path / "weights.pt"
 
     @property
+    def fits(self) -> Path:
+        """Pictures of photographs and their faces, written at the end."""
+        return self.path / "fits.png"
+
+    @property
     def log(self) -> Path:
         """Loss terms and speed, one line every few steps."""
         return self.path / "log.csv"

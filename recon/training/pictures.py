@@ -47,9 +47,7 @@ def _lit_grey(face: FaceRenderer, found: Coefficients) -> Tensor:
 
 
 def _draw(face: FaceRenderer, vertices: Tensor, colours: Tensor) -> Tensor:
-    image: Tensor = face.renderer(
-        vertices, colours, face.decoder.triangles, face.image_size
-    ).image
+    image: Tensor = face.renderer(vertices, colours, face.decoder.triangles, face.image_size).image
     return image
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import FacebenchError
+from ..morphable.model import MorphableModel
+from ..synthetic.masks import MASK_ORDER
 
 COLUMNS = ("id", "subject", "image", "landmarks", "mask")
-MASK_ORDER = "bisenet"
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,16 @@ class FaceShards:
     @property
     def model_digest(self) -> str:
         """Digest of the face model behind synthetic faces, or empty for photographs."""
-        metadata: dict[bytes, bytes] = self._table.schema.metadata or {}
-        return str(json.loads(metadata.get(b"facebench.model_digest", b'""')) or "")
+        return _metadata(self._table.schema, "facebench.model_digest")
+
+    def check_model(self, model: MorphableModel) -> None:
+        """Refuse synthetic faces of another face model: their landmarks mean other vertices."""
+        if self.model_digest not in ("", model.digest):
+            raise FacebenchError(
+                f"the faces in {self.folder} were made with face model {self.model_digest[:12]}, "
+                f"but '{model.name}' is {model.digest[:12]}",
+                "give --model the one they were made with",
+            )
 
     @property
     def subjects(self) -> list[str]:
@@ -113,11 +121,17 @@ def _read(path: Path) -> Any:
         raise FacebenchError(
             f"shard {path} has no column {', '.join(missing)}", f"expected {', '.join(COLUMNS)}"
         )
-    order = json.loads((table.schema.metadata or {}).get(b"facebench.mask_order", b'"bisenet"'))
-    if order != MASK_ORDER:
+    order = _metadata(table.schema, "facebench.mask_order")
+    if order not in ("", MASK_ORDER):
         raise FacebenchError(f"shard {path}: masks are in {order} order", f"expected {MASK_ORDER}")
     kept = [name for name in (*COLUMNS, "coefficients") if name in table.column_names]
     return table.select(kept)
+
+
+def _metadata(schema: Any, key: str) -> str:
+    """A text kept with the schema, plain or as a JSON string; empty where there is none."""
+    value: bytes = (schema.metadata or {}).get(key.encode(), b"")
+    return value.decode().strip('"')
 
 
 def _decode(cell: Any, mode: str) -> Image.Image:

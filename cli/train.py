@@ -1,0 +1,121 @@
+"""`facebench train`: weakly supervised training of a regressor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ..recon.training.job import TrainingJob
+
+EMBEDDED = "embedded"
+
+
+@click.command("train")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of shards.")
+@click.option("--recipe", default="ours", show_default=True, help="A recipe's name or TOML file.")
+@click.option("--model", default=EMBEDDED, show_default=True, help="Face model, a name or a file.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to train in.")
+@click.option(
+    "--steps", type=click.IntRange(1), help="Steps to train for, instead of the recipe's."
+)
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--cluster", is_flag=True, help="Use a running Ray cluster.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--validation", type=click.Path(path_type=Path), help="Shards of faces held out.")
+@click.option("--threads", type=click.IntRange(0), default=0, help="PyTorch threads a worker.")
+@click.option("--limit", type=click.IntRange(1), help="Use this many photographs at most.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    data: Path,
+    recipe: str,
+    model: str,
+    out: Path,
+    steps: int | None,
+    workers: int,
+    cluster: bool,
+    seed: int,
+    validation: Path | None,
+    threads: int,
+    limit: int | None,
+    settings: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Train a regressor on photographs with landmarks and masks, no 3D labels.
+
+    The folder OUT holds checkpoint.pt, the log and, at the end, weights.pt and fits.png. The same
+    command resumes from the newest checkpoint; a finished training says so.
+
+    \b
+    Examples:
+      facebench train --data faces --recipe ours-embedded --out training
+      facebench train --data faces --recipe ours --model bfm.npz --out training --workers 4
+      facebench train --data faces --out try --steps 500 --set optimiser.learning_rate=3e-4
+    """
+    from ..recon.recipe import load_recipe
+    from ..recon.training.job import TrainingJob
+
+    changes = [*settings, *([f"training.steps={steps}"] if steps else [])]
+    job = TrainingJob(
+        data=data,
+        recipe=load_recipe(recipe, changes),
+        model=model,
+        out=out,
+        seed=seed,
+        validation=validation,
+        limit=limit,
+        threads=threads,
+    )
+    _train(job, workers, cluster, as_json)
+
+
+def _train(job: TrainingJob, workers: int, cluster: bool, as_json: bool) -> None:
+    from ..results.training_run import keep_training
+
+    done, last = job.steps_done(), job.recipe.training.steps
+    if done < last or not job.folder.weights.is_file():
+        _run(job, workers, cluster, done)
+        keep_training(job)
+    elif not as_json:
+        click.echo(f"{job.out} is already trained to step {done}; nothing to do.")
+    _say(job, as_json)
+
+
+def _run(job: TrainingJob, workers: int, cluster: bool, done: int) -> None:
+    from ..distributed.train import train
+    from ._training_progress import training_progress
+
+    if done:
+        click.echo(f"Resuming {job.out} from step {done}.", err=True)
+    if job.recipe.loss.weights.identity:
+        click.echo("The identity level has no recognition network and is left out.", err=True)
+    try:
+        with training_progress(done, job.recipe.training.steps) as listen:
+            train(job, workers, cluster, listen)
+    except KeyboardInterrupt:
+        click.echo("Interrupted; the same command resumes.", err=True)
+        raise
+
+
+def _say(job: TrainingJob, as_json: bool) -> None:
+    result = _result(job)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+        return
+    click.echo(f"{job.folder.weights}: {result['steps']} steps")
+    for name, value in result["log"].items():
+        click.echo(f"  {name:12s} {value:.4g}")
+
+
+def _result(job: TrainingJob) -> dict[str, Any]:
+    folder = job.folder
+    return {
+        "weights": str(folder.weights),
+        "steps": job.steps_done(),
+        "log": (folder.read(folder.log) or [{}])[-1],
+        "validation": (folder.read(folder.validation) or [{}])[-1],
+    }

@@ -1,0 +1,144 @@
+"""Training on Ray Train: in this process, on this machine's cores, or on a cluster."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context, report
+from ray.train.torch import TorchTrainer, get_device, prepare_model
+from ray.train.v2.api.exceptions import TrainingFailedError
+
+from ..errors import FacebenchError
+from ..recon.training.folder import TrainingFolder
+from ..recon.training.job import TrainingJob, Worker, train_worker
+from ..recon.training.loop import Listener
+from .cluster import connected, total
+
+RESTARTS = 3
+"""How often Ray starts the workers again after one was lost."""
+
+_POLL_SECONDS = 0.5
+
+
+def train(job: TrainingJob, workers: int, cluster: bool, listen: Listener) -> None:
+    """Train to the end, from the newest checkpoint of the job's folder if there is one.
+
+    One worker without a cluster trains in this process. Otherwise Ray starts the workers, and
+    starts them again, from the newest checkpoint, when one is lost; on a cluster of several
+    machines the job's data, model and folder must be on a disk that all of them see.
+
+    Args:
+        job: what to train.
+        workers: how many processes share each batch.
+        cluster: use a running Ray cluster.
+        listen: is told every line of the log, in this process.
+
+    Raises:
+        FacebenchError: unusable input, no cluster, or the workers were lost too often.
+    """
+    _check_share(job, workers)
+    if workers == 1 and not cluster:
+        _fit(
+            job, _listened(listen), ScalingConfig(num_workers=0, use_gpu=torch.cuda.is_available())
+        )
+        return
+    with connected(cluster), following(job.folder, listen):
+        scaling = ScalingConfig(
+            num_workers=workers,
+            use_gpu=total("GPU") >= workers,
+            resources_per_worker={"CPU": max(1, job.threads)},
+        )
+        _fit(job, _work, scaling)
+
+
+@contextmanager
+def following(folder: TrainingFolder, listen: Listener) -> Iterator[None]:
+    """Tell the listener every new line of a folder's log while the block runs elsewhere."""
+    ended = threading.Event()
+    thread = threading.Thread(target=_follow, args=(folder, listen, ended), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _follow(folder: TrainingFolder, listen: Listener, ended: threading.Event) -> None:
+    told = max((row["step"] for row in folder.read(folder.log)), default=0.0)
+    last_look = False
+    while not last_look:
+        last_look = ended.wait(_POLL_SECONDS)
+        for row in folder.read(folder.log):
+            if row["step"] > told:
+                told = row["step"]
+                listen(row)
+
+
+def _check_share(job: TrainingJob, workers: int) -> None:
+    batch = job.recipe.training.batch_size
+    if workers < 1 or batch % workers:
+        raise FacebenchError(
+            f"{workers} workers cannot share batches of {batch}",
+            "give a number of workers that divides training.batch_size",
+        )
+
+
+def _fit(job: TrainingJob, work: Any, scaling: Any) -> None:
+    trainer = TorchTrainer(
+        work,
+        train_loop_config=job.as_table(),
+        scaling_config=scaling,
+        run_config=RunConfig(
+            name=f"from-{time.time_ns()}",
+            storage_path=str((job.out / "ray").absolute()),
+            failure_config=FailureConfig(max_failures=RESTARTS),
+        ),
+    )
+    try:
+        trainer.fit()
+    except TrainingFailedError as error:
+        raise _told(error) from error
+
+
+def _told(error: Any) -> FacebenchError:
+    """The workers' own message where it is one for the user, else the last line of the failure."""
+    for failure in getattr(error, "worker_failures", {}).values():
+        if isinstance(failure, FacebenchError):
+            return failure
+    line = str(error).strip().splitlines()[-1]
+    return FacebenchError(
+        f"training stopped: {line}", "the same command resumes from the newest checkpoint"
+    )
+
+
+def _listened(listen: Listener) -> Any:
+    """The training function of one worker in this process."""
+
+    def work(table: dict[str, Any]) -> None:
+        train_worker(TrainingJob.from_table(table), Worker(device=_device()), listen)
+
+    return work
+
+
+def _work(table: dict[str, Any]) -> None:
+    """The training function of one of several workers."""
+    context = get_context()
+    worker = Worker(
+        rank=context.get_world_rank(),
+        workers=context.get_world_size(),
+        device=_device(),
+        distribute=prepare_model,
+    )
+    step = train_worker(TrainingJob.from_table(table), worker, lambda row: None)
+    report({"step": step})
+
+
+def _device() -> torch.device:
+    device: torch.device = get_device()
+    return device
