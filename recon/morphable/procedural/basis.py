@@ -32,6 +32,16 @@ def orthogonal(columns: Array) -> Array:
     return unit @ (vectors / np.sqrt(values)) @ vectors.T
 
 
+def successive(columns: Array) -> Array:
+    """Columns (N, K) each without its part along the earlier ones, lengths kept (Gram-Schmidt).
+
+    For modes in order of reach: the first stay as they are, later and smaller ones give way.
+    """
+    lengths = np.sqrt((columns**2).sum(axis=0))
+    basis, upper = np.linalg.qr(columns)
+    return basis * np.sign(np.diag(upper)) * lengths
+
+
 def quantised(array: Array, bits: int) -> np.typing.NDArray[np.float32]:
     """Rounded to multiples of 2^-bits, so that a CPU's last bits do not reach the digest."""
     step = 2.0**bits

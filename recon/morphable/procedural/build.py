@@ -9,16 +9,13 @@ import numpy as np
 from ....errors import FacebenchError
 from ..model import MorphableModel
 from ..regions import REGION_NAMES
-from .basis import orthogonal, quantised, remove, similarity_directions
-from .modes import expression_fields, identity_fields
+from .basis import orthogonal, quantised, remove, similarity_directions, successive
+from .modes import IDENTITY_STRENGTH, expression_fields, identity_fields
 from .paint import Masks, albedo_fields, mean_albedo, regions
 from .solid import Array
 from .surface import mean_surface
 
 MIN_VERTICES, MAX_VERTICES = 2_000, 40_000
-IDENTITY_STRENGTH = 1.4
-"""Root mean square displacement in mm of a vertex per standard deviation of an identity mode."""
-
 _DETAIL = 0.12
 _SHAPE_BITS, _ALBEDO_BITS = 10, 12
 
@@ -69,14 +66,13 @@ def procedural_model(seed: int = 0, n_vertices: int = 6000) -> MorphableModel:
 def _identity_basis(fields: dict[str, Array], vertices: Array) -> Array:
     columns = np.column_stack([field.ravel() for field in fields.values()])
     columns = orthogonal(remove(columns, similarity_directions(vertices)))
-    strength = IDENTITY_STRENGTH * np.sqrt(len(vertices))
+    strength = np.array([IDENTITY_STRENGTH[name] for name in fields]) * np.sqrt(len(vertices))
     return (columns * strength).reshape(len(vertices), 3, -1)
 
 
 def _albedo_basis(fields: dict[str, Array]) -> Array:
     columns = np.column_stack([field.ravel() for field in fields.values()])
-    lengths = np.sqrt((columns**2).sum(axis=0))
-    return (orthogonal(columns) * lengths).reshape(-1, 3, len(fields))
+    return successive(columns).reshape(-1, 3, len(fields))
 
 
 def _with_detail(fields: dict[str, Array], points: Array, seed: int) -> dict[str, Array]:

@@ -10,13 +10,13 @@ from .solid import Array, norm
 
 INNER = (16.4, 29.0)
 OUTER = (45.2, 30.8)
-PUPIL = (31.3, 30.3)
+PUPIL = (31.3, 30.2)
 IRIS_RADIUS = 5.9
 PUPIL_RADIUS = 2.1
 LID_EDGE = 0.9
 """Millimetres from the lid's border to where the lid touches the eyeball."""
 
-_UPPER, _LOWER = 5.6, 4.7
+_UPPER, _LOWER = 5.1, 4.8
 
 
 def opening(x: Array) -> tuple[Array, Array]:
@@ -30,7 +30,7 @@ def opening(x: Array) -> tuple[Array, Array]:
 
 def border() -> tuple[Array, Array]:
     """Dense polylines (M, 2) of the upper and the lower lid, both from inner to outer corner."""
-    angle = np.linspace(0.0, np.pi, 121)
+    angle = np.linspace(0.0, np.pi, 241)
     x = INNER[0] + (OUTER[0] - INNER[0]) * (1 - np.cos(angle)) / 2
     upper, lower = opening(x)
     return np.column_stack([x, upper]), np.column_stack([x, lower])
@@ -61,7 +61,7 @@ def circle(radius: float) -> Array:
     """Closed polyline (M, 2) around the pupil, cut where the lids cover it."""
     angle = np.linspace(0.0, 2 * np.pi, 181)
     ring = np.array(PUPIL) + radius * np.column_stack([np.cos(angle), np.sin(angle)])
-    return ring[depth_inside(ring) > 0.3]
+    return ring[depth_inside(ring) > LID_EDGE + 0.3]
 
 
 def eyeball_depth(points: Array) -> Array:

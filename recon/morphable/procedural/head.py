@@ -19,7 +19,7 @@ RADIUS = 85.0
 """Millimetres of the unrolled plane per radian around `CENTRE`."""
 
 _REACH = 220.0
-_STEPS = 32
+_STEPS = 26
 
 
 def distance(points: Array) -> Array:
@@ -37,33 +37,35 @@ def distance(points: Array) -> Array:
 
 def _skull(p: Array) -> Array:
     cranium = ellipsoid(p, (0, 50, -28), (73, 90, 95))
-    face = ellipsoid(p, (0, 0, -22), (66, 78, 82))
+    face = ellipsoid(p, (0, 0, -22), (66, 76, 83))
     neck = capsule(p, (0, -40, -36), (0, -220, -44), (50, 56))
-    return union(union(cranium, face, 30), neck, 22)
+    return union(union(cranium, face, 34), neck, 34)
 
 
 def _jaw(p: Array, solid: Array) -> Array:
-    body = capsule(p, (46, -46, -8), (12, -72, 46), (14, 13))
-    ramus = capsule(p, (46, -46, -8), (58, 8, -20), (14, 12))
-    chin = ellipsoid(p, (0, -72, 46), (19, 14, 17))
+    body = capsule(p, (41, -46, -6), (0, -72, 48), (12, 13))
+    ramus = capsule(p, (41, -46, -6), (56, 8, -20), (12, 12))
+    muscle = ellipsoid(p, (41, -26, 4), (16, 32, 26))
+    chin = ellipsoid(p, (0, -72, 46), (18, 14, 17))
     floor = ellipsoid(p, (0, -58, 15), (38, 26, 40))
-    solid = union(solid, union(body, ramus, 12), 18)
-    return union(union(solid, floor, 14), chin, 14)
+    solid = union(solid, union(body, ramus, 16), 24)
+    solid = union(union(solid, muscle, 24), floor, 18)
+    return union(solid, chin, 16)
 
 
 def _cheeks(p: Array, solid: Array) -> Array:
-    bone = ellipsoid(p, (50, 6, 20), (15, 10, 20))
-    flesh = ellipsoid(p, (32, -22, 28), (26, 32, 24))
-    muzzle = ellipsoid(p, (0, -36, 32), (31, 27, 37))
-    solid = union(union(solid, flesh, 26), bone, 26)
-    return union(solid, muzzle, 16)
+    bone = ellipsoid(p, (48, 6, 22), (15, 10, 20))
+    flesh = ellipsoid(p, (31, -20, 30), (26, 32, 24))
+    muzzle = ellipsoid(p, (0, -36, 31), (31, 27, 37))
+    solid = union(union(solid, flesh, 28), bone, 28)
+    return union(solid, muzzle, 18)
 
 
 def _orbit(p: Array, solid: Array) -> Array:
-    ridge = capsule(p, (10, 43, 61), (42, 46, 43), (7, 6))
+    ridge = capsule(p, (0, 42, 59.5), (46, 45, 37), (7.5, 5.5))
     socket = ellipsoid(p, (28, 30, 64), (17, 10, 13))
     lid = ellipsoid(p, EYEBALL, LID_RADII)
-    solid = union(solid, ridge, 14)
+    solid = union(solid, ridge, 18)
     solid = cut(solid, socket, 10)
     return union(solid, lid, 5)
 
@@ -74,30 +76,34 @@ LID_RADII = (17.5, 14.0, 14.0)
 
 
 def _lips(p: Array, solid: Array) -> Array:
-    upper = capsule(p, (3, -36.5, 68), (23, -40.2, 57), (4.6, 1.8))
-    lower = capsule(p, (0, -44.5, 66.5), (22, -41, 57), (5.6, 1.8))
-    philtrum = capsule(p, (0, -22, 74), (0, -32, 77), (3.0, 3.6))
+    upper = capsule(p, (0, -36.6, 68), (24, -40.2, 55), (4.9, 1.6))
+    lower = capsule(p, (0, -44.8, 66.3), (23, -41, 55), (5.8, 1.6))
+    philtrum = capsule(p, (0, -23, 74), (0, -32, 77), (3.0, 3.6))
     solid = cut(solid, philtrum, 5)
-    return union(union(solid, upper, 5), lower, 5)
+    return union(union(solid, upper, 6), lower, 6)
 
 
 def _nose(p: Array, solid: Array) -> Array:
-    bridge = capsule(p, (0, 34, 58), (0, -6, 78), (7, 8))
-    tip = ellipsoid(p, (0, -8, 80.5), (10.5, 9.5, 10.5))
-    wing = ellipsoid(p, (11.5, -12, 70), (7, 7, 10))
-    columella = capsule(p, (0, -14, 80), (0, -20, 68), (4.5, 4))
-    nostril = capsule(p, (5.5, -18, 79), (8, -16, 73), (2.4, 3.2))
+    bridge = capsule(p, (0, 34, 53), (0, -4, 77), (7.5, 8))
     body = ellipsoid(p, (0, -6, 60), (15, 20, 18))
-    nose = union(union(union(bridge, body, 10), tip, 8), columella, 5)
-    nose = union(nose, wing, 5)
-    nose = cut(nose, nostril, 2.5)
-    return union(solid, nose, 8)
+    tip = ellipsoid(p, (0, -6.5, 79.5), (10.5, 9.5, 10.5))
+    wing = ellipsoid(p, (11.5, -11, 69), (6.8, 7.5, 10))
+    columella = capsule(p, (0, -12, 80), (0, -19, 64), (4.5, 4.5))
+    nose = union(union(union(bridge, body, 12), tip, 9), columella, 5)
+    nose = union(nose, wing, 7)
+    nose = cut(nose, nostril(p), 3.5)
+    return union(solid, nose, 9)
+
+
+def nostril(p: Array) -> Array:
+    """Distance (N,) of (N, 3) points with x > 0 to what the nostril takes out of the nose."""
+    return capsule(p, (5.6, -17.5, 80), (7.5, -15.5, 73), (2.4, 3.2))
 
 
 def _ear(p: Array, solid: Array) -> Array:
-    shell = ellipsoid(p, (72, 12, -34), (10, 32, 15))
-    hollow = ellipsoid(p, (80, 12, -26), (6, 20, 9))
-    return union(solid, cut(shell, hollow, 5), 6)
+    shell = ellipsoid(p, (71, 12, -34), (10, 32, 16))
+    hollow = ellipsoid(p, (80, 16, -25), (6, 17, 9))
+    return union(solid, cut(shell, hollow, 10), 8)
 
 
 def directions(plane: Array) -> Array:

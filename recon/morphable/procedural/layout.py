@@ -27,7 +27,7 @@ JAW = [
 
 BROW = [(13.0, 43.0), (20.5, 46.5), (29.5, 48.6), (39.0, 47.8), (48.0, 42.8)]
 _NOSE_RIDGE = [(0.0, 30.0), (0.0, 17.5), (0.0, 5.0), (0.0, -7.5)]
-_NOSE_BASE = [(0.0, -19.2), (6.0, -18.0), (12.0, -16.0)]
+_NOSE_BASE = [(0.0, -20.3), (6.5, -19.6), (12.5, -17.0)]
 
 LEFT_OF_MIDDLE = {
     **{9 + k: 9 - k for k in range(1, 9)},
@@ -83,7 +83,8 @@ def feature_curves(lens: MouthLens) -> list[Array]:
         np.column_stack([x, mouth.upper_border(x)]),
         np.column_stack([x, mouth.lower_border(x)]),
     ]
-    return [lens.edge(1.0), lens.edge(-1.0)] + [to_mesh(curve, lens) for curve in faced]
+    ends = np.cumsum([len(curve) for curve in faced])[:-1]
+    return [lens.edge(1.0), lens.edge(-1.0), *np.split(to_mesh(np.vstack(faced), lens), ends)]
 
 
 def _brow_and_nose() -> dict[int, tuple[float, float]]:

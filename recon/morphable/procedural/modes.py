@@ -19,33 +19,54 @@ def _bump(masks: Masks, centre: Point, radii: Point, spread: float, up: float, o
     """A push (V, 3) around a place and its mirror image: mm to the side, up and forward."""
     weight = spot(masks.folded, centre, radii)
     x = masks.surface.skin[:, 0]
-    lateral = spread * np.tanh(x / 6.0)
+    lateral = spread * np.tanh(x / 15.0)
     return np.column_stack([weight * lateral, weight * up, weight * out])
 
 
 def identity_fields(masks: Masks) -> dict[str, Array]:
     """Identity modes by name, each (V, 3)."""
     skin = masks.surface.skin
-    x, y, z = skin.T
+    x, y, _ = skin.T
     zero = np.zeros_like(x)
     return {
         "face_width": np.column_stack([0.05 * x, zero, zero]),
         "face_height": np.column_stack([zero, 0.05 * y, zero]),
-        "jaw_width": _bump(masks, (52, -52, 0), (30, 28, 45), 4.5, 0, 0),
-        "chin": _bump(masks, (0, -82, 50), (34, 24, 45), 0, -4.0, 3.0),
-        "nose_length": _bump(masks, (0, -14, 80), (18, 17, 28), 0, -4.0, 0)
-        + _bump(masks, (0, 4, 85), (12, 12, 20), 0, 0, 1.0),
-        "nose_width": _bump(masks, (14, -10, 72), (12, 17, 22), 3.2, 0, 0),
-        "nose_protrusion": _bump(masks, (0, -4, 90), (15, 22, 20), 0, 0.8, 4.0),
-        "cheeks": _bump(masks, (44, -16, 36), (22, 24, 30), 2.6, 0, 3.4),
-        "forehead_slope": _bump(masks, (0, 44, 66), (55, 12, 45), 0, 0, 3.0)
-        - _bump(masks, (0, 98, 50), (60, 26, 50), 0, 0, 4.0),
-        "eye_distance": _bump(masks, (31, 33, 52), (20, 15, 25), 3.0, 0, -0.6),
-        "mouth": _bump(masks, (22, -41, 60), (14, 12, 25), 3.6, 0, -0.8)
-        + _bump(masks, (0, -41, 70), (14, 14, 20), 0, 0, 1.6),
-        "midface_height": _bump(masks, (0, 36, 55), (60, 14, 50), 0, 3.2, 0)
-        - _bump(masks, (0, -44, 60), (40, 16, 40), 0, 3.0, 0),
+        "jaw_width": _bump(masks, (52, -50, 5), (34, 34, 55), 4.0, 0, 0),
+        "chin": _bump(masks, (0, -84, 48), (40, 28, 50), 0, -4.0, 3.0),
+        "nose_length": _bump(masks, (0, -16, 76), (20, 20, 32), 0, -3.4, 0)
+        + _bump(masks, (0, -40, 62), (34, 16, 40), 0, -1.6, 0)
+        + _bump(masks, (0, 24, 62), (40, 22, 40), 0, 1.2, 0),
+        "nose_width": _bump(masks, (17, -9, 70), (15, 18, 26), 3.0, 0, 0)
+        + _bump(masks, (0, 16, 75), (18, 24, 26), 0, 0, -1.6)
+        + _bump(masks, (20, -41, 62), (20, 14, 30), 1.4, 0, 1.0),
+        "nose_protrusion": _bump(masks, (0, -2, 88), (16, 24, 26), 0, 0.6, 3.2)
+        + _bump(masks, (0, -6, 60), (44, 38, 40), 0, 0, 1.2),
+        "cheeks": _bump(masks, (48, -16, 34), (28, 30, 40), 2.8, 0, 2.8),
+        "forehead_slope": _bump(masks, (0, 44, 66), (62, 18, 45), 0, 0, 3.0)
+        - _bump(masks, (0, 104, 48), (70, 34, 60), 0, 0, 2.6),
+        "eye_distance": _bump(masks, (33, 34, 52), (21, 17, 28), 3.0, 0, -0.8),
+        "mouth": _bump(masks, (24, -41, 58), (17, 15, 28), 3.2, 0, -1.0)
+        + _bump(masks, (0, -42, 70), (20, 17, 24), 0, 0, 2.2),
+        "eye_height": _bump(masks, (0, 35, 55), (70, 21, 50), 0, 3.0, 0)
+        - _bump(masks, (0, -22, 70), (44, 20, 44), 0, 2.0, 0),
     }
+
+
+IDENTITY_STRENGTH = {
+    "face_width": 1.8,
+    "face_height": 1.8,
+    "jaw_width": 1.3,
+    "chin": 1.3,
+    "nose_length": 1.2,
+    "nose_width": 0.9,
+    "nose_protrusion": 1.2,
+    "cheeks": 1.4,
+    "forehead_slope": 1.3,
+    "eye_distance": 1.2,
+    "mouth": 1.0,
+    "eye_height": 1.3,
+}
+"""Root mean square displacement in mm of a vertex per standard deviation of each mode."""
 
 
 def expression_fields(masks: Masks) -> dict[str, Array]:
@@ -56,11 +77,11 @@ def expression_fields(masks: Masks) -> dict[str, Array]:
     zero = np.zeros_like(x)
     return {
         "jaw_open": jaw_rotation(masks, 0.05),
-        "smile": _bump(masks, (26, -40, 57), (12, 10, 22), 3.0, 3.2, -2.2)
+        "smile": _bump(masks, (30, -38, 55), (16, 13, 24), 3.2, 3.6, -2.2)
         + _bump(masks, (40, -12, 42), (15, 13, 22), 0.8, 1.8, 1.8),
         "brow_raise": _bump(masks, (29, 50, 55), (26, 10, 30), 0, 3.2, -0.3),
         "brow_frown": _bump(masks, (13, 45, 65), (11, 8, 20), -2.2, -2.4, 0.9),
-        "blink": blink(masks, 0.35),
+        "blink": blink(masks, 0.3),
         "pucker": np.column_stack([-0.16 * x * lips, zero, 3.2 * lips]),
         "mouth_left": np.column_stack([3.6 * side, zero, zero]),
         "cheek_puff": _bump(masks, (42, -34, 38), (17, 16, 26), 2.6, 0, 3.0),

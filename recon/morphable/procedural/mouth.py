@@ -1,8 +1,8 @@
 """The lips' line and the pocket behind it.
 
 In the plane of the mesh the mouth line is a lens `2 LENS` mm tall: its upper edge is the border of
-the upper lip, its lower edge that of the lower lip. On the skin both edges lie on the line, so the
-closed mouth is tight, and the inside of the lens becomes a pocket that opens with the jaw.
+the upper lip, its lower edge that of the lower lip. On the skin both edges lie on the line, but for a hair's
+breadth, and the inside of the lens becomes a pocket that opens with the jaw.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ CORNER = 25.2
 """Half the width of the mouth line, mm."""
 
 _LENS = 3.2
+_GAP = 0.05
 _RELIEF = 8.0
 _DEPTH = 16.0
 _CAVITY = 9.0
@@ -57,7 +58,9 @@ class MouthLens:
         offset, half = self._offset(skin), self.half_height(skin[:, 0])
         magnitude = np.abs(offset)
         reach = half + _RELIEF
-        opened = np.where(magnitude < reach, half + magnitude * _RELIEF / reach, magnitude)
+        gap = _GAP * half
+        stretched = half + np.maximum(magnitude - gap, 0.0) * _RELIEF / (reach - gap)
+        opened = np.where(magnitude < reach, stretched, magnitude)
         sign = np.where(offset < 0, -1.0, 1.0)
         return np.column_stack([skin[:, 0], skin[:, 1] - offset + sign * opened])
 
@@ -69,7 +72,10 @@ class MouthLens:
         """
         offset, half = self._offset(mesh), self.half_height(mesh[:, 0])
         outside = np.maximum(np.abs(offset) - half, 0.0)
-        closed = np.where(outside < _RELIEF, outside * (half + _RELIEF) / _RELIEF, outside + half)
+        gap = _GAP * half
+        near = gap + outside * (half + _RELIEF - gap) / _RELIEF
+        closed = np.where(outside < _RELIEF, near, outside + half)
+        closed = np.where(outside > 0, closed, _GAP * np.abs(offset))
         sign = np.where(offset < 0, -1.0, 1.0)
         across = sign * np.where(
             outside > 0, 1.0 + outside, np.abs(offset) / np.maximum(half, 1e-9)

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from ..regions import REGION_NAMES
 from . import eyes, mouth
-from .head import unroll
+from .head import nostril, unroll
 from .layout import BROW, JAW
-from .solid import Array, ellipsoid, norm
+from .solid import Array, ellipsoid, norm, union
 from .surface import Surface
 
-SKIN = (0.76, 0.57, 0.47)
+SKIN = (0.72, 0.535, 0.44)
 HAIR = (0.25, 0.18, 0.14)
-LIP = (0.66, 0.36, 0.33)
+LIP = (0.62, 0.34, 0.31)
 INSIDE_MOUTH = (0.28, 0.08, 0.08)
 SCLERA = (0.86, 0.83, 0.80)
 IRIS = (0.34, 0.26, 0.18)
@@ -93,6 +93,14 @@ class Masks:
         return line * soft_step((self.view[:, 1] - middle + 1.0) / 3.0) * self.facing
 
     @cached_property
+    def lid_crease(self) -> Array:
+        """The fold of the upper lid."""
+        x, y = self.view.T
+        upper, _ = eyes.opening(x)
+        width = soft_step((x - eyes.INNER[0]) / 4.0) * soft_step((eyes.OUTER[0] + 2.0 - x) / 4.0)
+        return soft_step(1.0 - np.abs(y - upper - 3.4) / 1.6) * width * self.facing
+
+    @cached_property
     def caruncle(self) -> Array:
         """The pink inner corner of the eye."""
         return self.eyeball * soft_step((20.0 - self.view[:, 0]) / 2.0)
@@ -124,20 +132,20 @@ class Masks:
     @cached_property
     def nostril(self) -> Array:
         """The hole of the nose."""
-        return soft_step(1.6 * spot(self.folded, (6.5, -16.5, 76.0), (2.4, 2.4, 4.0)) - 0.2)
+        return soft_step(1.0 - nostril(self.folded) / 1.6)
 
     @cached_property
     def scalp(self) -> Array:
         """Where hair grows on the head."""
-        x, y, z = self.folded.T
-        line = 92.0 - 0.004 * x * x
-        return np.maximum(soft_step((y - line) / 14.0), soft_step((8.0 - z) / 14.0) * soft_step((y - 26.0) / 12.0))
+        _, y, z = self.folded.T
+        temple = np.maximum(z - 4.0, 0.7 * (14.0 - y))
+        return soft_step(0.5 - (union(94.0 - y, temple, 80.0) + 6.0) / 14.0)
 
     @cached_property
     def beard(self) -> Array:
         """Where a beard grows."""
         x, y, z = self.folded.T
-        cheek = soft_step((-26.0 - y + 0.35 * np.maximum(x - 25.0, 0.0)) / 14.0)
+        cheek = soft_step((-26.0 - y + 0.35 * np.maximum(x - 25.0, 0.0)) / 24.0)
         chin = soft_step((y + 100.0) / 14.0) * soft_step((z + 25.0) / 20.0)
         return cheek * chin * (1 - self.lips) * (1 - self.inside_mouth)
 
@@ -154,8 +162,10 @@ class Masks:
 def mean_albedo(masks: Masks) -> Array:
     """RGB (V, 3) of the mean face."""
     colour = np.tile(np.array(SKIN), (len(masks.view), 1))
-    colour = colour + 0.05 * _blush(masks)[:, None] * np.array([0.6, -0.8, -0.6])
-    colour = colour - 0.10 * _eye_shadow(masks)[:, None] * np.array([0.9, 1.0, 0.9])
+    colour = colour + _blush(masks)[:, None] * np.array([0.02, -0.025, -0.02])
+    colour = colour - _eye_shadow(masks)[:, None] * np.array([0.09, 0.10, 0.09])
+    dark = 0.22 * masks.lid_crease + 0.4 * spot(masks.folded, (77.0, 15.0, -24.0), (5.0, 12.0, 7.0))
+    colour = colour * (1.0 - dark[:, None])
     layers = [
         (0.55 * masks.scalp, HAIR),
         (0.85 * masks.brow, HAIR),
@@ -177,14 +187,14 @@ def albedo_fields(masks: Masks) -> dict[str, Array]:
     """Colour change (V, 3) of one standard deviation of each albedo mode, before orthogonality."""
     skin = masks.bare_skin
     fields = {
-        "skin_tone": (skin + 0.6 * masks.lips, (-0.10, -0.10, -0.095)),
-        "blush": (skin * _blush(masks), (0.05, -0.05, -0.04)),
-        "lip_colour": (masks.lips, (0.03, -0.07, -0.05)),
-        "brow_darkness": (masks.brow + 0.6 * masks.scalp, (-0.09, -0.075, -0.06)),
-        "iris_colour": (masks.iris * (1 - masks.pupil), (-0.02, 0.05, 0.13)),
-        "beard_shadow": (skin * masks.beard, (-0.07, -0.055, -0.04)),
-        "eye_shadow": (skin * _eye_shadow(masks), (-0.08, -0.08, -0.05)),
-        "yellow_blue": (skin, (0.02, 0.01, -0.05)),
+        "skin_tone": (skin + 0.6 * masks.lips + 0.3 * masks.brow, (-0.09, -0.088, -0.08)),
+        "yellow_blue": (skin, (0.007, 0.004, -0.018)),
+        "brow_darkness": (masks.brow + 0.6 * masks.scalp, (-0.07, -0.06, -0.05)),
+        "beard_shadow": (skin * masks.beard, (-0.075, -0.065, -0.05)),
+        "blush": (skin * _blush(masks), (0.02, -0.022, -0.018)),
+        "lip_colour": (masks.lips, (0.02, -0.04, -0.028)),
+        "eye_shadow": (skin * _eye_shadow(masks), (-0.07, -0.07, -0.05)),
+        "iris_colour": (masks.iris * (1 - masks.pupil), (-0.02, 0.05, 0.11)),
     }
     return {name: mask[:, None] * np.array(colour) for name, (mask, colour) in fields.items()}
 
@@ -223,10 +233,9 @@ def _region_rules(masks: Masks) -> tuple[list[NDArray[np.bool_]], list[str]]:
 
 
 def _blush(masks: Masks) -> Array:
-    cheeks = spot(masks.folded, (40.0, -8.0, 45.0), (15.0, 13.0, 25.0))
+    cheeks = spot(masks.folded, (40.0, -8.0, 45.0), (18.0, 15.0, 28.0))
     return cheeks + 0.6 * spot(masks.folded, (0.0, -8.0, 88.0), (10.0, 9.0, 12.0))
 
 
 def _eye_shadow(masks: Masks) -> Array:
-    x, y, z = masks.folded.T
     return spot(masks.folded, (30.0, 31.0, 50.0), (13.0, 7.0, 25.0))

@@ -24,7 +24,9 @@ _STEPS_A_ROUND = 3
 _STEP = 0.25
 _PRESSURE = 1.15
 _TOO_NEAR = 0.55
+_ON_CURVE = 0.3
 _GRID = 2.0**12
+_FINEST = 0.85
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,19 @@ class HalfMesh:
 
 
 def element_size(points: Array) -> Array:
-    """Relative edge length (N,) wanted at (N, 2) points with p >= 0: 1 at the nose."""
+    """Relative edge length (N,) wanted at (N, 2) points with p >= 0."""
     zones = [
-        (0.80, (33.0, 31.0), (13.0, 4.0)),
-        (0.95, (10.0, -40.0), (16.0, 5.0)),
-        (1.05, (7.0, -8.0), (8.0, 14.0)),
-        (1.70, (20.0, 10.0), (24.0, 50.0)),
+        (0.85, (33.5, 29.0), (14.0, 4.0)),
+        (1.30, (33.0, 45.0), (19.0, 3.0)),
+        (0.95, (11.0, -36.0), (16.0, 6.0)),
+        (0.90, (7.0, -15.0), (7.0, 3.0)),
+        (1.15, (8.0, -9.0), (9.0, 9.0)),
+        (2.00, (20.0, 5.0), (26.0, 45.0)),
+        (2.40, (25.0, -84.0), (42.0, 9.0)),
+        (3.40, (147.0, 22.0), (12.0, 28.0)),
     ]
     sizes = [size + 0.075 * _outside(points, centre, half) for size, centre, half in zones]
-    return np.minimum(np.minimum.reduce(sizes), 5.0)
+    return np.minimum(np.minimum.reduce(sizes), 5.2)
 
 
 def scale_for(n_vertices: int) -> float:
@@ -72,7 +78,8 @@ def triangulate(anchors: Array, curves: list[Array], n_vertices: int) -> HalfMes
     scale = scale_for(n_vertices)
     fixed = _round(anchors)
     for curve in [*curves, _middle(), _outline()]:
-        fixed = _add_apart(fixed, _resample(curve, scale), scale)
+        for piece in _split_at(curve, fixed[: len(anchors)]):
+            fixed = _add_apart(fixed, _resample(piece, scale), scale)
     on_middle = int((fixed[:, 0] == 0).sum())
     free = (n_vertices - 2 * len(fixed) + on_middle) // 2
     points = _relax(fixed, _scatter(fixed, free, scale), scale)
@@ -114,6 +121,13 @@ def _middle() -> Array:
     return np.column_stack([np.zeros_like(heights), heights])
 
 
+def _split_at(curve: Array, anchors: Array) -> list[Array]:
+    """Pieces of a polyline between the anchors it runs through, so that each is evenly divided."""
+    away, nearest = cKDTree(curve).query(anchors)
+    stops = np.unique(np.concatenate([[0, len(curve) - 1], nearest[away < _ON_CURVE]]))
+    return [curve[a : b + 1] for a, b in zip(stops[:-1], stops[1:], strict=True)]
+
+
 def _resample(curve: Array, scale: float) -> Array:
     """Points along a polyline, one element size apart, both ends kept."""
     lengths = norm(np.diff(curve, axis=0))
@@ -138,7 +152,7 @@ def _scatter(fixed: Array, count: int, scale: float) -> Array:
     low, high = OUTLINE_CENTRE - OUTLINE_RADII, OUTLINE_CENTRE + OUTLINE_RADII
     points = _round(np.column_stack([draws[0] * high[0], low[1] + draws[1] * (high - low)[1]]))
     size = element_size(points)
-    kept = (draws[2] * (size / 0.8) ** 2 < 1.0) & (_level(points) < 0.985)
+    kept = (draws[2] * (size / _FINEST) ** 2 < 1.0) & (_level(points) < 0.985)
     points, size = points[kept], size[kept] * scale
     near, _ = cKDTree(fixed).query(points)
     return points[(near > 0.7 * size) & (points[:, 0] > 0.5 * size)][:count]
@@ -179,7 +193,9 @@ def _keep_inside(points: Array, scale: float) -> Array:
 
 def _edges(triangles: NDArray[np.int64]) -> NDArray[np.int64]:
     pairs = np.vstack([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
-    return np.unique(np.sort(pairs, axis=1), axis=0)
+    pairs.sort(axis=1)
+    count = int(pairs.max()) + 1
+    return np.column_stack(np.divmod(np.unique(pairs[:, 0] * count + pairs[:, 1]), count))
 
 
 def _delaunay(points: Array) -> NDArray[np.int64]:
