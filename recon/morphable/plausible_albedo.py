@@ -33,12 +33,16 @@ _IRIS = (0.27, 0.17, 0.10)
 _PUPIL = (0.04, 0.04, 0.04)
 _IRIS_RADIUS = 5.9
 _PUPIL_RADIUS = 2.2
+_SOFT_EDGE, _BROAD = 2.0, 12.0
+"""Widths in mm by which regions, and the broad modes, fade out."""
+
+_MOST_STEPS = 200
 
 _MODE_COLOURS = {
     "skin_tone": (-0.11, -0.11, -0.11),
-    "skin_warmth": (0.03, 0.00, -0.04),
-    "blush": (0.03, -0.05, -0.04),
-    "lip_colour": (0.05, -0.06, -0.04),
+    "skin_warmth": (0.015, 0.000, -0.020),
+    "blush": (0.020, -0.030, -0.025),
+    "lip_colour": (0.030, -0.045, -0.030),
     "brow_darkness": (-0.10, -0.08, -0.06),
     "beard_shadow": (-0.08, -0.07, -0.05),
     "eye_colour": (-0.02, 0.07, 0.13),
@@ -69,31 +73,50 @@ def plausible_albedo(
         region_names: names among `REGION_NAMES`; vertices of other names count as skin.
     """
     canonical = [REGION_NAMES.index(n) if n in REGION_NAMES else 0 for n in region_names]
-    shares = _soft_shares(np.array(canonical)[region], triangles)
-    iris, pupil = _iris_and_pupil(mean_shape.astype(np.float64), shares)
+    points = mean_shape.astype(np.float64)
+    blur = _Blur.of(points, triangles)
+    shares = _soft_shares(np.array(canonical)[region], blur)
+    iris, pupil = _iris_and_pupil(points, shares)
     mean = _mean_colours(shares, iris, pupil)
-    masks = _mode_masks(shares, iris)
+    masks = _mode_masks(shares, iris, blur)
     modes = [masks[name][:, None] * _MODE_COLOURS[name] for name in ALBEDO_NAMES]
     basis = np.stack(modes, axis=2).astype(np.float32)
     return Albedo(mean.astype(np.float32), basis, ALBEDO_NAMES)
 
 
-def _soft_shares(region: NDArray[np.integer], triangles: NDArray[np.int32]) -> dict[str, Weights]:
-    """Share of every region at every vertex, blurred along edges; the shares sum to 1."""
-    shares = np.eye(len(REGION_NAMES))[region]
-    step = _smoothing_step(len(region), triangles)
-    for _ in range(2):
-        shares = step @ shares
-    return dict(zip(REGION_NAMES, shares.T, strict=True))
+@dataclass(frozen=True)
+class _Blur:
+    """Repeated means over neighbours, which spread a value by a width in mm."""
+
+    step: csr_matrix
+    edge_length: float
+
+    @classmethod
+    def of(cls, vertices: NDArray[np.float64], triangles: NDArray[np.int32]) -> _Blur:
+        edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+        lengths = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
+        return cls(_neighbour_means(len(vertices), edges), float(np.median(lengths)))
+
+    def __call__(self, values: Weights, width: float) -> Weights:
+        """Values (V,) or (V, C) spread by about `width` mm."""
+        steps = np.ceil(2.0 * (width / max(self.edge_length, 1e-3)) ** 2)
+        for _ in range(int(min(steps, _MOST_STEPS))):
+            values = self.step @ values
+        return values
 
 
-def _smoothing_step(n_vertices: int, triangles: NDArray[np.int32]) -> csr_matrix:
+def _neighbour_means(n_vertices: int, edges: NDArray[np.int32]) -> csr_matrix:
     """Row-stochastic mean of every vertex and its neighbours."""
-    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     both = np.concatenate([edges, edges[:, ::-1], np.arange(n_vertices)[:, None].repeat(2, 1)])
     adjacency = coo_matrix((np.ones(len(both)), both.T), shape=(n_vertices, n_vertices)).tocsr()
     adjacency.data[:] = 1.0
     return diags(1.0 / np.asarray(adjacency.sum(axis=1)).ravel()) @ adjacency
+
+
+def _soft_shares(region: NDArray[np.integer], blur: _Blur) -> dict[str, Weights]:
+    """Share of every region at every vertex, blurred along edges; the shares sum to 1."""
+    shares = blur(np.eye(len(REGION_NAMES))[region], _SOFT_EDGE)
+    return dict(zip(REGION_NAMES, shares.T, strict=True))
 
 
 def _iris_and_pupil(vertices: NDArray[np.float64], shares: dict[str, Weights]) -> list[Weights]:
@@ -130,7 +153,7 @@ def _mean_colours(shares: dict[str, Weights], iris: Weights, pupil: Weights) -> 
     return colours
 
 
-def _mode_masks(shares: dict[str, Weights], iris: Weights) -> dict[str, Weights]:
+def _mode_masks(shares: dict[str, Weights], iris: Weights, blur: _Blur) -> dict[str, Weights]:
     lips = shares["upper_lip"] + shares["lower_lip"]
     brows = shares["left_brow"] + shares["right_brow"]
     eyes = shares["left_eye"] + shares["right_eye"]
@@ -139,9 +162,9 @@ def _mode_masks(shares: dict[str, Weights], iris: Weights) -> dict[str, Weights]
     return {
         "skin_tone": skin,
         "skin_warmth": skin,
-        "blush": cheeks + 0.6 * shares["nose"],
+        "blush": skin * blur(cheeks + shares["nose"], _BROAD) ** 2,
         "lip_colour": lips,
         "brow_darkness": brows,
-        "beard_shadow": shares["jaw"],
+        "beard_shadow": skin * blur(shares["jaw"] + lips, _BROAD),
         "eye_colour": iris,
     }
