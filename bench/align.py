@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,9 +24,6 @@ MIN_MATCHES = 50
 COARSE_TOLERANCE_MM = 0.1
 COARSE_STEPS = 15
 """Steps on a part of the points end here: their solution is off by more than that anyway."""
-SETTLED_MM = 5e-3
-"""Below this motion the region of intersection is held: points that leave and enter it in turn
-would keep the steps from ever ending."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ class Alignment:
         converged: whether the last step was below the tolerance.
         last_step_mm: largest motion of a point in the last step.
         overlap: share of the scan's points that lie in the region of intersection.
-        residual_mm: root of the mean squared point-to-plane distance there, both directions.
+        residual_mm: root of the mean squared distance to the surface there, of both directions.
     """
 
     transform: Similarity
@@ -74,10 +71,12 @@ def align(
 ) -> Alignment:
     """Gauss-Newton steps over the similarity's parameters until nothing moves.
 
-    Minimises the squared point-to-plane distances of the scan's vertices to the prediction and of
-    the prediction's to the scan, each direction with half of the weight, over the region of
+    Minimises the squared distances of the scan's vertices to the prediction's surface and of the
+    prediction's to the scan's, each direction with half of the weight, over the region of
     intersection. Both directions are needed: with one, a free scale can shrink the prediction into
-    the scan. The steps begin on a few points and a wide intersection and end on all points.
+    the scan. A distance changes along the line to the closest point; that is the triangle's normal
+    everywhere but at edges, where steps along a normal minimise nothing and end in circles. The
+    first steps take few points and a wide intersection, the last ones all points.
 
     Args:
         prediction: in its own space.
@@ -92,19 +91,18 @@ def align(
     settings = settings or AlignmentSettings()
     transform = approach(prediction, scan, start, intersection, settings)
     problem = _Problem.of(prediction, scan, intersection, None)
-    transform, steps, _ = problem.solve(transform, settings, SETTLED_MM, settings.max_iterations)
-    transform, more_steps, last_step = problem.with_fixed_region(transform).solve(
+    transform, iterations, last_step = problem.solve(
         transform, settings, settings.tolerance_mm, settings.max_iterations
     )
     to_prediction, to_scan = match_both(prediction, scan, transform, intersection)
-    residual = np.sqrt((_mean_square(to_prediction) + _mean_square(to_scan)) / 2)
+    square = [np.average(side.distances**2, weights=side.kept) for side in (to_prediction, to_scan)]
     return Alignment(
         transform,
-        steps + more_steps,
+        iterations,
         last_step <= settings.tolerance_mm,
         last_step,
         float(to_prediction.kept.mean()),
-        float(residual),
+        float(np.sqrt(np.mean(square))),
     )
 
 
@@ -156,16 +154,6 @@ class _Problem:
             ),
         )
 
-    def with_fixed_region(self, transform: Similarity) -> _Problem:
-        """The same with the points in the region of intersection, wherever they go."""
-        to_prediction, to_scan = self.matches(transform)
-        return replace(
-            self,
-            intersection=Intersection(np.inf, 180.0, exclude_boundary=False),
-            scan_points=self.scan_points[to_prediction.kept],
-            prediction_points=self.prediction_points[to_scan.kept],
-        )
-
     def solve(
         self, transform: Similarity, settings: AlignmentSettings, tolerance: float, limit: int
     ) -> tuple[Similarity, int, float]:
@@ -190,10 +178,12 @@ def _gauss_newton_step(sides: tuple[Matches, Matches], scale: bool) -> Similarit
     centre = np.mean([side.on_prediction[side.kept].mean(0) for side in sides], axis=0)
     hessian, gradient = np.zeros((parameters, parameters)), np.zeros(parameters)
     for side in sides:
-        normals, arms = side.closest.normal[side.kept], side.on_prediction[side.kept] - centre
-        jacobian = step_jacobian(arms, normals)[:, :parameters]
-        hessian += jacobian.T @ jacobian / len(jacobian)
-        gradient += jacobian.T @ side.residuals[side.kept] / len(jacobian)
+        directions = side.directions
+        jacobian = step_jacobian(side.on_prediction - centre, directions)[:, :parameters]
+        residuals = ((side.on_prediction - side.on_scan) * directions).sum(1)
+        weighted = jacobian.T * (side.weights / side.weights.sum())
+        hessian += weighted @ jacobian
+        gradient += weighted @ residuals
     step = np.zeros(7)
     step[:parameters] = -np.linalg.lstsq(hessian, gradient, rcond=1e-14)[0]
     return Similarity.step(step, centre)
@@ -213,7 +203,3 @@ def _corners(points: Float64Array) -> Float64Array:
 
 def _largest_motion(update: Similarity, points: Float64Array) -> float:
     return float(np.linalg.norm(update.apply(points) - points, axis=1).max())
-
-
-def _mean_square(side: Matches) -> float:
-    return float((side.residuals[side.kept] ** 2).mean())

@@ -16,12 +16,12 @@ CURVE_MM = np.linspace(0.0, 5.0, 101)
 
 def point_to_plane(matches: Matches) -> Float64Array:
     """|(p − q) · n| (N,) for each point p, its closest point q and the normal n there, mm."""
-    return np.abs(matches.residuals)
+    return matches.point_to_plane
 
 
 def point_to_surface(matches: Matches) -> Float64Array:
     """|p − q| (N,) for each point p and its closest point q, mm."""
-    return matches.closest.distance
+    return matches.distances
 
 
 MEASURES: Mapping[str, Callable[[Matches], Float64Array]] = {

@@ -11,6 +11,9 @@ from .similarity import Similarity
 from .surface import ClosestPoints, Surface
 from .triangles import Float64Array, IndexArray
 
+TOUCHING_MM = 1e-6
+"""Closer points have no direction between them."""
+
 
 @dataclass(frozen=True)
 class Intersection:
@@ -23,26 +26,26 @@ class Intersection:
     Attributes:
         max_distance_mm: in the scan's millimetres.
         max_angle_deg: between the normals; 180 turns the condition off.
-        exclude_boundary: whether points beyond the rim of the other surface are left out.
     """
 
     max_distance_mm: float = 10.0
     max_angle_deg: float = 90.0
-    exclude_boundary: bool = True
 
     def widened(self, factor: float) -> Intersection:
         """The same with the distance multiplied."""
         return replace(self, max_distance_mm=self.max_distance_mm * factor)
 
-    def holds(self, normals: Float64Array, closest: ClosestPoints) -> NDArray[np.bool_]:
-        """Which of the points (N,) with unit normals (N, 3) count, given their closest points."""
-        facing = (normals * closest.normal).sum(1)
-        beyond_rim = closest.on_boundary & self.exclude_boundary
-        return np.asarray(
-            ~beyond_rim
-            & (closest.distance <= self.max_distance_mm)
-            & (facing >= np.cos(np.radians(self.max_angle_deg)))
-        )
+    def weights(self, normals: Float64Array, closest: ClosestPoints) -> Float64Array:
+        """How much each of the points (N,) with unit normals (N, 3) counts in an alignment.
+
+        1 for a point on the other surface that faces the same way, falling smoothly to 0 where it
+        leaves the region of intersection; a weight that jumped there would let points enter and
+        leave in turn, and no alignment would ever end.
+        """
+        nearness = np.clip(1 - (closest.distance / self.max_distance_mm) ** 2, 0.0, 1.0) ** 2
+        limit = np.cos(np.radians(self.max_angle_deg))
+        facing = np.clip(((normals * closest.normal).sum(1) - limit) / (1 - limit), 0.0, 1.0)
+        return np.asarray(nearness * facing * ~closest.on_boundary)
 
 
 @dataclass(frozen=True)
@@ -50,22 +53,38 @@ class Matches:
     """Points of one surface and their closest points on the other, in the scan's space, mm.
 
     Attributes:
-        points: (N, 3).
-        closest: N closest points.
-        kept: (N,) bool, the points in the region of intersection.
-        on_prediction: (N, 3), whichever of the two lies on the prediction and moves with it.
+        on_prediction: (N, 3), the one of the two that lies on the prediction.
+        on_scan: (N, 3), the one on the scan.
+        normals: (N, 3) unit normals of the surface that the closest points lie on.
+        distances: (N,) between the two.
+        weights: (N,) above zero in the region of intersection, see `Intersection.weights`.
     """
 
-    points: Float64Array
-    closest: ClosestPoints
-    kept: NDArray[np.bool_]
     on_prediction: Float64Array
+    on_scan: Float64Array
+    normals: Float64Array
+    distances: Float64Array
+    weights: Float64Array
 
     @property
-    def residuals(self) -> Float64Array:
-        """Signed point-to-plane distances (N,) from the scan to the prediction along the normal."""
-        on_scan = self.points + self.closest.position - self.on_prediction
-        return np.asarray(((self.on_prediction - on_scan) * self.closest.normal).sum(1))
+    def kept(self) -> NDArray[np.bool_]:
+        """Which of the points (N,) lie in the region of intersection."""
+        return self.weights > 0
+
+    @property
+    def point_to_plane(self) -> Float64Array:
+        """|(p − q) · n| (N,) for each point p, its closest point q and the normal n there, mm."""
+        return np.abs(((self.on_prediction - self.on_scan) * self.normals).sum(1))
+
+    @property
+    def directions(self) -> Float64Array:
+        """Unit vectors (N, 3) along which the prediction's motion changes the distances.
+
+        From the scan to the prediction; where the two touch, the normal.
+        """
+        offset = self.on_prediction - self.on_scan
+        apart = self.distances[:, None] > TOUCHING_MM
+        return np.divide(offset, self.distances[:, None], out=self.normals.copy(), where=apart)
 
 
 def match_scan(
@@ -78,8 +97,8 @@ def match_scan(
     """Vertices of the scan against the prediction moved by a transform."""
     points = scan.vertices[index]
     closest = prediction.closest(transform.inverse().apply(points)).moved(transform)
-    kept = intersection.holds(scan.normals[index], closest)
-    return Matches(points, closest, kept, closest.position)
+    weights = intersection.weights(scan.normals[index], closest)
+    return Matches(closest.position, points, closest.normal, closest.distance, weights)
 
 
 def match_prediction(
@@ -92,8 +111,8 @@ def match_prediction(
     """Vertices of the prediction moved by a transform against the scan."""
     points = transform.apply(prediction.vertices[index])
     closest = scan.closest(points)
-    kept = intersection.holds(transform.turn(prediction.normals[index]), closest)
-    return Matches(points, closest, kept, points)
+    weights = intersection.weights(transform.turn(prediction.normals[index]), closest)
+    return Matches(points, closest.position, closest.normal, closest.distance, weights)
 
 
 def match_both(
