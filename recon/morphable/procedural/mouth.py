@@ -1,8 +1,8 @@
 """The lips' line and the pocket behind it.
 
-In the plane of the mesh the mouth line is a lens `2 LENS` mm tall: its upper edge is the border of
-the upper lip, its lower edge that of the lower lip. On the skin both edges lie on the line, but for a hair's
-breadth, and the inside of the lens becomes a pocket that opens with the jaw.
+In the plane of the mesh the mouth line is a lens `2 LENS` mm tall: its upper edge is the inner border
+of the upper lip, its lower edge that of the lower lip. On the skin both edges lie on the line but
+for a hair's breadth, and the inside of the lens becomes a pocket that opens with the jaw.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CAVITY = 9.0
 def line_height(x: Array) -> Array:
     """Height y of the mouth line at x, mm."""
     t = np.clip(np.abs(x) / CORNER, 0.0, 1.0)
-    return -40.3 - 0.8 * t * t + 0.5 * (1 - t * t) * np.maximum(1 - 9 * t * t, 0.0) * -1.0
+    return -40.3 - 0.8 * t * t - 0.5 * (1 - t * t) * np.maximum(1 - 9 * t * t, 0.0)
 
 
 def upper_border(x: Array) -> Array:

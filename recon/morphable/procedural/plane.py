@@ -139,9 +139,14 @@ def _resample(curve: Array, scale: float) -> Array:
 
 
 def _add_apart(fixed: Array, points: Array, scale: float) -> Array:
+    """Fixed points and those of the new ones that crowd neither them nor an earlier new one."""
     points = _round(points)
+    apart = _TOO_NEAR * scale * element_size(points)
+    crowded = cKDTree(points).query_pairs(float(apart.min()), output_type="ndarray")
     near, _ = cKDTree(fixed).query(points)
-    return np.vstack([fixed, points[near > _TOO_NEAR * scale * element_size(points)]])
+    kept = near > apart
+    kept[crowded[:, 1]] = False
+    return np.vstack([fixed, points[kept]])
 
 
 def _scatter(fixed: Array, count: int, scale: float) -> Array:
