@@ -1,1 +1,5 @@
-"""The self-contained HTML page of a run."""
+"""The page of a run: tables, charts, heat maps and provenance in one self-contained file."""
+
+from .page import write_report
+
+__all__ = ["write_report"]

@@ -1,0 +1,146 @@
+"""Faces coloured by their error, drawn from the meshes that a run keeps."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import trimesh
+from numpy.typing import NDArray
+from PIL import Image
+
+from ...recon.mesh import Mesh
+from ...recon.normals import vertex_normals
+from ..subject_errors import ERROR
+from .frontal import frontal
+from .series import Series
+
+SCALE_MM = 5.0
+"""The colour at the end of the scale stands for this error and all above, in every report."""
+
+SIZE, QUALITY = 400, 82
+"""Pixels of a map's side and WebP quality: 159 maps take about 4 MB."""
+
+_STOPS = np.linspace(0, 1, 5)
+_SCALE = np.array(
+    [(255, 252, 214), (254, 217, 118), (253, 141, 60), (227, 26, 28), (128, 0, 38)], np.float64
+)
+_UNKNOWN = (0.62, 0.64, 0.68)
+_LIGHT = (0.45, 0.55)
+"""Ambient and frontal share of the light, so that the shape shows and colours stay readable."""
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """The picture of one subject in one scene.
+
+    Attributes:
+        subject, scene: whose.
+        error_mm: the subject's error.
+        picture: as a data address.
+    """
+
+    subject: str
+    scene: str
+    error_mm: float
+    picture: str
+
+
+def heat_maps(series: Series) -> Iterator[HeatMap]:
+    """Every scored mesh of a run, the worst subject first, a subject's scenes together.
+
+    Meshes that are not there or cannot be read are left out: the table has their numbers.
+    """
+    scored = series.subjects[series.subjects[ERROR].notna()] if len(series.subjects) else None
+    if scored is None:
+        return
+    worst = scored.groupby("subject")[ERROR].mean().sort_values(ascending=False)
+    rows = {(row.subject, row.scene): float(getattr(row, ERROR)) for row in scored.itertuples()}
+    reference = _reference(series)
+    for subject, scene in ((s, c) for s in worst.index for c in series.record.scenes):
+        path = series.run.mesh_path(subject, scene)
+        if (subject, scene) in rows and path.is_file():
+            mesh, errors = read_errors(path)
+            picture = draw(frontal(mesh, reference), errors)
+            yield HeatMap(subject, scene, rows[subject, scene], picture)
+
+
+def read_errors(path: Path) -> tuple[Mesh, NDArray[np.float64]]:
+    """A mesh in mm and the error (V,) at its vertices, NaN where it has none."""
+    loaded = trimesh.load(path, process=False, maintain_order=True)
+    mesh = Mesh(np.asarray(loaded.vertices, np.float64), np.asarray(loaded.faces, np.int32))
+    values = loaded.metadata["_ply_raw"]["vertex"]["data"]["error"]
+    return mesh, np.asarray(values, np.float64).reshape(-1)
+
+
+def draw(mesh: Mesh, errors: NDArray[np.float64]) -> str:
+    """A frontal mesh coloured by its errors, as a data address, with a clear background."""
+    import torch
+
+    from ...recon.render.outline import OutlineConfig, OutlineRenderer
+
+    points, colours = _in_view(mesh.vertices, errors), _lit(mesh, error_colours(errors))
+    rendering = OutlineRenderer(OutlineConfig())(
+        torch.from_numpy(points).float().unsqueeze(2),
+        torch.from_numpy(colours).float().unsqueeze(2),
+        torch.from_numpy(np.asarray(mesh.triangles, np.int64)),
+        (SIZE, SIZE),
+    )
+    layers = torch.cat([rendering.image[0], rendering.silhouette])
+    pixels = layers.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
+    return picture_address(Image.fromarray(pixels))
+
+
+def error_colours(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """RGB (V, 3) of errors (V,): pale for none, dark red at the scale's end, grey for unknown."""
+    position = np.clip(np.nan_to_num(errors) / SCALE_MM, 0, 1)
+    channels = [np.interp(position, _STOPS, values / 255) for values in _SCALE.T]
+    colours = np.stack(channels, axis=1)
+    colours[np.isnan(errors)] = _UNKNOWN
+    return colours
+
+
+def legend_gradient() -> str:
+    """The colour scale as a CSS gradient."""
+    colours = zip(_STOPS.tolist(), _SCALE.tolist(), strict=True)
+    parts = (f"rgb({r:.0f} {g:.0f} {b:.0f}) {stop:.0%}" for stop, (r, g, b) in colours)
+    return f"linear-gradient(to right, {', '.join(parts)})"
+
+
+def picture_address(picture: Image.Image) -> str:
+    """A picture as a data address; WebP keeps soft edges over any background in few bytes."""
+    file = io.BytesIO()
+    picture.save(file, "WEBP", quality=QUALITY)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+
+
+def _reference(series: Series) -> NDArray[np.float64] | None:
+    """The mean face of the run's model, which tells what is the front; None without the model."""
+    from ...errors import FacebenchError
+    from ...recon.morphable.load import load_model
+
+    source = series.record.arguments.get("model") or "embedded"
+    try:
+        model = load_model(source)
+    except (FacebenchError, OSError):
+        return None
+    same = model.digest == series.record.model_digest
+    return model.mean_shape.astype(np.float64) if same else None
+
+
+def _in_view(vertices: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The measured part in the middle, its longer side 1.8 of the picture's 2 units."""
+    measured = ~np.isnan(errors)
+    seen = vertices[measured] if measured.any() else vertices
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    return (vertices - (low + high) / 2) * (1.8 / (high - low)[:2].max())
+
+
+def _lit(mesh: Mesh, colours: NDArray[np.float64]) -> NDArray[np.float64]:
+    ambient, frontal_share = _LIGHT
+    facing = vertex_normals(mesh)[:, 2].clip(0, 1)
+    return colours * (ambient + frontal_share * facing)[:, None]

@@ -1,0 +1,59 @@
+"""The runs of a report as its parts see them: read once, each with a label and a colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ..record import RunFolder, RunRecord, SceneSummary
+from ..scene_rows import refuse_mixture, run_label
+
+N_COLOURS = 6
+"""Colours of the style sheet, `--series-0` onwards; more runs share them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One run of a report.
+
+    Attributes:
+        run: its folder.
+        record: `run.json`.
+        label: unique in the report.
+        number: 0 for the run the report is about.
+        summary: scene to summary.
+        subjects: the table of scores.
+    """
+
+    run: RunFolder
+    record: RunRecord
+    label: str
+    number: int
+    summary: dict[str, SceneSummary]
+    subjects: pd.DataFrame
+
+    @property
+    def colour(self) -> str:
+        """CSS colour."""
+        return f"var(--series-{self.number % N_COLOURS})"
+
+
+def read_series(runs: Sequence[RunFolder]) -> tuple[Series, ...]:
+    """Read runs; equal labels get their folder's name added.
+
+    Raises:
+        FacebenchError: runs of different protocols or datasets.
+    """
+    records = [run.record() for run in runs]
+    refuse_mixture(records)
+    labels = [run_label(record) for record in records]
+    unique = [
+        label if labels.count(label) == 1 else f"{label} ({run.root.name})"
+        for label, run in zip(labels, runs, strict=True)
+    ]
+    return tuple(
+        Series(run, record, label, number, run.summary(), run.subjects())
+        for number, (run, record, label) in enumerate(zip(runs, records, unique, strict=True))
+    )

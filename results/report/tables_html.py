@@ -1,0 +1,130 @@
+"""The report's tables: scenes, paired differences, subjects, and what could not be scored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from ..paired import PairedRows
+from ..record import SceneSummary
+from ..scene_rows import SceneRow, SceneRows
+from ..subject_errors import ERROR, scene_column
+from ..tables import detail_texts, error_text, paired_texts, rate_text
+from .markup import Markup, join, tag, text
+from .series import Series
+
+SHARES = ("share_within_1mm", "share_within_2mm", "share_within_3mm")
+
+
+def scenes_table(content: SceneRows) -> Markup:
+    """One row a method, as on the terminal."""
+    head = ["Method", *(scene.capitalize() for scene in content.scenes), "Frames/s"]
+    rows = (_scene_row(content, item) for item in content.rows)
+    notes = (tag("p", note, class_="note") for note in content.notes)
+    return join(table("Error in mm: mean ± standard deviation over subjects", head, rows), *notes)
+
+
+def paired_table(content: PairedRows) -> Markup:
+    """How the first run's errors differ from another's on the same subjects."""
+    head = ["Scene", "Subjects", "Difference", "95 % interval", "p", "p (Holm)", "Verdict"]
+    rows = (paired_texts(item) for item in content.rows)
+    return table(f"{content.first} − {content.second}, mm", head, map(row, rows))
+
+
+def statistics_table(series: Series) -> Markup:
+    """More statistics of one run, a row a scene."""
+    head = ["Scene", "Median", "RMSE", "90th percentile", "< 1 mm", "< 2 mm", "< 3 mm", "Scale"]
+    rows = (_statistics_row(series, scene, cell) for scene, cell in series.summary.items())
+    return table(f"{series.label}: means over subjects, mm", head, rows)
+
+
+def subjects_table(series: Series) -> Markup:
+    """Every subject's error, the worst first."""
+    scenes = list(series.summary)
+    columns = {scene: scene_column(series.subjects, scene) for scene in scenes}
+    errors = pd.DataFrame(columns, dtype=float)
+    order = errors.mean(axis=1).sort_values(ascending=False).index
+    head = ["Subject", *(scene.capitalize() for scene in scenes), "Mean"]
+    rows = (_subject_row(str(name), errors.loc[name]) for name in order)
+    return table("Error of each subject in mm, the worst first", head, rows)
+
+
+def failures_table(subjects: pd.DataFrame) -> Markup:
+    """Subjects and scenes without a score, and why."""
+    rows = subjects[subjects[ERROR].isna()] if ERROR in subjects else subjects
+    if rows.empty:
+        return tag("p", "Every subject was scored in every scene.")
+    columns = ["subject", "scene", "reason"]
+    shown = rows[columns].itertuples(index=False)
+    return table("Not scored", ["Subject", "Scene", "Reason"], map(row, shown))
+
+
+def clips_table(chunks: pd.DataFrame) -> Markup:
+    """Clips of which frames were lost, and why."""
+    lost = chunks[(chunks["reason"] != "") | (chunks["faces"] < chunks["frames"])]
+    if lost.empty:
+        return Markup()
+    clips = lost.groupby("clip").agg(
+        frames=("frames", "sum"), faces=("faces", "sum"), reason=("reason", _reasons)
+    )
+    rows = (
+        row([clip, lost.frames - lost.faces, lost.reason or "no face found"])
+        for clip, lost in clips.iterrows()
+    )
+    return table("Frames without a face vector", ["Clip", "Frames", "Reason"], rows)
+
+
+def table(caption: str, head: Sequence[str], rows: Iterable[Markup]) -> Markup:
+    """A table that scrolls by itself where the page is narrower."""
+    titles = tag("tr", *(tag("th", title, scope="col") for title in head))
+    whole = tag("table", tag("caption", caption), tag("thead", titles), tag("tbody", *rows))
+    return tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)
+
+
+def row(cells: Iterable[object]) -> Markup:
+    """A table's row; the first cell names it."""
+    first, *others = cells
+    return tag("tr", tag("th", first, scope="row"), *(tag("td", cell) for cell in others))
+
+
+def _scene_row(content: SceneRows, item: SceneRow) -> Markup:
+    label = join(item.label, tag("small", item.remark) if item.remark else "")
+    cells = [_scene_cell(item.cells.get(s), content.best(s) is item) for s in content.scenes]
+    return row([label, *cells, rate_text(item.frames_per_second)])
+
+
+def _scene_cell(cell: SceneSummary | None, best: bool) -> Markup:
+    if cell is None:
+        return text("–")
+    error = tag("strong" if best else "span", error_text(cell))
+    return join(error, *(tag("small", line) for line in detail_texts(cell)))
+
+
+def _statistics_row(series: Series, scene: str, cell: SceneSummary) -> Markup:
+    lengths = [_length(value) for value in (cell.median_mm, cell.rmse_mm, cell.p90_mm)]
+    shares = [_percent(_mean(series, scene, column)) for column in SHARES]
+    return row([scene, *lengths, *shares, _length(_mean(series, scene, "scale"), digits=3)])
+
+
+def _subject_row(name: str, errors: pd.Series) -> Markup:
+    cells = [_length(value) for value in [*errors.tolist(), float(errors.mean())]]
+    return row([name, *cells])
+
+
+def _mean(series: Series, scene: str, column: str) -> float:
+    values = list(scene_column(series.subjects, scene, column).values())
+    return sum(values) / len(values) if values else math.nan
+
+
+def _length(value: float, digits: int = 2) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if math.isfinite(share) else "–"
+
+
+def _reasons(values: pd.Series) -> str:
+    return "; ".join(dict.fromkeys(value for value in values if value))
