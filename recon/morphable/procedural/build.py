@@ -10,8 +10,10 @@ from ....errors import FacebenchError
 from ..model import MorphableModel
 from ..regions import REGION_NAMES
 from .basis import orthogonal, quantised, remove, similarity_directions, successive
+from .masks import Masks
 from .modes import IDENTITY_STRENGTH, expression_fields, identity_fields
-from .paint import Masks, albedo_fields, mean_albedo, regions
+from .paint import albedo_fields, mean_albedo
+from .parts import regions
 from .solid import Array
 from .surface import mean_surface
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import eyes, mouth
 from .head import EYEBALL, LID_RADII
-from .paint import Masks, soft_step, spot
+from .masks import Masks, soft_step, spot
 from .solid import Array, Point, norm
 
 
@@ -98,17 +98,15 @@ def jaw_rotation(masks: Masks, angle: float) -> Array:
 
 
 def _lower_jaw(masks: Masks) -> Array:
-    """How far a vertex follows the lower jaw, 0 to 1; jumps between the two lips."""
+    """How far a vertex follows the lower jaw, 0 to 1; jumps between the two lips.
+
+    The jump has the height of the mouth's lens, and beyond the corners fades into the cheek.
+    """
     x, y = masks.view.T
-    lateral = x / mouth.CORNER
-    lens = masks.surface.lens
-    above = np.where(
-        np.abs(masks.surface.across) <= 1.0,
-        masks.surface.across * lens,
-        np.sign(masks.surface.across) * (np.abs(masks.surface.across) - 1.0) / 6.0
-        + np.sign(masks.surface.across) * lens,
-    )
-    width = np.maximum(lens, 3.6 * soft_step((lateral - 0.55) / 0.9))
+    lens, across = masks.surface.lens, masks.surface.across
+    beyond = np.maximum(np.abs(across) - 1.0, 0.0) / 6.0
+    above = np.sign(across) * (np.minimum(np.abs(across), 1.0) * lens + beyond)
+    width = np.maximum(lens, 3.6 * soft_step((x / mouth.CORNER - 0.55) / 0.9))
     follows = soft_step(0.5 - above / (2.0 * np.maximum(width, 1e-6)))
     below_chin = soft_step((y + 128.0) / 36.0)
     front = soft_step((masks.folded[:, 2] + 18.0) / 36.0)
@@ -120,7 +118,9 @@ def blink(masks: Masks, share: float) -> Array:
     x, y = masks.view.T
     upper, lower = eyes.opening(x)
     above = np.maximum(y - upper, 0.0)
-    weight = soft_step(1.0 - above / 9.0) * (1.0 - soft_step(masks.lid_depth / (1.6 * eyes.LID_EDGE)))
+    weight = soft_step(1.0 - above / 9.0) * (
+        1.0 - soft_step(masks.lid_depth / (1.6 * eyes.LID_EDGE))
+    )
     weight = weight * (y > (upper + lower) / 2) * masks.facing
     drop = weight * (upper - lower) * share
     inwards = _lid_depth(np.column_stack([x, y - drop])) - _lid_depth(masks.view)

@@ -1,6 +1,6 @@
 """The lips' line and the pocket behind it.
 
-In the plane of the mesh the mouth line is a lens `2 LENS` mm tall: its upper edge is the inner border
+In the plane of the mesh the mouth line is a lens a few mm tall: its upper edge is the inner border
 of the upper lip, its lower edge that of the lower lip. On the skin both edges lie on the line but
 for a hair's breadth, and the inside of the lens becomes a pocket that opens with the jaw.
 """

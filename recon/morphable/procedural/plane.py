@@ -8,6 +8,7 @@ arithmetic cannot change which triangles come out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,7 +126,7 @@ def _split_at(curve: Array, anchors: Array) -> list[Array]:
     """Pieces of a polyline between the anchors it runs through, so that each is evenly divided."""
     away, nearest = cKDTree(curve).query(anchors)
     stops = np.unique(np.concatenate([[0, len(curve) - 1], nearest[away < _ON_CURVE]]))
-    return [curve[a : b + 1] for a, b in zip(stops[:-1], stops[1:], strict=True)]
+    return [curve[a : b + 1] for a, b in pairwise(stops)]
 
 
 def _resample(curve: Array, scale: float) -> Array:
