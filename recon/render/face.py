@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from ..camera import to_pixels
+from ..camera import project, rotate, rotation_matrix, to_pixels
 from ..coefficients import Coefficients
 from ..morphable.decoder import FaceDecoder
 from . import Renderer, Rendering
@@ -51,7 +51,8 @@ class FaceRenderer(nn.Module):
         """Render a batch; differentiable in every coefficient."""
         vertices, colours = self.shaded(coefficients)
         rendering = self.renderer(vertices, colours, self.decoder.triangles, self.image_size)
-        return RenderedFace(rendering, self._landmarks(vertices), vertices)
+        points = vertices.index_select(0, self.decoder.landmarks.clamp(min=0))
+        return RenderedFace(rendering, self._in_pixels(points), vertices)
 
     def shaded(self, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
         """Vertices in normalised image coordinates and lit colours, (V, 3, B) each."""
@@ -61,9 +62,11 @@ class FaceRenderer(nn.Module):
 
     def landmarks(self, coefficients: Coefficients) -> Tensor:
         """Projected landmarks (68, 2, B) in pixels, without rendering."""
-        return self._landmarks(self.shaded(coefficients)[0])
+        shape = self.decoder.shape(coefficients.identity, coefficients.expression)
+        points = shape.index_select(0, self.decoder.landmarks.clamp(min=0))
+        turned = rotate(points, rotation_matrix(coefficients.pose[:, :3]))
+        return self._in_pixels(project(turned, coefficients.pose))
 
-    def _landmarks(self, vertices: Tensor) -> Tensor:
-        index = self.decoder.landmarks
-        points = to_pixels(vertices.index_select(0, index.clamp(min=0)), self.image_size)
-        return points.masked_fill((index < 0).view(-1, 1, 1), float("nan"))
+    def _in_pixels(self, points: Tensor) -> Tensor:
+        missing = (self.decoder.landmarks < 0).view(-1, 1, 1)
+        return to_pixels(points, self.image_size).masked_fill(missing, float("nan"))
