@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,13 +75,12 @@ def align(
     prediction's to the scan's, each direction with half of the weight, over the region of
     intersection. Both directions are needed: with one, a free scale can shrink the prediction into
     the scan. A distance changes along the line to the closest point; that is the triangle's normal
-    everywhere but at edges, where steps along a normal minimise nothing and end in circles. The
-    first steps take few points and a wide intersection, the last ones all points.
+    everywhere but at edges, where steps along a normal minimise nothing and end in circles.
 
     Args:
         prediction: in its own space.
         scan: in mm.
-        start: from the prediction's space to the scan's, near the solution.
+        start: from the prediction's space to the scan's, as `approach` gives it.
         intersection: which points count in the end.
         settings: defaults to a similarity to 1e-4 mm.
 
@@ -89,8 +88,9 @@ def align(
         FacebenchError: when the surfaces do not overlap.
     """
     settings = settings or AlignmentSettings()
-    transform = approach(prediction, scan, start, intersection, settings)
-    problem = _Problem.of(prediction, scan, intersection, None)
+    coarse = _Problem.of(prediction, scan, intersection, 4000)
+    transform, _, _ = coarse.solve(start, settings, COARSE_TOLERANCE_MM, COARSE_STEPS)
+    problem = _Problem.of(prediction, scan, intersection, None).near(transform)
     transform, iterations, last_step = problem.solve(
         transform, settings, settings.tolerance_mm, settings.max_iterations
     )
@@ -113,12 +113,9 @@ def approach(
     intersection: Intersection,
     settings: AlignmentSettings,
 ) -> Similarity:
-    """`align`'s first steps: on few points and a wide intersection, to a fraction of a mm."""
-    transform = start
-    for points, widen in ((1500, 3.0), (4000, 1.0)):
-        stage = _Problem.of(prediction, scan, intersection.widened(widen), points)
-        transform, _, _ = stage.solve(transform, settings, COARSE_TOLERANCE_MM, COARSE_STEPS)
-    return transform
+    """From a rough start to within a few mm: on few points and a wide intersection."""
+    problem = _Problem.of(prediction, scan, intersection.widened(3.0), 1500)
+    return problem.solve(start, settings, COARSE_TOLERANCE_MM, COARSE_STEPS)[0]
 
 
 @dataclass(frozen=True)
@@ -152,6 +149,16 @@ class _Problem:
             match_prediction(
                 prediction, scan, transform, self.intersection, self.prediction_points
             ),
+        )
+
+    def near(self, transform: Similarity) -> _Problem:
+        """The same without the points that are far from where they would count."""
+        to_prediction, to_scan = self.matches(transform)
+        reach = 2 * self.intersection.max_distance_mm
+        return replace(
+            self,
+            scan_points=self.scan_points[to_prediction.distances < reach],
+            prediction_points=self.prediction_points[to_scan.distances < reach],
         )
 
     def solve(
