@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..recon.files import replacing
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; on success it takes its place in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    try:
-        yield draft
-        _flush(draft)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+__all__ = ["finite", "replacing", "write_json", "write_text"]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -45,8 +33,3 @@ def finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

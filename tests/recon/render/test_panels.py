@@ -1,0 +1,60 @@
+"""Overlay, shape and albedo of a face in its photograph."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from facebench.recon.coefficients import Coefficients, CoefficientSizes
+from facebench.recon.framing import frame_mean_face
+from facebench.recon.lighting import ambient_light
+from facebench.recon.morphable.decoder import FaceDecoder
+from facebench.recon.morphable.load import load_model
+from facebench.recon.render import make_renderer
+from facebench.recon.render.face import FaceRenderer
+from facebench.recon.render.panels import draw_panels
+
+SIDE = 96
+
+
+@pytest.fixture(scope="module")
+def face() -> FaceRenderer:
+    renderer = make_renderer("outline", sigma=1e-6)
+    return FaceRenderer(FaceDecoder(load_model("embedded")), renderer, (SIDE, SIDE))
+
+
+@pytest.fixture(scope="module")
+def found() -> Coefficients:
+    model = load_model("embedded")
+    sizes, framing = CoefficientSizes.of(model), frame_mean_face(model)
+    pose = [0.0, 0.4, 0.0, framing.offset_x, framing.offset_y, 0.0, framing.scale]
+    parts = (torch.zeros(1, size) for size in (sizes.identity, sizes.expression, sizes.albedo))
+    return Coefficients(*parts, torch.tensor([pose]), ambient_light(1))
+
+
+def test_the_photograph_stays_outside_the_face(face: FaceRenderer, found: Coefficients) -> None:
+    photograph = torch.rand(1, 3, SIDE, SIDE)
+    outside = (face(found).rendering.silhouette == 0.0).unsqueeze(1)
+    panels = draw_panels(face, found, photograph)
+    assert 0.2 < outside.float().mean() < 0.8
+    assert torch.equal(
+        panels.overlay[outside.expand(-1, 3, -1, -1)], photograph[outside.expand(-1, 3, -1, -1)]
+    )
+
+
+def test_ambient_light_dims_the_albedo_alike(face: FaceRenderer, found: Coefficients) -> None:
+    panels = draw_panels(face, found, torch.zeros(1, 3, SIDE, SIDE))
+    torch.testing.assert_close(panels.overlay, 0.8 * panels.albedo, atol=1e-4, rtol=0.0)
+
+
+def test_the_shape_is_grey_and_ignores_colour_and_light(
+    face: FaceRenderer, found: Coefficients
+) -> None:
+    nothing = torch.zeros(1, 3, SIDE, SIDE)
+    other = replace(found, albedo=torch.ones_like(found.albedo), light=torch.zeros(1, 9, 3))
+    shape = draw_panels(face, found, nothing).shape
+    assert torch.equal(shape, draw_panels(face, other, nothing).shape)
+    torch.testing.assert_close(shape[:, 0], shape[:, 2])
+    assert shape.max() > 0.3 and shape[shape > 0].std() > 0.02
