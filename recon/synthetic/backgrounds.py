@@ -35,9 +35,9 @@ def outdoors(generator: np.random.Generator, shape: tuple[int, int]) -> FloatIma
     height = shape[0]
     rows = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
     rows = rows + 0.06 * fractal_noise(generator, shape, 5, 4)[..., None]
-    sky = np.float32([0.62, 0.75, 0.92]) + generator.uniform(-0.1, 0.08)
-    leaves = np.float32([0.28, 0.37, 0.18]) * generator.uniform(0.7, 1.3)
-    ground = np.float32([0.55, 0.51, 0.45]) * generator.uniform(0.7, 1.2)
+    sky = np.array([0.62, 0.75, 0.92], np.float32) + generator.uniform(-0.1, 0.08)
+    leaves = np.array([0.28, 0.37, 0.18], np.float32) * generator.uniform(0.7, 1.3)
+    ground = np.array([0.55, 0.51, 0.45], np.float32) * generator.uniform(0.7, 1.2)
     line, foot = generator.uniform(0.2, 0.4), generator.uniform(0.6, 0.85)
     picture = np.where(rows < line, sky, np.where(rows < foot, leaves, ground))
     dapple = 1 + 0.22 * fractal_noise(generator, shape, 24, 3)[..., None] * (rows > line)

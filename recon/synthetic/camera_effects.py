@@ -34,7 +34,9 @@ class CameraEffects:
     def photograph(self, generator: np.random.Generator, picture: FloatImage) -> NDArray[np.uint8]:
         """The picture (H, W, 3) in [0, 1] as the camera stores it, uint8."""
         if self.focus > 0.2:
-            picture = gaussian_filter(picture, (self.focus, self.focus, 0), mode="nearest")
+            picture = gaussian_filter(
+                picture, (self.focus, self.focus, 0), mode="nearest", truncate=3
+            )
         if self.motion >= 2:
             window = np.ones(round(self.motion)) / round(self.motion)
             picture = correlate1d(picture, window, axis=1, mode="nearest")

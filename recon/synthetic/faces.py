@@ -100,13 +100,19 @@ class FaceSampler:
 
     def _sitter(self, coefficients: Coefficients, generator: np.random.Generator) -> Sitter:
         model = self.model
-        neutral = model.mean_shape + model.identity_basis @ coefficients.identity[0].numpy()
-        vertices = neutral + model.expression_basis @ coefficients.expression[0].numpy()
-        albedo = model.mean_albedo + model.albedo_basis @ coefficients.albedo[0].numpy()
+        neutral = model.mean_shape + blend(model.identity_basis, coefficients.identity[0].numpy())
+        vertices = neutral + blend(model.expression_basis, coefficients.expression[0].numpy())
+        albedo = model.mean_albedo + blend(model.albedo_basis, coefficients.albedo[0].numpy())
         albedo = albedo.clip(0, 1)
         look = random_look(generator)
         clothes = self._studio.wardrobe.dress(neutral.astype(np.float64), albedo, look)
         return Sitter(vertices.astype(np.float64), albedo, clothes, look)
+
+
+def blend(basis: NDArray[np.float32], coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Offsets (V, 3) of a basis (V, 3, K) under coefficients (K,), as one matrix product."""
+    offsets: NDArray[np.float32] = basis.reshape(-1, basis.shape[2]) @ coefficients
+    return offsets.reshape(-1, 3)
 
 
 def project_landmarks(
@@ -122,7 +128,7 @@ def _skin_colour(layer: Layer) -> FloatImage:
     """Median colour (3,) of the lit skin, mid-grey brown where none is seen."""
     skin = layer.colour[(layer.classes == 1) & (layer.coverage > 0.99)]
     if len(skin) == 0:
-        return np.float32([0.6, 0.45, 0.37])
+        return np.array([0.6, 0.45, 0.37], np.float32)
     return np.median(skin, axis=0).astype(np.float32)
 
 

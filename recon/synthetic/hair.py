@@ -16,6 +16,8 @@ ROWS, COLUMNS = 24, 48
 _LOWEST = -1.2
 _TEMPLES = 1.25
 _NEAR = np.cos(0.2)
+_BOXINESS = 2.4
+"""Exponent of the superellipsoid that the skull fills above the eyes."""
 
 
 def _directions() -> tuple[Points, Points]:
@@ -51,13 +53,16 @@ class HairSheet:
     def around(cls, model: MorphableModel) -> HairSheet:
         """Measure how far the mean head reaches in every direction."""
         frame = head_frame(landmark_points(model, model.mean_shape))
-        head = model.mean_shape[model.mean_shape[:, 1] > frame.chin[1]].astype(np.float64)
-        relative = (head - frame.centre) / frame.semi_axes
+        head = model.mean_shape[:, 1] > frame.chin[1]
+        head[model.vertices_of("left_ear", "right_ear")] = False
+        relative = (model.mean_shape[head].astype(np.float64) - frame.centre) / frame.semi_axes
         reach = np.linalg.norm(relative, axis=1)
         elevation, azimuth = _directions()
-        near = _unit(elevation, azimuth) @ (relative / reach[:, None]).T > _NEAR
+        unit = _unit(elevation, azimuth)
+        near = unit @ (relative / reach[:, None]).T > _NEAR
         support = np.where(near, reach, 0).max(axis=1)
-        skull = np.where(elevation > 0, 1.0, 0.9)
+        skull = (np.abs(unit) ** _BOXINESS).sum(axis=1) ** (-1 / _BOXINESS)
+        skull = np.where(elevation > 0, skull, 0.9)
         return cls(elevation, azimuth, np.maximum(support, skull), sheet(ROWS, COLUMNS))
 
     @property

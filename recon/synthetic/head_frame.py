@@ -12,7 +12,7 @@ from ..morphable.model import MorphableModel
 
 Points = NDArray[np.float64]
 
-_SEMI_AXES = np.array([0.52, 0.80, 0.64])
+_SEMI_AXES = np.array([0.52, 0.74, 0.64])
 """Half width, height above the eyes and half length of a skull over its width at the ears."""
 
 

@@ -87,7 +87,7 @@ def random_look(generator: np.random.Generator) -> Look:
         hair=_random_hair(generator),
         glasses=_random_glasses(generator) if generator.random() < 0.2 else None,
         cloth=random_colour(generator, 0.6),
-        collar=float(generator.uniform(45, 85)),
+        collar=float(generator.uniform(35, 65)),
         grain=generator.random((3, 2)),
         freckles=float(generator.uniform(0.01, 0.05)),
     )

@@ -104,7 +104,7 @@ def random_light(generator: np.random.Generator) -> Tensor:
     """Ambient and one or two directional lights with colour casts (9, 3), as one exposure."""
     light = ambient(_tint(generator, 0.06) * generator.uniform(0.35, 0.8))
     for _ in range(int(generator.integers(1, 3))):
-        x, y, z = generator.normal(0, 1, 3) + [0, 0.35, 0.7]
+        x, y, z = generator.normal([0, 0.35, 0.7], 1)
         direction = torch.tensor([x, y, abs(z)]).float()
         strength = generator.gamma(2, 0.2)
         light = light + directional_light(

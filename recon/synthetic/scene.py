@@ -12,10 +12,9 @@ from scipy.sparse import csr_matrix
 
 from ..camera import project, rotate, rotation_matrix
 from ..lighting import illuminate
-from ..render.rasterise import Grid
 from .head_frame import Points
 from .look import Look
-from .masks import CLASS
+from .masks import CLASS_NAMES
 from .textures import FloatImage, look_up, tile
 from .visibility import Visible, visible_triangles
 from .wardrobe import Clothes, Wardrobe
@@ -23,11 +22,15 @@ from .wardrobe import Clothes, Wardrobe
 _BODY_SHARE = torch.tensor([0.15, 0.35, 0.2])
 """How much of the head's pitch, yaw and roll the shoulders follow."""
 
-_TEXTURES = {
-    "skin": ("skin", "nose", "neck", "l_ear", "r_ear"),
-    "hair": ("hair", "l_brow", "r_brow"),
-    "cloth": ("cloth", "hat"),
+_WOVEN = {
+    kind: np.isin(CLASS_NAMES, names)
+    for kind, names in {
+        "skin": ("skin", "nose", "neck", "l_ear", "r_ear"),
+        "hair": ("hair", "l_brow", "r_brow"),
+        "cloth": ("cloth", "hat"),
+    }.items()
 }
+"""Which mask classes (19,) carry which texture."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,6 @@ class Studio:
         shape = (len(self.wardrobe.texture), len(triangles))
         return csr_matrix((ones, (triangles.ravel(), columns)), shape=shape)
 
-    @cached_property
-    def _corners(self) -> torch.Tensor:
-        return torch.from_numpy(self.wardrobe.triangles.T.copy())
-
     def draw(
         self,
         sitter: Sitter,
@@ -104,6 +103,7 @@ class Studio:
         """
         fine = (image_size[0] * supersampling, image_size[1] * supersampling)
         rotated = self.turn(sitter, pose)
+        albedo, classes = self.wardrobe.paint(sitter.albedo, sitter.clothes)
         lit = illuminate(
             torch.from_numpy(np.concatenate([sitter.albedo, sitter.clothes.colours])).float()[
                 ..., None
@@ -112,11 +112,11 @@ class Studio:
             light[None],
         )[..., 0].numpy()
         placed = project(torch.from_numpy(rotated)[..., None], pose[None])[..., 0]
-        visible = visible_triangles(placed, self._corners, Grid(*fine))
-        return self._shade(sitter, lit, visible, image_size, supersampling)
+        visible = visible_triangles(placed.numpy(), self.wardrobe.triangles, fine)
+        return self._shade(sitter.look, lit, classes, visible, image_size, supersampling)
 
     def turn(self, sitter: Sitter, pose: torch.Tensor) -> NDArray[np.float32]:
-        """Vertices (V + A, 3) in mm, turned: the head by the pose, the shoulders by a part of it."""
+        """Vertices (V + A, 3) in mm: the head turned by the pose, the shoulders by a part of it."""
         clothes = sitter.clothes
         head, body = (rotation_matrix(a[None]) for a in (pose[:3], pose[:3] * _BODY_SHARE))
         everything = np.concatenate([sitter.vertices, clothes.vertices])
@@ -137,27 +137,35 @@ class Studio:
 
     def _shade(
         self,
-        sitter: Sitter,
+        look: Look,
         lit: NDArray[np.float32],
+        vertex_classes: NDArray[np.uint8],
         visible: Visible,
         image_size: tuple[int, int],
         supersampling: int,
     ) -> Layer:
-        corners = self._corners.index_select(1, visible.triangles)
-        nearest = corners.gather(0, visible.weights.argmax(0, keepdim=True))[0].numpy()
-        classes = np.concatenate([self.wardrobe.face_classes, sitter.clothes.classes])[nearest]
+        corners = self.wardrobe.triangles[visible.triangles]
+        classes = vertex_classes[_heaviest(corners, visible.weights)]
         attributes = np.concatenate([lit, self.wardrobe.texture], axis=1, dtype=np.float32)
-        pixels = _interpolate(torch.from_numpy(attributes), corners, visible.weights).numpy()
-        colour = pixels[:, :3] * _grain(classes, pixels[:, 3:], sitter.look)[:, None]
-        return _gather(visible.pixels.numpy(), colour, classes, image_size, supersampling)
+        pixels = _interpolate(attributes, corners, visible.weights)
+        colour = pixels[:, :3] * _grain(classes, pixels[:, 3:], look)[:, None]
+        return _gather(visible.pixels, colour, classes, image_size, supersampling)
 
 
 def _interpolate(
-    values: torch.Tensor, corners: torch.Tensor, weights: torch.Tensor
-) -> torch.Tensor:
-    """Values (N, C) at points with weights (3, N) in triangles of corners (3, N)."""
-    parts = [values.index_select(0, corners[k]) * weights[k][:, None] for k in range(3)]
-    return parts[0] + parts[1] + parts[2]
+    values: NDArray[np.float32], corners: NDArray[np.int64], weights: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Values (N, C) at points with weights (N, 3) in triangles of corners (N, 3)."""
+    result = values[corners[:, 0]] * weights[:, :1]
+    for k in (1, 2):
+        result += values[corners[:, k]] * weights[:, k : k + 1]
+    return result
+
+
+def _heaviest(corners: NDArray[np.int64], weights: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The corner (N,) of the largest weight, both (N, 3)."""
+    (a, b, c), (first, second, third) = weights.T, corners.T
+    return np.where((a >= b) & (a >= c), first, np.where(b >= c, second, third))
 
 
 def _rotate(vertices: Points, rotation: torch.Tensor) -> NDArray[np.float32]:
@@ -169,12 +177,12 @@ def _grain(
     classes: NDArray[np.uint8], texture: NDArray[np.float32], look: Look
 ) -> NDArray[np.float32]:
     """Brightness (N,) around 1 of skin, hair and cloth under a texture."""
-    strength = {"skin": look.freckles, "hair": 0.16, "cloth": 0.08}
+    strength = {"skin": look.freckles, "hair": 0.16, "cloth": 0.05}
     factor = np.ones(len(classes), np.float32)
-    for offset, (kind, names) in zip(look.grain, _TEXTURES.items(), strict=True):
-        chosen = np.isin(classes, [CLASS[name] for name in names])
-        value = look_up(tile(kind), texture[chosen] + offset)
-        factor[chosen] = np.exp(strength[kind] * value)
+    for offset, kind in zip(look.grain, strength, strict=True):
+        chosen = np.flatnonzero(_WOVEN[kind][classes])
+        value = look_up(tile(kind), texture[chosen] + offset.astype(np.float32))
+        factor[chosen] += np.float32(strength[kind]) * value
     return factor
 
 
@@ -186,13 +194,22 @@ def _gather(
     supersampling: int,
 ) -> Layer:
     """Average the samples of each pixel; its class is the one in the middle of its samples."""
-    height, width = image_size
     n = supersampling
-    canvas = np.zeros((height * n * width * n, 4), np.float32)
+    fine = (image_size[0] * n, image_size[1] * n)
+    canvas = np.zeros((fine[0] * fine[1], 4), np.float32)
     canvas[pixels, :3], canvas[pixels, 3] = colour, 1
-    mean = canvas.reshape(height, n, width, n, 4).mean(axis=(1, 3))
-    labels = np.zeros(height * n * width * n, np.uint8)
+    labels = np.zeros(fine[0] * fine[1], np.uint8)
     labels[pixels] = classes
-    blocks = labels.reshape(height, n, width, n).swapaxes(1, 2).reshape(height, width, n * n)
-    middle = np.sort(blocks, axis=2)[..., (n * n - 1) // 2]
+    samples = [(slice(i, None, n), slice(j, None, n)) for i in range(n) for j in range(n)]
+    grid = canvas.reshape(*fine, 4)
+    mean = np.sum([grid[sample] for sample in samples], axis=0) / np.float32(n * n)
+    middle = _middle(np.stack([labels.reshape(fine)[sample] for sample in samples]))
     return Layer(mean[..., :3], mean[..., 3], middle)
+
+
+def _middle(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The lower median (H, W) of samples (N, H, W): what most of them say, if most agree."""
+    result = samples[0].copy()
+    mixed = (samples != result).any(axis=0)
+    result[mixed] = np.sort(samples[:, mixed], axis=0)[(len(samples) - 1) // 2]
+    return result

@@ -18,17 +18,20 @@ _PROFILE = np.array(
     # depth below the chin in mm, half width, half depth over the head's width, shift backwards
     [
         [-35, 0.30, 0.22, 0.10],
-        [0, 0.37, 0.35, 0.04],
-        [40, 0.38, 0.38, 0.00],
-        [65, 0.46, 0.42, 0.00],
-        [80, 0.72, 0.47, 0.00],
-        [95, 1.02, 0.52, 0.00],
-        [120, 1.26, 0.58, 0.00],
-        [165, 1.38, 0.64, 0.00],
+        [0, 0.35, 0.34, 0.02],
+        [30, 0.36, 0.36, 0.00],
+        [48, 0.43, 0.40, 0.00],
+        [62, 0.70, 0.47, 0.00],
+        [78, 1.00, 0.52, 0.00],
+        [105, 1.24, 0.58, 0.00],
+        [150, 1.36, 0.64, 0.00],
         [240, 1.42, 0.70, 0.00],
         [420, 1.40, 0.74, 0.00],
     ]
 )
+
+_THROAT = 0.36
+_BEHIND_MM = 3.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class TorsoSheet:
 
     @classmethod
     def under(cls, model: MorphableModel) -> TorsoSheet:
-        """Take the neck's thickness from the model where it has a neck."""
+        """Stand the neck where the model has one."""
         frame = head_frame(landmark_points(model, model.mean_shape))
         below = np.interp(np.linspace(0, 9, ROWS), np.arange(10), _PROFILE[:, 0])
         sizes = [np.interp(below, _PROFILE[:, 0], column) for column in _PROFILE.T[1:]]
@@ -58,9 +61,8 @@ class TorsoSheet:
         x = half_width[:, None] * np.sin(azimuth)
         z = half_depth[:, None] * np.cos(azimuth) - back[:, None]
         outline = np.stack([x, np.zeros_like(x), z], axis=-1).reshape(-1, 3)
-        slimmer, axis = _neck(model, frame)
-        thin = np.interp(np.repeat(below, COLUMNS), [60, 100], [slimmer, 1.0])
-        return cls(np.repeat(below, COLUMNS), outline * thin[:, None], axis, sheet(ROWS, COLUMNS))
+        axis = _neck_axis(model, frame)
+        return cls(np.repeat(below, COLUMNS), outline, axis, sheet(ROWS, COLUMNS))
 
     @property
     def follow(self) -> Points:
@@ -80,12 +82,12 @@ class TorsoSheet:
         return points
 
 
-def _neck(model: MorphableModel, frame: HeadFrame) -> tuple[float, float]:
-    """Thickness over the profile's and axis of the model's own neck, kept inside it."""
+def _neck_axis(model: MorphableModel, frame: HeadFrame) -> float:
+    """The axis that keeps the sheet's throat just behind the model's own, where it has one."""
     neck = model.mean_shape[model.vertices_of("neck")].astype(np.float64)
-    low = neck[(neck[:, 1] < frame.chin[1] - 10) & (neck[:, 1] > frame.chin[1] - 60)]
-    if len(low) < 20:
-        return 1.0, -0.12
-    half = np.ptp(low[:, 0]) / 2 / frame.width / 0.37
-    back = (low[:, 2].max() - frame.centre[2]) / frame.width - 0.37
-    return float(min(1.0, 0.9 * half)), float(min(-0.12, back - 0.04))
+    below, aside = frame.chin[1] - neck[:, 1], np.abs(neck[:, 0] - frame.chin[0])
+    throat = neck[(below > 10) & (below < 45) & (aside < 15)]
+    if len(throat) < 3:
+        return -0.12
+    front = np.median(throat[:, 2]) - _BEHIND_MM - frame.centre[2]
+    return float(front / frame.width - _THROAT)

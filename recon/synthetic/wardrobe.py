@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,16 @@ class Clothes:
         vertices: (A, 3) mm, in the model's coordinates.
         colours: (A, 3) albedo.
         classes: (A,) uint8 mask classes.
+        covered: (V,) bool, the model's own vertices that lie under the clothes.
+        cloth: (3,) albedo of the clothes.
         pivot: (3,) mm, the base of the neck.
     """
 
     vertices: Points
     colours: NDArray[np.float32]
     classes: NDArray[np.uint8]
+    covered: NDArray[np.bool_]
+    cloth: NDArray[np.float32]
     pivot: Points
 
 
@@ -47,6 +51,7 @@ class Wardrobe:
         texture: (V + A, 2) texture coordinates.
         follow: (A,) share of the head's rotation that worn vertices take part in.
         skin: (V,) bool, where the model's skin colour is taken from.
+        neck: (V,) bool, the model's neck and shoulders.
     """
 
     model: MorphableModel
@@ -57,6 +62,7 @@ class Wardrobe:
     texture: Points
     follow: Points
     skin: NDArray[np.bool_]
+    neck: NDArray[np.bool_]
 
     @classmethod
     def of(cls, model: MorphableModel) -> Wardrobe:
@@ -71,8 +77,7 @@ class Wardrobe:
         starts = np.cumsum([0, *sizes])
         spectacles = np.zeros((glasses.N_VERTICES, 2))
         face_texture = model.mean_shape[:, :2].astype(np.float64) / 60
-        skin = np.zeros(model.n_vertices, bool)
-        skin[model.vertices_of(*_SKIN_REGIONS)] = True
+        skin = _marked(model, *_SKIN_REGIONS)
         return cls(
             model,
             hair,
@@ -82,6 +87,7 @@ class Wardrobe:
             np.concatenate([face_texture, hair.texture, torso.texture, spectacles]),
             np.concatenate([np.ones(sizes[1]), torso.follow, np.ones(glasses.N_VERTICES)]),
             skin if skin.any() else np.ones(model.n_vertices, bool),
+            _marked(model, "neck"),
         )
 
     def dress(self, neutral: Points, albedo: NDArray[np.floating], look: Look) -> Clothes:
@@ -96,7 +102,25 @@ class Wardrobe:
             (glasses.vertices(frame, look.glasses, front), *_glasses_paint(look)),
         ]
         vertices, colours, classes = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return Clothes(vertices, colours.astype(np.float32), classes, self._pivot(frame))
+        covered = self.neck & (frame.chin[1] - neutral[:, 1] > look.collar)
+        return Clothes(
+            vertices, colours.astype(np.float32), classes, covered, look.cloth, self._pivot(frame)
+        )
+
+    def paint(
+        self, albedo: NDArray[np.floating], clothes: Clothes
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Albedo (V + A, 3) and mask classes (V + A,) of a whole person, from the face's (V, 3)."""
+        covered = clothes.covered
+        skin = np.where(covered[:, None], clothes.cloth, albedo)
+        classes = np.where(covered, CLASS["cloth"], self.face_classes).astype(np.uint8)
+        colours = np.concatenate([skin, clothes.colours], dtype=np.float32)
+        return colours, np.concatenate([classes, clothes.classes])
+
+    def dress_for_scan(self, neutral: Points, look: Look) -> Points:
+        """Vertices (A, 3) without hair or glasses: a scalp just behind the model's own skin."""
+        bare = replace(look, hair=replace(look.hair, thickness=-0.03, length=0.0), glasses=None)
+        return self.dress(neutral, self.model.mean_albedo, bare).vertices
 
     def _hair_paint(
         self, hair: Hair, skin: NDArray[np.floating]
@@ -122,6 +146,12 @@ class Wardrobe:
     def _pivot(self, frame: HeadFrame) -> Points:
         depth = frame.centre[2] + self.torso.axis * frame.width
         return np.array([frame.centre[0], frame.chin[1] - 60, depth])
+
+
+def _marked(model: MorphableModel, *regions: str) -> NDArray[np.bool_]:
+    marked = np.zeros(model.n_vertices, bool)
+    marked[model.vertices_of(*regions)] = True
+    return marked
 
 
 def _glasses_paint(look: Look) -> tuple[NDArray[np.floating], NDArray[np.uint8]]:
