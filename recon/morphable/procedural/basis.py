@@ -29,7 +29,8 @@ def orthogonal(columns: Array) -> Array:
     """
     unit = columns / np.sqrt((columns**2).sum(axis=0))
     values, vectors = np.linalg.eigh(unit.T @ unit)
-    return unit @ (vectors / np.sqrt(values)) @ vectors.T
+    closest: Array = unit @ (vectors / np.sqrt(values)) @ vectors.T
+    return closest
 
 
 def successive(columns: Array) -> Array:
@@ -39,7 +40,8 @@ def successive(columns: Array) -> Array:
     """
     lengths = np.sqrt((columns**2).sum(axis=0))
     basis, upper = np.linalg.qr(columns)
-    return basis * np.sign(np.diag(upper)) * lengths
+    scaled: Array = basis * np.sign(np.diag(upper)) * lengths
+    return scaled
 
 
 def quantised(array: Array, bits: int) -> np.typing.NDArray[np.float32]:

@@ -69,7 +69,8 @@ def _identity_basis(fields: dict[str, Array], vertices: Array) -> Array:
     columns = np.column_stack([field.ravel() for field in fields.values()])
     columns = orthogonal(remove(columns, similarity_directions(vertices)))
     strength = np.array([IDENTITY_STRENGTH[name] for name in fields]) * np.sqrt(len(vertices))
-    return (columns * strength).reshape(len(vertices), 3, -1)
+    basis: Array = (columns * strength).reshape(len(vertices), 3, -1)
+    return basis
 
 
 def _albedo_basis(fields: dict[str, Array]) -> Array:
@@ -87,7 +88,7 @@ def _detail(field: Array, points: Array, random: np.random.Generator) -> Array:
     waves, pushes = random.normal(size=(6, 3)) / 40.0, random.normal(size=(6, 3))
     phases = random.uniform(0.0, 2 * np.pi, size=6)
     folded = np.column_stack([np.abs(points[:, 0]), points[:, 1:]])
-    noise = np.cos(folded @ waves.T + phases) @ pushes
+    noise: Array = np.cos(folded @ waves.T + phases) @ pushes
     noise[:, 0] *= np.tanh(points[:, 0] / 20.0)
     size = np.sqrt((field**2).sum() / (noise**2).sum())
-    return noise * (_DETAIL * size)
+    return noise * float(_DETAIL * size)

@@ -41,7 +41,8 @@ def depth_inside(points: Array) -> Array:
     away, _ = cKDTree(np.vstack(border())).query(points)
     upper, lower = opening(points[:, 0])
     inside = (points[:, 1] < upper) & (points[:, 1] > lower)
-    return np.where(inside, away, -away)
+    depth: Array = np.where(inside, away, -away)
+    return depth
 
 
 def contact() -> Array:
@@ -54,7 +55,8 @@ def contact() -> Array:
     middle[:, 0] = centre_x + (middle[:, 0] - centre_x) * 0.94
     offset = np.array([0.0, 1.0]) * shrink
     ring = np.vstack([middle + offset, (middle - offset)[::-1]])
-    return ring[np.concatenate([shrink[:, 0] > 0, shrink[::-1, 0] > 0])]
+    apart: Array = ring[np.concatenate([shrink[:, 0] > 0, shrink[::-1, 0] > 0])]
+    return apart
 
 
 def circle(radius: float) -> Array:

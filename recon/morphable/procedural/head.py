@@ -119,7 +119,8 @@ def unroll(points: Array) -> Array:
     offset = points - CENTRE
     lateral = norm(offset[:, :2])
     scale = RADIUS * np.arctan2(lateral, offset[:, 2]) / np.maximum(lateral, 1e-9)
-    return offset[:, :2] * scale[:, None]
+    unrolled: Array = offset[:, :2] * scale[:, None]
+    return unrolled
 
 
 def skin(plane: Array) -> Array:

@@ -91,7 +91,8 @@ class MouthLens:
     def half_height(self, p: Array) -> Array:
         """Half the height of the lens at p; zero beyond the corners."""
         t = np.abs(p) / self._p[-1]
-        return _LENS * np.maximum(1.0 - t * t, 0.0)
+        half: Array = _LENS * np.maximum(1.0 - t * t, 0.0)
+        return half
 
     def pocket(self, points: Array, mesh: Array, across: Array) -> Array:
         """Points (N, 3) of the closed skin with those inside the lens moved into the mouth."""

@@ -21,7 +21,7 @@ LASHES = (0.20, 0.14, 0.12)
 
 def mean_albedo(masks: Masks) -> Array:
     """RGB (V, 3) of the mean face."""
-    colour = np.tile(np.array(SKIN), (len(masks.view), 1))
+    colour: Array = np.tile(np.array(SKIN), (len(masks.view), 1))
     colour = colour + masks.blush[:, None] * np.array([0.02, -0.025, -0.02])
     colour = colour - masks.eye_shadow[:, None] * np.array([0.09, 0.10, 0.09])
     dark = 0.22 * masks.lid_crease + 0.4 * masks.ear_hollow

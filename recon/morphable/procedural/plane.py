@@ -27,7 +27,20 @@ _PRESSURE = 1.15
 _TOO_NEAR = 0.55
 _ON_CURVE = 0.3
 _GRID = 2.0**12
-_FINEST = 0.85
+_FINEST, _COARSEST = 0.85, 5.2
+_GROWTH = 0.075
+_ZONES = (
+    (0.85, (33.5, 29.0), (14.0, 4.0)),
+    (1.30, (33.0, 45.0), (19.0, 3.0)),
+    (0.95, (11.0, -36.0), (16.0, 6.0)),
+    (0.90, (7.0, -15.0), (7.0, 3.0)),
+    (1.15, (8.0, -9.0), (9.0, 9.0)),
+    (2.00, (20.0, 5.0), (26.0, 45.0)),
+    (2.40, (25.0, -84.0), (42.0, 9.0)),
+    (3.40, (147.0, 22.0), (12.0, 28.0)),
+)
+"""Element size inside a box, its centre and half widths: eye, brow, mouth, nostril, nose, the
+middle of the face, jaw line, ear."""
 
 
 @dataclass(frozen=True)
@@ -45,18 +58,9 @@ class HalfMesh:
 
 def element_size(points: Array) -> Array:
     """Relative edge length (N,) wanted at (N, 2) points with p >= 0."""
-    zones = [
-        (0.85, (33.5, 29.0), (14.0, 4.0)),
-        (1.30, (33.0, 45.0), (19.0, 3.0)),
-        (0.95, (11.0, -36.0), (16.0, 6.0)),
-        (0.90, (7.0, -15.0), (7.0, 3.0)),
-        (1.15, (8.0, -9.0), (9.0, 9.0)),
-        (2.00, (20.0, 5.0), (26.0, 45.0)),
-        (2.40, (25.0, -84.0), (42.0, 9.0)),
-        (3.40, (147.0, 22.0), (12.0, 28.0)),
-    ]
-    sizes = [size + 0.075 * _outside(points, centre, half) for size, centre, half in zones]
-    return np.minimum(np.minimum.reduce(sizes), 5.2)
+    sizes = [size + _GROWTH * _outside(points, centre, half) for size, centre, half in _ZONES]
+    size: Array = np.minimum.reduce([*sizes, np.full(len(points), _COARSEST)])
+    return size
 
 
 def scale_for(n_vertices: int) -> float:
@@ -105,7 +109,8 @@ def _outside(points: Array, centre: tuple[float, float], half: tuple[float, floa
 
 def _level(points: Array) -> Array:
     scaled = np.abs(points - OUTLINE_CENTRE) / OUTLINE_RADII
-    return np.cbrt((scaled**_POWER).sum(axis=1))
+    level: Array = np.cbrt((scaled**_POWER).sum(axis=1))
+    return level
 
 
 def _outline() -> Array:
@@ -113,7 +118,8 @@ def _outline() -> Array:
     ray = np.column_stack([np.cos(angle), np.sin(angle)])
     ray[[0, -1], 0] = 0.0
     unit = ray * OUTLINE_RADII
-    return OUTLINE_CENTRE + unit / _level(OUTLINE_CENTRE + unit)[:, None]
+    border: Array = OUTLINE_CENTRE + unit / _level(OUTLINE_CENTRE + unit)[:, None]
+    return border
 
 
 def _middle() -> Array:
@@ -161,7 +167,8 @@ def _scatter(fixed: Array, count: int, scale: float) -> Array:
     kept = (draws[2] * (size / _FINEST) ** 2 < 1.0) & (_level(points) < 0.985)
     points, size = points[kept], size[kept] * scale
     near, _ = cKDTree(fixed).query(points)
-    return points[(near > 0.7 * size) & (points[:, 0] > 0.5 * size)][:count]
+    free: Array = points[(near > 0.7 * size) & (points[:, 0] > 0.5 * size)]
+    return free[:count]
 
 
 def _relax(fixed: Array, free: Array, scale: float) -> Array:
@@ -194,7 +201,8 @@ def _keep_inside(points: Array, scale: float) -> Array:
     margin = 0.45 * scale * element_size(points)
     points = np.column_stack([np.maximum(points[:, 0], margin), points[:, 1]])
     shrink = np.minimum(0.99 / _level(points), 1.0)
-    return OUTLINE_CENTRE + (points - OUTLINE_CENTRE) * shrink[:, None]
+    inside: Array = OUTLINE_CENTRE + (points - OUTLINE_CENTRE) * shrink[:, None]
+    return inside
 
 
 def _edges(triangles: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -206,7 +214,7 @@ def _edges(triangles: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _delaunay(points: Array) -> NDArray[np.int64]:
     """Delaunay triangles, counter-clockwise, without the slivers along straight borders."""
-    triangles = Delaunay(points).simplices.astype(np.int64)
+    triangles: NDArray[np.int64] = Delaunay(points).simplices.astype(np.int64)
     a, b, c = (points[triangles[:, k]] for k in range(3))
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
     longest = np.maximum.reduce([norm(a - b), norm(b - c), norm(c - a)])

@@ -32,7 +32,8 @@ def capsule(points: Array, start: Point, end: Point, radius: tuple[float, float]
     along = offset[:, 0] * axis[0] + offset[:, 1] * axis[1] + offset[:, 2] * axis[2]
     fraction = np.clip(along / float((axis * axis).sum()), 0.0, 1.0)
     away = norm(offset - fraction[:, None] * axis)
-    return away - (radius[0] + (radius[1] - radius[0]) * fraction)
+    width: Array = radius[0] + (radius[1] - radius[0]) * fraction
+    return away - width
 
 
 def union(first: Array, second: Array, blend: float) -> Array:
