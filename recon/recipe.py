@@ -58,10 +58,15 @@ class RendererRecipe:
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the levels of the loss (METHOD eq. 7)."""
+    """Weights of the levels of the loss (METHOD eq. 7).
+
+    `landmark_shape` is not in the paper: the landmarks under the pose that fits them best, whatever
+    pose the network found; 0 leaves it out.
+    """
 
     pixel: float = 3.0
     landmark: float = 2.4e-3
+    landmark_shape: float = 0.0
     identity: float = 0.24
     prior: float = 4e-4
 
@@ -88,12 +93,17 @@ class PriorRecipe:
 
 @dataclass(frozen=True)
 class LossRecipe:
-    """All of the loss; `mask` gives the weight of each face-parsing class in the pixel term."""
+    """All of the loss.
+
+    `mask` gives the weight of each face-parsing class in the pixel term, `pixel_from` the step from
+    which that term counts: until then nothing is rendered, which takes half the time.
+    """
 
     weights: LossWeights = field(default_factory=LossWeights)
     landmark: LandmarkRecipe = field(default_factory=LandmarkRecipe)
     prior: PriorRecipe = field(default_factory=PriorRecipe)
     mask: Mapping[str, float] = field(default_factory=dict)
+    pixel_from: int = 0
 
 
 @dataclass(frozen=True)
@@ -159,6 +169,11 @@ class Recipe:
         for where, number in _positive_numbers(self):
             if number <= 0:
                 raise FacebenchError(f"recipe {self.name}: {where} is {number}", "give more than 0")
+        if self.training.checkpoint_every % self.training.log_every:
+            raise FacebenchError(
+                f"recipe {self.name}: training.checkpoint_every is no multiple of log_every",
+                "the log resumes at a checkpoint",
+            )
 
     def as_table(self) -> dict[str, Any]:
         """The recipe as nested plain values, as `from_table` takes it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -11,14 +12,24 @@ from torch import Tensor, nn
 from ..coefficients import Coefficients
 from ..recipe import LandmarkRecipe, LossRecipe
 from ..render import Rendering
-from ..render.face import RenderedFace
 from .landmark import contour_weights, landmark_loss
 from .pixel import class_weights, pixel_loss
 from .prior import prior_loss
+from .scaled_orthography import apply_pose, fit_pose
 from .supervision import Supervision
 
-LEVELS = ("pixel", "landmark", "identity", "prior")
-"""Names of the levels, in the order of the paper's sum."""
+
+@dataclass(frozen=True)
+class Landmarks:
+    """A batch of faces' landmarks.
+
+    Attributes:
+        shape: (68, 3, B) mm in the model's frame.
+        projected: (68, 2, B) px of the image; NaN where the model has none.
+    """
+
+    shape: Tensor
+    projected: Tensor
 
 
 class MultiLevelLoss(nn.Module):
@@ -39,21 +50,28 @@ class MultiLevelLoss(nn.Module):
         self.register_buffer("class_weights", class_weights(recipe.mask))
 
     def forward(
-        self, coefficients: Coefficients, drawn: RenderedFace, truth: Supervision
+        self,
+        coefficients: Coefficients,
+        placed: Landmarks,
+        rendering: Rendering | None,
+        truth: Supervision,
     ) -> dict[str, Tensor]:
         """Every level that is computed, unweighted, by name.
 
         Args:
             coefficients: of the batch.
-            drawn: the faces rendered from them.
+            placed: their landmarks, in the model's frame and projected.
+            rendering: the faces drawn from them; None leaves the pixel level out.
             truth: the photographs and their weak labels.
         """
         prior = self.recipe.prior
-        return {
-            "pixel": self._pixel(drawn.rendering, truth),
-            "landmark": self._landmark(coefficients.pose, drawn.landmarks, truth),
-            "prior": prior_loss(coefficients, prior.identity, prior.expression, prior.albedo),
-        }
+        weights = self._landmark_weights(coefficients.pose, placed.projected, truth.landmarks)
+        levels = {} if rendering is None else {"pixel": self._pixel(rendering, truth)}
+        levels["landmark"] = self._wing(placed.projected, truth, weights)
+        if self.recipe.weights.landmark_shape:
+            levels["landmark_shape"] = self._landmark_shape(placed.shape, truth, weights)
+        levels["prior"] = prior_loss(coefficients, prior.identity, prior.expression, prior.albedo)
+        return levels
 
     def total(self, levels: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum."""
@@ -65,19 +83,32 @@ class MultiLevelLoss(nn.Module):
         weights = self.class_weights[truth.masks] * visible
         return pixel_loss(rendering.image, truth.images, weights)
 
-    def _landmark(self, pose: Tensor, projected: Tensor, truth: Supervision) -> Tensor:
-        recipe = self.recipe.landmark
-        unknown = (truth.landmarks + projected).isnan().any(1)
-        hidden = unknown.unsqueeze(1)
-        weights = _contour_weights(pose[:, 1].detach(), recipe).masked_fill(unknown, 0.0)
+    def _landmark_weights(self, pose: Tensor, projected: Tensor, detected: Tensor) -> Tensor:
+        """Weight (68, B) of each point, 0 where the model or the photograph lacks it."""
+        unknown = (detected + projected.detach()).isnan().any(1)
+        return _contour_weights(pose[:, 1].detach(), self.recipe.landmark).masked_fill(unknown, 0.0)
+
+    def _wing(self, points: Tensor, truth: Supervision, weights: Tensor) -> Tensor:
+        hidden = (weights == 0.0).unsqueeze(1)
         return landmark_loss(
-            projected.masked_fill(hidden, 0.0),
+            points.masked_fill(hidden, 0.0),
             truth.landmarks.masked_fill(hidden, 0.0),
             weights,
             truth.images.shape[-1],
-            recipe.width,
-            recipe.epsilon,
+            self.recipe.landmark.width,
+            self.recipe.landmark.epsilon,
         )
+
+    def _landmark_shape(self, shape: Tensor, truth: Supervision, weights: Tensor) -> Tensor:
+        """The Wing loss under the pose that fits best, so that pose errors do not blur the shape.
+
+        The pose is a constant here: at its optimum the loss does not change with it.
+        """
+        upwards = shape.new_tensor([1.0, -1.0]).view(1, 2, 1)
+        targets = truth.landmarks.masked_fill((weights == 0.0).unsqueeze(1), 0.0) * upwards
+        with torch.no_grad():
+            camera = fit_pose(shape, targets, weights)
+        return self._wing(apply_pose(camera, shape) * upwards, truth, weights)
 
 
 def _contour_weights(yaw: Tensor, recipe: LandmarkRecipe) -> Tensor:

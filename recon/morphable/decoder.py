@@ -42,6 +42,15 @@ class FaceDecoder(nn.Module):
         flat = torch.addmm(flat, self.expression_basis, expression.T)
         return flat.view(-1, 3, identity.shape[0])
 
+    def landmark_shape(self, identity: Tensor, expression: Tensor) -> Tensor:
+        """The landmarks' vertices (68, 3, B) in mm; any vertex where the model has none."""
+        first = 3 * self.landmarks.clamp(min=0)
+        index = torch.stack([first, first + 1, first + 2], dim=1).flatten()
+        flat = self.mean_shape.index_select(0, index)
+        flat = torch.addmm(flat, self.identity_basis.index_select(0, index), identity.T)
+        flat = torch.addmm(flat, self.expression_basis.index_select(0, index), expression.T)
+        return flat.view(-1, 3, identity.shape[0])
+
     def albedo(self, coefficients: Tensor) -> Tensor:
         """Albedo (V, 3, B), RGB around [0, 1] and not clipped, from (B, K) coefficients."""
         flat = torch.addmm(self.mean_albedo, self.albedo_basis, coefficients.T)

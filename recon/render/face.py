@@ -62,8 +62,7 @@ class FaceRenderer(nn.Module):
 
     def landmarks(self, coefficients: Coefficients) -> Tensor:
         """Projected landmarks (68, 2, B) in pixels, without rendering."""
-        shape = self.decoder.shape(coefficients.identity, coefficients.expression)
-        points = shape.index_select(0, self.decoder.landmarks.clamp(min=0))
+        points = self.decoder.landmark_shape(coefficients.identity, coefficients.expression)
         turned = rotate(points, rotation_matrix(coefficients.pose[:, :3]))
         return self._in_pixels(project(turned, coefficients.pose))
 

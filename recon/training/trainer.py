@@ -9,16 +9,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..coefficients import CoefficientSizes
+from ..coefficients import Coefficients, CoefficientSizes
 from ..framing import frame_mean_face
-from ..losses.multilevel import MultiLevelLoss
+from ..losses.multilevel import Landmarks, MultiLevelLoss
 from ..losses.supervision import Supervision
 from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
 from ..network.regressor import FaceRegressor
 from ..recipe import OptimiserRecipe, Recipe
-from ..render import make_renderer
-from ..render.face import FaceRenderer
+from ..render import Rendering, make_renderer
+from ..render.face import FaceRenderer, RenderedFace
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,17 @@ class Trainer:
         """The levels of the loss of a batch."""
         images = truth.images.contiguous(memory_format=torch.channels_last)
         coefficients = self.network(images)
-        levels: dict[str, Tensor] = self.loss(coefficients, self.face(coefficients), truth)
+        shape = self.face.decoder.landmark_shape(coefficients.identity, coefficients.expression)
+        projected, rendering = self._draw(coefficients)
+        placed = Landmarks(shape, projected)
+        levels: dict[str, Tensor] = self.loss(coefficients, placed, rendering, truth)
         return levels
+
+    def _draw(self, coefficients: Coefficients) -> tuple[Tensor, Rendering | None]:
+        if self.step < self.recipe.loss.pixel_from:
+            return self.face.landmarks(coefficients), None
+        drawn: RenderedFace = self.face(coefficients)
+        return drawn.landmarks, drawn.rendering
 
     def _apply(self, total: Tensor) -> bool:
         limit = self.recipe.optimiser.gradient_limit or math.inf
