@@ -219,7 +219,8 @@ def _delaunay(points: Array) -> NDArray[np.int64]:
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
     longest = np.maximum.reduce([norm(a - b), norm(b - c), norm(c - a)])
     triangles[area < 0] = triangles[area < 0][:, ::-1]
-    return triangles[np.abs(area) > 1e-3 * longest**2]
+    solid: NDArray[np.int64] = triangles[np.abs(area) > 1e-3 * longest**2]
+    return solid
 
 
 def _round(points: Array) -> Array:
