@@ -14,6 +14,8 @@ OK = "ok"
 BROKEN = "broken"
 FAILED = "failed"
 
+NOT_FINITE = "the method gave values that are not finite for some faces"
+
 
 @dataclass(frozen=True, eq=False)
 class FaceChunk:
@@ -49,7 +51,7 @@ class ChunkRow:
         failed: faces found whose vector could not be computed or was not finite.
         status: `ok`; `broken`, the video could not be read to its end; `failed`, the method or the
             detector raised an error, and the same command tries the chunk again.
-        reason: why the status is not `ok` or faces are missing; else empty.
+        reason: why the status is not `ok` or faces failed; else empty.
         seconds: time spent on decoding, cropping and describing.
         sum: (D,) float64, the sum of the faces' vectors; empty when there is no face.
     """
@@ -85,7 +87,7 @@ def describe_chunk(method: Method, chunk: FaceChunk) -> ChunkRow:
         faces=len(good),
         failed=failed,
         status=status,
-        reason=reason or _why_missing(chunk, failed),
+        reason=reason or (NOT_FINITE if failed else ""),
         seconds=chunk.seconds + time.perf_counter() - start,
         sum=good.sum(axis=0) if len(good) else np.empty(0),
     )
@@ -94,9 +96,3 @@ def describe_chunk(method: Method, chunk: FaceChunk) -> ChunkRow:
 def plain_reason(error: Exception) -> str:
     """An error in one line."""
     return f"{type(error).__name__}: {error}".splitlines()[0][:300]
-
-
-def _why_missing(chunk: FaceChunk, failed: int) -> str:
-    if failed:
-        return "the method gave values that are not finite"
-    return "no face was found in some frames" if len(chunk.crops) < chunk.frames else ""

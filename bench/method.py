@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -64,6 +65,11 @@ class Method(Protocol):
     @property
     def crop_size(self) -> int:
         """Side in pixels of the square crops that `describe` takes."""
+        ...
+
+    @property
+    def parts(self) -> Mapping[str, NDArray[np.bool_]]:
+        """Vertices (V,) of its meshes in each part of the face (`bench.regions`), or nothing."""
         ...
 
     @property

@@ -11,6 +11,9 @@ import ray
 
 from ..errors import FacebenchError
 
+ONE_THREAD = {"env_vars": {"OMP_NUM_THREADS": "1"}}
+"""Runtime environment of workers whose sums must not depend on how many threads added them up."""
+
 HINT = "start one with 'ray start --head' and set RAY_ADDRESS, or leave out --cluster"
 
 
@@ -44,12 +47,27 @@ def _connect(cluster: bool) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
-        ray.init(
-            address=os.environ.get("RAY_ADDRESS", "auto") if cluster else "local",
-            include_dashboard=None if cluster else False,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-        )
+        with _quiet_stderr():
+            ray.init(
+                address=os.environ.get("RAY_ADDRESS", "auto") if cluster else "local",
+                include_dashboard=None if cluster else False,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+            )
     except (ConnectionError, RuntimeError) as error:
         where = os.environ.get("RAY_ADDRESS", "this machine")
         raise FacebenchError(f"no Ray cluster answers at {where}", HINT) from error
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Ray's native part notes on file descriptor 2 that it was told to be quiet."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)

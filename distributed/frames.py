@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..bench.dataset import Clip
 from ..bench.faces import face_chunks
 from ..bench.method import MethodOptions
 from ..bench.registry import build_method
-from .cluster import total
+from .cluster import ONE_THREAD, total
 
 CLIP_CPUS = 0.5
 """Share of a processor that the scheduler counts for a task that decodes and crops one clip."""
@@ -45,14 +45,15 @@ class FrameJob:
         options: what each worker builds it from.
         crop_size: side of the crops in px.
         limit: frames read of each clip at most, or None.
-        workers: processes that describe faces, each with one thread of its own.
+        workers: processes that describe faces, each with one thread of its own; None stands for
+            one a GPU, or one a processor where there is none.
     """
 
     method: str
     options: MethodOptions
     crop_size: int
     limit: int | None
-    workers: int
+    workers: int | None
 
 
 def describe_clips(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:
@@ -64,14 +65,19 @@ def describe_clips(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRo
     """
     if not tasks:
         return
+    job = _on_this_cluster(job)
+    workers = job.workers or _one_each()
     blocks = ray.data.range(len(tasks), override_num_blocks=len(tasks))
     _configure(blocks.context)
-    faces = blocks.flat_map(_crop, fn_args=[tuple(tasks), job], num_cpus=CLIP_CPUS)
+    faces = blocks.flat_map(
+        _crop, fn_args=[tuple(tasks), job], num_cpus=CLIP_CPUS, runtime_env=ONE_THREAD
+    )
     rows = faces.map(
         _Describer,
         fn_constructor_args=[job],
-        compute=ray.data.ActorPoolStrategy(size=job.workers),
-        **_actor_resources(job.workers),
+        compute=ray.data.ActorPoolStrategy(size=workers),
+        runtime_env=ONE_THREAD,
+        **_actor_resources(workers),
     )
     for row in rows.iter_rows():
         yield ChunkRow(**{**row, "sum": np.frombuffer(row["sum"], np.float64)})
@@ -106,6 +112,16 @@ def _compute_alike_everywhere() -> None:
     if torch is not None:
         torch.set_num_threads(1)
         torch.backends.cudnn.deterministic = True
+
+
+def _on_this_cluster(job: FrameJob) -> FrameJob:
+    """Networks run on GPUs where the cluster has them."""
+    device = "cuda" if total("GPU") else job.options.device
+    return replace(job, options=replace(job.options, device=device))
+
+
+def _one_each() -> int:
+    return max(1, int(total("GPU") or total("CPU")))
 
 
 def _actor_resources(workers: int) -> dict[str, float]:

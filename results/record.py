@@ -19,8 +19,9 @@ from ..errors import FacebenchError
 from .files import replacing, write_json
 from .ledger import Ledger
 
-SCORED = "scored"
+SCORED = "ok"
 UNSCORED = "failed"
+"""Status of a subject's row, as `Score` states it."""
 
 SETTINGS = (
     "method",
@@ -234,7 +235,7 @@ class RunFolder:
     def write_subjects(self, rows: Sequence[dict[str, Any]]) -> None:
         """Write `subjects.parquet`, one row per subject x scene, sorted.
 
-        Every row has `subject`, `scene`, `status` (`scored` or `failed`), `reason`, `frames`,
+        Every row has `subject`, `scene`, `status` (`ok` or `failed`), `reason`, `frames`,
         `faces` and, when scored, the columns of `Score.to_row()` and the list `curve` of
         `ScoredPair.curve`; `mean_face_mm` is the mean face's error of the same subject where it
         was needed, else NaN.

@@ -11,6 +11,7 @@ from ...recon.mesh import Mesh
 from ...recon.morphable.load import load_model
 from ...recon.morphable.model import MorphableModel
 from ..method import MethodCard, MethodOptions
+from ..regions import face_parts
 
 CARD = MethodCard(
     name="mean-face",
@@ -28,6 +29,11 @@ class MeanFace:
     card: MethodCard = CARD
     crop_size: int = 32
     checkpoint_digest: str = ""
+
+    @property
+    def parts(self) -> dict[str, NDArray[np.bool_]]:
+        """By the model's regions."""
+        return face_parts(self.model.region, self.model.region_names)
 
     @property
     def model_digest(self) -> str:

@@ -13,6 +13,7 @@ from ...recon.mesh import Mesh
 from ...recon.morphable.load import load_model
 from ...recon.morphable.model import MorphableModel
 from ..method import MethodCard, MethodOptions
+from ..regions import face_parts
 
 if TYPE_CHECKING:
     from ...recon.network.checkpoint import LoadedRegressor
@@ -39,6 +40,11 @@ class Ours:
     def crop_size(self) -> int:
         """As the checkpoint's recipe says."""
         return self.loaded.crop_size
+
+    @property
+    def parts(self) -> dict[str, NDArray[np.bool_]]:
+        """By the model's regions."""
+        return face_parts(self.model.region, self.model.region_names)
 
     @property
     def model_digest(self) -> str:

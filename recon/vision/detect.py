@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -18,8 +19,24 @@ Pixels = NDArray[np.uint8]
 SEARCH_SIDE = 320
 """Frames are searched with their longer side shrunk to this many pixels."""
 
-FACE_SHARES = ((0.2, 1.0), (0.08, 0.25))
-"""Sides of faces over the frame's shorter side; small ones are looked for where no large one is."""
+
+@dataclass(frozen=True)
+class FaceRange:
+    """Which faces are searched: sides over the frame's shorter side, and windows that must agree.
+
+    Attributes:
+        smallest, largest: sides of the cascade's window.
+        agreeing: windows of the second look that must overlap; small windows are many, and so
+            are the false ones among them.
+    """
+
+    smallest: float
+    largest: float
+    agreeing: int
+
+
+FACE_RANGES = (FaceRange(0.2, 1.0, agreeing=4), FaceRange(0.08, 0.25, agreeing=14))
+"""Small faces are looked for where no large one is."""
 
 CONFIRM_SIDE = 60
 CONFIRM_WINDOW = 1.8
@@ -54,24 +71,23 @@ class CascadeDetector:
     def detect(self, frame: Pixels) -> Box | None:
         """Box of the landmarks of the largest, most central face, or None without one."""
         image, scale = _shrink(frame)
-        for smallest, largest in FACE_SHARES:
-            candidates = self._search(image, smallest, largest)
-            confirmed = self._first_confirmed(image, candidates)
+        for faces in FACE_RANGES:
+            confirmed = self._confirmed(image, self._search(image, faces), faces.agreeing)
             if confirmed is not None:
                 return _landmark_box(confirmed, scale)
         return None
 
-    def _search(self, image: Pixels, smallest: float, largest: float) -> list[Box]:
+    def _search(self, image: Pixels, faces: FaceRange) -> list[Box]:
         short = min(image.shape[:2])
-        sides = (max(24, round(smallest * short)), round(largest * short))
-        windows = self._windows(image, sides, scale_factor=1.1, step_ratio=1.5, neighbours=2)
+        sides = (max(24, round(faces.smallest * short)), round(faces.largest * short))
+        windows = self._windows(image, sides, scale_factor=1.1, step_ratio=1.5, agreeing=2)
         return sorted(windows, key=lambda window: _prominence(window, image.shape), reverse=True)
 
-    def _first_confirmed(self, image: Pixels, candidates: Iterable[Box]) -> Box | None:
-        looks = (self._confirm(image, candidate) for candidate in candidates)
+    def _confirmed(self, image: Pixels, candidates: Iterable[Box], agreeing: int) -> Box | None:
+        looks = (self._confirm(image, candidate, agreeing) for candidate in candidates)
         return next((window for window in looks if window is not None), None)
 
-    def _confirm(self, image: Pixels, candidate: Box) -> Box | None:
+    def _confirm(self, image: Pixels, candidate: Box, agreeing: int) -> Box | None:
         half = candidate.width * CONFIRM_WINDOW / 2
         left = round(candidate.left + candidate.width / 2 - half)
         top = round(candidate.top + candidate.height / 2 - half)
@@ -79,7 +95,7 @@ class CascadeDetector:
         around = Image.fromarray(image).crop((left, top, left + side, top + side))
         small = np.asarray(around.resize((pixels, pixels), Image.Resampling.BILINEAR))
         sides = (round(0.75 * CONFIRM_SIDE), round(1.35 * CONFIRM_SIDE))
-        found = self._windows(small, sides, scale_factor=1.05, step_ratio=1.0, neighbours=4)
+        found = self._windows(small, sides, scale_factor=1.05, step_ratio=1.0, agreeing=agreeing)
         if not found:
             return None
         best = max(found, key=lambda window: _prominence(window, small.shape))
@@ -92,7 +108,7 @@ class CascadeDetector:
         sides: tuple[int, int],
         scale_factor: float,
         step_ratio: float,
-        neighbours: int,
+        agreeing: int,
     ) -> list[Box]:
         smallest, largest = sides
         found = self._cascade.detect_multi_scale(
@@ -101,7 +117,7 @@ class CascadeDetector:
             step_ratio=step_ratio,
             min_size=(smallest, smallest),
             max_size=(largest, largest),
-            min_neighbor_number=neighbours,
+            min_neighbor_number=agreeing,
         )
         return [Box(w["c"], w["r"], w["width"], w["height"]) for w in found]
 

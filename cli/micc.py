@@ -1,0 +1,131 @@
+"""`facebench micc`: the benchmark, from videos and scans to the table in millimetres."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ._command_line import command_line, given_options, plain_options
+
+if TYPE_CHECKING:
+    from ..distributed.plan import MiccRequest
+    from ..results.record import RunFolder, RunRecord
+
+EXPERIMENT = "micc"
+NOTHING_SCORED = 3
+_NAMES = ("scenes", "subjects", "exclude")
+_OTHER = ("out", "name", "cluster", "as_json")
+_SHOWN_REASONS = 20
+
+
+@click.command("micc")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of the set.")
+@click.option("--method", default="ours", show_default=True, help="See 'facebench methods'.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights.  [default: embedded]")
+@click.option("--model", default="embedded", show_default=True, help="Face model, name or file.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder.")
+@click.option("--name", help="What tables call the run.  [default: the method's name]")
+@click.option("--scenes", default="cooperative,indoor,outdoor", show_default=True)
+@click.option("--subjects", default="", help="Only these, separated by commas.  [default: all]")
+@click.option("--exclude", default="", help="Subjects to leave out, separated by commas.")
+@click.option("--limit", type=click.IntRange(1), help="Read this many frames of each clip at most.")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a GPU or CPU]")
+@click.option("--cluster", is_flag=True, help="Use a running Ray cluster.")
+@click.option("--protocol", default="micc", show_default=True, help="A preset or a TOML file.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the protocol.")
+@click.option("--unit", type=click.Choice(["mm", "cm", "m"]), default="mm", show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of intervals.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.pass_context
+def command(context: click.Context, /, **options: Any) -> None:
+    """Measure a method on a folder in MICC's layout.
+
+    Every frame of every video is reconstructed; a subject's faces are averaged, laid on the scan
+    and measured. OUT keeps everything, and the same command continues an interrupted run. What
+    cannot be read or scored becomes a row with a reason, and the rest is kept. Exit code 3 when
+    nothing could be scored.
+
+    \b
+    Examples:
+      facebench micc --data data --out runs/ours
+      facebench micc --data data --method mean-face --out runs/mean --scenes cooperative
+      facebench micc --data MICC --model bfm.npz --checkpoint weights.pt --out runs/bfm \\
+        --exclude subject_30 --set crop.radius_mm=80
+    """
+    from ..results.record import RunFolder
+
+    folder = RunFolder(options["out"])
+    with folder.locked():
+        try:
+            record = _run(context, folder)
+        except KeyboardInterrupt:
+            again = command_line(context)
+            click.echo(f"\nInterrupted; what is done is kept. Continue with:\n  {again}", err=True)
+            raise
+        _publish(folder, record)
+    _show(folder, record, options["as_json"])
+    if not record.n_scored:
+        raise click.exceptions.Exit(NOTHING_SCORED)
+
+
+def _run(context: click.Context, folder: RunFolder) -> RunRecord:
+    from ..distributed.benchmark import run_benchmark, unfinished_tasks
+    from ..distributed.cluster import connected
+    from ..distributed.plan import describe_run, prepare
+    from ..results.tracking_store import connect
+    from ._benchmark_progress import benchmark_progress
+
+    request = _request(context.params)
+    benchmark = prepare(request)
+    given, arguments = given_options(context), plain_options(context)
+    folder.begin(describe_run(benchmark, request, command_line(context), given, arguments))
+    connect(EXPERIMENT)
+    n_clips = len(unfinished_tasks(benchmark.dataset.clips, folder.ledger))
+    n_subjects = len(benchmark.dataset.subjects)
+    with (
+        connected(context.params["cluster"]),
+        benchmark_progress(n_clips, n_subjects, context.params["as_json"]) as listen,
+    ):
+        run_benchmark(benchmark, folder, listen)
+    return folder.record()
+
+
+def _request(options: dict[str, Any]) -> MiccRequest:
+    from ..distributed.plan import MiccRequest
+
+    values = {name: value for name, value in options.items() if name not in _OTHER}
+    names = {name: tuple(filter(None, values[name].replace(" ", "").split(","))) for name in _NAMES}
+    return MiccRequest(**{**values, **names})
+
+
+def _publish(folder: RunFolder, record: RunRecord) -> None:
+    from ..results.tracking import track_run
+
+    track_run(folder, str(record.arguments["name"] or record.method))
+
+
+def _show(folder: RunFolder, record: RunRecord, as_json: bool) -> None:
+    if as_json:
+        click.echo((folder.root / "summary.json").read_text(encoding="utf-8").strip())
+        return
+    from rich.console import Console
+
+    from ..results.tables import scene_table
+
+    for line in _reasons(folder, record):
+        click.echo(line, err=True)
+    Console().print(scene_table([folder]))
+    click.echo(f"{folder.root}: {record.n_scored} scored, {record.n_unscored} not")
+
+
+def _reasons(folder: RunFolder, record: RunRecord) -> list[str]:
+    """What was left out or is doubtful, one line each."""
+    lines = [f"{problem.where}: {problem.reason}" for problem in record.problems]
+    for row in folder.subjects().itertuples():
+        said = str(row.reason or row.note)
+        lines += [f"{row.subject}, {row.scene}: {said}"] if said else []
+    hidden = len(lines) - _SHOWN_REASONS
+    more = [f"… and {hidden} more, see {folder.root / 'subjects.parquet'}"] if hidden > 0 else []
+    return lines[:_SHOWN_REASONS] + more

@@ -1,0 +1,187 @@
+"""The benchmark from a dataset to a run folder: frames, predictions, scores, summary."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol as Interface
+
+import numpy as np
+
+from ..bench.chunks import ChunkRow
+from ..bench.dataset import Clip, Dataset, Scan
+from ..bench.measure import Measured, Measuring, Prediction, SubjectJob
+from ..bench.method import Method
+from ..bench.protocol import Protocol
+from ..recon.export import write_ply
+from ..recon.mesh import Mesh
+from ..results.ledger import Ledger
+from ..results.provenance import now
+from ..results.record import SCORED, RunFolder, RunRecord, SceneSummary
+from ..results.summary import summarise
+from .evaluate import measure_subjects
+from .frames import ClipTask, FrameJob, describe_clips
+
+UNFINISHED = "not all of its frames were read: a worker was lost; run the command again"
+
+
+class Listener(Interface):
+    """Is told how far a run has come."""
+
+    def frames(self, row: ChunkRow) -> None:
+        """A chunk is done and kept."""
+        ...
+
+    def subject(self, name: str) -> None:
+        """A subject is measured and kept."""
+        ...
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Everything that decides a run.
+
+    Attributes:
+        dataset: clips and scans.
+        method: built in this process, to decode the mean vectors.
+        mean_face: error of reference for what fails.
+        protocol: how predictions are measured.
+        unit: of the scans' files: mm, cm or m.
+        job: how the workers read and describe the clips.
+    """
+
+    dataset: Dataset
+    method: Method
+    mean_face: Mesh
+    protocol: Protocol
+    unit: str
+    job: FrameJob
+
+
+def run_benchmark(
+    benchmark: Benchmark, folder: RunFolder, listen: Listener
+) -> dict[str, SceneSummary]:
+    """Do what the folder's ledger lacks, measure all subjects, and keep everything in the folder.
+
+    Connected to Ray. Killed at any moment, it continues where it was and gives the same numbers:
+    the rows of a clip are added up in the order of its chunks, whatever order they came in.
+    """
+    rate = _describe(benchmark, folder, listen)
+    measured = _measure(benchmark, folder, listen)
+    record = folder.record()
+    summary = summarise(folder.subjects(), record, _known_rate(rate, folder))
+    folder.write_summary(summary)
+    folder.write_record(_ended(record, measured))
+    return summary
+
+
+def unfinished_tasks(clips: tuple[Clip, ...], ledger: Ledger) -> list[ClipTask]:
+    """The clips that are still to be read, each with its chunks that are done."""
+    waiting = (clip for clip in clips if not ledger.finished(clip.id))
+    return [ClipTask(clip, ledger.done(clip.id)) for clip in waiting]
+
+
+def predict(benchmark: Benchmark, ledger: Ledger) -> Iterator[SubjectJob]:
+    """One job a subject: the mean vector of each scene decoded, and the scan to measure it on."""
+    clips = {clip.id: clip for clip in benchmark.dataset.clips}
+    scans = _first_scans(benchmark.dataset)
+    for subject in benchmark.dataset.subjects:
+        ids = [(scene, f"{subject}/{scene}") for scene in benchmark.dataset.scenes]
+        made = tuple(_predict(benchmark, ledger, scene, clips.get(id_), id_) for scene, id_ in ids)
+        reason = "" if subject in scans else _problems(benchmark.dataset, subject)
+        yield SubjectJob(subject, scans.get(subject), reason, made)
+
+
+class _Rate:
+    """Frames per second from the first arrival on, when all workers are under way."""
+
+    def __init__(self) -> None:
+        self._first = self._last = 0.0
+        self._frames = 0
+
+    def add(self, frames: int) -> None:
+        self._last = time.perf_counter()
+        if self._first:
+            self._frames += frames
+        else:
+            self._first = self._last
+
+    def value(self) -> float:
+        return self._frames / (self._last - self._first) if self._frames else float("nan")
+
+
+def _describe(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> float:
+    rate = _Rate()
+    tasks = unfinished_tasks(benchmark.dataset.clips, folder.ledger)
+    for row in describe_clips(tasks, benchmark.job):
+        folder.ledger.write(row)
+        rate.add(row.frames)
+        listen.frames(row)
+    return rate.value()
+
+
+def _measure(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> list[Measured]:
+    parts: Mapping[str, np.ndarray] = benchmark.method.parts
+    how = Measuring(benchmark.protocol, benchmark.unit, benchmark.mean_face, parts)
+    kept: list[Measured] = []
+    for rows in measure_subjects(predict(benchmark, folder.ledger), how):
+        for item in rows:
+            _keep_mesh(item, folder)
+        kept += [replace(item, aligned=None, vertex_errors=np.empty(0)) for item in rows]
+        folder.write_subjects([item.row for item in kept])
+        listen.subject(rows[0].row["subject"])
+    return kept
+
+
+def _keep_mesh(item: Measured, folder: RunFolder) -> None:
+    path = folder.mesh_path(item.row["subject"], item.row["scene"])
+    if item.aligned is None:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_ply(item.aligned, path, {"error": item.vertex_errors.astype(np.float32)})
+
+
+def _predict(
+    benchmark: Benchmark, ledger: Ledger, scene: str, clip: Clip | None, clip_id: str
+) -> Prediction:
+    if clip is None:
+        return Prediction(scene, None, _problems(benchmark.dataset, clip_id), 0, 0)
+    total = ledger.total(clip_id)
+    note = "; ".join(total.reasons)
+    if not ledger.finished(clip_id):
+        return Prediction(scene, None, note or UNFINISHED, total.frames, total.faces)
+    if not total.faces:
+        reason = note or f"no face was found in any of {total.frames} frames"
+        return Prediction(scene, None, reason, total.frames, 0)
+    mesh = benchmark.method.mesh(total.sum / total.faces)
+    return Prediction(scene, mesh, note, total.frames, total.faces)
+
+
+def _first_scans(dataset: Dataset) -> dict[str, Scan]:
+    return {scan.subject: scan for scan in reversed(dataset.scans)}
+
+
+def _problems(dataset: Dataset, where: str) -> str:
+    """What the dataset knows against a subject's scan, or against a clip."""
+    clips = {f"{subject}/{scene}" for subject in dataset.subjects for scene in dataset.scenes}
+    about = [
+        problem.reason if problem.where == where else f"{problem.where}: {problem.reason}"
+        for problem in dataset.problems
+        if problem.where == where
+        or (problem.where.startswith(f"{where}/") and problem.where not in clips)
+    ]
+    return "; ".join(about) or "it is not in the dataset"
+
+
+def _known_rate(rate: float, folder: RunFolder) -> float:
+    """This command's rate, else the one of an earlier command that read the frames."""
+    if rate == rate or not (folder.root / "summary.json").is_file():
+        return rate
+    return next((s.frames_per_second for s in folder.summary().values()), rate)
+
+
+def _ended(record: RunRecord, measured: list[Measured]) -> RunRecord:
+    scored = sum(item.row["status"] == SCORED for item in measured)
+    return replace(record, ended=now(), n_scored=scored, n_unscored=len(measured) - scored)

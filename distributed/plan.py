@@ -1,0 +1,137 @@
+"""From what a user asks for to what is run, checked before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..bench.dataset import SCENES
+from ..bench.datasets.micc import MiccDataset
+from ..bench.method import MethodOptions
+from ..bench.protocol import Protocol, preset, read_protocol
+from ..bench.registry import build_method
+from ..errors import FacebenchError
+from ..recon.morphable.load import load_model
+from ..results.provenance import host, now, package_versions, source_state
+from ..results.record import RunRecord
+from .benchmark import Benchmark
+from .frames import FrameJob
+
+
+@dataclass(frozen=True)
+class MiccRequest:
+    """The options of `facebench micc` that decide what is run.
+
+    Attributes:
+        data: folder in MICC's layout.
+        method: its name in the registry.
+        checkpoint: trained weights, or None for those of the method.
+        model: the face model, a name or a file.
+        scenes, subjects, exclude: names; no subjects stands for all.
+        limit: frames read of each clip at most, or None.
+        workers: processes that describe faces, or None for one a GPU or processor.
+        protocol: a preset's name or a TOML file.
+        settings: changes of the protocol, `KEY=VALUE`.
+        unit: of the scans' files: mm, cm or m.
+        seed: of the intervals.
+    """
+
+    data: Path
+    method: str = "ours"
+    checkpoint: Path | None = None
+    model: str = "embedded"
+    scenes: tuple[str, ...] = SCENES
+    subjects: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    limit: int | None = None
+    workers: int | None = None
+    protocol: str = "micc"
+    settings: tuple[str, ...] = ()
+    unit: str = "mm"
+    seed: int = 0
+
+
+def prepare(request: MiccRequest) -> Benchmark:
+    """Find the data, build the method and the protocol; a mistake is told before Ray starts.
+
+    Raises:
+        FacebenchError: anything that was asked for is unknown or cannot be used.
+    """
+    dataset = read_dataset(request)
+    options = MethodOptions(request.checkpoint, request.model)
+    method = build_method(request.method, options)
+    return Benchmark(
+        dataset=dataset,
+        method=method,
+        mean_face=load_model(request.model).mesh(),
+        protocol=read_settings(request.protocol, request.settings),
+        unit=request.unit,
+        job=FrameJob(request.method, options, method.crop_size, request.limit, request.workers),
+    )
+
+
+def read_dataset(request: MiccRequest) -> MiccDataset:
+    """The part of the folder that was asked for.
+
+    Raises:
+        FacebenchError: not MICC's layout, an unknown name, or nothing is left.
+    """
+    dataset = MiccDataset(request.data, request.scenes, request.subjects or None, request.exclude)
+    if not (dataset.subjects and dataset.scenes):
+        raise FacebenchError(f"{request.data}: no subject or scene is left to measure")
+    return dataset
+
+
+def read_settings(name: str, settings: tuple[str, ...]) -> Protocol:
+    """A preset or a TOML file with some settings changed.
+
+    Raises:
+        FacebenchError: an unknown preset, setting or value.
+    """
+    protocol = read_protocol(Path(name)) if name.endswith(".toml") else preset(name)
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise FacebenchError(f"protocol setting '{setting}'", "expected KEY=VALUE")
+        protocol = protocol.with_setting(key.strip(), value.strip())
+    return protocol
+
+
+def describe_run(
+    benchmark: Benchmark,
+    request: MiccRequest,
+    command: str,
+    given: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+) -> RunRecord:
+    """The record of a run that starts now."""
+    commit, dirty = source_state()
+    dataset, method, protocol = benchmark.dataset, benchmark.method, benchmark.protocol
+    return RunRecord(
+        command=command,
+        given=dict(given),
+        arguments=dict(arguments),
+        card=method.card,
+        method_digest=method.digest,
+        model_digest=method.model_digest,
+        checkpoint_digest=method.checkpoint_digest,
+        protocol=protocol.name,
+        protocol_settings=protocol.to_dict(),
+        protocol_digest=protocol.digest,
+        dataset=dataset.name,
+        dataset_digest=dataset.digest,
+        subjects=dataset.subjects,
+        scenes=dataset.scenes,
+        excluded=tuple(sorted(request.exclude)),
+        limit=request.limit,
+        unit=request.unit,
+        seed=request.seed,
+        problems=dataset.problems,
+        commit=commit,
+        dirty=dirty,
+        versions=package_versions(),
+        host=host(),
+        started=now(),
+    )
