@@ -1,4 +1,4 @@
-"""A structured-light scan of a synthetic person: resampled, noisy, with holes, anywhere in space."""
+"""A scan of a synthetic person: resampled, noisy, with holes, anywhere in space."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ STYLES = {
     style.scene: style
     for style in (
         SceneStyle(
-            "cooperative", "Indoor-Cooperative", (360, 480), (145, 165),
+            "cooperative", "Indoor-Cooperative", (320, 416), (122, 142),
             MotionRange((12, 24, 7), (0.15, 0.08), 0.05, 0.8, 0.0),
             _even_light, backgrounds.room, 0.5, 0.0, 0.008, 1.0,
         ),

@@ -84,6 +84,11 @@ class Studio:
         shape = (len(self.wardrobe.texture), len(triangles))
         return csr_matrix((ones, (triangles.ravel(), columns)), shape=shape)
 
+    @cached_property
+    def _corners(self) -> NDArray[np.int64]:
+        """Triangles as (3, F)."""
+        return np.ascontiguousarray(self.wardrobe.triangles.T)
+
     def draw(
         self,
         sitter: Sitter,
@@ -105,9 +110,7 @@ class Studio:
         rotated = self.turn(sitter, pose)
         albedo, classes = self.wardrobe.paint(sitter.albedo, sitter.clothes)
         lit = illuminate(
-            torch.from_numpy(np.concatenate([sitter.albedo, sitter.clothes.colours])).float()[
-                ..., None
-            ],
+            torch.from_numpy(albedo)[..., None],
             torch.from_numpy(self.normals(rotated))[..., None],
             light[None],
         )[..., 0].numpy()
@@ -144,28 +147,26 @@ class Studio:
         image_size: tuple[int, int],
         supersampling: int,
     ) -> Layer:
-        corners = self.wardrobe.triangles[visible.triangles]
+        corners = self._corners[:, visible.triangles]
         classes = vertex_classes[_heaviest(corners, visible.weights)]
-        attributes = np.concatenate([lit, self.wardrobe.texture], axis=1, dtype=np.float32)
+        attributes = np.concatenate([lit.T, self.wardrobe.texture.T], dtype=np.float32)
         pixels = _interpolate(attributes, corners, visible.weights)
-        colour = pixels[:, :3] * _grain(classes, pixels[:, 3:], look)[:, None]
+        colour = pixels[:3] * _grain(classes, pixels[3:], look)
         return _gather(visible.pixels, colour, classes, image_size, supersampling)
 
 
 def _interpolate(
     values: NDArray[np.float32], corners: NDArray[np.int64], weights: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Values (N, C) at points with weights (N, 3) in triangles of corners (N, 3)."""
-    result = values[corners[:, 0]] * weights[:, :1]
-    for k in (1, 2):
-        result += values[corners[:, k]] * weights[:, k : k + 1]
-    return result
+    """Values (C, N) of (C, V) at points with weights (3, N) in triangles of corners (3, N)."""
+    a, b, c = corners
+    return np.stack([v[a] * weights[0] + v[b] * weights[1] + v[c] * weights[2] for v in values])
 
 
 def _heaviest(corners: NDArray[np.int64], weights: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The corner (N,) of the largest weight, both (N, 3)."""
-    (a, b, c), (first, second, third) = weights.T, corners.T
-    return np.where((a >= b) & (a >= c), first, np.where(b >= c, second, third))
+    """The corner (N,) of the largest weight, both (3, N)."""
+    a, b, c = weights
+    return np.where((a >= b) & (a >= c), corners[0], np.where(b >= c, corners[1], corners[2]))
 
 
 def _rotate(vertices: Points, rotation: torch.Tensor) -> NDArray[np.float32]:
@@ -176,12 +177,12 @@ def _rotate(vertices: Points, rotation: torch.Tensor) -> NDArray[np.float32]:
 def _grain(
     classes: NDArray[np.uint8], texture: NDArray[np.float32], look: Look
 ) -> NDArray[np.float32]:
-    """Brightness (N,) around 1 of skin, hair and cloth under a texture."""
+    """Brightness (N,) around 1 of skin, hair and cloth under a texture (2, N)."""
     strength = {"skin": look.freckles, "hair": 0.16, "cloth": 0.05}
     factor = np.ones(len(classes), np.float32)
-    for offset, kind in zip(look.grain, strength, strict=True):
+    for (u, v), kind in zip(look.grain.astype(np.float32), strength, strict=True):
         chosen = np.flatnonzero(_WOVEN[kind][classes])
-        value = look_up(tile(kind), texture[chosen] + offset.astype(np.float32))
+        value = look_up(tile(kind), texture[0, chosen] + u, texture[1, chosen] + v)
         factor[chosen] += np.float32(strength[kind]) * value
     return factor
 
@@ -193,22 +194,30 @@ def _gather(
     image_size: tuple[int, int],
     supersampling: int,
 ) -> Layer:
-    """Average the samples of each pixel; its class is the one in the middle of its samples."""
-    n = supersampling
-    fine = (image_size[0] * n, image_size[1] * n)
-    canvas = np.zeros((fine[0] * fine[1], 4), np.float32)
-    canvas[pixels, :3], canvas[pixels, 3] = colour, 1
-    labels = np.zeros(fine[0] * fine[1], np.uint8)
-    labels[pixels] = classes
-    samples = [(slice(i, None, n), slice(j, None, n)) for i in range(n) for j in range(n)]
-    grid = canvas.reshape(*fine, 4)
-    mean = np.sum([grid[sample] for sample in samples], axis=0) / np.float32(n * n)
-    middle = _middle(np.stack([labels.reshape(fine)[sample] for sample in samples]))
+    """Average the samples of each pixel; its class is the one in the middle of its samples.
+
+    Args:
+        pixels: (N,) samples, row by row.
+        colour: (3, N).
+        classes: (N,).
+        image_size: (height, width) of the picture.
+        supersampling: samples a pixel in each direction.
+    """
+    n, (height, width) = supersampling, image_size
+    row, column = np.divmod(pixels, width * n)
+    pixel = row // n * width + column // n
+    cells = height * width
+    sums = [np.bincount(pixel, channel, cells) for channel in (*colour, np.ones(len(pixel)))]
+    mean = np.stack(sums, axis=-1).reshape(height, width, 4) / (n * n)
+    labels = np.zeros((n * n, cells), np.uint8)
+    labels[row % n * n + column % n, pixel] = classes
+    middle = _middle(labels).reshape(height, width)
+    mean = mean.astype(np.float32)
     return Layer(mean[..., :3], mean[..., 3], middle)
 
 
 def _middle(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The lower median (H, W) of samples (N, H, W): what most of them say, if most agree."""
+    """The lower median (P,) of samples (N, P): what most of them say, if most agree."""
     result = samples[0].copy()
     mixed = (samples != result).any(axis=0)
     result[mixed] = np.sort(samples[:, mixed], axis=0)[(len(samples) - 1) // 2]

@@ -46,7 +46,9 @@ def tile(kind: str) -> FloatImage:
     return ((field - field.mean()) / field.std()).astype(np.float32)
 
 
-def look_up(texture: FloatImage, coordinates: NDArray[np.floating]) -> FloatImage:
-    """Values (N,) of a tileable texture at (N, 2) coordinates, one unit a tile."""
-    u, v = (coordinates * TILE).astype(np.int64).T % TILE
-    return texture[v, u]
+def look_up(
+    texture: FloatImage, u: NDArray[np.floating], v: NDArray[np.floating]
+) -> FloatImage:
+    """Values (N,) of a tileable texture at coordinates (N,), one unit a tile."""
+    column, row = ((axis * TILE).astype(np.int64) & (TILE - 1) for axis in (u, v))
+    return texture.ravel()[row * TILE + column]

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_SMALLEST = 1e-9
+"""Twice the area in px² under which a triangle is not drawn."""
+
 
 @dataclass(frozen=True, eq=False)
 class Visible:
@@ -18,7 +21,7 @@ class Visible:
     Attributes:
         pixels: (N,) int64, row * width + column, ascending, each once.
         triangles: (N,) int64, the nearest triangle there.
-        weights: (N, 3) float32, barycentric coordinates in it.
+        weights: (3, N) float32, barycentric coordinates in it.
     """
 
     pixels: Ints
@@ -56,51 +59,60 @@ def visible_triangles(
         triangles: (F, 3) counter-clockwise seen from outside.
         image_size: (height, width).
     """
-    corners = _pixel_corners(vertices, image_size)[triangles]
+    corners = _pixel_corners(vertices, image_size)[:, triangles.T]
+    facing = _doubled_area(corners) > _SMALLEST
+    corners = corners[:, :, facing]
     spans = _spans(corners, image_size)
     pixels, chosen = _nearest(spans, image_size)
     triangle = spans.triangle[chosen]
     row, column = np.divmod(pixels, image_size[1])
-    return Visible(pixels, triangle, _barycentric(corners[triangle], column, row))
+    weights = _barycentric(corners[:2, :, triangle], column, row)
+    return Visible(pixels, np.flatnonzero(facing)[triangle], weights)
 
 
 def _pixel_corners(vertices: NDArray[np.floating], image_size: tuple[int, int]) -> Floats:
-    """Column, row and depth (V, 3); integers are pixel centres, rows run down."""
+    """Column, row and depth (3, V); integers are pixel centres, rows run down."""
     height, width = image_size
-    points = vertices.astype(np.float64)
-    points[:, :2] *= min(height, width)
-    points[:, 0] = (points[:, 0] + width - 1) / 2
-    points[:, 1] = (height - 1 - points[:, 1]) / 2
-    return points
+    x, y, z = vertices.astype(np.float64).T
+    short = min(height, width)
+    return np.stack([(x * short + width - 1) / 2, (height - 1 - y * short) / 2, z])
+
+
+def _doubled_area(corners: Floats) -> Floats:
+    """Twice the area (F,) of triangles (3, 3, F), positive where they face the viewer."""
+    (x, y, _), (u, v, _) = _sides(corners)
+    return y * u - x * v
+
+
+def _sides(corners: Floats) -> tuple[Floats, Floats]:
+    """Vectors (3, F) from the first corner to the others."""
+    return corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
 
 
 def _spans(corners: Floats, image_size: tuple[int, int]) -> _Spans:
+    """The runs of the triangles (3, 3, F), coordinates by corners."""
     height, width = image_size
-    slope_x, slope_y = _depth_slopes(corners)
-    rows = corners[:, :, 1]
-    first = np.ceil(rows.min(axis=1)).clip(0, height)
-    last = np.ceil(rows.max(axis=1)).clip(0, height) - 1
-    count = np.where(np.isfinite(slope_x), last - first + 1, 0).clip(0).astype(np.int64)
-    triangle, offset = _runs(count)
-    row = first[triangle].astype(np.int64) + offset
+    first = np.ceil(corners[1].min(axis=0)).clip(0, height).astype(np.int64)
+    last = np.ceil(corners[1].max(axis=0)).clip(0, height).astype(np.int64)
+    triangle, offset = _runs(last - first)
+    row = first[triangle] + offset
     left, right = _crossings(corners, triangle, row)
     column = np.ceil(left).clip(0, width).astype(np.int64)
     length = np.ceil(right).clip(0, width).astype(np.int64) - column
     full = np.flatnonzero(length > 0)
     triangle, row, column, length = (a[full] for a in (triangle, row, column, length))
-    x, y, z = corners[triangle, 0].T
-    depth = z + slope_x[triangle] * (column - x) + slope_y[triangle] * (row - y)
-    return _Spans(triangle, row, column, length, depth, slope_x[triangle])
+    (x, y, z), (by_column, by_row) = corners[:, 0], _depth_slopes(corners)
+    level = z - by_column * x - by_row * y
+    slope = by_column[triangle]
+    depth = level[triangle] + slope * column + by_row[triangle] * row
+    return _Spans(triangle, row, column, length, depth, slope)
 
 
 def _depth_slopes(corners: Floats) -> tuple[Floats, Floats]:
-    """Change of depth per column and per row (F,); NaN where a triangle faces away."""
-    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    area = a[:, 1] * b[:, 0] - a[:, 0] * b[:, 1]
-    area = np.where(area > 1e-9, area, np.nan)
-    slope_x = (a[:, 1] * b[:, 2] - b[:, 1] * a[:, 2]) / area
-    slope_y = (b[:, 0] * a[:, 2] - a[:, 0] * b[:, 2]) / area
-    return slope_x, slope_y
+    """Change of depth per column and per row, (F,) each."""
+    (x, y, z), (u, v, w) = _sides(corners)
+    area = y * u - x * v
+    return (y * w - v * z) / area, (u * z - x * w) / area
 
 
 def _runs(counts: Ints) -> tuple[Ints, Ints]:
@@ -113,16 +125,16 @@ def _crossings(corners: Floats, triangle: Ints, row: Ints) -> tuple[Floats, Floa
     """Where rows enter and leave their triangles (S,), each side taken from its upper end down."""
     left, right = np.zeros(len(row)), np.zeros(len(row))
     for start, end in ((0, 1), (1, 2), (2, 0)):
-        down = (corners[:, start, 1] < corners[:, end, 1])[:, None]
-        upper = np.where(down, corners[:, start, :2], corners[:, end, :2])
-        lower = np.where(down, corners[:, end, :2], corners[:, start, :2])
-        rise = np.maximum(lower[:, 1] - upper[:, 1], 1e-12)
-        slant = (lower[:, 0] - upper[:, 0]) / rise
-        x = upper[triangle, 0] + (row - upper[triangle, 1]) * slant[triangle]
-        met = (upper[triangle, 1] <= row) & (row < lower[triangle, 1])
-        descends = down[triangle, 0]
-        left += np.where(met & descends, x, 0)
-        right += np.where(met & ~descends, x, 0)
+        descends = corners[1, start] < corners[1, end]
+        upper = np.where(descends, corners[:2, start], corners[:2, end])
+        lower = np.where(descends, corners[:2, end], corners[:2, start])
+        slant = (lower[0] - upper[0]) / np.maximum(lower[1] - upper[1], 1e-12)
+        met = np.flatnonzero((upper[1][triangle] <= row) & (row < lower[1][triangle]))
+        at = triangle[met]
+        x = upper[0][at] + (row[met] - upper[1][at]) * slant[at]
+        enters = descends[at]
+        left[met[enters]] = x[enters]
+        right[met[~enters]] = x[~enters]
     return left, right
 
 
@@ -142,10 +154,9 @@ def _nearest(spans: _Spans, image_size: tuple[int, int]) -> tuple[Ints, Ints]:
 
 
 def _barycentric(corners: Floats, column: Ints, row: Ints) -> NDArray[np.float32]:
-    """Weights (N, 3) of points in triangles of corners (N, 3, 3)."""
-    x, y = corners[:, :, 0] - column[:, None], corners[:, :, 1] - row[:, None]
-    areas = np.stack(
-        [x[:, j] * y[:, k] - x[:, k] * y[:, j] for j, k in ((1, 2), (2, 0), (0, 1))], axis=1
-    )
-    weights = (areas / areas.sum(axis=1, keepdims=True)).clip(0, 1)
-    return weights.astype(np.float32)
+    """Weights (3, N) of points in triangles of corners (2, 3, N)."""
+    x = (corners[0] - column).astype(np.float32)
+    y = (corners[1] - row).astype(np.float32)
+    areas = [x[j] * y[k] - x[k] * y[j] for j, k in ((1, 2), (2, 0), (0, 1))]
+    whole = 1 / (areas[0] + areas[1] + areas[2])
+    return np.array([np.clip(area * whole, 0, 1) for area in areas], np.float32)
