@@ -62,9 +62,13 @@ def paired_rows(first: RunFolder, second: RunFolder) -> PairedRows:
     scenes = [scene for scene in records[0].scenes if scene in records[1].scenes]
     differences = [_difference(first, second, scene, records[0].seed) for scene in scenes]
     adjusted = holm([difference.p_value for difference in differences])
-    labels = [run_label(record) for record in records]
     rows = zip(scenes, differences, adjusted.tolist(), strict=True)
-    return PairedRows(*labels, table_title(records[0]), tuple(ScenePair(*row) for row in rows))
+    return PairedRows(
+        first=run_label(records[0]),
+        second=run_label(records[1]),
+        title=table_title(records[0]),
+        rows=tuple(ScenePair(*row) for row in rows),
+    )
 
 
 def _difference(first: RunFolder, second: RunFolder, scene: str, seed: int) -> PairedDifference:

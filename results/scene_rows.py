@@ -11,6 +11,10 @@ from .published import Published, by_method, sources
 from .record import RunFolder, RunRecord, SceneSummary
 
 DIGEST_LENGTH = 8
+CELL_NOTE = (
+    "Under each error: 95 % interval of the mean over subjects; subjects scored of those asked "
+    "for · faces found of the frames read."
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def scene_rows(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -
     scenes = tuple(dict.fromkeys(scene for record in records for scene in record.scenes))
     measured = [_measured(run, record) for run, record in zip(runs, records, strict=True)]
     printed = [_printed(rows) for rows in by_method(published).values()]
-    notes = (*_subject_notes(records), *_failure_notes(measured), *_source_notes(published))
+    notes = (*_failure_notes(measured), *_subject_notes(records), *_source_notes(published))
     return SceneRows(table_title(records[0]), scenes, (*measured, *printed), notes)
 
 
@@ -160,10 +164,11 @@ def _subject_notes(records: Sequence[RunRecord]) -> Iterable[str]:
 
 
 def _failure_notes(rows: Sequence[SceneRow]) -> Iterable[str]:
+    yield CELL_NOTE
     if any(cell.n_failed for row in rows for cell in row.cells.values()):
         yield (
-            "Failed subjects are not in the mean; the second mean counts them with the mean "
-            "face's error and decides which is best."
+            "Failed subjects are not in the mean; 'all' counts them with the mean face's error "
+            "and decides which is best."
         )
 
 

@@ -27,10 +27,10 @@ def scene_table(runs: Sequence[RunFolder], published: Sequence[Published] = ()) 
     """
     content = scene_rows(runs, published)
     table = _empty_table(f"Error in mm, {content.title}", content.notes)
-    table.add_column("method")
+    table.add_column("method", min_width=12, overflow="fold")
     for scene in content.scenes:
         table.add_column(scene, justify="right", no_wrap=True)
-    table.add_column("frames/s", justify="right")
+    table.add_column("frames/s", justify="right", no_wrap=True)
     for row in content.rows:
         table.add_row(*_rich_cells(content, row))
     return table
@@ -113,12 +113,14 @@ def interval_text(interval: tuple[float, float], digits: int = 2) -> str:
 
 
 def detail_texts(cell: SceneSummary) -> list[str]:
-    """What stands under a cell's error: interval, subjects and coverage, the mean with failures."""
+    """What stands under a cell's error, as the table's first note says."""
     lines = [interval_text(cell.ci95_mm)]
-    if cell.n_subjects or cell.n_failed:
-        lines.append(f"{cell.n_subjects}/{cell.n_subjects + cell.n_failed} subj., {_faces(cell)}")
+    asked = cell.n_subjects + cell.n_failed
+    if asked:
+        coverage = f" · {cell.coverage:.0%}" if math.isfinite(cell.coverage) else ""
+        lines.append(f"{cell.n_subjects}/{asked}{coverage}")
     if cell.n_failed and math.isfinite(cell.mean_with_failures_mm):
-        lines.append(f"with failed {cell.mean_with_failures_mm:.2f}")
+        lines.append(f"all: {cell.mean_with_failures_mm:.2f}")
     return [line for line in lines if line]
 
 
@@ -194,7 +196,3 @@ def _csv_line(row: SceneRow, scene: str) -> dict[str, object]:
         known = {name: values[name] for name in ("mean_mm", "std_mm")}
     shown = {name: "" if value != value else value for name, value in known.items()}
     return {"method": row.label, "remark": row.remark, "scene": scene, **shown}
-
-
-def _faces(cell: SceneSummary) -> str:
-    return f"{cell.coverage:.0%} faces" if math.isfinite(cell.coverage) else "no frames"

@@ -83,7 +83,7 @@ def draw(mesh: Mesh, errors: NDArray[np.float64]) -> str:
 
     from ...recon.render.outline import OutlineConfig, OutlineRenderer
 
-    points, colours = _in_view(mesh.vertices, errors), _lit(mesh, error_colours(errors))
+    points, colours = _in_view(mesh, errors), _lit(mesh, error_colours(errors))
     rendering = OutlineRenderer(OutlineConfig())(
         torch.from_numpy(points).float().unsqueeze(2),
         torch.from_numpy(colours).float().unsqueeze(2),
@@ -132,15 +132,15 @@ def _reference(series: Series) -> NDArray[np.float64] | None:
     return model.mean_shape.astype(np.float64) if same else None
 
 
-def _in_view(vertices: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:
+def _in_view(mesh: Mesh, errors: NDArray[np.float64]) -> NDArray[np.float64]:
     """The measured part in the middle, its longer side 1.8 of the picture's 2 units."""
     measured = ~np.isnan(errors)
-    seen = vertices[measured] if measured.any() else vertices
+    seen = mesh.vertices[measured] if measured.any() else mesh.vertices
     low, high = seen.min(axis=0), seen.max(axis=0)
-    return (vertices - (low + high) / 2) * (1.8 / (high - low)[:2].max())
+    return np.asarray((mesh.vertices - (low + high) / 2) * (1.8 / (high - low)[:2].max()))
 
 
 def _lit(mesh: Mesh, colours: NDArray[np.float64]) -> NDArray[np.float64]:
     ambient, frontal_share = _LIGHT
     facing = vertex_normals(mesh)[:, 2].clip(0, 1)
-    return colours * (ambient + frontal_share * facing)[:, None]
+    return np.asarray(colours * (ambient + frontal_share * facing)[:, None])

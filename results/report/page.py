@@ -22,6 +22,7 @@ from .series import Series, read_series
 from .tables_html import (
     clips_table,
     failures_table,
+    notes_table,
     paired_table,
     scenes_table,
     statistics_table,
@@ -72,7 +73,11 @@ def render(series: Sequence[Series], content: SceneRows) -> str:
 def _sections(series: Sequence[Series], content: SceneRows) -> list[tuple[str, str, Markup]]:
     """Anchor, title and content of every section that has something to show."""
     run, key = series[0], legend(series) if len(series) > 1 else Markup()
-    failures = join(failures_table(run.subjects), clips_table(run.run.ledger.table()))
+    failures = join(
+        failures_table(run.subjects),
+        notes_table(run.subjects),
+        clips_table(run.run.ledger.table()),
+    )
     parts = [
         ("scenes", "Error by scene", _scenes(series, content)),
         ("curves", "Cumulative error", _with(key, cumulative_charts(series))),

@@ -39,12 +39,16 @@ def _legend() -> Markup:
 
 
 def _subject(subject: str, maps: list[HeatMap]) -> Markup:
-    figures = (_figure(m.picture, _words(m), f"{m.scene} {m.error_mm:.2f} mm") for m in maps)
+    figures = (_figure(item.picture, _words(item), _caption(item)) for item in maps)
     return tag("section", tag("h3", subject), tag("div", *figures, class_="maps"))
 
 
 def _words(item: HeatMap) -> str:
     return f"{item.subject}, {item.scene}: mean error {item.error_mm:.2f} mm"
+
+
+def _caption(item: HeatMap) -> Markup:
+    return join(item.scene, void("br"), tag("strong", f"{item.error_mm:.2f} mm"))
 
 
 def _kept(path: Path) -> Markup:
@@ -58,7 +62,7 @@ def _kept(path: Path) -> Markup:
     return _figure(address, name, name)
 
 
-def _figure(address: str, words: str, caption: str) -> Markup:
+def _figure(address: str, words: str, caption: object) -> Markup:
     image = void("img", src=address, alt=words, loading="lazy")
     button = tag("button", image, type="button", class_="zoom", aria_label=f"Enlarge: {words}")
     return tag("figure", button, tag("figcaption", caption))

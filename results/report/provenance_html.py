@@ -26,9 +26,7 @@ def problems(record: RunRecord) -> Markup:
     """What the dataset could not use."""
     if not record.problems:
         return tag("p", "Everything in the dataset was recognised.")
-    rows = (
-        tag("tr", tag("th", p.where, scope="row"), tag("td", p.reason)) for p in record.problems
-    )
+    rows = (row([problem.where, problem.reason]) for problem in record.problems)
     return table("Problems of the dataset", ["Where", "Reason"], rows)
 
 

@@ -56,9 +56,17 @@ def failures_table(subjects: pd.DataFrame) -> Markup:
     rows = subjects[subjects[ERROR].isna()] if ERROR in subjects else subjects
     if rows.empty:
         return tag("p", "Every subject was scored in every scene.")
-    columns = ["subject", "scene", "reason"]
-    shown = rows[columns].itertuples(index=False)
-    return table("Not scored", ["Subject", "Scene", "Reason"], map(row, shown))
+    shown = map(row, rows[["subject", "scene", "reason"]].itertuples(index=False))
+    return table("Not scored", ["Subject", "Scene", "Reason"], shown)
+
+
+def notes_table(subjects: pd.DataFrame) -> Markup:
+    """Scores with something to know about them."""
+    noted = subjects[subjects["note"] != ""] if "note" in subjects else subjects[:0]
+    if noted.empty:
+        return Markup()
+    shown = map(row, noted[["subject", "scene", "note"]].itertuples(index=False))
+    return table("Scored, with a note", ["Subject", "Scene", "Note"], shown)
 
 
 def clips_table(chunks: pd.DataFrame) -> Markup:

@@ -38,18 +38,19 @@ def test_the_table_shows_protocol_numbers_and_coverage(tmp_path: Path) -> None:
     assert "protocol micc (01234567), dataset micc (fedcba98)" in text
     assert f"{cell.mean_mm:.2f} ± {cell.std_mm:.2f}" in text
     assert f"[{cell.ci95_mm[0]:.2f}, {cell.ci95_mm[1]:.2f}]" in text
-    assert "8/8 subj., 94% faces" in text and "12.3" in text
+    assert "8/8 · 94%" in text and "12.3" in text
 
 
 def test_a_failed_subject_shows_in_its_cell_and_below(tmp_path: Path) -> None:
     text = drawn(scene_table([example_run(tmp_path / "a")]))
-    assert "7/8 subj." in text and "with failed" in text and "Failed subjects" in text
+    assert "7/8 · 82%" in text and "all: 1." in text and "Failed subjects" in text
 
 
 def test_the_table_fits_a_narrow_terminal(tmp_path: Path) -> None:
-    run = example_run(tmp_path / "a")
-    text = drawn(scene_table([run]), width=80)
+    run = example_run(tmp_path / "a", "mean-face")
+    text = drawn(scene_table([run], published_results()), width=80)
     assert all(f"{cell.mean_mm:.2f} ±" in text for cell in run.summary().values())
+    assert "mean-face" in text and "Genova et al. 2018" in text and "frames/s" in text
     assert max(map(len, text.splitlines())) <= 80
 
 

@@ -68,18 +68,26 @@ def example_row(subject: str, scene: str, error: float) -> dict[str, Any]:
         "median_mm": 0.6745 * sigma,
         "rmse_mm": sigma,
         "p90_mm": 1.645 * sigma,
+        "share_within_1mm": _share(1.0, sigma),
+        "share_within_2mm": _share(2.0, sigma),
+        "share_within_3mm": _share(3.0, sigma),
         "scale": 1.01,
+        "note": "",
         "overlap": 0.9,
-        "curve": [math.erf(t / (sigma * math.sqrt(2))) for t in CURVE_MM.tolist()],
+        "curve": [_share(threshold, sigma) for threshold in CURVE_MM.tolist()],
         **parts,
         "mean_face_mm": math.nan,
     }
 
 
+def _share(threshold_mm: float, sigma: float) -> float:
+    return math.erf(threshold_mm / (sigma * math.sqrt(2)))
+
+
 def failed_row(subject: str, scene: str, reason: str) -> dict[str, Any]:
     """A row without a score."""
     names = {"subject": subject, "scene": scene, "status": UNSCORED, "reason": reason}
-    return {**names, "frames": 64, "faces": 0, "mean_face_mm": 2.5}
+    return {**names, "note": "", "frames": 64, "faces": 0, "mean_face_mm": 2.5}
 
 
 def example_rows(error_mm: float, seed: int) -> list[dict[str, Any]]:

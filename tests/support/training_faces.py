@@ -1,0 +1,97 @@
+"""A small recipe and shards of quickly drawn faces, for tests that train."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from facebench.recon.coefficients import Coefficients, CoefficientSizes
+from facebench.recon.framing import frame_mean_face
+from facebench.recon.morphable.decoder import FaceDecoder
+from facebench.recon.morphable.model import MorphableModel
+from facebench.recon.morphable.npz import save_npz
+from facebench.recon.morphable.procedural import procedural_model
+from facebench.recon.recipe import Recipe, load_recipe
+from facebench.recon.render import make_renderer
+from facebench.recon.render.face import FaceRenderer
+from PIL import Image
+
+SIZE = 48
+SETTINGS = (
+    "network.width=8",
+    f"network.image_size={SIZE}",
+    "training.batch_size=4",
+    "training.steps=6",
+    "training.log_every=1",
+    "training.checkpoint_every=2",
+    "training.validate_every=3",
+    "loss.pixel_from=0",
+)
+
+
+@cache
+def small_model() -> MorphableModel:
+    """The embedded face with as few vertices as it goes."""
+    return procedural_model(n_vertices=2000)
+
+
+def small_recipe(*settings: str) -> Recipe:
+    """`ours-embedded` for 48 px and a few steps."""
+    return load_recipe("ours-embedded", [*SETTINGS, *settings])
+
+
+def write_training_faces(folder: Path, subjects: int = 6, frames: int = 2) -> Path:
+    """A shard of faces of `small_model` in `folder / faces`, and the model in `model.npz`."""
+    model = small_model()
+    save_npz(model, folder / "model.npz")
+    coefficients = random_faces(model, subjects, frames)
+    size = (SIZE, SIZE)
+    with torch.no_grad():
+        drawn = FaceRenderer(FaceDecoder(model), make_renderer("outline"), size)(coefficients)
+    behind = drawn.rendering.background_weight.unsqueeze(1) * 0.3
+    images = ((drawn.rendering.image + behind).clamp(0, 1) * 255).byte()
+    masks = (drawn.rendering.silhouette > 0.5).byte()
+    table = {
+        "id": [f"s{i // frames}-f{i % frames}" for i in range(len(images))],
+        "subject": [f"s{i // frames}" for i in range(len(images))],
+        "image": [_encoded(image.permute(1, 2, 0).numpy(), "JPEG") for image in images],
+        "landmarks": list(drawn.landmarks.permute(2, 0, 1).flatten(1).numpy()),
+        "mask": [_encoded(mask.numpy(), "PNG") for mask in masks],
+        "coefficients": list(coefficients.vector().numpy()),
+    }
+    faces = folder / "faces"
+    faces.mkdir(parents=True)
+    metadata = {"facebench.model_digest": model.digest, "facebench.mask_order": "bisenet"}
+    pq.write_table(pa.table(table).replace_schema_metadata(metadata), faces / "faces.parquet")
+    return faces
+
+
+def random_faces(model: MorphableModel, subjects: int, frames: int) -> Coefficients:
+    """Coefficients of `subjects * frames` faces near the middle of the picture."""
+    generator = torch.Generator().manual_seed(5)
+    sizes, framing = CoefficientSizes.of(model), frame_mean_face(model)
+    n = subjects * frames
+    pose = torch.zeros(n, 7)
+    pose[:, :3] = 0.2 * torch.randn(n, 3, generator=generator)
+    pose[:, 3:5] = torch.tensor([framing.offset_x, framing.offset_y])
+    pose[:, 6] = framing.scale
+    light = torch.zeros(n, 9, 3)
+    light[:, 0] = 2.5
+    light[:, 2] = 0.3
+    identity = torch.randn(subjects, sizes.identity, generator=generator).repeat_interleave(
+        frames, 0
+    )
+    expression = 0.5 * torch.randn(n, sizes.expression, generator=generator)
+    albedo = torch.randn(n, sizes.albedo, generator=generator)
+    return Coefficients(identity, expression, albedo, pose, light)
+
+
+def _encoded(pixels: np.ndarray, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
