@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import torch
 
 from ...errors import FacebenchError
 from ..coefficients import CoefficientSizes
+from ..files import replacing
 from ..framing import Framing
 from ..morphable.model import MorphableModel
 from ..recipe import Recipe
@@ -126,9 +126,8 @@ def check_model(path: Path, content: Mapping[str, Any], model: MorphableModel) -
 
 def write_content(path: Path, content: Mapping[str, Any]) -> None:
     """Write a checkpoint by rename, so that a reader never sees half a file."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    torch.save(dict(content), partial)
-    partial.replace(path)
+    with replacing(path) as draft:
+        torch.save(dict(content), draft)
 
 
 def read_content(path: Path) -> dict[str, Any]:

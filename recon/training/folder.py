@@ -66,11 +66,9 @@ class TrainingFolder:
         """Drop the lines after a step, which the checkpoint of that step does not know of."""
         for table in (self.log, self.validation):
             rows = [row for row in self.read(table) if row["step"] <= step]
-            partial = table.with_suffix(".partial")
-            partial.unlink(missing_ok=True)
+            table.unlink(missing_ok=True)
             for row in rows:
-                self.append(partial, row)
-            partial.replace(table) if rows else table.unlink(missing_ok=True)
+                self.append(table, row)
 
 
 def _numbers(line: dict[str, str]) -> Row:
