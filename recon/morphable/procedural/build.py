@@ -19,7 +19,7 @@ from .surface import mean_surface
 
 MIN_VERTICES, MAX_VERTICES = 2_000, 40_000
 _DETAIL = 0.12
-_SHAPE_BITS, _ALBEDO_BITS = 10, 12
+_SHAPE_BITS, _ALBEDO_BITS = 10, 16
 
 
 @cache

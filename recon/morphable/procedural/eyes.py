@@ -17,6 +17,7 @@ LID_EDGE = 0.9
 """Millimetres from the lid's border to where the lid touches the eyeball."""
 
 _UPPER, _LOWER = 5.1, 4.8
+_DEEPEST = 3.5
 
 
 def opening(x: Array) -> tuple[Array, Array]:
@@ -76,7 +77,7 @@ def set_eyes(points: Array) -> Array:
     """Skin points (N, 3) with those in the lids' openings, both sides, pushed to the eyeball."""
     view = np.column_stack([np.abs(points[:, 0]), points[:, 1]])
     share = np.clip(depth_inside(view) / LID_EDGE, 0.0, 1.0)
-    behind = np.minimum(eyeball_depth(view), points[:, 2] - 0.5)
+    behind = np.clip(eyeball_depth(view), points[:, 2] - _DEEPEST, points[:, 2] - 0.5)
     moved = points.copy()
     moved[:, 2] += share * (behind - points[:, 2])
     return moved
