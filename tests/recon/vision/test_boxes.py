@@ -1,0 +1,40 @@
+"""Box files are read as written, and a wrong line is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from facebench.errors import FacebenchError
+from facebench.recon.vision.boxes import HEADER, read_boxes, write_boxes
+from facebench.recon.vision.crop import Box
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    boxes = {0: Box(1.5, -2.0, 30.25, 40.0), 7: Box(3, 4, 5, 6)}
+    write_boxes(tmp_path / "b.csv", boxes)
+    assert read_boxes(tmp_path / "b.csv") == boxes
+
+
+def test_no_lines_is_no_face(tmp_path: Path) -> None:
+    write_boxes(tmp_path / "b.csv", {})
+    assert read_boxes(tmp_path / "b.csv") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not a face box file"),
+        ("1,2,3,4,5\n", "not a face box file"),
+        (f"{HEADER}\n0,1,2,3\n", "line 2"),
+        (f"{HEADER}\n0,1,2,3,4\n1,a,2,3,4\n", "line 3"),
+        (f"{HEADER}\n0,1,2,0,4\n", "no area"),
+        (f"{HEADER}\n0,nan,2,3,4\n", "no area"),
+    ],
+)
+def test_a_wrong_file_is_named(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "b.csv"
+    path.write_text(text)
+    with pytest.raises(FacebenchError, match=said):
+        read_boxes(path)
