@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .rasterise import Boxes, Grid
+from .grid import Boxes, Grid
 
 _PROBE = 0.75
 """Pixels beyond the contour at which coverage is looked up: more than half a pixel's diagonal, so

@@ -1,19 +1,40 @@
-"""How a pixel lies to a triangle: barycentric coordinates and distance, with their derivatives.
+"""How pixels lie to triangles: barycentric coordinates and distance, with their derivatives.
 
-Triangles come as `Sides`, one row a side; side k lies opposite vertex k and runs from vertex k + 1
-to vertex k + 2, so rows of sides and rows of vertices belong together.
+Choices are made by arithmetic, never by boolean masks: masked operations cost twenty times as much.
+
+Rows of sides and rows of vertices belong together: side k lies opposite vertex k and runs from
+vertex k + 1 to vertex k + 2.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-SIDE_ORDER = (1, 2, 0, 1)
-"""Rows of corners such that rows 0-2 are the sides' starts and rows 1-3 their ends."""
+
+def edge_functions(x: Tensor, y: Tensor, column: Tensor, up: Tensor) -> Tensor:
+    """Twice the signed areas that a point forms with the triangle's sides, (3, M).
+
+    Written relative to the point, so that two triangles get exactly opposite values at the side
+    they share: no pixel falls between them.
+
+    Args:
+        x, y: (3, M) corners.
+        column, up: (M,) the points.
+    """
+    x0, x1, x2 = (x - column).unbind(0)
+    y0, y1, y2 = (y - up).unbind(0)
+    return torch.stack([x1 * y2 - x2 * y1, x2 * y0 - x0 * y2, x0 * y1 - x1 * y0])
+
+
+def doubled_area(x: Tensor, y: Tensor) -> Tensor:
+    """Twice the signed area of triangles with corners x, y (3, N); positive: facing the viewer."""
+    return (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])
 
 
 class Clipping(Enum):
@@ -25,49 +46,136 @@ class Clipping(Enum):
     ZERO = "zero"
     UNIT = "unit"
 
+    @property
+    def highest(self) -> float:
+        """The upper bound."""
+        return 1.0 if self is Clipping.UNIT else math.inf
+
     def apply(self, barycentric: Tensor) -> Tensor:
         """Coordinates in the allowed range, not yet renormalised."""
-        return barycentric.clamp(0.0, 1.0 if self is Clipping.UNIT else None)
+        return barycentric.clamp(0.0, self.highest)
 
-    def passes(self, barycentric: Tensor) -> Tensor:
-        """Where `apply` lets gradients through."""
-        if self is Clipping.UNIT:
-            return (barycentric >= 0) & (barycentric <= 1)
-        return barycentric >= 0
+    def gradient(self, gradient: Tensor, barycentric: Tensor) -> Tensor:
+        """Gradient with respect to the coordinates from that of `apply`."""
+        passed: Tensor = torch.ops.aten.hardtanh_backward(gradient, barycentric, 0.0, self.highest)
+        return passed
 
 
 @dataclass(frozen=True)
-class Sides:
-    """The sides of M triangles, each seen from a point of its own.
+class Windows:
+    """N triangles, each on its own window of h x w pixels.
+
+    What is affine in the pixel is the sum of a part that changes along the window's columns and one
+    that changes along its rows: arrays of (3, 1, w, N) and (3, h, 1, N) instead of (3, h, w, N).
 
     Attributes:
-        start_x, start_y, end_x, end_y: (3, M) relative to the point, in pixels.
+        x, y: (3, N) corners in pixels, seen from the window's lowest left pixel.
+        columns, rows: (w, 1) and (h, 1, 1), 0, 1, 2 … in the corners' dtype.
     """
 
-    start_x: Tensor
-    start_y: Tensor
-    end_x: Tensor
-    end_y: Tensor
+    x: Tensor
+    y: Tensor
+    columns: Tensor
+    rows: Tensor
 
     @classmethod
-    def seen_from(cls, x: Tensor, y: Tensor, column: Tensor, up: Tensor) -> Sides:
-        """Sides from corners x, y (4, M) in `SIDE_ORDER` and points (M,)."""
-        x, y = x - column, y - up
-        return cls(x[:3], y[:3], x[1:], y[1:])
+    def at(cls, x: Tensor, y: Tensor, size: tuple[int, int]) -> Windows:
+        """Windows of size (h, w)."""
+        columns = torch.arange(size[1], dtype=x.dtype, device=x.device).view(-1, 1)
+        rows = torch.arange(size[0], dtype=x.dtype, device=x.device).view(-1, 1, 1)
+        return cls(x, y, columns, rows)
 
-    def weights(self) -> Tensor:
-        """Twice the signed areas (3, M) between the point and each side."""
-        return self.start_x * self.end_y - self.end_x * self.start_y
+    @cached_property
+    def starts(self) -> tuple[Tensor, Tensor]:
+        """x and y (3, 1, 1, N) of the sides' starts."""
+        return self.x.roll(-1, 0).view(3, 1, 1, -1), self.y.roll(-1, 0).view(3, 1, 1, -1)
+
+    @cached_property
+    def along(self) -> tuple[Tensor, Tensor]:
+        """Vectors (3, 1, 1, N) from the sides' starts to their ends."""
+        x, y = self.starts
+        return x.roll(-1, 0) - x, y.roll(-1, 0) - y
+
+    @cached_property
+    def inverse_area(self) -> Tensor:
+        """One over twice the signed area, (N,)."""
+        return 1.0 / doubled_area(self.x, self.y)
+
+    @cached_property
+    def barycentric(self) -> Tensor:
+        """Barycentric coordinates (3, h, w, N), not clipped."""
+        (x, y), (along_x, along_y) = self.starts, self.along
+        corner = (x * along_y - y * along_x) * self.inverse_area
+        by_column = corner - along_y * self.inverse_area * self.columns
+        return by_column + along_x * self.inverse_area * self.rows
+
+    @cached_property
+    def nearest(self) -> Nearest:
+        """The point of each side that is nearest to each pixel."""
+        (x, y), (along_x, along_y) = self.starts, self.along
+        per_length = 1.0 / (along_x * along_x + along_y * along_y)
+        by_column = (self.columns - x) * (along_x * per_length)
+        share = (by_column + (self.rows - y) * (along_y * per_length)).clamp_(0.0, 1.0)
+        to_x = torch.addcmul(x - self.columns, share, along_x)
+        to_y = torch.addcmul(y - self.rows, share, along_y)
+        return Nearest(share, to_x, to_y, torch.addcmul(to_x * to_x, to_y, to_y))
+
+    def distance_gradient(self, distance: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradient of the signed squared distance, summed over the windows.
+
+        Args:
+            distance: (h, w, N) the signed squared distance, positive inside.
+            gradient: (h, w, N) with respect to it.
+
+        Returns:
+            (3, N) and (3, N) with respect to the corners' x and y.
+        """
+        nearest = self.nearest
+        scale = distance.sign().mul_(gradient).mul_(2.0)
+        scale = one_lowest(nearest.squared_distance).mul_(scale)
+        return _spread(scale * nearest.x, nearest.share), _spread(scale * nearest.y, nearest.share)
+
+    def barycentric_gradient(
+        self, clipped: Tensor, gradient: Tensor, clipping: Clipping
+    ) -> tuple[Tensor, Tensor]:
+        """Gradient of the clipped, renormalised coordinates, summed over the windows.
+
+        Args:
+            clipped: (3, h, w, N) the coordinates.
+            gradient: (3, h, w, N) with respect to them.
+            clipping: how they were clipped.
+
+        Returns:
+            (3, N) and (3, N) with respect to the corners' x and y.
+        """
+        raw = self.barycentric
+        gradient = (gradient - dot(gradient, clipped)).div_(clipping.apply(raw).sum(0))
+        gradient = clipping.gradient(gradient, raw)
+        return self._areas_gradient((gradient - dot(gradient, raw)) * self.inverse_area)
+
+    def _areas_gradient(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradient of the areas between pixel and side, (3, h, w, N), summed over the windows.
+
+        An area is start x end, seen from the pixel, so the derivative to one is the other.
+        """
+        by_column, by_row = gradient.sum(1), gradient.sum(2)
+        total = by_column.sum(1)
+        moment_x, moment_y = (by_column * self.columns).sum(1), (by_row * self.rows[:, 0]).sum(1)
+        x, y = (part.view(3, -1) for part in self.starts)
+        seen_x, seen_y = x * total - moment_x, y * total - moment_y
+        end_x, end_y = (part.view(3, -1) for part in self.along)
+        end_x, end_y = seen_x + end_x * total, seen_y + end_y * total
+        return to_corners(end_y, -seen_y), to_corners(-end_x, seen_x)
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """The nearest point of each side.
+    """The nearest points of sides.
 
     Attributes:
-        share: (3, M) in [0, 1], how far it lies along the side.
-        x, y: (3, M), from the pixel to it.
-        squared_distance: (3, M).
+        share: (3, h, w, N) in [0, 1], how far along the side.
+        x, y: (3, h, w, N), from the pixel to the point.
+        squared_distance: (3, h, w, N).
     """
 
     share: Tensor
@@ -75,72 +183,34 @@ class Nearest:
     y: Tensor
     squared_distance: Tensor
 
-    @classmethod
-    def of(cls, sides: Sides) -> Nearest:
-        """Nearest points of sides whose length is not zero."""
-        along_x, along_y = sides.end_x - sides.start_x, sides.end_y - sides.start_y
-        length = torch.addcmul(along_x * along_x, along_y, along_y)
-        ahead = torch.addcmul(sides.start_x * along_x, sides.start_y, along_y)
-        share = ahead.div_(length).neg_().clamp_(0.0, 1.0)
-        x = torch.addcmul(sides.start_x, share, along_x)
-        y = torch.addcmul(sides.start_y, share, along_y)
-        return cls(share, x, y, torch.addcmul(x * x, y, y))
+
+def dot(left: Tensor, right: Tensor) -> Tensor:
+    """Sum over the three rows of a product."""
+    first = left[0] * right[0]
+    return first.addcmul_(left[1], right[1]).addcmul_(left[2], right[2])
 
 
 def lowest(rows: Tensor) -> Tensor:
-    """Element-wise minimum (M,) of (3, M)."""
+    """Minimum over three rows."""
     return torch.minimum(torch.minimum(rows[0], rows[1]), rows[2])
 
 
 def one_lowest(rows: Tensor) -> Tensor:
-    """(3, M) bool with one True a column, at its first minimum."""
-    first = (rows[0] <= rows[1]) & (rows[0] <= rows[2])
-    second = ~first & (rows[1] <= rows[2])
-    return torch.stack([first, second, ~(first | second)])
+    """1 at the first minimum of the three rows, 0 at the others."""
+    chosen = torch.empty_like(rows)
+    torch.le(rows[0], torch.minimum(rows[1], rows[2]), out=chosen[0])
+    torch.le(rows[1], rows[2], out=chosen[1])
+    chosen[1] -= chosen[1] * chosen[0]
+    torch.sub(1.0 - chosen[0], chosen[1], out=chosen[2])
+    return chosen
 
 
-def distance_gradient(sides: Sides, inside: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradient of the signed squared distance with respect to the corners.
-
-    Args:
-        sides: the triangles.
-        inside: (M,) bool.
-        gradient: (M,) with respect to the signed squared distance, positive inside.
-
-    Returns:
-        (3, M) and (3, M) with respect to the corners' x and y.
-    """
-    nearest = Nearest.of(sides)
-    scale = torch.where(inside, gradient, -gradient).mul_(2.0)
-    scale = one_lowest(nearest.squared_distance) * scale
-    at_end = scale * nearest.share
-    at_start = scale - at_end
-    return (
-        to_corners(at_start * nearest.x, at_end * nearest.x),
-        to_corners(at_start * nearest.y, at_end * nearest.y),
-    )
-
-
-def weights_gradient(sides: Sides, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradient of `Sides.weights` (3, M) with respect to the corners' x and y."""
-    return (
-        to_corners(gradient * sides.end_y, -gradient * sides.start_y),
-        to_corners(-gradient * sides.end_x, gradient * sides.start_x),
-    )
+def _spread(on_nearest: Tensor, share: Tensor) -> Tensor:
+    """From a gradient at the sides' nearest points to the corners, summed over the windows."""
+    total, at_end = on_nearest.sum((1, 2)), (on_nearest * share).sum((1, 2))
+    return to_corners(total - at_end, at_end)
 
 
 def to_corners(at_start: Tensor, at_end: Tensor) -> Tensor:
-    """Add up at the corners what belongs to the sides' starts and ends, (3, M) each."""
-    return torch.stack([at_start[2] + at_end[1], at_start[0] + at_end[2], at_start[1] + at_end[0]])
-
-
-def barycentric_gradient(
-    sides: Sides, clipped: Tensor, gradient: Tensor, clipping: Clipping
-) -> Tensor:
-    """Gradient (3, M) of `Sides.weights` from that of the clipped coordinates (3, M)."""
-    weights = sides.weights()
-    area = weights.sum(0)
-    raw = weights / area
-    gradient = gradient - (gradient * clipped).sum(0)
-    gradient = torch.where(clipping.passes(raw), gradient / clipping.apply(raw).sum(0), 0.0)
-    return (gradient - (gradient * raw).sum(0)) / area
+    """Add up at the corners what belongs to the sides' starts and ends, (3, N) each."""
+    return at_start.roll(1, 0) + at_end.roll(2, 0)

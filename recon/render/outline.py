@@ -14,7 +14,8 @@ from torch import Tensor
 
 from . import Rendering
 from .contour import Edges, closest, near_contour, nearest_point, silhouette_edges
-from .rasterise import Boxes, Grid, doubled_area, edge_functions, reach
+from .geometry import doubled_area, edge_functions
+from .grid import Boxes, Grid, reach
 
 
 @dataclass(frozen=True)

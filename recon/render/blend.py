@@ -1,0 +1,154 @@
+"""Blending fragments into an image (SoftRas, Liu et al. 2019)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import threshold
+
+from . import DEFAULT_GAMMA, DEFAULT_SIGMA
+from .geometry import Clipping, dot
+from .grid import Grid
+from .rasterise import Fragments
+
+EPSILON = 1e-10
+"""Depth ζ of the background, and the least weight it has in the blend."""
+
+_FAR_LOGIT = 60.0
+"""Logits beyond are as good as certain, and slow to exponentiate."""
+
+_LARGE = 1e30
+"""Turns any probability that was not dropped into something larger than a depth."""
+
+
+@dataclass(frozen=True)
+class SoftRasConfig:
+    """Settings of the soft rasteriser.
+
+    Attributes:
+        sigma: σ of the probability, in squared normalised units.
+        gamma: γ, temperature of the softmax over depth.
+        min_probability: fragments less probable than this are dropped.
+        near, far: depths, in the camera's z towards the viewer, that become ζ = 1 and ζ = 0;
+            faces belong between them. The default gives γ the meaning it has in SoftRas, whose
+            range is about a hundred units too.
+        background: RGB behind the face.
+        clipping: of barycentric coordinates outside a triangle.
+    """
+
+    sigma: float = DEFAULT_SIGMA
+    gamma: float = DEFAULT_GAMMA
+    min_probability: float = 1e-4
+    near: float = 50.0
+    far: float = -50.0
+    background: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    clipping: Clipping = Clipping.ZERO
+
+    @property
+    def depth_scale(self) -> float:
+        """ζ per unit of depth."""
+        return 1.0 / (self.near - self.far)
+
+    def logit_scale(self, grid: Grid) -> float:
+        """Logit of the probability per squared pixel of distance."""
+        return 1.0 / (self.sigma * grid.pixels_per_unit**2)
+
+
+@dataclass(frozen=True)
+class Blend:
+    """One image as blended, P pixels.
+
+    Attributes:
+        image: (3, P).
+        nearest: (P,) largest ζ, at least that of the background.
+        n_nearest: (P,) how many fragments have it.
+        total: (P,) sum of all weights, the background's included.
+        background_weight: (P,) the background's weight in that sum.
+        transparency: (P,) Π(1 - D).
+    """
+
+    image: Tensor
+    nearest: Tensor
+    n_nearest: Tensor
+    total: Tensor
+    background_weight: Tensor
+    transparency: Tensor
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How strongly the fragments of a block reach their pixels, (h, w, N) each.
+
+    Attributes:
+        probability: D; 0 where it does not exceed the least probability.
+        zeta: ζ; at most 0, behind everything, where D is 0.
+    """
+
+    probability: Tensor
+    zeta: Tensor
+
+    @classmethod
+    def of(cls, fragments: Fragments, grid: Grid, config: SoftRasConfig) -> Reach:
+        """Probability and depth of fragments."""
+        logit = fragments.squared_distance * config.logit_scale(grid)
+        probability = logit.clamp_(-_FAR_LOGIT, _FAR_LOGIT).sigmoid_()
+        probability = threshold(probability, config.min_probability, 0.0)
+        zeta = (fragments.depth - config.far).mul_(config.depth_scale)
+        return cls(probability, torch.minimum(zeta, probability * _LARGE))
+
+    def behind(self, nearest: Tensor) -> Tensor:
+        """ζ less the largest ζ of the pixel, given at the fragments; never positive."""
+        return self.zeta - nearest
+
+    def weight(self, behind: Tensor, gamma: float) -> Tensor:
+        """Weight D exp(`behind` / γ) in the blend."""
+        # exp is slow where it underflows; nothing sees weights under the fourth power of ε.
+        lowest = 4.0 * math.log(torch.finfo(behind.dtype).eps)
+        return (behind / gamma).clamp_(min=lowest).exp_().mul_(self.probability)
+
+
+def blend(
+    fragments: Sequence[Fragments], colours: Tensor, grid: Grid, config: SoftRasConfig
+) -> Blend:
+    """Blend all fragments of an image.
+
+    Args:
+        fragments: blocks of one image.
+        colours: (9, F), colour channel and corner of each triangle.
+        grid: the image.
+        config: settings.
+    """
+    nearest = colours.new_full((grid.n_pixels,), EPSILON)
+    reaches = [Reach.of(block, grid, config) for block in fragments]
+    for block, reach in zip(fragments, reaches, strict=True):
+        nearest.scatter_reduce_(0, block.pixel.view(-1), reach.zeta.view(-1), "amax")
+    sums = colours.new_zeros(6, grid.n_pixels)
+    for block, reach in zip(fragments, reaches, strict=True):
+        pixel = block.pixel.view(-1)
+        behind = reach.behind(nearest.index_select(0, pixel).view(block.pixel.shape))
+        corner = colours.index_select(1, block.triangle).view(3, 3, 1, 1, -1)
+        added = _added(block, reach, behind, corner, config.gamma)
+        sums.index_add_(1, pixel, added.view(6, -1))
+    weight = ((EPSILON - nearest) / config.gamma).exp_().clamp_(min=EPSILON)
+    total = sums[3] + weight
+    background = colours.new_tensor(config.background).unsqueeze(1)
+    image = (sums[:3] + background * weight) / total
+    return Blend(image, nearest, sums[5], total, weight, sums[4].exp())
+
+
+def _added(block: Fragments, reach: Reach, behind: Tensor, corner: Tensor, gamma: float) -> Tensor:
+    """What a block adds to the pixels' sums, (6, h, w, N).
+
+    Weighted colour (3), weight, log(1 - D), and whether it is the nearest.
+    """
+    rows = corner.new_empty(6, *block.pixel.shape)
+    rows[3] = reach.weight(behind, gamma)
+    for channel in range(3):
+        torch.mul(dot(block.barycentric, corner[channel]), rows[3], out=rows[channel])
+    torch.log1p(-reach.probability, out=rows[4])
+    torch.eq(behind, 0.0, out=rows[5])
+    return rows
