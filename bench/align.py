@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import FacebenchError
+from .crop import Sphere
 from .intersection import (
     Intersection,
     Matches,
@@ -67,6 +68,7 @@ def align(
     scan: Surface,
     start: Similarity,
     intersection: Intersection,
+    crop: Sphere,
     settings: AlignmentSettings | None = None,
 ) -> Alignment:
     """Gauss-Newton steps over the similarity's parameters until nothing moves.
@@ -81,20 +83,21 @@ def align(
         prediction: in its own space.
         scan: in mm.
         start: from the prediction's space to the scan's, as `approach` gives it.
-        intersection: which points count in the end.
+        intersection: which points count.
+        crop: the part of the scan that counts.
         settings: defaults to a similarity to 1e-4 mm.
 
     Raises:
         FacebenchError: when the surfaces do not overlap.
     """
     settings = settings or AlignmentSettings()
-    coarse = _Problem.of(prediction, scan, intersection, 4000)
+    coarse = _Problem.of(prediction, scan, intersection, crop, 4000)
     transform, _, _ = coarse.solve(start, settings, COARSE_TOLERANCE_MM, COARSE_STEPS)
-    problem = _Problem.of(prediction, scan, intersection, None).near(transform)
+    problem = _Problem.of(prediction, scan, intersection, crop, None).near(transform)
     transform, iterations, last_step = problem.solve(
         transform, settings, settings.tolerance_mm, settings.max_iterations
     )
-    to_prediction, to_scan = match_both(prediction, scan, transform, intersection)
+    to_prediction, to_scan = match_both(prediction, scan, transform, intersection, crop)
     square = [np.average(side.distances**2, weights=side.kept) for side in (to_prediction, to_scan)]
     return Alignment(
         transform,
@@ -114,7 +117,8 @@ def approach(
     settings: AlignmentSettings,
 ) -> Similarity:
     """From a rough start to within a few mm: on few points and a wide intersection."""
-    problem = _Problem.of(prediction, scan, intersection.widened(3.0), 1500)
+    wide, everywhere = intersection.widened(3.0), Sphere.everywhere()
+    problem = _Problem.of(prediction, scan, wide, everywhere, 1500)
     return problem.solve(start, settings, COARSE_TOLERANCE_MM, COARSE_STEPS)[0]
 
 
@@ -125,20 +129,23 @@ class _Problem:
     prediction: Surface
     scan: Surface
     intersection: Intersection
+    crop: Sphere
     prediction_points: IndexArray
     scan_points: IndexArray
 
     @classmethod
     def of(
-        cls, prediction: Surface, scan: Surface, intersection: Intersection, points: int | None
+        cls,
+        prediction: Surface,
+        scan: Surface,
+        intersection: Intersection,
+        crop: Sphere,
+        points: int | None,
     ) -> _Problem:
-        """All points of both surfaces, or about the same number of each."""
+        """All points of the prediction and the cropped scan, or about as many as wanted of each."""
+        own, theirs = np.arange(len(prediction.vertices)), crop.vertices_of(scan)
         return cls(
-            prediction,
-            scan,
-            intersection,
-            _spread(len(prediction.vertices), points),
-            _spread(len(scan.vertices), points),
+            prediction, scan, intersection, crop, _spread(own, points), _spread(theirs, points)
         )
 
     def matches(self, transform: Similarity) -> tuple[Matches, Matches]:
@@ -147,7 +154,12 @@ class _Problem:
         return (
             match_scan(scan, prediction, transform, self.intersection, self.scan_points),
             match_prediction(
-                prediction, scan, transform, self.intersection, self.prediction_points
+                prediction,
+                scan,
+                transform,
+                self.intersection,
+                self.crop,
+                self.prediction_points,
             ),
         )
 
@@ -196,10 +208,9 @@ def _gauss_newton_step(sides: tuple[Matches, Matches], scale: bool) -> Similarit
     return Similarity.step(step, centre)
 
 
-def _spread(n_points: int, wanted: int | None) -> IndexArray:
+def _spread(index: IndexArray, wanted: int | None) -> IndexArray:
     """Every so many-th of the points, so that about the wanted number is left."""
-    stride = 1 if wanted is None else max(1, n_points // wanted)
-    return np.arange(0, n_points, stride)
+    return index if wanted is None else index[:: max(1, len(index) // wanted)]
 
 
 def _corners(points: Float64Array) -> Float64Array:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .crop import Sphere
 from .similarity import Similarity
 from .surface import ClosestPoints, Surface
 from .triangles import Float64Array, IndexArray
@@ -106,21 +107,27 @@ def match_prediction(
     scan: Surface,
     transform: Similarity,
     intersection: Intersection,
+    crop: Sphere,
     index: IndexArray,
 ) -> Matches:
-    """Vertices of the prediction moved by a transform against the scan."""
+    """Vertices of the prediction moved by a transform against the part of the scan in the crop."""
     points = transform.apply(prediction.vertices[index])
     closest = scan.closest(points)
     weights = intersection.weights(transform.turn(prediction.normals[index]), closest)
+    weights = weights * crop.holds(closest.position)
     return Matches(points, closest.position, closest.normal, closest.distance, weights)
 
 
 def match_both(
-    prediction: Surface, scan: Surface, transform: Similarity, intersection: Intersection
+    prediction: Surface,
+    scan: Surface,
+    transform: Similarity,
+    intersection: Intersection,
+    crop: Sphere,
 ) -> tuple[Matches, Matches]:
-    """All vertices of the scan against the moved prediction, and all of that against the scan."""
-    scan_index, index = np.arange(len(scan.vertices)), np.arange(len(prediction.vertices))
+    """The scan's vertices in the crop against the moved prediction, and all of that against them."""
+    index = np.arange(len(prediction.vertices))
     return (
-        match_scan(scan, prediction, transform, intersection, scan_index),
-        match_prediction(prediction, scan, transform, intersection, index),
+        match_scan(scan, prediction, transform, intersection, crop.vertices_of(scan)),
+        match_prediction(prediction, scan, transform, intersection, crop, index),
     )

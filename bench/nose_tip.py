@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import FacebenchError
 from ..recon.mesh import Mesh
+from ..recon.morphable.procedural import procedural_model
 from .align import AlignmentSettings, approach
 from .intersection import Intersection
 from .register import register
@@ -41,19 +42,24 @@ class NoseTip:
     disagreement_mm: float | None = None
 
 
-def find_nose_tip(scan: Mesh, face: Mesh) -> NoseTip:
+def find_nose_tip(scan: Surface, face: Mesh | None = None) -> NoseTip:
     """The nose tip of a scan in any pose, by laying a face with landmarks on it.
+
+    Args:
+        scan: in mm.
+        face: with landmarks, or None for the mean of the embedded model.
 
     Raises:
         FacebenchError: when the face has no landmarks or does not fit the scan.
     """
-    target, source = Surface(scan), Surface(face)
+    face = face or procedural_model().mesh()
     tip = own_nose_tip(face)
     if tip is None:
         raise FacebenchError("the face has no landmarks", "its nose tip is landmark 31")
-    coarse = register(source, target, tip)
-    transform = approach(source, target, coarse, Intersection(), AlignmentSettings())
-    return NoseTip(tip_on_scan(target, tip, transform), "found")
+    source = Surface(face)
+    start = register(source, scan, tip)
+    transform = approach(source, scan, start, Intersection(), AlignmentSettings())
+    return NoseTip(tip_on_scan(scan, tip, transform), "found")
 
 
 def own_nose_tip(face: Mesh) -> Float64Array | None:
@@ -66,22 +72,24 @@ def own_nose_tip(face: Mesh) -> Float64Array | None:
 def crop_centre(
     face: Mesh, scan: Surface, transform: Similarity, label: Float64Array | None
 ) -> NoseTip:
-    """The labelled nose tip, or the one found with an aligned face; with both, how far apart.
+    """The labelled nose tip, or the one found on the scan; with both, how far they are apart.
 
-    Raises:
-        FacebenchError: with neither a label nor landmarks.
+    Args:
+        face: the prediction in its own space; without landmarks the embedded model's mean helps.
+        scan: in mm.
+        transform: from the face's space to the scan's.
+        label: (3,) in the scan's space, or None.
     """
     tip = own_nose_tip(face)
-    found = None if tip is None else tip_on_scan(scan, tip, transform)
-    if label is not None:
-        apart = None if found is None else float(np.linalg.norm(found - label))
-        return NoseTip(np.asarray(label, np.float64), "label", apart)
-    if found is None:
-        raise FacebenchError(
-            "no nose tip: the prediction has no landmarks and the scan no label",
-            "put x y z in a .txt file beside the scan",
-        )
-    return NoseTip(found, "found")
+    found = (
+        find_nose_tip(scan)
+        if tip is None
+        else NoseTip(tip_on_scan(scan, tip, transform), "found")
+    )
+    if label is None:
+        return found
+    apart = float(np.linalg.norm(found.position - label))
+    return NoseTip(np.asarray(label, np.float64), "label", apart)
 
 
 def tip_on_scan(scan: Surface, tip: Float64Array, transform: Similarity) -> Float64Array:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..recon.mesh import Mesh
 from .align import Alignment, align, approach
-from .crop import crop_sphere
+from .crop import Sphere
 from .distance import CURVE_MM, nan_mean, pool, statistics, vertex_errors
 from .intersection import match_both
 from .nose_tip import NoseTip, crop_centre, own_nose_tip
@@ -121,7 +121,8 @@ def score_prediction(
 
     The prediction is laid on the whole scan from any pose, the scan is cropped around its nose
     tip, the alignment is taken to convergence on the crop, and distances are taken between all
-    vertices of the two in their region of intersection.
+    vertices of the two in their region of intersection. A vertex of the prediction whose closest
+    point on the scan is outside of the crop does not count.
 
     The statistic is over vertices, as in the literature. It does not depend on the order of
     vertices and triangles, on duplicated vertices, on which triangles cut a flat part, or on the
@@ -145,9 +146,9 @@ def score_prediction(
     start = register(face, target, own_nose_tip(prediction))
     rough = approach(face, target, start, protocol.intersection, protocol.alignment)
     tip = crop_centre(prediction, target, rough, nose_tip)
-    cropped = Surface(crop_sphere(scan, tip.position, protocol.crop.radius_mm))
-    alignment = align(face, cropped, rough, protocol.intersection, protocol.alignment)
-    matches = match_both(face, cropped, alignment.transform, protocol.intersection)
+    crop = Sphere(tip.position, protocol.crop.radius_mm)
+    alignment = align(face, target, rough, protocol.intersection, crop, protocol.alignment)
+    matches = match_both(face, target, alignment.transform, protocol.intersection, crop)
     measure, direction = protocol.distance.measure, protocol.distance.direction
     errors = vertex_errors(matches[1], measure, face.vertex_of)
     score = Score(

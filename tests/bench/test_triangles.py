@@ -1,0 +1,62 @@
+import numpy as np
+from facebench.bench.triangles import (
+    closest_barycentric,
+    find_edges,
+    triangle_areas,
+    triangle_normals,
+    vertex_normals,
+)
+from facebench.recon.mesh import Mesh
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(1e-3, 1e3))
+def test_the_closest_point_is_the_projection_on_the_triangle(seed: int, stretch: float) -> None:
+    """q is the projection on a convex set exactly when (p - q)·(c - q) ≤ 0 for all its corners."""
+    rng = np.random.default_rng(seed)
+    corners = rng.standard_normal((50, 3, 3)) * [stretch, 1, 1]
+    points = 2 * rng.standard_normal((50, 3)) * [stretch, 1, 1]
+    weights = closest_barycentric(points, corners)
+    assert (weights >= 0).all()
+    np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-12)
+    closest = np.einsum("nk,nkc->nc", weights, corners)
+    outward = np.einsum("nc,nkc->nk", points - closest, corners - closest[:, None])
+    scale = np.abs(corners).max() ** 2 + np.abs(points).max() ** 2
+    assert outward.max() <= 1e-9 * scale
+
+
+def test_a_point_over_an_edge_or_corner_has_weights_that_are_exactly_zero() -> None:
+    corner = np.array([[[0.1, 0.2, 0.3], [1.1, 0.2, 0.3], [0.1, 1.2, 0.3]]])
+    corners = np.repeat(corner, 3, axis=0)
+    points = np.array([[0.6, -0.3, 1.0], [-1.0, -1.0, 0.0], [0.3, 0.4, 2.0]])
+    zeros = (closest_barycentric(points, corners) == 0).sum(1)
+    assert zeros.tolist() == [1, 2, 0]
+
+
+def test_vertex_normals_are_those_of_the_surface_not_of_its_triangles(person: Mesh, subdivide) -> None:
+    fine = subdivide(person)
+    n = len(person.vertices)
+    coarse_normals = vertex_normals(person.vertices, np.asarray(person.triangles, np.int64))
+    fine_normals = vertex_normals(fine.vertices, fine.triangles)
+    np.testing.assert_allclose(fine_normals[:n], coarse_normals, atol=1e-10)
+
+
+def test_edges_of_a_closed_and_an_open_cube() -> None:
+    quads = [[0, 2, 3, 1], [4, 5, 7, 6], [0, 1, 5, 4], [2, 6, 7, 3], [0, 4, 6, 2], [1, 3, 7, 5]]
+    triangles = np.array([t for a, b, c, d in quads for t in ((a, b, c), (a, c, d))])
+    closed = find_edges(triangles)
+    assert len(closed.vertices) == 18
+    assert not closed.on_boundary.any()
+    opened = find_edges(triangles[2:])
+    assert opened.on_boundary.sum() == 4
+    rim = opened.vertices[opened.on_boundary]
+    assert set(rim.ravel().tolist()) == {0, 1, 2, 3}
+    first_edge = opened.vertices[opened.of_triangle[0, 0]]
+    assert set(first_edge.tolist()) == set(triangles[2][1:].tolist())
+
+
+def test_area_and_normal_of_a_known_triangle() -> None:
+    vertices, triangles = np.array([[0.0, 0, 0], [3, 0, 0], [0, 4, 0]]), np.array([[0, 1, 2]])
+    assert triangle_areas(vertices, triangles).tolist() == [6.0]
+    assert triangle_normals(vertices, triangles).tolist() == [[0, 0, 1]]
