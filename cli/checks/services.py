@@ -6,6 +6,7 @@ import os
 import socket
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from .finding import Finding, Verdict
@@ -43,14 +44,16 @@ def check_mlflow() -> Finding:
     uri = tracking_uri()
     database = sqlite_file(uri)
     if database is not None:
-        return _check_database(uri, os.access(database.parent, os.W_OK))
+        return _check_database(uri, database)
     if urlsplit(uri).scheme in ("http", "https"):
         return _check_server(uri)
     return Finding(GROUP, "MLflow", Verdict.WARNING, f"{uri} was not tried")
 
 
-def _check_database(uri: str, writable: bool) -> Finding:
-    if writable:
+def _check_database(uri: str, database: Path) -> Finding:
+    """Folders that are not there yet are made on first use."""
+    nearest = next(folder for folder in database.parents if folder.exists())
+    if nearest.is_dir() and os.access(nearest, os.W_OK):
         return Finding(GROUP, "MLflow", Verdict.OK, uri)
     hint = "set MLFLOW_TRACKING_URI to a place you may write to"
     return Finding(GROUP, "MLflow", Verdict.MISSING, f"{uri} cannot be written", hint)

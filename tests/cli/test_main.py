@@ -1,0 +1,52 @@
+"""The command as a shell sees it: exit codes and one line for a user's mistake."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from facebench import __version__
+from facebench.cli import main as entry
+from facebench.cli.main import COMMANDS, group
+from facebench.errors import FacebenchError
+
+
+def facebench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "facebench", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+
+
+def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    done = facebench("report", "nothing", cwd=tmp_path)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == "facebench: nothing is not a run folder: it holds no run.json\n"
+
+
+def test_the_version(tmp_path: Path) -> None:
+    assert facebench("--version", cwd=tmp_path).stdout.strip().endswith(__version__)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_has_help_with_examples(name: str) -> None:
+    result = CliRunner().invoke(group, [name, "--help"])
+    assert result.exit_code == 0 and f"facebench {name}" in result.output.split("Examples:")[1]
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [(KeyboardInterrupt(), 130), (FacebenchError("wrong", "do right"), 2)],
+)
+def test_what_ends_a_command_decides_its_exit_code(
+    raised: BaseException, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(entry.group, "main", fail)
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert ended.value.code == code

@@ -1,0 +1,49 @@
+"""`facebench methods`: every method listed and shown without importing torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from facebench.bench.registry import method_card, method_names
+from facebench.cli.main import group
+from facebench.errors import FacebenchError
+
+
+def test_the_list_names_every_method() -> None:
+    output = CliRunner().invoke(group, ["methods"]).output
+    assert {"ours", "mean-face"} <= set(method_names())
+    assert all(name in output for name in method_names())
+
+
+def test_json_holds_the_cards() -> None:
+    cards = json.loads(CliRunner().invoke(group, ["methods", "--json"]).output)
+    assert [card["name"] for card in cards] == list(method_names())
+    assert all(card["licence"] and card["title"] for card in cards)
+
+
+def test_show_tells_paper_licence_and_published_results() -> None:
+    output = CliRunner().invoke(group, ["methods", "show", "ours"]).output
+    assert "2020" in output and "MIT" in output and "cooperative 1.36 ± 0.12" in output
+    shown = json.loads(CliRunner().invoke(group, ["methods", "show", "ours", "--json"]).output)
+    assert shown["paper"] == method_card("ours").paper
+
+
+def test_an_unknown_method_is_answered_with_the_nearest() -> None:
+    result = CliRunner().invoke(group, ["methods", "show", "mean-fase"])
+    assert isinstance(result.exception, FacebenchError)
+    assert "did you mean 'mean-face'?" in str(result.exception)
+
+
+@pytest.mark.parametrize("arguments", [["methods"], ["methods", "show", "ours"]])
+def test_listing_imports_no_network_library(arguments: list[str]) -> None:
+    code = (
+        "import sys; from facebench.cli.main import group; "
+        f"group({arguments!r}, standalone_mode=False); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
