@@ -101,8 +101,10 @@ def _request(options: dict[str, Any]) -> MiccRequest:
 
 
 def _publish(folder: RunFolder, record: RunRecord) -> None:
+    from ..results.report import write_report
     from ..results.tracking import track_run
 
+    write_report(folder)
     track_run(folder, str(record.arguments["name"] or record.method))
 
 
