@@ -24,15 +24,17 @@ from ...errors import FacebenchError
 from ...recon.morphable.load import load_model
 from ...recon.synthetic.faces import blend
 from ...recon.synthetic.head_frame import landmark_points
-from ...recon.synthetic.look import random_look
+from ...recon.synthetic.look import bareheaded, random_look
 from ...recon.synthetic.sampling import standard_normal
 from ...recon.synthetic.scene import Studio
 from ...recon.synthetic.streams import random_stream
 from ...recon.synthetic.wardrobe import Wardrobe
+from ...recon.vision.boxes import write_boxes
+from .micc import BOXES_SUFFIX
 from .synthetic_detail import DetailSampler
 from .synthetic_scan import random_placement, scan_surface, write_obj
 from .synthetic_scenes import STYLES
-from .synthetic_video import FILE_KINDS, Camera, FileKind, Person, encode, write_boxes
+from .synthetic_video import FILE_KINDS, Camera, FileKind, Person, boxes_in_view, encode
 
 SCAN_NAMES = ("frontal1", "frontal2")
 
@@ -86,15 +88,18 @@ def write_micc(plan: MiccPlan, folder: Path, workers: int, done: Callable[[int],
 
 
 def _each(plan: MiccPlan, folder: Path, numbers: list[int], workers: int) -> Iterator[None]:
+    """Write the subjects here or in worker processes; yields once for each as it is done."""
     if workers == 1 or len(numbers) < 2:
         for number in numbers:
-            yield _write_subject(plan, folder, number)
+            _write_subject(plan, folder, number)
+            yield
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
         jobs = [pool.submit(_write_subject, plan, folder, number) for number in numbers]
         for job in as_completed(jobs):
-            yield job.result()
+            job.result()
+            yield
 
 
 def _claim(plan: MiccPlan, folder: Path) -> None:
@@ -142,7 +147,7 @@ class _Workshop:
         albedo = standard_normal(generator, self.model.albedo_basis.shape[2])
         detail = self.detail.field(random_stream(seed, "micc", number, "detail"))
         neutral = self.model.mean_shape + blend(self.model.identity_basis, identity) + detail
-        return Person(neutral, identity, albedo, random_look(generator)), detail
+        return Person(neutral, identity, albedo, bareheaded(random_look(generator))), detail
 
 
 @lru_cache(maxsize=1)
@@ -208,7 +213,8 @@ def _write_clip(
     path.parent.mkdir(parents=True, exist_ok=True)
     encode(path, camera.frames(truth), kind)
     if plan.boxes:
-        write_boxes(path.with_name(f"{path.stem}.boxes.csv"), truth, style.frame_size)
+        boxes = boxes_in_view(truth, style.frame_size)
+        write_boxes(path.with_name(path.stem + BOXES_SUFFIX), boxes)
     return {
         f"{key[1]}_pose": truth.pose,
         f"{key[1]}_expression": truth.expression,

@@ -36,8 +36,9 @@ class DetailSampler:
         """A displacement (V, 3) in mm of every vertex of the model."""
         raw = self._bumps(generator).ravel()
         span = self._span
-        outside = raw - span @ (span.T @ raw)
-        field = outside.reshape(-1, 3)
+        for _ in range(2):  # The second pass removes what rounding left of the first.
+            raw = raw - span @ (span.T @ raw)
+        field = raw.reshape(-1, 3)
         rms = np.sqrt((field[self._face] ** 2).sum(axis=1).mean())
         return np.asarray(field * (DETAIL_MM / rms))
 
@@ -53,13 +54,15 @@ class DetailSampler:
 
     @cached_property
     def _span(self) -> Field:
-        """Orthonormal columns (3V, R) that span the identity modes and the similarities."""
+        """Orthonormal columns (3V, R) that span the identity modes and the similarities.
+
+        By the columns' Gram matrix: for a hundred modes a tenth of the time of a factorisation.
+        """
         columns = np.concatenate([self._identity, _similarities(self._vertices)], axis=1)
         columns = columns / np.maximum(np.linalg.norm(columns, axis=0), 1e-12)
         values, vectors = np.linalg.eigh(columns.T @ columns)
         kept = values > 1e-8 * values[-1]
-        basis = columns @ (vectors[:, kept] / np.sqrt(values[kept]))
-        return np.linalg.qr(basis)[0]
+        return np.asarray(columns @ (vectors[:, kept] / np.sqrt(values[kept])))
 
 
 def _similarities(vertices: Field) -> Field:

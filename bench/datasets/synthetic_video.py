@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -172,19 +171,12 @@ _QUALITY = 3 * 118
 """A quantiser of 3, in the encoder's units: no blocks to be seen."""
 
 
-def write_boxes(path: Path, truth: ClipTruth, frame_size: tuple[int, int]) -> None:
-    """Write the box of the landmarks of every frame in which the face's middle is in view."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["frame", "left", "top", "width", "height"])
-        for number, landmarks in enumerate(truth.landmarks):
-            box = _box(landmarks)
-            x, y = box.left + box.width / 2, box.top + box.height / 2
-            if 0 <= x < frame_size[1] and 0 <= y < frame_size[0]:
-                row = (box.left, box.top, box.width, box.height)
-                writer.writerow([number, *(f"{value:.2f}" for value in row)])
-
-
-def _box(landmarks: NDArray[np.floating]) -> Box:
-    low, high = landmarks.min(axis=0), landmarks.max(axis=0)
-    return Box(float(low[0]), float(low[1]), *(float(side) for side in high - low))
+def boxes_in_view(truth: ClipTruth, frame_size: tuple[int, int]) -> dict[int, Box]:
+    """Box of the landmarks of each frame in which the middle of the face is in the picture."""
+    boxes = {}
+    for number, landmarks in enumerate(truth.landmarks):
+        low, high = landmarks.min(axis=0), landmarks.max(axis=0)
+        middle = (low + high) / 2
+        if (middle >= 0).all() and (middle < frame_size[::-1]).all():
+            boxes[number] = Box(*(float(value) for value in (*low, *(high - low))))
+    return boxes

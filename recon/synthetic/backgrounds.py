@@ -13,7 +13,7 @@ def random_colour(generator: np.random.Generator, saturation: float = 0.35) -> N
     """An RGB colour in [0, 1]: a grey level with a limited tint."""
     grey = generator.uniform(0.08, 0.92)
     tint = generator.uniform(-saturation, saturation, 3)
-    return np.clip(grey + tint * min(grey, 1 - grey) * 2, 0, 1).astype(np.float32)
+    return np.asarray((grey + tint * min(grey, 1 - grey) * 2).clip(0, 1), np.float32)
 
 
 def random_background(generator: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
@@ -21,7 +21,7 @@ def random_background(generator: np.random.Generator, shape: tuple[int, int]) ->
     picture = _gradient(generator, shape)
     if generator.random() < 0.6:
         picture = _defocused_shapes(generator, picture)
-    return np.clip(picture + _clouds(generator, shape), 0, 1).astype(np.float32)
+    return np.asarray((picture + _clouds(generator, shape)).clip(0, 1), np.float32)
 
 
 def room(generator: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
@@ -55,9 +55,8 @@ def _gradient(generator: np.random.Generator, shape: tuple[int, int]) -> FloatIm
 
 def _clouds(generator: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
     noise = fractal_noise(generator, shape, generator.uniform(2, 8), 4)[..., None]
-    direction = generator.normal(0, 1, 3).astype(np.float32) * 0.3 + 1
-    clouds: FloatImage = noise * direction * generator.uniform(0, 0.12)
-    return clouds
+    direction = generator.normal(1, 0.3, 3)
+    return np.asarray(noise * direction * generator.uniform(0, 0.12), np.float32)
 
 
 def _defocused_shapes(generator: np.random.Generator, picture: FloatImage) -> FloatImage:
@@ -75,4 +74,4 @@ def _defocused_shapes(generator: np.random.Generator, picture: FloatImage) -> Fl
 
 def _blur(picture: NDArray[np.floating], radius: float) -> FloatImage:
     image = Image.fromarray((picture * 255).clip(0, 255).astype(np.uint8))
-    return np.asarray(image.filter(ImageFilter.GaussianBlur(radius)), np.float32) / 255
+    return np.asarray(image.filter(ImageFilter.GaussianBlur(radius)), np.float32) / np.float32(255)

@@ -95,8 +95,13 @@ class FaceSampler:
         angles = sampling.random_angles(moment)
         pose = sampling.random_framing(moment, self._mean_landmarks, angles, self._framing)
         light = sampling.random_light(moment)
-        arrays = (torch.from_numpy(part)[None] for part in (identity, expression, albedo))
-        return Coefficients(*arrays, pose[None], light[None])
+        return Coefficients(
+            torch.from_numpy(identity)[None],
+            torch.from_numpy(expression)[None],
+            torch.from_numpy(albedo)[None],
+            pose[None],
+            light[None],
+        )
 
     def _sitter(self, coefficients: Coefficients, generator: np.random.Generator) -> Sitter:
         model = self.model
@@ -129,7 +134,7 @@ def _skin_colour(layer: Layer) -> FloatImage:
     skin = layer.colour[(layer.classes == 1) & (layer.coverage > 0.99)]
     if len(skin) == 0:
         return np.array([0.6, 0.45, 0.37], np.float32)
-    return np.median(skin, axis=0).astype(np.float32)
+    return np.asarray(np.median(skin, axis=0), np.float32)
 
 
 def _encoded(array: NDArray[np.uint8], kind: str, **options: int) -> bytes:

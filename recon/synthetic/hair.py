@@ -87,7 +87,7 @@ class HairSheet:
         unit = _unit(np.where(falls, 0, self.elevation), self.azimuth)
         points = frame.centre + unit * frame.semi_axes * radius[:, None]
         points[:, 1] += np.where(falls, self.elevation / -_LOWEST * hair.length, 0)
-        return points
+        return np.asarray(points)
 
     def bare(self, hair: Hair) -> Points:
         """Share (V,) in [0, 1] of bareness: 1 on the face, 0 under hair."""
@@ -106,8 +106,9 @@ class HairSheet:
 def _lumps(wave: Points, elevation: Points, azimuth: Points) -> Points:
     """A smooth function of direction within about [-1, 1], whole in azimuth."""
     flat = np.cos(elevation)
-    return flat * (
+    around = (
         0.35 * np.sin(2 * azimuth + wave[0] + np.sin(2 * elevation + wave[1]))
         + 0.25 * np.sin(5 * azimuth + 4 * elevation + wave[2])
         + 0.2 * np.sin(9 * azimuth - 7 * elevation + wave[3])
-    ) + 0.2 * np.sin(6 * elevation + wave[4])
+    )
+    return np.asarray(flat * around + 0.2 * np.sin(6 * elevation + wave[4]))

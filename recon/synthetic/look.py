@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,21 @@ from .backgrounds import random_colour
 
 Colour = NDArray[np.float32]
 
-_HAIR_COLOURS = np.float32(
-    [[0.05, 0.04, 0.035], [0.12, 0.08, 0.05], [0.24, 0.15, 0.08], [0.42, 0.28, 0.14],
-     [0.62, 0.48, 0.28], [0.35, 0.13, 0.06], [0.5, 0.49, 0.47]]
-)  # fmt: skip
-_FRAME_COLOURS = np.float32(
-    [[0.04, 0.04, 0.05], [0.2, 0.11, 0.06], [0.45, 0.4, 0.32], [0.25, 0.05, 0.06], [0.5, 0.5, 0.5]]
+_HAIR_COLOURS = (
+    (0.05, 0.04, 0.035),
+    (0.12, 0.08, 0.05),
+    (0.24, 0.15, 0.08),
+    (0.42, 0.28, 0.14),
+    (0.62, 0.48, 0.28),
+    (0.35, 0.13, 0.06),
+    (0.50, 0.49, 0.47),
+)
+_FRAME_COLOURS = (
+    (0.04, 0.04, 0.05),
+    (0.20, 0.11, 0.06),
+    (0.45, 0.40, 0.32),
+    (0.25, 0.05, 0.06),
+    (0.50, 0.50, 0.50),
 )
 
 
@@ -93,11 +102,16 @@ def random_look(generator: np.random.Generator) -> Look:
     )
 
 
+def bareheaded(look: Look) -> Look:
+    """The same person without glasses and hat, as people sit for a scan."""
+    return replace(look, hair=replace(look.hair, hat=None), glasses=None)
+
+
 def _random_hair(generator: np.random.Generator) -> Hair:
     bald = generator.random() < 0.1
     long = generator.random() < 0.4
     hat = float(generator.uniform(0.36, 0.5)) if generator.random() < 0.08 else None
-    palette = _HAIR_COLOURS[generator.integers(len(_HAIR_COLOURS))]
+    palette = np.array(_HAIR_COLOURS[generator.integers(len(_HAIR_COLOURS))])
     return Hair(
         thickness=0.01 if bald else float(generator.uniform(0.04, 0.2)),
         hairline=float(generator.uniform(0.42, 0.75)) if hat is None else hat + 0.02,
@@ -115,7 +129,7 @@ def _random_glasses(generator: np.random.Generator) -> Glasses:
         half_size=(float(generator.uniform(0.36, 0.43)), height),
         squareness=float(generator.uniform(2, 5)),
         tube=float(generator.uniform(0.8, 2.6)),
-        colour=_FRAME_COLOURS[generator.integers(len(_FRAME_COLOURS))],
+        colour=np.array(_FRAME_COLOURS[generator.integers(len(_FRAME_COLOURS))], np.float32),
         dark=bool(generator.random() < 0.3),
-        lens_colour=np.float32(generator.uniform(0.02, 0.15, 3)),
+        lens_colour=generator.uniform(0.02, 0.15, 3).astype(np.float32),
     )

@@ -132,4 +132,4 @@ def _polygon(draw: ImageDraw.ImageDraw, corners: NDArray[np.floating]) -> None:
 def _soften(canvas: Image.Image, shape: tuple[int, int], radius: float) -> FloatImage:
     small = canvas.resize(shape[::-1], Image.Resampling.BOX)
     blurred = small.filter(ImageFilter.GaussianBlur(radius))
-    return np.asarray(blurred, np.float32) / 255
+    return np.asarray(blurred, np.float32) / np.float32(255)

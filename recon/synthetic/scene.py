@@ -136,7 +136,7 @@ class Studio:
         a, b, c = vertices[self.wardrobe.triangles].swapaxes(0, 1)
         summed = self._incidence @ np.cross(b - a, c - a)
         length = np.linalg.norm(summed, axis=1, keepdims=True)
-        return (summed / np.maximum(length, 1e-12)).astype(np.float32)
+        return np.asarray(summed / np.maximum(length, 1e-12), np.float32)
 
     def _shade(
         self,
@@ -166,7 +166,8 @@ def _interpolate(
 def _heaviest(corners: NDArray[np.int64], weights: NDArray[np.float32]) -> NDArray[np.int64]:
     """The corner (N,) of the largest weight, both (3, N)."""
     a, b, c = weights
-    return np.where((a >= b) & (a >= c), corners[0], np.where(b >= c, corners[1], corners[2]))
+    second = np.where(b >= c, corners[1], corners[2])
+    return np.asarray(np.where((a >= b) & (a >= c), corners[0], second))
 
 
 def _rotate(vertices: Points, rotation: torch.Tensor) -> NDArray[np.float32]:
@@ -208,17 +209,16 @@ def _gather(
     pixel = row // n * width + column // n
     cells = height * width
     sums = [np.bincount(pixel, channel, cells) for channel in (*colour, np.ones(len(pixel)))]
-    mean = np.stack(sums, axis=-1).reshape(height, width, 4) / (n * n)
     labels = np.zeros((n * n, cells), np.uint8)
     labels[row % n * n + column % n, pixel] = classes
     middle = _middle(labels).reshape(height, width)
-    mean = mean.astype(np.float32)
+    mean = np.stack(sums, axis=-1).reshape(height, width, 4).astype(np.float32) / np.float32(n * n)
     return Layer(mean[..., :3], mean[..., 3], middle)
 
 
 def _middle(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The lower median (P,) of samples (N, P): what most of them say, if most agree."""
-    result = samples[0].copy()
+    result: NDArray[np.uint8] = samples[0].copy()
     mixed = (samples != result).any(axis=0)
     result[mixed] = np.sort(samples[:, mixed], axis=0)[(len(samples) - 1) // 2]
     return result

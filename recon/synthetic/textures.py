@@ -32,7 +32,7 @@ def fractal_noise(
 ) -> FloatImage:
     """Sum of noises (H, W), each octave twice as fine and 0.6 times as strong."""
     layers = [0.6**k * smooth_noise(generator, shape, cells * 2**k) for k in range(octaves)]
-    return np.sum(layers, axis=0, dtype=np.float32)
+    return np.asarray(np.sum(layers, axis=0, dtype=np.float32))
 
 
 @cache
@@ -43,12 +43,10 @@ def tile(kind: str) -> FloatImage:
     fine = gaussian_filter(white, blur, mode="wrap")
     coarse = gaussian_filter(white, np.multiply(blur, 2.5), mode="wrap")
     field = fine / fine.std() + 0.7 * coarse / coarse.std()
-    return ((field - field.mean()) / field.std()).astype(np.float32)
+    return np.asarray((field - field.mean()) / field.std(), np.float32)
 
 
-def look_up(
-    texture: FloatImage, u: NDArray[np.floating], v: NDArray[np.floating]
-) -> FloatImage:
+def look_up(texture: FloatImage, u: NDArray[np.floating], v: NDArray[np.floating]) -> FloatImage:
     """Values (N,) of a tileable texture at coordinates (N,), one unit a tile."""
     column, row = ((axis * TILE).astype(np.int64) & (TILE - 1) for axis in (u, v))
     return texture.ravel()[row * TILE + column]

@@ -60,14 +60,14 @@ def visible_triangles(
         image_size: (height, width).
     """
     corners = _pixel_corners(vertices, image_size)[:, triangles.T]
-    facing = _doubled_area(corners) > _SMALLEST
-    corners = corners[:, :, facing]
+    drawn = np.flatnonzero((_doubled_area(corners) > _SMALLEST) & _in_view(corners, image_size))
+    corners = corners[:, :, drawn]
     spans = _spans(corners, image_size)
     pixels, chosen = _nearest(spans, image_size)
     triangle = spans.triangle[chosen]
     row, column = np.divmod(pixels, image_size[1])
     weights = _barycentric(corners[:2, :, triangle], column, row)
-    return Visible(pixels, np.flatnonzero(facing)[triangle], weights)
+    return Visible(pixels, drawn[triangle], weights)
 
 
 def _pixel_corners(vertices: NDArray[np.floating], image_size: tuple[int, int]) -> Floats:
@@ -81,7 +81,15 @@ def _pixel_corners(vertices: NDArray[np.floating], image_size: tuple[int, int]) 
 def _doubled_area(corners: Floats) -> Floats:
     """Twice the area (F,) of triangles (3, 3, F), positive where they face the viewer."""
     (x, y, _), (u, v, _) = _sides(corners)
-    return y * u - x * v
+    return np.asarray(y * u - x * v)
+
+
+def _in_view(corners: Floats, image_size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which triangles (F,) reach into the picture and across the middle of a row of pixels."""
+    (x, y), limits = corners[:2], np.array(image_size)[::-1]
+    crossed = np.ceil(y.min(axis=0)) < np.ceil(y.max(axis=0))
+    inside = (y.max(axis=0) >= 0) & (y.min(axis=0) < limits[1])
+    return np.asarray(crossed & inside & (x.max(axis=0) >= 0) & (x.min(axis=0) < limits[0]))
 
 
 def _sides(corners: Floats) -> tuple[Floats, Floats]:

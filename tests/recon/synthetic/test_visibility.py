@@ -1,0 +1,69 @@
+"""The scan-line z-buffer against a test of every pixel with every triangle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facebench.recon.synthetic.visibility import visible_triangles
+
+
+def _brute_force(vertices: np.ndarray, triangles: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Index (H, W) of the nearest front-facing triangle at each pixel centre, -1 for none."""
+    height, width = size
+    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
+    short = min(size)
+    points = np.stack([(2 * columns + 1 - width) / short, (height - 1 - 2 * rows) / short], -1)
+    best, nearest = np.full(size, -1), np.full(size, -np.inf)
+    for number, (a, b, c) in enumerate(vertices[triangles]):
+        system = np.array([[a[0], b[0], c[0]], [a[1], b[1], c[1]], [1, 1, 1]])
+        if np.linalg.det(system) <= 1e-6:
+            continue
+        homogeneous = np.concatenate([points, np.ones((*size, 1))], -1)
+        weights = homogeneous @ np.linalg.inv(system).T
+        depth = weights @ np.array([a[2], b[2], c[2]])
+        inside = (weights > 1e-9).all(-1) & (depth > nearest)
+        best[inside], nearest[inside] = number, depth[inside]
+    return best
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000))
+def test_agrees_with_brute_force(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    vertices = generator.uniform(-1.3, 1.3, (40, 3))
+    triangles = generator.integers(0, 40, (60, 3))
+    size = (17, 23)
+    seen = visible_triangles(vertices, triangles, size)
+    image = np.full(size[0] * size[1], -1)
+    image[seen.pixels] = seen.triangles
+    np.testing.assert_array_equal(image.reshape(size), _brute_force(vertices, triangles, size))
+
+
+def test_weights_rebuild_the_pixel() -> None:
+    generator = np.random.default_rng(2)
+    vertices, triangles = generator.uniform(-1, 1, (30, 3)), generator.integers(0, 30, (40, 3))
+    seen = visible_triangles(vertices, triangles, (64, 64))
+    points = np.einsum("kn,nkc->nc", seen.weights, vertices[triangles[seen.triangles]])
+    columns = (points[:, 0] * 64 + 63) / 2
+    rows = (63 - points[:, 1] * 64) / 2
+    np.testing.assert_allclose(rows * 64 + columns, seen.pixels, atol=0.02)
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.5, 1.0])
+def test_a_split_square_has_neither_gap_nor_overlap(offset: float) -> None:
+    corners = np.array([[-0.5, -0.5, 0], [0.5, -0.5, 0], [0.5, 0.5, 0], [-0.5, 0.5, 0]])
+    corners[:, :2] += offset / 16
+    seen = visible_triangles(corners, np.array([[0, 1, 2], [0, 2, 3]]), (32, 32))
+    assert len(seen.pixels) == 16 * 16
+
+
+def test_backs_and_what_is_out_of_view_are_not_drawn() -> None:
+    corners = np.array([[-0.5, -0.5, 0], [0.5, -0.5, 0], [0.5, 0.5, 0]])
+    assert len(visible_triangles(corners, np.array([[0, 2, 1]]), (32, 32)).pixels) == 0
+    assert (
+        len(visible_triangles(np.add(corners, [3, 0, 0]), np.array([[0, 1, 2]]), (32, 32)).pixels)
+        == 0
+    )
