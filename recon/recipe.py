@@ -95,15 +95,15 @@ class PriorRecipe:
 class LossRecipe:
     """All of the loss.
 
-    `mask` gives the weight of each face-parsing class in the pixel term, `pixel_from` the step from
-    which that term counts: until then nothing is rendered, which takes half the time.
+    `mask` gives the weight of each face-parsing class in the pixel term, `pixel_from` the share of
+    the steps after which that term counts: until then nothing is drawn, which takes half the time.
     """
 
     weights: LossWeights = field(default_factory=LossWeights)
     landmark: LandmarkRecipe = field(default_factory=LandmarkRecipe)
     prior: PriorRecipe = field(default_factory=PriorRecipe)
     mask: Mapping[str, float] = field(default_factory=dict)
-    pixel_from: int = 0
+    pixel_from: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+_TINY = 1e-12
+
 
 def fit_pose(points: Tensor, targets: Tensor, weights: Tensor, iterations: int = 5) -> Tensor:
     """Scaled orthographic cameras (B, 2, 4) that bring points nearest to their targets.
@@ -17,7 +19,10 @@ def fit_pose(points: Tensor, targets: Tensor, weights: Tensor, iterations: int =
         targets: (N, 2, B) in the image, x right and y up.
         weights: (N, B), 0 where a target is unknown.
         iterations: of the refinement.
+
+    An element without known targets, or with values that are not finite, gets some finite camera.
     """
+    points, targets = _finite(points), _finite(targets)
     share = (weights / weights.sum(0).clamp_min(1e-8)).T.unsqueeze(2)
     p, q = points.permute(2, 0, 1), targets.permute(2, 0, 1)
     p_centre, q_centre = (share * p).sum(1, keepdim=True), (share * q).sum(1, keepdim=True)
@@ -35,10 +40,15 @@ def apply_pose(camera: Tensor, points: Tensor) -> Tensor:
     return torch.einsum("bij,njb->nib", camera[:, :, :3], points) + camera[:, :, 3].T
 
 
+def _finite(values: Tensor) -> Tensor:
+    """Zeros in place of NaN and infinity, at which the decompositions below would stop."""
+    return values.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+
+
 def _affine(p: Tensor, q: Tensor, share: Tensor) -> Tensor:
     """Scaled rotations (B, 3, 3) nearest to the affine cameras of centred points."""
     spread = (share * p).mT @ p
-    ridge = 1e-4 * spread.diagonal(dim1=1, dim2=2).mean(1).view(-1, 1, 1)
+    ridge = 1e-4 * spread.diagonal(dim1=1, dim2=2).mean(1).view(-1, 1, 1) + _TINY
     damped = spread + ridge * torch.eye(3, dtype=p.dtype, device=p.device)
     affine = torch.linalg.solve(damped, (share * p).mT @ q).mT
     left, strengths, right = torch.linalg.svd(affine, full_matrices=False)
@@ -55,5 +65,5 @@ def _refined(linear: Tensor, p: Tensor, q: Tensor, share: Tensor) -> Tensor:
     signs = torch.ones_like(strengths)
     signs[:, 2] = torch.det(left @ right).sign()
     rotation = (left * signs.unsqueeze(1)) @ right
-    scale = (strengths * signs).sum(1) / (share * p * p).sum((1, 2))
+    scale = (strengths * signs).sum(1) / (share * p * p).sum((1, 2)).clamp_min(_TINY)
     return scale.view(-1, 1, 1) * rotation

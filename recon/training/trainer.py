@@ -93,6 +93,8 @@ class Trainer:
         """The levels of the loss of a batch."""
         images = truth.images.contiguous(memory_format=torch.channels_last)
         coefficients = self.network(images)
+        if not bool(coefficients.vector().isfinite().all()):
+            return {"prior": coefficients.vector().sum()}  # not finite either: no step is taken
         shape = self.face.decoder.landmark_shape(coefficients.identity, coefficients.expression)
         projected, rendering = self._draw(coefficients)
         placed = Landmarks(shape, projected)
@@ -100,7 +102,7 @@ class Trainer:
         return levels
 
     def _draw(self, coefficients: Coefficients) -> tuple[Tensor, Rendering | None]:
-        if self.step < self.recipe.loss.pixel_from:
+        if self.step < self.recipe.loss.pixel_from * self.recipe.training.steps:
             return self.face.landmarks(coefficients), None
         drawn: RenderedFace = self.face(coefficients)
         return drawn.landmarks, drawn.rendering

@@ -37,6 +37,14 @@ def test_no_nearby_camera_fits_better() -> None:
             assert ((apply_pose(turned, points) - images).square().sum((0, 1)) >= best).all()
 
 
+def test_an_element_without_targets_gets_a_finite_camera() -> None:
+    points, images, _ = _faces(noise=0.0)
+    weights = torch.ones(68, 5, dtype=torch.float64)
+    weights[:, 2] = 0.0
+    images[0, 0, 3] = torch.inf
+    assert fit_pose(points, images, weights).isfinite().all()
+
+
 def test_points_of_weight_zero_do_not_pull() -> None:
     points, images, camera = _faces(noise=0.0)
     images[10] += 5.0

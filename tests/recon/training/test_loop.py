@@ -1,0 +1,97 @@
+"""A training stopped anywhere ends as one that was never stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from facebench.errors import FacebenchError
+from facebench.recon.network.checkpoint import read_content
+from facebench.recon.recipe import Recipe
+from facebench.recon.training.folder import Row
+from facebench.recon.training.job import TrainingJob, Worker, make_loop, train_worker
+from training_faces import small_recipe
+
+ALONE = Worker(torch.device("cpu"))
+
+
+def job(faces: Path, out: Path, recipe: Recipe | None = None, seed: int = 0) -> TrainingJob:
+    model = str(faces.parent / "model.npz")
+    return TrainingJob(faces, recipe or small_recipe(), model, out, seed, validation=faces)
+
+
+def quietly(row: Row) -> None:
+    """Nobody listens."""
+
+
+def losses(job: TrainingJob) -> list[Row]:
+    rows = job.folder.read(job.folder.log)
+    return [{name: value for name, value in row.items() if name != "images_per_s"} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def finished(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingJob:
+    done = job(faces, tmp_path_factory.mktemp("finished"))
+    train_worker(done, ALONE, quietly)
+    return done
+
+
+def test_a_training_leaves_log_checkpoint_weights_and_fits(finished: TrainingJob) -> None:
+    assert [row["step"] for row in losses(finished)] == [1, 2, 3, 4, 5, 6]
+    assert [row["step"] for row in finished.folder.read(finished.folder.validation)] == [3, 6]
+    assert finished.steps_done() == 6
+    assert finished.folder.weights.is_file()
+    assert finished.folder.fits.is_file()
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one(
+    faces: Path, tmp_path: Path, finished: TrainingJob
+) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop_after_three(row: Row) -> None:
+        if row["step"] == 3:
+            raise Stopped
+
+    stopped = job(faces, tmp_path)
+    with pytest.raises(Stopped):
+        train_worker(stopped, ALONE, stop_after_three)
+    assert stopped.steps_done() == 2
+    train_worker(stopped, ALONE, quietly)
+    assert losses(stopped) == losses(finished)
+    ours, theirs = (read_content(one.folder.checkpoint)["weights"] for one in (stopped, finished))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_an_interruption_keeps_the_step_it_came_at(faces: Path, tmp_path: Path) -> None:
+    def interrupt(row: Row) -> None:
+        if row["step"] == 5:
+            raise KeyboardInterrupt
+
+    interrupted = job(faces, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        train_worker(interrupted, ALONE, interrupt)
+    assert interrupted.steps_done() == 5
+
+
+def test_another_seed_is_another_training(faces: Path, finished: TrainingJob) -> None:
+    other = job(faces, finished.out, seed=1)
+    with pytest.raises(FacebenchError, match="another seed"):
+        make_loop(other, ALONE, quietly).resume()
+
+
+def test_another_recipe_is_refused_but_more_steps_are_not(
+    faces: Path, finished: TrainingJob
+) -> None:
+    changed = job(faces, finished.out, small_recipe("loss.weights.pixel=9"))
+    with pytest.raises(FacebenchError, match=r"another recipe \(loss"):
+        make_loop(changed, ALONE, quietly).resume()
+    longer = job(faces, finished.out, small_recipe("training.steps=8"))
+    assert make_loop(longer, ALONE, quietly).resume() == 6
+
+
+def test_a_job_survives_its_own_table(faces: Path, tmp_path: Path) -> None:
+    asked = job(faces, tmp_path)
+    assert TrainingJob.from_table(asked.as_table()) == asked
