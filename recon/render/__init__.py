@@ -59,12 +59,12 @@ def make_renderer(
     """The renderer of a name, one of `RENDERERS`.
 
     Args:
-        name: `softras` (the paper's), or `outline`.
+        name: `softras` (the paper's), `outline`, or `pytorch3d` where that is installed.
         sigma: σ of the edges' probability, in squared normalised units.
         gamma: γ of the softmax over depth; `outline` has none and ignores it.
 
     Raises:
-        FacebenchError: the name is unknown.
+        FacebenchError: the name is unknown, or its library is not installed.
     """
     if name not in RENDERERS:
         close = difflib.get_close_matches(name, RENDERERS, n=1)
@@ -88,7 +88,15 @@ def _softras(sigma: float, gamma: float) -> Renderer:
     return SoftRasRenderer(SoftRasConfig(sigma=sigma, gamma=gamma))
 
 
+def _pytorch3d(sigma: float, gamma: float) -> Renderer:
+    from .blend import SoftRasConfig
+    from .pytorch3d import PyTorch3DRenderer
+
+    return PyTorch3DRenderer(SoftRasConfig(sigma=sigma, gamma=gamma))
+
+
 RENDERERS: dict[str, Callable[[float, float], Renderer]] = {
     "outline": _outline,
     "softras": _softras,
+    "pytorch3d": _pytorch3d,
 }
