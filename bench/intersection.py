@@ -125,7 +125,7 @@ def match_both(
     intersection: Intersection,
     crop: Sphere,
 ) -> tuple[Matches, Matches]:
-    """The scan's vertices in the crop against the moved prediction, and all of that against them."""
+    """The scan's cropped vertices against the moved prediction, and all of its against the scan."""
     index = np.arange(len(prediction.vertices))
     return (
         match_scan(scan, prediction, transform, intersection, crop.vertices_of(scan)),

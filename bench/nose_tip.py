@@ -82,9 +82,7 @@ def crop_centre(
     """
     tip = own_nose_tip(face)
     found = (
-        find_nose_tip(scan)
-        if tip is None
-        else NoseTip(tip_on_scan(scan, tip, transform), "found")
+        find_nose_tip(scan) if tip is None else NoseTip(tip_on_scan(scan, tip, transform), "found")
     )
     if label is None:
         return found

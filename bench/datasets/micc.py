@@ -91,7 +91,8 @@ class _Listing:
     def __init__(self, subject: str, folder: Path, scenes: Sequence[str]) -> None:
         self.subject = subject
         self.problems: list[Problem] = []
-        videos = [path for name in VIDEO_FOLDERS for path in _files(_child(folder, name))]
+        places = [path for path in _visible(folder) if path.name.lower() in VIDEO_FOLDERS]
+        videos = [path for place in places for path in _files(place)]
         self.clips = [clip for scene in scenes if (clip := self._clip(scene, videos))]
         model = _child(folder, "model")
         self.scans = [scan for name in FRONTAL_SCANS if (scan := self._scan(name, model))]

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
+
 from facebench.bench.similarity import Similarity
 from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import procedural_model
-from scipy.spatial.transform import Rotation
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from facebench.bench.align import AlignmentSettings, align, approach
 from facebench.bench.crop import Sphere
 from facebench.bench.intersection import Intersection, Matches, match_both
@@ -25,13 +26,17 @@ def solve(prediction: Surface, scan: Surface, start: Similarity, **settings) -> 
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_known_similarity_is_recovered_from_any_pose(person: Mesh, scan_of, any_pose, seed) -> None:
+def test_a_known_similarity_is_recovered_from_any_pose(
+    person: Mesh, scan_of, any_pose, seed
+) -> None:
     """The issue's requirement: 1e-3 mm and 1e-6 in scale, without landmarks or a start."""
     scan = scan_of(person, seed)
     truth = any_pose(seed, scale=float(np.random.default_rng(seed).uniform(0.85, 1.18)))
     prediction, target = Surface(moved(scan, truth.inverse())), Surface(scan)
     found = solve(prediction, target, register(prediction, target))
-    error = np.linalg.norm(found.apply(truth.inverse().apply(scan.vertices)) - scan.vertices, axis=1)
+    error = np.linalg.norm(
+        found.apply(truth.inverse().apply(scan.vertices)) - scan.vertices, axis=1
+    )
     assert error.max() < 1e-3
     assert abs(found.scale / truth.scale - 1) < 1e-6
 

@@ -1,4 +1,5 @@
 import numpy as np
+
 from facebench.bench.similarity import Similarity, step_jacobian
 
 

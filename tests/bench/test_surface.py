@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+
 from facebench.bench.surface import Surface
 from facebench.bench.triangles import closest_barycentric
 from facebench.recon.mesh import Mesh
@@ -68,7 +69,9 @@ def test_rim_of_a_plane() -> None:
     x, y = np.meshgrid(np.arange(11.0) * 10, np.arange(11.0) * 10, indexing="ij")
     index = np.arange(121).reshape(11, 11)
     a, b, c, d = index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]
-    triangles = np.concatenate([np.stack([p.ravel() for p in t], 1) for t in ((a, b, c), (a, c, d))])
+    triangles = np.concatenate(
+        [np.stack([p.ravel() for p in t], 1) for t in ((a, b, c), (a, c, d))]
+    )
     plane = Surface(Mesh(np.stack([x, y, 0 * x], -1).reshape(-1, 3), triangles))
     found = plane.closest(np.array([[33.0, 47, 5], [50, 50, -2], [-3, 4, 0], [103, 104, 0]]))
     assert found.on_boundary.tolist() == [False, False, True, True]

@@ -1,4 +1,7 @@
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
 from facebench.bench.triangles import (
     closest_barycentric,
     find_edges,
@@ -7,8 +10,6 @@ from facebench.bench.triangles import (
     vertex_normals,
 )
 from facebench.recon.mesh import Mesh
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(1e-3, 1e3))
@@ -34,7 +35,9 @@ def test_a_point_over_an_edge_or_corner_has_weights_that_are_exactly_zero() -> N
     assert zeros.tolist() == [1, 2, 0]
 
 
-def test_vertex_normals_are_those_of_the_surface_not_of_its_triangles(person: Mesh, subdivide) -> None:
+def test_vertex_normals_are_those_of_the_surface_not_of_its_triangles(
+    person: Mesh, subdivide
+) -> None:
     fine = subdivide(person)
     n = len(person.vertices)
     coarse_normals = vertex_normals(person.vertices, np.asarray(person.triangles, np.int64))
