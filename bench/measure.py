@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from .dataset import Scan
 from .meshes import read_mesh
 from .nose_tip import read_nose_tip
 from .protocol import Protocol
-from .score import failed_score, score_prediction
+from .score import ScoredPair, failed_score, score_prediction
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,10 +107,23 @@ def failed_subject(job: SubjectJob, reason: str, how: Measuring) -> list[Measure
 
 @dataclass(frozen=True, eq=False)
 class _Target:
+    """A scan and what was measured against it: one face of several scenes is measured once."""
+
     scan: Mesh
     nose_tip: NDArray[np.float64] | None
     name: str
     note: str
+    known: dict[bytes, ScoredPair] = field(default_factory=dict)
+
+    def score(
+        self, face: Mesh, protocol: Protocol, parts: Mapping[str, NDArray[np.bool_]]
+    ) -> ScoredPair:
+        key = hashlib.sha256(np.ascontiguousarray(face.vertices).tobytes()).digest()
+        if key not in self.known:
+            self.known[key] = score_prediction(
+                face, self.scan, protocol, nose_tip=self.nose_tip, parts=parts
+            )
+        return self.known[key]
 
 
 def _read_target(job: SubjectJob, unit: str) -> _Target:
@@ -125,19 +139,12 @@ def _measure(job: SubjectJob, prediction: Prediction, target: _Target, how: Meas
     if prediction.mesh is None:
         return _failed(job, prediction, prediction.reason, how)
     try:
-        pair = score_prediction(
-            prediction.mesh,
-            target.scan,
-            how.protocol,
-            subject=job.subject,
-            scene=prediction.scene,
-            nose_tip=target.nose_tip,
-            parts=how.parts,
-        )
+        pair = target.score(prediction.mesh, how.protocol, how.parts)
     except Exception as error:
         return _failed(job, prediction, _reason(error), how)
+    score = replace(pair.score, subject=job.subject, scene=prediction.scene)
     note = "; ".join(filter(None, (prediction.reason, target.note)))
-    row = {**pair.score.to_row(), **_facts(prediction), "note": note, "scan": target.name}
+    row = {**score.to_row(), **_facts(prediction), "note": note, "scan": target.name}
     return Measured({**row, "curve": pair.curve.tolist()}, pair.aligned, pair.vertex_errors)
 
 
@@ -157,15 +164,13 @@ def _facts(prediction: Prediction) -> dict[str, Any]:
 
 def _mean_face_error(target: _Target, how: Measuring) -> float:
     try:
-        pair = score_prediction(how.mean_face, target.scan, how.protocol, nose_tip=target.nose_tip)
+        return target.score(how.mean_face, how.protocol, {}).score.value_mm
     except Exception:
         return float("nan")
-    return pair.score.value_mm
 
 
 def _with_mean_face(measured: Measured, error_mm: float) -> Measured:
-    row = {**measured.row, "mean_face_mm": error_mm}
-    return Measured(row, measured.aligned, measured.vertex_errors)
+    return replace(measured, row={**measured.row, "mean_face_mm": error_mm})
 
 
 def _reason(error: Exception) -> str:

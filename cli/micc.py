@@ -10,6 +10,7 @@ import click
 from ._command_line import command_line, given_options, plain_options
 
 if TYPE_CHECKING:
+    from ..distributed.benchmark import Benchmark
     from ..distributed.plan import MiccRequest
     from ..results.record import RunFolder, RunRecord
 
@@ -54,12 +55,14 @@ def command(context: click.Context, /, **options: Any) -> None:
       facebench micc --data MICC --model bfm.npz --checkpoint weights.pt --out runs/bfm \\
         --exclude subject_30 --set crop.radius_mm=80
     """
+    from ..distributed.plan import prepare
     from ..results.record import RunFolder
 
-    folder = RunFolder(options["out"])
+    folder, request = RunFolder(options["out"]), _request(options)
+    benchmark = prepare(request)
     with folder.locked():
         try:
-            record = _run(context, folder)
+            record = _run(context, folder, benchmark, request)
         except KeyboardInterrupt:
             again = command_line(context)
             click.echo(f"\nInterrupted; what is done is kept. Continue with:\n  {again}", err=True)
@@ -70,15 +73,15 @@ def command(context: click.Context, /, **options: Any) -> None:
         raise click.exceptions.Exit(NOTHING_SCORED)
 
 
-def _run(context: click.Context, folder: RunFolder) -> RunRecord:
+def _run(
+    context: click.Context, folder: RunFolder, benchmark: Benchmark, request: MiccRequest
+) -> RunRecord:
     from ..distributed.benchmark import run_benchmark, unfinished_tasks
     from ..distributed.cluster import connected
-    from ..distributed.plan import describe_run, prepare
+    from ..distributed.plan import describe_run
     from ..results.tracking_store import connect
     from ._benchmark_progress import benchmark_progress
 
-    request = _request(context.params)
-    benchmark = prepare(request)
     given, arguments = given_options(context), plain_options(context)
     folder.begin(describe_run(benchmark, request, command_line(context), given, arguments))
     connect(EXPERIMENT)

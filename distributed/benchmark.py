@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 from typing import Protocol as Interface
 
 import numpy as np
 
 from ..bench.chunks import ChunkRow
-from ..bench.dataset import Clip, Dataset, Scan
+from ..bench.dataset import Clip, Dataset
 from ..bench.measure import Measured, Measuring, Prediction, SubjectJob
 from ..bench.method import Method
 from ..bench.protocol import Protocol
@@ -68,11 +68,11 @@ def run_benchmark(
     the rows of a clip are added up in the order of its chunks, whatever order they came in.
     """
     rate = _describe(benchmark, folder, listen)
-    measured = _measure(benchmark, folder, listen)
+    rows = _measure(benchmark, folder, listen)
     record = folder.record()
     summary = summarise(folder.subjects(), record, _known_rate(rate, folder))
     folder.write_summary(summary)
-    folder.write_record(_ended(record, measured))
+    folder.write_record(_ended(record, rows))
     return summary
 
 
@@ -82,15 +82,30 @@ def unfinished_tasks(clips: tuple[Clip, ...], ledger: Ledger) -> list[ClipTask]:
     return [ClipTask(clip, ledger.done(clip.id)) for clip in waiting]
 
 
-def predict(benchmark: Benchmark, ledger: Ledger) -> Iterator[SubjectJob]:
-    """One job a subject: the mean vector of each scene decoded, and the scan to measure it on."""
-    clips = {clip.id: clip for clip in benchmark.dataset.clips}
-    scans = _first_scans(benchmark.dataset)
-    for subject in benchmark.dataset.subjects:
-        ids = [(scene, f"{subject}/{scene}") for scene in benchmark.dataset.scenes]
-        made = tuple(_predict(benchmark, ledger, scene, clips.get(id_), id_) for scene, id_ in ids)
-        reason = "" if subject in scans else _problems(benchmark.dataset, subject)
-        yield SubjectJob(subject, scans.get(subject), reason, made)
+def predict(benchmark: Benchmark, ledger: Ledger, subject: str) -> SubjectJob:
+    """The mean vector of each scene of a subject decoded, and the scan to measure it on."""
+    clips = {clip.scene: clip for clip in benchmark.dataset.clips if clip.subject == subject}
+    scans = [scan for scan in benchmark.dataset.scans if scan.subject == subject]
+    scenes = benchmark.dataset.scenes
+    made = (
+        _predict(benchmark, ledger, clips[scene])
+        if scene in clips
+        else Prediction(scene, None, _problems(benchmark.dataset, f"{subject}/{scene}"), 0, 0)
+        for scene in scenes
+    )
+    reason = "" if scans else _problems(benchmark.dataset, subject)
+    return SubjectJob(subject, scans[0] if scans else None, reason, tuple(made))
+
+
+def measured_rows(benchmark: Benchmark, folder: RunFolder) -> list[dict[str, Any]]:
+    """Rows that an earlier command kept of subjects whose every scene has a score."""
+    table = folder.subjects()
+    if table.empty:
+        return []
+    n_scored = table[table["status"] == SCORED].groupby("subject").size()
+    whole = n_scored[n_scored == len(benchmark.dataset.scenes)].index
+    rows = table[table["subject"].isin(whole)].to_dict("records")
+    return [{**row, "curve": list(row["curve"])} for row in rows]
 
 
 class _Rate:
@@ -121,16 +136,20 @@ def _describe(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> floa
     return rate.value()
 
 
-def _measure(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> list[Measured]:
-    parts: Mapping[str, np.ndarray] = benchmark.method.parts
-    how = Measuring(benchmark.protocol, benchmark.unit, benchmark.mean_face, parts)
-    kept: list[Measured] = []
-    for rows in measure_subjects(predict(benchmark, folder.ledger), how):
-        for item in rows:
+def _measure(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> list[dict[str, Any]]:
+    how = Measuring(benchmark.protocol, benchmark.unit, benchmark.mean_face, benchmark.method.parts)
+    kept = measured_rows(benchmark, folder)
+    known = {row["subject"] for row in kept}
+    for name in sorted(known):
+        listen.subject(name)
+    missing = (name for name in benchmark.dataset.subjects if name not in known)
+    jobs = (predict(benchmark, folder.ledger, name) for name in missing)
+    for measured in measure_subjects(jobs, how):
+        for item in measured:
             _keep_mesh(item, folder)
-        kept += [replace(item, aligned=None, vertex_errors=np.empty(0)) for item in rows]
-        folder.write_subjects([item.row for item in kept])
-        listen.subject(rows[0].row["subject"])
+        kept += [item.row for item in measured]
+        folder.write_subjects(kept)
+        listen.subject(measured[0].row["subject"])
     return kept
 
 
@@ -143,24 +162,15 @@ def _keep_mesh(item: Measured, folder: RunFolder) -> None:
     write_ply(item.aligned, path, {"error": item.vertex_errors.astype(np.float32)})
 
 
-def _predict(
-    benchmark: Benchmark, ledger: Ledger, scene: str, clip: Clip | None, clip_id: str
-) -> Prediction:
-    if clip is None:
-        return Prediction(scene, None, _problems(benchmark.dataset, clip_id), 0, 0)
-    total = ledger.total(clip_id)
-    note = "; ".join(total.reasons)
-    if not ledger.finished(clip_id):
-        return Prediction(scene, None, note or UNFINISHED, total.frames, total.faces)
-    if not total.faces:
-        reason = note or f"no face was found in any of {total.frames} frames"
-        return Prediction(scene, None, reason, total.frames, 0)
-    mesh = benchmark.method.mesh(total.sum / total.faces)
-    return Prediction(scene, mesh, note, total.frames, total.faces)
-
-
-def _first_scans(dataset: Dataset) -> dict[str, Scan]:
-    return {scan.subject: scan for scan in reversed(dataset.scans)}
+def _predict(benchmark: Benchmark, ledger: Ledger, clip: Clip) -> Prediction:
+    total = ledger.total(clip.id)
+    note, read, faces = "; ".join(total.reasons), total.frames, total.faces
+    if not ledger.finished(clip.id):
+        return Prediction(clip.scene, None, note or UNFINISHED, read, faces)
+    if not faces:
+        reason = note or f"no face was found in any of {read} frames"
+        return Prediction(clip.scene, None, reason, read, 0)
+    return Prediction(clip.scene, benchmark.method.mesh(total.sum / faces), note, read, faces)
 
 
 def _problems(dataset: Dataset, where: str) -> str:
@@ -182,6 +192,6 @@ def _known_rate(rate: float, folder: RunFolder) -> float:
     return next((s.frames_per_second for s in folder.summary().values()), rate)
 
 
-def _ended(record: RunRecord, measured: list[Measured]) -> RunRecord:
-    scored = sum(item.row["status"] == SCORED for item in measured)
-    return replace(record, ended=now(), n_scored=scored, n_unscored=len(measured) - scored)
+def _ended(record: RunRecord, rows: list[dict[str, Any]]) -> RunRecord:
+    scored = sum(row["status"] == SCORED for row in rows)
+    return replace(record, ended=now(), n_scored=scored, n_unscored=len(rows) - scored)

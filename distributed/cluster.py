@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,8 @@ from ..errors import FacebenchError
 
 ONE_THREAD = {"env_vars": {"OMP_NUM_THREADS": "1"}}
 """Runtime environment of workers whose sums must not depend on how many threads added them up."""
+
+CONNECT_SECONDS = 10.0
 
 HINT = "start one with 'ray start --head' and set RAY_ADDRESS, or leave out --cluster"
 
@@ -46,17 +49,26 @@ def total(resource: str) -> float:
 def _connect(cluster: bool) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    address = os.environ.get("RAY_ADDRESS", "auto") if cluster else "local"
     try:
+        _check_answers(address)
         with _quiet_stderr():
             ray.init(
-                address=os.environ.get("RAY_ADDRESS", "auto") if cluster else "local",
+                address=address,
                 include_dashboard=None if cluster else False,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
             )
-    except (ConnectionError, RuntimeError) as error:
-        where = os.environ.get("RAY_ADDRESS", "this machine")
+    except (OSError, RuntimeError, ray.exceptions.RayError) as error:
+        where = "this machine" if address == "auto" else address
         raise FacebenchError(f"no Ray cluster answers at {where}", HINT) from error
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself waits minutes for a head node that is not there."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
 
 
 @contextmanager

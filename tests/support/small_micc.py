@@ -84,6 +84,8 @@ def write_random_weights(path: Path, model: MorphableModel, image_size: int = 32
     network = NetworkRecipe(architecture="resnet18", width=8, image_size=image_size)
     torch.manual_seed(0)
     regressor = FaceRegressor(network, CoefficientSizes.of(model), frame_mean_face(model))
-    torch.nn.init.normal_(regressor.backbone.fc.weight, std=0.3)
-    save_weights(path, regressor, Recipe(network=network), model.digest, steps=1, seed=0)
+    torch.nn.init.normal_(regressor.backbone.fc.weight, std=0.1)
+    save_weights(
+        path, regressor, Recipe(name="random", network=network), model.digest, steps=1, seed=0
+    )
     return path

@@ -1,0 +1,105 @@
+"""Ray Data gives the rows that a plain loop gives, whatever is wrong with the clips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from small_micc import moving_face, write_random_weights, write_video
+
+from facebench.bench.chunks import BROKEN, FAILED, OK, ChunkRow, describe_chunk
+from facebench.bench.dataset import Clip
+from facebench.bench.faces import face_chunks
+from facebench.bench.method import MethodOptions
+from facebench.bench.registry import build_method
+from facebench.distributed.cluster import connected
+from facebench.distributed.frames import ClipTask, FrameJob, describe_clips
+from facebench.recon.morphable.load import load_model
+
+LIMIT = 70
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> list[ClipTask]:
+    """A whole clip, one of which a part is done, and clips with something wrong."""
+    root = tmp_path_factory.mktemp("clips")
+    whole = write_video(root / "whole.avi", moving_face(75))
+    half = root / "half.avi"
+    half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    empty = write_video(root / "empty.mpg", np.full((40, 240, 320, 3), 90, np.uint8))
+    junk = root / "junk.mov"
+    junk.write_bytes(b"no video")
+    boxes = root / "whole.boxes.csv"
+    boxes.write_text("no boxes")
+    return [
+        ClipTask(Clip("whole", "a", whole)),
+        ClipTask(Clip("begun", "a", whole), frozenset({0, 2})),
+        ClipTask(Clip("half", "a", half)),
+        ClipTask(Clip("empty", "a", empty)),
+        ClipTask(Clip("junk", "a", junk)),
+        ClipTask(Clip("boxed", "a", whole, boxes)),
+    ]
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> FrameJob:
+    path = tmp_path_factory.mktemp("weights") / "weights.pt"
+    options = MethodOptions(write_random_weights(path, load_model("embedded")))
+    return FrameJob("ours", options, build_method("ours", options).crop_size, LIMIT, workers=2)
+
+
+@pytest.fixture(scope="module")
+def rows(tasks: list[ClipTask], job: FrameJob) -> Iterator[dict[tuple[str, int], ChunkRow]]:
+    with connected(cluster=False):
+        found = list(describe_clips(tasks, job))
+        assert list(describe_clips([], job)) == []
+    assert len({(row.clip, row.chunk) for row in found}) == len(found)
+    yield {(row.clip, row.chunk): row for row in found}
+
+
+def test_the_same_rows_as_a_plain_loop(
+    rows: dict[tuple[str, int], ChunkRow], tasks: list[ClipTask], job: FrameJob
+) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    method = build_method(job.method, job.options)
+    chunks = face_chunks(tasks[0].clip, job.crop_size, LIMIT)
+    expected = [describe_chunk(method, chunk) for chunk in chunks]
+    torch.set_num_threads(threads)
+    assert [row.frames for row in expected] == [32, 32, 6]
+    for row in expected:
+        found = rows["whole/a", row.chunk]
+        assert (found.frames, found.faces, found.last) == (row.frames, row.faces, row.last)
+        assert found.faces > 0.8 * found.frames and found.status == OK
+        np.testing.assert_allclose(found.sum, row.sum, rtol=1e-5, atol=1e-5)
+        assert np.abs(row.sum).max() > 0.1
+
+
+def test_done_chunks_are_not_described_again(rows: dict[tuple[str, int], ChunkRow]) -> None:
+    assert [key for key in rows if key[0] == "begun/a"] == [("begun/a", 1)]
+    assert rows["begun/a", 1].sum.tobytes() == rows["whole/a", 1].sum.tobytes()
+
+
+def test_a_truncated_video_gives_what_was_read(rows: dict[tuple[str, int], ChunkRow]) -> None:
+    first, last = rows["half/a", 0], rows["half/a", 1]
+    assert first.sum.tobytes() == rows["whole/a", 0].sum.tobytes()
+    assert last.last and last.status == BROKEN and "ends early" in last.reason
+    assert 0 < last.frames < 32 and last.faces > 0
+
+
+def test_a_clip_without_a_face(rows: dict[tuple[str, int], ChunkRow]) -> None:
+    found = [rows["empty/a", 0], rows["empty/a", 1]]
+    assert [(row.frames, row.faces, row.sum.size) for row in found] == [(32, 0, 0), (8, 0, 0)]
+
+
+def test_an_unreadable_video_is_one_row(rows: dict[tuple[str, int], ChunkRow]) -> None:
+    row = rows["junk/a", 0]
+    assert (row.frames, row.last, row.status) == (0, True, BROKEN)
+    assert "junk.mov cannot be read" in row.reason
+
+
+def test_a_wrong_box_file_fails_its_clip_only(rows: dict[tuple[str, int], ChunkRow]) -> None:
+    row = rows["boxed/a", 0]
+    assert row.status == FAILED and "not a face box file" in row.reason
