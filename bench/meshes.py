@@ -70,7 +70,7 @@ def clean_mesh(mesh: Mesh) -> tuple[Mesh, Removed]:
     """
     vertices = np.asarray(mesh.vertices, np.float64)
     triangles = np.asarray(mesh.triangles, np.int64).reshape(-1, 3)
-    valid = np.isfinite(vertices).all(1)
+    valid = np.asarray(np.isfinite(vertices).all(axis=1))
     whole = triangles[valid[triangles].all(1)]
     solid = whole[triangle_areas(vertices, whole) > 0]
     used = np.zeros(len(vertices), bool)
@@ -129,11 +129,12 @@ def faces_inwards(mesh: Mesh) -> bool:
     The sign of the volume between the surface and its centre; a face is a bowl, so this tells the
     inside from the outside though the surface is open.
     """
-    corners = np.asarray(mesh.vertices, np.float64)[mesh.triangles]
-    areas = triangle_areas(mesh.vertices, mesh.triangles)
-    centres = corners.mean(1)
+    vertices = np.asarray(mesh.vertices, np.float64)
+    triangles = np.asarray(mesh.triangles, np.int64)
+    areas = triangle_areas(vertices, triangles)
+    centres = vertices[triangles].mean(1)
     middle = np.average(centres, axis=0, weights=areas)
-    outward = ((centres - middle) * triangle_normals(mesh.vertices, mesh.triangles)).sum(1)
+    outward = ((centres - middle) * triangle_normals(vertices, triangles)).sum(1)
     return bool((areas * outward).sum() < 0)
 
 

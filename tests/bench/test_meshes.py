@@ -54,7 +54,7 @@ def test_the_unit_is_told_by_size(person: Mesh, unit: str, factor: float) -> Non
 def test_a_wrongly_stated_unit_is_refused(person: Mesh, tmp_path) -> None:
     path = tmp_path / "scan.ply"
     trimesh.Trimesh(person.vertices, person.triangles, process=False).export(path)
-    with pytest.raises(FacebenchError, match="looks like mm, not m .*--unit mm"):
+    with pytest.raises(FacebenchError, match=r"looks like mm, not m .*--unit mm"):
         read_mesh(path, "m")
     with pytest.raises(FacebenchError, match="unknown unit 'inch'"):
         read_mesh(path, "inch")

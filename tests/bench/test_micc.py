@@ -122,7 +122,7 @@ def test_folders_that_are_not_micc(root: Path, tmp_path: Path) -> None:
     with pytest.raises(FacebenchError, match="no such folder"):
         MiccDataset(tmp_path / "none")
     add_subject(tmp_path / "outer" / "Florence", "subject_01")
-    with pytest.raises(FacebenchError, match="did you mean .*Florence"):
+    with pytest.raises(FacebenchError, match=r"did you mean .*Florence"):
         MiccDataset(tmp_path / "outer")
 
 

@@ -146,7 +146,7 @@ def test_the_pose_of_the_scan_hardly_matters(
 
 
 def test_a_label_centres_the_crop(face: Mesh, scan: Mesh, pair: ScoredPair) -> None:
-    label = pair.nose_tip.position + [3.0, 0, 0]
+    label = pair.nose_tip.position + np.array([3.0, 0, 0])
     labelled = score_prediction(face, scan, MICC, nose_tip=label)
     assert labelled.score.nose_tip_source == "label"
     assert labelled.score.nose_tip_disagreement_mm == pytest.approx(3, abs=0.5)
