@@ -15,7 +15,7 @@ from ray.train.v2.api.exceptions import TrainingFailedError
 
 from ..errors import FacebenchError
 from ..recon.training.folder import TrainingFolder
-from ..recon.training.job import TrainingJob, Worker, train_worker
+from ..recon.training.job import TrainingJob, Worker, check_job, train_worker
 from ..recon.training.loop import Listener
 from .cluster import connected, total
 
@@ -47,6 +47,7 @@ def train(job: TrainingJob, workers: int, cluster: bool, listen: Listener) -> No
             job, _listened(listen), ScalingConfig(num_workers=0, use_gpu=torch.cuda.is_available())
         )
         return
+    check_job(job)
     with connected(cluster), following(job.folder, listen):
         scaling = ScalingConfig(
             num_workers=workers,

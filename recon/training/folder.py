@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from ..files import replacing
 
 Row = dict[str, float]
 """One line of the log: `step` and whatever was measured at it."""
@@ -46,30 +49,45 @@ class TrainingFolder:
         return self.path / "validation.csv"
 
     def read(self, table: Path) -> list[Row]:
-        """All lines of one of the folder's tables, oldest first; a torn last line is dropped."""
+        """All lines of one of the folder's tables, oldest first; a torn last line is dropped.
+
+        A line has the columns that were measured at its step.
+        """
         if not table.is_file():
             return []
         with table.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))
-        return [_numbers(line) for line in lines if None not in line.values()]
+        return [_numbers(line) for line in lines if None not in line and None not in line.values()]
 
     def append(self, table: Path, row: Row) -> None:
-        """Add a line to one of the folder's tables."""
-        fresh = not table.is_file()
+        """Add a line to one of the folder's tables; a new column is empty in the lines before."""
+        columns = _columns(table)
+        if columns != list(row):
+            self._rewrite(table, [*self.read(table), row])
+            return
         with table.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            if fresh:
-                writer.writeheader()
-            writer.writerow(row)
+            csv.DictWriter(file, columns).writerow(row)
 
     def rewind(self, step: int) -> None:
         """Drop the lines after a step, which the checkpoint of that step does not know of."""
         for table in (self.log, self.validation):
-            rows = [row for row in self.read(table) if row["step"] <= step]
-            table.unlink(missing_ok=True)
-            for row in rows:
-                self.append(table, row)
+            if table.is_file():
+                self._rewrite(table, [row for row in self.read(table) if row["step"] <= step])
+
+    def _rewrite(self, table: Path, rows: Sequence[Row]) -> None:
+        columns = list(dict.fromkeys(name for row in reversed(rows) for name in row))
+        with replacing(table) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def _columns(table: Path) -> list[str]:
+    if not table.is_file():
+        return []
+    with table.open(newline="", encoding="utf-8") as file:
+        return next(csv.reader(file), [])
 
 
 def _numbers(line: dict[str, str]) -> Row:
-    return {name: float(value) for name, value in line.items()}
+    return {name: float(value) for name, value in line.items() if value}

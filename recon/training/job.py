@@ -140,6 +140,15 @@ def make_loop(job: TrainingJob, worker: Worker, listen: Listener) -> Loop:
     return Loop(trainer, source, job.folder, validate, listen)
 
 
+def check_job(job: TrainingJob) -> None:
+    """Load everything once, so that bad input is told before workers are started for it.
+
+    Raises:
+        FacebenchError: unusable data, model or checkpoint.
+    """
+    make_loop(job, Worker(torch.device("cpu")), lambda row: None).resume()
+
+
 def _finish(job: TrainingJob, loop: Loop) -> None:
     """Leave the weights for inference and a picture of fits."""
     trainer = loop.trainer

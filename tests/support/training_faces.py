@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from PIL import Image
+
 from facebench.recon.coefficients import Coefficients, CoefficientSizes
 from facebench.recon.framing import frame_mean_face
 from facebench.recon.morphable.decoder import FaceDecoder
@@ -19,7 +21,6 @@ from facebench.recon.morphable.procedural import procedural_model
 from facebench.recon.recipe import Recipe, load_recipe
 from facebench.recon.render import make_renderer
 from facebench.recon.render.face import FaceRenderer
-from PIL import Image
 
 SIZE = 48
 SETTINGS = (

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from facebench.recon.losses.identity import identity_loss
 
 

@@ -4,16 +4,19 @@ import math
 
 import pytest
 import torch
-from facebench.recon.losses.landmark import CONTOUR, contour_weights, landmark_loss, wing
 from hypothesis import given
 from hypothesis import strategies as st
+
+from facebench.recon.losses.landmark import CONTOUR, contour_weights, landmark_loss, wing
 
 
 def test_wing_has_the_values_of_its_formula() -> None:
     c = 10 - 10 * math.log(6)
     found = wing(torch.tensor([0.0, 2.0, -2.0, 9.999999, 10.0, 30.0], dtype=torch.float64))
     expected = [0.0, 10 * math.log(2), 10 * math.log(2), 10 * math.log(6), 10 - c, 30 - c]
-    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        found, torch.tensor(expected, dtype=torch.float64), atol=1e-5, rtol=0
+    )
 
 
 @given(st.floats(-40, 40), st.floats(1, 20), st.floats(0.5, 5))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from facebench.errors import FacebenchError
 from facebench.recon.losses.pixel import class_weights, pixel_loss
 

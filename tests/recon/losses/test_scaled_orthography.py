@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import torch
+
 from facebench.recon.camera import rotation_matrix
 from facebench.recon.losses.scaled_orthography import apply_pose, fit_pose
 
@@ -8,7 +9,9 @@ from facebench.recon.losses.scaled_orthography import apply_pose, fit_pose
 def _faces(noise: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Points (68, 3, 5), their images (68, 2, 5) and the true cameras (5, 2, 4)."""
     torch.manual_seed(3)
-    points = torch.randn(68, 3, 5, dtype=torch.float64) * torch.tensor([60.0, 80.0, 30.0]).view(3, 1)
+    points = torch.randn(68, 3, 5, dtype=torch.float64) * torch.tensor([60.0, 80.0, 30.0]).view(
+        3, 1
+    )
     angles = torch.randn(5, 3, dtype=torch.float64) * 0.5
     scale = torch.rand(5, 1, 1, dtype=torch.float64) * 0.01 + 0.005
     shift = torch.randn(5, 2, 1, dtype=torch.float64)
@@ -32,7 +35,9 @@ def test_no_nearby_camera_fits_better() -> None:
             angles = torch.zeros(5, 3, dtype=torch.float64)
             angles[:, axis] = size
             full = torch.cat([found[:, :, :3], torch.linalg.cross(*found[:, :, :3].split(1, 1))], 1)
-            full[:, 2] *= full[:, 0].norm(dim=1, keepdim=True) / full[:, 2].norm(dim=1, keepdim=True)
+            full[:, 2] *= full[:, 0].norm(dim=1, keepdim=True) / full[:, 2].norm(
+                dim=1, keepdim=True
+            )
             turned = torch.cat([(full @ rotation_matrix(angles))[:, :2], found[:, :, 3:]], dim=2)
             assert ((apply_pose(turned, points) - images).square().sum((0, 1)) >= best).all()
 

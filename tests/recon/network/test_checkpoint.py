@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from training_faces import small_model, small_recipe
+
 from facebench.errors import FacebenchError
 from facebench.recon.coefficients import CoefficientSizes
 from facebench.recon.framing import frame_mean_face
 from facebench.recon.morphable.procedural import procedural_model
 from facebench.recon.network.checkpoint import load_regressor, save_weights
 from facebench.recon.network.regressor import FaceRegressor
-from training_faces import small_model, small_recipe
 
 
 @pytest.fixture

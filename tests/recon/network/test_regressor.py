@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from facebench.recon.coefficients import CoefficientSizes
 from facebench.recon.framing import Framing
 from facebench.recon.lighting import ambient_light

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from facebench.recon.network.resnet import ResNet
 
 # Elements and state-dict keys of the widely published ImageNet weights.

@@ -7,13 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
 from facebench.errors import FacebenchError
 from facebench.recon.recipe import AugmentationRecipe
 from facebench.recon.training.augmentation import augmentation
 from facebench.recon.training.batches import BatchSource, prefetched, resized, rows_of_step
 from facebench.recon.training.shards import FaceShards, Sample
-from hypothesis import given
-from hypothesis import strategies as st
 
 CHANGE = augmentation(AugmentationRecipe(shift=0.1, zoom=0.1, turn=10, gain=0.1, contrast=0.2))
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from training_faces import small_recipe
+
 from facebench.errors import FacebenchError
 from facebench.recon.network.checkpoint import read_content
 from facebench.recon.recipe import Recipe
 from facebench.recon.training.folder import Row
 from facebench.recon.training.job import TrainingJob, Worker, make_loop, train_worker
-from training_faces import small_recipe
 
 ALONE = Worker(torch.device("cpu"))
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from training_faces import SIZE, random_faces, small_model
+
 from facebench.errors import FacebenchError
 from facebench.recon.training.shards import FaceShards
-from training_faces import SIZE, random_faces, small_model
 
 
 def test_a_row_is_what_was_written(faces: Path) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from training_faces import small_model, small_recipe
+
 from facebench.recon.recipe import OptimiserRecipe
 from facebench.recon.training.augmentation import augmentation
 from facebench.recon.training.batches import BatchSource
 from facebench.recon.training.shards import FaceShards
 from facebench.recon.training.trainer import Trainer, learning_rate
-from training_faces import small_model, small_recipe
 
 CPU = torch.device("cpu")
 
@@ -44,7 +45,12 @@ def test_identity_level_is_absent_not_zero(faces: Path) -> None:
 
 
 def test_nothing_is_drawn_before_the_pixels_count(faces: Path) -> None:
-    trainer = Trainer(small_recipe("loss.pixel_from=0.5", "training.steps=4", "training.log_every=2"), small_model(), 0, CPU)
+    trainer = Trainer(
+        small_recipe("loss.pixel_from=0.5", "training.steps=4", "training.log_every=2"),
+        small_model(),
+        0,
+        CPU,
+    )
     seen = ["pixel" in trainer.advance(batches(faces).batch(step)).levels for step in range(3)]
     assert seen == [False, False, True]
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from training_faces import small_model, small_recipe
+
 from facebench.recon.camera import rotation_matrix
 from facebench.recon.training.shards import FaceShards
 from facebench.recon.training.trainer import Trainer
@@ -14,7 +16,6 @@ from facebench.recon.training.validation import (
     correlations,
     shape_error,
 )
-from training_faces import small_model, small_recipe
 
 
 def test_an_untrained_network_is_as_good_as_the_mean_face(faces: Path) -> None:

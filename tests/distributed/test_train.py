@@ -1,0 +1,107 @@
+"""Training under Ray Train: in this process, on two workers, and after a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from training_faces import small_recipe, write_training_faces
+
+from facebench.distributed.train import following, train
+from facebench.errors import FacebenchError
+from facebench.recon.training.folder import Row
+from facebench.recon.training.job import TrainingJob
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_training_faces(tmp_path_factory.mktemp("ray-training"))
+
+
+def job(faces: Path, out: Path, *settings: str) -> TrainingJob:
+    model = str(faces.parent / "model.npz")
+    return TrainingJob(faces, small_recipe(*settings), model, out, threads=1)
+
+
+def test_one_worker_trains_in_this_process(faces: Path, tmp_path: Path) -> None:
+    heard: list[Row] = []
+    alone = job(faces, tmp_path)
+    train(alone, workers=1, cluster=False, listen=heard.append)
+    assert [row["step"] for row in heard] == [1, 2, 3, 4, 5, 6]
+    assert alone.steps_done() == 6
+
+
+def test_two_workers_train_as_one_would_but_for_the_batch_statistics(
+    faces: Path, tmp_path: Path
+) -> None:
+    heard: list[Row] = []
+    pair = job(faces, tmp_path)
+    train(pair, workers=2, cluster=False, listen=heard.append)
+    assert [row["step"] for row in heard] == [1, 2, 3, 4, 5, 6]
+    assert pair.steps_done() == 6
+    assert pair.folder.weights.is_file()
+
+
+def test_a_number_of_workers_that_cannot_share_is_refused(faces: Path, tmp_path: Path) -> None:
+    with pytest.raises(FacebenchError, match="cannot share batches of 4"):
+        train(job(faces, tmp_path), workers=3, cluster=False, listen=lambda row: None)
+
+
+def test_bad_input_is_told_before_workers_start(faces: Path, tmp_path: Path) -> None:
+    start = time.monotonic()
+    with pytest.raises(FacebenchError, match="no training shards"):
+        train(job(tmp_path / "none", tmp_path), workers=2, cluster=False, listen=lambda row: None)
+    assert time.monotonic() - start < 5.0
+
+
+def test_a_killed_training_costs_no_more_than_one_interval(faces: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    settings = [f"--set={one}" for one in ("training.steps=400", *_small_settings())]
+    command = [sys.executable, "-m", "facebench", "train", "--data", str(faces), "--model"]
+    command += [str(faces.parent / "model.npz"), "--recipe", "ours-embedded", "--out", str(out)]
+    started = subprocess.Popen([*command, *settings], stderr=subprocess.DEVNULL)
+    interrupted = job(faces, out, "training.steps=400")
+    try:
+        _wait_for(lambda: interrupted.steps_done() >= 4)
+    finally:
+        os.kill(started.pid, signal.SIGKILL)
+        started.wait()
+    logged = interrupted.folder.read(interrupted.folder.log)[-1]["step"]
+    kept = interrupted.steps_done()
+    assert logged - kept <= 2
+    heard: list[Row] = []
+    longer = job(faces, out, f"training.steps={kept + 3}", "training.log_every=1")
+    train(longer, workers=1, cluster=False, listen=heard.append)
+    assert [row["step"] for row in heard] == [kept + 1, kept + 2, kept + 3]
+    steps = [row["step"] for row in longer.folder.read(longer.folder.log)]
+    assert steps == list(range(1, kept + 4))
+
+
+def test_lines_written_elsewhere_are_told_once_and_to_the_last(faces: Path, tmp_path: Path) -> None:
+    folder, heard = job(faces, tmp_path).folder, list[float]()
+    folder.append(folder.log, {"step": 1.0})
+    with following(folder, lambda row: heard.append(row["step"])):
+        folder.append(folder.log, {"step": 2.0})
+        time.sleep(0.7)
+        folder.append(folder.log, {"step": 3.0})
+    assert heard == [2.0, 3.0]
+
+
+def _small_settings() -> tuple[str, ...]:
+    from training_faces import SETTINGS
+
+    return tuple(one for one in SETTINGS if not one.startswith("training.steps"))
+
+
+def _wait_for(condition: object, seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():  # type: ignore[operator]
+            return
+        time.sleep(0.05)
+    pytest.fail("the training did not get that far")

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from facebench.recon.training.folder import TrainingFolder
+
+
+def test_lines_come_back_as_written(tmp_path: Path) -> None:
+    folder = TrainingFolder(tmp_path)
+    rows = [{"step": float(i), "total": 1 / (i + 1), "images_per_s": 7.5} for i in range(3)]
+    for row in rows:
+        folder.append(folder.log, row)
+    assert folder.read(folder.log) == rows
+
+
+def test_a_level_that_joins_later_gets_a_column_of_its_own(tmp_path: Path) -> None:
+    folder = TrainingFolder(tmp_path)
+    early, late = {"step": 1.0, "landmark": 5.0}, {"step": 2.0, "pixel": 0.1, "landmark": 4.0}
+    for row in (early, late, late | {"step": 3.0}):
+        folder.append(folder.log, row)
+    assert folder.read(folder.log) == [early, late, late | {"step": 3.0}]
+    assert folder.log.read_text().splitlines()[0] == "step,pixel,landmark"
+
+
+def test_a_torn_last_line_is_dropped(tmp_path: Path) -> None:
+    folder = TrainingFolder(tmp_path)
+    folder.append(folder.log, {"step": 1.0, "total": 2.0})
+    with folder.log.open("a") as file:
+        file.write("2.0")
+    assert folder.read(folder.log) == [{"step": 1.0, "total": 2.0}]
+
+
+def test_rewinding_drops_what_the_checkpoint_does_not_know(tmp_path: Path) -> None:
+    folder = TrainingFolder(tmp_path)
+    for step in range(1, 6):
+        folder.append(folder.log, {"step": float(step)})
+    folder.rewind(3)
+    assert [row["step"] for row in folder.read(folder.log)] == [1, 2, 3]
+    folder.rewind(0)
+    assert folder.read(folder.log) == []
+    folder.append(folder.log, {"step": 1.0})
+    assert folder.read(folder.log) == [{"step": 1.0}]
