@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
 import pytest
-from small_micc import write_random_weights
+from small_micc import SMALL_NETWORK, write_random_weights
 
 from facebench.bench import registry
 from facebench.bench.method import MethodOptions
@@ -82,6 +83,8 @@ def test_the_mean_of_vectors_decodes_to_the_mean_of_meshes(tmp_path: Path) -> No
 def test_digests_tell_weights_apart(tmp_path: Path) -> None:
     model = load_model("embedded")
     first = build_method("ours", MethodOptions(write_random_weights(tmp_path / "a.pt", model)))
-    second = build_method("ours", MethodOptions(write_random_weights(tmp_path / "b.pt", model, 48)))
+    wider = replace(SMALL_NETWORK, image_size=48)
+    weights = write_random_weights(tmp_path / "b.pt", model, wider)
+    second = build_method("ours", MethodOptions(weights))
     assert first.digest != second.digest and first.model_digest == second.model_digest
     assert len(first.checkpoint_digest) == 64

@@ -79,9 +79,13 @@ def write_subject(
         write_video(clip_path(root, subject, scene), frames)
 
 
-def write_random_weights(path: Path, model: MorphableModel, image_size: int = 32) -> Path:
+SMALL_NETWORK = NetworkRecipe(architecture="resnet18", width=8, image_size=32)
+
+
+def write_random_weights(
+    path: Path, model: MorphableModel, network: NetworkRecipe = SMALL_NETWORK
+) -> Path:
     """A checkpoint of `ours` whose small network answers something different for every picture."""
-    network = NetworkRecipe(architecture="resnet18", width=8, image_size=image_size)
     torch.manual_seed(0)
     regressor = FaceRegressor(network, CoefficientSizes.of(model), frame_mean_face(model))
     torch.nn.init.normal_(regressor.backbone.fc.weight, std=0.1)
