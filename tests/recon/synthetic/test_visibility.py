@@ -11,13 +11,13 @@ from facebench.recon.synthetic.visibility import visible_triangles
 
 
 def _brute_force(vertices: np.ndarray, triangles: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Index (H, W) of the nearest front-facing triangle at each pixel centre, -1 for none."""
+    """Depth (H, W) of the nearest front-facing triangle at each pixel centre, -inf for none."""
     height, width = size
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
     short = min(size)
     points = np.stack([(2 * columns + 1 - width) / short, (height - 1 - 2 * rows) / short], -1)
-    best, nearest = np.full(size, -1), np.full(size, -np.inf)
-    for number, (a, b, c) in enumerate(vertices[triangles]):
+    nearest = np.full(size, -np.inf)
+    for a, b, c in vertices[triangles]:
         system = np.array([[a[0], b[0], c[0]], [a[1], b[1], c[1]], [1, 1, 1]])
         if np.linalg.det(system) <= 1e-6:
             continue
@@ -25,8 +25,8 @@ def _brute_force(vertices: np.ndarray, triangles: np.ndarray, size: tuple[int, i
         weights = homogeneous @ np.linalg.inv(system).T
         depth = weights @ np.array([a[2], b[2], c[2]])
         inside = (weights > 1e-9).all(-1) & (depth > nearest)
-        best[inside], nearest[inside] = number, depth[inside]
-    return best
+        nearest[inside] = depth[inside]
+    return nearest
 
 
 @settings(max_examples=30, deadline=None)
@@ -37,9 +37,10 @@ def test_agrees_with_brute_force(seed: int) -> None:
     triangles = generator.integers(0, 40, (60, 3))
     size = (17, 23)
     seen = visible_triangles(vertices, triangles, size)
-    image = np.full(size[0] * size[1], -1)
-    image[seen.pixels] = seen.triangles
-    np.testing.assert_array_equal(image.reshape(size), _brute_force(vertices, triangles, size))
+    depth = np.full(size[0] * size[1], -np.inf)
+    depth[seen.pixels] = (seen.weights.T * vertices[triangles[seen.triangles], 2]).sum(axis=1)
+    expected = _brute_force(vertices, triangles, size)
+    np.testing.assert_allclose(depth.reshape(size), expected, atol=1e-5)
 
 
 def test_weights_rebuild_the_pixel() -> None:
