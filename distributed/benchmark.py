@@ -9,7 +9,7 @@ from typing import Protocol as Interface
 
 import numpy as np
 
-from ..bench.chunks import ChunkRow
+from ..bench.chunks import ChunkRow, plain_reason
 from ..bench.dataset import Clip, Dataset
 from ..bench.measure import Measured, Measuring, Prediction, SubjectJob
 from ..bench.method import Method
@@ -170,7 +170,11 @@ def _predict(benchmark: Benchmark, ledger: Ledger, clip: Clip) -> Prediction:
     if not faces:
         reason = note or f"no face was found in any of {read} frames"
         return Prediction(clip.scene, None, reason, read, 0)
-    return Prediction(clip.scene, benchmark.method.mesh(total.sum / faces), note, read, faces)
+    try:
+        mesh = benchmark.method.mesh(total.sum / faces)
+    except Exception as error:
+        return Prediction(clip.scene, None, plain_reason(error), read, faces)
+    return Prediction(clip.scene, mesh, note, read, faces)
 
 
 def _problems(dataset: Dataset, where: str) -> str:

@@ -13,7 +13,7 @@ from ..bench.method import MethodOptions
 from ..bench.protocol import Protocol, preset, read_protocol
 from ..bench.registry import build_method
 from ..errors import FacebenchError
-from ..recon.morphable.load import load_model
+from ..recon.morphable.load import EMBEDDED, load_model
 from ..results.provenance import host, now, package_versions, source_state
 from ..results.record import RunRecord
 from .benchmark import Benchmark
@@ -60,16 +60,22 @@ def prepare(request: MiccRequest) -> Benchmark:
         FacebenchError: anything that was asked for is unknown or cannot be used.
     """
     dataset = read_dataset(request)
-    options = MethodOptions(request.checkpoint, request.model)
+    options = method_options(request)
     method = build_method(request.method, options)
     return Benchmark(
         dataset=dataset,
         method=method,
-        mean_face=load_model(request.model).mesh(),
+        mean_face=load_model(options.model).mesh(),
         protocol=read_settings(request.protocol, request.settings),
         unit=request.unit,
         job=FrameJob(request.method, options, method.crop_size, request.limit, request.workers),
     )
+
+
+def method_options(request: MiccRequest) -> MethodOptions:
+    """What methods are built from, by absolute paths: workers may run in other folders."""
+    model = request.model if request.model == EMBEDDED else str(Path(request.model).absolute())
+    return MethodOptions(request.checkpoint and request.checkpoint.absolute(), model)
 
 
 def read_dataset(request: MiccRequest) -> MiccDataset:
@@ -78,7 +84,9 @@ def read_dataset(request: MiccRequest) -> MiccDataset:
     Raises:
         FacebenchError: not MICC's layout, an unknown name, or nothing is left.
     """
-    dataset = MiccDataset(request.data, request.scenes, request.subjects or None, request.exclude)
+    dataset = MiccDataset(
+        request.data.absolute(), request.scenes, request.subjects or None, request.exclude
+    )
     if not (dataset.subjects and dataset.scenes):
         raise FacebenchError(f"{request.data}: no subject or scene is left to measure")
     return dataset
