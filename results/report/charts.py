@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..record import SceneSummary
@@ -38,8 +38,8 @@ class Axis:
         return self.start + share * (self.end - self.start)
 
     def ticks(self) -> list[float]:
-        """Four to nine round values between the ends."""
-        step = nice_step((self.high - self.low) / 5)
+        """At most nine round values between the ends."""
+        step = nice_step((self.high - self.low) / 8)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         return [number * step for number in range(first, last + 1)]
@@ -151,8 +151,7 @@ def _horizontal(y: float, words: str) -> Markup:
 
 def _bottom_axis(x: Axis, top: float, bottom: float, words: str) -> Markup:
     ticks = x.ticks()
-    digits = 0 if all(tick.is_integer() for tick in ticks) else 1 if ticks[1] >= 0.1 else 2
-    digits = max(digits, 0 if digits == 0 else -math.floor(math.log10(ticks[1] - ticks[0])))
+    digits = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
     marks = (
         join(
             _line(x.at(tick), top, x.at(tick), bottom, class_="grid"),
@@ -224,7 +223,3 @@ def _bar(run: Bars, error: float, x: Axis, top: float) -> Markup:
 def shortened(label: str) -> str:
     """A label no longer than a strip is wide."""
     return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
-
-
-Chart = Callable[[str], Markup]
-"""Draws a scene's chart."""

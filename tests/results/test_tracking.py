@@ -34,7 +34,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for _ in range(3)
     ]
     for user in users:
-        _, errors = user.communicate(timeout=120)
+        _, errors = user.communicate(timeout=280)
         assert user.returncode == 0, errors.decode()
         assert errors == b""
     return folder
