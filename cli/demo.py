@@ -45,16 +45,17 @@ def demo_commands(
     def micc(name: str, *method: str) -> list[str]:
         return ["micc", "--data", data, *method, "--out", str(out / name)]
 
+    seeded = ["--seed", str(seed)]
+    people = ["--subjects", str(subjects), "--frames", str(frames)]
+    photographs = ["--subjects", str(faces), "--frames", "1", "--image-size", "112"]
+    recipe = ["--recipe", "ours-embedded", "--steps", str(steps)]
+    short_run = ["--checkpoint", short, "--name", f"ours, {steps} steps"]
     return [
-        ["synth", "micc", "--out", data]
-        + ["--subjects", str(subjects), "--frames", str(frames), "--seed", str(seed)],
-        ["synth", "faces", "--out", shards, "--image-size", "112"]
-        + ["--subjects", str(faces), "--frames", "1", "--seed", str(seed)],
-        ["train", "--data", shards, "--recipe", "ours-embedded", "--out", training]
-        + ["--steps", str(steps), "--seed", str(seed)],
+        ["synth", "micc", "--out", data, *people, *seeded],
+        ["synth", "faces", "--out", shards, *photographs, *seeded],
+        ["train", "--data", shards, *recipe, "--out", training, *seeded],
         micc("mean-face", "--method", "mean-face"),
-        micc("ours-short", "--method", "ours", "--checkpoint", short)
-        + ["--name", f"ours, {steps} steps"],
+        micc("ours-short", "--method", "ours", *short_run),
         micc("ours", "--method", "ours"),
         ["report", *(str(out / name) for name in ("ours", "ours-short", "mean-face"))],
     ]
