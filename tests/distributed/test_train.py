@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from training_faces import small_recipe, write_training_faces
 
@@ -36,14 +37,23 @@ def test_one_worker_trains_in_this_process(faces: Path, tmp_path: Path) -> None:
     assert alone.steps_done() == 6
 
 
-def test_two_workers_train_as_one_would_but_for_the_batch_statistics(
+def test_two_workers_train_together_and_survive_the_loss_of_one(
     faces: Path, tmp_path: Path
 ) -> None:
-    heard: list[Row] = []
-    pair = job(faces, tmp_path)
-    train(pair, workers=2, cluster=False, listen=heard.append)
-    assert [row["step"] for row in heard] == [1, 2, 3, 4, 5, 6]
-    assert pair.steps_done() == 6
+    heard: list[float] = []
+    killed: list[int] = []
+
+    def kill_one_worker(row: Row) -> None:
+        heard.append(row["step"])
+        if row["step"] >= 3 and not killed:
+            killed.append(_kill_a_worker())
+
+    pair = job(faces, tmp_path, "training.steps=12")
+    train(pair, workers=2, cluster=False, listen=kill_one_worker)
+    assert killed
+    assert heard == list(range(1, 13))
+    assert [row["step"] for row in pair.folder.read(pair.folder.log)] == heard
+    assert pair.steps_done() == 12
     assert pair.folder.weights.is_file()
 
 
@@ -90,6 +100,14 @@ def test_lines_written_elsewhere_are_told_once_and_to_the_last(faces: Path, tmp_
         time.sleep(0.7)
         folder.append(folder.log, {"step": 3.0})
     assert heard == [2.0, 3.0]
+
+
+def _kill_a_worker() -> int:
+    """End one of the processes that Ray Train started for this process."""
+    mine = psutil.Process().children(recursive=True)
+    victim = next(process for process in mine if "TrainWorker" in " ".join(process.cmdline()))
+    victim.kill()
+    return victim.pid
 
 
 def _small_settings() -> tuple[str, ...]:

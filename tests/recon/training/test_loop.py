@@ -49,15 +49,15 @@ def test_a_training_leaves_log_checkpoint_weights_and_fits(finished: TrainingJob
 def test_a_resumed_training_equals_an_uninterrupted_one(
     faces: Path, tmp_path: Path, finished: TrainingJob
 ) -> None:
-    class Stopped(Exception):
+    class StoppedError(Exception):
         pass
 
     def stop_after_three(row: Row) -> None:
         if row["step"] == 3:
-            raise Stopped
+            raise StoppedError
 
     stopped = job(faces, tmp_path)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         train_worker(stopped, ALONE, stop_after_three)
     assert stopped.steps_done() == 2
     train_worker(stopped, ALONE, quietly)

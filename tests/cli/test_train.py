@@ -1,0 +1,75 @@
+"""`facebench train` as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from training_faces import SETTINGS, write_training_faces
+
+from facebench.cli.train import command
+from facebench.errors import FacebenchError
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_training_faces(tmp_path_factory.mktemp("train-command"))
+
+
+def run(faces: Path, out: Path, *arguments: str) -> Result:
+    settings = [f"--set={setting}" for setting in SETTINGS]
+    model = str(faces.parent / "model.npz")
+    fixed = ["--data", str(faces), "--model", model, "--recipe", "ours-embedded", "--out", str(out)]
+    return CliRunner().invoke(command, [*fixed, *settings, *arguments])
+
+
+def test_trains_keeps_and_says_when_it_is_done(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    out = tmp_path / "out"
+    first = run(faces, out, "--validation", str(faces), "--json")
+    assert first.exit_code == 0, first.output
+    result = json.loads(first.stdout)
+    assert result["steps"] == 6
+    assert result["log"]["pixel"] > 0
+    assert result["validation"]["mean_face_mm"] > 0
+    assert {path.name for path in out.iterdir()} >= {
+        "checkpoint.pt",
+        "weights.pt",
+        "log.csv",
+        "validation.csv",
+        "curves.png",
+        "fits.png",
+    }
+    assert _logged_steps(tmp_path / "mlflow.db") == [1, 2, 3, 4, 5, 6]
+    again = run(faces, out)
+    assert again.exit_code == 0
+    assert "already trained to step 6" in again.output
+
+
+def test_a_mistake_is_told_in_one_line(faces: Path, tmp_path: Path) -> None:
+    for arguments, message in (
+        (["--recipe", "our"], "did you mean 'ours'"),
+        (["--set", "training.stepz=5"], "did you mean 'steps'"),
+        (["--data", str(tmp_path)], "no training shards"),
+        (["--model", "embedded"], "were made with face model"),
+    ):
+        result = run(faces, tmp_path / "out", *arguments)
+        assert isinstance(result.exception, FacebenchError), result.output
+        assert message in str(result.exception)
+        assert "\n" not in str(result.exception)
+
+
+def test_help_ends_in_examples() -> None:
+    text = CliRunner().invoke(command, ["--help"]).output
+    assert "Examples:" in text
+
+
+def _logged_steps(database: Path) -> list[int]:
+    with sqlite3.connect(database) as connection:
+        rows = connection.execute("SELECT step FROM metrics WHERE key = 'landmark' ORDER BY step")
+        return [step for (step,) in rows]
