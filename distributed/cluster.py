@@ -17,7 +17,8 @@ ONE_THREAD = {"env_vars": {"OMP_NUM_THREADS": "1"}}
 
 CONNECT_SECONDS = 10.0
 
-HINT = "start one with 'ray start --head' and set RAY_ADDRESS, or leave out --cluster"
+NO_CLUSTER = "start one with 'ray start --head' and set RAY_ADDRESS, or leave out --cluster"
+NO_START = "run the same command again when the machine is less busy; 'facebench doctor' looks at it"
 
 
 @contextmanager
@@ -29,7 +30,7 @@ def connected(cluster: bool) -> Iterator[None]:
             False, start one on this machine alone.
 
     Raises:
-        FacebenchError: no cluster answers.
+        FacebenchError: no cluster answers, or Ray does not start here.
     """
     if ray.is_initialized():
         yield
@@ -59,9 +60,15 @@ def _connect(cluster: bool) -> None:
                 logging_level=logging.ERROR,
                 log_to_driver=False,
             )
-    except (OSError, RuntimeError, ray.exceptions.RayError) as error:
-        where = "this machine" if address == "auto" else address
-        raise FacebenchError(f"no Ray cluster answers at {where}", HINT) from error
+    except Exception as error:  # a node that starts too slowly raises a bare one
+        raise _told(address) from error
+
+
+def _told(address: str) -> FacebenchError:
+    if address == "local":
+        return FacebenchError("Ray did not start on this machine", NO_START)
+    where = "this machine" if address == "auto" else address
+    return FacebenchError(f"no Ray cluster answers at {where}", NO_CLUSTER)
 
 
 def _check_answers(address: str) -> None:
