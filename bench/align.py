@@ -233,7 +233,7 @@ def _spread(index: IndexArray, wanted: int | None) -> IndexArray:
 def _corners(points: Float64Array) -> Float64Array:
     """The eight corners (8, 3) of the bounding box."""
     box = np.stack([points.min(0), points.max(0)])
-    return box[np.array(list(np.ndindex(2, 2, 2))), np.arange(3)]
+    return np.asarray(box[np.array(list(np.ndindex(2, 2, 2))), np.arange(3)])
 
 
 def _largest_motion(update: Similarity, points: Float64Array) -> float:

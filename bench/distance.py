@@ -84,7 +84,8 @@ class Distances:
     def share_within(self, thresholds: Float64Array) -> Float64Array:
         """Share (T,) of the weight at or below thresholds (T,) in mm."""
         cumulative = np.r_[0.0, np.cumsum(self.weights)]
-        return np.minimum(cumulative[np.searchsorted(self.values, thresholds, "right")], 1.0)
+        shares = cumulative[np.searchsorted(self.values, thresholds, "right")]
+        return np.asarray(np.minimum(shares, 1.0))
 
 
 def statistics(

@@ -75,7 +75,8 @@ class Matches:
     @property
     def point_to_plane(self) -> Float64Array:
         """|(p − q) · n| (N,) for each point p, its closest point q and the normal n there, mm."""
-        return np.abs(((self.on_prediction - self.on_scan) * self.normals).sum(1))
+        offset = self.on_prediction - self.on_scan
+        return np.asarray(np.abs((offset * self.normals).sum(1)))
 
     @property
     def directions(self) -> Float64Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -96,7 +97,7 @@ def tip_on_scan(scan: Surface, tip: Float64Array, transform: Similarity) -> Floa
     A paraboloid through the scan's points around the guess, over the face's frontal plane, gives
     the summit; one noisy vertex has no say.
     """
-    guess = transform.apply(tip[None])[0]
+    guess: Float64Array = transform.apply(tip[None])[0]
     axes = transform.rotation
     offset = (scan.vertices - guess) @ axes
     near = np.linalg.norm(offset, axis=1) <= _CAP_MM
@@ -104,23 +105,22 @@ def tip_on_scan(scan: Surface, tip: Float64Array, transform: Similarity) -> Floa
         return guess
     x, y, height = offset[near].T
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
-    c = np.linalg.lstsq(terms, height, rcond=None)[0]
-    summit = _summit(c)
-    if summit is None:
-        return scan.closest(guess[None]).position[0]
-    x0, y0 = summit
-    top = np.array([x0, y0, c @ [1, x0, y0, x0 * x0, x0 * y0, y0 * y0]])
-    return scan.closest((guess + axes @ top)[None]).position[0]
+    summit = _summit(np.linalg.lstsq(terms, height, rcond=None)[0])
+    top = guess if summit is None else guess + axes @ summit
+    position: Float64Array = scan.closest(top[None]).position[0]
+    return position
 
 
 def _summit(coefficients: Float64Array) -> Float64Array | None:
-    """Where the paraboloid is highest, None when it has no summit near the guess."""
-    _, x, y, xx, xy, yy = coefficients
+    """Where (3,) the paraboloid is highest, None when it has no summit near the guess."""
+    height, x, y, xx, xy, yy = coefficients
     hessian = np.array([[2 * xx, xy], [xy, 2 * yy]])
     if np.linalg.eigvalsh(hessian).max() >= 0:
         return None
-    summit = -np.linalg.solve(hessian, [x, y])
-    return summit if np.linalg.norm(summit) <= _CAP_MM else None
+    place = -np.linalg.solve(hessian, [x, y])
+    if np.linalg.norm(place) > _CAP_MM:
+        return None
+    return np.array([*place, height + (x * place[0] + y * place[1]) / 2])
 
 
 def read_nose_tip(path: Path) -> Float64Array:
@@ -132,9 +132,8 @@ def read_nose_tip(path: Path) -> Float64Array:
     Raises:
         FacebenchError: when the file does not hold one point.
     """
-    readers = {".txt": _from_text, ".json": _from_json, ".pp": _from_picked_points}
     try:
-        numbers = readers[path.suffix.lower()](path.read_text("utf-8"))
+        numbers = _READERS[path.suffix.lower()](path.read_text("utf-8"))
         position = np.array([float(number) for number in numbers])
     except (OSError, ValueError, KeyError, TypeError, ElementTree.ParseError) as error:
         raise FacebenchError(f"{path}: no nose tip in it ({error})", "expected x, y, z") from error
@@ -160,3 +159,10 @@ def _from_picked_points(text: str) -> list[str]:
     if len(named) != 1:
         raise ValueError(f"{len(named)} points, none named nose")
     return [named[0][axis] for axis in "xyz"]
+
+
+_READERS: Mapping[str, Callable[[str], Sequence[str | float]]] = {
+    ".txt": _from_text,
+    ".json": _from_json,
+    ".pp": _from_picked_points,
+}

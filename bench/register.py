@@ -57,7 +57,7 @@ class _Motions:
 
     def turn(self, directions: Float64Array) -> Float64Array:
         """Rotate (N, 3) directions by each motion, (K, N, 3)."""
-        return np.einsum("kij,nj->kni", self.rotations, directions)
+        return np.asarray(np.einsum("kij,nj->kni", self.rotations, directions))
 
     def take(self, index: IndexArray) -> _Motions:
         """The chosen motions."""

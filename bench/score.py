@@ -151,19 +151,15 @@ def score_prediction(
     matches = match_both(face, target, alignment.transform, protocol.intersection, crop)
     measure, direction = protocol.distance.measure, protocol.distance.direction
     errors = vertex_errors(matches[1], measure, face.vertex_of)
-    score = Score(
-        subject,
-        scene,
-        "ok",
-        "",
-        protocol.name,
-        protocol.digest,
+    columns: dict[str, Any] = {
         **statistics(matches, measure, direction, protocol.reduction.points),
-        n_points=int(matches[0].kept.sum() + matches[1].kept.sum()),
         **_alignment_columns(alignment, tip),
         **{f"{part}_mm": nan_mean(errors[inside]) for part, inside in (parts or {}).items()},
-    )
-    aligned = replace(prediction, vertices=alignment.transform.apply(prediction.vertices))
+        "n_points": int(sum(side.kept.sum() for side in matches)),
+    }
+    score = Score(subject, scene, "ok", "", protocol.name, protocol.digest, **columns)
+    vertices = alignment.transform.apply(np.asarray(prediction.vertices, np.float64))
+    aligned = replace(prediction, vertices=vertices)
     curve = pool(matches, measure, direction).share_within(CURVE_MM)
     return ScoredPair(score, aligned, errors, curve, tip, alignment)
 

@@ -108,7 +108,9 @@ class _Listing:
         named = [path for path in videos if path.stem.lower() == STEM_OF_SCENE[scene]]
         found = [path for path in named if path.suffix.lower() in VIDEO_SUFFIXES]
         path = self._only(found, "video", scene)
-        return path and Clip(self.subject, scene, path, _boxes_beside(path, videos))
+        return (
+            None if path is None else Clip(self.subject, scene, path, _boxes_beside(path, videos))
+        )
 
     def _scan(self, name: str, model: Path | None) -> Scan | None:
         folder = _child(model, name)
@@ -116,7 +118,7 @@ class _Listing:
             return None
         objs = [p for p in _files(_child(folder, "obj")) if p.suffix.lower() == ".obj"]
         path = self._only(objs, "OBJ file", name)
-        return path and Scan(self.subject, name, path, _label_beside(path))
+        return None if path is None else Scan(self.subject, name, path, _label_beside(path))
 
     def _only(self, found: Sequence[Path], kind: str, where: str) -> Path | None:
         """The one file that was found; none, several or an empty one is a problem."""
