@@ -77,7 +77,7 @@ def _train(job: TrainingJob, workers: int, cluster: bool, as_json: bool) -> None
     from ..results.training_run import keep_training
 
     done, last = job.steps_done(), job.recipe.training.steps
-    if done < last or not job.folder.weights.is_file():
+    if done < last or not job.kept():
         _run(job, workers, cluster, done)
         keep_training(job)
     elif not as_json:

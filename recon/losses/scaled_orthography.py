@@ -54,7 +54,8 @@ def _affine(p: Tensor, q: Tensor, share: Tensor) -> Tensor:
     left, strengths, right = torch.linalg.svd(affine, full_matrices=False)
     rows = left @ right
     rotation = torch.cat([rows, torch.linalg.cross(rows[:, :1], rows[:, 1:], dim=2)], dim=1)
-    return strengths.mean(1).view(-1, 1, 1) * rotation
+    scaled: Tensor = strengths.mean(1).view(-1, 1, 1) * rotation
+    return scaled
 
 
 def _refined(linear: Tensor, p: Tensor, q: Tensor, share: Tensor) -> Tensor:
@@ -66,4 +67,5 @@ def _refined(linear: Tensor, p: Tensor, q: Tensor, share: Tensor) -> Tensor:
     signs[:, 2] = torch.det(left @ right).sign()
     rotation = (left * signs.unsqueeze(1)) @ right
     scale = (strengths * signs).sum(1) / (share * p * p).sum((1, 2)).clamp_min(_TINY)
-    return scale.view(-1, 1, 1) * rotation
+    scaled: Tensor = scale.view(-1, 1, 1) * rotation
+    return scaled

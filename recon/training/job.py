@@ -64,6 +64,11 @@ class TrainingJob:
         path = self.folder.checkpoint
         return int(read_content(path)["steps"]) if path.is_file() else 0
 
+    def kept(self) -> bool:
+        """Whether the training left all that it leaves at its end."""
+        names = ("weights.pt", "fits.png", "curves.png")
+        return all((self.out / name).is_file() for name in names)
+
     def as_table(self) -> dict[str, Any]:
         """Plain values, for a worker in another process."""
         paths = {name: str(getattr(self, name)) for name in ("data", "out")}

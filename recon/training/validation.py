@@ -132,7 +132,8 @@ def aligned_distance(points: Tensor, target: Tensor) -> Tensor:
     signs[2] = torch.sign(torch.linalg.det(left @ right))
     rotation = (left * signs) @ right
     scale = (strengths * signs).sum() / a.square().sum()
-    return (scale * a @ rotation.T - b).square().sum(1).sqrt().mean()
+    distance: Tensor = (scale * a @ rotation.T - b).square().sum(1).sqrt()
+    return distance.mean()
 
 
 def _face_vertices(model: MorphableModel) -> NDArray[np.intp]:
