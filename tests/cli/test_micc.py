@@ -26,6 +26,8 @@ from small_micc import (
 )
 
 from facebench.cli.main import group
+from facebench.distributed.benchmark import measured_rows, unfinished_tasks
+from facebench.distributed.plan import MiccRequest, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import load_model
 from facebench.recon.vision.boxes import write_boxes
@@ -200,6 +202,15 @@ def test_a_killed_run_ends_with_the_same_numbers(
         first, second = before.ledger.total(row.clip), after.ledger.total(row.clip)
         assert first.sum.tobytes() == second.sum.tobytes()
     assert len(after.ledger.table()) == len(before.ledger.table()) > len(kept)
+
+
+def test_a_finished_run_has_little_left_to_do(home: Path, whole_run: tuple[RunFolder, str]) -> None:
+    request = MiccRequest(home / "data", checkpoint=home / "weights.pt", scenes=SCENES)
+    benchmark = prepare(request)
+    assert unfinished_tasks(benchmark.dataset.clips, whole_run[0].ledger) == []
+    known = measured_rows(benchmark, whole_run[0])
+    assert {row["subject"] for row in known} == {"subject_01"}
+    assert len(known) == len(SCENES) and len(known[0]["curve"]) > 50
 
 
 def refusal(words: list[str]) -> str:
