@@ -11,8 +11,8 @@ import click
 
 @click.command(name="demo")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
-@click.option("--subjects", default=10, show_default=True, help="Subjects to measure.")
-@click.option("--frames", default=16, show_default=True, help="Frames of each video.")
+@click.option("--subjects", default=12, show_default=True, help="Subjects to measure.")
+@click.option("--frames", default=12, show_default=True, help="Frames of each video.")
 @click.option("--faces", default=1200, show_default=True, help="Training photographs.")
 @click.option("--steps", default=150, show_default=True, help="Training steps from scratch.")
 @click.option("--seed", default=7, show_default=True)
@@ -30,7 +30,7 @@ def command(out: Path, subjects: int, frames: int, faces: int, steps: int, seed:
     start = time.monotonic()
     for arguments in demo_commands(out, subjects, frames, faces, steps, seed):
         _run(arguments)
-    _show(out, f"ours, {steps} steps")
+    _show(out)
     click.echo(f"\nDone in {(time.monotonic() - start) / 60:.1f} minutes.")
     click.echo(f"Look at {out / 'ours' / 'report.html'} and {out / 'training' / 'fits.png'}.")
 
@@ -48,7 +48,7 @@ def demo_commands(
     seeded = ["--seed", str(seed)]
     people = ["--subjects", str(subjects), "--frames", str(frames)]
     photographs = ["--subjects", str(faces), "--frames", "1", "--image-size", "112"]
-    recipe = ["--recipe", "ours-embedded", "--steps", str(steps)]
+    recipe = ["--recipe", "ours-embedded", "--set", "loss.pixel_from=0.0", "--steps", str(steps)]
     short_run = ["--checkpoint", short, "--name", f"ours, {steps} steps"]
     return [
         ["synth", "micc", "--out", data, *people, *seeded],
@@ -70,7 +70,7 @@ def _run(arguments: list[str]) -> None:
         raise click.exceptions.Exit(status)
 
 
-def _show(out: Path, short: str) -> None:
+def _show(out: Path) -> None:
     from rich.console import Console
 
     from ..results.record import RunFolder
