@@ -20,9 +20,12 @@ REACH_MM = 85.0
 """Points of the prediction further from its key point are not in every scan."""
 FAR_MM = 12.0
 """Distance at which a point counts as not matched."""
-N_KEYS, N_PAIRS, N_TURNS, N_REFINED, N_STEPS = 6, 60, 24, 24, 10
-"""Key points of the prediction without a nose tip; pairs; turns about a pair's normal; starts that
-are refined, and by how many steps."""
+N_KEYS, N_PAIRS, N_TURNS = 6, 60, 24
+"""Key points of a prediction without a nose tip, pairs of points, turns about a pair's normal."""
+N_TRIED, N_KEPT = 120, 24
+"""Starts that are refined by a few steps, and those of them that are refined further."""
+SAME_MM, SAME_DEG = 25.0, 25.0
+"""Starts closer than this are refined to the same place."""
 N_POINTS = 200
 """Points of the prediction that judge a start."""
 
@@ -87,8 +90,12 @@ def register(
     near = np.flatnonzero(np.linalg.norm(face.points - centre, axis=1) <= REACH_MM)
     judges = near[:: max(1, len(near) // N_POINTS)]
     starts = _starts(face, target, keys)
-    best = np.argsort(_costs(starts, face, target, judges), kind="stable")[:N_REFINED]
-    refined = _refine(starts.take(best), face, target, judges)
+    costs = _costs(starts, face, target, judges)
+    best = _different(starts, costs, face.points[judges].mean(0))
+    motions = _refine(starts.take(best), face, target, judges, np.full(4, 3 * FAR_MM))
+    better = np.argsort(_costs(motions, face, target, judges), kind="stable")[:N_KEPT]
+    reaches = np.geomspace(3 * FAR_MM, FAR_MM, 10)
+    refined = _refine(motions.take(better), face, target, judges, reaches)
     winner = int(np.argmin(_costs(refined, face, target, judges)))
     return Similarity(1.0, refined.rotations[winner], refined.translations[winner])
 
@@ -152,6 +159,25 @@ def _starts(face: _Samples, target: _Samples, keys: IndexArray) -> _Motions:
     return _Motions(rotations, goal - np.einsum("kij,kj->ki", rotations, source))
 
 
+def _different(motions: _Motions, costs: Float64Array, centre: Float64Array) -> IndexArray:
+    """The cheapest motions, each unlike the others: else all would be one wrong idea, many times.
+
+    Args:
+        motions: K of them.
+        costs: (K,).
+        centre: (3,) of the moved points.
+    """
+    places = motions.apply(centre[None])[:, 0]
+    left, chosen = costs.copy(), []
+    while len(chosen) < N_TRIED and np.isfinite(left).any():
+        best = int(np.argmin(left))
+        chosen.append(best)
+        trace = np.einsum("kij,ij->k", motions.rotations, motions.rotations[best])
+        close = np.linalg.norm(places - places[best], axis=1) < SAME_MM
+        left[close & (trace > 1 + 2 * np.cos(np.radians(SAME_DEG)))] = np.inf
+    return np.array(chosen)
+
+
 def _frames(normals: Float64Array) -> Float64Array:
     """Rotations (N, 3, 3) whose third column is the unit normal (N, 3)."""
     axis = np.eye(3)[np.abs(normals).argmin(1)]
@@ -173,9 +199,15 @@ def _costs(motions: _Motions, face: _Samples, target: _Samples, judges: IndexArr
     return np.asarray((far + (1 - far) * (1 - facing) / 2).mean(1))
 
 
-def _refine(motions: _Motions, face: _Samples, target: _Samples, judges: IndexArray) -> _Motions:
-    """Gauss-Newton steps on the point-to-plane distances, for all motions at once."""
-    for reach in np.geomspace(3 * FAR_MM, FAR_MM, N_STEPS):
+def _refine(
+    motions: _Motions,
+    face: _Samples,
+    target: _Samples,
+    judges: IndexArray,
+    reaches: Float64Array,
+) -> _Motions:
+    """Gauss-Newton steps on the distances within each reach in turn, for all motions at once."""
+    for reach in reaches:
         points = motions.apply(face.points[judges])
         distance, index = target.tree.query(points, distance_upper_bound=reach)
         found = np.minimum(index, len(target.points) - 1)
