@@ -80,8 +80,8 @@ def _compare_rates(clips: list[Clip], job: FrameJob, rounds: int) -> None:
             piped, also, found = steady_rate(describe_clips(tasks, job))
             assert frames == also and np.allclose(expected, found, rtol=1e-3, atol=1e-2)
             ratios.append(piped / bare)
-            print(f"{frames} frames, {job.workers} workers or threads: bare loop {bare:.1f}/s, ")
-            print(f"pipeline {piped:.1f}/s, ratio {piped / bare:.3f}", flush=True)
+            print(f"{frames} frames, {job.workers} workers or threads: ", end="")
+            print(f"bare loop {bare:.1f}/s, pipeline {piped:.1f}/s, ratio {piped / bare:.3f}")
     print(f"best ratio {max(ratios):.3f}, median {np.median(ratios):.3f} (target 0.95)")
 
 
