@@ -70,10 +70,10 @@ def paired_table(first: RunFolder, second: RunFolder) -> Table:
     """
     content = paired_rows(first, second)
     table = _empty_table(f"{content.first} − {content.second} in mm, {content.title}", ())
-    table.add_column("scene")
+    table.add_column("scene", no_wrap=True)
     for heading in ("subjects", "difference", "95 % interval", "p", "p (Holm)"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column(f"error of {content.first}")
+    table.add_column("error", no_wrap=True)
     for row in content.rows:
         table.add_row(*paired_texts(row))
     return table
