@@ -168,7 +168,8 @@ def _different(motions: _Motions, costs: Float64Array, centre: Float64Array) -> 
         centre: (3,) of the moved points.
     """
     places = motions.apply(centre[None])[:, 0]
-    left, chosen = costs.copy(), []
+    left = costs.copy()
+    chosen: list[int] = []
     while len(chosen) < N_TRIED and np.isfinite(left).any():
         best = int(np.argmin(left))
         chosen.append(best)
