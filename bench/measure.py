@@ -17,7 +17,10 @@ from .dataset import Scan
 from .meshes import read_mesh
 from .nose_tip import read_nose_tip
 from .protocol import Protocol
-from .score import ScoredPair, failed_score, score_prediction
+from .score import Score, ScoredPair, failed_score, score_prediction
+
+SOUND_OVERLAP = 0.8
+"""A face laid on the wrong place of a scan covers less of the crop; a right one 0.94 and more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +146,7 @@ def _measure(job: SubjectJob, prediction: Prediction, target: _Target, how: Meas
     except Exception as error:
         return _failed(job, prediction, _reason(error), how)
     score = replace(pair.score, subject=job.subject, scene=prediction.scene)
-    note = "; ".join(filter(None, (prediction.reason, target.note)))
+    note = "; ".join(filter(None, (prediction.reason, target.note, _doubt(score))))
     row = {**score.to_row(), **_facts(prediction), "note": note, "scan": target.name}
     return Measured({**row, "curve": pair.curve.tolist()}, pair.aligned, pair.vertex_errors)
 
@@ -152,6 +155,13 @@ def _failed(job: SubjectJob, prediction: Prediction, reason: str, how: Measuring
     score = failed_score(job.subject, prediction.scene, reason, how.protocol)
     row = {**score.to_row(), **_facts(prediction), "note": "", "scan": "", "curve": None}
     return Measured(row, None, np.empty(0))
+
+
+def _doubt(score: Score) -> str:
+    """What speaks against an alignment that was found; empty for a sound one."""
+    if score.overlap < SOUND_OVERLAP:
+        return f"only {score.overlap:.0%} of the cropped scan has a counterpart: see its picture"
+    return "" if score.converged else "the alignment did not converge"
 
 
 def _facts(prediction: Prediction) -> dict[str, Any]:
