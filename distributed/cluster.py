@@ -18,7 +18,7 @@ ONE_THREAD = {"env_vars": {"OMP_NUM_THREADS": "1"}}
 CONNECT_SECONDS = 10.0
 
 NO_CLUSTER = "start one with 'ray start --head' and set RAY_ADDRESS, or leave out --cluster"
-NO_START = "run the same command again when the machine is less busy; 'facebench doctor' looks at it"
+NO_START = "run it again when the machine is less busy; 'facebench doctor' looks at the machine"
 
 
 @contextmanager

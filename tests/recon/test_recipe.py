@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from facebench.errors import FacebenchError
 from facebench.recon.recipe import Recipe, load_recipe, recipe_names
 
