@@ -56,7 +56,7 @@ def command(
       facebench train --data faces --recipe ours --model bfm.npz --out training --workers 4
       facebench train --data faces --out try --steps 500 --set optimiser.learning_rate=3e-4
     """
-    from ..recon.recipe import load_recipe
+    from ..recon.recipe_files import load_recipe
     from ..recon.training.job import TrainingJob
 
     changes = [*settings, *([f"training.steps={steps}"] if steps else [])]

@@ -14,7 +14,7 @@ import torch
 
 from facebench.recon.losses.supervision import Supervision
 from facebench.recon.morphable.load import load_model
-from facebench.recon.recipe import load_recipe
+from facebench.recon.recipe_files import load_recipe
 from facebench.recon.training.trainer import Trainer
 
 

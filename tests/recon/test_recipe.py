@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from facebench.errors import FacebenchError
-from facebench.recon.recipe import Recipe, load_recipe, recipe_names
+from facebench.recon.recipe import Recipe
+from facebench.recon.recipe_files import load_recipe, recipe_names
 
 
 def test_ours_states_the_papers_numbers() -> None:

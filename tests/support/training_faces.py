@@ -18,7 +18,8 @@ from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.npz import save_npz
 from facebench.recon.morphable.procedural import procedural_model
-from facebench.recon.recipe import Recipe, load_recipe
+from facebench.recon.recipe import Recipe
+from facebench.recon.recipe_files import load_recipe
 from facebench.recon.render import make_renderer
 from facebench.recon.render.face import FaceRenderer
 
