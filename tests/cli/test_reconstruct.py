@@ -18,7 +18,7 @@ from facebench.cli.main import group
 from facebench.recon.coefficients import CoefficientSizes
 from facebench.recon.framing import frame_mean_face
 from facebench.recon.morphable.load import load_model
-from facebench.recon.network.checkpoint import embedded_weights, save_weights
+from facebench.recon.network.checkpoint import save_weights
 from facebench.recon.network.regressor import FaceRegressor
 from facebench.recon.recipe import NetworkRecipe, Recipe
 
@@ -157,7 +157,6 @@ def test_an_unknown_format_names_the_known(pictures: Path, tmp_path: Path) -> No
     assert result.exit_code == 2 and "obj, ply, glb" in result.output
 
 
-@pytest.mark.skipif(not embedded_weights().is_file(), reason="needs the trained weights")
 def test_the_embedded_weights_find_the_astronauts_face(pictures: Path, tmp_path: Path) -> None:
     """Eyes and mouth of the photograph, read off by eye, in its 512 x 512 pixels."""
     assert _run(pictures / "astronaut.png", "--out", tmp_path).return_value == 0
