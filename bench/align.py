@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -33,17 +34,28 @@ continuous, and the steps come to an end; else points enter and leave it in turn
 
 @dataclass(frozen=True)
 class AlignmentSettings:
-    """How far the dense alignment is taken.
+    """Where the alignment starts, what it may change, and how far it is taken.
 
     Attributes:
-        scale: whether the prediction may be scaled (a similarity) or not (rigid).
-        tolerance_mm: converged when no point of the prediction moves further in one step. Steps
-            shrink quadratically where the surfaces are the same, and by about half where not.
+        start: `landmarks_or_search` takes landmarks where both sides have them and else searches
+            for the pose; `seven_landmarks` needs NoW's seven points of both sides.
+        dense: whether the surfaces are aligned after the start, or the start is the result.
+        scale: `per_mesh`, one factor for each prediction (a similarity); `global`, one for all
+            predictions of a run; `none`, millimetres as predicted (rigid).
+        direction: whose distances are minimised: both with half of the weight each, or those of
+            the scan's points to the prediction only.
+        stop: `motion`, when no point of the prediction moves further than the tolerance in one
+            step; `mean_change`, when the mean distance falls by less than the tolerance.
+        tolerance_mm: see `stop`.
         max_iterations: steps over all points, before the region of intersection is held and again
             after, until it is said not to have converged.
     """
 
-    scale: bool = True
+    start: Literal["landmarks_or_search", "seven_landmarks"] = "landmarks_or_search"
+    dense: bool = True
+    scale: Literal["per_mesh", "global", "none"] = "per_mesh"
+    direction: Literal["symmetric", "scan_to_prediction"] = "symmetric"
+    stop: Literal["motion", "mean_change"] = "motion"
     tolerance_mm: float = 2e-3
     max_iterations: int = 40
 
@@ -196,7 +208,7 @@ class _Problem:
         """Step until the largest motion is within a tolerance: result, steps, last motion."""
         moved = np.inf
         for iteration in range(1, limit + 1):
-            update = _gauss_newton_step(self.matches(transform), settings.scale)
+            update = _gauss_newton_step(self.matches(transform), settings.scale != "none")
             moved = _largest_motion(update, transform.apply(_corners(self.prediction.vertices)))
             transform = update.after(transform)
             if moved <= tolerance:

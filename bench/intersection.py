@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +26,14 @@ class Intersection:
     no scanner sees, such as the inside of a mouth.
 
     Attributes:
-        max_distance_mm: in the scan's millimetres.
+        max_distance_mm: in the scan's millimetres; infinite turns the condition off.
         max_angle_deg: between the normals; 180 turns the condition off.
+        boundary: whether points whose closest point lies on a boundary count too.
     """
 
     max_distance_mm: float = 10.0
     max_angle_deg: float = 90.0
+    boundary: Literal["left_out", "counted"] = "left_out"
 
     def widened(self, factor: float) -> Intersection:
         """The same with the distance multiplied."""

@@ -19,15 +19,20 @@ from .intersection import Intersection
 
 @dataclass(frozen=True)
 class Crop:
-    """Which part of the scan is measured.
+    """Which part of the scan is measured: what lies in a sphere.
 
     Attributes:
-        centre: the point the sphere stands on.
-        radius_mm: of the sphere.
+        centre: `nose_tip`, with `radius_mm`; or `seven_landmarks` of the scan, as NoW and FG2018
+            do: centre = nose bottom + 0.3 (bridge − bottom), with `radius_share`.
+        radius_mm: of the sphere around the nose tip.
+        radius_share: of (outer-eye distance + nose length) / 2, the sphere around NoW's centre.
+        exceptions_mm: `subject_28=60`, separated by commas: radii of single subjects.
     """
 
-    centre: Literal["nose_tip"] = "nose_tip"
+    centre: Literal["nose_tip", "seven_landmarks"] = "nose_tip"
     radius_mm: float = 95.0
+    radius_share: float = 1.4
+    exceptions_mm: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,29 +40,37 @@ class Distance:
     """What a point's error is.
 
     Attributes:
-        measure: point to plane |(p - q) · n|, or point to surface |p - q|.
+        measure: point to plane |(p - q) · n|; point to surface |p - q|; or `correspondence`, |p - q|
+            with q the point of the scan that corresponds to the prediction's vertex p by a
+            non-rigid registration, not the closest one.
         direction: `symmetric` gives each direction half of the weight.
     """
 
-    measure: Literal["point_to_plane", "point_to_surface"] = "point_to_plane"
+    measure: Literal["point_to_plane", "point_to_surface", "correspondence"] = "point_to_plane"
     direction: Literal["symmetric", "scan_to_prediction", "prediction_to_scan"] = "symmetric"
 
 
 @dataclass(frozen=True)
 class Reduction:
-    """How many numbers become one; choices with one value are facts that the record states.
+    """How many numbers become one.
 
     Attributes:
         points: the statistic over a subject's points.
-        frames: coefficients (or meshes) of a clip's frames are averaged before decoding.
+        average: over the frames of a clip: of `parameters` before decoding, of `meshes`, or of the
+            `errors` of every frame's own mesh.
         expression: of the measured prediction.
-        scan: which of a subject's scans.
+        scan: the `first` of a subject's frontal scans; `best_of_two`, the lower error; `each`, the
+            mean over all frontal scans.
+        subjects: `mean` over subjects, or `pooled`, over the points of all subjects.
+        std: over subjects, of the sample (S - 1) or of the population (S).
     """
 
     points: Literal["mean", "median", "rmse"] = "mean"
-    frames: Literal["parameters"] = "parameters"
-    expression: Literal["neutral"] = "neutral"
-    scan: Literal["first"] = "first"
+    average: Literal["parameters", "meshes", "errors"] = "parameters"
+    expression: Literal["neutral", "predicted"] = "neutral"
+    scan: Literal["first", "best_of_two", "each"] = "first"
+    subjects: Literal["mean", "pooled"] = "mean"
+    std: Literal["sample", "population"] = "sample"
 
 
 @dataclass(frozen=True)
@@ -114,7 +127,7 @@ class Protocol:
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "micc": {"name": "micc"},
-    "metric": {"name": "metric", "alignment": {"scale": False}},
+    "metric": {"name": "metric", "alignment": {"scale": "none"}},
 }
 """Each preset as its differences from `micc`."""
 
