@@ -85,7 +85,7 @@ def _run(
     given, arguments = given_options(context), plain_options(context)
     folder.begin(describe_run(benchmark, request, command_line(context), given, arguments))
     connect(EXPERIMENT)
-    n_clips = len(unfinished_tasks(benchmark.dataset.clips, folder.ledger))
+    n_clips = len(unfinished_tasks(benchmark.clips, folder.ledger))
     n_subjects = len(benchmark.dataset.subjects)
     with (
         connected(context.params["cluster"]),

@@ -9,9 +9,9 @@ from typing import Protocol as Interface
 
 import numpy as np
 
-from ..bench.chunks import ChunkRow, plain_reason
+from ..bench.chunks import ChunkRow
 from ..bench.dataset import Clip, Dataset
-from ..bench.measure import Measured, Measuring, Prediction, SubjectJob
+from ..bench.measure import Measured, Measuring
 from ..bench.method import Method
 from ..bench.protocol import Protocol
 from ..recon.export import write_ply
@@ -22,8 +22,7 @@ from ..results.record import SCORED, RunFolder, RunRecord, SceneSummary
 from ..results.summary import summarise
 from .evaluate import measure_subjects
 from .frames import ClipTask, FrameJob, describe_clips
-
-UNFINISHED = "not all of its frames were read: a worker was lost; run the command again"
+from .predict import predict
 
 
 class Listener(Interface):
@@ -48,7 +47,7 @@ class Benchmark:
         mean_face: error of reference for what fails.
         protocol: how predictions are measured.
         unit: of the scans' files: mm, cm or m.
-        job: how the workers read and describe the clips.
+        job: how the workers read and describe the clips, or None for a method that reads none.
     """
 
     dataset: Dataset
@@ -56,7 +55,12 @@ class Benchmark:
     mean_face: Mesh
     protocol: Protocol
     unit: str
-    job: FrameJob
+    job: FrameJob | None
+
+    @property
+    def clips(self) -> tuple[Clip, ...]:
+        """The clips that are read: none for a method that comes as files."""
+        return () if self.job is None else self.dataset.clips
 
 
 def run_benchmark(
@@ -80,21 +84,6 @@ def unfinished_tasks(clips: tuple[Clip, ...], ledger: Ledger) -> list[ClipTask]:
     """The clips that are still to be read, each with its chunks that are done."""
     waiting = (clip for clip in clips if not ledger.finished(clip.id))
     return [ClipTask(clip, ledger.done(clip.id)) for clip in waiting]
-
-
-def predict(benchmark: Benchmark, ledger: Ledger, subject: str) -> SubjectJob:
-    """The mean vector of each scene of a subject decoded, and the scan to measure it on."""
-    clips = {clip.scene: clip for clip in benchmark.dataset.clips if clip.subject == subject}
-    scans = [scan for scan in benchmark.dataset.scans if scan.subject == subject]
-    scenes = benchmark.dataset.scenes
-    made = (
-        _predict(benchmark, ledger, clips[scene])
-        if scene in clips
-        else Prediction(scene, None, _problems(benchmark.dataset, f"{subject}/{scene}"), 0, 0)
-        for scene in scenes
-    )
-    reason = "" if scans else _problems(benchmark.dataset, subject)
-    return SubjectJob(subject, scans[0] if scans else None, reason, tuple(made))
 
 
 def measured_rows(benchmark: Benchmark, folder: RunFolder) -> list[dict[str, Any]]:
@@ -128,7 +117,9 @@ class _Rate:
 
 def _describe(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> float:
     rate = _Rate()
-    tasks = unfinished_tasks(benchmark.dataset.clips, folder.ledger)
+    if benchmark.job is None:
+        return rate.value()
+    tasks = unfinished_tasks(benchmark.clips, folder.ledger)
     for row in describe_clips(tasks, benchmark.job):
         folder.ledger.write(row)
         rate.add(row.frames)
@@ -143,7 +134,7 @@ def _measure(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> list[
     for name in sorted(known):
         listen.subject(name)
     missing = (name for name in benchmark.dataset.subjects if name not in known)
-    jobs = (predict(benchmark, folder.ledger, name) for name in missing)
+    jobs = (predict(benchmark.dataset, benchmark.method, folder.ledger, name) for name in missing)
     for measured in measure_subjects(jobs, how):
         for item in measured:
             _keep_mesh(item, folder)
@@ -160,33 +151,6 @@ def _keep_mesh(item: Measured, folder: RunFolder) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     write_ply(item.aligned, path, {"error": item.vertex_errors.astype(np.float32)})
-
-
-def _predict(benchmark: Benchmark, ledger: Ledger, clip: Clip) -> Prediction:
-    total = ledger.total(clip.id)
-    note, read, faces = "; ".join(total.reasons), total.frames, total.faces
-    if not ledger.finished(clip.id):
-        return Prediction(clip.scene, None, note or UNFINISHED, read, faces)
-    if not faces:
-        reason = note or f"no face was found in any of {read} frames"
-        return Prediction(clip.scene, None, reason, read, 0)
-    try:
-        mesh = benchmark.method.mesh(total.sum / faces)
-    except Exception as error:
-        return Prediction(clip.scene, None, plain_reason(error), read, faces)
-    return Prediction(clip.scene, mesh, note, read, faces)
-
-
-def _problems(dataset: Dataset, where: str) -> str:
-    """What the dataset knows against a subject's scan, or against a clip."""
-    clips = {f"{subject}/{scene}" for subject in dataset.subjects for scene in dataset.scenes}
-    about = [
-        problem.reason if problem.where == where else f"{problem.where}: {problem.reason}"
-        for problem in dataset.problems
-        if problem.where == where
-        or (problem.where.startswith(f"{where}/") and problem.where not in clips)
-    ]
-    return "; ".join(about) or "it is not in the dataset"
 
 
 def _known_rate(rate: float, folder: RunFolder) -> float:
