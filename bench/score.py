@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..recon.mesh import Mesh
 from .align import Alignment, align, approach
 from .crop import Sphere
-from .distance import CURVE_MM, nan_mean, pool, statistics, vertex_errors
+from .distance import CURVE_MM, MEASURES, nan_mean, pool, statistics, vertex_errors
 from .intersection import match_both
 from .nose_tip import NoseTip, crop_centre, own_nose_tip
 from .protocol import Protocol
@@ -94,6 +94,8 @@ class ScoredPair:
         aligned: the prediction in the scan's space, mm, its own vertices and triangles.
         vertex_errors: (V,) distance of its vertices to the scan by the protocol's measure, NaN
             outside of the region of intersection.
+        distances: errors of the scan's points and of the prediction's, mm, by the protocol's
+            measure, in the region of intersection.
         curve: (101,) share of the points within each threshold of `distance.CURVE_MM`.
         nose_tip: where the crop was centred.
         alignment: how the prediction was laid on the scan.
@@ -102,6 +104,7 @@ class ScoredPair:
     score: Score
     aligned: Mesh
     vertex_errors: Float64Array
+    distances: tuple[Float64Array, Float64Array] = field(repr=False)
     curve: Float64Array = field(repr=False)
     nose_tip: NoseTip
     alignment: Alignment
@@ -160,8 +163,11 @@ def score_prediction(
     score = Score(subject, scene, "ok", "", protocol.name, protocol.digest, **columns)
     vertices = alignment.transform.apply(np.asarray(prediction.vertices, np.float64))
     aligned = replace(prediction, vertices=vertices)
+    scan_errors, prediction_errors = (MEASURES[measure](side)[side.kept] for side in matches)
     curve = pool(matches, measure, direction).share_within(CURVE_MM)
-    return ScoredPair(score, aligned, errors, curve, tip, alignment)
+    return ScoredPair(
+        score, aligned, errors, (scan_errors, prediction_errors), curve, tip, alignment
+    )
 
 
 def failed_score(subject: str, scene: str, reason: str, protocol: Protocol) -> Score:
