@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 
 from ..errors import FacebenchError
 from ..recon.mesh import Mesh
+from .mesh_files import load_mesh
 from .triangles import Float64Array, triangle_areas, triangle_normals
 
 UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
@@ -28,23 +28,26 @@ class Removed:
         invalid_vertices: with NaN or infinite coordinates; their triangles go with them.
         unreferenced_vertices: that no triangle uses.
         degenerate_triangles: without area.
+        duplicate_triangles: of the same three vertices as an earlier one, either way round.
     """
 
     invalid_vertices: int = 0
     unreferenced_vertices: int = 0
     degenerate_triangles: int = 0
+    duplicate_triangles: int = 0
 
     def __str__(self) -> str:
         counts = (
             (self.invalid_vertices, "invalid vertices"),
             (self.unreferenced_vertices, "unreferenced vertices"),
             (self.degenerate_triangles, "degenerate triangles"),
+            (self.duplicate_triangles, "duplicate triangles"),
         )
         return ", ".join(f"{count} {name}" for count, name in counts if count)
 
 
-def read_mesh(path: Path, unit: str | None = None) -> tuple[Mesh, Removed]:
-    """A clean mesh in mm from an OBJ, PLY, STL, OFF or GLB file, and what was left out of it.
+def read_mesh(path: Path, unit: str | None = None, option: str = "--unit") -> tuple[Mesh, Removed]:
+    """A clean mesh in mm from a file of `mesh_files.FORMATS`, and what was left out of it.
 
     Vertices keep the file's order. A mesh whose size is not that of a face in the stated unit is
     refused: nothing is converted on a guess.
@@ -52,19 +55,20 @@ def read_mesh(path: Path, unit: str | None = None) -> tuple[Mesh, Removed]:
     Args:
         path: the file.
         unit: `mm`, `cm` or `m`; None stands for mm.
+        option: what the user gives the unit by, for the hint.
 
     Raises:
         FacebenchError: when the file cannot be read, holds no surface, or is in another unit.
     """
-    mesh, removed = clean_mesh(_load(path))
+    mesh, removed = clean_mesh(load_mesh(path))
     if not len(mesh.triangles):
         raise FacebenchError(f"{path}: no triangles with finite corners", "is this a mesh file?")
-    check_unit(mesh, str(path), unit or "mm")
+    check_unit(mesh, str(path), unit or "mm", option)
     return scaled(mesh, unit or "mm"), removed
 
 
 def clean_mesh(mesh: Mesh) -> tuple[Mesh, Removed]:
-    """The mesh without invalid or unreferenced vertices and degenerate triangles.
+    """The mesh without invalid or unreferenced vertices, degenerate and duplicate triangles.
 
     A landmark whose vertex goes takes all landmarks with it: a part of the 68 is of no use.
     """
@@ -73,10 +77,16 @@ def clean_mesh(mesh: Mesh) -> tuple[Mesh, Removed]:
     valid = np.asarray(np.isfinite(vertices).all(axis=1))
     whole = triangles[valid[triangles].all(1)]
     solid = whole[triangle_areas(vertices, whole) > 0]
+    single = solid[_first_of_equals(solid)]
     used = np.zeros(len(vertices), bool)
-    used[solid] = True
-    removed = Removed(int((~valid).sum()), int((valid & ~used).sum()), len(whole) - len(solid))
-    return _submesh(mesh, vertices, solid, used), removed
+    used[single] = True
+    removed = Removed(
+        invalid_vertices=int((~valid).sum()),
+        unreferenced_vertices=int((valid & ~used).sum()),
+        degenerate_triangles=len(whole) - len(solid),
+        duplicate_triangles=len(solid) - len(single),
+    )
+    return _submesh(mesh, vertices, single, used), removed
 
 
 def keep_vertices(mesh: Mesh, keep: NDArray[np.bool_]) -> Mesh:
@@ -88,7 +98,7 @@ def keep_vertices(mesh: Mesh, keep: NDArray[np.bool_]) -> Mesh:
     return _submesh(mesh, np.asarray(mesh.vertices, np.float64), triangles, used)
 
 
-def check_unit(mesh: Mesh, name: str, unit: str = "mm") -> None:
+def check_unit(mesh: Mesh, name: str, unit: str = "mm", option: str = "--unit") -> None:
     """Refuse a mesh that is not as large as a face when its numbers are read in a unit.
 
     Raises:
@@ -106,7 +116,7 @@ def check_unit(mesh: Mesh, name: str, unit: str = "mm") -> None:
     if guess != unit:
         raise FacebenchError(
             f"{name}: looks like {guess}, not {unit} (its longest side is {extent:.4g})",
-            f"pass --unit {guess}",
+            f"pass {option} {guess}",
         )
 
 
@@ -143,17 +153,13 @@ def turned_round(mesh: Mesh) -> Mesh:
     return replace(mesh, triangles=np.asarray(mesh.triangles)[:, ::-1])
 
 
-def _load(path: Path) -> Mesh:
-    if not path.is_file():
-        raise FacebenchError(f"{path}: no such file")
-    try:
-        loaded = trimesh.load(path, process=False, maintain_order=True, force="mesh")
-        vertices, triangles = np.array(loaded.vertices), np.array(loaded.faces)
-    except Exception as error:  # trimesh raises whatever its many readers raise
-        raise FacebenchError(f"{path}: cannot be read as a mesh ({_first_line(error)})") from error
-    if triangles.size and (triangles.max() >= len(vertices) or triangles.min() < 0):
-        raise FacebenchError(f"{path}: a triangle names a vertex that does not exist")
-    return Mesh(vertices.reshape(-1, 3), triangles.reshape(-1, 3))
+def _first_of_equals(triangles: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which of the triangles (F, 3) have other vertices than all before them, in their order."""
+    a, b, c = np.sort(triangles, axis=1).T
+    order = np.lexsort((c, b, a))
+    ordered = np.stack([a, b, c], axis=1)[order]
+    is_new = np.r_[True, (ordered[1:] != ordered[:-1]).any(1)] if len(ordered) else []
+    return np.sort(order[np.asarray(is_new, bool)])
 
 
 def _submesh(
@@ -176,7 +182,3 @@ def _extent(mesh: Mesh) -> float:
 
 def _extreme(extent: float, unit: str) -> str:
     return "small for" if extent * UNITS[unit] < _EXTENTS_MM[0] else "large for"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,128 @@
+"""Meshes out of files: the formats, and the name of each fault."""
+
+from __future__ import annotations
+
+import difflib
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import trimesh
+from numpy.typing import NDArray
+
+from ..errors import FacebenchError
+from ..recon.mesh import Mesh
+from .mesh_sizes import check_size
+
+FORMATS = (".obj", ".ply", ".stl", ".off", ".glb", ".npz")
+_SIGNATURES = {b"ply": ".ply", b"glTF": ".glb", b"PK\x03\x04": ".npz", b"OFF": ".off"}
+
+
+def load_mesh(path: Path) -> Mesh:
+    """The mesh as the file has it, vertices in the file's order, in the file's unit.
+
+    An `.npz` holds `vertices` (V, 3), `triangles` (F, 3) and, if it likes, `landmarks` (68,), the
+    vertex of each iBUG landmark.
+
+    Raises:
+        FacebenchError: when the file is missing, empty, too large, of another format than its
+            name says, damaged, or holds points without a surface.
+    """
+    _check_file(path)
+    check_size(path)
+    mesh = _read_npz(path) if path.suffix.lower() == ".npz" else _read_with_trimesh(path)
+    _check_triangles(mesh, path)
+    return mesh
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise FacebenchError(f"{path}: no such file", _nearest(path))
+    if not path.stat().st_size:
+        raise FacebenchError(f"{path}: the file is empty", "write or copy it again")
+    if path.suffix.lower() not in FORMATS:
+        ending = path.suffix or path.name
+        raise FacebenchError(f"{path}: no mesh format '{ending}'", f"known: {', '.join(FORMATS)}")
+    with path.open("rb") as file:
+        start = file.read(4)
+    found = next((suffix for sign, suffix in _SIGNATURES.items() if start.startswith(sign)), None)
+    if found not in (None, path.suffix.lower()):
+        raise FacebenchError(f"{path}: its content is {found[1:].upper()}", f"name it {found}")
+
+
+def _nearest(path: Path) -> str:
+    """A question naming the file beside a missing one that is called most like it, or nothing."""
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    names = [item.name for item in path.parent.iterdir() if item.is_file()]
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"did you mean {path.with_name(near[0])}?" if near else ""
+
+
+def _read_with_trimesh(path: Path) -> Mesh:
+    try:
+        loaded = trimesh.load(path, process=False, maintain_order=True)
+        if not isinstance(loaded, trimesh.Trimesh):
+            loaded = loaded.to_mesh() if isinstance(loaded, trimesh.Scene) else loaded
+        vertices = np.array(loaded.vertices)
+        triangles = np.array(getattr(loaded, "faces", np.empty((0, 3), np.int64)))
+    except Exception as error:  # trimesh raises whatever its many readers raise
+        raise FacebenchError(
+            f"{path}: cannot be read as a mesh ({_first_line(error)})",
+            "it is truncated or of another kind; export it again",
+        ) from error
+    return Mesh(vertices.reshape(-1, 3), triangles.reshape(-1, 3))
+
+
+def _read_npz(path: Path) -> Mesh:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in _NPZ_KEYS if name in arrays}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        pickled = "allow_pickle" in str(error)
+        reason = "holds pickled objects" if pickled else "not a whole .npz file"
+        raise FacebenchError(f"{path}: {reason}", "save plain arrays with numpy.savez") from error
+    if missing := [name for name in _NPZ_KEYS[:2] if name not in found]:
+        raise FacebenchError(f"{path}: no array '{missing[0]}'", f"expected {', '.join(_NPZ_KEYS)}")
+    landmarks = found.get("landmarks")
+    mesh = Mesh(_array(found["vertices"], path), _array(found["triangles"], path), landmarks)
+    if landmarks is not None and not _are_vertices(landmarks, mesh):
+        raise FacebenchError(f"{path}: 'landmarks' is not (68,) vertices of the mesh")
+    return mesh
+
+
+_NPZ_KEYS = ("vertices", "triangles", "landmarks")
+
+
+def _array(values: NDArray[np.generic], path: Path) -> NDArray[np.float64]:
+    """Numbers (N, 3) as they are."""
+    if values.ndim != 2 or values.shape[1] != 3 or values.dtype.kind not in "fiu":
+        raise FacebenchError(
+            f"{path}: an array is {values.shape} {values.dtype}", "expected numbers (N, 3)"
+        )
+    return np.asarray(values)
+
+
+def _are_vertices(landmarks: NDArray[np.generic], mesh: Mesh) -> bool:
+    if landmarks.shape != (68,) or landmarks.dtype.kind not in "iu":
+        return False
+    return bool(np.all((landmarks >= 0) & (landmarks < len(mesh.vertices))))
+
+
+def _check_triangles(mesh: Mesh, path: Path) -> None:
+    triangles = np.asarray(mesh.triangles)
+    if not len(mesh.vertices):
+        raise FacebenchError(f"{path}: no vertices in it", "is this a mesh file?")
+    if not len(triangles):
+        raise FacebenchError(
+            f"{path}: {len(mesh.vertices):,} points and no triangles",
+            "distances need a surface: export it with its faces, or mesh the points first",
+        )
+    if triangles.max() >= len(mesh.vertices) or triangles.min() < 0:
+        raise FacebenchError(
+            f"{path}: a triangle names a vertex that does not exist", "export it again"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
