@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import trimesh
@@ -82,31 +83,34 @@ def _read_npz(path: Path) -> Mesh:
         pickled = "allow_pickle" in str(error)
         reason = "holds pickled objects" if pickled else "not a whole .npz file"
         raise FacebenchError(f"{path}: {reason}", "save plain arrays with numpy.savez") from error
-    if missing := [name for name in _NPZ_KEYS[:2] if name not in found]:
-        raise FacebenchError(f"{path}: no array '{missing[0]}'", f"expected {', '.join(_NPZ_KEYS)}")
-    landmarks = found.get("landmarks")
-    mesh = Mesh(_array(found["vertices"], path), _array(found["triangles"], path), landmarks)
-    if landmarks is not None and not _are_vertices(landmarks, mesh):
-        raise FacebenchError(f"{path}: 'landmarks' is not (68,) vertices of the mesh")
-    return mesh
+    for name in ("vertices", "triangles"):
+        if name not in found:
+            known = ", ".join(_NPZ_KEYS)
+            raise FacebenchError(f"{path}: no array '{name}'", f"expected {known}")
+    vertices = _triples(found["vertices"], "vertices", path)
+    triangles = _triples(found["triangles"], "triangles", path)
+    marks = found.get("landmarks")
+    landmarks = None if marks is None else _vertex_numbers(marks, len(vertices), path)
+    return Mesh(vertices.astype(np.float64), triangles.astype(np.int64), landmarks)
 
 
-_NPZ_KEYS = ("vertices", "triangles", "landmarks")
+_NPZ_KEYS = {"vertices": "fiu", "triangles": "iu", "landmarks": "iu"}
+"""Arrays of an `.npz` and the kinds of numbers they may hold."""
 
 
-def _array(values: NDArray[np.generic], path: Path) -> NDArray[np.float64]:
-    """Numbers (N, 3) as they are."""
-    if values.ndim != 2 or values.shape[1] != 3 or values.dtype.kind not in "fiu":
+def _triples(values: NDArray[Any], name: str, path: Path) -> NDArray[Any]:
+    if values.ndim != 2 or values.shape[1] != 3 or values.dtype.kind not in _NPZ_KEYS[name]:
         raise FacebenchError(
-            f"{path}: an array is {values.shape} {values.dtype}", "expected numbers (N, 3)"
+            f"{path}: '{name}' is {values.shape} {values.dtype}", "expected numbers (N, 3)"
         )
-    return np.asarray(values)
+    return values
 
 
-def _are_vertices(landmarks: NDArray[np.generic], mesh: Mesh) -> bool:
-    if landmarks.shape != (68,) or landmarks.dtype.kind not in "iu":
-        return False
-    return bool(np.all((landmarks >= 0) & (landmarks < len(mesh.vertices))))
+def _vertex_numbers(values: NDArray[Any], n_vertices: int, path: Path) -> NDArray[Any]:
+    whole = values.shape == (68,) and values.dtype.kind in _NPZ_KEYS["landmarks"]
+    if not whole or values.min() < 0 or values.max() >= n_vertices:
+        raise FacebenchError(f"{path}: 'landmarks' is not (68,) vertices of the mesh")
+    return values
 
 
 def _check_triangles(mesh: Mesh, path: Path) -> None:
