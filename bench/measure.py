@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from .nose_tip import read_nose_tip
 from .protocol import Protocol
 from .score import Score, ScoredPair, failed_score, score_prediction
 
+if TYPE_CHECKING:
+    from .landmarks import Landmarks
+
 SOUND_OVERLAP = 0.8
 """A face laid on the wrong place of a scan covers less of the crop; a right one 0.94 and more."""
 
@@ -31,7 +34,8 @@ class Prediction:
         scene: of the clip.
         mesh: the subject's face in mm, or None where there is none.
         reason: why there is none; with a mesh, what was wrong with parts of the clip.
-        frames, faces: read and described.
+        frames, faces: read and described; 0 for a mesh that comes as a file.
+        landmarks: given beside the mesh, or None for the mesh's own.
     """
 
     scene: str
@@ -39,6 +43,7 @@ class Prediction:
     reason: str
     frames: int
     faces: int
+    landmarks: Landmarks | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,16 +1,25 @@
-"""The one door for every reconstruction method."""
+"""The doors for reconstruction methods: some read frames, some come as files."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..recon.mesh import Mesh
+
+if TYPE_CHECKING:
+    from .landmarks import Landmarks
+
+Kind = Literal["frames", "files"]
+"""Whether a method reconstructs frames (`Method`) or its faces are files already (`FileMethod`)."""
+
+Expression = Literal["neutral", "predicted"]
+"""Which expression the measured faces have (`protocol.Reduction.expression`)."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,8 @@ class MethodCard:
         licence: of code and weights.
         leakage: why its numbers may be flattered (trained or validated on the test set), or empty.
         published: scene to (mean, std) in mm from the literature, or empty.
+        kind: what it is built as: `frames`, a `Method`; `files`, a `FileMethod`.
+        expressions: of the faces it can give: `neutral`, `predicted` (that of the photographs).
     """
 
     name: str
@@ -32,6 +43,8 @@ class MethodCard:
     licence: str
     leakage: str = ""
     published: tuple[tuple[str, float, float], ...] = ()
+    kind: Kind = "frames"
+    expressions: tuple[Expression, ...] = ("neutral",)
 
 
 @dataclass(frozen=True)
@@ -42,29 +55,25 @@ class MethodOptions:
         checkpoint: trained weights, or None for those that come with the method.
         model: the face model as given to `--model`: `embedded` or a path.
         device: where networks run, as PyTorch names it.
+        source: what stands behind the colon of `NAME:SOURCE`; empty for methods that read frames.
+        unit: of a file method's meshes: mm, cm or m.
+        expression: that the faces shall have, as the protocol says.
     """
 
     checkpoint: Path | None = None
     model: str = "embedded"
     device: str = "cpu"
+    source: str = ""
+    unit: str = "mm"
+    expression: Expression = "neutral"
 
 
-class Method(Protocol):
-    """Reconstructs faces from crops.
-
-    `describe` gives one vector a face that may be summed and averaged over frames; `mesh` decodes
-    the average. For a linear 3DMM the vector is the identity coefficients, and decoding their mean
-    equals averaging the meshes.
-    """
+class Described(Protocol):
+    """What tables and records ask of every method."""
 
     @property
     def card(self) -> MethodCard:
         """Name, paper, licence and published numbers."""
-        ...
-
-    @property
-    def crop_size(self) -> int:
-        """Side in pixels of the square crops that `describe` takes."""
         ...
 
     @property
@@ -84,7 +93,21 @@ class Method(Protocol):
 
     @property
     def digest(self) -> str:
-        """Digest of everything that decides its numbers (weights and model)."""
+        """Digest of everything that decides its numbers: weights and model, or the files."""
+        ...
+
+
+class Method(Described, Protocol):
+    """Reconstructs faces from crops.
+
+    `describe` gives one vector a face that may be summed and averaged over frames; `mesh` decodes
+    the average. For a linear 3DMM the vector is the identity coefficients, and decoding their mean
+    equals averaging the meshes.
+    """
+
+    @property
+    def crop_size(self) -> int:
+        """Side in pixels of the square crops that `describe` takes."""
         ...
 
     def describe(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -92,8 +115,36 @@ class Method(Protocol):
         ...
 
     def mesh(self, vector: NDArray[np.floating]) -> Mesh:
-        """The subject's neutral face in mm from an average vector (D,)."""
+        """The subject's face in mm from an average vector (D,)."""
         ...
+
+
+@runtime_checkable
+class HoldsMeshes(Protocol):
+    """Gives a subject's face without looking at frames."""
+
+    def mesh_for(self, subject: str, scene: str) -> Mesh:
+        """The face of a subject in a scene, mm, with `landmarks` where its vertices are known.
+
+        Raises:
+            FacebenchError: there is none, or its file cannot be used.
+        """
+        ...
+
+    def landmarks_for(self, subject: str, scene: str) -> Landmarks | None:
+        """Landmarks given as points in the space of that mesh, mm, or None.
+
+        Raises:
+            FacebenchError: their file cannot be used.
+        """
+        ...
+
+
+class FileMethod(Described, HoldsMeshes, Protocol):
+    """Faces that were reconstructed elsewhere: one mesh a subject and scene, no frame is read."""
+
+
+AnyMethod = Method | FileMethod
 
 
 class MethodModule(Protocol):
@@ -101,10 +152,10 @@ class MethodModule(Protocol):
 
     CARD: MethodCard
 
-    def build(self, options: MethodOptions) -> Method:
-        """The method, ready to describe crops.
+    def build(self, options: MethodOptions) -> AnyMethod:
+        """The method, of the kind that the card states.
 
         Raises:
-            FacebenchError: the checkpoint or the model cannot be used.
+            FacebenchError: the checkpoint, the model or the files cannot be used.
         """
         ...

@@ -12,7 +12,7 @@ import numpy as np
 from ..bench.chunks import ChunkRow
 from ..bench.dataset import Clip, Dataset
 from ..bench.measure import Measured, Measuring
-from ..bench.method import Method
+from ..bench.method import AnyMethod
 from ..bench.protocol import Protocol
 from ..recon.export import write_ply
 from ..recon.mesh import Mesh
@@ -43,7 +43,7 @@ class Benchmark:
 
     Attributes:
         dataset: clips and scans.
-        method: built in this process, to decode the mean vectors.
+        method: built in this process, to decode the mean vectors or to read the meshes.
         mean_face: error of reference for what fails.
         protocol: how predictions are measured.
         unit: of the scans' files: mm, cm or m.
@@ -51,7 +51,7 @@ class Benchmark:
     """
 
     dataset: Dataset
-    method: Method
+    method: AnyMethod
     mean_face: Mesh
     protocol: Protocol
     unit: str

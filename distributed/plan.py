@@ -9,15 +9,16 @@ from typing import Any
 
 from ..bench.dataset import SCENES
 from ..bench.datasets.micc import MiccDataset
-from ..bench.method import MethodOptions
+from ..bench.method import AnyMethod, HoldsMeshes, MethodOptions
 from ..bench.protocol import Protocol, preset, read_protocol
-from ..bench.registry import build_method
+from ..bench.registry import open_method
 from ..errors import FacebenchError
 from ..recon.morphable.load import EMBEDDED, load_model
 from ..results.provenance import host, now, package_versions, source_state
 from ..results.record import RunRecord
 from .benchmark import Benchmark
 from .frames import FrameJob
+from .predict import relevant_problems
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class MiccRequest:
 
     Attributes:
         data: folder in MICC's layout.
-        method: its name in the registry.
+        method: its name in the registry, or `NAME:SOURCE` for one that comes as files.
         checkpoint: trained weights, or None for those of the method.
         model: the face model, a name or a file.
         scenes, subjects, exclude: names; no subjects stands for all.
@@ -35,6 +36,7 @@ class MiccRequest:
         protocol: a preset's name or a TOML file.
         settings: changes of the protocol, `KEY=VALUE`.
         unit: of the scans' files: mm, cm or m.
+        prediction_unit: of the meshes of a method that comes as files: mm, cm or m.
         seed: of the intervals.
     """
 
@@ -50,6 +52,7 @@ class MiccRequest:
     protocol: str = "micc"
     settings: tuple[str, ...] = ()
     unit: str = "mm"
+    prediction_unit: str = "mm"
     seed: int = 0
 
 
@@ -61,21 +64,50 @@ def prepare(request: MiccRequest) -> Benchmark:
     """
     dataset = read_dataset(request)
     options = method_options(request)
-    method = build_method(request.method, options)
+    method = open_method(request.method, options)
     return Benchmark(
         dataset=dataset,
         method=method,
         mean_face=load_model(options.model).mesh(),
         protocol=read_settings(request.protocol, request.settings),
         unit=request.unit,
-        job=FrameJob(request.method, options, method.crop_size, request.limit, request.workers),
+        job=_frame_job(request, method, options),
     )
 
 
 def method_options(request: MiccRequest) -> MethodOptions:
     """What methods are built from, by absolute paths: workers may run in other folders."""
     model = request.model if request.model == EMBEDDED else str(Path(request.model).absolute())
-    return MethodOptions(request.checkpoint and request.checkpoint.absolute(), model)
+    return MethodOptions(
+        request.checkpoint and request.checkpoint.absolute(), model, unit=request.prediction_unit
+    )
+
+
+def _frame_job(request: MiccRequest, method: AnyMethod, options: MethodOptions) -> FrameJob | None:
+    """How frames are read, None for a method that reads none.
+
+    Raises:
+        FacebenchError: an option was given that is for the other kind of method.
+    """
+    if isinstance(method, HoldsMeshes):
+        _refuse_frame_options(request)
+        return None
+    if request.prediction_unit != "mm":
+        raise FacebenchError(
+            f"method '{request.method}' gives millimetres",
+            "--prediction-unit is for methods that come as files, such as meshes:DIR",
+        )
+    return FrameJob(request.method, options, method.crop_size, request.limit, request.workers)
+
+
+def _refuse_frame_options(request: MiccRequest) -> None:
+    given = {"--checkpoint": request.checkpoint, "--limit": request.limit}
+    for option, value in given.items():
+        if value is not None:
+            raise FacebenchError(
+                f"{option} does nothing for method '{request.method}'",
+                "it comes as files, no frame is read; leave the option out",
+            )
 
 
 def read_dataset(request: MiccRequest) -> MiccDataset:
@@ -136,7 +168,7 @@ def describe_run(
         limit=request.limit,
         unit=request.unit,
         seed=request.seed,
-        problems=dataset.problems,
+        problems=relevant_problems(dataset, method),
         commit=commit,
         dirty=dirty,
         versions=package_versions(),
