@@ -47,9 +47,15 @@ class Intersection:
         leave in turn, and no alignment would ever end.
         """
         nearness = np.clip(1 - (closest.distance / self.max_distance_mm) ** 2, 0.0, 1.0) ** 2
+        weights = nearness * self._facing((normals * closest.normal).sum(1))
+        return weights if self.boundary == "counted" else weights * ~closest.on_boundary
+
+    def _facing(self, cosine: Float64Array) -> Float64Array:
+        """From 1 for normals that agree to 0 at the largest angle; 1 for all without one."""
+        if self.max_angle_deg >= 180:
+            return np.ones_like(cosine)
         limit = np.cos(np.radians(self.max_angle_deg))
-        facing = np.clip(((normals * closest.normal).sum(1) - limit) / (1 - limit), 0.0, 1.0)
-        return np.asarray(nearness * facing * ~closest.on_boundary)
+        return np.clip((cosine - limit) / (1 - limit), 0.0, 1.0)
 
 
 @dataclass(frozen=True)
