@@ -41,12 +41,14 @@ class Scan:
         name: for example `frontal1`.
         path: the mesh file, mm.
         nose_tip: a label of the nose tip beside the scan, or None to find it.
+        landmarks: a file of its 68 or 7 landmarks (`landmarks.read_landmarks`), or None.
     """
 
     subject: str
     name: str
     path: Path
     nose_tip: Path | None = None
+    landmarks: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -9,36 +9,28 @@ from numpy.typing import NDArray
 
 from ...recon.mesh import Mesh
 from ...recon.morphable.load import load_model
-from ...recon.morphable.model import MorphableModel
 from ..method import MethodCard, MethodOptions
-from ..regions import face_parts
+from ..model_faces import ModelFaces
 
 CARD = MethodCard(
     name="mean-face",
     title="The face model's mean, whatever the photograph shows",
     paper="",
     licence="that of the face model",
+    expressions=("neutral", "predicted"),
 )
 
 
-@dataclass(frozen=True)
-class MeanFace:
-    """Describes every face by one zero; faces are found all the same, so coverage compares."""
+@dataclass(frozen=True, eq=False)
+class MeanFace(ModelFaces):
+    """Describes every face by one zero; faces are found all the same, so coverage compares.
 
-    model: MorphableModel
+    It predicts a neutral expression for everybody, whichever the protocol asks for.
+    """
+
     card: MethodCard = CARD
     crop_size: int = 32
     checkpoint_digest: str = ""
-
-    @property
-    def parts(self) -> dict[str, NDArray[np.bool_]]:
-        """By the model's regions."""
-        return face_parts(self.model.region, self.model.region_names)
-
-    @property
-    def model_digest(self) -> str:
-        """Digest of the face model."""
-        return self.model.digest
 
     @property
     def digest(self) -> str:

@@ -18,6 +18,7 @@ CARD = MethodCard(
     paper="",
     licence="that of the files",
     kind="files",
+    expressions=("neutral", "predicted"),
 )
 
 

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from ...recon.mesh import Mesh
 from ...recon.morphable.load import load_model
-from ...recon.morphable.model import MorphableModel
-from ..method import MethodCard, MethodOptions
-from ..regions import face_parts
+from ..method import Expression, MethodCard, MethodOptions
+from ..model_faces import ModelFaces
 
 if TYPE_CHECKING:
     from ...recon.network.checkpoint import LoadedRegressor
@@ -23,33 +22,29 @@ CARD = MethodCard(
     title="Weakly supervised regression of a morphable model with a multi-level loss",
     paper="Computer Systems & Applications 29(11), 2020",
     licence="MIT; weights under the terms of the face model they were trained with",
-    published=(("cooperative", 1.36, 0.12), ("indoor", 1.37, 0.11), ("outdoor", 1.36, 0.11)),
+    expressions=("neutral", "predicted"),
 )
 
 
 @dataclass(frozen=True, eq=False)
-class Ours:
-    """A trained regressor with the face model it was trained with."""
+class Ours(ModelFaces):
+    """A trained regressor with the face model it was trained with.
+
+    Attributes:
+        loaded: the regressor.
+        device: it runs on.
+        expression: of the faces; with `predicted` a vector holds both kinds of coefficients.
+    """
 
     loaded: LoadedRegressor
-    model: MorphableModel
     device: str
+    expression: Expression = "neutral"
     card: MethodCard = CARD
 
     @property
     def crop_size(self) -> int:
         """As the checkpoint's recipe says."""
         return self.loaded.crop_size
-
-    @property
-    def parts(self) -> dict[str, NDArray[np.bool_]]:
-        """By the model's regions."""
-        return face_parts(self.model.region, self.model.region_names)
-
-    @property
-    def model_digest(self) -> str:
-        """Digest of the face model."""
-        return self.model.digest
 
     @property
     def checkpoint_digest(self) -> str:
@@ -62,17 +57,22 @@ class Ours:
         return hashlib.sha256(f"{self.loaded.digest}{self.model.digest}".encode()).hexdigest()
 
     def describe(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Identity coefficients (B, K)."""
+        """Identity coefficients (B, K), followed by those of the expression when it is predicted."""
         import torch
 
         with torch.inference_mode():
             images = torch.tensor(crops, device=self.device).permute(0, 3, 1, 2).float() / 255.0
-            identity = self.loaded.regressor(images).identity
-        return np.asarray(identity.cpu().numpy(), np.float32)
+            found = self.loaded.regressor(images)
+            parts = [found.identity]
+            if self.expression == "predicted":
+                parts.append(found.expression)
+        return np.asarray(torch.cat(parts, dim=1).cpu().numpy(), np.float32)
 
     def mesh(self, vector: NDArray[np.floating]) -> Mesh:
-        """The neutral face of the identity coefficients, mm."""
-        return self.model.mesh(identity=vector)
+        """The face of a vector as `describe` gives it, mm."""
+        n_identity = self.model.identity_basis.shape[2]
+        expression = vector[n_identity:] if self.expression == "predicted" else None
+        return self.model.mesh(identity=vector[:n_identity], expression=expression)
 
 
 def build(options: MethodOptions) -> Ours:
@@ -82,4 +82,4 @@ def build(options: MethodOptions) -> Ours:
     model = load_model(options.model)
     loaded = load_regressor(options.checkpoint or embedded_weights(), model)
     loaded.regressor.to(options.device)
-    return Ours(loaded, model, options.device)
+    return Ours(model, loaded, options.device, options.expression)
