@@ -39,6 +39,8 @@ class Score:
         point_to_surface_mm: mean of |p − q| instead of |(p − q) · n|.
         share_within_1mm, share_within_2mm, share_within_3mm: of the points.
         scale: the factor that the alignment gave the prediction.
+        size_error: of a rigid protocol, the factor that would have fitted, less one: `measure`
+            finds it by an alignment of its own, here it is NaN.
         iterations, converged: of the alignment.
         overlap: share of the cropped scan's points in the region of intersection.
         n_points: points in the region of intersection, both directions.
@@ -67,6 +69,7 @@ class Score:
     share_within_2mm: float = NAN
     share_within_3mm: float = NAN
     scale: float = NAN
+    size_error: float = NAN
     iterations: int = 0
     converged: bool = False
     overlap: float = NAN
