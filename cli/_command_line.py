@@ -9,8 +9,6 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-_DEFAULTS = (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
-
 
 def command_line(context: click.Context) -> str:
     """The shell line that gives the same command again, wherever its options came from."""
@@ -33,7 +31,7 @@ def plain_options(context: click.Context) -> dict[str, Any]:
 
 
 def _is_given(context: click.Context, name: str) -> bool:
-    return context.get_parameter_source(name) not in _DEFAULTS
+    return context.get_parameter_source(name) is not ParameterSource.DEFAULT
 
 
 def _words(flag: str, value: Any) -> list[str]:

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import click
 
+from ..errors import FacebenchError
+
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
     from ..bench.method import MethodCard
+
+FILES = """
+DIR/SUBJECT/SCENE.obj (.ply .npz .stl .off .glb) is the face of a subject in a scene, and
+DIR/SUBJECT.obj that of all scenes. Names are matched without regard to case; scenes may have
+MICC's own names. DIR/landmarks.txt may hold the 68 landmark vertices of the topology, counted
+from 0; SCENE.txt beside a mesh its landmarks as 68 or 7 lines of x y z; without either the pose
+is searched.
+
+  facebench check-method meshes:DIR
+  facebench micc --data MICC --method meshes:DIR --out runs/theirs"""
 
 
 @click.group(name="methods", invoke_without_command=True)
@@ -29,53 +42,94 @@ def command(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from ..bench.registry import method_card, method_names
+    from ..bench.registry import method_names
 
-    cards = [method_card(name) for name in method_names()]
+    entries = [_entry(name) for name in method_names()]
     if as_json:
-        _print_json([asdict(card) for card in cards])
+        _print_json([entry.to_dict() for entry in entries])
     else:
-        _print(_list(cards))
+        _print(_list(entries))
+        click.echo("Faces that are files already: --method meshes:DIR, see 'methods show meshes'.")
 
 
 @command.command(name="show")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def show(name: str, as_json: bool) -> None:
-    """Paper, licence, published results and leakage of the method NAME.
+    """Paper, licence, published results, leakage and origin of the method NAME.
 
     \b
     Examples:
       facebench methods show ours
       facebench methods show mean-face --json
+      facebench methods show meshes
     """
-    from ..bench.registry import method_card
-
-    card = method_card(name)
+    entry = _entry(name)
+    if entry.card is None:
+        raise FacebenchError(entry.error, "repair or remove that package")
     if as_json:
-        _print_json(asdict(card))
+        _print_json(entry.to_dict())
     else:
-        _print(_card(card))
+        _print(_card(entry.card, entry.origin))
+        if entry.card.kind == "files":
+            click.echo(FILES)
 
 
-def _list(cards: Sequence[MethodCard]) -> Table:
+@dataclass(frozen=True)
+class _Entry:
+    """A method of the list; without a card, why its package cannot be used."""
+
+    name: str
+    origin: str
+    card: MethodCard | None
+    error: str = ""
+
+    def to_dict(self) -> dict[str, object]:
+        known = {"name": self.name, "origin": self.origin}
+        return known | ({"error": self.error} if self.card is None else asdict(self.card))
+
+
+def _entry(name: str) -> _Entry:
+    from ..bench.registry import method_card, method_origin
+    from ..results.published import with_published
+
+    origin = method_origin(name)
+    try:
+        return _Entry(name, origin, with_published(method_card(name)))
+    except FacebenchError as error:
+        return _Entry(name, origin, None, str(error))
+
+
+def _list(entries: Sequence[_Entry]) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("name", "what it is", "licence"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("published, mm", no_wrap=True)
-    for card in cards:
-        title = Text(card.title)
-        if card.leakage:
-            title.append(f"\nleakage: {card.leakage}", style="yellow")
-        table.add_row(Text(card.name), title, Text(card.licence), Text(_published(card) or "–"))
+    table.add_column("name", no_wrap=True)
+    table.add_column("what it is", overflow="fold")
+    for heading in ("comes as", "from", "published, mm"):
+        table.add_column(heading, no_wrap=True)
+    for entry in entries:
+        if entry.card is None:
+            table.add_row(Text(entry.name), Text(entry.error, style="red"), "–", entry.origin, "–")
+        else:
+            kind, published = Text(entry.card.kind), Text(_published(entry.card) or "–")
+            table.add_row(Text(entry.name), _about(entry.card), kind, Text(entry.origin), published)
     return table
 
 
-def _card(card: MethodCard) -> Table:
+def _about(card: MethodCard) -> Text:
+    from rich.text import Text
+
+    about = Text(card.title)
+    about.append(f"\nlicence: {card.licence}", style="dim")
+    if card.leakage:
+        about.append(f"\nleakage: {card.leakage}", style="yellow")
+    return about
+
+
+def _card(card: MethodCard, origin: str) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -83,6 +137,8 @@ def _card(card: MethodCard) -> Table:
     for name, value in (
         ("name", card.name),
         ("what it is", card.title),
+        ("comes as", card.kind),
+        ("from", origin),
         ("paper", card.paper or "–"),
         ("licence", card.licence),
         ("published, mm", _published(card) or "–"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ._command_line import command_line, given_options, plain_options
+from ._options_file import options_file
 
 if TYPE_CHECKING:
     from ..distributed.benchmark import Benchmark
@@ -20,10 +21,19 @@ _NAMES = ("scenes", "subjects", "exclude")
 _OTHER = ("out", "name", "cluster", "as_json")
 _SHOWN_REASONS = 20
 
+PROTOCOLS = ("micc", "metric")
+"""The presets of `bench.protocol`; kept here so that help imports nothing."""
+UNIT = click.Choice(["mm", "cm", "m"])
+
 
 @click.command("micc")
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of the set.")
-@click.option("--method", default="ours", show_default=True, help="See 'facebench methods'.")
+@click.option(
+    "--method",
+    default="ours",
+    show_default=True,
+    help="A name of 'facebench methods', or meshes:DIR for faces that are files already.",
+)
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights.  [default: embedded]")
 @click.option("--model", default="embedded", show_default=True, help="Face model, name or file.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder.")
@@ -34,11 +44,21 @@ _SHOWN_REASONS = 20
 @click.option("--limit", type=click.IntRange(1), help="Read this many frames of each clip at most.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a GPU or CPU]")
 @click.option("--cluster", is_flag=True, help="Use a running Ray cluster.")
-@click.option("--protocol", default="micc", show_default=True, help="A preset or a TOML file.")
+@click.option(
+    "--protocol",
+    default="micc",
+    show_default=True,
+    metavar="NAME|FILE.toml",
+    help=f"One of {', '.join(PROTOCOLS)}, or a file.",
+)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the protocol.")
-@click.option("--unit", type=click.Choice(["mm", "cm", "m"]), default="mm", show_default=True)
+@click.option("--unit", type=UNIT, default="mm", show_default=True, help="Of the scans' files.")
+@click.option(
+    "--prediction-unit", type=UNIT, default="mm", show_default=True, help="Of the files in DIR."
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of intervals.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@options_file
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> None:
     """Measure a method on a folder in MICC's layout.
@@ -48,12 +68,18 @@ def command(context: click.Context, /, **options: Any) -> None:
     cannot be read or scored becomes a row with a reason, and the rest is kept. Exit code 3 when
     nothing could be scored.
 
+    With --method meshes:DIR no video is read: DIR/SUBJECT/SCENE.obj (.ply, .npz …) or
+    DIR/SUBJECT.obj is the face, of any topology. DIR/landmarks.txt may name its 68 landmark
+    vertices, SCENE.txt beside a mesh its landmark points.
+
     \b
     Examples:
       facebench micc --data data --out runs/ours
       facebench micc --data data --method mean-face --out runs/mean --scenes cooperative
       facebench micc --data MICC --model bfm.npz --checkpoint weights.pt --out runs/bfm \\
         --exclude subject_30 --set crop.radius_mm=80
+      facebench micc --data MICC --method meshes:theirs --prediction-unit cm --out runs/theirs
+      facebench micc --options nightly.toml --out runs/tonight
     """
     from ..distributed.plan import prepare
     from ..results.record import RunFolder

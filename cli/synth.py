@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from ._options_file import options_file
+
 _MODEL = click.option(
     "--model",
     default="embedded",
@@ -47,6 +49,7 @@ def command() -> None:
 @_SEED
 @_WORKERS
 @_JSON
+@options_file
 def faces(
     model: str,
     out: Path,
@@ -93,6 +96,7 @@ def faces(
 @_SEED
 @_WORKERS
 @_JSON
+@options_file
 def micc(
     model: str,
     out: Path,

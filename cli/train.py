@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ._options_file import options_file
+
 if TYPE_CHECKING:
     from ..recon.training.job import TrainingJob
 
@@ -30,6 +32,7 @@ EMBEDDED = "embedded"
 @click.option("--limit", type=click.IntRange(1), help="Use this many photographs at most.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@options_file
 def command(
     data: Path,
     recipe: str,
