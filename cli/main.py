@@ -14,6 +14,7 @@ from ..errors import FacebenchError
 COMMANDS = {
     "demo": "the whole path on embedded data: synthesise, train, measure, report",
     "doctor": "what is installed, what is missing and where to get it",
+    "evaluate": "a prediction against a scan: numbers, diagnosis, heat map",
     "methods": "the reconstruction methods there are",
     "micc": "the benchmark: videos in, the table in millimetres out",
     "models": "face models: list, show, import, export",

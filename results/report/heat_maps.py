@@ -79,6 +79,11 @@ def read_errors(path: Path) -> tuple[Mesh, NDArray[np.float64]]:
 
 def draw(mesh: Mesh, errors: NDArray[np.float64]) -> str:
     """A frontal mesh coloured by its errors, as a data address, with a clear background."""
+    return picture_address(heat_picture(mesh, errors))
+
+
+def heat_picture(mesh: Mesh, errors: NDArray[np.float64], size: int = SIZE) -> Image.Image:
+    """A mesh seen from +z and coloured by its errors (V,), RGBA with a clear background."""
     import torch
 
     from ...recon.render.outline import OutlineConfig, OutlineRenderer
@@ -88,11 +93,11 @@ def draw(mesh: Mesh, errors: NDArray[np.float64]) -> str:
         torch.from_numpy(points).float().unsqueeze(2),
         torch.from_numpy(colours).float().unsqueeze(2),
         torch.from_numpy(np.asarray(mesh.triangles, np.int64)),
-        (SIZE, SIZE),
+        (size, size),
     )
     layers = torch.cat([rendering.image[0], rendering.silhouette])
     pixels = layers.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
-    return picture_address(Image.fromarray(pixels))
+    return Image.fromarray(pixels)
 
 
 def error_colours(errors: NDArray[np.float64]) -> NDArray[np.float64]:

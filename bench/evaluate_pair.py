@@ -1,0 +1,152 @@
+"""One prediction against one scan, from files to numbers: `facebench.bench.evaluate`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import FacebenchError
+from ..recon.mesh import Mesh
+from .diagnosis import Finding, diagnose
+from .facing import rotation_of_landmarks, rotation_of_surface
+from .landmarks import Landmarks
+from .nose_tip import read_nose_tip
+from .pair_files import ANY_UNIT, Face, given_face, without_unit
+from .protocol import Protocol
+from .protocol_settings import read_settings
+from .score import Score, ScoredPair, failed_score, score_prediction
+from .triangles import Float64Array
+
+
+class EvaluationError(FacebenchError):
+    """Both sides could be read, and no number could be taken from them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What came of a pair.
+
+    Attributes:
+        pair: the score, the aligned prediction with its errors, the curve, the alignment.
+        protocol: what the numbers stand for.
+        prediction, scan: what was measured against what, by name.
+        diagnosis: how far the numbers can be trusted.
+        landmarks: of the face in the scan's space, mm, or None.
+    """
+
+    pair: ScoredPair
+    protocol: Protocol
+    prediction: str
+    scan: str
+    diagnosis: tuple[Finding, ...]
+    landmarks: Landmarks | None
+
+    @property
+    def score(self) -> Score:
+        """The numbers."""
+        return self.pair.score
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything `--json` prints; numbers that are not known are None."""
+        names = {"prediction": self.prediction, "scan": self.scan}
+        findings = [asdict(finding) for finding in self.diagnosis]
+        return {**_plain(self.score), **names, "hint": "", "diagnosis": findings}
+
+    def frontal_rotation(self) -> Float64Array:
+        """Rotation (3, 3) of the aligned prediction to the frontal pose, for pictures."""
+        if self.landmarks is not None:
+            return rotation_of_landmarks(self.landmarks.seven)
+        return rotation_of_surface(self.pair.aligned)
+
+
+def evaluate(
+    prediction: Mesh | Path | str,
+    scan: Mesh | Path | str,
+    protocol: Protocol | str = "micc",
+    *,
+    prediction_landmarks: Landmarks | Path | str | None = None,
+    scan_landmarks: Landmarks | Path | str | None = None,
+    nose_tip: Path | str | None = None,
+    prediction_unit: str = "mm",
+    scan_unit: str = "mm",
+) -> Evaluation:
+    """Measure a predicted face against a scan of the same person, whatever their topologies.
+
+    Example:
+        >>> from facebench.bench import evaluate
+        >>> from facebench.recon.morphable.procedural import procedural_model
+        >>> model = procedural_model()
+        >>> face, scan = model.mesh(), model.mesh(identity=[1.0])
+        >>> result = evaluate(face, scan, "micc")
+        >>> result.score.status, result.score.converged
+        ('ok', True)
+        >>> 0.1 < result.score.mean_mm < 3.0
+        True
+
+    Args:
+        prediction: or its file: OBJ, PLY, STL, OFF, GLB, or NPZ with `vertices`, `triangles` and
+            perhaps `landmarks`.
+        scan: the same.
+        protocol: or the name of a preset, or the path of a `.toml` file.
+        prediction_landmarks: or their file; without them the mesh's own, or a search.
+        scan_landmarks: the same for the scan.
+        nose_tip: file with a label of the scan's nose tip; without it the tip is found.
+        prediction_unit: `mm`, `cm` or `m`, or `any`: the landmarks of both sides tell the size.
+        scan_unit: `mm`, `cm` or `m`.
+
+    Raises:
+        EvaluationError: when both sides could be read but not measured.
+        FacebenchError: when a file, a unit, landmarks or the protocol cannot be used.
+    """
+    chosen = read_settings(protocol) if isinstance(protocol, str) else protocol
+    target = given_face(scan, scan_landmarks, scan_unit, "scan")
+    face = given_face(prediction, prediction_landmarks, prediction_unit, "prediction")
+    if prediction_unit == ANY_UNIT:
+        face = without_unit(face, target)
+    label = None if nose_tip is None else read_nose_tip(Path(nose_tip))
+    try:
+        pair = score_prediction(
+            face.mesh,
+            target.mesh,
+            chosen,
+            nose_tip=label,
+            prediction_landmarks=face.landmarks,
+            scan_landmarks=target.landmarks,
+        )
+    except FacebenchError as error:
+        raise EvaluationError(error.message, error.hint) from error
+    diagnosis = diagnose(pair, chosen, {face.name: face.note, target.name: target.note})
+    landmarks = _in_scan_space(face, target, pair)
+    return Evaluation(pair, chosen, face.name, target.name, diagnosis, landmarks)
+
+
+def failure(
+    error: FacebenchError, protocol: Protocol, prediction: Path, scan: Path
+) -> dict[str, Any]:
+    """What `--json` prints of a pair that has no number: the keys of `Evaluation.to_dict`."""
+    names = {"prediction": str(prediction), "scan": str(scan)}
+    score = failed_score("", "", error.message, protocol)
+    return {**_plain(score), **names, "hint": error.hint, "diagnosis": []}
+
+
+def _in_scan_space(face: Face, target: Face, pair: ScoredPair) -> Landmarks | None:
+    if target.all_landmarks is not None:
+        return target.all_landmarks
+    own = face.all_landmarks
+    if own is None:
+        return None
+    return own.moved(pair.alignment.transform)
+
+
+def _plain(score: Score) -> dict[str, Any]:
+    """A score as JSON knows it, under the names of the command."""
+    row = score.to_row()
+    values = {key: value for key, value in row.items() if key not in ("subject", "scene")}
+    values["digest"] = values.pop("protocol_digest")
+    return {key: None if _is_nan(value) else value for key, value in values.items()}
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)

@@ -1,0 +1,67 @@
+"""One measured pair on the terminal: its numbers and its diagnosis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ..bench.evaluate_pair import Evaluation
+    from ..bench.score import Score
+
+PARTS = ("nose", "mouth", "eyes", "cheeks", "forehead", "jaw")
+
+
+def pair_report(result: Evaluation) -> Iterator[RenderableType]:
+    """A table of the numbers, then the findings, those that speak against the numbers marked."""
+    from rich.text import Text
+
+    yield _table(result)
+    for finding in result.diagnosis:
+        mark, style = ("!", "bold yellow") if finding.doubtful else ("·", "")
+        yield Text(f"{mark} {finding.text}", style=style)
+
+
+def _table(result: Evaluation) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    title = f"{Path(result.prediction).name} on {Path(result.scan).name}"
+    table = Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column(f"protocol {result.protocol.name} ({result.protocol.digest[:12]})")
+    table.add_column("", justify="right", no_wrap=True)
+    for name, value in (*_numbers(result.score), *_parts(result.score)):
+        table.add_row(Text(name), Text(value))
+    return table
+
+
+def _numbers(score: Score) -> Iterator[tuple[str, str]]:
+    yield "mean", _mm(score.mean_mm)
+    yield "median", _mm(score.median_mm)
+    yield "root mean square", _mm(score.rmse_mm)
+    yield "standard deviation", _mm(score.std_mm)
+    yield "90th percentile", _mm(score.p90_mm)
+    yield "scan to prediction", _mm(score.scan_to_prediction_mm)
+    yield "prediction to scan", _mm(score.prediction_to_scan_mm)
+    yield "point to surface", _mm(score.point_to_surface_mm)
+    yield "within 1 / 2 / 3 mm", " / ".join(_shares(score))
+    yield "scale", f"{score.scale:.4f}"
+    yield "overlap", f"{score.overlap:.1%}"
+    yield "points", f"{score.n_points:,}"
+
+
+def _parts(score: Score) -> Iterator[tuple[str, str]]:
+    values = {part: float(getattr(score, f"{part}_mm")) for part in PARTS}
+    return ((part, _mm(value)) for part, value in values.items() if value == value)
+
+
+def _shares(score: Score) -> Iterator[str]:
+    return (f"{getattr(score, f'share_within_{mm}mm'):.1%}" for mm in (1, 2, 3))
+
+
+def _mm(value: float) -> str:
+    return f"{value:.4f} mm"

@@ -1,0 +1,142 @@
+"""`facebench evaluate`: a prediction against a scan, or a folder of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import FacebenchError
+
+if TYPE_CHECKING:
+    from ..bench.evaluate_pair import Evaluation
+    from ..bench.protocol import Protocol
+
+WRONG_INPUT, NOT_EVALUATED = 2, 3
+_UNITS = click.Choice(["mm", "cm", "m"])
+_UNITS_OR_ANY = click.Choice(["mm", "cm", "m", "any"])
+
+
+@click.command("evaluate")
+@click.argument("prediction", type=click.Path(path_type=Path))
+@click.argument("scan", type=click.Path(path_type=Path))
+@click.option("--protocol", default="micc", show_default=True, help="A preset or a TOML file.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the protocol.")
+@click.option(
+    "--prediction-landmarks",
+    type=click.Path(path_type=Path),
+    help="68 lines 'x y z' in iBUG's order, or the 7 of NoW.",
+)
+@click.option("--scan-landmarks", type=click.Path(path_type=Path), help="The same for the scan.")
+@click.option("--nose-tip", type=click.Path(path_type=Path), help="A label of the scan's nose tip.")
+@click.option("--unit", type=_UNITS, default="mm", show_default=True, help="Of both sides.")
+@click.option("--prediction-unit", type=_UNITS_OR_ANY, help="'any': its landmarks tell the size.")
+@click.option("--scan-unit", type=_UNITS)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write to.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--limit", type=click.IntRange(1), help="Of a folder: at most this many pairs.")
+@click.option("--cluster", is_flag=True, help="Of a folder: use a running Ray cluster.")
+@click.pass_context
+def command(context: click.Context, /, **options: Any) -> None:
+    """Measure PREDICTION against SCAN: two meshes, or two folders of meshes.
+
+    Meshes are OBJ, PLY, STL, OFF, GLB or NPZ files of any topology. The prediction is laid on the
+    scan by the landmarks of both sides where there are any, else by a search over all poses.
+    With --out, the folder gets score.json, aligned.ply (the error at each vertex), heat.png and
+    curve.png.
+
+    Of two folders, files of one name are pairs, with landmarks in NAME.txt beside each; a SCAN
+    folder in NoW's layout (scans/, scans_lmks_onlypp/) is taken as that. --out is then needed; it
+    keeps pairs.parquet and summary.json, and the same command continues an interrupted run.
+
+    Exit code 2: the input cannot be used. 3: nothing could be evaluated, and the reason is told.
+
+    \b
+    Examples:
+      facebench evaluate face.obj scan.ply
+      facebench evaluate face.obj scan.ply --protocol metric --prediction-unit m --out pair
+      facebench evaluate face.obj scan.ply --protocol now \\
+        --prediction-landmarks face.txt --scan-landmarks scan.txt --json
+      facebench evaluate predictions NoW_Dataset --protocol now --out runs/now
+    """
+    if options["prediction"].is_dir() or options["scan"].is_dir():
+        from ._evaluate_set import evaluate_set
+
+        evaluate_set(context)
+    else:
+        _evaluate_pair(**options)
+
+
+def _evaluate_pair(
+    prediction: Path,
+    scan: Path,
+    protocol: str,
+    settings: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    from ..bench.evaluate_pair import EvaluationError, evaluate
+    from ..bench.protocol_settings import read_settings
+
+    chosen = read_settings(protocol, settings)
+    try:
+        result = evaluate(prediction, scan, chosen, **_arguments(**given))
+    except FacebenchError as error:
+        if not (as_json or isinstance(error, EvaluationError)):
+            raise
+        _tell(error, chosen, prediction, scan, as_json)
+        wrong_input = not isinstance(error, EvaluationError)
+        raise click.exceptions.Exit(WRONG_INPUT if wrong_input else NOT_EVALUATED) from error
+    _show(result, out, as_json)
+
+
+def _arguments(
+    unit: str,
+    prediction_unit: str | None,
+    scan_unit: str | None,
+    limit: int | None,
+    cluster: bool,
+    **landmarks: Path | None,
+) -> dict[str, Any]:
+    """What the command was given, as `facebench.bench.evaluate` takes it."""
+    if limit is not None or cluster:
+        raise FacebenchError("--limit and --cluster are for folders", "leave them out")
+    units = {"prediction_unit": prediction_unit or unit, "scan_unit": scan_unit or unit}
+    return {**units, **landmarks}
+
+
+def _tell(
+    error: FacebenchError, protocol: Protocol, prediction: Path, scan: Path, as_json: bool
+) -> None:
+    from ..bench.evaluate_pair import failure
+
+    if as_json:
+        click.echo(_json(failure(error, protocol, prediction, scan)))
+    else:
+        click.echo(f"facebench: {error}", err=True)
+
+
+def _show(result: Evaluation, out: Path | None, as_json: bool) -> None:
+    written: tuple[Path, ...] = ()
+    if out is not None:
+        from ..results.pair_folder import write_pair
+
+        written = write_pair(out, result)
+    if as_json:
+        click.echo(_json(result.to_dict()))
+        return
+    from rich.console import Console
+
+    from ._pair_table import pair_report
+
+    console = Console(highlight=False)
+    console.print(*pair_report(result), sep="\n")
+    for path in written:
+        click.echo(path)
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
