@@ -21,7 +21,7 @@ from .sheet import Picture, captioned, grid, to_pictures
 MODES_SHOWN = 6
 """Modes of each kind in the picture."""
 
-STRENGTH = 2.5
+STRENGTH = 3.0
 """Standard deviations by which a mode is shown."""
 
 _SIDE = 200

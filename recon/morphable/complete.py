@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...errors import FacebenchError
 from .checks import check_direction, check_indices, check_size
+from .laid_landmarks import landmark_points
 from .landmark_regions import derive_regions
 from .model import MorphableModel
 from .plausible_albedo import Albedo, plausible_albedo
@@ -21,7 +22,7 @@ GEOMETRY = ("mean_shape", "identity_basis", "expression_basis", "triangles", "la
 """Arrays without which there is no face model."""
 
 
-def complete_model(arrays: Arrays, where: str) -> MorphableModel:
+def complete_model(arrays: Arrays, where: str, unit: str = "mm") -> MorphableModel:
     """Check the arrays and make the model of them.
 
     Args:
@@ -29,6 +30,7 @@ def complete_model(arrays: Arrays, where: str) -> MorphableModel:
             `region` is derived from the landmarks and from `part` (V,) with `part_names`, an
             absent albedo from the regions; absent texts get defaults.
         where: what errors call the source, for example the path.
+        unit: what the lengths were in before they were made mm, for the error.
 
     Raises:
         FacebenchError: an array is missing, misshapen, not a number, in another unit than mm,
@@ -38,7 +40,7 @@ def complete_model(arrays: Arrays, where: str) -> MorphableModel:
     if missing:
         raise FacebenchError(f"{where}: no {', '.join(missing)}", "see 'facebench models --help'")
     geometry = {name: _geometry(arrays, name, where) for name in GEOMETRY}
-    _check_geometry(geometry, where)
+    _check_geometry(geometry, where, unit)
     region, region_names = _regions(arrays, geometry, where)
     albedo = _albedo(arrays, geometry, region, region_names, where)
     return MorphableModel(
@@ -73,7 +75,7 @@ def _numbers(arrays: Arrays, name: str, kind: type[np.generic], where: str) -> N
     return array.astype(kind)
 
 
-def _check_geometry(geometry: Arrays, where: str) -> None:
+def _check_geometry(geometry: Arrays, where: str, unit: str) -> None:
     mean, triangles, landmarks = (geometry[n] for n in ("mean_shape", "triangles", "landmarks"))
     expected = (
         ("mean_shape", mean, ("V", 3)),
@@ -91,9 +93,8 @@ def _check_geometry(geometry: Arrays, where: str) -> None:
     check_indices("landmarks", landmarks, len(mean), where)
     if (triangles < 0).any() or (landmarks < 0).all():
         raise FacebenchError(f"{where}: negative vertex numbers", "vertices are counted from 0")
-    check_size(mean[landmarks[landmarks >= 0]], where)
-    if (landmarks >= 0).all():
-        check_direction(mean[landmarks], where)
+    check_size(mean[landmarks[landmarks >= 0]], where, unit)
+    check_direction(mean, landmarks, where)
 
 
 def _regions(
@@ -102,7 +103,7 @@ def _regions(
     if "region" not in arrays:
         parts = _parts(arrays, len(geometry["mean_shape"]), where)
         mean, landmarks = geometry["mean_shape"], geometry["landmarks"]
-        return derive_regions(mean, landmarks, parts), REGION_NAMES
+        return derive_regions(mean, landmark_points(mean, landmarks, where), parts), REGION_NAMES
     region = _numbers(arrays, "region", np.uint8, where)
     names = _names(arrays, "region_names") or REGION_NAMES
     if region.size and region.max() >= len(names):

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import FacebenchError
 from .planar import Points, distance_to_polygon, distance_to_polyline, inside_polygon
 from .regions import REGION_NAMES
 
@@ -54,25 +53,17 @@ class _FrontalFace:
 
 def derive_regions(
     vertices: NDArray[Any],
-    landmarks: NDArray[np.integer],
+    landmarks: Points,
     parts: dict[str, NDArray[np.integer]] | None = None,
 ) -> NDArray[np.uint8]:
     """Index into `REGION_NAMES` of every vertex.
 
     Args:
         vertices: (V, 3) neutral face facing +z, y up; any unit.
-        landmarks: (68,) vertex indices in iBUG order, all present.
+        landmarks: (68, 3) their positions in iBUG order.
         parts: vertex indices of the parts that are known by name: `eyeballs`, `eye_sockets`,
             `mouth_socket`, `head_neck`; other names are ignored.
-
-    Raises:
-        FacebenchError: a landmark is missing.
     """
-    if (landmarks < 0).any():
-        raise FacebenchError(
-            f"regions need all 68 landmarks, {(landmarks < 0).sum()} are missing",
-            "store an array `region` in the model",
-        )
     face = _normalise(vertices, landmarks)
     region = np.full(len(vertices), REGION_NAMES.index("head"), np.uint8)
     for name, mask in _masks(face, parts or {}):
@@ -80,10 +71,9 @@ def derive_regions(
     return region
 
 
-def _normalise(vertices: NDArray[Any], landmarks: NDArray[np.integer]) -> _FrontalFace:
-    points = vertices.astype(np.float64)
-    unit = np.linalg.norm(points[landmarks[45]] - points[landmarks[36]])
-    return _FrontalFace(points / unit, points[landmarks] / unit)
+def _normalise(vertices: NDArray[Any], landmarks: Points) -> _FrontalFace:
+    unit = np.linalg.norm(landmarks[45] - landmarks[36])
+    return _FrontalFace(vertices.astype(np.float64) / unit, landmarks / unit)
 
 
 def _masks(face: _FrontalFace, parts: dict[str, NDArray[np.integer]]) -> list[tuple[str, Mask]]:

@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 
 from ...errors import FacebenchError
+from .file_kinds import FileKind, kind_of
 from .ict import is_ict_folder, read_ict
 from .model import MorphableModel
 from .npz import read_npz
@@ -14,6 +15,9 @@ EMBEDDED = "embedded"
 """The name under which the model made by code is asked for."""
 
 _WHAT_TO_GIVE = f"give '{EMBEDDED}', an .npz file, or ICT-FaceKit's FaceXModel folder"
+
+_IMPORTS = {FileKind.MAT5: "basel-2009", FileKind.HDF5: "basel-2017"}
+"""By what import a file of another project becomes an `.npz`."""
 
 
 def load_model(source: str | Path) -> MorphableModel:
@@ -31,12 +35,23 @@ def load_model(source: str | Path) -> MorphableModel:
         return embedded_model()
     path = Path(source)
     if path.is_file():
+        _refuse_unimported(path)
         return read_npz(path)
     if path.is_dir() and is_ict_folder(path):
         return read_ict(path)
     if path.is_dir():
         raise FacebenchError(f"{path}: a folder without a face model in it", _WHAT_TO_GIVE)
     raise FacebenchError(f"{source}: no such face model", _near_name(path) or _WHAT_TO_GIVE)
+
+
+def _refuse_unimported(path: Path) -> None:
+    """Send the files of other projects through their import, which needs to know the project."""
+    kind = kind_of(path)
+    if kind in _IMPORTS:
+        raise FacebenchError(
+            f"{path}: {kind.value} must be imported first",
+            f"facebench models import {_IMPORTS[kind]} {path.name} --out {path.stem}.npz",
+        )
 
 
 def _near_name(path: Path) -> str:

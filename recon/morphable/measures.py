@@ -36,3 +36,19 @@ def mode_strengths(basis: NDArray[Any]) -> NDArray[np.float64]:
     lengths = np.linalg.norm(basis.astype(np.float64), axis=1)
     strongest: NDArray[np.float64] = lengths.max(axis=0, initial=0.0)
     return strongest
+
+
+def mode_deviations(basis: NDArray[Any]) -> NDArray[np.float64]:
+    """Root mean square displacement (K,) over the vertices by one standard deviation."""
+    squares = np.einsum("vck,vck->k", basis, basis, dtype=np.float64)
+    deviations: NDArray[np.float64] = np.sqrt(squares / max(len(basis), 1))
+    return deviations
+
+
+def mode_counts(model: MorphableModel) -> dict[str, int]:
+    """Number of modes of each kind."""
+    return {
+        "identity": model.identity_basis.shape[2],
+        "expression": model.expression_basis.shape[2],
+        "albedo": model.albedo_basis.shape[2],
+    }

@@ -48,7 +48,7 @@ def read_npz(path: Path, unit: str = "mm") -> MorphableModel:
         if unit != "mm" and name in arrays:
             arrays[name] = arrays[name] * MILLIMETRES[unit]
     arrays.setdefault("name", np.array(path.stem))
-    return complete_model(arrays, str(path))
+    return complete_model(arrays, str(path), unit)
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -172,7 +172,7 @@ def _with_nan() -> np.ndarray:
         ("region", np.full(468, 40, np.uint8), "region names number 40"),
         ("part", np.zeros(3, int), "part has shape"),
         ("mean_albedo", np.zeros((4, 3)), "mean_albedo has shape"),
-        ("landmarks", np.array([-1, *range(1, 68)]), "68 landmarks, 1 are missing"),
+        ("landmarks", np.where(np.arange(68) == 30, -1, np.arange(68)), "1 of 68 are missing"),
     ],
 )
 def test_a_fault_has_its_line(tmp_path: Path, name: str, value: object, line: str) -> None:

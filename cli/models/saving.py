@@ -1,0 +1,80 @@
+"""What every command that makes a face model's `.npz` shares: its options and the last step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ...recon.morphable.mode_counts import ModeCounts
+    from ...recon.morphable.model import MorphableModel
+
+Command = Callable[..., Any]
+
+UNITS = ("m", "dm", "cm", "mm", "um")
+
+OUT_NPZ = click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The .npz."
+)
+
+
+def unit(default: str) -> Callable[[Command], Command]:
+    """The option that says what the file's lengths are in."""
+    return click.option(
+        "--unit",
+        type=click.Choice(UNITS),
+        default=default,
+        show_default=True,
+        help="What the file's lengths are in.",
+    )
+
+
+def mode_counts(function: Command) -> Command:
+    """The options that say how many modes of each kind are kept."""
+    for kind in ("albedo", "expression", "identity"):
+        function = click.option(
+            f"--{kind}-modes",
+            type=click.IntRange(0),
+            help=f"Keep the first {kind} modes; zeros are added beyond those there are.  "
+            "[default: all]",
+        )(function)
+    return function
+
+
+def save(model: MorphableModel, out: Path, counts: ModeCounts | None = None) -> None:
+    """Write the model with the wanted modes; say what was written, padded and is missing."""
+    from ...recon.morphable.mode_counts import ModeCounts, padding, with_mode_counts
+    from ...recon.morphable.npz import save_npz
+
+    if out.suffix != ".npz":
+        raise click.BadParameter("its name must end in .npz", param_hint="--out")
+    counts = counts or ModeCounts()
+    for kind, added in padding(model, counts).items():
+        click.echo(f"note: {added} of the {kind} modes are zeros; the files hold fewer", err=True)
+    sized = with_mode_counts(model, counts)
+    _say_what_is_missing(sized)
+    save_npz(sized, out)
+    click.echo(f"{out}: {_summary(sized)}, digest {sized.digest[:12]}")
+
+
+def _say_what_is_missing(model: MorphableModel) -> None:
+    named = int((model.landmarks >= 0).sum())
+    if named < len(model.landmarks):
+        click.echo(
+            f"note: {named} of {len(model.landmarks)} landmarks are known; the others are not "
+            "trained on, and regions are approximate: see --landmarks",
+            err=True,
+        )
+    if not model.expression_basis.shape[2]:
+        click.echo("note: without expressions; see --help for the files that hold them", err=True)
+
+
+def _summary(model: MorphableModel) -> str:
+    from ...recon.morphable.measures import mode_counts as counts_of
+
+    counts = {"vertices": model.n_vertices, "triangles": len(model.triangles)}
+    counts |= {f"{kind} modes": count for kind, count in counts_of(model).items()}
+    return ", ".join(f"{count} {name}" for name, count in counts.items())

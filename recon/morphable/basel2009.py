@@ -1,0 +1,142 @@
+"""Basel Face Model 2009 with FaceWarehouse's expressions, from the files as distributed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import FacebenchError
+from .basel_crop import CROPS, Crop, read_crop
+from .checks import MILLIMETRES, check_outward
+from .complete import complete_model
+from .face_warehouse import Expressions, read_expressions
+from .file_kinds import FileKind, kind_of
+from .interleaved import BRIGHTEST, colours_of_bytes, modes, points
+from .mat5 import read_mat, variables_of
+from .model import Float32Array, MorphableModel
+
+MODEL = "01_MorphableModel.mat"
+
+FETCH = (
+    f"{MODEL} is in the BaselFaceModel.tgz that the University of Basel sends under its licence "
+    "(faces.dmi.unibas.ch/bfm)"
+)
+LICENCE = "Basel Face Model: non-commercial research, by agreement with the University of Basel"
+
+_VARIABLES = ("shapeMU", "shapePC", "shapeEV", "texMU", "texPC", "texEV", "tl")
+
+
+@dataclass(frozen=True)
+class Basel2009Settings:
+    """What of the model is kept.
+
+    Attributes:
+        crop: a key of `CROPS`.
+        unit: what the model's lengths are in, a key of `MILLIMETRES`; `um` as distributed. The
+            expressions are taken to be in micrometres in any case.
+        expression_mean: add the mean of FaceWarehouse's expressions to the neutral face; others
+            leave it out.
+    """
+
+    crop: str = "front"
+    unit: str = "um"
+    expression_mean: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("crop", self.crop, CROPS), ("unit", self.unit, MILLIMETRES)):
+            if value not in known:
+                raise FacebenchError(f"unknown {name} '{value}'", f"known: {', '.join(known)}")
+
+
+def read_basel2009(
+    path: Path, side_files: Path | None = None, settings: Basel2009Settings | None = None
+) -> MorphableModel:
+    """Read the model; micrometres become mm, RGB from 0 to 255 becomes [0, 1].
+
+    Args:
+        path: `01_MorphableModel.mat`, or the folder that holds it.
+        side_files: folder of the expressions and of the crop's index files; by default the
+            model's own.
+        settings: what is kept.
+
+    Raises:
+        FacebenchError: a file is missing, damaged, of another kind, unit or topology.
+    """
+    settings = settings or Basel2009Settings()
+    path = _model_file(path)
+    mat = read_mat(path, _VARIABLES, FETCH)
+    mean = points(mat["shapeMU"], f"{path}: shapeMU")
+    crop = read_crop(settings.crop, side_files or path.parent, len(mean))
+    expressions = _expressions(crop, side_files or path.parent)
+    to_mm, micrometre = np.float32(MILLIMETRES[settings.unit]), np.float32(MILLIMETRES["um"])
+    shift = micrometre * expressions.mean if settings.expression_mean else 0.0
+    identity, albedo = (
+        modes(mat[f"{kind}PC"], mat[f"{kind}EV"], f"{path}: {kind}PC", crop.vertices)
+        for kind in ("shape", "tex")
+    )
+    arrays = {
+        "mean_shape": mean[crop.vertices] * MILLIMETRES[settings.unit] + shift,
+        "identity_basis": to_mm * identity,
+        "expression_basis": micrometre * expressions.basis,
+        "mean_albedo": colours_of_bytes(mat["texMU"], f"{path}: texMU")[crop.vertices],
+        "albedo_basis": albedo / BRIGHTEST,
+        "triangles": _triangles(mat["tl"], crop, len(mean), path),
+        "landmarks": crop.landmarks,
+        "name": np.array("basel-2009"),
+        "licence": np.array(LICENCE),
+    }
+    model = complete_model(arrays, str(path), settings.unit)
+    check_outward(model.mean_shape, model.triangles, int(model.landmarks[30]), str(path))
+    return model
+
+
+def is_front_file(path: Path) -> bool:
+    """Whether the path is a `BFM_model_front.mat`, which `basel_front.py` reads."""
+    if not path.is_file() or kind_of(path) is not FileKind.MAT5:
+        return False
+    return "meanshape" in variables_of(path, FETCH)
+
+
+def _model_file(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    archives = sorted(path.glob("*.tgz"))
+    if archives and not (path / MODEL).is_file():
+        raise FacebenchError(
+            f"{path}: {archives[0].name} is there, but no {MODEL}",
+            f"unpack it: tar xzf {archives[0].name}, and give the {MODEL} from inside",
+        )
+    return path / MODEL
+
+
+def _expressions(crop: Crop, folder: Path) -> Expressions:
+    """Expressions over the kept vertices; none where the crop cannot carry them."""
+    if crop.expression_rows is None:
+        n_vertices = len(crop.vertices)
+        return Expressions(_zeros(n_vertices, 3), _zeros(n_vertices, 3, 0))
+    whole = read_expressions(folder, crop.n_expression_vertices)
+    return Expressions(whole.mean[crop.expression_rows], whole.basis[crop.expression_rows])
+
+
+def _zeros(*shape: int) -> Float32Array:
+    return np.zeros(shape, np.float32)
+
+
+def _triangles(
+    stored: NDArray[Any], crop: Crop, n_vertices: int, path: Path
+) -> NDArray[np.integer]:
+    """Triangles outward and counted from 0; the file counts from 1 and winds them inward."""
+    if crop.triangles is not None:
+        return crop.triangles
+    if stored.ndim != 2 or stored.shape[1] != 3 or stored.min() < 1 or stored.max() > n_vertices:
+        raise FacebenchError(
+            f"{path}: tl is no list of triangles", f"expected (F, 3), counted from 1; {FETCH}"
+        )
+    number = np.full(n_vertices, -1, np.int64)
+    number[crop.vertices] = np.arange(len(crop.vertices))
+    triangles = number[stored[:, [1, 0, 2]].astype(np.int64) - 1]
+    return triangles[(triangles >= 0).all(axis=1)]
