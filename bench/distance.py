@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import FacebenchError
 from .intersection import Matches
 from .triangles import Float64Array, IndexArray
 
@@ -27,7 +28,9 @@ def point_to_surface(matches: Matches) -> Float64Array:
 MEASURES: Mapping[str, Callable[[Matches], Float64Array]] = {
     "point_to_plane": point_to_plane,
     "point_to_surface": point_to_surface,
+    "correspondence": point_to_surface,
 }
+"""What is taken of a pair of points: closest ones, or for `correspondence` corresponding ones."""
 DIRECTION_WEIGHTS: Mapping[str, tuple[float, float]] = {
     "symmetric": (0.5, 0.5),
     "scan_to_prediction": (1.0, 0.0),
@@ -50,9 +53,17 @@ class Distances:
 
     @classmethod
     def pooled(cls, parts: Sequence[Float64Array], shares: Sequence[float]) -> Distances:
-        """Several sets of errors as one, each with its share of the weight, whatever its size."""
-        values = np.concatenate(parts)
-        pairs = zip(parts, shares, strict=True)
+        """Several sets of errors as one, each with its share of the weight, whatever its size.
+
+        Raises:
+            FacebenchError: when a set that counts is empty.
+        """
+        pairs = [pair for pair in zip(parts, shares, strict=True) if pair[1] > 0]
+        if not all(len(part) for part, _ in pairs):
+            raise FacebenchError(
+                "prediction and scan do not overlap", "check that both are faces in millimetres"
+            )
+        values = np.concatenate([part for part, _ in pairs])
         weights = np.concatenate([np.full(len(part), share / len(part)) for part, share in pairs])
         order = np.argsort(values, kind="stable")
         return cls(values[order], weights[order])
@@ -89,18 +100,16 @@ class Distances:
 
 
 def statistics(
-    matches: tuple[Matches, Matches], measure: str, direction: str, statistic: str
+    errors: tuple[Float64Array, Float64Array], weights: tuple[float, float], statistic: str
 ) -> dict[str, float]:
     """The columns of a score, mm: see `score.Score`.
 
     Args:
-        matches: of the scan's vertices and of the prediction's.
-        measure: a name in `MEASURES`.
-        direction: a name in `DIRECTION_WEIGHTS`.
+        errors: of the scan's points and of the prediction's, mm.
+        weights: of the two, see `DIRECTION_WEIGHTS`.
         statistic: `mean`, `median` or `rmse`, which becomes `value_mm`.
     """
-    distances = pool(matches, measure, direction)
-    one_way = [MEASURES[measure](side)[side.kept].mean() for side in matches]
+    distances = Distances.pooled(errors, weights)
     within = distances.share_within(np.array([1.0, 2.0, 3.0]))
     return {
         "value_mm": float(getattr(distances, statistic)),
@@ -109,9 +118,8 @@ def statistics(
         "rmse_mm": distances.rmse,
         "std_mm": distances.std,
         "p90_mm": distances.quantile(0.9),
-        "scan_to_prediction_mm": float(one_way[0]),
-        "prediction_to_scan_mm": float(one_way[1]),
-        "point_to_surface_mm": pool(matches, "point_to_surface", direction).mean,
+        "scan_to_prediction_mm": nan_mean(errors[0]),
+        "prediction_to_scan_mm": nan_mean(errors[1]),
         **{
             f"share_within_{mm}mm": float(share)
             for mm, share in zip((1, 2, 3), within, strict=True)
@@ -119,10 +127,25 @@ def statistics(
     }
 
 
-def pool(matches: tuple[Matches, Matches], measure: str, direction: str) -> Distances:
-    """The errors of both directions over the region of intersection as one set."""
-    parts = [MEASURES[measure](side)[side.kept] for side in matches]
-    return Distances.pooled(parts, DIRECTION_WEIGHTS[direction])
+def closest_point_means(matches: tuple[Matches, Matches]) -> dict[str, float]:
+    """Means of both measures in both directions and of the two, mm: see `score.Score`."""
+    means: dict[str, float] = {}
+    for measure in ("point_to_plane", "point_to_surface"):
+        to_prediction, to_scan = (nan_mean(side) for side in kept_errors(matches, measure))
+        means |= {
+            f"{measure}_symmetric_mm": (to_prediction + to_scan) / 2,
+            f"{measure}_scan_to_prediction_mm": to_prediction,
+            f"{measure}_prediction_to_scan_mm": to_scan,
+        }
+    return means
+
+
+def kept_errors(
+    matches: tuple[Matches, Matches], measure: str
+) -> tuple[Float64Array, Float64Array]:
+    """The errors of both directions over the region of intersection, mm."""
+    to_prediction, to_scan = (MEASURES[measure](side)[side.kept] for side in matches)
+    return to_prediction, to_scan
 
 
 def vertex_errors(matches: Matches, measure: str, vertex_of: IndexArray) -> Float64Array:

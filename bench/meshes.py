@@ -77,7 +77,7 @@ def clean_mesh(mesh: Mesh) -> tuple[Mesh, Removed]:
     valid = np.asarray(np.isfinite(vertices).all(axis=1))
     whole = triangles[valid[triangles].all(1)]
     solid = whole[triangle_areas(vertices, whole) > 0]
-    single = solid[_first_of_equals(solid)]
+    single = solid[first_of_equals(solid)]
     used = np.zeros(len(vertices), bool)
     used[single] = True
     removed = Removed(
@@ -153,7 +153,7 @@ def turned_round(mesh: Mesh) -> Mesh:
     return replace(mesh, triangles=np.asarray(mesh.triangles)[:, ::-1])
 
 
-def _first_of_equals(triangles: NDArray[np.int64]) -> NDArray[np.int64]:
+def first_of_equals(triangles: NDArray[np.int64]) -> NDArray[np.int64]:
     """Which of the triangles (F, 3) have other vertices than all before them, in their order."""
     a, b, c = np.sort(triangles, axis=1).T
     order = np.lexsort((c, b, a))

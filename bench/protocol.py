@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from ..errors import FacebenchError
 from .align import AlignmentSettings
 from .intersection import Intersection
+from .presets import PRESETS
+from .setting_values import changed, flatten, nearest, plain, subject_radii
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,23 @@ class Crop:
     radius_share: float = 1.4
     exceptions_mm: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse exceptions that cannot be read."""
+        subject_radii(self.exceptions_mm)
+
+    def radius_of(self, subject: str) -> float:
+        """Radius around a subject's nose tip, mm."""
+        return subject_radii(self.exceptions_mm).get(subject.lower(), self.radius_mm)
+
 
 @dataclass(frozen=True)
 class Distance:
     """What a point's error is.
 
     Attributes:
-        measure: point to plane |(p - q) · n|; point to surface |p - q|; or `correspondence`, |p - q|
-            with q the point of the scan that corresponds to the prediction's vertex p by a
-            non-rigid registration, not the closest one.
+        measure: point to plane |(p - q) · n|; point to surface |p - q|; or `correspondence`, the
+            |p - q| with q the point of the scan that corresponds to the prediction's vertex p by
+            a non-rigid registration, not the closest one.
         direction: `symmetric` gives each direction half of the weight.
     """
 
@@ -96,22 +105,50 @@ class Protocol:
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
+    @property
+    def takes_any_unit(self) -> bool:
+        """Whether landmarks alone tell a prediction's size, so that its unit does not matter."""
+        start, scale = self.alignment.start, self.alignment.scale
+        return start == "seven_landmarks" and scale == "per_mesh"
+
+    def check(self) -> Protocol:
+        """The same protocol.
+
+        Raises:
+            FacebenchError: for settings that contradict each other.
+        """
+        distance = self.distance
+        if distance.measure == "correspondence" and distance.direction != "prediction_to_scan":
+            raise FacebenchError(
+                f"distance.direction {distance.direction} has no corresponding points",
+                "set distance.direction=prediction_to_scan",
+            )
+        if self.intersection.max_angle_deg > 180:
+            raise FacebenchError(
+                f"intersection.max_angle_deg {self.intersection.max_angle_deg:g} is above 180",
+                "180 turns the condition off",
+            )
+        return self
+
     def to_dict(self) -> dict[str, Any]:
-        """Nested plain values, for JSON."""
-        return dataclasses.asdict(self)
+        """Nested plain values, for JSON; infinity, which JSON does not know, as `inf`."""
+        return plain(dataclasses.asdict(self))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Protocol:
-        """The protocol `to_dict` describes; what is not given stays as in `micc`.
+        """The protocol `to_dict` describes.
+
+        What is not given stays as in the preset named under `preset`, by default `micc`.
 
         Raises:
             FacebenchError: for an unknown setting or value.
         """
-        protocol = cls(name=str(values.get("name", "micc")))
-        for key, value in _flatten(values):
-            if key != "name":
-                protocol = _changed(protocol, key, value)
-        return protocol
+        base = str(values.get("preset", "micc"))
+        protocol = cls() if base == "micc" else preset(base)
+        for key, value in flatten(values):
+            if key not in ("name", "preset"):
+                protocol = changed(protocol, key, value)
+        return dataclasses.replace(protocol, name=str(values.get("name", base))).check()
 
     def with_setting(self, key: str, text: str) -> Protocol:
         """The protocol with one setting changed, as given to `--set crop.radius_mm=80`.
@@ -119,32 +156,27 @@ class Protocol:
         Raises:
             FacebenchError: for an unknown setting or value, with the nearest known one.
         """
-        changed = _changed(self, key, text)
-        same = changed.to_dict() == self.to_dict()
+        other = changed(self, key, text)
+        same = other.to_dict() == self.to_dict()
         name = self.name if same or self.name.endswith("*") else f"{self.name}*"
-        return dataclasses.replace(changed, name=name)
-
-
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "micc": {"name": "micc"},
-    "metric": {"name": "metric", "alignment": {"scale": "none"}},
-}
-"""Each preset as its differences from `micc`."""
+        return dataclasses.replace(other, name=name)
 
 
 def preset(name: str) -> Protocol:
-    """A protocol by name.
+    """A protocol by name: one of `presets.PRESETS`.
 
     Raises:
         FacebenchError: for an unknown name, with the nearest known one.
     """
     if name not in PRESETS:
-        raise FacebenchError(f"unknown protocol '{name}'", _nearest(name, PRESETS))
-    return Protocol.from_dict(PRESETS[name])
+        raise FacebenchError(f"unknown protocol '{name}'", nearest(name, PRESETS))
+    return Protocol.from_dict({"name": name, **PRESETS[name].settings})
 
 
 def read_protocol(path: Path) -> Protocol:
     """A protocol from a TOML file of the layout of `Protocol.to_dict`.
+
+    Its line `preset = "now"` says which preset it starts from, by default `micc`.
 
     Raises:
         FacebenchError: when the file cannot be read or a setting is not known.
@@ -153,56 +185,7 @@ def read_protocol(path: Path) -> Protocol:
         values = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise FacebenchError(f"{path}: cannot be read as a protocol ({error})") from error
-    return Protocol.from_dict({"name": path.stem, **values})
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    flat: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat += _flatten(value, f"{prefix}{key}.")
-        else:
-            flat.append((f"{prefix}{key}", value))
-    return flat
-
-
-def _changed(protocol: Protocol, key: str, value: Any) -> Protocol:
-    known = [name for name, _ in _flatten(protocol.to_dict()) if name != "name"]
-    if key not in known:
-        raise FacebenchError(f"unknown protocol setting '{key}'", _nearest(key, known))
-    section_name, name = key.split(".")
-    section = getattr(protocol, section_name)
-    parsed = _parse(key, get_type_hints(type(section))[name], value)
-    return dataclasses.replace(
-        protocol, **{section_name: dataclasses.replace(section, **{name: parsed})}
-    )
-
-
-def _parse(key: str, kind: Any, value: Any) -> Any:
-    """A value of the field's type from text or from a TOML or JSON value."""
-    if get_origin(kind) is Literal:
-        return _parse_choice(key, get_args(kind), value)
-    if kind is bool:
-        return {"true": True, "false": False}[
-            _parse_choice(key, ("true", "false"), str(value).lower())
-        ]
     try:
-        number = kind(value)
-    except (TypeError, ValueError) as error:
-        raise FacebenchError(f"protocol setting {key}: '{value}' is not a number") from error
-    if not number > 0:
-        raise FacebenchError(f"protocol setting {key}: {value} is not above zero")
-    return number
-
-
-def _parse_choice(key: str, choices: tuple[str, ...], value: Any) -> str:
-    if value not in choices:
-        raise FacebenchError(
-            f"protocol setting {key}: unknown value '{value}'", _nearest(str(value), choices)
-        )
-    return str(value)
-
-
-def _nearest(name: str, known: Any) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
+        return Protocol.from_dict({"name": path.stem, **values})
+    except FacebenchError as error:
+        raise FacebenchError(f"{path}: {error.message}", error.hint) from error

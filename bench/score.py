@@ -10,15 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..recon.mesh import Mesh
-from .align import Alignment, align, approach
-from .crop import Sphere
-from .distance import CURVE_MM, MEASURES, nan_mean, pool, statistics, vertex_errors
-from .intersection import match_both
-from .nose_tip import NoseTip, crop_centre, own_nose_tip
+from .align import Alignment, AlignmentSettings
+from .distance import CURVE_MM, Distances, nan_mean
+from .landmarks import Landmarks
+from .laying import lay
+from .measured_part import measured_part
+from .meshes import check_unit
+from .nose_tip import NoseTip
 from .protocol import Protocol
-from .register import register
 from .sanity import check_prediction, check_scan
-from .surface import Surface
+from .similarity import Similarity
+from .start import Side, find_start
 from .triangles import Float64Array
 
 NAN = float("nan")
@@ -36,15 +38,20 @@ class Score:
         mean_mm, median_mm, rmse_mm, std_mm, p90_mm: of the protocol's distance, both directions
             with half of the weight each when the protocol is symmetric.
         scan_to_prediction_mm, prediction_to_scan_mm: the mean of each direction.
-        point_to_surface_mm: mean of |p − q| instead of |(p − q) · n|.
+        point_to_surface_mm: mean of |p − q| in the protocol's directions, whatever its measure.
+        point_to_plane_…_mm, point_to_surface_…_mm: the mean by either measure, of either direction
+            and of both; for closest points, whatever the protocol's measure.
         share_within_1mm, share_within_2mm, share_within_3mm: of the points.
         scale: the factor that the alignment gave the prediction.
         size_error: of a rigid protocol, the factor that would have fitted, less one: `measure`
             finds it by an alignment of its own, here it is NaN.
+        start: of the alignment: `landmarks` or `search`.
+        landmark_residual_mm: root mean square between the landmarks of both sides when aligned,
+            NaN without.
         iterations, converged: of the alignment.
         overlap: share of the cropped scan's points in the region of intersection.
-        n_points: points in the region of intersection, both directions.
-        nose_tip_source: `label` or `found`.
+        n_points: points in the region of intersection, of the directions that count.
+        nose_tip_source: of the crop's centre: `label`, `found` or `seven_landmarks`.
         nose_tip_disagreement_mm: between label and found, NaN without a label.
         nose_mm … jaw_mm: mean from the prediction to the scan by part of the face.
         protocol, protocol_digest: what the numbers stand for.
@@ -65,11 +72,19 @@ class Score:
     scan_to_prediction_mm: float = NAN
     prediction_to_scan_mm: float = NAN
     point_to_surface_mm: float = NAN
+    point_to_plane_symmetric_mm: float = NAN
+    point_to_plane_scan_to_prediction_mm: float = NAN
+    point_to_plane_prediction_to_scan_mm: float = NAN
+    point_to_surface_symmetric_mm: float = NAN
+    point_to_surface_scan_to_prediction_mm: float = NAN
+    point_to_surface_prediction_to_scan_mm: float = NAN
     share_within_1mm: float = NAN
     share_within_2mm: float = NAN
     share_within_3mm: float = NAN
     scale: float = NAN
     size_error: float = NAN
+    start: str = ""
+    landmark_residual_mm: float = NAN
     iterations: int = 0
     converged: bool = False
     overlap: float = NAN
@@ -98,7 +113,8 @@ class ScoredPair:
         vertex_errors: (V,) distance of its vertices to the scan by the protocol's measure, NaN
             outside of the region of intersection.
         distances: errors of the scan's points and of the prediction's, mm, by the protocol's
-            measure, in the region of intersection.
+            measure, in the region of intersection; those of the scan are none for corresponding
+            points.
         curve: (101,) share of the points within each threshold of `distance.CURVE_MM`.
         nose_tip: where the crop was centred.
         alignment: how the prediction was laid on the scan.
@@ -122,60 +138,80 @@ def score_prediction(
     scene: str = "",
     nose_tip: Float64Array | None = None,
     parts: Mapping[str, NDArray[np.bool_]] | None = None,
+    prediction_landmarks: Landmarks | None = None,
+    scan_landmarks: Landmarks | None = None,
+    fixed_scale: float | None = None,
 ) -> ScoredPair:
     """Measure a prediction against a scan.
 
-    The prediction is laid on the whole scan from any pose, the scan is cropped around its nose
-    tip, the alignment is taken to convergence on the crop, and distances are taken between all
-    vertices of the two in their region of intersection. A vertex of the prediction whose closest
-    point on the scan is outside of the crop does not count.
+    The prediction is laid on the whole scan, by the landmarks of both or from any pose; the scan
+    is cropped; the alignment is taken to convergence on the crop, and distances are taken between
+    all vertices of the two in their region of intersection. A vertex of the prediction whose
+    closest point on the scan is outside of the crop does not count.
 
     The statistic is over vertices, as in the literature. It does not depend on the order of
     vertices and triangles, on duplicated vertices, on which triangles cut a flat part, or on the
     unit of the file; a triangulation with *more* vertices samples the same distances more often.
 
     Args:
-        prediction: in mm, with landmarks when the nose tip is to be found by them.
+        prediction: in mm, with landmarks when the nose tip is to be found by them. In any unit
+            when the protocol takes the scale from landmarks alone.
         scan: in mm.
         protocol: decides every step.
-        subject, scene: go into the score.
+        subject, scene: go into the score; a subject may have a crop of its own.
         nose_tip: (3,) label in the scan's space, or None to find it.
         parts: vertices (V,) of the prediction in each part of the face (`regions.face_parts`).
+        prediction_landmarks: in the prediction's space; default to the mesh's own.
+        scan_landmarks: in the scan's space; default to the mesh's own.
+        fixed_scale: the factor for the prediction when `alignment.scale` is `global`; then only a
+            rigid motion is solved for. Other protocols take no notice of it.
 
     Raises:
         FacebenchError: when either mesh is not a face in mm, the prediction is mirrored or inside
-            out, or the two do not overlap.
+            out, landmarks are missing or do not fit, or the two do not overlap.
     """
-    check_prediction(prediction)
-    scan = check_scan(scan)
-    face, target = Surface(prediction), Surface(scan)
-    start = register(face, target, own_nose_tip(prediction))
-    rough = approach(face, target, start, protocol.intersection, protocol.alignment)
-    tip = crop_centre(prediction, target, rough, nose_tip)
-    crop = Sphere(tip.position, protocol.crop.radius_mm)
-    alignment = align(face, target, rough, protocol.intersection, crop, protocol.alignment)
-    matches = match_both(face, target, alignment.transform, protocol.intersection, crop)
-    measure, direction = protocol.distance.measure, protocol.distance.direction
-    errors = vertex_errors(matches[1], measure, face.vertex_of)
+    protocol.check()
+    sizing, settings = _sizing(protocol, fixed_scale)
+    sound = check_prediction(prediction)
+    if not protocol.takes_any_unit:
+        check_unit(sound, "the prediction", option="--prediction-unit")
+    own_landmarks = prediction_landmarks and prediction_landmarks.moved(sizing)
+    face = Side.of(_moved(sound, sizing), own_landmarks, "prediction")
+    target = Side.of(check_scan(scan), scan_landmarks, "scan")
+    start = find_start(face, target, settings, protocol.intersection)
+    crop, tip = measured_part(face, target, start.transform, protocol.crop, subject, nose_tip)
+    laid = lay(face, target, start, crop, replace(protocol, alignment=settings))
+    errors = laid.vertex_errors
+    alignment = replace(laid.alignment, transform=laid.alignment.transform.after(sizing))
+    distances = Distances.pooled(laid.errors, laid.weights)
     columns: dict[str, Any] = {
-        **statistics(matches, measure, direction, protocol.reduction.points),
+        **laid.statistics(protocol.reduction.points),
         **_alignment_columns(alignment, tip),
         **{f"{part}_mm": nan_mean(errors[inside]) for part, inside in (parts or {}).items()},
-        "n_points": int(sum(side.kept.sum() for side in matches)),
+        "start": start.source,
+        "landmark_residual_mm": start.residual_mm(laid.alignment.transform),
     }
     score = Score(subject, scene, "ok", "", protocol.name, protocol.digest, **columns)
-    vertices = alignment.transform.apply(np.asarray(prediction.vertices, np.float64))
-    aligned = replace(prediction, vertices=vertices)
-    scan_errors, prediction_errors = (MEASURES[measure](side)[side.kept] for side in matches)
-    curve = pool(matches, measure, direction).share_within(CURVE_MM)
-    return ScoredPair(
-        score, aligned, errors, (scan_errors, prediction_errors), curve, tip, alignment
-    )
+    aligned = _moved(prediction, alignment.transform)
+    curve = distances.share_within(CURVE_MM)
+    return ScoredPair(score, aligned, errors, laid.errors, curve, tip, alignment)
 
 
 def failed_score(subject: str, scene: str, reason: str, protocol: Protocol) -> Score:
     """The row of a subject and scene that has no number."""
     return Score(subject, scene, "failed", reason, protocol.name, protocol.digest)
+
+
+def _sizing(protocol: Protocol, fixed_scale: float | None) -> tuple[Similarity, AlignmentSettings]:
+    """The size to give the prediction beforehand, and how it is aligned then."""
+    if protocol.alignment.scale != "global" or fixed_scale is None:
+        return Similarity.identity(), protocol.alignment
+    sizing = replace(Similarity.identity(), scale=fixed_scale)
+    return sizing, replace(protocol.alignment, scale="none")
+
+
+def _moved(mesh: Mesh, transform: Similarity) -> Mesh:
+    return replace(mesh, vertices=transform.apply(np.asarray(mesh.vertices, np.float64)))
 
 
 def _alignment_columns(alignment: Alignment, tip: NoseTip) -> dict[str, Any]:

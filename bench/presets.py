@@ -1,0 +1,157 @@
+"""The presets: what published evaluations do, as data for the one engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One published way of measuring.
+
+    Attributes:
+        title: in one line.
+        description: what it does and what it is for.
+        source: where the knowledge comes from, and what of it is not written there.
+        settings: the differences from `micc`.
+    """
+
+    title: str
+    description: str
+    source: str
+    settings: Mapping[str, Any]
+
+
+_SEVEN_LANDMARKS: Mapping[str, Any] = {
+    "alignment": {
+        "start": "seven_landmarks",
+        "direction": "scan_to_prediction",
+        "tolerance_mm": 1e-3,
+        "max_iterations": 300,
+    },
+    "intersection": {"max_distance_mm": "inf", "max_angle_deg": 180, "boundary": "counted"},
+    "distance": {"measure": "point_to_surface", "direction": "scan_to_prediction"},
+}
+"""What NoW's and FG2018's evaluators have in common: every vertex of the cropped scan counts."""
+
+PRESETS: Mapping[str, Preset] = {
+    "micc": Preset(
+        title="symmetric point-to-plane distance after a similarity, 95 mm around the nose tip",
+        description=(
+            "The scan is cropped to a sphere of 95 mm around its nose tip. The prediction is laid "
+            "on it by a similarity, from landmarks or by a search from any pose, and then densely "
+            "to convergence. The error is the point-to-plane distance within the region of "
+            "intersection, each direction with half of the weight; the mean over a subject's "
+            "points, then mean and standard deviation over subjects."
+        ),
+        source=(
+            "The crop is Tran et al. 2017 (Regressing Robust and Discriminative 3D Morphable "
+            "Models), the alignment as others describe Genova et al. 2018 (Unsupervised Training "
+            "for 3D Morphable Model Regression). Neither states a convergence criterion or the "
+            "limits of the region, and whether Genova's scale was one for each mesh or one for all "
+            "is disputed: alignment.scale=global is the other reading."
+        ),
+        settings={},
+    ),
+    "deng2019": Preset(
+        title="root mean square error after a similarity, 95 mm around the nose tip",
+        description=(
+            "As micc, but the statistic over a subject's points is the root mean square, which is "
+            "about a quarter above the mean of the same errors. Do not compare the two."
+        ),
+        source=(
+            "Deng et al. 2019 (Accurate 3D Face Reconstruction with Weakly-Supervised Learning): "
+            "crop, ICP with isotropic scale for each mesh, RMSE. Direction and limits of the "
+            "region are not written there; they are taken as in micc."
+        ),
+        settings={"reduction": {"points": "rmse"}},
+    ),
+    "ganfit2019": Preset(
+        title="symmetric point-to-surface distance, the better of a subject's two scans",
+        description=(
+            "A similarity that stops when the mean distance falls by less than 0.001 mm, "
+            "point-to-surface distance in both directions, 60 mm instead of 95 around the nose tip "
+            "of subject 28. Of a subject's two frontal scans the one with the lower error counts, "
+            "and the standard deviation is that of the population: both make numbers smaller."
+        ),
+        source=(
+            "The evaluation published with Gecer et al. 2019 (GANFIT: Generative Adversarial "
+            "Network Fitting for High Fidelity 3D Face Reconstruction). The limits of the region "
+            "are taken as in micc."
+        ),
+        settings={
+            "crop": {"exceptions_mm": "subject_28=60"},
+            "alignment": {"stop": "mean_change", "tolerance_mm": 1e-3, "max_iterations": 200},
+            "distance": {"measure": "point_to_surface"},
+            "reduction": {"scan": "best_of_two", "std": "population"},
+        },
+    ),
+    "now": Preset(
+        title="scan-to-surface distance after seven landmarks and a dense similarity, pooled",
+        description=(
+            "The scan is cropped to a sphere whose centre lies 0.3 of the way from the bottom of "
+            "the nose to its bridge and whose radius is 1.4 times the mean of outer-eye distance "
+            "and nose length. Seven landmarks of both sides give a similarity, which is refined to "
+            "the least squared distances from the scan's vertices to the prediction. Every vertex "
+            "of the cropped scan counts; median, mean and standard deviation are pooled over the "
+            "points of all subjects. A prediction may come in any unit."
+        ),
+        source=(
+            "Sanyal et al. 2019 (Learning to Regress 3D Face Shape and Expression from an Image "
+            "without 3D Supervision) and its evaluator; agreement is measured in docs/protocol.md."
+        ),
+        settings={
+            **_SEVEN_LANDMARKS,
+            "crop": {"centre": "seven_landmarks", "radius_share": 1.4},
+            "reduction": {"points": "median", "subjects": "pooled"},
+        },
+    ),
+    "fg2018": Preset(
+        title="scan-to-surface distance after a similarity of seven landmarks alone",
+        description=(
+            "As now with 1.2 for the radius and without the dense step: the similarity of the "
+            "seven landmarks is the result. A millimetre of error in a landmark is in the number: "
+            "it stands here to compare with published results, not to rank methods."
+        ),
+        source=(
+            "Feng et al. 2018 (Evaluation of Dense 3D Reconstruction from 2D Face Images in the "
+            "Wild) and its evaluator; agreement is measured in docs/protocol.md."
+        ),
+        settings={
+            **_SEVEN_LANDMARKS,
+            "alignment": {"start": "seven_landmarks", "dense": False},
+            "crop": {"centre": "seven_landmarks", "radius_share": 1.2},
+        },
+    ),
+    "metric": Preset(
+        title="as micc, but in the prediction's own millimetres",
+        description=(
+            "As micc with a rigid motion instead of a similarity, so that the size of a face "
+            "counts; the error of the size stands beside it. For methods that claim to know it."
+        ),
+        source=(
+            "The question is that of Zielonka et al. 2022 (Towards Metrical Reconstruction of "
+            "Human Faces); the measure is micc's, so that the two differ in the scale alone."
+        ),
+        settings={"alignment": {"scale": "none"}},
+    ),
+    "correspondence": Preset(
+        title="distance to the corresponding point by a non-rigid registration",
+        description=(
+            "Crop and alignment as micc; then the prediction is registered to the scan non-rigidly "
+            "and a vertex's error is the distance from where it was to the point of the scan that "
+            "it came to. The closest point is never further than the corresponding one, so other "
+            "presets underestimate, most where a face is smooth; this one does less."
+        ),
+        source=(
+            "Chai et al. 2022 (REALY: Rethinking the Evaluation of 3D Face Reconstruction) show "
+            "that closest points change the ranking of methods. The registration is our own."
+        ),
+        settings={
+            "distance": {"measure": "correspondence", "direction": "prediction_to_scan"},
+        },
+    ),
+}
+"""Each preset as its differences from `micc`."""
