@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .measure import SOUND_OVERLAP
 from .protocol import Protocol
-from .score import Score, ScoredPair
+from .score import Score
 
 USUAL_SCALES = (0.9, 1.1)
 """Outer eye corners of grown-ups differ by a standard deviation of 4 %."""
 NOSE_TIPS_APART_MM = 10.0
+LANDMARKS_APART_MM = 8.0
+"""Root mean square; those of two persons, aligned, come to 1 to 4."""
 FEW_POINTS = 2000
 
 _MEASURES = {
@@ -40,22 +42,21 @@ class Finding:
     doubtful: bool = False
 
 
-def diagnose(pair: ScoredPair, protocol: Protocol, notes: Mapping[str, str]) -> tuple[Finding, ...]:
-    """What is to be known of a scored pair.
+def diagnose(score: Score, protocol: Protocol, unit_known: bool = True) -> tuple[Finding, ...]:
+    """What is to be known of a score.
 
     Args:
-        pair: as `score_prediction` gives it.
+        score: of a pair.
         protocol: of the score.
-        notes: what was left out of a file, by its name; empty for nothing.
+        unit_known: whether the prediction came in a unit, so that its scale tells of its size.
     """
-    score = pair.score
     return (
         _meaning(protocol),
+        *_start(score),
         *_alignment(score, protocol),
-        *_nose_tip(score),
+        *_centre(score),
         *_extent(score),
-        *_scale(score, protocol),
-        *(Finding(f"{name}: {note}.") for name, note in notes.items() if note),
+        *_scale(score, protocol, unit_known),
     )
 
 
@@ -64,6 +65,19 @@ def _meaning(protocol: Protocol) -> Finding:
     return Finding(
         f"This number is protocol {protocol.name} ({protocol.digest[:12]}): the {reduction.points} "
         f"of {_MEASURES[distance.measure]} {_DIRECTIONS[distance.direction]}."
+    )
+
+
+def _start(score: Score) -> Iterator[Finding]:
+    if score.start == "search":
+        yield Finding("The prediction was laid on the scan by a search over all poses.")
+        return
+    far = score.landmark_residual_mm > LANDMARKS_APART_MM
+    check = ": check the landmark files, or the place it was laid on" if far else ""
+    yield Finding(
+        "The prediction was laid on the scan by the landmarks of both; aligned, they are "
+        f"{score.landmark_residual_mm:.1f} mm apart{check}.",
+        far,
     )
 
 
@@ -80,10 +94,12 @@ def _alignment(score: Score, protocol: Protocol) -> Iterator[Finding]:
         )
 
 
-def _nose_tip(score: Score) -> Iterator[Finding]:
+def _centre(score: Score) -> Iterator[Finding]:
     apart = score.nose_tip_disagreement_mm
     if score.nose_tip_source == "found":
         yield Finding("The nose tip, the centre of the crop, was found on the scan.")
+    elif score.nose_tip_source == "seven_landmarks":
+        yield Finding("The centre of the crop and its radius come from the scan's landmarks.")
     elif score.nose_tip_source == "label" and not math.isnan(apart):
         far = apart > NOSE_TIPS_APART_MM
         check = ": check the label" if far else ""
@@ -99,9 +115,12 @@ def _extent(score: Score) -> Iterator[Finding]:
         yield Finding(f"Only {score.n_points:,} points count: a coarse number.", doubtful=True)
 
 
-def _scale(score: Score, protocol: Protocol) -> Iterator[Finding]:
+def _scale(score: Score, protocol: Protocol, unit_known: bool) -> Iterator[Finding]:
     if protocol.alignment.scale == "none":
         yield Finding("The prediction was measured at its own size.")
+        return
+    if not unit_known:
+        yield Finding(f"One unit of the prediction's file is {score.scale:.4g} mm on the scan.")
         return
     low, high = USUAL_SCALES
     far = not low <= score.scale <= high

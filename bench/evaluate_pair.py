@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from .diagnosis import Finding, diagnose
 from .facing import rotation_of_landmarks, rotation_of_surface
 from .landmarks import Landmarks
 from .nose_tip import read_nose_tip
-from .pair_files import ANY_UNIT, Face, given_face, without_unit
+from .pair_files import ANY_UNIT, Given, read_given, without_unit
 from .protocol import Protocol
 from .protocol_settings import read_settings
 from .score import Score, ScoredPair, failed_score, score_prediction
@@ -69,8 +69,8 @@ def evaluate(
     prediction_landmarks: Landmarks | Path | str | None = None,
     scan_landmarks: Landmarks | Path | str | None = None,
     nose_tip: Path | str | None = None,
-    prediction_unit: str = "mm",
-    scan_unit: str = "mm",
+    prediction_unit: str | None = None,
+    scan_unit: str | None = None,
 ) -> Evaluation:
     """Measure a predicted face against a scan of the same person, whatever their topologies.
 
@@ -94,32 +94,25 @@ def evaluate(
         scan_landmarks: the same for the scan.
         nose_tip: file with a label of the scan's nose tip; without it the tip is found.
         prediction_unit: `mm`, `cm` or `m`, or `any`: the landmarks of both sides tell the size.
-        scan_unit: `mm`, `cm` or `m`.
+            None stands for `mm`, or for `any` where the protocol asks for no unit.
+        scan_unit: `mm`, `cm` or `m`; None stands for `mm`.
 
     Raises:
         EvaluationError: when both sides could be read but not measured.
         FacebenchError: when a file, a unit, landmarks or the protocol cannot be used.
     """
     chosen = read_settings(protocol) if isinstance(protocol, str) else protocol
-    target = given_face(scan, scan_landmarks, scan_unit, "scan")
-    face = given_face(prediction, prediction_landmarks, prediction_unit, "prediction")
-    if prediction_unit == ANY_UNIT:
+    unit = prediction_unit or (ANY_UNIT if chosen.takes_any_unit else "mm")
+    target = read_given(scan, scan_landmarks, scan_unit or "mm", "scan")
+    face = read_given(prediction, prediction_landmarks, unit, "prediction")
+    if unit == ANY_UNIT and not chosen.takes_any_unit:
         face = without_unit(face, target)
     label = None if nose_tip is None else read_nose_tip(Path(nose_tip))
-    try:
-        pair = score_prediction(
-            face.mesh,
-            target.mesh,
-            chosen,
-            nose_tip=label,
-            prediction_landmarks=face.landmarks,
-            scan_landmarks=target.landmarks,
-        )
-    except FacebenchError as error:
-        raise EvaluationError(error.message, error.hint) from error
-    diagnosis = diagnose(pair, chosen, {face.name: face.note, target.name: target.note})
+    pair = _scored(face, target, chosen, label)
+    findings = diagnose(pair.score, chosen, unit_known=unit != ANY_UNIT)
+    notes = (Finding(f"{given.name}: {given.note}.") for given in (face, target) if given.note)
     landmarks = _in_scan_space(face, target, pair)
-    return Evaluation(pair, chosen, face.name, target.name, diagnosis, landmarks)
+    return Evaluation(pair, chosen, face.name, target.name, (*findings, *notes), landmarks)
 
 
 def failure(
@@ -131,7 +124,26 @@ def failure(
     return {**_plain(score), **names, "hint": error.hint, "diagnosis": []}
 
 
-def _in_scan_space(face: Face, target: Face, pair: ScoredPair) -> Landmarks | None:
+def _scored(
+    face: Given, target: Given, protocol: Protocol, nose_tip: Float64Array | None
+) -> ScoredPair:
+    """The pair's score, its scale from the numbers that were given."""
+    try:
+        pair = score_prediction(
+            face.mesh,
+            target.mesh,
+            protocol,
+            nose_tip=nose_tip,
+            prediction_landmarks=face.landmarks,
+            scan_landmarks=target.landmarks,
+        )
+    except FacebenchError as error:
+        raise EvaluationError(error.message, error.hint) from error
+    scale = pair.score.scale * face.resized
+    return replace(pair, score=replace(pair.score, scale=scale))
+
+
+def _in_scan_space(face: Given, target: Given, pair: ScoredPair) -> Landmarks | None:
     if target.all_landmarks is not None:
         return target.all_landmarks
     own = face.all_landmarks

@@ -6,57 +6,54 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from ..errors import FacebenchError
 from ..recon.mesh import Mesh
 from .landmark_files import read_landmark_file
 from .landmarks import Landmarks
 from .mesh_files import load_mesh
-from .meshes import UNITS, check_unit, clean_mesh
+from .meshes import UNITS, check_unit, clean_mesh, guess_unit
 
 ANY_UNIT = "any"
 """Stands for a prediction without a unit: the landmarks of both sides tell its size."""
-LANDMARKS_APART = 0.1
-"""Landmarks further from their mesh than this share of its size are not of this mesh."""
 
 
 @dataclass(frozen=True, eq=False)
-class Face:
+class Given:
     """One side of a pair.
 
     Attributes:
         mesh: clean, in mm.
         landmarks: in the mesh's space, mm; None for the mesh's own or none.
         name: of the file, or what a mesh is called that came without one.
-        factor: millimetres in one unit of what was given.
         note: what was left out of the mesh; empty for nothing.
+        resized: the factor it was given because its unit is not known.
     """
 
     mesh: Mesh
     landmarks: Landmarks | None
     name: str
-    factor: float = 1.0
     note: str = ""
+    resized: float = 1.0
 
     @property
     def all_landmarks(self) -> Landmarks | None:
         """Those that were given, else those of the mesh, else None."""
         return self.landmarks or Landmarks.of_mesh(self.mesh)
 
-    def scaled(self, factor: float) -> Face:
-        """The same in units of which one was `1 / factor`."""
+    def scaled(self, factor: float) -> Given:
+        """The same, so many times as large."""
         mesh = replace(self.mesh, vertices=np.asarray(self.mesh.vertices, np.float64) * factor)
         landmarks = self.landmarks and Landmarks(self.landmarks.points * factor)
-        return replace(self, mesh=mesh, landmarks=landmarks, factor=self.factor * factor)
+        return replace(self, mesh=mesh, landmarks=landmarks)
 
 
-def given_face(
+def read_given(
     mesh: Mesh | Path | str,
     landmarks: Landmarks | Path | str | None,
     unit: str,
     side: str,
-) -> Face:
+) -> Given:
     """Read and check one side of a pair.
 
     Args:
@@ -66,8 +63,7 @@ def given_face(
         side: `prediction` or `scan`, for messages.
 
     Raises:
-        FacebenchError: a file cannot be used, the mesh is not as large as a face in its unit, or
-            the landmarks are not on it.
+        FacebenchError: a file cannot be used or the mesh is not as large as a face in its unit.
     """
     name = f"the {side}" if isinstance(mesh, Mesh) else str(mesh)
     cleaned, removed = clean_mesh(mesh if isinstance(mesh, Mesh) else load_mesh(Path(mesh)))
@@ -79,14 +75,22 @@ def given_face(
     if not len(cleaned.triangles):
         raise FacebenchError(f"{name}: no triangles with finite corners", "is this a face?")
     if unit != ANY_UNIT:
-        check_unit(cleaned, name, unit, f"--{side}-unit")
+        _check_unit(cleaned, name, unit, side)
     known = read_landmark_file(Path(landmarks)) if isinstance(landmarks, Path | str) else landmarks
-    face = Face(cleaned, known, name, note=f"{removed} left out" if str(removed) else "")
-    _check_landmarks(face, landmarks)
-    return face.scaled(UNITS.get(unit, 1.0))
+    given = Given(cleaned, known, name, note=f"{removed} left out" if str(removed) else "")
+    return given.scaled(UNITS.get(unit, 1.0))
 
 
-def without_unit(prediction: Face, scan: Face) -> Face:
+def _check_unit(mesh: Mesh, name: str, unit: str, side: str) -> None:
+    if side == "prediction" and unit in UNITS and guess_unit(mesh) is None:
+        raise FacebenchError(
+            f"{name}: is not as large as a face in mm, cm or m",
+            "pass --prediction-unit any and the landmarks of both sides",
+        )
+    check_unit(mesh, name, unit, f"--{side}-unit")
+
+
+def without_unit(prediction: Given, scan: Given) -> Given:
     """A prediction of any unit as large as the scan, by the spread of the landmarks of both.
 
     Raises:
@@ -98,18 +102,5 @@ def without_unit(prediction: Face, scan: Face) -> Face:
             f"{prediction.name}: a prediction of any unit needs landmarks of both sides",
             "give --prediction-landmarks and --scan-landmarks, or its unit: mm, cm or m",
         )
-    return prediction.scaled(theirs.spread / own.spread)
-
-
-def _check_landmarks(face: Face, source: object) -> None:
-    if face.landmarks is None:
-        return
-    vertices = np.asarray(face.mesh.vertices)
-    size = float(np.ptp(np.percentile(vertices, [0.5, 99.5], axis=0), axis=0).max())
-    apart = float(cKDTree(vertices).query(face.landmarks.points)[0].max())
-    if apart > LANDMARKS_APART * size:
-        where = source if isinstance(source, Path | str) else f"the landmarks of {face.name}"
-        raise FacebenchError(
-            f"{where}: a landmark is {apart:.4g} from a mesh that is {size:.4g} long",
-            "they are of another mesh, pose or unit",
-        )
+    factor = theirs.spread / own.spread
+    return replace(prediction.scaled(factor), resized=factor)

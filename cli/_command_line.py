@@ -17,6 +17,8 @@ def command_line(context: click.Context) -> str:
     for parameter in context.command.params:
         if isinstance(parameter, click.Option) and parameter.name in given:
             words += _words(parameter.opts[0], context.params[parameter.name])
+        elif isinstance(parameter, click.Argument):
+            words += _several(context.params[parameter.name or ""])
     return shlex.join(words)
 
 
@@ -37,8 +39,12 @@ def _is_given(context: click.Context, name: str) -> bool:
 def _words(flag: str, value: Any) -> list[str]:
     if isinstance(value, bool):
         return [flag] if value else []
+    return [word for item in _several(value) for word in (flag, item)]
+
+
+def _several(value: Any) -> list[str]:
     values = value if isinstance(value, tuple) else (value,)
-    return [word for item in values for word in (flag, str(item))]
+    return [str(item) for item in values]
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ..bench.evaluate_pair import Evaluation
     from ..bench.score import Score
 
+MEASURES = ("point_to_plane", "point_to_surface")
+DIRECTIONS = ("scan_to_prediction", "prediction_to_scan", "symmetric")
 PARTS = ("nose", "mouth", "eyes", "cheeks", "forehead", "jaw")
 
 
@@ -20,6 +22,7 @@ def pair_report(result: Evaluation) -> Iterator[RenderableType]:
     from rich.text import Text
 
     yield _table(result)
+    yield _directions(result.score)
     for finding in result.diagnosis:
         mark, style = ("!", "bold yellow") if finding.doubtful else ("·", "")
         yield Text(f"{mark} {finding.text}", style=style)
@@ -45,13 +48,24 @@ def _numbers(score: Score) -> Iterator[tuple[str, str]]:
     yield "root mean square", _mm(score.rmse_mm)
     yield "standard deviation", _mm(score.std_mm)
     yield "90th percentile", _mm(score.p90_mm)
-    yield "scan to prediction", _mm(score.scan_to_prediction_mm)
-    yield "prediction to scan", _mm(score.prediction_to_scan_mm)
-    yield "point to surface", _mm(score.point_to_surface_mm)
     yield "within 1 / 2 / 3 mm", " / ".join(_shares(score))
     yield "scale", f"{score.scale:.4f}"
     yield "overlap", f"{score.overlap:.1%}"
     yield "points", f"{score.n_points:,}"
+
+
+def _directions(score: Score) -> RenderableType:
+    """The mean by each measure in each direction, whatever the protocol's own."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("mean, mm", *(name.replace("_", " ") for name in DIRECTIONS)):
+        table.add_column(heading, justify="right" if table.columns else "left")
+    for measure in MEASURES:
+        values = (getattr(score, f"{measure}_{direction}_mm") for direction in DIRECTIONS)
+        table.add_row(measure.replace("_", " "), *(f"{value:.4f}" for value in values))
+    return table
 
 
 def _parts(score: Score) -> Iterator[tuple[str, str]]:

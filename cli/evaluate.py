@@ -31,7 +31,7 @@ _UNITS_OR_ANY = click.Choice(["mm", "cm", "m", "any"])
 )
 @click.option("--scan-landmarks", type=click.Path(path_type=Path), help="The same for the scan.")
 @click.option("--nose-tip", type=click.Path(path_type=Path), help="A label of the scan's nose tip.")
-@click.option("--unit", type=_UNITS, default="mm", show_default=True, help="Of both sides.")
+@click.option("--unit", type=_UNITS, help="Of both sides.  [default: mm]")
 @click.option("--prediction-unit", type=_UNITS_OR_ANY, help="'any': its landmarks tell the size.")
 @click.option("--scan-unit", type=_UNITS)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write to.")
@@ -94,7 +94,7 @@ def _evaluate_pair(
 
 
 def _arguments(
-    unit: str,
+    unit: str | None,
     prediction_unit: str | None,
     scan_unit: str | None,
     limit: int | None,
