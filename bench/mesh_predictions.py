@@ -7,20 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FacebenchError
 from ..recon.mesh import Mesh
+from .landmarks import Landmarks, read_landmarks
 from .mesh_files import load_mesh
 from .mesh_folder import MeshFolder
 from .meshes import UNITS, check_unit, clean_mesh, scaled
 from .method import MethodCard
-
-if TYPE_CHECKING:
-    from .landmarks import Landmarks
 
 UNIT_OPTION = "--prediction-unit"
 _COUNTS = (68, 7)
@@ -51,6 +48,11 @@ class MeshPredictions:
         """The contents of the files and their unit."""
         return hashlib.sha256(f"{self.folder.digest()} {self.unit}".encode()).hexdigest()
 
+    @property
+    def faces(self) -> tuple[tuple[str, str], ...]:
+        """Subject and scene of every mesh, sorted."""
+        return tuple(sorted((face.subject, face.scene) for face in self.folder.meshes))
+
     def mesh_for(self, subject: str, scene: str) -> Mesh:
         """The face in mm, without what cannot be measured (`meshes.clean_mesh`).
 
@@ -73,8 +75,6 @@ class MeshPredictions:
         mesh = self.folder.mesh(subject, scene)
         points = self.folder.landmarks_of(mesh)
         if points is not None:
-            from .landmarks import read_landmarks
-
             return _in_mm(read_landmarks(points).points, self.unit)
         raw = self._load(mesh.path)
         vertices = raw.landmarks if self._topology is None else self._topology
@@ -126,6 +126,4 @@ def _with_landmarks(mesh: Mesh, vertices: NDArray[np.int64] | None, path: Path) 
 
 
 def _in_mm(points: NDArray[np.floating], unit: str) -> Landmarks:
-    from .landmarks import Landmarks
-
     return Landmarks(np.asarray(points, np.float64) * UNITS[unit])

@@ -123,6 +123,11 @@ class Method(Described, Protocol):
 class HoldsMeshes(Protocol):
     """Gives a subject's face without looking at frames."""
 
+    @property
+    def faces(self) -> tuple[tuple[str, str], ...]:
+        """Subject and scene of every face it has; an empty scene stands for all."""
+        ...
+
     def mesh_for(self, subject: str, scene: str) -> Mesh:
         """The face of a subject in a scene, mm, with `landmarks` where its vertices are known.
 

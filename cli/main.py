@@ -12,6 +12,7 @@ from .. import __version__
 from ..errors import FacebenchError
 
 COMMANDS = {
+    "check-method": "whether a method keeps to what the benchmark asks of it",
     "demo": "the whole path on embedded data: synthesise, train, measure, report",
     "doctor": "what is installed, what is missing and where to get it",
     "evaluate": "a prediction against a scan: numbers, diagnosis, heat map",
@@ -34,10 +35,10 @@ class LazyGroup(click.Group):
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command object of `cli/NAME.py`, or None for an unknown name."""
+        """The command object of `cli/NAME.py`, dashes as underscores; None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f".{cmd_name}", __package__)
+        module = importlib.import_module(f".{cmd_name.replace('-', '_')}", __package__)
         command: click.Command = module.command
         return command
 

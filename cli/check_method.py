@@ -1,0 +1,84 @@
+"""`facebench check-method`: whether a method keeps to what the benchmark asks of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ..bench.conformance.finding import Finding
+
+SIGNS = {"passed": ("✓", "green"), "warning": ("⚠", "yellow"), "failed": ("✗", "bold red")}
+
+
+@click.command("check-method")
+@click.argument("name")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights.  [default: embedded]")
+@click.option("--model", default="embedded", show_default=True, help="Face model, name or file.")
+@click.option("--device", default="cpu", show_default=True, help="As PyTorch names it.")
+@click.option(
+    "--prediction-unit",
+    type=click.Choice(["mm", "cm", "m"]),
+    default="mm",
+    show_default=True,
+    help="Of the files of meshes:DIR.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def command(
+    name: str,
+    checkpoint: Path | None,
+    model: str,
+    device: str,
+    prediction_unit: str,
+    as_json: bool,
+) -> int:
+    """Take the method NAME through load, run, save, rerun, and say what is wrong with it.
+
+    Synthetic portraits go in; units, orientation, landmarks, repeatability, batches and averages
+    of what comes out are looked at. Of meshes:DIR every file is read. ✓ is right, ⚠ is allowed and
+    worth a thought, ✗ makes the numbers wrong. The exit code is 1 with any ✗, else 0.
+
+    \b
+    Examples:
+      facebench check-method ours
+      facebench check-method ours --checkpoint training/weights.pt --model bfm.npz
+      facebench check-method meshes:predictions --prediction-unit cm
+      facebench check-method mine --json | jq '.findings[] | select(.verdict == "failed")'
+    """
+    from ..bench.conformance.check import check_method
+    from ..bench.method import MethodOptions
+
+    options = MethodOptions(checkpoint, model, device, unit=prediction_unit)
+    findings = check_method(name, options)
+    n_failed = sum(finding.verdict == "failed" for finding in findings)
+    if as_json:
+        rows = [asdict(finding) for finding in findings]
+        answer = {"method": name, "conforms": not n_failed, "findings": rows}
+        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    else:
+        _print(name, findings, n_failed)
+    return 1 if n_failed else 0
+
+
+def _print(name: str, findings: Sequence[Finding], n_failed: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for _ in range(3):
+        table.add_column(overflow="fold")
+    for finding in findings:
+        sign, style = SIGNS[finding.verdict]
+        detail = Text(finding.detail)
+        if finding.advice:
+            detail.append(f"\n→ {finding.advice}", style="dim")
+        table.add_row(Text(sign, style=style), Text(finding.check), detail)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"{name} can be measured." if not n_failed else f"{n_failed} to repair, see ✗.")
