@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ BROKEN = "broken"
 FAILED = "failed"
 
 NOT_FINITE = "the method gave values that are not finite for some faces"
+
+_NO_VECTORS = np.empty((0, 0), np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,9 @@ class ChunkRow:
         reason: why the status is not `ok` or faces failed; else empty.
         seconds: time spent on decoding, cropping and describing.
         sum: (D,) float64, the sum of the faces' vectors; empty when there is no face.
+        vertices: (3 V,) float64, the sum of the vertices of the faces' own meshes, where meshes are
+            averaged; else None.
+        vectors: (N, D) float32, each face's own, where errors are averaged; else None.
     """
 
     clip: str
@@ -66,31 +72,65 @@ class ChunkRow:
     reason: str
     seconds: float
     sum: NDArray[np.float64]
+    vertices: NDArray[np.float64] | None = None
+    vectors: NDArray[np.float32] | None = None
 
 
-def describe_chunk(method: Method, chunk: FaceChunk) -> ChunkRow:
-    """Describe a chunk's faces and add up their vectors; an error becomes the row's reason."""
+def describe_chunk(
+    method: Method,
+    chunk: FaceChunk,
+    average: Literal["parameters", "meshes", "errors"] = "parameters",
+) -> ChunkRow:
+    """Describe a chunk's faces and add up their vectors; an error becomes the row's reason.
+
+    Args:
+        method: describes and decodes faces.
+        chunk: the faces.
+        average: what the protocol averages over frames (`protocol.Reduction`); it decides what the
+            row keeps besides the sum of the vectors.
+    """
     start = time.perf_counter()
     status, reason = chunk.status, chunk.reason
+    vertices = None
     try:
-        vectors = method.describe(chunk.crops) if len(chunk.crops) else np.empty((0, 0), np.float32)
+        vectors = _describe(method, chunk.crops)
+        if average == "meshes" and len(vectors):
+            vectors, vertices = _decode(method, vectors)
     except Exception as error:
-        vectors = np.empty((0, 0), np.float32)
+        vectors = _NO_VECTORS
         status, reason = FAILED, plain_reason(error)
-    good = vectors[np.isfinite(vectors).all(axis=1)].astype(np.float64)
-    failed = len(chunk.crops) - len(good)
+    failed = len(chunk.crops) - len(vectors)
     return ChunkRow(
         clip=chunk.clip,
         chunk=chunk.chunk,
         last=chunk.last,
         frames=chunk.frames,
-        faces=len(good),
+        faces=len(vectors),
         failed=failed,
         status=status,
         reason=reason or (NOT_FINITE if failed else ""),
         seconds=chunk.seconds + time.perf_counter() - start,
-        sum=good.sum(axis=0) if len(good) else np.empty(0),
+        sum=vectors.sum(axis=0, dtype=np.float64) if len(vectors) else np.empty(0),
+        vertices=vertices,
+        vectors=vectors if average == "errors" else None,
     )
+
+
+def _describe(method: Method, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The vectors (N, D) of the crops whose vector is finite."""
+    if not len(crops):
+        return _NO_VECTORS
+    vectors = method.describe(crops)
+    return np.asarray(vectors[np.isfinite(vectors).all(axis=1)], np.float32)
+
+
+def _decode(
+    method: Method, vectors: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """The vectors whose mesh is finite, and the sum (3 V,) of those meshes' vertices."""
+    meshes = np.stack([np.asarray(method.mesh(v).vertices, np.float64).ravel() for v in vectors])
+    good = np.isfinite(meshes).all(axis=1)
+    return vectors[good], meshes[good].sum(axis=0)
 
 
 def plain_reason(error: Exception) -> str:

@@ -1,29 +1,29 @@
-"""One subject: its scan read once, its predictions measured, every failure a row with a reason."""
+"""One subject: its scans read once, its predictions measured, every failure a row with a reason."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FacebenchError
 from ..recon.mesh import Mesh
-from .chunks import plain_reason
 from .dataset import Scan
-from .meshes import read_mesh
-from .nose_tip import read_nose_tip
 from .protocol import Protocol
-from .score import Score, ScoredPair, failed_score, score_prediction
+from .reduce import Decode, Reduced, over_frames, over_scans
+from .score import Score, ScoredPair, failed_score
+from .target import Face, Ruler, Target, read_targets, reason_of
 
 if TYPE_CHECKING:
     from .landmarks import Landmarks
 
 SOUND_OVERLAP = 0.8
 """A face laid on the wrong place of a scan covers less of the crop; a right one 0.94 and more."""
+
+NAN = float("nan")
+NO_DISTANCES = np.empty(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,7 @@ class Prediction:
         reason: why there is none; with a mesh, what was wrong with parts of the clip.
         frames, faces: read and described; 0 for a mesh that comes as a file.
         landmarks: given beside the mesh, or None for the mesh's own.
+        vectors: (N, D) of each face, where the protocol averages errors; else None.
     """
 
     scene: str
@@ -44,6 +45,7 @@ class Prediction:
     frames: int
     faces: int
     landmarks: Landmarks | None = None
+    vectors: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +54,13 @@ class SubjectJob:
 
     Attributes:
         subject: whose.
-        scan: to measure against, or None where there is none.
-        reason: why there is no scan.
+        scans: to measure against, the one to be preferred first.
+        reason: why there is none.
         predictions: one a scene.
     """
 
     subject: str
-    scan: Scan | None
+    scans: tuple[Scan, ...]
     reason: str
     predictions: tuple[Prediction, ...]
 
@@ -72,12 +74,16 @@ class Measuring:
         unit: of the scans' files: mm, cm or m.
         mean_face: stands in for predictions that failed.
         parts: vertices (V,) of the predictions in each part of the face.
+        decode: makes faces of a prediction's vectors, where it has any.
+        fixed_scale: the factor given to every prediction, where one is the same for all.
     """
 
     protocol: Protocol
     unit: str
     mean_face: Mesh
     parts: Mapping[str, NDArray[np.bool_]]
+    decode: Decode | None = None
+    fixed_scale: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,26 +91,33 @@ class Measured:
     """One row of the subjects' table and what a picture of it needs.
 
     Attributes:
-        row: `Score.to_row()` with `frames`, `faces`, `note`, `scan`, `curve`, `mean_face_mm`.
+        row: `Score.to_row()` with `frames`, `faces`, `note`, `scan`, `scans`, `scan_values_mm`,
+            `curve`, `mean_face_mm`, `fixed_scale` (NaN where each mesh has its own).
         aligned: the prediction in the scan's space, mm, or None when it failed.
         vertex_errors: (V,) mm, NaN outside of the region of intersection.
+        distances: of the scan's points and of the prediction's, mm.
     """
 
     row: dict[str, Any]
     aligned: Mesh | None
     vertex_errors: NDArray[np.float64]
+    distances: tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def measure_subject(job: SubjectJob, how: Measuring) -> list[Measured]:
     """Measure every prediction of a subject; never raises for what the files hold."""
+    several = how.protocol.reduction.scan != "first"
     try:
-        target = _read_target(job, how.unit)
+        if not job.scans:
+            return failed_subject(job, job.reason, how)
+        targets, faults = read_targets(job.scans, how.unit, several)
     except Exception as error:
-        return failed_subject(job, _reason(error), how)
-    measured = [_measure(job, prediction, target, how) for prediction in job.predictions]
+        return failed_subject(job, reason_of(error), how)
+    notes = (*faults, *(target.note for target in targets))
+    measured = [_measure(job, prediction, targets, notes, how) for prediction in job.predictions]
     if all(item.aligned is not None for item in measured):
         return measured
-    mean_face_mm = _mean_face_error(target, how)
+    mean_face_mm = _mean_face_error(targets, how)
     return [_with_mean_face(item, mean_face_mm) for item in measured]
 
 
@@ -113,53 +126,53 @@ def failed_subject(job: SubjectJob, reason: str, how: Measuring) -> list[Measure
     return [_failed(job, prediction, reason, how) for prediction in job.predictions]
 
 
-@dataclass(frozen=True, eq=False)
-class _Target:
-    """A scan and what was measured against it: one face of several scenes is measured once."""
-
-    scan: Mesh
-    nose_tip: NDArray[np.float64] | None
-    name: str
-    note: str
-    known: dict[bytes, ScoredPair] = field(default_factory=dict)
-
-    def score(
-        self, face: Mesh, protocol: Protocol, parts: Mapping[str, NDArray[np.bool_]]
-    ) -> ScoredPair:
-        key = hashlib.sha256(np.ascontiguousarray(face.vertices).tobytes()).digest()
-        if key not in self.known:
-            self.known[key] = score_prediction(
-                face, self.scan, protocol, nose_tip=self.nose_tip, parts=parts
-            )
-        return self.known[key]
-
-
-def _read_target(job: SubjectJob, unit: str) -> _Target:
-    if job.scan is None:
-        raise FacebenchError(job.reason)
-    mesh, removed = read_mesh(job.scan.path, unit)
-    label = None if job.scan.nose_tip is None else read_nose_tip(job.scan.nose_tip)
-    note = f"{job.scan.name}: {removed} left out" if str(removed) else ""
-    return _Target(mesh, label, job.scan.name, note)
-
-
-def _measure(job: SubjectJob, prediction: Prediction, target: _Target, how: Measuring) -> Measured:
+def _measure(
+    job: SubjectJob,
+    prediction: Prediction,
+    targets: list[Target],
+    notes: tuple[str, ...],
+    how: Measuring,
+) -> Measured:
     if prediction.mesh is None:
         return _failed(job, prediction, prediction.reason, how)
+    face = Face(prediction.mesh, prediction.landmarks)
     try:
-        pair = target.score(prediction.mesh, how.protocol, how.parts)
+        found = _reduce(face, prediction.vectors, targets, how)
     except Exception as error:
-        return _failed(job, prediction, _reason(error), how)
-    score = replace(pair.score, subject=job.subject, scene=prediction.scene)
-    note = "; ".join(filter(None, (prediction.reason, target.note, _doubt(score))))
-    row = {**score.to_row(), **_facts(prediction), "note": note, "scan": target.name}
-    return Measured({**row, "curve": pair.curve.tolist()}, pair.aligned, pair.vertex_errors)
+        return _failed(job, prediction, reason_of(error), how)
+    pair, score = found.pair, replace(found.pair.score, subject=job.subject, scene=prediction.scene)
+    said = (prediction.reason, *notes, *found.notes, _doubt(score))
+    row = {
+        **score.to_row(),
+        **_facts(prediction, how),
+        "note": "; ".join(filter(None, said)),
+        "scan": found.scan,
+        "scans": list(found.scans),
+        "scan_values_mm": list(found.values_mm),
+        "curve": pair.curve.tolist(),
+    }
+    return Measured(row, pair.aligned, pair.vertex_errors, pair.distances)
+
+
+def _reduce(
+    face: Face, vectors: NDArray[np.float32] | None, targets: list[Target], how: Measuring
+) -> Reduced:
+    """A prediction's score over its frames, where each has its own, and over the scans."""
+    ruler, decode = Ruler(how.protocol, how.fixed_scale), how.decode
+
+    def score(target: Target) -> tuple[ScoredPair, str]:
+        if vectors is None or decode is None:
+            return target.score(face, ruler, how.parts), ""
+        return over_frames(vectors, decode, target, ruler, how.parts)
+
+    return over_scans(score, targets, how.protocol.reduction.scan)
 
 
 def _failed(job: SubjectJob, prediction: Prediction, reason: str, how: Measuring) -> Measured:
     score = failed_score(job.subject, prediction.scene, reason, how.protocol)
-    row = {**score.to_row(), **_facts(prediction), "note": "", "scan": "", "curve": None}
-    return Measured(row, None, np.empty(0))
+    nothing = {"note": "", "scan": "", "scans": None, "scan_values_mm": None, "curve": None}
+    row = {**score.to_row(), **_facts(prediction, how), **nothing}
+    return Measured(row, None, NO_DISTANCES, (NO_DISTANCES, NO_DISTANCES))
 
 
 def _doubt(score: Score) -> str:
@@ -169,24 +182,29 @@ def _doubt(score: Score) -> str:
     return "" if score.converged else "the alignment did not converge"
 
 
-def _facts(prediction: Prediction) -> dict[str, Any]:
+def _facts(prediction: Prediction, how: Measuring) -> dict[str, Any]:
     return {
         "frames": prediction.frames,
         "faces": prediction.faces,
-        "mean_face_mm": float("nan"),
+        "mean_face_mm": NAN,
+        "fixed_scale": NAN if how.fixed_scale is None else how.fixed_scale,
     }
 
 
-def _mean_face_error(target: _Target, how: Measuring) -> float:
+def _mean_face_error(targets: list[Target], how: Measuring) -> float:
+    """Of the mean face at its best size: a factor found for a method says nothing of it."""
+    face, ruler = Face(how.mean_face), Ruler(how.protocol)
     try:
-        return target.score(how.mean_face, how.protocol, {}).score.value_mm
+        found = over_scans(
+            lambda target: (target.score(face, ruler, {}), ""),
+            targets,
+            how.protocol.reduction.scan,
+        )
     except Exception:
-        return float("nan")
+        return NAN
+    pooled = how.protocol.reduction.subjects == "pooled"
+    return found.pair.score.mean_mm if pooled else found.pair.score.value_mm
 
 
 def _with_mean_face(measured: Measured, error_mm: float) -> Measured:
     return replace(measured, row={**measured.row, "mean_face_mm": error_mm})
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, FacebenchError) else plain_reason(error)

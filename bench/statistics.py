@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,6 +10,12 @@ from numpy.typing import ArrayLike
 from .triangles import Float64Array
 
 RESAMPLES = 10_000
+
+FEWEST_SUBJECTS = 6
+"""With n subjects no two-sided test of signs can go below 2^(1 - n): 0.06 with 5, 0.03 with 6."""
+
+EXACT_SUBJECTS = 12
+"""Up to here all 2^n signs are tried; above, the bootstrap of the mean is as good and cheaper."""
 
 
 @dataclass(frozen=True)
@@ -20,20 +26,34 @@ class Interval:
     high: float
 
     def excludes(self, value: float) -> bool:
-        """Whether a value lies outside."""
-        return not self.low <= value <= self.high
+        """Whether a value lies outside; an unknown interval excludes nothing."""
+        return value < self.low or value > self.high
 
 
-def bootstrap_means(values: ArrayLike, seed: int = 0, resamples: int = RESAMPLES) -> Float64Array:
+UNKNOWN = Interval(float("nan"), float("nan"))
+
+
+def bootstrap_means(
+    values: ArrayLike,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    weights: ArrayLike | None = None,
+) -> Float64Array:
     """Means (resamples,) of samples of subjects drawn with replacement from (S,) values.
 
     Points and frames of one subject are not independent, so subjects are what is drawn. The draw
     is multinomial over subjects, which is the same and needs no index array.
+
+    Args:
+        values: (S,) of the subjects.
+        seed, resamples: of the draw.
+        weights: (S,) of the subjects, for example their numbers of points; None counts all alike.
     """
     values = np.asarray(values, np.float64)
     n = len(values)
     counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
-    return np.asarray(counts @ values / n)
+    shares = counts * (np.ones(n) if weights is None else np.asarray(weights, np.float64))
+    return np.asarray(shares @ values / shares.sum(axis=1))
 
 
 def bootstrap_interval(
@@ -41,9 +61,14 @@ def bootstrap_interval(
 ) -> Interval:
     """Percentile interval of the mean over subjects; NaN for fewer than two."""
     if np.size(values) < 2:
-        return Interval(float("nan"), float("nan"))
+        return UNKNOWN
+    return percentile_interval(bootstrap_means(values, seed, resamples), confidence)
+
+
+def percentile_interval(means: Float64Array, confidence: float = 0.95) -> Interval:
+    """The central interval of resampled means."""
     tail = (1 - confidence) / 2
-    low, high = np.quantile(bootstrap_means(values, seed, resamples), [tail, 1 - tail])
+    low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(low), float(high))
 
 
@@ -54,7 +79,7 @@ class PairedDifference:
     Attributes:
         mean_mm: of first − second; negative when the first is better.
         ci95_mm: bootstrap interval over subjects.
-        p_value: two-sided, from the bootstrap of the mean difference.
+        p_value: two-sided, of no difference; NaN for fewer than `FEWEST_SUBJECTS` subjects.
         n_subjects: with a number from both.
     """
 
@@ -63,97 +88,84 @@ class PairedDifference:
     p_value: float
     n_subjects: int
 
+    @property
+    def testable(self) -> bool:
+        """Whether so many subjects can show a difference at all."""
+        return self.n_subjects >= FEWEST_SUBJECTS
+
 
 def paired_difference(first: ArrayLike, second: ArrayLike, seed: int = 0) -> PairedDifference:
     """Compare (S,) errors of two methods on the same subjects; NaN marks a failure.
 
-    The p-value is that of the null hypothesis that the mean difference is zero: the share of
-    resampled means, moved to have mean zero, that lie at least as far from zero as the observed.
+    The p-value is exact for few subjects (`sign_flip_p_value`) and from the bootstrap for more
+    (`bootstrap_p_value`): the bootstrap of few subjects claims too much, because its samples
+    spread less than the subjects' population.
     """
     difference = np.asarray(first, np.float64) - np.asarray(second, np.float64)
     difference = difference[np.isfinite(difference)]
-    if len(difference) < 2:
-        nan = float("nan")
-        return PairedDifference(nan, Interval(nan, nan), nan, len(difference))
-    mean = float(difference.mean())
+    n = len(difference)
+    if n < 2:
+        return PairedDifference(float("nan"), UNKNOWN, float("nan"), n)
     means = bootstrap_means(difference, seed)
-    extreme = int((np.abs(means - mean) >= abs(mean)).sum())
-    p_value = (extreme + 1) / (len(means) + 1)
-    return PairedDifference(mean, bootstrap_interval(difference, seed), p_value, len(difference))
+    p_value = float("nan")
+    if n >= FEWEST_SUBJECTS:
+        exact = n <= EXACT_SUBJECTS
+        p_value = sign_flip_p_value(difference) if exact else _extremes(means, difference.mean())
+    return PairedDifference(float(difference.mean()), percentile_interval(means), p_value, n)
+
+
+def sign_flip_p_value(differences: ArrayLike) -> float:
+    """Two-sided p-value (Fisher's randomisation test) of (S,) differences, S at most 20 or so.
+
+    Without a difference between the methods each subject's sign is a coin's: the p-value is the
+    share of all 2^S signs whose mean is at least as far from zero as the observed.
+    """
+    values = np.asarray(differences, np.float64)
+    patterns = np.arange(2 ** len(values))[:, None] >> np.arange(len(values))
+    sums = np.abs((1 - 2 * (patterns & 1)) @ values)
+    # The observed sum is among them, and rounding must not take it out.
+    return float((sums >= np.abs(values.sum()) * (1 - 1e-12)).mean())
+
+
+def bootstrap_p_value(differences: ArrayLike, seed: int = 0) -> float:
+    """Two-sided p-value of (S,) differences: the share of resampled means, moved to have mean zero,
+    that lie at least as far from zero as the observed."""
+    values = np.asarray(differences, np.float64)
+    return _extremes(bootstrap_means(values, seed), values.mean())
+
+
+def _extremes(means: Float64Array, observed: float) -> float:
+    extreme = int((np.abs(means - observed) >= abs(observed)).sum())
+    return (extreme + 1) / (len(means) + 1)
 
 
 def holm(p_values: ArrayLike) -> Float64Array:
-    """Adjusted p-values (M,) of M tests, Holm 1979: reject where they are below the level."""
+    """Adjusted p-values (M,) of M tests, Holm 1979: reject where they are below the level.
+
+    NaN, a test that was not made, stays NaN and is not counted.
+    """
     p = np.asarray(p_values, np.float64)
-    order = np.argsort(p, kind="stable")
-    stepwise = p[order] * np.arange(len(p), 0, -1)
-    adjusted = np.empty_like(p)
+    made = np.isfinite(p)
+    order = np.argsort(p, kind="stable")[: made.sum()]
+    stepwise = p[order] * np.arange(len(order), 0, -1)
+    adjusted = np.full_like(p, np.nan)
     adjusted[order] = np.minimum(np.maximum.accumulate(stepwise), 1.0)
     return adjusted
 
 
-@dataclass(frozen=True)
-class SceneSummary:
-    """One scene of a run; lengths in mm.
-
-    Attributes:
-        mean_mm, std_mm: over subjects of the subjects' values; std with S − 1.
-        ci95_low_mm, ci95_high_mm: bootstrap interval of the mean over subjects.
-        median_mm, rmse_mm, p90_mm: means over subjects of the subjects' own.
-        n_subjects: with a number.
-        coverage: subjects with a number / all subjects.
-        mean_with_failures_mm: what failed counts with the mean face's error.
-    """
-
-    mean_mm: float
-    std_mm: float
-    ci95_low_mm: float
-    ci95_high_mm: float
-    median_mm: float
-    rmse_mm: float
-    p90_mm: float
-    n_subjects: int
-    coverage: float
-    mean_with_failures_mm: float
-
-    def to_dict(self) -> dict[str, float | int]:
-        """Plain values by name."""
-        return asdict(self)
-
-
-def summarise_scene(
-    values: ArrayLike,
-    medians: ArrayLike,
-    rmses: ArrayLike,
-    p90s: ArrayLike,
-    mean_face: ArrayLike,
-    seed: int = 0,
-) -> SceneSummary:
-    """Summary over the subjects of a scene.
-
-    Args:
-        values, medians, rmses, p90s: (S,) of each subject, NaN for what failed.
-        mean_face: (S,) errors of the mean face on the same subjects, or one number for all, which
-            stand in for what failed; NaN when not known.
-        seed: of the bootstrap.
-    """
-    errors = np.asarray(values, np.float64)
-    known = np.isfinite(errors)
-    interval = bootstrap_interval(errors[known], seed)
-    filled = np.where(known, errors, np.broadcast_to(np.asarray(mean_face, float), errors.shape))
-    return SceneSummary(
-        mean_mm=_mean(errors[known]),
-        std_mm=float(np.std(errors[known], ddof=1)) if known.sum() > 1 else float("nan"),
-        ci95_low_mm=interval.low,
-        ci95_high_mm=interval.high,
-        median_mm=_mean(np.asarray(medians, np.float64)[known]),
-        rmse_mm=_mean(np.asarray(rmses, np.float64)[known]),
-        p90_mm=_mean(np.asarray(p90s, np.float64)[known]),
-        n_subjects=int(known.sum()),
-        coverage=float(known.mean()) if len(known) else 0.0,
-        mean_with_failures_mm=_mean(filled),
-    )
-
-
-def _mean(values: Float64Array) -> float:
+def mean(values: ArrayLike) -> float:
+    """Mean of (S,) values; NaN without any."""
+    values = np.asarray(values, np.float64)
     return float(values.mean()) if len(values) else float("nan")
+
+
+def deviation(values: ArrayLike, population: bool = False) -> float:
+    """Standard deviation of (S,) values with S − 1, or with S; NaN for fewer than two."""
+    values = np.asarray(values, np.float64)
+    return float(values.std(ddof=0 if population else 1)) if len(values) > 1 else float("nan")
+
+
+def geometric_mean(values: ArrayLike) -> float:
+    """Geometric mean of (S,) positive values, the same in whatever order they come."""
+    values = np.sort(np.asarray(values, np.float64))
+    return float(np.exp(np.log(values).mean())) if len(values) else float("nan")

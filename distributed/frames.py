@@ -6,11 +6,12 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import ray
 import ray.data
+from numpy.typing import NDArray
 
 from ..bench.chunks import ChunkRow, FaceChunk, describe_chunk
 from ..bench.dataset import Clip
@@ -21,6 +22,9 @@ from .cluster import ONE_THREAD, total
 
 CLIP_CPUS = 0.5
 """Share of a processor that the scheduler counts for a task that decodes and crops one clip."""
+
+_ARRAYS = {"sum": np.float64, "vertices": np.float64, "vectors": np.float32}
+"""Array fields of a chunk's row."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class FrameJob:
         limit: frames read of each clip at most, or None.
         workers: processes that describe faces, each with one thread of its own; None stands for
             one a GPU, or one a processor where there is none.
+        average: what the protocol averages over frames, which decides what a row keeps.
     """
 
     method: str
@@ -54,6 +59,7 @@ class FrameJob:
     crop_size: int
     limit: int | None
     workers: int | None
+    average: Literal["parameters", "meshes", "errors"] = "parameters"
 
 
 def describe_clips(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:
@@ -80,7 +86,7 @@ def describe_clips(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRo
         **_actor_resources(workers),
     )
     for row in rows.iter_rows():
-        yield ChunkRow(**{**row, "sum": np.frombuffer(row["sum"], np.float64)})
+        yield _unpacked(row)
 
 
 class _Describer:
@@ -90,11 +96,33 @@ class _Describer:
         self.method = build_method(job.method, job.options)
         _compute_alike_everywhere()
         self.shape = (-1, job.crop_size, job.crop_size, 3)
+        self.average = job.average
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         crops = np.frombuffer(row["crops"], np.uint8).reshape(self.shape)
-        done = describe_chunk(self.method, FaceChunk(**{**row, "crops": crops}))
-        return {**vars(done), "sum": done.sum.tobytes()}
+        chunk = FaceChunk(**{**row, "crops": crops})
+        return _packed(describe_chunk(self.method, chunk, self.average))
+
+
+def _packed(row: ChunkRow) -> dict[str, Any]:
+    """A row whose arrays are bytes, none for None: Ray Data would make tensors of their own kind
+    of them, one shape a column."""
+    return {**vars(row), **{name: _bytes(getattr(row, name)) for name in _ARRAYS}}
+
+
+def _unpacked(row: dict[str, Any]) -> ChunkRow:
+    arrays = {name: np.frombuffer(row[name], dtype) for name, dtype in _ARRAYS.items()}
+    vertices, vectors = arrays["vertices"], arrays["vectors"]
+    kept = {
+        "sum": arrays["sum"],
+        "vertices": vertices if len(vertices) else None,
+        "vectors": vectors.reshape(row["faces"], -1) if len(vectors) else None,
+    }
+    return ChunkRow(**{**row, **kept})
+
+
+def _bytes(values: NDArray[np.floating] | None) -> bytes:
+    return b"" if values is None else values.tobytes()
 
 
 def _crop(row: dict[str, Any], tasks: tuple[ClipTask, ...], job: FrameJob) -> Iterator[Any]:

@@ -63,27 +63,33 @@ def prepare(request: MiccRequest) -> Benchmark:
         FacebenchError: anything that was asked for is unknown or cannot be used.
     """
     dataset = read_dataset(request)
-    options = method_options(request)
+    protocol = read_settings(request.protocol, request.settings)
+    options = method_options(request, protocol)
     method = open_method(request.method, options)
     return Benchmark(
         dataset=dataset,
         method=method,
         mean_face=load_model(options.model).mesh(),
-        protocol=read_settings(request.protocol, request.settings),
+        protocol=protocol,
         unit=request.unit,
-        job=_frame_job(request, method, options),
+        job=_frame_job(request, method, options, protocol),
     )
 
 
-def method_options(request: MiccRequest) -> MethodOptions:
+def method_options(request: MiccRequest, protocol: Protocol) -> MethodOptions:
     """What methods are built from, by absolute paths: workers may run in other folders."""
     model = request.model if request.model == EMBEDDED else str(Path(request.model).absolute())
     return MethodOptions(
-        request.checkpoint and request.checkpoint.absolute(), model, unit=request.prediction_unit
+        request.checkpoint and request.checkpoint.absolute(),
+        model,
+        unit=request.prediction_unit,
+        expression=protocol.reduction.expression,
     )
 
 
-def _frame_job(request: MiccRequest, method: AnyMethod, options: MethodOptions) -> FrameJob | None:
+def _frame_job(
+    request: MiccRequest, method: AnyMethod, options: MethodOptions, protocol: Protocol
+) -> FrameJob | None:
     """How frames are read, None for a method that reads none.
 
     Raises:
@@ -97,7 +103,14 @@ def _frame_job(request: MiccRequest, method: AnyMethod, options: MethodOptions) 
             f"method '{request.method}' gives millimetres",
             "--prediction-unit is for methods that come as files, such as meshes:DIR",
         )
-    return FrameJob(request.method, options, method.crop_size, request.limit, request.workers)
+    return FrameJob(
+        request.method,
+        options,
+        method.crop_size,
+        request.limit,
+        request.workers,
+        protocol.reduction.average,
+    )
 
 
 def _refuse_frame_options(request: MiccRequest) -> None:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..bench.chunks import plain_reason
 from ..bench.dataset import Clip, Dataset, Problem
 from ..bench.measure import Prediction, SubjectJob
 from ..bench.method import AnyMethod, HoldsMeshes, Method
 from ..errors import FacebenchError
-from ..results.ledger import Ledger
+from ..recon.mesh import Mesh
+from ..results.ledger import ClipSum, Ledger
 
 UNFINISHED = "not all of its frames were read: a worker was lost; run the command again"
 
 
 def predict(dataset: Dataset, method: AnyMethod, ledger: Ledger, subject: str) -> SubjectJob:
-    """A subject's face in each scene, and the scan to measure it on."""
-    scans = [scan for scan in dataset.scans if scan.subject == subject]
+    """A subject's face in each scene, and the scans to measure it on."""
+    scans = tuple(scan for scan in dataset.scans if scan.subject == subject)
     reason = "" if scans else problems_of(dataset, subject)
     made = (
         [_from_file(method, subject, scene) for scene in dataset.scenes]
         if isinstance(method, HoldsMeshes)
         else _from_clips(dataset, method, ledger, subject)
     )
-    return SubjectJob(subject, scans[0] if scans else None, reason, tuple(made))
+    return SubjectJob(subject, scans, reason, tuple(made))
 
 
 def relevant_problems(dataset: Dataset, method: AnyMethod) -> tuple[Problem, ...]:
@@ -67,10 +70,18 @@ def _from_clip(method: Method, ledger: Ledger, clip: Clip) -> Prediction:
         reason = note or f"no face was found in any of {read} frames"
         return Prediction(clip.scene, None, reason, read, 0)
     try:
-        mesh = method.mesh(total.sum / faces)
+        mesh = _mean_mesh(method, total)
     except Exception as error:
         return Prediction(clip.scene, None, plain_reason(error), read, faces)
-    return Prediction(clip.scene, mesh, note, read, faces)
+    return Prediction(clip.scene, mesh, note, read, faces, vectors=total.vectors)
+
+
+def _mean_mesh(method: Method, total: ClipSum) -> Mesh:
+    """The mean vector decoded, or the mean of the decoded vectors where those were added up."""
+    mesh = method.mesh(total.sum / total.faces)
+    if total.vertices is None:
+        return mesh
+    return replace(mesh, vertices=(total.vertices / total.faces).reshape(-1, 3))
 
 
 def _from_file(method: HoldsMeshes, subject: str, scene: str) -> Prediction:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,28 @@ SCHEMA = pa.schema(
         ("status", pa.string()),
         ("reason", pa.string()),
         ("seconds", pa.float64()),
+        ("command", pa.string()),
+        ("elapsed", pa.float64()),
         ("sum", pa.list_(pa.float64())),
     ]
 )
+EXTRA = {"vertices": pa.list_(pa.float64()), "vectors": pa.list_(pa.float32())}
+"""Columns of runs that average meshes or errors, not parameters."""
+
+ARRAYS = ("sum", *EXTRA)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When a row was done.
+
+    Attributes:
+        command: when the command that wrote it began, which tells commands apart.
+        elapsed: seconds since that command began to read frames.
+    """
+
+    command: str = ""
+    elapsed: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +60,8 @@ class ClipSum:
         frames, faces, failed: totals.
         reasons: every distinct reason, in order.
         sum: (D,) float64, or empty without a face.
+        vertices: (3 V,) float64, the sum of the faces' own meshes, or None.
+        vectors: (N, D) float32 of all faces in the order of the frames, or None.
     """
 
     frames: int
@@ -47,6 +69,8 @@ class ClipSum:
     failed: int
     reasons: tuple[str, ...]
     sum: NDArray[np.float64]
+    vertices: NDArray[np.float64] | None = None
+    vectors: NDArray[np.float32] | None = None
 
 
 class Ledger:
@@ -54,21 +78,27 @@ class Ledger:
 
     A clip's files stand in `FOLDER/SUBJECT/SCENE/`, named by chunk.
 
-    `pandas.read_parquet(folder)` reads it as one table with the columns of `SCHEMA`.
+    `pandas.read_parquet(folder)` reads it as one table with the columns of `SCHEMA`, and those of
+    `EXTRA` that the run's protocol needs.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def write(self, row: ChunkRow) -> None:
+    def write(self, row: ChunkRow, clock: Clock | None = None) -> None:
         """Keep a row; a row of the same chunk is replaced."""
-        values = {**vars(row), "sum": row.sum.tolist()}
-        table = pa.Table.from_pylist([values], schema=SCHEMA)
+        arrays = {name: getattr(row, name) for name in ARRAYS}
+        lists = {
+            name: array.ravel().tolist() for name, array in arrays.items() if array is not None
+        }
+        table = pa.Table.from_pylist(
+            [{**vars(row), **vars(clock or Clock()), **lists}], schema=_schema(lists)
+        )
         with replacing(self._path(row.clip, row.chunk)) as draft:
             pq.write_table(table, draft, compression="zstd")
 
     def table(self) -> pd.DataFrame:
-        """All rows without their sums, sorted by clip and chunk."""
+        """All rows without their arrays, sorted by clip and chunk."""
         columns = [name for name in SCHEMA.names if name != "sum"]
         tables = [pq.ParquetFile(path).read(columns) for path in self.folder.rglob("*.parquet")]
         table = pa.concat_tables(tables) if tables else SCHEMA.empty_table().select(columns)
@@ -88,23 +118,56 @@ class Ledger:
 
     def total(self, clip: str) -> ClipSum:
         """Add up a clip's rows in float64 and chunk order, so that arrival order never matters."""
-        rows = self._rows(clip)
-        sums = [row.sum for row in rows if row.faces]
+        rows = self._rows(clip, ARRAYS)
+        described = [row for row in rows if row.faces]
+        vertices = [row.vertices for row in described if row.vertices is not None]
+        vectors = [row.vectors for row in described if row.vectors is not None]
         return ClipSum(
             frames=sum(row.frames for row in rows),
             faces=sum(row.faces for row in rows),
             failed=sum(row.failed for row in rows),
             reasons=tuple(dict.fromkeys(row.reason for row in rows if row.reason)),
-            sum=functools.reduce(np.add, sums, np.zeros(())) if sums else np.empty(0),
+            sum=_added([row.sum for row in described]),
+            vertices=_added(vertices) if vertices else None,
+            vectors=np.concatenate(vectors) if vectors else None,
         )
 
-    def _rows(self, clip: str) -> list[ChunkRow]:
-        return [_read(path) for path in sorted((self.folder / clip).glob("*.parquet"))]
+    def frames_per_second(self) -> float:
+        """Frames read over the seconds that all commands spent on it; NaN for none.
+
+        A command's seconds end with its last row, so what it did after that and lost when it was
+        killed counts neither as frames nor as time.
+        """
+        rows = self.table()
+        seconds = float(rows.groupby("command")["elapsed"].max().sum())
+        return float(rows["frames"].sum()) / seconds if seconds > 0 else float("nan")
+
+    def _rows(self, clip: str, arrays: Sequence[str] = ()) -> list[ChunkRow]:
+        return [_read(path, arrays) for path in sorted((self.folder / clip).glob("*.parquet"))]
 
     def _path(self, clip: str, chunk: int) -> Path:
         return self.folder / clip / f"{chunk:05d}.parquet"
 
 
-def _read(path: Path) -> ChunkRow:
-    values: dict[str, Any] = pq.ParquetFile(path).read().to_pylist()[0]
-    return ChunkRow(**{**values, "sum": np.asarray(values["sum"], np.float64)})
+def _schema(lists: dict[str, Any]) -> pa.Schema:
+    return pa.schema([*SCHEMA, *(pa.field(n, kind) for n, kind in EXTRA.items() if n in lists)])
+
+
+def _read(path: Path, arrays: Sequence[str]) -> ChunkRow:
+    """A row with the arrays asked for; the others stay on disk."""
+    file = pq.ParquetFile(path)
+    names = [item.name for item in fields(ChunkRow)]
+    wanted = [n for n in file.schema_arrow.names if n in names and (n not in ARRAYS or n in arrays)]
+    table = file.read(wanted)
+    values: dict[str, Any] = {n: table[n][0].as_py() for n in wanted if n not in ARRAYS}
+    found = {n: table[n].combine_chunks().values.to_numpy() for n in wanted if n in ARRAYS}
+    values |= {"sum": np.empty(0)} | found
+    if found.get("vectors") is not None:
+        values["vectors"] = (
+            found["vectors"].reshape(values["faces"], -1) if values["faces"] else None
+        )
+    return ChunkRow(**values)
+
+
+def _added(arrays: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    return functools.reduce(np.add, arrays, np.zeros(())) if arrays else np.empty(0)

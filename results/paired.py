@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..bench.statistics import PairedDifference, holm, paired_difference
+from ..bench.statistics import FEWEST_SUBJECTS, PairedDifference, holm, paired_difference
 from .record import RunFolder
 from .scene_rows import refuse_mixture, run_label, table_title
 from .subject_errors import scene_column
+
+LEVEL = 0.05
+"""Of the tests, together: a verdict is wrong in this share of comparisons without a difference."""
+
+TOO_FEW = (
+    f"No p-value with fewer than {FEWEST_SUBJECTS} subjects: even when all of them differ in the "
+    f"same direction, chance alone does that in more than {LEVEL:.0%} of comparisons."
+)
 
 
 @dataclass(frozen=True)
@@ -17,7 +25,7 @@ class ScenePair:
     Attributes:
         scene: which.
         difference: first − second over the subjects that both have a number for.
-        p_holm: the p-value corrected for the number of scenes.
+        p_holm: the p-value corrected for the number of scenes; NaN with too few subjects.
     """
 
     scene: str
@@ -26,11 +34,13 @@ class ScenePair:
 
     @property
     def verdict(self) -> str:
-        """`lower`, `higher` or `no difference shown`, of the first run's error.
+        """`lower`, `higher`, `no difference shown` or `too few subjects`, of the first run's error.
 
-        Shown is what the interval excludes zero for.
+        Shown is what the corrected test rejects at `LEVEL`.
         """
-        if not self.difference.ci95_mm.excludes(0.0) or self.difference.n_subjects < 2:
+        if not self.difference.testable:
+            return "too few subjects"
+        if not self.p_holm < LEVEL:
             return "no difference shown"
         return "lower" if self.difference.mean_mm < 0 else "higher"
 
@@ -43,12 +53,14 @@ class PairedRows:
         first, second: labels of the runs.
         title: protocol and dataset with their short digests.
         rows: one a scene.
+        notes: one line each, shown under the table.
     """
 
     first: str
     second: str
     title: str
     rows: tuple[ScenePair, ...]
+    notes: tuple[str, ...] = ()
 
 
 def paired_rows(first: RunFolder, second: RunFolder) -> PairedRows:
@@ -68,6 +80,7 @@ def paired_rows(first: RunFolder, second: RunFolder) -> PairedRows:
         second=run_label(records[1]),
         title=table_title(records[0]),
         rows=tuple(ScenePair(*row) for row in rows),
+        notes=() if all(item.testable for item in differences) else (TOO_FEW,),
     )
 
 

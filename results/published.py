@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
+
+from ..bench.method import MethodCard
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,16 @@ def by_method(results: Iterable[Published]) -> dict[str, tuple[Published, ...]]:
     for result in results:
         grouped.setdefault(result.method, []).append(result)
     return {method: tuple(rows) for method, rows in grouped.items()}
+
+
+def with_published(card: MethodCard) -> MethodCard:
+    """A method's card with its rows of `published.csv`.
+
+    What outside methods state on their own cards stays.
+    """
+    rows = by_method(published_results()).get(card.name, ())
+    known = tuple((row.scene, row.mean_mm, row.std_mm) for row in rows)
+    return replace(card, published=card.published or known)
 
 
 def sources(results: Sequence[Published]) -> tuple[str, ...]:

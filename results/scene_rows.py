@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 from ..errors import FacebenchError
 from .published import Published, by_method, sources
-from .record import RunFolder, RunRecord, SceneSummary
+from .record import RunFolder, RunRecord
+from .scene_summary import SceneSummary
 
 DIGEST_LENGTH = 8
 CELL_NOTE = (
     "Under each error: 95 % interval of the mean over subjects; subjects scored of those asked "
     "for · faces found of the frames read."
+)
+POOLED_NOTE = (
+    "Mean ± standard deviation over the points of all scored subjects, as the protocol says."
 )
 
 
@@ -75,7 +79,12 @@ def scene_rows(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -
     scenes = tuple(dict.fromkeys(scene for record in records for scene in record.scenes))
     measured = [_measured(run, record) for run, record in zip(runs, records, strict=True)]
     printed = [_printed(rows) for rows in by_method(published).values()]
-    notes = (*_failure_notes(measured), *_subject_notes(records), *_source_notes(published))
+    notes = (
+        *_failure_notes(measured),
+        *_protocol_notes(records, measured),
+        *_subject_notes(records),
+        *_source_notes(published),
+    )
     return SceneRows(table_title(records[0]), scenes, (*measured, *printed), notes)
 
 
@@ -170,6 +179,21 @@ def _failure_notes(rows: Sequence[SceneRow]) -> Iterable[str]:
             "Failed subjects are not in the mean; 'all' counts them with the mean face's error "
             "and decides which is best."
         )
+
+
+def _protocol_notes(records: Sequence[RunRecord], rows: Sequence[SceneRow]) -> Iterable[str]:
+    """What the protocol's reductions make of the numbers, where that is not the usual."""
+    if records[0].protocol_settings.get("reduction", {}).get("subjects") == "pooled":
+        yield f"{POOLED_NOTE} Their medians: {'; '.join(map(_medians, rows))}."
+    scales = [(run_label(r), r.global_scale) for r in records if r.global_scale is not None]
+    if scales:
+        shown = ", ".join(f"{label} {scale:.4f}" for label, scale in scales)
+        yield f"One scale factor for all subjects and scenes of a run: {shown}."
+
+
+def _medians(row: SceneRow) -> str:
+    shown = (f"{scene} {cell.median_mm:.2f}" for scene, cell in row.cells.items())
+    return f"{row.label} {', '.join(shown)}"
 
 
 def _source_notes(published: Sequence[Published]) -> Iterable[str]:

@@ -13,8 +13,9 @@ from rich.text import Text
 
 from .paired import ScenePair, paired_rows
 from .published import Published
-from .record import RunFolder, SceneSummary
+from .record import RunFolder
 from .scene_rows import SceneRow, SceneRows, scene_rows
+from .scene_summary import SceneSummary
 
 
 def scene_table(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -> Table:
@@ -62,14 +63,16 @@ def scene_table_csv(runs: Sequence[RunFolder], published: Sequence[Published] = 
 def paired_table(first: RunFolder, second: RunFolder) -> Table:
     """One row a scene: how much lower the first run's errors are on the same subjects.
 
-    The mean of first − second in mm, its 95 % bootstrap interval over subjects, and the p-value,
-    corrected for the number of scenes (Holm); the plain one is in the report.
+    The mean of first − second in mm, its 95 % bootstrap interval over subjects, and the p-value
+    (`statistics.paired_difference`), corrected for the number of scenes (Holm); the plain one is in
+    the report. Too few subjects have no p-value, and a note says why.
 
     Raises:
         FacebenchError: the runs differ in protocol or dataset.
     """
     content = paired_rows(first, second)
-    table = _empty_table(f"{content.first} − {content.second} in mm, {content.title}", ())
+    title = f"{content.first} − {content.second} in mm, {content.title}"
+    table = _empty_table(title, content.notes)
     table.add_column("scene", no_wrap=True)
     for heading in ("subjects", "difference", "95 % interval", "p (Holm)"):
         table.add_column(heading, justify="right", no_wrap=True)

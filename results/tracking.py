@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .files import write_json
-from .record import RunFolder, RunRecord, SceneSummary
+from .record import RunFolder, RunRecord
+from .scene_summary import SceneSummary
 from .subject_errors import CumulativeCurve, cumulative_curves
 from .tracking_store import connect
 

@@ -57,7 +57,7 @@ class Ours(ModelFaces):
         return hashlib.sha256(f"{self.loaded.digest}{self.model.digest}".encode()).hexdigest()
 
     def describe(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Identity coefficients (B, K), followed by those of the expression when it is predicted."""
+        """Identity coefficients (B, K), and behind them those of a predicted expression."""
         import torch
 
         with torch.inference_mode():

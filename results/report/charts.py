@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..record import SceneSummary
+from ..scene_summary import SceneSummary
 from ..subject_errors import CumulativeCurve
 from .markup import Markup, join, tag
 

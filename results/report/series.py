@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..record import RunFolder, RunRecord, SceneSummary
+from ..record import RunFolder, RunRecord
 from ..scene_rows import refuse_mixture, run_label
+from ..scene_summary import SceneSummary
 
 N_COLOURS = 6
 """Colours of the style sheet, `--series-0` onwards; more runs share them."""

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from ..paired import PairedRows
-from ..record import SceneSummary
 from ..scene_rows import SceneRow, SceneRows
+from ..scene_summary import SceneSummary
 from ..subject_errors import ERROR, scene_column
 from ..tables import detail_texts, error_text, paired_texts, rate_text
 from .markup import Markup, join, tag, text
@@ -30,7 +30,8 @@ def paired_table(content: PairedRows) -> Markup:
     """How the first run's errors differ from another's on the same subjects."""
     head = ["Scene", "Subjects", "Difference", "95 % interval", "p", "p (Holm)", "Verdict"]
     rows = (paired_texts(item) for item in content.rows)
-    return table(f"{content.first} − {content.second}, mm", head, map(row, rows))
+    notes = (tag("p", note, class_="note") for note in content.notes)
+    return join(table(f"{content.first} − {content.second}, mm", head, map(row, rows)), *notes)
 
 
 def statistics_table(series: Series) -> Markup:

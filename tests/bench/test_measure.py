@@ -15,7 +15,7 @@ from facebench.recon.morphable.load import load_model
 def _note(path: Path, protocol: Protocol) -> str:
     model = load_model("embedded")
     scan = Scan("a", "frontal1", write_scan(path / "a.obj", model, seed=3))
-    job = SubjectJob("a", scan, "", (Prediction("cooperative", model.mesh(), "", 1, 1),))
+    job = SubjectJob("a", (scan,), "", (Prediction("cooperative", model.mesh(), "", 1, 1),))
     (measured,) = measure_subject(job, Measuring(protocol, "mm", model.mesh(), {}))
     return str(measured.row["note"])
 

@@ -45,10 +45,6 @@ def test_other_packages_add_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     assert build_method("theirs", MethodOptions()).card.name == "mean-face"
 
 
-def test_published_numbers_of_ours() -> None:
-    assert ("indoor", 1.37, 0.11) in method_card("ours").published
-
-
 def test_the_mean_face_is_the_models() -> None:
     model = load_model("embedded")
     method = build_method("mean-face", MethodOptions())

@@ -2,15 +2,22 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
 from facebench.bench.statistics import (
+    EXACT_SUBJECTS,
+    FEWEST_SUBJECTS,
     bootstrap_interval,
     bootstrap_means,
+    bootstrap_p_value,
+    deviation,
+    geometric_mean,
     holm,
+    mean,
     paired_difference,
-    summarise_scene,
+    sign_flip_p_value,
 )
 
 
@@ -45,6 +52,11 @@ def test_holm_by_hand() -> None:
     np.testing.assert_allclose(holm([0.5, 0.6]), [1.0, 1.0])
 
 
+def test_holm_leaves_out_tests_that_were_not_made() -> None:
+    np.testing.assert_allclose(holm([np.nan, 0.02, 0.03]), [np.nan, 0.04, 0.04])
+    assert np.isnan(holm([np.nan, np.nan])).all()
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_lies_between_nothing_and_bonferroni(p_values: list[float]) -> None:
     p, adjusted = np.array(p_values), holm(p_values)
@@ -72,19 +84,68 @@ def test_a_failure_of_either_method_leaves_the_pair_out() -> None:
     assert math.isnan(paired_difference([1.0], [2.0]).mean_mm)
 
 
-def test_a_scene_with_failures() -> None:
-    values = [1.0, 2.0, np.nan, 3.0]
-    scene = summarise_scene(values, values, values, values, mean_face=[9, 9, 6, 9])
-    assert scene.mean_mm == 2.0
-    assert scene.std_mm == 1.0
-    assert (scene.n_subjects, scene.coverage) == (3, 0.75)
-    assert scene.mean_with_failures_mm == 3.0
-    assert scene.ci95_low_mm <= 2.0 <= scene.ci95_high_mm
+@pytest.mark.parametrize("n", [6, 9, EXACT_SUBJECTS])
+def test_few_subjects_get_the_exact_test_of_scipy(n: int) -> None:
+    differences = np.random.default_rng(n).normal(0.05, 0.1, n)
+    expected = scipy.stats.permutation_test(
+        (differences,),
+        lambda x, axis: x.mean(axis),
+        permutation_type="samples",
+        n_resamples=np.inf,
+        vectorized=True,
+    ).pvalue
+    assert sign_flip_p_value(differences) == pytest.approx(expected, rel=1e-12)
+    assert paired_difference(differences, np.zeros(n)).p_value == sign_flip_p_value(differences)
 
 
-def test_a_scene_without_any_number() -> None:
-    nothing = [np.nan, np.nan]
-    scene = summarise_scene(nothing, nothing, nothing, nothing, mean_face=2.5)
-    assert scene.n_subjects == 0
-    assert math.isnan(scene.mean_mm)
-    assert scene.mean_with_failures_mm == 2.5
+@pytest.mark.parametrize("n", range(2, EXACT_SUBJECTS + 1))
+def test_the_exact_test_ends_at_two_in_all_signs(n: int) -> None:
+    """All differences alike: only they and their opposite are as far from zero."""
+    found = paired_difference(np.full(n, 1.2), np.full(n, 1.5))
+    assert sign_flip_p_value(np.full(n, -0.3)) == 2.0 ** (1 - n)
+    assert math.isnan(found.p_value) == (n < FEWEST_SUBJECTS) != found.testable
+    assert found.mean_mm == pytest.approx(-0.3)
+
+
+def test_the_exact_test_is_wrong_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    p = np.array([sign_flip_p_value(rng.normal(size=8)) for _ in range(2000)])
+    assert (p <= 0.05).mean() == pytest.approx(0.05, abs=0.015)
+
+
+def test_the_bootstrap_of_few_subjects_claims_too_much() -> None:
+    """Why it is not used for them."""
+    rng = np.random.default_rng(1)
+    p = np.array([bootstrap_p_value(rng.normal(size=6), seed) for seed in range(400)])
+    assert (p <= 0.05).mean() > 0.08
+
+
+def test_bootstrap_and_exact_test_agree_on_many_subjects() -> None:
+    differences = np.random.default_rng(3).normal(0.02, 0.05, 18)
+    exact = sign_flip_p_value(differences)
+    assert bootstrap_p_value(differences) == pytest.approx(exact, abs=0.05)
+
+
+@given(st.integers(2, 9), st.integers(0, 2**31))
+def test_weights_count_like_points(n: int, seed: int) -> None:
+    """A subject's weight in a resample is its number of points."""
+    rng = np.random.default_rng(seed)
+    values, counts = rng.normal(size=n), rng.integers(1, 9, n)
+    found = bootstrap_means(values, seed, resamples=20, weights=counts)
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=20)
+    for row, value in zip(drawn, found, strict=True):
+        points = np.repeat(np.repeat(values, counts), np.repeat(row, counts))
+        assert value == pytest.approx(points.mean(), abs=1e-12)
+
+
+def test_deviations_of_sample_and_population() -> None:
+    assert deviation([1.0, 2.0, 3.0]) == 1.0
+    assert deviation([1.0, 2.0, 3.0], population=True) == pytest.approx(math.sqrt(2 / 3))
+    assert math.isnan(deviation([1.0])) and math.isnan(mean([]))
+
+
+def test_the_geometric_mean_does_not_depend_on_order() -> None:
+    values = np.random.default_rng(4).uniform(0.5, 2, 50)
+    assert geometric_mean(values) == geometric_mean(values[::-1])
+    assert geometric_mean(values) == pytest.approx(scipy.stats.gmean(values), rel=1e-14)
+    assert math.isnan(geometric_mean([]))

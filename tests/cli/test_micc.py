@@ -26,7 +26,7 @@ from small_micc import (
 )
 
 from facebench.cli.main import group
-from facebench.distributed.benchmark import measured_rows, unfinished_tasks
+from facebench.distributed.benchmark import unfinished_tasks
 from facebench.distributed.plan import MiccRequest, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import load_model
@@ -208,7 +208,7 @@ def test_a_finished_run_has_little_left_to_do(home: Path, whole_run: tuple[RunFo
     request = MiccRequest(home / "data", checkpoint=home / "weights.pt", scenes=SCENES)
     benchmark = prepare(request)
     assert unfinished_tasks(benchmark.dataset.clips, whole_run[0].ledger) == []
-    known = measured_rows(benchmark, whole_run[0])
+    known = whole_run[0].scores.whole_subjects(len(SCENES), None)
     assert {row["subject"] for row in known} == {"subject_01"}
     assert len(known) == len(SCENES) and len(known[0]["curve"]) > 50
 

@@ -43,10 +43,10 @@ def jobs(model: MorphableModel, tmp_path_factory: pytest.TempPathFactory) -> lis
     )
     missing = Scan("lost", "frontal1", path.with_name("lost.obj"))
     return [
-        SubjectJob("plain", Scan("plain", "frontal1", path), "", (whole, failed, nan)),
-        SubjectJob("holes", Scan("holes", "frontal1", holes), "", (whole,)),
-        SubjectJob("scanless", None, "no usable frontal scan", (whole, failed)),
-        SubjectJob("lost", missing, "", (whole,)),
+        SubjectJob("plain", (Scan("plain", "frontal1", path),), "", (whole, failed, nan)),
+        SubjectJob("holes", (Scan("holes", "frontal1", holes),), "", (whole,)),
+        SubjectJob("scanless", (), "no usable frontal scan", (whole, failed)),
+        SubjectJob("lost", (missing,), "", (whole,)),
     ]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from facebench.bench.dataset import SCENES
-from facebench.results.published import by_method, published_results, sources
+from facebench.bench.registry import method_card
+from facebench.results.published import by_method, published_results, sources, with_published
 
 
 def test_every_method_has_every_scene_once() -> None:
@@ -22,3 +25,11 @@ def test_the_rows_are_table_1() -> None:
 
 def test_every_number_names_its_source() -> None:
     assert all("Table" in source for source in sources(published_results()))
+
+
+def test_a_card_gets_its_rows_and_keeps_its_own() -> None:
+    card = method_card("ours")
+    assert card.published == () and ("indoor", 1.37, 0.11) in with_published(card).published
+    assert with_published(method_card("mean-face")).published == ()
+    own = replace(card, published=(("indoor", 1.0, 0.1),))
+    assert with_published(own) == own

@@ -25,7 +25,8 @@ from facebench.errors import FacebenchError
 from facebench.results.files import write_json
 from facebench.results.ledger import SCHEMA, Ledger
 from facebench.results.provenance import host, package_versions, source_state
-from facebench.results.record import SETTINGS, RunFolder, RunRecord, SceneSummary
+from facebench.results.record import SETTINGS, RunFolder, RunRecord
+from facebench.results.scene_summary import SceneSummary
 
 
 def make_record(**changes: object) -> RunRecord:

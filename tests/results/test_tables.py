@@ -13,9 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from facebench.bench.method import MethodCard
+from facebench.bench.protocol import preset
 from facebench.errors import FacebenchError
 from facebench.results.paired import paired_rows
 from facebench.results.published import published_results
+from facebench.results.report.series import read_series
 from facebench.results.scene_rows import scene_rows
 from facebench.results.tables import (
     paired_table,
@@ -156,7 +158,54 @@ def test_the_paired_table_shows_interval_and_p(tmp_path: Path) -> None:
     good = example_run(tmp_path / "good", "good", 1.2, seed=1)
     poor = example_run(tmp_path / "poor", "poor", 1.5, seed=2)
     text = drawn(paired_table(good, poor))
-    assert "good − poor in mm" in text and "-0.3" in text and "< 0.001" in text
+    assert "good − poor in mm" in text and "-0.3" in text
+    # All of 8 and of 7 subjects are lower: 2 of 2^8, 2 of 2^7 signs, times three scenes.
+    assert text.count(f"{3 * 2 / 2**8:.3f}") == 3 and "No p-value" not in text
+
+
+def test_too_few_subjects_have_no_p_value_and_a_note_says_why(tmp_path: Path) -> None:
+    runs = [example_run(tmp_path / str(i), f"m{i}", 1.2 + i, seed=i) for i in range(2)]
+    for run in runs:
+        rows = run.subjects()
+        run.write_subjects(rows[rows["subject"] < "subject_06"].to_dict("records"))
+    content = paired_rows(*runs)
+    assert {row.verdict for row in content.rows} == {"too few subjects"}
+    text = drawn(paired_table(*runs))
+    assert "No p-value with fewer than 6 subjects" in text and "0.0" not in text
+    assert text.count("–") >= len(SCENES)
+
+
+def test_presets_of_two_names_are_never_mixed(tmp_path: Path) -> None:
+    """With the digests that the presets really have."""
+    runs = [
+        example_run(
+            tmp_path / name,
+            protocol=name,
+            protocol_digest=preset(name).digest,
+            protocol_settings=preset(name).to_dict(),
+        )
+        for name in ("micc", "metric")
+    ]
+    both = r"protocol: micc \(\w{8}\) and metric \(\w{8}\)"
+    for mix in (lambda: scene_table(runs), lambda: paired_table(*runs), lambda: read_series(runs)):
+        with pytest.raises(FacebenchError, match=both):
+            mix()
+
+
+def test_a_pooling_protocol_says_what_is_pooled(tmp_path: Path) -> None:
+    settings = preset("micc").with_setting("reduction.subjects", "pooled").to_dict()
+    run = example_run(tmp_path / "a", protocol_settings=settings)
+    notes = " ".join(scene_rows([run]).notes)
+    median = run.summary()["indoor"].median_mm
+    assert "over the points of all scored subjects" in notes and f"indoor {median:.2f}" in notes
+
+
+def test_one_scale_for_all_is_shown(tmp_path: Path) -> None:
+    run = example_run(tmp_path / "a", global_scale=1.01234)
+    assert "One scale factor for all" in drawn(scene_table([run]))
+    assert "ours 1.0123" in " ".join(scene_rows([run]).notes)
+    other = example_run(tmp_path / "b")
+    assert "One scale" not in " ".join(scene_rows([other]).notes)
 
 
 def test_pairs_of_different_protocols_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""The table of a run's subjects: one row per subject and scene."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .files import replacing
+from .run_record import SCORED
+
+LISTS = ("curve", "scan_values_mm", "scans")
+"""Columns that hold several values."""
+
+
+class SubjectsTable:
+    """A Parquet file that is replaced in one step."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> pd.DataFrame:
+        """All rows; an empty table before the first score."""
+        return pd.read_parquet(self.path) if self.path.is_file() else pd.DataFrame()
+
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Keep rows, sorted by subject and scene.
+
+        Every row has `subject`, `scene`, `status` (`ok` or `failed`), `reason`, `note`, `frames`,
+        `faces` and, when scored, the columns of `Score.to_row()`, the list `curve` of
+        `ScoredPair.curve`, `scan` (whose number it is), `scans` and `scan_values_mm` (each scan
+        that was measured, and its number); `mean_face_mm` is the mean face's error of the same
+        subject where it was needed, else NaN.
+        """
+        table = pd.DataFrame(list(rows)).sort_values(["subject", "scene"], ignore_index=True)
+        with replacing(self.path) as draft:
+            table.to_parquet(draft, index=False)
+
+    def whole_subjects(self, n_scenes: int, fixed_scale: float | None) -> list[dict[str, Any]]:
+        """Rows of subjects whose every scene has a score, given the same fixed scale factor."""
+        table = self.read()
+        if table.empty:
+            return []
+        scored = table[(table["status"] == SCORED) & _has_scale(table, fixed_scale)]
+        counts = scored.groupby("subject").size()
+        rows = table[table["subject"].isin(counts[counts == n_scenes].index)].to_dict("records")
+        return [{**row, **{name: list(row[name]) for name in LISTS}} for row in rows]
+
+
+def _has_scale(table: pd.DataFrame, fixed_scale: float | None) -> pd.Series:
+    return (
+        table["fixed_scale"].isna() if fixed_scale is None else table["fixed_scale"].eq(fixed_scale)
+    )
