@@ -85,8 +85,8 @@ class _Entry:
     error: str = ""
 
     def to_dict(self) -> dict[str, object]:
-        known = {"name": self.name, "origin": self.origin}
-        return known | ({"error": self.error} if self.card is None else asdict(self.card))
+        rest = {"error": self.error} if self.card is None else asdict(self.card)
+        return {"name": self.name, "origin": self.origin, **rest}
 
 
 def _entry(name: str) -> _Entry:

@@ -21,7 +21,7 @@ _NAMES = ("scenes", "subjects", "exclude")
 _OTHER = ("out", "name", "cluster", "as_json")
 _SHOWN_REASONS = 20
 
-PROTOCOLS = ("micc", "metric")
+PROTOCOLS = ("micc", "deng2019", "ganfit2019", "now", "fg2018", "metric", "correspondence")
 """The presets of `bench.protocol`; kept here so that help imports nothing."""
 UNIT = click.Choice(["mm", "cm", "m"])
 

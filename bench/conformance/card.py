@@ -27,9 +27,10 @@ def check_card(name: str, card: MethodCard) -> Iterator[Finding]:
     if unknown:
         known = ", ".join(SCENES)
         yield warning("card", f"published results of '{unknown[0]}'", f"the scenes are {known}")
-    if not card.paper:
+    nameless = not card.paper and card.kind == "frames"
+    if nameless:
         yield warning("card", "no paper", "name it, so that readers can look the method up")
-    if not (empty or unknown) and card.paper:
+    if not (empty or unknown or nameless):
         yield passed("card", f"{card.title} · {card.licence}")
 
 

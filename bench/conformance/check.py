@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from ...errors import FacebenchError
 from ..method import HoldsMeshes, MethodOptions
 from ..registry import build_method, method_card, method_origin, open_method
 from .card import check_card, check_digests
@@ -20,12 +21,14 @@ def check_method(name: str, options: MethodOptions) -> list[Finding]:
         options: what it is built from.
 
     Raises:
-        FacebenchError: there is no such method, or its module cannot be used.
+        FacebenchError: there is no such method, or what it is to be built from cannot be used.
     """
     base = name.partition(":")[0]
     card = attempt("card", partial(check_card, base, method_card(base)))
     try:
         method = open_method(name, options)
+    except FacebenchError:
+        raise
     except Exception as error:  # a method raises whatever it likes
         return [*card, broke_off("loads", error)]
     loaded = passed("loads", f"{method_origin(base)}, comes as {method.card.kind}")

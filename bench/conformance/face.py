@@ -147,4 +147,5 @@ def _check_pose(rotation: Float64Array) -> Iterator[Finding]:
 
 
 def _points_of(mesh: Mesh) -> Float64Array:
-    return np.asarray(mesh.vertices, np.float64)[np.asarray(mesh.landmarks)]
+    points: Float64Array = np.asarray(mesh.vertices, np.float64)[np.asarray(mesh.landmarks)]
+    return points

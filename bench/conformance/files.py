@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
@@ -15,6 +16,7 @@ from .finding import Finding, Verdict, attempt, passed, warning
 
 _SEVERITY = (Verdict.FAILED, Verdict.WARNING, Verdict.PASSED)
 _SHOWN = 3
+_SUBJECT = re.compile(r"subject_\d\d+")
 
 
 def check_file_method(method: FileMethod) -> list[Finding]:
@@ -52,12 +54,16 @@ def _check_names(method: FileMethod) -> Iterator[Finding]:
     scenes: dict[str, set[str]] = {}
     for subject, scene in method.faces:
         scenes.setdefault(subject, set()).add(scene)
-    names = sorted({scene or "all scenes" for _, scene in method.faces})
-    yield passed("files", f"{len(method.faces)} of {len(scenes)} subjects: {', '.join(names)}")
+    names = ", ".join(sorted({scene or "all scenes" for _, scene in method.faces}))
+    yield passed("files", f"{len(method.faces)} meshes of {len(scenes)} subjects: {names}")
+    strange = [subject for subject in scenes if not _SUBJECT.fullmatch(subject)]
+    if strange:
+        advice = "MICC's are subject_01, subject_02 …; right for another dataset"
+        yield warning("subjects", f"not MICC's: {_listed(strange)}", advice)
     known = {*SCENES, ALL_SCENES}
     unknown = sorted(f"{s}/{scene}" for s, scene in method.faces if scene not in known)
     if unknown:
-        advice = f"MICC's scenes are {', '.join(SCENES)}; right for another dataset"
+        advice = f"MICC's are {', '.join(SCENES)}; right for another dataset"
         yield warning("scenes", f"not MICC's: {_listed(unknown)}", advice)
     several = {scene for held in scenes.values() for scene in held} - {ALL_SCENES}
     lacking = [s for s, held in scenes.items() if ALL_SCENES not in held and several - held]
