@@ -19,7 +19,7 @@ class SceneSummary:
             that pools, over the points of all scored subjects.
         n_subjects: subjects scored.
         n_failed: subjects asked for and not scored.
-        coverage: faces described over frames read.
+        coverage: faces described over frames read, NaN when no frame was read.
         mean_with_failures_mm: the mean when failed subjects count with the mean face's error.
         frames, faces: totals of the scene's clips.
         frames_per_second: of the whole run: frames read over the seconds that all its commands

@@ -87,7 +87,7 @@ def _counts(rows: pd.DataFrame, mean_mm: float, frames_per_second: float) -> dic
     return {
         "n_subjects": scored,
         "n_failed": len(rows) - scored,
-        "coverage": faces / frames if frames else 0.0,
+        "coverage": faces / frames if frames else float("nan"),
         "mean_with_failures_mm": mean_with_failures(rows, mean_mm),
         "frames": frames,
         "faces": faces,

@@ -121,8 +121,8 @@ def detail_texts(cell: SceneSummary) -> list[str]:
     lines = [interval_text(cell.ci95_mm)]
     asked = cell.n_subjects + cell.n_failed
     if asked:
-        coverage = f" · {cell.coverage:.0%}" if math.isfinite(cell.coverage) else ""
-        lines.append(f"{cell.n_subjects}/{asked}{coverage}")
+        coverage = f"{cell.coverage:.0%}" if math.isfinite(cell.coverage) else "–"
+        lines.append(f"{cell.n_subjects}/{asked} · {coverage}")
     if cell.n_failed and math.isfinite(cell.mean_with_failures_mm):
         lines.append(f"all: {cell.mean_with_failures_mm:.2f}")
     return [line for line in lines if line]
