@@ -82,7 +82,7 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, KeyError) as error:
         reason = str(error).partition("\n")[0]
         raise FacebenchError(f"{path}: truncated or damaged ({reason})", FETCH) from error
 

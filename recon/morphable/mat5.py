@@ -24,6 +24,9 @@ FILE_OF_VARIABLE: Mapping[str, str] = {
 }
 """By which variable a MATLAB file of this family is recognised."""
 
+_HEADER, _TAG = 128, 8
+"""Bytes of the file's header, and of an element's type and size."""
+
 _DAMAGED = (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, MemoryError)
 """What SciPy raises on truncated or damaged files, besides zlib's and struct's own errors."""
 
@@ -37,6 +40,7 @@ def variables_of(path: Path, fetch: str) -> tuple[str, ...]:
     from scipy.io import whosmat
 
     expect_kind(path, FileKind.MAT5, fetch)
+    _check_whole(path, fetch)
     try:
         return tuple(name for name, _, _ in whosmat(path))
     except (*_DAMAGED, zlib.error, struct.error) as error:
@@ -65,6 +69,23 @@ def read_mat(path: Path, names: Sequence[str], fetch: str) -> dict[str, NDArray[
         return {name: _numeric(loaded[name], name, path) for name in names}
     except (*_DAMAGED, zlib.error, struct.error) as error:
         raise _damaged(path, error, fetch) from error
+
+
+def _check_whole(path: Path, fetch: str) -> None:
+    """Follow the elements' sizes to the end of the file: SciPy passes over a cut last variable."""
+    size, position = path.stat().st_size, _HEADER
+    with path.open("rb") as file:
+        order = "<" if file.read(_HEADER)[-2:] == b"IM" else ">"
+        while position < size:
+            file.seek(position)
+            tag = file.read(_TAG)
+            if len(tag) == _TAG:
+                position += struct.unpack(f"{order}II", tag)[1]
+            position += _TAG
+    if position != size:
+        raise FacebenchError(
+            f"{path}: truncated, {size} of at least {position} bytes", f"copy it again; {fetch}"
+        )
 
 
 def _looks_like(present: Sequence[str], fetch: str) -> str:
