@@ -100,7 +100,7 @@ class Protocol:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of everything but the name, hexadecimal; the first 12 are enough to show."""
+        """SHA-256 of everything but the name, hexadecimal."""
         settings = {key: value for key, value in self.to_dict().items() if key != "name"}
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()

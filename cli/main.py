@@ -13,12 +13,14 @@ from ..errors import FacebenchError
 
 COMMANDS = {
     "check-method": "whether a method keeps to what the benchmark asks of it",
+    "audit": "how far the numbers are from the truth, where it is known",
     "demo": "the whole path on embedded data: synthesise, train, measure, report",
     "doctor": "what is installed, what is missing and where to get it",
     "evaluate": "a prediction against a scan: numbers, diagnosis, heat map",
     "methods": "the reconstruction methods there are",
     "micc": "the benchmark: videos in, the table in millimetres out",
     "models": "face models: list, show, import, export",
+    "protocols": "the ways of measuring: presets, their settings and sources",
     "reconstruct": "photographs or videos to meshes and overlays",
     "report": "the page of a run",
     "synth": "synthetic training faces, or a dataset in MICC's layout",
