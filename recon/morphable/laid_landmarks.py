@@ -20,8 +20,8 @@ def landmark_points(vertices: NDArray[Any], landmarks: NDArray[np.integer], wher
 
     A similarity takes the embedded model's landmarks to the known ones; what is left over there
     is spread to the others (radial basis functions, linear kernel). Good enough to draw regions
-    by, not to train on: on ICT-FaceKit, with 12 known, the jaw line ends up 11 mm off and the
-    others 6 mm, with 50 known 11 mm and 3 mm (`tests/benchmarks/laid_landmarks.py`).
+    by, not to train on: on ICT-FaceKit, with 12 known, the jaw line ends up 12 mm off and the
+    others 6 mm, with 50 known 12 mm and 4 mm (`tests/benchmarks/laid_landmarks.py`).
 
     Args:
         vertices: (V, 3) mm, facing +z, y up.

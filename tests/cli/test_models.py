@@ -52,7 +52,7 @@ def test_the_embedded_model_is_exported_unchanged(tmp_path: Path) -> None:
 
 def test_show_tells_lengths_and_draws_a_face(small: Path, tmp_path: Path) -> None:
     picture = tmp_path / "sheet.png"
-    facts = json.loads(_run("show", small, "--json", "--out", picture).stdout)
+    facts = json.loads(_run("show", small, "--json", "--picture", picture).stdout)
     model = load_model(small)
     ends = model.mean_shape[model.landmarks[[36, 45]]].astype(float)
     assert facts["lengths_mm"]["outer eye corners"] == pytest.approx(
@@ -62,7 +62,28 @@ def test_show_tells_lengths_and_draws_a_face(small: Path, tmp_path: Path) -> Non
     assert sum(facts["region_vertices"].values()) == model.n_vertices
     with Image.open(picture) as sheet:
         assert sheet.width == 6 * 200 and np.asarray(sheet).std() > 20
-    assert "outer eye corners" in _run("show", small).stdout
+    shown = _run("show", small).stdout
+    assert "outer eye corners" in shown and "all modes together" in shown
+    assert small.with_suffix(".png").is_file()
+
+
+def test_show_draws_only_where_it_may(small: Path, tmp_path: Path) -> None:
+    assert _run("show", small, "--no-picture").exception is None
+    assert [file.name for file in tmp_path.iterdir()] == ["small.npz"]
+    (tmp_path / "file").touch()
+    blocked = _run("show", small, "--picture", tmp_path / "file" / "sheet.png")
+    assert isinstance(blocked.exception, FacebenchError)
+    assert "cannot write the picture" in str(blocked.exception)
+
+
+def test_what_the_modes_move_is_told_in_mm(small: Path) -> None:
+    facts = json.loads(_run("show", small, "--json", "--no-picture").stdout)
+    model = load_model(small)
+    moved = np.linalg.norm(model.identity_basis[..., 0].astype(float), axis=1)
+    identity = facts["modes_mm"]["identity"]
+    assert identity["rms"][0] == pytest.approx(np.sqrt((moved**2).mean()), abs=1e-4)
+    assert identity["largest"][0] == pytest.approx(moved.max(), abs=1e-4)
+    assert len(facts["modes_mm"]["expression"]["rms"]) == facts["counts"]["expression_modes"]
 
 
 def test_another_unit_is_converted_on_request(small: Path, tmp_path: Path) -> None:

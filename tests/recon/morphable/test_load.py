@@ -44,3 +44,18 @@ def test_a_wrong_name_is_answered_with_the_nearest(
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FacebenchError, match="without a face model"):
         load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "line"),
+    [
+        ("01_MorphableModel.mat", b"MATLAB 5.0 MAT-file", r"models import basel-2009 01_Morph"),
+        ("model2017.h5", b"\x89HDF\r\n\x1a\n", r"models import basel-2017 model2017\.h5"),
+    ],
+)
+def test_files_of_other_projects_are_sent_through_import(
+    tmp_path: Path, name: str, start: bytes, line: str
+) -> None:
+    (tmp_path / name).write_bytes(start)
+    with pytest.raises(FacebenchError, match=line):
+        load_model(tmp_path / name)
