@@ -112,30 +112,33 @@ class Reach:
 
 
 def blend(
-    fragments: Sequence[Fragments], colours: Tensor, grid: Grid, config: SoftRasConfig
+    fragments: Sequence[Fragments],
+    colours: Sequence[Tensor],
+    background: Tensor,
+    grid: Grid,
+    config: SoftRasConfig,
 ) -> Blend:
     """Blend all fragments of an image.
 
     Args:
         fragments: blocks of one image.
-        colours: (9, F), colour channel and corner of each triangle.
+        colours: (3, 3, 1, 1, N) of each block, channel and corner of its triangles.
+        background: (3, 1) colour.
         grid: the image.
         config: settings.
     """
-    nearest = colours.new_full((grid.n_pixels,), EPSILON)
+    nearest = background.new_full((grid.n_pixels,), EPSILON)
     reaches = [Reach.of(block, grid, config) for block in fragments]
     for block, reach in zip(fragments, reaches, strict=True):
         nearest.scatter_reduce_(0, block.pixel.view(-1), reach.zeta.view(-1), "amax")
-    sums = colours.new_zeros(6, grid.n_pixels)
-    for block, reach in zip(fragments, reaches, strict=True):
+    sums = background.new_zeros(6, grid.n_pixels)
+    for block, reach, corner in zip(fragments, reaches, colours, strict=True):
         pixel = block.pixel.view(-1)
         behind = reach.behind(nearest.index_select(0, pixel).view(block.pixel.shape))
-        corner = colours.index_select(1, block.triangle).view(3, 3, 1, 1, -1)
         added = _added(block, reach, behind, corner, config.gamma)
         sums.index_add_(1, pixel, added.view(6, -1))
     weight = ((EPSILON - nearest) / config.gamma).exp_().clamp_(min=EPSILON)
     total = sums[3] + weight
-    background = colours.new_tensor(config.background).unsqueeze(1)
     image = (sums[:3] + background * weight) / total
     return Blend(image, nearest, sums[5], total, weight, sums[4].exp())
 
@@ -147,8 +150,7 @@ def _added(block: Fragments, reach: Reach, behind: Tensor, corner: Tensor, gamma
     """
     rows = corner.new_empty(6, *block.pixel.shape)
     rows[3] = reach.weight(behind, gamma)
-    for channel in range(3):
-        torch.mul(dot(block.barycentric, corner[channel]), rows[3], out=rows[channel])
+    torch.mul(dot(block.barycentric, corner.transpose(0, 1)), rows[3], out=rows[:3])
     torch.log1p(-reach.probability, out=rows[4])
     torch.eq(behind, 0.0, out=rows[5])
     return rows

@@ -95,7 +95,7 @@ def blend_gradient(
     is_nearest = torch.eq(behind, 0.0, out=torch.empty_like(behind))
     weight = reach.weight(behind, config.gamma)
     on_colour = at_pixel[:3] * weight
-    on_barycentric = torch.stack([dot(on_colour, corner[:, k]) for k in range(3)])
+    on_barycentric = dot(on_colour, corner)
     gain = dot(on_barycentric, block.barycentric).sub_(weight.mul_(at_pixel[3]))
     on_depth = gain / config.gamma
     on_depth = on_depth.addcmul_(is_nearest, at_pixel[5]).mul_(config.depth_scale)

@@ -151,14 +151,18 @@ class Windows:
         raw = self.barycentric
         gradient = (gradient - dot(gradient, clipped)).div_(clipping.apply(raw).sum(0))
         gradient = clipping.gradient(gradient, raw)
-        return self._areas_gradient((gradient - dot(gradient, raw)) * self.inverse_area)
+        return self._areas_gradient(gradient.sub_(dot(gradient, raw)))
 
     def _areas_gradient(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradient of the areas between pixel and side, (3, h, w, N), summed over the windows.
+        """Gradient of the areas between pixel and side, summed over the windows.
 
         An area is start x end, seen from the pixel, so the derivative to one is the other.
+
+        Args:
+            gradient: (3, h, w, N) with respect to the areas' shares of the triangle's.
         """
-        by_column, by_row = gradient.sum(1), gradient.sum(2)
+        by_column = gradient.sum(1) * self.inverse_area
+        by_row = gradient.sum(2) * self.inverse_area
         total = by_column.sum(1)
         moment_x, moment_y = (by_column * self.columns).sum(1), (by_row * self.rows[:, 0]).sum(1)
         x, y = (part.view(3, -1) for part in self.starts)
@@ -185,7 +189,7 @@ class Nearest:
 
 
 def dot(left: Tensor, right: Tensor) -> Tensor:
-    """Sum over the three rows of a product."""
+    """Sum over three rows of a product; the rows broadcast."""
     first = left[0] * right[0]
     return first.addcmul_(left[1], right[1]).addcmul_(left[2], right[2])
 

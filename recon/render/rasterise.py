@@ -65,8 +65,8 @@ class Block:
         """Row-major pixels (h, w, N) of the windows."""
         device = self.column.device
         column = torch.arange(self.size[1], device=device).view(-1, 1)
-        row = torch.arange(self.size[0], device=device).view(-1, 1, 1) * grid.width
-        return grid.pixel(self.column, self.up) + column - row
+        row = torch.arange(self.size[0], device=device).view(-1, 1, 1)
+        return grid.pixel(self.column, self.up) + (column - row * grid.width)
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,10 @@ def blocks(triangles: Triangles, grid: Grid, radius: float) -> Iterator[Block]:
     visible = boxes.filled() & (area > _LEAST_DOUBLED_AREA * grid.pixels_per_unit**2)
     heights, widths = _sizes(grid.height), _sizes(grid.width)
     key = _size_class(boxes.ups, heights) * len(widths) + _size_class(boxes.columns, widths)
-    order = key.masked_fill(~visible, len(heights) * len(widths)).short().argsort(stable=True)
-    counts = torch.bincount(key[visible], minlength=len(heights) * len(widths)).tolist()
+    hidden = len(heights) * len(widths)
+    key = key.masked_fill(~visible, hidden)
+    order = key.short().argsort(stable=True)
+    counts = torch.bincount(key, minlength=hidden)[:hidden].tolist()
     for (row, column), triangle in _grouped(order, counts, len(widths)):
         size = heights[row], widths[column]
         for part in torch.split(triangle, max(_BLOCK // (size[0] * size[1]), 1)):
@@ -150,8 +152,8 @@ def meet(
         grid: the image.
         clipping: of the barycentric coordinates outside.
     """
-    barycentric = clipping.apply(windows.barycentric)
-    barycentric = barycentric.div_(barycentric.sum(0))
+    clipped = clipping.apply(windows.barycentric)
+    barycentric = clipped.div_(clipped.sum(0))
     distance = lowest(windows.nearest.squared_distance)
     return Fragments(
         pixel=block.pixel(grid),

@@ -18,7 +18,7 @@ from . import Rendering
 from .blend import Blend, SoftRasConfig, blend
 from .blend_gradient import Upstream, blend_gradient
 from .grid import Grid, reach
-from .rasterise import Fragments, Triangles, blocks, meet
+from .scene import Part, Scene
 
 __all__ = ["SoftRasConfig", "SoftRasRenderer"]
 
@@ -36,35 +36,30 @@ class SoftRasRenderer:
         grid = Grid(*image_size)
         x, y, depth = vertices.permute(1, 2, 0)
         points = torch.stack([grid.columns(x), grid.ups(y), depth], dim=1)
+        rows = torch.cat([points, colours.permute(2, 1, 0)], dim=1)
         drawn: tuple[Tensor, Tensor, Tensor] = _SoftRas.apply(  # type: ignore[no-untyped-call]
-            points, colours.permute(2, 1, 0), triangles.T.contiguous(), grid, self.config
+            rows, triangles.T.contiguous(), grid, self.config
         )
         return Rendering(*drawn)
 
 
 class _SoftRas(torch.autograd.Function):
-    """Points (B, 3, V) and colours (B, 3, V) to image, silhouette and background weight.
+    """Points and colours (B, 6, V) to image, silhouette and background weight.
 
-    Images are drawn one after the other, and of each only the blended pixels are kept: memory is
-    bounded by one block of fragments in the backward pass and one image's in the forward pass.
+    Images are drawn one after the other, and of each only its triangles and the blended pixels are
+    kept: there are one image's fragments at most in the forward pass, one block's in the backward.
     """
 
     @staticmethod
     def forward(
-        ctx: Any,
-        points: Tensor,
-        colours: Tensor,
-        corners: Tensor,
-        grid: Grid,
-        config: SoftRasConfig,
+        ctx: Any, vertices: Tensor, corners: Tensor, grid: Grid, config: SoftRasConfig
     ) -> tuple[Tensor, Tensor, Tensor]:
-        ctx.save_for_backward(points, colours, corners)
-        ctx.grid, ctx.config = grid, config
-        ctx.blends = [
-            _draw(*_corners(xyz, colour, corners), grid, config)
-            for xyz, colour in zip(points, colours, strict=True)
-        ]
-        shape = (len(points), grid.height, grid.width)
+        ctx.grid, ctx.config, ctx.n_vertices = grid, config, vertices.shape[2]
+        radius = reach(config.sigma, config.min_probability, grid)
+        ctx.scenes = [Scene.of(image, corners, grid, radius) for image in vertices]
+        background = vertices.new_tensor(config.background).unsqueeze(1)
+        ctx.blends = [_draw(scene, background, grid, config) for scene in ctx.scenes]
+        shape = (len(vertices), grid.height, grid.width)
         image = torch.stack([one.image for one in ctx.blends])
         silhouette = torch.stack([1.0 - one.transparency for one in ctx.blends])
         weight = torch.stack([one.background_weight / one.total for one in ctx.blends])
@@ -73,53 +68,27 @@ class _SoftRas(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        points, colours, corners = ctx.saved_tensors
-        on_points, on_colours = torch.zeros_like(points), torch.zeros_like(colours)
-        for i, blended in enumerate(ctx.blends):
+        on_vertices = []
+        for i, (scene, blended) in enumerate(zip(ctx.scenes, ctx.blends, strict=True)):
             image, silhouette, weight = (gradient[i].flatten(-2) for gradient in gradients)
             upstream = Upstream.of(blended, image, silhouette, weight, ctx.config)
-            on_corners = _differentiate(
-                *_corners(points[i], colours[i], corners), upstream, ctx.grid, ctx.config
-            )
-            for k in range(3):
-                on_points[i].index_add_(1, corners[k], on_corners[:3, k])
-                on_colours[i].index_add_(1, corners[k], on_corners[3:, k])
-        return on_points, on_colours, None, None, None
+            on_parts = [
+                _differentiate(part, upstream, ctx.grid, ctx.config) for part in scene.parts
+            ]
+            on_vertices.append(scene.to_vertices(on_parts, ctx.n_vertices))
+        return torch.stack(on_vertices), None, None, None
 
 
-def _corners(points: Tensor, colours: Tensor, corners: Tensor) -> tuple[Triangles, Tensor]:
-    """The triangles of one image and their corners' colours (9, F), channel and corner."""
-    gathered = (row.index_select(0, corners.view(-1)) for row in (*points, *colours))
-    x, y, depth, *channels = (row.view(3, -1) for row in gathered)
-    return Triangles(x, y, depth), torch.cat(channels)
+def _draw(scene: Scene, background: Tensor, grid: Grid, config: SoftRasConfig) -> Blend:
+    fragments = [part.meet(part.windows(), grid, config.clipping) for part in scene.parts]
+    return blend(fragments, [part.colours for part in scene.parts], background, grid, config)
 
 
-def _draw(triangles: Triangles, colours: Tensor, grid: Grid, config: SoftRasConfig) -> Blend:
-    radius = reach(config.sigma, config.min_probability, grid)
-    fragments: list[Fragments] = []
-    for block in blocks(triangles, grid, radius):
-        depth = triangles.depth.index_select(1, block.triangle)
-        windows = block.windows(triangles)
-        fragments.append(meet(block, windows, depth, grid, config.clipping))
-    return blend(fragments, colours, grid, config)
-
-
-def _differentiate(
-    triangles: Triangles, colours: Tensor, upstream: Upstream, grid: Grid, config: SoftRasConfig
-) -> Tensor:
-    """Gradients (6, 3, F) of x, y, depth, red, green and blue at the triangles' corners."""
-    radius = reach(config.sigma, config.min_probability, grid)
-    sums = colours.new_zeros(18, triangles.x.shape[1])
-    for block in blocks(triangles, grid, radius):
-        depth = triangles.depth.index_select(1, block.triangle)
-        windows = block.windows(triangles)
-        met = meet(block, windows, depth, grid, config.clipping)
-        corner = colours.index_select(1, block.triangle).view(3, 3, 1, 1, -1)
-        on = blend_gradient(met, upstream, depth, corner, grid, config)
-        x, y = windows.distance_gradient(met.squared_distance, on.squared_distance)
-        bary_x, bary_y = windows.barycentric_gradient(
-            met.barycentric, on.barycentric, config.clipping
-        )
-        rows = torch.cat([x + bary_x, y + bary_y, on.depth, on.colours])
-        sums.index_copy_(1, block.triangle, rows)
-    return sums.view(6, 3, -1)
+def _differentiate(part: Part, upstream: Upstream, grid: Grid, config: SoftRasConfig) -> Tensor:
+    """Gradients (18, N) of x, y, depth, red, green and blue at the triangles' corners."""
+    windows = part.windows()
+    met = part.meet(windows, grid, config.clipping)
+    on = blend_gradient(met, upstream, part.depth, part.colours, grid, config)
+    x, y = windows.distance_gradient(met.squared_distance, on.squared_distance)
+    bary_x, bary_y = windows.barycentric_gradient(met.barycentric, on.barycentric, config.clipping)
+    return torch.cat([x + bary_x, y + bary_y, on.depth, on.colours])
