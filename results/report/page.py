@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 
 from ..files import write_text
 from ..paired import paired_rows
@@ -14,8 +12,9 @@ from ..record import RunFolder
 from ..scene_rows import SceneRows, scene_rows, table_title
 from ..tables import error_text, interval_text
 from .chart_sections import cumulative_charts, legend, regions_charts, subjects_charts
+from .frame import Frame, Section, html_page
 from .heat_maps import heat_maps
-from .markup import Markup, join, tag, text
+from .markup import Markup, join, tag
 from .pictures_html import heat_map_gallery, picture_gallery
 from .provenance_html import fold, problems, provenance
 from .series import Series, read_series
@@ -57,20 +56,17 @@ def write_report(
 def render(series: Sequence[Series], content: SceneRows) -> str:
     """The page as HTML."""
     record = series[0].record
-    sections = _sections(series, content)
-    return Template(_resource("page.html")).substitute(
-        title=text(f"{series[0].label}: {record.dataset}, protocol {record.protocol}"),
-        style=_resource("style.css"),
-        script=_resource("script.js"),
-        heading=text(series[0].label),
-        subtitle=text(table_title(record)),
+    frame = Frame(
+        eyebrow="facebench report",
+        heading=series[0].label,
+        subtitle=table_title(record),
         cards=_cards(series[0]),
-        contents=join(*(tag("a", title, href=f"#{name}") for name, title, _ in sections)),
-        sections=join(*(_section(*section) for section in sections)),
+        title=f"{series[0].label}: {record.dataset}, protocol {record.protocol}",
     )
+    return html_page(frame, _sections(series, content))
 
 
-def _sections(series: Sequence[Series], content: SceneRows) -> list[tuple[str, str, Markup]]:
+def _sections(series: Sequence[Series], content: SceneRows) -> list[Section]:
     """Anchor, title and content of every section that has something to show."""
     run, key = series[0], legend(series) if len(series) > 1 else Markup()
     failures = join(
@@ -129,11 +125,3 @@ def _cards(run: Series) -> Markup:
             for scene, cell in run.summary.items()
         )
     )
-
-
-def _section(name: str, title: str, content: Markup) -> Markup:
-    return tag("section", tag("h2", title), content, id=name)
-
-
-def _resource(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")

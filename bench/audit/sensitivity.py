@@ -1,0 +1,132 @@
+"""What each choice that papers leave unwritten is worth: one face measured with one choice changed.
+
+The choices are those that `PRESETS` and published evaluations differ in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from ...errors import FacebenchError
+from ...recon.mesh import Mesh
+from ..protocol import Protocol
+from ..score import score_prediction
+from ..statistics import Interval, bootstrap_interval
+from ..triangles import Float64Array
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One thing done otherwise.
+
+    Attributes:
+        name: as the table calls it.
+        settings: of the protocol, as given to `--set`.
+        size: factor by which the prediction is made larger beforehand.
+        tip_off_mm: how far from the nose tip the crop is centred, towards the scan's own x.
+    """
+
+    name: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    size: float = 1.0
+    tip_off_mm: float = 0.0
+
+
+CHOICES = (
+    Choice("the protocol as it is"),
+    Choice("root mean square instead of mean", {"reduction.points": "rmse"}),
+    Choice("median instead of mean", {"reduction.points": "median"}),
+    Choice("point to surface", {"distance.measure": "point_to_surface"}),
+    Choice("corresponding points", {"distance.measure": "correspondence"}),
+    Choice("from the scan only", {"distance.direction": "scan_to_prediction"}),
+    Choice("from the prediction only", {"distance.direction": "prediction_to_scan"}),
+    Choice("crop of 80 mm", {"crop.radius_mm": "80"}),
+    Choice("crop of 110 mm", {"crop.radius_mm": "110"}),
+    Choice("crop 5 mm off the nose tip", tip_off_mm=5.0),
+    Choice("rigid instead of similarity", {"alignment.scale": "none"}),
+    Choice("rigid, face 5 % too large", {"alignment.scale": "none"}, size=1.05),
+    Choice("no dense alignment", {"alignment.dense": "false"}),
+    Choice("boundaries counted", {"intersection.boundary": "counted"}),
+)
+"""The first is what the others are compared with."""
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What a choice does to a number, over subjects.
+
+    Attributes:
+        choice: its name.
+        mean_mm: over the subjects that could be measured.
+        change: of the mean, as a share of the unchanged protocol's over the same subjects.
+        ci95: 95 % bootstrap interval of that share over subjects.
+        n_subjects: measured both ways.
+    """
+
+    choice: str
+    mean_mm: float
+    change: float
+    ci95: Interval
+    n_subjects: int
+
+
+def measure_choices(
+    prediction: Mesh, scan: Mesh, protocol: Protocol, choices: Sequence[Choice] = CHOICES
+) -> list[float]:
+    """The protocol's value in mm under each choice, NaN where there is none.
+
+    Args:
+        prediction: in mm.
+        scan: in mm.
+        protocol: what the choices change.
+        choices: in the order of the result.
+    """
+    tip = _nose_tip(prediction, scan, protocol)
+    return [_value(prediction, scan, protocol, choice, tip) for choice in choices]
+
+
+def worths(values: pd.DataFrame, seed: int = 0) -> list[Worth]:
+    """What each choice is worth, in the order of the columns.
+
+    Args:
+        values: (subjects, choices) in mm; the first column is the protocol as it is.
+        seed: of the intervals.
+    """
+    base = values.iloc[:, 0]
+    return [_worth(str(name), values[name], base, seed) for name in values.columns]
+
+
+def _worth(name: str, changed: pd.Series, base: pd.Series, seed: int) -> Worth:
+    both = np.isfinite(changed) & np.isfinite(base)
+    new, old = changed[both].to_numpy(), base[both].to_numpy()
+    if not len(new):
+        nan = float("nan")
+        return Worth(name, nan, nan, Interval(nan, nan), 0)
+    differences = bootstrap_interval((new - old) / old.mean(), seed)
+    return Worth(name, float(new.mean()), float(new.mean() / old.mean() - 1), differences, len(new))
+
+
+def _nose_tip(prediction: Mesh, scan: Mesh, protocol: Protocol) -> Float64Array | None:
+    """Where the protocol finds the nose tip, None where it finds nothing."""
+    try:
+        return score_prediction(prediction, scan, protocol).nose_tip.position
+    except FacebenchError:
+        return None
+
+
+def _value(
+    prediction: Mesh, scan: Mesh, protocol: Protocol, choice: Choice, tip: Float64Array | None
+) -> float:
+    changed = protocol
+    for key, value in choice.settings.items():
+        changed = changed.with_setting(key, value)
+    face = replace(prediction, vertices=choice.size * np.asarray(prediction.vertices))
+    aside = None if tip is None else tip + np.array([choice.tip_off_mm, 0.0, 0.0])
+    try:
+        return score_prediction(face, scan, changed, nose_tip=aside).score.value_mm
+    except FacebenchError:
+        return float("nan")

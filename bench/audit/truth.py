@@ -1,0 +1,124 @@
+"""What is true of the people of a synthetic set, and the true error of a prediction."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import FacebenchError
+from ...recon.mesh import Mesh
+from ...recon.morphable.model import MorphableModel
+from ...recon.synthetic.head_frame import landmark_points
+from ..crop import Sphere
+from ..datasets.synthetic import truth_folder
+from ..landmarks import Landmarks
+from ..nose_tip import NOSE_TIP
+from ..regions import face_parts
+from ..similarity import Similarity
+from ..triangles import Float64Array
+from ..umeyama import similarity_between
+
+MEASURED_MM = 95.0
+"""Of the nose tip: vertices nearer than this are the face whose true error is taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class PersonTruth:
+    """One person of a synthetic set.
+
+    Attributes:
+        subject: for example `subject_07`.
+        vertices: (V, 3) mm in the model's frame, the shape detail that the model lacks included.
+        identity: (K,) coefficients.
+        placements: by scan name, from the model's frame to the scan's.
+        landmarks: (68, 3) mm in the model's frame.
+    """
+
+    subject: str
+    vertices: Float64Array
+    identity: Float64Array
+    placements: dict[str, Similarity]
+    landmarks: Float64Array
+
+    def landmarks_on(self, scan: str) -> Landmarks:
+        """Where the 68 landmarks truly are in a scan's space."""
+        return Landmarks(self.placements[scan].apply(self.landmarks))
+
+
+def read_truth(data: Path, model: MorphableModel) -> tuple[PersonTruth, ...]:
+    """The truth of every finished person of a set that `facebench synth micc` made.
+
+    Args:
+        data: the set's folder; the truth lies beside it.
+        model: the face model it was made from.
+
+    Raises:
+        FacebenchError: there is no truth, or it is of another model.
+    """
+    folder = truth_folder(data)
+    try:
+        plan: dict[str, Any] = json.loads((folder / "plan.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise FacebenchError(
+            f"{data} has no truth beside it ({folder / 'plan.json'} cannot be read)",
+            "an audit needs a set made by 'facebench synth micc'",
+        ) from error
+    if plan.get("model_digest") != model.digest:
+        raise FacebenchError(
+            f"{data} was made from another face model", "give that one with --model"
+        )
+    people = tuple(_read_person(path, model) for path in sorted(folder.glob("*.npz")))
+    if not people:
+        raise FacebenchError(f"{folder} holds nobody", "run 'facebench synth micc' again")
+    return people
+
+
+def face_vertices(model: MorphableModel, person: PersonTruth) -> NDArray[np.bool_]:
+    """Vertices (V,) of the face whose error is true: in a named part and near the nose tip."""
+    parts = face_parts(model.region, model.region_names)
+    near = Sphere(person.landmarks[NOSE_TIP], MEASURED_MM).holds(person.vertices)
+    return np.asarray(np.any(list(parts.values()), axis=0) & near)
+
+
+def true_errors(
+    prediction: Mesh, person: PersonTruth, face: NDArray[np.bool_], scaled: bool
+) -> Float64Array:
+    """Distance (N,) of each face vertex to where it truly belongs, mm.
+
+    The prediction is laid on the truth by the least squared distances between corresponding
+    vertices: by a similarity, or rigidly. No other alignment brings the same points closer.
+
+    Args:
+        prediction: of the truth's topology, mm.
+        person: the truth.
+        face: (V,) the N vertices that count.
+        scaled: whether the prediction may be scaled.
+    """
+    ours = np.asarray(prediction.vertices, np.float64)[face]
+    theirs = person.vertices[face]
+    transform = similarity_between(ours, theirs, None if scaled else 1.0)
+    return np.asarray(np.linalg.norm(transform.apply(ours) - theirs, axis=1))
+
+
+def _read_person(path: Path, model: MorphableModel) -> PersonTruth:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            values = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, BadZipFile) as error:
+        raise FacebenchError(f"{path}: cannot be read ({error})", "make the set again") from error
+    ending = "_rotation"
+    names = [name.removesuffix(ending) for name in values if name.endswith(ending)]
+    placements = {
+        name: Similarity(1.0, values[f"{name}_rotation"], values[f"{name}_translation"])
+        for name in names
+    }
+    vertices = np.asarray(values["vertices"], np.float64)
+    identity = np.asarray(values["identity"], np.float64)
+    points = np.asarray(landmark_points(model, vertices), np.float64)
+    return PersonTruth(path.stem, vertices, identity, placements, points)

@@ -1,0 +1,98 @@
+"""The rows of an audit's two tables, and how a terminal shows them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from ...bench.audit.agreement import Agreement
+from ...bench.audit.sensitivity import Worth
+from ..scene_rows import short_digest
+
+AGREEMENT_COLUMNS = (
+    "protocol",
+    "measured",
+    "true",
+    "bias [95 %]",
+    "ratio",
+    "r subjects",
+    "r methods",
+    "r vertices",
+    "τ",
+    "exchanged",
+)
+AGREEMENT_NOTES = (
+    "Errors in mm, means over methods and subjects. True: between corresponding vertices after the "
+    "best alignment, by the protocol's own statistic.",
+    "r: correlation of measured with true error over the subjects of a method, over the methods "
+    "of a subject, over the vertices of a face. τ: Kendall's, of the methods' order. Exchanged: "
+    "pairs of methods in the wrong order.",
+)
+WORTH_COLUMNS = ("choice", "mean mm", "change [95 %]", "subjects")
+
+
+def agreement_rows(agreements: Sequence[Agreement]) -> list[tuple[str, ...]]:
+    """One row of text a protocol."""
+    return [
+        (
+            f"{item.protocol} ({short_digest(item.digest)})",
+            f"{item.measured_mm:.2f}",
+            f"{item.true_mm:.2f}",
+            f"{item.bias_mm:+.2f} [{item.bias_ci95_mm.low:+.2f}, {item.bias_ci95_mm.high:+.2f}]",
+            f"{item.ratio:.2f}",
+            *map(_correlation, (item.across_subjects, item.across_methods, item.across_vertices)),
+            _correlation(item.kendall),
+            "; ".join(item.exchanged) or "none",
+        )
+        for item in agreements
+    ]
+
+
+def worth_rows(worths: Sequence[Worth]) -> list[tuple[str, ...]]:
+    """One row of text a choice; the first is what the others are compared with."""
+    return [
+        (
+            item.choice,
+            f"{item.mean_mm:.3f}",
+            "" if index == 0 else _change(item),
+            str(item.n_subjects),
+        )
+        for index, item in enumerate(worths)
+    ]
+
+
+def agreement_table(agreements: Sequence[Agreement]) -> Table:
+    """Protocols against the truth, for a terminal."""
+    caption = "\n".join(AGREEMENT_NOTES)
+    rows = agreement_rows(agreements)
+    return _table("Protocols against the truth", caption, AGREEMENT_COLUMNS, rows)
+
+
+def worth_table(worths: Sequence[Worth]) -> Table:
+    """What each choice is worth, for a terminal."""
+    return _table("What each choice is worth", "", WORTH_COLUMNS, worth_rows(worths))
+
+
+def _table(
+    title: str, caption: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]]
+) -> Table:
+    table = Table(title=title, caption=caption or None, caption_justify="left")
+    for index, column in enumerate(columns):
+        outer = index in (0, len(columns) - 1)
+        table.add_column(column, justify="left" if outer else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _correlation(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.2f}"
+
+
+def _change(item: Worth) -> str:
+    if not item.n_subjects:
+        return "could not be measured"
+    low, high = item.ci95.low, item.ci95.high
+    return f"{item.change:+.1%} [{low:+.1%}, {high:+.1%}]"
