@@ -93,7 +93,7 @@ def _mode_rows(artist: _Artist, model: MorphableModel, kind: str) -> list[list[P
     count = min(MODES_SHOWN, getattr(artist.mean, kind).shape[1])
     return [
         [
-            captioned(picture, f"{strength:+.0f}σ {names[i] if names else f'{kind} {i}'}")
+            captioned(picture, f"{strength:+.0f} std {names[i] if names else f'{kind} {i}'}")
             for i, picture in enumerate(_mode_pictures(artist, kind, count, strength))
         ]
         for strength in (STRENGTH, -STRENGTH)
