@@ -22,9 +22,9 @@ from .umeyama import root_mean_square, similarity_between
 LANDMARKS_OFF = 0.1
 """Of the distance between the outer eye corners: landmarks whose median is further from the surface
 of their mesh are not of this mesh."""
-PAIR_MM = 9.0
+PAIR_MM = 10.0
 """Root mean square between the landmarks of two faces, at the size of the scan, that is no
-difference between persons: those come to 1 to 4."""
+difference between persons: those come to 1 to 5."""
 
 
 @dataclass(frozen=True, eq=False)
