@@ -56,7 +56,7 @@ def _nearest(path: Path) -> str:
     if not path.parent.is_dir():
         return f"there is no folder {path.parent}"
     names = [item.name for item in path.parent.iterdir() if item.is_file()]
-    near = difflib.get_close_matches(path.name, names, n=1)
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.5)
     return f"did you mean {path.with_name(near[0])}?" if near else ""
 
 

@@ -1,0 +1,409 @@
+"""`facebench evaluate` of one pair: the numbers, the diagnosis, the files, every refusal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from pair_files import points_of, write_side
+from PIL import Image
+from scipy.spatial.transform import Rotation
+
+from facebench.bench import evaluate
+from facebench.cli.main import group
+from facebench.errors import FacebenchError
+from facebench.recon.mesh import Mesh
+from facebench.recon.morphable.model import MorphableModel
+from facebench.recon.morphable.procedural import procedural_model
+from facebench.results.report.heat_maps import read_errors
+
+KEYS = (
+    *("status", "mean_mm", "median_mm", "rmse_mm", "std_mm", "n_points", "scale", "converged"),
+    *("overlap", "protocol", "digest", "reason"),
+)
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(group, ["evaluate", *map(str, words)])
+
+
+def printed(*words: object, code: int = 0) -> dict[str, Any]:
+    """The object of `--json`, which alone is on standard output."""
+    result = run(*words, "--json")
+    assert result.exit_code == code, result.output
+    values = json.loads(result.stdout)
+    assert set(KEYS) <= set(values)
+    return values
+
+
+def refusal(*words: object) -> str:
+    """The one line of an input that cannot be used, which `main` prints with exit code 2."""
+    result = run(*words)
+    assert isinstance(result.exception, FacebenchError), result.output
+    assert "\n" not in str(result.exception)
+    return str(result.exception)
+
+
+def someone(model: MorphableModel, seed: int) -> Mesh:
+    n_modes = model.identity_basis.shape[2]
+    return model.mesh(identity=0.4 * np.random.default_rng(seed).standard_normal(n_modes))
+
+
+@pytest.fixture(scope="module")
+def model() -> MorphableModel:
+    return procedural_model(0, 2500)
+
+
+@pytest.fixture(scope="module")
+def face(model: MorphableModel) -> Mesh:
+    return someone(model, seed=5)
+
+
+@pytest.fixture(scope="module")
+def scan(model: MorphableModel) -> Mesh:
+    """Someone else, pitched 45 degrees down and elsewhere."""
+    person = someone(model, seed=6)
+    turn = Rotation.from_euler("xyz", [45, 10, 5], degrees=True).as_matrix()
+    return replace(person, vertices=person.vertices @ turn.T + [120.0, -60.0, 300.0])
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, face: Mesh, scan: Mesh) -> Path:
+    root = tmp_path_factory.mktemp("pair")
+    write_side(face, root / "face.obj", points_of(face))
+    write_side(scan, root / "scan.ply", points_of(scan))
+    np.savetxt(root / "scan7.txt", points_of(scan)[[36, 39, 42, 45, 33, 48, 54]])
+    return root
+
+
+@pytest.fixture(scope="module")
+def marks(home: Path) -> tuple[object, ...]:
+    return ("--prediction-landmarks", home / "face.txt", "--scan-landmarks", home / "scan.txt")
+
+
+@pytest.fixture(scope="module")
+def plain(home: Path, marks: tuple[object, ...]) -> dict[str, Any]:
+    """What is printed of the two files with their landmarks."""
+    return printed(home / "face.obj", home / "scan.ply", *marks)
+
+
+def test_the_command_is_the_function(home: Path, plain: dict[str, Any]) -> None:
+    result = evaluate(
+        home / "face.obj",
+        home / "scan.ply",
+        prediction_landmarks=home / "face.txt",
+        scan_landmarks=home / "scan.txt",
+    )
+    assert plain == result.to_dict()
+
+
+def test_a_search_and_landmarks_come_to_the_same(home: Path, plain: dict[str, Any]) -> None:
+    found = printed(home / "face.obj", home / "scan.ply")
+    assert (found["start"], plain["start"]) == ("search", "landmarks")
+    assert found["mean_mm"] == pytest.approx(plain["mean_mm"], abs=0.01)
+    assert found["status"] == "ok" and found["converged"] and found["overlap"] > 0.9
+
+
+def test_seven_landmarks_do_for_the_scan(home: Path) -> None:
+    files = "--prediction-landmarks", home / "face.txt", "--scan-landmarks", home / "scan7.txt"
+    values = printed(home / "face.obj", home / "scan.ply", *files, "--protocol", "now")
+    assert values["protocol"] == "now" and values["nose_tip_source"] == "seven_landmarks"
+    assert values["scan_to_prediction_mm"] == pytest.approx(values["mean_mm"])
+
+
+def test_the_protocol_is_changed_by_settings(
+    home: Path, marks: tuple[object, ...], plain: dict[str, Any]
+) -> None:
+    smaller = printed(home / "face.obj", home / "scan.ply", *marks, "--set", "crop.radius_mm=60")
+    assert smaller["protocol"] == "micc*" and smaller["digest"] != plain["digest"]
+    assert smaller["n_points"] < plain["n_points"]
+
+
+def test_a_unit_changes_nothing_but_the_file(
+    home: Path, face: Mesh, tmp_path: Path, plain: dict[str, Any]
+) -> None:
+    small = replace(face, vertices=np.asarray(face.vertices) / 1000)
+    path = tmp_path / "face.npz"
+    np.savez(path, vertices=small.vertices, triangles=small.triangles, landmarks=face.landmarks)
+    scan_marks = "--scan-landmarks", home / "scan.txt"
+    values = printed(path, home / "scan.ply", *scan_marks, "--prediction-unit", "m")
+    assert values["mean_mm"] == pytest.approx(plain["mean_mm"], abs=1e-4)
+    said = refusal(path, home / "scan.ply")
+    assert "looks like m, not mm" in said and "--prediction-unit m" in said
+
+
+def test_any_unit_is_told_by_landmarks(
+    home: Path, face: Mesh, tmp_path: Path, plain: dict[str, Any]
+) -> None:
+    odd = replace(face, vertices=np.asarray(face.vertices) * 0.01)
+    path = tmp_path / "face.npz"
+    np.savez(path, vertices=odd.vertices, triangles=odd.triangles, landmarks=face.landmarks)
+    assert "--prediction-unit any" in refusal(path, home / "scan.ply")
+    scan_marks = "--scan-landmarks", home / "scan.txt"
+    values = printed(path, home / "scan.ply", *scan_marks, "--prediction-unit", "any")
+    assert values["mean_mm"] == pytest.approx(plain["mean_mm"], abs=0.01)
+    assert values["scale"] == pytest.approx(100 * plain["scale"], rel=1e-3)
+    said = refusal(home / "face.obj", home / "scan.ply", "--prediction-unit", "any")
+    assert "needs landmarks of both sides" in said
+
+
+def test_the_folder_holds_numbers_meshes_and_pictures(
+    home: Path, marks: tuple[object, ...], tmp_path: Path
+) -> None:
+    out = tmp_path / "deep" / "pair"
+    values = printed(home / "face.obj", home / "scan.ply", *marks, "--out", out)
+    kept = json.loads((out / "score.json").read_text())
+    curve = kept.pop("curve")
+    assert kept == values
+    at_one_mm = curve["share"][curve["threshold_mm"].index(1.0)]
+    assert at_one_mm == pytest.approx(values["share_within_1mm"])
+    mesh, errors = read_errors(out / "aligned.ply")
+    assert np.nanmean(errors) == pytest.approx(values["prediction_to_scan_mm"], rel=1e-5)
+    assert len(mesh.vertices) == len(errors) and np.isnan(errors).any()
+    assert {path.name for path in out.iterdir()} == {
+        *("score.json", "aligned.ply", "heat.png", "curve.png")
+    }
+    for name in ("heat.png", "curve.png"):
+        with Image.open(out / name) as picture:
+            assert picture.size[0] > 500 and len(picture.convert("RGB").getcolors(2**24)) > 50
+
+
+def test_the_terminal_says_how_far_to_trust_it(
+    home: Path, marks: tuple[object, ...], plain: dict[str, Any]
+) -> None:
+    said = run(home / "face.obj", home / "scan.ply", *marks).output
+    said = " ".join(said.split())
+    for words in (
+        f"protocol micc ({plain['digest'][:12]})",
+        "scan to prediction",
+        "point to surface",
+        "within 1 / 2 / 3 mm",
+        "by the landmarks of both",
+        "converged after",
+        "has a counterpart",
+    ):
+        assert words in said
+
+
+def test_a_cropped_scan_is_measured_where_it_is(
+    home: Path, scan: Mesh, tmp_path: Path, marks: tuple[object, ...]
+) -> None:
+    tip = points_of(scan)[30]
+    keep = np.linalg.norm(scan.vertices - tip, axis=1) < 75
+    triangles = np.asarray(scan.triangles)
+    part = Mesh(scan.vertices, triangles[keep[triangles].all(1)])
+    path = write_side(part, tmp_path / "part.ply")
+    values = printed(home / "face.obj", path, *marks)
+    whole = printed(home / "face.obj", home / "scan.ply", *marks, "--set", "crop.radius_mm=75")
+    assert values["mean_mm"] == pytest.approx(whole["mean_mm"], rel=0.05)
+
+
+def mirrored(face: Mesh) -> Mesh:
+    """As seen in a mirror, its outside still outside."""
+    return Mesh(face.vertices * [-1.0, 1.0, 1.0], np.asarray(face.triangles)[:, ::-1])
+
+
+def inside_out(face: Mesh) -> Mesh:
+    return Mesh(face.vertices, np.asarray(face.triangles)[:, ::-1])
+
+
+def test_what_cannot_be_evaluated_is_told_with_exit_code_3(
+    home: Path, face: Mesh, tmp_path: Path
+) -> None:
+    path = write_side(inside_out(face), tmp_path / "face.obj")
+    result = run(path, home / "scan.ply")
+    assert result.exit_code == 3 and "face inwards" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    values = printed(path, home / "scan.ply", code=3)
+    assert values["status"] == "failed" and "face inwards" in values["reason"]
+    assert values["mean_mm"] is None and values["protocol"] == "micc" and values["hint"]
+
+
+def test_a_mirrored_prediction_is_refused(
+    home: Path, face: Mesh, tmp_path: Path, marks: tuple[object, ...]
+) -> None:
+    path = write_side(mirrored(face), tmp_path / "face.obj", points_of(face) * [-1.0, 1.0, 1.0])
+    own = "--prediction-landmarks", tmp_path / "face.txt", *marks[2:]
+    assert "mirrored" in refusal(path, home / "scan.ply", *own)
+
+
+def test_a_plate_is_no_face(home: Path, tmp_path: Path) -> None:
+    x, y = np.meshgrid(np.linspace(0, 150, 40), np.linspace(0, 200, 40), indexing="ij")
+    index = np.arange(1600).reshape(40, 40)
+    a, b, c, d = index[:-1, :-1], index[1:, :-1], index[:-1, 1:], index[1:, 1:]
+    triangles = np.concatenate([np.stack([a, b, d], -1), np.stack([a, d, c], -1)])
+    corners = np.stack([x, y, np.zeros_like(x)], axis=-1)
+    plate = Mesh(corners.reshape(-1, 3), triangles.reshape(-1, 3))
+    path = write_side(plate, tmp_path / "plate.ply")
+    values = json.loads(run(home / "face.obj", path, "--json").stdout)
+    doubtful = [finding for finding in values["diagnosis"] if finding["doubtful"]]
+    assert values["status"] == "failed" or doubtful
+
+
+def nan_vertices(face: Mesh, path: Path) -> None:
+    vertices = np.array(face.vertices)
+    vertices[[5, 90]] = np.nan
+    write_side(replace(face, vertices=vertices), path)
+
+
+def a_point_cloud(face: Mesh, path: Path) -> None:
+    write_side(Mesh(face.vertices, np.empty((0, 3), np.int32)), path)
+
+
+def nothing(face: Mesh, path: Path) -> None:
+    path.touch()
+
+
+def misnamed(face: Mesh, path: Path) -> None:
+    write_side(face, path.with_name("face.obj"))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (nan_vertices, "2 vertices are NaN or infinite: what made it has failed"),
+        (a_point_cloud, "points and no triangles"),
+        (nothing, "the file is empty"),
+        (misnamed, "did you mean"),
+    ],
+)
+def test_a_bad_prediction_is_one_line(
+    home: Path,
+    face: Mesh,
+    tmp_path: Path,
+    make: Callable[[Mesh, Path], None],
+    words: str,
+) -> None:
+    path = tmp_path / "faces.ply"
+    make(face, path)
+    assert words in refusal(path, home / "scan.ply")
+    values = printed(path, home / "scan.ply", code=2)
+    assert values["status"] == "failed" and str(path) in values["reason"]
+
+
+def test_damaged_parts_of_a_scan_are_left_out_and_told(
+    home: Path,
+    scan: Mesh,
+    tmp_path: Path,
+    marks: tuple[object, ...],
+    plain: dict[str, Any],
+) -> None:
+    vertices, triangles = np.array(scan.vertices), np.asarray(scan.triangles)
+    vertices[7] = np.inf
+    added = [triangles, triangles[100:110], [[3, 3, 4]]]
+    damaged = Mesh(vertices, np.concatenate(added))
+    path = tmp_path / "scan.npz"
+    np.savez(path, vertices=damaged.vertices, triangles=damaged.triangles)
+    values = printed(home / "face.obj", path, *marks)
+    assert values["mean_mm"] == pytest.approx(plain["mean_mm"], abs=0.01)
+    (note,) = (item["text"] for item in values["diagnosis"] if "left out" in item["text"])
+    for words in ("1 invalid", "1 degenerate", "10 duplicate"):
+        assert words in note
+
+
+def shuffled(points: np.ndarray) -> np.ndarray:
+    return points[::-1]
+
+
+def metres(points: np.ndarray) -> np.ndarray:
+    return points / 1000
+
+
+def elsewhere(points: np.ndarray) -> np.ndarray:
+    return points + 200.0
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [(shuffled, "order"), (metres, "landmarks"), (elsewhere, "landmarks")],
+)
+def test_wrong_landmarks_are_told(
+    home: Path,
+    face: Mesh,
+    tmp_path: Path,
+    marks: tuple[object, ...],
+    spoil: Callable[[np.ndarray], np.ndarray],
+    words: str,
+) -> None:
+    path = tmp_path / "marks.txt"
+    np.savetxt(path, spoil(points_of(face)))
+    given = "--prediction-landmarks", path, *marks[2:]
+    result = run(home / "face.obj", home / "scan.ply", *given, "--json")
+    assert result.exit_code in (2, 3)
+    assert words in json.loads(result.stdout)["reason"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1 2 3\n4 5 6\n", "2 landmarks"),
+        ("a b c\n" * 7, "line 1"),
+        ("0 0 nan\n" * 7, "not finite"),
+    ],
+)
+def test_a_bad_landmarks_file_is_named(home: Path, tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "marks.txt"
+    path.write_text(text)
+    said = refusal(home / "face.obj", home / "scan.ply", "--scan-landmarks", path)
+    assert words in said and str(path) in said
+
+
+def test_a_nose_tip_far_away_leaves_an_empty_crop(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "tip.txt"
+    path.write_text("5000 5000 5000")
+    values = printed(home / "face.obj", home / "scan.ply", "--nose-tip", path, code=3)
+    assert "nothing within" in values["reason"] or "nose tip" in values["reason"]
+
+
+def test_a_label_of_the_nose_tip_is_honoured(home: Path, scan: Mesh, tmp_path: Path) -> None:
+    own = "--prediction-landmarks", home / "face.txt"
+    path = tmp_path / "tip.txt"
+    np.savetxt(path, points_of(scan)[[30]])
+    values = printed(home / "face.obj", home / "scan.ply", *own, "--nose-tip", path)
+    assert values["nose_tip_source"] == "label" and values["nose_tip_disagreement_mm"] < 5
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--protocol", "mic"), "did you mean 'micc'"),
+        (("--set", "crop.radius=80"), "did you mean 'crop.radius_mm'"),
+        (("--set", "crop"), "KEY=VALUE"),
+        (("--scan-landmarks", "none.txt"), "none.txt: no such landmarks file"),
+        (("--protocol", "now"), "landmarks"),
+        (("--limit", "3"), "are for folders"),
+    ],
+)
+def test_wrong_options(home: Path, words: tuple[str, ...], said: str) -> None:
+    result = run(home / "face.obj", home / "scan.ply", *words)
+    assert said in (result.stderr or str(result.exception))
+    assert result.exit_code == 3 or isinstance(result.exception, FacebenchError)
+
+
+def test_a_file_and_a_folder(home: Path, tmp_path: Path) -> None:
+    assert "two folders" in refusal(home / "face.obj", tmp_path)
+    assert "need --out" in refusal(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_fg2018_of_files_is_the_number_of_its_own_evaluator(
+    shared: Path, tmp_path: Path, number: int
+) -> None:
+    folder = shared / "oracles" / "evaluation"
+    expected = json.loads((folder / "results.json").read_text())[f"pair_{number}"]["fg2018"]
+    with np.load(folder / f"pair_{number}.npz") as pair:
+        for side in ("prediction", "scan"):
+            mesh = Mesh(pair[f"{side}_vertices"], pair[f"{side}_triangles"])
+            write_side(mesh, tmp_path / f"{side}.ply", pair[f"{side}_landmarks"])
+    files = (f"--{side}-landmarks" for side in ("prediction", "scan"))
+    texts = (tmp_path / "prediction.txt", tmp_path / "scan.txt")
+    words = [word for pair in zip(files, texts, strict=True) for word in pair]
+    meshes = tmp_path / "prediction.ply", tmp_path / "scan.ply"
+    values = printed(*meshes, *words, "--protocol", "fg2018")
+    assert values["mean_mm"] == pytest.approx(expected["mean"], abs=1e-6)
