@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,11 +94,9 @@ class Target:
             subject=self.subject,
             nose_tip=self.nose_tip,
             parts=parts,
-            **_given(
-                prediction_landmarks=face.landmarks,
-                scan_landmarks=self.landmarks,
-                fixed_scale=ruler.fixed_scale,
-            ),
+            prediction_landmarks=face.landmarks,
+            scan_landmarks=self.landmarks,
+            fixed_scale=ruler.fixed_scale,
         )
 
     def _with_size_error(self, pair: ScoredPair, face: Face, ruler: Ruler) -> ScoredPair:
@@ -162,7 +159,3 @@ def _fingerprint(face: Face) -> bytes:
     if face.landmarks is not None:
         sha.update(np.ascontiguousarray(face.landmarks.points).tobytes())
     return sha.digest()
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}

@@ -17,7 +17,7 @@ CELL_NOTE = (
     "for · faces found of the frames read."
 )
 POOLED_NOTE = (
-    "Mean ± standard deviation over the points of all scored subjects, as the protocol says."
+    "Mean ± standard deviation are over the points of all scored subjects, as the protocol says."
 )
 
 
@@ -52,12 +52,14 @@ class SceneRows:
         scenes: columns, in table order.
         rows: measured methods, then published ones.
         notes: one line each, shown under the table.
+        over: what mean and standard deviation are over: `subjects`, or `points` of all of them.
     """
 
     title: str
     scenes: tuple[str, ...]
     rows: tuple[SceneRow, ...]
     notes: tuple[str, ...]
+    over: str = "subjects"
 
     def best(self, scene: str) -> SceneRow | None:
         """The measured row of the lowest error in a scene; None where fewer than two compete.
@@ -85,7 +87,8 @@ def scene_rows(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -
         *_subject_notes(records),
         *_source_notes(published),
     )
-    return SceneRows(table_title(records[0]), scenes, (*measured, *printed), notes)
+    over = "points" if pools(records[0]) else "subjects"
+    return SceneRows(table_title(records[0]), scenes, (*measured, *printed), notes, over)
 
 
 def table_title(record: RunRecord) -> str:
@@ -183,12 +186,19 @@ def _failure_notes(rows: Sequence[SceneRow]) -> Iterable[str]:
 
 def _protocol_notes(records: Sequence[RunRecord], rows: Sequence[SceneRow]) -> Iterable[str]:
     """What the protocol's reductions make of the numbers, where that is not the usual."""
-    if records[0].protocol_settings.get("reduction", {}).get("subjects") == "pooled":
+    if pools(records[0]):
         yield f"{POOLED_NOTE} Their medians: {'; '.join(map(_medians, rows))}."
+    if any(math.isfinite(cell.size_error) for row in rows for cell in row.cells.values()):
+        yield "'size': by how much larger the faces should have been, mean over subjects."
     scales = [(run_label(r), r.global_scale) for r in records if r.global_scale is not None]
     if scales:
         shown = ", ".join(f"{label} {scale:.4f}" for label, scale in scales)
         yield f"One scale factor for all subjects and scenes of a run: {shown}."
+
+
+def pools(record: RunRecord) -> bool:
+    """Whether means and deviations of the run are over points, not over subjects."""
+    return bool(record.protocol_settings.get("reduction", {}).get("subjects") == "pooled")
 
 
 def _medians(row: SceneRow) -> str:

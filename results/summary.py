@@ -92,4 +92,9 @@ def _counts(rows: pd.DataFrame, mean_mm: float, frames_per_second: float) -> dic
         "frames": frames,
         "faces": faces,
         "frames_per_second": frames_per_second,
+        "size_error": _mean_known(rows, "size_error"),
     }
+
+
+def _mean_known(rows: pd.DataFrame, column: str) -> float:
+    return mean(rows[column].dropna()) if column in rows else float("nan")

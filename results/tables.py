@@ -125,6 +125,8 @@ def detail_texts(cell: SceneSummary) -> list[str]:
         lines.append(f"{cell.n_subjects}/{asked} · {coverage}")
     if cell.n_failed and math.isfinite(cell.mean_with_failures_mm):
         lines.append(f"all: {cell.mean_with_failures_mm:.2f}")
+    if math.isfinite(cell.size_error):
+        lines.append(f"size {cell.size_error:+.1%}")
     return [line for line in lines if line]
 
 
@@ -136,7 +138,7 @@ def rate_text(rate: float) -> str:
 _CSV_FIELDS = (
     *("method", "remark", "scene", "mean_mm", "std_mm", "ci95_low_mm", "ci95_high_mm"),
     *("median_mm", "rmse_mm", "p90_mm", "n_subjects", "n_failed", "coverage"),
-    *("mean_with_failures_mm", "frames", "faces", "frames_per_second"),
+    *("mean_with_failures_mm", "frames", "faces", "frames_per_second", "size_error"),
 )
 
 

@@ -102,6 +102,7 @@ def _metrics(run: RunFolder, record: RunRecord) -> list[Metric]:
 
     now = int(time.time() * 1000)
     values = {"n_scored": float(record.n_scored), "n_unscored": float(record.n_unscored)}
+    values["global_scale"] = math.nan if record.global_scale is None else record.global_scale
     for scene, summary in run.summary().items():
         values |= {f"{scene}.{key}": value for key, value in _numbers(summary).items()}
     single = [Metric(key, value, now, 0) for key, value in values.items() if math.isfinite(value)]

@@ -67,6 +67,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "Commit": f"{record.commit}{changed}",
         "Seed": str(record.seed),
         "Unit of the scans": record.unit,
+        "One scale factor for all": record.global_scale,
         "Left out on request": record.excluded,
         "Frames of each clip": f"at most {record.limit}" if record.limit else "all",
         "Started": record.started,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from ..paired import PairedRows
-from ..scene_rows import SceneRow, SceneRows
+from ..scene_rows import SceneRow, SceneRows, pools
 from ..scene_summary import SceneSummary
 from ..subject_errors import ERROR, scene_column
 from ..tables import detail_texts, error_text, paired_texts, rate_text
@@ -23,7 +23,8 @@ def scenes_table(content: SceneRows) -> Markup:
     head = ["Method", *(scene.capitalize() for scene in content.scenes), "Frames/s"]
     rows = (_scene_row(content, item) for item in content.rows)
     notes = (tag("p", note, class_="note") for note in content.notes)
-    return join(table("Error in mm: mean ± standard deviation over subjects", head, rows), *notes)
+    caption = f"Error in mm, mean ± standard deviation over {content.over}"
+    return join(table(caption, head, rows), *notes)
 
 
 def paired_table(content: PairedRows) -> Markup:
@@ -38,7 +39,9 @@ def statistics_table(series: Series) -> Markup:
     """More statistics of one run, a row a scene."""
     head = ["Scene", "Median", "RMSE", "90th percentile", "< 1 mm", "< 2 mm", "< 3 mm", "Scale"]
     rows = (_statistics_row(series, scene, cell) for scene, cell in series.summary.items())
-    return table(f"{series.label}: means over subjects, mm", head, rows)
+    pooled = "over all points; shares and scale, means over subjects"
+    over = pooled if pools(series.record) else "means over subjects"
+    return table(f"{series.label}: {over}, mm", head, rows)
 
 
 def subjects_table(series: Series) -> Markup:

@@ -23,10 +23,12 @@ from facebench.bench.dataset import Problem
 from facebench.bench.method import MethodCard
 from facebench.errors import FacebenchError
 from facebench.results.files import write_json
-from facebench.results.ledger import SCHEMA, Ledger
+from facebench.results.ledger import SCHEMA, Clock, Ledger
+from facebench.results.point_errors import PointErrors
 from facebench.results.provenance import host, package_versions, source_state
 from facebench.results.record import SETTINGS, RunFolder, RunRecord
 from facebench.results.scene_summary import SceneSummary
+from facebench.results.subjects_table import SubjectsTable
 
 
 def make_record(**changes: object) -> RunRecord:
@@ -182,6 +184,73 @@ def test_finished_needs_every_chunk_and_no_failure(tmp_path: Path) -> None:
     assert not ledger.finished("s/a") and ledger.done("s/a") == {1}
     ledger.write(make_row(chunk=0, status=BROKEN))
     assert ledger.finished("s/a")
+
+
+def test_the_rate_counts_every_commands_time_once(tmp_path: Path) -> None:
+    """64 frames in 4 s, then a kill and 32 frames in 2 s: 16 a second, whoever came last."""
+    ledger = Ledger(tmp_path)
+    assert math.isnan(ledger.frames_per_second())
+    for chunk, clock in enumerate((Clock("a", 4.0), Clock("a", 1.0), Clock("b", 2.0))):
+        ledger.write(make_row(chunk=chunk), clock)
+    assert ledger.frames_per_second() == 16.0
+    ledger.write(make_row(chunk=3, frames=0), Clock("c", 6.0))
+    assert ledger.frames_per_second() == 8.0
+
+
+def test_extra_columns_are_there_only_where_needed(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(30, 5)).astype(np.float32)
+    vertices = rng.normal(size=12)
+    for name, extra in (("plain", {}), ("meshes", {"vertices": vertices})):
+        ledger = Ledger(tmp_path / name)
+        ledger.write(make_row(**extra))
+        columns = pd.read_parquet(ledger.folder).columns
+        assert set(columns) - set(SCHEMA.names) == set(extra)
+    np.testing.assert_array_equal(ledger.total("s/a").vertices, vertices)
+    ledger = Ledger(tmp_path / "errors")
+    for chunk, part in enumerate((vectors[:0], vectors[10:], vectors[:10])):
+        ledger.write(make_row(chunk=chunk, faces=len(part), vectors=part))
+    np.testing.assert_array_equal(
+        ledger.total("s/a").vectors, np.concatenate([vectors[10:], vectors[:10]])
+    )
+    assert Ledger(tmp_path / "plain").total("s/a").vectors is None
+
+
+def test_point_errors_survive_a_round_trip(tmp_path: Path) -> None:
+    kept = PointErrors(tmp_path)
+    rng = np.random.default_rng(0)
+    sides = rng.exponential(size=300), rng.exponential(size=700)
+    kept.write("subject_01", "indoor", sides)
+    for found, side in zip(kept.read("subject_01", "indoor"), sides, strict=True):
+        np.testing.assert_array_equal(found, side.astype(np.float32))
+    table = pd.read_parquet(tmp_path / "subject_01_indoor.parquet")
+    assert table.groupby("direction", observed=True).size().to_dict() == {
+        "scan_to_prediction": 300,
+        "prediction_to_scan": 700,
+    }
+    kept.remove("subject_01", "indoor")
+    kept.remove("subject_01", "indoor")
+    with pytest.raises(FileNotFoundError):
+        kept.read("subject_01", "indoor")
+
+
+def test_only_whole_subjects_of_the_same_scale_are_taken_up(tmp_path: Path) -> None:
+    table = SubjectsTable(tmp_path / "subjects.parquet")
+    assert table.whole_subjects(2, None) == []
+
+    def row(subject: str, scene: str, status: str = "ok", scale: float = math.nan) -> dict:
+        lists = {"curve": [0.0, 1.0], "scans": ["frontal1"], "scan_values_mm": [1.5]}
+        names = {"subject": subject, "scene": scene, "status": status, "fixed_scale": scale}
+        return {**names, **(lists if status == "ok" else dict.fromkeys(lists))}
+
+    whole, half = [row("a", "x"), row("a", "y")], [row("b", "x"), row("b", "y", "failed")]
+    fixed = [row("c", "x", scale=1.0123456789012345), row("c", "y", scale=1.0123456789012345)]
+    table.write([*fixed, *half, *whole])
+    assert table.whole_subjects(2, None) == [
+        row | {"fixed_scale": pytest.approx(math.nan, nan_ok=True)} for row in whole
+    ]
+    assert table.whole_subjects(2, 1.0123456789012345) == fixed
+    assert table.whole_subjects(2, 1.01) == []
 
 
 def test_total_of_a_clip_without_faces(tmp_path: Path) -> None:

@@ -200,6 +200,14 @@ def test_a_pooling_protocol_says_what_is_pooled(tmp_path: Path) -> None:
     assert "over the points of all scored subjects" in notes and f"indoor {median:.2f}" in notes
 
 
+def test_the_size_error_stands_beside_a_rigid_score(tmp_path: Path) -> None:
+    run = example_run(tmp_path / "a")
+    run.write_summary({s: replace(c, size_error=-0.0234) for s, c in run.summary().items()})
+    text = drawn(scene_table([run]))
+    assert text.count("size -2.3%") == len(SCENES) and "'size':" in text
+    assert "size" not in drawn(scene_table([example_run(tmp_path / "b")]))
+
+
 def test_one_scale_for_all_is_shown(tmp_path: Path) -> None:
     run = example_run(tmp_path / "a", global_scale=1.01234)
     assert "One scale factor for all" in drawn(scene_table([run]))
