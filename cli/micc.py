@@ -72,6 +72,13 @@ def command(context: click.Context, /, **options: Any) -> None:
     DIR/SUBJECT.obj is the face, of any topology. DIR/landmarks.txt may name its 68 landmark
     vertices, SCENE.txt beside a mesh its landmark points.
 
+    --set changes the protocol, and the table names it with its digest. reduction.average=errors
+    measures the face of every frame, so it costs one measurement a frame instead of one a clip,
+    and keeps every face's vector: bound it with --limit. alignment.scale=global measures
+    everything twice: each face with its own scale, then all with the geometric mean of those.
+    reduction.expression=predicted keeps the expression; reduction.scan=best_of_two or each
+    measures on every frontal scan.
+
     \b
     Examples:
       facebench micc --data data --out runs/ours
@@ -112,7 +119,7 @@ def _run(
     folder.begin(describe_run(benchmark, request, command_line(context), given, arguments))
     connect(EXPERIMENT)
     n_clips = len(unfinished_tasks(benchmark.clips, folder.ledger))
-    n_subjects = len(benchmark.dataset.subjects)
+    n_subjects = benchmark.passes * len(benchmark.dataset.subjects)
     with (
         connected(context.params["cluster"]),
         benchmark_progress(n_clips, n_subjects, context.params["as_json"]) as listen,
