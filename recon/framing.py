@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from .morphable.laid_landmarks import landmark_points
 from .morphable.model import MorphableModel
 
 LANDMARK_SHARE = 0.62
@@ -28,7 +27,7 @@ class Framing:
 
 def frame_mean_face(model: MorphableModel) -> Framing:
     """Centre the landmark box of the mean face, its longer side `LANDMARK_SHARE` of the crop."""
-    points = model.mean_shape[model.landmarks[model.landmarks >= 0], :2].astype(np.float64)
+    points = landmark_points(model.mean_shape, model.landmarks, model.name)[:, :2]
     low, high = points.min(axis=0), points.max(axis=0)
     scale = 2.0 * LANDMARK_SHARE / float((high - low).max())
     centre = (low + high) / 2.0

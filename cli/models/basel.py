@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from .saving import OUT_NPZ, mode_counts, save, unit
+from .saving import OUT_NPZ, laid, lay_landmarks, mode_counts, save, unit
+
+if TYPE_CHECKING:
+    from ...recon.morphable.model import MorphableModel
 
 _LANDMARKS = click.option(
     "--landmarks",
@@ -80,12 +84,14 @@ def basel_2009(
 @click.command(name="basel-2017")
 @click.argument("file", type=click.Path(path_type=Path))
 @_LANDMARKS
+@lay_landmarks
 @unit("mm")
 @mode_counts
 @OUT_NPZ
 def basel_2017(
     file: Path,
     landmarks: Path | None,
+    lay_landmarks: bool,
     unit: str,
     out: Path,
     identity_modes: int | None,
@@ -100,19 +106,24 @@ def basel_2017(
       facebench models import basel-2017 model2017-1_bfm_nomouth.h5 \\
         --landmarks ibug_to_bfm2017-1_bfm_nomouth.txt --out bfm17.npz
     """
+    from ...recon.morphable.mode_counts import ModeCounts
+
+    model = _read_hdf5(file, "2017", landmarks, unit)
     counts = (identity_modes, expression_modes, albedo_modes)
-    _import_hdf5(file, "2017", landmarks, unit, out, counts)
+    save(laid(model) if lay_landmarks else model, out, ModeCounts(*counts))
 
 
 @click.command(name="basel-2019")
 @click.argument("file", type=click.Path(path_type=Path))
 @_LANDMARKS
+@lay_landmarks
 @unit("mm")
 @mode_counts
 @OUT_NPZ
 def basel_2019(
     file: Path,
     landmarks: Path | None,
+    lay_landmarks: bool,
     unit: str,
     out: Path,
     identity_modes: int | None,
@@ -125,19 +136,14 @@ def basel_2019(
     Examples:
       facebench models import basel-2019 model2019_face12.h5 --out bfm19.npz
     """
-    counts = (identity_modes, expression_modes, albedo_modes)
-    _import_hdf5(file, "2019", landmarks, unit, out, counts)
-
-
-def _import_hdf5(
-    file: Path,
-    year: str,
-    landmarks: Path | None,
-    unit: str,
-    out: Path,
-    counts: tuple[int | None, int | None, int | None],
-) -> None:
-    from ...recon.morphable.basel_hdf5 import read_basel_hdf5
     from ...recon.morphable.mode_counts import ModeCounts
 
-    save(read_basel_hdf5(file, year, landmarks, unit), out, ModeCounts(*counts))
+    model = _read_hdf5(file, "2019", landmarks, unit)
+    counts = (identity_modes, expression_modes, albedo_modes)
+    save(laid(model) if lay_landmarks else model, out, ModeCounts(*counts))
+
+
+def _read_hdf5(file: Path, year: str, landmarks: Path | None, unit: str) -> MorphableModel:
+    from ...recon.morphable.basel_hdf5 import read_basel_hdf5
+
+    return read_basel_hdf5(file, year, landmarks, unit)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .basel import basel_2009, basel_2017, basel_2019
-from .saving import OUT_NPZ, mode_counts, save, unit
+from .saving import OUT_NPZ, laid, lay_landmarks, mode_counts, save, unit
 
 
 @click.group(name="import")
@@ -40,6 +40,7 @@ for _command in (basel_2009, basel_2017, basel_2019):
     type=click.Path(path_type=Path, dir_okay=False),
     help="eos' table of landmarks, or 68 vertex numbers.  [default: ibug_to_sfm.txt beside FILE]",
 )
+@lay_landmarks
 @unit("mm")
 @mode_counts
 @OUT_NPZ
@@ -47,6 +48,7 @@ def surrey(
     file: Path,
     expressions: Path | None,
     landmarks: Path | None,
+    lay_landmarks: bool,
     unit: str,
     out: Path,
     identity_modes: int | None,
@@ -67,7 +69,8 @@ def surrey(
     beside = SurreyFiles.beside(file)
     files = SurreyFiles(expressions or beside.expressions, landmarks or beside.landmarks)
     counts = ModeCounts(identity_modes, expression_modes, albedo_modes)
-    save(read_surrey(file, files, unit), out, counts)
+    model = read_surrey(file, files, unit)
+    save(laid(model) if lay_landmarks else model, out, counts)
 
 
 @import_.command()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
+from .model import MorphableModel
 
 Points = NDArray[np.float64]
 
-NEEDED = (8, 30, 36, 45)
-"""Chin, nose tip and outer eye corners, counted from 0: without them nothing can be laid."""
+NEEDED_SHARE = 0.5
+"""Of a face's width and of its height, between the landmarks that are known: less says too
+little of where the others lie."""
 
 
 def landmark_points(vertices: NDArray[Any], landmarks: NDArray[np.integer], where: str) -> Points:
@@ -32,15 +35,27 @@ def landmark_points(vertices: NDArray[Any], landmarks: NDArray[np.integer], wher
         FacebenchError: too few are known.
     """
     known = landmarks >= 0
-    if not known[list(NEEDED)].all():
-        raise FacebenchError(
-            f"{where}: regions need landmarks, {(~known).sum()} of 68 are missing",
-            "name at least the chin, the nose tip and the outer eye corners (iBUG 9, 31, 37, 46)",
-        )
     points: Points = vertices.astype(np.float64)[landmarks]
     if not known.all():
-        points[~known] = _lay(_embedded_landmarks(), points, known)[~known]
+        source = _embedded_landmarks()
+        _check_spread(source, known, where)
+        points[~known] = _lay(source, points, known)[~known]
     return points
+
+
+def with_laid_landmarks(model: MorphableModel) -> MorphableModel:
+    """The model with the vertices nearest to where its missing landmarks were laid.
+
+    Raises:
+        FacebenchError: too few are known.
+    """
+    from scipy.spatial import cKDTree
+
+    missing = model.landmarks < 0
+    points = landmark_points(model.mean_shape, model.landmarks, model.name)
+    landmarks = model.landmarks.copy()
+    landmarks[missing] = cKDTree(model.mean_shape).query(points[missing])[1]
+    return replace(model, landmarks=landmarks)
 
 
 def _embedded_landmarks() -> Points:
@@ -48,6 +63,15 @@ def _embedded_landmarks() -> Points:
 
     model = embedded_model()
     return model.mean_shape[model.landmarks].astype(np.float64)
+
+
+def _check_spread(source: Points, known: NDArray[np.bool_], where: str) -> None:
+    extent = np.ptp(source[known], axis=0) if known.any() else np.zeros(3)
+    if (extent < NEEDED_SHARE * np.ptp(source, axis=0))[:2].any():
+        raise FacebenchError(
+            f"{where}: regions need landmarks, {(~known).sum()} of 68 are missing",
+            "name at least the chin, the nose tip and the outer eye corners (iBUG 9, 31, 37, 46)",
+        )
 
 
 def _lay(source: Points, target: Points, known: NDArray[np.bool_]) -> Points:

@@ -58,6 +58,6 @@ def landmark_points(model: MorphableModel, vertices: NDArray[np.floating]) -> Po
         missing = int((model.landmarks < 0).sum())
         raise FacebenchError(
             f"model {model.name} lacks {missing} of the 68 landmarks",
-            "synthetic people need all of them; take another model",
+            "synthetic people need all of them; import it with --landmarks or --lay-landmarks",
         )
     return vertices[model.landmarks].astype(np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.basel_landmarks import IBUG_OF_NAME, landmarks_2009
-from facebench.recon.morphable.laid_landmarks import landmark_points
+from facebench.recon.morphable.laid_landmarks import landmark_points, with_laid_landmarks
 from facebench.recon.morphable.landmark_table import read_landmark_table
 from facebench.recon.morphable.npz import read_npz
 from facebench.recon.morphable.procedural import embedded_model
@@ -98,11 +99,17 @@ class TestLaid:
         assert away[known].max() == 0.0
         assert away[:17][~known[:17]].mean() < jaw and away[17:][~known[17:]].mean() < inner
 
-    def test_too_few_are_refused(self) -> None:
+    @pytest.mark.parametrize("known", [[], [30], [*range(27, 48)], [8, 27, 30, 51]])
+    def test_too_few_are_refused(self, known: list[int]) -> None:
         model = embedded_model()
-        landmarks = np.where(np.arange(68) == 8, -1, model.landmarks)
-        with pytest.raises(FacebenchError, match=r"1 of 68 are missing.*chin"):
+        landmarks = np.where(np.isin(np.arange(68), known), model.landmarks, -1)
+        with pytest.raises(FacebenchError, match=rf"{68 - len(known)} of 68 are missing.*chin"):
             landmark_points(model.mean_shape, landmarks, "test")
+
+    def test_filled_in_they_are_near_the_model_s_own(self) -> None:
+        model = embedded_model()
+        partial = replace(model, landmarks=np.where(_known(12), model.landmarks, -1))
+        np.testing.assert_array_equal(with_laid_landmarks(partial).landmarks, model.landmarks)
 
 
 def _turn(angle: float) -> np.ndarray:

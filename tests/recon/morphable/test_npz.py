@@ -135,6 +135,9 @@ def test_another_unit_is_named_and_converted_only_on_request(
     np.testing.assert_allclose(model.identity_basis, _arrays()["identity_basis"], rtol=1e-5)
 
 
+_BROWS = np.isin(np.arange(68), np.arange(17, 27))
+
+
 def _spoiled(name: str, value: object) -> dict[str, object]:
     arrays: dict[str, object] = dict(_arrays())
     if value is None:
@@ -172,7 +175,7 @@ def _with_nan() -> np.ndarray:
         ("region", np.full(468, 40, np.uint8), "region names number 40"),
         ("part", np.zeros(3, int), "part has shape"),
         ("mean_albedo", np.zeros((4, 3)), "mean_albedo has shape"),
-        ("landmarks", np.where(np.arange(68) == 30, -1, np.arange(68)), "1 of 68 are missing"),
+        ("landmarks", np.where(_BROWS, np.arange(68), -1), "58 of 68 are missing"),
     ],
 )
 def test_a_fault_has_its_line(tmp_path: Path, name: str, value: object, line: str) -> None:
