@@ -16,6 +16,7 @@ from . import Rendering
 from .contour import Edges, closest, near_contour, nearest_point, silhouette_edges
 from .geometry import doubled_area, edge_functions
 from .grid import Boxes, Grid, reach
+from .parallel import each_image
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,12 @@ class OutlineRenderer:
         edges = self._edges_of(triangles)
         radius = reach(self.config.sigma, self.config.min_probability, grid)
         corners = triangles.T.contiguous()
-        return _join(
-            [_find_one(x[i], y[i], depth[i], corners, edges, radius, grid) for i in range(len(x))],
-            n_vertices=x.shape[1],
-            n_pixels=grid.n_pixels,
-        )
+
+        def find(i: int) -> Visible:
+            return _find_one(x[i], y[i], depth[i], corners, edges, radius, grid)
+
+        images = each_image(find, range(len(x)), x.device)
+        return _join(images, n_vertices=x.shape[1], n_pixels=grid.n_pixels)
 
     def _edges_of(self, triangles: Tensor) -> Edges:
         """Edges of the mesh; kept, because training draws one mesh for ever."""

@@ -70,7 +70,7 @@ class Scene:
         order = torch.cat([corners.new_empty(0), *(block.triangle for block in found)])
         corners = corners.index_select(1, order)
         rows = _gather(vertices, corners).view(18, -1)
-        pieces = rows.split([len(block.triangle) for block in found], dim=1)
+        pieces = torch.split(rows, [len(block.triangle) for block in found], dim=1)
         return cls([Part(*pair) for pair in zip(found, pieces, strict=True)], corners, rows)
 
     def to_vertices(self, gradients: list[Tensor], n_vertices: int) -> Tensor:

@@ -18,6 +18,7 @@ from . import Rendering
 from .blend import Blend, SoftRasConfig, blend
 from .blend_gradient import Upstream, blend_gradient
 from .grid import Grid, reach
+from .parallel import each_image
 from .scene import Part, Scene
 
 __all__ = ["SoftRasConfig", "SoftRasRenderer"]
@@ -46,8 +47,8 @@ class SoftRasRenderer:
 class _SoftRas(torch.autograd.Function):
     """Points and colours (B, 6, V) to image, silhouette and background weight.
 
-    Images are drawn one after the other, and of each only its triangles and the blended pixels are
-    kept: there are one image's fragments at most in the forward pass, one block's in the backward.
+    Of an image only its triangles and the blended pixels are kept: a thread holds one image's
+    fragments at a time in the forward pass and one block's in the backward pass.
     """
 
     @staticmethod
@@ -56,26 +57,34 @@ class _SoftRas(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         ctx.grid, ctx.config, ctx.n_vertices = grid, config, vertices.shape[2]
         radius = reach(config.sigma, config.min_probability, grid)
-        ctx.scenes = [Scene.of(image, corners, grid, radius) for image in vertices]
         background = vertices.new_tensor(config.background).unsqueeze(1)
-        ctx.blends = [_draw(scene, background, grid, config) for scene in ctx.scenes]
+
+        def draw(image: Tensor) -> tuple[Scene, Blend]:
+            scene = Scene.of(image, corners, grid, radius)
+            return scene, _draw(scene, background, grid, config)
+
+        ctx.drawn = each_image(draw, vertices, vertices.device)
+        blends = [blended for _, blended in ctx.drawn]
         shape = (len(vertices), grid.height, grid.width)
-        image = torch.stack([one.image for one in ctx.blends])
-        silhouette = torch.stack([1.0 - one.transparency for one in ctx.blends])
-        weight = torch.stack([one.background_weight / one.total for one in ctx.blends])
+        image = torch.stack([one.image for one in blends])
+        silhouette = torch.stack([1.0 - one.transparency for one in blends])
+        weight = torch.stack([one.background_weight / one.total for one in blends])
         return image.view(-1, 3, *shape[1:]), silhouette.view(shape), weight.view(shape)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        on_vertices = []
-        for i, (scene, blended) in enumerate(zip(ctx.scenes, ctx.blends, strict=True)):
+        grid, config, n_vertices = ctx.grid, ctx.config, ctx.n_vertices
+        drawn: list[tuple[Scene, Blend]] = ctx.drawn
+
+        def differentiate(i: int) -> Tensor:
+            scene, blended = drawn[i]
             image, silhouette, weight = (gradient[i].flatten(-2) for gradient in gradients)
-            upstream = Upstream.of(blended, image, silhouette, weight, ctx.config)
-            on_parts = [
-                _differentiate(part, upstream, ctx.grid, ctx.config) for part in scene.parts
-            ]
-            on_vertices.append(scene.to_vertices(on_parts, ctx.n_vertices))
+            upstream = Upstream.of(blended, image, silhouette, weight, config)
+            on_parts = [_differentiate(part, upstream, grid, config) for part in scene.parts]
+            return scene.to_vertices(on_parts, n_vertices)
+
+        on_vertices = each_image(differentiate, range(len(drawn)), gradients[0].device)
         return torch.stack(on_vertices), None, None, None
 
 
