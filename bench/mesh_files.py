@@ -63,16 +63,15 @@ def _nearest(path: Path) -> str:
 def _read_with_trimesh(path: Path) -> Mesh:
     try:
         loaded = trimesh.load(path, process=False, maintain_order=True)
-        if not isinstance(loaded, trimesh.Trimesh):
-            loaded = loaded.to_mesh() if isinstance(loaded, trimesh.Scene) else loaded
-        vertices = np.array(loaded.vertices)
-        triangles = np.array(getattr(loaded, "faces", np.empty((0, 3), np.int64)))
+        whole = loaded.to_mesh() if isinstance(loaded, trimesh.Scene) else loaded
+        vertices = np.array(whole.vertices).reshape(-1, 3)
+        triangles = np.array(getattr(whole, "faces", ()), np.int64).reshape(-1, 3)
     except Exception as error:  # trimesh raises whatever its many readers raise
         raise FacebenchError(
             f"{path}: cannot be read as a mesh ({_first_line(error)})",
             "it is truncated or of another kind; export it again",
         ) from error
-    return Mesh(vertices.reshape(-1, 3), triangles.reshape(-1, 3))
+    return Mesh(vertices, triangles)
 
 
 def _read_npz(path: Path) -> Mesh:

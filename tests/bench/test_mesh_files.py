@@ -62,6 +62,10 @@ def half_a_file(path: Path, face: Mesh) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def two_numbers(path: Path, face: Mesh) -> None:
+    path.write_text("v 0 0\n")
+
+
 def half_a_glb(path: Path, face: Mesh) -> None:
     write_glb(face, path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -104,6 +108,7 @@ def index_out_of_range(path: Path, face: Mesh) -> None:
         ("scan.jpg", photograph, r"no mesh format '.jpg': known: .obj, .ply"),
         ("scan.obj", ply_content, "its content is PLY: name it .ply"),
         ("scan.ply", half_a_file, r"cannot be read as a mesh .*: it is truncated"),
+        ("scan.obj", two_numbers, "cannot be read as a mesh"),
         ("scan.glb", half_a_glb, r"cannot be read as a mesh .*: it is truncated"),
         ("scan.npz", half_an_npz, "not a whole .npz file"),
         ("scan.ply", points, r"points and no triangles: distances need a surface"),

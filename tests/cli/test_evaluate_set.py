@@ -1,0 +1,204 @@
+"""`facebench evaluate` of two folders: every pair a row, sums that add up, interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from pair_files import points_of, write_now_prediction, write_now_scan, write_side
+from scipy.spatial.transform import Rotation
+
+from facebench.bench import evaluate
+from facebench.cli.main import group
+from facebench.distributed.cluster import connected
+from facebench.errors import FacebenchError
+from facebench.recon.mesh import Mesh
+from facebench.recon.morphable.procedural import procedural_model
+from facebench.results.point_errors import PointErrors
+
+IMAGES = ("FaMoS_1/selfie/IMG_1", "FaMoS_1/multiview_neutral/IMG_2", "FaMoS_2/selfie/IMG_1")
+
+
+def someone(seed: int) -> Mesh:
+    model = procedural_model(0, 2000)
+    n_modes = model.identity_basis.shape[2]
+    return model.mesh(identity=0.4 * np.random.default_rng(seed).standard_normal(n_modes))
+
+
+def posed(face: Mesh, seed: int) -> Mesh:
+    turn = Rotation.random(rng=np.random.default_rng(seed)).as_matrix()
+    return Mesh(face.vertices @ turn.T + 50.0 * seed, face.triangles, face.landmarks)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """NoW's layout: two subjects, three predictions in different units, two faults."""
+    root = tmp_path_factory.mktemp("now")
+    dataset, predictions = root / "NoW_Dataset", root / "predictions"
+    for number in (1, 2):
+        scan = posed(someone(number), number)
+        write_now_scan(dataset, f"FaMoS_{number}", scan, points_of(scan))
+    for number, image in enumerate(IMAGES):
+        face = someone(10 + number)
+        face = Mesh(face.vertices * 0.01**number, face.triangles, face.landmarks)
+        write_now_prediction(predictions, image, face, points_of(face))
+    broken = "FaMoS_2/selfie/IMG_5"
+    (predictions / f"{broken}.obj").write_text("v 0 0\n")
+    lines = [*IMAGES, "FaMoS_1/selfie/IMG_3", broken]
+    (dataset / "imagepathsvalidation.txt").write_text("".join(f"{line}.jpg\n" for line in lines))
+    return root
+
+
+def run(home: Path, *words: object) -> Result:
+    return CliRunner().invoke(group, ["evaluate", *map(str, words)])
+
+
+def now_words(home: Path, out: str = "run") -> tuple[object, ...]:
+    folders = home / "predictions", home / "NoW_Dataset"
+    return (*folders, "--protocol", "now", "--out", home / out)
+
+
+@pytest.fixture(scope="module")
+def ray() -> None:
+    """One local cluster for all runs of this file."""
+    with connected(cluster=False):
+        yield
+
+
+@pytest.fixture(scope="module")
+def result(home: Path, ray: None) -> Result:
+    result = run(home, *now_words(home))
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def summary(home: Path, out: str = "run") -> dict[str, dict[str, object]]:
+    return json.loads((home / out / "summary.json").read_text())["groups"]
+
+
+def test_every_image_is_a_row(home: Path, result: Result) -> None:
+    table = pd.read_parquet(home / "run" / "pairs.parquet").set_index("name")
+    assert len(table) == 5 and set(table[table["status"] == "ok"].index) == set(IMAGES)
+    assert table.loc["FaMoS_1/selfie/IMG_3", "reason"] == "no prediction"
+    assert "IMG_5.obj" in table.loc["FaMoS_2/selfie/IMG_5", "reason"]
+    assert table["protocol"].unique().tolist() == ["now"]
+    shown = " ".join(result.output.split())
+    assert "over all points, protocol now" in shown and "3/5" in shown and "no prediction" in shown
+
+
+def test_the_sum_is_over_all_points(home: Path, result: Result) -> None:
+    groups = summary(home)
+    assert set(groups) == {"all", "selfie", "multiview_neutral"}
+    kept = PointErrors(home / "run" / "distances")
+    challenges = [image.split("/")[1] for image in IMAGES]
+    points = [kept.read(*key)[0] for key in zip(IMAGES, challenges, strict=True)]
+    errors = np.concatenate(points).astype(np.float64)
+    for name, statistic in (("mean_mm", np.mean), ("median_mm", np.median), ("std_mm", np.std)):
+        assert groups["all"][name] == pytest.approx(statistic(errors), abs=1e-4)
+    one = groups["multiview_neutral"]
+    assert one["mean_mm"] == pytest.approx(points[1].astype(np.float64).mean())
+    assert (groups["all"]["n_scored"], groups["all"]["n_failed"]) == (3, 2)
+
+
+def test_a_row_is_what_the_function_says(home: Path, result: Result) -> None:
+    table = pd.read_parquet(home / "run" / "pairs.parquet").set_index("name")
+    path = home / "predictions" / f"{IMAGES[2]}.obj"
+    (scan,) = (home / "NoW_Dataset" / "scans" / "FaMoS_2").iterdir()
+    (marks,) = (home / "NoW_Dataset" / "scans_lmks_onlypp" / "FaMoS_2").iterdir()
+    score = evaluate(
+        path, scan, "now", prediction_landmarks=path.with_suffix(".npy"), scan_landmarks=marks
+    ).score
+    assert table.loc[IMAGES[2], "mean_mm"] == pytest.approx(score.mean_mm, rel=1e-6)
+
+
+def test_what_is_done_is_not_done_again(home: Path, result: Result) -> None:
+    distances = home / "run" / "distances"
+    before = {path: path.stat().st_mtime_ns for path in distances.rglob("*.parquet")}
+    assert len(before) == 3
+    again = run(home, *now_words(home), "--json")
+    assert json.loads(again.stdout)["groups"] == summary(home)
+    assert before == {path: path.stat().st_mtime_ns for path in distances.rglob("*.parquet")}
+
+
+def test_another_protocol_needs_another_folder(home: Path, result: Result) -> None:
+    folders = home / "predictions", home / "NoW_Dataset"
+    other = run(home, *folders, "--protocol", "fg2018", "--out", home / "run")
+    assert isinstance(other.exception, FacebenchError)
+    assert "another protocol" in str(other.exception) and "another --out" in str(other.exception)
+
+
+def test_a_plain_folder_is_averaged_over_pairs(home: Path, ray: None, tmp_path: Path) -> None:
+    for name, seed in (("anna", 1), ("ben", 2)):
+        face, scan = someone(20 + seed), posed(someone(seed), seed)
+        write_side(face, tmp_path / "ours" / f"{name}.obj", points_of(face))
+        write_side(scan, tmp_path / "theirs" / f"{name}.ply", points_of(scan))
+    write_side(someone(3), tmp_path / "theirs" / "carla.ply")
+    words = tmp_path / "ours", tmp_path / "theirs", "--out", tmp_path / "run"
+    done = run(home, *words, "--json")
+    assert done.exit_code == 0, done.output
+    (groups,) = (json.loads(done.stdout)["groups"],)
+    table = pd.read_parquet(tmp_path / "run" / "pairs.parquet").set_index("name")
+    values = table.loc[["anna", "ben"], "value_mm"]
+    assert groups["all"]["mean_mm"] == pytest.approx(values.mean())
+    assert groups["all"]["std_mm"] == pytest.approx(values.std())
+    assert set(groups) == {"all"} and table.loc["carla", "reason"] == "no prediction of it"
+
+
+def test_nothing_scored_is_exit_code_3(home: Path, ray: None, tmp_path: Path) -> None:
+    for side in ("ours", "theirs"):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "a.obj").write_text("v 0 0 0\n")
+    done = run(home, tmp_path / "ours", tmp_path / "theirs", "--out", tmp_path / "run")
+    assert done.exit_code == 3 and "a:" in done.stderr and "0 scored, 1 not" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--scan-landmarks", "a.txt"), "is for one pair"),
+        (("--protocol", "no"), "did you mean"),
+        (("--set", "alignment.scale=global"), "per_mesh"),
+    ],
+)
+def test_options_that_make_no_sense(home: Path, words: tuple[str, ...], said: str) -> None:
+    done = run(home, home / "predictions", home / "NoW_Dataset", "--out", home / "x", *words)
+    assert isinstance(done.exception, FacebenchError) and said in str(done.exception)
+    assert not (home / "x").exists()
+
+
+def test_an_interrupted_run_says_how_to_continue(home: Path) -> None:
+    words = [str(word) for word in now_words(home, "stopped")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facebench", "evaluate", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    try:
+        _wait_for(home / "stopped" / "pairs.parquet", process)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    if process.returncode == 0:
+        pytest.skip("it was done before it was interrupted")
+    assert process.returncode == 130
+    folders = f"{home / 'predictions'} {home / 'NoW_Dataset'}"
+    assert f"facebench evaluate {folders} --protocol now --out" in said
+    assert "Traceback" not in said
+
+
+def _wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 180
+    while not path.is_file() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
