@@ -36,7 +36,7 @@ def read_landmark_file(path: Path) -> Landmarks:
             f"{path}: cannot be read as landmarks", "expected 68 or 7 points x, y, z"
         ) from error
     try:
-        return Landmarks(points)
+        return Landmarks(points).in_order()
     except FacebenchError as error:
         raise FacebenchError(f"{path}: {error.message}", error.hint) from error
 

@@ -34,10 +34,9 @@ MEAN_SEVEN_MM = np.array(
     ]
 )
 """Where the seven lie in a mean face, rounded: enough to tell an order, not a person."""
-ORDER_MM = 9.0
+ORDER_MM = 10.0
 """Root mean square from the mean face, at its size, that no face has in the right order: faces of
-the ICT model with all expressions at once came to at most 7.7, the least wrong order to 12.4, a
-mirrored face to 10.5."""
+the ICT model with all expressions at once came to at most 7.7, the least wrong order to 12."""
 STABLE = slice(17, 68)
 """The 68 without the contour of the jaw, which slides along the face with the pose."""
 
@@ -50,13 +49,13 @@ class Landmarks:
         points: (68, 3) in iBUG's order or (7, 3) in NoW's, in the space and unit of their mesh.
 
     Raises:
-        FacebenchError: for another number of points, NaN, or an order that is no face's.
+        FacebenchError: for another number of points or NaN.
     """
 
     points: Float64Array
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be the landmarks of a face."""
+        """Refuse another number of points and what is no number."""
         points = np.asarray(self.points, np.float64)
         if points.shape not in ((68, 3), (7, 3)):
             raise FacebenchError(
@@ -67,7 +66,15 @@ class Landmarks:
             bad = int(np.flatnonzero(~np.isfinite(points).all(1))[0]) + 1
             raise FacebenchError(f"landmark {bad} is not finite", "label it, or leave the file out")
         object.__setattr__(self, "points", points)
+
+    def in_order(self) -> Landmarks:
+        """The same landmarks, which somebody gave: those that a topology knows are in order.
+
+        Raises:
+            FacebenchError: for an order that is no face's, or left and right exchanged.
+        """
         _check_order(self.seven)
+        return self
 
     @property
     def seven(self) -> Float64Array:
@@ -122,7 +129,7 @@ def read_landmarks(path: Path) -> Landmarks:
             "expected one 'x y z' a line: 68 in iBUG's order, or the 7 of NoW",
         )
     try:
-        return Landmarks(np.array(rows))
+        return Landmarks(np.array(rows)).in_order()
     except FacebenchError as error:
         raise FacebenchError(f"{path}: {error.message}", error.hint) from error
 
@@ -147,17 +154,17 @@ def _point(path: Path, number: int, line: str) -> list[float]:
 
 def _check_order(seven: Float64Array) -> None:
     """Refuse seven points that lie as in no face, and tell a reflection from a wrong order."""
-    if misfit_mm(seven) <= ORDER_MM:
-        return
-    if misfit_mm(seven * [-1.0, 1.0, 1.0]) <= ORDER_MM:
+    own, mirrored = misfit_mm(seven), misfit_mm(seven * [-1.0, 1.0, 1.0])
+    if mirrored < own and mirrored <= ORDER_MM:
         raise FacebenchError(
             "the landmarks are those of a mirrored face: left and right are exchanged",
             "name them from the subject's own right, or undo the mesh's reflection",
         )
-    raise FacebenchError(
-        "the landmarks are not in the order of a face",
-        f"the seven are {SEVEN_ORDER}; in iBUG's 68 they are 37, 40, 43, 46, 34, 49, 55",
-    )
+    if own > ORDER_MM:
+        raise FacebenchError(
+            "the landmarks are not in the order of a face",
+            f"the seven are {SEVEN_ORDER}; in iBUG's 68 they are 37, 40, 43, 46, 34, 49, 55",
+        )
 
 
 def misfit_mm(seven: Float64Array) -> float:

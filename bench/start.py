@@ -22,9 +22,9 @@ from .umeyama import root_mean_square, similarity_between
 LANDMARKS_OFF = 0.1
 """Of the distance between the outer eye corners: landmarks whose median is further from the surface
 of their mesh are not of this mesh."""
-PAIR_MM = 10.0
+PAIR_MM = 15.0
 """Root mean square between the landmarks of two faces, at the size of the scan, that is no
-difference between persons: those come to 1 to 5."""
+difference between persons, which is 1 to 5, nor a poor prediction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +49,12 @@ class Side:
         ones, so that its nose tip is known.
 
         Raises:
-            FacebenchError: when the landmarks are not on the mesh.
+            FacebenchError: when given landmarks are in a wrong order or not on the mesh.
         """
         known = landmarks or Landmarks.of_mesh(mesh)
         surface = Surface(mesh)
         if landmarks is not None:
-            _check_on_surface(landmarks, surface, name)
+            _check_on_surface(landmarks.in_order(), surface, name)
             if mesh.landmarks is None:
                 mesh = replace(mesh, landmarks=landmarks.nearest_vertices(mesh))
         return cls(mesh, surface, known)
