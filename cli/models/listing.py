@@ -32,7 +32,7 @@ KINDS = (
     ("import basel-2019", "BFM 2019, own licence", "as basel-2017"),
     (
         "import surrey",
-        "Surrey, non-commercial",
+        "Surrey, own licence",
         "eos' sfm_shape_3448.bin, expression_blendshapes_3448.bin, ibug_to_sfm.txt",
     ),
 )

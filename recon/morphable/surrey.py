@@ -21,7 +21,7 @@ from .model import Float32Array, MorphableModel
 EXPRESSIONS, LANDMARKS = "expression_blendshapes_3448.bin", "ibug_to_sfm.txt"
 
 FETCH = f"sfm_shape_3448.bin, {EXPRESSIONS} and {LANDMARKS} are in the share folder of eos"
-_LICENCE = "Surrey Face Model: free for non-commercial use (University of Surrey)"
+_LICENCE = "Surrey Face Model: the University of Surrey's own licence, see eos"
 _VERSION = 1
 _MOST_EXPRESSIONS = 1000
 
