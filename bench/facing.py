@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..recon.mesh import Mesh
-from ..recon.morphable.procedural import procedural_model
+from ..recon.morphable.load import EMBEDDED, load_model
 from .nose_tip import own_nose_tip
 from .register import register
 from .surface import Surface
@@ -32,6 +32,6 @@ def rotation_of_surface(mesh: Mesh) -> Float64Array:
     Raises:
         FacebenchError: when the surface has too few points to tell a pose.
     """
-    known = procedural_model().mesh()
+    known = load_model(EMBEDDED).mesh()
     laid = register(Surface(known), Surface(mesh), own_nose_tip(known))
     return np.asarray(laid.rotation.T)

@@ -33,6 +33,7 @@ class MeshPredictions:
         card: named after the folder.
         parts: none, the topology is anybody's.
         model_digest, checkpoint_digest: empty, nobody knows.
+        _last: the file that was read last, for whoever asks for it next.
     """
 
     folder: MeshFolder
@@ -60,11 +61,23 @@ class MeshPredictions:
             FacebenchError: there is no such file, it cannot be read, or it is in another unit.
         """
         path = self.folder.mesh(subject, scene).path
-        mesh, _ = clean_mesh(self._load(path))
+        mesh, _ = clean_mesh(self.mesh_in_file(subject, scene))
         if not len(mesh.triangles):
             raise FacebenchError(f"{path}: no triangles with finite corners", "export it again")
         check_unit(mesh, str(path), self.unit, UNIT_OPTION)
         return scaled(mesh, self.unit)
+
+    def mesh_in_file(self, subject: str, scene: str) -> Mesh:
+        """The face as its file has it, in the file's unit, with its landmark vertices.
+
+        Raises:
+            FacebenchError: there is no such file, or it cannot be read.
+        """
+        path = self.folder.mesh(subject, scene).path
+        if path not in self._last:
+            self._last.clear()
+            self._last[path] = _with_landmarks(load_mesh(path), self._topology, path)
+        return self._last[path]
 
     def landmarks_for(self, subject: str, scene: str) -> Landmarks | None:
         """The points beside the mesh, else its landmark vertices, mm, else None.
@@ -76,20 +89,13 @@ class MeshPredictions:
         points = self.folder.landmarks_of(mesh)
         if points is not None:
             return _in_mm(read_landmarks(points).points, self.unit)
-        raw = self._load(mesh.path)
+        raw = self.mesh_in_file(subject, scene)
         vertices = raw.landmarks if self._topology is None else self._topology
         return None if vertices is None else _in_mm(raw.vertices[vertices], self.unit)
 
     @cached_property
     def _topology(self) -> NDArray[np.int64] | None:
         return None if self.folder.topology is None else read_vertices(self.folder.topology)
-
-    def _load(self, path: Path) -> Mesh:
-        """The file as it is, with its landmark vertices; the last one is kept for the next call."""
-        if path not in self._last:
-            self._last.clear()
-            self._last[path] = _with_landmarks(load_mesh(path), self._topology, path)
-        return self._last[path]
 
 
 def read_vertices(path: Path) -> NDArray[np.int64]:

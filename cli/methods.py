@@ -108,22 +108,21 @@ def _list(entries: Sequence[_Entry]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("name", no_wrap=True)
     table.add_column("what it is", overflow="fold")
-    for heading in ("comes as", "from", "published, mm"):
-        table.add_column(heading, no_wrap=True)
+    table.add_column("published, mm", no_wrap=True)
     for entry in entries:
         if entry.card is None:
-            table.add_row(Text(entry.name), Text(entry.error, style="red"), "–", entry.origin, "–")
+            table.add_row(Text(entry.name), Text(entry.error, style="red"), Text("–"))
         else:
-            kind, published = Text(entry.card.kind), Text(_published(entry.card) or "–")
-            table.add_row(Text(entry.name), _about(entry.card), kind, Text(entry.origin), published)
+            published = Text(_published(entry.card) or "–")
+            table.add_row(Text(entry.name), _about(entry.card, entry.origin), published)
     return table
 
 
-def _about(card: MethodCard) -> Text:
+def _about(card: MethodCard, origin: str) -> Text:
     from rich.text import Text
 
     about = Text(card.title)
-    about.append(f"\nlicence: {card.licence}", style="dim")
+    about.append(f"\nreads {card.kind}; {origin}\nlicence: {card.licence}", style="dim")
     if card.leakage:
         about.append(f"\nleakage: {card.leakage}", style="yellow")
     return about
@@ -137,7 +136,7 @@ def _card(card: MethodCard, origin: str) -> Table:
     for name, value in (
         ("name", card.name),
         ("what it is", card.title),
-        ("comes as", card.kind),
+        ("reads", card.kind),
         ("from", origin),
         ("paper", card.paper or "–"),
         ("licence", card.licence),

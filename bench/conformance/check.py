@@ -31,7 +31,7 @@ def check_method(name: str, options: MethodOptions) -> list[Finding]:
         raise
     except Exception as error:  # a method raises whatever it likes
         return [*card, broke_off("loads", error)]
-    loaded = passed("loads", f"{method_origin(base)}, comes as {method.card.kind}")
+    loaded = passed("loads", f"{method_origin(base)}, reads {method.card.kind}")
     if isinstance(method, HoldsMeshes):
         again = open_method(name, options)
         digests = attempt("digest", partial(check_digests, method, again))

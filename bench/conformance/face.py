@@ -15,7 +15,8 @@ from ...recon.mesh import Mesh
 from ...recon.morphable.load import EMBEDDED, load_model
 from ..facing import rotation_of_surface
 from ..landmarks import Landmarks
-from ..meshes import check_unit, clean_mesh, faces_inwards, read_mesh
+from ..mesh_files import load_mesh
+from ..meshes import check_unit, clean_mesh, faces_inwards
 from ..triangles import Float64Array
 from ..umeyama import root_mean_square, similarity_between
 from .finding import Finding, failed, passed, warning
@@ -60,7 +61,6 @@ def check_face(mesh: Mesh, points: Landmarks | None = None) -> Iterator[Finding]
         yield failed("outside", "triangles face inwards", advice)
     else:
         yield passed("outside", "triangles face outwards")
-    yield from _check_waste(mesh)
     yield from _check_landmarks(mesh, points)
 
 
@@ -69,7 +69,7 @@ def check_saved(mesh: Mesh) -> Iterator[Finding]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "face.ply"
         write_ply(mesh, path)
-        again, removed = read_mesh(path)
+        again, removed = clean_mesh(load_mesh(path))
     same = len(again.vertices) == len(mesh.vertices)
     moved = float(np.abs(again.vertices - mesh.vertices).max()) if same else float("inf")
     if moved <= SAVED_MM:
@@ -94,7 +94,8 @@ def _check_unit(mesh: Mesh) -> Iterator[Finding]:
         yield passed("unit", f"mm: the longest side is {height:.0f}")
 
 
-def _check_waste(mesh: Mesh) -> Iterator[Finding]:
+def check_surface(mesh: Mesh) -> Iterator[Finding]:
+    """Nothing of it would be left out of a measurement."""
     _, removed = clean_mesh(mesh)
     if str(removed):
         yield warning("surface", f"{removed}", "they are left out of every measurement")

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from ...recon.mesh import Mesh
 from ..dataset import SCENES
+from ..landmarks import Landmarks
 from ..mesh_folder import ALL_SCENES
 from ..mesh_predictions import MeshPredictions
 from ..method import FileMethod
-from .face import check_arrays, check_face
-from .finding import Finding, Verdict, attempt, passed, warning
+from .face import check_arrays, check_face, check_surface
+from .finding import Finding, Verdict, attempt, broke_off, passed, warning
 
 _SEVERITY = (Verdict.FAILED, Verdict.WARNING, Verdict.PASSED)
 _SHOWN = 3
@@ -41,12 +41,23 @@ def _check_one(
     yield passed("file", "read")
     arrays = list(check_arrays(mesh))
     yield from arrays
-    if all(finding.verdict is Verdict.PASSED for finding in arrays):
-        yield from attempt("landmarks", lambda: _check_face(method, mesh, subject, scene))
+    if any(finding.verdict is Verdict.FAILED for finding in arrays):
+        return
+    points, found = _landmarks(method, subject, scene)
+    yield from found
+    yield from attempt("face", partial(check_face, mesh, points))
+    if isinstance(method, MeshPredictions):
+        yield from check_surface(method.mesh_in_file(subject, scene))
 
 
-def _check_face(method: FileMethod, mesh: Mesh, subject: str, scene: str) -> Iterator[Finding]:
-    yield from check_face(mesh, method.landmarks_for(subject, scene))
+def _landmarks(
+    method: FileMethod, subject: str, scene: str
+) -> tuple[Landmarks | None, list[Finding]]:
+    """The landmarks beside a mesh, or what is wrong with them."""
+    try:
+        return method.landmarks_for(subject, scene), []
+    except Exception as error:  # a method raises whatever it likes
+        return None, [broke_off("landmarks", error)]
 
 
 def _check_names(method: FileMethod) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..method import Method, MethodOptions
 from ..registry import build_method
 from .card import check_digests, check_parts
-from .face import check_arrays, check_face, check_saved
+from .face import check_arrays, check_face, check_saved, check_surface
 from .finding import Finding, Verdict, attempt, failed, passed
 from .pictures import portraits
 from .vectors import (
@@ -108,6 +108,7 @@ def _check_meshes(trial: Trial) -> list[Finding]:
     return [
         *arrays,
         *attempt("face", partial(check_face, mesh)),
+        *attempt("surface", partial(check_surface, mesh)),
         *attempt("saved", partial(check_saved, mesh)),
         *attempt("parts", partial(check_parts, method, mesh)),
         *attempt("topology", partial(check_topology, meshes)),

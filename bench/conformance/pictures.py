@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,7 @@ SEED = 20
 """Another seed than the embedded weights were trained with."""
 
 
+@lru_cache(maxsize=2)
 def portraits(size: int) -> NDArray[np.uint8]:
     """Crops (8, size, size, 3) RGB: two people of the embedded model, four pictures each."""
     from ...recon.synthetic.faces import FaceSampler
