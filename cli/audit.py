@@ -10,8 +10,7 @@ import click
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..bench.audit.sensitivity import Worth
-    from ..results.audit import Audit
+    from ..results.audit import Audit, Worth
 
 PROTOCOLS = "micc,deng2019,ganfit2019,now,fg2018,metric,correspondence"
 
@@ -116,9 +115,10 @@ def _ordered(rows: pd.DataFrame, protocols: list[str], methods: list[str]) -> pd
 def _choices(run: Path, subjects: int | None, seed: int, quiet: bool) -> list[Worth]:
     import pandas as pd
 
-    from ..bench.audit.sensitivity import CHOICES, worths
+    from ..bench.audit.sensitivity import CHOICES
     from ..bench.protocol import Protocol
     from ..distributed.audit import faces_of, tried
+    from ..results.audit import worths
     from ..results.record import RunFolder
     from ._progress import counted
 

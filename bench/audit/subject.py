@@ -16,7 +16,7 @@ from ..meshes import read_mesh
 from ..protocol import Protocol
 from ..score import score_prediction
 from ..triangles import Float64Array
-from .agreement import correlation
+from .correlation import correlation
 from .grades import Grade
 from .truth import PersonTruth, face_vertices, true_errors
 

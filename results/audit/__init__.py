@@ -2,5 +2,6 @@
 
 from .folder import Audit, write_audit
 from .tables import agreement_table, worth_table
+from .worth import Worth, worths
 
-__all__ = ["Audit", "agreement_table", "worth_table", "write_audit"]
+__all__ = ["Audit", "Worth", "agreement_table", "worth_table", "worths", "write_audit"]

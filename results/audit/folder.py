@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from ...bench.audit.agreement import Agreement, agreement
-from ...bench.audit.sensitivity import Worth
 from ..files import replacing, write_json, write_text
+from .agreement import Agreement, agreement
 from .figure import write_figure
 from .page import render
+from .worth import Worth
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,11 @@ import base64
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...bench.audit.agreement import Agreement
-from ...bench.audit.sensitivity import Worth
 from ..report.frame import Frame, html_page
 from ..report.markup import Markup, join, tag, void
+from .agreement import Agreement
 from .tables import AGREEMENT_COLUMNS, AGREEMENT_NOTES, WORTH_COLUMNS, agreement_rows, worth_rows
+from .worth import Worth
 
 
 def render(

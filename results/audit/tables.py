@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from ...bench.audit.agreement import Agreement
-from ...bench.audit.sensitivity import Worth
 from ..scene_rows import short_digest
+from .agreement import Agreement
+from .worth import Worth
 
 AGREEMENT_COLUMNS = (
     "protocol",

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from facebench.bench.audit.agreement import agreement, correlation
+from facebench.bench.audit.correlation import correlation
+from facebench.results.audit.agreement import agreement
 
 SUBJECTS, METHODS = 8, ("good", "fair", "poor")
 

@@ -7,10 +7,10 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from scipy.stats import kendalltau
 
-from ..statistics import Interval, bootstrap_interval
+from ...bench.audit.correlation import correlation
+from ...bench.statistics import Interval, bootstrap_interval
 
 EVEN_SHARE = 0.01
 """Methods whose true errors differ by less than this have no order that a protocol could lose."""
@@ -78,15 +78,6 @@ def agreement(rows: pd.DataFrame, seed: int = 0) -> Agreement:
         exchanged=_exchanged(means),
         failed=len(rows) - len(known),
     )
-
-
-def correlation(first: ArrayLike, second: ArrayLike) -> float:
-    """Pearson's, NaN where fewer than three values are known of both or one side is constant."""
-    x, y = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    both = np.isfinite(x) & np.isfinite(y)
-    if both.sum() < 3 or np.ptp(x[both]) == 0 or np.ptp(y[both]) == 0:
-        return float("nan")
-    return float(np.corrcoef(x[both], y[both])[0, 1])
 
 
 def _mean_correlation(rows: pd.DataFrame, within: str) -> float:
