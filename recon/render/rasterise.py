@@ -7,8 +7,10 @@ per-triangle values broadcast over the box's pixels, and nothing is gathered per
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -18,6 +20,9 @@ from .grid import Boxes, Grid
 
 _BLOCK = 1 << 15
 """Fragments looked at in one go: their arrays then stay in the cache."""
+
+_FEW = 1 << 14
+"""Fragments that cost less than the operations of one block."""
 
 _LEAST_DOUBLED_AREA = 1e-8
 """In squared normalised units; triangles seen more edge-on than this are not drawn."""
@@ -106,10 +111,9 @@ def blocks(triangles: Triangles, grid: Grid, radius: float) -> Iterator[Block]:
     hidden = len(heights) * len(widths)
     key = key.masked_fill(~visible, hidden)
     order = key.short().argsort(stable=True)
-    counts = torch.bincount(key, minlength=hidden)[:hidden].tolist()
-    for (row, column), triangle in _grouped(order, counts, len(widths)):
-        size = heights[row], widths[column]
-        for part in torch.split(triangle, max(_BLOCK // (size[0] * size[1]), 1)):
+    counts = torch.bincount(key, minlength=hidden)[:hidden].view(len(heights), -1).tolist()
+    for size, triangle in _grouped(order, counts, heights, widths):
+        for part in triangle.chunk(max(round(len(triangle) * size[0] * size[1] / _BLOCK), 1)):
             # A window that would leave the image moves back into it.
             first = boxes.column.index_select(0, part).clamp(max=grid.width - size[1])
             yield Block(
@@ -118,14 +122,17 @@ def blocks(triangles: Triangles, grid: Grid, radius: float) -> Iterator[Block]:
 
 
 def _grouped(
-    order: Tensor, counts: list[int], n_columns: int
+    order: Tensor, counts: list[list[int]], heights: list[int], widths: list[int]
 ) -> Iterator[tuple[tuple[int, int], Tensor]]:
-    """Runs of `order` by size class, as ((row class, column class), run)."""
-    start = 0
-    for key, count in enumerate(counts):
-        if count:
-            yield divmod(key, n_columns), order[start : start + count]
-        start += count
+    """Runs of `order` by window size, as ((height, width), run); a few join the next wider ones."""
+    start = stop = 0
+    for height, row in zip(heights, counts, strict=True):
+        filled = [(width, count) for width, count in zip(widths, row, strict=True) if count]
+        for (width, count), (wider, _) in pairwise([*filled, (sys.maxsize, 0)]):
+            stop += count
+            if (stop - start) * height * wider > _FEW:
+                yield (height, width), order[start:stop]
+                start = stop
 
 
 def _sizes(longest: int) -> list[int]:
