@@ -14,7 +14,7 @@ from small_micc import SMALL_NETWORK, write_random_weights
 
 from facebench.bench import registry
 from facebench.bench.method import MethodOptions
-from facebench.bench.registry import build_method, method_card, method_names
+from facebench.bench.registry import build_method, method_card, method_names, method_origin
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import load_model
 
@@ -43,6 +43,26 @@ def test_other_packages_add_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "entry_points", lambda group: [point] * (group == point.group))
     assert "theirs" in method_names()
     assert build_method("theirs", MethodOptions()).card.name == "mean-face"
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [("facebench.errors", "has no CARD and no build"), ("no_such_module", "ModuleNotFoundError")],
+)
+def test_a_module_that_is_no_method(
+    monkeypatch: pytest.MonkeyPatch, module: str, said: str
+) -> None:
+    point = EntryPoint("theirs", module, registry.GROUP)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    assert method_origin("theirs") == module and method_origin("ours") == registry.BUILT_IN
+    with pytest.raises(FacebenchError, match=f"'theirs' of {module} cannot be loaded: .*{said}"):
+        method_card("theirs")
+
+
+def test_nobody_takes_the_name_of_a_built_in_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("ours", "no_such_module", registry.GROUP)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    assert method_card("ours").name == "ours"
 
 
 def test_the_mean_face_is_the_models() -> None:
