@@ -85,13 +85,18 @@ def _alignment(score: Score, protocol: Protocol) -> Iterator[Finding]:
     if not protocol.alignment.dense:
         yield Finding("The landmarks alone decide the alignment.")
     elif score.converged:
-        yield Finding(f"The alignment converged after {score.iterations} iterations.")
+        steps = f" after {_steps(score)}" if score.iterations else ""
+        yield Finding(f"The alignment converged{steps}.")
     else:
         yield Finding(
-            f"The alignment did not converge in {score.iterations} iterations: look at the picture "
-            "before using the number.",
+            f"The alignment did not converge in {_steps(score)}: look at the picture before using "
+            "the number.",
             doubtful=True,
         )
+
+
+def _steps(score: Score) -> str:
+    return f"{score.iterations} step{'s' * (score.iterations != 1)} over all points"
 
 
 def _centre(score: Score) -> Iterator[Finding]:

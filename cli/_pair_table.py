@@ -64,7 +64,7 @@ def _directions(score: Score) -> RenderableType:
         table.add_column(heading, justify="right" if table.columns else "left")
     for measure in MEASURES:
         values = (getattr(score, f"{measure}_{direction}_mm") for direction in DIRECTIONS)
-        table.add_row(measure.replace("_", " "), *(f"{value:.4f}" for value in values))
+        table.add_row(measure.replace("_", " "), *(f"{value:.3f}" for value in values))
     return table
 
 
@@ -78,4 +78,4 @@ def _shares(score: Score) -> Iterator[str]:
 
 
 def _mm(value: float) -> str:
-    return f"{value:.4f} mm"
+    return f"{value:.3f} mm"

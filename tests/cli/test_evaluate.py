@@ -185,7 +185,7 @@ def test_the_terminal_says_how_far_to_trust_it(
         "point to surface",
         "within 1 / 2 / 3 mm",
         "by the landmarks of both",
-        "converged after",
+        "The alignment converged",
         "has a counterpart",
     ):
         assert words in said
