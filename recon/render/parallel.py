@@ -24,12 +24,12 @@ def each_image(
     On a CPU as many images at a time as torch has threads (`torch.get_num_threads`), one thread
     each; elsewhere one after the other.
     """
-    waiting, threads = list(images), torch.get_num_threads()
-    if device.type != "cpu" or min(threads, len(waiting)) < 2:
-        return [_without_gradients(draw, image) for image in waiting]
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads == 1:
+        return [_without_gradients(draw, image) for image in images]
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(lambda image: _without_gradients(draw, image), waiting))
+            return list(pool.map(lambda image: _without_gradients(draw, image), images))
     finally:
         # A thread's setting is also what later threads start with.
         torch.set_num_threads(threads)
