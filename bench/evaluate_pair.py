@@ -16,6 +16,7 @@ from .nose_tip import read_nose_tip
 from .pair_files import ANY_UNIT, Given, read_given, without_unit
 from .protocol import Protocol
 from .protocol_settings import read_settings
+from .region_transfer import transferred_parts
 from .score import Score, ScoredPair, failed_score, score_prediction
 from .triangles import Float64Array
 
@@ -129,12 +130,15 @@ def _scored(
     face: Given, target: Given, protocol: Protocol, nose_tip: Float64Array | None
 ) -> ScoredPair:
     """The pair's score, its scale from the numbers that were given."""
+    own = face.all_landmarks
+    parts = None if own is None else transferred_parts(face.mesh, own)
     try:
         pair = score_prediction(
             face.mesh,
             target.mesh,
             protocol,
             nose_tip=nose_tip,
+            parts=parts,
             prediction_landmarks=face.landmarks,
             scan_landmarks=target.landmarks,
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import FacebenchError
+from ._options_file import options_file
 
 if TYPE_CHECKING:
     from ..bench.evaluate_pair import Evaluation
@@ -38,6 +39,7 @@ _UNITS_OR_ANY = click.Choice(["mm", "cm", "m", "any"])
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--limit", type=click.IntRange(1), help="Of a folder: at most this many pairs.")
 @click.option("--cluster", is_flag=True, help="Of a folder: use a running Ray cluster.")
+@options_file
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> None:
     """Measure PREDICTION against SCAN: two meshes, or two folders of meshes.

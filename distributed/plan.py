@@ -10,7 +10,8 @@ from typing import Any
 from ..bench.dataset import SCENES
 from ..bench.datasets.micc import MiccDataset
 from ..bench.method import AnyMethod, HoldsMeshes, MethodOptions
-from ..bench.protocol import Protocol, preset, read_protocol
+from ..bench.protocol import Protocol
+from ..bench.protocol_settings import read_settings
 from ..bench.registry import open_method
 from ..errors import FacebenchError
 from ..recon.morphable.load import EMBEDDED, load_model
@@ -135,21 +136,6 @@ def read_dataset(request: MiccRequest) -> MiccDataset:
     if not (dataset.subjects and dataset.scenes):
         raise FacebenchError(f"{request.data}: no subject or scene is left to measure")
     return dataset
-
-
-def read_settings(name: str, settings: tuple[str, ...]) -> Protocol:
-    """A preset or a TOML file with some settings changed.
-
-    Raises:
-        FacebenchError: an unknown preset, setting or value.
-    """
-    protocol = read_protocol(Path(name)) if name.endswith(".toml") else preset(name)
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise FacebenchError(f"protocol setting '{setting}'", "expected KEY=VALUE")
-        protocol = protocol.with_setting(key.strip(), value.strip())
-    return protocol
 
 
 def describe_run(

@@ -110,6 +110,22 @@ def test_a_search_and_landmarks_come_to_the_same(home: Path, plain: dict[str, An
     assert found["status"] == "ok" and found["converged"] and found["overlap"] > 0.9
 
 
+def test_landmarks_tell_the_parts_of_any_topology(home: Path, plain: dict[str, Any]) -> None:
+    parts = [plain[f"{part}_mm"] for part in ("nose", "mouth", "eyes", "cheeks", "forehead", "jaw")]
+    assert min(parts) < plain["prediction_to_scan_mm"] < max(parts)
+
+
+def test_options_come_from_a_file_too(
+    home: Path, marks: tuple[object, ...], plain: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "options.toml"
+    lines = (
+        f'{word.lstrip("-")} = "{file}"' for word, file in zip(marks[::2], marks[1::2], strict=True)
+    )
+    path.write_text("\n".join(lines))
+    assert printed(home / "face.obj", home / "scan.ply", "--options", path) == plain
+
+
 def test_seven_landmarks_do_for_the_scan(home: Path) -> None:
     files = "--prediction-landmarks", home / "face.txt", "--scan-landmarks", home / "scan7.txt"
     values = printed(home / "face.obj", home / "scan.ply", *files, "--protocol", "now")
