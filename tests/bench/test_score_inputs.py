@@ -172,3 +172,17 @@ def test_a_scan_with_exchanged_landmarks_is_refused(
     seven = scan_landmarks.seven
     with pytest.raises(FacebenchError, match="left and right are exchanged"):
         score_prediction(face, scan, MICC, scan_landmarks=Landmarks(seven[[3, 2, 1, 0, 4, 6, 5]]))
+
+
+def test_corresponding_points_are_further_than_closest_ones(
+    face: Mesh, scan: Mesh, scan_landmarks: Landmarks
+) -> None:
+    pair = score_prediction(face, scan, preset("correspondence"), scan_landmarks=scan_landmarks)
+    score = pair.score
+    assert score.mean_mm == pytest.approx(score.prediction_to_scan_mm, rel=1e-12)
+    assert score.mean_mm > 1.2 * score.point_to_surface_prediction_to_scan_mm
+    assert np.isnan(score.scan_to_prediction_mm)
+    assert len(pair.distances[0]) == 0
+    assert score.n_points == len(pair.distances[1]) > 500
+    known = ~np.isnan(pair.vertex_errors)
+    assert pair.vertex_errors[known].mean() == pytest.approx(score.mean_mm, rel=1e-9)

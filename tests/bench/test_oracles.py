@@ -1,0 +1,75 @@
+"""Two other projects' evaluators, unchanged, on the same meshes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from evaluation_oracles import PAIRS, Oracle, read_oracle
+
+from facebench.bench.landmarks import SEVEN, Landmarks
+from facebench.bench.protocol import preset
+from facebench.bench.score import Score, score_prediction
+
+
+@pytest.fixture(scope="module", params=PAIRS)
+def oracle(request, shared) -> Oracle:
+    folder = shared / "oracles" / "evaluation"
+    if not folder.is_dir():
+        pytest.skip("needs the oracles of the evaluation")
+    return read_oracle(folder, request.param)
+
+
+def measure(oracle: Oracle, protocol: str) -> Score:
+    pair = score_prediction(
+        oracle.prediction,
+        oracle.scan,
+        preset(protocol),
+        prediction_landmarks=oracle.prediction_landmarks,
+        scan_landmarks=oracle.scan_landmarks,
+    )
+    return pair.score
+
+
+def test_fg2018(oracle: Oracle) -> None:
+    score, expected = measure(oracle, "fg2018"), oracle.expected["fg2018"]
+    assert score.n_points == expected["n"]
+    assert score.mean_mm == pytest.approx(expected["mean"], abs=1e-6)
+    assert score.rmse_mm == pytest.approx(expected["rmse"], abs=1e-6)
+    assert score.std_mm == pytest.approx(expected["std"], abs=1e-6)
+    assert score.median_mm == pytest.approx(expected["median"], abs=1e-6)
+    assert score.value_mm == score.mean_mm
+    assert score.start == "landmarks"
+    assert 1 < score.landmark_residual_mm < 2
+
+
+def test_now(oracle: Oracle) -> None:
+    score, expected = measure(oracle, "now"), oracle.expected["now"]
+    assert score.n_points == expected["n"]
+    assert score.mean_mm == pytest.approx(expected["mean"], abs=1e-3)
+    assert score.median_mm == pytest.approx(expected["median"], abs=1e-3)
+    assert score.rmse_mm == pytest.approx(expected["rmse"], abs=1e-3)
+    assert score.value_mm == score.median_mm
+    assert score.converged
+
+
+def test_seven_landmarks_say_as_much_as_68(oracle: Oracle) -> None:
+    seven = replace(
+        oracle,
+        prediction_landmarks=Landmarks(oracle.prediction_landmarks.points[SEVEN]),
+        scan_landmarks=Landmarks(oracle.scan_landmarks.points[SEVEN]),
+    )
+    assert measure(seven, "fg2018") == measure(oracle, "fg2018")
+
+
+def test_the_unit_of_the_prediction_does_not_matter(oracle: Oracle) -> None:
+    factor = 0.37
+    other = replace(
+        oracle,
+        prediction=replace(oracle.prediction, vertices=oracle.prediction.vertices * factor),
+        prediction_landmarks=Landmarks(oracle.prediction_landmarks.points * factor),
+    )
+    first, second = measure(oracle, "fg2018"), measure(other, "fg2018")
+    assert second.scale == pytest.approx(first.scale / factor)
+    for name in ("mean_mm", "median_mm", "rmse_mm", "std_mm"):
+        assert getattr(second, name) == pytest.approx(getattr(first, name), abs=1e-6)
+    assert np.isclose(second.landmark_residual_mm, first.landmark_residual_mm)
