@@ -55,15 +55,20 @@ class MeshPredictions:
         return tuple(sorted((face.subject, face.scene) for face in self.folder.meshes))
 
     def mesh_for(self, subject: str, scene: str) -> Mesh:
-        """The face in mm, without what cannot be measured (`meshes.clean_mesh`).
+        """The face in mm, without loose vertices and triangles of no area (`meshes.clean_mesh`).
 
         Raises:
-            FacebenchError: there is no such file, it cannot be read, or it is in another unit.
+            FacebenchError: there is no such file, it cannot be read, it has vertices that are not
+                finite, or it is in another unit.
         """
         path = self.folder.mesh(subject, scene).path
-        mesh, _ = clean_mesh(self.mesh_in_file(subject, scene))
+        mesh, removed = clean_mesh(self.mesh_in_file(subject, scene))
+        if removed.invalid_vertices:
+            raise FacebenchError(
+                f"{path}: {removed.invalid_vertices} vertices are not finite", "its method failed"
+            )
         if not len(mesh.triangles):
-            raise FacebenchError(f"{path}: no triangles with finite corners", "export it again")
+            raise FacebenchError(f"{path}: no triangle has an area", "export it again")
         check_unit(mesh, str(path), self.unit, UNIT_OPTION)
         return scaled(mesh, self.unit)
 

@@ -82,6 +82,14 @@ def test_a_landmark_on_a_loose_vertex_is_still_a_point(tmp_path: Path, person: M
     np.testing.assert_allclose(found, vertices[landmarks], atol=1e-4)
 
 
+def test_what_is_not_finite_is_a_failure_and_not_left_out(tmp_path: Path, person: Mesh) -> None:
+    vertices = np.array(person.vertices)
+    vertices[[5, 9], 1] = np.nan
+    np.savez(tmp_path / "subject_01.npz", vertices=vertices, triangles=person.triangles)
+    with pytest.raises(FacebenchError, match="2 vertices are not finite"):
+        predictions(tmp_path).mesh_for("subject_01", "indoor")
+
+
 def test_landmarks_of_another_topology(tmp_path: Path, person: Mesh) -> None:
     vertices = np.arange(68) + len(person.vertices) - 67
     np.savetxt(keep(tmp_path, person) / "landmarks.txt", vertices, fmt="%d")
