@@ -13,7 +13,8 @@ from ..errors import FacebenchError
 from ..recon.mesh import Mesh
 from .chunks import plain_reason
 from .dataset import Scan
-from .landmarks import Landmarks, read_landmarks
+from .landmark_files import read_landmark_file
+from .landmarks import Landmarks
 from .meshes import read_mesh
 from .nose_tip import read_nose_tip
 from .protocol import Protocol
@@ -124,7 +125,7 @@ def read_target(scan: Scan, unit: str) -> Target:
         subject=scan.subject,
         name=scan.name,
         nose_tip=None if scan.nose_tip is None else read_nose_tip(scan.nose_tip),
-        landmarks=None if scan.landmarks is None else read_landmarks(scan.landmarks),
+        landmarks=None if scan.landmarks is None else read_landmark_file(scan.landmarks),
         note=f"{scan.name}: {removed} left out" if str(removed) else "",
     )
 

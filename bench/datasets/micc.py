@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...errors import FacebenchError
 from ..dataset import SCENES, Clip, Problem, Scan
+from ..landmark_files import LANDMARK_SUFFIXES
 from ..nose_tip import LABEL_SUFFIXES
 
 STEM_OF_SCENE = {
@@ -78,7 +79,7 @@ class MiccDataset:
     def digest(self) -> str:
         """SHA-256 over the relative paths and sizes of all files that are read."""
         files = [path for clip in self.clips for path in (clip.path, clip.boxes)]
-        files += [path for scan in self.scans for path in (scan.path, scan.nose_tip)]
+        files += [path for s in self.scans for path in (s.path, s.nose_tip, s.landmarks)]
         sha = hashlib.sha256()
         for path in sorted(path for path in files if path is not None):
             sha.update(f"{path.relative_to(self.root).as_posix()} {path.stat().st_size}\n".encode())
@@ -118,7 +119,9 @@ class _Listing:
             return None
         objs = [p for p in _files(_child(folder, "obj")) if p.suffix.lower() == ".obj"]
         path = self._only(objs, "OBJ file", name)
-        return None if path is None else Scan(self.subject, name, path, _label_beside(path))
+        if path is None:
+            return None
+        return Scan(self.subject, name, path, _label_beside(path), _landmarks_beside(path))
 
     def _only(self, found: Sequence[Path], kind: str, where: str) -> Path | None:
         """The one file that was found; none, several or an empty one is a problem."""
@@ -188,6 +191,12 @@ def _boxes_beside(video: Path, files: Sequence[Path]) -> Path | None:
 
 def _label_beside(scan: Path) -> Path | None:
     wanted = [scan.stem.lower() + suffix for suffix in LABEL_SUFFIXES]
+    return next((path for path in _files(scan.parent) if path.name.lower() in wanted), None)
+
+
+def _landmarks_beside(scan: Path) -> Path | None:
+    """`STEM.landmarks.txt`, `.npy` or `.pp`: protocols that start from landmarks need them."""
+    wanted = [f"{scan.stem.lower()}.landmarks{suffix}" for suffix in LANDMARK_SUFFIXES]
     return next((path for path in _files(scan.parent) if path.name.lower() in wanted), None)
 
 

@@ -60,6 +60,17 @@ def test_names_in_any_case_and_the_other_folder_name(tmp_path: Path) -> None:
     assert [scan.name for scan in dataset.scans] == ["frontal1"]
 
 
+def test_landmarks_beside_a_scan_belong_to_the_dataset(root: Path) -> None:
+    before = MiccDataset(root)
+    scan = before.scans[0]
+    labels = scan.path.with_name(f"{scan.path.stem.upper()}.Landmarks.txt")
+    labels.write_text("1 2 3\n")
+    after = MiccDataset(root)
+    assert after.scans[0].landmarks == labels and after.scans[0].nose_tip == scan.nose_tip
+    assert all(scan.landmarks is None for scan in before.scans)
+    assert after.digest != before.digest and after.problems == before.problems
+
+
 def test_labels_and_boxes_beside_the_files(root: Path) -> None:
     obj = "subject_01/Model/frontal1/obj/110907180245"
     add(root, f"{obj}.PP", "subject_01/Video/PTZ-Indoor.boxes.csv")
