@@ -2,8 +2,7 @@
 
 A face-like surface of 35,721 vertices and 70,688 triangles at 224 x 224. Time is the least of many
 repetitions; `cpu` counts this process only, which is the figure to trust on a busy machine. Memory
-is the growth of the peak of a process of its own. The project's targets stand beside. Threads wait
-for each other by spinning: with other work on the machine give one thread (`--threads 1`).
+is the growth of the peak of a process of its own. The project's targets stand beside.
 """
 
 from __future__ import annotations
