@@ -1,0 +1,102 @@
+"""IResNet-18 to IResNet-100 (ArcFace, Deng et al. 2019) with the public weights' names."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+STRIDE = 16
+"""How much smaller than the image the last feature map is."""
+
+DEPTHS: dict[str, tuple[int, int, int, int]] = {
+    "iresnet18": (2, 2, 2, 2),
+    "iresnet34": (3, 4, 6, 3),
+    "iresnet50": (3, 4, 14, 3),
+    "iresnet100": (3, 13, 30, 3),
+}
+"""Number of blocks in each of the four stages, by architecture."""
+
+
+class ImprovedBlock(nn.Module):
+    """Normalise, convolve, normalise, activate, convolve, normalise, and a shortcut around it.
+
+    The order of ArcFace's "improved residual unit": no activation after the sum, the stride in the
+    second convolution.
+    """
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv1 = _convolution(channels, width)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.prelu = nn.PReLU(width)
+        self.conv2 = _convolution(width, width, stride=stride)
+        self.bn3 = nn.BatchNorm2d(width)
+        self.downsample = _shortcut(channels, width, stride)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, channels, H, W) to (B, width, H / stride, W / stride)."""
+        inner = self.prelu(self.bn2(self.conv1(self.bn1(features))))
+        inner = self.bn3(self.conv2(inner))
+        shortcut = features if self.downsample is None else self.downsample(features)
+        summed: Tensor = inner + shortcut
+        return summed
+
+
+class IResNet(nn.Module):
+    """Face-recognition network: an aligned face to one vector, whose direction tells who it is.
+
+    Args:
+        architecture: a key of `DEPTHS`.
+        outputs: length of the vector, 512 in the public weights.
+        width: channels of the first stage, 64 in the public weights.
+        image_size: side of the aligned face in px, a multiple of 16; 112 in the public weights.
+    """
+
+    def __init__(
+        self, architecture: str, outputs: int = 512, width: int = 64, image_size: int = 112
+    ) -> None:
+        super().__init__()
+        self.image_size = image_size
+        self.conv1 = _convolution(3, width)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.prelu = nn.PReLU(width)
+        channels = width
+        for stage, depth in enumerate(DEPTHS[architecture]):
+            wide = width * 2**stage
+            setattr(self, f"layer{stage + 1}", _stage(channels, wide, depth))
+            channels = wide
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.fc = nn.Linear(channels * (image_size // STRIDE) ** 2, outputs)
+        self.features = nn.BatchNorm1d(outputs)
+        self.features.weight.requires_grad_(False)
+        self.apply(_initialise)
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """(B, outputs) of aligned RGB faces (B, 3, S, S) in [-1, 1]."""
+        maps = self.prelu(self.bn1(self.conv1(faces)))
+        for stage in range(4):
+            maps = self.get_submodule(f"layer{stage + 1}")(maps)
+        vectors: Tensor = self.features(self.fc(self.bn2(maps).flatten(1)))
+        return vectors
+
+
+def _stage(channels: int, width: int, depth: int) -> nn.Sequential:
+    first = ImprovedBlock(channels, width, stride=2)
+    return nn.Sequential(first, *(ImprovedBlock(width, width, stride=1) for _ in range(1, depth)))
+
+
+def _convolution(channels: int, width: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(channels, width, 3, stride, padding=1, bias=False)
+
+
+def _shortcut(channels: int, width: int, stride: int) -> nn.Sequential | None:
+    if stride == 1 and channels == width:
+        return None
+    convolution = nn.Conv2d(channels, width, 1, stride, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(width))
+
+
+def _initialise(module: nn.Module) -> None:
+    # The published training starts from this deviation; the normalisations take up the scale.
+    if isinstance(module, nn.Conv2d):
+        nn.init.normal_(module.weight, 0.0, 0.1)
