@@ -189,7 +189,7 @@ def _protocol_notes(records: Sequence[RunRecord], rows: Sequence[SceneRow]) -> I
     if pools(records[0]):
         yield f"{POOLED_NOTE} Their medians: {'; '.join(map(_medians, rows))}."
     if any(math.isfinite(cell.size_error) for row in rows for cell in row.cells.values()):
-        yield "'size': by how much larger the faces should have been, mean over subjects."
+        yield "'size': how wrong the size of a face is, mean over subjects."
     scales = [(run_label(r), r.global_scale) for r in records if r.global_scale is not None]
     if scales:
         shown = ", ".join(f"{label} {scale:.4f}" for label, scale in scales)

@@ -25,8 +25,8 @@ class SceneSummary:
         frames_per_second: of the whole run: frames read over the seconds that all its commands
             spent on reading and describing, from the start of that stage (workers and their
             networks are started in it) to its last chunk kept; NaN when no frames were read.
-        size_error: mean over subjects, by how much larger the faces should have been (0.05 is
-            5 %), where the protocol leaves them their size; else NaN.
+        size_error: mean over subjects of how wrong the size of their faces is, whichever way (0.05
+            is 5 %), where the protocol leaves them their size; else NaN.
     """
 
     mean_mm: float

@@ -92,9 +92,10 @@ def _counts(rows: pd.DataFrame, mean_mm: float, frames_per_second: float) -> dic
         "frames": frames,
         "faces": faces,
         "frames_per_second": frames_per_second,
-        "size_error": _mean_known(rows, "size_error"),
+        "size_error": _mean_size_error(rows),
     }
 
 
-def _mean_known(rows: pd.DataFrame, column: str) -> float:
-    return mean(rows[column].dropna()) if column in rows else float("nan")
+def _mean_size_error(rows: pd.DataFrame) -> float:
+    """Without signs, or too large and too small would make a method look right."""
+    return mean(rows["size_error"].dropna().abs()) if "size_error" in rows else float("nan")

@@ -126,7 +126,7 @@ def detail_texts(cell: SceneSummary) -> list[str]:
     if cell.n_failed and math.isfinite(cell.mean_with_failures_mm):
         lines.append(f"all: {cell.mean_with_failures_mm:.2f}")
     if math.isfinite(cell.size_error):
-        lines.append(f"size {cell.size_error:+.1%}")
+        lines.append(f"size ± {cell.size_error:.1%}")
     return [line for line in lines if line]
 
 

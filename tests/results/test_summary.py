@@ -61,6 +61,13 @@ def test_the_std_is_the_protocols(tmp_path: Path) -> None:
         assert summary.mean_mm == pytest.approx(values.mean(), rel=1e-12)
 
 
+def test_sizes_too_large_and_too_small_do_not_cancel(tmp_path: Path) -> None:
+    run = run_of(tmp_path, preset("metric"))
+    rows = run.subjects().assign(size_error=[0.02, -0.04] * 12)
+    run.write_subjects(rows.to_dict("records"))
+    assert summarise(run)["indoor"].size_error == pytest.approx(0.03)
+
+
 def test_a_pooling_protocol_counts_points(tmp_path: Path) -> None:
     protocol = preset("micc").with_setting("reduction.subjects", "pooled")
     run = run_of(tmp_path, protocol)

@@ -202,9 +202,9 @@ def test_a_pooling_protocol_says_what_is_pooled(tmp_path: Path) -> None:
 
 def test_the_size_error_stands_beside_a_rigid_score(tmp_path: Path) -> None:
     run = example_run(tmp_path / "a")
-    run.write_summary({s: replace(c, size_error=-0.0234) for s, c in run.summary().items()})
+    run.write_summary({s: replace(c, size_error=0.0234) for s, c in run.summary().items()})
     text = drawn(scene_table([run]))
-    assert text.count("size -2.3%") == len(SCENES) and "'size':" in text
+    assert text.count("size ± 2.3%") == len(SCENES) and "'size':" in text
     assert "size" not in drawn(scene_table([example_run(tmp_path / "b")]))
 
 
