@@ -13,8 +13,8 @@ from .similarity import Similarity
 from .surface import ClosestPoints, Surface
 from .triangles import Float64Array, IndexArray
 
-TOUCHING_MM = 1e-6
-"""Closer points have no direction between them."""
+RIM_MM = 2.0
+"""From here the weight of a point falls to nothing where its closest point comes to a rim."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,29 @@ class Intersection:
         """
         nearness = np.clip(1 - (closest.distance / self.max_distance_mm) ** 2, 0.0, 1.0) ** 2
         weights = nearness * self._facing((normals * closest.normal).sum(1))
-        return weights if self.boundary == "counted" else weights * ~closest.on_boundary
+        if self.boundary == "counted":
+            return weights
+        if closest.to_rim is None:
+            return np.asarray(weights * ~closest.on_boundary)
+        return np.asarray(weights * np.minimum(closest.to_rim / RIM_MM, 1.0))
+
+    def stiffness(self, matches: Matches) -> Float64Array:
+        """How much each point (N,) counts in how steeply the aligning force changes.
+
+        The force of a distance d is weight · d, and the weight falls with d: the derivative is
+        less than the weight. Never below half of it, so that steps from afar stay short.
+        """
+        share = (matches.distances / self.max_distance_mm) ** 2
+        return np.asarray(
+            matches.weights * np.clip((1 - 5 * share) / np.maximum(1 - share, 0.2), 0.5, 1.0)
+        )
 
     def _facing(self, cosine: Float64Array) -> Float64Array:
         """From 1 for normals that agree to 0 at the largest angle; 1 for all without one."""
         if self.max_angle_deg >= 180:
             return np.ones_like(cosine)
         limit = np.cos(np.radians(self.max_angle_deg))
-        return np.clip((cosine - limit) / (1 - limit), 0.0, 1.0)
+        return np.asarray(np.clip((cosine - limit) / (1 - limit), 0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -68,6 +83,8 @@ class Matches:
         normals: (N, 3) unit normals of the surface that the closest points lie on.
         distances: (N,) between the two.
         weights: (N,) above zero in the region of intersection, see `Intersection.weights`.
+        own_normals: (N, 3) unit normals of the surface that the points themselves lie on; None
+            where nothing is aligned by these matches.
     """
 
     on_prediction: Float64Array
@@ -75,6 +92,7 @@ class Matches:
     normals: Float64Array
     distances: Float64Array
     weights: Float64Array
+    own_normals: Float64Array | None = None
 
     @property
     def kept(self) -> NDArray[np.bool_]:
@@ -87,16 +105,6 @@ class Matches:
         offset = self.on_prediction - self.on_scan
         return np.asarray(np.abs((offset * self.normals).sum(1)))
 
-    @property
-    def directions(self) -> Float64Array:
-        """Unit vectors (N, 3) along which the prediction's motion changes the distances.
-
-        From the scan to the prediction; where the two touch, the normal.
-        """
-        offset = self.on_prediction - self.on_scan
-        apart = self.distances[:, None] > TOUCHING_MM
-        return np.divide(offset, self.distances[:, None], out=self.normals.copy(), where=apart)
-
 
 def match_scan(
     scan: Surface,
@@ -106,10 +114,12 @@ def match_scan(
     index: IndexArray,
 ) -> Matches:
     """Vertices of the scan against the prediction moved by a transform."""
-    points = scan.vertices[index]
-    closest = prediction.closest(transform.inverse().apply(points)).moved(transform)
-    weights = intersection.weights(scan.normals[index], closest)
-    return Matches(closest.position, points, closest.normal, closest.distance, weights)
+    points, normals = scan.vertices[index], scan.normals[index]
+    closest = prediction.closest(transform.inverse().apply(points), RIM_MM / transform.scale).moved(
+        transform
+    )
+    weights = intersection.weights(normals, closest)
+    return Matches(closest.position, points, closest.normal, closest.distance, weights, normals)
 
 
 def match_prediction(
@@ -122,10 +132,18 @@ def match_prediction(
 ) -> Matches:
     """Vertices of the prediction moved by a transform against the part of the scan in the crop."""
     points = transform.apply(prediction.vertices[index])
-    closest = scan.closest(points)
-    weights = intersection.weights(transform.turn(prediction.normals[index]), closest)
-    weights = weights * crop.holds(closest.position)
-    return Matches(points, closest.position, closest.normal, closest.distance, weights)
+    normals = transform.turn(prediction.normals[index])
+    closest = scan.closest(points, RIM_MM)
+    weights = intersection.weights(normals, closest) * _inside(crop, closest.position)
+    return Matches(points, closest.position, closest.normal, closest.distance, weights, normals)
+
+
+def _inside(crop: Sphere, points: Float64Array) -> Float64Array:
+    """1 in a crop, falling to 0 where it ends."""
+    if np.isinf(crop.radius_mm):
+        return np.ones(len(points))
+    depth = crop.radius_mm - np.linalg.norm(points - crop.centre, axis=1)
+    return np.asarray(np.clip(depth / RIM_MM, 0.0, 1.0))
 
 
 def match_both(

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .align import Alignment, align
+from .align import Alignment, AlignmentSettings, align
 from .crop import Sphere
-from .distance import DIRECTION_WEIGHTS, closest_point_means, kept_errors, statistics, vertex_errors
-from .intersection import Matches, match_both
+from .distance import (
+    DIRECTION_WEIGHTS,
+    MEASURES,
+    closest_point_means,
+    kept_errors,
+    statistics,
+    vertex_errors,
+)
+from .intersection import Intersection, match_both
 from .protocol import Protocol
+from .similarity import Similarity
 from .start import Side, Start
+from .surface import Surface
 from .triangles import Float64Array
+
+_POINT_TO_SURFACE = (
+    "point_to_surface_scan_to_prediction_mm",
+    "point_to_surface_prediction_to_scan_mm",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,22 +34,20 @@ class Laid:
     """What can be measured once the prediction lies on the scan.
 
     Attributes:
-        alignment: how it came to lie there.
-        closest: the cropped scan's vertices on the prediction, and the prediction's on the scan.
+        alignment: how it came to lie there, and the closest points of each on the other.
         errors: of the scan's points and of the prediction's that count, mm.
         weights: of the two.
         vertex_errors: (V,) at the prediction's own vertices, mm, NaN where one does not count.
     """
 
     alignment: Alignment
-    closest: tuple[Matches, Matches]
     errors: tuple[Float64Array, Float64Array]
     weights: tuple[float, float]
     vertex_errors: Float64Array
 
     def statistics(self, statistic: str) -> dict[str, float]:
         """The columns of a score that tell of distances: see `score.Score`."""
-        means = closest_point_means(self.closest)
+        means = closest_point_means(self.alignment.matches)
         counted = [index for index, weight in enumerate(self.weights) if weight > 0]
         shares = [self.weights[index] * means[_POINT_TO_SURFACE[index]] for index in counted]
         return {
@@ -46,44 +58,69 @@ class Laid:
         }
 
 
-_POINT_TO_SURFACE = (
-    "point_to_surface_scan_to_prediction_mm",
-    "point_to_surface_prediction_to_scan_mm",
-)
-
-
 def lay(prediction: Side, scan: Side, start: Start, crop: Sphere, protocol: Protocol) -> Laid:
     """Align densely where the protocol says so, and take its distances.
 
     Raises:
         FacebenchError: when the surfaces do not overlap.
     """
-    surfaces, intersection = (prediction.surface, scan.surface), protocol.intersection
-    dense = protocol.alignment.dense
-    alignment = (
-        align(*surfaces, start.transform, intersection, crop, protocol.alignment) if dense else None
+    laid = align if protocol.alignment.dense else _as_started
+    alignment = laid(
+        prediction.surface,
+        scan.surface,
+        start.transform,
+        protocol.intersection,
+        crop,
+        protocol.alignment,
     )
-    transform = start.transform if alignment is None else alignment.transform
-    closest = match_both(*surfaces, transform, intersection, crop)
     measure = protocol.distance.measure
-    errors = kept_errors(closest, measure)
-    return Laid(
-        alignment or _as_started(start, closest),
-        closest,
-        errors,
-        DIRECTION_WEIGHTS[protocol.distance.direction],
-        vertex_errors(closest[1], measure, prediction.surface.vertex_of),
-    )
+    if measure == "correspondence":
+        errors, at_vertices = _corresponding(prediction, scan, start, crop, protocol, alignment)
+    else:
+        errors = kept_errors(alignment.matches, measure)
+        vertex_of = prediction.surface.vertex_of
+        at_vertices = vertex_errors(alignment.matches[1], measure, vertex_of)
+    weights = DIRECTION_WEIGHTS[protocol.distance.direction]
+    return Laid(alignment, errors, weights, at_vertices)
 
 
-def _as_started(start: Start, closest: tuple[Matches, Matches]) -> Alignment:
+def _as_started(
+    prediction: Surface,
+    scan: Surface,
+    start: Similarity,
+    intersection: Intersection,
+    crop: Sphere,
+    settings: AlignmentSettings,
+) -> Alignment:
     """The alignment of a protocol in which the landmarks alone decide."""
-    square = [np.average(side.distances**2, weights=side.weights) for side in closest]
+    matches = match_both(prediction, scan, start, intersection, crop)
+    square = [(side.distances[side.kept] ** 2).mean() for side in matches if side.kept.any()]
     return Alignment(
-        transform=start.transform,
+        transform=start,
         iterations=0,
         converged=True,
         last_step_mm=0.0,
-        overlap=float(closest[0].kept.mean()),
+        overlap=float(matches[0].kept.mean()),
         residual_mm=float(np.sqrt(np.mean(square))),
+        matches=matches,
     )
+
+
+def _corresponding(
+    prediction: Side,
+    scan: Side,
+    start: Start,
+    crop: Sphere,
+    protocol: Protocol,
+    alignment: Alignment,
+) -> tuple[tuple[Float64Array, Float64Array], Float64Array]:
+    """Distances from the prediction to the corresponding points of the scan; the scan has none."""
+    from .nonrigid import correspond  # loads sparse solvers that no other protocol needs
+
+    transform, mesh = alignment.transform, prediction.mesh
+    moved = Surface(replace(mesh, vertices=transform.apply(np.asarray(mesh.vertices, np.float64))))
+    pairs = start.pairs and (transform.apply(start.pairs[0]), start.pairs[1])
+    found = correspond(moved, scan.surface, crop, protocol.intersection, pairs)
+    errors = MEASURES["correspondence"](found)[found.kept]
+    at_vertices = vertex_errors(found, "correspondence", moved.vertex_of)
+    return (np.empty(0), errors), at_vertices

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from .triangles import Float64Array
+from .triangles import Float64Array, cross
 
 
 @dataclass(frozen=True)
@@ -69,4 +69,4 @@ def step_jacobian(arms: Float64Array, normals: Float64Array) -> Float64Array:
         normals: (…, 3).
     """
     along = (arms * normals).sum(-1, keepdims=True)
-    return np.concatenate([np.cross(arms, normals), normals, along], axis=-1)
+    return np.concatenate([cross(arms, normals), normals, along], axis=-1)
