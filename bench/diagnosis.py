@@ -15,7 +15,7 @@ USUAL_SCALES = (0.9, 1.1)
 NOSE_TIPS_APART_MM = 10.0
 LANDMARKS_APART_MM = 8.0
 """Root mean square; those of two persons, aligned, come to 1 to 4."""
-FEW_POINTS = 2000
+FEW_POINTS = 1000
 
 _MEASURES = {
     "point_to_plane": "point-to-plane distances",

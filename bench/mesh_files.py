@@ -44,11 +44,18 @@ def _check_file(path: Path) -> None:
     if path.suffix.lower() not in FORMATS:
         ending = path.suffix or path.name
         raise FacebenchError(f"{path}: no mesh format '{ending}'", f"known: {', '.join(FORMATS)}")
-    with path.open("rb") as file:
-        start = file.read(4)
+    start = _first_bytes(path)
     found = next((suffix for sign, suffix in _SIGNATURES.items() if start.startswith(sign)), None)
     if found not in (None, path.suffix.lower()):
         raise FacebenchError(f"{path}: its content is {found[1:].upper()}", f"name it {found}")
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(4)
+    except OSError as error:
+        raise FacebenchError(f"{path}: cannot be opened ({error.strerror})") from error
 
 
 def _nearest(path: Path) -> str:

@@ -46,7 +46,7 @@ class GroupSummary:
 
 
 class PairsFolder:
-    """A measured set on disk: `run.json`, `pairs.parquet`, `distances/`, `summary.json`.
+    """A measured set on disk: `pairs.json`, `pairs.parquet`, `distances/`, `summary.json`.
 
     Each file is replaced in one step, so that a run killed at any moment can be continued.
     """
@@ -61,10 +61,9 @@ class PairsFolder:
         Raises:
             FacebenchError: the folder holds a set measured in another way, or another run.
         """
-        path = self.root / "run.json"
+        path = self.root / "pairs.json"
         settings = {"dataset": dataset, **_settings(ruler)}
-        if path.is_file():
-            self._refuse_other(json.loads(path.read_text("utf-8")).get("settings"), settings)
+        self._refuse_other(settings)
         commit, dirty = source_state()
         facts = {"commit": commit, "dirty": dirty, "versions": package_versions(), "host": host()}
         write_json(path, {"command": command, "settings": settings, **facts, "started": now()})
@@ -121,16 +120,26 @@ class PairsFolder:
             errors = errors_over_subjects(scored, protocol.reduction.std == "population", 0)
         return GroupSummary(**errors, n_scored=len(scored), n_failed=len(rows) - len(scored))
 
-    def _refuse_other(self, before: Any, now_asked: dict[str, Any]) -> None:
-        if before is None:
+    def _refuse_other(self, asked: dict[str, Any]) -> None:
+        if (self.root / "run.json").is_file():
             raise FacebenchError(f"{self.root} holds another kind of run", "choose another --out")
-        different = [key for key in now_asked if before.get(key) != now_asked[key]]
-        if different:
-            name = different[0]
+        kept = self._kept_settings()
+        name = next((key for key in asked if kept.get(key, asked[key]) != asked[key]), None)
+        if name is not None:
             raise FacebenchError(
                 f"{self.root} holds a set measured with another {name.replace('_', ' ')}",
-                f"it has {before.get(name)}, this command {now_asked[name]}; choose another --out",
+                f"it has {kept[name]}, this command {asked[name]}; choose another --out",
             )
+
+    def _kept_settings(self) -> dict[str, Any]:
+        path = self.root / "pairs.json"
+        if not path.is_file():
+            return {}
+        try:
+            kept: dict[str, Any] = json.loads(path.read_text("utf-8"))["settings"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FacebenchError(f"{path} cannot be read", "choose another --out") from error
+        return kept
 
 
 def _settings(ruler: PairRuler) -> dict[str, Any]:

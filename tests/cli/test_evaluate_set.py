@@ -136,6 +136,18 @@ def test_another_protocol_needs_another_folder(home: Path, result: Result) -> No
     assert "another protocol" in str(other.exception) and "another --out" in str(other.exception)
 
 
+def test_a_folder_of_something_else_is_left_alone(home: Path, tmp_path: Path) -> None:
+    folders = home / "predictions", home / "NoW_Dataset"
+    for name, content in (("run.json", "{}"), ("pairs.json", "not JSON")):
+        out = tmp_path / name.removesuffix(".json")
+        out.mkdir()
+        (out / name).write_text(content)
+        done = run(home, *folders, "--out", out)
+        assert isinstance(done.exception, FacebenchError)
+        assert "choose another --out" in str(done.exception)
+        assert (out / name).read_text() == content
+
+
 def test_a_plain_folder_is_averaged_over_pairs(home: Path, ray: None, tmp_path: Path) -> None:
     for name, seed in (("anna", 1), ("ben", 2)):
         face, scan = someone(20 + seed), posed(someone(seed), seed)
