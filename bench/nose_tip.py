@@ -25,6 +25,7 @@ NOSE_TIP = 30
 """Index of the nose tip among the 68 iBUG landmarks, counted from 0."""
 LABEL_SUFFIXES = (".txt", ".json", ".pp")
 _CAP_MM = 12.0
+_CLIMBS = 4
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
@@ -95,20 +96,25 @@ def tip_on_scan(scan: Surface, tip: Float64Array, transform: Similarity) -> Floa
     """The point of the scan that stands out most near an aligned face's nose tip (3,).
 
     A paraboloid through the scan's points around the guess, over the face's frontal plane, gives
-    the summit; one noisy vertex has no say.
+    the summit; one noisy vertex has no say. A guess that is some way off is climbed from.
     """
-    guess: Float64Array = transform.apply(tip[None])[0]
-    axes = transform.rotation
-    offset = (scan.vertices - guess) @ axes
+    place: Float64Array = transform.apply(tip[None])[0]
+    for _ in range(_CLIMBS):
+        place = _higher(scan, place, transform.rotation)
+    position: Float64Array = scan.closest(place[None]).position[0]
+    return position
+
+
+def _higher(scan: Surface, place: Float64Array, axes: Float64Array) -> Float64Array:
+    """The summit (3,) of the scan around a place, the place itself where there is none."""
+    offset = (scan.vertices - place) @ axes
     near = np.linalg.norm(offset, axis=1) <= _CAP_MM
     if near.sum() < 20:
-        return guess
+        return place
     x, y, height = offset[near].T
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
     summit = _summit(np.linalg.lstsq(terms, height, rcond=None)[0])
-    top = guess if summit is None else guess + axes @ summit
-    position: Float64Array = scan.closest(top[None]).position[0]
-    return position
+    return place if summit is None else place + axes @ summit
 
 
 def _summit(coefficients: Float64Array) -> Float64Array | None:

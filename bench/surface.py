@@ -211,9 +211,9 @@ def principal_frame(
 ) -> Similarity:
     """The rigid motion of a surface's centre to the origin and of its principal axes to x, y, z.
 
-    Vertices weigh as much as the area around them, so that the frame hardly depends on how the
-    surface is cut into triangles. Of each axis the sign gives the longer tail to the positive
-    side; the axis of the least skewness takes the sign that makes a rotation.
+    By the moments of the surface, so that the frame does not depend on how it is cut into
+    triangles. Of each axis the sign gives the longer tail to the positive side; the axis of the
+    least skewness takes the sign that makes a rotation.
 
     Args:
         vertices: (V, 3).
@@ -228,7 +228,11 @@ def principal_frame(
     known = np.where(weights[:, None] > 0, vertices, 0.0)
     centre = weights @ known
     offsets = known - centre
-    axes = np.linalg.eigh((offsets * weights[:, None]).T @ offsets)[1].T
+    middles = (offsets[triangles[:, 0]] + offsets[triangles[:, 1]] + offsets[triangles[:, 2]]) / 3
+    shares = areas[:, None] / areas.sum()
+    # of a triangle: a quarter of the moment of its corners, three quarters of that of its middle
+    moments = (offsets * weights[:, None]).T @ offsets + 3 * (middles * shares).T @ middles
+    axes = np.linalg.eigh(moments)[1].T
     skewness = weights @ (offsets @ axes.T) ** 3
     axes = axes * np.where(skewness < 0, -1.0, 1.0)[:, None]
     axes[np.abs(skewness).argmin()] *= np.sign(np.linalg.det(axes))
