@@ -56,7 +56,7 @@ class Case:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--people", type=int, default=6)
+    parser.add_argument("--people", type=int, default=5)
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--plain", action="store_true", help="the person's own mesh as the scan")
     arguments = parser.parse_args()
