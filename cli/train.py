@@ -59,13 +59,13 @@ def command(
       facebench train --data faces --recipe ours --model bfm.npz --out training --workers 4
       facebench train --data faces --out try --steps 500 --set optimiser.learning_rate=3e-4
     """
-    from ..recon.recipe_files import load_recipe
+    from ..recon.recipe_files import load_any_recipe
     from ..recon.training.job import TrainingJob
 
     changes = [*settings, *([f"training.steps={steps}"] if steps else [])]
     job = TrainingJob(
         data=data,
-        recipe=load_recipe(recipe, changes),
+        recipe=load_any_recipe(recipe, changes),
         model=model,
         out=out,
         seed=seed,

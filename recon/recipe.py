@@ -179,7 +179,7 @@ class Recipe:
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> Recipe:
         """The recipe of nested plain values; unknown keys and wrong types are refused."""
-        return _build(cls, table, f"recipe {table.get('name', '')}".strip())
+        return build_record(cls, table, f"recipe {table.get('name', '')}".strip())
 
 
 ARCHITECTURES = ("resnet18", "resnet34", "resnet50", "resnet101")
@@ -188,7 +188,14 @@ RENDERERS = ("softras", "outline")
 SCHEDULES = ("constant", "cosine")
 
 
-def _build(kind: type[Record], table: Mapping[str, Any], where: str) -> Record:
+def build_record(kind: type[Record], table: Mapping[str, Any], where: str) -> Record:
+    """A recipe's record of nested plain values; unknown keys and wrong types are refused.
+
+    Args:
+        kind: the dataclass.
+        table: its values by field name.
+        where: what they describe, for the message.
+    """
     hints = get_type_hints(kind)
     for key in table:
         if key not in hints:
@@ -203,7 +210,7 @@ def _build(kind: type[Record], table: Mapping[str, Any], where: str) -> Record:
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
     if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, Mapping):
-        return _build(hint, value, where)
+        return build_record(hint, value, where)
     if get_origin(hint) is not None and isinstance(value, Mapping):
         inner = get_args(hint)[1]
         return {key: _convert(inner, item, f"{where}.{key}") for key, item in value.items()}

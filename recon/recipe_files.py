@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import FacebenchError
 from .recipe import Recipe
+from .recipe_kinds import AnyRecipe, recipe_from_table
 
 
 def recipe_names() -> list[str]:
@@ -27,13 +28,22 @@ def load_recipe(name: str, settings: Iterable[str] = ()) -> Recipe:
         settings: changes on top, each `key=value` with a dotted key and a TOML value.
 
     Raises:
-        FacebenchError: an unknown recipe or key, or a value of the wrong type.
+        FacebenchError: an unknown recipe or key, a value of the wrong type, or the recipe of
+            another network than a face regressor.
     """
+    recipe = load_any_recipe(name, settings)
+    if not isinstance(recipe, Recipe):
+        raise FacebenchError(f"recipe {name} trains a {recipe.kind}, not a face regressor")
+    return recipe
+
+
+def load_any_recipe(name: str, settings: Iterable[str] = ()) -> AnyRecipe:
+    """As `load_recipe`, for the recipe of any network."""
     table = _with_base(name, seen=())
     table.setdefault("name", Path(name).stem)
     for setting in settings:
         table = _merge(table, _parse_setting(setting))
-    return Recipe.from_table(table)
+    return recipe_from_table(table)
 
 
 def _with_base(name: str, seen: Sequence[str]) -> dict[str, Any]:

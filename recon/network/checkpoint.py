@@ -12,6 +12,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import torch
+from torch import nn
 
 from ...errors import FacebenchError
 from ..coefficients import CoefficientSizes
@@ -19,6 +20,7 @@ from ..files import replacing
 from ..framing import Framing
 from ..morphable.model import MorphableModel
 from ..recipe import Recipe
+from ..recipe_kinds import AnyRecipe
 from .regressor import FaceRegressor
 
 FORMAT = 1
@@ -56,12 +58,12 @@ def embedded_weights() -> Path:
 
 
 def describe_weights(
-    regressor: FaceRegressor, recipe: Recipe, model_digest: str, steps: int, seed: int
+    learner: nn.Module, recipe: AnyRecipe, model_digest: str, steps: int, seed: int
 ) -> dict[str, Any]:
-    """Everything `load_regressor` needs, as plain values and tensors."""
+    """What was learned and how, as plain values and tensors: all that `load_regressor` needs."""
     return {
         "format": FORMAT,
-        "weights": regressor.state_dict(),
+        "weights": learner.state_dict(),
         "recipe": json.dumps(recipe.as_table()),
         "model_digest": model_digest,
         "steps": steps,
@@ -103,10 +105,10 @@ def load_regressor(path: Path, model: MorphableModel) -> LoadedRegressor:
     )
 
 
-def restore(regressor: FaceRegressor, weights: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Load a state dict from the file at `path` into a regressor."""
+def restore(learner: nn.Module, weights: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Load a state dict from the file at `path` into what it was saved from."""
     try:
-        regressor.load_state_dict(dict(weights))
+        learner.load_state_dict(dict(weights))
     except RuntimeError as error:
         raise FacebenchError(
             f"checkpoint {path}: its weights do not fit its own recipe", "train it again"

@@ -14,7 +14,8 @@ from PIL import Image
 
 from ...errors import FacebenchError
 from ..losses.supervision import Supervision
-from .shards import FaceShards, Sample
+from .shards import Sample
+from .trainee import Batch, Photographs, Source
 
 Transform = Callable[[Sample, np.random.Generator], Sample]
 
@@ -48,7 +49,7 @@ class BatchSource:
         workers: how many there are.
     """
 
-    shards: FaceShards
+    shards: Photographs
     batch_size: int
     image_size: int
     seed: int
@@ -58,13 +59,19 @@ class BatchSource:
 
     def batch(self, step: int) -> Supervision:
         """The worker's share of a step's batch, steps from 0; unreadable rows are left out."""
+        return collate([sample for _, sample in self.samples(step)])
+
+    def samples(self, step: int) -> list[tuple[int, Sample]]:
+        """The readable photographs of the worker's share, changed, each with its row."""
         rows = rows_of_step(len(self.shards), self.batch_size, step, self.seed)
         places = range(self.rank, self.batch_size, self.workers)
-        samples = [self._sample(int(rows[place]), step, place) for place in places]
-        readable = [sample for sample in samples if sample is not None]
+        samples = [
+            (int(rows[place]), self._sample(int(rows[place]), step, place)) for place in places
+        ]
+        readable = [(row, sample) for row, sample in samples if sample is not None]
         if not readable:
             raise FacebenchError(f"no row of step {step} in {self.shards.folder} could be read")
-        return collate(readable)
+        return readable
 
     def _sample(self, row: int, step: int, place: int) -> Sample | None:
         try:
@@ -93,11 +100,9 @@ def collate(samples: Sequence[Sample]) -> Supervision:
     return Supervision(images.permute(0, 3, 1, 2).float() / 255.0, landmarks, masks.long())
 
 
-def prefetched(
-    source: BatchSource, first: int, last: int, ahead: int = 3
-) -> Generator[Supervision]:
+def prefetched(source: Source[Batch], first: int, last: int, ahead: int = 3) -> Generator[Batch]:
     """Batches of the steps first to last - 1, made by a thread while the network computes."""
-    ready: queue.Queue[Supervision | BaseException] = queue.Queue(maxsize=ahead)
+    ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=ahead)
     stopped = threading.Event()
     thread = threading.Thread(target=_fill, args=(source, first, last, ready, stopped), daemon=True)
     thread.start()
@@ -113,15 +118,15 @@ def prefetched(
 
 
 def _fill(
-    source: BatchSource,
+    source: Source[Batch],
     first: int,
     last: int,
-    ready: queue.Queue[Supervision | BaseException],
+    ready: queue.Queue[Batch | BaseException],
     stopped: threading.Event,
 ) -> None:
     for step in range(first, last):
         try:
-            item: Supervision | BaseException = source.batch(step)
+            item: Batch | BaseException = source.batch(step)
         except BaseException as error:  # handed to the thread that trains, which raises it
             item = error
         while not stopped.is_set():

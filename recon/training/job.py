@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import torch
 from PIL import Image
 from torch import nn
 
+from ..losses.supervision import Supervision
 from ..morphable.load import load_model
 from ..network.checkpoint import read_content, save_weights
-from ..network.regressor import FaceRegressor
 from ..recipe import Recipe
+from ..recipe_kinds import AnyRecipe, recipe_from_table
 from .augmentation import augmentation
 from .batches import BatchSource
 from .folder import TrainingFolder
@@ -24,7 +26,7 @@ from .shards import FaceShards
 from .trainer import Trainer
 from .validation import Validation
 
-Distribute = Callable[[FaceRegressor], nn.Module]
+Distribute = Callable[[Any], nn.Module]
 
 SHOWN = 6
 """Rows of the picture of fits."""
@@ -46,7 +48,7 @@ class TrainingJob:
     """
 
     data: Path
-    recipe: Recipe
+    recipe: AnyRecipe
     model: str
     out: Path
     seed: int = 0
@@ -79,7 +81,7 @@ class TrainingJob:
     def from_table(cls, table: dict[str, Any]) -> TrainingJob:
         """The job of `as_table`'s values."""
         values = dict(table)
-        values["recipe"] = Recipe.from_table(values["recipe"])
+        values["recipe"] = recipe_from_table(values["recipe"])
         for name in ("data", "out", "validation"):
             values[name] = Path(values[name]) if values[name] else None
         return cls(**values)
@@ -120,16 +122,25 @@ def train_worker(job: TrainingJob, worker: Worker, listen: Listener) -> int:
             loop.save()
         raise
     if loop.leads:
-        _finish(job, loop)
+        loop.finish()
     return loop.trainer.step
 
 
-def make_loop(job: TrainingJob, worker: Worker, listen: Listener) -> Loop:
+def make_loop(job: TrainingJob, worker: Worker, listen: Listener) -> Loop[Any]:
     """Everything one worker needs, from the files the job names."""
+    if isinstance(job.recipe, Recipe):
+        return _regressor_loop(job, job.recipe, worker, listen)
+    from .tasks.loop import task_loop
+
+    return task_loop(job, job.recipe, worker, listen)
+
+
+def _regressor_loop(
+    job: TrainingJob, recipe: Recipe, worker: Worker, listen: Listener
+) -> Loop[Supervision]:
     model = load_model(job.model)
     shards = FaceShards(job.data, job.limit)
     shards.check_model(model)
-    recipe = job.recipe
     source = BatchSource(
         shards=shards,
         batch_size=recipe.training.batch_size,
@@ -139,10 +150,12 @@ def make_loop(job: TrainingJob, worker: Worker, listen: Listener) -> Loop:
         rank=worker.rank,
         workers=worker.workers,
     )
-    validate = Validation(FaceShards(job.validation), model) if job.validation else None
+    held_out = FaceShards(job.validation) if job.validation else None
     trainer = Trainer(recipe, model, job.seed, worker.device, worker.distribute)
+    validate = partial(Validation(held_out, model), trainer) if held_out else None
     job.out.mkdir(parents=True, exist_ok=True)
-    return Loop(trainer, source, job.folder, validate, listen)
+    finish = partial(_finish, job.folder, trainer, held_out or shards)
+    return Loop(trainer, source, job.folder, validate, finish, listen)
 
 
 def check_job(job: TrainingJob) -> None:
@@ -154,17 +167,15 @@ def check_job(job: TrainingJob) -> None:
     make_loop(job, Worker(torch.device("cpu")), lambda row: None).resume()
 
 
-def _finish(job: TrainingJob, loop: Loop) -> None:
+def _finish(folder: TrainingFolder, trainer: Trainer, shown: FaceShards) -> None:
     """Leave the weights for inference and a picture of fits."""
-    trainer = loop.trainer
     save_weights(
-        job.folder.weights,
+        folder.weights,
         trainer.regressor,
         trainer.recipe,
         trainer.model_digest,
         trainer.step,
         trainer.seed,
     )
-    shards = FaceShards(job.validation) if job.validation else loop.source.shards
-    rows = [len(shards) * i // SHOWN for i in range(min(SHOWN, len(shards)))]
-    Image.fromarray(fits_picture(trainer, shards, rows)).save(job.folder.fits)
+    rows = [len(shown) * i // SHOWN for i in range(min(SHOWN, len(shown)))]
+    Image.fromarray(fits_picture(trainer, shown, rows)).save(folder.fits)

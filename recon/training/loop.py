@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Generic
 
-from .batches import BatchSource, prefetched
+from .batches import prefetched
 from .folder import Row, TrainingFolder
 from .meter import LossMeter
 from .state import restore_state, save_state
-from .trainer import Trainer
+from .trainee import Batch, Source, Trainee
 
-Validate = Callable[[Trainer], Row]
+Validate = Callable[[], Row]
+Finish = Callable[[], None]
 Listener = Callable[[Row], None]
 
 
 @dataclass(frozen=True)
-class Loop:
+class Loop(Generic[Batch]):
     """One worker's share of a training.
 
     Only the first worker writes to the folder, validates and tells its listener.
@@ -26,14 +28,16 @@ class Loop:
         trainer: takes the steps.
         source: gives this worker's part of each batch.
         folder: where state and log are kept, shared by all workers.
-        validate: measures the regressor, or None.
+        validate: measures the trainee, or None.
+        finish: leaves what is for use, once the last step is done.
         listen: is told every line of the log.
     """
 
-    trainer: Trainer
-    source: BatchSource
+    trainer: Trainee[Batch]
+    source: Source[Batch]
     folder: TrainingFolder
     validate: Validate | None
+    finish: Finish
     listen: Listener
 
     @property
@@ -65,7 +69,7 @@ class Loop:
         if done or step % times.log_every == 0:
             self._log(meter.row(step, self.trainer.skipped, self.source.workers))
         if self.validate and (done or step % times.validate_every == 0):
-            self.folder.append(self.folder.validation, self.validate(self.trainer))
+            self.folder.append(self.folder.validation, self.validate())
         if done or step % times.checkpoint_every == 0:
             self.save()
 

@@ -12,11 +12,11 @@ from torch import Tensor
 from ..render.panels import draw_panels
 from ..sheet import to_pictures
 from .batches import collate, resized
-from .shards import FaceShards
+from .trainee import Photographs
 from .trainer import Trainer
 
 
-def fits_picture(trainer: Trainer, shards: FaceShards, rows: Sequence[int]) -> NDArray[np.uint8]:
+def fits_picture(trainer: Trainer, shards: Photographs, rows: Sequence[int]) -> NDArray[np.uint8]:
     """An RGB picture (len(rows) * S, 4 S, 3): photograph, overlay, shape, albedo of each row."""
     size = trainer.recipe.network.image_size
     truth = collate([resized(shards.sample(row), size) for row in rows]).to(trainer.device)

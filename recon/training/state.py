@@ -17,17 +17,17 @@ from ..network.checkpoint import (
     restore,
     write_content,
 )
-from ..recipe import Recipe
-from .trainer import Trainer
+from ..recipe_kinds import AnyRecipe, recipe_from_table
+from .trainee import Trainee
 
 
-def save_state(path: Path, trainer: Trainer, rows: int) -> None:
+def save_state(path: Path, trainer: Trainee[Any], rows: int) -> None:
     """Write weights, optimiser, step, random state, recipe, model digest and data position.
 
     The position in the data follows from seed, step and the number of rows (`batches.py`).
     """
     content = describe_weights(
-        trainer.regressor, trainer.recipe, trainer.model_digest, trainer.step, trainer.seed
+        trainer.learner, trainer.recipe, trainer.model_digest, trainer.step, trainer.seed
     )
     content |= {
         "optimiser": trainer.optimiser.state_dict(),
@@ -38,7 +38,7 @@ def save_state(path: Path, trainer: Trainer, rows: int) -> None:
     write_content(path, content)
 
 
-def restore_state(path: Path, trainer: Trainer, rows: int) -> None:
+def restore_state(path: Path, trainer: Trainee[Any], rows: int) -> None:
     """Take up the training saved at `path`.
 
     Raises:
@@ -46,17 +46,17 @@ def restore_state(path: Path, trainer: Trainer, rows: int) -> None:
     """
     content = read_content(path)
     _check_same(path, content, trainer, rows)
-    restore(trainer.regressor, content["weights"], path)
+    restore(trainer.learner, content["weights"], path)
     trainer.optimiser.load_state_dict(content["optimiser"])
     torch.set_rng_state(content["random"])
     trainer.step = int(content["steps"])
     trainer.skipped = int(content["skipped"])
 
 
-def _check_same(path: Path, content: Mapping[str, Any], trainer: Trainer, rows: int) -> None:
+def _check_same(path: Path, content: Mapping[str, Any], trainer: Trainee[Any], rows: int) -> None:
     if "optimiser" not in content:
         raise FacebenchError(f"{path} holds weights only", "resume from a checkpoint.pt")
-    recipe = Recipe.from_table(json.loads(content["recipe"]))
+    recipe = recipe_from_table(json.loads(content["recipe"]))
     for what, old, new in (
         ("face model", content["model_digest"][:12], trainer.model_digest[:12]),
         ("seed", content["seed"], trainer.seed),
@@ -70,7 +70,7 @@ def _check_same(path: Path, content: Mapping[str, Any], trainer: Trainer, rows: 
             )
 
 
-def _what_matters(recipe: Recipe) -> dict[str, Any]:
+def _what_matters(recipe: AnyRecipe) -> dict[str, Any]:
     """The recipe without what may change between two runs of one training."""
     table = asdict(recipe)
     table["training"] = {"batch_size": recipe.training.batch_size}

@@ -75,6 +75,11 @@ class Trainer:
         self.loss = MultiLevelLoss(recipe.loss).to(device)
         self.optimiser = torch.optim.Adam(self.regressor.parameters(), fused=True)
 
+    @property
+    def learner(self) -> nn.Module:
+        """Everything that is learned: the regressor."""
+        return self.regressor
+
     def advance(self, truth: Supervision) -> StepReport:
         """Take one step on a batch."""
         self.network.train()

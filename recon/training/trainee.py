@@ -1,0 +1,88 @@
+"""What the loop needs of whatever it trains, and of what it trains on."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import torch
+from torch import nn
+
+from ..recipe_kinds import AnyRecipe
+from .shards import Sample
+from .trainer import StepReport
+
+Batch = TypeVar("Batch")
+Consumed = TypeVar("Consumed", contravariant=True)
+Produced = TypeVar("Produced", covariant=True)
+
+
+class Trainee(Protocol[Consumed]):
+    """Something that learns step by step and whose whole state can be written down."""
+
+    step: int
+    skipped: int
+    optimiser: torch.optim.Optimizer
+
+    @property
+    def recipe(self) -> AnyRecipe:
+        """How it is trained."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of its starting weights."""
+        ...
+
+    @property
+    def model_digest(self) -> str:
+        """Of the face model behind it or its data; empty where there is none."""
+        ...
+
+    @property
+    def learner(self) -> nn.Module:
+        """Everything that is learned, as one module."""
+        ...
+
+    def advance(self, truth: Consumed) -> StepReport:
+        """Take one step on a batch."""
+        ...
+
+
+class Source(Protocol[Produced]):
+    """One worker's part of every batch."""
+
+    @property
+    def shards(self) -> Sized:
+        """The data; its length is the number of photographs."""
+        ...
+
+    @property
+    def rank(self) -> int:
+        """Which worker this is."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """How many there are."""
+        ...
+
+    def batch(self, step: int) -> Produced:
+        """The worker's share of a step's batch, steps from 0."""
+        ...
+
+
+class Photographs(Protocol):
+    """Labelled photographs by number."""
+
+    @property
+    def folder(self) -> Path:
+        """Where they are kept."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def sample(self, row: int) -> Sample:
+        """One photograph; a FacebenchError where it cannot be read."""
+        ...
