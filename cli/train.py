@@ -94,14 +94,20 @@ def _run(job: TrainingJob, workers: int, cluster: bool, done: int) -> None:
 
     if done:
         click.echo(f"Resuming {job.out} from step {done}.", err=True)
-    if job.recipe.loss.weights.identity:
-        click.echo("The identity level has no recognition network and is left out.", err=True)
+    _warn(job)
     try:
         with training_progress(done, job.recipe.training.steps) as listen:
             train(job, workers, cluster, listen)
     except KeyboardInterrupt:
         click.echo("Interrupted; the same command resumes.", err=True)
         raise
+
+
+def _warn(job: TrainingJob) -> None:
+    from ..recon.recipe import Recipe
+
+    if isinstance(job.recipe, Recipe) and job.recipe.loss.weights.identity:
+        click.echo("The identity level has no recognition network and is left out.", err=True)
 
 
 def _say(job: TrainingJob, as_json: bool) -> None:

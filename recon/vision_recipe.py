@@ -21,7 +21,7 @@ class ParserNetwork:
 
 @dataclass(frozen=True)
 class RecogniserNetwork:
-    """IResNet: depth, channels of the first stage, side of its input in px, length of the vector."""
+    """IResNet: depth, width of the first stage, side of its input in px, length of the vector."""
 
     architecture: str = "iresnet50"
     width: int = 64

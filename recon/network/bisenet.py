@@ -44,7 +44,8 @@ class AttentionRefinement(nn.Module):
         """(B, channels, H, W) to (B, width, H, W)."""
         refined: Tensor = self.conv(maps)
         attention = self.bn_atten(self.conv_atten(refined.mean((2, 3), keepdim=True)))
-        return refined * attention.sigmoid()
+        weighted: Tensor = refined * attention.sigmoid()
+        return weighted
 
 
 class ContextTrunk(ResNet):
@@ -97,7 +98,8 @@ class FeatureFusion(nn.Module):
         """Two maps whose channels add up to `channels`, (B, ., H, W), to (B, channels, H, W)."""
         joined: Tensor = self.convblk(torch.cat([spatial, context], dim=1))
         attention = self.conv1(joined.mean((2, 3), keepdim=True)).relu_()
-        return joined * self.conv2(attention).sigmoid() + joined
+        fused: Tensor = joined * self.conv2(attention).sigmoid() + joined
+        return fused
 
 
 class ClassHead(nn.Module):

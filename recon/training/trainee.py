@@ -23,7 +23,11 @@ class Trainee(Protocol[Consumed]):
 
     step: int
     skipped: int
-    optimiser: torch.optim.Optimizer
+
+    @property
+    def optimiser(self) -> torch.optim.Optimizer:
+        """With what it remembers of the steps before."""
+        ...
 
     @property
     def recipe(self) -> AnyRecipe:

@@ -1,0 +1,108 @@
+"""Weights of parser, recogniser and landmarker as this package writes and finds them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from ...errors import FacebenchError
+from ..recipe_kinds import recipe_from_table
+from ..vision_recipe import VisionRecipe
+from .checkpoint import FORMAT, read_content, write_content
+
+EMBEDDED = "embedded"
+
+EMBEDDED_RECIPES = {
+    "parser": "parser-embedded",
+    "recogniser": "recogniser-embedded",
+    "landmarker": "landmarker",
+}
+"""The recipe of the weights that the package keeps, by kind of network."""
+
+Kind = TypeVar("Kind", bound=VisionRecipe)
+
+
+@dataclass(frozen=True)
+class LoadedNetwork(Generic[Kind]):
+    """A trained network's tensors and where they come from.
+
+    Attributes:
+        state: tensors by name, as stored.
+        recipe: it was trained by; says how large the network is.
+        steps: it was trained for.
+    """
+
+    state: Mapping[str, Tensor]
+    recipe: Kind
+    steps: int
+
+
+def embedded_network(kind: str) -> Path:
+    """Where the package keeps the weights of a kind of network."""
+    return Path(__file__).parent / "embedded" / f"{kind}.pt"
+
+
+def chosen_weights(weights: str | Path, kind: str) -> Path:
+    """The file that a user's choice of weights means.
+
+    Raises:
+        FacebenchError: the package holds no such weights, or there is no such file.
+    """
+    if str(weights) != EMBEDDED:
+        path = Path(weights)
+        if not path.is_file():
+            raise FacebenchError(
+                f"no {kind} weights at {path}", f"give '{EMBEDDED}' or a weights file"
+            )
+        return path
+    path = embedded_network(kind)
+    if not path.is_file():
+        raise FacebenchError(
+            f"the package holds no {kind} weights",
+            f"train some with 'facebench train --recipe {EMBEDDED_RECIPES[kind]}', give the file",
+        )
+    return path
+
+
+def save_network(
+    path: Path, state: Mapping[str, Tensor], recipe: VisionRecipe, steps: int, seed: int
+) -> None:
+    """Write a trained network for inference, matrices in float16, by rename."""
+    halved = {name: value.half() if value.ndim > 1 else value for name, value in state.items()}
+    content = {"weights": halved, "recipe": json.dumps(recipe.as_table())}
+    write_content(path, content | {"format": FORMAT, "steps": steps, "seed": seed})
+
+
+def is_own_file(path: Path) -> bool:
+    """Whether a readable file is one that this package wrote; a public state dict is not."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception:  # whatever is wrong with it, who reads it next says so
+        return False
+    return isinstance(content, dict) and "format" in content and "recipe" in content
+
+
+def load_network(path: Path, kind: type[Kind]) -> LoadedNetwork[Kind]:
+    """The network of a file that `save_network` wrote.
+
+    Raises:
+        FacebenchError: no such file, or one of another kind.
+    """
+    content = read_content(path)
+    recipe = recipe_from_table(json.loads(content["recipe"]))
+    if not isinstance(recipe, kind):
+        found = getattr(recipe, "kind", "face regressor")
+        raise FacebenchError(
+            f"{path} holds the weights of a {found}, not of a {kind.kind}",
+            f"give those of 'facebench train --recipe {kind.kind}'",
+        )
+    if "optimiser" in content:
+        raise FacebenchError(f"{path} is a checkpoint to resume from", "give its weights.pt")
+    state = {name: value.float() for name, value in content["weights"].items()}
+    return LoadedNetwork(state, recipe, int(content["steps"]))

@@ -1,0 +1,1 @@
+"""What parser, recogniser and landmarker learn, each a task for the one training loop."""

@@ -1,0 +1,117 @@
+"""The training loop of a task, made from what a job names."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ....errors import FacebenchError
+from ...network.vision_weights import save_network
+from ...vision_recipe import LandmarkerRecipe, ParserRecipe, RecogniserRecipe, VisionRecipe
+from ..batches import BatchSource
+from ..celebamask import CelebAMaskFaces
+from ..folder import Row, TrainingFolder
+from ..loop import Listener, Loop
+from ..shards import FaceShards
+from ..trainee import Photographs
+from .landmarker import LandmarkTask
+from .mirroring import random_change
+from .parser import ParserTask
+from .recogniser import RecogniserTask, subjects_of
+from .source import PeopleSource, numbered
+from .task import PeopleBatch, Task
+from .trainer import TaskTrainer
+
+if TYPE_CHECKING:
+    from ..job import TrainingJob, Worker
+
+
+def task_loop(
+    job: TrainingJob, recipe: VisionRecipe, worker: Worker, listen: Listener
+) -> Loop[PeopleBatch]:
+    """Everything one worker needs, from the files the job names.
+
+    Raises:
+        FacebenchError: unusable data, or a recipe that does not suit it.
+    """
+    photographs = open_photographs(job.data, job.limit)
+    held_out = open_photographs(job.validation) if job.validation else None
+    people = _people(recipe, photographs)
+    task = make_task(recipe, int(people.max()) + 1)
+    faces = BatchSource(
+        shards=photographs,
+        batch_size=recipe.training.batch_size,
+        image_size=recipe.photograph_size,
+        seed=job.seed,
+        transform=random_change(recipe),
+        rank=worker.rank,
+        workers=worker.workers,
+    )
+    digest = photographs.model_digest
+    trainer = TaskTrainer(recipe, task, digest, job.seed, worker.device, worker.distribute)
+    validate = partial(_measure, task, trainer, held_out) if held_out is not None else None
+    shown = photographs if held_out is None else held_out
+    finish = partial(_finish, job.folder, task, trainer, shown)
+    job.out.mkdir(parents=True, exist_ok=True)
+    source = PeopleSource(faces, people)
+    return Loop(trainer, source, job.folder, validate, finish, listen)
+
+
+def make_task(recipe: VisionRecipe, people: int) -> Task:
+    """The task that a recipe describes, on data with so many people."""
+    if isinstance(recipe, ParserRecipe):
+        return ParserTask(recipe)
+    if isinstance(recipe, RecogniserRecipe):
+        return RecogniserTask(recipe, people)
+    if isinstance(recipe, LandmarkerRecipe):
+        return LandmarkTask(recipe)
+    raise TypeError(f"no task for {type(recipe).__name__}")
+
+
+def open_photographs(folder: Path, limit: int | None = None) -> FaceShards | CelebAMaskFaces:
+    """The labelled photographs of a folder: shards, or CelebAMask-HQ as it is distributed."""
+    if CelebAMaskFaces.is_at(folder):
+        return CelebAMaskFaces(folder, limit)
+    return FaceShards(folder, limit)
+
+
+def _people(recipe: VisionRecipe, photographs: Photographs) -> NDArray[np.int64]:
+    """Number of the person in each photograph; all 0 where nobody is to be told apart."""
+    if not isinstance(recipe, RecogniserRecipe):
+        _check_labels(recipe, photographs)
+        return np.zeros(len(photographs), dtype=np.int64)
+    people = numbered(subjects_of(photographs))
+    each = np.bincount(people)
+    if len(each) < 2 or each.max() < 2:
+        raise FacebenchError(
+            f"{photographs.folder} holds {len(each)} people with at most {each.max()} photographs "
+            "each; a recogniser learns from several photographs of several people",
+            "make some with 'facebench synth faces --subjects 1000 --frames 8'",
+        )
+    return people
+
+
+def _check_labels(recipe: VisionRecipe, photographs: Photographs) -> None:
+    if isinstance(recipe, LandmarkerRecipe) and isinstance(photographs, CelebAMaskFaces):
+        raise FacebenchError(
+            f"{photographs.folder} has no landmarks to learn from",
+            "make shards with 'facebench synth faces' or 'facebench prepare'",
+        )
+
+
+def _measure(task: Task, trainer: TaskTrainer, held_out: Photographs) -> Row:
+    measures = task.measure(trainer.learner, held_out, trainer.device)
+    return {"step": float(trainer.step)} | measures
+
+
+def _finish(folder: TrainingFolder, task: Task, trainer: TaskTrainer, shown: Photographs) -> None:
+    """Leave the weights for inference and a picture of what was learned."""
+    state = trainer.learner.weights()
+    save_network(folder.weights, state, trainer.recipe, trainer.step, trainer.seed)
+    picture = task.picture(trainer.learner, shown, trainer.device)
+    Image.fromarray(picture).save(folder.fits)

@@ -1,0 +1,123 @@
+"""Learning which part of the face each pixel shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from ...network.bisenet import CLASSES, BiSeNet
+from ...network.image_statistics import ColourNormalisation
+from ...sheet import to_pictures
+from ...vision_recipe import HardPixels, ParserRecipe
+from ..folder import Row
+from ..trainee import Photographs
+from .palette import coloured
+from .reading import MEASURED, in_batches, spread_rows
+from .task import Learner, Levels
+
+_HEADS = ("head8", "head16", "head32")
+_SHOWN = 6
+
+
+class ParserLearner(Learner):
+    """BiSeNet and the cross entropy of its three heads."""
+
+    def __init__(self, recipe: ParserRecipe) -> None:
+        super().__init__()
+        self.hard = recipe.hard_pixels
+        self.normalise = ColourNormalisation()
+        self.network = BiSeNet(width=recipe.network.width)
+
+    def forward(self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor) -> Levels:
+        """Cross entropy of each head."""
+        outputs = self.network(self.normalise(images))
+        losses = [hard_cross_entropy(scores, masks, self.hard) for scores in outputs]
+        return dict(zip(_HEADS, losses, strict=True))
+
+    @torch.no_grad()
+    def classes(self, images: Tensor) -> Tensor:
+        """Classes (B, S, S) of images (B, 3, S, S)."""
+        return self.network.scores(self.normalise(images)).argmax(dim=1)
+
+    def weights(self) -> dict[str, Tensor]:
+        """State of the network."""
+        return self.network.state_dict()
+
+
+def hard_cross_entropy(scores: Tensor, masks: Tensor, hard: HardPixels) -> Tensor:
+    """Mean cross entropy over the pixels whose own class got too little probability.
+
+    Online hard example mining as BiSeNet is trained: pixels of a probability below
+    `hard.probability` count, and at least the worst `hard.share` of all.
+
+    Args:
+        scores: (B, C, H, W), before softmax.
+        masks: (B, H, W) int64.
+        hard: which pixels count.
+    """
+    losses = cross_entropy(scores, masks, reduction="none").flatten()
+    if hard.probability >= 1.0:
+        return losses.mean()
+    least = max(1, int(hard.share * losses.numel()))
+    limit = torch.minimum(
+        losses.detach().topk(least).values[-1], losses.new_tensor(-np.log(hard.probability))
+    )
+    counted = losses >= limit
+    return losses[counted].mean()
+
+
+@dataclass(frozen=True)
+class ParserTask:
+    """The face parser's task."""
+
+    recipe: ParserRecipe
+
+    def learner(self) -> ParserLearner:
+        """A learner with fresh weights."""
+        return ParserLearner(self.recipe)
+
+    def measure(self, learner: Learner, held_out: Photographs, device: torch.device) -> Row:
+        """`mean_iou` over the classes that occur, and `pixel_accuracy`, over all photographs."""
+        table = torch.zeros(CLASSES, CLASSES, dtype=torch.int64)
+        rows = range(min(MEASURED, len(held_out)))
+        for _, truth in in_batches(held_out, rows, self.recipe.network.image_size, device):
+            table += confusion(_classes(learner, truth.images), truth.masks).cpu()
+        accuracy = float(table.diagonal().sum() / table.sum())
+        return {"mean_iou": float(class_overlaps(table).nanmean()), "pixel_accuracy": accuracy}
+
+    def picture(
+        self, learner: Learner, photographs: Photographs, device: torch.device
+    ) -> NDArray[np.uint8]:
+        """Photograph, classes found, true classes; one row each."""
+        lines: list[NDArray[np.uint8]] = []
+        rows = spread_rows(photographs, _SHOWN)
+        for _, truth in in_batches(photographs, rows, self.recipe.network.image_size, device):
+            found = coloured(_classes(learner, truth.images).cpu().numpy())
+            true = coloured(truth.masks.cpu().numpy())
+            pictures = to_pictures(truth.images)
+            triples = zip(pictures, found, true, strict=True)
+            lines += [np.concatenate(one, axis=1) for one in triples]
+        return np.concatenate(lines)
+
+
+def confusion(found: Tensor, truth: Tensor) -> Tensor:
+    """Counts (C, C) of pixels by true class and found class, from two masks of any one shape."""
+    pairs = truth.flatten() * CLASSES + found.flatten()
+    return torch.bincount(pairs, minlength=CLASSES**2).view(CLASSES, CLASSES)
+
+
+def class_overlaps(table: Tensor) -> Tensor:
+    """Intersection over union (C,) of each class; NaN where a class neither is nor was found."""
+    both = table.diagonal().double()
+    return both / (table.sum(0) + table.sum(1) - table.diagonal())
+
+
+def _classes(learner: Learner, images: Tensor) -> Tensor:
+    assert isinstance(learner, ParserLearner)
+    learner.eval()
+    return learner.classes(images)
