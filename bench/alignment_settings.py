@@ -29,5 +29,5 @@ class AlignmentSettings:
     scale: Literal["per_mesh", "global", "none"] = "per_mesh"
     direction: Literal["symmetric", "scan_to_prediction"] = "symmetric"
     stop: Literal["motion", "mean_change"] = "motion"
-    tolerance_mm: float = 1e-3
+    tolerance_mm: float = 2e-3
     max_iterations: int = 40

@@ -19,7 +19,7 @@ from .intersection import Intersection
 from .register import register
 from .similarity import Similarity
 from .surface import Surface
-from .triangles import Float64Array
+from .triangles import Float64Array, double_areas
 
 NOSE_TIP = 30
 """Index of the nose tip among the 68 iBUG landmarks, counted from 0."""
@@ -61,7 +61,7 @@ def find_nose_tip(scan: Surface, face: Mesh | None = None) -> NoseTip:
     source = Surface(face)
     start = register(source, scan, tip)
     transform = approach(source, scan, start, Intersection(), AlignmentSettings())
-    return NoseTip(tip_on_scan(scan, tip, transform), "found")
+    return NoseTip(tip_on_scan(scan, face, tip, transform), "found")
 
 
 def own_nose_tip(face: Mesh) -> Float64Array | None:
@@ -84,7 +84,9 @@ def crop_centre(
     """
     tip = own_nose_tip(face)
     found = (
-        find_nose_tip(scan) if tip is None else NoseTip(tip_on_scan(scan, tip, transform), "found")
+        find_nose_tip(scan)
+        if tip is None
+        else NoseTip(tip_on_scan(scan, face, tip, transform), "found")
     )
     if label is None:
         return found
@@ -92,17 +94,32 @@ def crop_centre(
     return NoseTip(np.asarray(label, np.float64), "label", apart)
 
 
-def tip_on_scan(scan: Surface, tip: Float64Array, transform: Similarity) -> Float64Array:
+def tip_on_scan(
+    scan: Surface, face: Mesh, tip: Float64Array, transform: Similarity
+) -> Float64Array:
     """The point of the scan that stands out most near an aligned face's nose tip (3,).
 
-    A paraboloid through the scan's points around the guess, over the face's frontal plane, gives
-    the summit; one noisy vertex has no say. A guess that is some way off is climbed from.
+    A paraboloid through the scan's points around the guess, over the plane that touches the face
+    at its own tip, gives the summit: where the scan looks the way the face's tip does. One noisy
+    vertex has no say. A guess that is some way off is climbed from.
     """
+    axes = transform.rotation @ _tip_axes(face, tip)
     place: Float64Array = transform.apply(tip[None])[0]
     for _ in range(_CLIMBS):
-        place = _higher(scan, place, transform.rotation)
+        place = _higher(scan, place, axes)
     position: Float64Array = scan.closest(place[None]).position[0]
     return position
+
+
+def _tip_axes(face: Mesh, tip: Float64Array) -> Float64Array:
+    """A rotation (3, 3) whose third column is the face's mean normal around its nose tip."""
+    vertices, triangles = np.asarray(face.vertices, np.float64), np.asarray(face.triangles)
+    near = np.linalg.norm(vertices - tip, axis=1) <= _CAP_MM
+    outward = double_areas(vertices, triangles[near[triangles].all(1)]).sum(0)
+    across = np.linalg.svd(outward[None])[2][1:]
+    axes = np.column_stack([across.T, outward / np.linalg.norm(outward)])
+    axes[:, 0] *= np.sign(np.linalg.det(axes))
+    return axes
 
 
 def _higher(scan: Surface, place: Float64Array, axes: Float64Array) -> Float64Array:

@@ -85,7 +85,8 @@ def register(
         FacebenchError: when a surface has too few points to tell a pose.
     """
     face, target = _sample(prediction), _sample(scan)
-    keys = _protruding(face) if nose_tip is None else np.array([face.tree.query(nose_tip)[1]])
+    tip = None if nose_tip is None else prediction.frame.apply(nose_tip[None])[0]
+    keys = _protruding(face) if tip is None else np.array([face.tree.query(tip)[1]])
     centre = face.points[keys[0]]
     near = np.flatnonzero(np.linalg.norm(face.points - centre, axis=1) <= REACH_MM)
     judges = near[:: max(1, len(near) // N_POINTS)]
@@ -97,12 +98,13 @@ def register(
     reaches = np.geomspace(3 * FAR_MM, FAR_MM, 10)
     refined = _refine(motions.take(better), face, target, judges, reaches)
     winner = int(np.argmin(_costs(refined, face, target, judges)))
-    return Similarity(1.0, refined.rotations[winner], refined.translations[winner])
+    found = Similarity(1.0, refined.rotations[winner], refined.translations[winner])
+    return scan.frame.inverse().after(found).after(prediction.frame)
 
 
 def _sample(surface: Surface) -> _Samples:
-    """Means of the vertices and normals in the cells of a grid that turns with the surface."""
-    points = _cell_means(surface.vertices, surface.normals)
+    """Means of the vertices and normals in the cells of a grid, all in the surface's own frame."""
+    points = _cell_means(surface.local, surface.frame.turn(surface.normals))
     points, normals = points[:, :3], unit(points[:, 3:])
     tree = cKDTree(points)
     return _Samples(points, normals, _profiles(points, normals, tree), tree)

@@ -1,0 +1,92 @@
+"""What must not change a score: place, order, and what lies outside of the measured part."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from facebench.bench.landmarks import Landmarks
+from facebench.bench.protocol import preset
+from facebench.bench.score import Score, score_prediction
+from facebench.recon.mesh import Mesh
+
+MICC = preset("micc")
+COLUMNS = ("mean_mm", "median_mm", "rmse_mm", "p90_mm", "scale", "overlap")
+
+
+@pytest.fixture(scope="module")
+def scan(person: Mesh, scan_of: Callable[..., Mesh]) -> Mesh:
+    return scan_of(person)
+
+
+@pytest.fixture(scope="module")
+def landmarks(person: Mesh) -> Landmarks:
+    return Landmarks(person.vertices[person.landmarks])
+
+
+@pytest.fixture(scope="module")
+def score(face: Mesh, scan: Mesh, landmarks: Landmarks) -> Score:
+    return score_prediction(face, scan, MICC, scan_landmarks=landmarks).score
+
+
+def assert_near(score: Score, other: Score, relative: float) -> None:
+    for column in COLUMNS:
+        expected = pytest.approx(getattr(score, column), rel=relative)
+        assert getattr(other, column) == expected, column
+
+
+def motion(seed: int) -> Callable[[np.ndarray], np.ndarray]:
+    rng = np.random.default_rng(seed)
+    turn, shift = Rotation.random(rng=rng).as_matrix(), rng.uniform(-900, 900, 3)
+    return lambda points: points @ turn.T + shift
+
+
+@settings(max_examples=3, deadline=None)
+@given(seed=st.integers(0, 2**31))
+def test_neither_side_s_place_matters(
+    face: Mesh, scan: Mesh, landmarks: Landmarks, score: Score, seed: int
+) -> None:
+    move, elsewhere = motion(seed), motion(seed + 1)
+    moved = replace(scan, vertices=move(scan.vertices))
+    turned = replace(face, vertices=elsewhere(face.vertices))
+    other = score_prediction(turned, moved, MICC, scan_landmarks=Landmarks(move(landmarks.points)))
+    assert_near(score, other.score, 1e-6)
+
+
+@settings(max_examples=2, deadline=None)
+@given(seed=st.integers(0, 2**31))
+def test_nor_where_the_pose_is_searched(face: Mesh, scan: Mesh, seed: int) -> None:
+    here = score_prediction(face, scan, MICC).score
+    moved = replace(scan, vertices=motion(seed)(scan.vertices))
+    assert_near(here, score_prediction(face, moved, MICC).score, 1e-6)
+
+
+def test_the_start_hardly_matters(face: Mesh, scan: Mesh, score: Score) -> None:
+    """Searched and landmark-started alignments end at one place, to the tolerance."""
+    assert score_prediction(face, scan, MICC, nose_tip=None).score.mean_mm == pytest.approx(
+        score.mean_mm, abs=0.05
+    )
+
+
+def test_doubling_the_triangulation(face: Mesh, scan: Mesh, subdivide, score, landmarks) -> None:
+    fine = subdivide(face)
+    other = score_prediction(fine, scan, MICC, scan_landmarks=landmarks).score
+    assert other.mean_mm == pytest.approx(score.mean_mm, rel=5e-3)
+
+
+@pytest.mark.parametrize(("seed", "size"), [(0, 0.8), (1, 1.25), (2, 1.0), (3, 0.9)])
+def test_any_pose_and_size_is_found(
+    face: Mesh, scan: Mesh, landmarks: Landmarks, score: Score, seed: int, size: float
+) -> None:
+    """Without landmarks of the scan the score and the nose tip are those of the landmarks."""
+    move, elsewhere = motion(seed), motion(seed + 100)
+    moved = replace(scan, vertices=move(scan.vertices))
+    turned = replace(face, vertices=elsewhere(face.vertices) * size)
+    pair = score_prediction(turned, moved, MICC)
+    assert pair.score.mean_mm == pytest.approx(score.mean_mm, abs=0.05)
+    tip = move(landmarks.points[30:31])[0]
+    assert np.linalg.norm(pair.nose_tip.position - tip) < 3
