@@ -123,7 +123,7 @@ def _tip_axes(face: Mesh, tip: Float64Array) -> Float64Array:
 
 
 def _higher(scan: Surface, place: Float64Array, axes: Float64Array) -> Float64Array:
-    """The summit (3,) of the scan around a place, the place itself where there is none."""
+    """The summit (3,) of the scan around a place; on a slope the highest point of it in reach."""
     offset = (scan.vertices - place) @ axes
     near = np.linalg.norm(offset, axis=1) <= _CAP_MM
     if near.sum() < 20:
@@ -131,7 +131,7 @@ def _higher(scan: Surface, place: Float64Array, axes: Float64Array) -> Float64Ar
     x, y, height = offset[near].T
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
     summit = _summit(np.linalg.lstsq(terms, height, rcond=None)[0])
-    return place if summit is None else place + axes @ summit
+    return place + axes @ (offset[near][height.argmax()] if summit is None else summit)
 
 
 def _summit(coefficients: Float64Array) -> Float64Array | None:
