@@ -55,10 +55,12 @@ def _pairs(
 
 
 def _best_threshold(cosines: NDArray[np.float64], same: NDArray[np.bool_]) -> float:
+    """The middle of the gap below the last cosine that is best accepted."""
     order = np.argsort(-cosines)
     accepted = np.cumsum(same[order]) / same.sum()
     refused = 1.0 - np.cumsum(~same[order]) / (~same).sum()
-    return float(cosines[order][np.argmax(accepted + refused)])
+    last = int(np.argmax(accepted + refused))
+    return float(cosines[order][last : last + 2].mean())
 
 
 def _balanced(found: NDArray[np.bool_], same: NDArray[np.bool_]) -> float:
