@@ -16,12 +16,13 @@ from .distance import (
     statistics,
     vertex_errors,
 )
-from .intersection import Intersection, match_both
+from .intersection import Intersection, Matches, match_both
 from .protocol import Protocol
 from .similarity import Similarity
 from .start import Side, Start
 from .surface import Surface
 from .triangles import Float64Array
+from .umeyama import similarity_between
 
 _POINT_TO_SURFACE = (
     "point_to_surface_scan_to_prediction_mm",
@@ -74,14 +75,14 @@ def lay(prediction: Side, scan: Side, start: Start, crop: Sphere, protocol: Prot
         protocol.alignment,
     )
     measure = protocol.distance.measure
-    if measure == "correspondence":
-        errors, at_vertices = _corresponding(prediction, scan, start, crop, protocol, alignment)
-    else:
-        errors = kept_errors(alignment.matches, measure)
-        vertex_of = prediction.surface.vertex_of
-        at_vertices = vertex_errors(alignment.matches[1], measure, vertex_of)
     weights = DIRECTION_WEIGHTS[protocol.distance.direction]
-    return Laid(alignment, errors, weights, at_vertices)
+    vertex_of = prediction.surface.vertex_of
+    if measure == "correspondence":
+        found, alignment = _corresponding(prediction, scan, start, crop, protocol, alignment)
+        errors = np.empty(0), MEASURES[measure](found)[found.kept]
+        return Laid(alignment, errors, weights, vertex_errors(found, measure, vertex_of))
+    at_vertices = vertex_errors(alignment.matches[1], measure, vertex_of)
+    return Laid(alignment, kept_errors(alignment.matches, measure), weights, at_vertices)
 
 
 def _as_started(
@@ -113,14 +114,25 @@ def _corresponding(
     crop: Sphere,
     protocol: Protocol,
     alignment: Alignment,
-) -> tuple[tuple[Float64Array, Float64Array], Float64Array]:
-    """Distances from the prediction to the corresponding points of the scan; the scan has none."""
+) -> tuple[Matches, Alignment]:
+    """The prediction's vertices with their corresponding points, and where these put it.
+
+    The transform of the closest points is the best for closest points only: it slides and shrinks
+    a wrong face until they are near. Distances between corresponding points are taken where those
+    are nearest to each other.
+    """
     from .nonrigid import correspond  # loads sparse solvers that no other protocol needs
 
     transform, mesh = alignment.transform, prediction.mesh
     moved = Surface(replace(mesh, vertices=transform.apply(np.asarray(mesh.vertices, np.float64))))
     pairs = start.pairs and (transform.apply(start.pairs[0]), start.pairs[1])
     found = correspond(moved, scan.surface, crop, protocol.intersection, pairs)
-    errors = MEASURES["correspondence"](found)[found.kept]
-    at_vertices = vertex_errors(found, "correspondence", moved.vertex_of)
-    return (np.empty(0), errors), at_vertices
+    factor = 1.0 if protocol.alignment.scale == "none" else None
+    kept = found.kept
+    back = similarity_between(found.on_prediction[kept], found.on_scan[kept], factor)
+    points = back.apply(found.on_prediction)
+    distances = np.linalg.norm(points - found.on_scan, axis=1)
+    return (
+        replace(found, on_prediction=points, distances=distances),
+        replace(alignment, transform=back.after(transform)),
+    )
