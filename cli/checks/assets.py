@@ -5,12 +5,12 @@ Nothing here is downloaded: most ask for a signature or a registration.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from ...recon.vision.weights_folder import torch_checkpoints
 from .finding import Finding, Verdict
 
 GROUP = "Assets"
@@ -98,12 +98,6 @@ def check_landmark_weights(folder: Path) -> Finding:
     hint = f"https://github.com/1adrianb/face-alignment; put them in {folder}"
     detail = f"missing {', '.join(missing)} (landmarks of real photographs)"
     return Finding(GROUP, "landmark weights", Verdict.WARNING, detail, hint)
-
-
-def torch_checkpoints() -> Path:
-    """Where torch keeps downloaded weights, by its own rules."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("TORCH_HOME") or cache / "torch") / "hub" / "checkpoints"
 
 
 def _check(asset: Asset, folder: Path) -> Finding:

@@ -6,9 +6,7 @@ so that a run never waits on a network it does not have.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,18 +15,13 @@ from numpy.typing import NDArray
 from ...errors import FacebenchError
 from ..network.state_dicts import file_problem
 from .crop import Box
+from .weights_folder import torch_checkpoints
 
 Pixels = NDArray[np.uint8]
 
 FAN_FILE = "2DFAN4-11f355bf06.pth.tar"
 SFD_FILE = "s3fd-619a316812.pth"
 SOURCE = "https://www.adrianbulat.com/downloads/python-fan/"
-
-
-def torch_checkpoints() -> Path:
-    """Where torch keeps downloaded weights, by its own rules."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("TORCH_HOME") or cache / "torch") / "hub" / "checkpoints"
 
 
 class FanLandmarks:
@@ -51,6 +44,7 @@ class FanLandmarks:
         return np.stack(found) if found else np.zeros((0, 68, 2), np.float32)
 
     def _one(self, frame: Pixels, box: Box) -> NDArray[np.float32]:
+        # FAN was trained on crops around the box of the landmarks themselves: no conversion.
         corners = np.array([box.left, box.top, box.left + box.width, box.top + box.height])
         found = self._aligner.get_landmarks_from_image(frame, detected_faces=[corners])
         return np.asarray(found[0], dtype=np.float32)

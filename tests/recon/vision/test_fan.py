@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from facebench.errors import FacebenchError
-from facebench.recon.vision.fan import FAN_FILE, SFD_FILE, SfdDetector, torch_checkpoints
+from facebench.recon.vision.crop import Box
+from facebench.recon.vision.fan import FAN_FILE, SFD_FILE, SfdDetector, landmark_box
 from facebench.recon.vision.landmarks import make_landmark_detector
+from facebench.recon.vision.weights_folder import torch_checkpoints
 
 
 @pytest.fixture
@@ -32,3 +37,35 @@ def test_a_page_in_place_of_the_weights_is_told(checkpoints: Path) -> None:
     (checkpoints / FAN_FILE).write_text("<!doctype html><title>404</title>")
     with pytest.raises(FacebenchError, match="is a web page"):
         make_landmark_detector("fan")
+
+
+def test_without_the_library_its_install_command_is_told(
+    checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "face_alignment", None)
+    (checkpoints / FAN_FILE).write_bytes(b"PK")
+    with pytest.raises(FacebenchError, match=r"pip install 'facebench\[landmarks\]'"):
+        make_landmark_detector("fan")
+
+
+def test_the_library_places_landmarks_in_the_given_box(checkpoints: Path) -> None:
+    """With untrained weights of the right names: points fall anywhere in the box's crop."""
+    models = pytest.importorskip("face_alignment.models")
+    torch.manual_seed(0)
+    torch.save(models.FAN(4).state_dict(), checkpoints / FAN_FILE)
+    detector = make_landmark_detector("fan")
+    frame = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
+    boxes = [Box(200, 60, 80, 100), Box(40, 120, 60, 60)]
+    found = detector.landmarks([frame, frame], boxes)
+    assert found.shape == (2, 68, 2)
+    for points, box in zip(found, boxes, strict=True):
+        reach = 1.2 * (box.width + box.height)
+        centre = np.array([box.left + box.width / 2, box.top + box.height / 2])
+        assert np.abs(points - centre).max() < reach
+
+
+def test_a_landmark_box_touches_its_points() -> None:
+    points = np.random.default_rng(0).uniform(0, 90, (68, 2)).astype(np.float32)
+    box = landmark_box(points)
+    corners = [(box.left, box.top), (box.left + box.width, box.top + box.height)]
+    np.testing.assert_allclose(corners, [points.min(0), points.max(0)], rtol=1e-6)
