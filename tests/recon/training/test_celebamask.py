@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from facebench.errors import FacebenchError
+from facebench.recon.recipe_files import load_any_recipe
 from facebench.recon.synthetic.masks import CLASS
 from facebench.recon.training.celebamask import CelebAMaskFaces
+from facebench.recon.training.job import TrainingJob, Worker, make_loop, train_worker
 
 SIDE = 16
 
@@ -74,6 +78,18 @@ def test_a_face_without_parts_or_with_a_broken_one_is_told(folder: Path) -> None
         path.unlink()
     with pytest.raises(FacebenchError, match="no parts of face 00003"):
         CelebAMaskFaces(folder).sample(0)
+
+
+def test_a_parser_trains_on_it_and_a_landmarker_cannot(folder: Path, tmp_path: Path) -> None:
+    small = ["network.image_size=32", "network.width=4", "training.batch_size=2"]
+    steps = ["training.steps=1", "training.log_every=1", "training.checkpoint_every=1"]
+    recipe = load_any_recipe("parser", [*small, *steps])
+    job = TrainingJob(folder, recipe, "embedded", tmp_path / "out")
+    train_worker(job, Worker(torch.device("cpu")), lambda row: None)
+    assert job.folder.weights.is_file()
+    other = replace(job, recipe=load_any_recipe("landmarker"))
+    with pytest.raises(FacebenchError, match="has no landmarks to learn from"):
+        make_loop(other, Worker(torch.device("cpu")), lambda row: None)
 
 
 def test_another_folder_is_refused(tmp_path: Path) -> None:
