@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-_HIDDEN = ("step", "skipped", "images_per_s")
+_HIDDEN = ("step", "skipped", "images_per_s", "waiting")
 
 
 @contextmanager
@@ -32,6 +32,7 @@ def training_progress(done: int, last: int) -> Iterator[Callable[[Mapping[str, f
 
 def loss_terms(row: Mapping[str, float]) -> str:
     """The loss terms of a line of the log and the speed, in one short line."""
-    terms = [f"{name} {value:.3g}" for name, value in row.items() if name not in _HIDDEN]
+    shown = {name: value for name, value in row.items() if not name.startswith("gradient_")}
+    terms = [f"{name} {value:.3g}" for name, value in shown.items() if name not in _HIDDEN]
     skipped = [f"skipped {row['skipped']:.0f}"] if row.get("skipped") else []
     return "  ".join([*terms, *skipped, f"{row['images_per_s']:.0f} images/s"])

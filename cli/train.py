@@ -50,6 +50,10 @@ def command(
 ) -> None:
     """Train a regressor on photographs with landmarks and masks, no 3D labels.
 
+    With the recipes landmarker, parser and recogniser: the networks that photographs are prepared
+    with. A parser also learns from CelebAMask-HQ's own folder; a recogniser needs several faces of
+    each subject.
+
     The folder OUT holds checkpoint.pt, the log and, at the end, weights.pt and fits.png. The same
     command resumes from the newest checkpoint; a finished training says so.
 
@@ -58,6 +62,8 @@ def command(
       facebench train --data faces --recipe ours-embedded --out training
       facebench train --data faces --recipe ours --model bfm.npz --out training --workers 4
       facebench train --data faces --out try --steps 500 --set optimiser.learning_rate=3e-4
+      facebench train --data CelebAMask-HQ --recipe parser --out parser
+      facebench train --data faces --recipe recogniser-embedded --validation others --out who
     """
     from ..recon.recipe_files import load_any_recipe
     from ..recon.training.job import TrainingJob
@@ -104,10 +110,14 @@ def _run(job: TrainingJob, workers: int, cluster: bool, done: int) -> None:
 
 
 def _warn(job: TrainingJob) -> None:
-    from ..recon.recipe import Recipe
+    from ..recon.training.job import lacks_recogniser
 
-    if isinstance(job.recipe, Recipe) and job.recipe.loss.weights.identity:
-        click.echo("The identity level has no recognition network and is left out.", err=True)
+    if lacks_recogniser(job.recipe):
+        click.echo(
+            "The identity level is left out: there is no recogniser. "
+            "Give one with --set identity.weights=FILE.",
+            err=True,
+        )
 
 
 def _say(job: TrainingJob, as_json: bool) -> None:

@@ -41,6 +41,7 @@ class NetworkRecipe:
     width: int = 64
     image_size: int = 224
     pooling: str = "average"
+    precision: str = "auto"
     output_scale: OutputScale = field(default_factory=OutputScale)
 
 
@@ -57,8 +58,9 @@ class RendererRecipe:
 class LossWeights:
     """Weights of the levels of the loss (METHOD eq. 7).
 
-    `landmark_shape` is not in the paper: the landmarks under the pose that fits them best, whatever
-    pose the network found; 0 leaves it out.
+    Those that the paper does not have are 0 by default, which leaves them out: `landmark_shape`,
+    the landmarks under the pose that fits them best, whatever pose the network found;
+    `reflectance`, the variance of the albedo over the skin; `light_balance`, the light's colour.
     """
 
     pixel: float = 3.0
@@ -66,17 +68,24 @@ class LossWeights:
     landmark_shape: float = 0.0
     identity: float = 0.24
     prior: float = 4e-4
+    reflectance: float = 0.0
+    light_balance: float = 0.0
 
 
 @dataclass(frozen=True)
 class LandmarkRecipe:
-    """The Wing loss, and how the jaw line loses weight between two angles of yaw in degrees."""
+    """The Wing loss, and how the jaw line loses weight between two angles of yaw in degrees.
+
+    With `visible_contour` jaw-line points move to where the turned face ends, instead of staying on
+    their vertices; their weight need then not fall: `contour_weight = 1`.
+    """
 
     width: float = 10.0
     epsilon: float = 2.0
     contour_weight: float = 0.2
     contour_from: float = 20.0
     contour_to: float = 50.0
+    visible_contour: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,13 +113,34 @@ class LossRecipe:
 
 
 @dataclass(frozen=True)
+class IdentityRecipe:
+    """The recogniser of the identity level and the second view it is shown.
+
+    `weights` is `embedded`, a weights file, or empty for none. `yaw`, `pitch` and `roll` are the
+    largest turns from the photograph's pose in degrees, `expression` the standard deviation of what
+    is added to each expression coefficient.
+    """
+
+    weights: str = "embedded"
+    yaw: float = 45.0
+    pitch: float = 15.0
+    roll: float = 10.0
+    expression: float = 0.5
+
+
+@dataclass(frozen=True)
 class OptimiserRecipe:
-    """Adam, its learning rate over time, and the limit on the gradient's norm (0: none)."""
+    """Adam, its learning rate over time, and the limit on the gradient's norm (0: none).
+
+    `average` is the share that a step keeps of the moving average of the weights, which validation
+    and the weights for use are then taken from; 0 keeps no average.
+    """
 
     learning_rate: float = 1e-4
     schedule: str = "constant"
     warmup_steps: int = 0
     gradient_limit: float = 0.0
+    average: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -130,13 +160,18 @@ class AugmentationRecipe:
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """Length of the training and when it saves, logs and validates, in steps."""
+    """Length of the training and when it saves, logs and validates, in steps.
+
+    `skipped_in_a_row` is how many steps in a row may be left out, their loss not being finite,
+    before the training stops.
+    """
 
     steps: int = 101_340
     batch_size: int = 16
     checkpoint_every: int = 1000
     log_every: int = 50
     validate_every: int = 1000
+    skipped_in_a_row: int = 20
 
 
 @dataclass(frozen=True)
@@ -148,6 +183,7 @@ class Recipe:
     network: NetworkRecipe = field(default_factory=NetworkRecipe)
     renderer: RendererRecipe = field(default_factory=RendererRecipe)
     loss: LossRecipe = field(default_factory=LossRecipe)
+    identity: IdentityRecipe = field(default_factory=IdentityRecipe)
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
     augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
     training: TrainingRecipe = field(default_factory=TrainingRecipe)
@@ -156,6 +192,7 @@ class Recipe:
         for where, value, known in (
             ("network.architecture", self.network.architecture, ARCHITECTURES),
             ("network.pooling", self.network.pooling, POOLINGS),
+            ("network.precision", self.network.precision, PRECISIONS),
             ("renderer.kind", self.renderer.kind, RENDERERS),
             ("optimiser.schedule", self.optimiser.schedule, SCHEDULES),
         ):
@@ -166,6 +203,7 @@ class Recipe:
         for where, number in _positive_numbers(self):
             if number <= 0:
                 raise FacebenchError(f"recipe {self.name}: {where} is {number}", "give more than 0")
+        check_average(self.name, self.optimiser)
         if self.training.checkpoint_every % self.training.log_every:
             raise FacebenchError(
                 f"recipe {self.name}: training.checkpoint_every is no multiple of log_every",
@@ -184,8 +222,17 @@ class Recipe:
 
 ARCHITECTURES = ("resnet18", "resnet34", "resnet50", "resnet101")
 POOLINGS = ("average", "grid")
+PRECISIONS = ("auto", "float32", "bfloat16")
 RENDERERS = ("softras", "outline")
 SCHEDULES = ("constant", "cosine")
+
+
+def check_average(name: str, recipe: OptimiserRecipe) -> None:
+    """Refuse an average that keeps everything or less than nothing."""
+    if not 0.0 <= recipe.average < 1.0:
+        raise FacebenchError(
+            f"recipe {name}: optimiser.average is {recipe.average}", "give 0 up to below 1"
+        )
 
 
 def build_record(kind: type[Record], table: Mapping[str, Any], where: str) -> Record:

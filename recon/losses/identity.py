@@ -7,6 +7,8 @@ from typing import Protocol
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from .across import Across, alone
+
 
 class IdentityFeatures(Protocol):
     """A frozen face-recognition network together with its alignment to the template."""
@@ -16,7 +18,13 @@ class IdentityFeatures(Protocol):
         ...
 
 
-def identity_loss(photograph: Tensor, render: Tensor, turned: Tensor) -> Tensor:
+def identity_loss(
+    photograph: Tensor,
+    render: Tensor,
+    turned: Tensor,
+    weights: Tensor | None = None,
+    across: Across = alone,
+) -> Tensor:
     """Mean of 1 - cos over the three pairs, averaged over the batch.
 
     The paper prints the product of the features as the loss; minimising that would drive identities
@@ -26,7 +34,11 @@ def identity_loss(photograph: Tensor, render: Tensor, turned: Tensor) -> Tensor:
         photograph: features (B, D) of the photograph I.
         render: features (B, D) of the render I'.
         turned: features (B, D) of the render I'' under another pose and expression.
+        weights: (B,) of each photograph in the average; None: all 1.
+        across: sums up the batch over all workers.
     """
     pairs = ((photograph, render), (photograph, turned), (render, turned))
     cosines = [cosine_similarity(first, second, dim=1) for first, second in pairs]
-    return 1.0 - sum(cosines, start=cosines[0].new_zeros(())).mean() / len(pairs)
+    each = 1.0 - sum(cosines, start=cosines[0].new_zeros(())) / len(pairs)
+    shares = each.new_ones(len(each)) if weights is None else weights
+    return (each * shares).sum() / across(shares.sum()).clamp_min(1e-8)

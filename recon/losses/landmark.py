@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from .across import Across, alone
+
 FRAME = 224.0
 """Side in pixels of the frame in which distances count, whatever the image's own size."""
 
@@ -46,6 +48,7 @@ def landmark_loss(
     image_size: int,
     width: float = 10.0,
     epsilon: float = 2.0,
+    across: Across = alone,
 ) -> Tensor:
     """Weighted mean of the Wing loss over points and coordinates, in pixels of the 224 frame.
 
@@ -56,7 +59,8 @@ def landmark_loss(
         image_size: side of the square image in px.
         width: w of the Wing loss, px of the 224 frame.
         epsilon: ε of the Wing loss, px of the 224 frame.
+        across: sums up the batch over all workers.
     """
     distance = (projected - detected) * (FRAME / image_size)
     each = wing(distance, width, epsilon).mean(1)
-    return (each * weights).sum() / weights.sum().clamp_min(1e-8)
+    return (each * weights).sum() / across(weights.sum()).clamp_min(1e-8)

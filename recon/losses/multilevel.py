@@ -10,11 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from ..coefficients import Coefficients
+from ..morphable.model import MorphableModel
 from ..recipe import LandmarkRecipe, LossRecipe
 from ..render import Rendering
+from .across import Across, alone
 from .landmark import contour_weights, landmark_loss
+from .light_balance import light_balance
 from .pixel import class_weights, pixel_loss
 from .prior import prior_loss
+from .reflectance import ReflectanceVariance
 from .scaled_orthography import apply_pose, fit_pose
 from .supervision import Supervision
 
@@ -35,18 +39,24 @@ class Landmarks:
 class MultiLevelLoss(nn.Module):
     """The levels of the loss of a batch, unweighted, and their weighted sum.
 
-    The identity level needs a recognition network; where there is none the level is absent from the
-    result, not zero.
+    The identity level, which draws a face of its own, is computed apart and joins the sum.
 
     Args:
         recipe: weights and settings of every level.
+        model: whose skin the reflectance level looks at; needed where the recipe weighs that.
+        across: sums up the batch over all workers.
     """
 
     class_weights: Tensor
 
-    def __init__(self, recipe: LossRecipe) -> None:
+    def __init__(
+        self, recipe: LossRecipe, model: MorphableModel | None = None, across: Across = alone
+    ) -> None:
         super().__init__()
         self.recipe = recipe
+        self.across = across
+        weighed = model if recipe.weights.reflectance else None
+        self.reflectance = ReflectanceVariance(weighed) if weighed else None
         self.register_buffer("class_weights", class_weights(recipe.mask))
 
     def forward(
@@ -70,18 +80,32 @@ class MultiLevelLoss(nn.Module):
         levels["landmark"] = self._wing(placed.projected, truth, weights)
         if self.recipe.weights.landmark_shape:
             levels["landmark_shape"] = self._landmark_shape(placed.shape, truth, weights)
-        levels["prior"] = prior_loss(coefficients, prior.identity, prior.expression, prior.albedo)
-        return levels
+        levels["prior"] = prior_loss(
+            coefficients, prior.identity, prior.expression, prior.albedo, self.across
+        )
+        return levels | self._extras(coefficients)
+
+    def weighted(self, levels: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Every level times its weight."""
+        return {name: getattr(self.recipe.weights, name) * level for name, level in levels.items()}
 
     def total(self, levels: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum."""
-        terms = [getattr(self.recipe.weights, name) * level for name, level in levels.items()]
-        return torch.stack(terms).sum()
+        return torch.stack(list(self.weighted(levels).values())).sum()
+
+    def _extras(self, coefficients: Coefficients) -> dict[str, Tensor]:
+        """The levels that the paper does not have."""
+        extras = {}
+        if self.reflectance:
+            extras["reflectance"] = self.reflectance(coefficients.albedo, self.across)
+        if self.recipe.weights.light_balance:
+            extras["light_balance"] = light_balance(coefficients.light, self.across)
+        return extras
 
     def _pixel(self, rendering: Rendering, truth: Supervision) -> Tensor:
         visible = rendering.silhouette.detach()
         weights = self.class_weights[truth.masks] * visible
-        return pixel_loss(rendering.image, truth.images, weights)
+        return pixel_loss(rendering.image, truth.images, weights, across=self.across)
 
     def _landmark_weights(self, pose: Tensor, projected: Tensor, detected: Tensor) -> Tensor:
         """Weight (68, B) of each point, 0 where the model or the photograph lacks it."""
@@ -97,6 +121,7 @@ class MultiLevelLoss(nn.Module):
             truth.images.shape[-1],
             self.recipe.landmark.width,
             self.recipe.landmark.epsilon,
+            self.across,
         )
 
     def _landmark_shape(self, shape: Tensor, truth: Supervision, weights: Tensor) -> Tensor:

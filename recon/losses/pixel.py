@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...errors import FacebenchError
 from ..synthetic.masks import CLASS_NAMES
+from .across import Across, alone
 
 
 def class_weights(weights: Mapping[str, float]) -> Tensor:
@@ -23,7 +24,11 @@ def class_weights(weights: Mapping[str, float]) -> Tensor:
 
 
 def pixel_loss(
-    rendered: Tensor, photograph: Tensor, weights: Tensor, epsilon: float = 1e-6
+    rendered: Tensor,
+    photograph: Tensor,
+    weights: Tensor,
+    epsilon: float = 1e-6,
+    across: Across = alone,
 ) -> Tensor:
     """Weighted mean over the whole batch of the Euclidean colour distance per pixel.
 
@@ -32,6 +37,7 @@ def pixel_loss(
         photograph: (B, 3, H, W) RGB in [0, 1].
         weights: (B, H, W), mask weight times visibility of the face.
         epsilon: added under the root, so that equal colours have a gradient.
+        across: sums up the batch over all workers.
     """
     distance = ((rendered - photograph).square().sum(1) + epsilon).sqrt()
-    return (distance * weights).sum() / weights.sum().clamp_min(1e-8)
+    return (distance * weights).sum() / across(weights.sum()).clamp_min(1e-8)

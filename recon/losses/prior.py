@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..coefficients import Coefficients
+from .across import Across, alone
 
 
 def prior_loss(
@@ -12,14 +13,12 @@ def prior_loss(
     identity: float = 1.2,
     expression: float = 0.8,
     albedo: float = 0.001,
+    across: Across = alone,
 ) -> Tensor:
     """1.2 |α|² + 0.8 |β|² + 0.001 |δ|², summed over coefficients, mean over the batch."""
-    return (
-        identity * _mean_square_norm(coefficients.identity)
-        + expression * _mean_square_norm(coefficients.expression)
-        + albedo * _mean_square_norm(coefficients.albedo)
+    total = (
+        identity * coefficients.identity.square().sum()
+        + expression * coefficients.expression.square().sum()
+        + albedo * coefficients.albedo.square().sum()
     )
-
-
-def _mean_square_norm(part: Tensor) -> Tensor:
-    return part.square().sum(1).mean()
+    return total / across(total.new_tensor(float(len(coefficients.identity))))

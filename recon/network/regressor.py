@@ -59,7 +59,8 @@ class FaceRegressor(nn.Module):
         """Coefficients of RGB images (B, 3, S, S) in [0, 1]; angles in radians."""
         features = self.backbone.features((images - self.colour_mean) / self.colour_std)
         pooled = features.flatten(1) if self.pooling == "grid" else features.mean((2, 3))
-        outputs = self.backbone.fc(pooled).float() * self.output_scale
+        with torch.autocast(pooled.device.type, enabled=False):  # eight bits would round the pose
+            outputs = self.backbone.fc(pooled.float()) * self.output_scale
         parts = Coefficients.from_vector(outputs, self.sizes)
         pose, light = self._pose(parts.pose), parts.light + self.start_light
         return replace(parts, pose=pose, light=light)

@@ -52,7 +52,7 @@ class FaceRenderer(nn.Module):
         vertices, colours = self.shaded(coefficients)
         rendering = self.renderer(vertices, colours, self.decoder.triangles, self.image_size)
         points = vertices.index_select(0, self.decoder.landmarks.clamp(min=0))
-        return RenderedFace(rendering, self._in_pixels(points), vertices)
+        return RenderedFace(rendering, self.in_pixels(points), vertices)
 
     def shaded(self, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
         """Vertices in normalised image coordinates and lit colours, (V, 3, B) each."""
@@ -64,8 +64,9 @@ class FaceRenderer(nn.Module):
         """Projected landmarks (68, 2, B) in pixels, without rendering."""
         points = self.decoder.landmark_shape(coefficients.identity, coefficients.expression)
         turned = rotate(points, rotation_matrix(coefficients.pose[:, :3]))
-        return self._in_pixels(project(turned, coefficients.pose))
+        return self.in_pixels(project(turned, coefficients.pose))
 
-    def _in_pixels(self, points: Tensor) -> Tensor:
+    def in_pixels(self, points: Tensor) -> Tensor:
+        """Landmarks (68, 2, B) in pixels of normalised ones (68, 3, B); NaN where there is none."""
         missing = (self.decoder.landmarks < 0).view(-1, 1, 1)
         return to_pixels(points, self.image_size).masked_fill(missing, float("nan"))

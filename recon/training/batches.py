@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import FacebenchError
 from ..losses.supervision import Supervision
+from .order import rows_of_step
 from .shards import Sample
 from .trainee import Batch, Photographs, Source
 
 Transform = Callable[[Sample, np.random.Generator], Sample]
 
-
-def rows_of_step(rows: int, batch_size: int, step: int, seed: int) -> NDArray[np.int64]:
-    """Rows of the global batch of a step: epoch after epoch, each in an order of its own."""
-    positions = np.arange(step * batch_size, (step + 1) * batch_size)
-    epochs = positions // rows
-    orders = {int(epoch): _permutation(rows, seed, int(epoch)) for epoch in np.unique(epochs)}
-    return np.array([orders[int(e)][p % rows] for e, p in zip(epochs, positions, strict=True)])
-
-
-def _permutation(rows: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    return np.random.default_rng([seed, epoch]).permutation(rows)
+_AHEAD = 2
+"""Batches kept ready beside those being made."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +55,7 @@ class BatchSource:
 
     def samples(self, step: int) -> list[tuple[int, Sample]]:
         """The readable photographs of the worker's share, changed, each with its row."""
-        rows = rows_of_step(len(self.shards), self.batch_size, step, self.seed)
+        rows = rows_of_step(self.shards.groups, self.batch_size, step, self.seed)
         places = range(self.rank, self.batch_size, self.workers)
         samples = [
             (int(rows[place]), self._sample(int(rows[place]), step, place)) for place in places
@@ -100,40 +92,22 @@ def collate(samples: Sequence[Sample]) -> Supervision:
     return Supervision(images.permute(0, 3, 1, 2).float() / 255.0, landmarks, masks.long())
 
 
-def prefetched(source: Source[Batch], first: int, last: int, ahead: int = 3) -> Generator[Batch]:
-    """Batches of the steps first to last - 1, made by a thread while the network computes."""
-    ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=ahead)
-    stopped = threading.Event()
-    thread = threading.Thread(target=_fill, args=(source, first, last, ready, stopped), daemon=True)
-    thread.start()
+def prefetched(source: Source[Batch], first: int, last: int, readers: int = 1) -> Generator[Batch]:
+    """Batches of the steps first to last - 1 in order, made ahead while the network computes.
+
+    Args:
+        source: of the batches.
+        first: step of the first one.
+        last: step after the last one.
+        readers: threads, each at a batch of its own; decoding pictures runs beside Python.
+    """
+    steps = iter(range(first, last))
+    pool = ThreadPoolExecutor(readers, thread_name_prefix="batches")
     try:
-        for _ in range(first, last):
-            item = ready.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+        ahead = deque(pool.submit(source.batch, step) for step in islice(steps, readers + _AHEAD))
+        while ahead:
+            batch = ahead.popleft().result()
+            ahead.extend(pool.submit(source.batch, step) for step in islice(steps, 1))
+            yield batch
     finally:
-        stopped.set()
-        thread.join()
-
-
-def _fill(
-    source: Source[Batch],
-    first: int,
-    last: int,
-    ready: queue.Queue[Batch | BaseException],
-    stopped: threading.Event,
-) -> None:
-    for step in range(first, last):
-        try:
-            item: Batch | BaseException = source.batch(step)
-        except BaseException as error:  # handed to the thread that trains, which raises it
-            item = error
-        while not stopped.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-                break
-            except queue.Full:
-                continue
-        if stopped.is_set() or isinstance(item, BaseException):
-            return
+        pool.shutdown(cancel_futures=True)

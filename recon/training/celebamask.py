@@ -62,6 +62,11 @@ class CelebAMaskFaces:
     def __len__(self) -> int:
         return len(self._photographs)
 
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """All photographs as one piece: each is a file of its own, in any order."""
+        return (len(self),)
+
     def sample(self, row: int) -> Sample:
         """One photograph at the size of its parts, with its mask.
 

@@ -48,6 +48,10 @@ class TrainingFolder:
         """What was measured on faces that are not trained on."""
         return self.path / "validation.csv"
 
+    def picture(self, step: int) -> Path:
+        """Where the picture of fits at a step goes."""
+        return self.path / "pictures" / f"step-{step:06d}.png"
+
     def read(self, table: Path) -> list[Row]:
         """All lines of one of the folder's tables, oldest first; a torn last line is dropped.
 

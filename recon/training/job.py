@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -20,7 +21,9 @@ from ..recipe_kinds import AnyRecipe, recipe_from_table
 from .augmentation import augmentation
 from .batches import BatchSource
 from .folder import TrainingFolder
-from .loop import Listener, Loop
+from .identity_level import has_recogniser, load_features
+from .loop import Listener, Loop, Show
+from .peers import Alone, Peers, Together
 from .pictures import fits_picture
 from .shards import FaceShards
 from .trainer import Trainer
@@ -30,6 +33,8 @@ Distribute = Callable[[Any], nn.Module]
 
 SHOWN = 6
 """Rows of the picture of fits."""
+
+_MOST_READERS = 8
 
 
 @dataclass(frozen=True)
@@ -95,13 +100,26 @@ class Worker:
         device: where it computes.
         rank: which one, from 0.
         workers: how many.
-        distribute: makes its regressor part of theirs, or None when it is alone.
+        distribute: makes its regressor part of theirs, or None when it is alone. PyTorch's default
+            process group is then the workers'.
     """
 
     device: torch.device
     rank: int = 0
     workers: int = 1
     distribute: Distribute | None = None
+
+    @property
+    def peers(self) -> Peers:
+        """The workers seen from this one."""
+        return Together(self.rank, self.workers) if self.workers > 1 else Alone()
+
+    @property
+    def readers(self) -> int:
+        """Threads that prepare batches: as many as keep a GPU busy, else one."""
+        if self.device.type != "cuda":
+            return 1
+        return max(1, min(_MOST_READERS, (os.cpu_count() or 1) - 1))
 
 
 def train_worker(job: TrainingJob, worker: Worker, listen: Listener) -> int:
@@ -122,7 +140,7 @@ def train_worker(job: TrainingJob, worker: Worker, listen: Listener) -> int:
             loop.save()
         raise
     if loop.leads:
-        loop.finish()
+        loop.conclude()
     return loop.trainer.step
 
 
@@ -151,11 +169,29 @@ def _regressor_loop(
         workers=worker.workers,
     )
     held_out = FaceShards(job.validation) if job.validation else None
-    trainer = Trainer(recipe, model, job.seed, worker.device, worker.distribute)
+    features = load_features(recipe.identity, worker.device) if weighs_identity(recipe) else None
+    trainer = Trainer(
+        recipe, model, job.seed, worker.device, worker.distribute, worker.peers, features
+    )
     validate = partial(Validation(held_out, model), trainer) if held_out else None
     job.out.mkdir(parents=True, exist_ok=True)
-    finish = partial(_finish, job.folder, trainer, held_out or shards)
-    return Loop(trainer, source, job.folder, validate, finish, listen)
+    show = partial(_show, trainer, held_out or shards)
+    finish = partial(_finish, job.folder, trainer, show)
+    return Loop(trainer, source, job.folder, validate, finish, listen, show, worker.readers)
+
+
+def weighs_identity(recipe: AnyRecipe) -> bool:
+    """Whether a recipe's loss has the identity level."""
+    return isinstance(recipe, Recipe) and recipe.loss.weights.identity > 0
+
+
+def lacks_recogniser(recipe: AnyRecipe) -> bool:
+    """Whether the identity level is asked for and left out, because there is no recogniser."""
+    return (
+        isinstance(recipe, Recipe)
+        and weighs_identity(recipe)
+        and not has_recogniser(recipe.identity)
+    )
 
 
 def check_job(job: TrainingJob) -> None:
@@ -167,7 +203,7 @@ def check_job(job: TrainingJob) -> None:
     make_loop(job, Worker(torch.device("cpu")), lambda row: None).resume()
 
 
-def _finish(folder: TrainingFolder, trainer: Trainer, shown: FaceShards) -> None:
+def _finish(folder: TrainingFolder, trainer: Trainer, show: Show) -> None:
     """Leave the weights for inference and a picture of fits."""
     save_weights(
         folder.weights,
@@ -177,5 +213,11 @@ def _finish(folder: TrainingFolder, trainer: Trainer, shown: FaceShards) -> None
         trainer.step,
         trainer.seed,
     )
+    show(folder.fits)
+
+
+def _show(trainer: Trainer, shown: FaceShards, path: Path) -> None:
+    """Draw fits of some rows into a file."""
     rows = [len(shown) * i // SHOWN for i in range(min(SHOWN, len(shown)))]
-    Image.fromarray(fits_picture(trainer, shown, rows)).save(folder.fits)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(fits_picture(trainer, shown, rows)).save(path)

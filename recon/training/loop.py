@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic
 
 from .batches import prefetched
 from .folder import Row, TrainingFolder
 from .meter import LossMeter
+from .patience import Patience
 from .state import restore_state, save_state
 from .trainee import Batch, Source, Trainee
 
 Validate = Callable[[], Row]
 Finish = Callable[[], None]
+Show = Callable[[Path], None]
 Listener = Callable[[Row], None]
 
 
@@ -22,7 +25,8 @@ Listener = Callable[[Row], None]
 class Loop(Generic[Batch]):
     """One worker's share of a training.
 
-    Only the first worker writes to the folder, validates and tells its listener.
+    Only the first worker writes to the folder, validates and tells its listener. Whatever is made
+    of the learner is made of its averaged weights, where the recipe asks for them.
 
     Attributes:
         trainer: takes the steps.
@@ -31,6 +35,8 @@ class Loop(Generic[Batch]):
         validate: measures the trainee, or None.
         finish: leaves what is for use, once the last step is done.
         listen: is told every line of the log.
+        show: draws a picture of how far it is into a file, or None.
+        readers: threads that prepare batches.
     """
 
     trainer: Trainee[Batch]
@@ -39,6 +45,8 @@ class Loop(Generic[Batch]):
     validate: Validate | None
     finish: Finish
     listen: Listener
+    show: Show | None = None
+    readers: int = 1
 
     @property
     def leads(self) -> bool:
@@ -54,14 +62,27 @@ class Loop(Generic[Batch]):
         return self.trainer.step
 
     def run(self) -> None:
-        """Train to the recipe's last step; an interruption still leaves a checkpoint."""
-        last = self.trainer.recipe.training.steps
+        """Train to the recipe's last step.
+
+        Raises:
+            DivergedError: too many steps in a row were not finite.
+        """
+        times = self.trainer.recipe.training
         meter = LossMeter()
-        with closing(prefetched(self.source, self.trainer.step, last)) as batches:
-            for truth in batches:
-                meter.add(self.trainer.advance(truth))
+        patience = Patience(times.skipped_in_a_row, self.folder.path, self.source.rank)
+        batches = prefetched(self.source, self.trainer.step, times.steps, self.readers)
+        with closing(batches):
+            for truth in meter.timed(batches):
+                report = self.trainer.advance(truth)
+                meter.add(report)
+                patience.watch(report, truth, self.trainer.step)
                 if self.leads:
-                    self._keep(meter, last)
+                    self._keep(meter, times.steps)
+
+    def conclude(self) -> None:
+        """Leave what is for use."""
+        with self.trainer.descent.averaged():
+            self.finish()
 
     def _keep(self, meter: LossMeter, last: int) -> None:
         times, step = self.trainer.recipe.training, self.trainer.step
@@ -69,7 +90,11 @@ class Loop(Generic[Batch]):
         if done or step % times.log_every == 0:
             self._log(meter.row(step, self.trainer.skipped, self.source.workers))
         if self.validate and (done or step % times.validate_every == 0):
-            self.folder.append(self.folder.validation, self.validate())
+            with self.trainer.descent.averaged():
+                self.folder.append(self.folder.validation, self.validate())
+        if self.show and is_picture_step(step, times.log_every):
+            with self.trainer.descent.averaged():
+                self.show(self.folder.picture(step))
         if done or step % times.checkpoint_every == 0:
             self.save()
 
@@ -80,3 +105,9 @@ class Loop(Generic[Batch]):
     def save(self) -> None:
         """Write a checkpoint of the step the trainer stands at."""
         save_state(self.folder.checkpoint, self.trainer, len(self.source.shards))
+
+
+def is_picture_step(step: int, log_every: int) -> bool:
+    """Whether a step is shown: after 1, 2, 4, 8 ... lines of the log, when the most changes."""
+    lines, between = divmod(step, log_every)
+    return between == 0 and lines > 0 and lines & (lines - 1) == 0

@@ -1,4 +1,4 @@
-"""Fits to look at: photograph, face over it, shape and albedo, one row each."""
+"""Fits to look at: photograph, face over it, shape, albedo and second view, one row each."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ from .trainer import Trainer
 
 
 def fits_picture(trainer: Trainer, shards: Photographs, rows: Sequence[int]) -> NDArray[np.uint8]:
-    """An RGB picture (len(rows) * S, 4 S, 3): photograph, overlay, shape, albedo of each row."""
+    """An RGB picture of photograph, overlay, shape and albedo of each row.
+
+    Where the identity level is trained, the second render of each row comes last.
+    """
     size = trainer.recipe.network.image_size
     truth = collate([resized(shards.sample(row), size) for row in rows]).to(trainer.device)
     with torch.no_grad():
         found = trainer.regressor.eval()(truth.images)
+        second = trainer.second_view(found)
     panels = draw_panels(trainer.face, found, truth.images)
-    columns = (truth.images, panels.overlay, panels.shape, panels.albedo)
+    columns = [truth.images, panels.overlay, panels.shape, panels.albedo]
+    columns += [second.rendering.image] if second else []
     return np.concatenate([_stacked(images) for images in columns], axis=1)
 
 

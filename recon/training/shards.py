@@ -16,9 +16,14 @@ from PIL import Image
 
 from ...errors import FacebenchError
 from ..morphable.model import MorphableModel
-from ..synthetic.masks import MASK_ORDER
+from ..synthetic.masks import CLASS, MASK_ORDER
+from .order import POOL
+from .row_groups import RowGroups
 
 COLUMNS = ("id", "subject", "image", "landmarks", "mask")
+
+DROPPED = "dropped.parquet"
+"""What `facebench prepare` leaves beside the shards, which is no shard."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class Sample:
     Attributes:
         image: (S, S, 3) uint8 RGB.
         landmarks: (68, 2) float32, px of the image, integers at pixel centres; NaN where unknown.
-        mask: (S, S) uint8, face-parsing class of each pixel in BiSeNet order.
+        mask: (S, S) uint8, face-parsing class of each pixel in BiSeNet order; skin everywhere
+            where the photograph was not parsed, so that all the model's face covers counts alike.
     """
 
     image: NDArray[np.uint8]
@@ -37,11 +43,12 @@ class Sample:
 
 
 class FaceShards:
-    """All rows of a folder of shards.
+    """All rows of a folder of shards, read in pieces as they are asked for.
 
-    The compressed pictures are kept in memory (about 5 kB a face at 96 px, 20 kB at 224 px) and
-    decoded when asked for. The true coefficients of synthetic faces are never part of a `Sample`:
-    training is weakly supervised, only validation may ask for them.
+    A piece is a row group of a Parquet file. The newest pieces are kept compressed in memory, up to
+    twice the rows that are shuffled among each other (`order.py`); pictures are decoded when asked
+    for. The true coefficients of synthetic faces are never part of a `Sample`: training is weakly
+    supervised, only validation may ask for them.
 
     Args:
         folder: holds `*.parquet`.
@@ -53,23 +60,30 @@ class FaceShards:
 
     def __init__(self, folder: Path, limit: int | None = None) -> None:
         self.folder = folder
-        paths = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
+        paths = _shard_paths(folder)
         if not paths:
             raise FacebenchError(
                 f"no training shards (*.parquet) in {folder}",
                 "make some with 'facebench synth faces --out DIR'",
             )
-        self._table = pa.concat_tables([_read(path) for path in paths]).slice(0, limit)
+        schemas = [_checked_schema(path) for path in paths]
+        self._schema = schemas[0]
+        self._pieces = RowGroups(paths, limit, 2 * POOL)
         if len(self) == 0:
             raise FacebenchError(f"the shards in {folder} hold no rows", "make them again")
 
     def __len__(self) -> int:
-        return int(self._table.num_rows)
+        return sum(self.groups)
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """Rows of each piece."""
+        return self._pieces.sizes
 
     @property
     def model_digest(self) -> str:
         """Digest of the face model behind synthetic faces, or empty for photographs."""
-        return _metadata(self._table.schema, "facebench.model_digest")
+        return _metadata(self._schema, "facebench.model_digest")
 
     def check_model(self, model: MorphableModel) -> None:
         """Refuse synthetic faces of another face model: their landmarks mean other vertices."""
@@ -83,7 +97,7 @@ class FaceShards:
     @property
     def subjects(self) -> list[str]:
         """Subject of each row."""
-        return [str(subject) for subject in self._table["subject"].to_pylist()]
+        return [str(subject) for subject in self._pieces.column("subject")]
 
     def sample(self, row: int) -> Sample:
         """Decode one row.
@@ -91,41 +105,57 @@ class FaceShards:
         Raises:
             FacebenchError: the row's picture, mask or landmarks cannot be read.
         """
+        where = f"row {row} of {self.folder}"
         try:
-            image = np.asarray(_decode(self._table["image"][row], "RGB"))
-            mask = np.asarray(_decode(self._table["mask"][row], "L"))
-            landmarks = np.asarray(self._table["landmarks"][row].as_py(), dtype=np.float32)
+            cells = self._pieces.row(row)
+            where = f"row {row} ({cells['id']}) of {self.folder}"
+            image = np.asarray(_decode(cells["image"], "RGB"))
+            mask = _decode_mask(cells["mask"], image)
+            landmarks = np.asarray(cells["landmarks"], dtype=np.float32)
             sample = Sample(image, landmarks.reshape(68, 2), mask)
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            where = f"row {row} ({self._table['id'][row]}) of {self.folder}"
             raise FacebenchError(f"{where} cannot be read: {error}") from error
         return sample
 
     def coefficients(self, rows: Sequence[int]) -> NDArray[np.float32] | None:
         """True coefficients (len(rows), total) for validation; None where the shards have none."""
-        if "coefficients" not in self._table.column_names:
-            return None
-        values = self._table["coefficients"].take(list(rows)).to_pylist()
+        values = [self._pieces.row(row).get("coefficients") for row in rows]
         if any(value is None for value in values):
             return None
         return np.asarray(values, dtype=np.float32)
 
 
-def _read(path: Path) -> Any:
+def rows_without_mask(folder: Path) -> int:
+    """How many rows of a folder of shards have no mask; reads no rows."""
+    return sum(_missing_masks(path) for path in _shard_paths(folder))
+
+
+def _shard_paths(folder: Path) -> list[Path]:
+    paths = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
+    return [path for path in paths if path.name != DROPPED]
+
+
+def _missing_masks(path: Path) -> int:
+    groups = pq.read_metadata(path)
+    column = groups.schema.names.index("mask")
+    found = [groups.row_group(i).column(column).statistics for i in range(groups.num_row_groups)]
+    return sum(facts.null_count for facts in found if facts is not None and facts.has_null_count)
+
+
+def _checked_schema(path: Path) -> Any:
     try:
-        table = pq.read_table(path)
+        schema = pq.read_schema(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise FacebenchError(f"shard {path} cannot be read: {error}", "make it again") from error
-    missing = [name for name in COLUMNS if name not in table.column_names]
+    missing = [name for name in COLUMNS if name not in schema.names]
     if missing:
         raise FacebenchError(
             f"shard {path} has no column {', '.join(missing)}", f"expected {', '.join(COLUMNS)}"
         )
-    order = _metadata(table.schema, "facebench.mask_order")
+    order = _metadata(schema, "facebench.mask_order")
     if order not in ("", MASK_ORDER):
         raise FacebenchError(f"shard {path}: masks are in {order} order", f"expected {MASK_ORDER}")
-    kept = [name for name in (*COLUMNS, "coefficients") if name in table.column_names]
-    return table.select(kept)
+    return schema
 
 
 def _metadata(schema: Any, key: str) -> str:
@@ -134,5 +164,11 @@ def _metadata(schema: Any, key: str) -> str:
     return value.decode().strip('"')
 
 
-def _decode(cell: Any, mode: str) -> Image.Image:
-    return Image.open(io.BytesIO(cell.as_py())).convert(mode)
+def _decode(cell: bytes, mode: str) -> Image.Image:
+    return Image.open(io.BytesIO(cell)).convert(mode)
+
+
+def _decode_mask(cell: bytes | None, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if cell is None:
+        return np.full(image.shape[:2], CLASS["skin"], dtype=np.uint8)
+    return np.asarray(_decode(cell, "L"))

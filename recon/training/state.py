@@ -22,15 +22,16 @@ from .trainee import Trainee
 
 
 def save_state(path: Path, trainer: Trainee[Any], rows: int) -> None:
-    """Write weights, optimiser, step, random state, recipe, model digest and data position.
+    """Write weights, optimiser, average, step, random state and what the training is of.
 
-    The position in the data follows from seed, step and the number of rows (`batches.py`).
+    The place in the data follows from seed, step and the shards' rows (`order.py`), random changes
+    of photographs and second views from seed, step and place in the batch.
     """
     content = describe_weights(
         trainer.learner, trainer.recipe, trainer.model_digest, trainer.step, trainer.seed
     )
+    content |= trainer.descent.state()
     content |= {
-        "optimiser": trainer.optimiser.state_dict(),
         "random": torch.get_rng_state(),
         "skipped": trainer.skipped,
         "rows": rows,
@@ -47,7 +48,7 @@ def restore_state(path: Path, trainer: Trainee[Any], rows: int) -> None:
     content = read_content(path)
     _check_same(path, content, trainer, rows)
     restore(trainer.learner, content["weights"], path)
-    trainer.optimiser.load_state_dict(content["optimiser"])
+    trainer.descent.restore(content)
     torch.set_rng_state(content["random"])
     trainer.step = int(content["steps"])
     trainer.skipped = int(content["skipped"])

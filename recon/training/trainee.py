@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-import torch
 from torch import nn
 
 from ..recipe_kinds import AnyRecipe
+from .descent import Descent
 from .shards import Sample
-from .trainer import StepReport
+from .step_report import StepReport
 
 Batch = TypeVar("Batch")
 Consumed = TypeVar("Consumed", contravariant=True)
@@ -25,8 +25,8 @@ class Trainee(Protocol[Consumed]):
     skipped: int
 
     @property
-    def optimiser(self) -> torch.optim.Optimizer:
-        """With what it remembers of the steps before."""
+    def descent(self) -> Descent:
+        """Optimiser and average, with what they remember of the steps before."""
         ...
 
     @property
@@ -86,6 +86,11 @@ class Photographs(Protocol):
         ...
 
     def __len__(self) -> int: ...
+
+    @property
+    def groups(self) -> Sequence[int]:
+        """Rows of each piece that is read from disk at once."""
+        ...
 
     def sample(self, row: int) -> Sample:
         """One photograph; a FacebenchError where it cannot be read."""

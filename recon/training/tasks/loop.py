@@ -17,7 +17,7 @@ from ..batches import BatchSource
 from ..celebamask import CelebAMaskFaces
 from ..folder import Row, TrainingFolder
 from ..loop import Listener, Loop
-from ..shards import FaceShards
+from ..shards import FaceShards, rows_without_mask
 from ..trainee import Photographs
 from .landmarker import LandmarkTask
 from .mirroring import random_change
@@ -101,6 +101,11 @@ def _check_labels(recipe: VisionRecipe, photographs: Photographs) -> None:
         raise FacebenchError(
             f"{photographs.folder} has no landmarks to learn from",
             "make shards with 'facebench synth faces' or 'facebench prepare'",
+        )
+    if isinstance(recipe, ParserRecipe) and (bare := rows_without_mask(photographs.folder)):
+        raise FacebenchError(
+            f"{bare} photographs in {photographs.folder} have no mask to learn from",
+            "prepare them with masks beside the photographs or with --parser",
         )
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from facebench.errors import FacebenchError
 from facebench.recon.recipe import AugmentationRecipe
 from facebench.recon.training.augmentation import augmentation
-from facebench.recon.training.batches import BatchSource, prefetched, resized, rows_of_step
+from facebench.recon.training.batches import BatchSource, prefetched, resized
+from facebench.recon.training.order import rows_of_step
 from facebench.recon.training.shards import FaceShards, Sample
 
 CHANGE = augmentation(AugmentationRecipe(shift=0.1, zoom=0.1, turn=10, gain=0.1, contrast=0.2))
@@ -26,7 +27,7 @@ def source(faces: Path, rank: int = 0, workers: int = 1, seed: int = 3) -> Batch
 @given(st.integers(1, 40), st.integers(1, 16), st.integers(0, 5))
 def test_every_row_comes_once_an_epoch(rows: int, batch: int, seed: int) -> None:
     steps = -(-2 * rows // batch)
-    order = np.concatenate([rows_of_step(rows, batch, step, seed) for step in range(steps)])
+    order = np.concatenate([rows_of_step([rows], batch, step, seed) for step in range(steps)])
     for epoch in range(2):
         assert sorted(order[epoch * rows : (epoch + 1) * rows]) == list(range(rows))
 

@@ -82,7 +82,7 @@ def test_a_parser_learns_the_faces_it_sees(faces: Path, tmp_path: Path) -> None:
 
 def test_a_recogniser_tells_the_people_it_sees(faces: Path, tmp_path: Path) -> None:
     done, measures = trained("recogniser-embedded", faces, tmp_path)
-    assert measures["separation"] > 0.99
+    assert measures["separation"] > 0.95
     shards = FaceShards(faces)
     samples = [shards.sample(row) for row in (0, 1, 2)]  # two of one person, one of another
     images = torch.stack([torch.from_numpy(s.image.copy()).permute(2, 0, 1) for s in samples])

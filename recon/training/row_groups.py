@@ -1,0 +1,71 @@
+"""Rows of Parquet files by number, read in row groups of which only the newest are kept."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+
+class RowGroups:
+    """The rows of some files one after another; several threads may ask.
+
+    Args:
+        paths: the files, all with the same columns.
+        limit: how many rows there are at most, None for all.
+        kept: rows kept in memory, beside the group that was asked for last.
+    """
+
+    def __init__(self, paths: Sequence[Path], limit: int | None, kept: int) -> None:
+        groups = [(path, index, rows) for path in paths for index, rows in _groups(path)]
+        sizes = np.array([rows for *_, rows in groups], dtype=np.int64)
+        before = np.cumsum(sizes) - sizes
+        most = int(sizes.sum()) if limit is None else limit
+        used = np.minimum(sizes, most - before)
+        self._groups = [group[:2] for group, rows in zip(groups, used, strict=True) if rows > 0]
+        self.sizes: tuple[int, ...] = tuple(int(rows) for rows in used if rows > 0)
+        self._starts = before[: len(self.sizes)]
+        self._most = kept
+        self._kept: OrderedDict[int, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def row(self, number: int) -> dict[str, Any]:
+        """The cells of a row by column.
+
+        Raises:
+            OSError, ValueError: its group cannot be read.
+        """
+        group = int(np.searchsorted(self._starts, number, side="right")) - 1
+        table = self._table(group)
+        cells: dict[str, Any] = table.slice(number - int(self._starts[group]), 1).to_pylist()[0]
+        return cells
+
+    def column(self, name: str) -> list[Any]:
+        """All values of a column, in the order of the rows; nothing of it is kept."""
+        values: list[Any] = []
+        for (path, index), rows in zip(self._groups, self.sizes, strict=True):
+            table = pq.ParquetFile(path).read_row_group(index, columns=[name])
+            values += table[name].to_pylist()[:rows]
+        return values
+
+    def _table(self, group: int) -> Any:
+        with self._lock:
+            if group in self._kept:
+                self._kept.move_to_end(group)
+                return self._kept[group]
+            path, index = self._groups[group]
+            self._kept[group] = table = pq.ParquetFile(path).read_row_group(index)
+            while sum(map(len, self._kept.values())) - len(table) > self._most:
+                self._kept.popitem(last=False)
+            return table
+
+
+def _groups(path: Path) -> list[tuple[int, int]]:
+    """Number and rows of each row group of a file."""
+    metadata = pq.read_metadata(path)
+    return [(i, metadata.row_group(i).num_rows) for i in range(metadata.num_row_groups)]
