@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ PHOTOGRAPHS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".web
 VIDEOS = frozenset(
     {".mp4", ".avi", ".mov", ".mjpg", ".mjpeg", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
 )
+BOXES_ENDING = ".boxes.csv"
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Source:
     """One photograph or video.
 
     Attributes:
-        name: what its results are called; unique among the sources found together.
+        name: what its results are called, with `/` where it lay in a folder's folder; unique among
+            the sources found together.
         path: the file.
     """
 
@@ -32,39 +34,66 @@ class Source:
     path: Path
 
     @property
+    def boxes(self) -> Path | None:
+        """The face box file beside it, NAME.boxes.csv (`recon.vision.boxes`), or None."""
+        path = self.path.with_name(self.path.stem + BOXES_ENDING)
+        return path if path.is_file() else None
+
+    @property
     def is_video(self) -> bool:
         """By the file name's ending."""
         return self.path.suffix.lower() in VIDEOS
 
 
-def find_sources(paths: Iterable[Path]) -> list[Source]:
-    """The files given and those in the folders given, the latter sorted by name.
+def find_sources(paths: Iterable[Path], leave_out: Path | None = None) -> list[Source]:
+    """The files given and those in the folders given and below them, the latter sorted by path.
+
+    A file in a folder is called by its path within it, so results keep the folder's shape.
+
+    Args:
+        paths: files and folders.
+        leave_out: a folder whose content is no source, for example that of the results.
 
     Raises:
         FacebenchError: a folder holds neither photographs nor videos.
     """
-    files = [file for path in paths for file in (_in_folder(path) if path.is_dir() else [path])]
-    files = list(dict.fromkeys(files))
-    stems = Counter(file.stem for file in files)
-    names = [f.stem if stems[f.stem] == 1 else f.name.replace(".", "_") for f in files]
+    found: dict[Path, PurePosixPath] = {}
+    for path in paths:
+        items = _in_folder(path, leave_out) if path.is_dir() else {path: PurePosixPath(path.name)}
+        found |= {file: name for file, name in items.items() if file not in found}
+    return [Source(name, path) for path, name in zip(found, _names(found.values()), strict=True)]
+
+
+def _names(relative: Iterable[PurePosixPath]) -> Iterator[str]:
+    """Unique names: without the ending where that is enough, then with it, then numbered."""
+    files = list(relative)
+    stems = Counter(file.with_suffix("") for file in files)
     seen: Counter[str] = Counter()
-    sources = []
-    for name, file in zip(names, files, strict=True):
+    for file in files:
+        plain = stems[file.with_suffix("")] == 1
+        name = str(file.with_suffix("") if plain else file.with_name(file.name.replace(".", "_")))
         seen[name] += 1
-        unique = name if seen[name] == 1 else f"{name}_{seen[name]}"
-        sources.append(Source(unique, file))
-    return sources
+        yield name if seen[name] == 1 else f"{name}_{seen[name]}"
 
 
-def _in_folder(folder: Path) -> list[Path]:
+def _in_folder(folder: Path, leave_out: Path | None) -> dict[Path, PurePosixPath]:
     known = PHOTOGRAPHS | VIDEOS
-    files = sorted(item for item in folder.iterdir() if item.suffix.lower() in known)
+    files = {
+        item: PurePosixPath(item.relative_to(folder).as_posix())
+        for item in sorted(folder.rglob("*"))
+        if item.suffix.lower() in known and not _hidden_or_in(item, folder, leave_out)
+    }
     if not files:
         raise FacebenchError(
             f"{folder}: neither photographs nor videos in it",
             f"known endings: {' '.join(sorted(known))}",
         )
     return files
+
+
+def _hidden_or_in(item: Path, folder: Path, leave_out: Path | None) -> bool:
+    hidden = any(part.startswith(".") for part in item.relative_to(folder).parts)
+    return hidden or (leave_out is not None and leave_out.resolve() in item.resolve().parents)
 
 
 def read_photograph(path: Path) -> NDArray[np.uint8]:

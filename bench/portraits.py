@@ -2,52 +2,52 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from ..errors import FacebenchError
-from ..recon.export import write_mesh
-from ..recon.files import replacing
-from ..recon.mesh import Mesh
-from ..recon.reconstruct import PICTURE_SIZE, FaceCoefficients, Reconstructor
-from ..recon.sheet import Picture, grid
-from ..recon.vision.crop import MARGIN, Box, crop_square
-from ..recon.vision.detect import FaceDetector
+from ..recon.coefficient_files import frame_table
+from ..recon.face_coefficients import FaceCoefficients
+from ..recon.portrait_sheet import PortraitArtist
+from ..recon.reconstruct import Reconstructor
+from ..recon.vision.boxes import read_boxes
+from ..recon.vision.crop import Box
+from ..recon.vision.detect import ManyFacesDetector
+from .chunks import plain_reason
 from .photographs import Source, read_photograph
-from .sampling import EvenSample
-from .video import Chunk, read_chunks
-
-SHEET_ROWS = 6
-"""Most frames of a video that its contact sheet shows."""
+from .portrait_files import PortraitFiles
+from .portrait_ledger import Portrait, PortraitLedger
+from .portrait_shot import Shot
+from .portrait_video import VideoSettings, VideoStudio
 
 NO_FACE = "no face was found"
 
 
 @dataclass(frozen=True)
-class Portrait:
-    """What became of one photograph or video.
+class StudioSettings:
+    """How sources are reconstructed.
 
     Attributes:
-        name: of the source.
-        source: its path.
-        frames: read; 1 for a photograph.
-        faces: found in them.
-        files: written, or empty.
-        reason: why nothing was written, or what was missing; else empty.
+        all_faces: every face of a photograph, not only the most prominent one.
+        batch: photographs that go through the network together.
+        video: what is made of videos.
     """
 
-    name: str
-    source: str
-    frames: int
-    faces: int
-    files: tuple[str, ...] = ()
+    all_faces: bool = False
+    batch: int = 16
+    video: VideoSettings = field(default_factory=VideoSettings)
+
+
+@dataclass(frozen=True, eq=False)
+class Sitting:
+    """A photograph with the faces found in it, or the reason why there are none."""
+
+    source: Source
+    shots: tuple[Shot, ...]
     reason: str = ""
 
 
@@ -57,135 +57,130 @@ class Studio:
 
     Attributes:
         reconstructor: network and face model.
-        detector: finds the face.
-        out: folder of the results.
-        formats: mesh file name endings, see `recon.export.WRITERS`.
-        facts: put into every coefficients file, for example digests.
-        frame_limit: frames read of a video at most; all when None.
+        artist: draws the sheets.
+        detector: finds the faces where no box file lies beside a source.
+        files: writes.
+        settings: see there.
     """
 
     reconstructor: Reconstructor
-    detector: FaceDetector
-    out: Path
-    formats: tuple[str, ...]
-    facts: dict[str, str] = field(default_factory=dict)
-    frame_limit: int | None = None
+    artist: PortraitArtist
+    detector: ManyFacesDetector
+    files: PortraitFiles
+    settings: StudioSettings = field(default_factory=StudioSettings)
 
-    def portray(self, source: Source) -> Portrait:
-        """Reconstruct one source; never raises for what the source holds."""
+    def portray_all(self, sources: Sequence[Source], ledger: PortraitLedger) -> Iterator[Portrait]:
+        """A portrait a source, first those that the ledger has; never raises for what one holds."""
+        waiting = []
+        for source in sources:
+            portrait = ledger.kept(source)
+            if portrait is None:
+                waiting.append(source)
+            else:
+                yield portrait
+        for group in _groups(waiting, self.settings.batch):
+            for source, portrait in zip(group, self._portray(group), strict=True):
+                ledger.add(source, portrait)
+                yield portrait
+
+    def _portray(self, group: Sequence[Source]) -> Iterator[Portrait]:
+        """A portrait of each of some photographs, or of one video."""
+        if not group[0].is_video:
+            yield from self._photographs(group)
+            return
+        parts = (self.reconstructor, self.artist, self.detector, self.files)
         try:
-            return self._video(source) if source.is_video else self._photograph(source)
-        except FacebenchError as error:
-            return Portrait(source.name, str(source.path), 0, 0, reason=str(error))
+            yield VideoStudio(*parts, self.settings.video).portray(group[0])
+        except Exception as error:
+            yield _failure(group[0], error, frames=0)
 
-    def _photograph(self, source: Source) -> Portrait:
-        frame = read_photograph(source.path)
+    def _photographs(self, group: Sequence[Source]) -> Iterator[Portrait]:
+        sittings = [self._sit(source) for source in group]
+        try:
+            faces = iter(self._regress([shot for sitting in sittings for shot in sitting.shots]))
+        except Exception as error:
+            yield from (_failure(source, error, frames=1) for source in group)
+            return
+        for sitting in sittings:
+            own = [next(faces) for _ in sitting.shots]
+            yield self._develop(sitting, own)
+
+    def _sit(self, source: Source) -> Sitting:
+        try:
+            frame = read_photograph(source.path)
+            found = self._locate(source, frame)
+            size = self.reconstructor.crop_size
+            shots = tuple(Shot.of(frame, box, size) for box in found)
+            return Sitting(source, shots, "" if shots else NO_FACE)
+        except Exception as error:
+            return Sitting(source, (), _reason(error))
+
+    def _locate(self, source: Source, frame: np.ndarray[Any, np.dtype[np.uint8]]) -> list[Box]:
+        """Boxes from the file beside the photograph where there is one, else the detector's."""
+        if source.boxes is not None:
+            boxes = read_boxes(source.boxes)
+            return [boxes[0]] if 0 in boxes else []
+        if self.settings.all_faces:
+            return self.detector.detect_all(frame)
         box = self.detector.detect(frame)
-        if box is None:
-            return Portrait(source.name, str(source.path), 1, 0, reason=NO_FACE)
-        crop = crop_square(frame, box, self.reconstructor.crop_size)
-        face = self.reconstructor.regress(crop[None])[0]
-        picture = self.reconstructor.overlay(crop_square(frame, box, PICTURE_SIZE), face)
-        points = _in_frame(self.reconstructor.landmarks(face), box)
-        table = _table(face) | {"box_px": asdict(box), "landmarks_px": _plain(points)}
-        files = self._write(source.name, self.reconstructor.mesh(face), picture, table)
-        return Portrait(source.name, str(source.path), 1, 1, files)
+        return [] if box is None else [box]
 
-    def _video(self, source: Source) -> Portrait:
-        clip = ClipFaces(self.reconstructor.crop_size)
-        for chunk in read_chunks(source.path, source.name, self.frame_limit):
-            clip.add(chunk, self.detector, self.reconstructor)
-        if not clip.faces:
-            reason = clip.reason or f"{NO_FACE} in {clip.frames} frames"
-            return Portrait(source.name, str(source.path), clip.frames, 0, reason=reason)
-        mesh = self.reconstructor.model.mesh(clip.identity, albedo=clip.albedo)
-        kept = list(clip.sample)
-        sheet = grid([[self.reconstructor.overlay(crop, face)] for crop, face in kept])
-        table = {
-            "identity": _plain(clip.identity),
-            "albedo": _plain(clip.albedo),
-            "frames": clip.frames,
-            "faces": clip.faces,
-        }
-        files = self._write(source.name, mesh, sheet, table)
-        path = str(source.path)
-        return Portrait(source.name, path, clip.frames, clip.faces, files, clip.reason)
+    def _regress(self, shots: Sequence[Shot]) -> list[FaceCoefficients]:
+        size = self.settings.batch
+        batches = [shots[start : start + size] for start in range(0, len(shots), size)]
+        found = [self.reconstructor.regress(np.stack([s.crop for s in part])) for part in batches]
+        return [faces[i] for faces in found for i in range(len(faces))]
+
+    def _develop(self, sitting: Sitting, faces: Sequence[FaceCoefficients]) -> Portrait:
+        source = sitting.source
+        if not faces:
+            return Portrait(source.name, str(source.path), 1, 0, reason=sitting.reason)
+        try:
+            pairs = enumerate(zip(sitting.shots, faces, strict=True), start=1)
+            names = [self._write(source, n, shot, face) for n, (shot, face) in pairs]
+        except Exception as error:
+            return _failure(source, error, frames=1)
+        files = tuple(name for group in names for name in group)
+        return Portrait(source.name, str(source.path), 1, len(faces), files)
 
     def _write(
-        self, name: str, mesh: Mesh, picture: Picture, table: dict[str, Any]
+        self, source: Source, number: int, shot: Shot, face: FaceCoefficients
     ) -> tuple[str, ...]:
-        paths = [self.out / f"{name}.{ending}" for ending in self.formats]
-        for path in paths:
-            write_mesh(mesh, path)
-        overlay, coefficients = self.out / f"{name}_overlay.png", self.out / f"{name}.json"
-        with replacing(overlay) as draft:
-            Image.fromarray(picture).save(draft, format="PNG")
-        with replacing(coefficients) as draft:
-            text = json.dumps(self.facts | table, indent=1, allow_nan=False)
-            draft.write_text(text + "\n", encoding="utf-8")
-        return tuple(path.name for path in (*paths, overlay, coefficients))
+        face.check_finite()
+        name = source.name if number == 1 else f"{source.name}_face{number}"
+        view = self.reconstructor.view(shot.portrait, face, shot.filled)
+        texture = self.reconstructor.texture(face.albedo, [view])
+        rows = [self.artist.row(shot.portrait, face), self.artist.sides(face, texture)]
+        mesh = self.reconstructor.mesh(face)
+        written = self.files.write_face(name, mesh, texture, rows)
+        table = self._table(source, shot, shot.in_picture(face))
+        return self.files.write_coefficients(name, table, written)
+
+    def _table(self, source: Source, shot: Shot, face: FaceCoefficients) -> dict[str, Any]:
+        points = self.reconstructor.landmarks(face[None], shot.image_size)[0]
+        height, width = shot.image_size
+        return {
+            "kind": "photograph",
+            "source": str(source.path),
+            "picture": {"width_px": width, "height_px": height},
+            "identity": face.identity.tolist(),
+            "albedo": face.albedo.tolist(),
+            "frame_count": 1,
+            "frames": [frame_table(face, shot.box, points)],
+            "frames_file": None,
+        }
 
 
-class ClipFaces:
-    """The faces of one video, added up chunk by chunk; memory does not grow with its length."""
-
-    def __init__(self, crop_size: int) -> None:
-        self.crop_size = crop_size
-        self.frames = self.faces = 0
-        self.reason = ""
-        self.sample: EvenSample[tuple[Picture, FaceCoefficients]] = EvenSample(SHEET_ROWS)
-        self._identity: NDArray[np.float64] | float = 0.0
-        self._albedo: NDArray[np.float64] | float = 0.0
-
-    @property
-    def identity(self) -> NDArray[np.float64]:
-        """Mean identity coefficients (K,) over the faces."""
-        return np.asarray(self._identity) / self.faces
-
-    @property
-    def albedo(self) -> NDArray[np.float64]:
-        """Mean albedo coefficients (K,) over the faces."""
-        return np.asarray(self._albedo) / self.faces
-
-    def add(self, chunk: Chunk, detector: FaceDetector, reconstructor: Reconstructor) -> None:
-        """Find, regress and add the faces of a chunk."""
-        self.frames += len(chunk.frames)
-        self.reason = self.reason or chunk.reason
-        found = list(_boxes(chunk, detector))
-        if not found:
-            return
-        crops = np.stack([crop_square(frame, box, self.crop_size) for frame, box in found])
-        for (frame, box), face in zip(found, reconstructor.regress(crops), strict=True):
-            self.faces += 1
-            self._identity = self._identity + face.identity
-            self._albedo = self._albedo + face.albedo
-            if self.sample.wants_next():
-                self.sample.add((crop_square(frame, box, PICTURE_SIZE), face))
-            else:
-                self.sample.skip()
+def _groups(sources: Sequence[Source], batch: int) -> Iterator[list[Source]]:
+    """Neighbouring photographs in batches, videos one by one, in the order given."""
+    for is_video, run in groupby(sources, key=lambda source: source.is_video):
+        items, size = list(run), 1 if is_video else batch
+        yield from (items[start : start + size] for start in range(0, len(items), size))
 
 
-def _boxes(chunk: Chunk, detector: FaceDetector) -> Iterator[tuple[Picture, Box]]:
-    for frame in chunk.frames:
-        box = detector.detect(frame)
-        if box is not None:
-            yield frame, box
+def _failure(source: Source, error: Exception, frames: int) -> Portrait:
+    return Portrait(source.name, str(source.path), frames, 0, reason=_reason(error))
 
 
-def _in_frame(points: NDArray[np.float64], box: Box) -> NDArray[np.float64]:
-    """Pixels (68, 2) of the frame from shares of the crop around a box."""
-    side = MARGIN * max(box.width, box.height)
-    centre = np.array([box.left + box.width / 2, box.top + box.height / 2])
-    return centre + (points - 0.5) * side - 0.5
-
-
-def _table(face: FaceCoefficients) -> dict[str, Any]:
-    return {name: _plain(values) for name, values in vars(face).items()}
-
-
-def _plain(values: NDArray[np.float64]) -> list[Any]:
-    """Nested lists, what is not finite as None."""
-    objects = values.astype(object)
-    objects[~np.isfinite(values)] = None
-    nested: list[Any] = objects.tolist()
-    return nested
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, FacebenchError) else plain_reason(error)

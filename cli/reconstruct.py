@@ -1,18 +1,23 @@
-"""`facebench reconstruct`: photographs and videos to meshes, overlays and coefficients."""
+"""`facebench reconstruct`: photographs and videos to meshes, textures, pictures, coefficients."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ._options_file import options_file
+from ._progress import counted
+
 if TYPE_CHECKING:
     from ..bench.photographs import Source
-    from ..bench.portraits import Portrait, Studio
+    from ..bench.portrait_ledger import Portrait, PortraitLedger
+    from ..bench.portraits import Studio
 
 FORMATS = ("obj", "ply", "glb")
 
@@ -49,103 +54,181 @@ def parse_formats(_: click.Context, __: click.Parameter, value: str) -> tuple[st
     callback=parse_formats,
     help="Mesh files to write.",
 )
+@click.option(
+    "--texture-size",
+    type=click.IntRange(64, 8192),
+    default=1024,
+    show_default=True,
+    help="Side of the texture in pixels.",
+)
+@click.option("--all-faces", is_flag=True, help="Every face of a photograph, not only one.")
+@click.option("--no-smoothing", is_flag=True, help="Keep a video's frames as they were found.")
+@click.option("--frames-meshes", is_flag=True, help="A PLY of every frame of a video.")
 @click.option("--limit", type=click.IntRange(1), help="At most this many photographs and videos.")
 @click.option("--frames", type=click.IntRange(1), help="At most this many frames of a video.")
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    default=16,
+    show_default=True,
+    help="Photographs that go through the network together.",
+)
+@click.option("--redo", is_flag=True, help="Reconstruct again what is there already.")
 @click.option("--device", default="cpu", show_default=True, help="As PyTorch names it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@options_file
 def command(
     sources: tuple[Path, ...],
     out: Path,
-    checkpoint: Path | None,
-    model: str,
-    formats: tuple[str, ...],
+    redo: bool,
     limit: int | None,
-    frames: int | None,
-    device: str,
     as_json: bool,
+    **options: Any,
 ) -> int:
-    """Reconstruct the face in each photograph or video of SOURCES (files or folders).
+    """Reconstruct the faces in the photographs and videos of SOURCES (files or folders).
 
-    Of each source NAME it writes to --out:
+    Folders are searched with all below them. Of each source NAME it writes to --out:
 
     \b
-      NAME.obj .ply .glb  the face, coloured by its albedo. A photograph gives the
-                          face with its expression, a video the neutral face of
-                          the mean over its frames. OBJ and PLY are in mm, GLB is
-                          in metres as glTF demands; the face looks along +z,
-                          y is up, x points to the subject's left.
-      NAME_overlay.png    photograph, overlay, shape and albedo side by side; of
-                          a video, up to six frames
-      NAME.json           coefficients; of a photograph also pose (radians and
-                          normalised image units), light, face box and 68
-                          landmarks in pixels
+      NAME.obj .mtl _texture.png
+      NAME.ply  NAME.glb  the face. A photograph gives the face with its
+                          expression, a video the neutral face of the mean over
+                          its frames. OBJ and PLY are in mm, GLB is in metres;
+                          the face looks along +z, y is up, x points to the
+                          subject's left. The texture comes from the photograph
+                          where it shows the face, from the model elsewhere; PLY
+                          has the model's albedo at its vertices
+      NAME_sheet.png      photograph, overlay, shape, albedo and side views
+      NAME.json           coefficients, pose, light, box and landmarks, with a
+                          schema (docs/reconstruct.md)
+      NAME_frames.parquet the same of every frame of a video
+      NAME_overlay.mp4    a video with the face drawn over it
 
-    A source without a face gets a row with the reason, and the others go on. The exit code is 1
-    when nothing could be reconstructed.
+    Further faces of a photograph (--all-faces) are called NAME_face2, NAME_face3 ... A box file
+    NAME.boxes.csv beside a source is taken instead of the detector. A source without a face gets a
+    row with the reason, and the others go on. The same command again keeps what is there and
+    goes on. The exit code is 1 when nothing could be reconstructed.
 
     \b
     Examples:
       facebench reconstruct portrait.jpg --out faces
       facebench reconstruct photographs/ talk.mp4 --out faces --formats glb --frames 200
+      facebench reconstruct group.jpg --out faces --all-faces
       facebench reconstruct p.jpg --out faces --model bfm.npz --checkpoint train/weights.pt
     """
     from ..bench.photographs import find_sources
 
-    found = find_sources(sources)[:limit]
-    studio = _studio(out, checkpoint, model, formats, frames, device)
-    portraits = _portray(studio, found, quiet=as_json)
+    found = find_sources(sources, leave_out=out)[:limit]
+    wanted = Wanted(**options)
+    studio = _studio(out, wanted)
+    ledger = _ledger(studio, wanted, redo)
+    start = time.perf_counter()
+    portraits = _portray(studio, found, ledger, quiet=as_json)
+    speed = Speed.of(portraits, time.perf_counter() - start)
     if as_json:
-        rows = [asdict(portrait) for portrait in portraits]
-        click.echo(json.dumps({"out": str(out), "portraits": rows}, indent=2))
+        click.echo(json.dumps(_table(portraits, out, speed), indent=2))
     else:
-        _print(portraits, out)
+        _print(portraits, out, speed)
     return 0 if any(portrait.files for portrait in portraits) else 1
 
 
-def _studio(
-    out: Path,
-    checkpoint: Path | None,
-    model_source: str,
-    formats: tuple[str, ...],
-    frames: int | None,
-    device: str,
-) -> Studio:
-    from ..bench.portraits import Studio
+@dataclass(frozen=True)
+class Wanted:
+    """The options that decide what is written; see the command."""
+
+    checkpoint: Path | None
+    model: str
+    formats: tuple[str, ...]
+    texture_size: int
+    all_faces: bool
+    no_smoothing: bool
+    frames_meshes: bool
+    frames: int | None
+    batch: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Faces reconstructed in this run, and how long they took from first read to last written."""
+
+    faces: int
+    seconds: float
+
+    @classmethod
+    def of(cls, portraits: Sequence[Portrait], seconds: float) -> Speed:
+        """Without those that were there already."""
+        return cls(sum(portrait.faces for portrait in portraits if not portrait.kept), seconds)
+
+    @property
+    def faces_per_second(self) -> float:
+        """0 where nothing was done."""
+        return self.faces / self.seconds if self.seconds else 0.0
+
+
+def _studio(out: Path, wanted: Wanted) -> Studio:
+    from ..bench.portrait_files import PortraitFiles
+    from ..bench.portrait_video import VideoSettings
+    from ..bench.portraits import Studio, StudioSettings
+    from ..recon.coefficient_files import Origin
     from ..recon.morphable.load import load_model
     from ..recon.network.checkpoint import embedded_weights, load_regressor
+    from ..recon.portrait_sheet import PortraitArtist
     from ..recon.reconstruct import Reconstructor
     from ..recon.vision.detect import CascadeDetector
 
-    model = load_model(model_source)
-    loaded = load_regressor(checkpoint or embedded_weights(), model)
-    facts = {
-        "unit": "mm",
-        "model": model.name,
-        "model_digest": model.digest,
-        "checkpoint_digest": loaded.digest,
+    model = load_model(wanted.model)
+    loaded = load_regressor(wanted.checkpoint or embedded_weights(), model)
+    origin = Origin(model.name, model.digest, loaded.recipe.name, loaded.digest)
+    video = VideoSettings(wanted.frames, not wanted.no_smoothing, wanted.frames_meshes)
+    return Studio(
+        Reconstructor(model, loaded.regressor, wanted.device, wanted.texture_size),
+        PortraitArtist(model, wanted.device),
+        CascadeDetector(),
+        PortraitFiles(out, wanted.formats, origin),
+        StudioSettings(wanted.all_faces, wanted.batch, video),
+    )
+
+
+def _ledger(studio: Studio, wanted: Wanted, redo: bool) -> PortraitLedger:
+    """What is there counts when it was made by the same weights with the same options."""
+    from ..bench.portrait_ledger import PortraitLedger
+
+    options = asdict(wanted) | asdict(studio.files.origin)
+    del options["batch"], options["device"], options["checkpoint"], options["model"]
+    return PortraitLedger(studio.files.out, options, forget=redo)
+
+
+def _portray(
+    studio: Studio, sources: Sequence[Source], ledger: PortraitLedger, quiet: bool
+) -> list[Portrait]:
+    steps = studio.portray_all(sources, ledger)
+    return list(counted(steps, "reconstructing", len(sources), quiet))
+
+
+def _table(portraits: Sequence[Portrait], out: Path, speed: Speed) -> dict[str, Any]:
+    return {
+        "out": str(out),
+        "portraits": [asdict(portrait) for portrait in portraits],
+        "faces": speed.faces,
+        "seconds": round(speed.seconds, 3),
+        "faces_per_second": round(speed.faces_per_second, 3),
     }
-    reconstructor = Reconstructor(model, loaded.regressor, device)
-    return Studio(reconstructor, CascadeDetector(), out, formats, facts, frames)
 
 
-def _portray(studio: Studio, sources: Sequence[Source], quiet: bool) -> list[Portrait]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), disable=quiet, transient=True) as progress:
-        steps = progress.track(sources, description="reconstructing")
-        return [studio.portray(source) for source in steps]
-
-
-def _print(portraits: Sequence[Portrait], out: Path) -> None:
+def _print(portraits: Sequence[Portrait], out: Path, speed: Speed) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table("source", "faces / frames", "files", "remark", box=None)
     for portrait in portraits:
         faces = f"{portrait.faces} / {portrait.frames}"
-        table.add_row(portrait.source, faces, " ".join(portrait.files), portrait.reason)
+        remark = portrait.reason or ("there already" if portrait.kept else "")
+        table.add_row(portrait.source, faces, f"{len(portrait.files)}", remark)
     console = Console(highlight=False)
     console.print(table)
     done = sum(bool(portrait.files) for portrait in portraits)
     console.print(f"{done} of {len(portraits)} reconstructed into {out}")
+    if speed.faces:
+        rate = f"{speed.faces_per_second:.2f} faces/s"
+        console.print(f"{speed.faces} faces in {speed.seconds:.1f} s: {rate}")

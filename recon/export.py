@@ -1,4 +1,4 @@
-"""Meshes to files: OBJ, PLY and GLB, with vertex colours where the mesh has them."""
+"""Meshes to files: OBJ, PLY and GLB, with a texture or vertex colours where there are any."""
 
 from __future__ import annotations
 
@@ -9,15 +9,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ..errors import FacebenchError
 from .files import replacing
 from .glb import glb_bytes
 from .mesh import Mesh
+from .texture import Texture
 
 
-def write_mesh(mesh: Mesh, path: Path) -> None:
+def write_mesh(mesh: Mesh, path: Path, texture: Texture | None = None) -> tuple[Path, ...]:
     """Write the mesh in the format that the file name's ending names, see `WRITERS`.
+
+    Args:
+        mesh: in mm.
+        path: the file; replaced in one step.
+        texture: instead of the mesh's colours, where the format can hold one.
+
+    Returns:
+        Every file written.
 
     Raises:
         FacebenchError: the ending is none of them.
@@ -25,7 +35,10 @@ def write_mesh(mesh: Mesh, path: Path) -> None:
     ending = path.suffix.lstrip(".").lower()
     if ending not in WRITERS:
         raise FacebenchError(f"{path}: no mesh format '{ending}'", f"known: {', '.join(WRITERS)}")
+    if texture is not None and ending in TEXTURED_WRITERS:
+        return TEXTURED_WRITERS[ending](mesh, path, texture)
     WRITERS[ending](mesh, path)
+    return (path,)
 
 
 def write_obj(mesh: Mesh, path: Path) -> None:
@@ -38,6 +51,33 @@ def write_obj(mesh: Mesh, path: Path) -> None:
     np.savetxt(text, np.asarray(mesh.triangles) + 1, fmt="f %d %d %d")
     with replacing(path) as draft:
         draft.write_text(text.getvalue(), encoding="ascii")
+
+
+def write_textured_obj(mesh: Mesh, path: Path, texture: Texture) -> tuple[Path, ...]:
+    """Write a Wavefront OBJ in mm with its material (.mtl) and picture (_texture.png) beside it."""
+    picture, material = path.with_name(f"{path.stem}_texture.png"), path.with_suffix(".mtl")
+    with replacing(picture) as draft:
+        draft.write_bytes(texture.png)
+    with replacing(material) as draft:
+        skin = f"newmtl skin\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {picture.name}\n"
+        draft.write_text(skin, encoding="utf-8")
+    corners = np.repeat(np.asarray(mesh.triangles) + 1, 2, axis=1)
+    text = StringIO()
+    text.write(f"# unit: mm\nmtllib {material.name}\n")
+    np.savetxt(text, mesh.vertices, fmt="v %.6f %.6f %.6f")
+    np.savetxt(text, texture.uv, fmt="vt %.6f %.6f")
+    text.write("usemtl skin\n")
+    np.savetxt(text, corners, fmt="f %d/%d %d/%d %d/%d")
+    with replacing(path) as draft:
+        draft.write_text(text.getvalue(), encoding="utf-8")
+    return path, material, picture
+
+
+def write_picture(picture: NDArray[np.uint8], path: Path) -> Path:
+    """Write an RGB picture (H, W, 3) as PNG."""
+    with replacing(path) as draft:
+        Image.fromarray(picture).save(draft, format="PNG")
+    return path
 
 
 def write_ply(mesh: Mesh, path: Path, properties: Mapping[str, NDArray[Any]] | None = None) -> None:
@@ -65,12 +105,25 @@ def write_glb(mesh: Mesh, path: Path) -> None:
         draft.write_bytes(glb_bytes(mesh))
 
 
+def write_textured_glb(mesh: Mesh, path: Path, texture: Texture) -> tuple[Path, ...]:
+    """Write a binary glTF 2.0 file with the texture inside."""
+    with replacing(path) as draft:
+        draft.write_bytes(glb_bytes(mesh, texture))
+    return (path,)
+
+
 WRITERS: Mapping[str, Callable[[Mesh, Path], None]] = {
     "obj": write_obj,
     "ply": write_ply,
     "glb": write_glb,
 }
 """The writer of every file name ending."""
+
+TEXTURED_WRITERS: Mapping[str, Callable[[Mesh, Path, Texture], tuple[Path, ...]]] = {
+    "obj": write_textured_obj,
+    "glb": write_textured_glb,
+}
+"""The writers of the formats that hold a texture."""
 
 _PLY_TYPES = {"<f4": "float", "|u1": "uchar"}
 

@@ -1,43 +1,25 @@
-"""Photographs to coefficients, meshes and pictures: the way a trained network is used."""
+"""Photographs to coefficients, meshes and textures: the way a trained network is used."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .coefficients import Coefficients
+from .camera import project, rotate, rotation_matrix, to_pixels
+from .face_coefficients import FaceCoefficients
+from .lighting import illuminate
 from .mesh import Mesh
 from .morphable.decoder import FaceDecoder
 from .morphable.model import MorphableModel
 from .network.regressor import FaceRegressor
-from .render import make_renderer
-from .render.face import FaceRenderer
-from .render.panels import draw_panels
-from .sheet import Picture, captioned, grid, to_pictures
-
-PICTURE_SIZE = 360
-"""Side in pixels of every picture in an overlay."""
-
-_SUPERSAMPLING = 2
-_SIGMA = 1e-6
-"""Sharper than in training: an overlay is for the eye, not for gradients."""
-
-_CAPTIONS = ("photograph", "overlay", "shape", "albedo")
-
-
-@dataclass(frozen=True)
-class FaceCoefficients:
-    """One face as plain arrays, (K,) each, pose (7,) and light (9, 3); see `Coefficients`."""
-
-    identity: NDArray[np.float64]
-    expression: NDArray[np.float64]
-    albedo: NDArray[np.float64]
-    pose: NDArray[np.float64]
-    light: NDArray[np.float64]
+from .render.shade import VertexNormals
+from .texture import Texture, TextureSpace
+from .texture_blend import blend
+from .texture_view import View, look
 
 
 class Reconstructor:
@@ -47,67 +29,105 @@ class Reconstructor:
         model: the face model.
         regressor: in evaluation mode.
         device: where the network runs, as PyTorch names it.
+        texture_size: side of the textures in pixels.
     """
 
     def __init__(
-        self, model: MorphableModel, regressor: FaceRegressor, device: str = "cpu"
+        self,
+        model: MorphableModel,
+        regressor: FaceRegressor,
+        device: str = "cpu",
+        texture_size: int = 1024,
     ) -> None:
         self.model = model
         self.regressor = regressor.to(device)
         self.device = device
-        side = PICTURE_SIZE * _SUPERSAMPLING
-        renderer = make_renderer("outline", sigma=_SIGMA)
-        self._face = FaceRenderer(FaceDecoder(model), renderer, (side, side)).to(device)
+        self.decoder = FaceDecoder(model).to(device)
+        self.texture_size = texture_size
+        self._normals = VertexNormals(self.decoder.triangles)
+        self._space: TextureSpace | None = None
 
     @property
     def crop_size(self) -> int:
         """Side in pixels of the square crops that `regress` takes."""
         return self.regressor.image_size
 
-    def regress(self, crops: NDArray[np.uint8]) -> list[FaceCoefficients]:
-        """Coefficients of the faces in RGB crops (B, crop_size, crop_size, 3)."""
+    @property
+    def texture_space(self) -> TextureSpace:
+        """Where the model lies in its textures; made on first use."""
+        if self._space is None:
+            self._space = TextureSpace.of(self.model, self.texture_size)
+        return self._space
+
+    def regress(self, crops: NDArray[np.uint8]) -> FaceCoefficients:
+        """The faces in RGB crops (B, crop_size, crop_size, 3), as a batch."""
         with torch.inference_mode():
-            found = self.regressor(_to_tensor(crops, self.device))
-        parts = (found.identity, found.expression, found.albedo, found.pose, found.light)
-        arrays = [part.double().cpu().numpy() for part in parts]
-        return [FaceCoefficients(*(array[i] for array in arrays)) for i in range(len(crops))]
+            return FaceCoefficients.of(self.regressor(to_tensor(crops, self.device)))
 
     def mesh(self, face: FaceCoefficients) -> Mesh:
-        """The face with its expression in model space, mm, coloured by its albedo."""
+        """One face with its expression in model space, mm, coloured by its albedo."""
         return self.model.mesh(face.identity, face.expression, face.albedo)
 
-    def overlay(self, crop: NDArray[np.uint8], face: FaceCoefficients) -> Picture:
-        """Photograph, overlay, shape and albedo side by side.
+    def neutral_mesh(self, face: FaceCoefficients) -> Mesh:
+        """One face without its expression."""
+        return self.model.mesh(face.identity, albedo=face.albedo)
+
+    @torch.inference_mode()
+    def landmarks(
+        self, faces: FaceCoefficients, image_size: tuple[int, int]
+    ) -> NDArray[np.float64]:
+        """The 68 iBUG points (B, 68, 2) of a batch in pixels of the picture of their poses.
+
+        x right, y down, integers at pixel centres; points that the model lacks are NaN.
+        """
+        batch = faces.tensors(self.device)
+        points = self.decoder.landmark_shape(batch.identity, batch.expression)
+        placed = project(rotate(points, rotation_matrix(batch.pose[:, :3])), batch.pose)
+        found = to_pixels(placed, image_size).permute(2, 0, 1).double().cpu().numpy()
+        found[:, self.model.landmarks < 0] = np.nan
+        return np.asarray(found, np.float64)
+
+    @torch.inference_mode()
+    def view(
+        self,
+        photograph: NDArray[np.uint8],
+        face: FaceCoefficients,
+        filled: tuple[float, float, float, float] | None = None,
+    ) -> View:
+        """One face in a square photograph (S, S, 3), ready for its texture.
 
         Args:
-            crop: (S, S, 3) RGB; any S, the same view as the network's crop.
-            face: what was regressed.
+            photograph: any S; the view of the face's pose.
+            face: one face.
+            filled: see `View`; the whole photograph when None.
         """
-        photograph = _to_tensor(crop[None], self.device)
-        side = PICTURE_SIZE * _SUPERSAMPLING
-        large = torch.nn.functional.interpolate(photograph, (side, side), mode="bilinear")
-        panels = draw_panels(self._face, _as_batch(face, self.device), large)
-        stack = torch.cat([large, panels.overlay, panels.shape, panels.albedo])
-        small = torch.nn.functional.avg_pool2d(stack.clamp(0.0, 1.0), _SUPERSAMPLING)
-        pictures = zip(to_pictures(small), _CAPTIONS, strict=True)
-        return grid([[captioned(picture, caption) for picture, caption in pictures]])
+        batch = face[None].tensors(self.device)
+        shape = self.decoder.shape(batch.identity, batch.expression)
+        turned = rotate(shape, rotation_matrix(batch.pose[:, :3]))
+        normals = self._normals(turned)
+        side = float(len(photograph))
+        return View(
+            photograph=photograph,
+            filled=filled or (0.0, 0.0, side, side),
+            placed=_one(project(turned, batch.pose)),
+            normals=_one(normals),
+            shading=_one(illuminate(torch.ones_like(normals), normals, batch.light)),
+            scale=float(face.pose[6]),
+        )
 
-    def landmarks(self, face: FaceCoefficients) -> NDArray[np.float64]:
-        """The 68 iBUG points (68, 2) in the crop, x right and y down, the crop spanning [0, 1].
-
-        Points that the model lacks are NaN.
-        """
-        with torch.no_grad():
-            points = self._face.landmarks(_as_batch(face, self.device))[..., 0]
-        found: NDArray[np.float64] = points.double().cpu().numpy()
-        return (found + 0.5) / (PICTURE_SIZE * _SUPERSAMPLING)
+    def texture(self, albedo: NDArray[np.floating], views: Sequence[View]) -> Texture:
+        """The views' photographs where they show the face, completed by its albedo (K,)."""
+        own = self.model.mesh(albedo=albedo).colours
+        assert own is not None
+        seen = [look(self.texture_space, self.model.triangles, view) for view in views]
+        return blend(self.texture_space, own, seen)
 
 
-def _to_tensor(crops: NDArray[np.uint8], device: str) -> Tensor:
+def to_tensor(crops: NDArray[np.uint8], device: str) -> Tensor:
+    """RGB pictures (B, H, W, 3) uint8 as (B, 3, H, W) float32 in [0, 1] on a device."""
     return torch.tensor(crops, device=device).permute(0, 3, 1, 2).float() / 255.0
 
 
-def _as_batch(face: FaceCoefficients, device: str) -> Coefficients:
-    parts = (face.identity, face.expression, face.albedo, face.pose, face.light)
-    tensors = (torch.tensor(part, dtype=torch.float32, device=device)[None] for part in parts)
-    return Coefficients(*tensors)
+def _one(values: Tensor) -> NDArray[np.float32]:
+    """(V, 3) of a batch (V, 3, 1)."""
+    return np.asarray(values[..., 0].cpu().numpy(), np.float32)

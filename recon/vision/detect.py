@@ -58,6 +58,15 @@ class FaceDetector(Protocol):
         ...
 
 
+class ManyFacesDetector(FaceDetector, Protocol):
+    """Finds all faces in a frame."""
+
+    def detect_all(self, frame: Pixels) -> list[Box]:
+        """Boxes of the landmarks of every face in an (H, W, 3) RGB frame, the one first that
+        `detect` gives, then the larger before the smaller."""
+        ...
+
+
 class CascadeDetector:
     """Local binary patterns in a cascade (scikit-image's, frontal faces), in two looks.
 
@@ -77,6 +86,24 @@ class CascadeDetector:
             if confirmed is not None:
                 return _landmark_box(confirmed, scale)
         return None
+
+    def detect_all(self, frame: Pixels) -> list[Box]:
+        """Boxes of the landmarks of every face, the one first that `detect` gives.
+
+        Small faces are looked for beside large ones, too; of windows on one face the first that
+        was confirmed is kept.
+        """
+        image, scale = _shrink(frame)
+        faces: list[Box] = []
+        for kind in FACE_RANGES:
+            for candidate in self._search(image, kind):
+                if any(_on_one_face(candidate, face) for face in faces):
+                    continue
+                confirmed = self._confirm(image, candidate, kind.agreeing)
+                if confirmed and not any(_on_one_face(confirmed, face) for face in faces):
+                    faces.append(confirmed)
+        rest = sorted(faces[1:], key=lambda face: face.width, reverse=True)
+        return [_landmark_box(face, scale) for face in [*faces[:1], *rest]]
 
     def _search(self, image: Pixels, faces: FaceRange) -> list[Box]:
         short = min(image.shape[:2])
@@ -133,6 +160,17 @@ def _shrink(frame: Pixels) -> tuple[Pixels, float]:
     size = (max(1, round(width / scale)), max(1, round(height / scale)))
     small = Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     return np.asarray(small), width / size[0]
+
+
+def _on_one_face(window: Box, other: Box) -> bool:
+    """Whether the centre of either lies in the other."""
+    return _holds_centre(window, other) or _holds_centre(other, window)
+
+
+def _holds_centre(window: Box, other: Box) -> bool:
+    x, y = other.left + other.width / 2, other.top + other.height / 2
+    within = window.left <= x <= window.left + window.width
+    return within and window.top <= y <= window.top + window.height
 
 
 def _prominence(window: Box, shape: tuple[int, ...]) -> tuple[float, float, float]:

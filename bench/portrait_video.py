@@ -1,0 +1,239 @@
+"""Reconstructs the person in a video: one identity, and a pose, expression and light a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..recon.export import write_ply
+from ..recon.face_coefficients import FaceCoefficients
+from ..recon.portrait_sheet import PortraitArtist
+from ..recon.reconstruct import Reconstructor, to_tensor
+from ..recon.render import make_renderer
+from ..recon.render.face import FaceRenderer
+from ..recon.render.panels import draw_overlay
+from ..recon.sheet import to_pictures
+from ..recon.smoothing import smooth
+from ..recon.vision.boxes import read_boxes
+from ..recon.vision.crop import Box
+from ..recon.vision.detect import FaceDetector
+from .frame_table import write_frame_table
+from .overlay_video import frame_rate, write_video
+from .photographs import Source
+from .portrait_files import PortraitFiles
+from .portrait_ledger import Portrait
+from .portrait_shot import Shot
+from .sampling import EvenSample
+from .video import Chunk, read_chunks
+
+SHEET_ROWS = 6
+"""Most frames of a video that its sheet shows and its texture is made of."""
+
+_DRAWN_TOGETHER = 4
+_SIGMA = 1e-6
+
+
+@dataclass(frozen=True)
+class VideoSettings:
+    """What is made of a video.
+
+    Attributes:
+        frames: read at most; all when None.
+        smoothing: whether pose, expression and light are smoothed over time.
+        frame_meshes: whether a PLY is written for every face.
+    """
+
+    frames: int | None = None
+    smoothing: bool = True
+    frame_meshes: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """The N faces of a video.
+
+    Attributes:
+        numbers: (N,) of their frames, ascending.
+        boxes: of their landmarks, px.
+        faces: (N, ...), poses in the frame's coordinates.
+        image_size: (height, width) of the frames.
+    """
+
+    numbers: NDArray[np.int64]
+    boxes: list[Box]
+    faces: FaceCoefficients
+    image_size: tuple[int, int]
+
+
+class TrackBuilder:
+    """Finds and regresses the faces of a video, chunk by chunk, keeping no frames but a few shots.
+
+    Args:
+        reconstructor: network and face model.
+        detector: finds the face.
+        boxes: face boxes by frame from a file beside the video; the detector is then not asked.
+    """
+
+    def __init__(
+        self,
+        reconstructor: Reconstructor,
+        detector: FaceDetector,
+        boxes: Mapping[int, Box] | None = None,
+    ) -> None:
+        self.frames = 0
+        self.reason = ""
+        self.shots: EvenSample[tuple[int, Shot]] = EvenSample(SHEET_ROWS)
+        self._reconstructor, self._detector, self._given = reconstructor, detector, boxes
+        self._numbers: list[int] = []
+        self._boxes: list[Box] = []
+        self._faces: list[FaceCoefficients] = []
+        self._image_size = (1, 1)
+
+    def add(self, chunk: Chunk) -> None:
+        """Add the faces of a chunk."""
+        self.frames += len(chunk.frames)
+        self.reason = self.reason or chunk.reason
+        size = self._reconstructor.crop_size
+        found = [(number, Shot.of(frame, box, size)) for number, frame, box in self._find(chunk)]
+        if not found:
+            return
+        faces = self._reconstructor.regress(np.stack([shot.crop for _, shot in found]))
+        for index, (number, shot) in enumerate(found):
+            self._hold(number, shot)
+            self._faces.append(shot.in_picture(faces[index])[None])
+
+    def track(self) -> Track | None:
+        """Everything found so far, one identity and albedo for all; None without a face."""
+        if not self._faces:
+            return None
+        faces = FaceCoefficients.join(self._faces).of_one_person()
+        return Track(np.array(self._numbers), self._boxes, faces, self._image_size)
+
+    def _find(self, chunk: Chunk) -> Iterator[tuple[int, NDArray[np.uint8], Box]]:
+        for number, frame in enumerate(chunk.frames, chunk.first_frame):
+            given = self._given
+            box = self._detector.detect(frame) if given is None else given.get(number)
+            if box is not None:
+                yield number, frame, box
+
+    def _hold(self, number: int, shot: Shot) -> None:
+        if self.shots.wants_next():
+            self.shots.add((len(self._numbers), shot))
+        else:
+            self.shots.skip()
+        self._numbers.append(number)
+        self._boxes.append(shot.box)
+        self._image_size = shot.image_size
+
+
+@dataclass(frozen=True)
+class VideoStudio:
+    """Reconstructs a video and writes its files; see `portraits.Studio` for its parts."""
+
+    reconstructor: Reconstructor
+    artist: PortraitArtist
+    detector: FaceDetector
+    files: PortraitFiles
+    settings: VideoSettings
+
+    def portray(self, source: Source) -> Portrait:
+        """Reconstruct one video.
+
+        Raises:
+            FacebenchError: the box file beside it is none, or the network's numbers are not finite.
+        """
+        boxes = None if source.boxes is None else read_boxes(source.boxes)
+        builder = TrackBuilder(self.reconstructor, self.detector, boxes)
+        for chunk in read_chunks(source.path, source.name, self.settings.frames):
+            builder.add(chunk)
+        track = builder.track()
+        if track is None:
+            reason = builder.reason or f"no face was found in {builder.frames} frames"
+            return Portrait(source.name, str(source.path), builder.frames, 0, reason=reason)
+        files = self._write(source, track, builder)
+        found = len(track.numbers)
+        return Portrait(source.name, str(source.path), builder.frames, found, files, builder.reason)
+
+    def _write(self, source: Source, found: Track, builder: TrackBuilder) -> tuple[str, ...]:
+        found.faces.check_finite()
+        rate = frame_rate(source.path)
+        track = self._smoothed(found, float(rate))
+        written = self._write_person(source.name, track, list(builder.shots))
+        table = self.files.out / f"{source.name}_frames.parquet"
+        points = self.reconstructor.landmarks(track.faces, track.image_size)
+        write_frame_table(table, track.faces, track.numbers, track.boxes, points, rate)
+        overlay = self.files.out / f"{source.name}_overlay.mp4"
+        write_video(overlay, self._overlays(source, track), rate)
+        meshes = self._write_meshes(source.name, track) if self.settings.frame_meshes else []
+        facts = self._table(source, track, builder.frames, float(rate))
+        facts["frames_file"] = table.relative_to(self.files.out).as_posix()
+        return self.files.write_coefficients(
+            source.name, facts, [*written, table, overlay, *meshes]
+        )
+
+    def _smoothed(self, track: Track, rate: float) -> Track:
+        if not self.settings.smoothing:
+            return track
+        return replace(track, faces=smooth(track.faces, track.numbers, rate))
+
+    def _write_person(self, name: str, track: Track, shots: list[tuple[int, Shot]]) -> list[Path]:
+        """The neutral face, textured from several frames, and the sheet."""
+        faces = [shot.in_crop(track.faces[index]) for index, shot in shots]
+        pairs = [(shot, face) for (_, shot), face in zip(shots, faces, strict=True)]
+        views = [self.reconstructor.view(s.portrait, face, s.filled) for s, face in pairs]
+        neutral = replace(faces[0], expression=np.zeros_like(faces[0].expression))
+        texture = self.reconstructor.texture(neutral.albedo, views)
+        rows = [self.artist.row(shot.portrait, face) for shot, face in pairs]
+        rows.append(self.artist.sides(neutral, texture))
+        return self.files.write_face(name, self.reconstructor.mesh(neutral), texture, rows)
+
+    def _overlays(self, source: Source, track: Track) -> Iterator[NDArray[np.uint8]]:
+        """Every frame of the video, the face drawn over it where there is one."""
+        renderer = make_renderer("outline", sigma=_SIGMA)
+        face = FaceRenderer(self.reconstructor.decoder, renderer, track.image_size)
+        face.to(self.reconstructor.device)
+        for chunk in read_chunks(source.path, source.name, self.settings.frames):
+            for start in range(0, len(chunk.frames), _DRAWN_TOGETHER):
+                frames = chunk.frames[start : start + _DRAWN_TOGETHER]
+                yield from self._drawn(face, frames, chunk.first_frame + start, track)
+
+    def _drawn(
+        self, face: FaceRenderer, frames: NDArray[np.uint8], first: int, track: Track
+    ) -> NDArray[np.uint8]:
+        wanted = np.arange(first, first + len(frames))
+        index = np.flatnonzero(np.isin(track.numbers, wanted))
+        if not len(index) or frames.shape[1:3] != track.image_size:
+            return frames
+        drawn, device = frames.copy(), self.reconstructor.device
+        at = track.numbers[index] - first
+        faces = track.faces[index].tensors(device)
+        with torch.inference_mode():
+            pictures = draw_overlay(face, faces, to_tensor(frames[at], device))
+        drawn[at] = np.stack(to_pictures(pictures))
+        return drawn
+
+    def _write_meshes(self, name: str, track: Track) -> list[Path]:
+        folder = self.files.out / f"{name}_frames"
+        paths = [folder / f"{number:06d}.ply" for number in track.numbers]
+        for index, path in enumerate(paths):
+            write_ply(self.reconstructor.mesh(track.faces[index]), path)
+        return paths
+
+    def _table(self, source: Source, track: Track, frame_count: int, rate: float) -> dict[str, Any]:
+        height, width = track.image_size
+        return {
+            "kind": "video",
+            "source": str(source.path),
+            "picture": {"width_px": width, "height_px": height, "frames_per_second": rate},
+            "identity": track.faces.identity[0].tolist(),
+            "albedo": track.faces.albedo[0].tolist(),
+            "frame_count": frame_count,
+            "smoothed": self.settings.smoothing,
+            "frames": [],
+        }

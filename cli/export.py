@@ -1,0 +1,57 @@
+"""`facebench export`: the trained network for other programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command(name="export")
+@click.option(
+    "--onnx",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The ONNX file to write.",
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Weights of 'facebench train'.  [default: those in the package]",
+)
+@click.option(
+    "--model",
+    default="embedded",
+    show_default=True,
+    help="The face model of the weights: 'embedded', an .npz, or ICT-FaceKit's folder.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def command(path: Path, checkpoint: Path | None, model: str, as_json: bool) -> int:
+    """Write the network that regresses a face's coefficients from a square crop.
+
+    The file takes RGB crops (batch, 3, S, S) in [0, 1] and gives the coefficients (batch, N). Its
+    metadata name the recipe, the face model's digest and where each coefficient stands. It is run
+    by onnxruntime and compared with PyTorch before it is kept. Needs the packages of
+    'pip install facebench[onnx]'.
+
+    \b
+    Examples:
+      facebench export --onnx face.onnx
+      facebench export --onnx face.onnx --checkpoint train/weights.pt --model bfm.npz
+    """
+    from ..recon.morphable.load import load_model
+    from ..recon.network.checkpoint import embedded_weights, load_regressor
+    from ..recon.network.onnx import export_onnx
+
+    face_model = load_model(model)
+    loaded = load_regressor(checkpoint or embedded_weights(), face_model)
+    written = export_onnx(loaded, face_model, path)
+    size = path.stat().st_size
+    if as_json:
+        table = {"file": str(path), "bytes": size, "difference": written.difference}
+        click.echo(json.dumps({**table, "metadata": written.facts}, indent=2))
+    else:
+        click.echo(f"{path}: {size / 1e6:.1f} MB, differs from PyTorch by {written.difference:.1e}")
+    return 0

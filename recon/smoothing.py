@@ -1,0 +1,94 @@
+"""Smoothing of what changes over a video: pose, expression and light.
+
+A Savitzky-Golay filter (1964) fits a parabola to the frames around each: it takes away the jitter
+of a network that sees every frame on its own, and follows a nod or a smile without lag, which a
+causal filter cannot. Where the face was not found for a while, the filter starts anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import savgol_filter
+
+from .face_coefficients import FaceCoefficients
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SmoothingSettings:
+    """How a video is smoothed.
+
+    Attributes:
+        seconds: length of the filter's window; a third of a second holds a blink's half.
+        order: of the polynomial.
+        gap: frames without a face after which the filter starts anew.
+    """
+
+    seconds: float = 0.36
+    order: int = 2
+    gap: int = 5
+
+
+def smooth(
+    faces: FaceCoefficients,
+    frames: NDArray[np.integer],
+    rate: float,
+    settings: SmoothingSettings | None = None,
+) -> FaceCoefficients:
+    """Faces (N, ...) of one video with their pose, expression and light smoothed.
+
+    Args:
+        faces: poses in the picture's coordinates, not in crops that jump about.
+        frames: (N,) ascending numbers of their frames. Missing frames within a run are bridged
+            by straight lines.
+        rate: frames per second.
+        settings: defaults when None.
+    """
+    used = settings or SmoothingSettings()
+    length = _window(rate, used)
+    pose = _as_curves(faces.pose)
+    values = np.hstack([pose, faces.expression, faces.light.reshape(len(faces), -1)])
+    runs = np.split(np.arange(len(frames)), np.flatnonzero(np.diff(frames) > used.gap) + 1)
+    smoothed = np.concatenate([_run(values[run], frames[run], length, used.order) for run in runs])
+    size, last = faces.expression.shape[1], faces.light.shape
+    return replace(
+        faces,
+        pose=_from_curves(smoothed[:, :7]),
+        expression=smoothed[:, 7 : 7 + size],
+        light=smoothed[:, 7 + size :].reshape(last),
+    )
+
+
+def _window(rate: float, settings: SmoothingSettings) -> int:
+    """Odd number of frames in the window."""
+    return 2 * round(settings.seconds * rate / 2.0) + 1
+
+
+def _as_curves(pose: Floats) -> Floats:
+    """Angles without jumps of 2π, the scale as its logarithm."""
+    angles = np.unwrap(pose[:, :3], axis=0)
+    return np.hstack([angles, pose[:, 3:6], np.log(pose[:, 6:])])
+
+
+def _from_curves(curves: Floats) -> Floats:
+    return np.hstack([curves[:, :6], np.exp(curves[:, 6:])])
+
+
+def _run(values: Floats, frames: NDArray[np.integer], length: int, order: int) -> Floats:
+    """One run of frames; one shorter than the polynomial needs stays as it is."""
+    every = np.arange(frames[0], frames[-1] + 1)
+    longest = len(every) - 1 + len(every) % 2
+    window = min(length, longest)
+    if window <= order + 1:
+        return values
+    known = np.searchsorted(frames, every, side="right") - 1
+    following = np.minimum(known + 1, len(frames) - 1)
+    span = np.maximum(frames[following] - frames[known], 1)
+    share = ((every - frames[known]) / span)[:, None]
+    whole = values[known] + share * (values[following] - values[known])
+    smoothed: Floats = savgol_filter(whole, window, order, axis=0)[frames - frames[0]]
+    return smoothed
