@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 
 from ..recon.export import write_ply
-from ..recon.face_coefficients import FaceCoefficients
 from ..recon.portrait_sheet import PortraitArtist
 from ..recon.reconstruct import Reconstructor, to_tensor
 from ..recon.render import make_renderer
@@ -21,19 +20,14 @@ from ..recon.render.panels import draw_overlay
 from ..recon.sheet import to_pictures
 from ..recon.smoothing import smooth
 from ..recon.vision.boxes import read_boxes
-from ..recon.vision.crop import Box
 from ..recon.vision.detect import FaceDetector
 from .frame_table import write_frame_table
 from .overlay_video import frame_rate, write_video
 from .photographs import Source
 from .portrait_files import PortraitFiles
 from .portrait_ledger import Portrait
-from .portrait_shot import Shot
-from .sampling import EvenSample
-from .video import Chunk, read_chunks
-
-SHEET_ROWS = 6
-"""Most frames of a video that its sheet shows and its texture is made of."""
+from .portrait_track import Track, TrackBuilder, steady
+from .video import read_chunks
 
 _DRAWN_TOGETHER = 4
 _SIGMA = 1e-6
@@ -52,84 +46,6 @@ class VideoSettings:
     frames: int | None = None
     smoothing: bool = True
     frame_meshes: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Track:
-    """The N faces of a video.
-
-    Attributes:
-        numbers: (N,) of their frames, ascending.
-        boxes: of their landmarks, px.
-        faces: (N, ...), poses in the frame's coordinates.
-        image_size: (height, width) of the frames.
-    """
-
-    numbers: NDArray[np.int64]
-    boxes: list[Box]
-    faces: FaceCoefficients
-    image_size: tuple[int, int]
-
-
-class TrackBuilder:
-    """Finds and regresses the faces of a video, chunk by chunk, keeping no frames but a few shots.
-
-    Args:
-        reconstructor: network and face model.
-        detector: finds the face.
-        boxes: face boxes by frame from a file beside the video; the detector is then not asked.
-    """
-
-    def __init__(
-        self,
-        reconstructor: Reconstructor,
-        detector: FaceDetector,
-        boxes: Mapping[int, Box] | None = None,
-    ) -> None:
-        self.frames = 0
-        self.reason = ""
-        self.shots: EvenSample[tuple[int, Shot]] = EvenSample(SHEET_ROWS)
-        self._reconstructor, self._detector, self._given = reconstructor, detector, boxes
-        self._numbers: list[int] = []
-        self._boxes: list[Box] = []
-        self._faces: list[FaceCoefficients] = []
-        self._image_size = (1, 1)
-
-    def add(self, chunk: Chunk) -> None:
-        """Add the faces of a chunk."""
-        self.frames += len(chunk.frames)
-        self.reason = self.reason or chunk.reason
-        size = self._reconstructor.crop_size
-        found = [(number, Shot.of(frame, box, size)) for number, frame, box in self._find(chunk)]
-        if not found:
-            return
-        faces = self._reconstructor.regress(np.stack([shot.crop for _, shot in found]))
-        for index, (number, shot) in enumerate(found):
-            self._hold(number, shot)
-            self._faces.append(shot.in_picture(faces[index])[None])
-
-    def track(self) -> Track | None:
-        """Everything found so far, one identity and albedo for all; None without a face."""
-        if not self._faces:
-            return None
-        faces = FaceCoefficients.join(self._faces).of_one_person()
-        return Track(np.array(self._numbers), self._boxes, faces, self._image_size)
-
-    def _find(self, chunk: Chunk) -> Iterator[tuple[int, NDArray[np.uint8], Box]]:
-        for number, frame in enumerate(chunk.frames, chunk.first_frame):
-            given = self._given
-            box = self._detector.detect(frame) if given is None else given.get(number)
-            if box is not None:
-                yield number, frame, box
-
-    def _hold(self, number: int, shot: Shot) -> None:
-        if self.shots.wants_next():
-            self.shots.add((len(self._numbers), shot))
-        else:
-            self.shots.skip()
-        self._numbers.append(number)
-        self._boxes.append(shot.box)
-        self._image_size = shot.image_size
 
 
 @dataclass(frozen=True)
@@ -156,38 +72,41 @@ class VideoStudio:
         if track is None:
             reason = builder.reason or f"no face was found in {builder.frames} frames"
             return Portrait(source.name, str(source.path), builder.frames, 0, reason=reason)
-        files = self._write(source, track, builder)
+        track = steady(track) if boxes is None else track
+        files = self._write(source, track, builder.frames)
+        reason = "; ".join(filter(None, [builder.reason, _remark(track.left_out)]))
         found = len(track.numbers)
-        return Portrait(source.name, str(source.path), builder.frames, found, files, builder.reason)
+        return Portrait(source.name, str(source.path), builder.frames, found, files, reason)
 
-    def _write(self, source: Source, found: Track, builder: TrackBuilder) -> tuple[str, ...]:
+    def _write(self, source: Source, found: Track, frame_count: int) -> tuple[str, ...]:
         found.faces.check_finite()
         rate = frame_rate(source.path)
-        track = self._smoothed(found, float(rate))
-        written = self._write_person(source.name, track, list(builder.shots))
+        track = self._of_one_person(found, float(rate))
+        written = self._write_person(source.name, track)
         table = self.files.out / f"{source.name}_frames.parquet"
         points = self.reconstructor.landmarks(track.faces, track.image_size)
         write_frame_table(table, track.faces, track.numbers, track.boxes, points, rate)
         overlay = self.files.out / f"{source.name}_overlay.mp4"
         write_video(overlay, self._overlays(source, track), rate)
         meshes = self._write_meshes(source.name, track) if self.settings.frame_meshes else []
-        facts = self._table(source, track, builder.frames, float(rate))
+        facts = self._table(source, track, frame_count, float(rate))
         facts["frames_file"] = table.relative_to(self.files.out).as_posix()
         return self.files.write_coefficients(
             source.name, facts, [*written, table, overlay, *meshes]
         )
 
-    def _smoothed(self, track: Track, rate: float) -> Track:
-        if not self.settings.smoothing:
-            return track
-        return replace(track, faces=smooth(track.faces, track.numbers, rate))
+    def _of_one_person(self, track: Track, rate: float) -> Track:
+        faces = track.faces.of_one_person()
+        if self.settings.smoothing:
+            faces = smooth(faces, track.numbers, rate)
+        return replace(track, faces=faces)
 
-    def _write_person(self, name: str, track: Track, shots: list[tuple[int, Shot]]) -> list[Path]:
+    def _write_person(self, name: str, track: Track) -> list[Path]:
         """The neutral face, textured from several frames, and the sheet."""
-        faces = [shot.in_crop(track.faces[index]) for index, shot in shots]
-        pairs = [(shot, face) for (_, shot), face in zip(shots, faces, strict=True)]
+        pairs = [(shot, shot.in_crop(track.faces[index])) for index, shot in track.shots]
         views = [self.reconstructor.view(s.portrait, face, s.filled) for s, face in pairs]
-        neutral = replace(faces[0], expression=np.zeros_like(faces[0].expression))
+        some = track.faces[0]
+        neutral = replace(some, expression=np.zeros_like(some.expression))
         texture = self.reconstructor.texture(neutral.albedo, views)
         rows = [self.artist.row(shot.portrait, face) for shot, face in pairs]
         rows.append(self.artist.sides(neutral, texture))
@@ -237,3 +156,7 @@ class VideoStudio:
             "smoothed": self.settings.smoothing,
             "frames": [],
         }
+
+
+def _remark(left_out: int) -> str:
+    return f"{left_out} faces that lay elsewhere were left out" if left_out else ""

@@ -42,8 +42,11 @@ def blend(space: TextureSpace, albedo: NDArray[np.floating], seen: Sequence[Seen
         space: the model's.
         albedo: (V, 3) the model's, in [0, 1].
         seen: what each of its photographs shows; where several do, the better seen counts more.
+            Without any, the texture is the model's albedo.
     """
     own = space.at(albedo).clip(0.0, 1.0)
+    if not seen:
+        return space.texture(own)
     shown, weight = _merged(seen)
     shown = _dimmed(shown, weight)
     share = (weight * _feather(space, weight > 0.0))[:, None]
