@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_recogniser import write_recogniser
 from training_faces import small_recipe
 
 from facebench.errors import FacebenchError
@@ -20,6 +21,19 @@ ALONE = Worker(torch.device("cpu"))
 def job(faces: Path, out: Path, recipe: Recipe | None = None, seed: int = 0) -> TrainingJob:
     model = str(faces.parent / "model.npz")
     return TrainingJob(faces, recipe or small_recipe(), model, out, seed, validation=faces)
+
+
+def whole_method(folder: Path) -> Recipe:
+    """The identity level with its second views, averaged weights and random changes of pictures."""
+    recogniser = write_recogniser(folder / "recogniser.pt")
+    return small_recipe(
+        "loss.weights.identity=0.24",
+        f"identity.weights={recogniser}",
+        "optimiser.average=0.9",
+        "loss.landmark.visible_contour=true",
+        "loss.weights.reflectance=0.1",
+        "loss.weights.light_balance=0.1",
+    )
 
 
 def quietly(row: Row) -> None:
@@ -65,6 +79,38 @@ def test_a_resumed_training_equals_an_uninterrupted_one(
     assert losses(stopped) == losses(finished)
     ours, theirs = (read_content(one.folder.checkpoint)["weights"] for one in (stopped, finished))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_the_whole_method_resumes_bit_for_bit(faces: Path, tmp_path: Path) -> None:
+    class KilledError(Exception):
+        pass
+
+    def kill_after_five(row: Row) -> None:
+        if row["step"] == 5:
+            raise KilledError
+
+    recipe = whole_method(tmp_path)
+    whole, killed = (job(faces, tmp_path / name, recipe) for name in ("whole", "killed"))
+    train_worker(whole, ALONE, quietly)
+    with pytest.raises(KilledError):
+        train_worker(killed, ALONE, kill_after_five)
+    assert killed.steps_done() == 4
+    train_worker(killed, ALONE, quietly)
+    assert losses(killed) == losses(whole)
+    assert {"identity", "reflectance", "light_balance"} <= set(losses(whole)[-1])
+    ours, theirs = (read_content(one.folder.checkpoint) for one in (killed, whole))
+    for part in ("weights", "average"):
+        assert all(torch.equal(ours[part][name], theirs[part][name]) for name in theirs[part])
+    for name in ("validation.csv", "fits.png"):
+        assert (killed.out / name).read_bytes() == (whole.out / name).read_bytes()
+    used = read_content(whole.folder.weights)["weights"]
+    assert torch.equal(used["backbone.fc.bias"], theirs["average"]["backbone.fc.bias"])
+    assert not torch.equal(used["backbone.fc.bias"], theirs["weights"]["backbone.fc.bias"])
+
+
+def test_early_steps_are_shown(finished: TrainingJob) -> None:
+    shown = sorted(path.name for path in (finished.out / "pictures").iterdir())
+    assert shown == [f"step-{step:06d}.png" for step in (1, 2, 4)]
 
 
 def test_an_interruption_keeps_the_step_it_came_at(faces: Path, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from training_faces import small_model, small_recipe
 from facebench.recon.recipe import OptimiserRecipe
 from facebench.recon.training.augmentation import augmentation
 from facebench.recon.training.batches import BatchSource
-from facebench.recon.training.shards import FaceShards
 from facebench.recon.training.schedule import learning_rate
+from facebench.recon.training.shards import FaceShards
 from facebench.recon.training.trainer import Trainer
 
 CPU = torch.device("cpu")
