@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,9 +18,7 @@ from ..bench.faces import face_chunks
 from ..bench.method import MethodOptions
 from ..bench.registry import build_method
 from .cluster import ONE_THREAD, total
-
-CLIP_CPUS = 0.5
-"""Share of a processor that the scheduler counts for a task that decodes and crops one clip."""
+from .streaming import READER_CPUS, actor_resources, one_each, stream_quietly
 
 _ARRAYS = {"sum": np.float64, "vertices": np.float64, "vectors": np.float32}
 """Array fields of a chunk's row."""
@@ -72,18 +69,18 @@ def describe_clips(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRo
     if not tasks:
         return
     job = _on_this_cluster(job)
-    workers = job.workers or _one_each()
+    workers = job.workers or one_each()
     blocks = ray.data.range(len(tasks), override_num_blocks=len(tasks))
-    _configure(blocks.context)
+    stream_quietly(blocks.context)
     faces = blocks.flat_map(
-        _crop, fn_args=[tuple(tasks), job], num_cpus=CLIP_CPUS, runtime_env=ONE_THREAD
+        _crop, fn_args=[tuple(tasks), job], num_cpus=READER_CPUS, runtime_env=ONE_THREAD
     )
     rows = faces.map(
         _Describer,
         fn_constructor_args=[job],
         compute=ray.data.ActorPoolStrategy(size=workers),
         runtime_env=ONE_THREAD,
-        **_actor_resources(workers),
+        **actor_resources(workers),
     )
     for row in rows.iter_rows():
         yield _unpacked(row)
@@ -146,27 +143,3 @@ def _on_this_cluster(job: FrameJob) -> FrameJob:
     """Networks run on GPUs where the cluster has them."""
     device = "cuda" if total("GPU") else job.options.device
     return replace(job, options=replace(job.options, device=device))
-
-
-def _one_each() -> int:
-    return max(1, int(total("GPU") or total("CPU")))
-
-
-def _actor_resources(workers: int) -> dict[str, float]:
-    """The actors take no more than half of the processors, or the readers would starve.
-
-    Where both stages ask for the same, Ray Data runs them in one process; they differ, and reading
-    overlaps with describing, on a GPU and with more workers than processors.
-    """
-    cpus = min(CLIP_CPUS, total("CPU") / (2 * workers))
-    gpus = total("GPU")
-    return {"num_cpus": cpus} | ({"num_gpus": min(1.0, gpus / workers)} if gpus else {})
-
-
-def _configure(context: ray.data.DataContext) -> None:
-    context.target_max_block_size = 1
-    context.max_errored_blocks = -1
-    context.enable_progress_bars = False
-    context.enable_operator_progress_bars = False
-    context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)

@@ -1,0 +1,194 @@
+"""`facebench prepare`: photographs to training shards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ._options_file import options_file
+
+if TYPE_CHECKING:
+    from ..distributed.prepare import PreparationJob, Watch
+
+
+@click.command("prepare")
+@click.argument("photographs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder."
+)
+@click.option(
+    "--landmarks",
+    default="embedded",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Landmark network: 'embedded', 'fan' (face-alignment), a weights file, or 'none'.",
+)
+@click.option(
+    "--parser",
+    metavar="NAME|FILE",
+    help="Parsing network: 'embedded', a weights file, or 'none'.  [default: embedded, if there]",
+)
+@click.option("--image-size", type=click.IntRange(32), default=224, show_default=True)
+@click.option("--all-faces", is_flag=True, help="Keep every face of a photograph.")
+@click.option(
+    "--folders-are-subjects", is_flag=True, help="The folder of a photograph names its person."
+)
+@click.option(
+    "--mask-order",
+    type=click.Choice(["bisenet", "celebamask-hq"]),
+    default="bisenet",
+    show_default=True,
+    help="Order of the classes in mask files.",
+)
+@click.option(
+    "--face-px",
+    type=click.FloatRange(0),
+    default=64.0,
+    show_default=True,
+    help="Smallest face: longer side of its landmarks' box, px.",
+)
+@click.option(
+    "--sharpness",
+    type=click.FloatRange(0),
+    default=20.0,
+    show_default=True,
+    help="Least sharpness; 0 keeps blurred faces.",
+)
+@click.option(
+    "--duplicates",
+    "radius",
+    type=click.IntRange(-1, 32),
+    default=6,
+    show_default=True,
+    help="Faces within so many of 64 bits are duplicates; -1 keeps all.",
+)
+@click.option("--limit", type=click.IntRange(1), help="At most this many photographs.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes with networks.  [default: one a GPU or CPU]",
+)
+@click.option("--cluster", is_flag=True, help="Use a running Ray cluster.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@options_file
+def command(
+    photographs: tuple[Path, ...],
+    out: Path,
+    landmarks: str,
+    parser: str | None,
+    image_size: int,
+    all_faces: bool,
+    folders_are_subjects: bool,
+    mask_order: str,
+    face_px: float,
+    sharpness: float,
+    radius: int,
+    limit: int | None,
+    workers: int | None,
+    cluster: bool,
+    as_json: bool,
+) -> int:
+    """Turn PHOTOGRAPHS into training shards: framed faces, 68 landmarks, masks.
+
+    PHOTOGRAPHS are folders (with all below them), .zip and .tar archives, or single files. Beside
+    NAME.jpg may lie NAME.pts (iBUG) or NAME.txt with its landmarks and NAME_mask.png with its
+    classes; they replace the networks. OUT gets faces-*.parquet, which 'facebench train' reads,
+    dropped.parquet with everything left out and why, and summary.json. The same command continues
+    after an interruption and takes in photographs that were added. The exit code is 1 when no
+    face was kept.
+
+    \b
+    Examples:
+      facebench prepare CelebA/img_celeba --out shards --landmarks fan --parser 79999_iter.pth
+      facebench prepare photographs/ more.tar --out shards --all-faces --workers 4
+      facebench prepare labelled/ --out shards --landmarks none --parser none --limit 100
+    """
+    from ..distributed.prepare import PreparationJob, prepare
+    from ..recon.preparation.candidates import PreparationSettings
+    from ..recon.preparation.listing import list_photographs
+    from ..recon.preparation.networks import NetworkChoice, default_parser
+    from ..recon.preparation.quality import QualityLimits
+
+    limits = QualityLimits(face_px=face_px, sharpness=sharpness)
+    job = PreparationJob(
+        listing=list_photographs(photographs).limited(limit),
+        out=out,
+        settings=PreparationSettings(image_size, all_faces, mask_order, limits),
+        networks=NetworkChoice(landmarks, parser or default_parser()),
+        radius=radius,
+        folders_are_subjects=folders_are_subjects,
+        workers=workers,
+    )
+    try:
+        with _watching(job, quiet=as_json) as watch:
+            summary = prepare(job, cluster, watch)
+    except KeyboardInterrupt:
+        click.echo("Interrupted; what is done is kept, the same command continues.", err=True)
+        raise
+    _print(summary, out, as_json)
+    return 0 if summary["faces"] else 1
+
+
+@contextmanager
+def _watching(job: PreparationJob, quiet: bool) -> Iterator[Watch]:
+    """A bar on the error stream that counts photographs."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from ..distributed.prepare import Watch
+    from ..recon.preparation.work import Part
+
+    columns = ("photographs", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns, "{task.fields[faces]} faces", console=Console(stderr=True), disable=quiet
+    ) as progress:
+        task = progress.add_task("photographs", total=len(job.listing.photographs), faces=0)
+        faces = 0
+
+        def begin(total: int, done: int) -> None:
+            progress.update(task, total=total, completed=done)
+
+        def advance(part: Part) -> None:
+            nonlocal faces
+            faces += part.faces
+            progress.update(task, advance=part.photographs, faces=faces)
+
+        yield Watch(begin, advance)
+
+
+def _print(summary: dict[str, Any], out: Path, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"out": str(out), **summary}, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("left out because", "number", box=None)
+    table.columns[1].justify = "right"
+    for reason, number in summary["dropped"].items():
+        table.add_row(reason, f"{number:,}")
+    console = Console(highlight=False)
+    if summary["dropped"]:
+        console.print(table)
+    shards = len(summary["shards"])
+    told = f"{summary['faces']:,} faces of {summary['photographs']:,} photographs"
+    click.echo(f"{told} in {shards} shard{'s' if shards != 1 else ''}: {out}")
+    for note in _notes(summary, out):
+        click.echo(note, err=True)
+
+
+def _notes(summary: dict[str, Any], out: Path) -> Iterator[str]:
+    if summary["without_mask"]:
+        yield (
+            f"{summary['without_mask']:,} faces have no mask: training counts all that the model "
+            "covers as skin, occluders too. --parser FILE in another --out gives them masks."
+        )
+    if summary["lost"]:
+        yield f"{summary['lost']:,} photographs were lost with their worker; run it again."
+    if sum(summary["dropped"].values()):
+        yield f"Everything left out, with its reason: {out / 'dropped.parquet'}"

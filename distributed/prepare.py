@@ -1,0 +1,204 @@
+"""Photographs to training shards, streamed through Ray Data; what is done is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.data
+
+from ..recon.preparation.assembly import PreparedFolder, reason_counts
+from ..recon.preparation.candidates import PreparationSettings, find_faces
+from ..recon.preparation.labelling import label_faces
+from ..recon.preparation.listing import Listing, Photograph
+from ..recon.preparation.networks import NONE, NetworkChoice
+from ..recon.preparation.packing import chunk_of_text, chunk_text, packed, unpacked
+from ..recon.preparation.reasons import Reason
+from ..recon.preparation.rows import WHOLE_PHOTOGRAPH
+from ..recon.preparation.selection import names, select
+from ..recon.preparation.work import Part, WorkFolder, chunks, part_of, undone
+from ..recon.vision.detect import CascadeDetector
+from .cluster import ONE_THREAD, connected, total
+from .streaming import READER_CPUS, actor_resources, one_each, stream_quietly
+
+
+@dataclass(frozen=True)
+class PreparationJob:
+    """What `facebench prepare` was asked to do.
+
+    Attributes:
+        listing: the photographs.
+        out: the folder of the result, which holds the work as well.
+        settings: of the crops and of quality.
+        networks: that label faces without labels.
+        radius: within which faces are near-duplicates, bits; negative keeps them.
+        folders_are_subjects: the folder above a photograph names its person.
+        workers: processes with networks; None for one a GPU, or one a processor.
+    """
+
+    listing: Listing
+    out: Path
+    settings: PreparationSettings
+    networks: NetworkChoice
+    radius: int
+    folders_are_subjects: bool = False
+    workers: int | None = None
+
+    def plan(self) -> dict[str, Any]:
+        """What decides the row of every face."""
+        settings = asdict(self.settings)
+        limits: dict[str, Any] = settings.pop("limits")
+        return limits | settings | self.networks.identity()
+
+    def key(self) -> dict[str, Any]:
+        """What decides the whole result."""
+        return {
+            "inputs_digest": self.listing.digest,
+            "plan": self.plan(),
+            "duplicate_radius": self.radius,
+            "folders_are_subjects": self.folders_are_subjects,
+        }
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who listens while photographs are prepared.
+
+    Attributes:
+        begin: called with the photographs there are and those done before.
+        advance: called with each chunk that is done and kept.
+    """
+
+    begin: Callable[[int, int], None]
+    advance: Callable[[Part], None]
+
+
+def prepare(job: PreparationJob, cluster: bool, watch: Watch) -> dict[str, Any]:
+    """Prepare what is not prepared yet and write the shards; the summary.
+
+    A chunk that is done is kept whatever happens next. The result depends on photographs and
+    settings alone, not on the order in which chunks are finished or on how often it was
+    interrupted.
+
+    Raises:
+        FacebenchError: the folder holds work of another kind, weights are missing, or Ray does
+            not start.
+    """
+    prepared, work = PreparedFolder(job.out), WorkFolder(job.out / "work")
+    summary = prepared.summary()
+    if summary is not None and job.key().items() <= summary.items():
+        return summary
+    photographs = job.listing.photographs
+    todo = undone(photographs, work.index(photographs))
+    needed = _check_networks(job.networks, todo)
+    work.claim(job.plan())
+    watch.begin(len(photographs), len(photographs) - len(todo))
+    if todo:
+        with connected(cluster):
+            for part in label_photographs(todo, replace(job, networks=needed)):
+                work.write(part)
+                watch.advance(part)
+    return _assemble(job, work, prepared)
+
+
+def label_photographs(photographs: Sequence[Photograph], job: PreparationJob) -> Iterator[Part]:
+    """The rows of chunks of photographs as they are finished, in no particular order.
+
+    Connected to Ray; on a cluster the photographs and weights must be on a disk that all machines
+    see. One task a chunk decodes and finds faces, `workers` actors label and judge them, and a
+    chunk of patches is a block of its own, so that few are under way at a time.
+    """
+    workers = job.workers or one_each()
+    device = "cuda" if total("GPU") else "cpu"
+    texts = [{"photographs": chunk_text(chunk)} for chunk in chunks(photographs)]
+    blocks = ray.data.from_items(texts, override_num_blocks=len(texts))
+    stream_quietly(blocks.context)
+    found = blocks.map(
+        _Finder,
+        fn_constructor_args=[job.settings],
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, int(total("CPU")))),
+        num_cpus=READER_CPUS,
+        runtime_env=ONE_THREAD,
+    )
+    labelled = found.map(
+        _Labeller,
+        fn_constructor_args=[job.settings, job.networks, device],
+        compute=ray.data.ActorPoolStrategy(size=workers),
+        runtime_env=ONE_THREAD,
+        **actor_resources(workers),
+    )
+    for row in labelled.iter_rows():
+        yield Part(**row)
+
+
+class _Finder:
+    """Reads photographs and finds faces; holds the detector, which is slow to build."""
+
+    def __init__(self, settings: PreparationSettings) -> None:
+        self.settings = settings
+        self.detector = CascadeDetector()
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        chunk = chunk_of_text(row["photographs"])
+        found = [find_faces(item, self.detector, self.settings) for item in chunk]
+        return {"faces": packed(found)}
+
+
+class _Labeller:
+    """Holds the networks; one a worker process."""
+
+    def __init__(self, settings: PreparationSettings, choice: NetworkChoice, device: str) -> None:
+        self.settings = settings
+        self.networks = choice.build(device)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        faces = label_faces(unpacked(row["faces"]), self.networks, self.settings)
+        return vars(part_of(faces))
+
+
+def _check_networks(choice: NetworkChoice, photographs: Sequence[Photograph]) -> NetworkChoice:
+    """The networks these photographs need, loaded once, so that bad weights are told early."""
+    labelled = all(item.landmarks for item in photographs)
+    masked = all(item.mask for item in photographs)
+    needed = NetworkChoice(
+        NONE if labelled else choice.landmarks, NONE if masked else choice.parser
+    )
+    needed.build()
+    return needed
+
+
+def _assemble(job: PreparationJob, work: WorkFolder, prepared: PreparedFolder) -> dict[str, Any]:
+    photographs = job.listing.photographs
+    index = work.index(photographs)
+    selection = select(index, job.radius)
+    lost = len(undone(photographs, index))
+    dropped = [*selection.dropped, *_unreadable(job.listing)]
+    summary = {
+        "photographs": len(photographs),
+        "faces": len(selection.kept),
+        "without_mask": sum(not row["masked"] for row in selection.kept),
+        "dropped": reason_counts(dropped),
+        "lost": lost,
+        **(job.key() if not lost else {}),
+    }
+    kept = work.read(selection.kept)
+    named = (row | names(row, job.folders_are_subjects) for row in kept)
+    prepared.write(named, len(selection.kept), dropped, summary, job.settings.image_size)
+    return prepared.summary() or summary
+
+
+def _unreadable(listing: Listing) -> list[Mapping[str, Any]]:
+    """Rows of archives whose photographs nobody knows."""
+    return [
+        {
+            "source": name,
+            "face": WHOLE_PHOTOGRAPH,
+            "sha256": "",
+            "reason": str(Reason.ARCHIVE),
+            "detail": rejected.detail,
+        }
+        for name, rejected in sorted(listing.unreadable.items())
+    ]

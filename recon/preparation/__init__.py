@@ -1,0 +1,1 @@
+"""Photographs to training faces: what happens to one of them, and which of them stay."""

@@ -1,0 +1,165 @@
+"""The part of a photograph around one face, and the training crop that is cut out of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..vision.crop import Box, Window, crop_square, crop_window
+
+Pixels = NDArray[np.uint8]
+Points = NDArray[np.float32]
+
+AROUND = 1.5
+"""Side of the patch over that of the crop around a detector's rough box: landmarks may lie
+elsewhere and the crop around them still be inside."""
+
+FINER = 2
+"""Patches hold up to so many pixels for one of the crop; more would not show."""
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """A square of a photograph around a face, black outside it.
+
+    Attributes:
+        pixels: (P, P, 3) RGB.
+        mask: (P, P) classes, background outside; None where the photograph has none.
+        window: the square in px of the photograph.
+        photograph: height and width of the photograph, px.
+    """
+
+    pixels: Pixels
+    mask: Pixels | None
+    window: Window
+    photograph: tuple[int, int]
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the patch for one of the photograph."""
+        return len(self.pixels) / self.window.side
+
+    def points_inside(self, points: Points) -> Points:
+        """Points (..., 2) of the photograph as points of the patch; integers are centres."""
+        return _into(self.window, points, len(self.pixels))
+
+    def points_outside(self, points: Points) -> Points:
+        """Points (..., 2) of the patch as points of the photograph; integers are centres."""
+        return self.window.to_frame(points, len(self.pixels))
+
+    def box_inside(self, box: Box) -> Box:
+        """A box of the photograph as one of the patch."""
+        k = self.scale
+        left, top = (box.left - self.window.left) * k, (box.top - self.window.top) * k
+        return Box(left, top, box.width * k, box.height * k)
+
+
+@dataclass(frozen=True, eq=False)
+class Framed:
+    """A face as training sees it.
+
+    Attributes:
+        image: (S, S, 3) RGB.
+        landmarks: (68, 2) float32 px of the image.
+        mask: (S, S) classes, or None.
+        shown: (S, S) bool, False where the photograph had ended.
+        box: of the landmarks, in px of the photograph.
+    """
+
+    image: Pixels
+    landmarks: Points
+    mask: Pixels | None
+    shown: NDArray[np.bool_]
+    box: Box
+
+
+def landmark_box(landmarks: Points) -> Box:
+    """The box of landmarks (68, 2), from edge to edge: the centre of pixel 0 is at 0.5."""
+    low, high = landmarks.min(axis=0) + 0.5, landmarks.max(axis=0) + 0.5
+    return Box(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
+
+
+def cut_patch(frame: Pixels, mask: Pixels | None, box: Box, image_size: int) -> Patch:
+    """The patch around a face box.
+
+    Its edges lie between pixels, so that a face of moderate size is copied and not resampled.
+
+    Args:
+        frame: (H, W, 3) RGB.
+        mask: (H, W) classes, or None.
+        box: of the landmarks, roughly, in px of the frame.
+        image_size: side of the training crops in px.
+    """
+    rough = crop_window(box)
+    side = max(1, math.ceil(AROUND * rough.side))
+    left = round(rough.left + rough.side / 2 - side / 2)
+    top = round(rough.top + rough.side / 2 - side / 2)
+    size = min(side, round(AROUND * FINER * image_size))
+    edges = (left, top, left + side, top + side)
+    pixels = _resized(Image.fromarray(frame).crop(edges), size, Image.Resampling.BILINEAR)
+    classes = None
+    if mask is not None:
+        classes = _resized(Image.fromarray(mask).crop(edges), size, Image.Resampling.NEAREST)
+    return Patch(pixels, classes, Window(left, top, side), (frame.shape[0], frame.shape[1]))
+
+
+def frame_face(patch: Patch, landmarks: Points, size: int) -> Framed:
+    """The training crop of a face: the framing of `recon.vision.crop` around its landmarks.
+
+    Args:
+        patch: the face and what is around it.
+        landmarks: (68, 2) px of the patch.
+        size: side of the crop in px.
+    """
+    inside = landmark_box(landmarks)
+    window = crop_window(inside)
+    shown = _shown(patch, window, size)
+    mask = None
+    if patch.mask is not None:
+        mask = np.where(shown, _cut_classes(patch.mask, window, size), 0).astype(np.uint8)
+    return Framed(
+        crop_square(patch.pixels, inside, size),
+        _into(window, landmarks, size),
+        mask,
+        shown,
+        landmark_box(patch.points_outside(landmarks)),
+    )
+
+
+def _into(window: Window, points: Points, size: int) -> Points:
+    corner = np.array([window.left, window.top], dtype=np.float32)
+    inside: Points = (points + np.float32(0.5) - corner) * np.float32(size / window.side)
+    return inside - np.float32(0.5)
+
+
+def _resized(picture: Image.Image, size: int, resample: Image.Resampling) -> Pixels:
+    if picture.width != size:
+        picture = picture.resize((size, size), resample)
+    return np.array(picture)
+
+
+def _cut_classes(mask: Pixels, window: Window, size: int) -> Pixels:
+    """Nearest class of each pixel of a window; 0 outside the mask."""
+    centres = (np.arange(size) + 0.5) * (window.side / size)
+    rows = np.floor(centres + window.top).astype(int)
+    columns = np.floor(centres + window.left).astype(int)
+    height, width = mask.shape
+    inside = ((rows >= 0) & (rows < height))[:, None] & ((columns >= 0) & (columns < width))
+    nearest = mask[rows.clip(0, height - 1)][:, columns.clip(0, width - 1)]
+    return np.where(inside, nearest, 0).astype(np.uint8)
+
+
+def _shown(patch: Patch, window: Window, size: int) -> NDArray[np.bool_]:
+    """Which pixels of a window of the patch are inside the photograph."""
+    line = np.arange(size, dtype=np.float32)
+    crop = np.stack([line, line], axis=1)
+    points = patch.points_outside(window.to_frame(crop, size))
+    height, width = patch.photograph
+    columns = (points[:, 0] > -0.5) & (points[:, 0] < width - 0.5)
+    rows = (points[:, 1] > -0.5) & (points[:, 1] < height - 0.5)
+    seen: NDArray[np.bool_] = rows[:, None] & columns
+    return seen

@@ -1,0 +1,133 @@
+"""Is a framed face worth training on? Measures with a stated scale, and limits on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .patch import Framed
+from .reasons import Reason, RejectedError
+
+MEASURED_SIDE = 112
+"""Sharpness and light are measured on the crop at this side in px, whatever the crop's own."""
+
+BLACK, WHITE = 16, 250
+"""Grey values from which a pixel counts as lost in shadow or light."""
+
+_GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class QualityLimits:
+    """From where on a face is left out.
+
+    Attributes:
+        face_px: longer side of the landmark box in px of the photograph, at least.
+        sharpness: variance of the Laplacian, at least; see `FaceQuality`.
+        darkest: median grey value of the face, at least.
+        lost: share of the face's pixels that are nearly white, at most.
+        outside: share of the landmark box's longer side by which a landmark may lie outside the
+            photograph.
+        misfit: of the landmarks, at most; see `plausibility`.
+    """
+
+    face_px: float = 64.0
+    sharpness: float = 20.0
+    darkest: float = 25.0
+    lost: float = 0.35
+    outside: float = 0.02
+    misfit: float = 0.10
+
+
+@dataclass(frozen=True)
+class FaceQuality:
+    """What was measured.
+
+    Attributes:
+        face_px: longer side of the landmark box in px of the photograph.
+        sharpness: variance of the 4-neighbour Laplacian of the grey values (0 to 255) inside the
+            landmark box, the crop at `MEASURED_SIDE` px; the grey values are first scaled to a
+            standard deviation of 50, so that a dim or flat light is not taken for blur.
+        grey: median grey value in the landmark box, 0 to 255.
+        white: share of pixels in the landmark box that are nearly white.
+    """
+
+    face_px: float
+    sharpness: float
+    grey: float
+    white: float
+
+
+def measure_quality(face: Framed) -> FaceQuality:
+    """The measures of a framed face."""
+    grey = grey_values(face.image, MEASURED_SIDE)
+    inside = _landmark_part(grey, face)
+    return FaceQuality(
+        face_px=max(face.box.width, face.box.height),
+        sharpness=sharpness(inside),
+        grey=float(np.median(inside)),
+        white=float((inside >= WHITE).mean()),
+    )
+
+
+def check_light_and_detail(quality: FaceQuality, limits: QualityLimits) -> None:
+    """Refuse a face that is too small, too dark, over-exposed or blurred, in this order.
+
+    Raises:
+        RejectedError: with what was measured.
+    """
+    if quality.face_px < limits.face_px:
+        raise RejectedError(Reason.TOO_SMALL, f"{quality.face_px:.0f} px, not {limits.face_px:g}")
+    if quality.grey < limits.darkest:
+        raise RejectedError(Reason.TOO_DARK, f"median grey {quality.grey:.0f} of 255")
+    if quality.white > limits.lost:
+        raise RejectedError(Reason.OVER_EXPOSED, f"{quality.white:.0%} of the face is white")
+    if quality.sharpness < limits.sharpness:
+        raise RejectedError(Reason.BLURRED, f"sharpness {quality.sharpness:.1f}")
+
+
+def check_inside(points: NDArray[np.floating], size: tuple[int, int], share: float) -> None:
+    """Refuse a face whose landmarks reach beyond the photograph.
+
+    Args:
+        points: (68, 2) px of the photograph, integers at pixel centres.
+        size: height and width of the photograph in px.
+        share: of the longer side of the landmarks' box that they may reach beyond.
+
+    Raises:
+        RejectedError: with how many lie outside.
+    """
+    slack = share * float(np.ptp(points, axis=0).max())
+    last = np.array([size[1] - 1, size[0] - 1])
+    beyond = ((points < -slack) | (points > last + slack)).any(axis=1)
+    if beyond.any():
+        raise RejectedError(Reason.CUT, f"{beyond.sum()} of {len(points)} landmarks are outside")
+
+
+def sharpness(grey: NDArray[np.float32]) -> float:
+    """Variance of the Laplacian of grey values (H, W) of a standard deviation of 50.
+
+    Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy"; 0 for one colour.
+    """
+    spread = float(grey.std())
+    if min(grey.shape) < 3 or spread < 1.0:
+        return 0.0
+    edges = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
+    laplacian = (edges - 4.0 * grey[1:-1, 1:-1]) * (50.0 / spread)
+    return float(laplacian.var())
+
+
+def grey_values(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
+    """Luma (side, side) of an RGB image, 0 to 255 (Rec. 601), resampled with area weighting."""
+    sized = Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR)
+    return np.asarray(sized, dtype=np.float32) @ _GREY
+
+
+def _landmark_part(grey: NDArray[np.float32], face: Framed) -> NDArray[np.float32]:
+    points = (face.landmarks + 0.5) * (len(grey) / len(face.image))
+    low = np.floor(points.min(axis=0)).astype(int).clip(0, len(grey) - 3)
+    high = np.ceil(points.max(axis=0)).astype(int).clip(low + 3, len(grey))
+    return grey[low[1] : high[1], low[0] : high[0]]

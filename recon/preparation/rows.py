@@ -1,0 +1,125 @@
+"""What is kept of each face, and of each photograph without one."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..synthetic.masks import MASK_ORDER
+from ..vision.crop import Box
+from .reasons import RejectedError
+
+WHOLE_PHOTOGRAPH = -1
+"""Face number of a row that tells of a photograph as a whole."""
+
+_JPEG_QUALITY = 95
+
+_SEEN = [
+    ("source", pa.string()),
+    ("face", pa.int32()),
+    ("left", pa.float32()),
+    ("top", pa.float32()),
+    ("width", pa.float32()),
+    ("height", pa.float32()),
+    ("sha256", pa.string()),
+]
+_LABELS = [
+    ("image", pa.binary()),
+    ("landmarks", pa.list_(pa.float32())),
+    ("mask", pa.binary()),
+    ("crop_size", pa.int32()),
+]
+_MEASURES = [
+    ("hash", pa.uint64()),
+    ("face_px", pa.float32()),
+    ("sharpness", pa.float32()),
+]
+_FATE = [("reason", pa.string()), ("detail", pa.string())]
+_OF_WORK = [("stamp", pa.string()), ("masked", pa.bool_())]
+
+WORK_SCHEMA = pa.schema([*_SEEN, *_OF_WORK, *_FATE, *_LABELS, *_MEASURES])
+"""A row per face, or per photograph without one, as work goes on; `reason` is empty for a face."""
+
+DROPPED_SCHEMA = pa.schema([*_SEEN, *_FATE])
+"""A row per photograph or face that was left out."""
+
+
+def faces_schema(image_size: int) -> pa.Schema:
+    """Columns and metadata of the training shards."""
+    names = [("id", pa.string()), ("subject", pa.string())]
+    metadata = {"facebench.mask_order": MASK_ORDER, "facebench.image_size": str(image_size)}
+    return pa.schema([*names, *_LABELS, *_SEEN, *_MEASURES], metadata=metadata)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledCrop:
+    """What training reads of a face, and what tells it from others.
+
+    Attributes:
+        image: (S, S, 3) RGB.
+        landmarks: (68, 2) px of the image.
+        mask: (S, S) classes, or None.
+        hash: perceptual, see `perceptual_hash`.
+        face_px, sharpness: see `FaceQuality`.
+    """
+
+    image: NDArray[np.uint8]
+    landmarks: NDArray[np.float32]
+    mask: NDArray[np.uint8] | None
+    hash: int
+    face_px: float
+    sharpness: float
+
+    def columns(self) -> dict[str, Any]:
+        """Values of the columns of `WORK_SCHEMA` that a kept face fills."""
+        return {
+            "image": _encoded(self.image, "JPEG", quality=_JPEG_QUALITY),
+            "landmarks": self.landmarks.ravel().tolist(),
+            "mask": None if self.mask is None else _encoded(self.mask, "PNG"),
+            "masked": self.mask is not None,
+            "crop_size": len(self.image),
+            "hash": self.hash,
+            "face_px": self.face_px,
+            "sharpness": self.sharpness,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class WorkRow:
+    """What became of a face, or of a photograph without one.
+
+    Attributes:
+        source: name of the photograph.
+        stamp: of the photograph and its label files.
+        sha256: of the photograph's bytes; empty where they could not be read.
+        face: number in the photograph from 0, or `WHOLE_PHOTOGRAPH`.
+        fate: the face for training, or why there is none.
+        box: of the landmarks in px of the photograph, or the detector's guess of it.
+    """
+
+    source: str
+    stamp: str
+    sha256: str
+    face: int
+    fate: LabelledCrop | RejectedError = field(repr=False)
+    box: Box | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """Values by the names of `WORK_SCHEMA`; what is missing is null."""
+        seen = {name: getattr(self, name) for name in ("source", "stamp", "sha256", "face")}
+        placed = vars(self.box) if self.box else {}
+        if isinstance(self.fate, RejectedError):
+            return seen | placed | {"reason": str(self.fate.reason), "detail": self.fate.detail}
+        return seen | placed | {"reason": "", "detail": ""} | self.fate.columns()
+
+
+def _encoded(array: NDArray[np.uint8], kind: str, **options: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, kind, **options)
+    return buffer.getvalue()

@@ -1,0 +1,109 @@
+"""Photographs in folders and archives, each with its label files."""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from facebench.errors import FacebenchError
+from facebench.recon.preparation.listing import Listing, list_photographs
+from facebench.recon.preparation.packing import chunk_of_text, chunk_text
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "photos"
+    for name, content in {
+        "b/two.PNG": b"two",
+        "a.jpg": b"one",
+        "a.pts": b"points",
+        "a_mask.png": b"mask",
+        "b/lonely_mask.png": b"a photograph of that name",
+        "b/notes.md": b"no photograph",
+        ".hidden/x.jpg": b"x",
+        "b/._a.jpg": b"x",
+    }.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return root
+
+
+def sources(listing: Listing) -> list[str]:
+    return [item.source for item in listing.photographs]
+
+
+def archived(folder: Path, kind: str) -> Path:
+    path = folder.parent / f"photos.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+            for item in sorted(folder.rglob("*.*")):
+                file.write(item, item.relative_to(folder))
+    else:
+        with tarfile.open(path, f"w:{kind.partition('.')[2]}") as tar:
+            tar.add(folder, ".")
+    return path
+
+
+def test_photographs_of_a_folder_with_their_labels(folder: Path) -> None:
+    listing = list_photographs([folder])
+    assert sources(listing) == ["photos/a.jpg", "photos/b/lonely_mask.png", "photos/b/two.PNG"]
+    first, lonely, second = listing.photographs
+    assert first.landmarks and first.mask and not lonely.mask and not second.landmarks
+    assert first.file.read() == b"one" and first.mask.read() == b"mask"
+    assert chunk_of_text(chunk_text(listing.photographs)) == list(listing.photographs)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_archives_hold_the_same_without_being_unpacked(folder: Path, kind: str) -> None:
+    path = archived(folder, kind)
+    inside = list_photographs([path])
+    expected = list_photographs([folder])
+    assert sources(inside) == [s.replace("photos/", f"photos.{kind}/") for s in sources(expected)]
+    for item, other in zip(inside.photographs, expected.photographs, strict=True):
+        assert item.file.read() == other.file.read()
+        for labels, others in ((item.landmarks, other.landmarks), (item.mask, other.mask)):
+            assert (labels and labels.read()) == (others and others.read())
+    assert {item.name for item in path.parent.iterdir()} == {"photos", path.name}
+
+
+def test_archives_inside_folders_are_opened_and_bad_ones_told(folder: Path) -> None:
+    archived(folder, "tar").rename(folder / "c.tar")
+    (folder / "bad.zip").write_bytes(b"no archive")
+    (folder / "bad.tar").write_bytes(b"no archive" * 100)
+    archived(folder, "tar.gz").rename(folder / "d.tar.gz")
+    listing = list_photographs([folder])
+    assert "photos/c.tar/a.jpg" in sources(listing)
+    assert set(listing.unreadable) == {"photos/bad.zip", "photos/bad.tar", "photos/d.tar.gz"}
+    assert "unpack it" in listing.unreadable["photos/d.tar.gz"].detail
+
+
+def test_a_stamp_changes_with_picture_or_labels(folder: Path) -> None:
+    before = list_photographs([folder])
+    (folder / "a.pts").write_bytes(b"other points")
+    after = list_photographs([folder])
+    pairs = zip(before.photographs, after.photographs, strict=True)
+    changed = [a.stamp != b.stamp for a, b in pairs]
+    assert changed == [True, False, False]
+    assert before.digest != after.digest
+    assert before.limited(1).digest != before.digest
+
+
+def test_a_single_photograph_finds_its_labels(folder: Path) -> None:
+    listing = list_photographs([folder / "a.jpg"])
+    assert sources(listing) == ["a.jpg"] and listing.photographs[0].landmarks
+
+
+def test_inputs_without_photographs_are_told(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FacebenchError, match="no photographs in"):
+        list_photographs([tmp_path / "empty"])
+    with pytest.raises(FacebenchError, match="no such folder"):
+        list_photographs([tmp_path / "nowhere"])
+    other = tmp_path / "other" / "photos"
+    other.mkdir(parents=True)
+    with pytest.raises(FacebenchError, match="two of the inputs are called photos"):
+        list_photographs([folder, other])
