@@ -11,10 +11,9 @@ from ..coefficients import LIGHT_SIZE, Coefficients, CoefficientSizes
 from ..framing import Framing
 from ..lighting import ambient_light
 from ..recipe import NetworkRecipe, OutputScale
+from .image_statistics import ColourNormalisation
 from .resnet import ResNet
 
-_COLOUR_MEAN = (0.485, 0.456, 0.406)
-_COLOUR_STD = (0.229, 0.224, 0.225)
 _DOWNSAMPLING = 32
 
 
@@ -35,8 +34,6 @@ class FaceRegressor(nn.Module):
     output_scale: Tensor
     start_pose: Tensor
     start_light: Tensor
-    colour_mean: Tensor
-    colour_std: Tensor
 
     def __init__(self, recipe: NetworkRecipe, sizes: CoefficientSizes, framing: Framing) -> None:
         super().__init__()
@@ -52,12 +49,11 @@ class FaceRegressor(nn.Module):
         self.register_buffer("output_scale", _output_scale(recipe.output_scale, sizes))
         self.register_buffer("start_pose", _start_pose(framing))
         self.register_buffer("start_light", ambient_light(1))
-        self.register_buffer("colour_mean", _channels(_COLOUR_MEAN), persistent=False)
-        self.register_buffer("colour_std", _channels(_COLOUR_STD), persistent=False)
+        self.normalise = ColourNormalisation()
 
     def forward(self, images: Tensor) -> Coefficients:
         """Coefficients of RGB images (B, 3, S, S) in [0, 1]; angles in radians."""
-        features = self.backbone.features((images - self.colour_mean) / self.colour_std)
+        features = self.backbone.features(self.normalise(images))
         pooled = features.flatten(1) if self.pooling == "grid" else features.mean((2, 3))
         with torch.autocast(pooled.device.type, enabled=False):  # eight bits would round the pose
             outputs = self.backbone.fc(pooled.float()) * self.output_scale
@@ -84,7 +80,3 @@ def _output_scale(scale: OutputScale, sizes: CoefficientSizes) -> Tensor:
 
 def _start_pose(framing: Framing) -> Tensor:
     return torch.tensor([0.0, 0.0, 0.0, framing.offset_x, framing.offset_y, 0.0, framing.scale])
-
-
-def _channels(values: tuple[float, float, float]) -> Tensor:
-    return torch.tensor(values).view(1, 3, 1, 1)

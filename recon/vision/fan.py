@@ -51,7 +51,7 @@ class FanLandmarks:
 
 
 class SfdDetector:
-    """The library's own face detector (Zhang et al. 2017, "S3FD"), then FAN; a `FaceDetector`.
+    """The library's own face detector (Zhang et al. 2017, "S3FD"), then FAN; a `ManyFacesDetector`.
 
     Args:
         device: where it computes, as torch names it.
@@ -67,12 +67,22 @@ class SfdDetector:
 
     def detect(self, frame: Pixels) -> Box | None:
         """Box of the landmarks of the largest face, or None without one."""
+        return next(iter(self._boxes(self._faces(frame)[:1], frame)), None)
+
+    def detect_all(self, frame: Pixels) -> list[Box]:
+        """Boxes of the landmarks of every face, the larger before the smaller."""
+        return self._boxes(self._faces(frame), frame)
+
+    def _faces(self, frame: Pixels) -> list[Any]:
+        """The detector's own boxes (left, top, right, bottom, score), largest first."""
         faces = self._aligner.face_detector.detect_from_image(frame.copy())
-        if len(faces) == 0:
-            return None
-        largest = max(faces, key=lambda face: (face[2] - face[0]) * (face[3] - face[1]))
-        found = self._aligner.get_landmarks_from_image(frame, detected_faces=[largest])
-        return landmark_box(np.asarray(found[0], dtype=np.float32))
+        return sorted(faces, key=lambda face: (face[2] - face[0]) * (face[1] - face[3]))
+
+    def _boxes(self, faces: list[Any], frame: Pixels) -> list[Box]:
+        if not faces:
+            return []
+        found = self._aligner.get_landmarks_from_image(frame, detected_faces=faces)
+        return [landmark_box(np.asarray(points, dtype=np.float32)) for points in found]
 
 
 def landmark_box(landmarks: NDArray[np.float32]) -> Box:

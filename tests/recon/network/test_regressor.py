@@ -15,7 +15,7 @@ FRAMING = Framing(scale=0.009, offset_x=0.01, offset_y=-0.2)
 
 def regressor(pooling: str = "average", **scale: float) -> FaceRegressor:
     torch.manual_seed(0)
-    recipe = NetworkRecipe("resnet18", 8, 64, pooling, OutputScale(**scale))
+    recipe = NetworkRecipe("resnet18", 8, 64, pooling, output_scale=OutputScale(**scale))
     return FaceRegressor(recipe, SIZES, FRAMING).eval()
 
 

@@ -69,3 +69,27 @@ def test_a_landmark_box_touches_its_points() -> None:
     box = landmark_box(points)
     corners = [(box.left, box.top), (box.left + box.width, box.top + box.height)]
     np.testing.assert_allclose(corners, [points.min(0), points.max(0)], rtol=1e-6)
+
+
+class TwoFaces:
+    """A detector that always finds the same two faces, the smaller first."""
+
+    reference_scale = 195
+
+    def detect_from_image(self, frame: np.ndarray) -> list[np.ndarray]:
+        return [np.array([10, 10, 50, 60, 0.9]), np.array([150, 40, 260, 170, 0.8])]
+
+
+def test_the_librarys_detector_gives_landmark_boxes_largest_first(checkpoints: Path) -> None:
+    models = pytest.importorskip("face_alignment.models")
+    sfd = pytest.importorskip("face_alignment.detection.sfd.net_s3fd")
+    torch.manual_seed(0)
+    torch.save(models.FAN(4).state_dict(), checkpoints / FAN_FILE)
+    torch.save(sfd.s3fd().state_dict(), checkpoints / SFD_FILE)
+    detector = SfdDetector()
+    detector._aligner.face_detector = TwoFaces()  # untrained, it would find thousands
+    frame = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    first, second = detector.detect_all(frame)
+    assert detector.detect(frame) == first
+    assert abs(first.left + first.width / 2 - 205) < 110
+    assert abs(second.left + second.width / 2 - 30) < 45

@@ -32,7 +32,7 @@ SMALL = {
     "parser-embedded": ("network.image_size=64", "training.steps=60"),
     "recogniser-embedded": (
         *("network.image_size=32", "network.outputs=16", f"photograph_side={SIZE}"),
-        *("training.steps=40", "point_noise=0.2"),
+        *("training.steps=60", "point_noise=0.2", "optimiser.learning_rate=2e-3"),
     ),
 }
 
@@ -82,16 +82,17 @@ def test_a_parser_learns_the_faces_it_sees(faces: Path, tmp_path: Path) -> None:
 
 def test_a_recogniser_tells_the_people_it_sees(faces: Path, tmp_path: Path) -> None:
     done, measures = trained("recogniser-embedded", faces, tmp_path)
-    assert measures["separation"] > 0.95
+    assert measures["separation"] > 0.98
     shards = FaceShards(faces)
-    samples = [shards.sample(row) for row in (0, 1, 2)]  # two of one person, one of another
+    samples = [shards.sample(row) for row in range(len(shards))]
     images = torch.stack([torch.from_numpy(s.image.copy()).permute(2, 0, 1) for s in samples])
     points = torch.from_numpy(np.stack([s.landmarks for s in samples], axis=2))
     features = make_recogniser(done.folder.weights)(images / 255.0, points)
     unit = torch.nn.functional.normalize(features)
-    cosines = unit @ unit.T
-    assert cosines[0, 1] > cosines[0, 2] + 0.3
-    assert cosines[0, 1] > cosines[1, 2] + 0.3
+    people = np.array(shards.subjects)
+    same = torch.from_numpy(people[:, None] == people) & ~torch.eye(len(people), dtype=torch.bool)
+    cosines, other = unit @ unit.T, torch.from_numpy(people[:, None] != people)
+    assert cosines[same].mean() > cosines[other].mean() + 0.3
 
 
 @pytest.mark.parametrize("name", SMALL)
