@@ -122,7 +122,7 @@ def steady(track: Track) -> Track:
     boxes = np.array([[box.left, box.top, box.width, box.height] for box in track.boxes])
     side = np.log(boxes[:, 2:].max(axis=1, keepdims=True))
     places = np.hstack([boxes[:, :2] + boxes[:, 2:] / 2.0, side])
-    usual = median_filter(places, size=(NEIGHBOURS, 1), mode="nearest")
+    usual = median_filter(places, size=(NEIGHBOURS, 1), mode="mirror")
     away = np.linalg.norm((places - usual)[:, :2], axis=1) / np.exp(usual[:, 2])
     other_size = np.abs(places[:, 2] - usual[:, 2]) > np.log(RESIZED)
     return _kept(track, np.flatnonzero(~other_size & (away <= STRAYED)))

@@ -44,8 +44,8 @@ class Patch:
 def lay_in_disc(patch: Patch) -> Points:
     """Places (N, 2) of a patch's points in the unit disc, counter-clockwise as seen from outside.
 
-    The boundary keeps its arc lengths; its highest point near x = 0 lies at the top. Where the
-    boundary touches itself the map may fold.
+    The boundary keeps its arc lengths, and is turned to lie as it does seen along z. Where it
+    touches itself the map may fold.
 
     Args:
         patch: has a boundary; every point belongs to a triangle.
@@ -109,12 +109,12 @@ def _closed(patch: Patch, holes: list[Ints]) -> Patch:
 
 
 def _on_circle(points: Points, loop: Ints) -> Points:
-    """Unit circle points (L, 2) at the loop's arc lengths, its top at the top."""
+    """Unit circle points (L, 2) at the loop's arc lengths, turned to where they lie from ahead."""
     path = points[loop]
     step = np.linalg.norm(np.roll(path, -1, axis=0) - path, axis=1)
     angle = 2.0 * np.pi * (np.cumsum(step) - step) / step.sum()
-    top = int((path[:, 1] - 2.0 * np.abs(path[:, 0] - path[:, 0].mean())).argmax())
-    angle += np.pi / 2.0 - angle[top]
+    seen = (path - path.mean(axis=0)) @ np.array([1.0, 1.0j, 0.0])
+    angle += np.angle((seen * np.exp(-1j * angle)).sum())
     return np.column_stack([np.cos(angle), np.sin(angle)])
 
 
