@@ -8,7 +8,7 @@ import numpy as np
 
 from .alignment_settings import AlignmentSettings
 from .crop import Sphere
-from .descent import Minimised, Part
+from .descent import Minimised, Part, mean_distance
 from .intersection import Intersection, Matches
 from .newton import Secant
 from .similarity import Similarity
@@ -75,9 +75,9 @@ def align(
     minimised = Minimised(prediction, scan, intersection, crop, settings)
     transform = start
     for points, tolerance in LEVELS:
-        transform = Part.of(minimised, points).solve(transform, tolerance)
-    end = _by_all_points(Part.of(minimised, None), transform, settings)
-    square = [np.average(side.distances**2, weights=side.kept) for side in end.sides]
+        transform = Part.of(minimised, transform, points).solve(transform, tolerance)
+    end = _by_all_points(Part.of(minimised, transform, None), transform, settings)
+    square = [(side.distances[side.kept] ** 2).mean() for side in end.sides]
     return Alignment(
         end.transform,
         end.steps,
@@ -98,7 +98,7 @@ def approach(
 ) -> Similarity:
     """From a rough start to within a few mm: on few points and a wide intersection."""
     wide, everywhere = intersection.widened(3.0), Sphere.everywhere()
-    part = Part.of(Minimised(prediction, scan, wide, everywhere, settings), 1500)
+    part = Part.of(Minimised(prediction, scan, wide, everywhere, settings), start, 1500)
     return part.solve(start, 0.1)
 
 
@@ -119,9 +119,10 @@ def _by_all_points(whole: Part, transform: Similarity, settings: AlignmentSettin
         newton = whole.newton(sides)
         step, secant = secant.after(newton).step(newton)
         moved = whole.motion_mm(step, transform)
-        before, mean = mean, whole.mean_distance(sides)
+        before, mean = mean, mean_distance(sides)
         small = moved if settings.stop == "motion" else before - mean
         if small <= settings.tolerance_mm or steps == settings.max_iterations:
             break
         transform = whole.lever.motion(step).after(transform)
-    return _End(transform, sides, steps, moved, small <= settings.tolerance_mm)
+    converged = small <= settings.tolerance_mm
+    return _End(transform, whole.completed(transform, sides), steps, moved, converged)

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from ..errors import FacebenchError
 from .alignment_settings import AlignmentSettings
 from .crop import Sphere
-from .intersection import Intersection, Matches, match_prediction, match_scan
+from .intersection import (
+    Intersection,
+    Matches,
+    match_prediction,
+    match_scan,
+    within_reach,
+)
 from .newton import Lever, Secant, newton_step
 from .similarity import Similarity
 from .surface import Surface
@@ -18,6 +24,8 @@ from .triangles import Float64Array, IndexArray
 
 MIN_MATCHES = 50
 """Fewer matched points than this do not determine seven parameters of a face."""
+MARGIN_MM = 3.0
+"""How far the prediction may come by its steps without its points within reach being others."""
 MAX_STEPS = 15
 """On a part of the points, where each step costs little and the end is not the end."""
 MORTON_CELLS = 1023
@@ -59,14 +67,23 @@ class Part:
     lever: Lever
 
     @classmethod
-    def of(cls, problem: Minimised, points: int | None) -> Part:
-        """All points of the prediction and the cropped scan, or about as many as wanted of each."""
-        prediction, scan = problem.prediction, problem.scan
-        own, theirs = np.arange(len(prediction.vertices)), problem.crop.vertices_of(scan)
+    def of(cls, problem: Minimised, start: Similarity, points: int | None) -> Part:
+        """The prediction's points within reach and the cropped scan's; or about so many of each.
+
+        Args:
+            problem: the whole.
+            start: within a few mm of where it ends. The choice is made in the prediction's own
+                frame: what lies outside of the crop has no part in it.
+            points: wanted, or None for all.
+        """
+        prediction, scan, rules = problem.prediction, problem.scan, problem.intersection
+        own = within_reach(prediction, start, rules, problem.crop, MARGIN_MM)
+        theirs = problem.crop.vertices_of(scan)
         lever = Lever.of(scan.vertices[theirs])
         if points is not None:
-            own = own[spread(prediction.local, points)]
-            theirs = theirs[spread(scan.local[theirs], points)]
+            seen = prediction.frame.apply(start.inverse().apply(scan.vertices[theirs]))
+            own = own[spread(prediction.local[own], points)]
+            theirs = theirs[spread(seen, points)]
         return cls(problem, own, theirs, lever)
 
     def solve(self, transform: Similarity, tolerance: float) -> Similarity:
@@ -81,28 +98,50 @@ class Part:
                 break
         return transform
 
-    def sides(self, transform: Similarity) -> tuple[Matches, Matches]:
-        """Scan points on the moved prediction, and moved prediction points on the scan."""
-        problem, rules = self.problem, self.problem.intersection
-        prediction, scan, index = problem.prediction, problem.scan, self.prediction_points
-        return (
-            match_scan(scan, prediction, transform, rules, self.scan_points),
-            match_prediction(prediction, scan, transform, rules, problem.crop, index),
-        )
+    def sides(self, transform: Similarity) -> tuple[Matches, ...]:
+        """The matches whose distances are minimised: of the scan's points, and of the others."""
+        problem = self.problem
+        surfaces, rules = (problem.scan, problem.prediction), problem.intersection
+        on_prediction = match_scan(*surfaces, transform, rules, self.scan_points)
+        if problem.settings.direction == "scan_to_prediction":
+            return (on_prediction,)
+        return on_prediction, self._on_scan(transform, self.prediction_points)
 
-    def newton(self, sides: tuple[Matches, Matches]) -> Float64Array:
+    def completed(
+        self, transform: Similarity, sides: tuple[Matches, ...]
+    ) -> tuple[Matches, Matches]:
+        """The scan's points on the moved prediction, and all of its vertices on the scan.
+
+        Args:
+            transform: where the prediction lies.
+            sides: what `sides` gave there.
+        """
+        problem = self.problem
+        prediction, rules = problem.prediction, problem.intersection
+        index = within_reach(prediction, transform, rules, problem.crop)
+        if len(sides) == 2 and np.isin(index, self.prediction_points, assume_unique=True).all():
+            index, on_scan = self.prediction_points, sides[1]
+        else:
+            on_scan = self._on_scan(transform, index)
+        return sides[0], on_scan.among(len(prediction.vertices), index)
+
+    def _on_scan(self, transform: Similarity, index: IndexArray) -> Matches:
+        problem = self.problem
+        surfaces, rules = (problem.prediction, problem.scan), problem.intersection
+        return match_prediction(*surfaces, transform, rules, problem.crop, index)
+
+    def newton(self, sides: tuple[Matches, ...]) -> Float64Array:
         """The step (7,) that should make the distances least.
 
         Raises:
             FacebenchError: when too few of the points have a counterpart.
         """
-        counted = self._counted(sides)
-        if min(int(side.kept.sum()) for side in counted) < MIN_MATCHES:
+        if min(int(side.kept.sum()) for side in sides) < MIN_MATCHES:
             raise FacebenchError(
                 "prediction and scan do not overlap", "check that both are faces in millimetres"
             )
         free = self.problem.settings.scale != "none"
-        return newton_step(counted, self.problem.intersection, self.lever, free)
+        return newton_step(sides, self.problem.intersection, self.lever, free)
 
     def motion_mm(self, step: Float64Array, transform: Similarity) -> float:
         """How far a step (7,) moves a point of the prediction at most."""
@@ -110,14 +149,10 @@ class Part:
         moved = self.lever.motion(step).apply(corners)
         return float(np.linalg.norm(moved - corners, axis=1).max())
 
-    def mean_distance(self, sides: tuple[Matches, Matches]) -> float:
-        """Mean distance in the region of intersection, each side with the same share."""
-        means = [np.average(side.distances, weights=side.kept) for side in self._counted(sides)]
-        return float(np.mean(means))
 
-    def _counted(self, sides: tuple[Matches, Matches]) -> tuple[Matches, ...]:
-        """Those of the sides whose distances are minimised."""
-        return sides if self.problem.settings.direction == "symmetric" else sides[:1]
+def mean_distance(sides: tuple[Matches, ...]) -> float:
+    """Mean distance in the region of intersection, each side with the same share."""
+    return float(np.mean([side.distances[side.kept].mean() for side in sides]))
 
 
 def spread(points: Float64Array, wanted: int) -> IndexArray:

@@ -94,6 +94,23 @@ class Matches:
     weights: Float64Array
     own_normals: Float64Array | None = None
 
+    def among(self, count: int, index: IndexArray) -> Matches:
+        """The same as rows `index` of so many points; the others have no match and no weight."""
+
+        def placed(values: Float64Array, other: float) -> Float64Array:
+            rows = np.full((count, *values.shape[1:]), other)
+            rows[index] = values
+            return rows
+
+        nan = np.nan
+        return Matches(
+            placed(self.on_prediction, nan),
+            placed(self.on_scan, nan),
+            placed(self.normals, nan),
+            placed(self.distances, np.inf),
+            placed(self.weights, 0.0),
+        )
+
     @property
     def kept(self) -> NDArray[np.bool_]:
         """Which of the points (N,) lie in the region of intersection."""
@@ -115,9 +132,8 @@ def match_scan(
 ) -> Matches:
     """Vertices of the scan against the prediction moved by a transform."""
     points, normals = scan.vertices[index], scan.normals[index]
-    closest = prediction.closest(transform.inverse().apply(points), RIM_MM / transform.scale).moved(
-        transform
-    )
+    seen = transform.inverse().apply(points)
+    closest = prediction.closest(seen, RIM_MM / transform.scale).moved(transform)
     weights = intersection.weights(normals, closest)
     return Matches(closest.position, points, closest.normal, closest.distance, weights, normals)
 
@@ -136,6 +152,23 @@ def match_prediction(
     closest = scan.closest(points, RIM_MM)
     weights = intersection.weights(normals, closest) * _inside(crop, closest.position)
     return Matches(points, closest.position, closest.normal, closest.distance, weights, normals)
+
+
+def within_reach(
+    prediction: Surface,
+    transform: Similarity,
+    intersection: Intersection,
+    crop: Sphere,
+    margin_mm: float = 0.0,
+) -> IndexArray:
+    """The prediction's vertices that may have a counterpart in the crop, moved by a transform.
+
+    Args:
+        margin_mm: how far each may still move.
+    """
+    reach = crop.radius_mm + intersection.max_distance_mm + margin_mm
+    away = np.linalg.norm(transform.apply(prediction.vertices) - crop.centre, axis=1)
+    return np.flatnonzero(away <= reach)
 
 
 def _inside(crop: Sphere, points: Float64Array) -> Float64Array:
