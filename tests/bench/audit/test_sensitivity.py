@@ -1,0 +1,42 @@
+"""What a choice does to the number of one face."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from facebench.bench.audit.sensitivity import CHOICES, Choice, measure_choices
+from facebench.bench.protocol import preset
+from facebench.bench.score import score_prediction
+from facebench.recon.mesh import Mesh
+
+
+@pytest.fixture(name="scan", scope="module")
+def _scan(person: Mesh, scan_of: Callable[..., Mesh]) -> Mesh:
+    return scan_of(person)
+
+
+def test_the_first_choice_is_the_protocol_and_a_changed_one_is_what_set_gives(
+    face: Mesh, scan: Mesh
+) -> None:
+    chosen = (CHOICES[0], CHOICES[1], Choice("off", tip_off_mm=40.0))
+    plain, rmse, off = measure_choices(face, scan, preset("micc"), chosen)
+    score = score_prediction(face, scan, preset("micc")).score
+    assert plain == pytest.approx(score.mean_mm, rel=1e-6)
+    assert rmse == pytest.approx(score.rmse_mm, rel=1e-6)
+    assert off != pytest.approx(plain, rel=1e-3)
+
+
+def test_every_choice_names_settings_that_exist() -> None:
+    for choice in CHOICES:
+        protocol = preset("micc")
+        for key, value in choice.settings.items():
+            protocol = protocol.with_setting(key, value)
+        assert (protocol.digest != preset("micc").digest) == bool(choice.settings)
+
+
+def test_what_cannot_be_measured_is_no_number(face: Mesh, scan: Mesh) -> None:
+    inside_out = Mesh(face.vertices, np.asarray(face.triangles)[:, ::-1])
+    assert np.isnan(measure_choices(inside_out, scan, preset("micc"), CHOICES[:2])).all()

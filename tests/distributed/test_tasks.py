@@ -1,0 +1,39 @@
+"""Many jobs in tasks of their own, on a real Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import ray
+
+from facebench.distributed.cluster import connected
+from facebench.distributed.tasks import in_tasks
+from facebench.errors import FacebenchError
+
+
+def divide(number: int, by: int) -> float:
+    """A job that can fail."""
+    if number == 3:
+        raise FacebenchError("three is not divided")
+    return number / by
+
+
+def test_each_job_comes_with_its_result_or_its_error_and_few_are_taken_ahead() -> None:
+    taken = 0
+
+    def jobs() -> Iterator[int]:
+        nonlocal taken
+        for number in range(12):
+            taken += 1
+            yield number
+
+    found = {}
+    with connected(cluster=False):
+        ahead = 2 * int(ray.cluster_resources()["CPU"])
+        for job, result in in_tasks(partial(divide, by=2), jobs()):
+            assert taken <= len(found) + 1 + ahead
+            found[job] = result
+    assert sorted(found) == list(range(12))
+    assert isinstance(found.pop(3), ray.exceptions.RayTaskError)
+    assert found == {number: number / 2 for number in range(12) if number != 3}
