@@ -185,10 +185,10 @@ def _print(summary: dict[str, Any], out: Path, as_json: bool) -> None:
 def _notes(summary: dict[str, Any], out: Path) -> Iterator[str]:
     if summary["without_mask"]:
         yield (
-            f"{summary['without_mask']:,} faces have no mask: training counts all that the model "
-            "covers as skin, occluders too. --parser FILE in another --out gives them masks."
+            f"Without a mask: {summary['without_mask']:,}. Training counts all that the model covers "
+            "as skin there, occluders too; --parser FILE and another --out give masks."
         )
     if summary["lost"]:
-        yield f"{summary['lost']:,} photographs were lost with their worker; run it again."
+        yield f"Lost with their worker: {summary['lost']:,}. The same command tries them again."
     if sum(summary["dropped"].values()):
         yield f"Everything left out, with its reason: {out / 'dropped.parquet'}"

@@ -44,6 +44,7 @@ def write_photograph(path: Path, number: int, mask: bool = True, quality: int = 
 
 def write_pair(path: Path, left: int, right: int) -> Path:
     """Two persons side by side, the right one at half size; landmarks of both in one text file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     first, second = person(left), person(right)
     half = np.asarray(Image.fromarray(second.image).resize((SIZE // 2, SIZE // 2)))
     canvas = np.full((SIZE, SIZE + SIZE // 2, 3), 90, np.uint8)
