@@ -20,7 +20,7 @@ from .video import Chunk
 SHEET_ROWS = 6
 """Most frames of a video that its sheet shows and its texture is made of."""
 
-NEIGHBOURS = 15
+NEIGHBOURS = 7
 """Faces, one after the other, whose median place and size a face is compared with."""
 
 STRAYED = 0.5

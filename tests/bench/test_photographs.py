@@ -64,3 +64,16 @@ def test_a_damaged_picture_has_its_line(tmp_path: Path, keep: int, line: str) ->
     with pytest.raises(FacebenchError, match=line) as caught:
         read_photograph(tmp_path / "part.jpg")
     assert "\n" not in str(caught.value)
+
+
+def test_folders_below_are_searched_but_not_the_results(tmp_path: Path) -> None:
+    names = ("b/deep/x.png", "b/x.jpg", "b/.thumbnails/x.jpg", "out/x_sheet.png", "a.b.png")
+    _touch(*(tmp_path / name for name in names))
+    sources = find_sources([tmp_path], leave_out=tmp_path / "out")
+    assert [source.name for source in sources] == ["a.b", "b/deep/x", "b/x"]
+
+
+def test_a_box_file_lies_beside(tmp_path: Path) -> None:
+    _touch(tmp_path / "a.mp4", tmp_path / "a.boxes.csv", tmp_path / "b.mp4")
+    first, second = find_sources([tmp_path])
+    assert first.boxes == tmp_path / "a.boxes.csv" and second.boxes is None

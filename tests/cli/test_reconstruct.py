@@ -4,37 +4,29 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import av
+import jsonschema
 import numpy as np
 import pytest
 import skimage.data
-import torch
 import trimesh
 from click.testing import CliRunner, Result
 from PIL import Image
+from pyarrow import parquet
+from small_regressor import write_small_regressor
 
 from facebench.cli.main import group
-from facebench.recon.coefficients import CoefficientSizes
-from facebench.recon.framing import frame_mean_face
+from facebench.recon.coefficient_files import POSE_NAMES, read_coefficients, schema
 from facebench.recon.morphable.load import load_model
-from facebench.recon.network.checkpoint import save_weights
-from facebench.recon.network.regressor import FaceRegressor
-from facebench.recon.recipe import NetworkRecipe, Recipe
+from facebench.recon.vision.boxes import write_boxes
+from facebench.recon.vision.crop import Box
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small regressor whose last layer is drawn at random, so that faces differ."""
-    torch.manual_seed(0)
-    model = load_model("embedded")
-    recipe = Recipe(name="test", network=NetworkRecipe("resnet18", width=8, image_size=64))
-    sizes = CoefficientSizes.of(model)
-    regressor = FaceRegressor(recipe.network, sizes, frame_mean_face(model))
-    torch.nn.init.normal_(regressor.backbone.fc.weight[: sizes.identity], std=0.1)
-    path = tmp_path_factory.mktemp("weights") / "weights.pt"
-    save_weights(path, regressor, recipe, model.digest, steps=0, seed=0)
-    return path
+    return write_small_regressor(tmp_path_factory.mktemp("weights") / "weights.pt")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +50,17 @@ def _write_video(path: Path, frames: list[np.ndarray]) -> None:
 
 
 def _run(*arguments: object) -> Result:
-    return CliRunner().invoke(group, ["reconstruct", *map(str, arguments)], standalone_mode=False)
+    small = ("--texture-size", "128")
+    words = ["reconstruct", *map(str, arguments), *small]
+    return CliRunner().invoke(group, words, standalone_mode=False)
+
+
+def _table(path: Path) -> dict[str, Any]:
+    """A coefficients file that keeps its schema."""
+    table: dict[str, Any] = json.loads(path.read_text())
+    jsonschema.validate(table, schema())
+    assert all((path.parent / Path(name).name).is_file() for name in table["files"])
+    return table
 
 
 def test_a_folder_gives_a_row_each_and_files_for_faces(
@@ -70,11 +72,10 @@ def test_a_folder_gives_a_row_each_and_files_for_faces(
     assert rows["astronaut"]["faces"] == 1 and not rows["astronaut"]["reason"]
     assert rows["coffee"]["reason"] == "no face was found"
     assert rows["damaged"]["reason"].startswith("not a picture")
-    written = {path.name for path in tmp_path.iterdir()}
+    written = {path.name for path in tmp_path.iterdir()} - {"portraits.jsonl"}
     assert written == set(rows["astronaut"]["files"])
-    assert written == {
-        "astronaut" + end for end in (".obj", ".ply", ".glb", "_overlay.png", ".json")
-    }
+    endings = (".obj", ".mtl", "_texture.png", ".ply", ".glb", "_sheet.png", ".json")
+    assert written == {"astronaut" + end for end in endings}
 
 
 def test_the_mesh_is_the_model_at_the_coefficients_in_mm(
@@ -82,10 +83,11 @@ def test_the_mesh_is_the_model_at_the_coefficients_in_mm(
 ) -> None:
     photograph = pictures / "astronaut.png"
     _run(photograph, "--out", tmp_path, "--checkpoint", weights, "--formats", "ply,glb")
-    table = json.loads((tmp_path / "astronaut.json").read_text())
+    table = _table(tmp_path / "astronaut.json")
     model = load_model("embedded")
-    assert table["unit"] == "mm" and table["model_digest"] == model.digest
-    expected = model.mesh(table["identity"], table["expression"], table["albedo"])
+    assert table["unit"] == "mm" and table["model"]["digest"] == model.digest
+    expression = table["frames"][0]["expression"]
+    expected = model.mesh(table["identity"], expression, table["albedo"])
     assert np.abs(expected.vertices - model.mean_shape).max() > 1e-3
     ply = trimesh.load(tmp_path / "astronaut.ply", process=False)
     np.testing.assert_allclose(ply.vertices, expected.vertices, atol=1e-3)
@@ -99,29 +101,139 @@ def test_landmarks_lie_in_the_face_box_of_the_photograph(
 ) -> None:
     """The untrained network puts nearly the mean face into the box: this checks the geometry."""
     _run(pictures / "astronaut.png", "--out", tmp_path, "--checkpoint", weights)
-    table = json.loads((tmp_path / "astronaut.json").read_text())
-    box, points = table["box_px"], np.array(table["landmarks_px"])
+    frame = _table(tmp_path / "astronaut.json")["frames"][0]
+    box, points = frame["box_px"], np.array(frame["landmarks_px"])
     low, high = points.min(axis=0), points.max(axis=0)
     centre = [box["left"] + box["width"] / 2, box["top"] + box["height"] / 2]
     np.testing.assert_allclose((low + high) / 2, centre, atol=0.05 * box["width"])
     assert (high - low).max() == pytest.approx(max(box["width"], box["height"]), rel=0.05)
-    with Image.open(tmp_path / "astronaut_overlay.png") as picture:
-        assert picture.width == 4 * 360 and picture.height >= 360
+    with Image.open(tmp_path / "astronaut_sheet.png") as picture:
+        assert picture.width == 4 * 360 and picture.height >= 2 * 360
+
+
+def _shaking(count: int) -> list[np.ndarray]:
+    """The photograph moved to and fro by a few pixels, each frame on its own."""
+    shifts = np.random.default_rng(0).integers(-3, 4, count)
+    return [np.roll(skimage.data.astronaut()[:320, :400], shift, axis=1) for shift in shifts]
 
 
 def test_a_video_gives_the_neutral_mean_over_its_frames(weights: Path, tmp_path: Path) -> None:
-    frame = skimage.data.astronaut()[:320, :400]
-    blank = np.zeros_like(frame)
-    _write_video(tmp_path / "talk.mp4", [frame, np.roll(frame, 6, axis=1), blank, frame])
-    result = _run(tmp_path / "talk.mp4", "--out", tmp_path, "--checkpoint", weights, "--json")
+    frames = _shaking(6)
+    frames[2] = np.zeros_like(frames[0])
+    _write_video(tmp_path / "talk.mp4", frames)
+    out = tmp_path / "out"
+    result = _run(tmp_path / "talk.mp4", "--out", out, "--checkpoint", weights, "--json")
     row = json.loads(result.stdout)["portraits"][0]
-    assert (row["frames"], row["faces"]) == (4, 3)
-    table = json.loads((tmp_path / "talk.json").read_text())
+    assert (row["frames"], row["faces"]) == (6, 5)
+    table = _table(out / "talk.json")
     expected = load_model("embedded").mesh(table["identity"], albedo=table["albedo"])
-    mesh = trimesh.load(tmp_path / "talk.ply", process=False)
+    mesh = trimesh.load(out / "talk.ply", process=False)
     np.testing.assert_allclose(mesh.vertices, expected.vertices, atol=1e-3)
-    with Image.open(tmp_path / "talk_overlay.png") as sheet:
-        assert sheet.height > 3 * 360
+    with Image.open(out / "talk_sheet.png") as sheet:
+        assert sheet.height > 5 * 360
+    rows = parquet.read_table(out / table["frames_file"])
+    assert rows["frame"].to_pylist() == [0, 1, 3, 4, 5]
+    assert rows["time_s"].to_pylist() == pytest.approx([0.0, 0.1, 0.3, 0.4, 0.5])
+    points = np.array(rows["landmarks_px"].to_pylist()).reshape(-1, 68, 2)
+    box = np.array([rows["left"], rows["top"]]).T + np.array([rows["width"]] * 2).T / 2
+    middle = (points.min(axis=1) + points.max(axis=1)) / 2
+    np.testing.assert_allclose(middle, box, atol=6.0)
+    with av.open(str(out / "talk_overlay.mp4")) as video:
+        drawn = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+    assert len(drawn) == 6 and drawn[0].shape == (320, 400, 3)
+    changed = [np.abs(a.astype(int) - b).mean() for a, b in zip(drawn, frames, strict=True)]
+    assert min(changed[:2] + changed[3:]) > 3 * changed[2] + 1
+
+
+def test_smoothing_takes_the_jitter_of_pose_away(weights: Path, tmp_path: Path) -> None:
+    _write_video(tmp_path / "talk.avi", _shaking(12))
+    jitter = {}
+    for name, option in (("smooth", ()), ("raw", ("--no-smoothing",))):
+        common = ("--checkpoint", weights, "--formats", "ply", *option)
+        assert not _run(tmp_path / "talk.avi", "--out", tmp_path / name, *common).return_value
+        rows = parquet.read_table(tmp_path / name / "talk_frames.parquet")
+        pose = np.array([rows[part].to_pylist() for part in POSE_NAMES])
+        jitter[name] = np.abs(np.diff(pose[3], n=2)).mean()
+        assert _table(tmp_path / name / "talk.json")["smoothed"] is (name == "smooth")
+    assert jitter["smooth"] < 0.7 * jitter["raw"]
+
+
+def test_a_mesh_a_frame_and_a_box_file(weights: Path, tmp_path: Path) -> None:
+    _write_video(tmp_path / "talk.avi", _shaking(3))
+    write_boxes(tmp_path / "talk.boxes.csv", {0: Box(60, 90, 80, 80), 2: Box(150, 90, 80, 85)})
+    common = ("--checkpoint", weights, "--formats", "ply", "--frames-meshes", "--no-smoothing")
+    _run(tmp_path / "talk.avi", "--out", tmp_path / "out", *common)
+    table = _table_of_video(tmp_path / "out" / "talk.json")
+    rows = parquet.read_table(tmp_path / "out" / table["frames_file"])
+    assert rows["left"].to_pylist() == [60, 150] and rows["height"].to_pylist() == [80, 85]
+    meshes = sorted((tmp_path / "out" / "talk_frames").iterdir())
+    assert [path.name for path in meshes] == ["000000.ply", "000002.ply"]
+    expression = rows["expression"].to_pylist()[1]
+    expected = load_model("embedded").mesh(table["identity"], expression)
+    found = trimesh.load(meshes[1], process=False)
+    np.testing.assert_allclose(found.vertices, expected.vertices, atol=1e-3)
+
+
+def _table_of_video(path: Path) -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(path.read_text())
+    jsonschema.validate(table, schema())
+    return table
+
+
+def test_a_photographs_box_file_is_honoured(weights: Path, tmp_path: Path) -> None:
+    Image.fromarray(skimage.data.coffee()[:200, :200]).save(tmp_path / "coffee.png")
+    write_boxes(tmp_path / "coffee.boxes.csv", {0: Box(50, 60, 70, 70)})
+    _run(tmp_path / "coffee.png", "--out", tmp_path, "--checkpoint", weights, "--formats", "ply")
+    box = _table(tmp_path / "coffee.json")["frames"][0]["box_px"]
+    assert (box["left"], box["top"], box["width"]) == (50, 60, 70)
+
+
+def test_folders_keep_their_shape_and_a_second_run_keeps_what_is_there(
+    weights: Path, tmp_path: Path
+) -> None:
+    photographs, out = tmp_path / "photographs", tmp_path / "photographs" / "faces"
+    (photographs / "holiday").mkdir(parents=True)
+    Image.fromarray(skimage.data.astronaut()).save(photographs / "holiday" / "a.png")
+    (photographs / "bad.jpg").write_bytes(b"nothing")
+    command = (photographs, "--out", out, "--checkpoint", weights, "--formats", "ply", "--json")
+    first = json.loads(_run(*command).stdout)
+    made = (out / "holiday" / "a.ply").stat().st_mtime_ns
+    second = json.loads(_run(*command).stdout)
+    assert [p["kept"] for p in first["portraits"]] == [False, False]
+    rows = {row["name"]: row for row in second["portraits"]}
+    assert rows.keys() == {"holiday/a", "bad"} and rows["holiday/a"]["kept"]
+    assert rows["bad"]["reason"] and (first["faces"], second["faces"]) == (1, 0)
+    assert first["faces_per_second"] == pytest.approx(1 / first["seconds"], rel=0.05)
+    assert (out / "holiday" / "a.ply").stat().st_mtime_ns == made
+    json.loads(_run(*command, "--redo").stdout)
+    assert (out / "holiday" / "a.ply").stat().st_mtime_ns > made
+
+
+def test_all_faces_of_a_photograph(weights: Path, tmp_path: Path) -> None:
+    face = skimage.data.astronaut()[20:220, 100:340]
+    Image.fromarray(np.concatenate([face, face], axis=1)).save(tmp_path / "two.png")
+    common = ("--checkpoint", weights, "--formats", "ply", "--json")
+    one = json.loads(_run(tmp_path / "two.png", "--out", tmp_path / "one", *common).stdout)
+    both = _run(tmp_path / "two.png", "--out", tmp_path / "both", *common, "--all-faces")
+    rows = json.loads(both.stdout)["portraits"]
+    assert (one["faces"], rows[0]["faces"]) == (1, 2)
+    lefts = [
+        _table(tmp_path / "both" / f"{name}.json")["frames"][0]["box_px"]["left"]
+        for name in ("two", "two_face2")
+    ]
+    assert abs(lefts[0] - lefts[1]) == pytest.approx(240, abs=12)
+
+
+def test_photographs_one_by_one_or_together_give_the_same(
+    pictures: Path, weights: Path, tmp_path: Path
+) -> None:
+    found = []
+    for batch in (1, 16):
+        out = tmp_path / str(batch)
+        _run(pictures, "--out", out, "--checkpoint", weights, "--batch", batch, "--formats", "ply")
+        found.append(read_coefficients(out / "astronaut.json"))
+    np.testing.assert_allclose(found[0].identity, found[1].identity, atol=1e-5)
+    np.testing.assert_allclose(found[0].pose, found[1].pose, atol=1e-5)
 
 
 def test_a_truncated_video_keeps_what_was_read(weights: Path, tmp_path: Path) -> None:
@@ -160,8 +272,7 @@ def test_an_unknown_format_names_the_known(pictures: Path, tmp_path: Path) -> No
 def test_the_embedded_weights_find_the_astronauts_face(pictures: Path, tmp_path: Path) -> None:
     """Eyes and mouth of the photograph, read off by eye, in its 512 x 512 pixels."""
     assert _run(pictures / "astronaut.png", "--out", tmp_path).return_value == 0
-    table = json.loads((tmp_path / "astronaut.json").read_text())
-    points = np.array(table["landmarks_px"])
+    points = np.array(_table(tmp_path / "astronaut.json")["frames"][0]["landmarks_px"])
     found = [points[36:42].mean(axis=0), points[42:48].mean(axis=0), points[48:60].mean(axis=0)]
     seen = np.array([[201.0, 109.0], [244.0, 108.0], [223.0, 149.0]])
     assert np.linalg.norm(np.array(found) - seen, axis=1).max() < 9.0
