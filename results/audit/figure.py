@@ -35,7 +35,7 @@ def write_figure(rows: pd.DataFrame, path: Path) -> None:
     for panel in panels[len(protocols) :]:
         panel.set_axis_off()
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
     figure.supxlabel("true error, mm", fontsize=9)
     figure.supylabel("measured, mm", fontsize=9)
     with replacing(path) as draft:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..report.frame import Frame, html_page
 from ..report.markup import Markup, join, tag, void
 from .agreement import Agreement
-from .tables import AGREEMENT_COLUMNS, AGREEMENT_NOTES, WORTH_COLUMNS, agreement_rows, worth_rows
+from .tables import AGREEMENT_COLUMNS, WORTH_COLUMNS, agreement_notes, agreement_rows, worth_rows
 from .worth import Worth
 
 
@@ -32,7 +32,7 @@ def render(
 
 
 def _truth(agreements: Sequence[Agreement], figure: Path) -> Markup:
-    notes = (tag("p", note, class_="note") for note in AGREEMENT_NOTES)
+    notes = (tag("p", note, class_="note") for note in agreement_notes(agreements))
     data = base64.b64encode(figure.read_bytes()).decode()
     picture = void(
         "img",

@@ -15,8 +15,7 @@ AGREEMENT_COLUMNS = (
     "protocol",
     "measured",
     "true",
-    "bias [95 %]",
-    "ratio",
+    "bias",
     "r subjects",
     "r methods",
     "r vertices",
@@ -24,11 +23,11 @@ AGREEMENT_COLUMNS = (
     "exchanged",
 )
 AGREEMENT_NOTES = (
-    "Errors in mm, means over methods and subjects. True: between corresponding vertices after the "
-    "best alignment, by the protocol's own statistic.",
+    "Errors in mm, means over methods and subjects; the bias with its 95 % interval over subjects. "
+    "True: between corresponding vertices after the best alignment, by the protocol's statistic.",
     "r: correlation of measured with true error over the subjects of a method, over the methods "
     "of a subject, over the vertices of a face. τ: Kendall's, of the methods' order. Exchanged: "
-    "pairs of methods in the wrong order.",
+    "how many pairs of methods stand in the wrong order.",
 )
 WORTH_COLUMNS = ("choice", "mean mm", "change [95 %]", "subjects")
 
@@ -37,17 +36,32 @@ def agreement_rows(agreements: Sequence[Agreement]) -> list[tuple[str, ...]]:
     """One row of text a protocol."""
     return [
         (
-            f"{item.protocol} ({short_digest(item.digest)})",
+            item.protocol,
             f"{item.measured_mm:.2f}",
             f"{item.true_mm:.2f}",
-            f"{item.bias_mm:+.2f} [{item.bias_ci95_mm.low:+.2f}, {item.bias_ci95_mm.high:+.2f}]",
-            f"{item.ratio:.2f}",
+            f"{item.bias_mm:+.2f}\n[{item.bias_ci95_mm.low:+.2f}, {item.bias_ci95_mm.high:+.2f}]",
             *map(_correlation, (item.across_subjects, item.across_methods, item.across_vertices)),
             _correlation(item.kendall),
-            "; ".join(item.exchanged) or "none",
+            str(len(item.exchanged)),
         )
         for item in agreements
     ]
+
+
+def agreement_notes(agreements: Sequence[Agreement]) -> tuple[str, ...]:
+    """What stands beside the table: its terms, the digests, wrong orders and failures."""
+    digests = ", ".join(f"{item.protocol} {short_digest(item.digest)}" for item in agreements)
+    exchanged = (
+        f"{item.protocol} puts in the wrong order: {'; '.join(item.exchanged)}."
+        for item in agreements
+        if item.exchanged
+    )
+    failed = (
+        f"{item.protocol}: {item.failed} predictions have no number and are left out."
+        for item in agreements
+        if item.failed
+    )
+    return (*AGREEMENT_NOTES, *exchanged, *failed, f"Digests: {digests}.")
 
 
 def worth_rows(worths: Sequence[Worth]) -> list[tuple[str, ...]]:
@@ -65,7 +79,7 @@ def worth_rows(worths: Sequence[Worth]) -> list[tuple[str, ...]]:
 
 def agreement_table(agreements: Sequence[Agreement]) -> Table:
     """Protocols against the truth, for a terminal."""
-    caption = "\n".join(AGREEMENT_NOTES)
+    caption = "\n".join(agreement_notes(agreements))
     rows = agreement_rows(agreements)
     return _table("Protocols against the truth", caption, AGREEMENT_COLUMNS, rows)
 
