@@ -23,6 +23,7 @@ class NonRigidRegistration:
         vertices: (V, 3) of the prediction's surface, deformed, in the scan's space, mm.
         reached: (V,) bool, vertices that took part; the others lie where they lay.
         spread_mm: standard deviation of a displacement's component that was taken for granted.
+        noise_mm: standard deviation that the distances to the planes were taken to have at last.
         residual_mm: root of the weighted mean squared distance to the scan's tangent planes.
         steps: linear systems solved, each with one factorisation.
         last_step_mm: weighted root mean square of the points' motions in the last step.
@@ -33,6 +34,7 @@ class NonRigidRegistration:
     vertices: Float64Array
     reached: NDArray[np.bool_]
     spread_mm: float
+    noise_mm: float
     residual_mm: float
     steps: int
     last_step_mm: float
@@ -82,11 +84,13 @@ def register_nonrigidly(
 ) -> NonRigidRegistration:
     """Deform a prediction onto a scan by the likeliest smooth displacement.
 
-    Points of each surface pull towards the other's tangent planes (Amberg et al. 2007 anneal the
-    stiffness likewise), weighted by the region of intersection and by how well they fit; what the
-    planes leave open, the motion along the surface, is what a random field of one size and range in
-    all directions most likely does. Its size is taken from the distances before the deformation:
-    a good prediction is not bent by as much as a poor one.
+    Points of each surface pull towards the other's tangent planes, weighted by the region of
+    intersection and by how well they fit; what the planes leave open, the motion along the surface,
+    is what a random field of one size and range in all directions most likely does. Its size is
+    taken from the distances before the deformation: a good prediction is not bent by as much as a
+    poor one. The noise is taken from the distances that remain in each step, so that the stiffness
+    falls by itself (Amberg et al. 2007 lower it by a schedule), and only as far as the field
+    explains the scan: shape that no smooth motion makes does not drag points along the surface.
 
     Args:
         prediction: aligned, in the scan's space.
@@ -101,19 +105,17 @@ def register_nonrigidly(
     """
     settings = settings or NonRigidSettings()
     system = System.of(prediction, scan, crop, intersection, landmarks, settings)
-    displacement = np.zeros((len(system.field.nodes), 3))
-    moved, residual, steps = np.inf, np.nan, 0
-    for steps, noise in enumerate(settings.noises_mm, start=1):
-        displacement, moved, residual = system.step(displacement, noise)
-        if steps > settings.annealing and moved <= settings.tolerance_mm:
-            break
+    step, steps = system.step(np.zeros((len(system.field.nodes), 3))), 1
+    while step.moved_mm > settings.tolerance_mm and steps < settings.max_steps:
+        step, steps = system.step(step.displacement), steps + 1
     return NonRigidRegistration(
-        system.deformed(displacement),
+        system.deformed(step.displacement),
         system.reached,
         system.spread_mm,
-        residual,
+        step.noise_mm,
+        step.residual_mm,
         steps,
-        moved,
-        moved <= settings.tolerance_mm,
+        step.moved_mm,
+        step.moved_mm <= settings.tolerance_mm,
         settings,
     )

@@ -13,6 +13,7 @@ from ..errors import FacebenchError
 from .crop import Sphere
 from .deformation import N_ROUND, SmoothField, SparseMatrix, solve_positive, spread
 from .intersection import Intersection
+from .pulls import Pulls, robust_spread
 from .surface import ClosestPoints, Surface
 from .triangles import Float64Array, IndexArray, vertex_normals
 
@@ -20,8 +21,6 @@ MIN_POINTS = 50
 """Fewer matched points than this do not tell how a face is deformed."""
 NORMAL_MM = 5.0
 """Distance that counts as much as normals a radian apart when a scan's point looks for its own."""
-OUTLIER = 2.0
-"""Residuals beyond this many times the noise lose their say."""
 LEAST_SPREAD_MM = 0.1
 """A prediction closer than this to its scan is told from it by noise only."""
 
@@ -35,9 +34,10 @@ class NonRigidSettings:
             features move as wholes.
         node_mm: between the nodes that carry the displacements.
         data_mm: between the points of either surface that pull.
-        start_noise_mm, noise_mm: standard deviation that residuals are taken to have at first and
-            in the end; it falls by equal factors, and with it the field's stiffness.
-        annealing: steps from the first to the last.
+        noise_mm: standard deviation that residuals are taken to have at least.
+        dependence: by how much the noise exceeds the spread of the residuals of now. What no smooth
+            motion explains, a person's own bumps and folds, is shared by all points of a bump: N
+            points that say the same count as one, whose noise is larger by √N.
         landmark_mm: standard deviation of landmarks.
         margin_mm: how far beyond the crop the prediction takes part.
         max_residual_mm: deformed vertices further from the scan have no counterpart.
@@ -47,54 +47,32 @@ class NonRigidSettings:
     """
 
     range_mm: float = 150.0
-    node_mm: float = 10.0
-    data_mm: float = 4.0
-    start_noise_mm: float = 2.0
+    node_mm: float = 16.0
+    data_mm: float = 7.0
     noise_mm: float = 0.5
-    annealing: int = 6
+    dependence: float = 5.0
     landmark_mm: float = 1.0
     margin_mm: float = 15.0
     max_residual_mm: float = 3.0
     tolerance_mm: float = 0.05
-    max_steps: int = 30
-
-    @property
-    def noises_mm(self) -> Float64Array:
-        """The noise (max_steps,) of each step: falling, then held."""
-        falling = np.geomspace(self.start_noise_mm, self.noise_mm, self.annealing)
-        held = np.full(max(0, self.max_steps - self.annealing), self.noise_mm)
-        return np.concatenate([falling, held])[: self.max_steps]
+    max_steps: int = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Pulls:
-    """Points of the prediction and the planes they are pulled to.
+class Step:
+    """What one solution of the system gave.
 
     Attributes:
-        basis: (N, M) of the points' displacements.
-        points: (N, 3) before the deformation.
-        targets, normals: (N, 3) of the planes.
-        residuals: (N,) distance of the deformed points to the planes.
-        weights: (N,).
+        displacement: (M, 3) of the nodes.
+        moved_mm: weighted root mean square of the points' motions.
+        residual_mm: root of the weighted mean squared distance to the planes before.
+        noise_mm: standard deviation that the residuals were taken to have.
     """
 
-    basis: SparseMatrix
-    points: Float64Array
-    targets: Float64Array
-    normals: Float64Array
-    residuals: Float64Array
-    weights: Float64Array
-
-    def trust(self, noise: float) -> Float64Array:
-        """The weights (N,), less where the residual is large: Geman and McClure's estimator."""
-        return np.asarray(self.weights / (1 + (self.residuals / (OUTLIER * noise)) ** 2) ** 2)
-
-    def normal_equations(self, noise: float) -> tuple[SparseMatrix, Float64Array]:
-        """Matrix (3M, 3M) and right side (3M,), all x before all y before all z."""
-        jacobian = sparse.hstack([sparse.diags(n) @ self.basis for n in self.normals.T]).tocsr()
-        wanted = ((self.targets - self.points) * self.normals).sum(1)
-        weighted = jacobian.T @ sparse.diags(self.trust(noise) / noise**2)
-        return weighted @ jacobian, np.asarray(weighted @ wanted)
+    displacement: Float64Array
+    moved_mm: float
+    residual_mm: float
+    noise_mm: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,11 +147,13 @@ class System:
         vertices[self.near] += self.near_basis @ displacement
         return vertices
 
-    def step(self, displacement: Float64Array, noise: float) -> tuple[Float64Array, float, float]:
-        """The likeliest displacements (M, 3) for the planes of now, the motion, the residual."""
+    def step(self, displacement: Float64Array) -> Step:
+        """The likeliest displacements for the planes that displacements (M, 3) of now lead to."""
         vertices = self.deformed(displacement)
         normals = vertex_normals(vertices, self.prediction.triangles)
         sides = (self._pulls(vertices, normals), self._scan_pulls(vertices, normals))
+        residuals = np.concatenate([side.residuals for side in sides])
+        noise = self._noise(residuals, np.concatenate([side.weights for side in sides]))
         matrix, right_side = self.fixed
         for side in sides:
             more, right = side.normal_equations(noise)
@@ -181,9 +161,15 @@ class System:
         updated = solve_positive(matrix, right_side).reshape(3, -1).T
         motions = self.prediction_basis @ (updated - displacement)
         moved = _root_mean_square(np.linalg.norm(motions, axis=1), sides[0].trust(noise))
-        residuals = np.concatenate([side.residuals for side in sides])
         trust = np.concatenate([side.trust(noise) for side in sides])
-        return updated, moved, _root_mean_square(residuals, trust)
+        return Step(updated, moved, _root_mean_square(residuals, trust), noise)
+
+    def _noise(self, residuals: Float64Array, weights: Float64Array) -> float:
+        """Larger than the robust spread of the residuals (N,), which few outliers change."""
+        if not weights.any():
+            raise _no_overlap()
+        wanted = self.settings.dependence * robust_spread(residuals, weights)
+        return max(self.settings.noise_mm, wanted)
 
     def _pulls(self, vertices: Float64Array, normals: Float64Array) -> Pulls:
         """Points of the prediction on the planes of the scan."""
