@@ -185,8 +185,8 @@ def _print(summary: dict[str, Any], out: Path, as_json: bool) -> None:
 def _notes(summary: dict[str, Any], out: Path) -> Iterator[str]:
     if summary["without_mask"]:
         yield (
-            f"Without a mask: {summary['without_mask']:,}. Training counts all that the model covers "
-            "as skin there, occluders too; --parser FILE and another --out give masks."
+            f"Without a mask: {summary['without_mask']:,}. Training counts all that the model "
+            "covers as skin there, occluders too; --parser FILE and another --out give masks."
         )
     if summary["lost"]:
         yield f"Lost with their worker: {summary['lost']:,}. The same command tries them again."
