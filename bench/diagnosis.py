@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .measure import SOUND_OVERLAP
+from .measure import NOSE_TIP_SPREAD_MM, SOUND_OVERLAP
 from .protocol import Protocol
 from .score import Score
 
@@ -102,7 +102,10 @@ def _steps(score: Score) -> str:
 def _centre(score: Score) -> Iterator[Finding]:
     apart = score.nose_tip_disagreement_mm
     if score.nose_tip_source == "found":
-        yield Finding("The nose tip, the centre of the crop, was found on the scan.")
+        spread = score.nose_tip_spread_mm
+        far = spread > NOSE_TIP_SPREAD_MM
+        doubt = f", uncertain by {spread:.0f} mm: label it" if far else ""
+        yield Finding(f"The nose tip, the centre of the crop, was found on the scan{doubt}.", far)
     elif score.nose_tip_source == "seven_landmarks":
         yield Finding("The centre of the crop and its radius come from the scan's landmarks.")
     elif score.nose_tip_source == "label" and not math.isnan(apart):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SOUND_OVERLAP = 0.8
 """A face laid on the wrong place of a scan covers less of the crop; a right one 0.94 and more."""
+NOSE_TIP_SPREAD_MM = 5.0
+"""Two ways of finding a nose tip seldom differ by more; then one went astray."""
 
 NAN = float("nan")
 NO_DISTANCES = np.empty(0)
@@ -121,6 +123,15 @@ def measure_subject(job: SubjectJob, how: Measuring) -> list[Measured]:
     return [_with_mean_face(item, mean_face_mm) for item in measured]
 
 
+def doubt(score: Score) -> str:
+    """What speaks against an alignment or a nose tip that was found; empty for sound ones."""
+    if score.overlap < SOUND_OVERLAP:
+        return f"only {score.overlap:.0%} of the cropped scan has a counterpart: see its picture"
+    if score.nose_tip_spread_mm > NOSE_TIP_SPREAD_MM:
+        return f"the nose tip is uncertain by {score.nose_tip_spread_mm:.0f} mm: label it"
+    return "" if score.converged else "the alignment did not converge"
+
+
 def failed_subject(job: SubjectJob, reason: str, how: Measuring) -> list[Measured]:
     """Rows that say why nothing of a subject could be measured."""
     return [_failed(job, prediction, reason, how) for prediction in job.predictions]
@@ -141,7 +152,7 @@ def _measure(
     except Exception as error:
         return _failed(job, prediction, reason_of(error), how)
     pair, score = found.pair, replace(found.pair.score, subject=job.subject, scene=prediction.scene)
-    said = (prediction.reason, *notes, *found.notes, _doubt(score))
+    said = (prediction.reason, *notes, *found.notes, doubt(score))
     row = {
         **score.to_row(),
         **_facts(prediction, how),
@@ -173,13 +184,6 @@ def _failed(job: SubjectJob, prediction: Prediction, reason: str, how: Measuring
     nothing = {"note": "", "scan": "", "scans": None, "scan_values_mm": None, "curve": None}
     row = {**score.to_row(), **_facts(prediction, how), **nothing}
     return Measured(row, None, NO_DISTANCES, (NO_DISTANCES, NO_DISTANCES))
-
-
-def _doubt(score: Score) -> str:
-    """What speaks against an alignment that was found; empty for a sound one."""
-    if score.overlap < SOUND_OVERLAP:
-        return f"only {score.overlap:.0%} of the cropped scan has a counterpart: see its picture"
-    return "" if score.converged else "the alignment did not converge"
 
 
 def _facts(prediction: Prediction, how: Measuring) -> dict[str, Any]:

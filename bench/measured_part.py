@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .crop import Sphere
-from .nose_tip import NOSE_TIP, NoseTip, crop_centre
+from .nose_tip import NOSE_TIP, NoseTip, crop_centre, own_nose_tip
 from .protocol import Crop
 from .similarity import Similarity
 from .start import Side, seven_of
@@ -40,7 +40,8 @@ def measured_part(
         return sphere, NoseTip(sphere.centre, "seven_landmarks")
     if label is None and scan.landmarks is not None and len(scan.landmarks.points) == 68:
         label = scan.landmarks.points[NOSE_TIP]
-    tip = crop_centre(prediction.mesh, scan.surface, transform, label)
+    own = own_nose_tip(prediction.mesh)
+    tip = crop_centre(own, prediction.surface, scan.surface, transform, label)
     return Sphere(tip.position, crop.radius_of(subject)), tip
 
 

@@ -16,6 +16,7 @@ from ..recon.mesh import Mesh
 from ..recon.morphable.procedural import procedural_model
 from .align import AlignmentSettings, approach
 from .intersection import Intersection
+from .nose_patch import bend_onto
 from .register import register
 from .similarity import Similarity
 from .surface import Surface
@@ -37,11 +38,14 @@ class NoseTip:
         position: (3,) in the scan's space, mm.
         source: `label` or `found`.
         disagreement_mm: between the label and the point found on the scan, None without a label.
+        spread_mm: between the two ways by which it was found, or from the middle of the two to the
+            scan where that is more: a nose that the scan lacks. None for a label.
     """
 
     position: Float64Array
     source: str
     disagreement_mm: float | None = None
+    spread_mm: float | None = None
 
 
 def find_nose_tip(scan: Surface, face: Mesh | None = None) -> NoseTip:
@@ -61,7 +65,7 @@ def find_nose_tip(scan: Surface, face: Mesh | None = None) -> NoseTip:
     source = Surface(face)
     start = register(source, scan, tip)
     transform = approach(source, scan, start, Intersection(), AlignmentSettings())
-    return NoseTip(tip_on_scan(scan, face, tip, transform), "found")
+    return tip_on_scan(scan, source, tip, transform)
 
 
 def own_nose_tip(face: Mesh) -> Float64Array | None:
@@ -72,49 +76,57 @@ def own_nose_tip(face: Mesh) -> Float64Array | None:
 
 
 def crop_centre(
-    face: Mesh, scan: Surface, transform: Similarity, label: Float64Array | None
+    tip: Float64Array | None,
+    face: Surface,
+    scan: Surface,
+    transform: Similarity,
+    label: Float64Array | None,
 ) -> NoseTip:
     """The labelled nose tip, or the one found on the scan; with both, how far they are apart.
 
     Args:
-        face: the prediction in its own space; without landmarks the embedded model's mean helps.
+        tip: (3,) of the face; without one the embedded model's mean helps.
+        face: in its own space.
         scan: in mm.
         transform: from the face's space to the scan's.
         label: (3,) in the scan's space, or None.
     """
-    tip = own_nose_tip(face)
-    found = (
-        find_nose_tip(scan)
-        if tip is None
-        else NoseTip(tip_on_scan(scan, face, tip, transform), "found")
-    )
+    found = find_nose_tip(scan) if tip is None else tip_on_scan(scan, face, tip, transform)
     if label is None:
         return found
     apart = float(np.linalg.norm(found.position - label))
     return NoseTip(np.asarray(label, np.float64), "label", apart)
 
 
-def tip_on_scan(
-    scan: Surface, face: Mesh, tip: Float64Array, transform: Similarity
-) -> Float64Array:
-    """The point of the scan that stands out most near an aligned face's nose tip (3,).
+def tip_on_scan(scan: Surface, face: Surface, tip: Float64Array, transform: Similarity) -> NoseTip:
+    """The nose tip of a scan by an aligned face's own tip (3,), found in two ways.
 
-    A paraboloid through the scan's points around the guess, over the plane that touches the face
-    at its own tip, gives the summit: where the scan looks the way the face's tip does. One noisy
-    vertex has no say. A guess that is some way off is climbed from.
+    One is where the face's tip goes when its middle is bent onto the scan. The other is the summit
+    of the scan around there: a paraboloid through the scan's points, over the plane that touches
+    the bent face at its tip, says where the scan looks the way the tip does. The first is misled
+    by a nose of another shape, the second by a round tip, seldom both by the same: the middle of
+    the two is nearer to the truth than either, and how far they are apart tells a doubtful one.
     """
-    axes = transform.rotation @ _tip_axes(face, tip)
-    place: Float64Array = transform.apply(tip[None])[0]
+    axes = _tip_axes(face, tip, transform.scale)
+    first = _climb(scan, transform.apply(tip[None])[0], transform.rotation @ axes)
+    bent = bend_onto(scan, face, tip, transform, first)
+    summit = _climb(scan, bent.tip, bent.rotation @ axes)
+    middle: Float64Array = (bent.tip + summit) / 2
+    on_scan = scan.closest(middle[None])
+    apart = max(float(np.linalg.norm(summit - bent.tip)), float(on_scan.distance[0]))
+    return NoseTip(on_scan.position[0], "found", spread_mm=apart)
+
+
+def _climb(scan: Surface, place: Float64Array, axes: Float64Array) -> Float64Array:
     for _ in range(_CLIMBS):
         place = _higher(scan, place, axes)
-    position: Float64Array = scan.closest(place[None]).position[0]
-    return position
+    return place
 
 
-def _tip_axes(face: Mesh, tip: Float64Array) -> Float64Array:
+def _tip_axes(face: Surface, tip: Float64Array, scale: float) -> Float64Array:
     """A rotation (3, 3) whose third column is the face's mean normal around its nose tip."""
-    vertices, triangles = np.asarray(face.vertices, np.float64), np.asarray(face.triangles)
-    near = np.linalg.norm(vertices - tip, axis=1) <= _CAP_MM
+    vertices, triangles = face.vertices, face.triangles
+    near = np.linalg.norm(vertices - tip, axis=1) * scale <= _CAP_MM
     outward = double_areas(vertices, triangles[near[triangles].all(1)]).sum(0)
     across = np.linalg.svd(outward[None])[2][1:]
     axes = np.column_stack([across.T, outward / np.linalg.norm(outward)])

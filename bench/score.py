@@ -53,6 +53,7 @@ class Score:
         n_points: points in the region of intersection, of the directions that count.
         nose_tip_source: of the crop's centre: `label`, `found` or `seven_landmarks`.
         nose_tip_disagreement_mm: between label and found, NaN without a label.
+        nose_tip_spread_mm: how uncertain a found one is: see `NoseTip`; NaN for a label.
         nose_mm … jaw_mm: mean from the prediction to the scan by part of the face.
         protocol, protocol_digest: what the numbers stand for.
     """
@@ -91,6 +92,7 @@ class Score:
     n_points: int = 0
     nose_tip_source: str = ""
     nose_tip_disagreement_mm: float = NAN
+    nose_tip_spread_mm: float = NAN
     nose_mm: float = NAN
     mouth_mm: float = NAN
     eyes_mm: float = NAN
@@ -215,12 +217,16 @@ def _moved(mesh: Mesh, transform: Similarity) -> Mesh:
 
 
 def _alignment_columns(alignment: Alignment, tip: NoseTip) -> dict[str, Any]:
-    disagreement = tip.disagreement_mm
     return {
         "scale": alignment.transform.scale,
         "iterations": alignment.iterations,
         "converged": alignment.converged,
         "overlap": alignment.overlap,
         "nose_tip_source": tip.source,
-        "nose_tip_disagreement_mm": NAN if disagreement is None else disagreement,
+        "nose_tip_disagreement_mm": _known(tip.disagreement_mm),
+        "nose_tip_spread_mm": _known(tip.spread_mm),
     }
+
+
+def _known(length: float | None) -> float:
+    return NAN if length is None else length

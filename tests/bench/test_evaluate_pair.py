@@ -89,6 +89,7 @@ def sound(protocol: Protocol) -> Score:
         ({"scale": 0.8}, "reduced by 20.0 %"),
         ({"landmark_residual_mm": 14.0}, "check the landmark files"),
         ({"nose_tip_disagreement_mm": 25.0}, "check the label"),
+        ({"nose_tip_source": "found", "nose_tip_spread_mm": 7.0}, "uncertain by 7 mm"),
         ({"n_points": 300}, "Only 300 points"),
     ],
 )
