@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ EMBEDDED = "embedded"
     "--steps", type=click.IntRange(1), help="Steps to train for, instead of the recipe's."
 )
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
+@click.option(
+    "--least-workers", type=click.IntRange(1), help="Go on with as few where machines are lost."
+)
 @click.option("--cluster", is_flag=True, help="Use a running Ray cluster.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--validation", type=click.Path(path_type=Path), help="Shards of faces held out.")
@@ -40,6 +44,7 @@ def command(
     out: Path,
     steps: int | None,
     workers: int,
+    least_workers: int | None,
     cluster: bool,
     seed: int,
     validation: Path | None,
@@ -62,6 +67,7 @@ def command(
       facebench train --data faces --recipe ours-embedded --out training
       facebench train --data faces --recipe ours --model bfm.npz --out training --workers 4
       facebench train --data faces --out try --steps 500 --set optimiser.learning_rate=3e-4
+      facebench train --data faces --out training --cluster --workers 8 --least-workers 2
       facebench train --data CelebAMask-HQ --recipe parser --out parser
       facebench train --data faces --recipe recogniser-embedded --validation others --out who
     """
@@ -79,22 +85,37 @@ def command(
         limit=limit,
         threads=threads,
     )
-    _train(job, workers, cluster, as_json)
+    _train(job, Scale(workers, least_workers, cluster), as_json)
 
 
-def _train(job: TrainingJob, workers: int, cluster: bool, as_json: bool) -> None:
+@dataclass(frozen=True)
+class Scale:
+    """Where and on how many processes a training runs.
+
+    Attributes:
+        workers: at most.
+        least_workers: at least; None: all of them.
+        cluster: on a running Ray cluster.
+    """
+
+    workers: int
+    least_workers: int | None
+    cluster: bool
+
+
+def _train(job: TrainingJob, scale: Scale, as_json: bool) -> None:
     from ..results.training_run import keep_training
 
     done, last = job.steps_done(), job.recipe.training.steps
     if done < last or not job.kept():
-        _run(job, workers, cluster, done)
+        _run(job, scale, done)
         keep_training(job)
     elif not as_json:
         click.echo(f"{job.out} is already trained to step {done}; nothing to do.")
     _say(job, as_json)
 
 
-def _run(job: TrainingJob, workers: int, cluster: bool, done: int) -> None:
+def _run(job: TrainingJob, scale: Scale, done: int) -> None:
     from ..distributed.train import train
     from ._training_progress import training_progress
 
@@ -103,7 +124,7 @@ def _run(job: TrainingJob, workers: int, cluster: bool, done: int) -> None:
     _warn(job)
     try:
         with training_progress(done, job.recipe.training.steps) as listen:
-            train(job, workers, cluster, listen)
+            train(job, scale.workers, scale.cluster, listen, scale.least_workers)
     except KeyboardInterrupt:
         click.echo("Interrupted; the same command resumes.", err=True)
         raise
@@ -111,6 +132,13 @@ def _run(job: TrainingJob, workers: int, cluster: bool, done: int) -> None:
 
 def _warn(job: TrainingJob) -> None:
     from ..recon.training.job import lacks_recogniser
+    from ..recon.training.shards import rows_without_mask
+
+    if bare := rows_without_mask(job.data):
+        click.echo(
+            f"Without a mask: {bare} photographs. All that the model covers counts as skin there.",
+            err=True,
+        )
 
     if lacks_recogniser(job.recipe):
         click.echo(

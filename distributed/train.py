@@ -17,31 +17,43 @@ from ..errors import FacebenchError
 from ..recon.training.folder import TrainingFolder
 from ..recon.training.job import TrainingJob, Worker, check_job, train_worker
 from ..recon.training.loop import Listener
+from ..recon.training.patience import DivergedError
 from .cluster import connected, total
 
-RESTARTS = 3
+RESTARTS = 8
 """How often Ray starts the workers again after one was lost."""
 
 _POLL_SECONDS = 0.5
 
 
-def train(job: TrainingJob, workers: int, cluster: bool, listen: Listener) -> None:
+def train(
+    job: TrainingJob,
+    workers: int,
+    cluster: bool,
+    listen: Listener,
+    least_workers: int | None = None,
+) -> None:
     """Train to the end, from the newest checkpoint of the job's folder if there is one.
 
     One worker without a cluster trains in this process. Otherwise Ray starts the workers, and
     starts them again, from the newest checkpoint, when one is lost; on a cluster of several
-    machines the job's data, model and folder must be on a disk that all of them see.
+    machines the job's data, model and folder must be on a disk that all of them see. Batches and
+    their gradients do not depend on how many workers share them.
 
     Args:
         job: what to train.
         workers: how many processes share each batch.
         cluster: use a running Ray cluster.
         listen: is told every line of the log, in this process.
+        least_workers: go on with no fewer than these where machines are lost or missing, and take
+            up to `workers` again when they come; None waits for all of them.
 
     Raises:
-        FacebenchError: unusable input, no cluster, or the workers were lost too often.
+        FacebenchError: unusable input, no cluster, the workers were lost too often, or step after
+            step was not finite.
     """
-    _check_share(job, workers)
+    least = least_workers or workers
+    _check_share(job, workers, least)
     if workers == 1 and not cluster:
         _fit(
             job, _listened(listen), ScalingConfig(num_workers=0, use_gpu=torch.cuda.is_available())
@@ -50,8 +62,8 @@ def train(job: TrainingJob, workers: int, cluster: bool, listen: Listener) -> No
     check_job(job)
     with connected(cluster), following(job.folder, listen):
         scaling = ScalingConfig(
-            num_workers=workers,
-            use_gpu=total("GPU") >= workers,
+            num_workers=(least, workers) if least < workers else workers,
+            use_gpu=total("GPU") >= least,
             resources_per_worker={"CPU": max(1, job.threads)},
         )
         _fit(job, _work, scaling)
@@ -81,8 +93,12 @@ def _follow(folder: TrainingFolder, listen: Listener, ended: threading.Event) ->
                 listen(row)
 
 
-def _check_share(job: TrainingJob, workers: int) -> None:
+def _check_share(job: TrainingJob, workers: int, least: int) -> None:
     batch = job.recipe.training.batch_size
+    if not 1 <= least <= workers:
+        raise FacebenchError(
+            f"at least {least} of {workers} workers cannot be", f"give 1 to {workers}"
+        )
     if workers < 1 or batch % workers:
         raise FacebenchError(
             f"{workers} workers cannot share batches of {batch}",
@@ -102,9 +118,12 @@ def _fit(job: TrainingJob, work: Any, scaling: Any) -> None:
         ),
     )
     try:
-        trainer.fit()
+        result = trainer.fit()
     except TrainingFailedError as error:
         raise _told(error) from error
+    diverged = (result.metrics or {}).get("diverged")
+    if diverged:
+        raise DivergedError(*diverged)
 
 
 def _told(error: Any) -> FacebenchError:
@@ -136,7 +155,11 @@ def _work(table: dict[str, Any]) -> None:
         device=_device(),
         distribute=prepare_model,
     )
-    step = train_worker(TrainingJob.from_table(table), worker, lambda row: None)
+    try:
+        step = train_worker(TrainingJob.from_table(table), worker, lambda row: None)
+    except DivergedError as error:  # on all workers at once; to start them again would not help
+        report({"diverged": [error.message, error.hint]})
+        return
     report({"step": step})
 
 

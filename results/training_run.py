@@ -12,7 +12,7 @@ from ..recon.training.job import TrainingJob
 from .tracking import connect
 
 EXPERIMENT = "facebench-train"
-_NOT_CURVES = ("step", "skipped", "images_per_s")
+_NOT_CURVES = ("step", "skipped", "images_per_s", "waiting")
 
 
 def keep_training(job: TrainingJob) -> str:
@@ -66,6 +66,8 @@ def _track(
             mlflow.log_metrics(values, step=int(row["step"]))
         for path in (*pictures, job.folder.log):
             mlflow.log_artifact(str(path))
+        for path in sorted((job.out / "pictures").glob("*.png")):
+            mlflow.log_artifact(str(path), "pictures")
         run_id: str = active.info.run_id
     return run_id
 
