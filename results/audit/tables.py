@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from rich import box
 from rich.table import Table
 
 from ..scene_rows import short_digest
@@ -16,18 +17,16 @@ AGREEMENT_COLUMNS = (
     "measured",
     "true",
     "bias",
-    "r subjects",
-    "r methods",
-    "r vertices",
+    "r\nsubjects",
+    "r\nmethods",
+    "r\nvertices",
     "τ",
-    "exchanged",
 )
 AGREEMENT_NOTES = (
     "Errors in mm, means over methods and subjects; the bias with its 95 % interval over subjects. "
     "True: between corresponding vertices after the best alignment, by the protocol's statistic.",
     "r: correlation of measured with true error over the subjects of a method, over the methods "
-    "of a subject, over the vertices of a face. τ: Kendall's, of the methods' order. Exchanged: "
-    "how many pairs of methods stand in the wrong order.",
+    "of a subject, over the vertices of a face. τ: Kendall's, of the methods' order.",
 )
 WORTH_COLUMNS = ("choice", "mean mm", "change [95 %]", "subjects")
 
@@ -42,7 +41,6 @@ def agreement_rows(agreements: Sequence[Agreement]) -> list[tuple[str, ...]]:
             f"{item.bias_mm:+.2f}\n[{item.bias_ci95_mm.low:+.2f}, {item.bias_ci95_mm.high:+.2f}]",
             *map(_correlation, (item.across_subjects, item.across_methods, item.across_vertices)),
             _correlation(item.kendall),
-            str(len(item.exchanged)),
         )
         for item in agreements
     ]
@@ -92,10 +90,17 @@ def worth_table(worths: Sequence[Worth]) -> Table:
 def _table(
     title: str, caption: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]]
 ) -> Table:
-    table = Table(title=title, caption=caption or None, caption_justify="left")
+    table = Table(
+        title=title,
+        caption=caption or None,
+        caption_justify="left",
+        box=box.HORIZONTALS,
+        pad_edge=False,
+        show_edge=False,
+        collapse_padding=True,
+    )
     for index, column in enumerate(columns):
-        outer = index in (0, len(columns) - 1)
-        table.add_column(column, justify="left" if outer else "right")
+        table.add_column(column, justify="right" if index else "left", no_wrap=index == 0)
     for row in rows:
         table.add_row(*row)
     return table
