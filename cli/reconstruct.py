@@ -202,8 +202,11 @@ def _ledger(studio: Studio, wanted: Wanted, redo: bool) -> PortraitLedger:
 def _portray(
     studio: Studio, sources: Sequence[Source], ledger: PortraitLedger, quiet: bool
 ) -> list[Portrait]:
+    """In the order of the sources; the work begins with what is there already."""
     steps = studio.portray_all(sources, ledger)
-    return list(counted(steps, "reconstructing", len(sources), quiet))
+    done = counted(steps, "reconstructing", len(sources), quiet)
+    order = {source.name: number for number, source in enumerate(sources)}
+    return sorted(done, key=lambda portrait: order[portrait.name])
 
 
 def _table(portraits: Sequence[Portrait], out: Path, speed: Speed) -> dict[str, Any]:

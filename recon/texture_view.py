@@ -65,9 +65,9 @@ def look(space: TextureSpace, triangles: NDArray[np.integer], view: View) -> See
     size = len(view.photograph)
     column, row = (x * size + size - 1) / 2, (size - 1 - y * size) / 2
     weight = _ramp(facing, GRAZING, FACING) * _inside(column, row, view.filled)
-    front = _at(_depth_map(view, triangles)[..., None], column, row)[:, 0]
+    front = sample(_depth_map(view, triangles)[..., None], column, row)[:, 0]
     weight *= depth >= front - BEHIND_MM * view.scale
-    colour = _at(view.photograph.astype(np.float32) / 255.0, column, row)
+    colour = sample(view.photograph.astype(np.float32) / 255.0, column, row)
     return Seen(_unlit(colour, space.at(view.shading), weight), weight)
 
 
@@ -101,7 +101,7 @@ def _depth_map(view: View, triangles: NDArray[np.integer]) -> Floats:
     return depth.reshape(size, size)
 
 
-def _at(picture: Floats, column: Floats, row: Floats) -> Floats:
+def sample(picture: Floats, column: Floats, row: Floats) -> Floats:
     """Values (N, C) of a square picture (S, S, C) between its pixels, bilinear."""
     size = len(picture)
     places = (2.0 * np.stack([column, row], axis=-1) + 1.0) / size - 1.0
