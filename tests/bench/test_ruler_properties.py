@@ -90,3 +90,28 @@ def test_any_pose_and_size_is_found(
     assert pair.score.mean_mm == pytest.approx(score.mean_mm, abs=0.05)
     tip = move(landmarks.points[30:31])[0]
     assert np.linalg.norm(pair.nose_tip.position - tip) < 3
+
+
+def with_fragments(scan: Mesh, centre: np.ndarray) -> Mesh:
+    """Forty stray triangles 130 to 400 mm from a place."""
+    rng = np.random.default_rng(0)
+    away = rng.standard_normal((40, 3))
+    away *= rng.uniform(130, 400, (40, 1)) / np.linalg.norm(away, axis=1, keepdims=True)
+    corners = (centre + away)[:, None] + rng.uniform(-8, 8, (40, 3, 3))
+    stray = np.arange(120).reshape(-1, 3) + len(scan.vertices)
+    return Mesh(
+        np.concatenate([scan.vertices, corners.reshape(-1, 3)]),
+        np.concatenate([scan.triangles, stray]),
+    )
+
+
+def test_what_lies_outside_of_the_crop(
+    face: Mesh, scan: Mesh, landmarks: Landmarks, score: Score
+) -> None:
+    """It changes only where within its tolerance the alignment ends."""
+    littered = with_fragments(scan, landmarks.points[30])
+    other = score_prediction(face, littered, MICC, scan_landmarks=landmarks).score
+    tolerance = MICC.alignment.tolerance_mm
+    assert other.mean_mm == pytest.approx(score.mean_mm, abs=tolerance / 4)
+    assert other.scale == pytest.approx(score.scale, abs=tolerance / 4)
+    assert other.overlap == score.overlap
