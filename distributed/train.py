@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context, report
+from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchTrainer, get_device, prepare_model
 from ray.train.v2.api.exceptions import TrainingFailedError
 
@@ -121,9 +121,8 @@ def _fit(job: TrainingJob, work: Any, scaling: Any) -> None:
         result = trainer.fit()
     except TrainingFailedError as error:
         raise _told(error) from error
-    diverged = (result.metrics or {}).get("diverged")
-    if diverged:
-        raise DivergedError(*diverged)
+    if result.return_value:
+        raise DivergedError(*result.return_value)
 
 
 def _told(error: Any) -> FacebenchError:
@@ -146,8 +145,11 @@ def _listened(listen: Listener) -> Any:
     return work
 
 
-def _work(table: dict[str, Any]) -> None:
-    """The training function of one of several workers."""
+def _work(table: dict[str, Any]) -> tuple[str, str] | None:
+    """The training function of one of several workers; how it diverged, if it did.
+
+    A divergence comes to all workers at once. It is no error for Ray, which would start them again.
+    """
     context = get_context()
     worker = Worker(
         rank=context.get_world_rank(),
@@ -156,11 +158,10 @@ def _work(table: dict[str, Any]) -> None:
         distribute=prepare_model,
     )
     try:
-        step = train_worker(TrainingJob.from_table(table), worker, lambda row: None)
-    except DivergedError as error:  # on all workers at once; to start them again would not help
-        report({"diverged": [error.message, error.hint]})
-        return
-    report({"step": step})
+        train_worker(TrainingJob.from_table(table), worker, lambda row: None)
+    except DivergedError as error:
+        return error.message, error.hint
+    return None
 
 
 def _device() -> torch.device:

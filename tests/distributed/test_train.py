@@ -61,6 +61,21 @@ def test_two_workers_train_together_and_survive_the_loss_of_one(
 def test_a_number_of_workers_that_cannot_share_is_refused(faces: Path, tmp_path: Path) -> None:
     with pytest.raises(FacebenchError, match="cannot share batches of 4"):
         train(job(faces, tmp_path), workers=3, cluster=False, listen=lambda row: None)
+    with pytest.raises(FacebenchError, match="at least 4 of 2 workers"):
+        train(job(faces, tmp_path), 2, cluster=False, listen=lambda row: None, least_workers=4)
+
+
+def test_workers_that_diverge_together_are_not_started_again(faces: Path, tmp_path: Path) -> None:
+    wild = (
+        "optimiser.learning_rate=1e30",
+        "optimiser.warmup_steps=0",
+        "optimiser.gradient_limit=0",
+    )
+    pair = job(faces, tmp_path, "training.steps=40", "training.skipped_in_a_row=3", *wild)
+    with pytest.raises(FacebenchError, match="3 steps in a row"):
+        train(pair, workers=2, cluster=False, listen=lambda row: None)
+    kept = sorted(path.name[-11:] for path in tmp_path.glob("not-finite-*.pt"))
+    assert kept == ["worker-0.pt", "worker-1.pt"]
 
 
 def test_bad_input_is_told_before_workers_start(faces: Path, tmp_path: Path) -> None:
