@@ -104,7 +104,22 @@ def find_start(
     else:
         start = _by_landmarks(landmark_pairs(prediction.landmarks, scan.landmarks), settings)
     surfaces = prediction.surface, scan.surface
-    return replace(start, transform=approach(*surfaces, start.transform, intersection, settings))
+    sized = approach(*surfaces, start.transform, intersection, replace(settings, scale="per_mesh"))
+    if settings.scale != "none":
+        return replace(start, transform=sized)
+    rigid = _at_own_size(sized, prediction.surface)
+    return replace(start, transform=approach(*surfaces, rigid, intersection, settings))
+
+
+def _at_own_size(transform: Similarity, prediction: Surface) -> Similarity:
+    """The same without its scale, about the middle of the prediction.
+
+    A face of another size slides along the scan to where more of it is near; laid with a size that
+    fits, it is in the right place when its own is given back.
+    """
+    middle = prediction.vertices.mean(0)
+    place = transform.apply(middle[None])[0]
+    return Similarity(1.0, transform.rotation, place - transform.rotation @ middle)
 
 
 def seven_of(side: Side, name: str) -> Float64Array:

@@ -26,10 +26,11 @@ def write_figure(rows: pd.DataFrame, path: Path) -> None:
     from matplotlib.figure import Figure
 
     protocols = list(rows["protocol"].unique())
-    lines = -(-len(protocols) // COLUMNS)
-    size = (COLUMNS * SIDE_INCHES, lines * SIDE_INCHES + 0.7)
+    columns = min(COLUMNS, len(protocols))
+    lines = -(-len(protocols) // columns)
+    size = (max(columns, 2) * SIDE_INCHES, lines * SIDE_INCHES + 0.7)
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
-    panels = figure.subplots(lines, COLUMNS, squeeze=False).ravel()
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for panel, protocol in zip(panels, protocols, strict=False):
         _draw(panel, protocol, rows[rows["protocol"] == protocol])
     for panel in panels[len(protocols) :]:

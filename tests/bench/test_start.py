@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -6,6 +7,9 @@ import pytest
 from facebench.bench.align import AlignmentSettings
 from facebench.bench.intersection import Intersection
 from facebench.bench.landmarks import SEVEN, Landmarks
+from facebench.bench.protocol import preset
+from facebench.bench.score import score_prediction
+from facebench.bench.similarity import Similarity
 from facebench.bench.start import Side, find_start
 from facebench.errors import FacebenchError
 from facebench.recon.mesh import Mesh
@@ -92,3 +96,17 @@ def test_given_landmarks_name_the_vertices_of_a_mesh_without(face: Mesh) -> None
     named = Side.of(bare, Landmarks(points), "prediction").mesh.landmarks
     np.testing.assert_array_equal(named, face.landmarks)
     assert Side.of(bare, Landmarks(points[SEVEN]), "prediction").mesh.landmarks is None
+
+
+def test_a_rigid_face_of_another_size_is_laid_where_its_landmarks_would_lay_it(
+    person: Mesh, face: Mesh, scan_of: Callable[..., Mesh], any_pose: Callable[..., Similarity]
+) -> None:
+    pose = any_pose(4)
+    larger = Mesh(1.1 * person.vertices, person.triangles, person.landmarks)
+    scan = scan_of(larger)
+    moved = Mesh(pose.apply(scan.vertices), scan.triangles)
+    points = Landmarks(pose.apply(np.asarray(larger.vertices)[larger.landmarks]))
+    searched = score_prediction(face, moved, preset("metric")).score
+    labelled = score_prediction(face, moved, preset("metric"), scan_landmarks=points).score
+    assert searched.value_mm == pytest.approx(labelled.value_mm, abs=0.05)
+    assert searched.overlap > 0.95
