@@ -73,7 +73,8 @@ def train(
 def following(folder: TrainingFolder, listen: Listener) -> Iterator[None]:
     """Tell the listener every new line of a folder's log while the block runs elsewhere."""
     ended = threading.Event()
-    thread = threading.Thread(target=_follow, args=(folder, listen, ended), daemon=True)
+    told = max((row["step"] for row in folder.read(folder.log)), default=0.0)
+    thread = threading.Thread(target=_follow, args=(folder, told, listen, ended), daemon=True)
     thread.start()
     try:
         yield
@@ -82,8 +83,7 @@ def following(folder: TrainingFolder, listen: Listener) -> Iterator[None]:
         thread.join()
 
 
-def _follow(folder: TrainingFolder, listen: Listener, ended: threading.Event) -> None:
-    told = max((row["step"] for row in folder.read(folder.log)), default=0.0)
+def _follow(folder: TrainingFolder, told: float, listen: Listener, ended: threading.Event) -> None:
     last_look = False
     while not last_look:
         last_look = ended.wait(_POLL_SECONDS)

@@ -18,7 +18,6 @@ from facebench.distributed.train import train
 from facebench.recon.training.folder import Row
 from facebench.recon.training.job import TrainingJob
 
-
 pytestmark = pytest.mark.skipif(
     "FACEBENCH_TEST_NODES" not in os.environ, reason="takes minutes; set FACEBENCH_TEST_NODES=1"
 )
