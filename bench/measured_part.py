@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from .alignment_settings import AlignmentSettings
 from .crop import Sphere
+from .intersection import Intersection
 from .nose_tip import NOSE_TIP, NoseTip, crop_centre, own_nose_tip
 from .protocol import Crop
 from .similarity import Similarity
-from .start import Side, seven_of
+from .start import Side, Start, find_start, seven_of
 from .triangles import Float64Array
 
+MARGIN_MM = 5.0
+"""By which a scan is cut larger than a counted point reaches: triangles are left out whole."""
 BRIDGE_SHARE = 0.3
 """How far from the bottom of the nose to its bridge NoW's centre of a face lies."""
 
@@ -43,6 +47,26 @@ def measured_part(
     own = own_nose_tip(prediction.mesh)
     tip = crop_centre(own, prediction.surface, scan.surface, transform, label)
     return Sphere(tip.position, crop.radius_of(subject)), tip
+
+
+def cut_to(
+    crop: Sphere,
+    prediction: Side,
+    scan: Side,
+    start: Start,
+    settings: AlignmentSettings,
+    intersection: Intersection,
+) -> tuple[Side, Start]:
+    """The scan as far as a counted point can see it, and the start by landmarks on that alone.
+
+    Shoulders, a table or stray fragments then have no part in a score, not even in the order in
+    which it is added up; where the pose is searched, they had one in where it starts.
+    """
+    reach = crop.radius_mm + intersection.max_distance_mm + MARGIN_MM
+    near = scan.within(Sphere(crop.centre, reach))
+    if near is scan or start.source == "search":
+        return near, start
+    return near, find_start(prediction, near, settings, intersection)
 
 
 def seven_sphere(seven: Float64Array, radius_share: float) -> Sphere:

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from ..errors import FacebenchError
 from ..recon.mesh import Mesh
 from .mesh_files import load_mesh
 from .triangles import Float64Array, triangle_areas, triangle_normals
 
+MAIN_SHARE = 0.3
+"""Of a mesh's triangles: a surface with fewer is one of many pieces, and not the face."""
 UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
 """Millimetres in a unit."""
 _EXTENTS_MM = (80.0, 800.0)
@@ -137,15 +141,27 @@ def faces_inwards(mesh: Mesh) -> bool:
     """Whether most of the surface is wound so that its normals point to the inside.
 
     The sign of the volume between the surface and its centre; a face is a bowl, so this tells the
-    inside from the outside though the surface is open.
+    inside from the outside though the surface is open. Of several surfaces the largest is asked:
+    what else a scanner saw may be a table that faces down.
     """
     vertices = np.asarray(mesh.vertices, np.float64)
-    triangles = np.asarray(mesh.triangles, np.int64)
+    triangles = _main_surface(np.asarray(mesh.triangles, np.int64), len(vertices))
     areas = triangle_areas(vertices, triangles)
     centres = vertices[triangles].mean(1)
     middle = np.average(centres, axis=0, weights=areas)
     outward = ((centres - middle) * triangle_normals(vertices, triangles)).sum(1)
     return bool((areas * outward).sum() < 0)
+
+
+def _main_surface(triangles: NDArray[np.int64], n_vertices: int) -> NDArray[np.int64]:
+    """The triangles of the surface that has most of them; all, where none has a good part."""
+    ends = np.concatenate([triangles[:, :2], triangles[:, 1:]])
+    links = coo_array((np.ones(len(ends)), tuple(ends.T)), shape=(n_vertices, n_vertices))
+    surface = connected_components(links, directed=False)[1][triangles[:, 0]]
+    counts = np.bincount(surface)
+    largest = int(counts.argmax())
+    is_main = surface == largest
+    return triangles[is_main] if counts[largest] >= MAIN_SHARE * len(triangles) else triangles
 
 
 def turned_round(mesh: Mesh) -> Mesh:

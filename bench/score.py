@@ -14,7 +14,7 @@ from .align import Alignment, AlignmentSettings
 from .distance import CURVE_MM, Distances, nan_mean
 from .landmarks import Landmarks
 from .laying import lay
-from .measured_part import measured_part
+from .measured_part import cut_to, measured_part
 from .meshes import check_unit
 from .nose_tip import NoseTip
 from .protocol import Protocol
@@ -182,6 +182,7 @@ def score_prediction(
     target = Side.of(check_scan(scan), scan_landmarks, "scan")
     start = find_start(face, target, settings, protocol.intersection)
     crop, tip = measured_part(face, target, start.transform, protocol.crop, subject, nose_tip)
+    target, start = cut_to(crop, face, target, start, settings, protocol.intersection)
     laid = lay(face, target, start, crop, replace(protocol, alignment=settings))
     errors = laid.vertex_errors
     alignment = replace(laid.alignment, transform=laid.alignment.transform.after(sizing))

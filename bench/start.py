@@ -10,8 +10,10 @@ import numpy as np
 from ..errors import FacebenchError
 from ..recon.mesh import Mesh
 from .align import AlignmentSettings, approach
+from .crop import Sphere
 from .intersection import Intersection
 from .landmarks import Landmarks, landmark_pairs
+from .meshes import keep_vertices
 from .nose_tip import own_nose_tip
 from .register import register
 from .similarity import Similarity
@@ -58,6 +60,14 @@ class Side:
             if mesh.landmarks is None:
                 mesh = replace(mesh, landmarks=landmarks.nearest_vertices(mesh))
         return cls(mesh, surface, known)
+
+    def within(self, sphere: Sphere) -> Side:
+        """The part whose triangles lie in a sphere; the whole where none does."""
+        inside = sphere.holds(np.asarray(self.mesh.vertices, np.float64))
+        part = self.mesh if inside.all() else keep_vertices(self.mesh, inside)
+        if part is self.mesh or not len(part.triangles):
+            return self
+        return Side(part, Surface(part), self.landmarks)
 
 
 @dataclass(frozen=True, eq=False)
