@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 SOUND_OVERLAP = 0.8
 """A face laid on the wrong place of a scan covers less of the crop; a right one 0.94 and more."""
 NOSE_TIP_SPREAD_MM = 5.0
-"""Two ways of finding a nose tip seldom differ by more; then one went astray."""
+"""Two ways of finding a nose tip seldom differ by more: what is there may be no nose. It does not
+tell small errors, in which both share."""
 
 NAN = float("nan")
 NO_DISTANCES = np.empty(0)

@@ -5,7 +5,7 @@ One pair: the embedded model's mean at 35,708 vertices, and a scan of someone wi
 points within 95 mm of the nose tip. Ours: from two meshes to the final distances. Plain: 60
 iterations of point-to-point similarity ICP over all points of both directions, closest points by
 Open3D, Umeyama's solution each time. Both start at the same landmarks; both ends are judged by
-the same distances: the root mean square over the region of intersection, every point counting alike.
+the same distances: their root mean square over the region of intersection, all points alike.
 """
 
 from __future__ import annotations
