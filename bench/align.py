@@ -95,10 +95,16 @@ def approach(
     start: Similarity,
     intersection: Intersection,
     settings: AlignmentSettings,
+    around: Sphere | None = None,
 ) -> Similarity:
-    """From a rough start to within a few mm: on few points and a wide intersection."""
-    wide, everywhere = intersection.widened(3.0), Sphere.everywhere()
-    part = Part.of(Minimised(prediction, scan, wide, everywhere, settings), start, 1500)
+    """From a rough start to within a few mm: on few points and a wide intersection.
+
+    Args:
+        prediction, scan, start, intersection, settings: as in `align`.
+        around: the part of the scan where the face is, as far as is known; None for all of it.
+    """
+    wide, sphere = intersection.widened(3.0), around or Sphere.everywhere()
+    part = Part.of(Minimised(prediction, scan, wide, sphere, settings), start, 1500)
     return part.solve(start, 0.1)
 
 

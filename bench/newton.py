@@ -100,10 +100,15 @@ class Secant:
         return cls(-np.eye(7))
 
     def after(self, newton: Float64Array) -> Secant:
-        """The same with what the Newton step (7,) of here says about the step before it."""
+        """The same with what the Newton step (7,) of here says about the step before it.
+
+        A Newton step that has grown says that the way led astray, and what was learnt is forgotten.
+        """
         if self.last is None:
             return self
         before, step = self.last
+        if np.linalg.norm(newton) > np.linalg.norm(before):
+            return Secant.unlearnt()
         if not 0 < np.linalg.norm(step) < NEAR_MM:
             return self
         missed = newton - before - self.slope @ step

@@ -24,6 +24,8 @@ from .umeyama import root_mean_square, similarity_between
 LANDMARKS_OFF = 0.1
 """Of the distance between the outer eye corners: landmarks whose median is further from the surface
 of their mesh are not of this mesh."""
+FACE_MM = 95.0
+"""Of the nose tip: a face, and little else."""
 PAIR_MM = 15.0
 """Root mean square between the landmarks of two faces, at the size of the scan, that is no
 difference between persons, which is 1 to 5, nor a poor prediction."""
@@ -113,12 +115,19 @@ def find_start(
         start = Start(register(prediction.surface, scan.surface, tip), "search")
     else:
         start = _by_landmarks(landmark_pairs(prediction.landmarks, scan.landmarks), settings)
-    surfaces = prediction.surface, scan.surface
-    sized = approach(*surfaces, start.transform, intersection, replace(settings, scale="per_mesh"))
+    surfaces, around = (prediction.surface, scan.surface), _face_around(prediction, start)
+    free = replace(settings, scale="per_mesh")
+    sized = approach(*surfaces, start.transform, intersection, free, around)
     if settings.scale != "none":
         return replace(start, transform=sized)
     rigid = _at_own_size(sized, prediction.surface)
-    return replace(start, transform=approach(*surfaces, rigid, intersection, settings))
+    return replace(start, transform=approach(*surfaces, rigid, intersection, settings, around))
+
+
+def _face_around(prediction: Side, start: Start) -> Sphere | None:
+    """Where on the scan the face is, so that hair and shoulders do not pull at it."""
+    tip = own_nose_tip(prediction.mesh)
+    return None if tip is None else Sphere(start.transform.apply(tip[None])[0], FACE_MM)
 
 
 def _at_own_size(transform: Similarity, prediction: Surface) -> Similarity:
