@@ -33,7 +33,7 @@ def test_a_known_similarity_is_recovered_from_any_pose(
     scan = scan_of(person, seed)
     truth = any_pose(seed, scale=float(np.random.default_rng(seed).uniform(0.85, 1.18)))
     prediction, target = Surface(moved(scan, truth.inverse())), Surface(scan)
-    found = solve(prediction, target, register(prediction, target), tolerance_mm=1e-5)
+    found = solve(prediction, target, register(prediction, target))
     error = np.linalg.norm(
         found.apply(truth.inverse().apply(scan.vertices)) - scan.vertices, axis=1
     )
