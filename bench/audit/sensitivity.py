@@ -39,7 +39,10 @@ CHOICES = (
     Choice("root mean square instead of mean", {"reduction.points": "rmse"}),
     Choice("median instead of mean", {"reduction.points": "median"}),
     Choice("point to surface", {"distance.measure": "point_to_surface"}),
-    Choice("corresponding points", {"distance.measure": "correspondence"}),
+    Choice(
+        "corresponding points, from the prediction",
+        {"distance.measure": "correspondence", "distance.direction": "prediction_to_scan"},
+    ),
     Choice("from the scan only", {"distance.direction": "scan_to_prediction"}),
     Choice("from the prediction only", {"distance.direction": "prediction_to_scan"}),
     Choice("crop of 80 mm", {"crop.radius_mm": "80"}),

@@ -34,6 +34,7 @@ def test_every_choice_names_settings_that_exist() -> None:
         protocol = preset("micc")
         for key, value in choice.settings.items():
             protocol = protocol.with_setting(key, value)
+        protocol.check()
         assert (protocol.digest != preset("micc").digest) == bool(choice.settings)
 
 
