@@ -29,7 +29,7 @@ def solve(prediction: Surface, scan: Surface, start: Similarity, **settings) -> 
 def test_a_known_similarity_is_recovered_from_any_pose(
     person: Mesh, scan_of, any_pose, seed
 ) -> None:
-    """The issue's requirement: 1e-3 mm and 1e-6 in scale, without landmarks or a start."""
+    """To 1e-3 mm and 1e-6 in scale, without landmarks or a start."""
     scan = scan_of(person, seed)
     truth = any_pose(seed, scale=float(np.random.default_rng(seed).uniform(0.85, 1.18)))
     prediction, target = Surface(moved(scan, truth.inverse())), Surface(scan)
