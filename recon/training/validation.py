@@ -24,6 +24,9 @@ from .trainer import Trainer
 OUTSIDE_FACE = ("head", "neck", "left_ear", "right_ear")
 """Regions that do not count in the shape error."""
 
+MODE = "mode_"
+"""Start of the names of what is measured of a single identity coefficient."""
+
 _CHUNK = 32
 
 
@@ -45,10 +48,12 @@ class Validation:
         """The measures at the trainer's step.
 
         `identity_correlation` is the mean over identity coefficients of their correlation with the
-        truth, one photograph each. `shape_mm` is the mean distance of the neutral face from the
-        true one after a similarity alignment, over the coefficients averaged per subject;
-        `shape_one_mm` without averaging; `mean_face_mm` the same for the model's mean.
-        `landmark_px` is the mean distance of the projected landmarks in px of the 224 frame.
+        truth, one photograph each; `subject_correlation` the same over the coefficients averaged
+        per subject, and `mode_001`, `mode_002` ... its parts, one a coefficient. `shape_mm` is the
+        mean distance of the neutral face from the true one after a similarity alignment, averaged
+        per subject as well; `shape_one_mm` without averaging; `mean_face_mm` the same for the
+        model's mean. `landmark_px` is the mean distance of the projected landmarks in px of the
+        224 frame.
         """
         rows = range(min(self.faces, len(self.shards)))
         identity, distance = self._predict(trainer, rows)
@@ -79,13 +84,15 @@ class Validation:
     ) -> Row:
         subjects = np.array(self.shards.subjects)[list(rows)]
         mean, true_mean = _by_subject(identity, subjects), _by_subject(true, subjects)
+        modes = correlations(mean, true_mean)
         return {
             "identity_correlation": float(np.mean(correlations(identity, true))),
-            "subject_correlation": float(np.mean(correlations(mean, true_mean))),
+            "subject_correlation": float(np.mean(modes)),
             "identity_spread": float(identity.std(axis=0).mean()),
             "shape_mm": shape_error(self.model, mean, true_mean),
             "shape_one_mm": shape_error(self.model, identity, true),
             "mean_face_mm": shape_error(self.model, np.zeros_like(true_mean), true_mean),
+            **{f"{MODE}{number:03d}": float(r) for number, r in enumerate(modes, start=1)},
         }
 
 

@@ -11,6 +11,7 @@ from facebench.recon.camera import rotation_matrix
 from facebench.recon.training.shards import FaceShards
 from facebench.recon.training.trainer import Trainer
 from facebench.recon.training.validation import (
+    MODE,
     Validation,
     aligned_distance,
     correlations,
@@ -25,6 +26,9 @@ def test_an_untrained_network_is_as_good_as_the_mean_face(faces: Path) -> None:
     assert row["shape_mm"] > 0.5
     assert row["identity_correlation"] == row["identity_spread"] == 0.0
     assert row["landmark_px"] > 1.0
+    modes = [value for name, value in row.items() if name.startswith(MODE)]
+    assert len(modes) == small_model().identity_basis.shape[2]
+    assert row["subject_correlation"] == pytest.approx(np.mean(modes))
 
 
 def test_a_similarity_does_not_count() -> None:
