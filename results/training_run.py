@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,47 +9,18 @@ from typing import Any
 from ..recon.training.folder import Row
 from ..recon.training.job import TrainingJob
 from .tracking import connect
+from .training_curves import draw_curves
 
 EXPERIMENT = "facebench-train"
-_NOT_CURVES = ("step", "skipped", "images_per_s", "waiting")
 
 
 def keep_training(job: TrainingJob) -> str:
     """Draw the curves of a finished training and log it to MLflow; the MLflow run's id."""
     folder = job.folder
     log, validation = folder.read(folder.log), folder.read(folder.validation)
-    curves = draw_curves(log, validation, job.out / "curves.png")
+    curves = draw_curves(log, validation, job.recipe.training.batch_size, job.out / "curves.png")
     pictures = [path for path in (curves, folder.fits) if path.is_file()]
     return _track(job, log, validation, pictures)
-
-
-def draw_curves(log: Sequence[Row], validation: Sequence[Row], path: Path) -> Path:
-    """One small plot for every column of the log and of the validation, over the steps."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    series = [*_series(log), *_series(validation)]
-    columns = 4
-    rows = max(1, math.ceil(len(series) / columns))
-    figure, axes = pyplot.subplots(rows, columns, figsize=(4 * columns, 2.8 * rows), squeeze=False)
-    for axis, (name, steps, values) in zip(axes.flat, series, strict=False):
-        axis.plot(steps, values, linewidth=1.0)
-        axis.set_title(name.replace("_", " "), fontsize=9)
-        axis.tick_params(labelsize=7)
-    for axis in axes.flat[len(series) :]:
-        axis.set_axis_off()
-    figure.tight_layout()
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
-    return path
-
-
-def _series(rows: Sequence[Row]) -> list[tuple[str, list[float], list[float]]]:
-    names = [name for name in (rows[-1] if rows else {}) if name not in _NOT_CURVES]
-    steps = [row["step"] for row in rows]
-    return [(name, steps, [row.get(name, math.nan) for row in rows]) for name in names]
 
 
 def _track(
