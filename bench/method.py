@@ -35,6 +35,9 @@ class MethodCard:
         published: scene to (mean, std) in mm from the literature, or empty.
         kind: what it is built as: `frames`, a `Method`; `files`, a `FileMethod`.
         expressions: of the faces it can give: `neutral`, `predicted` (that of the photographs).
+        own: what of it was made here and what is the publication's, or empty.
+        seen: the data that its weights and settings come from, or empty.
+        state: whether it can be used as it is: trained, to be trained, nothing to train; or empty.
     """
 
     name: str
@@ -45,6 +48,9 @@ class MethodCard:
     published: tuple[tuple[str, float, float], ...] = ()
     kind: Kind = "frames"
     expressions: tuple[Expression, ...] = ("neutral",)
+    own: str = ""
+    seen: str = ""
+    state: str = ""
 
 
 @dataclass(frozen=True)

@@ -49,14 +49,17 @@ def command(context: click.Context, as_json: bool) -> None:
         _print_json([entry.to_dict() for entry in entries])
     else:
         _print(_list(entries))
-        click.echo("Faces that are files already: --method meshes:DIR, see 'methods show meshes'.")
+        click.echo("Card of one: 'methods show NAME'. Faces that are files already: meshes:DIR.")
 
 
 @command.command(name="show")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def show(name: str, as_json: bool) -> None:
-    """Paper, licence, published results, leakage and origin of the method NAME.
+    """The card of the method NAME: paper, licence, state, published results, leakage.
+
+    What of it was made here, what data it has seen, and why its numbers may be flattered where it
+    is measured on similar data, stand there too.
 
     \b
     Examples:
@@ -123,6 +126,8 @@ def _about(card: MethodCard, origin: str) -> Text:
 
     about = Text(card.title)
     about.append(f"\nreads {card.kind}; {origin}\nlicence: {card.licence}", style="dim")
+    if card.state:
+        about.append(f"\nstate: {card.state}", style="dim")
     if card.leakage:
         about.append(f"\nleakage: {card.leakage}", style="yellow")
     return about
@@ -138,9 +143,12 @@ def _card(card: MethodCard, origin: str) -> Table:
         ("what it is", card.title),
         ("reads", card.kind),
         ("from", origin),
+        ("state", card.state or "–"),
         ("paper", card.paper or "–"),
         ("licence", card.licence),
+        ("what is ours", card.own or "–"),
         ("published, mm", _published(card) or "–"),
+        ("has seen", card.seen or "not stated"),
         ("leakage", card.leakage or "none known"),
     ):
         table.add_row(Text(name, style="bold"), Text(value))

@@ -18,6 +18,10 @@ CARD = MethodCard(
     paper="",
     licence="that of the face model",
     expressions=("neutral", "predicted"),
+    own="all of it: a baseline, from no publication",
+    seen="no photograph. Its mean is that of the people the face model was made from: on faces of "
+    "'facebench synth' with the same model it is the true mean",
+    state="nothing to train",
 )
 
 

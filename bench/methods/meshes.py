@@ -19,6 +19,9 @@ CARD = MethodCard(
     licence="that of the files",
     kind="files",
     expressions=("neutral", "predicted"),
+    own="the reader and the checks; the faces are of whoever made them",
+    seen="not known: ask who made the faces, and for a training on the set it is measured on",
+    state="nothing to train",
 )
 
 
