@@ -25,6 +25,21 @@ _AHEAD = 2
 
 
 @dataclass(frozen=True)
+class Placed:
+    """A photograph of a batch.
+
+    Attributes:
+        place: in the batch of all workers.
+        row: of the data.
+        sample: the photograph, changed.
+    """
+
+    place: int
+    row: int
+    sample: Sample
+
+
+@dataclass(frozen=True)
 class BatchSource:
     """Makes the part of any step's batch that one worker trains on.
 
@@ -51,16 +66,14 @@ class BatchSource:
 
     def batch(self, step: int) -> Supervision:
         """The worker's share of a step's batch, steps from 0; unreadable rows are left out."""
-        return collate([sample for _, sample in self.samples(step)])
+        return collate([placed.sample for placed in self.samples(step)])
 
-    def samples(self, step: int) -> list[tuple[int, Sample]]:
-        """The readable photographs of the worker's share, changed, each with its row."""
-        rows = rows_of_step(self.shards.groups, self.batch_size, step, self.seed)
+    def samples(self, step: int) -> list[Placed]:
+        """The readable photographs of the worker's share, changed."""
+        rows = rows_of_step(self.shards.groups, self.batch_size, step, self.seed).tolist()
         places = range(self.rank, self.batch_size, self.workers)
-        samples = [
-            (int(rows[place]), self._sample(int(rows[place]), step, place)) for place in places
-        ]
-        readable = [(row, sample) for row, sample in samples if sample is not None]
+        samples = [(place, self._sample(rows[place], step, place)) for place in places]
+        readable = [Placed(place, rows[place], one) for place, one in samples if one is not None]
         if not readable:
             raise FacebenchError(f"no row of step {step} in {self.shards.folder} could be read")
         return readable

@@ -32,6 +32,10 @@ class Peers(Protocol):
         """Whether a condition () bool holds on every worker."""
         ...
 
+    def largest(self, values: Tensor, number: int) -> Tensor:
+        """The `number` largest, falling, of all workers' values (N,); without gradient."""
+        ...
+
     def prepare(self, learner: nn.Module, device: torch.device) -> nn.Module:
         """The learner as it must be to learn together."""
         ...
@@ -52,9 +56,16 @@ class Alone:
         """Whether it holds here."""
         return bool(here)
 
+    def largest(self, values: Tensor, number: int) -> Tensor:
+        """The largest values here."""
+        return values.detach().topk(number).values
+
     def prepare(self, learner: nn.Module, device: torch.device) -> nn.Module:
         """The learner as it is."""
         return learner
+
+
+ALONE = Alone()
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,15 @@ class Together:
         votes = here.to(torch.int32).clone()
         distributed.all_reduce(votes, op=distributed.ReduceOp.MIN)
         return bool(votes)
+
+    def largest(self, values: Tensor, number: int) -> Tensor:
+        """The largest values of all; the workers may hold different numbers of them."""
+        own = values.detach().topk(min(number, len(values))).values
+        padded = own.new_full((number,), -torch.inf)
+        padded[: len(own)] = own
+        gathered = [torch.empty_like(padded) for _ in range(self.count)]
+        distributed.all_gather(gathered, padded)
+        return torch.cat(gathered).topk(number).values
 
     def prepare(self, learner: nn.Module, device: torch.device) -> nn.Module:
         """The learner with batch statistics over all workers, so that shares do not matter."""

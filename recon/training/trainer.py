@@ -24,12 +24,10 @@ from ..render.face import FaceRenderer, RenderedFace
 from .descent import Descent
 from .gradients import gradient_norms
 from .identity_level import IdentityLevel
-from .peers import Alone, Peers
+from .peers import ALONE, Peers
 from .precision import computing_in
 from .second_view import SecondView
 from .step_report import StepReport
-
-ALONE = Alone()
 
 
 class Trainer:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 from small_recogniser import small_recogniser
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from training_faces import small_model, small_recipe
 
 from facebench.recon.losses.supervision import Supervision
+from facebench.recon.recipe_files import load_any_recipe
 from facebench.recon.training.peers import Alone, Peers, Together
+from facebench.recon.training.tasks.loop import make_task
+from facebench.recon.training.tasks.task import PeopleBatch
+from facebench.recon.training.tasks.trainer import TaskTrainer
 from facebench.recon.training.trainer import Trainer
+from facebench.recon.vision_recipe import VisionRecipe
 
 SETTINGS = (
     "loss.weights.identity=0.24",
@@ -22,6 +28,13 @@ SETTINGS = (
     "loss.weights.light_balance=0.1",
     "optimiser.gradient_limit=0",
 )
+PEOPLE = 3
+VISION_SETTINGS = ("network.width=4", "network.image_size=64", "optimiser.gradient_limit=0")
+VISION_SETTINGS_OF: dict[str, tuple[str, ...]] = {
+    "landmarker": (),
+    "parser-embedded": ("hard_pixels.probability=1e-9", "hard_pixels.share=0.3"),
+    "recogniser-embedded": ("network.outputs=8", "photograph_side=48", "point_noise=1.0"),
+}
 
 
 def make_trainer(peers: Peers) -> Trainer:
@@ -55,10 +68,50 @@ def alone(batch: Supervision) -> dict[str, object]:
     return one_step(batch, Alone())
 
 
+def task_recipe(kind: str) -> VisionRecipe:
+    """A small recipe of a task."""
+    recipe = load_any_recipe(kind, [*VISION_SETTINGS, *VISION_SETTINGS_OF[kind]])
+    assert isinstance(recipe, VisionRecipe)
+    return recipe
+
+
+def task_step(kind: str, batch: PeopleBatch, peers: Peers) -> dict[str, object]:
+    """The same of one of the networks that photographs are prepared with."""
+    recipe = task_recipe(kind)
+
+    def in_doubles(learner: nn.Module) -> nn.Module:
+        """So that what differs is the method, not the rounding."""
+        learner.double()
+        return DistributedDataParallel(learner) if peers.count > 1 else learner
+
+    trainer = TaskTrainer(
+        recipe, make_task(recipe, PEOPLE), "", 0, torch.device("cpu"), in_doubles, peers
+    )
+    report = trainer.advance(batch)
+    gradients = {
+        name: value.grad
+        for name, value in trainer.learner.named_parameters()
+        if value.grad is not None
+    }
+    state = trainer.learner.state_dict()
+    return {"applied": report.applied, "gradients": gradients, "state": state}
+
+
 def share(batch: Supervision, places: list[int]) -> Supervision:
     """Some photographs of a batch."""
     parts: list[Tensor] = [batch.images[places], batch.landmarks[:, :, places], batch.masks[places]]
     return Supervision(*parts)
+
+
+def worker_step(content: dict[str, Any], peers: Together) -> dict[str, object]:
+    """The step of one of the workers on its share of what a file holds."""
+    batch = Supervision(**content["truth"])
+    places = list(range(peers.rank, len(batch.images), peers.count))
+    mine = share(batch, places)
+    if content["kind"] == "regressor":
+        return one_step(mine, peers)
+    people = PeopleBatch(mine, content["people"][places], content["noise"][places])
+    return task_step(content["kind"], people, peers)
 
 
 def main(folder: Path, rank: int, workers: int) -> None:
@@ -68,9 +121,7 @@ def main(folder: Path, rank: int, workers: int) -> None:
     wait = timedelta(seconds=120)
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=workers, timeout=wait)
     for path in sorted(folder.glob("*.pt")):
-        batch = Supervision(**torch.load(path, weights_only=True))
-        mine = share(batch, list(range(rank, len(batch.images), workers)))
-        found = one_step(mine, Together(rank, workers))
+        found = worker_step(torch.load(path, weights_only=True), Together(rank, workers))
         torch.save(found, folder / f"{path.stem}-{rank}.found")
     distributed.destroy_process_group()
 

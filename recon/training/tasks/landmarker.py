@@ -15,6 +15,7 @@ from ...network.landmarker import LandmarkNetwork
 from ...sheet import to_pictures
 from ...vision_recipe import LandmarkerRecipe
 from ..folder import Row
+from ..peers import ALONE, Peers
 from ..trainee import Photographs
 from .reading import MEASURED, in_batches, spread_rows
 from .task import Learner, Levels
@@ -29,12 +30,15 @@ _SHOWN_SIDE = 192
 class LandmarkLearner(Learner):
     """The landmark network and the Wing loss."""
 
-    def __init__(self, recipe: LandmarkerRecipe) -> None:
+    def __init__(self, recipe: LandmarkerRecipe, peers: Peers = ALONE) -> None:
         super().__init__()
         self.recipe = recipe
+        self.across = peers.mean
         self.network = LandmarkNetwork(recipe.network.width, recipe.network.image_size)
 
-    def forward(self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor) -> Levels:
+    def forward(
+        self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor, noise: Tensor
+    ) -> Levels:
         """The Wing loss; points that are unknown or off the picture do not count."""
         found = self.network(images).permute(1, 2, 0)
         side = images.shape[2]
@@ -42,7 +46,9 @@ class LandmarkLearner(Learner):
         target = landmarks.where(landmarks.isfinite(), 0.0)
         recipe = self.recipe
         weights = seen.to(found.dtype)
-        wing = landmark_loss(found, target, weights, side, recipe.width, recipe.epsilon)
+        wing = landmark_loss(
+            found, target, weights, side, recipe.width, recipe.epsilon, self.across
+        )
         return {"landmark": wing}
 
     def weights(self) -> dict[str, Tensor]:
@@ -56,9 +62,9 @@ class LandmarkTask:
 
     recipe: LandmarkerRecipe
 
-    def learner(self) -> LandmarkLearner:
+    def learner(self, peers: Peers) -> LandmarkLearner:
         """A learner with fresh weights."""
-        return LandmarkLearner(self.recipe)
+        return LandmarkLearner(self.recipe, peers)
 
     def measure(self, learner: Learner, held_out: Photographs, device: torch.device) -> Row:
         """Mean error over photographs and points.

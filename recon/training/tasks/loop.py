@@ -53,7 +53,9 @@ def task_loop(
         workers=worker.workers,
     )
     digest = photographs.model_digest
-    trainer = TaskTrainer(recipe, task, digest, job.seed, worker.device, worker.distribute)
+    trainer = TaskTrainer(
+        recipe, task, digest, job.seed, worker.device, worker.distribute, worker.peers
+    )
     validate = partial(_measure, task, trainer, held_out) if held_out is not None else None
     shown = photographs if held_out is None else held_out
     finish = partial(_finish, job.folder, task, trainer, shown)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear, normalize
 
+from ...losses.across import Across, alone
+
 
 class MarginHead(nn.Module):
     """One direction for every person; features must be nearer to their own by an angle.
@@ -17,19 +19,25 @@ class MarginHead(nn.Module):
         people: how many are told apart.
         angle: the margin in radians.
         scale: of the cosines before the softmax.
+        across: sums up the batch over all workers.
     """
 
-    def __init__(self, outputs: int, people: int, angle: float, scale: float) -> None:
+    def __init__(
+        self, outputs: int, people: int, angle: float, scale: float, across: Across = alone
+    ) -> None:
         super().__init__()
         self.directions = nn.Parameter(torch.empty(people, outputs))
         nn.init.normal_(self.directions, 0.0, 0.01)
         self.angle = angle
         self.scale = scale
+        self.across = across
 
     def forward(self, features: Tensor, people: Tensor) -> Tensor:
         """Mean cross entropy of features (B, D) of the people numbered (B,)."""
         cosines = linear(normalize(features), normalize(self.directions))
-        return cross_entropy(self.scale * with_margin(cosines, people, self.angle), people)
+        scores = self.scale * with_margin(cosines, people, self.angle)
+        count = self.across(scores.new_tensor(len(scores)))
+        return cross_entropy(scores, people, reduction="sum") / count
 
 
 def with_margin(cosines: Tensor, people: Tensor, angle: float) -> Tensor:

@@ -15,6 +15,7 @@ from ...network.image_statistics import ColourNormalisation
 from ...sheet import to_pictures
 from ...vision_recipe import HardPixels, ParserRecipe
 from ..folder import Row
+from ..peers import ALONE, Peers
 from ..trainee import Photographs
 from .palette import coloured
 from .reading import MEASURED, in_batches, spread_rows
@@ -27,16 +28,19 @@ _SHOWN = 6
 class ParserLearner(Learner):
     """BiSeNet and the cross entropy of its three heads."""
 
-    def __init__(self, recipe: ParserRecipe) -> None:
+    def __init__(self, recipe: ParserRecipe, peers: Peers = ALONE) -> None:
         super().__init__()
         self.hard = recipe.hard_pixels
+        self.peers = peers
         self.normalise = ColourNormalisation()
         self.network = BiSeNet(width=recipe.network.width)
 
-    def forward(self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor) -> Levels:
+    def forward(
+        self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor, noise: Tensor
+    ) -> Levels:
         """Cross entropy of each head."""
         outputs = self.network(self.normalise(images))
-        losses = [hard_cross_entropy(scores, masks, self.hard) for scores in outputs]
+        losses = [hard_cross_entropy(scores, masks, self.hard, self.peers) for scores in outputs]
         return dict(zip(_HEADS, losses, strict=True))
 
     @torch.no_grad()
@@ -49,7 +53,9 @@ class ParserLearner(Learner):
         return self.network.state_dict()
 
 
-def hard_cross_entropy(scores: Tensor, masks: Tensor, hard: HardPixels) -> Tensor:
+def hard_cross_entropy(
+    scores: Tensor, masks: Tensor, hard: HardPixels, peers: Peers = ALONE
+) -> Tensor:
     """Mean cross entropy over the pixels whose own class got too little probability.
 
     Online hard example mining as BiSeNet is trained: pixels of a probability below
@@ -59,16 +65,21 @@ def hard_cross_entropy(scores: Tensor, masks: Tensor, hard: HardPixels) -> Tenso
         scores: (B, C, H, W), before softmax.
         masks: (B, H, W) int64.
         hard: which pixels count.
+        peers: the workers whose pixels are compared and counted together.
     """
     losses = cross_entropy(scores, masks, reduction="none").flatten()
-    if hard.probability >= 1.0:
-        return losses.mean()
-    least = max(1, int(hard.share * losses.numel()))
-    limit = torch.minimum(
-        losses.detach().topk(least).values[-1], losses.new_tensor(-np.log(hard.probability))
+    if hard.probability < 1.0:
+        losses = losses[losses >= _least_loss(losses, hard, peers)]
+    return losses.sum() / peers.mean(losses.new_tensor(losses.numel()))
+
+
+def _least_loss(losses: Tensor, hard: HardPixels, peers: Peers) -> Tensor:
+    """From which loss on a pixel counts."""
+    each = peers.mean(torch.tensor(losses.numel(), dtype=torch.float64, device=losses.device))
+    least = max(1, int(hard.share * float(each * peers.count)))
+    return torch.minimum(
+        peers.largest(losses, least)[-1], losses.new_tensor(-np.log(hard.probability))
     )
-    counted = losses >= limit
-    return losses[counted].mean()
 
 
 @dataclass(frozen=True)
@@ -77,9 +88,9 @@ class ParserTask:
 
     recipe: ParserRecipe
 
-    def learner(self) -> ParserLearner:
+    def learner(self, peers: Peers) -> ParserLearner:
         """A learner with fresh weights."""
-        return ParserLearner(self.recipe)
+        return ParserLearner(self.recipe, peers)
 
     def measure(self, learner: Learner, held_out: Photographs, device: torch.device) -> Row:
         """`mean_iou` over the classes that occur, and `pixel_accuracy`, over all photographs."""

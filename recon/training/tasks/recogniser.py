@@ -16,6 +16,7 @@ from ...vision.alignment import align_faces
 from ...vision.five_points import five_points
 from ...vision_recipe import RecogniserRecipe
 from ..folder import Row
+from ..peers import ALONE, Peers
 from ..trainee import Photographs
 from .margin import MarginHead
 from .reading import MEASURED, in_batches
@@ -29,18 +30,21 @@ _SHOWN_PEOPLE, _SHOWN_EACH = 6, 4
 class RecogniserLearner(Learner):
     """IResNet on aligned faces and the angular margin between people."""
 
-    def __init__(self, recipe: RecogniserRecipe, people: int) -> None:
+    def __init__(self, recipe: RecogniserRecipe, people: int, peers: Peers = ALONE) -> None:
         super().__init__()
         size = recipe.network
         self.point_noise = recipe.point_noise
         self.network = IResNet(size.architecture, size.outputs, size.width, size.image_size)
-        self.head = MarginHead(size.outputs, people, recipe.margin.angle, recipe.margin.scale)
+        margin = recipe.margin
+        self.head = MarginHead(size.outputs, people, margin.angle, margin.scale, peers.mean)
 
-    def forward(self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor) -> Levels:
+    def forward(
+        self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor, noise: Tensor
+    ) -> Levels:
         """The margin loss."""
         points = five_points(landmarks)
-        noise = self.point_noise * images.shape[2] / self.network.image_size / 2
-        faces = self.aligned(images, points + noise * torch.randn_like(points))
+        deviation = self.point_noise * images.shape[2] / self.network.image_size / 2
+        faces = self.aligned(images, points + deviation * noise)
         return {"margin": self.head(self.network(faces), people)}
 
     def aligned(self, images: Tensor, points: Tensor) -> Tensor:
@@ -64,9 +68,9 @@ class RecogniserTask:
     recipe: RecogniserRecipe
     people: int
 
-    def learner(self) -> RecogniserLearner:
+    def learner(self, peers: Peers) -> RecogniserLearner:
         """A learner with fresh weights."""
-        return RecogniserLearner(self.recipe, self.people)
+        return RecogniserLearner(self.recipe, self.people, peers)
 
     def measure(self, learner: Learner, held_out: Photographs, device: torch.device) -> Row:
         """`verification_accuracy` and `separation` on people who are not trained on."""

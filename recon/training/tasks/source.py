@@ -13,6 +13,9 @@ from ..batches import BatchSource, collate
 from ..trainee import Photographs
 from .task import PeopleBatch
 
+_POINTS = 3
+"""Stream of the points' noise; the second views of the face regressor have 1 and 2."""
+
 
 @dataclass(frozen=True)
 class PeopleSource:
@@ -43,8 +46,24 @@ class PeopleSource:
 
     def batch(self, step: int) -> PeopleBatch:
         """The worker's share of a step's batch, steps from 0; unreadable rows are left out."""
-        rows, samples = zip(*self.faces.samples(step), strict=True)
-        return PeopleBatch(collate(samples), torch.from_numpy(self.people[list(rows)]))
+        placed = self.faces.samples(step)
+        noise = point_noise(self.faces.seed, step, self.faces.batch_size)
+        return PeopleBatch(
+            collate([one.sample for one in placed]),
+            torch.from_numpy(self.people[[one.row for one in placed]]),
+            torch.from_numpy(noise[[one.place for one in placed]]),
+        )
+
+
+def point_noise(seed: int, step: int, places: int) -> NDArray[np.float32]:
+    """Standard normal noise (places, 5, 2) of the five points of every photograph of a step.
+
+    It follows from seed, step and place alone: a resumed training and one of other workers draw
+    the same.
+    """
+    # Four numbers, where the order and augmentation of photographs are seeded by three.
+    random = np.random.default_rng([seed, step, 0, _POINTS])
+    return random.standard_normal((places, 5, 2)).astype(np.float32)
 
 
 def numbered(names: Sequence[str]) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...losses.supervision import Supervision
 from ..folder import Row
+from ..peers import Peers
 from ..trainee import Photographs
 
 Levels = dict[str, Tensor]
@@ -25,27 +26,36 @@ class PeopleBatch:
     Attributes:
         truth: images, landmarks, masks.
         people: (B,) int64, number of the person among those trained on.
+        noise: (B, 5, 2) standard normal, of the five points that faces are aligned by.
     """
 
     truth: Supervision
     people: Tensor
+    noise: Tensor
 
     def to(self, device: torch.device) -> PeopleBatch:
         """The same on a device."""
-        return PeopleBatch(self.truth.to(device), self.people.to(device, non_blocking=True))
+        people, noise = (one.to(device, non_blocking=True) for one in (self.people, self.noise))
+        return PeopleBatch(self.truth.to(device), people, noise)
 
 
 class Learner(nn.Module):
     """A network together with the loss it learns by."""
 
-    def forward(self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor) -> Levels:
+    def forward(
+        self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor, noise: Tensor
+    ) -> Levels:
         """The terms of the loss of a batch, weighted.
+
+        Means run over the photographs of all workers: each divides the sum over its own by the mean
+        of all workers' denominators.
 
         Args:
             images: (B, 3, S, S) RGB in [0, 1].
             landmarks: (68, 2, B) px, NaN where unknown.
             masks: (B, S, S) int64 in BiSeNet order.
             people: (B,) int64.
+            noise: (B, 5, 2).
         """
         raise NotImplementedError
 
@@ -57,8 +67,8 @@ class Learner(nn.Module):
 class Task(Protocol):
     """What is learned and how it is judged."""
 
-    def learner(self) -> Learner:
-        """A learner with fresh weights."""
+    def learner(self, peers: Peers) -> Learner:
+        """A learner with fresh weights, one of the workers'."""
         ...
 
     def measure(self, learner: Learner, held_out: Photographs, device: torch.device) -> Row:

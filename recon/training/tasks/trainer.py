@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ...vision_recipe import VisionRecipe
 from ..descent import Descent
+from ..peers import ALONE, Peers
 from ..step_report import StepReport
 from .task import Learner, PeopleBatch, Task
 
@@ -24,6 +25,7 @@ class TaskTrainer:
         seed: of the starting weights.
         device: where everything runs.
         distribute: what makes the learner of one worker part of several.
+        peers: the workers that share each batch.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class TaskTrainer:
         seed: int,
         device: torch.device,
         distribute: Callable[[Any], nn.Module] | None = None,
+        peers: Peers = ALONE,
     ) -> None:
         torch.manual_seed(seed)
         self.recipe = recipe
@@ -42,7 +45,8 @@ class TaskTrainer:
         self.device = device
         self.step = 0
         self.skipped = 0
-        self.learner: Learner = task.learner().to(device)
+        self.learner: Learner = task.learner(peers)
+        peers.prepare(self.learner.to(device), device)
         self.network = distribute(self.learner) if distribute else self.learner
         self.descent = Descent(self.learner, recipe.optimiser, recipe.training.steps)
 
@@ -52,7 +56,9 @@ class TaskTrainer:
         before = self.descent.statistics()
         batch = truth.to(self.device)
         labels = batch.truth
-        levels = self.network(labels.images, labels.landmarks, labels.masks, batch.people)
+        levels = self.network(
+            labels.images, labels.landmarks, labels.masks, batch.people, batch.noise
+        )
         total: Tensor = torch.stack(list(levels.values())).sum()
         applied = self.descent.apply(total, self.step, before)
         self.step += 1

@@ -14,9 +14,13 @@ import two_workers
 from training_faces import small_recipe
 
 from facebench.recon.losses.supervision import Supervision
+from facebench.recon.recipe import AugmentationRecipe
 from facebench.recon.training.augmentation import augmentation
 from facebench.recon.training.batches import BatchSource
+from facebench.recon.training.peers import Alone
 from facebench.recon.training.shards import FaceShards
+from facebench.recon.training.tasks.source import point_noise
+from facebench.recon.training.tasks.task import PeopleBatch
 
 
 def photographs(faces: Path, count: int) -> Supervision:
@@ -29,11 +33,25 @@ def photographs(faces: Path, count: int) -> Supervision:
     return replace(batch, landmarks=landmarks, masks=masks)
 
 
+def people(faces: Path, kind: str, count: int = 5) -> PeopleBatch:
+    """Photographs, in doubles, as one of the tasks takes them."""
+    side = two_workers.task_recipe(kind).photograph_size
+    unchanged = augmentation(AugmentationRecipe(0.0, 0.0, 0.0, 0.0, 0.0))
+    batch = BatchSource(FaceShards(faces), count, side, 0, unchanged).batch(0)
+    landmarks = batch.landmarks.double()
+    if kind == "landmarker":
+        landmarks[:30, :, 0] = torch.nan
+    truth = Supervision(batch.images.double(), landmarks, batch.masks)
+    noise = torch.from_numpy(point_noise(0, 0, count)).double()
+    return PeopleBatch(truth, torch.arange(count) % two_workers.PEOPLE, noise)
+
+
 @dataclass(frozen=True)
 class Cases:
     """Batches, and what two workers found on each."""
 
     batches: dict[str, Supervision]
+    tasks: dict[str, PeopleBatch]
     found: dict[str, list[dict[str, Any]]]
 
 
@@ -48,13 +66,16 @@ def cases(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Cases:
         "unequal": photographs(faces, 5),
         "spoilt": replace(photographs(faces, 4), images=spoilt),
     }
-    for name, batch in batches.items():
-        torch.save(asdict(batch), folder / f"{name}.pt")
+    tasks = {kind: people(faces, kind) for kind in two_workers.VISION_SETTINGS_OF}
+    contents = {name: {"kind": "regressor", "truth": asdict(b)} for name, b in batches.items()}
+    contents |= {kind: {"kind": kind, **asdict(batch)} for kind, batch in tasks.items()}
+    for name, content in contents.items():
+        torch.save(content, folder / f"{name}.pt")
     command = [sys.executable, two_workers.__file__, str(folder)]
     running = [subprocess.Popen([*command, str(rank), "2"]) for rank in range(2)]
     assert [process.wait(250) for process in running] == [0, 0]
-    files = {name: [folder / f"{name}-{rank}.found" for rank in range(2)] for name in batches}
-    return Cases(batches, {name: [_loaded(path) for path in files[name]] for name in files})
+    files = {name: [folder / f"{name}-{rank}.found" for rank in range(2)] for name in contents}
+    return Cases(batches, tasks, {name: [_loaded(path) for path in files[name]] for name in files})
 
 
 @pytest.mark.parametrize("name", ["equal", "unequal"])
@@ -67,6 +88,20 @@ def test_the_gradient_is_that_of_the_double_batch(cases: Cases, name: str) -> No
         for key, value in one["state"].items():
             if "running" in key:  # the statistics of the batch are those of all photographs
                 torch.testing.assert_close(other["state"][key], value, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", two_workers.VISION_SETTINGS_OF)
+def test_so_it_is_of_the_networks_that_photographs_are_prepared_with(
+    cases: Cases, kind: str
+) -> None:
+    """Shares of three and two photographs; in doubles, so that only the method can differ."""
+    one: Any = two_workers.task_step(kind, cases.tasks[kind], Alone())
+    assert one["applied"]
+    for other in cases.found[kind]:
+        mine, theirs = whole_vector(one["gradients"]), whole_vector(other["gradients"])
+        assert (mine - theirs).norm() < 1e-5 * mine.norm()
+        for key, value in one["state"].items():
+            torch.testing.assert_close(other["state"][key], value, rtol=1e-5, atol=1e-9)
 
 
 def test_a_share_that_is_not_finite_is_left_out_by_both(cases: Cases) -> None:

@@ -56,15 +56,18 @@ def test_unknown_landmarks_and_those_off_the_picture_do_not_teach() -> None:
     torch.manual_seed(0)
     recipe = LandmarkerRecipe("l", network=LandmarkerNetwork(width=4, image_size=32))
     learner = LandmarkLearner(recipe)
-    images, masks, people = torch.rand(2, 3, 32, 32), torch.zeros(2, 32, 32), torch.zeros(2)
+    images, rest = (
+        torch.rand(2, 3, 32, 32),
+        (torch.zeros(2, 32, 32), torch.zeros(2), torch.zeros(2)),
+    )
     landmarks = torch.rand(68, 2, 2) * 31
     fewer = landmarks.clone()
     fewer[5], fewer[9, 0] = torch.nan, -12.0
     learner.eval()
-    first = learner(images, fewer, masks, people)["landmark"]
+    first = learner(images, fewer, *rest)["landmark"]
     far = fewer.clone()
     far[9, 0] = 1000.0
-    assert torch.equal(first, learner(images, far, masks, people)["landmark"])
+    assert torch.equal(first, learner(images, far, *rest)["landmark"])
     assert first.isfinite()
-    assert not torch.equal(first, learner(images, landmarks, masks, people)["landmark"])
+    assert not torch.equal(first, learner(images, landmarks, *rest)["landmark"])
     assert np.isfinite(first.item())
