@@ -63,7 +63,7 @@ def _list(protocols: list[dict[str, Any]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from ..results.scene_rows import short_digest
+    from ..results.basis import short_digest
 
     table = Table(box=box.SIMPLE_HEAD)
     for heading in ("name", "digest"):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ..bench.statistics import FEWEST_SUBJECTS, PairedDifference, holm, paired_difference
 from .record import RunFolder
-from .scene_rows import refuse_mixture, run_label, table_title
-from .subject_errors import scene_column
+from .scene_rows import refuse_mixture, table_title, unique_labels
+from .subject_errors import shared_values
 
 LEVEL = 0.05
 """Of the tests, together: a verdict is wrong in this share of comparisons without a difference."""
@@ -71,13 +71,14 @@ def paired_rows(first: RunFolder, second: RunFolder) -> PairedRows:
     """
     records = (first.record(), second.record())
     refuse_mixture(records)
+    labels = unique_labels((first, second), records)
     scenes = [scene for scene in records[0].scenes if scene in records[1].scenes]
     differences = [_difference(first, second, scene, records[0].seed) for scene in scenes]
     adjusted = holm([difference.p_value for difference in differences])
     rows = zip(scenes, differences, adjusted.tolist(), strict=True)
     return PairedRows(
-        first=run_label(records[0]),
-        second=run_label(records[1]),
+        first=labels[0],
+        second=labels[1],
         title=table_title(records[0]),
         rows=tuple(ScenePair(*row) for row in rows),
         notes=() if all(item.testable for item in differences) else (TOO_FEW,),
@@ -85,6 +86,4 @@ def paired_rows(first: RunFolder, second: RunFolder) -> PairedRows:
 
 
 def _difference(first: RunFolder, second: RunFolder, scene: str, seed: int) -> PairedDifference:
-    ours, theirs = (scene_column(run.subjects(), scene) for run in (first, second))
-    both = sorted(ours.keys() & theirs.keys())
-    return paired_difference([ours[s] for s in both], [theirs[s] for s in both], seed)
+    return paired_difference(*shared_values(first.subjects(), second.subjects(), scene), seed)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..errors import FacebenchError
+from .basis import Basis, differences_text, differing_fields, short_digest
 from .published import Published, by_method, sources
 from .record import RunFolder, RunRecord
 from .scene_summary import SceneSummary
 
-DIGEST_LENGTH = 8
 CELL_NOTE = (
     "Under each error: 95 % interval of the mean over subjects; subjects scored of those asked "
     "for · faces found of the frames read."
@@ -79,7 +80,8 @@ def scene_rows(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -
     records = [run.record() for run in runs]
     refuse_mixture(records)
     scenes = tuple(dict.fromkeys(scene for record in records for scene in record.scenes))
-    measured = [_measured(run, record) for run, record in zip(runs, records, strict=True)]
+    labels = unique_labels(runs, records)
+    measured = [_measured(*item) for item in zip(runs, records, labels, strict=True)]
     printed = [_printed(rows) for rows in by_method(published).values()]
     notes = (
         *_failure_notes(measured),
@@ -93,8 +95,7 @@ def scene_rows(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -
 
 def table_title(record: RunRecord) -> str:
     """Protocol and dataset with their short digests."""
-    protocol = f"protocol {record.protocol} ({short_digest(record.protocol_digest)})"
-    return f"{protocol}, dataset {record.dataset} ({short_digest(record.dataset_digest)})"
+    return Basis.of(record).title
 
 
 def run_label(record: RunRecord) -> str:
@@ -102,9 +103,16 @@ def run_label(record: RunRecord) -> str:
     return str(record.arguments.get("name") or record.method)
 
 
-def short_digest(digest: str) -> str:
-    """The first digits of a digest, as shown to people."""
-    return digest[:DIGEST_LENGTH]
+def unique_labels(runs: Sequence[RunFolder], records: Sequence[RunRecord]) -> list[str]:
+    """A label each; of equal ones the folder's name tells which, or else its whole path."""
+    labels = [run_label(record) for record in records]
+    for places in ([run.root.name for run in runs], [str(run.root) for run in runs]):
+        taken = Counter(labels)
+        labels = [
+            label if taken[label] == 1 else f"{run_label(record)} ({place})"
+            for label, record, place in zip(labels, records, places, strict=True)
+        ]
+    return labels
 
 
 def refuse_mixture(records: Sequence[RunRecord]) -> None:
@@ -116,20 +124,22 @@ def refuse_mixture(records: Sequence[RunRecord]) -> None:
     if not records:
         raise FacebenchError("no runs to show", "give at least one run folder")
     for kind in ("protocol", "dataset"):
-        found = {getattr(r, f"{kind}_digest"): getattr(r, kind) for r in records}
+        found = {getattr(r, f"{kind}_digest"): r for r in records}
         if len(found) > 1:
-            values = " and ".join(f"{name} ({short_digest(d)})" for d, name in found.items())
+            names = (f"{getattr(r, kind)} ({short_digest(d)})" for d, r in found.items())
+            differing = differing_fields([Basis.of(record) for record in found.values()])
             raise FacebenchError(
-                f"these runs differ in their {kind}: {values}",
+                f"these runs differ in their {kind}: {' and '.join(names)}",
+                f"{differences_text([d for d in differing if d.kind == kind])}; "
                 f"only runs of one {kind} can be compared",
             )
 
 
-def _measured(run: RunFolder, record: RunRecord) -> SceneRow:
+def _measured(run: RunFolder, record: RunRecord, label: str) -> SceneRow:
     remarks = [] if record.finished else ["unfinished"]
     if record.card.leakage:
         remarks.append(f"leakage: {record.card.leakage}")
-    return SceneRow(run_label(record), "; ".join(remarks), run.summary(), measured=True)
+    return SceneRow(label, "; ".join(remarks), run.summary(), measured=True)
 
 
 def _printed(rows: Sequence[Published]) -> SceneRow:

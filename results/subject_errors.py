@@ -38,6 +38,19 @@ def scene_column(subjects: pd.DataFrame, scene: str, column: str = ERROR) -> dic
     return dict(zip(rows["subject"].astype(str), rows[column].astype(float), strict=True))
 
 
+def shared_values(
+    first: pd.DataFrame, second: pd.DataFrame, scene: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Errors (S,) and (S,) in a scene of the subjects that both tables have a number for, sorted
+    by subject, mm."""
+    ours, theirs = scene_column(first, scene), scene_column(second, scene)
+    both = sorted(ours.keys() & theirs.keys())
+    return (
+        np.array([ours[subject] for subject in both], np.float64),
+        np.array([theirs[subject] for subject in both], np.float64),
+    )
+
+
 def cumulative_curves(subjects: pd.DataFrame) -> dict[str, CumulativeCurve]:
     """Scene to mean curve; empty when the table has no curves."""
     if CURVE not in subjects:

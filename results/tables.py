@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.table import Table
@@ -17,46 +17,79 @@ from .record import RunFolder
 from .scene_rows import SceneRow, SceneRows, scene_rows
 from .scene_summary import SceneSummary
 
+CSV_FIELDS = (
+    *("method", "remark", "scene", "mean_mm", "std_mm", "ci95_low_mm", "ci95_high_mm"),
+    *("median_mm", "rmse_mm", "p90_mm", "n_subjects", "n_failed", "coverage"),
+    *("mean_with_failures_mm", "frames", "faces", "frames_per_second", "size_error"),
+)
+
 
 def scene_table(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -> Table:
     """One row a method: per scene mean ± std in mm, 95 % interval and coverage; frames/s.
 
-    The lowest measured error of each scene is bold; published rows are marked and never compete.
+    The lowest measured error of each scene is bold; published rows are marked, stand below a line
+    and never compete.
 
     Raises:
         FacebenchError: no runs, or runs of different protocols or datasets.
     """
-    content = scene_rows(runs, published)
-    table = _empty_table(f"Error in mm, {content.title}", content.notes)
-    table.add_column("method", min_width=12, overflow="fold")
-    for scene in content.scenes:
-        table.add_column(scene, justify="right", no_wrap=True)
-    table.add_column("frames/s", justify="right", no_wrap=True)
-    for row in content.rows:
-        table.add_row(*_rich_cells(content, row))
-    return table
+    return drawn_rows(scene_rows(runs, published))
 
 
 def scene_table_markdown(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -> str:
     """The scene table as Markdown, title and notes included."""
-    content = scene_rows(runs, published)
-    head = ["method", *content.scenes, "frames/s"]
-    lines = [f"**Error in mm, {_in_cell(content.title)}**", ""]
-    lines += [_markdown_line(head), _markdown_line(["---", *["---:"] * (len(head) - 1)])]
-    lines += [_markdown_line(_markdown_cells(content, row)) for row in content.rows]
-    if content.notes:
-        lines += ["", *(f"{_in_cell(note)}  " for note in content.notes)]
-    return "\n".join(lines) + "\n"
+    return markdown_rows(scene_rows(runs, published))
 
 
 def scene_table_csv(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -> str:
     """The scene table as CSV, one line per method and scene, with every field of the summary."""
-    content = scene_rows(runs, published)
+    return csv_text(csv_lines(scene_rows(runs, published)))
+
+
+def drawn_rows(content: SceneRows) -> Table:
+    """The rows as `scene_table` draws them."""
+    table = empty_table(f"Error in mm, {content.title}", content.notes)
+    table.add_column("method", min_width=12, overflow="fold")
+    for scene in content.scenes:
+        table.add_column(scene, justify="right", no_wrap=True)
+    table.add_column("frames/s", justify="right", no_wrap=True)
+    for row, following in zip(content.rows, (*content.rows[1:], None), strict=True):
+        ends = following is not None and row.measured and not following.measured
+        table.add_row(*_rich_cells(content, row), end_section=ends)
+    return table
+
+
+def markdown_rows(content: SceneRows) -> str:
+    """The rows as a Markdown table."""
+    head = ["method", *content.scenes, "frames/s"]
+    rows = [_markdown_cells(content, row) for row in content.rows]
+    return markdown_table(f"Error in mm, {content.title}", head, rows, content.notes)
+
+
+def markdown_table(
+    title: str, head: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()
+) -> str:
+    """A Markdown table; cells of text from outside come through `in_cell`."""
+    lines = [f"**{in_cell(title)}**", "", _markdown_line(head)]
+    lines += [_markdown_line(["---", *["---:"] * (len(head) - 1)])]
+    lines += [_markdown_line(row) for row in rows]
+    if notes:
+        lines += ["", *(f"{in_cell(note)}  " for note in notes)]
+    return "\n".join(lines) + "\n"
+
+
+def csv_lines(content: SceneRows) -> list[dict[str, object]]:
+    """One dict per method and scene, with every field of the summary; unknown is empty."""
+    cells = ((row, scene) for row in content.rows for scene in content.scenes if scene in row.cells)
+    return [_csv_line(row, scene) for row, scene in cells]
+
+
+def csv_text(lines: Sequence[Mapping[str, object]], fields: Sequence[str] = CSV_FIELDS) -> str:
+    """Lines as CSV; what a line lacks is empty."""
     file = io.StringIO()
-    writer = csv.DictWriter(file, _CSV_FIELDS, lineterminator="\n")
+    writer = csv.DictWriter(file, fields, restval="", lineterminator="\n")
     writer.writeheader()
-    for row in content.rows:
-        writer.writerows(_csv_line(row, scene) for scene in content.scenes if scene in row.cells)
+    writer.writerows(lines)
     return file.getvalue()
 
 
@@ -72,7 +105,7 @@ def paired_table(first: RunFolder, second: RunFolder) -> Table:
     """
     content = paired_rows(first, second)
     title = f"{content.first} − {content.second} in mm, {content.title}"
-    table = _empty_table(title, content.notes)
+    table = empty_table(title, content.notes)
     table.add_column("scene", no_wrap=True)
     for heading in ("subjects", "difference", "95 % interval", "p (Holm)"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -135,14 +168,8 @@ def rate_text(rate: float) -> str:
     return f"{rate:.1f}" if math.isfinite(rate) else "–"
 
 
-_CSV_FIELDS = (
-    *("method", "remark", "scene", "mean_mm", "std_mm", "ci95_low_mm", "ci95_high_mm"),
-    *("median_mm", "rmse_mm", "p90_mm", "n_subjects", "n_failed", "coverage"),
-    *("mean_with_failures_mm", "frames", "faces", "frames_per_second", "size_error"),
-)
-
-
-def _empty_table(title: str, notes: Sequence[str]) -> Table:
+def empty_table(title: str, notes: Sequence[str] = ()) -> Table:
+    """A table without columns, its notes below it."""
     return Table(
         title=Text(title),
         caption=Text("\n".join(notes)) if notes else None,
@@ -172,7 +199,7 @@ def _rich_cell(cell: SceneSummary | None, best: bool) -> Text:
 def _markdown_cells(content: SceneRows, row: SceneRow) -> list[str]:
     label = f"{row.label} ({row.remark})" if row.remark else row.label
     scenes = [_markdown_cell(row.cells.get(s), content.best(s) is row) for s in content.scenes]
-    return [_in_cell(label), *scenes, rate_text(row.frames_per_second)]
+    return [in_cell(label), *scenes, rate_text(row.frames_per_second)]
 
 
 def _markdown_cell(cell: SceneSummary | None, best: bool) -> str:
@@ -186,7 +213,7 @@ def _markdown_line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _in_cell(text: str) -> str:
+def in_cell(text: str) -> str:
     """Text that cannot end a cell or start markup of its own."""
     for mark in "\\|*_<>[]`":
         text = text.replace(mark, f"\\{mark}")
@@ -197,7 +224,7 @@ def _csv_line(row: SceneRow, scene: str) -> dict[str, object]:
     cell = row.cells[scene]
     low, high = cell.ci95_mm
     values = {**vars(cell), "ci95_low_mm": low, "ci95_high_mm": high}
-    known = {name: values[name] for name in _CSV_FIELDS if name in values}
+    known = {name: values[name] for name in CSV_FIELDS if name in values}
     if not row.measured:
         known = {name: values[name] for name in ("mean_mm", "std_mm")}
     shown = {name: "" if value != value else value for name, value in known.items()}

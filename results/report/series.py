@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ..record import RunFolder, RunRecord
-from ..scene_rows import refuse_mixture, run_label
+from ..scene_rows import refuse_mixture, unique_labels
 from ..scene_summary import SceneSummary
 
 N_COLOURS = 6
@@ -49,11 +49,7 @@ def read_series(runs: Sequence[RunFolder]) -> tuple[Series, ...]:
     """
     records = [run.record() for run in runs]
     refuse_mixture(records)
-    labels = [run_label(record) for record in records]
-    unique = [
-        label if labels.count(label) == 1 else f"{label} ({run.root.name})"
-        for label, run in zip(labels, runs, strict=True)
-    ]
+    unique = unique_labels(runs, records)
     return tuple(
         Series(run, record, label, number, run.summary(), run.subjects())
         for number, (run, record, label) in enumerate(zip(runs, records, unique, strict=True))
