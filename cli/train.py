@@ -104,14 +104,15 @@ class Scale:
 
 
 def _train(job: TrainingJob, scale: Scale, as_json: bool) -> None:
-    from ..results.training_run import keep_training
+    from ..results.training_run import is_kept, keep_training
 
-    done, last = job.steps_done(), job.recipe.training.steps
-    if done < last or not job.kept():
-        _run(job, scale, done)
-        keep_training(job)
-    elif not as_json:
-        click.echo(f"{job.out} is already trained to step {done}; nothing to do.")
+    with job.folder.locked():
+        done, last = job.steps_done(), job.recipe.training.steps
+        if done < last or not is_kept(job):
+            _run(job, scale, done)
+            keep_training(job)
+        elif not as_json:
+            click.echo(f"{job.out} is already trained to step {done}; nothing to do.")
     _say(job, as_json)
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from filelock import FileLock, Timeout
 
 from ..errors import FacebenchError
+from ..recon.lock import only_command
 from .files import write_json
 from .ledger import Ledger
 from .point_errors import PointErrors
@@ -62,14 +62,8 @@ class RunFolder:
         Raises:
             FacebenchError: another command holds it.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self.root / ".lock", timeout=0):
-                yield
-        except Timeout:
-            raise FacebenchError(
-                f"another command is writing to {self.root}", "wait for it or choose another folder"
-            ) from None
+        with only_command(self.root):
+            yield
 
     def begin(self, record: RunRecord) -> RunRecord:
         """Keep a new run's record, or resume: the earlier start stays, the rest is of today.

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 import warnings
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .files import write_json
 from .record import RunFolder, RunRecord
 from .scene_summary import SceneSummary
 from .subject_errors import CumulativeCurve, cumulative_curves
+from .tracked_run import log_changed, log_new_parameters, run_of
 from .tracking_store import connect
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Metric
 
 __all__ = ["connect", "track_run"]
 
 ARTEFACTS = ("run.json", "summary.json", "subjects.parquet", "report.html")
-KEPT_ID = "mlflow.json"
 _LONGEST_VALUE = 500
 
 
@@ -37,33 +33,14 @@ def track_run(run: RunFolder, name: str) -> str:
     import mlflow
 
     record = run.record()
-    with mlflow.start_run(run_id=_known_id(run), run_name=name) as active:
+    with run_of(run.root, name) as active:
         run_id: str = active.info.run_id
-        write_json(
-            run.root / KEPT_ID, {"tracking_uri": mlflow.get_tracking_uri(), "run_id": run_id}
-        )
         mlflow.set_tags(_tags(record))
-        _log_parameters(active.data.params, _parameters(record))
-        _log_changed(run_id, _metrics(run, record))
+        log_new_parameters(active, _parameters(record))
+        log_changed(run_id, _metrics(run, record))
         _log_dataset(record)
         _log_artefacts(run)
     return run_id
-
-
-def _known_id(run: RunFolder) -> str | None:
-    """The id kept in the folder, if this store still has that run."""
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    path = run.root / KEPT_ID
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if kept.get("tracking_uri") != mlflow.get_tracking_uri():
-        return None
-    try:
-        found = mlflow.get_run(kept["run_id"])
-    except MlflowException:
-        return None
-    return str(kept["run_id"]) if found.info.lifecycle_stage == "active" else None
 
 
 def _tags(record: RunRecord) -> dict[str, str]:
@@ -83,18 +60,11 @@ def _tags(record: RunRecord) -> dict[str, str]:
     }
 
 
-def _parameters(record: RunRecord) -> dict[str, str]:
+def _parameters(record: RunRecord) -> dict[str, Any]:
     protocol = {f"protocol.{key}": value for key, value in record.protocol_settings.items()}
     chosen = {"method": record.method, "seed": record.seed, "unit": record.unit}
     values = {**record.arguments, **chosen, **protocol}
     return {key: str(value)[:_LONGEST_VALUE] for key, value in values.items()}
-
-
-def _log_parameters(present: Mapping[str, str], parameters: Mapping[str, str]) -> None:
-    """MLflow's parameters cannot change: those of the first time stay."""
-    import mlflow
-
-    mlflow.log_params({key: value for key, value in parameters.items() if key not in present})
 
 
 def _metrics(run: RunFolder, record: RunRecord) -> list[Metric]:
@@ -125,25 +95,6 @@ def _numbers(summary: SceneSummary) -> dict[str, float]:
     low, high = summary.ci95_mm
     plain = {key: float(value) for key, value in vars(summary).items() if key != "ci95_mm"}
     return {**plain, "ci95_low_mm": low, "ci95_high_mm": high}
-
-
-def _log_changed(run_id: str, metrics: Sequence[Metric]) -> None:
-    """Log the metrics whose value is not already the last at its step, so that reruns add none."""
-    from mlflow import MlflowClient
-
-    client = MlflowClient()
-    known = _last_values(client, run_id, {metric.key for metric in metrics})
-    changed = [m for m in metrics if known.get((m.key, m.step)) != m.value]
-    for start in range(0, len(changed), 1000):
-        client.log_batch(run_id, metrics=changed[start : start + 1000])
-
-
-def _last_values(client: MlflowClient, run_id: str, keys: set[str]) -> dict[tuple[str, int], float]:
-    logged = client.get_run(run_id).data.metrics
-    histories = (client.get_metric_history(run_id, key) for key in keys if key in logged)
-    points = (point for history in histories for point in history)
-    ordered = sorted(points, key=lambda point: point.timestamp)
-    return {(point.key, point.step): point.value for point in ordered}
 
 
 def _log_dataset(record: RunRecord) -> None:

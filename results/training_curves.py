@@ -12,6 +12,7 @@ import numpy as np
 
 from ..recon.training.folder import Row
 from ..recon.training.validation import MODE
+from .files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +73,8 @@ def draw_curves(log: Sequence[Row], validation: Sequence[Row], batch_size: int, 
     for axis in axes.flat[plots:]:
         axis.set_axis_off()
     figure.supxlabel("minutes of training", fontsize=9)
-    figure.savefig(path, dpi=100)
+    with replacing(path) as draft:
+        figure.savefig(draft, format="png", dpi=100)
     pyplot.close(figure)
     return path
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..recon.training.folder import Row
 from ..recon.training.job import TrainingJob
+from .tracked_run import is_logged, log_changed, log_new_parameters, run_of
 from .tracking import connect
 from .training_curves import draw_curves
+
+if TYPE_CHECKING:
+    from mlflow.entities import Metric
 
 EXPERIMENT = "facebench-train"
 
@@ -23,23 +28,38 @@ def keep_training(job: TrainingJob) -> str:
     return _track(job, log, validation, pictures)
 
 
+def is_kept(job: TrainingJob) -> bool:
+    """Whether a finished training left all that it leaves, in its folder and in MLflow."""
+    return job.kept() and is_logged(job.out)
+
+
 def _track(
     job: TrainingJob, log: Sequence[Row], validation: Sequence[Row], pictures: Sequence[Path]
 ) -> str:
     import mlflow
 
     connect(EXPERIMENT)
-    with mlflow.start_run(run_name=job.out.name) as active:
-        mlflow.log_params(_parameters(job))
-        for row in (*log, *validation):
-            values = {name: value for name, value in row.items() if name != "step"}
-            mlflow.log_metrics(values, step=int(row["step"]))
+    with run_of(job.out, job.out.name) as active:
+        run_id: str = active.info.run_id
+        log_new_parameters(active, _parameters(job))
+        log_changed(run_id, _metrics([*log, *validation]))
         for path in (*pictures, job.folder.log):
             mlflow.log_artifact(str(path))
         for path in sorted((job.out / "pictures").glob("*.png")):
             mlflow.log_artifact(str(path), "pictures")
-        run_id: str = active.info.run_id
     return run_id
+
+
+def _metrics(rows: Sequence[Row]) -> list[Metric]:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    return [
+        Metric(name, value, now, int(row["step"]))
+        for row in rows
+        for name, value in row.items()
+        if name != "step"
+    ]
 
 
 def _parameters(job: TrainingJob) -> dict[str, Any]:

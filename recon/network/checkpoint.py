@@ -128,8 +128,8 @@ def check_model(path: Path, content: Mapping[str, Any], model: MorphableModel) -
 
 def write_content(path: Path, content: Mapping[str, Any]) -> None:
     """Write a checkpoint by rename, so that a reader never sees half a file."""
-    with replacing(path) as draft:
-        torch.save(dict(content), draft)
+    with replacing(path) as draft, draft.open("wb") as file:  # whose errors say what was wrong
+        torch.save(dict(content), file)
 
 
 def read_content(path: Path) -> dict[str, Any]:

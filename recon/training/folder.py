@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
-from ..files import replacing
+from ..files import replacing, told_when_full
+from ..lock import only_command
 
 Row = dict[str, float]
 """One line of the log: `step` and whatever was measured at it."""
@@ -48,6 +51,10 @@ class TrainingFolder:
         """What was measured on faces that are not trained on."""
         return self.path / "validation.csv"
 
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other commands off the folder while this one trains in it: see `only_command`."""
+        return only_command(self.path)
+
     def picture(self, step: int) -> Path:
         """Where the picture of fits at a step goes."""
         return self.path / "pictures" / f"step-{step:06d}.png"
@@ -59,9 +66,8 @@ class TrainingFolder:
         """
         if not table.is_file():
             return []
-        with table.open(newline="", encoding="utf-8") as file:
-            lines = list(csv.DictReader(file))
-        return [_numbers(line) for line in lines if None not in line and None not in line.values()]
+        whole, end, _ = table.read_text(encoding="utf-8").rpartition("\n")
+        return [_numbers(line) for line in csv.DictReader(StringIO(whole + end))]
 
     def append(self, table: Path, row: Row) -> None:
         """Add a line to one of the folder's tables; a new column is empty in the lines before."""
@@ -69,7 +75,7 @@ class TrainingFolder:
         if columns != list(row):
             self._rewrite(table, [*self.read(table), row])
             return
-        with table.open("a", newline="", encoding="utf-8") as file:
+        with told_when_full(table), table.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, columns).writerow(row)
 
     def rewind(self, step: int) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import nn
 
+from ..export import write_picture
+from ..lock import only_leader
 from ..losses.supervision import Supervision
 from ..morphable.load import load_model
 from ..network.checkpoint import read_content, save_weights
@@ -132,15 +134,18 @@ def train_worker(job: TrainingJob, worker: Worker, listen: Listener) -> int:
     if job.threads:
         torch.set_num_threads(job.threads)
     loop = make_loop(job, worker, listen)
-    loop.resume()
-    try:
-        loop.run()
-    except KeyboardInterrupt:
+    with only_leader(job.out) if loop.leads else nullcontext():
+        # All read the checkpoint only now, when nobody else can write another one.
+        worker.peers.all(torch.ones((), dtype=torch.bool, device=worker.device))
+        loop.resume()
+        try:
+            loop.run()
+        except KeyboardInterrupt:
+            if loop.leads:
+                loop.save()
+            raise
         if loop.leads:
-            loop.save()
-        raise
-    if loop.leads:
-        loop.conclude()
+            loop.conclude()
     return loop.trainer.step
 
 
@@ -219,5 +224,4 @@ def _finish(folder: TrainingFolder, trainer: Trainer, show: Show) -> None:
 def _show(trainer: Trainer, shown: FaceShards, path: Path) -> None:
     """Draw fits of some rows into a file."""
     rows = [len(shown) * i // SHOWN for i in range(min(SHOWN, len(shown)))]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(fits_picture(trainer, shown, rows)).save(path)
+    write_picture(fits_picture(trainer, shown, rows), path)

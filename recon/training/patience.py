@@ -57,5 +57,5 @@ class Patience:
 
 def save_batch(path: Path, batch: Any) -> None:
     """Write a dataclass of tensors as a dictionary that `torch.load(weights_only=True)` reads."""
-    with replacing(path) as draft:
-        torch.save(asdict(batch), draft)
+    with replacing(path) as draft, draft.open("wb") as file:
+        torch.save(asdict(batch), file)

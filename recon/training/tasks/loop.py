@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ....errors import FacebenchError
+from ...export import write_picture
 from ...network.vision_weights import save_network
 from ...vision_recipe import LandmarkerRecipe, ParserRecipe, RecogniserRecipe, VisionRecipe
 from ..batches import BatchSource
@@ -121,4 +121,4 @@ def _finish(folder: TrainingFolder, task: Task, trainer: TaskTrainer, shown: Pho
     state = trainer.learner.weights()
     save_network(folder.weights, state, trainer.recipe, trainer.step, trainer.seed)
     picture = task.picture(trainer.learner, shown, trainer.device)
-    Image.fromarray(picture).save(folder.fits)
+    write_picture(picture, folder.fits)
