@@ -14,6 +14,7 @@ from ..errors import FacebenchError
 COMMANDS = {
     "check-method": "whether a method keeps to what the benchmark asks of it",
     "audit": "how far the numbers are from the truth, where it is known",
+    "compare": "runs side by side: differences, intervals, significance",
     "demo": "the whole path on embedded data: synthesise, train, measure, report",
     "doctor": "what is installed, what is missing and where to get it",
     "export": "the trained network as an ONNX file, checked",

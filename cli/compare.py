@@ -1,0 +1,78 @@
+"""`facebench compare`: runs side by side, with what tells them apart and what does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+FORMS = ("table", "markdown", "latex", "csv", "json")
+"""Of `results.compare.FORMS`; kept here so that help imports nothing."""
+
+
+@click.command(name="compare")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN…")
+@click.option("--published", is_flag=True, help="Add the literature's rows, marked as published.")
+@click.option("--all-pairs", is_flag=True, help="Every two runs, not each with the first.")
+@click.option("--split", is_flag=True, help="A table for every protocol and dataset.")
+@click.option(
+    "--tie-mm",
+    type=click.FloatRange(0),
+    default=0.01,
+    show_default=True,
+    help="Errors of a subject that differ by no more are a tie.",
+)
+@click.option("--format", "form", type=click.Choice(FORMS), default="table", show_default=True)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
+def command(
+    runs: tuple[str, ...],
+    published: bool,
+    all_pairs: bool,
+    split: bool,
+    tie_mm: float,
+    form: str,
+    out: Path | None,
+) -> None:
+    """Compare benchmark runs, each a folder or the id of an MLflow run.
+
+    The first table has the mean error and its standard deviation, below it the 95 % interval of
+    the mean over subjects, subjects scored, faces found, and frames per second; the lowest error
+    of a scene is bold. The second compares each run with the first RUN on the subjects that both
+    have: the mean difference with its interval, a p-value corrected for all tests of the table
+    (Holm), and subjects won, tied and lost.
+
+    Runs of different protocols or datasets are refused, and the settings that differ are told;
+    --split gives each kind its own tables instead.
+
+    \b
+    Examples:
+      facebench compare runs/mean-face runs/ours runs/theirs
+      facebench compare runs/ours runs/theirs --all-pairs --published
+      facebench compare runs/ours 3f0c9f2e4b7a4d6c8e1a5b9d7c2f4e60 --format markdown
+      facebench compare runs/* --split --format latex --out table.tex
+    """
+    from ..results.compare import compare, refuse_groups, written
+    from ..results.open_runs import opened_runs
+    from ..results.published import published_results
+
+    with opened_runs(runs) as folders:
+        literature = published_results() if published else ()
+        comparison = compare(folders, literature, all_pairs=all_pairs, tie_mm=tie_mm)
+    if not split:
+        refuse_groups(comparison)
+    text = written(comparison, form)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        _keep(out, click.unstyle(text))
+
+
+def _keep(out: Path, text: str) -> None:
+    from ..errors import FacebenchError
+    from ..results.files import write_text
+
+    try:
+        write_text(out, text)
+    except OSError as error:
+        raise FacebenchError(f"{out} cannot be written: {error.strerror}") from error
+    click.echo(out)

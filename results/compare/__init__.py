@@ -1,0 +1,20 @@
+"""Runs compared: built as plain records by `compare`, drawn in five forms."""
+
+from __future__ import annotations
+
+from .build import TIE_MM, compare, refuse_groups
+from .forms import FORMS, written
+from .model import Comparison, RunFacts, RunGroup, RunPair, Tally
+
+__all__ = [
+    "FORMS",
+    "TIE_MM",
+    "Comparison",
+    "RunFacts",
+    "RunGroup",
+    "RunPair",
+    "Tally",
+    "compare",
+    "refuse_groups",
+    "written",
+]
