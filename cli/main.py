@@ -19,6 +19,7 @@ COMMANDS = {
     "doctor": "what is installed, what is missing and where to get it",
     "export": "the trained network as an ONNX file, checked",
     "evaluate": "a prediction against a scan: numbers, diagnosis, heat map",
+    "gate": "whether a run keeps to rules: limits, no regression, coverage, speed",
     "methods": "the reconstruction methods there are",
     "micc": "the benchmark: videos in, the table in millimetres out",
     "models": "face models: list, show, import, export",

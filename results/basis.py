@@ -79,8 +79,13 @@ def short_digest(digest: str) -> str:
 
 
 def differing_fields(bases: Sequence[Basis]) -> tuple[FieldDifference, ...]:
-    """Every field in which bases differ, names and digests last of their kind."""
-    return (*_differing("protocol", bases), *_differing("dataset", bases))
+    """Every field in which bases differ, names and digests last of their kind.
+
+    Protocols of one digest are one, whatever they are called.
+    """
+    same = len({basis.protocol_digest for basis in bases}) < 2
+    protocol = [] if same else _differing("protocol", bases)
+    return (*protocol, *_differing("dataset", bases))
 
 
 def differences_text(differences: Sequence[FieldDifference]) -> str:

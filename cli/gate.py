@@ -1,0 +1,154 @@
+"""`facebench gate`: whether a run keeps to rules, for a pull request to be held up by."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import FacebenchError
+
+if TYPE_CHECKING:
+    from ..results.gate import Baseline, Rule, Verdict
+    from ..results.record import RunFolder
+
+STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command(name="gate")
+@click.argument("run")
+@click.option("--rules", type=_FILE, metavar="FILE.toml", help="The rules.")
+@click.option("--baseline", metavar="RUN|FILE.json", help="What the run is held against.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
+@click.option("--junit", type=_FILE, metavar="FILE.xml", help="Write a JUnit report.")
+@click.option(
+    "--summary",
+    type=_FILE,
+    metavar="FILE.md",
+    help=f"Write Markdown.  [default: append to ${STEP_SUMMARY}, where that is set]",
+)
+@click.option("--update-baseline", is_flag=True, help="Write RUN's errors to the baseline file.")
+def command(
+    run: str,
+    rules: Path | None,
+    baseline: str | None,
+    as_json: bool,
+    junit: Path | None,
+    summary: Path | None,
+    update_baseline: bool,
+) -> None:
+    """Hold RUN, a folder or an MLflow run's id, against rules.
+
+    Exit code 0: every rule is kept. 1: one is not. 2: wrong usage or input. 3: it could not be
+    evaluated: a scene or subjects are missing, a number is not one, too little was covered, the
+    baseline was measured by another protocol or on other data, or no rule is for this run. What
+    was not measured never passes.
+
+    A rule is a table of the TOML file. Each may be bound to runs by methods, protocols and
+    datasets = ["…"]; all but [[speed]] to scenes.
+
+    \b
+      [[limit]]              # a number of the summary, by default mean_mm
+      max_mm = 1.5
+      [[regression]]         # fails when the mean difference to the baseline, subject by
+      tolerance_mm = 0.02    # subject, is above this and its 95 % interval above zero
+      [[coverage]]           # without it: all subjects
+      subjects = 0.95
+      faces = 0.8
+      [[speed]]              # frames per second, in those of the baseline
+      min_ratio = 0.8
+      [[paper]]              # warns
+      tolerance_mm = 0.1
+
+    \b
+    Examples:
+      facebench gate runs/ours --rules gates.toml --baseline baseline.json
+      facebench gate runs/ours --rules gates.toml --baseline runs/main --junit gate.xml
+      facebench gate runs/ours --baseline baseline.json --update-baseline
+    """
+    from ..results.open_runs import opened_runs
+
+    with opened_runs([run]) as (folder,):
+        if update_baseline:
+            _update(folder, baseline)
+            return
+        if rules is None:
+            raise click.UsageError("give --rules FILE.toml, or --update-baseline")
+        verdict = _verdict(folder, rules, baseline)
+    _keep(verdict, junit, summary)
+    _show(verdict, as_json)
+    if verdict.exit_code:
+        raise click.exceptions.Exit(verdict.exit_code)
+
+
+def _verdict(folder: RunFolder, rules: Path, baseline: str | None) -> Verdict:
+    from ..results.gate import evaluate, not_measured, read_rules
+    from ..results.open_runs import refuse_unfinished
+
+    wanted: tuple[Rule, ...] = read_rules(rules)
+    against = _baseline(baseline) if baseline else None
+    record = folder.record()
+    if not record.finished:
+        return not_measured(wanted, folder, f"the run is unfinished: {record.command}")
+    refuse_unfinished(folder)
+    return evaluate(wanted, folder, against)
+
+
+def _baseline(place: str) -> Baseline:
+    """Of a file, or of a run."""
+    from ..results.gate import Baseline
+    from ..results.open_runs import opened_runs, refuse_unfinished
+
+    if place.endswith(".json") or Path(place).is_file():
+        return Baseline.read(Path(place))
+    with opened_runs([place]) as (run,):
+        refuse_unfinished(run)
+        return Baseline.of_run(run)
+
+
+def _update(folder: RunFolder, baseline: str | None) -> None:
+    from ..results.gate import update_baseline
+    from ..results.open_runs import refuse_unfinished
+
+    if baseline is None or not baseline.endswith(".json"):
+        raise click.UsageError("--update-baseline needs --baseline FILE.json")
+    refuse_unfinished(folder)
+    kept = update_baseline(folder, Path(baseline))
+    subjects = len({name for column in kept.errors_mm.values() for name in column})
+    click.echo(f"{baseline}: {subjects} subjects in {', '.join(kept.errors_mm)}")
+
+
+def _keep(verdict: Verdict, junit: Path | None, summary: Path | None) -> None:
+    from ..results.files import write_text
+    from ..results.gate.files import verdict_junit, verdict_markdown
+
+    job = os.environ.get(STEP_SUMMARY)
+    try:
+        if junit is not None:
+            write_text(junit, verdict_junit(verdict))
+        if summary is not None:
+            write_text(summary, verdict_markdown(verdict))
+        elif job:
+            # Other steps of the job write to it too.
+            with Path(job).open("a", encoding="utf-8") as file:
+                file.write(f"{verdict_markdown(verdict)}\n")
+    except OSError as error:
+        raise FacebenchError(f"{error.filename} cannot be written: {error.strerror}") from error
+
+
+def _show(verdict: Verdict, as_json: bool) -> None:
+    if as_json:
+        from ..results.files import finite
+        from ..results.gate.files import verdict_values
+
+        click.echo(json.dumps(finite(verdict_values(verdict)), indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from ..results.gate.terminal import verdict_table
+
+    Console(highlight=False).print(verdict_table(verdict))

@@ -1,0 +1,28 @@
+"""Whether a run is good enough: rules from a file, held against its numbers and a baseline's."""
+
+from __future__ import annotations
+
+from .baseline import Baseline
+from .evaluate import evaluate, not_measured
+from .rules import KINDS, Coverage, Limit, Paper, Regression, Rule, Speed
+from .rules_file import read_rules
+from .update import update_baseline
+from .verdict import Check, Status, Verdict
+
+__all__ = [
+    "KINDS",
+    "Baseline",
+    "Check",
+    "Coverage",
+    "Limit",
+    "Paper",
+    "Regression",
+    "Rule",
+    "Speed",
+    "Status",
+    "Verdict",
+    "evaluate",
+    "not_measured",
+    "read_rules",
+    "update_baseline",
+]

@@ -1,0 +1,157 @@
+"""Rules held against a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import singledispatch
+
+from ...bench.statistics import paired_difference
+from ..basis import Basis
+from ..open_runs import place_of
+from ..published import by_method, published_results
+from ..record import RunFolder
+from ..scene_rows import run_label
+from .baseline import Baseline
+from .case import Case, scored_share, short_of
+from .rules import Coverage, Limit, Paper, Regression, Rule, SceneRule, Speed, kind_of
+from .verdict import Check, Status, Verdict
+
+
+def evaluate(rules: Sequence[Rule], run: RunFolder, baseline: Baseline | None) -> Verdict:
+    """Hold rules against a finished run.
+
+    A rule that is not for the run is skipped. A scene's accuracy has no answer where its coverage
+    is too low: below the `Coverage` rules for it, or, without any, below all subjects.
+
+    Raises:
+        FacebenchError: the run has no summary.
+    """
+    case = Case.of(rules, run, baseline)
+    return verdict_of(run, baseline, (check for rule in rules for check in _checks(rule, case)))
+
+
+def not_measured(rules: Sequence[Rule], run: RunFolder, reason: str) -> Verdict:
+    """The verdict on a run whose numbers cannot be used."""
+    checks = (_unknown(kind_of(rule), "", reason) for rule in rules)
+    return verdict_of(run, None, checks)
+
+
+def verdict_of(run: RunFolder, baseline: Baseline | None, checks: Iterable[Check]) -> Verdict:
+    """Checks with what they are of."""
+    record = run.record()
+    named = f"{baseline.method} of {baseline.measured[:10]}" if baseline else ""
+    commit = f", commit {baseline.commit[:8]}" if baseline and baseline.commit else ""
+    return Verdict(
+        run=run_label(record),
+        place=place_of(run),
+        title=Basis.of(record).title,
+        baseline=named + commit,
+        checks=tuple(checks),
+    )
+
+
+def _checks(rule: Rule, case: Case) -> list[Check]:
+    reason = rule.unconcerned(case.record)
+    if reason:
+        return [Check(kind_of(rule), "", Status.SKIPPED, "", detail=reason)]
+    if not isinstance(rule, SceneRule):
+        return [judged(rule, case, "")]
+    return [judged(rule, case, scene) for scene in case.scenes(rule)]
+
+
+@singledispatch
+def judged(rule: Rule, case: Case, scene: str) -> Check:
+    """One rule held against one scene, or against the whole run."""
+    raise TypeError(f"no check for {type(rule).__name__}")
+
+
+@judged.register
+def _limit(rule: Limit, case: Case, scene: str) -> Check:
+    if reason := case.uncovered(scene):
+        return _unknown("limit", scene, reason, rule.statistic, bound=rule.max_mm)
+    cell = case.summary[scene]
+    value = getattr(cell, rule.statistic)
+    check = Check("limit", scene, Status.PASSED, rule.statistic, value, rule.max_mm)
+    return _measured(check, failed=value > rule.max_mm)
+
+
+@judged.register
+def _regression(rule: Regression, case: Case, scene: str) -> Check:
+    quantity = "against baseline"
+    if reason := case.without_baseline or case.uncovered(scene) or case.lost(scene):
+        return _unknown("regression", scene, reason, quantity, bound=rule.tolerance_mm)
+    ours, theirs = case.shared(scene)
+    difference = paired_difference(ours, theirs, case.record.seed)
+    mean, interval = difference.mean_mm, difference.ci95_mm
+    check = Check("regression", scene, Status.PASSED, quantity, mean, rule.tolerance_mm)
+    check = replace(check, interval=interval, detail=f"{difference.n_subjects} subjects")
+    if math.isnan(interval.low):
+        return replace(check, status=Status.UNKNOWN, detail="an interval needs two subjects")
+    worse = mean > rule.tolerance_mm
+    if worse and not interval.low > 0:
+        check = replace(check, detail=f"{check.detail}; its interval reaches zero")
+    return _measured(check, failed=worse and interval.low > 0)
+
+
+@judged.register
+def _coverage(rule: Coverage, case: Case, scene: str) -> Check:
+    if scene not in case.summary:
+        return _unknown("coverage", scene, "the run has no such scene", "subjects", unit="share")
+    cell = case.summary[scene]
+    check = Check("coverage", scene, Status.PASSED, "subjects", scored_share(cell), rule.subjects)
+    if check.value >= rule.subjects and rule.faces > 0:
+        check = replace(check, quantity="faces", value=cell.coverage, bound=rule.faces)
+    short = short_of(rule, cell)
+    status = Status.UNKNOWN if short else Status.PASSED
+    return replace(check, unit="share", status=status, detail=short)
+
+
+@judged.register
+def _speed(rule: Speed, case: Case, scene: str) -> Check:
+    quantity = "frames/s, ratio"
+    reason = case.without_baseline
+    if reason or case.baseline is None:
+        return _unknown("speed", scene, reason, quantity, rule.min_ratio, "ratio")
+    ours, theirs = case.numbers.frames_per_second, case.baseline.frames_per_second
+    ratio = ours / theirs if theirs > 0 else math.nan
+    check = Check("speed", scene, Status.PASSED, quantity, ratio, rule.min_ratio, "ratio")
+    check = replace(check, detail=f"{ours:.1f} against {theirs:.1f} frames/s")
+    return _measured(check, failed=ratio < rule.min_ratio)
+
+
+@judged.register
+def _paper(rule: Paper, case: Case, scene: str) -> Check:
+    name = rule.published or case.record.method
+    rows = by_method(published_results()).get(name, ())
+    known = [r for r in rows if (r.scene, r.dataset) == (scene, case.record.dataset)]
+    reason = case.uncovered(scene) or (
+        "" if known else f"nothing is published of {name} in {scene}"
+    )
+    if reason:
+        return _unknown("paper", scene, reason, "mean_mm")
+    bound = known[0].mean_mm + rule.tolerance_mm
+    mean = case.summary[scene].mean_mm
+    check = Check("paper", scene, Status.PASSED, "mean_mm", mean, bound)
+    check = replace(check, detail=f"{known[0].title}: {known[0].mean_mm:.2f} by its own protocol")
+    return replace(_measured(check), status=Status.WARNED) if mean > bound else _measured(check)
+
+
+def _measured(check: Check, failed: bool = False) -> Check:
+    """The check with its status; a value that is not a number is no answer."""
+    if not math.isfinite(check.value):
+        return replace(check, status=Status.UNKNOWN, detail=f"{check.quantity} is not a number")
+    return replace(check, status=Status.FAILED) if failed else check
+
+
+def _unknown(
+    kind: str,
+    scene: str,
+    reason: str,
+    quantity: str = "",
+    bound: float = math.nan,
+    unit: str = "mm",
+) -> Check:
+    check = Check(kind, scene, Status.UNKNOWN, quantity, detail=reason)
+    return replace(check, bound=bound, unit=unit)
