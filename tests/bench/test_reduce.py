@@ -15,6 +15,7 @@ from facebench.bench.measure import Measured, Measuring, Prediction, SubjectJob,
 from facebench.bench.meshes import read_mesh
 from facebench.bench.protocol import Protocol, preset
 from facebench.bench.score import ScoredPair, score_prediction
+from facebench.bench.target import read_target
 from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.model import MorphableModel
 
@@ -29,10 +30,22 @@ def micc(**settings: str) -> Protocol:
 
 @pytest.fixture(scope="module")
 def scans(model: MorphableModel, tmp_path_factory: pytest.TempPathFactory) -> tuple[Scan, Scan]:
-    """Two scans that differ much more than those of one person would."""
+    """Two scans, with landmarks, that differ much more than those of one person would."""
     root = tmp_path_factory.mktemp("scans")
-    first, second = (write_scan(root / f"{seed}.obj", model, seed) for seed in (3, 4))
-    return Scan("a", "frontal1", first), Scan("a", "frontal2", second)
+    first, second = (labelled(root / f"{seed}.obj", model, seed) for seed in (3, 4))
+    return replace(first, name="frontal1"), replace(second, name="frontal2")
+
+
+def labelled(path: Path, model: MorphableModel, seed: int) -> Scan:
+    """A scan with the model's vertices in their order, so that its landmarks are known."""
+    points = read_mesh(write_scan(path, model, seed), "mm")[0].vertices[model.landmarks]
+    labels = path.with_suffix(".landmarks.txt")
+    np.savetxt(labels, points)
+    return Scan("a", "", path, landmarks=labels)
+
+
+def unlabelled(scan: Scan) -> Scan:
+    return replace(scan, landmarks=None)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +67,10 @@ def singles(
 
 
 def on_scan(face: Mesh, scan: Scan, protocol: Protocol | None = None) -> ScoredPair:
-    return score_prediction(face, read_mesh(scan.path, "mm")[0], protocol or preset("micc"))
+    target = read_target(scan, "mm")
+    return score_prediction(
+        face, target.scan, protocol or preset("micc"), scan_landmarks=target.landmarks
+    )
 
 
 def measure(
@@ -132,9 +148,11 @@ def test_the_first_scan_is_the_first_that_can_be_read(
 
 
 def test_the_mean_face_is_reduced_alike(model: MorphableModel, scans: tuple[Scan, Scan]) -> None:
+    """On scans without landmarks, whose pose has to be searched for."""
+    bare = unlabelled(scans[0]), unlabelled(scans[1])
     failed = Prediction("cooperative", None, "no face", 1, 0)
-    values = [on_scan(model.mesh(), scan).score.value_mm for scan in scans]
-    row = measure(model, scans, micc(scan="each"), failed).row
+    values = [on_scan(model.mesh(), scan).score.value_mm for scan in bare]
+    row = measure(model, bare, micc(scan="each"), failed).row
     assert row["status"] == "failed" and row["mean_face_mm"] == pytest.approx(np.mean(values))
 
 
@@ -213,18 +231,14 @@ def test_a_fixed_scale_is_what_the_prediction_gets(
 def test_a_scans_landmarks_are_used(
     model: MorphableModel, scans: tuple[Scan, Scan], face: Prediction, tmp_path: Path
 ) -> None:
-    """The scan has the model's vertices in their order, so its landmarks are known."""
-    points = read_mesh(scans[0].path, "mm")[0].vertices[model.landmarks]
-    labels = tmp_path / "a.landmarks.txt"
-    np.savetxt(labels, points)
-    labelled = replace(scans[0], landmarks=labels)
-    row = measure(model, (labelled,), preset("fg2018"), face).row
+    row = measure(model, scans[:1], preset("fg2018"), face).row
     assert (row["status"], row["start"]) == ("ok", "landmarks")
     whole = replace(read_mesh(scans[0].path, "mm")[0], landmarks=model.landmarks)
     expected = score_prediction(face.mesh, whole, preset("fg2018")).score  # type: ignore[arg-type]
     assert row["value_mm"] == pytest.approx(expected.value_mm, rel=1e-6)
-    row = measure(model, scans[:1], preset("fg2018"), face).row
+    row = measure(model, (unlabelled(scans[0]),), preset("fg2018"), face).row
     assert row["status"] == "failed" and "landmarks" in row["reason"]
+    labels = tmp_path / "a.landmarks.txt"
     labels.write_text("1 2 3\n")
-    row = measure(model, (labelled,), preset("fg2018"), face).row
+    row = measure(model, (replace(scans[0], landmarks=labels),), preset("fg2018"), face).row
     assert row["status"] == "failed" and "a.landmarks.txt" in row["reason"]

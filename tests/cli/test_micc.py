@@ -75,8 +75,12 @@ def arguments(home: Path, out: str, *more: str) -> list[str]:
     return ["micc", *fixed, "--out", str(home / out), "--workers", "2", *more]
 
 
+def tracking(home: Path) -> str:
+    return f"sqlite:///{home / 'mlflow.db'}"
+
+
 def start(home: Path, out: str, *more: str) -> subprocess.Popen[str]:
-    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow.db'}"}
+    environment = os.environ | {"MLFLOW_TRACKING_URI": tracking(home)}
     return subprocess.Popen(
         [sys.executable, "-m", "facebench", *arguments(home, out, *more)],
         stdout=subprocess.PIPE,
@@ -100,8 +104,12 @@ def finish(process: subprocess.Popen[str]) -> str:
 @pytest.fixture(scope="module")
 def whole_run(home: Path) -> tuple[RunFolder, str]:
     """A run that nothing interrupts, and what it printed."""
-    printed = finish(start(home, "whole", "--json"))
-    return RunFolder(home / "whole"), printed
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setenv("MLFLOW_TRACKING_URI", tracking(home))
+        result = CliRunner().invoke(group, arguments(home, "whole", "--json"))
+    assert result.exit_code == 0, result.output
+    return RunFolder(home / "whole"), result.stdout
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +202,8 @@ def test_a_killed_run_ends_with_the_same_numbers(
     process.communicate()
     kept = {path: path.stat().st_mtime_ns for path in folder.ledger.folder.rglob("*.parquet")}
 
-    finish(start(home, "killed"))
+    printed = finish(start(home, "killed", "--json"))
+    assert json.loads(printed) == json.loads((folder.root / "summary.json").read_text())
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in kept.items())
     before, after = whole_run[0], folder
     pd.testing.assert_frame_equal(before.subjects(), after.subjects(), check_exact=True)

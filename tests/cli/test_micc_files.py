@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from small_micc import scan_path, write_scan
 
+from facebench.cli.main import group
 from facebench.recon.export import write_mesh
 from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.load import load_model
@@ -32,14 +30,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, str]:
     (home / "options.toml").write_text(
         'data = "data"\nmethod = "meshes:theirs"\nprediction-unit = "cm"\nscenes = ["cooperative"]'
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "facebench", "micc", "--options", "options.toml", "--out", "run"],
-        capture_output=True,
-        text=True,
-        cwd=home,
-        env=os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow.db'}"},
-    )
-    assert done.returncode == 0, done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home / 'mlflow.db'}")
+        done = CliRunner().invoke(group, ["micc", "--options", "options.toml", "--out", "run"])
+    assert done.exit_code == 0, done.output
     return RunFolder(home / "run"), done.stdout
 
 

@@ -21,22 +21,35 @@ from facebench.results.record import RunFolder
 from facebench.results.tracking import connect, track_run
 from facebench.results.tracking_store import sqlite_file, tracking_uri
 
-START = "from facebench.results.tracking import connect; import mlflow; connect('first'); "
-LOG = "mlflow.start_run(); mlflow.log_metric('x', 1.0); mlflow.end_run()"
+FIRST_USERS = """
+import os
+import mlflow
+from facebench.results.tracking import connect
+
+def use():
+    connect("first")
+    mlflow.start_run()
+    mlflow.log_metric("x", 1.0)
+    mlflow.end_run()
+
+for _ in range(3):
+    if os.fork() == 0:
+        use()
+        os._exit(0)
+assert [os.wait()[1] for _ in range(3)] == [0, 0, 0]
+"""
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose database is made by several processes, all first users at once."""
+    """A folder whose database is made by several processes, all first users at once.
+
+    They part after the imports, which take the most time and would let them come one by one.
+    """
     folder = tmp_path_factory.mktemp("store")
-    users = [
-        subprocess.Popen([sys.executable, "-c", START + LOG], cwd=folder, stderr=subprocess.PIPE)
-        for _ in range(3)
-    ]
-    for user in users:
-        _, errors = user.communicate(timeout=280)
-        assert user.returncode == 0, errors.decode()
-        assert errors == b""
+    command = [sys.executable, "-c", FIRST_USERS]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280)
+    assert (done.returncode, done.stderr) == (0, "")
     return folder
 
 
