@@ -79,7 +79,7 @@ def short_digest(digest: str) -> str:
 
 
 def differing_fields(bases: Sequence[Basis]) -> tuple[FieldDifference, ...]:
-    """Every field in which bases differ, names and digests last of their kind.
+    """Every field in which bases differ, those of the protocol first.
 
     Protocols of one digest are one, whatever they are called.
     """
@@ -105,17 +105,17 @@ def _differing(kind: Kind, bases: Sequence[Basis]) -> list[FieldDifference]:
 def _protocol_fields(basis: Basis) -> dict[str, str]:
     settings = {key: str(v) for key, v in flatten(basis.protocol_settings) if key != "name"}
     digest = short_digest(basis.protocol_digest)
-    return {**settings, "protocol": basis.protocol, "protocol digest": digest}
+    return {"protocol": basis.protocol, "protocol digest": digest, **settings}
 
 
 def _dataset_fields(basis: Basis) -> dict[str, str]:
     return {
+        "dataset": basis.dataset,
+        "dataset digest": short_digest(basis.dataset_digest),
         "subjects": _names(basis.subjects),
         "scenes": _names(basis.scenes),
         "limit": "all frames" if basis.limit is None else f"{basis.limit} frames",
         "unit": basis.unit,
-        "dataset": basis.dataset,
-        "dataset digest": short_digest(basis.dataset_digest),
     }
 
 

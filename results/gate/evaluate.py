@@ -79,7 +79,7 @@ def _limit(rule: Limit, case: Case, scene: str) -> Check:
 
 @judged.register
 def _regression(rule: Regression, case: Case, scene: str) -> Check:
-    quantity = "against baseline"
+    quantity = "difference"
     if reason := case.without_baseline or case.uncovered(scene) or case.lost(scene):
         return _unknown("regression", scene, reason, quantity, bound=rule.tolerance_mm)
     ours, theirs = case.shared(scene)
@@ -110,7 +110,7 @@ def _coverage(rule: Coverage, case: Case, scene: str) -> Check:
 
 @judged.register
 def _speed(rule: Speed, case: Case, scene: str) -> Check:
-    quantity = "frames/s, ratio"
+    quantity = "frames/s"
     reason = case.without_baseline
     if reason or case.baseline is None:
         return _unknown("speed", scene, reason, quantity, rule.min_ratio, "ratio")

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..tables import empty_table
-from .texts import HEAD, check_cells, check_name, subtitle
+from .texts import HEAD, check_cells, remarks, subtitle
 from .verdict import Status, Verdict
 
 COLOURS = MappingProxyType(
@@ -24,15 +24,15 @@ COLOURS = MappingProxyType(
 
 def verdict_table(verdict: Verdict) -> Table:
     """One row a check; below it the answer, then a line for each check that did not pass."""
-    remarks = [
-        f"{check.status}: {check_name(check)}: {check.detail}"
-        for check in verdict.checks
-        if check.detail and check.status is not Status.PASSED
-    ]
-    table = empty_table(subtitle(verdict), (verdict.headline, *remarks))
+    table = empty_table(subtitle(verdict), (verdict.headline, *remarks(verdict)))
     for heading in HEAD[:-1]:
         right = heading in ("measured", "wanted")
-        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+        table.add_column(
+            heading,
+            justify="right" if right else "left",
+            no_wrap=heading != "what",
+            overflow="fold",
+        )
     for check in verdict.checks:
         status, *cells, measured, wanted, _ = check_cells(check)
         stacked = measured.replace(" [", "\n[")

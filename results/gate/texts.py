@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..tables import interval_text
-from .verdict import Check, Verdict
+from .verdict import Check, Status, Verdict
 
 HEAD = ("", "rule", "scene", "what", "measured", "wanted", "remark")
 
@@ -29,14 +29,15 @@ def measured_text(check: Check) -> str:
         return "–"
     known = check.interval
     interval = interval_text((known.low, known.high), digits=3) if known else ""
-    return f"{_number(check.value, check)} {interval}".strip()
+    sign = "+" if known and check.value > 0 else ""
+    return f"{sign}{_number(check.value, check.unit)} {interval}".strip()
 
 
 def wanted_text(check: Check) -> str:
     """The bound with its direction, or a dash."""
     if not math.isfinite(check.bound):
         return "–"
-    return f"{'≥' if check.at_least else '≤'} {_number(check.bound, check)}"
+    return f"{'≥' if check.at_least else '≤'} {_number(check.bound, check.unit)}"
 
 
 def check_name(check: Check) -> str:
@@ -58,10 +59,16 @@ def subtitle(verdict: Verdict) -> str:
     return f"{verdict.run} ({verdict.place}), {verdict.title}{against}"
 
 
-def _number(value: float, check: Check) -> str:
-    if check.unit == "share":
+def remarks(verdict: Verdict) -> list[str]:
+    """A line for all checks of one status and reason, without those that passed."""
+    said: dict[tuple[str, str], list[str]] = {}
+    for check in verdict.checks:
+        if check.status is not Status.PASSED and check.detail:
+            said.setdefault((check.status, check.detail), []).append(check_name(check))
+    return [f"{status}: {', '.join(names)}: {why}" for (status, why), names in said.items()]
+
+
+def _number(value: float, unit: str) -> str:
+    if unit == "share":
         return f"{value:.0%}"
-    if check.unit == "ratio":
-        return f"{value:.2f}"
-    signed = "+" if check.interval else ""
-    return f"{value:{signed}.3f}"
+    return f"{value:.2f}" if unit == "ratio" else f"{value:.3f}"

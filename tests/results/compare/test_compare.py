@@ -1,0 +1,203 @@
+"""What a comparison of runs says: differences by subject, wins and ties, groups, published rows."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from example_runs import SCENES, SUBJECTS, example_record, example_row, example_run
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facebench.bench.protocol import preset
+from facebench.bench.statistics import holm
+from facebench.errors import FacebenchError
+from facebench.results.compare import Comparison, compare, refuse_groups
+from facebench.results.compare.build import tally
+from facebench.results.published import published_results
+from facebench.results.record import RunFolder
+
+ERRORS = st.lists(st.tuples(st.floats(0, 9), st.floats(0, 9)), min_size=1, max_size=40)
+
+
+def three(root: Path) -> list[RunFolder]:
+    errors = {"mean-face": 1.9, "theirs": 1.5, "ours": 1.2}
+    return [
+        example_run(root / name, name, error, seed)
+        for seed, (name, error) in enumerate(errors.items())
+    ]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[RunFolder]:
+    return three(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def compared(runs: list[RunFolder]) -> Comparison:
+    return compare(runs, published_results())
+
+
+def test_each_run_is_compared_with_the_first(compared: Comparison) -> None:
+    (group,) = compared.groups
+    names = [(pair.first, pair.second, pair.result.scene) for pair in group.pairs]
+    assert names == [(run, "mean-face", s) for run in ("theirs", "ours") for s in SCENES]
+    assert compared.differing == ()
+
+
+def test_differences_are_over_the_shared_subjects(
+    runs: list[RunFolder], compared: Comparison
+) -> None:
+    first, theirs = (
+        run.subjects().set_index(["scene", "subject"])["value_mm"] for run in (runs[0], runs[1])
+    )
+    expected = (theirs - first).groupby("scene").mean()
+    for pair in compared.groups[0].pairs[: len(SCENES)]:
+        assert pair.result.difference.mean_mm == pytest.approx(expected[pair.result.scene])
+        shared = 7 if pair.result.scene == "outdoor" else 8
+        assert pair.result.difference.n_subjects == shared
+        counts = pair.tally
+        assert counts.wins + counts.ties + counts.losses == shared
+
+
+def test_all_tests_of_the_table_are_corrected_together(
+    runs: list[RunFolder], compared: Comparison
+) -> None:
+    for comparison in (compared, compare(runs, all_pairs=True)):
+        results = [pair.result for pair in comparison.groups[0].pairs]
+        corrected = holm([result.difference.p_value for result in results])
+        assert [result.p_holm for result in results] == corrected.tolist()
+    assert len(results) == 3 * len(SCENES)
+
+
+def test_wins_ties_and_losses_of_known_errors(tmp_path: Path) -> None:
+    """Against 1.0 mm everywhere: three lower, four within the margin, one higher."""
+    changes = [-0.5, -0.2, -0.011, -0.0099, 0.0, 0.005, 0.0099, 0.3]
+    flat, other = example_run(tmp_path / "flat", "flat"), example_run(tmp_path / "b", "other")
+    errors = dict(zip(SUBJECTS, changes, strict=True))
+    for run, scale in ((flat, 0.0), (other, 1.0)):
+        run.write_subjects(
+            [example_row(name, s, 1.0 + scale * errors[name]) for s in SCENES for name in SUBJECTS]
+        )
+    for pair in compare([flat, other]).groups[0].pairs:
+        assert (pair.tally.wins, pair.tally.ties, pair.tally.losses) == (3, 4, 1)
+    wide = compare([flat, other], tie_mm=0.25).groups[0].pairs[0].tally
+    assert (wide.wins, wide.ties, wide.losses) == (1, 6, 1)
+
+
+@given(ERRORS, st.floats(0, 1))
+def test_every_subject_is_counted_once_and_turning_turns(
+    errors: list[tuple[float, float]], tie_mm: float
+) -> None:
+    ours, theirs = np.array(errors).T
+    there, back = tally(ours, theirs, tie_mm), tally(theirs, ours, tie_mm)
+    assert there.wins + there.ties + there.losses == len(errors)
+    assert (there.wins, there.ties, there.losses) == (back.losses, back.ties, back.wins)
+
+
+def test_published_rows_stand_below_and_are_never_best(compared: Comparison) -> None:
+    content = compared.groups[0].scenes
+    assert [row.measured for row in content.rows] == [True] * 3 + [False] * 3
+    assert all(content.best(scene) is content.rows[2] for scene in SCENES)
+    assert "ours" not in {pair.second for pair in compared.groups[0].pairs}
+
+
+def test_a_single_run_has_no_pairs(runs: list[RunFolder]) -> None:
+    (group,) = compare(runs[:1]).groups
+    assert group.pairs == () and group.notes == () and len(group.scenes.rows) == 1
+
+
+def other_protocol(root: Path, setting: str, value: str) -> RunFolder:
+    protocol = preset("micc").with_setting(setting, value)
+    changes = {
+        "protocol": protocol.name,
+        "protocol_digest": protocol.digest,
+        "protocol_settings": protocol.to_dict(),
+    }
+    return example_run(root, "other", **changes)
+
+
+def micc(root: Path) -> RunFolder:
+    protocol = preset("micc")
+    settings = {"protocol_settings": protocol.to_dict(), "protocol_digest": protocol.digest}
+    return example_run(root, **settings)
+
+
+def test_runs_of_two_protocols_are_refused_with_field_and_values(tmp_path: Path) -> None:
+    other = other_protocol(tmp_path / "b", "crop.radius_mm", "80")
+    comparison = compare([micc(tmp_path / "a"), other])
+    assert len(comparison.groups) == 2
+    with pytest.raises(FacebenchError, match=r"protocol .*; crop\.radius_mm 95\.0 / 80\.0: give"):
+        refuse_groups(comparison)
+    names = {item.name: item.values for item in comparison.differing}
+    assert names["crop.radius_mm"] == ("95.0", "80.0")
+    assert set(names) == {"crop.radius_mm", "protocol", "protocol digest"}
+
+
+def test_runs_on_two_datasets_are_refused_with_what_differs(tmp_path: Path) -> None:
+    changes = {"dataset_digest": "9" * 64, "subjects": SUBJECTS[:5], "limit": 8}
+    comparison = compare([example_run(tmp_path / "a"), example_run(tmp_path / "b", **changes)])
+    refused = r"dataset .*subjects 8 \(subject_01 … subject_08\) / 5 \(subject_01 … subject_05\)"
+    with pytest.raises(FacebenchError, match=refused):
+        refuse_groups(comparison)
+    with pytest.raises(FacebenchError, match="limit all frames / 8 frames"):
+        refuse_groups(comparison)
+
+
+def test_groups_keep_their_order_and_compare_inside(tmp_path: Path) -> None:
+    runs = [
+        micc(tmp_path / "a"),
+        other_protocol(tmp_path / "b", "crop.radius_mm", "80"),
+        micc(tmp_path / "c"),
+    ]
+    first, second = compare(runs).groups
+    assert [run.label for run in first.runs] == ["ours (a)", "ours (c)"]
+    assert {(pair.first, pair.second) for pair in first.pairs} == {("ours (c)", "ours (a)")}
+    assert [run.label for run in second.runs] == ["other"] and not second.pairs
+
+
+def test_one_protocol_under_two_names_is_one(tmp_path: Path) -> None:
+    comparison = compare([micc(tmp_path / "a"), example_run(tmp_path / "b", protocol="mine")])
+    assert len(comparison.groups) == 2  # the example's digest is another
+    renamed = example_run(tmp_path / "c", protocol="mine", protocol_digest=preset("micc").digest)
+    assert len(compare([micc(tmp_path / "d"), renamed]).groups) == 1
+
+
+def test_equal_names_in_equal_folders_are_told_apart_by_the_path(tmp_path: Path) -> None:
+    (group,) = compare([micc(tmp_path / name / "run") for name in "ab"]).groups
+    assert [run.label for run in group.runs] == [f"ours ({tmp_path / n / 'run'})" for n in "ab"]
+
+
+def test_the_same_run_twice_is_a_mistake(runs: list[RunFolder]) -> None:
+    with pytest.raises(FacebenchError, match="given twice"):
+        compare([runs[0], RunFolder(runs[0].root / ".." / runs[0].root.name)])
+
+
+def test_a_half_finished_run_is_told_how_to_go_on(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "half")
+    run.begin(example_record(ended=""))
+    with pytest.raises(
+        FacebenchError, match=r"unfinished.*continue it with: facebench micc --data"
+    ):
+        compare([run])
+
+
+@pytest.mark.parametrize("name", ["summary.json", "subjects.parquet"])
+def test_a_damaged_run_is_one_line(tmp_path: Path, name: str) -> None:
+    run = example_run(tmp_path / "a")
+    (run.root / name).write_bytes(b"PAR1 nothing of use")
+    with pytest.raises(FacebenchError) as caught:
+        compare([run])
+    assert "\n" not in str(caught.value) and str(run.root) in str(caught.value)
+
+
+def test_few_subjects_have_no_p_value_and_the_note_says_why(tmp_path: Path) -> None:
+    runs = three(tmp_path)
+    for run in runs:
+        rows = run.subjects()
+        run.write_subjects(rows[rows["subject"] < "subject_06"].to_dict("records"))
+    (group,) = compare(runs).groups
+    assert all(math.isnan(pair.result.p_holm) for pair in group.pairs)
+    assert "No p-value with fewer than 6 subjects" in " ".join(group.notes)

@@ -1,0 +1,89 @@
+"""Rules from TOML: what is read, and the key that every mistake is told with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from facebench.errors import FacebenchError
+from facebench.results.gate import Coverage, Limit, Paper, Regression, Speed, read_rules
+
+WHOLE = """
+[[limit]]
+max_mm = 1.5
+scenes = ["cooperative"]
+[[limit]]
+max_mm = 3
+statistic = "p90_mm"
+methods = "ours"
+[[regression]]
+tolerance_mm = 0.02
+[[coverage]]
+subjects = 0.95
+faces = 0.8
+[[speed]]
+min_ratio = 0.8
+protocols = ["micc", "metric"]
+[[paper]]
+published = "genova2018"
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "gates.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_every_kind_is_read(tmp_path: Path) -> None:
+    assert read_rules(written(tmp_path, WHOLE)) == (
+        Limit(max_mm=1.5, scenes=("cooperative",)),
+        Limit(max_mm=3.0, statistic="p90_mm", methods=("ours",)),
+        Regression(tolerance_mm=0.02),
+        Coverage(subjects=0.95, faces=0.8),
+        Speed(min_ratio=0.8, protocols=("micc", "metric")),
+        Paper(published="genova2018"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "gates.toml holds no rules"),
+        ("limit = []", "gates.toml holds no rules"),
+        ("[[limit", "gates.toml: cannot be read as TOML"),
+        ("[limit]\nmax_mm = 1", "'limit' is not a list of tables: write [[limit]]"),
+        ("limit = [1]", "'limit' is not a list of tables"),
+        ("[[limits]]\nmax_mm = 1", "no kind of rule 'limits': did you mean 'limit'?"),
+        ("[[limit]]\nmax = 1", "[[limit]] 1: unknown key 'max': did you mean 'max_mm'?"),
+        ("[[limit]]\nscenes = []", "[[limit]] 1: lacks the key 'max_mm'"),
+        ("[[limit]]\nmax_mm = 1\n[[limit]]\nmax_mm = '2'", "[[limit]] 2: max_mm: '2' is not a nu"),
+        ("[[limit]]\nmax_mm = nan", "max_mm: nan is not a number"),
+        ("[[limit]]\nmax_mm = inf", "max_mm: inf is not a number"),
+        ("[[limit]]\nmax_mm = true", "max_mm: True is not a number"),
+        ("[[limit]]\nmax_mm = -1", "max_mm: -1 is out of range: expected at least 0"),
+        ("[[limit]]\nmax_mm = 1\nstatistic = 'mean'", "statistic: unknown 'mean': did you mean"),
+        ("[[limit]]\nmax_mm = 1\nscenes = [1]", "scenes: [1] is not a list of names"),
+        ("[[limit]]\nmax_mm = 1\nscenes = ['']", "scenes: [''] is not a list of names"),
+        ("[[coverage]]\nfaces = 80", "[[coverage]] 1: faces: 80 is out of range: expected from 0"),
+        ("[[speed]]\nmin_ratio = 1\nscenes = ['a']", "[[speed]] 1: unknown key 'scenes'"),
+        ("[[regression]]", "[[regression]] 1: lacks the key 'tolerance_mm'"),
+        ("[[paper]]\npublished = 'genova'", "nothing is known of 'genova': did you mean 'genova20"),
+        ("[[paper]]\npublished = 1", "published: 1 is not a name"),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_key(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(FacebenchError) as caught:
+        read_rules(written(tmp_path, text))
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(FacebenchError, match="no such file"):
+        read_rules(tmp_path / "gates.toml")
+    with pytest.raises(FacebenchError, match="cannot be read as TOML"):
+        read_rules(tmp_path)
+    (tmp_path / "gates.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(FacebenchError, match="cannot be read as TOML"):
+        read_rules(tmp_path / "gates.toml")

@@ -1,0 +1,70 @@
+"""The benchmark on embedded data, small and in this process: the numbers of `facebench micc`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from facebench.bench.chunks import describe_chunk
+from facebench.bench.datasets.synthetic import MiccPlan, write_micc
+from facebench.bench.faces import face_chunks
+from facebench.bench.measure import measure_subject
+from facebench.bench.registry import build_method
+from facebench.distributed.benchmark import Benchmark
+from facebench.distributed.plan import MiccRequest, describe_run, prepare
+from facebench.distributed.predict import predict
+from facebench.distributed.scoring import measuring
+from facebench.recon.morphable.load import load_model
+from facebench.recon.network.checkpoint import embedded_weights, load_regressor, save_weights
+from facebench.results.ledger import Clock
+from facebench.results.provenance import now
+from facebench.results.record import SCORED, RunFolder
+from facebench.results.summary import summarise
+
+SUBJECTS, FRAMES, SCENES, SEED = 6, 3, ("cooperative",), 1
+"""Of the set, as the Makefile's target `gate` writes it."""
+
+
+def write_people(folder: Path) -> Path:
+    """The set of `facebench synth micc` with these numbers."""
+    digest = load_model("embedded").digest
+    plan = MiccPlan("embedded", digest, SUBJECTS, FRAMES, SCENES, False, SEED)
+    write_micc(plan, folder, 1, lambda _: None)
+    return folder
+
+
+def write_shrunk_weights(path: Path, factor: float) -> Path:
+    """The embedded checkpoint, its identities drawn towards the mean face."""
+    model = load_model("embedded")
+    loaded = load_regressor(embedded_weights(), model)
+    loaded.regressor.output_scale[: loaded.regressor.sizes.identity] *= factor
+    save_weights(
+        path, loaded.regressor, loaded.recipe, loaded.model_digest, loaded.steps, loaded.seed
+    )
+    return path
+
+
+def measured_run(people: Path, out: Path, checkpoint: Path | None = None) -> RunFolder:
+    """A finished run of `ours`; what Ray would spread over workers is done one after the other."""
+    request = MiccRequest(people, scenes=SCENES, checkpoint=checkpoint)
+    benchmark, folder = prepare(request), RunFolder(out)
+    folder.begin(describe_run(benchmark, request, "facebench micc", {}, {}))
+    _describe(benchmark, folder)
+    how, dataset = measuring(benchmark), benchmark.dataset
+    jobs = [predict(dataset, benchmark.method, folder.ledger, name) for name in dataset.subjects]
+    rows = [item.row for job in jobs for item in measure_subject(job, how)]
+    folder.write_subjects(rows)
+    folder.write_summary(summarise(folder))
+    scored = sum(row["status"] == SCORED for row in rows)
+    record = replace(folder.record(), ended=now(), n_scored=scored, n_unscored=len(rows) - scored)
+    folder.write_record(record)
+    return folder
+
+
+def _describe(benchmark: Benchmark, folder: RunFolder) -> None:
+    job = benchmark.job
+    assert job is not None
+    method = build_method(job.method, job.options)
+    for clip in benchmark.clips:
+        for chunk in face_chunks(clip, job.crop_size):
+            folder.ledger.write(describe_chunk(method, chunk), Clock("one", 1.0))
