@@ -1,0 +1,1 @@
+"""Analysis by synthesis: a morphable model fitted to a photograph, without training."""

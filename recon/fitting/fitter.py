@@ -1,0 +1,239 @@
+"""A morphable model fitted to photographs: landmarks first, then pixels (Blanz and Vetter 1999).
+
+Where they descend on a few random triangles at a time, points all over the face are taken in every
+step here: Gauss-Newton, its systems solved by conjugate gradients (as in Thies et al. 2016).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import FacebenchError
+from ..camera import to_pixels
+from ..coefficients import Coefficients
+from ..framing import frame_mean_face
+from ..lighting import ambient_light
+from ..losses.scaled_orthography import fit_pose
+from ..morphable.decoder import FaceDecoder
+from ..morphable.model import MorphableModel
+from ..render import make_renderer
+from ..render.face import FaceRenderer
+from .landmark_objective import LandmarkModel, LandmarkObjective, landmark_weights, unknowns_of
+from .levenberg import Minimum, minimise
+from .photographs import Photographs, look_up
+from .pixel_objective import PixelObjective
+from .reference import ReferenceFaces
+from .settings import FittingSettings
+from .shading import ShadedPoints, solve_light
+from .surface_points import SurfacePoints
+from .turns import pose_of_camera
+from .unknowns import LIGHT_UNIT
+from .visibility import seen_weights
+
+FEWEST_LANDMARKS = 6
+"""Fewer do not tell a pose from a shape."""
+
+_LANDMARKS = 68
+_LANDMARKS_REST, _PIXELS_REST = 1e-8, 2e-3
+"""Relative change of the cost in a step that counts as none."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Fitted faces, and how well each fits.
+
+    Attributes:
+        coefficients: of B faces, float32, finite for every face.
+        converged: (B,) bool: landmarks and photograph could be used, and the cost had come to rest.
+        landmark_residual: (B,) mean distance of the known landmarks, px of the photograph.
+        pixel_residual: (B,) weighted mean over the pixels that the drawn face covers of the
+            Euclidean colour distance, RGB in [0, 1] (METHOD eq. 8); NaN where it covers none.
+    """
+
+    coefficients: Coefficients
+    converged: Tensor
+    landmark_residual: Tensor
+    pixel_residual: Tensor
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What faces are fitted to, made harmless: zeros where something is not known.
+
+    Attributes:
+        images: (B, 3, S, S).
+        weights: (B, S, S).
+        landmarks: (68, 2, B) normalised, y up, float64.
+        known: (68, B) bool.
+        usable: (B,) bool, enough landmarks and a photograph that is finite.
+    """
+
+    images: Tensor
+    weights: Tensor
+    landmarks: Tensor
+    known: Tensor
+    usable: Tensor
+
+
+class Fitter(nn.Module):
+    """Fits one model's faces to square photographs of one size.
+
+    Args:
+        model: the face model.
+        image_size: side of the photographs in px.
+        settings: see there.
+    """
+
+    nearly: Tensor
+
+    def __init__(
+        self, model: MorphableModel, image_size: int, settings: FittingSettings | None = None
+    ) -> None:
+        super().__init__()
+        self.settings = settings or FittingSettings()
+        self.image_size = image_size
+        self.unknowns = unknowns_of(model)
+        self.landmark_model = LandmarkModel(model)
+        self.points = SurfacePoints(model, self.settings.pixel_spacing)
+        renderer = make_renderer(self.settings.renderer)
+        self.face = FaceRenderer(FaceDecoder(model), renderer, (image_size, image_size))
+        self._framing = frame_mean_face(model)
+        self.register_buffer("nearly", self._inverse_curvature(), persistent=False)
+
+    @torch.no_grad()
+    def fit(self, images: Tensor, landmarks: Tensor, weights: Tensor | None = None) -> Fit:
+        """Fit a batch; a face that cannot be fitted harms no other and says so.
+
+        Args:
+            images: (B, 3, S, S) RGB in [0, 1].
+            landmarks: (68, 2, B) px, x right and y down, integers at pixel centres; NaN: unknown.
+            weights: (B, S, S) of the pixels, 0 on what is not the face; all alike when None.
+
+        Raises:
+            FacebenchError: arrays of other shapes.
+        """
+        target = self._target(images, landmarks, weights)
+        found, objective = self._to_landmarks(target)
+        vector, converged = found.vector, found.converged & target.usable
+        seen = self._seen(vector, target)
+        vector = self._lit(vector, target, seen)
+        for blur in self.settings.pixel_blurs:
+            found = self._to_pixels(vector, target, objective, seen, blur)
+            vector = torch.where(target.usable[:, None], found.vector, vector)
+            seen = self._seen(vector, target)
+        if self.settings.pixel_blurs:
+            converged = converged & found.converged
+        return self._judged(vector, converged, target)
+
+    def _inverse_curvature(self) -> Tensor:
+        if not self.settings.pixel_blurs:
+            return torch.eye(self.unknowns.size, dtype=torch.float64)
+        faces = ReferenceFaces(
+            self.face, self.points, self.landmark_model, self.unknowns, self.settings
+        )
+        return faces.inverse_curvature(self._framing)
+
+    def _target(self, images: Tensor, landmarks: Tensor, weights: Tensor | None) -> _Target:
+        batch, size = len(images), self.image_size
+        weights = images.new_ones(batch, size, size) if weights is None else weights
+        for name, given, expected in (
+            ("photographs", images.shape, (batch, 3, size, size)),
+            ("landmarks", landmarks.shape, (_LANDMARKS, 2, batch)),
+            ("weights", weights.shape, (batch, size, size)),
+        ):
+            if tuple(given) != expected:
+                raise FacebenchError(
+                    f"fitting: {name} are {tuple(given)}", f"expected {expected}: see Fitter.fit"
+                )
+        known = landmarks.isfinite().all(1) & self.landmark_model.present[:, None]
+        finite = images.isfinite().all(3).all(2).all(1)
+        return _Target(
+            images.float().nan_to_num(0.0, 0.0, 0.0),
+            weights.float().nan_to_num(0.0, 0.0, 0.0),
+            _normalised(landmarks.double(), size).masked_fill(~known.unsqueeze(1), 0.0),
+            known,
+            finite & (known.sum(0) >= FEWEST_LANDMARKS),
+        )
+
+    def _to_landmarks(self, target: _Target) -> tuple[Minimum, LandmarkObjective]:
+        """Two rounds: how the jaw line counts follows from the yaw of the round before."""
+        vector = self._start(target)
+        for _ in range(2):
+            yaw = self.unknowns.pose_of(vector)[:, 1]
+            weights = landmark_weights(target.known, yaw, self.settings)
+            objective = LandmarkObjective(
+                self.landmark_model, self.unknowns, target.landmarks, weights, self.settings
+            )
+            found = minimise(objective, vector, self.settings.landmark_steps, _LANDMARKS_REST)
+            vector = torch.where(target.usable[:, None], found.vector, vector)
+        return Minimum(vector, found.cost, found.converged), objective
+
+    def _start(self, target: _Target) -> Tensor:
+        """The mean face in the pose that lays it best over the landmarks, in closed form."""
+        batch, sizes = len(target.images), self.unknowns.sizes
+        parts = (sizes.identity, sizes.expression, sizes.albedo)
+        zero = target.landmarks.new_zeros(batch, max(parts))
+        identity, expression, albedo = (zero[:, :size] for size in parts)
+        shape = self.landmark_model.points(torch.cat([identity, expression], dim=1))
+        camera = fit_pose(shape, target.landmarks, target.known.to(shape))
+        pose = torch.where(target.usable[:, None], pose_of_camera(camera), self._framed(zero))
+        light = ambient_light(batch).to(zero)
+        return self.unknowns.pack(Coefficients(identity, expression, albedo, pose, light))
+
+    def _framed(self, like: Tensor) -> Tensor:
+        framing = self._framing
+        pose = [0.0, 0.0, 0.0, framing.offset_x, framing.offset_y, 0.0, framing.scale]
+        return like.new_tensor(pose)
+
+    def _lit(self, vector: Tensor, target: _Target, seen: Tensor) -> Tensor:
+        """With the light that suits the mean albedo, in closed form."""
+        shaded = ShadedPoints.of(self.points, self.unknowns, vector)
+        colours = Photographs.of(target.images, self.settings.light_blur).colour_at(shaded.placed)
+        light = solve_light(shaded.bands, shaded.albedo, colours, seen).flatten(1) / LIGHT_UNIT
+        lit = vector.clone()
+        lit[:, self.unknowns.light] = light
+        return torch.where(lit.isfinite().all(1, keepdim=True), lit, vector)
+
+    def _to_pixels(
+        self,
+        vector: Tensor,
+        target: _Target,
+        landmarks: LandmarkObjective,
+        seen: Tensor,
+        blur: float,
+    ) -> Minimum:
+        photographs = Photographs.of(target.images, blur)
+        light = vector[:, self.unknowns.light]
+        objective = PixelObjective(landmarks, self.points, photographs, seen, light, self.nearly)
+        return minimise(objective, vector, self.settings.pixel_steps, _PIXELS_REST)
+
+    def _seen(self, vector: Tensor, target: _Target) -> Tensor:
+        """How much of the picture each surface point stands for, (N, B)."""
+        shaded = ShadedPoints.of(self.points, self.unknowns, vector)
+        seen = seen_weights(self.face, self.points, shaded, self._faces(vector))
+        counted = look_up(target.weights.unsqueeze(1), shaded.placed, mode="nearest")[:, 0]
+        return seen * counted
+
+    def _faces(self, vector: Tensor) -> Coefficients:
+        return self.unknowns.unpack(vector.float())
+
+    def _judged(self, vector: Tensor, converged: Tensor, target: _Target) -> Fit:
+        faces = self._faces(vector)
+        drawn = self.face(faces)
+        size = (self.image_size, self.image_size)
+        distance = (drawn.landmarks - to_pixels(target.landmarks, size)).norm(dim=1)
+        known = target.known.to(distance)
+        off = (distance.nan_to_num() * known).sum(0) / known.sum(0)
+        weights = target.weights * drawn.rendering.silhouette
+        colour = (drawn.rendering.image - target.images).norm(dim=1)
+        residual = (colour * weights).sum((1, 2)) / weights.sum((1, 2))
+        return Fit(faces, converged, off, residual)
+
+
+def _normalised(points: Tensor, size: int) -> Tensor:
+    """Normalised coordinates (68, 2, B), y up, of pixels of a square picture."""
+    centred = (2.0 * points + 1.0 - size) / size
+    return centred * centred.new_tensor([1.0, -1.0]).view(1, 2, 1)

@@ -1,0 +1,158 @@
+"""The landmarks of a face as least squares in its shape and pose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..camera import project, rotate, rotation_matrix
+from ..coefficients import CoefficientSizes
+from ..losses.landmark import FRAME, contour_weights
+from ..morphable.model import MorphableModel
+from .robust import robust_cost, robust_weight
+from .settings import FittingSettings
+from .turns import rotation_slopes
+from .unknowns import POSE_UNITS, Unknowns
+
+_HALF_FRAME = FRAME / 2
+"""Pixels of the 224 frame in one normalised unit."""
+
+
+class LandmarkModel(nn.Module):
+    """A face model's 68 points: (N, 3, B) mm from shape coefficients.
+
+    Args:
+        model: the face model.
+    """
+
+    mean: Tensor
+    basis: Tensor
+    present: Tensor
+
+    def __init__(self, model: MorphableModel) -> None:
+        super().__init__()
+        rows = model.landmarks.clip(min=0)
+        bases = (model.identity_basis[rows], model.expression_basis[rows])
+        basis = torch.cat([torch.from_numpy(part).double() for part in bases], dim=2)
+        self.register_buffer("mean", torch.from_numpy(model.mean_shape[rows]).double())
+        self.register_buffer("basis", basis)
+        self.register_buffer("present", torch.from_numpy(model.landmarks >= 0))
+
+    def points(self, shape: Tensor) -> Tensor:
+        """(68, 3, B) mm of shape coefficients (B, K), identity and expression."""
+        flat = torch.addmm(self.mean.view(-1, 1), self.basis.flatten(0, 1), shape.T)
+        return flat.view(-1, 3, len(shape))
+
+
+@dataclass(frozen=True)
+class LandmarkObjective:
+    """Squared distances to detected landmarks and squared coefficients, see `FittingSettings`.
+
+    Attributes:
+        model: the face's points.
+        unknowns: layout of the vector.
+        targets: (68, 2, B) normalised image coordinates, y up; anything where unknown.
+        weights: (68, B), 0 where unknown.
+        settings: deviations.
+    """
+
+    model: LandmarkModel
+    unknowns: Unknowns
+    targets: Tensor
+    weights: Tensor
+    settings: FittingSettings
+
+    def cost(self, vector: Tensor) -> Tensor:
+        """Negative logarithm of the probability, (B,)."""
+        tail = self.settings.landmark_tail / self.settings.landmark_deviation
+        each = robust_cost(self.residuals(vector).square().sum(1), tail)
+        prior = vector[:, self.unknowns.shape].square().sum(1)
+        return (self.weights * each).sum(0) + 0.5 * prior
+
+    def residuals(self, vector: Tensor) -> Tensor:
+        """(68, 2, B) in deviations."""
+        pose = self.unknowns.pose_of(vector)
+        points = self.model.points(vector[:, self.unknowns.shape])
+        placed = project(rotate(points, rotation_matrix(pose[:, :3])), pose)
+        return (placed[:, :2] - self.targets) * self._per_deviation
+
+    def linearise(self, vector: Tensor) -> NormalEquations:
+        """About (B, D)."""
+        return NormalEquations.of(self, vector)
+
+    def jacobian(self, vector: Tensor) -> Tensor:
+        """Derivative (B, 68, 2, D) of the residuals; 0 for albedo and light."""
+        pose = self.unknowns.pose_of(vector)
+        points = self.model.points(vector[:, self.unknowns.shape]).permute(2, 0, 1)
+        rotation, scale = rotation_matrix(pose[:, :3]), pose[:, 6].view(-1, 1, 1)
+        shown = rotation[:, :2] * scale
+        jacobian = vector.new_zeros(len(vector), len(self.targets), 2, self.unknowns.size)
+        jacobian[..., self.unknowns.shape] = torch.einsum("bij,njk->bnik", shown, self.model.basis)
+        slopes = rotation_slopes(pose[:, :3])[:, :, :2] * scale
+        turned = torch.einsum("abij,bnj->bnia", slopes, points)
+        shifts = torch.eye(2, dtype=vector.dtype, device=vector.device).expand(*turned.shape[:3], 2)
+        grown = torch.einsum("bij,bnj->bni", shown, points).unsqueeze(3)
+        moved = torch.cat([turned, shifts, grown], dim=3)
+        jacobian[..., self.unknowns.pose] = moved * vector.new_tensor(POSE_UNITS)
+        return jacobian * self._per_deviation
+
+    def rows(self, vector: Tensor) -> tuple[Tensor, Tensor]:
+        """Jacobian (B, 136, D) and residuals (B, 136), times the root of each point's weight."""
+        residuals = self.residuals(vector)
+        tail = self.settings.landmark_tail / self.settings.landmark_deviation
+        pull = self.weights * robust_weight(residuals.square().sum(1), tail)
+        root = pull.sqrt().T[:, :, None]
+        jacobian = self.jacobian(vector) * root.unsqueeze(3)
+        return jacobian.flatten(1, 2), (residuals.permute(2, 0, 1) * root).flatten(1)
+
+    @property
+    def _per_deviation(self) -> float:
+        return _HALF_FRAME / self.settings.landmark_deviation
+
+
+@dataclass(frozen=True)
+class NormalEquations:
+    """The landmarks' curvature (B, G, G) and gradient (B, G) in shape and pose.
+
+    Attributes:
+        curvature: with that of the prior.
+        gradient: with that of the prior.
+        size: D of the whole vector.
+    """
+
+    curvature: Tensor
+    gradient: Tensor
+    size: int
+
+    @classmethod
+    def of(cls, objective: LandmarkObjective, vector: Tensor) -> NormalEquations:
+        """About (B, D)."""
+        unknowns = objective.unknowns
+        jacobian, residuals = objective.rows(vector)
+        jacobian = jacobian[..., unknowns.geometry]
+        prior = torch.zeros_like(jacobian[0, 0])
+        prior[unknowns.shape] = 1.0
+        curvature = jacobian.mT @ jacobian + prior.diag()
+        gradient = (jacobian.mT @ residuals.unsqueeze(2)).squeeze(2)
+        return cls(curvature, gradient + prior * vector[:, unknowns.geometry], vector.shape[1])
+
+    def step(self, damping: Tensor) -> Tensor:
+        """See `Linearised`; not finite for a face whose system cannot be solved."""
+        damped = self.curvature + torch.diag_embed(damping[:, None].expand_as(self.gradient))
+        factor, failed = torch.linalg.cholesky_ex(damped)
+        step = -torch.cholesky_solve(self.gradient.unsqueeze(2), factor).squeeze(2)
+        step = step.masked_fill((failed > 0)[:, None], torch.nan)
+        return torch.nn.functional.pad(step, (0, self.size - step.shape[1]))
+
+
+def landmark_weights(known: Tensor, yaw: Tensor, settings: FittingSettings) -> Tensor:
+    """Weight (68, B) of each point under a yaw (B,) in radians, 0 where it is not known (68, B)."""
+    start, end = (torch.pi / 180 * v for v in (settings.contour_from, settings.contour_to))
+    return contour_weights(yaw, settings.contour_weight, start, end) * known
+
+
+def unknowns_of(model: MorphableModel) -> Unknowns:
+    """The layout for a face model."""
+    return Unknowns(CoefficientSizes.of(model))

@@ -1,0 +1,124 @@
+"""Points spread evenly over a face model, each with what its place, normal and colour depend on."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..mesh import Mesh
+from ..morphable.model import MorphableModel
+from ..normals import vertex_normals
+
+HIDDEN_REGIONS = ("left_ear", "right_ear", "neck", "head", "mouth")
+"""Regions whose colours say nothing of the face, or that hair and lips cover."""
+
+ROWS = 9
+"""Rows of a point: its place and two tangents, whose cross product is its normal."""
+
+
+class SurfacePoints(nn.Module):
+    """Few points stand for all, so that their bases stay in the cache and serve the whole batch.
+
+    Args:
+        model: the face model.
+        spacing: mm between neighbours.
+    """
+
+    vertices: Tensor
+    mean: Tensor
+    basis: Tensor
+    mean_albedo: Tensor
+    albedo_basis: Tensor
+
+    def __init__(self, model: MorphableModel, spacing: float) -> None:
+        super().__init__()
+        chosen = spread_vertices(model, spacing)
+        bases = np.concatenate([model.identity_basis, model.expression_basis], axis=2)
+        columns = np.concatenate([model.mean_shape[:, :, None], bases], axis=2).astype(np.float64)
+        places = np.concatenate([columns[chosen], _tangents(model, chosen, columns)], axis=1)
+        rows = torch.from_numpy(places.reshape(ROWS * len(chosen), -1))
+        self.register_buffer("vertices", torch.from_numpy(chosen))
+        self.register_buffer("mean", rows[:, :1].contiguous())
+        self.register_buffer("basis", rows[:, 1:].contiguous())
+        albedo = torch.from_numpy(model.albedo_basis[chosen]).double()
+        self.register_buffer("albedo_basis", albedo.flatten(0, 1).contiguous())
+        self.register_buffer(
+            "mean_albedo", torch.from_numpy(model.mean_albedo[chosen]).double().view(-1, 1)
+        )
+
+    def __len__(self) -> int:
+        return len(self.vertices)
+
+    def frames(self, shape: Tensor) -> Tensor:
+        """Places in mm and two tangents (N, 9, B) of shape coefficients (B, K)."""
+        return torch.addmm(self.mean, self.basis, shape.T).view(-1, ROWS, len(shape))
+
+    def albedo(self, coefficients: Tensor) -> Tensor:
+        """Albedo (N, 3, B) of coefficients (B, K)."""
+        flat = torch.addmm(self.mean_albedo, self.albedo_basis, coefficients.T)
+        return flat.view(-1, 3, len(coefficients))
+
+
+def spread_vertices(model: MorphableModel, spacing: float) -> NDArray[np.int64]:
+    """Vertices (N,) of the face, one for each cube of space of a side of `spacing` mm.
+
+    The vertex nearest to the cube's centre is taken.
+    """
+    hidden = [n for n, name in enumerate(model.region_names) if name in HIDDEN_REGIONS]
+    used = np.zeros(len(model.mean_shape), bool)
+    used[model.triangles.ravel()] = True
+    face = np.flatnonzero(used & ~np.isin(model.region, hidden))
+    cells = np.floor(model.mean_shape[face] / spacing)
+    off = np.linalg.norm(model.mean_shape[face] / spacing - cells - 0.5, axis=1)
+    order = np.lexsort((off, *cells.T))
+    first = np.ones(len(order), bool)
+    first[1:] = (np.diff(cells[order], axis=0) != 0).any(axis=1)
+    chosen: NDArray[np.int64] = np.sort(face[order[first]]).astype(np.int64)
+    return chosen
+
+
+def _tangents(
+    model: MorphableModel, chosen: NDArray[np.int64], columns: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Two tangents (N, 6, C) of vertices, linear in the columns (V, 3, C) of places.
+
+    Least squares of a vertex's neighbours in the tangent plane of the mean face; their cross
+    product points outwards.
+    """
+    owner, neighbour = _rings(model.triangles, chosen)
+    own = chosen[owner]
+    offset = (model.mean_shape[neighbour] - model.mean_shape[own]).astype(np.float64)
+    across = _planes(model, chosen)[owner]
+    flat = np.einsum("epx,ex->ep", across, offset)
+    moments = np.zeros((len(chosen), 2, 2))
+    np.add.at(moments, owner, flat[:, :, None] * flat[:, None, :])
+    weights = np.einsum("epq,eq->ep", np.linalg.pinv(moments)[owner], flat)
+    tangents = np.zeros((len(chosen), 2, 3, columns.shape[2]))
+    differences = columns[neighbour] - columns[own]
+    np.add.at(tangents, owner, weights[:, :, None, None] * differences[:, None])
+    return tangents.reshape(len(chosen), 6, -1)
+
+
+def _planes(model: MorphableModel, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Two directions (N, 2, 3) that span the tangent plane, right-handed with the normal."""
+    mean = Mesh(model.mean_shape.astype(np.float64), model.triangles)
+    normal = vertex_normals(mean)[chosen]
+    helper = np.where(np.abs(normal[:, :1]) < 0.9, [[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]])
+    first = np.cross(normal, helper)
+    first /= np.linalg.norm(first, axis=1, keepdims=True)
+    return np.stack([first, np.cross(normal, first)], axis=1)
+
+
+def _rings(
+    triangles: NDArray[np.int32], chosen: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs (E,), (E,) of a chosen vertex, by its place among them, and each of its neighbours."""
+    start = np.concatenate([triangles[:, [0, 1, 2]].ravel(), triangles[:, [1, 2, 0]].ravel()])
+    end = np.concatenate([triangles[:, [1, 2, 0]].ravel(), triangles[:, [0, 1, 2]].ravel()])
+    place = np.full(int(triangles.max()) + 1, -1, np.int64)
+    place[chosen] = np.arange(len(chosen))
+    of_chosen = place[start] >= 0
+    pairs = np.unique(np.stack([place[start[of_chosen]], end[of_chosen]], axis=1), axis=0)
+    return pairs[:, 0], pairs[:, 1].astype(np.int64)
