@@ -22,7 +22,7 @@ from facebench.results.record import SCORED, RunFolder
 from facebench.results.summary import summarise
 
 SUBJECTS, FRAMES, SCENES, SEED = 6, 3, ("cooperative",), 1
-"""Of the set, as the Makefile's target `gate` writes it."""
+"""Of the set, as `.ci/gate` writes it."""
 
 
 def write_people(folder: Path) -> Path:
@@ -33,8 +33,8 @@ def write_people(folder: Path) -> Path:
     return folder
 
 
-def write_shrunk_weights(path: Path, factor: float) -> Path:
-    """The embedded checkpoint, its identities drawn towards the mean face."""
+def write_scaled_weights(path: Path, factor: float) -> Path:
+    """The embedded checkpoint, its identities multiplied: 0 gives the mean face, 1 changes nothing."""
     model = load_model("embedded")
     loaded = load_regressor(embedded_weights(), model)
     loaded.regressor.output_scale[: loaded.regressor.sizes.identity] *= factor
