@@ -128,8 +128,19 @@ def check_model(path: Path, content: Mapping[str, Any], model: MorphableModel) -
 
 def write_content(path: Path, content: Mapping[str, Any]) -> None:
     """Write a checkpoint by rename, so that a reader never sees half a file."""
-    with replacing(path) as draft, draft.open("wb") as file:  # whose errors say what was wrong
-        torch.save(dict(content), file)
+    with replacing(path) as draft:
+        save_tensors(draft, content)
+
+
+def save_tensors(path: Path, content: Mapping[str, Any]) -> None:
+    """`torch.save`, whose writer would hide a full disk behind an error of its own."""
+    try:
+        with path.open("wb") as file:
+            torch.save(dict(content), file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
 
 
 def read_content(path: Path) -> dict[str, Any]:

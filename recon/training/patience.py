@@ -6,10 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ...errors import FacebenchError
 from ..files import replacing
+from ..network.checkpoint import save_tensors
 from .step_report import StepReport
 
 
@@ -57,5 +56,5 @@ class Patience:
 
 def save_batch(path: Path, batch: Any) -> None:
     """Write a dataclass of tensors as a dictionary that `torch.load(weights_only=True)` reads."""
-    with replacing(path) as draft, draft.open("wb") as file:
-        torch.save(asdict(batch), file)
+    with replacing(path) as draft:
+        save_tensors(draft, asdict(batch))

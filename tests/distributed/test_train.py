@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from same_results import training_differences
 from training_faces import small_recipe, write_training_faces
 
 from facebench.distributed.train import following, train
@@ -85,27 +86,29 @@ def test_bad_input_is_told_before_workers_start(faces: Path, tmp_path: Path) -> 
     assert time.monotonic() - start < 5.0
 
 
-def test_a_killed_training_costs_no_more_than_one_interval(faces: Path, tmp_path: Path) -> None:
-    out = tmp_path / "killed"
-    settings = [f"--set={one}" for one in ("training.steps=400", *_small_settings())]
-    command = [sys.executable, "-m", "facebench", "train", "--data", str(faces), "--model"]
-    command += [str(faces.parent / "model.npz"), "--recipe", "ours-embedded", "--out", str(out)]
+def test_a_killed_driver_costs_no_more_than_one_interval_and_changes_nothing(
+    faces: Path, tmp_path: Path
+) -> None:
+    whole, killed = (job(faces, tmp_path / name, "training.steps=60") for name in ("whole", "cut"))
+    settings = [f"--set={one}" for one in ("training.steps=60", *_small_settings())]
+    command = [sys.executable, "-m", "facebench", "train", "--data", str(faces), "--threads=1"]
+    command += ["--model", whole.model, "--recipe", "ours-embedded", "--out", str(killed.out)]
     started = subprocess.Popen([*command, *settings], stderr=subprocess.DEVNULL)
-    interrupted = job(faces, out, "training.steps=400")
     try:
-        _wait_for(lambda: interrupted.steps_done() >= 4)
+        _wait_for(lambda: killed.steps_done() >= 4)
+        with pytest.raises(FacebenchError, match="another command"), killed.folder.locked():
+            pass
     finally:
         os.kill(started.pid, signal.SIGKILL)
         started.wait()
-    logged = interrupted.folder.read(interrupted.folder.log)[-1]["step"]
-    kept = interrupted.steps_done()
+    logged, kept = killed.folder.read(killed.folder.log)[-1]["step"], killed.steps_done()
     assert logged - kept <= 2
     heard: list[Row] = []
-    longer = job(faces, out, f"training.steps={kept + 3}", "training.log_every=1")
-    train(longer, workers=1, cluster=False, listen=heard.append)
-    assert [row["step"] for row in heard] == [kept + 1, kept + 2, kept + 3]
-    steps = [row["step"] for row in longer.folder.read(longer.folder.log)]
-    assert steps == list(range(1, kept + 4))
+    with killed.folder.locked():
+        train(killed, workers=1, cluster=False, listen=heard.append)
+    assert [row["step"] for row in heard] == list(range(kept + 1, 61))
+    train(whole, workers=1, cluster=False, listen=lambda row: None)
+    assert training_differences(whole.out, killed.out) == []
 
 
 def test_lines_written_elsewhere_are_told_once_and_to_the_last(faces: Path, tmp_path: Path) -> None:

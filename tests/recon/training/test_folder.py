@@ -30,6 +30,21 @@ def test_a_torn_last_line_is_dropped(tmp_path: Path) -> None:
     assert folder.read(folder.log) == [{"step": 1.0, "total": 2.0}]
 
 
+def test_wherever_a_line_is_torn_the_lines_before_are_read(tmp_path: Path) -> None:
+    """A number cut after its sign or exponent would be none, and one cut later another."""
+    folder = TrainingFolder(tmp_path)
+    rows = [{"step": 1.0, "total": 2.0}, {"step": 2.0, "total": -3.4e-05}]
+    for row in rows:
+        folder.append(folder.log, row)
+    whole = folder.log.read_bytes()
+    second = whole.index(b"2.0,-3")
+    for end in range(second, len(whole)):
+        folder.log.write_bytes(whole[:end])
+        assert folder.read(folder.log) == rows[:1]
+    folder.log.write_bytes(whole)
+    assert folder.read(folder.log) == rows
+
+
 def test_rewinding_drops_what_the_checkpoint_does_not_know(tmp_path: Path) -> None:
     folder = TrainingFolder(tmp_path)
     for step in range(1, 6):

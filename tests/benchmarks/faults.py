@@ -1,0 +1,314 @@
+"""Kills trainings and benchmarks at random moments and looks whether anything is lost.
+
+    python tests/benchmarks/faults.py --kills 50 --seed 0 --folder /tmp/faults
+    python tests/benchmarks/faults.py --only train/driver micc/disk --kills 8
+
+A trial starts a command, kills the driver, a Ray worker, an actor, the controller of a training, a
+Ray node or the head of a cluster of three nodes on this machine, or lets its disk run full; then
+the same command is given again until it ends by itself. Its results are compared, bit for bit, with
+those of a command that nobody disturbed: no row twice, none missing, one MLflow run, nothing half
+written left. Filling a disk mounts a tmpfs, which only root may.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+
+from fault_works import Work, benchmark, training
+from ray_nodes import RayNodes
+from same_results import tracking_differences
+from victims import Started, processes_of, wait_for
+
+SHARES = {
+    "train/driver": 10,
+    "train2/driver": 2,
+    "train2/worker": 5,
+    "train2/controller": 2,
+    "train2/node": 3,
+    "train2/head": 1,
+    "train/disk": 4,
+    "micc/driver": 8,
+    "micc/worker": 5,
+    "micc/actor": 4,
+    "micc/node": 3,
+    "micc/head": 1,
+    "micc/disk": 2,
+}
+"""How often each kind comes, in proportion: by what a kill costs."""
+
+IN_A_ROW = {"driver": 4, "worker": 3, "actor": 2, "node": 2}
+"""Kills in one trial, before the command may end."""
+
+
+@dataclass
+class Reference:
+    """A work that nobody disturbed.
+
+    Attributes:
+        work: the command.
+        out: its results.
+        start: seconds until it took its folder.
+        end: seconds until it ended.
+    """
+
+    work: Work
+    out: Path
+    start: float
+    end: float
+
+    @classmethod
+    def of(cls, work: Work, out: Path) -> Reference:
+        """Run it."""
+        began = time.monotonic()
+        started = work.start(out)
+        assert wait_for((out / ".lock").exists, 300), work.log.read_text()
+        locked = time.monotonic() - began
+        assert started.finish() == 0, work.log.read_text()
+        return cls(work, out, locked, time.monotonic() - began)
+
+
+@dataclass
+class Trial:
+    """One run folder and what is done to it.
+
+    Attributes:
+        kind: `WORK/VICTIM`.
+        reference: what is to come out.
+        out: the folder.
+        random: of all moments and choices.
+        nodes: the cluster to run on, or None for one of the command's own.
+    """
+
+    kind: str
+    reference: Reference
+    out: Path
+    random: random.Random
+    nodes: RayNodes | None
+    kills: int = 0
+
+    def run(self, kills: int) -> list[str]:
+        """Kill so often at most, let the command end, and tell what differs."""
+        victim = self.kind.partition("/")[2]
+        started = self._start()
+        for _ in range(kills):
+            if not self._kill(victim, started):
+                break
+            self.kills += 1
+            if victim in ("driver", "head"):
+                started = self._start()
+        return self._finish(started)
+
+    def _start(self) -> Started:
+        more = ["--cluster"] if self.nodes else []
+        return self.reference.work.start(
+            self.out, *more, **(self.nodes.environment if self.nodes else {})
+        )
+
+    def _kill(self, victim: str, started: Started) -> bool:
+        """Whether there was something to kill before the command ended."""
+        if victim == "driver":
+            wait_for(lambda: started.ended or started.holds(self.out / ".lock"))
+            wait = self.random.uniform(0.0, self.reference.end - self.reference.start)
+            if wait_for(lambda: started.ended, wait):
+                return False
+            started.kill()
+            return True
+        if victim in ("node", "head"):
+            return self._lose_node(victim, started)
+        return self._kill_worker(victim, started)
+
+    def _kill_worker(self, victim: str, started: Started) -> bool:
+        root = psutil.Process(started.process.pid)
+        if not wait_for(lambda: started.ended or processes_of(victim, root), 200):
+            return False
+        wait_for(lambda: started.ended, self.random.uniform(0.0, self._phase))
+        wait_for(lambda: started.ended or processes_of(victim, root), 60)
+        if started.ended:
+            return False
+        self.random.choice(processes_of(victim, root)).kill()
+        return True
+
+    def _lose_node(self, victim: str, started: Started) -> bool:
+        assert self.nodes is not None
+        wait_for(lambda: started.ended or self._has_rows(), 200)
+        wait_for(lambda: started.ended, self.random.uniform(0.0, self._phase))
+        if started.ended:
+            return False
+        if victim == "node":
+            self.nodes.lose_one(self.random)
+            return True
+        self.nodes.lose_head()
+        if not wait_for(lambda: started.ended, 150):
+            print("    the driver hung after the head was lost; killed too", flush=True)
+            started.kill()
+        self.nodes.start()
+        return True
+
+    @property
+    def _phase(self) -> float:
+        return 0.3 * (self.reference.end - self.reference.start)
+
+    def _has_rows(self) -> bool:
+        return (self.out / "log.csv").exists() or (self.out / "chunks.parquet").exists()
+
+    def _finish(self, started: Started) -> list[str]:
+        code = started.finish()
+        for _ in range(3):
+            if code == 0 and not self._unscored():
+                return self._differences()
+            started = self._start()
+            code = started.finish()
+        return [f"exit code {code} after all, see {self.reference.work.log}"]
+
+    def _unscored(self) -> int:
+        record = self.out / "run.json"
+        return int(json.loads(record.read_text())["n_unscored"]) if record.exists() else 0
+
+    def _differences(self) -> list[str]:
+        database = Path(self.reference.work.environment["MLFLOW_TRACKING_URI"][10:])
+        said = self.reference.work.differences(self.reference.out, self.out)
+        return said + tracking_differences(self.out, database)
+
+
+def full_disk(trial: Trial) -> list[str]:
+    """The command on a disk that is too small; then on the same disk made larger."""
+    log, room = trial.reference.work.log, folder_size(trial.reference.out)
+    before = log.stat().st_size
+    with small_disk(trial.out, int(room * trial.random.uniform(0.1, 0.9))) as enlarge:
+        code = trial._start().finish()
+        said = log.read_bytes()[before:].decode(errors="replace")
+        if code == 0:
+            return ["the disk was large enough"]
+        trial.kills += 1
+        told = [] if code == 2 and "Traceback" not in said else [f"exit code {code}, a traceback"]
+        enlarge()
+        return told + trial._finish(trial._start())
+
+
+@contextmanager
+def small_disk(place: Path, size: int) -> Iterator[Callable[[], None]]:
+    """A disk of some bytes at a place, and what makes it large."""
+    place.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
+    try:
+        yield lambda: void(["mount", "-o", "remount,size=1g", str(place)])
+    finally:
+        void(["umount", str(place)])
+
+
+def void(command: list[str]) -> None:
+    subprocess.run(command, check=True)
+
+
+def folder_size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+class Campaign:
+    """All trials of a seed.
+
+    Args:
+        folder: for data, references and the trials' folders.
+        seed: of all moments and choices.
+    """
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder = folder
+        self.random = random.Random(seed)
+        self.seed = seed
+        self.references: dict[str, Reference] = {}
+        self.kills: collections.Counter[str] = collections.Counter()
+        self.trials: collections.Counter[str] = collections.Counter()
+        self.faults: list[str] = []
+
+    def run(self, kinds: list[str], kills: int) -> None:
+        """Trials of kinds drawn by their share until there were so many kills."""
+        weights = [SHARES[kind] for kind in kinds]
+        wanted = zip(kinds, weights, strict=True)
+        left = {kind: round(kills * share / sum(weights)) for kind, share in wanted}
+        for kind in kinds:
+            with self._nodes(kind, left[kind]) as nodes:
+                while left[kind] > 0:
+                    done = self._trial(kind, left[kind], nodes)
+                    left[kind] -= max(1, done)
+        self.print()
+
+    @contextmanager
+    def _nodes(self, kind: str, kills: int) -> Iterator[RayNodes | None]:
+        if kills == 0 or not kind.endswith(("/node", "/head")):
+            yield None
+            return
+        nodes = RayNodes()
+        try:
+            nodes.start()
+            yield nodes
+        finally:
+            nodes.stop()
+
+    def _trial(self, kind: str, left: int, nodes: RayNodes | None) -> int:
+        name, _, victim = kind.partition("/")
+        self.trials[kind] += 1
+        out = self.folder / f"{name}-{victim}-{self.seed}-{self.trials[kind]}"
+        trial = Trial(kind, self._reference(name), out, self.random, nodes)
+        began = time.monotonic()
+        at_once = min(left, IN_A_ROW.get(victim, 1))
+        said = full_disk(trial) if victim == "disk" else trial.run(at_once)
+        self.kills[kind] += trial.kills
+        self.faults += [f"{out.name}: {line}" for line in said]
+        seconds = time.monotonic() - began
+        print(f"{out.name}: {trial.kills} kills, {seconds:.0f} s, {said or 'the same'}", flush=True)
+        return trial.kills
+
+    def _reference(self, name: str) -> Reference:
+        if name not in self.references:
+            make: dict[str, Callable[[], Work]] = {
+                "train": lambda: training(self.folder / "training", 60),
+                "train2": lambda: training(self.folder / "training", 60, workers=2),
+                "micc": lambda: benchmark(self.folder / "benchmark"),
+            }
+            out = self.folder / f"{name}-undisturbed-{self.seed}"
+            self.references[name] = Reference.of(make[name](), out)
+        return self.references[name]
+
+    def print(self) -> None:
+        """The table, and all that was lost."""
+        for kind, kills in self.kills.items():
+            print(f"| {kind} | {self.trials[kind]} | {kills} |")
+        load = os.getloadavg()[0]
+        print(f"{sum(self.kills.values())} kills, {len(self.faults)} faults; load {load:.1f}")
+        for line in self.faults:
+            print("  ", line)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", choices=list(SHARES), default=list(SHARES))
+    parser.add_argument("--folder", type=Path, help="kept; else a temporary one")
+    arguments = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with tempfile.TemporaryDirectory() as temporary:
+        campaign = Campaign(arguments.folder or Path(temporary), arguments.seed)
+        campaign.run(arguments.only, arguments.kills)
+    sys.exit(1 if campaign.faults else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""A Ray cluster of several nodes on this machine, any of which can be lost."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import Any
+
+QUICK = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "15",
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_failure_threshold": "4",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "15",
+}
+"""Ray's own patience is made for machines that are slow for a while; it takes minutes."""
+
+
+class RayNodes:
+    """A head with one processor and two nodes with one each."""
+
+    def __init__(self) -> None:
+        os.environ.update(QUICK)
+        self._cluster: Any = None
+        self._nodes: list[Any] = []
+
+    def start(self) -> None:
+        """A new cluster; the one before, if any, is forgotten."""
+        from ray.cluster_utils import Cluster
+
+        head = {"num_cpus": 1, "include_dashboard": False}
+        self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        self._nodes = [self._cluster.add_node(num_cpus=1) for _ in range(2)]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a command needs to find it."""
+        return {"RAY_ADDRESS": self._cluster.address}
+
+    def lose_one(self, choice: random.Random) -> None:
+        """Kill a node's processes, and let another come in its place."""
+        lost = self._nodes.pop(choice.randrange(len(self._nodes)))
+        self._cluster.remove_node(lost, allow_graceful=False)
+        self._nodes.append(self._cluster.add_node(num_cpus=1))
+
+    def lose_head(self) -> None:
+        """Kill the head and all nodes with it, as where a cluster's machines go together."""
+        self.stop()
+
+    def stop(self) -> None:
+        """End all."""
+        for node in self._nodes:
+            node.kill_all_processes(check_alive=False, allow_graceful=False)
+        self._cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+        self._nodes = []
