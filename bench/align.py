@@ -14,11 +14,13 @@ from .newton import Secant
 from .similarity import Similarity
 from .surface import Surface
 
-__all__ = ["Alignment", "AlignmentSettings", "align", "approach"]
+__all__ = ["Alignment", "AlignmentSettings", "agreement", "align", "approach"]
 
-LEVELS = ((1000, 0.1), (6000, 0.03))
-"""Points of each surface and the motion in mm that ends the steps on them: the solution on a part
-of the points is off by about that much anyway."""
+LEVELS = ((1000, 0.3), (6000, 0.05))
+"""Points of each surface and the motion in mm that ends the steps on them, before those on all that
+the settings ask for: the solution on a part of the points is off by about that much anyway."""
+ROUGH = 1500, 0.1
+"""The same for the approach to a start."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Alignment:
 
     Attributes:
         transform: from the prediction's space to the scan's.
-        iterations: steps taken over all points.
+        iterations: steps taken over the points that the settings ask for.
         converged: whether the last step was below the tolerance.
         last_step_mm: largest motion of a point in the last step.
         overlap: share of the scan's points that lie in the region of intersection.
@@ -75,17 +77,19 @@ def align(
     minimised = Minimised(prediction, scan, intersection, crop, settings)
     transform = start
     for points, tolerance in LEVELS:
-        transform = Part.of(minimised, transform, points).solve(transform, tolerance)
-    end = _by_all_points(Part.of(minimised, transform, None), transform, settings)
-    square = [(side.distances[side.kept] ** 2).mean() for side in end.sides]
+        if 2 * points <= settings.points:
+            transform = Part.of(minimised, transform, points).solve(transform, tolerance)
+    end = _settled(Part.of(minimised, transform, settings.points), transform, settings)
+    sides = minimised.all_sides(end.transform)
+    square = [(side.distances[side.kept] ** 2).mean() for side in sides]
     return Alignment(
         end.transform,
         end.steps,
         end.converged,
         end.moved_mm,
-        float(end.sides[0].kept.mean()),
+        float(sides[0].kept.mean()),
         float(np.sqrt(np.mean(square))),
-        end.sides,
+        sides,
     )
 
 
@@ -104,31 +108,48 @@ def approach(
         around: the part of the scan where the face is, as far as is known; None for all of it.
     """
     wide, sphere = intersection.widened(3.0), around or Sphere.everywhere()
-    part = Part.of(Minimised(prediction, scan, wide, sphere, settings), start, 1500)
-    return part.solve(start, 0.1)
+    part = Part.of(Minimised(prediction, scan, wide, sphere, settings), start, ROUGH[0])
+    return part.solve(start, ROUGH[1])
+
+
+def agreement(
+    prediction: Surface,
+    scan: Surface,
+    transform: Similarity,
+    intersection: Intersection,
+    around: Sphere | None = None,
+) -> float:
+    """How much of the two lies on the other and faces the same way, from 0 to 1.
+
+    The mean weight of points of both, see `Intersection.weights`.
+
+    Args:
+        prediction, scan, intersection, around: as in `approach`.
+        transform: from the prediction's space to the scan's.
+    """
+    sphere = around or Sphere.everywhere()
+    problem = Minimised(prediction, scan, intersection, sphere, AlignmentSettings())
+    sides = Part.of(problem, transform, ROUGH[0]).sides(transform)
+    return float(np.mean([side.weights.mean() for side in sides]))
 
 
 @dataclass(frozen=True)
 class _End:
     transform: Similarity
-    sides: tuple[Matches, Matches]
     steps: int
     moved_mm: float
     converged: bool
 
 
-def _by_all_points(whole: Part, transform: Similarity, settings: AlignmentSettings) -> _End:
-    """Step until the rule to stop is met: the place there, before the step that is too small."""
-    secant, mean = Secant.unlearnt(), np.inf
-    for steps in range(settings.max_iterations + 1):
-        sides = whole.sides(transform)
-        newton = whole.newton(sides)
+def _settled(part: Part, transform: Similarity, settings: AlignmentSettings) -> _End:
+    """Step until the rule to stop is met: the place after the step that is small enough."""
+    secant, mean, steps, small = Secant.unlearnt(), np.inf, 0, np.inf
+    while small > settings.tolerance_mm and steps < settings.max_iterations:
+        sides = part.sides(transform)
+        newton = part.newton(sides)
         step, secant = secant.after(newton).step(newton)
-        moved = whole.motion_mm(step, transform)
+        moved = part.motion_mm(step, transform)
         before, mean = mean, mean_distance(sides)
         small = moved if settings.stop == "motion" else before - mean
-        if small <= settings.tolerance_mm or steps == settings.max_iterations:
-            break
-        transform = whole.lever.motion(step).after(transform)
-    converged = small <= settings.tolerance_mm
-    return _End(transform, whole.completed(transform, sides), steps, moved, converged)
+        transform, steps = part.lever.motion(step).after(transform), steps + 1
+    return _End(transform, steps, moved, small <= settings.tolerance_mm)

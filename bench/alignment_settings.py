@@ -18,16 +18,19 @@ class AlignmentSettings:
             predictions of a run; `none`, millimetres as predicted (rigid).
         direction: whose distances are minimised: both with half of the weight each, or those of
             the scan's points to the prediction only.
+        points: of each surface whose distances are minimised, evenly spread vertices, at least so
+            many (fewer than twice as many); `inf` for all. Errors are those of all points.
         stop: `motion`, when no point of the prediction moves further than the tolerance in one
             step; `mean_change`, when the mean distance falls by less than the tolerance.
         tolerance_mm: see `stop`.
-        max_iterations: steps by all points, until it is said not to have converged.
+        max_iterations: steps by these points, until it is said not to have converged.
     """
 
     start: Literal["landmarks_or_search", "seven_landmarks"] = "landmarks_or_search"
     dense: bool = True
     scale: Literal["per_mesh", "global", "none"] = "per_mesh"
     direction: Literal["symmetric", "scan_to_prediction"] = "symmetric"
+    points: float = 3000
     stop: Literal["motion", "mean_change"] = "motion"
-    tolerance_mm: float = 2e-3
+    tolerance_mm: float = 5e-2
     max_iterations: int = 40

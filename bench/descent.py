@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import FacebenchError
 from .alignment_settings import AlignmentSettings
@@ -28,8 +27,6 @@ MARGIN_MM = 3.0
 """How far the prediction may come by its steps without its points within reach being others."""
 MAX_STEPS = 15
 """On a part of the points, where each step costs little and the end is not the end."""
-MORTON_CELLS = 1023
-"""Along each axis; ten bits."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,26 @@ class Minimised:
     crop: Sphere
     settings: AlignmentSettings
 
+    def scan_side(self, transform: Similarity, index: IndexArray) -> Matches:
+        """Vertices of the scan and their closest points on the moved prediction."""
+        surfaces, rules = (self.scan, self.prediction), self.intersection
+        return match_scan(*surfaces, transform, rules, index)
+
+    def prediction_side(self, transform: Similarity, index: IndexArray) -> Matches:
+        """Vertices of the moved prediction and their closest points on the cropped scan."""
+        surfaces, rules = (self.prediction, self.scan), self.intersection
+        return match_prediction(*surfaces, transform, rules, self.crop, index)
+
+    def all_sides(self, transform: Similarity) -> tuple[Matches, Matches]:
+        """The cropped scan's points on the moved prediction, all of the prediction's on the scan.
+
+        Those of the prediction that are out of reach have no match.
+        """
+        reach = within_reach(self.prediction, transform, self.intersection, self.crop)
+        on_scan = self.prediction_side(transform, reach)
+        on_prediction = self.scan_side(transform, self.crop.vertices_of(self.scan))
+        return on_prediction, on_scan.among(len(self.prediction.vertices), reach)
+
 
 @dataclass(frozen=True)
 class Part:
@@ -67,30 +84,26 @@ class Part:
     lever: Lever
 
     @classmethod
-    def of(cls, problem: Minimised, start: Similarity, points: int | None) -> Part:
+    def of(cls, problem: Minimised, start: Similarity, points: float) -> Part:
         """The prediction's points within reach and the cropped scan's; or about so many of each.
 
         Args:
             problem: the whole.
-            start: within a few mm of where it ends. The choice is made in the prediction's own
-                frame: what lies outside of the crop has no part in it.
-            points: wanted, or None for all.
+            start: within a few mm of where it ends.
+            points: wanted of each side, infinite for all.
         """
         prediction, scan, rules = problem.prediction, problem.scan, problem.intersection
         own = within_reach(prediction, start, rules, problem.crop, MARGIN_MM)
         theirs = problem.crop.vertices_of(scan)
         lever = Lever.of(scan.vertices[theirs])
-        if points is not None:
-            seen = prediction.frame.apply(start.inverse().apply(scan.vertices[theirs]))
-            own = own[spread(prediction.local[own], points)]
-            theirs = theirs[spread(seen, points)]
-        return cls(problem, own, theirs, lever)
+        return cls(problem, thinned(own, points), thinned(theirs, points), lever)
 
     def solve(self, transform: Similarity, tolerance: float) -> Similarity:
         """Step until nothing moves further than a tolerance in mm."""
         secant = Secant.unlearnt()
         for _ in range(MAX_STEPS):
-            newton = self.newton(self.sides(transform))
+            sides = self.sides(transform)
+            newton = self.newton(sides)
             step, secant = secant.after(newton).step(newton)
             moved = self.motion_mm(step, transform)
             transform = self.lever.motion(step).after(transform)
@@ -100,35 +113,10 @@ class Part:
 
     def sides(self, transform: Similarity) -> tuple[Matches, ...]:
         """The matches whose distances are minimised: of the scan's points, and of the others."""
-        problem = self.problem
-        surfaces, rules = (problem.scan, problem.prediction), problem.intersection
-        on_prediction = match_scan(*surfaces, transform, rules, self.scan_points)
-        if problem.settings.direction == "scan_to_prediction":
+        on_prediction = self.problem.scan_side(transform, self.scan_points)
+        if self.problem.settings.direction == "scan_to_prediction":
             return (on_prediction,)
-        return on_prediction, self._on_scan(transform, self.prediction_points)
-
-    def completed(
-        self, transform: Similarity, sides: tuple[Matches, ...]
-    ) -> tuple[Matches, Matches]:
-        """The scan's points on the moved prediction, and all of its vertices on the scan.
-
-        Args:
-            transform: where the prediction lies.
-            sides: what `sides` gave there.
-        """
-        problem = self.problem
-        prediction, rules = problem.prediction, problem.intersection
-        index = within_reach(prediction, transform, rules, problem.crop)
-        if len(sides) == 2 and np.isin(index, self.prediction_points, assume_unique=True).all():
-            index, on_scan = self.prediction_points, sides[1]
-        else:
-            on_scan = self._on_scan(transform, index)
-        return sides[0], on_scan.among(len(prediction.vertices), index)
-
-    def _on_scan(self, transform: Similarity, index: IndexArray) -> Matches:
-        problem = self.problem
-        surfaces, rules = (problem.prediction, problem.scan), problem.intersection
-        return match_prediction(*surfaces, transform, rules, problem.crop, index)
+        return on_prediction, self.problem.prediction_side(transform, self.prediction_points)
 
     def newton(self, sides: tuple[Matches, ...]) -> Float64Array:
         """The step (7,) that should make the distances least.
@@ -155,21 +143,11 @@ def mean_distance(sides: tuple[Matches, ...]) -> float:
     return float(np.mean([side.distances[side.kept].mean() for side in sides]))
 
 
-def spread(points: Float64Array, wanted: int) -> IndexArray:
-    """About the wanted number of the points (N, 3), as evenly spread as all of them.
+def thinned(index: IndexArray, wanted: float) -> IndexArray:
+    """At least the wanted number of a surface's vertices (N,), as evenly spread as all of them.
 
-    Every so many-th along a curve that fills space (Morton's order): what varies slowly over a
-    surface has nearly the same mean over them as over all.
+    Those whose number is divisible by some number: the order of the vertices is that of a curve
+    that fills space, and no choice changes with a point that comes or goes elsewhere. What varies
+    slowly over a surface has nearly the same mean over them as over all.
     """
-    scale = MORTON_CELLS / np.ptp(points, axis=0).max()
-    cells = ((points - points.min(0)) * scale).astype(np.uint64)
-    x, y, z = (_every_third_bit(cells[:, axis]) for axis in range(3))
-    code = x | (y << np.uint64(1)) | (z << np.uint64(2))
-    return np.argsort(code, kind="stable")[:: max(1, len(points) // wanted)]
-
-
-def _every_third_bit(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Ten bits of each number with two zeros between."""
-    for shift, mask in ((16, 0x030000FF), (8, 0x0300F00F), (4, 0x030C30C3), (2, 0x09249249)):
-        numbers = (numbers | (numbers << np.uint64(shift))) & np.uint64(mask)
-    return numbers
+    return index[index % max(1, int(len(index) / wanted)) == 0]

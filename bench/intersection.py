@@ -13,9 +13,6 @@ from .similarity import Similarity
 from .surface import ClosestPoints, Surface
 from .triangles import Float64Array, IndexArray
 
-RIM_MM = 2.0
-"""From here the weight of a point falls to nothing where its closest point comes to a rim."""
-
 
 @dataclass(frozen=True)
 class Intersection:
@@ -29,11 +26,14 @@ class Intersection:
         max_distance_mm: in the scan's millimetres; infinite turns the condition off.
         max_angle_deg: between the normals; 180 turns the condition off.
         boundary: whether points whose closest point lies on a boundary count too.
+        fade_mm: from a rim and from the edge of the crop, over which the weight of a point in the
+            alignment grows from nothing; errors have no such weight.
     """
 
     max_distance_mm: float = 10.0
     max_angle_deg: float = 90.0
     boundary: Literal["left_out", "counted"] = "left_out"
+    fade_mm: float = 2.0
 
     def widened(self, factor: float) -> Intersection:
         """The same with the distance multiplied."""
@@ -52,7 +52,7 @@ class Intersection:
             return weights
         if closest.to_rim is None:
             return np.asarray(weights * ~closest.on_boundary)
-        return np.asarray(weights * np.minimum(closest.to_rim / RIM_MM, 1.0))
+        return np.asarray(weights * np.minimum(closest.to_rim / self.fade_mm, 1.0))
 
     def stiffness(self, matches: Matches) -> Float64Array:
         """How much each point (N,) counts in how steeply the aligning force changes.
@@ -133,9 +133,16 @@ def match_scan(
     """Vertices of the scan against the prediction moved by a transform."""
     points, normals = scan.vertices[index], scan.normals[index]
     seen = transform.inverse().apply(points)
-    closest = prediction.closest(seen, RIM_MM / transform.scale).moved(transform)
-    weights = intersection.weights(normals, closest)
-    return Matches(closest.position, points, closest.normal, closest.distance, weights, normals)
+    found = prediction.closest(seen, intersection.fade_mm / transform.scale)
+    closest = found.moved(transform)
+    return Matches(
+        closest.position,
+        points,
+        closest.normal,
+        closest.distance,
+        intersection.weights(normals, closest),
+        normals,
+    )
 
 
 def match_prediction(
@@ -149,9 +156,16 @@ def match_prediction(
     """Vertices of the prediction moved by a transform against the part of the scan in the crop."""
     points = transform.apply(prediction.vertices[index])
     normals = transform.turn(prediction.normals[index])
-    closest = scan.closest(points, RIM_MM)
-    weights = intersection.weights(normals, closest) * _inside(crop, closest.position)
-    return Matches(points, closest.position, closest.normal, closest.distance, weights, normals)
+    closest = scan.closest(points, intersection.fade_mm)
+    inside = _inside(crop, closest.position, intersection.fade_mm)
+    return Matches(
+        points,
+        closest.position,
+        closest.normal,
+        closest.distance,
+        intersection.weights(normals, closest) * inside,
+        normals,
+    )
 
 
 def within_reach(
@@ -171,12 +185,12 @@ def within_reach(
     return np.flatnonzero(away <= reach)
 
 
-def _inside(crop: Sphere, points: Float64Array) -> Float64Array:
+def _inside(crop: Sphere, points: Float64Array, fade_mm: float) -> Float64Array:
     """1 in a crop, falling to 0 where it ends."""
     if np.isinf(crop.radius_mm):
         return np.ones(len(points))
     depth = crop.radius_mm - np.linalg.norm(points - crop.centre, axis=1)
-    return np.asarray(np.clip(depth / RIM_MM, 0.0, 1.0))
+    return np.asarray(np.clip(depth / fade_mm, 0.0, 1.0))
 
 
 def match_both(

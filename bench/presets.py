@@ -28,7 +28,8 @@ _SEVEN_LANDMARKS: Mapping[str, Any] = {
     "alignment": {
         "start": "seven_landmarks",
         "direction": "scan_to_prediction",
-        "tolerance_mm": 1e-3,
+        "points": "inf",
+        "tolerance_mm": 3e-3,
         "max_iterations": 300,
     },
     "intersection": {"max_distance_mm": "inf", "max_angle_deg": 180, "boundary": "counted"},

@@ -26,6 +26,9 @@ N_TRIED, N_KEPT = 120, 24
 """Starts that are refined by a few steps, and those of them that are refined further."""
 SAME_MM, SAME_DEG = 25.0, 25.0
 """Starts closer than this are refined to the same place."""
+RIVAL_COST = 0.06
+"""More than the best one's that a start may cost, of 1, to be tried beside it: sizes that differ by
+a fifth make up about as much."""
 N_POINTS = 200
 """Points of the prediction that judge a start."""
 
@@ -70,11 +73,20 @@ class _Motions:
 def register(
     prediction: Surface, scan: Surface, nose_tip: Float64Array | None = None
 ) -> Similarity:
-    """A rigid motion that lays the prediction roughly on the scan.
+    """The best of `candidates`: a rigid motion that lays the prediction roughly on the scan."""
+    return candidates(prediction, scan, nose_tip)[0]
+
+
+def candidates(
+    prediction: Surface, scan: Surface, nose_tip: Float64Array | None = None
+) -> list[Similarity]:
+    """Rigid motions that lay the prediction roughly on the scan, the best first.
 
     Points whose surroundings have the same profile of heights are paired; a pair fixes all but the
     turn about the normal, which is tried all around; the best starts are refined, and the one that
-    lays most of the prediction on the scan, facing the same way, wins. No step uses chance.
+    lays most of the prediction on the scan, facing the same way, is the first. Others follow that
+    do nearly as well: a face of another size may lie better upside down than upright. No step uses
+    chance.
 
     Args:
         prediction: a face in mm, any pose.
@@ -97,9 +109,16 @@ def register(
     better = np.argsort(_costs(motions, face, target, judges), kind="stable")[:N_KEPT]
     reaches = np.geomspace(3 * FAR_MM, FAR_MM, 10)
     refined = _refine(motions.take(better), face, target, judges, reaches)
-    winner = int(np.argmin(_costs(refined, face, target, judges)))
-    found = Similarity(1.0, refined.rotations[winner], refined.translations[winner])
-    return scan.frame.inverse().after(found).after(prediction.frame)
+    costs = _costs(refined, face, target, judges)
+    order = _different(refined, costs, face.points[judges].mean(0))
+    near = order[costs[order] <= costs[order[0]] + RIVAL_COST]
+    to_scan = scan.frame.inverse()
+    return [
+        to_scan.after(Similarity(1.0, rotation, translation)).after(prediction.frame)
+        for rotation, translation in zip(
+            refined.rotations[near], refined.translations[near], strict=True
+        )
+    ]
 
 
 def _sample(surface: Surface) -> _Samples:

@@ -9,13 +9,13 @@ import numpy as np
 
 from ..errors import FacebenchError
 from ..recon.mesh import Mesh
-from .align import AlignmentSettings, approach
+from .align import AlignmentSettings, agreement, approach
 from .crop import Sphere
 from .intersection import Intersection
 from .landmarks import Landmarks, landmark_pairs
 from .meshes import keep_vertices
 from .nose_tip import own_nose_tip
-from .register import register
+from .register import candidates
 from .similarity import Similarity
 from .surface import Surface
 from .triangles import Float64Array
@@ -112,15 +112,42 @@ def find_start(
         return _by_landmarks((own, theirs), settings)
     if prediction.landmarks is None or scan.landmarks is None:
         tip = own_nose_tip(prediction.mesh)
-        start = Start(register(prediction.surface, scan.surface, tip), "search")
+        found = candidates(prediction.surface, scan.surface, tip)
+        starts = [Start(transform, "search") for transform in found]
     else:
-        start = _by_landmarks(landmark_pairs(prediction.landmarks, scan.landmarks), settings)
-    surfaces, around = (prediction.surface, scan.surface), _face_around(prediction, start)
-    free = replace(settings, scale="per_mesh")
-    sized = approach(*surfaces, start.transform, intersection, free, around)
+        pairs = landmark_pairs(prediction.landmarks, scan.landmarks)
+        starts = [_by_landmarks(pairs, settings)]
+    return _approached(starts, prediction, scan, settings, intersection)
+
+
+def _approached(
+    starts: list[Start],
+    prediction: Side,
+    scan: Side,
+    settings: AlignmentSettings,
+    intersection: Intersection,
+) -> Start:
+    """The start whose surfaces lie on each other most after a few dense steps, after these.
+
+    A face is laid at the size that fits, also where a protocol leaves it its own.
+    """
+    surfaces, free = (prediction.surface, scan.surface), replace(settings, scale="per_mesh")
+    places = [_face_around(prediction, start) for start in starts]
+    sized = [
+        approach(*surfaces, start.transform, intersection, free, around)
+        for start, around in zip(starts, places, strict=True)
+    ]
+    shares = [0.0]
+    if len(starts) > 1:
+        shares = [
+            agreement(*surfaces, transform, intersection, around)
+            for transform, around in zip(sized, places, strict=True)
+        ]
+    best = int(np.argmax(shares))
+    start, around = starts[best], places[best]
     if settings.scale != "none":
-        return replace(start, transform=sized)
-    rigid = _at_own_size(sized, prediction.surface)
+        return replace(start, transform=sized[best])
+    rigid = _at_own_size(sized[best], prediction.surface)
     return replace(start, transform=approach(*surfaces, rigid, intersection, settings, around))
 
 

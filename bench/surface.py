@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,6 +11,7 @@ import open3d as o3d
 from numpy.typing import NDArray
 
 from ..recon.mesh import Mesh
+from .ordering import order_triangles, weld
 from .rim import Rim
 from .similarity import Similarity
 from .triangles import (
@@ -18,14 +20,17 @@ from .triangles import (
     Groups,
     IndexArray,
     closest_barycentric,
-    double_areas,
+    corners_of,
+    cross_rows,
+    dot_rows,
     find_edges,
+    normals_at,
+    sides_of,
     unit,
-    vertex_normals,
 )
 
-ORDER_DECIMALS = 6
-"""Of the coordinates that vertices are ordered by: to rounding, symmetric faces have many ties."""
+MAX_ROUNDS = 20
+"""Of going on to a neighbouring triangle; two or three end it."""
 EDGE, VERTEX = 1, 2
 """What a closest point lies on where that is no face: as many of its weights are zero."""
 
@@ -72,7 +77,8 @@ class Surface:
     surface: results depend neither on the file's order nor on where the surface lies.
 
     Attributes:
-        vertices: (V, 3) float64, mm, in lexicographic order of their places in the frame.
+        vertices: (V, 3) float64, mm, in the order of a curve that fills the frame's space.
+        local: (V, 3) the same in the frame.
         triangles: (F, 3) int64.
         normals: (V, 3) unit vertex normals, angle-weighted.
         vertex_of: (V of the mesh,) where each vertex of the mesh went, -1 if no triangle used it.
@@ -82,14 +88,20 @@ class Surface:
     def __init__(self, mesh: Mesh) -> None:
         vertices = np.asarray(mesh.vertices, np.float64)
         triangles = np.asarray(mesh.triangles, np.int64)
-        outward = double_areas(vertices, triangles)
-        solid = np.abs(outward).sum(1) > 0
-        triangles, outward = triangles[solid], outward[solid]
-        self.frame = principal_frame(vertices, triangles, outward)
-        self.vertices, self.vertex_of = _weld(vertices, triangles, self.frame)
-        self.triangles, order = _ordered(self.vertex_of[triangles])
-        self._face_normals = unit(outward)[order]
-        self.normals = vertex_normals(self.vertices, self.triangles, self._face_normals)
+        corners = corners_of(vertices, triangles)
+        sides = sides_of(corners)
+        outward = cross_rows(sides[0], sides[1])
+        areas = np.sqrt(dot_rows(outward, outward)) / 2
+        solid = areas > 0
+        if not solid.all():
+            triangles, areas, outward = triangles[solid], areas[solid], outward[:, solid]
+            corners, sides = corners[..., solid], sides[..., solid]
+        self.frame = principal_frame(corners, areas)
+        self.vertices, self.local, self.vertex_of = weld(vertices, triangles, self.frame)
+        welded, normals = self.vertex_of[triangles], (outward / (2 * areas)).T
+        self.normals = normals_at(welded, sides, normals, len(self.vertices))
+        order = order_triangles(welded, len(self.vertices))
+        self.triangles, self._face_normals = welded[order], normals[order]
 
     @cached_property
     def on_boundary(self) -> NDArray[np.bool_]:
@@ -97,11 +109,6 @@ class Surface:
         on_boundary = np.zeros(len(self.vertices), bool)
         on_boundary[self._edges.vertices[self._edges.on_boundary]] = True
         return on_boundary
-
-    @cached_property
-    def local(self) -> Float64Array:
-        """The vertices (V, 3) in the surface's own frame."""
-        return _placed(self.vertices, self.frame)
 
     @cached_property
     def corners(self) -> Float64Array:
@@ -118,12 +125,9 @@ class Surface:
             rim: up to which distance the way to the nearest rim is asked for, mm; None for not.
         """
         points = np.asarray(points, np.float64)
-        triangle, weights = self._settle(points, self._nearest_triangle(points))
-        position = self._position(triangle, weights)
+        triangle, weights, position = self._settled(points, self._nearest_triangle(points))
         normal, on_boundary = self._face_normals[triangle], np.zeros(len(points), bool)
-        on_feature = (weights == 0).sum(1)
-        for kind in (EDGE, VERTEX):
-            rows = np.flatnonzero(on_feature == kind)
+        for kind, rows in _on_features(weights):
             feature = self._feature(kind, triangle[rows], weights[rows])
             at_edge = kind == EDGE
             on_boundary[rows] = (self._edges if at_edge else self).on_boundary[feature]
@@ -144,10 +148,9 @@ class Surface:
         return find_edges(self.triangles)
 
     @cached_property
-    def _around_vertices(self) -> Groups:
-        """The triangles at each vertex."""
-        corners = Groups.by(self.triangles.ravel(), len(self.vertices))
-        return Groups(corners.first, corners.items // 3)
+    def _corners(self) -> Groups:
+        """The corners of triangles at each vertex, numbered through all triangles."""
+        return Groups.by(self.triangles.ravel(), len(self.vertices))
 
     @cached_property
     def _scene(self) -> o3d.t.geometry.RaycastingScene:
@@ -164,32 +167,87 @@ class Surface:
         found = self._scene.compute_closest_points(o3d.core.Tensor(local))
         return np.asarray(found["primitive_ids"].numpy(), np.int64)
 
-    def _weights(self, points: Float64Array, triangle: IndexArray) -> Float64Array:
-        return closest_barycentric(points, self.vertices[self.triangles[triangle]])
-
-    def _position(self, triangle: IndexArray, weights: Float64Array) -> Float64Array:
-        corners = self.vertices[self.triangles[triangle]]
-        return np.asarray(np.einsum("nk,nkc->nc", weights, corners))
-
-    def _settle(
+    def _project(
         self, points: Float64Array, triangle: IndexArray
-    ) -> tuple[IndexArray, Float64Array]:
-        """Choose in float64 among the triangles that meet where the found one was closest.
+    ) -> tuple[Float64Array, Float64Array]:
+        """Weights (N, 3) and position (N, 3) of each triangle's point closest to each point."""
+        corners = self.vertices[self.triangles[triangle]]
+        weights = closest_barycentric(points, corners)
+        return weights, np.asarray((weights[:, None] @ corners)[:, 0])
+
+    def _settled(
+        self, points: Float64Array, triangle: IndexArray
+    ) -> tuple[IndexArray, Float64Array, Float64Array]:
+        """Go on to neighbouring triangles, in float64, as long as one comes nearer.
 
         The search is in float32, and beside a convex edge it can return the wrong neighbour: the
         distance is the same to 1e-5 mm, but the normal is not.
+
+        Returns:
+            Triangles (N,), and the weights (N, 3) and position (N, 3) of the closest points.
         """
-        weights = self._weights(points, triangle)
-        feature = (weights == 0).sum(1)
-        for kind, groups in ((EDGE, self._edges.triangles), (VERTEX, self._around_vertices)):
-            rows = np.flatnonzero(feature == kind)
-            owner, candidate = groups.members(self._feature(kind, triangle[rows], weights[rows]))
-            query = rows[owner]
-            candidate_weights = self._weights(points[query], candidate)
-            offset = points[query] - self._position(candidate, candidate_weights)
-            best = _argmin_of_groups((offset**2).sum(1), query)
-            triangle[query[best]], weights[query[best]] = candidate[best], candidate_weights[best]
-        return triangle, weights
+        weights, position = self._project(points, triangle)
+        rows = np.arange(len(points))
+        for _ in range(MAX_ROUNDS):
+            rows = np.concatenate(
+                [
+                    self._go_on(kind, rows[on], points, triangle, weights, position)
+                    for kind, on in _on_features(weights[rows])
+                ]
+            )
+            if not len(rows):
+                break
+        return triangle, weights, position
+
+    def _go_on(
+        self,
+        kind: int,
+        rows: IndexArray,
+        points: Float64Array,
+        triangle: IndexArray,
+        weights: Float64Array,
+        position: Float64Array,
+    ) -> IndexArray:
+        """Put the rows that a triangle at their edge or vertex comes nearer to on it; which ones.
+
+        Args:
+            kind: of what the closest points of the rows lie on.
+            rows: (R,) of the others.
+            points: (N, 3), which stay.
+            triangle, weights, position: (N,), (N, 3), (N, 3), changed in place.
+        """
+        feature = self._feature(kind, triangle[rows], weights[rows])
+        passed = self._is_passed(kind, feature, points[rows] - position[rows], position[rows])
+        rows = rows[passed]
+        groups = self._edges.corners if kind == EDGE else self._corners
+        owner, corner = groups.members(feature[passed])
+        query, candidate = rows[owner], corner // 3
+        candidate_weights, there = self._project(points[query], candidate)
+        best = _argmin_of_groups(((points[query] - there) ** 2).sum(1), owner)
+        is_other = candidate[best] != triangle[rows]
+        triangle[rows], weights[rows] = candidate[best], candidate_weights[best]
+        position[rows] = there[best]
+        return rows[is_other]
+
+    def _is_passed(
+        self, kind: int, feature: IndexArray, away: Float64Array, position: Float64Array
+    ) -> NDArray[np.bool_]:
+        """Whether a triangle at edges or vertices (N,) comes nearer to points than these do, (N,).
+
+        It does when a corner of it lies before the plane across the way (N, 3) from the position
+        (N, 3) on the edge or vertex: of an edge's triangle only the corner opposite to it can.
+        """
+        if kind == EDGE:
+            owner, corner = self._edges.corners.members(feature)
+        else:
+            owner, at = self._corners.members(feature)
+            triangle, place = np.divmod(at, 3)
+            corner = 3 * triangle + np.stack([(place + 1) % 3, (place + 2) % 3])
+            owner, corner = np.concatenate([owner, owner]), corner.ravel()
+        ahead = self.vertices[self.triangles.ravel()[corner]] - position[owner]
+        passed = np.zeros(len(feature), bool)
+        passed[owner[np.einsum("ij,ij->i", ahead, away[owner]) > 0]] = True
+        return passed
 
     def _feature(self, kind: int, triangle: IndexArray, weights: Float64Array) -> IndexArray:
         """The edges or vertices (N,) that hold points of barycentric weights (N, 3)."""
@@ -199,16 +257,14 @@ class Surface:
 
     def _edge_normals(self, edge: IndexArray) -> Float64Array:
         """Unit normals (N, 3), the mean of those of the triangles at each edge."""
-        owner, triangle = self._edges.triangles.members(edge)
-        normals = self._face_normals[triangle]
+        owner, corner = self._edges.corners.members(edge)
+        normals = self._face_normals[corner // 3]
         sums = [np.bincount(owner, column, len(edge)) for column in normals.T]
         # Of no edges, NumPy's sums are integers.
         return unit(np.stack(sums, axis=1).astype(np.float64))
 
 
-def principal_frame(
-    vertices: Float64Array, triangles: IndexArray, outward: Float64Array
-) -> Similarity:
+def principal_frame(corners: Float64Array, areas: Float64Array) -> Similarity:
     """The rigid motion of a surface's centre to the origin and of its principal axes to x, y, z.
 
     By the moments of the surface, so that the frame does not depend on how it is cut into
@@ -216,63 +272,33 @@ def principal_frame(
     least skewness takes the sign that makes a rotation.
 
     Args:
-        vertices: (V, 3).
-        triangles: (F, 3); without any, the frame is the one the vertices are in.
-        outward: (F, 3) normals as long as twice the area.
+        corners: (3, 3, F) of the triangles, see `corners_of`; without any, the frame is the one
+            they are in.
+        areas: (F,).
     """
-    if not len(triangles):
+    if not len(areas):
         return Similarity.identity()
-    areas = np.sqrt((outward**2).sum(1))
-    weights = np.bincount(triangles.T.ravel(), np.tile(areas, 3), len(vertices))
-    weights = weights / weights.sum()
-    known = np.where(weights[:, None] > 0, vertices, 0.0)
-    centre = weights @ known
-    offsets = known - centre
-    middles = (offsets[triangles[:, 0]] + offsets[triangles[:, 1]] + offsets[triangles[:, 2]]) / 3
-    shares = areas[:, None] / areas.sum()
+    shares = areas / areas.sum()
+    middles = corners.sum(0) / 3
+    centre = middles @ shares
+    middles -= centre[:, None]
+    offsets = corners - centre[:, None]
     # of a triangle: a quarter of the moment of its corners, three quarters of that of its middle
-    moments = (offsets * weights[:, None]).T @ offsets + 3 * (middles * shares).T @ middles
+    moments = 3 * (middles * shares) @ middles.T
+    moments += sum((offset * shares) @ offset.T for offset in offsets) / 3
     axes = np.linalg.eigh(moments)[1].T
-    skewness = weights @ (offsets @ axes.T) ** 3
+    along = axes @ offsets
+    skewness = (along * along * along).sum(0) @ shares
     axes = axes * np.where(skewness < 0, -1.0, 1.0)[:, None]
     axes[np.abs(skewness).argmin()] *= np.sign(np.linalg.det(axes))
     return Similarity(1.0, axes, -axes @ centre)
 
 
-def _weld(
-    vertices: Float64Array, triangles: IndexArray, frame: Similarity
-) -> tuple[Float64Array, IndexArray]:
-    """Distinct positions of corners in the frame's order, and where each vertex went, else -1."""
-    is_used = np.zeros(len(vertices), bool)
-    is_used[triangles] = True
-    used = np.flatnonzero(is_used)
-    places = np.round(_placed(vertices[used], frame), ORDER_DECIMALS)
-    order = used[np.lexsort(places.T[::-1])]
-    ordered = vertices[order]
-    is_new = np.ones(len(ordered), bool)
-    is_new[1:] = (ordered[1:] != ordered[:-1]).any(1)
-    vertex_of = np.full(len(vertices), -1)
-    vertex_of[order] = np.cumsum(is_new) - 1
-    return ordered[is_new], vertex_of
-
-
-def _placed(points: Float64Array, frame: Similarity) -> Float64Array:
-    """Points (N, 3) in a frame, equal for equal points, as a matrix product does not promise."""
-    x, y, z = points.T[:, :, None]
-    along_x, along_y, along_z = frame.rotation.T
-    return np.asarray(x * along_x + y * along_y + z * along_z + frame.translation)
-
-
-def _ordered(triangles: IndexArray) -> tuple[IndexArray, IndexArray]:
-    """Triangles with their smallest corner first, in lexicographic order, and that order."""
-    if not triangles.size:
-        return triangles, np.arange(0)
-    a, b, c = triangles.T
-    first, span = triangles.argmin(1), int(triangles.max()) + 1
-    turns = ((a, b, c), (b, c, a), (c, a, b))
-    turned = np.stack([np.choose(first, turn) for turn in turns], axis=1)
-    order = np.lexsort((turned[:, 2], turned[:, 0] * span + turned[:, 1]))
-    return turned[order], order
+def _on_features(weights: Float64Array) -> Iterator[tuple[int, IndexArray]]:
+    """Which of the points of barycentric weights (N, 3) lie on edges, and which on vertices."""
+    zeros = (weights == 0).sum(1)
+    for kind in (EDGE, VERTEX):
+        yield kind, np.flatnonzero(zeros == kind)
 
 
 def _argmin_of_groups(values: Float64Array, group: IndexArray) -> IndexArray:

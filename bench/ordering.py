@@ -1,0 +1,97 @@
+"""An order of a surface's own for its vertices and triangles, along a curve that fills space."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .similarity import Similarity
+from .triangles import Float64Array, Groups, IndexArray
+
+CELLS = 2**21
+"""Along each axis: three such numbers have 63 bits."""
+FILLED = 0.3
+"""Share of the cells along an axis that a surface fills, on either side of its centre."""
+CENTRE = np.array([0.5303, 0.4711, 0.5059])
+"""Of a surface in the box of cells: no plane of symmetry then lies where cells meet, where rounding
+would decide on which side its points are."""
+_SPREAD_BITS = (
+    (32, 0x001F00000000FFFF),
+    (16, 0x001F0000FF0000FF),
+    (8, 0x100F00F00F00F00F),
+    (4, 0x10C30C30C30C30C3),
+    (2, 0x1249249249249249),
+)
+
+
+def weld(
+    vertices: Float64Array, triangles: IndexArray, frame: Similarity
+) -> tuple[Float64Array, Float64Array, IndexArray]:
+    """Distinct positions of corners in the order of Morton's curve, and where each vertex went.
+
+    Every so many-th of them are spread as evenly as all are, and neighbours are near in memory.
+
+    Args:
+        vertices: (V, 3).
+        triangles: (F, 3).
+        frame: to the surface's own frame, in which the curve runs.
+
+    Returns:
+        (N, 3) positions, the same in the frame, and (V,) indices into them, -1 for a vertex that is
+        no corner.
+    """
+    is_used = np.zeros(len(vertices), bool)
+    is_used[triangles] = True
+    used = np.flatnonzero(is_used)
+    local = placed(vertices[used], frame)
+    order, is_new = _along_curve(local)
+    vertex_of = np.full(len(vertices), -1)
+    vertex_of[used[order]] = np.cumsum(is_new) - 1
+    distinct = order[is_new]
+    return vertices[used[distinct]], local[distinct], vertex_of
+
+
+def placed(points: Float64Array, frame: Similarity) -> Float64Array:
+    """Points (N, 3) in a frame, equal for equal points, as a matrix product does not promise."""
+    x, y, z = points.T[:, :, None]
+    along_x, along_y, along_z = frame.rotation.T
+    return np.asarray(x * along_x + y * along_y + z * along_z + frame.translation)
+
+
+def order_triangles(triangles: IndexArray, count: int) -> IndexArray:
+    """The order of triangles (F, 3) by their smallest corner of so many, in time linear in F."""
+    a, b, c = triangles.T
+    return Groups.by(np.minimum(np.minimum(a, b), c), count).items
+
+
+def _along_curve(local: Float64Array) -> tuple[IndexArray, NDArray[np.bool_]]:
+    """The order of points (N, 3) along the curve, and which (N,) of them so ordered are new.
+
+    Equal points are together, and only the first of them is new.
+    """
+    code = _code(local)
+    order = np.argsort(code)
+    code = code[order]
+    is_new = np.ones(len(order), bool)
+    same = np.flatnonzero(code[1:] == code[:-1])
+    if len(same):
+        tied = np.union1d(same, same + 1)
+        rows = order[tied]
+        order[tied] = rows[np.lexsort((*local[rows].T, code[tied]))]
+        is_new[same + 1] = (local[order[same + 1]] != local[order[same]]).any(1)
+    return order, is_new
+
+
+def _code(local: Float64Array) -> NDArray[np.uint64]:
+    """Morton's code (N,) of points (N, 3): the bits of their cells along each axis in turn."""
+    span = np.ptp(local, axis=0).max() if len(local) else 0.0
+    cells = local * (FILLED * CELLS / (span or 1.0)) + CENTRE * CELLS
+    x, y, z = (_every_third_bit(cells[:, axis].astype(np.uint64)) for axis in range(3))
+    return np.asarray(x | (y << np.uint64(1)) | (z << np.uint64(2)))
+
+
+def _every_third_bit(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """21 bits of each number with two zeros between."""
+    for shift, mask in _SPREAD_BITS:
+        numbers = (numbers | (numbers << np.uint64(shift))) & np.uint64(mask)
+    return numbers
