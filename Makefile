@@ -9,8 +9,9 @@ BIN := $(VENV)/bin
 demo: install
 	$(BIN)/facebench demo --out demo
 
+# Two processes, a file of tests in each: one waits for Ray while the other computes.
 test: install-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: install-dev .cache/types/facebench
 	$(BIN)/ruff check .
