@@ -34,7 +34,7 @@ def write_people(folder: Path) -> Path:
 
 
 def write_scaled_weights(path: Path, factor: float) -> Path:
-    """The embedded checkpoint, its identities multiplied: 0 gives the mean face, 1 changes nothing."""
+    """The embedded checkpoint with its identities multiplied: 0 gives everybody the mean face."""
     model = load_model("embedded")
     loaded = load_regressor(embedded_weights(), model)
     loaded.regressor.output_scale[: loaded.regressor.sizes.identity] *= factor
