@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ..framing import LANDMARK_SHARE
 from ..morphable.model import MorphableModel
+from ..network.vision_weights import EMBEDDED
 from ..vision.crop import Box
-from ..vision.landmarks import EMBEDDED, LandmarkDetector, make_landmark_detector
+from ..vision.landmarks import LandmarkDetector, make_landmark_detector
 from .fitter import Fit, Fitter
 from .settings import FittingSettings
 

@@ -13,7 +13,7 @@ from .landmark_objective import LandmarkObjective
 from .photographs import Photographs
 from .robust import robust_cost, robust_weight
 from .shading import ShadedPoints
-from .surface_points import SurfacePoints
+from .surface_points import ROWS, SurfacePoints
 from .unknowns import LIGHT_UNIT, Unknowns
 
 
@@ -154,17 +154,13 @@ class PixelEquations:
     def ahead(self, direction: Tensor) -> Tensor:
         """Change (N, 3, B) of colour minus photograph along (B, D)."""
         points, unknowns = self.objective.points, self.objective.unknowns
-        moved = (points.basis @ direction[:, unknowns.shape].T).view(
-            len(points), -1, len(direction)
-        )
+        moved = (points.basis @ direction[:, unknowns.shape].T).view(len(points), ROWS, -1)
+        painted = (points.albedo_basis @ direction[:, unknowns.albedo].T).view(len(points), 3, -1)
         light = (direction[:, unknowns.light] * LIGHT_UNIT).view(-1, 9, 3)
-        painted = (points.albedo_basis @ direction[:, unknowns.albedo].T).unflatten(0, (-1, 3))
-        return (
-            (self.by_frame * moved.unsqueeze(1)).sum(2)
-            + (self.by_pose * direction[:, unknowns.pose].T).sum(2)
-            + self.shaded.shading * painted
-            + self.shaded.albedo * torch.einsum("njb,bjc->ncb", self.shaded.bands, light)
-        )
+        by_shape = (self.by_frame * moved.unsqueeze(1)).sum(2)
+        by_pose = (self.by_pose * direction[:, unknowns.pose].T).sum(2)
+        lit = self.shaded.albedo * torch.einsum("njb,bjc->ncb", self.shaded.bands, light)
+        return by_shape + by_pose + self.shaded.shading * painted + lit
 
     def back(self, residuals: Tensor) -> Tensor:
         """The transposed of `ahead`: (B, D) of (N, 3, B)."""

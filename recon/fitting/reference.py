@@ -60,7 +60,8 @@ class ReferenceFaces:
             framing: of the frontal mean face.
         """
         curvatures = [self._curvature(yaw, framing) for yaw in _YAWS]
-        return torch.linalg.inv(torch.stack(curvatures).mean(0))
+        inverse: Tensor = torch.linalg.inv(torch.stack(curvatures).mean(0))
+        return inverse
 
     def _curvature(self, yaw: float, framing: Framing) -> Tensor:
         faces = self._mean_face(yaw, framing)
@@ -86,11 +87,12 @@ class ReferenceFaces:
     def _mean_face(self, yaw: float, framing: Framing) -> Coefficients:
         sizes, like = self._unknowns.sizes, self._face.decoder.mean_shape
         none = like.new_zeros(1, max(sizes.identity, sizes.expression, sizes.albedo))
-        parts = (none[:, :n] for n in (sizes.identity, sizes.expression, sizes.albedo))
+        parts = (sizes.identity, sizes.expression, sizes.albedo)
+        identity, expression, albedo = (none[:, :size] for size in parts)
         light = ambient_light(1).to(like)
         light[:, 1:3] = like.new_tensor(_LIGHT).view(1, 2, 1)
         pose = [0.0, yaw, 0.0, framing.offset_x, framing.offset_y, 0.0, framing.scale]
-        return Coefficients(*parts, like.new_tensor([pose]), light)
+        return Coefficients(identity, expression, albedo, like.new_tensor([pose]), light)
 
 
 def _dense(equations: PixelEquations) -> Tensor:
