@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from same_results import tracking_differences
 from training_faces import SETTINGS, write_training_faces
 
 from facebench.cli.train import command
@@ -49,6 +50,11 @@ def test_trains_keeps_and_says_when_it_is_done(
     again = run(faces, out)
     assert again.exit_code == 0
     assert "already trained to step 6" in again.output
+    kept = json.loads((out / "mlflow.json").read_text())
+    (out / "mlflow.json").write_text(json.dumps(kept | {"logged": False}))  # killed as it logged
+    assert "already trained" not in run(faces, out).output
+    assert tracking_differences(out, tmp_path / "mlflow.db") == []
+    assert _logged_steps(tmp_path / "mlflow.db") == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_mistake_is_told_in_one_line(faces: Path, tmp_path: Path) -> None:

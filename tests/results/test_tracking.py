@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -14,10 +15,12 @@ import pandas as pd
 import pytest
 from example_runs import SCENES, example_run
 from mlflow import MlflowClient
+from same_results import tracking_differences
 
 from facebench.bench.distance import CURVE_MM
 from facebench.errors import FacebenchError
 from facebench.results.record import RunFolder
+from facebench.results.tracked_run import KEPT_ID
 from facebench.results.tracking import connect, track_run
 from facebench.results.tracking_store import sqlite_file, tracking_uri
 
@@ -130,6 +133,19 @@ def test_tracking_again_updates_the_same_run(client: MlflowClient, run: RunFolde
     assert all(data.metrics[f"{scene}.mean_mm"] == 1.0 for scene in SCENES)
     assert Path(client.download_artifacts(first, "report.html")).read_text() == "new"
     assert client.get_run(first).info.status == "FINISHED"
+
+
+def test_a_run_that_a_killed_command_began_is_taken_up(
+    client: MlflowClient, run: RunFolder
+) -> None:
+    """It died between MLflow's begin and its own note of the id."""
+    kept = {"tracking_uri": mlflow.get_tracking_uri(), "key": "of this folder"}
+    (run.root / KEPT_ID).write_text(json.dumps(kept))
+    experiment = client.get_experiment_by_name("tests")
+    assert experiment is not None
+    begun = client.create_run(experiment.experiment_id, tags={"folder_key": "of this folder"})
+    assert track_run(run, "a") == begun.info.run_id
+    assert tracking_differences(run.root, sqlite_file(tracking_uri())) == []
 
 
 def test_a_deleted_run_is_logged_anew(client: MlflowClient, run: RunFolder) -> None:
