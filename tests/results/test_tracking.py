@@ -19,6 +19,7 @@ from same_results import tracking_differences
 
 from facebench.bench.distance import CURVE_MM
 from facebench.errors import FacebenchError
+from facebench.results.open_runs import opened_runs, place_of, refuse_unfinished
 from facebench.results.record import RunFolder
 from facebench.results.tracked_run import KEPT_ID
 from facebench.results.tracking import connect, track_run
@@ -182,3 +183,26 @@ def test_sqlite_addresses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     assert sqlite_file(tracking_uri()) == tmp_path / "mlflow.db"
     assert sqlite_file("sqlite:///sub/own.db?timeout=5") == tmp_path / "sub" / "own.db"
     assert sqlite_file("http://somewhere:5000") is None
+
+
+def test_a_run_is_opened_again_by_its_id(client: MlflowClient, run: RunFolder) -> None:
+    run_id = track_run(run, "a")
+    with opened_runs([run_id, str(run.root)]) as (fetched, folder):
+        refuse_unfinished(fetched)
+        assert (place_of(fetched), place_of(folder)) == (run_id, str(run.root))
+        assert fetched.record() == folder.record()
+        pd.testing.assert_frame_equal(fetched.subjects(), folder.subjects(), check_exact=True)
+        scratch = fetched.root
+    assert not scratch.exists() and run.root.exists()
+
+
+@pytest.mark.parametrize("missing", ["id", "file"])
+def test_what_an_id_lacks_is_told(client: MlflowClient, run: RunFolder, missing: str) -> None:
+    run_id = "0" * 32
+    if missing == "file":
+        experiment = client.get_experiment_by_name("tests")
+        assert experiment is not None
+        run_id = client.create_run(experiment.experiment_id).info.run_id
+    said = "not found" if missing == "id" else "holds no run.json, summary.json, subjects.parquet"
+    with pytest.raises(FacebenchError, match=said), opened_runs([run_id]):
+        pass
