@@ -118,12 +118,10 @@ class Fitter(nn.Module):
         target = self._target(images, landmarks, weights)
         found, objective = self._to_landmarks(target)
         vector, converged = found.vector, found.converged & target.usable
-        seen = self._seen(vector, target)
-        vector = self._lit(vector, target, seen)
+        vector = self._lit(vector, target)
         for blur in self.settings.pixel_blurs:
-            found = self._to_pixels(vector, target, objective, seen, blur)
+            found = self._to_pixels(vector, target, objective, blur)
             vector = torch.where(target.usable[:, None], found.vector, vector)
-            seen = self._seen(vector, target)
         if self.settings.pixel_blurs:
             converged = converged & found.converged
         return self._judged(vector, converged, target)
@@ -188,9 +186,13 @@ class Fitter(nn.Module):
         pose = [0.0, 0.0, 0.0, framing.offset_x, framing.offset_y, 0.0, framing.scale]
         return like.new_tensor(pose)
 
-    def _lit(self, vector: Tensor, target: _Target, seen: Tensor) -> Tensor:
-        """With the light that suits the mean albedo, in closed form."""
+    def _lit(self, vector: Tensor, target: _Target) -> Tensor:
+        """With the light that suits the mean albedo, in closed form.
+
+        Points that the face's own nose hides count too: they are few, and it is a start.
+        """
         shaded = ShadedPoints.of(self.points, self.unknowns, vector)
+        seen = shaded.turned_normal[:, 2].clamp_min(0.0) * _counted(target, shaded)
         colours = Photographs.of(target.images, self.settings.light_blur).colour_at(shaded.placed)
         light = solve_light(shaded.bands, shaded.albedo, colours, seen).flatten(1) / LIGHT_UNIT
         lit = vector.clone()
@@ -198,13 +200,9 @@ class Fitter(nn.Module):
         return torch.where(lit.isfinite().all(1, keepdim=True), lit, vector)
 
     def _to_pixels(
-        self,
-        vector: Tensor,
-        target: _Target,
-        landmarks: LandmarkObjective,
-        seen: Tensor,
-        blur: float,
+        self, vector: Tensor, target: _Target, landmarks: LandmarkObjective, blur: float
     ) -> Minimum:
+        seen = self._seen(vector, target)
         photographs = Photographs.of(target.images, blur)
         light = vector[:, self.unknowns.light]
         objective = PixelObjective(landmarks, self.points, photographs, seen, light, self.nearly)
@@ -214,8 +212,7 @@ class Fitter(nn.Module):
         """How much of the picture each surface point stands for, (N, B)."""
         shaded = ShadedPoints.of(self.points, self.unknowns, vector)
         seen = seen_weights(self.face, self.points, shaded, self._faces(vector))
-        counted = look_up(target.weights.unsqueeze(1), shaded.placed, mode="nearest")[:, 0]
-        return seen * counted
+        return seen * _counted(target, shaded)
 
     def _faces(self, vector: Tensor) -> Coefficients:
         return self.unknowns.unpack(vector.float())
@@ -231,6 +228,11 @@ class Fitter(nn.Module):
         colour = (drawn.rendering.image - target.images).norm(dim=1)
         residual = (colour * weights).sum((1, 2)) / weights.sum((1, 2))
         return Fit(faces, converged, off, residual)
+
+
+def _counted(target: _Target, shaded: ShadedPoints) -> Tensor:
+    """Weight (N, B) of the pixel that each point falls on."""
+    return look_up(target.weights.unsqueeze(1), shaded.placed, mode="nearest")[:, 0]
 
 
 def _normalised(points: Tensor, size: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..camera import project, rotate, rotation_matrix
 from ..coefficients import Coefficients
 from ..render.face import FaceRenderer
 from .photographs import look_up
@@ -30,7 +31,8 @@ def seen_weights(
         shaded: where they are.
         faces: the same faces.
     """
-    vertices, _ = face.shaded(faces)
+    shape = face.decoder.shape(faces.identity, faces.expression)
+    vertices = project(rotate(shape, rotation_matrix(faces.pose[:, :3])), faces.pose)
     depth = vertices[:, 2:].expand(-1, 3, -1)
     drawn = face.renderer(vertices, depth, face.decoder.triangles, face.image_size).image
     place = vertices.index_select(0, points.vertices)

@@ -33,6 +33,22 @@ def test_show_tells_paper_licence_and_published_results() -> None:
     assert shown["paper"] == method_card("ours").paper
 
 
+@pytest.mark.parametrize("name", ["fitting", "mean-face", "meshes", "ours"])
+def test_every_built_in_card_is_filled_in(name: str) -> None:
+    card = method_card(name)
+    assert card.own and card.seen and card.state
+    output = CliRunner(env={"COLUMNS": "80"}).invoke(group, ["methods", "show", name]).output
+    rows = ("state", "paper", "licence", "what is ours", "published, mm", "has seen", "leakage")
+    assert all(f"\n{row} " in output for row in rows)
+    assert card.state.split()[-1] in output
+
+
+def test_the_list_fits_into_80_columns() -> None:
+    output = CliRunner(env={"COLUMNS": "80"}).invoke(group, ["methods"]).output
+    assert max(len(line) for line in output.splitlines()) <= 80
+    assert "nothing to train" in output
+
+
 def test_an_unknown_method_is_answered_with_the_nearest() -> None:
     result = CliRunner().invoke(group, ["methods", "show", "mean-fase"])
     assert isinstance(result.exception, FacebenchError)

@@ -1,0 +1,54 @@
+"""Method `fitting`: crops to vectors, whatever else is in the batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from facebench.bench.method import Method, MethodOptions
+from facebench.bench.methods.fitting import CROP_SIZE
+from facebench.bench.registry import build_method
+from facebench.errors import FacebenchError
+from facebench.recon.fitting.crops import box_of_crop
+from facebench.recon.morphable.load import load_model
+from facebench.recon.network.checkpoint import embedded_weights
+from facebench.recon.synthetic.faces import FaceSampler
+from facebench.recon.vision.crop import crop_window
+
+
+@pytest.fixture(scope="module")
+def method() -> Method:
+    return build_method("fitting", MethodOptions(expression="predicted"))
+
+
+@pytest.fixture(scope="module")
+def crops() -> NDArray[np.uint8]:
+    """A made-up person, noise, and nothing at all."""
+    noise = np.random.default_rng(0).integers(0, 256, (CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    face = FaceSampler(load_model("embedded"), 5, CROP_SIZE).face(0, 0).image
+    return np.stack([face, noise, np.zeros_like(noise)])
+
+
+def test_every_crop_gives_a_face_whatever_is_beside_it(
+    method: Method, crops: NDArray[np.uint8]
+) -> None:
+    model = load_model("embedded")
+    n_identity, n_expression = model.identity_basis.shape[2], model.expression_basis.shape[2]
+    vectors = method.describe(crops)
+    assert vectors.shape == (3, n_identity + n_expression) and vectors.dtype == np.float32
+    assert np.isfinite(vectors).all()
+    alone = method.describe(crops[:1])
+    np.testing.assert_allclose(alone, vectors[:1], atol=2e-3)
+    expected = model.mesh(vectors[0, :n_identity], vectors[0, n_identity:])
+    np.testing.assert_array_equal(method.mesh(vectors[0]).vertices, expected.vertices)
+
+
+def test_the_box_of_a_crop_is_cut_to_all_of_it() -> None:
+    window = crop_window(box_of_crop(CROP_SIZE))
+    np.testing.assert_allclose((window.left, window.top, window.side), (0, 0, CROP_SIZE), atol=1e-9)
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    with pytest.raises(FacebenchError):
+        build_method("fitting", MethodOptions(embedded_weights()))

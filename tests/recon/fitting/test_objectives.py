@@ -1,0 +1,204 @@
+"""Costs and their derivatives, against finite differences and dense algebra."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from drawn_faces import Drawn
+from torch import Tensor
+
+from facebench.recon.camera import rotation_matrix
+from facebench.recon.fitting.conjugate import solve
+from facebench.recon.fitting.fitter import Fitter
+from facebench.recon.fitting.landmark_objective import LandmarkObjective
+from facebench.recon.fitting.levenberg import Linearised, minimise
+from facebench.recon.fitting.photographs import Photographs
+from facebench.recon.fitting.pixel_objective import PixelObjective
+from facebench.recon.fitting.robust import robust_cost, robust_weight
+from facebench.recon.fitting.shading import ShadedPoints, solve_light
+from facebench.recon.fitting.turns import angles_of, pose_of_camera, rotation_slopes
+
+STEP = 1e-4
+ANGLES = torch.tensor([[0.3, -1.2, 0.1], [-0.4, 0.7, 2.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def vector(fitter: Fitter, drawn: Drawn) -> Tensor:
+    """Unknowns (3, D) somewhere near the drawn faces."""
+    vector = fitter.unknowns.pack(drawn.faces)
+    noise = torch.randn(vector.shape, generator=torch.Generator().manual_seed(2))
+    return vector + 0.3 * noise
+
+
+@pytest.fixture(scope="module")
+def landmarks(fitter: Fitter, drawn: Drawn) -> LandmarkObjective:
+    target = (2.0 * drawn.landmarks.double() + 1.0 - 96) / 96
+    target[:, 1] *= -1.0
+    weights = torch.linspace(0, 1, 68).double()[:, None].expand(-1, 3)
+    return LandmarkObjective(
+        fitter.landmark_model, fitter.unknowns, target, weights, fitter.settings
+    )
+
+
+@pytest.fixture(scope="module")
+def pixels(
+    fitter: Fitter, drawn: Drawn, landmarks: LandmarkObjective, vector: Tensor
+) -> PixelObjective:
+    """With a blur so strong that the picture is smooth between two pixels as well."""
+    shaded = ShadedPoints.of(fitter.points, fitter.unknowns, vector)
+    return PixelObjective(
+        landmarks,
+        fitter.points,
+        Photographs.of(drawn.images, 14.0),
+        shaded.turned_normal[:, 2].clamp_min(0.0),
+        vector[:, fitter.unknowns.light] + 1.0,
+        fitter.nearly,
+    )
+
+
+def test_the_jacobian_of_the_landmarks(landmarks: LandmarkObjective, vector: Tensor) -> None:
+    jacobian = landmarks.jacobian(vector)
+    for column in range(vector.shape[1]):
+        change = torch.zeros_like(vector)
+        change[:, column] = STEP
+        ahead, behind = landmarks.residuals(vector + change), landmarks.residuals(vector - change)
+        slope = ((ahead - behind) / (2 * STEP)).permute(2, 0, 1)
+        torch.testing.assert_close(jacobian[..., column], slope, atol=1e-6, rtol=1e-5)
+
+
+def test_the_gradient_of_the_landmarks(landmarks: LandmarkObjective, vector: Tensor) -> None:
+    found = landmarks.linearise(vector).gradient
+    numeric = _numeric_gradient(landmarks, vector)[:, landmarks.unknowns.geometry]
+    torch.testing.assert_close(found, numeric, atol=1e-4, rtol=1e-4)
+
+
+def test_the_gradient_of_the_pixels(pixels: PixelObjective, vector: Tensor) -> None:
+    """Slopes are differences of pixels, colours linear between them: equal to a part in 100."""
+    found = pixels.linearise(vector).gradient
+    numeric = _numeric_gradient(pixels, vector, step=1e-2)
+    off = (found - numeric).norm(dim=1) / numeric.norm(dim=1)
+    assert off.max() < 0.01
+    smooth = [pixels.unknowns.albedo, pixels.unknowns.light]
+    for part in smooth:
+        torch.testing.assert_close(found[:, part], numeric[:, part], atol=1e-3, rtol=1e-3)
+
+
+def test_back_is_ahead_transposed(pixels: PixelObjective, vector: Tensor) -> None:
+    equations = pixels.linearise(vector)
+    generator = torch.Generator().manual_seed(5)
+    direction = torch.randn(vector.shape, generator=generator, dtype=torch.float64)
+    residuals = torch.randn((len(pixels.points), 3, 3), generator=generator, dtype=torch.float64)
+    left = (equations.ahead(direction) * residuals).sum((0, 1))
+    torch.testing.assert_close(left, (direction * equations.back(residuals)).sum(1))
+
+
+def test_few_solver_steps_are_enough(pixels: PixelObjective, vector: Tensor) -> None:
+    """From the shared start they reach nearly what the solution of the whole system does."""
+    equations = pixels.linearise(vector)
+    damping = torch.full((3,), 1e-2, dtype=torch.float64)
+    short, full = equations.step(damping), _dense_step(equations.product, equations.gradient)
+    reached, possible = (_decrease(equations, step) for step in (short, full))
+    assert (reached > 0.9 * possible).all()
+
+
+def test_conjugate_gradients_solve() -> None:
+    generator = torch.Generator().manual_seed(1)
+    root = torch.randn(4, 9, 9, generator=generator, dtype=torch.float64)
+    matrix = root @ root.mT + torch.eye(9)
+    right = torch.randn(4, 9, generator=generator, dtype=torch.float64)
+    nearly = torch.linalg.inv(matrix.mean(0))
+    found = solve(lambda v: (matrix @ v.unsqueeze(2)).squeeze(2), right, 9, nearly)
+    torch.testing.assert_close(found, torch.linalg.solve(matrix, right))
+
+
+def test_each_face_of_a_search_goes_its_own_way() -> None:
+    """Rosenbrock's valley from three starts, one of them no number."""
+    start = torch.tensor([[-1.2, 1.0], [torch.nan, 1.0], [2.0, 2.0]], dtype=torch.float64)
+    found = minimise(_Rosenbrock(), start, 100, tolerance=1e-12)
+    assert found.converged.tolist() == [True, False, True]
+    torch.testing.assert_close(found.vector[[0, 2]], torch.ones(2, 2, dtype=torch.float64))
+    alone = minimise(_Rosenbrock(), start[2:], 100, tolerance=1e-12)
+    assert torch.equal(alone.vector[0], found.vector[2])
+
+
+def test_the_light_is_solved(fitter: Fitter, drawn: Drawn) -> None:
+    vector = fitter.unknowns.pack(drawn.faces)
+    shaded = ShadedPoints.of(fitter.points, fitter.unknowns, vector)
+    weights = torch.ones_like(shaded.bands[:, 0])
+    light = solve_light(shaded.bands, shaded.albedo, shaded.colours, weights)
+    again = shaded.albedo * torch.einsum("njb,bjc->ncb", shaded.bands, light)
+    assert (again - shaded.colours).abs().mean() < 2e-3
+
+
+def test_the_robust_weight_belongs_to_the_robust_cost() -> None:
+    residual = torch.linspace(0.0, 9.0, 50, dtype=torch.float64).requires_grad_()
+    robust_cost(residual.square(), 2.0).sum().backward()
+    expected = residual.detach() * robust_weight(residual.detach().square(), 2.0)
+    torch.testing.assert_close(residual.grad, expected)
+
+
+def test_angles_make_the_rotation_they_were_read_from() -> None:
+    torch.testing.assert_close(angles_of(rotation_matrix(ANGLES)), ANGLES)
+
+
+def test_slopes_of_rotations_are_their_derivatives() -> None:
+    exact = torch.autograd.functional.jacobian(rotation_matrix, ANGLES)
+    own = torch.stack([exact[face, :, :, face] for face in range(len(ANGLES))])
+    torch.testing.assert_close(rotation_slopes(ANGLES), own.permute(3, 0, 1, 2))
+
+
+def test_the_pose_of_a_camera_is_the_one_it_was_made_from() -> None:
+    shift = torch.tensor([[0.1, -0.2, 0.0, 0.01]], dtype=torch.float64).expand(3, 4)
+    pose = torch.cat([ANGLES, shift], dim=1)
+    rows = rotation_matrix(ANGLES)[:, :2] * 0.01
+    torch.testing.assert_close(pose_of_camera(torch.cat([rows, pose[:, 3:5, None]], 2)), pose)
+
+
+class _Rosenbrock:
+    def cost(self, vector: Tensor) -> Tensor:
+        return self._residuals(vector).square().sum(1)
+
+    def linearise(self, vector: Tensor) -> Linearised:
+        x = vector[:, 0]
+        zero, one = torch.zeros_like(x), torch.ones_like(x)
+        jacobian = torch.stack([-one, zero, -20 * x, 10 * one], dim=1).view(-1, 2, 2)
+        return _Dense(jacobian, self._residuals(vector))
+
+    def _residuals(self, vector: Tensor) -> Tensor:
+        x, y = vector.T
+        return torch.stack([1 - x, 10 * (y - x * x)], dim=1)
+
+
+class _Dense:
+    def __init__(self, jacobian: Tensor, residuals: Tensor) -> None:
+        self.curvature = jacobian.mT @ jacobian
+        self.gradient = (jacobian.mT @ residuals.unsqueeze(2)).squeeze(2)
+
+    def step(self, damping: Tensor) -> Tensor:
+        damped = self.curvature + torch.diag_embed(damping[:, None].expand(-1, 2))
+        return -torch.linalg.solve(damped, self.gradient)
+
+
+def _numeric_gradient(
+    objective: LandmarkObjective | PixelObjective, vector: Tensor, step: float = STEP
+) -> Tensor:
+    found = torch.zeros_like(vector)
+    for column in range(vector.shape[1]):
+        change = torch.zeros_like(vector)
+        change[:, column] = step
+        difference = objective.cost(vector + change) - objective.cost(vector - change)
+        found[:, column] = difference / (2 * step)
+    return found
+
+
+def _dense_step(product: object, gradient: Tensor) -> Tensor:
+    everything = torch.eye(gradient.shape[1]).to(gradient)
+    columns = [product(one.expand_as(gradient)) for one in everything]  # type: ignore[operator]
+    matrix = torch.stack(columns, dim=2) + 1e-2 * everything
+    return -torch.linalg.solve(matrix, gradient)
+
+
+def _decrease(equations: object, step: Tensor) -> Tensor:
+    curved = equations.product(step)  # type: ignore[attr-defined]
+    slope = equations.gradient  # type: ignore[attr-defined]
+    return -(slope * step).sum(1) - 0.5 * (step * curved).sum(1)

@@ -1,0 +1,50 @@
+"""Faces of a model, drawn over grey: everything about them is known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from facebench.recon.coefficients import Coefficients, CoefficientSizes
+from facebench.recon.framing import frame_mean_face
+from facebench.recon.lighting import ambient_light
+from facebench.recon.morphable.model import MorphableModel
+from facebench.recon.render.face import FaceRenderer
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Pictures (B, 3, S, S), landmarks (68, 2, B) px, and the faces in them."""
+
+    images: Tensor
+    landmarks: Tensor
+    faces: Coefficients
+
+
+@torch.no_grad()
+def draw(face: FaceRenderer, faces: Coefficients) -> Drawn:
+    """The faces over grey."""
+    found = face(faces)
+    rendering = found.rendering
+    images = rendering.image + 0.5 * rendering.background_weight.unsqueeze(1)
+    return Drawn(images, found.landmarks, faces)
+
+
+def some_faces(model: MorphableModel, batch: int) -> Coefficients:
+    """People of the model turned by up to 30 degrees under a light from above."""
+    generator = torch.Generator().manual_seed(4)
+    sizes, framing = CoefficientSizes.of(model), frame_mean_face(model)
+    identity, expression, albedo = (
+        torch.randn(batch, size, generator=generator)
+        for size in (sizes.identity, sizes.expression, sizes.albedo)
+    )
+    pose = torch.tensor([0.0, 0, 0, framing.offset_x, framing.offset_y, 0, framing.scale])
+    pose = pose.repeat(batch, 1)
+    pose[:, 1] = torch.linspace(-1, 1, batch) * math.radians(30)
+    pose[:, 0] = torch.linspace(0.1, -0.1, batch)
+    light = ambient_light(batch)
+    light[:, 1:3] = torch.tensor([0.4, 0.5]).view(1, 2, 1)
+    return Coefficients(identity, 0.4 * expression, albedo, pose, light)
