@@ -77,7 +77,7 @@ class Reference:
         """Run it."""
         began = time.monotonic()
         started = work.start(out)
-        assert wait_for((out / ".lock").exists, 300), work.log.read_text()
+        assert wait_for((out / ".lock").exists, 600), work.log.read_text()
         locked = time.monotonic() - began
         assert started.finish() == 0, work.log.read_text()
         return cls(work, out, locked, time.monotonic() - began)
@@ -135,13 +135,13 @@ class Trial:
 
     def _kill_worker(self, victim: str, started: Started) -> bool:
         root = psutil.Process(started.process.pid)
-        if not wait_for(lambda: started.ended or processes_of(victim, root), 200):
-            return False
+        wait_for(lambda: started.ended or processes_of(victim, root), 200)
         wait_for(lambda: started.ended, self.random.uniform(0.0, self._phase))
-        wait_for(lambda: started.ended or processes_of(victim, root), 60)
-        if started.ended:
+        found: list[psutil.Process] = []
+        wait_for(lambda: started.ended or found.extend(processes_of(victim, root)) or found, 60)
+        if not found:
             return False
-        self.random.choice(processes_of(victim, root)).kill()
+        self.random.choice(found).kill()
         return True
 
     def _lose_node(self, victim: str, started: Started) -> bool:
@@ -279,7 +279,7 @@ class Campaign:
         if name not in self.references:
             make: dict[str, Callable[[], Work]] = {
                 "train": lambda: training(self.folder / "training", 60),
-                "train2": lambda: training(self.folder / "training", 60, workers=2),
+                "train2": lambda: training(self.folder / "training", 40, workers=2),
                 "micc": lambda: benchmark(self.folder / "benchmark"),
             }
             out = self.folder / f"{name}-undisturbed-{self.seed}"

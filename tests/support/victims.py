@@ -61,7 +61,7 @@ class Started:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def finish(self, seconds: float = 400.0) -> int:
+    def finish(self, seconds: float = 900.0) -> int:
         """Its exit code; killed where it does not end in time."""
         try:
             return self.process.wait(seconds)
@@ -72,7 +72,11 @@ class Started:
 
 def processes_of(kind: str, root: psutil.Process) -> list[psutil.Process]:
     """The descendants of a process that are of a kind of `TITLES`."""
-    return [one for one in root.children(recursive=True) if _title(one).startswith(TITLES[kind])]
+    try:
+        family = root.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+    return [one for one in family if _title(one).startswith(TITLES[kind])]
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> bool:
