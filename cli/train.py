@@ -34,6 +34,11 @@ EMBEDDED = "embedded"
 @click.option("--validation", type=click.Path(path_type=Path), help="Shards of faces held out.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="PyTorch threads a worker.")
 @click.option("--limit", type=click.IntRange(1), help="Use this many photographs at most.")
+@click.option(
+    "--start",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Weights of the same network to begin with, for fine-tuning.",
+)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @options_file
@@ -50,6 +55,7 @@ def command(
     validation: Path | None,
     threads: int,
     limit: int | None,
+    start: Path | None,
     settings: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -68,6 +74,7 @@ def command(
       facebench train --data faces --recipe ours --model bfm.npz --out training --workers 4
       facebench train --data faces --out try --steps 500 --set optimiser.learning_rate=3e-4
       facebench train --data faces --out training --cluster --workers 8 --least-workers 2
+      facebench train --data mine --out tuned --start training/weights.pt --steps 2000
       facebench train --data CelebAMask-HQ --recipe parser --out parser
       facebench train --data faces --recipe recogniser-embedded --validation others --out who
     """
@@ -84,6 +91,7 @@ def command(
         validation=validation,
         limit=limit,
         threads=threads,
+        start=start,
     )
     _train(job, Scale(workers, least_workers, cluster), as_json)
 

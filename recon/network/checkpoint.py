@@ -19,11 +19,14 @@ from ..coefficients import CoefficientSizes
 from ..files import replacing
 from ..framing import Framing
 from ..morphable.model import MorphableModel
-from ..recipe import Recipe
+from ..recipe import NetworkRecipe, Recipe
 from ..recipe_kinds import AnyRecipe
 from .regressor import FaceRegressor
 
 FORMAT = 1
+
+Weights = Mapping[str, torch.Tensor]
+"""A state dict."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,24 @@ def load_regressor(path: Path, model: MorphableModel) -> LoadedRegressor:
         model_digest=content["model_digest"],
         digest=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
+
+
+def starting_weights(path: Path, recipe: NetworkRecipe, model: MorphableModel) -> Weights:
+    """What another training begins with: a regressor's weights from a weights or checkpoint file.
+
+    Raises:
+        FacebenchError: no such file, or a regressor of another face model, network or picture size.
+    """
+    loaded = load_regressor(path, model)
+    theirs = loaded.recipe.network
+    for field in ("architecture", "width", "image_size", "pooling", "output_scale"):
+        ours, other = getattr(recipe, field), getattr(theirs, field)
+        if ours != other:
+            raise FacebenchError(
+                f"{path} has network.{field} {other}, the recipe has {ours}",
+                "start from weights of the same network, or change the recipe with --set",
+            )
+    return loaded.regressor.state_dict()
 
 
 def restore(learner: nn.Module, weights: Mapping[str, torch.Tensor], path: Path) -> None:

@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from ...errors import FacebenchError
 from ..export import write_picture
 from ..lock import only_leader
 from ..losses.supervision import Supervision
 from ..morphable.load import load_model
-from ..network.checkpoint import read_content, save_weights
+from ..network.checkpoint import read_content, save_weights, starting_weights
 from ..recipe import Recipe
 from ..recipe_kinds import AnyRecipe, recipe_from_table
 from .augmentation import augmentation
@@ -37,6 +38,7 @@ SHOWN = 6
 """Rows of the picture of fits."""
 
 _MOST_READERS = 8
+_PATHS = ("data", "out", "validation", "start")
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class TrainingJob:
         validation: folder of shards of synthetic faces to validate on, or None.
         limit: rows of the data to use at most, or None.
         threads: PyTorch threads of each worker; 0 leaves PyTorch's choice.
+        start: file of the weights that a regressor begins with, or None; only read before the
+            folder has a checkpoint of its own.
     """
 
     data: Path
@@ -62,6 +66,7 @@ class TrainingJob:
     validation: Path | None = None
     limit: int | None = None
     threads: int = 0
+    start: Path | None = None
 
     @property
     def folder(self) -> TrainingFolder:
@@ -80,16 +85,15 @@ class TrainingJob:
 
     def as_table(self) -> dict[str, Any]:
         """Plain values, for a worker in another process."""
-        paths = {name: str(getattr(self, name)) for name in ("data", "out")}
-        validation = str(self.validation) if self.validation else None
-        return asdict(self) | paths | {"validation": validation}
+        paths = {name: getattr(self, name) for name in _PATHS}
+        return asdict(self) | {name: str(path) if path else None for name, path in paths.items()}
 
     @classmethod
     def from_table(cls, table: dict[str, Any]) -> TrainingJob:
         """The job of `as_table`'s values."""
         values = dict(table)
         values["recipe"] = recipe_from_table(values["recipe"])
-        for name in ("data", "out", "validation"):
+        for name in _PATHS:
             values[name] = Path(values[name]) if values[name] else None
         return cls(**values)
 
@@ -153,6 +157,11 @@ def make_loop(job: TrainingJob, worker: Worker, listen: Listener) -> Loop[Any]:
     """Everything one worker needs, from the files the job names."""
     if isinstance(job.recipe, Recipe):
         return _regressor_loop(job, job.recipe, worker, listen)
+    if job.start:
+        raise FacebenchError(
+            f"{job.start}: only a regressor can start from weights, not a {job.recipe.kind}",
+            "leave out --start",
+        )
     from .tasks.loop import task_loop
 
     return task_loop(job, job.recipe, worker, listen)
@@ -175,8 +184,16 @@ def _regressor_loop(
     )
     held_out = FaceShards(job.validation) if job.validation else None
     features = load_features(recipe.identity, worker.device) if weighs_identity(recipe) else None
+    fresh = job.start if not job.folder.checkpoint.is_file() else None
     trainer = Trainer(
-        recipe, model, job.seed, worker.device, worker.distribute, worker.peers, features
+        recipe,
+        model,
+        job.seed,
+        worker.device,
+        worker.distribute,
+        worker.peers,
+        features,
+        starting_weights(fresh, recipe.network, model) if fresh else None,
     )
     validate = partial(Validation(held_out, model), trainer) if held_out else None
     job.out.mkdir(parents=True, exist_ok=True)

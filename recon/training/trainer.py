@@ -17,6 +17,7 @@ from ..losses.supervision import Supervision
 from ..losses.visible_contour import VisibleContour
 from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
+from ..network.checkpoint import Weights
 from ..network.regressor import FaceRegressor
 from ..recipe import Recipe
 from ..render import make_renderer
@@ -41,6 +42,7 @@ class Trainer:
         distribute: what makes the regressor of one worker part of several.
         peers: the workers that share each batch.
         features: the recogniser of the identity level; without one the level is absent.
+        start: weights that the regressor begins with, instead of random ones.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Trainer:
         distribute: Callable[[Any], nn.Module] | None = None,
         peers: Peers = ALONE,
         features: IdentityFeatures | None = None,
+        start: Weights | None = None,
     ) -> None:
         torch.manual_seed(seed)
         self.recipe = recipe
@@ -63,6 +66,8 @@ class Trainer:
         self.skipped = 0
         sizes, framing = CoefficientSizes.of(model), frame_mean_face(model)
         self.regressor = FaceRegressor(recipe.network, sizes, framing)
+        if start is not None:
+            self.regressor.load_state_dict(start)
         peers.prepare(_channels_last(self.regressor).to(device), device)
         self.network = distribute(self.regressor) if distribute else self.regressor
         self.face = _face(recipe, model).to(device)

@@ -1,0 +1,60 @@
+"""Trainings that begin with weights of another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from training_faces import small_model, small_recipe, write_training_faces
+
+from facebench.errors import FacebenchError
+from facebench.recon.network.checkpoint import load_regressor, save_weights
+from facebench.recon.recipe_files import load_any_recipe
+from facebench.recon.training.job import TrainingJob, Worker, train_worker
+from facebench.recon.training.trainer import Trainer
+
+HERE = Worker(torch.device("cpu"))
+STILL = ("optimiser.learning_rate=1e-12", "training.steps=2", "loss.pixel_from=1")
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_training_faces(tmp_path_factory.mktemp("start"))
+
+
+def started(faces: Path, out: Path, *settings: str) -> TrainingJob:
+    """A job that starts from weights of another seed, which learnt a little."""
+    recipe, model = small_recipe(), small_model()
+    trainer = Trainer(recipe, model, 7, torch.device("cpu"))
+    with torch.no_grad():
+        trainer.regressor.backbone.fc.bias.fill_(0.25)
+    start = out.parent / "start.pt"
+    save_weights(start, trainer.regressor, recipe, model.digest, 6, 7)
+    model_path = str(faces.parent / "model.npz")
+    return TrainingJob(
+        faces, small_recipe(*STILL, *settings), model_path, out, threads=1, start=start
+    )
+
+
+def test_a_training_that_learns_nothing_ends_with_the_weights_it_began_with(
+    faces: Path, tmp_path: Path
+) -> None:
+    job = started(faces, tmp_path / "out")
+    train_worker(job, HERE, lambda row: None)
+    assert job.start is not None
+    before = load_regressor(job.start, small_model()).regressor
+    after = load_regressor(job.folder.weights, small_model()).regressor
+    torch.testing.assert_close(dict(after.named_parameters()), dict(before.named_parameters()))
+    job.start.unlink()
+    assert train_worker(job, HERE, lambda row: None) == 2  # goes on from its own checkpoint
+
+
+def test_weights_of_another_network_are_refused(faces: Path, tmp_path: Path) -> None:
+    wider = started(faces, tmp_path / "out", "network.width=24")
+    with pytest.raises(FacebenchError, match=r"network\.width 8, the recipe has 24"):
+        train_worker(wider, HERE, lambda row: None)
+    parser = replace(wider, recipe=load_any_recipe("parser", []))
+    with pytest.raises(FacebenchError, match="only a regressor can start"):
+        train_worker(parser, HERE, lambda row: None)
