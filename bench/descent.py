@@ -150,4 +150,4 @@ def thinned(index: IndexArray, wanted: float) -> IndexArray:
     that fills space, and no choice changes with a point that comes or goes elsewhere. What varies
     slowly over a surface has nearly the same mean over them as over all.
     """
-    return index[index % max(1, int(len(index) / wanted)) == 0]
+    return np.asarray(index[index % max(1, int(len(index) / wanted)) == 0])

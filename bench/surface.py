@@ -227,7 +227,7 @@ class Surface:
         is_other = candidate[best] != triangle[rows]
         triangle[rows], weights[rows] = candidate[best], candidate_weights[best]
         position[rows] = there[best]
-        return rows[is_other]
+        return np.asarray(rows[is_other])
 
     def _is_passed(
         self, kind: int, feature: IndexArray, away: Float64Array, position: Float64Array

@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
-from facebench.bench.align import AlignmentSettings, align, approach
+from facebench.bench.align import AlignmentSettings, agreement, align, approach
 from facebench.bench.crop import Sphere
 from facebench.bench.intersection import Intersection, Matches, match_both
 from facebench.bench.register import register
@@ -89,6 +90,17 @@ def test_the_solution_is_a_minimum_of_the_squared_distances(face: Mesh, person: 
 
 def both(prediction: Surface, scan: Surface, transform: Similarity) -> tuple[Matches, Matches]:
     return match_both(prediction, scan, transform, Intersection(), Sphere.everywhere())
+
+
+def test_a_face_agrees_most_with_a_scan_in_its_own_pose(face: Mesh, person: Mesh) -> None:
+    prediction, scan = Surface(face), Surface(person)
+    tip = face.vertices[face.landmarks[30]]
+    right = agreement(prediction, scan, Similarity.identity(), Intersection())
+    for degrees in (60, 120, 180):
+        turn = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
+        turned = Similarity(1.0, turn, tip - turn @ tip)
+        assert agreement(prediction, scan, turned, Intersection()) < right - 0.1
+    assert 0.5 < right <= 1
 
 
 def test_surfaces_that_do_not_meet_are_an_error(face: Mesh, person: Mesh) -> None:

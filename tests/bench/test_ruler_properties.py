@@ -72,6 +72,15 @@ def test_the_start_hardly_matters(face: Mesh, scan: Mesh, score: Score) -> None:
     )
 
 
+def test_a_share_of_the_points_aligns_as_all_do(
+    face: Mesh, scan: Mesh, score: Score, landmarks: Landmarks
+) -> None:
+    every = MICC.with_setting("alignment.points", "inf")
+    other = score_prediction(face, scan, every, scan_landmarks=landmarks).score
+    assert other.mean_mm == pytest.approx(score.mean_mm, abs=5e-3)
+    assert other.n_points == pytest.approx(score.n_points, rel=2e-3)
+
+
 def test_doubling_the_triangulation(face: Mesh, scan: Mesh, subdivide, score, landmarks) -> None:
     fine = subdivide(face)
     other = score_prediction(fine, scan, MICC, scan_landmarks=landmarks).score
