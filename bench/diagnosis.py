@@ -96,7 +96,7 @@ def _alignment(score: Score, protocol: Protocol) -> Iterator[Finding]:
 
 
 def _steps(score: Score) -> str:
-    return f"{score.iterations} step{'s' * (score.iterations != 1)} over all points"
+    return f"{score.iterations} step{'s' * (score.iterations != 1)}"
 
 
 def _centre(score: Score) -> Iterator[Finding]:
