@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from .intersection import (
     within_reach,
 )
 from .newton import Lever, Secant, newton_step
+from .ordering import along_own_curve
 from .similarity import Similarity
 from .surface import Surface
 from .triangles import Float64Array, IndexArray
@@ -46,6 +48,12 @@ class Minimised:
     intersection: Intersection
     crop: Sphere
     settings: AlignmentSettings
+
+    @cached_property
+    def cropped(self) -> IndexArray:
+        """The scan's vertices in the crop, along a curve that fills the space they lie in."""
+        inside = self.crop.vertices_of(self.scan)
+        return np.asarray(inside[along_own_curve(self.scan.vertices[inside])])
 
     def scan_side(self, transform: Similarity, index: IndexArray) -> Matches:
         """Vertices of the scan and their closest points on the moved prediction."""
@@ -92,11 +100,11 @@ class Part:
             start: within a few mm of where it ends.
             points: wanted of each side, infinite for all.
         """
-        prediction, scan, rules = problem.prediction, problem.scan, problem.intersection
-        own = within_reach(prediction, start, rules, problem.crop, MARGIN_MM)
-        theirs = problem.crop.vertices_of(scan)
-        lever = Lever.of(scan.vertices[theirs])
-        return cls(problem, thinned(own, points), thinned(theirs, points), lever)
+        rules, crop = problem.intersection, problem.crop
+        own = within_reach(problem.prediction, start, rules, crop, MARGIN_MM)
+        lever = Lever.of(problem.scan.vertices[problem.cropped])
+        every = max(1, int(len(problem.cropped) / points))
+        return cls(problem, thinned(own, points), problem.cropped[::every], lever)
 
     def solve(self, transform: Similarity, tolerance: float) -> Similarity:
         """Step until nothing moves further than a tolerance in mm."""

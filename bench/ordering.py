@@ -64,6 +64,21 @@ def order_triangles(triangles: IndexArray, count: int) -> IndexArray:
     return Groups.by(np.minimum(np.minimum(a, b), c), count).items
 
 
+def along_own_curve(points: Float64Array) -> IndexArray:
+    """The order of points (N, 3) along the curve in the frame of their own principal axes.
+
+    The frame is theirs alone: how the surface goes on around them has no part in it.
+    """
+    centre = points.mean(0)
+    offsets = points - centre
+    axes = np.linalg.eigh(offsets.T @ offsets)[1].T
+    along = offsets @ axes.T
+    skewness = (along * along * along).sum(0)
+    axes = axes * np.where(skewness < 0, -1.0, 1.0)[:, None]
+    axes[np.abs(skewness).argmin()] *= np.sign(np.linalg.det(axes))
+    return _along_curve(placed(points, Similarity(1.0, axes, -axes @ centre)))[0]
+
+
 def _along_curve(local: Float64Array) -> tuple[IndexArray, NDArray[np.bool_]]:
     """The order of points (N, 3) along the curve, and which (N,) of them so ordered are new.
 
