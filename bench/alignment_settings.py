@@ -32,5 +32,5 @@ class AlignmentSettings:
     direction: Literal["symmetric", "scan_to_prediction"] = "symmetric"
     points: float = 3000.0
     stop: Literal["motion", "mean_change"] = "motion"
-    tolerance_mm: float = 5e-2
-    max_iterations: int = 40
+    tolerance_mm: float = 1e-2
+    max_iterations: int = 200
