@@ -30,7 +30,7 @@ class AlignmentSettings:
     dense: bool = True
     scale: Literal["per_mesh", "global", "none"] = "per_mesh"
     direction: Literal["symmetric", "scan_to_prediction"] = "symmetric"
-    points: float = 3000.0
+    points: float = 4000.0
     stop: Literal["motion", "mean_change"] = "motion"
     tolerance_mm: float = 1e-2
     max_iterations: int = 200
