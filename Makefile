@@ -4,7 +4,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format install install-dev clean
+.PHONY: demo test check docs format install install-dev install-docs clean
 
 demo: install
 	$(BIN)/facebench demo --out demo
@@ -18,12 +18,17 @@ check: install-dev .cache/types/facebench
 	$(BIN)/ruff format --check .
 	cd .cache/types && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml -p facebench
 
+# The site, in build/site: every link leads somewhere, every name of the reference is there.
+docs: install-docs .cache/types/facebench
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 format: install-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
+install-docs: $(VENV)/.installed-docs
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	PYTHON=$(PYTHON) .ci/set-up $(VENV) .
@@ -33,7 +38,11 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	PYTHON=$(PYTHON) .ci/set-up $(VENV) '.[dev]'
 	touch $@
 
-# The repository root is the package, so mypy needs a folder in which it bears its name.
+$(VENV)/.installed-docs: $(VENV)/.installed
+	PYTHON=$(PYTHON) .ci/set-up $(VENV) '.[docs]'
+	touch $@
+
+# The repository root is the package, so mypy and the site need a folder in which it bears its name.
 .cache/types/facebench:
 	mkdir -p $(@D)
 	ln -sfn ../.. $@
