@@ -39,12 +39,14 @@ class Laid:
         errors: of the scan's points and of the prediction's that count, mm.
         weights: of the two.
         vertex_errors: (V,) at the prediction's own vertices, mm, NaN where one does not count.
+        scan_errors: the same at the scan's own, all NaN for corresponding points.
     """
 
     alignment: Alignment
     errors: tuple[Float64Array, Float64Array]
     weights: tuple[float, float]
     vertex_errors: Float64Array
+    scan_errors: Float64Array
 
     def statistics(self, statistic: str) -> dict[str, float]:
         """The columns of a score that tell of distances: see `score.Score`."""
@@ -80,9 +82,17 @@ def lay(prediction: Side, scan: Side, start: Start, crop: Sphere, protocol: Prot
     if measure == "correspondence":
         found, alignment = _corresponding(prediction, scan, start, crop, protocol, alignment)
         errors = np.empty(0), MEASURES[measure](found)[found.kept]
-        return Laid(alignment, errors, weights, vertex_errors(found, measure, vertex_of))
+        at_vertices = vertex_errors(found, measure, vertex_of)
+        nowhere = np.full(len(scan.mesh.vertices), np.nan)
+        return Laid(alignment, errors, weights, at_vertices, nowhere)
     at_vertices = vertex_errors(alignment.matches[1], measure, vertex_of)
-    return Laid(alignment, kept_errors(alignment.matches, measure), weights, at_vertices)
+    at_scan = _scan_errors(alignment, scan.surface, crop, measure)
+    return Laid(alignment, kept_errors(alignment.matches, measure), weights, at_vertices, at_scan)
+
+
+def _scan_errors(alignment: Alignment, scan: Surface, crop: Sphere, measure: str) -> Float64Array:
+    cropped = alignment.matches[0].among(len(scan.vertices), crop.vertices_of(scan))
+    return vertex_errors(cropped, measure, scan.vertex_of)
 
 
 def _as_started(

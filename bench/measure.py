@@ -15,6 +15,7 @@ from .protocol import Protocol
 from .reduce import Decode, Reduced, over_frames, over_scans
 from .score import Score, ScoredPair, failed_score
 from .target import Face, Ruler, Target, read_targets, reason_of
+from .thinning import Thinned, thinned
 
 if TYPE_CHECKING:
     from .landmarks import Landmarks
@@ -100,12 +101,15 @@ class Measured:
         aligned: the prediction in the scan's space, mm, or None when it failed.
         vertex_errors: (V,) mm, NaN outside of the region of intersection.
         distances: of the scan's points and of the prediction's, mm.
+        scan: the measured part of the scan with the error at its vertices, thinned for pictures,
+            or None when the prediction failed.
     """
 
     row: dict[str, Any]
     aligned: Mesh | None
     vertex_errors: NDArray[np.float64]
     distances: tuple[NDArray[np.float64], NDArray[np.float64]]
+    scan: Thinned | None = None
 
 
 def measure_subject(job: SubjectJob, how: Measuring) -> list[Measured]:
@@ -164,7 +168,8 @@ def _measure(
         "scan_values_mm": list(found.values_mm),
         "curve": pair.curve.tolist(),
     }
-    return Measured(row, pair.aligned, pair.vertex_errors, pair.distances)
+    scan = thinned(pair.scan, pair.scan_errors)
+    return Measured(row, pair.aligned, pair.vertex_errors, pair.distances, scan)
 
 
 def _reduce(

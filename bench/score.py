@@ -120,6 +120,9 @@ class ScoredPair:
         curve: (101,) share of the points within each threshold of `distance.CURVE_MM`.
         nose_tip: where the crop was centred.
         alignment: how the prediction was laid on the scan.
+        scan: the part of it that was looked at: the crop and what a counted point can see.
+        scan_errors: (Vs,) at that part's vertices as `vertex_errors` at the prediction's; all NaN
+            for corresponding points.
     """
 
     score: Score
@@ -129,6 +132,8 @@ class ScoredPair:
     curve: Float64Array = field(repr=False)
     nose_tip: NoseTip
     alignment: Alignment
+    scan: Mesh = field(repr=False)
+    scan_errors: Float64Array = field(repr=False)
 
 
 def score_prediction(
@@ -197,7 +202,8 @@ def score_prediction(
     score = Score(subject, scene, "ok", "", protocol.name, protocol.digest, **columns)
     aligned = _moved(prediction, alignment.transform)
     curve = distances.share_within(CURVE_MM)
-    return ScoredPair(score, aligned, errors, laid.errors, curve, tip, alignment)
+    seen = target.mesh, laid.scan_errors
+    return ScoredPair(score, aligned, errors, laid.errors, curve, tip, alignment, *seen)
 
 
 def failed_score(subject: str, scene: str, reason: str, protocol: Protocol) -> Score:

@@ -1,4 +1,4 @@
-"""`facebench report`: the page of a run."""
+"""`facebench report`: the page of a run, or of several beside each other."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 @click.command(name="report")
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN…")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN…")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The page's file.  [default: report.html in the first run's folder]",
+    help="The page's file.  [default: report.html in the first run's folder, or in this one where "
+    "the run comes from MLflow]",
 )
 @click.option("--published", is_flag=True, help="Add the literature's rows, marked as published.")
 @click.option(
@@ -31,10 +32,14 @@ if TYPE_CHECKING:
     show_default=True,
     help="Write the page, or print only its first table.",
 )
-def command(runs: tuple[Path, ...], out: Path | None, published: bool, form: str) -> None:
+def command(runs: tuple[str, ...], out: Path | None, published: bool, form: str) -> None:
     """Write the page of the first RUN, the others beside it in tables and charts.
 
-    The page is one file that needs no network. All runs must be of one protocol and one dataset.
+    Each RUN is a folder or the id of an MLflow run, all of one protocol and one dataset. The page is
+    one file that needs no network: tables, curves, every subject, parts of the face, faces to turn
+    in 3D, heat maps with the worst subjects first, failures, and where the numbers come from. Faces
+    are drawn from what a run's folder keeps, frames read again from its dataset, where they are at
+    hand.
 
     \b
     Examples:
@@ -42,17 +47,18 @@ def command(runs: tuple[Path, ...], out: Path | None, published: bool, form: str
       facebench report runs/ours runs/mean-face --published --out ours.html
       facebench report runs/ours runs/mean-face --format markdown > table.md
     """
+    from ..results.open_runs import opened_runs
     from ..results.published import published_results
-    from ..results.record import RunFolder
 
-    folders = [RunFolder.existing(path) for path in runs]
     literature = published_results() if published else ()
-    if form == "html":
-        from ..results.report import write_report
+    with opened_runs(runs) as folders:
+        if form == "html":
+            from ..results.report import write_report
 
-        click.echo(write_report(folders[0], folders[1:], literature, out))
-    else:
-        _write(_first_table(folders, literature, form), out)
+            page = out or Path(runs[0] if Path(runs[0]).is_dir() else ".") / "report.html"
+            click.echo(write_report(folders[0], folders[1:], literature, page))
+        else:
+            _write(_first_table(folders, literature, form), out)
 
 
 def _first_table(folders: Sequence[RunFolder], literature: Sequence[Published], form: str) -> str:

@@ -85,11 +85,16 @@ def _keep(item: Measured, folder: RunFolder) -> None:
     path = folder.mesh_path(subject, scene)
     if item.aligned is None:
         path.unlink(missing_ok=True)
+        folder.scan_path(subject, scene).unlink(missing_ok=True)
         folder.point_errors.remove(subject, scene)
         return
     folder.point_errors.write(subject, scene, item.distances)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_ply(item.aligned, path, {"error": item.vertex_errors.astype(np.float32)})
+    if item.scan is not None:
+        scan_path = folder.scan_path(subject, scene)
+        scan_path.parent.mkdir(parents=True, exist_ok=True)
+        write_ply(item.scan.mesh, scan_path, {"error": item.scan.errors.astype(np.float32)})
 
 
 def _keep_nothing(item: Measured, folder: RunFolder) -> None:

@@ -30,8 +30,8 @@ class RunFolder:
     """A run on disk; every file is replaced in one step, so each is whole at any moment.
 
     `run.json`, `chunks.parquet/` (`ledger`), `subjects.parquet`, `summary.json`, `distances/`
-    (`point_errors`), `meshes/`, `pictures/`, `report.html`; `first_pass.parquet` where the protocol
-    asks for one scale factor for all.
+    (`point_errors`), `meshes/`, `scans/`, `pictures/`, `report.html`; `first_pass.parquet` where
+    the protocol asks for one scale factor for all.
     """
 
     def __init__(self, root: Path) -> None:
@@ -41,6 +41,7 @@ class RunFolder:
         self.first_pass = SubjectsTable(root / "first_pass.parquet")
         self.point_errors = PointErrors(root / "distances")
         self.meshes = root / "meshes"
+        self.scans = root / "scans"
         self.pictures = root / "pictures"
         self.report = root / "report.html"
 
@@ -109,6 +110,10 @@ class RunFolder:
     def mesh_path(self, subject: str, scene: str) -> Path:
         """Where a subject's aligned prediction is kept, with its error per vertex."""
         return self.meshes / f"{subject}_{scene}.ply"
+
+    def scan_path(self, subject: str, scene: str) -> Path:
+        """Where the thinned scan that a subject was measured on is kept, with its error."""
+        return self.scans / f"{subject}_{scene}.ply"
 
     def _refuse_other(self, earlier: RunRecord, record: RunRecord) -> None:
         name = earlier.difference(record)

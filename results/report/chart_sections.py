@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
-from ...bench.regions import FACE_PARTS
 from ..subject_errors import cumulative_curves, scene_column
 from .charts import (
     Bars,
@@ -16,6 +15,7 @@ from .charts import (
     subjects_chart,
 )
 from .markup import Markup, join, tag
+from .region_faces import region_errors
 from .series import Series
 
 
@@ -81,18 +81,8 @@ def regions_charts(series: Sequence[Series]) -> Markup:
 
 
 def _region_bars(series: Sequence[Series], scene: str) -> list[Bars]:
-    found = (Bars(run.label, run.colour, _region_errors(run, scene)) for run in series)
+    found = (Bars(run.label, run.colour, region_errors(run, scene)) for run in series)
     return [run for run in found if run.errors]
-
-
-def _region_errors(run: Series, scene: str) -> dict[str, float]:
-    columns = {part: scene_column(run.subjects, scene, f"{part}_mm") for part in FACE_PARTS}
-    return {part: _mean(column.values()) for part, column in columns.items() if column}
-
-
-def _mean(values: Iterable[float]) -> float:
-    numbers = list(values)
-    return sum(numbers) / len(numbers)
 
 
 def _scenes(series: Sequence[Series]) -> list[str]:

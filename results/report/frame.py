@@ -25,6 +25,7 @@ class Frame:
         subtitle: one line under the heading.
         title: of the browser's window; the heading when empty.
         cards: the numbers a reader comes for, or nothing.
+        scripts: files beside this one that the page runs.
     """
 
     eyebrow: str
@@ -32,6 +33,7 @@ class Frame:
     subtitle: str
     title: str = ""
     cards: Markup = NOTHING
+    scripts: tuple[str, ...] = ("script.js",)
 
 
 def html_page(frame: Frame, sections: Sequence[Section]) -> str:
@@ -39,7 +41,7 @@ def html_page(frame: Frame, sections: Sequence[Section]) -> str:
     return Template(_resource("page.html")).substitute(
         title=text(frame.title or frame.heading),
         style=_resource("style.css"),
-        script=_resource("script.js"),
+        script="\n".join(map(_resource, frame.scripts)),
         eyebrow=text(frame.eyebrow),
         heading=text(frame.heading),
         subtitle=text(frame.subtitle),

@@ -22,11 +22,15 @@ def frontal(mesh: Mesh, reference: Array | None) -> Mesh:
             of the surface looks and up is along its longer side.
     """
     centred = mesh.vertices - mesh.vertices.mean(axis=0)
+    return replace(mesh, vertices=centred @ frontal_rotation(mesh, reference).T)
+
+
+def frontal_rotation(mesh: Mesh, reference: Array | None) -> Array:
+    """Rotation (3, 3) of a mesh to the frontal pose, see `frontal`."""
+    centred = mesh.vertices - mesh.vertices.mean(axis=0)
     if reference is not None and reference.shape == centred.shape:
-        turn = rotation_onto(centred, reference)
-    else:
-        turn = _by_shape(mesh, centred)
-    return replace(mesh, vertices=centred @ turn.T)
+        return rotation_onto(centred, reference)
+    return _by_shape(mesh, centred)
 
 
 def rotation_onto(points: Array, reference: Array) -> Array:

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import trimesh
 from numpy.typing import NDArray
 from PIL import Image
 
+from ...errors import FacebenchError
 from ...recon.mesh import Mesh
+from ...recon.morphable.load import EMBEDDED, load_model
+from ...recon.morphable.model import MorphableModel
 from ...recon.normals import vertex_normals
 from ..subject_errors import ERROR
 from .frontal import frontal
@@ -22,8 +26,10 @@ from .series import Series
 SCALE_MM = 5.0
 """The colour at the end of the scale stands for this error and all above, in every report."""
 
-SIZE, QUALITY = 400, 82
-"""Pixels of a map's side and WebP quality: 159 maps take about 4 MB."""
+SIZE, QUALITY = 400, 75
+"""Pixels of a map's side and WebP quality: 159 maps take about 3 MB."""
+MAX_MAPS = 159
+"""Of one page: 53 subjects in 3 scenes; the best of a larger set are left out."""
 
 _STOPS = np.linspace(0, 1, 5)
 _SCALE = np.array(
@@ -51,22 +57,30 @@ class HeatMap:
 
 
 def heat_maps(series: Series) -> Iterator[HeatMap]:
-    """Every scored mesh of a run, the worst subject first, a subject's scenes together.
+    """The scored meshes of a run, the worst subject first, a subject's scenes together.
 
     Meshes that are not there or cannot be read are left out: the table has their numbers.
     """
-    scored = series.subjects[series.subjects[ERROR].notna()] if len(series.subjects) else None
-    if scored is None:
-        return
-    worst = scored.groupby("subject")[ERROR].mean().sort_values(ascending=False)
-    rows = {(row.subject, row.scene): float(getattr(row, ERROR)) for row in scored.itertuples()}
-    reference = _reference(series)
-    for subject, scene in ((s, c) for s in worst.index for c in series.record.scenes):
+    scenes = series.record.scenes
+    shown = worst_first(series.subjects)[: max(1, MAX_MAPS // max(1, len(scenes)))]
+    rows = {(row.subject, row.scene): getattr(row, ERROR) for row in series.subjects.itertuples()}
+    rows = {key: float(error) for key, error in rows.items() if error == error}
+    reference = frontal_face(series)
+    for subject, scene in ((subject, scene) for subject in shown for scene in scenes):
         path = series.run.mesh_path(subject, scene)
         if (subject, scene) in rows and path.is_file():
             mesh, errors = read_errors(path)
             picture = draw(frontal(mesh, reference), errors)
             yield HeatMap(subject, scene, rows[subject, scene], picture)
+
+
+def worst_first(subjects: pd.DataFrame) -> list[str]:
+    """The subjects that have a score, the largest mean over scenes first."""
+    if ERROR not in subjects:
+        return []
+    scored = subjects[subjects[ERROR].notna()]
+    means = scored.groupby("subject")[ERROR].mean()
+    return [str(name) for name in means.sort_values(ascending=False).index]
 
 
 def read_errors(path: Path) -> tuple[Mesh, NDArray[np.float64]]:
@@ -123,18 +137,19 @@ def picture_address(picture: Image.Image) -> str:
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
-def _reference(series: Series) -> NDArray[np.float64] | None:
+def frontal_face(series: Series) -> NDArray[np.float64] | None:
     """The mean face of the run's model, which tells what is the front; None without the model."""
-    from ...errors import FacebenchError
-    from ...recon.morphable.load import load_model
+    model = model_of(series)
+    return None if model is None else model.mean_shape.astype(np.float64)
 
-    source = series.record.arguments.get("model") or "embedded"
+
+def model_of(series: Series) -> MorphableModel | None:
+    """The face model of a run; None where it is not at hand, or is another one by now."""
     try:
-        model = load_model(source)
+        model = load_model(str(series.record.arguments.get("model") or EMBEDDED))
     except (FacebenchError, OSError):
         return None
-    same = model.digest == series.record.model_digest
-    return model.mean_shape.astype(np.float64) if same else None
+    return model if model.digest == series.record.model_digest else None
 
 
 def _in_view(mesh: Mesh, errors: NDArray[np.float64]) -> NDArray[np.float64]:

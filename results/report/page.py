@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..compare import RunGroup, compare
 from ..files import write_text
-from ..paired import paired_rows
 from ..published import Published
 from ..record import RunFolder
-from ..scene_rows import SceneRows, scene_rows, table_title
+from ..scene_rows import table_title
 from ..tables import error_text, interval_text
 from .chart_sections import cumulative_charts, legend, regions_charts, subjects_charts
 from .frame import Frame, Section, html_page
-from .heat_maps import heat_maps
+from .frames import worst_frames
+from .heat_maps import heat_maps, worst_first
 from .markup import Markup, join, tag
 from .pictures_html import heat_map_gallery, picture_gallery
 from .provenance_html import fold, problems, provenance
+from .region_faces import region_faces
 from .series import Series, read_series
 from .tables_html import (
     clips_table,
     failures_table,
     notes_table,
-    paired_table,
+    pairs_table,
     scenes_table,
     statistics_table,
     subjects_table,
 )
+from .views import views
+from .views_html import viewer
+
+WITH_FRAMES = 6
+"""The worst subjects, who are shown with a frame of each clip."""
 
 
 def write_report(
@@ -47,13 +54,14 @@ def write_report(
         FacebenchError: the runs differ in protocol or dataset, or one has no summary.
     """
     others = [other for other in others if other.root.resolve() != run.root.resolve()]
-    content = scene_rows([run, *others], published)
+    series = read_series([run, *others])
+    (group,) = compare([run, *others], published).groups
     path = out or run.report
-    write_text(path, render(read_series([run, *others]), content))
+    write_text(path, render(series, group))
     return path
 
 
-def render(series: Sequence[Series], content: SceneRows) -> str:
+def render(series: Sequence[Series], group: RunGroup) -> str:
     """The page as HTML."""
     record = series[0].record
     frame = Frame(
@@ -62,36 +70,31 @@ def render(series: Sequence[Series], content: SceneRows) -> str:
         subtitle=table_title(record),
         cards=_cards(series[0]),
         title=f"{series[0].label}: {record.dataset}, protocol {record.protocol}",
+        scripts=("script.js", "viewer.js"),
     )
-    return html_page(frame, _sections(series, content))
+    return html_page(frame, _sections(series, group))
 
 
-def _sections(series: Sequence[Series], content: SceneRows) -> list[Section]:
+def _sections(series: Sequence[Series], group: RunGroup) -> list[Section]:
     """Anchor, title and content of every section that has something to show."""
     run, key = series[0], legend(series) if len(series) > 1 else Markup()
-    failures = join(
-        failures_table(run.subjects),
-        notes_table(run.subjects),
-        clips_table(run.run.ledger.table()),
-    )
     parts = [
-        ("scenes", "Error by scene", _scenes(series, content)),
+        ("scenes", "Error by scene", _scenes(run, group)),
         ("curves", "Cumulative error", _with(key, cumulative_charts(series))),
         ("subjects", "Subjects", _subjects(series, key)),
-        ("regions", "Parts of the face", _with(key, regions_charts(series))),
-        ("faces", "Where the error is", heat_map_gallery(heat_maps(run))),
+        ("regions", "Parts of the face", _regions(series, key)),
+        ("turn", "In 3D", viewer(list(views(run)))),
+        ("faces", "Where the error is", _faces(run)),
         ("pictures", "Pictures", picture_gallery(run.run.pictures)),
-        ("failures", "Failures", failures),
+        ("failures", "Failures", _of_each(series, _failures)),
         ("problems", "Dataset", problems(run.record)),
-        ("provenance", "Provenance", provenance(run.record)),
+        ("provenance", "Provenance", _provenances(series)),
     ]
     return [part for part in parts if part[2]]
 
 
-def _scenes(series: Sequence[Series], content: SceneRows) -> Markup:
-    run, others = series[0], series[1:]
-    pairs = (paired_table(paired_rows(run.run, other.run)) for other in others)
-    return join(scenes_table(content), *pairs, statistics_table(run))
+def _scenes(run: Series, group: RunGroup) -> Markup:
+    return join(scenes_table(group.scenes), pairs_table(group), statistics_table(run))
 
 
 def _subjects(series: Sequence[Series], key: Markup) -> Markup:
@@ -100,6 +103,34 @@ def _subjects(series: Sequence[Series], key: Markup) -> Markup:
     note = tag("p", f"{words}the tick is the mean, the band its 95 % interval.", class_="note")
     table = fold("Every subject's numbers", subjects_table(series[0]))
     return join(_with(join(key, note), subjects_charts(series)), table)
+
+
+def _regions(series: Sequence[Series], key: Markup) -> Markup:
+    return join(_with(key, regions_charts(series)), region_faces(series))
+
+
+def _faces(run: Series) -> Markup:
+    worst = worst_first(run.subjects)
+    frames = worst_frames(run.record, run.run.ledger, worst[:WITH_FRAMES])
+    return heat_map_gallery(heat_maps(run), frames, len(worst))
+
+
+def _failures(run: Series) -> Markup:
+    clips = clips_table(run.run.ledger.table())
+    return join(failures_table(run.subjects), notes_table(run.subjects), clips)
+
+
+def _of_each(series: Sequence[Series], draw: Callable[[Series], Markup]) -> Markup:
+    """The same of every run, under its name where there are several."""
+    if len(series) == 1:
+        return draw(series[0])
+    return join(*(join(tag("h3", run.label), draw(run)) for run in series))
+
+
+def _provenances(series: Sequence[Series]) -> Markup:
+    """Of the run that the page is about, the others' to be opened."""
+    others = (fold(run.label, provenance(run.record)) for run in series[1:])
+    return join(provenance(series[0].record), *others)
 
 
 def _with(before: Markup, charts: Markup) -> Markup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 
@@ -15,13 +15,24 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 MAX_PICTURES, MAX_SIDE = 24, 960
 
 
-def heat_map_gallery(maps: Iterable[HeatMap]) -> Markup:
-    """Maps by subject in the order given, with the colour scale above them."""
+def heat_map_gallery(
+    maps: Iterable[HeatMap], frames: Mapping[tuple[str, str], str], n_scored: int
+) -> Markup:
+    """Maps by subject in the order given, with the colour scale above them.
+
+    Args:
+        maps: a subject's together.
+        frames: by subject and scene, pictures of what the faces were made from.
+        n_scored: subjects that have a score.
+    """
     grouped = groupby(maps, key=lambda item: item.subject)
-    subjects = [_subject(subject, list(items)) for subject, items in grouped]
+    subjects = [_subject(subject, list(items), frames) for subject, items in grouped]
     if not subjects:
         return tag("p", "The run keeps no meshes.")
-    return join(_legend(), tag("div", *subjects, class_="subjects"))
+    note = f"The worst subjects first, {len(subjects)} of {n_scored}; a click enlarges."
+    note += " Below the maps: a frame of the clip." if frames else ""
+    gallery = tag("div", *subjects, class_="subjects")
+    return join(error_scale(), tag("p", note, class_="note"), gallery)
 
 
 def picture_gallery(folder: Path) -> Markup:
@@ -31,16 +42,20 @@ def picture_gallery(folder: Path) -> Markup:
     return tag("div", *shown, class_="gallery") if any(shown) else Markup()
 
 
-def _legend() -> Markup:
+def error_scale() -> Markup:
+    """What the colours stand for."""
     bar = tag("div", class_="scale", style=f"background:{legend_gradient()}", aria_hidden="true")
     ends = tag("div", *(tag("span", f"{mm:g}") for mm in range(6)), class_="ticks")
     words = f"Error in mm, the same scale in every report; {SCALE_MM:g} stands for all above."
     return tag("div", bar, ends, tag("p", words, " Grey was not measured."), class_="legend")
 
 
-def _subject(subject: str, maps: list[HeatMap]) -> Markup:
-    figures = (_figure(item.picture, _words(item), _caption(item)) for item in maps)
-    return tag("section", tag("h3", subject), tag("div", *figures, class_="maps"))
+def _subject(subject: str, maps: list[HeatMap], frames: Mapping[tuple[str, str], str]) -> Markup:
+    figures = (zoomable(item.picture, _words(item), _caption(item)) for item in maps)
+    seen = ((item, frames[subject, item.scene]) for item in maps if (subject, item.scene) in frames)
+    rows = [zoomable(frame, f"{subject}, {item.scene}: a frame", "a frame") for item, frame in seen]
+    below = tag("div", *rows, class_="maps") if rows else Markup()
+    return tag("section", tag("h3", subject), tag("div", *figures, class_="maps"), below)
 
 
 def _words(item: HeatMap) -> str:
@@ -59,10 +74,11 @@ def _kept(path: Path) -> Markup:
     except OSError:
         return Markup()
     name = path.stem.replace("_", " ")
-    return _figure(address, name, name)
+    return zoomable(address, name, name)
 
 
-def _figure(address: str, words: str, caption: object) -> Markup:
-    image = void("img", src=address, alt=words, loading="lazy")
+def zoomable(address: str, words: str, caption: object) -> Markup:
+    """A picture that a click shows large."""
+    image = void("img", src=address, alt=words, loading="lazy", decoding="async")
     button = tag("button", image, type="button", class_="zoom", aria_label=f"Enlarge: {words}")
     return tag("figure", button, tag("figcaption", caption))

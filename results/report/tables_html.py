@@ -7,14 +7,19 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from ..paired import PairedRows
+from ..compare.model import RunGroup
+from ..compare.texts import PAIR_TITLE, pair_rows
 from ..scene_rows import SceneRow, SceneRows, pools
 from ..scene_summary import SceneSummary
 from ..subject_errors import ERROR, scene_column
-from ..tables import detail_texts, error_text, paired_texts, rate_text
+from ..tables import detail_texts, error_text, rate_text
 from .markup import Markup, join, tag, text
 from .series import Series
 
+PAIR_COLUMNS = (
+    *("Difference of", "Scene", "Subjects", "Mean", "95 % interval", "p (Holm)"),
+    *("Won/tied/lost", "Error"),
+)
 SHARES = ("share_within_1mm", "share_within_2mm", "share_within_3mm")
 
 
@@ -27,12 +32,12 @@ def scenes_table(content: SceneRows) -> Markup:
     return join(table(caption, head, rows), *notes)
 
 
-def paired_table(content: PairedRows) -> Markup:
-    """How the first run's errors differ from another's on the same subjects."""
-    head = ["Scene", "Subjects", "Difference", "95 % interval", "p", "p (Holm)", "Verdict"]
-    rows = (paired_texts(item) for item in content.rows)
-    notes = (tag("p", note, class_="note") for note in content.notes)
-    return join(table(f"{content.first} − {content.second}, mm", head, map(row, rows)), *notes)
+def pairs_table(group: RunGroup) -> Markup:
+    """How the other runs' errors differ from the first's on the same subjects; nothing for one."""
+    if not group.pairs:
+        return Markup()
+    notes = (tag("p", note, class_="note") for note in group.notes)
+    return join(table(PAIR_TITLE, PAIR_COLUMNS, map(row, pair_rows(group.pairs))), *notes)
 
 
 def statistics_table(series: Series) -> Markup:
