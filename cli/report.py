@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 def command(runs: tuple[str, ...], out: Path | None, published: bool, form: str) -> None:
     """Write the page of the first RUN, the others beside it in tables and charts.
 
-    Each RUN is a folder or the id of an MLflow run, all of one protocol and one dataset. The page is
-    one file that needs no network: tables, curves, every subject, parts of the face, faces to turn
-    in 3D, heat maps with the worst subjects first, failures, and where the numbers come from. Faces
-    are drawn from what a run's folder keeps, frames read again from its dataset, where they are at
-    hand.
+    Each RUN is a folder or the id of an MLflow run, all of one protocol and one dataset. The page
+    is one file that needs no network: tables, curves, every subject, parts of the face, faces to
+    turn in 3D, heat maps with the worst subjects first, failures, and where the numbers come from.
+    Faces are drawn from what a run's folder keeps, frames read again from its dataset, where they
+    are at hand.
 
     \b
     Examples:

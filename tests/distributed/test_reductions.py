@@ -13,12 +13,14 @@ from small_micc import clip_path, moving_face, scan_path, write_random_weights, 
 from small_micc import write_video as encode
 
 from facebench.bench.chunks import ChunkRow
+from facebench.bench.thinning import TRIANGLES
 from facebench.distributed.benchmark import Benchmark, run_benchmark
 from facebench.distributed.cluster import connected
 from facebench.distributed.plan import MiccRequest, describe_run, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import load_model
 from facebench.results.record import RunFolder
+from facebench.results.report.heat_maps import read_errors
 
 N_FRAMES = 2
 SUBJECTS = ("subject_01", "subject_02")
@@ -122,6 +124,10 @@ def test_pooled_points_are_those_that_the_folder_keeps(home: Path) -> None:
     assert rows["mean_mm"][1] == pytest.approx(alone.mean(), rel=1e-6)
     assert "frontal2 left out" in rows["note"][1] and rows["note"][0] == ""
     assert list(rows["scans"][0]) == ["frontal1", "frontal2"]
+    mesh, errors = read_errors(folder.scan_path(SUBJECTS[1], "cooperative"))
+    assert len(mesh.triangles) <= TRIANGLES
+    assert np.nanmean(errors) == pytest.approx(alone.mean(), rel=0.2)  # spread more evenly
+    assert np.nanmax(errors) <= alone.max()
 
 
 @pytest.mark.usefixtures("ray")
