@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ._findings_table import FAILED, PASSED, WARNING, findings_table
+
 if TYPE_CHECKING:
     from ..bench.conformance.finding import Finding
 
-SIGNS = {"passed": ("✓", "green"), "warning": ("⚠", "yellow"), "failed": ("✗", "bold red")}
+SIGNS = {"passed": PASSED, "warning": WARNING, "failed": FAILED}
 
 
 @click.command("check-method")
@@ -67,18 +69,8 @@ def command(
 
 def _print(name: str, findings: Sequence[Finding], n_failed: int) -> None:
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    table = Table.grid(padding=(0, 2))
-    for _ in range(3):
-        table.add_column(overflow="fold")
-    for finding in findings:
-        sign, style = SIGNS[finding.verdict]
-        detail = Text(finding.detail)
-        if finding.advice:
-            detail.append(f"\n→ {finding.advice}", style="dim")
-        table.add_row(Text(sign, style=style), Text(finding.check), detail)
+    lines = ((SIGNS[one.verdict], one.check, one.detail, one.advice) for one in findings)
     console = Console(highlight=False)
-    console.print(table)
+    console.print(findings_table(lines))
     console.print(f"{name} can be measured." if not n_failed else f"{n_failed} to repair, see ✗.")

@@ -6,20 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from ._findings_table import FAILED, PASSED, WARNING, findings_table
 from .checks.finding import Finding, Verdict
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-SIGNS = {
-    Verdict.OK: ("✓", "green"),
-    Verdict.WARNING: ("⚠", "yellow"),
-    Verdict.MISSING: ("✗", "bold red"),
-}
+SIGNS = {Verdict.OK: PASSED, Verdict.WARNING: WARNING, Verdict.MISSING: FAILED}
 
 
 @click.command(name="doctor")
@@ -68,23 +61,10 @@ def _print(findings: Sequence[Finding], ready: bool) -> None:
 
     console = Console(highlight=False)
     for group in dict.fromkeys(finding.group for finding in findings):
+        inside = (one for one in findings if one.group == group)
         console.print(f"\n[bold]{group}[/bold]")
-        console.print(_table([finding for finding in findings if finding.group == group]))
+        console.print(
+            findings_table((SIGNS[one.verdict], one.name, one.detail, one.hint) for one in inside)
+        )
     lacking = sum(finding.verdict is Verdict.MISSING for finding in findings)
     console.print("\nReady." if ready else f"\nNot ready: {lacking} needed, see ✗.")
-
-
-def _table(findings: Sequence[Finding]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    for _ in range(3):
-        table.add_column(overflow="fold")
-    for finding in findings:
-        sign, style = SIGNS[finding.verdict]
-        detail = Text(finding.detail)
-        if finding.hint:
-            detail.append(f"\n→ {finding.hint}", style="dim")
-        table.add_row(Text(sign, style=style), Text(finding.name), detail)
-    return table

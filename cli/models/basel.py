@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .saving import OUT_NPZ, laid, lay_landmarks, mode_counts, save, unit
+from .saving import OUT_NPZ, Command, laid, lay_landmarks, mode_counts, save, unit
 
 if TYPE_CHECKING:
-    from ...recon.morphable.model import MorphableModel
+    from ...recon.morphable.mode_counts import ModeCounts
 
 _LANDMARKS = click.option(
     "--landmarks",
@@ -18,6 +18,14 @@ _LANDMARKS = click.option(
     help="68 vertex numbers, or a table like eos' ibug_to_bfm2017-1_bfm_nomouth.txt.  "
     "[default: the points that the file names]",
 )
+
+
+def _hdf5_options(function: Command) -> Command:
+    """The argument and options of every import from an .h5."""
+    file = click.argument("file", type=click.Path(path_type=Path))
+    for add in (OUT_NPZ, mode_counts, unit("mm"), lay_landmarks, _LANDMARKS, file):
+        function = add(function)
+    return function
 
 
 @click.command(name="basel-2009")
@@ -53,9 +61,7 @@ def basel_2009(
     expression_mean: bool,
     unit: str | None,
     out: Path,
-    identity_modes: int | None,
-    expression_modes: int | None,
-    albedo_modes: int | None,
+    counts: ModeCounts,
 ) -> None:
     """BFM 2009: PATH is 01_MorphableModel.mat, its folder, or a BFM_model_front.mat.
 
@@ -71,9 +77,7 @@ def basel_2009(
     """
     from ...recon.morphable.basel2009 import Basel2009Settings, is_front_file, read_basel2009
     from ...recon.morphable.basel_front import read_basel_front
-    from ...recon.morphable.mode_counts import ModeCounts
 
-    counts = ModeCounts(identity_modes, expression_modes, albedo_modes)
     if is_front_file(path):
         save(read_basel_front(path, unit or "dm"), out, counts)
         return
@@ -82,22 +86,8 @@ def basel_2009(
 
 
 @click.command(name="basel-2017")
-@click.argument("file", type=click.Path(path_type=Path))
-@_LANDMARKS
-@lay_landmarks
-@unit("mm")
-@mode_counts
-@OUT_NPZ
-def basel_2017(
-    file: Path,
-    landmarks: Path | None,
-    lay_landmarks: bool,
-    unit: str,
-    out: Path,
-    identity_modes: int | None,
-    expression_modes: int | None,
-    albedo_modes: int | None,
-) -> None:
+@_hdf5_options
+def basel_2017(**options: Any) -> None:
     """BFM 2017: FILE is an .h5 such as model2017-1_face12_nomouth.h5.
 
     \b
@@ -106,44 +96,31 @@ def basel_2017(
       facebench models import basel-2017 model2017-1_bfm_nomouth.h5 \\
         --landmarks ibug_to_bfm2017-1_bfm_nomouth.txt --out bfm17.npz
     """
-    from ...recon.morphable.mode_counts import ModeCounts
-
-    model = _read_hdf5(file, "2017", landmarks, unit)
-    counts = (identity_modes, expression_modes, albedo_modes)
-    save(laid(model) if lay_landmarks else model, out, ModeCounts(*counts))
+    _import_hdf5("2017", **options)
 
 
 @click.command(name="basel-2019")
-@click.argument("file", type=click.Path(path_type=Path))
-@_LANDMARKS
-@lay_landmarks
-@unit("mm")
-@mode_counts
-@OUT_NPZ
-def basel_2019(
-    file: Path,
-    landmarks: Path | None,
-    lay_landmarks: bool,
-    unit: str,
-    out: Path,
-    identity_modes: int | None,
-    expression_modes: int | None,
-    albedo_modes: int | None,
-) -> None:
+@_hdf5_options
+def basel_2019(**options: Any) -> None:
     """BFM 2019: FILE is an .h5 such as model2019_fullHead.h5.
 
     \b
     Examples:
       facebench models import basel-2019 model2019_face12.h5 --out bfm19.npz
     """
-    from ...recon.morphable.mode_counts import ModeCounts
-
-    model = _read_hdf5(file, "2019", landmarks, unit)
-    counts = (identity_modes, expression_modes, albedo_modes)
-    save(laid(model) if lay_landmarks else model, out, ModeCounts(*counts))
+    _import_hdf5("2019", **options)
 
 
-def _read_hdf5(file: Path, year: str, landmarks: Path | None, unit: str) -> MorphableModel:
+def _import_hdf5(
+    year: str,
+    file: Path,
+    landmarks: Path | None,
+    lay_landmarks: bool,
+    unit: str,
+    out: Path,
+    counts: ModeCounts,
+) -> None:
     from ...recon.morphable.basel_hdf5 import read_basel_hdf5
 
-    return read_basel_hdf5(file, year, landmarks, unit)
+    model = read_basel_hdf5(file, year, landmarks, unit)
+    save(laid(model) if lay_landmarks else model, out, counts)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .basel import basel_2009, basel_2017, basel_2019
 from .saving import OUT_NPZ, laid, lay_landmarks, mode_counts, save, unit
+
+if TYPE_CHECKING:
+    from ...recon.morphable.mode_counts import ModeCounts
 
 
 @click.group(name="import")
@@ -51,9 +55,7 @@ def surrey(
     lay_landmarks: bool,
     unit: str,
     out: Path,
-    identity_modes: int | None,
-    expression_modes: int | None,
-    albedo_modes: int | None,
+    counts: ModeCounts,
 ) -> None:
     """The Surrey Face Model as eos distributes it: FILE is sfm_shape_3448.bin.
 
@@ -63,12 +65,10 @@ def surrey(
     Examples:
       facebench models import surrey eos/share/sfm_shape_3448.bin --out sfm.npz
     """
-    from ...recon.morphable.mode_counts import ModeCounts
     from ...recon.morphable.surrey import SurreyFiles, read_surrey
 
     beside = SurreyFiles.beside(file)
     files = SurreyFiles(expressions or beside.expressions, landmarks or beside.landmarks)
-    counts = ModeCounts(identity_modes, expression_modes, albedo_modes)
     model = read_surrey(file, files, unit)
     save(laid(model) if lay_landmarks else model, out, counts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 UNITS = ("m", "dm", "cm", "mm", "um")
+_KINDS = ("identity", "expression", "albedo")
 
 OUT_NPZ = click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The .npz."
@@ -33,15 +35,24 @@ def unit(default: str) -> Callable[[Command], Command]:
 
 
 def mode_counts(function: Command) -> Command:
-    """The options that say how many modes of each kind are kept."""
-    for kind in ("albedo", "expression", "identity"):
-        function = click.option(
+    """The options that say how many modes of each kind are kept; the function takes `counts`."""
+
+    @wraps(function)
+    def counted(**options: Any) -> Any:
+        from ...recon.morphable.mode_counts import ModeCounts
+
+        wanted = [options.pop(f"{kind}_modes") for kind in _KINDS]
+        return function(**options, counts=ModeCounts(*wanted))
+
+    command: Command = counted
+    for kind in reversed(_KINDS):
+        command = click.option(
             f"--{kind}-modes",
             type=click.IntRange(0),
             help=f"Keep the first {kind} modes; zeros are added beyond those there are.  "
             "[default: all]",
-        )(function)
-    return function
+        )(command)
+    return command
 
 
 def lay_landmarks(function: Command) -> Command:
