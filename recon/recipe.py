@@ -176,10 +176,15 @@ class TrainingRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a training but its data, face model and seed."""
+    """Everything that decides a training but its data, face model and seed.
+
+    `flip` is the probability that a training photograph is mirrored; the other fields are explained
+    with their types.
+    """
 
     name: str
     title: str = ""
+    flip: float = 0.0
     network: NetworkRecipe = field(default_factory=NetworkRecipe)
     renderer: RendererRecipe = field(default_factory=RendererRecipe)
     loss: LossRecipe = field(default_factory=LossRecipe)
@@ -204,6 +209,7 @@ class Recipe:
             if number <= 0:
                 raise FacebenchError(f"recipe {self.name}: {where} is {number}", "give more than 0")
         check_average(self.name, self.optimiser)
+        check_flip(self.name, self.flip)
         if self.training.checkpoint_every % self.training.log_every:
             raise FacebenchError(
                 f"recipe {self.name}: training.checkpoint_every is no multiple of log_every",
@@ -233,6 +239,12 @@ def check_average(name: str, recipe: OptimiserRecipe) -> None:
         raise FacebenchError(
             f"recipe {name}: optimiser.average is {recipe.average}", "give 0 up to below 1"
         )
+
+
+def check_flip(name: str, flip: float) -> None:
+    """Refuse what is no probability."""
+    if not 0.0 <= flip <= 1.0:
+        raise FacebenchError(f"recipe {name}: flip is {flip}", "give 0 to 1")
 
 
 def build_record(kind: type[Record], table: Mapping[str, Any], where: str) -> Record:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import FacebenchError
 from .network.iresnet import DEPTHS
-from .recipe import SCHEDULES, AugmentationRecipe, OptimiserRecipe, TrainingRecipe
+from .recipe import SCHEDULES, AugmentationRecipe, OptimiserRecipe, TrainingRecipe, check_flip
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,7 @@ class VisionRecipe:
                 f"recipe {self.name}: optimiser.schedule is '{self.optimiser.schedule}'",
                 f"known are {', '.join(SCHEDULES)}",
             )
-        if not 0.0 <= self.flip <= 1.0:
-            raise FacebenchError(f"recipe {self.name}: flip is {self.flip}", "give 0 to 1")
+        check_flip(self.name, self.flip)
         if self.training.checkpoint_every % self.training.log_every:
             raise FacebenchError(
                 f"recipe {self.name}: training.checkpoint_every is no multiple of log_every",

@@ -21,11 +21,11 @@ from ..morphable.load import load_model
 from ..network.checkpoint import read_content, save_weights, starting_weights
 from ..recipe import Recipe
 from ..recipe_kinds import AnyRecipe, recipe_from_table
-from .augmentation import augmentation
 from .batches import BatchSource
 from .folder import TrainingFolder
 from .identity_level import has_recogniser, load_features
 from .loop import Listener, Loop, Show
+from .mirroring import random_change
 from .peers import Alone, Peers, Together
 from .pictures import fits_picture
 from .shards import FaceShards
@@ -178,7 +178,7 @@ def _regressor_loop(
         batch_size=recipe.training.batch_size,
         image_size=recipe.network.image_size,
         seed=job.seed,
-        transform=augmentation(recipe.augmentation),
+        transform=random_change(recipe),
         rank=worker.rank,
         workers=worker.workers,
     )

@@ -34,6 +34,12 @@ class RowGroups:
         self._kept: OrderedDict[int, Any] = OrderedDict()
         self._lock = threading.Lock()
 
+    @property
+    def sources(self) -> list[tuple[Path, int]]:
+        """File and number of rows of each group."""
+        paths = [path for path, _ in self._groups]
+        return list(zip(paths, self.sizes, strict=True))
+
     def row(self, number: int) -> dict[str, Any]:
         """The cells of a row by column.
 

@@ -66,8 +66,7 @@ class FaceShards:
                 f"no training shards (*.parquet) in {folder}",
                 "make some with 'facebench synth faces --out DIR'",
             )
-        schemas = [_checked_schema(path) for path in paths]
-        self._schema = schemas[0]
+        self._models = {path: _model_of(_checked_schema(path)) for path in paths}
         self._pieces = RowGroups(paths, limit, 2 * POOL)
         if len(self) == 0:
             raise FacebenchError(f"the shards in {folder} hold no rows", "make them again")
@@ -82,22 +81,29 @@ class FaceShards:
 
     @property
     def model_digest(self) -> str:
-        """Digest of the face model behind synthetic faces, or empty for photographs."""
-        return _metadata(self._schema, "facebench.model_digest")
+        """Digest of the face model behind synthetic faces, or empty for photographs; of the first
+        shard, where they are of several."""
+        return next(iter(self._models.values()))
 
     def check_model(self, model: MorphableModel) -> None:
         """Refuse synthetic faces of another face model: their landmarks mean other vertices."""
-        if self.model_digest not in ("", model.digest):
+        others = [digest for digest in self._models.values() if digest not in ("", model.digest)]
+        if others:
             raise FacebenchError(
-                f"the faces in {self.folder} were made with face model {self.model_digest[:12]}, "
+                f"the faces in {self.folder} were made with face model {others[0][:12]}, "
                 f"but '{model.name}' is {model.digest[:12]}",
                 "give --model the one they were made with",
             )
 
     @property
     def subjects(self) -> list[str]:
-        """Subject of each row."""
-        return [str(subject) for subject in self._pieces.column("subject")]
+        """Subject of each row. In shards of several face models the model's digest is a part of the
+        name: the first person of each has the same one, and is somebody else."""
+        names = [str(subject) for subject in self._pieces.column("subject")]
+        if len(set(self._models.values())) == 1:
+            return names
+        files = [file for file, rows in self._pieces.sources for _ in range(rows)]
+        return [f"{self._models[file]}/{name}" for file, name in zip(files, names, strict=True)]
 
     def sample(self, row: int) -> Sample:
         """Decode one row.
@@ -156,6 +162,10 @@ def _checked_schema(path: Path) -> Any:
     if order not in ("", MASK_ORDER):
         raise FacebenchError(f"shard {path}: masks are in {order} order", f"expected {MASK_ORDER}")
     return schema
+
+
+def _model_of(schema: Any) -> str:
+    return _metadata(schema, "facebench.model_digest")
 
 
 def _metadata(schema: Any, key: str) -> str:

@@ -25,6 +25,7 @@ from ..render.face import FaceRenderer, RenderedFace
 from .descent import Descent
 from .gradients import gradient_norms
 from .identity_level import IdentityLevel
+from .layout import channels_last
 from .peers import ALONE, Peers
 from .precision import computing_in
 from .second_view import SecondView
@@ -68,7 +69,7 @@ class Trainer:
         self.regressor = FaceRegressor(recipe.network, sizes, framing)
         if start is not None:
             self.regressor.load_state_dict(start)
-        peers.prepare(_channels_last(self.regressor).to(device), device)
+        peers.prepare(channels_last(self.regressor).to(device), device)
         self.network = distribute(self.regressor) if distribute else self.regressor
         self.face = _face(recipe, model).to(device)
         self.loss = MultiLevelLoss(recipe.loss, model, peers.mean).to(device)
@@ -149,11 +150,3 @@ def _face(recipe: Recipe, model: MorphableModel) -> FaceRenderer:
     drawing, size = recipe.renderer, recipe.network.image_size
     renderer = make_renderer(drawing.kind, drawing.sigma, drawing.gamma)
     return FaceRenderer(FaceDecoder(model), renderer, (size, size))
-
-
-def _channels_last(regressor: FaceRegressor) -> FaceRegressor:
-    """The layout in which convolutions run fastest."""
-    for parameter in regressor.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    return regressor

@@ -17,10 +17,10 @@ from ..batches import BatchSource
 from ..celebamask import CelebAMaskFaces
 from ..folder import Row, TrainingFolder
 from ..loop import Listener, Loop
+from ..mirroring import random_change
 from ..shards import FaceShards, rows_without_mask
 from ..trainee import Photographs
 from .landmarker import LandmarkTask
-from .mirroring import random_change
 from .parser import ParserTask
 from .recogniser import RecogniserTask, subjects_of
 from .source import PeopleSource, numbered

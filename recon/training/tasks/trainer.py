@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ...vision_recipe import VisionRecipe
 from ..descent import Descent
+from ..layout import channels_last
 from ..peers import ALONE, Peers
 from ..step_report import StepReport
 from .task import Learner, PeopleBatch, Task
@@ -46,7 +47,7 @@ class TaskTrainer:
         self.step = 0
         self.skipped = 0
         self.learner: Learner = task.learner(peers)
-        peers.prepare(self.learner.to(device), device)
+        peers.prepare(channels_last(self.learner).to(device), device)
         self.network = distribute(self.learner) if distribute else self.learner
         self.descent = Descent(self.learner, recipe.optimiser, recipe.training.steps)
 

@@ -42,6 +42,15 @@ def test_faces_of_another_model_are_refused(faces: Path) -> None:
     FaceShards(faces).check_model(small_model())
 
 
+def test_people_of_two_face_models_are_told_apart(faces: Path, tmp_path: Path) -> None:
+    table = pq.read_table(faces / "faces.parquet")
+    for digest in ("1" * 64, "2" * 64):
+        told = table.replace_schema_metadata({"facebench.model_digest": digest})
+        pq.write_table(told, tmp_path / f"{digest[:2]}.parquet", row_group_size=5)
+    assert len(set(FaceShards(faces).subjects)) * 2 == len(set(FaceShards(tmp_path).subjects))
+    assert FaceShards(tmp_path, limit=13).subjects[12] == "2" * 64 + "/s0"
+
+
 def test_what_is_wrong_with_a_folder_is_told(faces: Path, tmp_path: Path) -> None:
     with pytest.raises(FacebenchError, match="no training shards"):
         FaceShards(tmp_path / "missing")

@@ -4,8 +4,8 @@ import numpy as np
 
 from facebench.recon.morphable.load import load_model
 from facebench.recon.synthetic.masks import CLASS
+from facebench.recon.training.mirroring import mirrored, random_change
 from facebench.recon.training.shards import Sample
-from facebench.recon.training.tasks.mirroring import mirrored, random_change
 from facebench.recon.vision.mirror import MIRRORED
 from facebench.recon.vision_recipe import LandmarkerRecipe
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...vision.label_orders import sides_swapped
-from ...vision.mirror import MIRRORED
-from ...vision_recipe import VisionRecipe
-from ..augmentation import augmentation
-from ..shards import Sample
+from ..recipe_kinds import AnyRecipe
+from ..vision.label_orders import sides_swapped
+from ..vision.mirror import MIRRORED
+from .augmentation import augmentation
+from .shards import Sample
 
 Change = Callable[[Sample, np.random.Generator], Sample]
 
@@ -24,9 +24,11 @@ def mirrored(sample: Sample) -> Sample:
     return Sample(image, landmarks, mask)
 
 
-def random_change(recipe: VisionRecipe) -> Change:
+def random_change(recipe: AnyRecipe) -> Change:
     """The random change of a training photograph that a recipe asks for."""
     change = augmentation(recipe.augmentation)
+    if not recipe.flip:
+        return change
 
     def changed(sample: Sample, random: np.random.Generator) -> Sample:
         turned = mirrored(sample) if random.random() < recipe.flip else sample
