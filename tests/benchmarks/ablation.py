@@ -5,6 +5,8 @@ is finished is not trained again, so the command continues where it was stopped.
 
     python tests/benchmarks/ablation.py --out ablation --steps 2000
     python tests/benchmarks/ablation.py --out ablation --steps 2000 --only pixels landmarks
+    python tests/benchmarks/ablation.py --out ablation --model ict.npz --recipe ours-ict \
+        --start training/weights.pt --steps 600
 """
 
 from __future__ import annotations
@@ -82,6 +84,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--recipe", default="ours-embedded")
     parser.add_argument("--subjects", type=int, default=4000)
+    parser.add_argument("--start", type=Path, help="weights that every variant begins with")
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     return parser.parse_args()
@@ -154,6 +157,7 @@ def train(out: Path, name: str, arguments: argparse.Namespace) -> TrainingFolder
         *["--data", out / variant.faces, "--validation", out / "held-out", "--out", folder.path],
         *["--recipe", arguments.recipe, "--model", arguments.model, "--steps", arguments.steps],
         *["--seed", 1, "--threads", 1],
+        *(["--start", arguments.start] if arguments.start else []),
         *[part for setting in settings for part in ("--set", setting)],
     )
     return folder
