@@ -21,8 +21,11 @@ from .sheet import Picture, captioned, grid, to_pictures
 MODES_SHOWN = 6
 """Modes of each kind in the picture."""
 
-STRENGTH = 3.0
+STRENGTHS = (3.0, -3.0)
 """Standard deviations by which a mode is shown."""
+
+BLEND_STRENGTHS = (1.0, 0.5)
+"""Weights of which a blend shape is shown."""
 
 _SIDE = 200
 _SUPERSAMPLING = 2
@@ -35,7 +38,8 @@ _FRONTAL_LIGHT = (0.0, 0.25, 0.6, 0.15)
 
 
 def model_sheet(model: MorphableModel) -> Picture:
-    """Mean face, then for each kind of mode the first `MODES_SHOWN` at ± `STRENGTH`."""
+    """Mean face, then the first `MODES_SHOWN` of each kind of mode at ±3 standard deviations; blend
+    shapes whole and half."""
     artist = _Artist.of(model)
     rows = [_mean_row(artist)]
     for kind in ("identity", "expression", "albedo"):
@@ -88,15 +92,17 @@ def _mean_row(artist: _Artist) -> list[Picture]:
 
 
 def _mode_rows(artist: _Artist, model: MorphableModel, kind: str) -> list[list[Picture]]:
-    """One row for plus, one for minus; none where the model has no such modes."""
+    """One row for each strength; none where the model has no such modes."""
+    blended = kind == "expression" and model.has_blend_shapes
+    caption = "weight {:g} {}" if blended else "{:+.0f} std {}"
     names = getattr(model, f"{kind}_names")
     count = min(MODES_SHOWN, getattr(artist.mean, kind).shape[1])
     return [
         [
-            captioned(picture, f"{strength:+.0f} std {names[i] if names else f'{kind} {i}'}")
+            captioned(picture, caption.format(strength, names[i] if names else f"{kind} {i}"))
             for i, picture in enumerate(_mode_pictures(artist, kind, count, strength))
         ]
-        for strength in (STRENGTH, -STRENGTH)
+        for strength in (BLEND_STRENGTHS if blended else STRENGTHS)
         if count
     ]
 

@@ -57,6 +57,12 @@ class MorphableModel:
         self._check_indices()
 
     @property
+    def has_blend_shapes(self) -> bool:
+        """Whether expression coefficients are weights from 0 to 1, which have no opposite; told by
+        the name that every set of such shapes has."""
+        return "jawOpen" in self.expression_names
+
+    @property
     def n_vertices(self) -> int:
         """Number of vertices V."""
         return len(self.mean_shape)

@@ -50,7 +50,7 @@ def bounded_expression(
 
     Blendshapes, known by their names, are weights from 0 to 1 and have no opposite.
     """
-    if "jawOpen" in model.expression_names:
+    if model.has_blend_shapes:
         coefficients = np.float32(0.8) * np.abs(coefficients).clip(0, 1)
     moved = np.linalg.norm(model.expression_basis[::7] @ coefficients, axis=1).max(initial=0)
     return (coefficients * min(1.0, _FURTHEST / max(float(moved), 1e-6))).astype(np.float32)
