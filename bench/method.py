@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..recon.mesh import Mesh
 
 if TYPE_CHECKING:
+    from ..recon.likeness import Likeness
     from .landmarks import Landmarks
 
 Kind = Literal["frames", "files"]
@@ -122,6 +123,18 @@ class Method(Described, Protocol):
 
     def mesh(self, vector: NDArray[np.floating]) -> Mesh:
         """The subject's face in mm from an average vector (D,)."""
+        ...
+
+
+@runtime_checkable
+class Portrays(Protocol):
+    """Says of a photograph more than who is in it; figures draw it.
+
+    A `Method` need not: what it leaves open is found by `likenesses.likenesses`.
+    """
+
+    def likenesses(self, crops: NDArray[np.uint8]) -> list[Likeness]:
+        """The face in each of (B, size, size, 3) RGB crops, in the crop's own coordinates."""
         ...
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from pathlib import Path
 
 import click
+
+from ._steps import run_step
 
 
 @click.command(name="demo")
@@ -29,7 +30,7 @@ def command(out: Path, subjects: int, frames: int, faces: int, steps: int, seed:
     """
     start = time.monotonic()
     for arguments in demo_commands(out, subjects, frames, faces, steps, seed):
-        _run(arguments)
+        run_step(arguments)
     _show(out)
     click.echo(f"\nDone in {(time.monotonic() - start) / 60:.1f} minutes.")
     click.echo(f"Look at {out / 'ours' / 'report.html'} and {out / 'training' / 'fits.png'}.")
@@ -59,15 +60,6 @@ def demo_commands(
         micc("ours", "--method", "ours"),
         ["report", *(str(out / name) for name in ("ours", "ours-short", "mean-face"))],
     ]
-
-
-def _run(arguments: list[str]) -> None:
-    from .main import group
-
-    click.secho(f"\n$ facebench {shlex.join(arguments)}", bold=True)
-    status = group.main(arguments, standalone_mode=False)
-    if isinstance(status, int) and status != 0:
-        raise click.exceptions.Exit(status)
 
 
 def _show(out: Path) -> None:

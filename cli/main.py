@@ -19,6 +19,7 @@ COMMANDS = {
     "doctor": "what is installed, what is missing and where to get it",
     "export": "the trained network as an ONNX file, checked",
     "evaluate": "a prediction against a scan: numbers, diagnosis, heat map",
+    "figure": "the paper's figures: quality, occlusion, consistency, parsing",
     "gate": "whether a run keeps to rules: limits, no regression, coverage, speed",
     "methods": "the reconstruction methods there are",
     "micc": "the benchmark: videos in, the table in millimetres out",
@@ -28,6 +29,7 @@ COMMANDS = {
     "reconstruct": "photographs or videos to meshes and overlays",
     "report": "the page of a run",
     "synth": "synthetic training faces, or a dataset in MICC's layout",
+    "table1": "the paper's table: every method trained, measured and compared",
     "train": "weakly supervised training on one machine or a Ray cluster",
 }
 """Every command with its line in `facebench --help`; kept here so that help imports nothing."""

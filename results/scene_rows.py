@@ -31,12 +31,15 @@ class SceneRow:
         remark: what a reader must know beside the numbers: published, leakage, unfinished; or "".
         cells: scene to summary; scenes it was not measured on are absent.
         measured: False for numbers taken from the literature.
+        extra: what stands behind the frames per second, one text a column of `extra_heads`; a row
+            without any has dashes there.
     """
 
     label: str
     remark: str
     cells: dict[str, SceneSummary]
     measured: bool
+    extra: tuple[str, ...] = ()
 
     @property
     def frames_per_second(self) -> float:
@@ -54,6 +57,7 @@ class SceneRows:
         rows: measured methods, then published ones.
         notes: one line each, shown under the table.
         over: what mean and standard deviation are over: `subjects`, or `points` of all of them.
+        extra_heads: columns behind the frames per second.
     """
 
     title: str
@@ -61,6 +65,16 @@ class SceneRows:
     rows: tuple[SceneRow, ...]
     notes: tuple[str, ...]
     over: str = "subjects"
+    extra_heads: tuple[str, ...] = ()
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The name of every column."""
+        return ("method", *self.scenes, "frames/s", *self.extra_heads)
+
+    def extra(self, row: SceneRow) -> tuple[str, ...]:
+        """A row's texts below `extra_heads`."""
+        return row.extra or ("–",) * len(self.extra_heads)
 
     def best(self, scene: str) -> SceneRow | None:
         """The measured row of the lowest error in a scene; None where fewer than two compete.

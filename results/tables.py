@@ -50,9 +50,8 @@ def drawn_rows(content: SceneRows) -> Table:
     """The rows as `scene_table` draws them."""
     table = empty_table(f"Error in mm, {content.title}", content.notes)
     table.add_column("method", min_width=12, overflow="fold")
-    for scene in content.scenes:
-        table.add_column(scene, justify="right", no_wrap=True)
-    table.add_column("frames/s", justify="right", no_wrap=True)
+    for heading in content.heads[1:]:
+        table.add_column(heading, justify="right", no_wrap=True)
     for row, following in zip(content.rows, (*content.rows[1:], None), strict=True):
         ends = following is not None and row.measured and not following.measured
         table.add_row(*_rich_cells(content, row), end_section=ends)
@@ -61,7 +60,7 @@ def drawn_rows(content: SceneRows) -> Table:
 
 def markdown_rows(content: SceneRows) -> str:
     """The rows as a Markdown table."""
-    head = ["method", *content.scenes, "frames/s"]
+    head = list(content.heads)
     rows = [_markdown_cells(content, row) for row in content.rows]
     return markdown_table(f"Error in mm, {content.title}", head, rows, content.notes)
 
@@ -184,7 +183,7 @@ def _rich_cells(content: SceneRows, row: SceneRow) -> list[Text]:
     if row.remark:
         label.append(f"\n{row.remark}", style="dim")
     scenes = [_rich_cell(row.cells.get(s), content.best(s) is row) for s in content.scenes]
-    return [label, *scenes, Text(rate_text(row.frames_per_second))]
+    return [label, *scenes, Text(rate_text(row.frames_per_second)), *map(Text, content.extra(row))]
 
 
 def _rich_cell(cell: SceneSummary | None, best: bool) -> Text:
@@ -199,7 +198,7 @@ def _rich_cell(cell: SceneSummary | None, best: bool) -> Text:
 def _markdown_cells(content: SceneRows, row: SceneRow) -> list[str]:
     label = f"{row.label} ({row.remark})" if row.remark else row.label
     scenes = [_markdown_cell(row.cells.get(s), content.best(s) is row) for s in content.scenes]
-    return [in_cell(label), *scenes, rate_text(row.frames_per_second)]
+    return [in_cell(label), *scenes, rate_text(row.frames_per_second), *content.extra(row)]
 
 
 def _markdown_cell(cell: SceneSummary | None, best: bool) -> str:

@@ -16,6 +16,7 @@ from ..model_faces import ModelFaces
 
 if TYPE_CHECKING:
     from ...recon.fitting.crops import CropFitter
+    from ...recon.likeness import Likeness
 
 CARD = MethodCard(
     name="fitting",
@@ -65,6 +66,13 @@ class Fitting(ModelFaces):
         if self.expression == "predicted":
             parts.append(found.expression)
         return np.asarray(torch.cat(parts, dim=1).cpu().numpy(), np.float32)
+
+    def likenesses(self, crops: NDArray[np.uint8]) -> list[Likeness]:
+        """Everything that was fitted to each crop."""
+        from ...recon.face_coefficients import FaceCoefficients
+        from ...recon.likeness import likenesses_of
+
+        return likenesses_of(self.model, FaceCoefficients.of(self.fitter.fit(crops).coefficients))
 
     def mesh(self, vector: NDArray[np.floating]) -> Mesh:
         """The face of a vector as `describe` gives it, mm."""

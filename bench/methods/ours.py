@@ -15,6 +15,8 @@ from ..method import Expression, MethodCard, MethodOptions
 from ..model_faces import ModelFaces
 
 if TYPE_CHECKING:
+    from ...recon.coefficients import Coefficients
+    from ...recon.likeness import Likeness
     from ...recon.network.checkpoint import LoadedRegressor
 
 CARD = MethodCard(
@@ -66,13 +68,26 @@ class Ours(ModelFaces):
         """Identity coefficients (B, K), and behind them those of a predicted expression."""
         import torch
 
+        found = self._regress(crops)
+        parts = [found.identity]
+        if self.expression == "predicted":
+            parts.append(found.expression)
+        return np.asarray(torch.cat(parts, dim=1).cpu().numpy(), np.float32)
+
+    def likenesses(self, crops: NDArray[np.uint8]) -> list[Likeness]:
+        """Everything that the network says of each crop."""
+        from ...recon.face_coefficients import FaceCoefficients
+        from ...recon.likeness import likenesses_of
+
+        return likenesses_of(self.model, FaceCoefficients.of(self._regress(crops)))
+
+    def _regress(self, crops: NDArray[np.uint8]) -> Coefficients:
+        import torch
+
         with torch.inference_mode():
             images = torch.tensor(crops, device=self.device).permute(0, 3, 1, 2).float() / 255.0
-            found = self.loaded.regressor(images)
-            parts = [found.identity]
-            if self.expression == "predicted":
-                parts.append(found.expression)
-        return np.asarray(torch.cat(parts, dim=1).cpu().numpy(), np.float32)
+            found: Coefficients = self.loaded.regressor(images)
+        return found
 
     def mesh(self, vector: NDArray[np.floating]) -> Mesh:
         """The face of a vector as `describe` gives it, mm."""

@@ -65,7 +65,7 @@ def _all_escaped(cells: Sequence[str]) -> list[str]:
 
 def _scenes(group: RunGroup) -> str:
     content = group.scenes
-    head = ["method", *content.scenes, "frames/s"]
+    head = content.heads
     rows = [_scene_lines(content, row) for row in content.rows]
     measured = first_published(content.rows)
     if 0 < measured < len(rows):
@@ -78,8 +78,10 @@ def _scene_lines(content: SceneRows, row: SceneRow) -> str:
     """The errors, and in a smaller line below what is known beside them."""
     cells = [row.cells.get(scene) for scene in content.scenes]
     errors = [_error(row.cells.get(s), content.best(s) is row) for s in content.scenes]
-    first = _line([escaped(row.label), *errors, escaped(rate_text(row.frames_per_second))])
-    details = [row.remark, *(" · ".join(detail_texts(cell)) if cell else "" for cell in cells), ""]
+    aside = _all_escaped([rate_text(row.frames_per_second), *content.extra(row)])
+    first = _line([escaped(row.label), *errors, *aside])
+    shown = (" · ".join(detail_texts(cell)) if cell else "" for cell in cells)
+    details = [row.remark, *shown, *[""] * len(aside)]
     if not any(details):
         return first
     return f"{first}\n{_line([_small(text) for text in details])}"

@@ -11,7 +11,7 @@ albedo of the hidden skin is compared with the true one.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,52 +21,30 @@ from PIL import Image
 from torch import Tensor
 
 from facebench.bench.statistics import bootstrap_interval
-from facebench.recon.camera import project, rotate, rotation_matrix, to_pixels
-from facebench.recon.coefficients import Coefficients, CoefficientSizes
+from facebench.recon.coefficients import Coefficients
 from facebench.recon.losses.pixel import class_weights
 from facebench.recon.losses.supervision import Supervision
-from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.network.regressor import FaceRegressor
 from facebench.recon.recipe_files import load_recipe
 from facebench.recon.render.panels import draw_panels
-from facebench.recon.render.shade import VertexNormals
 from facebench.recon.sheet import to_pictures
-from facebench.recon.synthetic.backgrounds import random_background
-from facebench.recon.synthetic.faces import FaceSampler, LabelledFace
+from facebench.recon.synthetic.cover import (
+    HIDDEN,
+    CoveredFace,
+    cover,
+    hidden_vertices,
+    true_coefficients,
+)
+from facebench.recon.synthetic.faces import FaceSampler
 from facebench.recon.synthetic.masks import CLASS
-from facebench.recon.synthetic.streams import random_stream
 from facebench.recon.training.batches import collate
 from facebench.recon.training.shards import Sample
 from facebench.recon.training.trainer import Trainer
 from facebench.recon.vision.parsing import make_parser
 
 Floats = NDArray[np.floating]
-
-HIDDEN = 0.25
-"""Share of the seen face that is covered."""
-
-
-@dataclass(frozen=True)
-class CoveredFace:
-    """A face and what hides a part of it.
-
-    Attributes:
-        face: as it would be without.
-        image: (S, S, 3) uint8 RGB with the thing in front.
-        mask: (S, S) uint8 true classes, background where covered.
-        covered: (S, S) bool.
-    """
-
-    face: LabelledFace
-    image: NDArray[np.uint8]
-    mask: NDArray[np.uint8]
-    covered: NDArray[np.bool_]
-
-    def as_photographed(self) -> LabelledFace:
-        """The face with the picture and the mask that it has behind the thing."""
-        return replace(self.face, image=self.image, mask=self.mask)
 
 
 def main() -> None:
@@ -77,7 +55,7 @@ def main() -> None:
     size = recipe.network.image_size
     weights = class_weights(recipe.loss.mask).numpy()
     sampler = FaceSampler(model, arguments.seed, size)
-    faces = [cover(sampler.face(k, 0), weights, k) for k in range(arguments.faces)]
+    faces = [cover(sampler.face(k, 0), weights > 0, k) for k in range(arguments.faces)]
     trainer = Trainer(recipe, model, 0, torch.device("cpu"))
     masks = {
         "no mask": np.full((len(faces), size, size), CLASS["skin"], np.uint8),
@@ -114,19 +92,6 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--picture", type=Path, help="where to draw some faces")
     return parser.parse_args()
-
-
-def cover(face: LabelledFace, weights: Floats, number: int) -> CoveredFace:
-    """Something coloured before everything beyond a random line that leaves three quarters free."""
-    generator = random_stream(77, "cover", number)
-    turn = generator.uniform(0, 2 * np.pi)
-    row, column = np.mgrid[: len(face.mask), : len(face.mask)]
-    along = np.cos(turn) * column + np.sin(turn) * row
-    behind = along > np.quantile(along[weights[face.mask] > 0], 1 - HIDDEN)
-    thing = random_background(generator, face.mask.shape).clip(0, 1) * 255
-    image = np.where(behind[..., None], thing, face.image).astype(np.uint8)
-    mask = np.where(behind, CLASS["background"], face.mask).astype(np.uint8)
-    return CoveredFace(face, image, mask, behind)
 
 
 def supervision(faces: list[CoveredFace], masks: NDArray[np.uint8], *, hidden: bool) -> Supervision:
@@ -187,25 +152,10 @@ def hidden_albedo_error(
 def _hidden_error(
     model: MorphableModel, albedo: NDArray[np.float32], one: CoveredFace, on: Floats
 ) -> float:
-    true = Coefficients.from_vector(
-        torch.from_numpy(one.face.coefficients)[None], CoefficientSizes.of(model)
-    )
-    hidden = hidden_vertices(model, true, one.covered & (on[one.face.mask] > 0))
+    true = true_coefficients(model, one.face)
+    hidden = hidden_vertices(model, one, on > 0)
     difference = model.albedo_basis[hidden] @ (albedo - true.albedo[0].numpy())
     return float(np.linalg.norm(difference, axis=1).mean())
-
-
-def hidden_vertices(
-    model: MorphableModel, true: Coefficients, covered: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Vertices that face the camera and whose pixel is covered."""
-    decoder = FaceDecoder(model)
-    shape = rotate(decoder.shape(true.identity, true.expression), rotation_matrix(true.pose[:, :3]))
-    facing = VertexNormals(decoder.triangles)(shape)[:, 2, 0].numpy() > 0.2
-    pixels = to_pixels(project(shape, true.pose), covered.shape)[..., 0].round().long().numpy()
-    column, row = pixels.clip(0, np.array(covered.shape[::-1]) - 1).T
-    seen: NDArray[np.bool_] = facing & covered[row, column]
-    return seen
 
 
 def draw(

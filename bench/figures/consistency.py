@@ -1,0 +1,227 @@
+"""One person in several photographs: how far a method's faces of them lie apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...errors import FacebenchError
+from ...recon.likeness import Likeness, landmark_pixels
+from ...recon.render.likeness import LikenessArtist, framed
+from ..method import Method
+from ..statistics import Interval, PairedDifference, bootstrap_interval, holm, paired_difference
+from ..umeyama import similarity_between
+from .photographs import Photograph
+
+Floats = NDArray[np.float64]
+
+ALL = "all"
+"""The group of all photographs of a person."""
+
+FRONT = "front"
+"""The photograph that each group of changes is compared with, where there is one."""
+
+_RENDER_SIZE = 224
+
+
+class IdentityFeatures(Protocol):
+    """Says who is in a picture; `recon.vision.recognition` has one."""
+
+    def __call__(self, images: Tensor, landmarks: Tensor) -> Tensor:
+        """Features (B, D) of images (B, 3, H, W) in [0, 1] with landmarks (68, 2, B) in px."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """One method over the same people.
+
+    Attributes:
+        label: what the figure calls the method.
+        within_mm: by group, for each person (P,) the mean distance of a vertex from where it is in
+            the mean of the person's faces.
+        between_mm: (P,) the same between the person's mean face and the mean of all people's: what
+            tells people apart. A method that gives everybody one face spreads by 0 both ways.
+        within_degrees: (P,) mean angle between the recogniser's features of two of the person's
+            faces, drawn from the front; empty without a recogniser.
+        between_degrees: the mean angle between faces of different people; NaN without a recogniser.
+    """
+
+    label: str
+    within_mm: Mapping[str, Floats]
+    between_mm: Floats
+    within_degrees: Floats
+    between_degrees: float
+
+    @property
+    def ratio(self) -> float:
+        """Spread within over spread between people; NaN where all people have one face."""
+        between = float(self.between_mm.mean())
+        return float(self.within_mm[ALL].mean()) / between if between > 1e-9 else float("nan")
+
+
+@dataclass(frozen=True)
+class SpreadDifference:
+    """How much less one method spreads than another on the same people.
+
+    Attributes:
+        first, second: labels; the difference is first − second.
+        millimetres: paired over people.
+        p_holm: corrected for all methods compared with `second`.
+    """
+
+    first: str
+    second: str
+    millimetres: PairedDifference
+    p_holm: float
+
+
+def spread_of(
+    label: str,
+    photographs: Sequence[Photograph],
+    likenesses: Sequence[Likeness],
+    face: NDArray[np.bool_] | None,
+    features: IdentityFeatures | None = None,
+) -> Spread:
+    """Measure a method's faces of some people.
+
+    Args:
+        label: of the method.
+        photographs: several of each person.
+        likenesses: of the photographs, in their order.
+        face: (V,) the vertices that count, or None for all.
+        features: a recogniser, or None.
+    """
+    chosen = slice(None) if face is None else face
+    shapes = np.stack([one.neutral[chosen] for one in likenesses])
+    people = _people(photographs)
+    groups = groups_of(photographs)
+    means = [_aligned(shapes[rows]).mean(axis=0) for rows in people.values()]
+    angles = _Angles.of(likenesses, features) if features is not None else None
+    return Spread(
+        label=label,
+        within_mm={
+            group: np.array(
+                [_within(shapes[_grouped(photographs, rows, group)]) for rows in people.values()]
+            )
+            for group in groups
+        },
+        between_mm=_from_mean(np.stack(means)),
+        within_degrees=angles.within(people) if angles else np.empty(0),
+        between_degrees=angles.between(people) if angles else float("nan"),
+    )
+
+
+def face_of(method: Method) -> NDArray[np.bool_] | None:
+    """The vertices (V,) of a method's face without ears, neck and scalp, or None: all of them."""
+    parts = list(method.parts.values())
+    return np.any(parts, axis=0) if parts else None
+
+
+def groups_of(photographs: Sequence[Photograph]) -> tuple[str, ...]:
+    """`all`, then what the photographs say that changes in them."""
+    named = dict.fromkeys(one.group for one in photographs if one.group not in ("", FRONT))
+    return (ALL, *named)
+
+
+def interval(values: Floats) -> Interval:
+    """95 % bootstrap interval of the mean over people."""
+    return bootstrap_interval(values)
+
+
+def differences(spreads: Sequence[Spread], group: str = ALL) -> list[SpreadDifference]:
+    """Each method against the first, paired over people."""
+    first, *others = spreads
+    paired = [paired_difference(first.within_mm[group], other.within_mm[group]) for other in others]
+    corrected = holm([one.p_value for one in paired]).tolist()
+    return [
+        SpreadDifference(first.label, other.label, one, p)
+        for other, one, p in zip(others, paired, corrected, strict=True)
+    ]
+
+
+def _people(photographs: Sequence[Photograph]) -> dict[str, NDArray[np.intp]]:
+    names = np.array([one.subject for one in photographs])
+    return {name: np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())}
+
+
+def _grouped(
+    photographs: Sequence[Photograph], rows: NDArray[np.intp], group: str
+) -> NDArray[np.intp]:
+    """A person's photographs of a group, and the one from the front."""
+    if group == ALL:
+        return rows
+    return np.array([row for row in rows if photographs[row].group in (group, FRONT)])
+
+
+def _within(shapes: Floats) -> float:
+    return float(_from_mean(_aligned(shapes)).mean())
+
+
+def _from_mean(shapes: Floats) -> Floats:
+    """Mean distance (N,) of the vertices of N shapes (N, V, 3) from those of their mean."""
+    aligned = _aligned(shapes)
+    return np.asarray(np.linalg.norm(aligned - aligned.mean(axis=0), axis=2).mean(axis=1))
+
+
+def _aligned(shapes: Floats) -> Floats:
+    """The shapes moved and turned, not scaled, onto their mean; twice, as the mean moves too."""
+    for _ in range(2):
+        mean = shapes.mean(axis=0)
+        shapes = np.stack([similarity_between(one, mean, 1.0).apply(one) for one in shapes])
+    return shapes
+
+
+@dataclass(frozen=True, eq=False)
+class _Angles:
+    """Angles (N, N) in degrees between the features of N faces."""
+
+    degrees: Floats
+
+    @classmethod
+    def of(cls, likenesses: Sequence[Likeness], features: IdentityFeatures) -> _Angles:
+        """Of the neutral faces from the front, in even light and their own albedo."""
+        artist = LikenessArtist(_RENDER_SIZE, paper=90)
+        found = [_feature(artist, neutral_face(one), features) for one in likenesses]
+        unit = torch.nn.functional.normalize(torch.stack(found), dim=1).double()
+        cosines = (unit @ unit.T).clamp(-1.0, 1.0)
+        return cls(np.degrees(np.arccos(cosines.numpy())))
+
+    def within(self, people: Mapping[str, NDArray[np.intp]]) -> Floats:
+        """Mean angle of two photographs of each person (P,)."""
+        return np.array([self._mean(rows, rows) for rows in people.values()])
+
+    def between(self, people: Mapping[str, NDArray[np.intp]]) -> float:
+        """Mean angle between two people; NaN for one."""
+        pairs = list(combinations(people.values(), 2))
+        if not pairs:
+            return float("nan")
+        return float(np.mean([self.degrees[np.ix_(a, b)].mean() for a, b in pairs]))
+
+    def _mean(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> float:
+        block = self.degrees[np.ix_(rows, columns)]
+        return float(block[np.triu_indices(len(rows), 1)].mean())
+
+
+def neutral_face(likeness: Likeness) -> Likeness:
+    """The same person without expression."""
+    return replace(likeness, mesh=replace(likeness.mesh, vertices=likeness.neutral))
+
+
+def _feature(artist: LikenessArtist, neutral: Likeness, features: IdentityFeatures) -> Tensor:
+    if neutral.mesh.landmarks is None:
+        raise FacebenchError(
+            "a face without landmarks cannot be shown to a recogniser", "leave out --recogniser"
+        )
+    picture = torch.from_numpy(artist.turned(neutral, 0.0)).permute(2, 0, 1)[None].float() / 255.0
+    shown = replace(neutral, pose=framed(neutral.mesh, 0.0))
+    points = torch.from_numpy(landmark_pixels(shown, _RENDER_SIZE)).float()[..., None]
+    with torch.no_grad():
+        return features(picture, points)[0]

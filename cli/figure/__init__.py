@@ -1,0 +1,32 @@
+"""`facebench figure`: the figures of the paper, one subcommand each."""
+
+from __future__ import annotations
+
+import click
+
+from . import consistency, occlusion, parsing, quality
+
+
+@click.group()
+def command() -> None:
+    """Draw the paper's figures, as PNG and PDF.
+
+    Each works without a folder, on photographs made from the face model, and on your own: files,
+    any folder, MoFA-test (a flat folder), LFW (NAME/NAME_0001.jpg). Where NAME.boxes.csv or
+    landmarks (NAME.pts, NAME.txt, 68 or 5 points in px) lie beside NAME.jpg they say where the face
+    is, else it is detected.
+
+    \b
+    Examples:
+      facebench figure quality --out figures/quality
+      facebench figure quality lfw/ --out figures/lfw --method ours --method fitting
+      facebench figure occlusion --out figures/occlusion
+      facebench figure consistency --out figures/consistency
+      facebench figure parsing photographs/ --parser 79999_iter.pth --out figures/parsing
+    """
+
+
+command.add_command(quality.command)
+command.add_command(occlusion.command)
+command.add_command(consistency.command)
+command.add_command(parsing.command)

@@ -1,0 +1,129 @@
+"""What the figures' commands share: options, reading photographs, writing the sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from ...bench.figures.photographs import Found, Photograph
+    from ...results.figures.sheet import Sheet
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+SEED = 20
+"""Of `bench.figures.embedded`; kept here so that help imports nothing."""
+
+photographs = click.argument("photographs", nargs=-1, type=click.Path(exists=True, path_type=Path))
+out = click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Writes OUT.png and OUT.pdf.",
+)
+model = click.option(
+    "--model", default="embedded", show_default=True, help="Face model, name or file."
+)
+seed = click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=SEED,
+    show_default=True,
+    help="Of the people who are made where no photographs are given.",
+)
+device = click.option("--device", default="cpu", show_default=True, help="As PyTorch names it.")
+width = click.option(
+    "--width",
+    type=click.FloatRange(2.0, 40.0),
+    default=7.0,
+    show_default=True,
+    help="Of the print in inches; letters keep 7 points.",
+)
+dpi = click.option(
+    "--dpi", type=click.IntRange(50, 1200), default=300, show_default=True, help="Of the PNG."
+)
+
+
+def methods(*names: str) -> Callable[[Function], Function]:
+    """`--method`, once a method."""
+    return click.option(
+        "--method",
+        "methods",
+        multiple=True,
+        default=names,
+        show_default=True,
+        metavar="NAME[=WEIGHTS][ as LABEL]",
+        help="Once a method; weights and label are optional.",
+    )
+
+
+def limit(default: int, what: str = "Photographs to show.") -> Callable[[Function], Function]:
+    """`--limit`."""
+    return click.option(
+        "--limit", type=click.IntRange(1), default=default, show_default=True, help=what
+    )
+
+
+def read(places: Sequence[Path], limit: int) -> tuple[Photograph, ...]:
+    """The first photographs with a face, what could not be used being told.
+
+    Raises:
+        FacebenchError: none has a face.
+    """
+    from ...bench.figures.photographs import photograph_sources, read_faces
+    from ...recon.vision.detect import CascadeDetector
+
+    return shown([read_faces(photograph_sources(places), CascadeDetector(), limit)], places)
+
+
+def read_people(places: Sequence[Path], people: int, each: int) -> tuple[Photograph, ...]:
+    """So many photographs of each of so many people, what could not be used being told.
+
+    Raises:
+        FacebenchError: nobody has two photographs with a face.
+    """
+    from ...bench.figures.photographs import photograph_sources, several_of_each
+    from ...recon.vision.detect import CascadeDetector
+
+    sources = photograph_sources(places)
+    return shown(several_of_each(sources, CascadeDetector(), people, each), places)
+
+
+def shown(found: Iterable[Found], places: Iterable[Path]) -> tuple[Photograph, ...]:
+    """What was found, together; the problems are told."""
+    from ...errors import FacebenchError
+
+    photographs: list[Photograph] = []
+    for part in found:
+        photographs += part.photographs
+        for problem in part.problems:
+            click.echo(problem, err=True)
+    if not photographs:
+        where = ", ".join(map(str, places))
+        raise FacebenchError(f"{where}: no photograph with a face", "see the reasons above")
+    return tuple(photographs)
+
+
+def write(sheet: Sheet, stem: Path, width: float, dpi: int) -> None:
+    """Write PNG and PDF and say where they are."""
+    from ...results.figures.sheet import Print, write_sheet
+
+    for path in write_sheet(sheet, plain_stem(stem), Print(width, dpi)):
+        click.echo(path)
+
+
+def plain_stem(path: Path) -> Path:
+    """`figure` of `figure`, `figure.png` and `figure.pdf`."""
+    return path.with_suffix("") if path.suffix in (".png", ".pdf") else path
+
+
+def keep(stem: Path, ending: str, text: str) -> None:
+    """Write a file of numbers beside the figure and say where it is."""
+    from ...results.files import write_text
+
+    path = stem.with_name(stem.name + ending)
+    write_text(path, text)
+    click.echo(path)

@@ -1,0 +1,162 @@
+"""`facebench figure consistency`: one person in several photographs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import _shared
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...bench.figures.consistency import IdentityFeatures, Spread
+    from ...bench.figures.photographs import Photograph
+    from ...bench.figures.quality import Seen
+    from ...bench.method import Method
+
+
+@click.command(name="consistency")
+@_shared.photographs
+@_shared.out
+@_shared.methods("ours", "fitting", "mean-face")
+@_shared.model
+@click.option(
+    "--recogniser",
+    help="Weights for the angle: 'embedded' or a file.  [default: the embedded, where there are]",
+)
+@click.option(
+    "--people", type=click.IntRange(1), default=12, show_default=True, help="People to measure."
+)
+@click.option(
+    "--each",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Poses, expressions and lights of each; of a folder three times as many photographs.",
+)
+@_shared.limit(2, "People to show.")
+@_shared.seed
+@_shared.device
+@_shared.width
+@_shared.dpi
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
+def command(
+    photographs: tuple[Path, ...],
+    out: Path,
+    methods: tuple[str, ...],
+    model: str,
+    recogniser: str | None,
+    people: int,
+    each: int,
+    limit: int,
+    seed: int,
+    device: str,
+    width: float,
+    dpi: int,
+    as_json: bool,
+) -> None:
+    """Consistency: one person's faces from photographs that differ in pose, expression and light.
+
+    Shown are the photographs, and below them each method's face of every one: from the front,
+    without expression, in the method's own albedo. Measured is how far these lie apart, in mm, and
+    in degrees between a recogniser's features of them, over more people than are shown; the first
+    method is compared with each other one, paired over people. OUT.csv has everybody's numbers.
+
+    Without PHOTOGRAPHS people are made from the face model, one thing changing at a time. A folder
+    needs several photographs of a person: NAME/NAME_0001.jpg as LFW has them, or a folder each.
+
+    \b
+    Examples:
+      facebench figure consistency --out figures/consistency
+      facebench figure consistency lfw/ --out figures/lfw --people 50 --limit 3
+      facebench figure consistency --out figures/second-view \\
+        --method "ours=with/weights.pt as second view" \\
+        --method "ours=without/weights.pt as no second view"
+    """
+    from ...bench.figures.consistency import differences
+    from ...bench.figures.quality import seen_by
+    from ...bench.method_choice import build_choices, method_choices
+    from ...recon.vision.landmarks import make_landmark_detector
+    from ...results.figures import consistency as texts
+
+    built = build_choices(method_choices(methods), model, device)
+    found = _photographs(photographs, model, people, each, seed)
+    seen = seen_by(built, found, make_landmark_detector(device=device))
+    spreads = _measured(built, found, seen, _features(recogniser, device))
+    differing = differences(spreads)
+    _draw(found, seen, texts.spread_notes(spreads, differing), limit, out, width, dpi)
+    names = list(dict.fromkeys(one.subject for one in found))
+    _shared.keep(_shared.plain_stem(out), ".csv", texts.spread_csv(spreads, names))
+    _say(spreads, as_json)
+
+
+def _photographs(
+    places: tuple[Path, ...], model: str, people: int, each: int, seed: int
+) -> tuple[Photograph, ...]:
+    if places:
+        return _shared.read_people(places, people, 3 * each)
+    from ...bench.figures.embedded import varied_photographs
+    from ...recon.morphable.load import load_model
+
+    return varied_photographs(load_model(model), people, each, seed)
+
+
+def _features(weights: str | None, device: str) -> IdentityFeatures | None:
+    """The recogniser asked for; without a wish the package's own where it has one."""
+    from ...recon.network.vision_weights import EMBEDDED, embedded_network
+    from ...recon.vision.recognition import make_recogniser
+
+    if weights is None and not embedded_network("recogniser").is_file():
+        click.echo("No angles: the package holds no recogniser, give --recogniser.", err=True)
+        return None
+    return make_recogniser(weights or EMBEDDED, device)
+
+
+def _measured(
+    methods: dict[str, Method],
+    photographs: Sequence[Photograph],
+    seen: Sequence[Seen],
+    features: IdentityFeatures | None,
+) -> list[Spread]:
+    from ...bench.figures.consistency import face_of, spread_of
+
+    return [
+        spread_of(one.label, photographs, one.likenesses, face_of(methods[one.label]), features)
+        for one in seen
+    ]
+
+
+def _draw(
+    photographs: Sequence[Photograph],
+    seen: Sequence[Seen],
+    notes: Sequence[str],
+    limit: int,
+    out: Path,
+    width: float,
+    dpi: int,
+) -> None:
+    from ...recon.render.likeness import LikenessArtist
+    from ...results.figures.consistency import consistency_sheet
+
+    names = list(dict.fromkeys(one.subject for one in photographs))[:limit]
+    shown = [one for one in photographs if one.subject in names]
+    sheet = consistency_sheet(shown, seen, LikenessArtist(), notes)
+    _shared.write(sheet, out, width, dpi)
+
+
+def _say(spreads: Sequence[Spread], as_json: bool) -> None:
+    from ...bench.figures.consistency import differences
+    from ...results.figures.consistency import spread_table, spread_values
+    from ...results.files import finite
+
+    if as_json:
+        values: Any = finite(spread_values(spreads, differences(spreads)))
+        click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    Console().print(spread_table(spreads, differences(spreads)))

@@ -1,0 +1,131 @@
+"""`facebench figure occlusion`: texture from the photograph against texture from the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from . import _shared
+
+if TYPE_CHECKING:
+    from ...bench.figures.occlusion import TexturedFace
+    from ...bench.figures.photographs import Photograph
+    from ...bench.method import Method
+    from ...recon.likeness import Likeness
+
+
+@click.command(name="occlusion")
+@_shared.photographs
+@_shared.out
+@click.option(
+    "--method",
+    default="ours",
+    show_default=True,
+    metavar="NAME[=WEIGHTS][ as LABEL]",
+    help="Whose shape, pose and light are taken, and whose albedo is the reconstruction.",
+)
+@click.option(
+    "--parser",
+    default="embedded",
+    show_default=True,
+    help="Weights of the face parser; on made-up people the true mask is shown.",
+)
+@_shared.model
+@_shared.limit(3)
+@click.option(
+    "--people",
+    type=click.IntRange(1),
+    default=24,
+    show_default=True,
+    help="Made-up people to measure on.",
+)
+@_shared.seed
+@_shared.device
+@_shared.width
+@_shared.dpi
+def command(
+    photographs: tuple[Path, ...],
+    out: Path,
+    method: str,
+    parser: str,
+    model: str,
+    limit: int,
+    people: int,
+    seed: int,
+    device: str,
+    width: float,
+    dpi: int,
+) -> None:
+    """Occlusion: texture mapping beside texture reconstruction, from the front and from a side.
+
+    Mapping gives every vertex the colour that the photograph shows there, the method's light
+    divided out: what hides the face is painted on it, and the side that the camera does not see is
+    smeared. Reconstruction is the method's own albedo.
+
+    Without PHOTOGRAPHS a quarter of each made-up face is hidden, and below each picture stands how
+    far the albedo of the hidden skin is from the truth; those shown are the ones turned furthest.
+    OUT.csv has the numbers of everybody.
+
+    \b
+    Examples:
+      facebench figure occlusion --out figures/occlusion
+      facebench figure occlusion photographs/ --parser 79999_iter.pth --out figures/mine
+      facebench figure occlusion --model bfm.npz --method ours=weights.pt --out figures/bfm
+    """
+    from ...bench.figures.occlusion import furthest_turned
+    from ...bench.method_choice import MethodChoice, build_choices
+    from ...recon.render.likeness import LikenessArtist
+    from ...results.figures.occlusion import occlusion_sheet
+
+    (built,) = build_choices([MethodChoice.parse(method)], model, device).values()
+    if photographs:
+        notes: tuple[str, ...] = ()
+        faces = _of_folder(photographs, built, parser, limit, device)
+    else:
+        stem = _shared.plain_stem(out)
+        measured, notes = _measured(built, model, people, seed, stem)
+        faces = furthest_turned(measured, limit)
+    sheet = occlusion_sheet(faces, LikenessArtist(), notes)
+    _shared.write(sheet, out, width, dpi)
+
+
+def _of_folder(
+    places: tuple[Path, ...], method: Method, parser: str, limit: int, device: str
+) -> list[TexturedFace]:
+    from ...bench.figures.masks import parsed_masks
+    from ...bench.figures.occlusion import textured
+
+    found = _shared.read(places, limit)
+    masks = parsed_masks(found, parser, device)
+    return [textured(*one) for one in zip(found, masks, _seen(method, found, device), strict=True)]
+
+
+def _measured(
+    method: Method, model: str, people: int, seed: int, stem: Path
+) -> tuple[list[TexturedFace], tuple[str, ...]]:
+    """Made-up faces with both textures, and their numbers, which are printed and kept too."""
+    from ...bench.figures.embedded import covered_photographs
+    from ...bench.figures.occlusion import measured, summarise_albedo
+    from ...recon.morphable.load import load_model
+    from ...results.figures.occlusion import albedo_csv, albedo_note
+
+    loaded = load_model(model)
+    covered = covered_photographs(loaded, people, seed)
+    seen = _seen(method, [one.photograph for one in covered])
+    faces = [measured(loaded, one, face) for one, face in zip(covered, seen, strict=True)]
+    note = albedo_note(summarise_albedo([face.errors for face in faces if face.errors]))
+    click.echo(note)
+    _shared.keep(stem, ".csv", albedo_csv(faces))
+    return faces, (note,)
+
+
+def _seen(method: Method, photographs: Sequence[Photograph], device: str = "cpu") -> list[Likeness]:
+    from ...bench.figures.photographs import crops_of
+    from ...bench.likenesses import likenesses
+    from ...recon.vision.landmarks import make_landmark_detector
+
+    detector = make_landmark_detector(device=device)
+    return likenesses(method, crops_of(photographs, method.crop_size), detector)

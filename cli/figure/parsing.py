@@ -1,0 +1,89 @@
+"""`facebench figure parsing`: the face mask beside its photograph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from . import _shared
+
+if TYPE_CHECKING:
+    from ...bench.figures.masks import Mask
+    from ...bench.figures.photographs import Photograph
+
+
+@click.command(name="parsing")
+@_shared.photographs
+@_shared.out
+@click.option(
+    "--parser",
+    default="embedded",
+    show_default=True,
+    help="'embedded', a file of 'facebench train --recipe parser', or the public 79999_iter.pth.",
+)
+@_shared.model
+@_shared.limit(4)
+@_shared.seed
+@_shared.device
+@_shared.width
+@_shared.dpi
+def command(
+    photographs: tuple[Path, ...],
+    out: Path,
+    parser: str,
+    model: str,
+    limit: int,
+    seed: int,
+    device: str,
+    width: float,
+    dpi: int,
+) -> None:
+    """Face parsing: each photograph with its mask, and the legend of the 19 classes.
+
+    On PHOTOGRAPHS the mask is the parser's. Without any, people are made from the face model and
+    the true mask stands beside the parser's, with their agreement; alone where the package holds no
+    parser.
+
+    \b
+    Examples:
+      facebench figure parsing --out figures/parsing
+      facebench figure parsing photographs/ --parser 79999_iter.pth --out figures/mine
+    """
+    from ...recon.render.likeness import LikenessArtist
+    from ...results.figures.parsing import parsing_sheet
+
+    notes: list[str] = []
+    if photographs:
+        found = _shared.read(photographs, limit)
+        masks = {"parsed": _parsed(found, parser, device)}
+    else:
+        found, masks, notes = _made_up(model, limit, seed, parser, device)
+    sheet = parsing_sheet(found, masks, LikenessArtist(), notes)
+    _shared.write(sheet, out, width, dpi)
+
+
+def _made_up(
+    model: str, limit: int, seed: int, parser: str, device: str
+) -> tuple[tuple[Photograph, ...], dict[str, list[Mask]], list[str]]:
+    from ...bench.figures.embedded import labelled_faces, photograph_of
+    from ...recon.morphable.load import load_model
+    from ...recon.network.vision_weights import EMBEDDED, embedded_network
+    from ...results.figures.parsing import agreement_note
+
+    faces = labelled_faces(load_model(model), limit, seed)
+    found = tuple(photograph_of(face) for face in faces)
+    masks = {"true mask": [face.mask for face in faces]}
+    if parser == EMBEDDED and not embedded_network("parser").is_file():
+        return found, masks, ["The package holds no parser: the true masks are shown."]
+    masks["parsed"] = _parsed(found, parser, device)
+    note = agreement_note(masks["parsed"], masks["true mask"])
+    click.echo(note)
+    return found, masks, [note]
+
+
+def _parsed(photographs: tuple[Photograph, ...], parser: str, device: str) -> list[Mask]:
+    from ...bench.figures.masks import parsed_masks
+
+    return parsed_masks(photographs, parser, device)

@@ -1,0 +1,216 @@
+"""`facebench table1`: every method trained, measured and printed as the paper's Table 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ._command_line import command_line
+from ._options_file import options_file
+from ._steps import run_step
+from .micc import NOTHING_SCORED, PROTOCOLS
+
+if TYPE_CHECKING:
+    from ..distributed.plan import MiccRequest
+    from ..distributed.table_plan import Entry
+
+METHODS = ("ours", "mean-face", "fitting", "mofa", "genova", "tran", "richardson")
+"""Those of the paper, with the baseline that every table should show."""
+
+FORMS = ("table", "markdown", "latex", "csv", "json")
+_LISTS = ("scenes", "subjects", "exclude")
+
+
+@click.command(name="table1")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of the set.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder."
+)
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    default=METHODS,
+    show_default=True,
+    metavar="NAME[=WEIGHTS][ as LABEL]",
+    help="Once a method, the one first that the others are compared with.",
+)
+@click.option("--model", default="embedded", show_default=True, help="Face model, name or file.")
+@click.option(
+    "--train",
+    type=click.Path(path_type=Path),
+    metavar="SHARDS",
+    help="Train each method that has a recipe and is given no weights, on these photographs.",
+)
+@click.option(
+    "--recipe",
+    "recipes",
+    multiple=True,
+    metavar="METHOD=RECIPE",
+    help="What a method is trained by.  [default: the recipe of its name]",
+)
+@click.option("--steps", type=click.IntRange(1), help="Of each training, not the recipe's.")
+@click.option("--scenes", default="cooperative,indoor,outdoor", show_default=True)
+@click.option("--subjects", default="", help="Only these, separated by commas.  [default: all]")
+@click.option("--exclude", default="", help="Subjects to leave out, separated by commas.")
+@click.option("--limit", type=click.IntRange(1), help="Read this many frames of each clip at most.")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a GPU or CPU]")
+@click.option("--cluster", is_flag=True, help="Use a running Ray cluster.")
+@click.option(
+    "--protocol",
+    default="micc",
+    show_default=True,
+    metavar="NAME|FILE.toml",
+    help=f"One of {', '.join(PROTOCOLS)}, or a file.",
+)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the protocol.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--all-pairs", is_flag=True, help="Compare every two methods, not each with the first."
+)
+@click.option("--no-published", is_flag=True, help="Leave out the literature's rows.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMS),
+    default="table",
+    show_default=True,
+    help="Printed.",
+)
+@options_file
+@click.pass_context
+def command(context: click.Context, /, **options: Any) -> None:
+    """Train and measure every method, and print the paper's Table 1.
+
+    Each method gets a run folder OUT/LABEL, as 'facebench micc' writes it. What is finished is
+    kept: the same command continues after an interruption, and trains and measures only what is
+    missing, so that methods can be added later. Weights come from NAME=WEIGHTS, from --train, or
+    with the method.
+
+    The table has the mean error and its standard deviation in each scene with the 95 % interval
+    over subjects, subjects scored and faces found, processor seconds a face and training minutes;
+    the published rows stand below and are marked. The differences from the first method are paired
+    over subjects, p-values corrected for all of them (Holm); more pairs make each harder to show.
+    OUT/table1.md, .tex, .csv and .json hold the same.
+
+    \b
+    Examples:
+      facebench table1 --data data --out table --method ours --method mean-face --method fitting
+      facebench table1 --data MICC --model bfm.npz --train shards --out table
+      facebench table1 --data MICC --model bfm.npz --out table --method ours=a/weights.pt \\
+        --method "ours=b/weights.pt as no identity level" --method meshes:theirs
+      facebench table1 --options table.toml --format latex
+    """
+    try:
+        entries, request = _plan(options)
+        _train(entries, options)
+        _measure(entries, request, options)
+        _show(entries, request, options)
+    except (KeyboardInterrupt, click.Abort):
+        again = command_line(context)
+        click.echo(f"\nInterrupted; what is done is kept. Continue with:\n  {again}", err=True)
+        raise
+
+
+def _plan(options: dict[str, Any]) -> tuple[tuple[Entry, ...], MiccRequest]:
+    """Everything that can be wrong is told here, before anything long starts."""
+    from ..bench.method_choice import method_choices
+    from ..distributed.table_plan import check, entries
+    from ..recon.recipe_files import load_any_recipe
+
+    request = _request(options)
+    choices = method_choices(options["methods"])
+    planned = entries(choices, options["out"], bool(options["train"]), _recipes(options["recipes"]))
+    for entry in planned:
+        if entry.recipe:
+            load_any_recipe(entry.recipe)
+        check(entry, request)
+    return planned, request
+
+
+def _request(options: dict[str, Any]) -> MiccRequest:
+    from ..distributed.plan import MiccRequest
+
+    names = {
+        name: tuple(filter(None, options[name].replace(" ", "").split(","))) for name in _LISTS
+    }
+    return MiccRequest(
+        data=options["data"],
+        model=options["model"],
+        limit=options["limit"],
+        workers=options["workers"],
+        protocol=options["protocol"],
+        settings=options["settings"],
+        seed=options["seed"],
+        **names,
+    )
+
+
+def _recipes(texts: Sequence[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
+    for name, sign, recipe in pairs:
+        if not (name and sign and recipe):
+            raise click.BadParameter(f"'{name}{sign}{recipe}': write METHOD=RECIPE")
+    return {name: recipe for name, _, recipe in pairs}
+
+
+def _train(entries: Sequence[Entry], options: dict[str, Any]) -> None:
+    for entry in entries:
+        if entry.recipe and not (entry.training / "weights.pt").is_file():
+            run_step(_training(entry, options))
+
+
+def _training(entry: Entry, options: dict[str, Any]) -> list[str]:
+    words = ["train", "--data", str(options["train"]), "--recipe", entry.recipe]
+    words += ["--model", options["model"], "--out", str(entry.training)]
+    words += _given("--steps", options["steps"]) + _given("--seed", options["seed"])
+    return words + (["--cluster"] if options["cluster"] else [])
+
+
+def _measure(entries: Sequence[Entry], request: MiccRequest, options: dict[str, Any]) -> None:
+    from ..distributed.cluster import connected
+    from ..distributed.table_plan import check, is_measured
+
+    for entry in entries:
+        check(entry, request)
+    missing = [entry for entry in entries if not is_measured(entry, request)]
+    if not missing:
+        return
+    with connected(options["cluster"]):
+        for entry in missing:
+            run_step(_measuring(entry, options), allowed=(0, NOTHING_SCORED))
+
+
+def _measuring(entry: Entry, options: dict[str, Any]) -> list[str]:
+    words = ["micc", "--data", str(options["data"]), "--method", entry.choice.name]
+    words += _given("--checkpoint", entry.checkpoint)
+    words += ["--model", options["model"], "--out", str(entry.run), "--name", entry.choice.label]
+    for name in ("scenes", "subjects", "exclude", "limit", "workers", "protocol", "seed"):
+        words += _given(f"--{name}", options[name])
+    words += [word for item in options["settings"] for word in ("--set", item)]
+    return words + (["--cluster"] if options["cluster"] else [])
+
+
+def _given(name: str, value: object) -> list[str]:
+    return [] if value is None or value == "" else [name, str(value)]
+
+
+def _show(entries: Sequence[Entry], request: MiccRequest, options: dict[str, Any]) -> None:
+    from ..distributed.table_plan import cost_of
+    from ..results.compare import written
+    from ..results.record import RunFolder
+    from ..results.table1 import table1, write_table1
+
+    costs = {entry.choice.label: cost_of(entry, request) for entry in entries}
+    comparison = table1(
+        [RunFolder(entry.run) for entry in entries],
+        costs,
+        all_pairs=options["all_pairs"],
+        published=not options["no_published"],
+    )
+    for path in write_table1(comparison, costs, options["out"]):
+        click.echo(path, err=True)
+    click.echo(written(comparison, options["form"]), nl=False)

@@ -1,0 +1,150 @@
+"""What a table of several methods needs: what is trained, what is measured, what is there."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..bench.method import Described, HoldsMeshes
+from ..bench.method_choice import MethodChoice
+from ..bench.method_cost import seconds_per_face
+from ..errors import FacebenchError
+from ..recon.network.checkpoint import embedded_weights
+from ..recon.recipe_files import recipe_names
+from ..results.method_cost import MethodCost, read_cost, training_minutes
+from ..results.record import RunFolder
+from .benchmark import Benchmark
+from .plan import MiccRequest, describe_run, prepare
+
+NOTHING_TO_TRAIN = "nothing to train"
+"""How the state on a card begins whose method needs no training."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method of the table.
+
+    Attributes:
+        choice: the method, its weights and label.
+        out: folder of the table.
+        recipe: what its weights are trained by first, or empty where nothing is trained.
+    """
+
+    choice: MethodChoice
+    out: Path
+    recipe: str = ""
+
+    @property
+    def run(self) -> Path:
+        """Folder of its benchmark run."""
+        return self.out / self._name
+
+    @property
+    def training(self) -> Path:
+        """Folder that its weights are trained in."""
+        return self.out / "training" / self._name
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """Its weights: those given, those that are trained here, or None for the method's own."""
+        return self.training / "weights.pt" if self.recipe else self.choice.checkpoint
+
+    @property
+    def _name(self) -> str:
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", self.choice.label).strip("-.")
+
+
+def entries(
+    choices: Sequence[MethodChoice], out: Path, train: bool, recipes: Mapping[str, str]
+) -> tuple[Entry, ...]:
+    """The table's methods.
+
+    Args:
+        choices: as asked for.
+        out: folder of the table.
+        train: whether methods that have a recipe and were given no weights are trained.
+        recipes: by method's name, where it is not the recipe of that name.
+
+    Raises:
+        FacebenchError: two methods would share a folder, or a recipe is for no method of the table.
+    """
+    stray = set(recipes) - {choice.name for choice in choices}
+    if stray:
+        raise FacebenchError(
+            f"a recipe for '{min(stray)}', which is not in the table", "name it with --method too"
+        )
+    found = [Entry(choice, out, _recipe(choice, train, recipes)) for choice in choices]
+    places = [entry.run for entry in found]
+    for place in places:
+        if places.count(place) > 1:
+            raise FacebenchError(f"two methods would be kept in {place}", "give other labels")
+    return tuple(found)
+
+
+def request_of(entry: Entry, shared: MiccRequest) -> MiccRequest:
+    """What is measured of a method; everything but the method is shared by the table."""
+    return replace(shared, method=entry.choice.name, checkpoint=entry.checkpoint)
+
+
+def check(entry: Entry, shared: MiccRequest) -> None:
+    """Build a method before anything long starts; one that is still to be trained is not built.
+
+    Raises:
+        FacebenchError: it is unknown, has no weights, or they are not of this face model.
+    """
+    if entry.recipe and not (entry.training / "weights.pt").is_file():
+        return
+    try:
+        prepare(request_of(entry, shared))
+    except FacebenchError as error:
+        raise FacebenchError(f"{entry.choice.label}: {error.message}", error.hint) from error
+
+
+def is_measured(entry: Entry, shared: MiccRequest) -> bool:
+    """Whether its run is finished, with these data, protocol, weights and model."""
+    folder = RunFolder(entry.run)
+    if not (entry.run / "run.json").is_file() or not (entry.run / "summary.json").is_file():
+        return False
+    earlier = folder.record()
+    request = request_of(entry, shared)
+    asked = describe_run(prepare(request), request, "", {}, {})
+    return earlier.finished and not earlier.difference(asked)
+
+
+def cost_of(entry: Entry, shared: MiccRequest) -> MethodCost:
+    """What a method costs: as kept in its run's folder, else measured now and kept."""
+    benchmark = prepare(request_of(entry, shared))
+    kept = read_cost(entry.run)
+    if kept and kept.method_digest == benchmark.method.digest:
+        return kept
+    cost = _measured(entry, benchmark)
+    cost.write(entry.run)
+    return cost
+
+
+def _recipe(choice: MethodChoice, train: bool, recipes: Mapping[str, str]) -> str:
+    if not train or choice.checkpoint:
+        return ""
+    named = recipes.get(choice.name, choice.name)
+    return named if choice.name in recipes or named in recipe_names() else ""
+
+
+def _measured(entry: Entry, benchmark: Benchmark) -> MethodCost:
+    method = benchmark.method
+    seconds = math.nan if isinstance(method, HoldsMeshes) else seconds_per_face(method)
+    return MethodCost(seconds, _minutes(entry, method), method.digest)
+
+
+def _minutes(entry: Entry, method: Described) -> float:
+    """Of the training of its weights, be they given, trained here or the package's own."""
+    if method.card.state.startswith(NOTHING_TO_TRAIN):
+        return 0.0
+    if entry.checkpoint:
+        return training_minutes(entry.checkpoint)
+    own = embedded_weights()
+    digest = hashlib.sha256(own.read_bytes()).hexdigest()
+    return training_minutes(own) if method.checkpoint_digest == digest else math.nan

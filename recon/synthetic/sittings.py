@@ -1,0 +1,123 @@
+"""One person photographed several times, only the pose, the expression or the light changing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..coefficients import Coefficients
+from ..framing import frame_mean_face
+from ..morphable.model import MorphableModel
+from . import sampling
+from .backgrounds import room
+from .faces import LabelledFace, blend, project_landmarks
+from .head_frame import landmark_points
+from .look import bareheaded, random_look
+from .scene import Sitter, Studio
+from .streams import random_stream
+from .wardrobe import Wardrobe
+
+VARIATIONS = ("pose", "expression", "light")
+
+_DEGREES = ((0.0, -32.0, 4.0), (12.0, 24.0, -5.0), (-10.0, 42.0, 0.0), (-14.0, -18.0, 8.0))
+"""Pitch, yaw and roll of the first poses; further ones are drawn."""
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """Who sits.
+
+    Attributes:
+        name: `sNNNNNN`.
+        start: coefficients of a neutral face from the front under even light, a batch of one.
+        sitter: dressed, without hat and glasses.
+    """
+
+    name: str
+    start: Coefficients
+    sitter: Sitter
+
+
+class Sittings:
+    """Draws people of a model; each depends on the seed and its number alone.
+
+    Args:
+        model: the face model.
+        seed: of everything drawn.
+        image_size: side of the photographs in px.
+    """
+
+    def __init__(self, model: MorphableModel, seed: int, image_size: int) -> None:
+        self.model = model
+        self.seed = seed
+        self.image_size = image_size
+        self._studio = Studio(Wardrobe.of(model))
+        self._framing = frame_mean_face(model)
+        self._mean = torch.from_numpy(landmark_points(model, model.mean_shape)).float()
+
+    def person(self, number: int) -> Person:
+        """Somebody."""
+        stream = random_stream(self.seed, "sittings", number)
+        model = self.model
+        identity = sampling.standard_normal(stream, model.identity_basis.shape[2])
+        albedo = sampling.standard_normal(stream, model.albedo_basis.shape[2])
+        neutral = np.zeros(model.expression_basis.shape[2], np.float32)
+        pose = sampling.random_framing(stream, self._mean, torch.zeros(3), self._framing)
+        light = sampling.directional_light(torch.tensor([0.0, 0.3, 0.954]), torch.full((3,), 0.45))
+        even = light + sampling.ambient(torch.full((3,), 0.5))
+        start = Coefficients(
+            identity=torch.from_numpy(identity)[None],
+            expression=torch.from_numpy(neutral)[None],
+            albedo=torch.from_numpy(albedo)[None],
+            pose=pose[None],
+            light=even[None],
+        )
+        return Person(f"s{number:06d}", start, self._sitter(start, stream))
+
+    def varied(self, person: Person, variation: str, number: int) -> Coefficients:
+        """The person's coefficients with one of `VARIATIONS` changed, as a batch of one."""
+        stream = random_stream(self.seed, "sittings", person.name, variation, number)
+        if variation == "expression":
+            size = self.model.expression_basis.shape[2]
+            strong = sampling.standard_normal(stream, size)
+            changed = sampling.bounded_expression(self.model, strong)
+            return replace(person.start, expression=torch.from_numpy(changed)[None])
+        if variation == "light":
+            return replace(person.start, light=sampling.random_light(stream)[None])
+        angles = self._angles(stream, number)
+        pose = sampling.random_framing(stream, self._mean, angles, self._framing)
+        return replace(person.start, pose=pose[None])
+
+    def photograph(self, person: Person, coefficients: Coefficients, frame: str) -> LabelledFace:
+        """The person under some coefficients, in front of the same wall as always."""
+        sitter = replace(person.sitter, vertices=self._vertices(coefficients))
+        size, pose = (self.image_size, self.image_size), coefficients.pose[0]
+        layer = self._studio.draw(sitter, pose, coefficients.light[0], size)
+        wall = room(random_stream(self.seed, "sittings", person.name, "wall"), size)
+        image = (layer.over(wall).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+        landmarks = project_landmarks(self.model, sitter.vertices, pose, size)
+        vector = coefficients.vector()[0].numpy()
+        name = f"{person.name}-{frame}"
+        return LabelledFace(name, person.name, image, landmarks, layer.classes, vector)
+
+    def _angles(self, stream: np.random.Generator, number: int) -> torch.Tensor:
+        if number < len(_DEGREES):
+            return torch.from_numpy(np.radians(_DEGREES[number])).float()
+        return sampling.random_angles(stream)
+
+    def _sitter(self, start: Coefficients, stream: np.random.Generator) -> Sitter:
+        vertices = self._vertices(start)
+        own = blend(self.model.albedo_basis, start.albedo[0].numpy())
+        albedo = (self.model.mean_albedo + own).clip(0, 1)
+        look = bareheaded(random_look(stream))
+        clothes = self._studio.wardrobe.dress(vertices, albedo, look)
+        return Sitter(vertices, albedo, clothes, look)
+
+    def _vertices(self, one: Coefficients) -> NDArray[np.float64]:
+        model = self.model
+        identity = blend(model.identity_basis, one.identity[0].numpy())
+        expression = blend(model.expression_basis, one.expression[0].numpy())
+        return (model.mean_shape + identity + expression).astype(np.float64)

@@ -1,0 +1,1 @@
+"""The paper's figures: pictures in rows and columns, for the page they are printed on."""

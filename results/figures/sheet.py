@@ -1,0 +1,249 @@
+"""A figure of pictures in rows and columns: what it holds, and how it becomes PNG and PDF."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Picture = NDArray[np.uint8]
+"""(S, S, 3) RGB."""
+
+FONT_POINTS = 7.0
+"""At the size of print: what journals ask of labels at least."""
+
+_LINE = FONT_POINTS * 1.25 / 72
+_LETTER = FONT_POINTS * 0.52 / 72
+"""Inches that a line and, on average, a letter take."""
+_GAP, _WIDE_GAP = 0.02, 0.1
+_LABEL_INCHES, _LEGEND_INCHES = 0.2, 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One place of the sheet.
+
+    Attributes:
+        picture: square, or None for an empty place.
+        caption: written below it, wrapped; or empty.
+        text: written into an empty place, wrapped.
+    """
+
+    picture: Picture | None = None
+    caption: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """Pictures side by side.
+
+    Attributes:
+        label: written along the row's left side.
+        cells: one a column.
+        opens: whether it begins a group of rows, set off from the ones above.
+    """
+
+    label: str
+    cells: tuple[Cell, ...]
+    opens: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """A whole figure.
+
+    Attributes:
+        heads: lines above the first row, each with one text a column; a text that repeats the one
+            before it spans both.
+        rows: from top to bottom.
+        notes: lines below the pictures, wrapped.
+        legend: colour (RGB in 0 to 255) and name of each kind of area, below the notes.
+        wide_before: columns that are set off from the one before.
+    """
+
+    heads: tuple[tuple[str, ...], ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    legend: tuple[tuple[tuple[int, int, int], str], ...] = ()
+    wide_before: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Print:
+    """How a figure is printed.
+
+    Attributes:
+        width: of the page's text in inches; 7 are two columns of a journal, 3.4 one.
+        dots: of the PNG, an inch.
+        largest_cell: side in inches that no picture exceeds.
+    """
+
+    width: float = 7.0
+    dots: int = 300
+    largest_cell: float = 1.5
+
+
+def write_sheet(sheet: Sheet, stem: Path, form: Print | None = None) -> tuple[Path, Path]:
+    """Write `STEM.png` and `STEM.pdf`, each in one step; the same sheet gives the same bytes."""
+    from matplotlib.figure import Figure
+
+    plan = _Plan(sheet, form or Print())
+    figure = Figure(figsize=(plan.width, plan.height), dpi=plan.form.dots)
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.set_axis_off()
+    axes.set_xlim(0.0, plan.width)
+    axes.set_ylim(plan.height, 0.0)
+    _draw(axes, plan)
+    paths = (stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.pdf"))
+    for path in paths:
+        kind = path.suffix[1:]
+        silent = {"CreationDate": None} if kind == "pdf" else {"Software": None}
+        with replacing(path) as draft:
+            figure.savefig(draft, format=kind, metadata=silent)
+    return paths
+
+
+@dataclass(frozen=True)
+class _Head:
+    """A text above some columns, in inches: left edge, width and bottom."""
+
+    left: float
+    width: float
+    bottom: float
+    lines: list[str]
+
+
+class _Plan:
+    """Where everything stands, in inches from the upper left corner.
+
+    Args:
+        sheet: what is drawn.
+        form: how it is printed.
+    """
+
+    def __init__(self, sheet: Sheet, form: Print) -> None:
+        self.sheet, self.form = sheet, form
+        columns = len(sheet.heads[0])
+        gaps = [_WIDE_GAP if c in sheet.wide_before else _GAP for c in range(1, columns)]
+        self.left = _LABEL_INCHES if any(row.label for row in sheet.rows) else _GAP
+        free = form.width - self.left - _GAP - sum(gaps)
+        self.side = min(free / columns, form.largest_cell)
+        offsets = np.cumsum([0.0, *(self.side + gap for gap in gaps)])
+        self.columns = [self.left + float(offset) for offset in offsets]
+        self.width = self.columns[-1] + self.side + _GAP
+        self.heads, below = self._heads()
+        self.rows, below = self._rows(below)
+        self.notes = [line for note in sheet.notes for line in wrapped(note, self.width)]
+        self.notes_top = below + _WIDE_GAP / 2
+        self.legend_top = self.notes_top + len(self.notes) * _LINE + (_GAP if self.notes else 0.0)
+        self.legend_columns = max(1, int(self.width / _LEGEND_INCHES))
+        lines = -(-len(sheet.legend) // self.legend_columns)
+        self.height = self.legend_top + lines * _LINE * 1.2 + _GAP
+
+    def _heads(self) -> tuple[list[_Head], float]:
+        """All heads, and where they end."""
+        heads: list[_Head] = []
+        bottom = _GAP
+        for names in self.sheet.heads:
+            spans = [(*self._reach(first, last), names[first]) for first, last in _runs(names)]
+            texts = [(left, width, wrapped(name, width)) for left, width, name in spans]
+            bottom += _LINE * max(len(lines) for *_, lines in texts)
+            heads += [_Head(left, width, bottom, lines) for left, width, lines in texts]
+        return heads, bottom + _GAP
+
+    def _reach(self, first: int, last: int) -> tuple[float, float]:
+        """Left edge and width of some columns."""
+        return self.columns[first], self.columns[last] + self.side - self.columns[first]
+
+    def _rows(self, top: float) -> tuple[list[float], float]:
+        """The upper edges of the rows, and where the last ends."""
+        tops = []
+        for number, row in enumerate(self.sheet.rows):
+            top += _WIDE_GAP if row.opens and number else 0.0
+            tops.append(top)
+            captions = (len(wrapped(cell.caption, self.side)) for cell in row.cells)
+            top += self.side + _GAP + _LINE * max(captions, default=0)
+        return tops, top
+
+
+def wrapped(text: str, width: float) -> list[str]:
+    """Lines of a text that fit into so many inches."""
+    return textwrap.wrap(text, max(4, int(width / _LETTER)))
+
+
+def _runs(names: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """First and last place of each run of equal names."""
+    start = 0
+    for _, run in groupby(names):
+        length = len(list(run))
+        yield start, start + length - 1
+        start += length
+
+
+def _draw(axes: Axes, plan: _Plan) -> None:
+    sheet = plan.sheet
+    for head in plan.heads:
+        _write(axes, head.left + head.width / 2, head.bottom, head.lines, "center", "bottom")
+    for row, top in zip(sheet.rows, plan.rows, strict=True):
+        if row.label:
+            _write(axes, plan.left / 2, top + plan.side / 2, [row.label], rotation=90.0)
+        for cell, left in zip(row.cells, plan.columns, strict=False):
+            _place(axes, cell, left, top, plan)
+    _write(axes, _GAP, plan.notes_top, plan.notes, "left", "top")
+    for number, (colour, name) in enumerate(sheet.legend):
+        line, column = divmod(number, plan.legend_columns)
+        _patch(
+            axes, _GAP + column * _LEGEND_INCHES, plan.legend_top + line * _LINE * 1.2, colour, name
+        )
+
+
+def _place(axes: Axes, cell: Cell, left: float, top: float, plan: _Plan) -> None:
+    side = plan.side
+    if cell.picture is not None:
+        extent = (left, left + side, top + side, top)
+        axes.imshow(cell.picture, extent=extent, interpolation="antialiased", aspect="auto")
+    if cell.caption:
+        lines = wrapped(cell.caption, side)
+        _write(axes, left + side / 2, top + side + 0.25 * _GAP, lines, "center", "top")
+    if cell.text:
+        _write(axes, left, top + _GAP, wrapped(cell.text, side), "left", "top")
+
+
+def _patch(axes: Axes, left: float, top: float, colour: Sequence[int], name: str) -> None:
+    from matplotlib.patches import Rectangle
+
+    side = _LINE * 0.8
+    face = tuple(level / 255 for level in colour)
+    axes.add_patch(Rectangle((left, top), side, side, facecolor=face, edgecolor="0.3", lw=0.3))
+    _write(axes, left + side + _GAP, top + side / 2, [name], "left", "center")
+
+
+def _write(
+    axes: Axes,
+    x: float,
+    y: float,
+    lines: Sequence[str],
+    across: str = "center",
+    upright: str = "center",
+    rotation: float = 0.0,
+) -> None:
+    axes.text(
+        *(x, y, "\n".join(lines)),
+        fontsize=FONT_POINTS,
+        horizontalalignment=across,
+        verticalalignment=upright,
+        rotation=rotation,
+        linespacing=1.15,
+    )
