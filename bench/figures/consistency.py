@@ -220,7 +220,7 @@ def _feature(artist: LikenessArtist, neutral: Likeness, features: IdentityFeatur
         raise FacebenchError(
             "a face without landmarks cannot be shown to a recogniser", "leave out --recogniser"
         )
-    picture = torch.from_numpy(artist.turned(neutral, 0.0)).permute(2, 0, 1)[None].float() / 255.0
+    picture = torch.tensor(artist.turned(neutral, 0.0)).permute(2, 0, 1)[None].float() / 255.0
     shown = replace(neutral, pose=framed(neutral.mesh, 0.0))
     points = torch.from_numpy(landmark_pixels(shown, _RENDER_SIZE)).float()[..., None]
     with torch.no_grad():

@@ -25,6 +25,9 @@ NOTE = (
     "one face spreads by nothing, so the ratio of the two is what tells a consistent method."
 )
 
+_LIGHT = 1.4 * HEADLIGHT
+"""Shows shape and colours both."""
+
 
 def consistency_sheet(
     photographs: Sequence[Photograph],
@@ -62,9 +65,9 @@ def spread_table(spreads: Sequence[Spread], differing: Sequence[SpreadDifference
     """For the terminal: one row a method, one column a group."""
     groups = list(spreads[0].within_mm)
     table = empty_table("Spread of one person's faces, mm", (NOTE, *map(_difference, differing)))
-    table.add_column("method", overflow="fold")
-    for group in (*groups, "between people", "ratio", "angle", "angle between people"):
-        table.add_column(group, justify="right")
+    table.add_column("method", min_width=10, overflow="fold")
+    for heading in (*groups, "between", "ratio", "angle", "between"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for spread in spreads:
         table.add_row(spread.label, *_cells(spread, groups))
     return table
@@ -117,7 +120,7 @@ def _person(
     yield Row("photograph", tuple(map(Cell, crops)), opens=True)
     for one in seen:
         faces = (neutral_face(one.likenesses[n]) for n in places)
-        drawn = (Cell(artist.turned(face, 0.0, light=HEADLIGHT)) for face in faces)
+        drawn = (Cell(artist.turned(face, 0.0, light=_LIGHT)) for face in faces)
         yield Row(one.label, tuple(drawn))
 
 
@@ -140,15 +143,19 @@ def _said(spread: Spread) -> str:
 def _difference(one: SpreadDifference) -> str:
     paired = one.millimetres
     return (
-        f"{one.first} − {one.second}: {paired.mean_mm:+.3f} mm {_span(paired.ci95_mm, 3)}, "
+        f"{one.first} − {one.second}: {_signed(paired.mean_mm)} mm {_span(paired.ci95_mm, 3)}, "
         f"{paired.n_subjects} people, p {p_text(one.p_holm)}."
     )
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def _cells(spread: Spread, groups: Iterable[str]) -> Iterator[str]:
     for group in groups:
         values = spread.within_mm[group]
-        yield f"{values.mean():.2f}\n{_span(interval(values))}"
+        yield f"{values.mean():.2f}" + (f"\n{_span(interval(values))}" if group == ALL else "")
     yield f"{spread.between_mm.mean():.2f}"
     yield "–" if math.isnan(spread.ratio) else f"{spread.ratio:.2f}"
     degrees = spread.within_degrees
@@ -177,4 +184,4 @@ def _values(spread: Spread) -> dict[str, object]:
 def _span(found: Interval, digits: int = 2) -> str:
     if not math.isfinite(found.low):
         return ""
-    return f"[{found.low:.{digits}f}, {found.high:.{digits}f}]"
+    return f"[{found.low:.{digits}f}, {found.high:.{digits}f}]".replace("-", "−")

@@ -38,7 +38,7 @@ def albedo_note(summary: AlbedoSummary) -> str:
         f"hidden. Over {difference.n_subjects} people: mapping {summary.mapping:.3f} "
         f"{_span(summary.mapping_ci95)}, reconstruction {summary.reconstruction:.3f} "
         f"{_span(summary.reconstruction_ci95)}; reconstruction − mapping "
-        f"{difference.mean_mm:+.3f} {_span(difference.ci95_mm)}; the model's mean albedo "
+        f"{_signed(difference.mean_mm)} {_span(difference.ci95_mm)}; the model's mean albedo "
         f"{summary.mean_albedo:.3f}. On the skin that is seen: {summary.mapping_seen:.3f} and "
         f"{summary.reconstruction_seen:.3f}."
     )
@@ -81,4 +81,12 @@ def _number(value: float) -> str:
 def _span(interval: Interval) -> str:
     if not np.isfinite(interval.low):
         return ""
-    return f"[{interval.low:.3f}, {interval.high:.3f}]"
+    return f"[{_minus(interval.low)}, {_minus(interval.high)}]"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def _minus(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")

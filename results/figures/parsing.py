@@ -13,6 +13,8 @@ from ...recon.synthetic.masks import CLASS_NAMES
 from ...recon.training.tasks.palette import coloured
 from .sheet import Cell, Row, Sheet
 
+SIDES = "l_ and r_: the subject's left and right; but u_lip and l_lip: upper and lower lip."
+
 _PHOTOGRAPH_SHARE = 0.5
 
 
@@ -36,7 +38,7 @@ def parsing_sheet(
     ]
     names = ("photograph", *(name for name in masks for _ in range(2)))
     starts = frozenset(1 + 2 * number for number in range(len(masks)))
-    return Sheet((names,), tuple(rows), tuple(notes), legend(), starts)
+    return Sheet((names,), tuple(rows), (*notes, SIDES), legend(), starts)
 
 
 def agreement_note(found: Sequence[Mask], true: Sequence[Mask]) -> str:

@@ -227,7 +227,7 @@ def _patch(axes: Axes, left: float, top: float, colour: Sequence[int], name: str
     side = _LINE * 0.8
     face = tuple(level / 255 for level in colour)
     axes.add_patch(Rectangle((left, top), side, side, facecolor=face, edgecolor="0.3", lw=0.3))
-    _write(axes, left + side + _GAP, top + side / 2, [name], "left", "center")
+    _write(axes, left + side + _GAP, top + side / 2, [name], "left", "center_baseline")
 
 
 def _write(

@@ -1,0 +1,75 @@
+"""Texture mapping and its error, on a photograph that is a plain render of a known face."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facebench.bench.figures.embedded import face_classes
+from facebench.bench.figures.masks import agreement
+from facebench.bench.figures.occlusion import (
+    AlbedoErrors,
+    albedo_errors,
+    mapped_albedo,
+    summarise_albedo,
+)
+from facebench.recon.face_coefficients import FaceCoefficients
+from facebench.recon.likeness import Likeness, likeness_of
+from facebench.recon.morphable.load import load_model
+from facebench.recon.morphable.model import MorphableModel
+from facebench.recon.render.likeness import LikenessArtist
+from facebench.recon.synthetic.cover import CoveredFace, cover, true_coefficients
+from facebench.recon.synthetic.faces import FaceSampler
+
+
+@pytest.fixture(scope="module")
+def model() -> MorphableModel:
+    return load_model("embedded")
+
+
+@pytest.fixture(scope="module")
+def case(model: MorphableModel) -> tuple[CoveredFace, Likeness]:
+    """A covered render without hair, grain and noise, and the true face."""
+    face = FaceSampler(model, 6, 256).face(1, 0)
+    truth = likeness_of(model, FaceCoefficients.of(true_coefficients(model, face))[0])
+    image = LikenessArtist(256).overlay(truth, np.zeros((256, 256, 3), np.uint8))
+    return cover(replace(face, image=image), face_classes(), 1), truth
+
+
+def test_mapping_gives_the_albedo_where_the_face_is_seen(
+    model: MorphableModel, case: tuple[CoveredFace, Likeness]
+) -> None:
+    covered, truth = case
+    mapped = mapped_albedo(truth, covered.image)
+    errors = albedo_errors(model, covered, mapped, truth.mesh.colours)
+    assert errors.reconstruction == errors.reconstruction_seen == 0.0
+    assert errors.mapping_seen < 0.06 and errors.mapping > 3 * errors.mapping_seen
+    assert errors.mean_albedo > 0.0
+
+
+def test_without_anything_hidden_there_is_no_number(
+    model: MorphableModel, case: tuple[CoveredFace, Likeness]
+) -> None:
+    covered, truth = case
+    bare = replace(covered, covered=np.zeros_like(covered.covered))
+    colours = truth.mesh.colours
+    assert np.isnan(albedo_errors(model, bare, colours, colours).mapping)
+
+
+def test_a_summary_pairs_people() -> None:
+    draw = np.random.default_rng(0).uniform(0.1, 0.2, 9)
+    rows = [AlbedoErrors(v + 0.3, v, 0.1, 0.2, 0.3) for v in draw]
+    hidden_nowhere = AlbedoErrors(np.nan, np.nan, 0.1, 0.2, np.nan)
+    summary = summarise_albedo([*rows, hidden_nowhere])
+    assert summary.difference.mean_mm == pytest.approx(-0.3)
+    assert summary.difference.n_subjects == 9
+    assert summary.reconstruction == pytest.approx(draw.mean())
+
+
+def test_agreement_of_masks_is_intersection_over_union() -> None:
+    true = np.array([[0, 0, 1, 1]], np.uint8)
+    found = np.array([[0, 1, 1, 1]], np.uint8)
+    overlap = agreement([found], [true], 3)
+    assert overlap[:2] == pytest.approx([1 / 2, 2 / 3]) and np.isnan(overlap[2])

@@ -1,0 +1,124 @@
+"""`facebench table1`: what it plans and refuses, and a table from beginning to end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from small_regressor import write_small_regressor
+
+from facebench.bench.datasets.synthetic import MiccPlan, write_micc
+from facebench.cli.main import group
+from facebench.errors import FacebenchError
+from facebench.recon.morphable.load import load_model
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two people, one scene, two frames."""
+    out = tmp_path_factory.mktemp("set") / "micc"
+    digest = load_model("embedded").digest
+    plan = MiccPlan("embedded", digest, 2, 2, ("cooperative",), True, 3)
+    write_micc(plan, out, 1, lambda number: None)
+    return out
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+
+def table1(*arguments: object) -> Result:
+    words = ["table1", *map(str, arguments), "--scenes", "cooperative", "--workers", "1"]
+    return CliRunner().invoke(group, words)
+
+
+def refusal(*arguments: object) -> str:
+    result = table1(*arguments)
+    assert isinstance(result.exception, FacebenchError), result.output
+    return str(result.exception)
+
+
+def test_a_table_is_made_once_and_grows(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "table"
+    asked = ("--data", data, "--out", out, "--method", "mean-face")
+    first = table1(*asked, "--format", "json")
+    assert first.exit_code == 0, first.output
+    assert "$ facebench micc" in first.stderr
+    values = json.loads(first.stdout[first.stdout.rindex("\n{\n") :])
+    assert values["groups"][0]["runs"][0]["label"] == "mean-face"
+
+    again = table1(*asked)
+    assert "$ facebench" not in again.stderr and "mean-face" in again.stdout
+    assert "published" in (out / "table1.md").read_text()
+
+    other = write_small_regressor(tmp_path / "other" / "weights.pt")
+    grown = table1(*asked, "--method", f"ours={other} as no training", "--no-published")
+    assert grown.exit_code == 0, grown.output
+    assert "--name 'no training'" in grown.stderr and "--method mean-face" not in grown.stderr
+    text = (out / "table1.md").read_text()
+    assert "no training − mean-face" in text and "published" not in text
+    assert (out / "no-training" / "summary.json").is_file()
+
+
+def test_what_cannot_be_used_is_told_before_anything_runs(data: Path, tmp_path: Path) -> None:
+    out = ("--data", data, "--out", tmp_path / "table")
+    missing = refusal(*out, "--method", "mean-face", "--method", "ours=none.pt")
+    assert missing.startswith("ours: no checkpoint at")
+    assert "no method 'our'" in refusal(*out, "--method", "our")
+    same = ("--method", "ours as a b", "--method", "mean-face as a-b")
+    assert "two methods would be kept in" in refusal(*out, *same)
+    stray = ("--method", "mean-face", "--recipe", "tran=tran")
+    assert "a recipe for 'tran'" in refusal(*out, *stray)
+    unknown = ("--method", "ours", "--train", tmp_path, "--recipe", "ours=nothing")
+    assert "nothing" in refusal(*out, *unknown)
+    assert not (tmp_path / "table").exists()
+
+
+def test_a_training_is_the_command_that_a_user_would_type(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to the step that would train: what it would be is what counts here."""
+    from facebench.cli import table1 as module
+
+    steps: list[list[str]] = []
+    monkeypatch.setattr(module, "run_step", lambda words, **_: steps.append(list(words)))
+    shards = tmp_path / "shards"
+    asked = ("--data", data, "--out", tmp_path / "t", "--method", "ours", "--method", "mean-face")
+    result = table1(*asked, "--train", shards, "--recipe", "ours=ours-embedded", "--steps", 3)
+    training = str(tmp_path / "t" / "training" / "ours")
+    words = ["train", "--data", str(shards), "--recipe", "ours-embedded", "--model", "embedded"]
+    assert steps == [[*words, "--out", training, "--steps", "3", "--seed", "0"]]
+    # Nothing was trained, so there is nothing to measure.
+    assert isinstance(result.exception, FacebenchError)
+    assert "no checkpoint" in str(result.exception)
+
+
+def test_a_changed_weights_file_is_measured_again(data: Path, tmp_path: Path) -> None:
+    from facebench.bench.method_choice import MethodChoice
+    from facebench.distributed.plan import MiccRequest, describe_run, prepare
+    from facebench.distributed.table_plan import Entry, is_measured, request_of
+    from facebench.results.record import RunFolder
+
+    weights = write_small_regressor(tmp_path / "weights.pt")
+    entry = Entry(MethodChoice("ours", weights, "ours"), tmp_path / "table")
+    shared = MiccRequest(data, scenes=("cooperative",))
+    assert not is_measured(entry, shared)
+    request = request_of(entry, shared)
+    record = describe_run(prepare(request), request, "", {}, {})
+    folder = RunFolder(entry.run)
+    folder.begin(record)
+    assert not is_measured(entry, shared)
+    from dataclasses import replace
+
+    folder.write_record(replace(record, ended="2020-01-01T00:00:00+00:00"))
+    folder.write_summary({})
+    assert is_measured(entry, shared)
+    assert not is_measured(entry, replace(shared, settings=("crop.radius_mm=80",)))
+    from facebench.recon.network.checkpoint import embedded_weights
+
+    shutil.copy(embedded_weights(), weights)
+    assert not is_measured(entry, shared)
