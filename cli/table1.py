@@ -21,7 +21,6 @@ METHODS = ("ours", "mean-face", "fitting", "mofa", "genova", "tran", "richardson
 """Those of the paper, with the baseline that every table should show."""
 
 FORMS = ("table", "markdown", "latex", "csv", "json")
-_LISTS = ("scenes", "subjects", "exclude")
 
 
 @click.command(name="table1")
@@ -134,19 +133,22 @@ def _plan(options: dict[str, Any]) -> tuple[tuple[Entry, ...], MiccRequest]:
 def _request(options: dict[str, Any]) -> MiccRequest:
     from ..distributed.plan import MiccRequest
 
-    names = {
-        name: tuple(filter(None, options[name].replace(" ", "").split(","))) for name in _LISTS
-    }
     return MiccRequest(
         data=options["data"],
         model=options["model"],
+        scenes=_names(options["scenes"]),
+        subjects=_names(options["subjects"]),
+        exclude=_names(options["exclude"]),
         limit=options["limit"],
         workers=options["workers"],
         protocol=options["protocol"],
         settings=options["settings"],
         seed=options["seed"],
-        **names,
     )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.replace(" ", "").split(",")))
 
 
 def _recipes(texts: Sequence[str]) -> dict[str, str]:

@@ -54,8 +54,9 @@ def read_cost(run: Path) -> MethodCost | None:
         values = json.loads((run / FILE).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    known = {name: math.nan if value is None else value for name, value in values.items()}
-    return MethodCost(**known)
+    numbers = (values[name] for name in ("seconds_per_face", "training_minutes"))
+    known = (math.nan if number is None else float(number) for number in numbers)
+    return MethodCost(*known, method_digest=str(values["method_digest"]))
 
 
 def training_minutes(weights: Path) -> float:
