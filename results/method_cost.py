@@ -54,9 +54,11 @@ def read_cost(run: Path) -> MethodCost | None:
         values = json.loads((run / FILE).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    numbers = (values[name] for name in ("seconds_per_face", "training_minutes"))
-    known = (math.nan if number is None else float(number) for number in numbers)
-    return MethodCost(*known, method_digest=str(values["method_digest"]))
+    return MethodCost(
+        _number(values["seconds_per_face"]),
+        _number(values["training_minutes"]),
+        str(values["method_digest"]),
+    )
 
 
 def training_minutes(weights: Path) -> float:
@@ -75,6 +77,10 @@ def training_minutes(weights: Path) -> float:
     spans = zip([0.0, *steps], rows, strict=False)
     seconds = (batch * (row["step"] - before) / row["images_per_s"] for before, row in spans)
     return sum(seconds) / 60.0
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def _seconds(value: float) -> str:

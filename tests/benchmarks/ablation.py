@@ -120,7 +120,7 @@ def cover_shards(source: Path, target: Path, *, masked: bool) -> None:
     on = class_weights(load_recipe("ours", []).loss.mask).numpy()
     for path in sorted(source.glob("*.parquet")):
         table = pq.read_table(path)
-        covered = [cover(face, on, number) for number, face in enumerate(faces_of(table))]
+        covered = [cover(face, on > 0, number) for number, face in enumerate(faces_of(table))]
         images = [one.as_photographed().jpeg() for one in covered]
         masks = [one.as_photographed().png_mask() for one in covered]
         columns = {"image": images, "mask": masks if masked else [None] * len(masks)}
@@ -168,7 +168,7 @@ def hidden_error(weights: Path, model: MorphableModel, held_out: Path, on: Float
     regressor = load_regressor(weights, model).regressor
     (path,) = sorted(held_out.glob("*.parquet"))
     faces = faces_of(pq.read_table(path))[::8]
-    covered = [cover(face, on, 10_000 + number) for number, face in enumerate(faces)]
+    covered = [cover(face, on > 0, 10_000 + number) for number, face in enumerate(faces)]
     images = collate([resized(sample(one), regressor.image_size) for one in covered]).images
     with torch.no_grad():
         found = regressor.eval()(images).albedo.numpy()
