@@ -55,3 +55,12 @@ def to_pixels(points: Tensor, image_size: tuple[int, int]) -> Tensor:
     x = (points[..., 0, :] * short + width - 1) / 2
     y = (height - 1 - points[..., 1, :] * short) / 2
     return torch.stack([x, y], dim=-2)
+
+
+def from_pixels(points: Tensor, image_size: tuple[int, int]) -> Tensor:
+    """Normalised coordinates (…, 2, B), x right and y up, of pixels: `to_pixels` undone."""
+    height, width = image_size
+    short = min(height, width)
+    x = (2 * points[..., 0, :] + 1 - width) / short
+    y = (height - 1 - 2 * points[..., 1, :]) / short
+    return torch.stack([x, y], dim=-2)

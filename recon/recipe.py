@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from ..errors import FacebenchError
-
-Record = TypeVar("Record")
+from .recipe_record import build_record
 
 
 @dataclass(frozen=True)
@@ -175,37 +173,34 @@ class TrainingRecipe:
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything that decides a training but its data, face model and seed.
+class RegressorRecipe:
+    """What the recipes of all networks that give a face's coefficients say.
 
-    `flip` is the probability that a training photograph is mirrored; the other fields are explained
-    with their types.
+    Attributes:
+        name: of the recipe.
+        kind: the method that it trains, as `--method` calls it.
+        title: one line on it.
+        flip: probability that a training photograph is mirrored.
+        renderer: draws the faces of the loss and of the pictures.
+        optimiser, augmentation, training: see there.
     """
 
     name: str
+    kind: str = ""
     title: str = ""
     flip: float = 0.0
-    network: NetworkRecipe = field(default_factory=NetworkRecipe)
     renderer: RendererRecipe = field(default_factory=RendererRecipe)
-    loss: LossRecipe = field(default_factory=LossRecipe)
-    identity: IdentityRecipe = field(default_factory=IdentityRecipe)
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
     augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
     training: TrainingRecipe = field(default_factory=TrainingRecipe)
 
     def __post_init__(self) -> None:
-        for where, value, known in (
-            ("network.architecture", self.network.architecture, ARCHITECTURES),
-            ("network.pooling", self.network.pooling, POOLINGS),
-            ("network.precision", self.network.precision, PRECISIONS),
-            ("renderer.kind", self.renderer.kind, RENDERERS),
-            ("optimiser.schedule", self.optimiser.schedule, SCHEDULES),
-        ):
+        for where, value, known in self._choices():
             if value not in known:
                 raise FacebenchError(
                     f"recipe {self.name}: {where} is '{value}'", f"known are {', '.join(known)}"
                 )
-        for where, number in _positive_numbers(self):
+        for where, number in self._positive():
             if number <= 0:
                 raise FacebenchError(f"recipe {self.name}: {where} is {number}", "give more than 0")
         check_average(self.name, self.optimiser)
@@ -216,14 +211,67 @@ class Recipe:
                 "the log resumes at a checkpoint",
             )
 
+    @property
+    def image_size(self) -> int:
+        """Side in px of the network's input."""
+        raise NotImplementedError
+
     def as_table(self) -> dict[str, Any]:
-        """The recipe as nested plain values, as `from_table` takes it."""
+        """The recipe as nested plain values, as `recipe_from_table` takes it."""
         return asdict(self)
+
+    def _choices(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        yield "renderer.kind", self.renderer.kind, RENDERERS
+        yield "optimiser.schedule", self.optimiser.schedule, SCHEDULES
+
+    def _positive(self) -> Iterator[tuple[str, float]]:
+        yield "network.image_size", self.image_size
+        yield "renderer.sigma", self.renderer.sigma
+        yield "renderer.gamma", self.renderer.gamma
+        yield "optimiser.learning_rate", self.optimiser.learning_rate
+        for item in fields(self.training):
+            yield f"training.{item.name}", getattr(self.training, item.name)
+
+
+@dataclass(frozen=True)
+class ImageRecipe(RegressorRecipe):
+    """The recipe of a network that looks at the photograph itself."""
+
+    network: NetworkRecipe = field(default_factory=NetworkRecipe)
+
+    @property
+    def image_size(self) -> int:
+        """Side in px of the network's input."""
+        return self.network.image_size
+
+    def _choices(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        yield from super()._choices()
+        yield "network.architecture", self.network.architecture, ARCHITECTURES
+        yield "network.pooling", self.network.pooling, POOLINGS
+        yield "network.precision", self.network.precision, PRECISIONS
+
+    def _positive(self) -> Iterator[tuple[str, float]]:
+        yield "network.width", self.network.width
+        yield from super()._positive()
+
+
+@dataclass(frozen=True)
+class Recipe(ImageRecipe):
+    """Everything that decides a weakly supervised training but its data, face model and seed."""
+
+    kind: str = "ours"
+    loss: LossRecipe = field(default_factory=LossRecipe)
+    identity: IdentityRecipe = field(default_factory=IdentityRecipe)
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> Recipe:
         """The recipe of nested plain values; unknown keys and wrong types are refused."""
         return build_record(cls, table, f"recipe {table.get('name', '')}".strip())
+
+    def _positive(self) -> Iterator[tuple[str, float]]:
+        yield from super()._positive()
+        yield "loss.landmark.width", self.loss.landmark.width
+        yield "loss.landmark.epsilon", self.loss.landmark.epsilon
 
 
 ARCHITECTURES = ("resnet18", "resnet34", "resnet50", "resnet101")
@@ -245,49 +293,3 @@ def check_flip(name: str, flip: float) -> None:
     """Refuse what is no probability."""
     if not 0.0 <= flip <= 1.0:
         raise FacebenchError(f"recipe {name}: flip is {flip}", "give 0 to 1")
-
-
-def build_record(kind: type[Record], table: Mapping[str, Any], where: str) -> Record:
-    """A recipe's record of nested plain values; unknown keys and wrong types are refused.
-
-    Args:
-        kind: the dataclass.
-        table: its values by field name.
-        where: what they describe, for the message.
-    """
-    hints = get_type_hints(kind)
-    for key in table:
-        if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=1)
-            raise FacebenchError(
-                f"{where}: unknown key '{key}'",
-                f"did you mean '{near[0]}'?" if near else f"known are {', '.join(hints)}",
-            )
-    values = {key: _convert(hints[key], value, f"{where}: {key}") for key, value in table.items()}
-    return kind(**values)
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, Mapping):
-        return build_record(hint, value, where)
-    if get_origin(hint) is not None and isinstance(value, Mapping):
-        inner = get_args(hint)[1]
-        return {key: _convert(inner, item, f"{where}.{key}") for key, item in value.items()}
-    if hint is float and type(value) in (int, float):
-        return float(value)
-    if type(value) is hint:
-        return value
-    expected = getattr(hint, "__name__", "table")
-    raise FacebenchError(f"{where} is {value!r}", f"expected a value of type {expected}")
-
-
-def _positive_numbers(recipe: Recipe) -> Iterable[tuple[str, float]]:
-    yield "network.width", recipe.network.width
-    yield "network.image_size", recipe.network.image_size
-    yield "renderer.sigma", recipe.renderer.sigma
-    yield "renderer.gamma", recipe.renderer.gamma
-    yield "loss.landmark.width", recipe.loss.landmark.width
-    yield "loss.landmark.epsilon", recipe.loss.landmark.epsilon
-    yield "optimiser.learning_rate", recipe.optimiser.learning_rate
-    for item in fields(recipe.training):
-        yield f"training.{item.name}", getattr(recipe.training, item.name)

@@ -28,12 +28,12 @@ def load_recipe(name: str, settings: Iterable[str] = ()) -> Recipe:
         settings: changes on top, each `key=value` with a dotted key and a TOML value.
 
     Raises:
-        FacebenchError: an unknown recipe or key, a value of the wrong type, or the recipe of
-            another network than a face regressor.
+        FacebenchError: an unknown recipe or key, a value of the wrong type, or a recipe without
+            the multi-level loss of `ours` and `mofa`.
     """
     recipe = load_any_recipe(name, settings)
     if not isinstance(recipe, Recipe):
-        raise FacebenchError(f"recipe {name} trains a {recipe.kind}, not a face regressor")
+        raise FacebenchError(f"recipe {name} trains a {recipe.kind}, without the multi-level loss")
     return recipe
 
 

@@ -1,4 +1,4 @@
-"""Recipes of every network that is trained here, told apart by their `kind`."""
+"""Recipes of every network that is trained here, told apart by their `kind`; without one: ours."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import FacebenchError
-from .recipe import Recipe, build_record
+from .recipe import Recipe, RegressorRecipe
+from .recipe_record import build_record
+from .rival_recipes import GenovaRecipe, RichardsonRecipe, TranRecipe
 from .vision_recipe import LandmarkerRecipe, ParserRecipe, RecogniserRecipe, VisionRecipe
 
-AnyRecipe = Recipe | VisionRecipe
+AnyRecipe = RegressorRecipe | VisionRecipe
 
-KINDS: dict[str, type[VisionRecipe]] = {
-    recipe.kind: recipe for recipe in (ParserRecipe, RecogniserRecipe, LandmarkerRecipe)
+KINDS: dict[str, type[AnyRecipe]] = {
+    "ours": Recipe,
+    "mofa": Recipe,
+    **{recipe.kind: recipe for recipe in (GenovaRecipe, RichardsonRecipe, TranRecipe)},
+    **{recipe.kind: recipe for recipe in (ParserRecipe, RecogniserRecipe, LandmarkerRecipe)},
 }
-"""The recipes that name what they train; one without a `kind` is a face regressor's."""
+"""What a recipe is made of, by what it trains: a method or a network for photographs."""
 
 
 def recipe_from_table(table: Mapping[str, Any]) -> AnyRecipe:
@@ -24,9 +29,8 @@ def recipe_from_table(table: Mapping[str, Any]) -> AnyRecipe:
     Raises:
         FacebenchError: an unknown kind or key, or a value of the wrong type.
     """
-    if "kind" not in table:
-        return Recipe.from_table(table)
-    kind, where = str(table["kind"]), f"recipe {table.get('name', '')}".strip()
+    kind = str(table.get("kind", Recipe.kind))
+    where = f"recipe {table.get('name', '')}".strip()
     if kind not in KINDS:
         near = difflib.get_close_matches(kind, KINDS, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(KINDS)}"

@@ -15,7 +15,7 @@ from .lighting import illuminate
 from .mesh import Mesh
 from .morphable.decoder import FaceDecoder
 from .morphable.model import MorphableModel
-from .network.regressor import FaceRegressor
+from .network.face_network import FaceNetwork
 from .render.shade import VertexNormals
 from .texture import Texture, TextureSpace
 from .texture_blend import blend
@@ -35,7 +35,7 @@ class Reconstructor:
     def __init__(
         self,
         model: MorphableModel,
-        regressor: FaceRegressor,
+        regressor: FaceNetwork,
         device: str = "cpu",
         texture_size: int = 1024,
     ) -> None:

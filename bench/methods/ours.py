@@ -2,22 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
-
-from ...recon.mesh import Mesh
-from ...recon.morphable.load import load_model
-from ..method import Expression, MethodCard, MethodOptions
-from ..model_faces import ModelFaces
-
-if TYPE_CHECKING:
-    from ...recon.coefficients import Coefficients
-    from ...recon.likeness import Likeness
-    from ...recon.network.checkpoint import LoadedRegressor
+from ..method import MethodCard, MethodOptions
+from ..regressed_faces import RegressedFaces, regressed_faces
 
 CARD = MethodCard(
     name="ours",
@@ -34,73 +20,8 @@ CARD = MethodCard(
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Ours(ModelFaces):
-    """A trained regressor with the face model it was trained with.
-
-    Attributes:
-        loaded: the regressor.
-        device: it runs on.
-        expression: of the faces; with `predicted` a vector holds both kinds of coefficients.
-    """
-
-    loaded: LoadedRegressor
-    device: str
-    expression: Expression = "neutral"
-    card: MethodCard = CARD
-
-    @property
-    def crop_size(self) -> int:
-        """As the checkpoint's recipe says."""
-        return self.loaded.crop_size
-
-    @property
-    def checkpoint_digest(self) -> str:
-        """SHA-256 of the weights file."""
-        return self.loaded.digest
-
-    @property
-    def digest(self) -> str:
-        """Weights and model."""
-        return hashlib.sha256(f"{self.loaded.digest}{self.model.digest}".encode()).hexdigest()
-
-    def describe(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Identity coefficients (B, K), and behind them those of a predicted expression."""
-        import torch
-
-        found = self._regress(crops)
-        parts = [found.identity]
-        if self.expression == "predicted":
-            parts.append(found.expression)
-        return np.asarray(torch.cat(parts, dim=1).cpu().numpy(), np.float32)
-
-    def likenesses(self, crops: NDArray[np.uint8]) -> list[Likeness]:
-        """Everything that the network says of each crop."""
-        from ...recon.face_coefficients import FaceCoefficients
-        from ...recon.likeness import likenesses_of
-
-        return likenesses_of(self.model, FaceCoefficients.of(self._regress(crops)))
-
-    def _regress(self, crops: NDArray[np.uint8]) -> Coefficients:
-        import torch
-
-        with torch.inference_mode():
-            images = torch.tensor(crops, device=self.device).permute(0, 3, 1, 2).float() / 255.0
-            found: Coefficients = self.loaded.regressor(images)
-        return found
-
-    def mesh(self, vector: NDArray[np.floating]) -> Mesh:
-        """The face of a vector as `describe` gives it, mm."""
-        n_identity = self.model.identity_basis.shape[2]
-        expression = vector[n_identity:] if self.expression == "predicted" else None
-        return self.model.mesh(identity=vector[:n_identity], expression=expression)
-
-
-def build(options: MethodOptions) -> Ours:
+def build(options: MethodOptions) -> RegressedFaces:
     """The regressor of a checkpoint, by default the embedded one of the embedded model."""
-    from ...recon.network.checkpoint import embedded_weights, load_regressor
+    from ...recon.network.checkpoint import embedded_weights
 
-    model = load_model(options.model)
-    loaded = load_regressor(options.checkpoint or embedded_weights(), model)
-    loaded.regressor.to(options.device)
-    return Ours(model, loaded, options.device, options.expression)
+    return regressed_faces(CARD, options, embedded_weights())

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import FacebenchError
-from ..camera import to_pixels
+from ..camera import from_pixels, to_pixels
 from ..coefficients import Coefficients
 from ..framing import frame_mean_face
 from ..lighting import ambient_light
@@ -151,7 +151,7 @@ class Fitter(nn.Module):
         return _Target(
             images.float().nan_to_num(0.0, 0.0, 0.0),
             weights.float().nan_to_num(0.0, 0.0, 0.0),
-            _normalised(landmarks.double(), size).masked_fill(~known.unsqueeze(1), 0.0),
+            from_pixels(landmarks.double(), (size, size)).masked_fill(~known.unsqueeze(1), 0.0),
             known,
             finite & (known.sum(0) >= FEWEST_LANDMARKS),
         )
@@ -233,9 +233,3 @@ class Fitter(nn.Module):
 def _counted(target: _Target, shaded: ShadedPoints) -> Tensor:
     """Weight (N, B) of the pixel that each point falls on."""
     return look_up(target.weights.unsqueeze(1), shaded.placed, mode="nearest")[:, 0]
-
-
-def _normalised(points: Tensor, size: int) -> Tensor:
-    """Normalised coordinates (68, 2, B), y up, of pixels of a square picture."""
-    centred = (2.0 * points + 1.0 - size) / size
-    return centred * centred.new_tensor([1.0, -1.0]).view(1, 2, 1)

@@ -36,9 +36,10 @@ class LandmarkModel(nn.Module):
         rows = model.landmarks.clip(min=0)
         bases = (model.identity_basis[rows], model.expression_basis[rows])
         basis = torch.cat([torch.from_numpy(part).double() for part in bases], dim=2)
-        self.register_buffer("mean", torch.from_numpy(model.mean_shape[rows]).double())
-        self.register_buffer("basis", basis)
-        self.register_buffer("present", torch.from_numpy(model.landmarks >= 0))
+        mean = torch.from_numpy(model.mean_shape[rows]).double()
+        present = torch.from_numpy(model.landmarks >= 0)
+        for name, value in (("mean", mean), ("basis", basis), ("present", present)):
+            self.register_buffer(name, value, persistent=False)
 
     def points(self, shape: Tensor) -> Tensor:
         """(68, 3, B) mm of shape coefficients (B, K), identity and expression."""

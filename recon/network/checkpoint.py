@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import torch
 from torch import nn
 
 from ...errors import FacebenchError
-from ..coefficients import CoefficientSizes
-from ..files import replacing
-from ..framing import Framing
 from ..morphable.model import MorphableModel
-from ..recipe import NetworkRecipe, Recipe
-from ..recipe_kinds import AnyRecipe
-from .regressor import FaceRegressor
-
-FORMAT = 1
+from ..recipe import RegressorRecipe
+from ..recipe_kinds import AnyRecipe, recipe_from_table
+from .face_network import FaceNetwork
+from .networks import restored_network
+from .weights_content import FORMAT, read_content, write_content
 
 Weights = Mapping[str, torch.Tensor]
 """A state dict."""
@@ -42,8 +37,8 @@ class LoadedRegressor:
         digest: SHA-256 of the file.
     """
 
-    regressor: FaceRegressor
-    recipe: Recipe
+    regressor: FaceNetwork
+    recipe: RegressorRecipe
     steps: int
     seed: int
     model_digest: str
@@ -75,7 +70,12 @@ def describe_weights(
 
 
 def save_weights(
-    path: Path, regressor: FaceRegressor, recipe: Recipe, model_digest: str, steps: int, seed: int
+    path: Path,
+    regressor: FaceNetwork,
+    recipe: RegressorRecipe,
+    model_digest: str,
+    steps: int,
+    seed: int,
 ) -> None:
     """Write the weights for inference, matrices in float16, by rename."""
     content = describe_weights(regressor, recipe, model_digest, steps, seed)
@@ -90,13 +90,18 @@ def load_regressor(path: Path, model: MorphableModel) -> LoadedRegressor:
     """The regressor of a weights or checkpoint file, for the face model it was trained with.
 
     Raises:
-        FacebenchError: no such file, not a checkpoint, or one of another face model.
+        FacebenchError: no such file, not a checkpoint, one of another face model, or the weights of
+            a network that prepares photographs.
     """
     content = read_content(path)
+    recipe = recipe_from_table(json.loads(content["recipe"]))
+    if not isinstance(recipe, RegressorRecipe):
+        raise FacebenchError(
+            f"{path} holds the weights of a {recipe.kind}, not of a face regressor",
+            "give those of a method, as 'facebench train --recipe ours' leaves them",
+        )
     check_model(path, content, model)
-    recipe = Recipe.from_table(json.loads(content["recipe"]))
-    sizes = CoefficientSizes.of(model)
-    regressor = FaceRegressor(recipe.network, sizes, Framing(1.0, 0.0, 0.0))
+    regressor = restored_network(recipe, model, content["weights"])
     restore(regressor, content["weights"], path)
     return LoadedRegressor(
         regressor=regressor.eval(),
@@ -108,22 +113,27 @@ def load_regressor(path: Path, model: MorphableModel) -> LoadedRegressor:
     )
 
 
-def starting_weights(path: Path, recipe: NetworkRecipe, model: MorphableModel) -> Weights:
+def starting_weights(path: Path, recipe: RegressorRecipe, model: MorphableModel) -> Weights:
     """What another training begins with: a regressor's weights from a weights or checkpoint file.
 
     Raises:
         FacebenchError: no such file, or a regressor of another face model, network or picture size.
     """
     loaded = load_regressor(path, model)
-    theirs = loaded.recipe.network
-    for field in ("architecture", "width", "image_size", "pooling", "output_scale"):
-        ours, other = getattr(recipe, field), getattr(theirs, field)
-        if ours != other:
+    ours, theirs = _network_table(recipe), _network_table(loaded.recipe)
+    for field in ours | theirs:
+        if ours.get(field) != theirs.get(field):
             raise FacebenchError(
-                f"{path} has network.{field} {other}, the recipe has {ours}",
+                f"{path} has network.{field} {theirs.get(field)}, the recipe has {ours.get(field)}",
                 "start from weights of the same network, or change the recipe with --set",
             )
     return loaded.regressor.state_dict()
+
+
+def _network_table(recipe: RegressorRecipe) -> dict[str, Any]:
+    """What decides a network's weights; a number format does not."""
+    table: dict[str, Any] = recipe.as_table()["network"]
+    return {name: value for name, value in table.items() if name != "precision"}
 
 
 def restore(learner: nn.Module, weights: Mapping[str, torch.Tensor], path: Path) -> None:
@@ -145,37 +155,3 @@ def check_model(path: Path, content: Mapping[str, Any], model: MorphableModel) -
             f"but '{model.name}' is {model.digest[:12]}",
             "give the face model it was trained with",
         )
-
-
-def write_content(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a checkpoint by rename, so that a reader never sees half a file."""
-    with replacing(path) as draft:
-        save_tensors(draft, content)
-
-
-def save_tensors(path: Path, content: Mapping[str, Any]) -> None:
-    """`torch.save`, whose writer would hide a full disk behind an error of its own."""
-    try:
-        with path.open("wb") as file:
-            torch.save(dict(content), file)
-    except RuntimeError as error:
-        if isinstance(error.__context__, OSError):
-            raise error.__context__ from None
-        raise
-
-
-def read_content(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint file, without running anything in it."""
-    if not path.is_file():
-        raise FacebenchError(f"no checkpoint at {path}", "make one with 'facebench train'")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, BadZipFile, pickle.UnpicklingError) as e:
-        raise FacebenchError(
-            f"checkpoint {path} cannot be read", "it is truncated or not a checkpoint"
-        ) from e
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise FacebenchError(
-            f"{path} is not a checkpoint of facebench", f"expected format {FORMAT}"
-        )
-    return content

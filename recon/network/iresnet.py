@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 STRIDE = 16
@@ -78,6 +81,21 @@ class IResNet(nn.Module):
             maps = self.get_submodule(f"layer{stage + 1}")(maps)
         vectors: Tensor = self.features(self.fc(self.bn2(maps).flatten(1)))
         return vectors
+
+
+def iresnet_like(state: Mapping[str, Tensor]) -> IResNet:
+    """A fresh network of the build that a state dict of this class was taken from."""
+    depths = tuple(_blocks(state, stage) for stage in range(1, 5))
+    architecture = next(name for name, known in DEPTHS.items() if known == depths)
+    width, channels = state["conv1.weight"].shape[0], state["bn2.weight"].shape[0]
+    outputs, inputs = state["fc.weight"].shape
+    return IResNet(architecture, outputs, width, STRIDE * math.isqrt(inputs // channels))
+
+
+def _blocks(state: Mapping[str, Tensor], stage: int) -> int:
+    return sum(
+        name.startswith(f"layer{stage}.") and name.endswith(".prelu.weight") for name in state
+    )
 
 
 def _stage(channels: int, width: int, depth: int) -> nn.Sequential:

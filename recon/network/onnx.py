@@ -19,7 +19,7 @@ from ..coefficients import CoefficientSizes
 from ..files import replacing
 from ..morphable.model import MorphableModel
 from .checkpoint import LoadedRegressor
-from .regressor import FaceRegressor
+from .face_network import FaceNetwork
 
 INPUT, OUTPUT = "images", "coefficients"
 OPSET = 17
@@ -57,7 +57,7 @@ class OnnxFile:
 class _Vector(nn.Module):
     """The regressor with one output: the whole vector (B, total)."""
 
-    def __init__(self, regressor: FaceRegressor) -> None:
+    def __init__(self, regressor: FaceNetwork) -> None:
         super().__init__()
         self.regressor = regressor
 

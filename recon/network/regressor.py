@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor, nn
 
@@ -11,13 +9,14 @@ from ..coefficients import LIGHT_SIZE, Coefficients, CoefficientSizes
 from ..framing import Framing
 from ..lighting import ambient_light
 from ..recipe import NetworkRecipe, OutputScale
+from .face_network import FaceNetwork
 from .image_statistics import ColourNormalisation
 from .resnet import ResNet
 
 _DOWNSAMPLING = 32
 
 
-class FaceRegressor(nn.Module):
+class FaceRegressor(FaceNetwork):
     """Regresses the coefficients of the face in a square photograph.
 
     The last layer starts at zero, so every photograph first gives the frontal mean face of
@@ -53,18 +52,39 @@ class FaceRegressor(nn.Module):
 
     def forward(self, images: Tensor) -> Coefficients:
         """Coefficients of RGB images (B, 3, S, S) in [0, 1]; angles in radians."""
-        features = self.backbone.features(self.normalise(images))
+        return self.moved(self.start(), self.outputs(self.normalise(images)))
+
+    def start(self) -> Coefficients:
+        """The face from which outputs count, as a batch of one: the mean in view."""
+        sizes, zero = self.sizes, self.start_pose.new_zeros
+        identity, expression, albedo = (
+            zero(1, size) for size in (sizes.identity, sizes.expression, sizes.albedo)
+        )
+        return Coefficients(identity, expression, albedo, self.start_pose[None], self.start_light)
+
+    def outputs(self, pictures: Tensor) -> Coefficients:
+        """Outputs of the head for normalised pictures (B, C, S, S), scaled, part by part."""
+        features = self.backbone.features(pictures)
         pooled = features.flatten(1) if self.pooling == "grid" else features.mean((2, 3))
         with torch.autocast(pooled.device.type, enabled=False):  # eight bits would round the pose
             outputs = self.backbone.fc(pooled.float()) * self.output_scale
-        parts = Coefficients.from_vector(outputs, self.sizes)
-        pose, light = self._pose(parts.pose), parts.light + self.start_light
-        return replace(parts, pose=pose, light=light)
+        return Coefficients.from_vector(outputs, self.sizes)
 
-    def _pose(self, outputs: Tensor) -> Tensor:
-        shifted = outputs[:, :6] + self.start_pose[:6]
-        scale = outputs[:, 6:].exp() * self.start_pose[6:]
-        return torch.cat([shifted, scale], dim=1)
+    def moved(self, faces: Coefficients, outputs: Coefficients) -> Coefficients:
+        """Faces moved by outputs: sums, but for the camera's scale, which is multiplied."""
+        return Coefficients(
+            outputs.identity + faces.identity,
+            outputs.expression + faces.expression,
+            outputs.albedo + faces.albedo,
+            _moved_pose(faces.pose, outputs.pose),
+            outputs.light + faces.light,
+        )
+
+
+def _moved_pose(pose: Tensor, outputs: Tensor) -> Tensor:
+    shifted = outputs[:, :6] + pose[:, :6]
+    scale = outputs[:, 6:].exp() * pose[:, 6:]
+    return torch.cat([shifted, scale], dim=1)
 
 
 def _output_scale(scale: OutputScale, sizes: CoefficientSizes) -> Tensor:

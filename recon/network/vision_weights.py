@@ -14,7 +14,7 @@ from torch import Tensor
 from ...errors import FacebenchError
 from ..recipe_kinds import recipe_from_table
 from ..vision_recipe import VisionRecipe
-from .checkpoint import FORMAT, read_content, write_content
+from .weights_content import FORMAT, read_content, write_content
 
 EMBEDDED = "embedded"
 

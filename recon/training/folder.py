@@ -42,6 +42,11 @@ class TrainingFolder:
         return self.path / "fits.png"
 
     @property
+    def labels(self) -> Path:
+        """Folder of the faces fitted to the photographs, where a method learns from such."""
+        return self.path / "labels"
+
+    @property
     def log(self) -> Path:
         """Loss terms and speed, one line every few steps."""
         return self.path / "log.csv"

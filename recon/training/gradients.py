@@ -19,7 +19,7 @@ def gradient_norms(levels: Mapping[str, Tensor], coefficients: Coefficients) -> 
         levels: weighted levels (), by name.
         coefficients: what they were computed from.
     """
-    parts = list(vars(coefficients).values())
+    parts = [part for part in vars(coefficients).values() if part.requires_grad]
     return {name: _norm(level, parts) for name, level in levels.items()}
 
 
@@ -28,4 +28,4 @@ def _norm(level: Tensor, parts: Sequence[Tensor]) -> float:
         return 0.0
     found = torch.autograd.grad(level, parts, retain_graph=True, allow_unused=True)
     squares = [part.square().sum() for part in found if part is not None]
-    return float(torch.stack(squares).sum().sqrt())
+    return float(torch.stack(squares).sum().sqrt()) if squares else 0.0

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +13,17 @@ import torch
 from torch import nn
 
 from ...errors import FacebenchError
-from ..export import write_picture
 from ..lock import only_leader
-from ..losses.supervision import Supervision
-from ..morphable.load import load_model
-from ..network.checkpoint import read_content, save_weights, starting_weights
-from ..recipe import Recipe
+from ..network.weights_content import read_content
+from ..recipe import Recipe, RegressorRecipe
 from ..recipe_kinds import AnyRecipe, recipe_from_table
-from .batches import BatchSource
 from .folder import TrainingFolder
-from .identity_level import has_recogniser, load_features
-from .loop import Listener, Loop, Show
-from .mirroring import random_change
+from .identity_level import has_recogniser
+from .loop import Listener, Loop
 from .peers import Alone, Peers, Together
-from .pictures import fits_picture
-from .shards import FaceShards
-from .trainer import Trainer
-from .validation import Validation
+from .regressor_loop import regressor_loop
 
 Distribute = Callable[[Any], nn.Module]
-
-SHOWN = 6
-"""Rows of the picture of fits."""
 
 _MOST_READERS = 8
 _PATHS = ("data", "out", "validation", "start")
@@ -155,8 +143,8 @@ def train_worker(job: TrainingJob, worker: Worker, listen: Listener) -> int:
 
 def make_loop(job: TrainingJob, worker: Worker, listen: Listener) -> Loop[Any]:
     """Everything one worker needs, from the files the job names."""
-    if isinstance(job.recipe, Recipe):
-        return _regressor_loop(job, job.recipe, worker, listen)
+    if isinstance(job.recipe, RegressorRecipe):
+        return regressor_loop(job, job.recipe, worker, listen)
     if job.start:
         raise FacebenchError(
             f"{job.start}: only a regressor can start from weights, not a {job.recipe.kind}",
@@ -165,41 +153,6 @@ def make_loop(job: TrainingJob, worker: Worker, listen: Listener) -> Loop[Any]:
     from .tasks.loop import task_loop
 
     return task_loop(job, job.recipe, worker, listen)
-
-
-def _regressor_loop(
-    job: TrainingJob, recipe: Recipe, worker: Worker, listen: Listener
-) -> Loop[Supervision]:
-    model = load_model(job.model)
-    shards = FaceShards(job.data, job.limit)
-    shards.check_model(model)
-    source = BatchSource(
-        shards=shards,
-        batch_size=recipe.training.batch_size,
-        image_size=recipe.network.image_size,
-        seed=job.seed,
-        transform=random_change(recipe),
-        rank=worker.rank,
-        workers=worker.workers,
-    )
-    held_out = FaceShards(job.validation) if job.validation else None
-    features = load_features(recipe.identity, worker.device) if weighs_identity(recipe) else None
-    fresh = job.start if not job.folder.checkpoint.is_file() else None
-    trainer = Trainer(
-        recipe,
-        model,
-        job.seed,
-        worker.device,
-        worker.distribute,
-        worker.peers,
-        features,
-        starting_weights(fresh, recipe.network, model) if fresh else None,
-    )
-    validate = partial(Validation(held_out, model), trainer) if held_out else None
-    job.out.mkdir(parents=True, exist_ok=True)
-    show = partial(_show, trainer, held_out or shards)
-    finish = partial(_finish, job.folder, trainer, show)
-    return Loop(trainer, source, job.folder, validate, finish, listen, show, worker.readers)
 
 
 def weighs_identity(recipe: AnyRecipe) -> bool:
@@ -223,22 +176,3 @@ def check_job(job: TrainingJob) -> None:
         FacebenchError: unusable data, model or checkpoint.
     """
     make_loop(job, Worker(torch.device("cpu")), lambda row: None).resume()
-
-
-def _finish(folder: TrainingFolder, trainer: Trainer, show: Show) -> None:
-    """Leave the weights for inference and a picture of fits."""
-    save_weights(
-        folder.weights,
-        trainer.regressor,
-        trainer.recipe,
-        trainer.model_digest,
-        trainer.step,
-        trainer.seed,
-    )
-    show(folder.fits)
-
-
-def _show(trainer: Trainer, shown: FaceShards, path: Path) -> None:
-    """Draw fits of some rows into a file."""
-    rows = [len(shown) * i // SHOWN for i in range(min(SHOWN, len(shown)))]
-    write_picture(fits_picture(trainer, shown, rows), path)

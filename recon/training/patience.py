@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import FacebenchError
 from ..files import replacing
-from ..network.checkpoint import save_tensors
+from ..network.weights_content import save_tensors
 from .step_report import StepReport
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,16 +13,18 @@ from torch import Tensor
 from ..render.panels import draw_panels
 from ..sheet import to_pictures
 from .batches import collate, resized
+from .regressor_trainer import RegressorTrainer
 from .trainee import Photographs
-from .trainer import Trainer
 
 
-def fits_picture(trainer: Trainer, shards: Photographs, rows: Sequence[int]) -> NDArray[np.uint8]:
+def fits_picture(
+    trainer: RegressorTrainer[Any], shards: Photographs, rows: Sequence[int]
+) -> NDArray[np.uint8]:
     """An RGB picture of photograph, overlay, shape and albedo of each row.
 
-    Where the identity level is trained, the second render of each row comes last.
+    Where the loss sees the faces a second time, in another view, that render comes last.
     """
-    size = trainer.recipe.network.image_size
+    size = trainer.recipe.image_size
     truth = collate([resized(shards.sample(row), size) for row in rows]).to(trainer.device)
     with torch.no_grad():
         found = trainer.regressor.eval()(truth.images)

@@ -79,12 +79,12 @@ def seen_again(coefficients: Coefficients, change: Change, decoder: FaceDecoder)
     expression = coefficients.expression.detach() + change.expression
     pose = coefficients.pose.detach().clone()
     pose[:, :3] += change.turn
-    pose[:, 3:6] = _centred(coefficients.identity.detach(), expression, pose, decoder)
+    pose[:, 3:6] = centred(coefficients.identity.detach(), expression, pose, decoder)
     return replace(coefficients, expression=expression, pose=pose)
 
 
 @torch.no_grad()
-def _centred(identity: Tensor, expression: Tensor, pose: Tensor, decoder: FaceDecoder) -> Tensor:
+def centred(identity: Tensor, expression: Tensor, pose: Tensor, decoder: FaceDecoder) -> Tensor:
     """Translations (B, 3) that put the middle of the landmarks in that of the picture.
 
     A model's origin may lie deep in the head: a face turned about it could leave the picture.

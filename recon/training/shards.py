@@ -47,8 +47,8 @@ class FaceShards:
 
     A piece is a row group of a Parquet file. The newest pieces are kept compressed in memory, up to
     twice the rows that are shuffled among each other (`order.py`); pictures are decoded when asked
-    for. The true coefficients of synthetic faces are never part of a `Sample`: training is weakly
-    supervised, only validation may ask for them.
+    for. The true coefficients of synthetic faces are never part of a `Sample`: weakly supervised
+    training cannot see them. Validation asks for them, and what learns from random renders.
 
     Args:
         folder: holds `*.parquet`.
@@ -129,6 +129,13 @@ class FaceShards:
         if any(value is None for value in values):
             return None
         return np.asarray(values, dtype=np.float32)
+
+    def all_coefficients(self) -> NDArray[np.float32] | None:
+        """True coefficients (rows, total) of every row; None where the shards have none."""
+        if "coefficients" not in self._schema.names:
+            return None
+        values = self._pieces.column("coefficients")
+        return None if None in values else np.asarray(values, dtype=np.float32)
 
 
 def rows_without_mask(folder: Path) -> int:

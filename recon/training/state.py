@@ -11,12 +11,8 @@ from typing import Any
 import torch
 
 from ...errors import FacebenchError
-from ..network.checkpoint import (
-    describe_weights,
-    read_content,
-    restore,
-    write_content,
-)
+from ..network.checkpoint import describe_weights, restore
+from ..network.weights_content import read_content, write_content
 from ..recipe_kinds import AnyRecipe, recipe_from_table
 from .trainee import Trainee
 

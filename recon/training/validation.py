@@ -1,12 +1,10 @@
-"""Is identity learned? Coefficients and shapes against the truth of synthetic faces.
-
-Only here may true coefficients be read; nothing of this enters the training.
-"""
+"""Is identity learned? Coefficients and shapes against the truth of synthetic faces."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +16,8 @@ from ..losses.landmark import FRAME
 from ..morphable.model import MorphableModel
 from .batches import collate, resized
 from .folder import Row
+from .regressor_trainer import RegressorTrainer
 from .shards import FaceShards
-from .trainer import Trainer
 
 OUTSIDE_FACE = ("head", "neck", "left_ear", "right_ear")
 """Regions that do not count in the shape error."""
@@ -44,7 +42,7 @@ class Validation:
     model: MorphableModel
     faces: int = 512
 
-    def __call__(self, trainer: Trainer) -> Row:
+    def __call__(self, trainer: RegressorTrainer[Any]) -> Row:
         """The measures at the trainer's step.
 
         `identity_correlation` is the mean over identity coefficients of their correlation with the
@@ -64,7 +62,9 @@ class Validation:
         true_identity = true[:, : identity.shape[1]]
         return row | self._shape_measures(identity, true_identity, rows)
 
-    def _predict(self, trainer: Trainer, rows: Sequence[int]) -> tuple[NDArray[np.float32], float]:
+    def _predict(
+        self, trainer: RegressorTrainer[Any], rows: Sequence[int]
+    ) -> tuple[NDArray[np.float32], float]:
         regressor = trainer.regressor.eval()
         identities, distances = [], []
         with torch.no_grad():

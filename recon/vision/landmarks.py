@@ -88,9 +88,21 @@ def make_landmark_detector(
         from .fan import FanLandmarks
 
         return FanLandmarks(str(device))
+    return NetworkLandmarks(landmark_network(weights), device)
+
+
+def landmark_network(weights: str | Path = EMBEDDED) -> LandmarkNetwork:
+    """The package's landmark network.
+
+    Args:
+        weights: `embedded`, or a file of `facebench train --recipe landmarker`.
+
+    Raises:
+        FacebenchError: no such weights, or not those of a landmarker.
+    """
     path = chosen_weights(weights, "landmarker")
     loaded = load_network(path, LandmarkerRecipe)
     size = loaded.recipe.network
     network = LandmarkNetwork(size.width, size.image_size)
     fit_state_dict(network, loaded.state, path, "the landmark network of its recipe")
-    return NetworkLandmarks(network, device)
+    return network

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from facebench.recon.network.checkpoint import read_content
+from facebench.recon.network.weights_content import read_content
 from facebench.recon.training.folder import TrainingFolder
 from facebench.results.record import RunFolder
 

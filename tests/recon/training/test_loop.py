@@ -10,7 +10,7 @@ from small_recogniser import write_recogniser
 from training_faces import small_recipe
 
 from facebench.errors import FacebenchError
-from facebench.recon.network.checkpoint import read_content
+from facebench.recon.network.weights_content import read_content
 from facebench.recon.recipe import Recipe
 from facebench.recon.training.folder import Row
 from facebench.recon.training.job import TrainingJob, Worker, make_loop, train_worker

@@ -26,7 +26,7 @@ faces = 0.8
 min_ratio = 0.8
 protocols = ["micc", "metric"]
 [[paper]]
-published = "genova2018"
+published = "genova"
 """
 
 
@@ -43,7 +43,7 @@ def test_every_kind_is_read(tmp_path: Path) -> None:
         Regression(tolerance_mm=0.02),
         Coverage(subjects=0.95, faces=0.8),
         Speed(min_ratio=0.8, protocols=("micc", "metric")),
-        Paper(published="genova2018"),
+        Paper(published="genova"),
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from training_faces import SIZE, write_training_faces
 
 from facebench.errors import FacebenchError
-from facebench.recon.network.checkpoint import read_content
+from facebench.recon.network.weights_content import read_content
 from facebench.recon.recipe_files import load_any_recipe
 from facebench.recon.training.folder import Row
 from facebench.recon.training.job import TrainingJob, Worker, make_loop, train_worker

@@ -1,0 +1,183 @@
+"""Faces fitted to the photographs of a training set, pooled per person: the labels of `tran`.
+
+Fits are written piece by piece, each by rename, so that a command that was stopped goes on where it
+was, and many processes can share the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ....errors import FacebenchError
+from ...coefficients import CoefficientSizes
+from ...files import replacing
+from ...fitting.fitter import Fit, Fitter
+from ...losses.pixel import class_weights
+from ...losses.supervision import Supervision
+from ...morphable.load import load_model
+from ...morphable.model import MorphableModel
+from ..batches import collate, resized
+from ..shards import FaceShards
+
+PIECE = 64
+"""Photographs that are fitted as one batch and written as one file."""
+
+LEAST_RESIDUAL = 0.5
+"""px of the 224 frame: landmarks are not known better, so a fit counts no more below it."""
+
+_FRAME = 224.0
+_SKIN = ("skin", "l_brow", "r_brow", "l_eye", "r_eye", "nose", "u_lip", "l_lip")
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What is fitted, to what, and where it is kept; small, so that any process can be told.
+
+    Attributes:
+        data: folder of shards.
+        model: the face model, as `load_model` takes it.
+        folder: where the fits are kept.
+        rows: photographs to fit, from the first.
+    """
+
+    data: Path
+    model: str
+    folder: Path
+    rows: int
+
+    def pieces(self) -> list[int]:
+        """First row of every piece."""
+        return list(range(0, self.rows, PIECE))
+
+    def missing(self) -> list[int]:
+        """First row of every piece that is not written yet."""
+        return [first for first in self.pieces() if not self.path(first).is_file()]
+
+    def path(self, first: int) -> Path:
+        """File of the piece that starts at a row."""
+        last = min(first + PIECE, self.rows)
+        return self.folder / f"rows-{first:07d}-{last:07d}.parquet"
+
+
+def fit_piece(labelling: Labelling, first: int) -> None:
+    """Fit the photographs of a piece and write their faces.
+
+    A photograph that cannot be read or fitted gets weight 0.
+
+    Raises:
+        FacebenchError: the model or the shards cannot be used.
+    """
+    shards = _shards(labelling.data, labelling.rows)
+    vectors, weights = _fitted(shards, labelling, range(first, min(first + PIECE, labelling.rows)))
+    labelling.folder.mkdir(parents=True, exist_ok=True)
+    table = pa.table({"coefficients": list(vectors), "weight": weights})
+    with replacing(labelling.path(first)) as draft:
+        pq.write_table(table, draft)
+
+
+def read_labels(labelling: Labelling, sizes: CoefficientSizes) -> NDArray[np.float32]:
+    """The label (total,) of every row: its own fit, with the face pooled over its person's fits.
+
+    Raises:
+        FacebenchError: not all photographs have been fitted.
+    """
+    if missing := labelling.missing():
+        raise FacebenchError(
+            f"{len(missing)} pieces of the labels in {labelling.folder} are missing",
+            "start the training again: it fits them first",
+        )
+    tables = [pq.read_table(labelling.path(first)) for first in labelling.pieces()]
+    vectors = [np.stack(table["coefficients"].to_numpy(zero_copy_only=False)) for table in tables]
+    weights = np.concatenate([table["weight"].to_numpy() for table in tables])
+    subjects = _shards(labelling.data, labelling.rows).subjects
+    own = np.concatenate(vectors).astype(np.float32)
+    person = np.r_[: sizes.identity, _albedo(sizes)]
+    own[:, person] = pooled(own[:, person], weights, subjects)
+    return own
+
+
+def pooled(
+    faces: NDArray[np.float32], weights: NDArray[np.float64], subjects: Sequence[str]
+) -> NDArray[np.float32]:
+    """Each row's (N, K) replaced by the weighted mean over the rows of its subject (N,).
+
+    Where none of a subject's photographs could be fitted, the mean face.
+    """
+    people = np.unique(np.asarray(subjects), return_inverse=True)[1]
+    sums = np.zeros((people.max() + 1, faces.shape[1]))
+    np.add.at(sums, people, faces * weights[:, None])
+    total = np.bincount(people, weights)
+    means = sums / np.maximum(total, 1e-12)[:, None]
+    return means[people].astype(np.float32)
+
+
+def fit_weights(fit: Fit, image_size: int) -> NDArray[np.float64]:
+    """How much each fit (B,) counts: the inverse square of its landmarks' residual.
+
+    Landmarks are what is left of the confidence of a detector that Tran et al. weigh by.
+    """
+    off = fit.landmark_residual.double().cpu().numpy() * (_FRAME / image_size)
+    usable = fit.converged.cpu().numpy() & np.isfinite(off)
+    weight = 1.0 / np.maximum(np.nan_to_num(off, nan=np.inf), LEAST_RESIDUAL) ** 2
+    return np.where(usable, weight, 0.0)
+
+
+def _fitted(
+    shards: FaceShards, labelling: Labelling, rows: range
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    model = _model(labelling.model)
+    found = _readable(shards, rows)
+    vectors = np.zeros((len(rows), CoefficientSizes.of(model).total), np.float32)
+    weights = np.zeros(len(rows))
+    if found:
+        places, truth = found
+        size = truth.images.shape[-1]
+        skin = class_weights(dict.fromkeys(_SKIN, 1.0))[truth.masks]
+        fit = _fitter(labelling.model, size).fit(truth.images, truth.landmarks, skin)
+        vectors[places] = fit.coefficients.vector().numpy()
+        weights[places] = fit_weights(fit, size)
+    return vectors, weights
+
+
+def _readable(shards: FaceShards, rows: range) -> tuple[list[int], Supervision] | None:
+    """The photographs that can be read, at the first one's size, and their places in the piece."""
+    samples = []
+    for place, row in enumerate(rows):
+        try:
+            samples.append((place, shards.sample(row)))
+        except FacebenchError:
+            continue
+    if not samples:
+        return None
+    size = samples[0][1].image.shape[0]
+    places = [place for place, _ in samples]
+    return places, collate([resized(sample, size) for _, sample in samples])
+
+
+def _albedo(sizes: CoefficientSizes) -> slice:
+    start = sizes.identity + sizes.expression
+    return slice(start, start + sizes.albedo)
+
+
+@lru_cache(maxsize=1)
+def _shards(data: Path, rows: int) -> FaceShards:
+    return FaceShards(data, rows)
+
+
+@lru_cache(maxsize=1)
+def _model(name: str) -> MorphableModel:
+    return load_model(name)
+
+
+@lru_cache(maxsize=1)
+def _fitter(name: str, size: int) -> Fitter:
+    """One a process: its preconditioner takes longer than a face."""
+    return Fitter(_model(name), size)
