@@ -1,4 +1,4 @@
-"""`facebench train`: weakly supervised training of a regressor."""
+"""`facebench train`: training of a method's regressor, or of what prepares photographs."""
 
 from __future__ import annotations
 
@@ -61,6 +61,10 @@ def command(
 ) -> None:
     """Train a regressor on photographs with landmarks and masks, no 3D labels.
 
+    The other methods that 'ours' is compared with: mofa and genova use no labels either, tran first
+    fits a face to every photograph (kept in OUT/labels), richardson needs faces of 'facebench synth
+    faces', whose coefficients are known.
+
     With the recipes landmarker, parser and recogniser: the networks that photographs are prepared
     with. A parser also learns from CelebAMask-HQ's own folder; a recogniser needs several faces of
     each subject.
@@ -75,6 +79,8 @@ def command(
       facebench train --data faces --out try --steps 500 --set optimiser.learning_rate=3e-4
       facebench train --data faces --out training --cluster --workers 8 --least-workers 2
       facebench train --data mine --out tuned --start training/weights.pt --steps 2000
+      facebench train --data faces --recipe richardson --out richardson
+      facebench train --data faces --recipe tran --out tran --workers 4
       facebench train --data CelebAMask-HQ --recipe parser --out parser
       facebench train --data faces --recipe recogniser-embedded --validation others --out who
     """
@@ -132,11 +138,24 @@ def _run(job: TrainingJob, scale: Scale, done: int) -> None:
         click.echo(f"Resuming {job.out} from step {done}.", err=True)
     _warn(job)
     try:
+        _label(job, scale)
         with training_progress(done, job.recipe.training.steps) as listen:
             train(job, scale.workers, scale.cluster, listen, scale.least_workers)
     except KeyboardInterrupt:
         click.echo("Interrupted; the same command resumes.", err=True)
         raise
+
+
+def _label(job: TrainingJob, scale: Scale) -> None:
+    """Fit the faces that the method learns from, where they are not there yet."""
+    from ..distributed.label import fit_labels, labelling_of
+    from ._progress import counted
+
+    if (labelling := labelling_of(job)) and (missing := labelling.missing()):
+        parallel = scale.workers > 1 or scale.cluster
+        fits = fit_labels(labelling, parallel, scale.cluster, job.threads)
+        for _ in counted(fits, "fitting labels, 64 photographs each", len(missing), False):
+            pass
 
 
 def _warn(job: TrainingJob) -> None:

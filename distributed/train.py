@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,7 @@ from ..recon.training.job import TrainingJob, Worker, check_job, train_worker
 from ..recon.training.loop import Listener
 from ..recon.training.patience import DivergedError
 from .cluster import connected, total
+from .label import fit_labels, labelling_of
 
 RESTARTS = 8
 """How often Ray starts the workers again after one was lost."""
@@ -34,6 +36,8 @@ def train(
     least_workers: int | None = None,
 ) -> None:
     """Train to the end, from the newest checkpoint of the job's folder if there is one.
+
+    What the method learns from is made first, where it is not there: `fit_labels`.
 
     One worker without a cluster trains in this process. Otherwise Ray starts the workers, and
     starts them again, from the newest checkpoint, when one is lost; on a cluster of several
@@ -54,6 +58,8 @@ def train(
     """
     least = least_workers or workers
     _check_share(job, workers, least)
+    if labelling := labelling_of(job):
+        deque(fit_labels(labelling, workers > 1 or cluster, cluster, job.threads), maxlen=0)
     if workers == 1 and not cluster:
         _fit(
             job, _listened(listen), ScalingConfig(num_workers=0, use_gpu=torch.cuda.is_available())

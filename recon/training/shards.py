@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -104,6 +105,10 @@ class FaceShards:
             return names
         files = [file for file, rows in self._pieces.sources for _ in range(rows)]
         return [f"{self._models[file]}/{name}" for file, name in zip(files, names, strict=True)]
+
+    def ids_digest(self) -> str:
+        """Digest of the ids of all rows in their order: which photographs these are."""
+        return hashlib.sha256("\n".join(map(str, self._pieces.column("id"))).encode()).hexdigest()
 
     def sample(self, row: int) -> Sample:
         """Decode one row.

@@ -6,6 +6,7 @@ was, and many processes can share the work.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -53,6 +54,18 @@ class Labelling:
     folder: Path
     rows: int
 
+    @classmethod
+    def claimed(cls, data: Path, model: str, folder: Path, limit: int | None) -> Labelling:
+        """The labelling of a folder's shards, noted in the folder of the fits.
+
+        Raises:
+            FacebenchError: unusable shards or model, or the fits there are of other photographs.
+        """
+        shards = FaceShards(data, limit)
+        shards.check_model(_model(model))
+        _claim(folder, {"photographs": shards.ids_digest(), "face model": _model(model).digest})
+        return cls(data, model, folder, len(shards))
+
     def pieces(self) -> list[int]:
         """First row of every piece."""
         return list(range(0, self.rows, PIECE))
@@ -77,7 +90,6 @@ def fit_piece(labelling: Labelling, first: int) -> None:
     """
     shards = _shards(labelling.data, labelling.rows)
     vectors, weights = _fitted(shards, labelling, range(first, min(first + PIECE, labelling.rows)))
-    labelling.folder.mkdir(parents=True, exist_ok=True)
     table = pa.table({"coefficients": list(vectors), "weight": weights})
     with replacing(labelling.path(first)) as draft:
         pq.write_table(table, draft)
@@ -128,6 +140,22 @@ def fit_weights(fit: Fit, image_size: int) -> NDArray[np.float64]:
     usable = fit.converged.cpu().numpy() & np.isfinite(off)
     weight = 1.0 / np.maximum(np.nan_to_num(off, nan=np.inf), LEAST_RESIDUAL) ** 2
     return np.where(usable, weight, 0.0)
+
+
+def _claim(folder: Path, plan: dict[str, str]) -> None:
+    """Note what is fitted in the folder of the fits, or check that it is the same."""
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / "plan.json"
+    if not note.is_file():
+        with replacing(note) as draft:
+            draft.write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
+        return
+    theirs = json.loads(note.read_text(encoding="utf-8"))
+    if differing := [name for name in plan if theirs.get(name) != plan[name]]:
+        raise FacebenchError(
+            f"{folder} holds faces fitted with other {' and '.join(differing)}",
+            "give another --out",
+        )
 
 
 def _fitted(
