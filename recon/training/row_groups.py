@@ -52,11 +52,12 @@ class RowGroups:
         return cells
 
     def column(self, name: str) -> list[Any]:
-        """All values of a column, in the order of the rows; nothing of it is kept."""
+        """All values of a column, in the order of the rows; None where a file lacks it."""
         values: list[Any] = []
         for (path, index), rows in zip(self._groups, self.sizes, strict=True):
             table = pq.ParquetFile(path).read_row_group(index, columns=[name])
-            values += table[name].to_pylist()[:rows]
+            found = table[name].to_pylist() if name in table.column_names else [None] * rows
+            values += found[:rows]
         return values
 
     def _table(self, group: int) -> Any:

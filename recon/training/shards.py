@@ -137,8 +137,6 @@ class FaceShards:
 
     def all_coefficients(self) -> NDArray[np.float32] | None:
         """True coefficients (rows, total) of every row; None where the shards have none."""
-        if "coefficients" not in self._schema.names:
-            return None
         values = self._pieces.column("coefficients")
         return None if None in values else np.asarray(values, dtype=np.float32)
 
