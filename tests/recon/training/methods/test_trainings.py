@@ -1,0 +1,209 @@
+"""Every method of the family trains, learns, and resumes bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_recogniser import write_recogniser
+from training_faces import SETTINGS, random_faces, small_model
+
+from facebench.errors import FacebenchError
+from facebench.recon.coefficients import Coefficients, CoefficientSizes
+from facebench.recon.network.feature_regressor import Likeness
+from facebench.recon.network.weights_content import read_content
+from facebench.recon.recipe import RegressorRecipe
+from facebench.recon.recipe_files import load_any_recipe
+from facebench.recon.training.folder import Row
+from facebench.recon.training.job import TrainingJob, Worker, make_loop, train_worker
+from facebench.recon.training.methods.genova import GenovaTrainer
+from facebench.recon.training.methods.labelled import LabelledFaces
+from facebench.recon.training.methods.labels import Labelling, fit_piece
+from facebench.recon.training.methods.random_views import ViewSampler
+from facebench.recon.training.methods.richardson import RichardsonTrainer
+from facebench.recon.training.methods.tran import TranTrainer
+from facebench.recon.training.regressor_trainer import Surroundings
+
+ALONE = Worker(torch.device("cpu"))
+LEARNS = ("richardson", "tran", "genova")
+
+
+def settings(kind: str, folder: Path) -> list[str]:
+    common = [one for one in SETTINGS if not one.startswith("loss.")]
+    if kind == "genova":
+        recogniser = write_recogniser(folder / "recogniser.pt")
+        return [*common, f"network.recogniser={recogniser}", "optimiser.warmup_steps=0"]
+    return [*common, "optimiser.warmup_steps=0"]
+
+
+def recipe(kind: str, folder: Path, *changes: str) -> RegressorRecipe:
+    made = load_any_recipe(f"{kind}-ict", [*settings(kind, folder), *changes])
+    assert isinstance(made, RegressorRecipe)
+    return made
+
+
+def job(kind: str, faces: Path, out: Path, *changes: str) -> TrainingJob:
+    out.mkdir(parents=True, exist_ok=True)
+    model = str(faces.parent / "model.npz")
+    made = TrainingJob(faces, recipe(kind, out.parent, *changes), model, out, validation=faces)
+    if kind == "tran":
+        labelling = Labelling.claimed(faces, model, made.folder.labels, None)
+        for first in labelling.missing():
+            fit_piece(labelling, first)
+    return made
+
+
+def truth(people: Coefficients) -> LabelledFaces:
+    return LabelledFaces(torch.rand(len(people.pose), 3, 48, 48), people.vector())
+
+
+@pytest.mark.parametrize("kind", LEARNS)
+def test_steps_on_one_batch_bring_the_loss_down(kind: str, faces: Path, tmp_path: Path) -> None:
+    loop = make_loop(job(kind, faces, tmp_path / kind, "training.steps=25"), ALONE, quietly)
+    batch = loop.source.batch(0)
+    reports = [loop.trainer.advance(batch) for _ in range(20)]
+    assert all(report.applied for report in reports)
+    assert reports[-1].total < 0.8 * reports[0].total
+    weights = loop.trainer.recipe.weights  # type: ignore[union-attr]
+    expected = sum(getattr(weights, name) * v for name, v in reports[0].levels.items())
+    assert reports[0].total == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", LEARNS)
+def test_a_killed_training_goes_on_bit_for_bit(kind: str, faces: Path, tmp_path: Path) -> None:
+    class KilledError(Exception):
+        pass
+
+    def kill_after_five(row: Row) -> None:
+        if row["step"] == 5:
+            raise KilledError
+
+    whole, killed = (job(kind, faces, tmp_path / name) for name in ("whole", "killed"))
+    train_worker(whole, ALONE, quietly)
+    with pytest.raises(KilledError):
+        train_worker(killed, ALONE, kill_after_five)
+    assert killed.steps_done() == 4
+    train_worker(killed, ALONE, quietly)
+    ours, theirs = (read_content(one.folder.checkpoint)["weights"] for one in (killed, whole))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    for name in ("validation.csv", "fits.png"):
+        assert (killed.out / name).read_bytes() == (whole.out / name).read_bytes()
+
+
+def test_photographs_of_unknown_coefficients_are_refused(faces: Path, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    table = pq.read_table(next(faces.glob("*.parquet"))).drop_columns("coefficients")
+    pq.write_table(table, bare / "faces.parquet")
+    asked = TrainingJob(
+        bare, recipe("richardson", tmp_path), str(faces.parent / "model.npz"), tmp_path / "out"
+    )
+    with pytest.raises(FacebenchError, match="no coefficients to learn from"):
+        make_loop(asked, ALONE, quietly)
+
+
+@pytest.mark.parametrize("change", ["flip=0.5", "augmentation.shift=0.1"])
+def test_what_moves_a_photograph_from_its_label_is_refused(change: str, tmp_path: Path) -> None:
+    with pytest.raises(FacebenchError, match="moves the photograph from its label"):
+        recipe("tran", tmp_path, change)
+
+
+def test_labels_met_exactly_cost_nothing(tmp_path: Path) -> None:
+    people = random_faces(small_model(), 3, 1)
+    for kind, trainer in (("tran", TranTrainer), ("richardson", RichardsonTrainer)):
+        made = trainer(recipe(kind, tmp_path), small_model(), Surroundings())  # type: ignore[arg-type]
+        levels = made.levels(people, people)
+        assert all(float(level) == pytest.approx(0.0, abs=1e-6) for level in levels.values()), kind
+
+
+def test_a_second_pass_brings_a_trained_network_nearer() -> None:
+    """Trained on a few faces and their own renders, each pass lowers the error on them."""
+    made = load_any_recipe(
+        "richardson-ict",
+        [*settings("richardson", Path()), "training.steps=120", "training.batch_size=8"],
+    )
+    trainer = RichardsonTrainer(made, small_model(), Surroundings(seed=1))  # type: ignore[arg-type]
+    people = random_faces(small_model(), 8, 1)
+    with torch.no_grad():
+        images = trainer.face(people).rendering.image
+    batch = LabelledFaces(images, people.vector())
+    for _ in range(120):
+        trainer.advance(batch)
+    trainer.regressor.eval()
+    errors = []
+    with torch.no_grad():
+        for passes in (0, 1, 2):
+            found = trainer.regressor.refined(images, passes)
+            whole = Coefficients(
+                *(part.expand(8, *part.shape[1:]) for part in vars(found).values())
+            )
+            levels = trainer.levels(whole, people)
+            errors.append(float(levels["identity"] + 0.02 * levels["pose"]))
+    assert errors[2] < 0.9 * errors[1] < 0.5 * errors[0]
+
+
+def test_passes_are_drawn_alike_for_any_number_of_workers(tmp_path: Path) -> None:
+    made = RichardsonTrainer(recipe("richardson", tmp_path), small_model(), Surroundings())  # type: ignore[arg-type]
+    drawn = made._passes(400)
+    assert set(drawn.tolist()) == {0, 1}
+    assert 150 < int(drawn.sum()) < 250
+    made.step = 1
+    assert not np.array_equal(made._passes(400), drawn)
+
+
+def genova(folder: Path) -> GenovaTrainer:
+    return GenovaTrainer(recipe("genova", folder), small_model(), Surroundings())  # type: ignore[arg-type]
+
+
+def test_levels_of_genova_at_their_ends(tmp_path: Path) -> None:
+    trainer = genova(tmp_path)
+    generator = torch.Generator().manual_seed(0)
+    photographs = torch.randn(4, 16, generator=generator)
+    likeness: Likeness = trainer.regressor.decoder(photographs)
+    alike = photographs.repeat_interleave(trainer.recipe.views.count, 0)
+    levels = trainer.levels(photographs, likeness, 3.0 * alike)
+    assert float(levels["identity"]) == pytest.approx(0.0, abs=1e-5)
+    assert float(levels["loopback"]) == pytest.approx(0.0, abs=1e-9)
+    assert float(trainer.levels(photographs, likeness, -alike)["identity"]) == pytest.approx(2.0)
+
+
+def test_the_loop_back_teaches_the_decoder_and_not_the_face(tmp_path: Path) -> None:
+    trainer = genova(tmp_path)
+    likeness = Likeness(*(torch.randn(2, n, requires_grad=True) for n in _sizes()))
+    renders = torch.randn(4, 16, requires_grad=True)
+    loop = trainer.levels(torch.randn(2, 16), likeness, renders)["loopback"]
+    parts = [likeness.identity, likeness.albedo, renders, *trainer.regressor.decoder.parameters()]
+    found = torch.autograd.grad(loop, parts, allow_unused=True)
+    assert found[:3] == (None, None, None)
+    assert all(gradient is not None for gradient in found[3:])
+
+
+def test_views_show_the_face_and_follow_from_the_place() -> None:
+    trainer_views = load_any_recipe("genova-ict").views  # type: ignore[union-attr]
+    model = small_model()
+    likeness = Likeness(*(torch.randn(4, n) for n in _sizes()))
+    from facebench.recon.morphable.decoder import FaceDecoder
+
+    decoder = FaceDecoder(model)
+    whole = ViewSampler(trainer_views, model, 3).faces(likeness, 7, decoder)
+    half = Likeness(likeness.identity[1::2], likeness.albedo[1::2])
+    share = ViewSampler(trainer_views, model, 3, rank=1, workers=2).faces(half, 7, decoder)
+    count = trainer_views.count
+    mine = torch.arange(4 * count).view(4, count)[1::2].flatten()
+    torch.testing.assert_close(share.vector(), whole.vector()[mine])
+    assert whole.pose[:, 1].abs().max() <= np.radians(trainer_views.yaw)
+    assert whole.pose[:, 1].std() > 0.1
+    assert len(torch.unique(whole.pose[:, 1])) == 4 * count
+
+
+def _sizes() -> tuple[int, int]:
+    sizes = CoefficientSizes.of(small_model())
+    return sizes.identity, sizes.albedo
+
+
+def quietly(row: Row) -> None:
+    """Nobody listens."""
