@@ -24,8 +24,8 @@ from .landmarker import LandmarkNetwork
 
 
 @dataclass(frozen=True)
-class Likeness:
-    """What features tell of a face: identity (B, K) and albedo (B, K) coefficients."""
+class Person:
+    """Who features show: identity (B, K) and albedo (B, K) coefficients."""
 
     identity: Tensor
     albedo: Tensor
@@ -57,10 +57,10 @@ class FeatureDecoder(nn.Module):
         ]
         self.layers = nn.Sequential(*hidden, nn.Linear(widths[-1], sum(self._sizes)))
 
-    def forward(self, features: Tensor) -> Likeness:
+    def forward(self, features: Tensor) -> Person:
         """Coefficients of features (B, D), whose length does not matter."""
         outputs = self.layers(normalize(features, dim=1) * self._length)
-        return Likeness(*torch.split(outputs * self._output_scale, self._sizes, dim=1))
+        return Person(*torch.split(outputs * self._output_scale, self._sizes, dim=1))
 
 
 class FeatureRegressor(FaceNetwork):
@@ -104,8 +104,8 @@ class FeatureRegressor(FaceNetwork):
     def forward(self, images: Tensor) -> Coefficients:
         """Coefficients of RGB images (B, 3, S, S) in [0, 1]; angles in radians."""
         landmarks = self.landmarks(images)
-        likeness: Likeness = self.decoder(self.recogniser(images, landmarks))
-        return self.placed(likeness, landmarks)
+        person: Person = self.decoder(self.recogniser(images, landmarks))
+        return self.placed(person, landmarks)
 
     @torch.no_grad()
     def landmarks(self, images: Tensor) -> Tensor:
@@ -124,10 +124,10 @@ class FeatureRegressor(FaceNetwork):
         known = targets.isfinite().all(1) & self.points.present[:, None]
         return pose_of_camera(fit_pose(shape, targets, known.double())).to(identity)
 
-    def placed(self, likeness: Likeness, landmarks: Tensor) -> Coefficients:
-        """Whole faces: a likeness laid over landmarks (68, 2, B) px, neutral, in ambient light."""
-        identity = likeness.identity
+    def placed(self, person: Person, landmarks: Tensor) -> Coefficients:
+        """Whole faces: people laid over landmarks (68, 2, B) px, neutral, in ambient light."""
+        identity = person.identity
         expression = identity.new_zeros(len(identity), self.sizes.expression)
         light = ambient_light(len(identity)).to(identity)
         pose = self._pose(identity, landmarks)
-        return Coefficients(identity, expression, likeness.albedo, pose, light)
+        return Coefficients(identity, expression, person.albedo, pose, light)

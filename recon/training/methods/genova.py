@@ -16,7 +16,7 @@ from ...losses.distribution import distribution_loss
 from ...losses.labelled import batch_mean
 from ...losses.supervision import Supervision
 from ...morphable.model import MorphableModel
-from ...network.feature_regressor import FeatureRegressor, Likeness
+from ...network.feature_regressor import FeatureRegressor, Person
 from ...render.face import RenderedFace
 from ...rival_recipes import FeatureWeights, GenovaRecipe
 from ..regressor_trainer import RegressorTrainer, Surroundings
@@ -52,40 +52,40 @@ class GenovaTrainer(RegressorTrainer[Supervision]):
         """The faces of a batch and the levels of their loss."""
         with torch.no_grad():
             photographs = self.regressor.recogniser(batch.images, batch.landmarks)
-        likeness: Likeness = self.network(photographs)
-        renders = self._features(self._drawn(likeness))
-        levels = self.levels(photographs, likeness, renders)
-        return self.regressor.placed(likeness, batch.landmarks), levels
+        person: Person = self.network(photographs)
+        renders = self._features(self._drawn(person))
+        levels = self.levels(photographs, person, renders)
+        return self.regressor.placed(person, batch.landmarks), levels
 
-    def levels(self, photographs: Tensor, likeness: Likeness, renders: Tensor) -> dict[str, Tensor]:
+    def levels(self, photographs: Tensor, person: Person, renders: Tensor) -> dict[str, Tensor]:
         """The three levels.
 
         Args:
             photographs: features (B, D).
-            likeness: what they decode to.
+            person: what they decode to.
             renders: features (B x views, D) of the faces drawn from it.
         """
         across, views = self.peers.mean, self._recipe.views.count
         unlike = 1.0 - cosine_similarity(photographs.repeat_interleave(views, 0), renders, dim=1)
-        again: Likeness = self.network(renders.detach())
-        rendered = likeness.joined().detach().repeat_interleave(views, 0)
+        again: Person = self.network(renders.detach())
+        rendered = person.joined().detach().repeat_interleave(views, 0)
         return {
             "identity": batch_mean(unlike, across),
-            "distribution": distribution_loss(likeness.joined(), across),
+            "distribution": distribution_loss(person.joined(), across),
             "loopback": batch_mean((again.joined() - rendered).square().mean(1), across),
         }
 
     def second_view(self, coefficients: Coefficients) -> RenderedFace:
         """The faces in the first of their random views."""
-        likeness = Likeness(coefficients.identity, coefficients.albedo)
-        views = self.views.faces(likeness, self.step, self.face.decoder)
+        person = Person(coefficients.identity, coefficients.albedo)
+        views = self.views.faces(person, self.step, self.face.decoder)
         every = self._recipe.views.count
         first = Coefficients(*(part[::every] for part in vars(views).values()))
         drawn: RenderedFace = self.face(first)
         return drawn
 
-    def _drawn(self, likeness: Likeness) -> RenderedFace:
-        drawn: RenderedFace = self.face(self.views.faces(likeness, self.step, self.face.decoder))
+    def _drawn(self, person: Person) -> RenderedFace:
+        drawn: RenderedFace = self.face(self.views.faces(person, self.step, self.face.decoder))
         return drawn
 
     def _features(self, drawn: RenderedFace) -> Tensor:

@@ -12,7 +12,7 @@ from ...coefficients import Coefficients
 from ...framing import frame_mean_face
 from ...morphable.decoder import FaceDecoder
 from ...morphable.model import MorphableModel
-from ...network.feature_regressor import Likeness
+from ...network.feature_regressor import Person
 from ...rival_recipes import RandomViews
 from ...synthetic.sampling import random_expression, random_light
 from ..second_view import centred
@@ -42,14 +42,14 @@ class ViewSampler:
     rank: int = 0
     workers: int = 1
 
-    def faces(self, likeness: Likeness, step: int, decoder: FaceDecoder) -> Coefficients:
+    def faces(self, person: Person, step: int, decoder: FaceDecoder) -> Coefficients:
         """Every face in all its views, (B x views, ...), the views of a face one after another.
 
         Identity and albedo keep their gradient; the rest is drawn and has none.
         """
-        count, like = self.recipe.count, likeness.identity
+        count, like = self.recipe.count, person.identity
         identity, albedo = (
-            part.repeat_interleave(count, 0) for part in (likeness.identity, likeness.albedo)
+            part.repeat_interleave(count, 0) for part in (person.identity, person.albedo)
         )
         streams = [
             np.random.default_rng([self.seed, step, self.rank + place * self.workers, view, _VIEWS])

@@ -12,7 +12,7 @@ from training_faces import random_faces, small_model
 from facebench.recon.camera import from_pixels, to_pixels
 from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.network.checkpoint import load_regressor, save_weights
-from facebench.recon.network.feature_regressor import FeatureRegressor, Likeness
+from facebench.recon.network.feature_regressor import FeatureRegressor, Person
 from facebench.recon.network.iresnet import IResNet, iresnet_like
 from facebench.recon.network.networks import fresh_network
 from facebench.recon.recipe_files import load_any_recipe
@@ -57,8 +57,8 @@ def test_a_face_is_laid_over_the_landmarks_it_was_drawn_with(network: FeatureReg
     people = type(people)(**(vars(people) | {"expression": torch.zeros_like(people.expression)}))
     size = (48, 48)
     renderer = FaceRenderer(FaceDecoder(small_model()), make_renderer("outline"), size)
-    likeness = Likeness(people.identity, people.albedo)
-    placed = network.placed(likeness, renderer.landmarks(people))
+    person = Person(people.identity, people.albedo)
+    placed = network.placed(person, renderer.landmarks(people))
     torch.testing.assert_close(placed.pose[:, :5], people.pose[:, :5], atol=2e-3, rtol=0)
     torch.testing.assert_close(placed.pose[:, 6], people.pose[:, 6], rtol=2e-3, atol=0)
 

@@ -12,7 +12,7 @@ from training_faces import SETTINGS, random_faces, small_model
 
 from facebench.errors import FacebenchError
 from facebench.recon.coefficients import Coefficients, CoefficientSizes
-from facebench.recon.network.feature_regressor import Likeness
+from facebench.recon.network.feature_regressor import Person
 from facebench.recon.network.weights_content import read_content
 from facebench.recon.recipe import RegressorRecipe
 from facebench.recon.recipe_files import load_any_recipe
@@ -163,20 +163,20 @@ def test_levels_of_genova_at_their_ends(tmp_path: Path) -> None:
     trainer = genova(tmp_path)
     generator = torch.Generator().manual_seed(0)
     photographs = torch.randn(4, 16, generator=generator)
-    likeness: Likeness = trainer.regressor.decoder(photographs)
+    person: Person = trainer.regressor.decoder(photographs)
     alike = photographs.repeat_interleave(trainer.recipe.views.count, 0)
-    levels = trainer.levels(photographs, likeness, 3.0 * alike)
+    levels = trainer.levels(photographs, person, 3.0 * alike)
     assert float(levels["identity"]) == pytest.approx(0.0, abs=1e-5)
     assert float(levels["loopback"]) == pytest.approx(0.0, abs=1e-9)
-    assert float(trainer.levels(photographs, likeness, -alike)["identity"]) == pytest.approx(2.0)
+    assert float(trainer.levels(photographs, person, -alike)["identity"]) == pytest.approx(2.0)
 
 
 def test_the_loop_back_teaches_the_decoder_and_not_the_face(tmp_path: Path) -> None:
     trainer = genova(tmp_path)
-    likeness = Likeness(*(torch.randn(2, n, requires_grad=True) for n in _sizes()))
+    person = Person(*(torch.randn(2, n, requires_grad=True) for n in _sizes()))
     renders = torch.randn(4, 16, requires_grad=True)
-    loop = trainer.levels(torch.randn(2, 16), likeness, renders)["loopback"]
-    parts = [likeness.identity, likeness.albedo, renders, *trainer.regressor.decoder.parameters()]
+    loop = trainer.levels(torch.randn(2, 16), person, renders)["loopback"]
+    parts = [person.identity, person.albedo, renders, *trainer.regressor.decoder.parameters()]
     found = torch.autograd.grad(loop, parts, allow_unused=True)
     assert found[:3] == (None, None, None)
     assert all(gradient is not None for gradient in found[3:])
@@ -185,12 +185,12 @@ def test_the_loop_back_teaches_the_decoder_and_not_the_face(tmp_path: Path) -> N
 def test_views_show_the_face_and_follow_from_the_place() -> None:
     trainer_views = load_any_recipe("genova-ict").views  # type: ignore[union-attr]
     model = small_model()
-    likeness = Likeness(*(torch.randn(4, n) for n in _sizes()))
+    person = Person(*(torch.randn(4, n) for n in _sizes()))
     from facebench.recon.morphable.decoder import FaceDecoder
 
     decoder = FaceDecoder(model)
-    whole = ViewSampler(trainer_views, model, 3).faces(likeness, 7, decoder)
-    half = Likeness(likeness.identity[1::2], likeness.albedo[1::2])
+    whole = ViewSampler(trainer_views, model, 3).faces(person, 7, decoder)
+    half = Person(person.identity[1::2], person.albedo[1::2])
     share = ViewSampler(trainer_views, model, 3, rank=1, workers=2).faces(half, 7, decoder)
     count = trainer_views.count
     mine = torch.arange(4 * count).view(4, count)[1::2].flatten()
