@@ -55,7 +55,13 @@ class FeatureDecoder(nn.Module):
             for before, after in pairwise(widths)
             for layer in (nn.Linear(before, after), nn.ReLU())
         ]
-        self.layers = nn.Sequential(*hidden, nn.Linear(widths[-1], sum(self._sizes)))
+        last = nn.Linear(widths[-1], sum(self._sizes))
+        self.layers = nn.Sequential(*hidden, last)
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):  # keep the spread of features from layer to layer
+                kind = "linear" if layer is last else "relu"
+                nn.init.kaiming_normal_(layer.weight, nonlinearity=kind)
+                nn.init.zeros_(layer.bias)
 
     def forward(self, features: Tensor) -> Person:
         """Coefficients of features (B, D), whose length does not matter."""
