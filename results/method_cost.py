@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..recon.network.checkpoint import read_content
+from ..recon.network.weights_content import read_content
 from ..recon.training.folder import TrainingFolder
 from .files import write_json
 

@@ -55,13 +55,8 @@ class FeatureDecoder(nn.Module):
             for before, after in pairwise(widths)
             for layer in (nn.Linear(before, after), nn.ReLU())
         ]
-        last = nn.Linear(widths[-1], sum(self._sizes))
-        self.layers = nn.Sequential(*hidden, last)
-        for layer in self.layers:
-            if isinstance(layer, nn.Linear):  # keep the spread of features from layer to layer
-                kind = "linear" if layer is last else "relu"
-                nn.init.kaiming_normal_(layer.weight, nonlinearity=kind)
-                nn.init.zeros_(layer.bias)
+        self.layers = nn.Sequential(*hidden, nn.Linear(widths[-1], sum(self._sizes)))
+        self.apply(_keep_spread)
 
     def forward(self, features: Tensor) -> Person:
         """Coefficients of features (B, D), whose length does not matter."""
@@ -137,3 +132,10 @@ class FeatureRegressor(FaceNetwork):
         light = ambient_light(len(identity)).to(identity)
         pose = self._pose(identity, landmarks)
         return Coefficients(identity, expression, person.albedo, pose, light)
+
+
+def _keep_spread(module: nn.Module) -> None:
+    """Weights under which coefficients spread as widely as features, as the prior's do."""
+    if isinstance(module, nn.Linear):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        nn.init.zeros_(module.bias)
