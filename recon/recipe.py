@@ -31,8 +31,9 @@ class OutputScale:
 class NetworkRecipe:
     """The regressor: backbone, its width, the side of its input in px and how features are pooled.
 
-    `pooling` is `average` as in the paper, or `grid`: the cells of the last feature map are kept
-    apart, so that the head sees where things are.
+    `pooling` is `average` as in the paper; `grid`: the cells of the last feature map are kept
+    apart, so that the head sees where things are; or `places`: besides, the exact places of 68
+    landmarks, which `loss.weights.seen` teaches the network to see.
     """
 
     architecture: str = "resnet50"
@@ -58,7 +59,8 @@ class LossWeights:
 
     Those that the paper does not have are 0 by default, which leaves them out: `landmark_shape`,
     the landmarks under the pose that fits them best, whatever pose the network found;
-    `reflectance`, the variance of the albedo over the skin; `light_balance`, the light's colour.
+    `reflectance`, the variance of the albedo over the skin; `light_balance`, the light's colour;
+    `seen`, the landmarks as the network sees them, before any face is made of them.
     """
 
     pixel: float = 3.0
@@ -68,6 +70,7 @@ class LossWeights:
     prior: float = 4e-4
     reflectance: float = 0.0
     light_balance: float = 0.0
+    seen: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -263,6 +266,14 @@ class Recipe(ImageRecipe):
     loss: LossRecipe = field(default_factory=LossRecipe)
     identity: IdentityRecipe = field(default_factory=IdentityRecipe)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.loss.weights.seen and self.network.pooling != "places":
+            raise FacebenchError(
+                f"recipe {self.name}: loss.weights.seen needs a network that sees landmarks",
+                "set network.pooling=places, or leave the weight at 0",
+            )
+
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> Recipe:
         """The recipe of nested plain values; unknown keys and wrong types are refused."""
@@ -275,7 +286,7 @@ class Recipe(ImageRecipe):
 
 
 ARCHITECTURES = ("resnet18", "resnet34", "resnet50", "resnet101")
-POOLINGS = ("average", "grid")
+POOLINGS = ("average", "grid", "places")
 PRECISIONS = ("auto", "float32", "bfloat16")
 RENDERERS = ("softras", "outline")
 SCHEDULES = ("constant", "cosine")

@@ -85,6 +85,11 @@ class MultiLevelLoss(nn.Module):
         )
         return levels | self._extras(coefficients)
 
+    def seen(self, places: Tensor, truth: Supervision) -> Tensor:
+        """The Wing loss of places (B, 68, 2) in px that a network sees landmarks at."""
+        known = truth.landmarks.isfinite().all(1)
+        return self._wing(places.permute(1, 2, 0), truth, known.to(places))
+
     def weighted(self, levels: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Every level times its weight."""
         return {name: getattr(self.recipe.weights, name) * level for name, level in levels.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +13,8 @@ from ..lighting import ambient_light
 from ..recipe import NetworkRecipe, OutputScale
 from .face_network import FaceNetwork
 from .image_statistics import ColourNormalisation
+from .landmarker import LANDMARKS
+from .places import Places
 from .resnet import ResNet
 
 _DOWNSAMPLING = 32
@@ -40,9 +44,9 @@ class FaceRegressor(FaceNetwork):
         self.image_size = recipe.image_size
         self.pooling = recipe.pooling
         self.backbone = ResNet(recipe.architecture, sizes.total, recipe.width)
-        if recipe.pooling == "grid":
-            cells = (-(-recipe.image_size // _DOWNSAMPLING)) ** 2
-            self.backbone.fc = nn.Linear(self.backbone.channels * cells, sizes.total)
+        self.places = self._places(recipe)
+        if recipe.pooling != "average":
+            self.backbone.fc = nn.Linear(self._features(recipe), sizes.total)
         nn.init.zeros_(self.backbone.fc.weight)
         nn.init.zeros_(self.backbone.fc.bias)
         self.register_buffer("output_scale", _output_scale(recipe.output_scale, sizes))
@@ -52,7 +56,12 @@ class FaceRegressor(FaceNetwork):
 
     def forward(self, images: Tensor) -> Coefficients:
         """Coefficients of RGB images (B, 3, S, S) in [0, 1]; angles in radians."""
-        return self.moved(self.start(), self.outputs(self.normalise(images)))
+        return self.look(images)[0]
+
+    def look(self, images: Tensor) -> tuple[Coefficients, Tensor | None]:
+        """The same, and the places (B, 68, 2) in px that the head read, where it reads any."""
+        scales, places = self._seen(self.normalise(images))
+        return self.moved(self.start(), self._read(scales, places)), places
 
     def start(self) -> Coefficients:
         """The face from which outputs count, as a batch of one: the mean in view."""
@@ -64,8 +73,14 @@ class FaceRegressor(FaceNetwork):
 
     def outputs(self, pictures: Tensor) -> Coefficients:
         """Outputs of the head for normalised pictures (B, C, S, S), scaled, part by part."""
-        features = self.backbone.features(pictures)
-        pooled = features.flatten(1) if self.pooling == "grid" else features.mean((2, 3))
+        return self._read(*self._seen(pictures))
+
+    def _seen(self, pictures: Tensor) -> tuple[Sequence[Tensor], Tensor | None]:
+        scales = self.backbone.pyramid(pictures)
+        return scales, self.places(scales) if self.places else None
+
+    def _read(self, scales: Sequence[Tensor], places: Tensor | None) -> Coefficients:
+        pooled = self._pooled(scales[-1], places)
         with torch.autocast(pooled.device.type, enabled=False):  # eight bits would round the pose
             outputs = self.backbone.fc(pooled.float()) * self.output_scale
         return Coefficients.from_vector(outputs, self.sizes)
@@ -79,6 +94,24 @@ class FaceRegressor(FaceNetwork):
             _moved_pose(faces.pose, outputs.pose),
             outputs.light + faces.light,
         )
+
+    def _pooled(self, last: Tensor, places: Tensor | None) -> Tensor:
+        if self.pooling == "average":
+            return last.mean((2, 3))
+        grid = last.flatten(1)
+        if self.places is None or places is None:
+            return grid
+        return torch.cat([grid, self.places.read(places)], dim=1)
+
+    def _places(self, recipe: NetworkRecipe) -> Places | None:
+        if recipe.pooling != "places":
+            return None
+        return Places(self.backbone.scale_channels, recipe.image_size, LANDMARKS)
+
+    def _features(self, recipe: NetworkRecipe) -> int:
+        """How many numbers the head sees where they are not an average."""
+        cells = (-(-recipe.image_size // _DOWNSAMPLING)) ** 2
+        return self.backbone.channels * cells + (self.places.features if self.places else 0)
 
 
 def _moved_pose(pose: Tensor, outputs: Tensor) -> Tensor:

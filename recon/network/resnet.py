@@ -70,6 +70,7 @@ class ResNet(nn.Module):
         super().__init__()
         block, depths = DEPTHS[architecture]
         self.channels = width
+        self.scale_channels = tuple(width * block.expansion * 2**stage for stage in range(4))
         self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
@@ -82,10 +83,14 @@ class ResNet(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Last feature map (B, channels, H / 32, W / 32) of normalised images (B, 3, H, W)."""
-        features: Tensor = self.maxpool(self.bn1(self.conv1(images)).relu_())
+        return self.pyramid(images)[-1]
+
+    def pyramid(self, images: Tensor) -> list[Tensor]:
+        """Feature maps of the four stages, (B, `scale_channels`, H / 4 ... H / 32, W / ...)."""
+        maps: list[Tensor] = [self.maxpool(self.bn1(self.conv1(images)).relu_())]
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            features = stage(features)
-        return features
+            maps.append(stage(maps[-1]))
+        return maps[1:]
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, outputs) of normalised images (B, 3, H, W)."""

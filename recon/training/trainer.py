@@ -16,6 +16,7 @@ from ..losses.supervision import Supervision
 from ..losses.visible_contour import VisibleContour
 from ..morphable.model import MorphableModel
 from ..network.checkpoint import Weights
+from ..network.regressor import FaceRegressor
 from ..recipe import LossWeights, Recipe
 from ..render.face import RenderedFace
 from .identity_level import IdentityLevel
@@ -23,6 +24,21 @@ from .peers import ALONE, Peers
 from .precision import computing_in
 from .regressor_trainer import RegressorTrainer, Surroundings
 from .second_view import SecondView
+
+Look = tuple[Coefficients, Tensor | None]
+"""What a regressor finds in images, and the places (B, 68, 2) of landmarks that it read it off."""
+
+
+class Looking(nn.Module):
+    """All that a regressor finds, as one forward pass for all workers."""
+
+    def __init__(self, regressor: FaceRegressor) -> None:
+        super().__init__()
+        self.regressor = regressor
+
+    def forward(self, images: Tensor) -> Look:
+        """Coefficients, and places or None, of images (B, 3, S, S)."""
+        return self.regressor.look(images)
 
 
 class Trainer(RegressorTrainer[Supervision]):
@@ -70,13 +86,25 @@ class Trainer(RegressorTrainer[Supervision]):
 
     def judge(self, batch: Supervision) -> tuple[Coefficients, dict[str, Tensor]]:
         """The faces of a batch and the levels of their loss."""
-        found = self.regress(batch.images)
-        return found, self.levels(found, batch)
+        found, places = self.look(batch.images)
+        levels = self.levels(found, batch)
+        if places is not None and self.weights.seen:
+            levels["seen"] = self.loss.seen(places, batch)
+        return found, levels
+
+    def learned(self) -> nn.Module:
+        """The network with all that it finds."""
+        assert isinstance(self.regressor, FaceRegressor)
+        return Looking(self.regressor)
 
     def regress(self, images: Tensor) -> Coefficients:
         """Coefficients of images (B, 3, S, S), through the network that all workers share."""
+        return self.look(images)[0]
+
+    def look(self, images: Tensor) -> Look:
+        """The same, and the places that the network sees landmarks at, where it does."""
         with computing_in(self.recipe.network.precision, self.device):
-            found: Coefficients = self.network(images.contiguous(memory_format=torch.channels_last))
+            found: Look = self.network(images.contiguous(memory_format=torch.channels_last))
         return found
 
     def levels(self, coefficients: Coefficients, truth: Supervision) -> dict[str, Tensor]:

@@ -52,7 +52,7 @@ class Variant:
     settings: Mapping[str, float]
 
 
-_NO_LANDMARKS = {"loss.weights.landmark": 0.0, "loss.weights.landmark_shape": 0.0}
+_NO_LANDMARKS = {f"loss.weights.{level}": 0.0 for level in ("landmark", "landmark_shape", "seen")}
 _IDENTITY = {"loss.weights.identity": 1.0}
 VARIANTS = {
     "pixels": Variant("pixels and prior", "clear", _NO_LANDMARKS),

@@ -74,6 +74,12 @@ def test_a_wrong_setting_is_answered_in_one_line(setting: str, message: str) -> 
     assert "\n" not in str(error.value)
 
 
+def test_landmarks_are_seen_only_by_a_network_that_looks_for_them() -> None:
+    with pytest.raises(FacebenchError, match="needs a network that sees landmarks"):
+        load_recipe("ours", ["loss.weights.seen=0.3"])
+    load_recipe("ours", ["loss.weights.seen=0.3", "network.pooling=places"])
+
+
 def test_an_unknown_recipe_is_answered_with_the_nearest() -> None:
     with pytest.raises(FacebenchError, match="did you mean 'ours-outline'"):
         load_recipe("ours-outlin")

@@ -24,7 +24,7 @@ pytest.importorskip("onnx", reason="needs the extra 'onnx'")
 MODEL = load_model("embedded")
 
 
-@pytest.fixture(scope="module", params=["average", "grid"])
+@pytest.fixture(scope="module", params=["average", "grid", "places"])
 def loaded(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> LoadedRegressor:

@@ -19,7 +19,7 @@ def regressor(pooling: str = "average", **scale: float) -> FaceRegressor:
     return FaceRegressor(recipe, SIZES, FRAMING).eval()
 
 
-@pytest.mark.parametrize("pooling", ["average", "grid"])
+@pytest.mark.parametrize("pooling", ["average", "grid", "places"])
 def test_starts_at_the_mean_face_in_view_whatever_the_photograph(pooling: str) -> None:
     found = regressor(pooling)(torch.rand(3, 3, 64, 64))
     for part in (found.identity, found.expression, found.albedo):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from training_faces import small_model, small_recipe
 
+from facebench.recon.losses.landmark import landmark_loss
 from facebench.recon.recipe import OptimiserRecipe
 from facebench.recon.training.augmentation import augmentation
 from facebench.recon.training.batches import BatchSource
@@ -38,6 +39,18 @@ def test_total_is_the_weighted_sum_of_the_levels(faces: Path) -> None:
     weights = trainer.recipe.loss.weights
     expected = sum(getattr(weights, name) * value for name, value in report.levels.items())
     assert report.total == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_network_that_sees_landmarks_is_taught_them(faces: Path) -> None:
+    settings = ("network.pooling=places", "loss.weights.seen=0.3", "optimiser.warmup_steps=0")
+    trainer = Trainer(small_recipe(*settings, "training.steps=30"), small_model(), 0, CPU)
+    batch = batches(faces).batch(0)
+    reports = [trainer.advance(batch) for _ in range(30)]
+    assert reports[-1].levels["seen"] < 0.95 * reports[0].levels["seen"]
+    _, places = trainer.look(batch.images)
+    assert places is not None
+    expected = landmark_loss(places.permute(1, 2, 0), batch.landmarks, torch.ones(68, 4), 48)
+    torch.testing.assert_close(trainer.loss.seen(places, batch), expected)
 
 
 def test_identity_level_is_absent_not_zero(faces: Path) -> None:
