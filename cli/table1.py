@@ -124,9 +124,10 @@ def _plan(options: dict[str, Any]) -> tuple[tuple[Entry, ...], MiccRequest]:
     choices = method_choices(options["methods"])
     planned = entries(choices, options["out"], bool(options["train"]), _recipes(options["recipes"]))
     for entry in planned:
-        if entry.recipe:
+        if entry.awaits_training:
             load_any_recipe(entry.recipe)
-        check(entry, request)
+        else:
+            check(entry, request)
     return planned, request
 
 
@@ -161,7 +162,7 @@ def _recipes(texts: Sequence[str]) -> dict[str, str]:
 
 def _train(entries: Sequence[Entry], options: dict[str, Any]) -> None:
     for entry in entries:
-        if entry.recipe and not (entry.training / "weights.pt").is_file():
+        if entry.awaits_training:
             run_step(_training(entry, options))
 
 

@@ -54,6 +54,11 @@ class Entry:
         return self.training / "weights.pt" if self.recipe else self.choice.checkpoint
 
     @property
+    def awaits_training(self) -> bool:
+        """Whether its weights are still to be trained here."""
+        return bool(self.recipe) and not (self.training / "weights.pt").is_file()
+
+    @property
     def _name(self) -> str:
         return re.sub(r"[^A-Za-z0-9._-]+", "-", self.choice.label).strip("-.")
 
@@ -91,13 +96,11 @@ def request_of(entry: Entry, shared: MiccRequest) -> MiccRequest:
 
 
 def check(entry: Entry, shared: MiccRequest) -> None:
-    """Build a method before anything long starts; one that is still to be trained is not built.
+    """Build a method before anything long starts.
 
     Raises:
         FacebenchError: it is unknown, has no weights, or they are not of this face model.
     """
-    if entry.recipe and not (entry.training / "weights.pt").is_file():
-        return
     try:
         prepare(request_of(entry, shared))
     except FacebenchError as error:

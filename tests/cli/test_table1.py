@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,16 @@ from click.testing import CliRunner, Result
 from small_regressor import write_small_regressor
 
 from facebench.bench.datasets.synthetic import MiccPlan, write_micc
+from facebench.bench.method_choice import MethodChoice
+from facebench.cli import table1 as module
 from facebench.cli.main import group
+from facebench.distributed.cluster import connected
+from facebench.distributed.plan import MiccRequest, describe_run, prepare
+from facebench.distributed.table_plan import Entry, is_measured, request_of
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import load_model
+from facebench.recon.network.checkpoint import embedded_weights
+from facebench.results.record import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +51,11 @@ def refusal(*arguments: object) -> str:
 
 
 def test_a_table_is_made_once_and_grows(data: Path, tmp_path: Path) -> None:
+    with connected(cluster=False):  # once, for all commands
+        _grow(data, tmp_path)
+
+
+def _grow(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "table"
     asked = ("--data", data, "--out", out, "--method", "mean-face")
     first = table1(*asked, "--format", "json")
@@ -82,8 +95,6 @@ def test_a_training_is_the_command_that_a_user_would_type(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Up to the step that would train: what it would be is what counts here."""
-    from facebench.cli import table1 as module
-
     steps: list[list[str]] = []
     monkeypatch.setattr(module, "run_step", lambda words, **_: steps.append(list(words)))
     shards = tmp_path / "shards"
@@ -98,11 +109,6 @@ def test_a_training_is_the_command_that_a_user_would_type(
 
 
 def test_a_changed_weights_file_is_measured_again(data: Path, tmp_path: Path) -> None:
-    from facebench.bench.method_choice import MethodChoice
-    from facebench.distributed.plan import MiccRequest, describe_run, prepare
-    from facebench.distributed.table_plan import Entry, is_measured, request_of
-    from facebench.results.record import RunFolder
-
     weights = write_small_regressor(tmp_path / "weights.pt")
     entry = Entry(MethodChoice("ours", weights, "ours"), tmp_path / "table")
     shared = MiccRequest(data, scenes=("cooperative",))
@@ -112,13 +118,9 @@ def test_a_changed_weights_file_is_measured_again(data: Path, tmp_path: Path) ->
     folder = RunFolder(entry.run)
     folder.begin(record)
     assert not is_measured(entry, shared)
-    from dataclasses import replace
-
     folder.write_record(replace(record, ended="2020-01-01T00:00:00+00:00"))
     folder.write_summary({})
     assert is_measured(entry, shared)
     assert not is_measured(entry, replace(shared, settings=("crop.radius_mm=80",)))
-    from facebench.recon.network.checkpoint import embedded_weights
-
     shutil.copy(embedded_weights(), weights)
     assert not is_measured(entry, shared)
