@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..recon.network.weights_content import read_content
 from ..recon.training.folder import TrainingFolder
+from ..recon.training.methods.labels import label_minutes
 from .files import write_json
 
 FILE = "cost.json"
@@ -44,7 +45,8 @@ class MethodCost:
 HEADS = ("s/face", "training")
 NOTE = (
     "s/face: processor seconds of describing one face in batches of eight, without decoding and "
-    "detection. training: time that the steps of the weights' training took, by its log."
+    "detection. training: time that the steps of the weights' training took, and the fits that it "
+    "learns from."
 )
 
 
@@ -62,10 +64,11 @@ def read_cost(run: Path) -> MethodCost | None:
 
 
 def training_minutes(weights: Path) -> float:
-    """How long the steps of a training took, from `log.csv` beside its weights; NaN without one.
+    """How long a training took, from `log.csv` beside its weights; NaN without one.
 
     Each line of the log has the speed since the line before it, so that interruptions and other
-    work between steps, such as validation, do not count.
+    work between steps, such as validation, do not count. Fits that were made for it as labels do,
+    one after another.
     """
     folder = TrainingFolder(weights.parent)
     rows = folder.read(folder.log)
@@ -76,7 +79,7 @@ def training_minutes(weights: Path) -> float:
     steps = [row["step"] for row in rows]
     spans = zip([0.0, *steps], rows, strict=False)
     seconds = (batch * (row["step"] - before) / row["images_per_s"] for before, row in spans)
-    return sum(seconds) / 60.0
+    return sum(seconds) / 60.0 + label_minutes(folder.labels)
 
 
 def _number(value: float | None) -> float:
