@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from ..results.compare import Comparison
+    from ..results.record import RunFolder
 
 FORMS = ("table", "markdown", "latex", "csv", "json")
 """Of `results.compare.FORMS`; kept here so that help imports nothing."""
@@ -22,6 +28,7 @@ FORMS = ("table", "markdown", "latex", "csv", "json")
     show_default=True,
     help="Errors of a subject that differ by no more are a tie.",
 )
+@click.option("--track", is_flag=True, help="Log the comparison to MLflow, for 'facebench ui'.")
 @click.option("--format", "form", type=click.Choice(FORMS), default="table", show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
 def command(
@@ -30,6 +37,7 @@ def command(
     all_pairs: bool,
     split: bool,
     tie_mm: float,
+    track: bool,
     form: str,
     out: Path | None,
 ) -> None:
@@ -44,9 +52,13 @@ def command(
     Runs of different protocols or datasets are refused, and the settings that differ are told;
     --split gives each kind its own tables instead.
 
+    --track makes one MLflow run of the comparison, its runs below it with the same names for the
+    same numbers; the same comparison again updates it.
+
     \b
     Examples:
       facebench compare runs/mean-face runs/ours runs/theirs
+      facebench compare runs/mean-face runs/ours --track
       facebench compare runs/ours runs/theirs --all-pairs --published
       facebench compare runs/ours 3f0c9f2e4b7a4d6c8e1a5b9d7c2f4e60 --format markdown
       facebench compare runs/* --split --format latex --out table.tex
@@ -58,13 +70,24 @@ def command(
     with opened_runs(runs) as folders:
         literature = published_results() if published else ()
         comparison = compare(folders, literature, all_pairs=all_pairs, tie_mm=tie_mm)
-    if not split:
-        refuse_groups(comparison)
+        if not split:
+            refuse_groups(comparison)
+        if track:
+            _track(comparison, folders)
     text = written(comparison, form)
     if out is None:
         click.echo(text, nl=False)
     else:
         _keep(out, click.unstyle(text))
+
+
+def _track(comparison: Comparison, folders: Sequence[RunFolder]) -> None:
+    from ..results.tracked_comparison import EXPERIMENT, track_comparison
+    from ..results.tracking_store import connect
+
+    connect(EXPERIMENT)
+    for run_id in track_comparison(comparison, folders):
+        click.echo(f"MLflow run {run_id}: look with 'facebench ui'", err=True)
 
 
 def _keep(out: Path, text: str) -> None:

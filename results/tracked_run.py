@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from ..errors import FacebenchError
 from .files import write_json
+from .tracking_store import store_errors_told
 
 if TYPE_CHECKING:
     from mlflow import ActiveRun, MlflowClient
@@ -31,19 +31,40 @@ def run_of(folder: Path, name: str) -> Iterator[ActiveRun]:
         FacebenchError: the store fails under way, its disk being full for one.
     """
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     kept = _kept(folder, mlflow.get_tracking_uri())
     path = folder / KEPT_ID
     write_json(path, kept)
-    try:
+    hint = "the folder is whole; the same command logs it again"
+    with store_errors_told(f"MLflow could not keep {folder}", hint):
         run_id = _living(kept.get("run_id")) or _begun(kept["key"])
         with mlflow.start_run(run_id, run_name=name, tags={_KEY: kept["key"]}) as active:
             write_json(path, kept | {"run_id": active.info.run_id})
             yield active
-    except MlflowException as error:
-        raise _told(folder, error) from error
     write_json(path, kept | {"run_id": active.info.run_id, "logged": True})
+
+
+@contextmanager
+def run_of_key(key: str, name: str, parent: str | None = None) -> Iterator[ActiveRun]:
+    """The run that was begun with this key in the experiment of the last `connect`, else a new one.
+
+    Args:
+        key: equal for what is the same run.
+        name: as MLflow shows it.
+        parent: the id of the run that a new one is a child of.
+    """
+    import mlflow
+
+    with mlflow.start_run(
+        _begun(key), run_name=name, nested=True, parent_run_id=parent, tags={_KEY: key}
+    ) as active:
+        yield active
+
+
+def kept_id(folder: Path, uri: str) -> str | None:
+    """The id of the run that a folder was logged to in the store of this address."""
+    kept = _read(folder / KEPT_ID)
+    return kept.get("run_id") if kept.get("tracking_uri") == uri else None
 
 
 def is_logged(folder: Path) -> bool:
@@ -110,11 +131,3 @@ def _last_values(client: MlflowClient, run_id: str, keys: set[str]) -> dict[tupl
     points = (point for history in histories for point in history)
     ordered = sorted(points, key=lambda point: point.timestamp)
     return {(point.key, point.step): point.value for point in ordered}
-
-
-def _told(folder: Path, error: Exception) -> FacebenchError:
-    reason = str(error).strip().splitlines()[0]
-    return FacebenchError(
-        f"MLflow could not keep {folder}: {reason}",
-        "the folder is whole; the same command logs it again",
-    )

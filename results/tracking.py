@@ -15,9 +15,10 @@ from .tracked_run import log_changed, log_new_parameters, run_of
 from .tracking_store import connect
 
 if TYPE_CHECKING:
+    from mlflow import ActiveRun
     from mlflow.entities import Metric
 
-__all__ = ["connect", "track_run"]
+__all__ = ["connect", "log_dataset", "log_numbers", "track_run"]
 
 ARTEFACTS = ("run.json", "summary.json", "subjects.parquet", "report.html")
 _LONGEST_VALUE = 500
@@ -30,17 +31,22 @@ def track_run(run: RunFolder, name: str) -> str:
     threshold in tenths of a millimetre), the dataset, the subjects' table, the report and the
     pictures. The id is kept in the folder: tracking it again updates the same MLflow run.
     """
+    with run_of(run.root, name) as active:
+        log_numbers(run, active)
+        _log_artefacts(run)
+        run_id: str = active.info.run_id
+    return run_id
+
+
+def log_numbers(run: RunFolder, active: ActiveRun) -> None:
+    """Log tags, parameters, metrics, curves and the dataset; the same names for every method."""
     import mlflow
 
     record = run.record()
-    with run_of(run.root, name) as active:
-        run_id: str = active.info.run_id
-        mlflow.set_tags(_tags(record))
-        log_new_parameters(active, _parameters(record))
-        log_changed(run_id, _metrics(run, record))
-        _log_dataset(record)
-        _log_artefacts(run)
-    return run_id
+    mlflow.set_tags(_tags(record))
+    log_new_parameters(active, _parameters(record))
+    log_changed(active.info.run_id, _metrics(run, record))
+    log_dataset(record)
 
 
 def _tags(record: RunRecord) -> dict[str, str]:
@@ -71,10 +77,12 @@ def _metrics(run: RunFolder, record: RunRecord) -> list[Metric]:
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    values = {"n_scored": float(record.n_scored), "n_unscored": float(record.n_unscored)}
-    values["global_scale"] = math.nan if record.global_scale is None else record.global_scale
+    values: dict[str, float] = {}
+    # MLflow's charts begin with the metric that was logged first.
     for scene, summary in run.summary().items():
         values |= {f"{scene}.{key}": value for key, value in _numbers(summary).items()}
+    values |= {"n_scored": float(record.n_scored), "n_unscored": float(record.n_unscored)}
+    values["global_scale"] = math.nan if record.global_scale is None else record.global_scale
     single = [Metric(key, value, now, 0) for key, value in values.items() if math.isfinite(value)]
     curves = [
         Metric(f"{scene}.share_within", share, now, step)
@@ -97,7 +105,8 @@ def _numbers(summary: SceneSummary) -> dict[str, float]:
     return {**plain, "ci95_low_mm": low, "ci95_high_mm": high}
 
 
-def _log_dataset(record: RunRecord) -> None:
+def log_dataset(record: RunRecord) -> None:
+    """Log what the run was measured on as the active run's input."""
     import mlflow
     from mlflow.data.meta_dataset import MetaDataset
 

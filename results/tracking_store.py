@@ -10,6 +10,9 @@ from pathlib import Path
 
 from ..errors import FacebenchError
 
+_SHOWN_AS = {"mlflow.experimentKind": "custom_model_development"}
+"""MLflow's pages for models in training, not those for language models."""
+
 
 def connect(experiment: str) -> None:
     """Make MLflow ready for an experiment, in this process.
@@ -22,21 +25,31 @@ def connect(experiment: str) -> None:
         FacebenchError: the store cannot be used.
     """
     import mlflow
-    from mlflow.exceptions import MlflowException
 
-    _be_quiet()
+    be_quiet()
     uri = tracking_uri()
+    hint = "check MLFLOW_TRACKING_URI, or unset it for a local database"
+    with store_errors_told(f"MLflow at {uri} cannot be used", hint), _alone_with(sqlite_file(uri)):
+        mlflow.set_tracking_uri(uri)
+        _create_experiment(experiment, sqlite_file(uri))
+        mlflow.set_experiment(experiment)
+
+
+@contextmanager
+def store_errors_told(sentence: str, hint: str) -> Iterator[None]:
+    """Turn whatever a store throws into one line: a sentence, the store's reason, a hint.
+
+    Raises:
+        FacebenchError: the store failed.
+    """
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
-        with _alone_with(sqlite_file(uri)):
-            mlflow.set_tracking_uri(uri)
-            _create_experiment(experiment, sqlite_file(uri))
-            mlflow.set_experiment(experiment)
-    except (MlflowException, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise FacebenchError(
-            f"MLflow at {uri} cannot be used: {reason}",
-            "check MLFLOW_TRACKING_URI, or unset it for a local database",
-        ) from error
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise FacebenchError(f"{sentence}: {reason[0]}", hint) from error
 
 
 def tracking_uri() -> str:
@@ -51,7 +64,7 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(uri.removeprefix("sqlite:///").partition("?")[0]).absolute()
 
 
-def _be_quiet() -> None:
+def be_quiet() -> None:
     """Keep migrations and start-up notes off the terminal; fail within seconds, not minutes."""
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -76,4 +89,4 @@ def _create_experiment(name: str, database: Path | None) -> None:
     if mlflow.get_experiment_by_name(name) is None:
         # Without a location MLflow writes artefacts to whatever folder is current at the time.
         place = (database.parent / "mlruns").as_uri() if database else None
-        mlflow.create_experiment(name, artifact_location=place)
+        mlflow.create_experiment(name, artifact_location=place, tags=_SHOWN_AS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -51,8 +52,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     They part after the imports, which take the most time and would let them come one by one.
     """
     folder = tmp_path_factory.mktemp("store")
+    # MLflow writes the store of earlier tests into the environment.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
     command = [sys.executable, "-c", FIRST_USERS]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(
+        command, cwd=folder, env=clean, capture_output=True, text=True, timeout=280
+    )
     assert (done.returncode, done.stderr) == (0, "")
     return folder
 

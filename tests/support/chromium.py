@@ -62,8 +62,8 @@ class Browser:
         result: dict[str, Any] = answer["result"]
         return result
 
-    def open(self, page: Path, width: int, height: int = 900, scheme: str = "light") -> None:
-        """Load a file as a screen of that size shows it; a narrow one has fingers."""
+    def open(self, page: Path | str, width: int, height: int = 900, scheme: str = "light") -> None:
+        """Load a file or an address as a screen of that size shows it; a narrow one has fingers."""
         phone = width < 500
         self.call(
             "Emulation.setDeviceMetricsOverride",
@@ -72,8 +72,13 @@ class Browser:
         self.call("Emulation.setTouchEmulationEnabled", enabled=phone)
         wish = {"name": "prefers-color-scheme", "value": scheme}
         self.call("Emulation.setEmulatedMedia", features=[wish])
+        # From another page of the same application nothing would be loaded.
+        self._load("about:blank")
+        self._load(page if isinstance(page, str) else page.absolute().as_uri())
+
+    def _load(self, address: str) -> None:
         self._seen.clear()
-        self.call("Page.navigate", url=page.absolute().as_uri())
+        self.call("Page.navigate", url=address)
         while "Page.loadEventFired" not in self._seen:
             self._note(self._message())
 
@@ -84,6 +89,13 @@ class Browser:
         )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def wait_for(self, condition: str) -> None:
+        """Until an expression of JavaScript is true."""
+        end = time.monotonic() + PATIENCE_S
+        while not self.value(f"Boolean({condition})"):
+            assert time.monotonic() < end, f"not within {PATIENCE_S:g} s: {condition}"
+            time.sleep(0.1)
 
     def press(self, key: str) -> None:
         """A key of the keyboard, down and up."""

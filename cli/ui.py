@@ -1,0 +1,96 @@
+"""`facebench ui`: MLflow's web interface on the runs of this project."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from ..results.stored_runs import Page
+
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""A plain kill, and a terminal that is closed."""
+
+
+@click.command(name="ui")
+@click.argument("runs", nargs=-1, metavar="[RUN…]")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=5000,
+    show_default=True,
+    help="Of this machine; 0 takes one that is free.",
+)
+@click.option("--open", "show", is_flag=True, help="Open the last address in the browser.")
+def command(runs: tuple[str, ...], port: int, show: bool) -> None:
+    """Serve MLflow's pages of all runs until Ctrl-C, and print their addresses.
+
+    The store is MLFLOW_TRACKING_URI, by default the file mlflow.db of this folder, where 'facebench
+    micc' and 'facebench train' log. The pages can be seen from this machine only.
+
+    With RUNs, each a folder or the id of an MLflow run, the page that compares them is printed too.
+    Without, that of the newest comparison that 'facebench compare --track' logged. Runs of every
+    method have the same metrics: SCENE.mean_mm and its interval, SCENE.share_within as a curve over
+    the threshold in tenths of a millimetre.
+
+    \b
+    Examples:
+      facebench ui
+      facebench ui runs/mean-face runs/ours --open
+      facebench compare runs/mean-face runs/ours --track && facebench ui --port 5001
+    """
+    from ..results.stored_runs import compare_page, open_store, pages
+    from ..results.tracking_store import tracking_uri
+
+    uri = tracking_uri()
+    client = open_store(uri)
+    found = [compare_page(client, runs, uri)] if runs else []
+    found = pages(client) + found
+    if uri.startswith(("http://", "https://")):
+        _print(uri.rstrip("/"), found, show)
+        return
+    _serve(uri, port, found, show)
+
+
+def _serve(uri: str, port: int, found: Sequence[Page], show: bool) -> None:
+    from ..results.mlflow_server import mlflow_server
+
+    click.echo(f"MLflow starts on {uri} …", err=True)
+    with _ended_by_signals(), mlflow_server(uri, port) as server:
+        _print(server.address, found, show)
+        click.echo("Ctrl-C ends it.", err=True)
+        try:
+            server.process.wait()
+        except KeyboardInterrupt:
+            click.echo("\nEnded.", err=True)
+            return
+    raise click.ClickException("MLflow's server ended by itself")
+
+
+def _print(address: str, found: Sequence[Page], show: bool) -> None:
+    width = max(len(page.title) for page in found)
+    for page in found:
+        click.echo(f"{page.title:<{width}}  {address}{page.path}")
+    if show:
+        click.launch(f"{address}{found[-1].path}")
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let these end the server too, as Ctrl-C does."""
+    before = {number: signal.signal(number, _interrupt) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt

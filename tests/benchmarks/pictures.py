@@ -1,0 +1,101 @@
+"""Takes the pictures of the documentation: the report, and MLflow's pages of the same runs.
+
+    python tests/benchmarks/pictures.py runs/ours runs/mean-face --out docs/pictures
+
+The runs must stand in the MLflow store. Needs Chromium. With --whole also the whole report, in
+light, dark and a phone's width, to look it over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+
+from chromium import Browser, browser
+
+from facebench.results.mlflow_server import mlflow_server
+from facebench.results.open_runs import opened_runs
+from facebench.results.report import write_report
+from facebench.results.stored_runs import compare_page, open_store
+from facebench.results.tracking_store import tracking_uri
+
+WIDTH, PHONE = 1200, 390
+STILL_S = 3.0
+"""For charts that move into their place."""
+TO = "document.getElementById('{}').scrollIntoView({{behavior: 'instant'}})"
+CLOSE = "document.querySelector('button[aria-label=Close]')?.click()"
+
+
+def main() -> None:
+    """Read the command line and take the pictures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("runs", nargs="+", help="folders; the report is of the first")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--whole", action="store_true")
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        page = Path(scratch) / "report.html"
+        with opened_runs(given.runs) as runs:
+            write_report(runs[0], runs[1:], out=page)
+        with browser(Path(scratch)) as window:
+            report(window, page, given.out)
+            if given.whole:
+                whole(window, page, given.out)
+            mlflow(window, given.runs, given.out)
+
+
+def report(window: Browser, page: Path, out: Path) -> None:
+    """Its head in light, a face to turn in dark, the heat maps on a phone."""
+    window.open(page, WIDTH, 900)
+    keep(window, out / "report-light.png")
+    window.open(page, WIDTH, 900, scheme="dark")
+    window.value(TO.format("turn"))
+    keep(window, out / "report-dark.png")
+    window.open(page, PHONE, 844)
+    window.value(TO.format("faces"))
+    keep(window, out / "report-phone.png")
+
+
+def whole(window: Browser, page: Path, out: Path) -> None:
+    """Every section on one picture."""
+    for name, width, scheme in (
+        ("whole-light", WIDTH, "light"),
+        ("whole-dark", WIDTH, "dark"),
+        ("whole-phone", PHONE, "light"),
+    ):
+        window.open(page, width, 900, scheme)
+        height = int(window.value("document.documentElement.scrollHeight"))
+        window.open(page, width, height, scheme)
+        keep(window, out / f"{name}.png")
+
+
+def mlflow(window: Browser, runs: list[str], out: Path) -> None:
+    """MLflow's own view of the runs beside each other."""
+    found = compare_page(open_store(tracking_uri()), runs, tracking_uri())
+    with mlflow_server(tracking_uri(), 0) as server:
+        window.open(f"{server.address}{found.path}", 1400, 1000)
+        window.wait_for("document.querySelector('.js-plotly-plot canvas')")
+        window.value(CLOSE)
+        keep(window, out / "mlflow-compare.png")
+
+
+def keep(window: Browser, path: Path) -> None:
+    """A picture of the screen in 256 colours, a quarter of the bytes."""
+    time.sleep(STILL_S)
+    window.picture(path)
+    with Image.open(path) as image:
+        few = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
+    print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

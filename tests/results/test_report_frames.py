@@ -1,0 +1,87 @@
+"""Frames of the worst come from the run's own dataset, parts of the face from its table."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from example_runs import PARTS, SCENES, example_record, example_run
+from PIL import Image
+from small_micc import clip_path, moving_face, write_video
+
+from facebench.bench.chunks import ChunkRow
+from facebench.bench.datasets.micc import MiccDataset
+from facebench.bench.regions import face_parts
+from facebench.recon.morphable.procedural import embedded_model
+from facebench.results.record import RunFolder
+from facebench.results.report import write_report
+from facebench.results.report.frames import FRAMES_IN, worst_frames
+from facebench.results.report.region_faces import part_errors, region_errors
+from facebench.results.report.series import read_series
+
+SUBJECT = "subject_01"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    for scene in ("cooperative", "indoor"):
+        write_video(clip_path(root, 1, scene), moving_face(40))
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    digest = MiccDataset(data, SCENES, (SUBJECT,)).digest
+    arguments = {**example_record().arguments, "data": str(data)}
+    changes = {"arguments": arguments, "dataset_digest": digest, "subjects": (SUBJECT,)}
+    run = example_run(tmp_path_factory.mktemp("run") / "ours", **changes)
+    for scene, faces in (("cooperative", (0, 8)), ("indoor", (0, 0))):
+        for chunk, (frames, found) in enumerate(zip((32, 8), faces, strict=True)):
+            clip = f"{SUBJECT}/{scene}"
+            row = ChunkRow(clip, chunk, chunk == 1, frames, found, 0, "ok", "", 1.0, np.ones(3))
+            run.ledger.write(row)
+    return run
+
+
+def test_the_frame_is_of_the_first_part_with_a_face(run: RunFolder) -> None:
+    (key, picture), *others = worst_frames(run.record(), run.ledger, [SUBJECT]).items()
+    assert key == (SUBJECT, "cooperative") and not others
+    with Image.open(io.BytesIO(base64.b64decode(picture.split(",")[1]))) as image:
+        shown = np.asarray(image.convert("RGB"), float)
+    differences = [np.abs(shown - frame).mean() for frame in moving_face(40)]
+    assert int(np.argmin(differences)) == 32 + FRAMES_IN - 1
+
+
+def test_only_the_subjects_asked_for(run: RunFolder) -> None:
+    assert worst_frames(run.record(), run.ledger, ["subject_02"]) == {}
+
+
+def test_a_dataset_that_changed_or_went_shows_nothing(run: RunFolder, tmp_path: Path) -> None:
+    others = ({"dataset_digest": "0" * 64}, {"arguments": {"data": str(tmp_path / "gone")}})
+    for changes in (*others, {"arguments": {}}):
+        record = example_record(**{"arguments": run.record().arguments, **changes})
+        assert worst_frames(record, run.ledger, [SUBJECT]) == {}
+
+
+def test_each_part_of_a_face_has_its_mean_error(run: RunFolder) -> None:
+    (series,) = read_series([run])
+    errors = region_errors(series, "indoor")
+    rows = run.subjects().query("scene == 'indoor'")
+    assert errors == pytest.approx({part: rows[f"{part}_mm"].mean() for part in PARTS})
+    model = embedded_model()
+    values = part_errors(model, errors)
+    parts = face_parts(model.region, model.region_names)
+    assert all((values[inside] == errors[part]).all() for part, inside in parts.items())
+    assert np.isnan(values[~np.any(list(parts.values()), axis=0)]).all()
+
+
+def test_runs_are_paired_as_compare_pairs_them(tmp_path: Path) -> None:
+    ours, theirs = example_run(tmp_path / "a"), example_run(tmp_path / "b", "mean-face", 1.9, 1)
+    source = write_report(ours, [theirs]).read_text(encoding="utf-8")
+    assert "mean-face − ours" in source and "0/0/8" in source and "Won/tied/lost" in source
+    assert source.count("<h3>mean-face</h3>") >= 1  # its failures
+    assert "<summary>mean-face</summary>" in source  # its provenance
