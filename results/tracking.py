@@ -22,6 +22,8 @@ __all__ = ["connect", "log_dataset", "log_numbers", "track_run"]
 
 ARTEFACTS = ("run.json", "summary.json", "subjects.parquet", "report.html")
 _LONGEST_VALUE = 500
+_NO_PARAMETERS = {"out", "as_json", "cluster", "workers"}
+"""Options that leave the numbers as they are; MLflow would show them as what tells runs apart."""
 
 
 def track_run(run: RunFolder, name: str) -> str:
@@ -69,7 +71,8 @@ def _tags(record: RunRecord) -> dict[str, str]:
 def _parameters(record: RunRecord) -> dict[str, Any]:
     protocol = {f"protocol.{key}": value for key, value in record.protocol_settings.items()}
     chosen = {"method": record.method, "seed": record.seed, "unit": record.unit}
-    values = {**record.arguments, **chosen, **protocol}
+    given = {key: value for key, value in record.arguments.items() if key not in _NO_PARAMETERS}
+    values = {**given, **chosen, **protocol}
     return {key: str(value)[:_LONGEST_VALUE] for key, value in values.items()}
 
 

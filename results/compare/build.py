@@ -135,7 +135,7 @@ def _notes(pairs: Sequence[RunPair], tie_mm: float) -> Iterator[str]:
     yield (
         "Means over the subjects that both runs have a number for, with 95 % bootstrap intervals "
         "over subjects; subjects won, tied and lost by the first of the two, a tie within "
-        f"{tie_mm:g} mm; p corrected for {tests} tests (Holm)."
+        f"{tie_mm:g} mm; p corrected for {tests} test{'s' * (tests != 1)} (Holm)."
     )
     if tests < len(pairs):
         yield TOO_FEW

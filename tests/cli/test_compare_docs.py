@@ -22,7 +22,10 @@ BLOCKS = [
     for block in re.findall(r"^```(\w*)\n(.*?)^```$", (DOCS / page).read_text("utf-8"), re.M | re.S)
 ]
 COMMANDS = [
-    line for _, text in BLOCKS for line in text.splitlines() if line.startswith("facebench ")
+    line
+    for _, text in BLOCKS
+    for line in text.splitlines()
+    if line.startswith("facebench ") and line != "facebench ui"  # serves: tests/cli/test_ui.py
 ]
 EXIT_CODES = {"facebench gate runs/ours-short": 1, "facebench compare runs/ours runs/crop-80": 1}
 """Where it is not 0; refused input is an exception here."""
@@ -51,6 +54,7 @@ def ran(home: Path, line: str) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         patch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home / 'mlflow.db'}")
         return CliRunner().invoke(group, shlex.split(line)[1:]).exit_code
 
 
