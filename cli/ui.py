@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from ..results.stored_runs import Page
 
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
-"""A plain kill, and a terminal that is closed."""
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, also where a script started it in the background; a plain kill; a closed terminal."""
 
 
 @click.command(name="ui")
