@@ -23,7 +23,8 @@ def facebench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     done = facebench("report", "nothing", cwd=tmp_path)
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr == "facebench: nothing is not a run folder: it holds no run.json\n"
+    assert done.stderr.startswith("facebench: nothing: neither a run folder nor an MLflow run's id")
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_version(tmp_path: Path) -> None:
