@@ -20,6 +20,7 @@ from ..files import replacing
 from ..morphable.model import MorphableModel
 from .checkpoint import LoadedRegressor
 from .face_network import FaceNetwork
+from .regressor import FaceRegressor
 
 INPUT, OUTPUT = "images", "coefficients"
 OPSET = 17
@@ -73,9 +74,15 @@ def export_onnx(loaded: LoadedRegressor, model: MorphableModel, path: Path) -> O
     Output `coefficients` (batch, total) float32, laid out as the metadata's `layout` tells.
 
     Raises:
-        FacebenchError: the packages are not installed, or the file computes something else.
+        FacebenchError: the packages are not installed, the network does more than layers do, or the
+            file computes something else.
     """
     _require_packages()
+    if type(loaded.regressor) is not FaceRegressor:
+        raise FacebenchError(
+            f"a network of method '{loaded.recipe.kind}' is more than one graph of layers",
+            "it draws faces or finds landmarks on its way; use it from Python",
+        )
     facts = _facts(loaded, model)
     vector = _Vector(loaded.regressor).eval()
     with replacing(path) as draft:

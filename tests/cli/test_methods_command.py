@@ -33,7 +33,7 @@ def test_show_tells_paper_licence_and_published_results() -> None:
     assert shown["paper"] == method_card("ours").paper
 
 
-@pytest.mark.parametrize("name", ["fitting", "mean-face", "meshes", "ours"])
+@pytest.mark.parametrize("name", method_names())
 def test_every_built_in_card_is_filled_in(name: str) -> None:
     card = method_card(name)
     assert card.own and card.seen and card.state

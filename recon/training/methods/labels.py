@@ -105,6 +105,19 @@ def read_labels(labelling: Labelling, sizes: CoefficientSizes) -> NDArray[np.flo
     Raises:
         FacebenchError: not all photographs have been fitted.
     """
+    own, weights = read_fits(labelling)
+    subjects = _shards(labelling.data, labelling.rows).subjects
+    person = np.r_[: sizes.identity, _albedo(sizes)]
+    own[:, person] = pooled(own[:, person], weights, subjects)
+    return own
+
+
+def read_fits(labelling: Labelling) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """The fit (rows, total) of every photograph and how much it counts (rows,).
+
+    Raises:
+        FacebenchError: not all photographs have been fitted.
+    """
     if missing := labelling.missing():
         raise FacebenchError(
             f"{len(missing)} pieces of the labels in {labelling.folder} are missing",
@@ -113,11 +126,7 @@ def read_labels(labelling: Labelling, sizes: CoefficientSizes) -> NDArray[np.flo
     tables = [pq.read_table(labelling.path(first)) for first in labelling.pieces()]
     vectors = [np.stack(table["coefficients"].to_numpy(zero_copy_only=False)) for table in tables]
     weights = np.concatenate([table["weight"].to_numpy() for table in tables])
-    subjects = _shards(labelling.data, labelling.rows).subjects
-    own = np.concatenate(vectors).astype(np.float32)
-    person = np.r_[: sizes.identity, _albedo(sizes)]
-    own[:, person] = pooled(own[:, person], weights, subjects)
-    return own
+    return np.concatenate(vectors).astype(np.float32), weights
 
 
 def label_minutes(folder: Path) -> float:

@@ -11,7 +11,13 @@ from training_faces import small_model
 from facebench.errors import FacebenchError
 from facebench.recon.coefficients import CoefficientSizes
 from facebench.recon.training.methods import labels
-from facebench.recon.training.methods.labels import Labelling, fit_piece, pooled, read_labels
+from facebench.recon.training.methods.labels import (
+    Labelling,
+    fit_piece,
+    pooled,
+    read_fits,
+    read_labels,
+)
 from facebench.recon.training.shards import FaceShards
 
 SIZES = CoefficientSizes.of(small_model())
@@ -27,20 +33,6 @@ def labelling(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Labellin
     return made
 
 
-def single_fits(labelling: Labelling) -> np.ndarray:
-    alone = [f"row {row}" for row in range(labelling.rows)]
-    own = read_labels(labelling, SIZES)
-    fits = np.stack([np.asarray(row) for row in _stored(labelling)])
-    return pooled(fits[:, : SIZES.identity], np.ones(len(own)), alone)
-
-
-def _stored(labelling: Labelling) -> list[np.ndarray]:
-    import pyarrow.parquet as pq
-
-    tables = [pq.read_table(labelling.path(first)) for first in labelling.pieces()]
-    return [row for table in tables for row in table["coefficients"].to_pylist()]
-
-
 def test_pooled_labels_are_nearer_to_the_truth_than_single_ones(
     faces: Path, labelling: Labelling
 ) -> None:
@@ -48,7 +40,7 @@ def test_pooled_labels_are_nearer_to_the_truth_than_single_ones(
     assert true is not None
     person = slice(0, SIZES.identity)
     together = read_labels(labelling, SIZES)[:, person] - true[:, person]
-    alone = single_fits(labelling) - true[:, person]
+    alone = read_fits(labelling)[0][:, person] - true[:, person]
     nothing = true[:, person]
     off = [float(np.square(part).mean()) for part in (together, alone, nothing)]
     assert off[0] < 0.95 * off[1] < off[1] < off[2]
