@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,11 @@ from facebench.recon.framing import frame_mean_face
 from facebench.recon.morphable.load import load_model
 from facebench.recon.network import onnx as exporting
 from facebench.recon.network.checkpoint import LoadedRegressor, load_regressor, save_weights
+from facebench.recon.network.networks import fresh_network
 from facebench.recon.network.regressor import FaceRegressor
 from facebench.recon.recipe import NetworkRecipe, Recipe
+from facebench.recon.recipe_files import load_any_recipe
+from facebench.recon.rival_recipes import RichardsonRecipe
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
 pytest.importorskip("onnx", reason="needs the extra 'onnx'")
@@ -93,3 +97,14 @@ def test_missing_packages_are_named_with_their_extra(
     monkeypatch.setattr(exporting, "find_spec", lambda name: None)
     with pytest.raises(FacebenchError, match=r"facebench\[onnx\]"):
         exporting.export_onnx(loaded, MODEL, tmp_path / "face.onnx")
+
+
+def test_a_network_that_draws_on_its_way_is_refused(
+    loaded: LoadedRegressor, tmp_path: Path
+) -> None:
+    recipe = load_any_recipe("richardson-ict", ["network.width=8", "network.image_size=48"])
+    assert isinstance(recipe, RichardsonRecipe)
+    drawing = replace(loaded, regressor=fresh_network(recipe, MODEL), recipe=recipe)
+    with pytest.raises(FacebenchError, match="method 'richardson' is more than one graph"):
+        exporting.export_onnx(drawing, MODEL, tmp_path / "face.onnx")
+    assert not (tmp_path / "face.onnx").exists()
