@@ -109,7 +109,8 @@ def shown(found: Iterable[Found], places: Iterable[Path]) -> tuple[Photograph, .
 
 def write(sheet: Sheet, stem: Path, width: float, dpi: int) -> None:
     """Write PNG and PDF and say where they are."""
-    from ...results.figures.sheet import Print, write_sheet
+    from ...results.figures.drawing import write_sheet
+    from ...results.figures.sheet import Print
 
     for path in write_sheet(sheet, plain_stem(stem), Print(width, dpi)):
         click.echo(path)

@@ -13,7 +13,7 @@ from . import _shared
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...bench.figures.consistency import IdentityFeatures, Spread
+    from ...bench.figures.consistency import IdentityFeatures, Spread, SpreadDifference
     from ...bench.figures.photographs import Photograph
     from ...bench.figures.quality import Seen
     from ...bench.method import Method
@@ -91,7 +91,7 @@ def command(
     _draw(found, seen, texts.spread_notes(spreads, differing), limit, out, width, dpi)
     names = list(dict.fromkeys(one.subject for one in found))
     _shared.keep(_shared.plain_stem(out), ".csv", texts.spread_csv(spreads, names))
-    _say(spreads, as_json)
+    _say(spreads, differing, as_json)
 
 
 def _photographs(
@@ -148,15 +148,14 @@ def _draw(
     _shared.write(sheet, out, width, dpi)
 
 
-def _say(spreads: Sequence[Spread], as_json: bool) -> None:
-    from ...bench.figures.consistency import differences
+def _say(spreads: Sequence[Spread], differing: Sequence[SpreadDifference], as_json: bool) -> None:
     from ...results.figures.consistency import spread_table, spread_values
     from ...results.files import finite
 
     if as_json:
-        values: Any = finite(spread_values(spreads, differences(spreads)))
+        values: Any = finite(spread_values(spreads, differing))
         click.echo(json.dumps(values, indent=2, ensure_ascii=False))
         return
     from rich.console import Console
 
-    Console().print(spread_table(spreads, differences(spreads)))
+    Console().print(spread_table(spreads, differing))

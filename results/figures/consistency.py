@@ -66,7 +66,7 @@ def spread_table(spreads: Sequence[Spread], differing: Sequence[SpreadDifference
     groups = list(spreads[0].within_mm)
     table = empty_table("Spread of one person's faces, mm", (NOTE, *map(_difference, differing)))
     table.add_column("method", min_width=10, overflow="fold")
-    for heading in (*groups, "between", "ratio", "angle", "between"):
+    for heading in (*groups, "between", "angle"):
         table.add_column(heading, justify="right", no_wrap=True)
     for spread in spreads:
         table.add_row(spread.label, *_cells(spread, groups))
@@ -156,11 +156,15 @@ def _cells(spread: Spread, groups: Iterable[str]) -> Iterator[str]:
     for group in groups:
         values = spread.within_mm[group]
         yield f"{values.mean():.2f}" + (f"\n{_span(interval(values))}" if group == ALL else "")
-    yield f"{spread.between_mm.mean():.2f}"
-    yield "–" if math.isnan(spread.ratio) else f"{spread.ratio:.2f}"
+    ratio = "" if math.isnan(spread.ratio) else f"\nratio {spread.ratio:.2f}"
+    yield f"{spread.between_mm.mean():.2f}{ratio}"
     degrees = spread.within_degrees
-    yield f"{degrees.mean():.1f}°\n{_span(interval(degrees), 1)}" if len(degrees) else "–"
-    yield "–" if math.isnan(spread.between_degrees) else f"{spread.between_degrees:.1f}°"
+    if not len(degrees):
+        yield "–"
+        return
+    between = spread.between_degrees
+    of = "" if math.isnan(between) else f"\nbetween {between:.1f}°"
+    yield f"{degrees.mean():.1f}°\n{_span(interval(degrees), 1)}{of}"
 
 
 def _values(spread: Spread) -> dict[str, object]:
