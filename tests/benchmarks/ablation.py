@@ -6,7 +6,7 @@ is finished is not trained again, so the command continues where it was stopped.
     python tests/benchmarks/ablation.py --out ablation --steps 2000
     python tests/benchmarks/ablation.py --out ablation --steps 2000 --only pixels landmarks
     python tests/benchmarks/ablation.py --out ablation --model ict.npz --recipe ours-ict \
-        --start training/weights.pt --steps 600
+        --start training/weights.pt --steps 600 --faces faces --held-out held-out
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ VARIANTS = {
 def main() -> None:
     arguments = parsed()
     out: Path = arguments.out
-    make_faces(out, arguments.model, arguments.subjects)
+    make_faces(out, arguments)
     model = load_model(arguments.model)
     on = class_weights(load_recipe(arguments.recipe, []).loss.mask).numpy()
     print(f"{'':26}landmarks px   shape mm   mean face mm   subject r   hidden albedo")
@@ -83,7 +83,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--recipe", default="ours-embedded")
-    parser.add_argument("--subjects", type=int, default=4000)
+    parser.add_argument("--subjects", type=int, default=4000, help="whose faces are made")
+    parser.add_argument("--faces", type=Path, help="shards to learn from, instead of made ones")
+    parser.add_argument("--held-out", type=Path, help="the same for validation")
     parser.add_argument("--start", type=Path, help="weights that every variant begins with")
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
@@ -98,13 +100,24 @@ def line(row: Row) -> str:
     )
 
 
-def make_faces(out: Path, model: str, subjects: int) -> None:
+def make_faces(out: Path, arguments: argparse.Namespace) -> None:
     """Training faces three times, clear and covered with and without masks, and held-out ones."""
-    synthesise(out / "clear", model, subjects, 1, seed=31)
-    synthesise(out / "held-out", model, 60, 8, seed=32)
+    model = arguments.model
+    out.mkdir(parents=True, exist_ok=True)
+    if not linked(arguments.faces, out / "clear"):
+        synthesise(out / "clear", model, arguments.subjects, 1, seed=31)
+    if not linked(arguments.held_out, out / "held-out"):
+        synthesise(out / "held-out", model, 60, 8, seed=32)
     for name, masked in (("masked", True), ("unmasked", False)):
         if not (out / name).is_dir():
             cover_shards(out / "clear", out / name, masked=masked)
+
+
+def linked(source: Path | None, folder: Path) -> bool:
+    """Whether a folder of faces was given; it is then found under the other name too."""
+    if source and not folder.exists():
+        folder.symlink_to(source.absolute(), target_is_directory=True)
+    return source is not None
 
 
 def synthesise(folder: Path, model: str, subjects: int, frames: int, seed: int) -> None:
