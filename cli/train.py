@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import FacebenchError
 from ._options_file import options_file
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ EMBEDDED = "embedded"
     type=click.Path(dir_okay=False, path_type=Path),
     help="Weights of the same network to begin with, for fine-tuning.",
 )
+@click.option("--resume", is_flag=True, help="Go on; refuse where there is nothing to go on from.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @options_file
@@ -56,6 +58,7 @@ def command(
     threads: int,
     limit: int | None,
     start: Path | None,
+    resume: bool,
     settings: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -70,7 +73,8 @@ def command(
     each subject.
 
     The folder OUT holds checkpoint.pt, the log and, at the end, weights.pt and fits.png. The same
-    command resumes from the newest checkpoint; a finished training says so.
+    command resumes from the newest checkpoint, with --resume or without; a finished training says
+    so.
 
     \b
     Examples:
@@ -99,6 +103,8 @@ def command(
         threads=threads,
         start=start,
     )
+    if resume and not job.steps_done():
+        raise FacebenchError(f"no checkpoint in {out}", "leave out --resume to begin there")
     _train(job, Scale(workers, least_workers, cluster), as_json)
 
 

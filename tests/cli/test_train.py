@@ -47,7 +47,7 @@ def test_trains_keeps_and_says_when_it_is_done(
         "fits.png",
     }
     assert _logged_steps(tmp_path / "mlflow.db") == [1, 2, 3, 4, 5, 6]
-    again = run(faces, out)
+    again = run(faces, out, "--resume")
     assert again.exit_code == 0
     assert "already trained to step 6" in again.output
     kept = json.loads((out / "mlflow.json").read_text())
@@ -63,6 +63,7 @@ def test_a_mistake_is_told_in_one_line(faces: Path, tmp_path: Path) -> None:
         (["--set", "training.stepz=5"], "did you mean 'steps'"),
         (["--data", str(tmp_path)], "no training shards"),
         (["--model", "embedded"], "were made with face model"),
+        (["--resume"], "leave out --resume"),
     ):
         result = run(faces, tmp_path / "out", *arguments)
         assert isinstance(result.exception, FacebenchError), result.output
