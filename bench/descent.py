@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -68,11 +68,13 @@ class Minimised:
     def all_sides(self, transform: Similarity) -> tuple[Matches, Matches]:
         """The cropped scan's points on the moved prediction, all of the prediction's on the scan.
 
-        Those of the prediction that are out of reach have no match.
+        Those of the prediction that are out of reach have no match. The weights tell the region of
+        intersection only, without its fading.
         """
         reach = within_reach(self.prediction, transform, self.intersection, self.crop)
-        on_scan = self.prediction_side(transform, reach)
-        on_prediction = self.scan_side(transform, self.crop.vertices_of(self.scan))
+        sharp = replace(self, intersection=self.intersection.sharp)
+        on_scan = sharp.prediction_side(transform, reach)
+        on_prediction = sharp.scan_side(transform, self.crop.vertices_of(self.scan))
         return on_prediction, on_scan.among(len(self.prediction.vertices), reach)
 
 

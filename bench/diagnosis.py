@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .measure import NOSE_TIP_SPREAD_MM, SOUND_OVERLAP
+from .measure import SOUND_OVERLAP
+from .nose_tip import SPREAD_MM
 from .protocol import Protocol
 from .score import Score
 
@@ -103,7 +104,7 @@ def _centre(score: Score) -> Iterator[Finding]:
     apart = score.nose_tip_disagreement_mm
     if score.nose_tip_source == "found":
         spread = score.nose_tip_spread_mm
-        far = spread > NOSE_TIP_SPREAD_MM
+        far = spread > SPREAD_MM
         doubt = f", uncertain by {spread:.0f} mm: label it" if far else ""
         yield Finding(f"The nose tip, the centre of the crop, was found on the scan{doubt}.", far)
     elif score.nose_tip_source == "seven_landmarks":

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..recon.mesh import Mesh
 from .dataset import Scan
+from .nose_tip import SPREAD_MM
 from .protocol import Protocol
 from .reduce import Decode, Reduced, over_frames, over_scans
 from .score import Score, ScoredPair, failed_score
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 SOUND_OVERLAP = 0.9
 """A face laid on the wrong place of a scan covers less of the crop, 0.88 where it was seen to cover
 most of it; a right one 0.94 and more."""
-NOSE_TIP_SPREAD_MM = 5.0
-"""Two ways of finding a nose tip seldom differ by more: what is there may be no nose. It does not
-tell small errors, in which both share."""
 
 NAN = float("nan")
 NO_DISTANCES = np.empty(0)
@@ -133,7 +131,7 @@ def doubt(score: Score) -> str:
     """What speaks against an alignment or a nose tip that was found; empty for sound ones."""
     if score.overlap < SOUND_OVERLAP:
         return f"only {score.overlap:.0%} of the cropped scan has a counterpart: see its picture"
-    if score.nose_tip_spread_mm > NOSE_TIP_SPREAD_MM:
+    if score.nose_tip_spread_mm > SPREAD_MM:
         return f"the nose tip is uncertain by {score.nose_tip_spread_mm:.0f} mm: label it"
     return "" if score.converged else "the alignment did not converge"
 

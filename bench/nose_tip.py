@@ -25,6 +25,9 @@ from .triangles import Float64Array, double_areas
 NOSE_TIP = 30
 """Index of the nose tip among the 68 iBUG landmarks, counted from 0."""
 LABEL_SUFFIXES = (".txt", ".json", ".pp")
+SPREAD_MM = 5.0
+"""Two ways of finding a nose tip seldom differ by more: then one of them went astray, or what is
+there is no nose. It does not tell small errors, in which both share."""
 _CAP_MM = 12.0
 _CLIMBS = 4
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
@@ -106,14 +109,16 @@ def tip_on_scan(scan: Surface, face: Surface, tip: Float64Array, transform: Simi
     the bent face at its tip, says where the scan looks the way the tip does. The first is misled
     by a nose of another shape, the second by a round tip, seldom both by the same: the middle of
     the two is nearer to the truth than either, and how far they are apart tells a doubtful one.
+    Far apart, the bent face has slid along the bridge, while the summit is there to be seen.
     """
     axes = _tip_axes(face, tip, transform.scale)
     first = _climb(scan, transform.apply(tip[None])[0], transform.rotation @ axes)
     bent = bend_onto(scan, face, tip, transform, first)
     summit = _climb(scan, bent.tip, bent.rotation @ axes)
-    middle: Float64Array = (bent.tip + summit) / 2
-    on_scan = scan.closest(middle[None])
-    apart = max(float(np.linalg.norm(summit - bent.tip)), float(on_scan.distance[0]))
+    apart = float(np.linalg.norm(summit - bent.tip))
+    likely: Float64Array = (bent.tip + summit) / 2 if apart <= SPREAD_MM else summit
+    on_scan = scan.closest(likely[None])
+    apart = max(apart, float(on_scan.distance[0]))
     return NoseTip(on_scan.position[0], "found", spread_mm=apart)
 
 

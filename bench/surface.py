@@ -11,6 +11,7 @@ import open3d as o3d
 from numpy.typing import NDArray
 
 from ..recon.mesh import Mesh
+from .facets import Facets
 from .ordering import order_triangles, weld
 from .rim import Rim
 from .similarity import Similarity
@@ -19,11 +20,11 @@ from .triangles import (
     Float64Array,
     Groups,
     IndexArray,
-    closest_barycentric,
     corners_of,
     cross_rows,
     dot_rows,
     find_edges,
+    lengths,
     normals_at,
     sides_of,
     unit,
@@ -132,7 +133,7 @@ class Surface:
             at_edge = kind == EDGE
             on_boundary[rows] = (self._edges if at_edge else self).on_boundary[feature]
             normal[rows] = self._edge_normals(feature) if at_edge else self.normals[feature]
-        distance = np.sqrt(((points - position) ** 2).sum(1))
+        distance = lengths(points - position)
         to_rim = None if rim is None else self._rim.distances(position, rim)
         if to_rim is not None:
             to_rim[on_boundary] = 0.0
@@ -153,6 +154,10 @@ class Surface:
         return Groups.by(self.triangles.ravel(), len(self.vertices))
 
     @cached_property
+    def _facets(self) -> Facets:
+        return Facets.of(self.vertices[self.triangles])
+
+    @cached_property
     def _scene(self) -> o3d.t.geometry.RaycastingScene:
         """In the surface's own frame, so that rounding to float32 is the same wherever it lies."""
         scene = o3d.t.geometry.RaycastingScene()
@@ -167,14 +172,6 @@ class Surface:
         found = self._scene.compute_closest_points(o3d.core.Tensor(local))
         return np.asarray(found["primitive_ids"].numpy(), np.int64)
 
-    def _project(
-        self, points: Float64Array, triangle: IndexArray
-    ) -> tuple[Float64Array, Float64Array]:
-        """Weights (N, 3) and position (N, 3) of each triangle's point closest to each point."""
-        corners = self.vertices[self.triangles[triangle]]
-        weights = closest_barycentric(points, corners)
-        return weights, np.asarray((weights[:, None] @ corners)[:, 0])
-
     def _settled(
         self, points: Float64Array, triangle: IndexArray
     ) -> tuple[IndexArray, Float64Array, Float64Array]:
@@ -186,7 +183,7 @@ class Surface:
         Returns:
             Triangles (N,), and the weights (N, 3) and position (N, 3) of the closest points.
         """
-        weights, position = self._project(points, triangle)
+        weights, position = self._facets.closest(points, triangle)
         rows = np.arange(len(points))
         for _ in range(MAX_ROUNDS):
             rows = np.concatenate(
@@ -222,8 +219,8 @@ class Surface:
         groups = self._edges.corners if kind == EDGE else self._corners
         owner, corner = groups.members(feature[passed])
         query, candidate = rows[owner], corner // 3
-        candidate_weights, there = self._project(points[query], candidate)
-        best = _argmin_of_groups(((points[query] - there) ** 2).sum(1), owner)
+        candidate_weights, there = self._facets.closest(points[query], candidate)
+        best = _argmin_of_groups(lengths(points[query] - there), owner)
         is_other = candidate[best] != triangle[rows]
         triangle[rows], weights[rows] = candidate[best], candidate_weights[best]
         position[rows] = there[best]
@@ -296,7 +293,8 @@ def principal_frame(corners: Float64Array, areas: Float64Array) -> Similarity:
 
 def _on_features(weights: Float64Array) -> Iterator[tuple[int, IndexArray]]:
     """Which of the points of barycentric weights (N, 3) lie on edges, and which on vertices."""
-    zeros = (weights == 0).sum(1)
+    first, second, third = (weights == 0).T
+    zeros = first.astype(np.int8) + second + third
     for kind in (EDGE, VERTEX):
         yield kind, np.flatnonzero(zeros == kind)
 

@@ -1,4 +1,4 @@
-"""Exact geometry of triangles in float64: closest points, normals and edges."""
+"""Exact geometry of triangles in float64: normals, areas and edges."""
 
 from __future__ import annotations
 
@@ -10,48 +10,6 @@ from scipy.sparse import csr_array
 
 Float64Array = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
-
-
-def closest_barycentric(points: Float64Array, corners: Float64Array) -> Float64Array:
-    """Barycentric coordinates (N, 3) of the point of each triangle closest to each point.
-
-    A coordinate is exactly zero where the closest point lies on an edge or a corner, so that
-    callers can tell interior, edge and corner apart without a tolerance.
-
-    Args:
-        points: (N, 3).
-        corners: (N, 3, 3), the triangle that belongs to each point.
-
-    Source: the Voronoi regions of a triangle, Ericson, Real-Time Collision Detection, 5.1.5.
-    """
-    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
-    ab, ac = b - a, c - a
-    d1, d2 = _dot(ab, points - a), _dot(ac, points - a)
-    d3, d4 = _dot(ab, points - b), _dot(ac, points - b)
-    d5, d6 = _dot(ab, points - c), _dot(ac, points - c)
-    area_a, area_b, area_c = d3 * d6 - d5 * d4, d5 * d2 - d1 * d6, d1 * d4 - d3 * d2
-    along_ab = _ratio(d1, d1 - d3)
-    along_ac = _ratio(d2, d2 - d6)
-    along_bc = _ratio(d4 - d3, (d4 - d3) + (d5 - d6))
-    inside_b, inside_c = (
-        _ratio(area_b, area_a + area_b + area_c),
-        _ratio(area_c, area_a + area_b + area_c),
-    )
-    regions = [
-        (d1 <= 0) & (d2 <= 0),
-        (d3 >= 0) & (d4 <= d3),
-        (d6 >= 0) & (d5 <= d6),
-        (area_c <= 0) & (d1 >= 0) & (d3 <= 0),
-        (area_b <= 0) & (d2 >= 0) & (d6 <= 0),
-        (area_a <= 0) & (d4 - d3 >= 0) & (d5 - d6 >= 0),
-    ]
-    zero, one = np.zeros(len(points)), np.ones(len(points))
-    weight_b = np.select(regions, [zero, one, zero, along_ab, zero, 1 - along_bc], inside_b)
-    weight_c = np.select(regions, [zero, zero, one, zero, along_ac, along_bc], inside_c)
-    weight_a = np.select(
-        regions, [one, zero, zero, 1 - along_ab, 1 - along_ac, zero], 1 - inside_b - inside_c
-    )
-    return np.stack([weight_a, weight_b, weight_c], axis=1)
 
 
 def triangle_normals(vertices: Float64Array, triangles: IndexArray) -> Float64Array:
@@ -216,12 +174,3 @@ def _corner_angles(sides: Float64Array) -> Float64Array:
 def lengths(vectors: Float64Array) -> Float64Array:
     """Lengths (…) of vectors (…, 3)."""
     return np.asarray(np.sqrt(np.einsum("...i,...i->...", vectors, vectors)))
-
-
-def _dot(a: Float64Array, b: Float64Array) -> Float64Array:
-    return np.asarray(np.einsum("ij,ij->i", a, b))
-
-
-def _ratio(numerator: Float64Array, denominator: Float64Array) -> Float64Array:
-    """Quotient where it is defined, else zero: callers select it only where it is."""
-    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0)

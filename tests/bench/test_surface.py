@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from facebench.bench.facets import Facets
 from facebench.bench.surface import Surface
-from facebench.bench.triangles import closest_barycentric
 from facebench.recon.mesh import Mesh
 
 
@@ -17,9 +17,12 @@ def test_closest_points_agree_with_trying_every_triangle(person: Mesh) -> None:
     points = around(person, 60, 8.0)
     found = Surface(person).closest(points)
     corners = np.asarray(person.vertices)[person.triangles]
+    facets = Facets.of(corners)
     for point, distance in zip(points, found.distance, strict=True):
-        weights = closest_barycentric(np.repeat(point[None], len(corners), 0), corners)
-        every = np.linalg.norm(np.einsum("nk,nkc->nc", weights, corners) - point, axis=1)
+        _, position = facets.closest(
+            np.repeat(point[None], len(corners), 0), np.arange(len(corners))
+        )
+        every = np.linalg.norm(position - point, axis=1)
         assert abs(every.min() - distance) < 1e-9
 
 
