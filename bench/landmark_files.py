@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 
-from ..errors import FacebenchError
+from ..errors import FacebenchError, reason_of
+from ..recon.numpy_files import read_npy_array
+from ..recon.text_files import text_of
 from .landmarks import Landmarks, read_landmarks
+from .picked_points import picked_points
 from .triangles import Float64Array
+
+_MOST_BYTES = 2**20
 
 LANDMARK_SUFFIXES = (".txt", ".npy", ".pp")
 
@@ -31,10 +35,9 @@ def read_landmark_file(path: Path) -> Landmarks:
         return read_landmarks(path)
     try:
         points = reader(path)
-    except (OSError, ValueError, KeyError, EOFError, ElementTree.ParseError) as error:
-        raise FacebenchError(
-            f"{path}: cannot be read as landmarks", "expected 68 or 7 points x, y, z"
-        ) from error
+    except (OSError, ValueError, KeyError, TypeError, FacebenchError) as error:
+        said = f"{path}: cannot be read as landmarks ({reason_of(error)})"
+        raise FacebenchError(said, "expected 68 or 7 points x, y, z") from error
     try:
         return Landmarks(points).in_order()
     except FacebenchError as error:
@@ -48,16 +51,12 @@ def landmarks_beside(mesh: Path) -> Path | None:
 
 
 def _picked_points(path: Path) -> Float64Array:
-    text = path.read_text("utf-8")
-    if "<!ENTITY" in text:
-        raise ValueError("entities are not read")
-    points = ElementTree.fromstring(text).iter("point")
-    return np.array([[float(point.attrib[axis]) for axis in "xyz"] for point in points])
+    points = picked_points(text_of(path, _MOST_BYTES))
+    return np.array([[float(point[axis]) for axis in "xyz"] for point in points])
 
 
 def _array(path: Path) -> Float64Array:
-    values = np.load(path, allow_pickle=False)
-    return np.asarray(values, np.float64)
+    return np.asarray(read_npy_array(path, _MOST_BYTES), np.float64)
 
 
 _READERS: Mapping[str, Callable[[Path], Float64Array]] = {".pp": _picked_points, ".npy": _array}

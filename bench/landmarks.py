@@ -10,9 +10,12 @@ from scipy.spatial import cKDTree
 
 from ..errors import FacebenchError
 from ..recon.mesh import Mesh
+from ..recon.text_files import text_of
 from .similarity import Similarity
 from .triangles import Float64Array, IndexArray
 from .umeyama import root_mean_square, similarity_between
+
+_MOST_BYTES = 2**20
 
 SEVEN = np.array([36, 39, 42, 45, 33, 48, 54])
 """The seven points of NoW among iBUG's 68, counted from 0: right eye's outer and inner corner, left
@@ -116,8 +119,8 @@ def read_landmarks(path: Path) -> Landmarks:
             are not the landmarks of a face in their order.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = text_of(path, _MOST_BYTES).splitlines()
+    except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: cannot be read as landmarks ({error})") from error
     numbered = [(number, line.strip()) for number, line in enumerate(lines, start=1)]
     rows = [

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import difflib
-import zipfile
+import io
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from ..errors import FacebenchError
+from ..errors import FacebenchError, reason_of
 from ..recon.mesh import Mesh
-from .mesh_sizes import check_size
+from ..recon.numpy_files import read_npz_arrays
+from .mesh_sizes import MAX_BYTES, check_size
 
 FORMATS = (".obj", ".ply", ".stl", ".off", ".glb", ".npz")
 _SIGNATURES = {b"ply": ".ply", b"glTF": ".glb", b"PK\x03\x04": ".npz", b"OFF": ".off"}
@@ -69,26 +73,42 @@ def _nearest(path: Path) -> str:
 
 def _read_with_trimesh(path: Path) -> Mesh:
     try:
-        loaded = trimesh.load(path, process=False, maintain_order=True)
+        # From a stream a reader has no folder to look for materials and pictures in: files that a
+        # mesh names may be anywhere, and need not end.
+        content = io.BytesIO(_shape_alone(path))
+        loaded = trimesh.load(content, file_type=path.suffix.lower()[1:], **_PLAIN)
         whole = loaded.to_mesh() if isinstance(loaded, trimesh.Scene) else loaded
         vertices = np.array(whole.vertices).reshape(-1, 3)
         triangles = np.array(getattr(whole, "faces", ()), np.int64).reshape(-1, 3)
     except Exception as error:  # trimesh raises whatever its many readers raise
         raise FacebenchError(
-            f"{path}: cannot be read as a mesh ({_first_line(error)})",
+            f"{path}: cannot be read as a mesh ({reason_of(error)})",
             "it is truncated or of another kind; export it again",
         ) from error
     return Mesh(vertices, triangles)
 
 
+def _shape_alone(path: Path) -> bytes:
+    """The content of a file; of an OBJ without what would cut it into a mesh a group or material,
+    of which there may be as many as lines."""
+    content = path.read_bytes()
+    return _GROUPS.sub(b"", content) if path.suffix.lower() == ".obj" else content
+
+
+_GROUPS = re.compile(rb"^[ \t]*(?:g|o|s|usemtl|mtllib)\b[^\n]*$", re.MULTILINE)
+_PLAIN: Mapping[str, Any] = MappingProxyType(
+    {
+        "process": False,
+        "maintain_order": True,
+        "skip_materials": True,
+        "allow_remote": False,
+    }
+)
+"""Shape alone: vertices in the file's order, as one mesh, without materials."""
+
+
 def _read_npz(path: Path) -> Mesh:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in _NPZ_KEYS if name in arrays}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        pickled = "allow_pickle" in str(error)
-        reason = "holds pickled objects" if pickled else "not a whole .npz file"
-        raise FacebenchError(f"{path}: {reason}", "save plain arrays with numpy.savez") from error
+    found = read_npz_arrays(path, _NPZ_KEYS, MAX_BYTES)
     for name in ("vertices", "triangles"):
         if name not in found:
             known = ", ".join(_NPZ_KEYS)
@@ -132,7 +152,3 @@ def _check_triangles(mesh: Mesh, path: Path) -> None:
         raise FacebenchError(
             f"{path}: a triangle names a vertex that does not exist", "export it again"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

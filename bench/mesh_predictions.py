@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import FacebenchError
 from ..recon.mesh import Mesh
+from ..recon.text_files import text_of
 from .landmarks import Landmarks, read_landmarks
 from .mesh_files import load_mesh
 from .mesh_folder import MeshFolder
@@ -21,6 +22,7 @@ from .method import MethodCard
 
 UNIT_OPTION = "--prediction-unit"
 _COUNTS = (68, 7)
+_MOST_BYTES = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +112,9 @@ def read_vertices(path: Path) -> NDArray[np.int64]:
         FacebenchError: it does not hold 68 or 7 whole numbers.
     """
     try:
-        words = path.read_text(encoding="utf-8").replace(",", " ").split()
+        words = text_of(path, _MOST_BYTES).replace(",", " ").split()
         vertices = np.array([int(word) for word in words], np.int64)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         raise FacebenchError(
             f"{path}: not whole numbers ({error})",
             "it names vertices of all meshes; points stand beside each mesh, in NAME.txt",

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 
 from ..errors import FacebenchError
 from ..recon.mesh import Mesh
 from ..recon.morphable.procedural import procedural_model
+from ..recon.text_files import parsed_json, text_of
 from .align import AlignmentSettings, approach
 from .intersection import Intersection
 from .nose_patch import bend_onto
+from .picked_points import picked_points
 from .register import register
 from .similarity import Similarity
 from .surface import Surface
@@ -29,6 +29,7 @@ SPREAD_MM = 5.0
 """Two ways of finding a nose tip seldom differ by more: then one of them went astray, or what is
 there is no nose. It does not tell small errors, in which both share."""
 _CAP_MM = 12.0
+_MOST_BYTES = 2**20
 _CLIMBS = 4
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
@@ -173,9 +174,9 @@ def read_nose_tip(path: Path) -> Float64Array:
         FacebenchError: when the file does not hold one point.
     """
     try:
-        numbers = _READERS[path.suffix.lower()](path.read_text("utf-8"))
+        numbers = _READERS[path.suffix.lower()](text_of(path, _MOST_BYTES))
         position = np.array([float(number) for number in numbers])
-    except (OSError, ValueError, KeyError, TypeError, ElementTree.ParseError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise FacebenchError(f"{path}: no nose tip in it ({error})", "expected x, y, z") from error
     if position.shape != (3,) or not np.isfinite(position).all():
         raise FacebenchError(f"{path}: holds {len(position)} numbers", "expected x, y, z")
@@ -187,14 +188,12 @@ def _from_text(text: str) -> list[str]:
 
 
 def _from_json(text: str) -> list[float]:
-    content = json.loads(text)
+    content = parsed_json(text)
     return list(content["nose_tip"] if isinstance(content, dict) else content)
 
 
 def _from_picked_points(text: str) -> list[str]:
-    if "<!ENTITY" in text:
-        raise ValueError("entities are not read")
-    points = [point.attrib for point in ElementTree.fromstring(text).iter("point")]
+    points = picked_points(text)
     named = [point for point in points if "nose" in point.get("name", "").lower()] or points
     if len(named) != 1:
         raise ValueError(f"{len(named)} points, none named nose")

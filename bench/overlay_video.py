@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..recon.files import replacing
+from .video_files import open_video
 
 USUAL_RATE = Fraction(25)
 """Frames per second of a video that does not tell its own."""
@@ -22,7 +23,7 @@ _BEST, _ALWAYS_THERE = "libx264", "mpeg4"
 def frame_rate(path: Path) -> Fraction:
     """Frames per second on average, as the file tells; `USUAL_RATE` where it tells none."""
     try:
-        with av.open(str(path)) as container:
+        with open_video(path) as container:
             rate = container.streams.video[0].average_rate
     except (av.FFmpegError, OSError, ValueError, IndexError):
         return USUAL_RATE

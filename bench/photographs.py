@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ..errors import FacebenchError
+from ..errors import FacebenchError, reason_of
+from ..recon.pictures import NOT_A_PICTURE, read_picture
 
 PHOTOGRAPHS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
 VIDEOS = frozenset(
@@ -103,10 +103,8 @@ def read_photograph(path: Path) -> NDArray[np.uint8]:
         FacebenchError: the file is no picture, damaged, or too large to be opened safely.
     """
     try:
-        with Image.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture)
-            return np.asarray(upright.convert("RGB"))
-    except UnidentifiedImageError as error:
-        raise FacebenchError("not a picture", "known are JPEG, PNG, TIFF, WebP …") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise FacebenchError("the picture cannot be read", str(error).splitlines()[0]) from error
+        return np.asarray(read_picture(path, "RGB"))
+    except (OSError, ValueError) as error:
+        if str(error) == NOT_A_PICTURE:
+            raise FacebenchError(NOT_A_PICTURE, "known are JPEG, PNG, TIFF, WebP …") from error
+        raise FacebenchError("the picture cannot be read", reason_of(error)) from error

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..recon.field_types import checked
+from ..recon.text_files import parsed_json
 from .photographs import Source
 
 NAME = "portraits.jsonl"
@@ -53,17 +55,14 @@ class PortraitLedger:
         self.out = out
         text = json.dumps(settings, sort_keys=True, default=str)
         self.digest = hashlib.sha256(text.encode()).hexdigest()
-        rows = [] if forget else _rows(out / NAME)
-        self._rows = {row["key"]: row["portrait"] for row in rows}
+        self._rows = {} if forget else dict(_rows(out / NAME))
 
     def kept(self, source: Source) -> Portrait | None:
         """The source's portrait when it is done, else None."""
         row = self._rows.get(self._key(source))
-        if row is None or not row["files"]:
+        if row is None or not row.files:
             return None
-        if not all((self.out / name).is_file() for name in row["files"]):
-            return None
-        return replace(Portrait(**{**row, "files": tuple(row["files"])}), kept=True)
+        return row if all((self.out / name).is_file() for name in row.files) else None
 
     def add(self, source: Source, portrait: Portrait) -> None:
         """Write down what became of a source."""
@@ -77,15 +76,29 @@ class PortraitLedger:
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The ledger's lines; one cut off by an interruption is passed over."""
+def _rows(path: Path) -> Iterator[tuple[str, Portrait]]:
+    """Key and portrait of the ledger's lines; one cut off by an interruption is passed over."""
     if not path.is_file():
         return
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            continue
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                row = parsed_json(line)
+                yield str(row["key"]), _portrait(row["portrait"])
+            except (ValueError, KeyError, TypeError, AttributeError):
+                continue
+
+
+def _portrait(values: dict[str, Any]) -> Portrait:
+    """A portrait that is there already.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: the values are not one's.
+    """
+    portrait = checked(Portrait(**{**values, "files": tuple(values["files"]), "kept": True}))
+    if any("\0" in name for name in portrait.files):
+        raise ValueError("no names of files")
+    return portrait
 
 
 def _state(path: Path | None) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import FacebenchError
+from ..recon.text_files import toml_of
 from .align import AlignmentSettings
 from .intersection import Intersection
 from .presets import PRESETS
@@ -182,8 +182,8 @@ def read_protocol(path: Path) -> Protocol:
         FacebenchError: when the file cannot be read or a setting is not known.
     """
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        values = toml_of(path)
+    except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: cannot be read as a protocol ({error})") from error
     try:
         return Protocol.from_dict({"name": path.stem, **values})

@@ -12,6 +12,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import one_line
+from .video_files import open_video
+
 CHUNK_FRAMES = 32
 CHUNK_BYTES = 64 * 2**20
 """A chunk has 32 frames, or as many as fit into 64 MiB of RGB where frames are large."""
@@ -53,9 +56,9 @@ def read_chunks(
     first = 0
     with closing(video.frames()) as decoded:
         for index, last, group in _mark_last(_groups(islice(decoded, limit))):
-            reason = video.reason if last else ""
             if index not in skip:
-                yield Chunk(clip_id, index, last, _to_rgb(group), first, reason)
+                frames = video.to_rgb(group)
+                yield Chunk(clip_id, index, last, frames, first, video.told if last else "")
             first += len(group)
     if not first and 0 not in skip:
         nothing = np.empty((0, 0, 0, 3), np.uint8)
@@ -68,20 +71,27 @@ class _Video:
     def __init__(self, path: Path) -> None:
         self.reason = ""
         self._path = path
-        self._bad = 0
+        self._bad = self._unconverted = 0
+
+    @property
+    def told(self) -> str:
+        """What went wrong so far; empty for nothing."""
+        if self.reason or not self._unconverted:
+            return self.reason
+        return f"{one_line(self._path.name)}: {self._unconverted} frames cannot be made RGB"
 
     def frames(self) -> Generator[av.VideoFrame, None, None]:
         read = promised = 0
         try:
-            with av.open(str(self._path)) as container:
+            with open_video(self._path) as container:
                 stream = container.streams.video[0]
                 stream.codec_context.thread_count = 1
                 promised = stream.frames
                 for frame in self._decode(container, stream):
                     read += 1
                     yield frame
-        except (av.FFmpegError, OSError, ValueError, IndexError) as error:
-            self.reason = f"{self._path.name} cannot be read: {_plain(error)}"
+        except (av.FFmpegError, OSError, ValueError, IndexError, OverflowError) as error:
+            self.reason = f"{one_line(self._path.name)} cannot be read: {_plain(error)}"
         self.reason = self.reason or self._shortfall(read, promised)
 
     def _decode(
@@ -95,13 +105,23 @@ class _Video:
                 continue
             yield from (frame for frame in frames if isinstance(frame, av.VideoFrame))
 
+    def to_rgb(self, group: list[av.VideoFrame]) -> NDArray[np.uint8]:
+        """Frames (N, H, W, 3) of the size of the first; what cannot be converted is left out."""
+        width, height = group[0].width, group[0].height
+        images = []
+        for frame in group:
+            try:
+                images.append(frame.to_ndarray(format="rgb24", width=width, height=height))
+            except (av.FFmpegError, OSError, ValueError):
+                self._unconverted += 1
+        return np.stack(images) if images else np.empty((0, 0, 0, 3), np.uint8)
+
     def _shortfall(self, read: int, promised: int) -> str:
+        name = one_line(self._path.name)
         if self._bad:
-            return f"{self._path.name}: {self._bad} damaged packets, {read} frames read"
+            return f"{name}: {self._bad} damaged packets, {read} frames read"
         if read < promised:
-            return (
-                f"{self._path.name} ends early: its header tells of {promised} frames, {read} read"
-            )
+            return f"{name} ends early: its header tells of {promised} frames, {read} read"
         return ""
 
 
@@ -134,13 +154,7 @@ def _mark_last(
         yield index, True, held
 
 
-def _to_rgb(group: list[av.VideoFrame]) -> NDArray[np.uint8]:
-    width, height = group[0].width, group[0].height
-    images = [frame.to_ndarray(format="rgb24", width=width, height=height) for frame in group]
-    return np.stack(images)
-
-
 def _plain(error: Exception) -> str:
     if isinstance(error, IndexError):
         return "it has no video stream"
-    return str(getattr(error, "strerror", None) or error)
+    return one_line(str(getattr(error, "strerror", None) or error))

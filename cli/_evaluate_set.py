@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import FacebenchError
+from ..errors import FacebenchError, one_line
 from ._command_line import command_line
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _show(
 
     for line in _reasons(folder):
         click.echo(line, err=True)
-    Console(highlight=False).print(_table(ruler, groups))
+    Console(highlight=False, markup=False).print(_table(ruler, groups))
     click.echo(f"{folder.root}: {groups['all'].n_scored} scored, {groups['all'].n_failed} not")
 
 
@@ -149,7 +149,7 @@ def _reasons(folder: PairsFolder) -> list[str]:
     """What failed or is doubtful, one line each."""
     rows = folder.rows()
     told = [(row.name, row.reason or row.note) for row in rows.itertuples(index=False)]
-    lines = [f"{name}: {said}" for name, said in told if said]
+    lines = [one_line(f"{name}: {said}") for name, said in told if said]
     hidden = len(lines) - _SHOWN_REASONS
     more = [f"… and {hidden} more, see {folder.root / 'pairs.parquet'}"] if hidden > 0 else []
     return lines[:_SHOWN_REASONS] + more

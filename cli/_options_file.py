@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from ..errors import FacebenchError
+from ..recon.text_files import toml_of
 
 _LIST = ","
 
@@ -54,10 +54,10 @@ def read_options(path: Path, command: click.Command) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return toml_of(path)
     except FileNotFoundError:
         raise FacebenchError(f"{path}: no such file", "give a TOML file of options") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: cannot be read as TOML: {error}") from error
 
 

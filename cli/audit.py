@@ -141,7 +141,7 @@ def _show(audit: Audit, page: Path | None, as_json: bool) -> None:
 
     from ..results.audit import agreement_table, worth_table
 
-    console = Console()
+    console = Console(markup=False)
     if audit.agreements:
         console.print(agreement_table(audit.agreements))
     if audit.worths:

@@ -71,6 +71,6 @@ def _print(name: str, findings: Sequence[Finding], n_failed: int) -> None:
     from rich.console import Console
 
     lines = ((SIGNS[one.verdict], one.check, one.detail, one.advice) for one in findings)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.print(findings_table(lines))
     console.print(f"{name} can be measured." if not n_failed else f"{n_failed} to repair, see ✗.")

@@ -134,7 +134,7 @@ def _show(result: Evaluation, out: Path | None, as_json: bool) -> None:
 
     from ._pair_table import pair_report
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.print(*pair_report(result), sep="\n")
     for path in written:
         click.echo(path)

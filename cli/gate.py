@@ -151,4 +151,4 @@ def _show(verdict: Verdict, as_json: bool) -> None:
 
     from ..results.gate.terminal import verdict_table
 
-    Console(highlight=False).print(verdict_table(verdict))
+    Console(highlight=False, markup=False).print(verdict_table(verdict))

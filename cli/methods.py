@@ -162,7 +162,7 @@ def _published(card: MethodCard) -> str:
 def _print(table: Table) -> None:
     from rich.console import Console
 
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False).print(table)
 
 
 def _print_json(value: object) -> None:

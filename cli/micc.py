@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import one_line
 from ._command_line import command_line, given_options, plain_options
 from ._options_file import options_file
 
@@ -154,16 +155,16 @@ def _show(folder: RunFolder, record: RunRecord, as_json: bool) -> None:
 
     for line in _reasons(folder, record):
         click.echo(line, err=True)
-    Console().print(scene_table([folder]))
+    Console(markup=False).print(scene_table([folder]))
     click.echo(f"{folder.root}: {record.n_scored} scored, {record.n_unscored} not")
 
 
 def _reasons(folder: RunFolder, record: RunRecord) -> list[str]:
     """What was left out or is doubtful, one line each."""
-    lines = [f"{problem.where}: {problem.reason}" for problem in record.problems]
+    lines = [one_line(f"{problem.where}: {problem.reason}") for problem in record.problems]
     for row in folder.subjects().itertuples():
         said = str(row.reason or row.note)
-        lines += [f"{row.subject}, {row.scene}: {said}"] if said else []
+        lines += [one_line(f"{row.subject}, {row.scene}: {said}")] if said else []
     hidden = len(lines) - _SHOWN_REASONS
     more = [f"… and {hidden} more, see {folder.root / 'subjects.parquet'}"] if hidden > 0 else []
     return lines[:_SHOWN_REASONS] + more

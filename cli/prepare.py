@@ -172,7 +172,7 @@ def _print(summary: dict[str, Any], out: Path, as_json: bool) -> None:
     table.columns[1].justify = "right"
     for reason, number in summary["dropped"].items():
         table.add_row(reason, f"{number:,}")
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     if summary["dropped"]:
         console.print(table)
     shards = len(summary["shards"])

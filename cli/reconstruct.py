@@ -223,12 +223,15 @@ def _print(portraits: Sequence[Portrait], out: Path, speed: Speed) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from ..errors import one_line
+
     table = Table("source", "faces / frames", "files", "remark", box=None)
     for portrait in portraits:
         faces = f"{portrait.faces} / {portrait.frames}"
         remark = portrait.reason or ("there already" if portrait.kept else "")
-        table.add_row(portrait.source, faces, f"{len(portrait.files)}", remark)
-    console = Console(highlight=False)
+        row = (portrait.source, faces, f"{len(portrait.files)}", remark)
+        table.add_row(*map(one_line, row))
+    console = Console(highlight=False, markup=False)
     console.print(table)
     done = sum(bool(portrait.files) for portrait in portraits)
     console.print(f"{done} of {len(portraits)} reconstructed into {out}")

@@ -74,7 +74,7 @@ def _first_table(folders: Sequence[RunFolder], literature: Sequence[Published], 
 def _drawn(table: Table) -> str:
     from rich.console import Console
 
-    console = Console()
+    console = Console(markup=False)
     with console.capture() as capture:
         console.print(table)
     return capture.get()

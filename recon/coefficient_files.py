@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..errors import FacebenchError
 from .face_coefficients import FaceCoefficients
 from .files import replacing
+from .text_files import json_of
 from .vision.crop import Box
 
 FORMAT = "facebench-coefficients-1"
@@ -88,11 +89,11 @@ def read_coefficients(path: Path) -> FaceCoefficients:
             the Parquet file that it names.
     """
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = json_of(path)
         if table["format"] != FORMAT:
             raise KeyError("format")
         return _faces(table, path)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise FacebenchError(
             f"{path}: not a coefficients file", f"expected {FORMAT} of 'facebench reconstruct'"
         ) from error
@@ -102,11 +103,18 @@ def _faces(table: Mapping[str, Any], path: Path) -> FaceCoefficients:
     frames = table["frames"]
     if not frames:
         raise FacebenchError(f"{path}: of a video", f"its frames are in {table['frames_file']}")
-    n = len(frames)
-    return FaceCoefficients(
-        identity=np.tile(np.array(table["identity"], float), (n, 1)),
-        expression=np.array([frame["expression"] for frame in frames], float).reshape(n, -1),
-        albedo=np.tile(np.array(table["albedo"], float), (n, 1)),
-        pose=np.array([[frame["pose"][name] for name in POSE_NAMES] for frame in frames]),
-        light=np.array([frame["light"] for frame in frames], float),
-    )
+    if len(frames) != 1:
+        raise ValueError(f"{len(frames)} frames")
+    (frame,) = frames
+    parts = {
+        "identity": table["identity"],
+        "expression": frame["expression"],
+        "albedo": table["albedo"],
+        "pose": [frame["pose"][name] for name in POSE_NAMES],
+        "light": frame["light"],
+    }
+    face = FaceCoefficients(**{name: np.array([part], float) for name, part in parts.items()})
+    vectors = (face.identity, face.expression, face.albedo, face.pose)
+    if face.light.shape != (1, 9, 3) or any(vector.ndim != 2 for vector in vectors):
+        raise ValueError("parts of other shapes")
+    return face

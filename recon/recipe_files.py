@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from ..errors import FacebenchError
 from .recipe import Recipe
 from .recipe_kinds import AnyRecipe, recipe_from_table
+from .text_files import MOST_TOML_BYTES, parsed_toml, text_of
 
 
 def recipe_names() -> list[str]:
@@ -59,8 +59,8 @@ def _with_base(name: str, seen: Sequence[str]) -> dict[str, Any]:
 
 def _read(name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(_text(name))
-    except tomllib.TOMLDecodeError as error:
+        return parsed_toml(_text(name))
+    except (OSError, ValueError) as error:
         raise FacebenchError(f"recipe {name}: not valid TOML: {error}") from error
 
 
@@ -69,7 +69,7 @@ def _text(name: str) -> str:
         path = Path(name)
         if not path.is_file():
             raise FacebenchError(f"no recipe file {name}", f"named recipes: {_listed()}")
-        return path.read_text(encoding="utf-8")
+        return text_of(path, MOST_TOML_BYTES)
     if name not in recipe_names():
         near = difflib.get_close_matches(name, recipe_names(), n=1)
         raise FacebenchError(
@@ -88,8 +88,8 @@ def _parse_setting(setting: str) -> dict[str, Any]:
     if not equals:
         raise FacebenchError(f"setting '{setting}' has no value", "write KEY=VALUE")
     try:
-        parsed: Any = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        parsed: Any = parsed_toml(f"value = {value}")["value"]
+    except ValueError:
         parsed = value
     for part in reversed(key.strip().split(".")):
         parsed = {part: parsed}

@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..bench.chunks import FAILED, ChunkRow
+from ..errors import FacebenchError
+from ..recon.parquet_files import opened_parquet, read_table
 from .files import replacing
 
 SCHEMA = pa.schema(
@@ -78,6 +80,8 @@ class Ledger:
 
     A clip's files stand in `FOLDER/SUBJECT/SCENE/`, named by chunk.
 
+    A file that is damaged counts as not there, so that its chunk is done again.
+
     `pandas.read_parquet(folder)` reads it as one table with the columns of `SCHEMA`, and those of
     `EXTRA` that the run's protocol needs.
     """
@@ -100,7 +104,8 @@ class Ledger:
     def table(self) -> pd.DataFrame:
         """All rows without their arrays, sorted by clip and chunk."""
         columns = [name for name in SCHEMA.names if name != "sum"]
-        tables = [pq.ParquetFile(path).read(columns) for path in self.folder.rglob("*.parquet")]
+        files = sorted(self.folder.rglob("*.parquet"))
+        tables = [found for path in files if (found := _whole_table(path, columns)) is not None]
         table = pa.concat_tables(tables) if tables else SCHEMA.empty_table().select(columns)
         frame: pd.DataFrame = table.to_pandas()
         return frame.sort_values(["clip", "chunk"], ignore_index=True)
@@ -143,7 +148,8 @@ class Ledger:
         return float(rows["frames"].sum()) / seconds if seconds > 0 else float("nan")
 
     def _rows(self, clip: str, arrays: Sequence[str] = ()) -> list[ChunkRow]:
-        return [_read(path, arrays) for path in sorted((self.folder / clip).glob("*.parquet"))]
+        files = sorted((self.folder / clip).glob("*.parquet"))
+        return [row for path in files if (row := _whole_row(path, arrays)) is not None]
 
     def _path(self, clip: str, chunk: int) -> Path:
         return self.folder / clip / f"{chunk:05d}.parquet"
@@ -153,12 +159,32 @@ def _schema(lists: dict[str, Any]) -> pa.Schema:
     return pa.schema([*SCHEMA, *(pa.field(n, kind) for n, kind in EXTRA.items() if n in lists)])
 
 
+def _whole_table(path: Path, columns: Sequence[str]) -> Any:
+    """Columns of a file as the ledger keeps them, or None where it is damaged."""
+    try:
+        return read_table(path, columns).cast(_NUMBERS)
+    except (FacebenchError, pa.ArrowException, ValueError):
+        return None
+
+
+_NUMBERS = pa.schema([item for item in SCHEMA if item.name != "sum"])
+
+
+def _whole_row(path: Path, arrays: Sequence[str]) -> ChunkRow | None:
+    """A row with the arrays asked for, or None where the file is damaged."""
+    try:
+        return _read(path, arrays)
+    except (FacebenchError, pa.ArrowException, ValueError, TypeError, KeyError, IndexError):
+        return None
+
+
 def _read(path: Path, arrays: Sequence[str]) -> ChunkRow:
     """A row with the arrays asked for; the others stay on disk."""
-    file = pq.ParquetFile(path)
     names = [item.name for item in fields(ChunkRow)]
-    wanted = [n for n in file.schema_arrow.names if n in names and (n not in ARRAYS or n in arrays)]
-    table = file.read(wanted)
+    held = opened_parquet(path).schema_arrow.names
+    wanted = [n for n in held if n in names and (n not in ARRAYS or n in arrays)]
+    table = read_table(path, wanted)
+    table = table.cast(pa.schema([_FIELDS.field(name) for name in wanted]))
     values: dict[str, Any] = {n: table[n][0].as_py() for n in wanted if n not in ARRAYS}
     found = {n: table[n].combine_chunks().values.to_numpy() for n in wanted if n in ARRAYS}
     values |= {"sum": np.empty(0)} | found
@@ -167,6 +193,9 @@ def _read(path: Path, arrays: Sequence[str]) -> ChunkRow:
             found["vectors"].reshape(values["faces"], -1) if values["faces"] else None
         )
     return ChunkRow(**values)
+
+
+_FIELDS = pa.schema([*SCHEMA, *EXTRA.items()])
 
 
 def _added(arrays: list[NDArray[np.float64]]) -> NDArray[np.float64]:

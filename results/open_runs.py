@@ -68,7 +68,7 @@ def _opened(place: str, scratch: Path) -> RunFolder:
     run = _existing(path)
     try:
         run.record()
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise FacebenchError(
             f"{path / 'run.json'} is not the record of a benchmark",
             "give a folder that 'facebench micc' wrote",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +12,9 @@ import pandas as pd
 from ..bench.measure_pair import MeasuredPair, PairRuler
 from ..bench.pair_set import Pair
 from ..errors import FacebenchError
+from ..recon.text_files import json_of
 from .files import replacing, write_json
+from .frames_of_files import read_frame
 from .point_errors import PointErrors
 from .provenance import host, now, package_versions, source_state
 from .run_record import SCORED
@@ -71,7 +72,13 @@ class PairsFolder:
     def rows(self) -> pd.DataFrame:
         """The table of the pairs; empty before the first."""
         path = self.root / "pairs.parquet"
-        return pd.read_parquet(path) if path.is_file() else pd.DataFrame()
+        if not path.is_file():
+            return pd.DataFrame()
+        table = read_frame(path)
+        lacking = {"name", "group", "status", "fingerprint"} - set(table.columns)
+        if lacking:
+            raise FacebenchError(f"{path} has no {', '.join(sorted(lacking))}", "remove it")
+        return table
 
     def done(self, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
         """Rows of those pairs that have a score and whose files are as they were."""
@@ -136,7 +143,7 @@ class PairsFolder:
         if not path.is_file():
             return {}
         try:
-            kept: dict[str, Any] = json.loads(path.read_text("utf-8"))["settings"]
+            kept: dict[str, Any] = json_of(path)["settings"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FacebenchError(f"{path} cannot be read", "choose another --out") from error
         return kept

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..bench.pooled import PointDistances
+from ..recon.parquet_files import read_table, unreadable
 from .files import replacing
 
 SIDES = ("scan_to_prediction", "prediction_to_scan")
@@ -45,11 +46,18 @@ class PointErrors:
 
         Raises:
             FileNotFoundError: there are none.
+            FacebenchError: they are damaged.
         """
-        table = pq.ParquetFile(self._path(subject, scene)).read()
-        errors = table["error_mm"].to_numpy()
-        of_scan = pc.equal(table["direction"].cast(pa.string()), SIDES[0]).to_numpy()
-        return errors[of_scan], errors[~of_scan]
+        path = self._path(subject, scene)
+        if not path.is_file():
+            raise FileNotFoundError(path)
+        table = read_table(path, ["direction", "error_mm"])
+        try:
+            errors = table["error_mm"].cast(pa.float32()).to_numpy()
+            of_scan = pc.equal(table["direction"].cast(pa.string()), SIDES[0]).to_numpy()
+            return errors[of_scan], errors[~of_scan]
+        except (pa.ArrowException, ValueError, IndexError, TypeError) as error:
+            raise unreadable(path, error) from error
 
     def remove(self, subject: str, scene: str) -> None:
         """Forget what is no longer true."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -13,6 +12,7 @@ import pandas as pd
 
 from ..errors import FacebenchError
 from ..recon.lock import only_command
+from ..recon.text_files import json_of
 from .files import write_json
 from .ledger import Ledger
 from .point_errors import PointErrors
@@ -126,11 +126,13 @@ class RunFolder:
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
-            values: dict[str, Any] = json.loads((self.root / name).read_text(encoding="utf-8"))
+            values: dict[str, Any] = json_of(self.root / name)
         except FileNotFoundError:
             raise FacebenchError(f"{self.root} has no {name}", "finish the run first") from None
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise FacebenchError(f"{self.root / name} cannot be read", str(error)) from None
+        if not isinstance(values, dict):
+            raise FacebenchError(f"{self.root / name} holds no table", "measure it again")
         return values
 
 

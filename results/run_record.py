@@ -7,6 +7,7 @@ from typing import Any
 
 from ..bench.dataset import Problem
 from ..bench.method import MethodCard
+from ..recon.field_types import checked
 
 SCORED = "ok"
 UNSCORED = "failed"
@@ -107,13 +108,18 @@ class RunRecord:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> RunRecord:
-        """The record of a `run.json`; fields it does not know are ignored."""
+        """The record of a `run.json`; fields it does not know are ignored.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: it is not the record of a run.
+        """
         known = {item.name: values[item.name] for item in fields(cls) if item.name in values}
         for name in ("subjects", "scenes", "excluded"):
             known[name] = tuple(known[name])
-        known["problems"] = tuple(Problem(**item) for item in known.get("problems", ()))
+        known["problems"] = tuple(checked(Problem(**p)) for p in known.get("problems", ()))
         card = known["card"]
         published = tuple((scene, mean, std) for scene, mean, std in card["published"])
         expressions = tuple(card.get("expressions", ("neutral",)))
-        known["card"] = MethodCard(**{**card, "published": published, "expressions": expressions})
-        return cls(**known)
+        about = {**card, "published": published, "expressions": expressions}
+        known["card"] = checked(MethodCard(**about))
+        return checked(cls(**known))

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from ..recon.field_types import checked
+
 
 @dataclass(frozen=True)
 class SceneSummary:
@@ -49,7 +51,7 @@ class SceneSummary:
         """The summary of a scene as read, null becoming NaN."""
         low, high = (_number(value) for value in values["ci95_mm"])
         plain = {key: _number(value) for key, value in values.items() if key != "ci95_mm"}
-        return cls(**plain, ci95_mm=(low, high))
+        return checked(cls(**plain, ci95_mm=(low, high)))
 
 
 def _number(value: Any) -> Any:

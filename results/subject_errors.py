@@ -60,5 +60,6 @@ def cumulative_curves(subjects: pd.DataFrame) -> dict[str, CumulativeCurve]:
 
 
 def _mean_curve(curves: pd.Series) -> CumulativeCurve:
-    shares = np.stack([np.asarray(curve, np.float64) for curve in curves]).mean(axis=0)
+    whole = [np.asarray(curve, np.float64) for curve in curves if len(curve) == len(CURVE_MM)]
+    shares = np.stack(whole).mean(axis=0) if whole else np.full(len(CURVE_MM), np.nan)
     return CumulativeCurve(CURVE_MM, shares)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from ..recon.text_files import json_of
 from .files import write_json
 from .tracking_store import store_errors_told
 
@@ -99,7 +99,14 @@ def _kept(folder: Path, uri: str) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """What is kept in a file; a damaged one counts as none, and the run is logged again."""
+    try:
+        values = json_of(path)
+    except (OSError, ValueError):
+        return {}
+    texts = ("tracking_uri", "key", "run_id")
+    if not isinstance(values, dict) or not all(type(values.get(k, "")) is str for k in texts):
+        return {}
     return values
 
 

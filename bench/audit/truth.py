@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, reason_of
 from ...recon.mesh import Mesh
 from ...recon.morphable.model import MorphableModel
+from ...recon.numpy_files import read_npz_arrays
 from ...recon.synthetic.head_frame import landmark_points
+from ...recon.text_files import json_of
 from ..crop import Sphere
 from ..datasets.synthetic import truth_folder
 from ..landmarks import Landmarks
@@ -63,7 +63,9 @@ def read_truth(data: Path, model: MorphableModel) -> tuple[PersonTruth, ...]:
     """
     folder = truth_folder(data)
     try:
-        plan: dict[str, Any] = json.loads((folder / "plan.json").read_text("utf-8"))
+        plan: dict[str, Any] = json_of(folder / "plan.json")
+        if not isinstance(plan, dict):
+            raise ValueError("no plan")
     except (OSError, ValueError) as error:
         raise FacebenchError(
             f"{data} has no truth beside it ({folder / 'plan.json'} cannot be read)",
@@ -107,11 +109,15 @@ def true_errors(
 
 
 def _read_person(path: Path, model: MorphableModel) -> PersonTruth:
+    values = read_npz_arrays(path)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            values = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, BadZipFile) as error:
-        raise FacebenchError(f"{path}: cannot be read ({error})", "make the set again") from error
+        return _person(path.stem, values, model)
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        said = f"{path}: not the truth of a person ({reason_of(error)})"
+        raise FacebenchError(said, "make the set again") from error
+
+
+def _person(subject: str, values: dict[str, NDArray[Any]], model: MorphableModel) -> PersonTruth:
     ending = "_rotation"
     names = [name.removesuffix(ending) for name in values if name.endswith(ending)]
     placements = {
@@ -121,4 +127,4 @@ def _read_person(path: Path, model: MorphableModel) -> PersonTruth:
     vertices = np.asarray(values["vertices"], np.float64)
     identity = np.asarray(values["identity"], np.float64)
     points = np.asarray(landmark_points(model, vertices), np.float64)
-    return PersonTruth(path.stem, vertices, identity, placements, points)
+    return PersonTruth(subject, vertices, identity, placements, points)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from ...errors import FacebenchError
+from ...recon.text_files import text_of
 from ..landmark_files import landmarks_beside
 from ..pair_set import Pair, PairSet, meshes_below
 
@@ -54,18 +55,20 @@ def _images(dataset: Path) -> tuple[str, ...]:
     if path is None:
         return ()
     try:
-        lines = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
+        lines = [line.strip() for line in text_of(path).splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: cannot be read as a list of images ({error})") from error
     images = tuple(_image(path, line) for line in lines)
     return tuple(dict.fromkeys(images))
 
 
 def _image(path: Path, line: str) -> str:
-    parts = PurePosixPath(line).with_suffix("").parts[-3:]
-    if len(parts) != 3 or ".." in parts:
+    parts = PurePosixPath(line).parts[-3:]
+    image = "/".join((*parts[:-1], PurePosixPath(line).stem))
+    # What is called like this is written below the results: no name may lead out of there.
+    if len(parts) != 3 or parts[0] == "/" or ".." in parts or "\0" in line or not image:
         raise FacebenchError(f"{path}: '{line}'", "expected SUBJECT/CHALLENGE/IMAGE.jpg")
-    return "/".join(parts)
+    return image
 
 
 def _pair(image: str, meshes: dict[str, list[Path]], dataset: Path) -> Pair:

@@ -29,6 +29,7 @@ from ...recon.synthetic.sampling import standard_normal
 from ...recon.synthetic.scene import Studio
 from ...recon.synthetic.streams import random_stream
 from ...recon.synthetic.wardrobe import Wardrobe
+from ...recon.text_files import plan_in
 from ...recon.vision.boxes import write_boxes
 from .micc import BOXES_SUFFIX
 from .synthetic_detail import DetailSampler
@@ -108,7 +109,7 @@ def _claim(plan: MiccPlan, folder: Path) -> None:
     ours = json.loads(json.dumps(asdict(plan)))
     del ours["model"]
     if note.exists():
-        theirs = json.loads(note.read_text())
+        theirs = plan_in(note)
         differing = [key for key in ours if theirs.get(key) != ours[key]]
         if differing:
             key = differing[0]

@@ -77,6 +77,6 @@ def _list(as_json: bool) -> None:
     table = Table("--model", "what", "needs", box=None)
     for kind in KINDS:
         table.add_row(*kind)
-    Console().print(table)
+    Console(markup=False).print(table)
     shown = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in embedded.items())
     click.echo(f"\nembedded: {shown}")

@@ -57,7 +57,7 @@ def _print(facts: dict[str, Any]) -> None:
     table.add_column(overflow="fold")
     for name, value in (*_general(facts), *_modes(facts)):
         table.add_row(name, value)
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False).print(table)
 
 
 def _general(facts: dict[str, Any]) -> list[tuple[str, str]]:

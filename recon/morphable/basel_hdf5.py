@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, reason_of
+from ..numpy_files import MOST_BYTES
 from .basel_named_points import NAMED_POINTS, nearest_vertices, read_named_points
 from .checks import MILLIMETRES, check_outward
 from .complete import complete_model
@@ -82,9 +83,10 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError, KeyError) as error:
-        reason = str(error).partition("\n")[0]
-        raise FacebenchError(f"{path}: truncated or damaged ({reason})", FETCH) from error
+    except FacebenchError:
+        raise
+    except Exception as error:  # whatever the library finds in a damaged file
+        raise FacebenchError(f"{path}: truncated or damaged ({reason_of(error)})", FETCH) from error
 
 
 def _dataset(file: Any, name: str, path: Path) -> NDArray[Any]:
@@ -93,10 +95,31 @@ def _dataset(file: Any, name: str, path: Path) -> NDArray[Any]:
         raise FacebenchError(
             f"{path}: no {name}, so this is no Basel Face Model", f"it holds {held}; {FETCH}"
         )
-    array = np.asarray(file[name])
+    array = _read(file, name, path)
     if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
         raise FacebenchError(f"{path}: {name} has NaN or no numbers", f"damaged: {FETCH}")
     return array
+
+
+def _read(file: Any, name: str, path: Path) -> NDArray[Any]:
+    """A data set of the file itself, no larger than any model's."""
+    stored = _inside(file, name, path)
+    if stored.nbytes > MOST_BYTES:
+        raise FacebenchError(f"{path}: {name} has {stored.nbytes:,} bytes", f"damaged: {FETCH}")
+    return np.asarray(stored)
+
+
+def _inside(file: Any, name: str, path: Path) -> Any:
+    """A data set that neither links nor stores its numbers in another file."""
+    import h5py
+
+    parts = name.split("/")
+    places = ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
+    hard = all(type(file.get(place, getlink=True)) is h5py.HardLink for place in places)
+    stored = file[name] if hard else None
+    if not isinstance(stored, h5py.Dataset) or stored.external or stored.is_virtual:
+        raise FacebenchError(f"{path}: {name} is not in the file itself", f"damaged: {FETCH}")
+    return stored
 
 
 def _mean(file: Any, group: str, path: Path) -> NDArray[np.float64]:
@@ -137,6 +160,6 @@ def _landmarks(
             f"{path}: names no landmarks",
             "give --landmarks: eos' ibug_to_bfm2017-1_bfm_nomouth.txt, or 68 vertex numbers",
         )
-    named = read_named_points(np.asarray(file[NAMED_POINTS])[()], str(path))
+    named = read_named_points(_read(file, NAMED_POINTS, path)[()], str(path))
     reference = _dataset(file, "shape/representer/points", path).T
     return nearest_vertices(named, (neutral, reference.astype(np.float64)), str(path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
+from ..text_files import parsed_json
 from .basel_landmarks import IBUG_OF_NAME
 
 Points = NDArray[np.float64]
@@ -34,10 +34,10 @@ def read_named_points(stored: Any, where: str) -> dict[int, Points]:
     try:
         named = {
             IBUG_OF_NAME[item["id"]]: np.array(item["coordinates"], np.float64).reshape(3)
-            for item in json.loads(_text(stored))
+            for item in parsed_json(_text(stored))
             if item["id"] in IBUG_OF_NAME
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise FacebenchError(f"{where}: {NAMED_POINTS} is damaged", _ADVICE) from error
     if not named:
         raise FacebenchError(f"{where}: {NAMED_POINTS} names no iBUG landmark", _ADVICE)

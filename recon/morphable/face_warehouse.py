@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
+from ..text_files import text_of
 from .file_kinds import FileKind, expect_kind
 from .model import Float32Array
 
@@ -69,6 +70,6 @@ def _read_values(path: Path, n_vertices: int) -> Float32Array:
 def _read_deviations(path: Path) -> NDArray[np.float64]:
     expect_kind(path, FileKind.OTHER, FETCH)
     try:
-        return np.array(path.read_text().split(), np.float64)
+        return np.array(text_of(path, 2**20).split(), np.float64)
     except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: expected numbers, one a mode", FETCH) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
+from ..text_files import json_of
 from .complete import complete_model
 from .model import MorphableModel
 from .obj import read_faces, read_vertices
@@ -51,7 +51,7 @@ def read_ict(folder: Path, parts: Iterable[str] = tuple(PARTS)) -> MorphableMode
     part = _part_of_vertices(tuple(parts))
     kept = np.flatnonzero(part >= 0)
     neutral = _read_mode(folder / NEUTRAL)
-    index = _read_index(folder / INDEX)
+    index = read_index(folder / INDEX)
     identities = sorted(folder.glob("identity[0-9][0-9][0-9].obj"))
     expressions = [folder / f"{n}.obj" for n in index["expressions"]]
     expressions = [path for path in expressions if path.is_file()]
@@ -121,12 +121,17 @@ def _new_numbers(kept: NDArray[np.int64]) -> NDArray[np.int64]:
     return numbers
 
 
-def _read_index(path: Path) -> dict[str, Any]:
+def read_index(path: Path) -> dict[str, Any]:
+    """Names of the expressions, and the vertex (68,) of each landmark.
+
+    Raises:
+        FacebenchError: the file is missing or does not hold them.
+    """
     try:
-        index: dict[str, Any] = json.loads(path.read_text())
+        index: dict[str, Any] = json_of(path)
         landmarks = np.array(index["idx_to_landmark_verts"], np.int64)
         names = [str(name) for name in index["expressions"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise FacebenchError(
             f"{path}: no usable index ({type(error).__name__}: {error})",
             "take ICT-FaceKit's own file, with 'expressions' and 'idx_to_landmark_verts'",

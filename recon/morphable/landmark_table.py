@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
+from ..text_files import parsed_toml, text_of
 
+_MOST_BYTES = 2**20
 _EXPECTED = (
     "expected 68 vertex numbers counted from 0 (-1: none), or a TOML table of "
     "'iBUG number = vertex' like eos' ibug_to_sfm.txt, iBUG counted from 1"
@@ -24,8 +26,8 @@ def read_landmark_table(path: Path, n_vertices: int) -> NDArray[np.int64]:
         FacebenchError: the file is missing, of another form, or names vertices that are not there.
     """
     try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
+        text = text_of(path, _MOST_BYTES)
+    except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: unreadable landmarks", _EXPECTED) from error
     landmarks = _from_toml(text, path) if "=" in text else _from_list(text, path)
     if landmarks.max() >= n_vertices or landmarks.min() < -1 or (landmarks < 0).all():
@@ -39,7 +41,7 @@ def read_landmark_table(path: Path, n_vertices: int) -> NDArray[np.int64]:
 def _from_list(text: str, path: Path) -> NDArray[np.int64]:
     try:
         numbers = np.array(text.split(), np.int64)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise FacebenchError(f"{path}: no landmark table", _EXPECTED) from error
     if numbers.shape != (68,):
         raise FacebenchError(f"{path}: {numbers.size} landmarks", _EXPECTED)
@@ -49,8 +51,8 @@ def _from_list(text: str, path: Path) -> NDArray[np.int64]:
 def _from_toml(text: str, path: Path) -> NDArray[np.int64]:
     """The table whose keys are landmark numbers, at the top level or one level down."""
     try:
-        parsed = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        parsed = parsed_toml(text)
+    except ValueError as error:
         raise FacebenchError(f"{path}: no landmark table ({error})", _EXPECTED) from error
     landmarks = np.full(68, -1, np.int64)
     for number, vertex in _entries(parsed):
@@ -66,5 +68,6 @@ def _entries(parsed: dict[str, Any]) -> list[tuple[int, int]]:
         (int(key), vertex)
         for table in tables
         for key, vertex in table.items()
-        if key.isdecimal() and 1 <= int(key) <= 68 and type(vertex) is int
+        if re.fullmatch(r"[0-9]{1,2}", key) and 1 <= int(key) <= 68
+        if type(vertex) is int and -1 <= vertex < 2**31
     ]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
 from .file_kinds import FileKind, expect_kind
+from .mat5_elements import DamagedMatError, Variable, read_values, variables
 
 FILE_OF_VARIABLE: Mapping[str, str] = {
     "shapeMU": "BFM 2009's 01_MorphableModel.mat",
@@ -24,12 +22,6 @@ FILE_OF_VARIABLE: Mapping[str, str] = {
 }
 """By which variable a MATLAB file of this family is recognised."""
 
-_HEADER, _TAG = 128, 8
-"""Bytes of the file's header, and of an element's type and size."""
-
-_DAMAGED = (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, MemoryError)
-"""What SciPy raises on truncated or damaged files, besides zlib's and struct's own errors."""
-
 
 def variables_of(path: Path, fetch: str) -> tuple[str, ...]:
     """Names of the variables in the file.
@@ -37,14 +29,7 @@ def variables_of(path: Path, fetch: str) -> tuple[str, ...]:
     Raises:
         FacebenchError: it is missing, of another kind or damaged.
     """
-    from scipy.io import whosmat
-
-    expect_kind(path, FileKind.MAT5, fetch)
-    _check_whole(path, fetch)
-    try:
-        return tuple(name for name, _, _ in whosmat(path))
-    except (*_DAMAGED, zlib.error, struct.error) as error:
-        raise _damaged(path, error, fetch) from error
+    return tuple(_found(path, fetch))
 
 
 def read_mat(path: Path, names: Sequence[str], fetch: str) -> dict[str, NDArray[Any]]:
@@ -58,34 +43,25 @@ def read_mat(path: Path, names: Sequence[str], fetch: str) -> dict[str, NDArray[
     Raises:
         FacebenchError: the file is missing, damaged or another one, or a variable is no numbers.
     """
-    from scipy.io import loadmat
-
-    present = variables_of(path, fetch)
+    present = _found(path, fetch)
     missing = [name for name in names if name not in present]
     if missing:
-        raise FacebenchError(f"{path}: no {', '.join(missing)}", _looks_like(present, fetch))
+        raise FacebenchError(f"{path}: no {', '.join(missing)}", _looks_like(tuple(present), fetch))
+    for name in names:
+        if not present[name].is_numeric:
+            raise FacebenchError(f"{path}: {name} holds no plain numbers", "take the original file")
     try:
-        loaded = loadmat(path, variable_names=list(names))
-        return {name: _numeric(loaded[name], name, path) for name in names}
-    except (*_DAMAGED, zlib.error, struct.error) as error:
+        return {name: read_values(path, present[name]) for name in names}
+    except (OSError, DamagedMatError) as error:
         raise _damaged(path, error, fetch) from error
 
 
-def _check_whole(path: Path, fetch: str) -> None:
-    """Follow the elements' sizes to the end of the file: SciPy passes over a cut last variable."""
-    size, position = path.stat().st_size, _HEADER
-    with path.open("rb") as file:
-        order = "<" if file.read(_HEADER)[-2:] == b"IM" else ">"
-        while position < size:
-            file.seek(position)
-            tag = file.read(_TAG)
-            if len(tag) == _TAG:
-                position += struct.unpack(f"{order}II", tag)[1]
-            position += _TAG
-    if position != size:
-        raise FacebenchError(
-            f"{path}: truncated, {size} of at least {position} bytes", f"copy it again; {fetch}"
-        )
+def _found(path: Path, fetch: str) -> dict[str, Variable]:
+    expect_kind(path, FileKind.MAT5, fetch)
+    try:
+        return {item.name: item for item in variables(path)}
+    except (OSError, DamagedMatError) as error:
+        raise _damaged(path, error, fetch) from error
 
 
 def _looks_like(present: Sequence[str], fetch: str) -> str:
@@ -95,12 +71,5 @@ def _looks_like(present: Sequence[str], fetch: str) -> str:
     return f"it holds {', '.join(present[:5]) or 'nothing'}; {fetch}"
 
 
-def _numeric(array: Any, name: str, path: Path) -> NDArray[Any]:
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
-        raise FacebenchError(f"{path}: {name} holds no plain numbers", "take the original file")
-    return array
-
-
 def _damaged(path: Path, error: Exception, fetch: str) -> FacebenchError:
-    reason = str(error).partition("\n")[0]
-    return FacebenchError(f"{path}: truncated or damaged ({reason})", f"copy it again; {fetch}")
+    return FacebenchError(f"{path}: truncated or damaged ({error})", f"copy it again; {fetch}")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import FacebenchError
 from ..files import replacing
+from ..numpy_files import read_npz_arrays
 from .checks import MILLIMETRES
 from .complete import complete_model
 from .model import MorphableModel
@@ -56,18 +57,4 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise FacebenchError(f"{path}: no such file", "give the path of an .npz face model")
     if not zipfile.is_zipfile(path):
         raise FacebenchError(f"{path}: not an .npz file", "it is truncated or of another kind")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: _read_array(archive, name, path) for name in archive.files}
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
-        raise FacebenchError(f"{path}: unreadable ({error})", "copy or export it again") from error
-
-
-def _read_array(archive: Any, name: str, path: Path) -> NDArray[Any]:
-    try:
-        return np.asarray(archive[name])
-    except ValueError as error:
-        raise FacebenchError(
-            f"{path}: '{name}' is stored as a pickle or is damaged",
-            "pickles are never loaded; store plain numeric arrays",
-        ) from error
+    return read_npz_arrays(path)

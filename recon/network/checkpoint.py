@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from torch import nn
 
 from ...errors import FacebenchError
 from ..morphable.model import MorphableModel
-from ..recipe import RegressorRecipe
-from ..recipe_kinds import AnyRecipe, recipe_from_table
+from ..recipe import Recipe, RegressorRecipe
+from ..recipe_kinds import AnyRecipe
 from .face_network import FaceNetwork
 from .networks import restored_network
-from .weights_content import FORMAT, read_content, write_content
+from .tensor_files import build_fitting
+from .weights_content import FORMAT, read_content, recipe_in, write_content
 
 Weights = Mapping[str, torch.Tensor]
 """A state dict."""
@@ -94,14 +96,14 @@ def load_regressor(path: Path, model: MorphableModel) -> LoadedRegressor:
             a network that prepares photographs.
     """
     content = read_content(path)
-    recipe = recipe_from_table(json.loads(content["recipe"]))
+    recipe = recipe_in(path, content)
     if not isinstance(recipe, RegressorRecipe):
         raise FacebenchError(
             f"{path} holds the weights of a {recipe.kind}, not of a face regressor",
             "give those of a method, as 'facebench train --recipe ours' leaves them",
         )
     check_model(path, content, model)
-    regressor = restored_network(recipe, model, content["weights"])
+    regressor = _of_the_build(path, recipe, model, content["weights"])
     restore(regressor, content["weights"], path)
     return LoadedRegressor(
         regressor=regressor.eval(),
@@ -111,6 +113,19 @@ def load_regressor(path: Path, model: MorphableModel) -> LoadedRegressor:
         model_digest=content["model_digest"],
         digest=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
+
+
+def _of_the_build(
+    path: Path, recipe: RegressorRecipe, model: MorphableModel, weights: Weights
+) -> FaceNetwork:
+    """The recipe's network, of a size that the weights themselves have."""
+    build = partial(restored_network, recipe, model, weights)
+    try:
+        if type(recipe) is Recipe:  # the others are put together from parts of their own files
+            return build_fitting(build, weights)
+        return build()
+    except (ValueError, KeyError, IndexError, RuntimeError, TypeError) as error:
+        raise _unfit(path) from error
 
 
 def starting_weights(path: Path, recipe: RegressorRecipe, model: MorphableModel) -> Weights:
@@ -141,14 +156,20 @@ def restore(learner: nn.Module, weights: Mapping[str, torch.Tensor], path: Path)
     try:
         learner.load_state_dict(dict(weights))
     except RuntimeError as error:
-        raise FacebenchError(
-            f"checkpoint {path}: its weights do not fit its own recipe", "train it again"
-        ) from error
+        raise _unfit(path) from error
+
+
+def _unfit(path: Path) -> FacebenchError:
+    return FacebenchError(
+        f"checkpoint {path}: its weights do not fit its own recipe", "train it again"
+    )
 
 
 def check_model(path: Path, content: Mapping[str, Any], model: MorphableModel) -> None:
     """Refuse a checkpoint of another face model, naming both."""
-    digest = content["model_digest"]
+    digest = content.get("model_digest")
+    if not isinstance(digest, str):
+        raise FacebenchError(f"{path} holds no face regressor", "give one of 'facebench train'")
     if digest != model.digest:
         raise FacebenchError(
             f"checkpoint {path} was trained with face model {digest[:12]}, "

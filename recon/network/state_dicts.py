@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
-import torch
 from torch import Tensor, nn
 
 from ...errors import FacebenchError
 from .iresnet import DEPTHS as IRESNET_DEPTHS
 from .resnet import DEPTHS as RESNET_DEPTHS
+from .tensor_files import (
+    Network,
+    UnreadableTensorsError,
+    build_fitting,
+    is_table_of_tensors,
+    load_tensors,
+)
 
 StateDict = dict[str, Tensor]
 
@@ -37,12 +42,28 @@ def read_state_dict(path: Path, source: str) -> StateDict:
     """
     content = _loaded(path, source)
     table = _unwrapped(content)
-    if not isinstance(table, Mapping) or not _all_tensors(table):
+    if not is_table_of_tensors(table):
         raise FacebenchError(
             f"{path} holds no table of tensors but {_kind(table)}",
             "save the network's state_dict() alone",
         )
     return _without_prefix({str(name): value for name, value in table.items()})
+
+
+def fitted(
+    build: Callable[[], Network], state: Mapping[str, Tensor], path: Path, what: str
+) -> Network:
+    """A network with the tensors of a file that also names the network's sizes.
+
+    Raises:
+        FacebenchError: as `fit_state_dict`; a network that the tensors do not fill is not built.
+    """
+    try:
+        network = build_fitting(build, state)
+    except ValueError as error:
+        raise FacebenchError(f"{path} is not {what}: {error}", f"give weights of {what}") from error
+    fit_state_dict(network, state, path, what)
+    return network
 
 
 def fit_state_dict(network: nn.Module, state: Mapping[str, Tensor], path: Path, what: str) -> None:
@@ -73,7 +94,8 @@ def recognised(state: Mapping[str, Tensor]) -> str:
     """The architecture that a state dict's names show, or an empty text."""
     names = set(state)
     if "cp.resnet.conv1.weight" in names:
-        return f"BiSeNet with {len(state['conv_out.conv_out.weight'])} classes"
+        classes = state.get("conv_out.conv_out.weight")
+        return "BiSeNet" if classes is None else f"BiSeNet with {classes.shape[:1].numel()} classes"
     blocks = tuple(_blocks(names, stage) for stage in range(1, 5))
     if "layer1.0.prelu.weight" in names:
         return next((_title(k) for k, v in IRESNET_DEPTHS.items() if v == blocks), "an IResNet")
@@ -104,12 +126,12 @@ def _loaded(path: Path, source: str) -> Any:
     if problem:
         raise FacebenchError(f"{path} {problem}", f"the weights come from {source}")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise FacebenchError(
-            f"{path} is damaged or holds more than tensors", "save the state_dict() alone"
-        ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, BadZipFile) as error:
+        return load_tensors(path)
+    except UnreadableTensorsError as error:
+        if isinstance(error.__cause__, pickle.UnpicklingError):
+            raise FacebenchError(
+                f"{path} is damaged or holds more than tensors", "save the state_dict() alone"
+            ) from error
         raise FacebenchError(
             f"{path} cannot be read as weights", f"it is truncated; fetch it again from {source}"
         ) from error
@@ -120,10 +142,6 @@ def _unwrapped(content: Any) -> Any:
         return content
     inner = (content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping))
     return next(inner, content)
-
-
-def _all_tensors(table: Mapping[Any, Any]) -> bool:
-    return bool(table) and all(isinstance(value, Tensor) for value in table.values())
 
 
 def _kind(table: Any) -> str:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import torch
 from torch import Tensor
 
 from ...errors import FacebenchError
-from ..recipe_kinds import recipe_from_table
 from ..vision_recipe import VisionRecipe
-from .weights_content import FORMAT, read_content, write_content
+from .tensor_files import UnreadableTensorsError, load_tensors
+from .weights_content import FORMAT, read_content, recipe_in, write_content
 
 EMBEDDED = "embedded"
 
@@ -82,8 +81,8 @@ def save_network(
 def is_own_file(path: Path) -> bool:
     """Whether a readable file is one that this package wrote; a public state dict is not."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception:  # whatever is wrong with it, who reads it next says so
+        content = load_tensors(path)
+    except UnreadableTensorsError:  # who reads it next says so
         return False
     return isinstance(content, dict) and "format" in content and "recipe" in content
 
@@ -95,7 +94,7 @@ def load_network(path: Path, kind: type[Kind]) -> LoadedNetwork[Kind]:
         FacebenchError: no such file, or one of another kind.
     """
     content = read_content(path)
-    recipe = recipe_from_table(json.loads(content["recipe"]))
+    recipe = recipe_in(path, content)
     if not isinstance(recipe, kind):
         found = getattr(recipe, "kind", "face regressor")
         raise FacebenchError(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import torch
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, reason_of
 from ..files import replacing
+from ..recipe_kinds import AnyRecipe, recipe_from_table
+from ..text_files import parsed_json
+from .tensor_files import UnreadableTensorsError, is_table_of_tensors, load_tensors
 
 FORMAT = 1
 
@@ -38,13 +39,36 @@ def read_content(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FacebenchError(f"no checkpoint at {path}", "make one with 'facebench train'")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, BadZipFile, pickle.UnpicklingError) as e:
+        content = load_tensors(path)
+    except UnreadableTensorsError as error:
         raise FacebenchError(
-            f"checkpoint {path} cannot be read", "it is truncated or not a checkpoint"
-        ) from e
+            f"checkpoint {path} cannot be read ({error})", "it is truncated or not a checkpoint"
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise FacebenchError(
             f"{path} is not a checkpoint of facebench", f"expected format {FORMAT}"
         )
+    _check_types(path, content)
     return content
+
+
+def recipe_in(path: Path, content: Mapping[str, Any]) -> AnyRecipe:
+    """The recipe that a checkpoint keeps.
+
+    Raises:
+        FacebenchError: it keeps none that can be read.
+    """
+    try:
+        return recipe_from_table(parsed_json(content["recipe"]))
+    except (ValueError, TypeError, AttributeError, FacebenchError) as error:
+        said = f"checkpoint {path}: no recipe in it ({reason_of(error)})"
+        raise FacebenchError(said, "train it again") from error
+
+
+def _check_types(path: Path, content: Mapping[str, Any]) -> None:
+    whole = isinstance(content.get("recipe"), str) and is_table_of_tensors(content.get("weights"))
+    counts = [content.get("steps"), content.get("seed")]
+    if not whole or not all(type(count) is int and 0 <= count < 2**63 for count in counts):
+        raise FacebenchError(
+            f"checkpoint {path} is damaged", "it needs recipe, weights, steps and seed"
+        )

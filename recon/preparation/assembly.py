@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..files import replacing
+from ..text_files import json_of
 from ..training.shards import DROPPED
 from .rows import DROPPED_SCHEMA, faces_schema
 
@@ -40,10 +41,10 @@ class PreparedFolder:
     def summary(self) -> dict[str, Any] | None:
         """The summary of a finished preparation, or None."""
         try:
-            summary: dict[str, Any] = json.loads(self.summary_file.read_text(encoding="utf-8"))
+            summary = json_of(self.summary_file)
         except (OSError, ValueError):
             return None
-        return summary
+        return summary if isinstance(summary, dict) else None
 
     def write(
         self,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import re
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
+from ..pictures import read_picture
 from ..synthetic.masks import CLASS_NAMES
 from .reasons import Reason, RejectedError
 
@@ -27,12 +27,9 @@ def decode_photograph(content: bytes) -> Pixels:
         RejectedError: no picture, damaged, or too large to be opened safely.
     """
     try:
-        with Image.open(io.BytesIO(content)) as picture:
-            return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
-    except UnidentifiedImageError as error:
-        raise RejectedError(Reason.UNREADABLE, "not a picture") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise RejectedError(Reason.UNREADABLE, str(error).partition("\n")[0]) from error
+        return np.array(read_picture(content, "RGB"))
+    except ValueError as error:
+        raise RejectedError(Reason.UNREADABLE, str(error)) from error
 
 
 def decode_mask(content: bytes, size: tuple[int, int]) -> Pixels:
@@ -42,18 +39,18 @@ def decode_mask(content: bytes, size: tuple[int, int]) -> Pixels:
         RejectedError: no picture of class numbers, or of another shape than the photograph.
     """
     try:
-        with Image.open(io.BytesIO(content)) as picture:
-            if picture.mode not in ("L", "P", "1"):
-                raise RejectedError(Reason.SIDECAR, "the mask has colours, not class numbers")
-            height, width = size
-            if abs(picture.width / picture.height * height / width - 1.0) > _ASPECT:
-                raise RejectedError(
-                    Reason.SIDECAR,
-                    f"the mask is {picture.width} x {picture.height}, not {width} x {height}",
-                )
-            classes = np.array(picture.resize((width, height), Image.Resampling.NEAREST))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise RejectedError(Reason.SIDECAR, f"mask: {str(error).partition(chr(10))[0]}") from error
+        picture = read_picture(content, "")
+    except ValueError as error:
+        raise RejectedError(Reason.SIDECAR, f"mask: {error}") from error
+    if picture.mode not in ("L", "P", "1"):
+        raise RejectedError(Reason.SIDECAR, "the mask has colours, not class numbers")
+    height, width = size
+    if abs(picture.width / picture.height * height / width - 1.0) > _ASPECT:
+        raise RejectedError(
+            Reason.SIDECAR,
+            f"the mask is {picture.width} x {picture.height}, not {width} x {height}",
+        )
+    classes = np.array(picture.resize((width, height), Image.Resampling.NEAREST))
     if classes.max() >= len(CLASS_NAMES):
         raise RejectedError(Reason.SIDECAR, f"the mask has class {classes.max()}; the last is 18")
     return classes.astype(np.uint8)

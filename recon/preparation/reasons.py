@@ -37,7 +37,7 @@ class RejectedError(FacebenchError):
     def __init__(self, reason: Reason, detail: str = "") -> None:
         super().__init__(reason, detail)
         self.reason = reason
-        self.detail = detail
+        self.detail = self.hint
 
     def __reduce__(self) -> tuple[type[RejectedError], tuple[Reason, str]]:
         """Keep both parts when the error crosses a process boundary."""

@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 
 from ...errors import FacebenchError
 from ..files import replacing
+from ..parquet_files import read_table
+from ..text_files import plan_in
 from .listing import Photograph
 from .rows import WORK_SCHEMA, LabelledCrop, WorkRow
 
@@ -80,7 +82,7 @@ class WorkFolder:
             with replacing(note) as draft:
                 draft.write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
             return
-        theirs = json.loads(note.read_text(encoding="utf-8"))
+        theirs = plan_in(note)
         for key in sorted(plan.keys() | theirs.keys()):
             if theirs.get(key) != plan.get(key):
                 raise FacebenchError(
@@ -112,13 +114,23 @@ class WorkFolder:
         """The rows of an index with their pictures, in its order, one file at a time."""
         for part, together in groupby(rows, key=lambda row: str(row[PART])):
             places = [row[ROW] for row in together]
-            yield from pq.read_table(self.folder / part).take(places).to_pylist()
+            yield from read_table(self.folder / part).take(places).to_pylist()
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         columns = [name for name in WORK_SCHEMA.names if name not in _BULKY]
         for path in sorted(self.folder.glob("*.parquet")):
-            for place, row in enumerate(pq.read_table(path, columns=columns).to_pylist()):
+            for place, row in enumerate(_whole_rows(path, columns)):
                 yield row | {PART: path.name, ROW: place}
+
+
+def _whole_rows(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of a file; none of a damaged one, whose photographs are then done again."""
+    wanted = pa.schema([WORK_SCHEMA.field(name) for name in columns])
+    try:
+        rows: list[dict[str, Any]] = read_table(path, columns).cast(wanted).to_pylist()
+    except (FacebenchError, pa.ArrowException, ValueError):
+        return []
+    return rows
 
 
 def undone(

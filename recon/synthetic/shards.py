@@ -23,6 +23,7 @@ import torch
 
 from ...errors import FacebenchError
 from ..morphable.load import load_model
+from ..text_files import plan_in
 from .faces import FaceSampler, LabelledFace
 from .masks import MASK_ORDER
 
@@ -121,7 +122,7 @@ def _claim(folder: Path, plan: FacesPlan) -> None:
     if not note.exists():
         note.write_text(json.dumps(ours, indent=1) + "\n")
         return
-    theirs = json.loads(note.read_text())
+    theirs = plan_in(note)
     differing = [key for key in ours if theirs.get(key) != ours[key]]
     if differing:
         key = differing[0]

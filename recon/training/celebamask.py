@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import FacebenchError
+from ..pictures import read_picture
 from ..vision.label_orders import PART_NAMES
 from .shards import Sample
 
@@ -76,8 +77,9 @@ class CelebAMaskFaces:
         path = self._photographs[row]
         try:
             mask = self._mask(int(path.stem))
-            image = Image.open(path).convert("RGB").resize(mask.shape[::-1], Image.Resampling.BOX)
-        except (OSError, ValueError) as error:
+            photograph = read_picture(path, "RGB")
+            image = photograph.resize(mask.shape[::-1], Image.Resampling.BOX)
+        except (OSError, ValueError, IndexError) as error:
             raise FacebenchError(f"{path} or its parts cannot be read: {error}") from error
         landmarks = np.full((68, 2), np.nan, dtype=np.float32)
         return Sample(np.asarray(image), landmarks, mask)
@@ -99,4 +101,4 @@ def _parts() -> list[tuple[int, str]]:
 
 
 def _part(path: Path) -> NDArray[np.bool_]:
-    return np.asarray(Image.open(path).convert("L")) >= _WHITE
+    return np.asarray(read_picture(path, "L")) >= _WHITE

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
+from ...errors import FacebenchError, reason_of
 from ..files import replacing, told_when_full
 from ..lock import only_command
+from ..text_files import text_of
 
 Row = dict[str, float]
 """One line of the log: `step` and whatever was measured at it."""
@@ -71,8 +73,12 @@ class TrainingFolder:
         """
         if not table.is_file():
             return []
-        whole, end, _ = table.read_text(encoding="utf-8").rpartition("\n")
-        return [_numbers(line) for line in csv.DictReader(StringIO(whole + end))]
+        try:
+            whole, end, _ = text_of(table).rpartition("\n")
+            return [_numbers(line) for line in csv.DictReader(StringIO(whole + end), strict=True)]
+        except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
+            said = f"{table} cannot be read ({reason_of(error)})"
+            raise FacebenchError(said, "remove it; the training goes on without") from error
 
     def append(self, table: Path, row: Row) -> None:
         """Add a line to one of the folder's tables; a new column is empty in the lines before."""
@@ -87,7 +93,9 @@ class TrainingFolder:
         """Drop the lines after a step, which the checkpoint of that step does not know of."""
         for table in (self.log, self.validation):
             if table.is_file():
-                self._rewrite(table, [row for row in self.read(table) if row["step"] <= step])
+                self._rewrite(
+                    table, [row for row in self.read(table) if row.get("step", step) <= step]
+                )
 
     def _rewrite(self, table: Path, rows: Sequence[Row]) -> None:
         columns = list(dict.fromkeys(name for row in reversed(rows) for name in row))

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
+
+from ...errors import FacebenchError
+from ..parquet_files import opened_parquet, unreadable
 
 
 class RowGroups:
@@ -44,7 +47,7 @@ class RowGroups:
         """The cells of a row by column.
 
         Raises:
-            OSError, ValueError: its group cannot be read.
+            FacebenchError: its group cannot be read.
         """
         group = int(np.searchsorted(self._starts, number, side="right")) - 1
         table = self._table(group)
@@ -55,7 +58,7 @@ class RowGroups:
         """All values of a column, in the order of the rows; None where a file lacks it."""
         values: list[Any] = []
         for (path, index), rows in zip(self._groups, self.sizes, strict=True):
-            table = pq.ParquetFile(path).read_row_group(index, columns=[name])
+            table = _read(path, index, [name])
             found = table[name].to_pylist() if name in table.column_names else [None] * rows
             values += found[:rows]
         return values
@@ -66,13 +69,29 @@ class RowGroups:
                 self._kept.move_to_end(group)
                 return self._kept[group]
             path, index = self._groups[group]
-            self._kept[group] = table = pq.ParquetFile(path).read_row_group(index)
+            self._kept[group] = table = _read(path, index)
             while sum(map(len, self._kept.values())) - len(table) > self._most:
                 self._kept.popitem(last=False)
             return table
 
 
+def _read(path: Path, index: int, columns: Sequence[str] | None = None) -> Any:
+    """A row group, whose texts and pictures stay single values however often they stand in it."""
+    try:
+        file = opened_parquet(path)
+        texts = [item.name for item in file.schema_arrow if _is_text(item.type)]
+        return opened_parquet(path, read_dictionary=texts).read_row_group(index, columns)
+    except FacebenchError:
+        raise
+    except Exception as error:  # the library raises as many kinds as there are fields
+        raise unreadable(path, error) from error
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_string(kind))
+
+
 def _groups(path: Path) -> list[tuple[int, int]]:
     """Number and rows of each row group of a file."""
-    metadata = pq.read_metadata(path)
+    metadata = opened_parquet(path).metadata
     return [(i, metadata.row_group(i).num_rows) for i in range(metadata.num_row_groups)]

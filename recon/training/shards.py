@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, reason_of
 from ..morphable.model import MorphableModel
+from ..parquet_files import opened_parquet
+from ..pictures import read_picture
 from ..synthetic.masks import CLASS, MASK_ORDER
 from .order import POOL
 from .row_groups import RowGroups
 
 COLUMNS = ("id", "subject", "image", "landmarks", "mask")
+
+_AGAIN = "make the shards again"
 
 DROPPED = "dropped.parquet"
 """What `facebench prepare` leaves beside the shards, which is no shard."""
@@ -124,8 +125,8 @@ class FaceShards:
             mask = _decode_mask(cells["mask"], image)
             landmarks = np.asarray(cells["landmarks"], dtype=np.float32)
             sample = Sample(image, landmarks.reshape(68, 2), mask)
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise FacebenchError(f"{where} cannot be read: {error}") from error
+        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+            raise FacebenchError(f"{where} cannot be read: {reason_of(error)}") from error
         return sample
 
     def coefficients(self, rows: Sequence[int]) -> NDArray[np.float32] | None:
@@ -133,7 +134,10 @@ class FaceShards:
         values = [self._pieces.row(row).get("coefficients") for row in rows]
         if any(value is None for value in values):
             return None
-        return np.asarray(values, dtype=np.float32)
+        try:
+            return np.asarray(values, dtype=np.float32)
+        except (ValueError, TypeError) as error:
+            raise FacebenchError(f"{self.folder}: coefficients are no numbers", _AGAIN) from error
 
     def all_coefficients(self) -> NDArray[np.float32] | None:
         """True coefficients (rows, total) of every row; None where the shards have none."""
@@ -152,7 +156,7 @@ def _shard_paths(folder: Path) -> list[Path]:
 
 
 def _missing_masks(path: Path) -> int:
-    groups = pq.read_metadata(path)
+    groups = opened_parquet(path).metadata
     column = groups.schema.names.index("mask")
     found = [groups.row_group(i).column(column).statistics for i in range(groups.num_row_groups)]
     return sum(facts.null_count for facts in found if facts is not None and facts.has_null_count)
@@ -160,9 +164,9 @@ def _missing_masks(path: Path) -> int:
 
 def _checked_schema(path: Path) -> Any:
     try:
-        schema = pq.read_schema(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise FacebenchError(f"shard {path} cannot be read: {error}", "make it again") from error
+        schema = opened_parquet(path).schema_arrow
+    except FacebenchError as error:
+        raise FacebenchError(f"shard {error.message}", error.hint) from error
     missing = [name for name in COLUMNS if name not in schema.names]
     if missing:
         raise FacebenchError(
@@ -181,11 +185,11 @@ def _model_of(schema: Any) -> str:
 def _metadata(schema: Any, key: str) -> str:
     """A text kept with the schema, plain or as a JSON string; empty where there is none."""
     value: bytes = (schema.metadata or {}).get(key.encode(), b"")
-    return value.decode().strip('"')
+    return value.decode(errors="replace").strip('"')
 
 
 def _decode(cell: bytes, mode: str) -> Image.Image:
-    return Image.open(io.BytesIO(cell)).convert(mode)
+    return read_picture(bytes(cell), mode)
 
 
 def _decode_mask(cell: bytes | None, image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Any
 
 import torch
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, reason_of
 from ..network.checkpoint import describe_weights, restore
-from ..network.weights_content import read_content, write_content
-from ..recipe_kinds import AnyRecipe, recipe_from_table
+from ..network.weights_content import read_content, recipe_in, write_content
+from ..recipe_kinds import AnyRecipe
 from .trainee import Trainee
 
 
@@ -44,20 +43,24 @@ def restore_state(path: Path, trainer: Trainee[Any], rows: int) -> None:
     content = read_content(path)
     _check_same(path, content, trainer, rows)
     restore(trainer.learner, content["weights"], path)
-    trainer.descent.restore(content)
-    torch.set_rng_state(content["random"])
-    trainer.step = int(content["steps"])
-    trainer.skipped = int(content["skipped"])
+    try:
+        trainer.descent.restore(content)
+        torch.set_rng_state(content["random"])
+        trainer.step = int(content["steps"])
+        trainer.skipped = int(content["skipped"])
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        said = f"checkpoint {path} is damaged ({reason_of(error)})"
+        raise FacebenchError(said, "remove it, or give another --out") from error
 
 
 def _check_same(path: Path, content: Mapping[str, Any], trainer: Trainee[Any], rows: int) -> None:
     if "optimiser" not in content:
         raise FacebenchError(f"{path} holds weights only", "resume from a checkpoint.pt")
-    recipe = recipe_from_table(json.loads(content["recipe"]))
+    recipe = recipe_in(path, content)
     for what, old, new in (
-        ("face model", content["model_digest"][:12], trainer.model_digest[:12]),
+        ("face model", str(content.get("model_digest"))[:12], trainer.model_digest[:12]),
         ("seed", content["seed"], trainer.seed),
-        ("number of photographs", content["rows"], rows),
+        ("number of photographs", content.get("rows"), rows),
         ("recipe", _what_matters(recipe), _what_matters(trainer.recipe)),
     ):
         if old != new:

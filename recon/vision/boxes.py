@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import FacebenchError
+from ..text_files import text_of
 from .crop import Box
 
 HEADER = "frame,left,top,width,height"
@@ -21,7 +22,10 @@ def read_boxes(path: Path) -> dict[int, Box]:
     Raises:
         FacebenchError: a line is not five numbers, or a box has no area.
     """
-    lines = path.read_text(encoding="utf-8").split()
+    try:
+        lines = text_of(path).split()
+    except (OSError, ValueError) as error:
+        raise FacebenchError(f"{path}: cannot be read as face boxes ({error})") from error
     if not lines or lines[0] != HEADER:
         raise FacebenchError(f"{path}: not a face box file", f"its first line must be {HEADER}")
     return dict(_parse(path, number, line) for number, line in enumerate(lines[1:], start=2))
@@ -38,6 +42,6 @@ def _parse(path: Path, number: int, line: str) -> tuple[int, Box]:
         frame, left, top, width, height = (float(text) for text in line.split(","))
     except ValueError:
         raise FacebenchError(f"{path}, line {number}: {line!r}", f"expected {HEADER}") from None
-    if not (np.isfinite([left, top, width, height]).all() and width > 0 and height > 0):
+    if not (np.isfinite([frame, left, top, width, height]).all() and width > 0 and height > 0):
         raise FacebenchError(f"{path}, line {number}: the box {line} has no area")
     return int(frame), Box(left, top, width, height)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..network.landmarker import LandmarkNetwork
-from ..network.state_dicts import fit_state_dict
+from ..network.state_dicts import fitted
 from ..network.vision_weights import EMBEDDED, chosen_weights, load_network
 from ..vision_recipe import LandmarkerRecipe
 from .crop import Box, crop_square, crop_window
@@ -103,6 +104,5 @@ def landmark_network(weights: str | Path = EMBEDDED) -> LandmarkNetwork:
     path = chosen_weights(weights, "landmarker")
     loaded = load_network(path, LandmarkerRecipe)
     size = loaded.recipe.network
-    network = LandmarkNetwork(size.width, size.image_size)
-    fit_state_dict(network, loaded.state, path, "the landmark network of its recipe")
-    return network
+    build = partial(LandmarkNetwork, size.width, size.image_size)
+    return fitted(build, loaded.state, path, "the landmark network of its recipe")

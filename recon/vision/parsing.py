@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +12,7 @@ from torch.nn.functional import interpolate
 
 from ..network.bisenet import BiSeNet
 from ..network.image_statistics import ColourNormalisation
-from ..network.state_dicts import fit_state_dict, read_state_dict
+from ..network.state_dicts import fit_state_dict, fitted, read_state_dict
 from ..network.vision_weights import EMBEDDED, chosen_weights, is_own_file, load_network
 from ..vision_recipe import ParserRecipe
 
@@ -72,8 +73,8 @@ def make_parser(
 def _own(path: Path) -> BiSeNetParser:
     loaded = load_network(path, ParserRecipe)
     size = loaded.recipe.network
-    network = BiSeNet(width=size.width)
-    fit_state_dict(network, loaded.state, path, f"BiSeNet of width {size.width}")
+    build = partial(BiSeNet, width=size.width)
+    network = fitted(build, loaded.state, path, f"BiSeNet of width {size.width}")
     return BiSeNetParser(network, size.image_size)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from ...errors import FacebenchError
 from ..network.iresnet import DEPTHS, IResNet
-from ..network.state_dicts import fit_state_dict, read_state_dict, recognised
+from ..network.state_dicts import fit_state_dict, fitted, read_state_dict, recognised
 from ..network.vision_weights import EMBEDDED, chosen_weights, is_own_file, load_network
 from ..vision_recipe import RecogniserRecipe
 from .alignment import align_faces
@@ -66,9 +67,8 @@ def make_recogniser(
 def _own(path: Path) -> IResNet:
     loaded = load_network(path, RecogniserRecipe)
     size = loaded.recipe.network
-    network = IResNet(size.architecture, size.outputs, size.width, size.image_size)
-    fit_state_dict(network, loaded.state, path, f"the {size.architecture} of its recipe")
-    return network
+    build = partial(IResNet, size.architecture, size.outputs, size.width, size.image_size)
+    return fitted(build, loaded.state, path, f"the {size.architecture} of its recipe")
 
 
 def _public(path: Path) -> IResNet:

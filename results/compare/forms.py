@@ -28,7 +28,7 @@ def written(comparison: Comparison, form: str) -> str:
 
 
 def _drawn(comparison: Comparison) -> str:
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     with console.capture() as capture:
         console.print(*comparison_tables(comparison), sep="\n")
     return capture.get()

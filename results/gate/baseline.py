@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import FacebenchError
+from ...recon.field_types import checked
+from ...recon.text_files import json_of
 from ..basis import Basis
 from ..files import write_json
 from ..record import RunFolder
@@ -81,7 +82,7 @@ class Baseline:
             )
         try:
             return _parsed(values)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             said = f"{type(error).__name__}: {error}"
             raise FacebenchError(f"{path} is damaged ({said})", "write it anew") from error
 
@@ -94,11 +95,13 @@ def _parsed(values: dict[str, Any]) -> Baseline:
         str(scene): {str(subject): _finite(value) for subject, value in column.items()}
         for scene, column in values.pop("errors_mm").items()
     }
-    return Baseline(
-        **values,
-        basis=Basis(**basis),
-        frames_per_second=math.nan if rate is None else float(rate),
-        errors_mm=errors,
+    return checked(
+        Baseline(
+            **values,
+            basis=checked(Basis(**basis)),
+            frames_per_second=math.nan if rate is None else float(rate),
+            errors_mm=errors,
+        )
     )
 
 
@@ -110,7 +113,7 @@ def _finite(value: Any) -> float:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json_of(path)
     except FileNotFoundError:
         raise FacebenchError(
             f"{path}: no such baseline", "write it with --update-baseline"

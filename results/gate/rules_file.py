@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ...bench.setting_values import nearest
 from ...errors import FacebenchError
+from ...recon.text_files import toml_of
 from ..published import by_method, published_results
 from .rules import KINDS, Paper, Rule
 
@@ -37,10 +37,10 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return toml_of(path)
     except FileNotFoundError:
         raise FacebenchError(f"{path}: no such file", "give a TOML file of rules") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: cannot be read as TOML: {error}") from error
 
 

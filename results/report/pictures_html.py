@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 
-from PIL import Image
-
+from ...recon.pictures import read_picture
 from .heat_maps import SCALE_MM, HeatMap, legend_gradient, picture_address
 from .markup import Markup, join, tag, void
 
@@ -68,10 +67,10 @@ def _caption(item: HeatMap) -> Markup:
 
 def _kept(path: Path) -> Markup:
     try:
-        with Image.open(path) as picture:
-            picture.thumbnail((MAX_SIDE, MAX_SIDE))
-            address = picture_address(picture.convert("RGB"))
-    except OSError:
+        picture = read_picture(path, "RGB")
+        picture.thumbnail((MAX_SIDE, MAX_SIDE))
+        address = picture_address(picture)
+    except (OSError, ValueError):
         return Markup()
     name = path.stem.replace("_", " ")
     return zoomable(address, name, name)

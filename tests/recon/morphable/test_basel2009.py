@@ -170,7 +170,7 @@ FAULTS = [
     (MODEL, lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "HDF5 file.*basel-2017"),
     (MODEL, lambda path: path.write_bytes(b"MATLAB 7.3 MAT-file, x"), r"v7\.3 file.*'-v7'"),
     (MODEL, _pointer, "Git LFS pointer.*git lfs pull"),
-    (MODEL, _cut, "truncated, .* of at least .* bytes"),
+    (MODEL, _cut, "truncated.* of at least .* bytes"),
     (MODEL, _as_side_file, r"no shapeMU, .*looks like BFM_exp_idx\.mat"),
     (MODEL, _change("texEV", lambda _: None), r"no texEV.*looks like BFM 2009"),
     (MODEL, _change("shapeMU", lambda a: a / 1000), "looks like mm.*--unit mm"),

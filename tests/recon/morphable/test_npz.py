@@ -197,7 +197,7 @@ def test_missing_landmarks_are_fine_where_regions_are_given(tmp_path: Path) -> N
 
 def test_pickles_are_refused(tmp_path: Path) -> None:
     path = _save(tmp_path / "m.npz", **_spoiled("licence", np.array({"a": 1}, dtype=object)))
-    with pytest.raises(FacebenchError, match="'licence' is stored as a pickle"):
+    with pytest.raises(FacebenchError, match="'licence' holds pickled objects"):
         read_npz(path)
 
 
