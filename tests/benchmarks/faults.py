@@ -2,12 +2,16 @@
 
     python tests/benchmarks/faults.py --kills 50 --seed 0 --folder /tmp/faults
     python tests/benchmarks/faults.py --only train/driver micc/disk --kills 8
+    python tests/benchmarks/faults.py --only micc/driver micc/worker micc/node --share --kills 20
 
 A trial starts a command, kills the driver, a Ray worker, an actor, the controller of a training, a
 Ray node or the head of a cluster of three nodes on this machine, or lets its disk run full; then
 the same command is given again until it ends by itself. Its results are compared, bit for bit, with
 those of a command that nobody disturbed: no row twice, none missing, one MLflow run, nothing half
 written left. Filling a disk mounts a tmpfs, which only root may.
+
+With `--share` all commands that use Ray run on one cluster, started once, which is cheaper than a
+Ray of its own for each.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,8 +56,11 @@ SHARES = {
 }
 """How often each kind comes, in proportion: by what a kill costs."""
 
-IN_A_ROW = {"driver": 4, "worker": 3, "actor": 2, "node": 2}
+IN_A_ROW = {"driver": 4, "worker": 3, "actor": 3, "controller": 2, "node": 2, "disk": 3}
 """Kills in one trial, before the command may end."""
+
+WITHOUT_RAY = "train"
+"""The work that no cluster is needed for."""
 
 
 @dataclass
@@ -134,7 +141,7 @@ class Trial:
         return self._kill_worker(victim, started)
 
     def _kill_worker(self, victim: str, started: Started) -> bool:
-        root = psutil.Process(started.process.pid)
+        root = psutil.Process()  # the command's own Ray and a cluster of ours descend from it
         wait_for(lambda: started.ended or processes_of(victim, root), 200)
         wait_for(lambda: started.ended, self.random.uniform(0.0, self._phase))
         found: list[psutil.Process] = []
@@ -186,28 +193,41 @@ class Trial:
         return said + tracking_differences(self.out, database)
 
 
-def full_disk(trial: Trial) -> list[str]:
-    """The command on a disk that is too small; then on the same disk made larger."""
-    log, room = trial.reference.work.log, folder_size(trial.reference.out)
+def full_disk(trial: Trial, times: int) -> list[str]:
+    """The command on a disk that is too small, and made larger so often; at last large enough."""
+    room = folder_size(trial.reference.out)
+    sizes = sorted(int(room * trial.random.uniform(0.1, 0.9)) for _ in range(times))
+    said: list[str] = []
+    with small_disk(trial.out, sizes[0]) as enlarge:
+        for size in sizes:
+            enlarge(size)
+            said += _too_small(trial)
+        enlarge(LARGE_DISK)
+        return said + trial._finish(trial._start())
+
+
+def _too_small(trial: Trial) -> list[str]:
+    """Run it until the disk is full; what was wrong with how it told so."""
+    log = trial.reference.work.log
     before = log.stat().st_size
-    with small_disk(trial.out, int(room * trial.random.uniform(0.1, 0.9))) as enlarge:
-        code = trial._start().finish()
-        said = log.read_bytes()[before:].decode(errors="replace")
-        if code == 0:
-            return ["the disk was large enough"]
-        trial.kills += 1
-        told = [] if code == 2 and "Traceback" not in said else [f"exit code {code}, a traceback"]
-        enlarge()
-        return told + trial._finish(trial._start())
+    code = trial._start().finish()
+    if code == 0:
+        return ["the disk was large enough"]
+    trial.kills += 1
+    said = log.read_bytes()[before:].decode(errors="replace")
+    return [] if code == 2 and "Traceback" not in said else [f"exit code {code}, a traceback"]
+
+
+LARGE_DISK = 2**30
 
 
 @contextmanager
-def small_disk(place: Path, size: int) -> Iterator[Callable[[], None]]:
-    """A disk of some bytes at a place, and what makes it large."""
+def small_disk(place: Path, size: int) -> Iterator[Callable[[int], None]]:
+    """A disk of some bytes at a place, and what gives it another size."""
     place.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
+    void(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)])
     try:
-        yield lambda: void(["mount", "-o", "remount,size=1g", str(place)])
+        yield lambda larger: void(["mount", "-o", f"remount,size={larger}", str(place)])
     finally:
         void(["umount", str(place)])
 
@@ -226,12 +246,14 @@ class Campaign:
     Args:
         folder: for data, references and the trials' folders.
         seed: of all moments and choices.
+        share: one cluster for all commands that use Ray.
     """
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, share: bool) -> None:
         self.folder = folder
         self.random = random.Random(seed)
         self.seed = seed
+        self.share = share
         self.references: dict[str, Reference] = {}
         self.kills: collections.Counter[str] = collections.Counter()
         self.trials: collections.Counter[str] = collections.Counter()
@@ -242,24 +264,17 @@ class Campaign:
         weights = [SHARES[kind] for kind in kinds]
         wanted = zip(kinds, weights, strict=True)
         left = {kind: round(kills * share / sum(weights)) for kind, share in wanted}
-        for kind in kinds:
-            with self._nodes(kind, left[kind]) as nodes:
+        on_nodes = {kind for kind in kinds if left[kind] and self._needs_nodes(kind)}
+        with ray_nodes() if on_nodes else nullcontext() as nodes:
+            for kind in kinds:
                 while left[kind] > 0:
-                    done = self._trial(kind, left[kind], nodes)
+                    done = self._trial(kind, left[kind], nodes if kind in on_nodes else None)
                     left[kind] -= max(1, done)
         self.print()
 
-    @contextmanager
-    def _nodes(self, kind: str, kills: int) -> Iterator[RayNodes | None]:
-        if kills == 0 or not kind.endswith(("/node", "/head")):
-            yield None
-            return
-        nodes = RayNodes()
-        try:
-            nodes.start()
-            yield nodes
-        finally:
-            nodes.stop()
+    def _needs_nodes(self, kind: str) -> bool:
+        work, _, victim = kind.partition("/")
+        return victim in ("node", "head") or (self.share and work != WITHOUT_RAY)
 
     def _trial(self, kind: str, left: int, nodes: RayNodes | None) -> int:
         name, _, victim = kind.partition("/")
@@ -268,7 +283,7 @@ class Campaign:
         trial = Trial(kind, self._reference(name), out, self.random, nodes)
         began = time.monotonic()
         at_once = min(left, IN_A_ROW.get(victim, 1))
-        said = full_disk(trial) if victim == "disk" else trial.run(at_once)
+        said = full_disk(trial, at_once) if victim == "disk" else trial.run(at_once)
         self.kills[kind] += trial.kills
         self.faults += [f"{out.name}: {line}" for line in said]
         seconds = time.monotonic() - began
@@ -296,16 +311,28 @@ class Campaign:
             print("  ", line)
 
 
+@contextmanager
+def ray_nodes() -> Iterator[RayNodes]:
+    """A cluster on this machine."""
+    nodes = RayNodes()
+    nodes.start()
+    try:
+        yield nodes
+    finally:
+        nodes.stop()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", choices=list(SHARES), default=list(SHARES))
+    parser.add_argument("--share", action="store_true", help="one cluster for all that use Ray")
     parser.add_argument("--folder", type=Path, help="kept; else a temporary one")
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as temporary:
-        campaign = Campaign(arguments.folder or Path(temporary), arguments.seed)
+        campaign = Campaign(arguments.folder or Path(temporary), arguments.seed, arguments.share)
         campaign.run(arguments.only, arguments.kills)
     sys.exit(1 if campaign.faults else 0)
 
