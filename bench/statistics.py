@@ -11,6 +11,9 @@ from .triangles import Float64Array
 
 RESAMPLES = 10_000
 
+BLOCK = 2_000_000
+"""Draws of subjects held at a time: 10,000 resamples of 10,000 subjects at once take 1.6 GB."""
+
 FEWEST_SUBJECTS = 6
 """With n subjects no two-sided test of signs can go below 2^(1 - n): 0.06 with 5, 0.03 with 6."""
 
@@ -51,8 +54,17 @@ def bootstrap_means(
     """
     values = np.asarray(values, np.float64)
     n = len(values)
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
-    shares = counts * (np.ones(n) if weights is None else np.asarray(weights, np.float64))
+    weigh = np.ones(n) if weights is None else np.asarray(weights, np.float64)
+    generator = np.random.default_rng(seed)
+    blocks = np.diff([*range(0, resamples, max(1, BLOCK // n)), resamples])
+    return np.concatenate([_resampled(values, weigh, generator, size) for size in blocks])
+
+
+def _resampled(
+    values: Float64Array, weights: Float64Array, generator: np.random.Generator, size: int
+) -> Float64Array:
+    n = len(values)
+    shares = generator.multinomial(n, np.full(n, 1 / n), size=size) * weights
     return np.asarray(shares @ values / shares.sum(axis=1))
 
 

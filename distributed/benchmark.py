@@ -13,7 +13,7 @@ from ..bench.method import AnyMethod
 from ..bench.protocol import Protocol
 from ..errors import FacebenchError
 from ..recon.mesh import Mesh
-from ..results.ledger import Clock, Ledger
+from ..results.ledger import ClipProgress, Clock, Ledger
 from ..results.provenance import now
 from ..results.record import SCORED, RunFolder, RunRecord
 from ..results.scene_summary import SceneSummary
@@ -101,8 +101,9 @@ def run_benchmark(
 
 def unfinished_tasks(clips: tuple[Clip, ...], ledger: Ledger) -> list[ClipTask]:
     """The clips that are still to be read, each with its chunks that are done."""
-    waiting = (clip for clip in clips if not ledger.finished(clip.id))
-    return [ClipTask(clip, ledger.done(clip.id)) for clip in waiting]
+    known = ledger.progress()
+    standing = ((clip, known.get(clip.id, ClipProgress())) for clip in clips)
+    return [ClipTask(clip, progress.done) for clip, progress in standing if not progress.finished]
 
 
 def _describe(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> None:

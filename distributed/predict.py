@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 from ..bench.chunks import plain_reason
 from ..bench.dataset import Clip, Dataset, Problem
@@ -12,19 +15,53 @@ from ..errors import FacebenchError
 from ..recon.mesh import Mesh
 from ..results.ledger import ClipSum, Ledger
 
+Item = TypeVar("Item")
+
 UNFINISHED = "not all of its frames were read: a worker was lost; run the command again"
 
 
-def predict(dataset: Dataset, method: AnyMethod, ledger: Ledger, subject: str) -> SubjectJob:
-    """A subject's face in each scene, and the scans to measure it on."""
-    scans = tuple(scan for scan in dataset.scans if scan.subject == subject)
-    reason = "" if scans else problems_of(dataset, subject)
-    made = (
-        [_from_file(method, subject, scene) for scene in dataset.scenes]
-        if isinstance(method, HoldsMeshes)
-        else _from_clips(dataset, method, ledger, subject)
-    )
-    return SubjectJob(subject, scans, reason, tuple(made))
+class Predictor:
+    """Makes each subject's faces; looks a dataset through once for all of them.
+
+    Args:
+        dataset: whose subjects.
+        method: decodes mean vectors, or holds the faces.
+        ledger: the sums of the clips.
+    """
+
+    def __init__(self, dataset: Dataset, method: AnyMethod, ledger: Ledger) -> None:
+        self._scenes = dataset.scenes
+        self._method, self._ledger = method, ledger
+        self._clips = {clip.id: clip for clip in dataset.clips}
+        self._scans = _by_subject((scan.subject, scan) for scan in dataset.scans)
+        self._problems = _by_subject((p.where.partition("/")[0], p) for p in dataset.problems)
+
+    def job(self, subject: str) -> SubjectJob:
+        """A subject's face in each scene, and the scans to measure it on."""
+        scans = tuple(self._scans[subject])
+        reason = "" if scans else self._problems_of(subject, subject)
+        made = (self._prediction(subject, scene) for scene in self._scenes)
+        return SubjectJob(subject, scans, reason, tuple(made))
+
+    def _prediction(self, subject: str, scene: str) -> Prediction:
+        if isinstance(self._method, HoldsMeshes):
+            return _from_file(self._method, subject, scene)
+        clip = self._clips.get(f"{subject}/{scene}")
+        if clip is None:
+            reason = self._problems_of(subject, f"{subject}/{scene}")
+            return Prediction(scene, None, reason, 0, 0)
+        return _from_clip(self._method, self._ledger, clip)
+
+    def _problems_of(self, subject: str, where: str) -> str:
+        """What the dataset knows against a subject's scan, or against a clip."""
+        clips = {f"{subject}/{scene}" for scene in self._scenes}
+        about = [
+            problem.reason if problem.where == where else f"{problem.where}: {problem.reason}"
+            for problem in self._problems[subject]
+            if problem.where == where
+            or (problem.where.startswith(f"{where}/") and problem.where not in clips)
+        ]
+        return "; ".join(about) or "it is not in the dataset"
 
 
 def relevant_problems(dataset: Dataset, method: AnyMethod) -> tuple[Problem, ...]:
@@ -35,36 +72,21 @@ def relevant_problems(dataset: Dataset, method: AnyMethod) -> tuple[Problem, ...
     return tuple(problem for problem in dataset.problems if problem.where not in clips)
 
 
-def problems_of(dataset: Dataset, where: str) -> str:
-    """What the dataset knows against a subject's scan, or against a clip."""
-    clips = _clip_ids(dataset)
-    about = [
-        problem.reason if problem.where == where else f"{problem.where}: {problem.reason}"
-        for problem in dataset.problems
-        if problem.where == where
-        or (problem.where.startswith(f"{where}/") and problem.where not in clips)
-    ]
-    return "; ".join(about) or "it is not in the dataset"
-
-
 def _clip_ids(dataset: Dataset) -> set[str]:
     return {f"{subject}/{scene}" for subject in dataset.subjects for scene in dataset.scenes}
 
 
-def _from_clips(dataset: Dataset, method: Method, ledger: Ledger, subject: str) -> list[Prediction]:
-    clips = {clip.scene: clip for clip in dataset.clips if clip.subject == subject}
-    return [
-        _from_clip(method, ledger, clips[scene])
-        if scene in clips
-        else Prediction(scene, None, problems_of(dataset, f"{subject}/{scene}"), 0, 0)
-        for scene in dataset.scenes
-    ]
+def _by_subject(items: Iterable[tuple[str, Item]]) -> defaultdict[str, list[Item]]:
+    found: defaultdict[str, list[Item]] = defaultdict(list)
+    for subject, item in items:
+        found[subject].append(item)
+    return found
 
 
 def _from_clip(method: Method, ledger: Ledger, clip: Clip) -> Prediction:
     total = ledger.total(clip.id)
     note, read, faces = "; ".join(total.reasons), total.frames, total.faces
-    if not ledger.finished(clip.id):
+    if not total.finished:
         return Prediction(clip.scene, None, note or UNFINISHED, read, faces)
     if not faces:
         reason = note or f"no face was found in any of {read} frames"

@@ -13,9 +13,9 @@ from ..bench.measure import Measured, Measuring
 from ..bench.statistics import geometric_mean
 from ..recon.export import write_ply
 from ..results.record import SCORED, RunFolder
-from ..results.subjects_table import SubjectsTable
+from ..results.subjects_table import GrowingTable, SubjectsTable
 from .evaluate import measure_subjects
-from .predict import predict
+from .predict import Predictor
 
 if TYPE_CHECKING:
     from .benchmark import Benchmark, Listener
@@ -69,14 +69,14 @@ def _pass(
     for name in sorted(known):
         listen.subject(name)
     missing = (name for name in benchmark.dataset.subjects if name not in known)
-    jobs = (predict(benchmark.dataset, benchmark.method, folder.ledger, name) for name in missing)
-    for measured in measure_subjects(jobs, how):
-        for item in measured:
-            keep(item, folder)
-        rows += [item.row for item in measured]
-        table.write(rows)
-        listen.subject(measured[0].row["subject"])
-    return rows
+    predictor = Predictor(benchmark.dataset, benchmark.method, folder.ledger)
+    with GrowingTable(table, rows) as growing:
+        for measured in measure_subjects(map(predictor.job, missing), how):
+            for item in measured:
+                keep(item, folder)
+            growing.add([item.row for item in measured])
+            listen.subject(measured[0].row["subject"])
+    return growing.rows
 
 
 def _keep(item: Measured, folder: RunFolder) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,43 +16,33 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..bench.chunks import FAILED, ChunkRow
-from ..errors import FacebenchError
-from ..recon.parquet_files import opened_parquet, read_table
 from .files import replacing
+from .ledger_packs import Packs
+from .ledger_rows import PLAIN, SCHEMA, Clock, read_rows, rows_of, table_of
 
-SCHEMA = pa.schema(
-    [
-        ("clip", pa.string()),
-        ("chunk", pa.int32()),
-        ("last", pa.bool_()),
-        ("frames", pa.int32()),
-        ("faces", pa.int32()),
-        ("failed", pa.int32()),
-        ("status", pa.string()),
-        ("reason", pa.string()),
-        ("seconds", pa.float64()),
-        ("command", pa.string()),
-        ("elapsed", pa.float64()),
-        ("sum", pa.list_(pa.float64())),
-    ]
-)
-EXTRA = {"vertices": pa.list_(pa.float64()), "vectors": pa.list_(pa.float32())}
-"""Columns of runs that average meshes or errors, not parameters."""
+__all__ = ["SCHEMA", "ClipProgress", "ClipSum", "Clock", "Ledger"]
 
-ARRAYS = ("sum", *EXTRA)
+PACK_ROWS = 1024
+"""Rows of small files that become one: real sets of a few hundred clips have some packs."""
+
+SMALL_BYTES = 64 * 1024
+"""A larger file, which holds meshes or every face's vector, stays: one more is no burden."""
+
+Standing = tuple[int, bool, str]
+"""Of a row: its chunk, whether it is the clip's last, and its status."""
 
 
 @dataclass(frozen=True)
-class Clock:
-    """When a row was done.
+class ClipProgress:
+    """How far a clip has come.
 
     Attributes:
-        command: when the command that wrote it began, which tells commands apart.
-        elapsed: seconds since that command began to read frames.
+        done: chunks that need no further work.
+        finished: whether every chunk of the clip is there, none to be tried again.
     """
 
-    command: str = ""
-    elapsed: float = 0.0
+    done: frozenset[int] = frozenset()
+    finished: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +50,7 @@ class ClipSum:
     """The rows of one clip added up in the order of its chunks.
 
     Attributes:
+        finished: whether every chunk of the clip is there, none to be tried again.
         frames, faces, failed: totals.
         reasons: every distinct reason, in order.
         sum: (D,) float64, or empty without a face.
@@ -66,6 +58,7 @@ class ClipSum:
         vectors: (N, D) float32 of all faces in the order of the frames, or None.
     """
 
+    finished: bool
     frames: int
     faces: int
     failed: int
@@ -76,58 +69,75 @@ class ClipSum:
 
 
 class Ledger:
-    """A folder of Parquet files, one a chunk: a row is there whole or not at all, and only once.
+    """A folder of Parquet files: a chunk's row is there whole or not at all, and only once.
 
-    A clip's files stand in `FOLDER/SUBJECT/SCENE/`, named by chunk.
+    Each row comes into a file of its own, `FOLDER/SUBJECT/SCENE/CHUNK.parquet`, in one step. Every
+    `pack_rows` of them, unless they are large or to be tried again, are put into one file of
+    `FOLDER/packed` and their own removed. A row that is in both, for a command was killed in
+    between, counts once, and `tidy` removes its own file.
 
-    A file that is damaged counts as not there, so that its chunk is done again.
+    A file that is damaged counts as not there, so that its chunks are done again.
 
     `pandas.read_parquet(folder)` reads it as one table with the columns of `SCHEMA`, and those of
-    `EXTRA` that the run's protocol needs.
+    `ledger_rows.EXTRA` that the run's protocol needs.
+
+    Args:
+        folder: where.
+        pack_rows: how many rows make a pack.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pack_rows: int = PACK_ROWS) -> None:
         self.folder = folder
+        self._pack_rows = pack_rows
+        self._packs = Packs(folder / "packed")
+        self._to_pack: dict[Path, None] = {}
 
     def write(self, row: ChunkRow, clock: Clock | None = None) -> None:
         """Keep a row; a row of the same chunk is replaced."""
-        arrays = {name: getattr(row, name) for name in ARRAYS}
-        lists = {
-            name: array.ravel().tolist() for name, array in arrays.items() if array is not None
-        }
-        table = pa.Table.from_pylist(
-            [{**vars(row), **vars(clock or Clock()), **lists}], schema=_schema(lists)
-        )
-        with replacing(self._path(row.clip, row.chunk)) as draft:
-            pq.write_table(table, draft, compression="zstd")
+        path = self._path(row.clip, row.chunk)
+        with replacing(path) as draft:
+            pq.write_table(table_of(row, clock or Clock()), draft, compression="zstd")
+        if row.status != FAILED and _is_small(path):
+            self._to_pack[path] = None
+        if len(self._to_pack) >= self._pack_rows:
+            self._pack()
+
+    def tidy(self) -> None:
+        """Take over what an earlier command left: for the only writer, before its first row."""
+        packed = self._packs.keys()
+        loose = {path: self._key(path) for path in self._loose()}
+        _remove([path for path, key in loose.items() if key in packed])
+        rest = sorted(path for path, key in loose.items() if key not in packed)
+        self._to_pack = dict.fromkeys(path for path in rest if _is_small(path))
+        if len(self._to_pack) >= self._pack_rows:
+            self._pack()
 
     def table(self) -> pd.DataFrame:
         """All rows without their arrays, sorted by clip and chunk."""
-        columns = [name for name in SCHEMA.names if name != "sum"]
-        files = sorted(self.folder.rglob("*.parquet"))
-        tables = [found for path in files if (found := _whole_table(path, columns)) is not None]
-        table = pa.concat_tables(tables) if tables else SCHEMA.empty_table().select(columns)
-        frame: pd.DataFrame = table.to_pandas()
+        # First the files of one row: one that is packed meanwhile is then found in its pack.
+        tables = [read_rows(path, PLAIN) for path in self._loose()]
+        tables += self._packs.columns(PLAIN)
+        table = pa.concat_tables(tables) if tables else SCHEMA.empty_table().select(PLAIN)
+        frame: pd.DataFrame = table.to_pandas().drop_duplicates(["clip", "chunk"])
         return frame.sort_values(["clip", "chunk"], ignore_index=True)
 
-    def done(self, clip: str) -> frozenset[int]:
-        """Chunks of a clip that need no further work."""
-        rows = self._rows(clip)
-        return frozenset(row.chunk for row in rows if row.status != FAILED)
-
-    def finished(self, clip: str) -> bool:
-        """Whether every chunk of a clip is there, none to be tried again."""
-        rows = self._rows(clip)
-        whole = [row.chunk for row in rows] == list(range(len(rows)))
-        return bool(rows) and whole and rows[-1].last and all(r.status != FAILED for r in rows)
+    def progress(self) -> dict[str, ClipProgress]:
+        """How far every clip has come that has a row."""
+        table = self.table()
+        columns = (table[name].tolist() for name in ("clip", "chunk", "last", "status"))
+        clips: dict[str, list[Standing]] = defaultdict(list)
+        for clip, *row in zip(*columns, strict=True):
+            clips[clip].append((row[0], row[1], row[2]))
+        return {clip: _progress(rows) for clip, rows in clips.items()}
 
     def total(self, clip: str) -> ClipSum:
         """Add up a clip's rows in float64 and chunk order, so that arrival order never matters."""
-        rows = self._rows(clip, ARRAYS)
+        rows = self._rows(clip)
         described = [row for row in rows if row.faces]
         vertices = [row.vertices for row in described if row.vertices is not None]
         vectors = [row.vectors for row in described if row.vectors is not None]
         return ClipSum(
+            finished=_progress([(row.chunk, row.last, row.status) for row in rows]).finished,
             frames=sum(row.frames for row in rows),
             faces=sum(row.faces for row in rows),
             failed=sum(row.failed for row in rows),
@@ -147,55 +157,49 @@ class Ledger:
         seconds = float(rows.groupby("command")["elapsed"].max().sum())
         return float(rows["frames"].sum()) / seconds if seconds > 0 else float("nan")
 
-    def _rows(self, clip: str, arrays: Sequence[str] = ()) -> list[ChunkRow]:
-        files = sorted((self.folder / clip).glob("*.parquet"))
-        return [row for path in files if (row := _whole_row(path, arrays)) is not None]
+    def _pack(self) -> None:
+        read = [(path, read_rows(path)) for path in self._to_pack]
+        kept = {path: table for path, table in read if FAILED not in table["status"].to_pylist()}
+        if kept:
+            self._packs.add(pa.concat_tables(kept.values(), promote_options="default"))
+        _remove(kept)
+        self._to_pack = {}
+
+    def _rows(self, clip: str) -> list[ChunkRow]:
+        loose = [read_rows(path) for path in (self.folder / clip).glob("*.parquet")]
+        tables = [*self._packs.clip(clip), *loose]
+        found = {row.chunk: row for table in tables for row in rows_of(table)}
+        return [found[chunk] for chunk in sorted(found)]
+
+    def _loose(self) -> Iterator[Path]:
+        files = self.folder.rglob("*.parquet")
+        return (p for p in files if p.parent != self._packs.folder and p.stem.isdecimal())
+
+    def _key(self, path: Path) -> tuple[str, int]:
+        return path.parent.relative_to(self.folder).as_posix(), int(path.stem)
 
     def _path(self, clip: str, chunk: int) -> Path:
         return self.folder / clip / f"{chunk:05d}.parquet"
 
 
-def _schema(lists: dict[str, Any]) -> pa.Schema:
-    return pa.schema([*SCHEMA, *(pa.field(n, kind) for n, kind in EXTRA.items() if n in lists)])
+def _progress(rows: Sequence[Standing]) -> ClipProgress:
+    """Of a clip's rows, sorted by chunk."""
+    done = frozenset(chunk for chunk, _, status in rows if status != FAILED)
+    whole = [chunk for chunk, _, _ in rows] == list(range(len(rows)))
+    return ClipProgress(done, bool(rows) and whole and rows[-1][1] and len(done) == len(rows))
 
 
-def _whole_table(path: Path, columns: Sequence[str]) -> Any:
-    """Columns of a file as the ledger keeps them, or None where it is damaged."""
-    try:
-        return read_table(path, columns).cast(_NUMBERS)
-    except (FacebenchError, pa.ArrowException, ValueError):
-        return None
+def _is_small(path: Path) -> bool:
+    return path.stat().st_size <= SMALL_BYTES
 
 
-_NUMBERS = pa.schema([item for item in SCHEMA if item.name != "sum"])
-
-
-def _whole_row(path: Path, arrays: Sequence[str]) -> ChunkRow | None:
-    """A row with the arrays asked for, or None where the file is damaged."""
-    try:
-        return _read(path, arrays)
-    except (FacebenchError, pa.ArrowException, ValueError, TypeError, KeyError, IndexError):
-        return None
-
-
-def _read(path: Path, arrays: Sequence[str]) -> ChunkRow:
-    """A row with the arrays asked for; the others stay on disk."""
-    names = [item.name for item in fields(ChunkRow)]
-    held = opened_parquet(path).schema_arrow.names
-    wanted = [n for n in held if n in names and (n not in ARRAYS or n in arrays)]
-    table = read_table(path, wanted)
-    table = table.cast(pa.schema([_FIELDS.field(name) for name in wanted]))
-    values: dict[str, Any] = {n: table[n][0].as_py() for n in wanted if n not in ARRAYS}
-    found = {n: table[n].combine_chunks().values.to_numpy() for n in wanted if n in ARRAYS}
-    values |= {"sum": np.empty(0)} | found
-    if found.get("vectors") is not None:
-        values["vectors"] = (
-            found["vectors"].reshape(values["faces"], -1) if values["faces"] else None
-        )
-    return ChunkRow(**values)
-
-
-_FIELDS = pa.schema([*SCHEMA, *EXTRA.items()])
+def _remove(paths: Iterable[Path]) -> None:
+    """The files, and their clips' and subjects' folders where nothing else is in them."""
+    for path in paths:
+        path.unlink()
+        with suppress(OSError):
+            path.parent.rmdir()
+            path.parent.parent.rmdir()
 
 
 def _added(arrays: list[NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -64,6 +64,7 @@ class RunFolder:
             FacebenchError: another command holds it.
         """
         with only_command(self.root):
+            self.ledger.tidy()
             yield
 
     def begin(self, record: RunRecord) -> RunRecord:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,47 @@ def _is_right(name: str, column: pd.Series) -> bool:
     if name in NUMBERS or name.endswith("_mm"):
         return bool(present.empty or pd.api.types.is_numeric_dtype(present))
     return True
+
+
+class GrowingTable:
+    """Keeps a table while rows come, as often as that costs little.
+
+    A table is written whole, so writing it for each of many subjects would cost the square of
+    their number. It is written when `SHARE` of the time since the last writing is more than that
+    took, and when the block ends, whatever ends it: what a kill costs is measured again.
+
+    Args:
+        table: where.
+        rows: that it has already.
+    """
+
+    SHARE = 0.05
+
+    def __init__(self, table: SubjectsTable, rows: Sequence[dict[str, Any]] = ()) -> None:
+        self.rows = list(rows)
+        self._table = table
+        self._unwritten = False
+        self._ended, self._took = -math.inf, 0.0
+
+    def __enter__(self) -> GrowingTable:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._unwritten:
+            self._write()
+
+    def add(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Take a subject's rows."""
+        self.rows += rows
+        self._unwritten = True
+        if self._took <= self.SHARE * (time.monotonic() - self._ended):
+            self._write()
+
+    def _write(self) -> None:
+        began = time.monotonic()
+        self._table.write(self.rows)
+        self._ended, self._unwritten = time.monotonic(), False
+        self._took = self._ended - began
 
 
 def _has_scale(table: pd.DataFrame, fixed_scale: float | None) -> pd.Series:

@@ -12,7 +12,7 @@ from facebench.bench.datasets.micc import MiccDataset
 from facebench.bench.method import MethodOptions
 from facebench.bench.registry import open_method
 from facebench.distributed.plan import MiccRequest, prepare
-from facebench.distributed.predict import predict, relevant_problems
+from facebench.distributed.predict import Predictor, relevant_problems
 from facebench.errors import FacebenchError
 from facebench.recon.export import write_mesh
 from facebench.recon.morphable.load import load_model
@@ -34,12 +34,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_scene_has_a_mesh_or_a_reason(home: Path) -> None:
     dataset = MiccDataset(home / "data")
     method = open_method(f"meshes:{home / 'meshes'}", MethodOptions())
-    job = predict(dataset, method, Ledger(home / "ledger"), "subject_01")
+    job = Predictor(dataset, method, Ledger(home / "ledger")).job("subject_01")
     assert [made.scene for made in job.predictions] == ["cooperative", "indoor", "outdoor"]
     assert all(made.mesh is not None and made.reason == "" for made in job.predictions)
     assert all(made.landmarks is not None for made in job.predictions)
     assert {(made.frames, made.faces) for made in job.predictions} == {(0, 0)}
-    other = predict(dataset, method, Ledger(home / "ledger"), "subject_02")
+    other = Predictor(dataset, method, Ledger(home / "ledger")).job("subject_02")
     assert all(made.mesh is None for made in other.predictions)
     assert all("no mesh of subject_02" in made.reason for made in other.predictions)
 
@@ -51,7 +51,7 @@ def test_missing_videos_are_no_problem_for_files(home: Path) -> None:
     assert relevant_problems(dataset, meshes) == ()
     baseline = open_method("mean-face", MethodOptions())
     assert relevant_problems(dataset, baseline) == dataset.problems
-    job = predict(dataset, baseline, Ledger(home / "ledger"), "subject_01")
+    job = Predictor(dataset, baseline, Ledger(home / "ledger")).job("subject_01")
     assert all("no video" in made.reason for made in job.predictions)
 
 

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facebench.bench.chunks import BROKEN, FAILED, OK, ChunkRow
-from facebench.results.ledger import SCHEMA, Clock, Ledger
+from facebench.results.ledger import SCHEMA, ClipProgress, Clock, Ledger
 
 
 def make_row(clip: str = "s/a", chunk: int = 0, **changes: object) -> ChunkRow:
@@ -70,13 +70,14 @@ def test_clips_with_like_names_are_kept_apart(tmp_path: Path) -> None:
 
 def test_finished_needs_every_chunk_and_no_failure(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
-    assert not ledger.finished("s/a")
+    assert ledger.progress() == {} and not ledger.total("s/a").finished
     ledger.write(make_row(chunk=1, last=True))
-    assert not ledger.finished("s/a") and ledger.done("s/a") == {1}
+    assert ledger.progress() == {"s/a": ClipProgress(frozenset({1}), finished=False)}
     ledger.write(make_row(chunk=0, status=FAILED))
-    assert not ledger.finished("s/a") and ledger.done("s/a") == {1}
+    assert ledger.progress() == {"s/a": ClipProgress(frozenset({1}), finished=False)}
     ledger.write(make_row(chunk=0, status=BROKEN))
-    assert ledger.finished("s/a")
+    assert ledger.progress() == {"s/a": ClipProgress(frozenset({0, 1}), finished=True)}
+    assert ledger.total("s/a").finished
 
 
 def test_the_rate_counts_every_commands_time_once(tmp_path: Path) -> None:

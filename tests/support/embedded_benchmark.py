@@ -12,7 +12,7 @@ from facebench.bench.measure import measure_subject
 from facebench.bench.registry import build_method
 from facebench.distributed.benchmark import Benchmark
 from facebench.distributed.plan import MiccRequest, describe_run, prepare
-from facebench.distributed.predict import predict
+from facebench.distributed.predict import Predictor
 from facebench.distributed.scoring import measuring
 from facebench.recon.morphable.load import load_model
 from facebench.recon.network.checkpoint import embedded_weights, load_regressor, save_weights
@@ -51,7 +51,8 @@ def measured_run(people: Path, out: Path, checkpoint: Path | None = None) -> Run
     folder.begin(describe_run(benchmark, request, "facebench micc", {}, {}))
     _describe(benchmark, folder)
     how, dataset = measuring(benchmark), benchmark.dataset
-    jobs = [predict(dataset, benchmark.method, folder.ledger, name) for name in dataset.subjects]
+    predictor = Predictor(dataset, benchmark.method, folder.ledger)
+    jobs = [predictor.job(name) for name in dataset.subjects]
     rows = [item.row for job in jobs for item in measure_subject(job, how)]
     folder.write_subjects(rows)
     folder.write_summary(summarise(folder))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from same_results import benchmark_differences, training_differences
 from small_micc import clip_path, write_random_weights, write_subject
 from training_faces import SETTINGS, write_training_faces
-from victims import Started
+from victims import Command, Started
 
 from facebench.recon.morphable.load import load_model
 from facebench.recon.vision.boxes import write_boxes
@@ -28,6 +28,7 @@ class Work:
         differences: of two folders' results.
         environment: of the command.
         log: where it writes what it says.
+        launch: how it is started.
     """
 
     name: str
@@ -35,10 +36,11 @@ class Work:
     differences: Callable[[Path, Path], list[str]]
     environment: dict[str, str]
     log: Path
+    launch: Callable[[Sequence[str], dict[str, str], Path], Command] = Started
 
-    def start(self, out: Path, *more: str, **environment: str) -> Started:
+    def start(self, out: Path, *more: str, **environment: str) -> Command:
         """The command, with results in `out`."""
-        return Started(
+        return self.launch(
             [*self.words, "--out", str(out), *more], self.environment | environment, self.log
         )
 

@@ -1,0 +1,78 @@
+"""Many rows of a ledger in one file each: a hundred thousand small files are slow to read again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .files import replacing
+from .ledger_rows import read_rows
+
+Place = tuple[int, int, int]
+"""Number of a pack, and where in it a clip's rows begin and end."""
+
+
+class Packs:
+    """A folder of Parquet files of many rows, `00000.parquet` and on; each is written once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._places: dict[str, list[Place]] | None = None
+        self._whole = lru_cache(maxsize=2)(self._read)
+
+    def add(self, table: pa.Table) -> None:
+        """Keep rows in a new file, sorted by clip and chunk."""
+        ordered = table.sort_by([("clip", "ascending"), ("chunk", "ascending")])
+        with replacing(self._path(len(self._files()))) as draft:
+            pq.write_table(ordered, draft, compression="zstd")
+        self._places = None
+
+    def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Some columns of every file."""
+        return (read_rows(path, names) for path in self._files())
+
+    def keys(self) -> set[tuple[str, int]]:
+        """Clip and chunk of every row."""
+        tables = self.columns(["clip", "chunk"])
+        return {key for table in tables for key in _pairs(table)}
+
+    def clip(self, clip: str) -> list[pa.Table]:
+        """A clip's rows, a table for each file that has some."""
+        if self._places is None:
+            self._places = self._index()
+        places = self._places.get(clip, ())
+        return [self._whole(number).slice(start, end - start) for number, start, end in places]
+
+    def _index(self) -> dict[str, list[Place]]:
+        found: dict[str, list[Place]] = defaultdict(list)
+        for number, table in enumerate(self.columns(["clip"])):
+            for clip, start, end in _runs(table["clip"].to_pylist()):
+                found[clip].append((number, start, end))
+        return dict(found)
+
+    def _read(self, number: int) -> pa.Table:
+        return read_rows(self._path(number))
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.parquet"))
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:05d}.parquet"
+
+
+def _pairs(table: pa.Table) -> Iterable[tuple[str, int]]:
+    return zip(table["clip"].to_pylist(), table["chunk"].to_pylist(), strict=True)
+
+
+def _runs(values: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    """Each run of equal values, with where it begins and ends."""
+    start = 0
+    for place in range(1, len(values) + 1):
+        if place == len(values) or values[place] != values[start]:
+            yield values[start], start, place
+            start = place

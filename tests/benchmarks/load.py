@@ -1,0 +1,345 @@
+"""Puts a load of made-up numbers through everything behind the frames, at a tenth and in full.
+
+    python tests/benchmarks/load.py --subjects 10000 --chunks 100000 --folder /tmp/load
+    python tests/benchmarks/load.py --only restart sums report
+
+Files in MICC's layout, a ledger row for each of the chunks, a score for each subject in three
+scenes; then what `facebench micc`, `compare`, `gate` and `report` do with them. Nothing is decoded,
+reconstructed or measured. Every stage is a process of its own, after its imports: seconds of the
+processor, seconds by the clock (a disk is waited for), most memory held. What costs in proportion
+to the load costs up to 10 times as much in full as at a tenth; less where much is fixed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import mlflow  # noqa: F401  imported before the clock starts
+import numpy as np
+
+from facebench.bench.chunks import OK, ChunkRow
+from facebench.bench.dataset import SCENES
+from facebench.bench.datasets.micc import MiccDataset
+from facebench.bench.distance import CURVE_MM
+from facebench.bench.regions import FACE_PARTS
+from facebench.bench.score import Score
+from facebench.distributed.benchmark import Benchmark, unfinished_tasks
+from facebench.distributed.plan import MiccRequest, describe_run, prepare
+from facebench.distributed.predict import Predictor
+from facebench.recon.export import write_ply
+from facebench.results.compare import compare, written
+from facebench.results.compare.forms import FORMS
+from facebench.results.gate import Baseline, Coverage, Limit, Regression, evaluate
+from facebench.results.ledger import Clock
+from facebench.results.provenance import now
+from facebench.results.record import SCORED, RunFolder
+from facebench.results.report import write_report
+from facebench.results.subjects_table import GrowingTable
+from facebench.results.summary import summarise
+from facebench.results.tables import (
+    paired_table,
+    scene_table,
+    scene_table_csv,
+    scene_table_markdown,
+)
+from facebench.results.tracking import connect, track_run
+
+FRAMES = 32
+LINKS = 50_000
+"""Most names that one file is given."""
+
+VIDEOS = {
+    "cooperative": "Indoor-Cooperative.avi",
+    "indoor": "PTZ-Indoor.avi",
+    "outdoor": "PTZ-Outdoor.avi",
+}
+
+
+@dataclass(frozen=True)
+class Load:
+    """How much there is, and where.
+
+    Attributes:
+        folder: of the data and the two runs.
+        subjects: each with a clip in three scenes.
+        chunks: of all clips together.
+    """
+
+    folder: Path
+    subjects: int
+    chunks: int
+
+    @property
+    def people(self) -> Path:
+        """The folder in MICC's layout."""
+        return self.folder / "people"
+
+    @property
+    def run(self) -> RunFolder:
+        """The run that the load goes through."""
+        return RunFolder(self.folder / "first")
+
+    @property
+    def other(self) -> RunFolder:
+        """The run that it is compared with: scores and no chunks."""
+        return RunFolder(self.folder / "second")
+
+    @property
+    def names(self) -> list[str]:
+        """Of the subjects."""
+        return [f"subject_{number:05d}" for number in range(1, self.subjects + 1)]
+
+    def benchmark(self) -> Benchmark:
+        """As `facebench micc` prepares it."""
+        return prepare(MiccRequest(self.people, method="ours"))
+
+
+def chunk_rows(load: Load, size: int) -> Iterator[ChunkRow]:
+    """A row a chunk, spread over the clips; vectors (size,) of noise."""
+    rng = np.random.default_rng(0)
+    clips = [f"{subject}/{scene}" for subject in load.names for scene in SCENES]
+    for number, clip in enumerate(clips):
+        first, end = (load.chunks * place // len(clips) for place in (number, number + 1))
+        for chunk in range(end - first):
+            last = chunk == end - first - 1
+            vector = rng.normal(size=size)
+            yield ChunkRow(clip, chunk, last, FRAMES, FRAMES - 1, 0, OK, "", 0.3, vector)
+
+
+def score_rows(load: Load, seed: int) -> Iterator[list[dict[str, Any]]]:
+    """The rows of each subject, about as `measure_subject` gives them."""
+    rng = np.random.default_rng(seed)
+    easy = np.random.default_rng(99).normal(1.4, 0.2, load.subjects).clip(0.5)
+    for name, level in zip(load.names, easy, strict=True):
+        yield [score_row(name, scene, float(level + rng.normal(0, 0.05))) for scene in SCENES]
+
+
+def score_row(subject: str, scene: str, error: float) -> dict[str, Any]:
+    """A half-normal error's statistics, and every other column that a score has."""
+    sigma = error * math.sqrt(math.pi / 2)
+    shares = {f"share_within_{mm}mm": _share(mm, sigma) for mm in (1, 2, 3)}
+    parts = {f"{part}_mm": error for part in FACE_PARTS}
+    score = Score(subject, scene, SCORED, "", "micc", "0" * 64, error, error, 0.54 * sigma, sigma)
+    score = replace(score, p90_mm=1.645 * sigma, scale=1.01, **shares, **parts)
+    facts = {"frames": 10 * FRAMES // 3, "faces": 100, "mean_face_mm": math.nan}
+    scans = {"scan": "frontal1", "scans": ["frontal1"], "scan_values_mm": [error]}
+    curve = [_share(threshold, sigma) for threshold in CURVE_MM.tolist()]
+    return score.to_row() | facts | scans | {"note": "", "fixed_scale": math.nan, "curve": curve}
+
+
+def _share(threshold_mm: float, sigma: float) -> float:
+    return math.erf(threshold_mm / (sigma * math.sqrt(2)))
+
+
+def write_load(load: Load) -> None:
+    """Files of one byte where videos and scans are, two runs' folders, and a mesh a score."""
+    for name in load.names:
+        for path in (*(f"Video/{video}" for video in VIDEOS.values()), "Model/frontal1/obj/1.obj"):
+            place = load.people / name / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(b"-")
+    benchmark = load.benchmark()
+    for number, run in enumerate((load.run, load.other)):
+        run.begin(describe_run(benchmark, MiccRequest(load.people), "load", {}, _arguments(load)))
+        run.write_subjects([row for rows in score_rows(load, number) for row in rows])
+        run.write_record(replace(run.record(), ended=now(), n_scored=3 * load.subjects))
+    load.other.write_summary(summarise(load.other))
+    load.run.scores.path.unlink()
+    _write_meshes(load, benchmark)
+
+
+def _arguments(load: Load) -> dict[str, Any]:
+    return {"data": str(load.people), "method": "ours", "model": "embedded", "name": None}
+
+
+def _write_meshes(load: Load, benchmark: Benchmark) -> None:
+    """One face under all names, for the report to find."""
+    mesh = benchmark.mean_face
+    errors = {"error": np.linspace(0, 3, len(mesh.vertices)).astype(np.float32)}
+    load.run.meshes.mkdir()
+    paths = (load.run.mesh_path(subject, scene) for subject in load.names for scene in SCENES)
+    for number, path in enumerate(paths):
+        if number % LINKS == 0:
+            write_ply(mesh, path, errors)
+            first = path
+        else:
+            path.hardlink_to(first)
+
+
+def dataset(load: Load) -> None:
+    """List the files, as every start does."""
+    found = MiccDataset(load.people)
+    assert len(found.clips) == 3 * load.subjects and found.digest
+
+
+def ledger(load: Load) -> None:
+    """Keep every chunk's row."""
+    size = _vector_size(load.benchmark())
+    for number, row in enumerate(chunk_rows(load, size)):
+        load.run.ledger.write(row, Clock("one", 0.3 * number))
+
+
+def _vector_size(benchmark: Benchmark) -> int:
+    method: Any = benchmark.method
+    crops = np.zeros((1, method.crop_size, method.crop_size, 3), np.uint8)
+    return int(method.describe(crops).shape[1])
+
+
+def restart(load: Load) -> None:
+    """What is still to be read of a run whose every chunk is there."""
+    assert not unfinished_tasks(MiccDataset(load.people).clips, load.run.ledger)
+
+
+def sums(load: Load) -> None:
+    """Every subject's mean vectors, decoded to meshes."""
+    made = load.benchmark()
+    predictor = Predictor(made.dataset, made.method, load.run.ledger)
+    for name in load.names:
+        job = predictor.job(name)
+        assert all(prediction.mesh is not None for prediction in job.predictions)
+
+
+def scores(load: Load) -> None:
+    """Keep every subject's scores as they come."""
+    with GrowingTable(load.run.scores) as growing:
+        for rows in score_rows(load, 0):
+            growing.add(rows)
+
+
+def statistics(load: Load) -> None:
+    """The summary, with its intervals."""
+    load.run.write_summary(summarise(load.run))
+
+
+def tables(load: Load) -> None:
+    """For the terminal, as Markdown, as CSV; and paired."""
+    runs = [load.run, load.other]
+    for form in (scene_table, scene_table_markdown, scene_table_csv):
+        assert form(runs)
+    assert paired_table(*runs)
+
+
+def comparison(load: Load) -> None:
+    """In every form."""
+    found = compare([load.run, load.other])
+    assert all(written(found, form) for form in FORMS)
+
+
+def gate(load: Load) -> None:
+    """A limit, a regression and the coverage."""
+    rules = [Limit(max_mm=5.0), Regression(tolerance_mm=0.1), Coverage(subjects=1.0)]
+    assert evaluate(rules, load.run, Baseline.of_run(load.other)).checks
+
+
+def report(load: Load) -> None:
+    """The page, beside the other run."""
+    write_report(load.run, [load.other])
+
+
+def tracking(load: Load) -> None:
+    """The MLflow run."""
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{load.folder / 'mlflow.db'}"
+    connect("load")
+    track_run(load.run, "load")
+
+
+STAGES: dict[str, Callable[[Load], None]] = {
+    "dataset": dataset,
+    "ledger": ledger,
+    "restart": restart,
+    "sums": sums,
+    "scores": scores,
+    "statistics": statistics,
+    "tables": tables,
+    "compare": comparison,
+    "gate": gate,
+    "report": report,
+    "mlflow": tracking,
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one stage.
+
+    Attributes:
+        cpu_s: seconds of the processor.
+        wall_s: seconds by the clock.
+        memory_mb: most that the process held.
+    """
+
+    cpu_s: float
+    wall_s: float
+    memory_mb: float
+
+
+def measured(stage: str, load: Load) -> Cost:
+    """Do it in this process."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    STAGES[stage](load)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Cost(time.process_time() - cpu, time.perf_counter() - wall, peak)
+
+
+def in_process(stage: str, load: Load) -> Cost:
+    """Do it in a process of its own."""
+    sizes = ["--subjects", str(load.subjects), "--chunks", str(load.chunks)]
+    command = [sys.executable, __file__, "--stage", stage, "--folder", str(load.folder), *sizes]
+    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return Cost(**json.loads(said.splitlines()[-1]))
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--subjects", type=int, default=10_000)
+    parser.add_argument("--chunks", type=int, default=100_000)
+    parser.add_argument("--only", nargs="+", choices=list(STAGES), default=list(STAGES))
+    parser.add_argument("--tenth", action="store_true", help="at a tenth alone")
+    parser.add_argument("--folder", type=Path, help="kept; else a temporary one")
+    parser.add_argument("--stage", choices=list(STAGES), help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parsed()
+    load = Load(arguments.folder, arguments.subjects, arguments.chunks)
+    if arguments.stage:
+        print(json.dumps(asdict(measured(arguments.stage, load))))
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.folder or Path(temporary)
+        tenth = Load(folder / "tenth", load.subjects // 10, load.chunks // 10)
+        loads = [tenth] if arguments.tenth else [tenth, replace(load, folder=folder / "full")]
+        for one in loads:
+            if not one.people.is_dir():
+                write_load(one)
+        compared(loads, arguments.only)
+
+
+def compared(loads: list[Load], stages: list[str]) -> None:
+    """A row a stage, as Markdown."""
+    head = [f"{load.subjects:,} subjects, {load.chunks:,} chunks" for load in loads]
+    print("| stage |", " | ".join(f"{size}: CPU s | wall s | MB" for size in head), "|")
+    print("| --- |" + " ---: |" * (3 * len(loads)))
+    for stage in stages:
+        costs = [in_process(stage, load) for load in loads]
+        cells = (f"{c.cpu_s:.1f} | {c.wall_s:.1f} | {c.memory_mb:.0f}" for c in costs)
+        print(f"| {stage} |", " | ".join(cells), "|", flush=True)
+    pages = [load.run.report for load in loads if load.run.report.is_file()]
+    print("report:", ", ".join(f"{page.stat().st_size / 1e6:.1f} MB" for page in pages))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Packs of a ledger: whatever is packed when, whatever is killed, the rows are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facebench.bench.chunks import FAILED, OK, ChunkRow
+from facebench.results import ledger as ledger_module
+from facebench.results.ledger import Clock, Ledger
+from facebench.results.ledger_packs import Packs
+
+CLIPS = ("s1/a", "s1/b", "s2/a")
+
+
+def make_row(clip: str, chunk: int, status: str = OK) -> ChunkRow:
+    rng = np.random.default_rng([CLIPS.index(clip), chunk])
+    vector = rng.normal(size=4) * 10.0 ** rng.integers(-6, 6)
+    faces = 0 if status == FAILED else 3
+    total = vector if faces else np.empty(0)
+    return ChunkRow(clip, chunk, chunk == 4, 32, faces, 0, status, "", 0.1, total)
+
+
+ALL = tuple((clip, chunk) for clip in CLIPS for chunk in range(5))
+
+
+@given(
+    order=st.permutations(ALL),
+    failing=st.sets(st.sampled_from(ALL)),
+    pack_rows=st.integers(1, 9),
+    killed_after=st.lists(st.integers(0, len(ALL)), max_size=3),
+)
+@settings(max_examples=25, deadline=None)
+def test_packing_changes_nothing(
+    order: Sequence[tuple[str, int]],
+    failing: set[tuple[str, int]],
+    pack_rows: int,
+    killed_after: list[int],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Rows in any order, some failing at first, new commands in between: like files of one row."""
+    plain = Ledger(tmp_path_factory.mktemp("plain"))
+    folder = tmp_path_factory.mktemp("packed")
+    packed = Ledger(folder, pack_rows)
+    first = [make_row(*key, status=FAILED if key in failing else OK) for key in order]
+    second = [make_row(*key) for key in order if key in failing]
+    for number, row in enumerate([*first, *second]):
+        if number in killed_after or number == len(first):
+            packed = Ledger(folder, pack_rows)
+            packed.tidy()
+        for ledger in (plain, packed):
+            ledger.write(row, Clock("one", number))
+    pd.testing.assert_frame_equal(plain.table(), packed.table())
+    assert plain.progress() == packed.progress()
+    assert len(pd.read_parquet(folder)) == len(ALL)
+    for clip in CLIPS:
+        ours, theirs = plain.total(clip), packed.total(clip)
+        assert ours.sum.tobytes() == theirs.sum.tobytes() and ours.finished and theirs.finished
+
+
+class KilledError(Exception):
+    """A kill, at a place of our choice."""
+
+
+def test_killed_between_a_pack_and_the_removal_of_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(tmp_path, pack_rows=3)
+
+    def killed(paths: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger_module, "_remove", killed)
+        with pytest.raises(KilledError):
+            for chunk in range(3):
+                ledger.write(make_row("s1/a", chunk))
+    after = Ledger(tmp_path, pack_rows=3)
+    assert after.table()["chunk"].tolist() == [0, 1, 2] and after.total("s1/a").faces == 9
+    after.tidy()
+    assert pd.read_parquet(tmp_path)["chunk"].tolist() == [0, 1, 2]
+    assert [path.parent.name for path in tmp_path.rglob("*.parquet")] == ["packed"]
+
+
+def test_a_large_row_keeps_its_own_file(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, pack_rows=1)
+    noise = np.random.default_rng(0).normal(size=20_000)
+    ledger.write(ChunkRow("s1/a", 0, True, 32, 1, 0, OK, "", 0.1, np.ones(4), vertices=noise))
+    ledger.write(make_row("s1/b", 0))
+    assert [path.name for path in (tmp_path / "s1" / "a").iterdir()] == ["00000.parquet"]
+    assert not (tmp_path / "s1" / "b").exists()
+    np.testing.assert_array_equal(ledger.total("s1/a").vertices, noise)
+
+
+def test_the_rows_of_many_clips_are_read_from_few_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In order, a pack is opened once for all its clips, not once for each."""
+    ledger = Ledger(tmp_path, pack_rows=100)
+    clips = [f"s{number:03d}/a" for number in range(200)]
+    for clip in clips:
+        ledger.write(ChunkRow(clip, 0, True, 32, 1, 0, OK, "", 0.1, np.ones(2)))
+    assert len(list((tmp_path / "packed").iterdir())) == 2
+    opened: list[int] = []
+    read = Packs._read
+    monkeypatch.setattr(Packs, "_read", lambda self, n: opened.append(n) or read(self, n))
+    fresh = Ledger(tmp_path)
+    assert [fresh.total(clip).faces for clip in clips] == [1] * 200
+    assert opened == [0, 1]
