@@ -24,6 +24,11 @@ _ARRAYS = {"sum": np.float64, "vertices": np.float64, "vectors": np.float32}
 """Array fields of a chunk's row."""
 
 
+CLIPS_AT_A_TIME = 1000
+"""Clips of one stream. Ray hands all of its clips to the task of each, so that one stream of many
+would cost the square of their number: with 30,000 half a second of a processor for each."""
+
+
 @dataclass(frozen=True)
 class ClipTask:
     """One clip to read.
@@ -66,9 +71,13 @@ def describe_clips(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRo
     a block of its own, so that few are under way at a time, whatever the length of the clips. A
     worker that dies takes its rows with it and nothing else.
     """
-    if not tasks:
-        return
-    job = _on_this_cluster(job)
+    if tasks:
+        job = _on_this_cluster(job)
+    for start in range(0, len(tasks), CLIPS_AT_A_TIME):
+        yield from _stream(tasks[start : start + CLIPS_AT_A_TIME], job)
+
+
+def _stream(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:
     workers = job.workers or one_each()
     blocks = ray.data.range(len(tasks), override_num_blocks=len(tasks))
     stream_quietly(blocks.context)

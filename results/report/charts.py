@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..scene_summary import SceneSummary
 from ..subject_errors import CumulativeCurve
+from .density import density, is_crowd
 from .markup import Markup, join, tag
 
 WIDTH = 380
@@ -100,7 +101,10 @@ def cumulative_chart(scene: str, lines: Sequence[Line]) -> Markup:
 
 
 def subjects_chart(scene: str, strips: Sequence[Strip], limits: tuple[float, float]) -> Markup:
-    """A dot a subject, a strip a run; lines join a subject's dots, the tick and band its mean."""
+    """A dot a subject, a strip a run; lines join a subject's dots, the tick and band its mean.
+
+    A crowd of subjects is drawn as one shape.
+    """
     x = Axis(*limits, 12.0, RIGHT)
     bottom = STRIP_HEIGHT * len(strips)
     middles = [STRIP_HEIGHT * (row + 0.62) for row in range(len(strips))]
@@ -178,10 +182,19 @@ def _strip(strip: Strip, x: Axis, y: float) -> Markup:
     label = _label(0, y - 18, shortened(strip.label), class_="name")
     if not strip.errors:
         return join(label, _label(0, y + 4, "no score"))
-    dots = (_dot(f"{name}: {error:.2f} mm", x.at(error), y) for name, error in strip.errors.items())
+    dots = _crowd(strip, x, y) if is_crowd(strip.errors) else _dots(strip, x, y)
     band = _line(x.at(low), y, x.at(high), y, class_="band") if math.isfinite(low + high) else ""
     tick = _line(x.at(mean), y - 11, x.at(mean), y + 11, class_="mean")
-    return join(label, tag("g", band, *dots, tick, style=f"color:{strip.colour}"))
+    return join(label, tag("g", band, dots, tick, style=f"color:{strip.colour}"))
+
+
+def _dots(strip: Strip, x: Axis, y: float) -> Markup:
+    found = strip.errors.items()
+    return join(*(_dot(f"{name}: {error:.2f} mm", x.at(error), y) for name, error in found))
+
+
+def _crowd(strip: Strip, x: Axis, y: float) -> Markup:
+    return density([x.at(error) for error in strip.errors.values()], y)
 
 
 def _dot(words: str, x: float, y: float) -> Markup:
@@ -190,6 +203,8 @@ def _dot(words: str, x: float, y: float) -> Markup:
 
 def _join_subjects(upper: Strip, lower: Strip, x: Axis, top: float, bottom: float) -> Markup:
     both = [name for name in upper.errors if name in lower.errors]
+    if is_crowd(both):
+        return Markup()
     return join(
         *(
             _line(x.at(upper.errors[name]), top, x.at(lower.errors[name]), bottom, class_="pair")

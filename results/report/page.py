@@ -12,6 +12,7 @@ from ..record import RunFolder
 from ..scene_rows import table_title
 from ..tables import error_text, interval_text
 from .chart_sections import cumulative_charts, legend, regions_charts, subjects_charts
+from .density import is_crowd
 from .frame import Frame, Section, html_page
 from .frames import worst_frames
 from .heat_maps import heat_maps, worst_first
@@ -98,8 +99,11 @@ def _scenes(run: Series, group: RunGroup) -> Markup:
 
 
 def _subjects(series: Sequence[Series], key: Markup) -> Markup:
-    words = "A dot is a subject"
-    words += ", a line joins the same subject; " if len(series) > 1 else "; "
+    if is_crowd(series[0].record.subjects):
+        words = "The shape is as wide as there are subjects with that error; "
+    else:
+        words = "A dot is a subject"
+        words += ", a line joins the same subject; " if len(series) > 1 else "; "
     note = tag("p", f"{words}the tick is the mean, the band its 95 % interval.", class_="note")
     table = fold("Every subject's numbers", subjects_table(series[0]))
     return join(_with(join(key, note), subjects_charts(series)), table)

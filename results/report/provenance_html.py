@@ -27,7 +27,8 @@ def problems(record: RunRecord) -> Markup:
     if not record.problems:
         return tag("p", "Everything in the dataset was recognised.")
     rows = (row([problem.where, problem.reason]) for problem in record.problems)
-    return table("Problems of the dataset", ["Where", "Reason"], rows)
+    head = ["Where", "Reason"]
+    return table("Problems of the dataset", head, rows, len(record.problems))
 
 
 def fold(title: str, content: Markup) -> Markup:

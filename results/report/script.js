@@ -21,3 +21,28 @@ large.addEventListener("keydown", (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (step) show(shown + step);
 });
+
+const PAGE_ROWS = 100;
+function pager(table) {
+  const rows = [...table.tBodies[0].rows];
+  if (rows.length <= PAGE_ROWS) return;
+  const bar = document.createElement("div");
+  bar.className = "pager";
+  bar.innerHTML = "<button type=button>Previous</button><span aria-live=polite></span>" +
+    "<button type=button>Next</button>";
+  const [before, after] = bar.querySelectorAll("button");
+  let first = 0;
+  const turn = (to) => {
+    first = to;
+    const end = Math.min(first + PAGE_ROWS, rows.length);
+    rows.forEach((row, index) => { row.hidden = index < first || index >= end; });
+    bar.querySelector("span").textContent = `${first + 1} to ${end} of ${rows.length}`;
+    before.disabled = first === 0;
+    after.disabled = end === rows.length;
+  };
+  before.addEventListener("click", () => turn(first - PAGE_ROWS));
+  after.addEventListener("click", () => turn(first + PAGE_ROWS));
+  turn(0);
+  table.closest(".scroll").after(bar);
+}
+document.querySelectorAll(".scroll > table").forEach(pager);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import pandas as pd
 
@@ -20,6 +21,9 @@ PAIR_COLUMNS = (
     *("Difference of", "Scene", "Subjects", "Mean", "95 % interval", "p (Holm)"),
     *("Won/tied/lost", "Error"),
 )
+MOST_ROWS = 1000
+"""Of a table: enough to find what is wrong, and a page that opens at once."""
+
 SHARES = ("share_within_1mm", "share_within_2mm", "share_within_3mm")
 
 
@@ -57,7 +61,7 @@ def subjects_table(series: Series) -> Markup:
     order = errors.mean(axis=1).sort_values(ascending=False).index
     head = ["Subject", *(scene.capitalize() for scene in scenes), "Mean"]
     rows = (_subject_row(str(name), errors.loc[name]) for name in order)
-    return table("Error of each subject in mm, the worst first", head, rows)
+    return table("Error of each subject in mm, the worst first", head, rows, len(order))
 
 
 def failures_table(subjects: pd.DataFrame) -> Markup:
@@ -66,7 +70,7 @@ def failures_table(subjects: pd.DataFrame) -> Markup:
     if rows.empty:
         return tag("p", "Every subject was scored in every scene.")
     shown = map(row, rows[["subject", "scene", "reason"]].itertuples(index=False))
-    return table("Not scored", ["Subject", "Scene", "Reason"], shown)
+    return table("Not scored", ["Subject", "Scene", "Reason"], shown, len(rows))
 
 
 def notes_table(subjects: pd.DataFrame) -> Markup:
@@ -75,7 +79,7 @@ def notes_table(subjects: pd.DataFrame) -> Markup:
     if noted.empty:
         return Markup()
     shown = map(row, noted[["subject", "scene", "note"]].itertuples(index=False))
-    return table("Scored, with a note", ["Subject", "Scene", "Note"], shown)
+    return table("Scored, with a note", ["Subject", "Scene", "Note"], shown, len(noted))
 
 
 def clips_table(chunks: pd.DataFrame) -> Markup:
@@ -90,13 +94,24 @@ def clips_table(chunks: pd.DataFrame) -> Markup:
         row([clip, lost.frames - lost.faces, lost.reason or "no face found"])
         for clip, lost in clips.iterrows()
     )
-    return table("Frames without a face vector", ["Clip", "Frames", "Reason"], rows)
+    head = ["Clip", "Frames", "Reason"]
+    return table("Frames without a face vector", head, rows, len(clips))
 
 
-def table(caption: str, head: Sequence[str], rows: Iterable[Markup]) -> Markup:
-    """A table that scrolls by itself where the page is narrower."""
+def table(caption: str, head: Sequence[str], rows: Iterable[Markup], n_rows: int = 0) -> Markup:
+    """A table that scrolls by itself where the page is narrower, and is turned by pages.
+
+    Args:
+        caption: what it shows.
+        head: of the columns.
+        rows: of which `MOST_ROWS` are shown.
+        n_rows: how many there are, where there may be more than that.
+    """
+    if n_rows > MOST_ROWS:
+        caption += f": the first {MOST_ROWS:,} of {n_rows:,}; the run folder has all"
     titles = tag("tr", *(tag("th", title, scope="col") for title in head))
-    whole = tag("table", tag("caption", caption), tag("thead", titles), tag("tbody", *rows))
+    body = tag("tbody", *islice(rows, MOST_ROWS))
+    whole = tag("table", tag("caption", caption), tag("thead", titles), body)
     return tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)
 
 

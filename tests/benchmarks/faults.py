@@ -36,7 +36,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from fault_works import Work, benchmark, training
-from ray_nodes import QUICK, RayNodes
+from ray_nodes import RayNodes
 from same_results import tracking_differences
 from victims import Command, Forked, Started, holds, processes_of, wait_for
 
@@ -83,10 +83,10 @@ class Reference:
     end: float
 
     @classmethod
-    def of(cls, work: Work, out: Path) -> Reference:
+    def of(cls, work: Work, out: Path, nodes: RayNodes | None) -> Reference:
         """Run it."""
         began = time.monotonic()
-        started = work.start(out)
+        started = start_on(nodes, work, out)
         assert wait_for((out / ".lock").exists, 600), work.log.read_text()
         locked = time.monotonic() - began
         assert started.finish() == 0, work.log.read_text()
@@ -125,10 +125,7 @@ class Trial:
         return self._finish(started)
 
     def _start(self) -> Command:
-        more = ["--cluster"] if self.nodes else []
-        return self.reference.work.start(
-            self.out, *more, **(self.nodes.environment if self.nodes else {})
-        )
+        return start_on(self.nodes, self.reference.work, self.out)
 
     def _kill(self, victim: str, started: Command) -> bool:
         """Whether there was something to kill before the command ended."""
@@ -195,6 +192,13 @@ class Trial:
         database = Path(self.reference.work.environment["MLFLOW_TRACKING_URI"][10:])
         said = self.reference.work.differences(self.reference.out, self.out)
         return said + tracking_differences(self.out, database)
+
+
+def start_on(nodes: RayNodes | None, work: Work, out: Path) -> Command:
+    """A command on a cluster, or on a Ray of its own."""
+    if nodes is None:
+        return work.start(out)
+    return work.start(out, "--cluster", **nodes.environment)
 
 
 def full_disk(trial: Trial, times: int) -> list[str]:
@@ -286,7 +290,7 @@ class Campaign:
         name, _, victim = kind.partition("/")
         self.trials[kind] += 1
         out = self.folder / f"{name}-{victim}-{self.seed}-{self.trials[kind]}"
-        trial = Trial(kind, self._reference(name), out, self.random, nodes)
+        trial = Trial(kind, self._reference(name, nodes), out, self.random, nodes)
         began = time.monotonic()
         at_once = min(left, IN_A_ROW.get(victim, 1))
         said = full_disk(trial, at_once) if victim == "disk" else trial.run(at_once)
@@ -296,7 +300,7 @@ class Campaign:
         print(f"{out.name}: {trial.kills} kills, {seconds:.0f} s, {said or 'the same'}", flush=True)
         return trial.kills
 
-    def _reference(self, name: str) -> Reference:
+    def _reference(self, name: str, nodes: RayNodes | None) -> Reference:
         if name not in self.references:
             make: dict[str, Callable[[], Work]] = {
                 "train": lambda: training(self.folder / "training", 30),
@@ -304,7 +308,8 @@ class Campaign:
                 "micc": lambda: benchmark(self.folder / "benchmark"),
             }
             out = self.folder / f"{name}-undisturbed-{self.seed}"
-            self.references[name] = Reference.of(replace(make[name](), launch=self.launch), out)
+            work = replace(make[name](), launch=self.launch)
+            self.references[name] = Reference.of(work, out, nodes)
         return self.references[name]
 
     def print(self) -> None:
@@ -337,7 +342,7 @@ def main() -> None:
     parser.add_argument("--share", action="store_true", help="one cluster for all that use Ray")
     parser.add_argument("--folder", type=Path, help="kept; else a temporary one")
     arguments = parser.parse_args()
-    os.environ.update(QUICK, OMP_NUM_THREADS="1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as temporary:
         folder, launch = arguments.folder or Path(temporary), Started if arguments.fresh else Forked
         campaign = Campaign(folder, arguments.seed, arguments.share, launch)

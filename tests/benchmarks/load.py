@@ -57,6 +57,9 @@ from facebench.results.tables import (
 from facebench.results.tracking import connect, track_run
 
 FRAMES = 32
+VECTOR = 80
+"""Numbers of an identity in the models of the Basel family."""
+
 LINKS = 50_000
 """Most names that one file is given."""
 
@@ -103,18 +106,18 @@ class Load:
 
     def benchmark(self) -> Benchmark:
         """As `facebench micc` prepares it."""
-        return prepare(MiccRequest(self.people, method="ours"))
+        return prepare(MiccRequest(self.people, method="mean-face"))
 
 
-def chunk_rows(load: Load, size: int) -> Iterator[ChunkRow]:
-    """A row a chunk, spread over the clips; vectors (size,) of noise."""
+def chunk_rows(load: Load) -> Iterator[ChunkRow]:
+    """A row a chunk, spread over the clips; vectors (VECTOR,) of noise."""
     rng = np.random.default_rng(0)
     clips = [f"{subject}/{scene}" for subject in load.names for scene in SCENES]
     for number, clip in enumerate(clips):
         first, end = (load.chunks * place // len(clips) for place in (number, number + 1))
         for chunk in range(end - first):
             last = chunk == end - first - 1
-            vector = rng.normal(size=size)
+            vector = rng.normal(size=VECTOR)
             yield ChunkRow(clip, chunk, last, FRAMES, FRAMES - 1, 0, OK, "", 0.3, vector)
 
 
@@ -150,9 +153,9 @@ def write_load(load: Load) -> None:
             place = load.people / name / path
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(b"-")
-    benchmark = load.benchmark()
+    benchmark, request = load.benchmark(), MiccRequest(load.people, "mean-face")
     for number, run in enumerate((load.run, load.other)):
-        run.begin(describe_run(benchmark, MiccRequest(load.people), "load", {}, _arguments(load)))
+        run.begin(describe_run(benchmark, request, "load", {}, _arguments(load)))
         run.write_subjects([row for rows in score_rows(load, number) for row in rows])
         run.write_record(replace(run.record(), ended=now(), n_scored=3 * load.subjects))
     load.other.write_summary(summarise(load.other))
@@ -161,7 +164,7 @@ def write_load(load: Load) -> None:
 
 
 def _arguments(load: Load) -> dict[str, Any]:
-    return {"data": str(load.people), "method": "ours", "model": "embedded", "name": None}
+    return {"data": str(load.people), "method": "mean-face", "model": "embedded", "name": None}
 
 
 def _write_meshes(load: Load, benchmark: Benchmark) -> None:
@@ -186,24 +189,23 @@ def dataset(load: Load) -> None:
 
 def ledger(load: Load) -> None:
     """Keep every chunk's row."""
-    size = _vector_size(load.benchmark())
-    for number, row in enumerate(chunk_rows(load, size)):
-        load.run.ledger.write(row, Clock("one", 0.3 * number))
-
-
-def _vector_size(benchmark: Benchmark) -> int:
-    method: Any = benchmark.method
-    crops = np.zeros((1, method.crop_size, method.crop_size, 3), np.uint8)
-    return int(method.describe(crops).shape[1])
+    kept = load.run.ledger
+    for number, row in enumerate(chunk_rows(load)):
+        kept.write(row, Clock("one", 0.3 * number))
 
 
 def restart(load: Load) -> None:
-    """What is still to be read of a run whose every chunk is there."""
+    """Take the folder, and find what is still to be read: nothing."""
+    with load.run.locked():
+        _nothing_left(load)
+
+
+def _nothing_left(load: Load) -> None:
     assert not unfinished_tasks(MiccDataset(load.people).clips, load.run.ledger)
 
 
 def sums(load: Load) -> None:
-    """Every subject's mean vectors, decoded to meshes."""
+    """Every clip's mean vector, handed to the method of every subject."""
     made = load.benchmark()
     predictor = Predictor(made.dataset, made.method, load.run.ledger)
     for name in load.names:
@@ -306,7 +308,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--subjects", type=int, default=10_000)
     parser.add_argument("--chunks", type=int, default=100_000)
     parser.add_argument("--only", nargs="+", choices=list(STAGES), default=list(STAGES))
-    parser.add_argument("--tenth", action="store_true", help="at a tenth alone")
+    parser.add_argument("--size", choices=["tenth", "full", "both"], default="both")
     parser.add_argument("--folder", type=Path, help="kept; else a temporary one")
     parser.add_argument("--stage", choices=list(STAGES), help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -320,8 +322,11 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
-        tenth = Load(folder / "tenth", load.subjects // 10, load.chunks // 10)
-        loads = [tenth] if arguments.tenth else [tenth, replace(load, folder=folder / "full")]
+        loads = [
+            Load(folder / "tenth", load.subjects // 10, load.chunks // 10),
+            replace(load, folder=folder / "full"),
+        ]
+        loads = [one for one in loads if arguments.size in (one.folder.name, "both")]
         for one in loads:
             if not one.people.is_dir():
                 write_load(one)

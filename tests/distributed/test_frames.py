@@ -14,6 +14,7 @@ from facebench.bench.dataset import Clip
 from facebench.bench.faces import face_chunks
 from facebench.bench.method import MethodOptions
 from facebench.bench.registry import build_method
+from facebench.distributed import frames
 from facebench.distributed.cluster import connected
 from facebench.distributed.frames import ClipTask, FrameJob, describe_clips
 from facebench.recon.morphable.load import load_model
@@ -52,7 +53,8 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> FrameJob:
 
 @pytest.fixture(scope="module")
 def rows(tasks: list[ClipTask], job: FrameJob) -> Iterator[dict[tuple[str, int], ChunkRow]]:
-    with connected(cluster=False):
+    with connected(cluster=False), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(frames, "CLIPS_AT_A_TIME", 4)  # two streams, one after the other
         found = list(describe_clips(tasks, job))
         assert list(describe_clips([], job)) == []
     assert len({(row.clip, row.chunk) for row in found}) == len(found)
