@@ -5,7 +5,7 @@
     python tests/benchmarks/faults.py --only micc/driver micc/worker micc/node --share --kills 20
 
 A trial starts a command, kills the driver, a Ray worker, an actor, the controller of a training, a
-Ray node or the head of a cluster of three nodes on this machine, or lets its disk run full; then
+Ray node or the head of a cluster of two nodes on this machine, or lets its disk run full; then
 the same command is given again until it ends by itself. Its results are compared, bit for bit, with
 those of a command that nobody disturbed: no row twice, none missing, one MLflow run, nothing half
 written left. Filling a disk mounts a tmpfs, which only root may.
@@ -325,7 +325,7 @@ class Campaign:
 @contextmanager
 def ray_nodes() -> Iterator[RayNodes]:
     """A cluster on this machine."""
-    nodes = RayNodes()
+    nodes = RayNodes(nodes=1)
     nodes.start()
     try:
         yield nodes

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+from contextlib import suppress
 from typing import Any
+
+import psutil
+
+ATTEMPTS = 5
 
 QUICK = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -19,25 +24,46 @@ QUICK = {
 
 
 class RayNodes:
-    """A head with one processor and two nodes with one each."""
+    """A head and nodes with one processor each.
 
-    def __init__(self) -> None:
+    Args:
+        nodes: how many beside the head.
+        head_cpus: processors of the head.
+    """
+
+    def __init__(self, nodes: int = 2, head_cpus: int = 1) -> None:
         os.environ.update(QUICK)
+        self._count, self._head_cpus = nodes, head_cpus
         self._cluster: Any = None
         self._nodes: list[Any] = []
 
     def start(self) -> None:
         """A new cluster; the one before, if any, is forgotten."""
+        for attempt in range(ATTEMPTS):
+            try:
+                self._begin()
+                return
+            except Exception:  # Ray gives a node 30 seconds, which a busy machine may not have
+                if attempt == ATTEMPTS - 1:
+                    raise
+                _end_processes_of_ray()
+
+    def _begin(self) -> None:
         from ray.cluster_utils import Cluster
 
-        head = {"num_cpus": 1, "include_dashboard": False}
+        head = {"num_cpus": self._head_cpus, "include_dashboard": False}
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
-        self._nodes = [self._cluster.add_node(num_cpus=1) for _ in range(2)]
+        self._nodes = [self._cluster.add_node(num_cpus=1) for _ in range(self._count)]
 
     @property
     def environment(self) -> dict[str, str]:
         """What a command needs to find it."""
         return {"RAY_ADDRESS": self._cluster.address}
+
+    @property
+    def pids(self) -> list[int]:
+        """Of each node's raylet, whose children its workers are; the head's is not among them."""
+        return [node.all_processes["raylet"][0].process.pid for node in self._nodes]
 
     def lose_one(self, choice: random.Random) -> None:
         """Kill a node's processes, and let another come in its place."""
@@ -55,3 +81,11 @@ class RayNodes:
             node.kill_all_processes(check_alive=False, allow_graceful=False)
         self._cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
         self._nodes = []
+
+
+def _end_processes_of_ray() -> None:
+    """Those of this process that a start which failed has left behind."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if any("/ray/" in word for word in process.cmdline()):
+                process.kill()
