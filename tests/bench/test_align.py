@@ -92,6 +92,19 @@ def both(prediction: Surface, scan: Surface, transform: Similarity) -> tuple[Mat
     return match_both(prediction, scan, transform, Intersection(), Sphere.everywhere())
 
 
+def test_the_region_is_the_same_without_its_fading(face: Mesh, person: Mesh, scan_of) -> None:
+    """Rims, holes and the crop's edge included: errors are taken over the sharp region."""
+    surfaces = Surface(face), Surface(scan_of(person))
+    crop = Sphere(person.vertices[person.landmarks[30]], 70.0)
+    faded, sharp = (
+        match_both(*surfaces, Similarity.identity(), region, crop)
+        for region in (Intersection(), Intersection().sharp)
+    )
+    for fading, plain in zip(faded, sharp, strict=True):
+        assert 0 < plain.kept.sum() < len(plain.kept)
+        np.testing.assert_array_equal(fading.kept, plain.kept)
+
+
 def test_a_face_agrees_most_with_a_scan_in_its_own_pose(face: Mesh, person: Mesh) -> None:
     prediction, scan = Surface(face), Surface(person)
     tip = face.vertices[face.landmarks[30]]

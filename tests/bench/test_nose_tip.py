@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facebench.bench.nose_patch import bend_onto
+from facebench.bench import nose_tip
+from facebench.bench.nose_patch import BentPatch, bend_onto
 from facebench.bench.nose_tip import find_nose_tip, own_nose_tip, read_nose_tip, tip_on_scan
 from facebench.bench.similarity import Similarity
 from facebench.bench.surface import Surface
@@ -47,6 +48,22 @@ def test_two_ways_that_disagree_are_told(face: Mesh, person: Mesh, scan_of) -> N
     gone = replace(plain, triangles=plain.triangles[(off > 25)[plain.triangles].all(1)])
     found = tip_on_scan(Surface(gone), Surface(face), own_nose_tip(face), Similarity.identity())
     assert found.spread_mm > 5
+
+
+def test_a_bent_face_that_slid_is_outvoted_by_the_summit(
+    face: Mesh, person: Mesh, scan_of, monkeypatch
+) -> None:
+    """A patch 9 mm up the bridge moves the tip found not by half of that, and is told."""
+    scan, truth = Surface(scan_of(person)), person.vertices[person.landmarks[30]]
+
+    def slid(*arguments) -> BentPatch:
+        bent = bend_onto(*arguments)
+        return replace(bent, tip=bent.tip + np.array([0.0, 9.0, -4.0]))
+
+    monkeypatch.setattr(nose_tip, "bend_onto", slid)
+    found = tip_on_scan(scan, Surface(face), own_nose_tip(face), Similarity.identity())
+    assert np.linalg.norm(found.position - truth) < 3
+    assert found.spread_mm > nose_tip.SPREAD_MM
 
 
 def test_an_own_face_bends_onto_itself(face: Mesh, any_pose) -> None:
