@@ -189,7 +189,9 @@ def _metadata(schema: Any, key: str) -> str:
 
 
 def _decode(cell: bytes, mode: str) -> Image.Image:
-    return read_picture(bytes(cell), mode)
+    if not isinstance(cell, bytes):
+        raise TypeError("not the bytes of a picture")
+    return read_picture(cell, mode)
 
 
 def _decode_mask(cell: bytes | None, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
