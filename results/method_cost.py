@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..recon.network.weights_content import read_content
+from ..recon.network.weights_content import read_content, recipe_in
+from ..recon.text_files import json_of
 from ..recon.training.folder import TrainingFolder
 from ..recon.training.methods.labels import label_minutes
 from .files import write_json
@@ -53,14 +53,14 @@ NOTE = (
 def read_cost(run: Path) -> MethodCost | None:
     """What a run's folder has, or None."""
     try:
-        values = json.loads((run / FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        values = json_of(run / FILE)
+        return MethodCost(
+            _number(values["seconds_per_face"]),
+            _number(values["training_minutes"]),
+            str(values["method_digest"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return MethodCost(
-        _number(values["seconds_per_face"]),
-        _number(values["training_minutes"]),
-        str(values["method_digest"]),
-    )
 
 
 def training_minutes(weights: Path) -> float:
@@ -74,8 +74,7 @@ def training_minutes(weights: Path) -> float:
     rows = folder.read(folder.log)
     if not rows or "images_per_s" not in rows[-1]:
         return math.nan
-    recipe = json.loads(read_content(weights)["recipe"])
-    batch = float(recipe["training"]["batch_size"])
+    batch = float(recipe_in(weights, read_content(weights)).training.batch_size)
     steps = [row["step"] for row in rows]
     spans = zip([0.0, *steps], rows, strict=False)
     seconds = (batch * (row["step"] - before) / row["images_per_s"] for before, row in spans)

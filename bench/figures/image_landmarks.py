@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from ...errors import FacebenchError
 from ...recon.morphable.load import EMBEDDED, load_model
+from ...recon.numpy_files import read_npy_array
+from ...recon.text_files import text_of
 from ...recon.vision.crop import Box
 from ...recon.vision.five_points import five_points
 from ..umeyama import similarity_between
@@ -37,9 +39,9 @@ def read_image_landmarks(path: Path) -> Points:
         FacebenchError: the file holds something else.
     """
     try:
-        points = np.load(path, allow_pickle=False) if path.suffix == ".npy" else _numbers(path)
+        points = read_npy_array(path, 2**20) if path.suffix == ".npy" else _numbers(path)
         points = np.asarray(points, np.float64).reshape(-1, 2)
-    except (OSError, ValueError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, FacebenchError) as error:
         raise _unreadable(path) from error
     if len(points) not in (5, 68) or not np.isfinite(points).all():
         raise _unreadable(path)
@@ -68,7 +70,7 @@ def _in_space(points: Points) -> Points:
 
 
 def _numbers(path: Path) -> Points:
-    text = path.read_text(encoding="utf-8")
+    text = text_of(path, 2**20)
     if "{" in text:
         text = text.partition("{")[2].partition("}")[0]
     return np.array(text.replace(",", " ").split(), np.float64)

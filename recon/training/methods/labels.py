@@ -26,6 +26,7 @@ from ...losses.pixel import class_weights
 from ...losses.supervision import Supervision
 from ...morphable.load import load_model
 from ...morphable.model import MorphableModel
+from ...text_files import plan_in
 from ..batches import collate, resized
 from ..shards import FaceShards
 
@@ -169,7 +170,7 @@ def _claim(folder: Path, plan: dict[str, str]) -> None:
         with replacing(note) as draft:
             draft.write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
         return
-    theirs = json.loads(note.read_text(encoding="utf-8"))
+    theirs = plan_in(note)
     if differing := [name for name in plan if theirs.get(name) != plan[name]]:
         raise FacebenchError(
             f"{folder} holds faces fitted with other {' and '.join(differing)}",

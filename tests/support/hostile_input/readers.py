@@ -13,6 +13,7 @@ import numpy as np
 
 from facebench.bench.audit.truth import read_truth
 from facebench.bench.datasets.now import find_now_pairs
+from facebench.bench.figures.image_landmarks import read_image_landmarks
 from facebench.bench.landmark_files import read_landmark_file
 from facebench.bench.landmarks import read_landmarks
 from facebench.bench.mesh_files import load_mesh
@@ -54,6 +55,7 @@ from facebench.recon.vision.parsing import make_parser
 from facebench.results.gate.baseline import Baseline
 from facebench.results.gate.rules_file import read_rules
 from facebench.results.ledger import Ledger
+from facebench.results.method_cost import FILE, read_cost
 from facebench.results.open_runs import opened_runs, refuse_unfinished
 from facebench.results.pairs import PairsFolder
 from facebench.results.point_errors import PointErrors
@@ -171,8 +173,7 @@ def _celebamask(path: Path) -> None:
 def _ledger(path: Path) -> None:
     kept = Ledger(path.parents[2])
     kept.table()
-    kept.done(folders.CLIP)
-    kept.finished(folders.CLIP)
+    kept.progress()
     kept.total(folders.CLIP)
     kept.frames_per_second()
 
@@ -243,6 +244,10 @@ def now_list(folder: Path) -> Path:
     return samples.text("imagepathsvalidation.txt", "s/c/i.jpg\ns/c/j.jpg\n")(folder)
 
 
+def _cost(path: Path) -> None:
+    read_cost(path.parent)
+
+
 def _log(path: Path) -> None:
     TrainingFolder(path.parent).read(path)
     TrainingFolder(path.parent).rewind(3)
@@ -280,6 +285,7 @@ _RULES = "[[limit]]\nmax_mm = 1.5\n[[coverage]]\nsubjects = 0.9\n"
 _OPTIONS = 'data = "data"\nunit = "cm"\nlimit = 30\nset = ["crop.radius_mm=80"]\n'
 _BOXES = "frame,left,top,width,height\n0,1,2,30,40\n1,2,2,30,40\n"
 _LOG = "step,loss\n1,0.5\n2,0.25\n"
+_COST = '{"seconds_per_face": 0.1, "training_minutes": null, "method_digest": "a"}'
 _LABEL = '{"nose_tip": [1.0, 2.0, 3.0]}'
 _TABLE = "[landmark_mappings]\n" + "\n".join(f"{i} = {i * 3}" for i in range(1, 69)) + "\n"
 
@@ -441,6 +447,9 @@ READERS: tuple[Reader, ...] = (
         samples.text("landmarks.txt", " ".join(map(str, range(68)))),
         read_landmark_vertices,
     ),
+    Reader("figure landmarks .pts", samples.text("p.pts", samples.pts()), read_image_landmarks),
+    Reader("figure landmarks .npy", samples.plane_array, read_image_landmarks, ".npy"),
+    Reader("method cost .json", samples.text(FILE, _COST), _cost, ".json", json_values),
     Reader("nose tip .txt", samples.text("nose.txt", "1.0 2.0 3.0\n"), read_nose_tip),
     Reader(
         "nose tip .json", samples.text("nose.json", _LABEL), read_nose_tip, ".json", json_values

@@ -217,6 +217,12 @@ def array(folder: Path) -> Path:
     return folder / "points.npy"
 
 
+def plane_array(folder: Path) -> Path:
+    """Landmarks (68, 2) of a picture."""
+    np.save(folder / "points.npy", landmarks()[:, :2])
+    return folder / "points.npy"
+
+
 def picture(name: str, mode: str = "RGB") -> Callable[[Path], Path]:
     """A picture of 64 pixels a side."""
 
