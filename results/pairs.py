@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..bench.measure_pair import MeasuredPair, PairRuler
@@ -20,6 +21,7 @@ from .provenance import host, now, package_versions, source_state
 from .run_record import SCORED
 from .summary import errors_over_points, errors_over_subjects
 
+_TEXTS = ("name", "group", "status", "fingerprint")
 ALL = "all"
 """Name of the group that every pair belongs to."""
 
@@ -75,9 +77,10 @@ class PairsFolder:
         if not path.is_file():
             return pd.DataFrame()
         table = read_frame(path)
-        lacking = {"name", "group", "status", "fingerprint"} - set(table.columns)
+        lacking = set(_TEXTS) - set(table.columns)
         if lacking:
             raise FacebenchError(f"{path} has no {', '.join(sorted(lacking))}", "remove it")
+        _check(table, path)
         return table
 
     def done(self, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
@@ -156,3 +159,13 @@ def _settings(ruler: PairRuler) -> dict[str, Any]:
         "prediction_unit": ruler.prediction_unit,
         "scan_unit": ruler.scan_unit,
     }
+
+
+def _check(table: pd.DataFrame, path: Path) -> None:
+    """Refuse columns of another kind than they are written with."""
+    kinds: dict[str, tuple[type, pd.Series]] = {name: (str, table[name]) for name in _TEXTS}
+    if "curve" in table:
+        kinds["curve"] = (np.ndarray, table["curve"][table["status"] == SCORED])
+    for name, (kind, column) in kinds.items():
+        if not all(isinstance(value, kind) for value in column):
+            raise FacebenchError(f"{path}: column {name} is damaged", "remove it and measure again")

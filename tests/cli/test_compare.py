@@ -79,7 +79,7 @@ def test_the_record_of_another_command_is_told(tmp_path: Path) -> None:
     (tmp_path / "pairs" / "run.json").write_text('{"command": "facebench evaluate"}')
     assert "not the record of a benchmark" in refusal(tmp_path / "pairs")
     (tmp_path / "pairs" / "run.json").write_text("[1, 2]")
-    assert "not the record of a benchmark" in refusal(tmp_path / "pairs")
+    assert "holds no table" in refusal(tmp_path / "pairs")
     (tmp_path / "pairs" / "run.json").write_text("{")
     assert "cannot be read" in refusal(tmp_path / "pairs")
 

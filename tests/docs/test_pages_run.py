@@ -46,7 +46,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.chdir(root)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
         exec(next(text for language, text in blocks("evaluate.md") if language == "python"), {})
-        settings = CliRunner().invoke(group, ["protocols", "now"]).output
+        settings = CliRunner().invoke(group, ["protocols", "metric"]).output
         (root / "mine.toml").write_text(settings)  # which protocol.md redirects there
         yield root
 

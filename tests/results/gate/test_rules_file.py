@@ -69,7 +69,7 @@ def test_every_kind_is_read(tmp_path: Path) -> None:
         ("[[coverage]]\nfaces = 80", "[[coverage]] 1: faces: 80 is out of range: expected from 0"),
         ("[[speed]]\nmin_ratio = 1\nscenes = ['a']", "[[speed]] 1: unknown key 'scenes'"),
         ("[[regression]]", "[[regression]] 1: lacks the key 'tolerance_mm'"),
-        ("[[paper]]\npublished = 'genova'", "nothing is known of 'genova': did you mean 'genova20"),
+        ("[[paper]]\npublished = 'genoa'", "nothing is known of 'genoa': did you mean 'genova'"),
         ("[[paper]]\npublished = 1", "published: 1 is not a name"),
     ],
 )
