@@ -33,5 +33,7 @@ def open_video(path: Path) -> av.container.InputContainer:
     except av.ArgumentError:
         raise ValueError("it is no video of a known format") from None
     for stream in container.streams.video:
+        if stream.codec_context is None:
+            raise ValueError("its codec is not known")
         stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     return container

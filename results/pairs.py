@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ..bench.measure_pair import MeasuredPair, PairRuler
 from ..bench.pair_set import Pair
 from ..errors import FacebenchError
 from ..recon.text_files import json_of
+from .column_types import check_columns
 from .files import replacing, write_json
 from .frames_of_files import read_frame
 from .point_errors import PointErrors
@@ -21,7 +21,6 @@ from .provenance import host, now, package_versions, source_state
 from .run_record import SCORED
 from .summary import errors_over_points, errors_over_subjects
 
-_TEXTS = ("name", "group", "status", "fingerprint")
 ALL = "all"
 """Name of the group that every pair belongs to."""
 
@@ -77,10 +76,10 @@ class PairsFolder:
         if not path.is_file():
             return pd.DataFrame()
         table = read_frame(path)
-        lacking = set(_TEXTS) - set(table.columns)
+        lacking = {"name", "group", "status", "fingerprint"} - set(table.columns)
         if lacking:
             raise FacebenchError(f"{path} has no {', '.join(sorted(lacking))}", "remove it")
-        _check(table, path)
+        check_columns(table, path)
         return table
 
     def done(self, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
@@ -159,13 +158,3 @@ def _settings(ruler: PairRuler) -> dict[str, Any]:
         "prediction_unit": ruler.prediction_unit,
         "scan_unit": ruler.scan_unit,
     }
-
-
-def _check(table: pd.DataFrame, path: Path) -> None:
-    """Refuse columns of another kind than they are written with."""
-    kinds: dict[str, tuple[type, pd.Series]] = {name: (str, table[name]) for name in _TEXTS}
-    if "curve" in table:
-        kinds["curve"] = (np.ndarray, table["curve"][table["status"] == SCORED])
-    for name, (kind, column) in kinds.items():
-        if not all(isinstance(value, kind) for value in column):
-            raise FacebenchError(f"{path}: column {name} is damaged", "remove it and measure again")

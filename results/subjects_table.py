@@ -8,20 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from ..errors import FacebenchError
+from .column_types import LISTS, check_columns
 from .files import replacing
 from .frames_of_files import read_frame
 from .run_record import SCORED
-
-LISTS = ("curve", "scan_values_mm", "scans")
-"""Columns that hold several values."""
-
-TEXTS = ("subject", "scene", "status", "reason", "note", "scan", "start")
-NUMBERS = ("frames", "faces", "scale", "overlap", "iterations", "size_error", "n_points")
-"""Of the other columns, besides those in mm."""
 
 
 class SubjectsTable:
@@ -35,7 +27,7 @@ class SubjectsTable:
         if not self.path.is_file():
             return pd.DataFrame()
         table = read_frame(self.path)
-        _check(table, self.path)
+        check_columns(table, self.path)
         return table
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
@@ -60,24 +52,6 @@ class SubjectsTable:
         counts = scored.groupby("subject").size()
         rows = table[table["subject"].isin(counts[counts == n_scenes].index)].to_dict("records")
         return [{**row, **{name: list(row[name]) for name in LISTS}} for row in rows]
-
-
-def _check(table: pd.DataFrame, path: Path) -> None:
-    """Refuse columns of another kind than they are written with."""
-    wrong = [str(name) for name in table if not _is_right(str(name), table[name])]
-    if wrong:
-        raise FacebenchError(f"{path}: column {wrong[0]} is damaged", "remove it and measure again")
-
-
-def _is_right(name: str, column: pd.Series) -> bool:
-    present = column.dropna()
-    if name in TEXTS:
-        return bool(present.map(lambda value: isinstance(value, str)).all())
-    if name in LISTS:
-        return all(isinstance(value, np.ndarray) and value.ndim == 1 for value in present)
-    if name in NUMBERS or name.endswith("_mm"):
-        return bool(present.empty or pd.api.types.is_numeric_dtype(present))
-    return True
 
 
 class GrowingTable:

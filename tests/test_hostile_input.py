@@ -14,7 +14,7 @@ from hostile_input.crafted import CRAFTED
 from hostile_input.mutations import DAMAGES
 from hostile_input.pickles import PICKLES, malicious
 from hostile_input.readers import READERS, Reader
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facebench.errors import FacebenchError
@@ -99,13 +99,13 @@ def test_files_made_to_hurt_are_answered(laid: dict[str, Laid], ending: str) -> 
 
 
 @given(st.binary(max_size=300), st.integers(0, len(QUICK) - 1))
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, derandomize=True)
 def test_any_bytes_are_answered(laid: dict[str, Laid], content: bytes, number: int) -> None:
     laid[QUICK[number].name].read(content)
 
 
 @given(st.sampled_from([*DAMAGES, STRUCTURED]), st.integers(0, 2**32), st.data())
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, derandomize=True)
 def test_any_damage_is_answered(
     laid: dict[str, Laid], damage: str, seed: int, data: st.DataObject
 ) -> None:
