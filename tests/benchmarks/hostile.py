@@ -47,9 +47,6 @@ def main() -> int:
     print(table(results))
     print(f"{len(results):,} files in {time.perf_counter() - start:.0f} s")
     failures = [result for result in results if result.outcome not in FINE]
-    for failure in failures[: arguments.show]:
-        case = failure.case
-        print(f"{failure.outcome}: {case.reader}, {case.attack}, seed {case.seed}: {failure.said}")
     if arguments.failures:
         text = json.dumps([asdict(failure) for failure in failures], indent=1)
         arguments.failures.write_text(text)
@@ -57,7 +54,7 @@ def main() -> int:
 
 
 def campaign(arguments: argparse.Namespace, folder: Path) -> list[Result]:
-    """Results of all cases, with a line on the error stream every hundred."""
+    """Results of all cases, with a line on the error stream for each failure and every hundred."""
     from hostile_input.readers import READERS
 
     write_sound(folder)
@@ -68,11 +65,19 @@ def campaign(arguments: argparse.Namespace, folder: Path) -> list[Result]:
 
     def done(result: Result) -> None:
         finished.append(result)
+        if result.outcome not in FINE:
+            print(line_of(result), file=sys.stderr, flush=True)
         if len(finished) % 100 == 0:
             bad = sum(one.outcome not in FINE for one in finished)
             print(f"{len(finished)} of {len(drawn)}, {bad} failures", file=sys.stderr, flush=True)
 
     return run_all(drawn, folder, arguments.processes, done)
+
+
+def line_of(failure: Result) -> str:
+    """What a failure was, so that it can be made again."""
+    case = failure.case
+    return f"{failure.outcome}: {case.reader}, {case.attack}, seed {case.seed}: {failure.said}"
 
 
 def table(results: Sequence[Result]) -> str:
@@ -100,7 +105,6 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--only", nargs="+", help="words in the names of readers")
-    parser.add_argument("--show", type=int, default=40, help="failures to print")
     parser.add_argument("--failures", type=Path, help="a JSON file for all failures")
     return parser.parse_args()
 
