@@ -13,22 +13,25 @@ import pyarrow.parquet as pq
 from .files import replacing
 from .ledger_rows import read_rows
 
-Place = tuple[int, int, int]
-"""Number of a pack, and where in it a clip's rows begin and end."""
+Place = tuple[Path, int, int]
+"""A pack, and where in it a clip's rows begin and end."""
 
 
 class Packs:
-    """A folder of Parquet files of many rows, `00000.parquet` and on; each is written once."""
+    """A folder of Parquet files of many rows, `00000.parquet` and on; each is written once.
+
+    Some may be gone or damaged: their rows are then not there, those of the others are.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._places: dict[str, list[Place]] | None = None
-        self._whole = lru_cache(maxsize=2)(self._read)
+        self._whole = lru_cache(maxsize=2)(read_rows)
 
     def add(self, table: pa.Table) -> None:
         """Keep rows in a new file, sorted by clip and chunk."""
         ordered = table.sort_by([("clip", "ascending"), ("chunk", "ascending")])
-        with replacing(self._path(len(self._files()))) as draft:
+        with replacing(self._next()) as draft:
             pq.write_table(ordered, draft, compression="zstd")
         self._places = None
 
@@ -46,23 +49,22 @@ class Packs:
         if self._places is None:
             self._places = self._index()
         places = self._places.get(clip, ())
-        return [self._whole(number).slice(start, end - start) for number, start, end in places]
+        return [self._whole(path).slice(start, end - start) for path, start, end in places]
 
     def _index(self) -> dict[str, list[Place]]:
         found: dict[str, list[Place]] = defaultdict(list)
-        for number, table in enumerate(self.columns(["clip"])):
+        files = self._files()
+        for path, table in zip(files, self.columns(["clip"]), strict=True):
             for clip, start, end in _runs(table["clip"].to_pylist()):
-                found[clip].append((number, start, end))
+                found[clip].append((path, start, end))
         return dict(found)
 
-    def _read(self, number: int) -> pa.Table:
-        return read_rows(self._path(number))
-
     def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("*.parquet"))
+        return sorted(path for path in self.folder.glob("*.parquet") if path.stem.isdecimal())
 
-    def _path(self, number: int) -> Path:
-        return self.folder / f"{number:05d}.parquet"
+    def _next(self) -> Path:
+        last = max((int(path.stem) for path in self._files()), default=-1)
+        return self.folder / f"{last + 1:05d}.parquet"
 
 
 def _pairs(table: pa.Table) -> Iterable[tuple[str, int]]:

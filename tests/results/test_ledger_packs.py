@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,8 @@ from hypothesis import strategies as st
 
 from facebench.bench.chunks import FAILED, OK, ChunkRow
 from facebench.results import ledger as ledger_module
+from facebench.results import ledger_packs as packs_module
 from facebench.results.ledger import Clock, Ledger
-from facebench.results.ledger_packs import Packs
 
 CLIPS = ("s1/a", "s1/b", "s2/a")
 
@@ -107,9 +108,57 @@ def test_the_rows_of_many_clips_are_read_from_few_files(
     for clip in clips:
         ledger.write(ChunkRow(clip, 0, True, 32, 1, 0, OK, "", 0.1, np.ones(2)))
     assert len(list((tmp_path / "packed").iterdir())) == 2
-    opened: list[int] = []
-    read = Packs._read
-    monkeypatch.setattr(Packs, "_read", lambda self, n: opened.append(n) or read(self, n))
+    opened: list[str] = []
+    read = packs_module.read_rows
+
+    def counted(path: Path, columns: Sequence[str] | None = None) -> Any:
+        opened.extend([path.stem] if columns is None else [])
+        return read(path, columns)
+
+    monkeypatch.setattr(packs_module, "read_rows", counted)
     fresh = Ledger(tmp_path)
     assert [fresh.total(clip).faces for clip in clips] == [1] * 200
-    assert opened == [0, 1]
+    assert opened == ["00000", "00001"]
+
+
+def three_packs(folder: Path) -> list[Path]:
+    ledger = Ledger(folder, pack_rows=2)
+    for chunk in range(6):
+        ledger.write(make_row("s1/a", chunk))
+    return sorted((folder / "packed").iterdir())
+
+
+@pytest.mark.parametrize("lost", range(3))
+def test_a_pack_that_is_gone_costs_its_own_rows_only(tmp_path: Path, lost: int) -> None:
+    three_packs(tmp_path)[lost].unlink()
+    after = Ledger(tmp_path, pack_rows=2)
+    after.tidy()
+    gone = {2 * lost, 2 * lost + 1}
+    assert after.progress()["s1/a"].done == set(range(6)) - gone
+    assert after.total("s1/a").faces == 12
+    for chunk in sorted(gone):
+        after.write(make_row("s1/a", chunk))
+    assert Ledger(tmp_path).table()["chunk"].tolist() == list(range(6))
+    assert Ledger(tmp_path).total("s1/a").faces == 18
+
+
+def test_a_damaged_pack_costs_its_own_rows_only(tmp_path: Path) -> None:
+    pack = three_packs(tmp_path)[1]
+    pack.write_bytes(pack.read_bytes()[:100])
+    after = Ledger(tmp_path, pack_rows=2)
+    after.tidy()
+    assert after.progress()["s1/a"].done == {0, 1, 4, 5}
+    for chunk in (2, 3):
+        after.write(make_row("s1/a", chunk))
+    assert Ledger(tmp_path).total("s1/a").faces == 18
+
+
+def test_rows_with_and_without_meshes_share_a_pack(tmp_path: Path) -> None:
+    """A chunk in which no face was found has none, in a run that averages meshes."""
+    ledger, vertices = Ledger(tmp_path, pack_rows=2), np.arange(6.0)
+    ledger.write(ChunkRow("s1/a", 0, False, 32, 3, 0, OK, "", 0.1, np.ones(4), vertices=vertices))
+    ledger.write(ChunkRow("s1/a", 1, True, 32, 0, 0, OK, "", 0.1, np.empty(0)))
+    assert [path.parent.name for path in tmp_path.rglob("*.parquet")] == ["packed"]
+    total = Ledger(tmp_path).total("s1/a")
+    assert total.finished and total.vertices is not None
+    np.testing.assert_array_equal(total.vertices, vertices)
