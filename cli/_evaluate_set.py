@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import FacebenchError, one_line
+from ._benchmark_options import NOTHING_SCORED
 from ._command_line import command_line
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from ..bench.pair_set import PairSet
     from ..results.pairs import GroupSummary, PairsFolder
 
-NOTHING_SCORED = 3
 _SHOWN_REASONS = 20
 _OF_ONE_PAIR = ("prediction_landmarks", "scan_landmarks", "nose_tip")
 

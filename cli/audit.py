@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ._benchmark_options import PROTOCOLS
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..results.audit import Audit, Worth
 
-PROTOCOLS = "micc,deng2019,ganfit2019,now,fg2018,metric,correspondence"
-
 
 @click.command("audit")
 @click.option("--data", type=click.Path(path_type=Path), help="A set of 'facebench synth micc'.")
 @click.option("--model", default="embedded", show_default=True, help="The face model of that set.")
-@click.option("--protocols", default=PROTOCOLS, show_default=True, help="Presets or TOML files.")
+@click.option(
+    "--protocols",
+    default=",".join(PROTOCOLS),
+    show_default=True,
+    help="Presets or TOML files.",
+)
 @click.option("--run", type=click.Path(path_type=Path), help="A run: what is each choice worth?")
 @click.option("--subjects", type=click.IntRange(2), help="At most this many.  [default: all]")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the page.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import one_line
+from ._benchmark_options import NOTHING_SCORED, measured_part, protocol
 from ._command_line import command_line, given_options, plain_options
 from ._options_file import options_file
 
@@ -17,13 +18,9 @@ if TYPE_CHECKING:
     from ..results.record import RunFolder, RunRecord
 
 EXPERIMENT = "micc"
-NOTHING_SCORED = 3
 _NAMES = ("scenes", "subjects", "exclude")
 _OTHER = ("out", "name", "cluster", "as_json")
 _SHOWN_REASONS = 20
-
-PROTOCOLS = ("micc", "deng2019", "ganfit2019", "now", "fg2018", "metric", "correspondence")
-"""The presets of `bench.protocol`; kept here so that help imports nothing."""
 UNIT = click.Choice(["mm", "cm", "m"])
 
 
@@ -39,20 +36,8 @@ UNIT = click.Choice(["mm", "cm", "m"])
 @click.option("--model", default="embedded", show_default=True, help="Face model, name or file.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder.")
 @click.option("--name", help="What tables call the run.  [default: the method's name]")
-@click.option("--scenes", default="cooperative,indoor,outdoor", show_default=True)
-@click.option("--subjects", default="", help="Only these, separated by commas.  [default: all]")
-@click.option("--exclude", default="", help="Subjects to leave out, separated by commas.")
-@click.option("--limit", type=click.IntRange(1), help="Read this many frames of each clip at most.")
-@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a GPU or CPU]")
-@click.option("--cluster", is_flag=True, help="Use a running Ray cluster.")
-@click.option(
-    "--protocol",
-    default="micc",
-    show_default=True,
-    metavar="NAME|FILE.toml",
-    help=f"One of {', '.join(PROTOCOLS)}, or a file.",
-)
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the protocol.")
+@measured_part
+@protocol
 @click.option("--unit", type=UNIT, default="mm", show_default=True, help="Of the scans' files.")
 @click.option(
     "--prediction-unit", type=UNIT, default="mm", show_default=True, help="Of the files in DIR."

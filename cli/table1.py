@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ._benchmark_options import NOTHING_SCORED, measured_part, protocol
 from ._command_line import command_line
 from ._options_file import options_file
 from ._steps import run_step
-from .micc import NOTHING_SCORED, PROTOCOLS
 
 if TYPE_CHECKING:
     from ..distributed.plan import MiccRequest
@@ -52,20 +52,8 @@ FORMS = ("table", "markdown", "latex", "csv", "json")
     help="What a method is trained by.  [default: the recipe of its name]",
 )
 @click.option("--steps", type=click.IntRange(1), help="Of each training, not the recipe's.")
-@click.option("--scenes", default="cooperative,indoor,outdoor", show_default=True)
-@click.option("--subjects", default="", help="Only these, separated by commas.  [default: all]")
-@click.option("--exclude", default="", help="Subjects to leave out, separated by commas.")
-@click.option("--limit", type=click.IntRange(1), help="Read this many frames of each clip at most.")
-@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a GPU or CPU]")
-@click.option("--cluster", is_flag=True, help="Use a running Ray cluster.")
-@click.option(
-    "--protocol",
-    default="micc",
-    show_default=True,
-    metavar="NAME|FILE.toml",
-    help=f"One of {', '.join(PROTOCOLS)}, or a file.",
-)
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the protocol.")
+@measured_part
+@protocol
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--all-pairs", is_flag=True, help="Compare every two methods, not each with the first."
