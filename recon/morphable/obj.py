@@ -40,7 +40,7 @@ def read_faces(path: Path) -> NDArray[np.int64]:
             tokens = [token for row in rows if len(row) == corners for token in row]
             numbers = np.array([token.partition(b"/")[0] for token in tokens], np.int64)
             fans.append(_fan(numbers.reshape(-1, corners)))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise FacebenchError(f"{path}: a damaged face line", "copy the file again") from error
     return np.concatenate([np.zeros((0, 3), np.int64), *fans]) - 1
 

@@ -101,4 +101,7 @@ def _parts() -> list[tuple[int, str]]:
 
 
 def _part(path: Path) -> NDArray[np.bool_]:
-    return np.asarray(read_picture(path, "L")) >= _WHITE
+    part = read_picture(path, "L")
+    if part.width != part.height:  # the photograph is brought to this size, whatever it is
+        raise ValueError(f"{path.name} is {part.width} x {part.height} pixels, not square")
+    return np.asarray(part) >= _WHITE

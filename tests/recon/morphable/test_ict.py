@@ -128,6 +128,12 @@ def test_polygons_become_fans(tmp_path: Path) -> None:
     )
 
 
+def test_a_face_of_an_absurd_vertex_is_told(tmp_path: Path) -> None:
+    (tmp_path / "m.obj").write_text(f"f 1 2 {10**30}\n")
+    with pytest.raises(FacebenchError, match="a damaged face line"):
+        read_faces(tmp_path / "m.obj")
+
+
 def test_the_real_folder_equals_the_packed_model(shared: Path) -> None:
     folder = read_ict(shared / "ict-facekit")
     packed = read_npz(shared / "ict-facekit" / "ict_facekit_light.npz")

@@ -80,6 +80,14 @@ def test_a_face_without_parts_or_with_a_broken_one_is_told(folder: Path) -> None
         CelebAMaskFaces(folder).sample(0)
 
 
+def test_a_part_of_another_shape_is_told(folder: Path) -> None:
+    """The photograph would be brought to it, and a part of one pixel's width takes all memory."""
+    path = folder / "CelebAMask-HQ-mask-anno" / "0" / "00003_skin.png"
+    Image.fromarray(np.zeros((64, 1), np.uint8)).save(path)
+    with pytest.raises(FacebenchError, match=r"00003_skin\.png is 1 x 64 pixels, not square"):
+        CelebAMaskFaces(folder).sample(0)
+
+
 def test_a_parser_trains_on_it_and_a_landmarker_cannot(folder: Path, tmp_path: Path) -> None:
     small = ["network.image_size=32", "network.width=4", "training.batch_size=2"]
     steps = ["training.steps=1", "training.log_every=1", "training.checkpoint_every=1"]
