@@ -25,6 +25,14 @@ _LARGE = 1e30
 """Turns any probability that was not dropped into something larger than a depth."""
 
 
+def lowest_exponent(dtype: torch.dtype) -> float:
+    """Exponents of weights are no lower; nothing sees weights under the fourth power of ε.
+
+    The exponential function is slow where it underflows.
+    """
+    return 4.0 * math.log(torch.finfo(dtype).eps)
+
+
 @dataclass(frozen=True)
 class SoftRasConfig:
     """Settings of the soft rasteriser.
@@ -78,6 +86,19 @@ class Blend:
     background_weight: Tensor
     transparency: Tensor
 
+    @classmethod
+    def of(cls, nearest: Tensor, sums: Tensor, config: SoftRasConfig) -> Blend:
+        """From the largest ζ (P,) and the sums over all fragments (6, P).
+
+        The sums are those of the weighted colours (3), the weights, log(1 - D) and how many
+        fragments are the nearest.
+        """
+        background = sums.new_tensor(config.background).unsqueeze(1)
+        weight = ((EPSILON - nearest) / config.gamma).exp_().clamp_(min=EPSILON)
+        total = sums[3] + weight
+        image = (sums[:3] + background * weight) / total
+        return cls(image, nearest, sums[5], total, weight, sums[4].exp())
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -106,15 +127,14 @@ class Reach:
 
     def weight(self, behind: Tensor, gamma: float) -> Tensor:
         """Weight D exp(`behind` / γ) in the blend."""
-        # exp is slow where it underflows; nothing sees weights under the fourth power of ε.
-        lowest = 4.0 * math.log(torch.finfo(behind.dtype).eps)
+        lowest = lowest_exponent(behind.dtype)
         return (behind / gamma).clamp_(min=lowest).exp_().mul_(self.probability)
 
 
 def blend(
     fragments: Sequence[Fragments],
     colours: Sequence[Tensor],
-    background: Tensor,
+    nearest: Tensor,
     grid: Grid,
     config: SoftRasConfig,
 ) -> Blend:
@@ -123,24 +143,20 @@ def blend(
     Args:
         fragments: blocks of one image.
         colours: (3, 3, 1, 1, N) of each block, channel and corner of its triangles.
-        background: (3, 1) colour.
+        nearest: (P,) of the background's ζ (`EPSILON`), which is raised to the largest.
         grid: the image.
         config: settings.
     """
-    nearest = background.new_full((grid.n_pixels,), EPSILON)
     reaches = [Reach.of(block, grid, config) for block in fragments]
     for block, reach in zip(fragments, reaches, strict=True):
         nearest.scatter_reduce_(0, block.pixel.view(-1), reach.zeta.view(-1), "amax")
-    sums = background.new_zeros(6, grid.n_pixels)
+    sums = nearest.new_zeros(6, grid.n_pixels)
     for block, reach, corner in zip(fragments, reaches, colours, strict=True):
         pixel = block.pixel.view(-1)
         behind = reach.behind(nearest.index_select(0, pixel).view(block.pixel.shape))
         added = _added(block, reach, behind, corner, config.gamma)
         sums.index_add_(1, pixel, added.view(6, -1))
-    weight = ((EPSILON - nearest) / config.gamma).exp_().clamp_(min=EPSILON)
-    total = sums[3] + weight
-    image = (sums[:3] + background * weight) / total
-    return Blend(image, nearest, sums[5], total, weight, sums[4].exp())
+    return Blend.of(nearest, sums, config)
 
 
 def _added(block: Fragments, reach: Reach, behind: Tensor, corner: Tensor, gamma: float) -> Tensor:

@@ -24,7 +24,7 @@ _BLOCK = 1 << 15
 _FEW = 1 << 14
 """Fragments that cost less than the operations of one block."""
 
-_LEAST_DOUBLED_AREA = 1e-8
+LEAST_DOUBLED_AREA = 1e-8
 """In squared normalised units; triangles seen more edge-on than this are not drawn."""
 
 _SIZES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256)
@@ -105,7 +105,7 @@ def blocks(triangles: Triangles, grid: Grid, radius: float) -> Iterator[Block]:
     """
     area = doubled_area(triangles.x, triangles.y).abs()
     boxes = Boxes.around(triangles.x, triangles.y, radius, grid)
-    visible = boxes.filled() & (area > _LEAST_DOUBLED_AREA * grid.pixels_per_unit**2)
+    visible = boxes.filled() & (area > LEAST_DOUBLED_AREA * grid.pixels_per_unit**2)
     heights, widths = _sizes(grid.height), _sizes(grid.width)
     key = _size_class(boxes.ups, heights) * len(widths) + _size_class(boxes.columns, widths)
     hidden = len(heights) * len(widths)

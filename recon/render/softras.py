@@ -8,6 +8,7 @@ were kept.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from . import Rendering
-from .blend import Blend, SoftRasConfig, blend
+from .blend import EPSILON, Blend, SoftRasConfig, blend
 from .blend_gradient import Upstream, blend_gradient
 from .grid import Grid, reach
 from .parallel import each_image
@@ -38,10 +39,20 @@ class SoftRasRenderer:
         x, y, depth = vertices.permute(1, 2, 0)
         points = torch.stack([grid.columns(x), grid.ups(y), depth], dim=1)
         rows = torch.cat([points, colours.permute(2, 1, 0)], dim=1)
-        drawn: tuple[Tensor, Tensor, Tensor] = _SoftRas.apply(  # type: ignore[no-untyped-call]
+        function = _fused() if rows.is_cuda and rows.dtype == torch.float32 else None
+        drawn: tuple[Tensor, Tensor, Tensor] = (function or _SoftRas).apply(
             rows, triangles.T.contiguous(), grid, self.config
         )
         return Rendering(*drawn)
+
+
+def _fused() -> Any:
+    """The same function in kernels, or None where Triton is not installed."""
+    if find_spec("triton") is None:
+        return None
+    from .softras_fused import FusedSoftRas
+
+    return FusedSoftRas
 
 
 class _SoftRas(torch.autograd.Function):
@@ -57,11 +68,10 @@ class _SoftRas(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         ctx.grid, ctx.config, ctx.n_vertices = grid, config, vertices.shape[2]
         radius = reach(config.sigma, config.min_probability, grid)
-        background = vertices.new_tensor(config.background).unsqueeze(1)
 
         def draw(image: Tensor) -> tuple[Scene, Blend]:
             scene = Scene.of(image, corners, grid, radius)
-            return scene, _draw(scene, background, grid, config)
+            return scene, _draw(scene, vertices.new_full((grid.n_pixels,), EPSILON), grid, config)
 
         ctx.drawn = each_image(draw, vertices, vertices.device)
         blends = [blended for _, blended in ctx.drawn]
@@ -88,9 +98,9 @@ class _SoftRas(torch.autograd.Function):
         return torch.stack(on_vertices), None, None, None
 
 
-def _draw(scene: Scene, background: Tensor, grid: Grid, config: SoftRasConfig) -> Blend:
+def _draw(scene: Scene, nearest: Tensor, grid: Grid, config: SoftRasConfig) -> Blend:
     fragments = [part.meet(part.windows(), grid, config.clipping) for part in scene.parts]
-    return blend(fragments, [part.colours for part in scene.parts], background, grid, config)
+    return blend(fragments, [part.colours for part in scene.parts], nearest, grid, config)
 
 
 def _differentiate(part: Part, upstream: Upstream, grid: Grid, config: SoftRasConfig) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,10 @@ from facebench.recon.render import Renderer
 from facebench.recon.render.blend import SoftRasConfig
 from facebench.recon.render.outline import OutlineConfig, OutlineRenderer
 from facebench.recon.render.softras import SoftRasRenderer
+
+if not torch.cuda.is_available():
+    # Triton reads it when it is imported: its kernels are then interpreted.
+    os.environ["TRITON_INTERPRET"] = "1"
 
 Colour = tuple[float, float, float]
 Drawable = tuple[Tensor, Tensor, Tensor]
