@@ -223,10 +223,10 @@ def title(recipe: Recipe, trainer: Trainer, threads: int) -> str:
 def print_parts(times: dict[str, float], whole: float, data: float) -> None:
     total = sum(times.values())
     for name, seconds in times.items():
-        print(f"  {name:18s} {seconds:8.3f} s  {seconds / total:5.0%}")
+        print(f"  {name:18s} {seconds:8.4f} s  {seconds / total:5.0%}")
     rendering = times["decode and shade"] + times["rasterise"]
-    print(f"  {'sum of the parts':18s} {total:8.3f} s   rendering {rendering / total:.0%} of it")
-    print(f"  {'whole step':18s} {whole:8.3f} s   rendering {rendering / whole:.0%} of it")
+    print(f"  {'sum of the parts':18s} {total:8.4f} s   rendering {rendering / total:.0%} of it")
+    print(f"  {'whole step':18s} {whole:8.4f} s   rendering {rendering / whole:.0%} of it")
     print(f"  {'data, beside it':18s} {data:8.3f} s  {data / whole:5.0%} of a step")
 
 
