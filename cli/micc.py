@@ -79,7 +79,9 @@ def command(context: click.Context, /, **options: Any) -> None:
 
     folder, request = RunFolder(options["out"]), _request(options)
     benchmark = prepare(request)
-    with folder.locked():
+    with folder.locked() as damaged:
+        for line in damaged:
+            click.echo(line, err=True)
         try:
             record = _run(context, folder, benchmark, request)
         except KeyboardInterrupt:

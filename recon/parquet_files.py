@@ -34,7 +34,7 @@ def opened_parquet(path: Path, **options: Any) -> Any:
     """
     try:
         # From a stream of its own the file is closed when it cannot be read.
-        file = pq.ParquetFile(path, **options)
+        file = pq.ParquetFile(path, page_checksum_verification=True, **options)
         groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
         sizes = [(group.num_rows, group.total_byte_size) for group in groups]
     except Exception as error:  # the library raises as many kinds as there are fields

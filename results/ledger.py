@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..bench.chunks import FAILED, ChunkRow
 from .files import replacing
 from .ledger_packs import Packs
-from .ledger_rows import PLAIN, SCHEMA, Clock, read_rows, rows_of, table_of
+from .ledger_rows import PLAIN, SCHEMA, Clock, is_whole, read_rows, rows_of, table_of, write_rows
 
 __all__ = ["SCHEMA", "ClipProgress", "ClipSum", "Clock", "Ledger"]
 
@@ -76,7 +75,8 @@ class Ledger:
     `FOLDER/packed` and their own removed. A row that is in both, for a command was killed in
     between, counts once, and `tidy` removes its own file.
 
-    A file that is damaged counts as not there, so that its chunks are done again.
+    A file that is damaged, if only in one column, counts as not there, so that its chunks are done
+    again; `tidy` sets it aside.
 
     `pandas.read_parquet(folder)` reads it as one table with the columns of `SCHEMA`, and those of
     `ledger_rows.EXTRA` that the run's protocol needs.
@@ -96,14 +96,24 @@ class Ledger:
         """Keep a row; a row of the same chunk is replaced."""
         path = self._path(row.clip, row.chunk)
         with replacing(path) as draft:
-            pq.write_table(table_of(row, clock or Clock()), draft, compression="zstd")
+            write_rows(table_of(row, clock or Clock()), draft)
         if row.status != FAILED and _is_small(path):
             self._to_pack[path] = None
         if len(self._to_pack) >= self._pack_rows:
             self._pack()
 
-    def tidy(self) -> None:
-        """Take over what an earlier command left: for the only writer, before its first row."""
+    def tidy(self) -> tuple[Path, ...]:
+        """Take over what an earlier command left: for the only writer, before its first row.
+
+        Returns:
+            The damaged files, which it has given a hidden name, so that no reader meets them.
+        """
+        # `progress` reads few columns, and would call a chunk done whose sum cannot be read.
+        damaged = tuple(
+            path for path in [*self._packs.files(), *self._loose()] if not is_whole(path)
+        )
+        for path in damaged:
+            path.replace(path.with_name(f".{path.name}.damaged"))
         packed = self._packs.keys()
         loose = {path: self._key(path) for path in self._loose()}
         _remove([path for path, key in loose.items() if key in packed])
@@ -111,6 +121,7 @@ class Ledger:
         self._to_pack = dict.fromkeys(path for path in rest if _is_small(path))
         if len(self._to_pack) >= self._pack_rows:
             self._pack()
+        return damaged
 
     def table(self) -> pd.DataFrame:
         """All rows without their arrays, sorted by clip and chunk."""

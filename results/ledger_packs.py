@@ -8,10 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from .files import replacing
-from .ledger_rows import read_rows
+from .ledger_rows import read_rows, write_rows
 
 Place = tuple[Path, int, int]
 """A pack, and where in it a clip's rows begin and end."""
@@ -32,12 +31,12 @@ class Packs:
         """Keep rows in a new file, sorted by clip and chunk."""
         ordered = table.sort_by([("clip", "ascending"), ("chunk", "ascending")])
         with replacing(self._next()) as draft:
-            pq.write_table(ordered, draft, compression="zstd")
+            write_rows(ordered, draft)
         self._places = None
 
     def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
         """Some columns of every file."""
-        return (read_rows(path, names) for path in self._files())
+        return (read_rows(path, names) for path in self.files())
 
     def keys(self) -> set[tuple[str, int]]:
         """Clip and chunk of every row."""
@@ -53,17 +52,18 @@ class Packs:
 
     def _index(self) -> dict[str, list[Place]]:
         found: dict[str, list[Place]] = defaultdict(list)
-        files = self._files()
+        files = self.files()
         for path, table in zip(files, self.columns(["clip"]), strict=True):
             for clip, start, end in _runs(table["clip"].to_pylist()):
                 found[clip].append((path, start, end))
         return dict(found)
 
-    def _files(self) -> list[Path]:
+    def files(self) -> list[Path]:
+        """The packs, in the order they were written."""
         return sorted(path for path in self.folder.glob("*.parquet") if path.stem.isdecimal())
 
     def _next(self) -> Path:
-        last = max((int(path.stem) for path in self._files()), default=-1)
+        last = max((int(path.stem) for path in self.files()), default=-1)
         return self.folder / f"{last + 1:05d}.parquet"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ..bench.chunks import ChunkRow
 from ..errors import FacebenchError
@@ -65,13 +66,18 @@ def table_of(row: ChunkRow, clock: Clock) -> pa.Table:
 
 def read_rows(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of a file with the columns asked for, or all; none where the file is damaged."""
-    try:
-        table = read_table(path, columns)
-        table = table.cast(pa.schema([_FIELDS.field(name) for name in table.column_names]))
-        whole = not any(table[name].null_count for name in columns or SCHEMA.names)
-    except (FacebenchError, pa.ArrowException, KeyError):
-        whole = False
-    return table if whole else SCHEMA.empty_table().select(list(columns or SCHEMA.names))
+    table = _whole(path, columns)
+    return SCHEMA.empty_table().select(list(columns or SCHEMA.names)) if table is None else table
+
+
+def is_whole(path: Path) -> bool:
+    """Whether every column of a file can be read."""
+    return _whole(path) is not None
+
+
+def write_rows(table: pa.Table, path: Path) -> None:
+    """Write a file whose pages carry a checksum: a changed bit may still unpack to numbers."""
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
 
 
 def rows_of(table: pa.Table) -> list[ChunkRow]:
@@ -83,6 +89,16 @@ def rows_of(table: pa.Table) -> list[ChunkRow]:
         _row(values, {name: column[number].values for name, column in arrays.items()})
         for number, values in enumerate(plain)
     ]
+
+
+def _whole(path: Path, columns: Sequence[str] | None = None) -> pa.Table | None:
+    try:
+        table = read_table(path, columns)
+        table = table.cast(pa.schema([_FIELDS.field(name) for name in table.column_names]))
+        missing = any(table[name].null_count for name in columns or SCHEMA.names)
+    except (FacebenchError, pa.ArrowException, KeyError):
+        return None
+    return None if missing else table
 
 
 def _row(values: dict[str, Any], lists: dict[str, pa.Array | None]) -> ChunkRow:

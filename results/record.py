@@ -23,6 +23,8 @@ from .subjects_table import SubjectsTable
 __all__ = ["SCORED", "SETTINGS", "UNSCORED", "RunFolder", "RunRecord"]
 
 
+AGAIN = "its chunks are computed again"
+
 _LABELS = ("method", "protocol", "protocol_digest", "global_scale")
 
 
@@ -57,15 +59,17 @@ class RunFolder:
         return cls(root)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[tuple[str, ...]]:
         """Keep other commands off the folder while this one writes it.
+
+        Yields:
+            What was found damaged and will be computed again, a line each.
 
         Raises:
             FacebenchError: another command holds it.
         """
         with only_command(self.root):
-            self.ledger.tidy()
-            yield
+            yield tuple(f"{path} is damaged: {AGAIN}" for path in self.ledger.tidy())
 
     def begin(self, record: RunRecord) -> RunRecord:
         """Keep a new run's record, or resume: the earlier start stays, the rest is of today.

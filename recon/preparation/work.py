@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -53,7 +54,7 @@ def part_of(rows: Sequence[WorkRow]) -> Part:
     key = hashlib.sha256("\n".join(stamps).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     buffer = io.BytesIO()
     table = pa.Table.from_pylist([row.columns() for row in rows], schema=WORK_SCHEMA)
-    pq.write_table(table, buffer, compression="zstd")
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
     faces = sum(isinstance(row.fate, LabelledCrop) for row in rows)
     return Part(f"{key}.parquet", len(stamps), faces, buffer.getvalue())
 
@@ -111,10 +112,25 @@ class WorkFolder:
         return sorted(current.values(), key=lambda row: (places[row["source"]], row["face"]))
 
     def read(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-        """The rows of an index with their pictures, in its order, one file at a time."""
+        """The rows of an index with their pictures, in its order, one file at a time.
+
+        Raises:
+            FacebenchError: a file's pictures are damaged; its photographs count as not done then.
+        """
         for part, together in groupby(rows, key=lambda row: str(row[PART])):
             places = [row[ROW] for row in together]
-            yield from read_table(self.folder / part).take(places).to_pylist()
+            yield from self._part(part).take(places).to_pylist()
+
+    def _part(self, name: str) -> pa.Table:
+        path = self.folder / name
+        try:
+            return read_table(path)
+        except FacebenchError as error:
+            with suppress(FileNotFoundError):
+                path.replace(path.with_name(f".{name}.damaged"))
+            raise FacebenchError(
+                f"{path} is damaged", "the same command prepares its photographs again"
+            ) from error
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         columns = [name for name in WORK_SCHEMA.names if name not in _BULKY]

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
+from damaged_parquet import damage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -151,6 +153,34 @@ def test_a_damaged_pack_costs_its_own_rows_only(tmp_path: Path) -> None:
     for chunk in (2, 3):
         after.write(make_row("s1/a", chunk))
     assert Ledger(tmp_path).total("s1/a").faces == 18
+
+
+@pytest.mark.parametrize("column", ["sum", "reason"])
+@pytest.mark.parametrize("changed", [1, 30])
+@pytest.mark.parametrize("pack_rows", [2, 100])
+def test_a_file_with_one_damaged_column_is_told_and_done_again(
+    tmp_path: Path, pack_rows: int, changed: int, column: str
+) -> None:
+    """It was done by its other columns, and the next start removed what was computed again."""
+    ledger = Ledger(tmp_path, pack_rows)
+    for chunk in range(5):
+        ledger.write(make_row("s1/a", chunk))
+    whole = ledger.total("s1/a")
+    path = sorted(path for path in tmp_path.rglob("*.parquet") if path.is_file())[0]
+    lost = pq.read_table(path)["chunk"].to_pylist()
+    damage(path, column, changed)
+
+    after = Ledger(tmp_path, pack_rows)
+    assert after.tidy() == (path,)
+    progress = after.progress()["s1/a"]
+    assert progress.done == set(range(5)) - set(lost) and not progress.finished
+    for chunk in lost:
+        after.write(make_row("s1/a", chunk))
+
+    again = Ledger(tmp_path, pack_rows)
+    assert again.tidy() == () and again.progress()["s1/a"].finished
+    assert again.total("s1/a").sum.tobytes() == whole.sum.tobytes()
+    assert sorted(pd.read_parquet(tmp_path)["chunk"]) == list(range(5))
 
 
 def test_rows_with_and_without_meshes_share_a_pack(tmp_path: Path) -> None:

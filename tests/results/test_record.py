@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from facebench.bench.chunks import ChunkRow
 from facebench.bench.dataset import Problem
 from facebench.bench.method import MethodCard
 from facebench.errors import FacebenchError
@@ -89,6 +90,17 @@ def test_two_commands_on_one_folder(tmp_path: Path) -> None:
         pass
     with RunFolder(tmp_path).locked():
         pass
+
+
+def test_what_is_damaged_is_told_once(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.ledger.write(ChunkRow("s/a", 0, True, 32, 1, 0, "ok", "", 0.1, np.ones(3)))
+    (path,) = (tmp_path / "chunks.parquet" / "s" / "a").iterdir()
+    path.write_bytes(path.read_bytes()[:-20])
+    with folder.locked() as told:
+        assert told == (f"{path} is damaged: its chunks are computed again",)
+    with folder.locked() as told:
+        assert told == ()
 
 
 def test_not_a_run_folder(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from damaged_parquet import damage
 from labelled_photographs import write_photograph
 
 from facebench.errors import FacebenchError
@@ -51,6 +52,21 @@ def test_the_order_of_arrival_does_not_matter(
         assert selection.dropped[1]["source"] in ("photos/d.jpg", "photos/e.jpg")
     assert kept[0] == kept[1] and len(kept[0]) == 3
     assert len(select(work.index(photographs), KEEP_ALL).kept) == 4
+
+
+def test_photographs_of_a_damaged_file_are_done_again(
+    photographs: list[Photograph], tmp_path: Path
+) -> None:
+    """Only the pictures are damaged, which the index does not read."""
+    work, part = WorkFolder(tmp_path / "work"), prepared(photographs)
+    work.write(part)
+    damage(work.folder / part.name, "image", 30)
+    rows = select(work.index(photographs), KEEP_ALL).kept
+    with pytest.raises(FacebenchError, match="is damaged"):
+        list(work.read(rows))
+    assert undone(photographs, work.index(photographs)) == photographs
+    work.write(part)
+    assert len(list(work.read(rows))) == len(rows)
 
 
 def test_what_changed_is_done_again_and_counts_once(
