@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import ray
 
@@ -18,6 +19,10 @@ ONE_THREAD = {"env_vars": {"OMP_NUM_THREADS": "1"}}
 CONNECT_SECONDS = 10.0
 
 NO_CLUSTER = "start one with 'ray start --head' and set RAY_ADDRESS, or leave out --cluster"
+LAST_WORDS = (
+    "facebench: the command was killed, or ended by Ray because its cluster is gone; "
+    "the same command goes on where it stopped"
+)
 NO_START = "run it again when the machine is less busy; 'facebench doctor' looks at the machine"
 
 
@@ -36,10 +41,11 @@ def connected(cluster: bool) -> Iterator[None]:
         yield
         return
     _connect(cluster)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    with _last_words():
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
 def total(resource: str) -> float:
@@ -76,6 +82,20 @@ def _check_answers(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdigit():
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+
+
+@contextmanager
+def _last_words() -> Iterator[None]:
+    """Ray ends a process whose head or node is gone from within, where no `except` sees it."""
+    script = 'read -r done || echo "$1" >&2'
+    teller = subprocess.Popen(
+        ["sh", "-c", script, "sh", LAST_WORDS], stdin=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            teller.communicate(b"done\n")
 
 
 @contextmanager

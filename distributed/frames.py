@@ -18,7 +18,8 @@ from ..bench.faces import face_chunks
 from ..bench.method import MethodOptions
 from ..bench.registry import build_method
 from .cluster import ONE_THREAD, total
-from .streaming import READER_CPUS, actor_resources, one_each, stream_quietly
+from .giving_up import giving_up
+from .streaming import READER_CPUS, actor_resources, one_each, stream_needs, stream_quietly
 
 _ARRAYS = {"sum": np.float64, "vertices": np.float64, "vectors": np.float32}
 """Array fields of a chunk's row."""
@@ -79,7 +80,9 @@ def describe_clips(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRo
 
 def _stream(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:
     workers = job.workers or one_each()
-    blocks = ray.data.range(len(tasks), override_num_blocks=len(tasks))
+    # Not `range`: Ray reads it in tasks of a whole processor, which a node of one cannot spare.
+    numbers = [{"id": number} for number in range(len(tasks))]
+    blocks = ray.data.from_items(numbers, override_num_blocks=len(tasks))
     stream_quietly(blocks.context)
     faces = blocks.flat_map(
         _crop, fn_args=[tuple(tasks), job], num_cpus=READER_CPUS, runtime_env=ONE_THREAD
@@ -91,8 +94,10 @@ def _stream(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:
         runtime_env=ONE_THREAD,
         **actor_resources(workers),
     )
-    for row in rows.iter_rows():
-        yield _unpacked(row)
+    with giving_up(stream_needs(workers)) as came:
+        for row in rows.iter_rows():
+            came()
+            yield _unpacked(row)
 
 
 class _Describer:

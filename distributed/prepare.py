@@ -22,7 +22,8 @@ from ..recon.preparation.selection import names, select
 from ..recon.preparation.work import Part, WorkFolder, chunks, part_of, undone
 from ..recon.vision.detect import CascadeDetector
 from .cluster import ONE_THREAD, connected, total
-from .streaming import READER_CPUS, actor_resources, one_each, stream_quietly
+from .giving_up import giving_up
+from .streaming import READER_CPUS, actor_resources, one_each, stream_needs, stream_quietly
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,10 @@ def label_photographs(photographs: Sequence[Photograph], job: PreparationJob) ->
         runtime_env=ONE_THREAD,
         **actor_resources(workers),
     )
-    for row in labelled.iter_rows():
-        yield Part(**row)
+    with giving_up(stream_needs(workers)) as came:
+        for row in labelled.iter_rows():
+            came()
+            yield Part(**row)
 
 
 class _Finder:

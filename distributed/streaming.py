@@ -7,6 +7,7 @@ import logging
 import ray.data
 
 from .cluster import total
+from .giving_up import Needs
 
 READER_CPUS = 0.5
 """Share of a processor that the scheduler counts for a task that reads, decodes and crops."""
@@ -26,6 +27,12 @@ def actor_resources(workers: int) -> dict[str, float]:
     cpus = min(READER_CPUS, total("CPU") / (2 * workers))
     gpus = total("GPU")
     return {"num_cpus": cpus} | ({"num_gpus": min(1.0, gpus / workers)} if gpus else {})
+
+
+def stream_needs(workers: int) -> Needs:
+    """What keeps a stream going: with less its actors leave nothing to the readers."""
+    actor = actor_resources(workers)
+    return Needs(workers * actor["num_cpus"] + READER_CPUS, actor.get("num_gpus", 0.0))
 
 
 def stream_quietly(context: ray.data.DataContext) -> None:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import ray
 
 from .cluster import ONE_THREAD, total
+from .giving_up import Needs, giving_up
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -32,10 +33,12 @@ def in_tasks(
     task = ray.remote(num_cpus=1, runtime_env=ONE_THREAD)(_call)
     sent = ray.put(work)
     running = {task.remote(sent, job): job for job in islice(waiting, at_a_time)}
-    while running:
-        (finished,), _ = ray.wait(list(running), num_returns=1)
-        yield running.pop(finished), _fetch(finished)
-        running |= {task.remote(sent, job): job for job in islice(waiting, 1)}
+    with giving_up(Needs(cpus=1)) as came:
+        while running:
+            (finished,), _ = ray.wait(list(running), num_returns=1)
+            came()
+            yield running.pop(finished), _fetch(finished)
+            running |= {task.remote(sent, job): job for job in islice(waiting, 1)}
 
 
 def _call(work: Callable[[Job], Result], job: Job) -> Result:
