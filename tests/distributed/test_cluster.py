@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import ray
 
@@ -23,3 +26,19 @@ def test_a_local_cluster_lasts_as_long_as_its_block() -> None:
             pass
         assert ray.is_initialized()
     assert not ray.is_initialized()
+
+
+@pytest.mark.parametrize(("ending", "told"), [("os._exit(1)", True), ("pass", False)])
+def test_who_is_ended_from_within_has_last_words(ending: str, told: bool) -> None:
+    """As Ray does to a process whose head or node is gone."""
+    program = f"""
+import os
+from facebench.distributed.cluster import connected
+with connected(cluster=False):
+    {ending}
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert ("the same command goes on" in run.stderr) == told
+    assert run.returncode == int(told)

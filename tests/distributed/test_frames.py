@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import ray
 import torch
 from small_micc import moving_face, write_random_weights, write_video
 
@@ -59,6 +61,17 @@ def rows(tasks: list[ClipTask], job: FrameJob) -> Iterator[dict[tuple[str, int],
         assert list(describe_clips([], job)) == []
     assert len({(row.clip, row.chunk) for row in found}) == len(found)
     yield {(row.clip, row.chunk): row for row in found}
+
+
+@pytest.mark.timeout(120)
+def test_one_processor_is_enough(tasks: list[ClipTask], job: FrameJob) -> None:
+    """It waited for ever: the worker took half of it, and the reader asked for a whole one."""
+    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        found = list(describe_clips(tasks[:1], replace(job, workers=None)))
+    finally:
+        ray.shutdown()
+    assert sum(row.frames for row in found) == LIMIT
 
 
 def test_the_same_rows_as_a_plain_loop(

@@ -1,0 +1,64 @@
+"""Waiting for a cluster that has become too small ends; a slow one is waited for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+import ray
+
+from facebench.distributed.cluster import connected
+from facebench.distributed.giving_up import PATIENCE, Needs, giving_up
+from facebench.errors import FacebenchError
+
+TOO_MUCH = Needs(cpus=1000)
+
+
+def sleep(seconds: float) -> None:
+    """A job."""
+    time.sleep(seconds)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def of_this_machine() -> Iterator[None]:
+    with connected(cluster=False):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PATIENCE, "1")
+
+
+@pytest.mark.parametrize("needs", [TOO_MUCH, Needs(cpus=1, gpus=1000)])
+def test_what_never_comes_is_given_up_in_one_line(needs: Needs) -> None:
+    never = ray.remote(num_cpus=1000)(sleep).remote(0)
+    began = time.monotonic()
+    with (
+        pytest.raises(FacebenchError, match=r"is down to .* processors.*goes on"),
+        giving_up(needs),
+    ):
+        ray.wait([never])
+    assert time.monotonic() - began < 30
+
+
+def test_a_cluster_that_is_large_enough_may_take_its_time() -> None:
+    slow = ray.remote(num_cpus=1)(sleep).remote(4)
+    with giving_up(Needs(cpus=1)):
+        ray.get(slow)
+
+
+def test_as_long_as_something_comes_it_is_waited_for() -> None:
+    with giving_up(TOO_MUCH) as came:
+        for _ in range(10):
+            time.sleep(0.3)
+            came()
+
+
+def test_an_interruption_stays_one() -> None:
+    with pytest.raises(KeyboardInterrupt), giving_up(Needs(cpus=1)):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
