@@ -47,11 +47,13 @@ def command(runs: tuple[str, ...], out: Path | None, published: bool, form: str)
       facebench report runs/ours runs/mean-face --published --out ours.html
       facebench report runs/ours runs/mean-face --format markdown > table.md
     """
-    from ..results.open_runs import opened_runs
+    from ..results.open_runs import opened_runs, refuse_unfinished
     from ..results.published import published_results
 
     literature = published_results() if published else ()
     with opened_runs(runs) as folders:
+        for folder in folders:
+            refuse_unfinished(folder)
         if form == "html":
             from ..results.report import write_report
 

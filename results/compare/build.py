@@ -139,6 +139,12 @@ def _notes(pairs: Sequence[RunPair], tie_mm: float) -> Iterator[str]:
     )
     if tests < len(pairs):
         yield TOO_FEW
+    empty: dict[tuple[str, str], list[str]] = {}
+    for pair in pairs:
+        if not pair.tally.subjects:
+            empty.setdefault((pair.first, pair.second), []).append(pair.result.scene)
+    for (first, second), scenes in empty.items():
+        yield f"No subject has a number in both {first} and {second}: {', '.join(scenes)}."
 
 
 def _facts(run: RunFolder, record: RunRecord, label: str) -> RunFacts:

@@ -48,6 +48,11 @@ class Tally:
     losses: int
     margin_mm: float
 
+    @property
+    def subjects(self) -> int:
+        """That both runs have a number for."""
+        return self.wins + self.ties + self.losses
+
 
 @dataclass(frozen=True)
 class RunPair:

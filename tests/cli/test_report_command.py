@@ -59,3 +59,9 @@ def test_runs_of_two_protocols_are_refused(runs: list[Path], tmp_path: Path) -> 
     result = report(runs[0], other)
     assert isinstance(result.exception, FacebenchError) and "protocol" in str(result.exception)
     assert not (runs[0] / "report.html").exists()
+
+
+def test_an_unfinished_run_is_told_how_it_goes_on(runs: list[Path]) -> None:
+    (runs[1] / "summary.json").unlink()
+    said = str(report(*runs).exception)
+    assert "is unfinished" in said and "continue it with: facebench micc" in said

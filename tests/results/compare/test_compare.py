@@ -201,3 +201,12 @@ def test_few_subjects_have_no_p_value_and_the_note_says_why(tmp_path: Path) -> N
     (group,) = compare(runs).groups
     assert all(math.isnan(pair.result.p_holm) for pair in group.pairs)
     assert "No p-value with fewer than 6 subjects" in " ".join(group.notes)
+
+
+def test_runs_without_a_subject_in_common_say_so(tmp_path: Path) -> None:
+    runs = three(tmp_path)[:2]
+    rows = runs[1].subjects()
+    runs[1].write_subjects(rows.assign(value_mm=math.nan).to_dict("records"))
+    (group,) = compare(runs).groups
+    (note,) = (note for note in group.notes if note.startswith("No subject has a number in both"))
+    assert note.endswith(f": {', '.join(SCENES)}.")
