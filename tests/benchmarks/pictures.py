@@ -3,7 +3,7 @@
     python tests/benchmarks/pictures.py runs/ours runs/mean-face --out docs/pictures
 
 The runs must stand in the MLflow store. Needs Chromium. With --whole also the whole report, in
-light, dark and a phone's width, to look it over.
+light and dark, and on a phone's width, to look it over.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from facebench.results.stored_runs import compare_page, open_store
 from facebench.results.tracking_store import tracking_uri
 
 WIDTH, PHONE = 1200, 390
+TALLEST = 4000
+"""Pixels of one picture: Chromium begins at the top again where one is higher than its textures."""
 STILL_S = 3.0
 """For charts that move into their place."""
 TO = "document.getElementById('{}').scrollIntoView({{behavior: 'instant'}})"
@@ -65,16 +67,18 @@ def report(window: Browser, page: Path, out: Path) -> None:
 
 
 def whole(window: Browser, page: Path, out: Path) -> None:
-    """Every section on one picture."""
+    """Every section, from top to bottom."""
     for name, width, scheme in (
         ("whole-light", WIDTH, "light"),
         ("whole-dark", WIDTH, "dark"),
         ("whole-phone", PHONE, "light"),
+        ("whole-phone-dark", PHONE, "dark"),
     ):
-        window.open(page, width, 900, scheme)
+        window.open(page, width, TALLEST, scheme)
         height = int(window.value("document.documentElement.scrollHeight"))
-        window.open(page, width, height, scheme)
-        keep(window, out / f"{name}.png")
+        for number, top in enumerate(range(0, height, TALLEST)):
+            window.value(f"scrollTo({{top: {top}, behavior: 'instant'}})")
+            keep(window, out / f"{name}-{number}.png")
 
 
 def mlflow(window: Browser, runs: list[str], out: Path) -> None:
