@@ -17,6 +17,9 @@ PATIENCE = "FACEBENCH_CLUSTER_PATIENCE"
 """Environment variable: seconds without a result after which a cluster that is too small is given
 up; a machine that takes the place of a lost one may take minutes to come."""
 
+SIGNAL = signal.SIGUSR1
+"""Ends the waiting. Not the one of Ctrl-C, which a shell's background jobs do not hear."""
+
 _SECONDS = 300.0
 _POLL_SECONDS = 2.0
 
@@ -42,6 +45,7 @@ class _Watch(threading.Thread):
         self._needs = needs
         self._seconds = float(os.environ.get(PATIENCE, _SECONDS))
         self._last = time.monotonic()
+        self._waiting = threading.get_ident()
         self.over = threading.Event()
         self.has: Needs | None = None
 
@@ -56,7 +60,7 @@ class _Watch(threading.Thread):
                 self.came()
             elif time.monotonic() - self._last > self._seconds and not self.over.is_set():
                 self.has = has
-                os.kill(os.getpid(), signal.SIGINT)
+                signal.pthread_kill(self._waiting, SIGNAL)
                 return
 
     def told(self, has: Needs) -> FacebenchError:
@@ -77,8 +81,11 @@ def giving_up(needs: Needs) -> Iterator[Callable[[], None]]:
             `PATIENCE` seconds.
     """
     watch = _Watch(needs)
-    if threading.current_thread() is threading.main_thread():  # only this one can be interrupted
-        watch.start()
+    if threading.current_thread() is not threading.main_thread():  # only this one is interrupted
+        yield watch.came
+        return
+    before = signal.signal(SIGNAL, signal.default_int_handler)
+    watch.start()
     try:
         yield watch.came
     except KeyboardInterrupt:
@@ -87,3 +94,5 @@ def giving_up(needs: Needs) -> Iterator[Callable[[], None]]:
         raise watch.told(watch.has) from None
     finally:
         watch.over.set()
+        watch.join(_POLL_SECONDS)
+        signal.signal(SIGNAL, before or signal.SIG_DFL)

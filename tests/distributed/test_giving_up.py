@@ -45,6 +45,15 @@ def test_what_never_comes_is_given_up_in_one_line(needs: Needs) -> None:
     assert time.monotonic() - began < 30
 
 
+def test_a_job_in_the_background_gives_up_too() -> None:
+    """A shell lets its background jobs ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        test_what_never_comes_is_given_up_in_one_line(TOO_MUCH)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_a_cluster_that_is_large_enough_may_take_its_time() -> None:
     slow = ray.remote(num_cpus=1)(sleep).remote(4)
     with giving_up(Needs(cpus=1)):
