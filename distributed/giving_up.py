@@ -43,7 +43,7 @@ class _Watch(threading.Thread):
     def __init__(self, needs: Needs) -> None:
         super().__init__(daemon=True)
         self._needs = needs
-        self._seconds = float(os.environ.get(PATIENCE, _SECONDS))
+        self._seconds = _patience()
         self._last = time.monotonic()
         self._waiting = threading.get_ident()
         self.over = threading.Event()
@@ -72,13 +72,24 @@ class _Watch(threading.Thread):
         )
 
 
+def _patience() -> float:
+    text = os.environ.get(PATIENCE, str(_SECONDS))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise FacebenchError(f"{PATIENCE} is '{text}'", "give seconds, more than 0")
+    return seconds
+
+
 @contextmanager
 def giving_up(needs: Needs) -> Iterator[Callable[[], None]]:
     """Wait for Ray inside the block while there is hope; call what it gives at each result.
 
     Raises:
         FacebenchError: the cluster has had less than the work needs, and nothing came, for
-            `PATIENCE` seconds.
+            `PATIENCE` seconds; or that is no number of seconds.
     """
     watch = _Watch(needs)
     if threading.current_thread() is not threading.main_thread():  # only this one is interrupted

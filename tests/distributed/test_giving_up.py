@@ -71,3 +71,10 @@ def test_an_interruption_stays_one() -> None:
     with pytest.raises(KeyboardInterrupt), giving_up(Needs(cpus=1)):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "0", "-1", "nan"])
+def test_a_patience_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(PATIENCE, text)
+    with pytest.raises(FacebenchError, match="seconds"), giving_up(Needs(cpus=1)):
+        pass
