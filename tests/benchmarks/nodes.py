@@ -9,6 +9,7 @@ figures:
   holds on a busy machine too; what a node waits for is not in it.
 
     python tests/benchmarks/nodes.py --clips 8 --frames 96
+    python tests/benchmarks/nodes.py --clips 16 --frames 288
 """
 
 from __future__ import annotations
@@ -87,27 +88,28 @@ def on_nodes(
         os.environ |= cluster.environment
         job = FrameJob("ours", options, arguments.image_size, None, workers=nodes)
         with connected(cluster=True):
-            before = [processor_seconds(pid) for pid in cluster.pids]
-            frames, wall = steady_rate([ClipTask(one) for one in clips], job)
-            after = [processor_seconds(pid) for pid in cluster.pids]
+            return speed_of([ClipTask(one) for one in clips], job, cluster.pids)
     finally:
         cluster.stop()
-    spent = [end - start for start, end in zip(before, after, strict=True)]
-    return Speed(frames, wall, max(spent), sum(spent))
 
 
-def steady_rate(tasks: list[ClipTask], job: FrameJob) -> tuple[int, float]:
-    """Frames in all, and per second after the first chunk."""
-    times, frames = [], []
+def speed_of(tasks: list[ClipTask], job: FrameJob, nodes: list[int]) -> Speed:
+    """Read all clips; the processor is looked at with each row, for workers end with the last."""
+    before = [processor_seconds(pid) for pid in nodes]
+    times, frames, spent = [], [], [0.0] * len(nodes)
     for row in describe_clips(tasks, job):
         times.append(time.perf_counter())
         frames.append(row.frames)
         assert row.faces == row.frames
-    return sum(frames), sum(frames[1:]) / (times[-1] - times[0])
+        now = [processor_seconds(pid) for pid in nodes]
+        ran = [end - start for start, end in zip(before, now, strict=True)]
+        spent = [max(pair) for pair in zip(spent, ran, strict=True)]
+    wall = sum(frames[1:]) / (times[-1] - times[0])
+    return Speed(sum(frames), wall, max(spent), sum(spent))
 
 
 def processor_seconds(raylet: int) -> float:
-    """Of a node's processes that live; workers live as long as their stream."""
+    """Of a node's processes that live."""
     total = 0.0
     root = psutil.Process(raylet)
     for process in [root, *root.children(recursive=True)]:
