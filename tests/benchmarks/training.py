@@ -37,8 +37,9 @@ from facebench.recon.network.iresnet import IResNet
 from facebench.recon.recipe import Recipe
 from facebench.recon.recipe_files import load_recipe
 from facebench.recon.training.augmentation import augmentation
-from facebench.recon.training.batches import BatchSource, prefetched
+from facebench.recon.training.batches import BatchSource
 from facebench.recon.training.meter import LossMeter
+from facebench.recon.training.readers import prefetched
 from facebench.recon.training.shards import FaceShards
 from facebench.recon.training.trainer import Trainer
 from facebench.recon.vision.recognition import Recogniser
