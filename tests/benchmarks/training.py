@@ -163,9 +163,9 @@ def parts(
         level = trainer.identity
         assert level is not None
         with torch.no_grad():
-            photograph = level.features(truth.images, truth.landmarks)
+            photograph = level.recognise(truth.images, truth.landmarks)
         twice = torch.cat([picture, picture])
-        features = level.features(twice, drawn.landmarks.repeat(1, 1, 2))
+        features = level.recognise(twice, drawn.landmarks.repeat(1, 1, 2))
         return (features * photograph.repeat(2, 1)).sum()
 
     draws = 2 if trainer.identity else 1
