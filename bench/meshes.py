@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from ..errors import FacebenchError
 from ..recon.mesh import Mesh
 from .mesh_files import load_mesh
-from .triangles import Float64Array, triangle_areas, triangle_normals
+from .triangles import Float64Array, double_areas, lengths, triangle_areas
 
 MAIN_SHARE = 0.3
 """Of a mesh's triangles: a surface with fewer is one of many pieces, and not the face."""
@@ -146,11 +146,10 @@ def faces_inwards(mesh: Mesh) -> bool:
     """
     vertices = np.asarray(mesh.vertices, np.float64)
     triangles = _main_surface(np.asarray(mesh.triangles, np.int64), len(vertices))
-    areas = triangle_areas(vertices, triangles)
+    outward = double_areas(vertices, triangles)
     centres = vertices[triangles].mean(1)
-    middle = np.average(centres, axis=0, weights=areas)
-    outward = ((centres - middle) * triangle_normals(vertices, triangles)).sum(1)
-    return bool((areas * outward).sum() < 0)
+    middle = np.average(centres, axis=0, weights=lengths(outward))
+    return bool(((centres - middle) * outward).sum() < 0)
 
 
 def _main_surface(triangles: NDArray[np.int64], n_vertices: int) -> NDArray[np.int64]:

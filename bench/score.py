@@ -14,13 +14,13 @@ from .align import Alignment, AlignmentSettings
 from .distance import CURVE_MM, Distances, nan_mean
 from .landmarks import Landmarks
 from .laying import lay
-from .measured_part import cut_to, measured_part
+from .measured_part import start_on_part
 from .meshes import check_unit
 from .nose_tip import NoseTip
 from .protocol import Protocol
 from .sanity import check_prediction, check_scan
 from .similarity import Similarity
-from .start import Side, find_start
+from .start import Side
 from .triangles import Float64Array
 
 NAN = float("nan")
@@ -185,9 +185,9 @@ def score_prediction(
     own_landmarks = prediction_landmarks and prediction_landmarks.moved(sizing)
     face = Side.of(_moved(sound, sizing), own_landmarks, "prediction")
     target = Side.of(check_scan(scan), scan_landmarks, "scan")
-    start = find_start(face, target, settings, protocol.intersection)
-    crop, tip = measured_part(face, target, start.transform, protocol.crop, subject, nose_tip)
-    target, start = cut_to(crop, face, target, start, settings, protocol.intersection)
+    crop, tip, target, start = start_on_part(
+        face, target, protocol.crop, subject, nose_tip, settings, protocol.intersection
+    )
     laid = lay(face, target, start, crop, replace(protocol, alignment=settings))
     errors = laid.vertex_errors
     alignment = replace(laid.alignment, transform=laid.alignment.transform.after(sizing))
