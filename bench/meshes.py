@@ -42,12 +42,14 @@ class Removed:
 
     def __str__(self) -> str:
         counts = (
-            (self.invalid_vertices, "invalid vertices"),
-            (self.unreferenced_vertices, "unreferenced vertices"),
-            (self.degenerate_triangles, "degenerate triangles"),
-            (self.duplicate_triangles, "duplicate triangles"),
+            (self.invalid_vertices, "invalid vertex", "invalid vertices"),
+            (self.unreferenced_vertices, "unreferenced vertex", "unreferenced vertices"),
+            (self.degenerate_triangles, "degenerate triangle", "degenerate triangles"),
+            (self.duplicate_triangles, "duplicate triangle", "duplicate triangles"),
         )
-        return ", ".join(f"{count} {name}" for count, name in counts if count)
+        return ", ".join(
+            f"{count:,} {one if count == 1 else many}" for count, one, many in counts if count
+        )
 
 
 def read_mesh(path: Path, unit: str | None = None, option: str = "--unit") -> tuple[Mesh, Removed]:

@@ -67,9 +67,9 @@ def read_given(
     """
     name = f"the {side}" if isinstance(mesh, Mesh) else str(mesh)
     cleaned, removed = clean_mesh(mesh if isinstance(mesh, Mesh) else load_mesh(Path(mesh)))
-    if removed.invalid_vertices and side == "prediction":
+    if (count := removed.invalid_vertices) and side == "prediction":
         raise FacebenchError(
-            f"{name}: {removed.invalid_vertices:,} vertices are NaN or infinite",
+            f"{name}: {count:,} {'vertex is' if count == 1 else 'vertices are'} NaN or infinite",
             "what made it has failed; predict it again",
         )
     if not len(cleaned.triangles):

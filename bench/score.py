@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import FacebenchError
 from ..recon.mesh import Mesh
 from .align import Alignment, AlignmentSettings
 from .distance import CURVE_MM, Distances, nan_mean
@@ -43,8 +44,8 @@ class Score:
             and of both; for closest points, whatever the protocol's measure.
         share_within_1mm, share_within_2mm, share_within_3mm: of the points.
         scale: the factor that the alignment gave the prediction.
-        size_error: of a rigid protocol, the factor that would have fitted, less one: `measure`
-            finds it by an alignment of its own, here it is NaN.
+        size_error: of a rigid protocol, the factor that would have fitted, less one, see
+            `with_size_error`; NaN where nobody asked for it.
         start: of the alignment: `landmarks` or `search`.
         landmark_residual_mm: root mean square between the landmarks of both sides when aligned,
             NaN without.
@@ -204,6 +205,26 @@ def score_prediction(
     curve = distances.share_within(CURVE_MM)
     seen = target.mesh, laid.scan_errors
     return ScoredPair(score, aligned, errors, laid.errors, curve, tip, alignment, *seen)
+
+
+def with_size_error(
+    pair: ScoredPair, protocol: Protocol, measure: Callable[[Protocol], ScoredPair]
+) -> ScoredPair:
+    """The same, of a rigid protocol with the factor that would have fitted, less one.
+
+    Args:
+        pair: measured by the protocol.
+        protocol: the protocol.
+        measure: the same two meshes by another protocol.
+    """
+    if protocol.alignment.scale != "none":
+        return pair
+    free = replace(protocol, alignment=replace(protocol.alignment, scale="per_mesh"))
+    try:
+        size_error = measure(free).score.scale - 1
+    except FacebenchError:
+        size_error = NAN
+    return replace(pair, score=replace(pair.score, size_error=size_error))
 
 
 def failed_score(subject: str, scene: str, reason: str, protocol: Protocol) -> Score:
