@@ -47,9 +47,12 @@ class Removed:
             (self.degenerate_triangles, "degenerate triangle", "degenerate triangles"),
             (self.duplicate_triangles, "duplicate triangle", "duplicate triangles"),
         )
-        return ", ".join(
-            f"{count:,} {one if count == 1 else many}" for count, one, many in counts if count
-        )
+        return ", ".join(counted(*count) for count in counts if count[0])
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """`1 vertex`, `2,000 vertices`."""
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def read_mesh(path: Path, unit: str | None = None, option: str = "--unit") -> tuple[Mesh, Removed]:
