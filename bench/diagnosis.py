@@ -126,14 +126,20 @@ def _extent(score: Score) -> Iterator[Finding]:
 
 def _scale(score: Score, protocol: Protocol, unit_known: bool) -> Iterator[Finding]:
     if protocol.alignment.scale == "none":
-        yield Finding("The prediction was measured at its own size.")
+        yield Finding(f"The prediction was measured at its own size{_size(score.size_error)}.")
         return
     if not unit_known:
         yield Finding(f"One unit of the prediction's file is {score.scale:.4g} mm on the scan.")
         return
     low, high = USUAL_SCALES
     far = not low <= score.scale <= high
-    percent = 100 * (score.scale - 1)
-    word = "enlarged" if percent >= 0 else "reduced"
     cause = ": more than people differ; check its unit" if far else ""
-    yield Finding(f"The prediction was {word} by {abs(percent):.1f} % to fit{cause}.", far)
+    yield Finding(f"The prediction was {_resized(score.scale - 1)} to fit{cause}.", far)
+
+
+def _size(error: float) -> str:
+    return "" if math.isnan(error) else f"; {_resized(error)} it would fit best"
+
+
+def _resized(by: float) -> str:
+    return f"{'enlarged' if by >= 0 else 'reduced'} by {abs(by):.1%}".replace("%", " %")

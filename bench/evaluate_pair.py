@@ -17,7 +17,7 @@ from .pair_files import ANY_UNIT, Given, read_given, without_unit
 from .protocol import Protocol
 from .protocol_settings import read_settings
 from .region_transfer import transferred_parts
-from .score import Score, ScoredPair, failed_score, score_prediction
+from .score import Score, ScoredPair, failed_score, score_prediction, with_size_error
 from .triangles import Float64Array
 
 
@@ -111,6 +111,8 @@ def evaluate(
         face = without_unit(face, target)
     label = None if nose_tip is None else read_nose_tip(Path(nose_tip))
     pair = _scored(face, target, chosen, label)
+    if unit != ANY_UNIT:
+        pair = with_size_error(pair, chosen, lambda free: _scored(face, target, free, label))
     findings = diagnose(pair.score, chosen, unit_known=unit != ANY_UNIT)
     notes = (Finding(f"{given.name}: {given.note}.") for given in (face, target) if given.note)
     landmarks = _in_scan_space(face, target, pair)

@@ -19,6 +19,37 @@ BRIDGE_SHARE = 0.3
 """How far from the bottom of the nose to its bridge NoW's centre of a face lies."""
 
 
+def start_on_part(
+    prediction: Side,
+    scan: Side,
+    crop: Crop,
+    subject: str,
+    label: Float64Array | None,
+    settings: AlignmentSettings,
+    intersection: Intersection,
+) -> tuple[Sphere, NoseTip, Side, Start]:
+    """The sphere that counts, its centre, the scan as far as it matters, and the start on that.
+
+    Where landmarks give the start and the centre is labelled, nothing needs to be laid on the
+    whole scan first.
+
+    Args:
+        prediction, scan, crop, subject, label: see `measured_part`.
+        settings, intersection: of the protocol, see `find_start`.
+    """
+    label = _label(scan, label)
+    if crop.centre == "nose_tip" and label is not None and prediction.landmarks and scan.landmarks:
+        near = _seen(scan, Sphere(label, crop.radius_of(subject)), intersection)
+        start = find_start(prediction, near, settings, intersection)
+        return *measured_part(prediction, near, start.transform, crop, subject, label), near, start
+    start = find_start(prediction, scan, settings, intersection)
+    sphere, tip = measured_part(prediction, scan, start.transform, crop, subject, label)
+    near = _seen(scan, sphere, intersection)
+    if near is not scan and start.source != "search":
+        start = find_start(prediction, near, settings, intersection)
+    return sphere, tip, near, start
+
+
 def measured_part(
     prediction: Side,
     scan: Side,
@@ -42,31 +73,26 @@ def measured_part(
     if crop.centre == "seven_landmarks":
         sphere = seven_sphere(seven_of(scan, "scan"), crop.radius_share)
         return sphere, NoseTip(sphere.centre, "seven_landmarks")
-    if label is None and scan.landmarks is not None and len(scan.landmarks.points) == 68:
-        label = scan.landmarks.points[NOSE_TIP]
+    label = _label(scan, label)
     own = own_nose_tip(prediction.mesh)
     tip = crop_centre(own, prediction.surface, scan.surface, transform, label)
     return Sphere(tip.position, crop.radius_of(subject)), tip
 
 
-def cut_to(
-    crop: Sphere,
-    prediction: Side,
-    scan: Side,
-    start: Start,
-    settings: AlignmentSettings,
-    intersection: Intersection,
-) -> tuple[Side, Start]:
-    """The scan as far as a counted point can see it, and the start by landmarks on that alone.
+def _label(scan: Side, label: Float64Array | None) -> Float64Array | None:
+    if label is None and scan.landmarks is not None and len(scan.landmarks.points) == 68:
+        return np.asarray(scan.landmarks.points[NOSE_TIP], np.float64)
+    return label
+
+
+def _seen(scan: Side, crop: Sphere, intersection: Intersection) -> Side:
+    """The scan as far as a counted point can see it.
 
     Shoulders, a table or stray fragments then have no part in a score, not even in the order in
     which it is added up; where the pose is searched, they had one in where it starts.
     """
     reach = crop.radius_mm + intersection.max_distance_mm + MARGIN_MM
-    near = scan.within(Sphere(crop.centre, reach))
-    if near is scan or start.source == "search":
-        return near, start
-    return near, find_start(prediction, near, settings, intersection)
+    return scan.within(Sphere(crop.centre, reach))
 
 
 def seven_sphere(seven: Float64Array, radius_share: float) -> Sphere:

@@ -17,7 +17,7 @@ from ..recon.text_files import text_of
 from .landmarks import Landmarks, read_landmarks
 from .mesh_files import load_mesh
 from .mesh_folder import MeshFolder
-from .meshes import UNITS, check_unit, clean_mesh, scaled
+from .meshes import UNITS, check_unit, clean_mesh, counted, scaled
 from .method import MethodCard
 
 UNIT_OPTION = "--prediction-unit"
@@ -66,9 +66,8 @@ class MeshPredictions:
         path = self.folder.mesh(subject, scene).path
         mesh, removed = clean_mesh(self.mesh_in_file(subject, scene))
         if removed.invalid_vertices:
-            raise FacebenchError(
-                f"{path}: {removed.invalid_vertices} vertices are not finite", "its method failed"
-            )
+            invalid = counted(removed.invalid_vertices, "vertex is", "vertices are")
+            raise FacebenchError(f"{path}: {invalid} not finite", "its method failed")
         if not len(mesh.triangles):
             raise FacebenchError(f"{path}: no triangle has an area", "export it again")
         check_unit(mesh, str(path), self.unit, UNIT_OPTION)

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from ..errors import FacebenchError
 from ..recon.mesh import Mesh
 from .mesh_files import load_mesh
-from .triangles import Float64Array, triangle_areas, triangle_normals
+from .triangles import Float64Array, double_areas, lengths, triangle_areas
 
 MAIN_SHARE = 0.3
 """Of a mesh's triangles: a surface with fewer is one of many pieces, and not the face."""
@@ -42,12 +42,17 @@ class Removed:
 
     def __str__(self) -> str:
         counts = (
-            (self.invalid_vertices, "invalid vertices"),
-            (self.unreferenced_vertices, "unreferenced vertices"),
-            (self.degenerate_triangles, "degenerate triangles"),
-            (self.duplicate_triangles, "duplicate triangles"),
+            (self.invalid_vertices, "invalid vertex", "invalid vertices"),
+            (self.unreferenced_vertices, "unreferenced vertex", "unreferenced vertices"),
+            (self.degenerate_triangles, "degenerate triangle", "degenerate triangles"),
+            (self.duplicate_triangles, "duplicate triangle", "duplicate triangles"),
         )
-        return ", ".join(f"{count} {name}" for count, name in counts if count)
+        return ", ".join(counted(*count) for count in counts if count[0])
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """`1 vertex`, `2,000 vertices`."""
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def read_mesh(path: Path, unit: str | None = None, option: str = "--unit") -> tuple[Mesh, Removed]:
@@ -146,11 +151,10 @@ def faces_inwards(mesh: Mesh) -> bool:
     """
     vertices = np.asarray(mesh.vertices, np.float64)
     triangles = _main_surface(np.asarray(mesh.triangles, np.int64), len(vertices))
-    areas = triangle_areas(vertices, triangles)
+    outward = double_areas(vertices, triangles)
     centres = vertices[triangles].mean(1)
-    middle = np.average(centres, axis=0, weights=areas)
-    outward = ((centres - middle) * triangle_normals(vertices, triangles)).sum(1)
-    return bool((areas * outward).sum() < 0)
+    middle = np.average(centres, axis=0, weights=lengths(outward))
+    return bool(((centres - middle) * outward).sum() < 0)
 
 
 def _main_surface(triangles: NDArray[np.int64], n_vertices: int) -> NDArray[np.int64]:

@@ -11,8 +11,10 @@ from .similarity import Similarity
 from .surface import Surface
 from .triangles import Float64Array
 
-RADIUS_MM = 50.0
-"""Around the nose tip, from the eyes to the lower lip: a nose alone slides along its own bridge."""
+RADIUS_MM = 55.0
+"""Around the nose tip, from the brows to the lower lip. A nose alone slides along its own bridge,
+and the less there is around it, the more its errors are those of the scan's summit, with which
+`nose_tip.tip_on_scan` takes the mean."""
 N_POINTS = 500
 """Of the face that are laid on the scan."""
 REACHES_MM = (*np.geomspace(20.0, 8.0, 10), *[8.0] * 8)

@@ -110,14 +110,17 @@ def tip_on_scan(scan: Surface, face: Surface, tip: Float64Array, transform: Simi
     the bent face at its tip, says where the scan looks the way the tip does. The first is misled
     by a nose of another shape, the second by a round tip, seldom both by the same: the middle of
     the two is nearer to the truth than either, and how far they are apart tells a doubtful one.
-    Far apart, the bent face has slid along the bridge, while the summit is there to be seen.
+    Far apart, the bent face has slid along the bridge, while the summit is there to be seen. How
+    far the bent tip lies before or behind the scan says only how prominent the noses are.
     """
     axes = _tip_axes(face, tip, transform.scale)
     first = _climb(scan, transform.apply(tip[None])[0], transform.rotation @ axes)
     bent = bend_onto(scan, face, tip, transform, first)
-    summit = _climb(scan, bent.tip, bent.rotation @ axes)
-    apart = float(np.linalg.norm(summit - bent.tip))
-    likely: Float64Array = (bent.tip + summit) / 2 if apart <= SPREAD_MM else summit
+    turned = bent.rotation @ axes
+    summit = _climb(scan, bent.tip, turned)
+    across = turned[:, :2] @ (turned[:, :2].T @ (bent.tip - summit))
+    apart = float(np.linalg.norm(across))
+    likely: Float64Array = summit + across / 2 if apart <= SPREAD_MM else summit
     on_scan = scan.closest(likely[None])
     apart = max(apart, float(on_scan.distance[0]))
     return NoseTip(on_scan.position[0], "found", spread_mm=apart)

@@ -12,7 +12,7 @@ from ..recon.mesh import Mesh
 from .landmark_files import read_landmark_file
 from .landmarks import Landmarks
 from .mesh_files import load_mesh
-from .meshes import UNITS, check_unit, clean_mesh, guess_unit
+from .meshes import UNITS, check_unit, clean_mesh, counted, guess_unit
 
 ANY_UNIT = "any"
 """Stands for a prediction without a unit: the landmarks of both sides tell its size."""
@@ -68,9 +68,9 @@ def read_given(
     name = f"the {side}" if isinstance(mesh, Mesh) else str(mesh)
     cleaned, removed = clean_mesh(mesh if isinstance(mesh, Mesh) else load_mesh(Path(mesh)))
     if removed.invalid_vertices and side == "prediction":
+        invalid = counted(removed.invalid_vertices, "vertex is", "vertices are")
         raise FacebenchError(
-            f"{name}: {removed.invalid_vertices:,} vertices are NaN or infinite",
-            "what made it has failed; predict it again",
+            f"{name}: {invalid} NaN or infinite", "what made it has failed; predict it again"
         )
     if not len(cleaned.triangles):
         raise FacebenchError(f"{name}: no triangles with finite corners", "is this a face?")

@@ -181,10 +181,13 @@ def read_protocol(path: Path) -> Protocol:
     Raises:
         FacebenchError: when the file cannot be read or a setting is not known.
     """
+    hint = "'facebench protocols micc' prints one to start from"
+    if not path.exists():
+        raise FacebenchError(f"{path}: no such file", hint)
     try:
         values = toml_of(path)
     except (OSError, ValueError) as error:
-        raise FacebenchError(f"{path}: cannot be read as a protocol ({error})") from error
+        raise FacebenchError(f"{path}: cannot be read as a protocol ({error})", hint) from error
     try:
         return Protocol.from_dict({"name": path.stem, **values})
     except FacebenchError as error:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import FacebenchError
 from ..recon.mesh import Mesh
 from .align import Alignment, AlignmentSettings
 from .distance import CURVE_MM, Distances, nan_mean
 from .landmarks import Landmarks
 from .laying import lay
-from .measured_part import cut_to, measured_part
+from .measured_part import start_on_part
 from .meshes import check_unit
 from .nose_tip import NoseTip
 from .protocol import Protocol
 from .sanity import check_prediction, check_scan
 from .similarity import Similarity
-from .start import Side, find_start
+from .start import Side
 from .triangles import Float64Array
 
 NAN = float("nan")
@@ -43,8 +44,8 @@ class Score:
             and of both; for closest points, whatever the protocol's measure.
         share_within_1mm, share_within_2mm, share_within_3mm: of the points.
         scale: the factor that the alignment gave the prediction.
-        size_error: of a rigid protocol, the factor that would have fitted, less one: `measure`
-            finds it by an alignment of its own, here it is NaN.
+        size_error: of a rigid protocol, the factor that would have fitted, less one, see
+            `with_size_error`; NaN where nobody asked for it.
         start: of the alignment: `landmarks` or `search`.
         landmark_residual_mm: root mean square between the landmarks of both sides when aligned,
             NaN without.
@@ -185,9 +186,9 @@ def score_prediction(
     own_landmarks = prediction_landmarks and prediction_landmarks.moved(sizing)
     face = Side.of(_moved(sound, sizing), own_landmarks, "prediction")
     target = Side.of(check_scan(scan), scan_landmarks, "scan")
-    start = find_start(face, target, settings, protocol.intersection)
-    crop, tip = measured_part(face, target, start.transform, protocol.crop, subject, nose_tip)
-    target, start = cut_to(crop, face, target, start, settings, protocol.intersection)
+    crop, tip, target, start = start_on_part(
+        face, target, protocol.crop, subject, nose_tip, settings, protocol.intersection
+    )
     laid = lay(face, target, start, crop, replace(protocol, alignment=settings))
     errors = laid.vertex_errors
     alignment = replace(laid.alignment, transform=laid.alignment.transform.after(sizing))
@@ -204,6 +205,26 @@ def score_prediction(
     curve = distances.share_within(CURVE_MM)
     seen = target.mesh, laid.scan_errors
     return ScoredPair(score, aligned, errors, laid.errors, curve, tip, alignment, *seen)
+
+
+def with_size_error(
+    pair: ScoredPair, protocol: Protocol, measure: Callable[[Protocol], ScoredPair]
+) -> ScoredPair:
+    """The same, of a rigid protocol with the factor that would have fitted, less one.
+
+    Args:
+        pair: measured by the protocol.
+        protocol: the protocol.
+        measure: the same two meshes by another protocol.
+    """
+    if protocol.alignment.scale != "none":
+        return pair
+    free = replace(protocol, alignment=replace(protocol.alignment, scale="per_mesh"))
+    try:
+        size_error = measure(free).score.scale - 1
+    except FacebenchError:
+        size_error = NAN
+    return replace(pair, score=replace(pair.score, size_error=size_error))
 
 
 def failed_score(subject: str, scene: str, reason: str, protocol: Protocol) -> Score:

@@ -18,7 +18,7 @@ from .nose_tip import own_nose_tip
 from .register import candidates
 from .similarity import Similarity
 from .surface import Surface
-from .triangles import Float64Array
+from .triangles import Float64Array, lengths
 from .umeyama import root_mean_square, similarity_between
 
 LANDMARKS_OFF = 0.1
@@ -199,8 +199,13 @@ def _by_landmarks(pairs: tuple[Float64Array, Float64Array], settings: AlignmentS
 
 def _check_on_surface(landmarks: Landmarks, surface: Surface, name: str) -> None:
     """Refuse landmarks of another mesh, pose or unit."""
+    limit = LANDMARKS_OFF * landmarks.spread
+    # no further from the surface than from its vertices, which need no preparation
+    to_vertices = [lengths(surface.vertices - point).min() for point in landmarks.seven]
+    if np.median(to_vertices) <= limit:
+        return
     apart = float(np.median(surface.closest(landmarks.seven).distance))
-    if apart <= LANDMARKS_OFF * landmarks.spread:
+    if apart <= limit:
         return
     size = float(np.ptp(surface.vertices, axis=0).max())
     raise FacebenchError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from .landmarks import Landmarks
 from .meshes import read_mesh
 from .nose_tip import read_nose_tip
 from .protocol import Protocol
-from .score import ScoredPair, score_prediction
+from .score import ScoredPair, score_prediction, with_size_error
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,12 @@ class Target:
         Raises:
             FacebenchError: they cannot be measured against each other.
         """
-        return self._with_size_error(self._score(face, ruler, parts), face, ruler)
+        pair = self._score(face, ruler, parts)
+
+        def fitted(protocol: Protocol) -> ScoredPair:
+            return self._score(face, Ruler(protocol), {})
+
+        return with_size_error(pair, ruler.protocol, fitted)
 
     def _score(
         self, face: Face, ruler: Ruler, parts: Mapping[str, NDArray[np.bool_]]
@@ -99,18 +104,6 @@ class Target:
             scan_landmarks=self.landmarks,
             fixed_scale=ruler.fixed_scale,
         )
-
-    def _with_size_error(self, pair: ScoredPair, face: Face, ruler: Ruler) -> ScoredPair:
-        """The factor that an alignment free to choose it would have given, less one."""
-        if ruler.protocol.alignment.scale != "none":
-            return pair
-        settings = replace(ruler.protocol.alignment, scale="per_mesh")
-        free = Ruler(replace(ruler.protocol, alignment=settings))
-        try:
-            size_error = self._score(face, free, {}).score.scale - 1
-        except FacebenchError:
-            size_error = float("nan")
-        return replace(pair, score=replace(pair.score, size_error=size_error))
 
 
 def read_target(scan: Scan, unit: str) -> Target:

@@ -12,11 +12,6 @@ Float64Array = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
 
 
-def triangle_normals(vertices: Float64Array, triangles: IndexArray) -> Float64Array:
-    """Unit normals (F, 3) by the right-hand rule; zero for a triangle without area."""
-    return unit(double_areas(vertices, triangles))
-
-
 def triangle_areas(vertices: Float64Array, triangles: IndexArray) -> Float64Array:
     """Areas (F,) in the square of the vertices' unit."""
     return lengths(double_areas(vertices, triangles)) / 2

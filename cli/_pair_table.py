@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +51,8 @@ def _numbers(score: Score) -> Iterator[tuple[str, str]]:
     yield "90th percentile", _mm(score.p90_mm)
     yield "within 1 / 2 / 3 mm", " / ".join(_shares(score))
     yield "scale", f"{score.scale:.4f}"
+    if math.isfinite(score.size_error):
+        yield "size error", f"{abs(score.size_error):.1%}"
     yield "overlap", f"{score.overlap:.1%}"
     yield "points", f"{score.n_points:,}"
 

@@ -40,7 +40,8 @@ def command(out: Path | None, cluster: bool, as_json: bool, **options: Any) -> N
     With --run, the faces of a finished run are measured again with one choice changed at a time:
     what the choices that papers leave unwritten are worth.
 
-    OUT gets audit.html, one page with both tables and the figure, and audit.json, .csv and .png.
+    OUT gets audit.html, one page with what was asked for, and audit.json; with --data also every
+    prediction as audit.csv and the figure as audit.png.
 
     \b
     Examples:

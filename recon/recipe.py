@@ -34,6 +34,9 @@ class NetworkRecipe:
     `pooling` is `average` as in the paper; `grid`: the cells of the last feature map are kept
     apart, so that the head sees where things are; or `places`: besides, the exact places of 68
     landmarks, which `loss.weights.seen` teaches the network to see.
+
+    `start_expression` is the value of every expression coefficient before training: the mean of
+    blendshape weights, which are never negative, is not 0.
     """
 
     architecture: str = "resnet50"
@@ -41,6 +44,7 @@ class NetworkRecipe:
     image_size: int = 224
     pooling: str = "average"
     precision: str = "auto"
+    start_expression: float = 0.0
     output_scale: OutputScale = field(default_factory=OutputScale)
 
 
@@ -91,11 +95,15 @@ class LandmarkRecipe:
 
 @dataclass(frozen=True)
 class PriorRecipe:
-    """Weights of the squared coefficients (METHOD eq. 13)."""
+    """Weights of the squared coefficients (METHOD eq. 13).
+
+    Expression coefficients count from `expression_mean`, for blendshapes whose mean is not 0.
+    """
 
     identity: float = 1.2
     expression: float = 0.8
     albedo: float = 0.001
+    expression_mean: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -138,8 +138,10 @@ def p_text(p_value: float) -> str:
 
 
 def error_text(cell: SceneSummary) -> str:
-    """`1.36 ± 0.12`, or a dash without a score."""
-    return f"{cell.mean_mm:.2f} ± {cell.std_mm:.2f}" if math.isfinite(cell.mean_mm) else "–"
+    """`1.36 ± 0.12`, `1.36 ± –` for one subject, or a dash without a score."""
+    if not math.isfinite(cell.mean_mm):
+        return "–"
+    return f"{cell.mean_mm:.2f} ± " + (f"{cell.std_mm:.2f}" if math.isfinite(cell.std_mm) else "–")
 
 
 def interval_text(interval: tuple[float, float], digits: int = 2) -> str:

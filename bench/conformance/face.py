@@ -16,7 +16,7 @@ from ...recon.morphable.load import EMBEDDED, load_model
 from ..facing import rotation_of_surface
 from ..landmarks import Landmarks
 from ..mesh_files import load_mesh
-from ..meshes import check_unit, clean_mesh, faces_inwards
+from ..meshes import check_unit, clean_mesh, counted, faces_inwards
 from ..triangles import Float64Array
 from ..umeyama import root_mean_square, similarity_between
 from .finding import Finding, failed, passed, warning
@@ -43,7 +43,8 @@ def check_arrays(mesh: Mesh) -> Iterator[Finding]:
         yield failed("arrays", "triangles name no vertices", "count vertices from 0")
     elif not np.isfinite(vertices).all():
         bad = int((~np.isfinite(vertices).all(1)).sum())
-        yield failed("arrays", f"{bad} vertices are not finite", "look for a division by zero")
+        invalid = counted(bad, "vertex is", "vertices are")
+        yield failed("arrays", f"{invalid} not finite", "look for a division by zero")
     else:
         yield passed("arrays", f"{len(vertices):,} vertices, {len(triangles):,} triangles")
 

@@ -69,8 +69,13 @@ def _check_gpu() -> Finding:
     except (ImportError, OSError) as error:
         hint = "reinstall it: pip install torch"
         return Finding(GROUP, "torch", Verdict.MISSING, f"cannot be imported: {error}", hint)
+    from ...recon.render.softras import has_compiler
+
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     if names:
+        if not has_compiler():
+            hint = "install gcc: the rasteriser's kernels are started through it"
+            return Finding(GROUP, "GPU", Verdict.WARNING, "no C compiler beside it", hint)
         return Finding(GROUP, "GPU", Verdict.OK, ", ".join(names))
     detail = f"none that torch {torch.__version__} can use"
     return Finding(GROUP, "GPU", Verdict.WARNING, detail, "everything runs on the processor")

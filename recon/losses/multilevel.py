@@ -81,7 +81,12 @@ class MultiLevelLoss(nn.Module):
         if self.recipe.weights.landmark_shape:
             levels["landmark_shape"] = self._landmark_shape(placed.shape, truth, weights)
         levels["prior"] = prior_loss(
-            coefficients, prior.identity, prior.expression, prior.albedo, self.across
+            coefficients,
+            prior.identity,
+            prior.expression,
+            prior.albedo,
+            prior.expression_mean,
+            self.across,
         )
         return levels | self._extras(coefficients)
 

@@ -13,12 +13,17 @@ def prior_loss(
     identity: float = 1.2,
     expression: float = 0.8,
     albedo: float = 0.001,
+    expression_mean: float = 0.0,
     across: Across = alone,
 ) -> Tensor:
-    """1.2 |α|² + 0.8 |β|² + 0.001 |δ|², summed over coefficients, mean over the batch."""
+    """1.2 |α|² + 0.8 |β - m|² + 0.001 |δ|², summed over coefficients, mean over the batch.
+
+    The mean m of the expression coefficients is 0 in the paper.
+    """
+    expressed = coefficients.expression - expression_mean
     total = (
         identity * coefficients.identity.square().sum()
-        + expression * coefficients.expression.square().sum()
+        + expression * expressed.square().sum()
         + albedo * coefficients.albedo.square().sum()
     )
     return total / across(total.new_tensor(float(len(coefficients.identity))))

@@ -13,7 +13,7 @@ from .bisenet import ConvolutionUnit
 FIRST_STRIDE = 4
 """Pixels of the picture between two cells of a residual network's first scale."""
 
-_HIDDEN = 256
+_HIDDEN = 512
 _SPREAD = 4.0
 """Brings places, which are from -1 to 1, to the size of a trunk's features."""
 

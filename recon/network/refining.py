@@ -28,8 +28,9 @@ class OwnRender:
     @torch.no_grad()
     def __call__(self, faces: Coefficients) -> Tensor:
         """Pictures (B, 3, S, S) over black."""
-        drawn = self._face.to(faces.pose.device)(faces)
-        image: Tensor = drawn.rendering.image
+        device = faces.pose.device
+        with torch.autocast(device.type, enabled=False):  # eight bits would move its vertices
+            image: Tensor = self._face.to(device)(faces).rendering.image
         return image
 
 

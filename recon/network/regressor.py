@@ -42,6 +42,7 @@ class FaceRegressor(FaceNetwork):
         super().__init__()
         self.sizes = sizes
         self.image_size = recipe.image_size
+        self.start_expression = recipe.start_expression
         self.pooling = recipe.pooling
         self.backbone = ResNet(recipe.architecture, sizes.total, recipe.width)
         self.places = self._places(recipe)
@@ -64,11 +65,12 @@ class FaceRegressor(FaceNetwork):
         return self.moved(self.start(), self._read(scales, places)), places
 
     def start(self) -> Coefficients:
-        """The face from which outputs count, as a batch of one: the mean in view."""
+        """The face from which outputs count, as a batch of one: the mean face in view."""
         sizes, zero = self.sizes, self.start_pose.new_zeros
         identity, expression, albedo = (
             zero(1, size) for size in (sizes.identity, sizes.expression, sizes.albedo)
         )
+        expression = expression + self.start_expression
         return Coefficients(identity, expression, albedo, self.start_pose[None], self.start_light)
 
     def outputs(self, pictures: Tensor) -> Coefficients:

@@ -8,13 +8,16 @@ were kept.
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
+from shutil import which
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ...errors import FacebenchError
 from . import Rendering
 from .blend import EPSILON, Blend, SoftRasConfig, blend
 from .blend_gradient import Upstream, blend_gradient
@@ -23,6 +26,11 @@ from .parallel import each_image
 from .scene import Part, Scene
 
 __all__ = ["SoftRasConfig", "SoftRasRenderer"]
+
+
+def has_compiler() -> bool:
+    """Whether Triton finds what it compiles the small programs with that start its kernels."""
+    return any(which(name) for name in (os.environ.get("CC", ""), "gcc", "clang"))
 
 
 class SoftRasRenderer:
@@ -34,7 +42,11 @@ class SoftRasRenderer:
     def __call__(
         self, vertices: Tensor, colours: Tensor, triangles: Tensor, image_size: tuple[int, int]
     ) -> Rendering:
-        """Render a batch; see `Renderer`."""
+        """Render a batch; see `Renderer`.
+
+        Raises:
+            FacebenchError: on a GPU, no C compiler is there.
+        """
         grid = Grid(*image_size)
         x, y, depth = vertices.permute(1, 2, 0)
         points = torch.stack([grid.columns(x), grid.ups(y), depth], dim=1)
@@ -50,6 +62,11 @@ def _fused() -> Any:
     """The same function in kernels, or None where Triton is not installed."""
     if find_spec("triton") is None:
         return None
+    if not has_compiler():
+        raise FacebenchError(
+            "no C compiler for the kernels of the soft rasteriser on a GPU",
+            "install gcc, or train with --set renderer.kind=outline",
+        )
     from .softras_fused import FusedSoftRas
 
     return FusedSoftRas

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import torch
@@ -16,12 +13,9 @@ from ...errors import FacebenchError
 from ..losses.supervision import Supervision
 from .order import rows_of_step
 from .shards import Sample
-from .trainee import Batch, Photographs, Source
+from .trainee import Photographs
 
 Transform = Callable[[Sample, np.random.Generator], Sample]
-
-_AHEAD = 2
-"""Batches kept ready beside those being made."""
 
 
 @dataclass(frozen=True)
@@ -103,24 +97,3 @@ def collate(samples: Sequence[Sample]) -> Supervision:
     landmarks = torch.from_numpy(np.stack([sample.landmarks for sample in samples], axis=2))
     masks = torch.from_numpy(np.stack([sample.mask for sample in samples]))
     return Supervision(images.permute(0, 3, 1, 2).float() / 255.0, landmarks, masks.long())
-
-
-def prefetched(source: Source[Batch], first: int, last: int, readers: int = 1) -> Generator[Batch]:
-    """Batches of the steps first to last - 1 in order, made ahead while the network computes.
-
-    Args:
-        source: of the batches.
-        first: step of the first one.
-        last: step after the last one.
-        readers: threads, each at a batch of its own; decoding pictures runs beside Python.
-    """
-    steps = iter(range(first, last))
-    pool = ThreadPoolExecutor(readers, thread_name_prefix="batches")
-    try:
-        ahead = deque(pool.submit(source.batch, step) for step in islice(steps, readers + _AHEAD))
-        while ahead:
-            batch = ahead.popleft().result()
-            ahead.extend(pool.submit(source.batch, step) for step in islice(steps, 1))
-            yield batch
-    finally:
-        pool.shutdown(cancel_futures=True)

@@ -16,6 +16,7 @@ from ..network.vision_weights import EMBEDDED, embedded_network
 from ..recipe import IdentityRecipe
 from ..render.face import FaceRenderer, RenderedFace
 from ..vision.recognition import make_recogniser
+from .precision import computing_in
 from .second_view import SecondView, seen_again
 
 
@@ -27,12 +28,14 @@ class IdentityLevel:
         features: the frozen recogniser with its alignment.
         face: draws the second render.
         view: chooses its pose and expression.
+        precision: of the recipe, in which the recogniser computes; faces are drawn in float32.
         across: sums up the photographs of all workers.
     """
 
     features: IdentityFeatures
     face: FaceRenderer
     view: SecondView
+    precision: str
     across: Across
 
     def __call__(
@@ -48,7 +51,7 @@ class IdentityLevel:
         """
         second = self.second(coefficients, step)
         with torch.no_grad():
-            photograph = self.features(truth.images, truth.landmarks)
+            photograph = self.recognise(truth.images, truth.landmarks)
         render, turned = self._of_renders(drawn, second).chunk(2)
         known = truth.landmarks.isfinite().all(1).any(0)
         return identity_loss(photograph, render, turned, known.to(render), self.across)
@@ -62,7 +65,12 @@ class IdentityLevel:
     def _of_renders(self, *drawn: RenderedFace) -> Tensor:
         images = torch.cat([face.rendering.image for face in drawn])
         landmarks = torch.cat([face.landmarks.detach() for face in drawn], dim=2)
-        return self.features(images, landmarks)
+        return self.recognise(images, landmarks)
+
+    def recognise(self, images: Tensor, landmarks: Tensor) -> Tensor:
+        """Features (B, D) of images (B, 3, S, S) aligned by landmarks (68, 2, B)."""
+        with computing_in(self.precision, images.device):
+            return self.features(images, landmarks)
 
 
 def load_features(recipe: IdentityRecipe, device: torch.device) -> IdentityFeatures | None:

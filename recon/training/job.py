@@ -110,7 +110,7 @@ class Worker:
 
     @property
     def readers(self) -> int:
-        """Threads that prepare batches: as many as keep a GPU busy, else one."""
+        """How many batches are prepared at a time: as many as keep a GPU busy, else one."""
         if self.device.type != "cuda":
             return 1
         return max(1, min(_MOST_READERS, (os.cpu_count() or 1) - 1))

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic
 
-from .batches import prefetched
 from .folder import Row, TrainingFolder
 from .meter import LossMeter
 from .patience import Patience
+from .readers import prefetched
 from .state import restore_state, save_state
 from .trainee import Batch, Source, Trainee
 
@@ -36,7 +36,7 @@ class Loop(Generic[Batch]):
         finish: leaves what is for use, once the last step is done.
         listen: is told every line of the log.
         show: draws a picture of how far it is into a file, or None.
-        readers: threads that prepare batches.
+        readers: how many batches are prepared at a time.
     """
 
     trainer: Trainee[Batch]

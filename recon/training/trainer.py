@@ -117,8 +117,7 @@ class Trainer(RegressorTrainer[Supervision]):
             coefficients, self.landmarks(coefficients), drawn and drawn.rendering, truth
         )
         if self.identity and drawn:
-            with computing_in(self.recipe.network.precision, self.device):
-                levels["identity"] = self.identity(coefficients, drawn, truth, self.step)
+            levels["identity"] = self.identity(coefficients, drawn, truth, self.step)
         return levels
 
     def landmarks(self, coefficients: Coefficients) -> Landmarks:
@@ -141,4 +140,5 @@ class Trainer(RegressorTrainer[Supervision]):
         if features is None or not self.recipe.loss.weights.identity:
             return None
         view = SecondView(self.recipe.identity, self.seed, self.peers.rank, self.peers.count)
-        return IdentityLevel(features, self.face, view, self.peers.mean)
+        precision = self.recipe.network.precision
+        return IdentityLevel(features, self.face, view, precision, self.peers.mean)

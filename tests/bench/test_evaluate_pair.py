@@ -46,6 +46,15 @@ def test_a_face_against_itself(face: Mesh) -> None:
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["status"] == "ok"
 
 
+def test_a_rigid_protocol_tells_the_size_beside_the_score(face: Mesh) -> None:
+    """A face a twentieth too large against itself needs 1 / 1.05 of its size."""
+    large = replace(face, vertices=1.05 * np.asarray(face.vertices, np.float64))
+    result = evaluate(large, face, "metric", scan_landmarks=Landmarks.of_mesh(face))
+    assert result.score.scale == 1.0
+    assert result.score.size_error == pytest.approx(1 / 1.05 - 1, abs=1e-6)
+    assert "reduced by 4.8 % it would fit best" in result.diagnosis[-1].text
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_front_is_found_in_any_pose(person: Mesh, any_pose, seed: int) -> None:
     pose = any_pose(seed)

@@ -30,7 +30,7 @@ def test_what_cannot_be_measured_is_removed_and_counted(person: Mesh) -> None:
     np.testing.assert_array_equal(clean.vertices, person.vertices)
     np.testing.assert_array_equal(clean.triangles, person.triangles)
     np.testing.assert_array_equal(clean.landmarks, person.landmarks)
-    assert str(removed) == "1 invalid vertices, 1 unreferenced vertices, 1 degenerate triangles"
+    assert str(removed) == "1 invalid vertex, 1 unreferenced vertex, 1 degenerate triangle"
 
 
 def test_landmarks_follow_their_vertices(person: Mesh) -> None:

@@ -1,9 +1,9 @@
 import numpy as np
 
 from facebench.bench.triangles import (
+    double_areas,
     find_edges,
     triangle_areas,
-    triangle_normals,
     vertex_normals,
 )
 from facebench.recon.mesh import Mesh
@@ -33,7 +33,7 @@ def test_edges_of_a_closed_and_an_open_cube() -> None:
     assert set(first_edge.tolist()) == set(triangles[2][1:].tolist())
 
 
-def test_area_and_normal_of_a_known_triangle() -> None:
+def test_area_and_direction_of_a_known_triangle() -> None:
     vertices, triangles = np.array([[0.0, 0, 0], [3, 0, 0], [0, 4, 0]]), np.array([[0, 1, 2]])
     assert triangle_areas(vertices, triangles).tolist() == [6.0]
-    assert triangle_normals(vertices, triangles).tolist() == [[0, 0, 1]]
+    assert double_areas(vertices, triangles).tolist() == [[0, 0, 12]]

@@ -51,8 +51,8 @@ def main() -> None:
     print(torch.cuda.get_device_name(), "PyTorch", torch.__version__)
     bandwidth, rate = ceilings()
     print(f"copy {bandwidth / 1e12:.2f} TB/s, bfloat16 product {rate / 1e12:.0f} TFLOP/s")
+    print_rasteriser(16)
     for batch in given.batch or [16, 64]:
-        print_rasteriser(batch)
         with tempfile.TemporaryDirectory() as folder:
             print_step(given, batch, Path(folder), bandwidth, rate)
 
@@ -93,7 +93,7 @@ def print_rasteriser(batch: int) -> None:
     def drawn(apply: Callable[..., tuple[Tensor, ...]]) -> Callable[[], None]:
         return lambda: sum(part.sum() for part in apply(rows, corners, grid, config)).backward()
 
-    plain = milliseconds(drawn(_SoftRas.apply), 3)
+    plain = milliseconds(drawn(_SoftRas.apply), 1)
     fused = milliseconds(drawn(FusedSoftRas.apply), 20)
     print(
         f"softras, batch {batch}, {len(points)} vertices, with gradients: plain {plain:.1f} ms, "

@@ -65,9 +65,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     repeats = parser.parse_args().repeats
     pair = make_pair()
-    before = forget_peak_memory()
+    forget_peak_memory()
     seconds, (ours_micc, steps) = quickest(lambda: ours(pair, MICC), repeats)
-    memory = memory_mb("VmHWM") - before
+    memory = memory_mb("VmHWM")
     all_seconds, (ours_all, _) = quickest(lambda: ours(pair, ALL), repeats)
     plain_seconds, plainly = timed(lambda: plain(pair))
     count = len(pair.crop.vertices_of(Surface(pair.scan)))
@@ -86,7 +86,7 @@ def main() -> None:
         ratio = plain_seconds / own
         print(f"{name:17} {own:13.2f} {ratio:7.1f} {square:12.5f} {inside:13.5f} {robust:18.5f}")
     print(f"steps of micc by the protocol's points {steps}")
-    print(f"memory {memory:.0f} MB more at the peak")
+    print(f"memory {memory:.0f} MB at the peak, Python and all libraries among them")
 
 
 def quickest(call: Callable[[], Result], repeats: int) -> tuple[float, Result]:
@@ -183,10 +183,9 @@ def root_of_mean(squares: Iterable[np.ndarray]) -> float:
     return float(np.sqrt(np.mean([side.mean() for side in squares])))
 
 
-def forget_peak_memory() -> float:
-    """Start the process's peak memory (Linux) from what it holds now, which is returned, MB."""
+def forget_peak_memory() -> None:
+    """Start the process's peak memory (Linux) from what it holds now."""
     Path("/proc/self/clear_refs").write_text("5")
-    return memory_mb("VmRSS")
 
 
 def memory_mb(field: str) -> float:

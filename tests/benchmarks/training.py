@@ -37,8 +37,9 @@ from facebench.recon.network.iresnet import IResNet
 from facebench.recon.recipe import Recipe
 from facebench.recon.recipe_files import load_recipe
 from facebench.recon.training.augmentation import augmentation
-from facebench.recon.training.batches import BatchSource, prefetched
+from facebench.recon.training.batches import BatchSource
 from facebench.recon.training.meter import LossMeter
+from facebench.recon.training.readers import prefetched
 from facebench.recon.training.shards import FaceShards
 from facebench.recon.training.trainer import Trainer
 from facebench.recon.vision.recognition import Recogniser
@@ -162,9 +163,9 @@ def parts(
         level = trainer.identity
         assert level is not None
         with torch.no_grad():
-            photograph = level.features(truth.images, truth.landmarks)
+            photograph = level.recognise(truth.images, truth.landmarks)
         twice = torch.cat([picture, picture])
-        features = level.features(twice, drawn.landmarks.repeat(1, 1, 2))
+        features = level.recognise(twice, drawn.landmarks.repeat(1, 1, 2))
         return (features * photograph.repeat(2, 1)).sum()
 
     draws = 2 if trainer.identity else 1

@@ -136,7 +136,7 @@ def test_the_box_file_decides_which_frames_have_a_face(
 ) -> None:
     row = rows["02", "cooperative"]
     assert (row["frames"], row["faces"]) == (40, 30)
-    assert "1 invalid vertices" in row["note"]
+    assert "1 invalid vertex" in row["note"]
 
 
 @pytest.mark.parametrize(

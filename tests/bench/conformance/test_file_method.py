@@ -82,7 +82,7 @@ def test_what_is_allowed_and_worth_a_thought(tmp_path: Path, person: Mesh) -> No
     assert found["subjects"] == "not MICC's: subject3"
     assert found["scenes"].startswith("not all scenes of subject_01")
     assert found["names"] == "not understood: readme.txt"
-    assert "1 unreferenced vertices" in found["surface"]
+    assert "1 unreferenced vertex" in found["surface"]
     assert "the pose is searched" in found["landmarks"] and "different" not in found["surface"]
 
 

@@ -16,3 +16,15 @@ def test_prior_is_the_weighted_sum_of_squares_averaged_over_the_batch() -> None:
     )
     expected = 1.2 * 5 / 2 + 0.8 * 10 / 2 + 0.001 * 100 / 2
     torch.testing.assert_close(prior_loss(coefficients), torch.tensor(expected))
+
+
+def test_expressions_count_from_their_mean() -> None:
+    coefficients = Coefficients(
+        identity=torch.zeros(1, 2),
+        expression=torch.tensor([[0.2, 0.5]]),
+        albedo=torch.zeros(1, 1),
+        pose=torch.zeros(1, 7),
+        light=torch.zeros(1, 9, 3),
+    )
+    found = prior_loss(coefficients, expression=2.0, expression_mean=0.2)
+    torch.testing.assert_close(found, torch.tensor(2.0 * 0.3**2))

@@ -55,6 +55,14 @@ def test_a_pass_depends_on_the_render_alone_but_for_where_it_starts(
     assert not torch.allclose(*moves, atol=1e-4)
 
 
+@torch.no_grad()
+def test_its_render_does_not_lose_bits_where_the_network_does(network: RefiningRegressor) -> None:
+    people = random_faces(small_model(), 3, 1)
+    exact = network._draw(people)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(network._draw(people), exact)
+
+
 def test_a_fresh_network_gives_the_mean_face_in_view_after_any_pass() -> None:
     recipe = load_any_recipe("richardson-ict", SIZES)
     fresh = fresh_network(recipe, small_model()).eval()  # type: ignore[arg-type]

@@ -5,15 +5,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.errors import FacebenchError
 from facebench.recon.recipe import AugmentationRecipe
 from facebench.recon.training.augmentation import augmentation
-from facebench.recon.training.batches import BatchSource, prefetched, resized
+from facebench.recon.training.batches import BatchSource, resized
 from facebench.recon.training.order import rows_of_step
 from facebench.recon.training.shards import FaceShards, Sample
 
@@ -47,12 +45,6 @@ def test_workers_share_the_batch_of_one(faces: Path) -> None:
     torch.testing.assert_close(together, alone.images, rtol=0, atol=0)
 
 
-def test_prefetching_gives_the_same_batches_in_order(faces: Path) -> None:
-    plain = source(faces)
-    for step, batch in enumerate(prefetched(source(faces), 2, 6), start=2):
-        torch.testing.assert_close(batch.landmarks, plain.batch(step).landmarks)
-
-
 def test_an_unreadable_row_is_left_out(faces: Path, tmp_path: Path) -> None:
     table = pq.read_table(faces / "faces.parquet")
     images = table["image"].to_pylist()
@@ -61,15 +53,6 @@ def test_an_unreadable_row_is_left_out(faces: Path, tmp_path: Path) -> None:
     pq.write_table(broken, tmp_path / "a.parquet")
     sizes = [len(source(tmp_path).batch(step).images) for step in range(3)]
     assert sorted(sizes) == [3, 4, 4]
-
-
-def test_an_error_of_the_thread_reaches_the_trainer(faces: Path, tmp_path: Path) -> None:
-    table = pq.read_table(faces / "faces.parquet")
-    nothing = pa.array([b"no picture"] * len(table))
-    index = table.column_names.index("image")
-    pq.write_table(table.set_column(index, "image", nothing), tmp_path / "a.parquet")
-    with pytest.raises(FacebenchError, match="could be read"):
-        next(prefetched(source(tmp_path), 0, 5))
 
 
 def test_landmarks_follow_a_resized_picture() -> None:
