@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..errors import FacebenchError
-from .recipe import ImageRecipe, NetworkRecipe, RegressorRecipe
+from .recipe import ImageRecipe, RegressorRecipe
+from .recipe_parts import NetworkRecipe
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class FeatureNetwork:
         image_size: side in px of the photographs.
         width: of the decoder's hidden layers.
         depth: how many of them.
-        output_scale: what one unit of an output means, as in `recipe.OutputScale`.
+        output_scale: what one unit of an output means, as in `recipe_parts.OutputScale`.
     """
 
     recogniser: str = "embedded"

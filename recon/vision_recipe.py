@@ -8,7 +8,8 @@ from typing import Any
 
 from ..errors import FacebenchError
 from .network.iresnet import DEPTHS
-from .recipe import SCHEDULES, AugmentationRecipe, OptimiserRecipe, TrainingRecipe, check_flip
+from .recipe import SCHEDULES, check_flip
+from .recipe_parts import AugmentationRecipe, OptimiserRecipe, TrainingRecipe
 
 
 @dataclass(frozen=True)

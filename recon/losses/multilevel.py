@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..coefficients import Coefficients
 from ..morphable.model import MorphableModel
-from ..recipe import LandmarkRecipe, LossRecipe
+from ..recipe_parts import LandmarkRecipe, LossRecipe
 from ..render import Rendering
 from .across import Across, alone
 from .landmark import contour_weights, landmark_loss

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..coefficients import LIGHT_SIZE, Coefficients, CoefficientSizes
 from ..framing import Framing
 from ..lighting import ambient_light
-from ..recipe import NetworkRecipe, OutputScale
+from ..recipe_parts import NetworkRecipe, OutputScale
 from .face_network import FaceNetwork
 from .image_statistics import ColourNormalisation
 from .landmarker import LANDMARKS

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..recipe import AugmentationRecipe
+from ..recipe_parts import AugmentationRecipe
 from .shards import Sample
 
 

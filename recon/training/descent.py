@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..recipe import OptimiserRecipe
+from ..recipe_parts import OptimiserRecipe
 from .average import WeightAverage
 from .schedule import learning_rate
 

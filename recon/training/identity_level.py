@@ -13,7 +13,7 @@ from ..losses.across import Across
 from ..losses.identity import IdentityFeatures, identity_loss
 from ..losses.supervision import Supervision
 from ..network.vision_weights import EMBEDDED, embedded_network
-from ..recipe import IdentityRecipe
+from ..recipe_parts import IdentityRecipe
 from ..render.face import FaceRenderer, RenderedFace
 from ..vision.recognition import make_recogniser
 from .precision import computing_in

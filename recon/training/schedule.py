@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..recipe import OptimiserRecipe
+from ..recipe_parts import OptimiserRecipe
 
 
 def learning_rate(recipe: OptimiserRecipe, step: int, steps: int) -> float:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..camera import rotate, rotation_matrix
 from ..coefficients import Coefficients
 from ..morphable.decoder import FaceDecoder
-from ..recipe import IdentityRecipe
+from ..recipe_parts import IdentityRecipe
 
 _TURN, _EXPRESSION = 1, 2
 

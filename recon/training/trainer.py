@@ -17,7 +17,8 @@ from ..losses.visible_contour import VisibleContour
 from ..morphable.model import MorphableModel
 from ..network.checkpoint import Weights
 from ..network.regressor import FaceRegressor
-from ..recipe import LossWeights, Recipe
+from ..recipe import Recipe
+from ..recipe_parts import LossWeights
 from ..render.face import RenderedFace
 from .identity_level import IdentityLevel
 from .peers import ALONE, Peers

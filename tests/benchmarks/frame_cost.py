@@ -37,7 +37,7 @@ from facebench.bench.registry import build_method
 from facebench.bench.video import read_chunks
 from facebench.recon.export import write_obj
 from facebench.recon.morphable.load import load_model
-from facebench.recon.recipe import NetworkRecipe
+from facebench.recon.recipe_parts import NetworkRecipe
 from facebench.recon.vision.crop import Box, crop_square
 from facebench.recon.vision.detect import CascadeDetector
 

@@ -36,7 +36,7 @@ from facebench.bench.registry import build_method
 from facebench.distributed.cluster import connected
 from facebench.distributed.frames import ClipTask, FrameJob, describe_clips
 from facebench.recon.morphable.load import load_model
-from facebench.recon.recipe import NetworkRecipe
+from facebench.recon.recipe_parts import NetworkRecipe
 from facebench.recon.vision.boxes import write_boxes
 from facebench.recon.vision.crop import Box
 

@@ -13,7 +13,7 @@ from facebench.recon.face_coefficients import FaceCoefficients, pose_in_crop, po
 from facebench.recon.framing import frame_mean_face
 from facebench.recon.morphable.load import load_model
 from facebench.recon.network.regressor import FaceRegressor
-from facebench.recon.recipe import NetworkRecipe
+from facebench.recon.recipe_parts import NetworkRecipe
 from facebench.recon.reconstruct import Reconstructor
 from facebench.recon.vision.crop import Window
 

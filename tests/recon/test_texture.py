@@ -15,7 +15,7 @@ from facebench.recon.framing import frame_mean_face
 from facebench.recon.lighting import ambient_light
 from facebench.recon.morphable.load import load_model
 from facebench.recon.network.regressor import FaceRegressor
-from facebench.recon.recipe import NetworkRecipe
+from facebench.recon.recipe_parts import NetworkRecipe
 from facebench.recon.reconstruct import Reconstructor
 from facebench.recon.render import make_renderer
 from facebench.recon.render.face import FaceRenderer

@@ -18,7 +18,8 @@ from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.network.checkpoint import save_weights
 from facebench.recon.network.regressor import FaceRegressor
-from facebench.recon.recipe import NetworkRecipe, Recipe
+from facebench.recon.recipe import Recipe
+from facebench.recon.recipe_parts import NetworkRecipe
 
 CODECS = {".avi": "mpeg4", ".mjpg": "mjpeg", ".mpg": "mpeg1video", ".mov": "mpeg4"}
 STEMS = {"cooperative": "Indoor-Cooperative", "indoor": "PTZ-Indoor", "outdoor": "PTZ-Outdoor"}

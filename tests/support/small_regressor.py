@@ -11,7 +11,8 @@ from facebench.recon.framing import frame_mean_face
 from facebench.recon.morphable.load import load_model
 from facebench.recon.network.checkpoint import save_weights
 from facebench.recon.network.regressor import FaceRegressor
-from facebench.recon.recipe import NetworkRecipe, Recipe
+from facebench.recon.recipe import Recipe
+from facebench.recon.recipe_parts import NetworkRecipe
 
 
 def write_small_regressor(path: Path) -> Path:

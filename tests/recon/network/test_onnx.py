@@ -18,8 +18,9 @@ from facebench.recon.network import onnx as exporting
 from facebench.recon.network.checkpoint import LoadedRegressor, load_regressor, save_weights
 from facebench.recon.network.networks import fresh_network
 from facebench.recon.network.regressor import FaceRegressor
-from facebench.recon.recipe import NetworkRecipe, Recipe
+from facebench.recon.recipe import Recipe
 from facebench.recon.recipe_files import load_any_recipe
+from facebench.recon.recipe_parts import NetworkRecipe
 from facebench.recon.rival_recipes import RichardsonRecipe
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")

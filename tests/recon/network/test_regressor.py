@@ -7,7 +7,7 @@ from facebench.recon.coefficients import CoefficientSizes
 from facebench.recon.framing import Framing
 from facebench.recon.lighting import ambient_light
 from facebench.recon.network.regressor import FaceRegressor
-from facebench.recon.recipe import NetworkRecipe, OutputScale
+from facebench.recon.recipe_parts import NetworkRecipe, OutputScale
 
 SIZES = CoefficientSizes(identity=5, expression=3, albedo=2)
 FRAMING = Framing(scale=0.009, offset_x=0.01, offset_y=-0.2)

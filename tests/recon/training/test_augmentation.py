@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facebench.recon.recipe import AugmentationRecipe
+from facebench.recon.recipe_parts import AugmentationRecipe
 from facebench.recon.training.augmentation import augmentation, moved_sample, recoloured
 from facebench.recon.training.shards import Sample
 

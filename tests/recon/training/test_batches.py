@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.recon.recipe import AugmentationRecipe
+from facebench.recon.recipe_parts import AugmentationRecipe
 from facebench.recon.training.augmentation import augmentation
 from facebench.recon.training.batches import BatchSource, resized
 from facebench.recon.training.order import rows_of_step

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from facebench.recon.recipe import OptimiserRecipe
+from facebench.recon.recipe_parts import OptimiserRecipe
 from facebench.recon.training.descent import Descent
 
 

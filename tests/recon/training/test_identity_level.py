@@ -12,7 +12,7 @@ from training_faces import random_faces, small_model, small_recipe
 from facebench.errors import FacebenchError
 from facebench.recon.coefficients import Coefficients
 from facebench.recon.losses.supervision import Supervision
-from facebench.recon.recipe import IdentityRecipe
+from facebench.recon.recipe_parts import IdentityRecipe
 from facebench.recon.training.identity_level import has_recogniser, load_features
 from facebench.recon.training.trainer import Trainer
 

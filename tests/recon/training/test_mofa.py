@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from training_faces import SETTINGS, SIZE, small_model
 
-from facebench.recon.recipe import AugmentationRecipe
 from facebench.recon.recipe_files import load_recipe
+from facebench.recon.recipe_parts import AugmentationRecipe
 from facebench.recon.synthetic.masks import CLASS_NAMES
 from facebench.recon.training.augmentation import augmentation
 from facebench.recon.training.batches import BatchSource

@@ -14,7 +14,7 @@ import two_workers
 from training_faces import small_recipe
 
 from facebench.recon.losses.supervision import Supervision
-from facebench.recon.recipe import AugmentationRecipe
+from facebench.recon.recipe_parts import AugmentationRecipe
 from facebench.recon.training.augmentation import augmentation
 from facebench.recon.training.batches import BatchSource
 from facebench.recon.training.peers import Alone

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from facebench.errors import FacebenchError
-from facebench.recon.recipe import AugmentationRecipe
+from facebench.recon.recipe_parts import AugmentationRecipe
 from facebench.recon.training.augmentation import augmentation
 from facebench.recon.training.batches import BatchSource
 from facebench.recon.training.readers import prefetched

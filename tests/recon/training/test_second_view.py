@@ -9,7 +9,7 @@ from training_faces import random_faces, small_model
 from facebench.recon.camera import project, rotate, rotation_matrix
 from facebench.recon.coefficients import Coefficients
 from facebench.recon.morphable.decoder import FaceDecoder
-from facebench.recon.recipe import IdentityRecipe
+from facebench.recon.recipe_parts import IdentityRecipe
 from facebench.recon.training.second_view import Change, SecondView, seen_again
 
 RECIPE = IdentityRecipe(yaw=40.0, pitch=20.0, roll=5.0, expression=0.5)

@@ -9,7 +9,7 @@ import torch
 from training_faces import small_model, small_recipe
 
 from facebench.recon.losses.landmark import landmark_loss
-from facebench.recon.recipe import OptimiserRecipe
+from facebench.recon.recipe_parts import OptimiserRecipe
 from facebench.recon.training.augmentation import augmentation
 from facebench.recon.training.batches import BatchSource
 from facebench.recon.training.schedule import learning_rate

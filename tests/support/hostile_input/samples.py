@@ -28,7 +28,8 @@ from facebench.recon.morphable.procedural import procedural_model
 from facebench.recon.network.bisenet import BiSeNet
 from facebench.recon.network.checkpoint import save_weights, write_content
 from facebench.recon.network.regressor import FaceRegressor
-from facebench.recon.recipe import NetworkRecipe, Recipe
+from facebench.recon.recipe import Recipe
+from facebench.recon.recipe_parts import NetworkRecipe
 
 MODES = 2
 
