@@ -16,110 +16,21 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from .softras_lanes import (
+    barycentric_of,
+    box_of,
+    clipped_to,
+    corner_of,
+    meet_pixel,
+    nearest_on_side,
+    triangle_corners,
+)
+
 TRIANGLES = 128
 """Triangles of one program, one a lane."""
 
 FUSION = False
 """Given to every launch as `enable_fp_fusion`."""
-
-
-@triton.jit
-def _corner(rows, vertex, keep, n_vertices):
-    """x, y, depth, red, green and blue of vertices."""
-    x = tl.load(rows + vertex, keep, 0.0)
-    y = tl.load(rows + n_vertices + vertex, keep, 0.0)
-    depth = tl.load(rows + 2 * n_vertices + vertex, keep, 0.0)
-    red = tl.load(rows + 3 * n_vertices + vertex, keep, 0.0)
-    green = tl.load(rows + 4 * n_vertices + vertex, keep, 0.0)
-    blue = tl.load(rows + 5 * n_vertices + vertex, keep, 0.0)
-    return x, y, depth, red, green, blue
-
-
-@triton.jit
-def _vertices(corners, n_triangles, lanes: tl.constexpr):
-    """Vertices of this program's triangles, and which lanes have one."""
-    triangle = tl.program_id(0) * lanes + tl.arange(0, lanes)
-    keep = triangle < n_triangles
-    first = tl.load(corners + triangle, keep, 0)
-    second = tl.load(corners + n_triangles + triangle, keep, 0)
-    third = tl.load(corners + 2 * n_triangles + triangle, keep, 0)
-    return first, second, third, keep
-
-
-@triton.jit
-def _span(first, second, third, margin, size):
-    """First pixel, and how many, of a box along one axis."""
-    low = tl.minimum(tl.minimum(first, second), third) - margin
-    high = tl.maximum(tl.maximum(first, second), third) + margin
-    start = tl.minimum(tl.maximum(tl.ceil(low), 0.0), size * 1.0)
-    stop = tl.minimum(tl.maximum(tl.floor(high), -1.0), size - 1.0)
-    return start.to(tl.int32), (stop - start).to(tl.int32) + 1
-
-
-@triton.jit
-def _box(x0, y0, x1, y1, x2, y2, keep, least_area, margin, height, width):
-    """Lowest left pixel, columns and number of pixels; none where the triangle is not drawn."""
-    column, columns = _span(x0, x1, x2, margin, width)
-    up, ups = _span(y0, y1, y2, margin, height)
-    area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-    drawn = keep & (columns > 0) & (ups > 0) & (tl.abs(area) > least_area)
-    count = tl.where(drawn, columns * ups, 0)
-    return column, up, tl.maximum(columns, 1), count, area
-
-
-@triton.jit
-def _nearest(start_x, start_y, end_x, end_y):
-    """Share along a side, vector and squared distance to its point nearest to the pixel (0, 0)."""
-    along_x = end_x - start_x
-    along_y = end_y - start_y
-    share = -(start_x * along_x + start_y * along_y) / (along_x * along_x + along_y * along_y)
-    share = tl.minimum(tl.maximum(share, 0.0), 1.0)
-    to_x = start_x + share * along_x
-    to_y = start_y + share * along_y
-    return share, to_x, to_y, to_x * to_x + to_y * to_y
-
-
-@triton.jit
-def _barycentric(x0, y0, x1, y1, x2, y2, area):
-    """Coordinates of the pixel (0, 0); side k lies opposite vertex k."""
-    b0 = (x1 * y2 - x2 * y1) / area
-    b1 = (x2 * y0 - x0 * y2) / area
-    b2 = (x0 * y1 - x1 * y0) / area
-    return b0, b1, b2
-
-
-@triton.jit
-def _clipped(b0, b1, b2, highest):
-    """Coordinates drawn back into the triangle, and what they summed to before."""
-    b0 = tl.minimum(tl.maximum(b0, 0.0), highest)
-    b1 = tl.minimum(tl.maximum(b1, 0.0), highest)
-    b2 = tl.minimum(tl.maximum(b2, 0.0), highest)
-    total = b0 + b1 + b2
-    return b0 / total, b1 / total, b2 / total, total
-
-
-@triton.jit
-def _probability(squared, inside, logit_scale, least):
-    """D of a squared distance; 0 where it does not exceed the least."""
-    signed = tl.where(inside, squared, -squared) * logit_scale
-    signed = tl.minimum(tl.maximum(signed, -60.0), 60.0)
-    probability = 1.0 / (1.0 + tl.exp(-signed))
-    return tl.where(probability > least, probability, 0.0)
-
-
-@triton.jit
-def _meet(x0, y0, x1, y1, x2, y2, area, d0, d1, d2, highest, logit_scale, least, far, depth_scale):
-    """Clipped coordinates, D and ζ of the fragments at pixel (0, 0)."""
-    b0, b1, b2 = _barycentric(x0, y0, x1, y1, x2, y2, area)
-    c0, c1, c2, _ = _clipped(b0, b1, b2, highest)
-    _, _, _, s0 = _nearest(x1, y1, x2, y2)
-    _, _, _, s1 = _nearest(x2, y2, x0, y0)
-    _, _, _, s2 = _nearest(x0, y0, x1, y1)
-    inside = tl.minimum(tl.minimum(b0, b1), b2) >= 0.0
-    squared = tl.minimum(tl.minimum(s0, s1), s2)
-    probability = _probability(squared, inside, logit_scale, least)
-    zeta = (c0 * d0 + c1 * d1 + c2 * d2 - far) * depth_scale
-    return c0, c1, c2, probability, zeta
 
 
 @triton.jit
@@ -144,17 +55,17 @@ def find_nearest(
     image = tl.program_id(1)
     rows += image * 6 * n_vertices
     nearest += image * height * width
-    first, second, third, keep = _vertices(corners, n_triangles, lanes)
-    x0, y0, d0, _, _, _ = _corner(rows, first, keep, n_vertices)
-    x1, y1, d1, _, _, _ = _corner(rows, second, keep, n_vertices)
-    x2, y2, d2, _, _, _ = _corner(rows, third, keep, n_vertices)
-    column, up, columns, count, area = _box(
+    first, second, third, keep = triangle_corners(corners, n_triangles, lanes)
+    x0, y0, d0, _, _, _ = corner_of(rows, first, keep, n_vertices)
+    x1, y1, d1, _, _, _ = corner_of(rows, second, keep, n_vertices)
+    x2, y2, d2, _, _, _ = corner_of(rows, third, keep, n_vertices)
+    column, up, columns, count, area = box_of(
         x0, y0, x1, y1, x2, y2, keep, least_area, margin, height, width
     )
     for step in range(0, tl.max(count, 0)):
         x = column + step % columns
         y = up + step // columns
-        _, _, _, probability, zeta = _meet(
+        _, _, _, probability, zeta = meet_pixel(
             x0 - x, y0 - y, x1 - x, y1 - y, x2 - x, y2 - y, area, d0, d1, d2,
             highest, logit_scale, least, far, depth_scale,
         )  # fmt: skip
@@ -191,17 +102,17 @@ def add_fragments(
     rows += image * 6 * n_vertices
     nearest += image * height * width
     sums += image * height * width
-    first, second, third, keep = _vertices(corners, n_triangles, lanes)
-    x0, y0, d0, r0, g0, l0 = _corner(rows, first, keep, n_vertices)
-    x1, y1, d1, r1, g1, l1 = _corner(rows, second, keep, n_vertices)
-    x2, y2, d2, r2, g2, l2 = _corner(rows, third, keep, n_vertices)
-    column, up, columns, count, area = _box(
+    first, second, third, keep = triangle_corners(corners, n_triangles, lanes)
+    x0, y0, d0, r0, g0, l0 = corner_of(rows, first, keep, n_vertices)
+    x1, y1, d1, r1, g1, l1 = corner_of(rows, second, keep, n_vertices)
+    x2, y2, d2, r2, g2, l2 = corner_of(rows, third, keep, n_vertices)
+    column, up, columns, count, area = box_of(
         x0, y0, x1, y1, x2, y2, keep, least_area, margin, height, width
     )
     for step in range(0, tl.max(count, 0)):
         x = column + step % columns
         y = up + step // columns
-        c0, c1, c2, probability, zeta = _meet(
+        c0, c1, c2, probability, zeta = meet_pixel(
             x0 - x, y0 - y, x1 - x, y1 - y, x2 - x, y2 - y, area, d0, d1, d2,
             highest, logit_scale, least, far, depth_scale,
         )  # fmt: skip
@@ -260,11 +171,11 @@ def add_gradients(
     rows += image * 6 * n_vertices
     gradient += image * 6 * n_vertices
     upstream += image * height * width
-    first, second, third, keep = _vertices(corners, n_triangles, lanes)
-    x0, y0, d0, r0, g0, l0 = _corner(rows, first, keep, n_vertices)
-    x1, y1, d1, r1, g1, l1 = _corner(rows, second, keep, n_vertices)
-    x2, y2, d2, r2, g2, l2 = _corner(rows, third, keep, n_vertices)
-    column, up, columns, count, area = _box(
+    first, second, third, keep = triangle_corners(corners, n_triangles, lanes)
+    x0, y0, d0, r0, g0, l0 = corner_of(rows, first, keep, n_vertices)
+    x1, y1, d1, r1, g1, l1 = corner_of(rows, second, keep, n_vertices)
+    x2, y2, d2, r2, g2, l2 = corner_of(rows, third, keep, n_vertices)
+    column, up, columns, count, area = box_of(
         x0, y0, x1, y1, x2, y2, keep, least_area, margin, height, width
     )
     zero = x0 * 0.0
@@ -275,7 +186,7 @@ def add_gradients(
         x = column + step % columns
         y = up + step // columns
         p0, q0, p1, q1, p2, q2 = x0 - x, y0 - y, x1 - x, y1 - y, x2 - x, y2 - y
-        c0, c1, c2, probability, zeta = _meet(
+        c0, c1, c2, probability, zeta = meet_pixel(
             p0, q0, p1, q1, p2, q2, area, d0, d1, d2,
             highest, logit_scale, least, far, depth_scale,
         )  # fmt: skip
@@ -318,8 +229,8 @@ def add_gradients(
         on_l1 += c1 * on_blue
         on_l2 += c2 * on_blue
 
-        b0, b1, b2 = _barycentric(p0, q0, p1, q1, p2, q2, area)
-        _, _, _, total = _clipped(b0, b1, b2, highest)
+        b0, b1, b2 = barycentric_of(p0, q0, p1, q1, p2, q2, area)
+        _, _, _, total = clipped_to(b0, b1, b2, highest)
         mean = on_c0 * c0 + on_c1 * c1 + on_c2 * c2
         on_b0 = _passed((on_c0 - mean) / total, b0, highest)
         on_b1 = _passed((on_c1 - mean) / total, b1, highest)
@@ -335,9 +246,9 @@ def add_gradients(
         on_x2 += on_b1 * q0 - on_b0 * q1
         on_y2 += on_b0 * p1 - on_b1 * p0
 
-        t0, to_x0, to_y0, s0 = _nearest(p1, q1, p2, q2)
-        t1, to_x1, to_y1, s1 = _nearest(p2, q2, p0, q0)
-        t2, to_x2, to_y2, s2 = _nearest(p0, q0, p1, q1)
+        t0, to_x0, to_y0, s0 = nearest_on_side(p1, q1, p2, q2)
+        t1, to_x1, to_y1, s1 = nearest_on_side(p2, q2, p0, q0)
+        t2, to_x2, to_y2, s2 = nearest_on_side(p0, q0, p1, q1)
         inside = tl.minimum(tl.minimum(b0, b1), b2) >= 0.0
         pull = 2.0 * tl.where(inside, on_squared, -on_squared)
         pull = tl.where(tl.minimum(tl.minimum(s0, s1), s2) > 0.0, pull, 0.0)
