@@ -5,9 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 
 import numpy as np
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextToPath
 
 from .sheet import Print, Sheet
 
@@ -15,8 +18,8 @@ FONT_POINTS = 7.0
 """At the size of print: what journals ask of labels at least."""
 
 LINE = FONT_POINTS * 1.25 / 72
-_LETTER = FONT_POINTS * 0.52 / 72
-"""Inches that a line and, on average, a letter take."""
+_NARROW = FONT_POINTS * 0.45 / 72
+"""Inches that a line takes, and a letter of a text of narrow ones."""
 GAP, WIDE_GAP = 0.02, 0.1
 LABEL_INCHES, LEGEND_INCHES = 0.2, 0.95
 
@@ -85,8 +88,21 @@ class Plan:
 
 
 def wrapped(text: str, width: float) -> list[str]:
-    """Lines of a text that fit into so many inches."""
-    return textwrap.wrap(text, max(4, int(width / _LETTER)))
+    """Lines of a text that fit into so many inches, with at least four letters each."""
+    lines = [text]
+    for letters in range(max(4, int(width / _NARROW)), 3, -1):
+        lines = textwrap.wrap(text, letters)
+        if all(_inches(line) <= width for line in lines):
+            break
+    return lines
+
+
+@cache
+def _inches(line: str) -> float:
+    """Width of a line as it is printed."""
+    font = FontProperties(size=FONT_POINTS)
+    width, *_ = TextToPath().get_text_width_height_descent(line, font, ismath=False)
+    return float(width) / 72
 
 
 def _runs(names: Sequence[str]) -> Iterator[tuple[int, int]]:

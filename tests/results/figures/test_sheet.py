@@ -71,6 +71,14 @@ def test_long_words_stay_on_the_paper(tmp_path: Path) -> None:
     assert (rim > 250).all()
 
 
+def test_notes_of_wide_letters_end_before_the_paper_does(tmp_path: Path) -> None:
+    note = "among women whom we measured mm mean much more " * 8
+    png, _ = write_sheet(sheet(notes=(note,)), tmp_path / "figure", Print(5.0, 100))
+    below = pixels(png)[-120:]
+    assert (below < 128).any()
+    assert (below[:, -2:] > 250).all()
+
+
 def test_a_legend_shows_every_colour(tmp_path: Path) -> None:
     colours = ((200, 10, 10), (10, 200, 10), (10, 10, 200))
     legend = tuple((colour, f"class {n}") for n, colour in enumerate(colours))
