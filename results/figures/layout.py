@@ -20,6 +20,8 @@ FONT_POINTS = 7.0
 LINE = FONT_POINTS * 1.25 / 72
 _NARROW = FONT_POINTS * 0.45 / 72
 """Inches that a line takes, and a letter of a text of narrow ones."""
+_HINTED = 1.07
+"""How much wider a line may become where its letters are drawn with few dots."""
 GAP, WIDE_GAP = 0.02, 0.1
 LABEL_INCHES, LEGEND_INCHES = 0.2, 0.95
 
@@ -102,7 +104,7 @@ def _inches(line: str) -> float:
     """Width of a line as it is printed."""
     font = FontProperties(size=FONT_POINTS)
     width, *_ = TextToPath().get_text_width_height_descent(line, font, ismath=False)
-    return float(width) / 72
+    return _HINTED * float(width) / 72
 
 
 def _runs(names: Sequence[str]) -> Iterator[tuple[int, int]]:
