@@ -50,11 +50,13 @@ def demo_commands(
     people = ["--subjects", str(subjects), "--frames", str(frames)]
     photographs = ["--subjects", str(faces), "--frames", "1", "--image-size", "112"]
     recipe = ["--recipe", "ours-embedded", "--set", "loss.pixel_from=0.0", "--steps", str(steps)]
+    # Another number of threads adds up in another order: numbers would depend on the machine.
+    threads = ["--threads", "2"]
     short_run = ["--checkpoint", short, "--name", f"ours, {steps} steps"]
     return [
         ["synth", "micc", "--out", data, *people, *seeded],
         ["synth", "faces", "--out", shards, *photographs, *seeded],
-        ["train", "--data", shards, *recipe, "--out", training, *seeded],
+        ["train", "--data", shards, *recipe, "--out", training, *seeded, *threads],
         micc("mean-face", "--method", "mean-face"),
         micc("ours-short", "--method", "ours", *short_run),
         micc("ours", "--method", "ours"),
