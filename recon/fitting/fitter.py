@@ -23,7 +23,7 @@ from ..render import make_renderer
 from ..render.face import FaceRenderer
 from .landmark_objective import LandmarkModel, LandmarkObjective, landmark_weights, unknowns_of
 from .levenberg import Minimum, minimise
-from .photographs import Photographs, look_up
+from .photographs import Photographs, blurred, look_up
 from .pixel_objective import PixelObjective
 from .reference import ReferenceFaces
 from .settings import FittingSettings
@@ -31,7 +31,7 @@ from .shading import ShadedPoints, solve_light
 from .surface_points import SurfacePoints
 from .turns import pose_of_camera
 from .unknowns import LIGHT_UNIT
-from .visibility import seen_weights
+from .visibility import Visibility
 
 FEWEST_LANDMARKS = 6
 """Fewer do not tell a pose from a shape."""
@@ -49,8 +49,9 @@ class Fit:
         coefficients: of B faces, float32, finite for every face.
         converged: (B,) bool: landmarks and photograph could be used, and the cost had come to rest.
         landmark_residual: (B,) mean distance of the known landmarks, px of the photograph.
-        pixel_residual: (B,) weighted mean over the pixels that the drawn face covers of the
-            Euclidean colour distance, RGB in [0, 1] (METHOD eq. 8); NaN where it covers none.
+        pixel_residual: (B,) weighted mean of the Euclidean colour distance, RGB in [0, 1], over
+            the surface points in sight, each counted for its share of the picture: METHOD eq. 8
+            by its samples; NaN where no point counts.
     """
 
     coefficients: Coefficients
@@ -98,7 +99,8 @@ class Fitter(nn.Module):
         self.unknowns = unknowns_of(model)
         self.landmark_model = LandmarkModel(model)
         self.points = SurfacePoints(model, self.settings.pixel_spacing)
-        renderer = make_renderer(self.settings.renderer)
+        self.visibility = Visibility(model)
+        renderer = make_renderer("outline")
         self.face = FaceRenderer(FaceDecoder(model), renderer, (image_size, image_size))
         self._framing = frame_mean_face(model)
         self.register_buffer("nearly", self._inverse_curvature(), persistent=False)
@@ -130,7 +132,12 @@ class Fitter(nn.Module):
         if not self.settings.pixel_blurs:
             return torch.eye(self.unknowns.size, dtype=torch.float64)
         faces = ReferenceFaces(
-            self.face, self.points, self.landmark_model, self.unknowns, self.settings
+            self.face,
+            self.points,
+            self.landmark_model,
+            self.visibility,
+            self.unknowns,
+            self.settings,
         )
         return faces.inverse_curvature(self._framing)
 
@@ -192,8 +199,8 @@ class Fitter(nn.Module):
         Points that the face's own nose hides count too: they are few, and it is a start.
         """
         shaded = ShadedPoints.of(self.points, self.unknowns, vector)
-        seen = shaded.turned_normal[:, 2].clamp_min(0.0) * _counted(target, shaded)
-        colours = Photographs.of(target.images, self.settings.light_blur).colour_at(shaded.placed)
+        seen = shaded.turned_normal[2].clamp_min(0.0) * _counted(target, shaded)
+        colours = look_up(blurred(target.images, self.settings.light_blur), shaded.placed)
         light = solve_light(shaded.bands, shaded.albedo, colours, seen).flatten(1) / LIGHT_UNIT
         lit = vector.clone()
         lit[:, self.unknowns.light] = light
@@ -202,34 +209,30 @@ class Fitter(nn.Module):
     def _to_pixels(
         self, vector: Tensor, target: _Target, landmarks: LandmarkObjective, blur: float
     ) -> Minimum:
-        seen = self._seen(vector, target)
+        shaded = ShadedPoints.of(self.points, self.unknowns, vector)
+        seen = self._seen(shaded, vector, target)
         photographs = Photographs.of(target.images, blur)
         light = vector[:, self.unknowns.light]
         objective = PixelObjective(landmarks, self.points, photographs, seen, light, self.nearly)
         return minimise(objective, vector, self.settings.pixel_steps, _PIXELS_REST)
 
-    def _seen(self, vector: Tensor, target: _Target) -> Tensor:
+    def _seen(self, shaded: ShadedPoints, vector: Tensor, target: _Target) -> Tensor:
         """How much of the picture each surface point stands for, (N, B)."""
-        shaded = ShadedPoints.of(self.points, self.unknowns, vector)
-        seen = seen_weights(self.face, self.points, shaded, self._faces(vector))
+        seen = self.visibility.seen(shaded, vector[:, self.unknowns.shape])
         return seen * _counted(target, shaded)
 
-    def _faces(self, vector: Tensor) -> Coefficients:
-        return self.unknowns.unpack(vector.float())
-
     def _judged(self, vector: Tensor, converged: Tensor, target: _Target) -> Fit:
-        faces = self._faces(vector)
-        drawn = self.face(faces)
-        size = (self.image_size, self.image_size)
-        distance = (drawn.landmarks - to_pixels(target.landmarks, size)).norm(dim=1)
+        shaded = ShadedPoints.of(self.points, self.unknowns, vector)
+        seen = self._seen(shaded, vector, target)
+        off = (shaded.colours - look_up(target.images, shaded.placed)).norm(dim=0)
+        pixels = (off * seen).sum(0) / seen.sum(0)
+        faces = self.unknowns.unpack(vector.float())
+        distance = self.face.landmarks(faces) - to_pixels(target.landmarks, self.face.image_size)
         known = target.known.to(distance)
-        off = (distance.nan_to_num() * known).sum(0) / known.sum(0)
-        weights = target.weights * drawn.rendering.silhouette
-        colour = (drawn.rendering.image - target.images).norm(dim=1)
-        residual = (colour * weights).sum((1, 2)) / weights.sum((1, 2))
-        return Fit(faces, converged, off, residual)
+        landmarks = (distance.norm(dim=1).nan_to_num() * known).sum(0) / known.sum(0)
+        return Fit(faces, converged, landmarks, pixels)
 
 
 def _counted(target: _Target, shaded: ShadedPoints) -> Tensor:
     """Weight (N, B) of the pixel that each point falls on."""
-    return look_up(target.weights.unsqueeze(1), shaded.placed, mode="nearest")[:, 0]
+    return look_up(target.weights.unsqueeze(1), shaded.placed, mode="nearest")[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -79,28 +79,31 @@ class LandmarkObjective:
         placed = project(rotate(points, rotation_matrix(pose[:, :3])), pose)
         return (placed[:, :2] - self.targets) * self._per_deviation
 
+    def of_faces(self, chosen: Tensor) -> LandmarkObjective:
+        """That of the faces which a mask (B,) chooses."""
+        targets, weights = self.targets[..., chosen], self.weights[:, chosen]
+        return replace(self, targets=targets, weights=weights)
+
     def linearise(self, vector: Tensor) -> NormalEquations:
         """About (B, D)."""
         return NormalEquations.of(self, vector)
 
     def jacobian(self, vector: Tensor) -> Tensor:
-        """Derivative (B, 68, 2, D) of the residuals; 0 for albedo and light."""
+        """Derivative (B, 68, 2, G) of the residuals with respect to shape and pose."""
         pose = self.unknowns.pose_of(vector)
         points = self.model.points(vector[:, self.unknowns.shape]).permute(2, 0, 1)
         rotation, scale = rotation_matrix(pose[:, :3]), pose[:, 6].view(-1, 1, 1)
         shown = rotation[:, :2] * scale
-        jacobian = vector.new_zeros(len(vector), len(self.targets), 2, self.unknowns.size)
-        jacobian[..., self.unknowns.shape] = torch.einsum("bij,njk->bnik", shown, self.model.basis)
+        shaped = torch.einsum("bij,njk->bnik", shown, self.model.basis)
         slopes = rotation_slopes(pose[:, :3])[:, :, :2] * scale
         turned = torch.einsum("abij,bnj->bnia", slopes, points)
         shifts = torch.eye(2, dtype=vector.dtype, device=vector.device).expand(*turned.shape[:3], 2)
         grown = torch.einsum("bij,bnj->bni", shown, points).unsqueeze(3)
-        moved = torch.cat([turned, shifts, grown], dim=3)
-        jacobian[..., self.unknowns.pose] = moved * vector.new_tensor(POSE_UNITS)
-        return jacobian * self._per_deviation
+        moved = torch.cat([turned, shifts, grown], dim=3) * vector.new_tensor(POSE_UNITS)
+        return torch.cat([shaped, moved], dim=3) * self._per_deviation
 
     def rows(self, vector: Tensor) -> tuple[Tensor, Tensor]:
-        """Jacobian (B, 136, D) and residuals (B, 136), times the root of each point's weight."""
+        """Jacobian (B, 136, G) and residuals (B, 136), times the root of each point's weight."""
         residuals = self.residuals(vector)
         tail = self.settings.landmark_tail / self.settings.landmark_deviation
         pull = self.weights * robust_weight(residuals.square().sum(1), tail)
@@ -132,7 +135,6 @@ class NormalEquations:
         """About (B, D)."""
         unknowns = objective.unknowns
         jacobian, residuals = objective.rows(vector)
-        jacobian = jacobian[..., unknowns.geometry]
         prior = torch.zeros_like(jacobian[0, 0])
         prior[unknowns.shape] = 1.0
         curvature = jacobian.mT @ jacobian + prior.diag()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -32,6 +32,10 @@ class Objective(Protocol):
         """About (B, D)."""
         ...
 
+    def of_faces(self, chosen: Tensor) -> Self:
+        """That of the faces which a mask (B,) chooses."""
+        ...
+
 
 @dataclass(frozen=True)
 class Minimum:
@@ -52,8 +56,8 @@ def minimise(objective: Objective, start: Tensor, steps: int, tolerance: float) 
     """Descend from (B, D) by at most so many steps.
 
     A step that raises the cost of a face, or makes it not finite, is not taken by that face, which
-    tries a shorter one next; a face that has converged stays as it is. So the result of a face does
-    not depend on the others.
+    tries a shorter one next; a face that has converged stays as it is and costs no more time. So
+    the result of a face does not depend on the others.
 
     Args:
         objective: of the batch.
@@ -61,20 +65,24 @@ def minimise(objective: Objective, start: Tensor, steps: int, tolerance: float) 
         steps: at most.
         tolerance: relative change of the cost in a step at which a face has converged.
     """
-    vector, cost = start, objective.cost(start)
+    vector, cost = start.clone(), objective.cost(start)
     damping = torch.full_like(cost, _FIRST_DAMPING)
-    done = torch.zeros_like(cost, dtype=torch.bool)
+    going = torch.arange(len(start), device=start.device)
     for _ in range(steps):
-        trial = vector + objective.linearise(vector).step(damping)
+        here, reached = vector[going], cost[going]
+        trial = here + objective.linearise(here).step(damping[going])
         new = objective.cost(trial)
-        better = (new < cost) & ~done
-        flat = (new - cost).abs() <= tolerance * cost.abs()
-        vector = torch.where(better[:, None], trial, vector)
-        cost = torch.where(better, new, cost)
-        damping = (damping * torch.where(better, _RELAX, _TIGHTEN)).clamp(
-            _LEAST_DAMPING, _MOST_DAMPING
-        )
-        done = done | flat
-        if bool(done.all()):
+        better = new < reached
+        vector[going] = torch.where(better[:, None], trial, here)
+        cost[going] = torch.where(better, new, reached)
+        factor = torch.where(better, _RELAX, _TIGHTEN)
+        damping[going] = (damping[going] * factor).clamp(_LEAST_DAMPING, _MOST_DAMPING)
+        still = ~((new - reached).abs() <= tolerance * reached.abs())
+        if bool(still.all()):
+            continue
+        going, objective = going[still], objective.of_faces(still)
+        if not len(going):
             break
-    return Minimum(vector, cost, done & cost.isfinite())
+    converged = torch.ones_like(cost, dtype=torch.bool)
+    converged[going] = False
+    return Minimum(vector, cost, converged & cost.isfinite())

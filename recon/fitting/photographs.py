@@ -30,34 +30,41 @@ class Photographs:
     @classmethod
     def of(cls, images: Tensor, blur: float) -> Photographs:
         """From (B, 3, S, S) and the deviation of the blur in px of the 224 frame."""
-        size = images.shape[-1]
-        colours = _blurred(images, blur * size / FRAME)
+        colours = blurred(images, blur)
         framed = pad(colours, (1, 1, 1, 1), mode="replicate")
-        right = (framed[:, :, 1:-1, 2:] - framed[:, :, 1:-1, :-2]) / 2
-        up = (framed[:, :, :-2, 1:-1] - framed[:, :, 2:, 1:-1]) / 2
-        return cls(colours, torch.cat([right, up], dim=1) * (size / 2))
+        slopes = torch.empty_like(colours).repeat(1, 2, 1, 1)
+        torch.sub(framed[:, :, 1:-1, 2:], framed[:, :, 1:-1, :-2], out=slopes[:, :3])
+        torch.sub(framed[:, :, :-2, 1:-1], framed[:, :, 2:, 1:-1], out=slopes[:, 3:])
+        return cls(colours, slopes.mul_(images.shape[-1] / 4))
 
     def colour_at(self, places: Tensor) -> Tensor:
-        """Colours (N, 3, B) at normalised places (N, ≥2, B); the border's beyond it."""
+        """Colours (3, N, B) at normalised places (≥2, N, B); the border's beyond it."""
         return look_up(self.colours, places)
 
     def slope_at(self, places: Tensor) -> Tensor:
-        """Derivative (N, 3, 2, B) of the colours with respect to the place."""
-        found = look_up(self.slopes, places)
-        return found.view(len(found), 2, 3, -1).transpose(1, 2)
+        """Derivative (3, 2, N, B) of the colours with respect to the place."""
+        return look_up(self.slopes, places).view(2, 3, *places.shape[1:]).transpose(0, 1)
+
+    def of_faces(self, chosen: Tensor) -> Photographs:
+        """Those that a mask (B,) chooses."""
+        return Photographs(self.colours[chosen], self.slopes[chosen])
 
 
 def look_up(maps: Tensor, places: Tensor, mode: str = "bilinear") -> Tensor:
-    """Values (N, C, B) float64 of maps (B, C, S, S) at normalised places (N, ≥2, B), y up."""
-    downwards = torch.stack([places[:, 0], -places[:, 1]], dim=2).transpose(0, 1)
+    """Values (C, N, B) of maps (B, C, S, S) at normalised places (≥2, N, B), y up."""
+    downwards = torch.stack([places[0], -places[1]], dim=2).transpose(0, 1)
     grid = downwards.to(maps.dtype).unsqueeze(1)
     found = grid_sample(maps, grid, mode=mode, padding_mode="border", align_corners=False)
-    return found[:, :, 0].permute(2, 1, 0).double()
+    return found[:, :, 0].permute(1, 2, 0).to(places.dtype).contiguous()
 
 
-def _blurred(images: Tensor, deviation: float) -> Tensor:
-    """Gaussian blur with the border's colour beyond it; a product with a matrix either side."""
+def blurred(images: Tensor, deviation: float) -> Tensor:
+    """Gaussian blur of a deviation in px of the 224 frame, with the border's colour beyond it.
+
+    A product with a matrix either side.
+    """
     size = images.shape[-1]
+    deviation = deviation * size / FRAME
     reach = max(int(_REACH * deviation + 0.5), 1)
     steps = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
     kernel = torch.exp(-0.5 * (steps / deviation).square())

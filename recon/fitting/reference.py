@@ -20,7 +20,7 @@ from .settings import FittingSettings
 from .shading import ShadedPoints
 from .surface_points import SurfacePoints
 from .unknowns import Unknowns
-from .visibility import seen_weights
+from .visibility import Visibility
 
 _YAWS = (-0.8, -0.4, 0.0, 0.4, 0.8)
 _LIGHT = (0.3, 0.8)
@@ -34,6 +34,7 @@ class ReferenceFaces:
         face: draws it.
         points: of its surface.
         landmarks: its landmarks.
+        visibility: which of them are seen.
         unknowns: layout of the vector.
         settings: of the fits.
     """
@@ -43,12 +44,14 @@ class ReferenceFaces:
         face: FaceRenderer,
         points: SurfacePoints,
         landmarks: LandmarkModel,
+        visibility: Visibility,
         unknowns: Unknowns,
         settings: FittingSettings,
     ) -> None:
         self._face = face
         self._points = points
         self._landmarks = landmarks
+        self._visibility = visibility
         self._unknowns = unknowns
         self._settings = settings
 
@@ -68,7 +71,7 @@ class ReferenceFaces:
         vector = self._unknowns.pack(faces)
         drawn = self._face(faces).rendering.image
         shaded = ShadedPoints.of(self._points, self._unknowns, vector)
-        seen = seen_weights(self._face, self._points, shaded, faces)
+        seen = self._visibility.seen(shaded, vector[:, self._unknowns.shape])
         photographs = Photographs.of(drawn, self._settings.pixel_blurs[-1])
         light = vector[:, self._unknowns.light]
         objective = PixelObjective(
@@ -99,5 +102,7 @@ def _dense(equations: PixelEquations) -> Tensor:
     """The Gauss-Newton matrix (D, D) of one face."""
     everything = torch.eye(equations.gradient.shape[1]).to(equations.gradient)
     pixels = (equations.ahead(everything) * equations.pull.sqrt()).flatten(0, 1)
-    rows = equations.rows[0]
-    return pixels.T @ pixels / equations.variance + rows.T @ rows + equations.curvature.diag()
+    matrix = pixels.T @ pixels / equations.variance + equations.curvature.diag()
+    rows, geometry = equations.rows[0], equations.objective.unknowns.geometry
+    matrix[geometry, geometry] += rows.T @ rows
+    return matrix

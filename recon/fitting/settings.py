@@ -30,7 +30,6 @@ class FittingSettings:
             none the shape stays as the landmarks gave it.
         pixel_steps: Gauss-Newton steps on the pixels, at most, in each round.
         solver_steps: conjugate gradient steps within a Gauss-Newton step.
-        renderer: that decides what is seen and draws the fitted face.
     """
 
     landmark_deviation: float = 4.0
@@ -47,13 +46,12 @@ class FittingSettings:
     pixel_blurs: tuple[float, ...] = (1.5,)
     pixel_steps: int = 12
     solver_steps: int = 8
-    renderer: str = "outline"
 
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
             lowest = min(value, default=1.0) if isinstance(value, tuple) else value
-            if not isinstance(lowest, str) and lowest <= 0:
+            if lowest <= 0:
                 raise FacebenchError(f"fitting: {item.name} is {value}", "give more than 0")
         if self.contour_from >= self.contour_to:
             raise FacebenchError(

@@ -1,4 +1,7 @@
-"""The lit colours of surface points and how they change: all that is pointwise in the fit."""
+"""The lit colours of surface points and how they change: all that is pointwise in the fit.
+
+Arrays are component-major, (C, N, B) for N points of B faces.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..camera import project, rotate, rotation_matrix
+from ..camera import rotation_matrix
 from ..lighting import harmonics
+from .sums import cross, sum_of_products, turn
 from .surface_points import SurfacePoints
-from .turns import rotation_slopes
+from .turns import turning_axes
 from .unknowns import LIGHT_UNIT, POSE_UNITS, Unknowns
 
 _LIGHT_RIDGE = 1e-3
@@ -23,15 +27,15 @@ class ShadedPoints:
     """Points of faces in their pictures; B faces of N points.
 
     Attributes:
-        frame: (N, 9, B) place and tangents in the model's frame, see `SurfacePoints`.
-        length: (N, 1, B) of the tangents' cross product.
-        normal: (N, 3, B) unit, in the model's frame.
+        frame: (9, N, B) place and tangents in the model's frame, see `SurfacePoints`.
+        length: (N, B) of the tangents' cross product.
+        normal: (3, N, B) unit, in the model's frame.
         rotation: (B, 3, 3).
         pose: (B, 7).
-        turned_normal: (N, 3, B) in the camera's frame.
-        placed: (N, 3, B) normalised image coordinates.
-        bands: (N, 9, B) harmonics of the normal.
-        albedo: (N, 3, B).
+        turned_normal: (3, N, B) in the camera's frame.
+        arm: (3, N, B) from where the model's origin is placed to the point.
+        bands: (9, N, B) harmonics of the normal.
+        albedo: (3, N, B).
         light: (B, 9, 3).
     """
 
@@ -41,7 +45,7 @@ class ShadedPoints:
     rotation: Tensor
     pose: Tensor
     turned_normal: Tensor
-    placed: Tensor
+    arm: Tensor
     bands: Tensor
     albedo: Tensor
     light: Tensor
@@ -50,15 +54,12 @@ class ShadedPoints:
     def of(cls, points: SurfacePoints, unknowns: Unknowns, vector: Tensor) -> ShadedPoints:
         """The points of faces given by their unknowns (B, D)."""
         frame = points.frames(vector[:, unknowns.shape])
-        outward = cross(frame[:, 3:6], frame[:, 6:])
-        length = outward.square().sum(1, keepdim=True).sqrt().clamp_min(1e-12)
+        outward = cross(frame[3:6], frame[6:])
+        length = sum_of_products(outward, outward).sqrt_().clamp_min_(1e-12)
         normal = outward / length
         pose = unknowns.pose_of(vector)
         rotation = rotation_matrix(pose[:, :3])
-        turned = rotate(normal, rotation)
-        placed = project(rotate(frame[:, :3], rotation), pose)
-        albedo = points.albedo(vector[:, unknowns.albedo])
-        light = (vector[:, unknowns.light] * LIGHT_UNIT).view(-1, 9, 3)
+        turned = turn(normal, rotation)
         return cls(
             frame,
             length,
@@ -66,90 +67,108 @@ class ShadedPoints:
             rotation,
             pose,
             turned,
-            placed,
-            harmonics(turned),
-            albedo,
-            light,
+            turn(frame[:3], rotation * pose[:, 6].view(-1, 1, 1)),
+            harmonics(turned.transpose(0, 1)).transpose(0, 1).contiguous(),
+            points.albedo(vector[:, unknowns.albedo]),
+            (vector[:, unknowns.light] * LIGHT_UNIT).view(-1, 9, 3),
         )
+
+    @property
+    def placed(self) -> Tensor:
+        """(3, N, B) normalised image coordinates."""
+        return self.arm + self.pose[:, 3:6].T.unsqueeze(1)
 
     @cached_property
     def shading(self) -> Tensor:
-        """What the light makes of white (N, 3, B)."""
-        return torch.einsum("njb,bjc->ncb", self.bands, self.light)
+        """What the light makes of white (3, N, B)."""
+        return self.lit_by(self.light)
+
+    def lit_by(self, light: Tensor) -> Tensor:
+        """What any light (B, 9, 3) makes of white (3, N, B)."""
+        return sum_of_products(self.bands.unsqueeze(1), light.permute(1, 2, 0).unsqueeze(2))
 
     @property
     def colours(self) -> Tensor:
-        """Lit colours (N, 3, B)."""
+        """Lit colours (3, N, B)."""
         return self.albedo * self.shading
 
     def by_frame(self, slopes: Tensor) -> Tensor:
-        """Derivative (N, 3, 9, B) of colour minus photograph with respect to `frame`.
+        """Derivative (3, 9, N, B) of colour minus photograph with respect to `frame`.
 
         Args:
-            slopes: (N, 3, 2, B) of the photograph.
+            slopes: (3, 2, N, B) of the photograph.
         """
-        shown = self.rotation[:, :2].permute(1, 2, 0) * self.pose[:, 6]
-        by_place = -(slopes.unsqueeze(3) * shown).sum(2)
-        across = self.rotation.permute(1, 2, 0)
-        by_normal = (self._colour_by_normal().unsqueeze(3) * across).sum(2)
-        normal = self.normal.unsqueeze(1)
-        flat = by_normal - normal * (normal * by_normal).sum(2, keepdim=True)
-        flat = flat / self.length.unsqueeze(1)
-        first, second = (self.frame[:, rows].unsqueeze(1) for rows in (slice(3, 6), slice(6, 9)))
-        return torch.cat([by_place, cross(second, flat), cross(flat, first)], dim=2)
+        shown = self.rotation[:, :2] * -self.pose[:, 6].view(-1, 1, 1)
+        by_place = _chained(slopes, shown)
+        by_normal = _chained(self._colour_by_normal, self.rotation)
+        along = sum_of_products(self.normal.unsqueeze(1), by_normal.transpose(0, 1))
+        flat = (by_normal - self.normal * along.unsqueeze(1)).div_(self.length)
+        first, second = self.frame[3:6], self.frame[6:]
+        return torch.cat([by_place, cross(second, flat), cross(flat, first)], dim=1)
 
     def by_pose(self, slopes: Tensor) -> Tensor:
-        """Derivative (N, 3, 6, B) of colour minus photograph with respect to the pose's unknowns.
+        """Derivative (3, 6, N, B) of colour minus photograph with respect to the pose's unknowns.
 
         Args:
-            slopes: (N, 3, 2, B) of the photograph.
+            slopes: (3, 2, N, B) of the photograph.
         """
-        by_normal, scale = self._colour_by_normal(), self.pose[:, 6]
-        columns = []
-        for slope in rotation_slopes(self.pose[:, :3]):
-            turned = rotate(self.normal, slope).unsqueeze(1)
-            moved = (rotate(self.frame[:, :3], slope)[:, :2] * scale).unsqueeze(1)
-            columns.append((by_normal * turned).sum(2) - (slopes * moved).sum(2))
-        columns += [-slopes[:, :, 0], -slopes[:, :, 1]]
-        grown = (self.placed[:, :2] - self.pose[:, 3:5].T).unsqueeze(1)
-        columns.append(-(slopes * grown).sum(2))
-        units = slopes.new_tensor(POSE_UNITS).view(-1, 1)
-        return torch.stack(columns, dim=2) * units
+        flat = torch.cat([slopes, torch.zeros_like(slopes[:, :1])], dim=1)
+        torque = cross(self.turned_normal, self._colour_by_normal) - cross(self.arm, flat)
+        turned = _chained(torque, turning_axes(self.pose[:, :3]))
+        grown = sum_of_products(self.arm[:2].unsqueeze(1), slopes.transpose(0, 1)).unsqueeze(1)
+        units = slopes.new_tensor(POSE_UNITS).view(-1, 1, 1)
+        return torch.cat([turned, -slopes, -grown], dim=1).mul_(units)
 
+    @cached_property
     def _colour_by_normal(self) -> Tensor:
-        """Derivative (N, 3, 3, B) of the colour with respect to the turned normal.
+        """Derivative (3, 3, N, B) of the colour with respect to the turned normal.
 
-        The harmonics are quadratic, so half a difference over a step of one either side is exact.
+        The harmonics are quadratic, so their slope is affine in the normal.
         """
-        axes = torch.eye(3, dtype=self.normal.dtype, device=self.normal.device).unsqueeze(2)
-        slopes = [
-            (harmonics(self.turned_normal + axis) - harmonics(self.turned_normal - axis)) / 2
-            for axis in axes
-        ]
-        shading = [torch.einsum("njb,bjc->ncb", slope, self.light) for slope in slopes]
-        return torch.stack(shading, dim=2) * self.albedo.unsqueeze(2)
+        slopes = _harmonic_slopes().to(self.light)
+        start, *along = torch.einsum("pjh,bhc->pcjb", slopes, self.light).unsqueeze(3)
+        slope = sum_of_products(
+            self.turned_normal[:, None, None], torch.stack([end - start for end in along])
+        )
+        return slope.add_(start).mul_(self.albedo.unsqueeze(1))
 
 
-def cross(left: Tensor, right: Tensor) -> Tensor:
-    """Cross product along the last dimension but one."""
-    (ax, ay, az), (bx, by, bz) = left.unbind(-2), right.unbind(-2)
-    return torch.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], dim=-2)
+def _chained(outer: Tensor, inner: Tensor) -> Tensor:
+    """Derivative (3, K, N, B) along K unknowns, from that (3, J, N, B) along J and (B, J, K)."""
+    return sum_of_products(
+        outer.transpose(0, 1).unsqueeze(2), inner.permute(1, 2, 0)[:, None, :, None]
+    )
+
+
+def _harmonic_slopes() -> Tensor:
+    """Derivatives (4, 3, 9) of the harmonics at the origin and at the ends of the three axes.
+
+    Of a quadratic, half a difference over a step of one either side is exact.
+    """
+    axes = torch.eye(3, dtype=torch.float64)
+    places = torch.cat([torch.zeros(1, 3).double(), axes]).unsqueeze(1)
+    return (_harmonics_at(places + axes) - _harmonics_at(places - axes)) / 2
+
+
+def _harmonics_at(places: Tensor) -> Tensor:
+    return harmonics(places.flatten(0, 1).unsqueeze(2)).view(*places.shape[:2], 9)
 
 
 def solve_light(bands: Tensor, albedo: Tensor, colours: Tensor, weights: Tensor) -> Tensor:
     """The light (B, 9, 3) under which an albedo looks most like the photograph, in closed form.
 
     Args:
-        bands: (N, 9, B) harmonics of the normals.
-        albedo: (N, 3, B).
-        colours: (N, 3, B) of the photograph.
+        bands: (9, N, B) harmonics of the normals.
+        albedo: (3, N, B).
+        colours: (3, N, B) of the photograph.
         weights: (N, B).
     """
-    lit = bands.permute(2, 1, 0).unsqueeze(1) * albedo.permute(2, 1, 0).unsqueeze(2)
+    bands, albedo, colours = (rows.permute(2, 0, 1) for rows in (bands, albedo, colours))
+    lit = bands.unsqueeze(1) * albedo.unsqueeze(2)
     weighed = lit * weights.T[:, None, None]
     curvature = weighed @ lit.mT
     ridge = _LIGHT_RIDGE * curvature.diagonal(dim1=2, dim2=3).mean(2) + 1e-9
     curvature = curvature + torch.diag_embed(ridge.unsqueeze(2).expand(-1, -1, lit.shape[2]))
-    right = weighed @ colours.permute(2, 1, 0).unsqueeze(3)
+    right = weighed @ colours.unsqueeze(3)
     light: Tensor = torch.linalg.solve(curvature, right).squeeze(3).mT
     return light

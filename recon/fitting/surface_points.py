@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from ..mesh import Mesh
 from ..morphable.model import MorphableModel
 from ..normals import vertex_normals
+from .clusters import clustered
 
 HIDDEN_REGIONS = ("left_ear", "right_ear", "neck", "head", "mouth")
 """Regions whose colours say nothing of the face, or that hair and lips cover."""
 
 ROWS = 9
-"""Rows of a point: its place and two tangents, whose cross product is its normal."""
+"""Numbers of a point: its place and two tangents, whose cross product is its normal."""
 
 
 class SurfacePoints(nn.Module):
@@ -38,27 +39,42 @@ class SurfacePoints(nn.Module):
         bases = np.concatenate([model.identity_basis, model.expression_basis], axis=2)
         columns = np.concatenate([model.mean_shape[:, :, None], bases], axis=2).astype(np.float64)
         places = np.concatenate([columns[chosen], _tangents(model, chosen, columns)], axis=1)
-        rows = torch.from_numpy(places.reshape(ROWS * len(chosen), -1))
         self.register_buffer("vertices", torch.from_numpy(chosen))
-        self.register_buffer("mean", rows[:, :1].contiguous())
-        self.register_buffer("basis", rows[:, 1:].contiguous())
-        albedo = torch.from_numpy(model.albedo_basis[chosen]).double()
-        self.register_buffer("albedo_basis", albedo.flatten(0, 1).contiguous())
-        self.register_buffer(
-            "mean_albedo", torch.from_numpy(model.mean_albedo[chosen]).double().view(-1, 1)
-        )
+        self._register("mean", places[..., :1])
+        self._register("basis", places[..., 1:])
+        self._register("mean_albedo", model.mean_albedo[chosen, :, None])
+        self._register("albedo_basis", model.albedo_basis[chosen])
+
+    def _register(self, name: str, columns: NDArray[np.floating]) -> None:
+        self.register_buffer(name, component_rows(columns), persistent=False)
 
     def __len__(self) -> int:
         return len(self.vertices)
 
     def frames(self, shape: Tensor) -> Tensor:
-        """Places in mm and two tangents (N, 9, B) of shape coefficients (B, K)."""
-        return torch.addmm(self.mean, self.basis, shape.T).view(-1, ROWS, len(shape))
+        """Places in mm and two tangents (9, N, B) of shape coefficients (B, K)."""
+        return self._components(torch.addmm(self.mean, self.basis, shape.T))
 
     def albedo(self, coefficients: Tensor) -> Tensor:
-        """Albedo (N, 3, B) of coefficients (B, K)."""
-        flat = torch.addmm(self.mean_albedo, self.albedo_basis, coefficients.T)
-        return flat.view(-1, 3, len(coefficients))
+        """Albedo (3, N, B) of coefficients (B, K)."""
+        return self._components(torch.addmm(self.mean_albedo, self.albedo_basis, coefficients.T))
+
+    def moved(self, shape: Tensor) -> Tensor:
+        """Change (9, N, B) of `frames` along a change of shape (B, K)."""
+        return self._components(self.basis @ shape.T)
+
+    def painted(self, coefficients: Tensor) -> Tensor:
+        """Change (3, N, B) of `albedo` along a change of coefficients (B, K)."""
+        return self._components(self.albedo_basis @ coefficients.T)
+
+    def _components(self, rows: Tensor) -> Tensor:
+        return rows.view(-1, len(self), rows.shape[1])
+
+
+def component_rows(columns: NDArray[np.floating]) -> Tensor:
+    """Columns (N, C, K) as float64 rows (C N, K): a product with them is component-major."""
+    rows = columns.transpose(1, 0, 2).reshape(-1, columns.shape[2])
+    return torch.from_numpy(rows.astype(np.float64))
 
 
 def spread_vertices(model: MorphableModel, spacing: float) -> NDArray[np.int64]:
@@ -70,12 +86,7 @@ def spread_vertices(model: MorphableModel, spacing: float) -> NDArray[np.int64]:
     used = np.zeros(len(model.mean_shape), bool)
     used[model.triangles.ravel()] = True
     face = np.flatnonzero(used & ~np.isin(model.region, hidden))
-    cells = np.floor(model.mean_shape[face] / spacing)
-    off = np.linalg.norm(model.mean_shape[face] / spacing - cells - 0.5, axis=1)
-    order = np.lexsort((off, *cells.T))
-    first = np.ones(len(order), bool)
-    first[1:] = (np.diff(cells[order], axis=0) != 0).any(axis=1)
-    chosen: NDArray[np.int64] = np.sort(face[order[first]]).astype(np.int64)
+    chosen: NDArray[np.int64] = np.sort(face[clustered(model.mean_shape[face], spacing)[0]])
     return chosen
 
 

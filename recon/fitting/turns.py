@@ -22,6 +22,15 @@ def rotation_slopes(angles: Tensor) -> Tensor:
     )
 
 
+def turning_axes(angles: Tensor) -> Tensor:
+    """Axes (B, 3, 3), one a column, about which pitch, yaw and roll (B, 3) turn a turned vector.
+
+    A vector that the rotation has turned to v changes by axis × v.
+    """
+    spin = (rotation_slopes(angles) @ rotation_matrix(angles).mT).permute(1, 2, 3, 0)
+    return torch.stack([spin[:, 2, 1], spin[:, 0, 2], spin[:, 1, 0]], dim=1)
+
+
 def angles_of(rotation: Tensor) -> Tensor:
     """Pitch, yaw, roll (B, 3) of rotations (B, 3, 3); yaw within ±90°."""
     yaw = (-rotation[:, 0, 2]).clamp(-1.0, 1.0).asin()

@@ -16,7 +16,12 @@ from facebench.recon.fitting.photographs import Photographs
 from facebench.recon.fitting.pixel_objective import PixelObjective
 from facebench.recon.fitting.robust import robust_cost, robust_weight
 from facebench.recon.fitting.shading import ShadedPoints, solve_light
-from facebench.recon.fitting.turns import angles_of, pose_of_camera, rotation_slopes
+from facebench.recon.fitting.turns import (
+    angles_of,
+    pose_of_camera,
+    rotation_slopes,
+    turning_axes,
+)
 
 STEP = 1e-4
 ANGLES = torch.tensor([[0.3, -1.2, 0.1], [-0.4, 0.7, 2.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
@@ -50,7 +55,7 @@ def pixels(
         landmarks,
         fitter.points,
         Photographs.of(drawn.images, 14.0),
-        shaded.turned_normal[:, 2].clamp_min(0.0),
+        shaded.turned_normal[2].clamp_min(0.0),
         vector[:, fitter.unknowns.light] + 1.0,
         fitter.nearly,
     )
@@ -58,7 +63,7 @@ def pixels(
 
 def test_the_jacobian_of_the_landmarks(landmarks: LandmarkObjective, vector: Tensor) -> None:
     jacobian = landmarks.jacobian(vector)
-    for column in range(vector.shape[1]):
+    for column in range(jacobian.shape[3]):
         change = torch.zeros_like(vector)
         change[:, column] = STEP
         ahead, behind = landmarks.residuals(vector + change), landmarks.residuals(vector - change)
@@ -87,7 +92,7 @@ def test_back_is_ahead_transposed(pixels: PixelObjective, vector: Tensor) -> Non
     equations = pixels.linearise(vector)
     generator = torch.Generator().manual_seed(5)
     direction = torch.randn(vector.shape, generator=generator, dtype=torch.float64)
-    residuals = torch.randn((len(pixels.points), 3, 3), generator=generator, dtype=torch.float64)
+    residuals = torch.randn((3, len(pixels.points), 3), generator=generator, dtype=torch.float64)
     left = (equations.ahead(direction) * residuals).sum((0, 1))
     torch.testing.assert_close(left, (direction * equations.back(residuals)).sum(1))
 
@@ -124,9 +129,9 @@ def test_each_face_of_a_search_goes_its_own_way() -> None:
 def test_the_light_is_solved(fitter: Fitter, drawn: Drawn) -> None:
     vector = fitter.unknowns.pack(drawn.faces)
     shaded = ShadedPoints.of(fitter.points, fitter.unknowns, vector)
-    weights = torch.ones_like(shaded.bands[:, 0])
+    weights = torch.ones_like(shaded.bands[0])
     light = solve_light(shaded.bands, shaded.albedo, shaded.colours, weights)
-    again = shaded.albedo * torch.einsum("njb,bjc->ncb", shaded.bands, light)
+    again = shaded.albedo * shaded.lit_by(light)
     assert (again - shaded.colours).abs().mean() < 2e-3
 
 
@@ -147,6 +152,14 @@ def test_slopes_of_rotations_are_their_derivatives() -> None:
     torch.testing.assert_close(rotation_slopes(ANGLES), own.permute(3, 0, 1, 2))
 
 
+def test_a_turned_vector_changes_by_the_cross_product_with_its_axis() -> None:
+    slopes, axes = rotation_slopes(ANGLES), turning_axes(ANGLES)
+    vector = torch.tensor([0.3, -2.0, 1.1], dtype=torch.float64)
+    turned = (rotation_matrix(ANGLES) @ vector).unsqueeze(2).expand(-1, -1, 3)
+    changes = torch.linalg.cross(axes, turned, dim=1)
+    torch.testing.assert_close(changes, (slopes @ vector).permute(1, 2, 0))
+
+
 def test_the_pose_of_a_camera_is_the_one_it_was_made_from() -> None:
     shift = torch.tensor([[0.1, -0.2, 0.0, 0.01]], dtype=torch.float64).expand(3, 4)
     pose = torch.cat([ANGLES, shift], dim=1)
@@ -155,6 +168,9 @@ def test_the_pose_of_a_camera_is_the_one_it_was_made_from() -> None:
 
 
 class _Rosenbrock:
+    def of_faces(self, chosen: Tensor) -> _Rosenbrock:
+        return self
+
     def cost(self, vector: Tensor) -> Tensor:
         return self._residuals(vector).square().sum(1)
 

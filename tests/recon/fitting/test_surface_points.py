@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
-from facebench.recon.fitting.shading import cross
+from facebench.recon.fitting.sums import cross
 from facebench.recon.fitting.surface_points import HIDDEN_REGIONS, SurfacePoints, spread_vertices
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.normals import vertex_normals
@@ -30,8 +30,8 @@ def test_places_and_normals_follow_the_shape(model: MorphableModel) -> None:
     mesh = model.mesh(identity, expression)
     frames = points.frames(torch.from_numpy(np.concatenate([identity, expression])[None]).double())
     chosen = points.vertices.numpy()
-    np.testing.assert_allclose(frames[:, :3, 0], mesh.vertices[chosen], atol=1e-3)
-    outward = cross(frames[:, 3:6], frames[:, 6:])[..., 0].numpy()
+    np.testing.assert_allclose(frames[:3, :, 0].T, mesh.vertices[chosen], atol=1e-3)
+    outward = cross(frames[3:6], frames[6:])[..., 0].T.numpy()
     outward /= np.linalg.norm(outward, axis=1, keepdims=True)
     cosine = (outward * vertex_normals(mesh)[chosen]).sum(axis=1)
     degrees = np.degrees(np.arccos(cosine.clip(-1, 1)))
