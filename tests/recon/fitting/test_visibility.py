@@ -80,9 +80,9 @@ def test_sums_and_products_are_those_of_einsum(seed: int) -> None:
     def random(*shape: int) -> torch.Tensor:
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
-    weights, values = random(4, 2, 1, 3), random(4, 1, 5, 3)
-    expected = torch.einsum("kanb,kcnb->cnb", weights.expand(4, 2, 5, 3)[:, :1], values)
-    torch.testing.assert_close(sum_of_products(weights[:, 0], values[:, 0]), expected[0])
+    few, many = random(4, 1, 5, 3), random(4, 2, 5, 3)
+    expected = torch.einsum("knb,kcnb->cnb", few[:, 0], many)
+    torch.testing.assert_close(sum_of_products(few, many), expected)
     vectors, matrices = random(3, 5, 2), random(2, 3, 3)
     torch.testing.assert_close(
         turn(vectors, matrices), torch.einsum("bij,jnb->inb", matrices, vectors)
