@@ -44,9 +44,9 @@ class Moments:
 
         All find the same, to the last bit.
         """
-        own = torch.cat([self.count, self.mean, self.squares], dim=1)
-        every = own.new_empty((distributed.get_world_size(), own.shape[1]))
-        distributed.all_gather(list(every.split(1)), own)
+        own = torch.cat([self.count, self.mean, self.squares], dim=1)[0]
+        every = own.new_empty((distributed.get_world_size(), len(own)))
+        distributed.all_gather(list(every.unbind()), own)
         channels = self.mean.shape[1]
         count, mean, squares = torch.split(every, [1, channels, channels], dim=1)
         return Moments(count, mean, squares).merged()
