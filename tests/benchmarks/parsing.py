@@ -2,7 +2,8 @@
 
 The measures: pixels right, and intersection over union of classes, counted over all photographs;
 `face` is what the loss of `ours` counts as face, taken together. Each of them also with something
-straight-edged put before every photograph, as the recipe's `augmentation.cover` does.
+put before every photograph: straight-edged, as the recipe's `augmentation.cover` does, or a hand or
+an object at the side, as `facebench synth faces` does.
 
     facebench synth faces --out held-out --subjects 60 --frames 8 --image-size 112 --seed 2
     python tests/benchmarks/parsing.py held-out
@@ -12,7 +13,6 @@ straight-edged put before every photograph, as the recipe's `augmentation.cover`
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +23,10 @@ from facebench.recon.losses.pixel import class_weights
 from facebench.recon.network.bisenet import CLASSES
 from facebench.recon.recipe_files import load_recipe
 from facebench.recon.synthetic.masks import CLASS
+from facebench.recon.synthetic.occluders import Occluder, hand, thing
 from facebench.recon.training.batches import collate, resized
 from facebench.recon.training.covering import covered
+from facebench.recon.training.mirroring import Change
 from facebench.recon.training.shards import FaceShards, Sample
 from facebench.recon.training.tasks.parser import class_overlaps, confusion
 from facebench.recon.vision.parsing import BiSeNetParser, make_parser
@@ -51,23 +53,42 @@ def main() -> None:
     shards, parser = FaceShards(given.shards), make_parser(given.parser)
     print(f"{len(shards)} photographs of {given.shards}, {given.parser}")
     print(f"{'':12}{'pixels':>8}{'face':>7}" + "".join(f"{name:>9}" for name in GROUPS) + "  all")
-    ways: dict[str, Callable[[int, Sample], Sample]] = {
-        "as they are": lambda row, sample: sample,
-        "covered": lambda row, sample: covered(sample, np.random.default_rng([given.seed, row])),
-    }
-    for name, way in ways.items():
-        print(f"{name:12}{line(counted(shards, parser, way))}")
+    ways = {"as they are": as_it_is, "covered": covered, "hand": behind_a_hand}
+    for name, way in (ways | {"object": behind_an_object}).items():
+        print(f"{name:12}{line(counted(shards, parser, way, given.seed))}")
 
 
-def counted(
-    shards: FaceShards, parser: BiSeNetParser, way: Callable[[int, Sample], Sample]
-) -> Tensor:
+def as_it_is(sample: Sample, random: np.random.Generator) -> Sample:
+    """No change."""
+    return sample
+
+
+def behind_a_hand(sample: Sample, random: np.random.Generator) -> Sample:
+    """The photograph with a hand of the person's own colour before the face."""
+    skin = sample.image[sample.mask == CLASS["skin"]]
+    colour = np.median(skin, axis=0) / 255 if len(skin) else np.full(3, 0.5)
+    return behind(hand(random, sample.landmarks, colour, sample.mask.shape), sample)
+
+
+def behind_an_object(sample: Sample, random: np.random.Generator) -> Sample:
+    """The photograph with an object at the face's side."""
+    return behind(thing(random, sample.landmarks, sample.mask.shape), sample)
+
+
+def behind(occluder: Occluder, sample: Sample) -> Sample:
+    """The photograph and its mask behind a thing."""
+    picture, mask = occluder.cover(sample.image.astype(np.float32) / 255, sample.mask)
+    return Sample((picture * 255 + 0.5).clip(0, 255).astype(np.uint8), sample.landmarks, mask)
+
+
+def counted(shards: FaceShards, parser: BiSeNetParser, way: Change, seed: int) -> Tensor:
     """Pixels (C, C) of all photographs by true class and found class."""
     table = torch.zeros(CLASSES, CLASSES, dtype=torch.int64)
     for first in range(0, len(shards), _CHUNK):
         rows = range(first, min(first + _CHUNK, len(shards)))
         samples = [resized(shards.sample(row), parser.side) for row in rows]
-        batch = collate([way(row, one) for row, one in zip(rows, samples, strict=True)])
+        randoms = [np.random.default_rng([seed, row]) for row in rows]
+        batch = collate([way(*pair) for pair in zip(samples, randoms, strict=True)])
         table += confusion(parser(batch.images), batch.masks)
     return table
 
