@@ -51,7 +51,8 @@ class RegressorRecipe:
             if number <= 0:
                 raise FacebenchError(f"recipe {self.name}: {where} is {number}", "give more than 0")
         check_average(self.name, self.optimiser)
-        check_flip(self.name, self.flip)
+        check_share(self.name, "flip", self.flip)
+        check_share(self.name, "augmentation.cover", self.augmentation.cover)
         if self.training.checkpoint_every % self.training.log_every:
             raise FacebenchError(
                 f"recipe {self.name}: training.checkpoint_every is no multiple of log_every",
@@ -144,7 +145,7 @@ def check_average(name: str, recipe: OptimiserRecipe) -> None:
         )
 
 
-def check_flip(name: str, flip: float) -> None:
+def check_share(name: str, where: str, share: float) -> None:
     """Refuse what is no probability."""
-    if not 0.0 <= flip <= 1.0:
-        raise FacebenchError(f"recipe {name}: flip is {flip}", "give 0 to 1")
+    if not 0.0 <= share <= 1.0:
+        raise FacebenchError(f"recipe {name}: {where} is {share}", "give 0 to 1")

@@ -153,7 +153,8 @@ class AugmentationRecipe:
     """Largest random change of a training photograph; 0 everywhere leaves it as it is.
 
     `shift` is a share of the side, `zoom` a share of the size, `turn` in degrees, `gain` and
-    `contrast` shares of the colour values.
+    `contrast` shares of the colour values. `cover` is the share of photographs that get something
+    with straight edges in front, which the mask then calls background.
     """
 
     shift: float = 0.0
@@ -161,6 +162,7 @@ class AugmentationRecipe:
     turn: float = 0.0
     gain: float = 0.0
     contrast: float = 0.0
+    cover: float = 0.0
 
 
 @dataclass(frozen=True)

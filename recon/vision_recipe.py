@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import FacebenchError
 from .network.iresnet import DEPTHS
-from .recipe import SCHEDULES, check_flip
+from .recipe import SCHEDULES, check_share
 from .recipe_parts import AugmentationRecipe, OptimiserRecipe, TrainingRecipe
 
 
@@ -88,7 +88,8 @@ class VisionRecipe:
                 f"recipe {self.name}: optimiser.schedule is '{self.optimiser.schedule}'",
                 f"known are {', '.join(SCHEDULES)}",
             )
-        check_flip(self.name, self.flip)
+        check_share(self.name, "flip", self.flip)
+        check_share(self.name, "augmentation.cover", self.augmentation.cover)
         if self.training.checkpoint_every % self.training.log_every:
             raise FacebenchError(
                 f"recipe {self.name}: training.checkpoint_every is no multiple of log_every",

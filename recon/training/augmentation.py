@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..recipe_parts import AugmentationRecipe
+from .covering import covered
 from .shards import Sample
 
 
@@ -23,7 +24,12 @@ def augmentation(recipe: AugmentationRecipe) -> Callable[[Sample, np.random.Gene
         moved = moved_sample(sample, zoom, turn, shift)
         gain = 1.0 + random.uniform(-recipe.gain, recipe.gain, 3)
         contrast = 1.0 + random.uniform(-recipe.contrast, recipe.contrast)
-        return recoloured(moved, gain, contrast)
+        return hidden(recoloured(moved, gain, contrast), random)
+
+    def hidden(sample: Sample, random: np.random.Generator) -> Sample:
+        # Drawn last, and nothing where none is asked for: what a seed gives elsewhere stays.
+        asked = recipe.cover > 0 and random.random() < recipe.cover
+        return covered(sample, random) if asked else sample
 
     return change
 

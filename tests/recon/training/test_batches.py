@@ -15,7 +15,9 @@ from facebench.recon.training.batches import BatchSource, resized
 from facebench.recon.training.order import rows_of_step
 from facebench.recon.training.shards import FaceShards, Sample
 
-CHANGE = augmentation(AugmentationRecipe(shift=0.1, zoom=0.1, turn=10, gain=0.1, contrast=0.2))
+CHANGE = augmentation(
+    AugmentationRecipe(shift=0.1, zoom=0.1, turn=10, gain=0.1, contrast=0.2, cover=0.5)
+)
 
 
 def source(faces: Path, rank: int = 0, workers: int = 1, seed: int = 3) -> BatchSource:

@@ -17,7 +17,9 @@ from facebench.recon.training.batches import BatchSource
 from facebench.recon.training.readers import prefetched
 from facebench.recon.training.shards import FaceShards
 
-CHANGE = augmentation(AugmentationRecipe(shift=0.1, zoom=0.1, turn=10, gain=0.1, contrast=0.2))
+CHANGE = augmentation(
+    AugmentationRecipe(shift=0.1, zoom=0.1, turn=10, gain=0.1, contrast=0.2, cover=0.5)
+)
 
 pytestmark = pytest.mark.parametrize("readers", [1, 2])
 

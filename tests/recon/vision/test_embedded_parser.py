@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from facebench.recon.losses.pixel import class_weights
 from facebench.recon.morphable.load import load_model
+from facebench.recon.recipe_files import load_recipe
+from facebench.recon.synthetic.cover import cover
 from facebench.recon.synthetic.faces import FaceSampler
 from facebench.recon.synthetic.masks import CLASS
 from facebench.recon.training.batches import collate
@@ -24,6 +27,18 @@ def test_synthetic_people_of_another_seed() -> None:
     for name in ("background", "skin", "nose", "hair"):
         here, there = found == CLASS[name], true == CLASS[name]
         assert (here & there).sum() > 0.6 * (here | there).sum(), name
+
+
+def test_what_a_large_straight_edged_thing_hides_is_not_the_face() -> None:
+    face = class_weights(load_recipe("ours-embedded").loss.mask).numpy() > 0
+    sampler = FaceSampler(load_model("embedded"), seed=43, image_size=SIDE)
+    faces = [cover(sampler.face(subject, 0), face, subject) for subject in range(12)]
+    samples = [Sample(one.image, one.face.landmarks, one.mask) for one in faces]
+    found = face[make_parser()(collate(samples).images).numpy()]
+    behind = np.stack([one.covered for one in faces])
+    true = np.stack([face[one.mask] for one in faces])
+    assert found[behind].mean() < 0.1
+    assert (found & true).sum() > 0.8 * (found | true).sum()
 
 
 def test_pictures_of_other_sizes_are_parsed_at_their_own() -> None:

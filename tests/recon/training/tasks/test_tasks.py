@@ -22,7 +22,7 @@ from facebench.recon.vision.recognition import make_recogniser
 
 ALONE = Worker(torch.device("cpu"))
 PLAIN = (
-    *(f"augmentation.{name}=0" for name in ("shift", "zoom", "turn", "gain", "contrast")),
+    *(f"augmentation.{name}=0" for name in ("shift", "zoom", "turn", "gain", "contrast", "cover")),
     *("flip=0.0", "optimiser.warmup_steps=5", "optimiser.learning_rate=5e-3"),
     *("training.batch_size=12", "training.log_every=10", "training.validate_every=1000"),
     "network.width=8",
