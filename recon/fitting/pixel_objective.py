@@ -1,7 +1,7 @@
 """Colours and landmarks of a face as least squares in everything that is searched for.
 
-All in float64: the solver is stopped early and enlarges rounding, which depends on how many faces are
-fitted together. In float32 that is up to a hundredth of a deviation of a coefficient.
+All in float64: the solver is stopped early and enlarges rounding, which depends on how many faces
+are fitted together. In float32 that is up to a hundredth of a deviation of a coefficient.
 """
 
 from __future__ import annotations
