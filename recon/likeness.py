@@ -141,9 +141,10 @@ def _lit(likeness: Likeness, crop: NDArray[np.uint8]) -> Floats:
     weights = normals[:, 2].clip(0.0) * inside
     colours = likeness.mesh.colours
     albedo = np.full_like(places, _GREY) if colours is None else np.asarray(colours, np.float64)
-    bands = harmonics(torch.from_numpy(normals)[..., None])
-    parts = (torch.from_numpy(part)[..., None] for part in (albedo, look_up(crop, places), weights))
-    return np.asarray(solve_light(bands, *parts)[0].numpy(), np.float64)
+    bands = harmonics(torch.from_numpy(normals)[..., None])[..., 0].numpy()
+    rows = (bands.T, albedo.T, look_up(crop, places).T, weights)
+    light = solve_light(*(torch.from_numpy(part)[..., None] for part in rows))
+    return np.asarray(light[0].numpy(), np.float64)
 
 
 def _one(values: Tensor) -> Floats:
