@@ -67,7 +67,7 @@ def spread_table(spreads: Sequence[Spread], differing: Sequence[SpreadDifference
     table = empty_table("Spread of one person's faces, mm", (NOTE, *map(_difference, differing)))
     table.add_column("method", min_width=10, overflow="fold")
     for heading in (*groups, "between", "angle"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right", no_wrap=heading in groups)
     for spread in spreads:
         table.add_row(spread.label, *_cells(spread, groups))
     return table
