@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .closest_points import ClosestPoints
 from .crop import Sphere
 from .similarity import Similarity
-from .surface import ClosestPoints, Surface
+from .surface import Surface
 from .triangles import Float64Array, IndexArray
 
 

@@ -10,11 +10,12 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from ..errors import FacebenchError
+from .closest_points import ClosestPoints
 from .crop import Sphere
 from .deformation import N_ROUND, SmoothField, SparseMatrix, solve_positive, spread
 from .intersection import Intersection
 from .pulls import Pulls, robust_spread
-from .surface import ClosestPoints, Surface
+from .surface import Surface
 from .triangles import Float64Array, IndexArray, vertex_normals
 
 MIN_POINTS = 50

@@ -1,9 +1,8 @@
-"""The triangle surface of a mesh and the points of it closest to others."""
+"""The triangle surface of a mesh, and the search for its points closest to others."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,10 +10,11 @@ import open3d as o3d
 from numpy.typing import NDArray
 
 from ..recon.mesh import Mesh
+from .closest_points import ClosestPoints
 from .facets import Facets
 from .ordering import order_triangles, weld
+from .principal_frame import principal_frame
 from .rim import Rim
-from .similarity import Similarity
 from .triangles import (
     Edges,
     Float64Array,
@@ -34,40 +34,6 @@ MAX_ROUNDS = 20
 """Of going on to a neighbouring triangle; two or three end it."""
 EDGE, VERTEX = 1, 2
 """What a closest point lies on where that is no face: as many of its weights are zero."""
-
-
-@dataclass(frozen=True)
-class ClosestPoints:
-    """For each of N query points, the closest point of a surface.
-
-    Attributes:
-        position: (N, 3), mm.
-        triangle: (N,) index into the surface's triangles.
-        normal: (N, 3) unit normal of the surface there: the triangle's inside a triangle, the mean
-            of two at an edge, the angle-weighted one at a vertex, so that it does not depend on
-            how a flat part is cut into triangles.
-        distance: (N,) mm.
-        on_boundary: (N,) bool, whether the point lies on the rim of the surface or of a hole.
-        to_rim: (N,) mm from the closest point to the nearest rim, infinite beyond what was asked
-            for; None where it was not.
-    """
-
-    position: Float64Array
-    triangle: IndexArray
-    normal: Float64Array
-    distance: Float64Array
-    on_boundary: NDArray[np.bool_]
-    to_rim: Float64Array | None = None
-
-    def moved(self, transform: Similarity) -> ClosestPoints:
-        """The same points after a similarity transform of surface and queries."""
-        return replace(
-            self,
-            position=transform.apply(self.position),
-            normal=transform.turn(self.normal),
-            distance=self.distance * transform.scale,
-            to_rim=None if self.to_rim is None else self.to_rim * transform.scale,
-        )
 
 
 class Surface:
@@ -259,36 +225,6 @@ class Surface:
         sums = [np.bincount(owner, column, len(edge)) for column in normals.T]
         # Of no edges, NumPy's sums are integers.
         return unit(np.stack(sums, axis=1).astype(np.float64))
-
-
-def principal_frame(corners: Float64Array, areas: Float64Array) -> Similarity:
-    """The rigid motion of a surface's centre to the origin and of its principal axes to x, y, z.
-
-    By the moments of the surface, so that the frame does not depend on how it is cut into
-    triangles. Of each axis the sign gives the longer tail to the positive side; the axis of the
-    least skewness takes the sign that makes a rotation.
-
-    Args:
-        corners: (3, 3, F) of the triangles, see `corners_of`; without any, the frame is the one
-            they are in.
-        areas: (F,).
-    """
-    if not len(areas):
-        return Similarity.identity()
-    shares = areas / areas.sum()
-    middles = corners.sum(0) / 3
-    centre = middles @ shares
-    middles -= centre[:, None]
-    offsets = corners - centre[:, None]
-    # of a triangle: a quarter of the moment of its corners, three quarters of that of its middle
-    moments = 3 * (middles * shares) @ middles.T
-    moments += sum((offset * shares) @ offset.T for offset in offsets) / 3
-    axes = np.linalg.eigh(moments)[1].T
-    along = axes @ offsets
-    skewness = (along * along * along).sum(0) @ shares
-    axes = axes * np.where(skewness < 0, -1.0, 1.0)[:, None]
-    axes[np.abs(skewness).argmin()] *= np.sign(np.linalg.det(axes))
-    return Similarity(1.0, axes, -axes @ centre)
 
 
 def _on_features(weights: Float64Array) -> Iterator[tuple[int, IndexArray]]:
