@@ -47,10 +47,11 @@ def scene_table_csv(runs: Sequence[RunFolder], published: Sequence[Published] = 
 
 
 def drawn_rows(content: SceneRows) -> Table:
-    """The rows as `scene_table` draws them."""
+    """The rows as `scene_table` draws them; all that is behind the scenes shares a column."""
     table = empty_table(f"Error in mm, {content.title}", content.notes)
     table.add_column("method", min_width=12, overflow="fold")
-    for heading in content.heads[1:]:
+    behind = content.heads[1 + len(content.scenes) :]
+    for heading in (*content.scenes, "\n".join(behind)):
         table.add_column(heading, justify="right", no_wrap=True)
     for row, following in zip(content.rows, (*content.rows[1:], None), strict=True):
         ends = following is not None and row.measured and not following.measured
@@ -185,7 +186,8 @@ def _rich_cells(content: SceneRows, row: SceneRow) -> list[Text]:
     if row.remark:
         label.append(f"\n{row.remark}", style="dim")
     scenes = [_rich_cell(row.cells.get(s), content.best(s) is row) for s in content.scenes]
-    return [label, *scenes, Text(rate_text(row.frames_per_second)), *map(Text, content.extra(row))]
+    behind = (rate_text(row.frames_per_second), *content.extra(row))
+    return [label, *scenes, Text("\n".join(behind))]
 
 
 def _rich_cell(cell: SceneSummary | None, best: bool) -> Text:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from pathlib import Path
 
 import pytest
 from example_runs import example_run
+from rich.console import Console
 from small_regressor import write_small_regressor
 
 from facebench.errors import FacebenchError
 from facebench.results.compare import written
+from facebench.results.compare.terminal import comparison_tables
 from facebench.results.method_cost import MethodCost, read_cost, training_minutes
 from facebench.results.record import RunFolder
 from facebench.results.table1 import FILES, table1, write_table1
@@ -41,6 +44,14 @@ def test_costs_stand_behind_each_method(runs: list[RunFolder]) -> None:
     assert lines["theirs"].endswith("| – | – |")
     published = next(line for name, line in lines.items() if name.startswith("Genova"))
     assert "published" in published and published.endswith("| – | – | – |")
+
+
+def test_a_narrow_terminal_loses_no_cost(runs: list[RunFolder]) -> None:
+    console = Console(file=io.StringIO(), width=80)
+    console.print(next(comparison_tables(table1(runs, COSTS))))
+    printed = console.file.getvalue()
+    assert all(word in printed for word in ("s/face", "training", "0.012", "44 min", "1e-07"))
+    assert "and the fits that it learns from." in " ".join(printed.split())
 
 
 def test_every_form_is_written(runs: list[RunFolder], tmp_path: Path) -> None:
