@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 import ray
@@ -20,6 +21,16 @@ TOO_MUCH = Needs(cpus=1000)
 def sleep(seconds: float) -> None:
     """A job."""
     time.sleep(seconds)
+
+
+@contextmanager
+def interruptions(handler: Callable[..., object] | signal.Handlers) -> Iterator[None]:
+    """Ctrl-C is taken by a handler."""
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,11 +58,8 @@ def test_what_never_comes_is_given_up_in_one_line(needs: Needs) -> None:
 
 def test_a_job_in_the_background_gives_up_too() -> None:
     """A shell lets its background jobs ignore Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
+    with interruptions(signal.SIG_IGN):
         test_what_never_comes_is_given_up_in_one_line(TOO_MUCH)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def test_a_cluster_that_is_large_enough_may_take_its_time() -> None:
@@ -68,7 +76,12 @@ def test_as_long_as_something_comes_it_is_waited_for() -> None:
 
 
 def test_an_interruption_stays_one() -> None:
-    with pytest.raises(KeyboardInterrupt), giving_up(Needs(cpus=1)):
+    """Also where the tests themselves run in the background."""
+    with (
+        interruptions(signal.default_int_handler),
+        pytest.raises(KeyboardInterrupt),
+        giving_up(Needs(cpus=1)),
+    ):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
 
