@@ -15,9 +15,6 @@ from .clusters import clustered
 HIDDEN_REGIONS = ("left_ear", "right_ear", "neck", "head", "mouth")
 """Regions whose colours say nothing of the face, or that hair and lips cover."""
 
-ROWS = 9
-"""Numbers of a point: its place and two tangents, whose cross product is its normal."""
-
 
 class SurfacePoints(nn.Module):
     """Few points stand for all, so that their bases stay in the cache and serve the whole batch.
@@ -52,7 +49,7 @@ class SurfacePoints(nn.Module):
         return len(self.vertices)
 
     def frames(self, shape: Tensor) -> Tensor:
-        """Places in mm and two tangents (9, N, B) of shape coefficients (B, K)."""
+        """Places in mm and two tangents (9, N, B), whose cross product is the normal, of (B, K)."""
         return self._components(torch.addmm(self.mean, self.basis, shape.T))
 
     def albedo(self, coefficients: Tensor) -> Tensor:
