@@ -17,7 +17,7 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
-    from ..bench.chunks import ChunkRow
+    from ..bench.frames.chunks import ChunkRow
 
 
 class BenchmarkProgress:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.table import Table
 
-    from ..bench.measure_pair import PairRuler
-    from ..bench.pair_set import PairSet
-    from ..results.pairs import GroupSummary, PairsFolder
+    from ..bench.pairs.measure_pair import PairRuler
+    from ..bench.pairs.sets import PairSet
+    from ..results.pairs.folder import GroupSummary, PairsFolder
 
 _SHOWN_REASONS = 20
 _OF_ONE_PAIR = ("prediction_landmarks", "scan_landmarks", "nose_tip")
@@ -27,8 +27,8 @@ _OF_ONE_PAIR = ("prediction_landmarks", "scan_landmarks", "nose_tip")
 
 def evaluate_set(context: click.Context) -> None:
     """Find the pairs of the command's two folders, measure them, show what they sum up to."""
-    from ..results.pairs import PairsFolder
-    from ..results.record import RunFolder
+    from ..results.pairs.folder import PairsFolder
+    from ..results.run.folder import RunFolder
 
     options = context.params
     _check(options)
@@ -65,8 +65,8 @@ def _find(options: Mapping[str, Any]) -> tuple[PairSet, PairRuler]:
 
     from ..bench.datasets.now import find_now_pairs, is_now_folder
     from ..bench.datasets.pairs import find_pairs
-    from ..bench.measure_pair import PairRuler
-    from ..bench.protocol_settings import read_settings
+    from ..bench.pairs.measure_pair import PairRuler
+    from ..bench.protocol.read import read_settings
 
     protocol = read_settings(options["protocol"], options["settings"])
     if protocol.alignment.scale == "global":

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..errors import FacebenchError
-from ..recon.text_files import toml_of
+from ..recon.files.text import toml_of
 
 _LIST = ","
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ..bench.evaluate_pair import Evaluation
-    from ..bench.score import Score
+    from ..bench.pairs.evaluate_pair import Evaluation
+    from ..bench.scoring.score import Score
 
 MEASURES = ("point_to_plane", "point_to_surface")
 DIRECTIONS = ("scan_to_prediction", "prediction_to_scan", "symmetric")

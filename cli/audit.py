@@ -93,7 +93,7 @@ def _against_the_truth(
     from ..bench.audit.grades import GRADES
     from ..bench.audit.subject import AuditPlan
     from ..bench.audit.truth import read_truth
-    from ..bench.protocol_settings import read_settings
+    from ..bench.protocol.read import read_settings
     from ..distributed.audit import audited, people_of
     from ..recon.morphable.load import load_model
     from ._progress import counted
@@ -122,10 +122,10 @@ def _choices(run: Path, subjects: int | None, seed: int, quiet: bool) -> list[Wo
     import pandas as pd
 
     from ..bench.audit.sensitivity import CHOICES
-    from ..bench.protocol import Protocol
+    from ..bench.protocol.record import Protocol
     from ..distributed.audit import faces_of, tried
     from ..results.audit import worths
-    from ..results.record import RunFolder
+    from ..results.run.folder import RunFolder
     from ._progress import counted
 
     folder = RunFolder.existing(run)

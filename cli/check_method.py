@@ -53,7 +53,7 @@ def command(
       facebench check-method mine --json | jq '.findings[] | select(.verdict == "failed")'
     """
     from ..bench.conformance.check import check_method
-    from ..bench.method import MethodOptions
+    from ..bench.method.interface import MethodOptions
 
     options = MethodOptions(checkpoint, model, device, unit=prediction_unit)
     findings = check_method(name, options)

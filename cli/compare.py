@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from ..results.compare import Comparison
-    from ..results.record import RunFolder
+    from ..results.run.folder import RunFolder
 
 FORMS = ("table", "markdown", "latex", "csv", "json")
 """Of `results.compare.FORMS`; kept here so that help imports nothing."""
@@ -64,8 +64,8 @@ def command(
       facebench compare runs/* --split --format latex --out table.tex
     """
     from ..results.compare import compare, refuse_groups, written
-    from ..results.open_runs import opened_runs
-    from ..results.published import published_results
+    from ..results.tables.published import published_results
+    from ..results.tracking.open_runs import opened_runs
 
     with opened_runs(runs) as folders:
         literature = published_results() if published else ()
@@ -82,8 +82,8 @@ def command(
 
 
 def _track(comparison: Comparison, folders: Sequence[RunFolder]) -> None:
-    from ..results.tracked_comparison import EXPERIMENT, track_comparison
-    from ..results.tracking_store import connect
+    from ..results.tracking.comparison import EXPERIMENT, track_comparison
+    from ..results.tracking.store import connect
 
     connect(EXPERIMENT)
     for run_id in track_comparison(comparison, folders):

@@ -67,8 +67,8 @@ def demo_commands(
 def _show(out: Path) -> None:
     from rich.console import Console
 
-    from ..results.record import RunFolder
-    from ..results.tables import paired_table, scene_table
+    from ..results.run.folder import RunFolder
+    from ..results.tables.draw import paired_table, scene_table
 
     runs = [RunFolder(out / name) for name in ("mean-face", "ours-short", "ours")]
     console = Console()

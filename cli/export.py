@@ -42,8 +42,8 @@ def command(path: Path, checkpoint: Path | None, model: str, as_json: bool) -> i
       facebench export --onnx face.onnx --checkpoint train/weights.pt --model bfm.npz
     """
     from ..recon.morphable.load import load_model
-    from ..recon.network.checkpoint import embedded_weights, load_regressor
-    from ..recon.network.onnx import export_onnx
+    from ..recon.regressors.checkpoint import embedded_weights, load_regressor
+    from ..recon.regressors.onnx import export_onnx
 
     face_model = load_model(model)
     loaded = load_regressor(checkpoint or embedded_weights(), face_model)

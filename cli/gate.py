@@ -13,7 +13,7 @@ from ..errors import FacebenchError
 
 if TYPE_CHECKING:
     from ..results.gate import Baseline, Rule, Verdict
-    from ..results.record import RunFolder
+    from ..results.run.folder import RunFolder
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -70,7 +70,7 @@ def command(
       facebench gate runs/ours --rules gates.toml --baseline runs/main --junit gate.xml
       facebench gate runs/ours --baseline baseline.json --update-baseline
     """
-    from ..results.open_runs import opened_runs
+    from ..results.tracking.open_runs import opened_runs
 
     with opened_runs([run]) as (folder,):
         if update_baseline:
@@ -87,7 +87,7 @@ def command(
 
 def _verdict(folder: RunFolder, rules: Path, baseline: str | None) -> Verdict:
     from ..results.gate import evaluate, not_measured, read_rules
-    from ..results.open_runs import refuse_unfinished
+    from ..results.tracking.open_runs import refuse_unfinished
 
     wanted: tuple[Rule, ...] = read_rules(rules)
     against = _baseline(baseline) if baseline else None
@@ -101,7 +101,7 @@ def _verdict(folder: RunFolder, rules: Path, baseline: str | None) -> Verdict:
 def _baseline(place: str) -> Baseline:
     """Of a file, or of a run."""
     from ..results.gate import Baseline
-    from ..results.open_runs import opened_runs, refuse_unfinished
+    from ..results.tracking.open_runs import opened_runs, refuse_unfinished
 
     if place.endswith(".json") or Path(place).is_file():
         return Baseline.read(Path(place))
@@ -112,7 +112,7 @@ def _baseline(place: str) -> Baseline:
 
 def _update(folder: RunFolder, baseline: str | None) -> None:
     from ..results.gate import update_baseline
-    from ..results.open_runs import refuse_unfinished
+    from ..results.tracking.open_runs import refuse_unfinished
 
     if baseline is None or not baseline.endswith(".json"):
         raise click.UsageError("--update-baseline needs --baseline FILE.json")

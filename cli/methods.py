@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from ..bench.method import MethodCard
+    from ..bench.method.interface import MethodCard
 
 FILES = """
 DIR/SUBJECT/SCENE.obj (.ply .npz .stl .off .glb) is the face of a subject in a scene, and
@@ -42,7 +42,7 @@ def command(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from ..bench.registry import method_names
+    from ..bench.method.registry import method_names
 
     entries = [_entry(name) for name in method_names()]
     if as_json:
@@ -93,8 +93,8 @@ class _Entry:
 
 
 def _entry(name: str) -> _Entry:
-    from ..bench.registry import method_card, method_origin
-    from ..results.published import with_published
+    from ..bench.method.registry import method_card, method_origin
+    from ..results.tables.published import with_published
 
     origin = method_origin(name)
     try:

@@ -15,7 +15,7 @@ from ._options_file import options_file
 if TYPE_CHECKING:
     from ..distributed.benchmark import Benchmark
     from ..distributed.plan import MiccRequest
-    from ..results.record import RunFolder, RunRecord
+    from ..results.run.folder import RunFolder, RunRecord
 
 EXPERIMENT = "micc"
 _NAMES = ("scenes", "subjects", "exclude")
@@ -75,7 +75,7 @@ def command(context: click.Context, /, **options: Any) -> None:
       facebench micc --options nightly.toml --out runs/tonight
     """
     from ..distributed.plan import prepare
-    from ..results.record import RunFolder
+    from ..results.run.folder import RunFolder
 
     folder, request = RunFolder(options["out"]), _request(options)
     benchmark = prepare(request)
@@ -100,7 +100,7 @@ def _run(
     from ..distributed.benchmark import run_benchmark, unfinished_tasks
     from ..distributed.cluster import connected
     from ..distributed.plan import describe_run
-    from ..results.tracking_store import connect
+    from ..results.tracking.store import connect
     from ._benchmark_progress import benchmark_progress
 
     given, arguments = given_options(context), plain_options(context)
@@ -126,7 +126,7 @@ def _request(options: dict[str, Any]) -> MiccRequest:
 
 def _publish(folder: RunFolder, record: RunRecord) -> None:
     from ..results.report import write_report
-    from ..results.tracking import track_run
+    from ..results.tracking.benchmark import track_run
 
     write_report(folder)
     track_run(folder, str(record.arguments["name"] or record.method))
@@ -138,7 +138,7 @@ def _show(folder: RunFolder, record: RunRecord, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from ..results.tables import scene_table
+    from ..results.tables.draw import scene_table
 
     for line in _reasons(folder, record):
         click.echo(line, err=True)

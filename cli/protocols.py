@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..bench.protocol import Protocol
+    from ..bench.protocol.record import Protocol
 
 _OF_A_FILE = {"title": "settings of a file", "description": "", "source": ""}
 
@@ -33,9 +33,9 @@ def command(name: str | None, settings: tuple[str, ...], as_json: bool) -> None:
       facebench protocols now > mine.toml
       facebench protocols micc --set crop.radius_mm=80 --json
     """
-    from ..bench.presets import PRESETS
-    from ..bench.protocol import preset
-    from ..bench.protocol_settings import read_settings
+    from ..bench.protocol.presets import PRESETS
+    from ..bench.protocol.read import read_settings
+    from ..bench.protocol.record import preset
 
     if name is None and not settings:
         listed = [_facts(preset(known)) for known in PRESETS]
@@ -49,7 +49,7 @@ def _facts(protocol: Protocol) -> dict[str, Any]:
     """What is known of a protocol: of a changed preset, what is known of the preset."""
     from dataclasses import asdict
 
-    from ..bench.presets import PRESETS
+    from ..bench.protocol.presets import PRESETS
 
     known = PRESETS.get(protocol.name.removesuffix("*"))
     described = _OF_A_FILE if known is None else asdict(known)
@@ -63,7 +63,7 @@ def _list(protocols: list[dict[str, Any]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from ..results.basis import short_digest
+    from ..results.tables.basis import short_digest
 
     table = Table(box=box.SIMPLE_HEAD)
     for heading in ("name", "digest"):

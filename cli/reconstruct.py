@@ -15,9 +15,9 @@ from ._options_file import options_file
 from ._progress import counted
 
 if TYPE_CHECKING:
-    from ..bench.photographs import Source
-    from ..bench.portrait_ledger import Portrait, PortraitLedger
-    from ..bench.portraits import Studio
+    from ..recon.portraits.ledger import Portrait, PortraitLedger
+    from ..recon.portraits.photographs import Source
+    from ..recon.portraits.reconstruct_all import Studio
 
 FORMATS = ("obj", "ply", "glb")
 
@@ -116,7 +116,7 @@ def command(
       facebench reconstruct group.jpg --out faces --all-faces
       facebench reconstruct p.jpg --out faces --model bfm.npz --checkpoint train/weights.pt
     """
-    from ..bench.photographs import find_sources
+    from ..recon.portraits.photographs import find_sources
 
     found = find_sources(sources, leave_out=out)[:limit]
     wanted = Wanted(**options)
@@ -167,14 +167,14 @@ class Speed:
 
 
 def _studio(out: Path, wanted: Wanted) -> Studio:
-    from ..bench.portrait_files import PortraitFiles
-    from ..bench.portrait_video import VideoSettings
-    from ..bench.portraits import Studio, StudioSettings
-    from ..recon.coefficient_files import Origin
+    from ..recon.face.coefficient_files import Origin
     from ..recon.morphable.load import load_model
-    from ..recon.network.checkpoint import embedded_weights, load_regressor
-    from ..recon.portrait_sheet import PortraitArtist
-    from ..recon.reconstruct import Reconstructor
+    from ..recon.portraits.files import PortraitFiles
+    from ..recon.portraits.reconstruct import Reconstructor
+    from ..recon.portraits.reconstruct_all import Studio, StudioSettings
+    from ..recon.portraits.sheet import PortraitArtist
+    from ..recon.portraits.video import VideoSettings
+    from ..recon.regressors.checkpoint import embedded_weights, load_regressor
     from ..recon.vision.detect import CascadeDetector
 
     model = load_model(wanted.model)
@@ -192,7 +192,7 @@ def _studio(out: Path, wanted: Wanted) -> Studio:
 
 def _ledger(studio: Studio, wanted: Wanted, redo: bool) -> PortraitLedger:
     """What is there counts when it was made by the same weights with the same options."""
-    from ..bench.portrait_ledger import PortraitLedger
+    from ..recon.portraits.ledger import PortraitLedger
 
     options = asdict(wanted) | asdict(studio.files.origin)
     del options["batch"], options["device"], options["checkpoint"], options["model"]

@@ -11,8 +11,8 @@ import click
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..results.published import Published
-    from ..results.record import RunFolder
+    from ..results.run.folder import RunFolder
+    from ..results.tables.published import Published
 
 
 @click.command(name="report")
@@ -47,8 +47,8 @@ def command(runs: tuple[str, ...], out: Path | None, published: bool, form: str)
       facebench report runs/ours runs/mean-face --published --out ours.html
       facebench report runs/ours runs/mean-face --format markdown > table.md
     """
-    from ..results.open_runs import opened_runs, refuse_unfinished
-    from ..results.published import published_results
+    from ..results.tables.published import published_results
+    from ..results.tracking.open_runs import opened_runs, refuse_unfinished
 
     literature = published_results() if published else ()
     with opened_runs(runs) as folders:
@@ -64,7 +64,7 @@ def command(runs: tuple[str, ...], out: Path | None, published: bool, form: str)
 
 
 def _first_table(folders: Sequence[RunFolder], literature: Sequence[Published], form: str) -> str:
-    from ..results import tables
+    from ..results.tables import draw as tables
 
     if form == "markdown":
         return tables.scene_table_markdown(folders, literature)

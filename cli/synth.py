@@ -131,7 +131,7 @@ def micc(
 
 
 def _chosen_scenes(text: str) -> tuple[str, ...]:
-    from ..bench.dataset import SCENES
+    from ..bench.datasets.interface import SCENES
 
     names = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in names if name not in SCENES]

@@ -104,9 +104,9 @@ def command(context: click.Context, /, **options: Any) -> None:
 
 def _plan(options: dict[str, Any]) -> tuple[tuple[Entry, ...], MiccRequest]:
     """Everything that can be wrong is told here, before anything long starts."""
-    from ..bench.method_choice import method_choices
+    from ..bench.method.choice import method_choices
     from ..distributed.table_plan import check, entries
-    from ..recon.recipe_files import load_any_recipe
+    from ..recon.recipes.files import load_any_recipe
 
     request = _request(options)
     choices = method_choices(options["methods"])
@@ -192,8 +192,8 @@ def _given(name: str, value: object) -> list[str]:
 def _show(entries: Sequence[Entry], request: MiccRequest, options: dict[str, Any]) -> None:
     from ..distributed.table_plan import cost_of
     from ..results.compare import written
-    from ..results.record import RunFolder
-    from ..results.table1 import table1, write_table1
+    from ..results.compare.table1 import table1, write_table1
+    from ..results.run.folder import RunFolder
 
     costs = {entry.choice.label: cost_of(entry, request) for entry in entries}
     comparison = table1(

@@ -88,7 +88,7 @@ def command(
       facebench train --data CelebAMask-HQ --recipe parser --out parser
       facebench train --data faces --recipe recogniser-embedded --validation others --out who
     """
-    from ..recon.recipe_files import load_any_recipe
+    from ..recon.recipes.files import load_any_recipe
     from ..recon.training.job import TrainingJob
 
     changes = [*settings, *([f"training.steps={steps}"] if steps else [])]
@@ -124,7 +124,7 @@ class Scale:
 
 
 def _train(job: TrainingJob, scale: Scale, as_json: bool) -> None:
-    from ..results.training_run import is_kept, keep_training
+    from ..results.tracking.training_run import is_kept, keep_training
 
     with job.folder.locked():
         done, last = job.steps_done(), job.recipe.training.steps
@@ -165,8 +165,8 @@ def _label(job: TrainingJob, scale: Scale) -> None:
 
 
 def _warn(job: TrainingJob) -> None:
+    from ..recon.training.data.shards import rows_without_mask
     from ..recon.training.job import lacks_recogniser
-    from ..recon.training.shards import rows_without_mask
 
     if bare := rows_without_mask(job.data):
         click.echo(

@@ -15,14 +15,14 @@ from ..bench.audit.sensitivity import CHOICES, Choice, measure_choices
 from ..bench.audit.subject import AuditPlan, audit_person
 from ..bench.audit.truth import PersonTruth
 from ..bench.datasets.micc import MiccDataset
-from ..bench.meshes import read_mesh
-from ..bench.protocol import Protocol
-from ..bench.triangles import IndexArray
+from ..bench.meshes.clean import read_mesh
+from ..bench.protocol.record import Protocol
+from ..bench.surface.triangles import IndexArray
 from ..errors import FacebenchError
-from ..recon.mesh import Mesh
+from ..recon.mesh.record import Mesh
 from ..recon.morphable.load import load_model
-from ..results.record import SCORED, RunFolder
 from ..results.report.heat_maps import read_errors
+from ..results.run.folder import SCORED, RunFolder
 from .tasks import in_tasks
 
 

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 from typing import Protocol as Interface
 
-from ..bench.chunks import ChunkRow
-from ..bench.dataset import Clip, Dataset
-from ..bench.method import AnyMethod
-from ..bench.protocol import Protocol
+from ..bench.datasets.interface import Clip, Dataset
+from ..bench.frames.chunks import ChunkRow
+from ..bench.method.interface import AnyMethod
+from ..bench.protocol.record import Protocol
 from ..errors import FacebenchError
-from ..recon.mesh import Mesh
-from ..results.ledger import ClipProgress, Clock, Ledger
-from ..results.provenance import now
-from ..results.record import SCORED, RunFolder, RunRecord
-from ..results.scene_summary import SceneSummary
-from ..results.summary import summarise
+from ..recon.mesh.record import Mesh
+from ..results.run.folder import SCORED, RunFolder, RunRecord
+from ..results.run.ledger import ClipProgress, Clock, Ledger
+from ..results.run.provenance import now
+from ..results.run.scene_summary import SceneSummary
+from ..results.run.summary import summarise
 from .frames import ClipTask, FrameJob, describe_clips
 from .scoring import score_subjects
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import ray
 
-from ..bench.measure import Measured, Measuring, SubjectJob, failed_subject, measure_subject
+from ..bench.scoring.measure import Measured, Measuring, SubjectJob, failed_subject, measure_subject
 from .tasks import in_tasks
 
 

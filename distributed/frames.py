@@ -12,11 +12,11 @@ import ray
 import ray.data
 from numpy.typing import NDArray
 
-from ..bench.chunks import ChunkRow, FaceChunk, describe_chunk
-from ..bench.dataset import Clip
-from ..bench.faces import face_chunks
-from ..bench.method import MethodOptions
-from ..bench.registry import build_method
+from ..bench.datasets.interface import Clip
+from ..bench.frames.chunks import ChunkRow, FaceChunk, describe_chunk
+from ..bench.frames.faces import face_chunks
+from ..bench.method.interface import MethodOptions
+from ..bench.method.registry import build_method
 from .cluster import ONE_THREAD, total
 from .giving_up import giving_up
 from .streaming import READER_CPUS, actor_resources, one_each, stream_needs, stream_quietly

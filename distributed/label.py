@@ -8,7 +8,7 @@ from functools import partial
 import torch
 
 from ..errors import FacebenchError
-from ..recon.rival_recipes import TranRecipe
+from ..recon.recipes.baselines import TranRecipe
 from ..recon.training.job import TrainingJob
 from ..recon.training.methods.labels import Labelling, fit_piece
 from .cluster import connected

@@ -7,8 +7,8 @@ from functools import partial
 
 import ray
 
-from ..bench.measure_pair import MeasuredPair, PairRuler, failed_pair, measure_pair
-from ..bench.pair_set import Pair
+from ..bench.pairs.measure_pair import MeasuredPair, PairRuler, failed_pair, measure_pair
+from ..bench.pairs.sets import Pair
 from .tasks import in_tasks
 
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..bench.dataset import SCENES
+from ..bench.datasets.interface import SCENES
 from ..bench.datasets.micc import MiccDataset
-from ..bench.method import AnyMethod, HoldsMeshes, MethodOptions
-from ..bench.protocol import Protocol
-from ..bench.protocol_settings import read_settings
-from ..bench.registry import open_method
+from ..bench.method.interface import AnyMethod, HoldsMeshes, MethodOptions
+from ..bench.method.registry import open_method
+from ..bench.protocol.read import read_settings
+from ..bench.protocol.record import Protocol
 from ..errors import FacebenchError
 from ..recon.morphable.load import EMBEDDED, load_model
-from ..results.provenance import host, now, package_versions, source_state
-from ..results.record import RunRecord
+from ..results.run.folder import RunRecord
+from ..results.run.provenance import host, now, package_versions, source_state
 from .benchmark import Benchmark
 from .frames import FrameJob
 from .predict import relevant_problems

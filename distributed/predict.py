@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from ..bench.chunks import plain_reason
-from ..bench.dataset import Clip, Dataset, Problem
-from ..bench.measure import Prediction, SubjectJob
-from ..bench.method import AnyMethod, HoldsMeshes, Method
+from ..bench.datasets.interface import Clip, Dataset, Problem
+from ..bench.frames.chunks import plain_reason
+from ..bench.method.interface import AnyMethod, HoldsMeshes, Method
+from ..bench.scoring.measure import Prediction, SubjectJob
 from ..errors import FacebenchError
-from ..recon.mesh import Mesh
-from ..results.ledger import ClipSum, Ledger
+from ..recon.mesh.record import Mesh
+from ..results.run.ledger import ClipSum, Ledger
 
 Item = TypeVar("Item")
 

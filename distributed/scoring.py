@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..bench.decoder import Decoder
-from ..bench.measure import Measured, Measuring
-from ..bench.statistics import geometric_mean
-from ..recon.export import write_ply
-from ..results.record import SCORED, RunFolder
-from ..results.subjects_table import GrowingTable, SubjectsTable
+from ..bench.method.decoder import Decoder
+from ..bench.scoring.measure import Measured, Measuring
+from ..bench.scoring.statistics import geometric_mean
+from ..recon.export.write import write_ply
+from ..results.run.folder import SCORED, RunFolder
+from ..results.run.subjects_table import GrowingTable, SubjectsTable
 from .evaluate import measure_subjects
 from .predict import Predictor
 

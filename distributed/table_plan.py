@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..bench.method import Described, HoldsMeshes
-from ..bench.method_choice import MethodChoice
-from ..bench.method_cost import seconds_per_face
+from ..bench.conformance.cost import seconds_per_face
+from ..bench.method.choice import MethodChoice
+from ..bench.method.interface import Described, HoldsMeshes
 from ..errors import FacebenchError
-from ..recon.network.checkpoint import embedded_weights
-from ..recon.recipe_files import recipe_names
-from ..results.method_cost import MethodCost, read_cost, training_minutes
-from ..results.record import RunFolder
+from ..recon.recipes.files import recipe_names
+from ..recon.regressors.checkpoint import embedded_weights
+from ..results.run.folder import RunFolder
+from ..results.run.method_cost import MethodCost, read_cost, training_minutes
 from .benchmark import Benchmark
 from .plan import MiccRequest, describe_run, prepare
 

@@ -18,7 +18,7 @@ from ..errors import FacebenchError
 from ..recon.training.folder import TrainingFolder
 from ..recon.training.job import TrainingJob, Worker, check_job, train_worker
 from ..recon.training.loop import Listener
-from ..recon.training.patience import DivergedError
+from ..recon.training.optimise.patience import DivergedError
 from .cluster import connected, total
 from .label import fit_labels, labelling_of
 

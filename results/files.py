@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..recon.files import replacing
+from ..recon.files.replace import replacing
 
 __all__ = ["finite", "replacing", "write_json", "write_text"]
 

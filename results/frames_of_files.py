@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..recon.parquet_files import read_table, unreadable
+from ..recon.files.parquet import read_table, unreadable
 
 
 def read_frame(path: Path) -> pd.DataFrame:

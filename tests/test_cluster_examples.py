@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from facebench.cli.train import command
-from facebench.recon.recipe_files import load_any_recipe
+from facebench.recon.recipes.files import load_any_recipe
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "cluster"
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...recon.mesh import Mesh
+from ...recon.mesh.record import Mesh
 from ...recon.morphable.model import MorphableModel
-from ..triangles import Float64Array
+from ..surface.triangles import Float64Array
 
 
 @dataclass(frozen=True)

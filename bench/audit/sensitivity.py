@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ...errors import FacebenchError
-from ...recon.mesh import Mesh
-from ..protocol import Protocol
-from ..score import score_prediction
-from ..triangles import Float64Array
+from ...recon.mesh.record import Mesh
+from ..protocol.record import Protocol
+from ..scoring.score import score_prediction
+from ..surface.triangles import Float64Array
 
 
 @dataclass(frozen=True)

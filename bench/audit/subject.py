@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import FacebenchError
-from ...recon.mesh import Mesh
+from ...recon.mesh.record import Mesh
 from ...recon.morphable.model import MorphableModel
-from ..landmarks import Landmarks
-from ..meshes import read_mesh
-from ..protocol import Protocol
-from ..score import score_prediction
-from ..triangles import Float64Array
+from ..landmarks.points import Landmarks
+from ..meshes.clean import read_mesh
+from ..protocol.record import Protocol
+from ..scoring.score import score_prediction
+from ..surface.triangles import Float64Array
 from .correlation import correlation
 from .grades import Grade
 from .truth import PersonTruth, face_vertices, true_errors

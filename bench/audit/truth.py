@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, reason_of
-from ...recon.mesh import Mesh
+from ...recon.files.numpy import read_npz_arrays
+from ...recon.files.text import json_of
+from ...recon.mesh.record import Mesh
 from ...recon.morphable.model import MorphableModel
-from ...recon.numpy_files import read_npz_arrays
 from ...recon.synthetic.head_frame import landmark_points
-from ...recon.text_files import json_of
-from ..crop import Sphere
 from ..datasets.synthetic import truth_folder
-from ..landmarks import Landmarks
-from ..nose_tip import NOSE_TIP
-from ..regions import face_parts
-from ..similarity import Similarity
-from ..triangles import Float64Array
-from ..umeyama import similarity_between
+from ..landmarks.points import Landmarks
+from ..landmarks.regions import face_parts
+from ..registration.nose_tip import NOSE_TIP
+from ..surface.crop import Sphere
+from ..surface.similarity import Similarity
+from ..surface.triangles import Float64Array
+from ..surface.umeyama import similarity_between
 
 MEASURED_MM = 95.0
 """Of the nose tip: vertices nearer than this are the face whose true error is taken."""

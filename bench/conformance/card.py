@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...recon.mesh import Mesh
-from ..dataset import SCENES
-from ..method import Described, MethodCard
-from ..regions import FACE_PARTS
+from ...recon.mesh.record import Mesh
+from ..datasets.interface import SCENES
+from ..landmarks.regions import FACE_PARTS
+from ..method.interface import Described, MethodCard
 from .finding import Finding, failed, passed, warning
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from ...errors import FacebenchError
-from ..method import HoldsMeshes, MethodOptions
-from ..registry import build_method, method_card, method_origin, open_method
+from ..method.interface import HoldsMeshes, MethodOptions
+from ..method.registry import build_method, method_card, method_origin, open_method
 from .card import check_card, check_digests
 from .files import check_file_method
 from .finding import Finding, attempt, broke_off, passed

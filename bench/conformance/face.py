@@ -10,15 +10,15 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
-from ...recon.export import write_ply
-from ...recon.mesh import Mesh
+from ...recon.export.write import write_ply
+from ...recon.mesh.record import Mesh
 from ...recon.morphable.load import EMBEDDED, load_model
-from ..facing import rotation_of_surface
-from ..landmarks import Landmarks
-from ..mesh_files import load_mesh
-from ..meshes import check_unit, clean_mesh, counted, faces_inwards
-from ..triangles import Float64Array
-from ..umeyama import root_mean_square, similarity_between
+from ..landmarks.points import Landmarks
+from ..meshes.clean import check_unit, clean_mesh, counted, faces_inwards
+from ..meshes.files import load_mesh
+from ..registration.frontal import rotation_of_surface
+from ..surface.triangles import Float64Array
+from ..surface.umeyama import root_mean_square, similarity_between
 from .finding import Finding, failed, passed, warning
 
 FRONTAL_DEGREES = 30.0

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from ..dataset import SCENES
-from ..landmarks import Landmarks
-from ..mesh_folder import ALL_SCENES
-from ..mesh_predictions import MeshPredictions
-from ..method import FileMethod
+from ..datasets.interface import SCENES
+from ..datasets.mesh_folder import ALL_SCENES
+from ..datasets.mesh_predictions import MeshPredictions
+from ..landmarks.points import Landmarks
+from ..method.interface import FileMethod
 from .face import check_arrays, check_face, check_surface
 from .finding import Finding, Verdict, attempt, broke_off, passed, warning
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ...errors import FacebenchError
-from ..chunks import plain_reason
+from ..frames.chunks import plain_reason
 
 
 class Verdict(StrEnum):

@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ..method import Method, MethodOptions
-from ..registry import build_method
+from ..method.interface import Method, MethodOptions
+from ..method.registry import build_method
 from .card import check_digests, check_parts
 from .face import check_arrays, check_face, check_saved, check_surface
 from .finding import Finding, Verdict, attempt, failed, passed

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...recon.mesh import Mesh
-from ..method import Method
-from ..triangles import Float64Array
-from ..umeyama import similarity_between
+from ...recon.mesh.record import Mesh
+from ..method.interface import Method
+from ..surface.triangles import Float64Array
+from ..surface.umeyama import similarity_between
 from .face import degrees_of
 from .finding import Finding, failed, passed, warning
 

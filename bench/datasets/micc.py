@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...errors import FacebenchError
-from ..dataset import SCENES, Clip, Problem, Scan
-from ..landmark_files import LANDMARK_SUFFIXES
-from ..nose_tip import LABEL_SUFFIXES
+from ..landmarks.files import LANDMARK_SUFFIXES
+from ..registration.nose_tip import LABEL_SUFFIXES
+from .interface import SCENES, Clip, Problem, Scan
 
 STEM_OF_SCENE = {
     "cooperative": "indoor-cooperative",

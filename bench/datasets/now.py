@@ -10,9 +10,9 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from ...errors import FacebenchError
-from ...recon.text_files import text_of
-from ..landmark_files import landmarks_beside
-from ..pair_set import Pair, PairSet, meshes_below
+from ...recon.files.text import text_of
+from ..landmarks.files import landmarks_beside
+from ..pairs.sets import Pair, PairSet, meshes_below
 
 SCANS, LANDMARKS = "scans", "scans_lmks_onlypp"
 _PREDICTIONS = "expected SUBJECT/CHALLENGE/IMAGE.obj with IMAGE.txt or IMAGE.npy"

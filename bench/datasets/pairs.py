@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from ...errors import FacebenchError
-from ..landmark_files import landmarks_beside
-from ..mesh_files import FORMATS
-from ..pair_set import Pair, PairSet, meshes_below
+from ..landmarks.files import landmarks_beside
+from ..meshes.files import FORMATS
+from ..pairs.sets import Pair, PairSet, meshes_below
 
 LAYOUT = "expected PREDICTIONS/NAME.obj and SCANS/NAME.ply, with NAME.txt for landmarks"
 

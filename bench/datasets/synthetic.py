@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
+from ...recon.files.text import plan_in
 from ...recon.morphable.load import load_model
 from ...recon.synthetic.faces import blend
 from ...recon.synthetic.head_frame import landmark_points
@@ -29,7 +30,6 @@ from ...recon.synthetic.sampling import standard_normal
 from ...recon.synthetic.scene import Studio
 from ...recon.synthetic.streams import random_stream
 from ...recon.synthetic.wardrobe import Wardrobe
-from ...recon.text_files import plan_in
 from ...recon.vision.boxes import write_boxes
 from .micc import BOXES_SUFFIX
 from .synthetic_detail import DetailSampler

@@ -13,11 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import FacebenchError
-from ...recon.likeness import Likeness, landmark_pixels
 from ...recon.render.likeness import LikenessArtist, framed
-from ..method import Method
-from ..statistics import Interval, PairedDifference, bootstrap_interval, holm, paired_difference
-from ..umeyama import similarity_between
+from ...recon.render.pose_and_light import Likeness, landmark_pixels
+from ..method.interface import Method
+from ..scoring.statistics import (
+    Interval,
+    PairedDifference,
+    bootstrap_interval,
+    holm,
+    paired_difference,
+)
+from ..surface.umeyama import similarity_between
 from .photographs import Photograph
 
 Floats = NDArray[np.float64]

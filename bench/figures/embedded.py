@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...recon.fitting.crops import box_of_crop
 from ...recon.losses.pixel import class_weights
 from ...recon.morphable.model import MorphableModel
-from ...recon.recipe_files import load_recipe
+from ...recon.recipes.files import load_recipe
 from ...recon.synthetic.cover import CoveredFace, cover
 from ...recon.synthetic.faces import FaceSampler, LabelledFace
 from ...recon.synthetic.sittings import VARIATIONS, Sittings

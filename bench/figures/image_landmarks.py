@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
+from ...recon.files.numpy import read_npy_array
+from ...recon.files.text import text_of
 from ...recon.morphable.load import EMBEDDED, load_model
-from ...recon.numpy_files import read_npy_array
-from ...recon.text_files import text_of
 from ...recon.vision.crop import Box
 from ...recon.vision.five_points import five_points
-from ..umeyama import similarity_between
+from ..surface.umeyama import similarity_between
 
 Points = NDArray[np.float64]
 

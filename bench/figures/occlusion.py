@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...recon.likeness import Likeness, in_picture, look_up, shading
 from ...recon.morphable.model import MorphableModel
+from ...recon.render.pose_and_light import Likeness, in_picture, look_up, shading
 from ...recon.synthetic.cover import CoveredFace, hidden_vertices, seen_vertices, true_coefficients
-from ...recon.texture_view import LEAST_SHADING
-from ..statistics import Interval, PairedDifference, bootstrap_interval, paired_difference
+from ...recon.texture.view import LEAST_SHADING
+from ..scoring.statistics import Interval, PairedDifference, bootstrap_interval, paired_difference
 from .embedded import CoveredPhotograph, face_classes
 from .masks import Mask
 from .photographs import Photograph

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
+from ...recon.portraits.photographs import Source, find_sources, read_photograph
 from ...recon.vision.boxes import read_boxes
 from ...recon.vision.crop import Box, crop_square, crop_window
 from ...recon.vision.detect import FaceDetector
-from ..photographs import Source, find_sources, read_photograph
 from .image_landmarks import box_of_landmarks, landmarks_beside, read_image_landmarks
 
 _LFW = re.compile(r"(?P<name>.+)_\d{4}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ...recon.likeness import Likeness
+from ...recon.render.pose_and_light import Likeness
 from ...recon.vision.landmarks import LandmarkDetector
-from ..likenesses import likenesses
-from ..method import Method
+from ..method.interface import Method
+from ..method.likenesses import likenesses
 from .photographs import Photograph, crops_of
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ...recon.mesh import Mesh
+from ...recon.mesh.record import Mesh
 from ...recon.morphable.load import load_model
-from ..method import Expression, MethodCard, MethodOptions
-from ..model_faces import ModelFaces
+from ..method.interface import Expression, MethodCard, MethodOptions
+from ..method.model_faces import ModelFaces
 
 if TYPE_CHECKING:
     from ...recon.fitting.crops import CropFitter
-    from ...recon.likeness import Likeness
+    from ...recon.render.pose_and_light import Likeness
 
 CARD = MethodCard(
     name="fitting",
@@ -69,8 +69,8 @@ class Fitting(ModelFaces):
 
     def likenesses(self, crops: NDArray[np.uint8]) -> list[Likeness]:
         """Everything that was fitted to each crop."""
-        from ...recon.face_coefficients import FaceCoefficients
-        from ...recon.likeness import likenesses_of
+        from ...recon.face.face_coefficients import FaceCoefficients
+        from ...recon.render.pose_and_light import likenesses_of
 
         return likenesses_of(self.model, FaceCoefficients.of(self.fitter.fit(crops).coefficients))
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import FacebenchError
-from ..method import MethodCard, MethodOptions
+from ..method.interface import MethodCard, MethodOptions
 
 if TYPE_CHECKING:
-    from ..mesh_predictions import MeshPredictions
+    from ..datasets.mesh_predictions import MeshPredictions
 
 CARD = MethodCard(
     name="meshes",
@@ -31,8 +31,8 @@ def build(options: MethodOptions) -> MeshPredictions:
     Raises:
         FacebenchError: no folder is named, it holds no mesh, or its landmarks cannot be read.
     """
-    from ..mesh_folder import MeshFolder
-    from ..mesh_predictions import MeshPredictions
+    from ..datasets.mesh_folder import MeshFolder
+    from ..datasets.mesh_predictions import MeshPredictions
 
     if not options.source:
         raise FacebenchError("method 'meshes' needs a folder", "write meshes:DIR")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..method import MethodCard, MethodOptions
-from ..regressed_faces import RegressedFaces, regressed_faces
+from ..method.interface import MethodCard, MethodOptions
+from ..method.regressed_faces import RegressedFaces, regressed_faces
 
 CARD = MethodCard(
     name="ours",
@@ -22,6 +22,6 @@ CARD = MethodCard(
 
 def build(options: MethodOptions) -> RegressedFaces:
     """The regressor of a checkpoint, by default the embedded one of the embedded model."""
-    from ...recon.network.checkpoint import embedded_weights
+    from ...recon.regressors.checkpoint import embedded_weights
 
     return regressed_faces(CARD, options, embedded_weights())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..method import MethodCard, MethodOptions
-from ..regressed_faces import RegressedFaces, regressed_faces
+from ..method.interface import MethodCard, MethodOptions
+from ..method.regressed_faces import RegressedFaces, regressed_faces
 
 CARD = MethodCard(
     name="richardson",

@@ -39,7 +39,7 @@ def check_ray(address: str) -> Finding:
 
 def check_mlflow() -> Finding:
     """Whether the tracking store can be written to, or its server answers."""
-    from ...results.tracking_store import sqlite_file, tracking_uri
+    from ...results.tracking.store import sqlite_file, tracking_uri
 
     uri = tracking_uri()
     database = sqlite_file(uri)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ...bench.figures.consistency import IdentityFeatures, Spread, SpreadDifference
     from ...bench.figures.photographs import Photograph
     from ...bench.figures.quality import Seen
-    from ...bench.method import Method
+    from ...bench.method.interface import Method
 
 
 @click.command(name="consistency")
@@ -79,7 +79,7 @@ def command(
     """
     from ...bench.figures.consistency import differences
     from ...bench.figures.quality import seen_by
-    from ...bench.method_choice import build_choices, method_choices
+    from ...bench.method.choice import build_choices, method_choices
     from ...recon.vision.landmarks import make_landmark_detector
     from ...results.figures import consistency as texts
 

@@ -13,8 +13,8 @@ from . import _shared
 if TYPE_CHECKING:
     from ...bench.figures.occlusion import TexturedFace
     from ...bench.figures.photographs import Photograph
-    from ...bench.method import Method
-    from ...recon.likeness import Likeness
+    from ...bench.method.interface import Method
+    from ...recon.render.pose_and_light import Likeness
 
 
 @click.command(name="occlusion")
@@ -76,7 +76,7 @@ def command(
       facebench figure occlusion --model bfm.npz --method ours=weights.pt --out figures/bfm
     """
     from ...bench.figures.occlusion import furthest_turned
-    from ...bench.method_choice import MethodChoice, build_choices
+    from ...bench.method.choice import MethodChoice, build_choices
     from ...recon.render.likeness import LikenessArtist
     from ...results.figures.occlusion import occlusion_sheet
 
@@ -124,7 +124,7 @@ def _measured(
 
 def _seen(method: Method, photographs: Sequence[Photograph], device: str = "cpu") -> list[Likeness]:
     from ...bench.figures.photographs import crops_of
-    from ...bench.likenesses import likenesses
+    from ...bench.method.likenesses import likenesses
     from ...recon.vision.landmarks import make_landmark_detector
 
     detector = make_landmark_detector(device=device)

@@ -90,8 +90,8 @@ def _draw(model: MorphableModel, out: Path) -> None:
     from PIL import Image
 
     from ...errors import FacebenchError
-    from ...recon.files import replacing
-    from ...recon.model_sheet import model_sheet
+    from ...recon.export.model_sheet import model_sheet
+    from ...recon.files.replace import replacing
 
     picture = Image.fromarray(model_sheet(model))
     try:

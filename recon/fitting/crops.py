@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..framing import LANDMARK_SHARE
 from ..morphable.model import MorphableModel
 from ..network.vision_weights import EMBEDDED
 from ..vision.crop import Box
+from ..vision.framing import LANDMARK_SHARE
 from ..vision.landmarks import LandmarkDetector, make_landmark_detector
 from .fitter import Fit, Fitter
 from .settings import FittingSettings

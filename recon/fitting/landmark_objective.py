@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from ..camera import project, rotate, rotation_matrix
-from ..coefficients import CoefficientSizes
+from ..face.camera import project, rotate, rotation_matrix
+from ..face.coefficients import CoefficientSizes
 from ..losses.landmark import FRAME, contour_weights
 from ..morphable.model import MorphableModel
 from .robust import robust_cost, robust_weight

@@ -8,11 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..camera import project, rotate, rotation_matrix
-from ..coefficients import Coefficients
-from ..framing import Framing
-from ..lighting import ambient_light
+from ..face.camera import project, rotate, rotation_matrix
+from ..face.coefficients import Coefficients
+from ..face.lighting import ambient_light
 from ..render.face import FaceRenderer
+from ..vision.framing import Framing
 from .landmark_objective import LandmarkModel, LandmarkObjective
 from .photographs import Photographs
 from .pixel_objective import PixelEquations, PixelObjective

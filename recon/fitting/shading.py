@@ -11,8 +11,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..camera import rotation_matrix
-from ..lighting import harmonics
+from ..face.camera import rotation_matrix
+from ..face.lighting import harmonics
 from .sums import cross, sum_of_products, turn
 from .surface_points import SurfacePoints
 from .turns import turning_axes

@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..mesh import Mesh
+from ..mesh.normals import vertex_normals
+from ..mesh.record import Mesh
 from ..morphable.model import MorphableModel
-from ..normals import vertex_normals
 from .clusters import clustered
 
 HIDDEN_REGIONS = ("left_ear", "right_ear", "neck", "head", "mouth")

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from ..camera import rotation_matrix
+from ..face.camera import rotation_matrix
 
 
 def rotation_slopes(angles: Tensor) -> Tensor:

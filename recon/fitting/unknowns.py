@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..coefficients import LIGHT_SIZE, Coefficients, CoefficientSizes
+from ..face.coefficients import LIGHT_SIZE, Coefficients, CoefficientSizes
 
 POSE_UNKNOWNS = 6
 """Pitch, yaw, roll, t_x, t_y and the logarithm of f; t_z is not seen."""

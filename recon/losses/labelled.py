@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..camera import project, rotate, rotation_matrix
-from ..coefficients import Coefficients
+from ..face.camera import project, rotate, rotation_matrix
+from ..face.coefficients import Coefficients
 from ..morphable.decoder import FaceDecoder
 from .across import Across, alone
 from .landmark import FRAME

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..coefficients import Coefficients
+from ..face.coefficients import Coefficients
 from ..morphable.model import MorphableModel
-from ..recipe_parts import LandmarkRecipe, LossRecipe
+from ..recipes.parts import LandmarkRecipe, LossRecipe
 from ..render import Rendering
 from .across import Across, alone
 from .landmark import contour_weights, landmark_loss

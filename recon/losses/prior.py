@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..coefficients import Coefficients
+from ..face.coefficients import Coefficients
 from .across import Across, alone
 
 

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..camera import rotate, rotation_matrix
-from ..coefficients import Coefficients
+from ..face.camera import rotate, rotation_matrix
+from ..face.coefficients import Coefficients
 from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
 from .landmark import CONTOUR

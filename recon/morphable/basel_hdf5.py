@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, reason_of
-from ..numpy_files import MOST_BYTES
+from ..files.numpy import MOST_BYTES
 from .basel_named_points import NAMED_POINTS, nearest_vertices, read_named_points
 from .checks import MILLIMETRES, check_outward
 from .complete import complete_model

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ..text_files import parsed_json
+from ..files.text import parsed_json
 from .basel_landmarks import IBUG_OF_NAME
 
 Points = NDArray[np.float64]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ..text_files import text_of
+from ..files.text import text_of
 from .file_kinds import FileKind, expect_kind
 from .model import Float32Array
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ..text_files import json_of
+from ..files.text import json_of
 from .complete import complete_model
 from .model import MorphableModel
 from .obj import read_faces, read_vertices

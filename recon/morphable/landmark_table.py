@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ..text_files import parsed_toml, text_of
+from ..files.text import parsed_toml, text_of
 
 _MOST_BYTES = 2**20
 _EXPECTED = (

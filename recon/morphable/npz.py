@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ..files import replacing
-from ..numpy_files import read_npz_arrays
+from ..files.numpy import read_npz_arrays
+from ..files.replace import replacing
 from .checks import MILLIMETRES
 from .complete import complete_model
 from .model import MorphableModel

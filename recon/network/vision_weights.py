@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from torch import Tensor
 
 from ...errors import FacebenchError
-from ..vision_recipe import VisionRecipe
+from ..recipes.vision import VisionRecipe
 from .tensor_files import UnreadableTensorsError, load_tensors
 from .weights_content import FORMAT, read_content, recipe_in, write_content
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from ...errors import FacebenchError, reason_of
-from ..files import replacing
-from ..recipe_kinds import AnyRecipe, recipe_from_table
-from ..text_files import parsed_json
+from ..files.replace import replacing
+from ..files.text import parsed_json
+from ..recipes.kinds import AnyRecipe, recipe_from_table
 from .tensor_files import UnreadableTensorsError, is_table_of_tensors, load_tensors
 
 FORMAT = 1

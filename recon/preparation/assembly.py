@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..files import replacing
-from ..text_files import json_of
-from ..training.shards import DROPPED
+from ..files.replace import replacing
+from ..files.text import json_of
+from ..training.data.shards import DROPPED
 from .rows import DROPPED_SCHEMA, faces_schema
 
 FACES_PER_SHARD = 2000

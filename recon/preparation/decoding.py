@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..pictures import read_picture
+from ..files.pictures import read_picture
 from ..synthetic.masks import CLASS_NAMES
 from .reasons import Reason, RejectedError
 

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...errors import FacebenchError
-from ..files import replacing
-from ..parquet_files import read_table
-from ..text_files import plan_in
+from ..files.parquet import read_table
+from ..files.replace import replacing
+from ..files.text import plan_in
 from .listing import Photograph
 from .rows import WORK_SCHEMA, LabelledCrop, WorkRow
 

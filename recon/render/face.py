@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from ..camera import project, rotate, rotation_matrix, to_pixels
-from ..coefficients import Coefficients
+from ..face.camera import project, rotate, rotation_matrix, to_pixels
+from ..face.coefficients import Coefficients
 from ..morphable.decoder import FaceDecoder
 from . import Renderer, Rendering
 from .shade import VertexNormals, shade

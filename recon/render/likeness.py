@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..framing import LANDMARK_SHARE
-from ..lighting import ambient_light
-from ..likeness import Floats, Likeness, in_picture, shading
-from ..mesh import Mesh
+from ..face.lighting import ambient_light
+from ..mesh.record import Mesh
+from ..vision.framing import LANDMARK_SHARE
 from . import make_renderer
+from .pose_and_light import Floats, Likeness, in_picture, shading
 
 Picture = NDArray[np.uint8]
 """(S, S, 3) RGB."""

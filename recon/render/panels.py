@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..camera import rotate, rotation_matrix
-from ..coefficients import Coefficients
-from ..lighting import illuminate
+from ..face.camera import rotate, rotation_matrix
+from ..face.coefficients import Coefficients
+from ..face.lighting import illuminate
 from . import Rendering
 from .face import FaceRenderer
 

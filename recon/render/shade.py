@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..camera import project, rotate, rotation_matrix
-from ..lighting import illuminate
+from ..face.camera import project, rotate, rotation_matrix
+from ..face.lighting import illuminate
 
 
 class VertexNormals(nn.Module):

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..camera import project, rotate, rotation_matrix, to_pixels
-from ..coefficients import Coefficients, CoefficientSizes
+from ..face.camera import project, rotate, rotation_matrix, to_pixels
+from ..face.coefficients import Coefficients, CoefficientSizes
 from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
 from ..render.shade import VertexNormals

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..camera import project, rotate, rotation_matrix, to_pixels
-from ..coefficients import Coefficients
-from ..framing import frame_mean_face
+from ..face.camera import project, rotate, rotation_matrix, to_pixels
+from ..face.coefficients import Coefficients
 from ..morphable.model import MorphableModel
+from ..vision.framing import frame_mean_face
 from . import sampling
 from .backgrounds import random_background
 from .camera_effects import random_effects

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..camera import rotate, rotation_matrix
-from ..framing import Framing
-from ..lighting import harmonics
+from ..face.camera import rotate, rotation_matrix
+from ..face.lighting import harmonics
 from ..morphable.model import MorphableModel
+from ..vision.framing import Framing
 
 _LAMBERT = torch.tensor([math.pi] + [2 * math.pi / 3] * 3 + [math.pi / 4] * 5)
 """What a matte surface keeps of each band of the light around it."""

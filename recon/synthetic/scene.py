@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from ..camera import project, rotate, rotation_matrix
-from ..lighting import illuminate
+from ..face.camera import project, rotate, rotation_matrix
+from ..face.lighting import illuminate
 from .head_frame import Points
 from .look import Look
 from .masks import CLASS_NAMES

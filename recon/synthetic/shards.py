@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 import torch
 
 from ...errors import FacebenchError
+from ..files.text import plan_in
 from ..morphable.load import load_model
-from ..text_files import plan_in
 from .faces import FaceSampler, LabelledFace
 from .masks import MASK_ORDER
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..coefficients import Coefficients
-from ..framing import frame_mean_face
+from ..face.coefficients import Coefficients
 from ..morphable.model import MorphableModel
+from ..vision.framing import frame_mean_face
 from . import sampling
 from .backgrounds import room
 from .faces import LabelledFace, blend, project_landmarks

@@ -10,9 +10,9 @@ from io import StringIO
 from pathlib import Path
 
 from ...errors import FacebenchError, reason_of
-from ..files import replacing, told_when_full
-from ..lock import only_command
-from ..text_files import text_of
+from ..files.lock import only_command
+from ..files.replace import replacing, told_when_full
+from ..files.text import text_of
 
 Row = dict[str, float]
 """One line of the log: `step` and whatever was measured at it."""

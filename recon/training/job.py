@@ -13,15 +13,15 @@ import torch
 from torch import nn
 
 from ...errors import FacebenchError
-from ..lock import only_leader
+from ..files.lock import only_leader
 from ..network.weights_content import read_content
-from ..recipe import Recipe, RegressorRecipe
-from ..recipe_kinds import AnyRecipe, recipe_from_table
+from ..recipes.kinds import AnyRecipe, recipe_from_table
+from ..recipes.regressor import Recipe, RegressorRecipe
 from .folder import TrainingFolder
-from .identity_level import has_recogniser
 from .loop import Listener, Loop
-from .peers import Alone, Peers, Together
-from .regressor_loop import regressor_loop
+from .methods.identity_level import has_recogniser
+from .methods.loop import regressor_loop
+from .workers.peers import Alone, Peers, Together
 
 Distribute = Callable[[Any], nn.Module]
 

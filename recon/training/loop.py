@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic
 
+from .data.readers import prefetched
+from .data.trainee import Batch, Source, Trainee
 from .folder import Row, TrainingFolder
-from .meter import LossMeter
-from .patience import Patience
-from .readers import prefetched
+from .optimise.meter import LossMeter
+from .optimise.patience import Patience
 from .state import restore_state, save_state
-from .trainee import Batch, Source, Trainee
 
 Validate = Callable[[], Row]
 Finish = Callable[[], None]

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from ...errors import FacebenchError, reason_of
-from ..network.checkpoint import describe_weights, restore
 from ..network.weights_content import read_content, recipe_in, write_content
-from ..recipe_kinds import AnyRecipe
-from .trainee import Trainee
+from ..recipes.kinds import AnyRecipe
+from ..regressors.checkpoint import describe_weights, restore
+from .data.trainee import Trainee
 
 
 def save_state(path: Path, trainer: Trainee[Any], rows: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import FacebenchError
-from ..text_files import text_of
+from ..files.text import text_of
 from .crop import Box
 
 HEADER = "frame,left,top,width,height"

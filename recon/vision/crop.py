@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..framing import LANDMARK_SHARE
+from .framing import LANDMARK_SHARE
 
 MARGIN = 1.0 / LANDMARK_SHARE
 """Side of the crop over the longer side of the landmark box: the framing of `recon.framing`."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..network.landmarker import LandmarkNetwork
 from ..network.state_dicts import fitted
 from ..network.vision_weights import EMBEDDED, chosen_weights, load_network
-from ..vision_recipe import LandmarkerRecipe
+from ..recipes.vision import LandmarkerRecipe
 from .crop import Box, crop_square, crop_window
 
 Pixels = NDArray[np.uint8]

@@ -14,7 +14,7 @@ from ..network.bisenet import BiSeNet
 from ..network.image_statistics import ColourNormalisation
 from ..network.state_dicts import fit_state_dict, fitted, read_state_dict
 from ..network.vision_weights import EMBEDDED, chosen_weights, is_own_file, load_network
-from ..vision_recipe import ParserRecipe
+from ..recipes.vision import ParserRecipe
 
 PUBLIC_SIDE = 512
 """Side in px of the pictures that the public weights were trained on."""

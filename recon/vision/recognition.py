@@ -12,7 +12,7 @@ from ...errors import FacebenchError
 from ..network.iresnet import DEPTHS, IResNet
 from ..network.state_dicts import fit_state_dict, fitted, read_state_dict, recognised
 from ..network.vision_weights import EMBEDDED, chosen_weights, is_own_file, load_network
-from ..vision_recipe import RecogniserRecipe
+from ..recipes.vision import RecogniserRecipe
 from .alignment import align_faces
 from .five_points import five_points
 

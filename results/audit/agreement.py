@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from ...bench.audit.correlation import correlation
-from ...bench.statistics import Interval, bootstrap_interval
+from ...bench.scoring.statistics import Interval, bootstrap_interval
 
 EVEN_SHARE = 0.01
 """Methods whose true errors differ by less than this have no order that a protocol could lose."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
-from ..basis import short_digest
+from ..tables.basis import short_digest
 from .agreement import Agreement
 from .worth import Worth
 

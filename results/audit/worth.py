@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ...bench.statistics import Interval, bootstrap_interval
+from ...bench.scoring.statistics import Interval, bootstrap_interval
 
 
 @dataclass(frozen=True)

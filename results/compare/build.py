@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ...bench.statistics import holm, paired_difference
+from ...bench.scoring.statistics import holm, paired_difference
 from ...errors import FacebenchError
-from ..basis import Basis, differences_text, differing_fields
-from ..open_runs import place_of, refuse_unfinished
-from ..paired import TOO_FEW, ScenePair
-from ..published import Published
-from ..record import RunFolder, RunRecord
-from ..scene_rows import scene_rows, unique_labels
-from ..subject_errors import shared_values
+from ..run.folder import RunFolder, RunRecord
+from ..tables.basis import Basis, differences_text, differing_fields
+from ..tables.paired import TOO_FEW, ScenePair
+from ..tables.published import Published
+from ..tables.scene_rows import scene_rows, unique_labels
+from ..tables.subject_errors import shared_values
+from ..tracking.open_runs import place_of, refuse_unfinished
 from .model import Comparison, RunFacts, RunGroup, RunPair, Tally
 
 TIE_MM = 0.01

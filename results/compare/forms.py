@@ -9,7 +9,7 @@ from types import MappingProxyType
 from rich.console import Console
 
 from ..files import finite
-from ..tables import csv_text
+from ..tables.draw import csv_text
 from .latex import comparison_latex
 from .markdown import comparison_markdown
 from .model import Comparison

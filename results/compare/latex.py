@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ..scene_rows import SceneRow, SceneRows
-from ..scene_summary import SceneSummary
-from ..tables import detail_texts, error_text, rate_text
+from ..run.scene_summary import SceneSummary
+from ..tables.draw import detail_texts, error_text, rate_text
+from ..tables.scene_rows import SceneRow, SceneRows
 from .model import Comparison, RunGroup
 from .texts import (
     APART_TITLE,

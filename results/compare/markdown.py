@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..tables import in_cell, markdown_rows, markdown_table
+from ..tables.draw import in_cell, markdown_rows, markdown_table
 from .model import Comparison
 from .texts import APART_TITLE, PAIR_HEAD, PAIR_TITLE, apart_head, apart_rows, pair_rows
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..basis import Basis, FieldDifference
-from ..paired import ScenePair
-from ..scene_rows import SceneRows
+from ..tables.basis import Basis, FieldDifference
+from ..tables.paired import ScenePair
+from ..tables.scene_rows import SceneRows
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from itertools import groupby
 from rich.table import Table
 from rich.text import Text
 
-from ..paired import LEVEL
-from ..tables import drawn_rows, empty_table
+from ..tables.draw import drawn_rows, empty_table
+from ..tables.paired import LEVEL
 from .model import Comparison, RunGroup, RunPair
 from .texts import APART_TITLE, PAIR_TITLE, apart_head, apart_rows, pair_cells
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from ..scene_rows import SceneRow
-from ..tables import paired_texts
+from ..tables.draw import paired_texts
+from ..tables.scene_rows import SceneRow
 from .model import Comparison, RunGroup, RunPair
 
 PAIR_TITLE = "Differences in mm, subject by subject; negative: the first has the lower error"

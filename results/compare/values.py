@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ..scene_rows import SceneRow
-from ..tables import CSV_FIELDS, csv_lines
+from ..tables.draw import CSV_FIELDS, csv_lines
+from ..tables.scene_rows import SceneRow
 from .model import Comparison, RunGroup, RunPair
 
 _PAIR_FIELDS = (

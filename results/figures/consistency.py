@@ -13,9 +13,9 @@ from rich.table import Table
 from ...bench.figures.consistency import ALL, Spread, SpreadDifference, interval, neutral_face
 from ...bench.figures.photographs import Photograph
 from ...bench.figures.quality import Seen
-from ...bench.statistics import Interval
+from ...bench.scoring.statistics import Interval
 from ...recon.render.likeness import HEADLIGHT, LikenessArtist
-from ..tables import empty_table, p_text
+from ..tables.draw import empty_table, p_text
 from .sheet import Cell, Row, Sheet
 
 NOTE = (

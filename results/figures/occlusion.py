@@ -9,10 +9,10 @@ import numpy as np
 
 from ...bench.figures.masks import resized
 from ...bench.figures.occlusion import AlbedoErrors, AlbedoSummary, TexturedFace
-from ...bench.statistics import Interval
+from ...bench.scoring.statistics import Interval
 from ...recon.render.likeness import LikenessArtist
 from ...recon.training.tasks.palette import coloured
-from ..tables import csv_text
+from ..tables.draw import csv_text
 from .sheet import Cell, Row, Sheet
 
 SIDE_YAW = 0.9

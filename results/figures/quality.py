@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from ...bench.figures.photographs import Photograph
 from ...bench.figures.quality import Seen
-from ...recon.likeness import Likeness
 from ...recon.render.likeness import LikenessArtist, Picture
+from ...recon.render.pose_and_light import Likeness
 from .sheet import Cell, Row, Sheet
 
 PANELS = ("overlay", "shape", "texture")

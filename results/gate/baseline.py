@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import FacebenchError
-from ...recon.field_types import checked
-from ...recon.text_files import json_of
-from ..basis import Basis
+from ...recon.files.field_types import checked
+from ...recon.files.text import json_of
 from ..files import write_json
-from ..record import RunFolder
-from ..subject_errors import scene_column
+from ..run.folder import RunFolder
+from ..tables.basis import Basis
+from ..tables.subject_errors import scene_column
 
 FORMAT = 1
 _DIGITS = 6

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..basis import differences_text, differing_fields
-from ..record import RunFolder, RunRecord
-from ..scene_summary import SceneSummary
+from ..run.folder import RunFolder, RunRecord
+from ..run.scene_summary import SceneSummary
+from ..tables.basis import differences_text, differing_fields
 from .baseline import Baseline
 from .rules import Coverage, Rule, SceneRule
 

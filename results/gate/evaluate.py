@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import singledispatch
 
-from ...bench.statistics import paired_difference
-from ..basis import Basis
-from ..open_runs import place_of
-from ..published import by_method, published_results
-from ..record import RunFolder
-from ..scene_rows import run_label
+from ...bench.scoring.statistics import paired_difference
+from ..run.folder import RunFolder
+from ..tables.basis import Basis
+from ..tables.published import by_method, published_results
+from ..tables.scene_rows import run_label
+from ..tracking.open_runs import place_of
 from .baseline import Baseline
 from .case import Case, scored_share, short_of
 from .rules import Coverage, Limit, Paper, Regression, Rule, SceneRule, Speed, kind_of

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 from xml.etree import ElementTree
 
-from ..tables import in_cell, markdown_table
+from ..tables.draw import in_cell, markdown_table
 from .texts import HEAD, check_cells, check_line, check_name, subtitle
 from .verdict import Check, Status, Verdict
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..run_record import RunRecord
+from ..run.record import RunRecord
 
 Statistic = Literal["mean_mm", "median_mm", "rmse_mm", "p90_mm", "std_mm", "mean_with_failures_mm"]
 

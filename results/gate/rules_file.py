@@ -7,10 +7,10 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from ...bench.setting_values import nearest
+from ...bench.protocol.values import nearest
 from ...errors import FacebenchError
-from ...recon.text_files import toml_of
-from ..published import by_method, published_results
+from ...recon.files.text import toml_of
+from ..tables.published import by_method, published_results
 from .rules import KINDS, Paper, Rule
 
 EXAMPLE = "write for example: [[limit]] max_mm = 1.5"

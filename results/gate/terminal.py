@@ -7,7 +7,7 @@ from types import MappingProxyType
 from rich.table import Table
 from rich.text import Text
 
-from ..tables import empty_table
+from ..tables.draw import empty_table
 from .texts import HEAD, check_cells, remarks, subtitle
 from .verdict import Status, Verdict
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..tables import interval_text
+from ..tables.draw import interval_text
 from .verdict import Check, Status, Verdict
 
 HEAD = ("", "rule", "scene", "what", "measured", "wanted", "remark")

@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 from ...errors import FacebenchError
-from ..open_runs import place_of
-from ..record import RunFolder
+from ..run.folder import RunFolder
+from ..tracking.open_runs import place_of
 from .baseline import Baseline
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ...bench.statistics import Interval
+from ...bench.scoring.statistics import Interval
 
 
 class Status(StrEnum):

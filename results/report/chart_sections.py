@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..subject_errors import cumulative_curves, scene_column
-from .charts import (
-    Bars,
-    Line,
-    Strip,
-    cumulative_chart,
-    range_around,
-    regions_chart,
-    subjects_chart,
-)
+from ..tables.subject_errors import cumulative_curves, scene_column
+from .charts import Bars, Line, Strip, cumulative_chart, range_around, regions_chart, subjects_chart
 from .markup import Markup, join, tag
 from .region_faces import region_errors
 from .series import Series

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..scene_summary import SceneSummary
-from ..subject_errors import CumulativeCurve
+from ..run.scene_summary import SceneSummary
+from ..tables.subject_errors import CumulativeCurve
 from .density import density, is_crowd
 from .markup import Markup, join, tag
 

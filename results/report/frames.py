@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from ...bench.dataset import Clip
+from ...bench.datasets.interface import Clip
 from ...bench.datasets.micc import MiccDataset
 from ...errors import FacebenchError
-from ..ledger import Ledger
-from ..run_record import RunRecord
+from ..run.ledger import Ledger
+from ..run.record import RunRecord
 from .heat_maps import picture_address
 
 FRAMES_IN = 8
@@ -58,7 +58,7 @@ def _first_chunks(chunks: pd.DataFrame) -> Mapping[str, tuple[int, int]]:
 
 
 def _frame(clip: Clip, start: tuple[int, int]) -> str:
-    from ...bench.video import read_chunks  # loads the decoder, which few pages need
+    from ...recon.video.decode import read_chunks  # loads the decoder, which few pages need
 
     number, before = start
     found = read_chunks(clip.path, clip.id, before + FRAMES_IN, range(number))

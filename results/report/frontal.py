@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...recon.mesh import Mesh
-from ...recon.normals import vertex_normals
+from ...recon.mesh.normals import vertex_normals
+from ...recon.mesh.record import Mesh
 
 Array = NDArray[np.float64]
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import FacebenchError
-from ...recon.mesh import Mesh
+from ...recon.mesh.normals import vertex_normals
+from ...recon.mesh.record import Mesh
 from ...recon.morphable.load import EMBEDDED, load_model
 from ...recon.morphable.model import MorphableModel
-from ...recon.normals import vertex_normals
-from ..subject_errors import ERROR
+from ..tables.subject_errors import ERROR
 from .frontal import frontal
 from .series import Series
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from ..compare import RunGroup, compare
 from ..files import write_text
-from ..published import Published
-from ..record import RunFolder
-from ..scene_rows import table_title
-from ..tables import error_text, interval_text
+from ..run.folder import RunFolder
+from ..tables.draw import error_text, interval_text
+from ..tables.published import Published
+from ..tables.scene_rows import table_title
 from .chart_sections import cumulative_charts, legend, regions_charts, subjects_charts
 from .density import is_crowd
 from .frame import Frame, Section, html_page

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 
-from ...recon.pictures import read_picture
+from ...recon.files.pictures import read_picture
 from .heat_maps import SCALE_MM, HeatMap, legend_gradient, picture_address
 from .markup import Markup, join, tag, void
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..record import RunRecord
+from ..run.folder import RunRecord
 from .markup import Markup, join, tag
 from .tables_html import row, table
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ...bench.regions import FACE_PARTS, face_parts
+from ...bench.landmarks.regions import FACE_PARTS, face_parts
 from ...recon.morphable.load import EMBEDDED, load_model
 from ...recon.morphable.model import MorphableModel
-from ..subject_errors import scene_column
+from ..tables.subject_errors import scene_column
 from .heat_maps import draw, model_of
 from .markup import Markup, join, tag, void
 from .pictures_html import error_scale, zoomable

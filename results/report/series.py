@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..record import RunFolder, RunRecord
-from ..scene_rows import refuse_mixture, unique_labels
-from ..scene_summary import SceneSummary
+from ..run.folder import RunFolder, RunRecord
+from ..run.scene_summary import SceneSummary
+from ..tables.scene_rows import refuse_mixture, unique_labels
 
 N_COLOURS = 6
 """Colours of the style sheet, `--series-0` onwards; more runs share them."""

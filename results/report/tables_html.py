@@ -10,10 +10,10 @@ import pandas as pd
 
 from ..compare.model import RunGroup
 from ..compare.texts import PAIR_TITLE, pair_rows
-from ..scene_rows import SceneRow, SceneRows, pools
-from ..scene_summary import SceneSummary
-from ..subject_errors import ERROR, scene_column
-from ..tables import detail_texts, error_text, rate_text
+from ..run.scene_summary import SceneSummary
+from ..tables.draw import detail_texts, error_text, rate_text
+from ..tables.scene_rows import SceneRow, SceneRows, pools
+from ..tables.subject_errors import ERROR, scene_column
 from .markup import Markup, join, tag, text
 from .series import Series
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ...bench.thinning import Thinned, thinned
-from ..subject_errors import ERROR
+from ...bench.surface.thinning import Thinned, thinned
+from ..tables.subject_errors import ERROR
 from .frontal import frontal_rotation
 from .heat_maps import SCALE_MM, error_colours, frontal_face, read_errors
 from .series import Series

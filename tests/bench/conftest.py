@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from facebench.bench.similarity import Similarity
-from facebench.recon.mesh import Mesh
+from facebench.bench.surface.similarity import Similarity
+from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import procedural_model
 

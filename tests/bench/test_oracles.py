@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from evaluation_oracles import PAIRS, Oracle, read_oracle
 
-from facebench.bench.landmarks import SEVEN, Landmarks
-from facebench.bench.protocol import preset
-from facebench.bench.score import Score, score_prediction
+from facebench.bench.landmarks.points import SEVEN, Landmarks
+from facebench.bench.protocol.record import preset
+from facebench.bench.scoring.score import Score, score_prediction
 
 
 @pytest.fixture(scope="module", params=PAIRS)

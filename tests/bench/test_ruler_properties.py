@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from facebench.bench.landmarks import Landmarks
-from facebench.bench.protocol import preset
-from facebench.bench.score import Score, score_prediction
-from facebench.recon.mesh import Mesh
+from facebench.bench.landmarks.points import Landmarks
+from facebench.bench.protocol.record import preset
+from facebench.bench.scoring.score import Score, score_prediction
+from facebench.recon.mesh.record import Mesh
 
 MICC = preset("micc")
 COLUMNS = ("mean_mm", "median_mm", "rmse_mm", "p90_mm", "scale", "overlap")

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facebench.bench.protocol import preset
-from facebench.bench.score import ScoredPair, score_prediction
+from facebench.bench.protocol.record import preset
+from facebench.bench.scoring.score import ScoredPair, score_prediction
 from facebench.recon.morphable.procedural import procedural_model
 
 

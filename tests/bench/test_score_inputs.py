@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facebench.bench.landmarks import SEVEN, Landmarks
-from facebench.bench.meshes import keep_vertices
-from facebench.bench.protocol import preset
-from facebench.bench.score import Score, ScoredPair, score_prediction
+from facebench.bench.landmarks.points import SEVEN, Landmarks
+from facebench.bench.meshes.clean import keep_vertices
+from facebench.bench.protocol.record import preset
+from facebench.bench.scoring.score import Score, ScoredPair, score_prediction
 from facebench.errors import FacebenchError
-from facebench.recon.mesh import Mesh
+from facebench.recon.mesh.record import Mesh
 
 MICC = preset("micc")
 NOSE_TIP = 30

@@ -29,12 +29,12 @@ from PIL import Image
 from facebench.recon.losses.pixel import class_weights
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.network.checkpoint import load_regressor
-from facebench.recon.recipe_files import load_recipe
+from facebench.recon.recipes.files import load_recipe
+from facebench.recon.regressors.checkpoint import load_regressor
 from facebench.recon.synthetic.faces import LabelledFace
-from facebench.recon.training.batches import collate, resized
+from facebench.recon.training.data.batches import collate, resized
+from facebench.recon.training.data.shards import Sample
 from facebench.recon.training.folder import Row, TrainingFolder
-from facebench.recon.training.shards import Sample
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,15 @@ from typing import TypeVar
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from facebench.bench.align import align, approach
-from facebench.bench.crop import Sphere
-from facebench.bench.nose_tip import own_nose_tip
-from facebench.bench.protocol import preset
-from facebench.bench.register import register
-from facebench.bench.score import score_prediction
-from facebench.bench.similarity import Similarity
-from facebench.bench.surface import Surface
-from facebench.recon.mesh import Mesh
+from facebench.bench.protocol.record import preset
+from facebench.bench.registration.dense import align, approach
+from facebench.bench.registration.global_search import register
+from facebench.bench.registration.nose_tip import own_nose_tip
+from facebench.bench.scoring.score import score_prediction
+from facebench.bench.surface.crop import Sphere
+from facebench.bench.surface.similarity import Similarity
+from facebench.bench.surface.surface import Surface
+from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import procedural_model

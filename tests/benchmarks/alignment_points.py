@@ -16,10 +16,10 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from facebench.bench.datasets.synthetic_scan import random_placement, scan_surface
-from facebench.bench.landmarks import Landmarks
-from facebench.bench.protocol import Protocol, preset
-from facebench.bench.score import score_prediction
-from facebench.recon.mesh import Mesh
+from facebench.bench.landmarks.points import Landmarks
+from facebench.bench.protocol.record import Protocol, preset
+from facebench.bench.scoring.score import score_prediction
+from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 

@@ -17,13 +17,13 @@ import numpy as np
 import torch
 
 from facebench.recon.morphable.load import load_model
-from facebench.recon.recipe_files import load_any_recipe
+from facebench.recon.recipes.files import load_any_recipe
+from facebench.recon.recipes.vision import ParserRecipe
 from facebench.recon.synthetic.faces import FaceSampler
-from facebench.recon.training.batches import collate, resized
-from facebench.recon.training.mirroring import Change, random_change
-from facebench.recon.training.shards import Sample
+from facebench.recon.training.data.batches import collate, resized
+from facebench.recon.training.data.mirroring import Change, random_change
+from facebench.recon.training.data.shards import Sample
 from facebench.recon.training.tasks.parser import ParserLearner
-from facebench.recon.vision_recipe import ParserRecipe
 
 SHARE = 0.5
 

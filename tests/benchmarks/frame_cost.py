@@ -29,15 +29,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from small_micc import moving_face, write_random_weights, write_video
 
-from facebench.bench.dataset import Scan
-from facebench.bench.measure import Measuring, Prediction, SubjectJob, measure_subject
-from facebench.bench.method import MethodOptions
-from facebench.bench.protocol import preset
-from facebench.bench.registry import build_method
-from facebench.bench.video import read_chunks
-from facebench.recon.export import write_obj
+from facebench.bench.datasets.interface import Scan
+from facebench.bench.method.interface import MethodOptions
+from facebench.bench.method.registry import build_method
+from facebench.bench.protocol.record import preset
+from facebench.bench.scoring.measure import Measuring, Prediction, SubjectJob, measure_subject
+from facebench.recon.export.write import write_obj
 from facebench.recon.morphable.load import load_model
-from facebench.recon.recipe_parts import NetworkRecipe
+from facebench.recon.recipes.parts import NetworkRecipe
+from facebench.recon.video.decode import read_chunks
 from facebench.recon.vision.crop import Box, crop_square
 from facebench.recon.vision.detect import CascadeDetector
 

@@ -26,14 +26,14 @@ from training import parts as parts_of
 
 from facebench.recon.losses.supervision import Supervision
 from facebench.recon.morphable.procedural import procedural_model
-from facebench.recon.recipe_files import load_recipe
+from facebench.recon.recipes.files import load_recipe
 from facebench.recon.render.grid import Grid
 from facebench.recon.render.softras import SoftRasConfig, _SoftRas
 from facebench.recon.render.softras_fused import FusedSoftRas
-from facebench.recon.training.augmentation import augmentation
-from facebench.recon.training.batches import BatchSource
-from facebench.recon.training.shards import FaceShards
-from facebench.recon.training.trainer import Trainer
+from facebench.recon.training.data.augmentation import augmentation
+from facebench.recon.training.data.batches import BatchSource
+from facebench.recon.training.data.shards import FaceShards
+from facebench.recon.training.methods.ours import Trainer
 
 DEVICE = torch.device("cuda")
 

@@ -16,10 +16,10 @@ from typing import Any, cast
 import torch
 
 from facebench.recon.morphable.load import load_model
-from facebench.recon.network.checkpoint import load_regressor
-from facebench.recon.network.networks import face_renderer
-from facebench.recon.training.shards import FaceShards
-from facebench.recon.training.validation import Validation
+from facebench.recon.regressors.checkpoint import load_regressor
+from facebench.recon.regressors.networks import face_renderer
+from facebench.recon.training.data.shards import FaceShards
+from facebench.recon.training.methods.validation import Validation
 
 
 def main() -> None:

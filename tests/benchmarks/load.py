@@ -29,32 +29,32 @@ from typing import Any
 import mlflow  # noqa: F401  imported before the clock starts
 import numpy as np
 
-from facebench.bench.chunks import OK, ChunkRow
-from facebench.bench.dataset import SCENES
+from facebench.bench.datasets.interface import SCENES
 from facebench.bench.datasets.micc import MiccDataset
-from facebench.bench.distance import CURVE_MM
-from facebench.bench.regions import FACE_PARTS
-from facebench.bench.score import Score
+from facebench.bench.frames.chunks import OK, ChunkRow
+from facebench.bench.landmarks.regions import FACE_PARTS
+from facebench.bench.scoring.distance import CURVE_MM
+from facebench.bench.scoring.score import Score
 from facebench.distributed.benchmark import Benchmark, unfinished_tasks
 from facebench.distributed.plan import MiccRequest, describe_run, prepare
 from facebench.distributed.predict import Predictor
-from facebench.recon.export import write_ply
+from facebench.recon.export.write import write_ply
 from facebench.results.compare import compare, written
 from facebench.results.compare.forms import FORMS
 from facebench.results.gate import Baseline, Coverage, Limit, Regression, evaluate
-from facebench.results.ledger import Clock
-from facebench.results.provenance import now
-from facebench.results.record import SCORED, RunFolder
 from facebench.results.report import write_report
-from facebench.results.subjects_table import GrowingTable
-from facebench.results.summary import summarise
-from facebench.results.tables import (
+from facebench.results.run.folder import SCORED, RunFolder
+from facebench.results.run.ledger import Clock
+from facebench.results.run.provenance import now
+from facebench.results.run.subjects_table import GrowingTable
+from facebench.results.run.summary import summarise
+from facebench.results.tables.draw import (
     paired_table,
     scene_table,
     scene_table_csv,
     scene_table_markdown,
 )
-from facebench.results.tracking import connect, track_run
+from facebench.results.tracking.benchmark import connect, track_run
 
 FRAMES = 32
 VECTOR = 80

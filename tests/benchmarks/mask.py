@@ -20,16 +20,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from facebench.bench.statistics import bootstrap_interval
-from facebench.recon.coefficients import Coefficients
+from facebench.bench.scoring.statistics import bootstrap_interval
+from facebench.recon.export.sheet import to_pictures
+from facebench.recon.face.coefficients import Coefficients
 from facebench.recon.losses.pixel import class_weights
 from facebench.recon.losses.supervision import Supervision
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.network.regressor import FaceRegressor
-from facebench.recon.recipe_files import load_recipe
+from facebench.recon.recipes.files import load_recipe
+from facebench.recon.regressors.regressor import FaceRegressor
 from facebench.recon.render.panels import draw_panels
-from facebench.recon.sheet import to_pictures
 from facebench.recon.synthetic.cover import (
     HIDDEN,
     CoveredFace,
@@ -39,9 +39,9 @@ from facebench.recon.synthetic.cover import (
 )
 from facebench.recon.synthetic.faces import FaceSampler
 from facebench.recon.synthetic.masks import CLASS
-from facebench.recon.training.batches import collate
-from facebench.recon.training.shards import Sample
-from facebench.recon.training.trainer import Trainer
+from facebench.recon.training.data.batches import collate
+from facebench.recon.training.data.shards import Sample
+from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.vision.parsing import make_parser
 
 Floats = NDArray[np.floating]

@@ -30,12 +30,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from ray_nodes import RayNodes
 from small_micc import moving_face, write_random_weights, write_video
 
-from facebench.bench.dataset import Clip
-from facebench.bench.method import MethodOptions
+from facebench.bench.datasets.interface import Clip
+from facebench.bench.method.interface import MethodOptions
 from facebench.distributed.cluster import connected
 from facebench.distributed.frames import ClipTask, FrameJob, describe_clips
 from facebench.recon.morphable.load import load_model
-from facebench.recon.recipe_parts import NetworkRecipe
+from facebench.recon.recipes.parts import NetworkRecipe
 from facebench.recon.vision.boxes import write_boxes
 from facebench.recon.vision.crop import Box
 

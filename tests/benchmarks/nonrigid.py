@@ -17,16 +17,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from facebench.bench.align import align
-from facebench.bench.crop import Sphere
 from facebench.bench.datasets.synthetic_scan import scan_surface
-from facebench.bench.intersection import Matches, match_prediction
-from facebench.bench.nonrigid import correspond
-from facebench.bench.protocol import preset
-from facebench.bench.similarity import Similarity
-from facebench.bench.surface import Surface
-from facebench.bench.umeyama import similarity_between
-from facebench.recon.mesh import Mesh
+from facebench.bench.protocol.record import preset
+from facebench.bench.registration.dense import align
+from facebench.bench.registration.nonrigid import correspond
+from facebench.bench.surface.crop import Sphere
+from facebench.bench.surface.intersection import Matches, match_prediction
+from facebench.bench.surface.similarity import Similarity
+from facebench.bench.surface.surface import Surface
+from facebench.bench.surface.umeyama import similarity_between
+from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 

@@ -13,11 +13,11 @@ import time
 import torch
 
 from facebench.recon.morphable.load import load_model
-from facebench.recon.recipe_files import load_recipe
+from facebench.recon.recipes.files import load_recipe
 from facebench.recon.synthetic.faces import FaceSampler
-from facebench.recon.training.batches import collate
-from facebench.recon.training.shards import Sample
-from facebench.recon.training.trainer import Trainer
+from facebench.recon.training.data.batches import collate
+from facebench.recon.training.data.shards import Sample
+from facebench.recon.training.methods.ours import Trainer
 
 BATCH = 16
 

@@ -21,13 +21,13 @@ from torch import Tensor
 
 from facebench.recon.losses.pixel import class_weights
 from facebench.recon.network.bisenet import CLASSES
-from facebench.recon.recipe_files import load_recipe
+from facebench.recon.recipes.files import load_recipe
 from facebench.recon.synthetic.masks import CLASS
 from facebench.recon.synthetic.occluders import Occluder, hand, thing
-from facebench.recon.training.batches import collate, resized
-from facebench.recon.training.covering import covered
-from facebench.recon.training.mirroring import Change
-from facebench.recon.training.shards import FaceShards, Sample
+from facebench.recon.training.data.batches import collate, resized
+from facebench.recon.training.data.covering import covered
+from facebench.recon.training.data.mirroring import Change
+from facebench.recon.training.data.shards import FaceShards, Sample
 from facebench.recon.training.tasks.parser import class_overlaps, confusion
 from facebench.recon.vision.parsing import BiSeNetParser, make_parser
 

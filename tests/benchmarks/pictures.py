@@ -20,11 +20,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from chromium import Browser, browser
 
-from facebench.results.mlflow_server import mlflow_server
-from facebench.results.open_runs import opened_runs
 from facebench.results.report import write_report
-from facebench.results.stored_runs import compare_page, open_store
-from facebench.results.tracking_store import tracking_uri
+from facebench.results.tracking.open_runs import opened_runs
+from facebench.results.tracking.server import mlflow_server
+from facebench.results.tracking.store import tracking_uri
+from facebench.results.tracking.stored_runs import compare_page, open_store
 
 WIDTH, PHONE = 1200, 390
 TALLEST = 4000

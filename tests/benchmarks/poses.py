@@ -19,13 +19,13 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from facebench.bench.datasets.synthetic_scan import random_placement, scan_surface
-from facebench.bench.landmarks import Landmarks
-from facebench.bench.measure import doubt
-from facebench.bench.protocol import preset
-from facebench.bench.score import score_prediction
-from facebench.bench.similarity import Similarity
+from facebench.bench.landmarks.points import Landmarks
+from facebench.bench.protocol.record import preset
+from facebench.bench.scoring.measure import doubt
+from facebench.bench.scoring.score import score_prediction
+from facebench.bench.surface.similarity import Similarity
 from facebench.errors import FacebenchError
-from facebench.recon.mesh import Mesh
+from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import procedural_model

@@ -20,16 +20,16 @@ import numpy as np
 from PIL import Image
 from skimage.data import astronaut
 
-from facebench.bench.photographs import find_sources
-from facebench.bench.portrait_files import PortraitFiles
-from facebench.bench.portrait_ledger import PortraitLedger
-from facebench.bench.portrait_shot import Shot
-from facebench.bench.portraits import Studio, StudioSettings
-from facebench.recon.coefficient_files import Origin
+from facebench.recon.face.coefficient_files import Origin
 from facebench.recon.morphable.load import load_model
-from facebench.recon.network.checkpoint import embedded_weights, load_regressor
-from facebench.recon.portrait_sheet import PortraitArtist
-from facebench.recon.reconstruct import Reconstructor
+from facebench.recon.portraits.files import PortraitFiles
+from facebench.recon.portraits.ledger import PortraitLedger
+from facebench.recon.portraits.photographs import find_sources
+from facebench.recon.portraits.reconstruct import Reconstructor
+from facebench.recon.portraits.reconstruct_all import Studio, StudioSettings
+from facebench.recon.portraits.sheet import PortraitArtist
+from facebench.recon.portraits.shot import Shot
+from facebench.recon.regressors.checkpoint import embedded_weights, load_regressor
 from facebench.recon.vision.detect import CascadeDetector
 
 BATCH = 16

@@ -27,10 +27,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from chromium import Browser, browser
 from example_runs import SCENES, example_record, example_row, example_summary
 
-from facebench.recon.export import write_ply
+from facebench.recon.export.write import write_ply
 from facebench.recon.morphable.load import load_model
-from facebench.results.record import RunFolder
 from facebench.results.report import write_report
+from facebench.results.run.folder import RunFolder
 
 SCROLL = """(async () => {
   const root = document.documentElement, end = root.scrollHeight - innerHeight;

@@ -17,9 +17,10 @@ from statistics import median
 import numpy as np
 import torch
 
-from facebench.recon.coefficients import CoefficientSizes
+from facebench.recon.face.coefficients import CoefficientSizes
 from facebench.recon.morphable.load import load_model
-from facebench.recon.recipe_files import load_any_recipe
+from facebench.recon.recipes.files import load_any_recipe
+from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.job import TrainingJob, Worker, make_loop
 from facebench.recon.training.methods.labels import (
     PIECE,
@@ -29,8 +30,7 @@ from facebench.recon.training.methods.labels import (
     pooled,
     read_fits,
 )
-from facebench.recon.training.shards import FaceShards
-from facebench.recon.training.validation import shape_error
+from facebench.recon.training.methods.validation import shape_error
 
 RECIPES = ("mofa-ict", "tran-ict", "genova-ict", "richardson-ict")
 

@@ -24,16 +24,16 @@ from typing import TypeVar
 import numpy as np
 import open3d as o3d
 
-from facebench.bench.align import align
-from facebench.bench.crop import Sphere
 from facebench.bench.datasets import synthetic_scan
 from facebench.bench.datasets.synthetic_scan import random_placement, scan_surface
-from facebench.bench.intersection import match_both
-from facebench.bench.protocol import Protocol, preset
-from facebench.bench.similarity import Similarity
-from facebench.bench.surface import Surface
-from facebench.bench.umeyama import similarity_between
-from facebench.recon.mesh import Mesh
+from facebench.bench.protocol.record import Protocol, preset
+from facebench.bench.registration.dense import align
+from facebench.bench.surface.crop import Sphere
+from facebench.bench.surface.intersection import match_both
+from facebench.bench.surface.similarity import Similarity
+from facebench.bench.surface.surface import Surface
+from facebench.bench.surface.umeyama import similarity_between
+from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.procedural import procedural_model
 
 MICC = preset("micc")

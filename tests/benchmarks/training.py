@@ -28,20 +28,20 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from facebench.recon.coefficients import Coefficients
+from facebench.recon.face.coefficients import Coefficients
 from facebench.recon.losses.supervision import Supervision
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import procedural_model
 from facebench.recon.network.iresnet import IResNet
-from facebench.recon.recipe import Recipe
-from facebench.recon.recipe_files import load_recipe
-from facebench.recon.training.augmentation import augmentation
-from facebench.recon.training.batches import BatchSource
-from facebench.recon.training.meter import LossMeter
-from facebench.recon.training.readers import prefetched
-from facebench.recon.training.shards import FaceShards
-from facebench.recon.training.trainer import Trainer
+from facebench.recon.recipes.files import load_recipe
+from facebench.recon.recipes.regressor import Recipe
+from facebench.recon.training.data.augmentation import augmentation
+from facebench.recon.training.data.batches import BatchSource
+from facebench.recon.training.data.readers import prefetched
+from facebench.recon.training.data.shards import FaceShards
+from facebench.recon.training.methods.ours import Trainer
+from facebench.recon.training.optimise.meter import LossMeter
 from facebench.recon.vision.recognition import Recogniser
 
 RECOGNISERS = {"small": ("iresnet18", 128, 16, 64), "iresnet50": ("iresnet50", 512, 64, 112)}

@@ -32,7 +32,7 @@ from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 from training_faces import small_model, write_training_faces
 
-from facebench.recon.recipe_files import load_recipe
+from facebench.recon.recipes.files import load_recipe
 from facebench.recon.training.job import TrainingJob, Worker, make_loop
 
 WARM_UP = 2

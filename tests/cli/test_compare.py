@@ -13,7 +13,7 @@ from facebench.cli.compare import FORMS
 from facebench.cli.main import group
 from facebench.errors import FacebenchError
 from facebench.results import compare as forms
-from facebench.results.record import RunFolder
+from facebench.results.run.folder import RunFolder
 
 
 def compare(*arguments: object) -> Result:

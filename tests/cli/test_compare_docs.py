@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from example_runs import SCENES, SUBJECTS, example_row, example_run, example_summary
 
-from facebench.bench.protocol import preset
+from facebench.bench.protocol.record import preset
 from facebench.cli.main import group
 from facebench.results.gate import KINDS, read_rules
 from facebench.results.gate.rules import kind_of

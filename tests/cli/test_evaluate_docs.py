@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from pair_files import write_now_prediction, write_now_scan
 
-from facebench.bench.mesh_files import load_mesh
+from facebench.bench.meshes.files import load_mesh
 from facebench.cli.main import group
 from facebench.distributed.cluster import connected
 

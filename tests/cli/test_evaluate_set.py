@@ -21,9 +21,9 @@ from facebench.bench import evaluate
 from facebench.cli.main import group
 from facebench.distributed.cluster import connected
 from facebench.errors import FacebenchError
-from facebench.recon.mesh import Mesh
+from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.procedural import procedural_model
-from facebench.results.point_errors import PointErrors
+from facebench.results.run.point_errors import PointErrors
 
 IMAGES = ("FaMoS_1/selfie/IMG_1", "FaMoS_1/multiview_neutral/IMG_2", "FaMoS_2/selfie/IMG_1")
 

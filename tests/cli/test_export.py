@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from facebench.cli.main import group
 from facebench.recon.morphable.load import load_model
-from facebench.recon.network.checkpoint import embedded_weights, load_regressor
+from facebench.recon.regressors.checkpoint import embedded_weights, load_regressor
 
 pytest.importorskip("onnx", reason="needs the extra 'onnx'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")

@@ -14,7 +14,7 @@ from facebench.cli.gate import STEP_SUMMARY
 from facebench.cli.main import group
 from facebench.errors import FacebenchError
 from facebench.results.gate import Baseline
-from facebench.results.record import RunFolder
+from facebench.results.run.folder import RunFolder
 
 RULES = """
 [[limit]]

@@ -9,7 +9,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from facebench.bench.registry import method_card, method_names
+from facebench.bench.method.registry import method_card, method_names
 from facebench.cli.main import group
 from facebench.errors import FacebenchError
 

@@ -32,7 +32,7 @@ from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import load_model
 from facebench.recon.vision.boxes import write_boxes
 from facebench.recon.vision.crop import Box
-from facebench.results.record import RunFolder
+from facebench.results.run.folder import RunFolder
 
 SCENES = ("cooperative", "indoor")
 N_FRAMES = 40

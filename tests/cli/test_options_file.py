@@ -128,6 +128,6 @@ def test_the_file_itself_may_be_named_in_the_environment(file: Path) -> None:
 
 
 def test_the_help_names_every_preset() -> None:
-    from facebench.bench.protocol import PRESETS
+    from facebench.bench.protocol.record import PRESETS
 
     assert set(PROTOCOLS) == set(PRESETS)

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from facebench.bench.presets import PRESETS
-from facebench.bench.protocol import preset, read_protocol
+from facebench.bench.protocol.presets import PRESETS
+from facebench.bench.protocol.record import preset, read_protocol
 from facebench.cli.main import group
 from facebench.errors import FacebenchError
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from small_regressor import write_small_regressor
 
 from facebench.bench.datasets.synthetic import MiccPlan, write_micc
-from facebench.bench.method_choice import MethodChoice
+from facebench.bench.method.choice import MethodChoice
 from facebench.cli import table1 as module
 from facebench.cli.main import group
 from facebench.distributed.cluster import connected
@@ -20,8 +20,8 @@ from facebench.distributed.plan import MiccRequest, describe_run, prepare
 from facebench.distributed.table_plan import Entry, is_measured, request_of
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import load_model
-from facebench.recon.network.checkpoint import embedded_weights
-from facebench.results.record import RunFolder
+from facebench.recon.regressors.checkpoint import embedded_weights
+from facebench.results.run.folder import RunFolder
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,20 @@ import numpy as np
 import pytest
 from small_micc import write_scan
 
-from facebench.bench.dataset import Scan
-from facebench.bench.measure import Measured, Measuring, Prediction, SubjectJob, measure_subject
-from facebench.bench.protocol import preset
+from facebench.bench.datasets.interface import Scan
+from facebench.bench.protocol.record import preset
+from facebench.bench.scoring.measure import (
+    Measured,
+    Measuring,
+    Prediction,
+    SubjectJob,
+    measure_subject,
+)
 from facebench.distributed.cluster import connected
 from facebench.distributed.evaluate import measure_subjects
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
-from facebench.results.record import SCORED, UNSCORED
+from facebench.results.run.folder import SCORED, UNSCORED
 
 
 @pytest.fixture(scope="module")

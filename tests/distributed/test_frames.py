@@ -11,11 +11,11 @@ import ray
 import torch
 from small_micc import moving_face, write_random_weights, write_video
 
-from facebench.bench.chunks import BROKEN, FAILED, OK, ChunkRow, describe_chunk
-from facebench.bench.dataset import Clip
-from facebench.bench.faces import face_chunks
-from facebench.bench.method import MethodOptions
-from facebench.bench.registry import build_method
+from facebench.bench.datasets.interface import Clip
+from facebench.bench.frames.chunks import BROKEN, FAILED, OK, ChunkRow, describe_chunk
+from facebench.bench.frames.faces import face_chunks
+from facebench.bench.method.interface import MethodOptions
+from facebench.bench.method.registry import build_method
 from facebench.distributed import frames
 from facebench.distributed.cluster import connected
 from facebench.distributed.frames import ClipTask, FrameJob, describe_clips

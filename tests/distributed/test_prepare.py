@@ -20,7 +20,7 @@ from facebench.recon.preparation.candidates import PreparationSettings
 from facebench.recon.preparation.listing import list_photographs
 from facebench.recon.preparation.networks import NONE, NetworkChoice
 from facebench.recon.preparation.work import Part
-from facebench.recon.training.shards import FaceShards, rows_without_mask
+from facebench.recon.training.data.shards import FaceShards, rows_without_mask
 
 SIZE = 48
 

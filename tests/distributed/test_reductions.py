@@ -12,15 +12,15 @@ import pytest
 from small_micc import clip_path, moving_face, scan_path, write_random_weights, write_scan
 from small_micc import write_video as encode
 
-from facebench.bench.chunks import ChunkRow
-from facebench.bench.thinning import TRIANGLES
+from facebench.bench.frames.chunks import ChunkRow
+from facebench.bench.surface.thinning import TRIANGLES
 from facebench.distributed.benchmark import Benchmark, run_benchmark
 from facebench.distributed.cluster import connected
 from facebench.distributed.plan import MiccRequest, describe_run, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import load_model
-from facebench.results.record import RunFolder
 from facebench.results.report.heat_maps import read_errors
+from facebench.results.run.folder import RunFolder
 
 N_FRAMES = 2
 SUBJECTS = ("subject_01", "subject_02")

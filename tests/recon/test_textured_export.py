@@ -13,11 +13,11 @@ import trimesh
 from numpy.typing import NDArray
 from PIL import Image
 
-from facebench.recon.export import write_mesh
-from facebench.recon.mesh import Mesh
+from facebench.recon.export.write import write_mesh
+from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.load import load_model
-from facebench.recon.texture import Texture
-from facebench.recon.unwrap import unwrap
+from facebench.recon.texture.space import Texture
+from facebench.recon.texture.unwrap import unwrap
 
 SIZE = 64
 

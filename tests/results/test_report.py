@@ -15,15 +15,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from facebench.bench.dataset import Problem
-from facebench.bench.thinning import thinned
+from facebench.bench.datasets.interface import Problem
+from facebench.bench.surface.thinning import thinned
 from facebench.errors import FacebenchError
-from facebench.recon.export import write_ply
-from facebench.recon.mesh import Mesh
+from facebench.recon.export.write import write_ply
+from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.procedural.build import embedded_model, procedural_model
-from facebench.results.ledger import ChunkRow
-from facebench.results.published import published_results
-from facebench.results.record import RunFolder
 from facebench.results.report import write_report
 from facebench.results.report.charts import Axis, nice_step, range_around
 from facebench.results.report.frontal import frontal, rotation_onto
@@ -31,6 +28,9 @@ from facebench.results.report.heat_maps import MAX_MAPS, SCALE_MM, draw, error_c
 from facebench.results.report.markup import Markup, join, tag, void
 from facebench.results.report.page import WITH_FRAMES
 from facebench.results.report.views import MAX_SCENES, packed
+from facebench.results.run.folder import RunFolder
+from facebench.results.run.ledger import ChunkRow
+from facebench.results.tables.published import published_results
 
 VOID = {"meta", "img", "br", "link", "hr"}
 EVIL = "<script>alert('x')</script> & \"quoted\""

@@ -12,15 +12,15 @@ from example_runs import PARTS, SCENES, example_record, example_run
 from PIL import Image
 from small_micc import clip_path, moving_face, write_video
 
-from facebench.bench.chunks import ChunkRow
 from facebench.bench.datasets.micc import MiccDataset
-from facebench.bench.regions import face_parts
+from facebench.bench.frames.chunks import ChunkRow
+from facebench.bench.landmarks.regions import face_parts
 from facebench.recon.morphable.procedural import embedded_model
-from facebench.results.record import RunFolder
 from facebench.results.report import write_report
 from facebench.results.report.frames import FRAMES_IN, worst_frames
 from facebench.results.report.region_faces import part_errors, region_errors
 from facebench.results.report.series import read_series
+from facebench.results.run.folder import RunFolder
 
 SUBJECT = "subject_01"
 SLIDING = np.stack([np.roll(moving_face(1)[0], 6 * number, axis=1) for number in range(40)])

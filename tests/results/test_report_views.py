@@ -16,11 +16,10 @@ from example_runs import SCENES, example_run
 from numpy.typing import NDArray
 from PIL import Image
 
-from facebench.bench.thinning import Thinned
-from facebench.recon.export import write_ply
-from facebench.recon.mesh import Mesh
+from facebench.bench.surface.thinning import Thinned
+from facebench.recon.export.write import write_ply
+from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.procedural.build import procedural_model
-from facebench.results.record import RunFolder
 from facebench.results.report import write_report
 from facebench.results.report.heat_maps import SCALE_MM, error_colours
 from facebench.results.report.series import read_series
@@ -33,6 +32,7 @@ from facebench.results.report.views import (
     ranked,
     views,
 )
+from facebench.results.run.folder import RunFolder
 
 SHOWN_BYTES = 3_000_000
 COUNT = """(() => {

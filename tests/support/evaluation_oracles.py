@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from facebench.bench.landmarks import Landmarks
-from facebench.recon.mesh import Mesh
+from facebench.bench.landmarks.points import Landmarks
+from facebench.recon.mesh.record import Mesh
 
 PAIRS = ("pair_0", "pair_1", "pair_2")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facebench.bench.landmarks import SEVEN
-from facebench.recon.export import write_mesh
-from facebench.recon.mesh import Mesh
+from facebench.bench.landmarks.points import SEVEN
+from facebench.recon.export.write import write_mesh
+from facebench.recon.mesh.record import Mesh
 
 
 def points_of(face: Mesh) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ import torch
 
 from facebench.recon.network.weights_content import read_content
 from facebench.recon.training.folder import TrainingFolder
-from facebench.results.record import RunFolder
+from facebench.results.run.folder import RunFolder
 
 TIMINGS = ("images_per_s", "waiting")
 """Columns of a training's log that no two runs share."""

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.data import astronaut
 
-from facebench.recon.coefficients import CoefficientSizes
-from facebench.recon.export import write_obj
-from facebench.recon.framing import frame_mean_face
-from facebench.recon.mesh import Mesh
+from facebench.recon.export.write import write_obj
+from facebench.recon.face.coefficients import CoefficientSizes
+from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.network.checkpoint import save_weights
-from facebench.recon.network.regressor import FaceRegressor
-from facebench.recon.recipe import Recipe
-from facebench.recon.recipe_parts import NetworkRecipe
+from facebench.recon.recipes.parts import NetworkRecipe
+from facebench.recon.recipes.regressor import Recipe
+from facebench.recon.regressors.checkpoint import save_weights
+from facebench.recon.regressors.regressor import FaceRegressor
+from facebench.recon.vision.framing import frame_mean_face
 
 CODECS = {".avi": "mpeg4", ".mjpg": "mjpeg", ".mpg": "mpeg1video", ".mov": "mpeg4"}
 STEMS = {"cooperative": "Indoor-Cooperative", "indoor": "PTZ-Indoor", "outdoor": "PTZ-Outdoor"}

@@ -8,9 +8,9 @@ import torch
 
 from facebench.recon.network.iresnet import IResNet
 from facebench.recon.network.vision_weights import save_network
-from facebench.recon.recipe_files import load_any_recipe
+from facebench.recon.recipes.files import load_any_recipe
+from facebench.recon.recipes.vision import RecogniserRecipe
 from facebench.recon.vision.recognition import Recogniser
-from facebench.recon.vision_recipe import RecogniserRecipe
 
 SIZES = ("network.width=4", "network.image_size=32", "network.outputs=16")
 

@@ -12,16 +12,16 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
-from facebench.recon.coefficients import Coefficients, CoefficientSizes
-from facebench.recon.framing import frame_mean_face
+from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
 from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.npz import save_npz
 from facebench.recon.morphable.procedural import procedural_model
-from facebench.recon.recipe import Recipe
-from facebench.recon.recipe_files import load_recipe
+from facebench.recon.recipes.files import load_recipe
+from facebench.recon.recipes.regressor import Recipe
 from facebench.recon.render import make_renderer
 from facebench.recon.render.face import FaceRenderer
+from facebench.recon.vision.framing import frame_mean_face
 
 SIZE = 48
 SETTINGS = (

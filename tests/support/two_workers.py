@@ -14,13 +14,13 @@ from torch.nn.parallel import DistributedDataParallel
 from training_faces import small_model, small_recipe
 
 from facebench.recon.losses.supervision import Supervision
-from facebench.recon.recipe_files import load_any_recipe
-from facebench.recon.training.peers import Alone, Peers, Together
+from facebench.recon.recipes.files import load_any_recipe
+from facebench.recon.recipes.vision import VisionRecipe
+from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.tasks.loop import make_task
 from facebench.recon.training.tasks.task import PeopleBatch
 from facebench.recon.training.tasks.trainer import TaskTrainer
-from facebench.recon.training.trainer import Trainer
-from facebench.recon.vision_recipe import VisionRecipe
+from facebench.recon.training.workers.peers import Alone, Peers, Together
 
 SETTINGS = (
     "loss.weights.identity=0.24",

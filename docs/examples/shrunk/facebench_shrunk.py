@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from facebench.bench.method import MethodCard, MethodOptions
-from facebench.recon.mesh import Mesh
+from facebench.bench.method.interface import MethodCard, MethodOptions
+from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 
 if TYPE_CHECKING:
-    from facebench.recon.network.checkpoint import LoadedRegressor
+    from facebench.recon.regressors.checkpoint import LoadedRegressor
 
 FACTOR = 0.5
 
@@ -82,7 +82,7 @@ class Shrunk:
 
 def build(options: MethodOptions) -> Shrunk:
     """The network of a checkpoint; torch is imported here, so that listing methods stays quick."""
-    from facebench.recon.network.checkpoint import embedded_weights, load_regressor
+    from facebench.recon.regressors.checkpoint import embedded_weights, load_regressor
 
     model = load_model(options.model)
     network = load_regressor(options.checkpoint or embedded_weights(), model)

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
-from ...coefficients import Coefficients
+from ...face.coefficients import Coefficients
 from ...losses.distribution import distribution_loss
 from ...losses.labelled import batch_mean
 from ...losses.supervision import Supervision
 from ...morphable.model import MorphableModel
-from ...network.feature_regressor import FeatureRegressor, Person
+from ...recipes.baselines import FeatureWeights, GenovaRecipe
+from ...regressors.feature_regressor import FeatureRegressor, Person
 from ...render.face import RenderedFace
-from ...rival_recipes import FeatureWeights, GenovaRecipe
-from ..regressor_trainer import RegressorTrainer, Surroundings
 from .random_views import ViewSampler
+from .trainer import RegressorTrainer, Surroundings
 
 
 class GenovaTrainer(RegressorTrainer[Supervision]):

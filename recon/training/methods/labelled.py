@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...coefficients import Coefficients, CoefficientSizes
-from ..batches import BatchSource, collate
-from ..trainee import Photographs
+from ...face.coefficients import Coefficients, CoefficientSizes
+from ..data.batches import BatchSource, collate
+from ..data.trainee import Photographs
 
 
 @dataclass(frozen=True)

@@ -19,16 +19,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ....errors import FacebenchError
-from ...coefficients import CoefficientSizes
-from ...files import replacing
+from ...face.coefficients import CoefficientSizes
+from ...files.replace import replacing
+from ...files.text import plan_in
 from ...fitting.fitter import Fit, Fitter
 from ...losses.pixel import class_weights
 from ...losses.supervision import Supervision
 from ...morphable.load import load_model
 from ...morphable.model import MorphableModel
-from ...text_files import plan_in
-from ..batches import collate, resized
-from ..shards import FaceShards
+from ..data.batches import collate, resized
+from ..data.shards import FaceShards
 
 PIECE = 64
 """Photographs that are fitted as one batch and written as one file."""

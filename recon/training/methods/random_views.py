@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...coefficients import Coefficients
-from ...framing import frame_mean_face
+from ...face.coefficients import Coefficients
 from ...morphable.decoder import FaceDecoder
 from ...morphable.model import MorphableModel
-from ...network.feature_regressor import Person
-from ...rival_recipes import RandomViews
+from ...recipes.baselines import RandomViews
+from ...regressors.feature_regressor import Person
 from ...synthetic.sampling import random_expression, random_light
-from ..second_view import centred
+from ...vision.framing import frame_mean_face
+from .second_view import centred
 
 _VIEWS = 5
 """Stream of the views; second views have 1 and 2, a recogniser's points 3, passes 4."""

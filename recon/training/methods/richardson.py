@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...coefficients import Coefficients
+from ...face.coefficients import Coefficients
 from ...losses.labelled import ShapeDistance, batch_mean, landmark_distance
 from ...morphable.model import MorphableModel
-from ...network.refining import RefiningRegressor
-from ...rival_recipes import LabelWeights, RichardsonRecipe
-from ..precision import computing_in
-from ..regressor_trainer import RegressorTrainer, Surroundings
+from ...recipes.baselines import LabelWeights, RichardsonRecipe
+from ...regressors.refining import RefiningRegressor
+from ..optimise.precision import computing_in
 from .labelled import LabelledFaces
+from .trainer import RegressorTrainer, Surroundings
 
 _PASSES = 4
 """Stream of the number of passes; second views have 1 and 2, a recogniser's points 3."""

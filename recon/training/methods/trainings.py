@@ -9,20 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import FacebenchError
-from ...coefficients import CoefficientSizes
+from ...face.coefficients import CoefficientSizes
 from ...morphable.model import MorphableModel
-from ...recipe import Recipe, RegressorRecipe
-from ...rival_recipes import GenovaRecipe, RichardsonRecipe, TranRecipe
-from ..batches import BatchSource
-from ..identity_level import load_features
-from ..regressor_trainer import RegressorTrainer, Surroundings
-from ..shards import FaceShards
-from ..trainee import Source
-from ..trainer import Trainer
+from ...recipes.baselines import GenovaRecipe, RichardsonRecipe, TranRecipe
+from ...recipes.regressor import Recipe, RegressorRecipe
+from ..data.batches import BatchSource
+from ..data.shards import FaceShards
+from ..data.trainee import Source
 from .genova import GenovaTrainer
+from .identity_level import load_features
 from .labelled import LabelledSource
 from .labels import Labelling, read_labels
+from .ours import Trainer
 from .richardson import RichardsonTrainer
+from .trainer import RegressorTrainer, Surroundings
 from .tran import TranTrainer
 
 

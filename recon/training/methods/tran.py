@@ -9,14 +9,14 @@ from functools import partial
 
 from torch import Tensor
 
-from ...coefficients import Coefficients
+from ...face.coefficients import Coefficients
 from ...losses.asymmetric import asymmetric_loss
 from ...losses.labelled import batch_mean, landmark_distance
 from ...morphable.model import MorphableModel
-from ...rival_recipes import LabelWeights, TranRecipe
-from ..precision import computing_in
-from ..regressor_trainer import RegressorTrainer, Surroundings
+from ...recipes.baselines import LabelWeights, TranRecipe
+from ..optimise.precision import computing_in
 from .labelled import LabelledFaces
+from .trainer import RegressorTrainer, Surroundings
 
 
 class TranTrainer(RegressorTrainer[LabelledFaces]):

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from ...export.sheet import to_pictures
 from ...losses.landmark import FRAME, landmark_loss
 from ...network.landmarker import LandmarkNetwork
-from ...sheet import to_pictures
-from ...vision_recipe import LandmarkerRecipe
+from ...recipes.vision import LandmarkerRecipe
+from ..data.trainee import Photographs
 from ..folder import Row
-from ..peers import ALONE, Peers
-from ..trainee import Photographs
+from ..workers.peers import ALONE, Peers
 from .reading import MEASURED, in_batches, spread_rows
 from .task import Learner, Levels
 

@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import FacebenchError
-from ...export import write_picture
+from ...export.write import write_picture
 from ...network.vision_weights import save_network
-from ...vision_recipe import LandmarkerRecipe, ParserRecipe, RecogniserRecipe, VisionRecipe
-from ..batches import BatchSource
-from ..celebamask import CelebAMaskFaces
+from ...recipes.vision import LandmarkerRecipe, ParserRecipe, RecogniserRecipe, VisionRecipe
+from ..data.batches import BatchSource
+from ..data.celebamask import CelebAMaskFaces
+from ..data.mirroring import random_change
+from ..data.shards import FaceShards, rows_without_mask
+from ..data.trainee import Photographs
 from ..folder import Row, TrainingFolder
 from ..loop import Listener, Loop
-from ..mirroring import random_change
-from ..shards import FaceShards, rows_without_mask
-from ..trainee import Photographs
 from .landmarker import LandmarkTask
 from .parser import ParserTask
 from .recogniser import RecogniserTask, subjects_of

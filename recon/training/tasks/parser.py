@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from ...export.sheet import to_pictures
 from ...network.bisenet import CLASSES, BiSeNet
 from ...network.image_statistics import ColourNormalisation
-from ...sheet import to_pictures
-from ...vision_recipe import HardPixels, ParserRecipe
+from ...recipes.vision import HardPixels, ParserRecipe
+from ..data.trainee import Photographs
 from ..folder import Row
-from ..peers import ALONE, Peers
-from ..trainee import Photographs
+from ..workers.peers import ALONE, Peers
 from .palette import coloured
 from .reading import MEASURED, in_batches, spread_rows
 from .task import Learner, Levels

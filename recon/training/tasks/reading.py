@@ -8,9 +8,9 @@ import torch
 
 from ....errors import FacebenchError
 from ...losses.supervision import Supervision
-from ..batches import collate, resized
-from ..shards import Sample
-from ..trainee import Photographs
+from ..data.batches import collate, resized
+from ..data.shards import Sample
+from ..data.trainee import Photographs
 
 MEASURED = 512
 """Photographs that are measured on at most."""

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ....errors import FacebenchError
+from ...export.sheet import to_pictures
 from ...network.iresnet import IResNet
-from ...sheet import to_pictures
+from ...recipes.vision import RecogniserRecipe
 from ...vision.alignment import align_faces
 from ...vision.five_points import five_points
-from ...vision_recipe import RecogniserRecipe
+from ..data.trainee import Photographs
 from ..folder import Row
-from ..peers import ALONE, Peers
-from ..trainee import Photographs
+from ..workers.peers import ALONE, Peers
 from .margin import MarginHead
 from .reading import MEASURED, in_batches
 from .source import numbered

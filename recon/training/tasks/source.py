@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..batches import BatchSource, collate
-from ..trainee import Photographs
+from ..data.batches import BatchSource, collate
+from ..data.trainee import Photographs
 from .task import PeopleBatch
 
 _POINTS = 3

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...losses.supervision import Supervision
+from ..data.trainee import Photographs
 from ..folder import Row
-from ..peers import Peers
-from ..trainee import Photographs
+from ..workers.peers import Peers
 
 Levels = dict[str, Tensor]
 """Scalar terms of a loss by name; their sum is what is minimised."""

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...vision_recipe import VisionRecipe
-from ..descent import Descent
-from ..layout import channels_last
-from ..peers import ALONE, Peers
-from ..step_report import StepReport
+from ...recipes.vision import VisionRecipe
+from ..optimise.descent import Descent
+from ..optimise.layout import channels_last
+from ..optimise.step_report import StepReport
+from ..workers.peers import ALONE, Peers
 from .task import Learner, PeopleBatch, Task
 
 

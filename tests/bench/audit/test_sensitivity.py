@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from facebench.bench.audit.sensitivity import CHOICES, Choice, measure_choices
-from facebench.bench.protocol import preset
-from facebench.bench.score import score_prediction
-from facebench.recon.mesh import Mesh
+from facebench.bench.protocol.record import preset
+from facebench.bench.scoring.score import score_prediction
+from facebench.recon.mesh.record import Mesh
 
 
 @pytest.fixture(name="scan", scope="module")

@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from facebench.bench.audit.truth import PersonTruth, face_vertices, read_truth, true_errors
-from facebench.bench.similarity import Similarity
+from facebench.bench.surface.similarity import Similarity
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.model import MorphableModel
 

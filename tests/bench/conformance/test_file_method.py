@@ -9,10 +9,10 @@ import pytest
 
 from facebench.bench.conformance.check import check_method
 from facebench.bench.conformance.finding import Finding, Verdict
-from facebench.bench.method import MethodOptions
+from facebench.bench.method.interface import MethodOptions
 from facebench.errors import FacebenchError
-from facebench.recon.export import write_mesh
-from facebench.recon.mesh import Mesh
+from facebench.recon.export.write import write_mesh
+from facebench.recon.mesh.record import Mesh
 
 
 def keep(root: Path, face: Mesh, landmarks: bool = True, name: str = "subject_01.obj") -> Path:

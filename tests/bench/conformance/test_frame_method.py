@@ -13,8 +13,8 @@ from scipy.spatial.transform import Rotation
 from facebench.bench.conformance.finding import Finding, Verdict
 from facebench.bench.conformance.frames import check_frame_method
 from facebench.bench.conformance.pictures import portraits
-from facebench.bench.method import MethodCard
-from facebench.recon.mesh import Mesh
+from facebench.bench.method.interface import MethodCard
+from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.model import MorphableModel
 
 CARD = MethodCard("good", "A colour", "", "MIT")

@@ -11,10 +11,10 @@ from pair_files import points_of, write_now_prediction, write_now_scan, write_si
 
 from facebench.bench.datasets.now import find_now_pairs, is_now_folder
 from facebench.bench.datasets.pairs import find_pairs
-from facebench.bench.landmark_files import read_landmark_file
-from facebench.bench.landmarks import SEVEN
+from facebench.bench.landmarks.files import read_landmark_file
+from facebench.bench.landmarks.points import SEVEN
 from facebench.errors import FacebenchError
-from facebench.recon.mesh import Mesh
+from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.procedural import procedural_model
 
 

@@ -12,11 +12,11 @@ import trimesh
 
 from facebench.bench.datasets.micc import MiccDataset
 from facebench.bench.datasets.synthetic import MiccPlan, truth_folder, write_micc
-from facebench.bench.surface import Surface
-from facebench.bench.video import read_chunks
+from facebench.bench.surface.surface import Surface
 from facebench.errors import FacebenchError
-from facebench.recon.mesh import Mesh
+from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.load import load_model
+from facebench.recon.video.decode import read_chunks
 from facebench.recon.vision.boxes import read_boxes
 
 FRAMES = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facebench.bench.dataset import SCENES
+from facebench.bench.datasets.interface import SCENES
 from facebench.bench.datasets.synthetic_motion import random_motion
 from facebench.bench.datasets.synthetic_scenes import STYLES
 from facebench.recon.morphable.load import load_model

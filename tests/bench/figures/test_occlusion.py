@@ -15,11 +15,11 @@ from facebench.bench.figures.occlusion import (
     mapped_albedo,
     summarise_albedo,
 )
-from facebench.recon.face_coefficients import FaceCoefficients
-from facebench.recon.likeness import Likeness, likeness_of
+from facebench.recon.face.face_coefficients import FaceCoefficients
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.render.likeness import LikenessArtist
+from facebench.recon.render.pose_and_light import Likeness, likeness_of
 from facebench.recon.synthetic.cover import CoveredFace, cover, true_coefficients
 from facebench.recon.synthetic.faces import FaceSampler
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from small_regressor import write_small_regressor
 
-from facebench.bench.method import MethodOptions
-from facebench.bench.registry import method_card, open_method
+from facebench.bench.method.interface import MethodOptions
+from facebench.bench.method.registry import method_card, open_method
 from facebench.errors import FacebenchError
-from facebench.recon.recipe_files import load_any_recipe, recipe_names
+from facebench.recon.recipes.files import load_any_recipe, recipe_names
 
 NAMES = ("genova", "mofa", "richardson", "tran")
 

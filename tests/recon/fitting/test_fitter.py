@@ -9,7 +9,7 @@ import torch
 from drawn_faces import Drawn
 
 from facebench.errors import FacebenchError
-from facebench.recon.coefficients import Coefficients
+from facebench.recon.face.coefficients import Coefficients
 from facebench.recon.fitting.fitter import FEWEST_LANDMARKS, Fit, Fitter
 from facebench.recon.fitting.settings import FittingSettings
 from facebench.recon.morphable.model import MorphableModel

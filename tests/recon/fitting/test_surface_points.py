@@ -8,8 +8,8 @@ from scipy.spatial import cKDTree
 
 from facebench.recon.fitting.sums import cross
 from facebench.recon.fitting.surface_points import HIDDEN_REGIONS, SurfacePoints, spread_vertices
+from facebench.recon.mesh.normals import vertex_normals
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.normals import vertex_normals
 
 
 def test_points_cover_the_face_evenly(model: MorphableModel) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from training_faces import random_faces, small_model
 
-from facebench.recon.camera import project, rotate, rotation_matrix, to_pixels
+from facebench.recon.face.camera import project, rotate, rotation_matrix, to_pixels
 from facebench.recon.losses.labelled import ShapeDistance, batch_mean, landmark_distance
 from facebench.recon.morphable.decoder import FaceDecoder
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from facebench.recon.coefficients import Coefficients
+from facebench.recon.face.coefficients import Coefficients
 from facebench.recon.losses.prior import prior_loss
 
 

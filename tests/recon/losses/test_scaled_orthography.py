@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from facebench.recon.camera import rotation_matrix
+from facebench.recon.face.camera import rotation_matrix
 from facebench.recon.losses.scaled_orthography import apply_pose, fit_pose
 
 

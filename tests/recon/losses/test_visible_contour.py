@@ -7,8 +7,8 @@ import pytest
 import torch
 from training_faces import random_faces, small_model
 
-from facebench.recon.camera import rotate, rotation_matrix
-from facebench.recon.coefficients import Coefficients
+from facebench.recon.face.camera import rotate, rotation_matrix
+from facebench.recon.face.coefficients import Coefficients
 from facebench.recon.losses.landmark import CONTOUR
 from facebench.recon.losses.visible_contour import VisibleContour, contour_lines
 from facebench.recon.morphable.decoder import FaceDecoder

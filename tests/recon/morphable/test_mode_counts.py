@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facebench.recon.coefficients import CoefficientSizes
+from facebench.recon.face.coefficients import CoefficientSizes
 from facebench.recon.morphable.measures import mode_deviations
 from facebench.recon.morphable.mode_counts import ModeCounts, padding, with_mode_counts
 from facebench.recon.morphable.model import MorphableModel

@@ -13,11 +13,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from facebench.recon.network.landmarker import LandmarkNetwork
-from facebench.recon.preparation.candidates import (
-    PhotographFaces,
-    PreparationSettings,
-    find_faces,
-)
+from facebench.recon.preparation.candidates import PhotographFaces, PreparationSettings, find_faces
 from facebench.recon.preparation.labelling import label_faces
 from facebench.recon.preparation.listing import list_photographs
 from facebench.recon.preparation.networks import Networks

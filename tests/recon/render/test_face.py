@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from facebench.recon.coefficients import Coefficients
-from facebench.recon.lighting import ambient_light
+from facebench.recon.face.coefficients import Coefficients
+from facebench.recon.face.lighting import ambient_light
 from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.render import make_renderer

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from facebench.recon.camera import project, rotate, rotation_matrix
-from facebench.recon.lighting import ambient_light
+from facebench.recon.face.camera import project, rotate, rotation_matrix
+from facebench.recon.face.lighting import ambient_light
 from facebench.recon.render.shade import VertexNormals, shade, vertex_normals
 
 

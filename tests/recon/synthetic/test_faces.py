@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from facebench.recon.camera import project, rotate, rotation_matrix, to_pixels
-from facebench.recon.coefficients import Coefficients, CoefficientSizes
+from facebench.recon.face.camera import project, rotate, rotation_matrix, to_pixels
+from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
 from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.synthetic.faces import FaceSampler, LabelledFace

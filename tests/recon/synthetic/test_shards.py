@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from facebench.errors import FacebenchError
-from facebench.recon.coefficients import CoefficientSizes
+from facebench.recon.face.coefficients import CoefficientSizes
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.synthetic import shards
 from facebench.recon.synthetic.shards import FacesPlan, write_faces

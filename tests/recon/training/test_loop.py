@@ -11,7 +11,7 @@ from training_faces import small_recipe
 
 from facebench.errors import FacebenchError
 from facebench.recon.network.weights_content import read_content
-from facebench.recon.recipe import Recipe
+from facebench.recon.recipes.regressor import Recipe
 from facebench.recon.training.folder import Row
 from facebench.recon.training.job import TrainingJob, Worker, make_loop, train_worker
 

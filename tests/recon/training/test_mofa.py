@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 from training_faces import SETTINGS, SIZE, small_model
 
-from facebench.recon.recipe_files import load_recipe
-from facebench.recon.recipe_parts import AugmentationRecipe
+from facebench.recon.recipes.files import load_recipe
+from facebench.recon.recipes.parts import AugmentationRecipe
 from facebench.recon.synthetic.masks import CLASS_NAMES
-from facebench.recon.training.augmentation import augmentation
-from facebench.recon.training.batches import BatchSource
-from facebench.recon.training.shards import FaceShards
-from facebench.recon.training.trainer import Trainer
+from facebench.recon.training.data.augmentation import augmentation
+from facebench.recon.training.data.batches import BatchSource
+from facebench.recon.training.data.shards import FaceShards
+from facebench.recon.training.methods.ours import Trainer
 
 
 def test_it_is_ours_without_recogniser_and_parsing() -> None:

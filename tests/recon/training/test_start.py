@@ -10,10 +10,10 @@ import torch
 from training_faces import small_model, small_recipe, write_training_faces
 
 from facebench.errors import FacebenchError
-from facebench.recon.network.checkpoint import load_regressor, save_weights
-from facebench.recon.recipe_files import load_any_recipe
+from facebench.recon.recipes.files import load_any_recipe
+from facebench.recon.regressors.checkpoint import load_regressor, save_weights
 from facebench.recon.training.job import TrainingJob, Worker, train_worker
-from facebench.recon.training.trainer import Trainer
+from facebench.recon.training.methods.ours import Trainer
 
 HERE = Worker(torch.device("cpu"))
 STILL = ("optimiser.learning_rate=1e-12", "training.steps=2", "loss.pixel_from=1")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facebench.recon.framing import LANDMARK_SHARE
 from facebench.recon.vision.crop import Box, crop_square
+from facebench.recon.vision.framing import LANDMARK_SHARE
 
 
 def ramp(height: int, width: int) -> np.ndarray:

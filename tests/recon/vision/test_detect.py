@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.data import astronaut
 
-from facebench.recon.coefficients import Coefficients, CoefficientSizes
-from facebench.recon.framing import frame_mean_face
-from facebench.recon.lighting import ambient_light
+from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
+from facebench.recon.face.lighting import ambient_light
 from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.load import load_model
 from facebench.recon.render import make_renderer
 from facebench.recon.render.face import FaceRenderer
 from facebench.recon.vision.crop import Box
 from facebench.recon.vision.detect import CascadeDetector
+from facebench.recon.vision.framing import frame_mean_face
 
 N_FACES = 24
 SIZE = (240, 320)

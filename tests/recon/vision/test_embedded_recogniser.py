@@ -6,11 +6,11 @@ import numpy as np
 import torch
 
 from facebench.recon.morphable.load import load_model
-from facebench.recon.recipe_files import load_recipe
+from facebench.recon.recipes.files import load_recipe
 from facebench.recon.synthetic.faces import FaceSampler
-from facebench.recon.training.batches import collate
-from facebench.recon.training.identity_level import load_features
-from facebench.recon.training.shards import Sample
+from facebench.recon.training.data.batches import collate
+from facebench.recon.training.data.shards import Sample
+from facebench.recon.training.methods.identity_level import load_features
 from facebench.recon.training.tasks.verification import separation
 
 PEOPLE, FRAMES, SIDE = 12, 3, 112

@@ -11,13 +11,13 @@ from example_runs import SCENES, SUBJECTS, example_record, example_row, example_
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.bench.protocol import preset
-from facebench.bench.statistics import holm
+from facebench.bench.protocol.record import preset
+from facebench.bench.scoring.statistics import holm
 from facebench.errors import FacebenchError
 from facebench.results.compare import Comparison, compare, refuse_groups
 from facebench.results.compare.build import tally
-from facebench.results.published import published_results
-from facebench.results.record import RunFolder
+from facebench.results.run.folder import RunFolder
+from facebench.results.tables.published import published_results
 
 ERRORS = st.lists(st.tuples(st.floats(0, 9), st.floats(0, 9)), min_size=1, max_size=40)
 

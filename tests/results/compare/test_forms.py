@@ -17,7 +17,7 @@ from rich.console import Console
 from facebench.results.compare import Comparison, compare, written
 from facebench.results.compare.latex import escaped
 from facebench.results.compare.terminal import comparison_tables
-from facebench.results.published import published_results
+from facebench.results.tables.published import published_results
 
 EVIL = r"50% & #1 _best_ {a|b} ~^$\x [bold]<b>"
 

@@ -14,7 +14,7 @@ from example_runs import SCENES, SUBJECTS, example_row, example_run, example_sum
 from facebench.errors import FacebenchError
 from facebench.results.gate import Baseline, update_baseline
 from facebench.results.gate.update import uncommitted
-from facebench.results.record import RunFolder
+from facebench.results.run.folder import RunFolder
 
 
 def whole_run(root: Path, **changes: object) -> RunFolder:

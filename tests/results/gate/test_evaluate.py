@@ -33,7 +33,7 @@ from facebench.results.gate import (
     evaluate,
     not_measured,
 )
-from facebench.results.record import RunFolder
+from facebench.results.run.folder import RunFolder
 
 PASSED, WARNED, FAILED = Status.PASSED, Status.WARNED, Status.FAILED
 UNKNOWN, SKIPPED = Status.UNKNOWN, Status.SKIPPED

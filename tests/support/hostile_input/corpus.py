@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .readers import Reader
+    from facebench.tests.support.hostile_input.readers import Reader
 
-from .crafted import CRAFTED
-from .mutations import DAMAGES
-from .pickles import PICKLES
+from facebench.tests.support.hostile_input.crafted import CRAFTED
+from facebench.tests.support.hostile_input.mutations import DAMAGES
+from facebench.tests.support.hostile_input.pickles import PICKLES
 
 WRONG, STRUCTURED, SOUND = "another kind of file", "damaged inside", "sound"
 

@@ -13,14 +13,13 @@ import pyarrow.parquet as pq
 from example_runs import example_run
 from PIL import Image
 
-from facebench.bench.chunks import OK, ChunkRow
+from facebench.bench.frames.chunks import OK, ChunkRow
 from facebench.recon.preparation.rows import LabelledCrop, WorkRow
 from facebench.recon.preparation.work import part_of
 from facebench.results.gate.baseline import Baseline
-from facebench.results.ledger import Clock, Ledger
-from facebench.results.point_errors import PointErrors
-
-from .samples import picture, small_model
+from facebench.results.run.ledger import Clock, Ledger
+from facebench.results.run.point_errors import PointErrors
+from facebench.tests.support.hostile_input.samples import picture, small_model
 
 CLIP = "subject_01/cooperative"
 

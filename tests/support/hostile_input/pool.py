@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from .corpus import Case
+from facebench.tests.support.hostile_input.corpus import Case
 
 SECONDS, BY_THE_CLOCK = 10.0, 120.0
 """Of computing, after which a case counts as hung; or waiting, on a machine that others use."""
@@ -153,7 +153,7 @@ _MAKING = 5.0
 
 def write_sound(folder: Path) -> None:
     """The sound file of every reader, each in a folder of its own, and a list of them."""
-    from .readers import READERS
+    from facebench.tests.support.hostile_input.readers import READERS
 
     index = {}
     for number, reader in enumerate(READERS):

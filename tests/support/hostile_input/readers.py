@@ -12,22 +12,17 @@ from typing import Any
 import numpy as np
 
 from facebench.bench.audit.truth import read_truth
+from facebench.bench.datasets.mesh_predictions import read_vertices as read_landmark_vertices
 from facebench.bench.datasets.now import find_now_pairs
 from facebench.bench.figures.image_landmarks import read_image_landmarks
-from facebench.bench.landmark_files import read_landmark_file
-from facebench.bench.landmarks import read_landmarks
-from facebench.bench.mesh_files import load_mesh
-from facebench.bench.mesh_predictions import read_vertices as read_landmark_vertices
-from facebench.bench.meshes import clean_mesh
-from facebench.bench.nose_tip import read_nose_tip
-from facebench.bench.overlay_video import frame_rate
-from facebench.bench.photographs import Source, read_photograph
-from facebench.bench.portrait_ledger import NAME as PORTRAITS
-from facebench.bench.portrait_ledger import PortraitLedger
-from facebench.bench.protocol import read_protocol
-from facebench.bench.video import read_chunks
+from facebench.bench.landmarks.files import read_landmark_file
+from facebench.bench.landmarks.points import read_landmarks
+from facebench.bench.meshes.clean import clean_mesh
+from facebench.bench.meshes.files import load_mesh
+from facebench.bench.protocol.record import read_protocol
+from facebench.bench.registration.nose_tip import read_nose_tip
 from facebench.cli._options_file import read_options
-from facebench.recon.coefficient_files import read_coefficients
+from facebench.recon.face.coefficient_files import read_coefficients
 from facebench.recon.morphable import obj
 from facebench.recon.morphable.basel_front import read_basel_front
 from facebench.recon.morphable.basel_hdf5 import read_basel_hdf5
@@ -37,32 +32,41 @@ from facebench.recon.morphable.landmark_table import read_landmark_table
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.mat5 import read_mat
 from facebench.recon.morphable.surrey import read_surrey
-from facebench.recon.network.checkpoint import load_regressor
 from facebench.recon.network.state_dicts import read_state_dict, recognised
+from facebench.recon.portraits.ledger import NAME as PORTRAITS
+from facebench.recon.portraits.ledger import PortraitLedger
+from facebench.recon.portraits.overlay_video import frame_rate
+from facebench.recon.portraits.photographs import Source, read_photograph
 from facebench.recon.preparation.candidates import PreparationSettings, find_faces
 from facebench.recon.preparation.decoding import decode_landmarks, decode_mask
 from facebench.recon.preparation.listing import list_photographs
 from facebench.recon.preparation.reasons import RejectedError
 from facebench.recon.preparation.work import WorkFolder
-from facebench.recon.recipe_files import load_any_recipe
-from facebench.recon.training.celebamask import CelebAMaskFaces
+from facebench.recon.recipes.files import load_any_recipe
+from facebench.recon.regressors.checkpoint import load_regressor
+from facebench.recon.training.data.celebamask import CelebAMaskFaces
+from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.folder import TrainingFolder
-from facebench.recon.training.shards import FaceShards
+from facebench.recon.video.decode import read_chunks
 from facebench.recon.vision.boxes import read_boxes
 from facebench.recon.vision.crop import Box
 from facebench.recon.vision.landmarks import make_landmark_detector
 from facebench.recon.vision.parsing import make_parser
 from facebench.results.gate.baseline import Baseline
 from facebench.results.gate.rules_file import read_rules
-from facebench.results.ledger import Ledger
-from facebench.results.method_cost import FILE, read_cost
-from facebench.results.open_runs import opened_runs, refuse_unfinished
-from facebench.results.pairs import PairsFolder
-from facebench.results.point_errors import PointErrors
-from facebench.results.tracked_run import is_logged
-
-from . import folders, samples
-from .structured import json_values, table_columns, tensor_values, zip_members
+from facebench.results.pairs.folder import PairsFolder
+from facebench.results.run.ledger import Ledger
+from facebench.results.run.method_cost import FILE, read_cost
+from facebench.results.run.point_errors import PointErrors
+from facebench.results.tracking.open_runs import opened_runs, refuse_unfinished
+from facebench.results.tracking.run import is_logged
+from facebench.tests.support.hostile_input import folders, samples
+from facebench.tests.support.hostile_input.structured import (
+    json_values,
+    table_columns,
+    tensor_values,
+    zip_members,
+)
 
 Structured = Callable[[bytes, random.Random], bytes]
 

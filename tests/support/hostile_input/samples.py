@@ -16,20 +16,20 @@ from model_files import write_basel_front, write_basel_hdf5, write_expressions, 
 from PIL import Image
 from scipy.io import savemat
 
-from facebench.bench.landmarks import SEVEN
-from facebench.recon.coefficients import CoefficientSizes
-from facebench.recon.export import write_mesh
-from facebench.recon.framing import frame_mean_face
-from facebench.recon.mesh import Mesh
+from facebench.bench.landmarks.points import SEVEN
+from facebench.recon.export.write import write_mesh
+from facebench.recon.face.coefficients import CoefficientSizes
+from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.basel_landmarks import IBUG_OF_NAME
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.npz import save_npz
 from facebench.recon.morphable.procedural import procedural_model
 from facebench.recon.network.bisenet import BiSeNet
-from facebench.recon.network.checkpoint import save_weights, write_content
-from facebench.recon.network.regressor import FaceRegressor
-from facebench.recon.recipe import Recipe
-from facebench.recon.recipe_parts import NetworkRecipe
+from facebench.recon.recipes.parts import NetworkRecipe
+from facebench.recon.recipes.regressor import Recipe
+from facebench.recon.regressors.checkpoint import save_weights, write_content
+from facebench.recon.regressors.regressor import FaceRegressor
+from facebench.recon.vision.framing import frame_mean_face
 
 MODES = 2
 
@@ -171,7 +171,7 @@ def state_dict(folder: Path) -> Path:
 def parser_weights(folder: Path) -> Path:
     """A small parser of this package."""
     from facebench.recon.network.vision_weights import save_network
-    from facebench.recon.recipe_files import load_any_recipe
+    from facebench.recon.recipes.files import load_any_recipe
 
     torch.manual_seed(0)
     recipe = load_any_recipe("parser-embedded", ["network.width=4"])
@@ -184,7 +184,7 @@ def landmarker_weights(folder: Path) -> Path:
     """A small landmark network of this package."""
     from facebench.recon.network.landmarker import LandmarkNetwork
     from facebench.recon.network.vision_weights import save_network
-    from facebench.recon.recipe_files import load_any_recipe
+    from facebench.recon.recipes.files import load_any_recipe
 
     torch.manual_seed(0)
     recipe = load_any_recipe("landmarker", ["network.width=4", "network.image_size=32"])

@@ -13,12 +13,11 @@ from skimage.data import astronaut
 from small_micc import clip_path, scan_path, write_subject
 from training_faces import write_training_faces
 
-from facebench.recon.export import write_obj
+from facebench.recon.export.write import write_obj
 from facebench.recon.morphable.procedural import procedural_model
-
-from .crafted import CRAFTED
-from .mutations import DAMAGES
-from .pickles import PICKLES
+from facebench.tests.support.hostile_input.crafted import CRAFTED
+from facebench.tests.support.hostile_input.mutations import DAMAGES
+from facebench.tests.support.hostile_input.pickles import PICKLES
 
 NAMES = ("[/bold]", "<script>alert(1)<", "\x1b[2J", "new\nline", "..", "%s%n", "a" * 200)
 """What files may be called on most disks."""

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .mutations import DAMAGES
+from facebench.tests.support.hostile_input.mutations import DAMAGES
 
 _ODD: tuple[Any, ...] = (
     None,

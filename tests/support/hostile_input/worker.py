@@ -21,8 +21,8 @@ def main(folder: Path) -> None:
     answers = sys.stdout
     sys.stdout = sys.stderr
     warnings.simplefilter("ignore")
-    from . import readers as known
-    from .corpus import Case
+    from facebench.tests.support.hostile_input import readers as known
+    from facebench.tests.support.hostile_input.corpus import Case
 
     readers = {reader.name: reader for reader in known.READERS}
     print("ready", file=answers, flush=True)
@@ -71,7 +71,7 @@ def _result(case, readers, folder: Path) -> dict[str, object]:  # type: ignore[n
 
 def _laid_out(case, readers, folder: Path, place: Path, canary: Path) -> Path:  # type: ignore[no-untyped-def]
     """The sound files with one of them attacked, in a folder of their own."""
-    from .corpus import attacked
+    from facebench.tests.support.hostile_input.corpus import attacked
 
     sound = folder / "sound"
     index = json.loads((sound / "index.json").read_text())

@@ -7,13 +7,13 @@ import torch
 from skimage.data import lbp_frontal_face_cascade_filename
 from skimage.feature import Cascade
 
-from facebench.recon.coefficients import Coefficients
-from facebench.recon.framing import frame_mean_face
-from facebench.recon.lighting import ambient_light
+from facebench.recon.face.coefficients import Coefficients
+from facebench.recon.face.lighting import ambient_light
 from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.render.face import FaceRenderer
 from facebench.recon.render.outline import OutlineConfig, OutlineRenderer
+from facebench.recon.vision.framing import frame_mean_face
 
 
 def test_cascade_finds_the_mean_and_random_faces(model: MorphableModel) -> None:

@@ -11,11 +11,11 @@ from small_recogniser import write_recogniser
 from training_faces import SETTINGS, random_faces, small_model
 
 from facebench.errors import FacebenchError
-from facebench.recon.coefficients import Coefficients, CoefficientSizes
-from facebench.recon.network.feature_regressor import Person
+from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
 from facebench.recon.network.weights_content import read_content
-from facebench.recon.recipe import RegressorRecipe
-from facebench.recon.recipe_files import load_any_recipe
+from facebench.recon.recipes.files import load_any_recipe
+from facebench.recon.recipes.regressor import RegressorRecipe
+from facebench.recon.regressors.feature_regressor import Person
 from facebench.recon.training.folder import Row
 from facebench.recon.training.job import TrainingJob, Worker, make_loop, train_worker
 from facebench.recon.training.methods.genova import GenovaTrainer
@@ -23,8 +23,8 @@ from facebench.recon.training.methods.labelled import LabelledFaces
 from facebench.recon.training.methods.labels import Labelling, fit_piece
 from facebench.recon.training.methods.random_views import ViewSampler
 from facebench.recon.training.methods.richardson import RichardsonTrainer
+from facebench.recon.training.methods.trainer import Surroundings
 from facebench.recon.training.methods.tran import TranTrainer
-from facebench.recon.training.regressor_trainer import Surroundings
 
 ALONE = Worker(torch.device("cpu"))
 LEARNS = ("richardson", "tran", "genova")

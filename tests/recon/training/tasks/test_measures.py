@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from facebench.recon.recipes.vision import HardPixels, LandmarkerNetwork, LandmarkerRecipe
 from facebench.recon.training.tasks.landmarker import LandmarkLearner, point_errors
 from facebench.recon.training.tasks.parser import class_overlaps, confusion, hard_cross_entropy
-from facebench.recon.vision_recipe import HardPixels, LandmarkerNetwork, LandmarkerRecipe
 
 
 def test_overlaps_are_intersection_over_union() -> None:

@@ -1,0 +1,1 @@
+"""Landmarks of scans and predictions, their files, and regions of the face."""

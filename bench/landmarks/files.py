@@ -1,0 +1,62 @@
+"""Landmarks from the kinds of files there are: text, MeshLab's picked points, NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import FacebenchError, reason_of
+from ...recon.files.numpy import read_npy_array
+from ...recon.files.text import text_of
+from ..surface.triangles import Float64Array
+from .picked_points import picked_points
+from .points import Landmarks, read_landmarks
+
+_MOST_BYTES = 2**20
+
+LANDMARK_SUFFIXES = (".txt", ".npy", ".pp")
+
+
+def read_landmark_file(path: Path) -> Landmarks:
+    """The 68 or 7 landmarks of a file.
+
+    Text: see `landmarks.read_landmarks`. `.pp`: the picked points in the order of the file, as NoW
+    labels its scans. `.npy`: an array (68, 3) or (7, 3).
+
+    Raises:
+        FacebenchError: when there is no such file or it does not hold the landmarks of a face.
+    """
+    if not path.is_file():
+        raise FacebenchError(f"{path}: no such landmarks file")
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        return read_landmarks(path)
+    try:
+        points = reader(path)
+    except (OSError, ValueError, KeyError, TypeError, FacebenchError) as error:
+        said = f"{path}: cannot be read as landmarks ({reason_of(error)})"
+        raise FacebenchError(said, "expected 68 or 7 points x, y, z") from error
+    try:
+        return Landmarks(points).in_order()
+    except FacebenchError as error:
+        raise FacebenchError(f"{path}: {error.message}", error.hint) from error
+
+
+def landmarks_beside(mesh: Path) -> Path | None:
+    """The landmarks file that is called like a mesh file, or None."""
+    candidates = (mesh.with_suffix(suffix) for suffix in LANDMARK_SUFFIXES)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _picked_points(path: Path) -> Float64Array:
+    points = picked_points(text_of(path, _MOST_BYTES))
+    return np.array([[float(point[axis]) for axis in "xyz"] for point in points])
+
+
+def _array(path: Path) -> Float64Array:
+    return np.asarray(read_npy_array(path, _MOST_BYTES), np.float64)
+
+
+_READERS: Mapping[str, Callable[[Path], Float64Array]] = {".pp": _picked_points, ".npy": _array}

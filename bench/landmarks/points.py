@@ -1,0 +1,178 @@
+"""Landmarks of a face as points in space: 68 in iBUG's order, or NoW's seven."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ...errors import FacebenchError
+from ...recon.files.text import text_of
+from ...recon.mesh.record import Mesh
+from ..surface.similarity import Similarity
+from ..surface.triangles import Float64Array, IndexArray
+from ..surface.umeyama import root_mean_square, similarity_between
+
+_MOST_BYTES = 2**20
+
+SEVEN = np.array([36, 39, 42, 45, 33, 48, 54])
+"""The seven points of NoW among iBUG's 68, counted from 0: right eye's outer and inner corner, left
+eye's inner and outer corner, bottom of the nose, right and left corner of the mouth. Right and left
+are the subject's own."""
+SEVEN_ORDER = (
+    "right eye outer, right eye inner, left eye inner, left eye outer, nose bottom, "
+    "right mouth corner, left mouth corner, right being the subject's own"
+)
+MEAN_SEVEN_MM = np.array(
+    [
+        [-45.0, 32.5, 0.0],
+        [-17.0, 31.0, 6.0],
+        [17.0, 31.0, 6.0],
+        [45.0, 32.5, 0.0],
+        [0.0, -16.0, 27.0],
+        [-25.0, -38.0, 12.0],
+        [25.0, -38.0, 12.0],
+    ]
+)
+"""Where the seven lie in a mean face, rounded: enough to tell an order, not a person."""
+ORDER_MM = 10.0
+"""Root mean square from the mean face, at its size, that no face has in the right order: faces of
+the ICT model with all expressions at once came to at most 7.7, the least wrong order to 12."""
+STABLE = slice(17, 68)
+"""The 68 without the contour of the jaw, which slides along the face with the pose."""
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Points of a face that a mesh's topology need not know.
+
+    Attributes:
+        points: (68, 3) in iBUG's order or (7, 3) in NoW's, in the space and unit of their mesh.
+
+    Raises:
+        FacebenchError: for another number of points or NaN.
+    """
+
+    points: Float64Array
+
+    def __post_init__(self) -> None:
+        """Refuse another number of points and what is no number."""
+        points = np.asarray(self.points, np.float64)
+        if points.shape not in ((68, 3), (7, 3)):
+            raise FacebenchError(
+                f"landmarks have the shape {points.shape}",
+                "expected 68 points x y z in iBUG's order, or the 7 of NoW",
+            )
+        if not np.isfinite(points).all():
+            bad = int(np.flatnonzero(~np.isfinite(points).all(1))[0]) + 1
+            raise FacebenchError(f"landmark {bad} is not finite", "label it, or leave the file out")
+        object.__setattr__(self, "points", points)
+
+    def in_order(self) -> Landmarks:
+        """The same landmarks, which somebody gave: those that a topology knows are in order.
+
+        Raises:
+            FacebenchError: for an order that is no face's, or left and right exchanged.
+        """
+        _check_order(self.seven)
+        return self
+
+    @property
+    def seven(self) -> Float64Array:
+        """NoW's seven points (7, 3), see `SEVEN`."""
+        return self.points if len(self.points) == 7 else self.points[SEVEN]
+
+    @property
+    def spread(self) -> float:
+        """Distance between the outer eye corners, in the unit of the mesh."""
+        return float(np.linalg.norm(self.seven[3] - self.seven[0]))
+
+    @classmethod
+    def of_mesh(cls, mesh: Mesh) -> Landmarks | None:
+        """The landmarks that a mesh carries as indices of its vertices, or None."""
+        if mesh.landmarks is None:
+            return None
+        return cls(np.asarray(mesh.vertices, np.float64)[mesh.landmarks])
+
+    def moved(self, transform: Similarity) -> Landmarks:
+        """The same landmarks after a transform of their mesh."""
+        return Landmarks(transform.apply(self.points))
+
+    def nearest_vertices(self, mesh: Mesh) -> IndexArray | None:
+        """The vertex (68,) of a mesh next to each of 68 landmarks; None for seven."""
+        if len(self.points) == 7:
+            return None
+        index = cKDTree(np.asarray(mesh.vertices, np.float64)).query(self.points)[1]
+        return np.asarray(index, np.int64)
+
+
+def read_landmarks(path: Path) -> Landmarks:
+    """Landmarks from a text file, one `x y z` a line, 68 lines in iBUG's order or NoW's 7.
+
+    Numbers may be separated by blanks or commas; empty lines and lines that begin with `#` do not
+    count.
+
+    Raises:
+        FacebenchError: when the file cannot be read, a line is not three numbers, or the points
+            are not the landmarks of a face in their order.
+    """
+    try:
+        lines = text_of(path, _MOST_BYTES).splitlines()
+    except (OSError, ValueError) as error:
+        raise FacebenchError(f"{path}: cannot be read as landmarks ({error})") from error
+    numbered = [(number, line.strip()) for number, line in enumerate(lines, start=1)]
+    rows = [
+        _point(path, number, line) for number, line in numbered if line and not line.startswith("#")
+    ]
+    if len(rows) not in (7, 68):
+        raise FacebenchError(
+            f"{path}: {len(rows)} landmarks",
+            "expected one 'x y z' a line: 68 in iBUG's order, or the 7 of NoW",
+        )
+    try:
+        return Landmarks(np.array(rows)).in_order()
+    except FacebenchError as error:
+        raise FacebenchError(f"{path}: {error.message}", error.hint) from error
+
+
+def landmark_pairs(first: Landmarks, second: Landmarks) -> tuple[Float64Array, Float64Array]:
+    """The points that both sides have and that mean the same on both, (51, 3) or (7, 3) each."""
+    if len(first.points) == len(second.points) == 68:
+        return first.points[STABLE], second.points[STABLE]
+    return first.seven, second.seven
+
+
+def _point(path: Path, number: int, line: str) -> list[float]:
+    words = line.replace(",", " ").split()
+    try:
+        values = [float(word) for word in words]
+    except ValueError as error:
+        raise FacebenchError(f"{path}: line {number}: '{line}' is not three numbers") from error
+    if len(values) != 3:
+        raise FacebenchError(f"{path}: line {number}: {len(values)} numbers", "expected x y z")
+    return values
+
+
+def _check_order(seven: Float64Array) -> None:
+    """Refuse seven points that lie as in no face, and tell a reflection from a wrong order."""
+    own, mirrored = misfit_mm(seven), misfit_mm(seven * [-1.0, 1.0, 1.0])
+    if mirrored < own and mirrored <= ORDER_MM:
+        raise FacebenchError(
+            "the landmarks are those of a mirrored face: left and right are exchanged",
+            "name them from the subject's own right, or undo the mesh's reflection",
+        )
+    if own > ORDER_MM:
+        raise FacebenchError(
+            "the landmarks are not in the order of a face",
+            f"the seven are {SEVEN_ORDER}; in iBUG's 68 they are 37, 40, 43, 46, 34, 49, 55",
+        )
+
+
+def misfit_mm(seven: Float64Array) -> float:
+    """Root mean square by which seven points (7, 3) miss a mean face, at the mean face's size."""
+    if np.ptp(seven, axis=0).max() == 0:
+        return float("inf")
+    moved = similarity_between(seven, MEAN_SEVEN_MM).apply(seven)
+    return root_mean_square(moved, MEAN_SEVEN_MM)

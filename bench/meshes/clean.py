@@ -1,0 +1,204 @@
+"""Reading scans and predictions from files, and what is set right on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ...errors import FacebenchError
+from ...recon.mesh.record import Mesh
+from ..surface.triangles import Float64Array, double_areas, lengths, triangle_areas
+from .files import load_mesh
+
+MAIN_SHARE = 0.3
+"""Of a mesh's triangles: a surface with fewer is one of many pieces, and not the face."""
+UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
+"""Millimetres in a unit."""
+_EXTENTS_MM = (80.0, 800.0)
+"""Longest side of a face, from the bare mask to head and shoulders; a factor of ten, so that the
+ranges of millimetres and centimetres do not meet."""
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What was left out of a mesh, each a count.
+
+    Attributes:
+        invalid_vertices: with NaN or infinite coordinates; their triangles go with them.
+        unreferenced_vertices: that no triangle uses.
+        degenerate_triangles: without area.
+        duplicate_triangles: of the same three vertices as an earlier one, either way round.
+    """
+
+    invalid_vertices: int = 0
+    unreferenced_vertices: int = 0
+    degenerate_triangles: int = 0
+    duplicate_triangles: int = 0
+
+    def __str__(self) -> str:
+        counts = (
+            (self.invalid_vertices, "invalid vertex", "invalid vertices"),
+            (self.unreferenced_vertices, "unreferenced vertex", "unreferenced vertices"),
+            (self.degenerate_triangles, "degenerate triangle", "degenerate triangles"),
+            (self.duplicate_triangles, "duplicate triangle", "duplicate triangles"),
+        )
+        return ", ".join(counted(*count) for count in counts if count[0])
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """`1 vertex`, `2,000 vertices`."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def read_mesh(path: Path, unit: str | None = None, option: str = "--unit") -> tuple[Mesh, Removed]:
+    """A clean mesh in mm from a file of `mesh_files.FORMATS`, and what was left out of it.
+
+    Vertices keep the file's order. A mesh whose size is not that of a face in the stated unit is
+    refused: nothing is converted on a guess.
+
+    Args:
+        path: the file.
+        unit: `mm`, `cm` or `m`; None stands for mm.
+        option: what the user gives the unit by, for the hint.
+
+    Raises:
+        FacebenchError: when the file cannot be read, holds no surface, or is in another unit.
+    """
+    mesh, removed = clean_mesh(load_mesh(path))
+    if not len(mesh.triangles):
+        raise FacebenchError(f"{path}: no triangles with finite corners", "is this a mesh file?")
+    check_unit(mesh, str(path), unit or "mm", option)
+    return scaled(mesh, unit or "mm"), removed
+
+
+def clean_mesh(mesh: Mesh) -> tuple[Mesh, Removed]:
+    """The mesh without invalid or unreferenced vertices, degenerate and duplicate triangles.
+
+    A landmark whose vertex goes takes all landmarks with it: a part of the 68 is of no use.
+    """
+    vertices = np.asarray(mesh.vertices, np.float64)
+    triangles = np.asarray(mesh.triangles, np.int64).reshape(-1, 3)
+    valid = np.asarray(np.isfinite(vertices).all(axis=1))
+    whole = triangles[valid[triangles].all(1)]
+    solid = whole[triangle_areas(vertices, whole) > 0]
+    single = solid[first_of_equals(solid)]
+    used = np.zeros(len(vertices), bool)
+    used[single] = True
+    removed = Removed(
+        invalid_vertices=int((~valid).sum()),
+        unreferenced_vertices=int((valid & ~used).sum()),
+        degenerate_triangles=len(whole) - len(solid),
+        duplicate_triangles=len(solid) - len(single),
+    )
+    return _submesh(mesh, vertices, single, used), removed
+
+
+def keep_vertices(mesh: Mesh, keep: NDArray[np.bool_]) -> Mesh:
+    """The part of a mesh whose triangles have all corners among the kept vertices (V,)."""
+    triangles = np.asarray(mesh.triangles, np.int64)
+    triangles = triangles[keep[triangles].all(1)]
+    used = np.zeros(len(keep), bool)
+    used[triangles] = True
+    return _submesh(mesh, np.asarray(mesh.vertices, np.float64), triangles, used)
+
+
+def check_unit(mesh: Mesh, name: str, unit: str = "mm", option: str = "--unit") -> None:
+    """Refuse a mesh that is not as large as a face when its numbers are read in a unit.
+
+    Raises:
+        FacebenchError: with the unit that would fit.
+    """
+    if unit not in UNITS:
+        raise FacebenchError(f"unknown unit '{unit}'", f"known: {', '.join(UNITS)}")
+    guess = guess_unit(mesh)
+    extent = _extent(mesh)
+    if guess is None:
+        raise FacebenchError(
+            f"{name}: its longest side is {extent:.4g} {unit}, too {_extreme(extent, unit)} a face",
+            f"a face is {_EXTENTS_MM[0]:g} to {_EXTENTS_MM[1]:g} mm with head and shoulders",
+        )
+    if guess != unit:
+        raise FacebenchError(
+            f"{name}: looks like {guess}, not {unit} (its longest side is {extent:.4g})",
+            f"pass {option} {guess}",
+        )
+
+
+def guess_unit(mesh: Mesh) -> str | None:
+    """The unit in which the mesh is as large as a face, or None."""
+    extent = _extent(mesh)
+    low, high = _EXTENTS_MM
+    fits = [name for name, factor in UNITS.items() if low <= extent * factor < high]
+    return fits[0] if fits else None
+
+
+def scaled(mesh: Mesh, unit: str) -> Mesh:
+    """The mesh in mm, from a unit."""
+    return replace(mesh, vertices=np.asarray(mesh.vertices, np.float64) * UNITS[unit])
+
+
+def faces_inwards(mesh: Mesh) -> bool:
+    """Whether most of the surface is wound so that its normals point to the inside.
+
+    The sign of the volume between the surface and its centre; a face is a bowl, so this tells the
+    inside from the outside though the surface is open. Of several surfaces the largest is asked:
+    what else a scanner saw may be a table that faces down.
+    """
+    vertices = np.asarray(mesh.vertices, np.float64)
+    triangles = _main_surface(np.asarray(mesh.triangles, np.int64), len(vertices))
+    outward = double_areas(vertices, triangles)
+    centres = vertices[triangles].mean(1)
+    middle = np.average(centres, axis=0, weights=lengths(outward))
+    return bool(((centres - middle) * outward).sum() < 0)
+
+
+def _main_surface(triangles: NDArray[np.int64], n_vertices: int) -> NDArray[np.int64]:
+    """The triangles of the surface that has most of them; all, where none has a good part."""
+    ends = np.concatenate([triangles[:, :2], triangles[:, 1:]])
+    links = coo_array((np.ones(len(ends)), tuple(ends.T)), shape=(n_vertices, n_vertices))
+    surface = connected_components(links, directed=False)[1][triangles[:, 0]]
+    counts = np.bincount(surface)
+    largest = int(counts.argmax())
+    is_main = surface == largest
+    return triangles[is_main] if counts[largest] >= MAIN_SHARE * len(triangles) else triangles
+
+
+def turned_round(mesh: Mesh) -> Mesh:
+    """The mesh with the other side of each triangle outside."""
+    return replace(mesh, triangles=np.asarray(mesh.triangles)[:, ::-1])
+
+
+def first_of_equals(triangles: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which of the triangles (F, 3) have other vertices than all before them, in their order."""
+    a, b, c = np.sort(triangles, axis=1).T
+    order = np.lexsort((c, b, a))
+    ordered = np.stack([a, b, c], axis=1)[order]
+    is_new = np.r_[True, (ordered[1:] != ordered[:-1]).any(1)] if len(ordered) else []
+    return np.sort(order[np.asarray(is_new, bool)])
+
+
+def _submesh(
+    mesh: Mesh, vertices: Float64Array, triangles: NDArray[np.int64], used: NDArray[np.bool_]
+) -> Mesh:
+    """The used vertices (V,) bool with the triangles renumbered and what they carry along."""
+    new_index = np.cumsum(used) - 1
+    landmarks = mesh.landmarks
+    if landmarks is not None:
+        landmarks = new_index[landmarks] if used[landmarks].all() else None
+    colours = None if mesh.colours is None else mesh.colours[used]
+    return Mesh(vertices[used], new_index[triangles].astype(np.int32), landmarks, colours)
+
+
+def _extent(mesh: Mesh) -> float:
+    """Longest side of the box around all but the outermost vertices: one stray point is no size."""
+    low, high = np.percentile(mesh.vertices, [0.5, 99.5], axis=0)
+    return float((high - low).max())
+
+
+def _extreme(extent: float, unit: str) -> str:
+    return "small for" if extent * UNITS[unit] < _EXTENTS_MM[0] else "large for"

@@ -1,0 +1,1 @@
+"""What a reconstruction method is, and the registry of those there are."""

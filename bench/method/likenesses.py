@@ -1,0 +1,60 @@
+"""The faces that any method sees in photographs, with what it leaves open found beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import FacebenchError
+from ...recon.fitting.crops import box_of_crop
+from ...recon.render.pose_and_light import Likeness, placed
+from ...recon.vision.landmarks import LandmarkDetector
+from .interface import Method, Portrays
+
+
+def likenesses(
+    method: Method, crops: NDArray[np.uint8], detector: LandmarkDetector
+) -> list[Likeness]:
+    """The face in each crop as the method sees it, with pose and light.
+
+    A method that gives identity alone is shown with the face that its mesh of that one photograph
+    has; pose and light are then found from the photograph's landmarks and colours, not by it.
+
+    Args:
+        method: reads photographs.
+        crops: (B, S, S, 3) uint8 RGB of the method's size.
+        detector: of the landmarks that lay what has no pose.
+
+    Raises:
+        FacebenchError: a face without pose has no landmarks either.
+    """
+    if isinstance(method, Portrays):
+        found = method.likenesses(crops)
+    else:
+        found = [_of_mesh(method, vector) for vector in method.describe(crops)]
+    open_ones = [one.pose is None or one.light is None for one in found]
+    if not any(open_ones):
+        return found
+    _refuse_unlaid(method, found)
+    landmarks = _landmarks(crops, detector)
+    return [placed(*item) for item in zip(found, crops, landmarks, strict=True)]
+
+
+def _of_mesh(method: Method, vector: NDArray[np.floating]) -> Likeness:
+    mesh = method.mesh(vector)
+    return Likeness(mesh, np.asarray(mesh.vertices, np.float64))
+
+
+def _refuse_unlaid(method: Method, found: Sequence[Likeness]) -> None:
+    if any(one.pose is None and one.mesh.landmarks is None for one in found):
+        raise FacebenchError(
+            f"method '{method.card.name}' says neither where a face is nor where its landmarks are",
+            "name the 68 landmark vertices of its meshes",
+        )
+
+
+def _landmarks(crops: NDArray[np.uint8], detector: LandmarkDetector) -> NDArray[np.float32]:
+    box = box_of_crop(crops.shape[1])
+    return detector.landmarks(list(crops), [box] * len(crops))

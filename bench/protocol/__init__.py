@@ -1,0 +1,1 @@
+"""The protocol of a number: its settings, presets and digest."""

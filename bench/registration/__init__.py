@@ -1,0 +1,1 @@
+"""Registration of a prediction to a scan: initialisation, ICP, non-rigid, nose tip."""

@@ -1,0 +1,153 @@
+"""Smooth displacement fields on a surface, as sparse matrices.
+
+A field is given by displacements at nodes spread over the surface. Its energy is that of a Matérn
+random field, (κ² − Δ) u = white noise, whose precision matrix is sparse (Lindgren, Rue and
+Lindström 2011): displacements of a stated size that are alike within a stated range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import splu
+from scipy.spatial import cKDTree
+
+from ..surface.triangles import Float64Array, IndexArray
+
+N_BLENDED = 8
+"""Nodes whose displacements a point takes its own from."""
+N_ROUND = 12
+"""Nodes around a node that its displacement is compared with."""
+FLATNESS = 1e-3
+"""Damping of the slope across a neighbourhood that lies in a plane, where nothing determines it."""
+ROUNDED_DIGITS = 6
+"""Decimals of a millimetre within which points of a symmetric mesh are equally far."""
+
+SparseMatrix: TypeAlias = Any
+"""scipy.sparse.csr_matrix of float64: SciPy states no types."""
+
+
+@dataclass(frozen=True, eq=False)
+class SmoothField:
+    """The displacements u of M nodes, and how unlikely each choice of them is.
+
+    Attributes:
+        nodes: (M, 3), mm.
+        precision: (M, M) of one component of u at a spread of 1 mm: the energy is uᵀ Q u.
+    """
+
+    nodes: Float64Array
+    precision: SparseMatrix
+
+    @classmethod
+    def over(cls, points: Float64Array, spacing_mm: float, range_mm: float) -> SmoothField:
+        """The field on nodes chosen among points (N, 3).
+
+        Args:
+            points: of a surface, more than a dozen cells of the spacing wide.
+            spacing_mm: between nodes.
+            range_mm: distance at which displacements are almost unrelated.
+        """
+        nodes = points[spread(points, spacing_mm)]
+        return cls(nodes, _precision(nodes, spacing_mm, range_mm))
+
+    def basis(self, points: Float64Array) -> SparseMatrix:
+        """Weights (N, M) of the nodes' displacements in those of points (N, 3)."""
+        return _affine_weights(*_neighbours(self.nodes, points, N_BLENDED, 0), points, self.nodes)
+
+
+def spread(points: Float64Array, spacing_mm: float) -> IndexArray:
+    """One of the points (N, 3) in each cell of a grid: the one nearest to the cell's mean.
+
+    The grid stands in the points' own axes, so that the choice turns with them.
+    """
+    own = _in_own_axes(points)
+    cells = np.floor((own - own.min(0)) / spacing_mm).astype(np.int64)
+    code = np.ravel_multi_index(tuple(cells.T), tuple(cells.max(0) + 1))
+    _, cell, counts = np.unique(code, return_inverse=True, return_counts=True)
+    means = np.stack([np.bincount(cell, column) for column in own.T], axis=1) / counts[:, None]
+    distance = np.linalg.norm(own - means[cell], axis=1)
+    order = np.lexsort((*own.round(ROUNDED_DIGITS).T, distance.round(ROUNDED_DIGITS), cell))
+    ordered = cell[order]
+    return order[np.r_[True, ordered[1:] != ordered[:-1]]]
+
+
+def solve_positive(matrix: SparseMatrix, right_side: Float64Array) -> Float64Array:
+    """Solve a sparse symmetric positive definite system without pivoting."""
+    factors = splu(
+        matrix.tocsc(),
+        permc_spec="MMD_AT_PLUS_A",
+        diag_pivot_thresh=0.0,
+        options={"SymmetricMode": True},
+    )
+    return np.asarray(factors.solve(right_side))
+
+
+def _in_own_axes(points: Float64Array) -> Float64Array:
+    """Points (N, 3) in their principal axes, each towards its longer tail.
+
+    The axis of which the points are most symmetric takes the direction that makes the three
+    right-handed: a face's own symmetry leaves its sign open.
+    """
+    centred = points - points.mean(0)
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    own = centred @ axes
+    skewness = (own**3).mean(0) / (own**2).mean(0).clip(1e-12) ** 1.5
+    signs = np.where(skewness < 0, -1.0, 1.0)
+    open_axis = int(np.abs(skewness).argmin())
+    signs[open_axis] *= np.sign(np.linalg.det(axes * signs))
+    return np.asarray(own * signs)
+
+
+def _precision(nodes: Float64Array, spacing_mm: float, range_mm: float) -> SparseMatrix:
+    """Of a Matérn field of smoothness 1 on a surface, whose variance is 1.
+
+    Source: Lindgren, Rue and Lindström 2011, section 2: κ = √8 / range, and white noise of
+    variance 4 π κ² a unit area.
+    """
+    kappa = np.sqrt(8) / range_mm
+    neighbours, distances = _neighbours(nodes, nodes, N_ROUND, 1)
+    weights = _affine_weights(neighbours, distances, nodes, nodes)
+    # The mean over a ring less the middle is Δu times a quarter of the ring's mean square radius.
+    squared = _rows(neighbours[:, :-1], distances[:, :-1] ** 2, len(nodes))
+    square: Float64Array = np.asarray(abs(weights).multiply(squared).sum(1))
+    unlike = sparse.identity(len(nodes)) - weights
+    operator = kappa**2 * sparse.identity(len(nodes)) + sparse.diags(4 / square.ravel()) @ unlike
+    return sparse.csr_matrix(operator.T @ operator * (spacing_mm**2 / (4 * np.pi * kappa**2)))
+
+
+def _neighbours(
+    nodes: Float64Array, points: Float64Array, count: int, skipped: int
+) -> tuple[IndexArray, Float64Array]:
+    """The nearest nodes (N, count + 1) of each point and their distances, the nearest left out."""
+    distances, neighbours = cKDTree(nodes).query(points, k=count + 1 + skipped)
+    return neighbours[:, skipped:], distances[:, skipped:]
+
+
+def _affine_weights(
+    neighbours: IndexArray, distances: Float64Array, points: Float64Array, nodes: Float64Array
+) -> SparseMatrix:
+    """Moving least squares: weights (N, M) that give affine functions of space their own value.
+
+    A field that stretches or shears the whole surface is thereby as smooth as one that moves it.
+    The last neighbour only sets the size: weights fall to zero at its distance.
+    """
+    size = distances[:, -1:].clip(1e-9)
+    near = ((1 - (distances / size) ** 2) ** 2)[:, :-1]
+    index = neighbours[:, :-1]
+    offsets = (nodes[index] - points[:, None]) / size[:, :, None]
+    terms = np.concatenate([np.ones((*index.shape, 1)), offsets], axis=2)
+    moments = np.einsum("nk,nki,nkj->nij", near, terms, terms)
+    moments[:, [1, 2, 3], [1, 2, 3]] += FLATNESS * near.sum(1)[:, None]
+    at_point = np.broadcast_to(np.eye(4)[0], (len(points), 4))[..., None]
+    solved = np.linalg.solve(moments, at_point)[..., 0]
+    return _rows(index, np.einsum("nk,nki,ni->nk", near, terms, solved), len(nodes))
+
+
+def _rows(index: IndexArray, values: Float64Array, width: int) -> SparseMatrix:
+    """The sparse matrix (N, width) that has values (N, K) at columns (N, K)."""
+    starts: Any = np.arange(len(index) + 1) * index.shape[1]
+    return sparse.csr_matrix((values.ravel(), index.ravel(), starts), (len(index), width))

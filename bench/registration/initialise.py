@@ -1,0 +1,215 @@
+"""Where an alignment starts: by the landmarks of both sides, or by a search for the pose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from ...errors import FacebenchError
+from ...recon.mesh.record import Mesh
+from ..landmarks.points import Landmarks, landmark_pairs
+from ..meshes.clean import keep_vertices
+from ..surface.crop import Sphere
+from ..surface.intersection import Intersection
+from ..surface.similarity import Similarity
+from ..surface.surface import Surface
+from ..surface.triangles import Float64Array, lengths
+from ..surface.umeyama import root_mean_square, similarity_between
+from .dense import AlignmentSettings, agreement, approach
+from .global_search import candidates
+from .nose_tip import own_nose_tip
+
+LANDMARKS_OFF = 0.1
+"""Of the distance between the outer eye corners: landmarks whose median is further from the surface
+of their mesh are not of this mesh."""
+FACE_MM = 95.0
+"""Of the nose tip: a face, and little else."""
+PAIR_MM = 15.0
+"""Root mean square between the landmarks of two faces, at the size of the scan, that is no
+difference between persons, which is 1 to 5, nor a poor prediction."""
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """A mesh of a pair, prepared.
+
+    Attributes:
+        mesh: checked.
+        surface: of the mesh.
+        landmarks: in the mesh's space, or None.
+    """
+
+    mesh: Mesh
+    surface: Surface
+    landmarks: Landmarks | None
+
+    @classmethod
+    def of(cls, mesh: Mesh, landmarks: Landmarks | None, name: str) -> Side:
+        """Prepare a mesh; landmarks default to its own.
+
+        A mesh that has no indices of its 68 landmarks gets those of the vertices next to given
+        ones, so that its nose tip is known.
+
+        Raises:
+            FacebenchError: when given landmarks are in a wrong order or not on the mesh.
+        """
+        known = landmarks or Landmarks.of_mesh(mesh)
+        surface = Surface(mesh)
+        if landmarks is not None:
+            _check_on_surface(landmarks.in_order(), surface, name)
+            if mesh.landmarks is None:
+                mesh = replace(mesh, landmarks=landmarks.nearest_vertices(mesh))
+        return cls(mesh, surface, known)
+
+    def within(self, sphere: Sphere) -> Side:
+        """The part whose triangles lie in a sphere; the whole where none does."""
+        inside = sphere.holds(np.asarray(self.mesh.vertices, np.float64))
+        part = self.mesh if inside.all() else keep_vertices(self.mesh, inside)
+        if part is self.mesh or not len(part.triangles):
+            return self
+        return Side(part, Surface(part), self.landmarks)
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Where the dense alignment begins.
+
+    Attributes:
+        transform: from the prediction's space to the scan's.
+        source: what it was found by.
+        pairs: (L, 3) landmarks of the prediction and of the scan, or None.
+    """
+
+    transform: Similarity
+    source: Literal["landmarks", "search"]
+    pairs: tuple[Float64Array, Float64Array] | None = None
+
+    def residual_mm(self, transform: Similarity) -> float:
+        """Root mean square between the landmarks under a transform; NaN without landmarks."""
+        if self.pairs is None:
+            return float("nan")
+        own, theirs = self.pairs
+        return root_mean_square(transform.apply(own), theirs)
+
+
+def find_start(
+    prediction: Side, scan: Side, settings: AlignmentSettings, intersection: Intersection
+) -> Start:
+    """Where the dense alignment begins.
+
+    `seven_landmarks`: the closed-form similarity of NoW's seven points, and nothing else.
+    `landmarks_or_search`: that of all landmarks but the contour's where both sides have them, else
+    a search from any pose; then a few dense steps on few points.
+
+    Raises:
+        FacebenchError: when landmarks are missing, or those of the two sides do not belong
+            together.
+    """
+    if settings.start == "seven_landmarks":
+        own, theirs = seven_of(prediction, "prediction"), seven_of(scan, "scan")
+        return _by_landmarks((own, theirs), settings)
+    if prediction.landmarks is None or scan.landmarks is None:
+        tip = own_nose_tip(prediction.mesh)
+        found = candidates(prediction.surface, scan.surface, tip)
+        starts = [Start(transform, "search") for transform in found]
+    else:
+        pairs = landmark_pairs(prediction.landmarks, scan.landmarks)
+        starts = [_by_landmarks(pairs, settings)]
+    return _approached(starts, prediction, scan, settings, intersection)
+
+
+def _approached(
+    starts: list[Start],
+    prediction: Side,
+    scan: Side,
+    settings: AlignmentSettings,
+    intersection: Intersection,
+) -> Start:
+    """The start whose surfaces lie on each other most after a few dense steps, after these.
+
+    A face is laid at the size that fits, also where a protocol leaves it its own.
+    """
+    surfaces, free = (prediction.surface, scan.surface), replace(settings, scale="per_mesh")
+    places = [_face_around(prediction, start) for start in starts]
+    sized = [
+        approach(*surfaces, start.transform, intersection, free, around)
+        for start, around in zip(starts, places, strict=True)
+    ]
+    shares = [0.0]
+    if len(starts) > 1:
+        shares = [
+            agreement(*surfaces, transform, intersection, around)
+            for transform, around in zip(sized, places, strict=True)
+        ]
+    best = int(np.argmax(shares))
+    start, around = starts[best], places[best]
+    if settings.scale != "none":
+        return replace(start, transform=sized[best])
+    rigid = _at_own_size(sized[best], prediction.surface)
+    return replace(start, transform=approach(*surfaces, rigid, intersection, settings, around))
+
+
+def _face_around(prediction: Side, start: Start) -> Sphere | None:
+    """Where on the scan the face is, so that hair and shoulders do not pull at it."""
+    tip = own_nose_tip(prediction.mesh)
+    return None if tip is None else Sphere(start.transform.apply(tip[None])[0], FACE_MM)
+
+
+def _at_own_size(transform: Similarity, prediction: Surface) -> Similarity:
+    """The same without its scale, about the middle of the prediction.
+
+    A face of another size slides along the scan to where more of it is near; laid with a size that
+    fits, it is in the right place when its own is given back.
+    """
+    middle = prediction.vertices.mean(0)
+    place = transform.apply(middle[None])[0]
+    return Similarity(1.0, transform.rotation, place - transform.rotation @ middle)
+
+
+def seven_of(side: Side, name: str) -> Float64Array:
+    """NoW's seven points (7, 3) of a side.
+
+    Raises:
+        FacebenchError: when it has no landmarks.
+    """
+    if side.landmarks is None:
+        raise FacebenchError(
+            f"this protocol needs the seven landmarks of the {name}, which has none",
+            f"give --{name}-landmarks, a text file of 68 or 7 lines 'x y z', or take another "
+            "protocol, for example micc",
+        )
+    return side.landmarks.seven
+
+
+def _by_landmarks(pairs: tuple[Float64Array, Float64Array], settings: AlignmentSettings) -> Start:
+    own, theirs = pairs
+    free = similarity_between(own, theirs)
+    apart = root_mean_square(free.apply(own), theirs)
+    if apart > PAIR_MM:
+        raise FacebenchError(
+            f"the landmarks of prediction and scan do not fit each other ({apart:.1f} mm apart)",
+            "both must be in iBUG's order of 68, or both in NoW's of 7, and belong to their mesh",
+        )
+    rigid = settings.scale == "none"
+    transform = similarity_between(own, theirs, 1.0) if rigid else free
+    return Start(transform, "landmarks", pairs)
+
+
+def _check_on_surface(landmarks: Landmarks, surface: Surface, name: str) -> None:
+    """Refuse landmarks of another mesh, pose or unit."""
+    limit = LANDMARKS_OFF * landmarks.spread
+    # no further from the surface than from its vertices, which need no preparation
+    to_vertices = [lengths(surface.vertices - point).min() for point in landmarks.seven]
+    if np.median(to_vertices) <= limit:
+        return
+    apart = float(np.median(surface.closest(landmarks.seven).distance))
+    if apart <= limit:
+        return
+    size = float(np.ptp(surface.vertices, axis=0).max())
+    raise FacebenchError(
+        f"the landmarks are not on the {name}: {apart:.4g} from its surface, their eyes "
+        f"{landmarks.spread:.4g} apart and the mesh {size:.4g} long",
+        "they are of another mesh, another pose or another unit",
+    )

@@ -1,0 +1,1 @@
+"""From two registered surfaces to distances, scores and statistics."""

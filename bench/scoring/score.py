@@ -1,0 +1,260 @@
+"""One prediction against one scan under a protocol: the numbers of a subject and scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import FacebenchError
+from ...recon.mesh.record import Mesh
+from ..landmarks.points import Landmarks
+from ..meshes.clean import check_unit
+from ..meshes.sanity import check_prediction, check_scan
+from ..protocol.record import Protocol
+from ..registration.dense import Alignment, AlignmentSettings
+from ..registration.initialise import Side
+from ..registration.nose_tip import NoseTip
+from ..surface.similarity import Similarity
+from ..surface.triangles import Float64Array
+from .distance import CURVE_MM, Distances, nan_mean
+from .measured_part import start_on_part
+from .registered import lay
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Score:
+    """Every number of one subject and scene; lengths in mm.
+
+    Attributes:
+        subject, scene: whose.
+        status: `ok`, or `failed` with a reason and NaN for all numbers.
+        reason: why it failed, else empty.
+        value_mm: the protocol's own statistic, the number that tables show.
+        mean_mm, median_mm, rmse_mm, std_mm, p90_mm: of the protocol's distance, both directions
+            with half of the weight each when the protocol is symmetric.
+        scan_to_prediction_mm, prediction_to_scan_mm: the mean of each direction.
+        point_to_surface_mm: mean of |p − q| in the protocol's directions, whatever its measure.
+        point_to_plane_…_mm, point_to_surface_…_mm: the mean by either measure, of either direction
+            and of both; for closest points, whatever the protocol's measure.
+        share_within_1mm, share_within_2mm, share_within_3mm: of the points.
+        scale: the factor that the alignment gave the prediction.
+        size_error: of a rigid protocol, the factor that would have fitted, less one, see
+            `with_size_error`; NaN where nobody asked for it.
+        start: of the alignment: `landmarks` or `search`.
+        landmark_residual_mm: root mean square between the landmarks of both sides when aligned,
+            NaN without.
+        iterations, converged: of the alignment.
+        overlap: share of the cropped scan's points in the region of intersection.
+        n_points: points in the region of intersection, of the directions that count.
+        nose_tip_source: of the crop's centre: `label`, `found` or `seven_landmarks`.
+        nose_tip_disagreement_mm: between label and found, NaN without a label.
+        nose_tip_spread_mm: how uncertain a found one is: see `NoseTip`; NaN for a label.
+        nose_mm … jaw_mm: mean from the prediction to the scan by part of the face.
+        protocol, protocol_digest: what the numbers stand for.
+    """
+
+    subject: str
+    scene: str
+    status: str
+    reason: str
+    protocol: str
+    protocol_digest: str
+    value_mm: float = NAN
+    mean_mm: float = NAN
+    median_mm: float = NAN
+    rmse_mm: float = NAN
+    std_mm: float = NAN
+    p90_mm: float = NAN
+    scan_to_prediction_mm: float = NAN
+    prediction_to_scan_mm: float = NAN
+    point_to_surface_mm: float = NAN
+    point_to_plane_symmetric_mm: float = NAN
+    point_to_plane_scan_to_prediction_mm: float = NAN
+    point_to_plane_prediction_to_scan_mm: float = NAN
+    point_to_surface_symmetric_mm: float = NAN
+    point_to_surface_scan_to_prediction_mm: float = NAN
+    point_to_surface_prediction_to_scan_mm: float = NAN
+    share_within_1mm: float = NAN
+    share_within_2mm: float = NAN
+    share_within_3mm: float = NAN
+    scale: float = NAN
+    size_error: float = NAN
+    start: str = ""
+    landmark_residual_mm: float = NAN
+    iterations: int = 0
+    converged: bool = False
+    overlap: float = NAN
+    n_points: int = 0
+    nose_tip_source: str = ""
+    nose_tip_disagreement_mm: float = NAN
+    nose_tip_spread_mm: float = NAN
+    nose_mm: float = NAN
+    mouth_mm: float = NAN
+    eyes_mm: float = NAN
+    cheeks_mm: float = NAN
+    forehead_mm: float = NAN
+    jaw_mm: float = NAN
+
+    def to_row(self) -> dict[str, str | float | int | bool]:
+        """Flat values for a table."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ScoredPair:
+    """A score with what a picture of it needs.
+
+    Attributes:
+        score: the numbers.
+        aligned: the prediction in the scan's space, mm, its own vertices and triangles.
+        vertex_errors: (V,) distance of its vertices to the scan by the protocol's measure, NaN
+            outside of the region of intersection.
+        distances: errors of the scan's points and of the prediction's, mm, by the protocol's
+            measure, in the region of intersection; those of the scan are none for corresponding
+            points.
+        curve: (101,) share of the points within each threshold of `distance.CURVE_MM`.
+        nose_tip: where the crop was centred.
+        alignment: how the prediction was laid on the scan.
+        scan: the part of it that was looked at: the crop and what a counted point can see.
+        scan_errors: (Vs,) at that part's vertices as `vertex_errors` at the prediction's; all NaN
+            for corresponding points.
+    """
+
+    score: Score
+    aligned: Mesh
+    vertex_errors: Float64Array
+    distances: tuple[Float64Array, Float64Array] = field(repr=False)
+    curve: Float64Array = field(repr=False)
+    nose_tip: NoseTip
+    alignment: Alignment
+    scan: Mesh = field(repr=False)
+    scan_errors: Float64Array = field(repr=False)
+
+
+def score_prediction(
+    prediction: Mesh,
+    scan: Mesh,
+    protocol: Protocol,
+    *,
+    subject: str = "",
+    scene: str = "",
+    nose_tip: Float64Array | None = None,
+    parts: Mapping[str, NDArray[np.bool_]] | None = None,
+    prediction_landmarks: Landmarks | None = None,
+    scan_landmarks: Landmarks | None = None,
+    fixed_scale: float | None = None,
+) -> ScoredPair:
+    """Measure a prediction against a scan.
+
+    The prediction is laid on the whole scan, by the landmarks of both or from any pose; the scan
+    is cropped; the alignment is taken to convergence on the crop, and distances are taken between
+    all vertices of the two in their region of intersection. A vertex of the prediction whose
+    closest point on the scan is outside of the crop does not count.
+
+    The statistic is over vertices, as in the literature. It does not depend on the order of
+    vertices and triangles, on duplicated vertices, on which triangles cut a flat part, or on the
+    unit of the file; a triangulation with *more* vertices samples the same distances more often.
+
+    Args:
+        prediction: in mm, with landmarks when the nose tip is to be found by them. In any unit
+            when the protocol takes the scale from landmarks alone.
+        scan: in mm.
+        protocol: decides every step.
+        subject, scene: go into the score; a subject may have a crop of its own.
+        nose_tip: (3,) label in the scan's space, or None to find it.
+        parts: vertices (V,) of the prediction in each part of the face (`regions.face_parts`).
+        prediction_landmarks: in the prediction's space; default to the mesh's own.
+        scan_landmarks: in the scan's space; default to the mesh's own.
+        fixed_scale: the factor for the prediction when `alignment.scale` is `global`; then only a
+            rigid motion is solved for. Other protocols take no notice of it.
+
+    Raises:
+        FacebenchError: when either mesh is not a face in mm, the prediction is mirrored or inside
+            out, landmarks are missing or do not fit, or the two do not overlap.
+    """
+    protocol.check()
+    sizing, settings = _sizing(protocol, fixed_scale)
+    sound = check_prediction(prediction)
+    if not protocol.takes_any_unit:
+        check_unit(sound, "the prediction", option="--prediction-unit")
+    own_landmarks = prediction_landmarks and prediction_landmarks.moved(sizing)
+    face = Side.of(_moved(sound, sizing), own_landmarks, "prediction")
+    target = Side.of(check_scan(scan), scan_landmarks, "scan")
+    crop, tip, target, start = start_on_part(
+        face, target, protocol.crop, subject, nose_tip, settings, protocol.intersection
+    )
+    laid = lay(face, target, start, crop, replace(protocol, alignment=settings))
+    errors = laid.vertex_errors
+    alignment = replace(laid.alignment, transform=laid.alignment.transform.after(sizing))
+    distances = Distances.pooled(laid.errors, laid.weights)
+    columns: dict[str, Any] = {
+        **laid.statistics(protocol.reduction.points),
+        **_alignment_columns(alignment, tip),
+        **{f"{part}_mm": nan_mean(errors[inside]) for part, inside in (parts or {}).items()},
+        "start": start.source,
+        "landmark_residual_mm": start.residual_mm(laid.alignment.transform),
+    }
+    score = Score(subject, scene, "ok", "", protocol.name, protocol.digest, **columns)
+    aligned = _moved(prediction, alignment.transform)
+    curve = distances.share_within(CURVE_MM)
+    seen = target.mesh, laid.scan_errors
+    return ScoredPair(score, aligned, errors, laid.errors, curve, tip, alignment, *seen)
+
+
+def with_size_error(
+    pair: ScoredPair, protocol: Protocol, measure: Callable[[Protocol], ScoredPair]
+) -> ScoredPair:
+    """The same, of a rigid protocol with the factor that would have fitted, less one.
+
+    Args:
+        pair: measured by the protocol.
+        protocol: the protocol.
+        measure: the same two meshes by another protocol.
+    """
+    if protocol.alignment.scale != "none":
+        return pair
+    free = replace(protocol, alignment=replace(protocol.alignment, scale="per_mesh"))
+    try:
+        size_error = measure(free).score.scale - 1
+    except FacebenchError:
+        size_error = NAN
+    return replace(pair, score=replace(pair.score, size_error=size_error))
+
+
+def failed_score(subject: str, scene: str, reason: str, protocol: Protocol) -> Score:
+    """The row of a subject and scene that has no number."""
+    return Score(subject, scene, "failed", reason, protocol.name, protocol.digest)
+
+
+def _sizing(protocol: Protocol, fixed_scale: float | None) -> tuple[Similarity, AlignmentSettings]:
+    """The size to give the prediction beforehand, and how it is aligned then."""
+    if protocol.alignment.scale != "global" or fixed_scale is None:
+        return Similarity.identity(), protocol.alignment
+    sizing = replace(Similarity.identity(), scale=fixed_scale)
+    return sizing, replace(protocol.alignment, scale="none")
+
+
+def _moved(mesh: Mesh, transform: Similarity) -> Mesh:
+    return replace(mesh, vertices=transform.apply(np.asarray(mesh.vertices, np.float64)))
+
+
+def _alignment_columns(alignment: Alignment, tip: NoseTip) -> dict[str, Any]:
+    return {
+        "scale": alignment.transform.scale,
+        "iterations": alignment.iterations,
+        "converged": alignment.converged,
+        "overlap": alignment.overlap,
+        "nose_tip_source": tip.source,
+        "nose_tip_disagreement_mm": _known(tip.disagreement_mm),
+        "nose_tip_spread_mm": _known(tip.spread_mm),
+    }
+
+
+def _known(length: float | None) -> float:
+    return NAN if length is None else length

@@ -1,0 +1,1 @@
+"""Geometry of triangle surfaces: closest points, boundary, crop, similarity."""

@@ -1,0 +1,1 @@
+"""Faces as files that other programs open, and sheets of pictures."""

@@ -1,0 +1,167 @@
+"""Meshes to files: OBJ, PLY and GLB, with a texture or vertex colours where there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ...errors import FacebenchError
+from ..files.replace import replacing
+from ..mesh.record import Mesh
+from ..texture.space import Texture
+from .glb import glb_bytes
+
+
+def write_mesh(mesh: Mesh, path: Path, texture: Texture | None = None) -> tuple[Path, ...]:
+    """Write the mesh in the format that the file name's ending names, see `WRITERS`.
+
+    Args:
+        mesh: in mm.
+        path: the file; replaced in one step.
+        texture: instead of the mesh's colours, where the format can hold one.
+
+    Returns:
+        Every file written.
+
+    Raises:
+        FacebenchError: the ending is none of them.
+    """
+    ending = path.suffix.lstrip(".").lower()
+    if ending not in WRITERS:
+        raise FacebenchError(f"{path}: no mesh format '{ending}'", f"known: {', '.join(WRITERS)}")
+    if texture is not None and ending in TEXTURED_WRITERS:
+        return TEXTURED_WRITERS[ending](mesh, path, texture)
+    WRITERS[ending](mesh, path)
+    return (path,)
+
+
+def write_obj(mesh: Mesh, path: Path) -> None:
+    """Write a Wavefront OBJ in mm, `v x y z r g b` with colours in [0, 1] (a common extension)."""
+    rows = mesh.vertices if mesh.colours is None else np.hstack([mesh.vertices, mesh.colours])
+    text = StringIO()
+    text.write("# unit: mm\n")
+    vertex = "v %.6f %.6f %.6f" + ("" if mesh.colours is None else " %.5f %.5f %.5f")
+    np.savetxt(text, rows, fmt=vertex)
+    np.savetxt(text, np.asarray(mesh.triangles) + 1, fmt="f %d %d %d")
+    with replacing(path) as draft:
+        draft.write_text(text.getvalue(), encoding="ascii")
+
+
+def write_textured_obj(mesh: Mesh, path: Path, texture: Texture) -> tuple[Path, ...]:
+    """Write a Wavefront OBJ in mm with its material (.mtl) and picture (_texture.png) beside it."""
+    picture, material = path.with_name(f"{path.stem}_texture.png"), path.with_suffix(".mtl")
+    with replacing(picture) as draft:
+        draft.write_bytes(texture.png)
+    with replacing(material) as draft:
+        skin = f"newmtl skin\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {picture.name}\n"
+        draft.write_text(skin, encoding="utf-8")
+    corners = np.repeat(np.asarray(mesh.triangles) + 1, 2, axis=1)
+    text = StringIO()
+    text.write(f"# unit: mm\nmtllib {material.name}\n")
+    np.savetxt(text, mesh.vertices, fmt="v %.6f %.6f %.6f")
+    np.savetxt(text, texture.uv, fmt="vt %.6f %.6f")
+    text.write("usemtl skin\n")
+    np.savetxt(text, corners, fmt="f %d/%d %d/%d %d/%d")
+    with replacing(path) as draft:
+        draft.write_text(text.getvalue(), encoding="utf-8")
+    return path, material, picture
+
+
+def write_picture(picture: NDArray[np.uint8], path: Path) -> Path:
+    """Write an RGB picture (H, W, 3) as PNG."""
+    with replacing(path) as draft:
+        Image.fromarray(picture).save(draft, format="PNG")
+    return path
+
+
+def write_ply(mesh: Mesh, path: Path, properties: Mapping[str, NDArray[Any]] | None = None) -> None:
+    """Write a binary little-endian PLY in mm.
+
+    Args:
+        mesh: coordinates become float32, colours uint8.
+        path: the file; replaced in one step.
+        properties: further float values (V,) at the vertices by name, for example `error`.
+
+    Raises:
+        FacebenchError: a property has another length than the vertices.
+    """
+    vertices = _ply_vertices(mesh, properties or {})
+    faces = np.zeros(len(mesh.triangles), [("count", "u1"), ("corners", "<i4", 3)])
+    faces["count"], faces["corners"] = 3, mesh.triangles
+    header = _ply_header(vertices.dtype, len(vertices), len(faces))
+    with replacing(path) as draft:
+        draft.write_bytes(header.encode("ascii") + vertices.tobytes() + faces.tobytes())
+
+
+def write_glb(mesh: Mesh, path: Path) -> None:
+    """Write a binary glTF 2.0 file; its scene is in metres, as the format demands."""
+    with replacing(path) as draft:
+        draft.write_bytes(glb_bytes(mesh))
+
+
+def write_textured_glb(mesh: Mesh, path: Path, texture: Texture) -> tuple[Path, ...]:
+    """Write a binary glTF 2.0 file with the texture inside."""
+    with replacing(path) as draft:
+        draft.write_bytes(glb_bytes(mesh, texture))
+    return (path,)
+
+
+WRITERS: Mapping[str, Callable[[Mesh, Path], None]] = {
+    "obj": write_obj,
+    "ply": write_ply,
+    "glb": write_glb,
+}
+"""The writer of every file name ending."""
+
+TEXTURED_WRITERS: Mapping[str, Callable[[Mesh, Path, Texture], tuple[Path, ...]]] = {
+    "obj": write_textured_obj,
+    "glb": write_textured_glb,
+}
+"""The writers of the formats that hold a texture."""
+
+_PLY_TYPES = {"<f4": "float", "|u1": "uchar"}
+
+
+def _ply_vertices(mesh: Mesh, properties: Mapping[str, NDArray[Any]]) -> NDArray[np.void]:
+    columns: dict[str, NDArray[Any]] = {}
+    for axis, name in enumerate("xyz"):
+        columns[name] = mesh.vertices[:, axis].astype("<f4")
+    if mesh.colours is not None:
+        levels = (np.asarray(mesh.colours).clip(0.0, 1.0) * 255.0).round().astype("|u1")
+        columns |= dict(zip(("red", "green", "blue"), levels.T, strict=True))
+    for name, values in properties.items():
+        if np.shape(values) != (len(mesh.vertices),):
+            raise FacebenchError(
+                f"property '{name}' has shape {np.shape(values)}",
+                f"expected one value for each of the {len(mesh.vertices)} vertices",
+            )
+        columns[name] = np.asarray(values).astype("<f4")
+    return _records(columns)
+
+
+def _records(columns: Mapping[str, NDArray[Any]]) -> NDArray[np.void]:
+    count = len(next(iter(columns.values())))
+    records = np.zeros(count, [(name, column.dtype) for name, column in columns.items()])
+    for name, column in columns.items():
+        records[name] = column
+    return records
+
+
+def _ply_header(vertex: np.dtype[np.void], n_vertices: int, n_faces: int) -> str:
+    lines = [
+        "ply",
+        "format binary_little_endian 1.0",
+        "comment unit: mm",
+        f"element vertex {n_vertices}",
+        *(f"property {_PLY_TYPES[vertex[name].str]} {name}" for name in vertex.names or ()),
+        f"element face {n_faces}",
+        "property list uchar int vertex_indices",
+        "end_header",
+    ]
+    return "\n".join(lines) + "\n"

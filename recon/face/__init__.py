@@ -1,0 +1,1 @@
+"""The numbers of one face: camera, light and coefficients, and their files."""

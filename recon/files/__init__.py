@@ -1,0 +1,1 @@
+"""Reading with bounds and writing without loss: text, arrays, tables, pictures, locks."""

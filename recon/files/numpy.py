@@ -1,0 +1,149 @@
+"""Arrays out of `.npy` and `.npz` files: numbers and texts only, no larger than they may be.
+
+NumPy makes room for whatever shape a header tells before it reads; here the shape is held against
+the bytes that are there, and against a limit, first.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import FacebenchError, reason_of
+
+MOST_BYTES = 2**30
+"""Of all arrays of a file together: the largest face model known takes 0.35 GB."""
+
+_MOST_MEMBERS = 1000
+_BLOCK_BYTES = 2**24
+_PLAIN = "fiubU"
+_PICKLED = "save plain arrays with numpy.savez; pickles are never loaded"
+_DAMAGED = "it is truncated or damaged; copy or export it again"
+
+
+def read_npz_arrays(
+    path: Path, names: Iterable[str] | None = None, most: int = MOST_BYTES
+) -> dict[str, NDArray[Any]]:
+    """Arrays of an `.npz` file by name.
+
+    Args:
+        path: the file.
+        names: which to read, where they are there; all when None.
+        most: bytes that they may take together.
+
+    Raises:
+        FacebenchError: it is no whole `.npz` file, holds pickles, or is larger.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _members(archive, path, names)
+            if sum(member.file_size for member in members.values()) > most:
+                raise FacebenchError(f"{path}: arrays of more than {most / 2**20:g} MiB")
+            return {name: _member(archive, members[name], name, path) for name in members}
+    except FacebenchError:
+        raise
+    except Exception as error:  # zip files raise whatever their many fields lead to
+        raise FacebenchError(
+            f"{path}: not a whole .npz file ({reason_of(error)})", _DAMAGED
+        ) from error
+
+
+def npz_shape(path: Path, name: str) -> tuple[int, ...]:
+    """The shape of an array in an `.npz` file; () where there is none of the name.
+
+    Raises:
+        FacebenchError: it is no whole `.npz` file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _members(archive, path, [name])
+            if name not in members:
+                return ()
+            with archive.open(members[name]) as file:
+                return _header(file)[0]
+    except FacebenchError:
+        raise
+    except Exception as error:  # as in `read_npz_arrays`
+        raise FacebenchError(
+            f"{path}: not a whole .npz file ({reason_of(error)})", _DAMAGED
+        ) from error
+
+
+def read_npy_array(path: Path, most: int = MOST_BYTES) -> NDArray[Any]:
+    """The array of an `.npy` file.
+
+    Raises:
+        FacebenchError: it is no whole `.npy` file, holds pickles, or is larger.
+    """
+    try:
+        size = path.stat().st_size
+        if size > most:
+            raise FacebenchError(f"{path}: more than {most / 2**20:g} MiB")
+        with path.open("rb") as file:
+            return _array(file, size, str(path))
+    except FacebenchError:
+        raise
+    except Exception as error:  # a damaged header is parsed as Python and fails as that does
+        raise FacebenchError(f"{path}: not a whole .npy file ({reason_of(error)})", _DAMAGED) from (
+            error
+        )
+
+
+def _members(
+    archive: zipfile.ZipFile, path: Path, names: Iterable[str] | None
+) -> dict[str, zipfile.ZipInfo]:
+    infos = archive.infolist()
+    if len(infos) > _MOST_MEMBERS:
+        raise FacebenchError(f"{path}: {len(infos):,} arrays in it", "expected a few")
+    found = {item.filename.removesuffix(".npy"): item for item in infos}
+    wanted = found if names is None else [name for name in names if name in found]
+    return {name: found[name] for name in wanted}
+
+
+def _member(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: Path
+) -> NDArray[Any]:
+    with archive.open(member) as file:
+        return _array(file, member.file_size, f"{path}: '{name}'")
+
+
+def _array(file: IO[bytes], size: int, where: str) -> NDArray[Any]:
+    """The one array of a stream of so many bytes."""
+    shape, in_columns, kind = _header(file)
+    if kind.hasobject:
+        raise FacebenchError(f"{where} holds pickled objects", _PICKLED)
+    if kind.kind not in _PLAIN or any(length < 0 for length in shape):
+        raise FacebenchError(f"{where} is {kind} {shape}, no plain numbers", _DAMAGED)
+    n_bytes = math.prod(shape) * kind.itemsize
+    if n_bytes > size:
+        raise FacebenchError(f"{where} is {shape} by its header, which does not fit", _DAMAGED)
+    flat = np.empty(math.prod(shape), kind)
+    if not _filled(flat.view(np.uint8) if n_bytes else flat[:0], file):
+        raise FacebenchError(f"{where} ends early", _DAMAGED)
+    return flat.reshape(shape, order="F" if in_columns else "C")
+
+
+def _filled(room: NDArray[Any], file: IO[bytes]) -> bool:
+    """Read into an array (N,) of bytes, block by block; whether there were as many."""
+    for start in range(0, len(room), _BLOCK_BYTES):
+        block = room[start : start + _BLOCK_BYTES]
+        content = file.read(len(block))
+        if len(content) < len(block):
+            return False
+        block[:] = np.frombuffer(content, np.uint8)
+    return True
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(file)
+    raise ValueError(f"version {version[0]}.{version[1]} of the format")

@@ -1,0 +1,1 @@
+"""The mesh record and its normals."""

@@ -1,0 +1,1 @@
+"""Photographs and videos to faces: tracks, ledger, sheet."""

@@ -1,0 +1,60 @@
+"""Reads a video's frame rate, and encodes frames that are made one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from ..files.replace import replacing
+from ..video.open import open_video
+
+USUAL_RATE = Fraction(25)
+"""Frames per second of a video that does not tell its own."""
+
+_FASTEST = 240
+_BEST, _ALWAYS_THERE = "libx264", "mpeg4"
+
+
+def frame_rate(path: Path) -> Fraction:
+    """Frames per second on average, as the file tells; `USUAL_RATE` where it tells none."""
+    try:
+        with open_video(path) as container:
+            rate = container.streams.video[0].average_rate
+    except (av.FFmpegError, OSError, ValueError, IndexError):
+        return USUAL_RATE
+    return Fraction(rate) if rate and 0 < rate <= _FASTEST else USUAL_RATE
+
+
+def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction) -> Path:
+    """Encode (H, W, 3) RGB frames of one size as MP4, by rename.
+
+    A last odd row or column is left out, because the pixel format cannot hold it.
+    """
+    with replacing(path) as draft, av.open(str(draft), "w", format="mp4") as container:
+        stream = None
+        for frame in frames:
+            stream = stream or _stream(container, frame.shape[:2], rate)
+            even = np.ascontiguousarray(frame[: stream.height, : stream.width])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
+        if stream is not None:
+            container.mux(stream.encode())
+    return path
+
+
+def _stream(
+    container: av.container.OutputContainer, size: tuple[int, ...], rate: Fraction
+) -> av.VideoStream:
+    codec = _BEST if _BEST in av.codecs_available else _ALWAYS_THERE
+    stream = container.add_stream(codec, rate=rate)
+    stream.height, stream.width = size[0] // 2 * 2, size[1] // 2 * 2
+    stream.pix_fmt = "yuv420p"
+    if codec == _BEST:
+        stream.options = {"crf": "20", "preset": "veryfast"}
+    else:
+        stream.bit_rate = 4 * stream.height * stream.width
+    return stream

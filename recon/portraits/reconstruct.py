@@ -1,0 +1,133 @@
+"""Photographs to coefficients, meshes and textures: the way a trained network is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..face.camera import project, rotate, rotation_matrix, to_pixels
+from ..face.face_coefficients import FaceCoefficients
+from ..face.lighting import illuminate
+from ..mesh.record import Mesh
+from ..morphable.decoder import FaceDecoder
+from ..morphable.model import MorphableModel
+from ..regressors.face_network import FaceNetwork
+from ..render.shade import VertexNormals
+from ..texture.blend import blend
+from ..texture.space import Texture, TextureSpace
+from ..texture.view import View, look
+
+
+class Reconstructor:
+    """A face model and a regressor trained with it.
+
+    Args:
+        model: the face model.
+        regressor: in evaluation mode.
+        device: where the network runs, as PyTorch names it.
+        texture_size: side of the textures in pixels.
+    """
+
+    def __init__(
+        self,
+        model: MorphableModel,
+        regressor: FaceNetwork,
+        device: str = "cpu",
+        texture_size: int = 1024,
+    ) -> None:
+        self.model = model
+        self.regressor = regressor.to(device)
+        self.device = device
+        self.decoder = FaceDecoder(model).to(device)
+        self.texture_size = texture_size
+        self._normals = VertexNormals(self.decoder.triangles)
+        self._space: TextureSpace | None = None
+
+    @property
+    def crop_size(self) -> int:
+        """Side in pixels of the square crops that `regress` takes."""
+        return self.regressor.image_size
+
+    @property
+    def texture_space(self) -> TextureSpace:
+        """Where the model lies in its textures; made on first use."""
+        if self._space is None:
+            self._space = TextureSpace.of(self.model, self.texture_size)
+        return self._space
+
+    def regress(self, crops: NDArray[np.uint8]) -> FaceCoefficients:
+        """The faces in RGB crops (B, crop_size, crop_size, 3), as a batch."""
+        with torch.inference_mode():
+            return FaceCoefficients.of(self.regressor(to_tensor(crops, self.device)))
+
+    def mesh(self, face: FaceCoefficients) -> Mesh:
+        """One face with its expression in model space, mm, coloured by its albedo."""
+        return self.model.mesh(face.identity, face.expression, face.albedo)
+
+    def neutral_mesh(self, face: FaceCoefficients) -> Mesh:
+        """One face without its expression."""
+        return self.model.mesh(face.identity, albedo=face.albedo)
+
+    @torch.inference_mode()
+    def landmarks(
+        self, faces: FaceCoefficients, image_size: tuple[int, int]
+    ) -> NDArray[np.float64]:
+        """The 68 iBUG points (B, 68, 2) of a batch in pixels of the picture of their poses.
+
+        x right, y down, integers at pixel centres; points that the model lacks are NaN.
+        """
+        batch = faces.tensors(self.device)
+        points = self.decoder.landmark_shape(batch.identity, batch.expression)
+        placed = project(rotate(points, rotation_matrix(batch.pose[:, :3])), batch.pose)
+        found = to_pixels(placed, image_size).permute(2, 0, 1).double().cpu().numpy()
+        found[:, self.model.landmarks < 0] = np.nan
+        return np.asarray(found, np.float64)
+
+    @torch.inference_mode()
+    def view(
+        self,
+        photograph: NDArray[np.uint8],
+        face: FaceCoefficients,
+        filled: tuple[float, float, float, float] | None = None,
+    ) -> View:
+        """One face in a square photograph (S, S, 3), ready for its texture.
+
+        Args:
+            photograph: any S; the view of the face's pose.
+            face: one face.
+            filled: see `View`; the whole photograph when None.
+        """
+        batch = face[None].tensors(self.device)
+        shape = self.decoder.shape(batch.identity, batch.expression)
+        turned = rotate(shape, rotation_matrix(batch.pose[:, :3]))
+        normals = self._normals(turned)
+        side = float(len(photograph))
+        return View(
+            photograph=photograph,
+            filled=filled or (0.0, 0.0, side, side),
+            placed=_one(project(turned, batch.pose)),
+            normals=_one(normals),
+            shading=_one(illuminate(torch.ones_like(normals), normals, batch.light)),
+            scale=float(face.pose[6]),
+        )
+
+    def texture(self, albedo: NDArray[np.floating], views: Sequence[View]) -> Texture:
+        """The views' photographs where they show the face, completed by its albedo (K,)."""
+        own = self.model.mesh(albedo=albedo).colours
+        assert own is not None
+        seen = [look(self.texture_space, self.model.triangles, view) for view in views]
+        return blend(self.texture_space, own, seen)
+
+
+def to_tensor(crops: NDArray[np.uint8], device: str) -> Tensor:
+    """RGB pictures (B, H, W, 3) uint8 as (B, 3, H, W) float32 in [0, 1] on a device."""
+    return torch.tensor(crops, device=device).permute(0, 3, 1, 2).float() / 255.0
+
+
+def _one(values: Tensor) -> NDArray[np.float32]:
+    """(V, 3) of a batch (V, 3, 1)."""
+    return np.asarray(values[..., 0].cpu().numpy(), np.float32)

@@ -1,0 +1,165 @@
+"""Recipes of the methods that `ours` is compared with, and that do not learn as it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ...errors import FacebenchError
+from .parts import NetworkRecipe
+from .regressor import ImageRecipe, RegressorRecipe
+
+
+@dataclass(frozen=True)
+class Asymmetry:
+    """What a coefficient costs where it came out too large, and where too small, for its label.
+
+    Size is distance from the mean face. Tran et al. take 1 and 3; 1 and 1 is the Euclidean loss.
+    """
+
+    over: float = 1.0
+    under: float = 3.0
+
+
+@dataclass(frozen=True)
+class LabelWeights:
+    """Weights of the levels of a loss on labels, one for each part of the coefficients."""
+
+    identity: float = 1.0
+    expression: float = 1.0
+    albedo: float = 1.0
+    pose: float = 1.0
+    light: float = 1.0
+
+
+@dataclass(frozen=True)
+class LabelledRecipe(ImageRecipe):
+    """The recipe of a network that is shown coefficients.
+
+    They hold for the photograph as it is stored, so no augmentation may move it.
+    """
+
+    weights: LabelWeights = field(default_factory=LabelWeights)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if moving := _moving(self):
+            raise FacebenchError(
+                f"recipe {self.name}: {moving} moves the photograph from its label", "give 0"
+            )
+
+
+@dataclass(frozen=True)
+class TranRecipe(LabelledRecipe):
+    """Labels fitted to photographs and pooled per person (Tran et al. 2017).
+
+    Attributes:
+        asymmetry: of the loss on identity and albedo.
+    """
+
+    kind: str = "tran"
+    asymmetry: Asymmetry = field(default_factory=Asymmetry)
+
+    def _positive(self) -> Iterator[tuple[str, float]]:
+        yield from super()._positive()
+        yield "asymmetry.over", self.asymmetry.over
+        yield "asymmetry.under", self.asymmetry.under
+
+
+@dataclass(frozen=True)
+class RefiningNetwork(NetworkRecipe):
+    """A regressor that looks at its own render `passes - 1` times."""
+
+    passes: int = 3
+
+
+@dataclass(frozen=True)
+class RichardsonRecipe(LabelledRecipe):
+    """Random renders and their coefficients, refined in several passes (Richardson et al. 2016)."""
+
+    kind: str = "richardson"
+    network: RefiningNetwork = field(default_factory=RefiningNetwork)
+
+    def _positive(self) -> Iterator[tuple[str, float]]:
+        yield from super()._positive()
+        yield "network.passes", self.network.passes
+
+
+@dataclass(frozen=True)
+class FeatureNetwork:
+    """A frozen recogniser and landmark detector, and the decoder that learns.
+
+    Attributes:
+        recogniser: `embedded`, or a weights file.
+        landmarker: `embedded`, or a weights file; finds the points that a face is aligned by, and
+            its pose.
+        image_size: side in px of the photographs.
+        width: of the decoder's hidden layers.
+        depth: how many of them.
+        output_scale: what one unit of an output means, as in `recipe_parts.OutputScale`.
+    """
+
+    recogniser: str = "embedded"
+    landmarker: str = "embedded"
+    image_size: int = 224
+    width: int = 1024
+    depth: int = 2
+    output_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class RandomViews:
+    """The random views in which a predicted face is drawn.
+
+    Attributes:
+        count: views of each face.
+        yaw, pitch, roll: largest turns from the front, degrees.
+    """
+
+    count: int = 3
+    yaw: float = 45.0
+    pitch: float = 15.0
+    roll: float = 10.0
+
+
+@dataclass(frozen=True)
+class FeatureWeights:
+    """Weights of the levels: features of renders, distribution over the batch, loop-back."""
+
+    identity: float = 1.0
+    distribution: float = 1.0
+    loopback: float = 1.0
+
+
+@dataclass(frozen=True)
+class GenovaRecipe(RegressorRecipe):
+    """Coefficients from the features of a frozen recogniser (Genova et al. 2018)."""
+
+    kind: str = "genova"
+    network: FeatureNetwork = field(default_factory=FeatureNetwork)
+    views: RandomViews = field(default_factory=RandomViews)
+    weights: FeatureWeights = field(default_factory=FeatureWeights)
+
+    @property
+    def image_size(self) -> int:
+        """Side in px of the photographs."""
+        return self.network.image_size
+
+    def _positive(self) -> Iterator[tuple[str, float]]:
+        yield from super()._positive()
+        yield "network.width", self.network.width
+        yield "network.depth", self.network.depth
+        yield "network.output_scale", self.network.output_scale
+        yield "views.count", self.views.count
+
+
+def _moving(recipe: RegressorRecipe) -> str:
+    """The first setting that moves a photograph, or nothing."""
+    change = recipe.augmentation
+    settings = {
+        "flip": recipe.flip,
+        "augmentation.shift": change.shift,
+        "augmentation.zoom": change.zoom,
+        "augmentation.turn": change.turn,
+    }
+    return next((name for name, value in settings.items() if value), "")

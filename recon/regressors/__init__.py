@@ -1,0 +1,1 @@
+"""Networks that regress coefficients, their checkpoints and ONNX export."""

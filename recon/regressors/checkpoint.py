@@ -1,0 +1,178 @@
+"""Weights on disk: what training leaves and what reconstruction reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ...errors import FacebenchError
+from ..morphable.model import MorphableModel
+from ..network.tensor_files import build_fitting
+from ..network.weights_content import FORMAT, read_content, recipe_in, write_content
+from ..recipes.kinds import AnyRecipe
+from ..recipes.regressor import Recipe, RegressorRecipe
+from .face_network import FaceNetwork
+from .networks import restored_network
+
+Weights = Mapping[str, torch.Tensor]
+"""A state dict."""
+
+
+@dataclass(frozen=True)
+class LoadedRegressor:
+    """A trained regressor and where it comes from.
+
+    Attributes:
+        regressor: in evaluation mode, float32.
+        recipe: it was trained by.
+        steps: it was trained for.
+        seed: of its training.
+        model_digest: of the face model it was trained with.
+        digest: SHA-256 of the file.
+    """
+
+    regressor: FaceNetwork
+    recipe: RegressorRecipe
+    steps: int
+    seed: int
+    model_digest: str
+    digest: str
+
+    @property
+    def crop_size(self) -> int:
+        """Side in pixels of the square crops the regressor takes."""
+        return self.regressor.image_size
+
+
+def embedded_weights() -> Path:
+    """The weights of `ours` that come with the package, for the embedded face model."""
+    return Path(__file__).parents[1] / "network" / "embedded" / "weights.pt"
+
+
+def describe_weights(
+    learner: nn.Module, recipe: AnyRecipe, model_digest: str, steps: int, seed: int
+) -> dict[str, Any]:
+    """What was learned and how, as plain values and tensors: all that `load_regressor` needs."""
+    return {
+        "format": FORMAT,
+        "weights": learner.state_dict(),
+        "recipe": json.dumps(recipe.as_table()),
+        "model_digest": model_digest,
+        "steps": steps,
+        "seed": seed,
+    }
+
+
+def save_weights(
+    path: Path,
+    regressor: FaceNetwork,
+    recipe: RegressorRecipe,
+    model_digest: str,
+    steps: int,
+    seed: int,
+) -> None:
+    """Write the weights for inference, matrices in float16, by rename."""
+    content = describe_weights(regressor, recipe, model_digest, steps, seed)
+    content["weights"] = {
+        name: value.half() if value.ndim > 1 and name.startswith("backbone.") else value
+        for name, value in content["weights"].items()
+    }
+    write_content(path, content)
+
+
+def load_regressor(path: Path, model: MorphableModel) -> LoadedRegressor:
+    """The regressor of a weights or checkpoint file, for the face model it was trained with.
+
+    Raises:
+        FacebenchError: no such file, not a checkpoint, one of another face model, or the weights of
+            a network that prepares photographs.
+    """
+    content = read_content(path)
+    recipe = recipe_in(path, content)
+    if not isinstance(recipe, RegressorRecipe):
+        raise FacebenchError(
+            f"{path} holds the weights of a {recipe.kind}, not of a face regressor",
+            "give those of a method, as 'facebench train --recipe ours' leaves them",
+        )
+    check_model(path, content, model)
+    regressor = _of_the_build(path, recipe, model, content["weights"])
+    restore(regressor, content["weights"], path)
+    return LoadedRegressor(
+        regressor=regressor.eval(),
+        recipe=recipe,
+        steps=int(content["steps"]),
+        seed=int(content["seed"]),
+        model_digest=content["model_digest"],
+        digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+
+
+def _of_the_build(
+    path: Path, recipe: RegressorRecipe, model: MorphableModel, weights: Weights
+) -> FaceNetwork:
+    """The recipe's network, of a size that the weights themselves have."""
+    build = partial(restored_network, recipe, model, weights)
+    try:
+        if type(recipe) is Recipe:  # the others are put together from parts of their own files
+            return build_fitting(build, weights)
+        return build()
+    except (ValueError, KeyError, IndexError, RuntimeError, TypeError) as error:
+        raise _unfit(path) from error
+
+
+def starting_weights(path: Path, recipe: RegressorRecipe, model: MorphableModel) -> Weights:
+    """What another training begins with: a regressor's weights from a weights or checkpoint file.
+
+    Raises:
+        FacebenchError: no such file, or a regressor of another face model, network or picture size.
+    """
+    loaded = load_regressor(path, model)
+    ours, theirs = _network_table(recipe), _network_table(loaded.recipe)
+    for field in ours | theirs:
+        if ours.get(field) != theirs.get(field):
+            raise FacebenchError(
+                f"{path} has network.{field} {theirs.get(field)}, the recipe has {ours.get(field)}",
+                "start from weights of the same network, or change the recipe with --set",
+            )
+    return loaded.regressor.state_dict()
+
+
+def _network_table(recipe: RegressorRecipe) -> dict[str, Any]:
+    """What decides a network's weights; a number format does not."""
+    table: dict[str, Any] = recipe.as_table()["network"]
+    return {name: value for name, value in table.items() if name != "precision"}
+
+
+def restore(learner: nn.Module, weights: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Load a state dict from the file at `path` into what it was saved from."""
+    try:
+        learner.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        raise _unfit(path) from error
+
+
+def _unfit(path: Path) -> FacebenchError:
+    return FacebenchError(
+        f"checkpoint {path}: its weights do not fit its own recipe", "train it again"
+    )
+
+
+def check_model(path: Path, content: Mapping[str, Any], model: MorphableModel) -> None:
+    """Refuse a checkpoint of another face model, naming both."""
+    digest = content.get("model_digest")
+    if not isinstance(digest, str):
+        raise FacebenchError(f"{path} holds no face regressor", "give one of 'facebench train'")
+    if digest != model.digest:
+        raise FacebenchError(
+            f"checkpoint {path} was trained with face model {digest[:12]}, "
+            f"but '{model.name}' is {model.digest[:12]}",
+            "give the face model it was trained with",
+        )

@@ -1,0 +1,141 @@
+"""From the features of a frozen recogniser to a face (Genova et al. 2018)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, normalize
+
+from ..face.camera import from_pixels
+from ..face.coefficients import Coefficients, CoefficientSizes
+from ..face.lighting import ambient_light
+from ..fitting.landmark_objective import LandmarkModel
+from ..fitting.turns import pose_of_camera
+from ..losses.scaled_orthography import fit_pose
+from ..morphable.model import MorphableModel
+from ..network.landmarker import LandmarkNetwork
+from ..recipes.baselines import FeatureNetwork
+from ..vision.recognition import Recogniser
+from .face_network import FaceNetwork
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who features show: identity (B, K) and albedo (B, K) coefficients."""
+
+    identity: Tensor
+    albedo: Tensor
+
+    def joined(self) -> Tensor:
+        """Both, (B, K)."""
+        return torch.cat([self.identity, self.albedo], dim=1)
+
+
+class FeatureDecoder(nn.Module):
+    """Features to the coefficients of shape and colour, by fully connected layers.
+
+    Args:
+        recipe: width and depth.
+        features: length of the recogniser's vector.
+        sizes: numbers of coefficients.
+    """
+
+    def __init__(self, recipe: FeatureNetwork, features: int, sizes: CoefficientSizes) -> None:
+        super().__init__()
+        self._sizes = [sizes.identity, sizes.albedo]
+        self._output_scale = recipe.output_scale
+        self._length = math.sqrt(features)
+        widths = [features, *[recipe.width] * recipe.depth]
+        hidden = [
+            layer
+            for before, after in pairwise(widths)
+            for layer in (nn.Linear(before, after), nn.ReLU())
+        ]
+        self.layers = nn.Sequential(*hidden, nn.Linear(widths[-1], sum(self._sizes)))
+        self.apply(_keep_spread)
+
+    def forward(self, features: Tensor) -> Person:
+        """Coefficients of features (B, D), whose length does not matter."""
+        outputs = self.layers(normalize(features, dim=1) * self._length)
+        return Person(*torch.split(outputs * self._output_scale, self._sizes, dim=1))
+
+
+class FeatureRegressor(FaceNetwork):
+    """Finds landmarks, recognises, and decodes who it is; only the decoder learns.
+
+    Features are made to tell the person whatever the pose, light and expression, so these cannot
+    be decoded from them: the pose is the one that lays the face over the landmarks, the light
+    ambient, the expression neutral.
+
+    Args:
+        recipe: the decoder, and the side of the photographs.
+        model: the face model.
+        recogniser: frozen.
+        landmarker: finds the points that a face is aligned by; kept frozen.
+    """
+
+    landmarker_size: Tensor
+
+    def __init__(
+        self,
+        recipe: FeatureNetwork,
+        model: MorphableModel,
+        recogniser: Recogniser,
+        landmarker: LandmarkNetwork,
+    ) -> None:
+        super().__init__()
+        self.image_size = recipe.image_size
+        self.sizes = CoefficientSizes.of(model)
+        self.recogniser = recogniser
+        self.landmarker = landmarker.eval().requires_grad_(False)
+        self.register_buffer("landmarker_size", torch.tensor(landmarker.image_size))
+        self.points = LandmarkModel(model)
+        self.decoder = FeatureDecoder(recipe, recogniser.network.fc.out_features, self.sizes)
+
+    def train(self, mode: bool = True) -> FeatureRegressor:
+        """Only the decoder is ever in training."""
+        super().train(mode)
+        self.landmarker.eval()
+        return self
+
+    def forward(self, images: Tensor) -> Coefficients:
+        """Coefficients of RGB images (B, 3, S, S) in [0, 1]; angles in radians."""
+        landmarks = self.landmarks(images)
+        person: Person = self.decoder(self.recogniser(images, landmarks))
+        return self.placed(person, landmarks)
+
+    @torch.no_grad()
+    def landmarks(self, images: Tensor) -> Tensor:
+        """Detected landmarks (68, 2, B) in px of the images."""
+        size = self.landmarker.image_size
+        crops = interpolate(images, (size, size), mode="bilinear", antialias=True)
+        found: Tensor = self.landmarker(crops)
+        share = self.image_size / size
+        return ((found + 0.5) * share - 0.5).permute(1, 2, 0)
+
+    @torch.no_grad()
+    def _pose(self, identity: Tensor, landmarks: Tensor) -> Tensor:
+        neutral = identity.new_zeros(len(identity), self.sizes.expression)
+        shape = self.points.points(torch.cat([identity, neutral], dim=1).double())
+        targets = from_pixels(landmarks.double(), (self.image_size, self.image_size))
+        known = targets.isfinite().all(1) & self.points.present[:, None]
+        return pose_of_camera(fit_pose(shape, targets, known.double())).to(identity)
+
+    def placed(self, person: Person, landmarks: Tensor) -> Coefficients:
+        """Whole faces: people laid over landmarks (68, 2, B) px, neutral, in ambient light."""
+        identity = person.identity
+        expression = identity.new_zeros(len(identity), self.sizes.expression)
+        light = ambient_light(len(identity)).to(identity)
+        pose = self._pose(identity, landmarks)
+        return Coefficients(identity, expression, person.albedo, pose, light)
+
+
+def _keep_spread(module: nn.Module) -> None:
+    """Weights under which coefficients spread as widely as features, as the prior's do."""
+    if isinstance(module, nn.Linear):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,1 @@
+"""Texture coordinates, texture sampled from photographs, and its blending."""

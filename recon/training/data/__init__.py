@@ -1,0 +1,1 @@
+"""Training photographs: shards, order, augmentation, batches."""

@@ -1,0 +1,140 @@
+"""One optimisation step of a network that gives a face's coefficients, whatever its loss."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ...face.coefficients import Coefficients
+from ...morphable.model import MorphableModel
+from ...recipes.regressor import RegressorRecipe
+from ...regressors.checkpoint import Weights
+from ...regressors.face_network import FaceNetwork
+from ...regressors.networks import face_renderer, fresh_network
+from ...render.face import RenderedFace
+from ..optimise.descent import Descent
+from ..optimise.gradients import gradient_norms
+from ..optimise.layout import channels_last
+from ..optimise.step_report import StepReport
+from ..workers.peers import ALONE, Peers
+
+
+class OnDevice(Protocol):
+    """A batch of photographs with what is known of them."""
+
+    @property
+    def images(self) -> Tensor:
+        """(B, 3, S, S) RGB in [0, 1]."""
+        ...
+
+    def to(self, device: torch.device) -> Any:
+        """The same on a device."""
+        ...
+
+
+Batch = TypeVar("Batch", bound=OnDevice)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where and with whom a network is trained.
+
+    Attributes:
+        seed: of the starting weights and of all chance in the loss.
+        device: where everything runs.
+        distribute: what makes the network of one worker part of several.
+        peers: the workers that share each batch.
+        start: weights that the network begins with, instead of random ones.
+    """
+
+    seed: int = 0
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    distribute: Callable[[Any], nn.Module] | None = None
+    peers: Peers = ALONE
+    start: Weights | None = None
+
+
+class RegressorTrainer(ABC, Generic[Batch]):
+    """A network in training, with its optimiser and the face it is judged by.
+
+    A method says in `judge` what its loss looks at; everything else is the same for all.
+
+    Args:
+        recipe: network, renderer and optimiser.
+        model: the face model.
+        around: see there.
+    """
+
+    def __init__(
+        self, recipe: RegressorRecipe, model: MorphableModel, around: Surroundings
+    ) -> None:
+        torch.manual_seed(around.seed)
+        self.seed = around.seed
+        self.model_digest = model.digest
+        self.device = around.device
+        self.peers = around.peers
+        self.step = 0
+        self.skipped = 0
+        self.regressor = fresh_network(recipe, model)
+        if around.start is not None:
+            self.regressor.load_state_dict(around.start)
+        self.peers.prepare(channels_last(self.regressor).to(self.device), self.device)
+        learned = self.learned()
+        self.network = around.distribute(learned) if around.distribute else learned
+        self.face = face_renderer(recipe, model).to(self.device)
+        self.descent = Descent(self.regressor, recipe.optimiser, recipe.training.steps)
+
+    @property
+    @abstractmethod
+    def recipe(self) -> RegressorRecipe:
+        """How it is trained."""
+
+    @property
+    @abstractmethod
+    def weights(self) -> Any:
+        """The recipe's record with the weight of each level of the loss."""
+
+    @abstractmethod
+    def judge(self, batch: Batch) -> tuple[Coefficients, dict[str, Tensor]]:
+        """What the network finds in a batch, and every level of the loss, unweighted, by name."""
+
+    @property
+    def learner(self) -> FaceNetwork:
+        """Everything that is learned, with what is frozen in it: the network."""
+        return self.regressor
+
+    def learned(self) -> nn.Module:
+        """The part of the network that workers share the gradient of."""
+        return self.regressor
+
+    def second_view(self, coefficients: Coefficients) -> RenderedFace | None:
+        """Faces as the loss sees them a second time, or None where it does not."""
+        return None
+
+    def advance(self, batch: Batch) -> StepReport:
+        """Take one step on a batch."""
+        self.regressor.train()
+        before = self.descent.statistics()
+        batch = batch.to(self.device)
+        coefficients, levels = self.judge(batch)
+        weighted = self._weighted(levels)
+        pulls = self._pulls(weighted, coefficients)
+        total = torch.stack(list(weighted.values())).sum()
+        applied = self.descent.apply(total, self.step, before)
+        self.step += 1
+        self.skipped += not applied
+        values = {name: float(level.detach()) for name, level in levels.items()}
+        return StepReport(float(total.detach()), values, len(batch.images), applied, pulls)
+
+    def _weighted(self, levels: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: getattr(self.weights, name) * level for name, level in levels.items()}
+
+    def _pulls(self, weighted: Mapping[str, Tensor], found: Coefficients) -> dict[str, float]:
+        if (self.step + 1) % self.recipe.training.log_every:
+            return {}
+        return gradient_norms(weighted, found)

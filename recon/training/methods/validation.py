@@ -1,0 +1,148 @@
+"""Is identity learned? Coefficients and shapes against the truth of synthetic faces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...face.coefficients import Coefficients
+from ...losses.landmark import FRAME
+from ...morphable.model import MorphableModel
+from ..data.batches import collate, resized
+from ..data.shards import FaceShards
+from ..folder import Row
+from .trainer import RegressorTrainer
+
+OUTSIDE_FACE = ("head", "neck", "left_ear", "right_ear")
+"""Regions that do not count in the shape error."""
+
+MODE = "mode_"
+"""Start of the names of what is measured of a single identity coefficient."""
+
+_CHUNK = 32
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Held-out synthetic faces and how a regressor does on them.
+
+    Attributes:
+        shards: with true coefficients of `model`.
+        model: the face model.
+        faces: how many rows are used at most.
+    """
+
+    shards: FaceShards
+    model: MorphableModel
+    faces: int = 512
+
+    def __call__(self, trainer: RegressorTrainer[Any]) -> Row:
+        """The measures at the trainer's step.
+
+        `identity_correlation` is the mean over identity coefficients of their correlation with the
+        truth, one photograph each; `subject_correlation` the same over the coefficients averaged
+        per subject, and `mode_001`, `mode_002` ... its parts, one a coefficient. `shape_mm` is the
+        mean distance of the neutral face from the true one after a similarity alignment, averaged
+        per subject as well; `shape_one_mm` without averaging; `mean_face_mm` the same for the
+        model's mean. `landmark_px` is the mean distance of the projected landmarks in px of the
+        224 frame.
+        """
+        rows = range(min(self.faces, len(self.shards)))
+        identity, distance = self._predict(trainer, rows)
+        row = {"step": float(trainer.step), "landmark_px": distance}
+        true = self.shards.coefficients(rows)
+        if true is None:
+            return row
+        true_identity = true[:, : identity.shape[1]]
+        return row | self._shape_measures(identity, true_identity, rows)
+
+    def _predict(
+        self, trainer: RegressorTrainer[Any], rows: Sequence[int]
+    ) -> tuple[NDArray[np.float32], float]:
+        regressor = trainer.regressor.eval()
+        identities, distances = [], []
+        with torch.no_grad():
+            for first in range(0, len(rows), _CHUNK):
+                samples = [self.shards.sample(row) for row in rows[first : first + _CHUNK]]
+                sized = [resized(sample, regressor.image_size) for sample in samples]
+                truth = collate(sized).to(trainer.device)
+                found: Coefficients = regressor(truth.images)
+                projected = trainer.face.landmarks(found)
+                identities.append(found.identity.cpu().numpy())
+                distances.append(_distances(projected, truth.landmarks))
+        share = FRAME / regressor.image_size
+        return np.concatenate(identities), float(torch.cat(distances).nanmean()) * share
+
+    def _shape_measures(
+        self, identity: NDArray[np.float32], true: NDArray[np.float32], rows: Sequence[int]
+    ) -> Row:
+        subjects = np.array(self.shards.subjects)[list(rows)]
+        mean, true_mean = _by_subject(identity, subjects), _by_subject(true, subjects)
+        modes = correlations(mean, true_mean)
+        return {
+            "identity_correlation": float(np.mean(correlations(identity, true))),
+            "subject_correlation": float(np.mean(modes)),
+            "identity_spread": float(identity.std(axis=0).mean()),
+            "shape_mm": shape_error(self.model, mean, true_mean),
+            "shape_one_mm": shape_error(self.model, identity, true),
+            "mean_face_mm": shape_error(self.model, np.zeros_like(true_mean), true_mean),
+            **{f"{MODE}{number:03d}": float(r) for number, r in enumerate(modes, start=1)},
+        }
+
+
+def _distances(projected: Tensor, truth: Tensor) -> Tensor:
+    return (projected - truth).square().sum(1).sqrt().flatten()
+
+
+def _by_subject(values: NDArray[np.float32], subjects: NDArray[np.str_]) -> NDArray[np.float32]:
+    """Mean row of each subject, subjects in sorted order."""
+    names, index = np.unique(subjects, return_inverse=True)
+    sums = np.zeros((len(names), values.shape[1]), dtype=np.float64)
+    np.add.at(sums, index, values)
+    return (sums / np.bincount(index)[:, None]).astype(np.float32)
+
+
+def correlations(found: NDArray[np.float32], true: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Pearson correlation (K,) of each column of two (N, K) arrays; 0 where one is constant."""
+    a = found.astype(np.float64) - found.mean(axis=0)
+    b = true.astype(np.float64) - true.mean(axis=0)
+    norm = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+    correlation: NDArray[np.float64] = (a * b).sum(axis=0) / np.maximum(norm, 1e-12)
+    return correlation
+
+
+def shape_error(
+    model: MorphableModel, found: NDArray[np.float32], true: NDArray[np.float32]
+) -> float:
+    """Mean vertex distance in mm between neutral faces (N, K) after a similarity alignment."""
+    vertices = _face_vertices(model)
+    mean = torch.from_numpy(model.mean_shape[vertices].copy())
+    basis = torch.from_numpy(model.identity_basis[vertices].copy())
+    errors = [
+        aligned_distance(mean + basis @ torch.from_numpy(a), mean + basis @ torch.from_numpy(b))
+        for a, b in zip(found, true, strict=True)
+    ]
+    return float(torch.stack(errors).mean())
+
+
+def aligned_distance(points: Tensor, target: Tensor) -> Tensor:
+    """Mean distance of points (V, 3) from their targets after the best similarity (Umeyama)."""
+    a, b = points - points.mean(0), target - target.mean(0)
+    left, strengths, right = torch.linalg.svd(b.T @ a)
+    signs = torch.ones(3, dtype=points.dtype)
+    signs[2] = torch.sign(torch.linalg.det(left @ right))
+    rotation = (left * signs) @ right
+    scale = (strengths * signs).sum() / a.square().sum()
+    distance: Tensor = (scale * a @ rotation.T - b).square().sum(1).sqrt()
+    return distance.mean()
+
+
+def _face_vertices(model: MorphableModel) -> NDArray[np.intp]:
+    outside = [i for i, name in enumerate(model.region_names) if name in OUTSIDE_FACE]
+    return np.flatnonzero(~np.isin(model.region, outside))

@@ -1,0 +1,1 @@
+"""The optimiser's side of training: steps, schedule, averages, precision."""

@@ -1,0 +1,1 @@
+"""Several training workers: process group, shared batch normalisation."""

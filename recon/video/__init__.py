@@ -1,0 +1,1 @@
+"""Videos: opening with bounds, decoding to frames."""

@@ -1,0 +1,1 @@
+"""Run folders of pairs of meshes, and their pictures."""

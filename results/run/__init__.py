@@ -1,0 +1,1 @@
+"""A run's folder: record, ledger of chunks, subjects, summary."""

@@ -1,0 +1,146 @@
+"""Where a benchmark run is kept: the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ...errors import FacebenchError
+from ...recon.files.lock import only_command
+from ...recon.files.text import json_of
+from ..files import write_json
+from .ledger import Ledger
+from .point_errors import PointErrors
+from .record import SCORED, SETTINGS, UNSCORED, RunRecord
+from .scene_summary import SceneSummary
+from .subjects_table import SubjectsTable
+
+__all__ = ["SCORED", "SETTINGS", "UNSCORED", "RunFolder", "RunRecord"]
+
+
+AGAIN = "its chunks are computed again"
+
+_LABELS = ("method", "protocol", "protocol_digest", "global_scale")
+
+
+class RunFolder:
+    """A run on disk; every file is replaced in one step, so each is whole at any moment.
+
+    `run.json`, `chunks.parquet/` (`ledger`), `subjects.parquet`, `summary.json`, `distances/`
+    (`point_errors`), `meshes/`, `scans/`, `pictures/`, `report.html`; `first_pass.parquet` where
+    the protocol asks for one scale factor for all.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.ledger = Ledger(root / "chunks.parquet")
+        self.scores = SubjectsTable(root / "subjects.parquet")
+        self.first_pass = SubjectsTable(root / "first_pass.parquet")
+        self.point_errors = PointErrors(root / "distances")
+        self.meshes = root / "meshes"
+        self.scans = root / "scans"
+        self.pictures = root / "pictures"
+        self.report = root / "report.html"
+
+    @classmethod
+    def existing(cls, root: Path) -> RunFolder:
+        """A folder that holds a run.
+
+        Raises:
+            FacebenchError: there is no `run.json`.
+        """
+        if not (root / "run.json").is_file():
+            raise FacebenchError(f"{root} is not a run folder", "it holds no run.json")
+        return cls(root)
+
+    @contextmanager
+    def locked(self) -> Iterator[tuple[str, ...]]:
+        """Keep other commands off the folder while this one writes it.
+
+        Yields:
+            What was found damaged and will be computed again, a line each.
+
+        Raises:
+            FacebenchError: another command holds it.
+        """
+        with only_command(self.root):
+            yield tuple(f"{path} is damaged: {AGAIN}" for path in self.ledger.tidy())
+
+    def begin(self, record: RunRecord) -> RunRecord:
+        """Keep a new run's record, or resume: the earlier start stays, the rest is of today.
+
+        Raises:
+            FacebenchError: the folder holds a run of other settings.
+        """
+        if (self.root / "run.json").is_file():
+            earlier = self.record()
+            self._refuse_other(earlier, record)
+            record = replace(record, started=earlier.started)
+        self.write_record(record)
+        return record
+
+    def record(self) -> RunRecord:
+        """Read `run.json`."""
+        return RunRecord.from_json(self._json("run.json"))
+
+    def write_record(self, record: RunRecord) -> None:
+        """Write `run.json`."""
+        write_json(self.root / "run.json", asdict(record))
+
+    def subjects(self) -> pd.DataFrame:
+        """Read `subjects.parquet`; an empty table before the first score."""
+        return self.scores.read()
+
+    def write_subjects(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Write `subjects.parquet`, one row per subject x scene: see `SubjectsTable.write`."""
+        self.scores.write(rows)
+
+    def summary(self) -> dict[str, SceneSummary]:
+        """Read `summary.json`, scene to summary in table order."""
+        scenes = self._json("summary.json")["scenes"]
+        return {scene: SceneSummary.from_json(values) for scene, values in scenes.items()}
+
+    def write_summary(self, scenes: dict[str, SceneSummary]) -> None:
+        """Write `summary.json` with the labels a reader needs beside the numbers."""
+        record = self.record()
+        labels = {name: getattr(record, name) for name in _LABELS}
+        rows = {scene: asdict(summary) for scene, summary in scenes.items()}
+        write_json(self.root / "summary.json", {**labels, "scenes": rows})
+
+    def mesh_path(self, subject: str, scene: str) -> Path:
+        """Where a subject's aligned prediction is kept, with its error per vertex."""
+        return self.meshes / f"{subject}_{scene}.ply"
+
+    def scan_path(self, subject: str, scene: str) -> Path:
+        """Where the thinned scan that a subject was measured on is kept, with its error."""
+        return self.scans / f"{subject}_{scene}.ply"
+
+    def _refuse_other(self, earlier: RunRecord, record: RunRecord) -> None:
+        name = earlier.difference(record)
+        if name:
+            before, now = getattr(earlier, name), getattr(record, name)
+            raise FacebenchError(
+                f"{self.root} holds a run with another {name.replace('_', ' ')}",
+                f"it has {_short(before)}, this command {_short(now)}; choose another --out",
+            )
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            values: dict[str, Any] = json_of(self.root / name)
+        except FileNotFoundError:
+            raise FacebenchError(f"{self.root} has no {name}", "finish the run first") from None
+        except (OSError, ValueError) as error:
+            raise FacebenchError(f"{self.root / name} cannot be read", str(error)) from None
+        if not isinstance(values, dict):
+            raise FacebenchError(f"{self.root / name} holds no table", "measure it again")
+        return values
+
+
+def _short(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return text if len(text) <= 40 else f"{text[:12]}…"

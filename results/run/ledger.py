@@ -1,0 +1,217 @@
+"""The ledger of a run: one row per chunk of frames done, and what resumption reads from it."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ...bench.frames.chunks import FAILED, ChunkRow
+from ..files import replacing
+from .ledger_packs import Packs
+from .ledger_rows import PLAIN, SCHEMA, Clock, is_whole, read_rows, rows_of, table_of, write_rows
+
+__all__ = ["SCHEMA", "ClipProgress", "ClipSum", "Clock", "Ledger"]
+
+PACK_ROWS = 1024
+"""Rows of small files that become one: real sets of a few hundred clips have some packs."""
+
+SMALL_BYTES = 64 * 1024
+"""A larger file, which holds meshes or every face's vector, stays: one more is no burden."""
+
+Standing = tuple[int, bool, str]
+"""Of a row: its chunk, whether it is the clip's last, and its status."""
+
+
+@dataclass(frozen=True)
+class ClipProgress:
+    """How far a clip has come.
+
+    Attributes:
+        done: chunks that need no further work.
+        finished: whether every chunk of the clip is there, none to be tried again.
+    """
+
+    done: frozenset[int] = frozenset()
+    finished: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class ClipSum:
+    """The rows of one clip added up in the order of its chunks.
+
+    Attributes:
+        finished: whether every chunk of the clip is there, none to be tried again.
+        frames, faces, failed: totals.
+        reasons: every distinct reason, in order.
+        sum: (D,) float64, or empty without a face.
+        vertices: (3 V,) float64, the sum of the faces' own meshes, or None.
+        vectors: (N, D) float32 of all faces in the order of the frames, or None.
+    """
+
+    finished: bool
+    frames: int
+    faces: int
+    failed: int
+    reasons: tuple[str, ...]
+    sum: NDArray[np.float64]
+    vertices: NDArray[np.float64] | None = None
+    vectors: NDArray[np.float32] | None = None
+
+
+class Ledger:
+    """A folder of Parquet files: a chunk's row is there whole or not at all, and only once.
+
+    Each row comes into a file of its own, `FOLDER/SUBJECT/SCENE/CHUNK.parquet`, in one step. Every
+    `pack_rows` of them, unless they are large or to be tried again, are put into one file of
+    `FOLDER/packed` and their own removed. A row that is in both, for a command was killed in
+    between, counts once, and `tidy` removes its own file.
+
+    A file that is damaged, if only in one column, counts as not there, so that its chunks are done
+    again; `tidy` sets it aside.
+
+    `pandas.read_parquet(folder)` reads it as one table with the columns of `SCHEMA`, and those of
+    `ledger_rows.EXTRA` that the run's protocol needs.
+
+    Args:
+        folder: where.
+        pack_rows: how many rows make a pack.
+    """
+
+    def __init__(self, folder: Path, pack_rows: int = PACK_ROWS) -> None:
+        self.folder = folder
+        self._pack_rows = pack_rows
+        self._packs = Packs(folder / "packed")
+        self._to_pack: dict[Path, None] = {}
+
+    def write(self, row: ChunkRow, clock: Clock | None = None) -> None:
+        """Keep a row; a row of the same chunk is replaced."""
+        path = self._path(row.clip, row.chunk)
+        with replacing(path) as draft:
+            write_rows(table_of(row, clock or Clock()), draft)
+        if row.status != FAILED and _is_small(path):
+            self._to_pack[path] = None
+        if len(self._to_pack) >= self._pack_rows:
+            self._pack()
+
+    def tidy(self) -> tuple[Path, ...]:
+        """Take over what an earlier command left: for the only writer, before its first row.
+
+        Returns:
+            The damaged files, which it has given a hidden name, so that no reader meets them.
+        """
+        # `progress` reads few columns, and would call a chunk done whose sum cannot be read.
+        damaged = tuple(
+            path for path in [*self._packs.files(), *self._loose()] if not is_whole(path)
+        )
+        for path in damaged:
+            path.replace(path.with_name(f".{path.name}.damaged"))
+        packed = self._packs.keys()
+        loose = {path: self._key(path) for path in self._loose()}
+        _remove([path for path, key in loose.items() if key in packed])
+        rest = sorted(path for path, key in loose.items() if key not in packed)
+        self._to_pack = dict.fromkeys(path for path in rest if _is_small(path))
+        if len(self._to_pack) >= self._pack_rows:
+            self._pack()
+        return damaged
+
+    def table(self) -> pd.DataFrame:
+        """All rows without their arrays, sorted by clip and chunk."""
+        # First the files of one row: one that is packed meanwhile is then found in its pack.
+        tables = [read_rows(path, PLAIN) for path in self._loose()]
+        tables += self._packs.columns(PLAIN)
+        table = pa.concat_tables(tables) if tables else SCHEMA.empty_table().select(PLAIN)
+        frame: pd.DataFrame = table.to_pandas().drop_duplicates(["clip", "chunk"])
+        return frame.sort_values(["clip", "chunk"], ignore_index=True)
+
+    def progress(self) -> dict[str, ClipProgress]:
+        """How far every clip has come that has a row."""
+        table = self.table()
+        columns = (table[name].tolist() for name in ("clip", "chunk", "last", "status"))
+        clips: dict[str, list[Standing]] = defaultdict(list)
+        for clip, *row in zip(*columns, strict=True):
+            clips[clip].append((row[0], row[1], row[2]))
+        return {clip: _progress(rows) for clip, rows in clips.items()}
+
+    def total(self, clip: str) -> ClipSum:
+        """Add up a clip's rows in float64 and chunk order, so that arrival order never matters."""
+        rows = self._rows(clip)
+        described = [row for row in rows if row.faces]
+        vertices = [row.vertices for row in described if row.vertices is not None]
+        vectors = [row.vectors for row in described if row.vectors is not None]
+        return ClipSum(
+            finished=_progress([(row.chunk, row.last, row.status) for row in rows]).finished,
+            frames=sum(row.frames for row in rows),
+            faces=sum(row.faces for row in rows),
+            failed=sum(row.failed for row in rows),
+            reasons=tuple(dict.fromkeys(row.reason for row in rows if row.reason)),
+            sum=_added([row.sum for row in described]),
+            vertices=_added(vertices) if vertices else None,
+            vectors=np.concatenate(vectors) if vectors else None,
+        )
+
+    def frames_per_second(self) -> float:
+        """Frames read over the seconds that all commands spent on it; NaN for none.
+
+        A command's seconds end with its last row, so what it did after that and lost when it was
+        killed counts neither as frames nor as time.
+        """
+        rows = self.table()
+        seconds = float(rows.groupby("command")["elapsed"].max().sum())
+        return float(rows["frames"].sum()) / seconds if seconds > 0 else float("nan")
+
+    def _pack(self) -> None:
+        read = [(path, read_rows(path)) for path in self._to_pack]
+        kept = {path: table for path, table in read if FAILED not in table["status"].to_pylist()}
+        if kept:
+            self._packs.add(pa.concat_tables(kept.values(), promote_options="default"))
+        _remove(kept)
+        self._to_pack = {}
+
+    def _rows(self, clip: str) -> list[ChunkRow]:
+        loose = [read_rows(path) for path in (self.folder / clip).glob("*.parquet")]
+        tables = [*self._packs.clip(clip), *loose]
+        found = {row.chunk: row for table in tables for row in rows_of(table)}
+        return [found[chunk] for chunk in sorted(found)]
+
+    def _loose(self) -> Iterator[Path]:
+        files = self.folder.rglob("*.parquet")
+        return (p for p in files if p.parent != self._packs.folder and p.stem.isdecimal())
+
+    def _key(self, path: Path) -> tuple[str, int]:
+        return path.parent.relative_to(self.folder).as_posix(), int(path.stem)
+
+    def _path(self, clip: str, chunk: int) -> Path:
+        return self.folder / clip / f"{chunk:05d}.parquet"
+
+
+def _progress(rows: Sequence[Standing]) -> ClipProgress:
+    """Of a clip's rows, sorted by chunk."""
+    done = frozenset(chunk for chunk, _, status in rows if status != FAILED)
+    whole = [chunk for chunk, _, _ in rows] == list(range(len(rows)))
+    return ClipProgress(done, bool(rows) and whole and rows[-1][1] and len(done) == len(rows))
+
+
+def _is_small(path: Path) -> bool:
+    return path.stat().st_size <= SMALL_BYTES
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    """The files, and their clips' and subjects' folders where nothing else is in them."""
+    for path in paths:
+        path.unlink()
+        with suppress(OSError):
+            path.parent.rmdir()
+            path.parent.parent.rmdir()
+
+
+def _added(arrays: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    return functools.reduce(np.add, arrays, np.zeros(())) if arrays else np.empty(0)

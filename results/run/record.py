@@ -1,0 +1,125 @@
+"""How a run came to its numbers: the typed record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from ...bench.datasets.interface import Problem
+from ...bench.method.interface import MethodCard
+from ...recon.files.field_types import checked
+
+SCORED = "ok"
+UNSCORED = "failed"
+"""Status of a subject's row, as `Score` states it."""
+
+SETTINGS = (
+    "method",
+    "method_digest",
+    "model_digest",
+    "protocol",
+    "protocol_digest",
+    "dataset",
+    "dataset_digest",
+    "subjects",
+    "scenes",
+    "limit",
+    "unit",
+    "seed",
+)
+"""Fields of a record that decide the numbers; a run folder holds one set of them."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """How a run came to its numbers; `run.json`.
+
+    Attributes:
+        command: the shell line that starts or resumes the run.
+        given: options given on the command line, in the environment or in a file.
+        arguments: every option as resolved.
+        card: the method's card.
+        method_digest: digest of the weights and the model.
+        model_digest: digest of the face model, or empty.
+        checkpoint_digest: digest of the checkpoint file, or empty.
+        protocol: the protocol's name.
+        protocol_settings: every field of the protocol.
+        protocol_digest: digest of those fields.
+        dataset: the dataset's name.
+        dataset_digest: digest of its file list.
+        subjects: subjects asked for, sorted; excluded ones are not among them.
+        scenes: scenes asked for, in table order.
+        excluded: subjects left out on request.
+        limit: frames read of each clip at most, or None for all.
+        unit: unit of the scans' files: mm, cm or m.
+        seed: the seed of all that is drawn.
+        problems: what the dataset could not use.
+        commit, dirty: state of the code.
+        versions: packages.
+        host: machine.
+        started, ended: UTC; `ended` is empty while the run is unfinished.
+        n_scored, n_unscored: subject x scene rows with and without a score.
+        global_scale: the one factor given to every prediction, where the protocol asks for it.
+    """
+
+    command: str
+    given: dict[str, Any]
+    arguments: dict[str, Any]
+    card: MethodCard
+    method_digest: str
+    model_digest: str
+    checkpoint_digest: str
+    protocol: str
+    protocol_settings: dict[str, Any]
+    protocol_digest: str
+    dataset: str
+    dataset_digest: str
+    subjects: tuple[str, ...]
+    scenes: tuple[str, ...]
+    excluded: tuple[str, ...]
+    limit: int | None
+    unit: str
+    seed: int
+    problems: tuple[Problem, ...] = ()
+    commit: str = ""
+    dirty: bool = False
+    versions: dict[str, str] = field(default_factory=dict)
+    host: dict[str, str | int] = field(default_factory=dict)
+    started: str = ""
+    ended: str = ""
+    n_scored: int = 0
+    n_unscored: int = 0
+    global_scale: float | None = None
+
+    @property
+    def method(self) -> str:
+        """The method's name."""
+        return self.card.name
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return bool(self.ended)
+
+    def difference(self, other: RunRecord) -> str:
+        """Name of the first setting in which two records differ, or empty."""
+        changed = (name for name in SETTINGS if getattr(self, name) != getattr(other, name))
+        return next(changed, "")
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> RunRecord:
+        """The record of a `run.json`; fields it does not know are ignored.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: it is not the record of a run.
+        """
+        known = {item.name: values[item.name] for item in fields(cls) if item.name in values}
+        for name in ("subjects", "scenes", "excluded"):
+            known[name] = tuple(known[name])
+        known["problems"] = tuple(checked(Problem(**p)) for p in known.get("problems", ()))
+        card = known["card"]
+        published = tuple((scene, mean, std) for scene, mean, std in card["published"])
+        expressions = tuple(card.get("expressions", ("neutral",)))
+        about = {**card, "published": published, "expressions": expressions}
+        known["card"] = checked(MethodCard(**about))
+        return checked(cls(**known))

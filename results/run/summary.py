@@ -1,0 +1,101 @@
+"""From a run's rows to the table's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...bench.protocol.record import Protocol
+from ...bench.scoring.pooled import PointDistances, pool_subjects
+from ...bench.scoring.statistics import bootstrap_interval, deviation, mean
+from .folder import RunFolder
+from .scene_summary import SceneSummary
+
+_UNKNOWN = {
+    "ci95_mm": (float("nan"), float("nan")),
+    **dict.fromkeys(("mean_mm", "std_mm", "median_mm", "rmse_mm", "p90_mm"), float("nan")),
+}
+
+
+def summarise(run: RunFolder) -> dict[str, SceneSummary]:
+    """The summary of each scene of a run, scenes in table order."""
+    record, subjects = run.record(), run.subjects()
+    protocol, rate = Protocol.from_dict(record.protocol_settings), run.ledger.frames_per_second()
+    summaries = {}
+    for scene in record.scenes:
+        rows = subjects[subjects["scene"] == scene]
+        scored = rows[rows["value_mm"].notna()]
+        if protocol.reduction.subjects == "pooled":
+            points = [run.point_errors.read(subject, scene) for subject in scored["subject"]]
+            errors = errors_over_points(points, protocol.distance.direction, record.seed)
+        else:
+            population = protocol.reduction.std == "population"
+            errors = errors_over_subjects(scored, population, record.seed)
+        summaries[scene] = SceneSummary(**errors, **_counts(rows, errors["mean_mm"], rate))
+    return summaries
+
+
+def errors_over_subjects(scored: pd.DataFrame, population: bool, seed: int) -> dict[str, Any]:
+    """The errors of a summary from the numbers of the subjects that have one."""
+    values = scored["value_mm"].to_numpy(np.float64)
+    interval = bootstrap_interval(values, seed)
+    return {
+        "mean_mm": mean(values),
+        "std_mm": deviation(values, population),
+        "ci95_mm": (interval.low, interval.high),
+        **{name: mean(scored[name]) for name in ("median_mm", "rmse_mm", "p90_mm")},
+    }
+
+
+def errors_over_points(
+    points: Sequence[PointDistances], direction: str, seed: int
+) -> dict[str, Any]:
+    """The errors of a summary from the points of the scored subjects."""
+    if not points:
+        return _UNKNOWN
+    pooled = pool_subjects(points, direction, seed)
+    return {
+        "mean_mm": pooled.mean,
+        "std_mm": pooled.std,
+        "ci95_mm": (pooled.ci95.low, pooled.ci95.high),
+        "median_mm": pooled.median,
+        "rmse_mm": pooled.rmse,
+        "p90_mm": pooled.p90,
+    }
+
+
+def mean_with_failures(rows: pd.DataFrame, mean_mm: float) -> float:
+    """The mean when failed subjects count like a scored one, with the mean face's error.
+
+    Failed subjects of whom that is not known either are left out; they have no scan.
+
+    Args:
+        rows: of a scene.
+        mean_mm: over the scored subjects.
+    """
+    scored = rows["value_mm"].notna()
+    stand_ins = rows.loc[~scored & rows["mean_face_mm"].notna(), "mean_face_mm"]
+    return mean([*([mean_mm] * int(scored.sum())), *stand_ins])
+
+
+def _counts(rows: pd.DataFrame, mean_mm: float, frames_per_second: float) -> dict[str, Any]:
+    scored = int(rows["value_mm"].notna().sum())
+    frames, faces = int(rows["frames"].sum()), int(rows["faces"].sum())
+    return {
+        "n_subjects": scored,
+        "n_failed": len(rows) - scored,
+        "coverage": faces / frames if frames else float("nan"),
+        "mean_with_failures_mm": mean_with_failures(rows, mean_mm),
+        "frames": frames,
+        "faces": faces,
+        "frames_per_second": frames_per_second,
+        "size_error": _mean_size_error(rows),
+    }
+
+
+def _mean_size_error(rows: pd.DataFrame) -> float:
+    """Without signs, or too large and too small would make a method look right."""
+    return mean(rows["size_error"].dropna().abs()) if "size_error" in rows else float("nan")

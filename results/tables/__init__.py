@@ -1,0 +1,1 @@
+"""Tables of runs, with intervals and paired tests."""

@@ -1,0 +1,126 @@
+"""What makes numbers comparable: the protocol, the data, and how much of it was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ...bench.protocol.values import flatten
+from ..run.record import RunRecord
+
+DIGEST_LENGTH = 8
+ABSENT = "not stated"
+_LISTED = 6
+
+Kind = Literal["protocol", "dataset"]
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a number of a run stands on.
+
+    Attributes:
+        protocol, protocol_digest, protocol_settings: how it was measured.
+        dataset, dataset_digest: on what; the digest is of the files of these subjects and scenes.
+        subjects, scenes: that were asked for.
+        limit: frames read of each clip at most, or None for all.
+        unit: of the scans' files.
+    """
+
+    protocol: str
+    protocol_digest: str
+    protocol_settings: Mapping[str, Any]
+    dataset: str
+    dataset_digest: str
+    subjects: tuple[str, ...]
+    scenes: tuple[str, ...]
+    limit: int | None
+    unit: str
+
+    @classmethod
+    def of(cls, record: RunRecord) -> Basis:
+        """That of a run."""
+        return cls(**{name: getattr(record, name) for name in cls.__dataclass_fields__})
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Equal for numbers that may share a column."""
+        return self.protocol_digest, self.dataset_digest
+
+    @property
+    def title(self) -> str:
+        """Protocol and dataset with their short digests."""
+        protocol = f"protocol {self.protocol} ({short_digest(self.protocol_digest)})"
+        return f"{protocol}, dataset {self.dataset} ({short_digest(self.dataset_digest)})"
+
+
+@dataclass(frozen=True)
+class FieldDifference:
+    """A field that is not the same for all.
+
+    Attributes:
+        kind: of what it is a field.
+        name: for example `crop.radius_mm`.
+        values: one text each, in the order of the bases.
+    """
+
+    kind: Kind
+    name: str
+    values: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} {' / '.join(self.values)}"
+
+
+def short_digest(digest: str) -> str:
+    """The first digits of a digest, as shown to people."""
+    return digest[:DIGEST_LENGTH]
+
+
+def differing_fields(bases: Sequence[Basis]) -> tuple[FieldDifference, ...]:
+    """Every field in which bases differ, those of the protocol first.
+
+    Protocols of one digest are one, whatever they are called.
+    """
+    same = len({basis.protocol_digest for basis in bases}) < 2
+    protocol = [] if same else _differing("protocol", bases)
+    return (*protocol, *_differing("dataset", bases))
+
+
+def differences_text(differences: Sequence[FieldDifference]) -> str:
+    """Differing fields in one line, the first of many."""
+    shown = "; ".join(map(str, differences[:_LISTED]))
+    hidden = len(differences) - _LISTED
+    return f"{shown}; and {hidden} more" if hidden > 0 else shown
+
+
+def _differing(kind: Kind, bases: Sequence[Basis]) -> list[FieldDifference]:
+    rows = [_protocol_fields(b) if kind == "protocol" else _dataset_fields(b) for b in bases]
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = [(name, tuple(row.get(name, ABSENT) for row in rows)) for name in names]
+    return [FieldDifference(kind, name, values) for name, values in columns if len({*values}) > 1]
+
+
+def _protocol_fields(basis: Basis) -> dict[str, str]:
+    settings = {key: str(v) for key, v in flatten(basis.protocol_settings) if key != "name"}
+    digest = short_digest(basis.protocol_digest)
+    return {"protocol": basis.protocol, "protocol digest": digest, **settings}
+
+
+def _dataset_fields(basis: Basis) -> dict[str, str]:
+    return {
+        "dataset": basis.dataset,
+        "dataset digest": short_digest(basis.dataset_digest),
+        "subjects": _names(basis.subjects),
+        "scenes": _names(basis.scenes),
+        "limit": "all frames" if basis.limit is None else f"{basis.limit} frames",
+        "unit": basis.unit,
+    }
+
+
+def _names(names: Sequence[str]) -> str:
+    """All of few names, else how many and which are first and last."""
+    if len(names) <= 3:
+        return ", ".join(names)
+    return f"{len(names)} ({names[0]} … {names[-1]})"

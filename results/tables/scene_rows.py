@@ -1,0 +1,238 @@
+"""What the scene table says, before it is drawn: one row a method, one cell a scene."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ...errors import FacebenchError
+from ..run.folder import RunFolder, RunRecord
+from ..run.scene_summary import SceneSummary
+from .basis import Basis, differences_text, differing_fields, short_digest
+from .published import Published, by_method, sources
+
+CELL_NOTE = (
+    "Under each error: 95 % interval of the mean over subjects; subjects scored of those asked "
+    "for · faces found of the frames read."
+)
+POOLED_NOTE = (
+    "Mean ± standard deviation are over the points of all scored subjects, as the protocol says."
+)
+
+
+@dataclass(frozen=True)
+class SceneRow:
+    """One method in the table.
+
+    Attributes:
+        label: what the run was called, else the method's name.
+        remark: what a reader must know beside the numbers: published, leakage, unfinished; or "".
+        cells: scene to summary; scenes it was not measured on are absent.
+        measured: False for numbers taken from the literature.
+        extra: what stands behind the frames per second, one text a column of `extra_heads`; a row
+            without any has dashes there.
+    """
+
+    label: str
+    remark: str
+    cells: dict[str, SceneSummary]
+    measured: bool
+    extra: tuple[str, ...] = ()
+
+    @property
+    def frames_per_second(self) -> float:
+        """Of the whole run; NaN when unknown."""
+        return next((cell.frames_per_second for cell in self.cells.values()), math.nan)
+
+
+@dataclass(frozen=True)
+class SceneRows:
+    """The whole table.
+
+    Attributes:
+        title: protocol and dataset with their short digests.
+        scenes: columns, in table order.
+        rows: measured methods, then published ones.
+        notes: one line each, shown under the table.
+        over: what mean and standard deviation are over: `subjects`, or `points` of all of them.
+        extra_heads: columns behind the frames per second.
+    """
+
+    title: str
+    scenes: tuple[str, ...]
+    rows: tuple[SceneRow, ...]
+    notes: tuple[str, ...]
+    over: str = "subjects"
+    extra_heads: tuple[str, ...] = ()
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The name of every column."""
+        return ("method", *self.scenes, "frames/s", *self.extra_heads)
+
+    def extra(self, row: SceneRow) -> tuple[str, ...]:
+        """A row's texts below `extra_heads`."""
+        return row.extra or ("–",) * len(self.extra_heads)
+
+    def best(self, scene: str) -> SceneRow | None:
+        """The measured row of the lowest error in a scene; None where fewer than two compete.
+
+        Failed subjects count with the mean face's error, so that failing never wins.
+        """
+        rivals = [row for row in self.rows if row.measured and math.isfinite(_rank(row, scene))]
+        return min(rivals, key=lambda row: _rank(row, scene)) if len(rivals) > 1 else None
+
+
+def scene_rows(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -> SceneRows:
+    """The rows of some runs of one protocol on one dataset.
+
+    Raises:
+        FacebenchError: no runs, or runs of different protocols or datasets.
+    """
+    records = [run.record() for run in runs]
+    refuse_mixture(records)
+    scenes = tuple(dict.fromkeys(scene for record in records for scene in record.scenes))
+    labels = unique_labels(runs, records)
+    measured = [_measured(*item) for item in zip(runs, records, labels, strict=True)]
+    printed = [_printed(rows) for rows in by_method(published).values()]
+    notes = (
+        *_failure_notes(measured),
+        *_protocol_notes(records, measured),
+        *_subject_notes(records),
+        *_source_notes(published),
+    )
+    over = "points" if pools(records[0]) else "subjects"
+    return SceneRows(table_title(records[0]), scenes, (*measured, *printed), notes, over)
+
+
+def table_title(record: RunRecord) -> str:
+    """Protocol and dataset with their short digests."""
+    return Basis.of(record).title
+
+
+def run_label(record: RunRecord) -> str:
+    """The name given to the run with `--name`, else the method's."""
+    return str(record.arguments.get("name") or record.method)
+
+
+def unique_labels(runs: Sequence[RunFolder], records: Sequence[RunRecord]) -> list[str]:
+    """A label each; of equal ones the folder's name tells which, or else its whole path."""
+    labels = [run_label(record) for record in records]
+    for places in ([run.root.name for run in runs], [str(run.root) for run in runs]):
+        taken = Counter(labels)
+        labels = [
+            label if taken[label] == 1 else f"{run_label(record)} ({place})"
+            for label, record, place in zip(labels, records, places, strict=True)
+        ]
+    return labels
+
+
+def refuse_mixture(records: Sequence[RunRecord]) -> None:
+    """Numbers of different protocols or datasets never share a column.
+
+    Raises:
+        FacebenchError: shows the values that differ; or there are no runs.
+    """
+    if not records:
+        raise FacebenchError("no runs to show", "give at least one run folder")
+    for kind in ("protocol", "dataset"):
+        found = {getattr(r, f"{kind}_digest"): r for r in records}
+        if len(found) > 1:
+            names = (f"{getattr(r, kind)} ({short_digest(d)})" for d, r in found.items())
+            differing = differing_fields([Basis.of(record) for record in found.values()])
+            raise FacebenchError(
+                f"these runs differ in their {kind}: {' and '.join(names)}",
+                f"{differences_text([d for d in differing if d.kind == kind])}; "
+                f"only runs of one {kind} can be compared",
+            )
+
+
+def _measured(run: RunFolder, record: RunRecord, label: str) -> SceneRow:
+    remarks = [] if record.finished else ["unfinished"]
+    if record.card.leakage:
+        remarks.append(f"leakage: {record.card.leakage}")
+    return SceneRow(label, "; ".join(remarks), run.summary(), measured=True)
+
+
+def _printed(rows: Sequence[Published]) -> SceneRow:
+    return SceneRow(rows[0].title, "published", {r.scene: _as_summary(r) for r in rows}, False)
+
+
+def _as_summary(row: Published) -> SceneSummary:
+    unknown = math.nan
+    return SceneSummary(
+        mean_mm=row.mean_mm,
+        std_mm=row.std_mm,
+        ci95_mm=(unknown, unknown),
+        median_mm=unknown,
+        rmse_mm=unknown,
+        p90_mm=unknown,
+        n_subjects=0,
+        n_failed=0,
+        coverage=unknown,
+        mean_with_failures_mm=unknown,
+        frames=0,
+        faces=0,
+        frames_per_second=unknown,
+    )
+
+
+def _rank(row: SceneRow, scene: str) -> float:
+    cell = row.cells.get(scene)
+    if cell is None:
+        return math.nan
+    return cell.mean_with_failures_mm if cell.n_failed else cell.mean_mm
+
+
+def _subject_notes(records: Sequence[RunRecord]) -> Iterable[str]:
+    if len({record.subjects for record in records}) > 1:
+        yield "The runs asked for different subjects: compare them with paired differences only."
+    if len({record.limit for record in records}) > 1:
+        yield "The runs read different numbers of frames."
+    limits = sorted({record.limit for record in records if record.limit is not None})
+    if limits:
+        yield f"At most {', '.join(map(str, limits))} frames of each clip were read."
+    excluded = sorted({subject for record in records for subject in record.excluded})
+    if excluded:
+        yield f"Left out on request: {', '.join(excluded)}."
+
+
+def _failure_notes(rows: Sequence[SceneRow]) -> Iterable[str]:
+    yield CELL_NOTE
+    if any(cell.n_failed for row in rows for cell in row.cells.values()):
+        yield (
+            "Failed subjects are not in the mean; 'all' counts them with the mean face's error "
+            "and decides which is best."
+        )
+
+
+def _protocol_notes(records: Sequence[RunRecord], rows: Sequence[SceneRow]) -> Iterable[str]:
+    """What the protocol's reductions make of the numbers, where that is not the usual."""
+    if pools(records[0]):
+        yield f"{POOLED_NOTE} Their medians: {'; '.join(map(_medians, rows))}."
+    if any(math.isfinite(cell.size_error) for row in rows for cell in row.cells.values()):
+        yield "'size': how wrong the size of a face is, mean over subjects."
+    scales = [(run_label(r), r.global_scale) for r in records if r.global_scale is not None]
+    if scales:
+        shown = ", ".join(f"{label} {scale:.4f}" for label, scale in scales)
+        yield f"One scale factor for all subjects and scenes of a run: {shown}."
+
+
+def pools(record: RunRecord) -> bool:
+    """Whether means and deviations of the run are over points, not over subjects."""
+    return bool(record.protocol_settings.get("reduction", {}).get("subjects") == "pooled")
+
+
+def _medians(row: SceneRow) -> str:
+    shown = (f"{scene} {cell.median_mm:.2f}" for scene, cell in row.cells.items())
+    return f"{row.label} {', '.join(shown)}"
+
+
+def _source_notes(published: Sequence[Published]) -> Iterable[str]:
+    if published:
+        yield (
+            f"Published rows: {'; '.join(sources(published))}; measured by their authors on the "
+            "MICC set, not with this protocol and not by this program."
+        )

@@ -1,0 +1,1 @@
+"""MLflow: the store, runs, comparisons, training curves, server."""

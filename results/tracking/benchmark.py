@@ -1,0 +1,139 @@
+"""How a benchmark run becomes one MLflow run."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..run.folder import RunFolder, RunRecord
+from ..run.scene_summary import SceneSummary
+from ..tables.subject_errors import CumulativeCurve, cumulative_curves
+from .run import log_changed, log_new_parameters, run_of
+from .store import connect
+
+if TYPE_CHECKING:
+    from mlflow import ActiveRun
+    from mlflow.entities import Metric
+
+__all__ = ["connect", "log_dataset", "log_numbers", "track_run"]
+
+ARTEFACTS = ("run.json", "summary.json", "subjects.parquet", "report.html")
+_LONGEST_VALUE = 500
+_NO_PARAMETERS = {"out", "as_json", "cluster", "workers"}
+"""Options that leave the numbers as they are; MLflow would show them as what tells runs apart."""
+
+
+def track_run(run: RunFolder, name: str) -> str:
+    """Log a run folder to the experiment of the last `connect`, and return the MLflow run's id.
+
+    Parameters, tags, per-scene metrics (`cooperative.mean_mm`), the cumulative curve (step: the
+    threshold in tenths of a millimetre), the dataset, the subjects' table, the report and the
+    pictures. The id is kept in the folder: tracking it again updates the same MLflow run.
+    """
+    with run_of(run.root, name) as active:
+        log_numbers(run, active)
+        _log_artefacts(run)
+        run_id: str = active.info.run_id
+    return run_id
+
+
+def log_numbers(run: RunFolder, active: ActiveRun) -> None:
+    """Log tags, parameters, metrics, curves and the dataset; the same names for every method."""
+    import mlflow
+
+    record = run.record()
+    mlflow.set_tags(_tags(record))
+    log_new_parameters(active, _parameters(record))
+    log_changed(active.info.run_id, _metrics(run, record))
+    log_dataset(record)
+
+
+def _tags(record: RunRecord) -> dict[str, str]:
+    return {
+        "kind": "benchmark",
+        "method": record.method,
+        "protocol": record.protocol,
+        "protocol_digest": record.protocol_digest,
+        "dataset": record.dataset,
+        "dataset_digest": record.dataset_digest,
+        "method_digest": record.method_digest,
+        "model_digest": record.model_digest,
+        "checkpoint_digest": record.checkpoint_digest,
+        "commit": record.commit,
+        "dirty": str(record.dirty).lower(),
+        "finished": str(record.finished).lower(),
+    }
+
+
+def _parameters(record: RunRecord) -> dict[str, Any]:
+    protocol = {f"protocol.{key}": value for key, value in record.protocol_settings.items()}
+    chosen = {"method": record.method, "seed": record.seed, "unit": record.unit}
+    given = {key: value for key, value in record.arguments.items() if key not in _NO_PARAMETERS}
+    values = {**given, **chosen, **protocol}
+    return {key: str(value)[:_LONGEST_VALUE] for key, value in values.items()}
+
+
+def _metrics(run: RunFolder, record: RunRecord) -> list[Metric]:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    values: dict[str, float] = {}
+    # MLflow's charts begin with the metric that was logged first.
+    for scene, summary in run.summary().items():
+        values |= {f"{scene}.{key}": value for key, value in _numbers(summary).items()}
+    values |= {"n_scored": float(record.n_scored), "n_unscored": float(record.n_unscored)}
+    values["global_scale"] = math.nan if record.global_scale is None else record.global_scale
+    single = [Metric(key, value, now, 0) for key, value in values.items() if math.isfinite(value)]
+    curves = [
+        Metric(f"{scene}.share_within", share, now, step)
+        for scene, curve in cumulative_curves(run.subjects()).items()
+        for step, share in _curve_points(curve)
+    ]
+    return single + curves
+
+
+def _curve_points(curve: CumulativeCurve) -> list[tuple[int, float]]:
+    """Whole tenths of a millimetre and the share within; MLflow's steps are whole numbers."""
+    tenths = [round(10 * threshold, 6) for threshold in curve.thresholds_mm.tolist()]
+    points = zip(tenths, curve.shares.tolist(), strict=True)
+    return [(int(step), share) for step, share in points if step.is_integer()]
+
+
+def _numbers(summary: SceneSummary) -> dict[str, float]:
+    low, high = summary.ci95_mm
+    plain = {key: float(value) for key, value in vars(summary).items() if key != "ci95_mm"}
+    return {**plain, "ci95_low_mm": low, "ci95_high_mm": high}
+
+
+def log_dataset(record: RunRecord) -> None:
+    """Log what the run was measured on as the active run's input."""
+    import mlflow
+    from mlflow.data.meta_dataset import MetaDataset
+
+    source = _dataset_source(str(record.arguments.get("data", record.dataset)))
+    # MLflow keeps at most 36 characters of a digest; the tag has the whole.
+    dataset = MetaDataset(source, name=record.dataset, digest=record.dataset_digest[:32])
+    mlflow.log_input(dataset, context="benchmark")
+
+
+def _dataset_source(place: str) -> Any:
+    from mlflow.data.dataset_source_registry import resolve_dataset_source
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return resolve_dataset_source(str(Path(place).absolute()))
+
+
+def _log_artefacts(run: RunFolder) -> None:
+    import mlflow
+
+    for path in (run.root / name for name in ARTEFACTS):
+        if path.is_file():
+            mlflow.log_artifact(str(path))
+    # The interface shows CSV as a table, Parquet not at all.
+    mlflow.log_text(run.subjects().to_csv(index=False), "subjects.csv")
+    if run.pictures.is_dir():
+        mlflow.log_artifacts(str(run.pictures), "pictures")

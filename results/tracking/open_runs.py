@@ -1,0 +1,96 @@
+"""Runs as people name them: a folder, or the id of an MLflow run."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ...errors import FacebenchError
+from ..run.folder import RunFolder
+from .files import fetch_files
+
+FILES = ("run.json", "summary.json", "subjects.parquet")
+"""What a run must have logged to be compared."""
+
+_MLFLOW_ID = re.compile(r"[0-9a-f]{32}")
+_FEW = 5
+
+
+@contextmanager
+def opened_runs(places: Sequence[str]) -> Iterator[tuple[RunFolder, ...]]:
+    """Run folders for places, in their order; what comes from MLflow is gone after the block.
+
+    Args:
+        places: folders, or ids of MLflow runs in the store of `tracking_uri`.
+
+    Raises:
+        FacebenchError: a place is neither, or what is there is no run of `facebench micc`.
+    """
+    with TemporaryDirectory(prefix="facebench-") as scratch:
+        yield tuple(_opened(place, Path(scratch)) for place in places)
+
+
+def refuse_unfinished(run: RunFolder) -> None:
+    """A run can be compared when it has a summary and the scores behind it.
+
+    Raises:
+        FacebenchError: it has not.
+    """
+    if not (run.root / "summary.json").is_file():
+        raise FacebenchError(
+            f"{place_of(run)} is unfinished, it has no summary",
+            f"continue it with: {run.record().command}",
+        )
+    try:
+        run.summary()
+        columns = set(run.subjects().columns)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise FacebenchError(f"{place_of(run)} cannot be read: {reason[0]}") from error
+    if not {"subject", "scene", "value_mm"} <= columns:
+        raise FacebenchError(f"{place_of(run)} has no scores of subjects", "measure it again")
+
+
+def place_of(run: RunFolder) -> str:
+    """What the run was asked for by: an MLflow run's id, or the folder."""
+    return run.root.name if _MLFLOW_ID.fullmatch(run.root.name) else str(run.root)
+
+
+def _opened(place: str, scratch: Path) -> RunFolder:
+    path = Path(place)
+    if not path.is_dir() and _MLFLOW_ID.fullmatch(place):
+        path = scratch / place
+        fetch_files(place, FILES, path)
+    run = _existing(path)
+    try:
+        run.record()
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise FacebenchError(
+            f"{path / 'run.json'} is not the record of a benchmark",
+            "give a folder that 'facebench micc' wrote",
+        ) from error
+    return run
+
+
+def _existing(path: Path) -> RunFolder:
+    if path.is_dir():
+        inside = sorted(item.parent.name for item in path.glob("*/run.json"))
+        if inside and not (path / "run.json").is_file():
+            raise FacebenchError(f"{path} is not a run folder", f"it holds runs: {_some(inside)}")
+        return RunFolder.existing(path)
+    raise FacebenchError(f"{path}: neither a run folder nor an MLflow run's id", _nearest(path))
+
+
+def _nearest(path: Path) -> str:
+    beside = {str(item.parent): item for item in path.parent.glob("*/run.json")}
+    near = difflib.get_close_matches(str(path), beside, n=1, cutoff=0.5)
+    return f"did you mean '{near[0]}'?" if near else "give a folder that 'facebench micc' wrote"
+
+
+def _some(names: Sequence[str]) -> str:
+    hidden = len(names) - _FEW
+    return ", ".join(names[:_FEW]) + (f" and {hidden} more" if hidden > 0 else "")

@@ -1,0 +1,62 @@
+"""Landmarks are the same from every kind of file, and a bad file is one line with its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pair_files import points_of, write_picked_points
+
+from facebench.bench.landmarks.files import landmarks_beside, read_landmark_file
+from facebench.bench.landmarks.points import SEVEN
+from facebench.errors import FacebenchError
+from facebench.recon.mesh.record import Mesh
+
+
+@pytest.mark.parametrize("count", [7, 68])
+@pytest.mark.parametrize("suffix", [".txt", ".npy", ".pp"])
+def test_every_kind_gives_the_same_points(
+    person: Mesh, tmp_path: Path, suffix: str, count: int
+) -> None:
+    points = points_of(person) if count == 68 else points_of(person)[SEVEN]
+    path = tmp_path / f"marks{suffix}"
+    if suffix == ".pp":
+        write_picked_points(points, path)
+    elif suffix == ".npy":
+        np.save(path, points)
+    else:
+        np.savetxt(path, points)
+    np.testing.assert_allclose(read_landmark_file(path).points, points, atol=1e-12)
+    assert landmarks_beside(tmp_path / "marks.obj") == path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.pp", "<!DOCTYPE a [<!ENTITY b 'c'>]><PickedPoints/>", "cannot be read"),
+        ("a.pp", "<PickedPoints><point x='1' y='2'/></PickedPoints>", "cannot be read"),
+        ("a.pp", "<PickedPoints><point x='1' y='2' z='3'/></PickedPoints>", "expected 68 points"),
+        ("a.pp", "no points", "cannot be read"),
+        ("a.npy", "no array", "cannot be read"),
+    ],
+)
+def test_a_bad_file_is_one_line(tmp_path: Path, name: str, content: str, words: str) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(FacebenchError, match=words) as caught:
+        read_landmark_file(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_pickled_arrays_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.array([{"x": 1}, None]), allow_pickle=True)
+    with pytest.raises(FacebenchError, match="cannot be read as landmarks"):
+        read_landmark_file(path)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FacebenchError, match="no such landmarks file"):
+        read_landmark_file(tmp_path / "a.txt")
+    assert landmarks_beside(tmp_path / "a.obj") is None

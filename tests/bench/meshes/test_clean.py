@@ -1,0 +1,99 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import trimesh
+
+from facebench.bench.meshes.clean import (
+    clean_mesh,
+    faces_inwards,
+    guess_unit,
+    read_mesh,
+    turned_round,
+)
+from facebench.errors import FacebenchError
+from facebench.recon.mesh.record import Mesh
+
+
+@pytest.mark.parametrize("suffix", ["obj", "ply", "off"])
+def test_a_file_keeps_its_vertices_in_order(person: Mesh, tmp_path, suffix: str) -> None:
+    path = tmp_path / f"scan.{suffix}"
+    trimesh.Trimesh(person.vertices, person.triangles, process=False).export(path)
+    mesh, removed = read_mesh(path)
+    np.testing.assert_allclose(mesh.vertices, person.vertices, atol=1e-4)
+    np.testing.assert_array_equal(mesh.triangles, person.triangles)
+    assert str(removed) == ""
+
+
+def test_what_cannot_be_measured_is_removed_and_counted(person: Mesh) -> None:
+    n = len(person.vertices)
+    damaged = Mesh(
+        np.concatenate([person.vertices, [[np.nan, 0, 0], [1.0, 2, 3]]]),
+        np.concatenate([person.triangles, [[0, 1, n], [4, 4, 5]]]),
+        landmarks=person.landmarks,
+    )
+    clean, removed = clean_mesh(damaged)
+    np.testing.assert_array_equal(clean.vertices, person.vertices)
+    np.testing.assert_array_equal(clean.triangles, person.triangles)
+    np.testing.assert_array_equal(clean.landmarks, person.landmarks)
+    assert str(removed) == "1 invalid vertex, 1 unreferenced vertex, 1 degenerate triangle"
+
+
+def test_landmarks_follow_their_vertices(person: Mesh) -> None:
+    shifted = Mesh(
+        np.concatenate([[[0.0, 0, 0]], person.vertices]),
+        np.asarray(person.triangles) + 1,
+        np.asarray(person.landmarks) + 1,
+    )
+    clean, _ = clean_mesh(shifted)
+    np.testing.assert_array_equal(clean.landmarks, person.landmarks)
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("mm", 1), ("cm", 0.1), ("m", 0.001)])
+def test_the_unit_is_told_by_size(person: Mesh, unit: str, factor: float) -> None:
+    vertices = np.asarray(person.vertices) * factor
+    assert guess_unit(replace(person, vertices=vertices)) == unit
+    stray = np.concatenate([vertices, [[5000.0, 0, 0]]])
+    assert guess_unit(replace(person, vertices=stray)) == unit
+
+
+def test_a_wrongly_stated_unit_is_refused(person: Mesh, tmp_path) -> None:
+    path = tmp_path / "scan.ply"
+    trimesh.Trimesh(person.vertices, person.triangles, process=False).export(path)
+    with pytest.raises(FacebenchError, match=r"looks like mm, not m .*--unit mm"):
+        read_mesh(path, "m")
+    with pytest.raises(FacebenchError, match="unknown unit 'inch'"):
+        read_mesh(path, "inch")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("empty.obj", ""),
+        ("garbage.obj", "no mesh at all"),
+        ("short.obj", "v 0 0\nf 1 2 3\n"),
+        ("missing.obj", "v 0 0 0\nv 100 0 0\nv 0 100 0\nf 1 2 9\n"),
+        ("points.obj", "v 0 0 0\nv 100 0 0\nv 0 100 0\n"),
+        ("nan.obj", "v nan nan nan\nv nan 0 0\nv 0 nan 0\nf 1 2 3\n"),
+        ("truncated.ply", "ply\nformat binary_little_endian 1.0\nelement vertex 100\n"),
+        ("unknown.xyz3", "1 2 3"),
+    ],
+)
+def test_an_unreadable_file_is_one_line_with_its_name(tmp_path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(FacebenchError, match=name) as caught:
+        read_mesh(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file(tmp_path) -> None:
+    with pytest.raises(FacebenchError, match="no such file"):
+        read_mesh(tmp_path / "none.obj")
+
+
+def test_the_inside_is_told_from_the_outside(person: Mesh, scan_of, any_pose) -> None:
+    for mesh in (person, scan_of(person)):
+        posed = replace(mesh, vertices=any_pose(7).apply(mesh.vertices))
+        assert not faces_inwards(posed)
+        assert faces_inwards(turned_round(posed))

@@ -1,0 +1,167 @@
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facebench.bench.protocol.presets import PRESETS
+from facebench.bench.protocol.record import Protocol, preset, read_protocol
+from facebench.errors import FacebenchError
+
+
+def test_the_default_is_the_published_protocol() -> None:
+    micc = preset("micc")
+    assert (micc.crop.radius_mm, micc.crop.centre) == (95.0, "nose_tip")
+    assert micc.alignment.scale == "per_mesh"
+    assert (micc.distance.measure, micc.distance.direction) == ("point_to_plane", "symmetric")
+    assert micc.reduction.points == "mean"
+    assert micc == Protocol()
+
+
+def test_presets_are_what_their_sources_say() -> None:
+    assert preset("deng2019").reduction.points == "rmse"
+    ganfit = preset("ganfit2019")
+    assert ganfit.crop.radius_of("Subject_28") == 60.0
+    assert ganfit.crop.radius_of("subject_02") == 95.0
+    assert (ganfit.reduction.scan, ganfit.reduction.std) == ("best_of_two", "population")
+    assert (ganfit.alignment.stop, ganfit.alignment.tolerance_mm) == ("mean_change", 1e-3)
+    now, fg2018 = preset("now"), preset("fg2018")
+    assert (now.crop.radius_share, fg2018.crop.radius_share) == (1.4, 1.2)
+    assert (now.alignment.dense, fg2018.alignment.dense) == (True, False)
+    for protocol in (now, fg2018):
+        assert protocol.crop.centre == protocol.alignment.start == "seven_landmarks"
+        assert protocol.distance.direction == "scan_to_prediction"
+        assert protocol.intersection.max_distance_mm == math.inf
+        assert protocol.intersection.boundary == "counted"
+        assert protocol.takes_any_unit
+    assert now.reduction.subjects == "pooled"
+    assert preset("metric").alignment.scale == "none"
+    assert not preset("metric").takes_any_unit
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_says_what_it_does_and_how_that_is_known(name: str) -> None:
+    known = PRESETS[name]
+    assert preset(name).name == name
+    assert known.title and known.description.endswith(".") and known.source.endswith(".")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_protocol_survives_json(name: str) -> None:
+    protocol = preset(name)
+    again = Protocol.from_dict(json.loads(json.dumps(protocol.to_dict())))
+    assert again == protocol
+    assert again.digest == protocol.digest
+
+
+def test_the_digest_tells_settings_apart_and_not_names() -> None:
+    micc = preset("micc")
+    wider = micc.with_setting("crop.radius_mm", "110")
+    assert wider.crop.radius_mm == 110.0
+    assert wider.name == "micc*"
+    assert wider.digest != micc.digest
+    assert wider.with_setting("crop.radius_mm", "95").digest == micc.digest
+    assert micc.with_setting("crop.radius_mm", "95.0") == micc
+    digests = {preset(name).digest for name in PRESETS}
+    assert len(digests) == len(PRESETS)
+
+
+@given(st.floats(1e-3, 1e6) | st.just(math.inf), st.booleans(), st.integers(1, 10**6))
+def test_changed_settings_survive_json(radius: float, dense: bool, iterations: int) -> None:
+    protocol = preset("now").with_setting("crop.radius_mm", repr(radius))
+    protocol = protocol.with_setting("alignment.dense", str(dense))
+    protocol = protocol.with_setting("alignment.max_iterations", str(iterations))
+    again = Protocol.from_dict(json.loads(json.dumps(protocol.to_dict(), allow_nan=False)))
+    assert again == protocol
+    assert again.alignment.max_iterations == iterations
+    assert again.digest == protocol.digest
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("crop.radius", "80", "did you mean 'crop.radius_mm'"),
+        ("radius_mm", "80", "did you mean 'crop.radius_mm'"),
+        ("cropp.radius_mm", "80", "did you mean 'crop.radius_mm'"),
+        ("distance.radius_mm", "80", "did you mean 'crop.radius_mm'"),
+        ("crop.radius_mm", "wide", "not a number"),
+        ("crop.radius_mm", "-3", "not above zero"),
+        ("crop.radius_mm", "nan", "not above zero"),
+        ("alignment.max_iterations", "2.5", "not a whole number"),
+        ("alignment.max_iterations", "inf", "not a whole number"),
+        ("alignment.dense", "maybe", "unknown value"),
+        ("crop.exceptions_mm", "subject_28", "expected subject_28=60"),
+        ("crop.exceptions_mm", "subject_28=-60", "expected subject_28=60"),
+        ("distance.measure", "point_to_plan", "did you mean 'point_to_plane'"),
+        ("alignment.scale", "maybe", "unknown value"),
+        ("name", "x", "unknown protocol setting"),
+        ("", "x", "unknown protocol setting"),
+    ],
+)
+def test_a_wrong_setting_is_named(key: str, value: str, message: str) -> None:
+    with pytest.raises(FacebenchError, match=message):
+        preset("micc").with_setting(key, value)
+
+
+def test_infinity_turns_a_condition_off() -> None:
+    assert preset("micc").with_setting("intersection.max_distance_mm", "inf").intersection == (
+        Protocol.from_dict({"intersection": {"max_distance_mm": math.inf}}).intersection
+    )
+
+
+def test_contradictions_are_refused() -> None:
+    with pytest.raises(FacebenchError, match="has no corresponding points"):
+        Protocol.from_dict({"distance": {"measure": "correspondence"}})
+    with pytest.raises(FacebenchError, match="above 180"):
+        preset("micc").with_setting("intersection.max_angle_deg", "200").check()
+
+
+def test_an_unknown_preset_is_answered_with_the_nearest() -> None:
+    with pytest.raises(FacebenchError, match="did you mean 'micc'"):
+        preset("mic")
+
+
+def test_a_protocol_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        '[crop]\nradius_mm = 80\nexceptions_mm = "subject_28=60"\n'
+        '[alignment]\nscale = "none"\ndense = false\n[intersection]\nmax_distance_mm = inf\n'
+    )
+    protocol = read_protocol(path)
+    assert (protocol.name, protocol.crop.radius_mm) == ("mine", 80.0)
+    assert (protocol.alignment.scale, protocol.alignment.dense) == ("none", False)
+    assert protocol.intersection.max_distance_mm == math.inf
+    assert protocol.crop.radius_of("subject_28") == 60.0
+
+
+def test_a_file_may_start_from_a_preset(tmp_path: Path) -> None:
+    path = tmp_path / "wide.toml"
+    path.write_text('preset = "now"\n[crop]\nradius_share = 1.6\n')
+    protocol, now = read_protocol(path), preset("now")
+    assert (protocol.name, protocol.crop.radius_share) == ("wide", 1.6)
+    assert (protocol.alignment, protocol.reduction) == (now.alignment, now.reduction)
+    path.write_text('preset = "now"\n')
+    assert read_protocol(path).digest == now.digest
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[crop\n", "cannot be read"),
+        ("[crop]\nradius = 80\n", "did you mean 'crop.radius_mm'"),
+        ("[aligment]\nscale = 'none'\n", "did you mean 'alignment.scale'"),
+        ("radius_mm = 80\n", "did you mean 'crop.radius_mm'"),
+        ("preset = 'nwo'\n", "did you mean 'now'"),
+        ("crop = 80\n", "unknown protocol setting 'crop'"),
+        ("[crop]\nradius_mm = true\n", "not a number"),
+        ("[crop]\nradius_mm = [1]\n", "not a number"),
+    ],
+)
+def test_a_wrong_file_is_one_line_with_its_name(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(FacebenchError, match=message) as caught:
+        read_protocol(path)
+    assert str(caught.value).startswith(str(path))

@@ -1,0 +1,75 @@
+"""Smooth displacement fields: what they cost, and how they are read off between nodes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from facebench.bench.registration.deformation import SmoothField, solve_positive, spread
+
+
+@pytest.fixture(scope="module")
+def bowl() -> np.ndarray:
+    """Points (N, 3) of a shallow, lopsided bowl, 2 mm apart."""
+    x, y = np.meshgrid(np.arange(-60, 61, 2.0), np.arange(-75, 70, 2.0), indexing="ij")
+    return np.stack([x, y, 0.004 * (x**2 + (y + 20) ** 2)], axis=-1).reshape(-1, 3)
+
+
+@pytest.fixture(scope="module")
+def field(bowl) -> SmoothField:
+    return SmoothField.over(bowl, 10.0, 60.0)
+
+
+def test_constants_are_kept_between_nodes(field, bowl) -> None:
+    ones = field.basis(bowl) @ np.ones(len(field.nodes))
+    np.testing.assert_allclose(ones, 1, atol=1e-9)
+
+
+def test_affine_fields_are_kept_between_nodes(field, bowl) -> None:
+    stretch = np.array([0.02, -0.01, 0.0])
+    read = field.basis(bowl) @ (field.nodes @ stretch)
+    assert np.abs(read - bowl @ stretch).max() < 0.01
+
+
+def test_rough_fields_cost_more_than_smooth_ones(field) -> None:
+    def cost(values: np.ndarray) -> float:
+        return float(values @ (field.precision @ values) / (values @ values))
+
+    x = field.nodes[:, 0]
+    waves = [cost(np.cos(2 * np.pi * x / length)) for length in (400, 120, 60, 30)]
+    assert waves == sorted(waves) and waves[-1] > 100 * waves[0]
+
+
+def test_the_variance_and_range_are_as_stated() -> None:
+    """In the middle of a plane, where no rim adds to it."""
+    x, y = np.meshgrid(np.arange(0, 240, 4.0), np.arange(0, 236, 4.0))
+    plane = np.stack([x, y, np.zeros_like(x)], axis=-1).reshape(-1, 3)
+    field = SmoothField.over(plane, 8.0, 50.0)
+    covariance = np.linalg.inv(field.precision.toarray())
+    middle = np.linalg.norm(field.nodes - plane.mean(0), axis=1).argmin()
+    distance = np.linalg.norm(field.nodes - field.nodes[middle], axis=1)
+    assert covariance[middle, middle] == pytest.approx(1, abs=0.25)
+    at_range = covariance[middle, np.abs(distance - 50) < 4] / covariance[middle, middle]
+    # A Matérn field of smoothness 1 has a correlation of about 0.14 at its range.
+    assert at_range.mean() == pytest.approx(0.14, abs=0.08)
+
+
+def test_the_choice_of_points_turns_with_them(bowl, any_pose) -> None:
+    rng = np.random.default_rng(0)
+    points = bowl + 0.3 * rng.standard_normal(bowl.shape)
+    moved = any_pose(3).apply(points)
+    assert set(spread(points, 9.0)) == set(spread(moved, 9.0))
+
+
+def test_the_choice_of_points_does_not_depend_on_their_order(bowl) -> None:
+    order = np.random.default_rng(1).permutation(len(bowl))
+    assert set(order[spread(bowl[order], 9.0)]) == set(spread(bowl, 9.0))
+
+
+def test_the_solver_against_a_dense_one() -> None:
+    factor = sparse.random(60, 60, 0.1, random_state=np.random.default_rng(2)).tocsr()
+    matrix = factor.T @ factor + sparse.identity(60)
+    right = np.random.default_rng(3).standard_normal(60)
+    expected = np.linalg.solve(matrix.toarray(), right)
+    np.testing.assert_allclose(solve_positive(matrix, right), expected, rtol=1e-9)

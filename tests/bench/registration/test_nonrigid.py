@@ -1,0 +1,199 @@
+"""The correspondence estimator, judged by deformations that are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facebench.bench.registration.dense import align
+from facebench.bench.registration.nonrigid import NonRigidSettings, correspond, register_nonrigidly
+from facebench.bench.surface.crop import Sphere
+from facebench.bench.surface.intersection import Intersection, Matches
+from facebench.bench.surface.similarity import Similarity
+from facebench.bench.surface.surface import Surface
+from facebench.bench.surface.triangles import vertex_normals
+from facebench.errors import FacebenchError
+from facebench.recon.mesh.record import Mesh
+
+RULES = Intersection()
+
+
+@pytest.fixture(scope="module")
+def crop(face: Mesh) -> Sphere:
+    return Sphere(face.vertices[face.landmarks[30]].astype(np.float64), 95.0)
+
+
+@pytest.fixture(scope="module")
+def shifts(face: Mesh) -> np.ndarray:
+    """A known field (V, 3): the nose rises by 3 mm, the mouth moves aside by 2, the face widens."""
+    points = np.asarray(face.vertices, np.float64)
+    nose, mouth = points[face.landmarks[30]], points[face.landmarks[[48, 54]]].mean(0)
+    near_nose = np.exp(-((points - nose) ** 2).sum(1) / (2 * 35**2))
+    near_mouth = np.exp(-((points - mouth) ** 2).sum(1) / (2 * 35**2))
+    widened = 0.03 * points * [1, 0, 0]
+    return widened + near_nose[:, None] * [0, 3, 0] + near_mouth[:, None] * [2, 0, 0]
+
+
+@pytest.fixture(scope="module")
+def deformed(face: Mesh, shifts: np.ndarray) -> Mesh:
+    return replace(face, vertices=face.vertices + shifts)
+
+
+@pytest.fixture(scope="module")
+def recovered(face: Mesh, deformed: Mesh, crop: Sphere) -> Matches:
+    return correspond(Surface(face), Surface(deformed), crop, RULES)
+
+
+def test_a_face_corresponds_to_itself(face: Mesh, crop: Sphere) -> None:
+    matches = correspond(Surface(face), Surface(face), crop, RULES)
+    assert matches.kept.sum() > 1000
+    assert matches.distances[matches.kept].max() < 1e-6
+
+
+def test_a_known_field_is_recovered(face, deformed, crop, shifts, recovered, model) -> None:
+    """To 0.7 mm root mean square, along the surface too, where nearest points know nothing."""
+    surface = Surface(face)
+    features = model.vertices_of("nose", "upper_lip", "lower_lip")
+    at = surface.vertex_of[features]
+    features, at = features[recovered.kept[at]], at[recovered.kept[at]]
+    truth = face.vertices[features] + shifts[features]
+    nearest = Surface(deformed).closest(surface.vertices[at]).position
+    assert root_mean_square(recovered.on_scan[at] - truth) < 0.7
+    assert root_mean_square(nearest - truth) > 1.5
+
+    normals = surface.normals[at]
+    along = recovered.on_scan[at] - truth
+    along -= (along * normals).sum(1, keepdims=True) * normals
+    slide = shifts[features] - (shifts[features] * normals).sum(1, keepdims=True) * normals
+    assert root_mean_square(along) < 0.4 * root_mean_square(slide)
+
+
+def test_distances_are_from_the_prediction_to_its_counterparts(face, deformed, recovered) -> None:
+    np.testing.assert_array_equal(recovered.on_prediction, Surface(face).vertices)
+    offset = recovered.on_prediction - recovered.on_scan
+    np.testing.assert_allclose(recovered.distances, np.linalg.norm(offset, axis=1))
+    assert Surface(deformed).closest(recovered.on_scan).distance.max() < 1e-6
+
+
+def test_landmarks_help(face, deformed, crop, shifts, recovered) -> None:
+    own, moved = (mesh.vertices[mesh.landmarks] for mesh in (face, deformed))
+    aided = correspond(Surface(face), Surface(deformed), crop, RULES, (own, moved))
+    surface = Surface(face)
+    truth = np.zeros_like(surface.vertices)
+    truth[surface.vertex_of] = face.vertices + shifts
+    both = aided.kept & recovered.kept
+    errors = [root_mean_square((m.on_scan - truth)[both]) for m in (aided, recovered)]
+    assert errors[0] < 0.9 * errors[1]
+
+
+def test_nearer_to_the_truth_than_nearest_points(face, person, crop, scan_of) -> None:
+    """Another person's scan: mean error and correlation over vertices."""
+    scan = Surface(scan_of(person))
+    found = align(Surface(face), scan, Similarity.identity(), RULES, crop).transform
+    moved = replace(face, vertices=found.apply(np.asarray(face.vertices, np.float64)))
+    surface = Surface(moved)
+    matches = correspond(surface, scan, crop, RULES)
+    truth = np.zeros(len(surface.vertices))
+    truth[surface.vertex_of] = np.linalg.norm(moved.vertices - person.vertices, axis=1)
+    kept, nearest = matches.kept, scan.closest(surface.vertices).distance
+    true, ours, plain = (values[kept] for values in (truth, matches.distances, nearest))
+    assert abs(ours.mean() - true.mean()) < 0.5 * abs(plain.mean() - true.mean())
+    assert np.corrcoef(ours, true)[0, 1] > np.corrcoef(plain, true)[0, 1] + 0.1
+
+
+def test_the_pose_changes_nothing(face, deformed, crop, recovered, any_pose) -> None:
+    pose = any_pose(7)
+    moved = [Surface(replace(m, vertices=pose.apply(m.vertices))) for m in (face, deformed)]
+    matches = correspond(*moved, Sphere(pose.apply(crop.centre[None])[0], 95.0), RULES)
+    of, of_moved = Surface(face).vertex_of, moved[0].vertex_of
+    np.testing.assert_allclose(
+        matches.distances[of_moved] * matches.kept[of_moved],
+        recovered.distances[of] * recovered.kept[of],
+        atol=1e-6,
+    )
+
+
+def test_the_order_of_vertices_changes_nothing(face, deformed, crop, recovered) -> None:
+    rng = np.random.default_rng(11)
+    matches = correspond(
+        Surface(shuffled(face, rng)), Surface(shuffled(deformed, rng)), crop, RULES
+    )
+    np.testing.assert_allclose(matches.distances, recovered.distances, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(matches.weights, recovered.weights, rtol=0, atol=1e-11)
+
+
+def test_what_has_no_counterpart_does_not_count(face, deformed, crop) -> None:
+    """A cheek that the scan lacks, and what lies outside of the crop."""
+    between = deformed.vertices[deformed.landmarks[[3, 48]]].mean(0)
+    distance = np.linalg.norm(deformed.vertices - between, axis=1)
+    distance = np.linalg.norm(deformed.vertices - deformed.vertices[distance.argmin()], axis=1)
+    gone = distance < 18
+    scan = Surface(replace(deformed, triangles=face.triangles[~gone[face.triangles].any(1)]))
+    small, surface = Sphere(crop.centre, 60.0), Surface(face)
+    matches = correspond(surface, scan, small, RULES)
+    middle = surface.vertex_of[distance < 9]
+    assert len(middle) and not matches.kept[middle].any()
+    assert matches.kept.sum() > 200
+    assert small.holds(matches.on_scan[matches.kept]).all()
+    assert not matches.kept[~Sphere(crop.centre, 80.0).holds(surface.vertices)].any()
+
+
+def test_the_registration_tells_how_it_went(face, deformed, crop) -> None:
+    surfaces = Surface(face), Surface(deformed)
+    found = register_nonrigidly(*surfaces, crop, RULES)
+    assert found.converged and found.last_step_mm <= found.settings.tolerance_mm
+    assert 1 < found.steps <= found.settings.max_steps
+    assert 0 < found.residual_mm < 0.5
+    assert found.noise_mm == found.settings.noise_mm
+    short = register_nonrigidly(*surfaces, crop, RULES, settings=NonRigidSettings(max_steps=2))
+    assert short.steps == 2 and not short.converged
+
+
+def test_shape_that_no_smooth_motion_makes_is_not_taken_for_motion(face, person, crop) -> None:
+    """Another person with bumps and dents of a millimetre: no error beyond the true one by much."""
+    rng = np.random.default_rng(5)
+    points = np.asarray(person.vertices, np.float64)
+    middles = points[rng.choice(np.flatnonzero(crop.holds(points)), 90)]
+    widths = rng.uniform(10, 20, 90)
+    squared = ((points[:, None] - middles) ** 2).sum(2)
+    heights = np.exp(-squared / (2 * widths**2)) @ rng.standard_normal(90)
+    heights /= np.sqrt((heights[crop.holds(points)] ** 2).mean())
+    bumpy = points + heights[:, None] * vertex_normals(points, np.asarray(person.triangles))
+    surface, scan = Surface(face), Surface(replace(person, vertices=bumpy))
+
+    found = register_nonrigidly(surface, scan, crop, RULES)
+    assert found.noise_mm > found.settings.noise_mm
+    matches = correspond(surface, scan, crop, RULES)
+    true = np.zeros(len(surface.vertices))
+    true[surface.vertex_of] = np.linalg.norm(np.asarray(face.vertices) - bumpy, axis=1)
+    ratio = matches.distances[matches.kept].mean() / true[matches.kept].mean()
+    assert 0.85 < ratio < 1.15
+    nearest = scan.closest(surface.vertices).distance[matches.kept]
+    assert nearest.mean() / true[matches.kept].mean() < 0.6
+
+
+def test_surfaces_apart_are_refused(face, crop) -> None:
+    away = replace(face, vertices=face.vertices + np.array([0, 0, 60.0]))
+    with pytest.raises(FacebenchError, match="do not overlap"):
+        correspond(Surface(away), Surface(face), crop, RULES)
+    far = replace(face, vertices=face.vertices + 5000.0)
+    with pytest.raises(FacebenchError, match="do not overlap"):
+        correspond(Surface(far), Surface(face), crop, RULES)
+
+
+def test_landmarks_that_are_not_pairs_are_refused(face, crop) -> None:
+    with pytest.raises(FacebenchError, match=r"\(7, 3\) and \(6, 3\)"):
+        correspond(Surface(face), Surface(face), crop, RULES, (np.zeros((7, 3)), np.zeros((6, 3))))
+
+
+def root_mean_square(vectors: np.ndarray) -> float:
+    return float(np.sqrt((vectors**2).sum(1).mean()))
+
+
+def shuffled(mesh: Mesh, rng: np.random.Generator) -> Mesh:
+    """The same mesh in another order of vertices and triangles."""
+    order = rng.permutation(len(mesh.vertices))
+    triangles = np.argsort(order)[mesh.triangles]
+    return Mesh(mesh.vertices[order], rng.permutation(triangles))

@@ -1,0 +1,26 @@
+"""A subject's rows: what is doubtful about an alignment is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from small_micc import write_scan
+
+from facebench.bench.datasets.interface import Scan
+from facebench.bench.protocol.record import Protocol, preset
+from facebench.bench.scoring.measure import Measuring, Prediction, SubjectJob, measure_subject
+from facebench.recon.morphable.load import load_model
+
+
+def _note(path: Path, protocol: Protocol) -> str:
+    model = load_model("embedded")
+    scan = Scan("a", "frontal1", write_scan(path / "a.obj", model, seed=3))
+    job = SubjectJob("a", (scan,), "", (Prediction("cooperative", model.mesh(), "", 1, 1),))
+    (measured,) = measure_subject(job, Measuring(protocol, "mm", model.mesh(), {}))
+    return str(measured.row["note"])
+
+
+def test_a_face_that_covers_little_of_the_scan_is_noted(tmp_path: Path) -> None:
+    assert _note(tmp_path, preset("micc")) == ""
+    narrow = preset("micc").with_setting("intersection.max_distance_mm", "1")
+    assert "of the cropped scan has a counterpart" in _note(tmp_path, narrow)

@@ -1,0 +1,151 @@
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facebench.bench.scoring.statistics import (
+    EXACT_SUBJECTS,
+    FEWEST_SUBJECTS,
+    bootstrap_interval,
+    bootstrap_means,
+    bootstrap_p_value,
+    deviation,
+    geometric_mean,
+    holm,
+    mean,
+    paired_difference,
+    sign_flip_p_value,
+)
+
+
+def test_the_bootstrap_interval_is_the_normal_one_for_many_subjects() -> None:
+    values = np.random.default_rng(0).normal(1.5, 0.2, 400)
+    interval = bootstrap_interval(values, seed=1)
+    half_width = 1.96 * values.std() / math.sqrt(len(values))
+    assert interval.low == pytest.approx(values.mean() - half_width, abs=0.05 * half_width)
+    assert interval.high == pytest.approx(values.mean() + half_width, abs=0.05 * half_width)
+
+
+def test_the_bootstrap_covers_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(2)
+    hits = [
+        not bootstrap_interval(rng.normal(0, 1, 53), seed, resamples=500).excludes(0.0)
+        for seed in range(400)
+    ]
+    assert 0.90 < np.mean(hits) < 0.98
+
+
+def test_bootstrap_means_have_the_plug_in_variance_and_are_seeded() -> None:
+    values = np.array([1.0, 2.0, 4.0, 9.0])
+    means = bootstrap_means(values, seed=3, resamples=40_000)
+    assert means.var() == pytest.approx(values.var() / 4, rel=0.03)
+    np.testing.assert_array_equal(means, bootstrap_means(values, seed=3, resamples=40_000))
+    assert (means != bootstrap_means(values, seed=4, resamples=40_000)).any()
+
+
+def test_holm_by_hand() -> None:
+    """Sorted .01 .02 .03 .04 times 4 3 2 1 is .04 .06 .06 .04, and never falls: .04 .06 .06 .06."""
+    np.testing.assert_allclose(holm([0.04, 0.01, 0.03, 0.02]), [0.06, 0.04, 0.06, 0.06])
+    np.testing.assert_allclose(holm([0.5, 0.6]), [1.0, 1.0])
+
+
+def test_holm_leaves_out_tests_that_were_not_made() -> None:
+    np.testing.assert_allclose(holm([np.nan, 0.02, 0.03]), [np.nan, 0.04, 0.04])
+    assert np.isnan(holm([np.nan, np.nan])).all()
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_lies_between_nothing_and_bonferroni(p_values: list[float]) -> None:
+    p, adjusted = np.array(p_values), holm(p_values)
+    assert (adjusted >= p).all()
+    assert (adjusted <= np.minimum(p * len(p), 1) + 1e-15).all()
+    assert (np.diff(adjusted[np.argsort(p)]) >= 0).all()
+
+
+def test_a_paired_difference_sees_what_two_intervals_cannot() -> None:
+    rng = np.random.default_rng(1)
+    subjects = rng.normal(1.5, 0.3, 53)
+    better = subjects - 0.05 + rng.normal(0, 0.02, 53)
+    found = paired_difference(better, subjects)
+    assert found.mean_mm == pytest.approx(-0.05, abs=0.01)
+    assert found.ci95_mm.excludes(0.0)
+    assert found.p_value < 0.001
+    nothing = paired_difference(subjects + rng.normal(0, 0.02, 53), subjects)
+    assert nothing.p_value > 0.01
+
+
+def test_a_failure_of_either_method_leaves_the_pair_out() -> None:
+    found = paired_difference([1.0, np.nan, 2.0, 3.0], [1.5, 1.0, 2.5, np.nan])
+    assert found.n_subjects == 2
+    assert found.mean_mm == -0.5
+    assert math.isnan(paired_difference([1.0], [2.0]).mean_mm)
+
+
+@pytest.mark.parametrize("n", [6, 9, EXACT_SUBJECTS])
+def test_few_subjects_get_the_exact_test_of_scipy(n: int) -> None:
+    differences = np.random.default_rng(n).normal(0.05, 0.1, n)
+    expected = scipy.stats.permutation_test(
+        (differences,),
+        lambda x, axis: x.mean(axis),
+        permutation_type="samples",
+        n_resamples=np.inf,
+        vectorized=True,
+    ).pvalue
+    assert sign_flip_p_value(differences) == pytest.approx(expected, rel=1e-12)
+    assert paired_difference(differences, np.zeros(n)).p_value == sign_flip_p_value(differences)
+
+
+@pytest.mark.parametrize("n", range(2, EXACT_SUBJECTS + 1))
+def test_the_exact_test_ends_at_two_in_all_signs(n: int) -> None:
+    """All differences alike: only they and their opposite are as far from zero."""
+    found = paired_difference(np.full(n, 1.2), np.full(n, 1.5))
+    assert sign_flip_p_value(np.full(n, -0.3)) == 2.0 ** (1 - n)
+    assert math.isnan(found.p_value) == (n < FEWEST_SUBJECTS) != found.testable
+    assert found.mean_mm == pytest.approx(-0.3)
+
+
+def test_the_exact_test_is_wrong_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    p = np.array([sign_flip_p_value(rng.normal(size=8)) for _ in range(2000)])
+    assert (p <= 0.05).mean() == pytest.approx(0.05, abs=0.015)
+
+
+def test_the_bootstrap_of_few_subjects_claims_too_much() -> None:
+    """Why it is not used for them."""
+    rng = np.random.default_rng(1)
+    p = np.array([bootstrap_p_value(rng.normal(size=6), seed) for seed in range(400)])
+    assert (p <= 0.05).mean() > 0.08
+
+
+def test_bootstrap_and_exact_test_agree_on_many_subjects() -> None:
+    differences = np.random.default_rng(3).normal(0.02, 0.05, 18)
+    exact = sign_flip_p_value(differences)
+    assert bootstrap_p_value(differences) == pytest.approx(exact, abs=0.05)
+
+
+@given(st.integers(2, 9), st.integers(0, 2**31))
+def test_weights_count_like_points(n: int, seed: int) -> None:
+    """A subject's weight in a resample is its number of points."""
+    rng = np.random.default_rng(seed)
+    values, counts = rng.normal(size=n), rng.integers(1, 9, n)
+    found = bootstrap_means(values, seed, resamples=20, weights=counts)
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=20)
+    for row, value in zip(drawn, found, strict=True):
+        points = np.repeat(np.repeat(values, counts), np.repeat(row, counts))
+        assert value == pytest.approx(points.mean(), abs=1e-12)
+
+
+def test_deviations_of_sample_and_population() -> None:
+    assert deviation([1.0, 2.0, 3.0]) == 1.0
+    assert deviation([1.0, 2.0, 3.0], population=True) == pytest.approx(math.sqrt(2 / 3))
+    assert math.isnan(deviation([1.0])) and math.isnan(mean([]))
+
+
+def test_the_geometric_mean_does_not_depend_on_order() -> None:
+    values = np.random.default_rng(4).uniform(0.5, 2, 50)
+    assert geometric_mean(values) == geometric_mean(values[::-1])
+    assert geometric_mean(values) == pytest.approx(scipy.stats.gmean(values), rel=1e-14)
+    assert math.isnan(geometric_mean([]))

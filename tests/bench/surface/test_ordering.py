@@ -1,0 +1,51 @@
+import numpy as np
+
+from facebench.bench.registration.objective import thinned
+from facebench.bench.surface.ordering import order_triangles, placed, weld
+from facebench.bench.surface.similarity import Similarity
+from facebench.bench.surface.surface import Surface
+from facebench.recon.mesh.record import Mesh
+
+
+def test_equal_positions_are_one_and_every_vertex_finds_its_own(person: Mesh) -> None:
+    twice = np.concatenate([person.vertices, person.vertices])
+    triangles = np.concatenate([person.triangles, person.triangles + len(person.vertices)])
+    positions, local, vertex_of = weld(twice, triangles, Similarity.identity())
+    assert len(positions) == len(person.vertices)
+    np.testing.assert_array_equal(positions[vertex_of], twice)
+    np.testing.assert_array_equal(local, placed(positions, Similarity.identity()))
+
+
+def test_the_order_moves_with_the_surface(person: Mesh, any_pose) -> None:
+    here, pose = Surface(person), any_pose(3)
+    order = np.random.default_rng(0).permutation(len(person.vertices))
+    moved = pose.apply(person.vertices[order])
+    there = Surface(Mesh(moved, np.argsort(order)[person.triangles]))
+    np.testing.assert_allclose(there.vertices, pose.apply(here.vertices), atol=1e-9)
+
+
+def test_a_thinned_surface_is_as_evenly_spread_as_the_whole(person: Mesh) -> None:
+    """Means of what varies over some centimetres stay, several times as near as by chance."""
+    vertices = Surface(person).vertices
+    some = thinned(np.arange(len(vertices)), 500)
+    assert 500 <= len(some) < 1000
+    rng, waves = np.random.default_rng(0), np.array([[0.03, 0, 0], [0, 0.05, 0], [0, 0, 0.05]])
+    values = np.sin(vertices @ waves.T)
+    chances = [
+        np.abs(values[rng.choice(len(values), len(some), replace=False)].mean(0) - values.mean(0))
+        for _ in range(50)
+    ]
+    assert (np.abs(values[some].mean(0) - values.mean(0)) < np.mean(chances, axis=0)).all()
+
+
+def test_no_choice_changes_with_a_point_elsewhere() -> None:
+    index = np.arange(10_000)
+    fewer = np.delete(index, [17, 4000, 9001])
+    assert set(thinned(fewer, 900)) == set(thinned(index, 900)) - {17, 4000, 9001}
+    np.testing.assert_array_equal(thinned(index, np.inf), index)
+
+
+def test_triangles_are_ordered_by_their_smallest_corner() -> None:
+    triangles = np.array([[5, 4, 3], [2, 1, 0], [3, 4, 1], [0, 5, 2]])
+    ordered = triangles[order_triangles(triangles, 6)]
+    assert ordered.min(1).tolist() == [0, 0, 1, 3]

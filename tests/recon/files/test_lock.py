@@ -1,0 +1,80 @@
+"""One command at a time in a folder; a killed one neither holds it nor leaves rubbish."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from facebench.errors import FacebenchError
+from facebench.recon.files.lock import only_command, only_leader
+from facebench.recon.files.replace import replacing
+
+HOLDER = """
+import subprocess, sys, time
+from pathlib import Path
+from facebench.recon.files import replacing
+from facebench.recon.lock import only_command
+with only_command(Path(sys.argv[1])), replacing(Path(sys.argv[1]) / "sub" / "table.csv") as draft:
+    draft.write_text("half of it")
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    print(child.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_dead_command_holds_no_lock_even_if_its_children_live(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    holder = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    child = int(holder.stdout.readline())
+    try:
+        with pytest.raises(FacebenchError, match="another command is writing"):
+            _take(tmp_path)
+        assert list(tmp_path.rglob("*.draft"))
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+        os.kill(child, 0)  # it lives
+        _take(tmp_path)
+        assert not list(tmp_path.rglob("*.draft"))
+        assert not (tmp_path / "sub" / "table.csv").exists()
+    finally:
+        holder.kill()
+        os.kill(child, signal.SIGKILL)
+
+
+def test_a_leader_waits_for_the_one_before(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    with (
+        only_leader(tmp_path),
+        pytest.raises(FacebenchError, match="still writes"),
+        only_leader(tmp_path, seconds=0.2),
+    ):
+        pass
+    assert time.monotonic() - begun >= 0.2
+    with only_leader(tmp_path):
+        pass
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
+    old = tmp_path / "summary.json"
+    old.write_text("old")
+    with (
+        pytest.raises(FacebenchError, match=r"summary\.json cannot be written: No space left"),
+        replacing(old) as draft,
+    ):
+        draft.symlink_to("/dev/full")
+        draft.write_text("new")
+    assert old.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
+
+
+def _take(folder: Path) -> None:
+    with only_command(folder):
+        pass

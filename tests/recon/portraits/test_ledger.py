@@ -1,0 +1,58 @@
+"""What counts as done, and what does not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from facebench.recon.portraits.ledger import NAME, Portrait, PortraitLedger
+from facebench.recon.portraits.photographs import Source
+
+SETTINGS = {"formats": ("obj",), "model": "m"}
+
+
+@pytest.fixture
+def done(tmp_path: Path) -> tuple[Path, Source]:
+    """One source that was reconstructed."""
+    path, out = tmp_path / "p.jpg", tmp_path / "out"
+    path.write_bytes(b"picture")
+    source = Source("p", path)
+    PortraitLedger(out, SETTINGS).add(source, Portrait("p", str(path), 1, 1, ("p.obj",)))
+    (out / "p.obj").touch()
+    return out, source
+
+
+def test_what_was_done_is_kept(done: tuple[Path, Source]) -> None:
+    out, source = done
+    kept = PortraitLedger(out, SETTINGS).kept(source)
+    assert kept is not None and kept.kept and kept.files == ("p.obj",)
+
+
+def test_other_settings_are_other_work(done: tuple[Path, Source]) -> None:
+    out, source = done
+    assert PortraitLedger(out, SETTINGS | {"model": "n"}).kept(source) is None
+    assert PortraitLedger(out, SETTINGS, forget=True).kept(source) is None
+
+
+@pytest.mark.parametrize("change", ["file gone", "source changed", "boxes added", "line cut off"])
+def test_what_changed_is_done_again(done: tuple[Path, Source], change: str) -> None:
+    out, source = done
+    if change == "file gone":
+        (out / "p.obj").unlink()
+    elif change == "source changed":
+        os.utime(source.path, ns=(1, 1))
+    elif change == "boxes added":
+        source.path.with_name("p.boxes.csv").write_text("frame,left,top,width,height\n")
+    else:
+        line = (out / NAME).read_text()
+        (out / NAME).write_text(line[: len(line) // 2])
+    assert PortraitLedger(out, SETTINGS).kept(source) is None
+
+
+def test_failures_are_tried_again(tmp_path: Path) -> None:
+    source = Source("p", tmp_path / "p.jpg")
+    ledger = PortraitLedger(tmp_path, SETTINGS)
+    ledger.add(source, Portrait("p", "p.jpg", 1, 0, reason="no face was found"))
+    assert PortraitLedger(tmp_path, SETTINGS).kept(source) is None

@@ -1,0 +1,181 @@
+"""Textures against a face whose colours are known, photographed by the renderer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from facebench.recon.face.coefficients import CoefficientSizes
+from facebench.recon.face.face_coefficients import FaceCoefficients
+from facebench.recon.face.lighting import ambient_light
+from facebench.recon.morphable.load import load_model
+from facebench.recon.portraits.reconstruct import Reconstructor
+from facebench.recon.recipes.parts import NetworkRecipe
+from facebench.recon.regressors.regressor import FaceRegressor
+from facebench.recon.render import make_renderer
+from facebench.recon.render.face import FaceRenderer
+from facebench.recon.render.shade import shade
+from facebench.recon.texture.space import TextureSpace
+from facebench.recon.texture.view import look
+from facebench.recon.vision.framing import frame_mean_face
+
+SIZE = 384
+SIDE = 512
+MODEL = load_model("embedded")
+
+
+@pytest.fixture(scope="module")
+def reconstructor() -> Reconstructor:
+    recipe = NetworkRecipe("resnet18", width=8, image_size=64)
+    regressor = FaceRegressor(recipe, CoefficientSizes.of(MODEL), frame_mean_face(MODEL))
+    return Reconstructor(MODEL, regressor.eval(), texture_size=SIZE)
+
+
+def face_at(yaw: float = 0.0, side_light: float = 0.35) -> FaceCoefficients:
+    sizes, framing = CoefficientSizes.of(MODEL), frame_mean_face(MODEL)
+    pose = np.array([0.0, yaw, 0.0, framing.offset_x, framing.offset_y, 0.0, framing.scale])
+    light = ambient_light(1)[0].double().numpy()
+    light[3] += side_light
+    parts = (np.zeros(n) for n in (sizes.identity, sizes.expression, sizes.albedo))
+    return FaceCoefficients(*parts, pose, light)
+
+
+def true_colours() -> NDArray[np.float64]:
+    """Stripes that the model's albedo does not have."""
+    x, y, _ = MODEL.mean_shape.astype(float).T
+    waves = [np.sin(x / 12.0), np.sin(y / 15.0), np.sin((x + y) / 18.0)]
+    return 0.45 + 0.2 * np.stack(waves, axis=1)
+
+
+def photograph(reconstructor: Reconstructor, face: FaceCoefficients) -> NDArray[np.uint8]:
+    batch = face[None].tensors("cpu")
+    drawing = FaceRenderer(reconstructor.decoder, make_renderer("outline", sigma=1e-6), (SIDE,) * 2)
+    colours = torch.from_numpy(true_colours().astype(np.float32)).unsqueeze(2)
+    shape = reconstructor.decoder.shape(batch.identity, batch.expression)
+    vertices, lit = shade(shape, colours, batch.pose, batch.light, drawing.normals)
+    image = drawing.renderer(vertices, lit, reconstructor.decoder.triangles, (SIDE, SIDE)).image
+    return (image[0].permute(1, 2, 0).clamp(0, 1) * 255).round().byte().numpy()
+
+
+def weights_at_vertices(reconstructor: Reconstructor, weight: NDArray[np.floating]) -> np.ndarray:
+    space = reconstructor.texture_space
+    total = np.zeros(MODEL.n_vertices)
+    np.add.at(total, space.corners.ravel(), (space.weights * weight[:, None]).ravel())
+    count = np.zeros(MODEL.n_vertices)
+    np.add.at(count, space.corners.ravel(), space.weights.ravel())
+    return total / np.maximum(count, 1e-9)
+
+
+def test_every_pixel_shows_the_point_it_should(reconstructor: Reconstructor) -> None:
+    """Interpolating the coordinates of the texture itself gives each pixel's own place."""
+    space = reconstructor.texture_space
+    row, column = np.divmod(space.pixels, SIZE)
+    place = space.at(space.uv)
+    np.testing.assert_allclose(place[:, 0], (column + 0.5) / SIZE, atol=1e-4)
+    np.testing.assert_allclose(place[:, 1], 1.0 - (row + 0.5) / SIZE, atol=1e-4)
+
+
+def test_beyond_a_chart_its_rim_is_repeated(reconstructor: Reconstructor) -> None:
+    space = reconstructor.texture_space
+    index = space.spread(
+        np.repeat((np.arange(len(space.pixels)) % 251)[:, None], 3, 1).astype("u1")
+    )
+    inside = space.mask(np.ones(len(space.pixels), bool))
+    assert not inside[0, 0] and inside[SIZE // 2, SIZE // 2]
+    np.testing.assert_array_equal(index[inside][:, 0], np.arange(len(space.pixels)) % 251)
+
+
+def test_what_is_seen_comes_back_without_its_light(reconstructor: Reconstructor) -> None:
+    face = face_at()
+    view = reconstructor.view(photograph(reconstructor, face), face)
+    seen = look(reconstructor.texture_space, MODEL.triangles, view)
+    truth = reconstructor.texture_space.at(true_colours())
+    clear = seen.weight > 0.9
+    assert clear.mean() > 0.3
+    error = np.abs(seen.albedo - truth)[clear]
+    assert np.median(error) < 0.006 and np.quantile(error, 0.99) < 0.05
+    assert view.shading.max() / view.shading.min() > 1.5
+
+
+def test_the_texture_is_the_photograph_where_seen_and_the_model_elsewhere(
+    reconstructor: Reconstructor,
+) -> None:
+    face = face_at()
+    view = reconstructor.view(photograph(reconstructor, face), face)
+    found = reconstructor.texture(face.albedo, [view]).at_vertices()
+    turned_away = view.normals[:, 2] < 0.0
+    middle = np.linalg.norm(
+        MODEL.mean_shape[:, :2] - MODEL.mean_shape[MODEL.landmarks[30], :2], axis=1
+    )
+    seen = (middle < 35.0) & (view.normals[:, 2] > 0.75)
+    assert np.median(np.abs(found - true_colours())[seen]) < 0.03
+    own = MODEL.mean_albedo.astype(float)
+    assert np.median(np.abs(own - true_colours())[seen]) > 0.1
+    ratio = found[turned_away] / own[turned_away]
+    detail = ratio / np.median(ratio, axis=0)
+    assert np.quantile(np.abs(np.log(detail)), 0.9) < 0.6
+
+
+def test_only_what_faces_the_camera_and_is_not_hidden_is_seen(
+    reconstructor: Reconstructor,
+) -> None:
+    face = face_at(yaw=-0.8)
+    view = reconstructor.view(photograph(reconstructor, face), face)
+    seen = look(reconstructor.texture_space, MODEL.triangles, view)
+    weight = weights_at_vertices(reconstructor, seen.weight)
+    assert weight[view.normals[:, 2] < 0.0].max() < 0.35
+    left, right = MODEL.landmarks[1], MODEL.landmarks[15]
+    sides = sorted([weight[left], weight[right]])
+    assert sides[0] < 0.05 and sides[1] > 0.5
+    truth = reconstructor.texture_space.at(true_colours())
+    clear = seen.weight > 0.9
+    assert np.quantile(np.abs(seen.albedo - truth)[clear], 0.98) < 0.08
+
+
+def test_padding_is_not_taken_for_the_face(reconstructor: Reconstructor) -> None:
+    face = face_at()
+    picture = photograph(reconstructor, face)
+    picture[:, : SIDE // 2] = 0
+    filled = (SIDE / 2, 0.0, float(SIDE), float(SIDE))
+    seen = look(
+        reconstructor.texture_space, MODEL.triangles, reconstructor.view(picture, face, filled)
+    )
+    x = reconstructor.texture_space.at(MODEL.mean_shape)[:, 0]
+    assert (seen.weight[x < -1.0] == 0.0).all() and seen.weight[x > 3.0].max() == 1.0
+
+
+def test_two_views_show_more_than_one(reconstructor: Reconstructor) -> None:
+    faces = [face_at(yaw=-0.7), face_at(yaw=0.7)]
+    views = [reconstructor.view(photograph(reconstructor, face), face) for face in faces]
+    x = MODEL.mean_shape[:, 0]
+    cheeks = (np.abs(x) > 40) & (np.abs(x) < 60) & (np.abs(MODEL.mean_shape[:, 1]) < 30)
+    errors = [
+        np.abs(reconstructor.texture(faces[0].albedo, some).at_vertices() - true_colours())[cheeks]
+        for some in ([views[0]], [views[1]], views)
+    ]
+    assert errors[2].mean() < 0.75 * min(errors[0].mean(), errors[1].mean())
+
+
+def test_without_a_view_the_texture_is_the_models_albedo(reconstructor: Reconstructor) -> None:
+    albedo = np.zeros(CoefficientSizes.of(MODEL).albedo)
+    found = reconstructor.texture(albedo, [])
+    error = np.abs(found.at_vertices() - MODEL.mean_albedo.clip(0, 1))
+    assert np.quantile(error, 0.99) < 0.05
+
+
+def test_too_little_light_dims_instead_of_burning_out(reconstructor: Reconstructor) -> None:
+    face = face_at()
+    picture = photograph(reconstructor, face)
+    dark = replace(face, light=face.light / 4.0)
+    texture = reconstructor.texture(face.albedo, [reconstructor.view(picture, dark)])
+    assert (texture.picture == 255).all(axis=2).mean() < 0.01
+
+
+def test_spaces_are_made_alike(reconstructor: Reconstructor) -> None:
+    again = TextureSpace.of(MODEL, SIZE)
+    np.testing.assert_array_equal(again.pixels, reconstructor.texture_space.pixels)
+    np.testing.assert_array_equal(again.uv, reconstructor.texture_space.uv)

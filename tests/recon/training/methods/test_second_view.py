@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from training_faces import random_faces, small_model
+
+from facebench.recon.face.camera import project, rotate, rotation_matrix
+from facebench.recon.face.coefficients import Coefficients
+from facebench.recon.morphable.decoder import FaceDecoder
+from facebench.recon.recipes.parts import IdentityRecipe
+from facebench.recon.training.methods.second_view import Change, SecondView, seen_again
+
+RECIPE = IdentityRecipe(yaw=40.0, pitch=20.0, roll=5.0, expression=0.5)
+
+
+def faces() -> Coefficients:
+    return random_faces(small_model(), subjects=4, frames=1)
+
+
+def test_the_change_follows_from_seed_and_step_alone() -> None:
+    like = torch.zeros(4, 6)
+    one, two = SecondView(RECIPE, seed=3), SecondView(RECIPE, seed=3)
+    for step in range(3):
+        one.change(step, like)
+    assert torch.equal(one.change(9, like).turn, two.change(9, like).turn)
+    assert torch.equal(one.change(9, like).expression, two.change(9, like).expression)
+    assert not torch.equal(one.change(9, like).turn, one.change(10, like).turn)
+    assert not torch.equal(one.change(9, like).turn, SecondView(RECIPE, 4).change(9, like).turn)
+
+
+def test_workers_draw_what_one_would() -> None:
+    alone = SecondView(RECIPE, seed=1).change(5, torch.zeros(6, 4))
+    shares = [SecondView(RECIPE, 1, rank, 3).change(5, torch.zeros(2, 4)) for rank in range(3)]
+    for name in ("turn", "expression"):
+        parts = [getattr(share, name) for share in shares]
+        together = torch.stack(parts, dim=1).flatten(0, 1)
+        assert torch.equal(together, getattr(alone, name))
+
+
+def test_turns_fill_their_limits_and_expressions_have_their_deviation() -> None:
+    change = SecondView(RECIPE, seed=0).change(0, torch.zeros(20_000, 3))
+    degrees = change.turn.rad2deg()
+    for column, limit in enumerate((20.0, 40.0, 5.0)):
+        assert degrees[:, column].abs().max() <= limit
+        assert degrees[:, column].std().item() * math.sqrt(3) / limit - 1 < 0.02  # uniform
+        assert abs(degrees[:, column].mean().item()) < 0.02 * limit
+    assert abs(change.expression.std().item() - 0.5) < 0.01
+
+
+def test_no_change_but_the_middle_of_the_picture() -> None:
+    found, decoder = faces(), FaceDecoder(small_model())
+    nothing = Change(torch.zeros(4, 3), torch.zeros_like(found.expression))
+    again = seen_again(found, nothing, decoder)
+    for name in ("identity", "expression", "albedo", "light"):
+        assert torch.equal(getattr(again, name), getattr(found, name))
+    assert torch.equal(again.pose[:, [0, 1, 2, 6]], found.pose[:, [0, 1, 2, 6]])
+
+
+def test_a_turned_face_stays_in_the_picture() -> None:
+    found, decoder = faces(), FaceDecoder(small_model())
+    turn = torch.tensor([[0.2, 1.4, 0.1], [0.0, -1.4, 0.0], [0.3, 0.5, 0.0], [0.0, 0.0, 0.2]])
+    again = seen_again(found, Change(turn, torch.zeros_like(found.expression)), decoder)
+    shape = decoder.landmark_shape(again.identity, again.expression)
+    points = project(rotate(shape, rotation_matrix(again.pose[:, :3])), again.pose)
+    torch.testing.assert_close(points[:, :2].mean(0), torch.zeros(2, 4), rtol=0, atol=1e-5)
+    assert points[:, :2].abs().max() < 1.0
+
+
+def test_the_view_is_a_constant_and_the_person_is_not() -> None:
+    found, decoder = faces(), FaceDecoder(small_model())
+    parts = {name: value.clone().requires_grad_() for name, value in vars(found).items()}
+    view = SecondView(RECIPE, seed=0).change(0, found.expression)
+    again = seen_again(replace(found, **parts), view, decoder)
+    assert not again.pose.requires_grad
+    assert not again.expression.requires_grad
+    assert again.identity.requires_grad
+    assert again.albedo.requires_grad
+    assert again.light.requires_grad

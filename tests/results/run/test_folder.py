@@ -1,0 +1,175 @@
+"""The run folder: what is written is read back, nothing is lost, settings are not mixed."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from facebench.bench.datasets.interface import Problem
+from facebench.bench.frames.chunks import ChunkRow
+from facebench.bench.method.interface.interface import MethodCard
+from facebench.errors import FacebenchError
+from facebench.results.files import write_json
+from facebench.results.run.folder import SETTINGS, RunFolder, RunRecord
+from facebench.results.run.point_errors import PointErrors
+from facebench.results.run.provenance import host, package_versions, source_state
+from facebench.results.run.scene_summary import SceneSummary
+from facebench.results.run.subjects_table import SubjectsTable
+
+
+def make_record(**changes: object) -> RunRecord:
+    record = RunRecord(
+        command="facebench micc --data d",
+        given={"data": "d"},
+        arguments={"data": "d", "limit": None},
+        card=MethodCard("ours", "title", "paper", "MIT", "", (("indoor", 1.37, 0.11),)),
+        method_digest="m",
+        model_digest="f",
+        checkpoint_digest="c",
+        protocol="micc",
+        protocol_settings={"crop": {"radius_mm": 95.0}},
+        protocol_digest="p",
+        dataset="micc",
+        dataset_digest="d",
+        subjects=("subject_01", "subject_02"),
+        scenes=("cooperative",),
+        excluded=(),
+        limit=None,
+        unit="mm",
+        seed=0,
+        problems=(Problem("subject_03", "no scan"),),
+        versions=package_versions(),
+        host=host(),
+        started="2020-01-01T00:00:00+00:00",
+    )
+    return replace(record, **changes)
+
+
+def test_record_survives_a_round_trip(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.begin(make_record())
+    assert RunFolder.existing(tmp_path / "run").record() == make_record()
+
+
+def test_record_ignores_fields_of_later_versions(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.write_record(make_record())
+    values = json.loads((tmp_path / "run.json").read_text())
+    write_json(tmp_path / "run.json", {**values, "unheard_of": 1})
+    assert folder.record() == make_record()
+
+
+@pytest.mark.parametrize("name", [name for name in SETTINGS if name != "method"])
+def test_a_rerun_with_another_setting_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin(make_record())
+    other = ("x",) if name in ("subjects", "scenes") else 7 if name in ("limit", "seed") else "x"
+    with pytest.raises(FacebenchError, match=name.replace("_", " ")):
+        folder.begin(make_record(**{name: other}))
+    assert folder.record() == make_record()
+
+
+def test_resuming_keeps_the_first_start(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin(make_record())
+    assert folder.begin(make_record(started="2030")).started == make_record().started
+
+
+def test_two_commands_on_one_folder(tmp_path: Path) -> None:
+    with (
+        RunFolder(tmp_path).locked(),
+        pytest.raises(FacebenchError, match="another command"),
+        RunFolder(tmp_path).locked(),
+    ):
+        pass
+    with RunFolder(tmp_path).locked():
+        pass
+
+
+def test_what_is_damaged_is_told_once(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.ledger.write(ChunkRow("s/a", 0, True, 32, 1, 0, "ok", "", 0.1, np.ones(3)))
+    (path,) = (tmp_path / "chunks.parquet" / "s" / "a").iterdir()
+    path.write_bytes(path.read_bytes()[:-20])
+    with folder.locked() as told:
+        assert told == (f"{path} is damaged: its chunks are computed again",)
+    with folder.locked() as told:
+        assert told == ()
+
+
+def test_not_a_run_folder(tmp_path: Path) -> None:
+    with pytest.raises(FacebenchError, match="not a run folder"):
+        RunFolder.existing(tmp_path)
+
+
+def test_summary_keeps_nan_as_null(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin(make_record())
+    nan = math.nan
+    summary = SceneSummary(nan, nan, (nan, nan), nan, nan, nan, 0, 2, 0.5, nan, 64, 32, 12.5)
+    folder.write_summary({"cooperative": summary})
+    assert "NaN" not in (tmp_path / "summary.json").read_text()
+    back = folder.summary()["cooperative"]
+    assert math.isnan(back.mean_mm) and math.isnan(back.ci95_mm[1])
+    assert (back.n_failed, back.coverage, back.frames_per_second) == (2, 0.5, 12.5)
+
+
+def test_subjects_are_sorted_and_typed(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert folder.subjects().empty
+    failed = {"subject": "b", "scene": "x", "status": "failed", "reason": "no scan"}
+    scored = {"subject": "a", "scene": "x", "status": "scored", "reason": "", "mean_mm": 1.5}
+    folder.write_subjects([failed, scored])
+    table = folder.subjects()
+    assert table["subject"].tolist() == ["a", "b"]
+    assert table["mean_mm"].dtype == np.float64 and math.isnan(table["mean_mm"][1])
+
+
+def test_point_errors_survive_a_round_trip(tmp_path: Path) -> None:
+    kept = PointErrors(tmp_path)
+    rng = np.random.default_rng(0)
+    sides = rng.exponential(size=300), rng.exponential(size=700)
+    kept.write("subject_01", "indoor", sides)
+    for found, side in zip(kept.read("subject_01", "indoor"), sides, strict=True):
+        np.testing.assert_array_equal(found, side.astype(np.float32))
+    table = pd.read_parquet(tmp_path / "subject_01_indoor.parquet")
+    assert table.groupby("direction", observed=True).size().to_dict() == {
+        "scan_to_prediction": 300,
+        "prediction_to_scan": 700,
+    }
+    kept.remove("subject_01", "indoor")
+    kept.remove("subject_01", "indoor")
+    with pytest.raises(FileNotFoundError):
+        kept.read("subject_01", "indoor")
+
+
+def test_only_whole_subjects_of_the_same_scale_are_taken_up(tmp_path: Path) -> None:
+    table = SubjectsTable(tmp_path / "subjects.parquet")
+    assert table.whole_subjects(2, None) == []
+
+    def row(subject: str, scene: str, status: str = "ok", scale: float = math.nan) -> dict:
+        lists = {"curve": [0.0, 1.0], "scans": ["frontal1"], "scan_values_mm": [1.5]}
+        names = {"subject": subject, "scene": scene, "status": status, "fixed_scale": scale}
+        return {**names, **(lists if status == "ok" else dict.fromkeys(lists))}
+
+    whole, half = [row("a", "x"), row("a", "y")], [row("b", "x"), row("b", "y", "failed")]
+    fixed = [row("c", "x", scale=1.0123456789012345), row("c", "y", scale=1.0123456789012345)]
+    table.write([*fixed, *half, *whole])
+    assert table.whole_subjects(2, None) == [
+        row | {"fixed_scale": pytest.approx(math.nan, nan_ok=True)} for row in whole
+    ]
+    assert table.whole_subjects(2, 1.0123456789012345) == fixed
+    assert table.whole_subjects(2, 1.01) == []
+
+
+def test_provenance_names_this_checkout() -> None:
+    commit, _ = source_state()
+    inside = (Path(__file__).parents[3] / ".git").exists()
+    assert (len(commit) == 40) == inside
+    assert package_versions()["facebench"]

@@ -1,0 +1,63 @@
+"""A growing table: kept often, at a cost that stays a share of the time, and always in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facebench.results.run import subjects_table
+from facebench.results.run.subjects_table import GrowingTable, SubjectsTable
+
+
+class SlowTable(SubjectsTable):
+    """Writing takes a millisecond a row, by a clock of its own; nothing is written."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.spent, self.kept = 0.0, 0.0, [0]
+        monkeypatch.setattr(subjects_table.time, "monotonic", lambda: self.now)
+
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+        self.now += 0.001 * len(rows)
+        self.spent += 0.001 * len(rows)
+        self.kept.append(len(rows))
+
+
+def rows_of(subject: int) -> list[dict[str, Any]]:
+    return [{"subject": f"s{subject}", "scene": scene} for scene in ("a", "b")]
+
+
+@pytest.mark.parametrize(("seconds", "subjects"), [(1.0, 30), (0.02, 3000), (0.02, 30000)])
+def test_keeping_costs_a_share_of_the_time(
+    seconds: float, subjects: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = SlowTable(monkeypatch)
+    with GrowingTable(table) as growing:
+        for subject in range(subjects):
+            table.now += seconds
+            growing.add(rows_of(subject))
+            lost = (len(growing.rows) - table.kept[-1]) / 2 * seconds
+            assert lost <= (table.kept[-1] * 0.001 + seconds) / GrowingTable.SHARE
+    assert table.kept[-1] == 2 * subjects
+    last = 0.001 * 2 * subjects
+    assert table.spent <= GrowingTable.SHARE * table.now + 2 * last
+
+
+def test_a_subject_that_takes_long_is_kept_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = SlowTable(monkeypatch)
+    with GrowingTable(table) as growing:
+        for subject in range(30):
+            table.now += 2.0
+            growing.add(rows_of(subject))
+            assert table.kept[-1] == 2 * (subject + 1)
+
+
+def test_an_error_keeps_what_is_there(tmp_path: Path) -> None:
+    table = SubjectsTable(tmp_path / "subjects.parquet")
+    with pytest.raises(KeyboardInterrupt), GrowingTable(table, rows_of(0)) as growing:
+        growing.add(rows_of(1))
+        growing.add(rows_of(2))
+        raise KeyboardInterrupt
+    assert table.read()["subject"].tolist() == ["s0", "s0", "s1", "s1", "s2", "s2"]

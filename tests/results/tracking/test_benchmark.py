@@ -1,0 +1,213 @@
+"""Tracking in a real MLflow on SQLite: what is logged, reruns, and many first users at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from example_runs import SCENES, example_run
+from mlflow import MlflowClient
+from same_results import tracking_differences
+
+from facebench.bench.scoring.distance import CURVE_MM
+from facebench.errors import FacebenchError
+from facebench.results.run.folder import RunFolder
+from facebench.results.tracking.benchmark import connect, track_run
+from facebench.results.tracking.open_runs import opened_runs, place_of, refuse_unfinished
+from facebench.results.tracking.run import KEPT_ID
+from facebench.results.tracking.store import sqlite_file, tracking_uri
+
+FIRST_USERS = """
+import os
+import mlflow
+from facebench.results.tracking import connect
+
+def use():
+    connect("first")
+    mlflow.start_run()
+    mlflow.log_metric("x", 1.0)
+    mlflow.end_run()
+
+for _ in range(3):
+    if os.fork() == 0:
+        use()
+        os._exit(0)
+assert [os.wait()[1] for _ in range(3)] == [0, 0, 0]
+"""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose database is made by several processes, all first users at once.
+
+    They part after the imports, which take the most time and would let them come one by one.
+    """
+    folder = tmp_path_factory.mktemp("store")
+    # MLflow writes the store of earlier tests into the environment.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    command = [sys.executable, "-c", FIRST_USERS]
+    done = subprocess.run(
+        command, cwd=folder, env=clean, capture_output=True, text=True, timeout=280
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+@pytest.fixture
+def client(store: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(store)
+    connect("tests")
+    return MlflowClient()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    folder = example_run(tmp_path / "run")
+    folder.report.write_text("<html>report</html>")
+    folder.pictures.mkdir()
+    (folder.pictures / "overlay.png").write_bytes(b"picture")
+    return folder
+
+
+def test_many_first_users_share_one_database_and_experiment(client: MlflowClient) -> None:
+    first = client.get_experiment_by_name("first")
+    assert first is not None and len(client.search_runs([first.experiment_id])) == 3
+    assert len([e for e in client.search_experiments() if e.name == "first"]) == 1
+
+
+def test_artefacts_lie_beside_the_database(client: MlflowClient, store: Path) -> None:
+    experiment = client.get_experiment_by_name("tests")
+    assert experiment is not None
+    assert experiment.artifact_location == (store / "mlruns").as_uri()
+
+
+def test_metrics_tags_and_parameters(client: MlflowClient, run: RunFolder) -> None:
+    data = client.get_run(track_run(run, "a name")).data
+    for scene, summary in run.summary().items():
+        assert data.metrics[f"{scene}.mean_mm"] == summary.mean_mm
+        assert data.metrics[f"{scene}.std_mm"] == summary.std_mm
+        assert data.metrics[f"{scene}.ci95_low_mm"] == summary.ci95_mm[0]
+    record = run.record()
+    assert data.tags["protocol_digest"] == record.protocol_digest
+    assert data.tags["dataset_digest"] == record.dataset_digest
+    assert data.tags["checkpoint_digest"] == record.checkpoint_digest
+    assert data.tags["mlflow.runName"] == "a name"
+    assert data.params["protocol.crop_mm"] == "95.0" and data.params["data"] == "data"
+
+
+def test_the_curve_has_one_point_a_tenth_of_a_millimetre(
+    client: MlflowClient, run: RunFolder
+) -> None:
+    history = client.get_metric_history(track_run(run, "a"), "indoor.share_within")
+    rows = run.subjects().query("scene == 'indoor'")
+    assert [point.step for point in history] == list(range(51))
+    at_1_mm = np.abs(CURVE_MM - 1.0).argmin()
+    expected = np.mean([curve[at_1_mm] for curve in rows["curve"]])
+    assert history[10].value == pytest.approx(expected, rel=1e-12)
+
+
+def test_dataset_and_artefacts(client: MlflowClient, run: RunFolder) -> None:
+    run_id = track_run(run, "a")
+    (dataset,) = client.get_run(run_id).inputs.dataset_inputs
+    assert dataset.dataset.name == "micc"
+    assert run.record().dataset_digest.startswith(dataset.dataset.digest)
+    names = {item.path for item in client.list_artifacts(run_id)}
+    assert names >= {"run.json", "summary.json", "subjects.csv", "report.html", "pictures"}
+    table = pd.read_csv(client.download_artifacts(run_id, "subjects.csv"))
+    assert table["mean_mm"].notna().sum() == len(table) - 1
+
+
+def test_tracking_again_updates_the_same_run(client: MlflowClient, run: RunFolder) -> None:
+    first = track_run(run, "a")
+    assert track_run(run, "a") == first
+    assert len(client.get_metric_history(first, "indoor.share_within")) == 51
+    better = {s: replace(c, mean_mm=1.0) for s, c in run.summary().items()}
+    run.write_summary(better)
+    run.report.write_text("new")
+    assert track_run(run, "b") == first
+    data = client.get_run(first).data
+    assert all(data.metrics[f"{scene}.mean_mm"] == 1.0 for scene in SCENES)
+    assert Path(client.download_artifacts(first, "report.html")).read_text() == "new"
+    assert client.get_run(first).info.status == "FINISHED"
+
+
+def test_a_run_that_a_killed_command_began_is_taken_up(
+    client: MlflowClient, run: RunFolder
+) -> None:
+    """It died between MLflow's begin and its own note of the id."""
+    kept = {"tracking_uri": mlflow.get_tracking_uri(), "key": "of this folder"}
+    (run.root / KEPT_ID).write_text(json.dumps(kept))
+    experiment = client.get_experiment_by_name("tests")
+    assert experiment is not None
+    begun = client.create_run(experiment.experiment_id, tags={"folder_key": "of this folder"})
+    assert track_run(run, "a") == begun.info.run_id
+    assert tracking_differences(run.root, sqlite_file(tracking_uri())) == []
+
+
+def test_a_deleted_run_is_logged_anew(client: MlflowClient, run: RunFolder) -> None:
+    first = track_run(run, "a")
+    client.delete_run(first)
+    assert track_run(run, "a") != first
+
+
+def test_another_store_gets_a_run_of_its_own(
+    client: MlflowClient,
+    store: Path,
+    run: RunFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = track_run(run, "a")
+    database = Path(shutil.copy(store / "mlflow.db", tmp_path / "own.db"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+    connect("tests")
+    second = track_run(run, "a")
+    assert second != first and mlflow.get_run(second).info.status == "FINISHED"
+    assert database.with_name(".own.db.lock").exists()
+
+
+def test_an_unusable_store_is_a_users_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://there")
+    with pytest.raises(FacebenchError, match="MLflow at nonsense://there"):
+        connect("tests")
+
+
+def test_sqlite_addresses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert sqlite_file(tracking_uri()) == tmp_path / "mlflow.db"
+    assert sqlite_file("sqlite:///sub/own.db?timeout=5") == tmp_path / "sub" / "own.db"
+    assert sqlite_file("http://somewhere:5000") is None
+
+
+def test_a_run_is_opened_again_by_its_id(client: MlflowClient, run: RunFolder) -> None:
+    run_id = track_run(run, "a")
+    with opened_runs([run_id, str(run.root)]) as (fetched, folder):
+        refuse_unfinished(fetched)
+        assert (place_of(fetched), place_of(folder)) == (run_id, str(run.root))
+        assert fetched.record() == folder.record()
+        pd.testing.assert_frame_equal(fetched.subjects(), folder.subjects(), check_exact=True)
+        scratch = fetched.root
+    assert not scratch.exists() and run.root.exists()
+
+
+@pytest.mark.parametrize("missing", ["id", "file"])
+def test_what_an_id_lacks_is_told(client: MlflowClient, run: RunFolder, missing: str) -> None:
+    run_id = "0" * 32
+    if missing == "file":
+        experiment = client.get_experiment_by_name("tests")
+        assert experiment is not None
+        run_id = client.create_run(experiment.experiment_id).info.run_id
+    said = "not found" if missing == "id" else "holds no run.json, summary.json, subjects.parquet"
+    with pytest.raises(FacebenchError, match=said), opened_runs([run_id]):
+        pass

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facebench.results.tracking.training_curves import draw_curves, training_minutes
+
+LOG = [
+    {"step": 60.0, "total": 3.0, "images_per_s": 10.0},
+    {"step": 90.0, "total": 2.0, "images_per_s": 5.0},
+]
+
+
+def test_minutes_follow_from_steps_batch_and_speed() -> None:
+    steps, minutes = training_minutes(LOG, batch_size=10)
+    assert steps == [0.0, 60.0, 90.0]
+    assert minutes == pytest.approx([0.0, 1.0, 2.0])
+    assert training_minutes([], 16) == ([0.0], [0.0])
+
+
+def test_identity_coefficients_share_one_plot(tmp_path: Path) -> None:
+    measured = {"step": 90.0, "shape_mm": 2.0}
+    few = [measured | {f"mode_{k:03d}": 0.5 for k in range(1, 3)}]
+    many = [measured | {f"mode_{k:03d}": 0.5 for k in range(1, 100)}]
+    sizes = [
+        Image.open(draw_curves(LOG, rows, 10, tmp_path / "curves.png")).size for rows in (few, many)
+    ]
+    assert sizes[0] == sizes[1]
+    drawn = np.asarray(Image.open(tmp_path / "curves.png").convert("RGB"))
+    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 10
