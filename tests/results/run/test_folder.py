@@ -13,7 +13,7 @@ import pytest
 
 from facebench.bench.datasets.interface import Problem
 from facebench.bench.frames.chunks import ChunkRow
-from facebench.bench.method.interface.interface import MethodCard
+from facebench.bench.method.interface import MethodCard
 from facebench.errors import FacebenchError
 from facebench.results.files import write_json
 from facebench.results.run.folder import SETTINGS, RunFolder, RunRecord
