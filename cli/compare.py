@@ -82,7 +82,7 @@ def command(
 
 
 def _track(comparison: Comparison, folders: Sequence[RunFolder]) -> None:
-    from ..results.tracking.comparison import EXPERIMENT, track_comparison
+    from ..results.tracking.benchmark import EXPERIMENT, track_comparison
     from ..results.tracking.store import connect
 
     connect(EXPERIMENT)

@@ -68,7 +68,7 @@ def _show(out: Path) -> None:
     from rich.console import Console
 
     from ..results.run.folder import RunFolder
-    from ..results.tables.draw import paired_table, scene_table
+    from ..results.tables.writers import paired_table, scene_table
 
     runs = [RunFolder(out / name) for name in ("mean-face", "ours-short", "ours")]
     console = Console()

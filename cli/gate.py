@@ -124,7 +124,7 @@ def _update(folder: RunFolder, baseline: str | None) -> None:
 
 def _keep(verdict: Verdict, junit: Path | None, summary: Path | None) -> None:
     from ..results.files import write_text
-    from ..results.gate.files import verdict_junit, verdict_markdown
+    from ..results.gate.verdict import verdict_junit, verdict_markdown
 
     job = os.environ.get(STEP_SUMMARY)
     try:
@@ -143,12 +143,12 @@ def _keep(verdict: Verdict, junit: Path | None, summary: Path | None) -> None:
 def _show(verdict: Verdict, as_json: bool) -> None:
     if as_json:
         from ..results.files import finite
-        from ..results.gate.files import verdict_values
+        from ..results.gate.verdict import verdict_values
 
         click.echo(json.dumps(finite(verdict_values(verdict)), indent=2, ensure_ascii=False))
         return
     from rich.console import Console
 
-    from ..results.gate.terminal import verdict_table
+    from ..results.gate.verdict import verdict_table
 
     Console(highlight=False, markup=False).print(verdict_table(verdict))

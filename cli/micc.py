@@ -138,7 +138,7 @@ def _show(folder: RunFolder, record: RunRecord, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from ..results.tables.draw import scene_table
+    from ..results.tables.writers import scene_table
 
     for line in _reasons(folder, record):
         click.echo(line, err=True)

@@ -64,7 +64,7 @@ def command(runs: tuple[str, ...], out: Path | None, published: bool, form: str)
 
 
 def _first_table(folders: Sequence[RunFolder], literature: Sequence[Published], form: str) -> str:
-    from ..results.tables import draw as tables
+    from ..results.tables import writers as tables
 
     if form == "markdown":
         return tables.scene_table_markdown(folders, literature)

@@ -124,7 +124,7 @@ class Scale:
 
 
 def _train(job: TrainingJob, scale: Scale, as_json: bool) -> None:
-    from ..results.tracking.training_run import is_kept, keep_training
+    from ..results.tracking.training import is_kept, keep_training
 
     with job.folder.locked():
         done, last = job.steps_done(), job.recipe.training.steps

@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from types import FrameType
 
-    from ..results.tracking.stored_runs import Page
+    from ..results.tracking.ui import Page
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, also where a script started it in the background; a plain kill; a closed terminal."""
@@ -46,7 +46,7 @@ def command(runs: tuple[str, ...], port: int, show: bool) -> None:
       facebench compare runs/mean-face runs/ours --track && facebench ui --port 5001
     """
     from ..results.tracking.store import tracking_uri
-    from ..results.tracking.stored_runs import compare_page, open_store, pages
+    from ..results.tracking.ui import compare_page, open_store, pages
 
     uri = tracking_uri()
     client = open_store(uri)
@@ -59,7 +59,7 @@ def command(runs: tuple[str, ...], port: int, show: bool) -> None:
 
 
 def _serve(uri: str, port: int, found: Sequence[Page], show: bool) -> None:
-    from ..results.tracking.server import mlflow_server
+    from ..results.tracking.ui import mlflow_server
 
     click.echo(f"MLflow starts on {uri} …", err=True)
     with _ended_by_signals(), mlflow_server(uri, port) as server:

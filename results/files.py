@@ -1,4 +1,4 @@
-"""Files that are either the old ones or the new ones, whatever happens in between."""
+"""Files that are either the old ones or the new ones, and Parquet files as data frames."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from ..recon.files.parquet import read_table, unreadable
 from ..recon.files.replace import replacing
 
 __all__ = ["finite", "replacing", "write_json", "write_text"]
@@ -33,3 +36,17 @@ def finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """All rows of a file as a data frame with numbered rows.
+
+    Raises:
+        FacebenchError: as `read_table`.
+    """
+    table = read_table(path).replace_schema_metadata(None)
+    try:
+        frame: pd.DataFrame = table.to_pandas()
+    except Exception as error:  # texts that are none, among others
+        raise unreadable(path, error) from error
+    return frame

@@ -1,16 +1,21 @@
-"""How well a protocol's numbers agree with the true errors of the same predictions."""
+"""How well a protocol's numbers agree with the true errors, and what each choice in it is worth."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from rich import box
+from rich.table import Table
 from scipy.stats import kendalltau
 
 from ...bench.audit.correlation import correlation
 from ...bench.scoring.statistics import Interval, bootstrap_interval
+from ..tables.basis import short_digest
 
 EVEN_SHARE = 0.01
 """Methods whose true errors differ by less than this have no order that a protocol could lose."""
@@ -96,3 +101,148 @@ def _exchanged(means: pd.DataFrame) -> tuple[str, ...]:
         if worse.true_mm > (1 + EVEN_SHARE) * better.true_mm
         and worse.measured_mm <= better.measured_mm
     )
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What a choice does to a number, over subjects.
+
+    Attributes:
+        choice: its name.
+        mean_mm: over the subjects that could be measured.
+        change: of the mean, as a share of the unchanged protocol's over the same subjects.
+        ci95: 95 % bootstrap interval of that share over subjects.
+        n_subjects: measured both ways.
+    """
+
+    choice: str
+    mean_mm: float
+    change: float
+    ci95: Interval
+    n_subjects: int
+
+
+def worths(values: pd.DataFrame, seed: int = 0) -> list[Worth]:
+    """What each choice is worth, in the order of the columns.
+
+    Args:
+        values: (subjects, choices) in mm; the first column is the protocol as it is.
+        seed: of the intervals.
+    """
+    base = values.iloc[:, 0]
+    return [_worth(str(name), values[name], base, seed) for name in values.columns]
+
+
+def _worth(name: str, changed: pd.Series, base: pd.Series, seed: int) -> Worth:
+    both = np.isfinite(changed) & np.isfinite(base)
+    new, old = changed[both].to_numpy(), base[both].to_numpy()
+    if not len(new):
+        nan = float("nan")
+        return Worth(name, nan, nan, Interval(nan, nan), 0)
+    differences = bootstrap_interval((new - old) / old.mean(), seed)
+    return Worth(name, float(new.mean()), float(new.mean() / old.mean() - 1), differences, len(new))
+
+
+AGREEMENT_COLUMNS = (
+    "protocol",
+    "measured",
+    "true",
+    "bias",
+    "r\nsubjects",
+    "r\nmethods",
+    "r\nvertices",
+    "τ",
+)
+AGREEMENT_NOTES = (
+    "Errors in mm, means over methods and subjects; the bias with its 95 % interval over subjects. "
+    "True: between corresponding vertices after the best alignment, by the protocol's statistic.",
+    "r: correlation of measured with true error over the subjects of a method, over the methods "
+    "of a subject, over the vertices of a face. τ: Kendall's, of the methods' order.",
+)
+WORTH_COLUMNS = ("choice", "mean mm", "change [95 %]", "subjects")
+
+
+def agreement_rows(agreements: Sequence[Agreement]) -> list[tuple[str, ...]]:
+    """One row of text a protocol."""
+    return [
+        (
+            item.protocol,
+            f"{item.measured_mm:.2f}",
+            f"{item.true_mm:.2f}",
+            f"{item.bias_mm:+.2f}\n[{item.bias_ci95_mm.low:+.2f}, {item.bias_ci95_mm.high:+.2f}]",
+            *map(_correlation, (item.across_subjects, item.across_methods, item.across_vertices)),
+            _correlation(item.kendall),
+        )
+        for item in agreements
+    ]
+
+
+def agreement_notes(agreements: Sequence[Agreement]) -> tuple[str, ...]:
+    """What stands beside the table: its terms, the digests, wrong orders and failures."""
+    digests = ", ".join(f"{item.protocol} {short_digest(item.digest)}" for item in agreements)
+    exchanged = (
+        f"{item.protocol} puts in the wrong order: {'; '.join(item.exchanged)}."
+        for item in agreements
+        if item.exchanged
+    )
+    failed = (
+        f"{item.protocol}: {item.failed} predictions have no number and are left out."
+        for item in agreements
+        if item.failed
+    )
+    return (*AGREEMENT_NOTES, *exchanged, *failed, f"Digests: {digests}.")
+
+
+def worth_rows(worths: Sequence[Worth]) -> list[tuple[str, ...]]:
+    """One row of text a choice; the first is what the others are compared with."""
+    return [
+        (
+            item.choice,
+            f"{item.mean_mm:.3f}",
+            "" if index == 0 else _change(item),
+            str(item.n_subjects),
+        )
+        for index, item in enumerate(worths)
+    ]
+
+
+def agreement_table(agreements: Sequence[Agreement]) -> Table:
+    """Protocols against the truth, for a terminal."""
+    caption = "\n".join(agreement_notes(agreements))
+    rows = agreement_rows(agreements)
+    return _table("Protocols against the truth", caption, AGREEMENT_COLUMNS, rows)
+
+
+def worth_table(worths: Sequence[Worth]) -> Table:
+    """What each choice is worth, for a terminal."""
+    return _table("What each choice is worth", "", WORTH_COLUMNS, worth_rows(worths))
+
+
+def _table(
+    title: str, caption: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]]
+) -> Table:
+    table = Table(
+        title=title,
+        caption=caption or None,
+        caption_justify="left",
+        box=box.HORIZONTALS,
+        pad_edge=False,
+        show_edge=False,
+        collapse_padding=True,
+    )
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index else "left", no_wrap=index == 0)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _correlation(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.2f}"
+
+
+def _change(item: Worth) -> str:
+    if not item.n_subjects:
+        return "could not be measured"
+    low, high = item.ci95.low, item.ci95.high
+    return f"{item.change:+.1%} [{low:+.1%}, {high:+.1%}]"

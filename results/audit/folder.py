@@ -1,19 +1,31 @@
-"""What an audit found, and the folder it is kept in."""
+"""What an audit found, and the folder it is kept in: page, figure, JSON and CSV."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from ..files import replacing, write_json, write_text
-from .agreement import Agreement, agreement
-from .figure import write_figure
-from .page import render
-from .worth import Worth
+from ..report.frame import Frame, html_page
+from ..tables.markup import Markup, join, tag, void
+from .agreement import (
+    AGREEMENT_COLUMNS,
+    WORTH_COLUMNS,
+    Agreement,
+    Worth,
+    agreement,
+    agreement_notes,
+    agreement_rows,
+    worth_rows,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,3 +74,91 @@ def write_audit(audit: Audit, folder: Path) -> Path:
     picture = figure if len(audit.rows) else None
     write_text(page, render(audit.source, audit.agreements, audit.worths, picture))
     return page
+
+
+COLUMNS, SIDE_INCHES, DPI = 4, 3.0, 150
+
+
+def write_figure(rows: pd.DataFrame, path: Path) -> None:
+    """Write a PNG: every prediction as a point, coloured by its method; the line is equality.
+
+    Args:
+        rows: one a protocol, method and subject, with `protocol`, `method`, `measured_mm` and
+            `true_mm`.
+        path: the file; replaced in one step.
+    """
+    from matplotlib.figure import Figure
+
+    protocols = list(rows["protocol"].unique())
+    columns = min(COLUMNS, len(protocols))
+    lines = -(-len(protocols) // columns)
+    size = (max(columns, 2) * SIDE_INCHES, lines * SIDE_INCHES + 0.7)
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    for panel, protocol in zip(panels, protocols, strict=False):
+        _draw(panel, protocol, rows[rows["protocol"] == protocol])
+    for panel in panels[len(protocols) :]:
+        panel.set_axis_off()
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
+    figure.supxlabel("true error, mm", fontsize=9)
+    figure.supylabel("measured, mm", fontsize=9)
+    with replacing(path) as draft:
+        figure.savefig(draft, format="png")
+
+
+def _draw(panel: Axes, protocol: str, rows: pd.DataFrame) -> None:
+    limit = 1.05 * float(rows[["measured_mm", "true_mm"]].max().max())
+    panel.plot([0, limit], [0, limit], color="0.7", linewidth=0.8, zorder=0)
+    for method, part in rows.groupby("method", sort=False):
+        panel.scatter(part["true_mm"], part["measured_mm"], s=9, label=str(method), linewidths=0)
+    panel.set_title(protocol, fontsize=9)
+    panel.set_xlim(0, limit)
+    panel.set_ylim(0, limit)
+    panel.set_aspect("equal")
+    panel.tick_params(labelsize=7)
+
+
+def render(
+    source: str, agreements: Sequence[Agreement], worths: Sequence[Worth], figure: Path | None
+) -> str:
+    """The page.
+
+    Args:
+        source: what was audited, in words.
+        agreements: the rows of the first table; may be empty.
+        worths: the rows of the second; may be empty.
+        figure: a PNG to put inside the page, or None.
+    """
+    sections = [
+        *([("truth", "Protocols against the truth", _truth(agreements, figure))] if figure else []),
+        *([("choices", "What each choice is worth", _choices(worths))] if worths else []),
+    ]
+    return html_page(Frame("facebench audit", "How true the numbers are", source), sections)
+
+
+def _truth(agreements: Sequence[Agreement], figure: Path) -> Markup:
+    notes = (tag("p", note, class_="note") for note in agreement_notes(agreements))
+    data = base64.b64encode(figure.read_bytes()).decode()
+    picture = void(
+        "img",
+        src=f"data:image/png;base64,{data}",
+        alt="Measured against true error for every prediction, one panel a protocol",
+        class_="wide",
+    )
+    table = _table(AGREEMENT_COLUMNS, agreement_rows(agreements))
+    return join(*notes, table, tag("figure", picture))
+
+
+def _choices(worths: Sequence[Worth]) -> Markup:
+    note = "One thing done otherwise, everything else as it is; intervals over subjects."
+    return join(tag("p", note, class_="note"), _table(WORTH_COLUMNS, worth_rows(worths)))
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
+    head = tag("tr", *(tag("th", column, scope="col") for column in columns))
+    body = (
+        tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:]))
+        for row in rows
+    )
+    return tag("div", tag("table", tag("thead", head), tag("tbody", *body)), class_="scroll")

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from .build import TIE_MM, compare, refuse_groups
+from .comparison import (
+    TIE_MM,
+    Comparison,
+    RunFacts,
+    RunGroup,
+    RunPair,
+    Tally,
+    compare,
+    refuse_groups,
+)
 from .forms import FORMS, written
-from .model import Comparison, RunFacts, RunGroup, RunPair, Tally
 
 __all__ = [
     "FORMS",

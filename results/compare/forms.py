@@ -9,10 +9,10 @@ from types import MappingProxyType
 from rich.console import Console
 
 from ..files import finite
-from ..tables.draw import csv_text
+from ..tables.writers import csv_text
+from .comparison import Comparison
 from .latex import comparison_latex
 from .markdown import comparison_markdown
-from .model import Comparison
 from .terminal import comparison_tables
 from .values import COLUMNS, comparison_lines, comparison_values
 

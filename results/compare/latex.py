@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ..run.scene_summary import SceneSummary
-from ..tables.draw import detail_texts, error_text, rate_text
-from ..tables.scene_rows import SceneRow, SceneRows
-from .model import Comparison, RunGroup
+from ..tables.scenes import SceneRow, SceneRows
+from ..tables.writers import detail_texts, error_text, rate_text
+from .comparison import Comparison, RunGroup
 from .texts import (
     APART_TITLE,
     PAIR_HEAD,

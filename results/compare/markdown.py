@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..tables.draw import in_cell, markdown_rows, markdown_table
-from .model import Comparison
+from ..tables.writers import in_cell, markdown_rows, markdown_table
+from .comparison import Comparison
 from .texts import APART_TITLE, PAIR_HEAD, PAIR_TITLE, apart_head, apart_rows, pair_rows
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from ..files import write_text
 from ..run.folder import RunFolder
 from ..run.method_cost import HEADS, NOTE, MethodCost
-from ..tables.draw import csv_text
 from ..tables.published import published_results
-from ..tables.scene_rows import SceneRow, SceneRows
+from ..tables.scenes import SceneRow, SceneRows
+from ..tables.writers import csv_text
 from . import Comparison, compare, refuse_groups, written
 from .values import COLUMNS, comparison_lines
 

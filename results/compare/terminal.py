@@ -8,9 +8,9 @@ from itertools import groupby
 from rich.table import Table
 from rich.text import Text
 
-from ..tables.draw import drawn_rows, empty_table
 from ..tables.paired import LEVEL
-from .model import Comparison, RunGroup, RunPair
+from ..tables.writers import drawn_rows, empty_table
+from .comparison import Comparison, RunGroup, RunPair
 from .texts import APART_TITLE, PAIR_TITLE, apart_head, apart_rows, pair_cells
 
 CELL_NOTE = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from ..tables.draw import paired_texts
-from ..tables.scene_rows import SceneRow
-from .model import Comparison, RunGroup, RunPair
+from ..tables.scenes import SceneRow
+from ..tables.writers import paired_texts
+from .comparison import Comparison, RunGroup, RunPair
 
 PAIR_TITLE = "Differences in mm, subject by subject; negative: the first has the lower error"
 PAIR_HEAD = (

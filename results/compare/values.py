@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ..tables.draw import CSV_FIELDS, csv_lines
-from ..tables.scene_rows import SceneRow
-from .model import Comparison, RunGroup, RunPair
+from ..tables.scenes import SceneRow
+from ..tables.writers import CSV_FIELDS, csv_lines
+from .comparison import Comparison, RunGroup, RunPair
 
 _PAIR_FIELDS = (
     *("compared_with", "difference_mm", "difference_ci95_low_mm", "difference_ci95_high_mm"),

@@ -15,7 +15,7 @@ from ...bench.figures.photographs import Photograph
 from ...bench.figures.quality import Seen
 from ...bench.scoring.statistics import Interval
 from ...recon.render.likeness import HEADLIGHT, LikenessArtist
-from ..tables.draw import empty_table, p_text
+from ..tables.writers import empty_table, p_text
 from .sheet import Cell, Row, Sheet
 
 NOTE = (

@@ -12,7 +12,7 @@ from ...bench.figures.occlusion import AlbedoErrors, AlbedoSummary, TexturedFace
 from ...bench.scoring.statistics import Interval
 from ...recon.render.likeness import LikenessArtist
 from ...recon.training.tasks.palette import coloured
-from ..tables.draw import csv_text
+from ..tables.writers import csv_text
 from .sheet import Cell, Row, Sheet
 
 SIDE_YAW = 0.9

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from .baseline import Baseline
+from .baseline import Baseline, update_baseline
 from .evaluate import evaluate, not_measured
-from .rules import KINDS, Coverage, Limit, Paper, Regression, Rule, Speed
-from .rules_file import read_rules
-from .update import update_baseline
+from .rules import KINDS, Coverage, Limit, Paper, Regression, Rule, Speed, read_rules
 from .verdict import Check, Status, Verdict
 
 __all__ = [

@@ -1,12 +1,22 @@
-"""The answer of a gate."""
+"""The answer of a gate: for the terminal, as JSON, as JUnit XML and as Markdown."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+from xml.etree import ElementTree
+
+from rich.table import Table
+from rich.text import Text
 
 from ...bench.scoring.statistics import Interval
+from ..tables.writers import empty_table, in_cell, interval_text, markdown_table
 
 
 class Status(StrEnum):
@@ -102,3 +112,173 @@ _WORDS = {
     Status.FAILED: "failed",
     Status.UNKNOWN: "could not be evaluated",
 }
+
+
+HEAD = ("", "rule", "scene", "what", "measured", "wanted", "remark")
+
+
+def check_cells(check: Check) -> list[str]:
+    """One row of the table, its cells as in `HEAD`."""
+    return [
+        check.status,
+        check.kind,
+        check.scene or "–",
+        check.quantity or "–",
+        measured_text(check),
+        wanted_text(check),
+        check.detail,
+    ]
+
+
+def measured_text(check: Check) -> str:
+    """The number with its interval, or a dash."""
+    if not math.isfinite(check.value):
+        return "–"
+    known = check.interval
+    interval = interval_text((known.low, known.high), digits=3) if known else ""
+    sign = "+" if known and check.value > 0 else ""
+    return f"{sign}{_number(check.value, check.unit)} {interval}".strip()
+
+
+def wanted_text(check: Check) -> str:
+    """The bound with its direction, or a dash."""
+    if not math.isfinite(check.bound):
+        return "–"
+    return f"{'≥' if check.at_least else '≤'} {_number(check.bound, check.unit)}"
+
+
+def check_name(check: Check) -> str:
+    """A check in few words: `regression cooperative`."""
+    return " ".join(filter(None, (check.kind, check.scene)))
+
+
+def check_line(check: Check) -> str:
+    """What a check says in one line."""
+    if not math.isfinite(check.value):
+        return check.detail
+    told = f"{check.quantity} {measured_text(check)}, wanted {wanted_text(check)}"
+    return f"{told}: {check.detail}" if check.detail else told
+
+
+def subtitle(verdict: Verdict) -> str:
+    """The run and what it stands on."""
+    against = f", against {verdict.baseline}" if verdict.baseline else ""
+    return f"{verdict.run} ({verdict.place}), {verdict.title}{against}"
+
+
+def remarks(verdict: Verdict) -> list[str]:
+    """A line for all checks of one status and reason, without those that passed."""
+    said: dict[tuple[str, str], list[str]] = {}
+    for check in verdict.checks:
+        if check.status is not Status.PASSED and check.detail:
+            said.setdefault((check.status, check.detail), []).append(check_name(check))
+    return [f"{status}: {', '.join(names)}: {why}" for (status, why), names in said.items()]
+
+
+def _number(value: float, unit: str) -> str:
+    if unit == "share":
+        return f"{value:.0%}"
+    return f"{value:.2f}" if unit == "ratio" else f"{value:.3f}"
+
+
+COLOURS = MappingProxyType(
+    {
+        Status.PASSED: "green",
+        Status.WARNED: "yellow",
+        Status.FAILED: "bold red",
+        Status.UNKNOWN: "bold magenta",
+        Status.SKIPPED: "dim",
+    }
+)
+
+
+def verdict_table(verdict: Verdict) -> Table:
+    """One row a check; below it the answer, then a line for each check that did not pass."""
+    table = empty_table(subtitle(verdict), (verdict.headline, *remarks(verdict)))
+    for heading in HEAD[:-1]:
+        right = heading in ("measured", "wanted")
+        table.add_column(
+            heading,
+            justify="right" if right else "left",
+            no_wrap=heading != "what",
+            overflow="fold",
+        )
+    for check in verdict.checks:
+        status, *cells, measured, wanted, _ = check_cells(check)
+        stacked = measured.replace(" [", "\n[")
+        style = COLOURS[check.status]
+        table.add_row(Text(status, style=style), *map(Text, (*cells, stacked, wanted)))
+    return table
+
+
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_OUTCOMES = MappingProxyType(
+    {Status.FAILED: "failure", Status.UNKNOWN: "error", Status.SKIPPED: "skipped"}
+)
+"""Elements of JUnit's test cases."""
+
+
+def verdict_values(verdict: Verdict) -> dict[str, Any]:
+    """Everything as plain values; NaN where a number is unknown."""
+    return {
+        "verdict": verdict.status,
+        "exit_code": verdict.exit_code,
+        **{name: getattr(verdict, name) for name in ("run", "place", "title", "baseline")},
+        "checks": [asdict(check) for check in verdict.checks],
+    }
+
+
+def verdict_markdown(verdict: Verdict) -> str:
+    """A CI job's summary: the answer, and every check."""
+    rows = [[in_cell(cell) for cell in check_cells(check)] for check in verdict.checks]
+    table = markdown_table(subtitle(verdict), HEAD, rows)
+    return f"### {verdict.headline}\n\n{table}"
+
+
+def verdict_junit(verdict: Verdict) -> str:
+    """A JUnit file: a test case a check; what was not evaluated is an error, a warning passes.
+
+    A gate that measured nothing has one case more, an error, so that no reader takes it for passed.
+    """
+    cases = [_case(verdict, check) for check in verdict.checks]
+    if verdict.status is Status.UNKNOWN and not _count(cases, "error"):
+        cases.append(_nothing_measured(verdict))
+    attributes = {
+        "tests": str(len(cases)),
+        "failures": str(_count(cases, "failure")),
+        "errors": str(_count(cases, "error")),
+        "skipped": str(_count(cases, "skipped")),
+    }
+    suite = ElementTree.Element("testsuite", {"name": "facebench gate", **attributes})
+    suite.extend(cases)
+    root = ElementTree.Element("testsuites", attributes)
+    root.append(suite)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _case(verdict: Verdict, check: Check) -> ElementTree.Element:
+    names = {"classname": f"gate.{_plain(verdict.run)}", "name": _plain(check_name(check))}
+    case = ElementTree.Element("testcase", names)
+    said = _plain(check_line(check))
+    if outcome := _OUTCOMES.get(check.status):
+        ElementTree.SubElement(case, outcome, {"message": said})
+    else:
+        ElementTree.SubElement(case, "system-out").text = f"{check.status}: {said}"
+    return case
+
+
+def _count(cases: Sequence[ElementTree.Element], outcome: str) -> int:
+    return sum(case.find(outcome) is not None for case in cases)
+
+
+def _nothing_measured(verdict: Verdict) -> ElementTree.Element:
+    names = {"classname": f"gate.{_plain(verdict.run)}", "name": "measured"}
+    case = ElementTree.Element("testcase", names)
+    ElementTree.SubElement(case, "error", {"message": verdict.headline})
+    return case
+
+
+def _plain(text: str) -> str:
+    """Text without the characters that XML cannot hold."""
+    return _NOT_XML.sub("�", text)

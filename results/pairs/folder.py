@@ -13,8 +13,7 @@ from ...bench.pairs.measure_pair import MeasuredPair, PairRuler
 from ...bench.pairs.sets import Pair
 from ...errors import FacebenchError
 from ...recon.files.text import json_of
-from ..files import replacing, write_json
-from ..frames_of_files import read_frame
+from ..files import read_frame, replacing, write_json
 from ..run.column_types import check_columns
 from ..run.point_errors import PointErrors
 from ..run.provenance import host, now, package_versions, source_state

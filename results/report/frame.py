@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from string import Template
 
-from .markup import Markup, join, tag, text
+from ..tables.markup import Markup, join, tag, text
 
 Section = tuple[str, str, Markup]
 """Anchor, title and content."""

@@ -8,30 +8,28 @@ from pathlib import Path
 from ..compare import RunGroup, compare
 from ..files import write_text
 from ..run.folder import RunFolder
-from ..tables.draw import error_text, interval_text
+from ..tables.markup import Markup, join, tag
 from ..tables.published import Published
-from ..tables.scene_rows import table_title
-from .chart_sections import cumulative_charts, legend, regions_charts, subjects_charts
-from .density import is_crowd
+from ..tables.scenes import table_title
+from ..tables.writers import error_text, interval_text
+from .charts import cumulative_charts, is_crowd, legend, regions_charts, subjects_charts
 from .frame import Frame, Section, html_page
-from .frames import worst_frames
 from .heat_maps import heat_maps, worst_first
-from .markup import Markup, join, tag
-from .pictures_html import heat_map_gallery, picture_gallery
-from .provenance_html import fold, problems, provenance
-from .region_faces import region_faces
+from .pictures import heat_map_gallery, picture_gallery, region_faces, worst_frames
 from .series import Series, read_series
-from .tables_html import (
+from .tables import (
     clips_table,
     failures_table,
+    fold,
     notes_table,
     pairs_table,
+    problems,
+    provenance,
     scenes_table,
     statistics_table,
     subjects_table,
 )
-from .views import views
-from .views_html import viewer
+from .views import viewer, views
 
 WITH_FRAMES = 6
 """The worst subjects, who are shown with a frame of each clip."""

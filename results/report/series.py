@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..run.folder import RunFolder, RunRecord
 from ..run.scene_summary import SceneSummary
-from ..tables.scene_rows import refuse_mixture, unique_labels
+from ..tables.scenes import refuse_mixture, unique_labels
 
 N_COLOURS = 6
 """Colours of the style sheet, `--series-0` onwards; more runs share them."""

@@ -10,8 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..files import replacing
-from ..frames_of_files import read_frame
+from ..files import read_frame, replacing
 from .column_types import LISTS, check_columns
 from .record import SCORED
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ...bench.scoring.statistics import FEWEST_SUBJECTS, PairedDifference, holm, paired_difference
 from ..run.folder import RunFolder
-from .scene_rows import refuse_mixture, table_title, unique_labels
+from .scenes import refuse_mixture, table_title, unique_labels
 from .subject_errors import shared_values
 
 LEVEL = 0.05

@@ -48,7 +48,7 @@ from facebench.results.run.ledger import Clock
 from facebench.results.run.provenance import now
 from facebench.results.run.subjects_table import GrowingTable
 from facebench.results.run.summary import summarise
-from facebench.results.tables.draw import (
+from facebench.results.tables.writers import (
     paired_table,
     scene_table,
     scene_table_csv,

@@ -22,9 +22,8 @@ from chromium import Browser, browser
 
 from facebench.results.report import write_report
 from facebench.results.tracking.open_runs import opened_runs
-from facebench.results.tracking.server import mlflow_server
 from facebench.results.tracking.store import tracking_uri
-from facebench.results.tracking.stored_runs import compare_page, open_store
+from facebench.results.tracking.ui import compare_page, mlflow_server, open_store
 
 WIDTH, PHONE = 1200, 390
 TALLEST = 4000

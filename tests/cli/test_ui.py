@@ -24,10 +24,8 @@ from facebench.cli.main import group
 from facebench.errors import FacebenchError
 from facebench.results.compare import compare
 from facebench.results.run.folder import RunFolder
-from facebench.results.tracking.benchmark import connect, track_run
-from facebench.results.tracking.comparison import EXPERIMENT, track_comparison
-from facebench.results.tracking.server import HOST
-from facebench.results.tracking.stored_runs import compare_page, open_store, pages
+from facebench.results.tracking.benchmark import EXPERIMENT, connect, track_comparison, track_run
+from facebench.results.tracking.ui import HOST, compare_page, open_store, pages
 
 NAMES = ("mean-face", "ours")
 SCENE = SCENES[0]
@@ -121,7 +119,7 @@ def test_a_comparison_takes_folders_and_ids_in_their_order(home: Path) -> None:
 def test_a_served_store_is_not_served_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An address of the web is shown as it is: some other `facebench ui` or a team's server."""
     client = MlflowClient(uri(home))
-    monkeypatch.setattr("facebench.results.tracking.stored_runs.open_store", lambda _: client)
+    monkeypatch.setattr("facebench.results.tracking.ui.open_store", lambda _: client)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1/")
     result = CliRunner().invoke(group, ["ui"])
     assert result.exit_code == 0

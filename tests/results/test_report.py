@@ -23,13 +23,20 @@ from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.procedural.build import embedded_model, procedural_model
 from facebench.results.report import write_report
 from facebench.results.report.charts import Axis, nice_step, range_around
-from facebench.results.report.frontal import frontal, rotation_onto
-from facebench.results.report.heat_maps import MAX_MAPS, SCALE_MM, draw, error_colours, read_errors
-from facebench.results.report.markup import Markup, join, tag, void
+from facebench.results.report.heat_maps import (
+    MAX_MAPS,
+    SCALE_MM,
+    draw,
+    error_colours,
+    frontal,
+    read_errors,
+    rotation_onto,
+)
 from facebench.results.report.page import WITH_FRAMES
 from facebench.results.report.views import MAX_SCENES, packed
 from facebench.results.run.folder import RunFolder
 from facebench.results.run.ledger import ChunkRow
+from facebench.results.tables.markup import Markup, join, tag, void
 from facebench.results.tables.published import published_results
 
 VOID = {"meta", "img", "br", "link", "hr"}

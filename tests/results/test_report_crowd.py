@@ -12,8 +12,8 @@ from chromium import CHROMIUM, browser
 from example_runs import SCENES, example_record, example_row, example_summary, failed_row
 
 from facebench.results.report import write_report
-from facebench.results.report.density import BINS, HALF_WIDTH, MOST_DOTS, density
-from facebench.results.report.tables_html import MOST_ROWS
+from facebench.results.report.charts import BINS, HALF_WIDTH, MOST_DOTS, density
+from facebench.results.report.tables import MOST_ROWS
 from facebench.results.run.folder import RunFolder
 
 SUBJECTS = tuple(f"subject_{number:04d}" for number in range(1, MOST_ROWS + 101))

@@ -17,8 +17,7 @@ from facebench.bench.frames.chunks import ChunkRow
 from facebench.bench.landmarks.regions import face_parts
 from facebench.recon.morphable.procedural import embedded_model
 from facebench.results.report import write_report
-from facebench.results.report.frames import FRAMES_IN, worst_frames
-from facebench.results.report.region_faces import part_errors, region_errors
+from facebench.results.report.pictures import FRAMES_IN, part_errors, region_errors, worst_frames
 from facebench.results.report.series import read_series
 from facebench.results.run.folder import RunFolder
 

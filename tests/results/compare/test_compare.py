@@ -15,7 +15,7 @@ from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.statistics import holm
 from facebench.errors import FacebenchError
 from facebench.results.compare import Comparison, compare, refuse_groups
-from facebench.results.compare.build import tally
+from facebench.results.compare.comparison import tally
 from facebench.results.run.folder import RunFolder
 from facebench.results.tables.published import published_results
 

@@ -13,7 +13,7 @@ from example_runs import SCENES, SUBJECTS, example_row, example_run, example_sum
 
 from facebench.errors import FacebenchError
 from facebench.results.gate import Baseline, update_baseline
-from facebench.results.gate.update import uncommitted
+from facebench.results.gate.baseline import uncommitted
 from facebench.results.run.folder import RunFolder
 
 

@@ -14,7 +14,7 @@ from mlflow.entities import Run
 
 from facebench.cli.main import group
 from facebench.results.run.folder import RunFolder
-from facebench.results.tracking.comparison import EXPERIMENT, RANK
+from facebench.results.tracking.benchmark import EXPERIMENT, RANK
 
 NAMES = ("mean-face", "ours", "theirs")
 

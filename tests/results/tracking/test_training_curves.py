@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facebench.results.tracking.training_curves import draw_curves, training_minutes
+from facebench.results.tracking.training import draw_curves, training_minutes
 
 LOG = [
     {"step": 60.0, "total": 3.0, "images_per_s": 10.0},

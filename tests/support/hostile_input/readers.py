@@ -53,7 +53,7 @@ from facebench.recon.vision.crop import Box
 from facebench.recon.vision.landmarks import make_landmark_detector
 from facebench.recon.vision.parsing import make_parser
 from facebench.results.gate.baseline import Baseline
-from facebench.results.gate.rules_file import read_rules
+from facebench.results.gate.rules import read_rules
 from facebench.results.pairs.folder import PairsFolder
 from facebench.results.run.ledger import Ledger
 from facebench.results.run.method_cost import FILE, read_cost

@@ -15,7 +15,7 @@ from ..run.folder import RunFolder
 from ..run.scene_summary import SceneSummary
 from .paired import ScenePair, paired_rows
 from .published import Published
-from .scene_rows import SceneRow, SceneRows, scene_rows
+from .scenes import SceneRow, SceneRows, scene_rows
 
 CSV_FIELDS = (
     *("method", "remark", "scene", "mean_mm", "std_mm", "ci95_low_mm", "ci95_high_mm"),

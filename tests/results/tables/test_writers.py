@@ -16,15 +16,15 @@ from facebench.bench.method.interface import MethodCard
 from facebench.bench.protocol.record import preset
 from facebench.errors import FacebenchError
 from facebench.results.report.series import read_series
-from facebench.results.tables.draw import (
+from facebench.results.tables.paired import paired_rows
+from facebench.results.tables.published import published_results
+from facebench.results.tables.scenes import scene_rows
+from facebench.results.tables.writers import (
     paired_table,
     scene_table,
     scene_table_csv,
     scene_table_markdown,
 )
-from facebench.results.tables.paired import paired_rows
-from facebench.results.tables.published import published_results
-from facebench.results.tables.scene_rows import scene_rows
 
 
 def drawn(table: Table, width: int = 120) -> str:

@@ -1,0 +1,212 @@
+"""Pictures of the report: heat maps, parts of the face, kept pictures, worst frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from ...bench.datasets.interface import Clip
+from ...bench.datasets.micc import MiccDataset
+from ...bench.landmarks.regions import FACE_PARTS, face_parts
+from ...errors import FacebenchError
+from ...recon.files.pictures import read_picture
+from ...recon.morphable.load import EMBEDDED, load_model
+from ...recon.morphable.model import MorphableModel
+from ..run.ledger import Ledger
+from ..run.record import RunRecord
+from ..tables.markup import Markup, join, tag, void
+from ..tables.subject_errors import scene_column
+from .heat_maps import SCALE_MM, HeatMap, draw, legend_gradient, model_of, picture_address
+from .series import Series
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+MAX_PICTURES, MAX_SIDE = 24, 960
+
+
+def heat_map_gallery(
+    maps: Iterable[HeatMap], frames: Mapping[tuple[str, str], str], n_scored: int
+) -> Markup:
+    """Maps by subject in the order given, with the colour scale above them.
+
+    Args:
+        maps: a subject's together.
+        frames: by subject and scene, pictures of what the faces were made from.
+        n_scored: subjects that have a score.
+    """
+    grouped = groupby(maps, key=lambda item: item.subject)
+    subjects = [_subject(subject, list(items), frames) for subject, items in grouped]
+    if not subjects:
+        return tag("p", "The run keeps no meshes.")
+    note = f"The worst subjects first, {len(subjects)} of {n_scored}; a click enlarges."
+    note += " Below the maps: a frame of the clip." if frames else ""
+    gallery = tag("div", *subjects, class_="subjects")
+    return join(error_scale(), tag("p", note, class_="note"), gallery)
+
+
+def picture_gallery(folder: Path) -> Markup:
+    """Pictures that the run keeps, such as sample frames; broken files are left out."""
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS)
+    shown = [_kept(path) for path in paths[:MAX_PICTURES]]
+    return tag("div", *shown, class_="gallery") if any(shown) else Markup()
+
+
+def error_scale() -> Markup:
+    """What the colours stand for."""
+    bar = tag("div", class_="scale", style=f"background:{legend_gradient()}", aria_hidden="true")
+    ends = tag("div", *(tag("span", f"{mm:g}") for mm in range(6)), class_="ticks")
+    words = f"Error in mm, the same scale in every report; {SCALE_MM:g} stands for all above."
+    return tag("div", bar, ends, tag("p", words, " Grey was not measured."), class_="legend")
+
+
+def _subject(subject: str, maps: list[HeatMap], frames: Mapping[tuple[str, str], str]) -> Markup:
+    figures = (zoomable(item.picture, _words(item), _caption(item)) for item in maps)
+    seen = ((item, frames[subject, item.scene]) for item in maps if (subject, item.scene) in frames)
+    rows = [zoomable(frame, f"{subject}, {item.scene}: a frame", "a frame") for item, frame in seen]
+    below = tag("div", *rows, class_="maps") if rows else Markup()
+    return tag("section", tag("h3", subject), tag("div", *figures, class_="maps"), below)
+
+
+def _words(item: HeatMap) -> str:
+    return f"{item.subject}, {item.scene}: mean error {item.error_mm:.2f} mm"
+
+
+def _caption(item: HeatMap) -> Markup:
+    return join(item.scene, void("br"), tag("strong", f"{item.error_mm:.2f} mm"))
+
+
+def _kept(path: Path) -> Markup:
+    try:
+        picture = read_picture(path, "RGB")
+        picture.thumbnail((MAX_SIDE, MAX_SIDE))
+        address = picture_address(picture)
+    except (OSError, ValueError):
+        return Markup()
+    name = path.stem.replace("_", " ")
+    return zoomable(address, name, name)
+
+
+def zoomable(address: str, words: str, caption: object) -> Markup:
+    """A picture that a click shows large."""
+    image = void("img", src=address, alt=words, loading="lazy", decoding="async")
+    button = tag("button", image, type="button", class_="zoom", aria_label=f"Enlarge: {words}")
+    return tag("figure", button, tag("figcaption", caption))
+
+
+MAX_RUNS = 4
+"""Runs whose parts are drawn; the bars have all."""
+
+
+def region_errors(run: Series, scene: str) -> dict[str, float]:
+    """Part of the face to its mean error over subjects, mm; empty where no run tells them apart."""
+    columns = {part: scene_column(run.subjects, scene, f"{part}_mm") for part in FACE_PARTS}
+    return {part: float(np.mean([*c.values()])) for part, c in columns.items() if c}
+
+
+def region_faces(series: Sequence[Series]) -> Markup:
+    """A face a run and scene, each part in the colour of its error; nothing without such errors."""
+    errors = {run.number: _by_scene(run) for run in series[:MAX_RUNS]}
+    shown = [run for run in series[:MAX_RUNS] if errors[run.number]]
+    if not shown:
+        return Markup()
+    model = _face_with_parts(series[0])
+    faces = (_run(run, model, errors[run.number], len(series) > 1) for run in shown)
+    return join(error_scale(), tag("div", *faces, class_="subjects faces"))
+
+
+def part_errors(model: MorphableModel, errors: Mapping[str, float]) -> NDArray[np.float64]:
+    """The error (V,) of the part that each vertex of a model is in, mm, NaN in none."""
+    values = np.full(len(model.mean_shape), np.nan)
+    for part, inside in face_parts(model.region, model.region_names).items():
+        values[inside] = errors.get(part, np.nan)
+    return values
+
+
+def _by_scene(run: Series) -> dict[str, dict[str, float]]:
+    found = ((scene, region_errors(run, scene)) for scene in run.summary)
+    return {scene: errors for scene, errors in found if errors}
+
+
+def _face_with_parts(run: Series) -> MorphableModel:
+    """The run's own model where it is at hand and tells parts apart, else the embedded one."""
+    model = model_of(run)
+    if model is not None and face_parts(model.region, model.region_names)["nose"].any():
+        return model
+    return load_model(EMBEDDED)
+
+
+def _run(
+    run: Series, model: MorphableModel, errors: Mapping[str, Mapping[str, float]], several: bool
+) -> Markup:
+    faces = (_face(model, run.label, scene, values) for scene, values in errors.items())
+    heading = tag("h3", run.label) if several else Markup()
+    return tag("section", heading, tag("div", *faces, class_="maps"))
+
+
+def _face(model: MorphableModel, label: str, scene: str, errors: Mapping[str, float]) -> Markup:
+    picture = draw(model.mesh(), part_errors(model, errors))
+    said = ", ".join(f"{part} {error:.2f}" for part, error in errors.items())
+    worst = max(errors, key=lambda part: errors[part])
+    most = tag("strong", f"{worst} {errors[worst]:.2f}")
+    words = f"{label}, {scene}: mean error by part of the face in mm, {said}"
+    return zoomable(picture, words, join(scene, void("br"), most))
+
+
+FRAMES_IN = 8
+"""The frame that is shown: the one so far into the first part of a clip that has a face."""
+LONGEST_SIDE = 480
+
+Key = tuple[str, str]
+"""Subject and scene."""
+
+
+def worst_frames(record: RunRecord, ledger: Ledger, subjects: Sequence[str]) -> dict[Key, str]:
+    """Pictures as data addresses, by subject and scene; without those that cannot be had.
+
+    Args:
+        record: tells the dataset; nothing is shown when that has changed or is gone.
+        ledger: tells where in a clip there are faces.
+        subjects: whose clips.
+    """
+    wanted = [clip for clip in _clips(record) if clip.subject in subjects]
+    starts = _first_chunks(ledger.table())
+    pictures = {(c.subject, c.scene): _frame(c, starts[c.id]) for c in wanted if c.id in starts}
+    return {key: picture for key, picture in pictures.items() if picture}
+
+
+def _clips(record: RunRecord) -> tuple[Clip, ...]:
+    """Of the run's dataset; none when it is not there as it was measured."""
+    data = record.arguments.get("data")
+    if record.dataset != MiccDataset.name or not data:
+        return ()
+    try:
+        dataset = MiccDataset(Path(str(data)).absolute(), record.scenes, record.subjects)
+        return dataset.clips if dataset.digest == record.dataset_digest else ()
+    except (FacebenchError, OSError):
+        return ()
+
+
+def _first_chunks(chunks: pd.DataFrame) -> Mapping[str, tuple[int, int]]:
+    """For each clip with a face, its first chunk that has one, and the frames before that."""
+    before = chunks.groupby("clip")["frames"].cumsum() - chunks["frames"]
+    seen = chunks.assign(before=before)[chunks["faces"] > 0].groupby("clip").first()
+    rows = zip(seen["chunk"].astype(int), seen["before"].astype(int), strict=True)
+    return dict(zip(seen.index.astype(str), rows, strict=True))
+
+
+def _frame(clip: Clip, start: tuple[int, int]) -> str:
+    from ...recon.video.decode import read_chunks  # loads the decoder, which few pages need
+
+    number, before = start
+    found = read_chunks(clip.path, clip.id, before + FRAMES_IN, range(number))
+    frames = next((chunk.frames for chunk in found if len(chunk.frames)), None)
+    if frames is None:
+        return ""
+    picture = Image.fromarray(frames[-1])
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    return picture_address(picture)
