@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...recon.synthetic import backgrounds
+from ...recon.synthetic.backgrounds import outdoors, room
 from ...recon.synthetic.camera_effects import CameraEffects
 from ...recon.synthetic.sampling import ambient, directional_light
 from ...recon.synthetic.textures import FloatImage
@@ -82,17 +82,17 @@ STYLES = {
         SceneStyle(
             "cooperative", "Indoor-Cooperative", (320, 416), (122, 142),
             MotionRange((12, 24, 7), (0.15, 0.08), 0.05, 0.8, 0.0),
-            _even_light, backgrounds.room, 0.5, 0.0, 0.008, 1.0,
+            _even_light, room, 0.5, 0.0, 0.008, 1.0,
         ),
         SceneStyle(
             "indoor", "PTZ-Indoor", (288, 384), (84, 104),
             MotionRange((15, 38, 8), (0.45, 0.15), 0.08, 1.0, 0.0),
-            _lamp_light, backgrounds.room, 0.75, 1.5, 0.03, 0.78,
+            _lamp_light, room, 0.75, 1.5, 0.03, 0.78,
         ),
         SceneStyle(
             "outdoor", "PTZ-Outdoor", (288, 384), (70, 92),
             MotionRange((15, 35, 9), (0.6, 0.2), 0.12, 1.0, 0.2),
-            _sun_light, backgrounds.outdoors, 0.65, 5.0, 0.015, 1.0,
+            _sun_light, outdoors, 0.65, 5.0, 0.015, 1.0,
         ),
     )
 }  # fmt: skip

@@ -14,7 +14,7 @@ from .interleaved import BRIGHTEST, colours_of_bytes, modes, points
 from .mat5 import read_mat
 from .model import MorphableModel
 
-_VARIABLES = ("meanshape", "idBase", "exBase", "meantex", "texBase", "tri", "keypoints")
+_FRONT_VARIABLES = ("meanshape", "idBase", "exBase", "meantex", "texBase", "tri", "keypoints")
 
 
 def read_basel_front(path: Path, unit: str = "dm") -> MorphableModel:
@@ -27,7 +27,7 @@ def read_basel_front(path: Path, unit: str = "dm") -> MorphableModel:
     Raises:
         FacebenchError: it is missing, damaged or of another kind, unit or topology.
     """
-    mat = read_mat(path, _VARIABLES, FETCH)
+    mat = read_mat(path, _FRONT_VARIABLES, FETCH)
     if mat["keypoints"].size != 68:
         raise FacebenchError(f"{path}: {mat['keypoints'].size} keypoints", "expected 68")
     bases = {

@@ -14,7 +14,7 @@ from ..face.camera import project, rotate, rotation_matrix, to_pixels
 from ..face.coefficients import Coefficients
 from ..morphable.model import MorphableModel
 from ..vision.framing import frame_mean_face
-from . import sampling
+from .sampling import random_angles, random_expression, random_framing, random_light, standard_normal
 from .backgrounds import random_background
 from .camera_effects import random_effects
 from .head_frame import Points, landmark_points
@@ -88,13 +88,13 @@ class FaceSampler:
 
     def _coefficients(self, subject: int, frame: int) -> Coefficients:
         person = random_stream(self.seed, "faces", subject)
-        identity = sampling.standard_normal(person, self.model.identity_basis.shape[2])
-        albedo = sampling.standard_normal(person, self.model.albedo_basis.shape[2])
+        identity = standard_normal(person, self.model.identity_basis.shape[2])
+        albedo = standard_normal(person, self.model.albedo_basis.shape[2])
         moment = random_stream(self.seed, "faces", subject, frame)
-        expression = sampling.random_expression(moment, self.model)
-        angles = sampling.random_angles(moment)
-        pose = sampling.random_framing(moment, self._mean_landmarks, angles, self._framing)
-        light = sampling.random_light(moment)
+        expression = random_expression(moment, self.model)
+        angles = random_angles(moment)
+        pose = random_framing(moment, self._mean_landmarks, angles, self._framing)
+        light = random_light(moment)
         return Coefficients(
             torch.from_numpy(identity)[None],
             torch.from_numpy(expression)[None],

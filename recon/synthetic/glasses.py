@@ -15,7 +15,7 @@ _BAR = 6
 _LENS = _RIM + 1
 
 
-def triangles() -> NDArray[np.int64]:
+def glasses_triangles() -> NDArray[np.int64]:
     """Triangles (F, 3) of every pair: rims, bridge and temples, then the two lenses."""
     pieces, start = [], 0
     for piece, size in [
@@ -28,12 +28,12 @@ def triangles() -> NDArray[np.int64]:
     return np.concatenate(pieces)
 
 
-N_FRAME = 2 * (_RIM + 1) * _AROUND + 3 * _BAR * _AROUND
-N_VERTICES = N_FRAME + 2 * _LENS
+GLASSES_FRAME_VERTICES = 2 * (_RIM + 1) * _AROUND + 3 * _BAR * _AROUND
+GLASSES_VERTICES = GLASSES_FRAME_VERTICES + 2 * _LENS
 
 
-def vertices(frame: HeadFrame, glasses: Glasses | None, front: float) -> Points:
-    """Vertices (N_VERTICES, 3) in mm; without glasses, or lenses, they fall into one point.
+def glasses_vertices(frame: HeadFrame, glasses: Glasses | None, front: float) -> Points:
+    """Vertices (GLASSES_VERTICES, 3) in mm; without glasses, or lenses, they fall into one point.
 
     Args:
         frame: the head.
@@ -41,7 +41,7 @@ def vertices(frame: HeadFrame, glasses: Glasses | None, front: float) -> Points:
         front: z in mm of the plane of the rims.
     """
     if glasses is None:
-        return np.tile(frame.centre, (N_VERTICES, 1))
+        return np.tile(frame.centre, (GLASSES_VERTICES, 1))
     right, left = (_rim(eye, frame, glasses, front) for eye in frame.eyes)
     lines = [right, left, _bridge(frame, glasses, front), *_temples(frame, glasses, front)]
     tubes = [_tube(line, glasses.tube) for line in lines]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..face.coefficients import Coefficients
 from ..morphable.model import MorphableModel
 from ..vision.framing import frame_mean_face
-from . import sampling
+from .sampling import ambient, bounded_expression, directional_light, random_angles, random_framing, random_light, standard_normal
 from .backgrounds import room
 from .faces import LabelledFace, blend, project_landmarks
 from .head_frame import landmark_points
@@ -62,12 +62,12 @@ class Sittings:
         """Somebody."""
         stream = random_stream(self.seed, "sittings", number)
         model = self.model
-        identity = sampling.standard_normal(stream, model.identity_basis.shape[2])
-        albedo = sampling.standard_normal(stream, model.albedo_basis.shape[2])
+        identity = standard_normal(stream, model.identity_basis.shape[2])
+        albedo = standard_normal(stream, model.albedo_basis.shape[2])
         neutral = np.zeros(model.expression_basis.shape[2], np.float32)
-        pose = sampling.random_framing(stream, self._mean, torch.zeros(3), self._framing)
-        light = sampling.directional_light(torch.tensor([0.0, 0.3, 0.954]), torch.full((3,), 0.45))
-        even = light + sampling.ambient(torch.full((3,), 0.5))
+        pose = random_framing(stream, self._mean, torch.zeros(3), self._framing)
+        light = directional_light(torch.tensor([0.0, 0.3, 0.954]), torch.full((3,), 0.45))
+        even = light + ambient(torch.full((3,), 0.5))
         start = Coefficients(
             identity=torch.from_numpy(identity)[None],
             expression=torch.from_numpy(neutral)[None],
@@ -82,13 +82,13 @@ class Sittings:
         stream = random_stream(self.seed, "sittings", person.name, variation, number)
         if variation == "expression":
             size = self.model.expression_basis.shape[2]
-            strong = sampling.standard_normal(stream, size)
-            changed = sampling.bounded_expression(self.model, strong)
+            strong = standard_normal(stream, size)
+            changed = bounded_expression(self.model, strong)
             return replace(person.start, expression=torch.from_numpy(changed)[None])
         if variation == "light":
-            return replace(person.start, light=sampling.random_light(stream)[None])
+            return replace(person.start, light=random_light(stream)[None])
         angles = self._angles(stream, number)
-        pose = sampling.random_framing(stream, self._mean, angles, self._framing)
+        pose = random_framing(stream, self._mean, angles, self._framing)
         return replace(person.start, pose=pose[None])
 
     def photograph(self, person: Person, coefficients: Coefficients, frame: str) -> LabelledFace:
@@ -106,7 +106,7 @@ class Sittings:
     def _angles(self, stream: np.random.Generator, number: int) -> torch.Tensor:
         if number < len(_DEGREES):
             return torch.from_numpy(np.radians(_DEGREES[number])).float()
-        return sampling.random_angles(stream)
+        return random_angles(stream)
 
     def _sitter(self, start: Coefficients, stream: np.random.Generator) -> Sitter:
         vertices = self._vertices(start)

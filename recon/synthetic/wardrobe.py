@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..morphable.model import MorphableModel
-from . import glasses
+from .glasses import GLASSES_FRAME_VERTICES, GLASSES_VERTICES, glasses_triangles, glasses_vertices
 from .hair import HairSheet
 from .head_frame import HeadFrame, Points, head_frame, landmark_points
 from .look import Hair, Look
@@ -73,9 +73,9 @@ class Wardrobe:
         """
         hair, torso = HairSheet.around(model), TorsoSheet.under(model)
         sizes = [model.n_vertices, len(hair.support), len(torso.below)]
-        pieces = [model.triangles, hair.triangles, torso.triangles, glasses.triangles()]
+        pieces = [model.triangles, hair.triangles, torso.triangles, glasses_triangles()]
         starts = np.cumsum([0, *sizes])
-        spectacles = np.zeros((glasses.N_VERTICES, 2))
+        spectacles = np.zeros((GLASSES_VERTICES, 2))
         face_texture = model.mean_shape[:, :2].astype(np.float64) / 60
         skin = _marked(model, *_SKIN_REGIONS)
         return cls(
@@ -85,7 +85,7 @@ class Wardrobe:
             np.concatenate([piece + start for piece, start in zip(pieces, starts, strict=True)]),
             vertex_classes(model),
             np.concatenate([face_texture, hair.texture, torso.texture, spectacles]),
-            np.concatenate([np.ones(sizes[1]), torso.follow, np.ones(glasses.N_VERTICES)]),
+            np.concatenate([np.ones(sizes[1]), torso.follow, np.ones(GLASSES_VERTICES)]),
             skin if skin.any() else np.ones(model.n_vertices, bool),
             _marked(model, "neck"),
         )
@@ -99,7 +99,7 @@ class Wardrobe:
         parts = [
             (self.hair.vertices(frame, look.hair), *self._hair_paint(look.hair, skin)),
             (self.torso.vertices(frame), *self._torso_paint(look, skin)),
-            (glasses.vertices(frame, look.glasses, front), *_glasses_paint(look)),
+            (glasses_vertices(frame, look.glasses, front), *_glasses_paint(look)),
         ]
         vertices, colours, classes = (np.concatenate(part) for part in zip(*parts, strict=True))
         covered = self.neck & (frame.chin[1] - neutral[:, 1] > look.collar)
@@ -155,8 +155,8 @@ def _marked(model: MorphableModel, *regions: str) -> NDArray[np.bool_]:
 
 
 def _glasses_paint(look: Look) -> tuple[NDArray[np.floating], NDArray[np.uint8]]:
-    colours = np.zeros((glasses.N_VERTICES, 3), np.float32)
+    colours = np.zeros((GLASSES_VERTICES, 3), np.float32)
     if look.glasses is not None:
-        colours[: glasses.N_FRAME] = look.glasses.colour
-        colours[glasses.N_FRAME :] = look.glasses.lens_colour
-    return colours, np.full(glasses.N_VERTICES, CLASS["eye_glasses"], np.uint8)
+        colours[: GLASSES_FRAME_VERTICES] = look.glasses.colour
+        colours[GLASSES_FRAME_VERTICES :] = look.glasses.lens_colour
+    return colours, np.full(GLASSES_VERTICES, CLASS["eye_glasses"], np.uint8)

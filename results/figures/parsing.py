@@ -33,7 +33,7 @@ def parsing_sheet(
         notes: shown below.
     """
     rows = [
-        Row("", _cells(photograph, [kind[number] for kind in masks.values()], artist))
+        Row("", _parsing_cells(photograph, [kind[number] for kind in masks.values()], artist))
         for number, photograph in enumerate(photographs)
     ]
     names = ("photograph", *(name for name in masks for _ in range(2)))
@@ -58,7 +58,7 @@ def legend() -> tuple[tuple[tuple[int, int, int], str], ...]:
     return tuple(((r, g, b), name) for (r, g, b), name in zip(colours, CLASS_NAMES, strict=True))
 
 
-def _cells(
+def _parsing_cells(
     photograph: Photograph, masks: Sequence[Mask], artist: LikenessArtist
 ) -> tuple[Cell, ...]:
     picture = artist.photograph(photograph.portrait)

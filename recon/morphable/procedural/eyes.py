@@ -8,8 +8,8 @@ from scipy.spatial import cKDTree
 from .head import EYEBALL, EYEBALL_RADII
 from .solid import Array, norm
 
-INNER = (16.4, 29.0)
-OUTER = (45.2, 30.8)
+EYE_INNER = (16.4, 29.0)
+EYE_OUTER = (45.2, 30.8)
 PUPIL = (31.3, 30.2)
 IRIS_RADIUS = 5.9
 PUPIL_RADIUS = 2.1
@@ -20,39 +20,39 @@ _UPPER, _LOWER = 5.1, 4.8
 _DEEPEST = 3.5
 
 
-def opening(x: Array) -> tuple[Array, Array]:
+def lid_heights(x: Array) -> tuple[Array, Array]:
     """Heights (upper, lower) of the lids' borders at x; equal at and beyond the corners."""
-    t = np.clip((x - INNER[0]) / (OUTER[0] - INNER[0]), 0.0, 1.0)
-    chord = INNER[1] + (OUTER[1] - INNER[1]) * t
+    t = np.clip((x - EYE_INNER[0]) / (EYE_OUTER[0] - EYE_INNER[0]), 0.0, 1.0)
+    chord = EYE_INNER[1] + (EYE_OUTER[1] - EYE_INNER[1]) * t
     arch = np.sqrt(np.maximum(4 * t * (1 - t), 0.0))
     arch = arch * (0.35 + 0.65 * arch)
     return chord + _UPPER * arch * (1.08 - 0.16 * t), chord - _LOWER * arch * (0.90 + 0.2 * t)
 
 
-def border() -> tuple[Array, Array]:
+def lid_borders() -> tuple[Array, Array]:
     """Dense polylines (M, 2) of the upper and the lower lid, both from inner to outer corner."""
     angle = np.linspace(0.0, np.pi, 241)
-    x = INNER[0] + (OUTER[0] - INNER[0]) * (1 - np.cos(angle)) / 2
-    upper, lower = opening(x)
+    x = EYE_INNER[0] + (EYE_OUTER[0] - EYE_INNER[0]) * (1 - np.cos(angle)) / 2
+    upper, lower = lid_heights(x)
     return np.column_stack([x, upper]), np.column_stack([x, lower])
 
 
-def depth_inside(points: Array) -> Array:
+def depth_inside_lids(points: Array) -> Array:
     """Distance (N,) of (N, 2) front points to the lids' border, positive in the opening."""
-    away, _ = cKDTree(np.vstack(border())).query(points)
-    upper, lower = opening(points[:, 0])
+    away, _ = cKDTree(np.vstack(lid_borders())).query(points)
+    upper, lower = lid_heights(points[:, 0])
     inside = (points[:, 1] < upper) & (points[:, 1] > lower)
     depth: Array = np.where(inside, away, -away)
     return depth
 
 
-def contact() -> Array:
+def lid_contact() -> Array:
     """Closed polyline (M, 2) along which the lids touch the eyeball."""
-    upper, lower = border()
+    upper, lower = lid_borders()
     middle = (upper + lower) / 2
     half = (upper - lower)[:, 1] / 2
     shrink = np.maximum(half - LID_EDGE, 0.0)[:, None]
-    centre_x = (INNER[0] + OUTER[0]) / 2
+    centre_x = (EYE_INNER[0] + EYE_OUTER[0]) / 2
     middle[:, 0] = centre_x + (middle[:, 0] - centre_x) * 0.94
     offset = np.array([0.0, 1.0]) * shrink
     ring = np.vstack([middle + offset, (middle - offset)[::-1]])
@@ -60,11 +60,11 @@ def contact() -> Array:
     return apart
 
 
-def circle(radius: float) -> Array:
+def circle_around_pupil(radius: float) -> Array:
     """Closed polyline (M, 2) around the pupil, cut where the lids cover it."""
     angle = np.linspace(0.0, 2 * np.pi, 181)
     ring = np.array(PUPIL) + radius * np.column_stack([np.cos(angle), np.sin(angle)])
-    return ring[depth_inside(ring) > LID_EDGE + 0.3]
+    return ring[depth_inside_lids(ring) > LID_EDGE + 0.3]
 
 
 def eyeball_depth(points: Array) -> Array:
@@ -76,7 +76,7 @@ def eyeball_depth(points: Array) -> Array:
 def set_eyes(points: Array) -> Array:
     """Skin points (N, 3) with those in the lids' openings, both sides, pushed to the eyeball."""
     view = np.column_stack([np.abs(points[:, 0]), points[:, 1]])
-    share = np.clip(depth_inside(view) / LID_EDGE, 0.0, 1.0)
+    share = np.clip(depth_inside_lids(view) / LID_EDGE, 0.0, 1.0)
     behind = np.clip(eyeball_depth(view), points[:, 2] - _DEEPEST, points[:, 2] - 0.5)
     moved = points.copy()
     moved[:, 2] += share * (behind - points[:, 2])

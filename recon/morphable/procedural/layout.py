@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import eyes, mouth
+from .eyes import EYE_INNER, EYE_OUTER, IRIS_RADIUS, PUPIL_RADIUS, circle_around_pupil, lid_borders, lid_contact, lid_heights
+from .mouth import MOUTH_CORNER, lower_lip_border, mouth_line, upper_lip_border
 from .head import front, unroll
 from .mouth import MouthLens
 from .solid import Array
@@ -72,16 +73,16 @@ def to_mesh(points: Array, lens: MouthLens) -> Array:
 
 def feature_curves(lens: MouthLens) -> list[Array]:
     """Polylines of the mesh plane that triangle edges follow, most important first."""
-    upper, lower = eyes.border()
-    x = np.linspace(mouth.CORNER, 0.0, 80)
+    upper, lower = lid_borders()
+    x = np.linspace(MOUTH_CORNER, 0.0, 80)
     faced = [
         upper,
         lower,
-        eyes.contact(),
-        eyes.circle(eyes.IRIS_RADIUS),
-        eyes.circle(eyes.PUPIL_RADIUS),
-        np.column_stack([x, mouth.upper_border(x)]),
-        np.column_stack([x, mouth.lower_border(x)]),
+        lid_contact(),
+        circle_around_pupil(IRIS_RADIUS),
+        circle_around_pupil(PUPIL_RADIUS),
+        np.column_stack([x, upper_lip_border(x)]),
+        np.column_stack([x, lower_lip_border(x)]),
     ]
     ends = np.cumsum([len(curve) for curve in faced])[:-1]
     return [lens.edge(1.0), lens.edge(-1.0), *np.split(to_mesh(np.vstack(faced), lens), ends)]
@@ -96,14 +97,14 @@ def _brow_and_nose() -> dict[int, tuple[float, float]]:
 
 
 def _eye() -> dict[int, tuple[float, float]]:
-    width = eyes.OUTER[0] - eyes.INNER[0]
-    x = np.array([eyes.INNER[0] + width * 0.31, eyes.INNER[0] + width * 0.67])
-    upper, lower = eyes.opening(x)
+    width = EYE_OUTER[0] - EYE_INNER[0]
+    x = np.array([EYE_INNER[0] + width * 0.31, EYE_INNER[0] + width * 0.67])
+    upper, lower = lid_heights(x)
     return {
-        43: eyes.INNER,
+        43: EYE_INNER,
         44: (x[0], upper[0]),
         45: (x[1], upper[1]),
-        46: eyes.OUTER,
+        46: EYE_OUTER,
         47: (x[1], lower[1]),
         48: (x[0], lower[0]),
     }
@@ -111,9 +112,9 @@ def _eye() -> dict[int, tuple[float, float]]:
 
 def _outer_lips() -> dict[int, tuple[float, float]]:
     above, below = np.array([0.0, 5.5, 15.5]), np.array([15.0, 7.5, 0.0])
-    points = [*zip(above, mouth.upper_border(above), strict=True)]
-    points += [(mouth.CORNER, float(mouth.line_height(np.array([mouth.CORNER]))[0]))]
-    points += [*zip(below, mouth.lower_border(below), strict=True)]
+    points = [*zip(above, upper_lip_border(above), strict=True)]
+    points += [(MOUTH_CORNER, float(mouth_line(np.array([MOUTH_CORNER]))[0]))]
+    points += [*zip(below, lower_lip_border(below), strict=True)]
     return dict(zip(range(52, 59), points, strict=True))
 
 

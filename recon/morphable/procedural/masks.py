@@ -7,7 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from . import eyes, mouth
+from .eyes import EYE_INNER, EYE_OUTER, IRIS_RADIUS, LID_EDGE, PUPIL, PUPIL_RADIUS, depth_inside_lids, lid_heights
+from .mouth import MOUTH_CORNER, lower_lip_border, upper_lip_border
 from .head import nostril
 from .layout import BROW
 from .solid import Array, norm, union
@@ -50,32 +51,32 @@ class Masks:
     @cached_property
     def lid_depth(self) -> Array:
         """Signed mm inside the lids' border."""
-        return eyes.depth_inside(self.view)
+        return depth_inside_lids(self.view)
 
     @cached_property
     def eyeball(self) -> Array:
         """The visible eyeball."""
-        return soft_step(self.lid_depth / (0.7 * eyes.LID_EDGE)) * self.facing
+        return soft_step(self.lid_depth / (0.7 * LID_EDGE)) * self.facing
 
     @cached_property
     def from_pupil(self) -> Array:
         """Distance in mm from the pupil's middle, seen from the front."""
-        return norm(self.view - np.array(eyes.PUPIL))
+        return norm(self.view - np.array(PUPIL))
 
     @cached_property
     def iris(self) -> Array:
         """The iris with the pupil."""
-        return self.eyeball * soft_step((eyes.IRIS_RADIUS + 0.4 - self.from_pupil) / 0.8)
+        return self.eyeball * soft_step((IRIS_RADIUS + 0.4 - self.from_pupil) / 0.8)
 
     @cached_property
     def pupil(self) -> Array:
         """The pupil."""
-        return self.eyeball * soft_step((eyes.PUPIL_RADIUS + 0.5 - self.from_pupil) / 1.0)
+        return self.eyeball * soft_step((PUPIL_RADIUS + 0.5 - self.from_pupil) / 1.0)
 
     @cached_property
     def lashes(self) -> Array:
         """The upper lid's border."""
-        middle = (eyes.INNER[1] + eyes.OUTER[1]) / 2
+        middle = (EYE_INNER[1] + EYE_OUTER[1]) / 2
         line = soft_step(1.0 - np.abs(self.lid_depth) / 1.3)
         return line * soft_step((self.view[:, 1] - middle + 1.0) / 3.0) * self.facing
 
@@ -83,8 +84,8 @@ class Masks:
     def lid_crease(self) -> Array:
         """The fold of the upper lid."""
         x, y = self.view.T
-        upper, _ = eyes.opening(x)
-        width = soft_step((x - eyes.INNER[0]) / 4.0) * soft_step((eyes.OUTER[0] + 2.0 - x) / 4.0)
+        upper, _ = lid_heights(x)
+        width = soft_step((x - EYE_INNER[0]) / 4.0) * soft_step((EYE_OUTER[0] + 2.0 - x) / 4.0)
         return soft_step(1.0 - np.abs(y - upper - 3.4) / 1.6) * width * self.facing
 
     @cached_property
@@ -111,9 +112,9 @@ class Masks:
     def lips(self) -> Array:
         """Both lips, without the pocket."""
         x, y = self.view.T
-        above = soft_step((mouth.upper_border(x) - y + 0.5) / 1.2)
-        below = soft_step((y - mouth.lower_border(x) + 0.5) / 1.2)
-        width = soft_step((mouth.CORNER + 0.5 - x) / 1.5)
+        above = soft_step((upper_lip_border(x) - y + 0.5) / 1.2)
+        below = soft_step((y - lower_lip_border(x) + 0.5) / 1.2)
+        width = soft_step((MOUTH_CORNER + 0.5 - x) / 1.5)
         return above * below * width * self.facing * (1.0 - self.inside_mouth)
 
     @cached_property

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import eyes, mouth
+from .eyes import LID_EDGE, lid_heights
+from .mouth import MOUTH_CORNER
 from .head import EYEBALL, LID_RADII
 from .masks import Masks, soft_step, spot
 from .solid import Array, Point, norm
@@ -106,7 +107,7 @@ def _lower_jaw(masks: Masks) -> Array:
     lens, across = masks.surface.lens, masks.surface.across
     beyond = np.maximum(np.abs(across) - 1.0, 0.0) / 6.0
     above = np.sign(across) * (np.minimum(np.abs(across), 1.0) * lens + beyond)
-    width = np.maximum(lens, 3.6 * soft_step((x / mouth.CORNER - 0.55) / 0.9))
+    width = np.maximum(lens, 3.6 * soft_step((x / MOUTH_CORNER - 0.55) / 0.9))
     follows = soft_step(0.5 - above / (2.0 * np.maximum(width, 1e-6)))
     below_chin = soft_step((y + 128.0) / 36.0)
     front = soft_step((masks.folded[:, 2] + 18.0) / 36.0)
@@ -116,10 +117,10 @@ def _lower_jaw(masks: Masks) -> Array:
 def blink(masks: Masks, share: float) -> Array:
     """Move (V, 3) of the upper lid down by a share of the opening's height, over the eyeball."""
     x, y = masks.view.T
-    upper, lower = eyes.opening(x)
+    upper, lower = lid_heights(x)
     above = np.maximum(y - upper, 0.0)
     weight = soft_step(1.0 - above / 9.0) * (
-        1.0 - soft_step(masks.lid_depth / (1.6 * eyes.LID_EDGE))
+        1.0 - soft_step(masks.lid_depth / (1.6 * LID_EDGE))
     )
     weight = weight * (y > (upper + lower) / 2) * masks.facing
     drop = weight * (upper - lower) * share

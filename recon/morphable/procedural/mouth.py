@@ -12,7 +12,7 @@ import numpy as np
 from .head import front, unroll
 from .solid import Array
 
-CORNER = 25.2
+MOUTH_CORNER = 25.2
 """Half the width of the mouth line, mm."""
 
 _LENS = 3.2
@@ -22,28 +22,28 @@ _DEPTH = 16.0
 _CAVITY = 9.0
 
 
-def line_height(x: Array) -> Array:
+def mouth_line(x: Array) -> Array:
     """Height y of the mouth line at x, mm."""
-    t = np.clip(np.abs(x) / CORNER, 0.0, 1.0)
+    t = np.clip(np.abs(x) / MOUTH_CORNER, 0.0, 1.0)
     return -40.3 - 0.8 * t * t - 0.5 * (1 - t * t) * np.maximum(1 - 9 * t * t, 0.0)
 
 
-def upper_border(x: Array) -> Array:
+def upper_lip_border(x: Array) -> Array:
     """Height of the upper lip's outer border: a cupid's bow."""
-    t = np.clip(np.abs(x) / CORNER, 0.0, 1.0)
+    t = np.clip(np.abs(x) / MOUTH_CORNER, 0.0, 1.0)
     bow = 7.6 * (1 - t) ** 0.9 * (1 + 0.55 * t) - 1.3 * np.maximum(1 - (t / 0.22) ** 2, 0.0)
-    return line_height(x) + np.maximum(bow, 0.0)
+    return mouth_line(x) + np.maximum(bow, 0.0)
 
 
-def lower_border(x: Array) -> Array:
+def lower_lip_border(x: Array) -> Array:
     """Height of the lower lip's outer border."""
-    t = np.clip(np.abs(x) / CORNER, 0.0, 1.0)
-    return line_height(x) - 8.6 * (1 - t**2.2) ** 0.85
+    t = np.clip(np.abs(x) / MOUTH_CORNER, 0.0, 1.0)
+    return mouth_line(x) - 8.6 * (1 - t**2.2) ** 0.85
 
 
 def _line() -> tuple[Array, Array]:
-    x = np.linspace(0.0, CORNER, 61)
-    plane = unroll(front(np.column_stack([x, line_height(x)])))
+    x = np.linspace(0.0, MOUTH_CORNER, 61)
+    plane = unroll(front(np.column_stack([x, mouth_line(x)])))
     return plane[:, 0], plane[:, 1]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..regions import REGION_NAMES
-from . import eyes
+from .eyes import LID_EDGE
 from .head import unroll
 from .layout import JAW
 from .masks import Masks
@@ -31,7 +31,7 @@ def _region_rules(masks: Masks) -> tuple[list[NDArray[np.bool_]], list[str]]:
     upper_lip = masks.surface.across > 0
     rules = {
         "mouth": np.abs(masks.surface.across) < 0.999,
-        "eye": (masks.lid_depth > 0.9 * eyes.LID_EDGE) & (z > 0),
+        "eye": (masks.lid_depth > 0.9 * LID_EDGE) & (z > 0),
         "upper_lip": (masks.lips > 0.5) & upper_lip,
         "lower_lip": (masks.lips > 0.5) & ~upper_lip,
         "brow": masks.brow > 0.5,
