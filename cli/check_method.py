@@ -13,7 +13,7 @@ import click
 from ._findings_table import FAILED, PASSED, WARNING, findings_table
 
 if TYPE_CHECKING:
-    from ..bench.conformance.finding import Finding
+    from ..bench.conformance.findings import Finding
 
 SIGNS = {"passed": PASSED, "warning": WARNING, "failed": FAILED}
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..bench.conformance.cost import seconds_per_face
+from ..bench.conformance.frames import seconds_per_face
 from ..bench.method.choice import MethodChoice
 from ..bench.method.interface import Described, HoldsMeshes
 from ..errors import FacebenchError

@@ -14,7 +14,7 @@ from ...recon.files.numpy import read_npz_arrays
 from ...recon.files.text import json_of
 from ...recon.mesh.record import Mesh
 from ...recon.morphable.model import MorphableModel
-from ...recon.synthetic.head_frame import landmark_points
+from ...recon.synthetic.appearance import landmark_points
 from ..datasets.synthetic import truth_folder
 from ..landmarks.points import Landmarks
 from ..landmarks.regions import face_parts

@@ -1,16 +1,38 @@
-"""`check_method`: a method by name, taken through everything that the benchmark asks of it."""
+"""`check_method`: a method by name, taken through everything that the benchmark asks of it.
+
+A method of frames goes through `frames.py`; one that comes as files is checked here: which subjects
+and scenes are there, and whether each mesh is a face.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from ...errors import FacebenchError
-from ..method.interface import HoldsMeshes, MethodOptions
+from ..datasets.interface import SCENES
+from ..datasets.mesh_folder import ALL_SCENES
+from ..datasets.mesh_predictions import MeshPredictions
+from ..landmarks.points import Landmarks
+from ..method.interface import FileMethod, HoldsMeshes, MethodOptions
 from ..method.registry import build_method, method_card, method_origin, open_method
-from .card import check_card, check_digests
-from .files import check_file_method
-from .finding import Finding, attempt, broke_off, passed
+from .findings import (
+    Finding,
+    Verdict,
+    attempt,
+    broke_off,
+    check_card,
+    check_digests,
+    passed,
+    warning,
+)
 from .frames import check_expressions, check_frame_method, describe_elsewhere
+from .predictions import check_arrays, check_face, check_surface
+
+_SEVERITY = (Verdict.FAILED, Verdict.WARNING, Verdict.PASSED)
+_SHOWN = 3
+_SUBJECT = re.compile(r"subject_\d\d+")
 
 
 def check_method(name: str, options: MethodOptions) -> list[Finding]:
@@ -40,3 +62,102 @@ def check_method(name: str, options: MethodOptions) -> list[Finding]:
     elsewhere = partial(describe_elsewhere, name, options)
     found = check_frame_method(method, build, elsewhere)
     return [*card, loaded, *found, *check_expressions(options, name)]
+
+
+def check_file_method(method: FileMethod) -> list[Finding]:
+    """Every finding on the faces of a file method; a finding on many meshes is told once."""
+    found: dict[str, list[Finding]] = {}
+    shapes: set[tuple[int, int]] = set()
+    for subject, scene in method.faces:
+        where = f"{subject}/{scene}".rstrip("/")
+        found[where] = attempt("file", partial(_check_one, method, subject, scene, shapes))
+    return [
+        *attempt("files", lambda: _check_names(method)),
+        *_summed_up(found),
+        *_check_topology(shapes),
+    ]
+
+
+def _check_one(
+    method: FileMethod, subject: str, scene: str, shapes: set[tuple[int, int]]
+) -> Iterator[Finding]:
+    mesh = method.mesh_for(subject, scene)
+    shapes.add((len(mesh.vertices), len(mesh.triangles)))
+    yield passed("file", "read")
+    arrays = list(check_arrays(mesh))
+    yield from arrays
+    if any(finding.verdict is Verdict.FAILED for finding in arrays):
+        return
+    points, found = _landmarks(method, subject, scene)
+    yield from found
+    yield from attempt("face", partial(check_face, mesh, points))
+    if isinstance(method, MeshPredictions):
+        yield from check_surface(method.mesh_in_file(subject, scene))
+
+
+def _landmarks(
+    method: FileMethod, subject: str, scene: str
+) -> tuple[Landmarks | None, list[Finding]]:
+    """The landmarks beside a mesh, or what is wrong with them."""
+    try:
+        return method.landmarks_for(subject, scene), []
+    except Exception as error:  # a method raises whatever it likes
+        return None, [broke_off("landmarks", error)]
+
+
+def _check_names(method: FileMethod) -> Iterator[Finding]:
+    """Which subjects and scenes there are, and what was not understood."""
+    scenes: dict[str, set[str]] = {}
+    for subject, scene in method.faces:
+        scenes.setdefault(subject, set()).add(scene)
+    names = ", ".join(sorted({scene or "all scenes" for _, scene in method.faces}))
+    yield passed("files", f"{len(method.faces)} meshes of {len(scenes)} subjects: {names}")
+    strange = [subject for subject in scenes if not _SUBJECT.fullmatch(subject)]
+    if strange:
+        advice = "MICC's are subject_01, subject_02 …; right for another dataset"
+        yield warning("subjects", f"not MICC's: {_listed(strange)}", advice)
+    known = {*SCENES, ALL_SCENES}
+    unknown = sorted(f"{s}/{scene}" for s, scene in method.faces if scene not in known)
+    if unknown:
+        advice = f"MICC's are {', '.join(SCENES)}; right for another dataset"
+        yield warning("scenes", f"not MICC's: {_listed(unknown)}", advice)
+    several = {scene for held in scenes.values() for scene in held} - {ALL_SCENES}
+    lacking = [s for s, held in scenes.items() if ALL_SCENES not in held and several - held]
+    if lacking:
+        advice = "each missing face becomes a failed row"
+        yield warning("scenes", f"not all scenes of {_listed(lacking)}", advice)
+    if isinstance(method, MeshPredictions) and method.folder.strangers:
+        strange = [str(path.relative_to(method.folder.root)) for path in method.folder.strangers]
+        advice = "a mesh is SUBJECT/SCENE.obj or SUBJECT.obj, its landmarks the same with .txt"
+        yield warning("names", f"not understood: {_listed(strange)}", advice)
+
+
+def _summed_up(found: Mapping[str, Sequence[Finding]]) -> list[Finding]:
+    """For each check its worst finding, with how many of the meshes have it."""
+    by_check: dict[str, list[tuple[str, Finding]]] = {}
+    for where, findings in found.items():
+        for finding in findings:
+            by_check.setdefault(finding.check, []).append((where, finding))
+    return [_worst(items) for items in by_check.values()]
+
+
+def _worst(items: Sequence[tuple[str, Finding]]) -> Finding:
+    where, worst = min(items, key=lambda item: _SEVERITY.index(item[1].verdict))
+    same = sum(finding.verdict is worst.verdict for _, finding in items)
+    if worst.verdict is Verdict.PASSED:
+        return passed(worst.check, f"all {same}: {worst.detail}")
+    detail = f"{same} of {len(items)}, as {where}: {worst.detail}"
+    return Finding(worst.check, worst.verdict, detail, worst.advice)
+
+
+def _check_topology(shapes: set[tuple[int, int]]) -> list[Finding]:
+    if len(shapes) == 1:
+        ((n_vertices, n_triangles),) = shapes
+        return [passed("topology", f"one: {n_vertices:,} vertices, {n_triangles:,} triangles")]
+    advice = "fine for scores; heat maps of different subjects cannot be averaged"
+    return [warning("topology", f"{len(shapes)} different ones", advice)] if shapes else []
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"

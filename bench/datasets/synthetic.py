@@ -23,13 +23,11 @@ from numpy.typing import NDArray
 from ...errors import FacebenchError
 from ...recon.files.text import plan_in
 from ...recon.morphable.load import load_model
+from ...recon.synthetic.appearance import bareheaded, landmark_points, random_look, standard_normal
+from ...recon.synthetic.clothing import Wardrobe
 from ...recon.synthetic.faces import blend
-from ...recon.synthetic.head_frame import landmark_points
-from ...recon.synthetic.look import bareheaded, random_look
-from ...recon.synthetic.sampling import standard_normal
+from ...recon.synthetic.photograph import random_stream
 from ...recon.synthetic.scene import Studio
-from ...recon.synthetic.streams import random_stream
-from ...recon.synthetic.wardrobe import Wardrobe
 from ...recon.vision.boxes import write_boxes
 from .micc import BOXES_SUFFIX
 from .synthetic_detail import DetailSampler

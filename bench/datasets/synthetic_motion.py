@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...recon.morphable.model import MorphableModel
-from ...recon.synthetic.sampling import bounded_expression, random_expression
+from ...recon.synthetic.appearance import bounded_expression, random_expression
 
 Track = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import open3d as o3d
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from ...recon.synthetic.grid import sheet
+from ...recon.synthetic.hair import sheet
 
 Points = NDArray[np.float64]
 

@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...recon.synthetic.backgrounds import outdoors, room
-from ...recon.synthetic.camera_effects import CameraEffects
-from ...recon.synthetic.sampling import ambient, directional_light
-from ...recon.synthetic.textures import FloatImage
+from ...recon.synthetic.appearance import ambient, directional_light
+from ...recon.synthetic.photograph import CameraEffects, FloatImage, outdoors, room
 from .synthetic_motion import MotionRange
 
 

@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...recon.synthetic.appearance import Look, landmark_points
 from ...recon.synthetic.faces import blend, project_landmarks
-from ...recon.synthetic.head_frame import landmark_points
-from ...recon.synthetic.look import Look
 from ...recon.synthetic.scene import Sitter, Studio
 from ...recon.vision.crop import Box
 from ...recon.vision.framing import frame_mean_face

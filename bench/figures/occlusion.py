@@ -1,23 +1,50 @@
-"""Texture from the photograph against texture from the model, where something hides the face."""
+"""Texture from the photograph against texture from the model, where something hides the face.
+
+Shown on photographs of a folder, or without one on photographs made from a face model, whose truth
+is known.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from PIL import Image
 
+from ...recon.fitting.crops import box_of_crop
+from ...recon.losses.pixel import class_weights
 from ...recon.morphable.model import MorphableModel
+from ...recon.recipes.files import load_recipe
 from ...recon.render.pose_and_light import Likeness, in_picture, look_up, shading
-from ...recon.synthetic.cover import CoveredFace, hidden_vertices, seen_vertices, true_coefficients
+from ...recon.synthetic.faces import (
+    CoveredFace,
+    FaceSampler,
+    LabelledFace,
+    cover,
+    hidden_vertices,
+    seen_vertices,
+    true_coefficients,
+)
+from ...recon.synthetic.sessions import VARIATIONS, Sittings
 from ...recon.texture.view import LEAST_SHADING
+from ...recon.vision.parsing import FaceParser, make_parser
 from ..scoring.statistics import Interval, PairedDifference, bootstrap_interval, paired_difference
-from .embedded import CoveredPhotograph, face_classes
-from .masks import Mask
 from .photographs import Photograph
 
 Floats = NDArray[np.float64]
+
+Mask = NDArray[np.uint8]
+"""(S, S) classes in BiSeNet order."""
+
+SIZE = 320
+"""Side of the photographs in px."""
+
+SEED = 20
+"""Another seed than the embedded weights were trained with."""
 
 
 def mapped_albedo(likeness: Likeness, crop: NDArray[np.uint8]) -> Floats:
@@ -164,3 +191,99 @@ def _distance(found: Floats, true: Floats, where: NDArray[np.bool_]) -> float:
     if not where.any():
         return float("nan")
     return float(np.linalg.norm(found[where].clip(0.0, 1.0) - true[where], axis=1).mean())
+
+
+def parsed_masks(
+    photographs: Sequence[Photograph], weights: str | Path, device: str = "cpu"
+) -> list[Mask]:
+    """What a parser sees in each photograph, in the size of its portrait.
+
+    Raises:
+        FacebenchError: there are no such weights.
+    """
+    parser = make_parser(weights, device)
+    return [parsed(parser, photograph.portrait, device) for photograph in photographs]
+
+
+def parsed(parser: FaceParser, picture: NDArray[np.uint8], device: str = "cpu") -> Mask:
+    """The mask (S, S) of a picture (S, S, 3)."""
+    image = torch.tensor(picture, device=device).permute(2, 0, 1)[None].float() / 255.0
+    return np.asarray(parser(image)[0].cpu().numpy(), np.uint8)
+
+
+def resized(mask: Mask, size: int) -> Mask:
+    """The mask with another side; every pixel keeps a class that was there."""
+    return np.asarray(Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST))
+
+
+def agreement(found: Sequence[Mask], true: Sequence[Mask], classes: int) -> NDArray[np.float64]:
+    """Intersection over union (classes,) over all pictures; NaN where neither has a class."""
+    pairs = [classes * t.astype(np.int64) + f for t, f in zip(true, found, strict=True)]
+    counts = np.bincount(np.concatenate([p.ravel() for p in pairs]), minlength=classes**2)
+    table = counts.reshape(classes, classes).astype(np.float64)
+    union = table.sum(0) + table.sum(1) - np.diag(table)
+    return np.asarray(np.diag(table) / np.where(union > 0, union, np.nan))
+
+
+@dataclass(frozen=True, eq=False)
+class CoveredPhotograph:
+    """A photograph of a face that something hides a part of.
+
+    Attributes:
+        photograph: as it is shown.
+        truth: what is true of it.
+    """
+
+    photograph: Photograph
+    truth: CoveredFace
+
+
+def face_classes() -> NDArray[np.bool_]:
+    """Which of the mask's 19 classes (19,) the recipe `ours` counts as the face."""
+    weights: NDArray[np.bool_] = class_weights(load_recipe("ours").loss.mask).numpy() > 0
+    return weights
+
+
+def labelled_faces(model: MorphableModel, count: int, seed: int = SEED) -> list[LabelledFace]:
+    """One photograph of each of some people, with mask and landmarks."""
+    sampler = FaceSampler(model, seed, SIZE)
+    return [sampler.face(person, 0) for person in range(count)]
+
+
+def embedded_photographs(
+    model: MorphableModel, count: int, seed: int = SEED
+) -> tuple[Photograph, ...]:
+    """One photograph of each of some people."""
+    return tuple(photograph_of(face) for face in labelled_faces(model, count, seed))
+
+
+def photograph_of(face: LabelledFace, group: str = "") -> Photograph:
+    """A labelled face as a photograph: its picture is framed as crops are."""
+    return Photograph(face.id, face.subject, face.image, box_of_crop(len(face.image)), group)
+
+
+def covered_photographs(
+    model: MorphableModel, count: int, seed: int = SEED
+) -> list[CoveredPhotograph]:
+    """One photograph of each of some people, a quarter of the seen face hidden."""
+    faces = enumerate(labelled_faces(model, count, seed))
+    truths = [cover(face, face_classes(), number) for number, face in faces]
+    return [CoveredPhotograph(photograph_of(t.as_photographed()), t) for t in truths]
+
+
+def varied_photographs(
+    model: MorphableModel, people: int, each: int, seed: int = SEED
+) -> tuple[Photograph, ...]:
+    """People from the front, then under so many poses, expressions and lights, one at a time."""
+    sittings = Sittings(model, seed, SIZE)
+    found = []
+    for number in range(people):
+        person = sittings.person(number)
+        plain = sittings.photograph(person, person.start, "plain")
+        found.append(photograph_of(plain, "front"))
+        for kind in VARIATIONS:
+            for k in range(each):
+                changed = sittings.varied(person, kind, k)
+                face = sittings.photograph(person, changed, f"{kind}{k}")
+                found.append(photograph_of(face, kind))
+    return tuple(found)

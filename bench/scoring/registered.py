@@ -131,9 +131,7 @@ def _corresponding(
     a wrong face until they are near. Distances between corresponding points are taken where those
     are nearest to each other.
     """
-    from ..registration.nonrigid import (
-        correspond,  # loads sparse solvers that no other protocol needs
-    )
+    from ..registration.nonrigid import correspond
 
     transform, mesh = alignment.transform, prediction.mesh
     moved = Surface(replace(mesh, vertices=transform.apply(np.asarray(mesh.vertices, np.float64))))

@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from ...bench.figures.photographs import Found, Photograph
-    from ...results.figures.sheet import Sheet
+    from ...results.figures.drawing import Sheet
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -109,8 +109,7 @@ def shown(found: Iterable[Found], places: Iterable[Path]) -> tuple[Photograph, .
 
 def write(sheet: Sheet, stem: Path, width: float, dpi: int) -> None:
     """Write PNG and PDF and say where they are."""
-    from ...results.figures.drawing import write_sheet
-    from ...results.figures.sheet import Print
+    from ...results.figures.drawing import Print, write_sheet
 
     for path in write_sheet(sheet, plain_stem(stem), Print(width, dpi)):
         click.echo(path)

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...bench.figures.consistency import IdentityFeatures, Spread, SpreadDifference
-    from ...bench.figures.photographs import Photograph
-    from ...bench.figures.quality import Seen
+    from ...bench.figures.photographs import Photograph, Seen
     from ...bench.method.interface import Method
 
 
@@ -78,7 +77,7 @@ def command(
         --method "ours=without/weights.pt as no second view"
     """
     from ...bench.figures.consistency import differences
-    from ...bench.figures.quality import seen_by
+    from ...bench.figures.photographs import seen_by
     from ...bench.method.choice import build_choices, method_choices
     from ...recon.vision.landmarks import make_landmark_detector
     from ...results.figures import consistency as texts
@@ -99,7 +98,7 @@ def _photographs(
 ) -> tuple[Photograph, ...]:
     if places:
         return _shared.read_people(places, people, 3 * each)
-    from ...bench.figures.embedded import varied_photographs
+    from ...bench.figures.occlusion import varied_photographs
     from ...recon.morphable.load import load_model
 
     return varied_photographs(load_model(model), people, each, seed)

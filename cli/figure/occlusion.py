@@ -95,8 +95,7 @@ def command(
 def _of_folder(
     places: tuple[Path, ...], method: Method, parser: str, limit: int, device: str
 ) -> list[TexturedFace]:
-    from ...bench.figures.masks import parsed_masks
-    from ...bench.figures.occlusion import textured
+    from ...bench.figures.occlusion import parsed_masks, textured
 
     found = _shared.read(places, limit)
     masks = parsed_masks(found, parser, device)
@@ -107,8 +106,7 @@ def _measured(
     method: Method, model: str, people: int, seed: int, stem: Path
 ) -> tuple[list[TexturedFace], tuple[str, ...]]:
     """Made-up faces with both textures, and their numbers, which are printed and kept too."""
-    from ...bench.figures.embedded import covered_photographs
-    from ...bench.figures.occlusion import measured, summarise_albedo
+    from ...bench.figures.occlusion import covered_photographs, measured, summarise_albedo
     from ...recon.morphable.load import load_model
     from ...results.figures.occlusion import albedo_csv, albedo_note
 

@@ -10,7 +10,7 @@ import click
 from . import _shared
 
 if TYPE_CHECKING:
-    from ...bench.figures.masks import Mask
+    from ...bench.figures.occlusion import Mask
     from ...bench.figures.photographs import Photograph
 
 
@@ -52,7 +52,7 @@ def command(
       facebench figure parsing photographs/ --parser 79999_iter.pth --out figures/mine
     """
     from ...recon.render.likeness import LikenessArtist
-    from ...results.figures.parsing import parsing_sheet
+    from ...results.figures.occlusion import parsing_sheet
 
     notes: list[str] = []
     if photographs:
@@ -67,10 +67,10 @@ def command(
 def _made_up(
     model: str, limit: int, seed: int, parser: str, device: str
 ) -> tuple[tuple[Photograph, ...], dict[str, list[Mask]], list[str]]:
-    from ...bench.figures.embedded import labelled_faces, photograph_of
+    from ...bench.figures.occlusion import labelled_faces, photograph_of
     from ...recon.morphable.load import load_model
     from ...recon.network.vision_weights import EMBEDDED, embedded_network
-    from ...results.figures.parsing import agreement_note
+    from ...results.figures.occlusion import agreement_note
 
     faces = labelled_faces(load_model(model), limit, seed)
     found = tuple(photograph_of(face) for face in faces)
@@ -84,6 +84,6 @@ def _made_up(
 
 
 def _parsed(photographs: tuple[Photograph, ...], parser: str, device: str) -> list[Mask]:
-    from ...bench.figures.masks import parsed_masks
+    from ...bench.figures.occlusion import parsed_masks
 
     return parsed_masks(photographs, parser, device)

@@ -48,11 +48,11 @@ def command(
       facebench figure quality --out figures/mine --model bfm.npz \\
         --method "ours=full/weights.pt as full loss" --method "ours=bare/weights.pt as no identity"
     """
-    from ...bench.figures.quality import seen_by
+    from ...bench.figures.photographs import seen_by
     from ...bench.method.choice import build_choices, method_choices
     from ...recon.render.likeness import LikenessArtist
     from ...recon.vision.landmarks import make_landmark_detector
-    from ...results.figures.quality import quality_sheet
+    from ...results.figures.occlusion import quality_sheet
 
     built = build_choices(method_choices(methods), model, device)
     found = _photographs(photographs, model, limit, seed)
@@ -64,7 +64,7 @@ def _photographs(
     places: tuple[Path, ...], model: str, limit: int, seed: int
 ) -> tuple[Photograph, ...]:
     if not places:
-        from ...bench.figures.embedded import embedded_photographs
+        from ...bench.figures.occlusion import embedded_photographs
         from ...recon.morphable.load import load_model
 
         return embedded_photographs(load_model(model), limit, seed)

@@ -1,9 +1,8 @@
 """`facebench models`: list, show, import and export face models."""
 
-from .exporting import export
 from .importing import import_
-from .listing import command
-from .showing import show
+from .listing import command, show
+from .saving import export
 
 __all__ = ["command"]
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .basel import basel_2009, basel_2017, basel_2019
-from .saving import OUT_NPZ, laid, lay_landmarks, mode_counts, save, unit
+from .saving import OUT_NPZ, Command, laid, lay_landmarks, mode_counts, save, unit
 
 if TYPE_CHECKING:
-    from ...recon.morphable.mode_counts import ModeCounts
+    from ...recon.morphable.measures import ModeCounts
+
+_LANDMARKS = click.option(
+    "--landmarks",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="68 vertex numbers, or a table like eos' ibug_to_bfm2017-1_bfm_nomouth.txt.  "
+    "[default: the points that the file names]",
+)
 
 
 @click.group(name="import")
@@ -26,6 +32,101 @@ def import_() -> None:
       facebench models import ict ICT-FaceKit/FaceXModel --out ict.npz
       facebench models import npz in_metres.npz --unit m --out face.npz
     """
+
+
+@click.command(name="basel-2009")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--side-files",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of Exp_Pca.bin, std_exp.txt, BFM_exp_idx.mat, BFM_front_idx.mat and "
+    "facemodel_info.mat.  [default: that of PATH]",
+)
+@click.option(
+    "--crop",
+    type=click.Choice(["front", "trimmed", "whole"]),
+    default="front",
+    show_default=True,
+    help="front: 35,709 vertices; trimmed: 53,215, needs no BFM_front_idx.mat; "
+    "whole: 53,490, needs no side files and has no expressions.",
+)
+@click.option(
+    "--expression-mean", is_flag=True, help="Add the expressions' mean to the neutral face."
+)
+@click.option(
+    "--unit",
+    type=click.Choice(["m", "dm", "cm", "mm", "um"]),
+    help="What PATH's lengths are in.  [default: um; dm for BFM_model_front.mat]",
+)
+@mode_counts
+@OUT_NPZ
+def basel_2009(
+    path: Path,
+    side_files: Path | None,
+    crop: str,
+    expression_mean: bool,
+    unit: str | None,
+    out: Path,
+    counts: ModeCounts,
+) -> None:
+    """BFM 2009: PATH is 01_MorphableModel.mat, its folder, or a BFM_model_front.mat.
+
+    The paper uses 100 identity, 80 expression and 100 albedo modes; FaceWarehouse's files hold
+    79 expressions, so the 80th is zero.
+
+    \b
+    Examples:
+      facebench models import basel-2009 01_MorphableModel.mat --side-files BFM \\
+        --identity-modes 100 --expression-modes 80 --albedo-modes 100 --out bfm.npz
+      facebench models import basel-2009 BFM/BFM_model_front.mat --out bfm_front.npz
+      facebench models import basel-2009 01_MorphableModel.mat --crop whole --out bfm_whole.npz
+    """
+    from ...recon.morphable.basel2009 import (
+        Basel2009Settings,
+        is_front_file,
+        read_basel2009,
+        read_basel_front,
+    )
+
+    if is_front_file(path):
+        save(read_basel_front(path, unit or "dm"), out, counts)
+        return
+    settings = Basel2009Settings(crop, unit or "um", expression_mean)
+    save(read_basel2009(path, side_files, settings), out, counts)
+
+
+def _hdf5_options(function: Command) -> Command:
+    """The argument and options of every import from an .h5."""
+    file = click.argument("file", type=click.Path(path_type=Path))
+    for add in (OUT_NPZ, mode_counts, unit("mm"), lay_landmarks, _LANDMARKS, file):
+        function = add(function)
+    return function
+
+
+@click.command(name="basel-2017")
+@_hdf5_options
+def basel_2017(**options: Any) -> None:
+    """BFM 2017: FILE is an .h5 such as model2017-1_face12_nomouth.h5.
+
+    \b
+    Examples:
+      facebench models import basel-2017 model2017-1_face12_nomouth.h5 --out bfm17.npz
+      facebench models import basel-2017 model2017-1_bfm_nomouth.h5 \\
+        --landmarks ibug_to_bfm2017-1_bfm_nomouth.txt --out bfm17.npz
+    """
+    _import_hdf5("2017", **options)
+
+
+@click.command(name="basel-2019")
+@_hdf5_options
+def basel_2019(**options: Any) -> None:
+    """BFM 2019: FILE is an .h5 such as model2019_fullHead.h5.
+
+    \b
+    Examples:
+      facebench models import basel-2019 model2019_face12.h5 --out bfm19.npz
+    """
+    _import_hdf5("2019", **options)
 
 
 for _command in (basel_2009, basel_2017, basel_2019):
@@ -107,6 +208,21 @@ def npz(file: Path, unit: str, out: Path) -> None:
     Examples:
       facebench models import npz in_metres.npz --unit m --out face.npz
     """
-    from ...recon.morphable.npz import read_npz
+    from ...recon.morphable.load import read_npz
 
     save(read_npz(file, unit), out)
+
+
+def _import_hdf5(
+    year: str,
+    file: Path,
+    landmarks: Path | None,
+    lay_landmarks: bool,
+    unit: str,
+    out: Path,
+    counts: ModeCounts,
+) -> None:
+    from ...recon.morphable.basel_hdf5 import read_basel_hdf5
+
+    model = read_basel_hdf5(file, year, landmarks, unit)
+    save(laid(model) if lay_landmarks else model, out, counts)

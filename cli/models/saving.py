@@ -1,4 +1,4 @@
-"""What every command that makes a face model's `.npz` shares: its options and the last step."""
+"""What every command that makes a face model's `.npz` shares, and `facebench models export`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ...recon.morphable.mode_counts import ModeCounts
+    from ...recon.morphable.measures import ModeCounts
     from ...recon.morphable.model import MorphableModel
 
 Command = Callable[..., Any]
@@ -39,7 +39,7 @@ def mode_counts(function: Command) -> Command:
 
     @wraps(function)
     def counted(**options: Any) -> Any:
-        from ...recon.morphable.mode_counts import ModeCounts
+        from ...recon.morphable.measures import ModeCounts
 
         wanted = [options.pop(f"{kind}_modes") for kind in _KINDS]
         return function(**options, counts=ModeCounts(*wanted))
@@ -67,7 +67,7 @@ def lay_landmarks(function: Command) -> Command:
 
 def laid(model: MorphableModel) -> MorphableModel:
     """The model with its missing landmarks laid; says how many."""
-    from ...recon.morphable.laid_landmarks import with_laid_landmarks
+    from ...recon.morphable.landmarks import with_laid_landmarks
 
     missing = int((model.landmarks < 0).sum())
     if missing:
@@ -77,8 +77,8 @@ def laid(model: MorphableModel) -> MorphableModel:
 
 def save(model: MorphableModel, out: Path, counts: ModeCounts | None = None) -> None:
     """Write the model with the wanted modes; say what was written, padded and is missing."""
-    from ...recon.morphable.mode_counts import ModeCounts, padding, with_mode_counts
-    from ...recon.morphable.npz import save_npz
+    from ...recon.morphable.load import save_npz
+    from ...recon.morphable.measures import ModeCounts, padding, with_mode_counts
 
     if out.suffix != ".npz":
         raise click.BadParameter("its name must end in .npz", param_hint="--out")
@@ -109,3 +109,32 @@ def _summary(model: MorphableModel) -> str:
     counts = {"vertices": model.n_vertices, "triangles": len(model.triangles)}
     counts |= {f"{kind} modes": count for kind, count in counts_of(model).items()}
     return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+@click.group()
+def export() -> None:
+    """Write a model that is made by code.
+
+    \b
+    Examples:
+      facebench models export embedded --vertices 35000 --seed 0 --out face35k.npz
+    """
+
+
+@export.command()
+@click.option(
+    "--vertices", type=click.IntRange(2000, 40000), help="About so many.  [default: as embedded]"
+)
+@click.option("--seed", default=0, show_default=True, help="Varies the modes; 0 is the embedded.")
+@OUT_NPZ
+def embedded(vertices: int | None, seed: int, out: Path) -> None:
+    """Write the embedded model, or one like it at another resolution or seed.
+
+    \b
+    Examples:
+      facebench models export embedded --vertices 35000 --seed 0 --out face35k.npz
+    """
+    from ...recon.morphable.procedural import procedural_model
+
+    model = procedural_model(seed, vertices) if vertices else procedural_model(seed)
+    save(model, out)

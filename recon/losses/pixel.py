@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...errors import FacebenchError
-from ..synthetic.masks import CLASS_NAMES
+from ..synthetic.appearance import CLASS_NAMES
 from .across import Across, alone
 
 

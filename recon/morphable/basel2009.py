@@ -1,4 +1,8 @@
-"""Basel Face Model 2009 with FaceWarehouse's expressions, from the files as distributed."""
+"""Basel Face Model 2009 with FaceWarehouse's expressions, from the files as distributed.
+
+Either the original `01_MorphableModel.mat` with `Exp_Pca.bin` and `std_exp.txt`, or the Deep3D
+family's ready-made front crop `BFM_model_front.mat`.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from .basel_crop import CROPS, Crop, read_crop
-from .checks import MILLIMETRES, check_outward
-from .complete import complete_model
-from .face_warehouse import Expressions, read_expressions
-from .file_kinds import FileKind, kind_of
-from .interleaved import BRIGHTEST, colours_of_bytes, modes, points
+from ..files.text import text_of
+from .basel_landmarks import CROPS, Crop, read_crop
+from .complete import (
+    BRIGHTEST,
+    MILLIMETRES,
+    check_outward,
+    colours_of_bytes,
+    complete_model,
+    modes,
+    points,
+)
+from .load import FileKind, expect_kind, kind_of
 from .mat5 import read_mat, variables_of
 from .model import Float32Array, MorphableModel
 
@@ -28,6 +38,15 @@ FETCH = (
 LICENCE = "Basel Face Model: non-commercial research, by agreement with the University of Basel"
 
 _VARIABLES = ("shapeMU", "shapePC", "shapeEV", "texMU", "texPC", "texEV", "tl")
+
+_FRONT_VARIABLES = ("meanshape", "idBase", "exBase", "meantex", "texBase", "tri", "keypoints")
+
+BASIS, DEVIATIONS = "Exp_Pca.bin", "std_exp.txt"
+
+FETCH_EXPRESSIONS = (
+    f"{BASIS} is in the CoarseData of Guo et al.'s 3DFace (github.com/Juyong/3DFace), "
+    f"{DEVIATIONS} in Deep3DFaceRecon_pytorch's BFM folder"
+)
 
 
 @dataclass(frozen=True)
@@ -140,3 +159,90 @@ def _triangles(
     number[crop.vertices] = np.arange(len(crop.vertices))
     triangles = number[stored[:, [1, 0, 2]].astype(np.int64) - 1]
     return triangles[(triangles >= 0).all(axis=1)]
+
+
+def read_basel_front(path: Path, unit: str = "dm") -> MorphableModel:
+    """Read the file: its modes carry their deviation already, colours run from 0 to 255.
+
+    Args:
+        path: `BFM_model_front.mat`.
+        unit: what the lengths are in, a key of `MILLIMETRES`; decimetres as made.
+
+    Raises:
+        FacebenchError: it is missing, damaged or of another kind, unit or topology.
+    """
+    mat = read_mat(path, _FRONT_VARIABLES, FETCH)
+    if mat["keypoints"].size != 68:
+        raise FacebenchError(f"{path}: {mat['keypoints'].size} keypoints", "expected 68")
+    bases = {
+        name: modes(mat[name], np.ones(mat[name].shape[-1]), f"{path}: {name}")
+        for name in ("idBase", "exBase", "texBase")
+    }
+    to_mm = np.float32(MILLIMETRES[unit])
+    arrays = {
+        "mean_shape": points(mat["meanshape"], f"{path}: meanshape") * MILLIMETRES[unit],
+        "identity_basis": bases["idBase"] * to_mm,
+        "expression_basis": bases["exBase"] * to_mm,
+        "mean_albedo": colours_of_bytes(mat["meantex"], f"{path}: meantex"),
+        "albedo_basis": bases["texBase"] / BRIGHTEST,
+        "triangles": mat["tri"].astype(np.int64) - 1,
+        "landmarks": mat["keypoints"].astype(np.int64).ravel() - 1,
+        "name": np.array("basel-2009"),
+        "licence": np.array(LICENCE),
+    }
+    model = complete_model(arrays, str(path), unit)
+    check_outward(model.mean_shape, model.triangles, int(model.landmarks[30]), str(path))
+    return model
+
+
+@dataclass(frozen=True)
+class Expressions:
+    """Mean (V, 3) and modes (V, 3, K), in the file's unit; modes carry their deviation."""
+
+    mean: Float32Array
+    basis: Float32Array
+
+
+def read_expressions(folder: Path, n_vertices: int) -> Expressions:
+    """Read both files: little-endian `int32 K`, float32 mean (3V), then K components (3V).
+
+    Args:
+        folder: where the two files are.
+        n_vertices: V, how many vertices the components run over.
+
+    Raises:
+        FacebenchError: a file is missing, truncated or of another model.
+    """
+    deviations = _read_deviations(folder / DEVIATIONS)
+    values = _read_values(folder / BASIS, n_vertices)
+    if len(deviations) != len(values) - 1:
+        raise FacebenchError(
+            f"{folder / DEVIATIONS}: {len(deviations)} deviations for {len(values) - 1} modes",
+            f"the two files belong together: {FETCH_EXPRESSIONS}",
+        )
+    mean, components = values[0], values[1:]
+    scaled = components * deviations[:, None, None].astype(np.float32)
+    return Expressions(mean, np.ascontiguousarray(scaled.transpose(1, 2, 0)))
+
+
+def _read_values(path: Path, n_vertices: int) -> Float32Array:
+    """Mean and components, (1 + K, V, 3)."""
+    expect_kind(path, FileKind.OTHER, FETCH_EXPRESSIONS)
+    size = path.stat().st_size
+    count = int(np.fromfile(path, "<i4", 1)[0]) if size >= 4 else 0
+    expected = 4 + 12 * n_vertices * (count + 1)
+    if count < 1 or size != expected:
+        raise FacebenchError(
+            f"{path}: {size} bytes; {count} modes of {n_vertices} vertices take {expected}",
+            f"truncated, or of another topology: {FETCH_EXPRESSIONS}",
+        )
+    values: NDArray[Any] = np.fromfile(path, "<f4", offset=4)
+    return values.reshape(count + 1, n_vertices, 3)
+
+
+def _read_deviations(path: Path) -> NDArray[np.float64]:
+    expect_kind(path, FileKind.OTHER, FETCH_EXPRESSIONS)
+    try:
+        return np.array(text_of(path, 2**20).split(), np.float64)
+    except (OSError, ValueError) as error:
+        raise FacebenchError(f"{path}: expected numbers, one a mode", FETCH_EXPRESSIONS) from error

@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 
 from ...errors import FacebenchError, reason_of
 from ..files.numpy import MOST_BYTES
-from .basel_named_points import NAMED_POINTS, nearest_vertices, read_named_points
-from .checks import MILLIMETRES, check_outward
-from .complete import complete_model
-from .file_kinds import FileKind, expect_kind
-from .interleaved import deviations_of, modes, points
-from .landmark_table import read_landmark_table
+from .basel_landmarks import NAMED_POINTS, nearest_vertices, read_named_points
+from .complete import MILLIMETRES, check_outward, complete_model, deviations_of, modes, points
+from .landmarks import read_landmark_table
+from .load import FileKind, expect_kind
 from .model import Float32Array, MorphableModel
 
 FETCH = "fetch the .h5 that the University of Basel offers under its licence (faces.dmi.unibas.ch)"

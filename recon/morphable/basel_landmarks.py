@@ -1,13 +1,22 @@
-"""Where the 68 iBUG landmarks lie on the Basel Face Model: vertex numbers and named points."""
+"""Where landmarks lie on the Basel Face Models, and which vertices of the 2009 model are kept.
+
+The 2009 model has a table of vertex numbers; the 2017 and 2019 files name points in space. Crops
+of the 2009 model come from the index files of the Deep3D family.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
+from ..files.text import parsed_json
+from .mat5 import read_mat
 
 WHOLE_2009, FRONT_2009 = 53490, 35709
 """Vertices of BFM 2009, and of its widely used crop to the face's front."""
@@ -45,6 +54,25 @@ IBUG_OF_NAME: Mapping[str, int] = {
 Only names that mean an iBUG point; those files name no jaw line, brow ends or nostrils.
 """
 
+Points = NDArray[np.float64]
+
+NAMED_POINTS = "metadata/landmarks/json"
+"""The data set that holds them: a JSON list of `id` and `coordinates`."""
+
+_FARTHEST_SHARE = 0.05
+_ADVICE = "give a table of landmarks with --landmarks"
+
+TRIM, FRONT, TOPOLOGY = "BFM_exp_idx.mat", "BFM_front_idx.mat", "facemodel_info.mat"
+
+CROPS: Mapping[str, str] = {
+    "front": "the face without ears and neck (35,709 vertices), with expressions",
+    "trimmed": "all but the inner mouth (53,215 vertices), with expressions",
+    "whole": "every vertex (53,490), without expressions",
+}
+"""Name and content; expressions exist for the trimmed vertices and those among them only."""
+
+FETCH = f"{TRIM}, {FRONT} and {TOPOLOGY} are in the BFM folder of Deep3DFaceRecon_pytorch"
+
 
 def landmarks_2009(n_vertices: int, where: str) -> NDArray[np.int64]:
     """Vertices (68,), counted from 0, in BFM 2009 or its front crop.
@@ -58,3 +86,130 @@ def landmarks_2009(n_vertices: int, where: str) -> NDArray[np.int64]:
             f"BFM 2009 has {WHOLE_2009}, its front crop {FRONT_2009}; is it another model's file?",
         )
     return np.array(_VERTICES[n_vertices].split(), np.int64)
+
+
+def read_named_points(stored: Any, where: str) -> dict[int, Points]:
+    """Position (3,) of every iBUG landmark, counted from 0, that is among the named points.
+
+    Args:
+        stored: the data set's content: text, bytes, or an array of bytes.
+        where: what errors call the source.
+
+    Raises:
+        FacebenchError: it is no such list, or names none of `IBUG_OF_NAME`.
+    """
+    try:
+        named = {
+            IBUG_OF_NAME[item["id"]]: np.array(item["coordinates"], np.float64).reshape(3)
+            for item in parsed_json(_text(stored))
+            if item["id"] in IBUG_OF_NAME
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise FacebenchError(f"{where}: {NAMED_POINTS} is damaged", _ADVICE) from error
+    if not named:
+        raise FacebenchError(f"{where}: {NAMED_POINTS} names no iBUG landmark", _ADVICE)
+    return named
+
+
+def _text(stored: Any) -> str:
+    if isinstance(stored, str):
+        return stored
+    content: bytes = stored if isinstance(stored, bytes) else stored.tobytes()
+    return content.decode()
+
+
+def nearest_vertices(
+    named: Mapping[int, Points], surfaces: Sequence[Points], where: str
+) -> NDArray[np.int64]:
+    """Vertex (68,) of each landmark, -1 where it is not named.
+
+    Args:
+        named: position (3,) by landmark.
+        surfaces: vertices (V, 3) of the meshes that the points may have been marked on; the one
+            they lie closest to counts.
+        where: what errors call the source.
+
+    Raises:
+        FacebenchError: a point lies off every surface.
+    """
+    from scipy.spatial import cKDTree
+
+    marked = np.stack(list(named.values()))
+    found = [cKDTree(surface).query(marked) for surface in surfaces]
+    away, vertices = min(found, key=lambda pair: float(pair[0].mean()))
+    if away.max() > _FARTHEST_SHARE * np.ptp(marked, axis=0).max():
+        raise FacebenchError(f"{where}: a named landmark lies off the surface", _ADVICE)
+    landmarks = np.full(68, -1, np.int64)
+    landmarks[list(named)] = vertices
+    return landmarks
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The vertices kept of a model.
+
+    Attributes:
+        vertices: (V,) their numbers in the whole model.
+        landmarks: (68,) in the new numbers, -1 where a landmark was dropped.
+        expression_rows: (V,) their numbers among the vertices that have expressions, or None.
+        n_expression_vertices: how many vertices have expressions.
+        triangles: (F, 3) outward, in the new numbers; None where the model's own are to be used.
+    """
+
+    vertices: NDArray[np.int64]
+    landmarks: NDArray[np.int64]
+    expression_rows: NDArray[np.int64] | None = None
+    n_expression_vertices: int = 0
+    triangles: NDArray[np.int64] | None = None
+
+
+def read_crop(name: str, folder: Path, n_vertices: int) -> Crop:
+    """The crop of one of `CROPS`.
+
+    Args:
+        name: a key of `CROPS`.
+        folder: where the index files are.
+        n_vertices: vertices of the whole model.
+
+    Raises:
+        FacebenchError: an index file is missing, damaged or of another model.
+    """
+    if name == "whole":
+        return Crop(np.arange(n_vertices), landmarks_2009(n_vertices, "BFM 2009"))
+    trimmed = _indices(folder / TRIM, "trimIndex", n_vertices)
+    if name == "trimmed":
+        landmarks = _renumbered(landmarks_2009(n_vertices, "BFM 2009"), trimmed, n_vertices)
+        return Crop(trimmed, landmarks, np.arange(len(trimmed)), len(trimmed))
+    front = _indices(folder / FRONT, "idx", len(trimmed))
+    landmarks, triangles = _topology(folder / TOPOLOGY, len(front))
+    return Crop(trimmed[front], landmarks, front, len(trimmed), triangles)
+
+
+def _topology(path: Path, n_vertices: int) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    """Landmarks and triangles of the front crop; from the model itself without the file."""
+    if not path.is_file():
+        return landmarks_2009(n_vertices, str(path.parent / FRONT)), None
+    landmarks = _indices(path, "keypoints", n_vertices)
+    if landmarks.shape != (68,):
+        raise FacebenchError(f"{path}: {landmarks.size} keypoints", f"expected 68; {FETCH}")
+    return landmarks, _indices(path, "tri", n_vertices).reshape(-1, 3)
+
+
+def _indices(path: Path, name: str, n_vertices: int) -> NDArray[np.int64]:
+    """Vertex numbers counted from 0, flat in row order; the files count from 1."""
+    stored = read_mat(path, [name], FETCH)[name]
+    whole = np.asarray(stored, np.float64)
+    if not whole.size or (whole % 1).any() or whole.min() < 1 or whole.max() > n_vertices:
+        raise FacebenchError(
+            f"{path}: {name} are no numbers from 1 to {n_vertices}",
+            f"the file belongs to another model; {FETCH}",
+        )
+    return stored.astype(np.int64).ravel() - 1
+
+
+def _renumbered(
+    landmarks: NDArray[np.int64], kept: NDArray[np.int64], n_vertices: int
+) -> NDArray[np.int64]:
+    number = np.full(n_vertices, -1, np.int64)
+    number[kept] = np.arange(len(kept))
+    return number[landmarks]

@@ -1,4 +1,9 @@
-"""From the arrays a reader found to a whole model: regions and albedo are derived when absent."""
+"""From the arrays a reader found to a whole model: checked, with what is absent derived.
+
+Checked are array shapes, unit, index base, winding and the direction of the face; regions and
+albedo are derived from the landmarks when a file brings none. The helpers at the end turn columns
+of interleaved coordinates (3V), as Basel and Surrey files store them, into (V, 3), (V, 3, K).
+"""
 
 from __future__ import annotations
 
@@ -9,17 +14,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from .checks import check_direction, check_indices, check_size
-from .laid_landmarks import landmark_points
-from .landmark_regions import derive_regions
-from .model import MorphableModel
+from .landmarks import landmark_points
+from .model import Float32Array, MorphableModel
 from .plausible_albedo import Albedo, plausible_albedo
-from .regions import REGION_NAMES
+from .regions import REGION_NAMES, derive_regions
 
 Arrays = Mapping[str, NDArray[Any]]
 
 GEOMETRY = ("mean_shape", "identity_basis", "expression_basis", "triangles", "landmarks")
 """Arrays without which there is no face model."""
+
+MILLIMETRES = {"m": 1000.0, "dm": 100.0, "cm": 10.0, "mm": 1.0, "um": 0.001}
+"""Length of each unit in mm."""
+
+_FACE_EXTENT = (90.0, 250.0)
+"""Longer side in mm of the box around a face's landmarks, from child to giant."""
+
+_NOSE_RADIUS = 15.0
+"""Around its tip, in mm, where the skin faces the viewer."""
+
+BRIGHTEST = np.float32(255.0)
+"""The largest value of a colour where the file stores bytes' range."""
 
 
 def complete_model(arrays: Arrays, where: str, unit: str = "mm") -> MorphableModel:
@@ -145,3 +160,146 @@ def _text(arrays: Arrays, name: str, default: str) -> str:
 
 def _names(arrays: Arrays, name: str) -> tuple[str, ...]:
     return tuple(str(item) for item in np.atleast_1d(arrays[name])) if name in arrays else ()
+
+
+def check_size(points: NDArray[Any], where: str, unit: str = "mm") -> None:
+    """Refuse landmarks (N, 3) in mm whose extent is no face's, naming the unit it looks like.
+
+    `unit` is what they were taken to be in before they were made mm.
+    """
+    extent = float(np.ptp(points, axis=0).max())
+    if _is_face_extent(extent):
+        return
+    stored = extent / MILLIMETRES[unit]
+    likely = [name for name, mm in MILLIMETRES.items() if _is_face_extent(stored * mm)]
+    if likely:
+        hint = f"it looks like {likely[0]}; give 'facebench models import' --unit {likely[0]}"
+    else:
+        hint = "a face spans 100 to 200 mm; check the unit and the landmarks"
+    raise FacebenchError(f"{where}: the landmarks span {extent:.4g} mm, which is no face", hint)
+
+
+def _is_face_extent(extent: float) -> bool:
+    return _FACE_EXTENT[0] <= extent <= _FACE_EXTENT[1]
+
+
+def check_direction(vertices: NDArray[Any], landmarks: NDArray[np.integer], where: str) -> None:
+    """Refuse a face unless x is the subject's left, y up, z to the viewer.
+
+    Args:
+        vertices: (V, 3).
+        landmarks: (68,) vertices in iBUG order; directions between missing ones (-1) go unseen.
+        where: what errors call the source.
+    """
+    wrong = [
+        axis
+        for axis, ahead, behind in (("x", 45, 36), ("y", 36, 8), ("z", 30, 36))
+        if landmarks[ahead] >= 0 and landmarks[behind] >= 0
+        if np.subtract(*vertices[landmarks[[ahead, behind]], "xyz".index(axis)]) <= 0
+    ]
+    if wrong:
+        raise FacebenchError(
+            f"{where}: the face points the wrong way along {' and '.join(wrong)}",
+            "expected x to the subject's left, y up, z towards the viewer, iBUG landmark order",
+        )
+
+
+def check_outward(
+    vertices: NDArray[Any], triangles: NDArray[np.integer], nose_tip: int, where: str
+) -> None:
+    """Refuse triangles that are clockwise seen from outside, judged around the nose tip.
+
+    Args:
+        vertices: (V, 3) mm, facing +z.
+        triangles: (F, 3).
+        nose_tip: its vertex.
+        where: what errors call the source.
+    """
+    corners = vertices.astype(np.float64)[triangles]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    away = np.linalg.norm(corners.mean(axis=1) - vertices[nose_tip], axis=1)
+    if normals[away < _NOSE_RADIUS, 2].sum() < 0:
+        raise FacebenchError(
+            f"{where}: the triangles face inward",
+            "another program swapped their corners; take the original file",
+        )
+
+
+def check_indices(name: str, indices: NDArray[np.integer], n_vertices: int, where: str) -> None:
+    """Refuse vertex numbers below -1 (-1 means none), beyond the vertices, or counted from 1."""
+    if not indices.size:
+        raise FacebenchError(f"{where}: {name} is empty", "the model needs a surface")
+    low, high = int(indices.min()), int(indices.max())
+    if low >= 1 and high == n_vertices:
+        raise FacebenchError(
+            f"{where}: {name} count vertices from 1 (they run from {low} to {high})",
+            "subtract 1: vertices are counted from 0",
+        )
+    if low < -1 or high >= n_vertices:
+        raise FacebenchError(
+            f"{where}: {name} run from {low} to {high}", f"the vertices are 0 to {n_vertices - 1}"
+        )
+
+
+def points(column: NDArray[Any], where: str) -> NDArray[np.float64]:
+    """Vertices or colours (V, 3) of x, y, z, x, y, z … in any shape.
+
+    Raises:
+        FacebenchError: the length is no multiple of three.
+    """
+    if not column.size or column.size % 3:
+        raise FacebenchError(f"{where}: {column.size} numbers", "expected x, y, z of each vertex")
+    return column.reshape(-1, 3).astype(np.float64)
+
+
+def colours_of_bytes(column: NDArray[Any], where: str) -> NDArray[np.float64]:
+    """Colours (V, 3) in [0, 1] of RGB from 0 to 255.
+
+    Raises:
+        FacebenchError: they lie in another range.
+    """
+    colours = points(column, where)
+    if not 1.0 < colours.max() <= 1.1 * BRIGHTEST:
+        raise FacebenchError(
+            f"{where}: colours up to {colours.max():.4g}", "expected RGB from 0 to 255"
+        )
+    return colours / BRIGHTEST
+
+
+def modes(
+    basis: NDArray[Any],
+    deviations: NDArray[Any],
+    where: str,
+    rows: NDArray[np.integer] | slice = slice(None),
+) -> Float32Array:
+    """Modes (V, 3, K) that carry their standard deviation.
+
+    Args:
+        basis: (3V, K) unit-norm columns.
+        deviations: K standard deviations in any shape.
+        where: what errors call the source.
+        rows: the vertices to keep; all by default.
+
+    Raises:
+        FacebenchError: the shapes do not fit.
+    """
+    if basis.ndim != 2 or basis.shape[0] % 3 or basis.shape[1] != deviations.size:
+        raise FacebenchError(
+            f"{where}: a basis of shape {basis.shape} for {deviations.size} modes",
+            "expected (3 V, K); the file is damaged or of another model",
+        )
+    kept = basis.reshape(-1, 3, deviations.size)[rows]
+    scaled: Float32Array = (kept * deviations.ravel()).astype(np.float32)
+    return scaled
+
+
+def deviations_of(variances: NDArray[Any], where: str) -> NDArray[np.float64]:
+    """Square roots of the variances.
+
+    Raises:
+        FacebenchError: one is negative or not a number.
+    """
+    if not (np.asarray(variances) >= 0).all():
+        raise FacebenchError(f"{where}: negative or undefined variances", "the file is damaged")
+    deviations: NDArray[np.float64] = np.sqrt(variances.astype(np.float64))
+    return deviations

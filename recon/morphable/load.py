@@ -1,20 +1,50 @@
-"""One door to every face model: the embedded one, an `.npz`, or a folder of another project."""
+"""One door to every face model, our `.npz` files, and what a file is by its first bytes.
+
+`load_model` takes `embedded`, an `.npz` (`MorphableModel`'s fields by name, no pickle) or the
+folder of another project; a wrong file is named instead of misread.
+"""
 
 from __future__ import annotations
 
 import difflib
+import zipfile
+from dataclasses import fields
+from enum import Enum
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from .file_kinds import FileKind, kind_of
+from ..files.numpy import read_npz_arrays
+from ..files.replace import replacing
+from .complete import MILLIMETRES, complete_model
 from .ict import is_ict_folder, read_ict
 from .model import MorphableModel
-from .npz import read_npz
 
 EMBEDDED = "embedded"
 """The name under which the model made by code is asked for."""
 
 _WHAT_TO_GIVE = f"give '{EMBEDDED}', an .npz file, or ICT-FaceKit's FaceXModel folder"
+
+_LENGTHS = ("mean_shape", "identity_basis", "expression_basis")
+
+
+class FileKind(Enum):
+    """Kinds of file met where a face model is expected; the value completes "this is …"."""
+
+    EMPTY = "an empty file"
+    LFS_POINTER = "a Git LFS pointer, not the file itself"
+    GZIP = "a gzip archive"
+    ZIP = "a zip archive"
+    MAT5 = "a MATLAB v5 file"
+    MAT73 = "a MATLAB v7.3 file"
+    HDF5 = "an HDF5 file"
+    PICKLE = "a pickle"
+    WEB_PAGE = "a web page"
+    OTHER = "a file of another kind"
+
 
 _IMPORTS = {FileKind.MAT5: "basel-2009", FileKind.HDF5: "basel-2017"}
 """By what import a file of another project becomes an `.npz`."""
@@ -61,3 +91,111 @@ def _near_name(path: Path) -> str:
         known |= {item.name: str(item) for item in path.parent.glob("*.npz")}
     near = difflib.get_close_matches(path.name, known, n=1)
     return f"did you mean '{known[near[0]]}'? Otherwise {_WHAT_TO_GIVE}" if near else ""
+
+
+def save_npz(model: MorphableModel, path: Path) -> None:
+    """Write the model, whole or not at all: an interrupted write leaves no broken file."""
+    arrays: dict[str, Any] = {
+        item.name: np.asarray(getattr(model, item.name)) for item in fields(model)
+    }
+    for name in ("identity_names", "expression_names", "albedo_names"):
+        arrays[name] = arrays[name].astype(np.str_)
+    with replacing(path) as draft, draft.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def read_npz(path: Path, unit: str = "mm") -> MorphableModel:
+    """Read a model; absent regions and albedo are derived (`complete.py`).
+
+    Args:
+        path: an `.npz` with `mean_shape`, `identity_basis`, `expression_basis`, `triangles`,
+            `landmarks` and, where known, the other fields of `MorphableModel`.
+        unit: what the lengths are stored in, a key of `MILLIMETRES`; they become mm.
+
+    Raises:
+        FacebenchError: the file is unreadable, holds pickles, or is no model in that unit.
+    """
+    if unit not in MILLIMETRES:
+        raise FacebenchError(f"unknown unit '{unit}'", f"known: {', '.join(MILLIMETRES)}")
+    arrays = _read_arrays(path)
+    for name in _LENGTHS:
+        if unit != "mm" and name in arrays:
+            arrays[name] = arrays[name] * MILLIMETRES[unit]
+    arrays.setdefault("name", np.array(path.stem))
+    return complete_model(arrays, str(path), unit)
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    if not path.is_file():
+        raise FacebenchError(f"{path}: no such file", "give the path of an .npz face model")
+    if not zipfile.is_zipfile(path):
+        raise FacebenchError(f"{path}: not an .npz file", "it is truncated or of another kind")
+    return read_npz_arrays(path)
+
+
+_SIGNATURES = (
+    (b"version https://git-lfs", FileKind.LFS_POINTER),
+    (b"\x1f\x8b", FileKind.GZIP),
+    (b"PK\x03\x04", FileKind.ZIP),
+    (b"MATLAB 5.0 MAT-file", FileKind.MAT5),
+    (b"MATLAB 7.3 MAT-file", FileKind.MAT73),
+    (b"\x89HDF\r\n\x1a\n", FileKind.HDF5),
+    (b"\x80\x02", FileKind.PICKLE),
+    (b"\x80\x03", FileKind.PICKLE),
+    (b"\x80\x04", FileKind.PICKLE),
+    (b"\x80\x05", FileKind.PICKLE),
+    (b"<!doctype html", FileKind.WEB_PAGE),
+    (b"<!DOCTYPE html", FileKind.WEB_PAGE),
+    (b"<html", FileKind.WEB_PAGE),
+)
+
+_ADVICE = {
+    FileKind.LFS_POINTER: "fetch the file itself: 'git lfs pull' in the repository it came from",
+    FileKind.GZIP: "unpack it (tar xzf NAME.tgz) and give the file from inside",
+    FileKind.ZIP: "unpack it; an .npz goes through 'facebench models import npz'",
+    FileKind.MAT5: "if it is BFM 2009: 'facebench models import basel-2009'",
+    FileKind.MAT73: "open it in MATLAB and store it again with save(…, '-v7')",
+    FileKind.HDF5: "if it is BFM 2017 or 2019: 'facebench models import basel-2017' or basel-2019",
+    FileKind.PICKLE: "pickles are never loaded; export its arrays to an .npz",
+    FileKind.WEB_PAGE: "the download asked for a log-in: fetch it again in a browser",
+}
+
+
+def kind_of(path: Path) -> FileKind:
+    """The kind of an existing file.
+
+    Raises:
+        FacebenchError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(32).lstrip()
+    except OSError as error:
+        raise FacebenchError(f"{path}: unreadable ({error.strerror})") from error
+    if not start:
+        return FileKind.EMPTY
+    kinds = (kind for signature, kind in _SIGNATURES if start.startswith(signature))
+    return next(kinds, FileKind.OTHER)
+
+
+def expect_kind(path: Path, wanted: FileKind, fetch: str) -> None:
+    """Refuse anything but an existing file of the wanted kind.
+
+    Args:
+        path: the file.
+        wanted: what it must be.
+        fetch: where the right file comes from, for the error.
+
+    Raises:
+        FacebenchError: nothing is there, or something else, which is named.
+    """
+    if not path.is_file():
+        raise FacebenchError(f"{path}: no such file", fetch)
+    kind = kind_of(path)
+    if kind is not wanted:
+        advice = _ADVICE.get(kind, fetch)
+        raise FacebenchError(f"{path}: this is {kind.value}; expected {_name(wanted)}", advice)
+
+
+def _name(kind: FileKind) -> str:
+    return "a binary archive" if kind is FileKind.OTHER else kind.value

@@ -1,16 +1,23 @@
-"""Numeric arrays out of MATLAB v5 files; objects are refused, nothing in them is executed."""
+"""Numeric arrays out of MATLAB v5 files; objects are refused, nothing in them is executed.
+
+Every size that a file claims is held against the bytes that are there before it is believed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import struct
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from .file_kinds import FileKind, expect_kind
-from .mat5_elements import DamagedMatError, Variable, read_values, variables
+from .load import FileKind, expect_kind
 
 FILE_OF_VARIABLE: Mapping[str, str] = {
     "shapeMU": "BFM 2009's 01_MorphableModel.mat",
@@ -21,6 +28,45 @@ FILE_OF_VARIABLE: Mapping[str, str] = {
     "keypoints": "facemodel_info.mat",
 }
 """By which variable a MATLAB file of this family is recognised."""
+
+MOST_BYTES = 2**30
+"""Of one variable; the largest of BFM 2009 has 0.13 GB."""
+
+_HEADER, _TAG = 128, 8
+_HEAD_BYTES = 4096
+"""Flags, shape and name of a variable stand in these first bytes of it."""
+
+_MATRIX, _PACKED = 14, 15
+_COMPLEX_FLAG = 0x08
+_MOST_AXES = 32
+
+_STORED: Mapping[int, str] = {
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
+    7: "f4",
+    9: "f8",
+    12: "i8",
+    13: "u8",
+}
+"""Types of stored numbers: doubles that are whole are stored as the smallest that holds them."""
+
+_CLASSES: Mapping[int, str] = {
+    6: "f8",
+    7: "f4",
+    8: "i1",
+    9: "u1",
+    10: "i2",
+    11: "u2",
+    12: "i4",
+    13: "u4",
+    14: "i8",
+    15: "u8",
+}
+"""MATLAB's classes of numbers; what is missing are texts, cells, structures and objects."""
 
 
 def variables_of(path: Path, fetch: str) -> tuple[str, ...]:
@@ -73,3 +119,148 @@ def _looks_like(present: Sequence[str], fetch: str) -> str:
 
 def _damaged(path: Path, error: Exception, fetch: str) -> FacebenchError:
     return FacebenchError(f"{path}: truncated or damaged ({error})", f"copy it again; {fetch}")
+
+
+class DamagedMatError(Exception):
+    """An element does not hold what it says; the text is for a user."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """Where a variable is and what it says of itself.
+
+    Attributes:
+        name: of the variable.
+        shape: of the array.
+        kind: number of MATLAB's class.
+        is_complex: whether it has an imaginary part.
+        order: `<` or `>`.
+        start, size: its bytes in the file, without its tag.
+        packed: whether they are compressed.
+        data: where its numbers begin in the unpacked bytes.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    kind: int
+    is_complex: bool
+    order: str
+    start: int
+    size: int
+    packed: bool
+    data: int
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether it is an array of real numbers."""
+        return self.kind in _CLASSES and not self.is_complex
+
+
+def variables(path: Path) -> Iterator[Variable]:
+    """Every variable of a file, in its order; no array is read.
+
+    Raises:
+        OSError, DamagedMatError: the file cannot be read, is cut off, or damaged.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        order = {b"IM": "<", b"MI": ">"}.get(file.read(_HEADER)[-2:])
+        if order is None:
+            raise DamagedMatError("its header ends early")
+        position = _HEADER
+        while position < size:
+            kind, length = _tag(file, position, order)
+            start, position = position + _TAG, position + _TAG + length
+            if position > size:
+                raise DamagedMatError(f"{size} of at least {position} bytes")
+            if kind in (_MATRIX, _PACKED):
+                yield _variable(file, order, start, length, kind == _PACKED)
+
+
+def read_values(path: Path, variable: Variable) -> NDArray[Any]:
+    """The array of a numeric variable, of MATLAB's class.
+
+    Raises:
+        OSError, DamagedMatError: its bytes are not as many as its shape needs, or damaged.
+    """
+    with path.open("rb") as file:
+        content = _content(file, variable, MOST_BYTES)
+    kind, start, length = _element(content, variable.data, variable.order)
+    if kind not in _STORED:
+        raise DamagedMatError(f"{variable.name} has numbers of an unknown type {kind}")
+    stored = np.dtype(variable.order + _STORED[kind])
+    count = math.prod(variable.shape)
+    if count * stored.itemsize != length or start + length > len(content):
+        raise DamagedMatError(f"{variable.name} has {length} bytes for {variable.shape}")
+    values = np.frombuffer(content, stored, count, start)
+    of_class = values.astype(_CLASSES[variable.kind], copy=False)
+    return of_class.reshape(variable.shape, order="F")
+
+
+def _tag(file: IO[bytes], position: int, order: str) -> tuple[int, int]:
+    file.seek(position)
+    tag = file.read(_TAG)
+    if len(tag) < _TAG:
+        raise DamagedMatError("it ends within an element")
+    kind, length = struct.unpack(f"{order}II", tag)
+    return kind, length
+
+
+def _variable(file: IO[bytes], order: str, start: int, size: int, packed: bool) -> Variable:
+    """What the first bytes of a variable tell."""
+    place = Variable("", (), 0, False, order, start, size, packed, 0)
+    head = _content(file, place, _HEAD_BYTES, whole=False)
+    _, at, length = _element(head, 0, order)
+    flags = struct.unpack_from(f"{order}I", _slice(head, at, max(length, 4)))[0]
+    _, at, length = _element(head, _after(at, length), order)
+    axes = _slice(head, at, length)
+    shape = struct.unpack(f"{order}{len(axes) // 4}i", axes[: len(axes) // 4 * 4])
+    if len(shape) > _MOST_AXES or any(n < 0 for n in shape):
+        raise DamagedMatError(f"a variable with {len(shape)} axes or a negative one")
+    _, at, length = _element(head, _after(at, length), order)
+    name = _slice(head, at, length).decode("latin-1")
+    is_complex = bool(flags >> 8 & _COMPLEX_FLAG)
+    data = _after(at, length)
+    return Variable(name, shape, flags & 0xFF, is_complex, order, start, size, packed, data)
+
+
+def _content(file: IO[bytes], variable: Variable, most: int, whole: bool = True) -> bytes:
+    """The variable's bytes, unpacked and without its tag: at most so many, or they are refused."""
+    file.seek(variable.start)
+    if not variable.packed:
+        if whole and variable.size > most:
+            raise DamagedMatError(f"{variable.name} is larger than {most / 2**20:g} MiB")
+        return file.read(min(variable.size, most))
+    unpacker = zlib.decompressobj()
+    try:
+        content = unpacker.decompress(file.read(variable.size if whole else most), most)
+    except zlib.error as error:
+        raise DamagedMatError(f"a packed variable: {error}") from error
+    if whole and unpacker.unconsumed_tail:
+        raise DamagedMatError(f"{variable.name} is larger than {most / 2**20:g} MiB")
+    if whole and not unpacker.eof:
+        raise DamagedMatError(f"{variable.name} ends early")
+    if len(content) < _TAG or struct.unpack_from(f"{variable.order}I", content)[0] != _MATRIX:
+        raise DamagedMatError("a packed element that is no variable")
+    return content[_TAG:]
+
+
+def _element(content: bytes, position: int, order: str) -> tuple[int, int, int]:
+    """Type, first byte and length of the element at a position; four bytes fit into its tag."""
+    tag = _slice(content, position, 4)
+    (first,) = struct.unpack(f"{order}I", tag)
+    if first >> 16:
+        return first & 0xFFFF, position + 4, first >> 16
+    (length,) = struct.unpack(f"{order}I", _slice(content, position + 4, 4))
+    return first, position + _TAG, length
+
+
+def _after(start: int, length: int) -> int:
+    """Where the next element begins: at the next multiple of eight."""
+    return (start + length + 7) // 8 * 8
+
+
+def _slice(content: bytes, start: int, length: int) -> bytes:
+    if length < 0 or start + length > len(content):
+        raise DamagedMatError("a variable's description reaches beyond it")
+    return content[start : start + length]

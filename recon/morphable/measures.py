@@ -1,13 +1,14 @@
-"""Lengths of a face between its landmarks, the quickest check of a model's unit and shape."""
+"""Lengths, mode strengths and counts of a face model, and everything about it as plain values."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .model import MorphableModel
+from .model import Float32Array, MorphableModel
 
 MEASURES = {
     "face width": (0, 16),
@@ -51,4 +52,83 @@ def mode_counts(model: MorphableModel) -> dict[str, int]:
         "identity": model.identity_basis.shape[2],
         "expression": model.expression_basis.shape[2],
         "albedo": model.albedo_basis.shape[2],
+    }
+
+
+@dataclass(frozen=True)
+class ModeCounts:
+    """Modes wanted of each kind; None keeps what the model has.
+
+    The paper's are 100, 80 and 100.
+    """
+
+    identity: int | None = None
+    expression: int | None = None
+    albedo: int | None = None
+
+
+def with_mode_counts(model: MorphableModel, counts: ModeCounts) -> MorphableModel:
+    """The model with the first modes of each kind; where it has fewer, columns of zeros follow."""
+    changes: dict[str, object] = {}
+    for kind in ("identity", "expression", "albedo"):
+        count = getattr(counts, kind)
+        if count is not None:
+            changes[f"{kind}_basis"] = _sized(getattr(model, f"{kind}_basis"), count)
+            changes[f"{kind}_names"] = _named(getattr(model, f"{kind}_names"), count)
+    return replace(model, **changes)  # type: ignore[arg-type]
+
+
+def padding(model: MorphableModel, counts: ModeCounts) -> dict[str, int]:
+    """Columns of zeros that the counts add, by kind; kinds without any are left out."""
+    wanted = {kind: getattr(counts, kind) for kind in ("identity", "expression", "albedo")}
+    missing = {
+        kind: count - getattr(model, f"{kind}_basis").shape[2]
+        for kind, count in wanted.items()
+        if count is not None
+    }
+    return {kind: count for kind, count in missing.items() if count > 0}
+
+
+def _sized(basis: Float32Array, count: int) -> Float32Array:
+    added = max(0, count - basis.shape[2])
+    padded: Float32Array = np.pad(basis[:, :, :count], ((0, 0), (0, 0), (0, added)))
+    return padded
+
+
+def _named(names: tuple[str, ...], count: int) -> tuple[str, ...]:
+    if not names:
+        return ()
+    return names[:count] + tuple(f"zero_{i}" for i in range(len(names), count))
+
+
+def model_facts(model: MorphableModel) -> dict[str, Any]:
+    """Name, licence, digest, counts, ranges, lengths, regions, and what the modes move in mm."""
+    low, high = model.mean_shape.min(axis=0).tolist(), model.mean_shape.max(axis=0).tolist()
+    regions = {name: len(model.vertices_of(name)) for name in model.region_names}
+    modes = {f"{kind}_modes": count for kind, count in mode_counts(model).items()}
+    return {
+        "name": model.name,
+        "licence": model.licence,
+        "digest": model.digest,
+        "unit": "mm",
+        "counts": {"vertices": model.n_vertices, "triangles": len(model.triangles), **modes},
+        "landmarks": int((model.landmarks >= 0).sum()),
+        "extent_mm": {axis: [low[i], high[i]] for i, axis in enumerate("xyz")},
+        "lengths_mm": face_measures(model),
+        "modes_mm": {
+            "identity": _mode_facts(model.identity_basis),
+            "expression": _mode_facts(model.expression_basis),
+        },
+        "mean_albedo": [float(model.mean_albedo.min()), float(model.mean_albedo.max())],
+        "region_vertices": {name: count for name, count in regions.items() if count},
+    }
+
+
+def _mode_facts(basis: NDArray[Any]) -> dict[str, Any]:
+    """Displacement by one standard deviation: of each mode, and of all modes drawn together."""
+    rms = mode_deviations(basis)
+    return {
+        "rms": rms.round(4).tolist(),
+        "largest": mode_strengths(basis).round(4).tolist(),
+        "together": float(np.sqrt((rms**2).sum())),
     }

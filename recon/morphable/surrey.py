@@ -1,21 +1,22 @@
-"""The Surrey Face Model as eos distributes it: shape, expressions and a table of landmarks."""
+"""The Surrey Face Model as eos distributes it: shape, expressions and a table of landmarks.
+
+eos' archives are plain little-endian numbers without a header, so every length is checked against
+what is left of the file.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from .checks import MILLIMETRES, check_outward
-from .complete import complete_model
-from .eos_archive import EosArchive
-from .file_kinds import FileKind, expect_kind
-from .interleaved import deviations_of, modes, points
-from .landmark_table import read_landmark_table
+from .complete import MILLIMETRES, check_outward, complete_model, deviations_of, modes, points
+from .landmarks import read_landmark_table
+from .load import FileKind, expect_kind
 from .model import Float32Array, MorphableModel
 
 EXPRESSIONS, LANDMARKS = "expression_blendshapes_3448.bin", "ibug_to_sfm.txt"
@@ -24,6 +25,10 @@ FETCH = f"sfm_shape_3448.bin, {EXPRESSIONS} and {LANDMARKS} are in the share fol
 _LICENCE = "Surrey Face Model: the University of Surrey's own licence, see eos"
 _VERSION = 1
 _MOST_EXPRESSIONS = 1000
+
+Number = TypeVar("Number", bound=np.generic)
+
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -138,3 +143,71 @@ def _read_landmarks(path: Path, n_vertices: int) -> NDArray[np.int64]:
     if not path.is_file():
         raise FacebenchError(f"{path}: no such file", f"--landmarks names it; {FETCH}")
     return read_landmark_table(path, n_vertices)
+
+
+class EosArchive:
+    """Reads one value after the other.
+
+    Args:
+        path: the file.
+        fetch: where the right file comes from, for errors.
+
+    Raises:
+        FacebenchError: the file cannot be read; so does every method at a truncated file.
+    """
+
+    def __init__(self, path: Path, fetch: str) -> None:
+        self._path, self._fetch, self._offset = path, fetch, 0
+        try:
+            self._content = path.read_bytes()
+        except OSError as error:
+            raise FacebenchError(f"{path}: unreadable ({error.strerror})", fetch) from error
+
+    def u32(self) -> int:
+        """An unsigned 32-bit number."""
+        return int(self._take(np.uint32, 1)[0])
+
+    def u64(self) -> int:
+        """An unsigned 64-bit number, a list's length."""
+        return int(self._take(np.uint64, 1)[0])
+
+    def matrix(self) -> NDArray[np.float32]:
+        """A float32 matrix: rows, columns, entries column by column."""
+        rows, columns = (int(n) for n in self._take(np.int32, 2))
+        if rows < 0 or columns < 0:
+            raise self._broken(f"a matrix of {rows} × {columns}")
+        return self._take(np.float32, rows * columns).reshape(columns, rows).T
+
+    def triples(self) -> NDArray[np.int32]:
+        """A list of three int32 each, (N, 3)."""
+        return self._take(np.int32, 3 * self.u64()).reshape(-1, 3)
+
+    def pairs(self) -> NDArray[np.float64]:
+        """A list of two float64 each, (N, 2)."""
+        return self._take(np.float64, 2 * self.u64()).reshape(-1, 2)
+
+    def name(self) -> str:
+        """A text with its length."""
+        length = self.u64()
+        if length > _LONGEST_NAME:
+            raise self._broken(f"a name of {length} letters")
+        return self._take(np.uint8, length).tobytes().decode(errors="replace")
+
+    def end(self) -> None:
+        """Refuse an archive that goes on."""
+        rest = len(self._content) - self._offset
+        if rest:
+            raise self._broken(f"{rest} bytes after its end")
+
+    def _take(self, kind: type[Number], count: int) -> NDArray[Number]:
+        stored = np.dtype(kind).newbyteorder("<")
+        if stored.itemsize * count > len(self._content) - self._offset:
+            raise self._broken(f"{count} numbers do not fit after byte {self._offset}")
+        values = np.frombuffer(self._content, stored, count, self._offset)
+        self._offset += values.nbytes
+        return values.astype(kind)
+
+    def _broken(self, what: str) -> FacebenchError:
+        return FacebenchError(
+            f"{self._path}: truncated or no eos archive ({what})", f"copy it again; {self._fetch}"
+        )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..files.pictures import read_picture
-from ..synthetic.masks import CLASS_NAMES
+from ..synthetic.appearance import CLASS_NAMES
 from .reasons import Reason, RejectedError
 
 Pixels = NDArray[np.uint8]

@@ -117,7 +117,7 @@ def _row(one: _Judged) -> WorkRow:
 @lru_cache(maxsize=1)
 def mean_landmarks() -> NDArray[np.float64]:
     """Landmarks (68, 3) in mm of the embedded mean face, which any face is compared with."""
-    from ..morphable.laid_landmarks import landmark_points
+    from ..morphable.landmarks import landmark_points
     from ..morphable.load import load_model
 
     model = load_model("embedded")

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..synthetic.masks import MASK_ORDER
+from ..synthetic.appearance import MASK_ORDER
 from ..vision.crop import Box
 from .reasons import RejectedError
 

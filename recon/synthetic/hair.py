@@ -1,4 +1,4 @@
-"""Scalp, hair and hat as one closed sheet around the skull."""
+"""Scalp, hair and hat as one closed sheet around the skull, and the grids that such sheets are."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..morphable.model import MorphableModel
-from .grid import sheet
-from .head_frame import HeadFrame, Points, head_frame, landmark_points
-from .look import Hair
+from .appearance import Hair, HeadFrame, Points, head_frame, landmark_points
 
 ROWS, COLUMNS = 24, 48
 _LOWEST = -1.2
@@ -18,6 +16,8 @@ _TEMPLES = 1.25
 _NEAR = np.cos(0.2)
 _BOXINESS = 2.4
 """Exponent of the superellipsoid that the skull fills above the eyes."""
+
+Triangles = NDArray[np.int64]
 
 
 def _directions() -> tuple[Points, Points]:
@@ -112,3 +112,24 @@ def _lumps(wave: Points, elevation: Points, azimuth: Points) -> Points:
         + 0.2 * np.sin(9 * azimuth - 7 * elevation + wave[3])
     )
     return np.asarray(flat * around + 0.2 * np.sin(6 * elevation + wave[4]))
+
+
+def sheet(rows: int, columns: int, *, closed: bool = True) -> Triangles:
+    """Triangles of a (rows, columns) grid of vertices, row by row.
+
+    With rows running down and columns to the right as seen from outside, they face outward.
+    A closed sheet joins its last column to its first.
+    """
+    across = np.arange(columns if closed else columns - 1)
+    here, there = across, (across + 1) % columns
+    down = np.arange(rows - 1)[:, None] * columns
+    a, b, c, d = down + here, down + columns + here, down + columns + there, down + there
+    return np.concatenate(
+        [np.stack([a, b, c], -1).reshape(-1, 3), np.stack([a, c, d], -1).reshape(-1, 3)]
+    )
+
+
+def fan(columns: int) -> Triangles:
+    """Triangles from the last vertex to a ring of `columns` vertices before it."""
+    ring = np.arange(columns)
+    return np.stack([ring, (ring + 1) % columns, np.full(columns, columns)], -1)

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from .backgrounds import random_colour
-from .masks import CLASS
-from .textures import FloatImage, fractal_noise
+from .appearance import CLASS
+from .photograph import FloatImage, fractal_noise, random_colour
 
 _FINE = 2
 """Shapes are drawn at this many samples a pixel in each direction."""

@@ -24,8 +24,8 @@ import torch
 from ...errors import FacebenchError
 from ..files.text import plan_in
 from ..morphable.load import load_model
+from .appearance import MASK_ORDER
 from .faces import FaceSampler, LabelledFace
-from .masks import MASK_ORDER
 
 FACES_PER_SHARD = 2000
 _CHUNK = 25

@@ -13,7 +13,7 @@ from scipy.ndimage import distance_transform_edt
 from scipy.sparse import csr_matrix
 
 from ..morphable.model import MorphableModel
-from ..synthetic.visibility import visible_triangles
+from ..synthetic.scene import visible_triangles
 from .unwrap import unwrap
 
 Values = NDArray[np.floating]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..synthetic.visibility import visible_triangles
+from ..synthetic.scene import visible_triangles
 from .space import TextureSpace
 
 Floats = NDArray[np.float32]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..morphable.laid_landmarks import landmark_points
+from ..morphable.landmarks import landmark_points
 from ..morphable.model import MorphableModel
 
 LANDMARK_SHARE = 0.62

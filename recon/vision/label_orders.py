@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import FacebenchError
-from ..synthetic.masks import CLASS_NAMES, MASK_ORDER
+from ..synthetic.appearance import CLASS_NAMES, MASK_ORDER
 
 BISENET = MASK_ORDER
 CELEBAMASK_HQ = "celebamask-hq"

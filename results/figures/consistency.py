@@ -11,12 +11,11 @@ from itertools import groupby
 from rich.table import Table
 
 from ...bench.figures.consistency import ALL, Spread, SpreadDifference, interval, neutral_face
-from ...bench.figures.photographs import Photograph
-from ...bench.figures.quality import Seen
+from ...bench.figures.photographs import Photograph, Seen
 from ...bench.scoring.statistics import Interval
 from ...recon.render.likeness import HEADLIGHT, LikenessArtist
 from ..tables.writers import empty_table, p_text
-from .sheet import Cell, Row, Sheet
+from .drawing import Cell, Row, Sheet
 
 NOTE = (
     "Spread: mean distance in mm of a vertex of the neutral face from where it is in the mean of "

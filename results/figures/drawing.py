@@ -1,17 +1,38 @@
-"""A sheet as PNG and PDF."""
+"""A sheet of pictures in rows and columns: its content, its layout in inches, its PNG and PDF."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextToPath
+from numpy.typing import NDArray
+
 from ..files import replacing
-from .layout import FONT_POINTS, GAP, LEGEND_INCHES, LINE, Plan, wrapped
-from .sheet import Cell, Print, Sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+FONT_POINTS = 7.0
+"""At the size of print: what journals ask of labels at least."""
+
+LINE = FONT_POINTS * 1.25 / 72
+_NARROW = FONT_POINTS * 0.45 / 72
+"""Inches that a line takes, and a letter of a text of narrow ones."""
+_HINTED = 1.07
+"""How much wider a line may become where its letters are drawn with few dots."""
+GAP, WIDE_GAP = 0.02, 0.1
+LABEL_INCHES, LEGEND_INCHES = 0.2, 0.95
+
+Picture = NDArray[np.uint8]
+"""(S, S, 3) RGB."""
 
 
 def write_sheet(sheet: Sheet, stem: Path, form: Print | None = None) -> tuple[Path, Path]:
@@ -89,3 +110,158 @@ def _write(
         rotation=rotation,
         linespacing=1.15,
     )
+
+
+@dataclass(frozen=True)
+class Head:
+    """A text above some columns, in inches: left edge, width and bottom."""
+
+    left: float
+    width: float
+    bottom: float
+    lines: list[str]
+
+
+class Plan:
+    """Where everything stands, in inches from the upper left corner.
+
+    Args:
+        sheet: what is drawn.
+        form: how it is printed.
+    """
+
+    def __init__(self, sheet: Sheet, form: Print) -> None:
+        self.sheet, self.form = sheet, form
+        columns = len(sheet.heads[0])
+        gaps = [WIDE_GAP if c in sheet.wide_before else GAP for c in range(1, columns)]
+        self.left = LABEL_INCHES if any(row.label for row in sheet.rows) else GAP
+        free = form.width - self.left - GAP - sum(gaps)
+        self.side = min(free / columns, form.largest_cell)
+        offsets = np.cumsum([0.0, *(self.side + gap for gap in gaps)])
+        self.columns = [self.left + float(offset) for offset in offsets]
+        self.width = self.columns[-1] + self.side + GAP
+        self.heads, below = self._heads()
+        self.rows, below = self._rows(below)
+        self.notes = [line for note in sheet.notes for line in wrapped(note, self.width)]
+        self.notes_top = below + WIDE_GAP / 2
+        self.legend_top = self.notes_top + len(self.notes) * LINE + (GAP if self.notes else 0.0)
+        self.legend_columns = max(1, int(self.width / LEGEND_INCHES))
+        lines = -(-len(sheet.legend) // self.legend_columns)
+        self.height = self.legend_top + lines * LINE * 1.2 + GAP
+
+    def _heads(self) -> tuple[list[Head], float]:
+        """All heads, and where they end."""
+        heads: list[Head] = []
+        bottom = GAP
+        for names in self.sheet.heads:
+            spans = [(*self._reach(first, last), names[first]) for first, last in _runs(names)]
+            texts = [(left, width, wrapped(name, width)) for left, width, name in spans]
+            bottom += LINE * max(len(lines) for *_, lines in texts)
+            heads += [Head(left, width, bottom, lines) for left, width, lines in texts]
+        return heads, bottom + GAP
+
+    def _reach(self, first: int, last: int) -> tuple[float, float]:
+        """Left edge and width of some columns."""
+        return self.columns[first], self.columns[last] + self.side - self.columns[first]
+
+    def _rows(self, top: float) -> tuple[list[float], float]:
+        """The upper edges of the rows, and where the last ends."""
+        tops = []
+        for number, row in enumerate(self.sheet.rows):
+            top += WIDE_GAP if row.opens and number else 0.0
+            tops.append(top)
+            captions = (len(wrapped(cell.caption, self.side)) for cell in row.cells)
+            top += self.side + GAP + LINE * max(captions, default=0)
+        return tops, top
+
+
+def wrapped(text: str, width: float) -> list[str]:
+    """Lines of a text that fit into so many inches, with at least four letters each."""
+    lines = [text]
+    for letters in range(max(4, int(width / _NARROW)), 3, -1):
+        lines = textwrap.wrap(text, letters)
+        if all(_inches(line) <= width for line in lines):
+            break
+    return lines
+
+
+@cache
+def _inches(line: str) -> float:
+    """Width of a line as it is printed."""
+    font = FontProperties(size=FONT_POINTS)
+    width, *_ = TextToPath().get_text_width_height_descent(line, font, ismath=False)
+    return _HINTED * float(width) / 72
+
+
+def _runs(names: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """First and last place of each run of equal names."""
+    start = 0
+    for _, run in groupby(names):
+        length = len(list(run))
+        yield start, start + length - 1
+        start += length
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One place of the sheet.
+
+    Attributes:
+        picture: square, or None for an empty place.
+        caption: written below it, wrapped; or empty.
+        text: written into an empty place, wrapped.
+    """
+
+    picture: Picture | None = None
+    caption: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """Pictures side by side.
+
+    Attributes:
+        label: written along the row's left side.
+        cells: one a column.
+        opens: whether it begins a group of rows, set off from the ones above.
+    """
+
+    label: str
+    cells: tuple[Cell, ...]
+    opens: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """A whole figure.
+
+    Attributes:
+        heads: lines above the first row, each with one text a column; a text that repeats the one
+            before it spans both.
+        rows: from top to bottom.
+        notes: lines below the pictures, wrapped.
+        legend: colour (RGB in 0 to 255) and name of each kind of area, below the notes.
+        wide_before: columns that are set off from the one before.
+    """
+
+    heads: tuple[tuple[str, ...], ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    legend: tuple[tuple[tuple[int, int, int], str], ...] = ()
+    wide_before: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Print:
+    """How a figure is printed.
+
+    Attributes:
+        width: of the page's text in inches; 7 are two columns of a journal, 3.4 one.
+        dots: of the PNG, an inch.
+        largest_cell: side in inches that no picture exceeds.
+    """
+
+    width: float = 7.0
+    dots: int = 300
+    largest_cell: float = 1.5

@@ -1,25 +1,42 @@
-"""Figure `occlusion`: texture mapping beside texture reconstruction, and the mask."""
+"""Figures `occlusion`, `parsing` and `quality`: photographs beside what methods make of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 
 import numpy as np
 
-from ...bench.figures.masks import resized
-from ...bench.figures.occlusion import AlbedoErrors, AlbedoSummary, TexturedFace
+from ...bench.figures.occlusion import (
+    AlbedoErrors,
+    AlbedoSummary,
+    Mask,
+    TexturedFace,
+    agreement,
+    resized,
+)
+from ...bench.figures.photographs import Photograph, Seen
 from ...bench.scoring.statistics import Interval
-from ...recon.render.likeness import LikenessArtist
+from ...recon.render.likeness import LikenessArtist, Picture
+from ...recon.render.pose_and_light import Likeness
+from ...recon.synthetic.appearance import CLASS_NAMES
 from ...recon.training.tasks.palette import coloured
 from ..tables.writers import csv_text
-from .sheet import Cell, Row, Sheet
+from .drawing import Cell, Row, Sheet
 
 SIDE_YAW = 0.9
 """Radians by which the side view is turned."""
 
 _HEADS = ("photograph", "parsing", "front", "side", "front", "side")
 _NAMES = ("", "", *["texture mapping"] * 2, *["texture reconstruction"] * 2)
+
+SIDES = "l_ and r_: the subject's left and right; but u_lip and l_lip: upper and lower lip."
+
+_PHOTOGRAPH_SHARE = 0.5
+
+PANELS = ("overlay", "shape", "texture")
+MOST_SIDE_BY_SIDE = 3
+"""Methods whose panels have room beside each other; of more they stand below each other."""
 
 
 def occlusion_sheet(
@@ -90,3 +107,110 @@ def _signed(value: float) -> str:
 
 def _minus(value: float) -> str:
     return f"{value:.3f}".replace("-", "−")
+
+
+def parsing_sheet(
+    photographs: Sequence[Photograph],
+    masks: Mapping[str, Sequence[Mask]],
+    artist: LikenessArtist,
+    notes: Sequence[str] = (),
+) -> Sheet:
+    """One row a photograph: as it is, then each kind of mask alone and over it.
+
+    Args:
+        photographs: what was parsed.
+        masks: by what a column is called, one a photograph; classes in BiSeNet order.
+        artist: of the pictures' size.
+        notes: shown below.
+    """
+    rows = [
+        Row("", _parsing_cells(photograph, [kind[number] for kind in masks.values()], artist))
+        for number, photograph in enumerate(photographs)
+    ]
+    names = ("photograph", *(name for name in masks for _ in range(2)))
+    starts = frozenset(1 + 2 * number for number in range(len(masks)))
+    return Sheet((names,), tuple(rows), (*notes, SIDES), legend(), starts)
+
+
+def agreement_note(found: Sequence[Mask], true: Sequence[Mask]) -> str:
+    """How well masks agree with the true ones of the same sizes, in words."""
+    overlap = agreement(found, true, len(CLASS_NAMES))
+    right = np.mean([(f == t).mean() for f, t in zip(found, true, strict=True)])
+    return (
+        f"The parser's mask agrees with the true one at {right:.1%} of the pixels shown; "
+        f"intersection over union, mean of the {np.isfinite(overlap).sum()} classes there: "
+        f"{np.nanmean(overlap):.2f}."
+    )
+
+
+def legend() -> tuple[tuple[tuple[int, int, int], str], ...]:
+    """Colour and name of all 19 classes."""
+    colours = coloured(np.arange(len(CLASS_NAMES))).tolist()
+    return tuple(((r, g, b), name) for (r, g, b), name in zip(colours, CLASS_NAMES, strict=True))
+
+
+def _parsing_cells(
+    photograph: Photograph, masks: Sequence[Mask], artist: LikenessArtist
+) -> tuple[Cell, ...]:
+    picture = artist.photograph(photograph.portrait)
+    cells = [Cell(picture, photograph.caption)]
+    for mask in masks:
+        colours = coloured(resized(mask, artist.size))
+        cells += [Cell(colours), Cell(_over(picture, colours))]
+    return tuple(cells)
+
+
+def _over(picture: Picture, colours: Picture) -> Picture:
+    mixed = _PHOTOGRAPH_SHARE * picture + (1.0 - _PHOTOGRAPH_SHARE) * colours
+    return (mixed + 0.5).astype(np.uint8)
+
+
+def quality_sheet(
+    photographs: Sequence[Photograph], seen: Sequence[Seen], artist: LikenessArtist
+) -> Sheet:
+    """Photographs down, methods across: of each method overlay, shape and texture.
+
+    `texture` is the method's albedo, unlit. Of many methods the panels stand below each other.
+    """
+    if len(seen) <= MOST_SIDE_BY_SIDE:
+        return _side_by_side(photographs, seen, artist)
+    return _stacked(photographs, seen, artist)
+
+
+def _side_by_side(
+    photographs: Sequence[Photograph], seen: Sequence[Seen], artist: LikenessArtist
+) -> Sheet:
+    rows = []
+    for number, photograph in enumerate(photographs):
+        crop = photograph.portrait
+        panels = [
+            Cell(_panel(artist, panel, one.likenesses[number], crop))
+            for one in seen
+            for panel in PANELS
+        ]
+        first = Cell(artist.photograph(crop), photograph.caption)
+        rows.append(Row("", (first, *panels)))
+    names = ("", *(one.label for one in seen for _ in PANELS))
+    heads = ("photograph", *(panel for _ in seen for panel in PANELS))
+    starts = frozenset(1 + len(PANELS) * number for number in range(len(seen)))
+    return Sheet((names, heads), tuple(rows), wide_before=starts)
+
+
+def _stacked(
+    photographs: Sequence[Photograph], seen: Sequence[Seen], artist: LikenessArtist
+) -> Sheet:
+    rows = []
+    for number, photograph in enumerate(photographs):
+        crop = photograph.portrait
+        firsts = (Cell(artist.photograph(crop)), Cell(text=photograph.caption), Cell())
+        for panel, first in zip(PANELS, firsts, strict=True):
+            drawn = [_panel(artist, panel, one.likenesses[number], crop) for one in seen]
+            rows.append(Row(panel, (first, *map(Cell, drawn)), opens=panel == "overlay"))
+    heads = ("photograph", *(one.label for one in seen))
+    return Sheet((heads,), tuple(rows), wide_before=frozenset({1}))
+
+
+def _panel(artist: LikenessArtist, panel: str, likeness: Likeness, crop: Picture) -> Picture:
+    if panel == "overlay":
+        return artist.overlay(likeness, crop)
+    return artist.shape(likeness) if panel == "shape" else artist.texture(likeness)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from facebench.recon.morphable.basel_landmarks import IBUG_OF_NAME
-from facebench.recon.morphable.laid_landmarks import landmark_points
-from facebench.recon.morphable.npz import read_npz
+from facebench.recon.morphable.landmarks import landmark_points
+from facebench.recon.morphable.load import read_npz
 
 KNOWN = {
     "12, as BFM 2017 and 2019 name": list(IBUG_OF_NAME.values()),

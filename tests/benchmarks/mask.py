@@ -30,15 +30,15 @@ from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.regressors.regressor import FaceRegressor
 from facebench.recon.render.panels import draw_panels
-from facebench.recon.synthetic.cover import (
+from facebench.recon.synthetic.appearance import CLASS
+from facebench.recon.synthetic.faces import (
     HIDDEN,
     CoveredFace,
+    FaceSampler,
     cover,
     hidden_vertices,
     true_coefficients,
 )
-from facebench.recon.synthetic.faces import FaceSampler
-from facebench.recon.synthetic.masks import CLASS
 from facebench.recon.training.data.batches import collate
 from facebench.recon.training.data.shards import Sample
 from facebench.recon.training.methods.ours import Trainer

@@ -22,7 +22,7 @@ from torch import Tensor
 from facebench.recon.losses.pixel import class_weights
 from facebench.recon.network.bisenet import CLASSES
 from facebench.recon.recipes.files import load_recipe
-from facebench.recon.synthetic.masks import CLASS
+from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.synthetic.occluders import Occluder, hand, thing
 from facebench.recon.training.data.batches import collate, resized
 from facebench.recon.training.data.covering import covered

@@ -50,7 +50,7 @@ def lfw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_seed_of_the_help_is_that_of_the_pictures() -> None:
-    from facebench.bench.figures import embedded
+    from facebench.bench.figures import occlusion as embedded
 
     assert embedded.SEED == SEED
 

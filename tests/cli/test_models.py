@@ -12,8 +12,7 @@ from PIL import Image
 
 from facebench.cli.main import group
 from facebench.errors import FacebenchError
-from facebench.recon.morphable.load import load_model
-from facebench.recon.morphable.npz import read_npz, save_npz
+from facebench.recon.morphable.load import load_model, read_npz, save_npz
 
 
 def _run(*arguments: object) -> Result:

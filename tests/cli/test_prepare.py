@@ -13,7 +13,7 @@ from training_faces import SETTINGS, small_model
 from facebench.cli.prepare import command
 from facebench.cli.train import command as train
 from facebench.errors import FacebenchError
-from facebench.recon.morphable.npz import save_npz
+from facebench.recon.morphable.load import save_npz
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from PIL import Image
 
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
 from facebench.recon.morphable.decoder import FaceDecoder
+from facebench.recon.morphable.load import save_npz
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.morphable.npz import save_npz
 from facebench.recon.morphable.procedural import procedural_model
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.recipes.regressor import Recipe

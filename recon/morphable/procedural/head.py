@@ -9,8 +9,10 @@ once, for x > 0.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .solid import Array, capsule, cut, ellipsoid, norm, union
+Array = NDArray[np.float64]
+Point = tuple[float, float, float]
 
 CENTRE = np.array([0.0, 0.0, -20.0])
 """From here every point of the skin is seen: rays meet the skin once."""
@@ -20,6 +22,48 @@ RADIUS = 85.0
 
 _REACH = 220.0
 _STEPS = 26
+
+EYEBALL = (31.2, 30.0, 39.0)
+EYEBALL_RADII = (15.5, 13.0, 12.5)
+LID_RADII = (17.5, 14.0, 14.0)
+
+
+def norm(vectors: Array) -> Array:
+    """Length of (…, D) vectors, summed in a fixed order so that every CPU gives the same bits."""
+    total = np.zeros(vectors.shape[:-1])
+    for axis in range(vectors.shape[-1]):
+        total = total + vectors[..., axis] * vectors[..., axis]
+    return np.sqrt(total)
+
+
+def ellipsoid(points: Array, centre: Point, radii: Point) -> Array:
+    """First-order distance of (N, 3) points to an axis-aligned ellipsoid, negative inside."""
+    scaled = (points - np.array(centre)) / np.array(radii)
+    length = norm(scaled)
+    gradient = norm(scaled / np.array(radii))
+    return length * (length - 1.0) / np.maximum(gradient, 1e-9)
+
+
+def capsule(points: Array, start: Point, end: Point, radius: tuple[float, float]) -> Array:
+    """Distance of (N, 3) points to a rod whose radius goes linearly from start to end."""
+    first, axis = np.array(start), np.array(end) - np.array(start)
+    offset = points - first
+    along = offset[:, 0] * axis[0] + offset[:, 1] * axis[1] + offset[:, 2] * axis[2]
+    fraction = np.clip(along / float((axis * axis).sum()), 0.0, 1.0)
+    away = norm(offset - fraction[:, None] * axis)
+    width: Array = radius[0] + (radius[1] - radius[0]) * fraction
+    return away - width
+
+
+def union(first: Array, second: Array, blend: float) -> Array:
+    """Distance to both solids together; `blend` mm wide fillet in between."""
+    near = np.maximum(blend - np.abs(first - second), 0.0) / blend
+    return np.minimum(first, second) - near * near * near * (blend / 6.0)
+
+
+def cut(solid: Array, tool: Array, blend: float) -> Array:
+    """Distance to the solid with the tool taken away; `blend` mm wide round edge."""
+    return -union(-solid, tool, blend)
 
 
 def distance(points: Array) -> Array:
@@ -68,11 +112,6 @@ def _orbit(p: Array, solid: Array) -> Array:
     solid = union(solid, ridge, 18)
     solid = cut(solid, socket, 10)
     return union(solid, lid, 5)
-
-
-EYEBALL = (31.2, 30.0, 39.0)
-EYEBALL_RADII = (15.5, 13.0, 12.5)
-LID_RADII = (17.5, 14.0, 14.0)
 
 
 def _lips(p: Array, solid: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Soft masks: where the parts of a face are, from 0 to 1 at every vertex."""
+"""Soft masks of the parts of a face, and what follows from them: albedo, its modes, the regions."""
 
 from __future__ import annotations
 
@@ -6,13 +6,35 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .eyes import EYE_INNER, EYE_OUTER, IRIS_RADIUS, LID_EDGE, PUPIL, PUPIL_RADIUS, depth_inside_lids, lid_heights
-from .mouth import MOUTH_CORNER, lower_lip_border, upper_lip_border
-from .head import nostril
-from .layout import BROW
-from .solid import Array, norm, union
-from .surface import Surface
+from ..regions import REGION_NAMES
+from .features import (
+    EYE_INNER,
+    EYE_OUTER,
+    IRIS_RADIUS,
+    LID_EDGE,
+    MOUTH_CORNER,
+    PUPIL_CENTRE,
+    PUPIL_RADIUS,
+    depth_inside_lids,
+    lid_heights,
+    lower_lip_border,
+    upper_lip_border,
+)
+from .head import Array, ellipsoid, norm, nostril, union, unroll
+from .surface import BROW, JAW, Surface
+
+SKIN = (0.72, 0.535, 0.44)
+HAIR = (0.25, 0.18, 0.14)
+LIP = (0.62, 0.34, 0.31)
+INSIDE_MOUTH = (0.28, 0.08, 0.08)
+SCLERA = (0.86, 0.83, 0.80)
+IRIS = (0.34, 0.26, 0.18)
+PUPIL = (0.04, 0.03, 0.03)
+NOSTRIL = (0.22, 0.11, 0.09)
+CARUNCLE = (0.74, 0.45, 0.41)
+LASHES = (0.20, 0.14, 0.12)
 
 
 def soft_step(values: Array) -> Array:
@@ -61,7 +83,7 @@ class Masks:
     @cached_property
     def from_pupil(self) -> Array:
         """Distance in mm from the pupil's middle, seen from the front."""
-        return norm(self.view - np.array(PUPIL))
+        return norm(self.view - np.array(PUPIL_CENTRE))
 
     @cached_property
     def iris(self) -> Array:
@@ -161,3 +183,76 @@ class Masks:
     def ear_hollow(self) -> Array:
         """The hollow of the ear."""
         return spot(self.folded, (77.0, 15.0, -24.0), (5.0, 12.0, 7.0))
+
+
+def mean_albedo(masks: Masks) -> Array:
+    """RGB (V, 3) of the mean face."""
+    colour: Array = np.tile(np.array(SKIN), (len(masks.view), 1))
+    colour = colour + masks.blush[:, None] * np.array([0.02, -0.025, -0.02])
+    colour = colour - masks.eye_shadow[:, None] * np.array([0.09, 0.10, 0.09])
+    dark = 0.22 * masks.lid_crease + 0.4 * masks.ear_hollow
+    colour = colour * (1.0 - dark[:, None])
+    layers = [
+        (0.55 * masks.scalp, HAIR),
+        (0.85 * masks.brow, HAIR),
+        (masks.lips, LIP),
+        (masks.inside_mouth, INSIDE_MOUTH),
+        (masks.nostril, NOSTRIL),
+        (masks.eyeball, SCLERA),
+        (masks.caruncle, CARUNCLE),
+        (masks.iris, IRIS),
+        (masks.pupil, PUPIL),
+        (0.8 * masks.lashes, LASHES),
+    ]
+    for cover, paint in layers:
+        colour = colour + cover[:, None] * (np.array(paint) - colour)
+    return colour
+
+
+def albedo_fields(masks: Masks) -> dict[str, Array]:
+    """Colour change (V, 3) of one standard deviation of each albedo mode, before orthogonality."""
+    skin = masks.bare_skin
+    fields = {
+        "skin_tone": (skin + 0.6 * masks.lips + 0.3 * masks.brow, (-0.09, -0.088, -0.08)),
+        "yellow_blue": (skin, (0.007, 0.004, -0.018)),
+        "brow_darkness": (masks.brow + 0.6 * masks.scalp, (-0.07, -0.06, -0.05)),
+        "beard_shadow": (skin * masks.beard, (-0.075, -0.065, -0.05)),
+        "blush": (skin * masks.blush, (0.02, -0.022, -0.018)),
+        "lip_colour": (masks.lips, (0.02, -0.04, -0.028)),
+        "eye_shadow": (skin * masks.eye_shadow, (-0.07, -0.07, -0.05)),
+        "iris_colour": (masks.iris * (1 - masks.pupil), (-0.02, 0.05, 0.11)),
+    }
+    return {name: mask[:, None] * np.array(colour) for name, (mask, colour) in fields.items()}
+
+
+def regions(masks: Masks) -> NDArray[np.uint8]:
+    """Index (V,) into `REGION_NAMES` of every vertex."""
+    side = np.where(masks.surface.skin[:, 0] < 0, "right", "left")
+    names = np.select(*_region_rules(masks), default="cheek")
+    paired = np.isin(names, ["brow", "eye_socket", "eye", "cheek", "ear"])
+    full = np.where(paired, np.char.add(np.char.add(side, "_"), names), names)
+    index = {name: i for i, name in enumerate(REGION_NAMES)}
+    return np.array([index[name] for name in full.tolist()], dtype=np.uint8)
+
+
+def _region_rules(masks: Masks) -> tuple[list[NDArray[np.bool_]], list[str]]:
+    x, y, z = masks.folded.T
+    jaw = unroll(np.array(JAW))
+    plane = unroll(masks.folded)
+    below = plane[:, 1] < np.interp(plane[:, 0], jaw[:, 0], jaw[:, 1]) - 9.0
+    upper_lip = masks.surface.across > 0
+    rules = {
+        "mouth": np.abs(masks.surface.across) < 0.999,
+        "eye": (masks.lid_depth > 0.9 * LID_EDGE) & (z > 0),
+        "upper_lip": (masks.lips > 0.5) & upper_lip,
+        "lower_lip": (masks.lips > 0.5) & ~upper_lip,
+        "brow": masks.brow > 0.5,
+        "eye_socket": (norm((masks.view - [31.0, 32.0]) / [21.0, 14.0]) < 1) & (z > 0),
+        "nose": (np.abs(y - 7.0) < 28.0) & (x < np.interp(y, [-14, 10, 32], [20, 14, 8])) & (z > 0),
+        "ear": ellipsoid(masks.folded, (74, 12, -34), (11, 33, 17)) < 0,
+        "neck": below & (y < -20),
+        "head": (masks.scalp > 0.5) | (z < -30),
+        "jaw": (y < -54) | ((y < -30) & (z < 10)),
+        "forehead": y > 44,
+    }
+    return list(rules.values()), list(rules)

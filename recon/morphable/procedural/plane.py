@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import Delaunay, cKDTree
 
-from .solid import Array, norm
+from .head import Array, norm
 
 OUTLINE_CENTRE = np.array([0.0, 15.0])
 OUTLINE_RADII = np.array([172.0, 126.0])

@@ -1,4 +1,7 @@
-"""The mean face: mesh, landmarks and the coordinates that paint and modes are written in."""
+"""The mean face's mesh: where landmarks and feature lines lie, and what is known of each vertex.
+
+Landmarks are given once, for the middle line and the subject's left half; the right half mirrors.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,63 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .eyes import set_eyes
-from .head import skin
-from .layout import LEFT_OF_MIDDLE, feature_curves, landmark_anchors
-from .mouth import MouthLens
+from .features import (
+    EYE_INNER,
+    EYE_OUTER,
+    IRIS_RADIUS,
+    MOUTH_CORNER,
+    PUPIL_RADIUS,
+    MouthLens,
+    circle_around_pupil,
+    lid_borders,
+    lid_contact,
+    lid_heights,
+    lower_lip_border,
+    mouth_line,
+    set_eyes,
+    upper_lip_border,
+)
+from .head import Array, front, skin, unroll
 from .plane import HalfMesh, mirror, triangulate
-from .solid import Array
+
+JAW = [
+    (0.0, -86.0, 48.0),
+    (14.0, -84.0, 46.0),
+    (28.0, -77.0, 36.0),
+    (40.5, -67.0, 22.0),
+    (51.0, -54.5, 12.0),
+    (58.0, -38.0, 5.0),
+    (63.0, -19.0, 0.0),
+    (67.0, 0.0, -3.0),
+    (70.0, 20.0, -5.0),
+]
+"""From the chin to the left ear: iBUG 9 to 17, roughly; the rays through them count."""
+
+BROW = [(13.0, 43.0), (20.5, 46.5), (29.5, 48.6), (39.0, 47.8), (48.0, 42.8)]
+_NOSE_RIDGE = [(0.0, 30.0), (0.0, 17.5), (0.0, 5.0), (0.0, -7.5)]
+_NOSE_BASE = [(0.0, -20.3), (6.5, -19.6), (13.5, -18.2)]
+
+LEFT_OF_MIDDLE = {
+    **{9 + k: 9 - k for k in range(1, 9)},
+    **dict(zip(range(23, 28), range(22, 17, -1), strict=True)),
+    35: 33,
+    36: 32,
+    43: 40,
+    44: 39,
+    45: 38,
+    46: 37,
+    47: 42,
+    48: 41,
+    53: 51,
+    54: 50,
+    55: 49,
+    56: 60,
+    57: 59,
+    64: 62,
+    65: 61,
+    66: 68,
+}
+"""iBUG number on the subject's left and its mirror image on the right."""
 
 
 @dataclass(frozen=True)
@@ -71,3 +125,80 @@ def _landmarks(numbers: list[int], partner: NDArray[np.int64]) -> NDArray[np.int
     vertex = dict(zip(numbers, range(len(numbers)), strict=True))
     vertex |= {right: int(partner[vertex[left]]) for left, right in LEFT_OF_MIDDLE.items()}
     return np.array([vertex[number] for number in range(1, 69)])
+
+
+def landmark_anchors(lens: MouthLens) -> dict[int, Array]:
+    """Mesh plane coordinates (2,) of the middle and left landmarks, by iBUG number."""
+    jaw = unroll(np.array(JAW))
+    anchors = {9 + k: jaw[k] for k in range(9)}
+    faced = {**_brow_and_nose(), **_eye(), **_outer_lips()}
+    plane = to_mesh(np.array(list(faced.values())), lens)
+    anchors |= dict(zip(faced, plane, strict=True))
+    anchors |= _lip_edges(lens)
+    for number in (9, 28, 29, 30, 31, 34, 52, 58, 63, 67):
+        anchors[number][0] = 0.0
+    return anchors
+
+
+def to_mesh(points: Array, lens: MouthLens) -> Array:
+    """Mesh plane coordinates (N, 2) of the skin seen from the front at (N, 2) x, y."""
+    return lens.open(unroll(front(points)))
+
+
+def feature_curves(lens: MouthLens) -> list[Array]:
+    """Polylines of the mesh plane that triangle edges follow, most important first."""
+    upper, lower = lid_borders()
+    x = np.linspace(MOUTH_CORNER, 0.0, 80)
+    faced = [
+        upper,
+        lower,
+        lid_contact(),
+        circle_around_pupil(IRIS_RADIUS),
+        circle_around_pupil(PUPIL_RADIUS),
+        np.column_stack([x, upper_lip_border(x)]),
+        np.column_stack([x, lower_lip_border(x)]),
+    ]
+    ends = np.cumsum([len(curve) for curve in faced])[:-1]
+    return [lens.edge(1.0), lens.edge(-1.0), *np.split(to_mesh(np.vstack(faced), lens), ends)]
+
+
+def _brow_and_nose() -> dict[int, tuple[float, float]]:
+    return {
+        **dict(zip(range(23, 28), BROW, strict=True)),
+        **dict(zip(range(28, 32), _NOSE_RIDGE, strict=True)),
+        **dict(zip(range(34, 37), _NOSE_BASE, strict=True)),
+    }
+
+
+def _eye() -> dict[int, tuple[float, float]]:
+    width = EYE_OUTER[0] - EYE_INNER[0]
+    x = np.array([EYE_INNER[0] + width * 0.31, EYE_INNER[0] + width * 0.67])
+    upper, lower = lid_heights(x)
+    return {
+        43: EYE_INNER,
+        44: (x[0], upper[0]),
+        45: (x[1], upper[1]),
+        46: EYE_OUTER,
+        47: (x[1], lower[1]),
+        48: (x[0], lower[0]),
+    }
+
+
+def _outer_lips() -> dict[int, tuple[float, float]]:
+    above, below = np.array([0.0, 5.5, 15.5]), np.array([15.0, 7.5, 0.0])
+    points = [*zip(above, upper_lip_border(above), strict=True)]
+    points += [(MOUTH_CORNER, float(mouth_line(np.array([MOUTH_CORNER]))[0]))]
+    points += [*zip(below, lower_lip_border(below), strict=True)]
+    return dict(zip(range(52, 59), points, strict=True))
+
+
+def _lip_edges(lens: MouthLens) -> dict[int, Array]:
+    upper, lower = lens.edge(1.0), lens.edge(-1.0)
+    middle, side, corner = len(upper) - 1, 39, 6
+    return {
+        63: upper[middle].copy(),
+        64: upper[side].copy(),
+        65: upper[corner].copy(),
+        66: lower[side].copy(),
+        67: lower[middle].copy(),
+    }

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...synthetic.backgrounds import random_background, random_colour
-from ...synthetic.masks import CLASS
-from ...synthetic.textures import FloatImage, fractal_noise
+from ...synthetic.appearance import CLASS
+from ...synthetic.photograph import FloatImage, fractal_noise, random_background, random_colour
 from .shards import Sample
 
 _FINEST = 96

@@ -16,7 +16,7 @@ from ....errors import FacebenchError, reason_of
 from ...files.parquet import opened_parquet
 from ...files.pictures import read_picture
 from ...morphable.model import MorphableModel
-from ...synthetic.masks import CLASS, MASK_ORDER
+from ...synthetic.appearance import CLASS, MASK_ORDER
 from .order import POOL
 from .row_groups import RowGroups
 

@@ -13,7 +13,7 @@ from ...morphable.decoder import FaceDecoder
 from ...morphable.model import MorphableModel
 from ...recipes.baselines import RandomViews
 from ...regressors.feature_regressor import Person
-from ...synthetic.sampling import random_expression, random_light
+from ...synthetic.appearance import random_expression, random_light
 from ...vision.framing import frame_mean_face
 from .second_view import centred
 

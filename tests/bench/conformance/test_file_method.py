@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from facebench.bench.conformance.check import check_method
-from facebench.bench.conformance.finding import Finding, Verdict
+from facebench.bench.conformance.findings import Finding, Verdict
 from facebench.bench.method.interface import MethodOptions
 from facebench.errors import FacebenchError
 from facebench.recon.export.write import write_mesh

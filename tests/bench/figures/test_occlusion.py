@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facebench.bench.figures.embedded import face_classes
-from facebench.bench.figures.masks import agreement
 from facebench.bench.figures.occlusion import (
     AlbedoErrors,
+    agreement,
     albedo_errors,
+    face_classes,
     mapped_albedo,
     summarise_albedo,
 )
@@ -20,8 +20,7 @@ from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.render.likeness import LikenessArtist
 from facebench.recon.render.pose_and_light import Likeness, likeness_of
-from facebench.recon.synthetic.cover import CoveredFace, cover, true_coefficients
-from facebench.recon.synthetic.faces import FaceSampler
+from facebench.recon.synthetic.faces import CoveredFace, FaceSampler, cover, true_coefficients
 
 
 @pytest.fixture(scope="module")

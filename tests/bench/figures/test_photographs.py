@@ -9,14 +9,12 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from facebench.bench.figures.image_landmarks import (
+from facebench.bench.figures.photographs import (
     box_of_landmarks,
     landmarks_beside,
-    read_image_landmarks,
-)
-from facebench.bench.figures.photographs import (
     photograph_sources,
     read_faces,
+    read_image_landmarks,
     several_of_each,
     subject_of,
 )

@@ -15,8 +15,8 @@ from scipy.io import savemat
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.basel_hdf5 import read_basel_hdf5
 from facebench.recon.morphable.basel_landmarks import IBUG_OF_NAME
+from facebench.recon.morphable.load import read_npz, save_npz
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.morphable.npz import read_npz, save_npz
 
 
 @pytest.fixture(scope="module")

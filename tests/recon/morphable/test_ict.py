@@ -10,9 +10,16 @@ import numpy as np
 import pytest
 
 from facebench.errors import FacebenchError
-from facebench.recon.morphable.ict import INDEX, N_VERTICES, NEUTRAL, PARTS, read_ict
-from facebench.recon.morphable.npz import read_npz
-from facebench.recon.morphable.obj import read_faces, read_vertices
+from facebench.recon.morphable.ict import (
+    INDEX,
+    N_VERTICES,
+    NEUTRAL,
+    PARTS,
+    read_faces,
+    read_ict,
+    read_vertices,
+)
+from facebench.recon.morphable.load import read_npz
 
 FACES = [
     "f 1/1 2/2 3/3 4/4",

@@ -10,9 +10,12 @@ import pytest
 
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.basel_landmarks import IBUG_OF_NAME, landmarks_2009
-from facebench.recon.morphable.laid_landmarks import landmark_points, with_laid_landmarks
-from facebench.recon.morphable.landmark_table import read_landmark_table
-from facebench.recon.morphable.npz import read_npz
+from facebench.recon.morphable.landmarks import (
+    landmark_points,
+    read_landmark_table,
+    with_laid_landmarks,
+)
+from facebench.recon.morphable.load import read_npz
 from facebench.recon.morphable.procedural import embedded_model
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from facebench.errors import FacebenchError
-from facebench.recon.morphable.load import load_model
-from facebench.recon.morphable.npz import save_npz
+from facebench.recon.morphable.load import load_model, save_npz
 
 
 def test_the_embedded_model_and_its_file_are_one(tmp_path: Path) -> None:

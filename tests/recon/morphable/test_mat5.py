@@ -54,7 +54,7 @@ def test_files_made_to_hurt_are_one_line(tmp_path: Path, attack: str) -> None:
 def test_a_variable_that_unpacks_without_end_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from facebench.recon.morphable import mat5_elements
+    from facebench.recon.morphable import mat5 as mat5_elements
 
     savemat(tmp_path / "bomb.mat", {"meanshape": np.zeros(10**6)}, do_compression=True)
     monkeypatch.setattr(mat5_elements, "MOST_BYTES", 10**6)

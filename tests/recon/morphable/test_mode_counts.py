@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from facebench.recon.face.coefficients import CoefficientSizes
-from facebench.recon.morphable.measures import mode_deviations
-from facebench.recon.morphable.mode_counts import ModeCounts, padding, with_mode_counts
+from facebench.recon.morphable.measures import (
+    ModeCounts,
+    mode_deviations,
+    padding,
+    with_mode_counts,
+)
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import embedded_model
 

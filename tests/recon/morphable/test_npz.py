@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from facebench.errors import FacebenchError
+from facebench.recon.morphable.load import read_npz, save_npz
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.morphable.npz import read_npz, save_npz
 from facebench.recon.morphable.regions import REGION_NAMES
 
 

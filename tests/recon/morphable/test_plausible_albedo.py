@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facebench.recon.morphable.load import read_npz
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.morphable.npz import read_npz
 from facebench.recon.morphable.plausible_albedo import ALBEDO_NAMES, plausible_albedo
 
 

@@ -12,8 +12,8 @@ from model_files import source_model, write_surrey
 from same_faces import assert_same_faces, surface
 
 from facebench.errors import FacebenchError
+from facebench.recon.morphable.load import read_npz, save_npz
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.morphable.npz import read_npz, save_npz
 from facebench.recon.morphable.surrey import EXPRESSIONS, LANDMARKS, SurreyFiles, read_surrey
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from labelled_photographs import SIZE, person
 
 from facebench.recon.preparation.patch import Framed, cut_patch, frame_face, landmark_box
-from facebench.recon.synthetic.masks import CLASS
+from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.vision.crop import Box
 from facebench.recon.vision.framing import LANDMARK_SHARE
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facebench.bench.figures.embedded import face_classes
+from facebench.bench.figures.occlusion import face_classes
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.synthetic.cover import (
+from facebench.recon.synthetic.faces import (
     HIDDEN,
     CoveredFace,
+    FaceSampler,
     cover,
     hidden_vertices,
     seen_vertices,
 )
-from facebench.recon.synthetic.faces import FaceSampler
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from facebench.recon.face.camera import project, rotate, rotation_matrix, to_pix
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
 from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.model import MorphableModel
+from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.synthetic.faces import FaceSampler, LabelledFace
-from facebench.recon.synthetic.masks import CLASS
 
 FACES = 24
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facebench.recon.synthetic.camera_effects import CameraEffects
-from facebench.recon.synthetic.masks import CLASS
+from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.synthetic.occluders import Occluder, hand, thing
+from facebench.recon.synthetic.photograph import CameraEffects
 
 SHAPE = (96, 96)
 LANDMARKS = np.random.default_rng(0).uniform(20, 76, (68, 2))

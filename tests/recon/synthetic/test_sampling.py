@@ -8,8 +8,14 @@ import torch
 
 from facebench.recon.face.lighting import illuminate
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.synthetic.sampling import ambient, directional_light, random_angles, random_expression, random_light
-from facebench.recon.synthetic.streams import random_stream
+from facebench.recon.synthetic.appearance import (
+    ambient,
+    directional_light,
+    random_angles,
+    random_expression,
+    random_light,
+)
+from facebench.recon.synthetic.photograph import random_stream
 
 
 def test_streams_are_independent_by_name_and_repeatable() -> None:
@@ -51,9 +57,7 @@ def test_a_distant_light_is_the_cosine_in_nine_harmonics() -> None:
 
 def test_ambient_light_is_the_same_from_everywhere() -> None:
     normals = torch.nn.functional.normalize(torch.randn(20, 3, 1), dim=1)
-    lit = illuminate(
-        torch.ones(20, 3, 1), normals, ambient(torch.tensor([0.2, 0.4, 0.6]))[None]
-    )
+    lit = illuminate(torch.ones(20, 3, 1), normals, ambient(torch.tensor([0.2, 0.4, 0.6]))[None])
     np.testing.assert_allclose(lit[..., 0], np.tile([0.2, 0.4, 0.6], (20, 1)), atol=1e-5)
 
 

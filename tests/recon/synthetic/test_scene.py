@@ -9,11 +9,18 @@ import pytest
 import torch
 
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.synthetic.look import Glasses, Look, bareheaded, random_look
-from facebench.recon.synthetic.masks import CLASS, CLASS_NAMES, REGION_CLASS
-from facebench.recon.synthetic.sampling import ambient
+from facebench.recon.synthetic.appearance import (
+    CLASS,
+    CLASS_NAMES,
+    REGION_CLASS,
+    Glasses,
+    Look,
+    ambient,
+    bareheaded,
+    random_look,
+)
+from facebench.recon.synthetic.clothing import Wardrobe
 from facebench.recon.synthetic.scene import Layer, Sitter, Studio
-from facebench.recon.synthetic.wardrobe import Wardrobe
 from facebench.recon.vision.framing import frame_mean_face
 
 SIZE = (96, 96)

@@ -10,7 +10,7 @@ from training_faces import SETTINGS, SIZE, small_model
 
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.recipes.parts import AugmentationRecipe
-from facebench.recon.synthetic.masks import CLASS_NAMES
+from facebench.recon.synthetic.appearance import CLASS_NAMES
 from facebench.recon.training.data.augmentation import augmentation
 from facebench.recon.training.data.batches import BatchSource
 from facebench.recon.training.data.shards import FaceShards

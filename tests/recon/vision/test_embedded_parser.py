@@ -8,9 +8,8 @@ import torch
 from facebench.recon.losses.pixel import class_weights
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.files import load_recipe
-from facebench.recon.synthetic.cover import cover
-from facebench.recon.synthetic.faces import FaceSampler
-from facebench.recon.synthetic.masks import CLASS
+from facebench.recon.synthetic.appearance import CLASS
+from facebench.recon.synthetic.faces import FaceSampler, cover
 from facebench.recon.training.data.batches import collate
 from facebench.recon.training.data.shards import Sample
 from facebench.recon.vision.parsing import make_parser

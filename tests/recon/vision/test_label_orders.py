@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from facebench.errors import FacebenchError
-from facebench.recon.synthetic.masks import CLASS, CLASS_NAMES
+from facebench.recon.synthetic.appearance import CLASS, CLASS_NAMES
 from facebench.recon.vision.label_orders import (
     BISENET,
     CELEBAMASK_HQ,

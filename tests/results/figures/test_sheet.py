@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facebench.results.figures.drawing import write_sheet
-from facebench.results.figures.sheet import Cell, Print, Row, Sheet
+from facebench.results.figures.drawing import Cell, Print, Row, Sheet, write_sheet
 
 RED, BLUE = (np.full((20, 20, 3), c, np.uint8) for c in ((250, 0, 0), (0, 0, 250)))
 

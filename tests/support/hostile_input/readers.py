@@ -14,7 +14,7 @@ import numpy as np
 from facebench.bench.audit.truth import read_truth
 from facebench.bench.datasets.mesh_predictions import read_vertices as read_landmark_vertices
 from facebench.bench.datasets.now import find_now_pairs
-from facebench.bench.figures.image_landmarks import read_image_landmarks
+from facebench.bench.figures.photographs import read_image_landmarks
 from facebench.bench.landmarks.files import read_landmark_file
 from facebench.bench.landmarks.points import read_landmarks
 from facebench.bench.meshes.clean import clean_mesh
@@ -23,12 +23,11 @@ from facebench.bench.protocol.record import read_protocol
 from facebench.bench.registration.nose_tip import read_nose_tip
 from facebench.cli._options_file import read_options
 from facebench.recon.face.coefficient_files import read_coefficients
-from facebench.recon.morphable import obj
-from facebench.recon.morphable.basel_front import read_basel_front
+from facebench.recon.morphable import ict as obj
+from facebench.recon.morphable.basel2009 import read_basel_front, read_expressions
 from facebench.recon.morphable.basel_hdf5 import read_basel_hdf5
-from facebench.recon.morphable.face_warehouse import read_expressions
 from facebench.recon.morphable.ict import read_index
-from facebench.recon.morphable.landmark_table import read_landmark_table
+from facebench.recon.morphable.landmarks import read_landmark_table
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.mat5 import read_mat
 from facebench.recon.morphable.surrey import read_surrey

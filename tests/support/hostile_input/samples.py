@@ -21,8 +21,8 @@ from facebench.recon.export.write import write_mesh
 from facebench.recon.face.coefficients import CoefficientSizes
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.basel_landmarks import IBUG_OF_NAME
+from facebench.recon.morphable.load import save_npz
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.morphable.npz import save_npz
 from facebench.recon.morphable.procedural import procedural_model
 from facebench.recon.network.bisenet import BiSeNet
 from facebench.recon.recipes.parts import NetworkRecipe

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from facebench.errors import FacebenchError
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.recipes.parts import AugmentationRecipe
-from facebench.recon.synthetic.masks import CLASS
+from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.training.data.augmentation import augmentation
 from facebench.recon.training.data.covering import covered, straight_edged, surface
 from facebench.recon.training.data.shards import Sample

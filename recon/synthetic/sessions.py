@@ -11,14 +11,22 @@ from numpy.typing import NDArray
 from ..face.coefficients import Coefficients
 from ..morphable.model import MorphableModel
 from ..vision.framing import frame_mean_face
-from .sampling import ambient, bounded_expression, directional_light, random_angles, random_framing, random_light, standard_normal
-from .backgrounds import room
+from .appearance import (
+    ambient,
+    bareheaded,
+    bounded_expression,
+    directional_light,
+    landmark_points,
+    random_angles,
+    random_framing,
+    random_light,
+    random_look,
+    standard_normal,
+)
+from .clothing import Wardrobe
 from .faces import LabelledFace, blend, project_landmarks
-from .head_frame import landmark_points
-from .look import bareheaded, random_look
+from .photograph import random_stream, room
 from .scene import Sitter, Studio
-from .streams import random_stream
-from .wardrobe import Wardrobe
 
 VARIATIONS = ("pose", "expression", "light")
 

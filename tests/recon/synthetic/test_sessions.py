@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from facebench.recon.morphable.load import load_model
-from facebench.recon.synthetic.sittings import VARIATIONS, Sittings
+from facebench.recon.synthetic.sessions import VARIATIONS, Sittings
 
 PARTS = ("identity", "expression", "albedo", "pose", "light")
 
