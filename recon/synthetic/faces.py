@@ -1,4 +1,4 @@
-"""Labelled faces: pictures whose landmarks, mask and coefficients are known; some partly covered."""
+"""Labelled faces: pictures whose landmarks, mask and coefficients are known, some covered."""
 
 from __future__ import annotations
 
