@@ -1,11 +1,14 @@
 """The one error a user sees: what is wrong, where, and what to do about it."""
 
+import difflib
 import re
+from collections.abc import Iterable
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What moves a terminal's cursor, turns a line round or cannot be printed."""
 
 _LONGEST = 1000
+_LONGEST_FOREIGN = 300
 
 
 class FacebenchError(Exception):
@@ -34,7 +37,31 @@ def one_line(text: str) -> str:
     return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
 
 
-def reason_of(error: BaseException) -> str:
-    """The first line of what a library says about a file, or the name of its error."""
-    lines = str(error).strip().splitlines()
-    return one_line(lines[0]) if lines else type(error).__name__
+def error_line(error: BaseException) -> str:
+    """Any error in one line: ours in its own words, the system's in its, others with their type."""
+    if isinstance(error, FacebenchError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        place = f": {error.filename}" if error.filename is not None else ""
+        return one_line(f"{error.strerror}{place}")
+    # Libraries explain at length; a row or a message has room for the first line.
+    first = (str(error).strip().splitlines() or [""])[0][:_LONGEST_FOREIGN]
+    return one_line(f"{type(error).__name__}: {first}" if first else type(error).__name__)
+
+
+def nearest_name(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known name most like an unknown one; None where none is alike.
+
+    Args:
+        name: as somebody wrote it.
+        known: the names there are.
+        cutoff: share of likeness from 0 (anything) to 1 (equal).
+    """
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint that answers an unknown name with the nearest known one, or with all of them."""
+    names = list(known)
+    near = nearest_name(name, names)
+    return f"did you mean '{near}'?" if near else f"known: {', '.join(names)}"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..errors import FacebenchError
+from ..errors import FacebenchError, did_you_mean
 from ..recon.files.text import toml_of
 
 _LIST = ","
@@ -47,7 +45,7 @@ def read_options(path: Path, command: click.Command) -> dict[str, Any]:
     for key, value in _read(path).items():
         name = key.replace("_", "-")
         if name not in known:
-            raise FacebenchError(f"{path}: no option '{key}'", _nearest(name, known))
+            raise FacebenchError(f"{path}: no option '{key}'", did_you_mean(name, sorted(known)))
         values[str(known[name].name)] = _as_words(value, known[name], f"{path}: {key}")
     return values
 
@@ -70,11 +68,6 @@ def _by_key(command: click.Command) -> dict[str, click.Option]:
         for name in (*option.opts, *option.secondary_opts)
         if option.name != "options"
     }
-
-
-def _nearest(name: str, known: Mapping[str, click.Option]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(known))}"
 
 
 def _as_words(value: Any, option: click.Option, where: str) -> Any:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 
 import click
 
 from .. import __version__
-from ..errors import FacebenchError
+from ..errors import FacebenchError, nearest_name
 
 COMMANDS = {
     "check-method": "whether a method keeps to what the benchmark asks of it",
@@ -56,8 +55,8 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Answer an unknown name with the nearest known one."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else " See 'facebench --help'."
+            near = nearest_name(args[0], COMMANDS)
+            hint = f" Did you mean '{near}'?" if near else " See 'facebench --help'."
             raise click.UsageError(f"No command '{args[0]}'.{hint}", ctx)
         return super().resolve_command(ctx, args)
 

@@ -8,10 +8,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ..bench.datasets.interface import Clip, Dataset, Problem
-from ..bench.frames.chunks import plain_reason
 from ..bench.method.interface import AnyMethod, HoldsMeshes, Method
 from ..bench.scoring.measure import Prediction, SubjectJob
-from ..errors import FacebenchError
+from ..errors import error_line
 from ..recon.mesh.record import Mesh
 from ..results.run.ledger import ClipSum, Ledger
 
@@ -94,7 +93,7 @@ def _from_clip(method: Method, ledger: Ledger, clip: Clip) -> Prediction:
     try:
         mesh = _mean_mesh(method, total)
     except Exception as error:
-        return Prediction(clip.scene, None, plain_reason(error), read, faces)
+        return Prediction(clip.scene, None, error_line(error), read, faces)
     return Prediction(clip.scene, mesh, note, read, faces, vectors=total.vectors)
 
 
@@ -111,6 +110,6 @@ def _from_file(method: HoldsMeshes, subject: str, scene: str) -> Prediction:
         mesh = method.mesh_for(subject, scene)
         landmarks = method.landmarks_for(subject, scene)
     except Exception as error:
-        said = str(error) if isinstance(error, FacebenchError) else plain_reason(error)
+        said = error_line(error)
         return Prediction(scene, None, said, 0, 0)
     return Prediction(scene, mesh, "", 0, 0, landmarks)

@@ -7,7 +7,7 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.errors import FacebenchError, one_line
+from facebench.errors import FacebenchError, did_you_mean, error_line, nearest_name, one_line
 
 
 @given(st.text(), st.text())
@@ -35,3 +35,26 @@ def test_the_line_ends_with_the_hint() -> None:
         "face.npz: no such file: give a path"
     )
     assert str(FacebenchError("stopped")) == "stopped"
+
+
+def test_any_error_is_one_line_with_its_kind() -> None:
+    assert error_line(FacebenchError("face.npz: damaged", "export it again")) == (
+        "face.npz: damaged: export it again"
+    )
+    assert error_line(FileNotFoundError(2, "No such file or directory", "a\nb")) == (
+        r"No such file or directory: a\nb"
+    )
+    assert error_line(ValueError("first\nsecond")) == "ValueError: first"
+    assert error_line(KeyError()) == "KeyError"
+    assert len(error_line(RuntimeError("x" * 5000))) < 400
+
+
+@given(st.text(min_size=1), st.lists(st.text(), unique=True))
+def test_an_unknown_name_is_answered_with_a_known_one_or_with_all(
+    name: str, known: list[str]
+) -> None:
+    near = nearest_name(name, known)
+    assert near is None or near in known
+    assert nearest_name(name, [*known, name]) == name
+    hint = did_you_mean(name, known)
+    assert (near in hint) if near is not None else all(each in hint for each in known)

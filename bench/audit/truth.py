@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import FacebenchError, reason_of
+from ...errors import FacebenchError, error_line
 from ...recon.files.numpy import read_npz_arrays
 from ...recon.files.text import json_of
 from ...recon.mesh.record import Mesh
@@ -113,7 +113,7 @@ def _read_person(path: Path, model: MorphableModel) -> PersonTruth:
     try:
         return _person(path.stem, values, model)
     except (KeyError, ValueError, IndexError, TypeError) as error:
-        said = f"{path}: not the truth of a person ({reason_of(error)})"
+        said = f"{path}: not the truth of a person ({error_line(error)})"
         raise FacebenchError(said, "make the set again") from error
 
 

@@ -9,10 +9,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, error_line
 from ...recon.mesh.record import Mesh
 from ..datasets.interface import SCENES
-from ..frames.chunks import plain_reason
 from ..landmarks.regions import FACE_PARTS
 from ..method.interface import Described, MethodCard
 
@@ -113,7 +112,7 @@ def broke_off(check: str, error: Exception) -> Finding:
     """A check that an error ended."""
     if isinstance(error, FacebenchError):
         return failed(check, error.message, error.hint)
-    return failed(check, plain_reason(error), "the method raises: repair it")
+    return failed(check, error_line(error), "the method raises: repair it")
 
 
 def attempt(check: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:

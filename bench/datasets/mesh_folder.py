@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, nearest_name
 from ..meshes.files import FORMATS
 from .micc import STEM_OF_SCENE
 
@@ -155,9 +154,9 @@ def _scene(stem: str) -> str:
 
 def _did_you_mean(scene: str, paths: Sequence[Path]) -> str:
     odd = [path for path in paths if _scene(path.stem) not in STEM_OF_SCENE]
-    near = difflib.get_close_matches(scene, [path.stem.lower() for path in odd], n=1)
+    near = nearest_name(scene, [path.stem.lower() for path in odd])
     if near:
-        path = next(path for path in odd if path.stem.lower() == near[0])
+        path = next(path for path in odd if path.stem.lower() == near)
         return f"'{path.name}' may be it: call it {scene}{path.suffix}"
     return f"it holds {_listed([path.name for path in paths])}"
 

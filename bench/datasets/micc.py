@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, did_you_mean
 from ..landmarks.files import LANDMARK_SUFFIXES
 from ..registration.nose_tip import LABEL_SUFFIXES
 from .interface import SCENES, Clip, Problem, Scan
@@ -156,9 +155,7 @@ def _has_content(folder: Path) -> bool:
 def _check_names(kind: str, names: Sequence[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
-            raise FacebenchError(f"unknown {kind} '{name}'", hint)
+            raise FacebenchError(f"unknown {kind} '{name}'", did_you_mean(name, known))
 
 
 def _strangers(root: Path) -> list[Path]:

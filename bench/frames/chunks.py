@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import error_line
 from ..method.interface import Method
 
 OK = "ok"
@@ -98,7 +99,7 @@ def describe_chunk(
             vectors, vertices = _decode(method, vectors)
     except Exception as error:
         vectors = _NO_VECTORS
-        status, reason = FAILED, plain_reason(error)
+        status, reason = FAILED, error_line(error)
     failed = len(chunk.crops) - len(vectors)
     return ChunkRow(
         clip=chunk.clip,
@@ -131,8 +132,3 @@ def _decode(
     meshes = np.stack([np.asarray(method.mesh(v).vertices, np.float64).ravel() for v in vectors])
     good = np.isfinite(meshes).all(axis=1)
     return vectors[good], meshes[good].sum(axis=0)
-
-
-def plain_reason(error: Exception) -> str:
-    """An error in one line."""
-    return f"{type(error).__name__}: {error}".splitlines()[0][:300]

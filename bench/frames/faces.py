@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import error_line
 from ...recon.video.decode import Chunk, read_chunks
 from ...recon.vision.boxes import read_boxes
 from ...recon.vision.crop import Box, crop_square
 from ...recon.vision.detect import CascadeDetector
 from ..datasets.interface import Clip
-from .chunks import BROKEN, FAILED, OK, FaceChunk, plain_reason
+from .chunks import BROKEN, FAILED, OK, FaceChunk
 
 Locate = Callable[[int, NDArray[np.uint8]], Box | None]
 """Box of the face in a frame, given the frame's number in its clip and its (H, W, 3) pixels."""
@@ -36,7 +37,7 @@ def face_chunks(
             start = time.perf_counter()
     except Exception as error:
         nothing = np.empty((0, size, size, 3), np.uint8)
-        yield FaceChunk(clip.id, following, True, 0, nothing, FAILED, plain_reason(error), 0.0)
+        yield FaceChunk(clip.id, following, True, 0, nothing, FAILED, error_line(error), 0.0)
 
 
 def face_locator(clip: Clip) -> Locate:
@@ -59,7 +60,7 @@ def cut_faces(chunk: Chunk, locate: Locate, size: int, start: float) -> FaceChun
     try:
         crops = _crops(chunk, locate, size)
     except Exception as error:
-        status, reason = FAILED, plain_reason(error)
+        status, reason = FAILED, error_line(error)
     seconds = time.perf_counter() - start
     frames = len(chunk.frames)
     return FaceChunk(chunk.clip_id, chunk.index, chunk.last, frames, crops, status, reason, seconds)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import FacebenchError, reason_of
+from ...errors import FacebenchError, error_line
 from ...recon.files.numpy import read_npy_array
 from ...recon.files.text import text_of
 from ..surface.triangles import Float64Array
@@ -36,7 +36,7 @@ def read_landmark_file(path: Path) -> Landmarks:
     try:
         points = reader(path)
     except (OSError, ValueError, KeyError, TypeError, FacebenchError) as error:
-        said = f"{path}: cannot be read as landmarks ({reason_of(error)})"
+        said = f"{path}: cannot be read as landmarks ({error_line(error)})"
         raise FacebenchError(said, "expected 68 or 7 points x, y, z") from error
     try:
         return Landmarks(points).in_order()

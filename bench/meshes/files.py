@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 import re
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from ...errors import FacebenchError, reason_of
+from ...errors import FacebenchError, error_line, nearest_name
 from ...recon.files.numpy import read_npz_arrays
 from ...recon.mesh.record import Mesh
 from .sizes import MAX_BYTES, check_size
@@ -67,8 +66,8 @@ def _nearest(path: Path) -> str:
     if not path.parent.is_dir():
         return f"there is no folder {path.parent}"
     names = [item.name for item in path.parent.iterdir() if item.is_file()]
-    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.5)
-    return f"did you mean {path.with_name(near[0])}?" if near else ""
+    near = nearest_name(path.name, names, cutoff=0.5)
+    return f"did you mean {path.with_name(near)}?" if near else ""
 
 
 def _read_with_trimesh(path: Path) -> Mesh:
@@ -82,7 +81,7 @@ def _read_with_trimesh(path: Path) -> Mesh:
         triangles = np.array(getattr(whole, "faces", ()), np.int64).reshape(-1, 3)
     except Exception as error:  # trimesh raises whatever its many readers raise
         raise FacebenchError(
-            f"{path}: cannot be read as a mesh ({reason_of(error)})",
+            f"{path}: cannot be read as a mesh ({error_line(error)})",
             "it is truncated or of another kind; export it again",
         ) from error
     return Mesh(vertices, triangles)

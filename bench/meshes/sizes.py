@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ...errors import FacebenchError, reason_of
+from ...errors import FacebenchError, error_line
 from ...recon.files.numpy import npz_shape
 from .glb import check_glb
 
@@ -49,7 +49,7 @@ def _stated_vertices(path: Path) -> int:
         raise
     except Exception as error:  # a damaged header fails in as many ways as it has fields
         raise FacebenchError(
-            f"{path}: cannot be read as a mesh ({reason_of(error)})", _EXPORT
+            f"{path}: cannot be read as a mesh ({error_line(error)})", _EXPORT
         ) from error
     if counted < 0:
         raise FacebenchError(f"{path}: {counted} vertices", _EXPORT)

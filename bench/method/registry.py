@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from typing import cast
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, did_you_mean, error_line
 from .. import methods
-from ..frames.chunks import plain_reason
 from .interface import AnyMethod, HoldsMeshes, Method, MethodCard, MethodModule, MethodOptions
 
 GROUP = "facebench.methods"
@@ -90,7 +88,7 @@ def _module(name: str) -> MethodModule:
     try:
         module = importlib.import_module(place.module)
     except Exception as error:  # an outside module raises whatever it likes
-        raise _unusable(name, place, plain_reason(error)) from error
+        raise _unusable(name, place, error_line(error)) from error
     missing = [item for item in ("CARD", "build") if not hasattr(module, item)]
     if missing:
         raise _unusable(name, place, f"{place.module} has no {' and no '.join(missing)}")
@@ -104,9 +102,7 @@ def _unusable(name: str, place: _Place, reason: str) -> FacebenchError:
 def _place(name: str) -> _Place:
     places = _places()
     if name not in places:
-        near = difflib.get_close_matches(name, places, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(places))}"
-        raise FacebenchError(f"no method '{name}'", hint)
+        raise FacebenchError(f"no method '{name}'", did_you_mean(name, sorted(places)))
     return places[name]
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import FacebenchError
-from ..frames.chunks import plain_reason
+from ...errors import FacebenchError, error_line
 from ..protocol.record import Protocol
 from ..scoring.score import failed_score
 from .evaluate_pair import evaluate
@@ -55,7 +54,7 @@ def measure_pair(pair: Pair, ruler: PairRuler) -> MeasuredPair:
     except FacebenchError as error:
         return failed_pair(pair, ruler, str(error))
     except Exception as error:
-        return failed_pair(pair, ruler, plain_reason(error))
+        return failed_pair(pair, ruler, error_line(error))
 
 
 def failed_pair(pair: Pair, ruler: PairRuler, reason: str) -> MeasuredPair:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, did_you_mean
 from ...recon.files.text import toml_of
 from ..registration.dense import AlignmentSettings
 from ..surface.intersection import Intersection
 from .presets import PRESETS
-from .values import changed, flatten, nearest, plain, subject_radii
+from .values import changed, flatten, plain, subject_radii
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def preset(name: str) -> Protocol:
         FacebenchError: for an unknown name, with the nearest known one.
     """
     if name not in PRESETS:
-        raise FacebenchError(f"unknown protocol '{name}'", nearest(name, PRESETS))
+        raise FacebenchError(f"unknown protocol '{name}'", did_you_mean(name, PRESETS))
     return Protocol.from_dict({"name": name, **PRESETS[name].settings})
 
 

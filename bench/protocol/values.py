@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, did_you_mean, nearest_name
 
 Settings = TypeVar("Settings")
 
@@ -58,21 +57,12 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint that answers an unknown name with the nearest known one, or with all."""
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names)}"
-
-
 def nearest_key(key: str, known: Iterable[str]) -> str:
     """The same for `section.field`: the nearest whole, else the nearest last part."""
     names = list(known)
-    if difflib.get_close_matches(key, names, n=1):
-        return nearest(key, names)
     last = {name.rpartition(".")[2]: name for name in names}
-    near = difflib.get_close_matches(key.rpartition(".")[2], list(last), n=1)
-    return f"did you mean '{last[near[0]]}'?" if near else nearest(key, names)
+    near = None if nearest_name(key, names) else nearest_name(key.rpartition(".")[2], last)
+    return f"did you mean '{last[near]}'?" if near else did_you_mean(key, names)
 
 
 def subject_radii(text: str) -> dict[str, float]:
@@ -109,7 +99,7 @@ def _parse(key: str, kind: Any, value: Any) -> Any:
 def _choice(key: str, choices: tuple[str, ...], value: Any) -> str:
     if value not in choices:
         raise FacebenchError(
-            f"protocol setting {key}: unknown value '{value}'", nearest(str(value), choices)
+            f"protocol setting {key}: unknown value '{value}'", did_you_mean(str(value), choices)
         )
     return str(value)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import error_line
 from ...recon.mesh.record import Mesh
 from ..datasets.interface import Scan
 from ..protocol.record import Protocol
@@ -16,7 +17,7 @@ from ..registration.nose_tip import SPREAD_MM
 from ..surface.thinning import Thinned, thinned
 from .reduce import Decode, Reduced, over_frames, over_scans
 from .score import Score, ScoredPair, failed_score
-from .target import Face, Ruler, Target, read_targets, reason_of
+from .target import Face, Ruler, Target, read_targets
 
 if TYPE_CHECKING:
     from ..landmarks.points import Landmarks
@@ -118,7 +119,7 @@ def measure_subject(job: SubjectJob, how: Measuring) -> list[Measured]:
             return failed_subject(job, job.reason, how)
         targets, faults = read_targets(job.scans, how.unit, several)
     except Exception as error:
-        return failed_subject(job, reason_of(error), how)
+        return failed_subject(job, error_line(error), how)
     notes = (*faults, *(target.note for target in targets))
     measured = [_measure(job, prediction, targets, notes, how) for prediction in job.predictions]
     if all(item.aligned is not None for item in measured):
@@ -154,7 +155,7 @@ def _measure(
     try:
         found = _reduce(face, prediction.vectors, targets, how)
     except Exception as error:
-        return _failed(job, prediction, reason_of(error), how)
+        return _failed(job, prediction, error_line(error), how)
     pair, score = found.pair, replace(found.pair.score, subject=job.subject, scene=prediction.scene)
     said = (prediction.reason, *notes, *found.notes, doubt(score))
     row = {

@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, error_line
 from ...recon.mesh.record import Mesh
 from .combine import Numbers, mean_numbers, median_index, with_numbers
 from .score import ScoredPair
-from .target import Face, Ruler, Target, reason_of
+from .target import Face, Ruler, Target
 
 Decode = Callable[[NDArray[np.float32]], Mesh]
 """The face in mm of one frame's vector (D,)."""
@@ -64,7 +64,7 @@ def over_scans(
             pairs[target.name], note = score(target)
             notes += [note] if note else []
         except Exception as error:
-            faults.append(reason_of(error) if rule == "first" else _fault(target, error))
+            faults.append(error_line(error) if rule == "first" else _fault(target, error))
     if not pairs:
         raise FacebenchError("; ".join(faults))
     values = {name: pair.score.value_mm for name, pair in pairs.items()}
@@ -105,7 +105,7 @@ def over_frames(
         try:
             numbers[number] = Numbers.of(target.measure(Face(decode(vector)), ruler, parts))
         except Exception as error:
-            faults.append(reason_of(error))
+            faults.append(error_line(error))
     if not numbers:
         raise FacebenchError(f"none of {len(vectors)} faces could be measured: {faults[0]}")
     middle = median_index([part.score.value_mm for part in numbers.values()])
@@ -125,4 +125,4 @@ def _lost(faults: Sequence[str], n_faces: int) -> str:
 
 
 def _fault(target: Target, error: Exception) -> str:
-    return f"{target.name} left out: {reason_of(error)}"
+    return f"{target.name} left out: {error_line(error)}"

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, error_line
 from ...recon.mesh.record import Mesh
 from ..datasets.interface import Scan
-from ..frames.chunks import plain_reason
 from ..landmarks.files import read_landmark_file
 from ..landmarks.points import Landmarks
 from ..meshes.clean import read_mesh
@@ -137,15 +136,10 @@ def read_targets(scans: Sequence[Scan], unit: str, several: bool) -> tuple[list[
         try:
             targets.append(read_target(scan, unit))
         except Exception as error:
-            faults.append(f"{scan.name} left out: {reason_of(error)}")
+            faults.append(f"{scan.name} left out: {error_line(error)}")
     if not targets:
         raise FacebenchError("; ".join(faults))
     return targets, faults
-
-
-def reason_of(error: Exception) -> str:
-    """An error in one line, ours in its own words."""
-    return str(error) if isinstance(error, FacebenchError) else plain_reason(error)
 
 
 def _fingerprint(face: Face) -> bytes:

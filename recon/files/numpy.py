@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import FacebenchError, reason_of
+from ...errors import FacebenchError, error_line
 
 MOST_BYTES = 2**30
 """Of all arrays of a file together: the largest face model known takes 0.35 GB."""
@@ -50,7 +50,7 @@ def read_npz_arrays(
         raise
     except Exception as error:  # zip files raise whatever their many fields lead to
         raise FacebenchError(
-            f"{path}: not a whole .npz file ({reason_of(error)})", _DAMAGED
+            f"{path}: not a whole .npz file ({error_line(error)})", _DAMAGED
         ) from error
 
 
@@ -71,7 +71,7 @@ def npz_shape(path: Path, name: str) -> tuple[int, ...]:
         raise
     except Exception as error:  # as in `read_npz_arrays`
         raise FacebenchError(
-            f"{path}: not a whole .npz file ({reason_of(error)})", _DAMAGED
+            f"{path}: not a whole .npz file ({error_line(error)})", _DAMAGED
         ) from error
 
 
@@ -90,9 +90,9 @@ def read_npy_array(path: Path, most: int = MOST_BYTES) -> NDArray[Any]:
     except FacebenchError:
         raise
     except Exception as error:  # a damaged header is parsed as Python and fails as that does
-        raise FacebenchError(f"{path}: not a whole .npy file ({reason_of(error)})", _DAMAGED) from (
-            error
-        )
+        raise FacebenchError(
+            f"{path}: not a whole .npy file ({error_line(error)})", _DAMAGED
+        ) from (error)
 
 
 def _members(

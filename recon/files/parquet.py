@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...errors import FacebenchError, reason_of
+from ...errors import FacebenchError, error_line
 
 MOST_ROWS = 10_000_000
 MOST_BYTES = 2**30
@@ -77,7 +77,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> Any:
 
 def unreadable(path: Path, error: Exception) -> FacebenchError:
     """What to say of a file for which the library raised an error."""
-    return FacebenchError(f"{path} cannot be read ({reason_of(error)})", _AGAIN)
+    return FacebenchError(f"{path} cannot be read ({error_line(error)})", _AGAIN)
 
 
 def _rows_at_once(file: Any) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ...errors import reason_of
+from ...errors import error_line
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM", "GIF")
 """What is decoded; Pillow knows more, among them PostScript, for which it starts a program."""
@@ -43,7 +43,7 @@ def read_picture(source: Path | bytes, mode: str) -> Image.Image:
     except UnidentifiedImageError:
         raise ValueError(NOT_A_PICTURE) from None
     except Exception as error:  # decoders raise whatever a damaged field leads to
-        raise ValueError(reason_of(error)) from error
+        raise ValueError(error_line(error)) from error
 
 
 NOT_A_PICTURE = "not a picture"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import FacebenchError, reason_of
+from ...errors import FacebenchError, error_line
 from ..files.numpy import MOST_BYTES
 from .basel_landmarks import NAMED_POINTS, nearest_vertices, read_named_points
 from .complete import MILLIMETRES, check_outward, complete_model, deviations_of, modes, points
@@ -84,7 +84,9 @@ def _opened(path: Path) -> Iterator[Any]:
     except FacebenchError:
         raise
     except Exception as error:  # whatever the library finds in a damaged file
-        raise FacebenchError(f"{path}: truncated or damaged ({reason_of(error)})", FETCH) from error
+        raise FacebenchError(
+            f"{path}: truncated or damaged ({error_line(error)})", FETCH
+        ) from error
 
 
 def _dataset(file: Any, name: str, path: Path) -> NDArray[Any]:

@@ -6,7 +6,6 @@ folder of another project; a wrong file is named instead of misread.
 
 from __future__ import annotations
 
-import difflib
 import zipfile
 from dataclasses import fields
 from enum import Enum
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, nearest_name
 from ..files.numpy import read_npz_arrays
 from ..files.replace import replacing
 from .complete import MILLIMETRES, complete_model
@@ -89,8 +88,8 @@ def _near_name(path: Path) -> str:
     known = {EMBEDDED: EMBEDDED}
     if path.parent.is_dir():
         known |= {item.name: str(item) for item in path.parent.glob("*.npz")}
-    near = difflib.get_close_matches(path.name, known, n=1)
-    return f"did you mean '{known[near[0]]}'? Otherwise {_WHAT_TO_GIVE}" if near else ""
+    near = nearest_name(path.name, known)
+    return f"did you mean '{known[near]}'? Otherwise {_WHAT_TO_GIVE}" if near else ""
 
 
 def save_npz(model: MorphableModel, path: Path) -> None:

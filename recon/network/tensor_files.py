@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ...errors import reason_of
+from ...errors import error_line
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -32,7 +32,7 @@ def load_tensors(path: Path) -> Any:
     except UnreadableTensorsError:
         raise
     except Exception as error:  # a damaged pickle fails in as many ways as it has instructions
-        raise UnreadableTensorsError(reason_of(error)) from error
+        raise UnreadableTensorsError(error_line(error)) from error
     return content
 
 
@@ -48,7 +48,7 @@ def build_fitting(build: Callable[[], Network], weights: Mapping[str, Tensor]) -
         with torch.device("meta"):
             own = build().state_dict()
     except (RuntimeError, TypeError, OverflowError, ValueError) as error:
-        raise ValueError(f"no such network ({reason_of(error)})") from error
+        raise ValueError(f"no such network ({error_line(error)})") from error
     for name, value in own.items():
         # Counters of batches may be missing: old files lack them.
         if name in weights and _shape(weights[name]) != _shape(value):

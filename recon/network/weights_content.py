@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ...errors import FacebenchError, reason_of
+from ...errors import FacebenchError, error_line
 from ..files.replace import replacing
 from ..files.text import parsed_json
 from ..recipes.kinds import AnyRecipe, recipe_from_table
@@ -61,7 +61,7 @@ def recipe_in(path: Path, content: Mapping[str, Any]) -> AnyRecipe:
     try:
         return recipe_from_table(parsed_json(content["recipe"]))
     except (ValueError, TypeError, AttributeError, FacebenchError) as error:
-        said = f"checkpoint {path}: no recipe in it ({reason_of(error)})"
+        said = f"checkpoint {path}: no recipe in it ({error_line(error)})"
         raise FacebenchError(said, "train it again") from error
 
 

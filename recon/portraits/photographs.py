@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import FacebenchError, reason_of
+from ...errors import FacebenchError, error_line
 from ..files.pictures import NOT_A_PICTURE, read_picture
 
 PHOTOGRAPHS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
@@ -107,4 +107,4 @@ def read_photograph(path: Path) -> NDArray[np.uint8]:
     except (OSError, ValueError) as error:
         if str(error) == NOT_A_PICTURE:
             raise FacebenchError(NOT_A_PICTURE, "known are JPEG, PNG, TIFF, WebP …") from error
-        raise FacebenchError("the picture cannot be read", reason_of(error)) from error
+        raise FacebenchError("the picture cannot be read", error_line(error)) from error

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...bench.frames.chunks import plain_reason
-from ...errors import FacebenchError
+from ...errors import error_line
 from ..face.coefficient_files import frame_table
 from ..face.face_coefficients import FaceCoefficients
 from ..vision.boxes import read_boxes
@@ -113,7 +112,7 @@ class Studio:
             shots = tuple(Shot.of(frame, box, size) for box in found)
             return Sitting(source, shots, "" if shots else NO_FACE)
         except Exception as error:
-            return Sitting(source, (), _reason(error))
+            return Sitting(source, (), error_line(error))
 
     def _locate(self, source: Source, frame: np.ndarray[Any, np.dtype[np.uint8]]) -> list[Box]:
         """Boxes from the file beside the photograph where there is one, else the detector's."""
@@ -179,8 +178,4 @@ def _groups(sources: Sequence[Source], batch: int) -> Iterator[list[Source]]:
 
 
 def _failure(source: Source, error: Exception, frames: int) -> Portrait:
-    return Portrait(source.name, str(source.path), frames, 0, reason=_reason(error))
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, FacebenchError) else plain_reason(error)
+    return Portrait(source.name, str(source.path), frames, 0, reason=error_line(error))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from ...errors import error_line
 from .reasons import Reason, RejectedError
 
 TAR, ZIP = ".tar", ".zip"
@@ -93,7 +94,7 @@ def archive_files(archive: Stored) -> list[Stored]:
         found = _in_zip(archive) if archive.name.lower().endswith(ZIP) else _in_tar(archive)
         return sorted(found, key=lambda file: file.name)
     except (OSError, EOFError, ValueError, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise RejectedError(Reason.ARCHIVE, _first_line(error)) from error
+        raise RejectedError(Reason.ARCHIVE, error_line(error)) from error
 
 
 def _in_tar(archive: Stored) -> list[Stored]:
@@ -139,7 +140,3 @@ def _is_junk(name: str) -> bool:
 
 def _is_junk_path(path: str) -> bool:
     return any(_is_junk(part) for part in path.removeprefix("./").split("/"))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__

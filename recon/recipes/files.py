@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, did_you_mean
 from ..files.text import MOST_TOML_BYTES, parsed_toml, text_of
 from .kinds import AnyRecipe, recipe_from_table
 from .regressor import Recipe
@@ -71,10 +70,7 @@ def _text(name: str) -> str:
             raise FacebenchError(f"no recipe file {name}", f"named recipes: {_listed()}")
         return text_of(path, MOST_TOML_BYTES)
     if name not in recipe_names():
-        near = difflib.get_close_matches(name, recipe_names(), n=1)
-        raise FacebenchError(
-            f"no recipe '{name}'", f"did you mean '{near[0]}'?" if near else f"known: {_listed()}"
-        )
+        raise FacebenchError(f"no recipe '{name}'", did_you_mean(name, recipe_names()))
     source = resources.files(__package__) / f"{name}.toml"
     return source.read_text(encoding="utf-8")
 

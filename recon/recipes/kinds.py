@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, did_you_mean
 from .baselines import GenovaRecipe, RichardsonRecipe, TranRecipe
 from .record import build_record
 from .regressor import Recipe, RegressorRecipe
@@ -32,7 +31,5 @@ def recipe_from_table(table: Mapping[str, Any]) -> AnyRecipe:
     kind = str(table.get("kind", Recipe.kind))
     where = f"recipe {table.get('name', '')}".strip()
     if kind not in KINDS:
-        near = difflib.get_close_matches(kind, KINDS, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(KINDS)}"
-        raise FacebenchError(f"{where}: unknown kind '{kind}'", hint)
+        raise FacebenchError(f"{where}: unknown kind '{kind}'", did_you_mean(kind, KINDS))
     return build_record(KINDS[kind], table, where)

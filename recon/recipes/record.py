@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, did_you_mean
 
 Record = TypeVar("Record")
 
@@ -23,11 +22,7 @@ def build_record(kind: type[Record], table: Mapping[str, Any], where: str) -> Re
     hints = get_type_hints(kind)
     for key in table:
         if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=1)
-            raise FacebenchError(
-                f"{where}: unknown key '{key}'",
-                f"did you mean '{near[0]}'?" if near else f"known are {', '.join(hints)}",
-            )
+            raise FacebenchError(f"{where}: unknown key '{key}'", did_you_mean(key, hints))
     values = {key: _convert(hints[key], value, f"{where}: {key}") for key, value in table.items()}
     return kind(**values)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -67,12 +66,7 @@ def make_renderer(
         FacebenchError: the name is unknown, or its library is not installed.
     """
     if name not in RENDERERS:
-        close = difflib.get_close_matches(name, RENDERERS, n=1)
-        known = ", ".join(RENDERERS)
-        raise FacebenchError(
-            f"unknown renderer {name!r}",
-            f"did you mean {close[0]!r}?" if close else f"choose one of {known}",
-        )
+        raise FacebenchError(f"unknown renderer '{name}'", did_you_mean(name, RENDERERS))
     return RENDERERS[name](sigma, gamma)
 
 

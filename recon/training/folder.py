@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from ...errors import FacebenchError, reason_of
+from ...errors import FacebenchError, error_line
 from ..files.lock import only_command
 from ..files.replace import replacing, told_when_full
 from ..files.text import text_of
@@ -77,7 +77,7 @@ class TrainingFolder:
             whole, end, _ = text_of(table).rpartition("\n")
             return [_numbers(line) for line in csv.DictReader(StringIO(whole + end), strict=True)]
         except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
-            said = f"{table} cannot be read ({reason_of(error)})"
+            said = f"{table} cannot be read ({error_line(error)})"
             raise FacebenchError(said, "remove it; the training goes on without") from error
 
     def append(self, table: Path, row: Row) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ...errors import FacebenchError, reason_of
+from ...errors import FacebenchError, error_line
 from ..network.weights_content import read_content, recipe_in, write_content
 from ..recipes.kinds import AnyRecipe
 from ..regressors.checkpoint import describe_weights, restore
@@ -49,7 +49,7 @@ def restore_state(path: Path, trainer: Trainee[Any], rows: int) -> None:
         trainer.step = int(content["steps"])
         trainer.skipped = int(content["skipped"])
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        said = f"checkpoint {path} is damaged ({reason_of(error)})"
+        said = f"checkpoint {path} is damaged ({error_line(error)})"
         raise FacebenchError(said, "remove it, or give another --out") from error
 
 

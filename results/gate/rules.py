@@ -7,8 +7,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from ...bench.protocol.values import nearest
-from ...errors import FacebenchError
+from ...errors import FacebenchError, did_you_mean
 from ...recon.files.text import toml_of
 from ..run.record import RunRecord
 from ..tables.published import by_method, published_results
@@ -148,7 +147,7 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
     tables = _read(path)
     for kind in tables:
         if kind not in KINDS:
-            raise FacebenchError(f"{path}: no kind of rule '{kind}'", nearest(kind, KINDS))
+            raise FacebenchError(f"{path}: no kind of rule '{kind}'", did_you_mean(kind, KINDS))
     rules = [rule for kind, entries in tables.items() for rule in _entries(path, kind, entries)]
     if not rules:
         raise FacebenchError(f"{path} holds no rules", EXAMPLE)
@@ -178,7 +177,7 @@ def _rule(where: str, kind: type[Rule], entry: dict[str, Any]) -> Rule:
     hints = get_type_hints(kind)
     for key in entry:
         if key not in known:
-            raise FacebenchError(f"{where}: unknown key '{key}'", nearest(key, known))
+            raise FacebenchError(f"{where}: unknown key '{key}'", did_you_mean(key, known))
     for name, item in known.items():
         if item.default is MISSING and name not in entry:
             raise FacebenchError(f"{where}: lacks the key '{name}'", f"write {name} = NUMBER")
@@ -192,7 +191,9 @@ def _value(where: str, hint: Any, item: Field[Any], value: Any) -> Any:
         return _bounded(where, item, value)
     if get_origin(hint) is Literal:
         if value not in get_args(hint):
-            raise FacebenchError(f"{where}: unknown '{value}'", nearest(str(value), get_args(hint)))
+            raise FacebenchError(
+                f"{where}: unknown '{value}'", did_you_mean(str(value), get_args(hint))
+            )
         return value
     if hint is str:
         if not isinstance(value, str):
@@ -223,4 +224,4 @@ def _check_published(where: str, rule: Rule) -> None:
     known = by_method(published_results())
     if isinstance(rule, Paper) and rule.published and rule.published not in known:
         said = f"{where}: published: nothing is known of '{rule.published}'"
-        raise FacebenchError(said, nearest(rule.published, known))
+        raise FacebenchError(said, did_you_mean(rule.published, known))

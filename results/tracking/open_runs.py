@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, nearest_name
 from ..run.folder import RunFolder
 from .store import be_quiet, sqlite_file, store_errors_told, tracking_uri
 
@@ -88,8 +87,8 @@ def _existing(path: Path) -> RunFolder:
 
 def _nearest(path: Path) -> str:
     beside = {str(item.parent): item for item in path.parent.glob("*/run.json")}
-    near = difflib.get_close_matches(str(path), beside, n=1, cutoff=0.5)
-    return f"did you mean '{near[0]}'?" if near else "give a folder that 'facebench micc' wrote"
+    near = nearest_name(str(path), beside, cutoff=0.5)
+    return f"did you mean '{near}'?" if near else "give a folder that 'facebench micc' wrote"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ....errors import FacebenchError, reason_of
+from ....errors import FacebenchError, error_line
 from ...files.parquet import opened_parquet
 from ...files.pictures import read_picture
 from ...morphable.model import MorphableModel
@@ -126,7 +126,7 @@ class FaceShards:
             landmarks = np.asarray(cells["landmarks"], dtype=np.float32)
             sample = Sample(image, landmarks.reshape(68, 2), mask)
         except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-            raise FacebenchError(f"{where} cannot be read: {reason_of(error)}") from error
+            raise FacebenchError(f"{where} cannot be read: {error_line(error)}") from error
         return sample
 
     def coefficients(self, rows: Sequence[int]) -> NDArray[np.float32] | None:

@@ -34,7 +34,7 @@ def test_listing_methods_imports_no_network() -> None:
 def test_an_unknown_method() -> None:
     with pytest.raises(FacebenchError, match="did you mean 'mean-face'"):
         method_card("meanface")
-    with pytest.raises(FacebenchError, match="known are"):
+    with pytest.raises(FacebenchError, match="known: "):
         build_method("xyz", MethodOptions())
 
 
