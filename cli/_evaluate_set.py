@@ -66,7 +66,7 @@ def _find(options: Mapping[str, Any]) -> tuple[PairSet, PairRuler]:
     from ..bench.datasets.now import find_now_pairs, is_now_folder
     from ..bench.datasets.pairs import find_pairs
     from ..bench.pairs.measure_pair import PairRuler
-    from ..bench.protocol.read import read_settings
+    from ..bench.protocol.record import read_settings
 
     protocol = read_settings(options["protocol"], options["settings"])
     if protocol.alignment.scale == "global":

@@ -93,7 +93,7 @@ def _against_the_truth(
     from ..bench.audit.grades import GRADES
     from ..bench.audit.subject import AuditPlan
     from ..bench.audit.truth import read_truth
-    from ..bench.protocol.read import read_settings
+    from ..bench.protocol.record import read_settings
     from ..distributed.audit import audited, people_of
     from ..recon.morphable.load import load_model
     from ._progress import counted

@@ -81,7 +81,7 @@ def _evaluate_pair(
     **given: Any,
 ) -> None:
     from ..bench.pairs.evaluate_pair import EvaluationError, evaluate
-    from ..bench.protocol.read import read_settings
+    from ..bench.protocol.record import read_settings
 
     chosen = read_settings(protocol, settings)
     try:

@@ -34,8 +34,7 @@ def command(name: str | None, settings: tuple[str, ...], as_json: bool) -> None:
       facebench protocols micc --set crop.radius_mm=80 --json
     """
     from ..bench.protocol.presets import PRESETS
-    from ..bench.protocol.read import read_settings
-    from ..bench.protocol.record import preset
+    from ..bench.protocol.record import preset, read_settings
 
     if name is None and not settings:
         listed = [_facts(preset(known)) for known in PRESETS]

@@ -11,8 +11,7 @@ from ..bench.datasets.interface import SCENES
 from ..bench.datasets.micc import MiccDataset
 from ..bench.method.interface import AnyMethod, HoldsMeshes, MethodOptions
 from ..bench.method.registry import open_method
-from ..bench.protocol.read import read_settings
-from ..bench.protocol.record import Protocol
+from ..bench.protocol.record import Protocol, read_settings
 from ..errors import FacebenchError
 from ..recon.morphable.load import EMBEDDED, load_model
 from ..results.run.folder import RunRecord

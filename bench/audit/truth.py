@@ -19,10 +19,9 @@ from ..datasets.synthetic import truth_folder
 from ..landmarks.points import Landmarks
 from ..landmarks.regions import face_parts
 from ..registration.nose_tip import NOSE_TIP
-from ..surface.crop import Sphere
-from ..surface.similarity import Similarity
+from ..surface.overlap import Sphere
+from ..surface.similarity import Similarity, similarity_between
 from ..surface.triangles import Float64Array
-from ..surface.umeyama import similarity_between
 
 MEASURED_MM = 95.0
 """Of the nose tip: vertices nearer than this are the face whose true error is taken."""

@@ -20,9 +20,9 @@ from ..landmarks.points import Landmarks
 from ..meshes.clean import check_unit, clean_mesh, counted, faces_inwards
 from ..meshes.files import load_mesh
 from ..method.interface import Method
-from ..registration.frontal import rotation_of_surface
+from ..registration.initialise import rotation_of_surface
 from ..surface.triangles import Float64Array
-from ..surface.umeyama import root_mean_square, similarity_between
+from ..surface.similarity import root_mean_square, similarity_between
 from .findings import Finding, failed, passed, warning
 
 SAME_MM = 0.01

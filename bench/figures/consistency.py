@@ -23,7 +23,7 @@ from ..scoring.statistics import (
     holm,
     paired_difference,
 )
-from ..surface.umeyama import similarity_between
+from ..surface.similarity import similarity_between
 from .photographs import Photograph
 
 Floats = NDArray[np.float64]

@@ -28,7 +28,7 @@ from ...recon.vision.five_points import five_points
 from ...recon.vision.landmarks import LandmarkDetector
 from ..method.interface import Method
 from ..method.likenesses import likenesses
-from ..surface.umeyama import similarity_between
+from ..surface.similarity import similarity_between
 
 _LFW = re.compile(r"(?P<name>.+)_\d{4}")
 LARGEST = 1024

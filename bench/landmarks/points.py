@@ -11,9 +11,8 @@ from scipy.spatial import cKDTree
 from ...errors import FacebenchError
 from ...recon.files.text import text_of
 from ...recon.mesh.record import Mesh
-from ..surface.similarity import Similarity
+from ..surface.similarity import Similarity, root_mean_square, similarity_between
 from ..surface.triangles import Float64Array, IndexArray
-from ..surface.umeyama import root_mean_square, similarity_between
 
 _MOST_BYTES = 2**20
 

@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 from ...recon.mesh.record import Mesh
 from ...recon.morphable.procedural import procedural_model
-from ..surface.umeyama import similarity_between
+from ..surface.similarity import similarity_between
 from .points import Landmarks, landmark_pairs
 from .regions import face_parts
 

@@ -11,9 +11,8 @@ from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
 from ..landmarks.points import Landmarks
 from ..landmarks.region_transfer import transferred_parts
-from ..protocol.read import read_settings
-from ..protocol.record import Protocol
-from ..registration.frontal import rotation_of_landmarks, rotation_of_surface
+from ..protocol.record import Protocol, read_settings
+from ..registration.initialise import rotation_of_landmarks, rotation_of_surface
 from ..registration.nose_tip import read_nose_tip
 from ..scoring.score import Score, ScoredPair, failed_score, score_prediction, with_size_error
 from ..surface.triangles import Float64Array

@@ -5,17 +5,46 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from ...errors import FacebenchError, did_you_mean
 from ...recon.files.text import toml_of
-from ..registration.dense import AlignmentSettings
-from ..surface.intersection import Intersection
+from ..surface.overlap import OverlapRegion
 from .presets import PRESETS
 from .values import changed, flatten, plain, subject_radii
+
+
+@dataclass(frozen=True)
+class AlignmentSettings:
+    """Where the alignment starts, what it may change, and how far it is taken.
+
+    Attributes:
+        start: `landmarks_or_search` takes landmarks where both sides have them and else searches
+            for the pose; `seven_landmarks` needs NoW's seven points of both sides.
+        dense: whether the surfaces are aligned after the start, or the start is the result.
+        scale: `per_mesh`, one factor for each prediction (a similarity); `global`, one for all
+            predictions of a run; `none`, millimetres as predicted (rigid).
+        direction: whose distances are minimised: both with half of the weight each, or those of
+            the scan's points to the prediction only.
+        points: of each surface whose distances are minimised, evenly spread vertices, at least so
+            many (fewer than twice as many); `inf` for all. Errors are those of all points.
+        stop: `motion`, when no point of the prediction moves further than the tolerance in one
+            step; `mean_change`, when the mean distance falls by less than the tolerance.
+        tolerance_mm: see `stop`.
+        max_iterations: steps by these points, until it is said not to have converged.
+    """
+
+    start: Literal["landmarks_or_search", "seven_landmarks"] = "landmarks_or_search"
+    dense: bool = True
+    scale: Literal["per_mesh", "global", "none"] = "per_mesh"
+    direction: Literal["symmetric", "scan_to_prediction"] = "symmetric"
+    points: float = 4000.0
+    stop: Literal["motion", "mean_change"] = "motion"
+    tolerance_mm: float = 1e-2
+    max_iterations: int = 200
 
 
 @dataclass(frozen=True)
@@ -94,7 +123,7 @@ class Protocol:
     name: str = "micc"
     crop: Crop = field(default_factory=Crop)
     alignment: AlignmentSettings = field(default_factory=AlignmentSettings)
-    intersection: Intersection = field(default_factory=Intersection)
+    intersection: OverlapRegion = field(default_factory=OverlapRegion)
     distance: Distance = field(default_factory=Distance)
     reduction: Reduction = field(default_factory=Reduction)
 
@@ -192,3 +221,22 @@ def read_protocol(path: Path) -> Protocol:
         return Protocol.from_dict({"name": path.stem, **values})
     except FacebenchError as error:
         raise FacebenchError(f"{path}: {error.message}", error.hint) from error
+
+
+def read_settings(name: str, settings: Sequence[str] = ()) -> Protocol:
+    """A preset or a TOML file with some settings changed.
+
+    Args:
+        name: of a preset, or the path of a `.toml` file.
+        settings: `KEY=VALUE` each, as given to `--set`.
+
+    Raises:
+        FacebenchError: an unknown preset, setting or value.
+    """
+    protocol = read_protocol(Path(name)) if name.endswith(".toml") else preset(name)
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise FacebenchError(f"protocol setting '{setting}'", "expected KEY=VALUE")
+        protocol = protocol.with_setting(key.strip(), value.strip())
+    return protocol

@@ -6,21 +6,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..protocol.alignment_settings import AlignmentSettings
-from ..surface.crop import Sphere
-from ..surface.intersection import Intersection, Matches
+from ..protocol.record import AlignmentSettings
+from ..surface.overlap import Correspondences, OverlapRegion, Sphere
 from ..surface.similarity import Similarity
 from ..surface.surface import Surface
-from .newton import Secant
-from .objective import Minimised, Part, mean_distance
+from .objective import Objective, SecantUpdate, SubsampledObjective, mean_distance
 
-__all__ = ["Alignment", "AlignmentSettings", "agreement", "align", "approach"]
+__all__ = ["Alignment", "AlignmentSettings", "agreement", "align", "align_coarsely"]
 
 LEVELS = ((1000, 0.3), (6000, 0.05))
 """Points of each surface and the motion in mm that ends the steps on them, before those on all that
 the settings ask for: the solution on a part of the points is off by about that much anyway."""
 ROUGH = 1500, 0.1
-"""The same for the approach to a start."""
+"""The same for the align_coarsely to a start."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +41,14 @@ class Alignment:
     last_step_mm: float
     overlap: float
     residual_mm: float
-    matches: tuple[Matches, Matches] = field(repr=False)
+    matches: tuple[Correspondences, Correspondences] = field(repr=False)
 
 
 def align(
     prediction: Surface,
     scan: Surface,
     start: Similarity,
-    intersection: Intersection,
+    intersection: OverlapRegion,
     crop: Sphere,
     settings: AlignmentSettings | None = None,
 ) -> Alignment:
@@ -65,7 +63,7 @@ def align(
     Args:
         prediction: in its own space.
         scan: in mm.
-        start: from the prediction's space to the scan's, as `approach` gives it.
+        start: from the prediction's space to the scan's, as `align_coarsely` gives it.
         intersection: which points count.
         crop: the part of the scan that counts.
         settings: defaults to a similarity in both directions.
@@ -74,30 +72,34 @@ def align(
         FacebenchError: when the surfaces do not overlap.
     """
     settings = settings or AlignmentSettings()
-    minimised = Minimised(prediction, scan, intersection, crop, settings)
+    minimised = Objective(prediction, scan, intersection, crop, settings)
     transform = start
     for points, tolerance in LEVELS:
         if 2 * points <= settings.points:
-            transform = Part.of(minimised, transform, points).solve(transform, tolerance)
-    end = _settled(Part.of(minimised, transform, settings.points), transform, settings)
+            transform = SubsampledObjective.of(minimised, transform, points).solve(
+                transform, tolerance
+            )
+    end = _converge_on(
+        SubsampledObjective.of(minimised, transform, settings.points), transform, settings
+    )
     sides = minimised.all_sides(end.transform)
-    square = [(side.distances[side.kept] ** 2).mean() for side in sides]
+    square = [(side.distances[side.inliers] ** 2).mean() for side in sides]
     return Alignment(
         end.transform,
         end.steps,
         end.converged,
         end.moved_mm,
-        float(sides[0].kept.mean()),
+        float(sides[0].inliers.mean()),
         float(np.sqrt(np.mean(square))),
         sides,
     )
 
 
-def approach(
+def align_coarsely(
     prediction: Surface,
     scan: Surface,
     start: Similarity,
-    intersection: Intersection,
+    intersection: OverlapRegion,
     settings: AlignmentSettings,
     around: Sphere | None = None,
 ) -> Similarity:
@@ -107,8 +109,10 @@ def approach(
         prediction, scan, start, intersection, settings: as in `align`.
         around: the part of the scan where the face is, as far as is known; None for all of it.
     """
-    wide, sphere = intersection.widened(3.0), around or Sphere.everywhere()
-    part = Part.of(Minimised(prediction, scan, wide, sphere, settings), start, ROUGH[0])
+    wide, sphere = intersection.widen(3.0), around or Sphere.everywhere()
+    part = SubsampledObjective.of(
+        Objective(prediction, scan, wide, sphere, settings), start, ROUGH[0]
+    )
     return part.solve(start, ROUGH[1])
 
 
@@ -116,20 +120,20 @@ def agreement(
     prediction: Surface,
     scan: Surface,
     transform: Similarity,
-    intersection: Intersection,
+    intersection: OverlapRegion,
     around: Sphere | None = None,
 ) -> float:
     """How much of the two lies on the other and faces the same way, from 0 to 1.
 
-    The mean weight of points of both, see `Intersection.weights`.
+    The mean weight of points of both, see `OverlapRegion.weights`.
 
     Args:
-        prediction, scan, intersection, around: as in `approach`.
+        prediction, scan, intersection, around: as in `align_coarsely`.
         transform: from the prediction's space to the scan's.
     """
     sphere = around or Sphere.everywhere()
-    problem = Minimised(prediction, scan, intersection, sphere, AlignmentSettings())
-    sides = Part.of(problem, transform, ROUGH[0]).sides(transform)
+    problem = Objective(prediction, scan, intersection, sphere, AlignmentSettings())
+    sides = SubsampledObjective.of(problem, transform, ROUGH[0]).sides(transform)
     return float(np.mean([side.weights.mean() for side in sides]))
 
 
@@ -141,9 +145,11 @@ class _End:
     converged: bool
 
 
-def _settled(part: Part, transform: Similarity, settings: AlignmentSettings) -> _End:
+def _converge_on(
+    part: SubsampledObjective, transform: Similarity, settings: AlignmentSettings
+) -> _End:
     """Step until the rule to stop is met: the place after the step that is small enough."""
-    secant, mean, steps, small = Secant.unlearnt(), np.inf, 0, np.inf
+    secant, mean, steps, small = SecantUpdate.identity(), np.inf, 0, np.inf
     while small > settings.tolerance_mm and steps < settings.max_iterations:
         sides = part.sides(transform)
         newton = part.newton(sides)
@@ -151,5 +157,5 @@ def _settled(part: Part, transform: Similarity, settings: AlignmentSettings) -> 
         moved = part.motion_mm(step, transform)
         before, mean = mean, mean_distance(sides)
         small = moved if settings.stop == "motion" else before - mean
-        transform, steps = part.lever.motion(step).after(transform), steps + 1
+        transform, steps = part.preconditioner.motion(step).after(transform), steps + 1
     return _End(transform, steps, moved, small <= settings.tolerance_mm)

@@ -22,11 +22,11 @@ FAR_MM = 12.0
 """Distance at which a point counts as not matched."""
 N_KEYS, N_PAIRS, N_TURNS = 6, 60, 24
 """Key points of a prediction without a nose tip, pairs of points, turns about a pair's normal."""
-N_TRIED, N_KEPT = 120, 24
+N_TRIED, N_REFINED = 120, 24
 """Starts that are refined by a few steps, and those of them that are refined further."""
 SAME_MM, SAME_DEG = 25.0, 25.0
 """Starts closer than this are refined to the same place."""
-RIVAL_COST = 0.06
+HYPOTHESIS_COST = 0.06
 """More than the best one's that a start may cost, of 1, to be tried beside it: sizes that differ by
 a fifth make up about as much."""
 N_POINTS = 200
@@ -73,14 +73,14 @@ class _Motions:
 def register(
     prediction: Surface, scan: Surface, nose_tip: Float64Array | None = None
 ) -> Similarity:
-    """The best of `candidates`: a rigid motion that lays the prediction roughly on the scan."""
-    return candidates(prediction, scan, nose_tip)[0]
+    """The best of `pose_hypotheses`: a rigid registration to within a few centimetres."""
+    return pose_hypotheses(prediction, scan, nose_tip)[0]
 
 
-def candidates(
+def pose_hypotheses(
     prediction: Surface, scan: Surface, nose_tip: Float64Array | None = None
 ) -> list[Similarity]:
-    """Rigid motions that lay the prediction roughly on the scan, the best first.
+    """Coarse registrations of the prediction to the scan, the best first.
 
     Points whose surroundings have the same profile of heights are paired; a pair fixes all but the
     turn about the normal, which is tried all around; the best starts are refined, and the one that
@@ -102,16 +102,16 @@ def candidates(
     centre = face.points[keys[0]]
     near = np.flatnonzero(np.linalg.norm(face.points - centre, axis=1) <= REACH_MM)
     judges = near[:: max(1, len(near) // N_POINTS)]
-    starts = _starts(face, target, keys)
+    starts = _pose_hypotheses(face, target, keys)
     costs = _costs(starts, face, target, judges)
     best = _different(starts, costs, face.points[judges].mean(0))
     motions = _refine(starts.take(best), face, target, judges, np.full(4, 3 * FAR_MM))
-    better = np.argsort(_costs(motions, face, target, judges), kind="stable")[:N_KEPT]
+    better = np.argsort(_costs(motions, face, target, judges), kind="stable")[:N_REFINED]
     reaches = np.geomspace(3 * FAR_MM, FAR_MM, 10)
     refined = _refine(motions.take(better), face, target, judges, reaches)
     costs = _costs(refined, face, target, judges)
     order = _different(refined, costs, face.points[judges].mean(0))
-    near = order[costs[order] <= costs[order[0]] + RIVAL_COST]
+    near = order[costs[order] <= costs[order[0]] + HYPOTHESIS_COST]
     to_scan = scan.frame.inverse()
     return [
         to_scan.after(Similarity(1.0, rotation, translation)).after(prediction.frame)
@@ -166,8 +166,8 @@ def _protruding(samples: _Samples) -> IndexArray:
     return np.array(chosen)
 
 
-def _starts(face: _Samples, target: _Samples, keys: IndexArray) -> _Motions:
-    """Motions that lay a key point on a point of a like profile, turned all around its normal."""
+def _pose_hypotheses(face: _Samples, target: _Samples, keys: IndexArray) -> _Motions:
+    """Motions from a key point to a point of a like profile, turned all around its normal."""
     difference = np.abs(face.profiles[keys][:, None] - target.profiles[None]).mean(2)
     flat = np.argsort(difference, axis=None, kind="stable")[:N_PAIRS]
     key, point = np.unravel_index(flat, difference.shape)

@@ -1,4 +1,4 @@
-"""Where an alignment starts: by the landmarks of both sides, or by a search for the pose."""
+"""Initialisation of the registration: from landmarks of both meshes or a global pose search."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import numpy as np
 
 from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
+from ...recon.morphable.load import EMBEDDED, load_model
 from ..landmarks.points import Landmarks, landmark_pairs
 from ..meshes.clean import keep_vertices
-from ..surface.crop import Sphere
-from ..surface.intersection import Intersection
-from ..surface.similarity import Similarity
+from ..surface.overlap import OverlapRegion, Sphere
+from ..surface.similarity import Similarity, root_mean_square, similarity_between
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, lengths
-from ..surface.umeyama import root_mean_square, similarity_between
-from .dense import AlignmentSettings, agreement, approach
-from .global_search import candidates
+from .dense import AlignmentSettings, agreement, align_coarsely
+from .global_search import pose_hypotheses, register
 from .nose_tip import own_nose_tip
 
 LANDMARKS_OFF = 0.1
@@ -32,7 +31,7 @@ difference between persons, which is 1 to 5, nor a poor prediction."""
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
+class PreparedMesh:
     """A mesh of a pair, prepared.
 
     Attributes:
@@ -46,7 +45,7 @@ class Side:
     landmarks: Landmarks | None
 
     @classmethod
-    def of(cls, mesh: Mesh, landmarks: Landmarks | None, name: str) -> Side:
+    def of(cls, mesh: Mesh, landmarks: Landmarks | None, name: str) -> PreparedMesh:
         """Prepare a mesh; landmarks default to its own.
 
         A mesh that has no indices of its 68 landmarks gets those of the vertices next to given
@@ -63,17 +62,17 @@ class Side:
                 mesh = replace(mesh, landmarks=landmarks.nearest_vertices(mesh))
         return cls(mesh, surface, known)
 
-    def within(self, sphere: Sphere) -> Side:
+    def within(self, sphere: Sphere) -> PreparedMesh:
         """The part whose triangles lie in a sphere; the whole where none does."""
         inside = sphere.holds(np.asarray(self.mesh.vertices, np.float64))
         part = self.mesh if inside.all() else keep_vertices(self.mesh, inside)
         if part is self.mesh or not len(part.triangles):
             return self
-        return Side(part, Surface(part), self.landmarks)
+        return PreparedMesh(part, Surface(part), self.landmarks)
 
 
 @dataclass(frozen=True, eq=False)
-class Start:
+class Initialisation:
     """Where the dense alignment begins.
 
     Attributes:
@@ -94,9 +93,12 @@ class Start:
         return root_mean_square(transform.apply(own), theirs)
 
 
-def find_start(
-    prediction: Side, scan: Side, settings: AlignmentSettings, intersection: Intersection
-) -> Start:
+def initialise(
+    prediction: PreparedMesh,
+    scan: PreparedMesh,
+    settings: AlignmentSettings,
+    intersection: OverlapRegion,
+) -> Initialisation:
     """Where the dense alignment begins.
 
     `seven_landmarks`: the closed-form similarity of NoW's seven points, and nothing else.
@@ -112,8 +114,8 @@ def find_start(
         return _by_landmarks((own, theirs), settings)
     if prediction.landmarks is None or scan.landmarks is None:
         tip = own_nose_tip(prediction.mesh)
-        found = candidates(prediction.surface, scan.surface, tip)
-        starts = [Start(transform, "search") for transform in found]
+        found = pose_hypotheses(prediction.surface, scan.surface, tip)
+        starts = [Initialisation(transform, "search") for transform in found]
     else:
         pairs = landmark_pairs(prediction.landmarks, scan.landmarks)
         starts = [_by_landmarks(pairs, settings)]
@@ -121,12 +123,12 @@ def find_start(
 
 
 def _approached(
-    starts: list[Start],
-    prediction: Side,
-    scan: Side,
+    starts: list[Initialisation],
+    prediction: PreparedMesh,
+    scan: PreparedMesh,
     settings: AlignmentSettings,
-    intersection: Intersection,
-) -> Start:
+    intersection: OverlapRegion,
+) -> Initialisation:
     """The start whose surfaces lie on each other most after a few dense steps, after these.
 
     A face is laid at the size that fits, also where a protocol leaves it its own.
@@ -134,7 +136,7 @@ def _approached(
     surfaces, free = (prediction.surface, scan.surface), replace(settings, scale="per_mesh")
     places = [_face_around(prediction, start) for start in starts]
     sized = [
-        approach(*surfaces, start.transform, intersection, free, around)
+        align_coarsely(*surfaces, start.transform, intersection, free, around)
         for start, around in zip(starts, places, strict=True)
     ]
     shares = [0.0]
@@ -148,10 +150,12 @@ def _approached(
     if settings.scale != "none":
         return replace(start, transform=sized[best])
     rigid = _at_own_size(sized[best], prediction.surface)
-    return replace(start, transform=approach(*surfaces, rigid, intersection, settings, around))
+    return replace(
+        start, transform=align_coarsely(*surfaces, rigid, intersection, settings, around)
+    )
 
 
-def _face_around(prediction: Side, start: Start) -> Sphere | None:
+def _face_around(prediction: PreparedMesh, start: Initialisation) -> Sphere | None:
     """Where on the scan the face is, so that hair and shoulders do not pull at it."""
     tip = own_nose_tip(prediction.mesh)
     return None if tip is None else Sphere(start.transform.apply(tip[None])[0], FACE_MM)
@@ -168,7 +172,7 @@ def _at_own_size(transform: Similarity, prediction: Surface) -> Similarity:
     return Similarity(1.0, transform.rotation, place - transform.rotation @ middle)
 
 
-def seven_of(side: Side, name: str) -> Float64Array:
+def seven_of(side: PreparedMesh, name: str) -> Float64Array:
     """NoW's seven points (7, 3) of a side.
 
     Raises:
@@ -183,7 +187,9 @@ def seven_of(side: Side, name: str) -> Float64Array:
     return side.landmarks.seven
 
 
-def _by_landmarks(pairs: tuple[Float64Array, Float64Array], settings: AlignmentSettings) -> Start:
+def _by_landmarks(
+    pairs: tuple[Float64Array, Float64Array], settings: AlignmentSettings
+) -> Initialisation:
     own, theirs = pairs
     free = similarity_between(own, theirs)
     apart = root_mean_square(free.apply(own), theirs)
@@ -194,7 +200,7 @@ def _by_landmarks(pairs: tuple[Float64Array, Float64Array], settings: AlignmentS
         )
     rigid = settings.scale == "none"
     transform = similarity_between(own, theirs, 1.0) if rigid else free
-    return Start(transform, "landmarks", pairs)
+    return Initialisation(transform, "landmarks", pairs)
 
 
 def _check_on_surface(landmarks: Landmarks, surface: Surface, name: str) -> None:
@@ -213,3 +219,28 @@ def _check_on_surface(landmarks: Landmarks, surface: Surface, name: str) -> None
         f"{landmarks.spread:.4g} apart and the mesh {size:.4g} long",
         "they are of another mesh, another pose or another unit",
     )
+
+
+def rotation_of_landmarks(seven: Float64Array) -> Float64Array:
+    """Rotation (3, 3) to the frontal pose, x to the subject's left, y up, z to the front.
+
+    Args:
+        seven: (7, 3) in NoW's order, in any pose and unit.
+    """
+    right, left, mouth = seven[:2].mean(0), seven[2:4].mean(0), seven[5:].mean(0)
+    across = (left - right) / np.linalg.norm(left - right)
+    upwards = (left + right) / 2 - mouth
+    up = upwards - (upwards @ across) * across
+    up /= np.linalg.norm(up)
+    return np.stack([across, up, np.cross(across, up)])
+
+
+def rotation_of_surface(mesh: Mesh) -> Float64Array:
+    """The same for a face in mm without landmarks: the embedded model's mean is laid on it.
+
+    Raises:
+        FacebenchError: when the surface has too few points to tell a pose.
+    """
+    known = load_model(EMBEDDED).mesh()
+    laid = register(Surface(known), Surface(mesh), own_nose_tip(known))
+    return np.asarray(laid.rotation.T)

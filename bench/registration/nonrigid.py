@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..surface.crop import Sphere
-from ..surface.intersection import Intersection, Matches
+from ..surface.overlap import Correspondences, OverlapRegion, Sphere
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, vertex_normals
 from .nonrigid_system import NonRigidSettings as NonRigidSettings
@@ -21,7 +20,7 @@ class NonRigidRegistration:
 
     Attributes:
         vertices: (V, 3) of the prediction's surface, deformed, in the scan's space, mm.
-        reached: (V,) bool, vertices that took part; the others lie where they lay.
+        reached: (V,) bool, vertices that took part; the others are where they were.
         spread_mm: standard deviation of a displacement's component that was taken for granted.
         noise_mm: standard deviation that the distances to the planes were taken to have at last.
         residual_mm: root of the weighted mean squared distance to the scan's tangent planes.
@@ -46,14 +45,14 @@ def correspond(
     prediction: Surface,
     scan: Surface,
     crop: Sphere,
-    intersection: Intersection,
+    intersection: OverlapRegion,
     landmarks: tuple[Float64Array, Float64Array] | None = None,
     settings: NonRigidSettings | None = None,
-) -> Matches:
+) -> Correspondences:
     """All vertices of the prediction and the points of the scan that correspond to them.
 
     The point of the scan closest to where the registration took a vertex is its counterpart; the
-    distance is from where the vertex lay before. A vertex has no weight when its counterpart lies
+    distance is from where the vertex was before. A vertex has no weight when its counterpart lies
     on the scan's rim, outside of the crop, faces another way, or is too far from where the
     registration took it.
 
@@ -65,7 +64,7 @@ def correspond(
     normals = vertex_normals(found.vertices, prediction.triangles)
     weights = replace(intersection, max_distance_mm=reach).weights(normals, closest)
     offset = prediction.vertices - closest.position
-    return Matches(
+    return Correspondences(
         prediction.vertices,
         closest.position,
         closest.normal,
@@ -78,7 +77,7 @@ def register_nonrigidly(
     prediction: Surface,
     scan: Surface,
     crop: Sphere,
-    intersection: Intersection,
+    intersection: OverlapRegion,
     landmarks: tuple[Float64Array, Float64Array] | None = None,
     settings: NonRigidSettings | None = None,
 ) -> NonRigidRegistration:

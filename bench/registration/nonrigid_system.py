@@ -1,4 +1,4 @@
-"""The linear system of a non-rigid registration: what pulls, and what holds together."""
+"""Point-to-plane constraints and the linear system of a non-rigid registration."""
 
 from __future__ import annotations
 
@@ -10,13 +10,60 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
-from ..surface.closest_points import ClosestPoints
-from ..surface.crop import Sphere
-from ..surface.intersection import Intersection
-from ..surface.surface import Surface
+from ..surface.overlap import OverlapRegion, Sphere
+from ..surface.surface import ClosestPoints, Surface
 from ..surface.triangles import Float64Array, IndexArray, vertex_normals
 from .deformation import N_ROUND, SmoothField, SparseMatrix, solve_positive, spread
-from .plane_constraints import Pulls, robust_spread
+
+DEVIATIONS = 1.4826
+"""Standard deviations in the median absolute value of normally distributed residuals."""
+OUTLIER = 1.0
+"""Residuals beyond this many times the noise lose their say."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneConstraints:
+    """Points of the prediction and the planes they are pulled to.
+
+    Attributes:
+        basis: (N, M) of the points' displacements.
+        points: (N, 3) before the deformation.
+        targets, normals: (N, 3) of the planes.
+        residuals: (N,) distance of the deformed points to the planes.
+        weights: (N,).
+    """
+
+    basis: SparseMatrix
+    points: Float64Array
+    targets: Float64Array
+    normals: Float64Array
+    residuals: Float64Array
+    weights: Float64Array
+
+    def robust_weights(self, noise: float) -> Float64Array:
+        """The weights (N,), less where the residual is large: Geman and McClure's estimator."""
+        return np.asarray(self.weights / (1 + (self.residuals / (OUTLIER * noise)) ** 2) ** 2)
+
+    def normal_equations(self, noise: float) -> tuple[SparseMatrix, Float64Array]:
+        """Matrix (3M, 3M) and right side (3M,), all x before all y before all z."""
+        jacobian = sparse.hstack([sparse.diags(n) @ self.basis for n in self.normals.T]).tocsr()
+        wanted = ((self.targets - self.points) * self.normals).sum(1)
+        weighted = jacobian.T @ sparse.diags(self.robust_weights(noise) / noise**2)
+        return weighted @ jacobian, np.asarray(weighted @ wanted)
+
+
+def robust_spread(residuals: Float64Array, weights: Float64Array) -> float:
+    """Standard deviation of residuals (N,) by their weighted median absolute value.
+
+    Args:
+        residuals: (N,).
+        weights: (N,), some above zero.
+    """
+    order = np.argsort(np.abs(residuals), kind="stable")
+    share = np.cumsum(weights[order])
+    middle = order[np.searchsorted(share, share[-1] / 2)]
+    return float(DEVIATIONS * np.abs(residuals[middle]))
+
 
 MIN_POINTS = 50
 """Fewer matched points than this do not tell how a face is deformed."""
@@ -83,7 +130,7 @@ class System:
     prediction: Surface
     scan: Surface
     crop: Sphere
-    intersection: Intersection
+    intersection: OverlapRegion
     settings: NonRigidSettings
     field: SmoothField
     near: IndexArray
@@ -100,7 +147,7 @@ class System:
         prediction: Surface,
         scan: Surface,
         crop: Sphere,
-        intersection: Intersection,
+        intersection: OverlapRegion,
         landmarks: tuple[Float64Array, Float64Array] | None,
         settings: NonRigidSettings,
     ) -> System:
@@ -152,7 +199,10 @@ class System:
         """The likeliest displacements for the planes that displacements (M, 3) of now lead to."""
         vertices = self.deformed(displacement)
         normals = vertex_normals(vertices, self.prediction.triangles)
-        sides = (self._pulls(vertices, normals), self._scan_pulls(vertices, normals))
+        sides = (
+            self._prediction_constraints(vertices, normals),
+            self._scan_constraints(vertices, normals),
+        )
         residuals = np.concatenate([side.residuals for side in sides])
         noise = self._noise(residuals, np.concatenate([side.weights for side in sides]))
         matrix, right_side = self.fixed
@@ -161,8 +211,8 @@ class System:
             matrix, right_side = matrix + more, right_side + right
         updated = solve_positive(matrix, right_side).reshape(3, -1).T
         motions = self.prediction_basis @ (updated - displacement)
-        moved = _root_mean_square(np.linalg.norm(motions, axis=1), sides[0].trust(noise))
-        trust = np.concatenate([side.trust(noise) for side in sides])
+        moved = _root_mean_square(np.linalg.norm(motions, axis=1), sides[0].robust_weights(noise))
+        trust = np.concatenate([side.robust_weights(noise) for side in sides])
         return Step(updated, moved, _root_mean_square(residuals, trust), noise)
 
     def _noise(self, residuals: Float64Array, weights: Float64Array) -> float:
@@ -172,13 +222,15 @@ class System:
         wanted = self.settings.dependence * robust_spread(residuals, weights)
         return max(self.settings.noise_mm, wanted)
 
-    def _pulls(self, vertices: Float64Array, normals: Float64Array) -> Pulls:
+    def _prediction_constraints(
+        self, vertices: Float64Array, normals: Float64Array
+    ) -> PlaneConstraints:
         """Points of the prediction on the planes of the scan."""
         index = self.prediction_points
         closest = self.scan.closest(vertices[index])
         weights = _counted(normals[index], closest, self.intersection, self.crop)
         residuals = ((vertices[index] - closest.position) * closest.normal).sum(1)
-        return Pulls(
+        return PlaneConstraints(
             self.prediction_basis,
             self.prediction.vertices[index],
             closest.position,
@@ -187,7 +239,7 @@ class System:
             weights,
         )
 
-    def _scan_pulls(self, vertices: Float64Array, normals: Float64Array) -> Pulls:
+    def _scan_constraints(self, vertices: Float64Array, normals: Float64Array) -> PlaneConstraints:
         """The prediction's vertices that points of the scan find, on those points' planes.
 
         A vertex near the plane's point stands for the surface: it may lie off along the plane.
@@ -204,7 +256,7 @@ class System:
             np.linalg.norm(offset, axis=1),
             self.prediction.on_boundary[index],
         )
-        return Pulls(
+        return PlaneConstraints(
             self.near_basis[found],
             self.prediction.vertices[index],
             targets,
@@ -215,7 +267,7 @@ class System:
 
 
 def _counted(
-    normals: Float64Array, closest: ClosestPoints, intersection: Intersection, crop: Sphere
+    normals: Float64Array, closest: ClosestPoints, intersection: OverlapRegion, crop: Sphere
 ) -> Float64Array:
     """Weights (N,) of the prediction's points by the scan's closest points."""
     return intersection.weights(normals, closest) * crop.holds(closest.position)
@@ -225,7 +277,7 @@ def _spread_of(
     prediction: Surface,
     scan: Surface,
     crop: Sphere,
-    intersection: Intersection,
+    intersection: OverlapRegion,
     index: IndexArray,
 ) -> float:
     """Root of the mean squared distance to the scan's planes: one component of what is unknown."""

@@ -8,24 +8,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import FacebenchError
-from ..surface.intersection import Matches
+from ..surface.overlap import Correspondences
 from ..surface.triangles import Float64Array, IndexArray
 
 CURVE_MM = np.linspace(0.0, 5.0, 101)
 """Thresholds of the cumulative error curve."""
 
 
-def point_to_plane(matches: Matches) -> Float64Array:
+def point_to_plane(matches: Correspondences) -> Float64Array:
     """|(p − q) · n| (N,) for each point p, its closest point q and the normal n there, mm."""
     return matches.point_to_plane
 
 
-def point_to_surface(matches: Matches) -> Float64Array:
+def point_to_surface(matches: Correspondences) -> Float64Array:
     """|p − q| (N,) for each point p and its closest point q, mm."""
     return matches.distances
 
 
-MEASURES: Mapping[str, Callable[[Matches], Float64Array]] = {
+MEASURES: Mapping[str, Callable[[Correspondences], Float64Array]] = {
     "point_to_plane": point_to_plane,
     "point_to_surface": point_to_surface,
     "correspondence": point_to_surface,
@@ -127,11 +127,11 @@ def statistics(
     }
 
 
-def closest_point_means(matches: tuple[Matches, Matches]) -> dict[str, float]:
+def closest_point_means(matches: tuple[Correspondences, Correspondences]) -> dict[str, float]:
     """Means of both measures in both directions and of the two, mm: see `score.Score`."""
     means: dict[str, float] = {}
     for measure in ("point_to_plane", "point_to_surface"):
-        to_prediction, to_scan = (nan_mean(side) for side in kept_errors(matches, measure))
+        to_prediction, to_scan = (nan_mean(side) for side in inlier_errors(matches, measure))
         means |= {
             f"{measure}_symmetric_mm": (to_prediction + to_scan) / 2,
             f"{measure}_scan_to_prediction_mm": to_prediction,
@@ -140,15 +140,15 @@ def closest_point_means(matches: tuple[Matches, Matches]) -> dict[str, float]:
     return means
 
 
-def kept_errors(
-    matches: tuple[Matches, Matches], measure: str
+def inlier_errors(
+    matches: tuple[Correspondences, Correspondences], measure: str
 ) -> tuple[Float64Array, Float64Array]:
     """The errors of both directions over the region of intersection, mm."""
-    to_prediction, to_scan = (MEASURES[measure](side)[side.kept] for side in matches)
+    to_prediction, to_scan = (MEASURES[measure](side)[side.inliers] for side in matches)
     return to_prediction, to_scan
 
 
-def vertex_errors(matches: Matches, measure: str, vertex_of: IndexArray) -> Float64Array:
+def vertex_errors(matches: Correspondences, measure: str, vertex_of: IndexArray) -> Float64Array:
     """Errors (V,) at a mesh's own vertices, NaN outside of the region of intersection.
 
     Args:
@@ -156,7 +156,7 @@ def vertex_errors(matches: Matches, measure: str, vertex_of: IndexArray) -> Floa
         measure: a name in `MEASURES`.
         vertex_of: (V,) the surface's vertex of each of the mesh's, -1 for none.
     """
-    errors = np.where(matches.kept, MEASURES[measure](matches), np.nan)
+    errors = np.where(matches.inliers, MEASURES[measure](matches), np.nan)
     return np.where(vertex_of >= 0, errors[vertex_of], np.nan)
 
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from ...errors import error_line
 from ...recon.mesh.record import Mesh
 from ..datasets.interface import Scan
+from ..meshes.decimate import DecimatedMesh, decimate
 from ..protocol.record import Protocol
 from ..registration.nose_tip import SPREAD_MM
-from ..surface.thinning import Thinned, thinned
 from .reduce import Decode, Reduced, over_frames, over_scans
 from .score import Score, ScoredPair, failed_score
 from .target import Face, Ruler, Target, read_targets
@@ -108,7 +108,7 @@ class Measured:
     aligned: Mesh | None
     vertex_errors: NDArray[np.float64]
     distances: tuple[NDArray[np.float64], NDArray[np.float64]]
-    scan: Thinned | None = None
+    scan: DecimatedMesh | None = None
 
 
 def measure_subject(job: SubjectJob, how: Measuring) -> list[Measured]:
@@ -167,7 +167,7 @@ def _measure(
         "scan_values_mm": list(found.values_mm),
         "curve": pair.curve.tolist(),
     }
-    scan = thinned(pair.scan, pair.scan_errors)
+    scan = decimate(pair.scan, pair.scan_errors)
     return Measured(row, pair.aligned, pair.vertex_errors, pair.distances, scan)
 
 

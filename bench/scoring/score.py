@@ -16,13 +16,12 @@ from ..meshes.clean import check_unit
 from ..meshes.sanity import check_prediction, check_scan
 from ..protocol.record import Protocol
 from ..registration.dense import Alignment, AlignmentSettings
-from ..registration.initialise import Side
+from ..registration.initialise import PreparedMesh
 from ..registration.nose_tip import NoseTip
 from ..surface.similarity import Similarity
 from ..surface.triangles import Float64Array
 from .distance import CURVE_MM, Distances, nan_mean
-from .measured_part import start_on_part
-from .registered import lay
+from .register import initialise_on_crop, register_pair
 
 NAN = float("nan")
 
@@ -179,17 +178,17 @@ def score_prediction(
             out, landmarks are missing or do not fit, or the two do not overlap.
     """
     protocol.check()
-    sizing, settings = _sizing(protocol, fixed_scale)
+    sizing, settings = _scale_normalisation(protocol, fixed_scale)
     sound = check_prediction(prediction)
     if not protocol.takes_any_unit:
         check_unit(sound, "the prediction", option="--prediction-unit")
     own_landmarks = prediction_landmarks and prediction_landmarks.moved(sizing)
-    face = Side.of(_moved(sound, sizing), own_landmarks, "prediction")
-    target = Side.of(check_scan(scan), scan_landmarks, "scan")
-    crop, tip, target, start = start_on_part(
+    face = PreparedMesh.of(_transform_mesh(sound, sizing), own_landmarks, "prediction")
+    target = PreparedMesh.of(check_scan(scan), scan_landmarks, "scan")
+    crop, tip, target, start = initialise_on_crop(
         face, target, protocol.crop, subject, nose_tip, settings, protocol.intersection
     )
-    laid = lay(face, target, start, crop, replace(protocol, alignment=settings))
+    laid = register_pair(face, target, start, crop, replace(protocol, alignment=settings))
     errors = laid.vertex_errors
     alignment = replace(laid.alignment, transform=laid.alignment.transform.after(sizing))
     distances = Distances.pooled(laid.errors, laid.weights)
@@ -201,7 +200,7 @@ def score_prediction(
         "landmark_residual_mm": start.residual_mm(laid.alignment.transform),
     }
     score = Score(subject, scene, "ok", "", protocol.name, protocol.digest, **columns)
-    aligned = _moved(prediction, alignment.transform)
+    aligned = _transform_mesh(prediction, alignment.transform)
     curve = distances.share_within(CURVE_MM)
     seen = target.mesh, laid.scan_errors
     return ScoredPair(score, aligned, errors, laid.errors, curve, tip, alignment, *seen)
@@ -232,7 +231,9 @@ def failed_score(subject: str, scene: str, reason: str, protocol: Protocol) -> S
     return Score(subject, scene, "failed", reason, protocol.name, protocol.digest)
 
 
-def _sizing(protocol: Protocol, fixed_scale: float | None) -> tuple[Similarity, AlignmentSettings]:
+def _scale_normalisation(
+    protocol: Protocol, fixed_scale: float | None
+) -> tuple[Similarity, AlignmentSettings]:
     """The size to give the prediction beforehand, and how it is aligned then."""
     if protocol.alignment.scale != "global" or fixed_scale is None:
         return Similarity.identity(), protocol.alignment
@@ -240,7 +241,7 @@ def _sizing(protocol: Protocol, fixed_scale: float | None) -> tuple[Similarity, 
     return sizing, replace(protocol.alignment, scale="none")
 
 
-def _moved(mesh: Mesh, transform: Similarity) -> Mesh:
+def _transform_mesh(mesh: Mesh, transform: Similarity) -> Mesh:
     return replace(mesh, vertices=transform.apply(np.asarray(mesh.vertices, np.float64)))
 
 

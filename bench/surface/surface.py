@@ -1,22 +1,22 @@
-"""The triangle surface of a mesh, and the search for its points closest to others."""
+"""Triangle surfaces: closest points in float64, and the boundary (outline and edges of holes)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import open3d as o3d
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from ...recon.mesh.record import Mesh
-from .closest_points import ClosestPoints
-from .facets import Facets
-from .ordering import order_triangles, weld
-from .principal_frame import principal_frame
-from .rim import Rim
+from .ordering import order_triangles, principal_frame, weld
+from .similarity import Similarity
 from .triangles import (
     Edges,
+    Facets,
     Float64Array,
     Groups,
     IndexArray,
@@ -29,6 +29,88 @@ from .triangles import (
     sides_of,
     unit,
 )
+
+
+@dataclass(frozen=True)
+class ClosestPoints:
+    """For each of N query points, the closest point of a surface.
+
+    Attributes:
+        position: (N, 3), mm.
+        triangle: (N,) index into the surface's triangles.
+        normal: (N, 3) unit normal of the surface there: the triangle's inside a triangle, the mean
+            of two at an edge, the angle-weighted one at a vertex, so that it does not depend on
+            how a flat part is cut into triangles.
+        distance: (N,) mm.
+        on_boundary: (N,) bool, whether the point lies on the boundary of the surface or of a hole.
+        to_boundary: (N,) mm from the closest point to the nearest boundary, infinite beyond
+            what was asked for; None where it was not.
+    """
+
+    position: Float64Array
+    triangle: IndexArray
+    normal: Float64Array
+    distance: Float64Array
+    on_boundary: NDArray[np.bool_]
+    to_boundary: Float64Array | None = None
+
+    def moved(self, transform: Similarity) -> ClosestPoints:
+        """The same points after a similarity transform of surface and queries."""
+        return replace(
+            self,
+            position=transform.apply(self.position),
+            normal=transform.turn(self.normal),
+            distance=self.distance * transform.scale,
+            to_boundary=None if self.to_boundary is None else self.to_boundary * transform.scale,
+        )
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """Edges with a surface on one side only.
+
+    Attributes:
+        starts, ends: (E, 3) of each edge.
+        at: the edges at each end.
+        tree: over the ends; None where the surface is closed.
+    """
+
+    starts: Float64Array
+    ends: Float64Array
+    at: Groups
+    tree: cKDTree | None
+
+    @classmethod
+    def of(cls, vertices: Float64Array, edges: IndexArray) -> Boundary:
+        """The rim made of edges (E, 2) between vertices (V, 3)."""
+        used, place = np.unique(edges, return_inverse=True)
+        by_vertex = Groups.by(place.ravel(), len(used))
+        at = Groups(by_vertex.first, by_vertex.items // 2)
+        tree = cKDTree(vertices[used]) if len(used) else None
+        return cls(vertices[edges[:, 0]], vertices[edges[:, 1]], at, tree)
+
+    def distances(self, points: Float64Array, reach: float) -> Float64Array:
+        """Distances (N,) of points (N, 3) to the rim, infinite where no end is within reach.
+
+        To the edges at the nearest end, one of which is the nearest wherever edges are of about
+        one length.
+        """
+        distances = np.full(len(points), np.inf)
+        if self.tree is None or reach <= 0:
+            return distances
+        away, end = self.tree.query(points, distance_upper_bound=reach)
+        rows = np.flatnonzero(np.isfinite(away))
+        owner, edge = self.at.members(end[rows])
+        apart = _to_segments(points[rows[owner]], self.starts[edge], self.ends[edge])
+        np.minimum.at(distances, rows[owner], apart)
+        return distances
+
+
+def _to_segments(points: Float64Array, starts: Float64Array, ends: Float64Array) -> Float64Array:
+    along, offset = ends - starts, points - starts
+    share = np.clip((offset * along).sum(1) / (along**2).sum(1), 0.0, 1.0)
+    return np.asarray(np.sqrt(((offset - share[:, None] * along) ** 2).sum(1)))
+
 
 MAX_ROUNDS = 20
 """Of going on to a neighbouring triangle; two or three end it."""
@@ -92,7 +174,7 @@ class Surface:
             rim: up to which distance the way to the nearest rim is asked for, mm; None for not.
         """
         points = np.asarray(points, np.float64)
-        triangle, weights, position = self._settled(points, self._nearest_triangle(points))
+        triangle, weights, position = self._converge_on(points, self._nearest_triangle(points))
         normal, on_boundary = self._face_normals[triangle], np.zeros(len(points), bool)
         for kind, rows in _on_features(weights):
             feature = self._feature(kind, triangle[rows], weights[rows])
@@ -100,15 +182,15 @@ class Surface:
             on_boundary[rows] = (self._edges if at_edge else self).on_boundary[feature]
             normal[rows] = self._edge_normals(feature) if at_edge else self.normals[feature]
         distance = lengths(points - position)
-        to_rim = None if rim is None else self._rim.distances(position, rim)
-        if to_rim is not None:
-            to_rim[on_boundary] = 0.0
-        return ClosestPoints(position, triangle, normal, distance, on_boundary, to_rim)
+        to_boundary = None if rim is None else self._boundary.distances(position, rim)
+        if to_boundary is not None:
+            to_boundary[on_boundary] = 0.0
+        return ClosestPoints(position, triangle, normal, distance, on_boundary, to_boundary)
 
     @cached_property
-    def _rim(self) -> Rim:
+    def _boundary(self) -> Boundary:
         edges = self._edges
-        return Rim.of(self.vertices, edges.vertices[edges.on_boundary])
+        return Boundary.of(self.vertices, edges.vertices[edges.on_boundary])
 
     @cached_property
     def _edges(self) -> Edges:
@@ -138,7 +220,7 @@ class Surface:
         found = self._scene.compute_closest_points(o3d.core.Tensor(local))
         return np.asarray(found["primitive_ids"].numpy(), np.int64)
 
-    def _settled(
+    def _converge_on(
         self, points: Float64Array, triangle: IndexArray
     ) -> tuple[IndexArray, Float64Array, Float64Array]:
         """Go on to neighbouring triangles, in float64, as long as one comes nearer.
@@ -154,7 +236,7 @@ class Surface:
         for _ in range(MAX_ROUNDS):
             rows = np.concatenate(
                 [
-                    self._go_on(kind, rows[on], points, triangle, weights, position)
+                    self._walk(kind, rows[on], points, triangle, weights, position)
                     for kind, on in _on_features(weights[rows])
                 ]
             )
@@ -162,7 +244,7 @@ class Surface:
                 break
         return triangle, weights, position
 
-    def _go_on(
+    def _walk(
         self,
         kind: int,
         rows: IndexArray,

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ...bench.surface.thinning import Thinned, thinned
+from ...bench.meshes.decimate import DecimatedMesh, decimate
 from ..tables.markup import Markup, join, tag, void
 from ..tables.subject_errors import ERROR
 from .heat_maps import SCALE_MM, error_colours, frontal_face, frontal_rotation, read_errors
@@ -96,7 +96,7 @@ def _ranks(count: int) -> dict[int, str]:
 
 
 def packed(
-    prediction: Thinned, scan: Thinned | None
+    prediction: DecimatedMesh, scan: DecimatedMesh | None
 ) -> tuple[float, PackedMesh, PackedMesh | None]:
     """The length of a step in mm that both sides share, and the sides."""
     sides = [side for side in (prediction, scan) if side is not None]
@@ -118,22 +118,22 @@ def colour_table() -> str:
 
 def _frontal_pair(
     prediction: Path, scan: Path, reference: Array | None
-) -> tuple[Thinned, Thinned | None]:
+) -> tuple[DecimatedMesh, DecimatedMesh | None]:
     mesh, errors = read_errors(prediction)
     turn = frontal_rotation(mesh, reference)
     measured = ~np.isnan(errors)
     seen = mesh.vertices[measured] if measured.any() else mesh.vertices
     centre = (seen.min(axis=0) + seen.max(axis=0)) / 2
 
-    def placed(part: Thinned) -> Thinned:
+    def placed(part: DecimatedMesh) -> DecimatedMesh:
         vertices = (part.mesh.vertices - centre) @ turn.T
         return replace(part, mesh=replace(part.mesh, vertices=vertices))
 
-    other = placed(thinned(*read_errors(scan))) if scan.is_file() else None
-    return placed(thinned(mesh, errors)), other
+    other = placed(decimate(*read_errors(scan))) if scan.is_file() else None
+    return placed(decimate(mesh, errors)), other
 
 
-def _packed(side: Thinned, step: float) -> PackedMesh:
+def _packed(side: DecimatedMesh, step: float) -> PackedMesh:
     positions = np.rint(side.mesh.vertices / step).astype("<i2")
     triangles = side.mesh.triangles.astype("<u2")
     parts = (positions, triangles, error_bytes(side.errors))

@@ -18,11 +18,11 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from facebench.bench.protocol.record import preset
-from facebench.bench.registration.dense import align, approach
+from facebench.bench.registration.dense import align, align_coarsely
 from facebench.bench.registration.global_search import register
 from facebench.bench.registration.nose_tip import own_nose_tip
 from facebench.bench.scoring.score import score_prediction
-from facebench.bench.surface.crop import Sphere
+from facebench.bench.surface.overlap import Sphere
 from facebench.bench.surface.similarity import Similarity
 from facebench.bench.surface.surface import Surface
 from facebench.recon.mesh.record import Mesh
@@ -57,7 +57,7 @@ def measure(model: MorphableModel, rng: np.random.Generator) -> tuple[float, ...
     tip = pose.apply(shape.vertices[shape.landmarks[30]][None])[0]
     crop = Sphere(tip, MICC.crop.radius_mm)
     rules, settings = MICC.intersection, MICC.alignment
-    coarsely, rough = timed(lambda: approach(source, target, start, rules, settings))
+    coarsely, rough = timed(lambda: align_coarsely(source, target, start, rules, settings))
     densely, found = timed(lambda: align(source, target, rough, rules, crop, settings))
     off = found.transform.rotation @ pose.rotation.T
     angle = np.degrees(np.arccos(np.clip((np.trace(off) - 1) / 2, -1, 1)))
@@ -85,7 +85,7 @@ def report(model: MorphableModel, runs: np.ndarray) -> None:
     print(f"{model.name}: {model.n_vertices} vertices, {len(runs)} faces in random poses")
     print(f"found (within 10 degrees)      {(runs[:, 0] < 10).mean():.1%}")
     print(f"converged                      {runs[:, 7].mean():.1%}")
-    stages = ("surfaces", "global", "approach", "dense", "whole score")
+    stages = ("surfaces", "global", "align_coarsely", "dense", "whole score")
     for stage, seconds in zip(stages, runs[:, 1:6].T, strict=True):
         print(f"{stage:12} processor seconds {np.median(seconds):6.2f}  most {seconds.max():6.2f}")
     print(

@@ -21,11 +21,9 @@ from facebench.bench.datasets.synthetic_scan import scan_surface
 from facebench.bench.protocol.record import preset
 from facebench.bench.registration.dense import align
 from facebench.bench.registration.nonrigid import correspond
-from facebench.bench.surface.crop import Sphere
-from facebench.bench.surface.intersection import Matches, match_prediction
-from facebench.bench.surface.similarity import Similarity
+from facebench.bench.surface.overlap import Correspondences, Sphere, match_prediction
+from facebench.bench.surface.similarity import Similarity, similarity_between
 from facebench.bench.surface.surface import Surface
-from facebench.bench.surface.umeyama import similarity_between
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
@@ -124,9 +122,9 @@ def judge(
     skin = skin[moved.vertex_of[skin] >= 0]
     if laid:
         registered, aided = relaid(registered), relaid(aided)
-    sides: tuple[Matches, ...] = (nearest, registered, aided)
+    sides: tuple[Correspondences, ...] = (nearest, registered, aided)
     at = moved.vertex_of[skin]
-    counted = np.all([side.kept[at] for side in sides], axis=0)
+    counted = np.all([side.inliers[at] for side in sides], axis=0)
     ours, theirs = vertices[skin][counted], truth[skin][counted]
     best = similarity_between(ours, theirs, None) if laid else Similarity.identity()
     true = np.linalg.norm(best.apply(ours) - theirs, axis=1)
@@ -134,9 +132,9 @@ def judge(
     return Case(kind, person, true, estimates, seconds)
 
 
-def relaid(matches: Matches) -> Matches:
+def relaid(matches: Correspondences) -> Correspondences:
     """The matches where a similarity brings corresponding points closest, as the protocol does."""
-    kept = matches.kept
+    kept = matches.inliers
     best = similarity_between(matches.on_prediction[kept], matches.on_scan[kept], None)
     points = best.apply(matches.on_prediction)
     distances = np.linalg.norm(points - matches.on_scan, axis=1)

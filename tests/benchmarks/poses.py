@@ -84,7 +84,7 @@ def try_poses(model: MorphableModel, numbers: Iterable[int], seed: int) -> Itera
 
 
 def try_pose(model: MorphableModel, number: int, rng: np.random.Generator) -> Outcome:
-    """Scan someone, lay the mean face on the scan by landmarks and without, compare."""
+    """Scan someone, register the mean face to the scan by landmarks and without, compare."""
     person = model.mesh(identity=rng.standard_normal(model.identity_basis.shape[2]))
     landmarks = person.vertices[person.landmarks]
     scanned = scan_surface(rng, person.vertices, person.triangles, landmarks)

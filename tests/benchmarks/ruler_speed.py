@@ -28,11 +28,9 @@ from facebench.bench.datasets import synthetic_scan
 from facebench.bench.datasets.synthetic_scan import random_placement, scan_surface
 from facebench.bench.protocol.record import Protocol, preset
 from facebench.bench.registration.dense import align
-from facebench.bench.surface.crop import Sphere
-from facebench.bench.surface.intersection import match_both
-from facebench.bench.surface.similarity import Similarity
+from facebench.bench.surface.overlap import Sphere, match_symmetric
+from facebench.bench.surface.similarity import Similarity, similarity_between
 from facebench.bench.surface.surface import Surface
-from facebench.bench.surface.umeyama import similarity_between
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.procedural import procedural_model
 
@@ -159,8 +157,12 @@ def residuals(
 ) -> list[tuple[float, float]]:
     """Biweight residual and root mean square of each end, mm, over all that counts in any."""
     prediction, scan = Surface(pair.prediction), Surface(pair.scan)
-    matches = [match_both(prediction, scan, end, protocol.intersection, pair.crop) for end in ends]
-    region = [np.any([side.kept for side in sides], axis=0) for sides in zip(*matches, strict=True)]
+    matches = [
+        match_symmetric(prediction, scan, end, protocol.intersection, pair.crop) for end in ends
+    ]
+    region = [
+        np.any([side.inliers for side in sides], axis=0) for sides in zip(*matches, strict=True)
+    ]
     distances = [
         [side.distances[kept] for side, kept in zip(sides, region, strict=True)]
         for sides in matches
@@ -184,7 +186,7 @@ def root_of_mean(squares: Iterable[np.ndarray]) -> float:
 
 
 def forget_peak_memory() -> None:
-    """Start the process's peak memory (Linux) from what it holds now."""
+    """Initialisation the process's peak memory (Linux) from what it holds now."""
     Path("/proc/self/clear_refs").write_text("5")
 
 

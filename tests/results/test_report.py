@@ -16,7 +16,7 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from facebench.bench.datasets.interface import Problem
-from facebench.bench.surface.thinning import thinned
+from facebench.bench.meshes.decimate import decimate
 from facebench.errors import FacebenchError
 from facebench.recon.export.write import write_ply
 from facebench.recon.mesh.record import Mesh
@@ -265,7 +265,7 @@ def test_errors_are_read_as_written(tmp_path: Path) -> None:
 def test_a_set_as_large_as_micc_fits_into_a_page_of_6_megabytes() -> None:
     face = procedural_model(seed=1, n_vertices=20_000).mesh()
     errors = 5 * np.abs(np.sin(face.vertices[:, 0] / 9) * np.cos(face.vertices[:, 1] / 9))
-    _, side, _ = packed(thinned(face, errors), None)
+    _, side, _ = packed(decimate(face, errors), None)
     frames = WITH_FRAMES * len(SCENES) * 30_000
     views = 3 * MAX_SCENES * 2 * len(side.data)
     assert MAX_MAPS * len(draw(face, errors)) + views + frames < 6e6

@@ -16,7 +16,7 @@ from example_runs import SCENES, example_run
 from numpy.typing import NDArray
 from PIL import Image
 
-from facebench.bench.surface.thinning import Thinned
+from facebench.bench.meshes.decimate import DecimatedMesh
 from facebench.recon.export.write import write_ply
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.procedural.build import procedural_model
@@ -100,7 +100,7 @@ def unpacked(mesh: PackedMesh) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]
 def test_a_packed_mesh_is_the_mesh_to_a_few_micrometres() -> None:
     mesh = procedural_model(seed=0, n_vertices=2000).mesh()
     errors = np.linspace(0, SCALE_MM, len(mesh.vertices))
-    step, side, other = packed(Thinned(mesh, errors), Thinned(mesh, errors))
+    step, side, other = packed(DecimatedMesh(mesh, errors), DecimatedMesh(mesh, errors))
     positions, triangles, steps = unpacked(side)
     np.testing.assert_allclose(positions * step, mesh.vertices, atol=0.51 * step)
     np.testing.assert_array_equal(triangles, mesh.triangles)
@@ -237,5 +237,5 @@ def test_a_picture_is_enlarged(chromium: Browser, page: Path) -> None:
 
 def test_what_was_not_measured_has_its_own_byte() -> None:
     corner = Mesh(np.array([[0, 0, 0], [1.0, 0, 0], [0, 1.0, 0]]), np.array([[0, 1, 2]], np.int32))
-    _, side, none = packed(Thinned(corner, np.full(3, np.nan)), None)
+    _, side, none = packed(DecimatedMesh(corner, np.full(3, np.nan)), None)
     assert none is None and (unpacked(side)[2] == 255).all()

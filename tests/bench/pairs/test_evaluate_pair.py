@@ -17,7 +17,7 @@ from facebench.bench.landmarks.points import SEVEN, Landmarks
 from facebench.bench.pairs import evaluate_pair
 from facebench.bench.pairs.diagnosis import diagnose
 from facebench.bench.protocol.record import Protocol, preset
-from facebench.bench.registration.frontal import rotation_of_landmarks, rotation_of_surface
+from facebench.bench.registration.initialise import rotation_of_landmarks, rotation_of_surface
 from facebench.bench.scoring.score import Score
 from facebench.recon.mesh.record import Mesh
 

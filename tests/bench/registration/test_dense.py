@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from facebench.bench.registration.dense import AlignmentSettings, agreement, align, approach
+from facebench.bench.registration.dense import AlignmentSettings, agreement, align, align_coarsely
 from facebench.bench.registration.global_search import register
-from facebench.bench.surface.crop import Sphere
-from facebench.bench.surface.intersection import Intersection, Matches, match_both
+from facebench.bench.surface.overlap import Correspondences, OverlapRegion, Sphere, match_symmetric
 from facebench.bench.surface.similarity import Similarity
 from facebench.bench.surface.surface import Surface
 from facebench.errors import FacebenchError
@@ -20,8 +19,8 @@ def moved(mesh: Mesh, transform: Similarity) -> Mesh:
 
 def solve(prediction: Surface, scan: Surface, start: Similarity, **settings) -> Similarity:
     chosen = AlignmentSettings(**settings)
-    rough = approach(prediction, scan, start, Intersection(), chosen)
-    found = align(prediction, scan, rough, Intersection(), Sphere.everywhere(), chosen)
+    rough = align_coarsely(prediction, scan, start, OverlapRegion(), chosen)
+    found = align(prediction, scan, rough, OverlapRegion(), Sphere.everywhere(), chosen)
     assert found.converged
     return found.transform
 
@@ -88,8 +87,10 @@ def test_the_solution_is_a_minimum_of_the_squared_distances(face: Mesh, person: 
             assert cost(Similarity.step(sign * parameter, centre).after(found)) > cost(found)
 
 
-def both(prediction: Surface, scan: Surface, transform: Similarity) -> tuple[Matches, Matches]:
-    return match_both(prediction, scan, transform, Intersection(), Sphere.everywhere())
+def both(
+    prediction: Surface, scan: Surface, transform: Similarity
+) -> tuple[Correspondences, Correspondences]:
+    return match_symmetric(prediction, scan, transform, OverlapRegion(), Sphere.everywhere())
 
 
 def test_the_region_is_the_same_without_its_fading(face: Mesh, person: Mesh, scan_of) -> None:
@@ -97,26 +98,26 @@ def test_the_region_is_the_same_without_its_fading(face: Mesh, person: Mesh, sca
     surfaces = Surface(face), Surface(scan_of(person))
     crop = Sphere(person.vertices[person.landmarks[30]], 70.0)
     faded, sharp = (
-        match_both(*surfaces, Similarity.identity(), region, crop)
-        for region in (Intersection(), Intersection().sharp)
+        match_symmetric(*surfaces, Similarity.identity(), region, crop)
+        for region in (OverlapRegion(), OverlapRegion().without_fade)
     )
     for fading, plain in zip(faded, sharp, strict=True):
-        assert 0 < plain.kept.sum() < len(plain.kept)
-        np.testing.assert_array_equal(fading.kept, plain.kept)
+        assert 0 < plain.inliers.sum() < len(plain.inliers)
+        np.testing.assert_array_equal(fading.inliers, plain.inliers)
 
 
 def test_a_face_agrees_most_with_a_scan_in_its_own_pose(face: Mesh, person: Mesh) -> None:
     prediction, scan = Surface(face), Surface(person)
     tip = face.vertices[face.landmarks[30]]
-    right = agreement(prediction, scan, Similarity.identity(), Intersection())
+    right = agreement(prediction, scan, Similarity.identity(), OverlapRegion())
     for degrees in (60, 120, 180):
         turn = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
         turned = Similarity(1.0, turn, tip - turn @ tip)
-        assert agreement(prediction, scan, turned, Intersection()) < right - 0.1
+        assert agreement(prediction, scan, turned, OverlapRegion()) < right - 0.1
     assert 0.5 < right <= 1
 
 
 def test_surfaces_that_do_not_meet_are_an_error(face: Mesh, person: Mesh) -> None:
     away = Similarity(1.0, np.eye(3), np.array([5000.0, 0, 0]))
     with pytest.raises(FacebenchError, match="do not overlap"):
-        align(Surface(face), Surface(person), away, Intersection(), Sphere.everywhere())
+        align(Surface(face), Surface(person), away, OverlapRegion(), Sphere.everywhere())

@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 
 from facebench.bench.landmarks.points import SEVEN, Landmarks
-from facebench.bench.protocol.record import preset
-from facebench.bench.registration.dense import AlignmentSettings
-from facebench.bench.registration.initialise import Side, find_start
+from facebench.bench.protocol.record import AlignmentSettings, preset
+from facebench.bench.registration.initialise import PreparedMesh, initialise
 from facebench.bench.scoring.score import score_prediction
-from facebench.bench.surface.intersection import Intersection
+from facebench.bench.surface.overlap import OverlapRegion
 from facebench.bench.surface.similarity import Similarity
 from facebench.errors import FacebenchError
 from facebench.recon.mesh.record import Mesh
@@ -24,78 +23,82 @@ def known(any_pose):
 
 
 @pytest.fixture(scope="module")
-def moved(face: Mesh, known) -> Side:
+def moved(face: Mesh, known) -> PreparedMesh:
     """The same face elsewhere, with its 68 landmarks as points."""
     landmarks = Landmarks(known.apply(face.vertices[face.landmarks]))
     mesh = Mesh(known.apply(face.vertices), face.triangles)
-    return Side.of(mesh, landmarks, "scan")
+    return PreparedMesh.of(mesh, landmarks, "scan")
 
 
-def test_landmarks_alone_give_the_similarity(face: Mesh, moved: Side, known) -> None:
-    start = find_start(Side.of(face, None, "prediction"), moved, LANDMARKS_ALONE, Intersection())
+def test_landmarks_alone_give_the_similarity(face: Mesh, moved: PreparedMesh, known) -> None:
+    start = initialise(
+        PreparedMesh.of(face, None, "prediction"), moved, LANDMARKS_ALONE, OverlapRegion()
+    )
     assert start.source == "landmarks"
     assert start.transform.scale == pytest.approx(known.scale, rel=1e-9)
     np.testing.assert_allclose(start.transform.apply(face.vertices), moved.mesh.vertices, atol=1e-6)
     assert start.residual_mm(start.transform) == pytest.approx(0, abs=1e-9)
 
 
-def test_a_rigid_start_keeps_the_size(face: Mesh, moved: Side) -> None:
+def test_a_rigid_start_keeps_the_size(face: Mesh, moved: PreparedMesh) -> None:
     rigid = replace(LANDMARKS_ALONE, scale="none")
-    start = find_start(Side.of(face, None, "prediction"), moved, rigid, Intersection())
+    start = initialise(PreparedMesh.of(face, None, "prediction"), moved, rigid, OverlapRegion())
     assert start.transform.scale == 1.0
     assert start.residual_mm(start.transform) > 1
 
 
-def test_without_landmarks_the_pose_is_searched_for(face: Mesh, moved: Side) -> None:
+def test_without_landmarks_the_pose_is_searched_for(face: Mesh, moved: PreparedMesh) -> None:
     bare = replace(moved, landmarks=None)
-    start = find_start(Side.of(face, None, "prediction"), bare, SEARCH, Intersection())
+    start = initialise(PreparedMesh.of(face, None, "prediction"), bare, SEARCH, OverlapRegion())
     assert start.source == "search"
     assert np.isnan(start.residual_mm(start.transform))
     apart = start.transform.apply(face.vertices) - moved.mesh.vertices
     assert np.linalg.norm(apart, axis=1).mean() < 3
 
 
-def test_both_starts_come_to_the_same_place(face: Mesh, moved: Side) -> None:
-    ours = Side.of(face, None, "prediction")
-    first = find_start(ours, moved, SEARCH, Intersection())
-    second = find_start(ours, replace(moved, landmarks=None), SEARCH, Intersection())
+def test_both_starts_come_to_the_same_place(face: Mesh, moved: PreparedMesh) -> None:
+    ours = PreparedMesh.of(face, None, "prediction")
+    first = initialise(ours, moved, SEARCH, OverlapRegion())
+    second = initialise(ours, replace(moved, landmarks=None), SEARCH, OverlapRegion())
     assert (first.source, second.source) == ("landmarks", "search")
     apart = first.transform.apply(face.vertices) - second.transform.apply(face.vertices)
     assert np.linalg.norm(apart, axis=1).mean() < 3
 
 
-def test_missing_landmarks_are_asked_for(face: Mesh, moved: Side) -> None:
+def test_missing_landmarks_are_asked_for(face: Mesh, moved: PreparedMesh) -> None:
     bare = replace(moved, landmarks=None)
     with pytest.raises(FacebenchError, match="landmarks of the scan, which has none: give --scan"):
-        find_start(Side.of(face, None, "prediction"), bare, LANDMARKS_ALONE, Intersection())
+        initialise(
+            PreparedMesh.of(face, None, "prediction"), bare, LANDMARKS_ALONE, OverlapRegion()
+        )
     with pytest.raises(FacebenchError, match="of the prediction, which has none: give --predict"):
-        find_start(bare, moved, LANDMARKS_ALONE, Intersection())
+        initialise(bare, moved, LANDMARKS_ALONE, OverlapRegion())
 
 
-def test_68_in_another_order_are_refused(face: Mesh, moved: Side) -> None:
+def test_68_in_another_order_are_refused(face: Mesh, moved: PreparedMesh) -> None:
     """The seven are in their places, so that only the comparison of both sides can tell."""
     order = np.arange(68)
     others = np.setdiff1d(np.arange(17, 68), SEVEN)
     order[others] = others[::-1]
     wrong = Landmarks(moved.landmarks.points[order])
-    side = Side.of(moved.mesh, wrong, "scan")
+    side = PreparedMesh.of(moved.mesh, wrong, "scan")
     with pytest.raises(FacebenchError, match="do not fit each other"):
-        find_start(Side.of(face, None, "prediction"), side, SEARCH, Intersection())
+        initialise(PreparedMesh.of(face, None, "prediction"), side, SEARCH, OverlapRegion())
 
 
 @pytest.mark.parametrize("change", [lambda p: p * 0.001, lambda p: p + 300, lambda p: p * 1.5])
 def test_landmarks_of_another_mesh_or_unit_are_refused(face: Mesh, change) -> None:
     points = face.vertices[face.landmarks]
     with pytest.raises(FacebenchError, match="landmarks are not on the scan"):
-        Side.of(face, Landmarks(change(points)), "scan")
+        PreparedMesh.of(face, Landmarks(change(points)), "scan")
 
 
 def test_given_landmarks_name_the_vertices_of_a_mesh_without(face: Mesh) -> None:
     bare = replace(face, landmarks=None)
     points = face.vertices[face.landmarks]
-    named = Side.of(bare, Landmarks(points), "prediction").mesh.landmarks
+    named = PreparedMesh.of(bare, Landmarks(points), "prediction").mesh.landmarks
     np.testing.assert_array_equal(named, face.landmarks)
-    assert Side.of(bare, Landmarks(points[SEVEN]), "prediction").mesh.landmarks is None
+    assert PreparedMesh.of(bare, Landmarks(points[SEVEN]), "prediction").mesh.landmarks is None
 
 
 def test_a_rigid_face_of_another_size_is_laid_where_its_landmarks_would_lay_it(

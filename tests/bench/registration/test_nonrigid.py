@@ -9,15 +9,14 @@ import pytest
 
 from facebench.bench.registration.dense import align
 from facebench.bench.registration.nonrigid import NonRigidSettings, correspond, register_nonrigidly
-from facebench.bench.surface.crop import Sphere
-from facebench.bench.surface.intersection import Intersection, Matches
+from facebench.bench.surface.overlap import Correspondences, OverlapRegion, Sphere
 from facebench.bench.surface.similarity import Similarity
 from facebench.bench.surface.surface import Surface
 from facebench.bench.surface.triangles import vertex_normals
 from facebench.errors import FacebenchError
 from facebench.recon.mesh.record import Mesh
 
-RULES = Intersection()
+RULES = OverlapRegion()
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +41,14 @@ def deformed(face: Mesh, shifts: np.ndarray) -> Mesh:
 
 
 @pytest.fixture(scope="module")
-def recovered(face: Mesh, deformed: Mesh, crop: Sphere) -> Matches:
+def recovered(face: Mesh, deformed: Mesh, crop: Sphere) -> Correspondences:
     return correspond(Surface(face), Surface(deformed), crop, RULES)
 
 
 def test_a_face_corresponds_to_itself(face: Mesh, crop: Sphere) -> None:
     matches = correspond(Surface(face), Surface(face), crop, RULES)
-    assert matches.kept.sum() > 1000
-    assert matches.distances[matches.kept].max() < 1e-6
+    assert matches.inliers.sum() > 1000
+    assert matches.distances[matches.inliers].max() < 1e-6
 
 
 def test_a_known_field_is_recovered(face, deformed, crop, shifts, recovered, model) -> None:
@@ -57,7 +56,7 @@ def test_a_known_field_is_recovered(face, deformed, crop, shifts, recovered, mod
     surface = Surface(face)
     features = model.vertices_of("nose", "upper_lip", "lower_lip")
     at = surface.vertex_of[features]
-    features, at = features[recovered.kept[at]], at[recovered.kept[at]]
+    features, at = features[recovered.inliers[at]], at[recovered.inliers[at]]
     truth = face.vertices[features] + shifts[features]
     nearest = Surface(deformed).closest(surface.vertices[at]).position
     assert root_mean_square(recovered.on_scan[at] - truth) < 0.7
@@ -83,7 +82,7 @@ def test_landmarks_help(face, deformed, crop, shifts, recovered) -> None:
     surface = Surface(face)
     truth = np.zeros_like(surface.vertices)
     truth[surface.vertex_of] = face.vertices + shifts
-    both = aided.kept & recovered.kept
+    both = aided.inliers & recovered.inliers
     errors = [root_mean_square((m.on_scan - truth)[both]) for m in (aided, recovered)]
     assert errors[0] < 0.9 * errors[1]
 
@@ -97,7 +96,7 @@ def test_nearer_to_the_truth_than_nearest_points(face, person, crop, scan_of) ->
     matches = correspond(surface, scan, crop, RULES)
     truth = np.zeros(len(surface.vertices))
     truth[surface.vertex_of] = np.linalg.norm(moved.vertices - person.vertices, axis=1)
-    kept, nearest = matches.kept, scan.closest(surface.vertices).distance
+    kept, nearest = matches.inliers, scan.closest(surface.vertices).distance
     true, ours, plain = (values[kept] for values in (truth, matches.distances, nearest))
     assert abs(ours.mean() - true.mean()) < 0.5 * abs(plain.mean() - true.mean())
     assert np.corrcoef(ours, true)[0, 1] > np.corrcoef(plain, true)[0, 1] + 0.1
@@ -109,8 +108,8 @@ def test_the_pose_changes_nothing(face, deformed, crop, recovered, any_pose) -> 
     matches = correspond(*moved, Sphere(pose.apply(crop.centre[None])[0], 95.0), RULES)
     of, of_moved = Surface(face).vertex_of, moved[0].vertex_of
     np.testing.assert_allclose(
-        matches.distances[of_moved] * matches.kept[of_moved],
-        recovered.distances[of] * recovered.kept[of],
+        matches.distances[of_moved] * matches.inliers[of_moved],
+        recovered.distances[of] * recovered.inliers[of],
         atol=1e-6,
     )
 
@@ -134,10 +133,10 @@ def test_what_has_no_counterpart_does_not_count(face, deformed, crop) -> None:
     small, surface = Sphere(crop.centre, 60.0), Surface(face)
     matches = correspond(surface, scan, small, RULES)
     middle = surface.vertex_of[distance < 9]
-    assert len(middle) and not matches.kept[middle].any()
-    assert matches.kept.sum() > 200
-    assert small.holds(matches.on_scan[matches.kept]).all()
-    assert not matches.kept[~Sphere(crop.centre, 80.0).holds(surface.vertices)].any()
+    assert len(middle) and not matches.inliers[middle].any()
+    assert matches.inliers.sum() > 200
+    assert small.holds(matches.on_scan[matches.inliers]).all()
+    assert not matches.inliers[~Sphere(crop.centre, 80.0).holds(surface.vertices)].any()
 
 
 def test_the_registration_tells_how_it_went(face, deformed, crop) -> None:
@@ -168,10 +167,10 @@ def test_shape_that_no_smooth_motion_makes_is_not_taken_for_motion(face, person,
     matches = correspond(surface, scan, crop, RULES)
     true = np.zeros(len(surface.vertices))
     true[surface.vertex_of] = np.linalg.norm(np.asarray(face.vertices) - bumpy, axis=1)
-    ratio = matches.distances[matches.kept].mean() / true[matches.kept].mean()
+    ratio = matches.distances[matches.inliers].mean() / true[matches.inliers].mean()
     assert 0.85 < ratio < 1.15
-    nearest = scan.closest(surface.vertices).distance[matches.kept]
-    assert nearest.mean() / true[matches.kept].mean() < 0.6
+    nearest = scan.closest(surface.vertices).distance[matches.inliers]
+    assert nearest.mean() / true[matches.inliers].mean() < 0.6
 
 
 def test_surfaces_apart_are_refused(face, crop) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from facebench.bench.registration.plane_constraints import OUTLIER, Pulls, robust_spread
+from facebench.bench.registration.nonrigid_system import OUTLIER, PlaneConstraints, robust_spread
 
 
 def test_the_spread_of_normal_residuals_is_their_standard_deviation() -> None:
@@ -31,7 +31,7 @@ def test_normal_equations_are_those_of_weighted_least_squares() -> None:
     normals = rng.standard_normal((30, 3))
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     residuals, weights = rng.standard_normal(30), rng.random(30)
-    pulls = Pulls(sparse.csr_matrix(basis), points, targets, normals, residuals, weights)
+    pulls = PlaneConstraints(sparse.csr_matrix(basis), points, targets, normals, residuals, weights)
     matrix, right = pulls.normal_equations(0.8)
     rows = np.einsum("nc,nm->ncm", normals, basis).reshape(30, 12)
     trust = weights / (1 + (residuals / (OUTLIER * 0.8)) ** 2) ** 2

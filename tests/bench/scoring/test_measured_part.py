@@ -5,8 +5,8 @@ import pytest
 
 from facebench.bench.landmarks.points import MEAN_SEVEN_MM, SEVEN, Landmarks
 from facebench.bench.protocol.record import preset
-from facebench.bench.registration.initialise import Side
-from facebench.bench.scoring.measured_part import measured_part, seven_sphere
+from facebench.bench.registration.initialise import PreparedMesh
+from facebench.bench.scoring.register import crop_sphere, seven_sphere
 from facebench.bench.surface.similarity import Similarity
 from facebench.errors import FacebenchError
 from facebench.recon.mesh.record import Mesh
@@ -15,11 +15,11 @@ IDENTITY = Similarity.identity()
 
 
 @pytest.fixture(scope="module")
-def side(face: Mesh) -> Side:
-    return Side.of(replace(face, landmarks=None), None, "scan")
+def side(face: Mesh) -> PreparedMesh:
+    return PreparedMesh.of(replace(face, landmarks=None), None, "scan")
 
 
-def with_landmarks(side: Side, face: Mesh) -> Side:
+def with_landmarks(side: PreparedMesh, face: Mesh) -> PreparedMesh:
     return replace(side, landmarks=Landmarks(face.vertices[face.landmarks]))
 
 
@@ -39,31 +39,31 @@ def test_the_sphere_moves_with_the_face(any_pose) -> None:
     assert second.radius_mm == pytest.approx(1.1 * first.radius_mm)
 
 
-def test_seven_landmarks_centre_the_crop_of_now(side: Side, face: Mesh) -> None:
+def test_seven_landmarks_centre_the_crop_of_now(side: PreparedMesh, face: Mesh) -> None:
     crop = preset("now").crop
-    sphere, centre = measured_part(side, with_landmarks(side, face), IDENTITY, crop, "", None)
+    sphere, centre = crop_sphere(side, with_landmarks(side, face), IDENTITY, crop, "", None)
     assert centre.source == "seven_landmarks"
     np.testing.assert_array_equal(sphere.centre, centre.position)
     expected = seven_sphere(face.vertices[face.landmarks][SEVEN], 1.4)
     assert sphere.radius_mm == expected.radius_mm
     with pytest.raises(FacebenchError, match="landmarks of the scan, which has none"):
-        measured_part(side, side, IDENTITY, crop, "", None)
+        crop_sphere(side, side, IDENTITY, crop, "", None)
 
 
-def test_a_subject_may_have_a_radius_of_its_own(side: Side, face: Mesh) -> None:
+def test_a_subject_may_have_a_radius_of_its_own(side: PreparedMesh, face: Mesh) -> None:
     crop, label = preset("ganfit2019").crop, face.vertices[face.landmarks[30]]
     ours = replace(side, mesh=face)
-    sphere, tip = measured_part(ours, side, IDENTITY, crop, "subject_28", label)
+    sphere, tip = crop_sphere(ours, side, IDENTITY, crop, "subject_28", label)
     assert (sphere.radius_mm, tip.source) == (60.0, "label")
-    assert measured_part(ours, side, IDENTITY, crop, "subject_29", label)[0].radius_mm == 95.0
+    assert crop_sphere(ours, side, IDENTITY, crop, "subject_29", label)[0].radius_mm == 95.0
 
 
-def test_landmark_31_of_the_scan_labels_its_nose_tip(side: Side, face: Mesh) -> None:
+def test_landmark_31_of_the_scan_labels_its_nose_tip(side: PreparedMesh, face: Mesh) -> None:
     ours, labelled = replace(side, mesh=face), with_landmarks(side, face)
     crop = preset("micc").crop
-    _, tip = measured_part(ours, labelled, IDENTITY, crop, "", None)
+    _, tip = crop_sphere(ours, labelled, IDENTITY, crop, "", None)
     assert tip.source == "label"
     np.testing.assert_array_equal(tip.position, face.vertices[face.landmarks[30]])
-    _, given = measured_part(ours, labelled, IDENTITY, crop, "", tip.position + 1)
+    _, given = crop_sphere(ours, labelled, IDENTITY, crop, "", tip.position + 1)
     np.testing.assert_array_equal(given.position, tip.position + 1)
-    assert measured_part(ours, side, IDENTITY, crop, "", None)[1].source == "found"
+    assert crop_sphere(ours, side, IDENTITY, crop, "", None)[1].source == "found"

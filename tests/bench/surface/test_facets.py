@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.bench.surface.facets import Facets
+from facebench.bench.surface.triangles import Facets
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(1e-3, 1e3))

@@ -1,6 +1,6 @@
 import numpy as np
 
-from facebench.bench.registration.objective import thinned
+from facebench.bench.registration.objective import subsample
 from facebench.bench.surface.ordering import order_triangles, placed, weld
 from facebench.bench.surface.similarity import Similarity
 from facebench.bench.surface.surface import Surface
@@ -27,7 +27,7 @@ def test_the_order_moves_with_the_surface(person: Mesh, any_pose) -> None:
 def test_a_thinned_surface_is_as_evenly_spread_as_the_whole(person: Mesh) -> None:
     """Means of what varies over some centimetres stay, several times as near as by chance."""
     vertices = Surface(person).vertices
-    some = thinned(np.arange(len(vertices)), 500)
+    some = subsample(np.arange(len(vertices)), 500)
     assert 500 <= len(some) < 1000
     rng, waves = np.random.default_rng(0), np.array([[0.03, 0, 0], [0, 0.05, 0], [0, 0, 0.05]])
     values = np.sin(vertices @ waves.T)
@@ -41,8 +41,8 @@ def test_a_thinned_surface_is_as_evenly_spread_as_the_whole(person: Mesh) -> Non
 def test_no_choice_changes_with_a_point_elsewhere() -> None:
     index = np.arange(10_000)
     fewer = np.delete(index, [17, 4000, 9001])
-    assert set(thinned(fewer, 900)) == set(thinned(index, 900)) - {17, 4000, 9001}
-    np.testing.assert_array_equal(thinned(index, np.inf), index)
+    assert set(subsample(fewer, 900)) == set(subsample(index, 900)) - {17, 4000, 9001}
+    np.testing.assert_array_equal(subsample(index, np.inf), index)
 
 
 def test_triangles_are_ordered_by_their_smallest_corner() -> None:

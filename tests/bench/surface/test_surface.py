@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from facebench.bench.surface.facets import Facets
 from facebench.bench.surface.surface import Surface
+from facebench.bench.surface.triangles import Facets
 from facebench.recon.mesh.record import Mesh
 
 

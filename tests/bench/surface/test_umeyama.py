@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from facebench.bench.surface.umeyama import root_mean_square, similarity_between
+from facebench.bench.surface.similarity import root_mean_square, similarity_between
 
 
 @pytest.mark.parametrize("scale", [0.01, 1.0, 37.0])

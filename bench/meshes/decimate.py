@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...recon.mesh.record import Mesh
-from .triangles import Float64Array, IndexArray, triangle_areas
+from ..surface.triangles import Float64Array, IndexArray, triangle_areas
 
 TRIANGLES = 8000
 """Enough to know a face and where it is wrong: about 3 mm between vertices on a 95 mm crop."""
@@ -18,7 +18,7 @@ ROUNDS = 6
 
 
 @dataclass(frozen=True, eq=False)
-class Thinned:
+class DecimatedMesh:
     """What is left of a mesh and of the errors at its vertices.
 
     Attributes:
@@ -30,7 +30,7 @@ class Thinned:
     errors: Float64Array
 
 
-def thinned(mesh: Mesh, errors: Float64Array, triangles: int = TRIANGLES) -> Thinned:
+def decimate(mesh: Mesh, errors: Float64Array, triangles: int = TRIANGLES) -> DecimatedMesh:
     """A mesh with no more triangles than asked for, its vertices gathered cell by cell.
 
     Args:
@@ -45,7 +45,7 @@ def thinned(mesh: Mesh, errors: Float64Array, triangles: int = TRIANGLES) -> Thi
     corners = np.asarray(mesh.triangles, np.int64)
     sound = np.asarray(np.isfinite(vertices).all(axis=1))
     corners = corners[sound[corners].all(axis=1)]
-    part = _compact(Thinned(Mesh(vertices, corners), np.asarray(errors, np.float64)))
+    part = _compact(DecimatedMesh(Mesh(vertices, corners), np.asarray(errors, np.float64)))
     if len(corners) <= triangles:
         return part
     side = np.sqrt(PER_CELL * triangle_areas(vertices, corners).sum() / triangles)
@@ -57,7 +57,7 @@ def thinned(mesh: Mesh, errors: Float64Array, triangles: int = TRIANGLES) -> Thi
     return fewer
 
 
-def _gathered(part: Thinned, side: float) -> Thinned:
+def _gathered(part: DecimatedMesh, side: float) -> DecimatedMesh:
     """All vertices in a cubic cell as one, at their mean; triangles that collapse go."""
     vertices = np.asarray(part.mesh.vertices)
     cells = np.floor((vertices - vertices.min(axis=0)) / side).astype(np.int64)
@@ -69,7 +69,7 @@ def _gathered(part: Thinned, side: float) -> Thinned:
     sums = np.bincount(cell, np.where(known, part.errors, 0.0))
     means = np.divide(sums, n_known, out=np.full(len(count), np.nan), where=n_known > 0)
     corners = _without_repeats(cell[part.mesh.triangles])
-    return _compact(Thinned(Mesh(places, corners), means))
+    return _compact(DecimatedMesh(Mesh(places, corners), means))
 
 
 def _without_repeats(corners: IndexArray) -> IndexArray:
@@ -80,10 +80,10 @@ def _without_repeats(corners: IndexArray) -> IndexArray:
     return corners[solid[np.sort(first)]]
 
 
-def _compact(part: Thinned) -> Thinned:
+def _compact(part: DecimatedMesh) -> DecimatedMesh:
     """Without the vertices that no triangle uses."""
     used: NDArray[np.bool_] = np.zeros(len(part.errors), bool)
     used[part.mesh.triangles] = True
     renumbered = np.cumsum(used) - 1
     mesh = Mesh(part.mesh.vertices[used], renumbered[part.mesh.triangles].astype(np.int32))
-    return Thinned(mesh, part.errors[used])
+    return DecimatedMesh(mesh, part.errors[used])

@@ -1,4 +1,4 @@
-"""The region of intersection: which points of one surface the other one also shows."""
+"""Correspondences of two surfaces, their inliers (the overlap region), and the crop of a scan."""
 
 from __future__ import annotations
 
@@ -8,15 +8,53 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .closest_points import ClosestPoints
-from .crop import Sphere
+from ...errors import FacebenchError
 from .similarity import Similarity
-from .surface import Surface
+from .surface import ClosestPoints, Surface
 from .triangles import Float64Array, IndexArray
 
 
 @dataclass(frozen=True)
-class Intersection:
+class Sphere:
+    """A crop of a surface that does not cut its triangles.
+
+    A point of the surface is in or out by its own position, so that the crop, unlike one that
+    drops whole triangles, has no ragged rim that depends on the triangulation.
+
+    Attributes:
+        centre: (3,) in the scan's space, mm.
+        radius_mm: infinite for no crop.
+    """
+
+    centre: Float64Array
+    radius_mm: float
+
+    @classmethod
+    def everywhere(cls) -> Sphere:
+        """The crop that leaves nothing out."""
+        return cls(np.zeros(3), np.inf)
+
+    def holds(self, points: Float64Array) -> NDArray[np.bool_]:
+        """Which of the points (N, 3) lie in the sphere."""
+        return np.asarray(np.linalg.norm(points - self.centre, axis=1) <= self.radius_mm)
+
+    def vertices_of(self, scan: Surface) -> IndexArray:
+        """The scan's vertices in the sphere.
+
+        Raises:
+            FacebenchError: when there are none.
+        """
+        inside = np.flatnonzero(self.holds(scan.vertices))
+        if not len(inside):
+            raise FacebenchError(
+                f"the scan has nothing within {self.radius_mm:g} mm of the nose tip",
+                "check the nose tip's label and the scan's unit",
+            )
+        return inside
+
+
+@dataclass(frozen=True)
+class OverlapRegion:
     """Which points count: those with a counterpart on the other surface.
 
     A point counts when its closest point on the other surface is not on that surface's boundary,
@@ -36,12 +74,12 @@ class Intersection:
     boundary: Literal["left_out", "counted"] = "left_out"
     fade_mm: float = 2.0
 
-    def widened(self, factor: float) -> Intersection:
+    def widen(self, factor: float) -> OverlapRegion:
         """The same with the distance multiplied."""
         return replace(self, max_distance_mm=self.max_distance_mm * factor)
 
     @property
-    def sharp(self) -> Intersection:
+    def without_fade(self) -> OverlapRegion:
         """The same region without the fading: all that errors need, and cheaper to tell."""
         return replace(self, fade_mm=0.0)
 
@@ -56,11 +94,11 @@ class Intersection:
         weights = nearness * self._facing((normals * closest.normal).sum(1))
         if self.boundary == "counted":
             return weights
-        if closest.to_rim is None:
+        if closest.to_boundary is None:
             return np.asarray(weights * ~closest.on_boundary)
-        return np.asarray(weights * np.minimum(closest.to_rim / self.fade_mm, 1.0))
+        return np.asarray(weights * np.minimum(closest.to_boundary / self.fade_mm, 1.0))
 
-    def stiffness(self, matches: Matches) -> Float64Array:
+    def stiffness(self, matches: Correspondences) -> Float64Array:
         """How much each point (N,) counts in how steeply the aligning force changes.
 
         The force of a distance d is weight · d, and the weight falls with d: the derivative is
@@ -80,7 +118,7 @@ class Intersection:
 
 
 @dataclass(frozen=True)
-class Matches:
+class Correspondences:
     """Points of one surface and their closest points on the other, in the scan's space, mm.
 
     Attributes:
@@ -88,7 +126,7 @@ class Matches:
         on_scan: (N, 3), the one on the scan.
         normals: (N, 3) unit normals of the surface that the closest points lie on.
         distances: (N,) between the two.
-        weights: (N,) above zero in the region of intersection, see `Intersection.weights`.
+        weights: (N,) above zero in the region of intersection, see `OverlapRegion.weights`.
         own_normals: (N, 3) unit normals of the surface that the points themselves lie on; None
             where nothing is aligned by these matches.
     """
@@ -100,7 +138,7 @@ class Matches:
     weights: Float64Array
     own_normals: Float64Array | None = None
 
-    def among(self, count: int, index: IndexArray) -> Matches:
+    def scatter(self, count: int, index: IndexArray) -> Correspondences:
         """The same as rows `index` of so many points; the others have no match and no weight."""
 
         def placed(values: Float64Array, other: float) -> Float64Array:
@@ -109,7 +147,7 @@ class Matches:
             return rows
 
         nan = np.nan
-        return Matches(
+        return Correspondences(
             placed(self.on_prediction, nan),
             placed(self.on_scan, nan),
             placed(self.normals, nan),
@@ -118,7 +156,7 @@ class Matches:
         )
 
     @property
-    def kept(self) -> NDArray[np.bool_]:
+    def inliers(self) -> NDArray[np.bool_]:
         """Which of the points (N,) lie in the region of intersection."""
         return self.weights > 0
 
@@ -133,15 +171,15 @@ def match_scan(
     scan: Surface,
     prediction: Surface,
     transform: Similarity,
-    intersection: Intersection,
+    intersection: OverlapRegion,
     index: IndexArray,
-) -> Matches:
+) -> Correspondences:
     """Vertices of the scan against the prediction moved by a transform."""
     points, normals = scan.vertices[index], scan.normals[index]
     seen = transform.inverse().apply(points)
     found = prediction.closest(seen, intersection.fade_mm / transform.scale or None)
     closest = found.moved(transform)
-    return Matches(
+    return Correspondences(
         closest.position,
         points,
         closest.normal,
@@ -155,16 +193,16 @@ def match_prediction(
     prediction: Surface,
     scan: Surface,
     transform: Similarity,
-    intersection: Intersection,
+    intersection: OverlapRegion,
     crop: Sphere,
     index: IndexArray,
-) -> Matches:
+) -> Correspondences:
     """Vertices of the prediction moved by a transform against the part of the scan in the crop."""
     points = transform.apply(prediction.vertices[index])
     normals = transform.turn(prediction.normals[index])
     closest = scan.closest(points, intersection.fade_mm or None)
     inside = _inside(crop, closest.position, intersection.fade_mm)
-    return Matches(
+    return Correspondences(
         points,
         closest.position,
         closest.normal,
@@ -177,7 +215,7 @@ def match_prediction(
 def within_reach(
     prediction: Surface,
     transform: Similarity,
-    intersection: Intersection,
+    intersection: OverlapRegion,
     crop: Sphere,
     margin_mm: float = 0.0,
 ) -> IndexArray:
@@ -201,13 +239,13 @@ def _inside(crop: Sphere, points: Float64Array, fade_mm: float) -> Float64Array:
     return np.asarray(np.clip(depth / fade_mm, 0.0, 1.0))
 
 
-def match_both(
+def match_symmetric(
     prediction: Surface,
     scan: Surface,
     transform: Similarity,
-    intersection: Intersection,
+    intersection: OverlapRegion,
     crop: Sphere,
-) -> tuple[Matches, Matches]:
+) -> tuple[Correspondences, Correspondences]:
     """The scan's cropped vertices against the moved prediction, and all of its against the scan."""
     index = np.arange(len(prediction.vertices))
     return (

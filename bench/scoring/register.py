@@ -1,0 +1,254 @@
+"""Crop and registration of one pair under a protocol, and the errors of its points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..protocol.record import AlignmentSettings, Crop, Protocol
+from ..registration.dense import Alignment, align
+from ..registration.initialise import Initialisation, PreparedMesh, initialise, seven_of
+from ..registration.nose_tip import NOSE_TIP, NoseTip, crop_centre, own_nose_tip
+from ..surface.overlap import Correspondences, OverlapRegion, Sphere, match_symmetric
+from ..surface.similarity import Similarity, similarity_between
+from ..surface.surface import Surface
+from ..surface.triangles import Float64Array
+from .distance import (
+    DIRECTION_WEIGHTS,
+    MEASURES,
+    closest_point_means,
+    inlier_errors,
+    statistics,
+    vertex_errors,
+)
+
+MARGIN_MM = 5.0
+"""By which a scan is cut larger than a counted point reaches: triangles are left out whole."""
+BRIDGE_SHARE = 0.3
+"""How far from the bottom of the nose to its bridge NoW's centre of a face lies."""
+
+
+def initialise_on_crop(
+    prediction: PreparedMesh,
+    scan: PreparedMesh,
+    crop: Crop,
+    subject: str,
+    label: Float64Array | None,
+    settings: AlignmentSettings,
+    intersection: OverlapRegion,
+) -> tuple[Sphere, NoseTip, PreparedMesh, Initialisation]:
+    """The sphere that counts, its centre, the scan as far as it matters, and the start on that.
+
+    Where landmarks give the start and the centre is labelled, nothing needs to be laid on the
+    whole scan first.
+
+    Args:
+        prediction, scan, crop, subject, label: see `crop_sphere`.
+        settings, intersection: of the protocol, see `initialise`.
+    """
+    label = _label(scan, label)
+    if crop.centre == "nose_tip" and label is not None and prediction.landmarks and scan.landmarks:
+        near = _seen(scan, Sphere(label, crop.radius_of(subject)), intersection)
+        start = initialise(prediction, near, settings, intersection)
+        return *crop_sphere(prediction, near, start.transform, crop, subject, label), near, start
+    start = initialise(prediction, scan, settings, intersection)
+    sphere, tip = crop_sphere(prediction, scan, start.transform, crop, subject, label)
+    near = _seen(scan, sphere, intersection)
+    if near is not scan and start.source != "search":
+        start = initialise(prediction, near, settings, intersection)
+    return sphere, tip, near, start
+
+
+def crop_sphere(
+    prediction: PreparedMesh,
+    scan: PreparedMesh,
+    transform: Similarity,
+    crop: Crop,
+    subject: str,
+    label: Float64Array | None,
+) -> tuple[Sphere, NoseTip]:
+    """The sphere of the scan that counts, and its centre with where that came from.
+
+    Args:
+        prediction, scan: the pair.
+        transform: from the prediction's space to the scan's, within a few mm.
+        crop: of the protocol.
+        subject: may have a radius of its own.
+        label: (3,) the scan's nose tip; without it landmark 31 of the scan's 68 stands for it.
+
+    Raises:
+        FacebenchError: when the protocol needs landmarks and the scan has none.
+    """
+    if crop.centre == "seven_landmarks":
+        sphere = seven_sphere(seven_of(scan, "scan"), crop.radius_share)
+        return sphere, NoseTip(sphere.centre, "seven_landmarks")
+    label = _label(scan, label)
+    own = own_nose_tip(prediction.mesh)
+    tip = crop_centre(own, prediction.surface, scan.surface, transform, label)
+    return Sphere(tip.position, crop.radius_of(subject)), tip
+
+
+def _label(scan: PreparedMesh, label: Float64Array | None) -> Float64Array | None:
+    if label is None and scan.landmarks is not None and len(scan.landmarks.points) == 68:
+        return np.asarray(scan.landmarks.points[NOSE_TIP], np.float64)
+    return label
+
+
+def _seen(scan: PreparedMesh, crop: Sphere, intersection: OverlapRegion) -> PreparedMesh:
+    """The scan as far as a counted point can see it.
+
+    Shoulders, a table or stray fragments then have no part in a score, not even in the order in
+    which it is added up; where the pose is searched, they had one in where it starts.
+    """
+    reach = crop.radius_mm + intersection.max_distance_mm + MARGIN_MM
+    return scan.within(Sphere(crop.centre, reach))
+
+
+def seven_sphere(seven: Float64Array, radius_share: float) -> Sphere:
+    """The sphere by which NoW and FG2018 crop a scan.
+
+    Sanyal et al., "Learning to Regress 3D Face Shape and Expression from an Image without 3D
+    Supervision" (2019); Feng et al., "Evaluation of Dense 3D Reconstruction from 2D Face Images in
+    the Wild" (2018).
+
+    Args:
+        seven: (7, 3) landmarks of the scan in NoW's order, mm.
+        radius_share: of the mean of the outer-eye distance and the length of the nose.
+    """
+    bridge, bottom = (seven[1] + seven[2]) / 2, seven[4]
+    eyes, nose = np.linalg.norm(seven[0] - seven[3]), np.linalg.norm(bridge - bottom)
+    centre = bottom + BRIDGE_SHARE * (bridge - bottom)
+    return Sphere(centre, radius_share * float(eyes + nose) / 2)
+
+
+_POINT_TO_SURFACE = (
+    "point_to_surface_scan_to_prediction_mm",
+    "point_to_surface_prediction_to_scan_mm",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Registered:
+    """What can be measured once the prediction lies on the scan.
+
+    Attributes:
+        alignment: how it came to lie there, and the closest points of each on the other.
+        errors: of the scan's points and of the prediction's that count, mm.
+        weights: of the two.
+        vertex_errors: (V,) at the prediction's own vertices, mm, NaN where one does not count.
+        scan_errors: the same at the scan's own, all NaN for corresponding points.
+    """
+
+    alignment: Alignment
+    errors: tuple[Float64Array, Float64Array]
+    weights: tuple[float, float]
+    vertex_errors: Float64Array
+    scan_errors: Float64Array
+
+    def statistics(self, statistic: str) -> dict[str, float]:
+        """The columns of a score that tell of distances: see `score.Score`."""
+        means = closest_point_means(self.alignment.matches)
+        counted = [index for index, weight in enumerate(self.weights) if weight > 0]
+        shares = [self.weights[index] * means[_POINT_TO_SURFACE[index]] for index in counted]
+        return {
+            **statistics(self.errors, self.weights, statistic),
+            **means,
+            "point_to_surface_mm": sum(shares),
+            "n_points": sum(len(self.errors[index]) for index in counted),
+        }
+
+
+def register_pair(
+    prediction: PreparedMesh,
+    scan: PreparedMesh,
+    start: Initialisation,
+    crop: Sphere,
+    protocol: Protocol,
+) -> Registered:
+    """Align densely where the protocol says so, and take its distances.
+
+    Raises:
+        FacebenchError: when the surfaces do not overlap.
+    """
+    laid = align if protocol.alignment.dense else _initial_alignment
+    alignment = laid(
+        prediction.surface,
+        scan.surface,
+        start.transform,
+        protocol.intersection,
+        crop,
+        protocol.alignment,
+    )
+    measure = protocol.distance.measure
+    weights = DIRECTION_WEIGHTS[protocol.distance.direction]
+    vertex_of = prediction.surface.vertex_of
+    if measure == "correspondence":
+        found, alignment = _corresponding(prediction, scan, start, crop, protocol, alignment)
+        errors = np.empty(0), MEASURES[measure](found)[found.inliers]
+        at_vertices = vertex_errors(found, measure, vertex_of)
+        nowhere = np.full(len(scan.mesh.vertices), np.nan)
+        return Registered(alignment, errors, weights, at_vertices, nowhere)
+    at_vertices = vertex_errors(alignment.matches[1], measure, vertex_of)
+    at_scan = _scan_errors(alignment, scan.surface, crop, measure)
+    return Registered(
+        alignment, inlier_errors(alignment.matches, measure), weights, at_vertices, at_scan
+    )
+
+
+def _scan_errors(alignment: Alignment, scan: Surface, crop: Sphere, measure: str) -> Float64Array:
+    cropped = alignment.matches[0].scatter(len(scan.vertices), crop.vertices_of(scan))
+    return vertex_errors(cropped, measure, scan.vertex_of)
+
+
+def _initial_alignment(
+    prediction: Surface,
+    scan: Surface,
+    start: Similarity,
+    intersection: OverlapRegion,
+    crop: Sphere,
+    settings: AlignmentSettings,
+) -> Alignment:
+    """The alignment of a protocol in which the landmarks alone decide."""
+    matches = match_symmetric(prediction, scan, start, intersection, crop)
+    square = [(side.distances[side.inliers] ** 2).mean() for side in matches if side.inliers.any()]
+    return Alignment(
+        transform=start,
+        iterations=0,
+        converged=True,
+        last_step_mm=0.0,
+        overlap=float(matches[0].inliers.mean()),
+        residual_mm=float(np.sqrt(np.mean(square))),
+        matches=matches,
+    )
+
+
+def _corresponding(
+    prediction: PreparedMesh,
+    scan: PreparedMesh,
+    start: Initialisation,
+    crop: Sphere,
+    protocol: Protocol,
+    alignment: Alignment,
+) -> tuple[Correspondences, Alignment]:
+    """The prediction's vertices with their corresponding points, and where these put it.
+
+    The transform of the closest points is the best for closest points only: it slides and shrinks
+    a wrong face until they are near. Distances between corresponding points are taken where those
+    are nearest to each other.
+    """
+    from ..registration.nonrigid import correspond
+
+    transform, mesh = alignment.transform, prediction.mesh
+    moved = Surface(replace(mesh, vertices=transform.apply(np.asarray(mesh.vertices, np.float64))))
+    pairs = start.pairs and (transform.apply(start.pairs[0]), start.pairs[1])
+    found = correspond(moved, scan.surface, crop, protocol.intersection, pairs)
+    factor = 1.0 if protocol.alignment.scale == "none" else None
+    kept = found.inliers
+    back = similarity_between(found.on_prediction[kept], found.on_scan[kept], factor)
+    points = back.apply(found.on_prediction)
+    distances = np.linalg.norm(points - found.on_scan, axis=1)
+    return (
+        replace(found, on_prediction=points, distances=distances),
+        replace(alignment, transform=back.after(transform)),
+    )
