@@ -21,8 +21,8 @@ from ..meshes.clean import check_unit, clean_mesh, counted, faces_inwards
 from ..meshes.files import load_mesh
 from ..method.interface import Method
 from ..registration.initialise import rotation_of_surface
-from ..surface.triangles import Float64Array
 from ..surface.similarity import root_mean_square, similarity_between
+from ..surface.triangles import Float64Array
 from .findings import Finding, failed, passed, warning
 
 SAME_MM = 0.01
