@@ -21,10 +21,10 @@ from .findings import (
     Finding,
     Verdict,
     attempt,
-    broke_off,
     check_card,
     check_digests,
-    passed,
+    crash,
+    success,
     warning,
 )
 from .frames import check_expressions, check_frame_method, describe_elsewhere
@@ -52,8 +52,8 @@ def check_method(name: str, options: MethodOptions) -> list[Finding]:
     except FacebenchError:
         raise
     except Exception as error:  # a method raises whatever it likes
-        return [*card, broke_off("loads", error)]
-    loaded = passed("loads", f"{method_origin(base)}, reads {method.card.kind}")
+        return [*card, crash("loads", error)]
+    loaded = success("loads", f"{method_origin(base)}, reads {method.card.kind}")
     if isinstance(method, HoldsMeshes):
         again = open_method(name, options)
         digests = attempt("digest", partial(check_digests, method, again))
@@ -73,7 +73,7 @@ def check_file_method(method: FileMethod) -> list[Finding]:
         found[where] = attempt("file", partial(_check_one, method, subject, scene, shapes))
     return [
         *attempt("files", lambda: _check_names(method)),
-        *_summed_up(found),
+        *_summarise(found),
         *_check_topology(shapes),
     ]
 
@@ -83,7 +83,7 @@ def _check_one(
 ) -> Iterator[Finding]:
     mesh = method.mesh_for(subject, scene)
     shapes.add((len(mesh.vertices), len(mesh.triangles)))
-    yield passed("file", "read")
+    yield success("file", "read")
     arrays = list(check_arrays(mesh))
     yield from arrays
     if any(finding.verdict is Verdict.FAILED for finding in arrays):
@@ -102,7 +102,7 @@ def _landmarks(
     try:
         return method.landmarks_for(subject, scene), []
     except Exception as error:  # a method raises whatever it likes
-        return None, [broke_off("landmarks", error)]
+        return None, [crash("landmarks", error)]
 
 
 def _check_names(method: FileMethod) -> Iterator[Finding]:
@@ -111,28 +111,28 @@ def _check_names(method: FileMethod) -> Iterator[Finding]:
     for subject, scene in method.faces:
         scenes.setdefault(subject, set()).add(scene)
     names = ", ".join(sorted({scene or "all scenes" for _, scene in method.faces}))
-    yield passed("files", f"{len(method.faces)} meshes of {len(scenes)} subjects: {names}")
+    yield success("files", f"{len(method.faces)} meshes of {len(scenes)} subjects: {names}")
     strange = [subject for subject in scenes if not _SUBJECT.fullmatch(subject)]
     if strange:
         advice = "MICC's are subject_01, subject_02 …; right for another dataset"
-        yield warning("subjects", f"not MICC's: {_listed(strange)}", advice)
+        yield warning("subjects", f"not MICC's: {_enumerate(strange)}", advice)
     known = {*SCENES, ALL_SCENES}
     unknown = sorted(f"{s}/{scene}" for s, scene in method.faces if scene not in known)
     if unknown:
         advice = f"MICC's are {', '.join(SCENES)}; right for another dataset"
-        yield warning("scenes", f"not MICC's: {_listed(unknown)}", advice)
+        yield warning("scenes", f"not MICC's: {_enumerate(unknown)}", advice)
     several = {scene for held in scenes.values() for scene in held} - {ALL_SCENES}
     lacking = [s for s, held in scenes.items() if ALL_SCENES not in held and several - held]
     if lacking:
         advice = "each missing face becomes a failed row"
-        yield warning("scenes", f"not all scenes of {_listed(lacking)}", advice)
+        yield warning("scenes", f"not all scenes of {_enumerate(lacking)}", advice)
     if isinstance(method, MeshPredictions) and method.folder.strangers:
         strange = [str(path.relative_to(method.folder.root)) for path in method.folder.strangers]
         advice = "a mesh is SUBJECT/SCENE.obj or SUBJECT.obj, its landmarks the same with .txt"
-        yield warning("names", f"not understood: {_listed(strange)}", advice)
+        yield warning("names", f"not understood: {_enumerate(strange)}", advice)
 
 
-def _summed_up(found: Mapping[str, Sequence[Finding]]) -> list[Finding]:
+def _summarise(found: Mapping[str, Sequence[Finding]]) -> list[Finding]:
     """For each check its worst finding, with how many of the meshes have it."""
     by_check: dict[str, list[tuple[str, Finding]]] = {}
     for where, findings in found.items():
@@ -145,7 +145,7 @@ def _worst(items: Sequence[tuple[str, Finding]]) -> Finding:
     where, worst = min(items, key=lambda item: _SEVERITY.index(item[1].verdict))
     same = sum(finding.verdict is worst.verdict for _, finding in items)
     if worst.verdict is Verdict.PASSED:
-        return passed(worst.check, f"all {same}: {worst.detail}")
+        return success(worst.check, f"all {same}: {worst.detail}")
     detail = f"{same} of {len(items)}, as {where}: {worst.detail}"
     return Finding(worst.check, worst.verdict, detail, worst.advice)
 
@@ -153,11 +153,11 @@ def _worst(items: Sequence[tuple[str, Finding]]) -> Finding:
 def _check_topology(shapes: set[tuple[int, int]]) -> list[Finding]:
     if len(shapes) == 1:
         ((n_vertices, n_triangles),) = shapes
-        return [passed("topology", f"one: {n_vertices:,} vertices, {n_triangles:,} triangles")]
+        return [success("topology", f"one: {n_vertices:,} vertices, {n_triangles:,} triangles")]
     advice = "fine for scores; heat maps of different subjects cannot be averaged"
     return [warning("topology", f"{len(shapes)} different ones", advice)] if shapes else []
 
 
-def _listed(names: Sequence[str]) -> str:
+def _enumerate(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"{', '.join(names[:_SHOWN])}{more}"

@@ -21,10 +21,12 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 def check_card(name: str, card: MethodCard) -> Iterator[Finding]:
     """Name, title, licence, paper and published numbers."""
     if card.name.partition(":")[0] != name:
-        yield failed("card", f"its name is '{card.name}'", f"give CARD the name '{name}'")
+        yield failure("card", f"its name is '{card.name}'", f"give CARD the name '{name}'")
     empty = [item for item in ("title", "licence") if not getattr(card, item).strip()]
     if empty:
-        yield failed("card", f"no {' and no '.join(empty)}", "every table shows them: fill them in")
+        yield failure(
+            "card", f"no {' and no '.join(empty)}", "every table shows them: fill them in"
+        )
     unknown = [scene for scene, _, _ in card.published if scene not in SCENES]
     if unknown:
         known = ", ".join(SCENES)
@@ -33,18 +35,18 @@ def check_card(name: str, card: MethodCard) -> Iterator[Finding]:
     if nameless:
         yield warning("card", "no paper", "name it, so that readers can look the method up")
     if not (empty or unknown or nameless):
-        yield passed("card", f"{card.title} · {card.licence}")
+        yield success("card", f"{card.title} · {card.licence}")
 
 
 def check_digests(method: Described, again: Described) -> Iterator[Finding]:
     """A digest that is one, and the same of two methods built alike."""
     advice = "make it the SHA-256 of all that decides the numbers: weights, model, settings"
     if not _SHA256.fullmatch(method.digest):
-        yield failed("digest", f"'{method.digest[:20]}' is no SHA-256", advice)
+        yield failure("digest", f"'{method.digest[:20]}' is no SHA-256", advice)
     elif method.digest != again.digest:
-        yield failed("digest", "built twice, it has two digests", advice)
+        yield failure("digest", "built twice, it has two digests", advice)
     else:
-        yield passed("digest", f"{method.digest[:12]}, the same when built again")
+        yield success("digest", f"{method.digest[:12]}, the same when built again")
 
 
 def check_parts(method: Described, mesh: Mesh) -> Iterator[Finding]:
@@ -58,14 +60,14 @@ def check_parts(method: Described, mesh: Mesh) -> Iterator[Finding]:
     unknown = [name for name in parts if name not in FACE_PARTS]
     if wrong:
         advice = f"give one bool for each of the {n_vertices} vertices"
-        yield failed("parts", f"'{wrong[0]}' does not fit the meshes", advice)
+        yield failure("parts", f"'{wrong[0]}' does not fit the meshes", advice)
     elif unknown:
-        yield failed("parts", f"'{unknown[0]}' is no part", f"known: {', '.join(FACE_PARTS)}")
+        yield failure("parts", f"'{unknown[0]}' is no part", f"known: {', '.join(FACE_PARTS)}")
     elif not parts:
         advice = "name the vertices of nose, mouth … (bench.regions) to see them in the tables"
         yield warning("parts", "none: no error by part of the face", advice)
     else:
-        yield passed("parts", ", ".join(parts))
+        yield success("parts", ", ".join(parts))
 
 
 class Verdict(StrEnum):
@@ -93,7 +95,7 @@ class Finding:
     advice: str = ""
 
 
-def passed(check: str, detail: str) -> Finding:
+def success(check: str, detail: str) -> Finding:
     """Nothing to do."""
     return Finding(check, Verdict.PASSED, detail)
 
@@ -103,16 +105,16 @@ def warning(check: str, detail: str, advice: str) -> Finding:
     return Finding(check, Verdict.WARNING, detail, advice)
 
 
-def failed(check: str, detail: str, advice: str) -> Finding:
+def failure(check: str, detail: str, advice: str) -> Finding:
     """To be repaired."""
     return Finding(check, Verdict.FAILED, detail, advice)
 
 
-def broke_off(check: str, error: Exception) -> Finding:
+def crash(check: str, error: Exception) -> Finding:
     """A check that an error ended."""
     if isinstance(error, FacebenchError):
-        return failed(check, error.message, error.hint)
-    return failed(check, error_line(error), "the method raises: repair it")
+        return failure(check, error.message, error.hint)
+    return failure(check, error_line(error), "the method raises: repair it")
 
 
 def attempt(check: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
@@ -121,5 +123,5 @@ def attempt(check: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
     try:
         found.extend(look())
     except Exception as error:  # a method raises whatever it likes
-        found.append(broke_off(check, error))
+        found.append(crash(check, error))
     return found

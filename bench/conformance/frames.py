@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...recon.morphable.load import EMBEDDED, load_model
 from ..method.interface import Method, MethodOptions
 from ..method.registry import build_method
-from .findings import Finding, Verdict, attempt, check_digests, check_parts, failed, passed
+from .findings import Finding, Verdict, attempt, check_digests, check_parts, failure, success
 from .predictions import (
     Trial,
     Vectors,
@@ -75,11 +75,11 @@ def check_expressions(options: MethodOptions, name: str) -> list[Finding]:
             other = build_method(name, replace(options, expression=expression))
             vector = other.describe(portraits(other.crop_size)[:1])[0]
             yield from (
-                failed("expression", f"{expression}: {item.detail}", item.advice)
+                failure("expression", f"{expression}: {item.detail}", item.advice)
                 for item in check_arrays(other.mesh(vector))
                 if item.verdict is Verdict.FAILED
             )
-        yield passed("expression", " and ".join(method.card.expressions))
+        yield success("expression", " and ".join(method.card.expressions))
 
     return attempt("expression", look)
 
@@ -98,9 +98,9 @@ def _describe_anew(name: str, options: MethodOptions, crops: NDArray[np.uint8]) 
 def _check_size(size: int) -> Iterator[Finding]:
     if not isinstance(size, int) or not SMALLEST_CROP <= size <= LARGEST_CROP:
         advice = f"a whole number of pixels, {SMALLEST_CROP} to {LARGEST_CROP}"
-        yield failed("crop size", f"{size!r}", advice)
+        yield failure("crop size", f"{size!r}", advice)
     else:
-        yield passed("crop size", f"{size} x {size} pixels")
+        yield success("crop size", f"{size} x {size} pixels")
 
 
 def _describe(method: Method, crops: NDArray[np.uint8], found: list[Vectors]) -> Iterator[Finding]:

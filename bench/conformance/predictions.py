@@ -23,7 +23,7 @@ from ..method.interface import Method
 from ..registration.initialise import rotation_of_surface
 from ..surface.similarity import root_mean_square, similarity_between
 from ..surface.triangles import Float64Array
-from .findings import Finding, failed, passed, warning
+from .findings import Finding, failure, success, warning
 
 SAME_MM = 0.01
 """Vertices that differ by less are the same: a hundredth of what tables show."""
@@ -63,18 +63,18 @@ class Trial:
     def compare(self, check: str, others: Vectors, same: str, advice: str) -> Iterator[Finding]:
         """A finding on vectors that should equal the trial's, judged by the meshes they make."""
         if others.shape != self.vectors.shape:
-            yield failed(check, f"{others.shape} instead of {self.vectors.shape}", advice)
+            yield failure(check, f"{others.shape} instead of {self.vectors.shape}", advice)
             return
         if np.array_equal(others, self.vectors):
-            yield passed(check, f"{same}, bit for bit")
+            yield success(check, f"{same}, bit for bit")
             return
         moved = largest_move_mm(self.method, self.vectors, others)
         if moved <= SAME_MM:
-            yield passed(check, f"{same}, within {moved:.1g} mm (allowed: {SAME_MM:g})")
+            yield success(check, f"{same}, within {moved:.1g} mm (allowed: {SAME_MM:g})")
         elif moved <= DOUBTFUL_MM:
             yield warning(check, f"vertices move by {moved:.2g} mm (allowed: {SAME_MM:g})", advice)
         else:
-            yield failed(check, f"vertices move by {moved:.2g} mm (allowed: {SAME_MM:g})", advice)
+            yield failure(check, f"vertices move by {moved:.2g} mm (allowed: {SAME_MM:g})", advice)
 
 
 def largest_move_mm(method: Method, first: Vectors, second: Vectors) -> float:
@@ -92,15 +92,15 @@ def check_output(crops: NDArray[np.uint8], vectors: Vectors) -> Iterator[Finding
     """Shape, type and finite numbers of what `describe` gave."""
     if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or len(vectors) != len(crops):
         found = getattr(vectors, "shape", type(vectors).__name__)
-        yield failed("vectors", f"{found} for {len(crops)} crops", "give an array (B, D)")
+        yield failure("vectors", f"{found} for {len(crops)} crops", "give an array (B, D)")
     elif vectors.dtype != np.float32:
-        yield failed("vectors", f"{vectors.dtype}", "give float32")
+        yield failure("vectors", f"{vectors.dtype}", "give float32")
     elif not np.isfinite(vectors).all():
         bad = int((~np.isfinite(vectors).all(1)).sum())
         advice = "such faces are left out and count as failed; look for a division by zero"
-        yield failed("vectors", f"{bad} of {len(vectors)} are not finite", advice)
+        yield failure("vectors", f"{bad} of {len(vectors)} are not finite", advice)
     else:
-        yield passed("vectors", f"{vectors.shape[1]} numbers a face, float32, finite")
+        yield success("vectors", f"{vectors.shape[1]} numbers a face, float32, finite")
 
 
 def check_pictures(trial: Trial) -> Iterator[Finding]:
@@ -109,7 +109,7 @@ def check_pictures(trial: Trial) -> Iterator[Finding]:
         advice = "right for a baseline; else it does not look at the pixels"
         yield warning("pictures", "every picture gives the same vector", advice)
     else:
-        yield passed("pictures", f"{len(trial.crops)} pictures, different vectors")
+        yield success("pictures", f"{len(trial.crops)} pictures, different vectors")
 
 
 def check_repetition(trial: Trial) -> Iterator[Finding]:
@@ -119,7 +119,9 @@ def check_repetition(trial: Trial) -> Iterator[Finding]:
     rate = len(trial.crops) / (time.perf_counter() - start)
     advice = "switch off what is random: dropout, sampling, an unseeded generator"
     yield from trial.compare("repetition", again, "the same numbers twice", advice)
-    yield passed("speed", f"{rate:.3g} faces/s; 100,000 take {_duration(1e5 / rate)} on one worker")
+    yield success(
+        "speed", f"{rate:.3g} faces/s; 100,000 take {_duration(1e5 / rate)} on one worker"
+    )
 
 
 def check_batches(trial: Trial) -> Iterator[Finding]:
@@ -140,15 +142,15 @@ def check_topology(meshes: list[Mesh]) -> Iterator[Finding]:
     first = meshes[0]
     if any(not np.array_equal(mesh.triangles, first.triangles) for mesh in meshes):
         advice = "vectors can be averaged only if all meshes share their triangles"
-        yield failed("topology", "triangles change with the picture", advice)
+        yield failure("topology", "triangles change with the picture", advice)
         return
-    yield passed("topology", "the same triangles for all pictures")
+    yield success("topology", "the same triangles for all pictures")
     turned = max(_degrees_between(first, mesh) for mesh in meshes)
     if turned > STILL_DEGREES:
         advice = "leave the head's pose out of the mesh, else the mean of the frames is no face"
-        yield failed("still", f"meshes turn by {turned:.0f} degrees with the picture", advice)
+        yield failure("still", f"meshes turn by {turned:.0f} degrees with the picture", advice)
     else:
-        yield passed("still", "the head's pose is not in the meshes")
+        yield success("still", "the head's pose is not in the meshes")
 
 
 def check_average(trial: Trial, meshes: list[Mesh]) -> Iterator[Finding]:
@@ -158,7 +160,7 @@ def check_average(trial: Trial, meshes: list[Mesh]) -> Iterator[Finding]:
     off = float(np.linalg.norm(of_mean - mean_of, axis=1).max())
     if off <= SAME_MM:
         detail = "linear: the mean vector's mesh is the mean of the meshes"
-        yield passed("average", f"{detail}, within {off:.1g} mm")
+        yield success("average", f"{detail}, within {off:.1g} mm")
     else:
         advice = "say which is meant: --set reduction.average=parameters or =meshes"
         yield warning("average", f"not linear: the two averages are {off:.2g} mm apart", advice)
@@ -184,18 +186,18 @@ def check_arrays(mesh: Mesh) -> Iterator[Finding]:
     vertices, triangles = np.asarray(mesh.vertices), np.asarray(mesh.triangles)
     if vertices.ndim != 2 or vertices.shape[1:] != (3,) or vertices.dtype.kind != "f":
         found = f"vertices are {vertices.shape} {vertices.dtype}"
-        yield failed("arrays", found, "give (V, 3) of float64")
+        yield failure("arrays", found, "give (V, 3) of float64")
     elif triangles.ndim != 2 or triangles.shape[1:] != (3,) or triangles.dtype.kind not in "iu":
         found = f"triangles are {triangles.shape} {triangles.dtype}"
-        yield failed("arrays", found, "give (F, 3) of int32")
+        yield failure("arrays", found, "give (F, 3) of int32")
     elif not len(triangles) or triangles.min() < 0 or triangles.max() >= len(vertices):
-        yield failed("arrays", "triangles name no vertices", "count vertices from 0")
+        yield failure("arrays", "triangles name no vertices", "count vertices from 0")
     elif not np.isfinite(vertices).all():
         bad = int((~np.isfinite(vertices).all(1)).sum())
         invalid = counted(bad, "vertex is", "vertices are")
-        yield failed("arrays", f"{invalid} not finite", "look for a division by zero")
+        yield failure("arrays", f"{invalid} not finite", "look for a division by zero")
     else:
-        yield passed("arrays", f"{len(vertices):,} vertices, {len(triangles):,} triangles")
+        yield success("arrays", f"{len(vertices):,} vertices, {len(triangles):,} triangles")
 
 
 def check_face(mesh: Mesh, points: Landmarks | None = None) -> Iterator[Finding]:
@@ -208,9 +210,9 @@ def check_face(mesh: Mesh, points: Landmarks | None = None) -> Iterator[Finding]
     yield from _check_unit(mesh)
     if faces_inwards(mesh):
         advice = "reverse the corners of each triangle, or undo a reflection"
-        yield failed("outside", "triangles face inwards", advice)
+        yield failure("outside", "triangles face inwards", advice)
     else:
-        yield passed("outside", "triangles face outwards")
+        yield success("outside", "triangles face outwards")
     yield from _check_landmarks(mesh, points)
 
 
@@ -223,7 +225,7 @@ def check_saved(mesh: Mesh) -> Iterator[Finding]:
     same = len(again.vertices) == len(mesh.vertices)
     moved = float(np.abs(again.vertices - mesh.vertices).max()) if same else float("inf")
     if moved <= SAVED_MM:
-        yield passed("saved", f"a PLY of it holds the same to {SAVED_MM:g} mm")
+        yield success("saved", f"a PLY of it holds the same to {SAVED_MM:g} mm")
     else:
         advice = "every vertex must be in a triangle with an area"
         yield warning("saved", f"a file of it loses {removed}", advice)
@@ -238,10 +240,10 @@ def _check_unit(mesh: Mesh) -> Iterator[Finding]:
     try:
         check_unit(mesh, "the mesh")
     except FacebenchError as error:
-        yield failed("unit", error.message, "give millimetres")
+        yield failure("unit", error.message, "give millimetres")
     else:
         height = float(np.ptp(np.asarray(mesh.vertices), axis=0).max())
-        yield passed("unit", f"mm: the longest side is {height:.0f}")
+        yield success("unit", f"mm: the longest side is {height:.0f}")
 
 
 def check_surface(mesh: Mesh) -> Iterator[Finding]:
@@ -250,7 +252,7 @@ def check_surface(mesh: Mesh) -> Iterator[Finding]:
     if str(removed):
         yield warning("surface", f"{removed}", "they are left out of every measurement")
     else:
-        yield passed("surface", "every vertex is in a triangle with an area")
+        yield success("surface", "every vertex is in a triangle with an area")
 
 
 def _check_landmarks(mesh: Mesh, points: Landmarks | None) -> Iterator[Finding]:
@@ -271,15 +273,15 @@ def _check_points(own: Float64Array, mesh: Mesh) -> Iterator[Finding]:
     off = float(cKDTree(np.asarray(mesh.vertices)).query(own)[0].max())
     if misfit > MISFIT and mirrored <= MISFIT:
         advice = "negate x and reverse the triangles, or exchange left and right of the landmarks"
-        yield failed("landmarks", "left and right are exchanged: a mirrored face", advice)
+        yield failure("landmarks", "left and right are exchanged: a mirrored face", advice)
     elif misfit > MISFIT:
         advice = "give the 68 in iBUG's order, or NoW's seven, as vertices counted from 0"
-        yield failed("landmarks", f"they miss a face by {misfit:.2f} eye distances", advice)
+        yield failure("landmarks", f"they miss a face by {misfit:.2f} eye distances", advice)
     elif off > OFF_SURFACE_MM:
         advice = "give points in the space and unit of their mesh"
-        yield failed("landmarks", f"a point is {off:.0f} mm off the mesh", advice)
+        yield failure("landmarks", f"a point is {off:.0f} mm off the mesh", advice)
     else:
-        yield passed("landmarks", f"{len(own)}, within {misfit:.2f} eye distances of a mean face")
+        yield success("landmarks", f"{len(own)}, within {misfit:.2f} eye distances of a mean face")
         yield from _check_pose(similarity_between(own, target).rotation)
 
 
@@ -294,7 +296,7 @@ def _check_pose(rotation: Float64Array) -> Iterator[Finding]:
         advice = "turn it to face +z with y up and x to the subject's left; scores search the pose"
         yield warning("pose", f"turned by {degrees:.0f} degrees", advice)
     else:
-        yield passed("pose", "faces +z, y up, x to the subject's left")
+        yield success("pose", "faces +z, y up, x to the subject's left")
 
 
 def _points_of(mesh: Mesh) -> Float64Array:

@@ -23,11 +23,16 @@ from numpy.typing import NDArray
 from ...errors import FacebenchError
 from ...recon.files.text import plan_in
 from ...recon.morphable.load import load_model
-from ...recon.synthetic.appearance import bareheaded, landmark_points, random_look, standard_normal
-from ...recon.synthetic.clothing import Wardrobe
+from ...recon.synthetic.appearance import (
+    landmark_points,
+    random_appearance,
+    standard_normal,
+    without_headwear,
+)
+from ...recon.synthetic.clothing import ClothedModel
 from ...recon.synthetic.faces import blend
 from ...recon.synthetic.photograph import random_stream
-from ...recon.synthetic.scene import Studio
+from ...recon.synthetic.scene import SceneRenderer
 from ...recon.vision.boxes import write_boxes
 from .micc import BOXES_SUFFIX
 from .synthetic_detail import DetailSampler
@@ -136,7 +141,7 @@ class _Workshop:
 
     def __init__(self, source: str) -> None:
         self.model = load_model(source)
-        self.studio = Studio(Wardrobe.of(self.model))
+        self.renderer = SceneRenderer(ClothedModel.of(self.model))
         self.detail = DetailSampler(self.model)
 
     def person(self, seed: int, number: int) -> tuple[Person, NDArray[np.float64]]:
@@ -146,7 +151,9 @@ class _Workshop:
         albedo = standard_normal(generator, self.model.albedo_basis.shape[2])
         detail = self.detail.field(random_stream(seed, "micc", number, "detail"))
         neutral = self.model.mean_shape + blend(self.model.identity_basis, identity) + detail
-        return Person(neutral, identity, albedo, bareheaded(random_look(generator))), detail
+        return Person(
+            neutral, identity, albedo, without_headwear(random_appearance(generator))
+        ), detail
 
 
 @lru_cache(maxsize=1)
@@ -184,9 +191,9 @@ def _write_scan(
 ) -> dict[str, Any]:
     generator = random_stream(plan.seed, "micc", *key, "scan")
     landmarks = landmark_points(workshop.model, person.neutral)
-    scalp = workshop.studio.wardrobe.dress_for_scan(person.neutral, person.look)
+    scalp = workshop.renderer.clothed_model.bare_vertices(person.neutral, person.appearance)
     whole = np.concatenate([person.neutral, scalp])
-    surface = scan_surface(generator, whole, workshop.studio.wardrobe.triangles, landmarks)
+    surface = scan_surface(generator, whole, workshop.renderer.clothed_model.triangles, landmarks)
     placement = random_placement(generator)
     path = home / "Model" / key[1] / "obj" / f"{_timestamp(generator)}.obj"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -205,7 +212,7 @@ def _write_clip(
 ) -> dict[str, Any]:
     style = STYLES[key[1]]
     generator = random_stream(plan.seed, "micc", *key, "video")
-    camera = Camera(workshop.studio, person, style, generator)
+    camera = Camera(workshop.renderer, person, style, generator)
     truth = camera.plan(plan.frames)
     kind = _kind(*key)
     path = home / "Video" / f"{style.stem}{kind.suffix}"

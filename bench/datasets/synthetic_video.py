@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...recon.synthetic.appearance import Look, landmark_points
+from ...recon.synthetic.appearance import Appearance, landmark_points
 from ...recon.synthetic.faces import blend, project_landmarks
-from ...recon.synthetic.scene import Sitter, Studio
+from ...recon.synthetic.scene import PosedSubject, SceneRenderer
 from ...recon.vision.crop import Box
 from ...recon.vision.framing import frame_mean_face
 from .synthetic_motion import Motion, random_motion
@@ -57,13 +57,13 @@ class Person:
     Attributes:
         neutral: (V, 3) mm, the true face, detail included.
         identity, albedo: coefficients.
-        look: hair, glasses, clothes.
+        appearance: hair, glasses, clothes.
     """
 
     neutral: NDArray[np.float64]
     identity: NDArray[np.float32]
     albedo: NDArray[np.float32]
-    look: Look
+    appearance: Appearance
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,16 +85,22 @@ class Camera:
     """Films one person in one scene."""
 
     def __init__(
-        self, studio: Studio, person: Person, style: SceneStyle, generator: np.random.Generator
+        self,
+        renderer: SceneRenderer,
+        person: Person,
+        style: SceneStyle,
+        generator: np.random.Generator,
     ) -> None:
-        self._studio = studio
-        self._model = studio.wardrobe.model
+        self._renderer = renderer
+        self._model = renderer.clothed_model.model
         self._person = person
         self._style = style
         self._generator = generator
         albedo = self._model.mean_albedo + blend(self._model.albedo_basis, person.albedo)
         self._albedo = albedo.clip(0, 1)
-        self._clothes = studio.wardrobe.dress(person.neutral, self._albedo, person.look)
+        self._clothing = renderer.clothed_model.fit_clothing(
+            person.neutral, self._albedo, person.appearance
+        )
         self._light = style.light(generator)
         self._background = style.background(generator, style.frame_size)
 
@@ -113,11 +119,11 @@ class Camera:
     def frames(self, truth: ClipTruth) -> Iterator[NDArray[np.uint8]]:
         """Pictures (H, W, 3) one after the other."""
         for pose, expression in zip(truth.pose, truth.expression, strict=True):
-            sitter = Sitter(
-                self._vertices(expression), self._albedo, self._clothes, self._person.look
+            posed = PosedSubject(
+                self._vertices(expression), self._albedo, self._clothing, self._person.appearance
             )
-            layer = self._studio.draw(
-                sitter, torch.from_numpy(pose), self._light, self._style.frame_size
+            layer = self._renderer.draw(
+                posed, torch.from_numpy(pose), self._light, self._style.frame_size
             )
             camera = self._style.camera(self._generator)
             yield camera.photograph(self._generator, layer.over(self._background))

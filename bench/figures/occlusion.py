@@ -29,7 +29,7 @@ from ...recon.synthetic.faces import (
     seen_vertices,
     true_coefficients,
 )
-from ...recon.synthetic.sessions import VARIATIONS, Sittings
+from ...recon.synthetic.sessions import VARIATIONS, CaptureSession
 from ...recon.texture.view import LEAST_SHADING
 from ...recon.vision.parsing import FaceParser, make_parser
 from ..scoring.statistics import Interval, PairedDifference, bootstrap_interval, paired_difference
@@ -275,15 +275,15 @@ def varied_photographs(
     model: MorphableModel, people: int, each: int, seed: int = SEED
 ) -> tuple[Photograph, ...]:
     """People from the front, then under so many poses, expressions and lights, one at a time."""
-    sittings = Sittings(model, seed, SIZE)
+    session = CaptureSession(model, seed, SIZE)
     found = []
     for number in range(people):
-        person = sittings.person(number)
-        plain = sittings.photograph(person, person.start, "plain")
+        person = session.person(number)
+        plain = session.photograph(person, person.start, "plain")
         found.append(photograph_of(plain, "front"))
         for kind in VARIATIONS:
             for k in range(each):
-                changed = sittings.varied(person, kind, k)
-                face = sittings.photograph(person, changed, f"{kind}{k}")
+                changed = session.varied(person, kind, k)
+                face = session.photograph(person, changed, f"{kind}{k}")
                 found.append(photograph_of(face, kind))
     return tuple(found)

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .saving import OUT_NPZ, Command, laid, lay_landmarks, mode_counts, save, unit
+from .saving import (
+    OUT_NPZ,
+    Command,
+    mode_counts,
+    save,
+    transfer_and_report,
+    transfer_landmarks,
+    unit,
+)
 
 if TYPE_CHECKING:
     from ...recon.morphable.measures import ModeCounts
@@ -98,7 +106,7 @@ def basel_2009(
 def _hdf5_options(function: Command) -> Command:
     """The argument and options of every import from an .h5."""
     file = click.argument("file", type=click.Path(path_type=Path))
-    for add in (OUT_NPZ, mode_counts, unit("mm"), lay_landmarks, _LANDMARKS, file):
+    for add in (OUT_NPZ, mode_counts, unit("mm"), transfer_landmarks, _LANDMARKS, file):
         function = add(function)
     return function
 
@@ -145,7 +153,7 @@ for _command in (basel_2009, basel_2017, basel_2019):
     type=click.Path(path_type=Path, dir_okay=False),
     help="eos' table of landmarks, or 68 vertex numbers.  [default: ibug_to_sfm.txt beside FILE]",
 )
-@lay_landmarks
+@transfer_landmarks
 @unit("mm")
 @mode_counts
 @OUT_NPZ
@@ -153,7 +161,7 @@ def surrey(
     file: Path,
     expressions: Path | None,
     landmarks: Path | None,
-    lay_landmarks: bool,
+    transfer_landmarks: bool,
     unit: str,
     out: Path,
     counts: ModeCounts,
@@ -171,7 +179,7 @@ def surrey(
     beside = SurreyFiles.beside(file)
     files = SurreyFiles(expressions or beside.expressions, landmarks or beside.landmarks)
     model = read_surrey(file, files, unit)
-    save(laid(model) if lay_landmarks else model, out, counts)
+    save(transfer_and_report(model) if transfer_landmarks else model, out, counts)
 
 
 @import_.command()
@@ -217,7 +225,7 @@ def _import_hdf5(
     year: str,
     file: Path,
     landmarks: Path | None,
-    lay_landmarks: bool,
+    transfer_landmarks: bool,
     unit: str,
     out: Path,
     counts: ModeCounts,
@@ -225,4 +233,4 @@ def _import_hdf5(
     from ...recon.morphable.basel_hdf5 import read_basel_hdf5
 
     model = read_basel_hdf5(file, year, landmarks, unit)
-    save(laid(model) if lay_landmarks else model, out, counts)
+    save(transfer_and_report(model) if transfer_landmarks else model, out, counts)

@@ -55,24 +55,26 @@ def mode_counts(function: Command) -> Command:
     return command
 
 
-def lay_landmarks(function: Command) -> Command:
+def transfer_landmarks(function: Command) -> Command:
     """The option that fills in landmarks which the files do not name."""
     return click.option(
-        "--lay-landmarks",
+        "--transfer-landmarks",
         is_flag=True,
-        help="Lay the missing landmarks from the embedded face: about 12 mm off along the jaw, "
+        help="Estimate missing landmarks from the embedded face: about 12 mm off along the jaw, "
         "4 to 6 mm elsewhere.",
     )(function)
 
 
-def laid(model: MorphableModel) -> MorphableModel:
-    """The model with its missing landmarks laid; says how many."""
-    from ...recon.morphable.landmarks import with_laid_landmarks
+def transfer_and_report(model: MorphableModel) -> MorphableModel:
+    """The model with its missing landmarks transferred; says how many."""
+    from ...recon.morphable.landmarks import transfer_missing_landmarks
 
     missing = int((model.landmarks < 0).sum())
     if missing:
-        click.echo(f"note: {missing} landmarks are laid from the embedded face, roughly", err=True)
-    return with_laid_landmarks(model)
+        click.echo(
+            f"note: {missing} landmarks are transferred from the embedded face, roughly", err=True
+        )
+    return transfer_missing_landmarks(model)
 
 
 def save(model: MorphableModel, out: Path, counts: ModeCounts | None = None) -> None:
@@ -96,7 +98,7 @@ def _say_what_is_missing(model: MorphableModel) -> None:
     if named < len(model.landmarks):
         click.echo(
             f"note: {named} of {len(model.landmarks)} landmarks are known; the others are not "
-            "trained on, and regions are approximate: see --landmarks and --lay-landmarks",
+            "trained on, and regions are approximate: see --landmarks and --transfer-landmarks",
             err=True,
         )
     if not model.expression_basis.shape[2]:

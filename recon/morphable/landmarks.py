@@ -82,12 +82,12 @@ def _entries(parsed: dict[str, Any]) -> list[tuple[int, int]]:
 
 
 def landmark_points(vertices: NDArray[Any], landmarks: NDArray[np.integer], where: str) -> Points:
-    """Positions (68, 3) of all landmarks, those that are missing laid from the embedded face.
+    """Positions (68, 3) of all landmarks; missing ones are transferred from the embedded face.
 
     A similarity takes the embedded model's landmarks to the known ones; what is left over there
     is spread to the others (radial basis functions, linear kernel). Good enough to draw regions
     by, not to train on: on ICT-FaceKit, with 12 known, the jaw line ends up 12 mm off and the
-    others 6 mm, with 50 known 12 mm and 4 mm (`tests/benchmarks/laid_landmarks.py`).
+    others 6 mm, with 50 known 12 mm and 4 mm (`tests/benchmarks/transferred_landmarks.py`).
 
     Args:
         vertices: (V, 3) mm, facing +z, y up.
@@ -102,12 +102,12 @@ def landmark_points(vertices: NDArray[Any], landmarks: NDArray[np.integer], wher
     if not known.all():
         source = _embedded_landmarks()
         _check_spread(source, known, where)
-        points[~known] = _lay(source, points, known)[~known]
+        points[~known] = _transfer(source, points, known)[~known]
     return points
 
 
-def with_laid_landmarks(model: MorphableModel) -> MorphableModel:
-    """The model with the vertices nearest to where its missing landmarks were laid.
+def transfer_missing_landmarks(model: MorphableModel) -> MorphableModel:
+    """The model with the vertices nearest to where its missing landmarks were transferred to.
 
     Raises:
         FacebenchError: too few are known.
@@ -137,7 +137,7 @@ def _check_spread(source: Points, known: NDArray[np.bool_], where: str) -> None:
         )
 
 
-def _lay(source: Points, target: Points, known: NDArray[np.bool_]) -> Points:
+def _transfer(source: Points, target: Points, known: NDArray[np.bool_]) -> Points:
     from scipy.interpolate import RBFInterpolator
 
     placed = _similar(source, source[known], target[known])

@@ -147,7 +147,7 @@ class Glasses:
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """Everything on a person that is not the face model.
 
     Attributes:
@@ -167,9 +167,9 @@ class Look:
     freckles: float
 
 
-def random_look(generator: np.random.Generator) -> Look:
+def random_appearance(generator: np.random.Generator) -> Appearance:
     """A person's look: hair in nine of ten, glasses in one of five, a hat in one of twelve."""
-    return Look(
+    return Appearance(
         hair=_random_hair(generator),
         glasses=_random_glasses(generator) if generator.random() < 0.2 else None,
         cloth=random_colour(generator, 0.6),
@@ -179,9 +179,9 @@ def random_look(generator: np.random.Generator) -> Look:
     )
 
 
-def bareheaded(look: Look) -> Look:
+def without_headwear(appearance: Appearance) -> Appearance:
     """The same person without glasses and hat, as people sit for a scan."""
-    return replace(look, hair=replace(look.hair, hat=None), glasses=None)
+    return replace(appearance, hair=replace(appearance.hair, hat=None), glasses=None)
 
 
 def _random_hair(generator: np.random.Generator) -> Hair:
@@ -347,7 +347,7 @@ def landmark_points(model: MorphableModel, vertices: NDArray[np.floating]) -> Po
         missing = int((model.landmarks < 0).sum())
         raise FacebenchError(
             f"model {model.name} lacks {missing} of the 68 landmarks",
-            "synthetic people need all of them; import it with --landmarks or --lay-landmarks",
+            "synthetic people need all of them; import it with --landmarks or --transfer-landmarks",
         )
     return vertices[model.landmarks].astype(np.float64)
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from ..morphable.model import MorphableModel
 from .appearance import (
     CLASS,
+    Appearance,
     Glasses,
     Hair,
     HeadFrame,
-    Look,
     Points,
     head_frame,
     landmark_points,
@@ -55,7 +55,7 @@ GLASSES_VERTICES = GLASSES_FRAME_VERTICES + 2 * _LENS
 
 
 @dataclass(frozen=True, eq=False)
-class Clothes:
+class Clothing:
     """What one person wears, for a neutral face; joined behind the face model's own vertices.
 
     Attributes:
@@ -76,7 +76,7 @@ class Clothes:
 
 
 @dataclass(frozen=True, eq=False)
-class Wardrobe:
+class ClothedModel:
     """The parts that dress one model.
 
     Attributes:
@@ -101,7 +101,7 @@ class Wardrobe:
     neck: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, model: MorphableModel) -> Wardrobe:
+    def of(cls, model: MorphableModel) -> ClothedModel:
         """Fit every part to a model.
 
         Raises:
@@ -126,37 +126,46 @@ class Wardrobe:
             _marked(model, "neck"),
         )
 
-    def dress(self, neutral: Points, albedo: NDArray[np.floating], look: Look) -> Clothes:
+    def fit_clothing(
+        self, neutral: Points, albedo: NDArray[np.floating], appearance: Appearance
+    ) -> Clothing:
         """Fit the clothes to a neutral face (V, 3) in mm with an albedo (V, 3)."""
         landmarks = landmark_points(self.model, neutral)
         frame = head_frame(landmarks)
         front = float(max(landmarks[17:28, 2].max(), landmarks[36:48, 2].max())) + 7.0
         skin = np.median(albedo[self.skin], axis=0)
         parts = [
-            (self.hair.vertices(frame, look.hair), *self._hair_paint(look.hair, skin)),
-            (self.torso.vertices(frame), *self._torso_paint(look, skin)),
-            (glasses_vertices(frame, look.glasses, front), *_glasses_paint(look)),
+            (self.hair.vertices(frame, appearance.hair), *self._hair_paint(appearance.hair, skin)),
+            (self.torso.vertices(frame), *self._torso_paint(appearance, skin)),
+            (glasses_vertices(frame, appearance.glasses, front), *_glasses_paint(appearance)),
         ]
         vertices, colours, classes = (np.concatenate(part) for part in zip(*parts, strict=True))
-        covered = self.neck & (frame.chin[1] - neutral[:, 1] > look.collar)
-        return Clothes(
-            vertices, colours.astype(np.float32), classes, covered, look.cloth, self._pivot(frame)
+        covered = self.neck & (frame.chin[1] - neutral[:, 1] > appearance.collar)
+        return Clothing(
+            vertices,
+            colours.astype(np.float32),
+            classes,
+            covered,
+            appearance.cloth,
+            self._pivot(frame),
         )
 
     def paint(
-        self, albedo: NDArray[np.floating], clothes: Clothes
+        self, albedo: NDArray[np.floating], clothing: Clothing
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Albedo (V + A, 3) and mask classes (V + A,) of a whole person, from the face's (V, 3)."""
-        covered = clothes.covered
-        skin = np.where(covered[:, None], clothes.cloth, albedo)
+        covered = clothing.covered
+        skin = np.where(covered[:, None], clothing.cloth, albedo)
         classes = np.where(covered, CLASS["cloth"], self.face_classes).astype(np.uint8)
-        colours = np.concatenate([skin, clothes.colours], dtype=np.float32)
-        return colours, np.concatenate([classes, clothes.classes])
+        colours = np.concatenate([skin, clothing.colours], dtype=np.float32)
+        return colours, np.concatenate([classes, clothing.classes])
 
-    def dress_for_scan(self, neutral: Points, look: Look) -> Points:
+    def bare_vertices(self, neutral: Points, appearance: Appearance) -> Points:
         """Vertices (A, 3) without hair or glasses: a scalp just behind the model's own skin."""
-        bare = replace(look, hair=replace(look.hair, thickness=-0.03, length=0.0), glasses=None)
-        return self.dress(neutral, self.model.mean_albedo, bare).vertices
+        bare = replace(
+            appearance, hair=replace(appearance.hair, thickness=-0.03, length=0.0), glasses=None
+        )
+        return self.fit_clothing(neutral, self.model.mean_albedo, bare).vertices
 
     def _hair_paint(
         self, hair: Hair, skin: NDArray[np.floating]
@@ -171,12 +180,12 @@ class Wardrobe:
         return colours, np.where(hat, CLASS["hat"], below).astype(np.uint8)
 
     def _torso_paint(
-        self, look: Look, skin: NDArray[np.floating]
+        self, appearance: Appearance, skin: NDArray[np.floating]
     ) -> tuple[NDArray[np.floating], NDArray[np.uint8]]:
         front = self.torso.outline[:, 2] / 0.37
-        bare = self.torso.below < look.collar + 14 * np.clip(front, -1, 1)
+        bare = self.torso.below < appearance.collar + 14 * np.clip(front, -1, 1)
         shade = np.interp(self.torso.below, [-10, 60], [0.7, 1.0])[:, None]
-        colours = np.where(bare[:, None], skin * shade, look.cloth)
+        colours = np.where(bare[:, None], skin * shade, appearance.cloth)
         return colours, np.where(bare, CLASS["neck"], CLASS["cloth"]).astype(np.uint8)
 
     def _pivot(self, frame: HeadFrame) -> Points:
@@ -190,11 +199,11 @@ def _marked(model: MorphableModel, *regions: str) -> NDArray[np.bool_]:
     return marked
 
 
-def _glasses_paint(look: Look) -> tuple[NDArray[np.floating], NDArray[np.uint8]]:
+def _glasses_paint(appearance: Appearance) -> tuple[NDArray[np.floating], NDArray[np.uint8]]:
     colours = np.zeros((GLASSES_VERTICES, 3), np.float32)
-    if look.glasses is not None:
-        colours[:GLASSES_FRAME_VERTICES] = look.glasses.colour
-        colours[GLASSES_FRAME_VERTICES:] = look.glasses.lens_colour
+    if appearance.glasses is not None:
+        colours[:GLASSES_FRAME_VERTICES] = appearance.glasses.colour
+        colours[GLASSES_FRAME_VERTICES:] = appearance.glasses.lens_colour
     return colours, np.full(GLASSES_VERTICES, CLASS["eye_glasses"], np.uint8)
 
 

@@ -21,16 +21,16 @@ from .appearance import (
     Points,
     landmark_points,
     random_angles,
+    random_appearance,
     random_expression,
     random_framing,
     random_light,
-    random_look,
     standard_normal,
 )
-from .clothing import Wardrobe
+from .clothing import ClothedModel
 from .occluders import random_occluders
 from .photograph import FloatImage, random_background, random_effects, random_stream
-from .scene import Layer, Sitter, Studio
+from .scene import Layer, PosedSubject, SceneRenderer
 
 JPEG_QUALITY = 90
 
@@ -77,7 +77,7 @@ class FaceSampler:
         self.model = model
         self.seed = seed
         self.image_size = image_size
-        self._studio = Studio(Wardrobe.of(model))
+        self._renderer = SceneRenderer(ClothedModel.of(model))
         self._framing = frame_mean_face(model)
         mean = landmark_points(model, model.mean_shape)
         self._mean_landmarks = torch.from_numpy(mean).float()
@@ -87,10 +87,10 @@ class FaceSampler:
         coefficients = self._coefficients(subject, frame)
         vector = coefficients.vector()[0].numpy()
         generator = random_stream(self.seed, "faces", subject, frame, "picture")
-        sitter = self._sitter(coefficients, generator)
+        posed = self._posed_subject(coefficients, generator)
         size = (self.image_size, self.image_size)
-        layer = self._studio.draw(sitter, coefficients.pose[0], coefficients.light[0], size)
-        landmarks = project_landmarks(self.model, sitter.vertices, coefficients.pose[0], size)
+        layer = self._renderer.draw(posed, coefficients.pose[0], coefficients.light[0], size)
+        landmarks = project_landmarks(self.model, posed.vertices, coefficients.pose[0], size)
         picture = layer.over(random_background(generator, size))
         mask = layer.classes
         for occluder in random_occluders(generator, landmarks, _skin_colour(layer), size):
@@ -116,15 +116,19 @@ class FaceSampler:
             light[None],
         )
 
-    def _sitter(self, coefficients: Coefficients, generator: np.random.Generator) -> Sitter:
+    def _posed_subject(
+        self, coefficients: Coefficients, generator: np.random.Generator
+    ) -> PosedSubject:
         model = self.model
         neutral = model.mean_shape + blend(model.identity_basis, coefficients.identity[0].numpy())
         vertices = neutral + blend(model.expression_basis, coefficients.expression[0].numpy())
         albedo = model.mean_albedo + blend(model.albedo_basis, coefficients.albedo[0].numpy())
         albedo = albedo.clip(0, 1)
-        look = random_look(generator)
-        clothes = self._studio.wardrobe.dress(neutral.astype(np.float64), albedo, look)
-        return Sitter(vertices.astype(np.float64), albedo, clothes, look)
+        appearance = random_appearance(generator)
+        clothing = self._renderer.clothed_model.fit_clothing(
+            neutral.astype(np.float64), albedo, appearance
+        )
+        return PosedSubject(vertices.astype(np.float64), albedo, clothing, appearance)
 
 
 def blend(basis: NDArray[np.float32], coefficients: NDArray[np.float32]) -> NDArray[np.float32]:

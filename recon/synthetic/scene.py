@@ -16,8 +16,8 @@ from scipy.sparse import csr_matrix
 
 from ..face.camera import project, rotate, rotation_matrix
 from ..face.lighting import illuminate
-from .appearance import CLASS_NAMES, Look, Points
-from .clothing import Clothes, Wardrobe
+from .appearance import CLASS_NAMES, Appearance, Points
+from .clothing import ClothedModel, Clothing
 from .photograph import FloatImage, look_up, tile
 
 _BODY_SHARE = torch.tensor([0.15, 0.35, 0.2])
@@ -60,45 +60,45 @@ class Layer:
 
 
 @dataclass(frozen=True, eq=False)
-class Sitter:
+class PosedSubject:
     """One face to draw: posed, expressive and dressed.
 
     Attributes:
         vertices: (V, 3) mm of the face model, with expression, in the model's coordinates.
         albedo: (V, 3).
-        clothes: fitted to the neutral face.
-        look: what the clothes were made from.
+        clothing: fitted to the neutral face.
+        appearance: what the clothes were made from.
     """
 
     vertices: Points
     albedo: NDArray[np.floating]
-    clothes: Clothes
-    look: Look
+    clothing: Clothing
+    appearance: Appearance
 
 
-class Studio:
+class SceneRenderer:
     """Draws sitters of one model."""
 
-    def __init__(self, wardrobe: Wardrobe) -> None:
-        self.wardrobe = wardrobe
+    def __init__(self, clothed_model: ClothedModel) -> None:
+        self.clothed_model = clothed_model
 
     @cached_property
     def _incidence(self) -> csr_matrix:
         """(V, F) matrix that sums triangles around vertices."""
-        triangles = self.wardrobe.triangles
+        triangles = self.clothed_model.triangles
         columns = np.repeat(np.arange(len(triangles)), 3)
         ones = np.ones(triangles.size, np.float32)
-        shape = (len(self.wardrobe.texture), len(triangles))
+        shape = (len(self.clothed_model.texture), len(triangles))
         return csr_matrix((ones, (triangles.ravel(), columns)), shape=shape)
 
     @cached_property
     def _corners(self) -> NDArray[np.int64]:
         """Triangles as (3, F)."""
-        return np.ascontiguousarray(self.wardrobe.triangles.T)
+        return np.ascontiguousarray(self.clothed_model.triangles.T)
 
     def draw(
         self,
-        sitter: Sitter,
+        posed: PosedSubject,
         pose: torch.Tensor,
         light: torch.Tensor,
         image_size: tuple[int, int],
@@ -107,47 +107,47 @@ class Studio:
         """Draw one sitter.
 
         Args:
-            sitter: the person.
+            posed: the person.
             pose: (7,) as in `Coefficients`.
             light: (9, 3) as in `Coefficients`.
             image_size: (height, width) of the picture.
             supersampling: samples a pixel in each direction.
         """
         fine = (image_size[0] * supersampling, image_size[1] * supersampling)
-        rotated = self.turn(sitter, pose)
-        albedo, classes = self.wardrobe.paint(sitter.albedo, sitter.clothes)
+        rotated = self.turn(posed, pose)
+        albedo, classes = self.clothed_model.paint(posed.albedo, posed.clothing)
         lit = illuminate(
             torch.from_numpy(albedo)[..., None],
             torch.from_numpy(self.normals(rotated))[..., None],
             light[None],
         )[..., 0].numpy()
         placed = project(torch.from_numpy(rotated)[..., None], pose[None])[..., 0]
-        visible = visible_triangles(placed.numpy(), self.wardrobe.triangles, fine)
-        return self._shade(sitter.look, lit, classes, visible, image_size, supersampling)
+        visible = visible_triangles(placed.numpy(), self.clothed_model.triangles, fine)
+        return self._shade(posed.appearance, lit, classes, visible, image_size, supersampling)
 
-    def turn(self, sitter: Sitter, pose: torch.Tensor) -> NDArray[np.float32]:
+    def turn(self, posed: PosedSubject, pose: torch.Tensor) -> NDArray[np.float32]:
         """Vertices (V + A, 3) in mm: the head turned by the pose, the shoulders by a part of it."""
-        clothes = sitter.clothes
+        clothing = posed.clothing
         head, body = (rotation_matrix(a[None]) for a in (pose[:3], pose[:3] * _BODY_SHARE))
-        everything = np.concatenate([sitter.vertices, clothes.vertices])
+        everything = np.concatenate([posed.vertices, clothing.vertices])
         turned = _rotate(everything, head)
-        pivot = _rotate(clothes.pivot[None], head)
-        still = _rotate(clothes.vertices - clothes.pivot, body) + pivot
-        worn = slice(len(sitter.vertices), None)
-        follow = self.wardrobe.follow[:, None].astype(np.float32)
+        pivot = _rotate(clothing.pivot[None], head)
+        still = _rotate(clothing.vertices - clothing.pivot, body) + pivot
+        worn = slice(len(posed.vertices), None)
+        follow = self.clothed_model.follow[:, None].astype(np.float32)
         turned[worn] = follow * turned[worn] + (1 - follow) * still
         return turned
 
     def normals(self, vertices: NDArray[np.float32]) -> NDArray[np.float32]:
         """Unit vertex normals (V, 3), triangles weighted by area; zero at unused vertices."""
-        a, b, c = vertices[self.wardrobe.triangles].swapaxes(0, 1)
+        a, b, c = vertices[self.clothed_model.triangles].swapaxes(0, 1)
         summed = self._incidence @ np.cross(b - a, c - a)
         length = np.linalg.norm(summed, axis=1, keepdims=True)
         return np.asarray(summed / np.maximum(length, 1e-12), np.float32)
 
     def _shade(
         self,
-        look: Look,
+        appearance: Appearance,
         lit: NDArray[np.float32],
         vertex_classes: NDArray[np.uint8],
         visible: Visible,
@@ -156,9 +156,9 @@ class Studio:
     ) -> Layer:
         corners = self._corners[:, visible.triangles]
         classes = vertex_classes[_heaviest(corners, visible.weights)]
-        attributes = np.concatenate([lit.T, self.wardrobe.texture.T], dtype=np.float32)
+        attributes = np.concatenate([lit.T, self.clothed_model.texture.T], dtype=np.float32)
         pixels = _interpolate(attributes, corners, visible.weights)
-        colour = pixels[:3] * _grain(classes, pixels[3:], look)
+        colour = pixels[:3] * _grain(classes, pixels[3:], appearance)
         return _gather(visible.pixels, colour, classes, image_size, supersampling)
 
 
@@ -183,12 +183,12 @@ def _rotate(vertices: Points, rotation: torch.Tensor) -> NDArray[np.float32]:
 
 
 def _grain(
-    classes: NDArray[np.uint8], texture: NDArray[np.float32], look: Look
+    classes: NDArray[np.uint8], texture: NDArray[np.float32], appearance: Appearance
 ) -> NDArray[np.float32]:
     """Brightness (N,) around 1 of skin, hair and cloth under a texture (2, N)."""
-    strength = {"skin": look.freckles, "hair": 0.16, "cloth": 0.05}
+    strength = {"skin": appearance.freckles, "hair": 0.16, "cloth": 0.05}
     factor = np.ones(len(classes), np.float32)
-    for (u, v), kind in zip(look.grain.astype(np.float32), strength, strict=True):
+    for (u, v), kind in zip(appearance.grain.astype(np.float32), strength, strict=True):
         chosen = np.flatnonzero(_WOVEN[kind][classes])
         value = look_up(tile(kind), texture[0, chosen] + u, texture[1, chosen] + v)
         factor[chosen] += np.float32(strength[kind]) * value

@@ -13,20 +13,20 @@ from ..morphable.model import MorphableModel
 from ..vision.framing import frame_mean_face
 from .appearance import (
     ambient,
-    bareheaded,
     bounded_expression,
     directional_light,
     landmark_points,
     random_angles,
+    random_appearance,
     random_framing,
     random_light,
-    random_look,
     standard_normal,
+    without_headwear,
 )
-from .clothing import Wardrobe
+from .clothing import ClothedModel
 from .faces import LabelledFace, blend, project_landmarks
 from .photograph import random_stream, room
-from .scene import Sitter, Studio
+from .scene import PosedSubject, SceneRenderer
 
 VARIATIONS = ("pose", "expression", "light")
 
@@ -41,15 +41,15 @@ class Person:
     Attributes:
         name: `sNNNNNN`.
         start: coefficients of a neutral face from the front under even light, a batch of one.
-        sitter: dressed, without hat and glasses.
+        posed: dressed, without hat and glasses.
     """
 
     name: str
     start: Coefficients
-    sitter: Sitter
+    posed: PosedSubject
 
 
-class Sittings:
+class CaptureSession:
     """Draws people of a model; each depends on the seed and its number alone.
 
     Args:
@@ -62,7 +62,7 @@ class Sittings:
         self.model = model
         self.seed = seed
         self.image_size = image_size
-        self._studio = Studio(Wardrobe.of(model))
+        self._renderer = SceneRenderer(ClothedModel.of(model))
         self._framing = frame_mean_face(model)
         self._mean = torch.from_numpy(landmark_points(model, model.mean_shape)).float()
 
@@ -83,7 +83,7 @@ class Sittings:
             pose=pose[None],
             light=even[None],
         )
-        return Person(f"s{number:06d}", start, self._sitter(start, stream))
+        return Person(f"s{number:06d}", start, self._posed_subject(start, stream))
 
     def varied(self, person: Person, variation: str, number: int) -> Coefficients:
         """The person's coefficients with one of `VARIATIONS` changed, as a batch of one."""
@@ -101,12 +101,12 @@ class Sittings:
 
     def photograph(self, person: Person, coefficients: Coefficients, frame: str) -> LabelledFace:
         """The person under some coefficients, in front of the same wall as always."""
-        sitter = replace(person.sitter, vertices=self._vertices(coefficients))
+        posed = replace(person.posed, vertices=self._vertices(coefficients))
         size, pose = (self.image_size, self.image_size), coefficients.pose[0]
-        layer = self._studio.draw(sitter, pose, coefficients.light[0], size)
+        layer = self._renderer.draw(posed, pose, coefficients.light[0], size)
         wall = room(random_stream(self.seed, "sittings", person.name, "wall"), size)
         image = (layer.over(wall).clip(0, 1) * 255 + 0.5).astype(np.uint8)
-        landmarks = project_landmarks(self.model, sitter.vertices, pose, size)
+        landmarks = project_landmarks(self.model, posed.vertices, pose, size)
         vector = coefficients.vector()[0].numpy()
         name = f"{person.name}-{frame}"
         return LabelledFace(name, person.name, image, landmarks, layer.classes, vector)
@@ -116,13 +116,13 @@ class Sittings:
             return torch.from_numpy(np.radians(_DEGREES[number])).float()
         return random_angles(stream)
 
-    def _sitter(self, start: Coefficients, stream: np.random.Generator) -> Sitter:
+    def _posed_subject(self, start: Coefficients, stream: np.random.Generator) -> PosedSubject:
         vertices = self._vertices(start)
         own = blend(self.model.albedo_basis, start.albedo[0].numpy())
         albedo = (self.model.mean_albedo + own).clip(0, 1)
-        look = bareheaded(random_look(stream))
-        clothes = self._studio.wardrobe.dress(vertices, albedo, look)
-        return Sitter(vertices, albedo, clothes, look)
+        appearance = without_headwear(random_appearance(stream))
+        clothing = self._renderer.clothed_model.fit_clothing(vertices, albedo, appearance)
+        return PosedSubject(vertices, albedo, clothing, appearance)
 
     def _vertices(self, one: Coefficients) -> NDArray[np.float64]:
         model = self.model

@@ -93,9 +93,9 @@ def test_surrey_from_its_folder(source: MorphableModel, tmp_path: Path) -> None:
     model = load_model(tmp_path / "sfm.npz")
     assert model.expression_names == source.expression_names[:2]
     np.testing.assert_allclose(model.mean_shape, source.mean_shape, atol=1e-4)
-    again = _import("surrey", path, "--lay-landmarks", "--out", tmp_path / "laid.npz")
-    assert again.stderr == "note: 18 landmarks are laid from the embedded face, roughly\n"
-    landmarks = load_model(tmp_path / "laid.npz").landmarks
+    again = _import("surrey", path, "--transfer-landmarks", "--out", tmp_path / "transferred.npz")
+    assert again.stderr == "note: 18 landmarks are transferred from the embedded face, roughly\n"
+    landmarks = load_model(tmp_path / "transferred.npz").landmarks
     away = source.mean_shape[landmarks] - source.mean_shape[source.landmarks]
     assert np.linalg.norm(away, axis=1).max() < 5.0
 

@@ -1,4 +1,4 @@
-"""Landmark tables, and what is laid where a model names too few."""
+"""Landmark tables, and what is transferred where a model names too few."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from facebench.recon.morphable.basel_landmarks import IBUG_OF_NAME, landmarks_20
 from facebench.recon.morphable.landmarks import (
     landmark_points,
     read_landmark_table,
-    with_laid_landmarks,
+    transfer_missing_landmarks,
 )
 from facebench.recon.morphable.load import read_npz
 from facebench.recon.morphable.procedural import embedded_model
@@ -112,7 +112,9 @@ class TestLaid:
     def test_filled_in_they_are_near_the_model_s_own(self) -> None:
         model = embedded_model()
         partial = replace(model, landmarks=np.where(_known(12), model.landmarks, -1))
-        np.testing.assert_array_equal(with_laid_landmarks(partial).landmarks, model.landmarks)
+        np.testing.assert_array_equal(
+            transfer_missing_landmarks(partial).landmarks, model.landmarks
+        )
 
 
 def _turn(angle: float) -> np.ndarray:

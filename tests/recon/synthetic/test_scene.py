@@ -13,37 +13,37 @@ from facebench.recon.synthetic.appearance import (
     CLASS,
     CLASS_NAMES,
     REGION_CLASS,
+    Appearance,
     Glasses,
-    Look,
     ambient,
-    bareheaded,
-    random_look,
+    random_appearance,
+    without_headwear,
 )
-from facebench.recon.synthetic.clothing import Wardrobe
-from facebench.recon.synthetic.scene import Layer, Sitter, Studio
+from facebench.recon.synthetic.clothing import ClothedModel
+from facebench.recon.synthetic.scene import Layer, PosedSubject, SceneRenderer
 from facebench.recon.vision.framing import frame_mean_face
 
 SIZE = (96, 96)
 
 
 @pytest.fixture(scope="module")
-def studio(model: MorphableModel) -> Studio:
-    return Studio(Wardrobe.of(model))
+def renderer(model: MorphableModel) -> SceneRenderer:
+    return SceneRenderer(ClothedModel.of(model))
 
 
 @pytest.fixture(scope="module")
-def plain() -> Look:
-    return bareheaded(random_look(np.random.default_rng(0)))
+def plain() -> Appearance:
+    return without_headwear(random_appearance(np.random.default_rng(0)))
 
 
-def _draw(studio: Studio, look: Look, yaw: float = 0.0) -> Layer:
-    model = studio.wardrobe.model
+def _draw(renderer: SceneRenderer, appearance: Appearance, yaw: float = 0.0) -> Layer:
+    model = renderer.clothed_model.model
     neutral = model.mean_shape.astype(np.float64)
-    clothes = studio.wardrobe.dress(neutral, model.mean_albedo, look)
+    clothing = renderer.clothed_model.fit_clothing(neutral, model.mean_albedo, appearance)
     framing = frame_mean_face(model)
     pose = torch.tensor([0, yaw, 0, framing.offset_x, framing.offset_y, 0, framing.scale * 0.75])
-    sitter = Sitter(neutral, model.mean_albedo, clothes, look)
-    return studio.draw(sitter, pose, ambient(torch.full((3,), 0.8)), SIZE)
+    posed = PosedSubject(neutral, model.mean_albedo, clothing, appearance)
+    return renderer.draw(posed, pose, ambient(torch.full((3,), 0.8)), SIZE)
 
 
 def _count(layer: Layer, name: str) -> int:
@@ -55,25 +55,25 @@ def test_every_region_has_a_class() -> None:
     assert len(CLASS_NAMES) == 19
 
 
-def test_a_frontal_face_is_symmetric(studio: Studio, plain: Look) -> None:
-    layer = _draw(studio, replace(plain, hair=replace(plain.hair, thickness=-0.05, length=0)))
+def test_a_frontal_face_is_symmetric(renderer: SceneRenderer, plain: Appearance) -> None:
+    layer = _draw(renderer, replace(plain, hair=replace(plain.hair, thickness=-0.05, length=0)))
     for left, right in (("l_eye", "r_eye"), ("l_brow", "r_brow")):
         assert _count(layer, left) == pytest.approx(_count(layer, right), rel=0.25, abs=4)
     nose = np.argwhere(layer.classes == CLASS["nose"])[:, 1]
     assert nose.mean() == pytest.approx((SIZE[1] - 1) / 2, abs=0.7)
 
 
-def test_coverage_and_classes_agree(studio: Studio, plain: Look) -> None:
-    layer = _draw(studio, plain, yaw=0.5)
+def test_coverage_and_classes_agree(renderer: SceneRenderer, plain: Appearance) -> None:
+    layer = _draw(renderer, plain, yaw=0.5)
     assert (layer.coverage[layer.classes > 0] > 0.25).all()
     assert (layer.classes[layer.coverage > 0.76] > 0).all()
     assert layer.colour.min() >= 0
 
 
 def test_only_colour_covered_by_the_person_leaves_the_background(
-    studio: Studio, plain: Look
+    renderer: SceneRenderer, plain: Appearance
 ) -> None:
-    layer = _draw(studio, plain)
+    layer = _draw(renderer, plain)
     background = np.random.default_rng(1).random((*SIZE, 3), dtype=np.float32)
     picture = layer.over(background)
     free = layer.coverage == 0
@@ -82,9 +82,9 @@ def test_only_colour_covered_by_the_person_leaves_the_background(
                                atol=1e-6)  # fmt: skip
 
 
-def test_dark_glasses_hide_the_eyes(studio: Studio, plain: Look) -> None:
+def test_dark_glasses_hide_the_eyes(renderer: SceneRenderer, plain: Appearance) -> None:
     dark = Glasses((0.4, 0.3), 3.0, 1.5, np.zeros(3, np.float32), True, np.zeros(3, np.float32))
-    bare, worn = _draw(studio, plain), _draw(studio, replace(plain, glasses=dark))
+    bare, worn = _draw(renderer, plain), _draw(renderer, replace(plain, glasses=dark))
     assert _count(bare, "eye_glasses") == 0
     assert _count(worn, "eye_glasses") > 150
     assert _count(worn, "l_eye") + _count(worn, "r_eye") < 0.2 * (
@@ -92,25 +92,25 @@ def test_dark_glasses_hide_the_eyes(studio: Studio, plain: Look) -> None:
     )
 
 
-def test_clear_glasses_leave_the_eyes(studio: Studio, plain: Look) -> None:
+def test_clear_glasses_leave_the_eyes(renderer: SceneRenderer, plain: Appearance) -> None:
     clear = Glasses((0.4, 0.3), 3.0, 1.5, np.zeros(3, np.float32), False, np.zeros(3, np.float32))
-    layer = _draw(studio, replace(plain, glasses=clear))
+    layer = _draw(renderer, replace(plain, glasses=clear))
     assert _count(layer, "eye_glasses") > 40
     assert _count(layer, "l_eye") > 5 and _count(layer, "r_eye") > 5
 
 
-def test_hair_and_hats_cover_the_head(studio: Studio, plain: Look) -> None:
+def test_hair_and_hats_cover_the_head(renderer: SceneRenderer, plain: Appearance) -> None:
     long = replace(plain, hair=replace(plain.hair, thickness=0.12, length=150.0, hairline=0.5))
     bald = replace(plain, hair=replace(plain.hair, thickness=0.01, length=0.0))
     hat = replace(plain, hair=replace(plain.hair, hat=0.42, hairline=0.44))
-    assert _count(_draw(studio, long), "hair") > 800
-    assert _count(_draw(studio, bald), "hair") == 0
-    assert _count(_draw(studio, hat), "hat") > 200
+    assert _count(_draw(renderer, long), "hair") > 800
+    assert _count(_draw(renderer, bald), "hair") == 0
+    assert _count(_draw(renderer, hat), "hat") > 200
 
 
-def test_the_face_stays_visible_under_long_hair(studio: Studio, plain: Look) -> None:
+def test_the_face_stays_visible_under_long_hair(renderer: SceneRenderer, plain: Appearance) -> None:
     long = replace(plain, hair=replace(plain.hair, thickness=0.12, length=150.0, hairline=0.5))
     for yaw in (-0.6, 0.0, 0.6):
-        layer = _draw(studio, long, yaw)
+        layer = _draw(renderer, long, yaw)
         assert _count(layer, "nose") > 60
         assert _count(layer, "u_lip") + _count(layer, "l_lip") > 15

@@ -7,20 +7,20 @@ import pytest
 import torch
 
 from facebench.recon.morphable.load import load_model
-from facebench.recon.synthetic.sessions import VARIATIONS, Sittings
+from facebench.recon.synthetic.sessions import VARIATIONS, CaptureSession
 
 PARTS = ("identity", "expression", "albedo", "pose", "light")
 
 
 @pytest.fixture(scope="module")
-def sittings() -> Sittings:
-    return Sittings(load_model("embedded"), 5, 64)
+def session() -> CaptureSession:
+    return CaptureSession(load_model("embedded"), 5, 64)
 
 
 @pytest.mark.parametrize("variation", VARIATIONS)
-def test_only_one_thing_changes(sittings: Sittings, variation: str) -> None:
-    person = sittings.person(1)
-    changed = sittings.varied(person, variation, 0)
+def test_only_one_thing_changes(session: CaptureSession, variation: str) -> None:
+    person = session.person(1)
+    changed = session.varied(person, variation, 0)
     differing = [
         part
         for part in PARTS
@@ -29,20 +29,20 @@ def test_only_one_thing_changes(sittings: Sittings, variation: str) -> None:
     assert differing == [variation]
 
 
-def test_people_do_not_depend_on_the_order(sittings: Sittings) -> None:
-    again = Sittings(sittings.model, 5, 64)
+def test_people_do_not_depend_on_the_order(session: CaptureSession) -> None:
+    again = CaptureSession(session.model, 5, 64)
     again.person(0)
     first, second = (
         maker.photograph(maker.person(2), maker.varied(maker.person(2), "pose", 7), "p")
-        for maker in (sittings, again)
+        for maker in (session, again)
     )
     assert np.array_equal(first.image, second.image) and first.id == "s000002-p"
 
 
-def test_the_wall_behind_stays(sittings: Sittings) -> None:
-    person = sittings.person(0)
+def test_the_wall_behind_stays(session: CaptureSession) -> None:
+    person = session.person(0)
     shots = [
-        sittings.photograph(person, sittings.varied(person, "light", k), f"l{k}") for k in (0, 1)
+        session.photograph(person, session.varied(person, "light", k), f"l{k}") for k in (0, 1)
     ]
     wall = (shots[0].mask == 0) & (shots[1].mask == 0)
     inner = wall[:3, :3]

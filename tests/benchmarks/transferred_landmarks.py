@@ -1,4 +1,4 @@
-"""How far landmarks laid from the embedded face lie from a model's own: laid_landmarks.py NPZ."""
+"""Errors of landmarks transferred from the embedded face: transferred_landmarks.py NPZ."""
 
 from __future__ import annotations
 
