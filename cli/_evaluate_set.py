@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import FacebenchError, one_line
-from ._benchmark_options import NOTHING_SCORED
+from ._benchmark import NOTHING_SCORED
 from ._command_line import command_line
 
 if TYPE_CHECKING:

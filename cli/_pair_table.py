@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ..bench.pairs.evaluate_pair import Evaluation
+    from ..bench.scoring.evaluate import Evaluation
     from ..bench.scoring.score import Score
 
 MEASURES = ("point_to_plane", "point_to_surface")

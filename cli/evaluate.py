@@ -12,8 +12,8 @@ from ..errors import FacebenchError
 from ._options_file import options_file
 
 if TYPE_CHECKING:
-    from ..bench.pairs.evaluate_pair import Evaluation
     from ..bench.protocol.record import Protocol
+    from ..bench.scoring.evaluate import Evaluation
 
 WRONG_INPUT, NOT_EVALUATED = 2, 3
 _UNITS = click.Choice(["mm", "cm", "m"])
@@ -80,8 +80,8 @@ def _evaluate_pair(
     as_json: bool,
     **given: Any,
 ) -> None:
-    from ..bench.pairs.evaluate_pair import EvaluationError, evaluate
     from ..bench.protocol.record import read_settings
+    from ..bench.scoring.evaluate import EvaluationError, evaluate
 
     chosen = read_settings(protocol, settings)
     try:
@@ -113,7 +113,7 @@ def _arguments(
 def _tell(
     error: FacebenchError, protocol: Protocol, prediction: Path, scan: Path, as_json: bool
 ) -> None:
-    from ..bench.pairs.evaluate_pair import failure
+    from ..bench.scoring.evaluate import failure
 
     if as_json:
         click.echo(_json(failure(error, protocol, prediction, scan)))
@@ -124,7 +124,7 @@ def _tell(
 def _show(result: Evaluation, out: Path | None, as_json: bool) -> None:
     written: tuple[Path, ...] = ()
     if out is not None:
-        from ..results.pairs.one import write_pair
+        from ..results.figures.pair import write_pair
 
         written = write_pair(out, result)
     if as_json:

@@ -118,7 +118,7 @@ def micc(
       facebench synth micc --out data --subjects 8 --frames 40 --seed 1
       facebench synth micc --model bfm.npz --out data --scenes cooperative --boxes
     """
-    from ..bench.datasets.synthetic import MiccPlan, write_micc
+    from ..bench.synthetic.write import MiccPlan, write_micc
     from ..recon.morphable.load import load_model
 
     digest = load_model(model).digest
@@ -131,7 +131,7 @@ def micc(
 
 
 def _chosen_scenes(text: str) -> tuple[str, ...]:
-    from ..bench.datasets.interface import SCENES
+    from ..bench.dataset.interface import SCENES
 
     names = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in names if name not in SCENES]

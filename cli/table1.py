@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._benchmark_options import NOTHING_SCORED, measured_part, protocol
+from ._benchmark import NOTHING_SCORED, measured_part, protocol
 from ._command_line import command_line
 from ._options_file import options_file
 from ._steps import run_step
@@ -104,7 +104,7 @@ def command(context: click.Context, /, **options: Any) -> None:
 
 def _plan(options: dict[str, Any]) -> tuple[tuple[Entry, ...], MiccRequest]:
     """Everything that can be wrong is told here, before anything long starts."""
-    from ..bench.method.choice import method_choices
+    from ..bench.method.registry import method_choices
     from ..distributed.table_plan import check, entries
     from ..recon.recipes.files import load_any_recipe
 

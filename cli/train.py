@@ -154,7 +154,7 @@ def _run(job: TrainingJob, scale: Scale, done: int) -> None:
 
 def _label(job: TrainingJob, scale: Scale) -> None:
     """Fit the faces that the method learns from, where they are not there yet."""
-    from ..distributed.label import fit_labels, labelling_of
+    from ..distributed.train import fit_labels, labelling_of
     from ._progress import counted
 
     if (labelling := labelling_of(job)) and (missing := labelling.missing()):

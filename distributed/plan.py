@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..bench.datasets.interface import SCENES
+from ..bench.dataset.interface import SCENES
 from ..bench.datasets.micc import MiccDataset
 from ..bench.method.interface import AnyMethod, HoldsMeshes, MethodOptions
 from ..bench.method.registry import open_method
@@ -15,10 +15,9 @@ from ..bench.protocol.record import Protocol, read_settings
 from ..errors import FacebenchError
 from ..recon.morphable.load import EMBEDDED, load_model
 from ..results.run.folder import RunRecord
-from ..results.run.provenance import host, now, package_versions, source_state
-from .benchmark import Benchmark
+from ..results.run.record import host, now, package_versions, source_state
+from .benchmark import Benchmark, relevant_problems
 from .frames import FrameJob
-from .predict import relevant_problems
 
 
 @dataclass(frozen=True)

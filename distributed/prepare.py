@@ -21,9 +21,8 @@ from ..recon.preparation.rows import WHOLE_PHOTOGRAPH
 from ..recon.preparation.selection import names, select
 from ..recon.preparation.work import Part, WorkFolder, chunks, part_of, undone
 from ..recon.vision.detect import CascadeDetector
-from .cluster import ONE_THREAD, connected, total
-from .giving_up import giving_up
-from .streaming import READER_CPUS, actor_resources, one_each, stream_needs, stream_quietly
+from .cluster import ONE_THREAD, connected, giving_up, total
+from .frames import READER_CPUS, actor_resources, one_each, stream_needs, stream_quietly
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..bench.conformance.frames import seconds_per_face
-from ..bench.method.choice import MethodChoice
 from ..bench.method.interface import Described, HoldsMeshes
+from ..bench.method.registry import MethodChoice
 from ..errors import FacebenchError
 from ..recon.recipes.files import recipe_names
 from ..recon.regressors.checkpoint import embedded_weights

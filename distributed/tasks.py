@@ -1,15 +1,29 @@
-"""Many independent jobs, one Ray task each, few of them under way at a time."""
+"""Many independent jobs in parallel, one Ray task each, few of them under way at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
 import ray
 
-from .cluster import ONE_THREAD, total
-from .giving_up import Needs, giving_up
+from ..bench.scoring.measure import Measured, Measuring, SubjectJob, failed_subject, measure_subject
+from .cluster import ONE_THREAD, Needs, giving_up, total
+
+
+def measure_subjects(jobs: Iterable[SubjectJob], how: Measuring) -> Iterator[list[Measured]]:
+    """The rows of each subject as they are finished, in no particular order.
+
+    Connected to Ray; those of a lost worker say so.
+    """
+    for job, rows in in_tasks(partial(measure_subject, how=how), jobs):
+        if isinstance(rows, ray.exceptions.RayError):
+            yield failed_subject(job, f"its worker was lost: {type(rows).__name__}", how)
+        else:
+            yield rows
+
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

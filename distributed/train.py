@@ -1,4 +1,4 @@
-"""Training on Ray Train: in this process, on this machine's cores, or on a cluster."""
+"""Training on Ray Train: in this process, on this machine or a cluster; labels fitted first."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,12 +16,14 @@ from ray.train.torch import TorchTrainer, get_device, prepare_model
 from ray.train.v2.api.exceptions import TrainingFailedError
 
 from ..errors import FacebenchError
+from ..recon.recipes.baselines import TranRecipe
 from ..recon.training.folder import TrainingFolder
 from ..recon.training.job import TrainingJob, Worker, check_job, train_worker
 from ..recon.training.loop import Listener
+from ..recon.training.methods.labels import Labelling, fit_piece
 from ..recon.training.optimise.patience import DivergedError
 from .cluster import connected, total
-from .label import fit_labels, labelling_of
+from .tasks import in_tasks
 
 RESTARTS = 8
 """How often Ray starts the workers again after one was lost."""
@@ -126,12 +129,12 @@ def _fit(job: TrainingJob, work: Any, scaling: Any) -> None:
     try:
         result = trainer.fit()
     except TrainingFailedError as error:
-        raise _told(error) from error
+        raise _lost_worker_message(error) from error
     if result.return_value:
         raise DivergedError(*result.return_value)
 
 
-def _told(error: Any) -> FacebenchError:
+def _lost_worker_message(error: Any) -> FacebenchError:
     """The workers' own message where it is one for the user, else the last line of the failure."""
     for failure in getattr(error, "worker_failures", {}).values():
         if isinstance(failure, FacebenchError):
@@ -173,3 +176,55 @@ def _work(table: dict[str, Any]) -> tuple[str, str] | None:
 def _device() -> torch.device:
     device: torch.device = get_device()
     return device
+
+
+def labelling_of(job: TrainingJob) -> Labelling | None:
+    """What must be fitted before a training can start, done or not; None where nothing must.
+
+    Raises:
+        FacebenchError: unusable data or model, or a folder with the labels of other photographs.
+    """
+    if not isinstance(job.recipe, TranRecipe):
+        return None
+    return Labelling.claimed(job.data, job.model, job.folder.labels, job.limit)
+
+
+def fit_labels(labelling: Labelling, parallel: bool, cluster: bool, threads: int) -> Iterator[int]:
+    """Fit the pieces that are missing; gives the first row of each as it is written.
+
+    Stopped at any moment, the same call goes on where it stood.
+
+    Args:
+        labelling: what to fit.
+        parallel: on all processors, through Ray; else in this process.
+        cluster: those of a running Ray cluster.
+        threads: PyTorch threads of this process; 0 leaves PyTorch's choice.
+
+    Raises:
+        FacebenchError: a piece could not be fitted or written.
+    """
+    missing = labelling.missing()
+    if not parallel or not missing:
+        yield from _here(labelling, missing, threads)
+        return
+    with connected(cluster):
+        for first, result in in_tasks(partial(fit_piece, labelling), missing):
+            if isinstance(result, BaseException):
+                raise _told(result)
+            yield first
+
+
+def _here(labelling: Labelling, missing: list[int], threads: int) -> Iterator[int]:
+    if threads:
+        torch.set_num_threads(threads)
+    for first in missing:
+        fit_piece(labelling, first)
+        yield first
+
+
+def _told(error: BaseException) -> FacebenchError:
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, FacebenchError):
+        return cause
+    line = str(error).strip().splitlines()[-1]
+    return FacebenchError(f"labels could not be fitted: {line}", "the same command goes on")

@@ -15,13 +15,13 @@ from ...recon.files.text import json_of
 from ...recon.mesh.record import Mesh
 from ...recon.morphable.model import MorphableModel
 from ...recon.synthetic.appearance import landmark_points
-from ..datasets.synthetic import truth_folder
 from ..landmarks.points import Landmarks
 from ..landmarks.regions import face_parts
 from ..registration.nose_tip import NOSE_TIP
 from ..surface.overlap import Sphere
 from ..surface.similarity import Similarity, similarity_between
 from ..surface.triangles import Float64Array
+from ..synthetic.write import truth_folder
 
 MEASURED_MM = 95.0
 """Of the nose tip: vertices nearer than this are the face whose true error is taken."""

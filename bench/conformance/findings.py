@@ -11,7 +11,7 @@ import numpy as np
 
 from ...errors import FacebenchError, error_line
 from ...recon.mesh.record import Mesh
-from ..datasets.interface import SCENES
+from ..dataset.interface import SCENES
 from ..landmarks.regions import FACE_PARTS
 from ..method.interface import Described, MethodCard
 

@@ -1,1 +1,1 @@
-"""Readers of datasets, each giving clips and scans."""
+"""Datasets, one file each: how a folder is laid out, and what is known of it."""

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...errors import FacebenchError, did_you_mean
+from ..dataset.interface import SCENES, Clip, Problem, Scan
 from ..landmarks.files import LANDMARK_SUFFIXES
 from ..registration.nose_tip import LABEL_SUFFIXES
-from .interface import SCENES, Clip, Problem, Scan
 
 STEM_OF_SCENE = {
     "cooperative": "indoor-cooperative",

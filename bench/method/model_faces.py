@@ -1,14 +1,26 @@
-"""What methods share whose meshes are those of a morphable model."""
+"""Methods whose meshes are a morphable model's, and those that regress its coefficients."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import FacebenchError
+from ...recon.mesh.record import Mesh
+from ...recon.morphable.load import load_model
 from ...recon.morphable.model import MorphableModel
 from ..landmarks.regions import face_parts
+from .interface import Expression, MethodCard, MethodOptions
+
+if TYPE_CHECKING:
+    from ...recon.face.coefficients import Coefficients
+    from ...recon.regressors.checkpoint import LoadedRegressor
+    from ...recon.render.pose_and_light import Likeness
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,3 +42,100 @@ class ModelFaces:
     def model_digest(self) -> str:
         """Digest of the face model."""
         return self.model.digest
+
+
+@dataclass(frozen=True, eq=False)
+class RegressedFaces(ModelFaces):
+    """A trained regressor with the face model it was trained with.
+
+    Attributes:
+        loaded: the regressor.
+        device: it runs on.
+        card: of the method.
+        expression: of the faces; with `predicted` a vector holds both kinds of coefficients.
+    """
+
+    loaded: LoadedRegressor
+    device: str
+    card: MethodCard
+    expression: Expression = "neutral"
+
+    @property
+    def crop_size(self) -> int:
+        """As the checkpoint's recipe says."""
+        return self.loaded.crop_size
+
+    @property
+    def checkpoint_digest(self) -> str:
+        """SHA-256 of the weights file."""
+        return self.loaded.digest
+
+    @property
+    def digest(self) -> str:
+        """Weights and model."""
+        return hashlib.sha256(f"{self.loaded.digest}{self.model.digest}".encode()).hexdigest()
+
+    def describe(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Identity coefficients (B, K), and behind them those of a predicted expression."""
+        import torch
+
+        found = self._regress(crops)
+        parts = [found.identity]
+        if self.expression == "predicted":
+            parts.append(found.expression)
+        return np.asarray(torch.cat(parts, dim=1).cpu().numpy(), np.float32)
+
+    def likenesses(self, crops: NDArray[np.uint8]) -> list[Likeness]:
+        """Everything that the network says of each crop."""
+        from ...recon.face.face_coefficients import FaceCoefficients
+        from ...recon.render.pose_and_light import likenesses_of
+
+        return likenesses_of(self.model, FaceCoefficients.of(self._regress(crops)))
+
+    def _regress(self, crops: NDArray[np.uint8]) -> Coefficients:
+        import torch
+
+        with torch.inference_mode():
+            images = torch.tensor(crops, device=self.device).permute(0, 3, 1, 2).float() / 255.0
+            found: Coefficients = self.loaded.regressor(images)
+        return found
+
+    def mesh(self, vector: NDArray[np.floating]) -> Mesh:
+        """The face of a vector as `describe` gives it, mm."""
+        n_identity = self.model.identity_basis.shape[2]
+        expression = vector[n_identity:] if self.expression == "predicted" else None
+        return self.model.mesh(identity=vector[:n_identity], expression=expression)
+
+
+def regressed_faces(
+    card: MethodCard, options: MethodOptions, embedded: Path | None = None
+) -> RegressedFaces:
+    """A method with the weights that its own recipe trained.
+
+    Args:
+        card: of the method; its name is the `kind` of its recipes.
+        options: with the checkpoint and the face model.
+        embedded: weights in the package, where there are any.
+
+    Raises:
+        FacebenchError: no checkpoint, one that cannot be used, or one of another method.
+    """
+    from ...recon.regressors.checkpoint import load_regressor
+
+    path = options.checkpoint or embedded
+    if path is None:
+        raise FacebenchError(
+            f"method '{card.name}' comes without weights",
+            f"train some: facebench train --recipe {card.name} --data FACES --out training; "
+            "then give --checkpoint training/weights.pt",
+        )
+    model = load_model(options.model)
+    loaded = load_regressor(path, model)
+    if loaded.recipe.kind != card.name:
+        raise FacebenchError(
+            f"checkpoint {path} was trained by recipe '{loaded.recipe.name}' as method "
+            f"'{loaded.recipe.kind}', not '{card.name}'",
+            f"give --method {loaded.recipe.kind}",
+        )
+    loaded.regressor.to(options.device)
+    return RegressedFaces(model, loaded, options.device, card, options.expression)

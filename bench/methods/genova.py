@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..method.interface import MethodCard, MethodOptions
-from ..method.regressed_faces import RegressedFaces, regressed_faces
+from ..method.model_faces import RegressedFaces, regressed_faces
 
 CARD = MethodCard(
     name="genova",

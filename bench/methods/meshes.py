@@ -10,7 +10,7 @@ from ...errors import FacebenchError
 from ..method.interface import MethodCard, MethodOptions
 
 if TYPE_CHECKING:
-    from ..datasets.mesh_predictions import MeshPredictions
+    from ..method.mesh_files import MeshPredictions
 
 CARD = MethodCard(
     name="meshes",
@@ -31,8 +31,7 @@ def build(options: MethodOptions) -> MeshPredictions:
     Raises:
         FacebenchError: no folder is named, it holds no mesh, or its landmarks cannot be read.
     """
-    from ..datasets.mesh_folder import MeshFolder
-    from ..datasets.mesh_predictions import MeshPredictions
+    from ..method.mesh_files import MeshFolder, MeshPredictions
 
     if not options.source:
         raise FacebenchError("method 'meshes' needs a folder", "write meshes:DIR")

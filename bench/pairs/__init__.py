@@ -1,1 +1,1 @@
-"""One prediction against one scan, and sets of such pairs."""
+"""Sets of pairs, and the measurement of one."""

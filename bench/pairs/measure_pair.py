@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ...errors import FacebenchError, error_line
 from ..protocol.record import Protocol
+from ..scoring.evaluate import evaluate
 from ..scoring.score import failed_score
-from .evaluate_pair import evaluate
 from .sets import Pair
 
 
@@ -21,7 +21,7 @@ class PairRuler:
 
     Attributes:
         protocol: decides every step.
-        prediction_unit, scan_unit: see `evaluate_pair.evaluate`.
+        prediction_unit, scan_unit: see `scoring.evaluate.evaluate`.
     """
 
     protocol: Protocol

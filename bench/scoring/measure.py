@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import error_line
 from ...recon.mesh.record import Mesh
-from ..datasets.interface import Scan
+from ..dataset.interface import Scan
 from ..meshes.decimate import DecimatedMesh, decimate
 from ..protocol.record import Protocol
 from ..registration.nose_tip import SPREAD_MM

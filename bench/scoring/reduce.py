@@ -1,19 +1,78 @@
-"""The frames of a clip and the scans of a subject: from several scores to the subject's own."""
+"""From several scores to one: frames of a clip, scans of a subject, points of all subjects."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, error_line
 from ...recon.mesh.record import Mesh
-from .combine import Numbers, mean_numbers, median_index, with_numbers
-from .score import ScoredPair
+from ..surface.triangles import Float64Array
+from .distance import DIRECTION_WEIGHTS, Distances
+from .score import Score, ScoredPair
+from .statistics import UNKNOWN, Interval, bootstrap_means, percentile_interval
 from .target import Face, Ruler, Target
+
+LABELS = ("subject", "scene", "status", "reason", "protocol", "protocol_digest")
+"""Fields of a score that are the same for all that are combined."""
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """What of a scored pair can be averaged; without its meshes, so that thousands can be held.
+
+    Attributes:
+        score: the numbers.
+        curve: (101,) share of the points within each threshold of `distance.CURVE_MM`.
+    """
+
+    score: Score
+    curve: Float64Array
+
+    @classmethod
+    def of(cls, pair: ScoredPair) -> Numbers:
+        """The numbers of a pair."""
+        return cls(pair.score, pair.curve)
+
+
+def mean_numbers(parts: Sequence[Numbers]) -> Numbers:
+    """The mean of every number; NaN counts where all have it.
+
+    What is counted (`n_points`) adds up, steps are those of the longest alignment, `converged` is
+    whether all did, and words that differ stand beside each other.
+    """
+    rows = [asdict(part.score) for part in parts]
+    names = [name for name in rows[0] if name not in LABELS]
+    values: dict[str, Any] = {n: _combined(n, [row[n] for row in rows]) for n in names}
+    curve = np.mean([part.curve for part in parts], axis=0)
+    return Numbers(replace(parts[0].score, **values), np.asarray(curve))
+
+
+def with_numbers(pair: ScoredPair, numbers: Numbers) -> ScoredPair:
+    """A pair's picture and distances under other numbers."""
+    return replace(pair, score=numbers.score, curve=numbers.curve)
+
+
+def median_index(values: Sequence[float]) -> int:
+    """Which of the values is their median; of an even number, the lower of the middle two."""
+    return int(np.argsort(values, kind="stable")[(len(values) - 1) // 2])
+
+
+def _combined(name: str, values: list[str | float | int | bool]) -> str | float | int | bool:
+    if isinstance(values[0], bool):
+        return all(values)
+    if isinstance(values[0], str):
+        return ", ".join(dict.fromkeys(str(value) for value in values if value))
+    if isinstance(values[0], int):
+        counts = [int(value) for value in values]
+        return sum(counts) if name.startswith("n_") else max(counts)
+    known = [float(value) for value in values if value == value]
+    return float(np.mean(known)) if known else float("nan")
+
 
 Decode = Callable[[NDArray[np.float32]], Mesh]
 """The face in mm of one frame's vector (D,)."""
@@ -126,3 +185,54 @@ def _lost(faults: Sequence[str], n_faces: int) -> str:
 
 def _fault(target: Target, error: Exception) -> str:
     return f"{target.name} left out: {error_line(error)}"
+
+
+PointDistances = tuple[NDArray[np.floating], NDArray[np.floating]]
+"""Errors of a scan's points and of its prediction's, mm."""
+
+
+@dataclass(frozen=True)
+class PooledErrors:
+    """Errors of the points of several subjects, in mm.
+
+    Attributes:
+        mean, std, median, rmse, p90: over all points, std with their number N.
+        ci95: bootstrap interval of the mean over subjects: points of one are not independent.
+    """
+
+    mean: float
+    std: float
+    median: float
+    rmse: float
+    p90: float
+    ci95: Interval
+
+
+def pool_subjects(subjects: Sequence[PointDistances], direction: str, seed: int) -> PooledErrors:
+    """Pool the points of subjects; each counts with as many points as it has.
+
+    A symmetric protocol pools each direction by itself and gives both half of the weight.
+
+    Args:
+        subjects: at least one.
+        direction: a name in `distance.DIRECTION_WEIGHTS`.
+        seed: of the bootstrap.
+    """
+    weighted = zip(zip(*subjects, strict=True), DIRECTION_WEIGHTS[direction], strict=True)
+    sides = [([np.asarray(part, np.float64) for part in side], w) for side, w in weighted if w]
+    points = Distances.pooled([np.concatenate(side) for side, _ in sides], [w for _, w in sides])
+    means = sum(weight * _resampled(side, seed) for side, weight in sides)
+    return PooledErrors(
+        mean=points.mean,
+        std=points.std,
+        median=points.median,
+        rmse=points.rmse,
+        p90=points.quantile(0.9),
+        ci95=percentile_interval(np.asarray(means)) if len(subjects) > 1 else UNKNOWN,
+    )
+
+
+def _resampled(side: Sequence[Float64Array], seed: int) -> Float64Array:
+    """Means over the points of resampled subjects; one seed draws the same for both directions."""
+    means, counts = [part.mean() for part in side], [len(part) for part in side]
+    return bootstrap_means(means, seed, weights=counts)

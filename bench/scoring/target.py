@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import FacebenchError, error_line
 from ...recon.mesh.record import Mesh
-from ..datasets.interface import Scan
+from ..dataset.interface import Scan
 from ..landmarks.files import read_landmark_file
 from ..landmarks.points import Landmarks
 from ..meshes.clean import read_mesh

@@ -78,7 +78,7 @@ def command(
     """
     from ...bench.figures.consistency import differences
     from ...bench.figures.photographs import seen_by
-    from ...bench.method.choice import build_choices, method_choices
+    from ...bench.method.registry import build_choices, method_choices
     from ...recon.vision.landmarks import make_landmark_detector
     from ...results.figures import consistency as texts
 

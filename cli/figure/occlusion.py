@@ -76,7 +76,7 @@ def command(
       facebench figure occlusion --model bfm.npz --method ours=weights.pt --out figures/bfm
     """
     from ...bench.figures.occlusion import furthest_turned
-    from ...bench.method.choice import MethodChoice, build_choices
+    from ...bench.method.registry import MethodChoice, build_choices
     from ...recon.render.likeness import LikenessArtist
     from ...results.figures.occlusion import occlusion_sheet
 

@@ -49,7 +49,7 @@ def command(
         --method "ours=full/weights.pt as full loss" --method "ours=bare/weights.pt as no identity"
     """
     from ...bench.figures.photographs import seen_by
-    from ...bench.method.choice import build_choices, method_choices
+    from ...bench.method.registry import build_choices, method_choices
     from ...recon.render.likeness import LikenessArtist
     from ...recon.vision.landmarks import make_landmark_detector
     from ...results.figures.occlusion import quality_sheet

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ..run.scene_summary import SceneSummary
+from ..run.summary import SceneSummary
 from ..tables.scenes import SceneRow, SceneRows
 from ..tables.writers import detail_texts, error_text, rate_text
 from .comparison import Comparison, RunGroup

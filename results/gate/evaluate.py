@@ -9,7 +9,7 @@ from functools import singledispatch
 
 from ...bench.scoring.statistics import paired_difference
 from ..run.folder import RunFolder, RunRecord
-from ..run.scene_summary import SceneSummary
+from ..run.summary import SceneSummary
 from ..tables.basis import Basis, differences_text, differing_fields
 from ..tables.published import by_method, published_results
 from ..tables.scenes import run_label

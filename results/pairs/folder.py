@@ -14,10 +14,9 @@ from ...bench.pairs.sets import Pair
 from ...errors import FacebenchError
 from ...recon.files.text import json_of
 from ..files import read_frame, replacing, write_json
-from ..run.column_types import check_columns
+from ..run.items import check_columns
 from ..run.point_errors import PointErrors
-from ..run.provenance import host, now, package_versions, source_state
-from ..run.record import SCORED
+from ..run.record import SCORED, host, now, package_versions, source_state
 from ..run.summary import errors_over_points, errors_over_subjects
 
 ALL = "all"

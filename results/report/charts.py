@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..run.scene_summary import SceneSummary
+from ..run.summary import SceneSummary
 from ..tables.markup import Markup, join, tag
 from ..tables.subject_errors import CumulativeCurve, cumulative_curves, scene_column
 from .pictures import region_errors

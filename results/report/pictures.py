@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...bench.datasets.interface import Clip
+from ...bench.dataset.interface import Clip
 from ...bench.datasets.micc import MiccDataset
 from ...bench.landmarks.regions import FACE_PARTS, face_parts
 from ...errors import FacebenchError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ..run.folder import RunFolder, RunRecord
-from ..run.scene_summary import SceneSummary
+from ..run.summary import SceneSummary
 from ..tables.scenes import refuse_mixture, unique_labels
 
 N_COLOURS = 6

@@ -12,7 +12,7 @@ import pandas as pd
 from ..compare.comparison import RunGroup
 from ..compare.texts import PAIR_TITLE, pair_rows
 from ..run.folder import RunRecord
-from ..run.scene_summary import SceneSummary
+from ..run.summary import SceneSummary
 from ..tables.markup import Markup, join, tag, text
 from ..tables.scenes import SceneRow, SceneRows, pools
 from ..tables.subject_errors import ERROR, scene_column

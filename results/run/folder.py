@@ -14,11 +14,11 @@ from ...errors import FacebenchError
 from ...recon.files.lock import only_command
 from ...recon.files.text import json_of
 from ..files import write_json
+from .items import SubjectsTable
 from .ledger import Ledger
 from .point_errors import PointErrors
 from .record import SCORED, SETTINGS, UNSCORED, RunRecord
-from .scene_summary import SceneSummary
-from .subjects_table import SubjectsTable
+from .summary import SceneSummary
 
 __all__ = ["SCORED", "SETTINGS", "UNSCORED", "RunFolder", "RunRecord"]
 

@@ -14,10 +14,19 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ...bench.frames.chunks import FAILED, ChunkRow
+from ...bench.method.clip_faces import FAILED, ChunkRow
 from ..files import replacing
-from .ledger_packs import Packs
-from .ledger_rows import PLAIN, SCHEMA, Clock, is_whole, read_rows, rows_of, table_of, write_rows
+from .ledger_files import (
+    PLAIN,
+    SCHEMA,
+    Clock,
+    Packs,
+    is_whole,
+    read_rows,
+    rows_of,
+    table_of,
+    write_rows,
+)
 
 __all__ = ["SCHEMA", "ClipProgress", "ClipSum", "Clock", "Ledger"]
 
@@ -79,7 +88,7 @@ class Ledger:
     again; `tidy` sets it aside.
 
     `pandas.read_parquet(folder)` reads it as one table with the columns of `SCHEMA`, and those of
-    `ledger_rows.EXTRA` that the run's protocol needs.
+    `ledger_files.EXTRA` that the run's protocol needs.
 
     Args:
         folder: where.

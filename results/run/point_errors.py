@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ...bench.scoring.pooled import PointDistances
+from ...bench.scoring.reduce import PointDistances
 from ...recon.files.parquet import read_table, unreadable
 from ..files import replacing
 

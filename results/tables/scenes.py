@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ...errors import FacebenchError
 from ..run.folder import RunFolder, RunRecord
-from ..run.scene_summary import SceneSummary
+from ..run.summary import SceneSummary
 from .basis import Basis, differences_text, differing_fields, short_digest
 from .published import Published, by_method, sources
 

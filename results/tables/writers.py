@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..run.folder import RunFolder
-from ..run.scene_summary import SceneSummary
+from ..run.summary import SceneSummary
 from .paired import ScenePair, paired_rows
 from .published import Published
 from .scenes import SceneRow, SceneRows, scene_rows

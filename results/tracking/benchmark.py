@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..compare import Comparison, written
 from ..compare.comparison import RunFacts, RunGroup, RunPair
 from ..run.folder import RunFolder, RunRecord
-from ..run.scene_summary import SceneSummary
+from ..run.summary import SceneSummary
 from ..tables.subject_errors import CumulativeCurve, cumulative_curves
 from .open_runs import place_of
 from .run import log_changed, log_new_parameters, run_of, run_of_key

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from small_micc import moving_face, write_random_weights, write_video
 
-from facebench.bench.datasets.interface import Scan
+from facebench.bench.dataset.interface import Scan
 from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.registry import build_method
 from facebench.bench.protocol.record import preset

@@ -29,24 +29,23 @@ from typing import Any
 import mlflow  # noqa: F401  imported before the clock starts
 import numpy as np
 
-from facebench.bench.datasets.interface import SCENES
+from facebench.bench.dataset.interface import SCENES
 from facebench.bench.datasets.micc import MiccDataset
-from facebench.bench.frames.chunks import OK, ChunkRow
 from facebench.bench.landmarks.regions import FACE_PARTS
+from facebench.bench.method.clip_faces import OK, ChunkRow
 from facebench.bench.scoring.distance import CURVE_MM
 from facebench.bench.scoring.score import Score
-from facebench.distributed.benchmark import Benchmark, unfinished_tasks
+from facebench.distributed.benchmark import Benchmark, Predictor, unfinished_tasks
 from facebench.distributed.plan import MiccRequest, describe_run, prepare
-from facebench.distributed.predict import Predictor
 from facebench.recon.export.write import write_ply
 from facebench.results.compare import compare, written
 from facebench.results.compare.forms import FORMS
 from facebench.results.gate import Baseline, Coverage, Limit, Regression, evaluate
 from facebench.results.report import write_report
 from facebench.results.run.folder import SCORED, RunFolder
+from facebench.results.run.items import GrowingTable
 from facebench.results.run.ledger import Clock
-from facebench.results.run.provenance import now
-from facebench.results.run.subjects_table import GrowingTable
+from facebench.results.run.record import now
 from facebench.results.run.summary import summarise
 from facebench.results.tables.writers import (
     paired_table,

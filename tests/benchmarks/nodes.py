@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from ray_nodes import RayNodes
 from small_micc import moving_face, write_random_weights, write_video
 
-from facebench.bench.datasets.interface import Clip
+from facebench.bench.dataset.interface import Clip
 from facebench.bench.method.interface import MethodOptions
 from facebench.distributed.cluster import connected
 from facebench.distributed.frames import ClipTask, FrameJob, describe_clips

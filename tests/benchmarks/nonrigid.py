@@ -17,13 +17,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from facebench.bench.datasets.synthetic_scan import scan_surface
 from facebench.bench.protocol.record import preset
 from facebench.bench.registration.dense import align
 from facebench.bench.registration.nonrigid import correspond
 from facebench.bench.surface.overlap import Correspondences, Sphere, match_prediction
 from facebench.bench.surface.similarity import Similarity, similarity_between
 from facebench.bench.surface.surface import Surface
+from facebench.bench.synthetic.scan import scan_surface
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel

@@ -28,9 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from small_micc import moving_face, write_random_weights, write_video
 
-from facebench.bench.datasets.interface import Clip
-from facebench.bench.frames.chunks import ChunkRow, describe_chunk
-from facebench.bench.frames.faces import face_chunks
+from facebench.bench.dataset.interface import Clip
+from facebench.bench.method.clip_faces import ChunkRow, describe_chunk, face_chunks
 from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.registry import build_method
 from facebench.distributed.cluster import connected

@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from facebench.bench.datasets.synthetic_scan import random_placement, scan_surface
 from facebench.bench.landmarks.points import Landmarks
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.measure import doubt
 from facebench.bench.scoring.score import score_prediction
 from facebench.bench.surface.similarity import Similarity
+from facebench.bench.synthetic.scan import random_placement, scan_surface
 from facebench.errors import FacebenchError
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.load import load_model

@@ -24,13 +24,13 @@ from typing import TypeVar
 import numpy as np
 import open3d as o3d
 
-from facebench.bench.datasets import synthetic_scan
-from facebench.bench.datasets.synthetic_scan import random_placement, scan_surface
 from facebench.bench.protocol.record import Protocol, preset
 from facebench.bench.registration.dense import align
 from facebench.bench.surface.overlap import Sphere, match_symmetric
 from facebench.bench.surface.similarity import Similarity, similarity_between
 from facebench.bench.surface.surface import Surface
+from facebench.bench.synthetic import scan as synthetic_scan
+from facebench.bench.synthetic.scan import random_placement, scan_surface
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.procedural import procedural_model
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from facebench.bench.datasets.synthetic import MiccPlan, write_micc
+from facebench.bench.synthetic.write import MiccPlan, write_micc
 from facebench.recon.morphable.load import load_model
 from facebench.recon.synthetic.faces import FaceSampler, LabelledFace
 

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 from small_regressor import write_small_regressor
 
-from facebench.bench.datasets.synthetic import MiccPlan, write_micc
-from facebench.bench.method.choice import MethodChoice
+from facebench.bench.method.registry import MethodChoice
+from facebench.bench.synthetic.write import MiccPlan, write_micc
 from facebench.cli import table1 as module
 from facebench.cli.main import group
 from facebench.distributed.cluster import connected

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small_micc import write_scan
 
-from facebench.bench.datasets.interface import Scan
+from facebench.bench.dataset.interface import Scan
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.measure import (
     Measured,
@@ -16,7 +16,7 @@ from facebench.bench.scoring.measure import (
     measure_subject,
 )
 from facebench.distributed.cluster import connected
-from facebench.distributed.evaluate import measure_subjects
+from facebench.distributed.tasks import measure_subjects
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.results.run.folder import SCORED, UNSCORED

@@ -11,8 +11,7 @@ from contextlib import contextmanager
 import pytest
 import ray
 
-from facebench.distributed.cluster import connected
-from facebench.distributed.giving_up import PATIENCE, Needs, giving_up
+from facebench.distributed.cluster import PATIENCE, Needs, connected, giving_up
 from facebench.errors import FacebenchError
 
 TOO_MUCH = Needs(cpus=1000)

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from training_faces import SETTINGS, write_training_faces
 
 from facebench.cli.train import command
-from facebench.distributed.label import fit_labels
+from facebench.distributed.train import fit_labels
 from facebench.recon.training.methods import labels
 from facebench.recon.training.methods.labels import Labelling, label_minutes
 

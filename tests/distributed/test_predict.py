@@ -11,8 +11,8 @@ from small_micc import scan_path, write_scan
 from facebench.bench.datasets.micc import MiccDataset
 from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.registry import open_method
+from facebench.distributed.benchmark import Predictor, relevant_problems
 from facebench.distributed.plan import MiccRequest, prepare
-from facebench.distributed.predict import Predictor, relevant_problems
 from facebench.errors import FacebenchError
 from facebench.recon.export.write import write_mesh
 from facebench.recon.morphable.load import load_model

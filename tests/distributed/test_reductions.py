@@ -12,8 +12,8 @@ import pytest
 from small_micc import clip_path, moving_face, scan_path, write_random_weights, write_scan
 from small_micc import write_video as encode
 
-from facebench.bench.frames.chunks import ChunkRow
 from facebench.bench.meshes.decimate import TRIANGLES
+from facebench.bench.method.clip_faces import ChunkRow
 from facebench.distributed.benchmark import Benchmark, run_benchmark
 from facebench.distributed.cluster import connected
 from facebench.distributed.plan import MiccRequest, describe_run, prepare

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from facebench.bench.datasets.interface import Problem
+from facebench.bench.dataset.interface import Problem
 from facebench.bench.meshes.decimate import decimate
 from facebench.errors import FacebenchError
 from facebench.recon.export.write import write_ply

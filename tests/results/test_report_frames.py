@@ -13,8 +13,8 @@ from PIL import Image
 from small_micc import clip_path, moving_face, write_video
 
 from facebench.bench.datasets.micc import MiccDataset
-from facebench.bench.frames.chunks import ChunkRow
 from facebench.bench.landmarks.regions import face_parts
+from facebench.bench.method.clip_faces import ChunkRow
 from facebench.recon.morphable.procedural import embedded_model
 from facebench.results.report import write_report
 from facebench.results.report.pictures import FRAMES_IN, part_errors, region_errors, worst_frames

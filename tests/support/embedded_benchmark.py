@@ -5,20 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from facebench.bench.datasets.synthetic import MiccPlan, write_micc
-from facebench.bench.frames.chunks import describe_chunk
-from facebench.bench.frames.faces import face_chunks
+from facebench.bench.method.clip_faces import describe_chunk, face_chunks
 from facebench.bench.method.registry import build_method
 from facebench.bench.scoring.measure import measure_subject
-from facebench.distributed.benchmark import Benchmark
+from facebench.bench.synthetic.write import MiccPlan, write_micc
+from facebench.distributed.benchmark import Benchmark, Predictor, measuring
 from facebench.distributed.plan import MiccRequest, describe_run, prepare
-from facebench.distributed.predict import Predictor
-from facebench.distributed.scoring import measuring
 from facebench.recon.morphable.load import load_model
 from facebench.recon.regressors.checkpoint import embedded_weights, load_regressor, save_weights
 from facebench.results.run.folder import SCORED, RunFolder
 from facebench.results.run.ledger import Clock
-from facebench.results.run.provenance import now
+from facebench.results.run.record import now
 from facebench.results.run.summary import summarise
 
 SUBJECTS, FRAMES, SCENES, SEED = 5, 3, ("cooperative",), 1

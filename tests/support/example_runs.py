@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from facebench.bench.datasets.interface import Problem
+from facebench.bench.dataset.interface import Problem
 from facebench.bench.method.interface import MethodCard
 from facebench.bench.scoring.distance import CURVE_MM
 from facebench.results.run.folder import SCORED, UNSCORED, RunFolder, RunRecord
-from facebench.results.run.scene_summary import SceneSummary
+from facebench.results.run.summary import SceneSummary
 
 SUBJECTS = tuple(f"subject_{number:02d}" for number in range(1, 9))
 PARTS = {"nose": 1.2, "mouth": 0.8, "eyes": 0.9, "cheeks": 1.1, "forehead": 0.7, "jaw": 1.4}

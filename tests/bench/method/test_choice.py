@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from facebench.bench.method.choice import MethodChoice, method_choices
+from facebench.bench.method.registry import MethodChoice, method_choices
 from facebench.errors import FacebenchError
 
 

@@ -20,7 +20,7 @@ from facebench.recon.morphable.load import load_model
 
 CHECK = """
 import sys
-from facebench.bench.registry import method_card, method_names
+from facebench.bench.method.registry import method_card, method_names
 assert all(method_card(name).name == name for name in method_names())
 assert not {"torch", "ray", "open3d"} & set(sys.modules), sorted(sys.modules)
 """

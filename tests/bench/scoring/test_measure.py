@@ -6,7 +6,7 @@ from pathlib import Path
 
 from small_micc import write_scan
 
-from facebench.bench.datasets.interface import Scan
+from facebench.bench.dataset.interface import Scan
 from facebench.bench.protocol.record import Protocol, preset
 from facebench.bench.scoring.measure import Measuring, Prediction, SubjectJob, measure_subject
 from facebench.recon.morphable.load import load_model

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.bench.scoring.pooled import PointDistances, pool_subjects
+from facebench.bench.scoring.reduce import PointDistances, pool_subjects
 
 
 def subjects(seed: int, n: int = 5) -> list[PointDistances]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from small_micc import write_scan
 
-from facebench.bench.datasets.interface import Scan
+from facebench.bench.dataset.interface import Scan
 from facebench.bench.meshes.clean import read_mesh
 from facebench.bench.protocol.record import Protocol, preset
 from facebench.bench.scoring.measure import (

@@ -11,16 +11,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from facebench.bench.datasets.interface import Problem
-from facebench.bench.frames.chunks import ChunkRow
+from facebench.bench.dataset.interface import Problem
+from facebench.bench.method.clip_faces import ChunkRow
 from facebench.bench.method.interface import MethodCard
 from facebench.errors import FacebenchError
 from facebench.results.files import write_json
 from facebench.results.run.folder import SETTINGS, RunFolder, RunRecord
+from facebench.results.run.items import SubjectsTable
 from facebench.results.run.point_errors import PointErrors
-from facebench.results.run.provenance import host, package_versions, source_state
-from facebench.results.run.scene_summary import SceneSummary
-from facebench.results.run.subjects_table import SubjectsTable
+from facebench.results.run.record import host, package_versions, source_state
+from facebench.results.run.summary import SceneSummary
 
 
 def make_record(**changes: object) -> RunRecord:

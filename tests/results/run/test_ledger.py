@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facebench.bench.frames.chunks import BROKEN, FAILED, OK, ChunkRow
+from facebench.bench.method.clip_faces import BROKEN, FAILED, OK, ChunkRow
 from facebench.results.run.ledger import SCHEMA, ClipProgress, Clock, Ledger
 
 

@@ -14,9 +14,9 @@ from damaged_parquet import damage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facebench.bench.frames.chunks import FAILED, OK, ChunkRow
+from facebench.bench.method.clip_faces import FAILED, OK, ChunkRow
 from facebench.results.run import ledger as ledger_module
-from facebench.results.run import ledger_packs as packs_module
+from facebench.results.run import ledger_files as packs_module
 from facebench.results.run.ledger import Clock, Ledger
 
 CLIPS = ("s1/a", "s1/b", "s2/a")

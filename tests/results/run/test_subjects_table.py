@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from facebench.results.run import subjects_table
-from facebench.results.run.subjects_table import GrowingTable, SubjectsTable
+from facebench.results.run import items as subjects_table
+from facebench.results.run.items import GrowingTable, SubjectsTable
 
 
 class SlowTable(SubjectsTable):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from facebench.bench.datasets.interface import SCENES
+from facebench.bench.dataset.interface import SCENES
 from facebench.bench.method.registry import method_card
 from facebench.results.tables.published import by_method, published_results, sources, with_published
 

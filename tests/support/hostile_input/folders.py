@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from example_runs import example_run
 from PIL import Image
 
-from facebench.bench.frames.chunks import OK, ChunkRow
+from facebench.bench.method.clip_faces import OK, ChunkRow
 from facebench.recon.preparation.rows import LabelledCrop, WorkRow
 from facebench.recon.preparation.work import part_of
 from facebench.results.gate.baseline import Baseline

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from facebench.bench.audit.truth import read_truth
-from facebench.bench.datasets.mesh_predictions import read_vertices as read_landmark_vertices
 from facebench.bench.datasets.now import find_now_pairs
 from facebench.bench.figures.photographs import read_image_landmarks
 from facebench.bench.landmarks.files import read_landmark_file
 from facebench.bench.landmarks.points import read_landmarks
 from facebench.bench.meshes.clean import clean_mesh
 from facebench.bench.meshes.files import load_mesh
+from facebench.bench.method.mesh_files import read_vertices as read_landmark_vertices
 from facebench.bench.protocol.record import read_protocol
 from facebench.bench.registration.nose_tip import read_nose_tip
 from facebench.cli._options_file import read_options

@@ -1,0 +1,197 @@
+"""A clip's faces, chunk by chunk: decoded, found, cut out, encoded and summed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import error_line
+from ...recon.video.decode import Chunk, read_chunks
+from ...recon.vision.boxes import read_boxes
+from ...recon.vision.crop import Box, crop_square
+from ...recon.vision.detect import CascadeDetector
+from ..dataset.interface import Clip
+from .interface import Method
+
+OK = "ok"
+BROKEN = "broken"
+FAILED = "failed"
+
+NOT_FINITE = "the method gave values that are not finite for some faces"
+
+_NO_VECTORS = np.empty((0, 0), np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class FaceChunk:
+    """The faces of one chunk of one clip, cut out and not yet described.
+
+    Attributes:
+        clip, chunk, last, frames: as in `ChunkRow`.
+        crops: (N, S, S, 3) uint8 RGB, one a face found, in the order of the frames.
+        status, reason: as in `ChunkRow`.
+        seconds: time spent so far.
+    """
+
+    clip: str
+    chunk: int
+    last: bool
+    frames: int
+    crops: NDArray[np.uint8]
+    status: str
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkRow:
+    """What became of one chunk of one clip.
+
+    Attributes:
+        clip: `subject/scene`.
+        chunk: its number in the clip, from 0.
+        last: whether the clip ends with it.
+        frames: frames read.
+        faces: faces found and described; `frames - faces - failed` frames had no face.
+        failed: faces found whose vector could not be computed or was not finite.
+        status: `ok`; `broken`, the video could not be read to its end; `failed`, the method or the
+            detector raised an error, and the same command tries the chunk again.
+        reason: why the status is not `ok` or faces failed; else empty.
+        seconds: time spent on decoding, cropping and describing.
+        sum: (D,) float64, the sum of the faces' vectors; empty when there is no face.
+        vertices: (3 V,) float64, the sum of the vertices of the faces' own meshes, where meshes are
+            averaged; else None.
+        vectors: (N, D) float32, each face's own, where errors are averaged; else None.
+    """
+
+    clip: str
+    chunk: int
+    last: bool
+    frames: int
+    faces: int
+    failed: int
+    status: str
+    reason: str
+    seconds: float
+    sum: NDArray[np.float64]
+    vertices: NDArray[np.float64] | None = None
+    vectors: NDArray[np.float32] | None = None
+
+
+def describe_chunk(
+    method: Method,
+    chunk: FaceChunk,
+    average: Literal["parameters", "meshes", "errors"] = "parameters",
+) -> ChunkRow:
+    """Describe a chunk's faces and add up their vectors; an error becomes the row's reason.
+
+    Args:
+        method: describes and decodes faces.
+        chunk: the faces.
+        average: what the protocol averages over frames (`protocol.Reduction`); it decides what the
+            row keeps besides the sum of the vectors.
+    """
+    start = time.perf_counter()
+    status, reason = chunk.status, chunk.reason
+    vertices = None
+    try:
+        vectors = _describe(method, chunk.crops)
+        if average == "meshes" and len(vectors):
+            vectors, vertices = _decode(method, vectors)
+    except Exception as error:
+        vectors = _NO_VECTORS
+        status, reason = FAILED, error_line(error)
+    failed = len(chunk.crops) - len(vectors)
+    return ChunkRow(
+        clip=chunk.clip,
+        chunk=chunk.chunk,
+        last=chunk.last,
+        frames=chunk.frames,
+        faces=len(vectors),
+        failed=failed,
+        status=status,
+        reason=reason or (NOT_FINITE if failed else ""),
+        seconds=chunk.seconds + time.perf_counter() - start,
+        sum=vectors.sum(axis=0, dtype=np.float64) if len(vectors) else np.empty(0),
+        vertices=vertices,
+        vectors=vectors if average == "errors" else None,
+    )
+
+
+def _describe(method: Method, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The vectors (N, D) of the crops whose vector is finite."""
+    if not len(crops):
+        return _NO_VECTORS
+    vectors = method.describe(crops)
+    return np.asarray(vectors[np.isfinite(vectors).all(axis=1)], np.float32)
+
+
+def _decode(
+    method: Method, vectors: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """The vectors whose mesh is finite, and the sum (3 V,) of those meshes' vertices."""
+    meshes = np.stack([np.asarray(method.mesh(v).vertices, np.float64).ravel() for v in vectors])
+    good = np.isfinite(meshes).all(axis=1)
+    return vectors[good], meshes[good].sum(axis=0)
+
+
+Locate = Callable[[int, NDArray[np.uint8]], Box | None]
+"""Box of the face in a frame, given the frame's number in its clip and its (H, W, 3) pixels."""
+
+
+def face_chunks(
+    clip: Clip, size: int, limit: int | None = None, done: frozenset[int] = frozenset()
+) -> Iterator[FaceChunk]:
+    """The faces of a clip as `size` x `size` crops, without the chunks that are done.
+
+    Never raises: what cannot be read ends the clip with a chunk that says why.
+    """
+    following = max(done, default=-1) + 1
+    start = time.perf_counter()
+    try:
+        locate = face_locator(clip)
+        for chunk in read_chunks(clip.path, clip.id, limit, done):
+            yield cut_faces(chunk, locate, size, start)
+            following = max(following, chunk.index + 1)
+            start = time.perf_counter()
+    except Exception as error:
+        nothing = np.empty((0, size, size, 3), np.uint8)
+        yield FaceChunk(clip.id, following, True, 0, nothing, FAILED, error_line(error), 0.0)
+
+
+def face_locator(clip: Clip) -> Locate:
+    """Boxes from the file beside the clip where there is one, else the embedded detector.
+
+    Raises:
+        FacebenchError: the file is not a box file.
+    """
+    if clip.boxes is not None:
+        boxes = read_boxes(clip.boxes)
+        return lambda number, frame: boxes.get(number)
+    detector = CascadeDetector()
+    return lambda number, frame: detector.detect(frame)
+
+
+def cut_faces(chunk: Chunk, locate: Locate, size: int, start: float) -> FaceChunk:
+    """Find and cut out the faces of a chunk that was begun at `start` (`time.perf_counter`)."""
+    crops = np.empty((0, size, size, 3), np.uint8)
+    status, reason = (BROKEN if chunk.reason else OK), chunk.reason
+    try:
+        crops = _crops(chunk, locate, size)
+    except Exception as error:
+        status, reason = FAILED, error_line(error)
+    seconds = time.perf_counter() - start
+    frames = len(chunk.frames)
+    return FaceChunk(chunk.clip_id, chunk.index, chunk.last, frames, crops, status, reason, seconds)
+
+
+def _crops(chunk: Chunk, locate: Locate, size: int) -> NDArray[np.uint8]:
+    boxes = [locate(number, frame) for number, frame in enumerate(chunk.frames, chunk.first_frame)]
+    found = zip(chunk.frames, boxes, strict=True)
+    crops = [crop_square(frame, box, size) for frame, box in found if box is not None]
+    return np.stack(crops) if crops else np.empty((0, size, size, 3), np.uint8)

@@ -1,0 +1,145 @@
+"""How far the numbers of a pair can be trusted, in sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..protocol.record import Protocol
+from ..registration.nose_tip import SPREAD_MM
+from .measure import SOUND_OVERLAP
+from .score import Score
+
+USUAL_SCALES = (0.9, 1.1)
+"""Outer eye corners of grown-ups differ by a standard deviation of 4 %."""
+NOSE_TIPS_APART_MM = 10.0
+LANDMARKS_APART_MM = 8.0
+"""Root mean square; those of two persons, aligned, come to 1 to 4."""
+FEW_POINTS = 1000
+
+_MEASURES = {
+    "point_to_plane": "point-to-plane distances",
+    "point_to_surface": "point-to-surface distances",
+    "correspondence": "distances between corresponding points",
+}
+_DIRECTIONS = {
+    "symmetric": "in both directions",
+    "scan_to_prediction": "from the scan to the prediction",
+    "prediction_to_scan": "from the prediction to the scan",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was seen.
+
+    Attributes:
+        text: a sentence.
+        doubtful: whether it speaks against the numbers.
+    """
+
+    text: str
+    doubtful: bool = False
+
+
+def diagnose(score: Score, protocol: Protocol, unit_known: bool = True) -> tuple[Finding, ...]:
+    """What is to be known of a score.
+
+    Args:
+        score: of a pair.
+        protocol: of the score.
+        unit_known: whether the prediction came in a unit, so that its scale tells of its size.
+    """
+    return (
+        _meaning(protocol),
+        *_start(score),
+        *_alignment(score, protocol),
+        *_centre(score),
+        *_extent(score),
+        *_scale(score, protocol, unit_known),
+    )
+
+
+def _meaning(protocol: Protocol) -> Finding:
+    distance, reduction = protocol.distance, protocol.reduction
+    return Finding(
+        f"This number is protocol {protocol.name} ({protocol.digest[:12]}): the {reduction.points} "
+        f"of {_MEASURES[distance.measure]} {_DIRECTIONS[distance.direction]}."
+    )
+
+
+def _start(score: Score) -> Iterator[Finding]:
+    if score.start == "search":
+        yield Finding("The prediction was laid on the scan by a search over all poses.")
+        return
+    far = score.landmark_residual_mm > LANDMARKS_APART_MM
+    check = ": check the landmark files, or the place it was laid on" if far else ""
+    yield Finding(
+        "The prediction was laid on the scan by the landmarks of both; aligned, they are "
+        f"{score.landmark_residual_mm:.1f} mm apart{check}.",
+        far,
+    )
+
+
+def _alignment(score: Score, protocol: Protocol) -> Iterator[Finding]:
+    if not protocol.alignment.dense:
+        yield Finding("The landmarks alone decide the alignment.")
+    elif score.converged:
+        steps = f" after {_steps(score)}" if score.iterations else ""
+        yield Finding(f"The alignment converged{steps}.")
+    else:
+        yield Finding(
+            f"The alignment did not converge in {_steps(score)}: look at the picture before using "
+            "the number.",
+            doubtful=True,
+        )
+
+
+def _steps(score: Score) -> str:
+    return f"{score.iterations} step{'s' * (score.iterations != 1)}"
+
+
+def _centre(score: Score) -> Iterator[Finding]:
+    apart = score.nose_tip_disagreement_mm
+    if score.nose_tip_source == "found":
+        spread = score.nose_tip_spread_mm
+        far = spread > SPREAD_MM
+        doubt = f", uncertain by {spread:.0f} mm: label it" if far else ""
+        yield Finding(f"The nose tip, the centre of the crop, was found on the scan{doubt}.", far)
+    elif score.nose_tip_source == "seven_landmarks":
+        yield Finding("The centre of the crop and its radius come from the scan's landmarks.")
+    elif score.nose_tip_source == "label" and not math.isnan(apart):
+        far = apart > NOSE_TIPS_APART_MM
+        check = ": check the label" if far else ""
+        yield Finding(f"The labelled nose tip is {apart:.1f} mm from the one found{check}.", far)
+
+
+def _extent(score: Score) -> Iterator[Finding]:
+    low = score.overlap < SOUND_OVERLAP
+    seen = f"{score.overlap:.0%} of the cropped scan has a counterpart on the prediction"
+    cause = ": it lies in a wrong place, or lacks parts of the face" if low else ""
+    yield Finding(f"{seen}{cause}.", low)
+    if score.n_points < FEW_POINTS:
+        yield Finding(f"Only {score.n_points:,} points count: a coarse number.", doubtful=True)
+
+
+def _scale(score: Score, protocol: Protocol, unit_known: bool) -> Iterator[Finding]:
+    if protocol.alignment.scale == "none":
+        yield Finding(f"The prediction was measured at its own size{_size(score.size_error)}.")
+        return
+    if not unit_known:
+        yield Finding(f"One unit of the prediction's file is {score.scale:.4g} mm on the scan.")
+        return
+    low, high = USUAL_SCALES
+    far = not low <= score.scale <= high
+    cause = ": more than people differ; check its unit" if far else ""
+    yield Finding(f"The prediction was {_resized(score.scale - 1)} to fit{cause}.", far)
+
+
+def _size(error: float) -> str:
+    return "" if math.isnan(error) else f"; {_resized(error)} it would fit best"
+
+
+def _resized(by: float) -> str:
+    return f"{'enlarged' if by >= 0 else 'reduced'} by {abs(by):.1%}".replace("%", " %")

@@ -1,0 +1,1 @@
+"""Synthetic people in MICC's layout: scans, videos, and the truth beside them."""

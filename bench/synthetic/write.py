@@ -1,0 +1,236 @@
+"""A dataset in MICC's own layout, made from a face model: scans, videos and, elsewhere, the truth.
+
+`DIR/subject_NN/Model/{frontal1,frontal2}/obj/<timestamp>.obj` and
+`DIR/subject_NN/Video/{Indoor-Cooperative,PTZ-Indoor,PTZ-Outdoor}.<suffix>`; what is true of each
+subject lies in `DIR-truth`, which no benchmark reads.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...errors import FacebenchError
+from ...recon.files.text import plan_in
+from ...recon.morphable.load import load_model
+from ...recon.synthetic.appearance import (
+    landmark_points,
+    random_appearance,
+    standard_normal,
+    without_headwear,
+)
+from ...recon.synthetic.clothing import ClothedModel
+from ...recon.synthetic.faces import blend
+from ...recon.synthetic.photograph import random_stream
+from ...recon.synthetic.scene import SceneRenderer
+from ...recon.vision.boxes import write_boxes
+from ..datasets.micc import BOXES_SUFFIX
+from .scan import DetailSampler, random_placement, scan_surface, write_obj
+from .video import FILE_KINDS, STYLES, Camera, FileKind, Person, boxes_in_view, encode
+
+SCAN_NAMES = ("frontal1", "frontal2")
+
+
+@dataclass(frozen=True)
+class MiccPlan:
+    """What decides every byte of a synthetic set.
+
+    Attributes:
+        model: as given to `load_model`.
+        model_digest: of that model.
+        subjects: number of people.
+        frames: frames of each video.
+        scenes: which videos there are.
+        boxes: whether a box file lies beside each video.
+        seed: of all chance.
+    """
+
+    model: str
+    model_digest: str
+    subjects: int
+    frames: int
+    scenes: tuple[str, ...]
+    boxes: bool
+    seed: int
+
+
+def truth_folder(folder: Path) -> Path:
+    """Where the truth of a synthetic set lies: beside it, never inside."""
+    return folder.with_name(folder.name + "-truth")
+
+
+def write_micc(plan: MiccPlan, folder: Path, workers: int, done: Callable[[int], None]) -> None:
+    """Write the subjects that are missing in a folder.
+
+    Args:
+        plan: what to make; the same plan gives the same files with any number of workers.
+        folder: the set; finished subjects of the same plan are kept.
+        workers: processes; 1 works in this one.
+        done: called with the number of subjects finished since the last call.
+
+    Raises:
+        FacebenchError: the folder holds another set.
+    """
+    _claim(plan, folder)
+    numbers = range(1, plan.subjects + 1)
+    missing = [number for number in numbers if not _truth_path(folder, number).exists()]
+    done(plan.subjects - len(missing))
+    for _ in _each(plan, folder, missing, workers):
+        done(1)
+
+
+def _each(plan: MiccPlan, folder: Path, numbers: list[int], workers: int) -> Iterator[None]:
+    """Write the subjects here or in worker processes; yields once for each as it is done."""
+    if workers == 1 or len(numbers) < 2:
+        for number in numbers:
+            _write_subject(plan, folder, number)
+            yield
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
+        jobs = [pool.submit(_write_subject, plan, folder, number) for number in numbers]
+        for job in as_completed(jobs):
+            job.result()
+            yield
+
+
+def _claim(plan: MiccPlan, folder: Path) -> None:
+    """Note the plan beside the set, or check that it is the same."""
+    note = truth_folder(folder) / "plan.json"
+    ours = json.loads(json.dumps(asdict(plan)))
+    del ours["model"]
+    if note.exists():
+        theirs = plan_in(note)
+        differing = [key for key in ours if theirs.get(key) != ours[key]]
+        if differing:
+            key = differing[0]
+            raise FacebenchError(
+                f"{folder} holds a set of another {key} ({theirs.get(key)}, not {ours[key]})",
+                f"give another --out, or remove it and {note.parent}",
+            )
+    elif folder.exists() and any(folder.iterdir()):
+        raise FacebenchError(f"{folder} holds something else", "give a new folder as --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(ours, indent=1) + "\n")
+
+
+def subject_name(number: int) -> str:
+    """MICC's name of a subject, counted from 1."""
+    return f"subject_{number:02d}"
+
+
+def _truth_path(folder: Path, number: int) -> Path:
+    return truth_folder(folder) / f"{subject_name(number)}.npz"
+
+
+class _Workshop:
+    """Everything that is fitted to a model once and serves all subjects."""
+
+    def __init__(self, source: str) -> None:
+        self.model = load_model(source)
+        self.renderer = SceneRenderer(ClothedModel.of(self.model))
+        self.detail = DetailSampler(self.model)
+
+    def person(self, seed: int, number: int) -> tuple[Person, NDArray[np.float64]]:
+        """A subject and the part of its shape that the model lacks (V, 3)."""
+        generator = random_stream(seed, "micc", number)
+        identity = standard_normal(generator, self.model.identity_basis.shape[2])
+        albedo = standard_normal(generator, self.model.albedo_basis.shape[2])
+        detail = self.detail.field(random_stream(seed, "micc", number, "detail"))
+        neutral = self.model.mean_shape + blend(self.model.identity_basis, identity) + detail
+        return Person(
+            neutral, identity, albedo, without_headwear(random_appearance(generator))
+        ), detail
+
+
+@lru_cache(maxsize=1)
+def _workshop(source: str) -> _Workshop:
+    """One workshop a process."""
+    return _Workshop(source)
+
+
+def _write_subject(plan: MiccPlan, folder: Path, number: int) -> None:
+    """Write scans, videos and last the truth, which says that the subject is finished."""
+    workshop = _workshop(plan.model)
+    person, detail = workshop.person(plan.seed, number)
+    home = folder / subject_name(number)
+    truth: dict[str, Any] = {
+        "model_digest": plan.model_digest,
+        "identity": person.identity,
+        "albedo": person.albedo,
+        "detail": detail,
+        "vertices": person.neutral,
+        "triangles": workshop.model.triangles,
+    }
+    for name in SCAN_NAMES:
+        truth |= _write_scan(workshop, person, plan, home, (number, name))
+    for scene in plan.scenes:
+        truth |= _write_clip(workshop, person, plan, home, (number, scene))
+    path = _truth_path(folder, number)
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez_compressed(file, **truth)
+    part.replace(path)
+
+
+def _write_scan(
+    workshop: _Workshop, person: Person, plan: MiccPlan, home: Path, key: tuple[int, str]
+) -> dict[str, Any]:
+    generator = random_stream(plan.seed, "micc", *key, "scan")
+    landmarks = landmark_points(workshop.model, person.neutral)
+    scalp = workshop.renderer.clothed_model.bare_vertices(person.neutral, person.appearance)
+    whole = np.concatenate([person.neutral, scalp])
+    surface = scan_surface(generator, whole, workshop.renderer.clothed_model.triangles, landmarks)
+    placement = random_placement(generator)
+    path = home / "Model" / key[1] / "obj" / f"{_timestamp(generator)}.obj"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for old in path.parent.glob("*.obj"):
+        old.unlink()
+    write_obj(path, surface.moved(placement))
+    return {
+        f"{key[1]}_rotation": placement.rotation,
+        f"{key[1]}_translation": placement.translation,
+        f"{key[1]}_nose_tip": placement(landmarks[30:31])[0],
+    }
+
+
+def _write_clip(
+    workshop: _Workshop, person: Person, plan: MiccPlan, home: Path, key: tuple[int, str]
+) -> dict[str, Any]:
+    style = STYLES[key[1]]
+    generator = random_stream(plan.seed, "micc", *key, "video")
+    camera = Camera(workshop.renderer, person, style, generator)
+    truth = camera.plan(plan.frames)
+    kind = _kind(*key)
+    path = home / "Video" / f"{style.stem}{kind.suffix}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encode(path, camera.frames(truth), kind)
+    if plan.boxes:
+        boxes = boxes_in_view(truth, style.frame_size)
+        write_boxes(path.with_name(path.stem + BOXES_SUFFIX), boxes)
+    return {
+        f"{key[1]}_pose": truth.pose,
+        f"{key[1]}_expression": truth.expression,
+        f"{key[1]}_landmarks": truth.landmarks,
+    }
+
+
+def _kind(number: int, scene: str) -> FileKind:
+    return FILE_KINDS[(number - 1 + list(STYLES).index(scene)) % len(FILE_KINDS)]
+
+
+def _timestamp(generator: np.random.Generator) -> str:
+    """A recording time as MICC names its scans, year to second."""
+    low, high = (11, 1, 1, 9, 0, 0), (13, 13, 29, 19, 60, 60)
+    return "".join(f"{value:02d}" for value in generator.integers(low, high))

@@ -1,0 +1,180 @@
+"""A ledger's Parquet files: a row of a chunk, and many rows in one file."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ...bench.method.clip_faces import ChunkRow
+from ...errors import FacebenchError
+from ...recon.files.parquet import read_table
+from ..files import replacing
+
+SCHEMA = pa.schema(
+    [
+        ("clip", pa.string()),
+        ("chunk", pa.int32()),
+        ("last", pa.bool_()),
+        ("frames", pa.int32()),
+        ("faces", pa.int32()),
+        ("failed", pa.int32()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("seconds", pa.float64()),
+        ("command", pa.string()),
+        ("elapsed", pa.float64()),
+        ("sum", pa.list_(pa.float64())),
+    ]
+)
+EXTRA = {"vertices": pa.list_(pa.float64()), "vectors": pa.list_(pa.float32())}
+"""Columns of runs that average meshes or errors, not parameters."""
+
+ARRAYS = ("sum", *EXTRA)
+PLAIN = [name for name in SCHEMA.names if name not in ARRAYS]
+"""Columns of one value each."""
+
+_FIELDS = pa.schema([*SCHEMA, *EXTRA.items()])
+_OF_ROW = [item.name for item in fields(ChunkRow)]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When a row was done.
+
+    Attributes:
+        command: when the command that wrote it began, which tells commands apart.
+        elapsed: seconds since that command began to read frames.
+    """
+
+    command: str = ""
+    elapsed: float = 0.0
+
+
+def table_of(row: ChunkRow, clock: Clock) -> pa.Table:
+    """A table of one row, with the columns of `EXTRA` that it has."""
+    arrays = {name: getattr(row, name) for name in ARRAYS}
+    lists = {name: array.ravel().tolist() for name, array in arrays.items() if array is not None}
+    extra = [pa.field(name, kind) for name, kind in EXTRA.items() if name in lists]
+    return pa.Table.from_pylist(
+        [{**vars(row), **vars(clock), **lists}], schema=pa.schema([*SCHEMA, *extra])
+    )
+
+
+def read_rows(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of a file with the columns asked for, or all; none where the file is damaged."""
+    table = _whole(path, columns)
+    return SCHEMA.empty_table().select(list(columns or SCHEMA.names)) if table is None else table
+
+
+def is_whole(path: Path) -> bool:
+    """Whether every column of a file can be read."""
+    return _whole(path) is not None
+
+
+def write_rows(table: pa.Table, path: Path) -> None:
+    """Write a file whose pages carry a checksum: a changed bit may still unpack to numbers."""
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
+
+
+def rows_of(table: pa.Table) -> list[ChunkRow]:
+    """The rows of a table that has all columns of a `ChunkRow`."""
+    names = [name for name in table.column_names if name in _OF_ROW]
+    plain = table.select([name for name in names if name not in ARRAYS]).to_pylist()
+    arrays = {name: table[name] for name in names if name in ARRAYS}
+    return [
+        _row(values, {name: column[number].values for name, column in arrays.items()})
+        for number, values in enumerate(plain)
+    ]
+
+
+def _whole(path: Path, columns: Sequence[str] | None = None) -> pa.Table | None:
+    try:
+        table = read_table(path, columns)
+        table = table.cast(pa.schema([_FIELDS.field(name) for name in table.column_names]))
+        missing = any(table[name].null_count for name in columns or SCHEMA.names)
+    except (FacebenchError, pa.ArrowException, KeyError):
+        return None
+    return None if missing else table
+
+
+def _row(values: dict[str, Any], lists: dict[str, pa.Array | None]) -> ChunkRow:
+    arrays = {name: array.to_numpy() for name, array in lists.items() if array is not None}
+    vectors = arrays.pop("vectors", None)
+    if vectors is not None and values["faces"]:
+        arrays["vectors"] = vectors.reshape(values["faces"], -1)
+    return ChunkRow(**values, **arrays)
+
+
+Place = tuple[Path, int, int]
+"""A pack, and where in it a clip's rows begin and end."""
+
+
+class Packs:
+    """A folder of Parquet files of many rows, `00000.parquet` and on; each is written once.
+
+    Some may be gone or damaged: their rows are then not there, those of the others are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._places: dict[str, list[Place]] | None = None
+        self._whole = lru_cache(maxsize=2)(read_rows)
+
+    def add(self, table: pa.Table) -> None:
+        """Keep rows in a new file, sorted by clip and chunk."""
+        ordered = table.sort_by([("clip", "ascending"), ("chunk", "ascending")])
+        with replacing(self._next()) as draft:
+            write_rows(ordered, draft)
+        self._places = None
+
+    def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Some columns of every file."""
+        return (read_rows(path, names) for path in self.files())
+
+    def keys(self) -> set[tuple[str, int]]:
+        """Clip and chunk of every row."""
+        tables = self.columns(["clip", "chunk"])
+        return {key for table in tables for key in _pairs(table)}
+
+    def clip(self, clip: str) -> list[pa.Table]:
+        """A clip's rows, a table for each file that has some."""
+        if self._places is None:
+            self._places = self._index()
+        places = self._places.get(clip, ())
+        return [self._whole(path).slice(start, end - start) for path, start, end in places]
+
+    def _index(self) -> dict[str, list[Place]]:
+        found: dict[str, list[Place]] = defaultdict(list)
+        files = self.files()
+        for path, table in zip(files, self.columns(["clip"]), strict=True):
+            for clip, start, end in _runs(table["clip"].to_pylist()):
+                found[clip].append((path, start, end))
+        return dict(found)
+
+    def files(self) -> list[Path]:
+        """The packs, in the order they were written."""
+        return sorted(path for path in self.folder.glob("*.parquet") if path.stem.isdecimal())
+
+    def _next(self) -> Path:
+        last = max((int(path.stem) for path in self.files()), default=-1)
+        return self.folder / f"{last + 1:05d}.parquet"
+
+
+def _pairs(table: pa.Table) -> Iterable[tuple[str, int]]:
+    return zip(table["clip"].to_pylist(), table["chunk"].to_pylist(), strict=True)
+
+
+def _runs(values: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    """Each run of equal values, with where it begins and ends."""
+    start = 0
+    for place in range(1, len(values) + 1):
+        if place == len(values) or values[place] != values[start]:
+            yield values[start], start, place
+            start = place

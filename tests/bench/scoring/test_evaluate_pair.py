@@ -1,0 +1,125 @@
+"""The function behind `facebench evaluate`, its sentences, and what a picture of a pair needs."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import facebench.bench
+from facebench.bench import evaluate
+from facebench.bench.landmarks.points import SEVEN, Landmarks
+from facebench.bench.protocol.record import Protocol, preset
+from facebench.bench.registration.initialise import rotation_of_landmarks, rotation_of_surface
+from facebench.bench.scoring import evaluate as evaluate_pair
+from facebench.bench.scoring.diagnosis import diagnose
+from facebench.bench.scoring.score import Score
+from facebench.recon.mesh.record import Mesh
+
+
+def test_the_example_of_the_function_runs() -> None:
+    found = doctest.DocTestFinder().find(evaluate_pair, "evaluate_pair")
+    (example,) = (test for test in found if test.name == "evaluate_pair.evaluate")
+    assert len(example.examples) >= 6
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
+def test_the_package_is_light_until_it_measures() -> None:
+    code = "import sys, facebench.bench; print({'open3d', 'scipy', 'trimesh'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+    assert set(facebench.bench.__all__) == {"Evaluation", "EvaluationError", "evaluate"}
+    with pytest.raises(AttributeError, match="no attribute 'evaluat'"):
+        _ = facebench.bench.evaluat
+
+
+def test_a_face_against_itself(face: Mesh) -> None:
+    result = evaluate(face, face, "micc", scan_landmarks=Landmarks.of_mesh(face))
+    assert result.score.mean_mm == pytest.approx(0, abs=1e-6)
+    assert result.score.scale == pytest.approx(1, abs=1e-6)
+    assert not any(finding.doubtful for finding in result.diagnosis)
+    np.testing.assert_allclose(result.pair.aligned.vertices, face.vertices, atol=1e-5)
+    assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["status"] == "ok"
+
+
+def test_a_rigid_protocol_tells_the_size_beside_the_score(face: Mesh) -> None:
+    """A face a twentieth too large against itself needs 1 / 1.05 of its size."""
+    large = replace(face, vertices=1.05 * np.asarray(face.vertices, np.float64))
+    result = evaluate(large, face, "metric", scan_landmarks=Landmarks.of_mesh(face))
+    assert result.score.scale == 1.0
+    assert result.score.size_error == pytest.approx(1 / 1.05 - 1, abs=1e-6)
+    assert "reduced by 4.8 % it would fit best" in result.diagnosis[-1].text
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_front_is_found_in_any_pose(person: Mesh, any_pose, seed: int) -> None:
+    pose = any_pose(seed)
+    posed = replace(person, vertices=pose.apply(np.asarray(person.vertices, np.float64)))
+    seven = np.asarray(posed.vertices)[person.landmarks][SEVEN]
+    by_landmarks = rotation_of_landmarks(seven)
+    np.testing.assert_allclose(by_landmarks @ by_landmarks.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(by_landmarks) == pytest.approx(1)
+    assert _degrees(by_landmarks @ pose.rotation) < 8
+    without = replace(posed, landmarks=None)
+    assert _degrees(rotation_of_surface(without) @ pose.rotation) < 8
+
+
+def _degrees(rotation: np.ndarray) -> float:
+    return float(np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1))))
+
+
+def sound(protocol: Protocol) -> Score:
+    """A score that nothing speaks against."""
+    return Score(
+        *("", "", "ok", "", protocol.name, protocol.digest),
+        mean_mm=1.2,
+        scale=1.01,
+        start="landmarks",
+        landmark_residual_mm=2.5,
+        iterations=9,
+        converged=True,
+        overlap=0.97,
+        n_points=40_000,
+        nose_tip_source="label",
+        nose_tip_disagreement_mm=1.5,
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"converged": False}, "did not converge"),
+        ({"overlap": 0.5}, "lies in a wrong place"),
+        ({"scale": 1.3}, "enlarged by 30.0 % to fit: more than people differ; check its unit"),
+        ({"scale": 0.8}, "reduced by 20.0 %"),
+        ({"landmark_residual_mm": 14.0}, "check the landmark files"),
+        ({"nose_tip_disagreement_mm": 25.0}, "check the label"),
+        ({"nose_tip_source": "found", "nose_tip_spread_mm": 7.0}, "uncertain by 7 mm"),
+        ({"n_points": 300}, "Only 300 points"),
+    ],
+)
+def test_each_doubt_is_a_sentence(change: dict[str, object], words: str) -> None:
+    protocol = preset("micc")
+    score = sound(protocol)
+    assert not any(finding.doubtful for finding in diagnose(score, protocol))
+    (doubt,) = (f for f in diagnose(replace(score, **change), protocol) if f.doubtful)
+    assert words in doubt.text
+
+
+def test_what_a_number_stands_for_comes_first() -> None:
+    for name in ("micc", "metric", "now"):
+        protocol = preset(name)
+        first = diagnose(sound(protocol), protocol)[0].text
+        assert f"protocol {name} ({protocol.digest[:12]})" in first
+
+
+def test_an_unknown_unit_is_no_fault_of_size() -> None:
+    protocol = preset("micc")
+    findings = diagnose(replace(sound(protocol), scale=104.0), protocol, unit_known=False)
+    assert not any(finding.doubtful for finding in findings)
+    assert "104 mm" in findings[-1].text
