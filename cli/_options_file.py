@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..errors import FacebenchError, did_you_mean
-from ..recon.files.text import toml_of
+from ..recon.files.text import read_toml
 
 _LIST = ","
 
@@ -52,7 +52,7 @@ def read_options(path: Path, command: click.Command) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return toml_of(path)
+        return read_toml(path)
     except FileNotFoundError:
         raise FacebenchError(f"{path}: no such file", "give a TOML file of options") from None
     except (OSError, ValueError) as error:

@@ -110,8 +110,8 @@ def command(
     """
     from ..distributed.prepare import PreparationJob, prepare
     from ..recon.preparation.candidates import PreparationSettings
+    from ..recon.preparation.labelling import NetworkChoice, default_parser
     from ..recon.preparation.listing import list_photographs
-    from ..recon.preparation.networks import NetworkChoice, default_parser
     from ..recon.preparation.quality import QualityLimits
 
     limits = QualityLimits(face_px=face_px, sharpness=sharpness)
@@ -141,7 +141,7 @@ def _watching(job: PreparationJob, quiet: bool) -> Iterator[Watch]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from ..distributed.prepare import Watch
-    from ..recon.preparation.work import Part
+    from ..recon.preparation.folder import Part
 
     columns = ("photographs", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(

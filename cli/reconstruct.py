@@ -15,9 +15,9 @@ from ._options_file import options_file
 from ._progress import counted
 
 if TYPE_CHECKING:
-    from ..recon.portraits.ledger import Portrait, PortraitLedger
-    from ..recon.portraits.photographs import Source
-    from ..recon.portraits.reconstruct_all import Studio
+    from ..recon.portraits.photographs import SourceReconstructor
+    from ..recon.portraits.results import ResultLedger, SourceResult
+    from ..recon.portraits.sources import Source
 
 FORMATS = ("obj", "ply", "glb")
 
@@ -116,7 +116,7 @@ def command(
       facebench reconstruct group.jpg --out faces --all-faces
       facebench reconstruct p.jpg --out faces --model bfm.npz --checkpoint train/weights.pt
     """
-    from ..recon.portraits.photographs import find_sources
+    from ..recon.portraits.sources import find_sources
 
     found = find_sources(sources, leave_out=out)[:limit]
     wanted = Wanted(**options)
@@ -156,7 +156,7 @@ class Speed:
     seconds: float
 
     @classmethod
-    def of(cls, portraits: Sequence[Portrait], seconds: float) -> Speed:
+    def of(cls, portraits: Sequence[SourceResult], seconds: float) -> Speed:
         """Without those that were there already."""
         return cls(sum(portrait.faces for portrait in portraits if not portrait.kept), seconds)
 
@@ -166,13 +166,13 @@ class Speed:
         return self.faces / self.seconds if self.seconds else 0.0
 
 
-def _studio(out: Path, wanted: Wanted) -> Studio:
+def _studio(out: Path, wanted: Wanted) -> SourceReconstructor:
     from ..recon.face.coefficient_files import Origin
     from ..recon.morphable.load import load_model
-    from ..recon.portraits.files import PortraitFiles
-    from ..recon.portraits.reconstruct import Reconstructor
-    from ..recon.portraits.reconstruct_all import Studio, StudioSettings
-    from ..recon.portraits.sheet import PortraitArtist
+    from ..recon.portraits.photographs import ReconstructionSettings, SourceReconstructor
+    from ..recon.portraits.reconstructor import Reconstructor
+    from ..recon.portraits.results import FaceFiles
+    from ..recon.portraits.sheet import SheetRenderer
     from ..recon.portraits.video import VideoSettings
     from ..recon.regressors.checkpoint import embedded_weights, load_regressor
     from ..recon.vision.detect import CascadeDetector
@@ -181,27 +181,27 @@ def _studio(out: Path, wanted: Wanted) -> Studio:
     loaded = load_regressor(wanted.checkpoint or embedded_weights(), model)
     origin = Origin(model.name, model.digest, loaded.recipe.name, loaded.digest)
     video = VideoSettings(wanted.frames, not wanted.no_smoothing, wanted.frames_meshes)
-    return Studio(
+    return SourceReconstructor(
         Reconstructor(model, loaded.regressor, wanted.device, wanted.texture_size),
-        PortraitArtist(model, wanted.device),
+        SheetRenderer(model, wanted.device),
         CascadeDetector(),
-        PortraitFiles(out, wanted.formats, origin),
-        StudioSettings(wanted.all_faces, wanted.batch, video),
+        FaceFiles(out, wanted.formats, origin),
+        ReconstructionSettings(wanted.all_faces, wanted.batch, video),
     )
 
 
-def _ledger(studio: Studio, wanted: Wanted, redo: bool) -> PortraitLedger:
+def _ledger(studio: SourceReconstructor, wanted: Wanted, redo: bool) -> ResultLedger:
     """What is there counts when it was made by the same weights with the same options."""
-    from ..recon.portraits.ledger import PortraitLedger
+    from ..recon.portraits.results import ResultLedger
 
     options = asdict(wanted) | asdict(studio.files.origin)
     del options["batch"], options["device"], options["checkpoint"], options["model"]
-    return PortraitLedger(studio.files.out, options, forget=redo)
+    return ResultLedger(studio.files.out, options, forget=redo)
 
 
 def _portray(
-    studio: Studio, sources: Sequence[Source], ledger: PortraitLedger, quiet: bool
-) -> list[Portrait]:
+    studio: SourceReconstructor, sources: Sequence[Source], ledger: ResultLedger, quiet: bool
+) -> list[SourceResult]:
     """In the order of the sources; the work begins with what is there already."""
     steps = studio.portray_all(sources, ledger)
     done = counted(steps, "reconstructing", len(sources), quiet)
@@ -209,7 +209,7 @@ def _portray(
     return sorted(done, key=lambda portrait: order[portrait.name])
 
 
-def _table(portraits: Sequence[Portrait], out: Path, speed: Speed) -> dict[str, Any]:
+def _table(portraits: Sequence[SourceResult], out: Path, speed: Speed) -> dict[str, Any]:
     return {
         "out": str(out),
         "portraits": [asdict(portrait) for portrait in portraits],
@@ -219,7 +219,7 @@ def _table(portraits: Sequence[Portrait], out: Path, speed: Speed) -> dict[str, 
     }
 
 
-def _print(portraits: Sequence[Portrait], out: Path, speed: Speed) -> None:
+def _print(portraits: Sequence[SourceResult], out: Path, speed: Speed) -> None:
     from rich.console import Console
     from rich.table import Table
 

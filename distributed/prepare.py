@@ -10,16 +10,27 @@ from typing import Any
 import ray
 import ray.data
 
-from ..recon.preparation.assembly import PreparedFolder, reason_counts
-from ..recon.preparation.candidates import PreparationSettings, find_faces
-from ..recon.preparation.labelling import label_faces
+from ..recon.preparation.candidates import (
+    PreparationSettings,
+    chunk_from_text,
+    chunk_text,
+    find_faces,
+    pack,
+    unpack,
+)
+from ..recon.preparation.folder import (
+    Part,
+    PreparedFolder,
+    WorkFolder,
+    chunks,
+    part_of,
+    reason_counts,
+    remaining_photographs,
+)
+from ..recon.preparation.labelling import NONE, NetworkChoice, label_faces
 from ..recon.preparation.listing import Listing, Photograph
-from ..recon.preparation.networks import NONE, NetworkChoice
-from ..recon.preparation.packing import chunk_of_text, chunk_text, packed, unpacked
-from ..recon.preparation.reasons import Reason
-from ..recon.preparation.rows import WHOLE_PHOTOGRAPH
+from ..recon.preparation.rows import WHOLE_PHOTOGRAPH, Reason
 from ..recon.preparation.selection import names, select
-from ..recon.preparation.work import Part, WorkFolder, chunks, part_of, undone
 from ..recon.vision.detect import CascadeDetector
 from .cluster import ONE_THREAD, connected, giving_up, total
 from .frames import READER_CPUS, actor_resources, one_each, stream_needs, stream_quietly
@@ -92,7 +103,7 @@ def prepare(job: PreparationJob, cluster: bool, watch: Watch) -> dict[str, Any]:
     if summary is not None and job.key().items() <= summary.items():
         return summary
     photographs = job.listing.photographs
-    todo = undone(photographs, work.index(photographs))
+    todo = remaining_photographs(photographs, work.index(photographs))
     needed = _check_networks(job.networks, todo)
     work.claim(job.plan())
     watch.begin(len(photographs), len(photographs) - len(todo))
@@ -144,9 +155,9 @@ class _Finder:
         self.detector = CascadeDetector()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        chunk = chunk_of_text(row["photographs"])
+        chunk = chunk_from_text(row["photographs"])
         found = [find_faces(item, self.detector, self.settings) for item in chunk]
-        return {"faces": packed(found)}
+        return {"faces": pack(found)}
 
 
 class _Labeller:
@@ -157,7 +168,7 @@ class _Labeller:
         self.networks = choice.build(device)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        faces = label_faces(unpacked(row["faces"]), self.networks, self.settings)
+        faces = label_faces(unpack(row["faces"]), self.networks, self.settings)
         return vars(part_of(faces))
 
 
@@ -176,7 +187,7 @@ def _assemble(job: PreparationJob, work: WorkFolder, prepared: PreparedFolder) -
     photographs = job.listing.photographs
     index = work.index(photographs)
     selection = select(index, job.radius)
-    lost = len(undone(photographs, index))
+    lost = len(remaining_photographs(photographs, index))
     dropped = [*selection.dropped, *_unreadable(job.listing)]
     summary = {
         "photographs": len(photographs),

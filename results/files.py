@@ -9,15 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from ..recon.files.parquet import read_table, unreadable
-from ..recon.files.replace import replacing
+from ..recon.files.tables import parquet_error, read_table
+from ..recon.files.writing import atomic_write
 
-__all__ = ["finite", "replacing", "write_json", "write_text"]
+__all__ = ["finite", "atomic_write", "write_json", "write_text"]
 
 
 def write_text(path: Path, text: str) -> None:
     """Write text in one step."""
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text(text, encoding="utf-8")
 
 
@@ -48,5 +48,5 @@ def read_frame(path: Path) -> pd.DataFrame:
     try:
         frame: pd.DataFrame = table.to_pandas()
     except Exception as error:  # texts that are none, among others
-        raise unreadable(path, error) from error
+        raise parquet_error(path, error) from error
     return frame

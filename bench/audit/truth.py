@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, error_line
-from ...recon.files.numpy import read_npz_arrays
-from ...recon.files.text import json_of
+from ...recon.files.tables import read_npz_arrays
+from ...recon.files.text import read_json
 from ...recon.mesh.record import Mesh
 from ...recon.morphable.model import MorphableModel
 from ...recon.synthetic.appearance import landmark_points
@@ -62,7 +62,7 @@ def read_truth(data: Path, model: MorphableModel) -> tuple[PersonTruth, ...]:
     """
     folder = truth_folder(data)
     try:
-        plan: dict[str, Any] = json_of(folder / "plan.json")
+        plan: dict[str, Any] = read_json(folder / "plan.json")
         if not isinstance(plan, dict):
             raise ValueError("no plan")
     except (OSError, ValueError) as error:

@@ -17,7 +17,7 @@ from ...recon.export.write import write_ply
 from ...recon.mesh.record import Mesh
 from ...recon.morphable.load import EMBEDDED, load_model
 from ..landmarks.points import Landmarks
-from ..meshes.clean import check_unit, clean_mesh, counted, faces_inwards
+from ..meshes.clean import check_unit, clean_mesh, count_of, faces_inwards
 from ..meshes.files import load_mesh
 from ..method.interface import Method
 from ..registration.initialise import rotation_of_surface
@@ -194,7 +194,7 @@ def check_arrays(mesh: Mesh) -> Iterator[Finding]:
         yield failure("arrays", "triangles name no vertices", "count vertices from 0")
     elif not np.isfinite(vertices).all():
         bad = int((~np.isfinite(vertices).all(1)).sum())
-        invalid = counted(bad, "vertex is", "vertices are")
+        invalid = count_of(bad, "vertex is", "vertices are")
         yield failure("arrays", f"{invalid} not finite", "look for a division by zero")
     else:
         yield success("arrays", f"{len(vertices):,} vertices, {len(triangles):,} triangles")

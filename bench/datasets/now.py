@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from ...errors import FacebenchError
-from ...recon.files.text import text_of
+from ...recon.files.text import read_text
 from ..landmarks.files import landmarks_beside
 from ..pairs.sets import Pair, PairSet, meshes_below
 
@@ -55,7 +55,7 @@ def _images(dataset: Path) -> tuple[str, ...]:
     if path is None:
         return ()
     try:
-        lines = [line.strip() for line in text_of(path).splitlines() if line.strip()]
+        lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: cannot be read as a list of images ({error})") from error
     images = tuple(_image(path, line) for line in lines)

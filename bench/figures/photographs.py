@@ -16,16 +16,15 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ...recon.files.numpy import read_npy_array
-from ...recon.files.text import text_of
+from ...recon.face.crop import Box, crop_square, crop_window, read_boxes
+from ...recon.files.tables import read_npy_array
+from ...recon.files.text import read_text
 from ...recon.morphable.load import EMBEDDED, load_model
-from ...recon.portraits.photographs import Source, find_sources, read_photograph
+from ...recon.portraits.sources import Source, find_sources, read_photograph
 from ...recon.render.pose_and_light import Likeness
-from ...recon.vision.boxes import read_boxes
-from ...recon.vision.crop import Box, crop_square, crop_window
 from ...recon.vision.detect import FaceDetector
-from ...recon.vision.five_points import five_points
 from ...recon.vision.landmarks import LandmarkDetector
+from ...recon.vision.recognition import five_points
 from ..method.interface import Method
 from ..method.likenesses import likenesses
 from ..surface.similarity import similarity_between
@@ -239,7 +238,7 @@ def _in_space(points: Points) -> Points:
 
 
 def _numbers(path: Path) -> Points:
-    text = text_of(path, 2**20)
+    text = read_text(path, 2**20)
     if "{" in text:
         text = text.partition("{")[2].partition("}")[0]
     return np.array(text.replace(",", " ").split(), np.float64)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 
 from ...errors import FacebenchError, error_line
-from ...recon.files.numpy import read_npy_array
-from ...recon.files.text import text_of
+from ...recon.files.tables import read_npy_array
+from ...recon.files.text import read_text
 from ..surface.triangles import Float64Array
-from .picked_points import picked_points
 from .points import Landmarks, read_landmarks
 
 _MOST_BYTES = 2**20
@@ -51,7 +51,7 @@ def landmarks_beside(mesh: Path) -> Path | None:
 
 
 def _picked_points(path: Path) -> Float64Array:
-    points = picked_points(text_of(path, _MOST_BYTES))
+    points = parse_picked_points(read_text(path, _MOST_BYTES))
     return np.array([[float(point[axis]) for axis in "xyz"] for point in points])
 
 
@@ -60,3 +60,18 @@ def _array(path: Path) -> Float64Array:
 
 
 _READERS: Mapping[str, Callable[[Path], Float64Array]] = {".pp": _picked_points, ".npy": _array}
+
+
+def parse_picked_points(text: str) -> list[dict[str, str]]:
+    """Attributes of every picked point, in the file's order: `x`, `y`, `z`, `name` …
+
+    Raises:
+        ValueError: it is no such XML, or declares entities, which can stand for any length.
+    """
+    if "<!ENTITY" in text:
+        raise ValueError("entities are not read")
+    try:
+        points = ElementTree.fromstring(text).iter("point")
+    except ElementTree.ParseError as error:
+        raise ValueError(f"no picked points ({error})") from None
+    return [dict(point.attrib) for point in points]

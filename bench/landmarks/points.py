@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
-from ...recon.files.text import text_of
+from ...recon.files.text import read_text
 from ...recon.mesh.record import Mesh
 from ..surface.similarity import Similarity, root_mean_square, similarity_between
 from ..surface.triangles import Float64Array, IndexArray
@@ -118,7 +118,7 @@ def read_landmarks(path: Path) -> Landmarks:
             are not the landmarks of a face in their order.
     """
     try:
-        lines = text_of(path, _MOST_BYTES).splitlines()
+        lines = read_text(path, _MOST_BYTES).splitlines()
     except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: cannot be read as landmarks ({error})") from error
     numbered = [(number, line.strip()) for number, line in enumerate(lines, start=1)]

@@ -1,4 +1,4 @@
-"""Reading scans and predictions from files, and what is set right on the way."""
+"""What is set right on the way from a file to a mesh that can be measured, and what is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
 from ..surface.triangles import Float64Array, double_areas, lengths, triangle_areas
-from .files import load_mesh
+from .files import MAX_VERTICES, load_mesh
 
 MAIN_SHARE = 0.3
 """Of a mesh's triangles: a surface with fewer is one of many pieces, and not the face."""
@@ -47,10 +47,10 @@ class Removed:
             (self.degenerate_triangles, "degenerate triangle", "degenerate triangles"),
             (self.duplicate_triangles, "duplicate triangle", "duplicate triangles"),
         )
-        return ", ".join(counted(*count) for count in counts if count[0])
+        return ", ".join(count_of(*count) for count in counts if count[0])
 
 
-def counted(count: int, one: str, many: str) -> str:
+def count_of(count: int, one: str, many: str) -> str:
     """`1 vertex`, `2,000 vertices`."""
     return f"{count:,} {one if count == 1 else many}"
 
@@ -73,7 +73,7 @@ def read_mesh(path: Path, unit: str | None = None, option: str = "--unit") -> tu
     if not len(mesh.triangles):
         raise FacebenchError(f"{path}: no triangles with finite corners", "is this a mesh file?")
     check_unit(mesh, str(path), unit or "mm", option)
-    return scaled(mesh, unit or "mm"), removed
+    return to_millimetres(mesh, unit or "mm"), removed
 
 
 def clean_mesh(mesh: Mesh) -> tuple[Mesh, Removed]:
@@ -137,7 +137,7 @@ def guess_unit(mesh: Mesh) -> str | None:
     return fits[0] if fits else None
 
 
-def scaled(mesh: Mesh, unit: str) -> Mesh:
+def to_millimetres(mesh: Mesh, unit: str) -> Mesh:
     """The mesh in mm, from a unit."""
     return replace(mesh, vertices=np.asarray(mesh.vertices, np.float64) * UNITS[unit])
 
@@ -168,7 +168,7 @@ def _main_surface(triangles: NDArray[np.int64], n_vertices: int) -> NDArray[np.i
     return triangles[is_main] if counts[largest] >= MAIN_SHARE * len(triangles) else triangles
 
 
-def turned_round(mesh: Mesh) -> Mesh:
+def flip_triangles(mesh: Mesh) -> Mesh:
     """The mesh with the other side of each triangle outside."""
     return replace(mesh, triangles=np.asarray(mesh.triangles)[:, ::-1])
 
@@ -202,3 +202,81 @@ def _extent(mesh: Mesh) -> float:
 
 def _extreme(extent: float, unit: str) -> str:
     return "small for" if extent * UNITS[unit] < _EXTENTS_MM[0] else "large for"
+
+
+_RIGHT_EYE, _LEFT_EYE, _CHIN, _BRIDGE, _TIP = 36, 45, 8, 27, 30
+"""Landmarks, counted from 0: outer eye corners, chin, nose bridge and nose tip."""
+
+
+def check_prediction(prediction: Mesh) -> Mesh:
+    """The clean prediction; refused when it is no surface with its outside outside.
+
+    Raises:
+        FacebenchError: for NaN, no triangles, a mirrored face, an inside-out surface or too many
+            vertices.
+    """
+    if not np.isfinite(prediction.vertices).all():
+        raise FacebenchError(
+            "the prediction has NaN or infinite vertices", "its method failed; predict it again"
+        )
+    if not len(prediction.triangles):
+        raise FacebenchError(
+            "the prediction has no triangles, only points", "save it as a mesh with its triangles"
+        )
+    _check_size(prediction, "the prediction")
+    cleaned = _with_sound_triangles(prediction)
+    if not len(cleaned.triangles):
+        raise FacebenchError("no triangle of the prediction has an area", "its method failed")
+    if is_mirrored(cleaned):
+        raise FacebenchError(
+            "the prediction is mirrored: its landmarks' left and right are exchanged",
+            "a reflection is never aligned; negate x and reverse the triangles",
+        )
+    if faces_inwards(cleaned):
+        raise FacebenchError(
+            "the prediction is inside out or mirrored: its triangles face inwards",
+            "reverse the order of each triangle's corners, or undo the reflection",
+        )
+    return cleaned
+
+
+def check_scan(scan: Mesh) -> Mesh:
+    """The clean scan in mm with its outside outside.
+
+    Raises:
+        FacebenchError: when nothing is left of it, it is in another unit or has too many vertices.
+    """
+    _check_size(scan, "the scan")
+    scan, _ = clean_mesh(scan)
+    if not len(scan.triangles):
+        raise FacebenchError("the scan has no triangles with finite corners", "is it a mesh?")
+    check_unit(scan, "the scan")
+    return flip_triangles(scan) if faces_inwards(scan) else scan
+
+
+def _check_size(mesh: Mesh, name: str) -> None:
+    """Refuse what would take tens of gigabytes, by the rule that also holds for files."""
+    count = len(mesh.vertices)
+    if count > MAX_VERTICES:
+        raise FacebenchError(
+            f"{name} has {count:,} vertices, more than {MAX_VERTICES:,}",
+            "thin it to 0.5 mm between points first, for example by clustering vertices in MeshLab",
+        )
+
+
+def _with_sound_triangles(mesh: Mesh) -> Mesh:
+    """The mesh without degenerate and duplicate triangles; vertices keep their numbers."""
+    triangles = np.asarray(mesh.triangles, np.int64)
+    solid = triangles[triangle_areas(np.asarray(mesh.vertices, np.float64), triangles) > 0]
+    return replace(mesh, triangles=solid[first_of_equals(solid)])
+
+
+def is_mirrored(face: Mesh) -> bool:
+    """Whether left, up and forward, by the landmarks, form a left-handed frame."""
+    if face.landmarks is None:
+        return False
+    point = np.asarray(face.vertices)[face.landmarks]
+    left = point[_LEFT_EYE] - point[_RIGHT_EYE]
+    up = point[_BRIDGE] - point[_CHIN]
+    forward = point[_TIP] - (point[_LEFT_EYE] + point[_RIGHT_EYE]) / 2
+    return bool(np.cross(left, up) @ forward < 0)

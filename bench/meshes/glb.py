@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...recon.files.text import parsed_json
+from ...recon.files.text import parse_json
 
 MOST_NODES = 1000
 _JSON, _HEADER, _CHUNK = b"JSON", 12, 8
@@ -44,7 +44,7 @@ def _document(path: Path) -> Table:
         length, kind = struct.unpack("<I4s", head[_HEADER:])
         if kind != _JSON or length > min(size, _MOST_TEXT):
             raise ValueError("its first part is no scene")
-        document = parsed_json(file.read(length).decode("utf-8"))
+        document = parse_json(file.read(length).decode("utf-8"))
         binary = file.read(_CHUNK)
     held = struct.unpack("<I4s", binary)[0] if len(binary) == _CHUNK else 0
     if not isinstance(document, dict) or _HEADER + _CHUNK + length + held > size:

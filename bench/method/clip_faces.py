@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import error_line
+from ...recon.face.crop import Box, crop_square, read_boxes
 from ...recon.video.decode import Chunk, read_chunks
-from ...recon.vision.boxes import read_boxes
-from ...recon.vision.crop import Box, crop_square
 from ...recon.vision.detect import CascadeDetector
 from ..dataset.interface import Clip
 from .interface import Method

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, nearest_name
-from ...recon.files.text import text_of
+from ...recon.files.text import read_text
 from ...recon.mesh.record import Mesh
 from ..datasets.micc import STEM_OF_SCENE
 from ..landmarks.points import Landmarks, read_landmarks
-from ..meshes.clean import UNITS, check_unit, clean_mesh, counted, scaled
+from ..meshes.clean import UNITS, check_unit, clean_mesh, count_of, to_millimetres
 from ..meshes.files import FORMATS, load_mesh
 from .interface import MethodCard
 
@@ -236,12 +236,12 @@ class MeshPredictions:
         path = self.folder.mesh(subject, scene).path
         mesh, removed = clean_mesh(self.mesh_in_file(subject, scene))
         if removed.invalid_vertices:
-            invalid = counted(removed.invalid_vertices, "vertex is", "vertices are")
+            invalid = count_of(removed.invalid_vertices, "vertex is", "vertices are")
             raise FacebenchError(f"{path}: {invalid} not finite", "its method failed")
         if not len(mesh.triangles):
             raise FacebenchError(f"{path}: no triangle has an area", "export it again")
         check_unit(mesh, str(path), self.unit, UNIT_OPTION)
-        return scaled(mesh, self.unit)
+        return to_millimetres(mesh, self.unit)
 
     def mesh_in_file(self, subject: str, scene: str) -> Mesh:
         """The face as its file has it, in the file's unit, with its landmark vertices.
@@ -281,7 +281,7 @@ def read_vertices(path: Path) -> NDArray[np.int64]:
         FacebenchError: it does not hold 68 or 7 whole numbers.
     """
     try:
-        words = text_of(path, _MOST_BYTES).replace(",", " ").split()
+        words = read_text(path, _MOST_BYTES).replace(",", " ").split()
         vertices = np.array([int(word) for word in words], np.int64)
     except (OSError, ValueError, OverflowError) as error:
         raise FacebenchError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...errors import FacebenchError, did_you_mean
-from ...recon.files.text import toml_of
+from ...recon.files.text import read_toml
 from ..surface.overlap import OverlapRegion
 from .presets import PRESETS
 from .values import changed, flatten, plain, subject_radii
@@ -214,7 +214,7 @@ def read_protocol(path: Path) -> Protocol:
     if not path.exists():
         raise FacebenchError(f"{path}: no such file", hint)
     try:
-        values = toml_of(path)
+        values = read_toml(path)
     except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: cannot be read as a protocol ({error})", hint) from error
     try:

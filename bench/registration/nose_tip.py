@@ -11,10 +11,10 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
-from ...recon.files.text import parsed_json, text_of
+from ...recon.files.text import parse_json, read_text
 from ...recon.mesh.record import Mesh
 from ...recon.morphable.procedural import procedural_model
-from ..landmarks.picked_points import picked_points
+from ..landmarks.files import parse_picked_points
 from ..surface.overlap import OverlapRegion
 from ..surface.similarity import Similarity
 from ..surface.surface import Surface
@@ -305,7 +305,7 @@ def read_nose_tip(path: Path) -> Float64Array:
         FacebenchError: when the file does not hold one point.
     """
     try:
-        numbers = _READERS[path.suffix.lower()](text_of(path, _MOST_BYTES))
+        numbers = _READERS[path.suffix.lower()](read_text(path, _MOST_BYTES))
         position = np.array([float(number) for number in numbers])
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise FacebenchError(f"{path}: no nose tip in it ({error})", "expected x, y, z") from error
@@ -319,12 +319,12 @@ def _from_text(text: str) -> list[str]:
 
 
 def _from_json(text: str) -> list[float]:
-    content = parsed_json(text)
+    content = parse_json(text)
     return list(content["nose_tip"] if isinstance(content, dict) else content)
 
 
 def _from_picked_points(text: str) -> list[str]:
-    points = picked_points(text)
+    points = parse_picked_points(text)
     named = [point for point in points if "nose" in point.get("name", "").lower()] or points
     if len(named) != 1:
         raise ValueError(f"{len(named)} points, none named nose")

@@ -13,8 +13,8 @@ from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
 from ..landmarks.files import read_landmark_file
 from ..landmarks.points import Landmarks
-from ..landmarks.region_transfer import transferred_parts
-from ..meshes.clean import UNITS, check_unit, clean_mesh, counted, guess_unit
+from ..landmarks.regions import transfer_parts
+from ..meshes.clean import UNITS, check_unit, clean_mesh, count_of, guess_unit
 from ..meshes.files import load_mesh
 from ..protocol.record import Protocol, read_settings
 from ..registration.initialise import rotation_of_landmarks, rotation_of_surface
@@ -77,7 +77,7 @@ def read_given(
     name = f"the {side}" if isinstance(mesh, Mesh) else str(mesh)
     cleaned, removed = clean_mesh(mesh if isinstance(mesh, Mesh) else load_mesh(Path(mesh)))
     if removed.invalid_vertices and side == "prediction":
-        invalid = counted(removed.invalid_vertices, "vertex is", "vertices are")
+        invalid = count_of(removed.invalid_vertices, "vertex is", "vertices are")
         raise FacebenchError(
             f"{name}: {invalid} NaN or infinite", "what made it has failed; predict it again"
         )
@@ -227,7 +227,7 @@ def _scored(
 ) -> ScoredPair:
     """The pair's score, its scale from the numbers that were given."""
     own = face.all_landmarks
-    parts = None if own is None else transferred_parts(face.mesh, own)
+    parts = None if own is None else transfer_parts(face.mesh, own)
     try:
         pair = score_prediction(
             face.mesh,

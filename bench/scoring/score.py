@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
 from ..landmarks.points import Landmarks
-from ..meshes.clean import check_unit
-from ..meshes.sanity import check_prediction, check_scan
+from ..meshes.clean import check_prediction, check_scan, check_unit
 from ..protocol.record import Protocol
 from ..registration.dense import Alignment, AlignmentSettings
 from ..registration.initialise import PreparedMesh

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...recon.face.crop import Box, frame_mean_face
 from ...recon.morphable.model import MorphableModel
 from ...recon.synthetic.appearance import (
     Appearance,
@@ -25,8 +26,6 @@ from ...recon.synthetic.appearance import (
 from ...recon.synthetic.faces import blend, project_landmarks
 from ...recon.synthetic.photograph import CameraEffects, FloatImage, outdoors, room
 from ...recon.synthetic.scene import PosedSubject, SceneRenderer
-from ...recon.vision.crop import Box
-from ...recon.vision.framing import frame_mean_face
 
 Track = NDArray[np.float64]
 

@@ -21,7 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ...recon.files.text import plan_in
+from ...recon.face.crop import write_boxes
+from ...recon.files.text import read_plan
 from ...recon.morphable.load import load_model
 from ...recon.synthetic.appearance import (
     landmark_points,
@@ -33,7 +34,6 @@ from ...recon.synthetic.clothing import ClothedModel
 from ...recon.synthetic.faces import blend
 from ...recon.synthetic.photograph import random_stream
 from ...recon.synthetic.scene import SceneRenderer
-from ...recon.vision.boxes import write_boxes
 from ..datasets.micc import BOXES_SUFFIX
 from .scan import DetailSampler, random_placement, scan_surface, write_obj
 from .video import FILE_KINDS, STYLES, Camera, FileKind, Person, boxes_in_view, encode
@@ -110,7 +110,7 @@ def _claim(plan: MiccPlan, folder: Path) -> None:
     ours = json.loads(json.dumps(asdict(plan)))
     del ours["model"]
     if note.exists():
-        theirs = plan_in(note)
+        theirs = read_plan(note)
         differing = [key for key in ours if theirs.get(key) != ours[key]]
         if differing:
             key = differing[0]

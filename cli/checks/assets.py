@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from ...recon.vision.weights_folder import torch_checkpoints
+from ...recon.vision.landmarks import torch_checkpoints
 from .finding import Finding, Verdict
 
 GROUP = "Assets"

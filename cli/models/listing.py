@@ -166,11 +166,11 @@ def _draw(model: MorphableModel, out: Path) -> None:
 
     from ...errors import FacebenchError
     from ...recon.export.model_sheet import model_sheet
-    from ...recon.files.replace import replacing
+    from ...recon.files.writing import atomic_write
 
     picture = Image.fromarray(model_sheet(model))
     try:
-        with replacing(out) as draft:
+        with atomic_write(out) as draft:
             picture.save(draft, format="PNG")
     except OSError as error:
         raise FacebenchError(

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from ..face.coefficients import Coefficients, CoefficientSizes
+from ..face.crop import frame_mean_face
 from ..face.lighting import ambient_light
 from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
 from ..render import make_renderer
 from ..render.face import FaceRenderer
 from ..render.panels import draw_overlay, draw_shape
-from ..vision.framing import frame_mean_face
 from .sheet import Picture, captioned, grid, to_pictures
 
 MODES_SHOWN = 6

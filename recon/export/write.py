@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import FacebenchError
-from ..files.replace import replacing
+from ..files.writing import atomic_write
 from ..mesh.record import Mesh
 from ..texture.space import Texture
 from .glb import glb_bytes
@@ -49,16 +49,16 @@ def write_obj(mesh: Mesh, path: Path) -> None:
     vertex = "v %.6f %.6f %.6f" + ("" if mesh.colours is None else " %.5f %.5f %.5f")
     np.savetxt(text, rows, fmt=vertex)
     np.savetxt(text, np.asarray(mesh.triangles) + 1, fmt="f %d %d %d")
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text(text.getvalue(), encoding="ascii")
 
 
 def write_textured_obj(mesh: Mesh, path: Path, texture: Texture) -> tuple[Path, ...]:
     """Write a Wavefront OBJ in mm with its material (.mtl) and picture (_texture.png) beside it."""
     picture, material = path.with_name(f"{path.stem}_texture.png"), path.with_suffix(".mtl")
-    with replacing(picture) as draft:
+    with atomic_write(picture) as draft:
         draft.write_bytes(texture.png)
-    with replacing(material) as draft:
+    with atomic_write(material) as draft:
         skin = f"newmtl skin\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {picture.name}\n"
         draft.write_text(skin, encoding="utf-8")
     corners = np.repeat(np.asarray(mesh.triangles) + 1, 2, axis=1)
@@ -68,14 +68,14 @@ def write_textured_obj(mesh: Mesh, path: Path, texture: Texture) -> tuple[Path, 
     np.savetxt(text, texture.uv, fmt="vt %.6f %.6f")
     text.write("usemtl skin\n")
     np.savetxt(text, corners, fmt="f %d/%d %d/%d %d/%d")
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text(text.getvalue(), encoding="utf-8")
     return path, material, picture
 
 
 def write_picture(picture: NDArray[np.uint8], path: Path) -> Path:
     """Write an RGB picture (H, W, 3) as PNG."""
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         Image.fromarray(picture).save(draft, format="PNG")
     return path
 
@@ -95,19 +95,19 @@ def write_ply(mesh: Mesh, path: Path, properties: Mapping[str, NDArray[Any]] | N
     faces = np.zeros(len(mesh.triangles), [("count", "u1"), ("corners", "<i4", 3)])
     faces["count"], faces["corners"] = 3, mesh.triangles
     header = _ply_header(vertices.dtype, len(vertices), len(faces))
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_bytes(header.encode("ascii") + vertices.tobytes() + faces.tobytes())
 
 
 def write_glb(mesh: Mesh, path: Path) -> None:
     """Write a binary glTF 2.0 file; its scene is in metres, as the format demands."""
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_bytes(glb_bytes(mesh))
 
 
 def write_textured_glb(mesh: Mesh, path: Path, texture: Texture) -> tuple[Path, ...]:
     """Write a binary glTF 2.0 file with the texture inside."""
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_bytes(glb_bytes(mesh, texture))
     return (path,)
 

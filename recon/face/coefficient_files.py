@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ..files.replace import replacing
-from ..files.text import json_of
-from ..vision.crop import Box
+from ..files.text import read_json
+from ..files.writing import atomic_write
+from .crop import Box
 from .face_coefficients import FaceCoefficients
 
 FORMAT = "facebench-coefficients-1"
@@ -77,7 +77,7 @@ def frame_table(face: FaceCoefficients, box: Box, landmarks: NDArray[np.float64]
 def write_coefficients(path: Path, table: Mapping[str, Any]) -> None:
     """Write a table of the schema's members, all but `format`, by rename."""
     text = json.dumps({"format": FORMAT, **table}, indent=1, allow_nan=False)
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text(text + "\n", encoding="utf-8")
 
 
@@ -89,7 +89,7 @@ def read_coefficients(path: Path) -> FaceCoefficients:
             the Parquet file that it names.
     """
     try:
-        table = json_of(path)
+        table = read_json(path)
         if table["format"] != FORMAT:
             raise KeyError("format")
         return _faces(table, path)

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ..vision.crop import Window
 from .coefficients import Coefficients
+from .crop import Window
 
 Floats = NDArray[np.float64]
 Index = int | slice | None | NDArray[np.integer]

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ...errors import FacebenchError
 
@@ -19,7 +22,7 @@ DEEPEST = 50
 """Levels of lists and tables in each other; the package's own files have eight."""
 
 
-def bytes_of(path: Path, most: int) -> bytes:
+def read_bytes(path: Path, most: int) -> bytes:
     """A file's content, at most so many bytes.
 
     Raises:
@@ -35,26 +38,26 @@ def bytes_of(path: Path, most: int) -> bytes:
     return content
 
 
-def text_of(path: Path, most: int = MOST_JSON_BYTES) -> str:
+def read_text(path: Path, most: int = MOST_JSON_BYTES) -> str:
     """The UTF-8 text of a file.
 
     Raises:
         OSError, ValueError: it cannot be read, is larger, or no such text.
     """
-    text = bytes_of(path, most).decode("utf-8")
+    text = read_bytes(path, most).decode("utf-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def json_of(path: Path, most: int = MOST_JSON_BYTES) -> Any:
+def read_json(path: Path, most: int = MOST_JSON_BYTES) -> Any:
     """What a JSON file holds.
 
     Raises:
         OSError, ValueError: it cannot be read, or is no JSON of at most `DEEPEST` levels.
     """
-    return parsed_json(text_of(path, most))
+    return parse_json(read_text(path, most))
 
 
-def parsed_json(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """What JSON text holds.
 
     Raises:
@@ -69,14 +72,14 @@ def parsed_json(text: str) -> Any:
     return value
 
 
-def plan_in(note: Path) -> dict[str, Any]:
+def read_plan(note: Path) -> dict[str, Any]:
     """The plan that a folder's work was begun with, in its `plan.json`.
 
     Raises:
         FacebenchError: it cannot be read.
     """
     try:
-        plan = json_of(note)
+        plan = read_json(note)
     except (OSError, ValueError) as error:
         raise FacebenchError(f"{note} cannot be read ({error})", _ANOTHER_OUT) from error
     if not isinstance(plan, dict):
@@ -84,16 +87,16 @@ def plan_in(note: Path) -> dict[str, Any]:
     return plan
 
 
-def toml_of(path: Path, most: int = MOST_TOML_BYTES) -> dict[str, Any]:
+def read_toml(path: Path, most: int = MOST_TOML_BYTES) -> dict[str, Any]:
     """What a TOML file holds.
 
     Raises:
         OSError, ValueError: it cannot be read, or is no TOML of at most `DEEPEST` levels.
     """
-    return parsed_toml(text_of(path, most))
+    return parse_toml(read_text(path, most))
 
 
-def parsed_toml(text: str) -> dict[str, Any]:
+def parse_toml(text: str) -> dict[str, Any]:
     """What TOML text holds.
 
     Raises:
@@ -128,3 +131,51 @@ def _inside(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return list(value.values())
     return value if isinstance(value, list) else []
+
+
+Record = TypeVar("Record")
+
+
+def check_fields(record: Record) -> Record:
+    """A dataclass of plain values, itself.
+
+    Raises:
+        TypeError: a field holds something else than it is annotated with.
+    """
+    hints = get_type_hints(type(record))
+    for item in fields(record):  # type: ignore[arg-type]
+        value = getattr(record, item.name)
+        if not _fits(hints[item.name], value):
+            raise TypeError(f"{item.name} is {str(value)[:60]!r}")
+    return record
+
+
+def _fits(hint: Any, value: Any) -> bool:
+    origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, UnionType):
+        return any(_fits(one, value) for one in inner)
+    if origin is Literal:
+        return value in inner
+    if origin is tuple:
+        return isinstance(value, tuple) and _all_fit(inner, value)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return isinstance(value, Mapping) and all(
+            isinstance(key, str) and _fits(inner[1], item) for key, item in value.items()
+        )
+    return _is_a(hint, value)
+
+
+def _all_fit(hints: tuple[Any, ...], values: tuple[Any, ...]) -> bool:
+    if hints[-1] is Ellipsis:
+        return all(_fits(hints[0], value) for value in values)
+    return len(hints) == len(values) and all(map(_fits, hints, values))
+
+
+def _is_a(kind: Any, value: Any) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return type(value) is int
+    return isinstance(value, NoneType if kind is None else kind)

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..face.crop import LANDMARK_SHARE, Box
 from ..morphable.model import MorphableModel
 from ..network.vision_weights import EMBEDDED
-from ..vision.crop import Box
-from ..vision.framing import LANDMARK_SHARE
 from ..vision.landmarks import LandmarkDetector, make_landmark_detector
 from .fitter import Fit, Fitter
 from .settings import FittingSettings
@@ -20,7 +19,7 @@ from .settings import FittingSettings
 
 @dataclass(frozen=True, eq=False)
 class CropFitter:
-    """Fits faces in square crops as `recon.vision.crop` cuts them.
+    """Fits faces in square crops as `recon.face.crop` cuts them.
 
     Attributes:
         fitter: of the crops' size.

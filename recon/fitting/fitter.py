@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from ...errors import FacebenchError
 from ..face.camera import from_pixels, to_pixels
 from ..face.coefficients import Coefficients
+from ..face.crop import frame_mean_face
 from ..face.lighting import ambient_light
 from ..losses.scaled_orthography import fit_pose
 from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
 from ..render import make_renderer
 from ..render.face import FaceRenderer
-from ..vision.framing import frame_mean_face
 from .landmark_objective import LandmarkModel, LandmarkObjective, landmark_weights, unknowns_of
 from .levenberg import Minimum, minimise
 from .photographs import Photographs, blurred, look_up

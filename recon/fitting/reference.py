@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..face.camera import project, rotate, rotation_matrix
 from ..face.coefficients import Coefficients
+from ..face.crop import Framing
 from ..face.lighting import ambient_light
 from ..render.face import FaceRenderer
-from ..vision.framing import Framing
 from .landmark_objective import LandmarkModel, LandmarkObjective
 from .photographs import Photographs
 from .pixel_objective import PixelEquations, PixelObjective

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ..files.text import text_of
+from ..files.text import read_text
 from .basel_landmarks import CROPS, Crop, read_crop
 from .complete import (
     BRIGHTEST,
@@ -243,6 +243,6 @@ def _read_values(path: Path, n_vertices: int) -> Float32Array:
 def _read_deviations(path: Path) -> NDArray[np.float64]:
     expect_kind(path, FileKind.OTHER, FETCH_EXPRESSIONS)
     try:
-        return np.array(text_of(path, 2**20).split(), np.float64)
+        return np.array(read_text(path, 2**20).split(), np.float64)
     except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: expected numbers, one a mode", FETCH_EXPRESSIONS) from error

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, error_line
-from ..files.numpy import MOST_BYTES
+from ..files.tables import MOST_BYTES
 from .basel_landmarks import NAMED_POINTS, nearest_vertices, read_named_points
 from .complete import MILLIMETRES, check_outward, complete_model, deviations_of, modes, points
 from .landmarks import read_landmark_table

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ..files.text import parsed_json
+from ..files.text import parse_json
 from .mat5 import read_mat
 
 WHOLE_2009, FRONT_2009 = 53490, 35709
@@ -101,7 +101,7 @@ def read_named_points(stored: Any, where: str) -> dict[int, Points]:
     try:
         named = {
             IBUG_OF_NAME[item["id"]]: np.array(item["coordinates"], np.float64).reshape(3)
-            for item in parsed_json(_text(stored))
+            for item in parse_json(_text(stored))
             if item["id"] in IBUG_OF_NAME
         }
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:

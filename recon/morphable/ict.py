@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ..files.text import json_of
+from ..files.text import read_json
 from .complete import complete_model
 from .model import MorphableModel
 
@@ -127,7 +127,7 @@ def read_index(path: Path) -> dict[str, Any]:
         FacebenchError: the file is missing or does not hold them.
     """
     try:
-        index: dict[str, Any] = json_of(path)
+        index: dict[str, Any] = read_json(path)
         landmarks = np.array(index["idx_to_landmark_verts"], np.int64)
         names = [str(name) for name in index["expressions"]]
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ..files.text import parsed_toml, text_of
+from ..files.text import parse_toml, read_text
 from .model import MorphableModel
 
 _MOST_BYTES = 2**20
@@ -34,7 +34,7 @@ def read_landmark_table(path: Path, n_vertices: int) -> NDArray[np.int64]:
         FacebenchError: the file is missing, of another form, or names vertices that are not there.
     """
     try:
-        text = text_of(path, _MOST_BYTES)
+        text = read_text(path, _MOST_BYTES)
     except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: unreadable landmarks", _EXPECTED) from error
     landmarks = _from_toml(text, path) if "=" in text else _from_list(text, path)
@@ -59,7 +59,7 @@ def _from_list(text: str, path: Path) -> NDArray[np.int64]:
 def _from_toml(text: str, path: Path) -> NDArray[np.int64]:
     """The table whose keys are landmark numbers, at the top level or one level down."""
     try:
-        parsed = parsed_toml(text)
+        parsed = parse_toml(text)
     except ValueError as error:
         raise FacebenchError(f"{path}: no landmark table ({error})", _EXPECTED) from error
     landmarks = np.full(68, -1, np.int64)

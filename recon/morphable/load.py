@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, nearest_name
-from ..files.numpy import read_npz_arrays
-from ..files.replace import replacing
+from ..files.tables import read_npz_arrays
+from ..files.writing import atomic_write
 from .complete import MILLIMETRES, complete_model
 from .ict import is_ict_folder, read_ict
 from .model import MorphableModel
@@ -99,7 +99,7 @@ def save_npz(model: MorphableModel, path: Path) -> None:
     }
     for name in ("identity_names", "expression_names", "albedo_names"):
         arrays[name] = arrays[name].astype(np.str_)
-    with replacing(path) as draft, draft.open("wb") as file:
+    with atomic_write(path) as draft, draft.open("wb") as file:
         np.savez(file, **arrays)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from ...errors import FacebenchError, error_line
-from ..files.replace import replacing
-from ..files.text import parsed_json
+from ..files.text import parse_json
+from ..files.writing import atomic_write
 from ..recipes.kinds import AnyRecipe, recipe_from_table
 from .tensor_files import UnreadableTensorsError, is_table_of_tensors, load_tensors
 
@@ -19,7 +19,7 @@ FORMAT = 1
 
 def write_content(path: Path, content: Mapping[str, Any]) -> None:
     """Write a checkpoint by rename, so that a reader never sees half a file."""
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         save_tensors(draft, content)
 
 
@@ -59,7 +59,7 @@ def recipe_in(path: Path, content: Mapping[str, Any]) -> AnyRecipe:
         FacebenchError: it keeps none that can be read.
     """
     try:
-        return recipe_from_table(parsed_json(content["recipe"]))
+        return recipe_from_table(parse_json(content["recipe"]))
     except (ValueError, TypeError, AttributeError, FacebenchError) as error:
         said = f"checkpoint {path}: no recipe in it ({error_line(error)})"
         raise FacebenchError(said, "train it again") from error

@@ -1,110 +1,180 @@
-"""What a user points at for reconstruction: photographs, videos, and folders of them."""
+"""Reconstructs the faces in photographs and videos into files; a failure is a row, not an end."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...errors import FacebenchError, error_line
-from ..files.pictures import NOT_A_PICTURE, read_picture
+from ...errors import error_line
+from ..face.coefficient_files import frame_table
+from ..face.crop import Box, read_boxes
+from ..face.face_coefficients import FaceCoefficients
+from ..vision.detect import ManyFacesDetector
+from .reconstructor import FaceCrop, Reconstructor
+from .results import FaceFiles, ResultLedger, SourceResult
+from .sheet import SheetRenderer
+from .sources import Source, read_photograph
+from .video import VideoReconstructor, VideoSettings
 
-PHOTOGRAPHS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
-VIDEOS = frozenset(
-    {".mp4", ".avi", ".mov", ".mjpg", ".mjpeg", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
-)
-BOXES_ENDING = ".boxes.csv"
+NO_FACE = "no face was found"
 
 
 @dataclass(frozen=True)
-class Source:
-    """One photograph or video.
+class ReconstructionSettings:
+    """How sources are reconstructed.
 
     Attributes:
-        name: what its results are called, with `/` where it lay in a folder's folder; unique among
-            the sources found together.
-        path: the file.
+        all_faces: every face of a photograph, not only the most prominent one.
+        batch: photographs that go through the network together.
+        video: what is made of videos.
     """
 
-    name: str
-    path: Path
-
-    @property
-    def boxes(self) -> Path | None:
-        """The face box file beside it, NAME.boxes.csv (`recon.vision.boxes`), or None."""
-        path = self.path.with_name(self.path.stem + BOXES_ENDING)
-        return path if path.is_file() else None
-
-    @property
-    def is_video(self) -> bool:
-        """By the file name's ending."""
-        return self.path.suffix.lower() in VIDEOS
+    all_faces: bool = False
+    batch: int = 16
+    video: VideoSettings = field(default_factory=VideoSettings)
 
 
-def find_sources(paths: Iterable[Path], leave_out: Path | None = None) -> list[Source]:
-    """The files given and those in the folders given and below them, the latter sorted by path.
+@dataclass(frozen=True, eq=False)
+class LocatedFaces:
+    """A photograph with the faces found in it, or the reason why there are none."""
 
-    A file in a folder is called by its path within it, so results keep the folder's shape.
+    source: Source
+    shots: tuple[FaceCrop, ...]
+    reason: str = ""
 
-    Args:
-        paths: files and folders.
-        leave_out: a folder whose content is no source, for example that of the results.
 
-    Raises:
-        FacebenchError: a folder holds neither photographs nor videos.
+@dataclass(frozen=True)
+class SourceReconstructor:
+    """Everything that reconstructs a source and writes its files.
+
+    Attributes:
+        reconstructor: network and face model.
+        artist: draws the sheets.
+        detector: finds the faces where no box file lies beside a source.
+        files: writes.
+        settings: see there.
     """
-    found: dict[Path, PurePosixPath] = {}
-    for path in paths:
-        items = _in_folder(path, leave_out) if path.is_dir() else {path: PurePosixPath(path.name)}
-        found |= {file: name for file, name in items.items() if file not in found}
-    return [Source(name, path) for path, name in zip(found, _names(found.values()), strict=True)]
+
+    reconstructor: Reconstructor
+    artist: SheetRenderer
+    detector: ManyFacesDetector
+    files: FaceFiles
+    settings: ReconstructionSettings = field(default_factory=ReconstructionSettings)
+
+    def portray_all(
+        self, sources: Sequence[Source], ledger: ResultLedger
+    ) -> Iterator[SourceResult]:
+        """A portrait a source, first those that the ledger has; never raises for what one holds."""
+        waiting = []
+        for source in sources:
+            portrait = ledger.kept(source)
+            if portrait is None:
+                waiting.append(source)
+            else:
+                yield portrait
+        for group in _groups(waiting, self.settings.batch):
+            for source, portrait in zip(group, self._portray(group), strict=True):
+                ledger.add(source, portrait)
+                yield portrait
+
+    def _portray(self, group: Sequence[Source]) -> Iterator[SourceResult]:
+        """A portrait of each of some photographs, or of one video."""
+        if not group[0].is_video:
+            yield from self._photographs(group)
+            return
+        parts = (self.reconstructor, self.artist, self.detector, self.files)
+        try:
+            yield VideoReconstructor(*parts, self.settings.video).portray(group[0])
+        except Exception as error:
+            yield _failure(group[0], error, frames=0)
+
+    def _photographs(self, group: Sequence[Source]) -> Iterator[SourceResult]:
+        sittings = [self._sit(source) for source in group]
+        try:
+            faces = iter(self._regress([shot for sitting in sittings for shot in sitting.shots]))
+        except Exception as error:
+            yield from (_failure(source, error, frames=1) for source in group)
+            return
+        for sitting in sittings:
+            own = [next(faces) for _ in sitting.shots]
+            yield self._develop(sitting, own)
+
+    def _sit(self, source: Source) -> LocatedFaces:
+        try:
+            frame = read_photograph(source.path)
+            found = self._locate(source, frame)
+            size = self.reconstructor.crop_size
+            shots = tuple(FaceCrop.of(frame, box, size) for box in found)
+            return LocatedFaces(source, shots, "" if shots else NO_FACE)
+        except Exception as error:
+            return LocatedFaces(source, (), error_line(error))
+
+    def _locate(self, source: Source, frame: np.ndarray[Any, np.dtype[np.uint8]]) -> list[Box]:
+        """Boxes from the file beside the photograph where there is one, else the detector's."""
+        if source.boxes is not None:
+            boxes = read_boxes(source.boxes)
+            return [boxes[0]] if 0 in boxes else []
+        if self.settings.all_faces:
+            return self.detector.detect_all(frame)
+        box = self.detector.detect(frame)
+        return [] if box is None else [box]
+
+    def _regress(self, shots: Sequence[FaceCrop]) -> list[FaceCoefficients]:
+        size = self.settings.batch
+        batches = [shots[start : start + size] for start in range(0, len(shots), size)]
+        found = [self.reconstructor.regress(np.stack([s.crop for s in part])) for part in batches]
+        return [faces[i] for faces in found for i in range(len(faces))]
+
+    def _develop(self, sitting: LocatedFaces, faces: Sequence[FaceCoefficients]) -> SourceResult:
+        source = sitting.source
+        if not faces:
+            return SourceResult(source.name, str(source.path), 1, 0, reason=sitting.reason)
+        try:
+            pairs = enumerate(zip(sitting.shots, faces, strict=True), start=1)
+            names = [self._write(source, n, shot, face) for n, (shot, face) in pairs]
+        except Exception as error:
+            return _failure(source, error, frames=1)
+        files = tuple(name for group in names for name in group)
+        return SourceResult(source.name, str(source.path), 1, len(faces), files)
+
+    def _write(
+        self, source: Source, number: int, shot: FaceCrop, face: FaceCoefficients
+    ) -> tuple[str, ...]:
+        face.check_finite()
+        name = source.name if number == 1 else f"{source.name}_face{number}"
+        view = self.reconstructor.view(shot.portrait, face, shot.filled)
+        texture = self.reconstructor.texture(face.albedo, [view])
+        rows = [self.artist.row(shot.portrait, face), self.artist.sides(face, texture)]
+        mesh = self.reconstructor.mesh(face)
+        written = self.files.write_face(name, mesh, texture, rows)
+        table = self._table(source, shot, shot.in_picture(face))
+        return self.files.write_coefficients(name, table, written)
+
+    def _table(self, source: Source, shot: FaceCrop, face: FaceCoefficients) -> dict[str, Any]:
+        points = self.reconstructor.landmarks(face[None], shot.image_size)[0]
+        height, width = shot.image_size
+        return {
+            "kind": "photograph",
+            "source": str(source.path),
+            "picture": {"width_px": width, "height_px": height},
+            "identity": face.identity.tolist(),
+            "albedo": face.albedo.tolist(),
+            "frame_count": 1,
+            "frames": [frame_table(face, shot.box, points)],
+            "frames_file": None,
+        }
 
 
-def _names(relative: Iterable[PurePosixPath]) -> Iterator[str]:
-    """Unique names: without the ending where that is enough, then with it, then numbered."""
-    files = list(relative)
-    stems = Counter(file.with_suffix("") for file in files)
-    seen: Counter[str] = Counter()
-    for file in files:
-        plain = stems[file.with_suffix("")] == 1
-        name = str(file.with_suffix("") if plain else file.with_name(file.name.replace(".", "_")))
-        seen[name] += 1
-        yield name if seen[name] == 1 else f"{name}_{seen[name]}"
+def _groups(sources: Sequence[Source], batch: int) -> Iterator[list[Source]]:
+    """Neighbouring photographs in batches, videos one by one, in the order given."""
+    for is_video, run in groupby(sources, key=lambda source: source.is_video):
+        items, size = list(run), 1 if is_video else batch
+        yield from (items[start : start + size] for start in range(0, len(items), size))
 
 
-def _in_folder(folder: Path, leave_out: Path | None) -> dict[Path, PurePosixPath]:
-    known = PHOTOGRAPHS | VIDEOS
-    files = {
-        item: PurePosixPath(item.relative_to(folder).as_posix())
-        for item in sorted(folder.rglob("*"))
-        if item.suffix.lower() in known and not _hidden_or_in(item, folder, leave_out)
-    }
-    if not files:
-        raise FacebenchError(
-            f"{folder}: neither photographs nor videos in it",
-            f"known endings: {' '.join(sorted(known))}",
-        )
-    return files
-
-
-def _hidden_or_in(item: Path, folder: Path, leave_out: Path | None) -> bool:
-    hidden = any(part.startswith(".") for part in item.relative_to(folder).parts)
-    return hidden or (leave_out is not None and leave_out.resolve() in item.resolve().parents)
-
-
-def read_photograph(path: Path) -> NDArray[np.uint8]:
-    """RGB pixels (H, W, 3), upright as the camera was held.
-
-    Raises:
-        FacebenchError: the file is no picture, damaged, or too large to be opened safely.
-    """
-    try:
-        return np.asarray(read_picture(path, "RGB"))
-    except (OSError, ValueError) as error:
-        if str(error) == NOT_A_PICTURE:
-            raise FacebenchError(NOT_A_PICTURE, "known are JPEG, PNG, TIFF, WebP …") from error
-        raise FacebenchError("the picture cannot be read", error_line(error)) from error
+def _failure(source: Source, error: Exception, frames: int) -> SourceResult:
+    return SourceResult(source.name, str(source.path), frames, 0, reason=error_line(error))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..export.sheet import Picture, captioned, to_pictures
+from ..face.crop import frame_mean_face
 from ..face.face_coefficients import FaceCoefficients
 from ..face.lighting import ambient_light
 from ..morphable.decoder import FaceDecoder
@@ -19,8 +20,7 @@ from ..render.face import FaceRenderer
 from ..render.panels import draw_panels, draw_shape
 from ..render.shade import shade
 from ..texture.space import Texture
-from ..vision.framing import frame_mean_face
-from .reconstruct import to_tensor
+from .reconstructor import to_tensor
 
 PICTURE_SIZE = 360
 """Side in pixels of every picture."""
@@ -38,7 +38,7 @@ _ZOOM = 0.7
 _PAPER = 0.96
 
 
-class PortraitArtist:
+class SheetRenderer:
     """Draws the sheets of one face model's faces.
 
     Args:

@@ -4,18 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
+from ..face.crop import Box
 from ..face.face_coefficients import FaceCoefficients
 from ..video.decode import Chunk
-from ..vision.crop import Box
 from ..vision.detect import FaceDetector
-from .reconstruct import Reconstructor
-from .sampling import EvenSample
-from .shot import Shot
+from .reconstructor import FaceCrop, Reconstructor
+
+Item = TypeVar("Item")
+
+
+class EvenSample(Generic[Item]):
+    """Keeps every n-th item of a stream, n doubling when too many are held.
+
+    Iterating gives at most `size` of the items held, the first among them, evenly spaced.
+
+    Args:
+        size: most items that iterating gives; fewer than twice as many are held.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._step = 1
+        self._seen = 0
+        self._held: list[Item] = []
+
+    def wants_next(self) -> bool:
+        """Whether the stream's next item would be held: only then it need be made."""
+        return self._seen % self._step == 0
+
+    def add(self, item: Item) -> None:
+        """Hold the stream's next item."""
+        self._held.append(item)
+        self.skip()
+        if len(self._held) >= 2 * self.size:
+            self._held = self._held[::2]
+            self._step *= 2
+
+    def skip(self) -> None:
+        """Pass over the stream's next item."""
+        self._seen += 1
+
+    def __iter__(self) -> Iterator[Item]:
+        count = min(self.size, len(self._held))
+        yield from (self._held[i * len(self._held) // count] for i in range(count))
+
 
 SHEET_ROWS = 6
 """Most frames of a video that its sheet shows and its texture is made of."""
@@ -47,7 +85,7 @@ class Track:
     boxes: list[Box]
     faces: FaceCoefficients
     image_size: tuple[int, int]
-    shots: tuple[tuple[int, Shot], ...]
+    shots: tuple[tuple[int, FaceCrop], ...]
     left_out: int = 0
 
 
@@ -68,7 +106,7 @@ class TrackBuilder:
     ) -> None:
         self.frames = 0
         self.reason = ""
-        self._shots: EvenSample[tuple[int, Shot]] = EvenSample(SHEET_ROWS)
+        self._shots: EvenSample[tuple[int, FaceCrop]] = EvenSample(SHEET_ROWS)
         self._reconstructor, self._detector, self._given = reconstructor, detector, boxes
         self._numbers: list[int] = []
         self._boxes: list[Box] = []
@@ -80,7 +118,9 @@ class TrackBuilder:
         self.frames += len(chunk.frames)
         self.reason = self.reason or chunk.reason
         size = self._reconstructor.crop_size
-        found = [(number, Shot.of(frame, box, size)) for number, frame, box in self._find(chunk)]
+        found = [
+            (number, FaceCrop.of(frame, box, size)) for number, frame, box in self._find(chunk)
+        ]
         if not found:
             return
         faces = self._reconstructor.regress(np.stack([shot.crop for _, shot in found]))
@@ -103,7 +143,7 @@ class TrackBuilder:
             if box is not None:
                 yield number, frame, box
 
-    def _hold(self, number: int, shot: Shot) -> None:
+    def _hold(self, number: int, shot: FaceCrop) -> None:
         if self._shots.wants_next():
             self._shots.add((len(self._numbers), shot))
         else:
@@ -113,7 +153,7 @@ class TrackBuilder:
         self._image_size = shot.image_size
 
 
-def steady(track: Track) -> Track:
+def drop_outliers(track: Track) -> Track:
     """The track without the faces that lie apart from their neighbours in time.
 
     A detector that looks at each frame alone now and then takes something else for the face; one

@@ -13,21 +13,19 @@ from numpy.typing import NDArray
 
 from ..export.sheet import to_pictures
 from ..export.write import write_ply
+from ..face.crop import read_boxes
 from ..face.smoothing import smooth
 from ..render import make_renderer
 from ..render.face import FaceRenderer
 from ..render.panels import draw_overlay
 from ..video.decode import read_chunks
-from ..vision.boxes import read_boxes
+from ..video.encode import frame_rate, write_video
 from ..vision.detect import FaceDetector
-from .files import PortraitFiles
-from .frame_table import write_frame_table
-from .ledger import Portrait
-from .overlay_video import frame_rate, write_video
-from .photographs import Source
-from .reconstruct import Reconstructor, to_tensor
-from .sheet import PortraitArtist
-from .track import Track, TrackBuilder, steady
+from .reconstructor import Reconstructor, to_tensor
+from .results import FaceFiles, SourceResult, write_frame_table
+from .sheet import SheetRenderer
+from .sources import Source
+from .track import Track, TrackBuilder, drop_outliers
 
 _DRAWN_TOGETHER = 4
 _SIGMA = 1e-6
@@ -49,16 +47,16 @@ class VideoSettings:
 
 
 @dataclass(frozen=True)
-class VideoStudio:
+class VideoReconstructor:
     """Reconstructs a video and writes its files; see `portraits.Studio` for its parts."""
 
     reconstructor: Reconstructor
-    artist: PortraitArtist
+    artist: SheetRenderer
     detector: FaceDetector
-    files: PortraitFiles
+    files: FaceFiles
     settings: VideoSettings
 
-    def portray(self, source: Source) -> Portrait:
+    def portray(self, source: Source) -> SourceResult:
         """Reconstruct one video.
 
         Raises:
@@ -71,12 +69,12 @@ class VideoStudio:
         track = builder.track()
         if track is None:
             reason = builder.reason or f"no face was found in {builder.frames} frames"
-            return Portrait(source.name, str(source.path), builder.frames, 0, reason=reason)
-        track = steady(track) if boxes is None else track
+            return SourceResult(source.name, str(source.path), builder.frames, 0, reason=reason)
+        track = drop_outliers(track) if boxes is None else track
         files = self._write(source, track, builder.frames)
         reason = "; ".join(filter(None, [builder.reason, _remark(track.left_out)]))
         found = len(track.numbers)
-        return Portrait(source.name, str(source.path), builder.frames, found, files, reason)
+        return SourceResult(source.name, str(source.path), builder.frames, found, files, reason)
 
     def _write(self, source: Source, found: Track, frame_count: int) -> tuple[str, ...]:
         found.faces.check_finite()

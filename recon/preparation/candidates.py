@@ -3,21 +3,98 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from ..vision.crop import Box
+from ..face.crop import Box, Window
+from ..files.pictures import read_picture
+from ..synthetic.appearance import CLASS_NAMES
 from ..vision.detect import ManyFacesDetector
-from ..vision.label_orders import BISENET, converted
-from .decoding import decode_landmarks, decode_mask, decode_photograph
-from .listing import Photograph
+from ..vision.parsing import BISENET, convert_order
+from .listing import Photograph, Stored
 from .patch import Patch, cut_patch, landmark_box
 from .quality import QualityLimits
-from .reasons import Reason, RejectedError
-from .rows import WHOLE_PHOTOGRAPH, WorkRow
+from .rows import WHOLE_PHOTOGRAPH, Reason, RejectedError, WorkRow
+
+POINTS = 68
+_ASPECT = 0.02
+"""A mask may be smaller than its photograph, but not of another shape."""
+
+
+def decode_photograph(content: bytes) -> Pixels:
+    """RGB pixels (H, W, 3), upright as the camera was held.
+
+    Raises:
+        RejectedError: no picture, damaged, or too large to be opened safely.
+    """
+    try:
+        return np.array(read_picture(content, "RGB"))
+    except ValueError as error:
+        raise RejectedError(Reason.UNREADABLE, str(error)) from error
+
+
+def decode_mask(content: bytes, size: tuple[int, int]) -> Pixels:
+    """Classes (H, W) of a mask picture, brought to the size (H, W) of its photograph.
+
+    Raises:
+        RejectedError: no picture of class numbers, or of another shape than the photograph.
+    """
+    try:
+        picture = read_picture(content, "")
+    except ValueError as error:
+        raise RejectedError(Reason.SIDECAR, f"mask: {error}") from error
+    if picture.mode not in ("L", "P", "1"):
+        raise RejectedError(Reason.SIDECAR, "the mask has colours, not class numbers")
+    height, width = size
+    if abs(picture.width / picture.height * height / width - 1.0) > _ASPECT:
+        raise RejectedError(
+            Reason.SIDECAR,
+            f"the mask is {picture.width} x {picture.height}, not {width} x {height}",
+        )
+    classes = np.array(picture.resize((width, height), Image.Resampling.NEAREST))
+    if classes.max() >= len(CLASS_NAMES):
+        raise RejectedError(Reason.SIDECAR, f"the mask has class {classes.max()}; the last is 18")
+    return classes.astype(np.uint8)
+
+
+def decode_landmarks(content: bytes, name: str) -> Points:
+    """Landmarks (faces, 68, 2) in px of the upright photograph, integers at pixel centres.
+
+    `.pts` is iBUG's: 68 points in braces, counted from 1. Text is `x y` a line, counted from 0;
+    the lines of several faces follow one another.
+
+    Raises:
+        RejectedError: not 68 points of two finite numbers each.
+    """
+    try:
+        text = content.decode("ascii")
+        points = _braces(text) - 1.0 if name.lower().endswith(".pts") else _lines(text)
+    except ValueError as error:
+        raise RejectedError(Reason.SIDECAR, f"{name}: not 68 lines of two numbers") from error
+    if len(points) == 0 or len(points) % POINTS or not np.isfinite(points).all():
+        raise RejectedError(Reason.SIDECAR, f"{name}: {len(points)} points, not 68 a face")
+    return points.reshape(-1, POINTS, 2).astype(np.float32)
+
+
+def _braces(text: str) -> NDArray[np.float64]:
+    inside = re.search(r"\{([^}]*)\}", text)
+    if inside is None:
+        raise ValueError("no braces")
+    return _lines(inside.group(1))
+
+
+def _lines(text: str) -> NDArray[np.float64]:
+    rows = [line.replace(",", " ").split() for line in text.splitlines() if line.strip()]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), 2)
+
 
 Pixels = NDArray[np.uint8]
 Points = NDArray[np.float32]
@@ -30,7 +107,7 @@ class PreparationSettings:
     Attributes:
         image_size: side of the crops in px.
         all_faces: keep every face of a photograph, not only the main one.
-        mask_order: label order of the mask files, see `recon.vision.label_orders`.
+        mask_order: label order of the mask files, see `recon.vision.parsing`.
         limits: of quality.
     """
 
@@ -144,4 +221,101 @@ def _mask(photograph: Photograph, frame: Pixels, order: str) -> Pixels | None:
         content = photograph.mask.read()
     except OSError as error:
         raise RejectedError(Reason.SIDECAR, f"mask: {error.strerror}") from error
-    return converted(decode_mask(content, frame.shape[:2]), order, BISENET)
+    return convert_order(decode_mask(content, frame.shape[:2]), order, BISENET)
+
+
+def chunk_text(photographs: Sequence[Photograph]) -> str:
+    """Where the photographs of a chunk are, as JSON."""
+    return json.dumps([asdict(item) for item in photographs])
+
+
+def chunk_from_text(text: str) -> list[Photograph]:
+    """The photographs that `chunk_text` was given."""
+    return [
+        Photograph(**{name: file and Stored(**file) for name, file in item.items()})
+        for item in json.loads(text)
+    ]
+
+
+_Arrays = dict[str, NDArray[Any]]
+
+
+def pack(photographs: Sequence[PhotographFaces]) -> bytes:
+    """Photographs with their faces as one NumPy archive, without pickled objects."""
+    arrays: _Arrays = {}
+    facts = [_photograph_facts(item, number, arrays) for number, item in enumerate(photographs)]
+    buffer = io.BytesIO()
+    text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    np.savez(buffer, facts=text, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def unpack(content: bytes) -> list[PhotographFaces]:
+    """The photographs that `pack` was given."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        facts = json.loads(archive["facts"].tobytes())
+        return [_photograph(item, number, archive) for number, item in enumerate(facts)]
+
+
+def _photograph_facts(item: PhotographFaces, number: int, arrays: _Arrays) -> dict[str, Any]:
+    for place, candidate in enumerate(item.candidates):
+        parts = {
+            "pixels": candidate.patch.pixels,
+            "mask": candidate.patch.mask,
+            "landmarks": candidate.landmarks,
+        }
+        arrays |= {_key(n, number, place): a for n, a in parts.items() if a is not None}
+    return {
+        "photograph": [item.source, item.stamp, item.sha256],
+        "candidates": [_candidate_facts(candidate) for candidate in item.candidates],
+        "rejected": [
+            [face, _numbers(box), str(why.reason), why.detail] for face, box, why in item.rejected
+        ],
+    }
+
+
+def _candidate_facts(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "face": candidate.face,
+        "box": _numbers(candidate.box),
+        "window": list(vars(candidate.patch.window).values()),
+        "photograph": candidate.patch.photograph,
+    }
+
+
+def _photograph(facts: dict[str, Any], number: int, arrays: Mapping[str, Any]) -> PhotographFaces:
+    candidates = [
+        _candidate(one, number, place, arrays) for place, one in enumerate(facts["candidates"])
+    ]
+    rejected = [
+        (face, Box(*box) if box else None, RejectedError(Reason(reason), detail))
+        for face, box, reason, detail in facts["rejected"]
+    ]
+    source, stamp, sha256 = facts["photograph"]
+    return PhotographFaces(source, stamp, sha256, tuple(candidates), tuple(rejected))
+
+
+def _candidate(
+    facts: dict[str, Any], number: int, place: int, arrays: Mapping[str, Any]
+) -> Candidate:
+    height, width = facts["photograph"]
+    patch = Patch(
+        arrays[_key("pixels", number, place)],
+        _optional(arrays, _key("mask", number, place)),
+        Window(*facts["window"]),
+        (height, width),
+    )
+    landmarks = _optional(arrays, _key("landmarks", number, place))
+    return Candidate(facts["face"], patch, Box(*facts["box"]), landmarks)
+
+
+def _key(name: str, photograph: int, candidate: int) -> str:
+    return f"{name}-{photograph}-{candidate}"
+
+
+def _optional(arrays: Mapping[str, Any], key: str) -> NDArray[Any] | None:
+    return arrays.get(key)
+
+
+def _numbers(box: Box | None) -> list[float] | None:
+    return list(vars(box).values()) if box else None

@@ -1,24 +1,140 @@
-"""Second stage: from faces in photographs to labelled, framed and judged training faces."""
+"""Second stage: faces in photographs labelled by networks, framed and judged."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import FacebenchError
+from ..face.crop import Box
 from .candidates import Candidate, PhotographFaces, PreparationSettings
-from .networks import LandmarkFinder, Networks
 from .patch import Framed, frame_face
-from .perceptual_hash import perceptual_hash
-from .plausibility import check_landmarks, check_overlap
-from .quality import FaceQuality, check_inside, check_light_and_detail, measure_quality
-from .reasons import Reason, RejectedError
-from .rows import LabelledCrop, WorkRow
+from .quality import (
+    FaceQuality,
+    check_inside,
+    check_landmarks,
+    check_light_and_detail,
+    check_overlap,
+    measure_quality,
+)
+from .rows import LabelledCrop, Reason, RejectedError, WorkRow
+from .selection import perceptual_hash
 
+Pixels = NDArray[np.uint8]
 Points = NDArray[np.float32]
+
+NONE, EMBEDDED, FAN = "none", "embedded", "fan"
+
+_PARSED_AT_ONCE = 8
+"""Crops; the public parser works on 512 px and holds about 0.3 GB for each four of them."""
+
+
+class LandmarkFinder(Protocol):
+    """Finds the 68 landmarks of faces; `recon.vision.landmarks.LandmarkDetector` is one."""
+
+    def landmarks(self, frames: Sequence[Pixels], boxes: Sequence[Box]) -> NDArray[np.float32]:
+        """Landmarks (N, 68, 2) in px of N pictures (H, W, 3), whose face boxes are given."""
+        ...
+
+
+class CropParser(Protocol):
+    """Says what each pixel of face crops shows."""
+
+    def __call__(self, crops: Pixels) -> Pixels:
+        """Classes (N, S, S) in BiSeNet order of crops (N, S, S, 3) RGB."""
+        ...
+
+
+@dataclass(frozen=True)
+class LabelNetworks:
+    """What labels the faces that come without labels.
+
+    Attributes:
+        landmarks: None leaves faces without a landmarks file out.
+        parser: None leaves faces without a mask file without one.
+    """
+
+    landmarks: LandmarkFinder | None
+    parser: CropParser | None
+
+
+@dataclass(frozen=True)
+class NetworkChoice:
+    """Which networks: `none`, `embedded`, a weights file, or for landmarks `fan`."""
+
+    landmarks: str = EMBEDDED
+    parser: str = EMBEDDED
+
+    def build(self, device: str = "cpu") -> LabelNetworks:
+        """The networks on a device.
+
+        Raises:
+            FacebenchError: weights that are missing or of something else.
+        """
+        finder = None if self.landmarks == NONE else _landmark_finder(self.landmarks, device)
+        parser = None if self.parser == NONE else _crop_parser(self.parser, device)
+        return LabelNetworks(finder, parser)
+
+    def identity(self) -> dict[str, str]:
+        """Each choice with a digest of its weights, wherever they lie, for the record."""
+        return {
+            "landmarks": _identity(self.landmarks, "landmarker"),
+            "parser": _identity(self.parser, "parser"),
+        }
+
+
+def _landmark_finder(choice: str, device: str) -> LandmarkFinder:
+    from ..vision.landmarks import make_landmark_detector
+
+    try:
+        return make_landmark_detector(choice, device)
+    except FacebenchError as error:
+        raise FacebenchError(
+            f"faces without a landmarks file need a landmark network: {error.message}",
+            f"{error.hint}; or give --landmarks fan, or lay NAME.pts beside each photograph",
+        ) from error
+
+
+def _crop_parser(choice: str, device: str) -> CropParser:
+    import torch
+
+    from ..vision.parsing import make_parser
+
+    parser = make_parser(choice, device)
+
+    def parse(crops: Pixels) -> Pixels:
+        images = torch.from_numpy(crops.copy()).permute(0, 3, 1, 2)
+        parts = (
+            parser(part.to(device).float() / 255.0) for part in torch.split(images, _PARSED_AT_ONCE)
+        )
+        classes: Pixels = torch.cat([part.to(torch.uint8).cpu() for part in parts]).numpy()
+        return classes
+
+    return parse
+
+
+def default_parser() -> str:
+    """The embedded parser where the package holds its weights, else none."""
+    from ..network.vision_weights import embedded_network
+
+    return EMBEDDED if embedded_network("parser").is_file() else NONE
+
+
+def _identity(choice: str, kind: str) -> str:
+    from ..network.vision_weights import embedded_network
+
+    path = embedded_network(kind) if choice == EMBEDDED else Path(choice)
+    if choice in (NONE, FAN) or not path.is_file():
+        return choice
+    name = EMBEDDED if choice == EMBEDDED else "file"
+    return f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +147,7 @@ class _Judged:
 
 
 def label_faces(
-    photographs: Sequence[PhotographFaces], networks: Networks, settings: PreparationSettings
+    photographs: Sequence[PhotographFaces], networks: LabelNetworks, settings: PreparationSettings
 ) -> list[WorkRow]:
     """A row for each face and each photograph without one, in the order given."""
     pairs = [(item, candidate) for item in photographs for candidate in item.candidates]
@@ -84,7 +200,7 @@ def _judge(
     return face, quality
 
 
-def _with_masks(judged: Sequence[_Judged], networks: Networks) -> list[_Judged]:
+def _with_masks(judged: Sequence[_Judged], networks: LabelNetworks) -> list[_Judged]:
     """The same, faces without a mask parsed where there is a parser."""
     faces = {number: one.fate for number, one in enumerate(judged) if isinstance(one.fate, tuple)}
     bare = {number: fate for number, fate in faces.items() if fate[0].mask is None}

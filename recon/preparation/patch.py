@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..vision.crop import Box, Window, crop_square, crop_window
+from ..face.crop import Box, Window, crop_square, crop_window
 
 Pixels = NDArray[np.uint8]
 Points = NDArray[np.float32]
@@ -108,7 +108,7 @@ def cut_patch(frame: Pixels, mask: Pixels | None, box: Box, image_size: int) -> 
 
 
 def frame_face(patch: Patch, landmarks: Points, size: int) -> Framed:
-    """The training crop of a face: the framing of `recon.vision.crop` around its landmarks.
+    """The training crop of a face: the framing of `recon.face.crop` around its landmarks.
 
     Args:
         patch: the face and what is around it.

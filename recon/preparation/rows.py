@@ -1,9 +1,10 @@
-"""What is kept of each face, and of each photograph without one."""
+"""What is kept of each face, and why a photograph or a face is left out."""
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,53 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
+from ...errors import FacebenchError
+from ..face.crop import Box
 from ..synthetic.appearance import MASK_ORDER
-from ..vision.crop import Box
-from .reasons import RejectedError
+
+
+class Reason(StrEnum):
+    """What was wrong; the text stands in tables."""
+
+    ARCHIVE = "unreadable archive"
+    UNREADABLE = "unreadable photograph"
+    SIDECAR = "unusable landmarks or mask file"
+    SAME_FILE = "same file as another"
+    NO_FACE = "no face found"
+    OTHER_FACE = "not the main face"
+    NO_LANDMARKS = "no landmarks"
+    IMPLAUSIBLE = "implausible landmarks"
+    CUT = "cut by the border"
+    TOO_SMALL = "too small"
+    TOO_DARK = "too dark"
+    OVER_EXPOSED = "over-exposed"
+    BLURRED = "blurred"
+    NEAR_DUPLICATE = "near-duplicate"
+
+
+class RejectedError(FacebenchError):
+    """Something is left out of the training faces; never seen by a user as an error.
+
+    Args:
+        reason: of the table.
+        detail: numbers or the library's words.
+    """
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = self.hint
+
+    def __reduce__(self) -> tuple[type[RejectedError], tuple[Reason, str]]:
+        """Keep both parts when the error crosses a process boundary."""
+        return type(self), (self.reason, self.detail)
+
 
 WHOLE_PHOTOGRAPH = -1
 """Face number of a row that tells of a photograph as a whole."""
+
+DROPPED = "dropped.parquet"
+"""The table beside the shards of what was left out of them; no shard."""
 
 _JPEG_QUALITY = 95
 

@@ -1,16 +1,121 @@
-"""Which of the faces that are good enough become training faces: one of each that look alike."""
+"""Which of the good faces become training faces: one of each that look alike."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .duplicates import distance, replaced_by
-from .reasons import Reason
+from .quality import grey_values
+from .rows import Reason
+
+SIDE, BITS_A_SIDE = 32, 8
+HASH_BITS = BITS_A_SIDE**2
+
+
+def perceptual_hash(image: NDArray[np.uint8]) -> int:
+    """64 bits of an RGB image (S, S, 3): which of its low cosine frequencies exceed their median.
+
+    The frequencies 1 to 8 along each axis of the 32 px grey image (Zauner 2010, "Implementation
+    and benchmarking of perceptual image hash functions", DCT hash). Brightness and contrast do not
+    change it.
+    """
+    waves = _COSINES @ grey_values(image, SIDE) @ _COSINES.T
+    bits = (waves > np.median(waves)).ravel()
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def _cosines() -> NDArray[np.float64]:
+    """Rows 1 to 8 of the discrete cosine transform (DCT-II) of 32 samples."""
+    wave, place = np.mgrid[1 : BITS_A_SIDE + 1, 0:SIDE]
+    table: NDArray[np.float64] = np.cos(np.pi * wave * (2 * place + 1) / (2 * SIDE))
+    return table
+
+
+_COSINES = _cosines()
+
+
+Hashes = NDArray[np.uint64]
+Indices = NDArray[np.intp]
+
+
+def near_pairs(hashes: Hashes, radius: int) -> tuple[Indices, Indices]:
+    """All pairs of distinct hashes (N,) that differ in at most `radius` bits, each once.
+
+    Hashes that differ in r bits agree in one of r + 1 bands of bits (Norouzi et al. 2012,
+    "Multi-index hashing"), so only those that share a band are compared.
+    """
+    found = [_pairs_of_band(hashes, shift, bits, radius) for shift, bits in _bands(radius)]
+    pairs = np.unique(np.concatenate(found), axis=0)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def duplicates_of(hashes: Hashes, radius: int) -> dict[int, int]:
+    """For each face that goes, the face that stays for it; hashes (N,), the best face first.
+
+    From the best on, a face stays unless one that stays is within the radius. Chains therefore
+    do not collapse: two faces that stay are never within the radius, and one that goes always is
+    of the one named (the best of those near it). Nothing but the order decides.
+
+    Args:
+        hashes: (N,), sorted by preference.
+        radius: bits; negative keeps all.
+    """
+    if radius < 0 or len(hashes) == 0:
+        return {}
+    distinct, first, which = np.unique(hashes, return_index=True, return_inverse=True)
+    gone = {int(i): int(first[w]) for i, w in enumerate(which) if first[w] != i}
+    a, b = near_pairs(distinct, radius)
+    better = np.minimum(first[a], first[b])
+    worse = np.maximum(first[a], first[b])
+    neighbours: defaultdict[int, list[int]] = defaultdict(list)
+    for low, high in zip(better.tolist(), worse.tolist(), strict=True):
+        neighbours[high].append(low)
+    for face in sorted(neighbours):
+        keepers = [other for other in neighbours[face] if other not in gone]
+        if keepers:
+            gone[face] = min(keepers)
+    return {face: _keeper(face, gone) for face in gone}
+
+
+def distance(a: int, b: int) -> int:
+    """Bits in which two hashes differ."""
+    return (a ^ b).bit_count()
+
+
+def _keeper(face: int, gone: dict[int, int]) -> int:
+    """An equal hash may itself have gone for a near one."""
+    keeper = gone[face]
+    return gone.get(keeper, keeper)
+
+
+def _bands(radius: int) -> list[tuple[int, int]]:
+    """First bit and number of bits of radius + 1 bands of nearly equal width."""
+    edges = np.linspace(0, HASH_BITS, min(radius + 1, HASH_BITS) + 1).round().astype(int)
+    return [(int(low), int(high - low)) for low, high in pairwise(edges)]
+
+
+def _pairs_of_band(hashes: Hashes, shift: int, bits: int, radius: int) -> Indices:
+    """Near pairs (M, 2), smaller index first, among hashes that agree in a band."""
+    every_bit = np.uint64((1 << bits) - 1)
+    band = (hashes >> np.uint64(shift)) & every_bit
+    order = np.argsort(band, kind="stable")
+    band, ordered = band[order], hashes[order]
+    found = [np.empty((0, 2), dtype=np.intp)]
+    for step in range(1, len(hashes)):
+        same = np.flatnonzero(band[step:] == band[:-step])
+        if len(same) == 0:
+            break
+        near = np.bitwise_count(ordered[same] ^ ordered[same + step]) <= radius
+        found.append(np.stack([order[same[near]], order[same[near] + step]], axis=1))
+    return np.sort(np.concatenate(found), axis=1)
+
 
 Row = Mapping[str, Any]
 
@@ -36,7 +141,7 @@ def select(index: Sequence[Row], radius: int) -> Selection:
 
     Of photographs with the same bytes the first by name stays. Of faces whose perceptual hashes
     differ in at most `radius` bits the one from the larger face stays, then the sharper, then the
-    first; see `replaced_by`.
+    first; see `duplicates_of`.
 
     Args:
         index: rows in the order of the photographs, `reason` empty for good faces.
@@ -86,7 +191,7 @@ def _near_duplicates(
     hashes = np.array([index[face]["hash"] for face in best], dtype=np.uint64)
     return {
         best[gone]: _near(index[best[gone]], index[best[keeper]])
-        for gone, keeper in replaced_by(hashes, radius).items()
+        for gone, keeper in duplicates_of(hashes, radius).items()
     }
 
 

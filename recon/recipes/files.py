@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import FacebenchError, did_you_mean
-from ..files.text import MOST_TOML_BYTES, parsed_toml, text_of
+from ..files.text import MOST_TOML_BYTES, parse_toml, read_text
 from .kinds import AnyRecipe, recipe_from_table
 from .regressor import Recipe
 
@@ -58,7 +58,7 @@ def _with_base(name: str, seen: Sequence[str]) -> dict[str, Any]:
 
 def _read(name: str) -> dict[str, Any]:
     try:
-        return parsed_toml(_text(name))
+        return parse_toml(_text(name))
     except (OSError, ValueError) as error:
         raise FacebenchError(f"recipe {name}: not valid TOML: {error}") from error
 
@@ -68,7 +68,7 @@ def _text(name: str) -> str:
         path = Path(name)
         if not path.is_file():
             raise FacebenchError(f"no recipe file {name}", f"named recipes: {_listed()}")
-        return text_of(path, MOST_TOML_BYTES)
+        return read_text(path, MOST_TOML_BYTES)
     if name not in recipe_names():
         raise FacebenchError(f"no recipe '{name}'", did_you_mean(name, recipe_names()))
     source = resources.files(__package__) / f"{name}.toml"
@@ -84,7 +84,7 @@ def _parse_setting(setting: str) -> dict[str, Any]:
     if not equals:
         raise FacebenchError(f"setting '{setting}' has no value", "write KEY=VALUE")
     try:
-        parsed: Any = parsed_toml(f"value = {value}")["value"]
+        parsed: Any = parse_toml(f"value = {value}")["value"]
     except ValueError:
         parsed = value
     for part in reversed(key.strip().split(".")):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from ..face.coefficients import CoefficientSizes
+from ..face.crop import frame_mean_face
 from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
 from ..network.iresnet import iresnet_like
@@ -15,7 +16,6 @@ from ..recipes.baselines import GenovaRecipe, RichardsonRecipe
 from ..recipes.regressor import ImageRecipe, RegressorRecipe
 from ..render import make_renderer
 from ..render.face import FaceRenderer
-from ..vision.framing import frame_mean_face
 from ..vision.landmarks import landmark_network
 from ..vision.recognition import Recogniser, make_recogniser
 from .face_network import FaceNetwork

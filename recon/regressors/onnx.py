@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ...errors import FacebenchError
 from ..face.coefficients import CoefficientSizes
-from ..files.replace import replacing
+from ..files.writing import atomic_write
 from ..morphable.model import MorphableModel
 from .checkpoint import LoadedRegressor
 from .face_network import FaceNetwork
@@ -85,7 +85,7 @@ def export_onnx(loaded: LoadedRegressor, model: MorphableModel, path: Path) -> O
         )
     facts = _facts(loaded, model)
     vector = _Vector(loaded.regressor).eval()
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         _write(vector, loaded.crop_size, draft, facts)
         difference = _check(vector, loaded.crop_size, draft)
     return OnnxFile(path, difference, facts)
@@ -117,7 +117,7 @@ def _facts(loaded: LoadedRegressor, model: MorphableModel) -> dict[str, str]:
             "channels": "RGB",
             "range": [0.0, 1.0],
             "normalisation": "inside the graph",
-            "crop": "square about the 68 landmarks' box, see facebench.recon.vision.crop",
+            "crop": "square about the 68 landmarks' box, see facebench.recon.face.crop",
         },
     }
     texts = {

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from ..face.coefficients import Coefficients, CoefficientSizes
+from ..face.crop import Framing
 from ..recipes.baselines import RefiningNetwork
 from ..render.face import FaceRenderer
-from ..vision.framing import Framing
 from .regressor import FaceRegressor
 
 

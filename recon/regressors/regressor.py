@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from ..face.coefficients import LIGHT_SIZE, Coefficients, CoefficientSizes
+from ..face.crop import Framing
 from ..face.lighting import ambient_light
 from ..network.image_statistics import ColourNormalisation
 from ..network.landmarker import LANDMARKS
 from ..network.resnet import ResNet
 from ..recipes.parts import NetworkRecipe, OutputScale
-from ..vision.framing import Framing
 from .face_network import FaceNetwork
 from .places import Places
 

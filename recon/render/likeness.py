@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..face.crop import LANDMARK_SHARE
 from ..face.lighting import ambient_light
 from ..mesh.record import Mesh
-from ..vision.framing import LANDMARK_SHARE
 from . import make_renderer
 from .pose_and_light import Floats, Likeness, in_picture, shading
 
@@ -110,7 +110,7 @@ def framed(mesh: Mesh, yaw: float, zoom: float = 0.8) -> Floats:
     Args:
         mesh: mm, facing +z.
         yaw: radians.
-        zoom: 1 frames the landmarks as crops do (`recon.framing`).
+        zoom: 1 frames the landmarks as crops do (`recon.face.crop`).
     """
     points = np.asarray(mesh.vertices, np.float64)
     box = points if mesh.landmarks is None else points[mesh.landmarks]

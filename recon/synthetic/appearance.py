@@ -16,9 +16,9 @@ from torch import Tensor
 
 from ...errors import FacebenchError
 from ..face.camera import rotate, rotation_matrix
+from ..face.crop import Framing
 from ..face.lighting import harmonics
 from ..morphable.model import MorphableModel
-from ..vision.framing import Framing
 from .photograph import random_colour
 
 Colour = NDArray[np.float32]

@@ -12,10 +12,10 @@ from PIL import Image
 
 from ..face.camera import project, rotate, rotation_matrix, to_pixels
 from ..face.coefficients import Coefficients, CoefficientSizes
+from ..face.crop import frame_mean_face
 from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
 from ..render.shade import VertexNormals
-from ..vision.framing import frame_mean_face
 from .appearance import (
     CLASS,
     Points,

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from ..face.coefficients import Coefficients
+from ..face.crop import frame_mean_face
 from ..morphable.model import MorphableModel
-from ..vision.framing import frame_mean_face
 from .appearance import (
     ambient,
     bounded_expression,

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import torch
 
 from ...errors import FacebenchError
-from ..files.text import plan_in
+from ..files.text import read_plan
 from ..morphable.load import load_model
 from .appearance import MASK_ORDER
 from .faces import FaceSampler, LabelledFace
@@ -122,7 +122,7 @@ def _claim(folder: Path, plan: FacesPlan) -> None:
     if not note.exists():
         note.write_text(json.dumps(ours, indent=1) + "\n")
         return
-    theirs = plan_in(note)
+    theirs = read_plan(note)
     differing = [key for key in ours if theirs.get(key) != ours[key]]
     if differing:
         key = differing[0]

@@ -10,9 +10,8 @@ from io import StringIO
 from pathlib import Path
 
 from ...errors import FacebenchError, error_line
-from ..files.lock import only_command
-from ..files.replace import replacing, told_when_full
-from ..files.text import text_of
+from ..files.text import read_text
+from ..files.writing import atomic_write, explain_full_disk, lock_folder
 
 Row = dict[str, float]
 """One line of the log: `step` and whatever was measured at it."""
@@ -59,8 +58,8 @@ class TrainingFolder:
         return self.path / "validation.csv"
 
     def locked(self) -> AbstractContextManager[None]:
-        """Keep other commands off the folder while this one trains in it: see `only_command`."""
-        return only_command(self.path)
+        """Keep other commands off the folder while this one trains in it: see `lock_folder`."""
+        return lock_folder(self.path)
 
     def picture(self, step: int) -> Path:
         """Where the picture of fits at a step goes."""
@@ -74,7 +73,7 @@ class TrainingFolder:
         if not table.is_file():
             return []
         try:
-            whole, end, _ = text_of(table).rpartition("\n")
+            whole, end, _ = read_text(table).rpartition("\n")
             return [_numbers(line) for line in csv.DictReader(StringIO(whole + end), strict=True)]
         except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
             said = f"{table} cannot be read ({error_line(error)})"
@@ -86,7 +85,7 @@ class TrainingFolder:
         if columns != list(row):
             self._rewrite(table, [*self.read(table), row])
             return
-        with told_when_full(table), table.open("a", newline="", encoding="utf-8") as file:
+        with explain_full_disk(table), table.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, columns).writerow(row)
 
     def rewind(self, step: int) -> None:
@@ -99,7 +98,7 @@ class TrainingFolder:
 
     def _rewrite(self, table: Path, rows: Sequence[Row]) -> None:
         columns = list(dict.fromkeys(name for row in reversed(rows) for name in row))
-        with replacing(table) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        with atomic_write(table) as draft, draft.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ...errors import FacebenchError
-from ..files.lock import only_leader
+from ..files.writing import lock_rank_zero
 from ..network.weights_content import read_content
 from ..recipes.kinds import AnyRecipe, recipe_from_table
 from ..recipes.regressor import Recipe, RegressorRecipe
@@ -126,7 +126,7 @@ def train_worker(job: TrainingJob, worker: Worker, listen: Listener) -> int:
     if job.threads:
         torch.set_num_threads(job.threads)
     loop = make_loop(job, worker, listen)
-    with only_leader(job.out) if loop.leads else nullcontext():
+    with lock_rank_zero(job.out) if loop.leads else nullcontext():
         # All read the checkpoint only now, when nobody else can write another one.
         worker.peers.all(torch.ones((), dtype=torch.bool, device=worker.device))
         loop.resume()

@@ -12,7 +12,7 @@ from PIL import Image
 from skimage.data import lbp_frontal_face_cascade_filename
 from skimage.feature import Cascade
 
-from .crop import Box
+from ..face.crop import Box
 
 Pixels = NDArray[np.uint8]
 

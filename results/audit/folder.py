@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..files import replacing, write_json, write_text
+from ..files import atomic_write, write_json, write_text
 from ..report.frame import Frame, html_page
 from ..tables.markup import Markup, join, tag, void
 from .agreement import (
@@ -67,7 +67,7 @@ def write_audit(audit: Audit, folder: Path) -> Path:
     figure = folder / "audit.png"
     if len(audit.rows):
         write_figure(audit.rows, figure)
-        with replacing(folder / "audit.csv") as draft:
+        with atomic_write(folder / "audit.csv") as draft:
             audit.rows.to_csv(draft, index=False)
     write_json(folder / "audit.json", audit.to_dict())
     page = folder / "audit.html"
@@ -103,7 +103,7 @@ def write_figure(rows: pd.DataFrame, path: Path) -> None:
     figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
     figure.supxlabel("true error, mm", fontsize=9)
     figure.supylabel("measured, mm", fontsize=9)
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         figure.savefig(draft, format="png")
 
 

@@ -15,7 +15,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 from numpy.typing import NDArray
 
-from ..files import replacing
+from ..files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ def write_sheet(sheet: Sheet, stem: Path, form: Print | None = None) -> tuple[Pa
     for path in paths:
         kind = path.suffix[1:]
         silent = {"CreationDate": None} if kind == "pdf" else {"Software": None}
-        with replacing(path) as draft:
+        with atomic_write(path) as draft:
             figure.savefig(draft, format=kind, metadata=silent)
     return paths
 

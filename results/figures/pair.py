@@ -15,7 +15,7 @@ from ...bench.scoring.distance import CURVE_MM
 from ...bench.scoring.evaluate import Evaluation
 from ...recon.export.write import write_ply
 from ...recon.mesh.record import Mesh
-from ..files import replacing, write_json
+from ..files import atomic_write, write_json
 from ..report.heat_maps import SCALE_MM, error_colours, heat_picture
 
 FILES = ("score.json", "aligned.ply", "heat.png", "curve.png")
@@ -128,5 +128,5 @@ def _colour_bar(figure: Any, panels: Sequence[Any]) -> None:
 
 
 def _save(figure: Any, path: Path) -> None:
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         figure.savefig(draft, format="png", facecolor="white")

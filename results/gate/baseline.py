@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import FacebenchError
-from ...recon.files.field_types import checked
-from ...recon.files.text import json_of
+from ...recon.files.text import check_fields, read_json
 from ..files import write_json
 from ..run.folder import RunFolder
 from ..tables.basis import Basis
@@ -97,10 +96,10 @@ def _parsed(values: dict[str, Any]) -> Baseline:
         str(scene): {str(subject): _finite(value) for subject, value in column.items()}
         for scene, column in values.pop("errors_mm").items()
     }
-    return checked(
+    return check_fields(
         Baseline(
             **values,
-            basis=checked(Basis(**basis)),
+            basis=check_fields(Basis(**basis)),
             frames_per_second=math.nan if rate is None else float(rate),
             errors_mm=errors,
         )
@@ -115,7 +114,7 @@ def _finite(value: Any) -> float:
 
 def _json(path: Path) -> Any:
     try:
-        return json_of(path)
+        return read_json(path)
     except FileNotFoundError:
         raise FacebenchError(
             f"{path}: no such baseline", "write it with --update-baseline"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ...errors import FacebenchError, did_you_mean
-from ...recon.files.text import toml_of
+from ...recon.files.text import read_toml
 from ..run.record import RunRecord
 from ..tables.published import by_method, published_results
 
@@ -156,7 +156,7 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return toml_of(path)
+        return read_toml(path)
     except FileNotFoundError:
         raise FacebenchError(f"{path}: no such file", "give a TOML file of rules") from None
     except (OSError, ValueError) as error:

@@ -12,8 +12,8 @@ import pandas as pd
 from ...bench.pairs.measure_pair import MeasuredPair, PairRuler
 from ...bench.pairs.sets import Pair
 from ...errors import FacebenchError
-from ...recon.files.text import json_of
-from ..files import read_frame, replacing, write_json
+from ...recon.files.text import read_json
+from ..files import atomic_write, read_frame, write_json
 from ..run.items import check_columns
 from ..run.point_errors import PointErrors
 from ..run.record import SCORED, host, now, package_versions, source_state
@@ -103,7 +103,7 @@ class PairsFolder:
         """Write `pairs.parquet`, sorted by name."""
         self.root.mkdir(parents=True, exist_ok=True)
         table = pd.DataFrame(list(rows)).sort_values("name", ignore_index=True)
-        with replacing(self.root / "pairs.parquet") as draft:
+        with atomic_write(self.root / "pairs.parquet") as draft:
             table.to_parquet(draft, index=False)
 
     def summarise(self, ruler: PairRuler) -> dict[str, GroupSummary]:
@@ -143,7 +143,7 @@ class PairsFolder:
         if not path.is_file():
             return {}
         try:
-            kept: dict[str, Any] = json_of(path)["settings"]
+            kept: dict[str, Any] = read_json(path)["settings"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FacebenchError(f"{path} cannot be read", "choose another --out") from error
         return kept

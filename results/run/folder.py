@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from ...errors import FacebenchError
-from ...recon.files.lock import only_command
-from ...recon.files.text import json_of
+from ...recon.files.text import read_json
+from ...recon.files.writing import lock_folder
 from ..files import write_json
 from .items import SubjectsTable
 from .ledger import Ledger
@@ -68,7 +68,7 @@ class RunFolder:
         Raises:
             FacebenchError: another command holds it.
         """
-        with only_command(self.root):
+        with lock_folder(self.root):
             yield tuple(f"{path} is damaged: {AGAIN}" for path in self.ledger.tidy())
 
     def begin(self, record: RunRecord) -> RunRecord:
@@ -131,7 +131,7 @@ class RunFolder:
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
-            values: dict[str, Any] = json_of(self.root / name)
+            values: dict[str, Any] = read_json(self.root / name)
         except FileNotFoundError:
             raise FacebenchError(f"{self.root} has no {name}", "finish the run first") from None
         except (OSError, ValueError) as error:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import FacebenchError
-from ..files import read_frame, replacing
+from ..files import atomic_write, read_frame
 from .record import SCORED
 
 LISTS = ("curve", "scan_values_mm", "scans")
@@ -72,7 +72,7 @@ class SubjectsTable:
         subject where it was needed, else NaN.
         """
         table = pd.DataFrame(list(rows)).sort_values(["subject", "scene"], ignore_index=True)
-        with replacing(self.path) as draft:
+        with atomic_write(self.path) as draft:
             table.to_parquet(draft, index=False)
 
     def whole_subjects(self, n_scenes: int, fixed_scale: float | None) -> list[dict[str, Any]]:

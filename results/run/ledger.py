@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ...bench.method.clip_faces import FAILED, ChunkRow
-from ..files import replacing
+from ..files import atomic_write
 from .ledger_files import (
     PLAIN,
     SCHEMA,
@@ -104,7 +104,7 @@ class Ledger:
     def write(self, row: ChunkRow, clock: Clock | None = None) -> None:
         """Keep a row; a row of the same chunk is replaced."""
         path = self._path(row.clip, row.chunk)
-        with replacing(path) as draft:
+        with atomic_write(path) as draft:
             write_rows(table_of(row, clock or Clock()), draft)
         if row.status != FAILED and _is_small(path):
             self._to_pack[path] = None

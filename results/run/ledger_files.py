@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from ...bench.method.clip_faces import ChunkRow
 from ...errors import FacebenchError
-from ...recon.files.parquet import read_table
-from ..files import replacing
+from ...recon.files.tables import read_table
+from ..files import atomic_write
 
 SCHEMA = pa.schema(
     [
@@ -130,7 +130,7 @@ class Packs:
     def add(self, table: pa.Table) -> None:
         """Keep rows in a new file, sorted by clip and chunk."""
         ordered = table.sort_by([("clip", "ascending"), ("chunk", "ascending")])
-        with replacing(self._next()) as draft:
+        with atomic_write(self._next()) as draft:
             write_rows(ordered, draft)
         self._places = None
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ...recon.files.text import json_of
+from ...recon.files.text import read_json
 from ...recon.network.weights_content import read_content, recipe_in
 from ...recon.training.folder import TrainingFolder
 from ...recon.training.methods.labels import label_minutes
@@ -53,7 +53,7 @@ NOTE = (
 def read_cost(run: Path) -> MethodCost | None:
     """What a run's folder has, or None."""
     try:
-        values = json_of(run / FILE)
+        values = read_json(run / FILE)
         return MethodCost(
             _number(values["seconds_per_face"]),
             _number(values["training_minutes"]),

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ...bench.scoring.reduce import PointDistances
-from ...recon.files.parquet import read_table, unreadable
-from ..files import replacing
+from ...recon.files.tables import parquet_error, read_table
+from ..files import atomic_write
 
 SIDES = ("scan_to_prediction", "prediction_to_scan")
 
@@ -32,7 +32,7 @@ class PointErrors:
         sides = np.repeat(np.arange(2, dtype=np.int8), [len(side) for side in distances])
         names = pa.DictionaryArray.from_arrays(pa.array(sides), pa.array(SIDES))
         table = pa.table({"direction": names, "error_mm": errors})
-        with replacing(self._path(subject, scene)) as draft:
+        with atomic_write(self._path(subject, scene)) as draft:
             pq.write_table(
                 table,
                 draft,
@@ -57,7 +57,7 @@ class PointErrors:
             of_scan = pc.equal(table["direction"].cast(pa.string()), SIDES[0]).to_numpy()
             return errors[of_scan], errors[~of_scan]
         except (pa.ArrowException, ValueError, IndexError, TypeError) as error:
-            raise unreadable(path, error) from error
+            raise parquet_error(path, error) from error
 
     def remove(self, subject: str, scene: str) -> None:
         """Forget what is no longer true."""

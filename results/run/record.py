@@ -14,7 +14,7 @@ from typing import Any
 
 from ...bench.dataset.interface import Problem
 from ...bench.method.interface import MethodCard
-from ...recon.files.field_types import checked
+from ...recon.files.text import check_fields
 
 PACKAGES = (
     "facebench",
@@ -184,10 +184,10 @@ class RunRecord:
         known = {item.name: values[item.name] for item in fields(cls) if item.name in values}
         for name in ("subjects", "scenes", "excluded"):
             known[name] = tuple(known[name])
-        known["problems"] = tuple(checked(Problem(**p)) for p in known.get("problems", ()))
+        known["problems"] = tuple(check_fields(Problem(**p)) for p in known.get("problems", ()))
         card = known["card"]
         published = tuple((scene, mean, std) for scene, mean, std in card["published"])
         expressions = tuple(card.get("expressions", ("neutral",)))
         about = {**card, "published": published, "expressions": expressions}
-        known["card"] = checked(MethodCard(**about))
-        return checked(cls(**known))
+        known["card"] = check_fields(MethodCard(**about))
+        return check_fields(cls(**known))

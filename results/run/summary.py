@@ -13,7 +13,7 @@ import pandas as pd
 from ...bench.protocol.record import Protocol
 from ...bench.scoring.reduce import PointDistances, pool_subjects
 from ...bench.scoring.statistics import bootstrap_interval, deviation, mean
-from ...recon.files.field_types import checked
+from ...recon.files.text import check_fields
 
 if TYPE_CHECKING:
     from .folder import RunFolder
@@ -61,7 +61,7 @@ class SceneSummary:
         """The summary of a scene as read, null becoming NaN."""
         low, high = (_number(value) for value in values["ci95_mm"])
         plain = {key: _number(value) for key, value in values.items() if key != "ci95_mm"}
-        return checked(cls(**plain, ci95_mm=(low, high)))
+        return check_fields(cls(**plain, ci95_mm=(low, high)))
 
 
 def _number(value: Any) -> Any:

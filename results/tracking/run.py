@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from ...recon.files.text import json_of
+from ...recon.files.text import read_json
 from ..files import write_json
 from .store import store_errors_told
 
@@ -101,7 +101,7 @@ def _kept(folder: Path, uri: str) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     """What is kept in a file; a damaged one counts as none, and the run is logged again."""
     try:
-        values = json_of(path)
+        values = read_json(path)
     except (OSError, ValueError):
         return {}
     texts = ("tracking_uri", "key", "run_id")

@@ -14,7 +14,7 @@ import numpy as np
 from ...recon.training.folder import Row
 from ...recon.training.job import TrainingJob
 from ...recon.training.methods.validation import MODE
-from ..files import replacing
+from ..files import atomic_write
 from .benchmark import connect
 from .run import is_logged, log_changed, log_new_parameters, run_of
 
@@ -138,7 +138,7 @@ def draw_curves(log: Sequence[Row], validation: Sequence[Row], batch_size: int, 
     for axis in axes.flat[plots:]:
         axis.set_axis_off()
     figure.supxlabel("minutes of training", fontsize=9)
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         figure.savefig(draft, format="png", dpi=100)
     pyplot.close(figure)
     return path

@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 
 from facebench.recon.face.coefficients import Coefficients
+from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.face.lighting import ambient_light
 from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import embedded_model
 from facebench.recon.render.face import FaceRenderer
 from facebench.recon.render.outline import OutlineConfig, OutlineRenderer
-from facebench.recon.vision.framing import frame_mean_face
 
 SIDE = 240
 VIEWS = ((0, 0), (0, 35), (0, 80), (-25, 0), (25, 0), (8, -20))

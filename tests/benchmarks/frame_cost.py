@@ -35,10 +35,10 @@ from facebench.bench.method.registry import build_method
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.measure import Measuring, Prediction, SubjectJob, measure_subject
 from facebench.recon.export.write import write_obj
+from facebench.recon.face.crop import Box, crop_square
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.parts import NetworkRecipe
 from facebench.recon.video.decode import read_chunks
-from facebench.recon.vision.crop import Box, crop_square
 from facebench.recon.vision.detect import CascadeDetector
 
 KINDS = {".mjpg": "Motion JPEG", ".avi": "MPEG-4"}

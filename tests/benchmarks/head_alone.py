@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
+from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.losses.landmark import FRAME
 from facebench.recon.losses.multilevel import Landmarks, MultiLevelLoss
 from facebench.recon.losses.supervision import Supervision
@@ -31,7 +32,6 @@ from facebench.recon.regressors.regressor import FaceRegressor
 from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.methods.validation import shape_error
 from facebench.recon.training.optimise.schedule import learning_rate
-from facebench.recon.vision.framing import frame_mean_face
 
 BATCH = 64
 

@@ -34,10 +34,9 @@ from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.registry import build_method
 from facebench.distributed.cluster import connected
 from facebench.distributed.frames import ClipTask, FrameJob, describe_clips
+from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.parts import NetworkRecipe
-from facebench.recon.vision.boxes import write_boxes
-from facebench.recon.vision.crop import Box
 
 
 def main() -> None:

@@ -22,13 +22,11 @@ from skimage.data import astronaut
 
 from facebench.recon.face.coefficient_files import Origin
 from facebench.recon.morphable.load import load_model
-from facebench.recon.portraits.files import PortraitFiles
-from facebench.recon.portraits.ledger import PortraitLedger
-from facebench.recon.portraits.photographs import find_sources
-from facebench.recon.portraits.reconstruct import Reconstructor
-from facebench.recon.portraits.reconstruct_all import Studio, StudioSettings
-from facebench.recon.portraits.sheet import PortraitArtist
-from facebench.recon.portraits.shot import Shot
+from facebench.recon.portraits.photographs import ReconstructionSettings, SourceReconstructor
+from facebench.recon.portraits.reconstructor import FaceCrop, Reconstructor
+from facebench.recon.portraits.results import FaceFiles, ResultLedger
+from facebench.recon.portraits.sheet import SheetRenderer
+from facebench.recon.portraits.sources import find_sources
 from facebench.recon.regressors.checkpoint import embedded_weights, load_regressor
 from facebench.recon.vision.detect import CascadeDetector
 
@@ -47,11 +45,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         photographs = _photographs(folder / "photographs", arguments.photographs)
-        studio = Studio(
+        studio = SourceReconstructor(
             reconstructor,
-            PortraitArtist(model),
+            SheetRenderer(model),
             CascadeDetector(),
-            PortraitFiles(folder / "out", ("obj", "ply", "glb"), origin),
+            FaceFiles(folder / "out", ("obj", "ply", "glb"), origin),
         )
         _stages(studio, photographs)
         _compare_whole(studio, photographs, arguments.rounds)
@@ -70,13 +68,13 @@ def _photographs(folder: Path, count: int) -> Path:
     return folder
 
 
-def _stages(studio: Studio, photographs: Path) -> None:
+def _stages(studio: SourceReconstructor, photographs: Path) -> None:
     """CPU seconds of the parts of one face's way, everything that is made once being made."""
     frame = np.asarray(Image.open(min(photographs.iterdir())))
     reconstructor, artist = studio.reconstructor, studio.artist
     box = studio.detector.detect(frame)
     assert box is not None
-    shot = Shot.of(frame, box, reconstructor.crop_size)
+    shot = FaceCrop.of(frame, box, reconstructor.crop_size)
     face = reconstructor.regress(shot.crop[None])[0]
     view = reconstructor.view(shot.portrait, face, shot.filled)
     texture = reconstructor.texture(face.albedo, [view])
@@ -100,14 +98,16 @@ def _fresh(texture: object) -> object:
     return type(texture)(texture.uv, texture.picture)  # type: ignore[attr-defined,call-arg]
 
 
-def _compare_whole(studio: Studio, photographs: Path, rounds: int) -> None:
+def _compare_whole(studio: SourceReconstructor, photographs: Path, rounds: int) -> None:
     sources = find_sources([photographs])
     seconds: dict[int, list[float]] = {1: [], BATCH: []}
     faces = 0
     for number in range(rounds):
         for batch in seconds:
-            own = Studio(**{**vars(studio), "settings": StudioSettings(batch=batch)})
-            ledger = PortraitLedger(studio.files.out, {"batch": batch, "round": number})
+            own = SourceReconstructor(
+                **{**vars(studio), "settings": ReconstructionSettings(batch=batch)}
+            )
+            ledger = ResultLedger(studio.files.out, {"batch": batch, "round": number})
             start = time.process_time()
             faces = sum(portrait.faces for portrait in own.portray_all(sources, ledger))
             seconds[batch].append(time.process_time() - start)

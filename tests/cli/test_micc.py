@@ -29,9 +29,8 @@ from facebench.cli.main import group
 from facebench.distributed.benchmark import unfinished_tasks
 from facebench.distributed.plan import MiccRequest, prepare
 from facebench.errors import FacebenchError
+from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.morphable.load import load_model
-from facebench.recon.vision.boxes import write_boxes
-from facebench.recon.vision.crop import Box
 from facebench.results.run.folder import RunFolder
 
 SCENES = ("cooperative", "indoor")

@@ -19,9 +19,8 @@ from small_regressor import write_small_regressor
 
 from facebench.cli.main import group
 from facebench.recon.face.coefficient_files import POSE_NAMES, read_coefficients, schema
+from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.morphable.load import load_model
-from facebench.recon.vision.boxes import write_boxes
-from facebench.recon.vision.crop import Box
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ from facebench.distributed.cluster import connected
 from facebench.distributed.prepare import PreparationJob, Watch, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.preparation.candidates import PreparationSettings
+from facebench.recon.preparation.folder import Part
+from facebench.recon.preparation.labelling import NONE, NetworkChoice
 from facebench.recon.preparation.listing import list_photographs
-from facebench.recon.preparation.networks import NONE, NetworkChoice
-from facebench.recon.preparation.work import Part
 from facebench.recon.training.data.shards import FaceShards, rows_without_mask
 
 SIZE = 48

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
+from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.face.lighting import ambient_light
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.render.face import FaceRenderer
-from facebench.recon.vision.framing import frame_mean_face
 
 
 @dataclass(frozen=True)

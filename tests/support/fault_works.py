@@ -11,9 +11,8 @@ from small_micc import clip_path, write_random_weights, write_subject
 from training_faces import SETTINGS, write_training_faces
 from victims import Command, Started
 
+from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.morphable.load import load_model
-from facebench.recon.vision.boxes import write_boxes
-from facebench.recon.vision.crop import Box
 
 SCENES = ("cooperative", "indoor")
 

@@ -13,13 +13,13 @@ from skimage.data import astronaut
 
 from facebench.recon.export.write import write_obj
 from facebench.recon.face.coefficients import CoefficientSizes
+from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.recipes.parts import NetworkRecipe
 from facebench.recon.recipes.regressor import Recipe
 from facebench.recon.regressors.checkpoint import save_weights
 from facebench.recon.regressors.regressor import FaceRegressor
-from facebench.recon.vision.framing import frame_mean_face
 
 CODECS = {".avi": "mpeg4", ".mjpg": "mjpeg", ".mpg": "mpeg1video", ".mov": "mpeg4"}
 STEMS = {"cooperative": "Indoor-Cooperative", "indoor": "PTZ-Indoor", "outdoor": "PTZ-Outdoor"}

@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 
 from facebench.recon.face.coefficients import CoefficientSizes
+from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.parts import NetworkRecipe
 from facebench.recon.recipes.regressor import Recipe
 from facebench.recon.regressors.checkpoint import save_weights
 from facebench.recon.regressors.regressor import FaceRegressor
-from facebench.recon.vision.framing import frame_mean_face
 
 
 def write_small_regressor(path: Path) -> Path:

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
+from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.load import save_npz
 from facebench.recon.morphable.model import MorphableModel
@@ -21,7 +22,6 @@ from facebench.recon.recipes.files import load_recipe
 from facebench.recon.recipes.regressor import Recipe
 from facebench.recon.render import make_renderer
 from facebench.recon.render.face import FaceRenderer
-from facebench.recon.vision.framing import frame_mean_face
 
 SIZE = 48
 SETTINGS = (

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ....errors import FacebenchError
 from ...files.pictures import read_picture
-from ...vision.label_orders import PART_NAMES
+from ...vision.parsing import PART_NAMES
 from .shards import Sample
 
 PHOTOGRAPHS = "CelebA-HQ-img"

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ...recipes.kinds import AnyRecipe
-from ...vision.label_orders import sides_swapped
-from ...vision.mirror import MIRRORED
+from ...vision.landmarks import MIRRORED
+from ...vision.parsing import swap_sides
 from .augmentation import augmentation
 from .shards import Sample
 
@@ -20,7 +20,7 @@ def mirrored(sample: Sample) -> Sample:
     landmarks = sample.landmarks[list(MIRRORED)].copy()
     landmarks[:, 0] = sample.image.shape[1] - 1 - landmarks[:, 0]
     image = np.ascontiguousarray(sample.image[:, ::-1])
-    mask = np.ascontiguousarray(sides_swapped(sample.mask)[:, ::-1])
+    mask = np.ascontiguousarray(swap_sides(sample.mask)[:, ::-1])
     return Sample(image, landmarks, mask)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from ....errors import FacebenchError
-from ...files.parquet import opened_parquet, unreadable
+from ...files.tables import open_parquet, parquet_error
 
 
 class RowGroups:
@@ -78,13 +78,13 @@ class RowGroups:
 def _read(path: Path, index: int, columns: Sequence[str] | None = None) -> Any:
     """A row group, whose texts and pictures stay single values however often they stand in it."""
     try:
-        file = opened_parquet(path)
+        file = open_parquet(path)
         texts = [item.name for item in file.schema_arrow if _is_text(item.type)]
-        return opened_parquet(path, read_dictionary=texts).read_row_group(index, columns)
+        return open_parquet(path, read_dictionary=texts).read_row_group(index, columns)
     except FacebenchError:
         raise
     except Exception as error:  # the library raises as many kinds as there are fields
-        raise unreadable(path, error) from error
+        raise parquet_error(path, error) from error
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -93,5 +93,5 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _groups(path: Path) -> list[tuple[int, int]]:
     """Number and rows of each row group of a file."""
-    metadata = opened_parquet(path).metadata
+    metadata = open_parquet(path).metadata
     return [(i, metadata.row_group(i).num_rows) for i in range(metadata.num_row_groups)]

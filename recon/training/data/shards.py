@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ....errors import FacebenchError, error_line
-from ...files.parquet import opened_parquet
 from ...files.pictures import read_picture
+from ...files.tables import open_parquet
 from ...morphable.model import MorphableModel
+from ...preparation.rows import DROPPED
 from ...synthetic.appearance import CLASS, MASK_ORDER
 from .order import POOL
 from .row_groups import RowGroups
@@ -23,9 +24,6 @@ from .row_groups import RowGroups
 COLUMNS = ("id", "subject", "image", "landmarks", "mask")
 
 _AGAIN = "make the shards again"
-
-DROPPED = "dropped.parquet"
-"""What `facebench prepare` leaves beside the shards, which is no shard."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,7 @@ def _shard_paths(folder: Path) -> list[Path]:
 
 
 def _missing_masks(path: Path) -> int:
-    groups = opened_parquet(path).metadata
+    groups = open_parquet(path).metadata
     column = groups.schema.names.index("mask")
     found = [groups.row_group(i).column(column).statistics for i in range(groups.num_row_groups)]
     return sum(facts.null_count for facts in found if facts is not None and facts.has_null_count)
@@ -164,7 +162,7 @@ def _missing_masks(path: Path) -> int:
 
 def _checked_schema(path: Path) -> Any:
     try:
-        schema = opened_parquet(path).schema_arrow
+        schema = open_parquet(path).schema_arrow
     except FacebenchError as error:
         raise FacebenchError(f"shard {error.message}", error.hint) from error
     missing = [name for name in COLUMNS if name not in schema.names]

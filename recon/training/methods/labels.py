@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from ....errors import FacebenchError
 from ...face.coefficients import CoefficientSizes
-from ...files.replace import replacing
-from ...files.text import plan_in
+from ...files.text import read_plan
+from ...files.writing import atomic_write
 from ...fitting.fitter import Fit, Fitter
 from ...losses.pixel import class_weights
 from ...losses.supervision import Supervision
@@ -96,7 +96,7 @@ def fit_piece(labelling: Labelling, first: int) -> None:
     vectors, weights = _fitted(shards, labelling, rows)
     seconds = [(time.perf_counter() - start) / len(rows)] * len(rows)
     table = pa.table({"coefficients": list(vectors), "weight": weights, "seconds": seconds})
-    with replacing(labelling.path(first)) as draft:
+    with atomic_write(labelling.path(first)) as draft:
         pq.write_table(table, draft)
 
 
@@ -167,10 +167,10 @@ def _claim(folder: Path, plan: dict[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     note = folder / "plan.json"
     if not note.is_file():
-        with replacing(note) as draft:
+        with atomic_write(note) as draft:
             draft.write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
         return
-    theirs = plan_in(note)
+    theirs = read_plan(note)
     if differing := [name for name in plan if theirs.get(name) != plan[name]]:
         raise FacebenchError(
             f"{folder} holds faces fitted with other {' and '.join(differing)}",

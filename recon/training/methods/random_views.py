@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from ...face.coefficients import Coefficients
+from ...face.crop import frame_mean_face
 from ...morphable.decoder import FaceDecoder
 from ...morphable.model import MorphableModel
 from ...recipes.baselines import RandomViews
 from ...regressors.feature_regressor import Person
 from ...synthetic.appearance import random_expression, random_light
-from ...vision.framing import frame_mean_face
 from .second_view import centred
 
 _VIEWS = 5

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ....errors import FacebenchError
-from ...files.replace import replacing
+from ...files.writing import atomic_write
 from ...network.weights_content import save_tensors
 from .step_report import StepReport
 
@@ -56,5 +56,5 @@ class Patience:
 
 def save_batch(path: Path, batch: Any) -> None:
     """Write a dataclass of tensors as a dictionary that `torch.load(weights_only=True)` reads."""
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         save_tensors(draft, asdict(batch))

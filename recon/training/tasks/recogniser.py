@@ -13,8 +13,7 @@ from ....errors import FacebenchError
 from ...export.sheet import to_pictures
 from ...network.iresnet import IResNet
 from ...recipes.vision import RecogniserRecipe
-from ...vision.alignment import align_faces
-from ...vision.five_points import five_points
+from ...vision.recognition import align_faces, five_points
 from ..data.trainee import Photographs
 from ..folder import Row
 from ..workers.peers import ALONE, Peers

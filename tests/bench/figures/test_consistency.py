@@ -10,10 +10,10 @@ from torch import Tensor
 
 from facebench.bench.figures.consistency import ALL, differences, groups_of, spread_of
 from facebench.bench.figures.photographs import Photograph
+from facebench.recon.face.crop import Box
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.recon.render.pose_and_light import Likeness
-from facebench.recon.vision.crop import Box
 
 MODEL = load_model("embedded")
 SHAPE = MODEL.mean_shape.astype(np.float64)

@@ -19,8 +19,7 @@ from facebench.bench.figures.photographs import (
     subject_of,
 )
 from facebench.errors import FacebenchError
-from facebench.recon.vision.boxes import write_boxes
-from facebench.recon.vision.crop import Box
+from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.vision.detect import CascadeDetector
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from facebench.bench.landmarks.points import SEVEN, Landmarks
-from facebench.bench.landmarks.region_transfer import transferred_parts
-from facebench.bench.landmarks.regions import face_parts
+from facebench.bench.landmarks.regions import face_parts, transfer_parts
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import procedural_model
@@ -27,7 +26,7 @@ def test_the_mean_face_gets_its_own_parts(whole: MorphableModel, any_pose, count
     points = Landmarks.of_mesh(face).points
     landmarks = Landmarks(points if count == 68 else points[SEVEN])
     expected = face_parts(whole.region, whole.region_names)
-    found = transferred_parts(face, landmarks)
+    found = transfer_parts(face, landmarks)
     assert {name: inside.tolist() for name, inside in found.items()} == {
         name: inside.tolist() for name, inside in expected.items()
     }
@@ -36,7 +35,7 @@ def test_the_mean_face_gets_its_own_parts(whole: MorphableModel, any_pose, count
 def test_most_of_someone_else_s_parts_are_told(model: MorphableModel, person: Mesh) -> None:
     """A face of another number of vertices, whose own regions are known."""
     expected = face_parts(model.region, model.region_names)
-    found = transferred_parts(person, Landmarks.of_mesh(person))
+    found = transfer_parts(person, Landmarks.of_mesh(person))
     for name, inside in expected.items():
         overlap = (found[name] & inside).sum() / (found[name] | inside).sum()
         assert overlap > 0.5, name
@@ -45,5 +44,5 @@ def test_most_of_someone_else_s_parts_are_told(model: MorphableModel, person: Me
 def test_what_is_far_from_a_face_is_in_no_part(person: Mesh) -> None:
     far = np.array([[0.0, -400.0, 0.0]])
     mesh = replace(person, vertices=np.concatenate([person.vertices, far]))
-    parts = transferred_parts(mesh, Landmarks.of_mesh(person))
+    parts = transfer_parts(mesh, Landmarks.of_mesh(person))
     assert not any(inside[-1] for inside in parts.values())

@@ -7,9 +7,9 @@ import trimesh
 from facebench.bench.meshes.clean import (
     clean_mesh,
     faces_inwards,
+    flip_triangles,
     guess_unit,
     read_mesh,
-    turned_round,
 )
 from facebench.errors import FacebenchError
 from facebench.recon.mesh.record import Mesh
@@ -96,4 +96,4 @@ def test_the_inside_is_told_from_the_outside(person: Mesh, scan_of, any_pose) ->
     for mesh in (person, scan_of(person)):
         posed = replace(mesh, vertices=any_pose(7).apply(mesh.vertices))
         assert not faces_inwards(posed)
-        assert faces_inwards(turned_round(posed))
+        assert faces_inwards(flip_triangles(posed))

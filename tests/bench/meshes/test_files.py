@@ -11,8 +11,7 @@ import pytest
 import trimesh
 
 from facebench.bench.meshes.clean import clean_mesh, read_mesh
-from facebench.bench.meshes.files import FORMATS, load_mesh
-from facebench.bench.meshes.sizes import check_size
+from facebench.bench.meshes.files import FORMATS, check_size, load_mesh
 from facebench.errors import FacebenchError
 from facebench.recon.export.write import write_glb, write_ply
 from facebench.recon.mesh.record import Mesh
@@ -202,8 +201,8 @@ def test_vertices_are_counted_across_blocks(
 ) -> None:
     path = tmp_path / "scan.obj"
     path.write_bytes(b"v 1 2 3\nvn 1 0 0\nvt 1 0\n" * 4000)
-    monkeypatch.setattr("facebench.bench.meshes.sizes._BLOCK_BYTES", block)
-    monkeypatch.setattr("facebench.bench.meshes.sizes.MAX_VERTICES", 3999)
+    monkeypatch.setattr("facebench.bench.meshes.files._BLOCK_BYTES", block)
+    monkeypatch.setattr("facebench.bench.meshes.files.MAX_VERTICES", 3999)
     with pytest.raises(FacebenchError, match="4,000 vertices"):
         check_size(path)
 

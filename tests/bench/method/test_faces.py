@@ -22,10 +22,9 @@ from facebench.bench.method.clip_faces import (
 )
 from facebench.bench.method.interface import MethodCard
 from facebench.bench.methods.mean_face import CARD
+from facebench.recon.face.crop import Box, crop_square, write_boxes
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.video.decode import read_chunks
-from facebench.recon.vision.boxes import write_boxes
-from facebench.recon.vision.crop import Box, crop_square
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from facebench.bench.datasets.micc import MiccDataset
 from facebench.bench.surface.surface import Surface
 from facebench.bench.synthetic.write import MiccPlan, truth_folder, write_micc
 from facebench.errors import FacebenchError
+from facebench.recon.face.crop import read_boxes
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.recon.video.decode import read_chunks
-from facebench.recon.vision.boxes import read_boxes
 
 FRAMES = 5
 

@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 
 from facebench.errors import FacebenchError
 from facebench.recon.face.coefficients import CoefficientSizes
+from facebench.recon.face.crop import Window, frame_mean_face
 from facebench.recon.face.face_coefficients import FaceCoefficients, pose_in_crop, pose_in_picture
 from facebench.recon.morphable.load import load_model
-from facebench.recon.portraits.reconstruct import Reconstructor
+from facebench.recon.portraits.reconstructor import Reconstructor
 from facebench.recon.recipes.parts import NetworkRecipe
 from facebench.recon.regressors.regressor import FaceRegressor
-from facebench.recon.vision.crop import Window
-from facebench.recon.vision.framing import frame_mean_face
 
 MODEL = load_model("embedded")
 SIZES = CoefficientSizes.of(MODEL)

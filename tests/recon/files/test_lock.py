@@ -12,15 +12,13 @@ from pathlib import Path
 import pytest
 
 from facebench.errors import FacebenchError
-from facebench.recon.files.lock import only_command, only_leader
-from facebench.recon.files.replace import replacing
+from facebench.recon.files.writing import atomic_write, lock_folder, lock_rank_zero
 
 HOLDER = """
 import subprocess, sys, time
 from pathlib import Path
-from facebench.recon.files import replacing
-from facebench.recon.lock import only_command
-with only_command(Path(sys.argv[1])), replacing(Path(sys.argv[1]) / "sub" / "table.csv") as draft:
+from facebench.recon.files.writing import atomic_write, lock_folder
+with lock_folder(Path(sys.argv[1])), atomic_write(Path(sys.argv[1]) / "sub" / "table.csv") as draft:
     draft.write_text("half of it")
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     print(child.pid, flush=True)
@@ -51,13 +49,13 @@ def test_a_dead_command_holds_no_lock_even_if_its_children_live(tmp_path: Path) 
 def test_a_leader_waits_for_the_one_before(tmp_path: Path) -> None:
     begun = time.monotonic()
     with (
-        only_leader(tmp_path),
+        lock_rank_zero(tmp_path),
         pytest.raises(FacebenchError, match="still writes"),
-        only_leader(tmp_path, seconds=0.2),
+        lock_rank_zero(tmp_path, seconds=0.2),
     ):
         pass
     assert time.monotonic() - begun >= 0.2
-    with only_leader(tmp_path):
+    with lock_rank_zero(tmp_path):
         pass
 
 
@@ -67,7 +65,7 @@ def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
     old.write_text("old")
     with (
         pytest.raises(FacebenchError, match=r"summary\.json cannot be written: No space left"),
-        replacing(old) as draft,
+        atomic_write(old) as draft,
     ):
         draft.symlink_to("/dev/full")
         draft.write_text("new")
@@ -76,5 +74,5 @@ def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
 
 
 def _take(folder: Path) -> None:
-    with only_command(folder):
+    with lock_folder(folder):
         pass

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from facebench.recon.portraits.ledger import NAME, Portrait, PortraitLedger
-from facebench.recon.portraits.photographs import Source
+from facebench.recon.portraits.results import NAME, ResultLedger, SourceResult
+from facebench.recon.portraits.sources import Source
 
 SETTINGS = {"formats": ("obj",), "model": "m"}
 
@@ -19,21 +19,21 @@ def done(tmp_path: Path) -> tuple[Path, Source]:
     path, out = tmp_path / "p.jpg", tmp_path / "out"
     path.write_bytes(b"picture")
     source = Source("p", path)
-    PortraitLedger(out, SETTINGS).add(source, Portrait("p", str(path), 1, 1, ("p.obj",)))
+    ResultLedger(out, SETTINGS).add(source, SourceResult("p", str(path), 1, 1, ("p.obj",)))
     (out / "p.obj").touch()
     return out, source
 
 
 def test_what_was_done_is_kept(done: tuple[Path, Source]) -> None:
     out, source = done
-    kept = PortraitLedger(out, SETTINGS).kept(source)
+    kept = ResultLedger(out, SETTINGS).kept(source)
     assert kept is not None and kept.kept and kept.files == ("p.obj",)
 
 
 def test_other_settings_are_other_work(done: tuple[Path, Source]) -> None:
     out, source = done
-    assert PortraitLedger(out, SETTINGS | {"model": "n"}).kept(source) is None
-    assert PortraitLedger(out, SETTINGS, forget=True).kept(source) is None
+    assert ResultLedger(out, SETTINGS | {"model": "n"}).kept(source) is None
+    assert ResultLedger(out, SETTINGS, forget=True).kept(source) is None
 
 
 @pytest.mark.parametrize("change", ["file gone", "source changed", "boxes added", "line cut off"])
@@ -48,11 +48,11 @@ def test_what_changed_is_done_again(done: tuple[Path, Source], change: str) -> N
     else:
         line = (out / NAME).read_text()
         (out / NAME).write_text(line[: len(line) // 2])
-    assert PortraitLedger(out, SETTINGS).kept(source) is None
+    assert ResultLedger(out, SETTINGS).kept(source) is None
 
 
 def test_failures_are_tried_again(tmp_path: Path) -> None:
     source = Source("p", tmp_path / "p.jpg")
-    ledger = PortraitLedger(tmp_path, SETTINGS)
-    ledger.add(source, Portrait("p", "p.jpg", 1, 0, reason="no face was found"))
-    assert PortraitLedger(tmp_path, SETTINGS).kept(source) is None
+    ledger = ResultLedger(tmp_path, SETTINGS)
+    ledger.add(source, SourceResult("p", "p.jpg", 1, 0, reason="no face was found"))
+    assert ResultLedger(tmp_path, SETTINGS).kept(source) is None

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.recon.portraits.sampling import EvenSample
+from facebench.recon.portraits.track import EvenSample
 
 
 @given(st.integers(0, 3000), st.integers(1, 9))

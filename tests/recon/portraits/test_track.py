@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from facebench.recon.face.crop import Box
 from facebench.recon.face.face_coefficients import FaceCoefficients
-from facebench.recon.portraits.shot import Shot
-from facebench.recon.portraits.track import Track, steady
-from facebench.recon.vision.crop import Box
+from facebench.recon.portraits.reconstructor import FaceCrop
+from facebench.recon.portraits.track import Track, drop_outliers
 
 
 def track(boxes: list[Box]) -> Track:
@@ -19,7 +19,7 @@ def track(boxes: list[Box]) -> Track:
         np.zeros((n, 9, 3)),
     )
     frame = np.zeros((300, 400, 3), np.uint8)
-    shots = tuple((i, Shot.of(frame, boxes[i], 8)) for i in range(0, n, 3))
+    shots = tuple((i, FaceCrop.of(frame, boxes[i], 8)) for i in range(0, n, 3))
     return Track(numbers, boxes, faces, (300, 400), shots)
 
 
@@ -30,7 +30,7 @@ def walking(n: int) -> list[Box]:
 
 
 def test_a_moving_face_is_kept_whole() -> None:
-    found = steady(track(walking(60)))
+    found = drop_outliers(track(walking(60)))
     assert len(found.numbers) == 60 and not found.left_out
 
 
@@ -41,7 +41,7 @@ def test_a_moving_face_is_kept_whole() -> None:
 def test_a_stray_detection_goes_with_all_that_belongs_to_it(stray: Box, at: int) -> None:
     boxes = walking(30)
     boxes[at] = stray
-    found = steady(track(boxes))
+    found = drop_outliers(track(boxes))
     assert at not in found.numbers and found.left_out == 1
     np.testing.assert_array_equal(found.faces.pose[:, 0], found.numbers)
     assert found.boxes == [box for i, box in enumerate(boxes) if i != at]
@@ -52,18 +52,18 @@ def test_a_stray_detection_goes_with_all_that_belongs_to_it(stray: Box, at: int)
 
 def test_a_cut_to_another_place_is_followed() -> None:
     boxes = [Box(50, 50, 80, 80)] * 30 + [Box(250, 150, 60, 60)] * 30
-    found = steady(track(boxes))
+    found = drop_outliers(track(boxes))
     assert found.numbers[-1] == 59 and found.left_out <= 2
 
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_few_faces(n: int) -> None:
-    assert len(steady(track(walking(n))).numbers) == n
+    assert len(drop_outliers(track(walking(n))).numbers) == n
 
 
 def test_the_part_of_a_shot_that_lies_in_the_picture() -> None:
     frame = np.full((300, 400, 3), 200, np.uint8)
-    shot = Shot.of(frame, Box(-20, 100, 100, 100), 16)
+    shot = FaceCrop.of(frame, Box(-20, 100, 100, 100), 16)
     left, top, right, bottom = shot.filled
     bright = shot.portrait[..., 0] > 100
     columns, rows = np.flatnonzero(bright.any(axis=0)), np.flatnonzero(bright.any(axis=1))

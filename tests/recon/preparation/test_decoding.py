@@ -9,8 +9,8 @@ import pytest
 from labelled_photographs import person, pts
 from PIL import Image
 
-from facebench.recon.preparation.decoding import decode_landmarks, decode_mask, decode_photograph
-from facebench.recon.preparation.reasons import Reason, RejectedError
+from facebench.recon.preparation.candidates import decode_landmarks, decode_mask, decode_photograph
+from facebench.recon.preparation.rows import Reason, RejectedError
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:

@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 from labelled_photographs import person
 from PIL import Image
 
-from facebench.recon.preparation.duplicates import distance, near_pairs, replaced_by
-from facebench.recon.preparation.perceptual_hash import perceptual_hash
+from facebench.recon.preparation.selection import (
+    distance,
+    duplicates_of,
+    near_pairs,
+    perceptual_hash,
+)
 
 
 @st.composite
@@ -46,7 +50,7 @@ def test_the_bands_find_every_near_pair(hashes: list[int], radius: int) -> None:
 @given(clustered(), st.integers(-1, 12))
 @settings(max_examples=60, deadline=None)
 def test_the_best_of_those_alike_stays(hashes: list[int], radius: int) -> None:
-    gone = replaced_by(np.array(hashes, np.uint64), radius)
+    gone = duplicates_of(np.array(hashes, np.uint64), radius)
     # The same rule, said as a loop over the faces from the best on.
     kept: list[int] = []
     for face, value in enumerate(hashes):
@@ -59,7 +63,7 @@ def test_many_faces_take_seconds() -> None:
     random = np.random.default_rng(0)
     hashes = random.integers(0, 2**64, 20000, dtype=np.uint64)
     hashes[5000:5100] = hashes[:100] ^ np.uint64(0b101)
-    assert replaced_by(hashes, 4) == {5000 + i: i for i in range(100)}
+    assert duplicates_of(hashes, 4) == {5000 + i: i for i in range(100)}
 
 
 def test_copies_hash_alike_and_people_do_not() -> None:

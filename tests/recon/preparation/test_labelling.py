@@ -12,19 +12,28 @@ from labelled_photographs import SIZE, person, write_pair, write_photograph
 from PIL import Image
 from skimage.data import astronaut
 
+from facebench.recon.face.crop import Box
 from facebench.recon.network.landmarker import LandmarkNetwork
-from facebench.recon.preparation.candidates import PhotographFaces, PreparationSettings, find_faces
-from facebench.recon.preparation.labelling import label_faces
+from facebench.recon.preparation.candidates import (
+    PhotographFaces,
+    PreparationSettings,
+    find_faces,
+    pack,
+    unpack,
+)
+from facebench.recon.preparation.labelling import LabelNetworks, label_faces
 from facebench.recon.preparation.listing import list_photographs
-from facebench.recon.preparation.networks import Networks
-from facebench.recon.preparation.packing import packed, unpacked
-from facebench.recon.preparation.reasons import Reason, RejectedError
-from facebench.recon.preparation.rows import WHOLE_PHOTOGRAPH, LabelledCrop, WorkRow
-from facebench.recon.vision.crop import Box
+from facebench.recon.preparation.rows import (
+    WHOLE_PHOTOGRAPH,
+    LabelledCrop,
+    Reason,
+    RejectedError,
+    WorkRow,
+)
 from facebench.recon.vision.detect import CascadeDetector
 from facebench.recon.vision.landmarks import NetworkLandmarks
 
-NO_NETWORKS = Networks(None, None)
+NO_NETWORKS = LabelNetworks(None, None)
 DETECTOR = CascadeDetector()
 SETTINGS = PreparationSettings()
 
@@ -36,10 +45,10 @@ def found(folder: Path, settings: PreparationSettings = SETTINGS) -> list[Photog
 
 def rows_of(
     folder: Path,
-    networks: Networks = NO_NETWORKS,
+    networks: LabelNetworks = NO_NETWORKS,
     settings: PreparationSettings = SETTINGS,
 ) -> list[WorkRow]:
-    return label_faces(unpacked(packed(found(folder, settings))), networks, settings)
+    return label_faces(unpack(pack(found(folder, settings))), networks, settings)
 
 
 def reason(row: WorkRow) -> Reason | None:
@@ -130,7 +139,7 @@ def test_landmarks_of_an_untrained_network_are_not_believed(tmp_path: Path) -> N
     write_photograph(tmp_path / "a.png", 6)
     (tmp_path / "a.pts").unlink()
     network = NetworkLandmarks(LandmarkNetwork(width=8, image_size=64))
-    (row,) = rows_of(tmp_path, Networks(network, None))
+    (row,) = rows_of(tmp_path, LabelNetworks(network, None))
     assert reason(row) is Reason.IMPLAUSIBLE
 
 
@@ -156,7 +165,7 @@ def test_networks_are_asked_where_files_are_missing(tmp_path: Path) -> None:
     write_photograph(tmp_path / "given.png", 6)
     write_photograph(tmp_path / "asked.png", 6, mask=False)
     (tmp_path / "asked.pts").unlink()
-    asked, given = rows_of(tmp_path, Networks(Known(), Known()))
+    asked, given = rows_of(tmp_path, LabelNetworks(Known(), Known()))
     assert isinstance(asked.fate, LabelledCrop) and isinstance(given.fate, LabelledCrop)
     np.testing.assert_allclose(asked.fate.landmarks, given.fate.landmarks, atol=0.01)
     assert asked.fate.hash == given.fate.hash

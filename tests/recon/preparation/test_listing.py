@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from facebench.errors import FacebenchError
+from facebench.recon.preparation.candidates import chunk_from_text, chunk_text
 from facebench.recon.preparation.listing import Listing, list_photographs
-from facebench.recon.preparation.packing import chunk_of_text, chunk_text
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_photographs_of_a_folder_with_their_labels(folder: Path) -> None:
     first, lonely, second = listing.photographs
     assert first.landmarks and first.mask and not lonely.mask and not second.landmarks
     assert first.file.read() == b"one" and first.mask.read() == b"mask"
-    assert chunk_of_text(chunk_text(listing.photographs)) == list(listing.photographs)
+    assert chunk_from_text(chunk_text(listing.photographs)) == list(listing.photographs)
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])

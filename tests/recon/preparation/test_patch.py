@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from labelled_photographs import SIZE, person
 
+from facebench.recon.face.crop import LANDMARK_SHARE, Box
 from facebench.recon.preparation.patch import Framed, cut_patch, frame_face, landmark_box
 from facebench.recon.synthetic.appearance import CLASS
-from facebench.recon.vision.crop import Box
-from facebench.recon.vision.framing import LANDMARK_SHARE
 
 
 def framed(number: int, size: int = 112) -> Framed:

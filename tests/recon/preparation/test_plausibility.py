@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from labelled_photographs import person
 from scipy.spatial.transform import Rotation
 
+from facebench.recon.face.crop import Box
 from facebench.recon.preparation.labelling import mean_landmarks
-from facebench.recon.preparation.plausibility import (
+from facebench.recon.preparation.quality import (
     box_overlap,
     check_landmarks,
     check_overlap,
     fit_affine_camera,
 )
-from facebench.recon.preparation.reasons import RejectedError
-from facebench.recon.vision.crop import Box
+from facebench.recon.preparation.rows import RejectedError
 
 LIMIT = 0.10
 

@@ -17,7 +17,7 @@ from facebench.recon.preparation.quality import (
     measure_quality,
     sharpness,
 )
-from facebench.recon.preparation.reasons import Reason, RejectedError
+from facebench.recon.preparation.rows import Reason, RejectedError
 
 
 def framed(number: int) -> Framed:

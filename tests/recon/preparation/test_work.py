@@ -10,11 +10,17 @@ from labelled_photographs import write_photograph
 
 from facebench.errors import FacebenchError
 from facebench.recon.preparation.candidates import PreparationSettings, find_faces
-from facebench.recon.preparation.labelling import label_faces
+from facebench.recon.preparation.folder import (
+    CHUNK,
+    Part,
+    WorkFolder,
+    chunks,
+    part_of,
+    remaining_photographs,
+)
+from facebench.recon.preparation.labelling import LabelNetworks, label_faces
 from facebench.recon.preparation.listing import Photograph, list_photographs
-from facebench.recon.preparation.networks import Networks
 from facebench.recon.preparation.selection import KEEP_ALL, names, select
-from facebench.recon.preparation.work import CHUNK, Part, WorkFolder, chunks, part_of, undone
 from facebench.recon.vision.detect import CascadeDetector
 
 SETTINGS = PreparationSettings(image_size=48)
@@ -22,7 +28,7 @@ SETTINGS = PreparationSettings(image_size=48)
 
 def prepared(photographs: list[Photograph]) -> Part:
     faces = [find_faces(item, CascadeDetector(), SETTINGS) for item in photographs]
-    return part_of(label_faces(faces, Networks(None, None), SETTINGS))
+    return part_of(label_faces(faces, LabelNetworks(None, None), SETTINGS))
 
 
 @pytest.fixture
@@ -64,7 +70,7 @@ def test_photographs_of_a_damaged_file_are_done_again(
     rows = select(work.index(photographs), KEEP_ALL).kept
     with pytest.raises(FacebenchError, match="is damaged"):
         list(work.read(rows))
-    assert undone(photographs, work.index(photographs)) == photographs
+    assert remaining_photographs(photographs, work.index(photographs)) == photographs
     work.write(part)
     assert len(list(work.read(rows))) == len(rows)
 
@@ -74,10 +80,10 @@ def test_what_changed_is_done_again_and_counts_once(
 ) -> None:
     work = WorkFolder(tmp_path / "work")
     work.write(prepared(photographs))
-    assert undone(photographs, work.index(photographs)) == []
+    assert remaining_photographs(photographs, work.index(photographs)) == []
     write_photograph(tmp_path / "photos" / "b.jpg", 4)
     now = list(list_photographs([tmp_path / "photos"]).photographs)
-    again = undone(now, work.index(now))
+    again = remaining_photographs(now, work.index(now))
     assert [item.source for item in again] == ["photos/b.jpg"]
     work.write(prepared(again))
     index = work.index(now)
@@ -117,6 +123,6 @@ def test_folders_may_name_people() -> None:
 
 
 def _stored(name: str) -> object:
-    from facebench.recon.preparation.stored import Stored
+    from facebench.recon.preparation.listing import Stored
 
     return Stored(name, name, 0, "")

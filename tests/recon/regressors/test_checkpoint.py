@@ -8,10 +8,10 @@ from training_faces import small_model, small_recipe
 
 from facebench.errors import FacebenchError
 from facebench.recon.face.coefficients import CoefficientSizes
+from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.morphable.procedural import procedural_model
 from facebench.recon.regressors.checkpoint import load_regressor, save_weights
 from facebench.recon.regressors.regressor import FaceRegressor
-from facebench.recon.vision.framing import frame_mean_face
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import torch
 
 from facebench.errors import FacebenchError
 from facebench.recon.face.coefficients import CoefficientSizes
+from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.baselines import RichardsonRecipe
 from facebench.recon.recipes.files import load_any_recipe
@@ -21,7 +22,6 @@ from facebench.recon.regressors import onnx as exporting
 from facebench.recon.regressors.checkpoint import LoadedRegressor, load_regressor, save_weights
 from facebench.recon.regressors.networks import fresh_network
 from facebench.recon.regressors.regressor import FaceRegressor
-from facebench.recon.vision.framing import frame_mean_face
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
 pytest.importorskip("onnx", reason="needs the extra 'onnx'")

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from facebench.recon.face.coefficients import CoefficientSizes
+from facebench.recon.face.crop import Framing
 from facebench.recon.face.lighting import ambient_light
 from facebench.recon.recipes.parts import NetworkRecipe, OutputScale
 from facebench.recon.regressors.regressor import FaceRegressor
-from facebench.recon.vision.framing import Framing
 
 SIZES = CoefficientSizes(identity=5, expression=3, albedo=2)
 FRAMING = Framing(scale=0.009, offset_x=0.01, offset_y=-0.2)

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
+from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.face.lighting import ambient_light
 from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.load import load_model
 from facebench.recon.render import make_renderer
 from facebench.recon.render.face import FaceRenderer
 from facebench.recon.render.panels import draw_panels
-from facebench.recon.vision.framing import frame_mean_face
 
 SIDE = 96
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.render.likeness import EVEN, LikenessArtist, framed
@@ -17,7 +18,6 @@ from facebench.recon.render.pose_and_light import (
     placed,
     shading,
 )
-from facebench.recon.vision.framing import frame_mean_face
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.synthetic.appearance import (
     CLASS,
@@ -21,7 +22,6 @@ from facebench.recon.synthetic.appearance import (
 )
 from facebench.recon.synthetic.clothing import ClothedModel
 from facebench.recon.synthetic.scene import Layer, PosedSubject, SceneRenderer
-from facebench.recon.vision.framing import frame_mean_face
 
 SIZE = (96, 96)
 

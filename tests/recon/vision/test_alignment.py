@@ -11,8 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.transform import SimilarityTransform, warp
 
-from facebench.recon.vision.alignment import align_faces, closest_similarity
-from facebench.recon.vision.five_points import TEMPLATE, five_points, template
+from facebench.recon.vision.recognition import (
+    TEMPLATE,
+    align_faces,
+    closest_similarity,
+    five_points,
+    template,
+)
 
 SIDE = 112
 

@@ -10,14 +10,13 @@ from PIL import Image
 from skimage.data import astronaut
 
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
+from facebench.recon.face.crop import Box, frame_mean_face
 from facebench.recon.face.lighting import ambient_light
 from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.load import load_model
 from facebench.recon.render import make_renderer
 from facebench.recon.render.face import FaceRenderer
-from facebench.recon.vision.crop import Box
 from facebench.recon.vision.detect import CascadeDetector
-from facebench.recon.vision.framing import frame_mean_face
 
 N_FACES = 24
 SIZE = (240, 320)

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut, coffee
 
-from facebench.recon.vision.crop import Box
+from facebench.recon.face.crop import Box
 from facebench.recon.vision.detect import CascadeDetector
 
 

@@ -6,13 +6,12 @@ import numpy as np
 import torch
 from skimage.data import astronaut
 
+from facebench.recon.face.crop import Box
 from facebench.recon.losses.landmark import FRAME
 from facebench.recon.morphable.load import load_model
 from facebench.recon.synthetic.faces import FaceSampler
-from facebench.recon.vision.crop import Box
-from facebench.recon.vision.fan import landmark_box
-from facebench.recon.vision.five_points import five_points
-from facebench.recon.vision.landmarks import make_landmark_detector
+from facebench.recon.vision.landmarks import landmark_box, make_landmark_detector
+from facebench.recon.vision.recognition import five_points
 
 SIZE = 112
 

@@ -10,10 +10,15 @@ import pytest
 import torch
 
 from facebench.errors import FacebenchError
-from facebench.recon.vision.crop import Box
-from facebench.recon.vision.fan import FAN_FILE, SFD_FILE, SfdDetector, landmark_box
-from facebench.recon.vision.landmarks import make_landmark_detector
-from facebench.recon.vision.weights_folder import torch_checkpoints
+from facebench.recon.face.crop import Box
+from facebench.recon.vision.landmarks import (
+    FAN_FILE,
+    SFD_FILE,
+    SfdDetector,
+    landmark_box,
+    make_landmark_detector,
+    torch_checkpoints,
+)
 
 
 @pytest.fixture

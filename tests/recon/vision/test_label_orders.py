@@ -6,13 +6,13 @@ import torch
 
 from facebench.errors import FacebenchError
 from facebench.recon.synthetic.appearance import CLASS, CLASS_NAMES
-from facebench.recon.vision.label_orders import (
+from facebench.recon.vision.parsing import (
     BISENET,
     CELEBAMASK_HQ,
     ORDERS,
     PART_NAMES,
-    converted,
-    sides_swapped,
+    convert_order,
+    swap_sides,
 )
 
 ALL = np.arange(19, dtype=np.uint8)
@@ -43,28 +43,28 @@ def test_known_numbers_are_converted() -> None:
     for name, (public, theirs) in SAME.items():
         assert CLASS[name] == public
         mask = np.full((2, 3), public, np.uint8)
-        assert (converted(mask, BISENET, CELEBAMASK_HQ) == theirs).all(), name
+        assert (convert_order(mask, BISENET, CELEBAMASK_HQ) == theirs).all(), name
 
 
 @pytest.mark.parametrize("kind", [lambda array: array, torch.from_numpy])
 def test_there_and_back_is_the_same(kind: object) -> None:
     mask = kind(ALL.reshape(1, 19).copy())  # type: ignore[operator]
-    there = converted(mask, BISENET, CELEBAMASK_HQ)
+    there = convert_order(mask, BISENET, CELEBAMASK_HQ)
     assert there.dtype == mask.dtype
-    assert (converted(there, CELEBAMASK_HQ, BISENET) == mask).all()
-    assert (converted(mask, BISENET, BISENET) == mask).all()
+    assert (convert_order(there, CELEBAMASK_HQ, BISENET) == mask).all()
+    assert (convert_order(mask, BISENET, BISENET) == mask).all()
 
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_sides_are_swapped_in_every_order(order: str) -> None:
     names = ORDERS[order]
-    swapped = [names[label] for label in sides_swapped(ALL, order)]
+    swapped = [names[label] for label in swap_sides(ALL, order)]
     pairs = {name: other for name, other in zip(names, swapped, strict=True) if name != other}
     parts = ("brow", "eye", "ear")
     assert pairs == {f"{a}_{p}": f"{b}_{p}" for a, b in ("lr", "rl") for p in parts}
-    assert (sides_swapped(sides_swapped(ALL, order), order) == ALL).all()
+    assert (swap_sides(swap_sides(ALL, order), order) == ALL).all()
 
 
 def test_an_unknown_order_is_refused() -> None:
     with pytest.raises(FacebenchError, match="known are bisenet, celebamask-hq"):
-        converted(ALL, "helen", BISENET)
+        convert_order(ALL, "helen", BISENET)

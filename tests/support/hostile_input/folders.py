@@ -14,8 +14,8 @@ from example_runs import example_run
 from PIL import Image
 
 from facebench.bench.method.clip_faces import OK, ChunkRow
+from facebench.recon.preparation.folder import part_of
 from facebench.recon.preparation.rows import LabelledCrop, WorkRow
-from facebench.recon.preparation.work import part_of
 from facebench.results.gate.baseline import Baseline
 from facebench.results.run.ledger import Clock, Ledger
 from facebench.results.run.point_errors import PointErrors

@@ -23,6 +23,7 @@ from facebench.bench.protocol.record import read_protocol
 from facebench.bench.registration.nose_tip import read_nose_tip
 from facebench.cli._options_file import read_options
 from facebench.recon.face.coefficient_files import read_coefficients
+from facebench.recon.face.crop import Box, read_boxes
 from facebench.recon.morphable import ict as obj
 from facebench.recon.morphable.basel2009 import read_basel_front, read_expressions
 from facebench.recon.morphable.basel_hdf5 import read_basel_hdf5
@@ -32,23 +33,25 @@ from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.mat5 import read_mat
 from facebench.recon.morphable.surrey import read_surrey
 from facebench.recon.network.state_dicts import read_state_dict, recognised
-from facebench.recon.portraits.ledger import NAME as PORTRAITS
-from facebench.recon.portraits.ledger import PortraitLedger
-from facebench.recon.portraits.overlay_video import frame_rate
-from facebench.recon.portraits.photographs import Source, read_photograph
-from facebench.recon.preparation.candidates import PreparationSettings, find_faces
-from facebench.recon.preparation.decoding import decode_landmarks, decode_mask
+from facebench.recon.portraits.results import NAME as PORTRAITS
+from facebench.recon.portraits.results import ResultLedger
+from facebench.recon.portraits.sources import Source, read_photograph
+from facebench.recon.preparation.candidates import (
+    PreparationSettings,
+    decode_landmarks,
+    decode_mask,
+    find_faces,
+)
+from facebench.recon.preparation.folder import WorkFolder
 from facebench.recon.preparation.listing import list_photographs
-from facebench.recon.preparation.reasons import RejectedError
-from facebench.recon.preparation.work import WorkFolder
+from facebench.recon.preparation.rows import RejectedError
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.regressors.checkpoint import load_regressor
 from facebench.recon.training.data.celebamask import CelebAMaskFaces
 from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.folder import TrainingFolder
 from facebench.recon.video.decode import read_chunks
-from facebench.recon.vision.boxes import read_boxes
-from facebench.recon.vision.crop import Box
+from facebench.recon.video.encode import frame_rate
 from facebench.recon.vision.landmarks import make_landmark_detector
 from facebench.recon.vision.parsing import make_parser
 from facebench.results.gate.baseline import Baseline
@@ -213,7 +216,7 @@ def _point_errors(path: Path) -> None:
 
 
 def _portraits(path: Path) -> None:
-    ledger = PortraitLedger(path.parent, {})
+    ledger = ResultLedger(path.parent, {})
     ledger._rows = {ledger._key(_SOURCE): row for row in ledger._rows.values()}
     ledger.kept(_SOURCE)
 

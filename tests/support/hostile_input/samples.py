@@ -19,6 +19,7 @@ from scipy.io import savemat
 from facebench.bench.landmarks.points import SEVEN
 from facebench.recon.export.write import write_mesh
 from facebench.recon.face.coefficients import CoefficientSizes
+from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.basel_landmarks import IBUG_OF_NAME
 from facebench.recon.morphable.load import save_npz
@@ -29,7 +30,6 @@ from facebench.recon.recipes.parts import NetworkRecipe
 from facebench.recon.recipes.regressor import Recipe
 from facebench.recon.regressors.checkpoint import save_weights, write_content
 from facebench.recon.regressors.regressor import FaceRegressor
-from facebench.recon.vision.framing import frame_mean_face
 
 MODES = 2
 

@@ -8,12 +8,12 @@ from skimage.data import lbp_frontal_face_cascade_filename
 from skimage.feature import Cascade
 
 from facebench.recon.face.coefficients import Coefficients
+from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.face.lighting import ambient_light
 from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.render.face import FaceRenderer
 from facebench.recon.render.outline import OutlineConfig, OutlineRenderer
-from facebench.recon.vision.framing import frame_mean_face
 
 
 def test_cascade_finds_the_mean_and_random_faces(model: MorphableModel) -> None:

@@ -7,7 +7,7 @@ from facebench.recon.recipes.vision import LandmarkerRecipe
 from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.training.data.mirroring import mirrored, random_change
 from facebench.recon.training.data.shards import Sample
-from facebench.recon.vision.mirror import MIRRORED
+from facebench.recon.vision.landmarks import MIRRORED
 
 
 def sample() -> Sample:

@@ -10,8 +10,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files.replace import replacing
-from ..video.open import open_video
+from ..files.writing import atomic_write
+from .decode import open_video
 
 USUAL_RATE = Fraction(25)
 """Frames per second of a video that does not tell its own."""
@@ -35,7 +35,7 @@ def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction)
 
     A last odd row or column is left out, because the pixel format cannot hold it.
     """
-    with replacing(path) as draft, av.open(str(draft), "w", format="mp4") as container:
+    with atomic_write(path) as draft, av.open(str(draft), "w", format="mp4") as container:
         stream = None
         for frame in frames:
             stream = stream or _stream(container, frame.shape[:2], rate)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from facebench.errors import FacebenchError
-from facebench.recon.portraits.photographs import find_sources, read_photograph
+from facebench.recon.portraits.sources import find_sources, read_photograph
 
 
 def _touch(*paths: Path) -> None:

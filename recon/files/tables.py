@@ -1,18 +1,21 @@
-"""Arrays out of `.npy` and `.npz` files: numbers and texts only, no larger than they may be.
+"""Arrays out of `.npy` and `.npz` files and tables out of Parquet, no larger than they may be.
 
 NumPy makes room for whatever shape a header tells before it reads; here the shape is held against
-the bytes that are there, and against a limit, first.
+the bytes that are there, and against a limit, first. In Parquet a few bytes of a column can stand
+for any number of equal values, so row groups are bounded before they are unpacked.
 """
 
 from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, error_line
@@ -147,3 +150,82 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     if version == (2, 0):
         return np.lib.format.read_array_header_2_0(file)
     raise ValueError(f"version {version[0]}.{version[1]} of the format")
+
+
+MOST_ROWS = 10_000_000
+MOST_TABLE_BYTES = 2**30
+"""Of what is read of a file at once, unpacked."""
+
+_ROWS_AT_ONCE = 65_536
+_AGAIN = "it is damaged or of another kind; make it again"
+
+
+def open_parquet(path: Path, **options: Any) -> Any:
+    """A file whose row groups are not too large to be read one at a time.
+
+    Args:
+        path: the file.
+        options: for `pyarrow.parquet.ParquetFile`.
+
+    Raises:
+        FacebenchError: there is no such file, it is no Parquet file, or a row group is too large.
+    """
+    try:
+        # From a stream of its own the file is closed when it cannot be read.
+        file = pq.ParquetFile(path, page_checksum_verification=True, **options)
+        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+        sizes = [(group.num_rows, group.total_byte_size) for group in groups]
+    except Exception as error:  # the library raises as many kinds as there are fields
+        raise parquet_error(path, error) from error
+    for rows, size in sizes:
+        if not 0 <= rows <= MOST_ROWS or not 0 <= size <= MOST_TABLE_BYTES:
+            raise FacebenchError(f"{path}: {rows:,} rows of {size:,} bytes at once", _AGAIN)
+    return file
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> Any:
+    """All rows of a file as a `pyarrow.Table`.
+
+    Args:
+        path: the file.
+        columns: which to read; all when None.
+
+    Raises:
+        FacebenchError: there is no such file, it cannot be read, lacks a column, or is too large.
+    """
+    file = open_parquet(path)
+    missing = [name for name in columns or () if name not in file.schema_arrow.names]
+    if missing:
+        raise FacebenchError(f"{path}: no column {', '.join(missing)}", _AGAIN)
+    try:
+        batches, size, rows = [], 0, 0
+        for batch in file.iter_batches(_rows_at_once(file), columns=columns):
+            size, rows = size + batch.nbytes, rows + len(batch)
+            if size > MOST_TABLE_BYTES or rows > MOST_ROWS:
+                raise FacebenchError(f"{path}: more than {MOST_TABLE_BYTES / 2**20:g} MiB", _AGAIN)
+            batches.append(batch)
+        if batches:
+            return pa.Table.from_batches(batches)
+        return file.schema_arrow.empty_table().select(columns or file.schema_arrow.names)
+    except FacebenchError:
+        raise
+    except Exception as error:  # as above
+        raise parquet_error(path, error) from error
+
+
+def parquet_error(path: Path, error: Exception) -> FacebenchError:
+    """What to say of a file for which the library raised an error."""
+    return FacebenchError(f"{path} cannot be read ({error_line(error)})", _AGAIN)
+
+
+def _rows_at_once(file: Any) -> int:
+    """As many as stay within bounds if each has the largest value that its column can hold."""
+    metadata = file.metadata
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    texts = [
+        column.total_uncompressed_size
+        for group in groups
+        for column in (group.column(i) for i in range(group.num_columns))
+        if column.physical_type == "BYTE_ARRAY"
+    ]
+    return max(1, min(_ROWS_AT_ONCE, MOST_TABLE_BYTES // max(1, *map(int, texts), 1)))

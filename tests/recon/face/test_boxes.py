@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from facebench.errors import FacebenchError
-from facebench.recon.vision.boxes import HEADER, read_boxes, write_boxes
-from facebench.recon.vision.crop import Box
+from facebench.recon.face.crop import HEADER, Box, read_boxes, write_boxes
 
 
 def test_round_trip(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from facebench.recon.face.camera import project
+from facebench.recon.face.crop import LANDMARK_SHARE, frame_mean_face
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.vision.framing import LANDMARK_SHARE, frame_mean_face
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from small_micc import moving_face
 
-from facebench.recon.portraits.overlay_video import USUAL_RATE, frame_rate, write_video
 from facebench.recon.video.decode import read_chunks
+from facebench.recon.video.encode import USUAL_RATE, frame_rate, write_video
 
 
 def test_frames_come_back_at_their_rate_without_an_odd_edge(tmp_path: Path) -> None:

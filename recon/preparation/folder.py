@@ -1,14 +1,17 @@
-"""Rows of photographs that are done: a file a chunk, there whole or not at all."""
+"""The folder of a preparation: rows of the work that is done, finished shards and summary."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,11 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...errors import FacebenchError
-from ..files.parquet import read_table
-from ..files.replace import replacing
-from ..files.text import plan_in
+from ..files.tables import read_table
+from ..files.text import read_json, read_plan
+from ..files.writing import atomic_write
 from .listing import Photograph
-from .rows import WORK_SCHEMA, LabelledCrop, WorkRow
+from .rows import DROPPED, DROPPED_SCHEMA, WORK_SCHEMA, LabelledCrop, WorkRow, faces_schema
 
 CHUNK = 24
 """Photographs that are read, labelled and written together."""
@@ -80,10 +83,10 @@ class WorkFolder:
         """
         note = self.folder / "plan.json"
         if not note.exists():
-            with replacing(note) as draft:
+            with atomic_write(note) as draft:
                 draft.write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
             return
-        theirs = plan_in(note)
+        theirs = read_plan(note)
         for key in sorted(plan.keys() | theirs.keys()):
             if theirs.get(key) != plan.get(key):
                 raise FacebenchError(
@@ -94,7 +97,7 @@ class WorkFolder:
 
     def write(self, part: Part) -> None:
         """Keep the rows of a chunk."""
-        with replacing(self.folder / part.name) as draft:
+        with atomic_write(self.folder / part.name) as draft:
             draft.write_bytes(part.content)
 
     def index(self, photographs: Iterable[Photograph]) -> list[dict[str, Any]]:
@@ -149,7 +152,7 @@ def _whole_rows(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def undone(
+def remaining_photographs(
     photographs: Iterable[Photograph], index: Iterable[Mapping[str, Any]]
 ) -> list[Photograph]:
     """The photographs without a row, in their order."""
@@ -167,3 +170,93 @@ def chunks(photographs: Sequence[Photograph]) -> list[tuple[Photograph, ...]]:
         folder = tuple(together)
         result += [folder[first : first + CHUNK] for first in range(0, len(folder), CHUNK)]
     return result
+
+
+FACES_PER_SHARD = 2000
+_AT_ONCE = 200
+
+Row = Mapping[str, Any]
+
+
+class PreparedFolder:
+    """What `facebench prepare` leaves: `faces-*.parquet`, `dropped.parquet`, `summary.json`.
+
+    The summary is written last and taken away first: where it is, the rest belongs to it.
+
+    Args:
+        folder: also holds the work.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.summary_file = folder / "summary.json"
+
+    def summary(self) -> dict[str, Any] | None:
+        """The summary of a finished preparation, or None."""
+        try:
+            summary = read_json(self.summary_file)
+        except (OSError, ValueError):
+            return None
+        return summary if isinstance(summary, dict) else None
+
+    def write(
+        self,
+        faces: Iterator[Row],
+        count: int,
+        dropped: Sequence[Row],
+        summary: Mapping[str, Any],
+        image_size: int,
+    ) -> None:
+        """Replace whatever was there.
+
+        Args:
+            faces: rows of the shards, one after the other.
+            count: how many.
+            dropped: rows of `dropped.parquet`.
+            summary: what `summary.json` holds.
+            image_size: side of the crops in px.
+        """
+        self.summary_file.unlink(missing_ok=True)
+        drafts = self.folder / ".assembling"
+        shutil.rmtree(drafts, ignore_errors=True)
+        drafts.mkdir(parents=True)
+        shards = list(_write_shards(drafts, faces, count, image_size))
+        for old in self.folder.glob("faces-*.parquet"):
+            old.unlink()
+        for shard in shards:
+            shard.replace(self.folder / shard.name)
+        drafts.rmdir()
+        with atomic_write(self.folder / DROPPED) as draft:
+            pq.write_table(_table(dropped, DROPPED_SCHEMA), draft)
+        with atomic_write(self.summary_file) as draft:
+            text = json.dumps({**summary, "shards": [path.name for path in shards]}, indent=1)
+            draft.write_text(text + "\n", encoding="utf-8")
+
+
+def reason_counts(dropped: Iterable[Row]) -> dict[str, int]:
+    """How many rows were left out for each reason, the most frequent first."""
+    counts = Counter(str(row["reason"]) for row in dropped)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _write_shards(
+    folder: Path, faces: Iterator[Row], count: int, image_size: int
+) -> Iterator[Path]:
+    schema = faces_schema(image_size)
+    shards = math.ceil(count / FACES_PER_SHARD)
+    for number in range(shards):
+        path = folder / f"faces-{number:05d}-of-{shards:05d}.parquet"
+        with pq.ParquetWriter(path, schema) as writer:
+            of_shard = islice(faces, FACES_PER_SHARD)
+            for rows in iter(_batches(of_shard), []):
+                writer.write_table(_table(rows, schema))
+        yield path
+
+
+def _batches(rows: Iterator[Row]) -> Callable[[], list[Row]]:
+    return lambda: list(islice(rows, _AT_ONCE))
+
+
+def _table(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
+    known = [{name: row.get(name) for name in schema.names} for row in rows]
+    return pa.Table.from_pylist(known, schema=schema)

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facebench.recon.vision.crop import Box, crop_square
-from facebench.recon.vision.framing import LANDMARK_SHARE
+from facebench.recon.face.crop import LANDMARK_SHARE, Box, crop_square
 
 
 def ramp(height: int, width: int) -> np.ndarray:

@@ -1,0 +1,197 @@
+"""The files of a reconstructed face, and the ledger of what an output folder already has."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..export.sheet import Picture, grid
+from ..export.write import write_mesh, write_picture
+from ..face.coefficient_files import POSE_NAMES, Origin, write_coefficients
+from ..face.crop import Box
+from ..face.face_coefficients import FaceCoefficients
+from ..files.text import check_fields, parse_json
+from ..files.writing import atomic_write
+from ..mesh.record import Mesh
+from ..texture.space import Texture
+from .sources import Source
+
+SHEET_ENDING = "_sheet.png"
+COEFFICIENTS_ENDING = ".json"
+
+
+@dataclass(frozen=True)
+class FaceFiles:
+    """Where faces are written, and as what.
+
+    Attributes:
+        out: folder of the results.
+        formats: mesh file name endings, see `recon.export.WRITERS`.
+        origin: what made the faces.
+    """
+
+    out: Path
+    formats: tuple[str, ...]
+    origin: Origin
+
+    def write_face(
+        self, name: str, mesh: Mesh, texture: Texture, rows: Sequence[Sequence[Picture]]
+    ) -> list[Path]:
+        """Meshes and sheet of a face; returns every file written."""
+        stem = self.out / name
+        meshes = [write_mesh(mesh, _ending(stem, f".{kind}"), texture) for kind in self.formats]
+        sheet = write_picture(grid(rows), _ending(stem, SHEET_ENDING))
+        return [*(path for paths in meshes for path in paths), sheet]
+
+    def write_coefficients(
+        self, name: str, table: Mapping[str, Any], written: Sequence[Path]
+    ) -> tuple[str, ...]:
+        """The coefficients, last of all; returns the names of all files, relative to the folder."""
+        path = _ending(self.out / name, COEFFICIENTS_ENDING)
+        names = tuple(item.relative_to(self.out).as_posix() for item in (*written, path))
+        write_coefficients(path, {**self.origin.as_table(), **table, "files": list(names)})
+        return names
+
+
+def _ending(stem: Path, ending: str) -> Path:
+    """The stem may hold dots of its own: nothing of it is replaced."""
+    return stem.with_name(stem.name + ending)
+
+
+def write_frame_table(
+    path: Path,
+    faces: FaceCoefficients,
+    frames: NDArray[np.integer],
+    boxes: list[Box],
+    landmarks: NDArray[np.float64],
+    rate: Fraction,
+) -> Path:
+    """Write N faces of a video, poses in the frame's coordinates.
+
+    Columns: `frame`, `time_s`; `left`, `top`, `width`, `height` (px); the seven of `POSE_NAMES`;
+    the lists `expression` (K), `light` (27: nine harmonics of red, green, blue) and `landmarks_px`
+    (136: x and y of 68 points, NaN where the model has none).
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    sides = np.array([[box.left, box.top, box.width, box.height] for box in boxes])
+    columns: dict[str, NDArray[np.generic] | list[NDArray[np.float64]]] = {
+        "frame": np.asarray(frames),
+        "time_s": np.asarray(frames) / float(rate),
+        **dict(zip(("left", "top", "width", "height"), sides.T, strict=True)),
+        **dict(zip(POSE_NAMES, faces.pose.T, strict=True)),
+        "expression": list(faces.expression),
+        "light": list(faces.light.reshape(len(faces), -1)),
+        "landmarks_px": list(landmarks.reshape(len(faces), -1)),
+    }
+    with atomic_write(path) as draft:
+        parquet.write_table(pyarrow.table(columns), draft)
+    return path
+
+
+NAME = "portraits.jsonl"
+
+
+@dataclass(frozen=True)
+class SourceResult:
+    """What became of one photograph or video.
+
+    Attributes:
+        name: of the source.
+        source: its path.
+        frames: read; 1 for a photograph.
+        faces: reconstructed in them.
+        files: written, relative to the output folder; or empty.
+        reason: why nothing was written, or what was missing; else empty.
+        kept: whether it was there already.
+    """
+
+    name: str
+    source: str
+    frames: int
+    faces: int
+    files: tuple[str, ...] = ()
+    reason: str = ""
+    kept: bool = False
+
+
+class ResultLedger:
+    """The finished sources of an output folder, in `portraits.jsonl`.
+
+    A source counts as done when it was reconstructed with the same settings, has not changed since,
+    and all its files are there. Those that failed are tried again.
+
+    Args:
+        out: the output folder.
+        settings: everything that decides what is written, as plain values.
+        forget: whether earlier lines are passed over, so that everything is done again.
+    """
+
+    def __init__(self, out: Path, settings: Mapping[str, Any], forget: bool = False) -> None:
+        self.out = out
+        text = json.dumps(settings, sort_keys=True, default=str)
+        self.digest = hashlib.sha256(text.encode()).hexdigest()
+        self._rows = {} if forget else dict(_rows(out / NAME))
+
+    def kept(self, source: Source) -> SourceResult | None:
+        """The source's portrait when it is done, else None."""
+        row = self._rows.get(self._key(source))
+        if row is None or not row.files:
+            return None
+        return row if all((self.out / name).is_file() for name in row.files) else None
+
+    def add(self, source: Source, portrait: SourceResult) -> None:
+        """Write down what became of a source."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        row = {"key": self._key(source), "portrait": asdict(portrait)}
+        with (self.out / NAME).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def _key(self, source: Source) -> str:
+        facts = [self.digest, source.name, *(_state(path) for path in (source.path, source.boxes))]
+        return hashlib.sha256("\n".join(facts).encode()).hexdigest()
+
+
+def _rows(path: Path) -> Iterator[tuple[str, SourceResult]]:
+    """Key and portrait of the ledger's lines; one cut off by an interruption is passed over."""
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                row = parse_json(line)
+                yield str(row["key"]), _portrait(row["portrait"])
+            except (ValueError, KeyError, TypeError, AttributeError):
+                continue
+
+
+def _portrait(values: dict[str, Any]) -> SourceResult:
+    """A portrait that is there already.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: the values are not one's.
+    """
+    portrait = check_fields(
+        SourceResult(**{**values, "files": tuple(values["files"]), "kept": True})
+    )
+    if any("\0" in name for name in portrait.files):
+        raise ValueError("no names of files")
+    return portrait
+
+
+def _state(path: Path | None) -> str:
+    """Path, size and time of last change, or that there is no such file."""
+    try:
+        state = path.stat() if path is not None else None
+    except OSError:
+        state = None
+    return f"{path} {state.st_size} {state.st_mtime_ns}" if state else f"{path} none"
