@@ -24,6 +24,7 @@ class Preset:
     settings: Mapping[str, Any]
 
 
+# What NoW's and FG2018's evaluators have in common: every vertex of the cropped scan counts.
 _SEVEN_LANDMARKS: Mapping[str, Any] = {
     "alignment": {
         "start": "seven_landmarks",
@@ -35,8 +36,8 @@ _SEVEN_LANDMARKS: Mapping[str, Any] = {
     "intersection": {"max_distance_mm": "inf", "max_angle_deg": 180, "boundary": "counted"},
     "distance": {"measure": "point_to_surface", "direction": "scan_to_prediction"},
 }
-"""What NoW's and FG2018's evaluators have in common: every vertex of the cropped scan counts."""
 
+# Each preset as its differences from `micc`.
 PRESETS: Mapping[str, Preset] = {
     "micc": Preset(
         title="symmetric point-to-plane distance after a similarity, 95 mm around the nose tip",
@@ -155,4 +156,3 @@ PRESETS: Mapping[str, Preset] = {
         },
     ),
 }
-"""Each preset as its differences from `micc`."""

@@ -17,17 +17,14 @@ from scipy.spatial import cKDTree
 
 from ..surface.triangles import Float64Array, IndexArray
 
-N_BLENDED = 8
-"""Nodes whose displacements a point takes its own from."""
-N_ROUND = 12
-"""Nodes around a node that its displacement is compared with."""
+N_BLENDED = 8  # Nodes whose displacements a point takes its own from.
+N_ROUND = 12  # Nodes around a node that its displacement is compared with.
+# Damping of the slope across a neighbourhood that lies in a plane, where nothing determines it.
 FLATNESS = 1e-3
-"""Damping of the slope across a neighbourhood that lies in a plane, where nothing determines it."""
+# Decimals of a millimetre within which points of a symmetric mesh are equally far.
 ROUNDED_DIGITS = 6
-"""Decimals of a millimetre within which points of a symmetric mesh are equally far."""
 
-SparseMatrix: TypeAlias = Any
-"""scipy.sparse.csr_matrix of float64: SciPy states no types."""
+SparseMatrix: TypeAlias = Any  # scipy.sparse.csr_matrix of float64: SciPy states no types.
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,11 +14,11 @@ from .objective import Objective, SecantUpdate, SubsampledObjective, mean_distan
 
 __all__ = ["Alignment", "AlignmentSettings", "agreement", "align", "align_coarsely"]
 
+# Points of each surface and the motion in mm that ends the steps on them, before those on all
+# that the settings ask for: the solution on a part of the points is off by about that much
+# anyway.
 LEVELS = ((1000, 0.3), (6000, 0.05))
-"""Points of each surface and the motion in mm that ends the steps on them, before those on all that
-the settings ask for: the solution on a part of the points is off by about that much anyway."""
-ROUGH = 1500, 0.1
-"""The same for the align_coarsely to a start."""
+ROUGH = 1500, 0.1  # The same for the align_coarsely to a start.
 
 
 @dataclass(frozen=True)

@@ -12,25 +12,21 @@ from ..surface.similarity import Similarity, step_jacobian
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, IndexArray, unit
 
+# Between the points that stand for a surface: coarser than noise, finer than a nose.
 SPACING_MM = 7.0
-"""Between the points that stand for a surface: coarser than noise, finer than a nose."""
+# Shells of the profile around a point; the outermost takes in a face from brow to lip.
 RADII_MM = (8.0, 16.0, 24.0, 32.0, 42.0, 52.0)
-"""Shells of the profile around a point; the outermost takes in a face from brow to lip."""
-REACH_MM = 85.0
-"""Points of the prediction further from its key point are not in every scan."""
-FAR_MM = 12.0
-"""Distance at which a point counts as not matched."""
+REACH_MM = 85.0  # Points of the prediction further from its key point are not in every scan.
+FAR_MM = 12.0  # Distance at which a point counts as not matched.
+# Key points of a prediction without a nose tip, pairs of points, turns about a pair's normal.
 N_KEYS, N_PAIRS, N_TURNS = 6, 60, 24
-"""Key points of a prediction without a nose tip, pairs of points, turns about a pair's normal."""
+# Starts that are refined by a few steps, and those of them that are refined further.
 N_TRIED, N_REFINED = 120, 24
-"""Starts that are refined by a few steps, and those of them that are refined further."""
-SAME_MM, SAME_DEG = 25.0, 25.0
-"""Starts closer than this are refined to the same place."""
+SAME_MM, SAME_DEG = 25.0, 25.0  # Starts closer than this are refined to the same place.
+# More than the best one's that a start may cost, of 1, to be tried beside it: sizes that differ
+# by a fifth make up about as much.
 HYPOTHESIS_COST = 0.06
-"""More than the best one's that a start may cost, of 1, to be tried beside it: sizes that differ by
-a fifth make up about as much."""
-N_POINTS = 200
-"""Points of the prediction that judge a start."""
+N_POINTS = 200  # Points of the prediction that judge a start.
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,13 @@ from .dense import AlignmentSettings, agreement, align_coarsely
 from .global_search import pose_hypotheses, register
 from .nose_tip import own_nose_tip
 
+# Of the distance between the outer eye corners: landmarks whose median is further from the
+# surface of their mesh are not of this mesh.
 LANDMARKS_OFF = 0.1
-"""Of the distance between the outer eye corners: landmarks whose median is further from the surface
-of their mesh are not of this mesh."""
-FACE_MM = 95.0
-"""Of the nose tip: a face, and little else."""
+FACE_MM = 95.0  # Of the nose tip: a face, and little else.
+# Root mean square between the landmarks of two faces, at the size of the scan, that is no
+# difference between persons, which is 1 to 5, nor a poor prediction.
 PAIR_MM = 15.0
-"""Root mean square between the landmarks of two faces, at the size of the scan, that is no
-difference between persons, which is 1 to 5, nor a poor prediction."""
 
 
 @dataclass(frozen=True, eq=False)

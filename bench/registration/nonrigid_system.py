@@ -15,10 +15,9 @@ from ..surface.surface import ClosestPoints, Surface
 from ..surface.triangles import Float64Array, IndexArray, vertex_normals
 from .deformation import N_ROUND, SmoothField, SparseMatrix, solve_positive, spread
 
+# Standard deviations in the median absolute value of normally distributed residuals.
 DEVIATIONS = 1.4826
-"""Standard deviations in the median absolute value of normally distributed residuals."""
-OUTLIER = 1.0
-"""Residuals beyond this many times the noise lose their say."""
+OUTLIER = 1.0  # Residuals beyond this many times the noise lose their say.
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +64,10 @@ def robust_spread(residuals: Float64Array, weights: Float64Array) -> float:
     return float(DEVIATIONS * np.abs(residuals[middle]))
 
 
-MIN_POINTS = 50
-"""Fewer matched points than this do not tell how a face is deformed."""
+MIN_POINTS = 50  # Fewer matched points than this do not tell how a face is deformed.
+# Distance that counts as much as normals a radian apart when a scan's point looks for its own.
 NORMAL_MM = 5.0
-"""Distance that counts as much as normals a radian apart when a scan's point looks for its own."""
-LEAST_SPREAD_MM = 0.1
-"""A prediction closer than this to its scan is told from it by noise only."""
+LEAST_SPREAD_MM = 0.1  # A prediction closer than this to its scan is told from it by noise only.
 
 
 @dataclass(frozen=True)

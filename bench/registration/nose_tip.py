@@ -22,22 +22,21 @@ from ..surface.triangles import Float64Array, double_areas
 from .dense import AlignmentSettings, align_coarsely
 from .global_search import register
 
+# Around the nose tip, from the brows to the lower lip. A nose alone slides along its own bridge,
+# and the less there is around it, the more its errors are those of the scan's summit, with which
+# `nose_tip.tip_on_scan` takes the mean.
 RADIUS_MM = 55.0
-"""Around the nose tip, from the brows to the lower lip. A nose alone slides along its own bridge,
-and the less there is around it, the more its errors are those of the scan's summit, with which
-`nose_tip.tip_on_scan` takes the mean."""
-N_POINTS = 500
-"""Of the face that are laid on the scan."""
+N_POINTS = 500  # Of the face that are laid on the scan.
+# Within which points are matched, step by step.
 REACHES_MM = (*np.geomspace(20.0, 8.0, 10), *[8.0] * 8)
-"""Within which points are matched, step by step."""
+# Weight of the patch's squared stretch and shear, in mm at its own radius, beside the mean
+# squared distance to the scan; chosen by the share of tips found on synthetic scans.
 STRETCH_MM = 0.01
-"""Weight of the patch's squared stretch and shear, in mm at its own radius, beside the mean squared
-distance to the scan; chosen by the share of tips found on synthetic scans."""
 MAX_STEP_MM = 8.0
 MIN_MATCHES = 30
 _DAMPING = 1e-5
+# Takes the symmetric part of a 3 × 3 matrix.
 _SYMMETRIC = (np.eye(9) + np.eye(9).reshape(3, 3, 3, 3).swapaxes(0, 1).reshape(9, 9)) / 2
-"""Takes the symmetric part of a 3 × 3 matrix."""
 
 
 @dataclass(frozen=True)
@@ -150,12 +149,11 @@ def _rotation(motion: Float64Array, radius: float) -> Float64Array:
     return np.asarray(turn * np.sign(np.linalg.det(turn)))
 
 
-NOSE_TIP = 30
-"""Index of the nose tip among the 68 iBUG landmarks, counted from 0."""
+NOSE_TIP = 30  # Index of the nose tip among the 68 iBUG landmarks, counted from 0.
 LABEL_SUFFIXES = (".txt", ".json", ".pp")
+# Two ways of finding a nose tip seldom differ by more: then one of them went astray, or what is
+# there is no nose. It does not tell small errors, in which both share.
 SPREAD_MM = 5.0
-"""Two ways of finding a nose tip seldom differ by more: then one of them went astray, or what is
-there is no nose. It does not tell small errors, in which both share."""
 _CAP_MM = 12.0
 _MOST_BYTES = 2**20
 _CLIMBS = 4

@@ -22,8 +22,7 @@ from ..surface.similarity import Similarity, step_jacobian
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, IndexArray, cross
 
-NEAR_MM = 1.0
-"""Steps up to this length say something about the slope where they lead."""
+NEAR_MM = 1.0  # Steps up to this length say something about the slope where they lead.
 
 
 @dataclass(frozen=True)
@@ -142,12 +141,10 @@ class SecantUpdate:
         return step, SecantUpdate(self.slope, (newton, step))
 
 
-MIN_MATCHES = 50
-"""Fewer matched points than this do not determine seven parameters of a face."""
+MIN_MATCHES = 50  # Fewer matched points than this do not determine seven parameters of a face.
+# How far the prediction may come by its steps without its points within reach being others.
 MARGIN_MM = 3.0
-"""How far the prediction may come by its steps without its points within reach being others."""
-MAX_STEPS = 15
-"""On a part of the points, where each step costs little and the end is not the end."""
+MAX_STEPS = 15  # On a part of the points, where each step costs little and the end is not the end.
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from ...errors import FacebenchError
 from ..surface.overlap import Correspondences
 from ..surface.triangles import Float64Array, IndexArray
 
-CURVE_MM = np.linspace(0.0, 5.0, 101)
-"""Thresholds of the cumulative error curve."""
+CURVE_MM = np.linspace(0.0, 5.0, 101)  # Thresholds of the cumulative error curve.
 
 
 def point_to_plane(matches: Correspondences) -> Float64Array:
@@ -25,18 +24,18 @@ def point_to_surface(matches: Correspondences) -> Float64Array:
     return matches.distances
 
 
+# What is taken of a pair of points: closest ones, or for `correspondence` corresponding ones.
 MEASURES: Mapping[str, Callable[[Correspondences], Float64Array]] = {
     "point_to_plane": point_to_plane,
     "point_to_surface": point_to_surface,
     "correspondence": point_to_surface,
 }
-"""What is taken of a pair of points: closest ones, or for `correspondence` corresponding ones."""
+# Weight of the scan's points and of the prediction's, whatever their numbers.
 DIRECTION_WEIGHTS: Mapping[str, tuple[float, float]] = {
     "symmetric": (0.5, 0.5),
     "scan_to_prediction": (1.0, 0.0),
     "prediction_to_scan": (0.0, 1.0),
 }
-"""Weight of the scan's points and of the prediction's, whatever their numbers."""
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,9 @@ from .distance import (
     vertex_errors,
 )
 
+# By which a scan is cut larger than a counted point reaches: triangles are left out whole.
 MARGIN_MM = 5.0
-"""By which a scan is cut larger than a counted point reaches: triangles are left out whole."""
-BRIDGE_SHARE = 0.3
-"""How far from the bottom of the nose to its bridge NoW's centre of a face lies."""
+BRIDGE_SHARE = 0.3  # How far from the bottom of the nose to its bridge NoW's centre of a face lies.
 
 
 def initialise_on_crop(

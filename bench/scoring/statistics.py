@@ -11,14 +11,14 @@ from ..surface.triangles import Float64Array
 
 RESAMPLES = 10_000
 
+# Draws of subjects held at a time: 10,000 resamples of 10,000 subjects at once take 1.6 GB.
 BLOCK = 2_000_000
-"""Draws of subjects held at a time: 10,000 resamples of 10,000 subjects at once take 1.6 GB."""
 
+# With n subjects no two-sided test of signs can go below 2^(1 - n): 0.06 with 5, 0.03 with 6.
 FEWEST_SUBJECTS = 6
-"""With n subjects no two-sided test of signs can go below 2^(1 - n): 0.06 with 5, 0.03 with 6."""
 
+# Up to here all 2^n signs are tried; above, the bootstrap of the mean is as good and cheaper.
 EXACT_SUBJECTS = 12
-"""Up to here all 2^n signs are tried; above, the bootstrap of the mean is as good and cheaper."""
 
 
 @dataclass(frozen=True)

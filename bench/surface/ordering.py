@@ -39,13 +39,11 @@ def principal_frame(corners: Float64Array, areas: Float64Array) -> Similarity:
     return Similarity(1.0, axes, -axes @ centre)
 
 
-CELLS = 2**21
-"""Along each axis: three such numbers have 63 bits."""
-FILLED = 0.3
-"""Share of the cells along an axis that a surface fills, on either side of its centre."""
+CELLS = 2**21  # Along each axis: three such numbers have 63 bits.
+FILLED = 0.3  # Share of the cells along an axis that a surface fills, on either side of its centre.
+# Of a surface in the box of cells: no plane of symmetry then lies where cells meet, where
+# rounding would decide on which side its points are.
 CENTRE = np.array([0.5303, 0.4711, 0.5059])
-"""Of a surface in the box of cells: no plane of symmetry then lies where cells meet, where rounding
-would decide on which side its points are."""
 _SPREAD_BITS = (
     (32, 0x001F00000000FFFF),
     (16, 0x001F0000FF0000FF),

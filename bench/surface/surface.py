@@ -112,10 +112,9 @@ def _to_segments(points: Float64Array, starts: Float64Array, ends: Float64Array)
     return np.asarray(np.sqrt(((offset - share[:, None] * along) ** 2).sum(1)))
 
 
-MAX_ROUNDS = 20
-"""Of going on to a neighbouring triangle; two or three end it."""
+MAX_ROUNDS = 20  # Of going on to a neighbouring triangle; two or three end it.
+# What a closest point lies on where that is no face: as many of its weights are zero.
 EDGE, VERTEX = 1, 2
-"""What a closest point lies on where that is no face: as many of its weights are zero."""
 
 
 class Surface:
