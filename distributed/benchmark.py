@@ -19,7 +19,7 @@ from ..bench.protocol.record import Protocol
 from ..bench.scoring.measure import Measured, Measuring, Prediction, SubjectJob
 from ..bench.scoring.statistics import geometric_mean
 from ..errors import FacebenchError, error_line
-from ..recon.export.write import write_ply
+from ..recon.export.mesh_files import write_ply
 from ..recon.mesh.record import Mesh
 from ..results.run.folder import SCORED, RunFolder, RunRecord
 from ..results.run.items import GrowingTable, SubjectsTable

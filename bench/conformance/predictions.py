@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
-from ...recon.export.write import write_ply
+from ...recon.export.mesh_files import write_ply
 from ...recon.mesh.record import Mesh
 from ...recon.morphable.load import EMBEDDED, load_model
 from ..landmarks.points import Landmarks

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import FacebenchError
-from ...recon.render.likeness import LikenessArtist, framed
-from ...recon.render.pose_and_light import Likeness, landmark_pixels
+from ...recon.render.face_in_photograph import Likeness, LikenessArtist, framed, landmark_pixels
 from ..method.interface import Method
 from ..scoring.statistics import (
     Interval,

@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...recon.fitting.crops import box_of_crop
+from ...recon.fitting.fitter import box_of_crop
 from ...recon.losses.pixel import class_weights
 from ...recon.morphable.model import MorphableModel
 from ...recon.recipes.files import load_recipe
-from ...recon.render.pose_and_light import Likeness, in_picture, look_up, shading
+from ...recon.render.face_in_photograph import Likeness, in_picture, look_up, shading
 from ...recon.synthetic.faces import (
     CoveredFace,
     FaceSampler,
@@ -30,7 +30,7 @@ from ...recon.synthetic.faces import (
     true_coefficients,
 )
 from ...recon.synthetic.sessions import VARIATIONS, CaptureSession
-from ...recon.texture.view import LEAST_SHADING
+from ...recon.texture.texture import LEAST_SHADING
 from ...recon.vision.parsing import FaceParser, make_parser
 from ..scoring.statistics import Interval, PairedDifference, bootstrap_interval, paired_difference
 from .photographs import Photograph

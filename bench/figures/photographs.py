@@ -21,7 +21,7 @@ from ...recon.files.tables import read_npy_array
 from ...recon.files.text import read_text
 from ...recon.morphable.load import EMBEDDED, load_model
 from ...recon.portraits.sources import Source, find_sources, read_photograph
-from ...recon.render.pose_and_light import Likeness
+from ...recon.render.face_in_photograph import Likeness
 from ...recon.vision.detect import FaceDetector
 from ...recon.vision.landmarks import LandmarkDetector
 from ...recon.vision.recognition import five_points

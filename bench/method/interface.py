@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...recon.mesh.record import Mesh
 
 if TYPE_CHECKING:
-    from ...recon.render.pose_and_light import Likeness
+    from ...recon.render.face_in_photograph import Likeness
     from ..landmarks.points import Landmarks
 
 Kind = Literal["frames", "files"]

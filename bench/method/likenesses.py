@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ...recon.fitting.crops import box_of_crop
-from ...recon.render.pose_and_light import Likeness, placed
+from ...recon.fitting.fitter import box_of_crop
+from ...recon.render.face_in_photograph import Likeness, placed
 from ...recon.vision.landmarks import LandmarkDetector
 from .interface import Method, Portrays
 

@@ -20,7 +20,7 @@ from .interface import Expression, MethodCard, MethodOptions
 if TYPE_CHECKING:
     from ...recon.face.coefficients import Coefficients
     from ...recon.regressors.checkpoint import LoadedRegressor
-    from ...recon.render.pose_and_light import Likeness
+    from ...recon.render.face_in_photograph import Likeness
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +87,8 @@ class RegressedFaces(ModelFaces):
 
     def likenesses(self, crops: NDArray[np.uint8]) -> list[Likeness]:
         """Everything that the network says of each crop."""
-        from ...recon.face.face_coefficients import FaceCoefficients
-        from ...recon.render.pose_and_light import likenesses_of
+        from ...recon.face.coefficients import FaceCoefficients
+        from ...recon.render.face_in_photograph import likenesses_of
 
         return likenesses_of(self.model, FaceCoefficients.of(self._regress(crops)))
 

@@ -15,8 +15,8 @@ from ..method.interface import Expression, MethodCard, MethodOptions
 from ..method.model_faces import ModelFaces
 
 if TYPE_CHECKING:
-    from ...recon.fitting.crops import CropFitter
-    from ...recon.render.pose_and_light import Likeness
+    from ...recon.fitting.fitter import CropFitter
+    from ...recon.render.face_in_photograph import Likeness
 
 CARD = MethodCard(
     name="fitting",
@@ -69,8 +69,8 @@ class Fitting(ModelFaces):
 
     def likenesses(self, crops: NDArray[np.uint8]) -> list[Likeness]:
         """Everything that was fitted to each crop."""
-        from ...recon.face.face_coefficients import FaceCoefficients
-        from ...recon.render.pose_and_light import likenesses_of
+        from ...recon.face.coefficients import FaceCoefficients
+        from ...recon.render.face_in_photograph import likenesses_of
 
         return likenesses_of(self.model, FaceCoefficients.of(self.fitter.fit(crops).coefficients))
 
@@ -87,7 +87,7 @@ def build(options: MethodOptions) -> Fitting:
     Raises:
         FacebenchError: the model cannot be used, or the checkpoint is not a landmarker's.
     """
-    from ...recon.fitting.crops import CropFitter
+    from ...recon.fitting.fitter import CropFitter
     from ...recon.network.vision_weights import EMBEDDED, chosen_weights
 
     model = load_model(options.model)

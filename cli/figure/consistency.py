@@ -138,7 +138,7 @@ def _draw(
     width: float,
     dpi: int,
 ) -> None:
-    from ...recon.render.likeness import LikenessArtist
+    from ...recon.render.face_in_photograph import LikenessArtist
     from ...results.figures.consistency import consistency_sheet
 
     names = list(dict.fromkeys(one.subject for one in photographs))[:limit]

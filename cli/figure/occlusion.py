@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ...bench.figures.occlusion import TexturedFace
     from ...bench.figures.photographs import Photograph
     from ...bench.method.interface import Method
-    from ...recon.render.pose_and_light import Likeness
+    from ...recon.render.face_in_photograph import Likeness
 
 
 @click.command(name="occlusion")
@@ -77,7 +77,7 @@ def command(
     """
     from ...bench.figures.occlusion import furthest_turned
     from ...bench.method.registry import MethodChoice, build_choices
-    from ...recon.render.likeness import LikenessArtist
+    from ...recon.render.face_in_photograph import LikenessArtist
     from ...results.figures.occlusion import occlusion_sheet
 
     (built,) = build_choices([MethodChoice.parse(method)], model, device).values()

@@ -51,7 +51,7 @@ def command(
       facebench figure parsing --out figures/parsing
       facebench figure parsing photographs/ --parser 79999_iter.pth --out figures/mine
     """
-    from ...recon.render.likeness import LikenessArtist
+    from ...recon.render.face_in_photograph import LikenessArtist
     from ...results.figures.occlusion import parsing_sheet
 
     notes: list[str] = []

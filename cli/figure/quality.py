@@ -50,7 +50,7 @@ def command(
     """
     from ...bench.figures.photographs import seen_by
     from ...bench.method.registry import build_choices, method_choices
-    from ...recon.render.likeness import LikenessArtist
+    from ...recon.render.face_in_photograph import LikenessArtist
     from ...recon.vision.landmarks import make_landmark_detector
     from ...results.figures.occlusion import quality_sheet
 

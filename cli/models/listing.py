@@ -165,7 +165,7 @@ def _draw(model: MorphableModel, out: Path) -> None:
     from PIL import Image
 
     from ...errors import FacebenchError
-    from ...recon.export.model_sheet import model_sheet
+    from ...recon.export.sheet import model_sheet
     from ...recon.files.writing import atomic_write
 
     picture = Image.fromarray(model_sheet(model))

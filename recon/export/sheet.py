@@ -1,13 +1,24 @@
-"""Sheets of pictures with captions."""
+"""Sheets of pictures with captions, and the sheet of a face model: its mean and its first modes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
+
+from ..face.coefficients import Coefficients, CoefficientSizes
+from ..face.crop import frame_mean_face
+from ..face.lighting import ambient_light
+from ..morphable.decoder import FaceDecoder
+from ..morphable.model import MorphableModel
+from ..render import make_renderer
+from ..render.face import FaceRenderer, draw_overlay, draw_shape
 
 Picture = NDArray[np.uint8]
 """(H, W, 3) RGB."""
@@ -43,3 +54,108 @@ def grid(rows: Sequence[Sequence[Picture]]) -> Picture:
 def _widened(picture: Picture, width: int) -> Picture:
     missing = width - picture.shape[1]
     return np.pad(picture, ((0, 0), (0, missing), (0, 0)), constant_values=_PAPER[0])
+
+
+MODES_SHOWN = 6
+"""Modes of each kind in the picture."""
+
+STRENGTHS = (3.0, -3.0)
+"""Standard deviations by which a mode is shown."""
+
+BLEND_STRENGTHS = (1.0, 0.5)
+"""Weights of which a blend shape is shown."""
+
+_SIDE = 200
+_SUPERSAMPLING = 2
+_SIGMA = 1e-6
+_YAWS = (-45.0, 0.0, 45.0)
+_ZOOM = 0.8
+_BACKGROUND = 0.96
+_FRONTAL_LIGHT = (0.0, 0.25, 0.6, 0.15)
+"""Weights added to the ambient light's first harmonics, so that shapes show."""
+
+
+def model_sheet(model: MorphableModel) -> Picture:
+    """Mean face, then the first `MODES_SHOWN` of each kind of mode at ±3 standard deviations; blend
+    shapes whole and half."""
+    artist = _Artist.of(model)
+    rows = [_mean_row(artist)]
+    for kind in ("identity", "expression", "albedo"):
+        rows += _mode_rows(artist, model, kind)
+    return grid(rows)
+
+
+@dataclass(frozen=True)
+class _Artist:
+    """Draws faces of one model in one framing."""
+
+    face: FaceRenderer
+    mean: Coefficients
+
+    @classmethod
+    def of(cls, model: MorphableModel) -> _Artist:
+        side = _SIDE * _SUPERSAMPLING
+        renderer = make_renderer("outline", sigma=_SIGMA)
+        return cls(FaceRenderer(FaceDecoder(model), renderer, (side, side)), _mean(model))
+
+    def lit(self, faces: Coefficients) -> list[Picture]:
+        paper = torch.full((len(faces.pose), 3, *self.face.image_size), _BACKGROUND)
+        return _shrunk(draw_overlay(self.face, faces, paper))
+
+    def grey(self, faces: Coefficients) -> list[Picture]:
+        return _shrunk(draw_shape(self.face, faces))
+
+
+def _mean(model: MorphableModel) -> Coefficients:
+    framing, sizes = frame_mean_face(model), CoefficientSizes.of(model)
+    x, y, scale = (_ZOOM * v for v in (framing.offset_x, framing.offset_y, framing.scale))
+    light = ambient_light(1)
+    light[:, :4] += torch.tensor(_FRONTAL_LIGHT).view(1, 4, 1)
+    return Coefficients(
+        identity=torch.zeros(1, sizes.identity),
+        expression=torch.zeros(1, sizes.expression),
+        albedo=torch.zeros(1, sizes.albedo),
+        pose=torch.tensor([[0.0, 0.0, 0.0, x, y, 0.0, scale]]),
+        light=light,
+    )
+
+
+def _mean_row(artist: _Artist) -> list[Picture]:
+    turned = artist.mean.pose.repeat(len(_YAWS), 1)
+    turned[:, 1] = torch.tensor([math.radians(yaw) for yaw in _YAWS])
+    faces = replace(_repeated(artist.mean, len(_YAWS)), pose=turned)
+    captions = [f"mean, yaw {yaw:+.0f}°" for yaw in _YAWS]
+    pictures = [*artist.lit(faces), *artist.grey(faces)]
+    return [captioned(p, c) for p, c in zip(pictures, captions * 2, strict=True)]
+
+
+def _mode_rows(artist: _Artist, model: MorphableModel, kind: str) -> list[list[Picture]]:
+    """One row for each strength; none where the model has no such modes."""
+    blended = kind == "expression" and model.has_blend_shapes
+    caption = "weight {:g} {}" if blended else "{:+.0f} std {}"
+    names = getattr(model, f"{kind}_names")
+    count = min(MODES_SHOWN, getattr(artist.mean, kind).shape[1])
+    return [
+        [
+            captioned(picture, caption.format(strength, names[i] if names else f"{kind} {i}"))
+            for i, picture in enumerate(_mode_pictures(artist, kind, count, strength))
+        ]
+        for strength in (BLEND_STRENGTHS if blended else STRENGTHS)
+        if count
+    ]
+
+
+def _mode_pictures(artist: _Artist, kind: str, count: int, strength: float) -> list[Picture]:
+    faces = _repeated(artist.mean, count)
+    values = getattr(faces, kind)
+    values[range(count), range(count)] = strength
+    return artist.lit(faces)
+
+
+def _repeated(one: Coefficients, count: int) -> Coefficients:
+    parts = (one.identity, one.expression, one.albedo, one.pose, one.light)
+    return Coefficients(*(part.repeat(count, *[1] * (part.ndim - 1)) for part in parts))
+
+
+def _shrunk(images: Tensor) -> list[Picture]:
+    return to_pictures(torch.nn.functional.avg_pool2d(images.clamp(0.0, 1.0), _SUPERSAMPLING))

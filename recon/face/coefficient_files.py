@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from ...errors import FacebenchError
 from ..files.text import read_json
 from ..files.writing import atomic_write
+from .coefficients import FaceCoefficients
 from .crop import Box
-from .face_coefficients import FaceCoefficients
 
 FORMAT = "facebench-coefficients-1"
 

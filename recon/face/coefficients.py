@@ -1,13 +1,22 @@
-"""The regressed vector (314 numbers for the paper's models) and its named parts."""
+"""The regressed vector (314 numbers for the paper's models) and its named parts.
+
+`Coefficients` is a batch of tensors, as networks and renderers take it; `FaceCoefficients` the same
+as NumPy arrays, as files and tables take it, with poses in a crop or in the whole picture.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from ...errors import FacebenchError
 from ..morphable.model import MorphableModel
+from .crop import Window
 
 POSE_SIZE = 7
 LIGHT_SIZE = 27
@@ -70,3 +79,84 @@ class Coefficients:
         """The parts joined again, (B, total)."""
         parts = (self.identity, self.expression, self.albedo, self.pose, self.light.flatten(1))
         return torch.cat(parts, dim=1)
+
+
+Floats = NDArray[np.float64]
+Index = int | slice | None | NDArray[np.integer]
+
+
+@dataclass(frozen=True, eq=False)
+class FaceCoefficients:
+    """One face, or N faces with a leading dimension (N, ...) of every member; see `Coefficients`.
+
+    Attributes:
+        identity, expression, albedo: (K,) each, in standard deviations.
+        pose: (7,) pitch, yaw, roll (rad), x, y, z, f in the normalised coordinates of a picture:
+            the crop's when regressed, see `pose_in_picture`.
+        light: (9, 3).
+    """
+
+    identity: Floats
+    expression: Floats
+    albedo: Floats
+    pose: Floats
+    light: Floats
+
+    @classmethod
+    def of(cls, batch: Coefficients) -> FaceCoefficients:
+        """N faces of a batch of tensors."""
+        return cls(*(part.double().cpu().numpy() for part in vars(batch).values()))
+
+    @classmethod
+    def join(cls, batches: Sequence[FaceCoefficients]) -> FaceCoefficients:
+        """The faces of several batches, one after the other."""
+        parts = zip(*(vars(batch).values() for batch in batches), strict=True)
+        return cls(*(np.concatenate(part) for part in parts))
+
+    def __len__(self) -> int:
+        return len(self.identity)
+
+    def __getitem__(self, index: Index) -> FaceCoefficients:
+        """One or some of N faces; with None, one face as a batch."""
+        return FaceCoefficients(*(part[index] for part in vars(self).values()))
+
+    def check_finite(self) -> None:
+        """Refuse what is no number.
+
+        Raises:
+            FacebenchError: the network gave NaN or infinity.
+        """
+        if not all(np.isfinite(part).all() for part in vars(self).values()):
+            raise FacebenchError("the network's coefficients are not finite", "train it again")
+
+    def of_one_person(self) -> FaceCoefficients:
+        """N faces with everyone's identity and albedo replaced by the mean over all."""
+        identity = np.broadcast_to(self.identity.mean(axis=0), self.identity.shape)
+        albedo = np.broadcast_to(self.albedo.mean(axis=0), self.albedo.shape)
+        return replace(self, identity=identity, albedo=albedo)
+
+    def tensors(self, device: str) -> Coefficients:
+        """N faces as a batch on a device, float32."""
+        parts = (np.array(part, np.float32) for part in vars(self).values())
+        return Coefficients(*(torch.from_numpy(part).to(device) for part in parts))
+
+
+def pose_in_picture(pose: Floats, window: Window, image_size: tuple[int, int]) -> Floats:
+    """Pose (7,) in the coordinates of a whole picture (height, width) from that in its crop."""
+    factor, shift = _crop_to_picture(window, image_size)
+    return np.concatenate([pose[:3], pose[3:6] * factor + shift, pose[6:] * factor])
+
+
+def pose_in_crop(pose: Floats, window: Window, image_size: tuple[int, int]) -> Floats:
+    """Pose (7,) in the coordinates of a crop from that in the picture it was cut from."""
+    factor, shift = _crop_to_picture(window, image_size)
+    return np.concatenate([pose[:3], (pose[3:6] - shift) / factor, pose[6:] / factor])
+
+
+def _crop_to_picture(window: Window, image_size: tuple[int, int]) -> tuple[float, Floats]:
+    """Factor and shift (3,) of normalised coordinates; crops span [-1, 1], see `recon.camera`."""
+    height, width = image_size
+    short = min(height, width)
+    across = (2.0 * window.left + window.side - width) / short
+    upwards = (height - 2.0 * window.top - window.side) / short
+    return window.side / short, np.array([across, upwards, 0.0])

@@ -1,4 +1,4 @@
-"""Light as nine spherical harmonics per colour (METHOD eq. 6)."""
+"""Light as nine spherical harmonics per colour (eq. 6), and the light of a photograph."""
 
 from __future__ import annotations
 
@@ -51,3 +51,27 @@ def illuminate(albedo: Tensor, normals: Tensor, light: Tensor) -> Tensor:
         light: (B, 9, 3).
     """
     return albedo * torch.einsum("vjb,bjc->vcb", harmonics(normals), light)
+
+
+_LIGHT_RIDGE = 1e-3
+"""Share of the mean curvature that keeps a light apart which few normals tell."""
+
+
+def solve_light(bands: Tensor, albedo: Tensor, colours: Tensor, weights: Tensor) -> Tensor:
+    """The light (B, 9, 3) under which an albedo looks most like the photograph, in closed form.
+
+    Args:
+        bands: (9, N, B) harmonics of the normals.
+        albedo: (3, N, B).
+        colours: (3, N, B) of the photograph.
+        weights: (N, B).
+    """
+    bands, albedo, colours = (rows.permute(2, 0, 1) for rows in (bands, albedo, colours))
+    lit = bands.unsqueeze(1) * albedo.unsqueeze(2)
+    weighed = lit * weights.T[:, None, None]
+    curvature = weighed @ lit.mT
+    ridge = _LIGHT_RIDGE * curvature.diagonal(dim1=2, dim2=3).mean(2) + 1e-9
+    curvature = curvature + torch.diag_embed(ridge.unsqueeze(2).expand(-1, -1, lit.shape[2]))
+    right = weighed @ colours.unsqueeze(3)
+    light: Tensor = torch.linalg.solve(curvature, right).squeeze(3).mT
+    return light

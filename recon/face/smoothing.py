@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
-from .face_coefficients import FaceCoefficients
-
-Floats = NDArray[np.float64]
+from .coefficients import FaceCoefficients, Floats
 
 
 @dataclass(frozen=True)

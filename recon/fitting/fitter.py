@@ -7,31 +7,31 @@ step here: Gauss-Newton, its systems solved by conjugate gradients (as in Thies 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...errors import FacebenchError
-from ..face.camera import from_pixels, to_pixels
+from ..face.camera import fit_pose, from_pixels, pose_of_camera, to_pixels
 from ..face.coefficients import Coefficients
-from ..face.crop import frame_mean_face
-from ..face.lighting import ambient_light
-from ..losses.scaled_orthography import fit_pose
+from ..face.crop import LANDMARK_SHARE, Box, frame_mean_face
+from ..face.lighting import ambient_light, solve_light
 from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
+from ..network.vision_weights import EMBEDDED
 from ..render import make_renderer
 from ..render.face import FaceRenderer
+from ..vision.landmarks import LandmarkDetector, make_landmark_detector
 from .landmark_objective import LandmarkModel, LandmarkObjective, landmark_weights, unknowns_of
-from .levenberg import Minimum, minimise
-from .photographs import Photographs, blurred, look_up
-from .pixel_objective import PixelObjective
-from .reference import ReferenceFaces
-from .settings import FittingSettings
-from .shading import ShadedPoints, solve_light
+from .photographs import Photographs, Visibility, blurred, look_up
+from .pixel_objective import PixelObjective, ReferenceFaces
+from .shading import ShadedPoints
+from .solver import Minimum, minimise
 from .surface_points import SurfacePoints
-from .turns import pose_of_camera
-from .unknowns import LIGHT_UNIT
-from .visibility import Visibility
+from .unknowns import LIGHT_UNIT, FittingSettings
 
 FEWEST_LANDMARKS = 6
 """Fewer do not tell a pose from a shape."""
@@ -236,3 +236,61 @@ class Fitter(nn.Module):
 def _counted(target: _Target, shaded: ShadedPoints) -> Tensor:
     """Weight (N, B) of the pixel that each point falls on."""
     return look_up(target.weights.unsqueeze(1), shaded.placed, mode="nearest")[0]
+
+
+@dataclass(frozen=True, eq=False)
+class CropFitter:
+    """Fits faces in square crops as `recon.face.crop` cuts them.
+
+    Attributes:
+        fitter: of the crops' size.
+        detector: finds their landmarks.
+        device: where the fitter computes.
+    """
+
+    fitter: Fitter
+    detector: LandmarkDetector
+    device: str
+
+    @classmethod
+    def of(
+        cls,
+        model: MorphableModel,
+        crop_size: int,
+        weights: str | Path = EMBEDDED,
+        device: str = "cpu",
+        settings: FittingSettings | None = None,
+    ) -> CropFitter:
+        """For a face model.
+
+        Args:
+            model: the face model.
+            crop_size: side of the crops in px.
+            weights: of the landmark detector, see `make_landmark_detector`.
+            device: as PyTorch names it.
+            settings: of the fits.
+
+        Raises:
+            FacebenchError: the weights cannot be used.
+        """
+        detector = make_landmark_detector(weights, device)
+        return cls(Fitter(model, crop_size, settings).to(device), detector, device)
+
+    @property
+    def settings(self) -> FittingSettings:
+        """Of the fits."""
+        return self.fitter.settings
+
+    def fit(self, crops: NDArray[np.uint8]) -> Fit:
+        """The faces in RGB crops (B, S, S, 3)."""
+        box = box_of_crop(self.fitter.image_size)
+        landmarks = self.detector.landmarks(list(crops), [box] * len(crops))
+        images = torch.tensor(crops, device=self.device).permute(0, 3, 1, 2).float() / 255.0
+        points = torch.tensor(landmarks, device=self.device).permute(1, 2, 0)
+        return self.fitter.fit(images, points)
+
+
+def box_of_crop(size: int) -> Box:
+    """The box whose crop, in a picture of `size` px that is a crop itself, is all of it."""
+    side = size * LANDMARK_SHARE
+    return Box((size - side) / 2, (size - side) / 2, side, side)

@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from ..face.camera import project, rotate, rotation_matrix
+from ..face.camera import project, rotate, rotation_matrix, rotation_slopes
 from ..face.coefficients import CoefficientSizes
 from ..losses.landmark import FRAME, contour_weights
 from ..morphable.model import MorphableModel
-from .robust import robust_cost, robust_weight
-from .settings import FittingSettings
-from .turns import rotation_slopes
-from .unknowns import POSE_UNITS, Unknowns
+from .solver import robust_cost, robust_weight
+from .unknowns import POSE_UNITS, FittingSettings, Unknowns
 
 _HALF_FRAME = FRAME / 2
 """Pixels of the 224 frame in one normalised unit."""

@@ -1,4 +1,4 @@
-"""Colours and landmarks of a face as least squares in everything that is searched for.
+"""Colours and landmarks of a face as least squares in all unknowns, and its preconditioner.
 
 All in float64: the solver is stopped early and enlarges rounding, which depends on how many faces
 are fitted together. In float32 that is up to a hundredth of a deviation of a coefficient.
@@ -12,14 +12,17 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from .conjugate import solve
-from .landmark_objective import LandmarkObjective
-from .photographs import Photographs
-from .robust import robust_cost, robust_weight
-from .shading import ShadedPoints
-from .sums import sum_of_products
+from ..face.camera import project, rotate, rotation_matrix
+from ..face.coefficients import Coefficients
+from ..face.crop import Framing
+from ..face.lighting import ambient_light
+from ..render.face import FaceRenderer
+from .landmark_objective import LandmarkModel, LandmarkObjective
+from .photographs import Photographs, Visibility
+from .shading import ShadedPoints, sum_of_products
+from .solver import robust_cost, robust_weight, solve
 from .surface_points import SurfacePoints
-from .unknowns import LIGHT_UNIT, Unknowns
+from .unknowns import LIGHT_UNIT, FittingSettings, Unknowns
 
 
 @dataclass(frozen=True)
@@ -192,3 +195,89 @@ class PixelEquations:
         lit = [(shaded.bands * one).sum(1).T for one in shaded.albedo * residuals]
         found[:, unknowns.light] = torch.stack(lit, dim=2).flatten(1) * LIGHT_UNIT
         return found
+
+
+_YAWS = (-0.8, -0.4, 0.0, 0.4, 0.8)
+_LIGHT = (0.3, 0.8)
+"""Upward and forward harmonics beside the ambient one: some shading, from no side."""
+
+
+class ReferenceFaces:
+    """The mean face, drawn from several sides.
+
+    Args:
+        face: draws it.
+        points: of its surface.
+        landmarks: its landmarks.
+        visibility: which of them are seen.
+        unknowns: layout of the vector.
+        settings: of the fits.
+    """
+
+    def __init__(
+        self,
+        face: FaceRenderer,
+        points: SurfacePoints,
+        landmarks: LandmarkModel,
+        visibility: Visibility,
+        unknowns: Unknowns,
+        settings: FittingSettings,
+    ) -> None:
+        self._face = face
+        self._points = points
+        self._landmarks = landmarks
+        self._visibility = visibility
+        self._unknowns = unknowns
+        self._settings = settings
+
+    @torch.no_grad()
+    def inverse_curvature(self, framing: Framing) -> Tensor:
+        """(D, D) inverse of the mean curvature of their costs, at the faces themselves.
+
+        Args:
+            framing: of the frontal mean face.
+        """
+        curvatures = [self._curvature(yaw, framing) for yaw in _YAWS]
+        inverse: Tensor = torch.linalg.inv(torch.stack(curvatures).mean(0))
+        return inverse
+
+    def _curvature(self, yaw: float, framing: Framing) -> Tensor:
+        faces = self._mean_face(yaw, framing)
+        vector = self._unknowns.pack(faces)
+        drawn = self._face(faces).rendering.image
+        shaded = ShadedPoints.of(self._points, self._unknowns, vector)
+        seen = self._visibility.seen(shaded, vector[:, self._unknowns.shape])
+        photographs = Photographs.of(drawn, self._settings.pixel_blurs[-1])
+        light = vector[:, self._unknowns.light]
+        objective = PixelObjective(
+            self._placed(vector), self._points, photographs, seen, light, torch.eye(0)
+        )
+        return _dense(objective.linearise(vector))
+
+    def _placed(self, vector: Tensor) -> LandmarkObjective:
+        """The landmarks' cost where it is least."""
+        pose = self._unknowns.pose_of(vector)
+        points = self._landmarks.points(vector[:, self._unknowns.shape])
+        placed = project(rotate(points, rotation_matrix(pose[:, :3])), pose)[:, :2]
+        weights = self._landmarks.present.to(vector)[:, None]
+        return LandmarkObjective(self._landmarks, self._unknowns, placed, weights, self._settings)
+
+    def _mean_face(self, yaw: float, framing: Framing) -> Coefficients:
+        sizes, like = self._unknowns.sizes, self._face.decoder.mean_shape
+        none = like.new_zeros(1, max(sizes.identity, sizes.expression, sizes.albedo))
+        parts = (sizes.identity, sizes.expression, sizes.albedo)
+        identity, expression, albedo = (none[:, :size] for size in parts)
+        light = ambient_light(1).to(like)
+        light[:, 1:3] = like.new_tensor(_LIGHT).view(1, 2, 1)
+        pose = [0.0, yaw, 0.0, framing.offset_x, framing.offset_y, 0.0, framing.scale]
+        return Coefficients(identity, expression, albedo, like.new_tensor([pose]), light)
+
+
+def _dense(equations: PixelEquations) -> Tensor:
+    """The Gauss-Newton matrix (D, D) of one face."""
+    everything = torch.eye(equations.gradient.shape[1]).to(equations.gradient)
+    pixels = (equations.ahead(everything) * equations.pull.sqrt()).flatten(0, 1)
+    matrix = pixels.T @ pixels / equations.variance + equations.curvature.diag()
+    rows, geometry = equations.rows[0], equations.objective.unknowns.geometry
+    matrix[geometry, geometry] += rows.T @ rows
+    return matrix

@@ -1,4 +1,4 @@
-"""The lit colours of surface points and how they change: all that is pointwise in the fit.
+"""The lit colours of surface points and their derivatives: all that is pointwise in the fit.
 
 Arrays are component-major, (C, N, B) for N points of B faces.
 """
@@ -11,15 +11,33 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..face.camera import rotation_matrix
+from ..face.camera import rotation_matrix, turning_axes
 from ..face.lighting import harmonics
-from .sums import cross, sum_of_products, turn
 from .surface_points import SurfacePoints
-from .turns import turning_axes
 from .unknowns import LIGHT_UNIT, POSE_UNITS, Unknowns
 
-_LIGHT_RIDGE = 1e-3
-"""Share of the mean curvature that keeps a light apart which few normals tell."""
+
+def sum_of_products(left: Tensor, right: Tensor) -> Tensor:
+    """Sum over the first dimension of two arrays (K, …) that broadcast beyond it.
+
+    Added up in place: the K products, which would not fit into the cache, are never laid out.
+    """
+    total = left[0] * right[0]
+    for one, other in zip(left[1:], right[1:], strict=True):
+        total.addcmul_(one, other)
+    return total
+
+
+def turn(vectors: Tensor, rotation: Tensor) -> Tensor:
+    """Component-major vectors (3, N, B) turned by (B, 3, 3)."""
+    return sum_of_products(vectors.unsqueeze(1), rotation.permute(2, 1, 0).unsqueeze(2))
+
+
+def cross(left: Tensor, right: Tensor) -> Tensor:
+    """Cross product of vectors (…, 3, N, B)."""
+    (ax, ay, az), (bx, by, bz) = left.unbind(-3), right.unbind(-3)
+    rows = [(ay, bz, az, by), (az, bx, ax, bz), (ax, by, ay, bx)]
+    return torch.stack([(a * b).addcmul_(c, d, value=-1) for a, b, c, d in rows], dim=-3)
 
 
 @dataclass(frozen=True)
@@ -152,23 +170,3 @@ def _harmonic_slopes() -> Tensor:
 
 def _harmonics_at(places: Tensor) -> Tensor:
     return harmonics(places.flatten(0, 1).unsqueeze(2)).view(*places.shape[:2], 9)
-
-
-def solve_light(bands: Tensor, albedo: Tensor, colours: Tensor, weights: Tensor) -> Tensor:
-    """The light (B, 9, 3) under which an albedo looks most like the photograph, in closed form.
-
-    Args:
-        bands: (9, N, B) harmonics of the normals.
-        albedo: (3, N, B).
-        colours: (3, N, B) of the photograph.
-        weights: (N, B).
-    """
-    bands, albedo, colours = (rows.permute(2, 0, 1) for rows in (bands, albedo, colours))
-    lit = bands.unsqueeze(1) * albedo.unsqueeze(2)
-    weighed = lit * weights.T[:, None, None]
-    curvature = weighed @ lit.mT
-    ridge = _LIGHT_RIDGE * curvature.diagonal(dim1=2, dim2=3).mean(2) + 1e-9
-    curvature = curvature + torch.diag_embed(ridge.unsqueeze(2).expand(-1, -1, lit.shape[2]))
-    right = weighed @ colours.unsqueeze(3)
-    light: Tensor = torch.linalg.solve(curvature, right).squeeze(3).mT
-    return light

@@ -1,13 +1,68 @@
-"""Everything that is searched for, as one vector in units that matter equally."""
+"""The settings of a fit, and everything that it solves for as one vector of equal units."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
+from ...errors import FacebenchError
 from ..face.coefficients import LIGHT_SIZE, Coefficients, CoefficientSizes
+
+
+@dataclass(frozen=True)
+class FittingSettings:
+    """Deviations say how well the model explains a photograph; counts end the search.
+
+    Coefficients are N(0, 1) by the model's own scale, so a fit is the most probable face (MAP) of
+    these deviations. Pixels are those of a frame of 224, whatever the photograph's own size.
+
+    Attributes:
+        landmark_deviation: of a detected landmark from the model's, px.
+        landmark_tail: distance in px from which a landmark counts as a mistake and loses its pull.
+        contour_weight: weight of the jaw line on a turned head (`losses.landmark`).
+        contour_from, contour_to: degrees of yaw between which it falls to that weight.
+        landmark_steps: Gauss-Newton steps on the landmarks, at most, in each of two rounds.
+        pixel_deviation: of a colour from the model's, RGB in [0, 1].
+        pixel_tail: colour distance from which a point counts as hidden and loses its pull.
+        pixel_observations: how many independent observations the colours of a face are worth;
+            neighbours err alike, so they are fewer than its pixels.
+        pixel_spacing: mm between the points of the surface whose colours are compared.
+        light_blur: deviation in px of the photograph's blur when the first light is found.
+        pixel_blurs: one round of the search each: deviation of the photograph's blur, px. With
+            none the shape stays as the landmarks gave it.
+        pixel_steps: Gauss-Newton steps on the pixels, at most, in each round.
+        solver_steps: conjugate gradient steps within a Gauss-Newton step.
+    """
+
+    landmark_deviation: float = 4.0
+    landmark_tail: float = 12.0
+    contour_weight: float = 0.2
+    contour_from: float = 20.0
+    contour_to: float = 50.0
+    landmark_steps: int = 12
+    pixel_deviation: float = 0.03
+    pixel_tail: float = 0.07
+    pixel_observations: float = 100.0
+    pixel_spacing: float = 7.0
+    light_blur: float = 3.0
+    pixel_blurs: tuple[float, ...] = (1.5,)
+    pixel_steps: int = 12
+    solver_steps: int = 8
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            lowest = min(value, default=1.0) if isinstance(value, tuple) else value
+            if lowest <= 0:
+                raise FacebenchError(f"fitting: {item.name} is {value}", "give more than 0")
+        if self.contour_from >= self.contour_to:
+            raise FacebenchError(
+                f"fitting: contour_from {self.contour_from} is not below contour_to",
+                "the jaw line loses weight between the two angles",
+            )
+
 
 POSE_UNKNOWNS = 6
 """Pitch, yaw, roll, t_x, t_y and the logarithm of f; t_z is not seen."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..face.camera import apply_pose, fit_pose
 from ..face.coefficients import Coefficients
 from ..morphable.model import MorphableModel
 from ..recipes.parts import LandmarkRecipe, LossRecipe
@@ -19,7 +20,6 @@ from .light_balance import light_balance
 from .pixel import class_weights, pixel_loss
 from .prior import prior_loss
 from .reflectance import ReflectanceVariance
-from .scaled_orthography import apply_pose, fit_pose
 from .supervision import Supervision
 
 

@@ -7,16 +7,10 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from ..recipes.vision import IRESNET_DEPTHS
+
 STRIDE = 16
 """How much smaller than the image the last feature map is."""
-
-DEPTHS: dict[str, tuple[int, int, int, int]] = {
-    "iresnet18": (2, 2, 2, 2),
-    "iresnet34": (3, 4, 6, 3),
-    "iresnet50": (3, 4, 14, 3),
-    "iresnet100": (3, 13, 30, 3),
-}
-"""Number of blocks in each of the four stages, by architecture."""
 
 
 class ImprovedBlock(nn.Module):
@@ -49,7 +43,7 @@ class IResNet(nn.Module):
     """Face-recognition network: an aligned face to one vector, whose direction tells who it is.
 
     Args:
-        architecture: a key of `DEPTHS`.
+        architecture: a key of `IRESNET_DEPTHS`.
         outputs: length of the vector, 512 in the public weights.
         width: channels of the first stage, 64 in the public weights.
         image_size: side of the aligned face in px, a multiple of 16; 112 in the public weights.
@@ -64,7 +58,7 @@ class IResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.prelu = nn.PReLU(width)
         channels = width
-        for stage, depth in enumerate(DEPTHS[architecture]):
+        for stage, depth in enumerate(IRESNET_DEPTHS[architecture]):
             wide = width * 2**stage
             setattr(self, f"layer{stage + 1}", _stage(channels, wide, depth))
             channels = wide
@@ -86,7 +80,7 @@ class IResNet(nn.Module):
 def iresnet_like(state: Mapping[str, Tensor]) -> IResNet:
     """A fresh network of the build that a state dict of this class was taken from."""
     depths = tuple(_blocks(state, stage) for stage in range(1, 5))
-    architecture = next(name for name, known in DEPTHS.items() if known == depths)
+    architecture = next(name for name, known in IRESNET_DEPTHS.items() if known == depths)
     width, channels = state["conv1.weight"].shape[0], state["bn2.weight"].shape[0]
     outputs, inputs = state["fc.weight"].shape
     return IResNet(architecture, outputs, width, STRIDE * math.isqrt(inputs // channels))

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..regressors.places import FIRST_STRIDE, back_up, mean_places
 from .bisenet import ConvolutionUnit
 from .image_statistics import ColourNormalisation
+from .landmark_head import FIRST_STRIDE, back_up, mean_places
 from .resnet import ResNet
 
 LANDMARKS = 68

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ...errors import FacebenchError
-from .iresnet import DEPTHS as IRESNET_DEPTHS
+from ..recipes.vision import IRESNET_DEPTHS
 from .resnet import DEPTHS as RESNET_DEPTHS
 from .tensor_files import (
     Network,

@@ -11,8 +11,8 @@ import numpy as np
 
 from ...errors import error_line
 from ..face.coefficient_files import frame_table
+from ..face.coefficients import FaceCoefficients
 from ..face.crop import Box, read_boxes
-from ..face.face_coefficients import FaceCoefficients
 from ..vision.detect import ManyFacesDetector
 from .reconstructor import FaceCrop, Reconstructor
 from .results import FaceFiles, ResultLedger, SourceResult

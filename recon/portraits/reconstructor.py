@@ -11,17 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..face.camera import project, rotate, rotation_matrix, to_pixels
+from ..face.coefficients import FaceCoefficients, pose_in_crop, pose_in_picture
 from ..face.crop import Box, Window, crop_square, crop_window
-from ..face.face_coefficients import FaceCoefficients, pose_in_crop, pose_in_picture
 from ..face.lighting import illuminate
 from ..mesh.record import Mesh
 from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
 from ..regressors.face_network import FaceNetwork
-from ..render.shade import VertexNormals
-from ..texture.blend import blend
-from ..texture.space import Texture, TextureSpace
-from ..texture.view import View, look
+from ..render.face import VertexNormals
+from ..texture.texture import Texture, TextureSpace, View, blend, look
 
 SMALLEST, LARGEST = 256, 1024
 """Sides in pixels between which a face is cut out for its sheet and texture, else as it is."""

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..export.mesh_files import write_mesh, write_picture
 from ..export.sheet import Picture, grid
-from ..export.write import write_mesh, write_picture
 from ..face.coefficient_files import POSE_NAMES, Origin, write_coefficients
+from ..face.coefficients import FaceCoefficients
 from ..face.crop import Box
-from ..face.face_coefficients import FaceCoefficients
 from ..files.text import check_fields, parse_json
 from ..files.writing import atomic_write
 from ..mesh.record import Mesh
-from ..texture.space import Texture
+from ..texture.texture import Texture
 from .sources import Source
 
 SHEET_ENDING = "_sheet.png"

@@ -10,16 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..export.sheet import Picture, captioned, to_pictures
+from ..face.coefficients import FaceCoefficients
 from ..face.crop import frame_mean_face
-from ..face.face_coefficients import FaceCoefficients
 from ..face.lighting import ambient_light
 from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
 from ..render import make_renderer
-from ..render.face import FaceRenderer
-from ..render.panels import draw_panels, draw_shape
-from ..render.shade import shade
-from ..texture.space import Texture
+from ..render.face import FaceRenderer, draw_panels, draw_shape, shade
+from ..texture.texture import Texture
 from .reconstructor import to_tensor
 
 PICTURE_SIZE = 360

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
+from ..face.coefficients import FaceCoefficients
 from ..face.crop import Box
-from ..face.face_coefficients import FaceCoefficients
 from ..video.decode import Chunk
 from ..vision.detect import FaceDetector
 from .reconstructor import FaceCrop, Reconstructor

@@ -11,13 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..export.mesh_files import write_ply
 from ..export.sheet import to_pictures
-from ..export.write import write_ply
 from ..face.crop import read_boxes
 from ..face.smoothing import smooth
 from ..render import make_renderer
-from ..render.face import FaceRenderer
-from ..render.panels import draw_overlay
+from ..render.face import FaceRenderer, draw_overlay
 from ..video.decode import read_chunks
 from ..video.encode import frame_rate, write_video
 from ..vision.detect import FaceDetector

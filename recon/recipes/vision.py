@@ -7,9 +7,16 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ...errors import FacebenchError
-from ..network.iresnet import DEPTHS
 from .parts import AugmentationRecipe, OptimiserRecipe, TrainingRecipe
 from .regressor import SCHEDULES, check_share
+
+IRESNET_DEPTHS: dict[str, tuple[int, int, int, int]] = {
+    "iresnet18": (2, 2, 2, 2),
+    "iresnet34": (3, 4, 6, 3),
+    "iresnet50": (3, 4, 14, 3),
+    "iresnet100": (3, 13, 30, 3),
+}
+"""Number of blocks in each of the four stages, of the recogniser's architectures."""
 
 
 @dataclass(frozen=True)
@@ -153,10 +160,10 @@ class RecogniserRecipe(VisionRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_multiple(self.name, self.network.image_size, 16)
-        if self.network.architecture not in DEPTHS:
+        if self.network.architecture not in IRESNET_DEPTHS:
             raise FacebenchError(
                 f"recipe {self.name}: network.architecture is '{self.network.architecture}'",
-                f"known are {', '.join(DEPTHS)}",
+                f"known are {', '.join(IRESNET_DEPTHS)}",
             )
 
     @property

@@ -10,12 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 
-from ..face.camera import from_pixels
+from ..face.camera import fit_pose, from_pixels, pose_of_camera
 from ..face.coefficients import Coefficients, CoefficientSizes
 from ..face.lighting import ambient_light
 from ..fitting.landmark_objective import LandmarkModel
-from ..fitting.turns import pose_of_camera
-from ..losses.scaled_orthography import fit_pose
 from ..morphable.model import MorphableModel
 from ..network.landmarker import LandmarkNetwork
 from ..recipes.baselines import FeatureNetwork

@@ -11,11 +11,11 @@ from ..face.coefficients import LIGHT_SIZE, Coefficients, CoefficientSizes
 from ..face.crop import Framing
 from ..face.lighting import ambient_light
 from ..network.image_statistics import ColourNormalisation
+from ..network.landmark_head import Places
 from ..network.landmarker import LANDMARKS
 from ..network.resnet import ResNet
 from ..recipes.parts import NetworkRecipe, OutputScale
 from .face_network import FaceNetwork
-from .places import Places
 
 _DOWNSAMPLING = 32
 

@@ -84,7 +84,7 @@ def _softras(sigma: float, gamma: float) -> Renderer:
 
 def _pytorch3d(sigma: float, gamma: float) -> Renderer:
     from .blend import SoftRasConfig
-    from .pytorch3d import PyTorch3DRenderer
+    from .softras import PyTorch3DRenderer
 
     return PyTorch3DRenderer(SoftRasConfig(sigma=sigma, gamma=gamma))
 

@@ -4,13 +4,75 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from ..face.camera import project, rotate, rotation_matrix, to_pixels
 from ..face.coefficients import Coefficients
+from ..face.lighting import illuminate
 from ..morphable.decoder import FaceDecoder
 from . import Renderer, Rendering
-from .shade import VertexNormals, shade
+
+
+class VertexNormals(nn.Module):
+    """Unit vertex normals of one topology: area-weighted means of the triangles' normals.
+
+    Args:
+        triangles: (F, 3) int64, counter-clockwise seen from outside.
+    """
+
+    corners: Tensor
+
+    def __init__(self, triangles: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("corners", triangles.T.contiguous(), persistent=False)
+
+    def forward(self, vertices: Tensor) -> Tensor:
+        """Normals (V, 3, B) of vertices (V, 3, B); zero where a vertex has no triangle."""
+        first, second, third = (vertices.index_select(0, corner) for corner in self.corners)
+        normal = _cross(second - first, third - first)
+        total = torch.zeros_like(vertices)
+        for corner in self.corners:
+            total = total.index_add(0, corner, normal)
+        return _unit(total)
+
+
+def _cross(a: Tensor, b: Tensor) -> Tensor:
+    """Cross product along the middle dimension, 3 times faster than `torch.linalg.cross` there."""
+    (ax, ay, az), (bx, by, bz) = a.unbind(1), b.unbind(1)
+    return torch.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], dim=1)
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    """Unit vectors along the middle dimension, zero where the vector is."""
+    x, y, z = vectors.unbind(1)
+    return vectors * (x * x + y * y + z * z).clamp_min(1e-24).rsqrt().unsqueeze(1)
+
+
+def vertex_normals(vertices: Tensor, triangles: Tensor) -> Tensor:
+    """Unit normals (V, 3, B) of vertices (V, 3, B) and triangles (F, 3)."""
+    normals: Tensor = VertexNormals(triangles)(vertices)
+    return normals
+
+
+def shade(
+    vertices: Tensor, albedo: Tensor, pose: Tensor, light: Tensor, normals: VertexNormals
+) -> tuple[Tensor, Tensor]:
+    """Turn, light and project faces (METHOD eq. 5 and 6).
+
+    Args:
+        vertices: (V, 3, B) in the model's frame, mm.
+        albedo: (V, 3, B).
+        pose: (B, 7), see `recon.camera`.
+        light: (B, 9, 3), see `recon.lighting`; it stays with the camera.
+        normals: of the model's topology.
+
+    Returns:
+        vertices (V, 3, B) in normalised image coordinates and lit colours (V, 3, B).
+    """
+    turned = rotate(vertices, rotation_matrix(pose[:, :3]))
+    colours = illuminate(albedo, normals(turned), light)
+    return project(turned, pose), colours
 
 
 @dataclass(frozen=True)
@@ -70,3 +132,66 @@ class FaceRenderer(nn.Module):
         """Landmarks (68, 2, B) in pixels of normalised ones (68, 3, B); NaN where there is none."""
         missing = (self.decoder.landmarks < 0).view(-1, 1, 1)
         return to_pixels(points, self.image_size).masked_fill(missing, float("nan"))
+
+
+_GREY = 0.7
+_HEADLIGHT = (0.5, 0.4, 1.1)
+"""Weights of the constant, upward and forward harmonics under which shapes are shown."""
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Pictures (B, 3, H, W) of a batch of faces, RGB around [0, 1].
+
+    Attributes:
+        overlay: the lit face over the photograph.
+        shape: the surface in grey under a light at the viewer.
+        albedo: the face's own colours, unlit.
+    """
+
+    overlay: Tensor
+    shape: Tensor
+    albedo: Tensor
+
+
+def draw_panels(face: FaceRenderer, found: Coefficients, photographs: Tensor) -> Panels:
+    """Draw faces where they were found in their photographs (B, 3, H, W) in [0, 1]."""
+    return Panels(
+        overlay=draw_overlay(face, found, photographs),
+        shape=draw_shape(face, found),
+        albedo=draw_albedo(face, found),
+    )
+
+
+@torch.no_grad()
+def draw_overlay(face: FaceRenderer, found: Coefficients, photographs: Tensor) -> Tensor:
+    """The lit faces over their photographs, (B, 3, H, W)."""
+    rendering: Rendering = face(found).rendering
+    return rendering.image + rendering.background_weight.unsqueeze(1) * photographs
+
+
+@torch.no_grad()
+def draw_shape(face: FaceRenderer, found: Coefficients) -> Tensor:
+    """The surfaces in grey under a light at the viewer, (B, 3, H, W)."""
+    return _draw(face, face.shaded(found)[0], _lit_grey(face, found))
+
+
+@torch.no_grad()
+def draw_albedo(face: FaceRenderer, found: Coefficients) -> Tensor:
+    """The faces in their own colours, unlit, (B, 3, H, W)."""
+    return _draw(face, face.shaded(found)[0], face.decoder.albedo(found.albedo))
+
+
+def _lit_grey(face: FaceRenderer, found: Coefficients) -> Tensor:
+    """Colours (V, 3, B) of a grey face in the found pose."""
+    shape = face.decoder.shape(found.identity, found.expression)
+    turned = rotate(shape, rotation_matrix(found.pose[:, :3]))
+    light = turned.new_zeros(turned.shape[2], 9, 3)
+    light[:, :3] = torch.tensor(_HEADLIGHT).view(3, 1)
+    return illuminate(torch.full_like(turned, _GREY), face.normals(turned), light)
+
+
+def _draw(face: FaceRenderer, vertices: Tensor, colours: Tensor) -> Tensor:
+    triangles, size = face.decoder.triangles, face.image_size
+    image: Tensor = face.renderer(vertices, colours, triangles, size).image
+    return image

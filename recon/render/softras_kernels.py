@@ -1,30 +1,136 @@
-"""The soft rasteriser's fragments on a GPU, in Triton.
+"""The soft rasteriser's kernels on a GPU, in Triton: one triangle per thread.
 
-A lane takes one triangle and walks over the pixels of its box; nothing is kept of a fragment. What
-a triangle's corners receive in the backward pass stays in registers until the walk is over.
+A thread takes one triangle and walks over the pixels of its box; nothing is kept of a fragment.
+What a triangle's corners receive in the backward pass stays in registers until the walk is over.
 
-Numbers and order of operations are those of `geometry`, `rasterise`, `blend` and `blend_gradient`,
-and multiplications are not fused with additions (`FUSION`), so that every kernel finds the same
-depth for a fragment and the nearest one is known by equality.
+Numbers and order of operations are those of `geometry`, `rasterise` and `blend`, and
+multiplications are not fused with additions (`FUSION`), so that every kernel finds the same depth
+for a fragment and the nearest one is known by equality.
 """
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from .blend import EPSILON, Blend, SoftRasConfig, Upstream, lowest_exponent
+from .geometry import Grid, reach
+from .rasterise import LEAST_DOUBLED_AREA
 
 # Triton's types are of its own: addresses, sizes and lanes of values.
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, no-any-return"
 
-from __future__ import annotations
 
-import triton
-import triton.language as tl
+@triton.jit
+def corner_of(rows, vertex, keep, n_vertices):
+    """x, y, depth, red, green and blue of vertices."""
+    x = tl.load(rows + vertex, keep, 0.0)
+    y = tl.load(rows + n_vertices + vertex, keep, 0.0)
+    depth = tl.load(rows + 2 * n_vertices + vertex, keep, 0.0)
+    red = tl.load(rows + 3 * n_vertices + vertex, keep, 0.0)
+    green = tl.load(rows + 4 * n_vertices + vertex, keep, 0.0)
+    blue = tl.load(rows + 5 * n_vertices + vertex, keep, 0.0)
+    return x, y, depth, red, green, blue
 
-from .softras_lanes import (
-    barycentric_of,
-    box_of,
-    clipped_to,
-    corner_of,
-    meet_pixel,
-    nearest_on_side,
-    triangle_corners,
-)
+
+@triton.jit
+def triangle_corners(corners, n_triangles, lanes: tl.constexpr):
+    """Vertices of this program's triangles, and which lanes have one."""
+    triangle = tl.program_id(0) * lanes + tl.arange(0, lanes)
+    keep = triangle < n_triangles
+    first = tl.load(corners + triangle, keep, 0)
+    second = tl.load(corners + n_triangles + triangle, keep, 0)
+    third = tl.load(corners + 2 * n_triangles + triangle, keep, 0)
+    return first, second, third, keep
+
+
+@triton.jit
+def _span(first, second, third, margin, size):
+    """First pixel, and how many, of a box along one axis."""
+    low = tl.minimum(tl.minimum(first, second), third) - margin
+    high = tl.maximum(tl.maximum(first, second), third) + margin
+    start = tl.minimum(tl.maximum(tl.ceil(low), 0.0), size * 1.0)
+    stop = tl.minimum(tl.maximum(tl.floor(high), -1.0), size - 1.0)
+    return start.to(tl.int32), (stop - start).to(tl.int32) + 1
+
+
+@triton.jit
+def box_of(x0, y0, x1, y1, x2, y2, keep, least_area, margin, height, width):
+    """Lowest left pixel, columns and number of pixels; none where the triangle is not drawn."""
+    column, columns = _span(x0, x1, x2, margin, width)
+    up, ups = _span(y0, y1, y2, margin, height)
+    area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+    drawn = keep & (columns > 0) & (ups > 0) & (tl.abs(area) > least_area)
+    count = tl.where(drawn, columns * ups, 0)
+    return column, up, tl.maximum(columns, 1), count, area
+
+
+@triton.jit
+def nearest_on_side(start_x, start_y, end_x, end_y):
+    """Share along a side, vector and squared distance to its point nearest to the pixel (0, 0)."""
+    along_x = end_x - start_x
+    along_y = end_y - start_y
+    share = -(start_x * along_x + start_y * along_y) / (along_x * along_x + along_y * along_y)
+    share = tl.minimum(tl.maximum(share, 0.0), 1.0)
+    to_x = start_x + share * along_x
+    to_y = start_y + share * along_y
+    return share, to_x, to_y, to_x * to_x + to_y * to_y
+
+
+@triton.jit
+def barycentric_of(x0, y0, x1, y1, x2, y2, area):
+    """Coordinates of the pixel (0, 0); side k lies opposite vertex k."""
+    b0 = (x1 * y2 - x2 * y1) / area
+    b1 = (x2 * y0 - x0 * y2) / area
+    b2 = (x0 * y1 - x1 * y0) / area
+    return b0, b1, b2
+
+
+@triton.jit
+def clipped_to(b0, b1, b2, highest):
+    """Coordinates drawn back into the triangle, and what they summed to before."""
+    b0 = tl.minimum(tl.maximum(b0, 0.0), highest)
+    b1 = tl.minimum(tl.maximum(b1, 0.0), highest)
+    b2 = tl.minimum(tl.maximum(b2, 0.0), highest)
+    total = b0 + b1 + b2
+    return b0 / total, b1 / total, b2 / total, total
+
+
+@triton.jit
+def _probability(squared, inside, logit_scale, least):
+    """D of a squared distance; 0 where it does not exceed the least."""
+    signed = tl.where(inside, squared, -squared) * logit_scale
+    signed = tl.minimum(tl.maximum(signed, -60.0), 60.0)
+    probability = 1.0 / (1.0 + tl.exp(-signed))
+    return tl.where(probability > least, probability, 0.0)
+
+
+@triton.jit
+def meet_pixel(
+    x0, y0, x1, y1, x2, y2, area, d0, d1, d2, highest, logit_scale, least, far, depth_scale
+):
+    """Clipped coordinates, D and ζ of the fragments at pixel (0, 0)."""
+    b0, b1, b2 = barycentric_of(x0, y0, x1, y1, x2, y2, area)
+    c0, c1, c2, _ = clipped_to(b0, b1, b2, highest)
+    _, _, _, s0 = nearest_on_side(x1, y1, x2, y2)
+    _, _, _, s1 = nearest_on_side(x2, y2, x0, y0)
+    _, _, _, s2 = nearest_on_side(x0, y0, x1, y1)
+    inside = tl.minimum(tl.minimum(b0, b1), b2) >= 0.0
+    squared = tl.minimum(tl.minimum(s0, s1), s2)
+    probability = _probability(squared, inside, logit_scale, least)
+    zeta = (c0 * d0 + c1 * d1 + c2 * d2 - far) * depth_scale
+    return c0, c1, c2, probability, zeta
+
+
+# Triton's types are of its own: addresses, sizes and lanes of values.
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, no-any-return"
+
 
 TRIANGLES = 128
 """Triangles of one program, one a lane."""
@@ -265,3 +371,115 @@ def add_gradients(
     _add_corner(gradient, first, drawn, n_vertices, on_x0, on_y0, on_d0, on_r0, on_g0, on_l0)
     _add_corner(gradient, second, drawn, n_vertices, on_x1, on_y1, on_d1, on_r1, on_g1, on_l1)
     _add_corner(gradient, third, drawn, n_vertices, on_x2, on_y2, on_d2, on_r2, on_g2, on_l2)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What every kernel is given of a batch.
+
+    Attributes:
+        rows: (B, 6, V) float32, x and y in pixels, depth and colours.
+        corners: (3, F) int32 vertices of the triangles.
+        grid: the images.
+        config: settings.
+    """
+
+    rows: Tensor
+    corners: Tensor
+    grid: Grid
+    config: SoftRasConfig
+
+    @property
+    def n_pixels(self) -> int:
+        """Pixels of the whole batch."""
+        return len(self.rows) * self.grid.n_pixels
+
+    def find_nearest(self, nearest: Tensor) -> None:
+        """Raise (B * H * W,) values to the largest ζ of each pixel."""
+        find_nearest[self._programs()](
+            self.rows, self.corners, nearest, *self._counts(), *self._geometry(), **self._options()
+        )
+
+    def add_fragments(self, nearest: Tensor, sums: Tensor) -> None:
+        """Add up the fragments in (6, B * H * W); see `Blend.of`."""
+        self._run(add_fragments, nearest, sums)
+
+    def add_gradients(self, upstream: Tensor, gradient: Tensor) -> None:
+        """Add up at the vertices, (B, 6, V), what follows from `Upstream.rows`."""
+        self._run(add_gradients, upstream, gradient)
+
+    def _run(self, kernel: Any, given: Tensor, added: Tensor) -> None:
+        kernel[self._programs()](
+            self.rows,
+            self.corners,
+            given,
+            added,
+            *self._counts(),
+            self.n_pixels,
+            *self._geometry(),
+            self.config.gamma,
+            lowest_exponent(self.rows.dtype),
+            **self._options(),
+        )
+
+    def _programs(self) -> tuple[int, int]:
+        return -(-self.corners.shape[1] // TRIANGLES), len(self.rows)
+
+    def _counts(self) -> tuple[int, int]:
+        return self.rows.shape[2], self.corners.shape[1]
+
+    def _geometry(self) -> tuple[float, ...]:
+        config, grid = self.config, self.grid
+        return (
+            grid.height,
+            grid.width,
+            reach(config.sigma, config.min_probability, grid),
+            LEAST_DOUBLED_AREA * grid.pixels_per_unit**2,
+            config.clipping.highest,
+            config.logit_scale(grid),
+            config.min_probability,
+            config.far,
+            config.depth_scale,
+        )
+
+    @staticmethod
+    def _options() -> dict[str, Any]:
+        return {"lanes": TRIANGLES, "num_warps": TRIANGLES // 32, "enable_fp_fusion": FUSION}
+
+
+class FusedSoftRas(torch.autograd.Function):
+    """Points and colours (B, 6, V) to image, silhouette and background weight.
+
+    Sums run over fragments in no order, so two runs agree to float32's rounding, not bit for bit.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, rows: Tensor, corners: Tensor, grid: Grid, config: SoftRasConfig
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw (B, 3, H, W), (B, H, W) and (B, H, W) from corners (3, F)."""
+        launch = Launch(rows.contiguous(), corners.int().contiguous(), grid, config)
+        nearest = rows.new_full((launch.n_pixels,), EPSILON)
+        sums = rows.new_zeros(6, launch.n_pixels)
+        launch.find_nearest(nearest)
+        launch.add_fragments(nearest, sums)
+        blended = Blend.of(nearest, sums, config)
+        ctx.launch, ctx.blended = launch, blended
+        shape = (len(rows), grid.height, grid.width)
+        image = blended.image.view(3, *shape).transpose(0, 1).contiguous()
+        weight = blended.background_weight / blended.total
+        return image, (1.0 - blended.transparency).view(shape), weight.view(shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradient of the points and colours."""
+        launch: Launch = ctx.launch
+        image, silhouette, weight = gradients
+        flat = image.transpose(0, 1).reshape(3, -1)
+        upstream = Upstream.of(
+            ctx.blended, flat, silhouette.reshape(-1), weight.reshape(-1), launch.config
+        )
+        on_rows = torch.zeros_like(launch.rows)
+        launch.add_gradients(upstream.rows.contiguous(), on_rows)
+        return on_rows, None, None, None

@@ -15,7 +15,7 @@ from ..face.coefficients import Coefficients, CoefficientSizes
 from ..face.crop import frame_mean_face
 from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
-from ..render.shade import VertexNormals
+from ..render.face import VertexNormals
 from .appearance import (
     CLASS,
     Points,

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, grid_sample
 
 from ...errors import FacebenchError
-from ..network.iresnet import DEPTHS, IResNet
+from ..network.iresnet import IResNet
 from ..network.state_dicts import fit_state_dict, fitted, read_state_dict, recognised
 from ..network.vision_weights import EMBEDDED, chosen_weights, is_own_file, load_network
-from ..recipes.vision import RecogniserRecipe
+from ..recipes.vision import IRESNET_DEPTHS, RecogniserRecipe
 
 TEMPLATE_SIDE = 112
 """Side in px of the picture that `TEMPLATE` is given in."""
@@ -238,7 +238,7 @@ def _public(path: Path) -> IResNet:
     state = read_state_dict(path, SOURCE)
     title = recognised(state)
     architecture = title.replace("-", "").lower()
-    if architecture not in DEPTHS:
+    if architecture not in IRESNET_DEPTHS:
         raise FacebenchError(
             f"{path} is not an ArcFace network{f'; this looks like {title}' if title else ''}",
             f"give weights of {SOURCE}",

@@ -13,7 +13,7 @@ from rich.table import Table
 from ...bench.figures.consistency import ALL, Spread, SpreadDifference, interval, neutral_face
 from ...bench.figures.photographs import Photograph, Seen
 from ...bench.scoring.statistics import Interval
-from ...recon.render.likeness import HEADLIGHT, LikenessArtist
+from ...recon.render.face_in_photograph import HEADLIGHT, LikenessArtist
 from ..tables.writers import empty_table, p_text
 from .drawing import Cell, Row, Sheet
 

@@ -17,8 +17,7 @@ from ...bench.figures.occlusion import (
 )
 from ...bench.figures.photographs import Photograph, Seen
 from ...bench.scoring.statistics import Interval
-from ...recon.render.likeness import LikenessArtist, Picture
-from ...recon.render.pose_and_light import Likeness
+from ...recon.render.face_in_photograph import Likeness, LikenessArtist, Picture
 from ...recon.synthetic.appearance import CLASS_NAMES
 from ...recon.training.tasks.palette import coloured
 from ..tables.writers import csv_text

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ...bench.scoring.distance import CURVE_MM
 from ...bench.scoring.evaluate import Evaluation
-from ...recon.export.write import write_ply
+from ...recon.export.mesh_files import write_ply
 from ...recon.mesh.record import Mesh
 from ..files import atomic_write, write_json
 from ..report.heat_maps import SCALE_MM, error_colours, heat_picture

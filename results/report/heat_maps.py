@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import FacebenchError
-from ...recon.mesh.normals import vertex_normals
-from ...recon.mesh.record import Mesh
+from ...recon.mesh.record import Mesh, vertex_normals
 from ...recon.morphable.load import EMBEDDED, load_model
 from ...recon.morphable.model import MorphableModel
 from ..tables.subject_errors import ERROR

@@ -34,7 +34,7 @@ from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.registry import build_method
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.measure import Measuring, Prediction, SubjectJob, measure_subject
-from facebench.recon.export.write import write_obj
+from facebench.recon.export.mesh_files import write_obj
 from facebench.recon.face.crop import Box, crop_square
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.parts import NetworkRecipe

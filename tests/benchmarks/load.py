@@ -37,7 +37,7 @@ from facebench.bench.scoring.distance import CURVE_MM
 from facebench.bench.scoring.score import Score
 from facebench.distributed.benchmark import Benchmark, Predictor, unfinished_tasks
 from facebench.distributed.plan import MiccRequest, describe_run, prepare
-from facebench.recon.export.write import write_ply
+from facebench.recon.export.mesh_files import write_ply
 from facebench.results.compare import compare, written
 from facebench.results.compare.forms import FORMS
 from facebench.results.gate import Baseline, Coverage, Limit, Regression, evaluate

@@ -29,7 +29,7 @@ from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.regressors.regressor import FaceRegressor
-from facebench.recon.render.panels import draw_panels
+from facebench.recon.render.face import draw_panels
 from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.synthetic.faces import (
     HIDDEN,

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from facebench.recon.render import Renderer, make_renderer
-from facebench.recon.render.shade import VertexNormals
+from facebench.recon.render.face import VertexNormals
 
 SIZE = (224, 224)
 SIGMA = 1e-5

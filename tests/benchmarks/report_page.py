@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from chromium import Browser, browser
 from example_runs import SCENES, example_record, example_row, example_summary
 
-from facebench.recon.export.write import write_ply
+from facebench.recon.export.mesh_files import write_ply
 from facebench.recon.morphable.load import load_model
 from facebench.results.report import write_report
 from facebench.results.run.folder import RunFolder

@@ -14,7 +14,7 @@ from facebench.bench.method.registry import open_method
 from facebench.distributed.benchmark import Predictor, relevant_problems
 from facebench.distributed.plan import MiccRequest, prepare
 from facebench.errors import FacebenchError
-from facebench.recon.export.write import write_mesh
+from facebench.recon.export.mesh_files import write_mesh
 from facebench.recon.morphable.load import load_model
 from facebench.results.run.ledger import Ledger
 

@@ -13,10 +13,10 @@ import trimesh
 from numpy.typing import NDArray
 from PIL import Image
 
-from facebench.recon.export.write import write_mesh
+from facebench.recon.export.mesh_files import write_mesh
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.load import load_model
-from facebench.recon.texture.space import Texture
+from facebench.recon.texture.texture import Texture
 from facebench.recon.texture.unwrap import unwrap
 
 SIZE = 64

@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 from facebench.bench.dataset.interface import Problem
 from facebench.bench.meshes.decimate import decimate
 from facebench.errors import FacebenchError
-from facebench.recon.export.write import write_ply
+from facebench.recon.export.mesh_files import write_ply
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.procedural.build import embedded_model, procedural_model
 from facebench.results.report import write_report

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facebench.bench.meshes.decimate import DecimatedMesh
-from facebench.recon.export.write import write_ply
+from facebench.recon.export.mesh_files import write_ply
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.procedural.build import procedural_model
 from facebench.results.report import write_report

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facebench.bench.landmarks.points import SEVEN
-from facebench.recon.export.write import write_mesh
+from facebench.recon.export.mesh_files import write_mesh
 from facebench.recon.mesh.record import Mesh
 
 

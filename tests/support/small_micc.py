@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.data import astronaut
 
-from facebench.recon.export.write import write_obj
+from facebench.recon.export.mesh_files import write_obj
 from facebench.recon.face.coefficients import CoefficientSizes
 from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.mesh.record import Mesh

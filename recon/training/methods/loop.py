@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...export.write import write_picture
+from ...export.mesh_files import write_picture
 from ...morphable.load import load_model
 from ...recipes.regressor import RegressorRecipe
 from ...regressors.checkpoint import save_weights, starting_weights

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...export.sheet import to_pictures
-from ...render.panels import draw_panels
+from ...render.face import draw_panels
 from ..data.batches import collate, resized
 from ..data.trainee import Photographs
 from .trainer import RegressorTrainer

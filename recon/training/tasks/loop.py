@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import FacebenchError
-from ...export.write import write_picture
+from ...export.mesh_files import write_picture
 from ...network.vision_weights import save_network
 from ...recipes.vision import LandmarkerRecipe, ParserRecipe, RecogniserRecipe, VisionRecipe
 from ..data.batches import BatchSource

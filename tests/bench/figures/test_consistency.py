@@ -13,7 +13,7 @@ from facebench.bench.figures.photographs import Photograph
 from facebench.recon.face.crop import Box
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.load import load_model
-from facebench.recon.render.pose_and_light import Likeness
+from facebench.recon.render.face_in_photograph import Likeness
 
 MODEL = load_model("embedded")
 SHAPE = MODEL.mean_shape.astype(np.float64)

@@ -15,11 +15,10 @@ from facebench.bench.figures.occlusion import (
     mapped_albedo,
     summarise_albedo,
 )
-from facebench.recon.face.face_coefficients import FaceCoefficients
+from facebench.recon.face.coefficients import FaceCoefficients
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.render.likeness import LikenessArtist
-from facebench.recon.render.pose_and_light import Likeness, likeness_of
+from facebench.recon.render.face_in_photograph import Likeness, LikenessArtist, likeness_of
 from facebench.recon.synthetic.faces import CoveredFace, FaceSampler, cover, true_coefficients
 
 

@@ -13,7 +13,7 @@ import trimesh
 from facebench.bench.meshes.clean import clean_mesh, read_mesh
 from facebench.bench.meshes.files import FORMATS, check_size, load_mesh
 from facebench.errors import FacebenchError
-from facebench.recon.export.write import write_glb, write_ply
+from facebench.recon.export.mesh_files import write_glb, write_ply
 from facebench.recon.mesh.record import Mesh
 
 

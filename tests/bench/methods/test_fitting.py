@@ -11,7 +11,7 @@ from facebench.bench.method.registry import build_method
 from facebench.bench.methods.fitting import CROP_SIZE
 from facebench.errors import FacebenchError
 from facebench.recon.face.crop import crop_window
-from facebench.recon.fitting.crops import box_of_crop
+from facebench.recon.fitting.fitter import box_of_crop
 from facebench.recon.morphable.load import load_model
 from facebench.recon.regressors.checkpoint import embedded_weights
 from facebench.recon.synthetic.faces import FaceSampler

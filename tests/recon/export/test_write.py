@@ -13,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facebench.errors import FacebenchError
-from facebench.recon.export.write import WRITERS, write_glb, write_mesh, write_ply
-from facebench.recon.mesh.normals import vertex_normals
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.export.mesh_files import WRITERS, write_glb, write_mesh, write_ply
+from facebench.recon.mesh.record import Mesh, vertex_normals
 
 METRES_PER_MM = 0.001
 

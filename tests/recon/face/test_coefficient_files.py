@@ -18,8 +18,8 @@ from facebench.recon.face.coefficient_files import (
     schema,
     write_coefficients,
 )
+from facebench.recon.face.coefficients import FaceCoefficients
 from facebench.recon.face.crop import Box
-from facebench.recon.face.face_coefficients import FaceCoefficients
 
 
 def a_face() -> FaceCoefficients:

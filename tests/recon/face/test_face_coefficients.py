@@ -8,9 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facebench.errors import FacebenchError
-from facebench.recon.face.coefficients import CoefficientSizes
+from facebench.recon.face.coefficients import (
+    CoefficientSizes,
+    FaceCoefficients,
+    pose_in_crop,
+    pose_in_picture,
+)
 from facebench.recon.face.crop import Window, frame_mean_face
-from facebench.recon.face.face_coefficients import FaceCoefficients, pose_in_crop, pose_in_picture
 from facebench.recon.morphable.load import load_model
 from facebench.recon.portraits.reconstructor import Reconstructor
 from facebench.recon.recipes.parts import NetworkRecipe

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from facebench.recon.face.face_coefficients import FaceCoefficients
+from facebench.recon.face.coefficients import FaceCoefficients
 from facebench.recon.face.smoothing import SmoothingSettings, smooth
 
 RATE = 25.0

@@ -7,16 +7,20 @@ import torch
 from drawn_faces import Drawn
 from torch import Tensor
 
-from facebench.recon.face.camera import rotation_matrix
-from facebench.recon.fitting.conjugate import solve
+from facebench.recon.face.camera import (
+    angles_of,
+    pose_of_camera,
+    rotation_matrix,
+    rotation_slopes,
+    turning_axes,
+)
+from facebench.recon.face.lighting import solve_light
 from facebench.recon.fitting.fitter import Fitter
 from facebench.recon.fitting.landmark_objective import LandmarkObjective
-from facebench.recon.fitting.levenberg import Linearised, minimise
 from facebench.recon.fitting.photographs import Photographs
 from facebench.recon.fitting.pixel_objective import PixelObjective
-from facebench.recon.fitting.robust import robust_cost, robust_weight
-from facebench.recon.fitting.shading import ShadedPoints, solve_light
-from facebench.recon.fitting.turns import angles_of, pose_of_camera, rotation_slopes, turning_axes
+from facebench.recon.fitting.shading import ShadedPoints
+from facebench.recon.fitting.solver import Linearised, minimise, robust_cost, robust_weight, solve
 
 STEP = 1e-4
 ANGLES = torch.tensor([[0.3, -1.2, 0.1], [-0.4, 0.7, 2.0], [0.0, 0.0, 0.0]], dtype=torch.float64)

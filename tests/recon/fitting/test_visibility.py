@@ -10,14 +10,12 @@ from drawn_faces import Drawn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.recon.fitting.clusters import clustered, coarse_triangles
 from facebench.recon.fitting.fitter import Fitter
-from facebench.recon.fitting.photographs import look_up
-from facebench.recon.fitting.shading import ShadedPoints
-from facebench.recon.fitting.sums import cross, sum_of_products, turn
-from facebench.recon.fitting.visibility import nearest_depth
+from facebench.recon.fitting.photographs import look_up, nearest_depth
+from facebench.recon.fitting.shading import ShadedPoints, cross, sum_of_products, turn
+from facebench.recon.fitting.surface_points import clustered, coarse_triangles
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.render.grid import Grid
+from facebench.recon.render.geometry import Grid
 
 GRID = Grid(12, 12)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from facebench.recon.face.coefficients import FaceCoefficients
 from facebench.recon.face.crop import Box
-from facebench.recon.face.face_coefficients import FaceCoefficients
 from facebench.recon.portraits.reconstructor import FaceCrop
 from facebench.recon.portraits.track import Track, drop_outliers
 

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from facebench.recon.render.blend import SoftRasConfig
-from facebench.recon.render.geometry import Clipping, doubled_area
-from facebench.recon.render.grid import Grid, reach
+from facebench.recon.render.geometry import Clipping, Grid, doubled_area, reach
 from facebench.recon.render.rasterise import Triangles, blocks, meet
 from facebench.recon.render.softras import SoftRasRenderer
 

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from facebench.recon.render.contour import Edges
-from facebench.recon.render.outline import OutlineConfig, OutlineRenderer
+from facebench.recon.render.outline import Edges, OutlineConfig, OutlineRenderer
 
 SIZE = (96, 96)
 PIXEL_AREA = (2 / 96) ** 2

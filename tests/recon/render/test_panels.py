@@ -13,8 +13,7 @@ from facebench.recon.face.lighting import ambient_light
 from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.load import load_model
 from facebench.recon.render import make_renderer
-from facebench.recon.render.face import FaceRenderer
-from facebench.recon.render.panels import draw_panels
+from facebench.recon.render.face import FaceRenderer, draw_panels
 
 SIDE = 96
 

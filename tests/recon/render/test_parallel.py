@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from facebench.recon.render import Renderer
-from facebench.recon.render.parallel import each_image
+from facebench.recon.render.rasterise import each_image
 
 CPU = torch.device("cpu")
 Drawable = tuple[Tensor, Tensor, Tensor]

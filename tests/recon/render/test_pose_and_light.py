@@ -10,9 +10,11 @@ import pytest
 from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.render.likeness import EVEN, LikenessArtist, framed
-from facebench.recon.render.pose_and_light import (
+from facebench.recon.render.face_in_photograph import (
+    EVEN,
     Likeness,
+    LikenessArtist,
+    framed,
     in_picture,
     landmark_pixels,
     placed,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from facebench.errors import FacebenchError
 from facebench.recon.render import make_renderer
-from facebench.recon.render.pytorch3d import _warn_when_full
+from facebench.recon.render.softras import _warn_when_full
 
 INSTALLED = importlib.util.find_spec("pytorch3d") is not None
 

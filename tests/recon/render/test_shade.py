@@ -10,7 +10,7 @@ from torch import Tensor
 
 from facebench.recon.face.camera import project, rotate, rotation_matrix
 from facebench.recon.face.lighting import ambient_light
-from facebench.recon.render.shade import VertexNormals, shade, vertex_normals
+from facebench.recon.render.face import VertexNormals, shade, vertex_normals
 
 
 def _sphere(n: int = 24) -> tuple[Tensor, Tensor]:

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from facebench.recon.render.blend import SoftRasConfig
-from facebench.recon.render.geometry import Clipping
-from facebench.recon.render.grid import Grid
+from facebench.recon.render.geometry import Clipping, Grid
 from facebench.recon.render.softras import SoftRasRenderer, _SoftRas
 
 pytest.importorskip("triton")
@@ -33,7 +32,7 @@ def device() -> torch.device:
 
 @pytest.fixture
 def fused() -> Function:
-    function = importlib.import_module("facebench.recon.render.softras_fused").FusedSoftRas
+    function = importlib.import_module("facebench.recon.render.softras_kernels").FusedSoftRas
     apply: Function = function.apply
     return apply
 

@@ -9,19 +9,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from facebench.recon.face.coefficients import CoefficientSizes
+from facebench.recon.face.coefficients import CoefficientSizes, FaceCoefficients
 from facebench.recon.face.crop import frame_mean_face
-from facebench.recon.face.face_coefficients import FaceCoefficients
 from facebench.recon.face.lighting import ambient_light
 from facebench.recon.morphable.load import load_model
 from facebench.recon.portraits.reconstructor import Reconstructor
 from facebench.recon.recipes.parts import NetworkRecipe
 from facebench.recon.regressors.regressor import FaceRegressor
 from facebench.recon.render import make_renderer
-from facebench.recon.render.face import FaceRenderer
-from facebench.recon.render.shade import shade
-from facebench.recon.texture.space import TextureSpace
-from facebench.recon.texture.view import look
+from facebench.recon.render.face import FaceRenderer, shade
+from facebench.recon.texture.texture import TextureSpace, look
 
 SIZE = 384
 SIDE = 512

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import Delaunay
 
 from facebench.recon.morphable.load import load_model
-from facebench.recon.texture.disc_chart import Patch, boundaries, lay_in_disc
-from facebench.recon.texture.unwrap import MARGIN, unwrap
+from facebench.recon.texture.unwrap import MARGIN, Patch, boundaries, lay_in_disc, unwrap
 
 Floats = NDArray[np.float64]
 

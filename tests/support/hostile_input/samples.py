@@ -17,7 +17,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from facebench.bench.landmarks.points import SEVEN
-from facebench.recon.export.write import write_mesh
+from facebench.recon.export.mesh_files import write_mesh
 from facebench.recon.face.coefficients import CoefficientSizes
 from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.mesh.record import Mesh

@@ -13,7 +13,7 @@ from skimage.data import astronaut
 from small_micc import clip_path, scan_path, write_subject
 from training_faces import write_training_faces
 
-from facebench.recon.export.write import write_obj
+from facebench.recon.export.mesh_files import write_obj
 from facebench.recon.morphable.procedural import procedural_model
 from facebench.tests.support.hostile_input.crafted import CRAFTED
 from facebench.tests.support.hostile_input.mutations import DAMAGES

@@ -1,12 +1,52 @@
-"""Gauss-Newton with Levenberg-Marquardt damping, over many faces that never hear of each other."""
+"""Levenberg-Marquardt over a batch of independent faces, conjugate gradients, robust weights."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 import torch
 from torch import Tensor
+
+
+def robust_cost(squared: Tensor, tail: float) -> Tensor:
+    """c² / 2 · ln(1 + s / c²) of squared residuals s with c the tail; s / 2 for small ones."""
+    return 0.5 * tail**2 * (squared / tail**2).log1p()
+
+
+def robust_weight(squared: Tensor, tail: float) -> Tensor:
+    """Weight under which least squares has the same gradient: 1 / (1 + s / c²)."""
+    return 1.0 / (1.0 + squared / tail**2)
+
+
+_TINY = 1e-30
+
+
+def solve(product: Callable[[Tensor], Tensor], right: Tensor, steps: int, nearly: Tensor) -> Tensor:
+    """Approximate solutions (B, D) of positive definite systems (Hestenes and Stiefel 1952).
+
+    Stopped early it is still a way down: each direction lowers the quadratic further.
+
+    Args:
+        product: each system's matrix times its vector, (B, D) to (B, D).
+        right: right-hand sides (B, D).
+        steps: at most D are of use.
+        nearly: (D, D) positive definite, about the inverse of every system's matrix.
+    """
+    found, residual = torch.zeros_like(right), right
+    direction = residual @ nearly
+    energy = (residual * direction).sum(1, keepdim=True)
+    for _ in range(min(steps, right.shape[1])):
+        along = product(direction)
+        length = energy / (direction * along).sum(1, keepdim=True).clamp_min(_TINY)
+        found, residual = found + length * direction, residual - length * along
+        towards = residual @ nearly
+        after = (residual * towards).sum(1, keepdim=True)
+        direction = towards + after / energy.clamp_min(_TINY) * direction
+        energy = after
+    return found
+
 
 _FIRST_DAMPING = 1e-2
 _LEAST_DAMPING, _MOST_DAMPING = 1e-6, 1e8

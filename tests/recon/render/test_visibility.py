@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facebench.recon.synthetic.scene import visible_triangles
+from facebench.recon.render.visibility import visible_triangles
 
 
 def _brute_force(vertices: np.ndarray, triangles: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from facebench.recon.face.camera import rotation_matrix
-from facebench.recon.losses.scaled_orthography import apply_pose, fit_pose
+from facebench.recon.face.camera import apply_pose, fit_pose, rotation_matrix
 
 
 def _faces(noise: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

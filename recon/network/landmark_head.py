@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from ..network.bisenet import ConvolutionUnit
+from .bisenet import ConvolutionUnit
 
 FIRST_STRIDE = 4
 """Pixels of the picture between two cells of a residual network's first scale."""

@@ -1,0 +1,277 @@
+"""A reconstructed face in its photograph: its pose, its light, and pictures of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from ..face.camera import fit_pose, pose_of_camera, project, rotate, rotation_matrix, to_pixels
+from ..face.coefficients import FaceCoefficients
+from ..face.crop import LANDMARK_SHARE
+from ..face.lighting import ambient_light, harmonics, solve_light
+from ..mesh.record import Mesh
+from ..morphable.model import MorphableModel
+from . import make_renderer
+from .face import vertex_normals
+from .visibility import sample
+
+Floats = NDArray[np.float64]
+
+_GREY_ALBEDO = 0.6
+"""Albedo under which the light of a face without colours is found."""
+
+
+@dataclass(frozen=True, eq=False)
+class Likeness:
+    """A face and how it stands in its photograph.
+
+    Attributes:
+        mesh: mm, facing +z, with its expression where the method gives one; its colours are the
+            method's albedo, None where it has none.
+        neutral: (V, 3) mm, the same vertices without expression.
+        pose: (7,) in the crop's normalised coordinates (`recon.camera`), or None where the method
+            does not say.
+        light: (9, 3) (`recon.lighting`), or None where the method does not say.
+    """
+
+    mesh: Mesh
+    neutral: Floats
+    pose: Floats | None = None
+    light: Floats | None = None
+
+
+def likeness_of(model: MorphableModel, face: FaceCoefficients) -> Likeness:
+    """One face of a morphable model, every part of which was found."""
+    mesh = model.mesh(face.identity, face.expression, face.albedo)
+    neutral = model.mesh(face.identity).vertices
+    return Likeness(mesh, np.asarray(neutral), face.pose, face.light)
+
+
+def likenesses_of(model: MorphableModel, faces: FaceCoefficients) -> list[Likeness]:
+    """N faces of a morphable model."""
+    return [likeness_of(model, faces[number]) for number in range(len(faces))]
+
+
+def placed(
+    likeness: Likeness, crop: NDArray[np.uint8], landmarks: NDArray[np.floating]
+) -> Likeness:
+    """The likeness with the pose and the light that its method leaves open.
+
+    The pose lays its 68 landmark vertices over those of the photograph, the light makes its albedo
+    look most like it; both in closed form (`camera.fit_pose`, `lighting.solve_light`).
+
+    Args:
+        likeness: its mesh names its landmarks where its pose is None.
+        crop: (S, S, 3) RGB.
+        landmarks: (68, 2) px of the crop.
+    """
+    if likeness.pose is None:
+        likeness = replace(likeness, pose=_laid(likeness.mesh, landmarks, len(crop)))
+    if likeness.light is None:
+        likeness = replace(likeness, light=_lit(likeness, crop))
+    return likeness
+
+
+def in_picture(likeness: Likeness) -> tuple[Floats, Floats]:
+    """Vertices in normalised image coordinates and unit normals in the camera's frame, (V, 3) each.
+
+    Args:
+        likeness: with a pose.
+    """
+    turned, pose = _turned(likeness)
+    normals = vertex_normals(turned, torch.tensor(likeness.mesh.triangles, dtype=torch.int64))
+    return _one(project(turned, pose)), _one(normals)
+
+
+def landmark_pixels(likeness: Likeness, size: int) -> Floats:
+    """Landmarks (68, 2) in px of a square picture of `size` px, of a face with pose and them."""
+    assert likeness.mesh.landmarks is not None
+    turned, pose = _turned(likeness, np.asarray(likeness.mesh.landmarks))
+    return _one(to_pixels(project(turned, pose), (size, size)))
+
+
+def shading(normals: Floats, light: Floats) -> Floats:
+    """Light (V, 3) that falls on surfaces with unit normals (V, 3), as a factor of their albedo."""
+    bands = harmonics(torch.from_numpy(normals)[..., None])[..., 0]
+    return np.asarray(bands.numpy() @ light)
+
+
+def look_up(crop: NDArray[np.uint8], places: Floats) -> Floats:
+    """Colours (N, 3) in [0, 1] of a square crop at normalised image coordinates (N, ≥2)."""
+    size = len(crop)
+    column = (places[:, 0] * size + size - 1) / 2
+    row = (size - 1 - places[:, 1] * size) / 2
+    picture = crop.astype(np.float32) / 255.0
+    return np.asarray(
+        sample(picture, column.astype(np.float32), row.astype(np.float32)), np.float64
+    )
+
+
+def _turned(
+    likeness: Likeness, vertices: NDArray[np.integer] | None = None
+) -> tuple[Tensor, Tensor]:
+    assert likeness.pose is not None
+    points = likeness.mesh.vertices if vertices is None else likeness.mesh.vertices[vertices]
+    pose = torch.tensor(likeness.pose, dtype=torch.float64)[None]
+    shape = torch.tensor(np.asarray(points, np.float64))[..., None]
+    return rotate(shape, rotation_matrix(pose[:, :3])), pose
+
+
+def _laid(mesh: Mesh, landmarks: NDArray[np.floating], size: int) -> Floats:
+    assert mesh.landmarks is not None
+    points = torch.tensor(np.asarray(mesh.vertices, np.float64)[mesh.landmarks])[..., None]
+    across = (2.0 * landmarks + 1.0 - size) / size * np.array([1.0, -1.0])
+    targets = torch.tensor(np.asarray(across, np.float64))[..., None]
+    known = targets.isfinite().all(1).double()
+    return _pose(fit_pose(points, targets, known))
+
+
+def _pose(camera: Tensor) -> Floats:
+    return np.asarray(pose_of_camera(camera)[0].numpy(), np.float64)
+
+
+def _lit(likeness: Likeness, crop: NDArray[np.uint8]) -> Floats:
+    places, normals = in_picture(likeness)
+    inside = (np.abs(places[:, :2]) < 1.0).all(axis=1)
+    weights = normals[:, 2].clip(0.0) * inside
+    colours = likeness.mesh.colours
+    albedo = (
+        np.full_like(places, _GREY_ALBEDO) if colours is None else np.asarray(colours, np.float64)
+    )
+    bands = harmonics(torch.from_numpy(normals)[..., None])[..., 0].numpy()
+    rows = (bands.T, albedo.T, look_up(crop, places).T, weights)
+    light = solve_light(*(torch.from_numpy(part)[..., None] for part in rows))
+    return np.asarray(light[0].numpy(), np.float64)
+
+
+def _one(values: Tensor) -> Floats:
+    return np.asarray(values[..., 0].numpy(), np.float64)
+
+
+Picture = NDArray[np.uint8]
+"""(S, S, 3) RGB."""
+
+PAPER = 255
+_GREY = 0.85
+HEADLIGHT = np.zeros((9, 3))
+HEADLIGHT[:3] = np.array([0.5, 0.4, 1.1])[:, None]
+"""The constant, upward and forward harmonics under which shapes are shown, (9, 3)."""
+
+EVEN = np.asarray(ambient_light(1)[0].numpy(), np.float64) * 1.25
+"""White light from everywhere, (9, 3)."""
+
+_SIGMA = 1e-6
+"""Sharper than in training: these are for the eye, not for gradients."""
+
+
+class LikenessArtist:
+    """Draws likenesses as square pictures.
+
+    Args:
+        size: side of the pictures in px.
+        supersampling: samples of a pixel in each direction.
+        paper: grey level behind faces that stand in no photograph, 0 to 255.
+    """
+
+    def __init__(self, size: int = 320, supersampling: int = 2, paper: int = PAPER) -> None:
+        self.size = size
+        self._fine = size * supersampling
+        self._paper = np.full((self._fine, self._fine, 3), paper, np.uint8)
+        self._render = make_renderer("outline", sigma=_SIGMA)
+
+    def photograph(self, crop: Picture) -> Picture:
+        """The crop in the size of the other pictures."""
+        return _resized(crop, self.size)
+
+    def overlay(self, likeness: Likeness, crop: Picture) -> Picture:
+        """The lit face over its photograph (S, S, 3), any S."""
+        assert likeness.light is not None
+        behind = _resized(crop, self._fine)
+        return self._drawn(likeness, _colours(likeness.mesh), likeness.light, behind)
+
+    def shape(self, likeness: Likeness) -> Picture:
+        """The surface in grey under a light at the viewer, in its pose."""
+        grey = np.full((len(likeness.mesh.vertices), 3), _GREY)
+        return self._drawn(likeness, grey, HEADLIGHT, self._paper)
+
+    def texture(self, likeness: Likeness, colours: Floats | None = None) -> Picture:
+        """The face in its own colours, or in those given (V, 3), unlit, in its pose."""
+        shown = _colours(likeness.mesh) if colours is None else colours
+        return self._drawn(likeness, shown, None, self._paper)
+
+    def turned(
+        self,
+        likeness: Likeness,
+        yaw: float,
+        colours: Floats | None = None,
+        light: Floats = EVEN,
+    ) -> Picture:
+        """The face in its own colours, or in those given (V, 3), seen from a side.
+
+        Args:
+            likeness: a face; its pose is not looked at.
+            yaw: radians; positive turns its nose to the viewer's left.
+            colours: (V, 3) in [0, 1].
+            light: (9, 3).
+        """
+        view = replace(likeness, pose=framed(likeness.mesh, yaw))
+        shown = _colours(likeness.mesh) if colours is None else colours
+        return self._drawn(view, shown, light, self._paper)
+
+    def _drawn(
+        self, likeness: Likeness, albedo: Floats, light: Floats | None, behind: Picture
+    ) -> Picture:
+        places, normals = in_picture(likeness)
+        lit = albedo if light is None else albedo * shading(normals, light)
+        drawn = self._render(
+            torch.from_numpy(places.astype(np.float32))[..., None],
+            torch.from_numpy(lit.astype(np.float32))[..., None],
+            torch.tensor(likeness.mesh.triangles, dtype=torch.int64),
+            (self._fine, self._fine),
+        )
+        face = drawn.image[0].permute(1, 2, 0).numpy()
+        share = drawn.background_weight[0, ..., None].numpy()
+        picture = (face * 255.0 + share * behind).clip(0.0, 255.0)
+        return _resized((picture + 0.5).astype(np.uint8), self.size)
+
+
+def framed(mesh: Mesh, yaw: float, zoom: float = 0.8) -> Floats:
+    """The pose (7,) under which a face turned by `yaw` radians stands in the middle of a picture.
+
+    Its size is that of the landmarks' box from the front, so that all turns show one size.
+
+    Args:
+        mesh: mm, facing +z.
+        yaw: radians.
+        zoom: 1 frames the landmarks as crops do (`recon.face.crop`).
+    """
+    points = np.asarray(mesh.vertices, np.float64)
+    box = points if mesh.landmarks is None else points[mesh.landmarks]
+    scale = zoom * 2.0 * LANDMARK_SHARE / float(np.ptp(box[:, :2], axis=0).max())
+    unit = Likeness(mesh, points, np.array([0.0, yaw, 0.0, 0.0, 0.0, 0.0, scale]))
+    shown = in_picture(unit)[0]
+    low, high = shown[:, :2].min(axis=0), shown[:, :2].max(axis=0)
+    assert unit.pose is not None
+    pose = unit.pose.copy()
+    pose[3:5] = -(low + high) / 2
+    pose[6] *= min(1.0, 1.94 / float((high - low).max()))
+    pose[3:5] *= pose[6] / scale
+    return pose
+
+
+def _colours(mesh: Mesh) -> Floats:
+    if mesh.colours is None:
+        return np.full((len(mesh.vertices), 3), _GREY)
+    return np.asarray(mesh.colours, np.float64)
+
+
+def _resized(picture: Picture, size: int) -> Picture:
+    if len(picture) == size:
+        return picture
+    kind = Image.Resampling.BOX if len(picture) % size == 0 else Image.Resampling.BICUBIC
+    return np.asarray(Image.fromarray(picture).resize((size, size), kind))
