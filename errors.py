@@ -1,12 +1,19 @@
-"""The one error a user sees: what is wrong, where, and what to do about it."""
+"""What a user is told: the one error, any error in a line, the nearest name, a finding."""
+
+from __future__ import annotations
 
 import difflib
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What moves a terminal's cursor, turns a line round or cannot be printed."""
 
+DEBUG = "FACEBENCH_DEBUG"
+"""Environment variable that asks for tracebacks; `--debug` sets it."""
 _LONGEST = 1000
 _LONGEST_FOREIGN = 300
 
@@ -26,7 +33,7 @@ class FacebenchError(Exception):
     def __str__(self) -> str:
         return f"{self.message}: {self.hint}" if self.hint else self.message
 
-    def __reduce__(self) -> tuple[type["FacebenchError"], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[FacebenchError], tuple[str, str]]:
         """Keep both parts when the error crosses a process boundary."""
         return type(self), (self.message, self.hint)
 
@@ -35,6 +42,11 @@ def one_line(text: str) -> str:
     """Text of a file's name or content as one line that a terminal only shows, not obeys."""
     shown = _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], str(text))
     return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+
+
+def debugging() -> bool:
+    """Whether tracebacks are asked for, in this process or in the one that started it."""
+    return os.environ.get(DEBUG, "").lower() not in ("", "0", "false", "no", "off")
 
 
 def error_line(error: BaseException) -> str:
@@ -65,3 +77,60 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = list(known)
     near = nearest_name(name, names)
     return f"did you mean '{near}'?" if near else f"known: {', '.join(names)}"
+
+
+class Verdict(StrEnum):
+    """How a check ended; only `FAILED` keeps something from working or makes its numbers wrong."""
+
+    PASSED = "passed"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found about one thing.
+
+    Attributes:
+        check: what was looked at.
+        verdict: how it ended.
+        detail: what was found, in a few words.
+        advice: what to do about it; empty when there is nothing to do.
+    """
+
+    check: str
+    verdict: Verdict
+    detail: str
+    advice: str = ""
+
+
+def success(check: str, detail: str) -> Finding:
+    """Nothing to do."""
+    return Finding(check, Verdict.PASSED, detail)
+
+
+def warning(check: str, detail: str, advice: str) -> Finding:
+    """Allowed, and worth a thought."""
+    return Finding(check, Verdict.WARNING, detail, advice)
+
+
+def failure(check: str, detail: str, advice: str) -> Finding:
+    """To be repaired."""
+    return Finding(check, Verdict.FAILED, detail, advice)
+
+
+def crash(check: str, error: Exception) -> Finding:
+    """A check that an error ended."""
+    if isinstance(error, FacebenchError):
+        return failure(check, error.message, error.hint)
+    return failure(check, error_line(error), "it raises: repair it")
+
+
+def attempt(check: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    """The findings of a check up to its end, or up to the error that ended it."""
+    found: list[Finding] = []
+    try:
+        found.extend(look())
+    except Exception as error:  # a method raises whatever it likes
+        found.append(crash(check, error))
+    return found

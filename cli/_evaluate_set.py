@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import FacebenchError, one_line
-from ._benchmark import NOTHING_SCORED
-from ._command_line import command_line
+from ._options import NOTHING_SCORED, command_line
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
     from rich.table import Table
 
     from ..bench.pairs.measure_pair import PairRuler
@@ -86,6 +83,7 @@ def _measure(
 ) -> None:
     from ..distributed.cluster import connected
     from ..distributed.pairs import measure_pairs
+    from ._progress import progress_bar
 
     rows = folder.done(found.pairs)
     known = {row["name"] for row in rows}
@@ -93,22 +91,14 @@ def _measure(
     if not missing:
         folder.write_rows(rows)
         return
-    with connected(options["cluster"]), _progress(options["as_json"]) as progress:
-        task = progress.add_task("pairs", total=len(found.pairs), completed=len(known))
+    with (
+        connected(options["cluster"]),
+        progress_bar("pairs", len(found.pairs), len(known), quiet=options["as_json"]) as advance,
+    ):
         for measured in measure_pairs(missing, ruler):
             rows.append(measured.row)
             folder.keep(rows, measured)
-            progress.advance(task)
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Progress]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
-        yield progress
+            advance()
 
 
 def _show(

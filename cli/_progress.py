@@ -1,18 +1,115 @@
-"""A progress bar on the error stream for things that come one by one."""
+"""The one progress bar, on the error stream, and what each kind of work shows on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from ..bench.method.clip_faces import ChunkRow
 
 Item = TypeVar("Item")
+Advance = Callable[..., None]
+"""`advance(number=1, note="")` moves a bar on; `total=` and `completed=` set it."""
+
+_HIDDEN = ("step", "skipped", "images_per_s", "waiting")
+"""Columns of a training log that are no loss terms."""
+
+
+@contextmanager
+def progress_bars(quiet: bool = False) -> Iterator[Progress]:
+    """Bars that say what is counted, how much of it is done, what remains, and a note.
+
+    Standard output stays free for tables and JSON. Off a terminal nothing moves: only the last
+    state is written.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
+        yield progress
+
+
+@contextmanager
+def progress_bar(what: str, total: int, done: int = 0, quiet: bool = False) -> Iterator[Advance]:
+    """One bar; gives the function that moves it.
+
+    Args:
+        what: is counted.
+        total: of them.
+        done: of them by an earlier command.
+        quiet: shows nothing.
+    """
+    with progress_bars(quiet) as progress:
+        task = progress.add_task(what, total=total, completed=done, note="")
+
+        def advance(
+            number: float = 1,
+            note: str = "",
+            total: float | None = None,
+            completed: float | None = None,
+        ) -> None:
+            # A given count replaces the old one; rich would add the step to it.
+            step = number if completed is None else None
+            progress.update(task, advance=step, total=total, completed=completed, note=note)
+
+        yield advance
 
 
 def counted(items: Iterable[Item], what: str, total: int, quiet: bool) -> Iterator[Item]:
     """The same items, counted on a bar as they come."""
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
-        yield from progress.track(items, total=total, description=what)
+    with progress_bar(what, total, quiet=quiet) as advance:
+        for item in items:
+            yield item
+            advance()
+
+
+class BenchmarkProgress:
+    """Counts clips and frames, then subjects; a `Listener` of `distributed.benchmark`."""
+
+    def __init__(self, progress: Progress, clips: int, subjects: int) -> None:
+        self._progress = progress
+        self._frames = self._faces = 0
+        self._clips = progress.add_task("clips   ", total=clips, note="")
+        self._subjects = progress.add_task("subjects", total=subjects, note="")
+
+    def frames(self, row: ChunkRow) -> None:
+        """Move the clips' bar when a clip ends, and the count of frames with every chunk."""
+        self._frames += row.frames
+        self._faces += row.faces
+        note = f"{self._frames} frames, {self._faces} faces"
+        self._progress.update(self._clips, advance=int(row.last), note=note)
+
+    def subject(self, name: str) -> None:
+        """Move the subjects' bar."""
+        self._progress.update(self._subjects, advance=1, note=name)
+
+
+@contextmanager
+def benchmark_progress(clips: int, subjects: int, quiet: bool) -> Iterator[BenchmarkProgress]:
+    """Bars for so many clips still to be read and subjects to be measured."""
+    with progress_bars(quiet) as progress:
+        yield BenchmarkProgress(progress, clips, subjects)
+
+
+@contextmanager
+def training_progress(done: int, last: int) -> Iterator[Callable[[Mapping[str, float]], None]]:
+    """A bar from step `done` to `last`; gives what takes lines of the training log."""
+    with progress_bar("step", last, done) as advance:
+        yield lambda row: advance(completed=int(row["step"]), note=loss_terms(row))
+
+
+def loss_terms(row: Mapping[str, float]) -> str:
+    """The loss terms of a line of the log and the speed, in one short line."""
+    shown = {name: value for name, value in row.items() if not name.startswith("gradient_")}
+    terms = [f"{name} {value:.3g}" for name, value in shown.items() if name not in _HIDDEN]
+    skipped = [f"skipped {row['skipped']:.0f}"] if row.get("skipped") else []
+    return "  ".join([*terms, *skipped, f"{row['images_per_s']:.0f} images/s"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._benchmark import PROTOCOLS
+from ._options import PROTOCOLS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ._findings_table import FAILED, PASSED, WARNING, findings_table
+from ._tables import findings_table
 
 if TYPE_CHECKING:
-    from ..bench.conformance.findings import Finding
-
-SIGNS = {"passed": PASSED, "warning": WARNING, "failed": FAILED}
+    from ..errors import Finding
 
 
 @click.command("check-method")
@@ -70,7 +68,6 @@ def command(
 def _print(name: str, findings: Sequence[Finding], n_failed: int) -> None:
     from rich.console import Console
 
-    lines = ((SIGNS[one.verdict], one.check, one.detail, one.advice) for one in findings)
     console = Console(highlight=False, markup=False)
-    console.print(findings_table(lines))
+    console.print(findings_table(findings))
     console.print(f"{name} can be measured." if not n_failed else f"{n_failed} to repair, see ✗.")

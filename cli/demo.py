@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ._steps import run_step
+from .main import run_step
 
 
 @click.command(name="demo")

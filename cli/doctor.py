@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from ._findings_table import FAILED, PASSED, WARNING, findings_table
-from .checks.finding import Finding, Verdict
-
-SIGNS = {Verdict.OK: PASSED, Verdict.WARNING: WARNING, Verdict.MISSING: FAILED}
+from ..errors import Finding, Verdict
+from ._tables import findings_table
 
 
 @click.command(name="doctor")
@@ -34,37 +32,41 @@ def command(assets: Path, as_json: bool) -> int:
     Examples:
       facebench doctor
       facebench doctor --assets ~/face-models
-      facebench doctor --json | jq '.findings[] | select(.verdict != "ok")'
+      facebench doctor --json | jq '.findings[] | select(.verdict != "passed")'
     """
-    findings = examine(assets)
-    ready = all(finding.verdict is not Verdict.MISSING for finding in findings)
+    groups = examine(assets)
+    ready = not _lacking(groups)
     if as_json:
-        answer = {"ready": ready, "findings": [asdict(finding) for finding in findings]}
+        rows = [{"group": group, **asdict(one)} for group, found in groups.items() for one in found]
+        answer = {"ready": ready, "findings": rows}
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
-        _print(findings, ready)
+        _print(groups)
     return 0 if ready else 1
 
 
-def examine(assets: Path) -> list[Finding]:
-    """Every finding, in the order of the table."""
-    from .checks.assets import check_assets
-    from .checks.machine import check_machine
-    from .checks.packages import check_packages
-    from .checks.services import check_services
+def examine(assets: Path) -> dict[str, list[Finding]]:
+    """The findings under their headings, in the order of the table."""
+    from ._doctor_checks import check_assets, check_machine, check_packages, check_services
 
-    return [*check_packages(), *check_machine(), *check_services(), *check_assets(assets)]
+    return {
+        "Python": list(check_packages()),
+        "Machine": list(check_machine()),
+        "Services": list(check_services()),
+        "Assets": list(check_assets(assets)),
+    }
 
 
-def _print(findings: Sequence[Finding], ready: bool) -> None:
+def _print(groups: Mapping[str, Sequence[Finding]]) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    for group in dict.fromkeys(finding.group for finding in findings):
-        inside = (one for one in findings if one.group == group)
+    for group, findings in groups.items():
         console.print(f"\n[bold]{group}[/bold]")
-        console.print(
-            findings_table((SIGNS[one.verdict], one.name, one.detail, one.hint) for one in inside)
-        )
-    lacking = sum(finding.verdict is Verdict.MISSING for finding in findings)
-    console.print("\nReady." if ready else f"\nNot ready: {lacking} needed, see ✗.")
+        console.print(findings_table(findings))
+    lacking = _lacking(groups)
+    console.print("\nReady." if not lacking else f"\nNot ready: {lacking} needed, see ✗.")
+
+
+def _lacking(groups: Mapping[str, Sequence[Finding]]) -> int:
+    return sum(one.verdict is Verdict.FAILED for found in groups.values() for one in found)

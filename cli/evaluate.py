@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import FacebenchError
-from ._options_file import options_file
+from ._options import options_file
 
 if TYPE_CHECKING:
     from ..bench.protocol.record import Protocol
@@ -132,7 +132,7 @@ def _show(result: Evaluation, out: Path | None, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from ._pair_table import pair_report
+    from ._tables import pair_report
 
     console = Console(highlight=False, markup=False)
     console.print(*pair_report(result), sep="\n")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import io
+import os
+import shlex
+import signal
 import sys
+from collections.abc import Sequence
 
 import click
 
 from .. import __version__
-from ..errors import FacebenchError, nearest_name
+from ..errors import DEBUG, FacebenchError, debugging, error_line, nearest_name
 
 COMMANDS = {
     "check-method": "whether a method keeps to what the benchmark asks of it",
@@ -35,6 +40,10 @@ COMMANDS = {
 """Every command with its line in `facebench --help`; kept here so that help imports nothing."""
 
 
+USAGE, UNEVALUATED, INTERRUPTED = 2, 3, 130
+"""Exit codes besides 0 (done) and 1 (the answer is no), which a command returns itself."""
+
+
 class LazyGroup(click.Group):
     """Lists commands from `COMMANDS` and imports a module when its command runs."""
 
@@ -48,6 +57,8 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f".{cmd_name.replace('-', '_')}", __package__)
         command: click.Command = module.command
+        if not any(parameter.name == "debug" for parameter in command.params):
+            command.params.append(_debug_option())
         return command
 
     def resolve_command(
@@ -66,6 +77,22 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, COMMANDS[name]) for name in sorted(COMMANDS)])
 
 
+def _debug_option() -> click.Option:
+    def remember(_: click.Context, __: click.Parameter, asked: bool) -> None:
+        if asked:
+            # The environment takes it to the processes that a command starts.
+            os.environ[DEBUG] = "1"
+
+    return click.Option(
+        ["-v", "--debug"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=remember,
+        help="Show the traceback of an error.",
+    )
+
+
 @click.group(cls=LazyGroup, context_settings={"auto_envvar_prefix": "FACEBENCH"})
 @click.version_option(__version__, prog_name="facebench")
 def group() -> None:
@@ -79,18 +106,102 @@ def group() -> None:
     """
 
 
+group.params.append(_debug_option())
+
+
+def run_step(arguments: Sequence[str], allowed: Sequence[int] = (0,)) -> int:
+    """Run a command as one step of another, shown as a user would type it; its status.
+
+    Args:
+        arguments: without the leading `facebench`.
+        allowed: statuses to go on after.
+
+    Raises:
+        click.exceptions.Exit: with the status of a step that ended otherwise.
+    """
+    click.secho(f"\n$ facebench {shlex.join(arguments)}", bold=True, err=True)
+    returned = group.main(list(arguments), standalone_mode=False)
+    status = returned if isinstance(returned, int) else 0
+    if status not in allowed:
+        raise click.exceptions.Exit(status)
+    return status
+
+
 def main() -> None:
-    """Run a command; a user's mistake becomes one line and exit code 2, Ctrl-C exit code 130."""
+    """Run a command and exit: 0 done, 1 the answer is no, 2 wrong usage, input or place, 130 ended.
+
+    Every error is one line on the error stream; `--debug` puts its traceback before it.
+    """
+    _degrade_streams()
+    _end_like_ctrl_c()
+    status = _status()
     try:
-        status = group.main(standalone_mode=False)
-    except FacebenchError as error:
-        click.echo(f"facebench: {error}", err=True)
-        sys.exit(2)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        status = _fail(_closed_output())
+    sys.exit(status)
+
+
+def _status() -> int:
+    try:
+        returned = group.main(prog_name="facebench", standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return INTERRUPTED
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    sys.exit(status if isinstance(status, int) else 0)
+        return _fail(error, _usage_line(error))
+    except (FacebenchError, OSError) as error:
+        return _fail(error)
+    except SystemExit as error:
+        # click and rich end a command whose reader went away with 1, the code of a "no".
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return _fail(_closed_output())
+    except MemoryError as error:
+        return _fail(error, "there is not enough memory: ask for less at once")
+    except Exception as error:  # a fault of facebench itself, or of a library
+        hint = "" if debugging() else "; the same command with --debug shows where"
+        _fail(error, f"{error_line(error)} (a fault inside facebench{hint})")
+        return UNEVALUATED
+    return returned if isinstance(returned, int) else 0
+
+
+def _fail(error: Exception, line: str = "") -> int:
+    if debugging():
+        import traceback
+
+        traceback.print_exception(error)
+    click.echo(f"facebench: {line or error_line(error)}", err=True)
+    return USAGE
+
+
+def _usage_line(error: click.ClickException) -> str:
+    """What click says in several lines, in one, with the command whose help explains it."""
+    said = " ".join(error.format_message().split())
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else ""
+    name = path.removeprefix("facebench").strip()
+    see = "" if "--help" in said or not name else f" See 'facebench {name} --help'."
+    return f"{name}: {said}{see}" if name else said
+
+
+def _closed_output() -> FacebenchError:
+    # Python flushes what is left at its end; into the closed pipe that would be a second error.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return FacebenchError("standard output was closed before everything was written")
+
+
+def _degrade_streams() -> None:
+    """A terminal that lacks a sign gets another in its place, where Python would raise."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            utf8 = stream.encoding.lower().startswith("utf")
+            stream.reconfigure(errors="backslashreplace" if utf8 else "replace")
+
+
+def _end_like_ctrl_c() -> None:
+    """Let a terminal that is closed and a scheduler's request to end keep what is done, too."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # `nohup` has the second ignored on purpose.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import one_line
-from ._benchmark import NOTHING_SCORED, measured_part, protocol
-from ._command_line import command_line, given_options, plain_options
-from ._options_file import options_file
+from ._options import (
+    NOTHING_SCORED,
+    command_line,
+    given_options,
+    measured_part,
+    options_file,
+    plain_options,
+    protocol,
+)
 
 if TYPE_CHECKING:
     from ..distributed.benchmark import Benchmark
@@ -101,7 +107,7 @@ def _run(
     from ..distributed.cluster import connected
     from ..distributed.plan import describe_run
     from ..results.tracking.store import connect
-    from ._benchmark import benchmark_progress
+    from ._progress import benchmark_progress
 
     given, arguments = given_options(context), plain_options(context)
     folder.begin(describe_run(benchmark, request, command_line(context), given, arguments))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._options_file import options_file
+from ._options import options_file
 
 if TYPE_CHECKING:
     from ..distributed.prepare import PreparationJob, Watch
@@ -137,28 +137,22 @@ def command(
 @contextmanager
 def _watching(job: PreparationJob, quiet: bool) -> Iterator[Watch]:
     """A bar on the error stream that counts photographs."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
     from ..distributed.prepare import Watch
     from ..recon.preparation.folder import Part
+    from ._progress import progress_bar
 
-    columns = ("photographs", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, "{task.fields[faces]} faces", console=Console(stderr=True), disable=quiet
-    ) as progress:
-        task = progress.add_task("photographs", total=len(job.listing.photographs), faces=0)
+    with progress_bar("photographs", len(job.listing.photographs), quiet=quiet) as advance:
         faces = 0
 
         def begin(total: int, done: int) -> None:
-            progress.update(task, total=total, completed=done)
+            advance(total=total, completed=done)
 
-        def advance(part: Part) -> None:
+        def count(part: Part) -> None:
             nonlocal faces
             faces += part.faces
-            progress.update(task, advance=part.photographs, faces=faces)
+            advance(part.photographs, note=f"{faces} faces")
 
-        yield Watch(begin, advance)
+        yield Watch(begin, count)
 
 
 def _print(summary: dict[str, Any], out: Path, as_json: bool) -> None:

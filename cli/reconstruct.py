@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._options_file import options_file
+from ._options import options_file
 from ._progress import counted
 
 if TYPE_CHECKING:

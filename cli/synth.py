@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from ._options_file import options_file
+from ._options import options_file
 
 _MODEL = click.option(
     "--model",
@@ -71,10 +69,11 @@ def faces(
     """
     from ..recon.morphable.load import load_model
     from ..recon.synthetic.shards import FacesPlan, write_faces
+    from ._progress import progress_bar
 
     digest = load_model(model).digest
     plan = FacesPlan(model, digest, subjects, frames, image_size, seed)
-    with _progress("faces", plan.n_faces, as_json) as advance:
+    with progress_bar("faces", plan.n_faces, quiet=as_json) as advance:
         paths = write_faces(plan, out, workers or _worth(plan.n_faces, 200), advance)
     _report(as_json, out, {"faces": plan.n_faces, "shards": [path.name for path in paths]})
 
@@ -120,11 +119,12 @@ def micc(
     """
     from ..bench.synthetic.write import MiccPlan, write_micc
     from ..recon.morphable.load import load_model
+    from ._progress import progress_bar
 
     digest = load_model(model).digest
     chosen = _chosen_scenes(scenes)
     plan = MiccPlan(model, digest, subjects, frames, chosen, boxes, seed)
-    with _progress("subjects", subjects, as_json) as advance:
+    with progress_bar("subjects", subjects, quiet=as_json) as advance:
         write_micc(plan, out, workers or _worth(subjects, 2), advance)
     clips = subjects * len(chosen)
     _report(as_json, out, {"subjects": subjects, "videos": clips, "frames": clips * frames})
@@ -141,18 +141,6 @@ def _chosen_scenes(text: str) -> tuple[str, ...]:
             param_hint="--scenes",
         )
     return tuple(scene for scene in SCENES if scene in names)
-
-
-@contextmanager
-def _progress(what: str, total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A progress bar on the error stream; gives the function that moves it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (f"{what}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda number: progress.advance(task, number)
 
 
 def _worth(items: int, per_worker: int) -> int:

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._benchmark import NOTHING_SCORED, measured_part, protocol
-from ._command_line import command_line
-from ._options_file import options_file
-from ._steps import run_step
+from ._options import NOTHING_SCORED, command_line, measured_part, options_file, protocol
+from .main import run_step
 
 if TYPE_CHECKING:
     from ..distributed.plan import MiccRequest

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import FacebenchError
-from ._options_file import options_file
+from ._options import options_file
 
 if TYPE_CHECKING:
     from ..recon.training.job import TrainingJob
@@ -138,7 +138,7 @@ def _train(job: TrainingJob, scale: Scale, as_json: bool) -> None:
 
 def _run(job: TrainingJob, scale: Scale, done: int) -> None:
     from ..distributed.train import train
-    from ._training_progress import training_progress
+    from ._progress import training_progress
 
     if done:
         click.echo(f"Resuming {job.out} from step {done}.", err=True)

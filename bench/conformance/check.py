@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, Finding, Verdict, attempt, crash, success, warning
 from ..dataset.interface import SCENES
 from ..landmarks.points import Landmarks
 from ..method.interface import FileMethod, HoldsMeshes, MethodOptions
 from ..method.mesh_files import ALL_SCENES, MeshPredictions
 from ..method.registry import build_method, method_card, method_origin, open_method
-from .findings import Finding, Verdict, attempt, check_card, check_digests, crash, success, warning
+from .findings import check_card, check_digests
 from .frames import check_expressions, check_frame_method, describe_elsewhere
 from .predictions import check_arrays, check_face, check_surface
 

@@ -1,15 +1,13 @@
-"""What one check found, how a check that raises is reported, and the checks of a method's card."""
+"""The checks of a method's card, digest and parts."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator
 
 import numpy as np
 
-from ...errors import FacebenchError, error_line
+from ...errors import Finding, failure, success, warning
 from ...recon.mesh.record import Mesh
 from ..dataset.interface import SCENES
 from ..landmarks.regions import FACE_PARTS
@@ -68,60 +66,3 @@ def check_parts(method: Described, mesh: Mesh) -> Iterator[Finding]:
         yield warning("parts", "none: no error by part of the face", advice)
     else:
         yield success("parts", ", ".join(parts))
-
-
-class Verdict(StrEnum):
-    """How a check ended; only `FAILED` makes a method's numbers wrong or impossible."""
-
-    PASSED = "passed"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What was found about one thing.
-
-    Attributes:
-        check: what was looked at.
-        verdict: how it ended.
-        detail: what was found, in a few words.
-        advice: what to do about it; empty when there is nothing to do.
-    """
-
-    check: str
-    verdict: Verdict
-    detail: str
-    advice: str = ""
-
-
-def success(check: str, detail: str) -> Finding:
-    """Nothing to do."""
-    return Finding(check, Verdict.PASSED, detail)
-
-
-def warning(check: str, detail: str, advice: str) -> Finding:
-    """Allowed, and worth a thought."""
-    return Finding(check, Verdict.WARNING, detail, advice)
-
-
-def failure(check: str, detail: str, advice: str) -> Finding:
-    """To be repaired."""
-    return Finding(check, Verdict.FAILED, detail, advice)
-
-
-def crash(check: str, error: Exception) -> Finding:
-    """A check that an error ended."""
-    if isinstance(error, FacebenchError):
-        return failure(check, error.message, error.hint)
-    return failure(check, error_line(error), "the method raises: repair it")
-
-
-def attempt(check: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
-    """The findings of a check up to its end, or up to the error that ended it."""
-    found: list[Finding] = []
-    try:
-        found.extend(look())
-    except Exception as error:  # a method raises whatever it likes
-        found.append(crash(check, error))
-    return found

@@ -12,10 +12,11 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import Finding, Verdict, attempt, failure, success
 from ...recon.morphable.load import EMBEDDED, load_model
 from ..method.interface import Method, MethodOptions
 from ..method.registry import build_method
-from .findings import Finding, Verdict, attempt, check_digests, check_parts, failure, success
+from .findings import check_digests, check_parts
 from .predictions import (
     Trial,
     Vectors,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, Finding, failure, success, warning
 from ...recon.export.mesh_files import write_ply
 from ...recon.mesh.record import Mesh
 from ...recon.morphable.load import EMBEDDED, load_model
@@ -23,7 +23,6 @@ from ..method.interface import Method
 from ..registration.initialise import rotation_of_surface
 from ..surface.similarity import root_mean_square, similarity_between
 from ..surface.triangles import Float64Array
-from .findings import Finding, failure, success, warning
 
 SAME_MM = 0.01
 """Vertices that differ by less are the same: a hundredth of what tables show."""

@@ -11,17 +11,21 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from facebench.cli.checks.assets import FAN_WEIGHTS, check_assets, torch_checkpoints
-from facebench.cli.checks.finding import Finding, Verdict
-from facebench.cli.checks.machine import (
+from facebench.cli._doctor_checks import (
+    FAN_WEIGHTS,
     LIBRARIES,
     _check_library,
+    _check_required,
     available_memory_gb,
+    check_assets,
     check_machine,
+    check_mlflow,
+    check_packages,
+    check_ray,
+    torch_checkpoints,
 )
-from facebench.cli.checks.packages import _check, check_packages
-from facebench.cli.checks.services import check_mlflow, check_ray
 from facebench.cli.main import group
+from facebench.errors import Finding, Verdict
 
 
 @pytest.fixture
@@ -31,25 +35,25 @@ def listener() -> Iterator[str]:
 
 
 def verdicts(findings: Iterator[Finding]) -> dict[str, Verdict]:
-    return {finding.name: finding.verdict for finding in findings}
+    return {finding.check: finding.verdict for finding in findings}
 
 
 def test_every_declared_package_is_looked_at() -> None:
     found = verdicts(check_packages())
     assert {"python", "torch", "mlflow", "ray", "pytorch3d", "face-alignment"} <= found.keys()
-    assert found["numpy"] is Verdict.OK and "pytest" not in found
+    assert found["numpy"] is Verdict.PASSED and "pytest" not in found
 
 
 def test_a_package_of_another_version_is_missing() -> None:
-    old = _check("click", "<1")
-    assert old.verdict is Verdict.MISSING and version("click") in old.detail
-    assert old.hint == "pip install 'click<1'"
-    assert _check("no-such-package-here", ">=1").detail == "not installed, needs >=1"
+    old = _check_required("click", "<1")
+    assert old.verdict is Verdict.FAILED and version("click") in old.detail
+    assert old.advice == "pip install 'click<1'"
+    assert _check_required("no-such-package-here", ">=1").detail == "not installed, needs >=1"
 
 
 def test_a_library_that_cannot_be_loaded_is_missing() -> None:
     finding = _check_library("libnosuchthing.so.9", "libnosuchthing9")
-    assert finding.verdict is Verdict.MISSING and "apt-get install libnosuchthing9" in finding.hint
+    assert finding.verdict is Verdict.FAILED and "apt-get install libnosuchthing9" in finding.advice
 
 
 def test_the_machine_is_described() -> None:
@@ -67,11 +71,11 @@ def test_memory_is_the_containers_where_that_is_less(tmp_path: Path) -> None:
 
 
 def test_a_ray_address_is_tried(listener: str) -> None:
-    assert check_ray("").verdict is Verdict.OK
+    assert check_ray("").verdict is Verdict.PASSED
     for address in (listener, f"ray://{listener}"):
-        assert check_ray(address).verdict is Verdict.OK
-    assert check_ray("127.0.0.1:1").verdict is Verdict.MISSING
-    assert check_ray("127.0.0.1:what").verdict is Verdict.MISSING
+        assert check_ray(address).verdict is Verdict.PASSED
+    assert check_ray("127.0.0.1:1").verdict is Verdict.FAILED
+    assert check_ray("127.0.0.1:what").verdict is Verdict.FAILED
 
 
 def test_the_mlflow_store_is_tried(
@@ -79,14 +83,14 @@ def test_the_mlflow_store_is_tried(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert check_mlflow().verdict is Verdict.OK
+    assert check_mlflow().verdict is Verdict.PASSED
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
-    assert check_mlflow().verdict is Verdict.MISSING
+    assert check_mlflow().verdict is Verdict.FAILED
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/new/folder/own.db")
-    assert check_mlflow().verdict is Verdict.OK
+    assert check_mlflow().verdict is Verdict.PASSED
     (tmp_path / "file").touch()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/own.db")
-    assert check_mlflow().verdict is Verdict.MISSING
+    assert check_mlflow().verdict is Verdict.FAILED
 
 
 def test_assets_are_found_where_they_are_put(
@@ -103,12 +107,12 @@ def test_assets_are_found_where_they_are_put(
     after = verdicts(check_assets(tmp_path))
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {"Basel Face Model 2009", "MICC Florence 2D/3D faces", "landmark weights"}
-    assert all(after[name] is Verdict.OK for name in changed)
+    assert all(after[name] is Verdict.PASSED for name in changed)
 
 
 def test_whatever_is_missing_says_where_to_get_it(tmp_path: Path) -> None:
     for finding in check_assets(tmp_path):
-        assert finding.verdict is Verdict.OK or finding.hint
+        assert finding.verdict is Verdict.PASSED or finding.advice
 
 
 def test_the_exit_code_follows_the_findings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +123,7 @@ def test_the_exit_code_follows_the_findings(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("RAY_ADDRESS")
     result = CliRunner().invoke(group, ["doctor", "--json"], standalone_mode=False)
     answer = json.loads(result.output)
-    lacking = [item for item in answer["findings"] if item["verdict"] == "missing"]
+    lacking = [item for item in answer["findings"] if item["verdict"] == "failed"]
     assert result.return_value == (1 if lacking else 0) and answer["ready"] is not bool(lacking)
 
 

@@ -10,9 +10,7 @@ import pytest
 from click.core import ParameterSource
 from click.testing import CliRunner, Result
 
-from facebench.cli._benchmark import PROTOCOLS
-from facebench.cli._command_line import command_line, given_options
-from facebench.cli._options_file import options_file
+from facebench.cli._options import PROTOCOLS, command_line, given_options, options_file
 from facebench.cli.main import group
 from facebench.errors import FacebenchError
 

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from facebench.bench.conformance.check import check_method
-from facebench.bench.conformance.findings import Finding, Verdict
 from facebench.bench.method.interface import MethodOptions
-from facebench.errors import FacebenchError
+from facebench.errors import FacebenchError, Finding, Verdict
 from facebench.recon.export.mesh_files import write_mesh
 from facebench.recon.mesh.record import Mesh
 

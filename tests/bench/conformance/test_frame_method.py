@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from facebench.bench.conformance.findings import Finding, Verdict
 from facebench.bench.conformance.frames import check_frame_method, portraits
 from facebench.bench.method.interface import MethodCard
+from facebench.errors import Finding, Verdict
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.model import MorphableModel
 

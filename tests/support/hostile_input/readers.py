@@ -21,7 +21,7 @@ from facebench.bench.meshes.files import load_mesh
 from facebench.bench.method.mesh_files import read_vertices as read_landmark_vertices
 from facebench.bench.protocol.record import read_protocol
 from facebench.bench.registration.nose_tip import read_nose_tip
-from facebench.cli._options_file import read_options
+from facebench.cli._options import read_options
 from facebench.recon.face.coefficient_files import read_coefficients
 from facebench.recon.face.crop import Box, read_boxes
 from facebench.recon.morphable import ict as obj

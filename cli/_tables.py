@@ -1,18 +1,27 @@
-"""One measured pair on the terminal: its numbers and its diagnosis."""
+"""Tables of the terminal: a measured pair with its diagnosis, and the findings of a check."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import Finding, Verdict
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
     from ..bench.scoring.evaluate import Evaluation
     from ..bench.scoring.score import Score
 
+_SIGNS = {
+    Verdict.PASSED: ("✓", "green"),
+    Verdict.WARNING: ("⚠", "yellow"),
+    Verdict.FAILED: ("✗", "bold red"),
+}
+"""Sign and style of a verdict."""
 MEASURES = ("point_to_plane", "point_to_surface")
 DIRECTIONS = ("scan_to_prediction", "prediction_to_scan", "symmetric")
 PARTS = ("nose", "mouth", "eyes", "cheeks", "forehead", "jaw")
@@ -82,3 +91,20 @@ def _shares(score: Score) -> Iterator[str]:
 
 def _mm(value: float) -> str:
     return f"{value:.3f} mm"
+
+
+def findings_table(findings: Iterable[Finding]) -> Table:
+    """A row a finding: its sign, the thing, what was found and below it what to do."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for _ in range(3):
+        table.add_column(overflow="fold")
+    for finding in findings:
+        sign, style = _SIGNS[finding.verdict]
+        detail = Text(finding.detail)
+        if finding.advice:
+            detail.append(f"\n→ {finding.advice}", style="dim")
+        table.add_row(Text(sign, style=style), Text(finding.check), detail)
+    return table

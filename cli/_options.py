@@ -1,0 +1,179 @@
+"""Options that commands share, options out of a file, and what was asked, as a record has it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from ..errors import FacebenchError, did_you_mean
+from ..recon.files.text import read_toml
+
+_LIST = ","
+
+
+def _apply(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    """Make the file's values the defaults of the options that are parsed after it."""
+    if path is not None and not context.resilient_parsing:
+        context.default_map = read_options(path, context.command)
+
+
+options_file = click.option(
+    "--options",
+    type=click.Path(dir_okay=False, path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=_apply,
+    metavar="FILE.toml",
+    help="Take options from a file, named as here; the command line and the environment win.",
+)
+"""Decorator of a command that may take its options from a file."""
+
+
+def read_options(path: Path, command: click.Command) -> dict[str, Any]:
+    """Values of a TOML file by the names of a command's parameters.
+
+    Keys are the options' names without dashes before them: `prediction-unit = "cm"`, `set =
+    ["crop.radius_mm=80"]`. Values are parsed like words of the command line.
+
+    Raises:
+        FacebenchError: the file cannot be read, or a key or value is not one of the command's.
+    """
+    known = _by_key(command)
+    values: dict[str, Any] = {}
+    for key, value in _read(path).items():
+        name = key.replace("_", "-")
+        if name not in known:
+            raise FacebenchError(f"{path}: no option '{key}'", did_you_mean(name, sorted(known)))
+        values[str(known[name].name)] = _as_words(value, known[name], f"{path}: {key}")
+    return values
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return read_toml(path)
+    except FileNotFoundError:
+        raise FacebenchError(f"{path}: no such file", "give a TOML file of options") from None
+    except (OSError, ValueError) as error:
+        raise FacebenchError(f"{path}: cannot be read as TOML: {error}") from error
+
+
+def _by_key(command: click.Command) -> dict[str, click.Option]:
+    """Options by what they are called on the command line, all names of each."""
+    options = [item for item in command.params if isinstance(item, click.Option)]
+    return {
+        name.lstrip("-"): option
+        for option in options
+        for name in (*option.opts, *option.secondary_opts)
+        if option.name != "options"
+    }
+
+
+def _as_words(value: Any, option: click.Option, where: str) -> Any:
+    """A value as the command line would have it: text, or a list of texts for what is repeated."""
+    if isinstance(value, dict):
+        raise FacebenchError(f"{where} is a table", "write one option a line, KEY = VALUE")
+    if option.is_flag and not isinstance(value, bool):
+        raise FacebenchError(f"{where} is {value!r}", "a flag is true or false")
+    if isinstance(value, bool):
+        return value if option.is_flag else str(value).lower()
+    words = [str(item) for item in value] if isinstance(value, list) else [str(value)]
+    return words if option.multiple else _LIST.join(words)
+
+
+Command = Callable[..., Any]
+
+NOTHING_SCORED = 3
+"""Exit code when a run is done and has no score."""
+
+PROTOCOLS = ("micc", "deng2019", "ganfit2019", "now", "fg2018", "metric", "correspondence")
+"""The presets of `bench.protocol`; kept here so that help imports nothing."""
+
+_NAMES = "separated by commas."
+
+
+def measured_part(function: Command) -> Command:
+    """Scenes, subjects and frames to measure, and the processes that do it."""
+    options = (
+        click.option("--scenes", default="cooperative,indoor,outdoor", show_default=True),
+        click.option("--subjects", default="", help=f"Only these, {_NAMES}  [default: all]"),
+        click.option("--exclude", default="", help=f"Subjects to leave out, {_NAMES}"),
+        click.option(
+            "--limit", type=click.IntRange(1), help="Read this many frames of each clip at most."
+        ),
+        click.option(
+            "--workers", type=click.IntRange(1), help="Processes.  [default: one a GPU or CPU]"
+        ),
+        click.option("--cluster", is_flag=True, help="Use a running Ray cluster."),
+    )
+    return _with(options, function)
+
+
+def protocol(function: Command) -> Command:
+    """The ruler, and changes of it."""
+    options = (
+        click.option(
+            "--protocol",
+            default="micc",
+            show_default=True,
+            metavar="NAME|FILE.toml",
+            help=f"One of {', '.join(PROTOCOLS)}, or a file.",
+        ),
+        click.option(
+            "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the protocol."
+        ),
+    )
+    return _with(options, function)
+
+
+def _with(options: tuple[Callable[[Command], Command], ...], function: Command) -> Command:
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def command_line(context: click.Context) -> str:
+    """The shell line that gives the same command again, wherever its options came from."""
+    words = ["facebench", context.info_name or ""]
+    given = {name for name in context.params if _is_given(context, name)}
+    for parameter in context.command.params:
+        if isinstance(parameter, click.Option) and parameter.name in given:
+            words += _words(parameter.opts[0], context.params[parameter.name])
+        elif isinstance(parameter, click.Argument):
+            words += _several(context.params[parameter.name or ""])
+    return shlex.join(words)
+
+
+def given_options(context: click.Context) -> dict[str, Any]:
+    """Options that were given: on the command line, in the environment or in a file."""
+    return {n: v for n, v in plain_options(context).items() if _is_given(context, n)}
+
+
+def plain_options(context: click.Context) -> dict[str, Any]:
+    """Every option as resolved, as values that JSON knows."""
+    return {name: _plain(value) for name, value in context.params.items()}
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is not ParameterSource.DEFAULT
+
+
+def _words(flag: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [flag] if value else []
+    return [word for item in _several(value) for word in (flag, item)]
+
+
+def _several(value: Any) -> list[str]:
+    values = value if isinstance(value, tuple) else (value,)
+    return [str(item) for item in values]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

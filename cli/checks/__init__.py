@@ -1,1 +1,0 @@
-"""What `facebench doctor` looks at; each check returns findings and raises nothing."""
