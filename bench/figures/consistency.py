@@ -105,11 +105,12 @@ def spread_of(
         features: a recogniser, or None.
     """
     chosen = slice(None) if face is None else face
+    # Neutral shapes: an expression is a true difference of photographs, not an inconsistency.
     shapes = np.stack([one.neutral[chosen] for one in likenesses])
     people = _people(photographs)
     groups = groups_of(photographs)
     means = [_aligned(shapes[rows]).mean(axis=0) for rows in people.values()]
-    angles = _Angles.of(likenesses, features) if features is not None else None
+    angles = None if features is None else _feature_angles(likenesses, features)
     return Spread(
         label=label,
         within_mm={
@@ -119,8 +120,8 @@ def spread_of(
             for group in groups
         },
         between_mm=_from_mean(np.stack(means)),
-        within_degrees=angles.within(people) if angles else np.empty(0),
-        between_degrees=angles.between(people) if angles else float("nan"),
+        within_degrees=np.empty(0) if angles is None else _angles_within(angles, people),
+        between_degrees=float("nan") if angles is None else _angle_between(angles, people),
     )
 
 
@@ -145,6 +146,7 @@ def differences(spreads: Sequence[Spread], group: str = ALL) -> list[SpreadDiffe
     """Each method against the first, paired over people."""
     first, *others = spreads
     paired = [paired_difference(first.within_mm[group], other.within_mm[group]) for other in others]
+    # Several methods against one first: without a correction the best of many looks significant.
     corrected = holm([one.p_value for one in paired]).tolist()
     return [
         SpreadDifference(first.label, other.label, one, p)
@@ -161,6 +163,7 @@ def _grouped(
     photographs: Sequence[Photograph], rows: NDArray[np.intp], group: str
 ) -> NDArray[np.intp]:
     """A person's photographs of a group, and the one from the front."""
+    # The front belongs to every group: changes are measured from it, not from each other alone.
     if group == ALL:
         return rows
     return np.array([row for row in rows if photographs[row].group in (group, FRONT)])
@@ -178,41 +181,39 @@ def _from_mean(shapes: Floats) -> Floats:
 
 def _aligned(shapes: Floats) -> Floats:
     """The shapes moved and turned, not scaled, onto their mean; twice, as the mean moves too."""
+    # Scale stays: a face that comes out larger in another photograph is inconsistent.
     for _ in range(2):
         mean = shapes.mean(axis=0)
         shapes = np.stack([similarity_between(one, mean, 1.0).apply(one) for one in shapes])
     return shapes
 
 
-@dataclass(frozen=True, eq=False)
-class _Angles:
-    """Angles (N, N) in degrees between the features of N faces."""
+def _feature_angles(likenesses: Sequence[Likeness], features: IdentityFeatures) -> Floats:
+    """Angles (N, N) in degrees between the features of N neutral faces, drawn from the front.
 
-    degrees: Floats
+    Even light and the method's own albedo leave only the face itself to tell people apart.
+    """
+    artist = LikenessArtist(_RENDER_SIZE, paper=90)
+    found = [_feature(artist, neutral_face(one), features) for one in likenesses]
+    # In double precision: near 1 the arc cosine turns single rounding into tenths of a degree.
+    unit = torch.nn.functional.normalize(torch.stack(found), dim=1).double()
+    cosines = (unit @ unit.T).clamp(-1.0, 1.0)
+    return np.degrees(np.arccos(cosines.numpy()))
 
-    @classmethod
-    def of(cls, likenesses: Sequence[Likeness], features: IdentityFeatures) -> _Angles:
-        """Of the neutral faces from the front, in even light and their own albedo."""
-        artist = LikenessArtist(_RENDER_SIZE, paper=90)
-        found = [_feature(artist, neutral_face(one), features) for one in likenesses]
-        unit = torch.nn.functional.normalize(torch.stack(found), dim=1).double()
-        cosines = (unit @ unit.T).clamp(-1.0, 1.0)
-        return cls(np.degrees(np.arccos(cosines.numpy())))
 
-    def within(self, people: Mapping[str, NDArray[np.intp]]) -> Floats:
-        """Mean angle of two photographs of each person (P,)."""
-        return np.array([self._mean(rows, rows) for rows in people.values()])
+def _angles_within(angles: Floats, people: Mapping[str, NDArray[np.intp]]) -> Floats:
+    """Mean angle of two photographs of each person (P,)."""
+    blocks = [angles[np.ix_(rows, rows)] for rows in people.values()]
+    # The diagonal is each face with itself: above it every pair stands once.
+    return np.array([float(block[np.triu_indices(len(block), 1)].mean()) for block in blocks])
 
-    def between(self, people: Mapping[str, NDArray[np.intp]]) -> float:
-        """Mean angle between two people; NaN for one."""
-        pairs = list(combinations(people.values(), 2))
-        if not pairs:
-            return float("nan")
-        return float(np.mean([self.degrees[np.ix_(a, b)].mean() for a, b in pairs]))
 
-    def _mean(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> float:
-        block = self.degrees[np.ix_(rows, columns)]
-        return float(block[np.triu_indices(len(rows), 1)].mean())
+def _angle_between(angles: Floats, people: Mapping[str, NDArray[np.intp]]) -> float:
+    """Mean angle between two people; NaN for one."""
+    pairs = list(combinations(people.values(), 2))
+    if not pairs:
+        return float("nan")
+    return float(np.mean([angles[np.ix_(a, b)].mean() for a, b in pairs]))
 
 
 def neutral_face(likeness: Likeness) -> Likeness:

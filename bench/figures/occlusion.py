@@ -56,6 +56,7 @@ def mapped_albedo(likeness: Likeness, crop: NDArray[np.uint8]) -> Floats:
     assert likeness.light is not None
     places, normals = in_picture(likeness)
     light = shading(normals, likeness.light)
+    # Where the estimated light is nearly black, dividing by it would paint noise in full colour.
     least = LEAST_SHADING * np.median(light, axis=0)
     return np.asarray(look_up(crop, places) / np.maximum(light, np.maximum(least, 1e-3)))
 
@@ -112,27 +113,27 @@ class TexturedFace:
     errors: AlbedoErrors | None = None
 
 
-def textured(photograph: Photograph, mask: Mask, likeness: Likeness) -> TexturedFace:
+def add_textures(photograph: Photograph, mask: Mask, likeness: Likeness) -> TexturedFace:
     """A photograph with both textures."""
     mapped = mapped_albedo(likeness, photograph.portrait)
     return TexturedFace(photograph, mask, likeness, mapped)
 
 
-def measured(model: MorphableModel, one: CoveredPhotograph, likeness: Likeness) -> TexturedFace:
+def measure_textures(model: MorphableModel, truth: CoveredFace, likeness: Likeness) -> TexturedFace:
     """A covered photograph with both textures and how wrong they are.
 
     Args:
         model: of the photograph's face and of the method's.
-        one: the photograph and its truth.
+        truth: the face, and what covers it.
         likeness: the method's face.
     """
-    face = textured(one.photograph, one.truth.mask, likeness)
+    face = add_textures(photograph_of(truth.as_photographed()), truth.mask, likeness)
     assert likeness.mesh.colours is not None
     reconstructed = np.asarray(likeness.mesh.colours, np.float64)
-    return replace(face, errors=albedo_errors(model, one.truth, face.mapped, reconstructed))
+    return replace(face, errors=albedo_errors(model, truth, face.mapped, reconstructed))
 
 
-def furthest_turned(faces: Sequence[TexturedFace], limit: int) -> list[TexturedFace]:
+def most_turned(faces: Sequence[TexturedFace], limit: int) -> list[TexturedFace]:
     """Those whose heads are turned furthest to a side, the furthest first."""
     return sorted(faces, key=lambda face: -abs(_yaw(face)))[:limit]
 
@@ -165,6 +166,7 @@ class AlbedoSummary:
 
 def summarise_albedo(errors: Sequence[AlbedoErrors], seed: int = 0) -> AlbedoSummary:
     """Means over people; those without any hidden skin do not count."""
+    # Both textures of one person stay in one row, so that the difference is paired.
     rows = {name: np.array([getattr(one, name) for one in errors]) for name in vars(errors[0])}
     kept = np.isfinite(rows["mapping"])
     rows = {name: values[kept] for name, values in rows.items()}
@@ -202,40 +204,28 @@ def parsed_masks(
         FacebenchError: there are no such weights.
     """
     parser = make_parser(weights, device)
-    return [parsed(parser, photograph.portrait, device) for photograph in photographs]
+    return [_parse(parser, photograph.portrait, device) for photograph in photographs]
 
 
-def parsed(parser: FaceParser, picture: NDArray[np.uint8], device: str = "cpu") -> Mask:
-    """The mask (S, S) of a picture (S, S, 3)."""
+def _parse(parser: FaceParser, picture: NDArray[np.uint8], device: str) -> Mask:
     image = torch.tensor(picture, device=device).permute(2, 0, 1)[None].float() / 255.0
     return np.asarray(parser(image)[0].cpu().numpy(), np.uint8)
 
 
-def resized(mask: Mask, size: int) -> Mask:
+def resize_mask(mask: Mask, size: int) -> Mask:
     """The mask with another side; every pixel keeps a class that was there."""
+    # Classes are names: interpolating between hair (17) and skin (1) would invent a nose (10).
     return np.asarray(Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST))
 
 
 def agreement(found: Sequence[Mask], true: Sequence[Mask], classes: int) -> NDArray[np.float64]:
     """Intersection over union (classes,) over all pictures; NaN where neither has a class."""
+    # One number per (true, found) pair turns the confusion matrix into a single bincount.
     pairs = [classes * t.astype(np.int64) + f for t, f in zip(true, found, strict=True)]
     counts = np.bincount(np.concatenate([p.ravel() for p in pairs]), minlength=classes**2)
     table = counts.reshape(classes, classes).astype(np.float64)
     union = table.sum(0) + table.sum(1) - np.diag(table)
     return np.asarray(np.diag(table) / np.where(union > 0, union, np.nan))
-
-
-@dataclass(frozen=True, eq=False)
-class CoveredPhotograph:
-    """A photograph of a face that something hides a part of.
-
-    Attributes:
-        photograph: as it is shown.
-        truth: what is true of it.
-    """
-
-    photograph: Photograph
-    truth: CoveredFace
 
 
 def face_classes() -> NDArray[np.bool_]:
@@ -259,16 +249,14 @@ def embedded_photographs(
 
 def photograph_of(face: LabelledFace, group: str = "") -> Photograph:
     """A labelled face as a photograph: its picture is framed as crops are."""
+    # Without this box the crop would be cut out of the crop once more, and magnify the face.
     return Photograph(face.id, face.subject, face.image, box_of_crop(len(face.image)), group)
 
 
-def covered_photographs(
-    model: MorphableModel, count: int, seed: int = SEED
-) -> list[CoveredPhotograph]:
-    """One photograph of each of some people, a quarter of the seen face hidden."""
+def covered_faces(model: MorphableModel, count: int, seed: int = SEED) -> list[CoveredFace]:
+    """One photograph of each of some people, a quarter of the visible face hidden."""
     faces = enumerate(labelled_faces(model, count, seed))
-    truths = [cover(face, face_classes(), number) for number, face in faces]
-    return [CoveredPhotograph(photograph_of(t.as_photographed()), t) for t in truths]
+    return [cover(face, face_classes(), number) for number, face in faces]
 
 
 def varied_photographs(

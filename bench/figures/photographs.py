@@ -30,9 +30,14 @@ from ..method.likenesses import likenesses
 from ..surface.similarity import similarity_between
 
 _LFW = re.compile(r"(?P<name>.+)_\d{4}")
+
 LARGEST = 1024
+"""Side in px of a portrait: at print size more dots are not seen, only stored."""
 
 Points = NDArray[np.float64]
+
+Reconstructions = Mapping[str, Sequence[Likeness]]
+"""A method's face per photograph, by the label that figures give the method."""
 
 SUFFIXES = (".pts", ".txt", ".npy")
 _FOLDERS = ("", "detections", "landmarks")
@@ -72,17 +77,8 @@ class Photograph:
         return self.crop(int(np.clip(round(crop_window(self.box).side), 256, LARGEST)))
 
 
-@dataclass(frozen=True)
-class Found:
-    """Photographs that can be shown, and one line for each that cannot.
-
-    Attributes:
-        photographs: each with a face.
-        problems: name and reason of the others that were looked at.
-    """
-
-    photographs: tuple[Photograph, ...]
-    problems: tuple[str, ...]
+Readable = tuple[tuple[Photograph, ...], tuple[str, ...]]
+"""Photographs with a face, and one line for each that cannot be used."""
 
 
 def subject_of(source: Source) -> str:
@@ -118,8 +114,8 @@ def by_subject(sources: Sequence[Source]) -> dict[str, list[Source]]:
     return people
 
 
-def read_faces(sources: Sequence[Source], detector: FaceDetector, limit: int) -> Found:
-    """The first photographs with a face; those without are told and the next is taken.
+def read_faces(sources: Sequence[Source], detector: FaceDetector, limit: int) -> Readable:
+    """The first photographs with a face; for one without, a line, and the next is taken.
 
     Args:
         sources: photographs.
@@ -135,12 +131,13 @@ def read_faces(sources: Sequence[Source], detector: FaceDetector, limit: int) ->
             photographs.append(_read(source, detector))
         except FacebenchError as error:
             problems.append(f"{source.path}: {error}")
-    return Found(tuple(photographs), tuple(problems))
+    return tuple(photographs), tuple(problems)
 
 
 def _read(source: Source, detector: FaceDetector) -> Photograph:
     frame = read_photograph(source.path)
-    box = next((box for look in _LOOKS if (box := look(source)) is not None), None)
+    # What a person gave wins over the detector: published sets come with their own boxes.
+    box = next((box for given in _GIVEN_BOXES if (box := given(source)) is not None), None)
     box = box or detector.detect(frame)
     if box is None:
         raise FacebenchError(
@@ -158,7 +155,7 @@ def _landmark_box(source: Source) -> Box | None:
     return box_of_landmarks(read_image_landmarks(path)) if path else None
 
 
-_LOOKS: tuple[Callable[[Source], Box | None], ...] = (_given_box, _landmark_box)
+_GIVEN_BOXES: tuple[Callable[[Source], Box | None], ...] = (_given_box, _landmark_box)
 """Where a face's place can be given, in the order in which it is asked."""
 
 
@@ -169,7 +166,7 @@ def crops_of(photographs: Sequence[Photograph], size: int) -> NDArray[np.uint8]:
 
 def several_of_each(
     sources: Sequence[Source], detector: FaceDetector, people: int, each: int
-) -> Iterator[Found]:
+) -> Iterator[Readable]:
     """For the first people of whom enough photographs show a face, that many photographs of each.
 
     Raises:
@@ -185,10 +182,11 @@ def several_of_each(
     for files in groups.values():
         if taken == people:
             return
-        found = read_faces(files, detector, each)
-        enough = len(found.photographs) > 1
+        photographs, problems = read_faces(files, detector, each)
+        # One photograph alone shows no spread, so the person does not count towards `people`.
+        enough = len(photographs) > 1
         taken += enough
-        yield found if enough else Found((), found.problems)
+        yield photographs if enough else (), problems
 
 
 def landmarks_beside(photograph: Path) -> Path | None:
@@ -213,6 +211,7 @@ def read_image_landmarks(path: Path) -> Points:
         raise _unreadable(path) from error
     if len(points) not in (5, 68) or not np.isfinite(points).all():
         raise _unreadable(path)
+    # iBUG's tools came from MATLAB: only `.pts` counts pixels from 1.
     return points - 1.0 if path.suffix == ".pts" else points
 
 
@@ -225,12 +224,13 @@ def box_of_landmarks(points: Points) -> Box:
 
 
 def _from_five(points: Points) -> Points:
-    """The 68 of the frontal mean face, laid by its own five."""
+    """The 68 of the frontal mean face, registered by its own five points."""
     model = load_model(EMBEDDED)
+    # Rows run down in a picture, y runs up in the model.
     front = model.mean_shape[model.landmarks].astype(np.float64)[:, :2] * [1.0, -1.0]
     own = five_points(torch.from_numpy(front)[..., None])[0].numpy()
-    laid = similarity_between(_in_space(own), _in_space(points)).apply(_in_space(front))
-    return np.asarray(laid[:, :2], np.float64)
+    placed = similarity_between(_in_space(own), _in_space(points)).apply(_in_space(front))
+    return np.asarray(placed[:, :2], np.float64)
 
 
 def _in_space(points: Points) -> Points:
@@ -239,6 +239,7 @@ def _in_space(points: Points) -> Points:
 
 def _numbers(path: Path) -> Points:
     text = read_text(path, 2**20)
+    # A `.pts` has its points in braces, below a header with numbers that are no points.
     if "{" in text:
         text = text.partition("{")[2].partition("}")[0]
     return np.array(text.replace(",", " ").split(), np.float64)
@@ -250,30 +251,17 @@ def _unreadable(path: Path) -> FacebenchError:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What one method sees in some photographs.
-
-    Attributes:
-        label: what the figure calls the method.
-        likenesses: one a photograph.
-    """
-
-    label: str
-    likenesses: tuple[Likeness, ...]
-
-
-def seen_by(
+def reconstruct_faces(
     methods: Mapping[str, Method], photographs: Sequence[Photograph], detector: LandmarkDetector
-) -> list[Seen]:
-    """Each method's faces in the photographs.
+) -> Reconstructions:
+    """Every method's faces in the photographs.
 
     Args:
         methods: by the labels of the figure.
         photographs: each with a face.
         detector: of landmarks, see `likenesses`.
     """
-    return [
-        Seen(label, tuple(likenesses(method, crops_of(photographs, method.crop_size), detector)))
+    return {
+        label: likenesses(method, crops_of(photographs, method.crop_size), detector)
         for label, method in methods.items()
-    ]
+    }

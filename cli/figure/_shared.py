@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from ...bench.figures.photographs import Found, Photograph
+    from ...bench.figures.photographs import Photograph, Readable
     from ...results.figures.drawing import Sheet
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 SEED = 20
-"""Of `bench.figures.embedded`; kept here so that help imports nothing."""
+"""Of `bench.figures.occlusion`; kept here so that help imports nothing."""
 
 photographs = click.argument("photographs", nargs=-1, type=click.Path(exists=True, path_type=Path))
 out = click.option(
@@ -48,7 +48,7 @@ dpi = click.option(
 
 
 def methods(*names: str) -> Callable[[Function], Function]:
-    """`--method`, once a method."""
+    """`--method`, once per method."""
     return click.option(
         "--method",
         "methods",
@@ -56,7 +56,7 @@ def methods(*names: str) -> Callable[[Function], Function]:
         default=names,
         show_default=True,
         metavar="NAME[=WEIGHTS][ as LABEL]",
-        help="Once a method; weights and label are optional.",
+        help="Once per method; weights and label are optional.",
     )
 
 
@@ -68,7 +68,7 @@ def limit(default: int, what: str = "Photographs to show.") -> Callable[[Functio
 
 
 def read(places: Sequence[Path], limit: int) -> tuple[Photograph, ...]:
-    """The first photographs with a face, what could not be used being told.
+    """The first photographs with a face; what cannot be used is printed.
 
     Raises:
         FacebenchError: none has a face.
@@ -76,11 +76,11 @@ def read(places: Sequence[Path], limit: int) -> tuple[Photograph, ...]:
     from ...bench.figures.photographs import photograph_sources, read_faces
     from ...recon.vision.detect import CascadeDetector
 
-    return shown([read_faces(photograph_sources(places), CascadeDetector(), limit)], places)
+    return _collect([read_faces(photograph_sources(places), CascadeDetector(), limit)], places)
 
 
 def read_people(places: Sequence[Path], people: int, each: int) -> tuple[Photograph, ...]:
-    """So many photographs of each of so many people, what could not be used being told.
+    """So many photographs of each of so many people; what cannot be used is printed.
 
     Raises:
         FacebenchError: nobody has two photographs with a face.
@@ -89,17 +89,17 @@ def read_people(places: Sequence[Path], people: int, each: int) -> tuple[Photogr
     from ...recon.vision.detect import CascadeDetector
 
     sources = photograph_sources(places)
-    return shown(several_of_each(sources, CascadeDetector(), people, each), places)
+    return _collect(several_of_each(sources, CascadeDetector(), people, each), places)
 
 
-def shown(found: Iterable[Found], places: Iterable[Path]) -> tuple[Photograph, ...]:
-    """What was found, together; the problems are told."""
+def _collect(found: Iterable[Readable], places: Iterable[Path]) -> tuple[Photograph, ...]:
+    """All photographs together; their problems are printed."""
     from ...errors import FacebenchError
 
     photographs: list[Photograph] = []
-    for part in found:
-        photographs += part.photographs
-        for problem in part.problems:
+    for usable, problems in found:
+        photographs += usable
+        for problem in problems:
             click.echo(problem, err=True)
     if not photographs:
         where = ", ".join(map(str, places))
@@ -109,9 +109,9 @@ def shown(found: Iterable[Found], places: Iterable[Path]) -> tuple[Photograph, .
 
 def write(sheet: Sheet, stem: Path, width: float, dpi: int) -> None:
     """Write PNG and PDF and say where they are."""
-    from ...results.figures.drawing import Print, write_sheet
+    from ...results.figures.drawing import write_sheet
 
-    for path in write_sheet(sheet, plain_stem(stem), Print(width, dpi)):
+    for path in write_sheet(sheet, plain_stem(stem), width, dpi):
         click.echo(path)
 
 
@@ -120,7 +120,7 @@ def plain_stem(path: Path) -> Path:
     return path.with_suffix("") if path.suffix in (".png", ".pdf") else path
 
 
-def keep(stem: Path, ending: str, text: str) -> None:
+def write_beside(stem: Path, ending: str, text: str) -> None:
     """Write a file of numbers beside the figure and say where it is."""
     from ...results.files import write_text
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...bench.figures.consistency import IdentityFeatures, Spread, SpreadDifference
-    from ...bench.figures.photographs import Photograph, Seen
+    from ...bench.figures.photographs import Photograph, Reconstructions
     from ...bench.method.interface import Method
 
 
@@ -77,19 +77,19 @@ def command(
         --method "ours=without/weights.pt as no second view"
     """
     from ...bench.figures.consistency import differences
-    from ...bench.figures.photographs import seen_by
+    from ...bench.figures.photographs import reconstruct_faces
     from ...bench.method.registry import build_choices, method_choices
     from ...recon.vision.landmarks import make_landmark_detector
     from ...results.figures import consistency as texts
 
     built = build_choices(method_choices(methods), model, device)
     found = _photographs(photographs, model, people, each, seed)
-    seen = seen_by(built, found, make_landmark_detector(device=device))
-    spreads = _measured(built, found, seen, _features(recogniser, device))
+    faces = reconstruct_faces(built, found, make_landmark_detector(device=device))
+    spreads = _measure(built, found, faces, _features(recogniser, device))
     differing = differences(spreads)
-    _draw(found, seen, texts.spread_notes(spreads, differing), limit, out, width, dpi)
+    _draw(found, faces, texts.spread_notes(spreads, differing), limit, out, width, dpi)
     names = list(dict.fromkeys(one.subject for one in found))
-    _shared.keep(_shared.plain_stem(out), ".csv", texts.spread_csv(spreads, names))
+    _shared.write_beside(_shared.plain_stem(out), ".csv", texts.spread_csv(spreads, names))
     _say(spreads, differing, as_json)
 
 
@@ -115,23 +115,23 @@ def _features(weights: str | None, device: str) -> IdentityFeatures | None:
     return make_recogniser(weights or EMBEDDED, device)
 
 
-def _measured(
+def _measure(
     methods: dict[str, Method],
     photographs: Sequence[Photograph],
-    seen: Sequence[Seen],
+    found: Reconstructions,
     features: IdentityFeatures | None,
 ) -> list[Spread]:
     from ...bench.figures.consistency import face_of, spread_of
 
     return [
-        spread_of(one.label, photographs, one.likenesses, face_of(methods[one.label]), features)
-        for one in seen
+        spread_of(label, photographs, likenesses, face_of(methods[label]), features)
+        for label, likenesses in found.items()
     ]
 
 
 def _draw(
     photographs: Sequence[Photograph],
-    seen: Sequence[Seen],
+    found: Reconstructions,
     notes: Sequence[str],
     limit: int,
     out: Path,
@@ -143,7 +143,7 @@ def _draw(
 
     names = list(dict.fromkeys(one.subject for one in photographs))[:limit]
     shown = [one for one in photographs if one.subject in names]
-    sheet = consistency_sheet(shown, seen, LikenessArtist(), notes)
+    sheet = consistency_sheet(shown, found, LikenessArtist(), notes)
     _shared.write(sheet, out, width, dpi)
 
 

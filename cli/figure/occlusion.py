@@ -75,7 +75,7 @@ def command(
       facebench figure occlusion photographs/ --parser 79999_iter.pth --out figures/mine
       facebench figure occlusion --model bfm.npz --method ours=weights.pt --out figures/bfm
     """
-    from ...bench.figures.occlusion import furthest_turned
+    from ...bench.figures.occlusion import most_turned
     from ...bench.method.registry import MethodChoice, build_choices
     from ...recon.render.face_in_photograph import LikenessArtist
     from ...results.figures.occlusion import occlusion_sheet
@@ -86,8 +86,8 @@ def command(
         faces = _of_folder(photographs, built, parser, limit, device)
     else:
         stem = _shared.plain_stem(out)
-        measured, notes = _measured(built, model, people, seed, stem)
-        faces = furthest_turned(measured, limit)
+        measured, notes = _measure(built, model, people, seed, stem)
+        faces = most_turned(measured, limit)
     sheet = occlusion_sheet(faces, LikenessArtist(), notes)
     _shared.write(sheet, out, width, dpi)
 
@@ -95,32 +95,40 @@ def command(
 def _of_folder(
     places: tuple[Path, ...], method: Method, parser: str, limit: int, device: str
 ) -> list[TexturedFace]:
-    from ...bench.figures.occlusion import parsed_masks, textured
+    from ...bench.figures.occlusion import add_textures, parsed_masks
 
     found = _shared.read(places, limit)
     masks = parsed_masks(found, parser, device)
-    return [textured(*one) for one in zip(found, masks, _seen(method, found, device), strict=True)]
+    faces = _reconstruct(method, found, device)
+    return [add_textures(*one) for one in zip(found, masks, faces, strict=True)]
 
 
-def _measured(
+def _measure(
     method: Method, model: str, people: int, seed: int, stem: Path
 ) -> tuple[list[TexturedFace], tuple[str, ...]]:
     """Made-up faces with both textures, and their numbers, which are printed and kept too."""
-    from ...bench.figures.occlusion import covered_photographs, measured, summarise_albedo
+    from ...bench.figures.occlusion import (
+        covered_faces,
+        measure_textures,
+        photograph_of,
+        summarise_albedo,
+    )
     from ...recon.morphable.load import load_model
     from ...results.figures.occlusion import albedo_csv, albedo_note
 
     loaded = load_model(model)
-    covered = covered_photographs(loaded, people, seed)
-    seen = _seen(method, [one.photograph for one in covered])
-    faces = [measured(loaded, one, face) for one, face in zip(covered, seen, strict=True)]
+    covered = covered_faces(loaded, people, seed)
+    found = _reconstruct(method, [photograph_of(one.as_photographed()) for one in covered])
+    faces = [measure_textures(loaded, *one) for one in zip(covered, found, strict=True)]
     note = albedo_note(summarise_albedo([face.errors for face in faces if face.errors]))
     click.echo(note)
-    _shared.keep(stem, ".csv", albedo_csv(faces))
+    _shared.write_beside(stem, ".csv", albedo_csv(faces))
     return faces, (note,)
 
 
-def _seen(method: Method, photographs: Sequence[Photograph], device: str = "cpu") -> list[Likeness]:
+def _reconstruct(
+    method: Method, photographs: Sequence[Photograph], device: str = "cpu"
+) -> list[Likeness]:
     from ...bench.figures.photographs import crops_of
     from ...bench.method.likenesses import likenesses
     from ...recon.vision.landmarks import make_landmark_detector

@@ -57,7 +57,7 @@ def command(
     notes: list[str] = []
     if photographs:
         found = _shared.read(photographs, limit)
-        masks = {"parsed": _parsed(found, parser, device)}
+        masks = {"parsed": _parse(found, parser, device)}
     else:
         found, masks, notes = _made_up(model, limit, seed, parser, device)
     sheet = parsing_sheet(found, masks, LikenessArtist(), notes)
@@ -77,13 +77,13 @@ def _made_up(
     masks = {"true mask": [face.mask for face in faces]}
     if parser == EMBEDDED and not embedded_network("parser").is_file():
         return found, masks, ["The package holds no parser: the true masks are shown."]
-    masks["parsed"] = _parsed(found, parser, device)
+    masks["parsed"] = _parse(found, parser, device)
     note = agreement_note(masks["parsed"], masks["true mask"])
     click.echo(note)
     return found, masks, [note]
 
 
-def _parsed(photographs: tuple[Photograph, ...], parser: str, device: str) -> list[Mask]:
+def _parse(photographs: tuple[Photograph, ...], parser: str, device: str) -> list[Mask]:
     from ...bench.figures.occlusion import parsed_masks
 
     return parsed_masks(photographs, parser, device)

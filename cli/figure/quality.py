@@ -37,7 +37,7 @@ def command(
     """Reconstruction quality: for each photograph overlay, shape and texture of every method.
 
     PHOTOGRAPHS are files and folders; without any, people are made from the face model. A method
-    that says nothing of pose or light, such as mean-face, is laid over the photograph by its
+    that says nothing of pose or light, such as mean-face, is placed over the photograph by its
     landmarks. The texture is the method's albedo, without light.
 
     \b
@@ -48,7 +48,7 @@ def command(
       facebench figure quality --out figures/mine --model bfm.npz \\
         --method "ours=full/weights.pt as full loss" --method "ours=bare/weights.pt as no identity"
     """
-    from ...bench.figures.photographs import seen_by
+    from ...bench.figures.photographs import reconstruct_faces
     from ...bench.method.registry import build_choices, method_choices
     from ...recon.render.face_in_photograph import LikenessArtist
     from ...recon.vision.landmarks import make_landmark_detector
@@ -56,8 +56,8 @@ def command(
 
     built = build_choices(method_choices(methods), model, device)
     found = _photographs(photographs, model, limit, seed)
-    seen = seen_by(built, found, make_landmark_detector(device=device))
-    _shared.write(quality_sheet(found, seen, LikenessArtist()), out, width, dpi)
+    faces = reconstruct_faces(built, found, make_landmark_detector(device=device))
+    _shared.write(quality_sheet(found, faces, LikenessArtist()), out, width, dpi)
 
 
 def _photographs(

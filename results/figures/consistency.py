@@ -11,7 +11,7 @@ from itertools import groupby
 from rich.table import Table
 
 from ...bench.figures.consistency import ALL, Spread, SpreadDifference, interval, neutral_face
-from ...bench.figures.photographs import Photograph, Seen
+from ...bench.figures.photographs import Photograph, Reconstructions
 from ...bench.scoring.statistics import Interval
 from ...recon.render.face_in_photograph import HEADLIGHT, LikenessArtist
 from ..tables.writers import empty_table, p_text
@@ -30,7 +30,7 @@ _LIGHT = 1.4 * HEADLIGHT
 
 def consistency_sheet(
     photographs: Sequence[Photograph],
-    seen: Sequence[Seen],
+    found: Reconstructions,
     artist: LikenessArtist,
     notes: Sequence[str] = (),
 ) -> Sheet:
@@ -40,7 +40,7 @@ def consistency_sheet(
 
     Args:
         photographs: of one person after the other.
-        seen: the methods' faces in those photographs.
+        found: the methods' faces in those photographs.
         artist: of the pictures' size.
         notes: shown below.
     """
@@ -48,7 +48,7 @@ def consistency_sheet(
     widest: tuple[str, ...] = ()
     for _, numbers in groupby(range(len(photographs)), lambda n: photographs[n].subject):
         places = list(numbers)
-        rows += _person(photographs, seen, artist, places)
+        rows += _person(photographs, found, artist, places)
         groups = tuple(photographs[n].group for n in places)
         widest = max(widest, groups, key=len)
     starts = frozenset(k for k in range(1, len(widest)) if widest[k] != widest[k - 1])
@@ -57,7 +57,7 @@ def consistency_sheet(
 
 def spread_notes(spreads: Sequence[Spread], differing: Sequence[SpreadDifference]) -> list[str]:
     """The numbers in words, a line a method."""
-    return [NOTE, *map(_said, spreads), *map(_difference, differing)]
+    return [NOTE, *map(_sentence, spreads), *map(_difference, differing)]
 
 
 def spread_table(spreads: Sequence[Spread], differing: Sequence[SpreadDifference]) -> Table:
@@ -111,19 +111,19 @@ def spread_values(
 
 def _person(
     photographs: Sequence[Photograph],
-    seen: Sequence[Seen],
+    found: Reconstructions,
     artist: LikenessArtist,
     places: Sequence[int],
 ) -> Iterator[Row]:
     crops = (artist.photograph(photographs[n].portrait) for n in places)
     yield Row("photograph", tuple(map(Cell, crops)), opens=True)
-    for one in seen:
-        faces = (neutral_face(one.likenesses[n]) for n in places)
+    for label, likenesses in found.items():
+        faces = (neutral_face(likenesses[n]) for n in places)
         drawn = (Cell(artist.turned(face, 0.0, light=_LIGHT)) for face in faces)
-        yield Row(one.label, tuple(drawn))
+        yield Row(label, tuple(drawn))
 
 
-def _said(spread: Spread) -> str:
+def _sentence(spread: Spread) -> str:
     within = spread.within_mm[ALL]
     text = (
         f"{spread.label}: {within.mean():.2f} mm {_span(interval(within))} within, "
@@ -185,6 +185,7 @@ def _values(spread: Spread) -> dict[str, object]:
 
 
 def _span(found: Interval, digits: int = 2) -> str:
+    # With fewer than two people there is no interval; an empty text is better than "nan".
     if not math.isfinite(found.low):
         return ""
     return f"[{found.low:.{digits}f}, {found.high:.{digits}f}]".replace("-", "−")

@@ -31,24 +31,36 @@ _HINTED = 1.07
 GAP, WIDE_GAP = 0.02, 0.1
 LABEL_INCHES, LEGEND_INCHES = 0.2, 0.95
 
+LARGEST_CELL = 1.5
+"""Side in inches that no picture exceeds, however few there are."""
+
 Picture = NDArray[np.uint8]
 """(S, S, 3) RGB."""
 
 
-def write_sheet(sheet: Sheet, stem: Path, form: Print | None = None) -> tuple[Path, Path]:
-    """Write `STEM.png` and `STEM.pdf`, each in one step; the same sheet gives the same bytes."""
+def write_sheet(sheet: Sheet, stem: Path, width: float = 7.0, dots: int = 300) -> tuple[Path, Path]:
+    """Write `STEM.png` and `STEM.pdf`, each in one step; the same sheet gives the same bytes.
+
+    Args:
+        sheet: what is drawn.
+        stem: of both files.
+        width: of the page's text in inches; 7 are two columns of a journal, 3.4 one.
+        dots: of the PNG, per inch.
+    """
     from matplotlib.figure import Figure
 
-    plan = Plan(sheet, form or Print())
-    figure = Figure(figsize=(plan.width, plan.height), dpi=plan.form.dots)
+    plan = Plan(sheet, width)
+    figure = Figure(figsize=(plan.width, plan.height), dpi=dots)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_axis_off()
     axes.set_xlim(0.0, plan.width)
+    # One axis over the whole paper in inches, y running down: the plan's numbers are drawn as is.
     axes.set_ylim(plan.height, 0.0)
     _draw(axes, plan)
     paths = (stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.pdf"))
     for path in paths:
         kind = path.suffix[1:]
+        # Dates and versions in the files would make equal figures differ in their bytes.
         silent = {"CreationDate": None} if kind == "pdf" else {"Software": None}
         with atomic_write(path) as draft:
             figure.savefig(draft, format=kind, metadata=silent)
@@ -57,8 +69,8 @@ def write_sheet(sheet: Sheet, stem: Path, form: Print | None = None) -> tuple[Pa
 
 def _draw(axes: Axes, plan: Plan) -> None:
     sheet = plan.sheet
-    for head in plan.heads:
-        _write(axes, head.left + head.width / 2, head.bottom, head.lines, "center", "bottom")
+    for middle, bottom, lines in plan.heads:
+        _write(axes, middle, bottom, lines, "center", "bottom")
     for row, top in zip(sheet.rows, plan.rows, strict=True):
         if row.label:
             _write(axes, plan.left / 2, top + plan.side / 2, [row.label], rotation=90.0)
@@ -78,10 +90,10 @@ def _place(axes: Axes, cell: Cell, left: float, top: float, plan: Plan) -> None:
         extent = (left, left + side, top + side, top)
         axes.imshow(cell.picture, extent=extent, interpolation="antialiased", aspect="auto")
     if cell.caption:
-        lines = wrapped(cell.caption, side)
+        lines = wrap(cell.caption, side)
         _write(axes, left + side / 2, top + side + 0.25 * GAP, lines, "center", "top")
     if cell.text:
-        _write(axes, left, top + GAP, wrapped(cell.text, side), "left", "top")
+        _write(axes, left, top + GAP, wrap(cell.text, side), "left", "top")
 
 
 def _patch(axes: Axes, left: float, top: float, colour: Sequence[int], name: str) -> None:
@@ -112,52 +124,43 @@ def _write(
     )
 
 
-@dataclass(frozen=True)
-class Head:
-    """A text above some columns, in inches: left edge, width and bottom."""
-
-    left: float
-    width: float
-    bottom: float
-    lines: list[str]
-
-
 class Plan:
     """Where everything stands, in inches from the upper left corner.
 
     Args:
         sheet: what is drawn.
-        form: how it is printed.
+        width: of the paper; no wider than the pictures need.
     """
 
-    def __init__(self, sheet: Sheet, form: Print) -> None:
-        self.sheet, self.form = sheet, form
+    def __init__(self, sheet: Sheet, width: float) -> None:
+        self.sheet = sheet
         columns = len(sheet.heads[0])
         gaps = [WIDE_GAP if c in sheet.wide_before else GAP for c in range(1, columns)]
         self.left = LABEL_INCHES if any(row.label for row in sheet.rows) else GAP
-        free = form.width - self.left - GAP - sum(gaps)
-        self.side = min(free / columns, form.largest_cell)
+        free = width - self.left - GAP - sum(gaps)
+        self.side = min(free / columns, LARGEST_CELL)
         offsets = np.cumsum([0.0, *(self.side + gap for gap in gaps)])
         self.columns = [self.left + float(offset) for offset in offsets]
         self.width = self.columns[-1] + self.side + GAP
         self.heads, below = self._heads()
         self.rows, below = self._rows(below)
-        self.notes = [line for note in sheet.notes for line in wrapped(note, self.width)]
+        self.notes = [line for note in sheet.notes for line in wrap(note, self.width)]
         self.notes_top = below + WIDE_GAP / 2
         self.legend_top = self.notes_top + len(self.notes) * LINE + (GAP if self.notes else 0.0)
         self.legend_columns = max(1, int(self.width / LEGEND_INCHES))
         lines = -(-len(sheet.legend) // self.legend_columns)
         self.height = self.legend_top + lines * LINE * 1.2 + GAP
 
-    def _heads(self) -> tuple[list[Head], float]:
-        """All heads, and where they end."""
-        heads: list[Head] = []
+    def _heads(self) -> tuple[list[tuple[float, float, list[str]]], float]:
+        """Middle, bottom and lines of all heads, and where they end."""
+        heads: list[tuple[float, float, list[str]]] = []
         bottom = GAP
         for names in self.sheet.heads:
             spans = [(*self._reach(first, last), names[first]) for first, last in _runs(names)]
-            texts = [(left, width, wrapped(name, width)) for left, width, name in spans]
+            texts = [(left, width, wrap(name, width)) for left, width, name in spans]
+            # All heads of a line end at the same height, so short ones sit above the pictures.
             bottom += LINE * max(len(lines) for *_, lines in texts)
-            heads += [Head(left, width, bottom, lines) for left, width, lines in texts]
+            heads += [(left + width / 2, bottom, lines) for left, width, lines in texts]
         return heads, bottom + GAP
 
     def _reach(self, first: int, last: int) -> tuple[float, float]:
@@ -170,13 +173,15 @@ class Plan:
         for number, row in enumerate(self.sheet.rows):
             top += WIDE_GAP if row.opens and number else 0.0
             tops.append(top)
-            captions = (len(wrapped(cell.caption, self.side)) for cell in row.cells)
+            # A row is as tall as its longest caption: otherwise it would run into the next row.
+            captions = (len(wrap(cell.caption, self.side)) for cell in row.cells)
             top += self.side + GAP + LINE * max(captions, default=0)
         return tops, top
 
 
-def wrapped(text: str, width: float) -> list[str]:
+def wrap(text: str, width: float) -> list[str]:
     """Lines of a text that fit into so many inches, with at least four letters each."""
+    # From the widest guess down: narrow letters fit more, so the first that fits is the best.
     lines = [text]
     for letters in range(max(4, int(width / _NARROW)), 3, -1):
         lines = textwrap.wrap(text, letters)
@@ -250,18 +255,3 @@ class Sheet:
     notes: tuple[str, ...] = ()
     legend: tuple[tuple[tuple[int, int, int], str], ...] = ()
     wide_before: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True)
-class Print:
-    """How a figure is printed.
-
-    Attributes:
-        width: of the page's text in inches; 7 are two columns of a journal, 3.4 one.
-        dots: of the PNG, an inch.
-        largest_cell: side in inches that no picture exceeds.
-    """
-
-    width: float = 7.0
-    dots: int = 300
-    largest_cell: float = 1.5

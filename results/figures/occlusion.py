@@ -13,9 +13,9 @@ from ...bench.figures.occlusion import (
     Mask,
     TexturedFace,
     agreement,
-    resized,
+    resize_mask,
 )
-from ...bench.figures.photographs import Photograph, Seen
+from ...bench.figures.photographs import Photograph, Reconstructions
 from ...bench.scoring.statistics import Interval
 from ...recon.render.face_in_photograph import Likeness, LikenessArtist, Picture
 from ...recon.synthetic.appearance import CLASS_NAMES
@@ -32,6 +32,7 @@ _NAMES = ("", "", *["texture mapping"] * 2, *["texture reconstruction"] * 2)
 SIDES = "l_ and r_: the subject's left and right; but u_lip and l_lip: upper and lower lip."
 
 _PHOTOGRAPH_SHARE = 0.5
+"""Of the colour where a mask lies over its photograph: both must stay readable in print."""
 
 PANELS = ("overlay", "shape", "texture")
 MOST_SIDE_BY_SIDE = 3
@@ -71,6 +72,7 @@ def albedo_csv(faces: Sequence[TexturedFace]) -> str:
 
 def _cells(row: TexturedFace, artist: LikenessArtist) -> tuple[Cell, ...]:
     assert row.likeness.pose is not None
+    # Turned away from the camera's side: there texture mapping has nothing true to show.
     yaw = -SIDE_YAW if row.likeness.pose[1] > 0 else SIDE_YAW
     mapped, reconstructed = _captions(row.errors)
     views = [
@@ -79,7 +81,7 @@ def _cells(row: TexturedFace, artist: LikenessArtist) -> tuple[Cell, ...]:
         (artist.turned(row.likeness, 0.0), reconstructed),
         (artist.turned(row.likeness, yaw), ""),
     ]
-    mask = coloured(resized(row.mask, artist.size))
+    mask = coloured(resize_mask(row.mask, artist.size))
     first = Cell(artist.photograph(row.photograph.portrait), row.photograph.caption)
     return (first, Cell(mask), *(Cell(*view) for view in views))
 
@@ -154,7 +156,7 @@ def _parsing_cells(
     picture = artist.photograph(photograph.portrait)
     cells = [Cell(picture, photograph.caption)]
     for mask in masks:
-        colours = coloured(resized(mask, artist.size))
+        colours = coloured(resize_mask(mask, artist.size))
         cells += [Cell(colours), Cell(_over(picture, colours))]
     return tuple(cells)
 
@@ -165,47 +167,47 @@ def _over(picture: Picture, colours: Picture) -> Picture:
 
 
 def quality_sheet(
-    photographs: Sequence[Photograph], seen: Sequence[Seen], artist: LikenessArtist
+    photographs: Sequence[Photograph], found: Reconstructions, artist: LikenessArtist
 ) -> Sheet:
     """Photographs down, methods across: of each method overlay, shape and texture.
 
     `texture` is the method's albedo, unlit. Of many methods the panels stand below each other.
     """
-    if len(seen) <= MOST_SIDE_BY_SIDE:
-        return _side_by_side(photographs, seen, artist)
-    return _stacked(photographs, seen, artist)
+    if len(found) <= MOST_SIDE_BY_SIDE:
+        return _side_by_side(photographs, found, artist)
+    return _stacked(photographs, found, artist)
 
 
 def _side_by_side(
-    photographs: Sequence[Photograph], seen: Sequence[Seen], artist: LikenessArtist
+    photographs: Sequence[Photograph], found: Reconstructions, artist: LikenessArtist
 ) -> Sheet:
     rows = []
     for number, photograph in enumerate(photographs):
         crop = photograph.portrait
         panels = [
-            Cell(_panel(artist, panel, one.likenesses[number], crop))
-            for one in seen
+            Cell(_panel(artist, panel, faces[number], crop))
+            for faces in found.values()
             for panel in PANELS
         ]
         first = Cell(artist.photograph(crop), photograph.caption)
         rows.append(Row("", (first, *panels)))
-    names = ("", *(one.label for one in seen for _ in PANELS))
-    heads = ("photograph", *(panel for _ in seen for panel in PANELS))
-    starts = frozenset(1 + len(PANELS) * number for number in range(len(seen)))
+    names = ("", *(label for label in found for _ in PANELS))
+    heads = ("photograph", *(panel for _ in found for panel in PANELS))
+    starts = frozenset(1 + len(PANELS) * number for number in range(len(found)))
     return Sheet((names, heads), tuple(rows), wide_before=starts)
 
 
 def _stacked(
-    photographs: Sequence[Photograph], seen: Sequence[Seen], artist: LikenessArtist
+    photographs: Sequence[Photograph], found: Reconstructions, artist: LikenessArtist
 ) -> Sheet:
     rows = []
     for number, photograph in enumerate(photographs):
         crop = photograph.portrait
         firsts = (Cell(artist.photograph(crop)), Cell(text=photograph.caption), Cell())
         for panel, first in zip(PANELS, firsts, strict=True):
-            drawn = [_panel(artist, panel, one.likenesses[number], crop) for one in seen]
+            drawn = [_panel(artist, panel, faces[number], crop) for faces in found.values()]
             rows.append(Row(panel, (first, *map(Cell, drawn)), opens=panel == "overlay"))
-    heads = ("photograph", *(one.label for one in seen))
+    heads = ("photograph", *found)
     return Sheet((heads,), tuple(rows), wide_before=frozenset({1}))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facebench.results.figures.drawing import Cell, Print, Row, Sheet, write_sheet
+from facebench.results.figures.drawing import Cell, Row, Sheet, write_sheet
 
 RED, BLUE = (np.full((20, 20, 3), c, np.uint8) for c in ((250, 0, 0), (0, 0, 250)))
 
@@ -32,19 +32,19 @@ def coloured(picture: np.ndarray, colour: int) -> np.ndarray:
 
 
 def test_png_and_pdf_have_the_size_of_the_print(tmp_path: Path) -> None:
-    png, pdf = write_sheet(sheet(5), tmp_path / "deep" / "figure", Print(7.0, 100))
+    png, pdf = write_sheet(sheet(5), tmp_path / "deep" / "figure", 7.0, 100)
     assert (png.name, pdf.name) == ("figure.png", "figure.pdf")
     assert Image.open(png).width == pytest.approx(700, abs=2)
     assert pdf.read_bytes().startswith(b"%PDF")
 
 
 def test_the_same_sheet_is_the_same_file(tmp_path: Path) -> None:
-    first, second = (write_sheet(sheet(), tmp_path / name, Print(3, 60)) for name in "ab")
+    first, second = (write_sheet(sheet(), tmp_path / name, 3, 60) for name in "ab")
     assert all(a.read_bytes() == b.read_bytes() for a, b in zip(first, second, strict=True))
 
 
 def test_pictures_are_square_apart_and_in_their_places(tmp_path: Path) -> None:
-    png, _ = write_sheet(sheet(), tmp_path / "f", Print(3.0, 100))
+    png, _ = write_sheet(sheet(), tmp_path / "f", 3.0, 100)
     picture = pixels(png)
     red, blue = coloured(picture, 0), coloured(picture, 2)
     rows, columns = np.where(red)
@@ -64,7 +64,7 @@ def test_long_words_stay_on_the_paper(tmp_path: Path) -> None:
         notes=("a note that goes on and on " * 6,),
         legend=tuple(((9, 9, 9), f"class {k}") for k in range(19)),
     )
-    png, _ = write_sheet(long, tmp_path / "f", Print(2.5, 100))
+    png, _ = write_sheet(long, tmp_path / "f", 2.5, 100)
     picture = pixels(png)
     rim = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
     assert (rim > 250).all()
@@ -72,7 +72,7 @@ def test_long_words_stay_on_the_paper(tmp_path: Path) -> None:
 
 def test_notes_of_wide_letters_end_before_the_paper_does(tmp_path: Path) -> None:
     note = "among women whom we measured mm mean much more " * 8
-    png, _ = write_sheet(sheet(notes=(note,)), tmp_path / "figure", Print(5.0, 100))
+    png, _ = write_sheet(sheet(notes=(note,)), tmp_path / "figure", 5.0, 100)
     below = pixels(png)[-120:]
     assert (below < 128).any()
     assert (below[:, -2:] > 250).all()
@@ -81,6 +81,6 @@ def test_notes_of_wide_letters_end_before_the_paper_does(tmp_path: Path) -> None
 def test_a_legend_shows_every_colour(tmp_path: Path) -> None:
     colours = ((200, 10, 10), (10, 200, 10), (10, 10, 200))
     legend = tuple((colour, f"class {n}") for n, colour in enumerate(colours))
-    png, _ = write_sheet(sheet(legend=legend), tmp_path / "f", Print(3.0, 150))
+    png, _ = write_sheet(sheet(legend=legend), tmp_path / "f", 3.0, 150)
     flat = {tuple(p) for p in pixels(png).reshape(-1, 3).tolist()}
     assert set(colours) <= flat
