@@ -90,7 +90,6 @@ def basel_2009(
       facebench models import basel-2009 01_MorphableModel.mat --crop whole --out bfm_whole.npz
     """
     from ...recon.morphable.basel2009 import (
-        Basel2009Settings,
         is_front_file,
         read_basel2009,
         read_basel_front,
@@ -99,8 +98,9 @@ def basel_2009(
     if is_front_file(path):
         save(read_basel_front(path, unit or "dm"), out, counts)
         return
-    settings = Basel2009Settings(crop, unit or "um", expression_mean)
-    save(read_basel2009(path, side_files, settings), out, counts)
+    unit = unit or "um"
+    model = read_basel2009(path, side_files, crop=crop, unit=unit, expression_mean=expression_mean)
+    save(model, out, counts)
 
 
 def _hdf5_options(function: Command) -> Command:
@@ -174,11 +174,9 @@ def surrey(
     Examples:
       facebench models import surrey eos/share/sfm_shape_3448.bin --out sfm.npz
     """
-    from ...recon.morphable.surrey import SurreyFiles, read_surrey
+    from ...recon.morphable.surrey import read_surrey
 
-    beside = SurreyFiles.beside(file)
-    files = SurreyFiles(expressions or beside.expressions, landmarks or beside.landmarks)
-    model = read_surrey(file, files, unit)
+    model = read_surrey(file, expressions, landmarks, unit)
     save(transfer_and_report(model) if transfer_landmarks else model, out, counts)
 
 

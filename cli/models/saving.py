@@ -39,10 +39,9 @@ def mode_counts(function: Command) -> Command:
 
     @wraps(function)
     def counted(**options: Any) -> Any:
-        from ...recon.morphable.measures import ModeCounts
-
-        wanted = [options.pop(f"{kind}_modes") for kind in _KINDS]
-        return function(**options, counts=ModeCounts(*wanted))
+        wanted = {kind: options.pop(f"{kind}_modes") for kind in _KINDS}
+        counts = {kind: count for kind, count in wanted.items() if count is not None}
+        return function(**options, counts=counts)
 
     command: Command = counted
     for kind in reversed(_KINDS):
@@ -80,11 +79,11 @@ def transfer_and_report(model: MorphableModel) -> MorphableModel:
 def save(model: MorphableModel, out: Path, counts: ModeCounts | None = None) -> None:
     """Write the model with the wanted modes; say what was written, padded and is missing."""
     from ...recon.morphable.load import save_npz
-    from ...recon.morphable.measures import ModeCounts, padding, with_mode_counts
+    from ...recon.morphable.measures import padding, with_mode_counts
 
     if out.suffix != ".npz":
         raise click.BadParameter("its name must end in .npz", param_hint="--out")
-    counts = counts or ModeCounts()
+    counts = counts or {}
     for kind, added in padding(model, counts).items():
         click.echo(f"note: {added} of the {kind} modes are zeros; the files hold fewer", err=True)
     sized = with_mode_counts(model, counts)

@@ -6,7 +6,6 @@ family's ready-made front crop `BFM_model_front.mat`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,30 +48,13 @@ FETCH_EXPRESSIONS = (
 )
 
 
-@dataclass(frozen=True)
-class Basel2009Settings:
-    """What of the model is kept.
-
-    Attributes:
-        crop: a key of `CROPS`.
-        unit: what the model's lengths are in, a key of `MILLIMETRES`; `um` as distributed. The
-            expressions are taken to be in micrometres in any case.
-        expression_mean: add the mean of FaceWarehouse's expressions to the neutral face; others
-            leave it out.
-    """
-
-    crop: str = "front"
-    unit: str = "um"
-    expression_mean: bool = False
-
-    def __post_init__(self) -> None:
-        for name, value, known in (("crop", self.crop, CROPS), ("unit", self.unit, MILLIMETRES)):
-            if value not in known:
-                raise FacebenchError(f"unknown {name} '{value}'", f"known: {', '.join(known)}")
-
-
 def read_basel2009(
-    path: Path, side_files: Path | None = None, settings: Basel2009Settings | None = None
+    path: Path,
+    side_files: Path | None = None,
+    *,
+    crop: str = "front",
+    unit: str = "um",
+    expression_mean: bool = False,
 ) -> MorphableModel:
     """Read the model; micrometres become mm, RGB from 0 to 255 becomes [0, 1].
 
@@ -80,41 +62,48 @@ def read_basel2009(
         path: `01_MorphableModel.mat`, or the folder that holds it.
         side_files: folder of the expressions and of the crop's index files; by default the
             model's own.
-        settings: what is kept.
+        crop: which vertices are kept, a key of `CROPS`.
+        unit: what the model's lengths are in, a key of `MILLIMETRES`; `um` as distributed. The
+            expressions are taken to be in micrometres in any case.
+        expression_mean: add the mean of FaceWarehouse's expressions to the neutral face; others
+            leave it out.
 
     Raises:
         FacebenchError: a file is missing, damaged, of another kind, unit or topology.
     """
-    settings = settings or Basel2009Settings()
+    for name, value, known in (("crop", crop, CROPS), ("unit", unit, MILLIMETRES)):
+        if value not in known:
+            raise FacebenchError(f"unknown {name} '{value}'", f"known: {', '.join(known)}")
     path = _model_file(path)
     mat = read_mat(path, _VARIABLES, FETCH)
     mean = points(mat["shapeMU"], f"{path}: shapeMU")
-    crop = read_crop(settings.crop, side_files or path.parent, len(mean))
-    expressions = _expressions(crop, side_files or path.parent)
-    to_mm, micrometre = np.float32(MILLIMETRES[settings.unit]), np.float32(MILLIMETRES["um"])
-    shift = micrometre * expressions.mean if settings.expression_mean else 0.0
+    kept = read_crop(crop, side_files or path.parent, len(mean))
+    mean_expression, expressions = _expressions(kept, side_files or path.parent)
+    to_mm, micrometre = np.float32(MILLIMETRES[unit]), np.float32(MILLIMETRES["um"])
+    shift = micrometre * mean_expression if expression_mean else 0.0
+    # `EV` is called after eigenvalues and holds their square roots: standard deviations already.
     identity, albedo = (
-        modes(mat[f"{kind}PC"], mat[f"{kind}EV"], f"{path}: {kind}PC", crop.vertices)
+        modes(mat[f"{kind}PC"], mat[f"{kind}EV"], f"{path}: {kind}PC", kept.vertices)
         for kind in ("shape", "tex")
     )
     arrays = {
-        "mean_shape": mean[crop.vertices] * MILLIMETRES[settings.unit] + shift,
+        "mean_shape": mean[kept.vertices] * MILLIMETRES[unit] + shift,
         "identity_basis": to_mm * identity,
-        "expression_basis": micrometre * expressions.basis,
-        "mean_albedo": colours_of_bytes(mat["texMU"], f"{path}: texMU")[crop.vertices],
+        "expression_basis": micrometre * expressions,
+        "mean_albedo": colours_of_bytes(mat["texMU"], f"{path}: texMU")[kept.vertices],
         "albedo_basis": albedo / BRIGHTEST,
-        "triangles": _triangles(mat["tl"], crop, len(mean), path),
-        "landmarks": crop.landmarks,
+        "triangles": _triangles(mat["tl"], kept, len(mean), path),
+        "landmarks": kept.landmarks,
         "name": np.array("basel-2009"),
         "licence": np.array(LICENCE),
     }
-    model = complete_model(arrays, str(path), settings.unit)
+    model = complete_model(arrays, str(path), unit)
     check_outward(model.mean_shape, model.triangles, int(model.landmarks[30]), str(path))
     return model
 
 
 def is_front_file(path: Path) -> bool:
-    """Whether the path is a `BFM_model_front.mat`, which `basel_front.py` reads."""
+    """Whether the path is a `BFM_model_front.mat`, which `read_basel_front` reads."""
     if not path.is_file() or kind_of(path) is not FileKind.MAT5:
         return False
     return "meanshape" in variables_of(path, FETCH)
@@ -132,17 +121,13 @@ def _model_file(path: Path) -> Path:
     return path / MODEL
 
 
-def _expressions(crop: Crop, folder: Path) -> Expressions:
-    """Expressions over the kept vertices; none where the crop cannot carry them."""
+def _expressions(crop: Crop, folder: Path) -> tuple[Float32Array, Float32Array]:
+    """Mean (V, 3) and modes (V, 3, K) on the kept vertices; none where the crop lacks them."""
     if crop.expression_rows is None:
         n_vertices = len(crop.vertices)
-        return Expressions(_zeros(n_vertices, 3), _zeros(n_vertices, 3, 0))
-    whole = read_expressions(folder, crop.n_expression_vertices)
-    return Expressions(whole.mean[crop.expression_rows], whole.basis[crop.expression_rows])
-
-
-def _zeros(*shape: int) -> Float32Array:
-    return np.zeros(shape, np.float32)
+        return np.zeros((n_vertices, 3), np.float32), np.zeros((n_vertices, 3, 0), np.float32)
+    mean, basis = read_expressions(folder, crop.n_expression_vertices)
+    return mean[crop.expression_rows], basis[crop.expression_rows]
 
 
 def _triangles(
@@ -157,6 +142,7 @@ def _triangles(
         )
     number = np.full(n_vertices, -1, np.int64)
     number[crop.vertices] = np.arange(len(crop.vertices))
+    # Swapping two corners turns the inward winding of the file outward.
     triangles = number[stored[:, [1, 0, 2]].astype(np.int64) - 1]
     return triangles[(triangles >= 0).all(axis=1)]
 
@@ -174,10 +160,12 @@ def read_basel_front(path: Path, unit: str = "dm") -> MorphableModel:
     mat = read_mat(path, _FRONT_VARIABLES, FETCH)
     if mat["keypoints"].size != 68:
         raise FacebenchError(f"{path}: {mat['keypoints'].size} keypoints", "expected 68")
+    # These modes carry their deviation already: scaled by one, they are only reshaped and checked.
     bases = {
         name: modes(mat[name], np.ones(mat[name].shape[-1]), f"{path}: {name}")
         for name in ("idBase", "exBase", "texBase")
     }
+    # Single precision keeps the bases in float32: a double factor would double their memory.
     to_mm = np.float32(MILLIMETRES[unit])
     arrays = {
         "mean_shape": points(mat["meanshape"], f"{path}: meanshape") * MILLIMETRES[unit],
@@ -195,16 +183,10 @@ def read_basel_front(path: Path, unit: str = "dm") -> MorphableModel:
     return model
 
 
-@dataclass(frozen=True)
-class Expressions:
-    """Mean (V, 3) and modes (V, 3, K), in the file's unit; modes carry their deviation."""
+def read_expressions(folder: Path, n_vertices: int) -> tuple[Float32Array, Float32Array]:
+    """Mean (V, 3) and modes (V, 3, K) in the file's unit; modes carry their deviation.
 
-    mean: Float32Array
-    basis: Float32Array
-
-
-def read_expressions(folder: Path, n_vertices: int) -> Expressions:
-    """Read both files: little-endian `int32 K`, float32 mean (3V), then K components (3V).
+    `Exp_Pca.bin` is little-endian `int32 K`, float32 mean (3V), then K components (3V).
 
     Args:
         folder: where the two files are.
@@ -222,7 +204,7 @@ def read_expressions(folder: Path, n_vertices: int) -> Expressions:
         )
     mean, components = values[0], values[1:]
     scaled = components * deviations[:, None, None].astype(np.float32)
-    return Expressions(mean, np.ascontiguousarray(scaled.transpose(1, 2, 0)))
+    return mean, np.ascontiguousarray(scaled.transpose(1, 2, 0))
 
 
 def _read_values(path: Path, n_vertices: int) -> Float32Array:
@@ -230,6 +212,7 @@ def _read_values(path: Path, n_vertices: int) -> Float32Array:
     expect_kind(path, FileKind.OTHER, FETCH_EXPRESSIONS)
     size = path.stat().st_size
     count = int(np.fromfile(path, "<i4", 1)[0]) if size >= 4 else 0
+    # The size alone tells a truncated file from one over another topology.
     expected = 4 + 12 * n_vertices * (count + 1)
     if count < 1 or size != expected:
         raise FacebenchError(
@@ -245,4 +228,4 @@ def _read_deviations(path: Path) -> NDArray[np.float64]:
     try:
         return np.array(read_text(path, 2**20).split(), np.float64)
     except (OSError, ValueError) as error:
-        raise FacebenchError(f"{path}: expected numbers, one a mode", FETCH_EXPRESSIONS) from error
+        raise FacebenchError(f"{path}: expected a number per mode", FETCH_EXPRESSIONS) from error

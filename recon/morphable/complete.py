@@ -57,13 +57,13 @@ def complete_model(arrays: Arrays, where: str, unit: str = "mm") -> MorphableMod
     geometry = {name: _geometry(arrays, name, where) for name in GEOMETRY}
     _check_geometry(geometry, where, unit)
     region, region_names = _regions(arrays, geometry, where)
-    albedo = _albedo(arrays, geometry, region, region_names, where)
+    mean_albedo, albedo_basis, albedo_names = _albedo(arrays, geometry, region, region_names, where)
     return MorphableModel(
         mean_shape=geometry["mean_shape"],
         identity_basis=geometry["identity_basis"],
         expression_basis=geometry["expression_basis"],
-        mean_albedo=albedo.mean,
-        albedo_basis=albedo.basis,
+        mean_albedo=mean_albedo,
+        albedo_basis=albedo_basis,
         triangles=geometry["triangles"],
         landmarks=geometry["landmarks"],
         region=region,
@@ -72,7 +72,7 @@ def complete_model(arrays: Arrays, where: str, unit: str = "mm") -> MorphableMod
         licence=_text(arrays, "licence", "unknown"),
         identity_names=_names(arrays, "identity_names"),
         expression_names=_names(arrays, "expression_names"),
-        albedo_names=albedo.names,
+        albedo_names=albedo_names,
     )
 
 
@@ -83,6 +83,7 @@ def _geometry(arrays: Arrays, name: str, where: str) -> NDArray[Any]:
 
 def _numbers(arrays: Arrays, name: str, kind: type[np.generic], where: str) -> NDArray[Any]:
     array = arrays[name]
+    # Whole numbers stay whole: a float index that was rounded would name another vertex.
     whole = np.issubdtype(kind, np.integer)
     if not np.issubdtype(array.dtype, np.integer if whole else np.number):
         wanted = "whole numbers" if whole else "numbers"
@@ -108,6 +109,7 @@ def _check_geometry(geometry: Arrays, where: str, unit: str) -> None:
     check_indices("landmarks", landmarks, len(mean), where)
     if (triangles < 0).any() or (landmarks < 0).all():
         raise FacebenchError(f"{where}: negative vertex numbers", "vertices are counted from 0")
+    # Unit before direction: a face in metres would pass every check of signs.
     check_size(mean[landmarks[landmarks >= 0]], where, unit)
     check_direction(mean, landmarks, where)
 
@@ -146,11 +148,10 @@ def _albedo(
     where: str,
 ) -> Albedo:
     if "mean_albedo" in arrays and "albedo_basis" in arrays:
-        return Albedo(
-            mean=_numbers(arrays, "mean_albedo", np.float32, where),
-            basis=_numbers(arrays, "albedo_basis", np.float32, where),
-            names=_names(arrays, "albedo_names"),
+        mean, basis = (
+            _numbers(arrays, name, np.float32, where) for name in ("mean_albedo", "albedo_basis")
         )
+        return mean, basis, _names(arrays, "albedo_names")
     return plausible_albedo(geometry["mean_shape"], geometry["triangles"], region, region_names)
 
 
@@ -167,6 +168,7 @@ def check_size(points: NDArray[Any], where: str, unit: str = "mm") -> None:
 
     `unit` is what they were taken to be in before they were made mm.
     """
+    # Landmarks, not vertices: shoulders or a missing neck change what all vertices span.
     extent = float(np.ptp(points, axis=0).max())
     if _is_face_extent(extent):
         return
@@ -216,6 +218,7 @@ def check_outward(
         where: what errors call the source.
     """
     corners = vertices.astype(np.float64)[triangles]
+    # Not normalised: large triangles count more, and slivers, whose direction is noise, not at all.
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     away = np.linalg.norm(corners.mean(axis=1) - vertices[nose_tip], axis=1)
     if normals[away < _NOSE_RADIUS, 2].sum() < 0:
@@ -230,6 +233,7 @@ def check_indices(name: str, indices: NDArray[np.integer], n_vertices: int, wher
     if not indices.size:
         raise FacebenchError(f"{where}: {name} is empty", "the model needs a surface")
     low, high = int(indices.min()), int(indices.max())
+    # Counting from 1 shows at both ends at once; one bad index alone is just damage.
     if low >= 1 and high == n_vertices:
         raise FacebenchError(
             f"{where}: {name} count vertices from 1 (they run from {low} to {high})",
@@ -288,6 +292,7 @@ def modes(
             f"{where}: a basis of shape {basis.shape} for {deviations.size} modes",
             "expected (3 V, K); the file is damaged or of another model",
         )
+    # Cut before scaling: the whole basis of BFM 2009 has 128 MB, its front crop 85.
     kept = basis.reshape(-1, 3, deviations.size)[rows]
     scaled: Float32Array = (kept * deviations.ravel()).astype(np.float32)
     return scaled

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,12 @@ MEASURES = {
     "mouth width": (48, 54),
 }
 """Name and the two iBUG landmarks, counted from 0."""
+
+ModeCounts = Mapping[str, int]
+"""Modes wanted of `identity`, `expression`, `albedo`; an absent kind keeps what the model has.
+
+The paper's are 100, 80 and 100.
+"""
 
 
 def face_measures(model: MorphableModel) -> dict[str, float]:
@@ -41,6 +48,7 @@ def mode_strengths(basis: NDArray[Any]) -> NDArray[np.float64]:
 
 def mode_deviations(basis: NDArray[Any]) -> NDArray[np.float64]:
     """Root mean square displacement (K,) over the vertices by one standard deviation."""
+    # Summed in double precision without a double copy of a basis of hundreds of MB.
     squares = np.einsum("vck,vck->k", basis, basis, dtype=np.float64)
     deviations: NDArray[np.float64] = np.sqrt(squares / max(len(basis), 1))
     return deviations
@@ -55,47 +63,28 @@ def mode_counts(model: MorphableModel) -> dict[str, int]:
     }
 
 
-@dataclass(frozen=True)
-class ModeCounts:
-    """Modes wanted of each kind; None keeps what the model has.
-
-    The paper's are 100, 80 and 100.
-    """
-
-    identity: int | None = None
-    expression: int | None = None
-    albedo: int | None = None
-
-
 def with_mode_counts(model: MorphableModel, counts: ModeCounts) -> MorphableModel:
     """The model with the first modes of each kind; where it has fewer, columns of zeros follow."""
-    changes: dict[str, object] = {}
-    for kind in ("identity", "expression", "albedo"):
-        count = getattr(counts, kind)
-        if count is not None:
-            changes[f"{kind}_basis"] = _sized(getattr(model, f"{kind}_basis"), count)
-            changes[f"{kind}_names"] = _named(getattr(model, f"{kind}_names"), count)
-    return replace(model, **changes)  # type: ignore[arg-type]
+    changes: dict[str, Any] = {}
+    for kind, count in counts.items():
+        changes[f"{kind}_basis"] = _resize(getattr(model, f"{kind}_basis"), count)
+        changes[f"{kind}_names"] = _rename(getattr(model, f"{kind}_names"), count)
+    return replace(model, **changes)
 
 
 def padding(model: MorphableModel, counts: ModeCounts) -> dict[str, int]:
     """Columns of zeros that the counts add, by kind; kinds without any are left out."""
-    wanted = {kind: getattr(counts, kind) for kind in ("identity", "expression", "albedo")}
-    missing = {
-        kind: count - getattr(model, f"{kind}_basis").shape[2]
-        for kind, count in wanted.items()
-        if count is not None
-    }
-    return {kind: count for kind, count in missing.items() if count > 0}
+    there = mode_counts(model)
+    return {kind: count - there[kind] for kind, count in counts.items() if count > there[kind]}
 
 
-def _sized(basis: Float32Array, count: int) -> Float32Array:
+def _resize(basis: Float32Array, count: int) -> Float32Array:
     added = max(0, count - basis.shape[2])
     padded: Float32Array = np.pad(basis[:, :, :count], ((0, 0), (0, 0), (0, added)))
     return padded
 
 
-def _named(names: tuple[str, ...], count: int) -> tuple[str, ...]:
+def _rename(names: tuple[str, ...], count: int) -> tuple[str, ...]:
     if not names:
         return ()
     return names[:count] + tuple(f"zero_{i}" for i in range(len(names), count))
@@ -130,5 +119,6 @@ def _mode_facts(basis: NDArray[Any]) -> dict[str, Any]:
     return {
         "rms": rms.round(4).tolist(),
         "largest": mode_strengths(basis).round(4).tolist(),
+        # Independent modes add up in squares.
         "together": float(np.sqrt((rms**2).sum())),
     }

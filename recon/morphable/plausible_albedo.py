@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ _SOFT_EDGE, _BROAD = 2.0, 12.0
 """Widths in mm by which regions, and the broad modes, fade out."""
 
 _MOST_STEPS = 200
+"""Of the blur: a scan-fine mesh would otherwise take thousands for the same width."""
 
 _MODE_COLOURS = {
     "skin_tone": (-0.11, -0.11, -0.11),
@@ -49,13 +50,11 @@ _MODE_COLOURS = {
 }
 
 
-@dataclass(frozen=True)
-class Albedo:
-    """Mean (V, 3) in [0, 1] and named modes (V, 3, K); float32 RGB."""
+Albedo = tuple[Float32Array, Float32Array, tuple[str, ...]]
+"""Mean (V, 3) in [0, 1], modes (V, 3, K) and their names; float32 RGB."""
 
-    mean: Float32Array
-    basis: Float32Array
-    names: tuple[str, ...]
+Blur = Callable[[Weights, float], Weights]
+"""Spreads values (V,) or (V, C) along the surface by about a width in mm."""
 
 
 def plausible_albedo(
@@ -74,46 +73,42 @@ def plausible_albedo(
     """
     canonical = [REGION_NAMES.index(n) if n in REGION_NAMES else 0 for n in region_names]
     points = mean_shape.astype(np.float64)
-    blur = _Blur.of(points, triangles)
+    blur = _blur_along(points, triangles)
     shares = _soft_shares(np.array(canonical)[region], blur)
     iris, pupil = _iris_and_pupil(points, shares)
     mean = _mean_colours(shares, iris, pupil)
     masks = _mode_masks(shares, iris, blur)
     modes = [masks[name][:, None] * _MODE_COLOURS[name] for name in ALBEDO_NAMES]
     basis = np.stack(modes, axis=2).astype(np.float32)
-    return Albedo(mean.astype(np.float32), basis, ALBEDO_NAMES)
+    return mean.astype(np.float32), basis, ALBEDO_NAMES
 
 
-@dataclass(frozen=True)
-class _Blur:
+def _blur_along(vertices: NDArray[np.float64], triangles: NDArray[np.int32]) -> Blur:
     """Repeated means over neighbours, which spread a value by a width in mm."""
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    lengths = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
+    step, edge_length = _neighbour_means(len(vertices), edges), float(np.median(lengths))
 
-    step: csr_matrix
-    edge_length: float
-
-    @classmethod
-    def of(cls, vertices: NDArray[np.float64], triangles: NDArray[np.int32]) -> _Blur:
-        edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
-        lengths = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
-        return cls(_neighbour_means(len(vertices), edges), float(np.median(lengths)))
-
-    def __call__(self, values: Weights, width: float) -> Weights:
-        """Values (V,) or (V, C) spread by about `width` mm."""
-        steps = np.ceil(2.0 * (width / max(self.edge_length, 1e-3)) ** 2)
+    def blur(values: Weights, width: float) -> Weights:
+        # A random walk spreads with the square root of its steps, hence the square.
+        steps = np.ceil(2.0 * (width / max(edge_length, 1e-3)) ** 2)
         for _ in range(int(min(steps, _MOST_STEPS))):
-            values = self.step @ values
+            values = step @ values
         return values
+
+    return blur
 
 
 def _neighbour_means(n_vertices: int, edges: NDArray[np.int32]) -> csr_matrix:
     """Row-stochastic mean of every vertex and its neighbours."""
     both = np.concatenate([edges, edges[:, ::-1], np.arange(n_vertices)[:, None].repeat(2, 1)])
     adjacency = coo_matrix((np.ones(len(both)), both.T), shape=(n_vertices, n_vertices)).tocsr()
+    # An inner edge comes from two triangles and would otherwise count twice.
     adjacency.data[:] = 1.0
     return diags(1.0 / np.asarray(adjacency.sum(axis=1)).ravel()) @ adjacency
 
 
-def _soft_shares(region: NDArray[np.integer], blur: _Blur) -> dict[str, Weights]:
+def _soft_shares(region: NDArray[np.integer], blur: Blur) -> dict[str, Weights]:
     """Share of every region at every vertex, blurred along edges; the shares sum to 1."""
     shares = blur(np.eye(len(REGION_NAMES))[region], _SOFT_EDGE)
     return dict(zip(REGION_NAMES, shares.T, strict=True))
@@ -124,10 +119,12 @@ def _iris_and_pupil(vertices: NDArray[np.float64], shares: dict[str, Weights]) -
     discs = [np.zeros(len(vertices)), np.zeros(len(vertices))]
     for name in ("left_eye", "right_eye"):
         eye = shares[name]
+        # A crop without eyeballs has an eye region of no weight, and no place for an iris.
         if eye.sum() < 1.0:
             continue
         centre = eye @ vertices / eye.sum()
         radius = np.linalg.norm(vertices[:, :2] - centre[:2], axis=1)
+        # Only the half that looks out of the head: an eyeball's back has no iris.
         in_front = eye * (vertices[:, 2] >= centre[2])
         discs[0] += in_front * _soft_disc(radius, _IRIS_RADIUS)
         discs[1] += in_front * _soft_disc(radius, _PUPIL_RADIUS)
@@ -147,13 +144,14 @@ def _mean_colours(shares: dict[str, Weights], iris: Weights, pupil: Weights) -> 
         _IRIS: iris,
         _PUPIL: pupil,
     }
+    # Painted in this order, each over the ones before: the pupil must come after the iris.
     colours = np.tile(np.array(_SKIN), (len(iris), 1))
     for colour, weight in layers.items():
         colours += weight[:, None] * (np.array(colour) - colours)
     return colours
 
 
-def _mode_masks(shares: dict[str, Weights], iris: Weights, blur: _Blur) -> dict[str, Weights]:
+def _mode_masks(shares: dict[str, Weights], iris: Weights, blur: Blur) -> dict[str, Weights]:
     lips = shares["upper_lip"] + shares["lower_lip"]
     brows = shares["left_brow"] + shares["right_brow"]
     eyes = shares["left_eye"] + shares["right_eye"]

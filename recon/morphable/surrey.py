@@ -6,7 +6,6 @@ what is left of the file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,71 +30,53 @@ Number = TypeVar("Number", bound=np.generic)
 _LONGEST_NAME = 200
 
 
-@dataclass(frozen=True)
-class SurreyFiles:
-    """The files beside the shape model; by default those of eos' names in its folder.
-
-    Attributes:
-        expressions: blend shapes; without them the model has no expressions.
-        landmarks: which vertices the iBUG landmarks are.
-    """
-
-    expressions: Path | None
-    landmarks: Path
-
-    @classmethod
-    def beside(cls, path: Path) -> SurreyFiles:
-        """What lies in the shape model's folder."""
-        expressions = path.parent / EXPRESSIONS
-        return cls(expressions if expressions.is_file() else None, path.parent / LANDMARKS)
+Linear = tuple[NDArray[np.float32], Float32Array, NDArray[np.int32]]
+"""A mean (3V, 1), modes (V, 3, K) that carry their deviation, and the triangles (F, 3)."""
 
 
-@dataclass(frozen=True)
-class _LinearModel:
-    """A mean (3V, 1), its orthonormal modes (3V, K), their variances and the triangles."""
-
-    mean: NDArray[np.float32]
-    basis: NDArray[np.float32]
-    variances: NDArray[np.float32]
-    triangles: NDArray[np.int32]
-
-
-def read_surrey(path: Path, files: SurreyFiles | None = None, unit: str = "mm") -> MorphableModel:
+def read_surrey(
+    path: Path, expressions: Path | None = None, landmarks: Path | None = None, unit: str = "mm"
+) -> MorphableModel:
     """Read eos' archives of version 1.
 
     Args:
         path: `sfm_shape_3448.bin`, or another archive of that version.
-        files: expressions and landmarks; by default those beside it.
+        expressions: eos' blend shapes; by default those beside it, if there: without them the
+            model has no expressions.
+        landmarks: which vertices the iBUG landmarks are; by default eos' table beside it.
         unit: what the lengths are in, a key of `MILLIMETRES`; mm as distributed.
 
     Raises:
         FacebenchError: a file is missing, truncated, of another version or of another model.
     """
-    files = files or SurreyFiles.beside(path)
-    shape, colours = _read_model(path)
+    (mean, identity, triangles), (colour, colour_modes, _) = _read_model(path)
     to_mm = np.float32(MILLIMETRES[unit])
-    mean = points(shape.mean, f"{path}: shape mean") * MILLIMETRES[unit]
-    names, expressions = _read_expressions(files.expressions, len(mean))
+    mean_shape = points(mean, f"{path}: shape mean") * MILLIMETRES[unit]
+    if expressions is None and (path.parent / EXPRESSIONS).is_file():
+        expressions = path.parent / EXPRESSIONS
+    names, blend_shapes = _read_expressions(expressions, len(mean_shape))
     arrays: dict[str, NDArray[Any]] = {
-        "mean_shape": mean,
-        "identity_basis": to_mm * _modes(shape, f"{path}: shape"),
-        "expression_basis": to_mm * expressions,
+        "mean_shape": mean_shape,
+        "identity_basis": to_mm * identity,
+        "expression_basis": to_mm * blend_shapes,
         "expression_names": np.array(names, np.str_),
-        "triangles": shape.triangles,
-        "landmarks": _read_landmarks(files.landmarks, len(mean)),
+        "triangles": triangles,
+        "landmarks": _read_landmarks(landmarks or path.parent / LANDMARKS, len(mean_shape)),
         "name": np.array("surrey"),
         "licence": np.array(_LICENCE),
     }
-    if colours.mean.size:
-        arrays["mean_albedo"] = points(colours.mean, f"{path}: colour mean")
-        arrays["albedo_basis"] = _modes(colours, f"{path}: colour")
+    # The free version is without colours, which then are made up from the regions.
+    if colour.size:
+        arrays["mean_albedo"] = points(colour, f"{path}: colour mean")
+        arrays["albedo_basis"] = colour_modes
     model = complete_model(arrays, str(path), unit)
+    # A table may leave out the nose tip, around which the winding is judged.
     if model.landmarks[30] >= 0:
         check_outward(model.mean_shape, model.triangles, int(model.landmarks[30]), str(path))
     return model
 
 
-def _read_model(path: Path) -> tuple[_LinearModel, _LinearModel]:
+def _read_model(path: Path) -> tuple[Linear, Linear]:
     """Shape and colour models."""
     expect_kind(path, FileKind.OTHER, FETCH)
     archive = EosArchive(path, FETCH)
@@ -105,19 +86,17 @@ def _read_model(path: Path) -> tuple[_LinearModel, _LinearModel]:
             f"{path}: begins with {version}; a shape model of eos begins with its version, 1",
             f"another file, or an archive of a newer version; {FETCH}",
         )
-    shape, colours = _read_linear(archive), _read_linear(archive)
+    shape, colours = (_read_linear(archive, f"{path}: {kind}") for kind in ("shape", "colour"))
+    # Texture coordinates are not used, but without reading them the end could not be checked.
     archive.pairs()
     archive.end()
     return shape, colours
 
 
-def _read_linear(archive: EosArchive) -> _LinearModel:
+def _read_linear(archive: EosArchive, where: str) -> Linear:
     mean, basis, variances = archive.matrix(), archive.matrix(), archive.matrix()
-    return _LinearModel(mean, basis, variances, archive.triples())
-
-
-def _modes(linear: _LinearModel, where: str) -> Float32Array:
-    return modes(linear.basis, deviations_of(linear.variances, where), where)
+    scaled = modes(basis, deviations_of(variances, where), where) if mean.size else basis
+    return mean, scaled, archive.triples()
 
 
 def _read_expressions(path: Path | None, n_vertices: int) -> tuple[list[str], Float32Array]:
@@ -176,6 +155,7 @@ class EosArchive:
         rows, columns = (int(n) for n in self._take(np.int32, 2))
         if rows < 0 or columns < 0:
             raise self._broken(f"a matrix of {rows} × {columns}")
+        # Eigen writes column by column, NumPy reads row by row: hence the transpose.
         return self._take(np.float32, rows * columns).reshape(columns, rows).T
 
     def triples(self) -> NDArray[np.int32]:
@@ -201,6 +181,7 @@ class EosArchive:
 
     def _take(self, kind: type[Number], count: int) -> NDArray[Number]:
         stored = np.dtype(kind).newbyteorder("<")
+        # Checked before anything is reserved: a damaged length may ask for all memory there is.
         if stored.itemsize * count > len(self._content) - self._offset:
             raise self._broken(f"{count} numbers do not fit after byte {self._offset}")
         values = np.frombuffer(self._content, stored, count, self._offset)

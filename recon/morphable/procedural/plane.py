@@ -7,7 +7,6 @@ arithmetic cannot change which triangles come out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +14,8 @@ from numpy.typing import NDArray
 from scipy.spatial import Delaunay, cKDTree
 
 from .head import Array, norm
+
+Triangles = NDArray[np.int64]
 
 OUTLINE_CENTRE = np.array([0.0, 15.0])
 OUTLINE_RADII = np.array([172.0, 126.0])
@@ -43,19 +44,6 @@ _ZONES = (
 middle of the face, jaw line, ear."""
 
 
-@dataclass(frozen=True)
-class HalfMesh:
-    """A triangulated half plane.
-
-    Attributes:
-        points: (N, 2) with p >= 0; the first ones are the asked-for anchors, in order.
-        triangles: (F, 3) counter-clockwise.
-    """
-
-    points: Array
-    triangles: NDArray[np.int64]
-
-
 def element_size(points: Array) -> Array:
     """Relative edge length (N,) wanted at (N, 2) points with p >= 0."""
     sizes = [size + _GROWTH * _outside(points, centre, half) for size, centre, half in _ZONES]
@@ -68,12 +56,16 @@ def scale_for(n_vertices: int) -> float:
     lattice = np.stack(np.meshgrid(np.arange(0.5, 173.0), np.arange(-115.5, 142.0)), axis=-1)
     lattice = lattice.reshape(-1, 2)
     lattice = lattice[_level(lattice) < 1.0]
+    # An equilateral triangle of side s has sqrt(3)/4 s² and half a vertex.
     density = 2.0 / (np.sqrt(3.0) * element_size(lattice) ** 2)
     return float(np.sqrt(2.0 * density.sum() / n_vertices))
 
 
-def triangulate(anchors: Array, curves: list[Array], n_vertices: int) -> HalfMesh:
+def triangulate(anchors: Array, curves: list[Array], n_vertices: int) -> tuple[Array, Triangles]:
     """Mesh of the half plane with anchors as vertices and points along curves.
+
+    Gives points (N, 2) with p >= 0, the anchors first and in order, and triangles (F, 3),
+    counter-clockwise.
 
     Args:
         anchors: (A, 2) points that must be vertices, p >= 0 and exactly 0 on the middle line.
@@ -81,6 +73,7 @@ def triangulate(anchors: Array, curves: list[Array], n_vertices: int) -> HalfMes
         n_vertices: wanted number of vertices of both halves together.
     """
     scale = scale_for(n_vertices)
+    # Earlier curves win where two crowd each other, so lids and lips come before the outline.
     fixed = _round(anchors)
     for curve in [*curves, _middle(), _outline()]:
         for piece in _split_at(curve, fixed[: len(anchors)]):
@@ -88,17 +81,19 @@ def triangulate(anchors: Array, curves: list[Array], n_vertices: int) -> HalfMes
     on_middle = int((fixed[:, 0] == 0).sum())
     free = (n_vertices - 2 * len(fixed) + on_middle) // 2
     points = _relax(fixed, _scatter(fixed, free, scale), scale)
-    return HalfMesh(points, _delaunay(points))
+    return points, _delaunay(points)
 
 
-def mirror(half: HalfMesh) -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
+def mirror(half: Array, triangles: Triangles) -> tuple[Array, Triangles, NDArray[np.int64]]:
     """Points (V, 2) and triangles (F, 3) of both halves, and (V,) each vertex's mirror image."""
-    n = len(half.points)
-    off = np.flatnonzero(half.points[:, 0] > 0)
+    n = len(half)
+    # Vertices on the middle line are their own image: doubling them would tear the mesh there.
+    off = np.flatnonzero(half[:, 0] > 0)
     twin = np.arange(n)
     twin[off] = n + np.arange(len(off))
-    points = np.vstack([half.points, half.points[off] * [-1.0, 1.0]])
-    triangles = np.vstack([half.triangles, twin[half.triangles][:, ::-1]])
+    points = np.vstack([half, half[off] * [-1.0, 1.0]])
+    # Reversed corners: a mirror image winds the other way round.
+    triangles = np.vstack([triangles, twin[triangles][:, ::-1]])
     partner = np.concatenate([twin, off])
     return points, triangles, partner
 
@@ -158,6 +153,7 @@ def _add_apart(fixed: Array, points: Array, scale: float) -> Array:
 
 def _scatter(fixed: Array, count: int, scale: float) -> Array:
     """The first `count` points of a low-discrepancy sequence, thinned to the element size."""
+    # The plastic number's sibling in three dimensions (Roberts 2018): evener than chance, no seed.
     root = 1.2207440846057596
     index = np.arange(1, 60 * count + 20000)
     draws = [(0.5 + index * root**-k) % 1.0 for k in (1, 2, 3)]
@@ -186,9 +182,11 @@ def _forces(points: Array, edges: NDArray[np.int64]) -> Array:
     bars = points[edges[:, 0]] - points[edges[:, 1]]
     length = np.maximum(norm(bars), 1e-6)
     size = element_size((points[edges[:, 0]] + points[edges[:, 1]]) / 2)
+    # Springs push only, and a little too much: under pressure points fill the plane evenly.
     wanted = size * _PRESSURE * np.sqrt((length**2).sum() / (size**2).sum())
     push = bars * (np.maximum(wanted - length, 0.0) / length)[:, None]
     n = len(points)
+    # bincount adds in the order of the edges, so that the sums have the same bits everywhere.
     return np.column_stack(
         [
             np.bincount(edges[:, 0], push[:, k], n) - np.bincount(edges[:, 1], push[:, k], n)
@@ -219,6 +217,7 @@ def _delaunay(points: Array) -> NDArray[np.int64]:
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
     longest = np.maximum.reduce([norm(a - b), norm(b - c), norm(c - a)])
     triangles[area < 0] = triangles[area < 0][:, ::-1]
+    # Along straight borders three points may lie on one line: such triangles have no normal.
     solid: NDArray[np.int64] = triangles[np.abs(area) > 1e-3 * longest**2]
     return solid
 

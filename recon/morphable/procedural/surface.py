@@ -27,7 +27,7 @@ from .features import (
     upper_lip_border,
 )
 from .head import Array, front, skin, unroll
-from .plane import HalfMesh, mirror, triangulate
+from .plane import mirror, triangulate
 
 JAW = [
     (0.0, -86.0, 48.0),
@@ -96,25 +96,21 @@ def mean_surface(n_vertices: int) -> Surface:
     """The mean face with about `n_vertices` vertices."""
     lens = MouthLens()
     anchors = landmark_anchors(lens)
-    half = triangulate(np.array(list(anchors.values())), feature_curves(lens), n_vertices)
-    closed, across = lens.close(half.points)
+    curves = feature_curves(lens)
+    half, triangles = triangulate(np.array(list(anchors.values())), curves, n_vertices)
+    closed, across = lens.close(half)
     bare = skin(closed)
-    bare[half.points[:, 0] == 0, 0] = 0.0
-    vertices = lens.pocket(set_eyes(bare), half.points, across)
-    return _both_sides(half, list(anchors), vertices, bare, across, lens)
-
-
-def _both_sides(
-    half: HalfMesh, numbers: list[int], vertices: Array, bare: Array, across: Array, lens: MouthLens
-) -> Surface:
-    points, triangles, partner = mirror(half)
-    off = partner[len(half.points) :]
+    # Rays leave rounding behind; on the middle line it would open a gap to the mirror image.
+    bare[half[:, 0] == 0, 0] = 0.0
+    vertices = lens.pocket(set_eyes(bare), half, across)
+    points, triangles, partner = mirror(half, triangles)
+    off = partner[len(half) :]
     flip = np.array([-1.0, 1.0, 1.0])
     return Surface(
         vertices=np.vstack([vertices, vertices[off] * flip]),
         skin=np.vstack([bare, bare[off] * flip]),
         triangles=triangles,
-        landmarks=_landmarks(numbers, partner),
+        landmarks=_landmarks(list(anchors), partner),
         partner=partner,
         across=np.concatenate([across, across[off]]),
         lens=lens.half_height(points[:, 0]) / lens.half_height(np.zeros(1))[0],

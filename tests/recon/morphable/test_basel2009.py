@@ -15,7 +15,6 @@ from scipy.io import loadmat, savemat
 
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.basel2009 import (
-    Basel2009Settings,
     is_front_file,
     read_basel2009,
     read_basel_front,
@@ -85,7 +84,7 @@ class TestOtherCrops:
     def test_trimmed_carries_the_expressions(
         self, files: Basel2009Files, source: MorphableModel
     ) -> None:
-        model = read_basel2009(files.folder / MODEL, settings=Basel2009Settings("trimmed"))
+        model = read_basel2009(files.folder / MODEL, crop="trimmed")
         assert model.n_vertices == 53215
         assert_same_faces(model, source, files.origin[files.trimmed])
         np.testing.assert_array_equal(
@@ -97,15 +96,14 @@ class TestOtherCrops:
         self, files: Basel2009Files, source: MorphableModel, tmp_path: Path
     ) -> None:
         shutil.copy(files.folder / MODEL, tmp_path)
-        model = read_basel2009(tmp_path / MODEL, settings=Basel2009Settings("whole"))
+        model = read_basel2009(tmp_path / MODEL, crop="whole")
         assert model.n_vertices == 53490 and model.expression_basis.shape[2] == 0
         assert_same_faces(model, source, files.origin)
 
     def test_the_expressions_mean_is_added_on_request(
         self, front: MorphableModel, files: Basel2009Files
     ) -> None:
-        settings = Basel2009Settings(expression_mean=True)
-        model = read_basel2009(files.folder / MODEL, settings=settings)
+        model = read_basel2009(files.folder / MODEL, expression_mean=True)
         moved = model.mean_shape - front.mean_shape
         np.testing.assert_allclose(moved, files.expression_mean[files.front], atol=1e-4)
 
@@ -217,11 +215,11 @@ def test_another_unit_is_read_on_request(
 ) -> None:
     _change("shapeMU", lambda a: a / 1000)(spoiled / MODEL)
     _change("shapeEV", lambda a: a / 1000)(spoiled / MODEL)
-    model = read_basel2009(spoiled / MODEL, settings=Basel2009Settings(unit="mm"))
+    model = read_basel2009(spoiled / MODEL, unit="mm")
     assert_same_faces(model, source, files.origin[files.trimmed[files.front]])
 
 
 @pytest.mark.parametrize("settings", [{"crop": "half"}, {"unit": "inch"}])
 def test_unknown_settings_are_refused(settings: dict[str, str]) -> None:
     with pytest.raises(FacebenchError, match="known: "):
-        Basel2009Settings(**settings)
+        read_basel2009(Path("nowhere"), **settings)  # type: ignore[arg-type]

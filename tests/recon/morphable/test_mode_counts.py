@@ -7,7 +7,6 @@ import pytest
 
 from facebench.recon.face.coefficients import CoefficientSizes
 from facebench.recon.morphable.measures import (
-    ModeCounts,
     mode_deviations,
     padding,
     with_mode_counts,
@@ -22,19 +21,19 @@ def model() -> MorphableModel:
 
 
 def test_nothing_asked_is_nothing_changed(model: MorphableModel) -> None:
-    assert with_mode_counts(model, ModeCounts()).digest == model.digest
-    assert padding(model, ModeCounts()) == {}
+    assert with_mode_counts(model, {}).digest == model.digest
+    assert padding(model, {}) == {}
 
 
 def test_fewer_are_the_first(model: MorphableModel) -> None:
-    few = with_mode_counts(model, ModeCounts(identity=3, albedo=0))
+    few = with_mode_counts(model, {"identity": 3, "albedo": 0})
     np.testing.assert_array_equal(few.identity_basis, model.identity_basis[..., :3])
     assert few.identity_names == model.identity_names[:3]
     assert few.albedo_basis.shape[2] == 0 and few.albedo_names == ()
 
 
 def test_more_are_zeros_that_move_nothing(model: MorphableModel) -> None:
-    counts = ModeCounts(100, 80, 100)
+    counts = {"identity": 100, "expression": 80, "albedo": 100}
     paper = with_mode_counts(model, counts)
     assert CoefficientSizes.of(paper).total == 314
     assert padding(model, counts) == {"identity": 88, "expression": 71, "albedo": 92}

@@ -14,7 +14,7 @@ from same_faces import assert_same_faces, surface
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import read_npz, save_npz
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.morphable.surrey import EXPRESSIONS, LANDMARKS, SurreyFiles, read_surrey
+from facebench.recon.morphable.surrey import EXPRESSIONS, LANDMARKS, read_surrey
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_regions_agree_with_those_of_all_landmarks(
 ) -> None:
     whole = tmp_path / "all.txt"
     whole.write_text(" ".join(map(str, source.landmarks)))
-    complete = read_surrey(path, SurreyFiles(None, whole))
+    complete = read_surrey(path, landmarks=whole)
     same = read_surrey(path).region == complete.region
     assert same.mean() > 0.97
 
