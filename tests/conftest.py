@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from run_watchdog import watch
 
 # In CI the same examples each time: a change is judged by what it changed.
 hypothesis.settings.register_profile("untimed", deadline=None, derandomize="CI" in os.environ)
@@ -14,6 +15,11 @@ hypothesis.settings.load_profile("untimed")
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: one core a process
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A run that hangs is ended and names what hung."""
+    watch(config)
 
 
 @pytest.fixture(scope="session")

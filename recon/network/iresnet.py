@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from ..recipes.vision import IRESNET_DEPTHS
+from .layers import projection_shortcut
 
 STRIDE = 16
 """How much smaller than the image the last feature map is."""
@@ -28,7 +29,7 @@ class ImprovedBlock(nn.Module):
         self.prelu = nn.PReLU(width)
         self.conv2 = _convolution(width, width, stride=stride)
         self.bn3 = nn.BatchNorm2d(width)
-        self.downsample = _shortcut(channels, width, stride)
+        self.downsample = projection_shortcut(channels, width, stride)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, channels, H, W) to (B, width, H / stride, W / stride)."""
@@ -99,13 +100,6 @@ def _stage(channels: int, width: int, depth: int) -> nn.Sequential:
 
 def _convolution(channels: int, width: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(channels, width, 3, stride, padding=1, bias=False)
-
-
-def _shortcut(channels: int, width: int, stride: int) -> nn.Sequential | None:
-    if stride == 1 and channels == width:
-        return None
-    convolution = nn.Conv2d(channels, width, 1, stride, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(width))
 
 
 def _initialise(module: nn.Module) -> None:

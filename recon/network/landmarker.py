@@ -8,8 +8,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from .bisenet import ConvolutionUnit
-from .image_statistics import ColourNormalisation
 from .landmark_head import FIRST_STRIDE, back_up, mean_places
+from .layers import ColourNormalisation
 from .resnet import ResNet
 
 LANDMARKS = 68

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from .layers import projection_shortcut
+
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut: the block of ResNet-18 and ResNet-34."""
@@ -16,7 +18,7 @@ class BasicBlock(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = _convolution(width, width, 3)
         self.bn2 = nn.BatchNorm2d(width)
-        self.downsample = _shortcut(channels, width * self.expansion, stride)
+        self.downsample = projection_shortcut(channels, width * self.expansion, stride)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, channels, H, W) to (B, width, H / stride, W / stride)."""
@@ -38,7 +40,7 @@ class Bottleneck(nn.Module):
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = _convolution(width, width * self.expansion, 1)
         self.bn3 = nn.BatchNorm2d(width * self.expansion)
-        self.downsample = _shortcut(channels, width * self.expansion, stride)
+        self.downsample = projection_shortcut(channels, width * self.expansion, stride)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, channels, H, W) to (B, 4 width, H / stride, W / stride)."""
@@ -109,12 +111,6 @@ class ResNet(nn.Module):
 
 def _convolution(channels: int, width: int, kernel: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, bias=False)
-
-
-def _shortcut(channels: int, width: int, stride: int) -> nn.Sequential | None:
-    if stride == 1 and channels == width:
-        return None
-    return nn.Sequential(_convolution(channels, width, 1, stride), nn.BatchNorm2d(width))
 
 
 def _add(inner: Tensor, shortcut: nn.Module | None, features: Tensor) -> Tensor:

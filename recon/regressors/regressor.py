@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from ..face.coefficients import LIGHT_SIZE, Coefficients, CoefficientSizes
 from ..face.crop import Framing
 from ..face.lighting import ambient_light
-from ..network.image_statistics import ColourNormalisation
 from ..network.landmark_head import Places
 from ..network.landmarker import LANDMARKS
+from ..network.layers import ColourNormalisation
 from ..network.resnet import ResNet
 from ..recipes.parts import NetworkRecipe, OutputScale
 from .face_network import FaceNetwork

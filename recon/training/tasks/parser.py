@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from ...export.sheet import to_pictures
 from ...network.bisenet import CLASSES, BiSeNet
-from ...network.image_statistics import ColourNormalisation
+from ...network.layers import ColourNormalisation
 from ...recipes.vision import HardPixels, ParserRecipe
 from ..data.trainee import Photographs
 from ..folder import Row
