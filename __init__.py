@@ -1,3 +1,3 @@
 """facebench: train, measure and compare 3D face reconstruction from one photograph."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

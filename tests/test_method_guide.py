@@ -26,7 +26,7 @@ def test_every_check_is_explained() -> None:
         name
         for path in (ROOT / "bench" / "conformance").glob("*.py")
         for name in re.findall(
-            r'(?:passed|warning|failed|compare)\(\s*"([a-z ]+)"', path.read_text()
+            r'(?:success|warning|failure|compare)\(\s*"([a-z ]+)"', path.read_text()
         )
     }
     explained = set(re.split(r", |\n", "\n".join(re.findall(r"^\| ([a-z ,]+) \|", GUIDE, re.M))))

@@ -8,9 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
+from facebench.cli.main import group
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 SHELL = {"sh", ""}
+NOT_THERE = re.compile(r"(File|Directory|Path) '.*' does not exist")
 PROGRAMS = {"facebench", "make", "python", "python3", "pip", "pytest", ".ci/gate"}
 
 
@@ -51,3 +56,24 @@ def _words(line: str) -> tuple[str, ...]:
     words = shlex.split(line.partition(" > ")[0], comments=True)
     first = next(n for n, word in enumerate(words) if not re.fullmatch(r"[A-Z_]+=.*", word))
     return tuple(words[first:])
+
+
+def parse_command(words: tuple[str, ...]) -> None:
+    """Let the command's own parser read its arguments, down to the last group, and call nothing."""
+    command: click.Command = group
+    context, rest = click.Context(group, info_name="facebench"), list(words[1:])
+    while isinstance(command, click.Group):
+        name, found, rest = command.resolve_command(context, rest)
+        assert found is not None
+        if not rest and isinstance(found, click.Group) and found.invoke_without_command:
+            return
+        if isinstance(found, click.Group) and rest:
+            context, command = click.Context(found, context, info_name=name), found
+            continue
+        command = found
+        break
+    try:
+        command.make_context(name, rest, parent=context)
+    except click.BadParameter as error:
+        if not NOT_THERE.search(error.message):
+            raise
