@@ -9,7 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROLS = re.compile(
+    # Controls, line ends and lone surrogates; then every format character of Unicode: marks that
+    # turn a line round, join or part letters without being seen, or carry hidden text.
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+    "\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
+)
 """What moves a terminal's cursor, turns a line round or cannot be printed."""
 
 DEBUG = "FACEBENCH_DEBUG"
@@ -38,9 +45,14 @@ class FacebenchError(Exception):
         return type(self), (self.message, self.hint)
 
 
+def visible(text: object) -> str:
+    """Text in which every character shows: what a terminal would obey is written as `\\x1b`."""
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], str(text))
+
+
 def one_line(text: str) -> str:
     """Text of a file's name or content as one line that a terminal only shows, not obeys."""
-    shown = _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], str(text))
+    shown = visible(text)
     return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
 
 

@@ -143,14 +143,11 @@ def _show(audit: Audit, page: Path | None, as_json: bool) -> None:
 
         click.echo(json.dumps(finite(audit.to_dict())))
         return
-    from rich.console import Console
-
     from ..results.audit import agreement_table, worth_table
+    from ..results.tables.writers import terminal_text
 
-    console = Console(markup=False)
-    if audit.agreements:
-        console.print(agreement_table(audit.agreements))
-    if audit.worths:
-        console.print(worth_table(audit.worths))
+    tables = [agreement_table(audit.agreements)] if audit.agreements else []
+    tables += [worth_table(audit.worths)] if audit.worths else []
+    click.echo(terminal_text(tables), nl=False)
     if page is not None:
         click.echo(page)

@@ -65,12 +65,8 @@ def demo_commands(
 
 
 def _show(out: Path) -> None:
-    from rich.console import Console
-
+    from ..results.compare import compare, written
     from ..results.run.folder import RunFolder
-    from ..results.tables.writers import paired_table, scene_table
 
     runs = [RunFolder(out / name) for name in ("mean-face", "ours-short", "ours")]
-    console = Console()
-    console.print(scene_table(runs))
-    console.print(paired_table(runs[2], runs[0]))
+    click.echo(written(compare(runs), "table"), nl=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,7 +86,7 @@ def command(
 
 def _verdict(folder: RunFolder, rules: Path, baseline: str | None) -> Verdict:
     from ..results.gate import evaluate, not_measured, read_rules
-    from ..results.tracking.open_runs import refuse_unfinished
+    from ..results.tables.basis import refuse_unfinished
 
     wanted: tuple[Rule, ...] = read_rules(rules)
     against = _baseline(baseline) if baseline else None
@@ -101,7 +100,8 @@ def _verdict(folder: RunFolder, rules: Path, baseline: str | None) -> Verdict:
 def _baseline(place: str) -> Baseline:
     """Of a file, or of a run."""
     from ..results.gate import Baseline
-    from ..results.tracking.open_runs import opened_runs, refuse_unfinished
+    from ..results.tables.basis import refuse_unfinished
+    from ..results.tracking.open_runs import opened_runs
 
     if place.endswith(".json") or Path(place).is_file():
         return Baseline.read(Path(place))
@@ -112,7 +112,7 @@ def _baseline(place: str) -> Baseline:
 
 def _update(folder: RunFolder, baseline: str | None) -> None:
     from ..results.gate import update_baseline
-    from ..results.tracking.open_runs import refuse_unfinished
+    from ..results.tables.basis import refuse_unfinished
 
     if baseline is None or not baseline.endswith(".json"):
         raise click.UsageError("--update-baseline needs --baseline FILE.json")
@@ -141,14 +141,11 @@ def _keep(verdict: Verdict, junit: Path | None, summary: Path | None) -> None:
 
 
 def _show(verdict: Verdict, as_json: bool) -> None:
+    from ..results.files import json_text
+    from ..results.gate.verdict import verdict_table, verdict_values
+    from ..results.tables.writers import terminal_text
+
     if as_json:
-        from ..results.files import finite
-        from ..results.gate.verdict import verdict_values
-
-        click.echo(json.dumps(finite(verdict_values(verdict)), indent=2, ensure_ascii=False))
-        return
-    from rich.console import Console
-
-    from ..results.gate.verdict import verdict_table
-
-    Console(highlight=False, markup=False).print(verdict_table(verdict))
+        click.echo(json_text(verdict_values(verdict)), nl=False)
+    else:
+        click.echo(terminal_text([verdict_table(verdict)]), nl=False)

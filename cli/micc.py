@@ -142,13 +142,12 @@ def _show(folder: RunFolder, record: RunRecord, as_json: bool) -> None:
     if as_json:
         click.echo((folder.root / "summary.json").read_text(encoding="utf-8").strip())
         return
-    from rich.console import Console
-
-    from ..results.tables.writers import scene_table
+    from ..results.tables.scenes import scene_rows
+    from ..results.tables.writers import terminal_text
 
     for line in _reasons(folder, record):
         click.echo(line, err=True)
-    Console(markup=False).print(scene_table([folder]))
+    click.echo(terminal_text([scene_rows([folder]).table()]), nl=False)
     click.echo(f"{folder.root}: {record.n_scored} scored, {record.n_unscored} not")
 
 

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from ..results.run.folder import RunFolder
     from ..results.tables.published import Published
 
@@ -47,8 +45,9 @@ def command(runs: tuple[str, ...], out: Path | None, published: bool, form: str)
       facebench report runs/ours runs/mean-face --published --out ours.html
       facebench report runs/ours runs/mean-face --format markdown > table.md
     """
+    from ..results.tables.basis import refuse_unfinished
     from ..results.tables.published import published_results
-    from ..results.tracking.open_runs import opened_runs, refuse_unfinished
+    from ..results.tracking.open_runs import opened_runs
 
     literature = published_results() if published else ()
     with opened_runs(runs) as folders:
@@ -64,22 +63,13 @@ def command(runs: tuple[str, ...], out: Path | None, published: bool, form: str)
 
 
 def _first_table(folders: Sequence[RunFolder], literature: Sequence[Published], form: str) -> str:
-    from ..results.tables import writers as tables
+    from ..results.tables.scenes import scene_rows
+    from ..results.tables.writers import csv_text, markdown, terminal_text
 
-    if form == "markdown":
-        return tables.scene_table_markdown(folders, literature)
+    content = scene_rows(folders, literature)
     if form == "csv":
-        return tables.scene_table_csv(folders, literature)
-    return _drawn(tables.scene_table(folders, literature))
-
-
-def _drawn(table: Table) -> str:
-    from rich.console import Console
-
-    console = Console(markup=False)
-    with console.capture() as capture:
-        console.print(table)
-    return capture.get()
+        return csv_text(content.numbers())
+    return markdown(content.table()) if form == "markdown" else terminal_text([content.table()])
 
 
 def _write(text: str, out: Path | None) -> None:
@@ -88,5 +78,5 @@ def _write(text: str, out: Path | None) -> None:
         return
     from ..results.files import write_text
 
-    write_text(out, text)
+    write_text(out, click.unstyle(text))
     click.echo(out)

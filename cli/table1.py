@@ -190,7 +190,7 @@ def _given(name: str, value: object) -> list[str]:
 def _show(entries: Sequence[Entry], request: MiccRequest, options: dict[str, Any]) -> None:
     from ..distributed.table_plan import cost_of
     from ..results.compare import written
-    from ..results.compare.table1 import table1, write_table1
+    from ..results.compare.tables import table1, write_table1
     from ..results.run.folder import RunFolder
 
     costs = {entry.choice.label: cost_of(entry, request) for entry in entries}
@@ -202,4 +202,4 @@ def _show(entries: Sequence[Entry], request: MiccRequest, options: dict[str, Any
     )
     for path in write_table1(comparison, costs, options["out"]):
         click.echo(path, err=True)
-    click.echo(written(comparison, options["form"]), nl=False)
+    click.echo(written(comparison, options["form"], costs), nl=False)

@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from ..errors import visible
 from ..recon.files.tables import parquet_error, read_table
 from ..recon.files.writing import atomic_write
 
-__all__ = ["finite", "atomic_write", "write_json", "write_text"]
+__all__ = ["finite", "json_text", "read_frame", "atomic_write", "write_json", "write_text"]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -23,8 +24,22 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON in one step; NaN and infinity, which JSON lacks, become null."""
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """JSON that a terminal may show, ending in a new line: every control character is escaped."""
     text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(path, text + "\n")
+    return "\n".join(map(_escaped, text.split("\n"))) + "\n"
+
+
+def _escaped(line: str) -> str:
+    # JSON itself escapes what is below 0x20 only. Outside of texts there is none of these.
+    if line.isascii() and "\x7f" not in line:
+        return line
+    return "".join(
+        json.dumps(letter)[1:-1] if visible(letter) != letter else letter for letter in line
+    ).replace("\x7f", "\\u007f")
 
 
 def finite(value: Any) -> Any:

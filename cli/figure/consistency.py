@@ -155,6 +155,6 @@ def _say(spreads: Sequence[Spread], differing: Sequence[SpreadDifference], as_js
         values: Any = finite(spread_values(spreads, differing))
         click.echo(json.dumps(values, indent=2, ensure_ascii=False))
         return
-    from rich.console import Console
+    from ...results.tables.writers import terminal_text
 
-    Console().print(spread_table(spreads, differing))
+    click.echo(terminal_text([spread_table(spreads, differing)]), nl=False)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from rich import box
-from rich.table import Table
 from scipy.stats import kendalltau
 
 from ...bench.audit.correlation import correlation
 from ...bench.scoring.statistics import Interval, bootstrap_interval
 from ..tables.basis import short_digest
+from ..tables.table import Cell, Table, number_text
 
 EVEN_SHARE = 0.01
 """Methods whose true errors differ by less than this have no order that a protocol could lose."""
@@ -143,38 +141,36 @@ def _worth(name: str, changed: pd.Series, base: pd.Series, seed: int) -> Worth:
     return Worth(name, float(new.mean()), float(new.mean() / old.mean() - 1), differences, len(new))
 
 
-AGREEMENT_COLUMNS = (
-    "protocol",
-    "measured",
-    "true",
-    "bias",
-    "r\nsubjects",
-    "r\nmethods",
-    "r\nvertices",
-    "τ",
-)
 AGREEMENT_NOTES = (
     "Errors in mm, means over methods and subjects; the bias with its 95 % interval over subjects. "
     "True: between corresponding vertices after the best alignment, by the protocol's statistic.",
     "r: correlation of measured with true error over the subjects of a method, over the methods "
     "of a subject, over the vertices of a face. τ: Kendall's, of the methods' order.",
 )
-WORTH_COLUMNS = ("choice", "mean mm", "change [95 %]", "subjects")
 
 
-def agreement_rows(agreements: Sequence[Agreement]) -> list[tuple[str, ...]]:
-    """One row of text a protocol."""
-    return [
-        (
-            item.protocol,
-            f"{item.measured_mm:.2f}",
-            f"{item.true_mm:.2f}",
-            f"{item.bias_mm:+.2f}\n[{item.bias_ci95_mm.low:+.2f}, {item.bias_ci95_mm.high:+.2f}]",
-            *map(_correlation, (item.across_subjects, item.across_methods, item.across_vertices)),
-            _correlation(item.kendall),
-        )
-        for item in agreements
-    ]
+def agreement_table(agreements: Sequence[Agreement]) -> Table:
+    """Protocols against the truth, one row a protocol."""
+    return Table(
+        title="Protocols against the truth",
+        head=(
+            *("protocol", "measured", "true", "bias", "r subjects", "r methods", "r vertices", "τ"),
+        ),
+        rows=tuple(map(_agreement_row, agreements)),
+        notes=agreement_notes(agreements),
+    )
+
+
+def _agreement_row(item: Agreement) -> tuple[Cell, ...]:
+    low, high = item.bias_ci95_mm.low, item.bias_ci95_mm.high
+    bias = Cell(number_text(item.bias_mm, sign=True), (f"[{low:+.2f}, {high:+.2f}]",))
+    correlations = (item.across_subjects, item.across_methods, item.across_vertices, item.kendall)
+    return (
+        Cell(item.protocol),
+        *map(Cell, map(number_text, (item.measured_mm, item.true_mm))),
+        bias,
+        *map(Cell, map(number_text, correlations)),
+    )
 
 
 def agreement_notes(agreements: Sequence[Agreement]) -> tuple[str, ...]:
@@ -193,56 +189,20 @@ def agreement_notes(agreements: Sequence[Agreement]) -> tuple[str, ...]:
     return (*AGREEMENT_NOTES, *exchanged, *failed, f"Digests: {digests}.")
 
 
-def worth_rows(worths: Sequence[Worth]) -> list[tuple[str, ...]]:
-    """One row of text a choice; the first is what the others are compared with."""
-    return [
-        (
-            item.choice,
-            f"{item.mean_mm:.3f}",
-            "" if index == 0 else _change(item),
-            str(item.n_subjects),
-        )
-        for index, item in enumerate(worths)
-    ]
-
-
-def agreement_table(agreements: Sequence[Agreement]) -> Table:
-    """Protocols against the truth, for a terminal."""
-    caption = "\n".join(agreement_notes(agreements))
-    rows = agreement_rows(agreements)
-    return _table("Protocols against the truth", caption, AGREEMENT_COLUMNS, rows)
-
-
 def worth_table(worths: Sequence[Worth]) -> Table:
-    """What each choice is worth, for a terminal."""
-    return _table("What each choice is worth", "", WORTH_COLUMNS, worth_rows(worths))
-
-
-def _table(
-    title: str, caption: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]]
-) -> Table:
-    table = Table(
-        title=title,
-        caption=caption or None,
-        caption_justify="left",
-        box=box.HORIZONTALS,
-        pad_edge=False,
-        show_edge=False,
-        collapse_padding=True,
+    """What each choice is worth; the first is what the others are compared with."""
+    return Table(
+        title="What each choice is worth",
+        head=("choice", "mean mm", "change", "subjects"),
+        rows=tuple(_worth_row(item, index > 0) for index, item in enumerate(worths)),
+        notes=("One thing done otherwise, everything else as it is; intervals over subjects.",),
     )
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index else "left", no_wrap=index == 0)
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
-def _correlation(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.2f}"
-
-
-def _change(item: Worth) -> str:
-    if not item.n_subjects:
-        return "could not be measured"
+def _worth_row(item: Worth, compared: bool) -> tuple[Cell, ...]:
     low, high = item.ci95.low, item.ci95.high
-    return f"{item.change:+.1%} [{low:+.1%}, {high:+.1%}]"
+    change = Cell(f"{item.change:+.1%}", (f"[{low:+.1%}, {high:+.1%}]",))
+    if not item.n_subjects:
+        change = Cell("could not be measured")
+    counted = (number_text(item.mean_mm, 3), str(item.n_subjects))
+    return (Cell(item.choice), Cell(counted[0]), change if compared else Cell(""), Cell(counted[1]))

@@ -13,16 +13,8 @@ import pandas as pd
 from ..files import atomic_write, write_json, write_text
 from ..report.frame import Frame, html_page
 from ..tables.markup import Markup, join, tag, void
-from .agreement import (
-    AGREEMENT_COLUMNS,
-    WORTH_COLUMNS,
-    Agreement,
-    Worth,
-    agreement,
-    agreement_notes,
-    agreement_rows,
-    worth_rows,
-)
+from ..tables.writers import html
+from .agreement import Agreement, Worth, agreement, agreement_table, worth_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,13 +124,12 @@ def render(
     """
     sections = [
         *([("truth", "Protocols against the truth", _truth(agreements, figure))] if figure else []),
-        *([("choices", "What each choice is worth", _choices(worths))] if worths else []),
+        *([("choices", "What each choice is worth", html(worth_table(worths)))] if worths else []),
     ]
     return html_page(Frame("facebench audit", "How true the numbers are", source), sections)
 
 
 def _truth(agreements: Sequence[Agreement], figure: Path) -> Markup:
-    notes = (tag("p", note, class_="note") for note in agreement_notes(agreements))
     data = base64.b64encode(figure.read_bytes()).decode()
     picture = void(
         "img",
@@ -146,19 +137,4 @@ def _truth(agreements: Sequence[Agreement], figure: Path) -> Markup:
         alt="Measured against true error for every prediction, one panel a protocol",
         class_="wide",
     )
-    table = _table(AGREEMENT_COLUMNS, agreement_rows(agreements))
-    return join(*notes, table, tag("figure", picture))
-
-
-def _choices(worths: Sequence[Worth]) -> Markup:
-    note = "One thing done otherwise, everything else as it is; intervals over subjects."
-    return join(tag("p", note, class_="note"), _table(WORTH_COLUMNS, worth_rows(worths)))
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
-    head = tag("tr", *(tag("th", column, scope="col") for column in columns))
-    body = (
-        tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:]))
-        for row in rows
-    )
-    return tag("div", tag("table", tag("thead", head), tag("tbody", *body)), class_="scroll")
+    return join(html(agreement_table(agreements)), tag("figure", picture))

@@ -1,4 +1,4 @@
-"""Runs compared: built as plain records by `compare`, drawn in five forms."""
+"""Runs compared: built as plain records by `compare`, written in five forms by `written`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from .comparison import (
     RunFacts,
     RunGroup,
     RunPair,
-    Tally,
     compare,
     refuse_groups,
 )
-from .forms import FORMS, written
+from .tables import FORMS, comparison_tables, written
 
 __all__ = [
     "FORMS",
@@ -21,8 +20,8 @@ __all__ = [
     "RunFacts",
     "RunGroup",
     "RunPair",
-    "Tally",
     "compare",
+    "comparison_tables",
     "refuse_groups",
     "written",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -10,15 +11,37 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ...bench.scoring.statistics import holm, paired_difference
+from ...bench.scoring.statistics import FEWEST_SUBJECTS, PairedDifference, holm, paired_difference
 from ...errors import FacebenchError
 from ..run.folder import RunFolder, RunRecord
-from ..tables.basis import Basis, FieldDifference, differences_text, differing_fields
-from ..tables.paired import TOO_FEW, ScenePair
+from ..tables.basis import (
+    Basis,
+    FieldDifference,
+    differences_text,
+    differing_fields,
+    place_of,
+    refuse_unfinished,
+)
 from ..tables.published import Published
-from ..tables.scenes import SceneRows, scene_rows, unique_labels
+from ..tables.scenes import (
+    COMPLETENESS_TOLERANCE,
+    SceneRows,
+    completeness,
+    scene_rows,
+    unique_labels,
+)
 from ..tables.subject_errors import shared_values
-from ..tracking.open_runs import place_of, refuse_unfinished
+
+TIE_MM = 0.01
+"""The last digit that tables show of an error."""
+
+LEVEL = 0.05
+"""Of the tests, together: a verdict is wrong in this share of comparisons without a difference."""
+
+TOO_FEW = (
+    f"No p-value with fewer than {FEWEST_SUBJECTS} subjects: even when all of them differ in the "
+    f"same direction, chance alone does that in more than {LEVEL:.0%} of comparisons."
+)
 
 
 @dataclass(frozen=True)
@@ -45,25 +68,11 @@ class RunFacts:
     ended: str
     command: str
 
-
-@dataclass(frozen=True)
-class Tally:
-    """Over the subjects that two runs share: on how many the first has the lower error.
-
-    Attributes:
-        wins, ties, losses: subjects of the first run; a tie is a difference within the margin.
-        margin_mm: below which two errors count as equal.
-    """
-
-    wins: int
-    ties: int
-    losses: int
-    margin_mm: float
-
-    @property
-    def subjects(self) -> int:
-        """That both runs have a number for."""
-        return self.wins + self.ties + self.losses
+    @classmethod
+    def of(cls, run: RunFolder, record: RunRecord, label: str) -> RunFacts:
+        """Those of a run."""
+        named = ("method", "method_digest", "commit", "dirty", "started", "ended", "command")
+        return cls(label, place_of(run), **{name: getattr(record, name) for name in named})
 
 
 @dataclass(frozen=True)
@@ -72,14 +81,47 @@ class RunPair:
 
     Attributes:
         first, second: labels; the difference is first − second.
-        result: the paired difference with its p-value, corrected for all pairs of the group.
-        tally: subject by subject.
+        scene: which.
+        difference: of the errors of the subjects that both have a number for.
+        p_holm: the p-value corrected for all pairs of the group; NaN with too few subjects.
+        wins, ties, losses: subjects of the first run; a tie is a difference within the margin.
+        completeness_gap: how much less of the scans one of them covers; NaN where not known.
     """
 
     first: str
     second: str
-    result: ScenePair
-    tally: Tally
+    scene: str
+    difference: PairedDifference
+    p_holm: float
+    wins: int
+    ties: int
+    losses: int
+    completeness_gap: float = math.nan
+
+    @property
+    def subjects(self) -> int:
+        """That both runs have a number for."""
+        return self.wins + self.ties + self.losses
+
+    @property
+    def verdict(self) -> str:
+        """Of the first run's error: `lower`, `higher`, or why neither can be said.
+
+        Shown is what the corrected test rejects at `LEVEL`; of runs that cover unlike shares of
+        the scans nothing is.
+        """
+        if not self.difference.testable:
+            return "too few subjects"
+        if self.completeness_gap > COMPLETENESS_TOLERANCE:
+            return "unlike completeness"
+        if not self.p_holm < LEVEL:
+            return "no difference shown"
+        return "lower" if self.difference.mean_mm < 0 else "higher"
+
+    @property
+    def shown(self) -> bool:
+        """Whether one error is lower beyond chance."""
+        return self.verdict in ("lower", "higher")
 
 
 @dataclass(frozen=True)
@@ -112,10 +154,6 @@ class Comparison:
 
     groups: tuple[RunGroup, ...]
     differing: tuple[FieldDifference, ...] = ()
-
-
-TIE_MM = 0.01
-"""The last digit that tables show of an error."""
 
 
 def compare(
@@ -184,72 +222,81 @@ def _group(
     labels = unique_labels(runs, records)
     content = scene_rows(runs, published)
     tables = dict(zip(labels, (run.subjects() for run in runs), strict=True))
+    # The first run is what the others are held against, so it is the one that is subtracted.
     chosen = list(combinations(labels, 2)) if all_pairs else [(x, labels[0]) for x in labels[1:]]
-    pairs = _pairs(tables, chosen, content.scenes, records[0].seed, tie_mm)
+    pairs = run_pairs(tables, chosen, content, records[0].seed, tie_mm)
     return RunGroup(
         basis=Basis.of(records[0]),
-        runs=tuple(_facts(*item) for item in zip(runs, records, labels, strict=True)),
+        runs=tuple(RunFacts.of(*item) for item in zip(runs, records, labels, strict=True)),
         scenes=content,
         pairs=pairs,
         notes=tuple(_notes(pairs, tie_mm)),
     )
 
 
-def _pairs(
+def run_pairs(
     tables: dict[str, pd.DataFrame],
     chosen: Sequence[tuple[str, str]],
-    scenes: Sequence[str],
+    content: SceneRows,
     seed: int,
     tie_mm: float,
 ) -> tuple[RunPair, ...]:
-    keys = [(first, second, scene) for first, second in chosen for scene in scenes]
+    """Every chosen pair in every scene, p-values corrected for all of them together.
+
+    Args:
+        tables: label to scores.
+        chosen: labels of each pair.
+        content: the scenes, and what each run covers in them.
+        seed: of the intervals.
+        tie_mm: see `compare`.
+    """
+    keys = [(first, second, scene) for first, second in chosen for scene in content.scenes]
     values = [shared_values(tables[first], tables[second], scene) for first, second, scene in keys]
     differences = [paired_difference(ours, theirs, seed) for ours, theirs in values]
+    # One family of tests: whoever looks for a difference reads all cells of the table.
     corrected = holm([difference.p_value for difference in differences]).tolist()
+    cells = {row.label: row.cells for row in content.rows if row.measured}
     return tuple(
-        RunPair(first, second, ScenePair(scene, difference, p_holm), tally(*both, tie_mm))
+        RunPair(
+            *(first, second, scene, difference, p_holm, *tally(*both, tie_mm)),
+            completeness_gap=abs(
+                completeness(cells[first].get(scene)) - completeness(cells[second].get(scene))
+            ),
+        )
         for (first, second, scene), both, difference, p_holm in zip(
             keys, values, differences, corrected, strict=True
         )
     )
 
 
-def tally(ours: NDArray[np.float64], theirs: NDArray[np.float64], tie_mm: float) -> Tally:
+def tally(
+    ours: NDArray[np.float64], theirs: NDArray[np.float64], tie_mm: float
+) -> tuple[int, int, int]:
     """Wins, ties and losses of (S,) errors against (S,) of the same subjects, mm."""
     difference = ours - theirs
     tied = int((np.abs(difference) <= tie_mm).sum())
     wins = int((difference < -tie_mm).sum())
-    return Tally(wins, tied, len(difference) - tied - wins, tie_mm)
+    return wins, tied, len(difference) - tied - wins
 
 
 def _notes(pairs: Sequence[RunPair], tie_mm: float) -> Iterator[str]:
     if not pairs:
         return
-    tests = sum(pair.result.difference.testable for pair in pairs)
+    tests = sum(pair.difference.testable for pair in pairs)
     yield (
-        "Means over the subjects that both runs have a number for, with 95 % bootstrap intervals "
-        "over subjects; subjects won, tied and lost by the first of the two, a tie within "
-        f"{tie_mm:g} mm; p corrected for {tests} test{'s' * (tests != 1)} (Holm)."
+        "Means over the subjects that both runs have a number for, below them 95 % bootstrap "
+        "intervals over subjects; subjects won/tied/lost by the first of the two, a tie within "
+        f"{tie_mm:g} mm; p corrected for {tests} test{'s' * (tests != 1)} (Holm). *: p is below "
+        f"{LEVEL:.0%}, so that the error is lower, or higher, beyond chance."
     )
     if tests < len(pairs):
         yield TOO_FEW
-    empty: dict[tuple[str, str], list[str]] = {}
-    for pair in pairs:
-        if not pair.tally.subjects:
-            empty.setdefault((pair.first, pair.second), []).append(pair.result.scene)
-    for (first, second), scenes in empty.items():
-        yield f"No subject has a number in both {first} and {second}: {', '.join(scenes)}."
-
-
-def _facts(run: RunFolder, record: RunRecord, label: str) -> RunFacts:
-    return RunFacts(
-        label=label,
-        place=place_of(run),
-        method=record.method,
-        method_digest=record.method_digest,
-        commit=record.commit,
-        dirty=record.dirty,
-        started=record.started,
-        ended=record.ended,
-        command=record.command,
-    )
+    for words, excluded in (
+        ("No subject has a number in both", lambda pair: not pair.subjects),
+        ("Not judged, one covers less of the scans:", lambda p: p.verdict == "unlike completeness"),
+    ):
+        scenes: dict[tuple[str, str], list[str]] = {}
+        for pair in filter(excluded, pairs):
+            scenes.setdefault((pair.first, pair.second), []).append(pair.scene)
+        for (first, second), names in scenes.items():
+            yield f"{words} {first} and {second}: {', '.join(names)}."

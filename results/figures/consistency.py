@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-
-from rich.table import Table
 
 from ...bench.figures.consistency import ALL, Spread, SpreadDifference, interval, neutral_face
 from ...bench.figures.photographs import Photograph, Reconstructions
 from ...bench.scoring.statistics import Interval
 from ...recon.render.face_in_photograph import HEADLIGHT, LikenessArtist
-from ..tables.writers import empty_table, p_text
+from ..tables import table as tables
+from ..tables.table import Table, p_text
+from ..tables.writers import csv_text
 from .drawing import Cell, Row, Sheet
 
 NOTE = (
@@ -61,31 +59,31 @@ def spread_notes(spreads: Sequence[Spread], differing: Sequence[SpreadDifference
 
 
 def spread_table(spreads: Sequence[Spread], differing: Sequence[SpreadDifference]) -> Table:
-    """For the terminal: one row a method, one column a group."""
+    """One row a method, one column a group of photographs."""
     groups = list(spreads[0].within_mm)
-    table = empty_table("Spread of one person's faces, mm", (NOTE, *map(_difference, differing)))
-    table.add_column("method", min_width=10, overflow="fold")
-    for heading in (*groups, "between", "angle"):
-        table.add_column(heading, justify="right", no_wrap=heading in groups)
-    for spread in spreads:
-        table.add_row(spread.label, *_cells(spread, groups))
-    return table
+    return Table(
+        title="Spread of one person's faces, mm",
+        head=("method", *groups, "between", "angle"),
+        rows=tuple(
+            (tables.Cell(spread.label), *(tables.Cell(*cell) for cell in _cells(spread, groups)))
+            for spread in spreads
+        ),
+        notes=(NOTE, *map(_difference, differing)),
+    )
 
 
 def spread_csv(spreads: Sequence[Spread], people: Sequence[str]) -> str:
     """One line per method and person; what is unknown is empty."""
-    file = io.StringIO()
     groups = list(spreads[0].within_mm)
-    names = [f"{group}_mm" for group in groups]
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["method", "subject", *names, "between_mm", "within_degrees"])
+    head = ("method", "subject", *(f"{group}_mm" for group in groups))
+    rows = []
     for spread in spreads:
-        columns = [spread.within_mm[group] for group in groups]
-        for number, person in enumerate(people):
-            angles = [spread.within_degrees[number]] if len(spread.within_degrees) else [""]
-            values = [column[number] for column in columns]
-            writer.writerow([spread.label, person, *values, spread.between_mm[number], *angles])
-    return file.getvalue()
+        degrees = spread.within_degrees if len(spread.within_degrees) else [None] * len(people)
+        columns = (*(spread.within_mm[group] for group in groups), spread.between_mm, degrees)
+        for person, *values in zip(people, *columns, strict=True):
+            numbers = (None if value is None else float(value) for value in values)
+            rows.append(tuple(map(tables.value_cell, (spread.label, person, *numbers))))
+    return csv_text(Table("", (*head, "between_mm", "within_degrees"), tuple(rows)))
 
 
 def spread_values(
@@ -151,19 +149,20 @@ def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
 
-def _cells(spread: Spread, groups: Iterable[str]) -> Iterator[str]:
+def _cells(spread: Spread, groups: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """A text and its details for every column."""
     for group in groups:
         values = spread.within_mm[group]
-        yield f"{values.mean():.2f}" + (f"\n{_span(interval(values))}" if group == ALL else "")
-    ratio = "" if math.isnan(spread.ratio) else f"\nratio {spread.ratio:.2f}"
-    yield f"{spread.between_mm.mean():.2f}{ratio}"
+        yield f"{values.mean():.2f}", (_span(interval(values)),) if group == ALL else ()
+    ratio = "" if math.isnan(spread.ratio) else f"ratio {spread.ratio:.2f}"
+    yield f"{spread.between_mm.mean():.2f}", (ratio,)
     degrees = spread.within_degrees
     if not len(degrees):
-        yield "–"
+        yield tables.DASH, ()
         return
     between = spread.between_degrees
-    of = "" if math.isnan(between) else f"\nbetween {between:.1f}°"
-    yield f"{degrees.mean():.1f}°\n{_span(interval(degrees), 1)}{of}"
+    of = "" if math.isnan(between) else f"between {between:.1f}°"
+    yield f"{degrees.mean():.1f}°", (_span(interval(degrees), 1), of)
 
 
 def _values(spread: Spread) -> dict[str, object]:

@@ -13,9 +13,8 @@ from ...errors import FacebenchError
 from ...recon.files.text import check_fields, read_json
 from ..files import write_json
 from ..run.folder import RunFolder
-from ..tables.basis import Basis
+from ..tables.basis import Basis, place_of
 from ..tables.subject_errors import scene_column
-from ..tracking.open_runs import place_of
 
 FORMAT = 1
 _DIGITS = 6

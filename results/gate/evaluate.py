@@ -10,10 +10,9 @@ from functools import singledispatch
 from ...bench.scoring.statistics import paired_difference
 from ..run.folder import RunFolder, RunRecord
 from ..run.summary import SceneSummary
-from ..tables.basis import Basis, differences_text, differing_fields
+from ..tables.basis import Basis, differences_text, differing_fields, place_of
 from ..tables.published import by_method, published_results
 from ..tables.scenes import run_label
-from ..tracking.open_runs import place_of
 from .baseline import Baseline
 from .rules import Coverage, Limit, Paper, Regression, Rule, SceneRule, Speed, kind_of
 from .verdict import Check, Status, Verdict

@@ -1,4 +1,4 @@
-"""The answer of a gate: for the terminal, as JSON, as JUnit XML and as Markdown."""
+"""The answer of a gate: as a table, as JSON, as JUnit XML and as Markdown."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from types import MappingProxyType
 from typing import Any
 from xml.etree import ElementTree
 
-from rich.table import Table
-from rich.text import Text
-
 from ...bench.scoring.statistics import Interval
-from ..tables.writers import empty_table, in_cell, interval_text, markdown_table
+from ...errors import visible
+from ..tables.table import DASH, Cell, Style, Table, interval_text, number_text, share_text
+from ..tables.writers import markdown
 
 
 class Status(StrEnum):
@@ -29,8 +28,31 @@ class Status(StrEnum):
     SKIPPED = "skipped"
 
 
-EXIT_CODES = {Status.PASSED: 0, Status.FAILED: 1, Status.UNKNOWN: 3}
+EXIT_CODES = MappingProxyType({Status.PASSED: 0, Status.FAILED: 1, Status.UNKNOWN: 3})
 """Of the whole gate; 2 is for wrong usage and input."""
+
+_WORDS = MappingProxyType(
+    {
+        Status.PASSED: "passed",
+        Status.FAILED: "failed",
+        Status.UNKNOWN: "could not be evaluated",
+    }
+)
+_STYLES: MappingProxyType[Status, Style] = MappingProxyType(
+    {
+        Status.PASSED: "pass",
+        Status.WARNED: "warn",
+        Status.FAILED: "fail",
+        Status.UNKNOWN: "unknown",
+        Status.SKIPPED: "skipped",
+    }
+)
+_OUTCOMES = MappingProxyType(
+    {Status.FAILED: "failure", Status.UNKNOWN: "error", Status.SKIPPED: "skipped"}
+)
+"""Elements of JUnit's test cases."""
+
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -38,12 +60,13 @@ class Check:
     """One rule held against one scene, or against the whole run.
 
     Attributes:
-        kind: of the rule: limit, regression, coverage, speed, paper.
+        kind: of the rule: limit, regression, coverage, completeness, speed, paper; or
+            `consistency`, of the run's own files.
         scene: or empty for the whole run.
         status: what came of it.
         quantity: what was measured, for example `mean_mm`.
         value: the number measured; NaN when there is none.
-        bound: what it must not be above, or for coverage and speed not below.
+        bound: what it must not be above, or for shares and speed not below.
         unit: `mm`, `share` or `ratio`.
         interval: 95 % of the value over subjects, where it has one.
         detail: what else must be known, above all why there is no answer.
@@ -60,9 +83,42 @@ class Check:
     detail: str = ""
 
     @property
-    def at_least(self) -> bool:
-        """Whether the bound is a lower one."""
-        return self.kind in ("coverage", "speed")
+    def name(self) -> str:
+        """The check in few words: `regression cooperative`."""
+        return " ".join(filter(None, (self.kind, self.scene)))
+
+    @property
+    def measured(self) -> str:
+        """The number, with its sign where it is a difference; or a dash."""
+        sign = "+" if self.interval and self.value > 0 else ""
+        return sign + self._text(self.value) if math.isfinite(self.value) else DASH
+
+    @property
+    def wanted(self) -> str:
+        """The bound with its direction, or a dash."""
+        if not math.isfinite(self.bound):
+            return DASH
+        return f"{'≤' if self.unit == 'mm' else '≥'} {self._text(self.bound)}"
+
+    @property
+    def interval_text(self) -> str:
+        """The interval, or nothing."""
+        known = self.interval
+        return interval_text(known.low, known.high, digits=3) if known else ""
+
+    @property
+    def line(self) -> str:
+        """What the check says in one line."""
+        if not math.isfinite(self.value):
+            return self.detail
+        measured = f"{self.measured} {self.interval_text}".strip()
+        told = f"{self.quantity} {measured}, wanted {self.wanted}"
+        return f"{told}: {self.detail}" if self.detail else told
+
+    def _text(self, value: float) -> str:
+        if self.unit == "share":
+            return share_text(value)
+        return number_text(value, 2 if self.unit == "ratio" else 3)
 
 
 @dataclass(frozen=True)
@@ -90,6 +146,7 @@ class Verdict:
         found = {check.status for check in self.checks}
         if Status.FAILED in found:
             return Status.FAILED
+        # A gate that only skipped or only warned has shown nothing that is good enough.
         measured = found & {Status.PASSED, Status.WARNED}
         return Status.UNKNOWN if Status.UNKNOWN in found or not measured else Status.PASSED
 
@@ -107,115 +164,32 @@ class Verdict:
         return f"gate {_WORDS[self.status]}: {told}"
 
 
-_WORDS = {
-    Status.PASSED: "passed",
-    Status.FAILED: "failed",
-    Status.UNKNOWN: "could not be evaluated",
-}
-
-
-HEAD = ("", "rule", "scene", "what", "measured", "wanted", "remark")
-
-
-def check_cells(check: Check) -> list[str]:
-    """One row of the table, its cells as in `HEAD`."""
-    return [
-        check.status,
-        check.kind,
-        check.scene or "–",
-        check.quantity or "–",
-        measured_text(check),
-        wanted_text(check),
-        check.detail,
-    ]
-
-
-def measured_text(check: Check) -> str:
-    """The number with its interval, or a dash."""
-    if not math.isfinite(check.value):
-        return "–"
-    known = check.interval
-    interval = interval_text((known.low, known.high), digits=3) if known else ""
-    sign = "+" if known and check.value > 0 else ""
-    return f"{sign}{_number(check.value, check.unit)} {interval}".strip()
-
-
-def wanted_text(check: Check) -> str:
-    """The bound with its direction, or a dash."""
-    if not math.isfinite(check.bound):
-        return "–"
-    return f"{'≥' if check.at_least else '≤'} {_number(check.bound, check.unit)}"
-
-
-def check_name(check: Check) -> str:
-    """A check in few words: `regression cooperative`."""
-    return " ".join(filter(None, (check.kind, check.scene)))
-
-
-def check_line(check: Check) -> str:
-    """What a check says in one line."""
-    if not math.isfinite(check.value):
-        return check.detail
-    told = f"{check.quantity} {measured_text(check)}, wanted {wanted_text(check)}"
-    return f"{told}: {check.detail}" if check.detail else told
-
-
-def subtitle(verdict: Verdict) -> str:
-    """The run and what it stands on."""
+def verdict_table(verdict: Verdict) -> Table:
+    """One row a check; below it the answer, then a line for each check that did not pass."""
     against = f", against {verdict.baseline}" if verdict.baseline else ""
-    return f"{verdict.run} ({verdict.place}), {verdict.title}{against}"
+    return Table(
+        title=f"{verdict.run} ({verdict.place}), {verdict.title}{against}",
+        head=("", "rule", "scene", "what", "measured", "wanted"),
+        rows=tuple(map(_row, verdict.checks)),
+        notes=(verdict.headline, *_remarks(verdict)),
+        left=(0, 1, 2, 3),
+    )
 
 
-def remarks(verdict: Verdict) -> list[str]:
+def _row(check: Check) -> tuple[Cell, ...]:
+    status = Cell(check.status.value, style=_STYLES[check.status])
+    words = (check.kind, check.scene or DASH, check.quantity or DASH)
+    measured = Cell(check.measured, (check.interval_text,))
+    return (status, *map(Cell, words), measured, Cell(check.wanted))
+
+
+def _remarks(verdict: Verdict) -> list[str]:
     """A line for all checks of one status and reason, without those that passed."""
     said: dict[tuple[str, str], list[str]] = {}
     for check in verdict.checks:
         if check.status is not Status.PASSED and check.detail:
-            said.setdefault((check.status, check.detail), []).append(check_name(check))
+            said.setdefault((check.status, check.detail), []).append(check.name)
     return [f"{status}: {', '.join(names)}: {why}" for (status, why), names in said.items()]
-
-
-def _number(value: float, unit: str) -> str:
-    if unit == "share":
-        return f"{value:.0%}"
-    return f"{value:.2f}" if unit == "ratio" else f"{value:.3f}"
-
-
-COLOURS = MappingProxyType(
-    {
-        Status.PASSED: "green",
-        Status.WARNED: "yellow",
-        Status.FAILED: "bold red",
-        Status.UNKNOWN: "bold magenta",
-        Status.SKIPPED: "dim",
-    }
-)
-
-
-def verdict_table(verdict: Verdict) -> Table:
-    """One row a check; below it the answer, then a line for each check that did not pass."""
-    table = empty_table(subtitle(verdict), (verdict.headline, *remarks(verdict)))
-    for heading in HEAD[:-1]:
-        right = heading in ("measured", "wanted")
-        table.add_column(
-            heading,
-            justify="right" if right else "left",
-            no_wrap=heading != "what",
-            overflow="fold",
-        )
-    for check in verdict.checks:
-        status, *cells, measured, wanted, _ = check_cells(check)
-        stacked = measured.replace(" [", "\n[")
-        style = COLOURS[check.status]
-        table.add_row(Text(status, style=style), *map(Text, (*cells, stacked, wanted)))
-    return table
-
-
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_OUTCOMES = MappingProxyType(
-    {Status.FAILED: "failure", Status.UNKNOWN: "error", Status.SKIPPED: "skipped"}
-)
-"""Elements of JUnit's test cases."""
 
 
 def verdict_values(verdict: Verdict) -> dict[str, Any]:
@@ -230,9 +204,7 @@ def verdict_values(verdict: Verdict) -> dict[str, Any]:
 
 def verdict_markdown(verdict: Verdict) -> str:
     """A CI job's summary: the answer, and every check."""
-    rows = [[in_cell(cell) for cell in check_cells(check)] for check in verdict.checks]
-    table = markdown_table(subtitle(verdict), HEAD, rows)
-    return f"### {verdict.headline}\n\n{table}"
+    return f"### {visible(verdict.headline)}\n\n{markdown(verdict_table(verdict))}"
 
 
 def verdict_junit(verdict: Verdict) -> str:
@@ -258,9 +230,9 @@ def verdict_junit(verdict: Verdict) -> str:
 
 
 def _case(verdict: Verdict, check: Check) -> ElementTree.Element:
-    names = {"classname": f"gate.{_plain(verdict.run)}", "name": _plain(check_name(check))}
+    names = {"classname": f"gate.{_plain(verdict.run)}", "name": _plain(check.name)}
     case = ElementTree.Element("testcase", names)
-    said = _plain(check_line(check))
+    said = _plain(check.line)
     if outcome := _OUTCOMES.get(check.status):
         ElementTree.SubElement(case, outcome, {"message": said})
     else:
@@ -280,5 +252,5 @@ def _nothing_measured(verdict: Verdict) -> ElementTree.Element:
 
 
 def _plain(text: str) -> str:
-    """Text without the characters that XML cannot hold."""
-    return _NOT_XML.sub("�", text)
+    """Text that shows as it is, without the characters that XML cannot hold."""
+    return _NOT_XML.sub("�", visible(text))

@@ -1,7 +1,9 @@
-"""What every page of this program is framed by: one file that needs no network."""
+"""What every page of this program is framed by: one file that loads nothing from anywhere."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -23,6 +25,7 @@ class Frame:
         eyebrow: what kind of page it is.
         heading: what it is about.
         subtitle: one line under the heading.
+        verdict: the answer in a few sentences, before everything else; or none.
         title: of the browser's window; the heading when empty.
         cards: the numbers a reader comes for, or nothing.
         scripts: files beside this one that the page runs.
@@ -31,6 +34,7 @@ class Frame:
     eyebrow: str
     heading: str
     subtitle: str
+    verdict: tuple[str, ...] = ()
     title: str = ""
     cards: Markup = NOTHING
     scripts: tuple[str, ...] = ("script.js",)
@@ -38,18 +42,39 @@ class Frame:
 
 def html_page(frame: Frame, sections: Sequence[Section]) -> str:
     """The page as HTML, with its style and script inside."""
+    script = "\n" + "\n".join(map(_resource, frame.scripts)) + "\n"
     return Template(_resource("page.html")).substitute(
+        policy=content_policy(script),
         title=text(frame.title or frame.heading),
         style=_resource("style.css"),
-        script="\n".join(map(_resource, frame.scripts)),
+        script=script,
         eyebrow=text(frame.eyebrow),
         heading=text(frame.heading),
         subtitle=text(frame.subtitle),
+        verdict=join(*(tag("p", sentence) for sentence in frame.verdict)),
         cards=frame.cards,
         first=sections[0][0] if sections else "",
         contents=join(*(tag("a", title, href=f"#{name}") for name, title, _ in sections)),
         sections=join(*(_section(*section) for section in sections)),
     )
+
+
+def content_policy(script: str) -> str:
+    """What the browser lets the page do: run this script, show what is inside the page, no more.
+
+    Nothing is loaded, sent or framed, whatever text from outside may have got into the page.
+    """
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    allowed = {
+        "default-src": "'none'",
+        "script-src": f"'sha256-{digest}'",
+        # Charts carry their colours in style attributes, which have no digest.
+        "style-src": "'unsafe-inline'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    return "; ".join(f"{name} {source}" for name, source in allowed.items())
 
 
 def _section(name: str, title: str, content: Markup) -> Markup:

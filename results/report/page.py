@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..compare import RunGroup, compare
+from ..compare.tables import pairs_table, verdict_sentences
 from ..files import write_text
 from ..run.folder import RunFolder
+from ..run.summary import SceneSummary
 from ..tables.markup import Markup, join, tag
 from ..tables.published import Published
-from ..tables.scenes import table_title
-from ..tables.writers import error_text, interval_text
+from ..tables.scenes import completeness, table_title
+from ..tables.table import interval_text, share_text, spread_text
+from ..tables.writers import html
 from .charts import cumulative_charts, is_crowd, legend, regions_charts, subjects_charts
 from .frame import Frame, Section, html_page
 from .heat_maps import heat_maps, worst_first
 from .pictures import heat_map_gallery, picture_gallery, region_faces, worst_frames
 from .series import Series, read_series
-from .tables import (
-    clips_table,
-    failures_table,
-    fold,
-    notes_table,
-    pairs_table,
-    problems,
-    provenance,
-    scenes_table,
-    statistics_table,
-    subjects_table,
-)
+from .tables import failures, fold, problems, provenance, statistics_table, subjects_table
 from .views import viewer, views
 
 WITH_FRAMES = 6
@@ -67,6 +60,7 @@ def render(series: Sequence[Series], group: RunGroup) -> str:
         eyebrow="facebench report",
         heading=series[0].label,
         subtitle=table_title(record),
+        verdict=tuple(verdict_sentences(group)),
         cards=_cards(series[0]),
         title=f"{series[0].label}: {record.dataset}, protocol {record.protocol}",
         scripts=("script.js", "viewer.js"),
@@ -85,7 +79,7 @@ def _sections(series: Sequence[Series], group: RunGroup) -> list[Section]:
         ("turn", "In 3D", viewer(list(views(run)))),
         ("faces", "Where the error is", _faces(run)),
         ("pictures", "Pictures", picture_gallery(run.run.pictures)),
-        ("failures", "Failures", _of_each(series, _failures)),
+        ("failures", "Failures", failures(series)),
         ("problems", "Dataset", problems(run.record)),
         ("provenance", "Provenance", _provenances(series)),
     ]
@@ -93,7 +87,8 @@ def _sections(series: Sequence[Series], group: RunGroup) -> list[Section]:
 
 
 def _scenes(run: Series, group: RunGroup) -> Markup:
-    return join(scenes_table(group.scenes), pairs_table(group), statistics_table(run))
+    tables = [group.scenes.table(), *([pairs_table(group)] if group.pairs else [])]
+    return join(*map(html, [*tables, statistics_table(run)]))
 
 
 def _subjects(series: Sequence[Series], key: Markup) -> Markup:
@@ -103,30 +98,19 @@ def _subjects(series: Sequence[Series], key: Markup) -> Markup:
         words = "A dot is a subject"
         words += ", a line joins the same subject; " if len(series) > 1 else "; "
     note = tag("p", f"{words}the tick is the mean, the band its 95 % interval.", class_="note")
-    table = fold("Every subject's numbers", subjects_table(series[0]))
+    table = fold("Every subject's numbers", html(subjects_table(series[0])))
     return join(_with(join(key, note), subjects_charts(series)), table)
 
 
 def _regions(series: Sequence[Series], key: Markup) -> Markup:
-    return join(_with(key, regions_charts(series)), region_faces(series))
+    note = tag("p", "Mean error, the line its 95 % interval over subjects.", class_="note")
+    return join(_with(join(key, note), regions_charts(series)), region_faces(series))
 
 
 def _faces(run: Series) -> Markup:
     worst = worst_first(run.subjects)
     frames = worst_frames(run.record, run.run.ledger, worst[:WITH_FRAMES])
     return heat_map_gallery(heat_maps(run), frames, len(worst))
-
-
-def _failures(run: Series) -> Markup:
-    clips = clips_table(run.run.ledger.table())
-    return join(failures_table(run.subjects), notes_table(run.subjects), clips)
-
-
-def _of_each(series: Sequence[Series], draw: Callable[[Series], Markup]) -> Markup:
-    """The same of every run, under its name where there are several."""
-    if len(series) == 1:
-        return draw(series[0])
-    return join(*(join(tag("h3", run.label), draw(run)) for run in series))
 
 
 def _provenances(series: Sequence[Series]) -> Markup:
@@ -141,20 +125,21 @@ def _with(before: Markup, charts: Markup) -> Markup:
 
 def _cards(run: Series) -> Markup:
     """The numbers a reader comes for."""
-    return join(
-        *(
-            tag(
-                "div",
-                tag("h2", scene.capitalize()),
-                tag("p", error_text(cell), tag("small", " mm"), class_="number"),
-                tag("p", f"95 % interval {interval_text(cell.ci95_mm) or 'unknown'}"),
-                tag(
-                    "p",
-                    f"{cell.n_subjects} of {cell.n_subjects + cell.n_failed} subjects, "
-                    f"{cell.faces} faces in {cell.frames} frames",
-                ),
-                class_="card",
-            )
-            for scene, cell in run.summary.items()
-        )
+    return join(*(_card(scene, cell) for scene, cell in run.summary.items()))
+
+
+def _card(scene: str, cell: SceneSummary) -> Markup:
+    error = spread_text(cell.mean_mm, cell.std_mm)
+    counts = f"{cell.n_subjects} of {cell.n_subjects + cell.n_failed} subjects"
+    if cell.frames:
+        counts += f", {cell.faces} faces in {cell.frames} frames"
+    if math.isfinite(share := completeness(cell)):
+        counts += f", {share_text(share)} of the scans covered"
+    return tag(
+        "div",
+        tag("h2", scene.capitalize()),
+        tag("p", error, tag("small", " mm"), class_="number"),
+        tag("p", f"95 % interval {interval_text(*cell.ci95_mm) or 'unknown'}"),
+        tag("p", counts),
+        class_="card",
     )

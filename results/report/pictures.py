@@ -14,6 +14,7 @@ from PIL import Image
 from ...bench.dataset.interface import Clip
 from ...bench.datasets.micc import MiccDataset
 from ...bench.landmarks.regions import FACE_PARTS, face_parts
+from ...bench.scoring.statistics import bootstrap_interval
 from ...errors import FacebenchError
 from ...recon.files.pictures import read_picture
 from ...recon.morphable.load import EMBEDDED, load_model
@@ -28,9 +29,25 @@ from .series import Series
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 MAX_PICTURES, MAX_SIDE = 24, 960
 
+MAX_RUNS = 4
+"""Runs whose parts are drawn; the bars have all."""
+
+FRAMES_IN = 8
+"""The frame that is shown: the one so far into the first part of a clip that has a face."""
+LONGEST_SIDE = 480
+
+Key = tuple[str, str]
+"""Subject and scene."""
+
+PartErrors = dict[str, tuple[float, float, float]]
+"""Part of the face to the mean, and the low and high end of its interval, mm."""
+
+FramePicture = tuple[str, int]
+"""A picture as a data address, and the number of the frame."""
+
 
 def heat_map_gallery(
-    maps: Iterable[HeatMap], frames: Mapping[tuple[str, str], str], n_scored: int
+    maps: Iterable[HeatMap], frames: Mapping[Key, FramePicture], n_scored: int
 ) -> Markup:
     """Maps by subject in the order given, with the colour scale above them.
 
@@ -42,7 +59,7 @@ def heat_map_gallery(
     grouped = groupby(maps, key=lambda item: item.subject)
     subjects = [_subject(subject, list(items), frames) for subject, items in grouped]
     if not subjects:
-        return tag("p", "The run keeps no meshes.")
+        return Markup()
     note = f"The worst subjects first, {len(subjects)} of {n_scored}; a click enlarges."
     note += " Below the maps: a frame of the clip." if frames else ""
     gallery = tag("div", *subjects, class_="subjects")
@@ -64,10 +81,13 @@ def error_scale() -> Markup:
     return tag("div", bar, ends, tag("p", words, " Grey was not measured."), class_="legend")
 
 
-def _subject(subject: str, maps: list[HeatMap], frames: Mapping[tuple[str, str], str]) -> Markup:
+def _subject(subject: str, maps: list[HeatMap], frames: Mapping[Key, FramePicture]) -> Markup:
     figures = (zoomable(item.picture, _words(item), _caption(item)) for item in maps)
-    seen = ((item, frames[subject, item.scene]) for item in maps if (subject, item.scene) in frames)
-    rows = [zoomable(frame, f"{subject}, {item.scene}: a frame", "a frame") for item, frame in seen]
+    seen = [(s, *frames[subject, s]) for s in (m.scene for m in maps) if (subject, s) in frames]
+    rows = [
+        zoomable(frame, f"{subject}, {scene}: frame {number}", f"frame {number}")
+        for scene, frame, number in seen
+    ]
     below = tag("div", *rows, class_="maps") if rows else Markup()
     return tag("section", tag("h3", subject), tag("div", *figures, class_="maps"), below)
 
@@ -98,14 +118,18 @@ def zoomable(address: str, words: str, caption: object) -> Markup:
     return tag("figure", button, tag("figcaption", caption))
 
 
-MAX_RUNS = 4
-"""Runs whose parts are drawn; the bars have all."""
+def region_errors(run: Series, scene: str) -> PartErrors:
+    """Part of the face to its mean error over subjects with its 95 % interval, mm.
 
-
-def region_errors(run: Series, scene: str) -> dict[str, float]:
-    """Part of the face to its mean error over subjects, mm; empty where no run tells them apart."""
+    Empty where the run does not tell parts apart.
+    """
     columns = {part: scene_column(run.subjects, scene, f"{part}_mm") for part in FACE_PARTS}
-    return {part: float(np.mean([*c.values()])) for part, c in columns.items() if c}
+    values = {part: [*column.values()] for part, column in columns.items() if column}
+    found = {}
+    for part, errors in values.items():
+        interval = bootstrap_interval(errors, run.record.seed)
+        found[part] = (float(np.mean(errors)), interval.low, interval.high)
+    return found
 
 
 def region_faces(series: Sequence[Series]) -> Markup:
@@ -128,8 +152,8 @@ def part_errors(model: MorphableModel, errors: Mapping[str, float]) -> NDArray[n
 
 
 def _by_scene(run: Series) -> dict[str, dict[str, float]]:
-    found = ((scene, region_errors(run, scene)) for scene in run.summary)
-    return {scene: errors for scene, errors in found if errors}
+    found = {scene: region_errors(run, scene) for scene in run.summary}
+    return {s: {part: e for part, (e, *_) in parts.items()} for s, parts in found.items() if parts}
 
 
 def _face_with_parts(run: Series) -> MorphableModel:
@@ -157,16 +181,10 @@ def _face(model: MorphableModel, label: str, scene: str, errors: Mapping[str, fl
     return zoomable(picture, words, join(scene, void("br"), most))
 
 
-FRAMES_IN = 8
-"""The frame that is shown: the one so far into the first part of a clip that has a face."""
-LONGEST_SIDE = 480
-
-Key = tuple[str, str]
-"""Subject and scene."""
-
-
-def worst_frames(record: RunRecord, ledger: Ledger, subjects: Sequence[str]) -> dict[Key, str]:
-    """Pictures as data addresses, by subject and scene; without those that cannot be had.
+def worst_frames(
+    record: RunRecord, ledger: Ledger, subjects: Sequence[str]
+) -> dict[Key, FramePicture]:
+    """Frames of clips by subject and scene; without those that cannot be had.
 
     Args:
         record: tells the dataset; nothing is shown when that has changed or is gone.
@@ -176,7 +194,7 @@ def worst_frames(record: RunRecord, ledger: Ledger, subjects: Sequence[str]) -> 
     wanted = [clip for clip in _clips(record) if clip.subject in subjects]
     starts = _first_chunks(ledger.table())
     pictures = {(c.subject, c.scene): _frame(c, starts[c.id]) for c in wanted if c.id in starts}
-    return {key: picture for key, picture in pictures.items() if picture}
+    return {key: picture for key, picture in pictures.items() if picture is not None}
 
 
 def _clips(record: RunRecord) -> tuple[Clip, ...]:
@@ -199,14 +217,15 @@ def _first_chunks(chunks: pd.DataFrame) -> Mapping[str, tuple[int, int]]:
     return dict(zip(seen.index.astype(str), rows, strict=True))
 
 
-def _frame(clip: Clip, start: tuple[int, int]) -> str:
+def _frame(clip: Clip, start: tuple[int, int]) -> FramePicture | None:
     from ...recon.video.decode import read_chunks  # loads the decoder, which few pages need
 
     number, before = start
     found = read_chunks(clip.path, clip.id, before + FRAMES_IN, range(number))
     frames = next((chunk.frames for chunk in found if len(chunk.frames)), None)
     if frames is None:
-        return ""
+        return None
     picture = Image.fromarray(frames[-1])
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    return picture_address(picture)
+    # Numbered from 1, in the order in which the clip is read; a short clip ends before FRAMES_IN.
+    return picture_address(picture), before + len(frames)

@@ -1,4 +1,4 @@
-"""The runs of a report as its parts see them: read once, each with a label and a colour."""
+"""The runs of a report as its parts see them: read once, each with a letter and a colour."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from ..tables.scenes import refuse_mixture, unique_labels
 
 N_COLOURS = 6
 """Colours of the style sheet, `--series-0` onwards; more runs share them."""
+
+DASHES = ("none", "7 4", "2 3", "10 3 2 3", "4 2", "1 4")
+"""Of the lines in charts, so that they can be told apart in grey."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,16 @@ class Series:
     def colour(self) -> str:
         """CSS colour."""
         return f"var(--series-{self.number % N_COLOURS})"
+
+    @property
+    def dashes(self) -> str:
+        """Lengths of strokes and gaps."""
+        return DASHES[self.number % len(DASHES)]
+
+    @property
+    def letter(self) -> str:
+        """A, B, … in charts; the number where there are more runs than letters."""
+        return chr(ord("A") + self.number) if self.number < 26 else str(self.number)
 
 
 def read_series(runs: Sequence[RunFolder]) -> tuple[Series, ...]:

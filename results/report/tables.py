@@ -1,167 +1,159 @@
-"""The report's tables: scenes, pairs, subjects, failures, provenance and the dataset's problems."""
+"""The report's tables: statistics, subjects, failures, provenance and the dataset's problems."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from ..compare.comparison import RunGroup
-from ..compare.texts import PAIR_TITLE, pair_rows
 from ..run.folder import RunRecord
-from ..run.summary import SceneSummary
-from ..tables.markup import Markup, join, tag, text
-from ..tables.scenes import SceneRow, SceneRows, pools
+from ..tables.markup import Markup, join, tag
+from ..tables.scenes import completeness, pools
 from ..tables.subject_errors import ERROR, scene_column
-from ..tables.writers import detail_texts, error_text, rate_text
+from ..tables.table import Cell, Table, number_text, share_text, text_rows
+from ..tables.writers import html
 from .series import Series
-
-PAIR_COLUMNS = (
-    *("Difference of", "Scene", "Subjects", "Mean", "95 % interval", "p (Holm)"),
-    *("Won/tied/lost", "Error"),
-)
-MOST_ROWS = 1000
-"""Of a table: enough to find what is wrong, and a page that opens at once."""
 
 SHARES = ("share_within_1mm", "share_within_2mm", "share_within_3mm")
 
+NAMED = 6
+"""Clips of a reason that are named in its row; the whole list can be opened."""
 
-def scenes_table(content: SceneRows) -> Markup:
-    """One row a method, as on the terminal."""
-    head = ["Method", *(scene.capitalize() for scene in content.scenes), "Frames/s"]
-    rows = (_scene_row(content, item) for item in content.rows)
-    notes = (tag("p", note, class_="note") for note in content.notes)
-    caption = f"Error in mm, mean ± standard deviation over {content.over}"
-    return join(table(caption, head, rows), *notes)
+Loss = tuple[str, str, int, str]
+"""Reason, clip, frames lost, and the numbers of the first and last of them."""
 
 
-def pairs_table(group: RunGroup) -> Markup:
-    """How the other runs' errors differ from the first's on the same subjects; nothing for one."""
-    if not group.pairs:
-        return Markup()
-    notes = (tag("p", note, class_="note") for note in group.notes)
-    return join(table(PAIR_TITLE, PAIR_COLUMNS, map(row, pair_rows(group.pairs))), *notes)
-
-
-def statistics_table(series: Series) -> Markup:
+def statistics_table(series: Series) -> Table:
     """More statistics of one run, a row a scene."""
-    head = ["Scene", "Median", "RMSE", "90th percentile", "< 1 mm", "< 2 mm", "< 3 mm", "Scale"]
-    rows = (_statistics_row(series, scene, cell) for scene, cell in series.summary.items())
     pooled = "over all points; shares and scale, means over subjects"
     over = pooled if pools(series.record) else "means over subjects"
-    return table(f"{series.label}: {over}, mm", head, rows)
+    head = ["scene", "median", "RMSE", "90th percentile", "< 1 mm", "< 2 mm", "< 3 mm", "scale"]
+    known = any(math.isfinite(completeness(cell)) for cell in series.summary.values())
+    rows = []
+    for scene, cell in series.summary.items():
+        lengths = map(number_text, (cell.median_mm, cell.rmse_mm, cell.p90_mm))
+        shares = (share_text(_mean(series, scene, column)) for column in SHARES)
+        scale = number_text(_mean(series, scene, "scale"), 3)
+        whole = [share_text(completeness(cell))] if known else []
+        rows.append([scene, *lengths, *shares, scale, *whole])
+    head += ["complete"] if known else []
+    return Table(f"{series.label}: {over}, mm", tuple(head), text_rows(rows))
 
 
-def subjects_table(series: Series) -> Markup:
+def subjects_table(series: Series) -> Table:
     """Every subject's error, the worst first."""
     scenes = list(series.summary)
     columns = {scene: scene_column(series.subjects, scene) for scene in scenes}
     errors = pd.DataFrame(columns, dtype=float)
-    order = errors.mean(axis=1).sort_values(ascending=False).index
-    head = ["Subject", *(scene.capitalize() for scene in scenes), "Mean"]
-    rows = (_subject_row(str(name), errors.loc[name]) for name in order)
-    return table("Error of each subject in mm, the worst first", head, rows, len(order))
+    errors["mean"] = errors.mean(axis=1)
+    errors = errors.sort_values("mean", ascending=False)
+    rows = ((str(name), *map(number_text, row)) for name, *row in errors.itertuples())
+    title = "Error of each subject in mm, the worst first"
+    return Table(title, ("subject", *scenes, "mean"), text_rows(list(rows)))
 
 
-def failures_table(subjects: pd.DataFrame) -> Markup:
-    """Subjects and scenes without a score, and why."""
-    rows = subjects[subjects[ERROR].isna()] if ERROR in subjects else subjects
-    if rows.empty:
-        return tag("p", "Every subject was scored in every scene.")
-    shown = map(row, rows[["subject", "scene", "reason"]].itertuples(index=False))
-    return table("Not scored", ["Subject", "Scene", "Reason"], shown, len(rows))
+def failures(series: Sequence[Series]) -> Markup:
+    """What could not be scored, what was scored with a remark, and frames without a face.
 
-
-def notes_table(subjects: pd.DataFrame) -> Markup:
-    """Scores with something to know about them."""
-    noted = subjects[subjects["note"] != ""] if "note" in subjects else subjects[:0]
-    if noted.empty:
-        return Markup()
-    shown = map(row, noted[["subject", "scene", "note"]].itertuples(index=False))
-    return table("Scored, with a note", ["Subject", "Scene", "Note"], shown, len(noted))
-
-
-def clips_table(chunks: pd.DataFrame) -> Markup:
-    """Clips of which frames were lost, and why."""
-    lost = chunks[(chunks["reason"] != "") | (chunks["faces"] < chunks["frames"])]
-    if lost.empty:
-        return Markup()
-    clips = lost.groupby("clip").agg(
-        frames=("frames", "sum"), faces=("faces", "sum"), reason=("reason", _reasons)
-    )
-    rows = (
-        row([clip, lost.frames - lost.faces, lost.reason or "no face found"])
-        for clip, lost in clips.iterrows()
-    )
-    head = ["Clip", "Frames", "Reason"]
-    return table("Frames without a face vector", head, rows, len(clips))
-
-
-def table(caption: str, head: Sequence[str], rows: Iterable[Markup], n_rows: int = 0) -> Markup:
-    """A table that scrolls by itself where the page is narrower, and is turned by pages.
-
-    Args:
-        caption: what it shows.
-        head: of the columns.
-        rows: of which `MOST_ROWS` are shown.
-        n_rows: how many there are, where there may be more than that.
+    Each failure stands once, with the runs that share it; nothing without any.
     """
-    if n_rows > MOST_ROWS:
-        caption += f": the first {MOST_ROWS:,} of {n_rows:,}; the run folder has all"
-    titles = tag("tr", *(tag("th", title, scope="col") for title in head))
-    body = tag("tbody", *islice(rows, MOST_ROWS))
-    whole = tag("table", tag("caption", caption), tag("thead", titles), body)
-    return tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)
+    parts = (
+        _reasons_table(series, "Not scored", "reason", scored=False),
+        _reasons_table(series, "Scored, with a note", "note", scored=True),
+    )
+    tables = (html(part) for part in parts if part.rows)
+    return join(*tables, _lost_frames(series))
 
 
-def row(cells: Iterable[object]) -> Markup:
-    """A table's row; the first cell names it."""
-    first, *others = cells
-    return tag("tr", tag("th", first, scope="row"), *(tag("td", cell) for cell in others))
+def _reasons_table(series: Sequence[Series], title: str, column: str, scored: bool) -> Table:
+    """A row per reason and set of runs, with the subjects and scenes of which it is true."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for run in series:
+        table = run.subjects
+        if column not in table or ERROR not in table:
+            continue
+        rows = table[table[ERROR].notna() if scored else table[ERROR].isna()]
+        for row in rows[rows[column].fillna("") != ""].itertuples():
+            place = f"{row.subject}/{row.scene}"
+            found.setdefault((str(getattr(row, column)), place), []).append(run.label)
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for (reason, place), labels in found.items():
+        grouped.setdefault((reason, _whose(labels, series)), []).append(place)
+    rows = [
+        (Cell(reason), *([Cell(whose)] if len(series) > 1 else []), Cell(_some(places)))
+        for (reason, whose), places in grouped.items()
+    ]
+    head = ("reason", *(["runs"] if len(series) > 1 else []), "subjects and scenes")
+    return Table(title, head, tuple(rows), left=tuple(range(len(head))))
 
 
-def _scene_row(content: SceneRows, item: SceneRow) -> Markup:
-    label = join(item.label, tag("small", item.remark) if item.remark else "")
-    cells = [_scene_cell(item.cells.get(s), content.best(s) is item) for s in content.scenes]
-    return row([label, *cells, rate_text(item.frames_per_second)])
+def _lost_frames(series: Sequence[Series]) -> Markup:
+    """Frames without a face by reason; runs that saw the same lost the same, and are one row."""
+    runs: dict[Loss, list[str]] = {}
+    for run in series:
+        for loss in _losses(run.run.ledger.table()):
+            runs.setdefault(loss, []).append(run.label)
+    if not runs:
+        return Markup()
+    grouped: dict[tuple[str, str], list[Loss]] = {}
+    for loss, labels in runs.items():
+        grouped.setdefault((loss[0], _whose(labels, series)), []).append(loss)
+    several = len(series) > 1
+    rows, each = [], []
+    for (reason, whose), losses in grouped.items():
+        losses.sort(key=lambda loss: (-loss[2], loss[1]))
+        named = _some([f"{clip} {where}" for _, clip, _, where in losses])
+        counts = (str(sum(loss[2] for loss in losses)), str(len({loss[1] for loss in losses})))
+        rows.append((reason, *([whose] if several else []), named, *counts))
+        each += [
+            (clip, reason, *([whose] if several else []), where, str(count))
+            for _, clip, count, where in losses
+        ]
+    of = ("runs",) if several else ()
+    words = tuple(range(2 + several))
+    title = "Frames without a face, the clips that lost most first"
+    whole = Table(
+        title, ("reason", *of, "clips, frames", "frames", "clips"), text_rows(rows), left=words
+    )
+    clips = Table(
+        "Each clip's",
+        ("clip", "reason", *of, "frames from–to", "lost"),
+        text_rows(each),
+        left=tuple(range(3 + several)),
+    )
+    return join(html(whole), fold("Every clip that lost frames", html(clips)))
 
 
-def _scene_cell(cell: SceneSummary | None, best: bool) -> Markup:
-    if cell is None:
-        return text("–")
-    error = tag("strong" if best else "span", error_text(cell))
-    return join(error, *(tag("small", line) for line in detail_texts(cell)))
+def _losses(chunks: pd.DataFrame) -> Iterator[Loss]:
+    """A loss per clip and reason, with the range of frames in which it lies.
+
+    The ledger counts faces by chunk, so the range is that of the chunks.
+    """
+    before = chunks.groupby("clip")["frames"].cumsum() - chunks["frames"]
+    chunks = chunks.assign(first=before, lost=chunks["frames"] - chunks["faces"])
+    chunks = chunks[(chunks["reason"] != "") | (chunks["lost"] > 0)]
+    reasons = chunks["reason"].where(chunks["reason"] != "", "no face found")
+    for (clip, reason), rows in chunks.groupby(["clip", reasons], sort=False):
+        last = int((rows["first"] + rows["frames"]).max())
+        where = f"{int(rows['first'].min()) + 1}–{last}" if last else "from the beginning"
+        yield str(reason), str(clip), int(rows["lost"].sum()), where
 
 
-def _statistics_row(series: Series, scene: str, cell: SceneSummary) -> Markup:
-    lengths = [_length(value) for value in (cell.median_mm, cell.rmse_mm, cell.p90_mm)]
-    shares = [_percent(_mean(series, scene, column)) for column in SHARES]
-    return row([scene, *lengths, *shares, _length(_mean(series, scene, "scale"), digits=3)])
+def _whose(labels: Sequence[str], series: Sequence[Series]) -> str:
+    return "all" if len(set(labels)) == len(series) else ", ".join(dict.fromkeys(labels))
 
 
-def _subject_row(name: str, errors: pd.Series) -> Markup:
-    cells = [_length(value) for value in [*errors.tolist(), float(errors.mean())]]
-    return row([name, *cells])
+def _some(names: Sequence[str]) -> str:
+    hidden = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {hidden} more" if hidden > 0 else "")
 
 
 def _mean(series: Series, scene: str, column: str) -> float:
     values = list(scene_column(series.subjects, scene, column).values())
-    return sum(values) / len(values) if values else math.nan
-
-
-def _length(value: float, digits: int = 2) -> str:
-    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}" if math.isfinite(share) else "–"
-
-
-def _reasons(values: pd.Series) -> str:
-    return "; ".join(dict.fromkeys(value for value in values if value))
+    return float(np.mean(values)) if values else math.nan
 
 
 def provenance(record: RunRecord) -> Markup:
@@ -177,12 +169,10 @@ def provenance(record: RunRecord) -> Markup:
 
 
 def problems(record: RunRecord) -> Markup:
-    """What the dataset could not use."""
-    if not record.problems:
-        return tag("p", "Everything in the dataset was recognised.")
-    rows = (row([problem.where, problem.reason]) for problem in record.problems)
-    head = ["Where", "Reason"]
-    return table("Problems of the dataset", head, rows, len(record.problems))
+    """What the dataset could not use; nothing when everything was recognised."""
+    rows = text_rows([(problem.where, problem.reason) for problem in record.problems])
+    table = Table("Problems of the dataset", ("where", "reason"), rows, left=(0, 1))
+    return html(table) if rows else Markup()
 
 
 def fold(title: str, content: Markup) -> Markup:

@@ -1,17 +1,22 @@
-"""What makes numbers comparable: the protocol, the data, and how much of it was read."""
+"""What makes numbers comparable: finished runs of one protocol on the same data."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ...bench.protocol.values import flatten
-from ..run.record import RunRecord
+from ...errors import FacebenchError
+from ..run.folder import RunFolder, RunRecord
 
 DIGEST_LENGTH = 8
 ABSENT = "not stated"
 _LISTED = 6
+
+MLFLOW_ID = re.compile(r"[0-9a-f]{32}")
+"""What MLflow calls its runs."""
 
 Kind = Literal["protocol", "dataset"]
 
@@ -93,6 +98,32 @@ def differences_text(differences: Sequence[FieldDifference]) -> str:
     shown = "; ".join(map(str, differences[:_LISTED]))
     hidden = len(differences) - _LISTED
     return f"{shown}; and {hidden} more" if hidden > 0 else shown
+
+
+def refuse_unfinished(run: RunFolder) -> None:
+    """A run can be compared when it has a summary and the scores behind it.
+
+    Raises:
+        FacebenchError: it has not.
+    """
+    if not (run.root / "summary.json").is_file():
+        raise FacebenchError(
+            f"{place_of(run)} is unfinished, it has no summary",
+            f"continue it with: {run.record().command}",
+        )
+    try:
+        run.summary()
+        columns = set(run.subjects().columns)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise FacebenchError(f"{place_of(run)} cannot be read: {reason[0]}") from error
+    if not {"subject", "scene", "value_mm"} <= columns:
+        raise FacebenchError(f"{place_of(run)} has no scores of subjects", "measure it again")
+
+
+def place_of(run: RunFolder) -> str:
+    """What the run was asked for by: an MLflow run's id, or the folder."""
+    return run.root.name if MLFLOW_ID.fullmatch(run.root.name) else str(run.root)
 
 
 def _differing(kind: Kind, bases: Sequence[Basis]) -> list[FieldDifference]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 
+from ...errors import visible
+
 
 class Markup(str):
     """Text that is HTML; plain strings become it only through `text`."""
@@ -13,7 +15,7 @@ class Markup(str):
 
 def text(value: object) -> Markup:
     """A value as HTML text; markup stays as it is."""
-    return value if isinstance(value, Markup) else Markup(html.escape(str(value)))
+    return value if isinstance(value, Markup) else Markup(html.escape(visible(value)))
 
 
 def join(*children: object) -> Markup:
@@ -38,7 +40,7 @@ def void(name: str, **attributes: object) -> Markup:
 def _attributes(attributes: dict[str, object]) -> str:
     shown = ((_attribute_name(k), v) for k, v in attributes.items() if v not in (None, False))
     return "".join(
-        f" {name}" if value is True else f' {name}="{html.escape(str(value))}"'
+        f" {name}" if value is True else f' {name}="{html.escape(visible(value))}"'
         for name, value in shown
     )
 

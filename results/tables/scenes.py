@@ -1,10 +1,10 @@
-"""What the scene table says, before it is drawn: one row a method, one cell a scene."""
+"""The table of scenes: one row a method, one cell a scene; as it is read, and as numbers."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ...errors import FacebenchError
@@ -12,11 +12,33 @@ from ..run.folder import RunFolder, RunRecord
 from ..run.summary import SceneSummary
 from .basis import Basis, differences_text, differing_fields, short_digest
 from .published import Published, by_method, sources
+from .table import (
+    DASH,
+    Cell,
+    Table,
+    Value,
+    interval_text,
+    number_text,
+    share_text,
+    spread_text,
+    value_cell,
+)
 
 CELL_NOTE = (
     "Under each error: 95 % interval of the mean over subjects; subjects scored of those asked "
     "for · faces found of the frames read."
 )
+COMPLETENESS_TOLERANCE = 0.05
+"""Rows whose shares of the scan's region differ by more are not ranked against each other: what is
+left out is what is hard, so that the error of less face is lower."""
+
+NUMBERS = (
+    *("method", "remark", "scene", "mean_mm", "std_mm", "ci95_low_mm", "ci95_high_mm"),
+    *("median_mm", "rmse_mm", "p90_mm", "n_subjects", "n_failed", "coverage", "completeness"),
+    *("mean_with_failures_mm", "frames", "faces", "frames_per_second", "size_error"),
+)
+"""Of a method in a scene, for machines."""
+
 POOLED_NOTE = (
     "Mean ± standard deviation are over the points of all scored subjects, as the protocol says."
 )
@@ -67,22 +89,96 @@ class SceneRows:
     over: str = "subjects"
     extra_heads: tuple[str, ...] = ()
 
-    @property
-    def heads(self) -> tuple[str, ...]:
-        """The name of every column."""
-        return ("method", *self.scenes, "frames/s", *self.extra_heads)
-
-    def extra(self, row: SceneRow) -> tuple[str, ...]:
-        """A row's texts below `extra_heads`."""
-        return row.extra or ("–",) * len(self.extra_heads)
-
     def best(self, scene: str) -> SceneRow | None:
         """The measured row of the lowest error in a scene; None where fewer than two compete.
 
-        Failed subjects count with the mean face's error, so that failing never wins.
+        Failed subjects count with the mean face's error, so that failing never wins; a row that
+        covers less of the scans than the most complete one does not compete at all.
         """
         rivals = [row for row in self.rows if row.measured and math.isfinite(_rank(row, scene))]
+        rivals = [row for row in rivals if not self.less_complete(row, scene)]
         return min(rivals, key=lambda row: _rank(row, scene)) if len(rivals) > 1 else None
+
+    def less_complete(self, row: SceneRow, scene: str) -> bool:
+        """Whether a measured row covers so much less of the scans that it cannot be ranked."""
+        known = {r.label: completeness(r.cells.get(scene)) for r in self.rows if r.measured}
+        most = max(filter(math.isfinite, known.values()), default=math.nan)
+        # Also where it alone does not state its share: unknown is not the same as whole.
+        return math.isfinite(most) and not known[row.label] >= most - COMPLETENESS_TOLERANCE
+
+    def table(self) -> Table:
+        """One row a method: per scene mean ± std in mm with interval, counts and completeness.
+
+        The lowest measured error of each scene stands out; published rows are marked, come after a
+        line and never compete.
+        """
+        measured = sum(row.measured for row in self.rows)
+        rate = 1 + len(self.extra_heads)
+        return Table(
+            title=f"Error in mm, mean ± std over {self.over}, {self.title}",
+            head=("method", *self.scenes, "frames/s", *self.extra_heads),
+            rows=tuple(map(self._cells, self.rows)),
+            notes=(*self.notes, *self._unranked()),
+            aside=rate,
+            ends=frozenset({measured - 1} if 0 < measured < len(self.rows) else ()),
+        )
+
+    def _cells(self, row: SceneRow) -> tuple[Cell, ...]:
+        extra = row.extra or (DASH,) * len(self.extra_heads)
+        aside = (number_text(row.frames_per_second, 1), *extra)
+        scenes = (scene_cell(row.cells.get(s), self.best(s) is row) for s in self.scenes)
+        return (Cell(row.label, (row.remark,)), *scenes, *map(Cell, aside))
+
+    def _unranked(self) -> Iterator[str]:
+        for row in filter(lambda row: row.measured, self.rows):
+            scenes = [s for s in self.scenes if s in row.cells and self.less_complete(row, s)]
+            if scenes:
+                yield (
+                    f"{row.label} is not ranked in {', '.join(scenes)}: its completeness is "
+                    f"unknown, or more than {COMPLETENESS_TOLERANCE:.0%} below the highest."
+                )
+
+    def numbers(self) -> Table:
+        """One row per method and scene, every field of the summary exactly; unknown is empty."""
+        pairs = [(row, scene) for row in self.rows for scene in self.scenes if scene in row.cells]
+        rows = tuple(tuple(map(value_cell, scene_values(*pair).values())) for pair in pairs)
+        return Table(self.title, NUMBERS, rows)
+
+
+def scene_values(row: SceneRow, scene: str) -> dict[str, Value]:
+    """The fields `NUMBERS` of a method in a scene; None where there is none."""
+    cell = row.cells[scene]
+    values: dict[str, Value] = {"mean_mm": cell.mean_mm, "std_mm": cell.std_mm}
+    if row.measured:
+        low, high = cell.ci95_mm
+        values = {**vars(cell), "ci95_low_mm": low, "ci95_high_mm": high}
+    named = {"method": row.label, "remark": row.remark, "scene": scene, **values}
+    return {name: named.get(name) for name in NUMBERS}
+
+
+def completeness(cell: SceneSummary | None) -> float:
+    """Mean share of the scans' region that has an error; NaN where the run does not state it."""
+    return float(getattr(cell, "completeness", math.nan))
+
+
+def scene_cell(cell: SceneSummary | None, best: bool = False) -> Cell:
+    """`1.36 ± 0.12`, below it what the table's first note says."""
+    if cell is None:
+        return Cell(DASH)
+    error = spread_text(cell.mean_mm, cell.std_mm)
+    return Cell(error, tuple(_details(cell)), "best" if best else "")
+
+
+def _details(cell: SceneSummary) -> Iterator[str]:
+    yield interval_text(*cell.ci95_mm)
+    if asked := cell.n_subjects + cell.n_failed:
+        yield f"{cell.n_subjects}/{asked} · {share_text(cell.coverage)}"
+    if math.isfinite(share := completeness(cell)):
+        yield f"complete {share:.0%}"
+    if cell.n_failed and math.isfinite(cell.mean_with_failures_mm):
+        yield f"all: {cell.mean_with_failures_mm:.2f}"
+    if math.isfinite(cell.size_error):
+        yield f"size ± {cell.size_error:.1%}"
 
 
 def scene_rows(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -> SceneRows:
@@ -201,7 +297,10 @@ def _subject_notes(records: Sequence[RunRecord]) -> Iterable[str]:
 
 def _failure_notes(rows: Sequence[SceneRow]) -> Iterable[str]:
     yield CELL_NOTE
-    if any(cell.n_failed for row in rows for cell in row.cells.values()):
+    cells = [cell for row in rows for cell in row.cells.values()]
+    if any(math.isfinite(completeness(cell)) for cell in cells):
+        yield "Complete: the share of the scans' region that the prediction covers, over subjects."
+    if any(cell.n_failed for cell in cells):
         yield (
             "Failed subjects are not in the mean; 'all' counts them with the mean face's error "
             "and decides which is best."

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -15,19 +13,6 @@ ERROR = "value_mm"
 
 CURVE = "curve"
 """Share of a subject's points within each threshold of `CURVE_MM`."""
-
-
-@dataclass(frozen=True, eq=False)
-class CumulativeCurve:
-    """Mean over subjects of each subject's cumulative error curve.
-
-    Attributes:
-        thresholds_mm: (N,) ascending distances.
-        shares: (N,) share of points within the distance, in [0, 1].
-    """
-
-    thresholds_mm: NDArray[np.float64]
-    shares: NDArray[np.float64]
 
 
 def scene_column(subjects: pd.DataFrame, scene: str, column: str = ERROR) -> dict[str, float]:
@@ -51,15 +36,17 @@ def shared_values(
     )
 
 
-def cumulative_curves(subjects: pd.DataFrame) -> dict[str, CumulativeCurve]:
-    """Scene to mean curve; empty when the table has no curves."""
+def cumulative_curves(subjects: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
+    """Scene to the mean over subjects of their shares of points within each of `CURVE_MM`, (N,).
+
+    Empty when the table has no curves.
+    """
     if CURVE not in subjects:
         return {}
     scored = subjects[subjects[ERROR].notna() & subjects[CURVE].notna()]
     return {str(scene): _mean_curve(rows[CURVE]) for scene, rows in scored.groupby("scene")}
 
 
-def _mean_curve(curves: pd.Series) -> CumulativeCurve:
+def _mean_curve(curves: pd.Series) -> NDArray[np.float64]:
     whole = [np.asarray(curve, np.float64) for curve in curves if len(curve) == len(CURVE_MM)]
-    shares = np.stack(whole).mean(axis=0) if whole else np.full(len(CURVE_MM), np.nan)
-    return CumulativeCurve(CURVE_MM, shares)
+    return np.stack(whole).mean(axis=0) if whole else np.full(len(CURVE_MM), np.nan)

@@ -1,234 +1,311 @@
-"""The scene table and the paired table, for the terminal, as Markdown and as CSV."""
+"""The five forms of a table: terminal, Markdown, CSV, LaTeX and HTML."""
 
 from __future__ import annotations
 
 import csv
 import io
-import math
-from collections.abc import Mapping, Sequence
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from types import MappingProxyType
 
 from rich import box
-from rich.table import Table
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.constrain import Constrain
+from rich.padding import Padding
+from rich.table import Table as RichTable
 from rich.text import Text
 
-from ..run.folder import RunFolder
-from ..run.summary import SceneSummary
-from .paired import ScenePair, paired_rows
-from .published import Published
-from .scenes import SceneRow, SceneRows, scene_rows
+from ...errors import visible
+from .markup import Markup, join, tag
+from .table import Cell, Table, Value
 
-CSV_FIELDS = (
-    *("method", "remark", "scene", "mean_mm", "std_mm", "ci95_low_mm", "ci95_high_mm"),
-    *("median_mm", "rmse_mm", "p90_mm", "n_subjects", "n_failed", "coverage"),
-    *("mean_with_failures_mm", "frames", "faces", "frames_per_second", "size_error"),
+_RICH = MappingProxyType(
+    {
+        "best": "bold",
+        "pass": "green",
+        "warn": "yellow",
+        "fail": "bold red",
+        "unknown": "bold magenta",
+        "skipped": "dim",
+    }
 )
+_WORDS_WIDTH = 12
+"""To which a column of words may be narrowed by wrapping; numbers are never wrapped."""
+_LEAST_BESIDE = 8
+"""Below so much room for a head, it stands above its number."""
+_NOTE_WIDTH = 78
+
+MOST_ROWS = 1000
+"""Of an HTML table: enough to find what is wrong, and a page that opens at once."""
 
 
-def scene_table(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -> Table:
-    """One row a method: per scene mean ± std in mm, 95 % interval and coverage; frames/s.
+class TerminalTable:
+    """A table on a terminal of any width; no number is ever cut.
 
-    The lowest measured error of each scene is bold; published rows are marked, stand below a line
-    and never compete.
-
-    Raises:
-        FacebenchError: no runs, or runs of different protocols or datasets.
+    As it is where it fits; else with the columns aside below each other; else stacked, a block of
+    lines a row.
     """
-    return drawn_rows(scene_rows(runs, published))
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        """Title, table and notes for the width that there is."""
+        shapes = (self.table, _with_aside(self.table)) if self.table.aside > 1 else (self.table,)
+        width = options.max_width
+        fitting = next((shape for shape in shapes if _least_width(shape) <= width), None)
+        text_width = min(width, max(_NOTE_WIDTH, _least_width(fitting or self.table)))
+        if self.table.title:
+            yield Constrain(Text(self.table.title, style="bold"), text_width)
+        if fitting is not None:
+            yield _columns(fitting)
+        else:
+            yield from _stacked(self.table, width)
+        for note in self.table.notes:
+            yield Constrain(Text(note, style="dim"), text_width)
 
 
-def scene_table_markdown(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -> str:
-    """The scene table as Markdown, title and notes included."""
-    return markdown_rows(scene_rows(runs, published))
+def _with_aside(table: Table) -> Table:
+    """The trailing columns as one, their cells below each other."""
+    start = len(table.head) - table.aside
+
+    def joined(row: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        first, *others = row[start:]
+        below = tuple(cell.text for cell in others)
+        return (*row[:start], Cell(first.text, (*first.details, *below)))
+
+    # A head is a line of the column: its names stand in the order of the lines below it.
+    head = (*table.head[:start], " ".join(table.head[start:]))
+    rows = tuple(map(joined, table.rows))
+    return Table("", head, rows, left=table.left, ends=table.ends)
 
 
-def scene_table_csv(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -> str:
-    """The scene table as CSV, one line per method and scene, with every field of the summary."""
-    return csv_text(csv_lines(scene_rows(runs, published)))
+def _widths(table: Table) -> list[int]:
+    """The least width of each column."""
+    found = []
+    for number, head in enumerate(table.head):
+        lines = [line for row in table.rows for line in row[number].lines]
+        longest = max(map(cell_len, lines), default=0)
+        if number in table.left:
+            found.append(min(_WORDS_WIDTH, max(longest, cell_len(head))))
+        else:
+            found.append(max(longest, *map(cell_len, head.split() or [""])))
+    return found
 
 
-def drawn_rows(content: SceneRows) -> Table:
-    """The rows as `scene_table` draws them; all that is behind the scenes shares a column."""
-    table = empty_table(f"Error in mm, {content.title}", content.notes)
-    table.add_column("method", min_width=12, overflow="fold")
-    behind = content.heads[1 + len(content.scenes) :]
-    for heading in (*content.scenes, "\n".join(behind)):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row, following in zip(content.rows, (*content.rows[1:], None), strict=True):
-        ends = following is not None and row.measured and not following.measured
-        table.add_row(*_rich_cells(content, row), end_section=ends)
-    return table
+def _least_width(table: Table) -> int:
+    """Of all columns, with a space at both sides of each, what parts them, and the edges."""
+    widths = _widths(table)
+    return sum(widths) + 2 * len(widths) + (len(widths) - 1) + 2
 
 
-def markdown_rows(content: SceneRows) -> str:
-    """The rows as a Markdown table."""
-    head = list(content.heads)
-    rows = [_markdown_cells(content, row) for row in content.rows]
-    return markdown_table(f"Error in mm, {content.title}", head, rows, content.notes)
+def _columns(table: Table) -> RichTable:
+    drawn = RichTable(box=box.SIMPLE_HEAD, show_lines=False)
+    for number, (head, width) in enumerate(zip(table.head, _widths(table), strict=True)):
+        if number in table.left:
+            drawn.add_column(Text(head), min_width=width, overflow="fold")
+        else:
+            # Wrapped here: a column that must not wrap its numbers would cut its head.
+            lines = "\n".join(textwrap.wrap(head, width, break_long_words=False))
+            drawn.add_column(Text(lines), justify="right", min_width=width, no_wrap=True)
+    for number, row in enumerate(table.rows):
+        drawn.add_row(*map(_rich, row), end_section=number in table.ends)
+    return drawn
 
 
-def markdown_table(
-    title: str, head: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()
-) -> str:
-    """A Markdown table; cells of text from outside come through `in_cell`."""
-    lines = [f"**{in_cell(title)}**", "", _markdown_line(head)]
-    lines += [_markdown_line(["---", *["---:"] * (len(head) - 1)])]
-    lines += [_markdown_line(row) for row in rows]
-    if notes:
-        lines += ["", *(f"{in_cell(note)}  " for note in notes)]
-    return "\n".join(lines) + "\n"
+def _stacked(table: Table, width: int) -> Iterator[RenderableType]:
+    """A row a block: its words as a heading, then its numbers beside or below their heads."""
+    words = [number for number in table.left if number < len(table.head)]
+    numbers = [number for number in range(len(table.head)) if number not in words]
+    cells = [row[number] for row in table.rows for number in numbers]
+    longest = max((cell_len(line) for cell in cells for line in cell.lines), default=0)
+    # Two spaces before the heads, two before the numbers.
+    beside = min(_WORDS_WIDTH + 4, width - longest - 4)
+    for row in table.rows:
+        label = Text(" · ").join(_rich_line(row[n]) for n in words if row[n].text)
+        remarks = [Text(line, style="dim") for n in words for line in row[n].details]
+        yield Padding(Text("\n").join([label, *remarks]), (1, 0, 0, 0))
+        shown = [n for n in numbers if row[n].text or row[n].details]
+        if beside < _LEAST_BESIDE:
+            for n in shown:
+                yield Text(f"  {table.head[n]}")
+                yield Padding(_rich(row[n]), (0, 0, 0, min(4, max(0, width - longest))))
+            continue
+        lines = RichTable.grid(padding=(0, 2, 0, 0))
+        lines.add_column(overflow="fold", max_width=beside)
+        lines.add_column(overflow="fold", min_width=longest)
+        for n in shown:
+            lines.add_row(Text(table.head[n]), _rich(row[n]))
+        yield Padding(lines, (0, 0, 0, 2))
 
 
-def csv_lines(content: SceneRows) -> list[dict[str, object]]:
-    """One dict per method and scene, with every field of the summary; unknown is empty."""
-    cells = ((row, scene) for row in content.rows for scene in content.scenes if scene in row.cells)
-    return [_csv_line(row, scene) for row, scene in cells]
+def _rich_line(cell: Cell) -> Text:
+    return Text(cell.text, style=_RICH.get(cell.style, ""))
 
 
-def csv_text(lines: Sequence[Mapping[str, object]], fields: Sequence[str] = CSV_FIELDS) -> str:
-    """Lines as CSV; what a line lacks is empty."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, fields, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return file.getvalue()
-
-
-def paired_table(first: RunFolder, second: RunFolder) -> Table:
-    """One row a scene: how much lower the first run's errors are on the same subjects.
-
-    The mean of first − second in mm, its 95 % bootstrap interval over subjects, and the p-value
-    (`statistics.paired_difference`), corrected for the number of scenes (Holm); the plain one is in
-    the report. Too few subjects have no p-value, and a note says why.
-
-    Raises:
-        FacebenchError: the runs differ in protocol or dataset.
-    """
-    content = paired_rows(first, second)
-    title = f"{content.first} − {content.second} in mm, {content.title}"
-    table = empty_table(title, content.notes)
-    table.add_column("scene", no_wrap=True)
-    for heading in ("subjects", "difference", "95 % interval", "p (Holm)"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("error", min_width=7)
-    for row in content.rows:
-        *numbers, _, p_holm, verdict = paired_texts(row)
-        table.add_row(*numbers, p_holm, verdict)
-    return table
-
-
-def paired_texts(row: ScenePair) -> list[str]:
-    """The cells of a row of the paired table."""
-    difference = row.difference
-    interval = (difference.ci95_mm.low, difference.ci95_mm.high)
-    return [
-        row.scene,
-        str(difference.n_subjects),
-        f"{difference.mean_mm:+.3f}" if math.isfinite(difference.mean_mm) else "–",
-        interval_text(interval, digits=3) or "–",
-        p_text(difference.p_value),
-        p_text(row.p_holm),
-        row.verdict,
-    ]
-
-
-def p_text(p_value: float) -> str:
-    """`0.031`, `< 0.001`, or a dash when unknown."""
-    if not math.isfinite(p_value):
-        return "–"
-    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
-
-
-def error_text(cell: SceneSummary) -> str:
-    """`1.36 ± 0.12`, `1.36 ± –` for one subject, or a dash without a score."""
-    if not math.isfinite(cell.mean_mm):
-        return "–"
-    return f"{cell.mean_mm:.2f} ± " + (f"{cell.std_mm:.2f}" if math.isfinite(cell.std_mm) else "–")
-
-
-def interval_text(interval: tuple[float, float], digits: int = 2) -> str:
-    """`[1.33, 1.39]`, or nothing when unknown."""
-    low, high = interval
-    return f"[{low:.{digits}f}, {high:.{digits}f}]" if math.isfinite(low + high) else ""
-
-
-def detail_texts(cell: SceneSummary) -> list[str]:
-    """What stands under a cell's error, as the table's first note says."""
-    lines = [interval_text(cell.ci95_mm)]
-    asked = cell.n_subjects + cell.n_failed
-    if asked:
-        coverage = f"{cell.coverage:.0%}" if math.isfinite(cell.coverage) else "–"
-        lines.append(f"{cell.n_subjects}/{asked} · {coverage}")
-    if cell.n_failed and math.isfinite(cell.mean_with_failures_mm):
-        lines.append(f"all: {cell.mean_with_failures_mm:.2f}")
-    if math.isfinite(cell.size_error):
-        lines.append(f"size ± {cell.size_error:.1%}")
-    return [line for line in lines if line]
-
-
-def rate_text(rate: float) -> str:
-    """Frames per second, or a dash when unknown."""
-    return f"{rate:.1f}" if math.isfinite(rate) else "–"
-
-
-def empty_table(title: str, notes: Sequence[str] = ()) -> Table:
-    """A table without columns, its notes below it."""
-    return Table(
-        title=Text(title),
-        caption=Text("\n".join(notes)) if notes else None,
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        show_lines=False,
-    )
-
-
-def _rich_cells(content: SceneRows, row: SceneRow) -> list[Text]:
-    label = Text(row.label)
-    if row.remark:
-        label.append(f"\n{row.remark}", style="dim")
-    scenes = [_rich_cell(row.cells.get(s), content.best(s) is row) for s in content.scenes]
-    behind = (rate_text(row.frames_per_second), *content.extra(row))
-    return [label, *scenes, Text("\n".join(behind))]
-
-
-def _rich_cell(cell: SceneSummary | None, best: bool) -> Text:
-    if cell is None:
-        return Text("–")
-    text = Text(error_text(cell), style="bold" if best else "")
-    for line in detail_texts(cell):
+def _rich(cell: Cell) -> Text:
+    text = _rich_line(cell)
+    for line in cell.details:
         text.append(f"\n{line}", style="dim not bold")
     return text
 
 
-def _markdown_cells(content: SceneRows, row: SceneRow) -> list[str]:
-    label = f"{row.label} ({row.remark})" if row.remark else row.label
-    scenes = [_markdown_cell(row.cells.get(s), content.best(s) is row) for s in content.scenes]
-    return [in_cell(label), *scenes, rate_text(row.frames_per_second), *content.extra(row)]
+def terminal_text(tables: Sequence[Table]) -> str:
+    """Tables as the terminal of this process shows them, with its colours if it has any."""
+    console = Console(highlight=False, markup=False)
+    with console.capture() as capture:
+        console.print(*map(TerminalTable, tables), sep="\n")
+    return capture.get()
 
 
-def _markdown_cell(cell: SceneSummary | None, best: bool) -> str:
-    if cell is None:
-        return "–"
-    error = f"**{error_text(cell)}**" if best else error_text(cell)
-    return "<br>".join([error, *detail_texts(cell)])
-
-
-def _markdown_line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def markdown(table: Table) -> str:
+    """A Markdown table with its title and notes."""
+    ruler = ["---" if number in table.left else "---:" for number in range(len(table.head))]
+    title = [f"**{in_cell(table.title)}**", ""] if table.title else []
+    lines = [*title, _bar([in_cell(head) for head in table.head]), _bar(ruler)]
+    lines += [_bar([_markdown_cell(cell) for cell in row]) for row in table.rows]
+    if table.notes:
+        # Two spaces end a line.
+        lines += ["", *(f"{in_cell(note)}  " for note in table.notes)]
+    return "\n".join(lines) + "\n"
 
 
 def in_cell(text: str) -> str:
     """Text that cannot end a cell or start markup of its own."""
-    for mark in "\\|*_<>[]`":
-        text = text.replace(mark, f"\\{mark}")
-    return " ".join(text.split())
+    escaped = re.sub(r"([\\|*_<>\[\]`~$&])", r"\\\1", visible(text))
+    return " ".join(escaped.split())
 
 
-def _csv_line(row: SceneRow, scene: str) -> dict[str, object]:
-    cell = row.cells[scene]
-    low, high = cell.ci95_mm
-    values = {**vars(cell), "ci95_low_mm": low, "ci95_high_mm": high}
-    known = {name: values[name] for name in CSV_FIELDS if name in values}
-    if not row.measured:
-        known = {name: values[name] for name in ("mean_mm", "std_mm")}
-    shown = {name: "" if value != value else value for name, value in known.items()}
-    return {"method": row.label, "remark": row.remark, "scene": scene, **shown}
+def _markdown_cell(cell: Cell) -> str:
+    first, *others = map(in_cell, cell.lines)
+    return "<br>".join([f"**{first}**" if cell.style == "best" else first, *others])
+
+
+def _bar(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def csv_text(table: Table) -> str:
+    """Head and rows as CSV, every cell's exact value; titles and notes have no place in it."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(table.head)
+    writer.writerows([_csv_value(cell) for cell in row] for row in table.rows)
+    return file.getvalue()
+
+
+def _csv_value(cell: Cell) -> Value:
+    value = cell.text if cell.value is None else cell.value
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    # A spreadsheet runs what begins so; an apostrophe makes it text, and is not shown.
+    return (
+        f"'{text}"
+        if text.lstrip().startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠"))
+        else text
+    )
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    **{mark: rf"\{mark}" for mark in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "·": r"$\cdot$",
+    "τ": r"$\tau$",
+    "–": "--",
+    "…": r"\ldots{}",
+}
+_LATEX_MARK = re.compile("|".join(map(re.escape, _LATEX)))
+
+
+def latex_escaped(text: str) -> str:
+    """Text that LaTeX sets as it stands."""
+    return _LATEX_MARK.sub(lambda match: _LATEX[match.group()], " ".join(text.split()))
+
+
+def latex(table: Table) -> str:
+    """A `table` environment for `booktabs` and nothing else, its notes in the caption."""
+    columns = "".join("l" if n in table.left else "r" for n in range(len(table.head)))
+    caption = ". ".join(filter(None, [table.title.rstrip("."), " ".join(table.notes)]))
+    rows = []
+    for number, row in enumerate(table.rows):
+        rows += _latex_lines(row)
+        if number in table.ends and number < len(table.rows) - 1:
+            rows.append(r"\midrule")
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{latex_escaped(caption)}}}",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        _latex_row(map(latex_escaped, table.head)),
+        r"\midrule",
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_lines(row: Sequence[Cell]) -> list[str]:
+    """The row, and in a smaller line below it what is known beside its numbers."""
+    first = [latex_escaped(cell.text) for cell in row]
+    shown = [
+        rf"\textbf{{{t}}}" if c.style == "best" else t for t, c in zip(first, row, strict=True)
+    ]
+    below = [latex_escaped(" · ".join(cell.details)) for cell in row]
+    small = [rf"{{\footnotesize {text}}}" if text else "" for text in below]
+    return [_latex_row(shown), *([_latex_row(small)] if any(below) else [])]
+
+
+def _latex_row(cells: Iterator[str] | Sequence[str] | map[str]) -> str:
+    return f"{' & '.join(cells)} \\\\"
+
+
+def html(table: Table) -> Markup:
+    """A table that scrolls by itself where the page is narrower, with its notes below."""
+    caption, count = table.title, len(table.rows)
+    if count > MOST_ROWS:
+        caption += f": the first {MOST_ROWS:,} of {count:,}; the run folder has all"
+    head = tag(
+        "tr",
+        *(
+            tag("th", name, scope="col", class_=_side(table, n))
+            for n, name in enumerate(table.head)
+        ),
+    )
+    rows = (_html_row(table, row) for row in islice(table.rows, MOST_ROWS))
+    whole = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *rows))
+    framed = tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)
+    return join(framed, *(tag("p", note, class_="note") for note in table.notes))
+
+
+def _html_row(table: Table, row: Sequence[Cell]) -> Markup:
+    """The first cell names the row."""
+    first, *others = row
+    cells = (tag("td", _html_cell(c), class_=_side(table, n)) for n, c in enumerate(others, 1))
+    return tag("tr", tag("th", _html_cell(first), scope="row"), *cells)
+
+
+def _side(table: Table, number: int) -> str | None:
+    return "words" if number and number in table.left else None
+
+
+def _html_cell(cell: Cell) -> Markup:
+    name = "strong" if cell.style == "best" else "span"
+    style = f"is-{cell.style}" if cell.style not in ("", "best") else None
+    return join(tag(name, cell.text, class_=style), *(tag("small", line) for line in cell.details))

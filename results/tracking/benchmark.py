@@ -11,12 +11,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ...bench.scoring.distance import CURVE_MM
 from ..compare import Comparison, written
 from ..compare.comparison import RunFacts, RunGroup, RunPair
 from ..run.folder import RunFolder, RunRecord
 from ..run.summary import SceneSummary
-from ..tables.subject_errors import CumulativeCurve, cumulative_curves
-from .open_runs import place_of
+from ..tables.basis import place_of
+from ..tables.subject_errors import cumulative_curves
 from .run import log_changed, log_new_parameters, run_of, run_of_key
 from .store import connect, store_errors_told
 
@@ -102,10 +106,10 @@ def _metrics(run: RunFolder, record: RunRecord) -> list[Metric]:
     return single + curves
 
 
-def _curve_points(curve: CumulativeCurve) -> list[tuple[int, float]]:
+def _curve_points(shares: NDArray[np.float64]) -> list[tuple[int, float]]:
     """Whole tenths of a millimetre and the share within; MLflow's steps are whole numbers."""
-    tenths = [round(10 * threshold, 6) for threshold in curve.thresholds_mm.tolist()]
-    points = zip(tenths, curve.shares.tolist(), strict=True)
+    tenths = [round(10 * threshold, 6) for threshold in CURVE_MM.tolist()]
+    points = zip(tenths, shares.tolist(), strict=True)
     return [(int(step), share) for step, share in points if step.is_integer()]
 
 
@@ -208,14 +212,14 @@ def _differences(pairs: Sequence[RunPair]) -> Iterator[Metric]:
 
     now = int(time.time() * 1000)
     for pair in pairs:
-        difference, scene = pair.result.difference, pair.result.scene
+        difference, scene = pair.difference, pair.scene
         values = {
             "difference_mm": difference.mean_mm,
             "difference_ci95_low_mm": difference.ci95_mm.low,
             "difference_ci95_high_mm": difference.ci95_mm.high,
-            "difference_p_holm": pair.result.p_holm,
-            "subjects_won": float(pair.tally.wins),
-            "subjects_lost": float(pair.tally.losses),
+            "difference_p_holm": pair.p_holm,
+            "subjects_won": float(pair.wins),
+            "subjects_lost": float(pair.losses),
         }
         for name, value in values.items():
             if math.isfinite(value):

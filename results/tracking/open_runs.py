@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +10,12 @@ from tempfile import TemporaryDirectory
 
 from ...errors import FacebenchError, nearest_name
 from ..run.folder import RunFolder
+from ..tables.basis import MLFLOW_ID
 from .store import be_quiet, sqlite_file, store_errors_told, tracking_uri
 
 FILES = ("run.json", "summary.json", "subjects.parquet")
 """What a run must have logged to be compared."""
 
-_MLFLOW_ID = re.compile(r"[0-9a-f]{32}")
 _FEW = 5
 
 
@@ -34,35 +33,9 @@ def opened_runs(places: Sequence[str]) -> Iterator[tuple[RunFolder, ...]]:
         yield tuple(_opened(place, Path(scratch)) for place in places)
 
 
-def refuse_unfinished(run: RunFolder) -> None:
-    """A run can be compared when it has a summary and the scores behind it.
-
-    Raises:
-        FacebenchError: it has not.
-    """
-    if not (run.root / "summary.json").is_file():
-        raise FacebenchError(
-            f"{place_of(run)} is unfinished, it has no summary",
-            f"continue it with: {run.record().command}",
-        )
-    try:
-        run.summary()
-        columns = set(run.subjects().columns)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise FacebenchError(f"{place_of(run)} cannot be read: {reason[0]}") from error
-    if not {"subject", "scene", "value_mm"} <= columns:
-        raise FacebenchError(f"{place_of(run)} has no scores of subjects", "measure it again")
-
-
-def place_of(run: RunFolder) -> str:
-    """What the run was asked for by: an MLflow run's id, or the folder."""
-    return run.root.name if _MLFLOW_ID.fullmatch(run.root.name) else str(run.root)
-
-
 def _opened(place: str, scratch: Path) -> RunFolder:
     path = Path(place)
-    if not path.is_dir() and _MLFLOW_ID.fullmatch(place):
+    if not path.is_dir() and MLFLOW_ID.fullmatch(place):
         path = scratch / place
         fetch_files(place, FILES, path)
     run = _existing(path)

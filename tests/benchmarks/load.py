@@ -38,8 +38,7 @@ from facebench.bench.scoring.score import Score
 from facebench.distributed.benchmark import Benchmark, Predictor, unfinished_tasks
 from facebench.distributed.plan import MiccRequest, describe_run, prepare
 from facebench.recon.export.mesh_files import write_ply
-from facebench.results.compare import compare, written
-from facebench.results.compare.forms import FORMS
+from facebench.results.compare import FORMS, compare, written
 from facebench.results.gate import Baseline, Coverage, Limit, Regression, evaluate
 from facebench.results.report import write_report
 from facebench.results.run.folder import SCORED, RunFolder
@@ -47,12 +46,8 @@ from facebench.results.run.items import GrowingTable
 from facebench.results.run.ledger import Clock
 from facebench.results.run.record import now
 from facebench.results.run.summary import summarise
-from facebench.results.tables.writers import (
-    paired_table,
-    scene_table,
-    scene_table_csv,
-    scene_table_markdown,
-)
+from facebench.results.tables.scenes import scene_rows
+from facebench.results.tables.writers import csv_text, markdown, terminal_text
 from facebench.results.tracking.benchmark import connect, track_run
 
 FRAMES = 32
@@ -225,11 +220,10 @@ def statistics(load: Load) -> None:
 
 
 def tables(load: Load) -> None:
-    """For the terminal, as Markdown, as CSV; and paired."""
-    runs = [load.run, load.other]
-    for form in (scene_table, scene_table_markdown, scene_table_csv):
-        assert form(runs)
-    assert paired_table(*runs)
+    """For the terminal, as Markdown, as CSV."""
+    content = scene_rows([load.run, load.other])
+    assert terminal_text([content.table()]) and markdown(content.table())
+    assert csv_text(content.numbers())
 
 
 def comparison(load: Load) -> None:

@@ -13,8 +13,8 @@ from example_runs import SCENES, example_record, example_row, example_summary, f
 
 from facebench.results.report import write_report
 from facebench.results.report.charts import BINS, HALF_WIDTH, MOST_DOTS, density
-from facebench.results.report.tables import MOST_ROWS
 from facebench.results.run.folder import RunFolder
+from facebench.results.tables.writers import MOST_ROWS
 
 SUBJECTS = tuple(f"subject_{number:04d}" for number in range(1, MOST_ROWS + 101))
 
@@ -70,7 +70,7 @@ def test_a_long_table_shows_the_worst_and_says_so(page: Path) -> None:
     body = text.partition("Error of each subject in mm")[2].partition("</table>")[0]
     assert body.count("<tr>") == MOST_ROWS + 1
     assert f"the first {MOST_ROWS:,} of {len(SUBJECTS):,}; the run folder has all" in body
-    errors = [float(v) for v in re.findall(r'scope="row">.*?<td>([\d.]+)</td>', body)]
+    errors = [float(v) for v in re.findall(r'scope="row">.*?<td><span>([\d.]+)<', body)]
     assert errors == sorted(errors, reverse=True)
 
 

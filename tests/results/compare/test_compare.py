@@ -42,7 +42,7 @@ def compared(runs: list[RunFolder]) -> Comparison:
 
 def test_each_run_is_compared_with_the_first(compared: Comparison) -> None:
     (group,) = compared.groups
-    names = [(pair.first, pair.second, pair.result.scene) for pair in group.pairs]
+    names = [(pair.first, pair.second, pair.scene) for pair in group.pairs]
     assert names == [(run, "mean-face", s) for run in ("theirs", "ours") for s in SCENES]
     assert compared.differing == ()
 
@@ -55,18 +55,17 @@ def test_differences_are_over_the_shared_subjects(
     )
     expected = (theirs - first).groupby("scene").mean()
     for pair in compared.groups[0].pairs[: len(SCENES)]:
-        assert pair.result.difference.mean_mm == pytest.approx(expected[pair.result.scene])
-        shared = 7 if pair.result.scene == "outdoor" else 8
-        assert pair.result.difference.n_subjects == shared
-        counts = pair.tally
-        assert counts.wins + counts.ties + counts.losses == shared
+        assert pair.difference.mean_mm == pytest.approx(expected[pair.scene])
+        shared = 7 if pair.scene == "outdoor" else 8
+        assert pair.difference.n_subjects == shared
+        assert pair.wins + pair.ties + pair.losses == pair.subjects == shared
 
 
 def test_all_tests_of_the_table_are_corrected_together(
     runs: list[RunFolder], compared: Comparison
 ) -> None:
     for comparison in (compared, compare(runs, all_pairs=True)):
-        results = [pair.result for pair in comparison.groups[0].pairs]
+        results = comparison.groups[0].pairs
         corrected = holm([result.difference.p_value for result in results])
         assert [result.p_holm for result in results] == corrected.tolist()
     assert len(results) == 3 * len(SCENES)
@@ -82,8 +81,8 @@ def test_wins_ties_and_losses_of_known_errors(tmp_path: Path) -> None:
             [example_row(name, s, 1.0 + scale * errors[name]) for s in SCENES for name in SUBJECTS]
         )
     for pair in compare([flat, other]).groups[0].pairs:
-        assert (pair.tally.wins, pair.tally.ties, pair.tally.losses) == (3, 4, 1)
-    wide = compare([flat, other], tie_mm=0.25).groups[0].pairs[0].tally
+        assert (pair.wins, pair.ties, pair.losses) == (3, 4, 1)
+    wide = compare([flat, other], tie_mm=0.25).groups[0].pairs[0]
     assert (wide.wins, wide.ties, wide.losses) == (1, 6, 1)
 
 
@@ -93,8 +92,7 @@ def test_every_subject_is_counted_once_and_turning_turns(
 ) -> None:
     ours, theirs = np.array(errors).T
     there, back = tally(ours, theirs, tie_mm), tally(theirs, ours, tie_mm)
-    assert there.wins + there.ties + there.losses == len(errors)
-    assert (there.wins, there.ties, there.losses) == (back.losses, back.ties, back.wins)
+    assert sum(there) == len(errors) and there == back[::-1]
 
 
 def test_published_rows_stand_below_and_are_never_best(compared: Comparison) -> None:
@@ -199,7 +197,7 @@ def test_few_subjects_have_no_p_value_and_the_note_says_why(tmp_path: Path) -> N
         rows = run.subjects()
         run.write_subjects(rows[rows["subject"] < "subject_06"].to_dict("records"))
     (group,) = compare(runs).groups
-    assert all(math.isnan(pair.result.p_holm) for pair in group.pairs)
+    assert all(math.isnan(pair.p_holm) for pair in group.pairs)
     assert "No p-value with fewer than 6 subjects" in " ".join(group.notes)
 
 

@@ -10,14 +10,11 @@ from pathlib import Path
 
 import pytest
 from example_runs import SCENES, example_record, example_run
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.console import Console
 
-from facebench.results.compare import Comparison, compare, written
-from facebench.results.compare.latex import escaped
-from facebench.results.compare.terminal import comparison_tables
+from facebench.results.compare import Comparison, compare, comparison_tables, written
 from facebench.results.tables.published import published_results
+from facebench.results.tables.writers import TerminalTable
 
 EVIL = r"50% & #1 _best_ {a|b} ~^$\x [bold]<b>"
 
@@ -42,7 +39,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
 
 def drawn(comparison: Comparison, width: int = 80) -> str:
     console = Console(width=width, file=io.StringIO(), record=True)
-    console.print(*comparison_tables(comparison), sep="\n")
+    console.print(*map(TerminalTable, comparison_tables(comparison)), sep="\n")
     return console.export_text()
 
 
@@ -50,7 +47,7 @@ def test_the_terminal_shows_both_tables_in_80_columns(compared: Comparison) -> N
     text = drawn(compared)
     assert max(map(len, text.splitlines())) <= 80 and "…" not in text
     for pair in compared.groups[0].pairs:
-        difference = pair.result.difference
+        difference = pair.difference
         assert f"{difference.mean_mm:+.3f} *" in text
         assert f"[{difference.ci95_mm.low:.3f}, {difference.ci95_mm.high:.3f}]" in text
     assert "8/0/0 · p 0.023" in text and "Genova et al. 2018" in text and "[bold]<b>" in text
@@ -89,18 +86,10 @@ def test_latex_is_balanced_and_its_rows_are_whole(
 
 def test_latex_marks_the_best_and_rules_off_the_published(compared: Comparison) -> None:
     text = written(compared, "latex")
-    assert text.count(r"\textbf{") == len(SCENES)
+    assert text.count(r"\textbf{") == 2 * len(SCENES)  # the lowest, and what is beyond chance
     measured, published = text.split(r"\midrule")[1:3]
     assert r"\textbf{" in measured and r"\textbf{" not in published
     assert published.count("published}") == 3 and "1.36 $\\pm$ 0.12" in published
-
-
-@given(st.text(st.sampled_from(list("ab \\&%$#_{}~^<>±−·–…")), max_size=30))
-def test_latex_text_has_no_live_marks(words: str) -> None:
-    """Taking every escape out leaves nothing that LaTeX would act upon."""
-    escapes = r"\\text(backslash|ascii(tilde|circum))\{\}|\\ldots\{\}|\\[&%$#_{}]"
-    left = re.sub(r"\$(\\pm|-|\\cdot|<|>)\$", "", re.sub(escapes, "", escaped(words)))
-    assert not set(left) & set("\\&%$#_{}~^")
 
 
 def test_csv_has_a_line_a_run_and_scene_with_its_difference(compared: Comparison) -> None:
@@ -108,8 +97,8 @@ def test_csv_has_a_line_a_run_and_scene_with_its_difference(compared: Comparison
     assert len(rows) == 5 * len(SCENES)
     for row, pair in zip(rows[len(SCENES) :], compared.groups[0].pairs, strict=False):
         assert (row["method"], row["compared_with"]) == (EVIL, "mean-face")
-        assert float(row["difference_mm"]) == pair.result.difference.mean_mm
-        assert int(row["wins"]) == pair.tally.wins
+        assert float(row["difference_mm"]) == pair.difference.mean_mm
+        assert int(row["wins"]) == pair.wins
     assert {row["compared_with"] for row in rows[: len(SCENES)]} == {""}
     assert {row["wins"] + row["coverage"] for row in rows if row["remark"] == "published"} == {""}
     assert {row["protocol_digest"] for row in rows} == {"0123456789abcdef" * 4}

@@ -14,10 +14,10 @@ from small_regressor import write_small_regressor
 
 from facebench.errors import FacebenchError
 from facebench.results.compare import written
-from facebench.results.compare.table1 import FILES, table1, write_table1
-from facebench.results.compare.terminal import comparison_tables
+from facebench.results.compare.tables import TABLE1_FILES, comparison_tables, table1, write_table1
 from facebench.results.run.folder import RunFolder
 from facebench.results.run.method_cost import MethodCost, read_cost, training_minutes
+from facebench.results.tables.writers import TerminalTable
 
 COSTS = {
     "ours": MethodCost(0.0123, 44.4, "a"),
@@ -48,7 +48,7 @@ def test_costs_stand_behind_each_method(runs: list[RunFolder]) -> None:
 
 def test_a_narrow_terminal_loses_no_cost(runs: list[RunFolder]) -> None:
     console = Console(file=io.StringIO(), width=80)
-    console.print(next(comparison_tables(table1(runs, COSTS))))
+    console.print(TerminalTable(next(comparison_tables(table1(runs, COSTS)))))
     printed = console.file.getvalue()
     assert all(word in printed for word in ("s/face", "training", "0.012", "44 min", "1e-07"))
     assert "and the fits that it learns from." in " ".join(printed.split())
@@ -57,7 +57,7 @@ def test_a_narrow_terminal_loses_no_cost(runs: list[RunFolder]) -> None:
 def test_every_form_is_written(runs: list[RunFolder], tmp_path: Path) -> None:
     comparison = table1(runs, COSTS)
     paths = write_table1(comparison, COSTS, tmp_path / "table")
-    assert [path.name for path in paths] == list(FILES.values())
+    assert [path.name for path in paths] == list(TABLE1_FILES.values())
     tex = (tmp_path / "table" / "table1.tex").read_text()
     assert "44 min" in tex and r"\begin{tabular}{lrrrrrr}" in tex
     rows = list(csv.DictReader((tmp_path / "table" / "table1.csv").open()))

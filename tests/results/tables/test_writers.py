@@ -1,223 +1,143 @@
-"""The scene table: what it shows, what it marks and what it refuses, in all three forms."""
+"""The five forms of a table: nothing is cut, nothing is obeyed, every form says the same."""
 
 from __future__ import annotations
 
 import csv
 import io
-from dataclasses import replace
-from pathlib import Path
+import re
+import unicodedata
+from html.parser import HTMLParser
 
 import pytest
-from example_runs import SCENES, example_record, example_run
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
-from rich.table import Table
 
-from facebench.bench.method.interface import MethodCard
-from facebench.bench.protocol.record import preset
-from facebench.errors import FacebenchError
-from facebench.results.report.series import read_series
-from facebench.results.tables.paired import paired_rows
-from facebench.results.tables.published import published_results
-from facebench.results.tables.scenes import scene_rows
+from facebench.results.tables.table import Cell, Table, text_rows, value_cell
 from facebench.results.tables.writers import (
-    paired_table,
-    scene_table,
-    scene_table_csv,
-    scene_table_markdown,
+    TerminalTable,
+    csv_text,
+    html,
+    in_cell,
+    latex,
+    latex_escaped,
+    markdown,
+    terminal_text,
 )
 
+NUMBERS = ("1.360", "−0.348", "12345.678", "0.046")
+HOSTILE = "\x1b[31m\x9b2J\u202eevil\u2066\u200b\x7f\r\n\ttail\u2028"
+NAMES = st.text(st.characters(codec="utf-8"), max_size=20)
 
-def drawn(table: Table, width: int = 120) -> str:
+
+def example(label: str = "ours", note: str = "A note.") -> Table:
+    interval = ("[1.480, 1.850]", "12/12 · 100%")
+    cells = (Cell(label, ("a remark",)), *(Cell(number, interval) for number in NUMBERS))
+    head = ("method", "cooperative", "indoor", "outdoor", "frames/s")
+    return Table("Error in mm", head, (cells, cells), (note,), aside=2, ends=frozenset({0}))
+
+
+def drawn(table: Table, width: int) -> str:
     console = Console(width=width, file=io.StringIO(), record=True)
-    console.print(table)
+    console.print(TerminalTable(table))
     return console.export_text()
 
 
-def test_the_table_shows_protocol_numbers_and_coverage(tmp_path: Path) -> None:
-    run = example_run(tmp_path / "a")
-    text = drawn(scene_table([run]))
-    cell = run.summary()["cooperative"]
-    assert "protocol micc (01234567), dataset micc (fedcba98)" in text
-    assert f"{cell.mean_mm:.2f} ± {cell.std_mm:.2f}" in text
-    assert f"[{cell.ci95_mm[0]:.2f}, {cell.ci95_mm[1]:.2f}]" in text
-    assert "8/8 · 94%" in text and "12.3" in text
+def forms(table: Table) -> dict[str, str]:
+    writers = (markdown, csv_text, latex, html)
+    return {"terminal": drawn(table, 100), **{form.__name__: form(table) for form in writers}}
 
 
-def test_a_failed_subject_shows_in_its_cell_and_below(tmp_path: Path) -> None:
-    text = drawn(scene_table([example_run(tmp_path / "a")]))
-    assert "7/8 · 82%" in text and "all: 1." in text and "Failed subjects" in text
+@given(st.integers(22, 200))
+def test_no_number_is_cut_and_no_line_is_longer_than_the_terminal(width: int) -> None:
+    text = drawn(example(), width)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width
+    for piece in (*NUMBERS, "[1.480, 1.850]", "12/12 · 100%"):
+        assert sum(line.count(piece) for line in lines) >= 2, (piece, text)
 
 
-def test_the_table_fits_a_narrow_terminal(tmp_path: Path) -> None:
-    run = example_run(tmp_path / "a", "mean-face")
-    text = drawn(scene_table([run], published_results()), width=80)
-    assert all(f"{cell.mean_mm:.2f} ±" in text for cell in run.summary().values())
-    assert "mean-face" in text and "Genova et al. 2018" in text and "frames/s" in text
-    assert max(map(len, text.splitlines())) <= 80
+def test_a_narrow_terminal_stacks_and_a_wide_one_does_not() -> None:
+    wide, aside, narrow = (drawn(example(), width) for width in (120, 76, 60))
+    assert re.search(r"ours +1\.360 +−0\.348 +12345\.678 +0\.046", wide)
+    assert re.search(r"ours +1\.360 +−0\.348 +12345\.678\s*\n", aside) and "outdoor" in aside
+    assert re.search(r"\n +cooperative +1\.360 *\n", narrow)
 
 
-def test_the_best_of_each_scene_is_bold_in_markdown(tmp_path: Path) -> None:
-    good = example_run(tmp_path / "good", "good", 1.2)
-    poor = example_run(tmp_path / "poor", "poor", 1.9, seed=1)
-    lines = scene_table_markdown([poor, good]).splitlines()
-    bold = {line.split("|")[1].strip(): line.count("**") for line in lines if line[:1] == "|"}
-    assert bold["good"] == 2 * len(SCENES) and bold["poor"] == 0
+@pytest.mark.parametrize("name", ["title", "head", "cell", "details", "note"])
+def test_nothing_of_a_name_is_obeyed_in_any_form(name: str) -> None:
+    said = {key: HOSTILE if key == name else "plain" for key in ("title", "head", "note")}
+    cell = Cell(*((HOSTILE,) if name == "cell" else ("x", (HOSTILE,))))
+    table = Table(said["title"], (said["head"], "b"), ((cell, Cell("1")),), (said["note"],))
+    for form, text in forms(table).items():
+        left = text.replace("\n", "")
+        assert not [c for c in left if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp")], form
+        if not (form == "csv_text" and name in ("title", "details", "note")):
+            assert "evil" in text and "tail" in text and "u202e" in text, form
 
 
-def test_failing_never_wins(tmp_path: Path) -> None:
-    sure, lucky = example_run(tmp_path / "a", "sure"), example_run(tmp_path / "b", "lucky")
-    whole = sure.summary()["cooperative"]
-    lower = replace(whole, mean_mm=whole.mean_mm - 0.1, n_subjects=7, n_failed=1)
-    partial = replace(lower, mean_with_failures_mm=whole.mean_mm + 0.1)
-    sure.write_summary(dict.fromkeys(SCENES, whole))
-    lucky.write_summary(dict.fromkeys(SCENES, partial))
-    best = scene_rows([lucky, sure]).best("outdoor")
-    assert best is not None and best.label == "sure"
+@given(NAMES)
+def test_a_markdown_row_has_its_cells_whatever_they_hold(name: str) -> None:
+    text = markdown(Table(name, ("a", "b"), text_rows([(name, name)]), (name,)))
+    row = next(line for line in text.splitlines() if line.startswith("|") and "---" not in line)
+    assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) == 3
 
 
-def test_alone_nothing_is_best(tmp_path: Path) -> None:
-    assert "**1" not in scene_table_markdown([example_run(tmp_path / "a")])
+@given(NAMES)
+def test_markdown_text_starts_no_markup(name: str) -> None:
+    left = re.sub(r"\\[\\|*_<>\[\]`~$&]", "", in_cell(name))
+    assert not set(left) & set("\\|*_<>[]`~$&")
 
 
-def test_published_rows_are_marked_and_never_best(tmp_path: Path) -> None:
-    runs = [example_run(tmp_path / "a", "a", 3.0), example_run(tmp_path / "b", "b", 4.0)]
-    content = scene_rows(runs, published_results())
-    assert [row.remark for row in content.rows if not row.measured] == ["published"] * 3
-    assert all(content.best(scene) is content.rows[0] for scene in SCENES)
-    text = drawn(scene_table(runs, published_results()))
-    assert "1.36 ± 0.12" in text and "Table 1" in text
+@given(st.text(st.sampled_from(list("ab \\&%$#_{}~^<>±−·–…≤≥τ")), max_size=30))
+def test_latex_text_has_no_live_marks(words: str) -> None:
+    """Taking every escape out leaves nothing that LaTeX would act upon."""
+    escapes = r"\\text(backslash|ascii(tilde|circum))\{\}|\\ldots\{\}|\\[&%$#_{}]"
+    maths = r"\$(\\pm|-|\\cdot|<|>|\\leq|\\geq|\\tau)\$"
+    left = re.sub(maths, "", re.sub(escapes, "", latex_escaped(words)))
+    assert not set(left) & set("\\&%$#_{}~^")
 
 
-@pytest.mark.parametrize("kind", ["protocol", "dataset"])
-def test_mixing_is_refused_with_both_values(tmp_path: Path, kind: str) -> None:
-    one = example_run(tmp_path / "a")
-    changes = {kind: "other", f"{kind}_digest": "9" * 64}
-    two = example_run(tmp_path / "b", **changes)
-    with pytest.raises(FacebenchError, match=rf"{kind}: micc \(\w+\) and other \(99999999\)"):
-        scene_table([one, two])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", " =", "\t=", "＝"])
+def test_no_csv_cell_is_a_formula(start: str) -> None:
+    table = Table("", ("a",), ((Cell(f"{start}1+cmd|'x'!A1"),), (value_cell(-0.5),)))
+    rows = list(csv.reader(io.StringIO(csv_text(table))))
+    # A spreadsheet leaves out spaces before it looks for the sign.
+    assert not rows[1][0].lstrip().startswith(("=", "+", "-", "@", "＝"))
+    assert rows[2] == ["-0.5"]
 
 
-def test_no_runs_is_a_users_mistake() -> None:
-    with pytest.raises(FacebenchError, match="no runs"):
-        scene_table([])
+def test_csv_keeps_every_digit() -> None:
+    value = 0.1 + 0.2
+    (_, row) = csv.reader(io.StringIO(csv_text(Table("", ("a",), ((value_cell(value),),)))))
+    assert float(row[0]) == value
+    assert csv_text(Table("", ("a", "b"), ((value_cell(float("nan")), value_cell(None)),))) == (
+        "a,b\n,\n"
+    )
 
 
-def test_different_subjects_are_said(tmp_path: Path) -> None:
-    one = example_run(tmp_path / "a")
-    two = example_run(tmp_path / "b", subjects=("subject_01",), limit=8, excluded=("subject_30",))
-    notes = " ".join(scene_rows([one, two]).notes)
-    assert "different subjects" in notes and "At most 8 frames" in notes and "subject_30" in notes
+@given(NAMES)
+def test_html_shows_a_text_and_runs_none(name: str) -> None:
+    words: list[str] = []
+    tags: list[str] = []
+    reader = HTMLParser()
+    reader.handle_data = words.append  # type: ignore[method-assign]
+    reader.handle_starttag = lambda tag, _: tags.append(tag)  # type: ignore[method-assign]
+    reader.feed(html(Table("t", ("a",), ((Cell(f"<script>{name}"),),))))
+    assert "script" not in tags and Cell(f"<script>{name}").text in "".join(words)
 
 
-def test_the_name_given_and_leakage_are_shown(tmp_path: Path) -> None:
-    card = MethodCard("ours", "t", "", "MIT", leakage="validated on this set")
-    arguments = {**example_record().arguments, "name": "ours, 150 [steps]"}
-    run = example_run(tmp_path / "a", card=card, arguments=arguments, ended="")
-    text = drawn(scene_table([run]), width=140)
-    assert "ours, 150 [steps]" in text
-    assert "unfinished; leakage: validated on this set" in text
+def test_the_lowest_stands_out_in_every_form() -> None:
+    table = Table("", ("a", "b"), ((Cell("ours"), Cell("1.2", style="best")),))
+    assert "**1.2**" in markdown(table) and r"\textbf{1.2}" in latex(table)
+    assert "<strong>1.2</strong>" in html(table)
 
 
-def test_csv_holds_every_number_exactly(tmp_path: Path) -> None:
-    run = example_run(tmp_path / "a")
-    rows = list(csv.DictReader(io.StringIO(scene_table_csv([run], published_results()))))
-    assert len(rows) == len(SCENES) * 4
-    for row in rows[: len(SCENES)]:
-        cell = run.summary()[row["scene"]]
-        assert float(row["mean_mm"]) == cell.mean_mm
-        assert float(row["ci95_high_mm"]) == cell.ci95_mm[1]
-        assert int(row["n_failed"]) == cell.n_failed
-    assert rows[-1]["remark"] == "published" and rows[-1]["coverage"] == ""
+def test_a_row_of_another_length_is_no_table() -> None:
+    with pytest.raises(ValueError, match="2 cells, the head 1"):
+        Table("", ("a",), text_rows([("1", "2")]))
 
 
-def test_the_paired_difference_is_the_mean_over_shared_subjects(tmp_path: Path) -> None:
-    good = example_run(tmp_path / "good", "good", 1.2, seed=1)
-    poor = example_run(tmp_path / "poor", "poor", 1.5, seed=2)
-    errors = [run.subjects().set_index(["scene", "subject"])["value_mm"] for run in (good, poor)]
-    expected = (errors[0] - errors[1]).groupby("scene").mean()
-    for row in paired_rows(good, poor).rows:
-        assert row.difference.mean_mm == pytest.approx(expected[row.scene], rel=1e-12)
-        assert row.difference.ci95_mm.excludes(0.0) and row.verdict == "lower"
-    assert paired_rows(good, poor).rows[2].difference.n_subjects == 7
-
-
-def test_turning_the_pair_turns_the_sign(tmp_path: Path) -> None:
-    runs = [example_run(tmp_path / str(i), f"m{i}", 1.2 + i, seed=i) for i in range(2)]
-    there, back = paired_rows(*runs), paired_rows(*reversed(runs))
-    for one, other in zip(there.rows, back.rows, strict=True):
-        assert one.difference.mean_mm == pytest.approx(-other.difference.mean_mm)
-        assert (one.verdict, other.verdict) == ("lower", "higher")
-
-
-def test_a_run_against_itself_shows_no_difference(tmp_path: Path) -> None:
-    run = example_run(tmp_path / "a")
-    assert {row.verdict for row in paired_rows(run, run).rows} == {"no difference shown"}
-
-
-def test_the_paired_table_shows_interval_and_p(tmp_path: Path) -> None:
-    good = example_run(tmp_path / "good", "good", 1.2, seed=1)
-    poor = example_run(tmp_path / "poor", "poor", 1.5, seed=2)
-    text = drawn(paired_table(good, poor))
-    assert "good − poor in mm" in text and "-0.3" in text
-    # All of 8 and of 7 subjects are lower: 2 of 2^8, 2 of 2^7 signs, times three scenes.
-    assert text.count(f"{3 * 2 / 2**8:.3f}") == 3 and "No p-value" not in text
-
-
-def test_too_few_subjects_have_no_p_value_and_a_note_says_why(tmp_path: Path) -> None:
-    runs = [example_run(tmp_path / str(i), f"m{i}", 1.2 + i, seed=i) for i in range(2)]
-    for run in runs:
-        rows = run.subjects()
-        run.write_subjects(rows[rows["subject"] < "subject_06"].to_dict("records"))
-    content = paired_rows(*runs)
-    assert {row.verdict for row in content.rows} == {"too few subjects"}
-    text = drawn(paired_table(*runs))
-    assert "No p-value with fewer than 6 subjects" in text and "0.0" not in text
-    assert text.count("–") >= len(SCENES)
-
-
-def test_presets_of_two_names_are_never_mixed(tmp_path: Path) -> None:
-    """With the digests that the presets really have."""
-    runs = [
-        example_run(
-            tmp_path / name,
-            protocol=name,
-            protocol_digest=preset(name).digest,
-            protocol_settings=preset(name).to_dict(),
-        )
-        for name in ("micc", "metric")
-    ]
-    both = r"protocol: micc \(\w{8}\) and metric \(\w{8}\)"
-    for mix in (lambda: scene_table(runs), lambda: paired_table(*runs), lambda: read_series(runs)):
-        with pytest.raises(FacebenchError, match=both):
-            mix()
-
-
-def test_a_pooling_protocol_says_what_is_pooled(tmp_path: Path) -> None:
-    settings = preset("micc").with_setting("reduction.subjects", "pooled").to_dict()
-    run = example_run(tmp_path / "a", protocol_settings=settings)
-    notes = " ".join(scene_rows([run]).notes)
-    median = run.summary()["indoor"].median_mm
-    assert "over the points of all scored subjects" in notes and f"indoor {median:.2f}" in notes
-
-
-def test_the_size_error_stands_beside_a_rigid_score(tmp_path: Path) -> None:
-    run = example_run(tmp_path / "a")
-    run.write_summary({s: replace(c, size_error=0.0234) for s, c in run.summary().items()})
-    text = drawn(scene_table([run]))
-    assert text.count("size ± 2.3%") == len(SCENES) and "'size':" in text
-    assert "size" not in drawn(scene_table([example_run(tmp_path / "b")]))
-
-
-def test_one_scale_for_all_is_shown(tmp_path: Path) -> None:
-    run = example_run(tmp_path / "a", global_scale=1.01234)
-    assert "One scale factor for all" in drawn(scene_table([run]))
-    assert "ours 1.0123" in " ".join(scene_rows([run]).notes)
-    other = example_run(tmp_path / "b")
-    assert "One scale" not in " ".join(scene_rows([other]).notes)
-
-
-def test_pairs_of_different_protocols_are_refused(tmp_path: Path) -> None:
-    one = example_run(tmp_path / "a")
-    two = example_run(tmp_path / "b", protocol="metric", protocol_digest="8" * 64)
-    with pytest.raises(FacebenchError, match="differ in their protocol"):
-        paired_table(one, two)
+def test_tables_are_printed_one_below_the_other() -> None:
+    text = terminal_text([example("first"), example("second")])
+    assert text.index("first") < text.index("second")

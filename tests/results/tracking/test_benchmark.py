@@ -21,8 +21,9 @@ from same_results import tracking_differences
 from facebench.bench.scoring.distance import CURVE_MM
 from facebench.errors import FacebenchError
 from facebench.results.run.folder import RunFolder
+from facebench.results.tables.basis import place_of, refuse_unfinished
 from facebench.results.tracking.benchmark import connect, track_run
-from facebench.results.tracking.open_runs import opened_runs, place_of, refuse_unfinished
+from facebench.results.tracking.open_runs import opened_runs
 from facebench.results.tracking.run import KEPT_ID
 from facebench.results.tracking.store import sqlite_file, tracking_uri
 

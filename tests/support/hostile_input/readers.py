@@ -60,7 +60,8 @@ from facebench.results.pairs.folder import PairsFolder
 from facebench.results.run.ledger import Ledger
 from facebench.results.run.method_cost import FILE, read_cost
 from facebench.results.run.point_errors import PointErrors
-from facebench.results.tracking.open_runs import opened_runs, refuse_unfinished
+from facebench.results.tables.basis import refuse_unfinished
+from facebench.results.tracking.open_runs import opened_runs
 from facebench.results.tracking.run import is_logged
 from facebench.tests.support.hostile_input import folders, samples
 from facebench.tests.support.hostile_input.structured import (
@@ -200,8 +201,7 @@ def _report(path: Path) -> None:
 
 
 def _compare(path: Path) -> None:
-    from facebench.results.compare import compare
-    from facebench.results.compare.forms import FORMS, written
+    from facebench.results.compare import FORMS, compare, written
 
     with opened_runs([str(path.parent)]) as runs:
         for run in runs:

@@ -1,0 +1,278 @@
+"""A comparison as tables, in the forms it is written in, and the paper's Table 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from itertools import groupby
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ..files import json_text, write_text
+from ..run.folder import RunFolder
+from ..run.method_cost import HEADS, NOTE, MethodCost
+from ..tables.published import published_results
+from ..tables.scenes import NUMBERS, SceneRow, scene_values
+from ..tables.table import (
+    Cell,
+    Table,
+    Value,
+    interval_text,
+    number_text,
+    p_text,
+    text_rows,
+    value_cell,
+)
+from ..tables.writers import csv_text, latex, markdown, terminal_text
+from .comparison import Comparison, RunGroup, RunPair, compare, refuse_groups
+
+_BASIS = ("protocol", "protocol_digest", "dataset", "dataset_digest")
+_PAIR = (
+    *("compared_with", "difference_mm", "difference_ci95_low_mm", "difference_ci95_high_mm"),
+    *("shared_subjects", "p_value", "p_holm", "wins", "ties", "losses", "verdict"),
+)
+COLUMNS = (*_BASIS, *NUMBERS, *_PAIR)
+"""Of the CSV file."""
+
+TABLE1_FILES = MappingProxyType(
+    {
+        "markdown": "table1.md",
+        "latex": "table1.tex",
+        "csv": "table1.csv",
+        "json": "table1.json",
+    }
+)
+_REASONS = MappingProxyType(
+    {
+        "no difference shown": "no difference that could be told from chance",
+        "too few subjects": "too few subjects to tell",
+        "unlike completeness": "not judged, one of them covers less of the scans",
+    }
+)
+_COSTS = ("seconds_per_face", "training_minutes")
+
+Costs = Mapping[str, MethodCost]
+
+
+def written(comparison: Comparison, form: str, costs: Costs | None = None) -> str:
+    """A comparison as text, ending in a new line.
+
+    Args:
+        comparison: what is written.
+        form: one of `FORMS`.
+        costs: of the methods by label, for further columns of CSV.
+    """
+    return FORMS[form](comparison, costs or {})
+
+
+def comparison_tables(comparison: Comparison) -> Iterator[Table]:
+    """What keeps the groups apart, then each group's errors and differences."""
+    if comparison.differing:
+        yield _apart_table(comparison)
+    for group in comparison.groups:
+        yield group.scenes.table()
+        if group.pairs:
+            yield pairs_table(group)
+
+
+def pairs_table(group: RunGroup) -> Table:
+    """One row a pair and one column a scene, so that it fits where the first table fits."""
+    pairs = groupby(group.pairs, lambda pair: (pair.first, pair.second))
+    return Table(
+        title="Differences in mm, subject by subject; negative: the first has the lower error",
+        head=("difference of", *group.scenes.scenes),
+        rows=tuple(
+            (Cell(f"{first} − {second}"), *map(_pair_cell, scenes))
+            for (first, second), scenes in pairs
+        ),
+        notes=group.notes,
+    )
+
+
+def _pair_cell(pair: RunPair) -> Cell:
+    difference = pair.difference
+    mean = number_text(difference.mean_mm, 3, sign=True)
+    interval = interval_text(difference.ci95_mm.low, difference.ci95_mm.high, 3)
+    counts = f"{pair.wins}/{pair.ties}/{pair.losses} · p {p_text(pair.p_holm)}"
+    # The mark beside the style: a reader may see no colour and no weight.
+    text, style = (f"{mean} *", "best") if pair.shown else (mean, "")
+    return Cell(text, (interval, counts), "best" if style else "")
+
+
+def verdict_sentences(group: RunGroup) -> Iterator[str]:
+    """Whether the group's first run is the better one, by how much and how surely; in words.
+
+    One sentence or two for each run that it was compared with; none for a run alone.
+    """
+    first = group.runs[0].label
+    against = [pair for pair in group.pairs if first in (pair.first, pair.second)]
+    for facts in group.runs[1:]:
+        pairs = [pair for pair in against if facts.label in (pair.first, pair.second)]
+        yield from _verdict(first, facts.label, pairs)
+
+
+def _verdict(first: str, other: str, pairs: Sequence[RunPair]) -> Iterator[str]:
+    # Of the run that the reader asks for, whichever side of the subtraction it is on.
+    lower = [p for p in pairs if p.shown and (p.difference.mean_mm < 0) == (p.first == first)]
+    higher = [p for p in pairs if p.shown and p not in lower]
+    words = (("better", "lower", lower), ("worse", "higher", higher))
+    for word, sign, shown in words:
+        if shown:
+            where = (
+                "every scene"
+                if len(shown) == len(pairs)
+                else f"{len(shown)} of {len(pairs)} scenes"
+            )
+            told = "; ".join(f"{p.scene} {_size(p)}" for p in shown)
+            yield f"{first} is {word} than {other} in {where}: its error is {sign} by {told}."
+    unshown = [pair for pair in pairs if not pair.shown]
+    for reason in dict.fromkeys(pair.verdict for pair in unshown):
+        scenes = ", ".join(pair.scene for pair in unshown if pair.verdict == reason)
+        yield f"{first} and {other} in {scenes}: {_REASONS[reason]}."
+
+
+def _size(pair: RunPair) -> str:
+    low, high = pair.difference.ci95_mm.low, pair.difference.ci95_mm.high
+    # The size has no sign, so neither side of the subtraction has its interval turned round.
+    ends = (low, high) if pair.difference.mean_mm > 0 else (-high, -low)
+    interval = interval_text(*ends)
+    return f"{abs(pair.difference.mean_mm):.2f} mm {interval}, p {p_text(pair.p_holm)}"
+
+
+def _apart_table(comparison: Comparison) -> Table:
+    names = (", ".join(run.place for run in group.runs) for group in comparison.groups)
+    head = ("field", *names)
+    rows = text_rows([(item.name, *item.values) for item in comparison.differing])
+    return Table("Not in one table: the runs differ in", head, rows, left=tuple(range(len(head))))
+
+
+def comparison_values(comparison: Comparison) -> dict[str, Any]:
+    """Everything, nested; NaN where a number is unknown."""
+    return {
+        "groups": [_group_values(group) for group in comparison.groups],
+        "differing": [asdict(item) for item in comparison.differing],
+    }
+
+
+def _group_values(group: RunGroup) -> dict[str, Any]:
+    content = group.scenes
+    measured = [row for row in content.rows if row.measured]
+    printed = [row for row in content.rows if not row.measured]
+    return {
+        "basis": asdict(group.basis),
+        "runs": [
+            {**asdict(facts), **_row_values(row)}
+            for facts, row in zip(group.runs, measured, strict=True)
+        ],
+        "best": {scene: best.label for scene in content.scenes if (best := content.best(scene))},
+        "published": [{"label": row.label, **_row_values(row)} for row in printed],
+        "pairs": [
+            {"first": pair.first, "second": pair.second, "scene": pair.scene} | _pair_values(pair)
+            for pair in group.pairs
+        ],
+        "notes": [*content.notes, *group.notes],
+    }
+
+
+def _row_values(row: SceneRow) -> dict[str, Any]:
+    if row.measured:
+        scenes = {scene: asdict(cell) for scene, cell in row.cells.items()}
+    else:
+        scenes = {s: {"mean_mm": c.mean_mm, "std_mm": c.std_mm} for s, c in row.cells.items()}
+    return {"remark": row.remark, "scenes": scenes}
+
+
+def _pair_values(pair: RunPair) -> dict[str, Value]:
+    difference = pair.difference
+    return {
+        "difference_mm": difference.mean_mm,
+        "difference_ci95_low_mm": difference.ci95_mm.low,
+        "difference_ci95_high_mm": difference.ci95_mm.high,
+        "shared_subjects": difference.n_subjects,
+        "p_value": difference.p_value,
+        "p_holm": pair.p_holm,
+        "wins": pair.wins,
+        "ties": pair.ties,
+        "losses": pair.losses,
+        "verdict": pair.verdict,
+    }
+
+
+def numbers_table(comparison: Comparison, costs: Costs) -> Table:
+    """One row per run and scene; of a run with several pairs (`all_pairs`) one for each."""
+    head = (*COLUMNS, *(_COSTS if costs else ()))
+    lines = (line for group in comparison.groups for line in _number_rows(group, costs))
+    return Table("", head, tuple(tuple(value_cell(line.get(n)) for n in head) for line in lines))
+
+
+def _number_rows(group: RunGroup, costs: Costs) -> Iterator[dict[str, Value]]:
+    shared = {name: getattr(group.basis, name) for name in _BASIS}
+    for row in group.scenes.rows:
+        cost = costs.get(row.label) if row.measured else None
+        paid = {name: getattr(cost, name) for name in _COSTS} if cost else {}
+        for scene in (scene for scene in group.scenes.scenes if scene in row.cells):
+            line = shared | scene_values(row, scene) | paid
+            pairs = [p for p in group.pairs if (p.first, p.scene) == (row.label, scene)]
+            yield from (
+                {**line, "compared_with": pair.second, **_pair_values(pair)} for pair in pairs
+            )
+            if not pairs:
+                yield line
+
+
+def _each(write: Callable[[Table], str], before: str = "") -> Callable[[Comparison, Costs], str]:
+    def form(comparison: Comparison, _: Costs) -> str:
+        return before + "\n".join(map(write, comparison_tables(comparison)))
+
+    return form
+
+
+FORMS: MappingProxyType[str, Callable[[Comparison, Costs], str]] = MappingProxyType(
+    {
+        "table": lambda comparison, _: terminal_text(list(comparison_tables(comparison))),
+        "markdown": _each(markdown),
+        "latex": _each(latex, "% needs \\usepackage{booktabs}\n\n"),
+        "csv": lambda comparison, costs: csv_text(numbers_table(comparison, costs)),
+        "json": lambda comparison, _: json_text(comparison_values(comparison)),
+    }
+)
+"""Each form's writer."""
+
+
+def table1(
+    runs: Sequence[RunFolder],
+    costs: Costs,
+    *,
+    all_pairs: bool = False,
+    published: bool = True,
+) -> Comparison:
+    """The comparison behind the paper's Table 1.
+
+    Args:
+        runs: one a method, the first is what the others are compared with.
+        costs: by the labels of the runs; a method may have none.
+        all_pairs: compare every two methods.
+        published: add the literature's rows, marked.
+
+    Raises:
+        FacebenchError: the runs differ in protocol or dataset, or one is unfinished.
+    """
+    literature = published_results() if published else ()
+    comparison = compare(runs, literature, all_pairs=all_pairs)
+    refuse_groups(comparison)
+    (group,) = comparison.groups
+    scenes = group.scenes
+    rows = tuple(
+        replace(row, extra=cost.texts) if row.measured and (cost := costs.get(row.label)) else row
+        for row in scenes.rows
+    )
+    scenes = replace(scenes, rows=rows, extra_heads=HEADS, notes=(*scenes.notes, NOTE))
+    return replace(comparison, groups=(replace(group, scenes=scenes),))
+
+
+def write_table1(comparison: Comparison, costs: Costs, folder: Path) -> tuple[Path, ...]:
+    """Write the table in every form of `TABLE1_FILES`."""
+    for form, name in TABLE1_FILES.items():
+        write_text(folder / name, written(comparison, form, costs))
+    return tuple(folder / name for name in TABLE1_FILES.values())
