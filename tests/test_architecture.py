@@ -20,6 +20,28 @@ BELOW = {
 }
 """For each layer, the layers it may import besides itself and the errors."""
 
+FOLDERS = {
+    "recon": (
+        *("files", "mesh", "morphable", "recipes", "network", "face", "render", "texture"),
+        *("synthetic", "vision", "losses", "fitting", "regressors", "export", "video"),
+        *("portraits", "preparation", "training"),
+    ),
+    "bench": (
+        *("surface", "meshes", "landmarks", "protocol", "dataset", "registration", "scoring"),
+        *("pairs", "datasets", "synthetic", "method", "methods", "figures", "audit"),
+        "conformance",
+    ),
+    "results": (
+        *("files", "run", "tables", "pairs", "compare", "gate", "tracking", "report"),
+        *("figures", "audit"),
+    ),
+}
+"""For each layer, its folders from the bottom to the top; each imports only from those below it.
+
+Imports for type checkers and those inside functions count as well: they make a folder as hard to
+understand without the other as any.
+"""
+
 FORBIDDEN = {
     "recon": {"ray", "mlflow", "open3d", "trimesh", "pandas", "matplotlib", "click", "rich"},
     "bench": {"ray", "mlflow", "pandas", "matplotlib", "click", "rich"},
@@ -61,6 +83,27 @@ def test_layers_import_downwards_only(path: Path) -> None:
     assert own <= allowed
 
 
+def _folder(path: Path) -> str:
+    """The folder inside its layer, or the module that lies beside the folders."""
+    return path.relative_to(ROOT).with_suffix("").parts[1]
+
+
+INSIDE = [path for path in SOURCES if _layer(path) in FOLDERS and _folder(path) != "__init__"]
+"""All but the layers' own faces, which may show what any folder holds."""
+
+
+@pytest.mark.parametrize("layer", FOLDERS)
+def test_every_folder_has_its_place(layer: str) -> None:
+    assert {_folder(path) for path in INSIDE if _layer(path) == layer} == set(FOLDERS[layer])
+
+
+@pytest.mark.parametrize("path", INSIDE, ids=_id)
+def test_folders_import_downwards_only(path: Path) -> None:
+    order, layer = FOLDERS[_layer(path)], f"facebench.{_layer(path)}."
+    allowed = set(order[: order.index(_folder(path)) + 1])
+    assert {n.split(".")[2] for n in _imports(path) if n.startswith(layer)} <= allowed
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=_id)
 def test_layers_keep_to_their_libraries(path: Path) -> None:
     used = {name.split(".")[0] for name in _imports(path)}
@@ -86,6 +129,6 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_no_command_module_imports_anything_heavy() -> None:
-    names = [path.stem for path in (ROOT / "cli").glob("*.py") if path.stem != "__init__"]
+    names = [path.stem for path in (ROOT / "cli").glob("*.py") if path.stem[0] != "_"]
     loaded = _loaded_after("\n".join(f"import facebench.cli.{name}" for name in names))
     assert not loaded & HEAVY

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from ...errors import FacebenchError, did_you_mean, error_line
 from ...recon.mesh.record import Mesh
-from .. import methods
 from .interface import AnyMethod, HoldsMeshes, Method, MethodCard, MethodModule, MethodOptions
 
 GROUP = "facebench.methods"
 """Other packages add a method by an entry point `name = "package.module"`, a `MethodModule`."""
 BUILT_IN = "built in"
+
+# By its name, as the modules of other packages: a method imports this folder, never the reverse.
+_BUILT_IN_PACKAGE = f"{__package__.removesuffix('.method')}.methods"
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,8 @@ def _place(name: str) -> _Place:
 def _places() -> dict[str, _Place]:
     """Built-in methods keep their names whatever other packages call theirs."""
     own = {
-        item.name.replace("_", "-"): _Place(f"{methods.__name__}.{item.name}", BUILT_IN)
-        for item in pkgutil.iter_modules(methods.__path__)
+        item.name.replace("_", "-"): _Place(f"{_BUILT_IN_PACKAGE}.{item.name}", BUILT_IN)
+        for item in pkgutil.iter_modules(importlib.import_module(_BUILT_IN_PACKAGE).__path__)
     }
     others = {
         point.name: _Place(point.value, f"{point.dist.name} {point.dist.version}")
