@@ -57,18 +57,22 @@ def read_basel_hdf5(
         found = _landmarks(file, neutral, path, landmarks)
         basis = {kind: _modes(file, group, path) for kind, group in _GROUPS.items()}
         arrays = {
+            # This model's mean expression is a part of the neutral face, unlike FaceWarehouse's.
             "mean_shape": (neutral + _mean(file, "expression", path)) * to_mm,
             "identity_basis": basis["identity"] * np.float32(to_mm),
             "expression_basis": basis["expression"] * np.float32(to_mm),
             "mean_albedo": _mean(file, "color", path),
             "albedo_basis": basis["albedo"],
+            # Stored (3, F) and counted from 0, the other way round than in 2009.
             "triangles": _dataset(file, "shape/representer/cells", path).T.astype(np.int64),
             "landmarks": found,
             "name": np.array(f"basel-{year}"),
             "licence": np.array(LICENCE),
         }
+    # Unlike in 2009, where they run to 255; read as the other they would be white or black.
     _check_colours(arrays["mean_albedo"], path)
     model = complete_model(arrays, str(path), unit)
+    # The winding is judged around the nose tip, which a table may leave out.
     if found[30] >= 0:
         check_outward(model.mean_shape, model.triangles, int(found[30]), str(path))
     return model
@@ -81,6 +85,7 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with h5py.File(path, "r") as file:
             yield file
+    # Raised inside the block with its own advice; the clause below would call it damage.
     except FacebenchError:
         raise
     except Exception as error:  # whatever the library finds in a damaged file
@@ -104,6 +109,7 @@ def _dataset(file: Any, name: str, path: Path) -> NDArray[Any]:
 def _read(file: Any, name: str, path: Path) -> NDArray[Any]:
     """A data set of the file itself, no larger than any model's."""
     stored = _inside(file, name, path)
+    # The header alone is read here: a damaged shape may ask for more memory than there is.
     if stored.nbytes > MOST_BYTES:
         raise FacebenchError(f"{path}: {name} has {stored.nbytes:,} bytes", f"damaged: {FETCH}")
     return np.asarray(stored)
@@ -115,6 +121,7 @@ def _inside(file: Any, name: str, path: Path) -> Any:
 
     parts = name.split("/")
     places = ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
+    # Soft and external links can point to any file of the disk.
     hard = all(type(file.get(place, getlink=True)) is h5py.HardLink for place in places)
     stored = file[name] if hard else None
     if not isinstance(stored, h5py.Dataset) or stored.external or stored.is_virtual:
@@ -130,11 +137,13 @@ def _mean(file: Any, group: str, path: Path) -> NDArray[np.float64]:
 def _modes(file: Any, group: str, path: Path) -> Float32Array:
     variances = _dataset(file, f"{group}/model/pcaVariance", path)
     where = f"{path}: {group}/model/pcaBasis"
+    # Unit-norm columns and variances: the deviation is the square root (2009 stores deviations).
     basis = _dataset(file, f"{group}/model/pcaBasis", path)
     return modes(basis, deviations_of(variances, where), where)
 
 
 def _check_year(n_vertices: int, year: str, path: Path) -> None:
+    # The two years share a layout; taken for the other, the model would carry the wrong name.
     known = _YEAR_OF.get(n_vertices, year)
     if known != year:
         raise FacebenchError(
@@ -161,5 +170,6 @@ def _landmarks(
             "give --landmarks: eos' ibug_to_bfm2017-1_bfm_nomouth.txt, or 68 vertex numbers",
         )
     named = read_named_points(_read(file, NAMED_POINTS, path)[()], str(path))
+    # The points may be marked on the mean face or on the reference mesh; the closer one counts.
     reference = _dataset(file, "shape/representer/points", path).T
     return nearest_vertices(named, (neutral, reference.astype(np.float64)), str(path))

@@ -99,6 +99,7 @@ def read_named_points(stored: Any, where: str) -> dict[int, Points]:
         FacebenchError: it is no such list, or names none of `IBUG_OF_NAME`.
     """
     try:
+        # Foreign JSON may be anything: all that can go wrong in it ends as one line.
         named = {
             IBUG_OF_NAME[item["id"]]: np.array(item["coordinates"], np.float64).reshape(3)
             for item in parse_json(_text(stored))
@@ -114,6 +115,7 @@ def read_named_points(stored: Any, where: str) -> dict[int, Points]:
 def _text(stored: Any) -> str:
     if isinstance(stored, str):
         return stored
+    # A text comes as str, bytes or an array of bytes, depending on how it was stored.
     content: bytes = stored if isinstance(stored, bytes) else stored.tobytes()
     return content.decode()
 
@@ -136,7 +138,9 @@ def nearest_vertices(
 
     marked = np.stack(list(named.values()))
     found = [cKDTree(surface).query(marked) for surface in surfaces]
+    # The surface that was marked is the one on which the points lie.
     away, vertices = min(found, key=lambda pair: float(pair[0].mean()))
+    # A share of the face and not mm: the unit is checked later.
     if away.max() > _FARTHEST_SHARE * np.ptp(marked, axis=0).max():
         raise FacebenchError(f"{where}: a named landmark lies off the surface", _ADVICE)
     landmarks = np.full(68, -1, np.int64)
@@ -180,6 +184,7 @@ def read_crop(name: str, folder: Path, n_vertices: int) -> Crop:
     if name == "trimmed":
         landmarks = _renumbered(landmarks_2009(n_vertices, "BFM 2009"), trimmed, n_vertices)
         return Crop(trimmed, landmarks, np.arange(len(trimmed)), len(trimmed))
+    # The front's numbers count the trimmed vertices, not those of the whole model.
     front = _indices(folder / FRONT, "idx", len(trimmed))
     landmarks, triangles = _topology(folder / TOPOLOGY, len(front))
     return Crop(trimmed[front], landmarks, front, len(trimmed), triangles)
@@ -188,6 +193,7 @@ def read_crop(name: str, folder: Path, n_vertices: int) -> Crop:
 def _topology(path: Path, n_vertices: int) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
     """Landmarks and triangles of the front crop; from the model itself without the file."""
     if not path.is_file():
+        # The published vertex numbers hold for the same crop; triangles come from the model itself.
         return landmarks_2009(n_vertices, str(path.parent / FRONT)), None
     landmarks = _indices(path, "keypoints", n_vertices)
     if landmarks.shape != (68,):
@@ -198,6 +204,7 @@ def _topology(path: Path, n_vertices: int) -> tuple[NDArray[np.int64], NDArray[n
 def _indices(path: Path, name: str, n_vertices: int) -> NDArray[np.int64]:
     """Vertex numbers counted from 0, flat in row order; the files count from 1."""
     stored = read_mat(path, [name], FETCH)[name]
+    # MATLAB stores whole numbers as doubles.
     whole = np.asarray(stored, np.float64)
     if not whole.size or (whole % 1).any() or whole.min() < 1 or whole.max() > n_vertices:
         raise FacebenchError(
@@ -212,4 +219,5 @@ def _renumbered(
 ) -> NDArray[np.int64]:
     number = np.full(n_vertices, -1, np.int64)
     number[kept] = np.arange(len(kept))
+    # A landmark on a dropped vertex becomes -1, "none".
     return number[landmarks]

@@ -51,6 +51,7 @@ def complete_model(arrays: Arrays, where: str, unit: str = "mm") -> MorphableMod
         FacebenchError: an array is missing, misshapen, not a number, in another unit than mm,
             counted from 1, or the face points the wrong way.
     """
+    # All at once, so that a file is mended in one go.
     missing = [name for name in GEOMETRY if name not in arrays]
     if missing:
         raise FacebenchError(f"{where}: no {', '.join(missing)}", "see 'facebench models --help'")
@@ -99,6 +100,7 @@ def _check_geometry(geometry: Arrays, where: str, unit: str) -> None:
         ("landmarks", landmarks, (68,)),
     )
     for name, array, shape in expected:
+        # Only the length of the first axis is free; everything else must be as documented.
         fits = len(shape) == array.ndim and array.shape[1:] == shape[1:]
         if not fits or (name == "landmarks" and array.shape != shape):
             wanted = str(shape).replace("'", "")
@@ -107,6 +109,7 @@ def _check_geometry(geometry: Arrays, where: str, unit: str) -> None:
         raise FacebenchError(f"{where}: mean_shape has NaN or infinite entries")
     check_indices("triangles", triangles, len(mean), where)
     check_indices("landmarks", landmarks, len(mean), where)
+    # -1 is allowed above for landmarks alone; a triangle with it would take the last vertex.
     if (triangles < 0).any() or (landmarks < 0).all():
         raise FacebenchError(f"{where}: negative vertex numbers", "vertices are counted from 0")
     # Unit before direction: a face in metres would pass every check of signs.
@@ -118,10 +121,12 @@ def _regions(
     arrays: Arrays, geometry: Arrays, where: str
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     if "region" not in arrays:
+        # Named parts (eyeballs, sockets) know what lies behind the lids; landmarks do not.
         parts = _parts(arrays, len(geometry["mean_shape"]), where)
         mean, landmarks = geometry["mean_shape"], geometry["landmarks"]
         return derive_regions(mean, landmark_points(mean, landmarks, where), parts), REGION_NAMES
     region = _numbers(arrays, "region", np.uint8, where)
+    # Numbers without names are those of our own list.
     names = _names(arrays, "region_names") or REGION_NAMES
     if region.size and region.max() >= len(names):
         raise FacebenchError(
@@ -172,6 +177,7 @@ def check_size(points: NDArray[Any], where: str, unit: str = "mm") -> None:
     extent = float(np.ptp(points, axis=0).max())
     if _is_face_extent(extent):
         return
+    # Back in the file's own numbers, tried in every unit: exactly one makes a face of them.
     stored = extent / MILLIMETRES[unit]
     likely = [name for name, mm in MILLIMETRES.items() if _is_face_extent(stored * mm)]
     if likely:
@@ -195,6 +201,7 @@ def check_direction(vertices: NDArray[Any], landmarks: NDArray[np.integer], wher
     """
     wrong = [
         axis
+        # Outer eye corners, eye above chin, nose tip before the eyes: true of every face at rest.
         for axis, ahead, behind in (("x", 45, 36), ("y", 36, 8), ("z", 30, 36))
         if landmarks[ahead] >= 0 and landmarks[behind] >= 0
         if np.subtract(*vertices[landmarks[[ahead, behind]], "xyz".index(axis)]) <= 0
@@ -221,6 +228,7 @@ def check_outward(
     # Not normalised: large triangles count more, and slivers, whose direction is noise, not at all.
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     away = np.linalg.norm(corners.mean(axis=1) - vertices[nose_tip], axis=1)
+    # Around the nose tip the skin faces the viewer; eyeballs and mouth bags may face anywhere.
     if normals[away < _NOSE_RADIUS, 2].sum() < 0:
         raise FacebenchError(
             f"{where}: the triangles face inward",
@@ -263,6 +271,7 @@ def colours_of_bytes(column: NDArray[Any], where: str) -> NDArray[np.float64]:
         FacebenchError: they lie in another range.
     """
     colours = points(column, where)
+    # A maximum of at most 1 is a file in [0, 1] already: dividing it again would give a black face.
     if not 1.0 < colours.max() <= 1.1 * BRIGHTEST:
         raise FacebenchError(
             f"{where}: colours up to {colours.max():.4g}", "expected RGB from 0 to 255"
@@ -304,6 +313,7 @@ def deviations_of(variances: NDArray[Any], where: str) -> NDArray[np.float64]:
     Raises:
         FacebenchError: one is negative or not a number.
     """
+    # Written as "not all at least 0", so that NaN is refused too.
     if not (np.asarray(variances) >= 0).all():
         raise FacebenchError(f"{where}: negative or undefined variances", "the file is damaged")
     deviations: NDArray[np.float64] = np.sqrt(variances.astype(np.float64))

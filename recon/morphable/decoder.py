@@ -28,6 +28,7 @@ class FaceDecoder(nn.Module):
         super().__init__()
         for name in ("mean_shape", "mean_albedo"):
             array = torch.as_tensor(np.array(getattr(model, name)), dtype=dtype)
+            # Not persistent: a checkpoint names its model by digest and carries no licensed copy.
             self.register_buffer(name, array.reshape(-1, 1), persistent=False)
         for name in ("identity_basis", "expression_basis", "albedo_basis"):
             array = torch.as_tensor(np.array(getattr(model, name)), dtype=dtype)
@@ -44,6 +45,7 @@ class FaceDecoder(nn.Module):
 
     def landmark_shape(self, identity: Tensor, expression: Tensor) -> Tensor:
         """The landmarks' vertices (68, 3, B) in mm; any vertex where the model has none."""
+        # Three rows per landmark: a fit then pays for 204 rows of the basis instead of 3 V.
         first = 3 * self.landmarks.clamp(min=0)
         index = torch.stack([first, first + 1, first + 2], dim=1).flatten()
         flat = self.mean_shape.index_select(0, index)
@@ -53,5 +55,6 @@ class FaceDecoder(nn.Module):
 
     def albedo(self, coefficients: Tensor) -> Tensor:
         """Albedo (V, 3, B), RGB around [0, 1] and not clipped, from (B, K) coefficients."""
+        # Not clipped: a clip would stop the gradient of every colour that is a little too bright.
         flat = torch.addmm(self.mean_albedo, self.albedo_basis, coefficients.T)
         return flat.view(-1, 3, coefficients.shape[0])

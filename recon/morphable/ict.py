@@ -48,17 +48,20 @@ def read_ict(folder: Path, parts: Iterable[str] = tuple(PARTS)) -> MorphableMode
     """
     folder = _model_folder(folder)
     part = _part_of_vertices(tuple(parts))
+    # Teeth, lashes and tear film lie inside or before the skin and would spoil closest points.
     kept = np.flatnonzero(part >= 0)
     neutral = _read_mode(folder / NEUTRAL)
     index = read_index(folder / INDEX)
     identities = sorted(folder.glob("identity[0-9][0-9][0-9].obj"))
     expressions = [folder / f"{n}.obj" for n in index["expressions"]]
+    # A folder with some of the modes is a smaller model, not a broken one.
     expressions = [path for path in expressions if path.is_file()]
     arrays = {
         "mean_shape": neutral[kept],
         "identity_basis": _deltas(identities, neutral, kept),
         "expression_basis": _deltas(expressions, neutral, kept),
         "triangles": _keep_triangles(read_faces(folder / NEUTRAL), kept),
+        # The index counts the vertices of the whole mesh.
         "landmarks": _new_numbers(kept)[index["idx_to_landmark_verts"]],
         "part": part[kept],
         "part_names": np.array(tuple(PARTS)),
@@ -95,6 +98,7 @@ def _read_mode(path: Path) -> NDArray[np.float32]:
             f"{path}: {len(vertices)} vertices",
             f"ICT-FaceKit's meshes have {N_VERTICES}; the file is truncated or of another model",
         )
+    # Scaled in double precision: the OBJ has more digits than float32 keeps.
     return (vertices * _MM_PER_CM).astype(np.float32)
 
 
@@ -103,6 +107,7 @@ def _deltas(
 ) -> NDArray[np.float32]:
     basis = np.zeros((len(kept), 3, len(paths)), np.float32)
     for mode, path in enumerate(paths):
+        # One standard deviation each already, so there is nothing to scale.
         basis[:, :, mode] = (_read_mode(path) - neutral)[kept]
     return basis
 
@@ -135,6 +140,7 @@ def read_index(path: Path) -> dict[str, Any]:
             f"{path}: no usable index ({type(error).__name__}: {error})",
             "take ICT-FaceKit's own file, with 'expressions' and 'idx_to_landmark_verts'",
         ) from error
+    # All 68 lie on the face, the one part that cannot be left out.
     if landmarks.shape != (68,) or landmarks.min() < 0 or landmarks.max() >= N_VERTICES:
         raise FacebenchError(f"{path}: idx_to_landmark_verts are not 68 vertices of the model")
     return {"expressions": names, "idx_to_landmark_verts": landmarks}

@@ -37,6 +37,7 @@ def read_landmark_table(path: Path, n_vertices: int) -> NDArray[np.int64]:
         text = read_text(path, _MOST_BYTES)
     except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: unreadable landmarks", _EXPECTED) from error
+    # A list of numbers has no "=", a TOML table cannot be without.
     landmarks = _from_toml(text, path) if "=" in text else _from_list(text, path)
     if landmarks.max() >= n_vertices or landmarks.min() < -1 or (landmarks < 0).all():
         raise FacebenchError(
@@ -64,6 +65,7 @@ def _from_toml(text: str, path: Path) -> NDArray[np.int64]:
         raise FacebenchError(f"{path}: no landmark table ({error})", _EXPECTED) from error
     landmarks = np.full(68, -1, np.int64)
     for number, vertex in _entries(parsed):
+        # iBUG counts its landmarks from 1, all vertices count from 0.
         landmarks[number - 1] = vertex
     if (landmarks < 0).all():
         raise FacebenchError(f"{path}: no landmark in it", _EXPECTED)
@@ -77,6 +79,7 @@ def _entries(parsed: dict[str, Any]) -> list[tuple[int, int]]:
         for table in tables
         for key, vertex in table.items()
         if re.fullmatch(r"[0-9]{1,2}", key) and 1 <= int(key) <= 68
+        # Not isinstance: in Python true is an int, and in TOML it is a mistake.
         if type(vertex) is int and -1 <= vertex < 2**31
     ]
 
@@ -116,6 +119,7 @@ def transfer_missing_landmarks(model: MorphableModel) -> MorphableModel:
 
     missing = model.landmarks < 0
     points = landmark_points(model.mean_shape, model.landmarks, model.name)
+    # Those that the model names stay as they are: only gaps are filled.
     landmarks = model.landmarks.copy()
     landmarks[missing] = cKDTree(model.mean_shape).query(points[missing])[1]
     return replace(model, landmarks=landmarks)
@@ -130,6 +134,7 @@ def _embedded_landmarks() -> Points:
 
 def _check_spread(source: Points, known: NDArray[np.bool_], where: str) -> None:
     extent = np.ptp(source[known], axis=0) if known.any() else np.zeros(3)
+    # Depth does not count: two points far apart in the image plane fix the similarity well enough.
     if (extent < NEEDED_SHARE * np.ptp(source, axis=0))[:2].any():
         raise FacebenchError(
             f"{where}: regions need landmarks, {(~known).sum()} of 68 are missing",
@@ -140,7 +145,9 @@ def _check_spread(source: Points, known: NDArray[np.bool_], where: str) -> None:
 def _transfer(source: Points, target: Points, known: NDArray[np.bool_]) -> Points:
     from scipy.interpolate import RBFInterpolator
 
+    # Similarity first: radial functions alone would leave far landmarks at the embedded size.
     placed = _similar(source, source[known], target[known])
+    # A linear kernel does not overshoot beyond the known points, as thin plates do along the jaw.
     rest = RBFInterpolator(placed[known], (target - placed)[known], kernel="linear", degree=0)
     return placed + np.asarray(rest(placed), np.float64)
 
@@ -150,6 +157,7 @@ def _similar(points: Points, source: Points, target: Points) -> Points:
     from_centre, to_centre = source.mean(axis=0), target.mean(axis=0)
     start, end = source - from_centre, target - to_centre
     left, strength, right = np.linalg.svd(end.T @ start)
+    # Without the sign a nearly flat set of points may be mirrored instead of turned.
     sign = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
     scale = float((strength * sign).sum() / (start**2).sum())
     moved: Points = (points - from_centre) @ ((left * sign) @ right).T * scale + to_centre

@@ -58,7 +58,9 @@ def load_model(source: str | Path) -> MorphableModel:
     Raises:
         FacebenchError: nothing is there, or what is there is no face model.
     """
+    # A file of this name in the working folder must not shadow the model of the package.
     if source == EMBEDDED:
+        # Building it takes a second or two: nobody who loads another model should pay for that.
         from .procedural import embedded_model
 
         return embedded_model()
@@ -87,6 +89,7 @@ def _near_name(path: Path) -> str:
     """A question naming a known model or a file beside the missing one, or nothing."""
     known = {EMBEDDED: EMBEDDED}
     if path.parent.is_dir():
+        # Only the folder that was named: searching the disk for a typing error takes too long.
         known |= {item.name: str(item) for item in path.parent.glob("*.npz")}
     near = nearest_name(path.name, known)
     return f"did you mean '{known[near]}'? Otherwise {_WHAT_TO_GIVE}" if near else ""
@@ -98,6 +101,7 @@ def save_npz(model: MorphableModel, path: Path) -> None:
         item.name: np.asarray(getattr(model, item.name)) for item in fields(model)
     }
     for name in ("identity_names", "expression_names", "albedo_names"):
+        # An empty tuple would become a float array, which reads back as no text.
         arrays[name] = arrays[name].astype(np.str_)
     with atomic_write(path) as draft, draft.open("wb") as file:
         np.savez(file, **arrays)
@@ -118,8 +122,10 @@ def read_npz(path: Path, unit: str = "mm") -> MorphableModel:
         raise FacebenchError(f"unknown unit '{unit}'", f"known: {', '.join(MILLIMETRES)}")
     arrays = _read_arrays(path)
     for name in _LENGTHS:
+        # Not multiplied by 1.0: that would turn float32 into float64 and change the digest.
         if unit != "mm" and name in arrays:
             arrays[name] = arrays[name] * MILLIMETRES[unit]
+    # The file's name, so that tables of two models can be told apart.
     arrays.setdefault("name", np.array(path.stem))
     return complete_model(arrays, str(path), unit)
 
@@ -127,6 +133,7 @@ def read_npz(path: Path, unit: str = "mm") -> MorphableModel:
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     if not path.is_file():
         raise FacebenchError(f"{path}: no such file", "give the path of an .npz face model")
+    # Asked first: NumPy would try such a file as a pickle and report that instead.
     if not zipfile.is_zipfile(path):
         raise FacebenchError(f"{path}: not an .npz file", "it is truncated or of another kind")
     return read_npz_arrays(path)
@@ -139,6 +146,7 @@ _SIGNATURES = (
     (b"MATLAB 5.0 MAT-file", FileKind.MAT5),
     (b"MATLAB 7.3 MAT-file", FileKind.MAT73),
     (b"\x89HDF\r\n\x1a\n", FileKind.HDF5),
+    # Pickles of protocols 0 and 1 have no signature.
     (b"\x80\x02", FileKind.PICKLE),
     (b"\x80\x03", FileKind.PICKLE),
     (b"\x80\x04", FileKind.PICKLE),
@@ -168,6 +176,7 @@ def kind_of(path: Path) -> FileKind:
     """
     try:
         with path.open("rb") as file:
+            # Web pages may begin with blank lines.
             start = file.read(32).lstrip()
     except OSError as error:
         raise FacebenchError(f"{path}: unreadable ({error.strerror})") from error

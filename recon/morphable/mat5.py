@@ -164,6 +164,7 @@ def variables(path: Path) -> Iterator[Variable]:
     """
     size = path.stat().st_size
     with path.open("rb") as file:
+        # The header ends in a number whose two bytes spell MI where the file is in our byte order.
         order = {b"IM": "<", b"MI": ">"}.get(file.read(_HEADER)[-2:])
         if order is None:
             raise DamagedMatError("its header ends early")
@@ -171,6 +172,7 @@ def variables(path: Path) -> Iterator[Variable]:
         while position < size:
             kind, length = _tag(file, position, order)
             start, position = position + _TAG, position + _TAG + length
+            # A truncated download is seen here, before anything of it is unpacked.
             if position > size:
                 raise DamagedMatError(f"{size} of at least {position} bytes")
             if kind in (_MATRIX, _PACKED):
@@ -189,11 +191,14 @@ def read_values(path: Path, variable: Variable) -> NDArray[Any]:
     if kind not in _STORED:
         raise DamagedMatError(f"{variable.name} has numbers of an unknown type {kind}")
     stored = np.dtype(variable.order + _STORED[kind])
+    # Python integers: a product of damaged axes must not wrap around and look small.
     count = math.prod(variable.shape)
     if count * stored.itemsize != length or start + length > len(content):
         raise DamagedMatError(f"{variable.name} has {length} bytes for {variable.shape}")
     values = np.frombuffer(content, stored, count, start)
+    # MATLAB writes a double array of small whole numbers as bytes.
     of_class = values.astype(_CLASSES[variable.kind], copy=False)
+    # Column by column, as all of MATLAB.
     return of_class.reshape(variable.shape, order="F")
 
 
@@ -208,6 +213,7 @@ def _tag(file: IO[bytes], position: int, order: str) -> tuple[int, int]:
 
 def _variable(file: IO[bytes], order: str, start: int, size: int, packed: bool) -> Variable:
     """What the first bytes of a variable tell."""
+    # The position alone is known before the description is read.
     place = Variable("", (), 0, False, order, start, size, packed, 0)
     head = _content(file, place, _HEAD_BYTES, whole=False)
     _, at, length = _element(head, 0, order)
@@ -215,6 +221,7 @@ def _variable(file: IO[bytes], order: str, start: int, size: int, packed: bool) 
     _, at, length = _element(head, _after(at, length), order)
     axes = _slice(head, at, length)
     shape = struct.unpack(f"{order}{len(axes) // 4}i", axes[: len(axes) // 4 * 4])
+    # NumPy takes 32 axes at most and reports more in its own words.
     if len(shape) > _MOST_AXES or any(n < 0 for n in shape):
         raise DamagedMatError(f"a variable with {len(shape)} axes or a negative one")
     _, at, length = _element(head, _after(at, length), order)
@@ -231,11 +238,13 @@ def _content(file: IO[bytes], variable: Variable, most: int, whole: bool = True)
         if whole and variable.size > most:
             raise DamagedMatError(f"{variable.name} is larger than {most / 2**20:g} MiB")
         return file.read(min(variable.size, most))
+    # A bounded unpacker: a few kB can be made to unpack to gigabytes.
     unpacker = zlib.decompressobj()
     try:
         content = unpacker.decompress(file.read(variable.size if whole else most), most)
     except zlib.error as error:
         raise DamagedMatError(f"a packed variable: {error}") from error
+    # Input left over at the limit: there is more than we are willing to take.
     if whole and unpacker.unconsumed_tail:
         raise DamagedMatError(f"{variable.name} is larger than {most / 2**20:g} MiB")
     if whole and not unpacker.eof:
@@ -249,6 +258,7 @@ def _element(content: bytes, position: int, order: str) -> tuple[int, int, int]:
     """Type, first byte and length of the element at a position; four bytes fit into its tag."""
     tag = _slice(content, position, 4)
     (first,) = struct.unpack(f"{order}I", tag)
+    # The small format: length and type share the tag, the four data bytes follow in it.
     if first >> 16:
         return first & 0xFFFF, position + 4, first >> 16
     (length,) = struct.unpack(f"{order}I", _slice(content, position + 4, 4))
@@ -257,6 +267,7 @@ def _element(content: bytes, position: int, order: str) -> tuple[int, int, int]:
 
 def _after(start: int, length: int) -> int:
     """Where the next element begins: at the next multiple of eight."""
+    # Elements are padded to eight bytes; their stated length leaves the padding out.
     return (start + length + 7) // 8 * 8
 
 

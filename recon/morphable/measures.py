@@ -31,6 +31,7 @@ The paper's are 100, 80 and 100.
 
 def face_measures(model: MorphableModel) -> dict[str, float]:
     """Distances in mm on the mean face; those of missing landmarks are left out."""
+    # A missing landmark is -1, which would silently measure to the last vertex.
     ends = {name: model.landmarks[list(pair)] for name, pair in MEASURES.items()}
     return {
         name: float(np.linalg.norm(np.subtract(*model.mean_shape[pair].astype(np.float64))))
@@ -41,6 +42,7 @@ def face_measures(model: MorphableModel) -> dict[str, float]:
 
 def mode_strengths(basis: NDArray[Any]) -> NDArray[np.float64]:
     """Largest displacement (K,) of any vertex by one standard deviation of each mode."""
+    # The largest vertex tells a mode in the wrong unit even when most of the head is still.
     lengths = np.linalg.norm(basis.astype(np.float64), axis=1)
     strongest: NDArray[np.float64] = lengths.max(axis=0, initial=0.0)
     return strongest
@@ -79,6 +81,7 @@ def padding(model: MorphableModel, counts: ModeCounts) -> dict[str, int]:
 
 
 def _resize(basis: Float32Array, count: int) -> Float32Array:
+    # Zeros rather than fewer columns: recipes and checkpoints have a fixed vector length.
     added = max(0, count - basis.shape[2])
     padded: Float32Array = np.pad(basis[:, :, :count], ((0, 0), (0, 0), (0, added)))
     return padded
@@ -93,6 +96,7 @@ def _rename(names: tuple[str, ...], count: int) -> tuple[str, ...]:
 def model_facts(model: MorphableModel) -> dict[str, Any]:
     """Name, licence, digest, counts, ranges, lengths, regions, and what the modes move in mm."""
     low, high = model.mean_shape.min(axis=0).tolist(), model.mean_shape.max(axis=0).tolist()
+    # By name and not by number, so that two models can be compared line by line.
     regions = {name: len(model.vertices_of(name)) for name in model.region_names}
     modes = {f"{kind}_modes": count for kind, count in mode_counts(model).items()}
     return {

@@ -70,9 +70,12 @@ class MorphableModel:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the geometry and the bases: two models with one digest give one number."""
+        # Names and licence stay out: a renamed model gives the same numbers.
         sha = hashlib.sha256()
         for name in _ARRAYS:
+            # A transposed view would hash in another order than the file it came from.
             array = np.ascontiguousarray(getattr(self, name))
+            # Shape and type first, or two arrays could hash as one longer array would.
             sha.update(f"{name}{array.dtype.str}{array.shape}".encode())
             sha.update(array.tobytes())
         return sha.hexdigest()
@@ -88,12 +91,14 @@ class MorphableModel:
             vertices=_combine(self.mean_shape, self.identity_basis, identity)
             + _combine(np.zeros_like(self.mean_shape), self.expression_basis, expression),
             triangles=self.triangles,
+            # A mesh has all 68 or none: whoever aligns by landmarks must not meet a -1.
             landmarks=self.landmarks if (self.landmarks >= 0).all() else None,
             colours=_combine(self.mean_albedo, self.albedo_basis, albedo).clip(0.0, 1.0),
         )
 
     def vertices_of(self, *regions: str) -> IntArray:
         """Indices of the vertices in the named regions; names the model lacks give none."""
+        # A number means what this model's own list of names says.
         wanted = [i for i, name in enumerate(self.region_names) if name in regions]
         return np.flatnonzero(np.isin(self.region, wanted))
 
@@ -121,6 +126,7 @@ class MorphableModel:
         n = len(self.mean_shape)
         for name in ("triangles", "landmarks"):
             array = getattr(self, name)
+            # A negative landmark means "none"; negative corners are refused when a file is read.
             if array.size and array.max() >= n:
                 raise FacebenchError(
                     f"model {self.name}: {name} name vertex {array.max()}",
@@ -149,4 +155,5 @@ def _combine(
 ) -> NDArray[np.float64]:
     if coefficients is None:
         return mean.astype(np.float64)
+    # In double precision: float32 alone rounds at 1e-5 mm, more than the ruler's tests allow.
     return mean.astype(np.float64) + basis.astype(np.float64) @ np.asarray(coefficients, np.float64)

@@ -116,10 +116,12 @@ def _front(face: _FrontalFace) -> Mask:
 def _sides_and_back(face: _FrontalFace) -> list[tuple[str, Mask]]:
     x, y, z = face.vertices.T
     jaw = face.outline(JAW_LINE)
+    # The jaw line ends at the ears, so its width is the head's width there.
     half_width = np.ptp(jaw[:, 0]) / 2
     lateral = np.abs(x - face.landmarks[27, 0])
     ear_lobe, ear_top = jaw[[3, 13], 1].mean() - 0.06, jaw[[0, 16], 1].mean() + 0.12
     ear = (lateral > 0.84 * half_width) & (y > ear_lobe) & (y < ear_top)
+    # Ears lie behind the jaw line's ends by a few cm, and not at the back of the head.
     ear &= (z < face.ear_depth - 0.12) & (z > face.ear_depth - 0.72)
     return [
         ("neck", y < ear_lobe),
@@ -131,6 +133,7 @@ def _sides_and_back(face: _FrontalFace) -> list[tuple[str, Mask]]:
 def _skin(face: _FrontalFace, front: Mask) -> list[tuple[str, Mask]]:
     x, y, _ = face.vertices.T
     brow_height = face.landmarks[17:27, 1].mean()
+    # Thirds of the face: brows to nose base is about as far as brows to hairline.
     hairline = brow_height + 0.85 * (brow_height - face.landmarks[33, 1])
     temple = face.landmarks[[36, 45], 1].mean()
     mouth_height = face.landmarks[[48, 54], 1].mean()
@@ -146,6 +149,7 @@ def _skin(face: _FrontalFace, front: Mask) -> list[tuple[str, Mask]]:
 
 def _height_of(line: Points, x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Height of a polyline that runs along x, its ends continued level."""
+    # Interpolation needs rising x; stable, so that points above each other keep their order.
     order = np.argsort(line[:, 0], kind="stable")
     height: NDArray[np.float64] = np.interp(x, line[order, 0], line[order, 1])
     return height
@@ -166,6 +170,7 @@ def _eyes(face: _FrontalFace, front: Mask, has_eyeballs: bool) -> list[tuple[str
         to_brow = distance_to_polyline(face.plane, face.outline(brow))
         masks.append((f"{side}_eye_socket", front & (to_eye < _SOCKET_WIDTH)))
         masks.append((f"{side}_brow", front & (to_brow < _BROW_HALF_WIDTH)))
+        # With eyeballs as a part the lids' opening is a hole in the skin, not the eye.
         if not has_eyeballs:
             masks.append((f"{side}_eye", front & (to_eye == 0.0)))
     return masks
@@ -187,9 +192,11 @@ def _mouth(face: _FrontalFace, front: Mask) -> list[tuple[str, Mask]]:
     x, y, z = face.vertices.T
     lips = front & inside_polygon(face.plane, face.outline(OUTER_LIPS))
     inner = face.landmarks[INNER_LIPS]
+    # Midway between the inner lip landmarks, so that an open mouth is divided too.
     seam = np.stack([inner[0], *((inner[1:4] + inner[7:4:-1]) / 2), inner[4]])
     upper = y > _height_of(seam[:, :2], x)
     inside = lips & inside_polygon(face.plane, inner[:, :2])
+    # A mouth bag lies inside the outline of the lips but deep behind their corners.
     behind = lips & (z < face.landmarks[[48, 54], 2].min() - _LIP_DEPTH)
     return [("upper_lip", lips & upper), ("lower_lip", lips & ~upper), ("mouth", inside | behind)]
 
@@ -218,6 +225,7 @@ def inside_polygon(points: Points, polygon: Points) -> NDArray[np.bool_]:
     x, y = points[:, :1], points[:, 1:]
     start, end = polygon, np.roll(polygon, -1, axis=0)
     straddles = (start[:, 1] > y) != (end[:, 1] > y)
+    # Level edges straddle nothing; the 1 only keeps the division from warning.
     rise = np.where(start[:, 1] == end[:, 1], 1.0, end[:, 1] - start[:, 1])
     crossing = start[:, 0] + (y - start[:, 1]) * (end[:, 0] - start[:, 0]) / rise
     inside: NDArray[np.bool_] = (straddles & (x < crossing)).sum(axis=1) % 2 == 1
@@ -228,6 +236,7 @@ def distance_to_polyline(points: Points, polyline: Points) -> NDArray[np.float64
     """Distance of the (N, 2) points to the open (M, 2) polyline, (N,)."""
     start, edge = polyline[:-1], np.diff(polyline, axis=0)
     offset = points[:, None] - start
+    # Repeated corners have no length, and the point itself is then the nearest.
     length_squared = np.maximum((edge**2).sum(axis=1), 1e-12)
     along = ((offset * edge).sum(axis=2) / length_squared).clip(0.0, 1.0)
     gap = offset - along[..., None] * edge

@@ -106,6 +106,7 @@ def _read_expressions(path: Path | None, n_vertices: int) -> tuple[list[str], Fl
     expect_kind(path, FileKind.OTHER, FETCH)
     archive = EosArchive(path, FETCH)
     count = archive.u64()
+    # The first eight bytes of any other file are a number too, and a huge one.
     if not 1 <= count <= _MOST_EXPRESSIONS:
         raise FacebenchError(f"{path}: begins with {count}, no number of blend shapes", FETCH)
     pairs = [(archive.name(), archive.matrix()) for _ in range(count)]
@@ -114,6 +115,7 @@ def _read_expressions(path: Path | None, n_vertices: int) -> tuple[list[str], Fl
         raise FacebenchError(
             f"{path}: blend shapes of another number of vertices than {n_vertices}", FETCH
         )
+    # Displacements already: they are not relative to a mean of their own.
     shapes = [matrix.reshape(n_vertices, 3) for _, matrix in pairs]
     return [name for name, _ in pairs], np.stack(shapes, axis=2)
 
@@ -175,6 +177,7 @@ class EosArchive:
 
     def end(self) -> None:
         """Refuse an archive that goes on."""
+        # Bytes left over mean that an earlier length was misread, even if all numbers looked sound.
         rest = len(self._content) - self._offset
         if rest:
             raise self._broken(f"{rest} bytes after its end")

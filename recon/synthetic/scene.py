@@ -1,7 +1,6 @@
 """A dressed person before a camera: colour, coverage and mask class of every pixel.
 
-Visibility is a scan-line z-buffer: pictures need no gradients here, and this costs a tenth of the
-differentiable rasteriser.
+Pictures need no gradients here, so visibility comes from a scan-line z-buffer.
 """
 
 from __future__ import annotations

@@ -84,7 +84,9 @@ def procedural_model(seed: int = 0, n_vertices: int = 6000) -> MorphableModel:
 
 def _identity_basis(fields: dict[str, Array], vertices: Array) -> Array:
     columns = np.column_stack([field.ravel() for field in fields.values()])
+    # A mode that moves or scales the whole head would be told by pose and scale as well.
     columns = orthogonal(remove(columns, similarity_directions(vertices)))
+    # RMS per vertex to length of the column: times the root of the vertex count.
     strength = np.array([IDENTITY_STRENGTH[name] for name in fields]) * np.sqrt(len(vertices))
     basis: Array = (columns * strength).reshape(len(vertices), 3, -1)
     return basis
@@ -92,6 +94,7 @@ def _identity_basis(fields: dict[str, Array], vertices: Array) -> Array:
 
 def _albedo_basis(fields: dict[str, Array]) -> Array:
     columns = np.column_stack([field.ravel() for field in fields.values()])
+    # Skin tone must stay what it is called, so later and smaller modes give way to it.
     return successive(columns).reshape(-1, 3, len(fields))
 
 
@@ -102,10 +105,13 @@ def _with_detail(fields: dict[str, Array], points: Array, seed: int) -> dict[str
 
 
 def _detail(field: Array, points: Array, random: np.random.Generator) -> Array:
+    # Wavelengths of about 15 cm: shorter ones would look like bumps on the skin.
     waves, pushes = random.normal(size=(6, 3)) / 40.0, random.normal(size=(6, 3))
     phases = random.uniform(0.0, 2 * np.pi, size=6)
+    # Even in x for y and z, odd for x: the noise keeps faces symmetric.
     folded = np.column_stack([np.abs(points[:, 0]), points[:, 1:]])
     noise: Array = np.cos(folded @ waves.T + phases) @ pushes
+    # Nothing on the middle line may move sideways.
     noise[:, 0] *= np.tanh(points[:, 0] / 20.0)
     size = np.sqrt((field**2).sum() / (noise**2).sum())
     return noise * float(_DETAIL * size)
@@ -172,6 +178,7 @@ def jaw_rotation(masks: Masks, angle: float) -> Array:
     """Turn (V, 3) of the lower jaw by a small angle in radians around the axis of its joints."""
     _, y, z = masks.surface.skin.T
     arm_y, arm_z = y - 8.0, z + 18.0
+    # First order of a rotation: modes are linear, so the chin moves on a tangent.
     turn = np.column_stack([np.zeros_like(y), -arm_z, arm_y]) * angle
     return turn * _lower_jaw(masks)[:, None]
 
@@ -186,6 +193,7 @@ def _lower_jaw(masks: Masks) -> Array:
     beyond = np.maximum(np.abs(across) - 1.0, 0.0) / 6.0
     above = np.sign(across) * (np.minimum(np.abs(across), 1.0) * lens + beyond)
     width = np.maximum(lens, 3.6 * soft_step((x / MOUTH_CORNER - 0.55) / 0.9))
+    # Between the lips the jaw's motion jumps, at the corners it fades, else cheeks would tear.
     follows = soft_step(0.5 - above / (2.0 * np.maximum(width, 1e-6)))
     below_chin = soft_step((y + 128.0) / 36.0)
     front = soft_step((masks.folded[:, 2] + 18.0) / 36.0)
@@ -200,6 +208,7 @@ def blink(masks: Masks, share: float) -> Array:
     weight = soft_step(1.0 - above / 9.0) * (1.0 - soft_step(masks.lid_depth / (1.6 * LID_EDGE)))
     weight = weight * (y > (upper + lower) / 2) * masks.facing
     drop = weight * (upper - lower) * share
+    # A lid that only went down would cut through the eyeball, which bulges.
     inwards = _lid_depth(np.column_stack([x, y - drop])) - _lid_depth(masks.view)
     return np.column_stack([np.zeros_like(x), -drop, inwards * weight])
 
@@ -230,6 +239,7 @@ def orthogonal(columns: Array) -> Array:
     later ones most.
     """
     unit = columns / np.sqrt((columns**2).sum(axis=0))
+    # Inverse square root of the Gram matrix: the nearest orthonormal set in least squares.
     values, vectors = np.linalg.eigh(unit.T @ unit)
     closest: Array = unit @ (vectors / np.sqrt(values)) @ vectors.T
     return closest
@@ -248,5 +258,7 @@ def successive(columns: Array) -> Array:
 
 def quantised(array: Array, bits: int) -> np.typing.NDArray[np.float32]:
     """Rounded to multiples of 2^-bits, so that a CPU's last bits do not reach the digest."""
+    # A power of two: the rounded value is exact in binary, and its digest the same everywhere.
     step = 2.0**bits
+    # Adding 0 turns -0.0 into 0.0, which differ in their bytes.
     return (np.round(array * step) / step + 0.0).astype(np.float32)

@@ -39,6 +39,7 @@ def lid_heights(x: Array) -> tuple[Array, Array]:
     t = np.clip((x - EYE_INNER[0]) / (EYE_OUTER[0] - EYE_INNER[0]), 0.0, 1.0)
     chord = EYE_INNER[1] + (EYE_OUTER[1] - EYE_INNER[1]) * t
     arch = np.sqrt(np.maximum(4 * t * (1 - t), 0.0))
+    # Pulls the arch in at the corners: a plain ellipse has no canthus.
     arch = arch * (0.35 + 0.65 * arch)
     return chord + _UPPER * arch * (1.08 - 0.16 * t), chord - _LOWER * arch * (0.90 + 0.2 * t)
 
@@ -46,6 +47,7 @@ def lid_heights(x: Array) -> tuple[Array, Array]:
 def lid_borders() -> tuple[Array, Array]:
     """Dense polylines (M, 2) of the upper and the lower lid, both from inner to outer corner."""
     angle = np.linspace(0.0, np.pi, 241)
+    # Cosine spacing puts points at the corners, where the border turns fastest.
     x = EYE_INNER[0] + (EYE_OUTER[0] - EYE_INNER[0]) * (1 - np.cos(angle)) / 2
     upper, lower = lid_heights(x)
     return np.column_stack([x, upper]), np.column_stack([x, lower])
@@ -78,6 +80,7 @@ def circle_around_pupil(radius: float) -> Array:
     """Closed polyline (M, 2) around the pupil, cut where the lids cover it."""
     angle = np.linspace(0.0, 2 * np.pi, 181)
     ring = np.array(PUPIL_CENTRE) + radius * np.column_stack([np.cos(angle), np.sin(angle)])
+    # An edge under the lid would cross the lid's own curve in the mesh.
     return ring[depth_inside_lids(ring) > LID_EDGE + 0.3]
 
 
@@ -90,6 +93,7 @@ def eyeball_depth(points: Array) -> Array:
 def set_eyes(points: Array) -> Array:
     """Skin points (N, 3) with those in the lids' openings, both sides, pushed to the eyeball."""
     view = np.column_stack([np.abs(points[:, 0]), points[:, 1]])
+    # A ramp of the lid's thickness: a step would give walls of slivers.
     share = np.clip(depth_inside_lids(view) / LID_EDGE, 0.0, 1.0)
     behind = np.clip(eyeball_depth(view), points[:, 2] - _DEEPEST, points[:, 2] - 0.5)
     moved = points.copy()
@@ -134,6 +138,7 @@ class MouthLens:
         magnitude = np.abs(offset)
         reach = half + _RELIEF
         gap = _GAP * half
+        # Only a strip of 8 mm beside the line is stretched; beyond it mesh and skin agree.
         stretched = half + np.maximum(magnitude - gap, 0.0) * _RELIEF / (reach - gap)
         opened = np.where(magnitude < reach, stretched, magnitude)
         sign = np.where(offset < 0, -1.0, 1.0)
@@ -171,6 +176,7 @@ class MouthLens:
 
     def pocket(self, points: Array, mesh: Array, across: Array) -> Array:
         """Points (N, 3) of the closed skin with those inside the lens moved into the mouth."""
+        # A parabola across the lens: the pocket closes smoothly at both lips.
         inside = np.clip(1.0 - across * across, 0.0, 1.0)
         width = self.half_height(mesh[:, 0]) / _LENS
         moved = points.copy()

@@ -41,6 +41,7 @@ def ellipsoid(points: Array, centre: Point, radii: Point) -> Array:
     scaled = (points - np.array(centre)) / np.array(radii)
     length = norm(scaled)
     gradient = norm(scaled / np.array(radii))
+    # Value over gradient; an exact distance to an ellipsoid needs the roots of a quartic.
     return length * (length - 1.0) / np.maximum(gradient, 1e-9)
 
 
@@ -48,6 +49,7 @@ def capsule(points: Array, start: Point, end: Point, radius: tuple[float, float]
     """Distance of (N, 3) points to a rod whose radius goes linearly from start to end."""
     first, axis = np.array(start), np.array(end) - np.array(start)
     offset = points - first
+    # Written out: a matrix product may add in another order on another CPU.
     along = offset[:, 0] * axis[0] + offset[:, 1] * axis[1] + offset[:, 2] * axis[2]
     fraction = np.clip(along / float((axis * axis).sum()), 0.0, 1.0)
     away = norm(offset - fraction[:, None] * axis)
@@ -57,6 +59,7 @@ def capsule(points: Array, start: Point, end: Point, radius: tuple[float, float]
 
 def union(first: Array, second: Array, blend: float) -> Array:
     """Distance to both solids together; `blend` mm wide fillet in between."""
+    # Cubic polynomial blend (Quilez): smooth, and without effect outside of the fillet.
     near = np.maximum(blend - np.abs(first - second), 0.0) / blend
     return np.minimum(first, second) - near * near * near * (blend / 6.0)
 
@@ -69,6 +72,7 @@ def cut(solid: Array, tool: Array, blend: float) -> Array:
 def distance(points: Array) -> Array:
     """Signed distance (N,) of (N, 3) points to the skin, negative inside the head."""
     p = points.copy()
+    # One half is described; the other is its mirror image to the last bit.
     p[:, 0] = np.abs(p[:, 0])
     solid = _skull(p)
     solid = _jaw(p, solid)
@@ -110,6 +114,7 @@ def _orbit(p: Array, solid: Array) -> Array:
     socket = ellipsoid(p, (28, 30, 64), (17, 10, 13))
     lid = ellipsoid(p, EYEBALL, LID_RADII)
     solid = union(solid, ridge, 18)
+    # First ridge, then socket, then lid: the socket would otherwise cut the lid away.
     solid = cut(solid, socket, 10)
     return union(solid, lid, 5)
 
@@ -129,6 +134,7 @@ def _nose(p: Array, solid: Array) -> Array:
     wing = ellipsoid(p, (11.5, -11, 69), (6.8, 7.5, 10))
     columella = capsule(p, (0, -12, 80), (0, -19, 64), (4.5, 4.5))
     nose = union(union(union(bridge, body, 12), tip, 9), columella, 5)
+    # Before the nostril is cut, which has to go through wing and columella both.
     nose = union(nose, wing, 7)
     nose = cut(nose, nostril(p), 3.5)
     return union(solid, nose, 9)
@@ -147,6 +153,7 @@ def _ear(p: Array, solid: Array) -> Array:
 
 def directions(plane: Array) -> Array:
     """Unit rays (N, 3) from `CENTRE` of points (N, 2) of the unrolled plane."""
+    # Azimuthal equidistant: lengths from the face's middle are kept, so meshes are even there.
     length = norm(plane)
     angle = length / RADIUS
     lateral = np.sin(angle) / np.maximum(length, 1e-9)
@@ -179,6 +186,7 @@ def _cast(origins: Array, rays: Array, start: float) -> Array:
     near, far = np.full(len(rays), start), np.full(len(rays), _REACH)
     for _ in range(_STEPS):
         middle = (near + far) / 2
+        # Bisection and not sphere tracing: blended solids only bound the distance.
         inside = distance(origins + middle[:, None] * rays) < 0
         near, far = np.where(inside, middle, near), np.where(inside, far, middle)
     return origins + near[:, None] * rays

@@ -40,6 +40,7 @@ LASHES = (0.20, 0.14, 0.12)
 def soft_step(values: Array) -> Array:
     """Smooth step from 0 at 0 to 1 at 1."""
     t = np.clip(values, 0.0, 1.0)
+    # The cubic with level ends: colours and modes then have no visible edge.
     return t * t * (3.0 - 2.0 * t)
 
 
@@ -148,6 +149,7 @@ class Masks:
     def scalp(self) -> Array:
         """Where hair grows on the head."""
         _, y, z = self.folded.T
+        # Two half spaces blended: the hairline bends round the temple instead of cornering.
         temple = np.maximum(z - 4.0, 0.7 * (14.0 - y))
         return soft_step(0.5 - (union(94.0 - y, temple, 80.0) + 6.0) / 14.0)
 
@@ -165,6 +167,7 @@ class Masks:
         covers = (self.eyeball, self.lips, self.inside_mouth, self.nostril, self.brow)
         left = np.ones(len(self.view))
         for cover in covers:
+            # A product, not a sum: covers overlap, and bareness must stay between 0 and 1.
             left = left * (1.0 - cover)
         return left
 
@@ -204,6 +207,7 @@ def mean_albedo(masks: Masks) -> Array:
         (masks.pupil, PUPIL),
         (0.8 * masks.lashes, LASHES),
     ]
+    # From the large to the small; each is painted over what lies under it.
     for cover, paint in layers:
         colour = colour + cover[:, None] * (np.array(paint) - colour)
     return colour
@@ -228,6 +232,7 @@ def albedo_fields(masks: Masks) -> dict[str, Array]:
 def regions(masks: Masks) -> NDArray[np.uint8]:
     """Index (V,) into `REGION_NAMES` of every vertex."""
     side = np.where(masks.surface.skin[:, 0] < 0, "right", "left")
+    # The first rule that holds wins: small parts come before the ones around them.
     names = np.select(*_region_rules(masks), default="cheek")
     paired = np.isin(names, ["brow", "eye_socket", "eye", "cheek", "ear"])
     full = np.where(paired, np.char.add(np.char.add(side, "_"), names), names)

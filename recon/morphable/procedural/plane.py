@@ -144,6 +144,7 @@ def _add_apart(fixed: Array, points: Array, scale: float) -> Array:
     """Fixed points and those of the new ones that crowd neither them nor an earlier new one."""
     points = _round(points)
     apart = _TOO_NEAR * scale * element_size(points)
+    # The least distance of all for the pairs: exact sizes matter only against fixed points.
     crowded = cKDTree(points).query_pairs(float(apart.min()), output_type="ndarray")
     near, _ = cKDTree(fixed).query(points)
     kept = near > apart
@@ -160,6 +161,7 @@ def _scatter(fixed: Array, count: int, scale: float) -> Array:
     low, high = OUTLINE_CENTRE - OUTLINE_RADII, OUTLINE_CENTRE + OUTLINE_RADII
     points = _round(np.column_stack([draws[0] * high[0], low[1] + draws[1] * (high - low)[1]]))
     size = element_size(points)
+    # Rejection by wanted density: fine places take every point, coarse ones a few.
     kept = (draws[2] * (size / _FINEST) ** 2 < 1.0) & (_level(points) < 0.985)
     points, size = points[kept], size[kept] * scale
     near, _ = cKDTree(fixed).query(points)
@@ -206,6 +208,7 @@ def _keep_inside(points: Array, scale: float) -> Array:
 def _edges(triangles: NDArray[np.int64]) -> NDArray[np.int64]:
     pairs = np.vstack([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     pairs.sort(axis=1)
+    # One number per pair: np.unique of plain integers is much faster than of rows.
     count = int(pairs.max()) + 1
     return np.column_stack(np.divmod(np.unique(pairs[:, 0] * count + pairs[:, 1]), count))
 

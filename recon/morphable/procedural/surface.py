@@ -119,6 +119,7 @@ def mean_surface(n_vertices: int) -> Surface:
 
 def _landmarks(numbers: list[int], partner: NDArray[np.int64]) -> NDArray[np.int64]:
     vertex = dict(zip(numbers, range(len(numbers)), strict=True))
+    # The mirror image of a left landmark is the right one, in iBUG's numbering.
     vertex |= {right: int(partner[vertex[left]]) for left, right in LEFT_OF_MIDDLE.items()}
     return np.array([vertex[number] for number in range(1, 69)])
 
@@ -131,6 +132,7 @@ def landmark_anchors(lens: MouthLens) -> dict[int, Array]:
     plane = to_mesh(np.array(list(faced.values())), lens)
     anchors |= dict(zip(faced, plane, strict=True))
     anchors |= _lip_edges(lens)
+    # Rays leave rounding; a middle landmark off the line would have a twin of its own.
     for number in (9, 28, 29, 30, 31, 34, 52, 58, 63, 67):
         anchors[number][0] = 0.0
     return anchors
@@ -138,6 +140,7 @@ def landmark_anchors(lens: MouthLens) -> dict[int, Array]:
 
 def to_mesh(points: Array, lens: MouthLens) -> Array:
     """Mesh plane coordinates (N, 2) of the skin seen from the front at (N, 2) x, y."""
+    # Front view to skin, skin to its plane, and there the mouth line is opened to a lens.
     return lens.open(unroll(front(points)))
 
 
@@ -190,6 +193,7 @@ def _outer_lips() -> dict[int, tuple[float, float]]:
 
 def _lip_edges(lens: MouthLens) -> dict[int, Array]:
     upper, lower = lens.edge(1.0), lens.edge(-1.0)
+    # The lens's edge runs from the corner to the middle: 39 and 6 of its 61 points are iBUG's.
     middle, side, corner = len(upper) - 1, 39, 6
     return {
         63: upper[middle].copy(),
