@@ -45,6 +45,7 @@ def check_method(name: str, options: MethodOptions) -> list[Finding]:
         return [*card, crash("loads", error)]
     loaded = success("loads", f"{method_origin(base)}, reads {method.card.kind}")
     if isinstance(method, HoldsMeshes):
+        # Opened twice: a digest that changes would break resumption of every run.
         again = open_method(name, options)
         digests = attempt("digest", partial(check_digests, method, again))
         return [*card, loaded, *digests, *check_file_method(method)]
@@ -76,6 +77,7 @@ def _check_one(
     yield success("file", "read")
     arrays = list(check_arrays(mesh))
     yield from arrays
+    # Geometry of broken arrays would only raise, and hide what is wrong behind a traceback.
     if any(finding.verdict is Verdict.FAILED for finding in arrays):
         return
     points, found = _landmarks(method, subject, scene)
@@ -102,6 +104,7 @@ def _check_names(method: FileMethod) -> Iterator[Finding]:
         scenes.setdefault(subject, set()).add(scene)
     names = ", ".join(sorted({scene or "all scenes" for _, scene in method.faces}))
     yield success("files", f"{len(method.faces)} meshes of {len(scenes)} subjects: {names}")
+    # Not an error: the same folder layout serves other datasets.
     strange = [subject for subject in scenes if not _SUBJECT.fullmatch(subject)]
     if strange:
         advice = "MICC's are subject_01, subject_02 …; right for another dataset"
@@ -111,6 +114,7 @@ def _check_names(method: FileMethod) -> Iterator[Finding]:
     if unknown:
         advice = f"MICC's are {', '.join(SCENES)}; right for another dataset"
         yield warning("scenes", f"not MICC's: {_enumerate(unknown)}", advice)
+    # A mesh for all scenes needs no mesh per scene.
     several = {scene for held in scenes.values() for scene in held} - {ALL_SCENES}
     lacking = [s for s, held in scenes.items() if ALL_SCENES not in held and several - held]
     if lacking:
@@ -132,6 +136,7 @@ def _summarise(found: Mapping[str, Sequence[Finding]]) -> list[Finding]:
 
 
 def _worst(items: Sequence[tuple[str, Finding]]) -> Finding:
+    # Hundreds of meshes with one fault are one finding with a count.
     where, worst = min(items, key=lambda item: _SEVERITY.index(item[1].verdict))
     same = sum(finding.verdict is worst.verdict for _, finding in items)
     if worst.verdict is Verdict.PASSED:

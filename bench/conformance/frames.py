@@ -56,6 +56,7 @@ def check_frame_method(
         elsewhere: as a worker does.
     """
     size = attempt("crop size", lambda: _check_size(method.crop_size))
+    # Without a usable size there is nothing to crop, so nothing else can be asked.
     if _failed(size):
         return size
     crops = portraits(method.crop_size)
@@ -73,6 +74,7 @@ def check_expressions(options: MethodOptions, name: str) -> list[Finding]:
     def look() -> Iterator[Finding]:
         method = build_method(name, options)
         for expression in method.card.expressions:
+            # A choice of the options and not of a call: workers build their methods from options.
             other = build_method(name, replace(options, expression=expression))
             vector = other.describe(portraits(other.crop_size)[:1])[0]
             yield from (
@@ -87,6 +89,7 @@ def check_expressions(options: MethodOptions, name: str) -> list[Finding]:
 
 def describe_elsewhere(name: str, options: MethodOptions, crops: NDArray[np.uint8]) -> Vectors:
     """Vectors of a method that a new process builds from its options, as every worker does."""
+    # A fresh interpreter as on another machine: a fork would inherit the warm state.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as pool:
         return pool.submit(_describe_anew, name, options, crops).result()
@@ -114,6 +117,7 @@ def _check_meshes(trial: Trial) -> list[Finding]:
     arrays = attempt("arrays", lambda: check_arrays(method.mesh(trial.vectors.mean(0))))
     if _failed(arrays):
         return arrays
+    # The mesh of the mean vector is what a run writes and measures.
     mesh, meshes = method.mesh(trial.vectors.mean(0)), trial.meshes()
     return [
         *arrays,
@@ -178,5 +182,6 @@ def seconds_per_face(method: Method, repeats: int = REPEATS) -> float:
     for _ in range(repeats):
         start = time.process_time()
         method.describe(crops)
+        # The least of several: whatever else the machine does can only add.
         found.append(time.process_time() - start)
     return min(found) / len(crops)

@@ -64,9 +64,11 @@ class Trial:
         if others.shape != self.vectors.shape:
             yield failure(check, f"{others.shape} instead of {self.vectors.shape}", advice)
             return
+        # Bits first: decoding meshes costs far more than comparing vectors.
         if np.array_equal(others, self.vectors):
             yield success(check, f"{same}, bit for bit")
             return
+        # Vectors may differ in what no mesh shows; millimetres are what tables measure.
         moved = largest_move_mm(self.method, self.vectors, others)
         if moved <= SAME_MM:
             yield success(check, f"{same}, within {moved:.1g} mm (allowed: {SAME_MM:g})")
@@ -104,6 +106,7 @@ def check_output(crops: NDArray[np.uint8], vectors: Vectors) -> Iterator[Finding
 
 def check_pictures(trial: Trial) -> Iterator[Finding]:
     """Different pictures should give different faces."""
+    # A warning and no failure: `mean-face` is a legitimate baseline.
     if (trial.vectors == trial.vectors[0]).all():
         advice = "right for a baseline; else it does not look at the pixels"
         yield warning("pictures", "every picture gives the same vector", advice)
@@ -126,12 +129,14 @@ def check_repetition(trial: Trial) -> Iterator[Finding]:
 def check_batches(trial: Trial) -> Iterator[Finding]:
     """One face at a time, and in another order."""
     advice = "a face must not see its neighbours: put batch normalisation into evaluation mode"
+    # Batch normalisation left in training mode shows here and nowhere else.
     alone = np.concatenate([trial.method.describe(crop[None]) for crop in trial.crops])
     yield from trial.compare("batch size", alone, "1 or 8 faces a batch are the same", advice)
     order = np.random.default_rng(0).permutation(len(trial.crops))
     crops = trial.crops[order]
     crops.setflags(write=False)
     shuffled = np.empty_like(trial.vectors)
+    # Put back into the first order before the comparison.
     shuffled[order] = trial.method.describe(crops)
     yield from trial.compare("order", shuffled, "another order gives the same", advice)
 
@@ -144,6 +149,7 @@ def check_topology(meshes: list[Mesh]) -> Iterator[Finding]:
         yield failure("topology", "triangles change with the picture", advice)
         return
     yield success("topology", "the same triangles for all pictures")
+    # A head that turns with the picture would be averaged to a smaller face.
     turned = max(_degrees_between(first, mesh) for mesh in meshes)
     if turned > STILL_DEGREES:
         advice = "leave the head's pose out of the mesh, else the mean of the frames is no face"
@@ -154,6 +160,7 @@ def check_topology(meshes: list[Mesh]) -> Iterator[Finding]:
 
 def check_average(trial: Trial, meshes: list[Mesh]) -> Iterator[Finding]:
     """Whether decoding the mean vector equals averaging the meshes."""
+    # The pipeline averages vectors; a non-linear decoder makes that a choice to be named.
     of_mean = np.asarray(trial.method.mesh(trial.vectors.mean(0)).vertices)
     mean_of = np.mean([mesh.vertices for mesh in meshes], axis=0)
     off = float(np.linalg.norm(of_mean - mean_of, axis=1).max())
@@ -219,6 +226,7 @@ def check_saved(mesh: Mesh) -> Iterator[Finding]:
     """Written as a file and read again, it is the same mesh."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "face.ply"
+        # PLY keeps float32 and triangles: the least that users will save meshes as.
         write_ply(mesh, path)
         again, removed = clean_mesh(load_mesh(path))
     same = len(again.vertices) == len(mesh.vertices)
@@ -247,6 +255,7 @@ def _check_unit(mesh: Mesh) -> Iterator[Finding]:
 
 def check_surface(mesh: Mesh) -> Iterator[Finding]:
     """Nothing of it would be left out of a measurement."""
+    # The same cleaning as before a measurement, so nothing is promised that is not measured.
     _, removed = clean_mesh(mesh)
     if str(removed):
         yield warning("surface", f"{removed}", "they are left out of every measurement")
@@ -267,8 +276,11 @@ def _check_landmarks(mesh: Mesh, points: Landmarks | None) -> Iterator[Finding]:
 def _check_points(own: Float64Array, mesh: Mesh) -> Iterator[Finding]:
     mean_face = Landmarks(_points_of(load_model(EMBEDDED).mesh()))
     target = mean_face.points if len(own) == 68 else mean_face.seven
+    # Over the eye distance: the unit may be wrong, which is a finding of its own.
     misfit = _misfit(own, target) / mean_face.spread
+    # A mirrored face fits a mirrored mean: the fault can be named instead of measured.
     mirrored = _misfit(own * [-1.0, 1.0, 1.0], target) / mean_face.spread
+    # Right order in the wrong space: the shape fits, the place does not.
     off = float(cKDTree(np.asarray(mesh.vertices)).query(own)[0].max())
     if misfit > MISFIT and mirrored <= MISFIT:
         advice = "negate x and reverse the triangles, or exchange left and right of the landmarks"

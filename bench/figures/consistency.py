@@ -127,6 +127,7 @@ def spread_of(
 
 def face_of(method: Method) -> NDArray[np.bool_] | None:
     """The vertices (V,) of a method's face without ears, neck and scalp, or None: all of them."""
+    # Scalp and neck are guessed by most methods and would swamp the face.
     parts = list(method.parts.values())
     return np.any(parts, axis=0) if parts else None
 
@@ -227,6 +228,7 @@ def _feature(artist: LikenessArtist, neutral: Likeness, features: IdentityFeatur
             "a face without landmarks cannot be shown to a recogniser", "leave out --recogniser"
         )
     picture = torch.tensor(artist.turned(neutral, 0.0)).permute(2, 0, 1)[None].float() / 255.0
+    # Landmarks in the pixels of this picture, which the recogniser aligns by.
     shown = replace(neutral, pose=framed(neutral.mesh, 0.0))
     points = torch.from_numpy(landmark_pixels(shown, _RENDER_SIZE)).float()[..., None]
     with torch.no_grad():

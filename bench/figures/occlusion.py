@@ -84,6 +84,7 @@ def albedo_errors(
     """How wrong two albedos (V, 3) of one covered face are."""
     true = _true_albedo(model, truth)
     on = face_classes()
+    # Hidden skin is where both textures have to guess; visible skin is where mapping should win.
     hidden, seen = hidden_vertices(model, truth, on), seen_vertices(model, truth, on)
     return AlbedoErrors(
         mapping=_distance(mapped, true, hidden),
@@ -268,6 +269,7 @@ def varied_photographs(
     for number in range(people):
         person = session.person(number)
         plain = session.photograph(person, person.start, "plain")
+        # The front comes first: all variations are compared with it.
         found.append(photograph_of(plain, "front"))
         for kind in VARIATIONS:
             for k in range(each):

@@ -88,6 +88,7 @@ def subject_of(source: Source) -> str:
     folder (MoFA-test) is of somebody of its own, unless it is called as LFW's are.
     """
     name = PurePosixPath(source.name)
+    # A folder per person is the clearest statement; file names come second.
     if len(name.parts) > 1:
         return str(name.parent)
     numbered = _LFW.fullmatch(name.name)
@@ -100,6 +101,7 @@ def photograph_sources(paths: Sequence[Path]) -> list[Source]:
     Raises:
         FacebenchError: there is none.
     """
+    # Frames of one video would be nearly equal pictures of one person.
     found = [source for source in find_sources(paths) if not source.is_video]
     if not found:
         raise FacebenchError(f"{', '.join(map(str, paths))}: no photographs in it")

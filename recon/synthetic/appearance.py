@@ -190,7 +190,9 @@ def _random_hair(generator: np.random.Generator) -> Hair:
     hat = float(generator.uniform(0.36, 0.5)) if generator.random() < 0.08 else None
     palette = np.array(_HAIR_COLOURS[generator.integers(len(_HAIR_COLOURS))])
     return Hair(
+        # Draws happen in the order of the fields: reordering them makes other people.
         thickness=0.01 if bald else float(generator.uniform(0.04, 0.2)),
+        # A hat covers the hairline, which must then end just below its brim.
         hairline=float(generator.uniform(0.42, 0.75)) if hat is None else hat + 0.02,
         length=float(generator.uniform(90, 210)) if long and not bald else 0.0,
         wave=generator.uniform(0, 2 * np.pi, 8),
@@ -220,7 +222,9 @@ def standard_normal(generator: np.random.Generator, size: int) -> NDArray[np.flo
 def random_expression(generator: np.random.Generator, model: MorphableModel) -> NDArray[np.float32]:
     """Expression coefficients (K,): near neutral, a few modes strong, or all of them at once."""
     size = model.expression_basis.shape[2]
+    # Real photographs mix near-neutral, one strong motion and everything at once.
     kind = generator.random()
+    # Drawn before the kinds part: which kind it is changes no coefficient's draw.
     spread = standard_normal(generator, size)
     if kind < 0.4:
         return bounded_expression(model, 0.25 * spread)
@@ -238,7 +242,9 @@ def bounded_expression(
     Blendshapes, known by their names, are weights from 0 to 1 and have no opposite.
     """
     if model.has_blend_shapes:
+        # Blend shapes have no opposite: a negative jawOpen would push the chin through the face.
         coefficients = np.float32(0.8) * np.abs(coefficients).clip(0, 1)
+    # Every seventh vertex is enough to find the largest motion of a smooth field.
     moved = np.linalg.norm(model.expression_basis[::7] @ coefficients, axis=1).max(initial=0)
     return (coefficients * min(1.0, _FURTHEST / max(float(moved), 1e-6))).astype(np.float32)
 
@@ -262,8 +268,10 @@ def random_framing(
         framing: of the frontal mean face.
     """
     scale = framing.scale * (1 + generator.uniform(-SCALE_JITTER, SCALE_JITTER))
+    # The mean face and not the person's: a scale in the labels then means the same for all.
     turned = rotate(mean_landmarks[..., None], rotation_matrix(angles[None]))[:, :2, 0]
     middle = (turned.amin(0) + turned.amax(0)) / 2
+    # Coordinates run from -1 to 1, so a share of the side is twice as much here.
     shift = torch.from_numpy(generator.uniform(-2 * SHIFT_JITTER, 2 * SHIFT_JITTER, 2)).float()
     offset = shift - scale * middle
     return torch.cat([angles, offset, torch.tensor([0.0, scale])])
@@ -276,6 +284,7 @@ def directional_light(direction: Tensor, colour: Tensor) -> Tensor:
         direction: (3,) unit vector towards the light.
         colour: (3,) what it adds to a surface that faces it.
     """
+    # Ramamoorthi and Hanrahan 2001: matte skin low-passes light with these factors.
     bands = harmonics(direction.view(1, 3, 1)).view(9) * _LAMBERT
     return bands[:, None] * colour
 
@@ -292,12 +301,14 @@ def random_light(generator: np.random.Generator) -> Tensor:
     light = ambient(_tint(generator, 0.06) * generator.uniform(0.35, 0.8))
     for _ in range(int(generator.integers(1, 3))):
         x, y, z = generator.normal([0, 0.35, 0.7], 1)
+        # From in front: light from behind the head leaves the face black.
         direction = torch.tensor([x, y, abs(z)]).float()
         strength = generator.gamma(2, 0.2)
         light = light + directional_light(
             direction / direction.norm(), _tint(generator, 0.12) * strength
         )
     forward = (harmonics(torch.tensor([[[0.0], [0.0], [1.0]]]))[0, :, 0] @ light).mean()
+    # Scaled to the exposure of a frontal patch, as a camera meters.
     return light * (generator.uniform(0.6, 1.1) / forward)
 
 
@@ -332,6 +343,7 @@ def head_frame(landmarks: Points) -> HeadFrame:
     eyes = np.stack([landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)])
     width = float(np.linalg.norm(landmarks[16] - landmarks[0]))
     middle = (landmarks[0, 0] + landmarks[16, 0]) / 2
+    # From the nasion back by half a skull: a crop has no vertices behind the ears.
     depth = landmarks[27, 2] - _SEMI_AXES[2] * width
     centre = np.array([middle, eyes[:, 1].mean(), depth])
     return HeadFrame(centre, _SEMI_AXES * width, eyes, landmarks[8])
@@ -354,5 +366,6 @@ def landmark_points(model: MorphableModel, vertices: NDArray[np.floating]) -> Po
 
 def vertex_classes(model: MorphableModel) -> NDArray[np.uint8]:
     """Mask class (V,) of each vertex of a model."""
+    # A model may have regions of its own names.
     table = [CLASS[REGION_CLASS.get(name, "skin")] for name in model.region_names]
     return np.array(table, np.uint8)[model.region]

@@ -110,8 +110,10 @@ class ClothedModel:
         hair, torso = HairSheet.around(model), TorsoSheet.under(model)
         sizes = [model.n_vertices, len(hair.support), len(torso.below)]
         pieces = [model.triangles, hair.triangles, torso.triangles, glasses_triangles()]
+        # One topology for everybody: what a person does not wear collapses instead of vanishing.
         starts = np.cumsum([0, *sizes])
         spectacles = np.zeros((GLASSES_VERTICES, 2))
+        # Grain fixed to the mean face, so that it moves with the skin and not with the picture.
         face_texture = model.mean_shape[:, :2].astype(np.float64) / 60
         skin = _marked(model, *_SKIN_REGIONS)
         return cls(
@@ -132,6 +134,7 @@ class ClothedModel:
         """Fit the clothes to a neutral face (V, 3) in mm with an albedo (V, 3)."""
         landmarks = landmark_points(self.model, neutral)
         frame = head_frame(landmarks)
+        # Rims stand a little before brows and eyes; further in they would cut deep-set ones.
         front = float(max(landmarks[17:28, 2].max(), landmarks[36:48, 2].max())) + 7.0
         skin = np.median(albedo[self.skin], axis=0)
         parts = [
@@ -140,6 +143,7 @@ class ClothedModel:
             (glasses_vertices(frame, appearance.glasses, front), *_glasses_paint(appearance)),
         ]
         vertices, colours, classes = (np.concatenate(part) for part in zip(*parts, strict=True))
+        # The model's own neck is painted as cloth below the collar, where the sheet encloses it.
         covered = self.neck & (frame.chin[1] - neutral[:, 1] > appearance.collar)
         return Clothing(
             vertices,
@@ -170,10 +174,12 @@ class ClothedModel:
     def _hair_paint(
         self, hair: Hair, skin: NDArray[np.floating]
     ) -> tuple[NDArray[np.floating], NDArray[np.uint8]]:
+        # Hair this thin is a shaved head and takes the colour of the skin.
         scalp = hair.thickness < 0.02
         hat = self.hair.elevation > (
             np.inf if hair.hat is None else hair.hat * np.cos(self.hair.azimuth / 2) ** 2
         )
+        # A little bluer than the face, as a shaved scalp looks.
         base = skin * [0.95, 0.97, 1.0] if scalp else hair.colour
         colours = np.where(hat[:, None], hair.hat_colour, base)
         below = CLASS["skin"] if scalp else CLASS["hair"]
@@ -183,7 +189,9 @@ class ClothedModel:
         self, appearance: Appearance, skin: NDArray[np.floating]
     ) -> tuple[NDArray[np.floating], NDArray[np.uint8]]:
         front = self.torso.outline[:, 2] / 0.37
+        # A neckline hangs lower in front than at the nape.
         bare = self.torso.below < appearance.collar + 14 * np.clip(front, -1, 1)
+        # The chin shades the neck; the light has no shadows of its own.
         shade = np.interp(self.torso.below, [-10, 60], [0.7, 1.0])[:, None]
         colours = np.where(bare[:, None], skin * shade, appearance.cloth)
         return colours, np.where(bare, CLASS["neck"], CLASS["cloth"]).astype(np.uint8)
@@ -260,6 +268,7 @@ def _neck_axis(model: MorphableModel, frame: HeadFrame) -> float:
     neck = model.mean_shape[model.vertices_of("neck")].astype(np.float64)
     below, aside = frame.chin[1] - neck[:, 1], np.abs(neck[:, 0] - frame.chin[0])
     throat = neck[(below > 10) & (below < 45) & (aside < 15)]
+    # Crops of the face have no neck: the sheet then takes the depth that suits most heads.
     if len(throat) < 3:
         return -0.12
     front = np.median(throat[:, 2]) - _BEHIND_MM - frame.centre[2]
@@ -288,6 +297,7 @@ def glasses_vertices(frame: HeadFrame, glasses: Glasses | None, front: float) ->
         front: z in mm of the plane of the rims.
     """
     if glasses is None:
+        # Inside of the skull, where no pixel can show them.
         return np.tile(frame.centre, (GLASSES_VERTICES, 1))
     right, left = (_rim(eye, frame, glasses, front) for eye in frame.eyes)
     lines = [right, left, _bridge(frame, glasses, front), *_temples(frame, glasses, front)]
@@ -305,6 +315,7 @@ def _rim(eye: Points, frame: HeadFrame, glasses: Glasses, front: float) -> Point
         np.sign(wave) * np.abs(wave) ** power * half * apart
         for wave, half in zip((np.cos(angle), np.sin(angle)), glasses.half_size, strict=True)
     )
+    # Frames are bent around the face; a flat one would stand off at the temples.
     outward = np.abs(eye[0] + x - frame.centre[0])
     return np.stack([eye[0] + x, eye[1] - 2 + y, front - outward**2 * 0.0022], axis=1)
 
@@ -333,6 +344,7 @@ def _tube(line: Points, radius: float) -> Points:
     """Rings (len(line) * _AROUND, 3) around a polyline."""
     along = np.gradient(line, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-12
+    # Slightly off the z axis: temples run along z, and their cross product with it is zero.
     side = np.cross(along, [0.02, 0.05, 1.0])
     side /= np.linalg.norm(side, axis=1, keepdims=True) + 1e-12
     up = np.cross(side, along)

@@ -28,7 +28,7 @@ from .appearance import (
     standard_normal,
 )
 from .clothing import ClothedModel
-from .occluders import random_occluders
+from .occluders import occlude, random_occluders
 from .photograph import FloatImage, random_background, random_effects, random_stream
 from .scene import Layer, PosedSubject, SceneRenderer
 
@@ -93,13 +93,16 @@ class FaceSampler:
         landmarks = project_landmarks(self.model, posed.vertices, coefficients.pose[0], size)
         picture = layer.over(random_background(generator, size))
         mask = layer.classes
+        # Behind occluders and before the camera's effects: those blur and grain everything alike.
         for occluder in random_occluders(generator, landmarks, _skin_colour(layer), size):
-            picture, mask = occluder.cover(picture, mask)
+            picture, mask = occlude(picture, mask, occluder)
+        # Last, as in a camera. The stream goes on in a fixed order: it decides every byte.
         image = random_effects(generator, self.image_size).photograph(generator, picture)
         name = f"s{subject:06d}"
         return LabelledFace(f"{name}-f{frame:03d}", name, image, landmarks, mask, vector)
 
     def _coefficients(self, subject: int, frame: int) -> Coefficients:
+        # One stream per person, one per moment: more frames of somebody change nobody else.
         person = random_stream(self.seed, "faces", subject)
         identity = standard_normal(person, self.model.identity_basis.shape[2])
         albedo = standard_normal(person, self.model.albedo_basis.shape[2])
@@ -123,6 +126,7 @@ class FaceSampler:
         neutral = model.mean_shape + blend(model.identity_basis, coefficients.identity[0].numpy())
         vertices = neutral + blend(model.expression_basis, coefficients.expression[0].numpy())
         albedo = model.mean_albedo + blend(model.albedo_basis, coefficients.albedo[0].numpy())
+        # Four deviations of pale skin would be brighter than white.
         albedo = albedo.clip(0, 1)
         appearance = random_appearance(generator)
         clothing = self._renderer.clothed_model.fit_clothing(
@@ -149,6 +153,7 @@ def project_landmarks(
 def _skin_colour(layer: Layer) -> FloatImage:
     """Median colour (3,) of the lit skin, mid-grey brown where none is seen."""
     skin = layer.colour[(layer.classes == 1) & (layer.coverage > 0.99)]
+    # A covered face has no visible skin to take a hand's colour from.
     if len(skin) == 0:
         return np.array([0.6, 0.45, 0.37], np.float32)
     return np.asarray(np.median(skin, axis=0), np.float32)
@@ -193,6 +198,7 @@ def cover(face: LabelledFace, on: NDArray[np.bool_], number: int) -> CoveredFace
     turn = generator.uniform(0, 2 * np.pi)
     row, column = np.mgrid[: len(face.mask), : len(face.mask)]
     along = np.cos(turn) * column + np.sin(turn) * row
+    # The quantile runs over face pixels alone: hair and wall do not count as covered face.
     behind = along > np.quantile(along[on[face.mask]], 1 - HIDDEN)
     thing = random_background(generator, face.mask.shape).clip(0, 1) * 255
     image = np.where(behind[..., None], thing, face.image).astype(np.uint8)
@@ -226,8 +232,10 @@ def _looking_through(
     true = true_coefficients(model, one.face)
     decoder = FaceDecoder(model)
     shape = rotate(decoder.shape(true.identity, true.expression), rotation_matrix(true.pose[:, :3]))
+    # Depth is not tested: a vertex that faces the camera is nearly always the front one of a face.
     facing = VertexNormals(decoder.triangles)(shape)[:, 2, 0].numpy() > _FACING
     places = to_pixels(project(shape, true.pose), pixels.shape)[..., 0].round().long().numpy()
+    # A face at the edge may reach out of the picture; its last pixel stands for the rest.
     column, row = places.clip(0, np.array(pixels.shape[::-1]) - 1).T
     seen: NDArray[np.bool_] = facing & pixels[row, column]
     return seen

@@ -54,14 +54,17 @@ class HairSheet:
         """Measure how far the mean head reaches in every direction."""
         frame = head_frame(landmark_points(model, model.mean_shape))
         head = model.mean_shape[:, 1] > frame.chin[1]
+        # Ears stick out: hair fitted over them would bulge at the sides.
         head[model.vertices_of("left_ear", "right_ear")] = False
         relative = (model.mean_shape[head].astype(np.float64) - frame.centre) / frame.semi_axes
         reach = np.linalg.norm(relative, axis=1)
         elevation, azimuth = _directions()
         unit = _unit(elevation, azimuth)
+        # The furthest vertex within a cone: the sheet must enclose it even between directions.
         near = unit @ (relative / reach[:, None]).T > _NEAR
         support = np.where(near, reach, 0).max(axis=1)
         skull = (np.abs(unit) ** _BOXINESS).sum(axis=1) ** (-1 / _BOXINESS)
+        # Below the eyes the skull narrows; there the face model has vertices of its own anyway.
         skull = np.where(elevation > 0, skull, 0.9)
         return cls(elevation, azimuth, np.maximum(support, skull), sheet(ROWS, COLUMNS))
 
@@ -80,12 +83,14 @@ class HairSheet:
         crown = 0.6 + 0.4 * np.clip(np.sin(self.elevation) + 0.4, 0, 1)
         support = np.where(falls, 1.0, self.support)
         radius = support * (1 + hair.thickness * lumps * crown)
+        # Where there is no hair the sheet goes behind the skin instead of being cut open.
         bare = self.bare(hair)
         middle = np.cos(self.azimuth) * np.cos(self.elevation)
         buried = (0.84 - 0.3 * np.clip(middle, 0, 1)) * (1 + np.clip(self.elevation, -0.8, 0))
         radius = bare * np.minimum(buried, radius) + (1 - bare) * radius
         unit = _unit(np.where(falls, 0, self.elevation), self.azimuth)
         points = frame.centre + unit * frame.semi_axes * radius[:, None]
+        # Falling hair keeps its radius at eye height and only goes down: it hangs straight.
         points[:, 1] += np.where(falls, self.elevation / -_LOWEST * hair.length, 0)
         return np.asarray(points)
 
@@ -99,6 +104,7 @@ class HairSheet:
         if not hair.length:
             below = np.where(self.elevation < -0.7, 0, below)
         inside = 1 - np.where(self.elevation > 0, above, below) + ragged
+        # A sigmoid and not a step: the hairline crosses triangles smoothly.
         share: Points = 1 / (1 + np.exp(-inside / 0.05))
         return share
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
@@ -15,25 +13,18 @@ _FINE = 2
 """Shapes are drawn at this many samples a pixel in each direction."""
 
 
-@dataclass(frozen=True)
-class Occluder:
-    """A thing in front of the picture.
+Occluder = tuple[FloatImage, FloatImage]
+"""Colour (H, W, 3) and coverage (H, W) in [0, 1] of something in front of the picture."""
 
-    Attributes:
-        colour: (H, W, 3).
-        coverage: (H, W) in [0, 1].
-    """
 
-    colour: FloatImage
-    coverage: FloatImage
-
-    def cover(
-        self, picture: FloatImage, classes: NDArray[np.uint8]
-    ) -> tuple[FloatImage, NDArray[np.uint8]]:
-        """The picture (H, W, 3) and its classes (H, W) behind the thing."""
-        share = self.coverage[..., None]
-        hidden = np.where(self.coverage > 0.5, CLASS["background"], classes)
-        return picture + share * (self.colour - picture), hidden.astype(np.uint8)
+def occlude(
+    picture: FloatImage, classes: NDArray[np.uint8], occluder: Occluder
+) -> tuple[FloatImage, NDArray[np.uint8]]:
+    """The picture (H, W, 3) and its classes (H, W) behind an occluder."""
+    colour, coverage = occluder
+    # Classes have no halves: a pixel belongs to what covers most of it.
+    hidden = np.where(coverage > 0.5, CLASS["background"], classes)
+    return picture + coverage[..., None] * (colour - picture), hidden.astype(np.uint8)
 
 
 def random_occluders(
@@ -54,7 +45,7 @@ def random_occluders(
     if chance < 0.13:
         return [hand(generator, landmarks, skin, shape)]
     if chance < 0.33:
-        return [thing(generator, landmarks, shape)]
+        return [foreground_object(generator, landmarks, shape)]
     return []
 
 
@@ -66,10 +57,12 @@ def hand(
 ) -> Occluder:
     """A palm with four fingers, its finger tips somewhere on the face."""
     size = float(np.ptp(landmarks, axis=0).max())
+    # Everything is measured by the face, so that a hand is a hand at any distance.
     tip = landmarks[generator.integers(68)] + generator.normal(0, 0.1, 2) * size
     direction = _direction(generator.uniform(-0.9, 0.9) + np.pi / 2)
     side = direction[::-1] * (1, -1)
     canvas, draw = _canvas(shape)
+    # A hand comes from below: upright arms in front of a face are rare.
     palm = tip + direction * 0.75 * size
     _capsule(draw, palm, palm + direction * size, 0.42 * size)
     spread = generator.uniform(0.06, 0.14)
@@ -77,14 +70,16 @@ def hand(
         base = palm + side * (k - 1.5) * 0.11 * size
         reach = tip + side * (k - 1.5) * spread * size + direction * abs(k - 1.3) * 0.06 * size
         _capsule(draw, base, reach, 0.1 * size)
+    # A hand at the face is nearly as sharp as the face itself.
     coverage = _soften(canvas, shape, size * 0.006)
     relief = 1 + 0.05 * fractal_noise(generator, shape, 6, 3)
+    # Blurred coverage is high in the middle and low at the rim: a cheap roundness.
     shade = _soften(canvas, shape, size * 0.04) ** 1.5
     light = (relief * (0.45 + 0.55 * shade))[..., None]
-    return Occluder((light * skin * generator.uniform(0.85, 1.15)).astype(np.float32), coverage)
+    return (light * skin * generator.uniform(0.85, 1.15)).astype(np.float32), coverage
 
 
-def thing(
+def foreground_object(
     generator: np.random.Generator, landmarks: NDArray[np.floating], shape: tuple[int, int]
 ) -> Occluder:
     """A round or angular object at the face's side, more or less out of focus."""
@@ -92,6 +87,7 @@ def thing(
     middle, angle = landmarks.mean(axis=0), generator.uniform(0, 2 * np.pi)
     centre = middle + _direction(angle) * size * generator.uniform(0.35, 0.75)
     corners = int(generator.integers(3, 9))
+    # Sorted by angle the corners make a simple polygon around the centre.
     angles = np.sort(generator.uniform(0, 2 * np.pi, corners))
     reach = size * generator.uniform(0.12, 0.42, (corners, 1))
     canvas, draw = _canvas(shape)
@@ -99,7 +95,7 @@ def thing(
     coverage = _soften(canvas, shape, size * generator.uniform(0.004, 0.05))
     pattern = 1 + generator.uniform(0, 0.35) * fractal_noise(generator, shape, 12, 3)
     colour = random_colour(generator, 0.7) * pattern[..., None]
-    return Occluder(np.clip(colour, 0, 1).astype(np.float32), coverage)
+    return np.clip(colour, 0, 1).astype(np.float32), coverage
 
 
 def _direction(angle: float) -> NDArray[np.float64]:
@@ -129,6 +125,7 @@ def _polygon(draw: ImageDraw.ImageDraw, corners: NDArray[np.floating]) -> None:
 
 
 def _soften(canvas: Image.Image, shape: tuple[int, int], radius: float) -> FloatImage:
+    # Averaging the finer canvas gives soft edges; drawing has no partial coverage.
     small = canvas.resize(shape[::-1], Image.Resampling.BOX)
     blurred = small.filter(ImageFilter.GaussianBlur(radius))
     return np.asarray(blurred, np.float32) / np.float32(255)

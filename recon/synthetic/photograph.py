@@ -23,6 +23,7 @@ TILE = 256
 
 def random_stream(seed: int, *names: str | int) -> np.random.Generator:
     """The generator of one named thing, independent of every other name under the same seed."""
+    # A cryptographic hash of the name: neighbouring numbers give unrelated streams.
     text = "/".join(str(name) for name in (seed, *names))
     return np.random.default_rng(list(hashlib.sha256(text.encode()).digest()))
 
@@ -30,6 +31,7 @@ def random_stream(seed: int, *names: str | int) -> np.random.Generator:
 def random_colour(generator: np.random.Generator, saturation: float = 0.35) -> NDArray[np.float32]:
     """An RGB colour in [0, 1]: a grey level with a limited tint."""
     grey = generator.uniform(0.08, 0.92)
+    # Greys near black and white leave less room for a tint.
     tint = generator.uniform(-saturation, saturation, 3)
     return np.asarray((grey + tint * min(grey, 1 - grey) * 2).clip(0, 1), np.float32)
 
@@ -101,6 +103,7 @@ def smooth_noise(
     """Standard-normal noise (H, W) with about `cells` independent values along the longer side."""
     step = max(shape) / cells
     grid = tuple(max(2, round(side / step) + 2) for side in shape)
+    # Noise on a coarse grid, enlarged: as smooth as a blur of the full picture, and much faster.
     coarse = generator.standard_normal(grid).astype(np.float32)
     return np.asarray(Image.fromarray(coarse).resize(shape[::-1], Image.Resampling.BICUBIC))
 
@@ -116,8 +119,10 @@ def fractal_noise(
 @cache
 def tile(kind: str) -> FloatImage:
     """A wrapping texture (TILE, TILE) of zero mean and unit deviation: `skin`, `hair`, `cloth`."""
+    # Hair is smeared along its strands, skin and cloth have no direction.
     blur = {"skin": (1.2, 1.2), "hair": (20.0, 0.8), "cloth": (1.0, 1.0)}[kind]
     white = random_stream(0, "tile", kind).standard_normal((TILE, TILE))
+    # Wrapped at the border, so that tiles show no seam.
     fine = gaussian_filter(white, blur, mode="wrap")
     coarse = gaussian_filter(white, np.multiply(blur, 2.5), mode="wrap")
     field = fine / fine.std() + 0.7 * coarse / coarse.std()
@@ -126,6 +131,7 @@ def tile(kind: str) -> FloatImage:
 
 def look_up(texture: FloatImage, u: NDArray[np.floating], v: NDArray[np.floating]) -> FloatImage:
     """Values (N,) of a tileable texture at coordinates (N,), one unit a tile."""
+    # The side is a power of two: a mask wraps negative coordinates too.
     column, row = ((axis * TILE).astype(np.int64) & (TILE - 1) for axis in (u, v))
     return texture.ravel()[row * TILE + column]
 
@@ -159,8 +165,10 @@ class CameraEffects:
         if self.motion >= 2:
             window = np.ones(round(self.motion)) / round(self.motion)
             picture = correlate1d(picture, window, axis=1, mode="nearest")
+        # Clipped before the exponent: negative light has no power.
         picture = np.clip(picture * self.gain, 0, 1) ** self.gamma
         picture = 0.5 + (picture - 0.5) * self.contrast
+        # After the tone curve, as quantised and denoised noise looks in stored pictures.
         noise = generator.standard_normal(picture.shape, dtype=np.float32)
         return (np.clip(picture + self.noise * noise, 0, 1) * 255 + 0.5).astype(np.uint8)
 

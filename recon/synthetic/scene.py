@@ -113,12 +113,14 @@ class SceneRenderer:
         fine = (image_size[0] * supersampling, image_size[1] * supersampling)
         rotated = self.turn(posed, pose)
         albedo, classes = self.clothed_model.paint(posed.albedo, posed.clothing)
+        # Light per vertex and not per pixel: harmonics of order two vary slowly over a face.
         lit = illuminate(
             torch.from_numpy(albedo)[..., None],
             torch.from_numpy(self.normals(rotated))[..., None],
             light[None],
         )[..., 0].numpy()
         placed = project(torch.from_numpy(rotated)[..., None], pose[None])[..., 0]
+        # Supersampled visibility is the anti-aliasing; its sample count also is the coverage.
         visible = visible_triangles(placed.numpy(), self.clothed_model.triangles, fine)
         return self._shade(posed.appearance, lit, classes, visible, image_size, supersampling)
 
@@ -128,10 +130,12 @@ class SceneRenderer:
         head, body = (rotation_matrix(a[None]) for a in (pose[:3], pose[:3] * _BODY_SHARE))
         everything = np.concatenate([posed.vertices, clothing.vertices])
         turned = _rotate(everything, head)
+        # Shoulders turn about the base of the neck where the head's turn has carried it.
         pivot = _rotate(clothing.pivot[None], head)
         still = _rotate(clothing.vertices - clothing.pivot, body) + pivot
         worn = slice(len(posed.vertices), None)
         follow = self.clothed_model.follow[:, None].astype(np.float32)
+        # Blending two rotated places instead of angles: cheap, and the neck stays closed.
         turned[worn] = follow * turned[worn] + (1 - follow) * still
         return turned
 
@@ -139,6 +143,7 @@ class SceneRenderer:
         """Unit vertex normals (V, 3), triangles weighted by area; zero at unused vertices."""
         a, b, c = vertices[self.clothed_model.triangles].swapaxes(0, 1)
         summed = self._incidence @ np.cross(b - a, c - a)
+        # Lenses of absent glasses are points without area, and have no normal.
         length = np.linalg.norm(summed, axis=1, keepdims=True)
         return np.asarray(summed / np.maximum(length, 1e-12), np.float32)
 
@@ -152,6 +157,7 @@ class SceneRenderer:
         supersampling: int,
     ) -> Layer:
         corners = self._corners[:, visible.triangles]
+        # A class cannot be interpolated; the nearest corner decides.
         classes = vertex_classes[_heaviest(corners, visible.weights)]
         attributes = np.concatenate([lit.T, self.clothed_model.texture.T], dtype=np.float32)
         pixels = _interpolate(attributes, corners, visible.weights)
@@ -170,6 +176,7 @@ def _interpolate(
 def _heaviest(corners: NDArray[np.int64], weights: NDArray[np.float32]) -> NDArray[np.int64]:
     """The corner (N,) of the largest weight, both (3, N)."""
     a, b, c = weights
+    # Ties go to the first corner, so that a rounding of the weights changes no class.
     second = np.where(b >= c, corners[1], corners[2])
     return np.asarray(np.where((a >= b) & (a >= c), corners[0], second))
 
@@ -188,6 +195,7 @@ def _grain(
     for (u, v), kind in zip(appearance.grain.astype(np.float32), strength, strict=True):
         chosen = np.flatnonzero(_WOVEN[kind][classes])
         value = look_up(tile(kind), texture[0, chosen] + u, texture[1, chosen] + v)
+        # Float32 throughout: a double factor would change the bytes of every picture.
         factor[chosen] += np.float32(strength[kind]) * value
     return factor
 
@@ -223,6 +231,7 @@ def _gather(
 def _middle(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The lower median (P,) of samples (N, P): what most of them say, if most agree."""
     result: NDArray[np.uint8] = samples[0].copy()
+    # Most pixels have one class in all samples: only the others are sorted.
     mixed = (samples != result).any(axis=0)
     result[mixed] = np.sort(samples[:, mixed], axis=0)[(len(samples) - 1) // 2]
     return result

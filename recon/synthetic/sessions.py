@@ -68,10 +68,12 @@ class CaptureSession:
 
     def person(self, number: int) -> Person:
         """Somebody."""
+        # The streams keep their first name: another one would draw other people.
         stream = random_stream(self.seed, "sittings", number)
         model = self.model
         identity = standard_normal(stream, model.identity_basis.shape[2])
         albedo = standard_normal(stream, model.albedo_basis.shape[2])
+        # Even light and no expression: each variation is measured from here.
         neutral = np.zeros(model.expression_basis.shape[2], np.float32)
         pose = random_framing(stream, self._mean, torch.zeros(3), self._framing)
         light = directional_light(torch.tensor([0.0, 0.3, 0.954]), torch.full((3,), 0.45))
@@ -101,9 +103,11 @@ class CaptureSession:
 
     def photograph(self, person: Person, coefficients: Coefficients, frame: str) -> LabelledFace:
         """The person under some coefficients, in front of the same wall as always."""
+        # Clothing stays fitted to the neutral face, as it does on a person who smiles.
         posed = replace(person.posed, vertices=self._vertices(coefficients))
         size, pose = (self.image_size, self.image_size), coefficients.pose[0]
         layer = self._renderer.draw(posed, pose, coefficients.light[0], size)
+        # The wall has its own stream, so that it stays while everything else varies.
         wall = room(random_stream(self.seed, "sittings", person.name, "wall"), size)
         image = (layer.over(wall).clip(0, 1) * 255 + 0.5).astype(np.uint8)
         landmarks = project_landmarks(self.model, posed.vertices, pose, size)
@@ -112,6 +116,7 @@ class CaptureSession:
         return LabelledFace(name, person.name, image, landmarks, layer.classes, vector)
 
     def _angles(self, stream: np.random.Generator, number: int) -> torch.Tensor:
+        # Fixed poses first: a few photographs of each person should cover both sides.
         if number < len(_DEGREES):
             return torch.from_numpy(np.radians(_DEGREES[number])).float()
         return random_angles(stream)

@@ -118,6 +118,7 @@ def _claim(folder: Path, plan: FacesPlan) -> None:
     """Note the plan in the folder, or check that it is the same."""
     folder.mkdir(parents=True, exist_ok=True)
     note = folder / "plan.json"
+    # The model by digest and not by path: a moved file is the same model.
     ours = {key: value for key, value in asdict(plan).items() if key != "model"}
     if not note.exists():
         note.write_text(json.dumps(ours, indent=1) + "\n")
@@ -134,9 +135,11 @@ def _claim(folder: Path, plan: FacesPlan) -> None:
 
 def _write(plan: FacesPlan, path: Path, rows: Iterator[list[dict[str, object]]]) -> None:
     schema = shard_schema(plan.model_digest, plan.image_size)
+    # Renamed when whole: what is there under its own name is finished.
     part = path.with_suffix(".part")
     with pq.ParquetWriter(part, schema) as writer:
         table = pa.Table.from_pylist([row for chunk in rows for row in chunk], schema=schema)
+        # Small groups, so that a reader who wants one face need not decode the whole shard.
         writer.write_table(table, row_group_size=200)
     part.replace(path)
 
@@ -157,6 +160,7 @@ class _Drawing:
 
     def rows(self, faces: range, done: Callable[[int], None]) -> Iterator[list[dict[str, object]]]:
         """Chunks of rows in the faces' order."""
+        # Chunks of a fixed size: the bytes do not depend on the number of workers.
         chunks = [faces[i : i + _CHUNK] for i in range(0, len(faces), _CHUNK)]
         run = self._pool.map if self._pool else map
         for rows in run(_draw_chunk, [self._plan] * len(chunks), chunks):

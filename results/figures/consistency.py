@@ -45,9 +45,11 @@ def consistency_sheet(
     rows: list[Row] = []
     widest: tuple[str, ...] = ()
     for _, numbers in groupby(range(len(photographs)), lambda n: photographs[n].subject):
+        # Grouped by neighbours: photographs of one person come one after the other.
         places = list(numbers)
         rows += _person(photographs, found, artist, places)
         groups = tuple(photographs[n].group for n in places)
+        # Somebody may have fewer usable photographs; heads are those of the fullest row.
         widest = max(widest, groups, key=len)
     starts = frozenset(k for k in range(1, len(widest)) if widest[k] != widest[k - 1])
     return Sheet((widest,), tuple(rows), tuple(notes), wide_before=starts)
@@ -78,6 +80,7 @@ def spread_csv(spreads: Sequence[Spread], people: Sequence[str]) -> str:
     head = ("method", "subject", *(f"{group}_mm" for group in groups))
     rows = []
     for spread in spreads:
+        # Without a recogniser the column stays, empty: files of all runs have one shape.
         degrees = spread.within_degrees if len(spread.within_degrees) else [None] * len(people)
         columns = (*(spread.within_mm[group] for group in groups), spread.between_mm, degrees)
         for person, *values in zip(people, *columns, strict=True):
@@ -127,6 +130,7 @@ def _sentence(spread: Spread) -> str:
         f"{spread.label}: {within.mean():.2f} mm {_span(interval(within))} within, "
         f"{spread.between_mm.mean():.2f} mm between {len(within)} people"
     )
+    # One face for everybody has a spread of 0 over 0.
     text += "" if math.isnan(spread.ratio) else f", ratio {spread.ratio:.2f}"
     if len(spread.within_degrees):
         degrees = spread.within_degrees

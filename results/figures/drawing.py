@@ -88,6 +88,7 @@ def _place(axes: Axes, cell: Cell, left: float, top: float, plan: Plan) -> None:
     side = plan.side
     if cell.picture is not None:
         extent = (left, left + side, top + side, top)
+        # Antialiased: a picture of 256 px in 1.5 inches at 300 dots is resampled either way.
         axes.imshow(cell.picture, extent=extent, interpolation="antialiased", aspect="auto")
     if cell.caption:
         lines = wrap(cell.caption, side)
@@ -100,6 +101,7 @@ def _patch(axes: Axes, left: float, top: float, colour: Sequence[int], name: str
     from matplotlib.patches import Rectangle
 
     side = LINE * 0.8
+    # Matplotlib takes colours from 0 to 1 and reads larger numbers as an error.
     face = tuple(level / 255 for level in colour)
     axes.add_patch(Rectangle((left, top), side, side, facecolor=face, edgecolor="0.3", lw=0.3))
     _write(axes, left + side + GAP, top + side / 2, [name], "left", "center_baseline")
@@ -135,12 +137,15 @@ class Plan:
     def __init__(self, sheet: Sheet, width: float) -> None:
         self.sheet = sheet
         columns = len(sheet.heads[0])
+        # A wider gap separates methods without a ruled line.
         gaps = [WIDE_GAP if c in sheet.wide_before else GAP for c in range(1, columns)]
+        # Labels cost width only where a row has one.
         self.left = LABEL_INCHES if any(row.label for row in sheet.rows) else GAP
         free = width - self.left - GAP - sum(gaps)
         self.side = min(free / columns, LARGEST_CELL)
         offsets = np.cumsum([0.0, *(self.side + gap for gap in gaps)])
         self.columns = [self.left + float(offset) for offset in offsets]
+        # The paper shrinks to the pictures: few columns leave no white margin.
         self.width = self.columns[-1] + self.side + GAP
         self.heads, below = self._heads()
         self.rows, below = self._rows(below)
@@ -171,6 +176,7 @@ class Plan:
         """The upper edges of the rows, and where the last ends."""
         tops = []
         for number, row in enumerate(self.sheet.rows):
+            # Not above the first row, which has the heads above it.
             top += WIDE_GAP if row.opens and number else 0.0
             tops.append(top)
             # A row is as tall as its longest caption: otherwise it would run into the next row.
@@ -194,6 +200,7 @@ def wrap(text: str, width: float) -> list[str]:
 def _inches(line: str) -> float:
     """Width of a line as it is printed."""
     font = FontProperties(size=FONT_POINTS)
+    # Measured as outlines, without a renderer, so the plan is the same for PNG and PDF.
     width, *_ = TextToPath().get_text_width_height_descent(line, font, ismath=False)
     return _HINTED * float(width) / 72
 

@@ -128,6 +128,7 @@ def parsing_sheet(
         Row("", _parsing_cells(photograph, [kind[number] for kind in masks.values()], artist))
         for number, photograph in enumerate(photographs)
     ]
+    # Equal neighbours make one head over both pictures of a mask.
     names = ("photograph", *(name for name in masks for _ in range(2)))
     starts = frozenset(1 + 2 * number for number in range(len(masks)))
     return Sheet((names,), tuple(rows), (*notes, SIDES), legend(), starts)
@@ -135,6 +136,7 @@ def parsing_sheet(
 
 def agreement_note(found: Sequence[Mask], true: Sequence[Mask]) -> str:
     """How well masks agree with the true ones of the same sizes, in words."""
+    # The mean over classes, so that brows count as much as skin.
     overlap = agreement(found, true, len(CLASS_NAMES))
     right = np.mean([(f == t).mean() for f, t in zip(found, true, strict=True)])
     return (
@@ -203,6 +205,7 @@ def _stacked(
     rows = []
     for number, photograph in enumerate(photographs):
         crop = photograph.portrait
+        # The photograph stands once, beside the first of its three rows.
         firsts = (Cell(artist.photograph(crop)), Cell(text=photograph.caption), Cell())
         for panel, first in zip(PANELS, firsts, strict=True):
             drawn = [_panel(artist, panel, faces[number], crop) for faces in found.values()]

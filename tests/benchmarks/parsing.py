@@ -23,7 +23,7 @@ from facebench.recon.losses.pixel import class_weights
 from facebench.recon.network.bisenet import CLASSES
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.synthetic.appearance import CLASS
-from facebench.recon.synthetic.occluders import Occluder, hand, thing
+from facebench.recon.synthetic.occluders import Occluder, foreground_object, hand, occlude
 from facebench.recon.training.data.batches import collate, resized
 from facebench.recon.training.data.covering import covered
 from facebench.recon.training.data.mirroring import Change
@@ -72,12 +72,12 @@ def behind_a_hand(sample: Sample, random: np.random.Generator) -> Sample:
 
 def behind_an_object(sample: Sample, random: np.random.Generator) -> Sample:
     """The photograph with an object at the face's side."""
-    return behind(thing(random, sample.landmarks, sample.mask.shape), sample)
+    return behind(foreground_object(random, sample.landmarks, sample.mask.shape), sample)
 
 
 def behind(occluder: Occluder, sample: Sample) -> Sample:
     """The photograph and its mask behind a thing."""
-    picture, mask = occluder.cover(sample.image.astype(np.float32) / 255, sample.mask)
+    picture, mask = occlude(sample.image.astype(np.float32) / 255, sample.mask, occluder)
     return Sample((picture * 255 + 0.5).clip(0, 255).astype(np.uint8), sample.landmarks, mask)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facebench.recon.synthetic.appearance import CLASS
-from facebench.recon.synthetic.occluders import Occluder, hand, thing
+from facebench.recon.synthetic.occluders import Occluder, foreground_object, hand, occlude
 from facebench.recon.synthetic.photograph import CameraEffects
 
 SHAPE = (96, 96)
@@ -16,7 +16,7 @@ LANDMARKS = np.random.default_rng(0).uniform(20, 76, (68, 2))
 def _occluders(seed: int) -> list[Occluder]:
     generator = np.random.default_rng(seed)
     skin = np.array([0.6, 0.45, 0.4])
-    return [hand(generator, LANDMARKS, skin, SHAPE), thing(generator, LANDMARKS, SHAPE)]
+    return [hand(generator, LANDMARKS, skin, SHAPE), foreground_object(generator, LANDMARKS, SHAPE)]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -24,13 +24,14 @@ def test_occluders_turn_what_they_cover_into_background(seed: int) -> None:
     picture = np.full((*SHAPE, 3), 0.5, np.float32)
     classes = np.full(SHAPE, CLASS["skin"], np.uint8)
     for occluder in _occluders(seed):
-        assert occluder.coverage.max() > 0.5
-        covered, hidden = occluder.cover(picture, classes)
-        np.testing.assert_array_equal(hidden == 0, occluder.coverage > 0.5)
-        untouched = occluder.coverage == 0
+        colour, coverage = occluder
+        assert coverage.max() > 0.5
+        covered, hidden = occlude(picture, classes, occluder)
+        np.testing.assert_array_equal(hidden == 0, coverage > 0.5)
+        untouched = coverage == 0
         np.testing.assert_array_equal(covered[untouched], picture[untouched])
-        full = occluder.coverage == 1
-        np.testing.assert_allclose(covered[full], occluder.colour[full], atol=1e-6)
+        full = coverage == 1
+        np.testing.assert_allclose(covered[full], colour[full], atol=1e-6)
 
 
 def test_an_ideal_camera_changes_nothing_but_rounding() -> None:
