@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -12,99 +13,169 @@ from ._options import PROTOCOLS
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..results.audit import Audit, Worth
+    from ..bench.audit.people import AuditedPerson
+    from ..recon.morphable.model import MorphableModel
+    from ..results.audit import Audit, Sensitivity
 
 
 @click.command("audit")
+@click.option(
+    "--people",
+    type=click.IntRange(2),
+    help="Make so many people of each --model and audit on them.",
+)
 @click.option("--data", type=click.Path(path_type=Path), help="A set of 'facebench synth micc'.")
-@click.option("--model", default="embedded", show_default=True, help="The face model of that set.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    default=("embedded",),
+    show_default=True,
+    help="The face model of the people; with --people several are audited together.",
+)
 @click.option(
     "--protocols",
     default=",".join(PROTOCOLS),
     show_default=True,
     help="Presets or TOML files.",
 )
-@click.option("--run", type=click.Path(path_type=Path), help="A run: what is each choice worth?")
+@click.option("--run", type=click.Path(path_type=Path), help="A run: what does each choice change?")
 @click.option("--subjects", type=click.IntRange(2), help="At most this many.  [default: all]")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the page.")
-@click.option("--cluster", is_flag=True, help="Use a running Ray cluster.")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per processor]")
+@click.option("--cluster", is_flag=True, help="Use a running Ray cluster instead.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print both tables as JSON.")
-def command(out: Path | None, cluster: bool, as_json: bool, **options: Any) -> None:
-    """Audit the protocols on data whose true error is known, or a run's own protocol.
+def command(out: Path | None, as_json: bool, **options: Any) -> None:
+    """Audit the protocols on people whose true error is known, or a run's own protocol.
 
-    With --data, made-up methods of known quality predict everybody in a synthetic set. Each
-    protocol's number stands beside the true error, which is the distance between corresponding
-    points: the bias, the correlations, and whether the order of the methods is kept.
+    With --people or --data, reference predictors of known error predict everybody. Each protocol's
+    number stands beside the true error, which is the distance between corresponding points over the
+    skin that the scan shows: the bias, the correlations, whether the order of the predictors is
+    kept, and how many people it takes to tell two methods apart. Some predictors hand in the same
+    face in other triangles, some the truth with a known displacement.
 
     With --run, the faces of a finished run are measured again with one choice changed at a time:
-    what the choices that papers leave unwritten are worth.
+    what the choices that papers leave unwritten change.
 
-    OUT gets audit.html, one page with what was asked for, and audit.json; with --data also every
+    OUT gets audit.html, one page with what was asked for, and audit.json; with people also every
     prediction as audit.csv and the figure as audit.png.
 
     \b
     Examples:
-      facebench synth micc --out people --subjects 12 --frames 2 --scenes cooperative
-      facebench audit --data people --out audit
-      facebench audit --data people --protocols micc,correspondence --json
+      facebench audit --people 12 --protocols micc,correspondence --out audit
+      facebench audit --people 12 --model ict.npz --model embedded --out audit
+      facebench audit --data people --json
       facebench audit --run runs/ours --out audit
     """
     from ..results.audit import write_audit
 
-    if options["data"] is None and options["run"] is None:
-        raise click.UsageError("give --data, --run or both")
-    audit = _audit(cluster, as_json, **options)
+    if not (options["people"] or options["data"] or options["run"]):
+        raise click.UsageError("give --people, --data or --run")
+    if options["people"] and options["data"]:
+        raise click.UsageError("give --people, which makes people, or --data, which has them")
+    if options["data"] and len(options["models"]) > 1:
+        raise click.UsageError("a set is of one face model: give --data one --model")
+    audit = _audit(as_json, **options)
     page = write_audit(audit, out) if out else None
     _show(audit, page, as_json)
 
 
 def _audit(
-    cluster: bool,
     quiet: bool,
+    people: int | None,
     data: Path | None,
-    model: str,
+    models: tuple[str, ...],
     protocols: str,
     run: Path | None,
     subjects: int | None,
+    workers: int | None,
+    cluster: bool,
     seed: int,
 ) -> Audit:
+    import os
+    from contextlib import nullcontext
+
     import pandas as pd
 
-    from ..distributed.cluster import connected
     from ..results.audit import Audit
 
-    with connected(cluster):
-        rows = (
-            pd.DataFrame()
-            if data is None
-            else _against_the_truth(data, model, protocols, subjects, seed, quiet)
-        )
-        worths = [] if run is None else _choices(run, subjects, seed, quiet)
-    named = (f"set {data} of the model {model}" if data else "", f"run {run}" if run else "")
-    return Audit.of(", ".join(filter(None, named)), rows, worths, seed)
+    # Jobs that start no processes of their own and share nothing: one per processor.
+    work = _Work(workers or len(os.sched_getaffinity(0)), cluster, quiet)
+    with _connected() if cluster else nullcontext():
+        rows, sensitivities = pd.DataFrame(), []
+        if people or data:
+            rows = _against_the_truth(people, data, models, protocols, subjects, seed, work)
+        if run:
+            sensitivities = _choices(run, subjects, seed, work)
+    source = (
+        f"{people} made people of each model: {', '.join(models)}" if people else "",
+        f"set {data} of the model {models[0]}" if data else "",
+        f"run {run}" if run else "",
+    )
+    return Audit.of(", ".join(filter(None, source)), rows, sensitivities, seed)
+
+
+class _Work(NamedTuple):
+    """How the work is done, and whether a bar counts it."""
+
+    workers: int
+    cluster: bool
+    quiet: bool
+
+
+def _connected() -> AbstractContextManager[object]:
+    from ..distributed.cluster import connected
+
+    return connected(True)
 
 
 def _against_the_truth(
-    data: Path, model: str, protocols: str, subjects: int | None, seed: int, quiet: bool
+    people: int | None,
+    data: Path | None,
+    models: tuple[str, ...],
+    protocols: str,
+    subjects: int | None,
+    seed: int,
+    work: _Work,
 ) -> pd.DataFrame:
     import pandas as pd
 
-    from ..bench.audit.grades import GRADES
-    from ..bench.audit.subject import AuditPlan
-    from ..bench.audit.truth import read_truth
+    from ..bench.audit.measure import AuditPlan
+    from ..bench.audit.predictors import PREDICTORS
     from ..bench.protocol.record import read_settings
-    from ..distributed.audit import audited, people_of
+    from ..distributed.audit import audited
     from ..recon.morphable.load import load_model
     from ._progress import counted
 
-    loaded = load_model(model)
     names = [name.strip() for name in protocols.split(",") if name.strip()]
     chosen = tuple(read_settings(name, ()) for name in names)
-    people = people_of(data, read_truth(data, loaded))[:subjects]
-    plan = AuditPlan(loaded, GRADES, chosen, seed)
-    rows = pd.concat(counted(audited(people, plan), "people", len(people), quiet))
-    return _ordered(rows, [item.name for item in chosen], [grade.name for grade in GRADES])
+    parts = []
+    for source in models:
+        model = load_model(source)
+        audience = _people(people, data, model, subjects, seed)
+        plan = AuditPlan(model, PREDICTORS, chosen, seed)
+        rows = audited(audience, plan, work.workers, work.cluster)
+        parts.extend(counted(rows, f"people of {model.name}", len(audience), work.quiet))
+    order = [predictor.name for predictor in PREDICTORS]
+    return _ordered(pd.concat(parts), [item.name for item in chosen], order)
+
+
+def _people(
+    people: int | None, data: Path | None, model: MorphableModel, subjects: int | None, seed: int
+) -> list[AuditedPerson]:
+    """Whom to audit on: made now, or those of a set."""
+    if data is None:
+        from ..bench.audit.people import PeopleMaker
+
+        maker = PeopleMaker(model, seed)
+        return [maker.person(number) for number in range(1, (people or 0) + 1)][:subjects]
+    from itertools import islice
+
+    from ..bench.audit.truth import read_truth
+    from ..distributed.audit import people_of
+
+    return list(islice(people_of(data, read_truth(data, model)), subjects))
 
 
 def _ordered(rows: pd.DataFrame, protocols: list[str], methods: list[str]) -> pd.DataFrame:
@@ -114,25 +185,26 @@ def _ordered(rows: pd.DataFrame, protocols: list[str], methods: list[str]) -> pd
     ordered = rows.assign(
         protocol=pd.Categorical(rows["protocol"], protocols, ordered=True),
         method=pd.Categorical(rows["method"], methods, ordered=True),
-    ).sort_values(["protocol", "method", "subject"], ignore_index=True)
+    ).sort_values(["protocol", "method", "model", "subject"], ignore_index=True)
     return ordered.astype({"protocol": str, "method": str})
 
 
-def _choices(run: Path, subjects: int | None, seed: int, quiet: bool) -> list[Worth]:
+def _choices(run: Path, subjects: int | None, seed: int, work: _Work) -> list[Sensitivity]:
     import pandas as pd
 
     from ..bench.audit.sensitivity import CHOICES
     from ..bench.protocol.record import Protocol
-    from ..distributed.audit import faces_of, tried
-    from ..results.audit import worths
+    from ..distributed.audit import faces_of, measured_choices
+    from ..results.audit import sensitivities
     from ..results.run.folder import RunFolder
     from ._progress import counted
 
     folder = RunFolder.existing(run)
     protocol = Protocol.from_dict(folder.record().protocol_settings)
     faces = faces_of(folder, subjects)
-    values = pd.concat(counted(tried(faces, protocol, CHOICES), "faces", len(faces), quiet))
-    return worths(values.sort_index(), seed)
+    rows = measured_choices(faces, protocol, CHOICES, work.workers, work.cluster)
+    values = pd.concat(counted(rows, "faces", len(faces), work.quiet))
+    return sensitivities(values.sort_index(), seed)
 
 
 def _show(audit: Audit, page: Path | None, as_json: bool) -> None:
@@ -143,11 +215,14 @@ def _show(audit: Audit, page: Path | None, as_json: bool) -> None:
 
         click.echo(json.dumps(finite(audit.to_dict())))
         return
-    from ..results.audit import agreement_table, worth_table
+    from ..results.audit import agreement_table, predictor_table, sensitivity_table
     from ..results.tables.writers import terminal_text
 
-    tables = [agreement_table(audit.agreements)] if audit.agreements else []
-    tables += [worth_table(audit.worths)] if audit.worths else []
+    tables = []
+    if audit.agreements:
+        tables += [agreement_table(audit.agreements), predictor_table(audit.rows)]
+    if audit.sensitivities:
+        tables.append(sensitivity_table(audit.sensitivities))
     click.echo(terminal_text(tables), nl=False)
     if page is not None:
         click.echo(page)

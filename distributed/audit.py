@@ -1,18 +1,24 @@
-"""An audit's people, and a run's faces, measured in parallel."""
+"""An audit's people, and a run's faces, measured in processes of this machine or on a cluster."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 import ray
+import torch
 
+from ..bench.audit.measure import AuditPlan, audit_person
+from ..bench.audit.people import AuditedPerson
 from ..bench.audit.sensitivity import CHOICES, Choice, measure_choices
-from ..bench.audit.subject import AuditPlan, audit_person
 from ..bench.audit.truth import PersonTruth
 from ..bench.datasets.micc import MiccDataset
 from ..bench.meshes.clean import read_mesh
@@ -25,18 +31,8 @@ from ..results.report.heat_maps import read_errors
 from ..results.run.folder import SCORED, RunFolder
 from .tasks import in_tasks
 
-
-@dataclass(frozen=True, eq=False)
-class Person:
-    """One person to audit.
-
-    Attributes:
-        truth: what is true.
-        scans: by name, where the scans are.
-    """
-
-    truth: PersonTruth
-    scans: dict[str, Path]
+Job = TypeVar("Job")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,27 +52,37 @@ class RunFace:
     unit: str
 
 
-def people_of(data: Path, truths: Sequence[PersonTruth]) -> list[Person]:
-    """The people of a synthetic set whose scans and truth are both there."""
+def people_of(data: Path, truths: Sequence[PersonTruth]) -> Iterator[AuditedPerson]:
+    """The people of a synthetic set whose scans and truth are both there, each with the first."""
     scans = MiccDataset(data).scans
-    named = {t.subject: {s.name: s.path for s in scans if s.subject == t.subject} for t in truths}
-    return [Person(truth, named[truth.subject]) for truth in truths if named[truth.subject]]
+    for truth in truths:
+        named = {scan.name: scan.path for scan in scans if scan.subject == truth.subject}
+        if named:
+            mesh, _ = read_mesh(named[min(named)])
+            yield AuditedPerson(truth, min(named), mesh)
 
 
-def audited(people: Sequence[Person], plan: AuditPlan) -> Iterator[pd.DataFrame]:
-    """The rows of each person as they are finished; connected to Ray.
+def audited(
+    people: Iterable[AuditedPerson], plan: AuditPlan, workers: int, cluster: bool = False
+) -> Iterator[pd.DataFrame]:
+    """The rows of each person as they are finished.
+
+    Args:
+        people: whom to measure.
+        plan: by what, and with which predictors.
+        workers: processes of this machine; 1 works in this one.
+        cluster: connected to Ray, whose workers are used instead.
 
     Raises:
         FacebenchError: a worker was lost, or a person could not be audited.
     """
-    for person, rows in in_tasks(partial(_audit, plan=plan), people):
-        if isinstance(rows, ray.exceptions.RayError):
-            raise _told(person.truth.subject, rows)
-        yield pd.DataFrame(rows)
+    work = partial(_audit, plan=plan)
+    for person, rows in _each(work, people, workers, cluster):
+        yield pd.DataFrame(_known(person.truth.subject, rows))
 
 
 def faces_of(run: RunFolder, subjects: int | None = None) -> list[RunFace]:
-    """The scored faces of a run's first scene, one a subject.
+    """The scored faces of a run's first scene, one per subject.
 
     Raises:
         FacebenchError: the run's data are gone, or it has no scored face.
@@ -101,26 +107,68 @@ def faces_of(run: RunFolder, subjects: int | None = None) -> list[RunFace]:
     ]
 
 
-def tried(
-    faces: Sequence[RunFace], protocol: Protocol, choices: Sequence[Choice] = CHOICES
+def measured_choices(
+    faces: Sequence[RunFace],
+    protocol: Protocol,
+    choices: Sequence[Choice] = CHOICES,
+    workers: int = 1,
+    cluster: bool = False,
 ) -> Iterator[pd.DataFrame]:
-    """One row a subject and one column a choice, as they are finished; connected to Ray.
+    """One row per subject and one column per choice, as they are finished.
 
     Raises:
         FacebenchError: a worker was lost.
     """
-    for face, values in in_tasks(partial(_try, protocol=protocol, choices=choices), faces):
-        if isinstance(values, ray.exceptions.RayError):
-            raise _told(face.subject, values)
+    work = partial(_measure_choices, protocol=protocol, choices=choices)
+    for face, values in _each(work, faces, workers, cluster):
+        known = _known(face.subject, values)
         names = [choice.name for choice in choices]
-        yield pd.DataFrame([values], index=[face.subject], columns=names)
+        yield pd.DataFrame([known], index=[face.subject], columns=names)
 
 
-def _audit(person: Person, plan: AuditPlan) -> list[dict[str, object]]:
-    return [asdict(row) for row in audit_person(person.truth, person.scans, plan)]
+def _each(
+    work: Callable[[Job], Answer], jobs: Iterable[Job], workers: int, cluster: bool
+) -> Iterator[tuple[Job, Answer | Exception]]:
+    """Each job with its answer or what stopped it, in the order in which they are finished.
+
+    A dozen people are minutes of work: they need no cluster, whose start alone takes ten seconds.
+    """
+    if cluster:
+        yield from in_tasks(work, jobs)
+        return
+    if workers == 1:
+        for job in jobs:
+            yield job, work(job)
+        return
+    # One thread each, as on a cluster: sums come in the same order whatever the number of workers.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
+        waiting = {pool.submit(work, job): job for job in jobs}
+        try:
+            for done in as_completed(waiting):
+                yield waiting[done], done.exception() or done.result()  # type: ignore[misc]
+        finally:
+            # An interruption leaves nobody to take the answers of jobs that wait.
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _try(face: RunFace, protocol: Protocol, choices: Sequence[Choice]) -> list[float]:
+def _known(subject: str, answer: Answer | Exception) -> Answer:
+    """An answer, or the reason why there is none, raised."""
+    if not isinstance(answer, Exception):
+        return answer
+    cause = getattr(answer, "cause", answer)
+    if isinstance(cause, FacebenchError):
+        raise cause
+    lost = isinstance(answer, ray.exceptions.RayError | BrokenProcessPool)
+    said = "its worker was lost" if lost else "could not be measured"
+    raise FacebenchError(f"{subject}: {said} ({type(answer).__name__}: {answer})") from answer
+
+
+def _audit(person: AuditedPerson, plan: AuditPlan) -> list[dict[str, object]]:
+    return [asdict(row) for row in audit_person(person, plan)]
+
+
+def _measure_choices(face: RunFace, protocol: Protocol, choices: Sequence[Choice]) -> list[float]:
     scan, _ = read_mesh(face.scan, face.unit)
     return measure_choices(face.mesh, scan, protocol, choices)
 
@@ -136,10 +184,3 @@ def _landmarks(model: str) -> dict[int, IndexArray]:
     """The landmarks of a face model, by the number of its vertices: meshes on disk have none."""
     loaded = load_model(model)
     return {len(loaded.mean_shape): np.asarray(loaded.landmarks, np.int64)}
-
-
-def _told(subject: str, error: ray.exceptions.RayError) -> FacebenchError:
-    cause = getattr(error, "cause", None)
-    if isinstance(cause, FacebenchError):
-        return cause
-    return FacebenchError(f"{subject}: could not be measured ({type(error).__name__}: {error})")

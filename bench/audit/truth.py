@@ -1,4 +1,5 @@
-"""What is true of the people of a synthetic set, and the true error of a prediction."""
+"""What is true of synthetic people, and the true error of a prediction: over the skin that a scan
+shows, weighed by area."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError, error_line
 from ...recon.files.tables import read_npz_arrays
@@ -18,18 +20,23 @@ from ...recon.synthetic.appearance import landmark_points
 from ..landmarks.points import Landmarks
 from ..landmarks.regions import face_parts
 from ..registration.nose_tip import NOSE_TIP
-from ..surface.overlap import Sphere
-from ..surface.similarity import Similarity, similarity_between
+from ..surface.similarity import Similarity
 from ..surface.triangles import Float64Array
 from ..synthetic.write import truth_folder
 
 MEASURED_MM = 95.0
 """Of the nose tip: vertices nearer than this are the face whose true error is taken."""
+SHOWN_MM = 2.0
+"""A vertex further than this from every point of the scan is not shown by it: a scanner's spacing
+of 1.75 mm and its noise leave skin nearer, and a socket's inside lies deeper behind the lids."""
+INNER = ("left_eye", "right_eye", "mouth")
+"""Regions that are no skin: eyeballs and the inside of the mouth, in front of which scans show lids
+and lips, or a gap."""
 
 
 @dataclass(frozen=True, eq=False)
 class PersonTruth:
-    """One person of a synthetic set.
+    """One synthetic person.
 
     Attributes:
         subject: for example `subject_07`.
@@ -68,7 +75,7 @@ def read_truth(data: Path, model: MorphableModel) -> tuple[PersonTruth, ...]:
     except (OSError, ValueError) as error:
         raise FacebenchError(
             f"{data} has no truth beside it ({folder / 'plan.json'} cannot be read)",
-            "an audit needs a set made by 'facebench synth micc'",
+            "an audit needs a set made by 'facebench synth micc', or --people to make its own",
         ) from error
     if plan.get("model_digest") != model.digest:
         raise FacebenchError(
@@ -80,31 +87,71 @@ def read_truth(data: Path, model: MorphableModel) -> tuple[PersonTruth, ...]:
     return people
 
 
-def face_vertices(model: MorphableModel, person: PersonTruth) -> NDArray[np.bool_]:
-    """Vertices (V,) of the face whose error is true: in a named part and near the nose tip."""
+def shown_area(model: MorphableModel, person: PersonTruth, scan: Mesh, name: str) -> Float64Array:
+    """Area (V,) in mm² that each vertex stands for of the skin that a scan shows, else 0.
+
+    Skin is what lies in a named part of the face within 95 mm of the nose tip, without eyeballs and
+    the inside of the mouth. A mean over vertices would count a densely meshed eyelid ten times, and
+    eyeballs that nobody sees: over half of ICT-FaceKit's face vertices are eyes.
+
+    Args:
+        model: of the person.
+        person: the truth.
+        scan: in mm, in its own space.
+        name: of the scan.
+    """
     parts = face_parts(model.region, model.region_names)
-    near = Sphere(person.landmarks[NOSE_TIP], MEASURED_MM).holds(person.vertices)
-    return np.asarray(np.any(list(parts.values()), axis=0) & near)
+    skin = np.any(list(parts.values()), axis=0)
+    skin[model.vertices_of(*INNER)] = False
+    skin &= np.linalg.norm(person.vertices - person.landmarks[NOSE_TIP], axis=1) <= MEASURED_MM
+    tree = cKDTree(np.asarray(scan.vertices, np.float64))
+    placed = person.placements[name].apply(person.vertices)
+    distance, _ = tree.query(placed, distance_upper_bound=SHOWN_MM)
+    return np.where(skin & np.isfinite(distance), vertex_areas(person.vertices, model.triangles), 0)
+
+
+def vertex_areas(vertices: Float64Array, triangles: NDArray[np.integer]) -> Float64Array:
+    """A third of the area of the triangles at each vertex (V,), mm²."""
+    a, b, c = vertices[triangles].swapaxes(0, 1)
+    areas = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 6
+    return np.bincount(triangles.ravel(), np.repeat(areas, 3), len(vertices))
 
 
 def true_errors(
-    prediction: Mesh, person: PersonTruth, face: NDArray[np.bool_], scaled: bool
+    predicted: Float64Array, person: PersonTruth, area: Float64Array, scaled: bool
 ) -> Float64Array:
-    """Distance (N,) of each face vertex to where it truly belongs, mm.
+    """Distance (V,) in mm of each vertex to where it truly belongs, NaN where no area is.
 
-    The prediction is laid on the truth by the least squared distances between corresponding
-    vertices: by a similarity, or rigidly. No other alignment brings the same points closer.
+    The prediction is registered to the truth by the least squared distances between corresponding
+    points of the skin, each weighed by its area (Umeyama's closed form, with weights). No other
+    alignment brings the same points closer.
 
     Args:
-        prediction: of the truth's topology, mm.
+        predicted: (V, 3) mm, of the truth's topology.
         person: the truth.
-        face: (V,) the N vertices that count.
+        area: (V,) of `shown_area`.
         scaled: whether the prediction may be scaled.
     """
-    ours = np.asarray(prediction.vertices, np.float64)[face]
-    theirs = person.vertices[face]
-    transform = similarity_between(ours, theirs, None if scaled else 1.0)
-    return np.asarray(np.linalg.norm(transform.apply(ours) - theirs, axis=1))
+    skin = area > 0
+    ours, theirs = predicted[skin], person.vertices[skin]
+    fitted = _weighted_similarity(ours, theirs, area[skin], scaled)
+    errors = np.full(len(area), np.nan)
+    errors[skin] = np.linalg.norm(fitted.apply(ours) - theirs, axis=1)
+    return errors
+
+
+def _weighted_similarity(
+    source: Float64Array, target: Float64Array, weights: Float64Array, scaled: bool
+) -> Similarity:
+    share = (weights / weights.sum())[:, None]
+    middle, there = (share * source).sum(0), (share * target).sum(0)
+    ours, theirs = source - middle, target - there
+    left, sizes, right = np.linalg.svd(theirs.T @ (share * ours))
+    # Turning the sign of the least singular value keeps a reflection from ever being the best.
+    signs = np.array([1.0, 1.0, np.linalg.det(left @ right)])
+    rotation = (left * signs) @ right
+    scale = float((sizes * signs).sum() / (share * ours**2).sum()) if scaled else 1.0
+    return Similarity(scale, rotation, there - scale * (rotation @ middle))
 
 
 def _read_person(path: Path, model: MorphableModel) -> PersonTruth:

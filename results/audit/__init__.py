@@ -1,6 +1,18 @@
-"""The page of an audit: one table, one figure, and what each choice is worth."""
+"""The page of an audit: protocols against the truth, and what each choice in one changes."""
 
-from .agreement import Worth, agreement_table, worth_table, worths
+from .agreement import Agreement, agreement
 from .folder import Audit, write_audit
+from .sensitivity import Sensitivity, sensitivities
+from .tables import agreement_table, predictor_table, sensitivity_table
 
-__all__ = ["Audit", "Worth", "agreement_table", "worth_table", "worths", "write_audit"]
+__all__ = [
+    "Agreement",
+    "Audit",
+    "Sensitivity",
+    "agreement",
+    "agreement_table",
+    "predictor_table",
+    "sensitivities",
+    "sensitivity_table",
+    "write_audit",
+]

@@ -1,208 +1,212 @@
-"""How well a protocol's numbers agree with the true errors, and what each choice in it is worth."""
+"""How well a protocol's numbers agree with the true errors, with intervals over people."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import kendalltau
+from numpy.typing import NDArray
+from scipy.stats import kendalltau, nct
+from scipy.stats import t as student_t
 
-from ...bench.audit.correlation import correlation
-from ...bench.scoring.statistics import Interval, bootstrap_interval
-from ..tables.basis import short_digest
-from ..tables.table import Cell, Table, number_text
+from ...bench.audit.measure import correlation
+from ...bench.audit.predictors import LADDER_MM
+from ...bench.scoring.statistics import UNKNOWN, Interval, percentile_interval
+
+Array = NDArray[np.float64]
 
 EVEN_SHARE = 0.01
 """Methods whose true errors differ by less than this have no order that a protocol could lose."""
+RESAMPLES = 500
+"""Of the intervals: the people are drawn anew, with everything that was measured of them."""
+MOST_PEOPLE = 5000
+STEPS_MM = (0.05, 0.14)
+"""Differences of two methods: what tables of the field turn on, and that of the paper's Table 1."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % bootstrap interval over people."""
+
+    value: float
+    ci95: Interval
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """One protocol against the truth.
+    """One protocol against the truth, over the predictors that differ by how much they know.
 
     Attributes:
         protocol, digest: which.
-        measured_mm, true_mm: means over all methods and subjects, each by the protocol's own
-            statistic; the true one over corresponding vertices.
-        bias_mm: measured less true, mean, with its 95 % bootstrap interval over subjects.
-        ratio: measured over true, of the means.
-        across_subjects: Pearson correlation of measured and true error over the subjects of one
-            method, mean over methods.
-        across_methods: the same over methods, of one subject, mean over subjects.
-        across_vertices: the same over the vertices of one prediction, mean over predictions.
-        kendall: τ between the order of the methods by measured and by true mean error.
-        exchanged: pairs of methods that the protocol orders wrongly, `better < worse` by truth.
+        people: measured.
+        measured_mm, true_mm: means over all predictors and people, each by the protocol's own
+            statistic; the true one over the area of the skin that the scan shows.
+        bias: measured over true, less one, of the means.
+        across_people: Pearson correlation of measured and true error over the people of one
+            predictor, mean over predictors.
+        pooled: the same over all predictions.
+        across_vertices: the same over the skin of one prediction, mean over predictions.
+        kendall: τ between the order of the predictors by measured and by true mean error.
+        people_to_tell: for each of `STEPS_MM`, how many people a paired test of two methods needs
+            to see that difference with a power of 80 %, by the ladder; infinite where it never
+            would, NaN where there was no ladder.
+        exchanged: pairs of predictors that the protocol orders wrongly, `better < worse` by truth.
         failed: predictions without a number.
+        reason: of the first of them.
     """
 
     protocol: str
     digest: str
+    people: int
     measured_mm: float
     true_mm: float
-    bias_mm: float
-    bias_ci95_mm: Interval
-    ratio: float
-    across_subjects: float
-    across_methods: float
-    across_vertices: float
-    kendall: float
+    bias: Estimate
+    across_people: Estimate
+    pooled: Estimate
+    across_vertices: Estimate
+    kendall: Estimate
+    people_to_tell: tuple[float, ...]
     exchanged: tuple[str, ...]
     failed: int
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """One protocol's numbers as arrays (predictors, people), NaN where there is none."""
+
+    predictors: tuple[str, ...]
+    measured: Array
+    true: Array
+    vertices: Array
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, group: str) -> _Measured:
+        chosen = rows[rows["group"] == group]
+        key = chosen["model"].astype(str) + "/" + chosen["subject"].astype(str)
+        names = tuple(dict.fromkeys(chosen["method"]))
+        tables = (
+            chosen.assign(person=key)
+            .pivot(index="method", columns="person", values=column)
+            .reindex(list(names))
+            .to_numpy(np.float64)
+            for column in ("measured_mm", "true_mm", "vertices")
+        )
+        return cls(names, *tables)
+
+    def drawn(self, people: NDArray[np.intp]) -> _Measured:
+        """The same of people drawn with replacement."""
+        columns = (table[:, people] for table in (self.measured, self.true, self.vertices))
+        return _Measured(self.predictors, *columns)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(predictors, people) where there is a number."""
+        return np.isfinite(self.measured) & np.isfinite(self.true)
+
+    def bias(self) -> float:
+        known = self.known
+        return float(self.measured[known].sum() / self.true[known].sum() - 1)
+
+    def across_people(self) -> float:
+        return _mean(map(correlation, self.measured, self.true))
+
+    def pooled(self) -> float:
+        return correlation(self.measured.ravel(), self.true.ravel())
+
+    def across_vertices(self) -> float:
+        return _mean(self.vertices.ravel())
+
+    def kendall(self) -> float:
+        return float(kendalltau(*self.means()).statistic)
+
+    def means(self) -> tuple[Array, Array]:
+        """Mean measured and true error of each predictor, over the people measured with it."""
+        known = np.where(self.known, 1.0, np.nan)
+        with np.errstate(all="ignore"):
+            return np.nanmean(self.measured * known, 1), np.nanmean(self.true * known, 1)
 
 
 def agreement(rows: pd.DataFrame, seed: int = 0) -> Agreement:
     """Compare a protocol with the truth.
 
     Args:
-        rows: of one protocol, one a method and subject, with the columns `protocol`, `digest`,
-            `method`, `subject`, `measured_mm` (NaN for a failure), `true_mm` and `vertices` (the
-            correlation over the prediction's vertices).
-        seed: of the interval.
+        rows: of one protocol, one per predictor and person: the columns of `AuditRow`.
+        seed: of the intervals.
     """
-    known = rows[np.isfinite(rows["measured_mm"])]
-    bias = (known["measured_mm"] - known["true_mm"]).groupby(known["subject"]).mean()
-    means = known.groupby("method", sort=False)[["measured_mm", "true_mm"]].mean()
-    measured, true = float(known["measured_mm"].mean()), float(known["true_mm"].mean())
+    ours = _Measured.of(rows, "identity")
+    known = ours.known
+    people = ours.measured.shape[1]
+    generator = np.random.default_rng(seed)
+    samples = [ours.drawn(generator.integers(people, size=people)) for _ in range(RESAMPLES)]
+
+    def estimate(statistic: Callable[[_Measured], float]) -> Estimate:
+        drawn = np.array([statistic(sample) for sample in samples])
+        drawn = drawn[np.isfinite(drawn)]
+        enough = people > 1 and len(drawn) > RESAMPLES // 2
+        return Estimate(statistic(ours), percentile_interval(drawn) if enough else UNKNOWN)
+
+    reasons = [text for text in rows["reason"].astype(str) if text]
     return Agreement(
         protocol=str(rows["protocol"].iloc[0]),
         digest=str(rows["digest"].iloc[0]),
-        measured_mm=measured,
-        true_mm=true,
-        bias_mm=float(bias.mean()),
-        bias_ci95_mm=bootstrap_interval(bias.to_numpy(), seed),
-        ratio=measured / true,
-        across_subjects=_mean_correlation(known, "method"),
-        across_methods=_mean_correlation(known, "subject"),
-        across_vertices=float(known["vertices"].mean()),
-        kendall=float(kendalltau(means["measured_mm"], means["true_mm"]).statistic),
-        exchanged=_exchanged(means),
-        failed=len(rows) - len(known),
+        people=people,
+        measured_mm=_mean(ours.measured[known]),
+        true_mm=_mean(ours.true[known]),
+        bias=estimate(_Measured.bias),
+        across_people=estimate(_Measured.across_people),
+        pooled=estimate(_Measured.pooled),
+        across_vertices=estimate(_Measured.across_vertices),
+        kendall=estimate(_Measured.kendall),
+        people_to_tell=tuple(_people_to_tell(_Measured.of(rows, "ladder"), s) for s in STEPS_MM),
+        exchanged=_exchanged(ours),
+        failed=int((~np.isfinite(rows["measured_mm"].to_numpy(np.float64))).sum()),
+        reason=reasons[0] if reasons else "",
     )
 
 
-def _mean_correlation(rows: pd.DataFrame, within: str) -> float:
-    each = [correlation(part["measured_mm"], part["true_mm"]) for _, part in rows.groupby(within)]
-    known = [value for value in each if np.isfinite(value)]
+def _people_to_tell(ladder: _Measured, step_mm: float, power: float = 0.8) -> float:
+    """People that a paired t-test needs to see a step of the true error, at 5 % two-sided.
+
+    The ladder's true errors rise by 0.05 mm for everybody, so the measured differences of two rungs
+    tell how much of a step the protocol sees, and how much of it is noise of its own.
+
+    Args:
+        ladder: rungs of equal steps, in their order.
+        step_mm: between two methods.
+        power: share of such comparisons that shall find the difference.
+    """
+    if len(ladder.predictors) < 2:
+        return float("nan")
+    apart = max(1, min(round(step_mm / LADDER_MM), len(ladder.predictors) - 1))
+    differences = (ladder.measured[apart:] - ladder.measured[:-apart]).ravel()
+    differences = differences[np.isfinite(differences)]
+    if len(differences) < 3:
+        return float("nan")
+    seen = differences.mean() * step_mm / (apart * LADDER_MM)
+    if seen <= 0:
+        return float("inf")
+    effect = float(seen / differences.std(ddof=1))
+    for people in range(2, MOST_PEOPLE):
+        limit = student_t.ppf(0.975, people - 1)
+        if nct.sf(limit, people - 1, effect * np.sqrt(people)) >= power:
+            return float(people)
+    return float("inf")
+
+
+def _mean(values: Iterable[float]) -> float:
+    known = [value for value in values if np.isfinite(value)]
     return float(np.mean(known)) if known else float("nan")
 
 
-def _exchanged(means: pd.DataFrame) -> tuple[str, ...]:
-    """Pairs of methods in another order by measured than by true mean error."""
-    ordered = means.sort_values("true_mm")
-    pairs = combinations(ordered.itertuples(), 2)
+def _exchanged(ours: _Measured) -> tuple[str, ...]:
+    """Pairs of predictors in another order by measured than by true mean error."""
+    measured, true = ours.means()
     return tuple(
-        f"{better.Index} < {worse.Index}"
-        for better, worse in pairs
-        if worse.true_mm > (1 + EVEN_SHARE) * better.true_mm
-        and worse.measured_mm <= better.measured_mm
+        f"{ours.predictors[better]} < {ours.predictors[worse]}"
+        for better, worse in combinations(np.argsort(true), 2)
+        if true[worse] > (1 + EVEN_SHARE) * true[better] and measured[worse] <= measured[better]
     )
-
-
-@dataclass(frozen=True)
-class Worth:
-    """What a choice does to a number, over subjects.
-
-    Attributes:
-        choice: its name.
-        mean_mm: over the subjects that could be measured.
-        change: of the mean, as a share of the unchanged protocol's over the same subjects.
-        ci95: 95 % bootstrap interval of that share over subjects.
-        n_subjects: measured both ways.
-    """
-
-    choice: str
-    mean_mm: float
-    change: float
-    ci95: Interval
-    n_subjects: int
-
-
-def worths(values: pd.DataFrame, seed: int = 0) -> list[Worth]:
-    """What each choice is worth, in the order of the columns.
-
-    Args:
-        values: (subjects, choices) in mm; the first column is the protocol as it is.
-        seed: of the intervals.
-    """
-    base = values.iloc[:, 0]
-    return [_worth(str(name), values[name], base, seed) for name in values.columns]
-
-
-def _worth(name: str, changed: pd.Series, base: pd.Series, seed: int) -> Worth:
-    both = np.isfinite(changed) & np.isfinite(base)
-    new, old = changed[both].to_numpy(), base[both].to_numpy()
-    if not len(new):
-        nan = float("nan")
-        return Worth(name, nan, nan, Interval(nan, nan), 0)
-    differences = bootstrap_interval((new - old) / old.mean(), seed)
-    return Worth(name, float(new.mean()), float(new.mean() / old.mean() - 1), differences, len(new))
-
-
-AGREEMENT_NOTES = (
-    "Errors in mm, means over methods and subjects; the bias with its 95 % interval over subjects. "
-    "True: between corresponding vertices after the best alignment, by the protocol's statistic.",
-    "r: correlation of measured with true error over the subjects of a method, over the methods "
-    "of a subject, over the vertices of a face. τ: Kendall's, of the methods' order.",
-)
-
-
-def agreement_table(agreements: Sequence[Agreement]) -> Table:
-    """Protocols against the truth, one row a protocol."""
-    return Table(
-        title="Protocols against the truth",
-        head=(
-            *("protocol", "measured", "true", "bias", "r subjects", "r methods", "r vertices", "τ"),
-        ),
-        rows=tuple(map(_agreement_row, agreements)),
-        notes=agreement_notes(agreements),
-    )
-
-
-def _agreement_row(item: Agreement) -> tuple[Cell, ...]:
-    low, high = item.bias_ci95_mm.low, item.bias_ci95_mm.high
-    bias = Cell(number_text(item.bias_mm, sign=True), (f"[{low:+.2f}, {high:+.2f}]",))
-    correlations = (item.across_subjects, item.across_methods, item.across_vertices, item.kendall)
-    return (
-        Cell(item.protocol),
-        *map(Cell, map(number_text, (item.measured_mm, item.true_mm))),
-        bias,
-        *map(Cell, map(number_text, correlations)),
-    )
-
-
-def agreement_notes(agreements: Sequence[Agreement]) -> tuple[str, ...]:
-    """What stands beside the table: its terms, the digests, wrong orders and failures."""
-    digests = ", ".join(f"{item.protocol} {short_digest(item.digest)}" for item in agreements)
-    exchanged = (
-        f"{item.protocol} puts in the wrong order: {'; '.join(item.exchanged)}."
-        for item in agreements
-        if item.exchanged
-    )
-    failed = (
-        f"{item.protocol}: {item.failed} predictions have no number and are left out."
-        for item in agreements
-        if item.failed
-    )
-    return (*AGREEMENT_NOTES, *exchanged, *failed, f"Digests: {digests}.")
-
-
-def worth_table(worths: Sequence[Worth]) -> Table:
-    """What each choice is worth; the first is what the others are compared with."""
-    return Table(
-        title="What each choice is worth",
-        head=("choice", "mean mm", "change", "subjects"),
-        rows=tuple(_worth_row(item, index > 0) for index, item in enumerate(worths)),
-        notes=("One thing done otherwise, everything else as it is; intervals over subjects.",),
-    )
-
-
-def _worth_row(item: Worth, compared: bool) -> tuple[Cell, ...]:
-    low, high = item.ci95.low, item.ci95.high
-    change = Cell(f"{item.change:+.1%}", (f"[{low:+.1%}, {high:+.1%}]",))
-    if not item.n_subjects:
-        change = Cell("could not be measured")
-    counted = (number_text(item.mean_mm, 3), str(item.n_subjects))
-    return (Cell(item.choice), Cell(counted[0]), change if compared else Cell(""), Cell(counted[1]))

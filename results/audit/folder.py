@@ -14,7 +14,9 @@ from ..files import atomic_write, write_json, write_text
 from ..report.frame import Frame, html_page
 from ..tables.markup import Markup, join, tag, void
 from ..tables.writers import html
-from .agreement import Agreement, Worth, agreement, agreement_table, worth_table
+from .agreement import Agreement, agreement
+from .sensitivity import Sensitivity
+from .tables import agreement_table, predictor_table, sensitivity_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,30 +28,35 @@ class Audit:
 
     Attributes:
         source: the set and the run it was made with, in words.
-        rows: one a protocol, method and subject, the columns of `AuditRow`; may be empty.
-        agreements: one a protocol, in the order asked for.
-        worths: of the choices, the first being the run's own protocol; may be empty.
+        rows: one per protocol, method and subject, the columns of `AuditRow`; may be empty.
+        agreements: one per protocol, in the order asked for.
+        sensitivities: of the choices, the first being the run's own protocol; may be empty.
     """
 
     source: str
     rows: pd.DataFrame
     agreements: tuple[Agreement, ...]
-    worths: tuple[Worth, ...]
+    sensitivities: tuple[Sensitivity, ...]
 
     @classmethod
     def of(
-        cls, source: str, rows: pd.DataFrame, worths: Sequence[Worth] = (), seed: int = 0
+        cls,
+        source: str,
+        rows: pd.DataFrame,
+        sensitivities: Sequence[Sensitivity] = (),
+        seed: int = 0,
     ) -> Audit:
         """Compare each protocol's rows with the truth."""
         parts = (part for _, part in rows.groupby("protocol", sort=False)) if len(rows) else ()
-        return cls(source, rows, tuple(agreement(part, seed) for part in parts), tuple(worths))
+        agreements = tuple(agreement(part, seed) for part in parts)
+        return cls(source, rows, agreements, tuple(sensitivities))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
             "source": self.source,
             "protocols": [asdict(item) for item in self.agreements],
-            "choices": [asdict(item) for item in self.worths],
+            "choices": [asdict(item) for item in self.sensitivities],
         }
 
 
@@ -64,7 +71,7 @@ def write_audit(audit: Audit, folder: Path) -> Path:
     write_json(folder / "audit.json", audit.to_dict())
     page = folder / "audit.html"
     picture = figure if len(audit.rows) else None
-    write_text(page, render(audit.source, audit.agreements, audit.worths, picture))
+    write_text(page, render(audit, picture))
     return page
 
 
@@ -75,7 +82,7 @@ def write_figure(rows: pd.DataFrame, path: Path) -> None:
     """Write a PNG: every prediction as a point, coloured by its method; the line is equality.
 
     Args:
-        rows: one a protocol, method and subject, with `protocol`, `method`, `measured_mm` and
+        rows: one per protocol, method and subject, with `protocol`, `method`, `measured_mm` and
             `true_mm`.
         path: the file; replaced in one step.
     """
@@ -111,22 +118,19 @@ def _draw(panel: Axes, protocol: str, rows: pd.DataFrame) -> None:
     panel.tick_params(labelsize=7)
 
 
-def render(
-    source: str, agreements: Sequence[Agreement], worths: Sequence[Worth], figure: Path | None
-) -> str:
-    """The page.
-
-    Args:
-        source: what was audited, in words.
-        agreements: the rows of the first table; may be empty.
-        worths: the rows of the second; may be empty.
-        figure: a PNG to put inside the page, or None.
-    """
-    sections = [
-        *([("truth", "Protocols against the truth", _truth(agreements, figure))] if figure else []),
-        *([("choices", "What each choice is worth", html(worth_table(worths)))] if worths else []),
-    ]
-    return html_page(Frame("facebench audit", "How true the numbers are", source), sections)
+def render(audit: Audit, figure: Path | None) -> str:
+    """The page, with the figure of a PNG file inside it."""
+    sections = []
+    if figure is not None:
+        sections += [
+            ("truth", "Protocols against the truth", _truth(audit.agreements, figure)),
+            ("predictors", "What each protocol sees", html(predictor_table(audit.rows))),
+        ]
+    if audit.sensitivities:
+        table = html(sensitivity_table(audit.sensitivities))
+        sections.append(("choices", "What each choice changes", table))
+    frame = Frame("facebench audit", "How true the numbers are", audit.source)
+    return html_page(frame, sections)
 
 
 def _truth(agreements: Sequence[Agreement], figure: Path) -> Markup:
@@ -134,7 +138,7 @@ def _truth(agreements: Sequence[Agreement], figure: Path) -> Markup:
     picture = void(
         "img",
         src=f"data:image/png;base64,{data}",
-        alt="Measured against true error for every prediction, one panel a protocol",
+        alt="Measured against true error for every prediction, one panel per protocol",
         class_="wide",
     )
     return join(html(agreement_table(agreements)), tag("figure", picture))

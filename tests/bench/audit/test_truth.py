@@ -1,58 +1,116 @@
-"""The true error of predictions whose error is known."""
+"""What is true of synthetic people, and the true error of predictions whose error is known."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from facebench.bench.audit.truth import PersonTruth, face_vertices, read_truth, true_errors
+from facebench.bench.audit.people import MOST_DETAIL_MM, SCAN, AuditedPerson, PeopleMaker
+from facebench.bench.audit.truth import (
+    INNER,
+    MEASURED_MM,
+    read_truth,
+    shown_area,
+    true_errors,
+    vertex_areas,
+)
 from facebench.bench.surface.similarity import Similarity
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.model import MorphableModel
 
 
-@pytest.fixture(name="person")
-def _person(model: MorphableModel) -> PersonTruth:
-    identity = np.linspace(-1, 1, model.identity_basis.shape[2])
-    mesh = model.mesh(identity=identity)
-    vertices = np.asarray(mesh.vertices, np.float64)
-    return PersonTruth("subject_01", vertices, identity, {}, vertices[model.landmarks])
+@pytest.fixture(name="person", scope="module")
+def _person(model: MorphableModel) -> AuditedPerson:
+    return PeopleMaker(model, seed=3).person(1)
 
 
-def test_a_similarity_of_the_truth_has_no_error(model: MorphableModel, person: PersonTruth) -> None:
-    face = face_vertices(model, person)
-    moved = Similarity(1.1, Rotation.from_rotvec([0.2, 1.0, -0.4]).as_matrix(), np.ones(3))
-    prediction = replace(model.mesh(), vertices=moved.apply(person.vertices))
-    assert true_errors(prediction, person, face, scaled=True).max() < 1e-9
-    rigid = true_errors(prediction, person, face, scaled=False)
-    away = person.vertices[face] - person.vertices[face].mean(0)
-    np.testing.assert_allclose(rigid, 0.1 * np.linalg.norm(away, axis=1), atol=1e-9)
+@pytest.fixture(name="area", scope="module")
+def _area(model: MorphableModel, person: AuditedPerson) -> np.ndarray:
+    return shown_area(model, person.truth, person.scan, SCAN)
+
+
+def test_a_similarity_of_the_truth_has_no_error(person: AuditedPerson, area: np.ndarray) -> None:
+    turn = Rotation.from_rotvec([0.2, 1.0, -0.4]).as_matrix()
+    moved = Similarity(1.1, turn, np.ones(3)).apply(person.truth.vertices)
+    assert np.nanmax(true_errors(moved, person.truth, area, scaled=True)) < 1e-9
+    rigid = true_errors(moved, person.truth, area, scaled=False)
+    skin = area > 0
+    away = person.truth.vertices - np.average(person.truth.vertices, axis=0, weights=area)
+    np.testing.assert_allclose(rigid[skin], 0.1 * np.linalg.norm(away[skin], axis=1), atol=1e-9)
+
+
+def test_a_mirrored_face_is_not_the_truth(person: AuditedPerson, area: np.ndarray) -> None:
+    mirrored = person.truth.vertices * [-1.0, 1.0, 1.0]
+    assert np.nanmean(true_errors(mirrored, person.truth, area, scaled=True)) > 0.1
+
+
+def test_the_alignment_has_the_least_squared_error_over_area(
+    person: AuditedPerson, area: np.ndarray
+) -> None:
+    generator = np.random.default_rng(0)
+    wrong = person.truth.vertices + generator.normal(0, 2, person.truth.vertices.shape)
+
+    def cost(vertices: np.ndarray) -> float:
+        return float(np.nansum(area * true_errors(vertices, person.truth, area, True) ** 2))
+
+    least = cost(wrong)
+    for _ in range(6):  # no similarity beforehand changes what is reached
+        step = Rotation.from_rotvec(generator.normal(0, 0.3, 3)).as_matrix()
+        assert cost(1.3 * wrong @ step.T + generator.normal(0, 9, 3)) == pytest.approx(least)
+    skin = area > 0
+    plain = np.linalg.norm((wrong - person.truth.vertices)[skin], axis=1)
+    assert least <= float((area[skin] * plain**2).sum())
 
 
 def test_one_displaced_point_is_off_by_that_much(
-    model: MorphableModel, person: PersonTruth
+    model: MorphableModel, person: AuditedPerson, area: np.ndarray
 ) -> None:
-    face = face_vertices(model, person)
-    vertices = person.vertices.copy()
-    tip = model.landmarks[30]
+    vertices, tip = person.truth.vertices.copy(), model.landmarks[30]
     vertices[tip] += [0.0, 0.0, 2.0]
-    errors = true_errors(replace(model.mesh(), vertices=vertices), person, face, scaled=True)
-    place = int(face[:tip].sum())
-    assert errors[place] == pytest.approx(2.0, abs=0.02)
-    assert np.delete(errors, place).max() < 0.02
+    errors = true_errors(vertices, person.truth, area, scaled=True)
+    assert errors[tip] == pytest.approx(2.0, abs=0.02)
+    assert np.nanmax(np.delete(errors, tip)) < 0.02
 
 
-def test_the_face_is_near_the_nose_and_in_named_parts(
-    model: MorphableModel, person: PersonTruth
+def test_the_counted_area_is_skin_near_the_nose_that_the_scan_has(
+    model: MorphableModel, person: AuditedPerson, area: np.ndarray
 ) -> None:
-    face = face_vertices(model, person)
-    tip = person.landmarks[30]
-    assert np.linalg.norm(person.vertices[face] - tip, axis=1).max() <= 95
-    assert face[model.landmarks[17:]].mean() > 0.9
+    shown = np.flatnonzero(area)
+    reach = np.linalg.norm(person.truth.vertices[shown] - person.truth.landmarks[30], axis=1)
+    assert reach.max() <= MEASURED_MM
+    assert not area[model.vertices_of(*INNER)].any()
+    assert 150 < area.sum() / 100 < 400  # square centimetres of a face
+    tip = model.landmarks[30]
+    middle = person.truth.placements[SCAN].apply(person.truth.vertices[tip : tip + 1])
+    far = np.linalg.norm(np.asarray(person.scan.vertices) - middle, axis=1) > 20
+    holed = type(person.scan)(person.scan.vertices[far], np.zeros((0, 3), int))
+    without = shown_area(model, person.truth, holed, SCAN)
+    assert without[tip] == 0 < area[tip]
+
+
+def test_areas_of_vertices_add_up_to_the_surface() -> None:
+    corners = np.array([[0.0, 0, 0], [3, 0, 0], [0, 4, 0], [3, 4, 0]])
+    areas = vertex_areas(corners, np.array([[0, 1, 2], [1, 3, 2]]))
+    np.testing.assert_allclose(areas, [2, 4, 4, 2])
+
+
+def test_people_differ_in_detail_and_do_not_depend_on_each_other(model: MorphableModel) -> None:
+    maker = PeopleMaker(model, seed=5)
+    people = [maker.person(number) for number in (1, 2, 3)]
+    again = PeopleMaker(model, seed=5).person(3)
+    np.testing.assert_array_equal(people[2].truth.vertices, again.truth.vertices)
+    np.testing.assert_array_equal(people[2].scan.vertices, again.scan.vertices)
+    lacking = [
+        person.truth.vertices - np.asarray(model.mesh(identity=person.truth.identity).vertices)
+        for person in people
+    ]
+    sizes = [np.sqrt((field**2).sum(1).mean()) for field in lacking]
+    assert max(sizes) / min(sizes) > 1.1 and max(sizes) < MOST_DETAIL_MM + 0.1
+    other = PeopleMaker(model, seed=6).person(1)
+    assert not np.array_equal(other.truth.identity, people[0].truth.identity)
 
 
 def test_a_set_without_truth_is_refused(tmp_path: Path, model: MorphableModel) -> None:

@@ -10,28 +10,29 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from facebench.results.audit import Audit, worths, write_audit
+from facebench.results.audit import Audit, sensitivities, write_audit
 
 
 @pytest.fixture(name="rows")
 def _rows() -> pd.DataFrame:
     return pd.DataFrame(
         [
-            (protocol, "0123456789ab", method, f"s{subject}", 0.5 * true, true, 0.4, "")
+            ("m", protocol, "0123456789ab", method, "identity", f"s{subject}", *numbers, "")
             for protocol in ("micc", "<now>")
             for method, error in (("good", 1.0), ("poor", 2.0))
             for subject, true in enumerate(error + 0.1 * np.arange(4))
+            for numbers in [(0.5 * true, true, 0.4)]
         ],
         columns=[
-            *("protocol", "digest", "method", "subject"),
+            *("model", "protocol", "digest", "method", "group", "subject"),
             *("measured_mm", "true_mm", "vertices", "reason"),
         ],
     )
 
 
-def test_worths_compare_the_same_subjects() -> None:
+def test_choices_compare_the_same_subjects() -> None:
     values = pd.DataFrame({"as it is": [1.0, 2.0, 4.0], "rigid": [2.0, 4.0, np.nan]})
-    plain, rigid = worths(values)
+    plain, rigid = sensitivities(values)
     assert (plain.change, plain.n_subjects) == (0.0, 3)
     assert rigid.change == pytest.approx(1.0)
     assert (rigid.mean_mm, rigid.n_subjects) == (3.0, 2)
@@ -39,7 +40,7 @@ def test_worths_compare_the_same_subjects() -> None:
 
 
 def test_the_folder_holds_page_picture_rows_and_numbers(rows: pd.DataFrame, tmp_path: Path) -> None:
-    choices = worths(pd.DataFrame({"as it is": [1.0, 2.0], "rmse": [1.3, 2.6]}))
+    choices = sensitivities(pd.DataFrame({"as it is": [1.0, 2.0], "rmse": [1.3, 2.6]}))
     page = write_audit(Audit.of("a made-up set", rows, choices), tmp_path)
     text = page.read_text("utf-8")
     assert "a made-up set" in text and "&lt;now&gt;" in text and "+30.0%" in text
@@ -47,10 +48,11 @@ def test_the_folder_holds_page_picture_rows_and_numbers(rows: pd.DataFrame, tmp_
     assert Image.open(tmp_path / "audit.png").size[0] > 600
     assert len(pd.read_csv(tmp_path / "audit.csv")) == len(rows)
     kept = json.loads((tmp_path / "audit.json").read_text())
-    assert [item["ratio"] for item in kept["protocols"]] == pytest.approx([0.5, 0.5])
+    assert [item["bias"]["value"] for item in kept["protocols"]] == pytest.approx([-0.5, -0.5])
+    assert "0.57 (50%)" in text, "what each protocol sees of each predictor"
 
 
 def test_a_run_alone_has_no_truth(tmp_path: Path) -> None:
-    choices = worths(pd.DataFrame({"as it is": [1.0, 2.0]}))
+    choices = sensitivities(pd.DataFrame({"as it is": [1.0, 2.0]}))
     text = write_audit(Audit.of("run", pd.DataFrame(), choices), tmp_path).read_text("utf-8")
-    assert "Protocols against the truth" not in text and "What each choice is worth" in text
+    assert "Protocols against the truth" not in text and "What each choice changes" in text

@@ -1,0 +1,117 @@
+"""Reference predictors are as wrong as they say, in any topology, and differ over people."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from facebench.bench.audit.people import SCAN, AuditedPerson, PeopleMaker
+from facebench.bench.audit.predictors import (
+    LADDER_MM,
+    PREDICTORS,
+    Predicted,
+    area_mean,
+    from_identity,
+    rung,
+)
+from facebench.bench.audit.truth import INNER, shown_area, true_errors
+from facebench.bench.surface.surface import Surface
+from facebench.recon.mesh.record import Mesh
+from facebench.recon.morphable.model import MorphableModel
+
+BY_NAME = {predictor.name: predictor for predictor in PREDICTORS}
+
+
+@pytest.fixture(name="person", scope="module")
+def _person(model: MorphableModel) -> AuditedPerson:
+    return PeopleMaker(model, seed=4).person(1)
+
+
+@pytest.fixture(name="area", scope="module")
+def _area(model: MorphableModel, person: AuditedPerson) -> np.ndarray:
+    return shown_area(model, person.truth, person.scan, SCAN)
+
+
+def predict(name: str, model: MorphableModel, person: AuditedPerson, area: np.ndarray) -> Predicted:
+    stream = np.random.default_rng(8)
+    return BY_NAME[name].predict(model, person.truth, area, stream)
+
+
+def error(face: Predicted, person: AuditedPerson, area: np.ndarray) -> float:
+    return area_mean(true_errors(face.vertices, person.truth, area, True), area)
+
+
+def test_names_are_unique() -> None:
+    assert len(BY_NAME) == len(PREDICTORS)
+
+
+def test_knowing_less_is_worse_and_so_is_adding_more(
+    model: MorphableModel, person: AuditedPerson, area: np.ndarray
+) -> None:
+    names = ("the model's best", "three quarters", "half", "mean face")
+    errors = [error(predict(name, model, person, area), person, area) for name in names]
+    assert errors == sorted(errors)
+    off = error(predict("a little off", model, person, area), person, area)
+    assert errors[0] < off < error(predict("another person", model, person, area), person, area)
+
+
+def test_every_rung_is_one_step_above_the_last(
+    model: MorphableModel, person: AuditedPerson, area: np.ndarray
+) -> None:
+    errors = []
+    for number in range(4):
+        shape = rung(number, model, person.truth, area, np.random.default_rng(number))
+        errors.append(area_mean(true_errors(shape, person.truth, area, True), area))
+    np.testing.assert_allclose(np.diff(errors), LADDER_MM, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "name", [predictor.name for predictor in PREDICTORS if predictor.group == "topology"]
+)
+def test_another_topology_is_the_same_surface(
+    name: str, model: MorphableModel, person: AuditedPerson, area: np.ndarray
+) -> None:
+    face = predict(name, model, person, area)
+    own = from_identity(0.5, 0.0, model, person.truth, area, np.random.default_rng(8))
+    np.testing.assert_array_equal(face.vertices, own)
+    handed = np.asarray(face.mesh.vertices, np.float64)
+    surface = Surface(Mesh(own, np.asarray(model.triangles)))
+    away = surface.closest(handed).distance
+    assert away.max() < (2.5 if "tenth" in name else 1e-9)
+    gaps = np.linalg.norm(own[face.origin] - handed, axis=1)
+    assert np.median(gaps) < 4
+    if face.mesh.landmarks is not None:
+        np.testing.assert_array_equal(handed[face.mesh.landmarks], own[model.landmarks])
+
+
+def test_a_face_only_mesh_has_no_eyeballs_and_covers_what_it_says(
+    model: MorphableModel, person: AuditedPerson, area: np.ndarray
+) -> None:
+    face = predict("half, face only", model, person, area)
+    assert not face.covered[np.setdiff1d(model.vertices_of(*INNER), model.landmarks)].any()
+    assert face.covered[area > 0].mean() > 0.98
+    small = predict("half, cropped to 80 mm", model, person, area)
+    assert 0.5 < small.covered[area > 0].mean() < 1
+
+
+def test_a_local_error_is_where_it_says(
+    model: MorphableModel, person: AuditedPerson, area: np.ndarray
+) -> None:
+    face = predict("nose 3 mm up", model, person, area)
+    moved = face.vertices - person.truth.vertices
+    assert moved[model.landmarks[30], 1] == pytest.approx(3.0, abs=1e-6)
+    assert np.abs(moved[model.landmarks[8]]).max() < 0.1
+
+
+def test_two_people_are_given_two_strangers(model: MorphableModel) -> None:
+    from facebench.bench.audit.measure import AuditPlan, audit_person
+    from facebench.bench.protocol.record import preset
+
+    maker = PeopleMaker(model, seed=4)
+    stranger = (BY_NAME["another person"],)
+    plan = AuditPlan(model, stranger, (preset("micc"),), seed=0)
+    one, two = (audit_person(maker.person(number), plan)[0] for number in (1, 2))
+    assert one.true_mm != pytest.approx(two.true_mm, rel=1e-3)
+    assert one.subject != two.subject and one.group == "identity"
+    # The same person under the same seed is given the same stranger again, whoever else is there.
+    assert audit_person(maker.person(2), plan)[0].true_mm == two.true_mm

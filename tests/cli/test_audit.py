@@ -1,0 +1,54 @@
+"""`facebench audit` from people to a page, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from facebench.cli.main import group
+from facebench.errors import FacebenchError
+
+
+def audit(*words: str) -> str:
+    found = CliRunner().invoke(group, ["audit", *words], catch_exceptions=False)
+    assert found.exit_code == 0, found.output
+    return found.stdout
+
+
+def test_made_people_in_two_processes_give_what_one_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from facebench.bench.audit import predictors
+
+    few = [item for item in predictors.PREDICTORS if item.name in ("half", "mean face", "rung 1")]
+    monkeypatch.setattr(predictors, "PREDICTORS", tuple(few))
+    common = ["--people", "2", "--protocols", "micc", "--seed", "3"]
+    shown = audit(*common, "--workers", "2", "--out", str(tmp_path / "two"))
+    assert "Protocols against the truth" in shown and "What each protocol sees" in shown
+    told = json.loads(audit(*common, "--workers", "1", "--json"))
+    assert told == json.loads((tmp_path / "two" / "audit.json").read_text())
+    rows = pd.read_csv(tmp_path / "two" / "audit.csv")
+    assert list(rows["method"].unique()) == [item.name for item in few]
+    assert set(rows["subject"]) == {"person_01", "person_02"}
+    assert rows["measured_mm"].notna().all() and (rows["true_mm"] > 0.3).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "give --people, --data or --run"),
+        (["--people", "3", "--data", "set"], "give --people, which makes people, or --data"),
+        (["--data", "set", "--model", "a", "--model", "b"], "a set is of one face model"),
+        (["--data", "nowhere"], "nowhere has no truth beside it"),
+        (["--people", "2", "--protocols", "mic"], "did you mean 'micc'"),
+    ],
+)
+def test_what_cannot_be_audited_is_refused_in_a_line(given: list[str], said: str) -> None:
+    with pytest.raises((FacebenchError, click.UsageError)) as refusal:
+        group.main(["audit", *given], standalone_mode=False)
+    assert said in f"{refusal.value} {getattr(refusal.value, 'hint', '')}"
