@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import FacebenchError
-from ...recon.render.face_in_photograph import Likeness, LikenessArtist, framed, landmark_pixels
+from ...recon.render.face_in_photograph import (
+    FaceArtist,
+    FaceInPhotograph,
+    framing_pose,
+    landmark_pixels,
+)
 from ..method.interface import Method
 from ..scoring.statistics import (
     Interval,
@@ -91,7 +96,7 @@ class SpreadDifference:
 def spread_of(
     label: str,
     photographs: Sequence[Photograph],
-    likenesses: Sequence[Likeness],
+    reconstructions: Sequence[FaceInPhotograph],
     face: NDArray[np.bool_] | None,
     features: IdentityFeatures | None = None,
 ) -> Spread:
@@ -100,17 +105,17 @@ def spread_of(
     Args:
         label: of the method.
         photographs: several of each person.
-        likenesses: of the photographs, in their order.
+        reconstructions: of the photographs, in their order.
         face: (V,) the vertices that count, or None for all.
         features: a recogniser, or None.
     """
     chosen = slice(None) if face is None else face
     # Neutral shapes: an expression is a true difference of photographs, not an inconsistency.
-    shapes = np.stack([one.neutral[chosen] for one in likenesses])
+    shapes = np.stack([one.neutral[chosen] for one in reconstructions])
     people = _people(photographs)
     groups = groups_of(photographs)
     means = [_aligned(shapes[rows]).mean(axis=0) for rows in people.values()]
-    angles = None if features is None else _feature_angles(likenesses, features)
+    angles = None if features is None else _feature_angles(reconstructions, features)
     return Spread(
         label=label,
         within_mm={
@@ -189,13 +194,15 @@ def _aligned(shapes: Floats) -> Floats:
     return shapes
 
 
-def _feature_angles(likenesses: Sequence[Likeness], features: IdentityFeatures) -> Floats:
+def _feature_angles(
+    reconstructions: Sequence[FaceInPhotograph], features: IdentityFeatures
+) -> Floats:
     """Angles (N, N) in degrees between the features of N neutral faces, drawn from the front.
 
     Even light and the method's own albedo leave only the face itself to tell people apart.
     """
-    artist = LikenessArtist(_RENDER_SIZE, paper=90)
-    found = [_feature(artist, neutral_face(one), features) for one in likenesses]
+    artist = FaceArtist(_RENDER_SIZE, paper=90)
+    found = [_feature(artist, neutral_face(one), features) for one in reconstructions]
     # In double precision: near 1 the arc cosine turns single rounding into tenths of a degree.
     unit = torch.nn.functional.normalize(torch.stack(found), dim=1).double()
     cosines = (unit @ unit.T).clamp(-1.0, 1.0)
@@ -217,19 +224,21 @@ def _angle_between(angles: Floats, people: Mapping[str, NDArray[np.intp]]) -> fl
     return float(np.mean([angles[np.ix_(a, b)].mean() for a, b in pairs]))
 
 
-def neutral_face(likeness: Likeness) -> Likeness:
+def neutral_face(reconstruction: FaceInPhotograph) -> FaceInPhotograph:
     """The same person without expression."""
-    return replace(likeness, mesh=replace(likeness.mesh, vertices=likeness.neutral))
+    return replace(
+        reconstruction, mesh=replace(reconstruction.mesh, vertices=reconstruction.neutral)
+    )
 
 
-def _feature(artist: LikenessArtist, neutral: Likeness, features: IdentityFeatures) -> Tensor:
+def _feature(artist: FaceArtist, neutral: FaceInPhotograph, features: IdentityFeatures) -> Tensor:
     if neutral.mesh.landmarks is None:
         raise FacebenchError(
             "a face without landmarks cannot be shown to a recogniser", "leave out --recogniser"
         )
     picture = torch.tensor(artist.turned(neutral, 0.0)).permute(2, 0, 1)[None].float() / 255.0
     # Landmarks in the pixels of this picture, which the recogniser aligns by.
-    shown = replace(neutral, pose=framed(neutral.mesh, 0.0))
+    shown = replace(neutral, pose=framing_pose(neutral.mesh, 0.0))
     points = torch.from_numpy(landmark_pixels(shown, _RENDER_SIZE)).float()[..., None]
     with torch.no_grad():
         return features(picture, points)[0]

@@ -19,7 +19,7 @@ from ...recon.fitting.fitter import box_of_crop
 from ...recon.losses.pixel import class_weights
 from ...recon.morphable.model import MorphableModel
 from ...recon.recipes.files import load_recipe
-from ...recon.render.face_in_photograph import Likeness, in_picture, look_up, shading
+from ...recon.render.face_in_photograph import FaceInPhotograph, look_up, project_face, shading
 from ...recon.synthetic.faces import (
     CoveredFace,
     FaceSampler,
@@ -47,15 +47,15 @@ SEED = 20
 """Another seed than the embedded weights were trained with."""
 
 
-def mapped_albedo(likeness: Likeness, crop: NDArray[np.uint8]) -> Floats:
+def mapped_albedo(reconstruction: FaceInPhotograph, crop: NDArray[np.uint8]) -> Floats:
     """Texture mapping: at every vertex (V, 3) the photograph's colour, its light divided out.
 
     Whatever the photograph shows there is taken: what hides the face, and for skin that looks away
     from the camera the skin, hair or wall in front of it.
     """
-    assert likeness.light is not None
-    places, normals = in_picture(likeness)
-    light = shading(normals, likeness.light)
+    assert reconstruction.light is not None
+    places, normals = project_face(reconstruction)
+    light = shading(normals, reconstruction.light)
     # Where the estimated light is nearly black, dividing by it would paint noise in full colour.
     least = LEAST_SHADING * np.median(light, axis=0)
     return np.asarray(look_up(crop, places) / np.maximum(light, np.maximum(least, 1e-3)))
@@ -102,35 +102,39 @@ class TexturedFace:
     Attributes:
         photograph: as it is.
         mask: (S, S) classes in BiSeNet order, any S.
-        likeness: the method's face; its colours are the texture reconstruction.
+        reconstruction: the method's face; its colours are the texture reconstruction.
         mapped: (V, 3) albedo by texture mapping.
         errors: where the truth is known.
     """
 
     photograph: Photograph
     mask: Mask
-    likeness: Likeness
+    reconstruction: FaceInPhotograph
     mapped: Floats
     errors: AlbedoErrors | None = None
 
 
-def add_textures(photograph: Photograph, mask: Mask, likeness: Likeness) -> TexturedFace:
+def add_textures(
+    photograph: Photograph, mask: Mask, reconstruction: FaceInPhotograph
+) -> TexturedFace:
     """A photograph with both textures."""
-    mapped = mapped_albedo(likeness, photograph.portrait)
-    return TexturedFace(photograph, mask, likeness, mapped)
+    mapped = mapped_albedo(reconstruction, photograph.portrait)
+    return TexturedFace(photograph, mask, reconstruction, mapped)
 
 
-def measure_textures(model: MorphableModel, truth: CoveredFace, likeness: Likeness) -> TexturedFace:
+def measure_textures(
+    model: MorphableModel, truth: CoveredFace, reconstruction: FaceInPhotograph
+) -> TexturedFace:
     """A covered photograph with both textures and how wrong they are.
 
     Args:
         model: of the photograph's face and of the method's.
         truth: the face, and what covers it.
-        likeness: the method's face.
+        reconstruction: the method's face.
     """
-    face = add_textures(photograph_of(truth.as_photographed()), truth.mask, likeness)
-    assert likeness.mesh.colours is not None
-    reconstructed = np.asarray(likeness.mesh.colours, np.float64)
+    face = add_textures(photograph_of(truth.as_photographed()), truth.mask, reconstruction)
+    assert reconstruction.mesh.colours is not None
+    reconstructed = np.asarray(reconstruction.mesh.colours, np.float64)
     return replace(face, errors=albedo_errors(model, truth, face.mapped, reconstructed))
 
 
@@ -140,8 +144,8 @@ def most_turned(faces: Sequence[TexturedFace], limit: int) -> list[TexturedFace]
 
 
 def _yaw(face: TexturedFace) -> float:
-    assert face.likeness.pose is not None
-    return float(face.likeness.pose[1])
+    assert face.reconstruction.pose is not None
+    return float(face.reconstruction.pose[1])
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,12 @@ from ...recon.files.tables import read_npy_array
 from ...recon.files.text import read_text
 from ...recon.morphable.load import EMBEDDED, load_model
 from ...recon.portraits.sources import Source, find_sources, read_photograph
-from ...recon.render.face_in_photograph import Likeness
+from ...recon.render.face_in_photograph import FaceInPhotograph
 from ...recon.vision.detect import FaceDetector
 from ...recon.vision.landmarks import LandmarkDetector
 from ...recon.vision.recognition import five_points
+from ..method.faces_in_photographs import faces_in_photographs
 from ..method.interface import Method
-from ..method.likenesses import likenesses
 from ..surface.similarity import similarity_between
 
 _LFW = re.compile(r"(?P<name>.+)_\d{4}")
@@ -36,7 +36,7 @@ LARGEST = 1024
 
 Points = NDArray[np.float64]
 
-Reconstructions = Mapping[str, Sequence[Likeness]]
+Reconstructions = Mapping[str, Sequence[FaceInPhotograph]]
 """A method's face per photograph, by the label that figures give the method."""
 
 SUFFIXES = (".pts", ".txt", ".npy")
@@ -261,9 +261,9 @@ def reconstruct_faces(
     Args:
         methods: by the labels of the figure.
         photographs: each with a face.
-        detector: of landmarks, see `likenesses`.
+        detector: of landmarks, see `faces_in_photographs`.
     """
     return {
-        label: likenesses(method, crops_of(photographs, method.crop_size), detector)
+        label: faces_in_photographs(method, crops_of(photographs, method.crop_size), detector)
         for label, method in methods.items()
     }

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...recon.mesh.record import Mesh
 
 if TYPE_CHECKING:
-    from ...recon.render.face_in_photograph import Likeness
+    from ...recon.render.face_in_photograph import FaceInPhotograph
     from ..landmarks.points import Landmarks
 
 Kind = Literal["frames", "files"]
@@ -127,13 +127,13 @@ class Method(Described, Protocol):
 
 
 @runtime_checkable
-class Portrays(Protocol):
+class PlacesFaces(Protocol):
     """Says of a photograph more than who is in it; figures draw it.
 
-    A `Method` need not: what it leaves open is found by `likenesses.likenesses`.
+    A `Method` need not: what it leaves open is found by `faces_in_photographs`.
     """
 
-    def likenesses(self, crops: NDArray[np.uint8]) -> list[Likeness]:
+    def faces_in_photographs(self, crops: NDArray[np.uint8]) -> list[FaceInPhotograph]:
         """The face in each of (B, size, size, 3) RGB crops, in the crop's own coordinates."""
         ...
 

@@ -20,7 +20,7 @@ from .interface import Expression, MethodCard, MethodOptions
 if TYPE_CHECKING:
     from ...recon.face.coefficients import Coefficients
     from ...recon.regressors.checkpoint import LoadedRegressor
-    from ...recon.render.face_in_photograph import Likeness
+    from ...recon.render.face_in_photograph import FaceInPhotograph
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,12 +85,12 @@ class RegressedFaces(ModelFaces):
             parts.append(found.expression)
         return np.asarray(torch.cat(parts, dim=1).cpu().numpy(), np.float32)
 
-    def likenesses(self, crops: NDArray[np.uint8]) -> list[Likeness]:
+    def faces_in_photographs(self, crops: NDArray[np.uint8]) -> list[FaceInPhotograph]:
         """Everything that the network says of each crop."""
         from ...recon.face.coefficients import FaceCoefficients
-        from ...recon.render.face_in_photograph import likenesses_of
+        from ...recon.render.face_in_photograph import decode_faces
 
-        return likenesses_of(self.model, FaceCoefficients.of(self._regress(crops)))
+        return decode_faces(self.model, FaceCoefficients.of(self._regress(crops)))
 
     def _regress(self, crops: NDArray[np.uint8]) -> Coefficients:
         import torch

@@ -16,7 +16,7 @@ from ..method.model_faces import ModelFaces
 
 if TYPE_CHECKING:
     from ...recon.fitting.fitter import CropFitter
-    from ...recon.render.face_in_photograph import Likeness
+    from ...recon.render.face_in_photograph import FaceInPhotograph
 
 CARD = MethodCard(
     name="fitting",
@@ -67,12 +67,12 @@ class Fitting(ModelFaces):
             parts.append(found.expression)
         return np.asarray(torch.cat(parts, dim=1).cpu().numpy(), np.float32)
 
-    def likenesses(self, crops: NDArray[np.uint8]) -> list[Likeness]:
+    def faces_in_photographs(self, crops: NDArray[np.uint8]) -> list[FaceInPhotograph]:
         """Everything that was fitted to each crop."""
         from ...recon.face.coefficients import FaceCoefficients
-        from ...recon.render.face_in_photograph import likenesses_of
+        from ...recon.render.face_in_photograph import decode_faces
 
-        return likenesses_of(self.model, FaceCoefficients.of(self.fitter.fit(crops).coefficients))
+        return decode_faces(self.model, FaceCoefficients.of(self.fitter.fit(crops).coefficients))
 
     def mesh(self, vector: NDArray[np.floating]) -> Mesh:
         """The face of a vector as `describe` gives it, mm."""

@@ -124,8 +124,8 @@ def _measure(
     from ...bench.figures.consistency import face_of, spread_of
 
     return [
-        spread_of(label, photographs, likenesses, face_of(methods[label]), features)
-        for label, likenesses in found.items()
+        spread_of(label, photographs, reconstructions, face_of(methods[label]), features)
+        for label, reconstructions in found.items()
     ]
 
 
@@ -138,12 +138,12 @@ def _draw(
     width: float,
     dpi: int,
 ) -> None:
-    from ...recon.render.face_in_photograph import LikenessArtist
+    from ...recon.render.face_in_photograph import FaceArtist
     from ...results.figures.consistency import consistency_sheet
 
     names = list(dict.fromkeys(one.subject for one in photographs))[:limit]
     shown = [one for one in photographs if one.subject in names]
-    sheet = consistency_sheet(shown, found, LikenessArtist(), notes)
+    sheet = consistency_sheet(shown, found, FaceArtist(), notes)
     _shared.write(sheet, out, width, dpi)
 
 

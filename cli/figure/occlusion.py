@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ...bench.figures.occlusion import TexturedFace
     from ...bench.figures.photographs import Photograph
     from ...bench.method.interface import Method
-    from ...recon.render.face_in_photograph import Likeness
+    from ...recon.render.face_in_photograph import FaceInPhotograph
 
 
 @click.command(name="occlusion")
@@ -77,7 +77,7 @@ def command(
     """
     from ...bench.figures.occlusion import most_turned
     from ...bench.method.registry import MethodChoice, build_choices
-    from ...recon.render.face_in_photograph import LikenessArtist
+    from ...recon.render.face_in_photograph import FaceArtist
     from ...results.figures.occlusion import occlusion_sheet
 
     (built,) = build_choices([MethodChoice.parse(method)], model, device).values()
@@ -88,7 +88,7 @@ def command(
         stem = _shared.plain_stem(out)
         measured, notes = _measure(built, model, people, seed, stem)
         faces = most_turned(measured, limit)
-    sheet = occlusion_sheet(faces, LikenessArtist(), notes)
+    sheet = occlusion_sheet(faces, FaceArtist(), notes)
     _shared.write(sheet, out, width, dpi)
 
 
@@ -128,10 +128,10 @@ def _measure(
 
 def _reconstruct(
     method: Method, photographs: Sequence[Photograph], device: str = "cpu"
-) -> list[Likeness]:
+) -> list[FaceInPhotograph]:
     from ...bench.figures.photographs import crops_of
-    from ...bench.method.likenesses import likenesses
+    from ...bench.method.faces_in_photographs import faces_in_photographs
     from ...recon.vision.landmarks import make_landmark_detector
 
     detector = make_landmark_detector(device=device)
-    return likenesses(method, crops_of(photographs, method.crop_size), detector)
+    return faces_in_photographs(method, crops_of(photographs, method.crop_size), detector)

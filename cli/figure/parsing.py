@@ -51,7 +51,7 @@ def command(
       facebench figure parsing --out figures/parsing
       facebench figure parsing photographs/ --parser 79999_iter.pth --out figures/mine
     """
-    from ...recon.render.face_in_photograph import LikenessArtist
+    from ...recon.render.face_in_photograph import FaceArtist
     from ...results.figures.occlusion import parsing_sheet
 
     notes: list[str] = []
@@ -60,7 +60,7 @@ def command(
         masks = {"parsed": _parse(found, parser, device)}
     else:
         found, masks, notes = _made_up(model, limit, seed, parser, device)
-    sheet = parsing_sheet(found, masks, LikenessArtist(), notes)
+    sheet = parsing_sheet(found, masks, FaceArtist(), notes)
     _shared.write(sheet, out, width, dpi)
 
 

@@ -50,14 +50,14 @@ def command(
     """
     from ...bench.figures.photographs import reconstruct_faces
     from ...bench.method.registry import build_choices, method_choices
-    from ...recon.render.face_in_photograph import LikenessArtist
+    from ...recon.render.face_in_photograph import FaceArtist
     from ...recon.vision.landmarks import make_landmark_detector
     from ...results.figures.occlusion import quality_sheet
 
     built = build_choices(method_choices(methods), model, device)
     found = _photographs(photographs, model, limit, seed)
     faces = reconstruct_faces(built, found, make_landmark_detector(device=device))
-    _shared.write(quality_sheet(found, faces, LikenessArtist()), out, width, dpi)
+    _shared.write(quality_sheet(found, faces, FaceArtist()), out, width, dpi)
 
 
 def _photographs(

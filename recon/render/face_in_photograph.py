@@ -27,7 +27,7 @@ _GREY_ALBEDO = 0.6
 
 
 @dataclass(frozen=True, eq=False)
-class Likeness:
+class FaceInPhotograph:
     """A face and how it stands in its photograph.
 
     Attributes:
@@ -45,53 +45,53 @@ class Likeness:
     light: Floats | None = None
 
 
-def likeness_of(model: MorphableModel, face: FaceCoefficients) -> Likeness:
+def decode_face(model: MorphableModel, face: FaceCoefficients) -> FaceInPhotograph:
     """One face of a morphable model, every part of which was found."""
     mesh = model.mesh(face.identity, face.expression, face.albedo)
     neutral = model.mesh(face.identity).vertices
-    return Likeness(mesh, np.asarray(neutral), face.pose, face.light)
+    return FaceInPhotograph(mesh, np.asarray(neutral), face.pose, face.light)
 
 
-def likenesses_of(model: MorphableModel, faces: FaceCoefficients) -> list[Likeness]:
+def decode_faces(model: MorphableModel, faces: FaceCoefficients) -> list[FaceInPhotograph]:
     """N faces of a morphable model."""
-    return [likeness_of(model, faces[number]) for number in range(len(faces))]
+    return [decode_face(model, faces[number]) for number in range(len(faces))]
 
 
-def placed(
-    likeness: Likeness, crop: NDArray[np.uint8], landmarks: NDArray[np.floating]
-) -> Likeness:
-    """The likeness with the pose and the light that its method leaves open.
+def complete_pose_and_light(
+    face: FaceInPhotograph, crop: NDArray[np.uint8], landmarks: NDArray[np.floating]
+) -> FaceInPhotograph:
+    """The face with the pose and the light that its method leaves open.
 
     The pose lays its 68 landmark vertices over those of the photograph, the light makes its albedo
     look most like it; both in closed form (`camera.fit_pose`, `lighting.solve_light`).
 
     Args:
-        likeness: its mesh names its landmarks where its pose is None.
+        face: its mesh names its landmarks where its pose is None.
         crop: (S, S, 3) RGB.
         landmarks: (68, 2) px of the crop.
     """
-    if likeness.pose is None:
-        likeness = replace(likeness, pose=_laid(likeness.mesh, landmarks, len(crop)))
-    if likeness.light is None:
-        likeness = replace(likeness, light=_lit(likeness, crop))
-    return likeness
+    if face.pose is None:
+        face = replace(face, pose=_laid(face.mesh, landmarks, len(crop)))
+    if face.light is None:
+        face = replace(face, light=_lit(face, crop))
+    return face
 
 
-def in_picture(likeness: Likeness) -> tuple[Floats, Floats]:
+def project_face(face: FaceInPhotograph) -> tuple[Floats, Floats]:
     """Vertices in normalised image coordinates and unit normals in the camera's frame, (V, 3) each.
 
     Args:
-        likeness: with a pose.
+        face: with a pose.
     """
-    turned, pose = _turned(likeness)
-    normals = vertex_normals(turned, torch.tensor(likeness.mesh.triangles, dtype=torch.int64))
+    turned, pose = _turned(face)
+    normals = vertex_normals(turned, torch.tensor(face.mesh.triangles, dtype=torch.int64))
     return _one(project(turned, pose)), _one(normals)
 
 
-def landmark_pixels(likeness: Likeness, size: int) -> Floats:
+def landmark_pixels(face: FaceInPhotograph, size: int) -> Floats:
     """Landmarks (68, 2) in px of a square picture of `size` px, of a face with pose and them."""
-    assert likeness.mesh.landmarks is not None
-    turned, pose = _turned(likeness, np.asarray(likeness.mesh.landmarks))
+    assert face.mesh.landmarks is not None
+    turned, pose = _turned(face, np.asarray(face.mesh.landmarks))
     return _one(to_pixels(project(turned, pose), (size, size)))
 
 
@@ -113,11 +113,11 @@ def look_up(crop: NDArray[np.uint8], places: Floats) -> Floats:
 
 
 def _turned(
-    likeness: Likeness, vertices: NDArray[np.integer] | None = None
+    face: FaceInPhotograph, vertices: NDArray[np.integer] | None = None
 ) -> tuple[Tensor, Tensor]:
-    assert likeness.pose is not None
-    points = likeness.mesh.vertices if vertices is None else likeness.mesh.vertices[vertices]
-    pose = torch.tensor(likeness.pose, dtype=torch.float64)[None]
+    assert face.pose is not None
+    points = face.mesh.vertices if vertices is None else face.mesh.vertices[vertices]
+    pose = torch.tensor(face.pose, dtype=torch.float64)[None]
     shape = torch.tensor(np.asarray(points, np.float64))[..., None]
     return rotate(shape, rotation_matrix(pose[:, :3])), pose
 
@@ -135,11 +135,11 @@ def _pose(camera: Tensor) -> Floats:
     return np.asarray(pose_of_camera(camera)[0].numpy(), np.float64)
 
 
-def _lit(likeness: Likeness, crop: NDArray[np.uint8]) -> Floats:
-    places, normals = in_picture(likeness)
+def _lit(face: FaceInPhotograph, crop: NDArray[np.uint8]) -> Floats:
+    places, normals = project_face(face)
     inside = (np.abs(places[:, :2]) < 1.0).all(axis=1)
     weights = normals[:, 2].clip(0.0) * inside
-    colours = likeness.mesh.colours
+    colours = face.mesh.colours
     albedo = (
         np.full_like(places, _GREY_ALBEDO) if colours is None else np.asarray(colours, np.float64)
     )
@@ -169,8 +169,8 @@ _SIGMA = 1e-6
 """Sharper than in training: these are for the eye, not for gradients."""
 
 
-class LikenessArtist:
-    """Draws likenesses as square pictures.
+class FaceArtist:
+    """Draws faces as square pictures.
 
     Args:
         size: side of the pictures in px.
@@ -188,25 +188,25 @@ class LikenessArtist:
         """The crop in the size of the other pictures."""
         return _resized(crop, self.size)
 
-    def overlay(self, likeness: Likeness, crop: Picture) -> Picture:
+    def overlay(self, face: FaceInPhotograph, crop: Picture) -> Picture:
         """The lit face over its photograph (S, S, 3), any S."""
-        assert likeness.light is not None
+        assert face.light is not None
         behind = _resized(crop, self._fine)
-        return self._drawn(likeness, _colours(likeness.mesh), likeness.light, behind)
+        return self._drawn(face, _colours(face.mesh), face.light, behind)
 
-    def shape(self, likeness: Likeness) -> Picture:
+    def shape(self, face: FaceInPhotograph) -> Picture:
         """The surface in grey under a light at the viewer, in its pose."""
-        grey = np.full((len(likeness.mesh.vertices), 3), _GREY)
-        return self._drawn(likeness, grey, HEADLIGHT, self._paper)
+        grey = np.full((len(face.mesh.vertices), 3), _GREY)
+        return self._drawn(face, grey, HEADLIGHT, self._paper)
 
-    def texture(self, likeness: Likeness, colours: Floats | None = None) -> Picture:
+    def texture(self, face: FaceInPhotograph, colours: Floats | None = None) -> Picture:
         """The face in its own colours, or in those given (V, 3), unlit, in its pose."""
-        shown = _colours(likeness.mesh) if colours is None else colours
-        return self._drawn(likeness, shown, None, self._paper)
+        shown = _colours(face.mesh) if colours is None else colours
+        return self._drawn(face, shown, None, self._paper)
 
     def turned(
         self,
-        likeness: Likeness,
+        face: FaceInPhotograph,
         yaw: float,
         colours: Floats | None = None,
         light: Floats = EVEN,
@@ -214,24 +214,24 @@ class LikenessArtist:
         """The face in its own colours, or in those given (V, 3), seen from a side.
 
         Args:
-            likeness: a face; its pose is not looked at.
+            face: a face; its pose is not looked at.
             yaw: radians; positive turns its nose to the viewer's left.
             colours: (V, 3) in [0, 1].
             light: (9, 3).
         """
-        view = replace(likeness, pose=framed(likeness.mesh, yaw))
-        shown = _colours(likeness.mesh) if colours is None else colours
+        view = replace(face, pose=framing_pose(face.mesh, yaw))
+        shown = _colours(face.mesh) if colours is None else colours
         return self._drawn(view, shown, light, self._paper)
 
     def _drawn(
-        self, likeness: Likeness, albedo: Floats, light: Floats | None, behind: Picture
+        self, face: FaceInPhotograph, albedo: Floats, light: Floats | None, behind: Picture
     ) -> Picture:
-        places, normals = in_picture(likeness)
+        places, normals = project_face(face)
         lit = albedo if light is None else albedo * shading(normals, light)
         drawn = self._render(
             torch.from_numpy(places.astype(np.float32))[..., None],
             torch.from_numpy(lit.astype(np.float32))[..., None],
-            torch.tensor(likeness.mesh.triangles, dtype=torch.int64),
+            torch.tensor(face.mesh.triangles, dtype=torch.int64),
             (self._fine, self._fine),
         )
         face = drawn.image[0].permute(1, 2, 0).numpy()
@@ -240,7 +240,7 @@ class LikenessArtist:
         return _resized((picture + 0.5).astype(np.uint8), self.size)
 
 
-def framed(mesh: Mesh, yaw: float, zoom: float = 0.8) -> Floats:
+def framing_pose(mesh: Mesh, yaw: float, zoom: float = 0.8) -> Floats:
     """The pose (7,) under which a face turned by `yaw` radians stands in the middle of a picture.
 
     Its size is that of the landmarks' box from the front, so that all turns show one size.
@@ -253,8 +253,8 @@ def framed(mesh: Mesh, yaw: float, zoom: float = 0.8) -> Floats:
     points = np.asarray(mesh.vertices, np.float64)
     box = points if mesh.landmarks is None else points[mesh.landmarks]
     scale = zoom * 2.0 * LANDMARK_SHARE / float(np.ptp(box[:, :2], axis=0).max())
-    unit = Likeness(mesh, points, np.array([0.0, yaw, 0.0, 0.0, 0.0, 0.0, scale]))
-    shown = in_picture(unit)[0]
+    unit = FaceInPhotograph(mesh, points, np.array([0.0, yaw, 0.0, 0.0, 0.0, 0.0, scale]))
+    shown = project_face(unit)[0]
     low, high = shown[:, :2].min(axis=0), shown[:, :2].max(axis=0)
     assert unit.pose is not None
     pose = unit.pose.copy()

@@ -9,7 +9,7 @@ from itertools import groupby
 from ...bench.figures.consistency import ALL, Spread, SpreadDifference, interval, neutral_face
 from ...bench.figures.photographs import Photograph, Reconstructions
 from ...bench.scoring.statistics import Interval
-from ...recon.render.face_in_photograph import HEADLIGHT, LikenessArtist
+from ...recon.render.face_in_photograph import HEADLIGHT, FaceArtist
 from ..tables import table as tables
 from ..tables.table import Table, p_text
 from ..tables.writers import csv_text
@@ -29,7 +29,7 @@ _LIGHT = 1.4 * HEADLIGHT
 def consistency_sheet(
     photographs: Sequence[Photograph],
     found: Reconstructions,
-    artist: LikenessArtist,
+    artist: FaceArtist,
     notes: Sequence[str] = (),
 ) -> Sheet:
     """For each person a row of photographs, and for each method a row of its faces from the front.
@@ -113,13 +113,13 @@ def spread_values(
 def _person(
     photographs: Sequence[Photograph],
     found: Reconstructions,
-    artist: LikenessArtist,
+    artist: FaceArtist,
     places: Sequence[int],
 ) -> Iterator[Row]:
     crops = (artist.photograph(photographs[n].portrait) for n in places)
     yield Row("photograph", tuple(map(Cell, crops)), opens=True)
-    for label, likenesses in found.items():
-        faces = (neutral_face(likenesses[n]) for n in places)
+    for label, reconstructions in found.items():
+        faces = (neutral_face(reconstructions[n]) for n in places)
         drawn = (Cell(artist.turned(face, 0.0, light=_LIGHT)) for face in faces)
         yield Row(label, tuple(drawn))
 

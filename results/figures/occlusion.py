@@ -17,7 +17,7 @@ from ...bench.figures.occlusion import (
 )
 from ...bench.figures.photographs import Photograph, Reconstructions
 from ...bench.scoring.statistics import Interval
-from ...recon.render.face_in_photograph import Likeness, LikenessArtist, Picture
+from ...recon.render.face_in_photograph import FaceArtist, FaceInPhotograph, Picture
 from ...recon.synthetic.appearance import CLASS_NAMES
 from ...recon.training.tasks.palette import coloured
 from ..tables.writers import csv_text
@@ -40,7 +40,7 @@ MOST_SIDE_BY_SIDE = 3
 
 
 def occlusion_sheet(
-    rows: Sequence[TexturedFace], artist: LikenessArtist, notes: Sequence[str] = ()
+    rows: Sequence[TexturedFace], artist: FaceArtist, notes: Sequence[str] = ()
 ) -> Sheet:
     """One row a photograph; the side view shows the side that the camera sees less of."""
     drawn = tuple(Row("", _cells(row, artist)) for row in rows)
@@ -70,16 +70,16 @@ def albedo_csv(faces: Sequence[TexturedFace]) -> str:
     return csv_text(lines, ("photograph", *names))
 
 
-def _cells(row: TexturedFace, artist: LikenessArtist) -> tuple[Cell, ...]:
-    assert row.likeness.pose is not None
+def _cells(row: TexturedFace, artist: FaceArtist) -> tuple[Cell, ...]:
+    assert row.reconstruction.pose is not None
     # Turned away from the camera's side: there texture mapping has nothing true to show.
-    yaw = -SIDE_YAW if row.likeness.pose[1] > 0 else SIDE_YAW
+    yaw = -SIDE_YAW if row.reconstruction.pose[1] > 0 else SIDE_YAW
     mapped, reconstructed = _captions(row.errors)
     views = [
-        (artist.turned(row.likeness, 0.0, row.mapped), mapped),
-        (artist.turned(row.likeness, yaw, row.mapped), ""),
-        (artist.turned(row.likeness, 0.0), reconstructed),
-        (artist.turned(row.likeness, yaw), ""),
+        (artist.turned(row.reconstruction, 0.0, row.mapped), mapped),
+        (artist.turned(row.reconstruction, yaw, row.mapped), ""),
+        (artist.turned(row.reconstruction, 0.0), reconstructed),
+        (artist.turned(row.reconstruction, yaw), ""),
     ]
     mask = coloured(resize_mask(row.mask, artist.size))
     first = Cell(artist.photograph(row.photograph.portrait), row.photograph.caption)
@@ -113,7 +113,7 @@ def _minus(value: float) -> str:
 def parsing_sheet(
     photographs: Sequence[Photograph],
     masks: Mapping[str, Sequence[Mask]],
-    artist: LikenessArtist,
+    artist: FaceArtist,
     notes: Sequence[str] = (),
 ) -> Sheet:
     """One row a photograph: as it is, then each kind of mask alone and over it.
@@ -153,7 +153,7 @@ def legend() -> tuple[tuple[tuple[int, int, int], str], ...]:
 
 
 def _parsing_cells(
-    photograph: Photograph, masks: Sequence[Mask], artist: LikenessArtist
+    photograph: Photograph, masks: Sequence[Mask], artist: FaceArtist
 ) -> tuple[Cell, ...]:
     picture = artist.photograph(photograph.portrait)
     cells = [Cell(picture, photograph.caption)]
@@ -169,7 +169,7 @@ def _over(picture: Picture, colours: Picture) -> Picture:
 
 
 def quality_sheet(
-    photographs: Sequence[Photograph], found: Reconstructions, artist: LikenessArtist
+    photographs: Sequence[Photograph], found: Reconstructions, artist: FaceArtist
 ) -> Sheet:
     """Photographs down, methods across: of each method overlay, shape and texture.
 
@@ -181,7 +181,7 @@ def quality_sheet(
 
 
 def _side_by_side(
-    photographs: Sequence[Photograph], found: Reconstructions, artist: LikenessArtist
+    photographs: Sequence[Photograph], found: Reconstructions, artist: FaceArtist
 ) -> Sheet:
     rows = []
     for number, photograph in enumerate(photographs):
@@ -200,7 +200,7 @@ def _side_by_side(
 
 
 def _stacked(
-    photographs: Sequence[Photograph], found: Reconstructions, artist: LikenessArtist
+    photographs: Sequence[Photograph], found: Reconstructions, artist: FaceArtist
 ) -> Sheet:
     rows = []
     for number, photograph in enumerate(photographs):
@@ -214,7 +214,9 @@ def _stacked(
     return Sheet((heads,), tuple(rows), wide_before=frozenset({1}))
 
 
-def _panel(artist: LikenessArtist, panel: str, likeness: Likeness, crop: Picture) -> Picture:
+def _panel(
+    artist: FaceArtist, panel: str, reconstruction: FaceInPhotograph, crop: Picture
+) -> Picture:
     if panel == "overlay":
-        return artist.overlay(likeness, crop)
-    return artist.shape(likeness) if panel == "shape" else artist.texture(likeness)
+        return artist.overlay(reconstruction, crop)
+    return artist.shape(reconstruction) if panel == "shape" else artist.texture(reconstruction)

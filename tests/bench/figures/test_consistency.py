@@ -13,7 +13,7 @@ from facebench.bench.figures.photographs import Photograph
 from facebench.recon.face.crop import Box
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.load import load_model
-from facebench.recon.render.face_in_photograph import Likeness
+from facebench.recon.render.face_in_photograph import FaceInPhotograph
 
 MODEL = load_model("embedded")
 SHAPE = MODEL.mean_shape.astype(np.float64)
@@ -24,9 +24,9 @@ def photograph(subject: str, number: int, group: str = "") -> Photograph:
     return Photograph(f"{subject}{number}", subject, FRAME, Box(0, 0, 4, 4), group)
 
 
-def likeness(vertices: np.ndarray, colour: float = 0.5) -> Likeness:
+def reconstruction(vertices: np.ndarray, colour: float = 0.5) -> FaceInPhotograph:
     colours = np.full_like(vertices, colour)
-    return Likeness(Mesh(vertices, MODEL.triangles, MODEL.landmarks, colours), vertices)
+    return FaceInPhotograph(Mesh(vertices, MODEL.triangles, MODEL.landmarks, colours), vertices)
 
 
 def test_moved_and_turned_copies_do_not_spread() -> None:
@@ -35,13 +35,13 @@ def test_moved_and_turned_copies_do_not_spread() -> None:
         SHAPE @ Rotation.random(rng=draw).as_matrix().T + draw.normal(0, 50, 3) for _ in range(3)
     ]
     shots = [photograph("a", k) for k in range(3)]
-    spread = spread_of("m", shots, [likeness(one) for one in copies], None)
+    spread = spread_of("m", shots, [reconstruction(one) for one in copies], None)
     assert spread.within_mm[ALL] == pytest.approx([0.0], abs=1e-9)
 
 
 def test_a_change_of_size_is_a_spread() -> None:
     shots = [photograph("a", 0), photograph("a", 1)]
-    faces = [likeness(SHAPE * 0.99), likeness(SHAPE * 1.01)]
+    faces = [reconstruction(SHAPE * 0.99), reconstruction(SHAPE * 1.01)]
     radius = np.linalg.norm(SHAPE - SHAPE.mean(axis=0), axis=1).mean()
     spread = spread_of("m", shots, faces, None)
     assert spread.within_mm[ALL] == pytest.approx([0.01 * radius], rel=1e-6)
@@ -52,25 +52,25 @@ def test_only_the_face_counts() -> None:
     face[:1000] = True
     other = SHAPE + np.where(face[:, None], 0.0, 9.0)
     shots = [photograph("a", 0), photograph("a", 1)]
-    spread = spread_of("m", shots, [likeness(SHAPE), likeness(other)], face)
+    spread = spread_of("m", shots, [reconstruction(SHAPE), reconstruction(other)], face)
     assert spread.within_mm[ALL] == pytest.approx([0.0], abs=1e-9)
 
 
 def test_groups_are_compared_with_the_photograph_from_the_front() -> None:
     shots = [photograph("a", 0, "front"), photograph("a", 1, "pose"), photograph("a", 2, "light")]
-    faces = [likeness(SHAPE), likeness(SHAPE * 1.02), likeness(SHAPE)]
+    faces = [reconstruction(SHAPE), reconstruction(SHAPE * 1.02), reconstruction(SHAPE)]
     spread = spread_of("m", shots, faces, None)
     assert groups_of(shots) == (ALL, "pose", "light")
     assert spread.within_mm["light"] == pytest.approx([0.0], abs=1e-9)
     assert spread.within_mm["pose"][0] > spread.within_mm[ALL][0] > 0.5
 
 
-def two_people(sizes: list[tuple[float, float]]) -> tuple[list[Photograph], list[Likeness]]:
+def two_people(sizes: list[tuple[float, float]]) -> tuple[list[Photograph], list[FaceInPhotograph]]:
     shots, faces = [], []
     for number, pair in enumerate(sizes):
         for k, size in enumerate(pair):
             shots.append(photograph(f"p{number}", k))
-            faces.append(likeness(SHAPE * size))
+            faces.append(reconstruction(SHAPE * size))
     return shots, faces
 
 
@@ -105,7 +105,7 @@ class Brightness:
 
 def test_angles_are_those_between_the_features() -> None:
     shots = [photograph("a", 0), photograph("a", 1), photograph("b", 0), photograph("b", 1)]
-    faces = [likeness(SHAPE, colour) for colour in (0.0, 0.5, 0.0, 0.0)]
+    faces = [reconstruction(SHAPE, colour) for colour in (0.0, 0.5, 0.0, 0.0)]
     spread = spread_of("m", shots, faces, None, Brightness())
     # Half grey in even light of 1.25 * 0.8.
     assert spread.within_degrees == pytest.approx([45.0, 0.0], abs=0.5)

@@ -18,7 +18,7 @@ from facebench.bench.figures.occlusion import (
 from facebench.recon.face.coefficients import FaceCoefficients
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.render.face_in_photograph import Likeness, LikenessArtist, likeness_of
+from facebench.recon.render.face_in_photograph import FaceArtist, FaceInPhotograph, decode_face
 from facebench.recon.synthetic.faces import CoveredFace, FaceSampler, cover, true_coefficients
 
 
@@ -28,16 +28,16 @@ def model() -> MorphableModel:
 
 
 @pytest.fixture(scope="module")
-def case(model: MorphableModel) -> tuple[CoveredFace, Likeness]:
+def case(model: MorphableModel) -> tuple[CoveredFace, FaceInPhotograph]:
     """A covered render without hair, grain and noise, and the true face."""
     face = FaceSampler(model, 6, 256).face(1, 0)
-    truth = likeness_of(model, FaceCoefficients.of(true_coefficients(model, face))[0])
-    image = LikenessArtist(256).overlay(truth, np.zeros((256, 256, 3), np.uint8))
+    truth = decode_face(model, FaceCoefficients.of(true_coefficients(model, face))[0])
+    image = FaceArtist(256).overlay(truth, np.zeros((256, 256, 3), np.uint8))
     return cover(replace(face, image=image), face_classes(), 1), truth
 
 
 def test_mapping_gives_the_albedo_where_the_face_is_seen(
-    model: MorphableModel, case: tuple[CoveredFace, Likeness]
+    model: MorphableModel, case: tuple[CoveredFace, FaceInPhotograph]
 ) -> None:
     covered, truth = case
     mapped = mapped_albedo(truth, covered.image)
@@ -48,7 +48,7 @@ def test_mapping_gives_the_albedo_where_the_face_is_seen(
 
 
 def test_without_anything_hidden_there_is_no_number(
-    model: MorphableModel, case: tuple[CoveredFace, Likeness]
+    model: MorphableModel, case: tuple[CoveredFace, FaceInPhotograph]
 ) -> None:
     covered, truth = case
     bare = replace(covered, covered=np.zeros_like(covered.covered))

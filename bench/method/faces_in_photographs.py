@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from ...errors import FacebenchError
 from ...recon.fitting.fitter import box_of_crop
-from ...recon.render.face_in_photograph import Likeness, placed
+from ...recon.render.face_in_photograph import FaceInPhotograph, complete_pose_and_light
 from ...recon.vision.landmarks import LandmarkDetector
-from .interface import Method, Portrays
+from .interface import Method, PlacesFaces
 
 
-def likenesses(
+def faces_in_photographs(
     method: Method, crops: NDArray[np.uint8], detector: LandmarkDetector
-) -> list[Likeness]:
+) -> list[FaceInPhotograph]:
     """The face in each crop as the method sees it, with pose and light.
 
     A method that gives identity alone is shown with the face that its mesh of that one photograph
@@ -30,8 +30,8 @@ def likenesses(
     Raises:
         FacebenchError: a face without pose has no landmarks either.
     """
-    if isinstance(method, Portrays):
-        found = method.likenesses(crops)
+    if isinstance(method, PlacesFaces):
+        found = method.faces_in_photographs(crops)
     else:
         found = [_of_mesh(method, vector) for vector in method.describe(crops)]
     open_ones = [one.pose is None or one.light is None for one in found]
@@ -39,15 +39,15 @@ def likenesses(
         return found
     _refuse_unlaid(method, found)
     landmarks = _landmarks(crops, detector)
-    return [placed(*item) for item in zip(found, crops, landmarks, strict=True)]
+    return [complete_pose_and_light(*item) for item in zip(found, crops, landmarks, strict=True)]
 
 
-def _of_mesh(method: Method, vector: NDArray[np.floating]) -> Likeness:
+def _of_mesh(method: Method, vector: NDArray[np.floating]) -> FaceInPhotograph:
     mesh = method.mesh(vector)
-    return Likeness(mesh, np.asarray(mesh.vertices, np.float64))
+    return FaceInPhotograph(mesh, np.asarray(mesh.vertices, np.float64))
 
 
-def _refuse_unlaid(method: Method, found: Sequence[Likeness]) -> None:
+def _refuse_unlaid(method: Method, found: Sequence[FaceInPhotograph]) -> None:
     if any(one.pose is None and one.mesh.landmarks is None for one in found):
         raise FacebenchError(
             f"method '{method.card.name}' says neither where a face is nor where its landmarks are",
