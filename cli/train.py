@@ -13,7 +13,7 @@ from ..errors import FacebenchError
 from ._options import options_file
 
 if TYPE_CHECKING:
-    from ..recon.training.job import TrainingJob
+    from ..recon.training.run import TrainingJob
 
 EMBEDDED = "embedded"
 
@@ -89,7 +89,7 @@ def command(
       facebench train --data faces --recipe recogniser-embedded --validation others --out who
     """
     from ..recon.recipes.files import load_any_recipe
-    from ..recon.training.job import TrainingJob
+    from ..recon.training.run import TrainingJob
 
     changes = [*settings, *([f"training.steps={steps}"] if steps else [])]
     job = TrainingJob(
@@ -166,7 +166,7 @@ def _label(job: TrainingJob, scale: Scale) -> None:
 
 def _warn(job: TrainingJob) -> None:
     from ..recon.training.data.shards import rows_without_mask
-    from ..recon.training.job import lacks_recogniser
+    from ..recon.training.run import lacks_recogniser
 
     if bare := rows_without_mask(job.data):
         click.echo(

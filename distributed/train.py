@@ -17,11 +17,11 @@ from ray.train.v2.api.exceptions import TrainingFailedError
 
 from ..errors import FacebenchError
 from ..recon.recipes.baselines import TranRecipe
-from ..recon.training.folder import TrainingFolder
-from ..recon.training.job import TrainingJob, Worker, check_job, train_worker
 from ..recon.training.loop import Listener
 from ..recon.training.methods.labels import Labelling, fit_piece
-from ..recon.training.optimise.patience import DivergedError
+from ..recon.training.optimise import DivergedError
+from ..recon.training.run import TrainingJob, Worker, check_job, train_worker
+from ..recon.training.state import TrainingFolder
 from .cluster import connected, total
 from .tasks import in_tasks
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...recon.fitting.fitter import box_of_crop
-from ...recon.losses.pixel import class_weights
+from ...recon.losses.photometric import class_weights
 from ...recon.morphable.model import MorphableModel
 from ...recon.recipes.files import load_recipe
 from ...recon.render.face_in_photograph import FaceInPhotograph, look_up, project_face, shading

@@ -89,11 +89,7 @@ def basel_2009(
       facebench models import basel-2009 BFM/BFM_model_front.mat --out bfm_front.npz
       facebench models import basel-2009 01_MorphableModel.mat --crop whole --out bfm_whole.npz
     """
-    from ...recon.morphable.basel2009 import (
-        is_front_file,
-        read_basel2009,
-        read_basel_front,
-    )
+    from ...recon.morphable.basel2009 import is_front_file, read_basel2009, read_basel_front
 
     if is_front_file(path):
         save(read_basel_front(path, unit or "dm"), out, counts)

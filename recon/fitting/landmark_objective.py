@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..face.camera import project, rotate, rotation_matrix, rotation_slopes
 from ..face.coefficients import CoefficientSizes
-from ..losses.landmark import FRAME, contour_weights
+from ..losses.landmarks import FRAME, contour_weights
 from ..morphable.model import MorphableModel
 from .solver import robust_cost, robust_weight
 from .unknowns import POSE_UNITS, FittingSettings, Unknowns

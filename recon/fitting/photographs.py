@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, pad
 
-from ..losses.landmark import FRAME
+from ..losses.landmarks import FRAME
 from ..morphable.model import MorphableModel
 from ..render.geometry import Boxes, Grid, edge_functions
 from .shading import ShadedPoints, turn

@@ -12,15 +12,11 @@ from torch import Tensor, nn
 from ..face.camera import apply_pose, fit_pose
 from ..face.coefficients import Coefficients
 from ..morphable.model import MorphableModel
-from ..recipes.parts import LandmarkRecipe, LossRecipe
+from ..recipes.regressor import LandmarkRecipe, LossRecipe
 from ..render import Rendering
-from .across import Across, alone
-from .landmark import contour_weights, landmark_loss
-from .light_balance import light_balance
-from .pixel import class_weights, pixel_loss
-from .prior import prior_loss
-from .reflectance import ReflectanceVariance
-from .supervision import Supervision
+from .landmarks import contour_weights, landmark_loss
+from .photometric import Supervision, class_weights, pixel_loss
+from .prior import Across, ReflectanceVariance, alone, light_balance, prior_loss
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,32 @@
-"""Prior term: squared coefficients (METHOD eq. 13)."""
+"""Terms of the coefficients: prior, distribution, distance from labels, light and reflectance.
+
+The prior is METHOD eq. 13; the distribution of a batch is Genova et al.'s (2018), the asymmetric
+distance Tran et al.'s (2017). Means over the photographs of several workers divide by denominators
+that an all-reduce function gives.
+"""
 
 from __future__ import annotations
 
-from torch import Tensor
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
 
 from ..face.coefficients import Coefficients
-from .across import Across, alone
+from ..morphable.model import MorphableModel
+
+Across = Callable[[Tensor], Tensor]
+"""Mean of a number over all workers; what comes back carries no gradient.
+
+A worker divides the sum over its own photographs by the mean of all workers' denominators. The mean
+of the workers' gradients is then that of one worker with the whole batch, however it was shared.
+"""
+
+
+def alone(value: Tensor) -> Tensor:
+    """The mean over one worker."""
+    return value
 
 
 def prior_loss(
@@ -27,3 +48,103 @@ def prior_loss(
         + albedo * coefficients.albedo.square().sum()
     )
     return total / across(total.new_tensor(float(len(coefficients.identity))))
+
+
+def distribution_loss(coefficients: Tensor, across: Across = alone) -> Tensor:
+    """Squared mean and squared (variance - 1) of each coefficient over the batch, averaged.
+
+    Zero when every coefficient has mean 0 and variance 1 over the batch. A recogniser can be
+    fooled by faces that nobody has; this keeps the decoder among those that the model knows,
+    without pulling any single face to the mean.
+
+    Args:
+        coefficients: (B, K), standard normal over people.
+        across: sums up the batch over all workers; the moments are those of the whole batch.
+    """
+    count = across(coefficients.new_tensor(float(len(coefficients))))
+    mean = _of_all(coefficients.sum(0) / count, across)
+    square = _of_all(coefficients.square().sum(0) / count, across)
+    variance = square - mean.square()
+    return (mean.square() + (variance - 1.0).square()).mean()
+
+
+def _of_all(here: Tensor, across: Across) -> Tensor:
+    """The mean over workers of a number, with the gradient of this worker's share."""
+    return here + (across(here.detach()) - here.detach())
+
+
+def asymmetric_loss(
+    found: Tensor, label: Tensor, over: float = 1.0, under: float = 3.0, across: Across = alone
+) -> Tensor:
+    """Squared differences, summed over coefficients, mean over the batch.
+
+    Labels near the mean are many and safe to guess, so a network trained on the Euclidean loss
+    gives faces near the mean. Here a coefficient that fell short of its label, or lies on the other
+    side of zero, costs more than one that went too far. With equal weights it is the Euclidean
+    loss.
+
+    Args:
+        found: (B, K) coefficients.
+        label: (B, K), no gradient.
+        over: weight where a coefficient is larger than its label, away from zero.
+        under: weight where it is smaller.
+        across: sums up the batch over all workers.
+    """
+    # Along the label's own direction; the published form takes both as max(|label|, ±found).
+    beyond = (found - label) * torch.where(label < 0, -1.0, 1.0)
+    weight = torch.where(beyond > 0, over, under)
+    count = found.new_tensor(float(len(found)))
+    return (weight * beyond.square()).sum() / across(count)
+
+
+def light_balance(light: Tensor, across: Across = alone) -> Tensor:
+    """Squared distance of each harmonic's three weights from their mean (Deng et al. 2019).
+
+    Skin colour and the colour of light can trade places; white light leaves the colour to the skin.
+
+    Args:
+        light: (B, 9, 3) γ.
+        across: sums up the batch over all workers.
+    """
+    coloured = light - light.mean(dim=2, keepdim=True)
+    count = light.new_tensor(float(len(light)))
+    return coloured.square().sum() / across(count)
+
+
+SKIN = ("forehead", "left_cheek", "right_cheek", "nose", "jaw")
+"""Regions that are skin all over; brows, eyes and lips have colours of their own."""
+
+
+class ReflectanceVariance(nn.Module):
+    """Variance of a face's albedo over its skin (as in Deng et al. 2019, their reflectance loss).
+
+    With T(v) = T̄(v) + A(v) δ this is a quadratic form in δ, so the albedo need not be decoded: with
+    X the (3 V, K + 1) matrix of the centred basis and mean, the variance is (δ, 1)ᵀ XᵀX (δ, 1) / V.
+
+    Args:
+        model: whose skin; a model without named skin regions counts as skin all over.
+    """
+
+    form: Tensor
+
+    def __init__(self, model: MorphableModel) -> None:
+        super().__init__()
+        skin = skin_vertices(model)
+        columns = np.concatenate([model.albedo_basis, model.mean_albedo[:, :, None]], axis=2)
+        values = columns[skin].astype(np.float64)
+        flat = (values - values.mean(axis=0)).reshape(-1, values.shape[2])
+        form = torch.from_numpy(flat.T @ flat / len(skin)).float()
+        self.register_buffer("form", form, persistent=False)
+
+    def forward(self, albedo: Tensor, across: Across = alone) -> Tensor:
+        """Mean over the batch of the variance, summed over colours, for (B, K) coefficients."""
+        one = torch.cat([albedo, albedo.new_ones(len(albedo), 1)], dim=1)
+        total = ((one @ self.form) * one).sum()
+        return total / across(total.new_tensor(float(len(albedo))))
+
+
+def skin_vertices(model: MorphableModel) -> np.ndarray:
+    """Indices of a model's skin."""
+    skin = [index for index, name in enumerate(model.region_names) if name in SKIN]
+    found = np.flatnonzero(np.isin(model.region, skin))
+    return found if len(found) else np.arange(len(model.mean_albedo))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from ..recipes.vision import IRESNET_DEPTHS
-from .layers import projection_shortcut
+from .resnet import projection_shortcut
 
 STRIDE = 16
 """How much smaller than the image the last feature map is."""

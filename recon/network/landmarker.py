@@ -1,16 +1,101 @@
-"""A small network for 68 landmarks: one heat map a point, and the mean place under each map.
+"""Landmark network: a heat map per point, and the expected place under each map.
 
-The mean place has a gradient, so the distance itself can be trained on.
+The expected place has a gradient, so the distance itself can be trained on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from .bisenet import ConvolutionUnit
-from .landmark_head import FIRST_STRIDE, back_up, mean_places
-from .layers import ColourNormalisation
-from .resnet import ResNet
+from .resnet import ColourNormalisation, ResNet
+
+FIRST_STRIDE = 4
+"""Pixels of the picture between two cells of a residual network's first scale."""
+
+_HIDDEN = 512
+_SPREAD = 4.0
+"""Brings places, which are from -1 to 1, to the size of a trunk's features."""
+
+
+class Places(nn.Module):
+    """Places of landmarks as heat maps over the scales of a residual trunk show them.
+
+    A last feature map of 3 x 3 cells says roughly where things are; these places are exact to a
+    fraction of a cell, and can be compared with known landmarks themselves.
+
+    Args:
+        channels: of the trunk's scales, finest first; the first scale is left out.
+        image_size: side of the pictures in px.
+        count: how many places.
+    """
+
+    def __init__(self, channels: Sequence[int], image_size: int, count: int) -> None:
+        super().__init__()
+        path = 2 * channels[0]
+        self.image_size = image_size
+        self.lateral = nn.ModuleList(ConvolutionUnit(c, path, kernel=1) for c in channels[1:])
+        self.merge = nn.ModuleList(ConvolutionUnit(path, path) for _ in channels[2:])
+        self.heat = nn.Conv2d(path, count, 1)
+        self.reading = _reading(2 * count + 3)
+        self.features = 2 * count + 3 + _HIDDEN
+
+    def forward(self, scales: Sequence[Tensor]) -> Tensor:
+        """Places (B, count, 2), x then y in px of the picture."""
+        heat = self.heat(back_up(scales[1:], self.lateral, self.merge))
+        return mean_places(heat, 2 * FIRST_STRIDE)
+
+    def read(self, places: Tensor) -> Tensor:
+        """Features (B, `features`) of places (B, count, 2): how they lie to each other, where they
+        are and how large all together, and what two layers make of that."""
+        centred = places - places.mean(1, keepdim=True)
+        size = centred.square().sum(2).mean(1).clamp_min(1e-3).sqrt()
+        shape = (centred / size[:, None, None]).flatten(1)
+        where = places.mean(1) / (self.image_size / 2) - 1.0
+        scale = (size / self.image_size).log()[:, None] + 1.5
+        seen = torch.cat([shape, where, scale], dim=1) * _SPREAD
+        return torch.cat([seen, self.reading(seen)], dim=1)
+
+
+def _reading(inputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(inputs, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, _HIDDEN), nn.ReLU()
+    )
+
+
+def back_up(scales: Sequence[Tensor], lateral: nn.ModuleList, merge: nn.ModuleList) -> Tensor:
+    """The coarsest scale brought up to the finest, joined with every scale on its way."""
+    merged: Tensor = lateral[-1](scales[-1])
+    for step, join in enumerate(merge, start=2):
+        finer = lateral[-step](scales[-step])
+        merged = join(finer + interpolate(merged, size=finer.shape[2:], mode="nearest"))
+    return merged
+
+
+def mean_places(heat: Tensor, stride: int) -> Tensor:
+    """Mean places (B, L, 2), x then y in px of the picture, of log heat maps (B, L, h, w).
+
+    The mean place (Nibali et al. 2018, "DSNT") is exact to a fraction of a cell and has a gradient.
+
+    Args:
+        heat: logarithms of heat, not normalised.
+        stride: px of the picture between two cells; the centre of cell 0 is (stride - 1) / 2.
+    """
+    share = heat.float().flatten(2).softmax(dim=2).view_as(heat)
+    across = _cell_centres(heat.shape[3], stride, heat.device)
+    down = _cell_centres(heat.shape[2], stride, heat.device)
+    x = (share.sum(2) * across).sum(2)
+    y = (share.sum(3) * down).sum(2)
+    return torch.stack([x, y], dim=2)
+
+
+def _cell_centres(cells: int, stride: int, device: torch.device) -> Tensor:
+    return (torch.arange(cells, device=device) + 0.5) * stride - 0.5
+
 
 LANDMARKS = 68
 

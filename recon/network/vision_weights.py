@@ -12,8 +12,14 @@ from torch import Tensor
 
 from ...errors import FacebenchError
 from ..recipes.vision import VisionRecipe
-from .tensor_files import UnreadableTensorsError, load_tensors
-from .weights_content import FORMAT, read_content, recipe_in, write_content
+from .tensor_files import (
+    FORMAT,
+    UnreadableTensorsError,
+    load_tensors,
+    read_content,
+    recipe_in,
+    write_content,
+)
 
 EMBEDDED = "embedded"
 

@@ -17,7 +17,7 @@ from ..face.lighting import illuminate
 from ..mesh.record import Mesh
 from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
-from ..regressors.face_network import FaceNetwork
+from ..regressors.regressor import FaceNetwork
 from ..render.face import VertexNormals
 from ..texture.texture import Texture, TextureSpace, View, blend, look
 

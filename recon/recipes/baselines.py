@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ...errors import FacebenchError
-from .parts import NetworkRecipe
-from .regressor import ImageRecipe, RegressorRecipe
+from .regressor import ImageRecipe, NetworkRecipe, RegressorRecipe
 
 
 @dataclass(frozen=True)

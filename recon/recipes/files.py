@@ -1,4 +1,7 @@
-"""Recipes from the package or a user's TOML file, with their base and changes on top."""
+"""Recipes from the package or a user's TOML file, with their base and changes on top.
+
+The key `kind` says what a recipe trains; without it: ours.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,33 @@ from typing import Any
 
 from ...errors import FacebenchError, did_you_mean
 from ..files.text import MOST_TOML_BYTES, parse_toml, read_text
-from .kinds import AnyRecipe, recipe_from_table
-from .regressor import Recipe
+from .baselines import GenovaRecipe, RichardsonRecipe, TranRecipe
+from .record import build_record
+from .regressor import Recipe, RegressorRecipe
+from .vision import LandmarkerRecipe, ParserRecipe, RecogniserRecipe, VisionRecipe
+
+AnyRecipe = RegressorRecipe | VisionRecipe
+
+KINDS: dict[str, type[AnyRecipe]] = {
+    "ours": Recipe,
+    "mofa": Recipe,
+    **{recipe.kind: recipe for recipe in (GenovaRecipe, RichardsonRecipe, TranRecipe)},
+    **{recipe.kind: recipe for recipe in (ParserRecipe, RecogniserRecipe, LandmarkerRecipe)},
+}
+"""What a recipe is made of, by what it trains: a method or a network for photographs."""
+
+
+def recipe_from_table(table: Mapping[str, Any]) -> AnyRecipe:
+    """The recipe of nested plain values.
+
+    Raises:
+        FacebenchError: an unknown kind or key, or a value of the wrong type.
+    """
+    kind = str(table.get("kind", Recipe.kind))
+    where = f"recipe {table.get('name', '')}".strip()
+    if kind not in KINDS:
+        raise FacebenchError(f"{where}: unknown kind '{kind}'", did_you_mean(kind, KINDS))
+    return build_record(KINDS[kind], table, where)
 
 
 def recipe_names() -> list[str]:

@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ...errors import FacebenchError
-from .parts import AugmentationRecipe, OptimiserRecipe, TrainingRecipe
-from .regressor import SCHEDULES, check_share
+from .regressor import SCHEDULES, AugmentationRecipe, OptimiserRecipe, TrainingRecipe, check_share
 
 IRESNET_DEPTHS: dict[str, tuple[int, int, int, int]] = {
     "iresnet18": (2, 2, 2, 2),

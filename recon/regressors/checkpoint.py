@@ -1,4 +1,7 @@
-"""Weights on disk: what training leaves and what reconstruction reads."""
+"""Trained regressors on disk: what training leaves and what reconstruction reads.
+
+Also the network that a recipe describes: fresh, or of the build that weights were taken from.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,77 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ...errors import FacebenchError
+from ..face.coefficients import CoefficientSizes
+from ..face.crop import frame_mean_face
+from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
-from ..network.tensor_files import build_fitting
-from ..network.weights_content import FORMAT, read_content, recipe_in, write_content
-from ..recipes.kinds import AnyRecipe
-from ..recipes.regressor import Recipe, RegressorRecipe
-from .face_network import FaceNetwork
-from .networks import restored_network
+from ..network.iresnet import iresnet_like
+from ..network.landmarker import LandmarkNetwork
+from ..network.tensor_files import FORMAT, build_fitting, read_content, recipe_in, write_content
+from ..recipes.baselines import GenovaRecipe, RichardsonRecipe
+from ..recipes.files import AnyRecipe
+from ..recipes.regressor import ImageRecipe, Recipe, RegressorRecipe
+from ..render import make_renderer
+from ..render.face import FaceRenderer
+from ..vision.landmarks import landmark_network
+from ..vision.recognition import Recogniser, make_recogniser
+from .feature_regressor import FeatureRegressor
+from .regressor import FaceNetwork, FaceRegressor, OwnRender, RefiningRegressor
+
+
+def face_renderer(recipe: RegressorRecipe, model: MorphableModel) -> FaceRenderer:
+    """Draws a model's faces at the size and in the way of a recipe."""
+    drawing, size = recipe.renderer, recipe.image_size
+    renderer = make_renderer(drawing.kind, drawing.sigma, drawing.gamma)
+    return FaceRenderer(FaceDecoder(model), renderer, (size, size))
+
+
+def fresh_network(recipe: RegressorRecipe, model: MorphableModel) -> FaceNetwork:
+    """A recipe's network with random weights; what is frozen in it comes from its files.
+
+    Raises:
+        FacebenchError: those files cannot be used.
+    """
+    if isinstance(recipe, GenovaRecipe):
+        recogniser = make_recogniser(recipe.network.recogniser)
+        landmarker = landmark_network(recipe.network.landmarker)
+        return FeatureRegressor(recipe.network, model, recogniser, landmarker)
+    return _image_network(recipe, model)
+
+
+def restored_network(
+    recipe: RegressorRecipe, model: MorphableModel, weights: Mapping[str, Tensor]
+) -> FaceNetwork:
+    """A network of the build that weights have, not yet with them; no other file is read."""
+    if isinstance(recipe, GenovaRecipe):
+        recogniser = Recogniser(iresnet_like(_under(weights, "recogniser.network.")))
+        width = weights["landmarker.trunk.conv1.weight"].shape[0]
+        landmarker = LandmarkNetwork(width, int(weights["landmarker_size"]))
+        return FeatureRegressor(recipe.network, model, recogniser, landmarker)
+    return _image_network(recipe, model)
+
+
+def _image_network(recipe: RegressorRecipe, model: MorphableModel) -> FaceNetwork:
+    sizes, framing = CoefficientSizes.of(model), frame_mean_face(model)
+    if isinstance(recipe, RichardsonRecipe):
+        draw = OwnRender(face_renderer(recipe, model))
+        return RefiningRegressor(recipe.network, sizes, framing, draw)
+    if isinstance(recipe, ImageRecipe):
+        return FaceRegressor(recipe.network, sizes, framing)
+    raise TypeError(f"no network for {type(recipe).__name__}")
+
+
+def _under(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors of a part, by their names in it."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in weights.items()
+        if name.startswith(prefix)
+    }
+
 
 Weights = Mapping[str, torch.Tensor]
 """A state dict."""

@@ -18,7 +18,7 @@ from ..morphable.model import MorphableModel
 from ..network.landmarker import LandmarkNetwork
 from ..recipes.baselines import FeatureNetwork
 from ..vision.recognition import Recogniser
-from .face_network import FaceNetwork
+from .regressor import FaceNetwork
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from ..face.coefficients import CoefficientSizes
 from ..files.writing import atomic_write
 from ..morphable.model import MorphableModel
 from .checkpoint import LoadedRegressor
-from .face_network import FaceNetwork
-from .regressor import FaceRegressor
+from .regressor import FaceNetwork, FaceRegressor
 
 INPUT, OUTPUT = "images", "coefficients"
 OPSET = 17

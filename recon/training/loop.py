@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic
 
-from .data.readers import prefetched
-from .data.trainee import Batch, Source, Trainee
-from .folder import Row, TrainingFolder
-from .optimise.meter import LossMeter
-from .optimise.patience import Patience
-from .state import restore_state, save_state
+from .data.batches import Batch, Source, prefetched
+from .optimise import LossMeter, Patience, Row, Trainable
+from .state import TrainingFolder, restore_state, save_state
 
 Validate = Callable[[], Row]
 Finish = Callable[[], None]
@@ -32,14 +29,14 @@ class Loop(Generic[Batch]):
         trainer: takes the steps.
         source: gives this worker's part of each batch.
         folder: where state and log are kept, shared by all workers.
-        validate: measures the trainee, or None.
+        validate: measures the trainable, or None.
         finish: leaves what is for use, once the last step is done.
         listen: is told every line of the log.
         show: draws a picture of how far it is into a file, or None.
         readers: how many batches are prepared at a time.
     """
 
-    trainer: Trainee[Batch]
+    trainer: Trainable[Batch]
     source: Source[Batch]
     folder: TrainingFolder
     validate: Validate | None
@@ -73,7 +70,7 @@ class Loop(Generic[Batch]):
         batches = prefetched(self.source, self.trainer.step, times.steps, self.readers)
         with closing(batches):
             for truth in meter.timed(batches):
-                report = self.trainer.advance(truth)
+                report = self.trainer.training_step(truth)
                 meter.add(report)
                 patience.watch(report, truth, self.trainer.step)
                 if self.leads:

@@ -1,22 +1,125 @@
-"""The state of a training on disk, and taking it up again."""
+"""The folder of a training and the state in it: checkpoint, weights and log; resuming from them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+import csv
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ...errors import FacebenchError, error_line
-from ..network.weights_content import read_content, recipe_in, write_content
-from ..recipes.kinds import AnyRecipe
+from ..files.text import read_text
+from ..files.writing import atomic_write, explain_full_disk, lock_folder
+from ..network.tensor_files import read_content, recipe_in, write_content
+from ..recipes.files import AnyRecipe
 from ..regressors.checkpoint import describe_weights, restore
-from .data.trainee import Trainee
+from .optimise import Row, Trainable
 
 
-def save_state(path: Path, trainer: Trainee[Any], rows: int) -> None:
+@dataclass(frozen=True)
+class TrainingFolder:
+    """Where a training keeps what it has.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """The whole state, to resume from."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def weights(self) -> Path:
+        """The weights for inference, written at the end."""
+        return self.path / "weights.pt"
+
+    @property
+    def fits(self) -> Path:
+        """Pictures of photographs and their faces, written at the end."""
+        return self.path / "fits.png"
+
+    @property
+    def labels(self) -> Path:
+        """Folder of the faces fitted to the photographs, where a method learns from such."""
+        return self.path / "labels"
+
+    @property
+    def log(self) -> Path:
+        """Loss terms and speed, one line every few steps."""
+        return self.path / "log.csv"
+
+    @property
+    def validation(self) -> Path:
+        """What was measured on faces that are not trained on."""
+        return self.path / "validation.csv"
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other commands off the folder while this one trains in it: see `lock_folder`."""
+        return lock_folder(self.path)
+
+    def picture(self, step: int) -> Path:
+        """Where the picture of fits at a step goes."""
+        return self.path / "pictures" / f"step-{step:06d}.png"
+
+    def read(self, table: Path) -> list[Row]:
+        """All lines of one of the folder's tables, oldest first; a torn last line is dropped.
+
+        A line has the columns that were measured at its step.
+        """
+        if not table.is_file():
+            return []
+        try:
+            whole, end, _ = read_text(table).rpartition("\n")
+            return [_numbers(line) for line in csv.DictReader(StringIO(whole + end), strict=True)]
+        except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
+            said = f"{table} cannot be read ({error_line(error)})"
+            raise FacebenchError(said, "remove it; the training goes on without") from error
+
+    def append(self, table: Path, row: Row) -> None:
+        """Add a line to one of the folder's tables; a new column is empty in the lines before."""
+        columns = _columns(table)
+        if columns != list(row):
+            self._rewrite(table, [*self.read(table), row])
+            return
+        with explain_full_disk(table), table.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, columns).writerow(row)
+
+    def rewind(self, step: int) -> None:
+        """Drop the lines after a step, which the checkpoint of that step does not know of."""
+        for table in (self.log, self.validation):
+            if table.is_file():
+                self._rewrite(
+                    table, [row for row in self.read(table) if row.get("step", step) <= step]
+                )
+
+    def _rewrite(self, table: Path, rows: Sequence[Row]) -> None:
+        columns = list(dict.fromkeys(name for row in reversed(rows) for name in row))
+        with atomic_write(table) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def _columns(table: Path) -> list[str]:
+    if not table.is_file():
+        return []
+    with table.open(newline="", encoding="utf-8") as file:
+        return next(csv.reader(file), [])
+
+
+def _numbers(line: dict[str, str]) -> Row:
+    return {name: float(value) for name, value in line.items() if value}
+
+
+def save_state(path: Path, trainer: Trainable[Any], rows: int) -> None:
     """Write weights, optimiser, average, step, random state and what the training is of.
 
     The place in the data follows from seed, step and the shards' rows (`order.py`), random changes
@@ -34,7 +137,7 @@ def save_state(path: Path, trainer: Trainee[Any], rows: int) -> None:
     write_content(path, content)
 
 
-def restore_state(path: Path, trainer: Trainee[Any], rows: int) -> None:
+def restore_state(path: Path, trainer: Trainable[Any], rows: int) -> None:
     """Take up the training saved at `path`.
 
     Raises:
@@ -53,7 +156,7 @@ def restore_state(path: Path, trainer: Trainee[Any], rows: int) -> None:
         raise FacebenchError(said, "remove it, or give another --out") from error
 
 
-def _check_same(path: Path, content: Mapping[str, Any], trainer: Trainee[Any], rows: int) -> None:
+def _check_same(path: Path, content: Mapping[str, Any], trainer: Trainable[Any], rows: int) -> None:
     if "optimiser" not in content:
         raise FacebenchError(f"{path} holds weights only", "resume from a checkpoint.pt")
     recipe = recipe_in(path, content)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...errors import FacebenchError
 from ..face.crop import Box, crop_square, crop_window
 from ..network.landmarker import LandmarkNetwork
-from ..network.state_dicts import file_problem, fitted
+from ..network.tensor_files import file_problem, fitted
 from ..network.vision_weights import EMBEDDED, chosen_weights, load_network
 from ..recipes.vision import LandmarkerRecipe
 

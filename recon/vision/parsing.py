@@ -14,8 +14,8 @@ from torch.nn.functional import interpolate
 
 from ...errors import FacebenchError
 from ..network.bisenet import BiSeNet
-from ..network.layers import ColourNormalisation
-from ..network.state_dicts import fit_state_dict, fitted, read_state_dict
+from ..network.resnet import ColourNormalisation
+from ..network.tensor_files import fit_state_dict, fitted, read_state_dict
 from ..network.vision_weights import EMBEDDED, chosen_weights, is_own_file, load_network
 from ..recipes.vision import ParserRecipe
 from ..synthetic.appearance import CLASS_NAMES, MASK_ORDER

@@ -13,7 +13,7 @@ from torch.nn.functional import avg_pool2d, grid_sample
 
 from ...errors import FacebenchError
 from ..network.iresnet import IResNet
-from ..network.state_dicts import fit_state_dict, fitted, read_state_dict, recognised
+from ..network.tensor_files import fit_state_dict, fitted, read_state_dict, recognised
 from ..network.vision_weights import EMBEDDED, chosen_weights, is_own_file, load_network
 from ..recipes.vision import IRESNET_DEPTHS, RecogniserRecipe
 

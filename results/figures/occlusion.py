@@ -19,7 +19,7 @@ from ...bench.figures.photographs import Photograph, Reconstructions
 from ...bench.scoring.statistics import Interval
 from ...recon.render.face_in_photograph import FaceArtist, FaceInPhotograph, Picture
 from ...recon.synthetic.appearance import CLASS_NAMES
-from ...recon.training.tasks.palette import coloured
+from ...recon.training.tasks.parser import coloured
 from ..tables.writers import csv_text
 from .drawing import Cell, Row, Sheet
 

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ...recon.files.text import read_json
-from ...recon.network.weights_content import read_content, recipe_in
-from ...recon.training.folder import TrainingFolder
+from ...recon.network.tensor_files import read_content, recipe_in
 from ...recon.training.methods.labels import label_minutes
+from ...recon.training.state import TrainingFolder
 from ..files import write_json
 
 FILE = "cost.json"

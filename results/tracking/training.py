@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...recon.training.folder import Row
-from ...recon.training.job import TrainingJob
 from ...recon.training.methods.validation import MODE
+from ...recon.training.optimise import Row
+from ...recon.training.run import TrainingJob
 from ..files import atomic_write
 from .benchmark import connect
 from .run import is_logged, log_changed, log_new_parameters, run_of

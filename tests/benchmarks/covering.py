@@ -20,8 +20,8 @@ from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.recipes.vision import ParserRecipe
 from facebench.recon.synthetic.faces import FaceSampler
+from facebench.recon.training.data.augmentation import Change, random_change
 from facebench.recon.training.data.batches import collate, resized
-from facebench.recon.training.data.mirroring import Change, random_change
 from facebench.recon.training.data.shards import Sample
 from facebench.recon.training.tasks.parser import ParserLearner
 

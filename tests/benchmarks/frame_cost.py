@@ -37,7 +37,7 @@ from facebench.bench.scoring.measure import Measuring, Prediction, SubjectJob, m
 from facebench.recon.export.mesh_files import write_obj
 from facebench.recon.face.crop import Box, crop_square
 from facebench.recon.morphable.load import load_model
-from facebench.recon.recipes.parts import NetworkRecipe
+from facebench.recon.recipes.regressor import NetworkRecipe
 from facebench.recon.video.decode import read_chunks
 from facebench.recon.vision.detect import CascadeDetector
 

@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from training import clock_of, make_trainer, print_parts, print_waiting, write_photographs
 from training import parts as parts_of
 
-from facebench.recon.losses.supervision import Supervision
+from facebench.recon.losses.photometric import Supervision
 from facebench.recon.morphable.procedural import procedural_model
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.render.geometry import Grid
@@ -112,7 +112,7 @@ def print_step(
     source = BatchSource(FaceShards(folder), batch, recipe.network.image_size, 0, change)
     truth = source.batch(0).to(DEVICE)
     times = parts_of(trainer, truth, clock_of(DEVICE), given.repeat)
-    whole = milliseconds(lambda: trainer.advance(truth), given.repeat) / 1e3
+    whole = milliseconds(lambda: trainer.training_step(truth), given.repeat) / 1e3
     print(f"{recipe.name}, batch {batch}, {given.recogniser}: {batch / whole:.0f} images/s alone")
     print_parts(times, whole, 0.0)
     arithmetic, traffic = work(trainer, truth)
@@ -129,7 +129,7 @@ def print_step(
 def work(trainer: Trainer, truth: Supervision) -> tuple[float, float]:
     """Floating-point operations of a step, and bytes that it cannot avoid to move."""
     with FlopCounterMode(display=False) as counter:
-        trainer.advance(truth)
+        trainer.training_step(truth)
     seen: list[int] = []
 
     def count(module: nn.Module, inputs: object, output: object) -> None:
@@ -139,7 +139,7 @@ def work(trainer: Trainer, truth: Supervision) -> tuple[float, float]:
     roots = [trainer.network, *([trainer.identity.features] if trainer.identity else [])]
     leaves = [part for root in roots for part in root.modules() if not list(part.children())]
     hooks = [leaf.register_forward_hook(count) for leaf in leaves]
-    trainer.advance(truth)
+    trainer.training_step(truth)
     for hook in hooks:
         hook.remove()
     weights = sum(value.nbytes for value in trainer.learner.parameters())

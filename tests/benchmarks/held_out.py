@@ -16,8 +16,7 @@ from typing import Any, cast
 import torch
 
 from facebench.recon.morphable.load import load_model
-from facebench.recon.regressors.checkpoint import load_regressor
-from facebench.recon.regressors.networks import face_renderer
+from facebench.recon.regressors.checkpoint import face_renderer, load_regressor
 from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.methods.validation import Validation
 

@@ -36,7 +36,7 @@ from facebench.distributed.cluster import connected
 from facebench.distributed.frames import ClipTask, FrameJob, describe_clips
 from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.morphable.load import load_model
-from facebench.recon.recipes.parts import NetworkRecipe
+from facebench.recon.recipes.regressor import NetworkRecipe
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def main() -> None:
     trainer = Trainer(recipe, model, 0, torch.device("cpu"))
     for step in range(arguments.steps):
         start = time.process_time()
-        trainer.advance(batch)
+        trainer.training_step(batch)
         print(f"step {step + 1}: {time.process_time() - start:.1f} processor seconds", flush=True)
     whole = recipe.training.steps
     print(f"{model.n_vertices} vertices; the recipe has {whole} steps")

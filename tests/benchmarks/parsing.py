@@ -19,14 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facebench.recon.losses.pixel import class_weights
+from facebench.recon.losses.photometric import class_weights
 from facebench.recon.network.bisenet import CLASSES
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.synthetic.occluders import Occluder, foreground_object, hand, occlude
+from facebench.recon.training.data.augmentation import Change, covered
 from facebench.recon.training.data.batches import collate, resized
-from facebench.recon.training.data.covering import covered
-from facebench.recon.training.data.mirroring import Change
 from facebench.recon.training.data.shards import FaceShards, Sample
 from facebench.recon.training.tasks.parser import class_overlaps, confusion
 from facebench.recon.vision.parsing import BiSeNetParser, make_parser

@@ -21,7 +21,6 @@ from facebench.recon.face.coefficients import CoefficientSizes
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.training.data.shards import FaceShards
-from facebench.recon.training.job import TrainingJob, Worker, make_loop
 from facebench.recon.training.methods.labels import (
     PIECE,
     Labelling,
@@ -31,6 +30,7 @@ from facebench.recon.training.methods.labels import (
     read_fits,
 )
 from facebench.recon.training.methods.validation import shape_error
+from facebench.recon.training.run import TrainingJob, Worker, make_loop
 
 RECIPES = ("mofa-ict", "tran-ict", "genova-ict", "richardson-ict")
 
@@ -65,7 +65,7 @@ def step_seconds(name: str, faces: Path, model: str, out: Path, steps: int = 5) 
     for step in range(steps):
         batch = loop.source.batch(step)
         start = time.process_time()
-        loop.trainer.advance(batch)
+        loop.trainer.training_step(batch)
         taken.append(time.process_time() - start)
     return median(taken)
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, distributed, nn
 
-from facebench.recon.training.workers.shared_batch_norm import SharedBatchNorm2d
+from facebench.recon.training.workers import SharedBatchNorm2d
 
 SHAPES = ((64, 64, 56, 56), (16, 64, 112, 112), (16, 2048, 7, 7))
 LAYOUTS = {"channels last": torch.channels_last, "contiguous": torch.contiguous_format}

@@ -29,7 +29,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from facebench.recon.face.coefficients import Coefficients
-from facebench.recon.losses.supervision import Supervision
+from facebench.recon.losses.photometric import Supervision
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import procedural_model
@@ -37,11 +37,10 @@ from facebench.recon.network.iresnet import IResNet
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.recipes.regressor import Recipe
 from facebench.recon.training.data.augmentation import augmentation
-from facebench.recon.training.data.batches import BatchSource
-from facebench.recon.training.data.readers import prefetched
+from facebench.recon.training.data.batches import BatchSource, prefetched
 from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.methods.ours import Trainer
-from facebench.recon.training.optimise.meter import LossMeter
+from facebench.recon.training.optimise import LossMeter
 from facebench.recon.vision.recognition import Recogniser
 
 RECOGNISERS = {"small": ("iresnet18", 128, 16, 64), "iresnet50": ("iresnet50", 512, 64, 112)}
@@ -66,7 +65,7 @@ def main() -> None:
         data = measured(lambda: source.batch(0), time.process_time, arguments.repeat)
         truth = source.batch(0).to(device)
         times = parts(trainer, truth, clock, arguments.repeat)
-        whole = measured(lambda: trainer.advance(truth), clock, arguments.repeat)
+        whole = measured(lambda: trainer.training_step(truth), clock, arguments.repeat)
         print(title(recipe, trainer, arguments.threads))
         print_parts(times, whole, data)
         print_waiting(trainer, source, arguments.repeat, arguments.readers)
@@ -237,10 +236,10 @@ def print_waiting(trainer: Trainer, source: BatchSource, steps: int, readers: in
     with closing(prefetched(source, first, first + steps + 1, readers)) as batches:
         timed = meter.timed(batches)
         for truth in islice(timed, 1):
-            trainer.advance(truth)
+            trainer.training_step(truth)
         meter.row(trainer.step, 0, 1)  # the first batch is always waited for
         for truth in timed:
-            meter.add(trainer.advance(truth))
+            meter.add(trainer.training_step(truth))
     row = meter.row(trainer.step, 0, 1)
     print(f"  training           {row['images_per_s']:8.2f} images/s, {row['waiting']:.1%} waiting")
 

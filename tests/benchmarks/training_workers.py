@@ -33,7 +33,7 @@ from torch.nn.parallel import DistributedDataParallel
 from training_faces import small_model, write_training_faces
 
 from facebench.recon.recipes.files import load_recipe
-from facebench.recon.training.job import TrainingJob, Worker, make_loop
+from facebench.recon.training.run import TrainingJob, Worker, make_loop
 
 WARM_UP = 2
 
@@ -98,10 +98,10 @@ def one_worker(arguments: argparse.Namespace) -> None:
     loop = make_loop(job, worker, lambda row: None)
     batches = [loop.source.batch(step) for step in range(WARM_UP + arguments.steps)]
     for batch in batches[:WARM_UP]:
-        loop.trainer.advance(batch)
+        loop.trainer.training_step(batch)
     wall, work = time.perf_counter(), time.process_time()
     for batch in batches[WARM_UP:]:
-        loop.trainer.advance(batch)
+        loop.trainer.training_step(batch)
     seconds = {"wall": time.perf_counter() - wall, "work": time.process_time() - work}
     print(json.dumps({name: value / arguments.steps for name, value in seconds.items()}))
 

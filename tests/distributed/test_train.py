@@ -17,8 +17,8 @@ from training_faces import small_recipe, write_training_faces
 
 from facebench.distributed.train import following, train
 from facebench.errors import FacebenchError
-from facebench.recon.training.folder import Row
-from facebench.recon.training.job import TrainingJob
+from facebench.recon.training.optimise import Row
+from facebench.recon.training.run import TrainingJob
 
 
 @pytest.fixture(scope="module")

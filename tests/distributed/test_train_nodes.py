@@ -15,8 +15,8 @@ from ray.cluster_utils import Cluster
 from training_faces import small_recipe, write_training_faces
 
 from facebench.distributed.train import train
-from facebench.recon.training.folder import Row
-from facebench.recon.training.job import TrainingJob
+from facebench.recon.training.optimise import Row
+from facebench.recon.training.run import TrainingJob
 
 pytestmark = pytest.mark.skipif(
     "FACEBENCH_TEST_NODES" not in os.environ, reason="takes minutes; set FACEBENCH_TEST_NODES=1"

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, distributed, nn
 
-from facebench.recon.training.workers.shared_batch_norm import SharedBatchNorm1d, SharedBatchNorm2d
+from facebench.recon.training.workers import SharedBatchNorm1d, SharedBatchNorm2d
 
 LAST, FIRST = torch.channels_last, torch.contiguous_format
 FOUND = ("normalised", "features", "weight", "bias")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from facebench.recon.network.weights_content import read_content
-from facebench.recon.training.folder import TrainingFolder
+from facebench.recon.network.tensor_files import read_content
+from facebench.recon.training.state import TrainingFolder
 from facebench.results.run.folder import RunFolder
 
 TIMINGS = ("images_per_s", "waiting")

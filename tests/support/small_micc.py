@@ -16,8 +16,7 @@ from facebench.recon.face.coefficients import CoefficientSizes
 from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.recipes.parts import NetworkRecipe
-from facebench.recon.recipes.regressor import Recipe
+from facebench.recon.recipes.regressor import NetworkRecipe, Recipe
 from facebench.recon.regressors.checkpoint import save_weights
 from facebench.recon.regressors.regressor import FaceRegressor
 

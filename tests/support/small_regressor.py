@@ -9,8 +9,7 @@ import torch
 from facebench.recon.face.coefficients import CoefficientSizes
 from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.morphable.load import load_model
-from facebench.recon.recipes.parts import NetworkRecipe
-from facebench.recon.recipes.regressor import Recipe
+from facebench.recon.recipes.regressor import NetworkRecipe, Recipe
 from facebench.recon.regressors.checkpoint import save_weights
 from facebench.recon.regressors.regressor import FaceRegressor
 

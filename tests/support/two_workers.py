@@ -13,14 +13,13 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from training_faces import small_model, small_recipe
 
-from facebench.recon.losses.supervision import Supervision
+from facebench.recon.losses.photometric import Supervision
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.recipes.vision import VisionRecipe
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.tasks.loop import make_task
-from facebench.recon.training.tasks.task import PeopleBatch
-from facebench.recon.training.tasks.trainer import TaskTrainer
-from facebench.recon.training.workers.peers import Alone, Peers, Together
+from facebench.recon.training.tasks.task import PeopleBatch, TaskTrainer
+from facebench.recon.training.workers import Alone, Peers, Together
 
 SETTINGS = (
     "loss.weights.identity=0.24",
@@ -54,7 +53,7 @@ def make_trainer(peers: Peers) -> Trainer:
 def one_step(batch: Supervision, peers: Peers) -> dict[str, object]:
     """Gradients and state after a step on a batch, and whether it was applied."""
     trainer = make_trainer(peers)
-    report = trainer.advance(batch)
+    report = trainer.training_step(batch)
     gradients = {name: value.grad for name, value in trainer.regressor.named_parameters()}
     return {
         "applied": report.applied,
@@ -87,7 +86,7 @@ def task_step(kind: str, batch: PeopleBatch, peers: Peers) -> dict[str, object]:
     trainer = TaskTrainer(
         recipe, make_task(recipe, PEOPLE), "", 0, torch.device("cpu"), in_doubles, peers
     )
-    report = trainer.advance(batch)
+    report = trainer.training_step(batch)
     gradients = {
         name: value.grad
         for name, value in trainer.learner.named_parameters()

@@ -1,19 +1,116 @@
-"""From shards to batches, in an order that follows from the seed and the step alone."""
+"""From shards to batches, in an order that follows from the seed and the step alone.
+
+The order is shuffled, yet read from disk in pieces and never all at once; batches are made ahead of
+the network by a thread of this process or by processes of their own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence, Sized
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
+from torch.utils.data import DataLoader, Dataset
 
 from ....errors import FacebenchError
-from ...losses.supervision import Supervision
-from .order import rows_of_step
-from .shards import Sample
-from .trainee import Photographs
+from ...losses.photometric import Supervision
+from .shards import POOL, Sample
+
+Batch = TypeVar("Batch")
+Produced = TypeVar("Produced", covariant=True)
+
+
+class Source(Protocol[Produced]):
+    """One worker's part of every batch."""
+
+    @property
+    def shards(self) -> Sized:
+        """The data; its length is the number of photographs."""
+        ...
+
+    @property
+    def rank(self) -> int:
+        """Which worker this is."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """How many there are."""
+        ...
+
+    def batch(self, step: int) -> Produced:
+        """The worker's share of a step's batch, steps from 0."""
+        ...
+
+
+class Photographs(Protocol):
+    """Labelled photographs by number."""
+
+    @property
+    def folder(self) -> Path:
+        """Where they are kept."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    @property
+    def groups(self) -> Sequence[int]:
+        """Rows of each piece that is read from disk at once."""
+        ...
+
+    def sample(self, row: int) -> Sample:
+        """One photograph; a FacebenchError where it cannot be read."""
+        ...
+
+
+def rows_of_step(
+    groups: Sequence[int], batch_size: int, step: int, seed: int, pool: int = POOL
+) -> NDArray[np.int64]:
+    """Rows of the global batch of a step: epoch after epoch, each in an order of its own.
+
+    An epoch takes the groups in random order and shuffles the rows of so many neighbours as make up
+    a pool, so that only these groups are needed at a time. Fewer rows are shuffled as one.
+
+    Args:
+        groups: rows of each piece that is read at once.
+        batch_size: of all workers together.
+        step: from 0.
+        seed: of all orders.
+        pool: rows shuffled among each other.
+    """
+    rows = sum(groups)
+    positions = np.arange(step * batch_size, (step + 1) * batch_size)
+    epochs = positions // rows
+    orders = {int(e): epoch_order(tuple(groups), seed, int(e), pool) for e in np.unique(epochs)}
+    return np.array([orders[int(e)][p % rows] for e, p in zip(epochs, positions, strict=True)])
+
+
+@lru_cache(maxsize=4)
+def epoch_order(groups: tuple[int, ...], seed: int, epoch: int, pool: int) -> NDArray[np.int64]:
+    """All rows once, in the order of an epoch."""
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(groups))
+    sizes = np.array(groups, dtype=np.int64)
+    starts = np.cumsum(sizes) - sizes
+    taken = sizes[order]
+    before = np.cumsum(taken) - taken
+    within = np.arange(taken.sum()) - np.repeat(before, taken)
+    rows = np.repeat(starts[order], taken) + within
+    pools = np.repeat(before // pool, taken)
+    shuffled = np.lexsort((random.random(len(rows)), pools))
+    found: NDArray[np.int64] = rows[shuffled]
+    found.flags.writeable = False
+    return found
+
 
 Transform = Callable[[Sample, np.random.Generator], Sample]
 
@@ -97,3 +194,68 @@ def collate(samples: Sequence[Sample]) -> Supervision:
     landmarks = torch.from_numpy(np.stack([sample.landmarks for sample in samples], axis=2))
     masks = torch.from_numpy(np.stack([sample.mask for sample in samples]))
     return Supervision(images.permute(0, 3, 1, 2).float() / 255.0, landmarks, masks.long())
+
+
+_AHEAD = 2
+"""Batches kept ready beside those being made."""
+
+
+def prefetched(source: Source[Batch], first: int, last: int, readers: int = 1) -> Generator[Batch]:
+    """Batches of the steps first to last - 1 in order, made ahead while the network computes.
+
+    Several readers are processes: threads would take turns with the one that keeps a GPU busy.
+    Batches come from them through shared memory (`/dev/shm`), two for each reader at most.
+
+    Args:
+        source: of the batches.
+        first: step of the first one.
+        last: step after the last one.
+        readers: how many batches are made at a time.
+
+    Raises:
+        FacebenchError: a batch could not be made.
+    """
+    if readers > 1:
+        return _of_processes(source, first, last, readers)
+    return _of_a_thread(source, first, last)
+
+
+def _of_a_thread(source: Source[Batch], first: int, last: int) -> Generator[Batch]:
+    steps = iter(range(first, last))
+    pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
+    try:
+        ahead = deque(pool.submit(source.batch, step) for step in islice(steps, 1 + _AHEAD))
+        while ahead:
+            batch = ahead.popleft().result()
+            ahead.extend(pool.submit(source.batch, step) for step in islice(steps, 1))
+            yield batch
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _of_processes(source: Source[Batch], first: int, last: int, readers: int) -> Generator[Batch]:
+    loader = DataLoader(
+        _Steps(source),
+        batch_size=None,
+        sampler=range(first, last),
+        num_workers=readers,
+        # What a source holds cannot be sent to a fresh process; readers never touch the GPU.
+        multiprocessing_context="fork",
+    )
+    for made in loader:
+        if isinstance(made, FacebenchError):
+            raise made
+        yield made
+
+
+class _Steps(Dataset[Any]):
+    """The batch of any step, or why there is none: raised in a reader, it would lose its words."""
+
+    def __init__(self, source: Source[Any]) -> None:
+        self._source = source
+
+    def __getitem__(self, step: int) -> Any:
+        try:
+            return self._source.batch(step)
+        except FacebenchError as error:
+            return error

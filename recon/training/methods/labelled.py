@@ -1,8 +1,9 @@
-"""Photographs with the coefficients of the faces in them."""
+"""Methods that learn from coefficients: `tran` (fitted) and `richardson` (random renders)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,8 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...face.coefficients import Coefficients, CoefficientSizes
-from ..data.batches import BatchSource, collate
-from ..data.trainee import Photographs
+from ...losses.landmarks import ShapeDistance, batch_mean, landmark_distance
+from ...losses.prior import asymmetric_loss
+from ...morphable.model import MorphableModel
+from ...recipes.baselines import LabelWeights, RichardsonRecipe, TranRecipe
+from ...regressors.regressor import RefiningRegressor
+from ..data.batches import BatchSource, Photographs, collate
+from ..optimise import computing_in
+from .trainer import RegressorTrainer, Surroundings
 
 
 @dataclass(frozen=True)
@@ -69,3 +76,112 @@ class LabelledSource:
         truth = collate([one.sample for one in placed])
         labels = self.labels[[one.row for one in placed]]
         return LabelledFaces(truth.images, torch.from_numpy(labels))
+
+
+class TranTrainer(RegressorTrainer[LabelledFaces]):
+    """The regressor in training on labels; arguments as for `RegressorTrainer`."""
+
+    def __init__(self, recipe: TranRecipe, model: MorphableModel, around: Surroundings) -> None:
+        self._recipe = recipe
+        super().__init__(recipe, model, around)
+
+    @property
+    def recipe(self) -> TranRecipe:
+        """How it is trained."""
+        return self._recipe
+
+    @property
+    def weights(self) -> LabelWeights:
+        """Of the levels."""
+        return self._recipe.weights
+
+    def judge(self, batch: LabelledFaces) -> tuple[Coefficients, dict[str, Tensor]]:
+        """The faces of a batch and how far they are from their labels."""
+        with computing_in(self._recipe.network.precision, self.device):
+            found: Coefficients = self.network(batch.images)
+        return found, self.levels(found, batch.faces(self.regressor.sizes))
+
+    def levels(self, found: Coefficients, label: Coefficients) -> dict[str, Tensor]:
+        """Who it is by the asymmetric loss, the photograph's own coefficients by squares."""
+        across, sides = self.peers.mean, self._recipe.asymmetry
+        person = partial(asymmetric_loss, over=sides.over, under=sides.under, across=across)
+        off = landmark_distance(found, label, self.face.decoder)
+        return {
+            "identity": person(found.identity, label.identity),
+            "albedo": person(found.albedo, label.albedo),
+            "expression": batch_mean((found.expression - label.expression).square(), across),
+            "pose": batch_mean(off, across),
+            "light": batch_mean((found.light - label.light).square(), across),
+        }
+
+
+_PASSES = 4
+"""Stream of the number of passes; second views have 1 and 2, a recogniser's points 3."""
+
+
+class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
+    """The refining regressor in training; arguments as for `RegressorTrainer`."""
+
+    regressor: RefiningRegressor
+
+    def __init__(
+        self, recipe: RichardsonRecipe, model: MorphableModel, around: Surroundings
+    ) -> None:
+        self._recipe = recipe
+        super().__init__(recipe, model, around)
+        self.shape = ShapeDistance(self.face.decoder).to(self.device)
+
+    @property
+    def recipe(self) -> RichardsonRecipe:
+        """How it is trained."""
+        return self._recipe
+
+    @property
+    def weights(self) -> LabelWeights:
+        """Of the levels; `identity` is that of the whole shape, expression included."""
+        return self._recipe.weights
+
+    def judge(self, batch: LabelledFaces) -> tuple[Coefficients, dict[str, Tensor]]:
+        """One more pass on every photograph, and how far its result is from the truth."""
+        last = self.reached(batch.images)
+        with computing_in(self._recipe.network.precision, self.device):
+            found: Coefficients = self.network(batch.images, last)
+        return found, self.levels(found, batch.faces(self.regressor.sizes))
+
+    def levels(self, found: Coefficients, true: Coefficients) -> dict[str, Tensor]:
+        """Shape in mm², albedo and light in squared coefficients, pose in px² of its landmarks."""
+        across, decoder = self.peers.mean, self.face.decoder
+        return {
+            "identity": batch_mean(self.shape(found, true), across),
+            "albedo": batch_mean((found.albedo - true.albedo).square(), across),
+            "pose": batch_mean(landmark_distance(found, true, decoder), across),
+            "light": batch_mean((found.light - true.light).square(), across),
+        }
+
+    @torch.no_grad()
+    def reached(self, images: Tensor) -> Coefficients:
+        """Each photograph's face after a random number of passes, fewer than all."""
+        passes = torch.from_numpy(self._passes(len(images))).to(images.device)
+        self.regressor.eval()
+        with computing_in(self._recipe.network.precision, self.device):
+            reached = [self.regressor.refined(images, 0)]
+            for _ in range(self.regressor.passes - 1):
+                reached.append(self.regressor(images, reached[-1]))
+        self.regressor.train()
+        chosen = reached[0]
+        for number, faces in enumerate(reached):
+            chosen = _chosen(passes == number, faces, chosen)
+        return chosen
+
+    def _passes(self, share: int) -> np.ndarray:
+        """Drawn by seed, step and place in the batch of all workers: nothing needs saving."""
+        random = np.random.default_rng([self.seed, self.step, 0, _PASSES])
+        drawn = random.integers(self.regressor.passes, size=share * self.peers.count)
+        return drawn[self.peers.rank :: self.peers.count]
+
+
+def _chosen(which: Tensor, there: Coefficients, here: Coefficients) -> Coefficients:
+    """The faces of one batch where `which` (B,) says so, of another elsewhere."""
+    pairs = zip(vars(there).values(), vars(here).values(), strict=True)
+    parts = (torch.where(which.view(-1, *[1] * (a.ndim - 1)), a, b) for a, b in pairs)
+    return Coefficients(*parts)

@@ -23,8 +23,7 @@ from ...face.coefficients import CoefficientSizes
 from ...files.text import read_plan
 from ...files.writing import atomic_write
 from ...fitting.fitter import Fit, Fitter
-from ...losses.pixel import class_weights
-from ...losses.supervision import Supervision
+from ...losses.photometric import Supervision, class_weights
 from ...morphable.load import load_model
 from ...morphable.model import MorphableModel
 from ..data.batches import collate, resized

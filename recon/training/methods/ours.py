@@ -1,30 +1,193 @@
-"""One step of the weakly supervised training: photograph to face to the levels of its loss."""
+"""`ours` and `mofa`: the weakly supervised training step, from photographs to the loss.
+
+The identity term compares recognition features of the photograph, its render and a second render of
+the face under another pose and expression (METHOD, L_id: the render I'').
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ...face.camera import project, rotate, rotation_matrix
 from ...face.coefficients import Coefficients
-from ...losses.identity import IdentityFeatures
+from ...losses.landmarks import VisibleContour
 from ...losses.multilevel import Landmarks, MultiLevelLoss
-from ...losses.supervision import Supervision
-from ...losses.visible_contour import VisibleContour
+from ...losses.photometric import IdentityFeatures, Supervision, identity_loss
+from ...losses.prior import Across
+from ...morphable.decoder import FaceDecoder
 from ...morphable.model import MorphableModel
-from ...recipes.parts import LossWeights
-from ...recipes.regressor import Recipe
+from ...network.vision_weights import EMBEDDED, embedded_network
+from ...recipes.regressor import IdentityRecipe, LossWeights, Recipe
 from ...regressors.checkpoint import Weights
 from ...regressors.regressor import FaceRegressor
-from ...render.face import RenderedFace
-from ..optimise.precision import computing_in
-from ..workers.peers import ALONE, Peers
-from .identity_level import IdentityLevel
-from .second_view import SecondView
+from ...render.face import FaceRenderer, RenderedFace
+from ...vision.recognition import make_recogniser
+from ..optimise import computing_in
+from ..workers import ALONE, Peers
 from .trainer import RegressorTrainer, Surroundings
+
+_TURN, _EXPRESSION = 1, 2
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is added to the faces of a batch.
+
+    Attributes:
+        turn: (B, 3) pitch, yaw and roll in radians.
+        expression: (B, K) standard deviations.
+    """
+
+    turn: Tensor
+    expression: Tensor
+
+
+@dataclass(frozen=True)
+class SecondView:
+    """Draws the change of every photograph of every step.
+
+    It follows from the seed, the step and the photograph's place in the batch of all workers, so
+    there is nothing to save: a resumed training draws what it would have drawn, and two workers
+    draw what one would.
+
+    Attributes:
+        recipe: how far pose and expression change.
+        seed: of the training.
+        rank: which worker this is.
+        workers: how many share a batch.
+    """
+
+    recipe: IdentityRecipe
+    seed: int
+    rank: int = 0
+    workers: int = 1
+
+    def change(self, step: int, like: Tensor) -> Change:
+        """The change for a batch of expression coefficients (B, K) at a step.
+
+        Angles are uniform within the recipe's limits, the expression's change is normal.
+        """
+        places = self.rank + self.workers * len(like)
+        uniform = self._random(step, _TURN).uniform(-1.0, 1.0, (places, 3))
+        normal = self._random(step, _EXPRESSION).standard_normal((places, like.shape[1]))
+        limits = np.radians([self.recipe.pitch, self.recipe.yaw, self.recipe.roll])
+        return Change(
+            self._share(uniform * limits, like), self._share(normal * self.recipe.expression, like)
+        )
+
+    def _random(self, step: int, stream: int) -> np.random.Generator:
+        # Four numbers, where the order and augmentation of photographs are seeded by three.
+        return np.random.default_rng([self.seed, step, 0, stream])
+
+    def _share(self, values: np.ndarray, like: Tensor) -> Tensor:
+        return torch.from_numpy(values[self.rank :: self.workers]).to(like)
+
+
+def seen_again(coefficients: Coefficients, change: Change, decoder: FaceDecoder) -> Coefficients:
+    """The same people, turned, with another expression and in the middle of the picture.
+
+    Pose and expression are constants of the result: the view is chosen at random, so it says
+    nothing of the photograph's own. Identity, albedo and light keep their gradient.
+    """
+    expression = coefficients.expression.detach() + change.expression
+    pose = coefficients.pose.detach().clone()
+    pose[:, :3] += change.turn
+    pose[:, 3:6] = centred(coefficients.identity.detach(), expression, pose, decoder)
+    return replace(coefficients, expression=expression, pose=pose)
+
+
+@torch.no_grad()
+def centred(identity: Tensor, expression: Tensor, pose: Tensor, decoder: FaceDecoder) -> Tensor:
+    """Translations (B, 3) that put the middle of the landmarks in that of the picture.
+
+    A model's origin may lie deep in the head: a face turned about it could leave the picture.
+    """
+    points = decoder.landmark_shape(identity, expression)[decoder.landmarks >= 0]
+    turned = rotate(points, rotation_matrix(pose[:, :3]))
+    return (-turned.mean(0) * pose[:, 6]).T
+
+
+@dataclass(frozen=True)
+class IdentityLevel:
+    """Computes the level.
+
+    Attributes:
+        features: the frozen recogniser with its alignment.
+        face: draws the second render.
+        view: chooses its pose and expression.
+        precision: of the recipe, in which the recogniser computes; faces are drawn in float32.
+        across: sums up the photographs of all workers.
+    """
+
+    features: IdentityFeatures
+    face: FaceRenderer
+    view: SecondView
+    precision: str
+    across: Across
+
+    def __call__(
+        self, coefficients: Coefficients, drawn: RenderedFace, truth: Supervision, step: int
+    ) -> Tensor:
+        """Mean of 1 - cos over the three pairs; photographs without landmarks do not count.
+
+        Args:
+            coefficients: of the batch.
+            drawn: the faces as they are drawn over the photographs.
+            truth: the photographs.
+            step: from 0; decides the second view.
+        """
+        second = self.second(coefficients, step)
+        with torch.no_grad():
+            photograph = self.recognise(truth.images, truth.landmarks)
+        render, turned = self._of_renders(drawn, second).chunk(2)
+        known = truth.landmarks.isfinite().all(1).any(0)
+        return identity_loss(photograph, render, turned, known.to(render), self.across)
+
+    def second(self, coefficients: Coefficients, step: int) -> RenderedFace:
+        """The second render of a batch at a step."""
+        change = self.view.change(step, coefficients.expression)
+        drawn: RenderedFace = self.face(seen_again(coefficients, change, self.face.decoder))
+        return drawn
+
+    def _of_renders(self, *drawn: RenderedFace) -> Tensor:
+        images = torch.cat([face.rendering.image for face in drawn])
+        landmarks = torch.cat([face.landmarks.detach() for face in drawn], dim=2)
+        return self.recognise(images, landmarks)
+
+    def recognise(self, images: Tensor, landmarks: Tensor) -> Tensor:
+        """Features (B, D) of images (B, 3, S, S) aligned by landmarks (68, 2, B)."""
+        with computing_in(self.precision, images.device):
+            return self.features(images, landmarks)
+
+
+def load_features(recipe: IdentityRecipe, device: torch.device) -> IdentityFeatures | None:
+    """The recogniser that a recipe names, or None where it names none or the package holds none.
+
+    Raises:
+        FacebenchError: a file that is not there or not a recogniser's.
+    """
+    if not has_recogniser(recipe):
+        return None
+    return make_recogniser(_file(recipe), device)
+
+
+def has_recogniser(recipe: IdentityRecipe) -> bool:
+    """Whether the recipe's recogniser is there to be loaded, or should be."""
+    if _file(recipe) == EMBEDDED:
+        return embedded_network("recogniser").is_file()
+    return bool(recipe.weights)
+
+
+def _file(recipe: IdentityRecipe) -> str | Path:
+    return recipe.weights if recipe.weights == EMBEDDED else Path(recipe.weights).expanduser()
+
 
 Look = tuple[Coefficients, Tensor | None]
 """What a regressor finds in images, and the places (B, 68, 2) of landmarks that it read it off."""

@@ -1,27 +1,49 @@
-"""One optimisation step of a network that gives a face's coefficients, whatever its loss."""
+"""One training step of a network that gives a face's coefficients, and pictures of its fits."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ...export.sheet import to_pictures
 from ...face.coefficients import Coefficients
 from ...morphable.model import MorphableModel
 from ...recipes.regressor import RegressorRecipe
-from ...regressors.checkpoint import Weights
-from ...regressors.face_network import FaceNetwork
-from ...regressors.networks import face_renderer, fresh_network
-from ...render.face import RenderedFace
-from ..optimise.descent import Descent
-from ..optimise.gradients import gradient_norms
-from ..optimise.layout import channels_last
-from ..optimise.step_report import StepReport
-from ..workers.peers import ALONE, Peers
+from ...regressors.checkpoint import Weights, face_renderer, fresh_network
+from ...regressors.regressor import FaceNetwork
+from ...render.face import RenderedFace, draw_panels
+from ..data.batches import Photographs, collate, resized
+from ..optimise import Descent, StepReport, channels_last, gradient_norms
+from ..workers import ALONE, Peers
+
+
+def fits_picture(
+    trainer: RegressorTrainer[Any], shards: Photographs, rows: Sequence[int]
+) -> NDArray[np.uint8]:
+    """An RGB picture of photograph, overlay, shape and albedo of each row.
+
+    Where the loss sees the faces a second time, in another view, that render comes last.
+    """
+    size = trainer.recipe.image_size
+    truth = collate([resized(shards.sample(row), size) for row in rows]).to(trainer.device)
+    with torch.no_grad():
+        found = trainer.regressor.eval()(truth.images)
+        second = trainer.second_view(found)
+    panels = draw_panels(trainer.face, found, truth.images)
+    columns = [truth.images, panels.overlay, panels.shape, panels.albedo]
+    columns += [second.rendering.image] if second else []
+    return np.concatenate([_stacked(images) for images in columns], axis=1)
+
+
+def _stacked(images: Tensor) -> NDArray[np.uint8]:
+    return np.concatenate(to_pictures(images), axis=0)
 
 
 class OnDevice(Protocol):
@@ -116,7 +138,7 @@ class RegressorTrainer(ABC, Generic[Batch]):
         """Faces as the loss sees them a second time, or None where it does not."""
         return None
 
-    def advance(self, batch: Batch) -> StepReport:
+    def training_step(self, batch: Batch) -> StepReport:
         """Take one step on a batch."""
         self.regressor.train()
         before = self.descent.statistics()

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...face.coefficients import Coefficients
-from ...losses.landmark import FRAME
+from ...losses.landmarks import FRAME
 from ...morphable.model import MorphableModel
 from ..data.batches import collate, resized
 from ..data.shards import FaceShards
-from ..folder import Row
+from ..optimise import Row
 from .trainer import RegressorTrainer
 
 OUTSIDE_FACE = ("head", "neck", "left_ear", "right_ear")

@@ -11,14 +11,13 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ...export.sheet import to_pictures
-from ...losses.landmark import FRAME, landmark_loss
+from ...losses.landmarks import FRAME, landmark_loss
 from ...network.landmarker import LandmarkNetwork
 from ...recipes.vision import LandmarkerRecipe
-from ..data.trainee import Photographs
-from ..folder import Row
-from ..workers.peers import ALONE, Peers
-from .reading import MEASURED, in_batches, spread_rows
-from .task import Learner, Levels
+from ..data.batches import Photographs
+from ..optimise import Row
+from ..workers import ALONE, Peers
+from .task import MEASURED, Learner, Levels, in_batches, spread_rows
 
 _EYES = (36, 45)
 """Outer corners of both eyes, whose distance errors are normalised by."""

@@ -1,34 +1,87 @@
-"""The training loop of a task, made from what a job names."""
+"""The training loop of a network for photographs, and its batches, which say who is in each one."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ....errors import FacebenchError
 from ...export.mesh_files import write_picture
 from ...network.vision_weights import save_network
 from ...recipes.vision import LandmarkerRecipe, ParserRecipe, RecogniserRecipe, VisionRecipe
-from ..data.batches import BatchSource
+from ..data.augmentation import random_change
+from ..data.batches import BatchSource, Photographs, collate
 from ..data.celebamask import CelebAMaskFaces
-from ..data.mirroring import random_change
 from ..data.shards import FaceShards, rows_without_mask
-from ..data.trainee import Photographs
-from ..folder import Row, TrainingFolder
 from ..loop import Listener, Loop
+from ..optimise import Row
+from ..state import TrainingFolder
 from .landmarker import LandmarkTask
 from .parser import ParserTask
-from .recogniser import RecogniserTask, subjects_of
-from .source import PeopleSource, numbered
-from .task import PeopleBatch, Task
-from .trainer import TaskTrainer
+from .recogniser import RecogniserTask, numbered, subjects_of
+from .task import PeopleBatch, Task, TaskTrainer
 
 if TYPE_CHECKING:
-    from ..job import TrainingJob, Worker
+    from ..run import TrainingJob, Worker
+
+
+_POINTS = 3
+"""Stream of the points' noise; the second views of the face regressor have 1 and 2."""
+
+
+@dataclass(frozen=True)
+class PeopleSource:
+    """A `BatchSource` with the person of every row.
+
+    Attributes:
+        faces: gives the photographs.
+        people: (rows,) int64, number of the person in each.
+    """
+
+    faces: BatchSource
+    people: NDArray[np.int64]
+
+    @property
+    def shards(self) -> Photographs:
+        """The data."""
+        return self.faces.shards
+
+    @property
+    def rank(self) -> int:
+        """Which worker this is."""
+        return self.faces.rank
+
+    @property
+    def workers(self) -> int:
+        """How many there are."""
+        return self.faces.workers
+
+    def batch(self, step: int) -> PeopleBatch:
+        """The worker's share of a step's batch, steps from 0; unreadable rows are left out."""
+        placed = self.faces.samples(step)
+        noise = point_noise(self.faces.seed, step, self.faces.batch_size)
+        return PeopleBatch(
+            collate([one.sample for one in placed]),
+            torch.from_numpy(self.people[[one.row for one in placed]]),
+            torch.from_numpy(noise[[one.place for one in placed]]),
+        )
+
+
+def point_noise(seed: int, step: int, places: int) -> NDArray[np.float32]:
+    """Standard normal noise (places, 5, 2) of the five points of every photograph of a step.
+
+    It follows from seed, step and place alone: a resumed training and one of other workers draw
+    the same.
+    """
+    # Four numbers, where the order and augmentation of photographs are seeded by three.
+    random = np.random.default_rng([seed, step, 0, _POINTS])
+    return random.standard_normal((places, 5, 2)).astype(np.float32)
 
 
 def task_loop(

@@ -1,27 +1,141 @@
-"""Learning who somebody is, from several photographs of each of many people."""
+"""Learning who somebody is, from several photographs of each of many people.
+
+The loss has the additive angular margin of ArcFace (Deng et al. 2019, eq. 3); the measure is how
+well features tell whether two photographs are of one person.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from scipy.stats import rankdata
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, linear, normalize
 
 from ....errors import FacebenchError
 from ...export.sheet import to_pictures
+from ...losses.prior import Across, alone
 from ...network.iresnet import IResNet
 from ...recipes.vision import RecogniserRecipe
 from ...vision.recognition import align_faces, five_points
-from ..data.trainee import Photographs
-from ..folder import Row
-from ..workers.peers import ALONE, Peers
-from .margin import MarginHead
-from .reading import MEASURED, in_batches
-from .source import numbered
-from .task import Learner, Levels
-from .verification import separation, verification_accuracy
+from ..data.batches import Photographs
+from ..optimise import Row
+from ..workers import ALONE, Peers
+from .task import MEASURED, Learner, Levels, in_batches
+
+
+class MarginHead(nn.Module):
+    """One direction for every person; features must be nearer to their own by an angle.
+
+    Args:
+        outputs: length of the features.
+        people: how many are told apart.
+        angle: the margin in radians.
+        scale: of the cosines before the softmax.
+        across: sums up the batch over all workers.
+    """
+
+    def __init__(
+        self, outputs: int, people: int, angle: float, scale: float, across: Across = alone
+    ) -> None:
+        super().__init__()
+        self.directions = nn.Parameter(torch.empty(people, outputs))
+        nn.init.normal_(self.directions, 0.0, 0.01)
+        self.angle = angle
+        self.scale = scale
+        self.across = across
+
+    def forward(self, features: Tensor, people: Tensor) -> Tensor:
+        """Mean cross entropy of features (B, D) of the people numbered (B,)."""
+        cosines = linear(normalize(features), normalize(self.directions))
+        scores = self.scale * with_margin(cosines, people, self.angle)
+        count = self.across(scores.new_tensor(len(scores)))
+        return cross_entropy(scores, people, reduction="sum") / count
+
+
+def with_margin(cosines: Tensor, people: Tensor, angle: float) -> Tensor:
+    """Cosines (B, P) with that of the right person taken at an angle larger by the margin.
+
+    Where the larger angle would pass 180 degrees and its cosine rise again, the cosine falls on in
+    a straight line instead, as ArcFace's authors do it.
+    """
+    own = cosines.gather(1, people[:, None]).clamp(-1.0, 1.0)
+    sine = (1.0 - own.square()).clamp_min(1e-12).sqrt()
+    turned = own * math.cos(angle) - sine * math.sin(angle)
+    beyond = own - math.sin(math.pi - angle) * angle
+    harder = turned.where(own > math.cos(math.pi - angle), beyond)
+    return cosines.scatter(1, people[:, None], harder)
+
+
+_FOLDS = 5
+
+
+def verification_accuracy(features: NDArray[np.floating], people: NDArray[np.int64]) -> float:
+    """Share of pairs told right, same and different people weighing one half each.
+
+    The threshold on the cosine is chosen on other people than it is tried on: five folds of people,
+    pairs within a fold only, the mean over the folds that hold pairs of both sorts.
+
+    Args:
+        features: (N, D).
+        people: (N,) number of the person of each.
+    """
+    cosines, same, fold = _pairs(features, people)
+    accuracies = []
+    for number in range(_FOLDS):
+        tried = fold == number
+        if _both(same[tried]) and _both(same[~tried]):
+            threshold = _best_threshold(cosines[~tried], same[~tried])
+            accuracies.append(_balanced(cosines[tried] >= threshold, same[tried]))
+    return float(np.mean(accuracies)) if accuracies else float("nan")
+
+
+def separation(features: NDArray[np.floating], people: NDArray[np.int64]) -> float:
+    """Probability that a pair of one person has a larger cosine than a pair of two (area under the
+    ROC curve), over all pairs."""
+    cosines, same, _ = _pairs(features, people, within_folds=False)
+    n_same, n_other = int(same.sum()), int((~same).sum())
+    if not n_same or not n_other:
+        return float("nan")
+    ranks = rankdata(cosines)[same].sum() - n_same * (n_same + 1) / 2
+    return float(ranks / (n_same * n_other))
+
+
+def _pairs(
+    features: NDArray[np.floating], people: NDArray[np.int64], within_folds: bool = True
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]:
+    """Cosine, whether it is one person, and fold, of every pair."""
+    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    first, second = np.triu_indices(len(people), k=1)
+    folds = np.unique(people, return_inverse=True)[1] % _FOLDS
+    if within_folds:
+        kept = folds[first] == folds[second]
+        first, second = first[kept], second[kept]
+    cosines = (unit @ unit.T)[first, second].astype(np.float64)
+    return cosines, people[first] == people[second], folds[first]
+
+
+def _best_threshold(cosines: NDArray[np.float64], same: NDArray[np.bool_]) -> float:
+    """The middle of the gap below the last cosine that is best accepted."""
+    order = np.argsort(-cosines)
+    accepted = np.cumsum(same[order]) / same.sum()
+    refused = 1.0 - np.cumsum(~same[order]) / (~same).sum()
+    last = int(np.argmax(accepted + refused))
+    return float(cosines[order][last : last + 2].mean())
+
+
+def _balanced(found: NDArray[np.bool_], same: NDArray[np.bool_]) -> float:
+    return float((found[same].mean() + (~found[~same]).mean()) / 2)
+
+
+def _both(same: NDArray[np.bool_]) -> bool:
+    return bool(same.any() and (~same).any())
+
 
 _SHOWN_PEOPLE, _SHOWN_EACH = 6, 4
 
@@ -99,6 +213,11 @@ class RecogniserTask:
             starts = range(0, len(pictures) - _SHOWN_EACH + 1, _SHOWN_EACH)
             lines += [np.concatenate(pictures[i : i + _SHOWN_EACH], axis=1) for i in starts]
         return np.concatenate(lines)
+
+
+def numbered(names: Sequence[str]) -> NDArray[np.int64]:
+    """Each name's number among the distinct names in sorted order."""
+    return np.unique(np.asarray(names), return_inverse=True)[1].astype(np.int64)
 
 
 def subjects_of(photographs: Photographs) -> list[str]:

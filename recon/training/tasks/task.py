@@ -1,19 +1,23 @@
-"""The door through which a network other than the face regressor is trained."""
+"""The interface by which networks for photographs are trained, and their training step."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...losses.supervision import Supervision
-from ..data.trainee import Photographs
-from ..folder import Row
-from ..workers.peers import Peers
+from ....errors import FacebenchError
+from ...losses.photometric import Supervision
+from ...recipes.vision import VisionRecipe
+from ..data.batches import Photographs, collate, resized
+from ..data.shards import Sample
+from ..optimise import Descent, Row, StepReport, channels_last
+from ..workers import ALONE, Peers
 
 Levels = dict[str, Tensor]
 """Scalar terms of a loss by name; their sum is what is minimised."""
@@ -80,3 +84,86 @@ class Task(Protocol):
     ) -> NDArray[np.uint8]:
         """A sheet for people to look at, (H, W, 3) RGB."""
         ...
+
+
+MEASURED = 512
+"""Photographs that are measured on at most."""
+
+_CHUNK = 32
+
+
+def in_batches(
+    photographs: Photographs, rows: Sequence[int], size: int, device: torch.device
+) -> Iterator[tuple[list[int], Supervision]]:
+    """Rows that could be read and their photographs at a side of `size` px, a few at a time."""
+    for first in range(0, len(rows), _CHUNK):
+        read = [(row, _read(photographs, row)) for row in rows[first : first + _CHUNK]]
+        kept = [(row, sample) for row, sample in read if sample is not None]
+        if kept:
+            batch = collate([resized(sample, size) for _, sample in kept])
+            yield [row for row, _ in kept], batch.to(device)
+
+
+def spread_rows(photographs: Photographs, number: int) -> list[int]:
+    """At most `number` rows, evenly over all."""
+    number = min(number, len(photographs))
+    return [len(photographs) * i // number for i in range(number)]
+
+
+def _read(photographs: Photographs, row: int) -> Sample | None:
+    try:
+        return photographs.sample(row)
+    except FacebenchError:
+        return None
+
+
+class TaskTrainer:
+    """A learner in training, with its optimiser; a `Trainable`.
+
+    Args:
+        recipe: optimiser and length of the training.
+        task: what is learned.
+        model_digest: of the face model behind the data, or empty.
+        seed: of the starting weights.
+        device: where everything runs.
+        distribute: what makes the learner of one worker part of several.
+        peers: the workers that share each batch.
+    """
+
+    def __init__(
+        self,
+        recipe: VisionRecipe,
+        task: Task,
+        model_digest: str,
+        seed: int,
+        device: torch.device,
+        distribute: Callable[[Any], nn.Module] | None = None,
+        peers: Peers = ALONE,
+    ) -> None:
+        torch.manual_seed(seed)
+        self.recipe = recipe
+        self.model_digest = model_digest
+        self.seed = seed
+        self.device = device
+        self.step = 0
+        self.skipped = 0
+        self.learner: Learner = task.learner(peers)
+        peers.prepare(channels_last(self.learner).to(device), device)
+        self.network = distribute(self.learner) if distribute else self.learner
+        self.descent = Descent(self.learner, recipe.optimiser, recipe.training.steps)
+
+    def training_step(self, truth: PeopleBatch) -> StepReport:
+        """Take one step on a batch; left out where the loss or its gradient is not finite."""
+        self.network.train()
+        before = self.descent.statistics()
+        batch = truth.to(self.device)
+        labels = batch.truth
+        levels = self.network(
+            labels.images, labels.landmarks, labels.masks, batch.people, batch.noise
+        )
+        total: Tensor = torch.stack(list(levels.values())).sum()
+        applied = self.descent.apply(total, self.step, before)
+        self.step += 1
+        self.skipped += not applied
+        values = {name: float(level.detach()) for name, level in levels.items()}
+        return StepReport(float(total.detach()), values, len(labels.images), applied)

@@ -17,7 +17,7 @@ from facebench.recon.face.coefficients import (
 from facebench.recon.face.crop import Window, frame_mean_face
 from facebench.recon.morphable.load import load_model
 from facebench.recon.portraits.reconstructor import Reconstructor
-from facebench.recon.recipes.parts import NetworkRecipe
+from facebench.recon.recipes.regressor import NetworkRecipe
 from facebench.recon.regressors.regressor import FaceRegressor
 
 MODEL = load_model("embedded")

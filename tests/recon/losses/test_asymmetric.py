@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.recon.losses.asymmetric import asymmetric_loss
+from facebench.recon.losses.prior import asymmetric_loss
 
 numbers = st.floats(-3, 3).map(lambda value: round(value, 3))
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from facebench.recon.losses.distribution import distribution_loss
+from facebench.recon.losses.prior import distribution_loss
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:

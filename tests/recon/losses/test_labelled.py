@@ -7,7 +7,7 @@ import torch
 from training_faces import random_faces, small_model
 
 from facebench.recon.face.camera import project, rotate, rotation_matrix, to_pixels
-from facebench.recon.losses.labelled import ShapeDistance, batch_mean, landmark_distance
+from facebench.recon.losses.landmarks import ShapeDistance, batch_mean, landmark_distance
 from facebench.recon.morphable.decoder import FaceDecoder
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.recon.losses.landmark import CONTOUR, contour_weights, landmark_loss, wing
+from facebench.recon.losses.landmarks import CONTOUR, contour_weights, landmark_loss, wing
 
 
 def test_wing_has_the_values_of_its_formula() -> None:

@@ -7,8 +7,7 @@ import pytest
 import torch
 from training_faces import small_model
 
-from facebench.recon.losses.light_balance import light_balance
-from facebench.recon.losses.reflectance import ReflectanceVariance, skin_vertices
+from facebench.recon.losses.prior import ReflectanceVariance, light_balance, skin_vertices
 from facebench.recon.morphable.decoder import FaceDecoder
 
 

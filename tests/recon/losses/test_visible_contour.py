@@ -9,8 +9,7 @@ from training_faces import random_faces, small_model
 
 from facebench.recon.face.camera import rotate, rotation_matrix
 from facebench.recon.face.coefficients import Coefficients
-from facebench.recon.losses.landmark import CONTOUR
-from facebench.recon.losses.visible_contour import VisibleContour, contour_lines
+from facebench.recon.losses.landmarks import CONTOUR, VisibleContour, contour_lines
 from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.model import MorphableModel
 

@@ -6,11 +6,7 @@ import numpy as np
 import pytest
 
 from facebench.recon.face.coefficients import CoefficientSizes
-from facebench.recon.morphable.measures import (
-    mode_deviations,
-    padding,
-    with_mode_counts,
-)
+from facebench.recon.morphable.measures import mode_deviations, padding, with_mode_counts
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import embedded_model
 

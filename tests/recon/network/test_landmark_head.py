@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from facebench.recon.network.landmark_head import Places, mean_places
+from facebench.recon.network.landmarker import Places, mean_places
 
 
 def test_a_sharp_peak_is_found_at_its_cells_centre() -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from facebench.recon.network.layers import CRASHING_CHANNELS, PointwiseConvolution
+from facebench.recon.network.resnet import CRASHING_CHANNELS, PointwiseConvolution
 
 # Every shape of these crashed `torch.nn.Conv2d` on a processor with AVX2 and without AVX-512, or is
 # the next of its kind: even sides, channels last, 2 to 7 channels; 8 and more never did.
 TRAIN_LAYERS = """
 import torch
-from facebench.recon.network.layers import PointwiseConvolution
+from facebench.recon.network.resnet import PointwiseConvolution
 torch.set_num_threads(1)
 for channels in (1, 2, 3, 4, 5, 6, 7, 8, 12, 16):
     for batch, side, stride in ((2, 6, 2), (4, 16, 2), (4, 32, 2), (16, 32, 4), (1, 128, 2)):

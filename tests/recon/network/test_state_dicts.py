@@ -12,7 +12,7 @@ from facebench.errors import FacebenchError
 from facebench.recon.network.bisenet import BiSeNet
 from facebench.recon.network.iresnet import IResNet
 from facebench.recon.network.resnet import ResNet
-from facebench.recon.network.state_dicts import fit_state_dict, read_state_dict, recognised
+from facebench.recon.network.tensor_files import fit_state_dict, read_state_dict, recognised
 
 SOURCE = "https://example.org"
 

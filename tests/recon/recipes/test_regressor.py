@@ -5,8 +5,12 @@ from pathlib import Path
 import pytest
 
 from facebench.errors import FacebenchError
-from facebench.recon.recipes.files import load_any_recipe, load_recipe, recipe_names
-from facebench.recon.recipes.kinds import recipe_from_table
+from facebench.recon.recipes.files import (
+    load_any_recipe,
+    load_recipe,
+    recipe_from_table,
+    recipe_names,
+)
 from facebench.recon.recipes.regressor import Recipe
 
 

@@ -16,11 +16,14 @@ from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.baselines import RichardsonRecipe
 from facebench.recon.recipes.files import load_any_recipe
-from facebench.recon.recipes.parts import NetworkRecipe
-from facebench.recon.recipes.regressor import Recipe
+from facebench.recon.recipes.regressor import NetworkRecipe, Recipe
 from facebench.recon.regressors import onnx as exporting
-from facebench.recon.regressors.checkpoint import LoadedRegressor, load_regressor, save_weights
-from facebench.recon.regressors.networks import fresh_network
+from facebench.recon.regressors.checkpoint import (
+    LoadedRegressor,
+    fresh_network,
+    load_regressor,
+    save_weights,
+)
 from facebench.recon.regressors.regressor import FaceRegressor
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")

@@ -8,8 +8,8 @@ from training_faces import random_faces, small_model
 
 from facebench.recon.face.coefficients import Coefficients
 from facebench.recon.recipes.files import load_any_recipe
-from facebench.recon.regressors.networks import fresh_network
-from facebench.recon.regressors.refining import RefiningRegressor
+from facebench.recon.regressors.checkpoint import fresh_network
+from facebench.recon.regressors.regressor import RefiningRegressor
 
 SIZES = ("network.width=8", "network.image_size=48", "network.passes=3")
 

@@ -6,7 +6,7 @@ import torch
 from facebench.recon.face.coefficients import CoefficientSizes
 from facebench.recon.face.crop import Framing
 from facebench.recon.face.lighting import ambient_light
-from facebench.recon.recipes.parts import NetworkRecipe, OutputScale
+from facebench.recon.recipes.regressor import NetworkRecipe, OutputScale
 from facebench.recon.regressors.regressor import FaceRegressor
 
 SIZES = CoefficientSizes(identity=5, expression=3, albedo=2)

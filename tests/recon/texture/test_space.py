@@ -14,7 +14,7 @@ from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.face.lighting import ambient_light
 from facebench.recon.morphable.load import load_model
 from facebench.recon.portraits.reconstructor import Reconstructor
-from facebench.recon.recipes.parts import NetworkRecipe
+from facebench.recon.recipes.regressor import NetworkRecipe
 from facebench.recon.regressors.regressor import FaceRegressor
 from facebench.recon.render import make_renderer
 from facebench.recon.render.face import FaceRenderer, shade

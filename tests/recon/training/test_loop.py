@@ -10,10 +10,10 @@ from small_recogniser import write_recogniser
 from training_faces import small_recipe
 
 from facebench.errors import FacebenchError
-from facebench.recon.network.weights_content import read_content
+from facebench.recon.network.tensor_files import read_content
 from facebench.recon.recipes.regressor import Recipe
-from facebench.recon.training.folder import Row
-from facebench.recon.training.job import TrainingJob, Worker, make_loop, train_worker
+from facebench.recon.training.optimise import Row
+from facebench.recon.training.run import TrainingJob, Worker, make_loop, train_worker
 
 ALONE = Worker(torch.device("cpu"))
 

@@ -9,7 +9,7 @@ import torch
 from training_faces import SETTINGS, SIZE, small_model
 
 from facebench.recon.recipes.files import load_recipe
-from facebench.recon.recipes.parts import AugmentationRecipe
+from facebench.recon.recipes.regressor import AugmentationRecipe
 from facebench.recon.synthetic.appearance import CLASS_NAMES
 from facebench.recon.training.data.augmentation import augmentation
 from facebench.recon.training.data.batches import BatchSource
@@ -35,5 +35,5 @@ def test_it_trains_and_no_mask_matters(faces: Path) -> None:
     blind = replace(truth, masks=torch.full_like(truth.masks, CLASS_NAMES.index("hat")))
     pixels = [trainer.levels(found, seen)["pixel"] for seen in (truth, blind)]
     assert torch.equal(*pixels) and pixels[0] > 0
-    totals = [trainer.advance(truth).total for _ in range(5)]
+    totals = [trainer.training_step(truth).total for _ in range(5)]
     assert totals[-1] < totals[0]

@@ -12,8 +12,8 @@ from training_faces import small_model, small_recipe, write_training_faces
 from facebench.errors import FacebenchError
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.regressors.checkpoint import load_regressor, save_weights
-from facebench.recon.training.job import TrainingJob, Worker, train_worker
 from facebench.recon.training.methods.ours import Trainer
+from facebench.recon.training.run import TrainingJob, Worker, train_worker
 
 HERE = Worker(torch.device("cpu"))
 STILL = ("optimiser.learning_rate=1e-12", "training.steps=2", "loss.pixel_from=1")

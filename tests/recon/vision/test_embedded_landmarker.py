@@ -7,7 +7,7 @@ import torch
 from skimage.data import astronaut
 
 from facebench.recon.face.crop import Box
-from facebench.recon.losses.landmark import FRAME
+from facebench.recon.losses.landmarks import FRAME
 from facebench.recon.morphable.load import load_model
 from facebench.recon.synthetic.faces import FaceSampler
 from facebench.recon.vision.landmarks import landmark_box, make_landmark_detector

@@ -10,8 +10,8 @@ from facebench.recon.recipes.files import load_recipe
 from facebench.recon.synthetic.faces import FaceSampler
 from facebench.recon.training.data.batches import collate
 from facebench.recon.training.data.shards import Sample
-from facebench.recon.training.methods.identity_level import load_features
-from facebench.recon.training.tasks.verification import separation
+from facebench.recon.training.methods.ours import load_features
+from facebench.recon.training.tasks.recogniser import separation
 
 PEOPLE, FRAMES, SIDE = 12, 3, 112
 

@@ -32,7 +32,7 @@ from facebench.recon.morphable.landmarks import read_landmark_table
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.mat5 import read_mat
 from facebench.recon.morphable.surrey import read_surrey
-from facebench.recon.network.state_dicts import read_state_dict, recognised
+from facebench.recon.network.tensor_files import read_state_dict, recognised
 from facebench.recon.portraits.results import NAME as PORTRAITS
 from facebench.recon.portraits.results import ResultLedger
 from facebench.recon.portraits.sources import Source, read_photograph
@@ -49,7 +49,7 @@ from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.regressors.checkpoint import load_regressor
 from facebench.recon.training.data.celebamask import CelebAMaskFaces
 from facebench.recon.training.data.shards import FaceShards
-from facebench.recon.training.folder import TrainingFolder
+from facebench.recon.training.state import TrainingFolder
 from facebench.recon.video.decode import read_chunks
 from facebench.recon.video.encode import frame_rate
 from facebench.recon.vision.landmarks import make_landmark_detector

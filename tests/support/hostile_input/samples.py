@@ -26,8 +26,7 @@ from facebench.recon.morphable.load import save_npz
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import procedural_model
 from facebench.recon.network.bisenet import BiSeNet
-from facebench.recon.recipes.parts import NetworkRecipe
-from facebench.recon.recipes.regressor import Recipe
+from facebench.recon.recipes.regressor import NetworkRecipe, Recipe
 from facebench.recon.regressors.checkpoint import save_weights, write_content
 from facebench.recon.regressors.regressor import FaceRegressor
 

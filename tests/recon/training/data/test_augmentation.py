@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facebench.recon.recipes.parts import AugmentationRecipe
+from facebench.recon.recipes.regressor import AugmentationRecipe
 from facebench.recon.training.data.augmentation import augmentation, moved_sample, recoloured
 from facebench.recon.training.data.shards import Sample
 

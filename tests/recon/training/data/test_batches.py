@@ -9,10 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.recon.recipes.parts import AugmentationRecipe
+from facebench.recon.recipes.regressor import AugmentationRecipe
 from facebench.recon.training.data.augmentation import augmentation
-from facebench.recon.training.data.batches import BatchSource, resized
-from facebench.recon.training.data.order import rows_of_step
+from facebench.recon.training.data.batches import BatchSource, resized, rows_of_step
 from facebench.recon.training.data.shards import FaceShards, Sample
 
 CHANGE = augmentation(

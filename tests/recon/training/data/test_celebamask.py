@@ -14,7 +14,7 @@ from facebench.errors import FacebenchError
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.training.data.celebamask import CelebAMaskFaces
-from facebench.recon.training.job import TrainingJob, Worker, make_loop, train_worker
+from facebench.recon.training.run import TrainingJob, Worker, make_loop, train_worker
 
 SIDE = 16
 

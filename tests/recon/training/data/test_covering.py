@@ -7,10 +7,14 @@ from hypothesis import strategies as st
 
 from facebench.errors import FacebenchError
 from facebench.recon.recipes.files import load_any_recipe
-from facebench.recon.recipes.parts import AugmentationRecipe
+from facebench.recon.recipes.regressor import AugmentationRecipe
 from facebench.recon.synthetic.appearance import CLASS
-from facebench.recon.training.data.augmentation import augmentation
-from facebench.recon.training.data.covering import covered, straight_edged, surface
+from facebench.recon.training.data.augmentation import (
+    augmentation,
+    covered,
+    straight_edged,
+    surface,
+)
 from facebench.recon.training.data.shards import Sample
 
 MOVING = {"shift": 0.1, "zoom": 0.2, "turn": 10.0, "gain": 0.2, "contrast": 0.3}

@@ -11,10 +11,9 @@ import pytest
 import torch
 
 from facebench.errors import FacebenchError
-from facebench.recon.recipes.parts import AugmentationRecipe
+from facebench.recon.recipes.regressor import AugmentationRecipe
 from facebench.recon.training.data.augmentation import augmentation
-from facebench.recon.training.data.batches import BatchSource
-from facebench.recon.training.data.readers import prefetched
+from facebench.recon.training.data.batches import BatchSource, prefetched
 from facebench.recon.training.data.shards import FaceShards
 
 CHANGE = augmentation(

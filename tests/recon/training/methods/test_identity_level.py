@@ -11,10 +11,9 @@ from training_faces import random_faces, small_model, small_recipe
 
 from facebench.errors import FacebenchError
 from facebench.recon.face.coefficients import Coefficients
-from facebench.recon.losses.supervision import Supervision
-from facebench.recon.recipes.parts import IdentityRecipe
-from facebench.recon.training.methods.identity_level import has_recogniser, load_features
-from facebench.recon.training.methods.ours import Trainer
+from facebench.recon.losses.photometric import Supervision
+from facebench.recon.recipes.regressor import IdentityRecipe
+from facebench.recon.training.methods.ours import Trainer, has_recogniser, load_features
 
 CPU = torch.device("cpu")
 WEIGHED = ("loss.weights.identity=0.24",)
@@ -122,7 +121,7 @@ def test_descending_it_makes_the_renders_more_like_the_photographs() -> None:
 def test_a_step_logs_the_level_and_its_pull() -> None:
     training = trainer()
     truth = drawn_photographs(training, random_faces(small_model(), 2, 2))
-    report = training.advance(truth)
+    report = training.training_step(truth)
     assert report.applied
     assert 0.0 < report.levels["identity"] < 2.0
     assert report.gradients["identity"] > 0.0

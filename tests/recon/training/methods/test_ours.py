@@ -8,13 +8,13 @@ import pytest
 import torch
 from training_faces import small_model, small_recipe
 
-from facebench.recon.losses.landmark import landmark_loss
-from facebench.recon.recipes.parts import OptimiserRecipe
+from facebench.recon.losses.landmarks import landmark_loss
+from facebench.recon.recipes.regressor import OptimiserRecipe
 from facebench.recon.training.data.augmentation import augmentation
 from facebench.recon.training.data.batches import BatchSource
 from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.methods.ours import Trainer
-from facebench.recon.training.optimise.schedule import learning_rate
+from facebench.recon.training.optimise import learning_rate
 
 CPU = torch.device("cpu")
 
@@ -27,7 +27,7 @@ def batches(faces: Path) -> BatchSource:
 def test_a_few_steps_on_one_batch_bring_the_loss_down(faces: Path) -> None:
     recipe = small_recipe("training.steps=25", "optimiser.warmup_steps=0")
     trainer, batch = Trainer(recipe, small_model(), 0, CPU), batches(faces).batch(0)
-    reports = [trainer.advance(batch) for _ in range(25)]
+    reports = [trainer.training_step(batch) for _ in range(25)]
     assert reports[-1].total < 0.6 * reports[0].total
     assert reports[-1].levels["landmark"] < 0.6 * reports[0].levels["landmark"]
     assert all(report.applied for report in reports)
@@ -35,7 +35,7 @@ def test_a_few_steps_on_one_batch_bring_the_loss_down(faces: Path) -> None:
 
 def test_total_is_the_weighted_sum_of_the_levels(faces: Path) -> None:
     trainer = Trainer(small_recipe(), small_model(), 0, CPU)
-    report = trainer.advance(batches(faces).batch(0))
+    report = trainer.training_step(batches(faces).batch(0))
     weights = trainer.recipe.loss.weights
     expected = sum(getattr(weights, name) * value for name, value in report.levels.items())
     assert report.total == pytest.approx(expected, rel=1e-5)
@@ -45,7 +45,7 @@ def test_a_network_that_sees_landmarks_is_taught_them(faces: Path) -> None:
     settings = ("network.pooling=places", "loss.weights.seen=0.3", "optimiser.warmup_steps=0")
     trainer = Trainer(small_recipe(*settings, "training.steps=30"), small_model(), 0, CPU)
     batch = batches(faces).batch(0)
-    reports = [trainer.advance(batch) for _ in range(30)]
+    reports = [trainer.training_step(batch) for _ in range(30)]
     assert reports[-1].levels["seen"] < 0.95 * reports[0].levels["seen"]
     _, places = trainer.look(batch.images)
     assert places is not None
@@ -55,7 +55,7 @@ def test_a_network_that_sees_landmarks_is_taught_them(faces: Path) -> None:
 
 def test_identity_level_is_absent_not_zero(faces: Path) -> None:
     trainer = Trainer(small_recipe("loss.weights.identity=0.2"), small_model(), 0, CPU)
-    assert "identity" not in trainer.advance(batches(faces).batch(0)).levels
+    assert "identity" not in trainer.training_step(batches(faces).batch(0)).levels
 
 
 def test_nothing_is_drawn_before_the_pixels_count(faces: Path) -> None:
@@ -65,7 +65,9 @@ def test_nothing_is_drawn_before_the_pixels_count(faces: Path) -> None:
         0,
         CPU,
     )
-    seen = ["pixel" in trainer.advance(batches(faces).batch(step)).levels for step in range(3)]
+    seen = [
+        "pixel" in trainer.training_step(batches(faces).batch(step)).levels for step in range(3)
+    ]
     assert seen == [False, False, True]
 
 
@@ -78,11 +80,11 @@ def test_landmarks_are_the_same_drawn_or_not(faces: Path) -> None:
 @pytest.mark.parametrize("what", ["landmarks", "images"])
 def test_a_step_that_is_not_finite_changes_no_weight(faces: Path, what: str) -> None:
     trainer, batch = Trainer(small_recipe(), small_model(), 0, CPU), batches(faces).batch(0)
-    trainer.advance(batch)
+    trainer.training_step(batch)
     before = [parameter.clone() for parameter in trainer.regressor.parameters()]
     spoilt = getattr(batch, what).clone()
     spoilt[3, 0, 0] = math.inf
-    report = trainer.advance(replace(batch, **{what: spoilt}))
+    report = trainer.training_step(replace(batch, **{what: spoilt}))
     assert not report.applied
     assert (trainer.step, trainer.skipped) == (2, 1)
     for old, new in zip(before, trainer.regressor.parameters(), strict=True):
@@ -94,7 +96,7 @@ def test_unknown_landmarks_have_no_part(faces: Path) -> None:
     landmarks = batch.landmarks.clone()
     landmarks[:30] = math.nan
     landmarks[:, :, 1] = math.nan
-    report = trainer.advance(replace(batch, landmarks=landmarks))
+    report = trainer.training_step(replace(batch, landmarks=landmarks))
     assert report.applied
     assert math.isfinite(report.total)
 

@@ -9,8 +9,8 @@ from training_faces import random_faces, small_model
 from facebench.recon.face.camera import project, rotate, rotation_matrix
 from facebench.recon.face.coefficients import Coefficients
 from facebench.recon.morphable.decoder import FaceDecoder
-from facebench.recon.recipes.parts import IdentityRecipe
-from facebench.recon.training.methods.second_view import Change, SecondView, seen_again
+from facebench.recon.recipes.regressor import IdentityRecipe
+from facebench.recon.training.methods.ours import Change, SecondView, seen_again
 
 RECIPE = IdentityRecipe(yaw=40.0, pitch=20.0, roll=5.0, expression=0.5)
 

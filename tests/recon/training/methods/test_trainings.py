@@ -12,19 +12,16 @@ from training_faces import SETTINGS, random_faces, small_model
 
 from facebench.errors import FacebenchError
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
-from facebench.recon.network.weights_content import read_content
+from facebench.recon.network.tensor_files import read_content
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.recipes.regressor import RegressorRecipe
 from facebench.recon.regressors.feature_regressor import Person
-from facebench.recon.training.folder import Row
-from facebench.recon.training.job import TrainingJob, Worker, make_loop, train_worker
-from facebench.recon.training.methods.genova import GenovaTrainer
-from facebench.recon.training.methods.labelled import LabelledFaces
+from facebench.recon.training.methods.genova import GenovaTrainer, ViewSampler
+from facebench.recon.training.methods.labelled import LabelledFaces, RichardsonTrainer, TranTrainer
 from facebench.recon.training.methods.labels import Labelling, fit_piece
-from facebench.recon.training.methods.random_views import ViewSampler
-from facebench.recon.training.methods.richardson import RichardsonTrainer
 from facebench.recon.training.methods.trainer import Surroundings
-from facebench.recon.training.methods.tran import TranTrainer
+from facebench.recon.training.optimise import Row
+from facebench.recon.training.run import TrainingJob, Worker, make_loop, train_worker
 
 ALONE = Worker(torch.device("cpu"))
 LEARNS = ("richardson", "tran", "genova")
@@ -65,7 +62,7 @@ def test_steps_on_one_batch_bring_the_loss_down(kind: str, faces: Path, tmp_path
     real = ["network.recogniser=embedded"] if kind == "genova" else []
     loop = make_loop(job(kind, faces, tmp_path / kind, "training.steps=25", *real), ALONE, quietly)
     batch = loop.source.batch(0)
-    reports = [loop.trainer.advance(batch) for _ in range(20)]
+    reports = [loop.trainer.training_step(batch) for _ in range(20)]
     assert all(report.applied for report in reports)
     assert reports[-1].total < 0.8 * reports[0].total
     weights = loop.trainer.recipe.weights  # type: ignore[union-attr]
@@ -134,7 +131,7 @@ def test_a_second_pass_brings_a_trained_network_nearer() -> None:
         images = trainer.face(people).rendering.image
     batch = LabelledFaces(images, people.vector())
     for _ in range(120):
-        trainer.advance(batch)
+        trainer.training_step(batch)
     trainer.regressor.eval()
     errors = []
     with torch.no_grad():

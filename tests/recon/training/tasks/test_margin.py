@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, normalize
 
-from facebench.recon.training.tasks.margin import MarginHead, with_margin
+from facebench.recon.training.tasks.recogniser import MarginHead, with_margin
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.3, 0.5])

@@ -11,11 +11,11 @@ import torch
 from training_faces import SIZE, write_training_faces
 
 from facebench.errors import FacebenchError
-from facebench.recon.network.weights_content import read_content
+from facebench.recon.network.tensor_files import read_content
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.training.data.shards import FaceShards
-from facebench.recon.training.folder import Row
-from facebench.recon.training.job import TrainingJob, Worker, make_loop, train_worker
+from facebench.recon.training.optimise import Row
+from facebench.recon.training.run import TrainingJob, Worker, make_loop, train_worker
 from facebench.recon.vision.landmarks import NetworkLandmarks, make_landmark_detector
 from facebench.recon.vision.parsing import make_parser
 from facebench.recon.vision.recognition import make_recogniser

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facebench.recon.training.tasks.verification import separation, verification_accuracy
+from facebench.recon.training.tasks.recogniser import separation, verification_accuracy
 
 RANDOM = np.random.default_rng(0)
 PEOPLE = np.repeat(np.arange(40), 4)

@@ -13,14 +13,14 @@ import torch
 import two_workers
 from training_faces import small_recipe
 
-from facebench.recon.losses.supervision import Supervision
-from facebench.recon.recipes.parts import AugmentationRecipe
+from facebench.recon.losses.photometric import Supervision
+from facebench.recon.recipes.regressor import AugmentationRecipe
 from facebench.recon.training.data.augmentation import augmentation
 from facebench.recon.training.data.batches import BatchSource
 from facebench.recon.training.data.shards import FaceShards
-from facebench.recon.training.tasks.source import point_noise
+from facebench.recon.training.tasks.loop import point_noise
 from facebench.recon.training.tasks.task import PeopleBatch
-from facebench.recon.training.workers.peers import Alone
+from facebench.recon.training.workers import Alone
 
 
 def photographs(faces: Path, count: int) -> Supervision:

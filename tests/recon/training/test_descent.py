@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from facebench.recon.recipes.parts import OptimiserRecipe
-from facebench.recon.training.optimise.descent import Descent
+from facebench.recon.recipes.regressor import OptimiserRecipe
+from facebench.recon.training.optimise import Descent
 
 
 def learner() -> nn.Sequential:

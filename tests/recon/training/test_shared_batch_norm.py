@@ -13,7 +13,7 @@ import torch
 from normalised_together import FIRST, LAST, cases, layer_for, normalise
 from torch import Tensor, distributed, nn
 
-from facebench.recon.training.workers.shared_batch_norm import SharedBatchNorm1d, SharedBatchNorm2d
+from facebench.recon.training.workers import SharedBatchNorm1d, SharedBatchNorm2d
 
 CASES = cases()
 Found = dict[str, dict[str, Tensor]]

@@ -14,14 +14,14 @@ from torch import nn
 
 from ...errors import FacebenchError
 from ..files.writing import lock_rank_zero
-from ..network.weights_content import read_content
-from ..recipes.kinds import AnyRecipe, recipe_from_table
+from ..network.tensor_files import read_content
+from ..recipes.files import AnyRecipe, recipe_from_table
 from ..recipes.regressor import Recipe, RegressorRecipe
-from .folder import TrainingFolder
 from .loop import Listener, Loop
-from .methods.identity_level import has_recogniser
 from .methods.loop import regressor_loop
-from .workers.peers import Alone, Peers, Together
+from .methods.ours import has_recogniser
+from .state import TrainingFolder
+from .workers import Alone, Peers, Together
 
 Distribute = Callable[[Any], nn.Module]
 

@@ -1,17 +1,81 @@
-"""Optional: jaw-line landmarks where the turned face ends, instead of on fixed vertices."""
+"""Landmark terms: the Wing loss on 68 projected points, the jaw line of a turned face, and labels.
+
+METHOD eq. 9; Wing loss: Feng et al. 2018. With a visible contour, jaw-line landmarks lie where the
+turned face ends instead of on fixed vertices. Where the true coefficients of a face are known, its
+landmarks and its shape are compared with theirs.
+"""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..face.camera import rotate, rotation_matrix
+from ..face.camera import project, rotate, rotation_matrix
 from ..face.coefficients import Coefficients
 from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
-from .landmark import CONTOUR
+from .prior import Across, alone
+
+FRAME = 224.0
+"""Side in pixels of the frame in which distances count, whatever the image's own size."""
+
+CONTOUR = 17
+"""The first 17 iBUG points follow the jaw line."""
+
+
+def wing(distance: Tensor, width: float = 10.0, epsilon: float = 2.0) -> Tensor:
+    """w ln(1 + |Δ| / ε) below w, |Δ| - c from there on, elementwise; continuous at w."""
+    size = distance.abs()
+    offset = width - width * math.log1p(width / epsilon)
+    return torch.where(size < width, width * torch.log1p(size / epsilon), size - offset)
+
+
+def contour_weights(yaw: Tensor, weight: float, start: float, end: float) -> Tensor:
+    """Weight (68, B) of each landmark: jaw-line points count less on a turned head.
+
+    Fixed jaw-line vertices are not the visible contour at large yaw, so their weight falls linearly
+    from 1 at `start` to `weight` at `end`.
+
+    Args:
+        yaw: (B,) radians.
+        weight: weight of the jaw line at and beyond `end`.
+        start: |yaw| in radians up to which all points count fully.
+        end: |yaw| in radians from which the jaw line has `weight`.
+    """
+    turned = ((yaw.abs() - start) / (end - start)).clamp(0.0, 1.0)
+    weights = torch.ones(68, yaw.shape[0], dtype=yaw.dtype, device=yaw.device)
+    weights[:CONTOUR] = 1.0 - (1.0 - weight) * turned
+    return weights
+
+
+def landmark_loss(
+    projected: Tensor,
+    detected: Tensor,
+    weights: Tensor,
+    image_size: int,
+    width: float = 10.0,
+    epsilon: float = 2.0,
+    across: Across = alone,
+) -> Tensor:
+    """Weighted mean of the Wing loss over points and coordinates, in pixels of the 224 frame.
+
+    Args:
+        projected: (68, 2, B) px of the image.
+        detected: (68, 2, B) px of the image.
+        weights: (68, B); a point the model or the photograph lacks has weight 0.
+        image_size: side of the square image in px.
+        width: w of the Wing loss, px of the 224 frame.
+        epsilon: ε of the Wing loss, px of the 224 frame.
+        across: sums up the batch over all workers.
+    """
+    distance = (projected - detected) * (FRAME / image_size)
+    each = wing(distance, width, epsilon).mean(1)
+    return (each * weights).sum() / across(weights.sum()).clamp_min(1e-8)
+
 
 OUTSIDE = ("left_ear", "right_ear", "neck", "head")
 """Regions the contour never runs over."""
@@ -109,3 +173,50 @@ def _line(
     line: NDArray[np.int64] = ahead[distance.argmin(axis=0)].astype(np.int64)
     line[0] = start
     return line
+
+
+class ShapeDistance(nn.Module):
+    """Mean squared distance of the vertices of two faces of a model, mm².
+
+    Coefficients then count by what they move. With the bases A the distance is a quadratic form,
+    dᵀ AᵀA d / V in the difference d of the coefficients, so that no vertex need be computed.
+
+    Args:
+        decoder: the face model.
+    """
+
+    form: Tensor
+
+    def __init__(self, decoder: FaceDecoder) -> None:
+        super().__init__()
+        basis = torch.cat([decoder.identity_basis, decoder.expression_basis], dim=1).double()
+        form = basis.T @ basis / (len(basis) // 3)
+        self.register_buffer("form", form.float(), persistent=False)
+
+    def forward(self, found: Coefficients, true: Coefficients) -> Tensor:
+        """(B,) of two batches."""
+        parts = [found.identity - true.identity, found.expression - true.expression]
+        apart = torch.cat(parts, dim=1)
+        distance: Tensor = ((apart @ self.form) * apart).sum(1)
+        return distance
+
+
+def landmark_distance(found: Coefficients, true: Coefficients, decoder: FaceDecoder) -> Tensor:
+    """Mean squared distance (B,) by which the found pose misplaces the true landmarks, px² of 224.
+
+    The pose's angles, shifts and scale are then all in one unit.
+    """
+    shape = decoder.landmark_shape(true.identity, true.expression)
+    off = _placed(shape, found.pose) - _placed(shape, true.pose)
+    known = (decoder.landmarks >= 0).to(off)
+    squares: Tensor = (off.square().sum(1) * known[:, None]).sum(0) / known.sum()
+    return squares * (FRAME / 2.0) ** 2
+
+
+def batch_mean(each: Tensor, across: Across = alone) -> Tensor:
+    """Mean of (B,) or (B, ...) over the photographs of all workers, summed over the rest."""
+    return each.sum() / across(each.new_tensor(float(len(each))))
+
+
+def _placed(shape: Tensor, pose: Tensor) -> Tensor:
+    return project(rotate(shape, rotation_matrix(pose[:, :3])), pose)[:, :2]

@@ -6,10 +6,9 @@ import pytest
 import torch
 from training_faces import small_recipe
 
-from facebench.recon.losses.supervision import Supervision
-from facebench.recon.training.job import TrainingJob, Worker, train_worker
-from facebench.recon.training.optimise.patience import DivergedError, Patience
-from facebench.recon.training.optimise.step_report import StepReport
+from facebench.recon.losses.photometric import Supervision
+from facebench.recon.training.optimise import DivergedError, Patience, StepReport
+from facebench.recon.training.run import TrainingJob, Worker, train_worker
 
 GOOD, BAD = StepReport(1.0, {}, 2, True), StepReport(float("nan"), {}, 2, False)
 

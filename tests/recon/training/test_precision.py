@@ -9,7 +9,7 @@ from facebench.recon.training.data.augmentation import augmentation
 from facebench.recon.training.data.batches import BatchSource
 from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.methods.ours import Trainer
-from facebench.recon.training.optimise.precision import computing_in
+from facebench.recon.training.optimise import computing_in
 
 CPU = torch.device("cpu")
 
@@ -27,7 +27,7 @@ def test_half_the_bits_train_alike_and_everything_kept_is_float32(faces: Path) -
     for precision in ("float32", "bfloat16"):
         recipe = small_recipe("optimiser.warmup_steps=0", f"network.precision={precision}")
         trainer = Trainer(recipe, small_model(), 0, CPU)
-        reports = [trainer.advance(batch) for _ in range(15)]
+        reports = [trainer.training_step(batch) for _ in range(15)]
         losses[precision] = [report.total for report in reports]
         assert {value.dtype for value in trainer.regressor.parameters()} == {torch.float32}
         assert trainer.regress(batch.images).pose.dtype == torch.float32

@@ -1,0 +1,367 @@
+"""From a loss to new weights: clipped, scheduled, averaged, and left out where not finite.
+
+Also in which number format and memory layout networks compute, and what is logged of the steps.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import FacebenchError
+from ..face.coefficients import Coefficients
+from ..files.writing import atomic_write
+from ..network.tensor_files import save_tensors
+from ..recipes.files import AnyRecipe
+from ..recipes.regressor import OptimiserRecipe
+
+Consumed = TypeVar("Consumed", contravariant=True)
+Row = dict[str, float]
+"""One line of the log: `step` and whatever was measured at it."""
+
+
+def learning_rate(recipe: OptimiserRecipe, step: int, steps: int) -> float:
+    """Learning rate of a step counted from 0: linear warm-up, then constant or half a cosine."""
+    warm = min(1.0, (step + 1) / max(1, recipe.warmup_steps))
+    if recipe.schedule == "constant":
+        return recipe.learning_rate * warm
+    after = max(0, step - recipe.warmup_steps) / max(1, steps - recipe.warmup_steps)
+    return recipe.learning_rate * warm * 0.5 * (1.0 + math.cos(math.pi * min(1.0, after)))
+
+
+def computing_in(precision: str, device: torch.device) -> AbstractContextManager[None]:
+    """Inside the block matrix products and convolutions take a recipe's precision.
+
+    bfloat16 has the range of float32, so that gradients need no scaling. Weights, statistics and
+    what is not a product stay in float32.
+
+    Args:
+        precision: `float32`, `bfloat16`, or `auto`: bfloat16 on a GPU.
+        device: where it is computed.
+    """
+    halved = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
+    return torch.autocast(device.type, torch.bfloat16, enabled=halved)
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def channels_last(network: Network) -> Network:
+    """The same network with its kernels laid out as convolutions run fastest."""
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step found.
+
+    Attributes:
+        total: the weighted sum, before the step.
+        levels: each level of the loss, unweighted.
+        images: photographs in the batch.
+        applied: False where the loss or its gradient was not finite and the step was left out.
+        gradients: norm of each weighted level's gradient; empty where it was not measured.
+    """
+
+    total: float
+    levels: Mapping[str, float]
+    images: int
+    applied: bool
+    gradients: Mapping[str, float] = field(default_factory=dict)
+
+
+class DivergedError(FacebenchError):
+    """Step after step was not finite: to go on from the same place would not help."""
+
+
+class Patience:
+    """Counts the steps in a row that were left out.
+
+    Args:
+        limit: how many are too many.
+        folder: where the batch of the last one is kept.
+        rank: of this worker; each keeps its share.
+    """
+
+    def __init__(self, limit: int, folder: Path, rank: int) -> None:
+        self._limit = limit
+        self._folder = folder
+        self._rank = rank
+        self._in_a_row = 0
+
+    def watch(self, report: StepReport, batch: Any, step: int) -> None:
+        """Take note of a step.
+
+        Args:
+            report: of the step.
+            batch: a dataclass of tensors, what the step was taken on.
+            step: steps done, this one included.
+
+        Raises:
+            DivergedError: too many in a row were left out; the batch is saved.
+        """
+        self._in_a_row = 0 if report.applied else self._in_a_row + 1
+        if self._in_a_row < self._limit:
+            return
+        path = self._folder / f"not-finite-step-{step}-worker-{self._rank}.pt"
+        save_batch(path, batch)
+        raise DivergedError(
+            f"{self._in_a_row} steps in a row, the last of them {step}, were not finite "
+            f"(loss {report.total:g}); its batch is in {path}",
+            "lower optimiser.learning_rate, set optimiser.gradient_limit, or look at that batch",
+        )
+
+
+def save_batch(path: Path, batch: Any) -> None:
+    """Write a dataclass of tensors as a dictionary that `torch.load(weights_only=True)` reads."""
+    with atomic_write(path) as draft:
+        save_tensors(draft, asdict(batch))
+
+
+class WeightAverage:
+    """An exponential moving average of a learner's parameters (Polyak and Juditsky 1992).
+
+    Early on the average follows faster, over (1 + n) / (10 + n) of n steps, so that the starting
+    weights are soon forgotten. Batch statistics are not averaged.
+
+    Args:
+        learner: whose parameters are followed.
+        decay: share of the average that a step keeps, in (0, 1).
+    """
+
+    def __init__(self, learner: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.steps = 0
+        self._live = dict(learner.named_parameters())
+        self._kept = {name: value.detach().clone() for name, value in self._live.items()}
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Take in the weights as they are after a step."""
+        self.steps += 1
+        share = 1.0 - min(self.decay, (1 + self.steps) / (10 + self.steps))
+        for name, kept in self._kept.items():
+            kept.lerp_(self._live[name], share)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Inside the block the learner has the averaged weights."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything to continue from."""
+        return {"steps": torch.tensor(self.steps), **self._kept}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from a state."""
+        self.steps = int(state["steps"])
+        for name, kept in self._kept.items():
+            kept.copy_(state[name])
+
+    @torch.no_grad()
+    def _exchange(self) -> None:
+        for name, kept in self._kept.items():
+            live = self._live[name]
+            before = live.detach().clone()
+            live.copy_(kept)
+            kept.copy_(before)
+
+
+class Descent:
+    """Adam over a learner's parameters and all that surrounds one step of it.
+
+    Args:
+        learner: what learns.
+        recipe: of the steps.
+        steps: how many the training takes, for the schedule.
+    """
+
+    def __init__(self, learner: nn.Module, recipe: OptimiserRecipe, steps: int) -> None:
+        self.recipe = recipe
+        self.steps = steps
+        self.average = WeightAverage(learner, recipe.average) if recipe.average else None
+        self._learner = learner
+        self._learned = [value for value in learner.parameters() if value.requires_grad]
+        self.optimiser = torch.optim.Adam(self._learned, fused=True)
+
+    def statistics(self) -> list[Tensor]:
+        """A copy of the learner's running statistics, taken before a batch goes through it."""
+        return [buffer.clone() for buffer in self._learner.buffers()]
+
+    def apply(self, total: Tensor, step: int, before: list[Tensor]) -> bool:
+        """Descend the loss once; False where loss or gradient is not finite.
+
+        A step left out leaves no trace: the running statistics are put back too. A loss that is not
+        finite makes the whole gradient so, which all workers then see after their exchange.
+
+        Args:
+            total: the loss ().
+            step: which one, from 0.
+            before: `statistics` from before the batch.
+        """
+        self.optimiser.zero_grad(set_to_none=True)
+        spoilt = torch.full_like(total, math.nan).where(~total.detach().isfinite(), 1.0)
+        torch.autograd.backward(total, spoilt)
+        norm = nn.utils.clip_grad_norm_(self._learned, self.recipe.gradient_limit or math.inf)
+        if not bool(norm.isfinite()):
+            self._put_back(before)
+            return False
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.recipe, step, self.steps)
+        self.optimiser.step()
+        if self.average:
+            self.average.follow()
+        return True
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Inside the block the learner has its averaged weights, where the recipe asks for them."""
+        return self.average.in_use() if self.average else nullcontext()
+
+    def state(self) -> dict[str, Any]:
+        """Everything to continue from, beside the learner's own state."""
+        average = self.average.state() if self.average else {}
+        return {"optimiser": self.optimiser.state_dict(), "average": average}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from a state."""
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.average:
+            self.average.restore(state["average"])
+
+    @torch.no_grad()
+    def _put_back(self, before: list[Tensor]) -> None:
+        for buffer, kept in zip(self._learner.buffers(), before, strict=True):
+            buffer.copy_(kept)
+
+
+class Trainable(Protocol[Consumed]):
+    """Something that learns step by step and whose whole state can be written down."""
+
+    step: int
+    skipped: int
+
+    @property
+    def descent(self) -> Descent:
+        """Optimiser and average, with what they remember of the steps before."""
+        ...
+
+    @property
+    def recipe(self) -> AnyRecipe:
+        """How it is trained."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of its starting weights."""
+        ...
+
+    @property
+    def model_digest(self) -> str:
+        """Of the face model behind it or its data; empty where there is none."""
+        ...
+
+    @property
+    def learner(self) -> nn.Module:
+        """Everything that is learned, as one module."""
+        ...
+
+    def training_step(self, truth: Consumed) -> StepReport:
+        """Take one step on a batch."""
+        ...
+
+
+def gradient_norms(levels: Mapping[str, Tensor], coefficients: Coefficients) -> dict[str, float]:
+    """Euclidean norm of each level's gradient with respect to all coefficients of the batch.
+
+    Cheap beside a step: the network is not gone through. The graph is kept for the step itself.
+
+    Args:
+        levels: weighted levels (), by name.
+        coefficients: what they were computed from.
+    """
+    parts = [part for part in vars(coefficients).values() if part.requires_grad]
+    return {name: _norm(level, parts) for name, level in levels.items()}
+
+
+def _norm(level: Tensor, parts: Sequence[Tensor]) -> float:
+    if not level.requires_grad:
+        return 0.0
+    found = torch.autograd.grad(level, parts, retain_graph=True, allow_unused=True)
+    squares = [part.square().sum() for part in found if part is not None]
+    return float(torch.stack(squares).sum().sqrt()) if squares else 0.0
+
+
+Item = TypeVar("Item")
+
+
+class LossMeter:
+    """Adds up step reports; `row` gives their average and starts again."""
+
+    _pulls: Mapping[str, float]
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def add(self, report: StepReport) -> None:
+        """Count one step; the losses of a step that was left out do not enter the average."""
+        self._images += report.images
+        if not report.applied:
+            return
+        self._steps += 1
+        for name, value in {"total": report.total, **report.levels}.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._pulls = report.gradients
+
+    def timed(self, batches: Iterable[Item]) -> Iterator[Item]:
+        """The batches, with the time spent waiting for them counted."""
+        source = iter(batches)
+        while True:
+            start = time.perf_counter()
+            try:
+                batch = next(source)
+            except StopIteration:
+                return
+            self._waited += time.perf_counter() - start
+            yield batch
+
+    def row(self, step: int, skipped: int, workers: int) -> Row:
+        """The line of the log at a step, and a fresh start.
+
+        Losses are means since the line before; `gradient_…` are norms of the weighted levels'
+        gradients at the newest step, `waiting` is the share of the time spent waiting for input.
+
+        Args:
+            step: steps done.
+            skipped: steps left out since the training began.
+            workers: how many train; each is taken to be as fast as this one.
+        """
+        seconds = max(time.perf_counter() - self._start, 1e-9)
+        means = {name: value / self._steps for name, value in self._sums.items()}
+        pulls = {f"gradient_{name}": value for name, value in self._pulls.items()}
+        row = {"step": float(step), **means, **pulls, "skipped": float(skipped)}
+        row |= {"images_per_s": self._images * workers / seconds, "waiting": self._waited / seconds}
+        self._reset()
+        return row
+
+    def _reset(self) -> None:
+        self._start = time.perf_counter()
+        self._waited = 0.0
+        self._steps = 0
+        self._images = 0
+        self._sums: dict[str, float] = {}
+        self._pulls = {}

@@ -1,1 +1,0 @@
-"""The optimiser's side of training: steps, schedule, averages, precision."""

@@ -1,0 +1,315 @@
+"""The workers that train together: all-reduce, rank 0, and batch normalisation over all of them.
+
+Batch normalisation over all workers' photographs works without a GPU too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.autograd.function import once_differentiable
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class Peers(Protocol):
+    """All workers of a training, seen from one of them."""
+
+    @property
+    def rank(self) -> int:
+        """Which one this is, from 0."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        ...
+
+    def mean(self, value: Tensor) -> Tensor:
+        """Mean over the workers of a number that each of them has; without gradient."""
+        ...
+
+    def all(self, here: Tensor) -> bool:
+        """Whether a condition () bool holds on every worker."""
+        ...
+
+    def largest(self, values: Tensor, number: int) -> Tensor:
+        """The `number` largest, falling, of all workers' values (N,); without gradient."""
+        ...
+
+    def prepare(self, learner: nn.Module, device: torch.device) -> nn.Module:
+        """The learner as it must be to learn together."""
+        ...
+
+
+@dataclass(frozen=True)
+class Alone:
+    """The only worker."""
+
+    rank: int = 0
+    count: int = 1
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The value itself."""
+        return value
+
+    def all(self, here: Tensor) -> bool:
+        """Whether it holds here."""
+        return bool(here)
+
+    def largest(self, values: Tensor, number: int) -> Tensor:
+        """The largest values here."""
+        return values.detach().topk(number).values
+
+    def prepare(self, learner: nn.Module, device: torch.device) -> nn.Module:
+        """The learner as it is."""
+        return learner
+
+
+ALONE = Alone()
+
+
+@dataclass(frozen=True)
+class Together:
+    """One of several workers in PyTorch's default process group."""
+
+    rank: int
+    count: int
+
+    def mean(self, value: Tensor) -> Tensor:
+        """Mean over the workers; all of them must ask, in the same order."""
+        total = value.detach().clone()
+        distributed.all_reduce(total)
+        return total / self.count
+
+    def all(self, here: Tensor) -> bool:
+        """Whether it holds everywhere; all workers must ask."""
+        votes = here.to(torch.int32).clone()
+        distributed.all_reduce(votes, op=distributed.ReduceOp.MIN)
+        return bool(votes)
+
+    def largest(self, values: Tensor, number: int) -> Tensor:
+        """The largest values of all; the workers may hold different numbers of them."""
+        own = values.detach().topk(min(number, len(values))).values
+        padded = own.new_full((number,), -torch.inf)
+        padded[: len(own)] = own
+        gathered = [torch.empty_like(padded) for _ in range(self.count)]
+        distributed.all_gather(gathered, padded)
+        return torch.cat(gathered).topk(number).values
+
+    def prepare(self, learner: nn.Module, device: torch.device) -> nn.Module:
+        """The learner with batch statistics over all workers, so that shares do not matter."""
+        return share_statistics(learner, device)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Of C channels in each of P parts of a batch; in doubles, so that merging costs no precision.
+
+    Attributes:
+        count: (P, 1) float64, values that a channel has there.
+        mean: (P, C) float64.
+        squares: (P, C) float64, sum of the squared distances from that mean.
+    """
+
+    count: Tensor
+    mean: Tensor
+    squares: Tensor
+
+    @property
+    def variance(self) -> Tensor:
+        """(P, C) float64, of the values at hand: divided by their number."""
+        return self.squares / self.count
+
+    @property
+    def unbiased_variance(self) -> Tensor:
+        """(P, C) float64, an estimate for the values still to come."""
+        return self.squares / (self.count - 1.0)
+
+    def merged(self) -> Moments:
+        """The parts as one, by the formula of Chan, Golub and LeVeque: no large numbers cancel."""
+        count = self.count.sum(0, keepdim=True)
+        mean = (self.count * self.mean).sum(0, keepdim=True) / count
+        between = self.count * (self.mean - mean).square()
+        return Moments(count, mean, (self.squares + between).sum(0, keepdim=True))
+
+    def over_workers(self) -> Moments:
+        """Those of all workers as one, in one exchange; each asks with one part.
+
+        All find the same, to the last bit.
+        """
+        own = torch.cat([self.count, self.mean, self.squares], dim=1)[0]
+        every = own.new_empty((distributed.get_world_size(), len(own)))
+        distributed.all_gather(list(every.unbind()), own)
+        channels = self.mean.shape[1]
+        count, mean, squares = torch.split(every, [1, channels, channels], dim=1)
+        return Moments(count, mean, squares).merged()
+
+
+def moments(features: Tensor) -> Moments:
+    """Moments of features (B, C, ...) of any float type, as one part."""
+    many = in_short_sums(features)
+    at_least_single = torch.promote_types(features.dtype, torch.float32)
+    nowhere = features.new_zeros(many.shape[1], dtype=at_least_single)
+    mean, variance = torch.batch_norm_update_stats(many, nowhere, nowhere, 0.0)
+    mean, variance = (value.view(-1, features.shape[1]).double() for value in (mean, variance))
+    count = torch.full_like(mean[:, :1], many.numel() // many.shape[1])
+    return Moments(count, mean, variance * count).merged()
+
+
+def in_short_sums(features: Tensor) -> Tensor:
+    """The same features with more channels, so that sums over one of them lose less.
+
+    Where channels come last, PyTorch's kernels add a channel up number by number, and a float that
+    holds a hundred thousand of them rounds the next one away. With the columns of the maps as
+    channels of their own each sum is as much shorter, and takes no longer.
+
+    Args:
+        features: (B, C, ...).
+
+    Returns:
+        (B H, W C), where channels come last in memory; else the features as they are.
+    """
+    if not comes_channels_last(features):
+        return features
+    batch, channels, height, width = features.shape
+    return features.permute(0, 2, 3, 1).reshape(batch * height, width * channels)
+
+
+def comes_channels_last(features: Tensor) -> bool:
+    """Whether these are maps (B, C, H, W) whose channels come last in memory."""
+    return features.ndim == 4 and features.is_contiguous(memory_format=torch.channels_last)
+
+
+class SharedStatistics(_BatchNorm):
+    """Batch normalisation whose batch is that of all workers; PyTorch's own needs GPUs.
+
+    One exchange forwards and one backwards, of two numbers a channel. Large means do not cost
+    precision. State, evaluation and number formats are those of the `BatchNorm` it is mixed into.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, ...) normalised by the statistics of all workers' (B, ...).
+
+        There is no second derivative.
+        """
+        if not self.training:
+            return super().forward(features)
+        with torch.no_grad():
+            whole = moments(features).over_workers()
+            self._follow(whole)
+        normalise: Callable[..., Tensor] = _Normalisation.apply
+        return normalise(features, self.weight, self.bias, whole, self.eps)
+
+    def _follow(self, whole: Moments) -> None:
+        assert self.running_mean is not None  # always kept by the networks here
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        self.running_mean.lerp_(whole.mean[0].to(self.running_mean), self.momentum)
+        self.running_var.lerp_(whole.unbiased_variance[0].to(self.running_var), self.momentum)
+        self.num_batches_tracked.add_(1)
+
+
+class _Normalisation(torch.autograd.Function):
+    """Features by their own moments over all workers; the gradient goes through the moments too.
+
+    Each worker's loss is its part of a sum, and its features change the moments of all. So the
+    gradient of features takes two sums over all workers, in one exchange. That of weight and bias
+    is the worker's own part: who distributes the network adds them up.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, whole: Moments, eps: float
+    ) -> Tensor:
+        """Normalised (B, C, ...) features."""
+        features = _dense(features)
+        mean, variance = whole.mean[0].to(weight), whole.variance[0].to(weight)
+        ctx.save_for_backward(features, weight, mean, variance)
+        ctx.eps, ctx.count = eps, float(whole.count)
+        return torch.batch_norm(features, weight, bias, mean, variance, False, 0.0, eps, False)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of features, weight and bias."""
+        features, weight, mean, variance = ctx.saved_tensors
+        inverse = (variance + ctx.eps).rsqrt()
+        gradient = _like(features, gradient)
+        own = _sums(gradient, features, mean, inverse)
+        shared = own.clone()
+        distributed.all_reduce(shared)
+        slope = weight * inverse
+        along, level = shared * (-slope / ctx.count)
+        moved = torch.batch_norm(features, along, level, mean, variance, False, 0.0, ctx.eps, False)
+        channels = (1, -1, *[1] * (features.ndim - 2))
+        return moved.addcmul_(gradient, slope.view(channels)), own[0], own[1], None, None
+
+
+def _sums(gradient: Tensor, features: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
+    """(2, C): over this worker's batch, of gradient times normalised features, and of gradient."""
+    folded = in_short_sums(features)
+    parts = folded.shape[1] // features.shape[1]
+    _, along, level = torch.ops.aten.native_batch_norm_backward(
+        in_short_sums(gradient),
+        folded,
+        None,
+        None,
+        None,
+        mean.repeat(parts),
+        inverse.repeat(parts),
+        True,
+        0.0,
+        [False, True, True],
+    )
+    return torch.stack([along, level]).view(2, parts, -1).sum(1)
+
+
+def _dense(features: Tensor) -> Tensor:
+    """The same without gaps in memory, channels last where they are so already."""
+    return features if comes_channels_last(features) else features.contiguous()
+
+
+def _like(features: Tensor, gradient: Tensor) -> Tensor:
+    """A gradient laid out in memory as the features are."""
+    if comes_channels_last(features):
+        return gradient.contiguous(memory_format=torch.channels_last)
+    return gradient.contiguous()
+
+
+class SharedBatchNorm1d(SharedStatistics, nn.BatchNorm1d):
+    """`BatchNorm1d` over all workers: of vectors (B, C)."""
+
+
+class SharedBatchNorm2d(SharedStatistics, nn.BatchNorm2d):
+    """`BatchNorm2d` over all workers: of maps (B, C, H, W)."""
+
+
+_SHARED: dict[type[nn.Module], type[SharedStatistics]] = {
+    nn.BatchNorm1d: SharedBatchNorm1d,
+    nn.BatchNorm2d: SharedBatchNorm2d,
+}
+
+
+def share_statistics(learner: nn.Module, device: torch.device) -> nn.Module:
+    """The learner with every batch normalisation replaced; names in its state stay."""
+    if device.type == "cuda":
+        convert: Callable[[nn.Module], nn.Module] = nn.SyncBatchNorm.convert_sync_batchnorm
+        return convert(learner)
+    for parent in list(learner.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, _BatchNorm) and type(child) in _SHARED:
+                setattr(parent, name, _shared(child))
+    return learner
+
+
+def _shared(norm: _BatchNorm) -> SharedStatistics:
+    shared = _SHARED[type(norm)](norm.num_features, norm.eps, norm.momentum)
+    shared.load_state_dict(norm.state_dict())
+    for mine, its in zip(shared.parameters(), norm.parameters(), strict=True):
+        mine.requires_grad_(its.requires_grad)
+    return shared

@@ -1,1 +1,0 @@
-"""Several training workers: process group, shared batch normalisation."""
