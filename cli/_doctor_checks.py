@@ -181,15 +181,16 @@ def check_ray(address: str) -> Finding:
 
 def check_mlflow() -> Finding:
     """Whether the tracking store can be written to, or its server answers."""
-    from ..results.tracking.store import sqlite_file, tracking_uri
+    from ..results.tracking.store import public_address, redacted, sqlite_file, tracking_uri
 
     uri = tracking_uri()
     database = sqlite_file(uri)
     if database is not None:
-        return _check_database(uri, database)
-    if urlsplit(uri).scheme in ("http", "https"):
-        return _check_server(uri)
-    return warning("MLflow", f"{uri} was not tried")
+        return _check_database(redacted(uri), database)
+    # A password is neither shown nor needed: whether a server lives is everybody's to ask.
+    if uri.startswith(("http://", "https://")):
+        return _check_server(public_address(uri))
+    return warning("MLflow", f"{redacted(uri)} was not tried")
 
 
 def _check_database(uri: str, database: Path) -> Finding:

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="Write the page, or print only its first table.",
 )
-def command(runs: tuple[str, ...], out: Path | None, published: bool, form: str) -> None:
+@click.option("--track", is_flag=True, help="Log the runs to MLflow too.")
+def command(
+    runs: tuple[str, ...], out: Path | None, published: bool, form: str, track: bool
+) -> None:
     """Write the page of the first RUN, the others beside it in tables and charts.
 
     Each RUN is a folder or the id of an MLflow run, all of one protocol and one dataset. The page
@@ -39,9 +42,13 @@ def command(runs: tuple[str, ...], out: Path | None, published: bool, form: str)
     Faces are drawn from what a run's folder keeps, frames read again from its dataset, where they
     are at hand.
 
+    --track logs the folders to MLflow: what was measured while its server could not be reached, or
+    elsewhere. What is there already is only brought up to date.
+
     \b
     Examples:
       facebench report runs/ours
+      facebench report runs/ours --track
       facebench report runs/ours runs/mean-face --published --out ours.html
       facebench report runs/ours runs/mean-face --format markdown > table.md
     """
@@ -60,6 +67,23 @@ def command(runs: tuple[str, ...], out: Path | None, published: bool, form: str)
             click.echo(write_report(folders[0], folders[1:], literature, page))
         else:
             _write(_first_table(folders, literature, form), out)
+        if track:
+            _track(folders)
+
+
+def _track(folders: Sequence[RunFolder]) -> None:
+    from ..results.tables.basis import MLFLOW_ID
+    from ..results.tables.scenes import run_label
+    from ..results.tracking.benchmark import track_run
+    from ..results.tracking.store import connect
+
+    for folder in folders:
+        if MLFLOW_ID.fullmatch(folder.root.name):
+            continue  # it comes from there
+        record = folder.record()
+        connect(record.dataset)
+        run_id = track_run(folder, run_label(record))
+        click.echo(f"MLflow run {run_id}: {folder.root}", err=True)
 
 
 def _first_table(folders: Sequence[RunFolder], literature: Sequence[Published], form: str) -> str:

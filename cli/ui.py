@@ -45,7 +45,7 @@ def command(runs: tuple[str, ...], port: int, show: bool) -> None:
       facebench ui runs/mean-face runs/ours --open
       facebench compare runs/mean-face runs/ours --track && facebench ui --port 5001
     """
-    from ..results.tracking.store import tracking_uri
+    from ..results.tracking.store import public_address, tracking_uri
     from ..results.tracking.ui import compare_page, open_store, pages
 
     uri = tracking_uri()
@@ -53,15 +53,17 @@ def command(runs: tuple[str, ...], port: int, show: bool) -> None:
     found = [compare_page(client, runs, uri)] if runs else []
     found = pages(client) + found
     if uri.startswith(("http://", "https://")):
-        _print(uri.rstrip("/"), found, show)
+        # Printed, and given to the browser as an argument: without a password.
+        _print(public_address(uri), found, show)
         return
     _serve(uri, port, found, show)
 
 
 def _serve(uri: str, port: int, found: Sequence[Page], show: bool) -> None:
+    from ..results.tracking.store import redacted
     from ..results.tracking.ui import mlflow_server
 
-    click.echo(f"MLflow starts on {uri} …", err=True)
+    click.echo(f"MLflow starts on {redacted(uri)} …", err=True)
     with _ended_by_signals(), mlflow_server(uri, port) as server:
         _print(server.address, found, show)
         click.echo("Ctrl-C ends it.", err=True)

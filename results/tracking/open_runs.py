@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from ...errors import FacebenchError, nearest_name
 from ..run.folder import RunFolder
 from ..tables.basis import MLFLOW_ID
-from .store import be_quiet, sqlite_file, store_errors_told, tracking_uri
+from .store import be_quiet, redacted, sqlite_file, store_errors_told, tracking_uri
 
 FILES = ("run.json", "summary.json", "subjects.parquet")
 """What a run must have logged to be compared."""
@@ -92,7 +92,7 @@ def _fetch(uri: str, run_id: str, names: Sequence[str], to: Path) -> None:
     from mlflow import MlflowClient
 
     to.mkdir(parents=True, exist_ok=True)
-    failed = f"MLflow run '{run_id}' cannot be fetched from {uri}"
+    failed = f"MLflow run '{run_id}' cannot be fetched from {redacted(uri)}"
     with store_errors_told(failed, "check the id and MLFLOW_TRACKING_URI"):
         client = MlflowClient(uri)
         kept = {item.path for item in client.list_artifacts(run_id)}

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from ...recon.files.text import read_json
 from ..files import write_json
-from .store import store_errors_told
+from .store import redacted, store_errors_told
 
 if TYPE_CHECKING:
     from mlflow import ActiveRun, MlflowClient
@@ -35,7 +35,7 @@ def run_of(folder: Path, name: str) -> Iterator[ActiveRun]:
     kept = _kept(folder, mlflow.get_tracking_uri())
     path = folder / KEPT_ID
     write_json(path, kept)
-    hint = "the folder is whole; the same command logs it again"
+    hint = f"the folder is whole; 'facebench report {folder} --track' logs it later"
     with store_errors_told(f"MLflow could not keep {folder}", hint):
         run_id = _living(kept.get("run_id")) or _begun(kept["key"])
         with mlflow.start_run(run_id, run_name=name, tags={_KEY: kept["key"]}) as active:
@@ -64,7 +64,7 @@ def run_of_key(key: str, name: str, parent: str | None = None) -> Iterator[Activ
 def kept_id(folder: Path, uri: str) -> str | None:
     """The id of the run that a folder was logged to in the store of this address."""
     kept = _read(folder / KEPT_ID)
-    return kept.get("run_id") if kept.get("tracking_uri") == uri else None
+    return kept.get("run_id") if _is_of(kept, uri) else None
 
 
 def is_logged(folder: Path) -> bool:
@@ -94,8 +94,13 @@ def log_new_parameters(active: ActiveRun, parameters: dict[str, Any]) -> None:
 def _kept(folder: Path, uri: str) -> dict[str, Any]:
     """What the folder knows of its run in this store; else a fresh key."""
     found = _read(folder / KEPT_ID)
-    kept = found if found.get("tracking_uri") == uri else {}
-    return {"tracking_uri": uri, "key": uuid4().hex} | kept
+    kept = found if _is_of(found, uri) else {}
+    # A run's folder is handed on: the address stands in it without user and password.
+    return {"key": uuid4().hex} | kept | {"tracking_uri": redacted(uri)}
+
+
+def _is_of(kept: dict[str, Any], uri: str) -> bool:
+    return redacted(str(kept.get("tracking_uri", ""))) == redacted(uri)
 
 
 def _read(path: Path) -> dict[str, Any]:

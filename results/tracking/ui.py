@@ -22,7 +22,7 @@ from urllib.request import ProxyHandler, build_opener
 from ...errors import FacebenchError
 from .benchmark import KIND, RANK
 from .run import kept_id
-from .store import be_quiet, sqlite_file, store_errors_told
+from .store import be_quiet, redacted, sqlite_file, store_errors_told
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -103,8 +103,7 @@ def _other() -> str:
 
 
 def _started(store: str, port: int, said: Path) -> subprocess.Popen[bytes]:
-    words = ["-m", "mlflow", "server", "--backend-store-uri", store]
-    words += ["--host", HOST, "--port", str(port), "--workers", "1"]
+    words = ["-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
     with said.open("wb") as log:
         # A group of its own, so that Ctrl-C comes to this command alone, which then ends all of it.
         return subprocess.Popen(
@@ -112,7 +111,9 @@ def _started(store: str, port: int, said: Path) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, **_ENVIRONMENT},
+            # The address may hold a password: everybody can list a process's arguments, its
+            # environment only who runs it.
+            env={**os.environ, **_ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": store},
             process_group=0,
         )
 
@@ -123,7 +124,7 @@ def _wait(address: str, process: subprocess.Popen[bytes], said: Path) -> None:
         if process.poll() is not None or time.monotonic() > end:
             lines = said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             last = lines[-1] if lines else f"exit code {process.returncode}"
-            raise FacebenchError(f"MLflow does not start: {last}")
+            raise FacebenchError(f"MLflow does not start: {redacted(last)}")
         time.sleep(0.2)
 
 
@@ -189,7 +190,7 @@ def open_store(uri: str) -> MlflowClient:
     be_quiet()
     from mlflow import MlflowClient
 
-    with store_errors_told(f"MLflow at {uri} cannot be used", _AT_HAND):
+    with store_errors_told(f"MLflow at {redacted(uri)} cannot be used", _AT_HAND):
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
     return client
@@ -208,7 +209,7 @@ def pages(client: MlflowClient) -> list[Page]:
         if runs
     ]
     if not found:
-        raise FacebenchError(f"{client.tracking_uri} holds no run", _AT_HAND)
+        raise FacebenchError(f"{redacted(client.tracking_uri)} holds no run", _AT_HAND)
     newest = next((r for runs in counted.values() for r in runs if _is_comparison(r)), None)
     return found + ([_children_page(client, newest)] if newest else [])
 
@@ -232,11 +233,13 @@ def _found(client: MlflowClient, place: str, uri: str) -> Run:
 
     folder = Path(place)
     if folder.is_dir() and kept_id(folder, uri) is None:
-        raise FacebenchError(f"{folder} was not logged to {uri}", "finish the run, or log it there")
+        advice = f"finish the run, or log it: facebench report {folder} --track"
+        raise FacebenchError(f"{folder} was not logged to {redacted(uri)}", advice)
     try:
         return client.get_run(kept_id(folder, uri) if folder.is_dir() else place)
-    except MlflowException as error:
-        raise FacebenchError(f"{place}: neither a run folder nor an MLflow run of {uri}") from error
+    except MlflowException:
+        said = f"{place}: neither a run folder nor an MLflow run of {redacted(uri)}"
+        raise FacebenchError(said) from None
 
 
 def _is_comparison(run: Run) -> bool:
