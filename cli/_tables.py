@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..bench.scoring.evaluate import Evaluation
-    from ..bench.scoring.score import Score
+    from ..bench.scoring.result import Score
 
 _SIGNS = {
     Verdict.PASSED: ("✓", "green"),

@@ -20,7 +20,7 @@ from ._options import (
 
 if TYPE_CHECKING:
     from ..distributed.benchmark import Benchmark
-    from ..distributed.plan import MiccRequest
+    from ..distributed.plan import RunRequest
     from ..results.run.folder import RunFolder, RunRecord
 
 EXPERIMENT = "micc"
@@ -101,7 +101,7 @@ def command(context: click.Context, /, **options: Any) -> None:
 
 
 def _run(
-    context: click.Context, folder: RunFolder, benchmark: Benchmark, request: MiccRequest
+    context: click.Context, folder: RunFolder, benchmark: Benchmark, request: RunRequest
 ) -> RunRecord:
     from ..distributed.benchmark import run_benchmark, unfinished_tasks
     from ..distributed.cluster import connected
@@ -122,12 +122,12 @@ def _run(
     return folder.record()
 
 
-def _request(options: dict[str, Any]) -> MiccRequest:
-    from ..distributed.plan import MiccRequest
+def _request(options: dict[str, Any]) -> RunRequest:
+    from ..distributed.plan import RunRequest
 
     values = {name: value for name, value in options.items() if name not in _OTHER}
     names = {name: tuple(filter(None, values[name].replace(" ", "").split(","))) for name in _NAMES}
-    return MiccRequest(**{**values, **names})
+    return RunRequest(**{**values, **names})
 
 
 def _publish(folder: RunFolder, record: RunRecord) -> None:

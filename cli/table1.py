@@ -12,7 +12,7 @@ from ._options import NOTHING_SCORED, command_line, measured_part, options_file,
 from .main import run_step
 
 if TYPE_CHECKING:
-    from ..distributed.plan import MiccRequest
+    from ..distributed.plan import RunRequest
     from ..distributed.table_plan import Entry
 
 METHODS = ("ours", "mean-face", "fitting", "mofa", "genova", "tran", "richardson")
@@ -100,7 +100,7 @@ def command(context: click.Context, /, **options: Any) -> None:
         raise
 
 
-def _plan(options: dict[str, Any]) -> tuple[tuple[Entry, ...], MiccRequest]:
+def _plan(options: dict[str, Any]) -> tuple[tuple[Entry, ...], RunRequest]:
     """Everything that can be wrong is told here, before anything long starts."""
     from ..bench.method.registry import method_choices
     from ..distributed.table_plan import check, entries
@@ -117,10 +117,10 @@ def _plan(options: dict[str, Any]) -> tuple[tuple[Entry, ...], MiccRequest]:
     return planned, request
 
 
-def _request(options: dict[str, Any]) -> MiccRequest:
-    from ..distributed.plan import MiccRequest
+def _request(options: dict[str, Any]) -> RunRequest:
+    from ..distributed.plan import RunRequest
 
-    return MiccRequest(
+    return RunRequest(
         data=options["data"],
         model=options["model"],
         scenes=_names(options["scenes"]),
@@ -159,7 +159,7 @@ def _training(entry: Entry, options: dict[str, Any]) -> list[str]:
     return words + (["--cluster"] if options["cluster"] else [])
 
 
-def _measure(entries: Sequence[Entry], request: MiccRequest, options: dict[str, Any]) -> None:
+def _measure(entries: Sequence[Entry], request: RunRequest, options: dict[str, Any]) -> None:
     from ..distributed.cluster import connected
     from ..distributed.table_plan import check, is_measured
 
@@ -187,7 +187,7 @@ def _given(name: str, value: object) -> list[str]:
     return [] if value is None or value == "" else [name, str(value)]
 
 
-def _show(entries: Sequence[Entry], request: MiccRequest, options: dict[str, Any]) -> None:
+def _show(entries: Sequence[Entry], request: RunRequest, options: dict[str, Any]) -> None:
     from ..distributed.table_plan import cost_of
     from ..results.compare import written
     from ..results.compare.tables import table1, write_table1

@@ -20,15 +20,17 @@ from ..bench.audit.measure import AuditPlan, audit_person
 from ..bench.audit.people import AuditedPerson
 from ..bench.audit.sensitivity import CHOICES, Choice, measure_choices
 from ..bench.audit.truth import PersonTruth
-from ..bench.datasets.micc import MiccDataset
+from ..bench.dataset.registry import open_dataset
 from ..bench.meshes.clean import read_mesh
 from ..bench.protocol.record import Protocol
 from ..bench.surface.triangles import IndexArray
 from ..errors import FacebenchError
 from ..recon.mesh.record import Mesh
-from ..recon.morphable.load import load_model
+from ..recon.morphable.load import EMBEDDED, load_model
 from ..results.report.heat_maps import read_errors
 from ..results.run.folder import SCORED, RunFolder
+from ..results.run.items import item_names, of_scene
+from ..results.run.record import measured_dataset
 from .tasks import in_tasks
 
 Job = TypeVar("Job")
@@ -54,7 +56,7 @@ class RunFace:
 
 def people_of(data: Path, truths: Sequence[PersonTruth]) -> Iterator[AuditedPerson]:
     """The people of a synthetic set whose scans and truth are both there, each with the first."""
-    scans = MiccDataset(data).scans
+    scans = open_dataset("micc", data).scans
     for truth in truths:
         named = {scan.name: scan.path for scan in scans if scan.subject == truth.subject}
         if named:
@@ -88,22 +90,21 @@ def faces_of(run: RunFolder, subjects: int | None = None) -> list[RunFace]:
         FacebenchError: the run's data are gone, or it has no scored face.
     """
     record = run.record()
-    data = Path(str(record.arguments["data"]))
-    known = {(scan.subject, scan.name): scan.path for scan in MiccDataset(data).scans}
-    rows = run.subjects()
+    items = {item.id: item for item in measured_dataset(record).items}
     first = record.scenes[0]
-    chosen = rows[(rows["scene"] == first) & (rows["status"] == SCORED)].head(subjects)
+    rows = of_scene(run.items(), first)
+    chosen = rows[rows["status"] == SCORED].head(subjects)
     if chosen.empty:
         raise FacebenchError(f"{run.root}: no face of the scene {first} was scored")
-    landmarks = _landmarks(str(record.arguments["model"]))
+    landmarks = _landmarks(str(record.arguments.get("model", EMBEDDED)))
     return [
         RunFace(
-            row.subject,
-            _prediction(run.mesh_path(row.subject, row.scene), row.scale, landmarks),
-            known[row.subject, row.scan],
+            name,
+            _prediction(run.mesh_path(row.item), row.scale, landmarks),
+            next(scan.path for scan in items[row.item].scans if scan.name in row.scans),
             record.unit,
         )
-        for row in chosen.itertuples()
+        for name, row in zip(item_names(chosen), chosen.itertuples(), strict=True)
     ]
 
 

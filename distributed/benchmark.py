@@ -1,218 +1,43 @@
-"""The benchmark from a dataset to a run folder: frames, predictions, scores, summary."""
+"""The benchmark from a dataset to a run folder: frames, predictions, results, summary."""
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
 from typing import Protocol as Interface
 
 import numpy as np
 
-from ..bench.dataset.interface import Clip, Dataset, Problem
+from ..bench.dataset.interface import Clip, Dataset, Item, Problem
+from ..bench.dataset.registry import item_digests
+from ..bench.meshes.clean import ANY_UNIT
 from ..bench.method.clip_faces import ChunkRow
 from ..bench.method.interface import AnyMethod, HoldsMeshes, Method
 from ..bench.method.registry import Decoder
 from ..bench.protocol.record import Protocol
-from ..bench.scoring.measure import Measured, Measuring, Prediction, SubjectJob
+from ..bench.scoring.measure import Job, Measured, failed
+from ..bench.scoring.result import Result
 from ..bench.scoring.statistics import geometric_mean
+from ..bench.scoring.target import Prediction, Ruler
 from ..errors import FacebenchError, error_line
 from ..recon.export.mesh_files import write_ply
+from ..recon.files.contents import content_hashes
 from ..recon.mesh.record import Mesh
-from ..results.run.folder import SCORED, RunFolder, RunRecord
-from ..results.run.items import GrowingTable, SubjectsTable
+from ..results.run.folder import RunFolder, RunRecord
+from ..results.run.items import GrowingTable, ItemsTable
 from ..results.run.ledger import ClipProgress, ClipSum, Clock, Ledger
 from ..results.run.record import now
 from ..results.run.summary import SceneSummary, summarise
 from .frames import ClipTask, FrameJob, describe_clips
-from .tasks import measure_subjects
+from .tasks import measure_here, measure_jobs
 
-if TYPE_CHECKING:
-    pass
-
-
-Item = TypeVar("Item")
+FEW_ITEMS = 8
+"""Up to so many items of meshes are measured in this process: Ray takes seconds to start."""
 
 UNFINISHED = "not all of its frames were read: a worker was lost; run the command again"
-
-
-class Predictor:
-    """Makes each subject's faces; looks a dataset through once for all of them.
-
-    Args:
-        dataset: whose subjects.
-        method: decodes mean vectors, or holds the faces.
-        ledger: the sums of the clips.
-    """
-
-    def __init__(self, dataset: Dataset, method: AnyMethod, ledger: Ledger) -> None:
-        self._scenes = dataset.scenes
-        self._method, self._ledger = method, ledger
-        self._clips = {clip.id: clip for clip in dataset.clips}
-        self._scans = _by_subject((scan.subject, scan) for scan in dataset.scans)
-        self._problems = _by_subject((p.where.partition("/")[0], p) for p in dataset.problems)
-
-    def job(self, subject: str) -> SubjectJob:
-        """A subject's face in each scene, and the scans to measure it on."""
-        scans = tuple(self._scans[subject])
-        reason = "" if scans else self._problems_of(subject, subject)
-        made = (self._prediction(subject, scene) for scene in self._scenes)
-        return SubjectJob(subject, scans, reason, tuple(made))
-
-    def _prediction(self, subject: str, scene: str) -> Prediction:
-        if isinstance(self._method, HoldsMeshes):
-            return _from_file(self._method, subject, scene)
-        clip = self._clips.get(f"{subject}/{scene}")
-        if clip is None:
-            reason = self._problems_of(subject, f"{subject}/{scene}")
-            return Prediction(scene, None, reason, 0, 0)
-        return _from_clip(self._method, self._ledger, clip)
-
-    def _problems_of(self, subject: str, where: str) -> str:
-        """What the dataset knows against a subject's scan, or against a clip."""
-        clips = {f"{subject}/{scene}" for scene in self._scenes}
-        about = [
-            problem.reason if problem.where == where else f"{problem.where}: {problem.reason}"
-            for problem in self._problems[subject]
-            if problem.where == where
-            or (problem.where.startswith(f"{where}/") and problem.where not in clips)
-        ]
-        return "; ".join(about) or "it is not in the dataset"
-
-
-def relevant_problems(dataset: Dataset, method: AnyMethod) -> tuple[Problem, ...]:
-    """The dataset's problems without those of clips where no clip is read."""
-    if not isinstance(method, HoldsMeshes):
-        return dataset.problems
-    clips = _clip_ids(dataset)
-    return tuple(problem for problem in dataset.problems if problem.where not in clips)
-
-
-def _clip_ids(dataset: Dataset) -> set[str]:
-    return {f"{subject}/{scene}" for subject in dataset.subjects for scene in dataset.scenes}
-
-
-def _by_subject(items: Iterable[tuple[str, Item]]) -> defaultdict[str, list[Item]]:
-    found: defaultdict[str, list[Item]] = defaultdict(list)
-    for subject, item in items:
-        found[subject].append(item)
-    return found
-
-
-def _from_clip(method: Method, ledger: Ledger, clip: Clip) -> Prediction:
-    total = ledger.total(clip.id)
-    note, read, faces = "; ".join(total.reasons), total.frames, total.faces
-    if not total.finished:
-        return Prediction(clip.scene, None, note or UNFINISHED, read, faces)
-    if not faces:
-        reason = note or f"no face was found in any of {read} frames"
-        return Prediction(clip.scene, None, reason, read, 0)
-    try:
-        mesh = _mean_mesh(method, total)
-    except Exception as error:
-        return Prediction(clip.scene, None, error_line(error), read, faces)
-    return Prediction(clip.scene, mesh, note, read, faces, vectors=total.vectors)
-
-
-def _mean_mesh(method: Method, total: ClipSum) -> Mesh:
-    """The mean vector decoded, or the mean of the decoded vectors where those were added up."""
-    mesh = method.mesh(total.sum / total.faces)
-    if total.vertices is None:
-        return mesh
-    return replace(mesh, vertices=(total.vertices / total.faces).reshape(-1, 3))
-
-
-def _from_file(method: HoldsMeshes, subject: str, scene: str) -> Prediction:
-    try:
-        mesh = method.mesh_for(subject, scene)
-        landmarks = method.landmarks_for(subject, scene)
-    except Exception as error:
-        said = error_line(error)
-        return Prediction(scene, None, said, 0, 0)
-    return Prediction(scene, mesh, "", 0, 0, landmarks)
-
-
-Row = dict[str, Any]
-
-
-def score_subjects(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> list[Row]:
-    """Measure every subject that the folder lacks, keep each as it is finished; all rows.
-
-    With `alignment.scale = global` a first pass gives every mesh its own scale; their geometric
-    mean over subjects and scenes, kept in the record, is what the second pass gives all of them.
-    """
-    how = measuring(benchmark)
-    if benchmark.protocol.alignment.scale == "global":
-        first = _pass(benchmark, folder, how, folder.first_pass, _keep_nothing, listen)
-        how = replace(how, fixed_scale=global_scale(first))
-        folder.write_record(replace(folder.record(), global_scale=how.fixed_scale))
-    return _pass(benchmark, folder, how, folder.scores, _keep, listen)
-
-
-def measuring(benchmark: Benchmark) -> Measuring:
-    """How the subjects of a benchmark are measured."""
-    job = benchmark.job
-    return Measuring(
-        protocol=benchmark.protocol,
-        unit=benchmark.unit,
-        mean_face=benchmark.mean_face,
-        parts=benchmark.method.parts,
-        decode=None if job is None else Decoder(job.method, job.options),
-    )
-
-
-def global_scale(rows: list[Row]) -> float | None:
-    """The geometric mean of the scored rows' scale factors; None without any."""
-    scales = [row["scale"] for row in rows if row["status"] == SCORED]
-    return geometric_mean(scales) if scales else None
-
-
-def _pass(
-    benchmark: Benchmark,
-    folder: RunFolder,
-    how: Measuring,
-    table: SubjectsTable,
-    keep: Callable[[Measured, RunFolder], None],
-    listen: Listener,
-) -> list[Row]:
-    """Rows of all subjects; those that the table has, measured in the same way, are not redone."""
-    rows = table.whole_subjects(len(benchmark.dataset.scenes), how.fixed_scale)
-    known = {row["subject"] for row in rows}
-    for name in sorted(known):
-        listen.subject(name)
-    missing = (name for name in benchmark.dataset.subjects if name not in known)
-    predictor = Predictor(benchmark.dataset, benchmark.method, folder.ledger)
-    with GrowingTable(table, rows) as growing:
-        for measured in measure_subjects(map(predictor.job, missing), how):
-            for item in measured:
-                keep(item, folder)
-            growing.add([item.row for item in measured])
-            listen.subject(measured[0].row["subject"])
-    return growing.rows
-
-
-def _keep(item: Measured, folder: RunFolder) -> None:
-    """The mesh and the distances, before the row that tells of them."""
-    subject, scene = item.row["subject"], item.row["scene"]
-    path = folder.mesh_path(subject, scene)
-    if item.aligned is None:
-        path.unlink(missing_ok=True)
-        folder.scan_path(subject, scene).unlink(missing_ok=True)
-        folder.point_errors.remove(subject, scene)
-        return
-    folder.point_errors.write(subject, scene, item.distances)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_ply(item.aligned, path, {"error": item.vertex_errors.astype(np.float32)})
-    if item.scan is not None:
-        scan_path = folder.scan_path(subject, scene)
-        scan_path.parent.mkdir(parents=True, exist_ok=True)
-        write_ply(item.scan.mesh, scan_path, {"error": item.scan.errors.astype(np.float32)})
-
-
-def _keep_nothing(item: Measured, folder: RunFolder) -> None:
-    """The first pass is for the scales alone."""
+CHANGED = "its files changed while it was measured: run the command again"
 
 
 class Listener(Interface):
@@ -223,7 +48,7 @@ class Listener(Interface):
         ...
 
     def subject(self, name: str) -> None:
-        """A subject is measured and kept."""
+        """A subject's items are measured and kept."""
         ...
 
 
@@ -232,12 +57,13 @@ class Benchmark:
     """Everything that decides a run.
 
     Attributes:
-        dataset: clips and scans.
+        dataset: the items.
         method: built in this process, to decode the mean vectors or to read the meshes.
         mean_face: error of reference for what fails.
         protocol: how predictions are measured.
         unit: of the scans' files: mm, cm or m.
-        job: how the workers read and describe the clips, or None for a method that reads none.
+        job: how the workers read and encode the clips, or None for a method that reads none.
+        prediction_unit: of predictions: mm, cm, m or `any`.
     """
 
     dataset: Dataset
@@ -246,6 +72,7 @@ class Benchmark:
     protocol: Protocol
     unit: str
     job: FrameJob | None
+    prediction_unit: str = "mm"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured.
@@ -267,7 +94,7 @@ class Benchmark:
 
     @property
     def passes(self) -> int:
-        """How often every subject is measured: twice to find one scale factor for all."""
+        """How often every item is measured: twice to find one scale factor for all."""
         return 2 if self.protocol.alignment.scale == "global" else 1
 
     @property
@@ -275,20 +102,58 @@ class Benchmark:
         """The clips that are read: none for a method that comes as files."""
         return () if self.job is None else self.dataset.clips
 
+    @property
+    def needs_workers(self) -> bool:
+        """Whether it is worth starting Ray for."""
+        return self.job is not None or len(self.dataset.items) > FEW_ITEMS
+
+    @property
+    def ruler(self) -> Ruler:
+        """How the items are measured."""
+        job = self.job
+        return Ruler(
+            protocol=self.protocol,
+            unit=self.unit,
+            mean_face=self.mean_face,
+            parts=self.method.parts,
+            decode=None if job is None else Decoder(job.method, job.options),
+        )
+
+    def problems(self) -> tuple[Problem, ...]:
+        """The dataset's problems without those of clips where no clip is read."""
+        if self.job is not None:
+            return self.dataset.problems
+        clips = {item.id for item in self.dataset.items}
+        return tuple(problem for problem in self.dataset.problems if problem.where not in clips)
+
+    def data_digests(self, items: Sequence[Item]) -> dict[str, str]:
+        """By item's id, SHA-256 over what is now in the files that it is measured on."""
+        scans = item_digests(items)
+        if not isinstance(self.method, HoldsMeshes):
+            return scans
+        files = {item.id: self.method.files_for(item) for item in items}
+        hashes = content_hashes({path for paths in files.values() for path in paths})
+        whole = {
+            name: " ".join([scans[name], self.prediction_unit, *(hashes[path] for path in paths)])
+            for name, paths in files.items()
+        }
+        return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in whole.items()}
+
 
 def run_benchmark(
     benchmark: Benchmark, folder: RunFolder, listen: Listener
 ) -> dict[str, SceneSummary]:
-    """Do what the folder's ledger lacks, measure all subjects, and keep everything in the folder.
+    """Do what the folder's ledger lacks, measure all items, and keep everything in the folder.
 
-    Connected to Ray. Killed at any moment, it continues where it was and gives the same numbers:
-    the rows of a clip are added up in the order of its chunks, whatever order they came in.
+    Connected to Ray where the benchmark `needs_workers`. Killed at any moment, it continues where
+    it was and gives the same numbers: the rows of a clip are added up in the order of its chunks,
+    whatever order they came in.
     """
-    _describe(benchmark, folder, listen)
-    rows = score_subjects(benchmark, folder, listen)
+    encode_clips(benchmark, folder, listen)
+    results = score_items(benchmark, folder, listen)
     summary = summarise(folder)
     folder.write_summary(summary)
-    folder.write_record(_ended(folder.record(), rows))
+    folder.write_record(_ended(folder.record(), results))
     return summary
 
 
@@ -299,7 +164,8 @@ def unfinished_tasks(clips: tuple[Clip, ...], ledger: Ledger) -> list[ClipTask]:
     return [ClipTask(clip, progress.done) for clip, progress in standing if not progress.finished]
 
 
-def _describe(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> None:
+def encode_clips(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> None:
+    """Read and encode the clips that the ledger lacks."""
     if benchmark.job is None:
         return
     command, begun = now(), time.perf_counter()
@@ -309,6 +175,156 @@ def _describe(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> None
         listen.frames(row)
 
 
-def _ended(record: RunRecord, rows: list[dict[str, Any]]) -> RunRecord:
-    scored = sum(row["status"] == SCORED for row in rows)
-    return replace(record, ended=now(), n_scored=scored, n_unscored=len(rows) - scored)
+def score_items(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> list[Result]:
+    """Measure every item that the folder lacks, keep each as it is finished; all results.
+
+    With `alignment.scale = global` a first pass gives every mesh its own scale; their geometric
+    mean over the items, kept in the record, is what the second pass gives all of them.
+    """
+    ruler = benchmark.ruler
+    if benchmark.protocol.alignment.scale == "global":
+        first = _pass(benchmark, folder, ruler, folder.first_pass, _keep_nothing, listen)
+        ruler = replace(ruler, fixed_scale=global_scale(first))
+        folder.write_record(replace(folder.record(), global_scale=ruler.fixed_scale))
+    return _pass(benchmark, folder, ruler, folder.scores, keep_arrays, listen)
+
+
+def global_scale(results: Sequence[Result]) -> float | None:
+    """The geometric mean of the scored results' scale factors; None without any."""
+    scales = [result.scale for result in results if result.scored]
+    return geometric_mean(scales) if scales else None
+
+
+def _pass(
+    benchmark: Benchmark,
+    folder: RunFolder,
+    ruler: Ruler,
+    table: ItemsTable,
+    keep: Callable[[Measured, RunFolder], None],
+    listen: Listener,
+) -> list[Result]:
+    """Results of all items; those that the table has, of the same files and scale, stay."""
+    digests = benchmark.data_digests(benchmark.dataset.items)
+    jobs = item_jobs(benchmark.dataset.items)
+    known = _known(table, ruler, digests)
+    done = [group for group in jobs if all(item.id in known for item in group)]
+    missing = [group for group in jobs if any(item.id not in known for item in group)]
+    for group in done:
+        listen.subject(group[0].subject)
+    predicted = (predictions(group, benchmark, folder.ledger) for group in missing)
+    measure = measure_jobs if benchmark.needs_workers else measure_here
+    with GrowingTable(table, [known[item.id] for group in done for item in group]) as growing:
+        for measured in measure(predicted, ruler):
+            kept = list(_unchanged(measured, benchmark, digests, ruler))
+            for one in kept:
+                keep(one, folder)
+            growing.add([one.result for one in kept])
+            listen.subject(kept[0].result.subject)
+    if not missing and len(table.results()) > len(growing.results):
+        table.write(growing.results)  # items that are gone from the set
+    return growing.results
+
+
+def item_jobs(items: Sequence[Item]) -> list[list[Item]]:
+    """Items by subject and scans, so that the scans of a subject are read once."""
+    groups: dict[object, list[Item]] = {}
+    for item in items:
+        groups.setdefault((item.subject, item.scans or item.scan_reason), []).append(item)
+    return list(groups.values())
+
+
+def _known(table: ItemsTable, ruler: Ruler, digests: dict[str, str]) -> dict[str, Result]:
+    """Scored results, by item, of files that are as they were and of the same fixed scale."""
+    scale = ruler.fixed_scale
+    return {
+        one.item: one
+        for one in table.results()
+        if one.scored
+        and digests.get(one.item) == one.data_digest
+        and (one.fixed_scale == scale or (scale is None and one.fixed_scale != one.fixed_scale))
+    }
+
+
+def _unchanged(
+    measured: Sequence[Measured], benchmark: Benchmark, digests: dict[str, str], ruler: Ruler
+) -> Iterator[Measured]:
+    """Results with the digest of their files; failed where a file changed meanwhile."""
+    items = {item.id: item for item in benchmark.dataset.items}
+    mine = [items[one.result.item] for one in measured]
+    found = benchmark.data_digests(mine)
+    for one, item in zip(measured, mine, strict=True):
+        sound = one
+        if found[item.id] != digests[item.id]:
+            facts = Prediction(None, frames=one.result.frames, faces=one.result.faces)
+            sound = failed(item, facts, CHANGED, ruler)
+        yield replace(sound, result=replace(sound.result, data_digest=digests[item.id]))
+
+
+def keep_arrays(item: Measured, folder: RunFolder) -> None:
+    """The mesh and the distances, before the row that tells of them."""
+    name = item.result.item
+    path, scan_path = folder.mesh_path(name), folder.scan_path(name)
+    if item.aligned is None:
+        path.unlink(missing_ok=True)
+        scan_path.unlink(missing_ok=True)
+        folder.point_errors.remove(name)
+        return
+    folder.point_errors.write(name, item.distances)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_ply(item.aligned, path, {"error": item.vertex_errors.astype(np.float32)})
+    if item.scan is not None:
+        scan_path.parent.mkdir(parents=True, exist_ok=True)
+        write_ply(item.scan.mesh, scan_path, {"error": item.scan.errors.astype(np.float32)})
+
+
+def _keep_nothing(item: Measured, folder: RunFolder) -> None:
+    """The first pass is for the scales alone."""
+
+
+def _ended(record: RunRecord, results: Sequence[Result]) -> RunRecord:
+    scored = sum(result.scored for result in results)
+    return replace(record, ended=now(), n_scored=scored, n_unscored=len(results) - scored)
+
+
+def predictions(items: Sequence[Item], benchmark: Benchmark, ledger: Ledger) -> Job:
+    """What the method made of each item, or why it made nothing."""
+    return [(item, _prediction(item, benchmark, ledger)) for item in items]
+
+
+def _prediction(item: Item, benchmark: Benchmark, ledger: Ledger) -> Prediction:
+    method = benchmark.method
+    if isinstance(method, HoldsMeshes):
+        return _from_file(method, item, benchmark.prediction_unit != ANY_UNIT)
+    if item.clip is None:
+        return Prediction(None, item.reason or "it has no clip")
+    return _from_clip(method, ledger, item.clip)
+
+
+def _from_clip(method: Method, ledger: Ledger, clip: Clip) -> Prediction:
+    total = ledger.total(clip.id)
+    note, read, faces = "; ".join(total.reasons), total.frames, total.faces
+    if not total.finished:
+        return Prediction(None, note or UNFINISHED, read, faces)
+    if not faces:
+        return Prediction(None, note or f"no face was found in any of {read} frames", read, 0)
+    try:
+        mesh = _mean_mesh(method, total)
+    except Exception as error:
+        return Prediction(None, error_line(error), read, faces)
+    return Prediction(mesh, note, read, faces, vectors=total.vectors)
+
+
+def _mean_mesh(method: Method, total: ClipSum) -> Mesh:
+    """The mean vector decoded, or the mean of the decoded vectors where those were added up."""
+    mesh = method.mesh(total.sum / total.faces)
+    if total.vertices is None:
+        return mesh
+    return replace(mesh, vertices=(total.vertices / total.faces).reshape(-1, 3))
+
+
+def _from_file(method: HoldsMeshes, item: Item, unit_known: bool) -> Prediction:
+    try:
+        mesh, landmarks = method.mesh_for(item), method.landmarks_for(item)
+    except Exception as error:
+        return Prediction(None, error_line(error))
+    return Prediction(mesh, landmarks=landmarks, unit_known=unit_known)

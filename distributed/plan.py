@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..bench.dataset.interface import SCENES
-from ..bench.datasets.micc import MiccDataset
+from ..bench.dataset.interface import Dataset
+from ..bench.dataset.registry import dataset_digest, open_dataset
+from ..bench.meshes.clean import ANY_UNIT
 from ..bench.method.interface import AnyMethod, HoldsMeshes, MethodOptions
 from ..bench.method.registry import open_method
 from ..bench.protocol.record import Protocol, read_settings
@@ -16,26 +17,30 @@ from ..errors import FacebenchError
 from ..recon.morphable.load import EMBEDDED, load_model
 from ..results.run.folder import RunRecord
 from ..results.run.record import host, now, package_versions, source_state
-from .benchmark import Benchmark, relevant_problems
+from .benchmark import Benchmark
 from .frames import FrameJob
 
 
 @dataclass(frozen=True)
-class MiccRequest:
-    """The options of `facebench micc` that decide what is run.
+class RunRequest:
+    """The options of `facebench run` that decide what is run.
 
     Attributes:
-        data: folder in MICC's layout.
+        data: folder of the dataset.
         method: its name in the registry, or `NAME:SOURCE` for one that comes as files.
         checkpoint: trained weights, or None for those of the method.
         model: the face model, a name or a file.
-        scenes, subjects, exclude: names; no subjects stands for all.
+        dataset: its name in the registry.
+        scenes, subjects: names; none stands for all.
+        exclude: names of subjects, or `published`.
         limit: frames read of each clip at most, or None.
-        workers: processes that describe faces, or None for one a GPU or processor.
+        first: items measured at most, the first by id; None for all.
+        workers: processes that encode faces, or None for one a GPU or processor.
         protocol: a preset's name or a TOML file.
         settings: changes of the protocol, `KEY=VALUE`.
         unit: of the scans' files: mm, cm or m.
-        prediction_unit: of the meshes of a method that comes as files: mm, cm or m.
+        prediction_unit: of the meshes of a method that comes as files: mm, cm, m or `any`; None
+            stands for `any` where the protocol takes it, else for mm.
         seed: of the intervals.
     """
 
@@ -43,28 +48,30 @@ class MiccRequest:
     method: str = "ours"
     checkpoint: Path | None = None
     model: str = "embedded"
-    scenes: tuple[str, ...] = SCENES
+    dataset: str = "micc"
+    scenes: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     limit: int | None = None
+    first: int | None = None
     workers: int | None = None
     protocol: str = "micc"
     settings: tuple[str, ...] = ()
     unit: str = "mm"
-    prediction_unit: str = "mm"
+    prediction_unit: str | None = None
     seed: int = 0
 
 
-def prepare(request: MiccRequest) -> Benchmark:
+def prepare(request: RunRequest) -> Benchmark:
     """Find the data, build the method and the protocol; a mistake is told before Ray starts.
 
     Raises:
         FacebenchError: anything that was asked for is unknown or cannot be used.
     """
-    dataset = read_dataset(request)
     protocol = read_settings(request.protocol, request.settings)
     options = method_options(request, protocol)
     method = open_method(request.method, options)
+    dataset = read_dataset(request, method)
     return Benchmark(
         dataset=dataset,
         method=method,
@@ -72,22 +79,23 @@ def prepare(request: MiccRequest) -> Benchmark:
         protocol=protocol,
         unit=request.unit,
         job=_frame_job(request, method, options, protocol),
+        prediction_unit=options.unit,
     )
 
 
-def method_options(request: MiccRequest, protocol: Protocol) -> MethodOptions:
+def method_options(request: RunRequest, protocol: Protocol) -> MethodOptions:
     """What methods are built from, by absolute paths: workers may run in other folders."""
     model = request.model if request.model == EMBEDDED else str(Path(request.model).absolute())
     return MethodOptions(
         request.checkpoint and request.checkpoint.absolute(),
         model,
-        unit=request.prediction_unit,
+        unit=request.prediction_unit or (ANY_UNIT if protocol.takes_any_unit else "mm"),
         expression=protocol.reduction.expression,
     )
 
 
 def _frame_job(
-    request: MiccRequest, method: AnyMethod, options: MethodOptions, protocol: Protocol
+    request: RunRequest, method: AnyMethod, options: MethodOptions, protocol: Protocol
 ) -> FrameJob | None:
     """How frames are read, None for a method that reads none.
 
@@ -97,7 +105,7 @@ def _frame_job(
     if isinstance(method, HoldsMeshes):
         _refuse_frame_options(request)
         return None
-    if request.prediction_unit != "mm":
+    if request.prediction_unit not in (None, "mm"):
         raise FacebenchError(
             f"method '{request.method}' gives millimetres",
             "--prediction-unit is for methods that come as files, such as meshes:DIR",
@@ -112,7 +120,7 @@ def _frame_job(
     )
 
 
-def _refuse_frame_options(request: MiccRequest) -> None:
+def _refuse_frame_options(request: RunRequest) -> None:
     given = {"--checkpoint": request.checkpoint, "--limit": request.limit}
     for option, value in given.items():
         if value is not None:
@@ -122,23 +130,41 @@ def _refuse_frame_options(request: MiccRequest) -> None:
             )
 
 
-def read_dataset(request: MiccRequest) -> MiccDataset:
+def read_dataset(request: RunRequest, method: AnyMethod) -> Dataset:
     """The part of the folder that was asked for.
 
     Raises:
-        FacebenchError: not MICC's layout, an unknown name, or nothing is left.
+        FacebenchError: another layout, an unknown name, nothing is left, or a method that comes as
+            files has none for it.
     """
-    dataset = MiccDataset(
-        request.data.absolute(), request.scenes, request.subjects or None, request.exclude
+    files = isinstance(method, HoldsMeshes)
+    dataset = open_dataset(
+        request.dataset,
+        request.data.absolute(),
+        request.scenes,
+        request.subjects,
+        request.exclude,
+        method.names if isinstance(method, HoldsMeshes) else None,
     )
-    if not (dataset.subjects and dataset.scenes):
-        raise FacebenchError(f"{request.data}: no subject or scene is left to measure")
+    if request.first is not None:
+        dataset = replace(dataset, items=dataset.items[: request.first])
+    if files and not any(map(method.files_for, dataset.items)):
+        raise FacebenchError(
+            f"{request.method}: no prediction of any of {len(dataset.items)} items, the first "
+            f"'{dataset.items[0].id}'",
+            f"{dataset.name}: {dataset.card.layout}",
+        )
+    if not files and not dataset.clips and not any(item.reason for item in dataset.items):
+        raise FacebenchError(
+            f"dataset '{dataset.name}' has no videos for method '{request.method}' to read",
+            "give --predictions DIR, faces that are files already",
+        )
     return dataset
 
 
 def describe_run(
     benchmark: Benchmark,
-    request: MiccRequest,
+    request: RunRequest,
     command: str,
     given: Mapping[str, Any],
     arguments: Mapping[str, Any],
@@ -158,17 +184,22 @@ def describe_run(
         protocol_settings=protocol.to_dict(),
         protocol_digest=protocol.digest,
         dataset=dataset.name,
-        dataset_digest=dataset.digest,
+        dataset_digest=dataset_digest(
+            (item.id, dataset.digests[item.id]) for item in dataset.items
+        ),
         subjects=dataset.subjects,
-        scenes=dataset.scenes,
-        excluded=tuple(sorted(request.exclude)),
+        scenes=dataset.table_scenes,
+        excluded=tuple(sorted(dataset.excluded)),
         limit=request.limit,
         unit=request.unit,
         seed=request.seed,
-        problems=relevant_problems(dataset, method),
+        problems=benchmark.problems(),
         commit=commit,
         dirty=dirty,
         versions=package_versions(),
         host=host(),
         started=now(),
+        items=tuple(item.id for item in dataset.items),
+        data=str(dataset.root),
+        commits=(f"{commit}{'+' * dirty}",) if commit else (),
     )

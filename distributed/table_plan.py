@@ -18,10 +18,7 @@ from ..recon.regressors.checkpoint import embedded_weights
 from ..results.run.folder import RunFolder
 from ..results.run.method_cost import MethodCost, read_cost, training_minutes
 from .benchmark import Benchmark
-from .plan import MiccRequest, describe_run, prepare
-
-NOTHING_TO_TRAIN = "nothing to train"
-"""How the state on a card begins whose method needs no training."""
+from .plan import RunRequest, describe_run, prepare
 
 
 @dataclass(frozen=True)
@@ -90,12 +87,12 @@ def entries(
     return tuple(found)
 
 
-def request_of(entry: Entry, shared: MiccRequest) -> MiccRequest:
+def request_of(entry: Entry, shared: RunRequest) -> RunRequest:
     """What is measured of a method; everything but the method is shared by the table."""
     return replace(shared, method=entry.choice.name, checkpoint=entry.checkpoint)
 
 
-def check(entry: Entry, shared: MiccRequest) -> None:
+def check(entry: Entry, shared: RunRequest) -> None:
     """Build a method before anything long starts.
 
     Raises:
@@ -107,7 +104,7 @@ def check(entry: Entry, shared: MiccRequest) -> None:
         raise FacebenchError(f"{entry.choice.label}: {error.message}", error.hint) from error
 
 
-def is_measured(entry: Entry, shared: MiccRequest) -> bool:
+def is_measured(entry: Entry, shared: RunRequest) -> bool:
     """Whether its run is finished, with these data, protocol, weights and model."""
     folder = RunFolder(entry.run)
     if not (entry.run / "run.json").is_file() or not (entry.run / "summary.json").is_file():
@@ -118,7 +115,7 @@ def is_measured(entry: Entry, shared: MiccRequest) -> bool:
     return earlier.finished and not earlier.difference(asked)
 
 
-def cost_of(entry: Entry, shared: MiccRequest) -> MethodCost:
+def cost_of(entry: Entry, shared: RunRequest) -> MethodCost:
     """What a method costs: as kept in its run's folder, else measured now and kept."""
     benchmark = prepare(request_of(entry, shared))
     kept = read_cost(entry.run)
@@ -144,7 +141,7 @@ def _measured(entry: Entry, benchmark: Benchmark) -> MethodCost:
 
 def _minutes(entry: Entry, method: Described) -> float:
     """Of the training of its weights, be they given, trained here or the package's own."""
-    if method.card.state.startswith(NOTHING_TO_TRAIN):
+    if not method.card.trains:
         return 0.0
     if entry.checkpoint:
         return training_minutes(entry.checkpoint)

@@ -1,4 +1,4 @@
-"""Many independent jobs in parallel, one Ray task each, few of them under way at a time."""
+"""Many independent jobs in parallel, one Ray task each; few jobs in this process."""
 
 from __future__ import annotations
 
@@ -7,31 +7,42 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-import ray
+from threadpoolctl import threadpool_limits
 
-from ..bench.scoring.measure import Measured, Measuring, SubjectJob, failed_subject, measure_subject
-from .cluster import ONE_THREAD, Needs, giving_up, total
+from ..bench.scoring.measure import Job, Measured, failed_job, measure_job
+from ..bench.scoring.target import Ruler
 
-
-def measure_subjects(jobs: Iterable[SubjectJob], how: Measuring) -> Iterator[list[Measured]]:
-    """The rows of each subject as they are finished, in no particular order.
-
-    Connected to Ray; those of a lost worker say so.
-    """
-    for job, rows in in_tasks(partial(measure_subject, how=how), jobs):
-        if isinstance(rows, ray.exceptions.RayError):
-            yield failed_subject(job, f"its worker was lost: {type(rows).__name__}", how)
-        else:
-            yield rows
-
-
-Job = TypeVar("Job")
+Work = TypeVar("Work")
 Result = TypeVar("Result")
 
 
+def measure_jobs(jobs: Iterable[Job], ruler: Ruler) -> Iterator[list[Measured]]:
+    """The results of each job as they are finished, in no particular order.
+
+    Connected to Ray; on a cluster of several machines the files must be on a disk that all of them
+    see. Those of a lost worker say so.
+    """
+    import ray
+
+    for job, done in in_tasks(partial(measure_job, ruler=ruler), jobs):
+        if isinstance(done, ray.exceptions.RayError):
+            yield failed_job(job, f"its worker was lost: {type(done).__name__}", ruler)
+        else:
+            yield done
+
+
+def measure_here(jobs: Iterable[Job], ruler: Ruler) -> Iterator[list[Measured]]:
+    """The same in this process, with the numbers that a worker would have."""
+    for job in jobs:
+        # Workers compute with one thread: sums in another order end in other last digits.
+        with threadpool_limits(1):
+            done = measure_job(job, ruler)
+        yield done
+
+
 def in_tasks(
-    work: Callable[[Job], Result], jobs: Iterable[Job]
-) -> Iterator[tuple[Job, Result | ray.exceptions.RayError]]:
+    work: Callable[[Work], Result], jobs: Iterable[Work]
+) -> Iterator[tuple[Work, Result | Exception]]:
     """Each job with its result, in the order in which they are finished.
 
     Connected to Ray. Jobs are taken from the iterable as processors come free, so that few are held
@@ -42,7 +53,12 @@ def in_tasks(
         work: a function, or a `functools.partial` of one, that Ray can send to a worker.
         jobs: its arguments.
     """
+    import ray
+
+    from .cluster import ONE_THREAD, Needs, giving_up, total
+
     waiting = iter(jobs)
+    # Twice as many as run: the next is on its worker's machine when one ends.
     at_a_time = 2 * max(1, int(total("CPU")))
     task = ray.remote(num_cpus=1, runtime_env=ONE_THREAD)(_call)
     sent = ray.put(work)
@@ -55,11 +71,13 @@ def in_tasks(
             running |= {task.remote(sent, job): job for job in islice(waiting, 1)}
 
 
-def _call(work: Callable[[Job], Result], job: Job) -> Result:
+def _call(work: Callable[[Work], Result], job: Work) -> Result:
     return work(job)
 
 
-def _fetch(finished: ray.ObjectRef) -> Result | ray.exceptions.RayError:
+def _fetch(finished: object) -> Result | Exception:
+    import ray
+
     try:
         result: Result = ray.get(finished)
     except ray.exceptions.RayError as error:

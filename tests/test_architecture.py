@@ -27,12 +27,21 @@ FOLDERS = {
         *("portraits", "preparation", "training"),
     ),
     "bench": (
-        *("surface", "meshes", "landmarks", "protocol", "dataset", "registration", "scoring"),
-        *("pairs", "datasets", "synthetic", "method", "methods", "figures", "audit"),
+        *(
+            "plugins",
+            "surface",
+            "meshes",
+            "landmarks",
+            "protocol",
+            "dataset",
+            "registration",
+            "scoring",
+        ),
+        *("datasets", "synthetic", "method", "methods", "figures", "audit"),
         "conformance",
     ),
     "results": (
-        *("files", "run", "tables", "pairs", "compare", "gate", "tracking", "report"),
+        *("files", "run", "tables", "compare", "gate", "tracking", "report"),
         *("figures", "audit"),
     ),
 }

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from ...errors import FacebenchError, Finding, Verdict, attempt, crash, success, warning
-from ..dataset.interface import SCENES
+from ..dataset.interface import Item
+from ..datasets.micc import VIDEO_OF_SCENE
 from ..landmarks.points import Landmarks
 from ..method.interface import FileMethod, HoldsMeshes, MethodOptions
-from ..method.mesh_files import ALL_SCENES, MeshPredictions
+from ..method.mesh_files import MeshPredictions
 from ..method.registry import build_method, method_card, method_origin, open_method
 from .findings import check_card, check_digests
 from .frames import check_expressions, check_frame_method, describe_elsewhere
@@ -22,6 +23,7 @@ from .predictions import check_arrays, check_face, check_surface
 
 _SEVERITY = (Verdict.FAILED, Verdict.WARNING, Verdict.PASSED)
 _SHOWN = 3
+ALL_SCENES = ""
 _SUBJECT = re.compile(r"subject_\d\d+")
 
 
@@ -59,9 +61,9 @@ def check_file_method(method: FileMethod) -> list[Finding]:
     """Every finding on the faces of a file method; a finding on many meshes is told once."""
     found: dict[str, list[Finding]] = {}
     shapes: set[tuple[int, int]] = set()
-    for subject, scene in method.faces:
-        where = f"{subject}/{scene}".rstrip("/")
-        found[where] = attempt("file", partial(_check_one, method, subject, scene, shapes))
+    for name in method.names:
+        item = Item(name, name, names=(name,))
+        found[name] = attempt("file", partial(_check_one, method, item, shapes))
     return [
         *attempt("files", lambda: _check_names(method)),
         *_summarise(found),
@@ -69,10 +71,8 @@ def check_file_method(method: FileMethod) -> list[Finding]:
     ]
 
 
-def _check_one(
-    method: FileMethod, subject: str, scene: str, shapes: set[tuple[int, int]]
-) -> Iterator[Finding]:
-    mesh = method.mesh_for(subject, scene)
+def _check_one(method: FileMethod, item: Item, shapes: set[tuple[int, int]]) -> Iterator[Finding]:
+    mesh = method.mesh_for(item)
     shapes.add((len(mesh.vertices), len(mesh.triangles)))
     yield success("file", "read")
     arrays = list(check_arrays(mesh))
@@ -80,50 +80,69 @@ def _check_one(
     # Geometry of broken arrays would only raise, and hide what is wrong behind a traceback.
     if any(finding.verdict is Verdict.FAILED for finding in arrays):
         return
-    points, found = _landmarks(method, subject, scene)
+    points, found = _landmarks(method, item)
     yield from found
     yield from attempt("face", partial(check_face, mesh, points))
     if isinstance(method, MeshPredictions):
-        yield from check_surface(method.mesh_in_file(subject, scene))
+        yield from check_surface(method.mesh_in_file(item))
 
 
-def _landmarks(
-    method: FileMethod, subject: str, scene: str
-) -> tuple[Landmarks | None, list[Finding]]:
+def _landmarks(method: FileMethod, item: Item) -> tuple[Landmarks | None, list[Finding]]:
     """The landmarks beside a mesh, or what is wrong with them."""
     try:
-        return method.landmarks_for(subject, scene), []
+        return method.landmarks_for(item), []
     except Exception as error:  # a method raises whatever it likes
         return None, [crash("landmarks", error)]
 
 
 def _check_names(method: FileMethod) -> Iterator[Finding]:
     """Which subjects and scenes there are, and what was not understood."""
+    faces = [_split(name) for name in method.names]
     scenes: dict[str, set[str]] = {}
-    for subject, scene in method.faces:
+    for subject, scene in faces:
         scenes.setdefault(subject, set()).add(scene)
-    names = ", ".join(sorted({scene or "all scenes" for _, scene in method.faces}))
-    yield success("files", f"{len(method.faces)} meshes of {len(scenes)} subjects: {names}")
-    # Not an error: the same folder layout serves other datasets.
-    strange = [subject for subject in scenes if not _SUBJECT.fullmatch(subject)]
-    if strange:
-        advice = "MICC's are subject_01, subject_02 …; right for another dataset"
-        yield warning("subjects", f"not MICC's: {_enumerate(strange)}", advice)
-    known = {*SCENES, ALL_SCENES}
-    unknown = sorted(f"{s}/{scene}" for s, scene in method.faces if scene not in known)
-    if unknown:
-        advice = f"MICC's are {', '.join(SCENES)}; right for another dataset"
-        yield warning("scenes", f"not MICC's: {_enumerate(unknown)}", advice)
+    names = ", ".join(sorted({scene or "all scenes" for _, scene in faces}))
+    yield success("files", f"{len(faces)} meshes of {len(scenes)} subjects: {names}")
     # A mesh for all scenes needs no mesh per scene.
     several = {scene for held in scenes.values() for scene in held} - {ALL_SCENES}
     lacking = [s for s, held in scenes.items() if ALL_SCENES not in held and several - held]
     if lacking:
         advice = "each missing face becomes a failed row"
         yield warning("scenes", f"not all scenes of {_enumerate(lacking)}", advice)
+    yield from _not_of_micc(faces)
     if isinstance(method, MeshPredictions) and method.folder.strangers:
         strange = [str(path.relative_to(method.folder.root)) for path in method.folder.strangers]
         advice = "a mesh is SUBJECT/SCENE.obj or SUBJECT.obj, its landmarks the same with .txt"
         yield warning("names", f"not understood: {_enumerate(strange)}", advice)
+
+
+def _not_of_micc(faces: Sequence[tuple[str, str]]) -> Iterator[Finding]:
+    """Names that MICC's set would not ask for: right for another dataset, a mistake for that."""
+    # Not an error: the same folder layout serves other datasets.
+    strange = sorted({subject for subject, _ in faces if not _SUBJECT.fullmatch(subject.lower())})
+    if strange:
+        advice = "MICC's are subject_01, subject_02 …; right for another dataset"
+        yield warning("subjects", f"not MICC's: {_enumerate(strange)}", advice)
+    videos = {_words(video) for video in VIDEO_OF_SCENE.values()}
+    known = {*VIDEO_OF_SCENE, ALL_SCENES}
+    unknown = sorted(
+        f"{subject}/{scene}"
+        for subject, scene in faces
+        if scene.lower() not in known and _words(scene) not in videos
+    )
+    if unknown:
+        advice = f"MICC's are {', '.join(VIDEO_OF_SCENE)}; right for another dataset"
+        yield warning("scenes", f"not MICC's: {_enumerate(unknown)}", advice)
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Subject and scene of a face; no scene stands for all of them."""
+    subject, _, scene = name.partition("/")
+    return subject, scene
+
+
+def _words(name: str) -> str:
+    return name.lower().replace("_", "-").replace(" ", "-")
 
 
 def _summarise(found: Mapping[str, Sequence[Finding]]) -> list[Finding]:

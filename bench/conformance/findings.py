@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import Finding, failure, success, warning
 from ...recon.mesh.record import Mesh
-from ..dataset.interface import SCENES
+from ..datasets.micc import VIDEO_OF_SCENE
 from ..landmarks.regions import FACE_PARTS
 from ..method.interface import Described, MethodCard
 
@@ -25,9 +25,9 @@ def check_card(name: str, card: MethodCard) -> Iterator[Finding]:
         yield failure(
             "card", f"no {' and no '.join(empty)}", "every table shows them: fill them in"
         )
-    unknown = [scene for scene, _, _ in card.published if scene not in SCENES]
+    unknown = [scene for scene, _, _ in card.published if scene not in VIDEO_OF_SCENE]
     if unknown:
-        known = ", ".join(SCENES)
+        known = ", ".join(VIDEO_OF_SCENE)
         yield warning("card", f"published results of '{unknown[0]}'", f"the scenes are {known}")
     nameless = not card.paper and card.kind == "frames"
     if nameless:

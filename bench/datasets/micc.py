@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...errors import FacebenchError, did_you_mean
-from ..dataset.interface import SCENES, Clip, Problem, Scan
+from ...errors import FacebenchError
+from ..dataset.interface import Clip, DatasetCard, Exclusion, Item, Listing, Problem, Scan
 from ..landmarks.files import LANDMARK_SUFFIXES
 from ..registration.nose_tip import LABEL_SUFFIXES
 
-STEM_OF_SCENE = {
+VIDEO_OF_SCENE = {
     "cooperative": "indoor-cooperative",
     "indoor": "ptz-indoor",
     "outdoor": "ptz-outdoor",
 }
+"""The scenes in the order of every table, and what their videos are called."""
 FRONTAL_SCANS = ("frontal1", "frontal2")
 SIDE_SCANS = ("sidel", "sider")
 VIDEO_FOLDERS = ("video", "videos")
@@ -24,93 +24,88 @@ VIDEO_SUFFIXES = (".mjpg", ".mjpeg", ".mpg", ".mpeg", ".mov", ".avi", ".mp4")
 BOXES_SUFFIX = ".boxes.csv"
 _SUBJECT = re.compile(r"subject_\d+")
 _LAYOUT = "expected subject_NN/Model/frontal1/obj/*.obj and subject_NN/Video/Indoor-Cooperative.*"
+_FAULTY = "faulty files"
+
+CARD = DatasetCard(
+    name="micc",
+    title="MICC Florence: 53 people, three videos and frontal scans of each",
+    paper="Bagdanov, Del Bimbo and Masi, J-HGBU workshop, 2011",
+    licence="for research, from its authors; nothing of it comes with facebench",
+    layout=f"{_LAYOUT}; names without regard to case",
+    scenes=tuple(VIDEO_OF_SCENE),
+    exclusions=(
+        Exclusion("subject_03", _FAULTY, "one publication"),
+        Exclusion("subject_27", _FAULTY, "one publication"),
+        Exclusion("subject_30", _FAULTY, "several publications"),
+    ),
+)
 
 
-class MiccDataset:
-    """Clips and frontal scans of a MICC folder; names are matched without regard to case.
-
-    What is missing or not recognised becomes a problem, and the rest is used. The folder is listed
-    once, when the dataset is made.
-
-    Args:
-        root: the folder that holds `subject_NN`.
-        scenes: which scenes to read.
-        subjects: which subjects, or None for all.
-        exclude: subjects to leave out, for example those with faulty files.
+def read(root: Path) -> Listing:
+    """An item per subject and scene; what is missing or not recognised becomes a problem.
 
     Raises:
-        FacebenchError: when the folder is not MICC's, or a scene or subject is not known.
+        FacebenchError: the folder is not MICC's.
     """
-
-    name = "micc"
-
-    def __init__(
-        self,
-        root: Path,
-        scenes: Sequence[str] = SCENES,
-        subjects: Sequence[str] | None = None,
-        exclude: Sequence[str] = (),
-    ) -> None:
-        self.root = root
-        folders = _subject_folders(root)
-        _check_names("scene", scenes, SCENES)
-        _check_names("subject", (*(subjects or ()), *exclude), tuple(folders))
-        self.scenes = tuple(scene for scene in SCENES if scene in scenes)
-        wanted = folders if subjects is None else subjects
-        self.subjects = tuple(sorted(set(wanted) - set(exclude)))
-        self._listings = [_Listing(name, folders[name], self.scenes) for name in self.subjects]
-        unknown = [Problem(entry.name, "not recognised") for entry in _strangers(root)]
-        self.problems = (*unknown, *(p for listing in self._listings for p in listing.problems))
-
-    @property
-    def clips(self) -> tuple[Clip, ...]:
-        """Every usable clip, sorted by id."""
-        clips = (clip for listing in self._listings for clip in listing.clips)
-        return tuple(sorted(clips, key=lambda clip: clip.id))
-
-    @property
-    def scans(self) -> tuple[Scan, ...]:
-        """Every usable frontal scan, sorted by subject and name."""
-        scans = (scan for listing in self._listings for scan in listing.scans)
-        return tuple(sorted(scans, key=lambda scan: (scan.subject, scan.name)))
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over the relative paths and sizes of all files that are read."""
-        files = [path for clip in self.clips for path in (clip.path, clip.boxes)]
-        files += [path for s in self.scans for path in (s.path, s.nose_tip, s.landmarks)]
-        sha = hashlib.sha256()
-        for path in sorted(path for path in files if path is not None):
-            sha.update(f"{path.relative_to(self.root).as_posix()} {path.stat().st_size}\n".encode())
-        return sha.hexdigest()
+    folders = _subject_folders(root)
+    listings = [_Subject(name, folder) for name, folder in sorted(folders.items())]
+    unknown = (Problem(entry.name, "not recognised") for entry in _strangers(root))
+    problems = (problem for listing in listings for problem in listing.problems)
+    items = (listing.item(scene) for listing in listings for scene in VIDEO_OF_SCENE)
+    return Listing(tuple(items), (*unknown, *problems))
 
 
-class _Listing:
+class _Subject:
     """What one subject's folder holds: clips, scans and problems."""
 
-    def __init__(self, subject: str, folder: Path, scenes: Sequence[str]) -> None:
+    def __init__(self, subject: str, folder: Path) -> None:
         self.subject = subject
         self.problems: list[Problem] = []
         places = [path for path in _visible(folder) if path.name.lower() in VIDEO_FOLDERS]
         videos = [path for place in places for path in _files(place)]
-        self.clips = [clip for scene in scenes if (clip := self._clip(scene, videos))]
+        self._clips = {scene: self._clip(scene, videos) for scene in VIDEO_OF_SCENE}
         model = _child(folder, "model")
-        self.scans = [scan for name in FRONTAL_SCANS if (scan := self._scan(name, model))]
-        if not self.scans:
+        self._scans = tuple(s for name in FRONTAL_SCANS if (s := self._scan(name, model)))
+        if not self._scans:
             self._problem("no usable frontal scan")
         for path in _unrecognised(folder, model, videos):
             self._problem(f"not recognised: {path.relative_to(folder).as_posix()}")
+
+    def item(self, scene: str) -> Item:
+        """The subject in a scene, with what is known against its clip and its scans."""
+        item_id = f"{self.subject}/{scene}"
+        return Item(
+            id=item_id,
+            subject=self.subject,
+            scene=scene,
+            clip=self._clips[scene],
+            scans=self._scans,
+            reason=self._against(item_id),
+            scan_reason="" if self._scans else self._against(self.subject),
+            names=(item_id, f"{self.subject}/{VIDEO_OF_SCENE[scene]}", self.subject),
+        )
+
+    def _against(self, where: str) -> str:
+        clips = {f"{self.subject}/{scene}" for scene in VIDEO_OF_SCENE}
+        about = (
+            problem.reason if problem.where == where else f"{problem.where}: {problem.reason}"
+            for problem in self.problems
+            # A subject's problems are those of its scans too, of its clips not.
+            if problem.where == where
+            or (problem.where.startswith(f"{where}/") and problem.where not in clips)
+        )
+        return "; ".join(about)
 
     def _problem(self, reason: str, where: str = "") -> None:
         self.problems.append(Problem(f"{self.subject}/{where}" if where else self.subject, reason))
 
     def _clip(self, scene: str, videos: Sequence[Path]) -> Clip | None:
-        named = [path for path in videos if path.stem.lower() == STEM_OF_SCENE[scene]]
+        named = [path for path in videos if path.stem.lower() == VIDEO_OF_SCENE[scene]]
         found = [path for path in named if path.suffix.lower() in VIDEO_SUFFIXES]
         path = self._only(found, "video", scene)
-        return (
-            None if path is None else Clip(self.subject, scene, path, _boxes_beside(path, videos))
-        )
+        if path is None:
+            return None
+        return Clip(f"{self.subject}/{scene}", path, _boxes_beside(path, videos))
 
     def _scan(self, name: str, model: Path | None) -> Scan | None:
         folder = _child(model, name)
@@ -152,12 +147,6 @@ def _has_content(folder: Path) -> bool:
     return any(_child(folder, name) for name in ("model", *VIDEO_FOLDERS))
 
 
-def _check_names(kind: str, names: Sequence[str], known: Sequence[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise FacebenchError(f"unknown {kind} '{name}'", did_you_mean(name, known))
-
-
 def _strangers(root: Path) -> list[Path]:
     return [path for path in _visible(root) if not _is_subject(path)]
 
@@ -174,7 +163,7 @@ def _unrecognised(folder: Path, model: Path | None, videos: Sequence[Path]) -> I
 def _is_video_or_boxes(path: Path) -> bool:
     name = path.name.lower()
     suffixes = (*VIDEO_SUFFIXES, BOXES_SUFFIX)
-    return any(name == stem + suffix for stem in STEM_OF_SCENE.values() for suffix in suffixes)
+    return any(name == stem + suffix for stem in VIDEO_OF_SCENE.values() for suffix in suffixes)
 
 
 def _is_subject(path: Path) -> bool:

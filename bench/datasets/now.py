@@ -7,46 +7,50 @@ with the seven landmarks in `IMAGE.npy` or `IMAGE.txt`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ...errors import FacebenchError
 from ...recon.files.text import read_text
-from ..landmarks.files import landmarks_beside
-from ..pairs.sets import Pair, PairSet, meshes_below
+from ..dataset.interface import DatasetCard, Item, Listing, Scan, id_fault
 
 SCANS, LANDMARKS = "scans", "scans_lmks_onlypp"
-_PREDICTIONS = "expected SUBJECT/CHALLENGE/IMAGE.obj with IMAGE.txt or IMAGE.npy"
 IMAGE_LISTS = ("imagepathsvalidation.txt", "imagepathstest.txt")
+_LAYOUT = f"expected {SCANS}/ and {LANDMARKS}/"
+
+CARD = DatasetCard(
+    name="now",
+    title="NoW: photographs of 100 people in four challenges, a scan of each",
+    paper="Sanyal et al., CVPR 2019",
+    licence="for research, from its authors; nothing of it comes with facebench",
+    layout=f"{SCANS}/SUBJECT/*.obj, {LANDMARKS}/SUBJECT/*.pp, {IMAGE_LISTS[0]}; predictions are "
+    "SUBJECT/CHALLENGE/IMAGE.obj with IMAGE.txt or IMAGE.npy",
+    scenes=("multiview_neutral", "multiview_expressions", "multiview_occlusions", "selfie"),
+    overall=True,
+)
+
+
+def read(root: Path) -> Listing:
+    """An item per image of the set's list: NoW compares only methods that answer every image.
+
+    Raises:
+        FacebenchError: the folder is not of this layout, or its list cannot be read.
+    """
+    if not is_now_folder(root):
+        raise FacebenchError(f"{root}: not NoW's layout", _LAYOUT)
+    return Listing(tuple(_item(image, root) for image in _images(root)))
+
+
+def with_predictions(listing: Listing, root: Path, names: Sequence[str]) -> Listing:
+    """Without a list of images, the predictions say which there are."""
+    if listing.items:
+        return listing
+    return Listing(tuple(_item(name, root) for name in names if name.count("/") == 2))
 
 
 def is_now_folder(folder: Path) -> bool:
     """Whether a folder holds NoW's scans and their landmarks."""
     return (folder / SCANS).is_dir() and (folder / LANDMARKS).is_dir()
-
-
-def find_now_pairs(predictions: Path, dataset: Path) -> PairSet:
-    """One pair an image of the set's list; without a list, one a prediction.
-
-    The challenge is the group. An image without a prediction becomes a pair with a reason: NoW
-    compares only methods that answer every image.
-
-    Raises:
-        FacebenchError: a folder is not of this layout, or no prediction answers an image.
-    """
-    if not is_now_folder(dataset):
-        raise FacebenchError(f"{dataset}: not NoW's layout", f"expected {SCANS}/ and {LANDMARKS}/")
-    if not predictions.is_dir():
-        raise FacebenchError(
-            f"{predictions}: no such folder", "expected SUBJECT/CHALLENGE/IMAGE.obj"
-        )
-    meshes = meshes_below(predictions)
-    images = _images(dataset) or tuple(name for name in meshes if name.count("/") == 2)
-    if not any(image in meshes for image in images):
-        raise FacebenchError(
-            f"{predictions}: no prediction of any of {len(images)} images",
-            _PREDICTIONS,
-        )
-    return PairSet("now", tuple(_pair(image, meshes, dataset) for image in sorted(images)))
 
 
 def _images(dataset: Path) -> tuple[str, ...]:
@@ -58,30 +62,24 @@ def _images(dataset: Path) -> tuple[str, ...]:
         lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: cannot be read as a list of images ({error})") from error
-    images = tuple(_image(path, line) for line in lines)
-    return tuple(dict.fromkeys(images))
+    return tuple(dict.fromkeys(_image(path, line) for line in lines))
 
 
 def _image(path: Path, line: str) -> str:
     parts = PurePosixPath(line).parts[-3:]
     image = "/".join((*parts[:-1], PurePosixPath(line).stem))
-    # What is called like this is written below the results: no name may lead out of there.
-    if len(parts) != 3 or parts[0] == "/" or ".." in parts or "\0" in line or not image:
+    if len(parts) != 3 or id_fault(image):
         raise FacebenchError(f"{path}: '{line}'", "expected SUBJECT/CHALLENGE/IMAGE.jpg")
     return image
 
 
-def _pair(image: str, meshes: dict[str, list[Path]], dataset: Path) -> Pair:
+def _item(image: str, dataset: Path) -> Item:
     subject, challenge, _ = image.split("/")
     scans = sorted((dataset / SCANS / subject).glob("*.obj"))
     labels = sorted((dataset / LANDMARKS / subject).glob("*.pp"))
-    predictions = meshes.get(image, [])
-    reason = _fault(len(predictions), "prediction") or _fault(len(scans), "scan")
-    reason = reason or _fault(len(labels), "landmarks of the scan")
-    if reason:
-        return Pair(image, challenge, reason=reason)
-    prediction = predictions[0]
-    return Pair(image, challenge, prediction, scans[0], landmarks_beside(prediction), labels[0])
+    reason = _fault(len(scans), "scan") or _fault(len(labels), "landmarks of the scan")
+    scan = () if reason else (Scan(subject, scans[0].stem, scans[0], landmarks=labels[0]),)
+    return Item(image, subject, challenge, scans=scan, scan_reason=reason, names=(image,))
 
 
 def _fault(count: int, kind: str) -> str:

@@ -1,43 +1,66 @@
-"""Two plain folders: predictions and scans of the same names."""
+"""A plain folder of scans; predictions of the same names are held to them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ...errors import FacebenchError
+from ..dataset.interface import DatasetCard, Item, Listing, Scan
 from ..landmarks.files import landmarks_beside
-from ..meshes.files import FORMATS
-from ..pairs.sets import Pair, PairSet, meshes_below
+from ..meshes.files import FORMATS, meshes_below
 
 LAYOUT = "expected PREDICTIONS/NAME.obj and SCANS/NAME.ply, with NAME.txt for landmarks"
 
+CARD = DatasetCard(
+    name="pairs",
+    title="Any folder of scans, and a folder of predictions with the same names",
+    paper="",
+    licence="that of the files",
+    layout=LAYOUT,
+)
 
-def find_pairs(predictions: Path, scans: Path) -> PairSet:
-    """Pairs by equal relative paths without endings, or else by a file name that is there once.
 
-    Landmarks are read from the file of the same name beside a mesh. What has no counterpart
-    becomes a pair with a reason.
+def read(root: Path) -> Listing:
+    """An item per mesh below a folder, called by its relative path without the ending.
 
     Raises:
-        FacebenchError: a folder is missing or holds no mesh.
+        FacebenchError: the folder is missing or holds no mesh.
     """
-    ours, theirs = _meshes(predictions), _meshes(scans)
-    scan_of = _counterparts(tuple(ours), tuple(theirs))
-    pairs = [_pair(name, ours[name], theirs.get(scan_of.get(name, ""), ())) for name in ours]
-    lonely = sorted(set(theirs) - set(scan_of.values()))
-    pairs += [Pair(name, scan=theirs[name][0], reason="no prediction of it") for name in lonely]
-    return PairSet("pairs", tuple(sorted(pairs, key=lambda pair: pair.name)))
+    if not root.is_dir():
+        raise FacebenchError(f"{root}: no such folder", LAYOUT)
+    meshes = meshes_below(root)
+    if not meshes:
+        raise FacebenchError(f"{root}: no mesh in it", f"known are {', '.join(FORMATS)}")
+    return Listing(tuple(_item(name, files) for name, files in meshes.items()))
 
 
-def _meshes(folder: Path) -> dict[str, list[Path]]:
-    if not folder.is_dir():
-        raise FacebenchError(f"{folder}: no such folder", LAYOUT)
-    found = meshes_below(folder)
-    if not found:
-        raise FacebenchError(f"{folder}: no mesh in it", f"known are {', '.join(FORMATS)}")
-    return found
+def with_predictions(listing: Listing, root: Path, names: Sequence[str]) -> Listing:
+    """Items called like their predictions; what has no scan becomes an item with a reason.
+
+    Equal relative paths belong together, and else a file name that is there once on either side.
+    """
+    items = {item.id: item for item in listing.items}
+    scan_of = _counterparts(names, tuple(items))
+    found = [
+        replace(items[scan], id=name, subject=name, names=(name,)) for name, scan in scan_of.items()
+    ]
+    lonely = (name for name in names if name not in scan_of)
+    found += [Item(name, name, scan_reason="no scan of it", names=(name,)) for name in lonely]
+    met = set(scan_of.values())
+    return replace(
+        listing, items=(*found, *(one for name, one in items.items() if name not in met))
+    )
+
+
+def _item(name: str, files: Sequence[Path]) -> Item:
+    if len(files) > 1:
+        names = ", ".join(path.name for path in files)
+        return Item(name, name, scan_reason=f"{len(files)} candidates for the scan: {names}")
+    scan = Scan(name, files[0].stem, files[0], landmarks=landmarks_beside(files[0]))
+    return Item(name, name, scans=(scan,), names=(name,))
 
 
 def _counterparts(ours: Sequence[str], theirs: Sequence[str]) -> Mapping[str, str]:
@@ -49,18 +72,6 @@ def _counterparts(ours: Sequence[str], theirs: Sequence[str]) -> Mapping[str, st
     once = {stem for stem, count in Counter(map(_stem, free)).items() if count == 1}
     once &= {stem for stem, count in Counter(map(_stem, left)).items() if count == 1}
     return same | {name: stems[_stem(name)] for name in left if _stem(name) in once}
-
-
-def _pair(name: str, ours: Sequence[Path], theirs: Sequence[Path]) -> Pair:
-    for files, kind in ((ours, "prediction"), (theirs, "scan")):
-        if len(files) > 1:
-            names = ", ".join(path.name for path in files)
-            return Pair(name, reason=f"{len(files)} candidates for the {kind}: {names}")
-    if not theirs:
-        return Pair(name, prediction=ours[0], reason="no scan of it")
-    prediction, scan = ours[0], theirs[0]
-    marks = landmarks_beside(prediction), landmarks_beside(scan)
-    return Pair(name, "", prediction, scan, *marks)
 
 
 def _stem(name: str) -> str:

@@ -18,6 +18,9 @@ from .files import MAX_VERTICES, load_mesh
 MAIN_SHARE = 0.3
 """Of a mesh's triangles: a surface with fewer is one of many pieces, and not the face."""
 UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
+ANY_UNIT = "any"
+"""Stands for predictions without a unit: the landmarks of both sides tell their size."""
+UNIT_OPTION = "--prediction-unit"
 """Millimetres in a unit."""
 _EXTENTS_MM = (80.0, 800.0)
 """Longest side of a face, from the bare mask to head and shoulders; a factor of ten, so that the
@@ -135,6 +138,31 @@ def guess_unit(mesh: Mesh) -> str | None:
     low, high = _EXTENTS_MM
     fits = [name for name, factor in UNITS.items() if low <= extent * factor < high]
     return fits[0] if fits else None
+
+
+def prediction_in_mm(mesh: Mesh, name: str, unit: str) -> Mesh:
+    """A predicted face cleaned, checked and in mm; of unit `any` with its own numbers.
+
+    Raises:
+        FacebenchError: vertices that are not finite, no surface, or not a face in that unit.
+    """
+    cleaned, removed = clean_mesh(mesh)
+    if removed.invalid_vertices:
+        invalid = count_of(removed.invalid_vertices, "vertex is", "vertices are")
+        raise FacebenchError(
+            f"{name}: {invalid} NaN or infinite", "what made it has failed; predict it again"
+        )
+    if not len(cleaned.triangles):
+        raise FacebenchError(f"{name}: no triangle has an area", "is this a face? export it again")
+    if unit == ANY_UNIT:
+        return cleaned
+    if guess_unit(cleaned) is None:
+        raise FacebenchError(
+            f"{name}: is not as large as a face in mm, cm or m",
+            f"pass {UNIT_OPTION} any and the landmarks of both sides",
+        )
+    check_unit(cleaned, name, unit, UNIT_OPTION)
+    return to_millimetres(cleaned, unit)
 
 
 def to_millimetres(mesh: Mesh, unit: str) -> Mesh:

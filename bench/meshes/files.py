@@ -265,3 +265,13 @@ _COUNTERS: Mapping[str, Callable[[Path], int]] = {
     ".glb": check_glb,
     ".npz": _count_npz,
 }
+
+
+def meshes_below(folder: Path) -> dict[str, list[Path]]:
+    """Every mesh file below a folder by its relative path without the ending, sorted."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in FORMATS and path.is_file() and not hidden:
+            found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
+    return found

@@ -14,6 +14,7 @@ from ...recon.mesh.record import Mesh
 
 if TYPE_CHECKING:
     from ...recon.render.face_in_photograph import FaceInPhotograph
+    from ..dataset.interface import Item
     from ..landmarks.points import Landmarks
 
 Kind = Literal["frames", "files"]
@@ -39,6 +40,7 @@ class MethodCard:
         own: what of it was made here and what is the publication's, or empty.
         seen: the data that its weights and settings come from, or empty.
         state: whether it can be used as it is: trained, to be trained, nothing to train; or empty.
+        trains: whether its weights come from a training; False for one that has none.
     """
 
     name: str
@@ -52,6 +54,7 @@ class MethodCard:
     own: str = ""
     seen: str = ""
     state: str = ""
+    trains: bool = True
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class MethodOptions:
         model: the face model as given to `--model`: `embedded` or a path.
         device: where networks run, as PyTorch names it.
         source: what stands behind the colon of `NAME:SOURCE`; empty for methods that read frames.
-        unit: of a file method's meshes: mm, cm or m.
+        unit: of a file method's meshes: mm, cm or m, or `any`, see `meshes.clean.ANY_UNIT`.
         expression: that the faces shall have, as the protocol says.
     """
 
@@ -143,19 +146,23 @@ class HoldsMeshes(Protocol):
     """Gives a subject's face without looking at frames."""
 
     @property
-    def faces(self) -> tuple[tuple[str, str], ...]:
-        """Subject and scene of every face it has; an empty scene stands for all."""
+    def names(self) -> tuple[str, ...]:
+        """Of every face it has, as `dataset.interface.Item.names` has them."""
         ...
 
-    def mesh_for(self, subject: str, scene: str) -> Mesh:
-        """The face of a subject in a scene, mm, with `landmarks` where its vertices are known.
+    def files_for(self, item: Item) -> tuple[Path, ...]:
+        """The files that the face of an item is read from; none where it has no face of it."""
+        ...
+
+    def mesh_for(self, item: Item) -> Mesh:
+        """The face of an item, mm, with `landmarks` where its vertices are known.
 
         Raises:
             FacebenchError: there is none, or its file cannot be used.
         """
         ...
 
-    def landmarks_for(self, subject: str, scene: str) -> Landmarks | None:
+    def landmarks_for(self, item: Item) -> Landmarks | None:
         """Landmarks given as points in the space of that mesh, mm, or None.
 
         Raises:

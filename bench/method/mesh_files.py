@@ -4,54 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, nearest_name
+from ...recon.files.contents import content_hashes
 from ...recon.files.text import read_text
 from ...recon.mesh.record import Mesh
-from ..datasets.micc import STEM_OF_SCENE
-from ..landmarks.points import Landmarks, read_landmarks
-from ..meshes.clean import UNITS, check_unit, clean_mesh, count_of, to_millimetres
-from ..meshes.files import FORMATS, load_mesh
+from ..dataset.interface import Item
+from ..landmarks.files import landmarks_beside, read_landmark_file
+from ..landmarks.points import Landmarks
+from ..meshes.clean import UNITS, prediction_in_mm
+from ..meshes.files import load_mesh, meshes_below
 from .interface import MethodCard
 
 TOPOLOGY = "landmarks.txt"
 """The vertices of the landmarks, for all meshes of the folder."""
-ALL_SCENES = ""
-"""Scene of a file that stands for a subject in every scene."""
-LAYOUT = "expected DIR/subject_NN/SCENE.obj (.ply, .npz …) or DIR/subject_NN.obj for all scenes"
-
-_OTHER_NAMES = {stem: scene for scene, stem in STEM_OF_SCENE.items()}
+LAYOUT = "expected DIR/SUBJECT/SCENE.obj (.ply, .npz …) or DIR/SUBJECT.obj for all scenes"
+_COUNTS = (68, 7)
+_MOST_BYTES = 2**20
 _SHOWN = 4
 
 
-@dataclass(frozen=True)
-class FaceFile:
-    """One file of a folder, a mesh or the landmarks beside it.
-
-    Attributes:
-        subject: in lower case.
-        scene: in lower case, by the name of the benchmark where MICC's own was used;
-            `ALL_SCENES` for a file that stands for all of them.
-        path: the file.
-    """
-
-    subject: str
-    scene: str
-    path: Path
-
-
 class MeshFolder:
-    """The meshes of a folder by subject and scene; listed once, when it is made.
-
-    `meshes` are the faces, `points` the landmarks beside some of them, `topology` the file of
-    landmark vertices for all, or None.
+    """The meshes of a folder by name, a relative path without ending; listed once, when it is made.
 
     Args:
         root: the folder.
@@ -64,135 +45,68 @@ class MeshFolder:
         if not root.is_dir():
             raise FacebenchError(f"{root}: no such folder", LAYOUT)
         self.root = root
-        entries = tuple(_entries(root))
-        self.meshes = tuple(e for e in entries if e.path.suffix.lower() in FORMATS)
-        whose = {(face.subject, face.scene) for face in self.meshes}
-        texts = (e for e in entries if e.path.suffix.lower() == ".txt")
-        self.points = tuple(e for e in texts if (e.subject, e.scene) in whose)
+        self.meshes = meshes_below(root)
         self.topology = next((p for p in _visible(root) if p.name.lower() == TOPOLOGY), None)
+        self._lower = _by(self.meshes, str.lower)
+        self._loose = _by(self.meshes, _loose)
         if not self.meshes:
-            raise FacebenchError(f"{root}: no mesh of any subject", self._what_it_holds())
+            raise FacebenchError(f"{root}: no mesh in it", self._what_it_holds())
 
     @property
-    def subjects(self) -> tuple[str, ...]:
-        """Subjects with a mesh, sorted, in lower case."""
-        return tuple(sorted({face.subject for face in self.meshes}))
+    def names(self) -> tuple[str, ...]:
+        """Of all meshes, sorted."""
+        return tuple(sorted(self.meshes))
 
     @property
     def strangers(self) -> tuple[Path, ...]:
         """Files that are neither a mesh nor landmarks of one, sorted."""
-        used = {face.path for face in (*self.meshes, *self.points)} | {self.topology}
-        inner = [p for path in _visible(self.root) for p in _visible(path) if p not in used]
-        outer = [p for p in _visible(self.root) if p.is_file() and p not in used]
-        return tuple(sorted([*outer, *inner]))
+        meshes = [path for paths in self.meshes.values() for path in paths]
+        used = {*meshes, *filter(None, map(landmarks_beside, meshes)), self.topology}
+        files = (
+            path for path in self.root.rglob("*") if path.is_file() and not _hidden(path, self.root)
+        )
+        return tuple(sorted(path for path in files if path not in used))
 
-    def digest(self) -> str:
-        """SHA-256 of the contents of all meshes and landmarks under the names they are known by."""
-        sha = hashlib.sha256()
-        for face in (*self.meshes, *self.points):
-            kind = face.path.suffix.lower()
-            content = hashlib.sha256(face.path.read_bytes()).hexdigest()
-            sha.update(f"{face.subject}/{face.scene}{kind} {content}\n".encode())
-        if self.topology is not None:
-            sha.update(self.topology.read_bytes())
-        return sha.hexdigest()
+    def find(self, item: Item) -> Path:
+        """The mesh of an item: under the first of its names that there is.
 
-    def mesh(self, subject: str, scene: str) -> FaceFile:
-        """The mesh of a subject in a scene: its own, else the subject's for all scenes.
+        Names are matched without regard to case, and then to kinds of lines between words.
 
         Raises:
             FacebenchError: there is none, with the nearest name, or there are several.
         """
-        own = [face for face in self.meshes if face.subject == subject.lower()]
-        found = _of_scene(own, scene)
-        if not own:
-            raise FacebenchError(f"{self.root}: no mesh of {subject}", self._near(subject))
-        if not found:
-            near = _did_you_mean(scene, [face.path for face in own])
-            raise FacebenchError(f"{self.root}: no mesh of {subject} for scene {scene}", near)
-        if len(found) > 1:
-            names = ", ".join(str(face.path.relative_to(self.root)) for face in found)
-            raise FacebenchError(f"{self.root}: {len(found)} meshes of {subject}: {names}")
-        return found[0]
+        # A name of the scene, however it is written, goes before the subject's of all scenes.
+        for name in item.names:
+            for known, key in ((self._lower, str.lower), (self._loose, _loose)):
+                found = known.get(key(name), [])
+                if len(found) > 1:
+                    files = ", ".join(path.relative_to(self.root).as_posix() for path in found)
+                    raise FacebenchError(f"{len(found)} candidates for the prediction: {files}")
+                if found:
+                    return found[0]
+        raise FacebenchError(f"{self.root}: no prediction of {item.id}", self._near(item))
 
-    def landmarks_of(self, mesh: FaceFile) -> Path | None:
-        """The file of points beside a mesh, or None."""
-        whose = (mesh.subject, mesh.scene)
-        found = (face.path for face in self.points if (face.subject, face.scene) == whose)
-        return next(found, None)
+    def digest(self) -> str:
+        """SHA-256 of the contents of all meshes and landmarks under the names they are known by."""
+        meshes = [path for paths in self.meshes.values() for path in paths]
+        files = [*meshes, *filter(None, map(landmarks_beside, meshes))]
+        files += [] if self.topology is None else [self.topology]
+        hashes = content_hashes(files)
+        lines = sorted(f"{_relative(path, self.root)} {sha}" for path, sha in hashes.items())
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def _near(self, subject: str) -> str:
-        """Names of the same number: `Subject1` may be meant for `subject_01`."""
-        paths = dict.fromkeys(self._subject_path(face) for face in self.meshes)
-        same = [path for path in paths if _numbers(path.stem) == _numbers(subject)]
-        if same and _numbers(subject):
-            return f"'{same[0].name}' may be it: call it {subject}{same[0].suffix}"
-        return f"it holds {_listed([path.name for path in paths])}"
-
-    def _subject_path(self, face: FaceFile) -> Path:
-        return face.path if face.path.parent == self.root else face.path.parent
+    def _near(self, item: Item) -> str:
+        """Names of the same numbers: `Subject1/indoor` may be meant for `subject_01/indoor`."""
+        same = [name for name in self.meshes if _numbers(name) == _numbers(item.id)]
+        near = nearest_name(item.id, same or self.meshes, 0.6)
+        if near is not None:
+            file = self.meshes[near][0].relative_to(self.root)
+            return f"'{file}' may be it: call it {item.names[0]}{file.suffix}"
+        return f"it holds {_listed(self.names)}"
 
     def _what_it_holds(self) -> str:
-        inner = [path for path in _visible(self.root) if path.is_dir() and _looks_right(path)]
-        if inner:
-            return f"did you mean {inner[0]}?"
         names = [path.name for path in _visible(self.root)]
         return f"{LAYOUT}; it holds {_listed(names) if names else 'nothing'}"
-
-
-def _entries(root: Path) -> Iterator[FaceFile]:
-    """Every mesh and text file at its place, whoever it belongs to."""
-    for path in _visible(root):
-        if path.is_dir():
-            inner = [item for item in _visible(path) if item.is_file()]
-            yield from (FaceFile(path.name.lower(), _scene(item.stem), item) for item in inner)
-        elif path.name.lower() != TOPOLOGY:
-            yield FaceFile(path.stem.lower(), ALL_SCENES, path)
-
-
-def _of_scene(faces: Sequence[FaceFile], scene: str) -> list[FaceFile]:
-    own = [face for face in faces if face.scene == scene.lower()]
-    return own or [face for face in faces if face.scene == ALL_SCENES]
-
-
-def _scene(stem: str) -> str:
-    """The benchmark's name of a scene, from its own or from MICC's name of the video."""
-    name = stem.lower().replace("_", "-").replace(" ", "-")
-    return _OTHER_NAMES.get(name, stem.lower())
-
-
-def _did_you_mean(scene: str, paths: Sequence[Path]) -> str:
-    odd = [path for path in paths if _scene(path.stem) not in STEM_OF_SCENE]
-    near = nearest_name(scene, [path.stem.lower() for path in odd])
-    if near:
-        path = next(path for path in odd if path.stem.lower() == near)
-        return f"'{path.name}' may be it: call it {scene}{path.suffix}"
-    return f"it holds {_listed([path.name for path in paths])}"
-
-
-def _numbers(name: str) -> list[int]:
-    return [int(digits) for digits in re.findall(r"\d+", name)]
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(names[:_SHOWN])}{more}"
-
-
-def _looks_right(folder: Path) -> bool:
-    return any(entry.path.suffix.lower() in FORMATS for entry in _entries(folder))
-
-
-def _visible(folder: Path) -> list[Path]:
-    """Sorted entries of a folder but hidden ones; none of what is no folder."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-
-
-UNIT_OPTION = "--prediction-unit"
-_COUNTS = (68, 7)
-_MOST_BYTES = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +115,7 @@ class MeshPredictions:
 
     Attributes:
         folder: which file is whose.
-        unit: of the files: mm, cm or m.
+        unit: of the files: mm, cm or m, or `any`: the landmarks of both sides tell the size.
         card: named after the folder.
         parts: none, the topology is anybody's.
         model_digest, checkpoint_digest: empty, nobody knows.
@@ -222,50 +136,53 @@ class MeshPredictions:
         return hashlib.sha256(f"{self.folder.digest()} {self.unit}".encode()).hexdigest()
 
     @property
-    def faces(self) -> tuple[tuple[str, str], ...]:
-        """Subject and scene of every mesh, sorted."""
-        return tuple(sorted((face.subject, face.scene) for face in self.folder.meshes))
+    def names(self) -> tuple[str, ...]:
+        """Of all faces, sorted."""
+        return self.folder.names
 
-    def mesh_for(self, subject: str, scene: str) -> Mesh:
+    def files_for(self, item: Item) -> tuple[Path, ...]:
+        """The mesh of an item and the landmarks beside it; none where there is no such mesh."""
+        try:
+            mesh = self.folder.find(item)
+        except FacebenchError:
+            return ()
+        beside = landmarks_beside(mesh)
+        return tuple(path for path in (mesh, beside, self.folder.topology) if path is not None)
+
+    def mesh_for(self, item: Item) -> Mesh:
         """The face in mm, without loose vertices and triangles of no area (`meshes.clean_mesh`).
+
+        Of unit `any` it has the numbers of its file.
 
         Raises:
             FacebenchError: there is no such file, it cannot be read, it has vertices that are not
                 finite, or it is in another unit.
         """
-        path = self.folder.mesh(subject, scene).path
-        mesh, removed = clean_mesh(self.mesh_in_file(subject, scene))
-        if removed.invalid_vertices:
-            invalid = count_of(removed.invalid_vertices, "vertex is", "vertices are")
-            raise FacebenchError(f"{path}: {invalid} not finite", "its method failed")
-        if not len(mesh.triangles):
-            raise FacebenchError(f"{path}: no triangle has an area", "export it again")
-        check_unit(mesh, str(path), self.unit, UNIT_OPTION)
-        return to_millimetres(mesh, self.unit)
+        path = self.folder.find(item)
+        return prediction_in_mm(self.mesh_in_file(item), str(path), self.unit)
 
-    def mesh_in_file(self, subject: str, scene: str) -> Mesh:
+    def mesh_in_file(self, item: Item) -> Mesh:
         """The face as its file has it, in the file's unit, with its landmark vertices.
 
         Raises:
             FacebenchError: there is no such file, or it cannot be read.
         """
-        path = self.folder.mesh(subject, scene).path
+        path = self.folder.find(item)
         if path not in self._last:
             self._last.clear()
             self._last[path] = _with_landmarks(load_mesh(path), self._topology, path)
         return self._last[path]
 
-    def landmarks_for(self, subject: str, scene: str) -> Landmarks | None:
+    def landmarks_for(self, item: Item) -> Landmarks | None:
         """The points beside the mesh, else its landmark vertices, mm, else None.
 
         Raises:
             FacebenchError: there is no such mesh, or the landmarks cannot be used.
         """
-        mesh = self.folder.mesh(subject, scene)
-        points = self.folder.landmarks_of(mesh)
+        points = landmarks_beside(self.folder.find(item))
         if points is not None:
-            return _in_mm(read_landmarks(points).points, self.unit)
-        raw = self.mesh_in_file(subject, scene)
+            return _in_mm(read_landmark_file(points).points, self.unit)
+        raw = self.mesh_in_file(item)
         vertices = raw.landmarks if self._topology is None else self._topology
         return None if vertices is None else _in_mm(raw.vertices[vertices], self.unit)
 
@@ -308,4 +225,37 @@ def _with_landmarks(mesh: Mesh, vertices: NDArray[np.int64] | None, path: Path) 
 
 
 def _in_mm(points: NDArray[np.floating], unit: str) -> Landmarks:
-    return Landmarks(np.asarray(points, np.float64) * UNITS[unit])
+    return Landmarks(np.asarray(points, np.float64) * UNITS.get(unit, 1.0))
+
+
+def _by(meshes: Mapping[str, Sequence[Path]], key: Callable[[str], str]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for name, paths in meshes.items():
+        found.setdefault(key(name), []).extend(paths)
+    return found
+
+
+def _loose(name: str) -> str:
+    return name.lower().replace("_", "-").replace(" ", "-")
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d+", name)]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"
+
+
+def _relative(path: Path, root: Path) -> str:
+    return PurePosixPath(path.relative_to(root)).as_posix().lower()
+
+
+def _hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _visible(folder: Path) -> list[Path]:
+    """Sorted entries of a folder but hidden ones."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))

@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import FacebenchError, did_you_mean, error_line
+from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
+from ..plugins import Plugins
 from .interface import AnyMethod, HoldsMeshes, Method, MethodCard, MethodModule, MethodOptions
 
 GROUP = "facebench.methods"
-"""Other packages add a method by an entry point `name = "package.module"`, a `MethodModule`."""
-BUILT_IN = "built in"
-
 # By its name, as the modules of other packages: a method imports this folder, never the reverse.
 _BUILT_IN_PACKAGE = f"{__package__.removesuffix('.method')}.methods"
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a method's module is, and which package brought it."""
-
-    module: str
-    origin: str
+PLUGINS = Plugins("method", _BUILT_IN_PACKAGE, GROUP, ("CARD", "build"))
+"""Other packages add a method by an entry point `name = "package.module"`, a `MethodModule`."""
 
 
 def method_names() -> tuple[str, ...]:
     """All methods, sorted; imports none of them."""
-    return tuple(sorted(_places()))
+    return PLUGINS.names()
 
 
 def method_origin(name: str) -> str:
@@ -45,7 +34,7 @@ def method_origin(name: str) -> str:
     Raises:
         FacebenchError: there is no such method.
     """
-    return _place(name).origin
+    return PLUGINS.origin(name)
 
 
 def method_card(name: str) -> MethodCard:
@@ -93,41 +82,7 @@ def build_method(name: str, options: MethodOptions) -> Method:
 
 
 def _module(name: str) -> MethodModule:
-    place = _place(name)
-    try:
-        module = importlib.import_module(place.module)
-    except Exception as error:  # an outside module raises whatever it likes
-        raise _unusable(name, place, error_line(error)) from error
-    missing = [item for item in ("CARD", "build") if not hasattr(module, item)]
-    if missing:
-        raise _unusable(name, place, f"{place.module} has no {' and no '.join(missing)}")
-    return cast("MethodModule", module)
-
-
-def _unusable(name: str, place: _Place, reason: str) -> FacebenchError:
-    return FacebenchError(f"method '{name}' of {place.origin} cannot be loaded: {reason}")
-
-
-def _place(name: str) -> _Place:
-    places = _places()
-    if name not in places:
-        raise FacebenchError(f"no method '{name}'", did_you_mean(name, sorted(places)))
-    return places[name]
-
-
-def _places() -> dict[str, _Place]:
-    """Built-in methods keep their names whatever other packages call theirs."""
-    own = {
-        item.name.replace("_", "-"): _Place(f"{_BUILT_IN_PACKAGE}.{item.name}", BUILT_IN)
-        for item in pkgutil.iter_modules(importlib.import_module(_BUILT_IN_PACKAGE).__path__)
-    }
-    others = {
-        point.name: _Place(point.value, f"{point.dist.name} {point.dist.version}")
-        if point.dist
-        else _Place(point.value, point.module)
-        for point in entry_points(group=GROUP)
-    }
-    return others | own
+    return cast("MethodModule", PLUGINS.module(name))
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ CARD = MethodCard(
     "faces. Its landmark detector saw 400 synthetic people of the embedded face model, which "
     "'facebench synth' draws others of. No photograph of MICC",
     state="nothing to train; landmarks by the embedded detector, or --checkpoint of another",
+    trains=False,
 )
 
 CROP_SIZE = 192

@@ -22,6 +22,7 @@ CARD = MethodCard(
     seen="no photograph. Its mean is that of the people the face model was made from: on faces of "
     "'facebench synth' with the same model it is the true mean",
     state="nothing to train",
+    trains=False,
 )
 
 

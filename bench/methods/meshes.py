@@ -22,6 +22,7 @@ CARD = MethodCard(
     own="the reader and the checks; the faces are of whoever made them",
     seen="not known: ask who made the faces, and for a training on the set it is measured on",
     state="nothing to train",
+    trains=False,
 )
 
 

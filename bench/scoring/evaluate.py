@@ -3,116 +3,31 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
 from ..landmarks.files import read_landmark_file
 from ..landmarks.points import Landmarks
-from ..landmarks.regions import transfer_parts
-from ..meshes.clean import UNITS, check_unit, clean_mesh, count_of, guess_unit
+from ..meshes.clean import (
+    ANY_UNIT,
+    UNITS,
+    check_unit,
+    clean_mesh,
+    prediction_in_mm,
+    to_millimetres,
+)
 from ..meshes.files import load_mesh
 from ..protocol.record import Protocol, read_settings
 from ..registration.initialise import rotation_of_landmarks, rotation_of_surface
 from ..registration.nose_tip import read_nose_tip
 from ..surface.triangles import Float64Array
 from .diagnosis import Finding, diagnose
-from .score import Score, ScoredPair, failed_score, score_prediction, with_size_error
-
-ANY_UNIT = "any"
-"""Stands for a prediction without a unit: the landmarks of both sides tell its size."""
-
-
-@dataclass(frozen=True, eq=False)
-class Given:
-    """One side of a pair.
-
-    Attributes:
-        mesh: clean, in mm.
-        landmarks: in the mesh's space, mm; None for the mesh's own or none.
-        name: of the file, or what a mesh is called that came without one.
-        note: what was left out of the mesh; empty for nothing.
-        resized: the factor it was given because its unit is not known.
-    """
-
-    mesh: Mesh
-    landmarks: Landmarks | None
-    name: str
-    note: str = ""
-    resized: float = 1.0
-
-    @property
-    def all_landmarks(self) -> Landmarks | None:
-        """Those that were given, else those of the mesh, else None."""
-        return self.landmarks or Landmarks.of_mesh(self.mesh)
-
-    def scaled(self, factor: float) -> Given:
-        """The same, so many times as large."""
-        mesh = replace(self.mesh, vertices=np.asarray(self.mesh.vertices, np.float64) * factor)
-        landmarks = self.landmarks and Landmarks(self.landmarks.points * factor)
-        return replace(self, mesh=mesh, landmarks=landmarks)
-
-
-def read_given(
-    mesh: Mesh | Path | str,
-    landmarks: Landmarks | Path | str | None,
-    unit: str,
-    side: str,
-) -> Given:
-    """Read and check one side of a pair.
-
-    Args:
-        mesh: or its file.
-        landmarks: or their file; None for the mesh's own.
-        unit: of both: `mm`, `cm`, `m`, or `any`, which leaves the numbers as they are.
-        side: `prediction` or `scan`, for messages.
-
-    Raises:
-        FacebenchError: a file cannot be used or the mesh is not as large as a face in its unit.
-    """
-    name = f"the {side}" if isinstance(mesh, Mesh) else str(mesh)
-    cleaned, removed = clean_mesh(mesh if isinstance(mesh, Mesh) else load_mesh(Path(mesh)))
-    if removed.invalid_vertices and side == "prediction":
-        invalid = count_of(removed.invalid_vertices, "vertex is", "vertices are")
-        raise FacebenchError(
-            f"{name}: {invalid} NaN or infinite", "what made it has failed; predict it again"
-        )
-    if not len(cleaned.triangles):
-        raise FacebenchError(f"{name}: no triangles with finite corners", "is this a face?")
-    if unit != ANY_UNIT:
-        _check_unit(cleaned, name, unit, side)
-    known = read_landmark_file(Path(landmarks)) if isinstance(landmarks, Path | str) else landmarks
-    given = Given(cleaned, known, name, note=f"{removed} left out" if str(removed) else "")
-    return given.scaled(UNITS.get(unit, 1.0))
-
-
-def _check_unit(mesh: Mesh, name: str, unit: str, side: str) -> None:
-    if side == "prediction" and unit in UNITS and guess_unit(mesh) is None:
-        raise FacebenchError(
-            f"{name}: is not as large as a face in mm, cm or m",
-            "pass --prediction-unit any and the landmarks of both sides",
-        )
-    check_unit(mesh, name, unit, f"--{side}-unit")
-
-
-def without_unit(prediction: Given, scan: Given) -> Given:
-    """A prediction of any unit as large as the scan, by the spread of the landmarks of both.
-
-    Raises:
-        FacebenchError: when one side has no landmarks.
-    """
-    own, theirs = prediction.all_landmarks, scan.all_landmarks
-    if own is None or theirs is None:
-        raise FacebenchError(
-            f"{prediction.name}: a prediction of any unit needs landmarks of both sides",
-            "give --prediction-landmarks and --scan-landmarks, or its unit: mm, cm or m",
-        )
-    factor = theirs.spread / own.spread
-    return replace(prediction.scaled(factor), resized=factor)
+from .result import Score
+from .score import ScoredPair, failed_score
+from .target import Prediction, Ruler, Target, parts_of
 
 
 class EvaluationError(FacebenchError):
@@ -199,18 +114,21 @@ def evaluate(
     """
     chosen = read_settings(protocol) if isinstance(protocol, str) else protocol
     unit = prediction_unit or (ANY_UNIT if chosen.takes_any_unit else "mm")
-    target = read_given(scan, scan_landmarks, scan_unit or "mm", "scan")
-    face = read_given(prediction, prediction_landmarks, unit, "prediction")
-    if unit == ANY_UNIT and not chosen.takes_any_unit:
-        face = without_unit(face, target)
-    label = None if nose_tip is None else read_nose_tip(Path(nose_tip))
-    pair = _scored(face, target, chosen, label)
-    if unit != ANY_UNIT:
-        pair = with_size_error(pair, chosen, lambda free: _scored(face, target, free, label))
-    findings = diagnose(pair.score, chosen, unit_known=unit != ANY_UNIT)
-    notes = (Finding(f"{given.name}: {given.note}.") for given in (face, target) if given.note)
-    landmarks = _in_scan_space(face, target, pair)
-    return Evaluation(pair, chosen, face.name, target.name, (*findings, *notes), landmarks)
+    target = _target(scan, scan_landmarks, nose_tip, scan_unit or "mm")
+    face, left_out = _prediction(prediction, prediction_landmarks, unit)
+    names = _name(prediction, "prediction"), _name(scan, "scan")
+    ruler = Ruler(chosen, parts=parts_of(face))
+    try:
+        pair = target.measure(face, ruler)
+    except FacebenchError as error:
+        raise EvaluationError(error.message, error.hint) from error
+    findings = diagnose(pair.score, chosen, unit_known=face.unit_known)
+    notes = (
+        Finding(f"{name}: {note}.")
+        for name, note in zip(names, (left_out, target.note), strict=True)
+        if note
+    )
+    return Evaluation(pair, chosen, *names, (*findings, *notes), _landmarks(face, target, pair))
 
 
 def failure(
@@ -222,40 +140,63 @@ def failure(
     return {**_plain(score), **names, "hint": error.hint, "diagnosis": []}
 
 
-def _scored(
-    face: Given, target: Given, protocol: Protocol, nose_tip: Float64Array | None
-) -> ScoredPair:
-    """The pair's score, its scale from the numbers that were given."""
-    own = face.all_landmarks
-    parts = None if own is None else transfer_parts(face.mesh, own)
-    try:
-        pair = score_prediction(
-            face.mesh,
-            target.mesh,
-            protocol,
-            nose_tip=nose_tip,
-            parts=parts,
-            prediction_landmarks=face.landmarks,
-            scan_landmarks=target.landmarks,
-        )
-    except FacebenchError as error:
-        raise EvaluationError(error.message, error.hint) from error
-    scale = pair.score.scale * face.resized
-    return replace(pair, score=replace(pair.score, scale=scale))
+def _prediction(
+    mesh: Mesh | Path | str, landmarks: Landmarks | Path | str | None, unit: str
+) -> tuple[Prediction, str]:
+    """The predicted face in mm, or in its own numbers for any unit; what was left out of it."""
+    raw = mesh if isinstance(mesh, Mesh) else load_mesh(Path(mesh))
+    face = prediction_in_mm(raw, _name(mesh, "prediction"), unit)
+    factor = UNITS.get(unit, 1.0)
+    known = _read_landmarks(landmarks)
+    given = known and Landmarks(known.points * factor)
+    removed = str(clean_mesh(raw)[1])
+    note = f"{removed} left out" if removed else ""
+    return Prediction(face, landmarks=given, unit_known=unit != ANY_UNIT), note
 
 
-def _in_scan_space(face: Given, target: Given, pair: ScoredPair) -> Landmarks | None:
+def _target(
+    mesh: Mesh | Path | str,
+    landmarks: Landmarks | Path | str | None,
+    nose_tip: Path | str | None,
+    unit: str,
+) -> Target:
+    """The scan and its labels in mm."""
+    name = _name(mesh, "scan")
+    cleaned, removed = clean_mesh(mesh if isinstance(mesh, Mesh) else load_mesh(Path(mesh)))
+    if not len(cleaned.triangles):
+        raise FacebenchError(f"{name}: no triangles with finite corners", "is this a face?")
+    check_unit(cleaned, name, unit, "--scan-unit")
+    known = _read_landmarks(landmarks)
+    factor = UNITS[unit]
+    return Target(
+        scan=to_millimetres(cleaned, unit),
+        subject="",
+        name=name,
+        nose_tip=None if nose_tip is None else read_nose_tip(Path(nose_tip)) * factor,
+        landmarks=known and Landmarks(known.points * factor),
+        note=f"{removed} left out" if str(removed) else "",
+    )
+
+
+def _read_landmarks(given: Landmarks | Path | str | None) -> Landmarks | None:
+    return read_landmark_file(Path(given)) if isinstance(given, Path | str) else given
+
+
+def _name(mesh: Mesh | Path | str, side: str) -> str:
+    return f"the {side}" if isinstance(mesh, Mesh) else str(mesh)
+
+
+def _landmarks(face: Prediction, target: Target, pair: ScoredPair) -> Landmarks | None:
+    """Those of the face in the scan's space: the scan's own, else the prediction's moved there."""
     if target.all_landmarks is not None:
         return target.all_landmarks
     own = face.all_landmarks
-    if own is None:
-        return None
-    return own.moved(pair.alignment.transform)
+    return None if own is None else own.moved(pair.alignment.transform)
 
 
 def _plain(score: Score) -> dict[str, Any]:
     """A score as JSON knows it, under the names of the command."""
-    row = score.to_row()
+    row = vars(score)
     values = {key: value for key, value in row.items() if key not in ("subject", "scene")}
     values["digest"] = values.pop("protocol_digest")
     return {key: None if _is_nan(value) else value for key, value in values.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, error_line
-from ...recon.mesh.record import Mesh
 from ..surface.triangles import Float64Array
 from .distance import DIRECTION_WEIGHTS, Distances
-from .score import Score, ScoredPair
+from .result import Score
+from .score import ScoredPair
 from .statistics import UNKNOWN, Interval, bootstrap_means, percentile_interval
-from .target import Face, Ruler, Target
+from .target import Decode, Prediction, Ruler, Target
 
 LABELS = ("subject", "scene", "status", "reason", "protocol", "protocol_digest")
 """Fields of a score that are the same for all that are combined."""
@@ -72,10 +72,6 @@ def _combined(name: str, values: list[str | float | int | bool]) -> str | float 
         return sum(counts) if name.startswith("n_") else max(counts)
     known = [float(value) for value in values if value == value]
     return float(np.mean(known)) if known else float("nan")
-
-
-Decode = Callable[[NDArray[np.float32]], Mesh]
-"""The face in mm of one frame's vector (D,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +139,6 @@ def over_frames(
     decode: Decode,
     target: Target,
     ruler: Ruler,
-    parts: Mapping[str, NDArray[np.bool_]],
 ) -> tuple[ScoredPair, str]:
     """The mean of the errors of every frame's own mesh, and a note on frames that have none.
 
@@ -153,7 +148,7 @@ def over_frames(
     Args:
         vectors: (N, D), a frame each.
         decode: makes a face of a vector.
-        target, ruler, parts: see `Target.measure`.
+        target, ruler: see `Target.measure`.
 
     Raises:
         FacebenchError: no frame could be measured.
@@ -162,13 +157,13 @@ def over_frames(
     faults: list[str] = []
     for number, vector in enumerate(vectors):
         try:
-            numbers[number] = Numbers.of(target.measure(Face(decode(vector)), ruler, parts))
+            numbers[number] = Numbers.of(target.measure(Prediction(decode(vector)), ruler))
         except Exception as error:
             faults.append(error_line(error))
     if not numbers:
         raise FacebenchError(f"none of {len(vectors)} faces could be measured: {faults[0]}")
     middle = median_index([part.score.value_mm for part in numbers.values()])
-    shown = target.measure(Face(decode(vectors[list(numbers)[middle]])), ruler, parts)
+    shown = target.measure(Prediction(decode(vectors[list(numbers)[middle]])), ruler)
     return with_numbers(shown, mean_numbers(list(numbers.values()))), _lost(faults, len(vectors))
 
 

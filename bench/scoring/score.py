@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,87 +21,7 @@ from ..surface.similarity import Similarity
 from ..surface.triangles import Float64Array
 from .distance import CURVE_MM, Distances, nan_mean
 from .register import initialise_on_crop, register_pair
-
-NAN = float("nan")
-
-
-@dataclass(frozen=True)
-class Score:
-    """Every number of one subject and scene; lengths in mm.
-
-    Attributes:
-        subject, scene: whose.
-        status: `ok`, or `failed` with a reason and NaN for all numbers.
-        reason: why it failed, else empty.
-        value_mm: the protocol's own statistic, the number that tables show.
-        mean_mm, median_mm, rmse_mm, std_mm, p90_mm: of the protocol's distance, both directions
-            with half of the weight each when the protocol is symmetric.
-        scan_to_prediction_mm, prediction_to_scan_mm: the mean of each direction.
-        point_to_surface_mm: mean of |p − q| in the protocol's directions, whatever its measure.
-        point_to_plane_…_mm, point_to_surface_…_mm: the mean by either measure, of either direction
-            and of both; for closest points, whatever the protocol's measure.
-        share_within_1mm, share_within_2mm, share_within_3mm: of the points.
-        scale: the factor that the alignment gave the prediction.
-        size_error: of a rigid protocol, the factor that would have fitted, less one, see
-            `with_size_error`; NaN where nobody asked for it.
-        start: of the alignment: `landmarks` or `search`.
-        landmark_residual_mm: root mean square between the landmarks of both sides when aligned,
-            NaN without.
-        iterations, converged: of the alignment.
-        overlap: share of the cropped scan's points in the region of intersection.
-        n_points: points in the region of intersection, of the directions that count.
-        nose_tip_source: of the crop's centre: `label`, `found` or `seven_landmarks`.
-        nose_tip_disagreement_mm: between label and found, NaN without a label.
-        nose_tip_spread_mm: how uncertain a found one is: see `NoseTip`; NaN for a label.
-        nose_mm … jaw_mm: mean from the prediction to the scan by part of the face.
-        protocol, protocol_digest: what the numbers stand for.
-    """
-
-    subject: str
-    scene: str
-    status: str
-    reason: str
-    protocol: str
-    protocol_digest: str
-    value_mm: float = NAN
-    mean_mm: float = NAN
-    median_mm: float = NAN
-    rmse_mm: float = NAN
-    std_mm: float = NAN
-    p90_mm: float = NAN
-    scan_to_prediction_mm: float = NAN
-    prediction_to_scan_mm: float = NAN
-    point_to_surface_mm: float = NAN
-    point_to_plane_symmetric_mm: float = NAN
-    point_to_plane_scan_to_prediction_mm: float = NAN
-    point_to_plane_prediction_to_scan_mm: float = NAN
-    point_to_surface_symmetric_mm: float = NAN
-    point_to_surface_scan_to_prediction_mm: float = NAN
-    point_to_surface_prediction_to_scan_mm: float = NAN
-    share_within_1mm: float = NAN
-    share_within_2mm: float = NAN
-    share_within_3mm: float = NAN
-    scale: float = NAN
-    size_error: float = NAN
-    start: str = ""
-    landmark_residual_mm: float = NAN
-    iterations: int = 0
-    converged: bool = False
-    overlap: float = NAN
-    n_points: int = 0
-    nose_tip_source: str = ""
-    nose_tip_disagreement_mm: float = NAN
-    nose_tip_spread_mm: float = NAN
-    nose_mm: float = NAN
-    mouth_mm: float = NAN
-    eyes_mm: float = NAN
-    cheeks_mm: float = NAN
-    forehead_mm: float = NAN
-    jaw_mm: float = NAN
-
-    def to_row(self) -> dict[str, str | float | int | bool]:
-        """Flat values for a table."""
-        return asdict(self)
+from .result import NAN, SCORED, UNSCORED, Score
 
 
 @dataclass(frozen=True)
@@ -198,7 +118,7 @@ def score_prediction(
         "start": start.source,
         "landmark_residual_mm": start.residual_mm(laid.alignment.transform),
     }
-    score = Score(subject, scene, "ok", "", protocol.name, protocol.digest, **columns)
+    score = Score(subject, scene, SCORED, "", protocol.name, protocol.digest, **columns)
     aligned = _transform_mesh(prediction, alignment.transform)
     curve = distances.share_within(CURVE_MM)
     seen = target.mesh, laid.scan_errors
@@ -227,7 +147,7 @@ def with_size_error(
 
 def failed_score(subject: str, scene: str, reason: str, protocol: Protocol) -> Score:
     """The row of a subject and scene that has no number."""
-    return Score(subject, scene, "failed", reason, protocol.name, protocol.digest)
+    return Score(subject, scene, UNSCORED, reason, protocol.name, protocol.digest)
 
 
 def _scale_normalisation(

@@ -1,10 +1,10 @@
-"""A scan with everything known of it, to measure faces against."""
+"""A scan with everything known of it, and predictions held to it."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,36 +14,70 @@ from ...recon.mesh.record import Mesh
 from ..dataset.interface import Scan
 from ..landmarks.files import read_landmark_file
 from ..landmarks.points import Landmarks
-from ..meshes.clean import read_mesh
+from ..landmarks.regions import transfer_parts
+from ..meshes.clean import UNITS, read_mesh
 from ..protocol.record import Protocol
 from ..registration.nose_tip import read_nose_tip
 from .score import ScoredPair, score_prediction, with_size_error
 
+Decode = Callable[[NDArray[np.float32]], Mesh]
+"""The face in mm of one frame's vector (D,)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a method made of one item.
+
+    Attributes:
+        mesh: the face in mm, or None where there is none.
+        reason: why there is none; with a mesh, what was wrong with parts of the clip.
+        frames, faces: read and encoded; 0 for a mesh that comes as a file.
+        landmarks: given beside the mesh, or None for the mesh's own.
+        vectors: (N, D) of each face, where the protocol averages errors; else None.
+        unit_known: False for a mesh whose numbers are of no unit: the landmarks tell its size.
+    """
+
+    mesh: Mesh | None
+    reason: str = ""
+    frames: int = 0
+    faces: int = 0
+    landmarks: Landmarks | None = None
+    vectors: NDArray[np.float32] | None = None
+    unit_known: bool = True
+
+    @property
+    def all_landmarks(self) -> Landmarks | None:
+        """Those that were given, else those of the mesh, else None."""
+        return self.landmarks or (None if self.mesh is None else Landmarks.of_mesh(self.mesh))
+
+    def resized(self, factor: float) -> Prediction:
+        """The same, so many times as large."""
+        assert self.mesh is not None
+        mesh = replace(self.mesh, vertices=np.asarray(self.mesh.vertices, np.float64) * factor)
+        landmarks = self.landmarks and Landmarks(self.landmarks.points * factor)
+        return replace(self, mesh=mesh, landmarks=landmarks)
+
 
 @dataclass(frozen=True, eq=False)
 class Ruler:
-    """How a face is laid on a scan and measured.
+    """How predictions are measured, the same for all of a run.
 
     Attributes:
         protocol: decides every step.
-        fixed_scale: the factor given to the face, where one is the same for all; else None.
+        unit: of the scans' files and of the labels beside them: mm, cm or m.
+        mean_face: measured where a prediction failed, as what a failure costs; None for no such.
+        parts: vertices (V,) of the predictions in each part of the face; without any, those of
+            predictions with landmarks are found by them.
+        decode: makes faces of a prediction's vectors, where it has any.
+        fixed_scale: the factor given to every prediction, where one is the same for all.
     """
 
     protocol: Protocol
+    unit: str = "mm"
+    mean_face: Mesh | None = None
+    parts: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    decode: Decode | None = None
     fixed_scale: float | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Face:
-    """A face to measure.
-
-    Attributes:
-        mesh: in mm.
-        landmarks: given beside it, or None for the mesh's own.
-    """
-
-    mesh: Mesh
-    landmarks: Landmarks | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,59 +99,98 @@ class Target:
     nose_tip: NDArray[np.float64] | None
     landmarks: Landmarks | None
     note: str
-    _known: dict[tuple[bytes, float | None, bool], ScoredPair] = field(default_factory=dict)
+    _known: dict[tuple[bytes, str, float | None, bool], ScoredPair] = field(default_factory=dict)
 
-    def score(self, face: Face, ruler: Ruler, parts: Mapping[str, NDArray[np.bool_]]) -> ScoredPair:
+    @property
+    def all_landmarks(self) -> Landmarks | None:
+        """Those that were given, else those of the mesh, else None."""
+        return self.landmarks or Landmarks.of_mesh(self.scan)
+
+    def score(self, prediction: Prediction, ruler: Ruler) -> ScoredPair:
         """As `measure`, and remembered: a face of several scenes is measured once."""
-        key = _fingerprint(face), ruler.fixed_scale, bool(parts)
+        key = (
+            _fingerprint(prediction),
+            ruler.protocol.digest,
+            ruler.fixed_scale,
+            bool(ruler.parts),
+        )
         if key not in self._known:
-            self._known[key] = self.measure(face, ruler, parts)
+            self._known[key] = self.measure(prediction, ruler)
         return self._known[key]
 
-    def measure(
-        self, face: Face, ruler: Ruler, parts: Mapping[str, NDArray[np.bool_]]
-    ) -> ScoredPair:
+    def measure(self, prediction: Prediction, ruler: Ruler) -> ScoredPair:
         """Measure a face; with a rigid protocol also by how much its size is wrong.
 
         Raises:
             FacebenchError: they cannot be measured against each other.
         """
-        pair = self._score(face, ruler, parts)
+        if prediction.unit_known or ruler.protocol.takes_any_unit:
+            pair = self._score(prediction, ruler)
+        else:
+            factor = self._size_of(prediction)
+            pair = self._score(prediction.resized(factor), ruler)
+            # The scale is of the numbers that were given.
+            pair = replace(pair, score=replace(pair.score, scale=pair.score.scale * factor))
+        if not prediction.unit_known:
+            return pair
 
         def fitted(protocol: Protocol) -> ScoredPair:
-            return self._score(face, Ruler(protocol), {})
+            return self._score(prediction, Ruler(protocol))
 
         return with_size_error(pair, ruler.protocol, fitted)
 
-    def _score(
-        self, face: Face, ruler: Ruler, parts: Mapping[str, NDArray[np.bool_]]
-    ) -> ScoredPair:
+    def _score(self, prediction: Prediction, ruler: Ruler) -> ScoredPair:
+        assert prediction.mesh is not None
         return score_prediction(
-            face.mesh,
+            prediction.mesh,
             self.scan,
             ruler.protocol,
             subject=self.subject,
             nose_tip=self.nose_tip,
-            parts=parts,
-            prediction_landmarks=face.landmarks,
+            parts=ruler.parts,
+            prediction_landmarks=prediction.landmarks,
             scan_landmarks=self.landmarks,
             fixed_scale=ruler.fixed_scale,
         )
 
+    def _size_of(self, prediction: Prediction) -> float:
+        """The factor by which a prediction of no unit is as large as the scan, by the landmarks."""
+        own, theirs = prediction.all_landmarks, self.all_landmarks
+        if own is None or theirs is None:
+            raise FacebenchError(
+                "a prediction of any unit needs landmarks of both sides",
+                "give --prediction-landmarks and --scan-landmarks, or its unit: mm, cm or m",
+            )
+        return theirs.spread / own.spread
 
-def read_target(scan: Scan, unit: str) -> Target:
-    """A scan and its labels from their files.
+
+def parts_of(prediction: Prediction) -> Mapping[str, NDArray[np.bool_]]:
+    """Vertices (V,) in each part of a face of any topology, by its landmarks; none without them."""
+    own = prediction.all_landmarks
+    return {} if own is None or prediction.mesh is None else transfer_parts(prediction.mesh, own)
+
+
+def read_target(scan: Scan, unit: str, option: str = "--unit") -> Target:
+    """A scan and its labels from their files, brought to mm.
+
+    Args:
+        scan: where they are.
+        unit: of all of them: mm, cm or m.
+        option: that gives the unit, for messages.
 
     Raises:
         FacebenchError: a file cannot be used.
     """
-    mesh, removed = read_mesh(scan.path, unit)
+    mesh, removed = read_mesh(scan.path, unit, option)
+    factor = UNITS[unit]
+    tip = None if scan.nose_tip is None else read_nose_tip(scan.nose_tip)
+    marks = None if scan.landmarks is None else read_landmark_file(scan.landmarks)
     return Target(
         scan=mesh,
         subject=scan.subject,
         name=scan.name,
-        nose_tip=None if scan.nose_tip is None else read_nose_tip(scan.nose_tip),
-        landmarks=None if scan.landmarks is None else read_landmark_file(scan.landmarks),
+        nose_tip=None if tip is None else tip * factor,
+        landmarks=marks and Landmarks(marks.points * factor),
         note=f"{scan.name}: {removed} left out" if str(removed) else "",
     )
 
@@ -142,8 +215,11 @@ def read_targets(scans: Sequence[Scan], unit: str, several: bool) -> tuple[list[
     return targets, faults
 
 
-def _fingerprint(face: Face) -> bytes:
-    sha = hashlib.sha256(np.ascontiguousarray(face.mesh.vertices).tobytes())
-    if face.landmarks is not None:
-        sha.update(np.ascontiguousarray(face.landmarks.points).tobytes())
+def _fingerprint(prediction: Prediction) -> bytes:
+    assert prediction.mesh is not None
+    sha = hashlib.sha256(np.ascontiguousarray(prediction.mesh.vertices).tobytes())
+    # Two topologies may share their vertices.
+    sha.update(np.ascontiguousarray(prediction.mesh.triangles).tobytes())
+    if prediction.landmarks is not None:
+        sha.update(np.ascontiguousarray(prediction.landmarks.points).tobytes())
     return sha.digest()

@@ -221,7 +221,7 @@ def _group(
     records = [run.record() for run in runs]
     labels = unique_labels(runs, records)
     content = scene_rows(runs, published)
-    tables = dict(zip(labels, (run.subjects() for run in runs), strict=True))
+    tables = dict(zip(labels, (run.items() for run in runs), strict=True))
     # The first run is what the others are held against, so it is the one that is subtracted.
     chosen = list(combinations(labels, 2)) if all_pairs else [(x, labels[0]) for x in labels[1:]]
     pairs = run_pairs(tables, chosen, content, records[0].seed, tie_mm)

@@ -47,7 +47,7 @@ class Baseline:
         Raises:
             FacebenchError: it has no summary.
         """
-        record, subjects = run.record(), run.subjects()
+        record, subjects = run.record(), run.items()
         rates = (cell.frames_per_second for cell in run.summary().values())
         return cls(
             method=record.method,
@@ -168,12 +168,9 @@ def uncommitted(path: Path) -> list[str]:
 
 def _refuse_partial(run: RunFolder, baseline: Baseline) -> None:
     record = run.record()
-    lacking = [
-        f"{subject}/{scene}"
-        for scene in record.scenes
-        for subject in record.subjects
-        if subject not in baseline.errors_mm[scene]
-    ]
+    rows = run.items()
+    scored = set(rows.loc[rows["value_mm"].notna(), "item"])
+    lacking = [item for item in record.items if item not in scored]
     if not record.finished:
         raise FacebenchError(
             f"{place_of(run)} is unfinished", f"continue it with: {record.command}"
@@ -181,6 +178,6 @@ def _refuse_partial(run: RunFolder, baseline: Baseline) -> None:
     if lacking or not any(baseline.errors_mm.values()):
         raise FacebenchError(
             f"{place_of(run)} covers only a part: {len(lacking)} of "
-            f"{len(record.scenes) * len(record.subjects)} have no score, {lacking[0]} is the first",
+            f"{len(record.items)} have no score, {lacking[0]} is the first",
             "a baseline needs every subject in every scene; --exclude leaves a subject out openly",
         )

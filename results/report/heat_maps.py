@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh, vertex_normals
 from ...recon.morphable.load import EMBEDDED, load_model
 from ...recon.morphable.model import MorphableModel
+from ..run.items import item_names
 from ..tables.subject_errors import ERROR
 from .series import Series
 
@@ -102,15 +104,19 @@ def heat_maps(series: Series) -> Iterator[HeatMap]:
     """
     scenes = series.record.scenes
     shown = worst_first(series.subjects)[: max(1, MAX_MAPS // max(1, len(scenes)))]
-    rows = {(row.subject, row.scene): getattr(row, ERROR) for row in series.subjects.itertuples()}
-    rows = {key: float(error) for key, error in rows.items() if error == error}
+    scored = series.subjects[series.subjects[ERROR].notna()]
+    rows = {
+        (name, row.scene): (row.item, float(getattr(row, ERROR)))
+        for name, row in zip(item_names(scored), scored.itertuples(), strict=True)
+    }
     reference = frontal_face(series)
-    for subject, scene in ((subject, scene) for subject in shown for scene in scenes):
-        path = series.run.mesh_path(subject, scene)
-        if (subject, scene) in rows and path.is_file():
+    for key in ((name, scene) for name in shown for scene in scenes):
+        item, error_mm = rows.get(key, ("", math.nan))
+        path = series.run.mesh_path(item)
+        if item and path.is_file():
             mesh, errors = read_errors(path)
             picture = draw(frontal(mesh, reference), errors)
-            yield HeatMap(subject, scene, rows[subject, scene], picture)
+            yield HeatMap(*key, error_mm, picture)
 
 
 def worst_first(subjects: pd.DataFrame) -> list[str]:
@@ -118,7 +124,7 @@ def worst_first(subjects: pd.DataFrame) -> list[str]:
     if ERROR not in subjects:
         return []
     scored = subjects[subjects[ERROR].notna()]
-    means = scored.groupby("subject")[ERROR].mean()
+    means = scored.groupby(item_names(scored))[ERROR].mean()
     return [str(name) for name in means.sort_values(ascending=False).index]
 
 

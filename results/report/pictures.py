@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...bench.dataset.interface import Clip
-from ...bench.datasets.micc import MiccDataset
+from ...bench.dataset.interface import Clip, Item
+from ...bench.dataset.registry import dataset_digest
 from ...bench.landmarks.regions import FACE_PARTS, face_parts
 from ...bench.scoring.statistics import bootstrap_interval
 from ...errors import FacebenchError
@@ -20,7 +20,7 @@ from ...recon.files.pictures import read_picture
 from ...recon.morphable.load import EMBEDDED, load_model
 from ...recon.morphable.model import MorphableModel
 from ..run.ledger import Ledger
-from ..run.record import RunRecord
+from ..run.record import RunRecord, measured_dataset
 from ..tables.markup import Markup, join, tag, void
 from ..tables.subject_errors import scene_column
 from .heat_maps import SCALE_MM, HeatMap, draw, legend_gradient, model_of, picture_address
@@ -191,22 +191,24 @@ def worst_frames(
         ledger: tells where in a clip there are faces.
         subjects: whose clips.
     """
-    wanted = [clip for clip in _clips(record) if clip.subject in subjects]
+    wanted = [item for item in _items(record) if item.clip and item.subject in subjects]
     starts = _first_chunks(ledger.table())
-    pictures = {(c.subject, c.scene): _frame(c, starts[c.id]) for c in wanted if c.id in starts}
+    pictures = {
+        (item.subject, item.scene): _frame(item.clip, starts[item.id])
+        for item in wanted
+        if item.clip and item.id in starts
+    }
     return {key: picture for key, picture in pictures.items() if picture is not None}
 
 
-def _clips(record: RunRecord) -> tuple[Clip, ...]:
+def _items(record: RunRecord) -> tuple[Item, ...]:
     """Of the run's dataset; none when it is not there as it was measured."""
-    data = record.arguments.get("data")
-    if record.dataset != MiccDataset.name or not data:
-        return ()
     try:
-        dataset = MiccDataset(Path(str(data)).absolute(), record.scenes, record.subjects)
-        return dataset.clips if dataset.digest == record.dataset_digest else ()
+        dataset = measured_dataset(record)
     except (FacebenchError, OSError):
         return ()
+    digest = dataset_digest((item.id, dataset.digests[item.id]) for item in dataset.items)
+    return dataset.items if digest == record.dataset_digest else ()
 
 
 def _first_chunks(chunks: pd.DataFrame) -> Mapping[str, tuple[int, int]]:

@@ -64,6 +64,6 @@ def read_series(runs: Sequence[RunFolder]) -> tuple[Series, ...]:
     refuse_mixture(records)
     unique = unique_labels(runs, records)
     return tuple(
-        Series(run, record, label, number, run.summary(), run.subjects())
+        Series(run, record, label, number, run.summary(), run.items())
         for number, (run, record, label) in enumerate(zip(runs, records, unique, strict=True))
     )

@@ -77,7 +77,7 @@ def _reasons_table(series: Sequence[Series], title: str, column: str, scored: bo
             continue
         rows = table[table[ERROR].notna() if scored else table[ERROR].isna()]
         for row in rows[rows[column].fillna("") != ""].itertuples():
-            place = f"{row.subject}/{row.scene}"
+            place = str(row.item)
             found.setdefault((str(getattr(row, column)), place), []).append(run.label)
     grouped: dict[tuple[str, str], list[str]] = {}
     for (reason, place), labels in found.items():

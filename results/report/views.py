@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...bench.meshes.decimate import DecimatedMesh, decimate
+from ..run.items import item_names, of_scene
 from ..tables.markup import Markup, join, tag, void
 from ..tables.subject_errors import ERROR
 from .heat_maps import SCALE_MM, error_colours, frontal_face, frontal_rotation, read_errors
@@ -68,10 +69,13 @@ def views(series: Series) -> Iterator[View]:
     """The worst, the median and the best subject of each scene; without those that keep no mesh."""
     reference = frontal_face(series)
     for scene in series.record.scenes[:MAX_SCENES]:
+        rows = of_scene(series.subjects, scene)
+        items = dict(zip(item_names(rows), rows["item"], strict=True))
         for rank, subject, error_mm in ranked(series.subjects, scene):
-            path = series.run.mesh_path(subject, scene)
+            path = series.run.mesh_path(items[subject])
             if path.is_file():
-                pair = _frontal_pair(path, series.run.scan_path(subject, scene), reference)
+                scan_path = series.run.scan_path(items[subject])
+                pair = _frontal_pair(path, scan_path, reference)
                 yield View(subject, scene, rank, error_mm, *packed(*pair))
 
 
@@ -79,12 +83,13 @@ def ranked(subjects: pd.DataFrame, scene: str) -> list[tuple[str, str, float]]:
     """Rank, subject and error of the worst, median and best of a scene; fewer of a small one."""
     if ERROR not in subjects:
         return []
-    rows = subjects[(subjects["scene"] == scene) & subjects[ERROR].notna()]
-    order = rows.sort_values([ERROR, "subject"], ascending=[False, True])
-    names = _ranks(len(order))
-    found = order.iloc[list(names)].itertuples()
-    errors = ((str(row.subject), float(getattr(row, ERROR))) for row in found)
-    return [(rank, *item) for rank, item in zip(names.values(), errors, strict=True)]
+    rows = of_scene(subjects, scene)
+    named = rows.assign(name=item_names(rows))[rows[ERROR].notna()]
+    order = named.sort_values([ERROR, "name"], ascending=[False, True])
+    ranks = _ranks(len(order))
+    found = order.iloc[list(ranks)].itertuples()
+    errors = ((str(row.name), float(getattr(row, ERROR))) for row in found)
+    return [(rank, *item) for rank, item in zip(ranks.values(), errors, strict=True)]
 
 
 def _ranks(count: int) -> dict[int, str]:

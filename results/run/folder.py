@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,14 +10,16 @@ from typing import Any
 
 import pandas as pd
 
+from ...bench.scoring.reduce import PointDistances
+from ...bench.scoring.result import SCORED, UNSCORED, Result
 from ...errors import FacebenchError
 from ...recon.files.text import read_json
 from ...recon.files.writing import lock_folder
 from ..files import write_json
-from .items import SubjectsTable
+from .items import ItemsTable
 from .ledger import Ledger
 from .point_errors import PointErrors
-from .record import SCORED, SETTINGS, UNSCORED, RunRecord
+from .record import SETTINGS, RunRecord
 from .summary import SceneSummary
 
 __all__ = ["SCORED", "SETTINGS", "UNSCORED", "RunFolder", "RunRecord"]
@@ -31,16 +33,17 @@ _LABELS = ("method", "protocol", "protocol_digest", "global_scale")
 class RunFolder:
     """A run on disk; every file is replaced in one step, so each is whole at any moment.
 
-    `run.json`, `chunks.parquet/` (`ledger`), `subjects.parquet`, `summary.json`, `distances/`
+    `run.json`, `chunks.parquet/` (`ledger`), `items.parquet`, `summary.json`, `distances/`
     (`point_errors`), `meshes/`, `scans/`, `pictures/`, `report.html`; `first_pass.parquet` where
-    the protocol asks for one scale factor for all.
+    the protocol asks for one scale factor for all. Folders of version 1 (facebench 0.1), with
+    `subjects.parquet`, are read as they are and never continued.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.ledger = Ledger(root / "chunks.parquet")
-        self.scores = SubjectsTable(root / "subjects.parquet")
-        self.first_pass = SubjectsTable(root / "first_pass.parquet")
+        self.scores = ItemsTable(root / "items.parquet", root / "subjects.parquet")
+        self.first_pass = ItemsTable(root / "first_pass.parquet")
         self.point_errors = PointErrors(root / "distances")
         self.meshes = root / "meshes"
         self.scans = root / "scans"
@@ -78,9 +81,11 @@ class RunFolder:
             FacebenchError: the folder holds a run of other settings.
         """
         if (self.root / "run.json").is_file():
+            self._refuse_old()
             earlier = self.record()
             self._refuse_other(earlier, record)
-            record = replace(record, started=earlier.started)
+            commits = tuple(dict.fromkeys((*earlier.commits, *record.commits)))
+            record = replace(record, started=earlier.started, commits=commits)
         self.write_record(record)
         return record
 
@@ -92,13 +97,13 @@ class RunFolder:
         """Write `run.json`."""
         write_json(self.root / "run.json", asdict(record))
 
-    def subjects(self) -> pd.DataFrame:
-        """Read `subjects.parquet`; an empty table before the first score."""
+    def items(self) -> pd.DataFrame:
+        """Read `items.parquet`, a row per item; without rows before the first result."""
         return self.scores.read()
 
-    def write_subjects(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Write `subjects.parquet`, one row per subject x scene: see `SubjectsTable.write`."""
-        self.scores.write(rows)
+    def write_items(self, results: Iterable[Result]) -> None:
+        """Write `items.parquet`."""
+        self.scores.write(results)
 
     def summary(self) -> dict[str, SceneSummary]:
         """Read `summary.json`, scene to summary in table order."""
@@ -112,13 +117,34 @@ class RunFolder:
         rows = {scene: asdict(summary) for scene, summary in scenes.items()}
         write_json(self.root / "summary.json", {**labels, "scenes": rows})
 
-    def mesh_path(self, subject: str, scene: str) -> Path:
-        """Where a subject's aligned prediction is kept, with its error per vertex."""
-        return self.meshes / f"{subject}_{scene}.ply"
+    def mesh_path(self, item: str) -> Path:
+        """Where an item's aligned prediction is kept, with its error per vertex."""
+        return self.meshes / f"{self._file_name(item)}.ply"
 
-    def scan_path(self, subject: str, scene: str) -> Path:
-        """Where the thinned scan that a subject was measured on is kept, with its error."""
-        return self.scans / f"{subject}_{scene}.ply"
+    def scan_path(self, item: str) -> Path:
+        """Where the thinned scan that an item was measured on is kept, with its error."""
+        return self.scans / f"{self._file_name(item)}.ply"
+
+    def distances(self, item: str) -> PointDistances:
+        """The single distances (N,), (M,) of an item, see `PointErrors.read`."""
+        return self.point_errors.read(self._file_name(item))
+
+    @property
+    def is_old(self) -> bool:
+        """Whether version 1 wrote it."""
+        return self.scores.is_old
+
+    def _file_name(self, item: str) -> str:
+        # Version 1 joined subject and scene by a line; ids of other sets would then meet.
+        return item.replace("/", "_") if self.is_old else item
+
+    def _refuse_old(self) -> None:
+        version = self._json("run.json").get("version", 1)
+        if version == 1:
+            raise FacebenchError(
+                f"{self.root} was begun by facebench 0.1, which did not know what was in its files",
+                "it can be read, not continued; choose another --out",
+            )
 
     def _refuse_other(self, earlier: RunRecord, record: RunRecord) -> None:
         name = earlier.difference(record)

@@ -1,93 +1,182 @@
-"""The table of a run's subjects: one row per subject and scene, every column checked."""
+"""The table of a run's items: one row per measured item, its schema the fields of `Result`."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from ...bench.scoring.result import SCORED, UNSCORED, Result
 from ...errors import FacebenchError
-from ..files import atomic_write, read_frame
-from .record import SCORED
+from ...recon.files.tables import open_parquet, read_table
+from ..files import atomic_write
+from .record import VERSION, refuse_newer
 
-LISTS = ("curve", "scan_values_mm", "scans")
-"""Columns that hold several values."""
+OVERALL = "all"
+"""Scene of all items together, in the tables of datasets that ask for it."""
 
-TEXTS = (
-    *("subject", "scene", "status", "reason", "note", "scan", "start"),
-    *("name", "group", "fingerprint"),
-)
-NUMBERS = ("frames", "faces", "scale", "overlap", "iterations", "size_error", "n_points")
-"""Of the other columns, besides those in mm."""
+_VERSION_KEY = b"facebench.version"
+_KINDS = {
+    str: pa.string(),
+    float: pa.float64(),
+    int: pa.int64(),
+    bool: pa.bool_(),
+    tuple[str, ...]: pa.list_(pa.string()),
+    tuple[float, ...]: pa.list_(pa.float64()),
+}
+_AGAIN = "remove it and measure again"
 
 
-def check_columns(table: pd.DataFrame, path: Path) -> None:
-    """Refuse columns of another kind than they are written with.
+@cache
+def schema() -> pa.Schema:
+    """The columns of a table of items, in the order of the fields of `Result`."""
+    kinds = get_type_hints(Result)
+    columns = [(item.name, _KINDS[kinds[item.name]]) for item in fields(Result)]
+    return pa.schema(columns, {_VERSION_KEY: str(VERSION).encode()})
 
-    Raises:
-        FacebenchError: a column that is known by its name holds something else.
+
+class ItemsTable:
+    """A Parquet file of results that is replaced in one step.
+
+    Args:
+        path: of the file.
+        old: where version 1 kept the same rows; read, and never written.
     """
-    wrong = [str(name) for name in table if not _is_right(str(name), table[name])]
-    if wrong:
-        raise FacebenchError(f"{path}: column {wrong[0]} is damaged", "remove it and measure again")
 
-
-def _is_right(name: str, column: pd.Series) -> bool:
-    present = column.dropna()
-    if name in TEXTS:
-        return bool(present.map(lambda value: isinstance(value, str)).all())
-    if name in LISTS:
-        return all(isinstance(value, np.ndarray) and value.ndim == 1 for value in present)
-    if name in NUMBERS or name.endswith("_mm"):
-        return bool(present.empty or pd.api.types.is_numeric_dtype(present))
-    return True
-
-
-class SubjectsTable:
-    """A Parquet file that is replaced in one step."""
-
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, old: Path | None = None) -> None:
         self.path = path
+        self._old = old
+
+    @property
+    def is_old(self) -> bool:
+        """Whether only version 1 has written it."""
+        return not self.path.is_file() and self._old is not None and self._old.is_file()
 
     def read(self) -> pd.DataFrame:
-        """All rows; an empty table before the first score."""
-        if not self.path.is_file():
-            return pd.DataFrame()
-        table = read_frame(self.path)
-        check_columns(table, self.path)
-        return table
+        """All rows as a data frame; an empty one, with all columns, before the first result.
 
-    def write(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Keep rows, sorted by subject and scene.
-
-        Every row has `subject`, `scene`, `status` (`ok` or `failed`), `reason`, `note`, `frames`,
-        `faces` and, when scored, the columns of `Score.to_row()`, the list `curve` of
-        `ScoredPair.curve`, `scan` (whose number it is), `scans` and `scan_values_mm` (each scan
-        that was measured, and its number); `mean_face_mm` is the mean face's error of the same
-        subject where it was needed, else NaN.
+        Raises:
+            FacebenchError: the file is damaged in any column, or of a newer version.
         """
-        table = pd.DataFrame(list(rows)).sort_values(["subject", "scene"], ignore_index=True)
-        with atomic_write(self.path) as draft:
-            table.to_parquet(draft, index=False)
+        table = self._table()
+        frame: pd.DataFrame = table.replace_schema_metadata(None).to_pandas()
+        return frame
 
-    def whole_subjects(self, n_scenes: int, fixed_scale: float | None) -> list[dict[str, Any]]:
-        """Rows of subjects whose every scene has a score, given the same fixed scale factor."""
-        table = self.read()
-        if table.empty:
-            return []
-        scored = table[(table["status"] == SCORED) & _has_scale(table, fixed_scale)]
-        counts = scored.groupby("subject").size()
-        rows = table[table["subject"].isin(counts[counts == n_scenes].index)].to_dict("records")
-        return [{**row, **{name: list(row[name]) for name in LISTS}} for row in rows]
+    def results(self) -> list[Result]:
+        """All rows as they were measured.
+
+        Raises:
+            FacebenchError: as `read`.
+        """
+        lists = [item.name for item in schema() if pa.types.is_list(item.type)]
+        rows = self._table().to_pylist()
+        return [Result(**{**row, **{name: tuple(row[name]) for name in lists}}) for row in rows]
+
+    def write(self, results: Iterable[Result]) -> None:
+        """Keep results, sorted by subject, scene and item."""
+        ordered = sorted(results, key=lambda one: (one.subject, one.scene, one.item))
+        table = pa.Table.from_pylist([vars(one) for one in ordered], schema=schema())
+        with atomic_write(self.path) as draft:
+            pq.write_table(table, draft, write_page_checksum=True)
+
+    def _table(self) -> Any:
+        if self.path.is_file():
+            return _checked(self.path)
+        if self._old is not None and self.is_old:
+            return _migrated(self._old)
+        return schema().empty_table()
+
+
+def _checked(path: Path) -> Any:
+    """A table of this version, each of whose columns is of its kind and complete."""
+    metadata = open_parquet(path).schema_arrow.metadata or {}
+    version = metadata.get(_VERSION_KEY, b"")
+    refuse_newer(int(version) if version.isdigit() else None, "", path)
+    table = read_table(path)
+    wanted = schema()
+    found = {item.name: item.type for item in table.schema}
+    for item in wanted:
+        if found.get(item.name) != item.type:
+            raise FacebenchError(
+                f"{path}: column {item.name} is missing or of another kind", _AGAIN
+            )
+        # A missing number is NaN, never null: a null is damage.
+        if table[item.name].null_count:
+            raise FacebenchError(f"{path}: column {item.name} is damaged", _AGAIN)
+    return _readable(table.select(wanted.names), path)
+
+
+def _migrated(path: Path) -> Any:
+    """The rows of version 1, what it did not know by the defaults of `Result`."""
+    table = read_table(path)
+    defaults = {item.name: item.default for item in fields(Result)}
+    columns = [_column(table, item, defaults[item.name], path) for item in schema()]
+    return _readable(pa.Table.from_arrays(columns, schema=schema()), path)
+
+
+def _column(table: Any, wanted: pa.Field, default: object, path: Path) -> Any:
+    if wanted.name == "item":
+        if not {"subject", "scene"} <= set(table.column_names):
+            raise FacebenchError(f"{path}: no column subject and scene", _AGAIN)
+        names = (_texts(table, name, path) for name in ("subject", "scene"))
+        return pa.array([f"{subject}/{scene}" for subject, scene in zip(*names, strict=True)])
+    if wanted.name not in table.column_names:
+        return pa.array([default] * len(table), wanted.type)
+    try:
+        column = table[wanted.name].cast(wanted.type).combine_chunks()
+    except pa.ArrowException as error:
+        raise FacebenchError(f"{path}: column {wanted.name} is damaged", _AGAIN) from error
+    # Version 1 kept nothing, not an empty list, where nothing was measured.
+    empty = [] if pa.types.is_list(wanted.type) else default
+    values = column.to_pylist()
+    return pa.array([empty if value is None else value for value in values], wanted.type)
+
+
+def _texts(table: Any, name: str, path: Path) -> list[str]:
+    values = table[name].to_pylist()
+    if not all(isinstance(value, str) for value in values):
+        raise FacebenchError(f"{path}: column {name} is damaged", _AGAIN)
+    return values
+
+
+def _readable(table: Any, path: Path) -> Any:
+    """The same table, when its texts are texts and every status is known."""
+    try:
+        table.validate(full=True)
+        known = set(table["status"].to_pylist()) <= {SCORED, UNSCORED}
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise FacebenchError(f"{path} is damaged ({error})", _AGAIN) from error
+    if not known:
+        raise FacebenchError(f"{path}: column status is damaged", _AGAIN)
+    return table
+
+
+def of_scene(items: pd.DataFrame, scene: str) -> pd.DataFrame:
+    """The rows of a scene; all rows for `OVERALL`, unless a scene is called so."""
+    mine = items["scene"] == scene
+    return items if scene == OVERALL and not mine.any() else items[mine]
+
+
+def item_names(items: pd.DataFrame) -> pd.Series:
+    """What to call each row in its scene: its subject where that is enough, else its id.
+
+    NoW has several photographs of a subject in a scene, MICC one clip.
+    """
+    plain = items["item"] == items["subject"] + "/" + items["scene"]
+    names: pd.Series = items["subject"].where(plain, items["item"]).astype(str)
+    return names
 
 
 class GrowingTable:
-    """Keeps a table while rows come, as often as that costs little.
+    """Keeps a table while results come, as often as that costs little.
 
     A table is written whole, so writing it for each of many subjects would cost the square of
     their number. It is written when `SHARE` of the time since the last writing is more than that
@@ -95,13 +184,13 @@ class GrowingTable:
 
     Args:
         table: where.
-        rows: that it has already.
+        results: that it has already.
     """
 
     SHARE = 0.05
 
-    def __init__(self, table: SubjectsTable, rows: Sequence[dict[str, Any]] = ()) -> None:
-        self.rows = list(rows)
+    def __init__(self, table: ItemsTable, results: Sequence[Result] = ()) -> None:
+        self.results = list(results)
         self._table = table
         self._unwritten = False
         self._ended, self._took = -math.inf, 0.0
@@ -113,21 +202,15 @@ class GrowingTable:
         if self._unwritten:
             self._write()
 
-    def add(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Take a subject's rows."""
-        self.rows += rows
+    def add(self, results: Sequence[Result]) -> None:
+        """Take a subject's results."""
+        self.results += results
         self._unwritten = True
         if self._took <= self.SHARE * (time.monotonic() - self._ended):
             self._write()
 
     def _write(self) -> None:
         began = time.monotonic()
-        self._table.write(self.rows)
+        self._table.write(self.results)
         self._ended, self._unwritten = time.monotonic(), False
         self._took = self._ended - began
-
-
-def _has_scale(table: pd.DataFrame, fixed_scale: float | None) -> pd.Series:
-    return (
-        table["fixed_scale"].isna() if fixed_scale is None else table["fixed_scale"].eq(fixed_scale)
-    )

@@ -17,7 +17,7 @@ SIDES = ("scan_to_prediction", "prediction_to_scan")
 
 
 class PointErrors:
-    """A folder of Parquet files `SUBJECT_SCENE.parquet`, one a subject and scene.
+    """A folder of Parquet files `ITEM.parquet`, one per item.
 
     Columns: `error_mm` (float32) and `direction`, one of `SIDES`; a row a point in the region of
     intersection. About 0.25 MB for 70,000 points.
@@ -26,13 +26,13 @@ class PointErrors:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def write(self, subject: str, scene: str, distances: PointDistances) -> None:
-        """Keep the distances of a subject in a scene."""
+    def write(self, item: str, distances: PointDistances) -> None:
+        """Keep the distances of an item."""
         errors = np.concatenate(distances).astype(np.float32)
         sides = np.repeat(np.arange(2, dtype=np.int8), [len(side) for side in distances])
         names = pa.DictionaryArray.from_arrays(pa.array(sides), pa.array(SIDES))
         table = pa.table({"direction": names, "error_mm": errors})
-        with atomic_write(self._path(subject, scene)) as draft:
+        with atomic_write(self._path(item)) as draft:
             pq.write_table(
                 table,
                 draft,
@@ -41,14 +41,14 @@ class PointErrors:
                 use_byte_stream_split=["error_mm"],
             )
 
-    def read(self, subject: str, scene: str) -> PointDistances:
-        """The distances (N,), (M,) float32 of a subject in a scene.
+    def read(self, item: str) -> PointDistances:
+        """The distances (N,), (M,) float32 of an item.
 
         Raises:
             FileNotFoundError: there are none.
             FacebenchError: they are damaged.
         """
-        path = self._path(subject, scene)
+        path = self._path(item)
         if not path.is_file():
             raise FileNotFoundError(path)
         table = read_table(path, ["direction", "error_mm"])
@@ -59,9 +59,9 @@ class PointErrors:
         except (pa.ArrowException, ValueError, IndexError, TypeError) as error:
             raise parquet_error(path, error) from error
 
-    def remove(self, subject: str, scene: str) -> None:
+    def remove(self, item: str) -> None:
         """Forget what is no longer true."""
-        self._path(subject, scene).unlink(missing_ok=True)
+        self._path(item).unlink(missing_ok=True)
 
-    def _path(self, subject: str, scene: str) -> Path:
-        return self.folder / f"{subject}_{scene}.parquet"
+    def _path(self, item: str) -> Path:
+        return self.folder / f"{item}.parquet"

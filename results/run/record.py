@@ -6,14 +6,16 @@ import os
 import platform
 import socket
 import subprocess
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ...bench.dataset.interface import Problem
+from ...bench.dataset.interface import Dataset, Problem
+from ...bench.dataset.registry import open_dataset
 from ...bench.method.interface import MethodCard
+from ...errors import FacebenchError
 from ...recon.files.text import check_fields
 
 PACKAGES = (
@@ -77,9 +79,8 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-SCORED = "ok"
-UNSCORED = "failed"
-"""Status of a subject's row, as `Score` states it."""
+VERSION = 2
+"""Of a run folder's record and tables. 1 was facebench 0.1: `subjects.parquet`, untyped."""
 
 SETTINGS = (
     "method",
@@ -96,6 +97,34 @@ SETTINGS = (
     "seed",
 )
 """Fields of a record that decide the numbers; a run folder holds one set of them."""
+
+_OF_FILES = ("method_digest", "dataset_digest", "subjects", "scenes")
+
+
+def refuse_newer(version: object, writer: str, place: Path | str) -> None:
+    """Refuse what a later facebench wrote: its fields may mean something else.
+
+    Args:
+        version: of the record or table.
+        writer: the facebench that wrote it, or empty.
+        place: for the message.
+
+    Raises:
+        FacebenchError: the version is newer than `VERSION`, or is none.
+    """
+    from ... import __version__
+
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise FacebenchError(
+            f"{place} has no version that is a number", "remove it and measure again"
+        )
+    if version > VERSION:
+        by = f" by facebench {writer}" if writer else ""
+        raise FacebenchError(
+            f"{place} was written{by} in version {version} of run folders; "
+            f"facebench {__version__} reads up to version {VERSION}",
+            "update facebench",
+        )
 
 
 @dataclass(frozen=True)
@@ -128,6 +157,11 @@ class RunRecord:
         started, ended: UTC; `ended` is empty while the run is unfinished.
         n_scored, n_unscored: subject x scene rows with and without a score.
         global_scale: the one factor given to every prediction, where the protocol asks for it.
+        items: ids of all that is measured, also of what fails; each has a row when the run is done.
+        commits: code that worked on the run, in the order of the commands, each `COMMIT` or
+            `COMMIT+` where it was changed; one where no other code continued it.
+        data: folder of the dataset, absolute.
+        version: of the record, see `VERSION`.
     """
 
     command: str
@@ -158,6 +192,10 @@ class RunRecord:
     n_scored: int = 0
     n_unscored: int = 0
     global_scale: float | None = None
+    items: tuple[str, ...] = ()
+    commits: tuple[str, ...] = ()
+    data: str = ""
+    version: int = VERSION
 
     @property
     def method(self) -> str:
@@ -169,21 +207,36 @@ class RunRecord:
         """Whether the run came to its end."""
         return bool(self.ended)
 
-    def difference(self, other: RunRecord) -> str:
-        """Name of the first setting in which two records differ, or empty."""
-        changed = (name for name in SETTINGS if getattr(self, name) != getattr(other, name))
+    def difference(self, later: RunRecord) -> str:
+        """Name of the first setting in which a later record differs, or empty.
+
+        Of faces that come as files every row knows what it was measured on, so that a changed or a
+        new file is measured and the rest stays; nothing that was asked for before may be missing.
+        """
+        names = SETTINGS
+        if self.card.kind == "files" == later.card.kind:
+            names = tuple(name for name in SETTINGS if name not in _OF_FILES)
+            if not set(self.items) <= set(later.items):
+                return "items"
+        changed = (name for name in names if getattr(self, name) != getattr(later, name))
         return next(changed, "")
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> RunRecord:
-        """The record of a `run.json`; fields it does not know are ignored.
+        """The record of a `run.json`; fields it does not know are ignored, older versions migrated.
 
         Raises:
+            FacebenchError: it is of a newer version.
             KeyError, TypeError, ValueError, AttributeError: it is not the record of a run.
         """
+        version = values.get("version", 1)
+        refuse_newer(version, str(values.get("versions", {}).get("facebench", "")), "run.json")
         known = {item.name: values[item.name] for item in fields(cls) if item.name in values}
-        for name in ("subjects", "scenes", "excluded"):
-            known[name] = tuple(known[name])
+        for name in _NAMES:
+            known[name] = tuple(known.get(name, ()))
+        if version == 1:
+            data = str(known.get("arguments", {}).get("data", ""))
+            known |= {"items": _items_of_version_1(known), "data": data, "version": VERSION}
         known["problems"] = tuple(check_fields(Problem(**p)) for p in known.get("problems", ()))
         card = known["card"]
         published = tuple((scene, mean, std) for scene, mean, std in card["published"])
@@ -191,3 +244,27 @@ class RunRecord:
         about = {**card, "published": published, "expressions": expressions}
         known["card"] = check_fields(MethodCard(**about))
         return check_fields(cls(**known))
+
+
+def measured_dataset(record: RunRecord) -> Dataset:
+    """The dataset of a run, as it is now on this machine.
+
+    Raises:
+        FacebenchError: it is gone or cannot be read, or some of what was measured is.
+    """
+    if not record.data:
+        raise FacebenchError("the run does not say where its data were")
+    # Predictions may be what told the items, as of plain pairs: a run knows their names.
+    dataset = open_dataset(record.dataset, Path(record.data).absolute(), predictions=record.items)
+    items = tuple(item for item in dataset.items if item.id in set(record.items))
+    if len(items) < len(record.items):
+        raise FacebenchError(f"{record.data} lacks some of what the run measured")
+    return replace(dataset, items=items)
+
+
+_NAMES = ("subjects", "scenes", "excluded", "items", "commits")
+
+
+def _items_of_version_1(known: dict[str, Any]) -> tuple[str, ...]:
+    """Version 1 measured every subject in every scene, and named no items."""
+    return tuple(f"{subject}/{scene}" for subject in known["subjects"] for scene in known["scenes"])

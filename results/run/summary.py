@@ -14,6 +14,7 @@ from ...bench.protocol.record import Protocol
 from ...bench.scoring.reduce import PointDistances, pool_subjects
 from ...bench.scoring.statistics import bootstrap_interval, deviation, mean
 from ...recon.files.text import check_fields
+from .items import of_scene
 
 if TYPE_CHECKING:
     from .folder import RunFolder
@@ -76,14 +77,14 @@ _UNKNOWN = {
 
 def summarise(run: RunFolder) -> dict[str, SceneSummary]:
     """The summary of each scene of a run, scenes in table order."""
-    record, subjects = run.record(), run.subjects()
+    record, items = run.record(), run.items()
     protocol, rate = Protocol.from_dict(record.protocol_settings), run.ledger.frames_per_second()
     summaries = {}
     for scene in record.scenes:
-        rows = subjects[subjects["scene"] == scene]
+        rows = of_scene(items, scene)
         scored = rows[rows["value_mm"].notna()]
         if protocol.reduction.subjects == "pooled":
-            points = [run.point_errors.read(subject, scene) for subject in scored["subject"]]
+            points = [run.distances(item) for item in scored["item"]]
             errors = errors_over_points(points, protocol.distance.direction, record.seed)
         else:
             population = protocol.reduction.std == "population"
@@ -152,4 +153,4 @@ def _counts(rows: pd.DataFrame, mean_mm: float, frames_per_second: float) -> dic
 
 def _mean_size_error(rows: pd.DataFrame) -> float:
     """Without signs, or too large and too small would make a method look right."""
-    return mean(rows["size_error"].dropna().abs()) if "size_error" in rows else float("nan")
+    return mean(rows["size_error"].dropna().abs())

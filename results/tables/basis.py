@@ -113,11 +113,11 @@ def refuse_unfinished(run: RunFolder) -> None:
         )
     try:
         run.summary()
-        columns = set(run.subjects().columns)
+        empty = run.items().empty
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise FacebenchError(f"{place_of(run)} cannot be read: {reason[0]}") from error
-    if not {"subject", "scene", "value_mm"} <= columns:
+    if empty:
         raise FacebenchError(f"{place_of(run)} has no scores of subjects", "measure it again")
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...bench.scoring.distance import CURVE_MM
+from ..run.items import item_names, of_scene
 
 ERROR = "value_mm"
 """The protocol's own statistic of a subject, the number that tables show."""
@@ -19,8 +20,9 @@ def scene_column(subjects: pd.DataFrame, scene: str, column: str = ERROR) -> dic
     """Subject to number in a scene; without those that have none."""
     if column not in subjects:
         return {}
-    rows = subjects[(subjects["scene"] == scene) & subjects[column].notna()]
-    return dict(zip(rows["subject"].astype(str), rows[column].astype(float), strict=True))
+    rows = of_scene(subjects, scene)
+    known = rows[column].notna()
+    return dict(zip(item_names(rows)[known], rows[column][known].astype(float), strict=True))
 
 
 def shared_values(

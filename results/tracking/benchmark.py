@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["connect", "log_dataset", "log_numbers", "track_run"]
 
-ARTEFACTS = ("run.json", "summary.json", "subjects.parquet", "report.html")
+ARTEFACTS = ("run.json", "summary.json", "items.parquet", "report.html")
 _LONGEST_VALUE = 500
 _NO_PARAMETERS = {"out", "as_json", "cluster", "workers"}
 """Options that leave the numbers as they are; MLflow would show them as what tells runs apart."""
@@ -100,7 +100,7 @@ def _metrics(run: RunFolder, record: RunRecord) -> list[Metric]:
     single = [Metric(key, value, now, 0) for key, value in values.items() if math.isfinite(value)]
     curves = [
         Metric(f"{scene}.share_within", share, now, step)
-        for scene, curve in cumulative_curves(run.subjects()).items()
+        for scene, curve in cumulative_curves(run.items()).items()
         for step, share in _curve_points(curve)
     ]
     return single + curves
@@ -145,7 +145,7 @@ def _log_artefacts(run: RunFolder) -> None:
         if path.is_file():
             mlflow.log_artifact(str(path))
     # The interface shows CSV as a table, Parquet not at all.
-    mlflow.log_text(run.subjects().to_csv(index=False), "subjects.csv")
+    mlflow.log_text(run.items().to_csv(index=False), "items.csv")
     if run.pictures.is_dir():
         mlflow.log_artifacts(str(run.pictures), "pictures")
 

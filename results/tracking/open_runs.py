@@ -13,7 +13,9 @@ from ..run.folder import RunFolder
 from ..tables.basis import MLFLOW_ID
 from .store import be_quiet, redacted, sqlite_file, store_errors_told, tracking_uri
 
-FILES = ("run.json", "summary.json", "subjects.parquet")
+FILES = ("run.json", "summary.json", "items.parquet")
+OLD_NAMES = {"items.parquet": "subjects.parquet"}
+"""What version 1 of run folders called a file."""
 """What a run must have logged to be compared."""
 
 _FEW = 5
@@ -96,6 +98,7 @@ def _fetch(uri: str, run_id: str, names: Sequence[str], to: Path) -> None:
     with store_errors_told(failed, "check the id and MLFLOW_TRACKING_URI"):
         client = MlflowClient(uri)
         kept = {item.path for item in client.list_artifacts(run_id)}
+        names = [name if name in kept else OLD_NAMES.get(name, name) for name in names]
         for name in names:
             if name in kept:
                 client.download_artifacts(run_id, name, str(to))

@@ -36,7 +36,7 @@ from facebench.bench.method.clip_faces import OK, ChunkRow
 from facebench.bench.scoring.distance import CURVE_MM
 from facebench.bench.scoring.score import Score
 from facebench.distributed.benchmark import Benchmark, Predictor, unfinished_tasks
-from facebench.distributed.plan import MiccRequest, describe_run, prepare
+from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.recon.export.mesh_files import write_ply
 from facebench.results.compare import FORMS, compare, written
 from facebench.results.gate import Baseline, Coverage, Limit, Regression, evaluate
@@ -100,7 +100,7 @@ class Load:
 
     def benchmark(self) -> Benchmark:
         """As `facebench micc` prepares it."""
-        return prepare(MiccRequest(self.people, method="mean-face"))
+        return prepare(RunRequest(self.people, method="mean-face"))
 
 
 def chunk_rows(load: Load) -> Iterator[ChunkRow]:
@@ -147,7 +147,7 @@ def write_load(load: Load) -> None:
             place = load.people / name / path
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(b"-")
-    benchmark, request = load.benchmark(), MiccRequest(load.people, "mean-face")
+    benchmark, request = load.benchmark(), RunRequest(load.people, "mean-face")
     for number, run in enumerate((load.run, load.other)):
         run.begin(describe_run(benchmark, request, "load", {}, _arguments(load)))
         run.write_subjects([row for rows in score_rows(load, number) for row in rows])

@@ -27,7 +27,7 @@ from small_micc import (
 
 from facebench.cli.main import group
 from facebench.distributed.benchmark import unfinished_tasks
-from facebench.distributed.plan import MiccRequest, prepare
+from facebench.distributed.plan import RunRequest, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.morphable.load import load_model
@@ -213,7 +213,7 @@ def test_a_killed_run_ends_with_the_same_numbers(
 
 
 def test_a_finished_run_has_little_left_to_do(home: Path, whole_run: tuple[RunFolder, str]) -> None:
-    request = MiccRequest(home / "data", checkpoint=home / "weights.pt", scenes=SCENES)
+    request = RunRequest(home / "data", checkpoint=home / "weights.pt", scenes=SCENES)
     benchmark = prepare(request)
     assert unfinished_tasks(benchmark.dataset.clips, whole_run[0].ledger) == []
     known = whole_run[0].scores.whole_subjects(len(SCENES), None)

@@ -16,7 +16,7 @@ from facebench.bench.synthetic.write import MiccPlan, write_micc
 from facebench.cli import table1 as module
 from facebench.cli.main import group
 from facebench.distributed.cluster import connected
-from facebench.distributed.plan import MiccRequest, describe_run, prepare
+from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.distributed.table_plan import Entry, is_measured, request_of
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import load_model
@@ -111,7 +111,7 @@ def test_a_training_is_the_command_that_a_user_would_type(
 def test_a_changed_weights_file_is_measured_again(data: Path, tmp_path: Path) -> None:
     weights = write_small_regressor(tmp_path / "weights.pt")
     entry = Entry(MethodChoice("ours", weights, "ours"), tmp_path / "table")
-    shared = MiccRequest(data, scenes=("cooperative",))
+    shared = RunRequest(data, scenes=("cooperative",))
     assert not is_measured(entry, shared)
     request = request_of(entry, shared)
     record = describe_run(prepare(request), request, "", {}, {})

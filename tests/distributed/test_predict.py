@@ -12,7 +12,7 @@ from facebench.bench.datasets.micc import MiccDataset
 from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.registry import open_method
 from facebench.distributed.benchmark import Predictor, relevant_problems
-from facebench.distributed.plan import MiccRequest, prepare
+from facebench.distributed.plan import RunRequest, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.export.mesh_files import write_mesh
 from facebench.recon.morphable.load import load_model
@@ -56,7 +56,7 @@ def test_missing_videos_are_no_problem_for_files(home: Path) -> None:
 
 
 def test_a_run_of_files_reads_no_clip(home: Path) -> None:
-    benchmark = prepare(MiccRequest(home / "data", f"meshes:{home / 'meshes'}"))
+    benchmark = prepare(RunRequest(home / "data", f"meshes:{home / 'meshes'}"))
     assert benchmark.job is None and benchmark.clips == ()
 
 
@@ -72,4 +72,4 @@ def test_options_of_the_other_kind_are_refused(
     home: Path, changes: dict[str, object], said: str
 ) -> None:
     with pytest.raises(FacebenchError, match=said):
-        prepare(MiccRequest(home / "data", **{"method": f"meshes:{home / 'meshes'}"} | changes))
+        prepare(RunRequest(home / "data", **{"method": f"meshes:{home / 'meshes'}"} | changes))

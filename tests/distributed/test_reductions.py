@@ -16,7 +16,7 @@ from facebench.bench.meshes.decimate import TRIANGLES
 from facebench.bench.method.clip_faces import ChunkRow
 from facebench.distributed.benchmark import Benchmark, run_benchmark
 from facebench.distributed.cluster import connected
-from facebench.distributed.plan import MiccRequest, describe_run, prepare
+from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import load_model
 from facebench.results.report.heat_maps import read_errors
@@ -60,8 +60,8 @@ def benchmark_of(home: Path, *settings: str, protocol: str = "micc") -> Benchmar
     return prepare(request_of(home, *settings, protocol=protocol))
 
 
-def request_of(home: Path, *settings: str, protocol: str = "micc") -> MiccRequest:
-    return MiccRequest(
+def request_of(home: Path, *settings: str, protocol: str = "micc") -> RunRequest:
+    return RunRequest(
         home / "data",
         checkpoint=home / "weights.pt",
         scenes=("cooperative",),

@@ -10,7 +10,7 @@ from facebench.bench.method.registry import build_method
 from facebench.bench.scoring.measure import measure_subject
 from facebench.bench.synthetic.write import MiccPlan, write_micc
 from facebench.distributed.benchmark import Benchmark, Predictor, measuring
-from facebench.distributed.plan import MiccRequest, describe_run, prepare
+from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.recon.morphable.load import load_model
 from facebench.recon.regressors.checkpoint import embedded_weights, load_regressor, save_weights
 from facebench.results.run.folder import SCORED, RunFolder
@@ -43,7 +43,7 @@ def write_scaled_weights(path: Path, factor: float) -> Path:
 
 def measured_run(people: Path, out: Path, checkpoint: Path | None = None) -> RunFolder:
     """A finished run of `ours`; what Ray would spread over workers is done one after the other."""
-    request = MiccRequest(people, scenes=SCENES, checkpoint=checkpoint)
+    request = RunRequest(people, scenes=SCENES, checkpoint=checkpoint)
     benchmark, folder = prepare(request), RunFolder(out)
     folder.begin(describe_run(benchmark, request, "facebench micc", {}, {}))
     _describe(benchmark, folder)

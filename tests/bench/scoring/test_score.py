@@ -29,7 +29,7 @@ def pair(face: Mesh, scan: Mesh, model) -> ScoredPair:
 
 
 def values(score) -> dict[str, float]:
-    return {k: v for k, v in score.to_row().items() if isinstance(v, float) and np.isfinite(v)}
+    return {k: v for k, v in vars(score).items() if isinstance(v, float) and np.isfinite(v)}
 
 
 def assert_same(score, other) -> None:
@@ -215,7 +215,8 @@ def test_a_scan_without_a_surface(face: Mesh) -> None:
 
 
 def test_a_failed_score_has_a_reason_and_no_number() -> None:
-    row = failed_score("subject_02", "outdoor", "no face found", MICC).to_row()
+    row = failed_score("subject_02", "outdoor", "no face found", MICC)
+    row = vars(row)
     assert (row["status"], row["reason"]) == ("failed", "no face found")
     assert np.isnan(row["mean_mm"])
 

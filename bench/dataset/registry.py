@@ -1,0 +1,169 @@
+"""Datasets by name: files of `bench/datasets` and entry points of other packages."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ...errors import FacebenchError, did_you_mean, error_line
+from ...recon.files.contents import content_hashes
+from ..plugins import Plugins
+from .interface import Dataset, DatasetCard, Item, Listing, id_fault
+
+GROUP = "facebench.datasets"
+# By its name, as the modules of other packages: a dataset imports this folder, never the reverse.
+_BUILT_IN_PACKAGE = f"{__package__.removesuffix('.dataset')}.datasets"
+PLUGINS = Plugins("dataset", _BUILT_IN_PACKAGE, GROUP, ("CARD", "read"))
+"""Other packages add a dataset by an entry point `name = "package.module"`, a `DatasetModule`."""
+
+PUBLISHED = "published"
+"""Stands, among excluded subjects, for those that publications leave out."""
+
+
+def dataset_names() -> tuple[str, ...]:
+    """All datasets, sorted."""
+    return PLUGINS.names()
+
+
+def dataset_card(name: str) -> DatasetCard:
+    """What is known of a dataset.
+
+    Raises:
+        FacebenchError: there is no such dataset, its module cannot be used, or has no card.
+    """
+    card = PLUGINS.module(name).CARD
+    if not isinstance(card, DatasetCard):
+        origin = PLUGINS.origin(name)
+        raise FacebenchError(f"dataset '{name}' of {origin}: its CARD is no DatasetCard")
+    return card
+
+
+def open_dataset(
+    name: str,
+    root: Path,
+    scenes: Sequence[str] = (),
+    subjects: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    predictions: Sequence[str] | None = None,
+) -> Dataset:
+    """The part of a folder that was asked for, listed and hashed.
+
+    Args:
+        name: of the dataset.
+        root: its folder.
+        scenes: which scenes; none stands for all.
+        subjects: which subjects; none stands for all.
+        exclude: subjects to leave out, for example those with faulty files; `published` stands for
+            those that the card names.
+        predictions: names of the faces of a method that comes as files; None for other methods.
+
+    Raises:
+        FacebenchError: the folder is not laid out as the card says, a scene or subject is not
+            known, nothing is left, or the dataset's module does not keep to its interface.
+    """
+    card, listing = dataset_card(name), read_listing(name, root, predictions)
+    known = sorted({item.subject for item in listing.items})
+    left_out = _excluded(card, exclude)
+    for subject in (*subjects, *(one for one in exclude if one != PUBLISHED)):
+        _check_known("subject", subject, known)
+    order = scene_order(card, (item.scene for item in listing.items))
+    for scene in scenes:
+        _check_known("scene", scene, order)
+    wanted = set(subjects or known) - set(left_out)
+    chosen = tuple(scene for scene in order if not scenes or scene in scenes)
+    items = [item for item in listing.items if item.subject in wanted and item.scene in chosen]
+    if not items:
+        raise FacebenchError(f"{root}: no subject or scene is left to measure")
+    unwanted = set(known) - wanted
+    problems = (p for p in listing.problems if p.where.partition("/")[0] not in unwanted)
+    ids = {f"{p.subject}/{p.scene}" for p in listing.items if p.scene not in chosen}
+    items.sort(key=lambda item: item.id)
+    return Dataset(
+        card=card,
+        root=root,
+        items=tuple(items),
+        scenes=chosen,
+        problems=tuple(problem for problem in problems if problem.where not in ids),
+        excluded={one: why for one, why in left_out.items() if one in known},
+        digests=item_digests(items),
+    )
+
+
+def read_listing(name: str, root: Path, predictions: Sequence[str] | None = None) -> Listing:
+    """What a dataset's module finds in a folder, checked.
+
+    Args:
+        name: of the dataset.
+        root: its folder.
+        predictions: see `open_dataset`.
+
+    Raises:
+        FacebenchError: the folder is not laid out as it should be, or the module raises something
+            else, or gives two items one id.
+    """
+    module, where = PLUGINS.module(name), f"dataset '{name}' of {PLUGINS.origin(name)}"
+    try:
+        listing = module.read(root)
+        if predictions is not None and hasattr(module, "with_predictions"):
+            listing = module.with_predictions(listing, root, predictions)
+    except FacebenchError:
+        raise
+    except Exception as error:  # an outside module raises whatever it likes
+        raise FacebenchError(f"{where} cannot read {root}: {error_line(error)}") from error
+    if not isinstance(listing, Listing):
+        raise FacebenchError(f"{where}: read gives {type(listing).__name__}, not a Listing")
+    counts = Counter(item.id for item in listing.items)
+    if twice := sorted(one for one, count in counts.items() if count > 1):
+        raise FacebenchError(f"{where} gives {counts[twice[0]]} items the id '{twice[0]}'")
+    for item in listing.items:
+        if fault := id_fault(item.id):
+            raise FacebenchError(f"{where} gives an item the id '{item.id}'", fault)
+    return replace(listing, items=tuple(map(_with_names, listing.items)))
+
+
+def scene_order(card: DatasetCard, scenes: Iterable[str]) -> tuple[str, ...]:
+    """The scenes that are there: those of the card in its order, then others by name."""
+    found = set(scenes)
+    others = sorted(found - set(card.scenes))
+    return (*(scene for scene in card.scenes if scene in found), *others)
+
+
+def item_digests(items: Sequence[Item]) -> dict[str, str]:
+    """By item's id, SHA-256 over what is in its files and which part each plays.
+
+    Places and times do not count: a set that was copied is the same set.
+    """
+    hashes = content_hashes({path for item in items for _, path in item.files})
+    return {
+        item.id: _sha256(f"{part} {hashes[path]}" for part, path in item.files) for item in items
+    }
+
+
+def dataset_digest(digests: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 over ids and digests of items, in whatever order they come."""
+    return _sha256(sorted(f"{item} {digest}" for item, digest in digests))
+
+
+def _sha256(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _with_names(item: Item) -> Item:
+    return item if item.names else replace(item, names=(item.id, item.subject))
+
+
+def _excluded(card: DatasetCard, exclude: Sequence[str]) -> dict[str, str]:
+    """Subjects to leave out, and why where that is published."""
+    published = {one.subject: f"{one.reason} ({one.source})" for one in card.exclusions}
+    if PUBLISHED in exclude and not published:
+        raise FacebenchError(f"no exclusions of dataset '{card.name}' are published")
+    chosen = {one: published.get(one, "") for one in exclude if one != PUBLISHED}
+    return (published if PUBLISHED in exclude else {}) | chosen
+
+
+def _check_known(kind: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        raise FacebenchError(f"unknown {kind} '{name}'", did_you_mean(name, known))

@@ -1,1 +1,0 @@
-"""Sets of pairs, and the measurement of one."""

@@ -1,0 +1,89 @@
+"""Modules found by name: those of a folder of the package, and entry points of other packages."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+from typing import Any, NamedTuple
+
+from ..errors import FacebenchError, did_you_mean, error_line
+
+BUILT_IN = "built in"
+
+
+class Place(NamedTuple):
+    """Where a plug-in's module is, and which package brought it."""
+
+    module: str
+    origin: str
+
+
+class Plugins:
+    """The plug-ins of one kind; a module is imported when it is first used.
+
+    Args:
+        kind: what messages call one: `method`, `dataset`.
+        package: dotted name of the one whose modules are built in, each under its file's name.
+        group: of the entry points `name = "package.module"` by which other packages add theirs.
+        needs: what every module must hold, its `CARD` among it.
+    """
+
+    def __init__(self, kind: str, package: str, group: str, needs: Sequence[str]) -> None:
+        self.kind, self.group = kind, group
+        self._package, self._needs = package, tuple(needs)
+
+    def names(self) -> tuple[str, ...]:
+        """All plug-ins, sorted; imports none of other packages."""
+        return tuple(sorted(self._places()))
+
+    def origin(self, name: str) -> str:
+        """`built in`, or name and version of the package that brought a plug-in.
+
+        Raises:
+            FacebenchError: there is no such plug-in.
+        """
+        return self._place(name).origin
+
+    def module(self, name: str) -> Any:
+        """The module of a plug-in.
+
+        Raises:
+            FacebenchError: there is no such plug-in, or its module cannot be used.
+        """
+        place = self._place(name)
+        try:
+            module = importlib.import_module(place.module)
+        except Exception as error:  # an outside module raises whatever it likes
+            raise self._unusable(name, place, error_line(error)) from error
+        missing = [item for item in self._needs if not hasattr(module, item)]
+        if missing:
+            raise self._unusable(name, place, f"{place.module} has no {' and no '.join(missing)}")
+        return module
+
+    def _unusable(self, name: str, place: Place, reason: str) -> FacebenchError:
+        return FacebenchError(
+            f"{self.kind} '{name}' of {place.origin} cannot be loaded: {reason}",
+            "repair or remove that package" if place.origin != BUILT_IN else "",
+        )
+
+    def _place(self, name: str) -> Place:
+        places = self._places()
+        if name not in places:
+            raise FacebenchError(f"no {self.kind} '{name}'", did_you_mean(name, sorted(places)))
+        return places[name]
+
+    def _places(self) -> dict[str, Place]:
+        """Built-in plug-ins keep their names whatever other packages call theirs."""
+        own = {
+            item.name.replace("_", "-"): Place(f"{self._package}.{item.name}", BUILT_IN)
+            for item in pkgutil.iter_modules(importlib.import_module(self._package).__path__)
+        }
+        others = {
+            point.name: Place(point.value, f"{point.dist.name} {point.dist.version}")
+            if point.dist
+            else Place(point.value, point.module)
+            for point in entry_points(group=self.group)
+        }
+        return others | own

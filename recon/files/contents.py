@@ -1,0 +1,112 @@
+"""What is in a file, as a hash that is remembered while the file stays as it is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
+
+ABSENT = "absent"
+"""Stands for the hash of a file that is not there or cannot be read."""
+
+_THREADS = 4
+_SETTLED_SECONDS = 2.0
+_COLUMNS = "path TEXT PRIMARY KEY, size INTEGER, time INTEGER, inode INTEGER, sha256 TEXT"
+
+State = tuple[int, int, int]
+"""Size, time of change in ns and inode of a file."""
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, or `ABSENT`.
+
+    Hashes are remembered on this machine by path, size, time and inode: the scans and videos of a
+    set are read once, not at every command. What cannot be remembered is read again.
+    """
+    return content_hashes([path])[path]
+
+
+def content_hashes(paths: Iterable[Path]) -> dict[Path, str]:
+    """The same of several files, several read at a time."""
+    wanted = {path: path.absolute() for path in paths}
+    known = _recall({str(place) for place in wanted.values()})
+    states = {path: _state(place) for path, place in wanted.items()}
+    found = {
+        path: sha
+        for path, place in wanted.items()
+        if (entry := known.get(str(place))) and states[path] == entry[0] and (sha := entry[1])
+    }
+    rest = [path for path in wanted if path not in found]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found |= zip(rest, pool.map(_hash, (wanted[path] for path in rest)), strict=True)
+    _remember({str(wanted[path]): (states[path], found[path]) for path in rest})
+    return found
+
+
+def forget() -> None:
+    """Remove what is remembered."""
+    with suppress(OSError):
+        _store().unlink()
+
+
+def _hash(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ABSENT
+
+
+def _state(path: Path) -> State | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def _store() -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "facebench" / "hashes.sqlite"
+
+
+def _recall(places: set[str]) -> dict[str, tuple[State, str]]:
+    """What is known of files; nothing where the store is missing, locked or damaged."""
+    store = _store()
+    if not store.is_file():
+        return {}
+    try:
+        with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=1)) as base:
+            rows = base.execute("SELECT path, size, time, inode, sha256 FROM hashes")
+            return {r[0]: ((r[1], r[2], r[3]), r[4]) for r in rows if r[0] in places}
+    except (sqlite3.Error, OSError, ValueError):
+        return {}
+
+
+def _remember(found: dict[str, tuple[State | None, str]]) -> None:
+    """Keep hashes; a store that cannot be written is done without."""
+    # A file that was changed a moment ago may change again within one tick of its clock.
+    before = time.time_ns() - int(_SETTLED_SECONDS * 1e9)
+    rows = [
+        (place, *state, sha)
+        for place, (state, sha) in found.items()
+        if state is not None
+        and sha != ABSENT
+        and state[1] < before
+        and _state(Path(place)) == state
+    ]
+    if not rows:
+        return
+    store = _store()
+    try:
+        store.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(store, timeout=1)) as base, base:
+            base.execute(f"CREATE TABLE IF NOT EXISTS hashes ({_COLUMNS})")
+            base.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?)", rows)
+    except (sqlite3.Error, OSError):
+        return

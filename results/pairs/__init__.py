@@ -1,1 +1,0 @@
-"""Run folders of pairs of meshes, and their pictures."""
