@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..bench.scoring.evaluate import Evaluation
 
 WRONG_INPUT, NOT_EVALUATED = 2, 3
+_OF_ONE_PAIR = ("prediction_landmarks", "scan_landmarks", "nose_tip")
 _UNITS = click.Choice(["mm", "cm", "m"])
 _UNITS_OR_ANY = click.Choice(["mm", "cm", "m", "any"])
 
@@ -51,7 +53,7 @@ def command(context: click.Context, /, **options: Any) -> None:
 
     Of two folders, files of one name are pairs, with landmarks in NAME.txt beside each; a SCAN
     folder in NoW's layout (scans/, scans_lmks_onlypp/) is taken as that. --out is then needed; it
-    keeps pairs.parquet and summary.json, and the same command continues an interrupted run.
+    keeps a run as 'facebench run' does, and the same command continues an interrupted run.
 
     Exit code 2: the input cannot be used. 3: nothing could be evaluated, and the reason is told.
 
@@ -64,11 +66,46 @@ def command(context: click.Context, /, **options: Any) -> None:
       facebench evaluate predictions NoW_Dataset --protocol now --out runs/now
     """
     if options["prediction"].is_dir() or options["scan"].is_dir():
-        from ._evaluate_set import evaluate_set
-
-        evaluate_set(context)
+        _evaluate_set(context)
     else:
         _evaluate_pair(**options)
+
+
+def _evaluate_set(context: click.Context) -> None:
+    """The pairs of two folders, as `facebench run pairs` or `run now` measures them."""
+    from ..bench.datasets.now import is_now_folder
+    from ..distributed.plan import RunRequest
+    from .run import measure_set
+
+    options = context.params
+    predictions, scans = options["prediction"], options["scan"]
+    _check_set(options)
+    measure_set(
+        context,
+        RunRequest(
+            dataset="now" if is_now_folder(scans) else "pairs",
+            data=scans,
+            method=f"meshes:{predictions}",
+            first=options["limit"],
+            protocol=options["protocol"],
+            settings=options["settings"],
+            unit=options["scan_unit"] or options["unit"] or "mm",
+            prediction_unit=options["prediction_unit"] or options["unit"],
+        ),
+    )
+
+
+def _check_set(options: Mapping[str, Any]) -> None:
+    if not (options["prediction"].is_dir() and options["scan"].is_dir()):
+        one = options["scan"] if options["prediction"].is_dir() else options["prediction"]
+        raise FacebenchError(f"{one} is no folder", "give two mesh files, or two folders")
+    if options["out"] is None:
+        raise FacebenchError("two folders need --out", "it keeps what is done")
+    for name in _OF_ONE_PAIR:
+        if options[name] is not None:
+            raise FacebenchError(
+                f"--{name.replace('_', '-')} is for one pair", "put NAME.txt beside each mesh"
+            )
 
 
 def _evaluate_pair(

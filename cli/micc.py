@@ -1,33 +1,14 @@
-"""`facebench micc`: the benchmark, from videos and scans to the table in millimetres."""
+"""`facebench micc`: the benchmark on MICC's layout; `facebench run micc` under its own name."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from ..errors import one_line
-from ._options import (
-    NOTHING_SCORED,
-    command_line,
-    given_options,
-    measured_part,
-    options_file,
-    plain_options,
-    protocol,
-)
-
-if TYPE_CHECKING:
-    from ..distributed.benchmark import Benchmark
-    from ..distributed.plan import RunRequest
-    from ..results.run.folder import RunFolder, RunRecord
-
-EXPERIMENT = "micc"
-_NAMES = ("scenes", "subjects", "exclude")
-_OTHER = ("out", "name", "cluster", "as_json")
-_SHOWN_REASONS = 20
-UNIT = click.Choice(["mm", "cm", "m"])
+from ._options import measured_part, options_file, protocol
+from .run import UNIT, measure_set, names_in
 
 
 @click.command("micc")
@@ -80,83 +61,24 @@ def command(context: click.Context, /, **options: Any) -> None:
       facebench micc --data MICC --method meshes:theirs --prediction-unit cm --out runs/theirs
       facebench micc --options nightly.toml --out runs/tonight
     """
-    from ..distributed.plan import prepare
-    from ..results.run.folder import RunFolder
-
-    folder, request = RunFolder(options["out"]), _request(options)
-    benchmark = prepare(request)
-    with folder.locked() as damaged:
-        for line in damaged:
-            click.echo(line, err=True)
-        try:
-            record = _run(context, folder, benchmark, request)
-        except KeyboardInterrupt:
-            again = command_line(context)
-            click.echo(f"\nInterrupted; what is done is kept. Continue with:\n  {again}", err=True)
-            raise
-        _publish(folder, record)
-    _show(folder, record, options["as_json"])
-    if not record.n_scored:
-        raise click.exceptions.Exit(NOTHING_SCORED)
-
-
-def _run(
-    context: click.Context, folder: RunFolder, benchmark: Benchmark, request: RunRequest
-) -> RunRecord:
-    from ..distributed.benchmark import run_benchmark, unfinished_tasks
-    from ..distributed.cluster import connected
-    from ..distributed.plan import describe_run
-    from ..results.tracking.store import connect
-    from ._progress import benchmark_progress
-
-    given, arguments = given_options(context), plain_options(context)
-    folder.begin(describe_run(benchmark, request, command_line(context), given, arguments))
-    connect(EXPERIMENT)
-    n_clips = len(unfinished_tasks(benchmark.clips, folder.ledger))
-    n_subjects = benchmark.passes * len(benchmark.dataset.subjects)
-    with (
-        connected(context.params["cluster"]),
-        benchmark_progress(n_clips, n_subjects, context.params["as_json"]) as listen,
-    ):
-        run_benchmark(benchmark, folder, listen)
-    return folder.record()
-
-
-def _request(options: dict[str, Any]) -> RunRequest:
     from ..distributed.plan import RunRequest
 
-    values = {name: value for name, value in options.items() if name not in _OTHER}
-    names = {name: tuple(filter(None, values[name].replace(" ", "").split(","))) for name in _NAMES}
-    return RunRequest(**{**values, **names})
-
-
-def _publish(folder: RunFolder, record: RunRecord) -> None:
-    from ..results.report import write_report
-    from ..results.tracking.benchmark import track_run
-
-    write_report(folder)
-    track_run(folder, str(record.arguments["name"] or record.method))
-
-
-def _show(folder: RunFolder, record: RunRecord, as_json: bool) -> None:
-    if as_json:
-        click.echo((folder.root / "summary.json").read_text(encoding="utf-8").strip())
-        return
-    from ..results.tables.scenes import scene_rows
-    from ..results.tables.writers import terminal_text
-
-    for line in _reasons(folder, record):
-        click.echo(line, err=True)
-    click.echo(terminal_text([scene_rows([folder]).table()]), nl=False)
-    click.echo(f"{folder.root}: {record.n_scored} scored, {record.n_unscored} not")
-
-
-def _reasons(folder: RunFolder, record: RunRecord) -> list[str]:
-    """What was left out or is doubtful, one line each."""
-    lines = [one_line(f"{problem.where}: {problem.reason}") for problem in record.problems]
-    for row in folder.subjects().itertuples():
-        said = str(row.reason or row.note)
-        lines += [one_line(f"{row.subject}, {row.scene}: {said}")] if said else []
-    hidden = len(lines) - _SHOWN_REASONS
-    more = [f"… and {hidden} more, see {folder.root / 'subjects.parquet'}"] if hidden > 0 else []
-    return lines[:_SHOWN_REASONS] + more
+    measure_set(
+        context,
+        RunRequest(
+            data=options["data"],
+            method=options["method"],
+            checkpoint=options["checkpoint"],
+            model=options["model"],
+            scenes=names_in(options["scenes"]),
+            subjects=names_in(options["subjects"]),
+            exclude=names_in(options["exclude"]),
+            limit=options["limit"],
+            workers=options["workers"],
+            protocol=options["protocol"],
+            settings=options["settings"],
+            unit=options["unit"],
+            prediction_unit=options["prediction_unit"],
+            seed=options["seed"],
+        ),
+    )

@@ -131,16 +131,17 @@ def micc(
 
 
 def _chosen_scenes(text: str) -> tuple[str, ...]:
-    from ..bench.dataset.interface import SCENES
+    from ..bench.datasets.micc import CARD
 
+    known = CARD.scenes
     names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in SCENES]
+    unknown = [name for name in names if name not in known]
     if unknown or not names:
         raise click.BadParameter(
-            f"unknown scene '{', '.join(unknown)}'; known are {', '.join(SCENES)}",
+            f"unknown scene '{', '.join(unknown)}'; known are {', '.join(known)}",
             param_hint="--scenes",
         )
-    return tuple(scene for scene in SCENES if scene in names)
+    return tuple(scene for scene in known if scene in names)
 
 
 def _worth(items: int, per_worker: int) -> int:

@@ -1,0 +1,225 @@
+"""`facebench run`: any dataset measured, from what its methods read to the table in millimetres."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import FacebenchError, one_line
+from ._options import (
+    NOTHING_SCORED,
+    command_line,
+    given_options,
+    measured_part,
+    options_file,
+    plain_options,
+    protocol,
+)
+
+if TYPE_CHECKING:
+    from ..distributed.benchmark import Benchmark
+    from ..distributed.plan import RunRequest
+    from ..results.run.folder import RunFolder, RunRecord
+
+UNIT = click.Choice(["mm", "cm", "m"])
+ANY_UNIT = click.Choice(["mm", "cm", "m", "any"])
+_SHOWN_REASONS = 20
+_FOLDER = click.Path(path_type=Path)
+
+
+@click.command("run")
+@click.argument("dataset")
+@click.argument("folders", nargs=-1, type=_FOLDER, metavar="[PREDICTIONS DATA]")
+@click.option("--data", "--scans", "data", type=_FOLDER, help="Folder of the dataset.")
+@click.option("--predictions", type=_FOLDER, help="Faces that are files: --method meshes:DIR.")
+@click.option("--method", help="A name of 'facebench methods', or meshes:DIR.  [default: ours]")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights.  [default: embedded]")
+@click.option("--model", default="embedded", show_default=True, help="Face model, name or file.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder.")
+@click.option("--name", help="What tables call the run.  [default: the method's name]")
+@measured_part
+@protocol
+@click.option("--unit", type=UNIT, default="mm", show_default=True, help="Of the scans' files.")
+@click.option(
+    "--prediction-unit", type=ANY_UNIT, help="Of the predictions' files; 'any': landmarks tell it."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of intervals.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@options_file
+@click.pass_context
+def command(context: click.Context, /, **options: Any) -> None:
+    """Measure a method on DATASET, one of 'facebench datasets'.
+
+    What a method reads (videos) or has predicted (meshes, --predictions DIR or a second folder) is
+    held to the scans of the same person. OUT keeps everything, and the same command continues an
+    interrupted run; of predictions, what changed is measured again. What cannot be read or scored
+    becomes a row with a reason, and the rest is kept. Exit code 3 when nothing could be scored.
+
+    'compare', 'gate', 'report', 'ui' and 'audit --run' take OUT whatever the dataset.
+
+    \b
+    Examples:
+      facebench run micc --data MICC --method ours --exclude published --out runs/ours
+      facebench run now --predictions theirs --scans NoW_Dataset --protocol now --out runs/now
+      facebench run pairs predictions scans --out runs/pairs
+      facebench run synthetic --data people --method mean-face --out runs/mean
+    """
+    from ..distributed.plan import RunRequest
+
+    predictions, data = _folders(options)
+    measure_set(
+        context,
+        RunRequest(
+            dataset=options["dataset"],
+            data=data,
+            method=_method(options["method"], predictions),
+            checkpoint=options["checkpoint"],
+            model=options["model"],
+            scenes=_scenes(context, options["scenes"]),
+            subjects=names_in(options["subjects"]),
+            exclude=names_in(options["exclude"]),
+            limit=options["limit"],
+            workers=options["workers"],
+            protocol=options["protocol"],
+            settings=options["settings"],
+            unit=options["unit"],
+            prediction_unit=options["prediction_unit"],
+            seed=options["seed"],
+        ),
+    )
+
+
+def measure_set(context: click.Context, request: RunRequest) -> None:
+    """Measure what a command asks for, keep it in its `--out`, publish and show it.
+
+    The command has the options `--out`, `--json` and perhaps `--cluster` and `--name`.
+
+    Raises:
+        FacebenchError: something that was asked for cannot be used.
+        click.exceptions.Exit: nothing was scored.
+    """
+    from ..bench.dataset.registry import dataset_card
+    from ..distributed.plan import prepare
+    from ..results.run.folder import RunFolder
+
+    # The cheap mistakes first: a name, a folder, then what takes seconds to load.
+    card = dataset_card(request.dataset)
+    if not request.data.is_dir():
+        raise FacebenchError(f"{request.data}: no such folder", card.layout)
+    folder, benchmark = RunFolder(context.params["out"]), prepare(request)
+    with folder.locked() as damaged:
+        for line in damaged:
+            click.echo(line, err=True)
+        try:
+            record = _measure(context, folder, benchmark, request)
+        except KeyboardInterrupt:
+            again = command_line(context)
+            click.echo(f"\nInterrupted; what is done is kept. Continue with:\n  {again}", err=True)
+            raise
+        _publish(folder, record)
+    _show(folder, record, context.params["as_json"])
+    if not record.n_scored:
+        raise click.exceptions.Exit(NOTHING_SCORED)
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Names that are separated by commas."""
+    return tuple(filter(None, text.replace(" ", "").split(",")))
+
+
+def _folders(options: dict[str, Any]) -> tuple[Path | None, Path]:
+    """Predictions, or None, and data: as options or as two folders behind the dataset."""
+    folders: tuple[Path, ...] = options["folders"]
+    predictions, data = options["predictions"], options["data"]
+    if len(folders) > 2 or (folders and (predictions or data)):
+        raise click.UsageError("give PREDICTIONS DATA, or --predictions DIR and --data DIR")
+    if len(folders) == 1:
+        data = folders[0]
+    elif folders:
+        predictions, data = folders
+    if data is None:
+        raise click.UsageError("give the folder of the dataset: --data DIR")
+    return predictions, data
+
+
+def _method(method: str | None, predictions: Path | None) -> str:
+    if predictions is None:
+        return method or "ours"
+    if method is not None:
+        raise click.UsageError("--predictions and --method are two ways to say the same")
+    return f"meshes:{predictions}"
+
+
+def _scenes(context: click.Context, text: str) -> tuple[str, ...]:
+    """Those given; without any, the dataset's own."""
+    given = context.get_parameter_source("scenes") is not click.core.ParameterSource.DEFAULT
+    return names_in(text) if given else ()
+
+
+def _measure(
+    context: click.Context, folder: RunFolder, benchmark: Benchmark, request: RunRequest
+) -> RunRecord:
+    from ..distributed.benchmark import item_jobs, run_benchmark, unfinished_tasks
+    from ..distributed.plan import describe_run
+    from ..results.tracking.store import connect
+    from ._progress import benchmark_progress
+
+    given, arguments = given_options(context), plain_options(context)
+    folder.begin(describe_run(benchmark, request, command_line(context), given, arguments))
+    connect(request.dataset)
+    n_clips = len(unfinished_tasks(benchmark.clips, folder.ledger))
+    n_jobs = benchmark.passes * len(item_jobs(benchmark.dataset.items))
+    with (
+        _workers(benchmark, context.params.get("cluster", False)),
+        benchmark_progress(n_clips, n_jobs, context.params["as_json"]) as listen,
+    ):
+        run_benchmark(benchmark, folder, listen)
+    return folder.record()
+
+
+def _workers(benchmark: Benchmark, cluster: bool) -> Any:
+    """Ray, where it is worth its start."""
+    if not benchmark.needs_workers:
+        return nullcontext()
+    from ..distributed.cluster import connected
+
+    return connected(cluster)
+
+
+def _publish(folder: RunFolder, record: RunRecord) -> None:
+    from ..results.report import write_report
+    from ..results.tracking.benchmark import track_run
+
+    write_report(folder)
+    track_run(folder, str(record.arguments.get("name") or record.method))
+
+
+def _show(folder: RunFolder, record: RunRecord, as_json: bool) -> None:
+    if as_json:
+        click.echo((folder.root / "summary.json").read_text(encoding="utf-8").strip())
+        return
+    from ..results.tables.scenes import scene_rows
+    from ..results.tables.writers import terminal_text
+
+    for line in _reasons(folder, record):
+        click.echo(line, err=True)
+    click.echo(terminal_text([scene_rows([folder]).table()]), nl=False)
+    click.echo(f"{folder.root}: {record.n_scored} scored, {record.n_unscored} not")
+
+
+def _reasons(folder: RunFolder, record: RunRecord) -> list[str]:
+    """What was left out or is doubtful, one line each."""
+    from ..results.run.items import item_names
+
+    lines = [one_line(f"{problem.where}: {problem.reason}") for problem in record.problems]
+    items = folder.items()
+    for name, row in zip(item_names(items), items.itertuples(), strict=True):
+        said = str(row.reason or row.note)
+        where = name if name == row.item else f"{name}, {row.scene}"
+        lines += [one_line(f"{where}: {said}")] if said else []
+    hidden = len(lines) - _SHOWN_REASONS
+    more = [f"… and {hidden} more, see {folder.root / 'items.parquet'}"] if hidden > 0 else []
+    return lines[:_SHOWN_REASONS] + more
