@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bench.dataset.interface import Dataset
-from ..bench.dataset.registry import dataset_digest, open_dataset
+from ..bench.dataset.registry import open_dataset
 from ..bench.meshes.clean import ANY_UNIT
 from ..bench.method.interface import AnyMethod, HoldsMeshes, MethodOptions
 from ..bench.method.registry import open_method
@@ -184,9 +184,7 @@ def describe_run(
         protocol_settings=protocol.to_dict(),
         protocol_digest=protocol.digest,
         dataset=dataset.name,
-        dataset_digest=dataset_digest(
-            (item.id, dataset.digests[item.id]) for item in dataset.items
-        ),
+        dataset_digest=dataset.digest,
         subjects=dataset.subjects,
         scenes=dataset.table_scenes,
         excluded=tuple(sorted(dataset.excluded)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -199,6 +200,12 @@ class Dataset:
     def subjects(self) -> tuple[str, ...]:
         """Every subject, sorted, also those with problems."""
         return tuple(sorted({item.subject for item in self.items}))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over ids and digests of the items, in whatever order they were listed."""
+        lines = sorted(f"{item.id} {self.digests[item.id]}" for item in self.items)
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     @property
     def table_scenes(self) -> tuple[str, ...]:

@@ -142,11 +142,6 @@ def item_digests(items: Sequence[Item]) -> dict[str, str]:
     }
 
 
-def dataset_digest(digests: Iterable[tuple[str, str]]) -> str:
-    """SHA-256 over ids and digests of items, in whatever order they come."""
-    return _sha256(sorted(f"{item} {digest}" for item, digest in digests))
-
-
 def _sha256(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

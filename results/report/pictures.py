@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...bench.dataset.interface import Clip, Item
-from ...bench.dataset.registry import dataset_digest
 from ...bench.landmarks.regions import FACE_PARTS, face_parts
 from ...bench.scoring.statistics import bootstrap_interval
 from ...errors import FacebenchError
@@ -207,8 +206,7 @@ def _items(record: RunRecord) -> tuple[Item, ...]:
         dataset = measured_dataset(record)
     except (FacebenchError, OSError):
         return ()
-    digest = dataset_digest((item.id, dataset.digests[item.id]) for item in dataset.items)
-    return dataset.items if digest == record.dataset_digest else ()
+    return dataset.items if dataset.digest == record.dataset_digest else ()
 
 
 def _first_chunks(chunks: pd.DataFrame) -> Mapping[str, tuple[int, int]]:

@@ -1,8 +1,9 @@
 from pathlib import Path
 
 import pytest
+from micc_sets import micc_dataset
 
-from facebench.bench.datasets.micc import MiccDataset
+from facebench.bench.dataset.interface import Dataset
 from facebench.errors import FacebenchError
 
 VIDEOS = ("Indoor-Cooperative.mjpg", "PTZ-Indoor.mjpeg", "PTZ-Outdoor.mpg")
@@ -27,12 +28,12 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def reasons(dataset: MiccDataset) -> list[str]:
+def reasons(dataset: Dataset) -> list[str]:
     return [f"{problem.where}: {problem.reason}" for problem in dataset.problems]
 
 
 def test_a_complete_set(root: Path) -> None:
-    dataset = MiccDataset(root)
+    dataset = micc_dataset(root)
     assert dataset.subjects == ("subject_01", "subject_02")
     assert dataset.scenes == ("cooperative", "indoor", "outdoor")
     assert [clip.id for clip in dataset.clips] == [
@@ -53,7 +54,7 @@ def test_names_in_any_case_and_the_other_folder_name(tmp_path: Path) -> None:
         "Subject_07/videos/PTZ-OUTDOOR.mp4",
         "Subject_07/MODEL/Frontal1/OBJ/x.OBJ",
     )
-    dataset = MiccDataset(tmp_path)
+    dataset = micc_dataset(tmp_path)
     assert dataset.subjects == ("subject_07",)
     assert [clip.scene for clip in dataset.clips] == ["cooperative", "indoor", "outdoor"]
     assert reasons(dataset) == []
@@ -61,11 +62,11 @@ def test_names_in_any_case_and_the_other_folder_name(tmp_path: Path) -> None:
 
 
 def test_landmarks_beside_a_scan_belong_to_the_dataset(root: Path) -> None:
-    before = MiccDataset(root)
+    before = micc_dataset(root)
     scan = before.scans[0]
     labels = scan.path.with_name(f"{scan.path.stem.upper()}.Landmarks.txt")
     labels.write_text("1 2 3\n")
-    after = MiccDataset(root)
+    after = micc_dataset(root)
     assert after.scans[0].landmarks == labels and after.scans[0].nose_tip == scan.nose_tip
     assert all(scan.landmarks is None for scan in before.scans)
     assert after.digest != before.digest and after.problems == before.problems
@@ -74,7 +75,7 @@ def test_landmarks_beside_a_scan_belong_to_the_dataset(root: Path) -> None:
 def test_labels_and_boxes_beside_the_files(root: Path) -> None:
     obj = "subject_01/Model/frontal1/obj/110907180245"
     add(root, f"{obj}.PP", "subject_01/Video/PTZ-Indoor.boxes.csv")
-    dataset = MiccDataset(root)
+    dataset = micc_dataset(root)
     labels = [scan.nose_tip for scan in dataset.scans]
     assert labels == [root / f"{obj}.PP", None, None, None]
     boxes = {clip.id: clip.boxes for clip in dataset.clips}
@@ -90,7 +91,7 @@ def test_what_is_wrong_with_one_subject_leaves_the_others(root: Path) -> None:
     add(root, "subject_01/Model/frontal1/obj/two.obj", "subject_01/Model/back/obj/1.obj")
     (root / "subject_01/Model/frontal2/obj/110907180245.obj").write_text("")
     add(root, "readme.html", ".DS_Store", "subject_01/.hidden")
-    dataset = MiccDataset(root)
+    dataset = micc_dataset(root)
     assert {clip.subject for clip in dataset.clips} == {"subject_02"}
     assert {scan.subject for scan in dataset.scans} == {"subject_02"}
     assert reasons(dataset) == [
@@ -108,9 +109,9 @@ def test_what_is_wrong_with_one_subject_leaves_the_others(root: Path) -> None:
 
 
 def test_a_choice_of_subjects_and_scenes(root: Path) -> None:
-    dataset = MiccDataset(root, scenes=["outdoor"], subjects=["subject_02"])
+    dataset = micc_dataset(root, scenes=["outdoor"], subjects=["subject_02"])
     assert [clip.id for clip in dataset.clips] == ["subject_02/outdoor"]
-    assert MiccDataset(root, exclude=["subject_01"]).subjects == ("subject_02",)
+    assert micc_dataset(root, exclude=["subject_01"]).subjects == ("subject_02",)
 
 
 @pytest.mark.parametrize(
@@ -123,24 +124,24 @@ def test_a_choice_of_subjects_and_scenes(root: Path) -> None:
 )
 def test_unknown_names(root: Path, arguments: dict, message: str) -> None:
     with pytest.raises(FacebenchError, match=message):
-        MiccDataset(root, **arguments)
+        micc_dataset(root, **arguments)
 
 
 def test_folders_that_are_not_micc(root: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(FacebenchError, match="not a MICC folder: expected subject_NN"):
-        MiccDataset(tmp_path / "empty")
+        micc_dataset(tmp_path / "empty")
     with pytest.raises(FacebenchError, match="no such folder"):
-        MiccDataset(tmp_path / "none")
+        micc_dataset(tmp_path / "none")
     add_subject(tmp_path / "outer" / "Florence", "subject_01")
     with pytest.raises(FacebenchError, match=r"did you mean .*Florence"):
-        MiccDataset(tmp_path / "outer")
+        micc_dataset(tmp_path / "outer")
 
 
 def test_the_digest_is_of_what_is_read(root: Path) -> None:
-    digest = MiccDataset(root).digest
+    digest = micc_dataset(root).digest
     add(root, "subject_01/Video/notes.txt")
-    assert MiccDataset(root).digest == digest
+    assert micc_dataset(root).digest == digest
     (root / "subject_02/Video/PTZ-Indoor.mjpeg").write_text("longer than before, by far")
-    assert MiccDataset(root).digest != digest
-    assert MiccDataset(root, subjects=["subject_01"]).digest != digest
+    assert micc_dataset(root).digest != digest
+    assert micc_dataset(root, subjects=["subject_01"]).digest != digest

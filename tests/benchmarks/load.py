@@ -28,9 +28,9 @@ from typing import Any
 
 import mlflow  # noqa: F401  imported before the clock starts
 import numpy as np
+from micc_sets import micc_dataset
 
 from facebench.bench.dataset.interface import SCENES
-from facebench.bench.datasets.micc import MiccDataset
 from facebench.bench.landmarks.regions import FACE_PARTS
 from facebench.bench.method.clip_faces import OK, ChunkRow
 from facebench.bench.scoring.distance import CURVE_MM
@@ -150,7 +150,7 @@ def write_load(load: Load) -> None:
     benchmark, request = load.benchmark(), RunRequest(load.people, "mean-face")
     for number, run in enumerate((load.run, load.other)):
         run.begin(describe_run(benchmark, request, "load", {}, _arguments(load)))
-        run.write_subjects([row for rows in score_rows(load, number) for row in rows])
+        run.write_items([row for rows in score_rows(load, number) for row in rows])
         run.write_record(replace(run.record(), ended=now(), n_scored=3 * load.subjects))
     load.other.write_summary(summarise(load.other))
     load.run.scores.path.unlink()
@@ -177,7 +177,7 @@ def _write_meshes(load: Load, benchmark: Benchmark) -> None:
 
 def dataset(load: Load) -> None:
     """List the files, as every start does."""
-    found = MiccDataset(load.people)
+    found = micc_dataset(load.people)
     assert len(found.clips) == 3 * load.subjects and found.digest
 
 
@@ -195,7 +195,7 @@ def restart(load: Load) -> None:
 
 
 def _nothing_left(load: Load) -> None:
-    assert not unfinished_tasks(MiccDataset(load.people).clips, load.run.ledger)
+    assert not unfinished_tasks(micc_dataset(load.people).clips, load.run.ledger)
 
 
 def sums(load: Load) -> None:

@@ -123,7 +123,7 @@ def clip(folder: Path, number: int, frames: int) -> Clip:
     path = write_video(folder / f"{number:02d}.avi", moving_face(frames, seed=number))
     boxes = folder / "boxes.csv"
     write_boxes(boxes, {frame: Box(95, 75, 90, 95) for frame in range(frames)})
-    return Clip(f"subject_{number:02d}", "a", path, boxes)
+    return Clip(f"subject_{number:02d}/a", path, boxes)
 
 
 def weights_of(folder: Path, arguments: argparse.Namespace) -> MethodOptions:

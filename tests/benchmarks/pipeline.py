@@ -107,7 +107,7 @@ def _peak_mib(folder: Path, clips: int) -> float:
 
 def _driver_memory(folder: Path, clips: int) -> None:
     video = next(folder.glob("*.avi"))
-    tasks = [ClipTask(Clip(f"c{n}", "a", video, folder / "boxes.csv")) for n in range(clips)]
+    tasks = [ClipTask(Clip(f"c{n}/a", video, folder / "boxes.csv")) for n in range(clips)]
     job = FrameJob("mean-face", MethodOptions(), 224, None, 2)
     with connected(cluster=False):
         frames = sum(row.frames for row in describe_clips(tasks, job))
@@ -118,7 +118,7 @@ def _driver_memory(folder: Path, clips: int) -> None:
 def _clip(folder: Path, number: int, frames: int) -> Clip:
     path = folder / f"{number:02d}.avi"
     write_video(path, moving_face(frames, seed=number))
-    return Clip(f"subject_{number:02d}", "a", path)
+    return Clip(f"subject_{number:02d}/a", path)
 
 
 def _job(folder: Path, arguments: argparse.Namespace) -> FrameJob:

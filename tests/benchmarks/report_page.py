@@ -62,7 +62,7 @@ def made_up_run(root: Path, subjects: int) -> RunFolder:
             for path in (run.mesh_path(name, scene), run.scan_path(name, scene)):
                 path.parent.mkdir(exist_ok=True)
                 write_ply(mesh, path, {"error": errors})
-    run.write_subjects(rows)
+    run.write_items(rows)
     run.write_summary({scene: example_summary(rows, scene) for scene in SCENES})
     return run
 

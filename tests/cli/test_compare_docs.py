@@ -44,7 +44,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for scene in SCENES
             for number, subject in enumerate(SUBJECTS)
         ]
-        run.write_subjects(rows)
+        run.write_items(rows)
         run.write_summary({scene: example_summary(rows, scene) for scene in SCENES})
     (root / "gates.toml").write_text(next(text for kind, text in BLOCKS if kind == "toml"))
     return root

@@ -113,7 +113,7 @@ def whole_run(home: Path) -> tuple[RunFolder, str]:
 
 @pytest.fixture(scope="module")
 def rows(whole_run: tuple[RunFolder, str]) -> dict[tuple[str, str], pd.Series]:
-    table = whole_run[0].subjects()
+    table = whole_run[0].items()
     return {(row["subject"][-2:], row["scene"]): row for _, row in table.iterrows()}
 
 
@@ -205,7 +205,7 @@ def test_a_killed_run_ends_with_the_same_numbers(
     assert json.loads(printed) == json.loads((folder.root / "summary.json").read_text())
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in kept.items())
     before, after = whole_run[0], folder
-    pd.testing.assert_frame_equal(before.subjects(), after.subjects(), check_exact=True)
+    pd.testing.assert_frame_equal(before.items(), after.items(), check_exact=True)
     for row in before.ledger.table().itertuples():
         first, second = before.ledger.total(row.clip), after.ledger.total(row.clip)
         assert first.sum.tobytes() == second.sum.tobytes()

@@ -39,7 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, str]:
 
 
 def test_the_scanned_faces_themselves_have_no_error(run: tuple[RunFolder, str]) -> None:
-    rows = run[0].subjects().set_index("subject")
+    rows = run[0].items().set_index("subject")
     scored = rows.loc[["subject_01", "subject_02"]]
     assert (scored["value_mm"] < 0.01).all() and (scored["frames"] == 0).all()
     np.testing.assert_allclose(scored["scale"], 1, atol=1e-3)

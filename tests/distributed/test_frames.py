@@ -43,12 +43,12 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> list[ClipTask]:
     boxes = root / "whole.boxes.csv"
     boxes.write_text("no boxes")
     return [
-        ClipTask(Clip("whole", "a", whole)),
-        ClipTask(Clip("begun", "a", whole), frozenset({0, 2})),
-        ClipTask(Clip("half", "a", half)),
-        ClipTask(Clip("empty", "a", empty)),
-        ClipTask(Clip("junk", "a", junk)),
-        ClipTask(Clip("boxed", "a", whole, boxes)),
+        ClipTask(Clip("whole/a", whole)),
+        ClipTask(Clip("begun/a", whole), frozenset({0, 2})),
+        ClipTask(Clip("half/a", half)),
+        ClipTask(Clip("empty/a", empty)),
+        ClipTask(Clip("junk/a", junk)),
+        ClipTask(Clip("boxed/a", whole, boxes)),
     ]
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from micc_sets import micc_dataset
 from small_micc import scan_path, write_scan
 
-from facebench.bench.datasets.micc import MiccDataset
 from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.registry import open_method
 from facebench.distributed.benchmark import Predictor, relevant_problems
@@ -32,7 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_scene_has_a_mesh_or_a_reason(home: Path) -> None:
-    dataset = MiccDataset(home / "data")
+    dataset = micc_dataset(home / "data")
     method = open_method(f"meshes:{home / 'meshes'}", MethodOptions())
     job = Predictor(dataset, method, Ledger(home / "ledger")).job("subject_01")
     assert [made.scene for made in job.predictions] == ["cooperative", "indoor", "outdoor"]
@@ -45,7 +45,7 @@ def test_every_scene_has_a_mesh_or_a_reason(home: Path) -> None:
 
 
 def test_missing_videos_are_no_problem_for_files(home: Path) -> None:
-    dataset = MiccDataset(home / "data")
+    dataset = micc_dataset(home / "data")
     assert len(dataset.problems) == 6
     meshes = open_method(f"meshes:{home / 'meshes'}", MethodOptions())
     assert relevant_problems(dataset, meshes) == ()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from example_runs import results_of
 from small_micc import clip_path, moving_face, scan_path, write_random_weights, write_scan
 from small_micc import write_video as encode
 
@@ -89,7 +90,7 @@ def run(home: Path, name: str, *settings: str, protocol: str = "micc") -> tuple[
 def test_one_scale_for_all_is_the_geometric_mean_of_the_first_pass(home: Path) -> None:
     settings = ("alignment.scale=global", "reduction.average=meshes")
     folder, listen = run(home, "global", *settings)
-    first, final = folder.first_pass.read(), folder.subjects()
+    first, final = folder.first_pass.read(), folder.items()
     factor = math.sqrt(math.prod(first["scale"]))
     assert folder.record().global_scale == pytest.approx(factor, rel=1e-12)
     assert first["scale"].nunique() == 2 and first["fixed_scale"].isna().all()
@@ -102,18 +103,18 @@ def test_one_scale_for_all_is_the_geometric_mean_of_the_first_pass(home: Path) -
     stamp = folder.first_pass.path.stat().st_mtime_ns
     other = final["subject"] == SUBJECTS[1]
     changed = final.assign(fixed_scale=final["fixed_scale"].mask(other, 1.0), value_mm=9.0)
-    folder.write_subjects(changed.to_dict("records"))
+    folder.write_items(results_of(changed))
     again, _ = run(home, "global", *settings)
     assert again.first_pass.path.stat().st_mtime_ns == stamp
-    assert again.subjects()["value_mm"].tolist() == [9.0, final["value_mm"][1]]
+    assert again.items()["value_mm"].tolist() == [9.0, final["value_mm"][1]]
 
 
 @pytest.mark.usefixtures("ray")
 def test_pooled_points_are_those_that_the_folder_keeps(home: Path) -> None:
     settings = ("reduction.subjects=pooled", "distance.direction=scan_to_prediction")
     folder, _ = run(home, "pooled", *settings, "reduction.scan=each")
-    rows, summary = folder.subjects(), folder.summary()["cooperative"]
-    kept = [folder.point_errors.read(subject, "cooperative") for subject in SUBJECTS]
+    rows, summary = folder.items(), folder.summary()["cooperative"]
+    kept = [folder.distances(f"{subject}/cooperative") for subject in SUBJECTS]
     points = np.concatenate([scan for scan, _ in kept]).astype(np.float64)
     assert summary.mean_mm == pytest.approx(points.mean(), rel=1e-9)
     assert summary.median_mm == pytest.approx(np.median(points), rel=1e-6)
@@ -139,8 +140,8 @@ def test_errors_of_every_frame_and_their_expression(home: Path) -> None:
     n_coefficients = model.identity_basis.shape[2] + model.expression_basis.shape[2]
     assert total.vectors is not None and total.vectors.shape == (total.faces, n_coefficients)
     np.testing.assert_allclose(total.vectors.sum(0, dtype=float), total.sum, rtol=1e-6, atol=1e-6)
-    values = folder.subjects()["value_mm"]
-    assert np.isfinite(values).all() and (folder.subjects()["status"] == "ok").all()
+    values = folder.items()["value_mm"]
+    assert np.isfinite(values).all() and (folder.items()["status"] == "ok").all()
     summary, rows = folder.summary()["cooperative"], folder.ledger.table()
     assert summary.std_mm == pytest.approx(values.std(ddof=0))
     assert rows["command"].nunique() == 1 and rows["elapsed"].min() > 0

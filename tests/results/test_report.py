@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from example_runs import SCENES, example_record, example_run
+from example_runs import SCENES, example_record, example_run, results_of
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -90,9 +90,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, RunFolder
     arguments = {**example_record().arguments, "name": EVIL}
     problems = (Problem("subject_30/Video", EVIL),)
     run = example_run(root / "ours", "ours", 1.36, arguments=arguments, problems=problems)
-    rows = run.subjects().to_dict("records")
+    rows = run.items().to_dict("records")
     rows[0]["note"], rows[-1]["reason"] = "scan: 3 invalid vertices left out", EVIL
-    run.write_subjects(rows)
+    run.write_items(rows)
     run.ledger.write(
         ChunkRow("subject_01/indoor", 0, True, 32, 20, 0, "broken", "cut short", 1.0, np.ones(3))
     )
@@ -153,7 +153,7 @@ def test_failures_notes_and_lost_frames_are_listed(page: Page) -> None:
 
 
 def test_the_worst_subject_comes_first(page: Page, runs: tuple[RunFolder, RunFolder]) -> None:
-    errors = runs[0].subjects().groupby("subject")["value_mm"].mean()
+    errors = runs[0].items().groupby("subject")["value_mm"].mean()
     expected = sorted(("subject_01", "subject_02"), key=lambda name: -errors[name])
     words = [str(a.get("alt")) for a in page.all("img")]
     shown = [said[:10] for said in words if re.search(r": mean error \d", said)]
@@ -163,7 +163,7 @@ def test_the_worst_subject_comes_first(page: Page, runs: tuple[RunFolder, RunFol
 def test_a_run_alone_without_meshes_or_curves(tmp_path: Path) -> None:
     run = example_run(tmp_path / "run")
     dropped = ["curve", "nose_mm", "mouth_mm", "eyes_mm", "cheeks_mm", "forehead_mm", "jaw_mm"]
-    run.write_subjects(run.subjects().drop(columns=dropped).to_dict("records"))
+    run.write_items(results_of(run.items().drop(columns=dropped)))
     page = Page(write_report(run, out=tmp_path / "else.html").read_text(encoding="utf-8"))
     assert len(page.all("svg")) == len(SCENES) and "Where the error is" not in page.text
     assert not run.report.exists()
@@ -173,9 +173,9 @@ def test_a_run_without_any_score(tmp_path: Path) -> None:
     run = example_run(tmp_path / "run")
     rows = [
         {"subject": row.subject, "scene": row.scene, "status": "failed", "reason": "no face"}
-        for row in run.subjects().itertuples()
+        for row in run.items().itertuples()
     ]
-    run.write_subjects([{**row, "value_mm": np.nan, "note": ""} for row in rows])
+    run.write_items([{**row, "value_mm": np.nan, "note": ""} for row in rows])
     nothing = {key: float("nan") for key in ("mean_mm", "std_mm", "median_mm", "rmse_mm")}
     empty = replace(run.summary()["indoor"], **nothing, ci95_mm=(np.nan, np.nan), n_subjects=0)
     run.write_summary(dict.fromkeys(SCENES, empty))

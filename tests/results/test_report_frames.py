@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from example_runs import PARTS, SCENES, example_record, example_run
+from micc_sets import micc_dataset
 from PIL import Image
 from small_micc import clip_path, moving_face, write_video
 
-from facebench.bench.datasets.micc import MiccDataset
 from facebench.bench.landmarks.regions import face_parts
 from facebench.bench.method.clip_faces import ChunkRow
 from facebench.recon.morphable.procedural import embedded_model
@@ -36,7 +36,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    digest = MiccDataset(data, SCENES, (SUBJECT,)).digest
+    digest = micc_dataset(data, SCENES, (SUBJECT,)).digest
     arguments = {**example_record().arguments, "data": str(data)}
     changes = {"arguments": arguments, "dataset_digest": digest, "subjects": (SUBJECT,)}
     run = example_run(tmp_path_factory.mktemp("run") / "ours", **changes)
@@ -71,7 +71,7 @@ def test_a_dataset_that_changed_or_went_shows_nothing(run: RunFolder, tmp_path: 
 def test_each_part_of_a_face_has_its_mean_error(run: RunFolder) -> None:
     (series,) = read_series([run])
     errors = region_errors(series, "indoor")
-    rows = run.subjects().query("scene == 'indoor'")
+    rows = run.items().query("scene == 'indoor'")
     for part in PARTS:
         mean, low, high = errors[part]
         assert mean == pytest.approx(rows[f"{part}_mm"].mean()) and low < mean < high

@@ -69,7 +69,7 @@ def keep_face(run: RunFolder, subject: str, scene: str) -> None:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     run = example_run(tmp_path_factory.mktemp("run") / "ours")
-    for _, subject, _ in ranked(run.subjects(), "indoor"):
+    for _, subject, _ in ranked(run.items(), "indoor"):
         keep_face(run, subject, "indoor")
     return run
 
@@ -145,7 +145,7 @@ def test_both_sides_share_their_space_and_the_middle_is_what_was_measured(run: R
 
 def test_a_run_that_keeps_no_scans_says_so(tmp_path: Path) -> None:
     run = example_run(tmp_path / "run")
-    (_, subject, _), *_ = ranked(run.subjects(), SCENES[0])
+    (_, subject, _), *_ = ranked(run.items(), SCENES[0])
     keep_face(run, subject, SCENES[0])
     run.scan_path(subject, SCENES[0]).unlink()
     source = write_report(run).read_text(encoding="utf-8")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from facebench.bench.method.clip_faces import describe_chunk, face_chunks
 from facebench.bench.method.registry import build_method
-from facebench.bench.scoring.measure import measure_subject
+from facebench.bench.scoring.measure import measure_job
 from facebench.bench.synthetic.write import MiccPlan, write_micc
-from facebench.distributed.benchmark import Benchmark, Predictor, measuring
+from facebench.distributed.benchmark import Benchmark, item_jobs, predictions
 from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.recon.morphable.load import load_model
 from facebench.recon.regressors.checkpoint import embedded_weights, load_regressor, save_weights
-from facebench.results.run.folder import SCORED, RunFolder
+from facebench.results.run.folder import RunFolder
 from facebench.results.run.ledger import Clock
 from facebench.results.run.record import now
 from facebench.results.run.summary import summarise
@@ -47,14 +47,16 @@ def measured_run(people: Path, out: Path, checkpoint: Path | None = None) -> Run
     benchmark, folder = prepare(request), RunFolder(out)
     folder.begin(describe_run(benchmark, request, "facebench micc", {}, {}))
     _describe(benchmark, folder)
-    how, dataset = measuring(benchmark), benchmark.dataset
-    predictor = Predictor(dataset, benchmark.method, folder.ledger)
-    jobs = [predictor.job(name) for name in dataset.subjects]
-    rows = [item.row for job in jobs for item in measure_subject(job, how)]
-    folder.write_subjects(rows)
+    ruler = benchmark.ruler
+    groups = item_jobs(benchmark.dataset.items)
+    jobs = [predictions(group, benchmark, folder.ledger) for group in groups]
+    results = [item.result for job in jobs for item in measure_job(job, ruler)]
+    folder.write_items(results)
     folder.write_summary(summarise(folder))
-    scored = sum(row["status"] == SCORED for row in rows)
-    record = replace(folder.record(), ended=now(), n_scored=scored, n_unscored=len(rows) - scored)
+    scored = sum(result.scored for result in results)
+    record = replace(
+        folder.record(), ended=now(), n_scored=scored, n_unscored=len(results) - scored
+    )
     folder.write_record(record)
     return folder
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from facebench.bench.dataset.interface import Problem
 from facebench.bench.method.interface import MethodCard
 from facebench.bench.scoring.distance import CURVE_MM
-from facebench.results.run.folder import SCORED, UNSCORED, RunFolder, RunRecord
+from facebench.bench.scoring.result import SCORED, UNSCORED, Result
+from facebench.results.run.folder import RunFolder, RunRecord
 from facebench.results.run.summary import SceneSummary
 
 SUBJECTS = tuple(f"subject_{number:02d}" for number in range(1, 9))
@@ -49,49 +51,70 @@ def example_record(method: str = "ours", **changes: Any) -> RunRecord:
         ended="2020-01-01T00:10:00+00:00",
         n_scored=23,
         n_unscored=1,
+        items=tuple(f"{subject}/{scene}" for subject in SUBJECTS for scene in SCENES),
     )
+    if "items" not in changes and {"scenes", "subjects"} & set(changes):
+        subjects, scenes = changes.get("subjects", SUBJECTS), changes.get("scenes", SCENES)
+        changes["items"] = tuple(f"{subject}/{scene}" for subject in subjects for scene in scenes)
     return replace(record, **changes)
 
 
-def example_row(subject: str, scene: str, error: float) -> dict[str, Any]:
+def example_row(subject: str, scene: str, error: float) -> Result:
     """A scored row whose statistics are those of a half-normal error of the given mean."""
     sigma = error * math.sqrt(math.pi / 2)
     parts = {f"{part}_mm": error * factor for part, factor in PARTS.items()}
-    return {
-        "subject": subject,
-        "scene": scene,
-        "status": SCORED,
-        "reason": "",
-        "frames": 64,
-        "faces": 60,
-        "value_mm": error,
-        "mean_mm": error,
-        "median_mm": 0.6745 * sigma,
-        "rmse_mm": sigma,
-        "p90_mm": 1.645 * sigma,
-        "share_within_1mm": _share(1.0, sigma),
-        "share_within_2mm": _share(2.0, sigma),
-        "share_within_3mm": _share(3.0, sigma),
-        "scale": 1.01,
-        "note": "",
-        "overlap": 0.9,
-        "curve": [_share(threshold, sigma) for threshold in CURVE_MM.tolist()],
+    return Result(
+        subject,
+        scene,
+        SCORED,
+        "",
+        "micc",
+        "0123456789abcdef" * 4,
+        item=f"{subject}/{scene}",
+        frames=64,
+        faces=60,
+        value_mm=error,
+        mean_mm=error,
+        median_mm=0.6745 * sigma,
+        rmse_mm=sigma,
+        p90_mm=1.645 * sigma,
+        share_within_1mm=_share(1.0, sigma),
+        share_within_2mm=_share(2.0, sigma),
+        share_within_3mm=_share(3.0, sigma),
+        scale=1.01,
+        overlap=0.9,
+        curve=tuple(_share(threshold, sigma) for threshold in CURVE_MM.tolist()),
         **parts,
-        "mean_face_mm": math.nan,
-    }
+    )
 
 
 def _share(threshold_mm: float, sigma: float) -> float:
     return math.erf(threshold_mm / (sigma * math.sqrt(2)))
 
 
-def failed_row(subject: str, scene: str, reason: str) -> dict[str, Any]:
+def failed_row(subject: str, scene: str, reason: str) -> Result:
     """A row without a score."""
-    names = {"subject": subject, "scene": scene, "status": UNSCORED, "reason": reason}
-    return {**names, "note": "", "frames": 64, "faces": 0, "mean_face_mm": 2.5}
+    return Result(
+        subject,
+        scene,
+        UNSCORED,
+        reason,
+        "micc",
+        "0123456789abcdef" * 4,
+        item=f"{subject}/{scene}",
+        frames=64,
+        mean_face_mm=2.5,
+    )
 
 
-def example_rows(error_mm: float, seed: int) -> list[dict[str, Any]]:
+def results_of(rows: pd.DataFrame) -> list[Result]:
+    """The rows of a table as they were measured."""
+    lists = ("scans", "scan_values_mm", "curve")
+    found = rows.to_dict("records")
+    return [Result(**{**row, **{name: tuple(row[name]) for name in lists}}) for row in found]
+
+
+def example_rows(error_mm: float, seed: int) -> list[Result]:
     """All subjects in all scenes around an error; the last subject fails outdoors."""
     easy = np.random.default_rng(99).normal(0, 0.1, len(SUBJECTS))
     noise = np.random.default_rng(seed).normal(0, 0.02, (len(SCENES), len(SUBJECTS)))
@@ -103,22 +126,22 @@ def example_rows(error_mm: float, seed: int) -> list[dict[str, Any]]:
     return [*rows[:-1], failed_row(SUBJECTS[-1], SCENES[-1], "no face in <64> frames & none else")]
 
 
-def example_summary(rows: list[dict[str, Any]], scene: str) -> SceneSummary:
+def example_summary(rows: list[Result], scene: str) -> SceneSummary:
     """The summary of a scene's rows with a normal interval."""
-    mine = [row for row in rows if row["scene"] == scene]
-    scored = [row for row in mine if row["status"] == SCORED]
-    errors = np.array([row["value_mm"] for row in scored])
+    mine = [row for row in rows if row.scene == scene]
+    scored = [row for row in mine if row.scored]
+    errors = np.array([row.value_mm for row in scored])
     mean, std = float(errors.mean()), float(errors.std(ddof=1))
     half = 1.96 * std / math.sqrt(len(errors))
-    frames, faces = sum(row["frames"] for row in mine), sum(row["faces"] for row in mine)
-    with_failures = [row.get("value_mm", row["mean_face_mm"]) for row in mine]
+    frames, faces = sum(row.frames for row in mine), sum(row.faces for row in mine)
+    with_failures = [row.value_mm if row.scored else row.mean_face_mm for row in mine]
     return SceneSummary(
         mean_mm=mean,
         std_mm=std,
         ci95_mm=(mean - half, mean + half),
-        median_mm=float(np.mean([row["median_mm"] for row in scored])),
-        rmse_mm=float(np.mean([row["rmse_mm"] for row in scored])),
-        p90_mm=float(np.mean([row["p90_mm"] for row in scored])),
+        median_mm=float(np.mean([row.median_mm for row in scored])),
+        rmse_mm=float(np.mean([row.rmse_mm for row in scored])),
+        p90_mm=float(np.mean([row.p90_mm for row in scored])),
         n_subjects=len(scored),
         n_failed=len(mine) - len(scored),
         coverage=faces / frames,
@@ -136,6 +159,6 @@ def example_run(
     folder = RunFolder(root)
     folder.begin(example_record(method, **changes))
     rows = example_rows(error_mm, seed)
-    folder.write_subjects(rows)
+    folder.write_items(rows)
     folder.write_summary({scene: example_summary(rows, scene) for scene in SCENES})
     return folder

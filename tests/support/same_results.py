@@ -92,9 +92,9 @@ def _unequal(first: object, second: object, where: str) -> list[str]:
 
 def _subjects(first: RunFolder, second: RunFolder) -> list[str]:
     try:
-        pd.testing.assert_frame_equal(first.subjects(), second.subjects(), check_exact=True)
+        pd.testing.assert_frame_equal(first.items(), second.items(), check_exact=True)
     except AssertionError as error:
-        return [f"subjects.parquet: {' '.join(str(error).split())[:200]}"]
+        return [f"items.parquet: {' '.join(str(error).split())[:200]}"]
     return []
 
 

@@ -56,14 +56,14 @@ def chunk_of(crops: NDArray[np.uint8], frames: int) -> FaceChunk:
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
     path = write_video(tmp_path_factory.mktemp("clip") / "a.avi", moving_face(40))
-    return Clip("s", "a", path)
+    return Clip("s/a", path)
 
 
 def test_a_box_file_is_honoured(clip: Clip) -> None:
     boxes = {3: Box(100, 60, 80, 90), 35: Box(90.5, 70.25, 60, 60)}
     path = clip.path.with_name("boxes.csv")
     write_boxes(path, boxes)
-    first, last = face_chunks(Clip("s", "a", clip.path, path), 24)
+    first, last = face_chunks(Clip("s/a", clip.path, path), 24)
     frames = np.concatenate([chunk.frames for chunk in read_chunks(clip.path, clip.id)])
     np.testing.assert_array_equal(first.crops, [crop_square(frames[3], boxes[3], 24)])
     np.testing.assert_array_equal(last.crops, [crop_square(frames[35], boxes[35], 24)])
@@ -117,5 +117,5 @@ def test_a_chunk_without_faces_is_not_given_to_the_method() -> None:
 
 
 def test_an_unreadable_box_file_fails_the_clip(clip: Clip, tmp_path: Path) -> None:
-    (chunk,) = face_chunks(Clip("s", "a", clip.path, tmp_path / "lost.csv"), 24)
+    (chunk,) = face_chunks(Clip("s/a", clip.path, tmp_path / "lost.csv"), 24)
     assert chunk.status == FAILED and chunk.last and "lost.csv" in chunk.reason

@@ -6,18 +6,18 @@ from pathlib import Path
 
 from small_micc import write_scan
 
-from facebench.bench.dataset.interface import Scan
+from facebench.bench.dataset.interface import Item, Scan
 from facebench.bench.protocol.record import Protocol, preset
-from facebench.bench.scoring.measure import Measuring, Prediction, SubjectJob, measure_subject
+from facebench.bench.scoring.measure import measure
+from facebench.bench.scoring.target import Prediction
 from facebench.recon.morphable.load import load_model
 
 
 def _note(path: Path, protocol: Protocol) -> str:
     model = load_model("embedded")
     scan = Scan("a", "frontal1", write_scan(path / "a.obj", model, seed=3))
-    job = SubjectJob("a", (scan,), "", (Prediction("cooperative", model.mesh(), "", 1, 1),))
-    (measured,) = measure_subject(job, Measuring(protocol, "mm", model.mesh(), {}))
-    return str(measured.row["note"])
+    item = Item("a/cooperative", "a", "cooperative", scans=(scan,))
+    return measure(item, Prediction(model.mesh(), "", 1, 1), protocol).result.note
 
 
 def test_a_face_that_covers_little_of_the_scan_is_noted(tmp_path: Path) -> None:

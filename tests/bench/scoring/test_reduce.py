@@ -10,18 +10,13 @@ import numpy as np
 import pytest
 from small_micc import write_scan
 
-from facebench.bench.dataset.interface import Scan
+from facebench.bench.dataset.interface import Item, Scan
 from facebench.bench.meshes.clean import read_mesh
 from facebench.bench.protocol.record import Protocol, preset
-from facebench.bench.scoring.measure import (
-    Measured,
-    Measuring,
-    Prediction,
-    SubjectJob,
-    measure_subject,
-)
+from facebench.bench.scoring.measure import Measured
+from facebench.bench.scoring.measure import measure as measure_item
 from facebench.bench.scoring.score import ScoredPair, score_prediction
-from facebench.bench.scoring.target import read_target
+from facebench.bench.scoring.target import Prediction, Ruler, read_target
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.model import MorphableModel
 
@@ -86,14 +81,13 @@ def measure(
     prediction: Prediction,
     **how: Any,
 ) -> Measured:
-    job = SubjectJob("a", scans, "", (prediction,))
-    (measured,) = measure_subject(job, Measuring(protocol, "mm", model.mesh(), {}, **how))
-    return measured
+    item = Item("a/cooperative", "a", "cooperative", scans=scans)
+    return measure_item(item, prediction, Ruler(protocol, "mm", model.mesh(), **how))
 
 
 @pytest.fixture(scope="module")
 def face(model: MorphableModel, vectors: np.ndarray) -> Prediction:
-    return Prediction("cooperative", model.mesh(identity=vectors[0]), "", 1, 1)
+    return Prediction(model.mesh(identity=vectors[0]), "", 1, 1)
 
 
 @pytest.mark.parametrize("rule", ["first", "best_of_two", "each"])
@@ -112,14 +106,14 @@ def test_scans_are_reduced_as_the_protocol_says(
         "each": ("frontal1, frontal2", np.mean(list(values.values()))),
     }
     found = measure(model, scans, micc(scan=rule), face)
-    assert (found.row["scan"], found.row["value_mm"]) == (
+    assert (found.result.scan, found.result.value_mm) == (
         expected[rule][0],
         pytest.approx(expected[rule][1], rel=1e-12),
     )
     measured = values if rule != "first" else {"frontal1": values["frontal1"]}
-    assert dict(zip(found.row["scans"], found.row["scan_values_mm"], strict=True)) == measured
+    assert dict(zip(found.result.scans, found.result.scan_values_mm, strict=True)) == measured
     points = [len(side) for side in found.distances]
-    assert found.row["n_points"] == sum(points) and found.row["note"] == ""
+    assert found.result.n_points == sum(points) and found.result.note == ""
 
 
 def test_a_faulty_second_scan_is_a_note(
@@ -135,31 +129,31 @@ def test_a_faulty_second_scan_is_a_note(
     ball.write_text("v 0 0 0\nv 9 0 0\nv 0 9 0\nf 1 2 3\n")
     for path, rule in ((broken, "each"), (ball, "best_of_two"), (tmp_path / "lost.obj", "each")):
         pair = (scans[0], replace(scans[1], path=path))
-        row = measure(model, pair, micc(scan=rule), face).row
-        assert row["status"] == "ok" and "frontal2 left out: " in row["note"]
-        assert row["value_mm"] == singles["frontal1"][0].score.value_mm
-        assert row["scans"] == ["frontal1"]
+        row = measure(model, pair, micc(scan=rule), face).result
+        assert row.status == "ok" and "frontal2 left out: " in row.note
+        assert row.value_mm == singles["frontal1"][0].score.value_mm
+        assert row.scans == ("frontal1",)
     both = (replace(scans[0], path=broken), replace(scans[1], path=tmp_path / "lost.obj"))
-    row = measure(model, both, micc(scan="each"), face).row
-    assert row["status"] == "failed" and "frontal1 left out" in row["reason"]
-    assert "frontal2 left out" in row["reason"]
+    row = measure(model, both, micc(scan="each"), face).result
+    assert row.status == "failed" and "frontal1 left out" in row.reason
+    assert "frontal2 left out" in row.reason
 
 
 def test_the_first_scan_is_the_first_that_can_be_read(
     model: MorphableModel, scans: tuple[Scan, Scan], face: Prediction, tmp_path: Path
 ) -> None:
     lost = replace(scans[0], path=tmp_path / "lost.obj")
-    row = measure(model, (lost, scans[1]), micc(), face).row
-    assert row["scan"] == "frontal2" and "frontal1 left out: " in row["note"]
+    row = measure(model, (lost, scans[1]), micc(), face).result
+    assert row.scan == "frontal2" and "frontal1 left out: " in row.note
 
 
 def test_the_mean_face_is_reduced_alike(model: MorphableModel, scans: tuple[Scan, Scan]) -> None:
     """On scans without landmarks, whose pose has to be searched for."""
     bare = unlabelled(scans[0]), unlabelled(scans[1])
-    failed = Prediction("cooperative", None, "no face", 1, 0)
+    failed = Prediction(None, "no face", 1, 0)
     values = [on_scan(model.mesh(), scan).score.value_mm for scan in bare]
-    row = measure(model, bare, micc(scan="each"), failed).row
-    assert row["status"] == "failed" and row["mean_face_mm"] == pytest.approx(np.mean(values))
+    row = measure(model, bare, micc(scan="each"), failed).result
+    assert row.status == "failed" and row.mean_face_mm == pytest.approx(np.mean(values))
 
 
 def test_errors_are_averaged_over_the_frames_own_meshes(
@@ -168,18 +162,18 @@ def test_errors_are_averaged_over_the_frames_own_meshes(
     vectors: np.ndarray,
     singles: dict[str, list[ScoredPair]],
 ) -> None:
-    mean = Prediction("cooperative", model.mesh(identity=vectors.mean(0)), "", 3, 3)
+    mean = Prediction(model.mesh(identity=vectors.mean(0)), "", 3, 3)
     prediction = replace(mean, vectors=vectors)
     protocol = micc(average="errors", scan="best_of_two")
     found = measure(model, scans, protocol, prediction, decode=model.mesh)
     values = {n: [pair.score.value_mm for pair in pairs] for n, pairs in singles.items()}
     best = min(values, key=lambda name: sum(values[name]))
-    assert found.row["scan"] == best
-    assert found.row["value_mm"] == pytest.approx(np.mean(values[best]), rel=1e-12)
+    assert found.result.scan == best
+    assert found.result.value_mm == pytest.approx(np.mean(values[best]), rel=1e-12)
     scales = [pair.score.scale for pair in singles[best]]
-    assert found.row["scale"] == pytest.approx(np.mean(scales), rel=1e-12)
-    of_mean = measure(model, scans, micc(scan="best_of_two"), mean).row["value_mm"]
-    assert found.row["value_mm"] > of_mean * 1.02
+    assert found.result.scale == pytest.approx(np.mean(scales), rel=1e-12)
+    of_mean = measure(model, scans, micc(scan="best_of_two"), mean).result.value_mm
+    assert found.result.value_mm > of_mean * 1.02
     shown = singles[best][int(np.argsort(values[best])[1])]
     assert found.aligned is not None
     np.testing.assert_array_equal(found.aligned.vertices, shown.aligned.vertices)
@@ -194,14 +188,14 @@ def test_a_frame_that_cannot_be_measured_is_a_note(
 ) -> None:
     spoilt = vectors.copy()
     spoilt[2] = np.nan
-    prediction = Prediction("cooperative", model.mesh(), "", 3, 3, vectors=spoilt)
-    row = measure(model, scans, micc(average="errors"), prediction, decode=model.mesh).row
+    prediction = Prediction(model.mesh(), "", 3, 3, vectors=spoilt)
+    row = measure(model, scans, micc(average="errors"), prediction, decode=model.mesh).result
     values = [pair.score.value_mm for pair in singles["frontal1"]]
-    assert row["value_mm"] == pytest.approx(np.mean(values[:2]), rel=1e-12)
-    assert "1 of 3 faces could not be measured" in row["note"] and "NaN" in row["note"]
+    assert row.value_mm == pytest.approx(np.mean(values[:2]), rel=1e-12)
+    assert "1 of 3 faces could not be measured" in row.note and "NaN" in row.note
     lost = replace(prediction, vectors=np.full_like(vectors, np.nan))
-    row = measure(model, scans, micc(average="errors"), lost, decode=model.mesh).row
-    assert row["status"] == "failed" and "none of 3 faces" in row["reason"]
+    row = measure(model, scans, micc(average="errors"), lost, decode=model.mesh).result
+    assert row.status == "failed" and "none of 3 faces" in row.reason
 
 
 def test_a_rigid_protocol_tells_the_size_error(
@@ -210,41 +204,41 @@ def test_a_rigid_protocol_tells_the_size_error(
     """A face 5 % too small is told to be 5 % too small, whatever its shape's own best size."""
     whole = model.mesh(identity=vectors[0])
     rows = [
-        measure(model, scans, preset("metric"), Prediction("c", mesh, "", 1, 1)).row
+        measure(model, scans, preset("metric"), Prediction(mesh, "", 1, 1)).result
         for mesh in (whole, replace(whole, vertices=whole.vertices * 0.95))
     ]
-    assert [row["scale"] for row in rows] == [pytest.approx(1.0)] * 2
+    assert [row.scale for row in rows] == [pytest.approx(1.0)] * 2
     assert rows[0]["size_error"] + 1 == pytest.approx(on_scan(whole, scans[0]).score.scale)
     ratio = (rows[1]["size_error"] + 1) / (rows[0]["size_error"] + 1)
     assert ratio == pytest.approx(1 / 0.95, rel=1e-3)
-    free = measure(model, scans, micc(), Prediction("c", whole, "", 1, 1)).row
-    assert np.isnan(free["size_error"])
+    free = measure(model, scans, micc(), Prediction(whole, "", 1, 1)).result
+    assert np.isnan(free.size_error)
 
 
 def test_a_fixed_scale_is_what_the_prediction_gets(
     model: MorphableModel, scans: tuple[Scan, Scan], face: Prediction
 ) -> None:
     protocol = preset("micc").with_setting("alignment.scale", "global")
-    free = measure(model, scans, protocol, face).row
-    fixed = measure(model, scans, protocol, face, fixed_scale=free["scale"]).row
-    assert np.isnan(free["fixed_scale"]) and fixed["fixed_scale"] == free["scale"]
-    assert fixed["scale"] == pytest.approx(free["scale"], rel=1e-12)
-    assert fixed["value_mm"] == pytest.approx(free["value_mm"], rel=5e-3)
-    wrong = measure(model, scans, protocol, face, fixed_scale=1.1 * free["scale"]).row
-    assert wrong["value_mm"] > 1.05 * free["value_mm"]
+    free = measure(model, scans, protocol, face).result
+    fixed = measure(model, scans, protocol, face, fixed_scale=free.scale).result
+    assert np.isnan(free.fixed_scale) and fixed.fixed_scale == free.scale
+    assert fixed.scale == pytest.approx(free.scale, rel=1e-12)
+    assert fixed.value_mm == pytest.approx(free.value_mm, rel=5e-3)
+    wrong = measure(model, scans, protocol, face, fixed_scale=1.1 * free.scale).result
+    assert wrong.value_mm > 1.05 * free.value_mm
 
 
 def test_a_scans_landmarks_are_used(
     model: MorphableModel, scans: tuple[Scan, Scan], face: Prediction, tmp_path: Path
 ) -> None:
-    row = measure(model, scans[:1], preset("fg2018"), face).row
-    assert (row["status"], row["start"]) == ("ok", "landmarks")
+    row = measure(model, scans[:1], preset("fg2018"), face).result
+    assert (row.status, row.start) == ("ok", "landmarks")
     whole = replace(read_mesh(scans[0].path, "mm")[0], landmarks=model.landmarks)
     expected = score_prediction(face.mesh, whole, preset("fg2018")).score  # type: ignore[arg-type]
-    assert row["value_mm"] == pytest.approx(expected.value_mm, rel=1e-6)
-    row = measure(model, (unlabelled(scans[0]),), preset("fg2018"), face).row
-    assert row["status"] == "failed" and "landmarks" in row["reason"]
+    assert row.value_mm == pytest.approx(expected.value_mm, rel=1e-6)
+    row = measure(model, (unlabelled(scans[0]),), preset("fg2018"), face).result
+    assert row.status == "failed" and "landmarks" in row.reason
     labels = tmp_path / "a.landmarks.txt"
     labels.write_text("1 2 3\n")
-    row = measure(model, (replace(scans[0], landmarks=labels),), preset("fg2018"), face).row
-    assert row["status"] == "failed" and "a.landmarks.txt" in row["reason"]
+    row = measure(model, (replace(scans[0], landmarks=labels),), preset("fg2018"), face).result
+    assert row.status == "failed" and "a.landmarks.txt" in row.reason

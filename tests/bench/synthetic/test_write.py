@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import trimesh
+from micc_sets import micc_dataset
 
-from facebench.bench.datasets.micc import MiccDataset
 from facebench.bench.surface.surface import Surface
 from facebench.bench.synthetic.write import MiccPlan, truth_folder, write_micc
 from facebench.errors import FacebenchError
@@ -50,7 +50,7 @@ def _placed(truth: dict[str, Any], name: str) -> np.ndarray:
 
 
 def test_the_benchmarks_reader_finds_everything(data: Path) -> None:
-    dataset = MiccDataset(data)
+    dataset = micc_dataset(data)
     assert dataset.subjects == ("subject_01", "subject_02")
     assert len(dataset.clips) == 6
     assert [scan.name for scan in dataset.scans] == ["frontal1", "frontal2"] * 2
@@ -59,7 +59,7 @@ def test_the_benchmarks_reader_finds_everything(data: Path) -> None:
 
 
 def test_videos_decode_to_every_frame(data: Path) -> None:
-    for clip in MiccDataset(data).clips:
+    for clip in micc_dataset(data).clips:
         chunks = list(read_chunks(clip.path, clip.id))
         assert sum(len(chunk.frames) for chunk in chunks) == FRAMES
         assert not any(chunk.reason for chunk in chunks)
@@ -136,7 +136,7 @@ def test_truth_is_the_model_with_its_detail(data: Path) -> None:
 
 def test_boxes_hold_the_landmarks(data: Path) -> None:
     truth = _truth(data, "subject_01")
-    (clip,) = (c for c in MiccDataset(data).clips if c.id == "subject_01/cooperative")
+    (clip,) = (c for c in micc_dataset(data).clips if c.id == "subject_01/cooperative")
     assert clip.boxes is not None
     boxes = read_boxes(clip.boxes)
     assert set(boxes) == set(range(FRAMES))
@@ -148,7 +148,7 @@ def test_boxes_hold_the_landmarks(data: Path) -> None:
 def test_landmarks_lie_on_the_face_in_the_video(data: Path) -> None:
     """The lips are redder than the skin below them, where the landmarks say that they are."""
     truth = _truth(data, "subject_01")
-    (clip,) = (c for c in MiccDataset(data).clips if c.id == "subject_01/cooperative")
+    (clip,) = (c for c in micc_dataset(data).clips if c.id == "subject_01/cooperative")
     frames = np.concatenate([c.frames for c in read_chunks(clip.path, clip.id)])
     for frame, landmarks in zip(frames, truth["cooperative_landmarks"], strict=True):
         lips = _mean_colour(frame, landmarks[48:60].mean(axis=0))
@@ -194,4 +194,4 @@ def test_another_seed_gives_other_people(plan: MiccPlan, data: Path, tmp_path: P
     write_micc(few, other, 1, _ignore)
     mine, theirs = _truth(data, "subject_01"), _truth(other, "subject_01")
     assert np.abs(mine["identity"] - theirs["identity"]).max() > 0.1
-    assert MiccDataset(other, scenes=("indoor",)).clips[0].boxes is None
+    assert micc_dataset(other, scenes=("indoor",)).clips[0].boxes is None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from example_runs import SCENES, SUBJECTS, example_record, example_row, example_run
+from example_runs import SCENES, SUBJECTS, example_record, example_row, example_run, results_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,7 +51,7 @@ def test_differences_are_over_the_shared_subjects(
     runs: list[RunFolder], compared: Comparison
 ) -> None:
     first, theirs = (
-        run.subjects().set_index(["scene", "subject"])["value_mm"] for run in (runs[0], runs[1])
+        run.items().set_index(["scene", "subject"])["value_mm"] for run in (runs[0], runs[1])
     )
     expected = (theirs - first).groupby("scene").mean()
     for pair in compared.groups[0].pairs[: len(SCENES)]:
@@ -77,7 +77,7 @@ def test_wins_ties_and_losses_of_known_errors(tmp_path: Path) -> None:
     flat, other = example_run(tmp_path / "flat", "flat"), example_run(tmp_path / "b", "other")
     errors = dict(zip(SUBJECTS, changes, strict=True))
     for run, scale in ((flat, 0.0), (other, 1.0)):
-        run.write_subjects(
+        run.write_items(
             [example_row(name, s, 1.0 + scale * errors[name]) for s in SCENES for name in SUBJECTS]
         )
     for pair in compare([flat, other]).groups[0].pairs:
@@ -182,7 +182,7 @@ def test_a_half_finished_run_is_told_how_to_go_on(tmp_path: Path) -> None:
         compare([run])
 
 
-@pytest.mark.parametrize("name", ["summary.json", "subjects.parquet"])
+@pytest.mark.parametrize("name", ["summary.json", "items.parquet"])
 def test_a_damaged_run_is_one_line(tmp_path: Path, name: str) -> None:
     run = example_run(tmp_path / "a")
     (run.root / name).write_bytes(b"PAR1 nothing of use")
@@ -194,8 +194,8 @@ def test_a_damaged_run_is_one_line(tmp_path: Path, name: str) -> None:
 def test_few_subjects_have_no_p_value_and_the_note_says_why(tmp_path: Path) -> None:
     runs = three(tmp_path)
     for run in runs:
-        rows = run.subjects()
-        run.write_subjects(rows[rows["subject"] < "subject_06"].to_dict("records"))
+        rows = run.items()
+        run.write_items(results_of(rows[rows["subject"] < "subject_06"]))
     (group,) = compare(runs).groups
     assert all(math.isnan(pair.p_holm) for pair in group.pairs)
     assert "No p-value with fewer than 6 subjects" in " ".join(group.notes)
@@ -203,8 +203,8 @@ def test_few_subjects_have_no_p_value_and_the_note_says_why(tmp_path: Path) -> N
 
 def test_runs_without_a_subject_in_common_say_so(tmp_path: Path) -> None:
     runs = three(tmp_path)[:2]
-    rows = runs[1].subjects()
-    runs[1].write_subjects(rows.assign(value_mm=math.nan).to_dict("records"))
+    rows = runs[1].items()
+    runs[1].write_items(results_of(rows.assign(value_mm=math.nan)))
     (group,) = compare(runs).groups
     (note,) = (note for note in group.notes if note.startswith("No subject has a number in both"))
     assert note.endswith(f": {', '.join(SCENES)}.")

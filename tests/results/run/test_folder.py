@@ -122,11 +122,11 @@ def test_summary_keeps_nan_as_null(tmp_path: Path) -> None:
 
 def test_subjects_are_sorted_and_typed(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    assert folder.subjects().empty
+    assert folder.items().empty
     failed = {"subject": "b", "scene": "x", "status": "failed", "reason": "no scan"}
     scored = {"subject": "a", "scene": "x", "status": "scored", "reason": "", "mean_mm": 1.5}
-    folder.write_subjects([failed, scored])
-    table = folder.subjects()
+    folder.write_items([failed, scored])
+    table = folder.items()
     assert table["subject"].tolist() == ["a", "b"]
     assert table["mean_mm"].dtype == np.float64 and math.isnan(table["mean_mm"][1])
 
@@ -150,7 +150,7 @@ def test_point_errors_survive_a_round_trip(tmp_path: Path) -> None:
 
 
 def test_only_whole_subjects_of_the_same_scale_are_taken_up(tmp_path: Path) -> None:
-    table = SubjectsTable(tmp_path / "subjects.parquet")
+    table = SubjectsTable(tmp_path / "items.parquet")
     assert table.whole_subjects(2, None) == []
 
     def row(subject: str, scene: str, status: str = "ok", scale: float = math.nan) -> dict:

@@ -55,7 +55,7 @@ def test_a_subject_that_takes_long_is_kept_at_once(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_error_keeps_what_is_there(tmp_path: Path) -> None:
-    table = SubjectsTable(tmp_path / "subjects.parquet")
+    table = SubjectsTable(tmp_path / "items.parquet")
     with pytest.raises(KeyboardInterrupt), GrowingTable(table, rows_of(0)) as growing:
         growing.add(rows_of(1))
         growing.add(rows_of(2))

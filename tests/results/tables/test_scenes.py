@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from example_runs import SCENES, example_record, example_run
+from example_runs import SCENES, example_record, example_run, results_of
 from rich.console import Console
 
 from facebench.bench.method.interface import MethodCard
@@ -146,7 +146,7 @@ def test_csv_holds_every_number_exactly(tmp_path: Path) -> None:
 def test_the_paired_difference_is_the_mean_over_shared_subjects(tmp_path: Path) -> None:
     good = example_run(tmp_path / "good", "good", 1.2, seed=1)
     poor = example_run(tmp_path / "poor", "poor", 1.5, seed=2)
-    errors = [run.subjects().set_index(["scene", "subject"])["value_mm"] for run in (good, poor)]
+    errors = [run.items().set_index(["scene", "subject"])["value_mm"] for run in (good, poor)]
     expected = (errors[0] - errors[1]).groupby("scene").mean()
     for row in pairs(good, poor):
         assert row.difference.mean_mm == pytest.approx(expected[row.scene], rel=1e-12)
@@ -179,8 +179,8 @@ def test_the_paired_table_shows_interval_and_p(tmp_path: Path) -> None:
 def test_too_few_subjects_have_no_p_value_and_a_note_says_why(tmp_path: Path) -> None:
     runs = [example_run(tmp_path / str(i), f"m{i}", 1.2 + i, seed=i) for i in range(2)]
     for run in runs:
-        rows = run.subjects()
-        run.write_subjects(rows[rows["subject"] < "subject_06"].to_dict("records"))
+        rows = run.items()
+        run.write_items(results_of(rows[rows["subject"] < "subject_06"]))
     assert {pair.verdict for pair in pairs(*runs)} == {"too few subjects"}
     text = pairs_text(*runs)
     assert "No p-value with fewer than 6 subjects" in " ".join(text.split()) and "p 0." not in text

@@ -110,7 +110,7 @@ def test_the_curve_has_one_point_a_tenth_of_a_millimetre(
     client: MlflowClient, run: RunFolder
 ) -> None:
     history = client.get_metric_history(track_run(run, "a"), "indoor.share_within")
-    rows = run.subjects().query("scene == 'indoor'")
+    rows = run.items().query("scene == 'indoor'")
     assert [point.step for point in history] == list(range(51))
     at_1_mm = np.abs(CURVE_MM - 1.0).argmin()
     expected = np.mean([curve[at_1_mm] for curve in rows["curve"]])
@@ -123,8 +123,8 @@ def test_dataset_and_artefacts(client: MlflowClient, run: RunFolder) -> None:
     assert dataset.dataset.name == "micc"
     assert run.record().dataset_digest.startswith(dataset.dataset.digest)
     names = {item.path for item in client.list_artifacts(run_id)}
-    assert names >= {"run.json", "summary.json", "subjects.csv", "report.html", "pictures"}
-    table = pd.read_csv(client.download_artifacts(run_id, "subjects.csv"))
+    assert names >= {"run.json", "summary.json", "items.csv", "report.html", "pictures"}
+    table = pd.read_csv(client.download_artifacts(run_id, "items.csv"))
     assert table["mean_mm"].notna().sum() == len(table) - 1
 
 
@@ -197,7 +197,7 @@ def test_a_run_is_opened_again_by_its_id(client: MlflowClient, run: RunFolder) -
         refuse_unfinished(fetched)
         assert (place_of(fetched), place_of(folder)) == (run_id, str(run.root))
         assert fetched.record() == folder.record()
-        pd.testing.assert_frame_equal(fetched.subjects(), folder.subjects(), check_exact=True)
+        pd.testing.assert_frame_equal(fetched.items(), folder.items(), check_exact=True)
         scratch = fetched.root
     assert not scratch.exists() and run.root.exists()
 
@@ -209,6 +209,6 @@ def test_what_an_id_lacks_is_told(client: MlflowClient, run: RunFolder, missing:
         experiment = client.get_experiment_by_name("tests")
         assert experiment is not None
         run_id = client.create_run(experiment.experiment_id).info.run_id
-    said = "not found" if missing == "id" else "holds no run.json, summary.json, subjects.parquet"
+    said = "not found" if missing == "id" else "holds no run.json, summary.json, items.parquet"
     with pytest.raises(FacebenchError, match=said), opened_runs([run_id]):
         pass

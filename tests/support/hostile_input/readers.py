@@ -392,19 +392,17 @@ READERS: tuple[Reader, ...] = (
     Reader(
         "summary.json in a report", folders.run_folder("summary.json"), _report, "", json_values
     ),
+    Reader("items.parquet", folders.run_folder("items.parquet"), _run, ".parquet", table_columns),
     Reader(
-        "subjects.parquet", folders.run_folder("subjects.parquet"), _run, ".parquet", table_columns
-    ),
-    Reader(
-        "subjects.parquet in a report",
-        folders.run_folder("subjects.parquet"),
+        "items.parquet in a report",
+        folders.run_folder("items.parquet"),
         _report,
         "",
         table_columns,
     ),
     Reader(
-        "subjects.parquet in compare",
-        folders.run_folder("subjects.parquet"),
+        "items.parquet in compare",
+        folders.run_folder("items.parquet"),
         _compare,
         "",
         table_columns,

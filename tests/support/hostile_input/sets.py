@@ -97,7 +97,7 @@ def shards(folder: Path) -> tuple[Path, Path]:
 def runs(folder: Path) -> dict[str, Path]:
     """A good run, one of hostile names, and damaged ones, by what is wrong."""
     found = {"good": example_run(folder / "good", "mean-face").root}
-    for name in ("run.json", "summary.json", "subjects.parquet"):
+    for name in ("run.json", "summary.json", "items.parquet"):
         for damage in ("truncated", "nested", "empty"):
             where = folder / f"{name} {damage}"
             path = example_run(where).root / name
