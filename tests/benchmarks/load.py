@@ -28,9 +28,9 @@ from typing import Any
 
 import mlflow  # noqa: F401  imported before the clock starts
 import numpy as np
+from example_runs import SCENES
 from micc_sets import micc_dataset
 
-from facebench.bench.dataset.interface import SCENES
 from facebench.bench.landmarks.regions import FACE_PARTS
 from facebench.bench.method.clip_faces import OK, ChunkRow
 from facebench.bench.scoring.distance import CURVE_MM

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from example_runs import SCENES
 
-from facebench.bench.dataset.interface import SCENES
 from facebench.bench.synthetic.video import STYLES, random_motion
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel

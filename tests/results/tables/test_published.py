@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from facebench.bench.dataset.interface import SCENES
+from facebench.bench.datasets.micc import CARD
 from facebench.bench.method.registry import method_card
 from facebench.results.tables.published import by_method, published_results, sources, with_published
 
 
 def test_every_method_has_every_scene_once() -> None:
     for rows in by_method(published_results()).values():
-        assert tuple(row.scene for row in rows) == SCENES
+        assert tuple(row.scene for row in rows) == CARD.scenes
 
 
 def test_the_rows_are_table_1() -> None:
