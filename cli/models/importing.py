@@ -37,6 +37,7 @@ def import_() -> None:
       facebench models import basel-2009 01_MorphableModel.mat --side-files BFM --out bfm.npz
       facebench models import basel-2017 model2017-1_face12_nomouth.h5 --out bfm17.npz
       facebench models import surrey eos/share/sfm_shape_3448.bin --out sfm.npz
+      facebench models import flame generic_model.pkl --out flame.npz
       facebench models import ict ICT-FaceKit/FaceXModel --out ict.npz
       facebench models import npz in_metres.npz --unit m --out face.npz
     """
@@ -173,6 +174,50 @@ def surrey(
     from ...recon.morphable.surrey import read_surrey
 
     model = read_surrey(file, expressions, landmarks, unit)
+    save(transfer_and_report(model) if transfer_landmarks else model, out, counts)
+
+
+@import_.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--landmarks",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="FLAME's embedding, or a .txt of 68 vertex numbers.  [default: landmark_embedding.npy or "
+    "flame_static_embedding.pkl beside FILE]",
+)
+@click.option(
+    "--shape-modes",
+    type=click.IntRange(0),
+    default=300,
+    show_default=True,
+    help="Modes of shapedirs that are identity; the rest are expressions.",
+)
+@transfer_landmarks
+@unit("m")
+@mode_counts
+@OUT_NPZ
+def flame(
+    file: Path,
+    landmarks: Path | None,
+    shape_modes: int,
+    transfer_landmarks: bool,
+    unit: str,
+    out: Path,
+    counts: ModeCounts,
+) -> None:
+    """FLAME in its neutral pose: FILE is generic_model.pkl, or an .npz of its arrays.
+
+    The pickle is read and never run: it may hold arrays, and a file that asks for anything else is
+    refused. Rotations of jaw, neck and eyes are no linear modes and are left out.
+
+    \b
+    Examples:
+      facebench models import flame FLAME2020/generic_model.pkl --out flame.npz
+      facebench models import flame flame.npz --landmarks landmark_embedding.npy --out ours.npz
+    """
+    from ...recon.morphable.flame import read_flame
+
+    model = read_flame(file, landmarks, shape_modes, unit)
     save(transfer_and_report(model) if transfer_landmarks else model, out, counts)
 
 

@@ -36,6 +36,11 @@ KINDS = (
     ),
     ("import basel-2019", "BFM 2019, own licence", "as basel-2017"),
     (
+        "import flame",
+        "FLAME, own licence",
+        "generic_model.pkl or an .npz of it; landmark_embedding.npy for its landmarks",
+    ),
+    (
         "import surrey",
         "Surrey, own licence",
         "eos' sfm_shape_3448.bin, expression_blendshapes_3448.bin, ibug_to_sfm.txt",

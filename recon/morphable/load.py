@@ -45,7 +45,7 @@ class FileKind(Enum):
     OTHER = "a file of another kind"
 
 
-_IMPORTS = {FileKind.MAT5: "basel-2009", FileKind.HDF5: "basel-2017"}
+_IMPORTS = {FileKind.MAT5: "basel-2009", FileKind.HDF5: "basel-2017", FileKind.PICKLE: "flame"}
 """By what import a file of another project becomes an `.npz`."""
 
 
@@ -163,7 +163,8 @@ _ADVICE = {
     FileKind.MAT5: "if it is BFM 2009: 'facebench models import basel-2009'",
     FileKind.MAT73: "open it in MATLAB and store it again with save(…, '-v7')",
     FileKind.HDF5: "if it is BFM 2017 or 2019: 'facebench models import basel-2017' or basel-2019",
-    FileKind.PICKLE: "pickles are never loaded; export its arrays to an .npz",
+    FileKind.PICKLE: "if it is FLAME: 'facebench models import flame'; else export its arrays "
+    "to an .npz",
     FileKind.WEB_PAGE: "the download asked for a log-in: fetch it again in a browser",
 }
 

@@ -12,6 +12,7 @@ from model_files import (
     write_basel2009,
     write_basel_front,
     write_basel_hdf5,
+    write_flame,
     write_surrey,
 )
 from same_faces import assert_same_faces
@@ -108,3 +109,17 @@ def test_the_wrong_kind_is_named(source: MorphableModel, tmp_path: Path) -> None
         assert "this is an HDF5 file" in str(result.exception)
         assert "import basel-2017" in str(result.exception)
     assert not (tmp_path / "out.npz").exists()
+
+
+def test_flame_from_its_pickle(source: MorphableModel, tmp_path: Path) -> None:
+    path = write_flame(tmp_path, source)
+    out = tmp_path / "flame.npz"
+    result = _import("flame", path, "--shape-modes", 12, "--identity-modes", 5, "--out", out)
+    assert result.exception is None and "2000 vertices" in result.stdout and not result.stderr
+    model = load_model(out)
+    np.testing.assert_allclose(model.mean_shape, source.mean_shape, atol=1e-4)
+    assert model.identity_basis.shape[2] == 5 and model.expression_basis.shape[2] == 9
+    (tmp_path / "landmark_embedding.npy").unlink()
+    refused = _import("flame", path, "--out", out)
+    assert isinstance(refused.exception, FacebenchError)
+    assert "--landmarks" in str(refused.exception)

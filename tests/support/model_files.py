@@ -215,3 +215,62 @@ def unit_columns(basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     columns = flat(basis).astype(np.float64)
     lengths = np.linalg.norm(columns, axis=0)
     return (columns / lengths).astype(np.float32), lengths
+
+
+def write_flame(folder: Path, source: MorphableModel, protocol: int = 2) -> Path:
+    """FLAME's `generic_model.pkl` in metres with chumpy holders, and its landmark embedding.
+
+    The holders are pickled under chumpy's name, which need not be installed, as Python 2 did.
+    """
+    import pickle
+    import sys
+    from types import ModuleType
+
+    import scipy.sparse as sparse
+
+    class Ch:
+        def __init__(self, x: np.ndarray) -> None:
+            self.__dict__.update(x=x, _dirty_vars=set(), _itr=None, _cache={"r": None})
+
+    Ch.__module__, Ch.__qualname__ = "chumpy.ch", "Ch"
+    modes = np.concatenate([source.identity_basis, source.expression_basis], axis=2)
+    content = {
+        "v_template": Ch(0.001 * source.mean_shape.astype(np.float64)),
+        "shapedirs": Ch(0.001 * modes.astype(np.float64)),
+        "posedirs": np.zeros((4, 3, 2)),
+        "f": source.triangles.astype(np.uint32),
+        "J_regressor": sparse.csc_matrix(np.eye(5, source.n_vertices)),
+        "bs_style": "lbs",
+    }
+    packages = {name: ModuleType(name) for name in ("chumpy", "chumpy.ch")}
+    packages["chumpy.ch"].__dict__["Ch"] = Ch
+    sys.modules.update(packages)
+    try:
+        path = folder / "generic_model.pkl"
+        path.write_bytes(pickle.dumps(content, protocol))
+    finally:
+        for name in packages:
+            del sys.modules[name]
+    write_flame_embedding(folder / "landmark_embedding.npy", source)
+    return path
+
+
+def write_flame_embedding(path: Path, source: MorphableModel) -> None:
+    """All 68 landmarks as triangles and barycentric weights, with tensors beside them."""
+    import torch
+
+    faces, weights = flame_embedding(source)
+    content = {
+        "full_lmk_faces_idx": faces[None],
+        "full_lmk_bary_coords": weights[None],
+        "dynamic_lmk_faces_idx": torch.from_numpy(faces[None, :17].repeat(3, 0)),
+    }
+    np.save(path, content, allow_pickle=True)  # type: ignore[arg-type]
+
+
+def flame_embedding(source: MorphableModel) -> tuple[np.ndarray, np.ndarray]:
+    """A triangle (68,) at each landmark, and weights (68, 3) that are largest there."""
+    at = [np.argwhere(source.triangles == vertex)[0] for vertex in source.landmarks]
+    weights = np.full((68, 3), 0.1)
+    weights[np.arange(68), [corner for _, corner in at]] = 0.8
+    return np.array([face for face, _ in at]), weights

@@ -27,6 +27,7 @@ from facebench.recon.face.crop import Box, read_boxes
 from facebench.recon.morphable import ict as obj
 from facebench.recon.morphable.basel2009 import read_basel_front, read_expressions
 from facebench.recon.morphable.basel_hdf5 import read_basel_hdf5
+from facebench.recon.morphable.flame import read_flame
 from facebench.recon.morphable.ict import read_index
 from facebench.recon.morphable.landmarks import read_landmark_table
 from facebench.recon.morphable.load import load_model
@@ -334,6 +335,12 @@ READERS: tuple[Reader, ...] = (
         "eos expressions .bin",
         samples.surrey("expression_blendshapes_3448.bin"),
         lambda p: read_surrey(p.parent / "sfm_shape_3448.bin"),
+    ),
+    Reader("FLAME .pkl", samples.flame("generic_model.pkl"), read_flame),
+    Reader(
+        "FLAME landmarks .npy",
+        samples.flame("landmark_embedding.npy"),
+        lambda p: read_flame(p.parent / "generic_model.pkl"),
     ),
     Reader(
         "FaceWarehouse .bin",

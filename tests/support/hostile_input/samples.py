@@ -12,7 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from model_files import write_basel_front, write_basel_hdf5, write_expressions, write_surrey
+from model_files import (
+    write_basel_front,
+    write_basel_hdf5,
+    write_expressions,
+    write_flame,
+    write_surrey,
+)
 from PIL import Image
 from scipy.io import savemat
 
@@ -114,6 +120,16 @@ def surrey(attacked: str) -> Callable[[Path], Path]:
 
     def write(folder: Path) -> Path:
         write_surrey(folder, small_model())
+        return folder / attacked
+
+    return write
+
+
+def flame(attacked: str) -> Callable[[Path], Path]:
+    """FLAME's pickle and its landmark embedding, one of them attacked."""
+
+    def write(folder: Path) -> Path:
+        write_flame(folder, small_model())
         return folder / attacked
 
     return write
