@@ -48,10 +48,10 @@ def grid(rows: Sequence[Sequence[Picture]]) -> Picture:
     """Rows of pictures of one height each, side by side and below each other, white-filled."""
     lines = [np.concatenate(list(row), axis=1) for row in rows]
     width = max(line.shape[1] for line in lines)
-    return np.concatenate([_widened(line, width) for line in lines], axis=0)
+    return np.concatenate([_widen(line, width) for line in lines], axis=0)
 
 
-def _widened(picture: Picture, width: int) -> Picture:
+def _widen(picture: Picture, width: int) -> Picture:
     missing = width - picture.shape[1]
     return np.pad(picture, ((0, 0), (0, missing), (0, 0)), constant_values=_PAPER[0])
 
@@ -71,8 +71,8 @@ _SIGMA = 1e-6
 _YAWS = (-45.0, 0.0, 45.0)
 _ZOOM = 0.8
 _BACKGROUND = 0.96
+# Weights added to the ambient light's first harmonics, so that shapes show.
 _FRONTAL_LIGHT = (0.0, 0.25, 0.6, 0.15)
-"""Weights added to the ambient light's first harmonics, so that shapes show."""
 
 
 def model_sheet(model: MorphableModel) -> Picture:
@@ -100,10 +100,10 @@ class _Artist:
 
     def lit(self, faces: Coefficients) -> list[Picture]:
         paper = torch.full((len(faces.pose), 3, *self.face.image_size), _BACKGROUND)
-        return _shrunk(draw_overlay(self.face, faces, paper))
+        return _shrink(draw_overlay(self.face, faces, paper))
 
     def grey(self, faces: Coefficients) -> list[Picture]:
-        return _shrunk(draw_shape(self.face, faces))
+        return _shrink(draw_shape(self.face, faces))
 
 
 def _mean(model: MorphableModel) -> Coefficients:
@@ -123,7 +123,7 @@ def _mean(model: MorphableModel) -> Coefficients:
 def _mean_row(artist: _Artist) -> list[Picture]:
     turned = artist.mean.pose.repeat(len(_YAWS), 1)
     turned[:, 1] = torch.tensor([math.radians(yaw) for yaw in _YAWS])
-    faces = replace(_repeated(artist.mean, len(_YAWS)), pose=turned)
+    faces = replace(_repeat(artist.mean, len(_YAWS)), pose=turned)
     captions = [f"mean, yaw {yaw:+.0f}°" for yaw in _YAWS]
     pictures = [*artist.lit(faces), *artist.grey(faces)]
     return [captioned(p, c) for p, c in zip(pictures, captions * 2, strict=True)]
@@ -146,16 +146,16 @@ def _mode_rows(artist: _Artist, model: MorphableModel, kind: str) -> list[list[P
 
 
 def _mode_pictures(artist: _Artist, kind: str, count: int, strength: float) -> list[Picture]:
-    faces = _repeated(artist.mean, count)
+    faces = _repeat(artist.mean, count)
     values = getattr(faces, kind)
     values[range(count), range(count)] = strength
     return artist.lit(faces)
 
 
-def _repeated(one: Coefficients, count: int) -> Coefficients:
+def _repeat(one: Coefficients, count: int) -> Coefficients:
     parts = (one.identity, one.expression, one.albedo, one.pose, one.light)
     return Coefficients(*(part.repeat(count, *[1] * (part.ndim - 1)) for part in parts))
 
 
-def _shrunk(images: Tensor) -> list[Picture]:
+def _shrink(images: Tensor) -> list[Picture]:
     return to_pictures(torch.nn.functional.avg_pool2d(images.clamp(0.0, 1.0), _SUPERSAMPLING))

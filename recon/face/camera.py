@@ -130,9 +130,9 @@ def fit_pose(points: Tensor, targets: Tensor, weights: Tensor, iterations: int =
     p, q = points.permute(2, 0, 1), targets.permute(2, 0, 1)
     p_centre, q_centre = (share * p).sum(1, keepdim=True), (share * q).sum(1, keepdim=True)
     p, q = p - p_centre, q - q_centre
-    linear = _affine(p, q, share)
+    linear = _affine_rotation(p, q, share)
     for _ in range(iterations):
-        linear = _refined(linear, p, q, share)
+        linear = _refine(linear, p, q, share)
     shown = linear[:, :2]
     shift = q_centre.mT - shown @ p_centre.mT
     return torch.cat([shown, shift], dim=2)
@@ -148,7 +148,7 @@ def _finite(values: Tensor) -> Tensor:
     return values.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _affine(p: Tensor, q: Tensor, share: Tensor) -> Tensor:
+def _affine_rotation(p: Tensor, q: Tensor, share: Tensor) -> Tensor:
     """Scaled rotations (B, 3, 3) nearest to the affine cameras of centred points."""
     spread = (share * p).mT @ p
     ridge = 1e-4 * spread.diagonal(dim1=1, dim2=2).mean(1).view(-1, 1, 1) + _TINY
@@ -161,7 +161,7 @@ def _affine(p: Tensor, q: Tensor, share: Tensor) -> Tensor:
     return scaled
 
 
-def _refined(linear: Tensor, p: Tensor, q: Tensor, share: Tensor) -> Tensor:
+def _refine(linear: Tensor, p: Tensor, q: Tensor, share: Tensor) -> Tensor:
     """One step: targets take the depth seen by the camera, then a 3D similarity (Umeyama)."""
     seen = p @ linear.mT
     target = torch.cat([q, seen[:, :, 2:]], dim=2)

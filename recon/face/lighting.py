@@ -53,8 +53,8 @@ def illuminate(albedo: Tensor, normals: Tensor, light: Tensor) -> Tensor:
     return albedo * torch.einsum("vjb,bjc->vcb", harmonics(normals), light)
 
 
+# Share of the mean curvature that keeps a light apart which few normals tell.
 _LIGHT_RIDGE = 1e-3
-"""Share of the mean curvature that keeps a light apart which few normals tell."""
 
 
 def solve_light(bands: Tensor, albedo: Tensor, colours: Tensor, weights: Tensor) -> Tensor:

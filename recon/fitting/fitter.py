@@ -26,7 +26,7 @@ from ..render import make_renderer
 from ..render.face import FaceRenderer
 from ..vision.landmarks import LandmarkDetector, make_landmark_detector
 from .landmark_objective import LandmarkModel, LandmarkObjective, landmark_weights, unknowns_of
-from .photographs import Photographs, Visibility, blurred, look_up
+from .photographs import Photographs, Visibility, blur_images, look_up
 from .pixel_objective import PixelObjective, ReferenceFaces
 from .shading import ShadedPoints
 from .solver import Minimum, minimise
@@ -37,8 +37,8 @@ FEWEST_LANDMARKS = 6
 """Fewer do not tell a pose from a shape."""
 
 _LANDMARKS = 68
+# Relative change of the cost in a step that counts as none.
 _LANDMARKS_REST, _PIXELS_REST = 1e-8, 2e-3
-"""Relative change of the cost in a step that counts as none."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Fitter(nn.Module):
         settings: see there.
     """
 
-    nearly: Tensor
+    preconditioner: Tensor
 
     def __init__(
         self, model: MorphableModel, image_size: int, settings: FittingSettings | None = None
@@ -103,7 +103,7 @@ class Fitter(nn.Module):
         renderer = make_renderer("outline")
         self.face = FaceRenderer(FaceDecoder(model), renderer, (image_size, image_size))
         self._framing = frame_mean_face(model)
-        self.register_buffer("nearly", self._inverse_curvature(), persistent=False)
+        self.register_buffer("preconditioner", self._compute_preconditioner(), persistent=False)
 
     @torch.no_grad()
     def fit(self, images: Tensor, landmarks: Tensor, weights: Tensor | None = None) -> Fit:
@@ -118,17 +118,17 @@ class Fitter(nn.Module):
             FacebenchError: arrays of other shapes.
         """
         target = self._target(images, landmarks, weights)
-        found, objective = self._to_landmarks(target)
+        found, objective = self._fit_landmarks(target)
         vector, converged = found.vector, found.converged & target.usable
-        vector = self._lit(vector, target)
+        vector = self._estimate_light(vector, target)
         for blur in self.settings.pixel_blurs:
-            found = self._to_pixels(vector, target, objective, blur)
+            found = self._fit_pixels(vector, target, objective, blur)
             vector = torch.where(target.usable[:, None], found.vector, vector)
         if self.settings.pixel_blurs:
             converged = converged & found.converged
-        return self._judged(vector, converged, target)
+        return self._measure_fit(vector, converged, target)
 
-    def _inverse_curvature(self) -> Tensor:
+    def _compute_preconditioner(self) -> Tensor:
         if not self.settings.pixel_blurs:
             return torch.eye(self.unknowns.size, dtype=torch.float64)
         faces = ReferenceFaces(
@@ -139,7 +139,7 @@ class Fitter(nn.Module):
             self.unknowns,
             self.settings,
         )
-        return faces.inverse_curvature(self._framing)
+        return faces.preconditioner(self._framing)
 
     def _target(self, images: Tensor, landmarks: Tensor, weights: Tensor | None) -> _Target:
         batch, size = len(images), self.image_size
@@ -163,9 +163,9 @@ class Fitter(nn.Module):
             finite & (known.sum(0) >= FEWEST_LANDMARKS),
         )
 
-    def _to_landmarks(self, target: _Target) -> tuple[Minimum, LandmarkObjective]:
+    def _fit_landmarks(self, target: _Target) -> tuple[Minimum, LandmarkObjective]:
         """Two rounds: how the jaw line counts follows from the yaw of the round before."""
-        vector = self._start(target)
+        vector = self._initialise(target)
         for _ in range(2):
             yaw = self.unknowns.pose_of(vector)[:, 1]
             weights = landmark_weights(target.known, yaw, self.settings)
@@ -176,7 +176,7 @@ class Fitter(nn.Module):
             vector = torch.where(target.usable[:, None], found.vector, vector)
         return Minimum(vector, found.cost, found.converged), objective
 
-    def _start(self, target: _Target) -> Tensor:
+    def _initialise(self, target: _Target) -> Tensor:
         """The mean face in the pose that lays it best over the landmarks, in closed form."""
         batch, sizes = len(target.images), self.unknowns.sizes
         parts = (sizes.identity, sizes.expression, sizes.albedo)
@@ -184,46 +184,48 @@ class Fitter(nn.Module):
         identity, expression, albedo = (zero[:, :size] for size in parts)
         shape = self.landmark_model.points(torch.cat([identity, expression], dim=1))
         camera = fit_pose(shape, target.landmarks, target.known.to(shape))
-        pose = torch.where(target.usable[:, None], pose_of_camera(camera), self._framed(zero))
+        pose = torch.where(target.usable[:, None], pose_of_camera(camera), self._framing_pose(zero))
         light = ambient_light(batch).to(zero)
         return self.unknowns.pack(Coefficients(identity, expression, albedo, pose, light))
 
-    def _framed(self, like: Tensor) -> Tensor:
+    def _framing_pose(self, like: Tensor) -> Tensor:
         framing = self._framing
         pose = [0.0, 0.0, 0.0, framing.offset_x, framing.offset_y, 0.0, framing.scale]
         return like.new_tensor(pose)
 
-    def _lit(self, vector: Tensor, target: _Target) -> Tensor:
+    def _estimate_light(self, vector: Tensor, target: _Target) -> Tensor:
         """With the light that suits the mean albedo, in closed form.
 
         Points that the face's own nose hides count too: they are few, and it is a start.
         """
         shaded = ShadedPoints.of(self.points, self.unknowns, vector)
-        seen = shaded.turned_normal[2].clamp_min(0.0) * _counted(target, shaded)
-        colours = look_up(blurred(target.images, self.settings.light_blur), shaded.placed)
+        seen = shaded.turned_normal[2].clamp_min(0.0) * _pixel_weight(target, shaded)
+        colours = look_up(blur_images(target.images, self.settings.light_blur), shaded.placed)
         light = solve_light(shaded.bands, shaded.albedo, colours, seen).flatten(1) / LIGHT_UNIT
         lit = vector.clone()
         lit[:, self.unknowns.light] = light
         return torch.where(lit.isfinite().all(1, keepdim=True), lit, vector)
 
-    def _to_pixels(
+    def _fit_pixels(
         self, vector: Tensor, target: _Target, landmarks: LandmarkObjective, blur: float
     ) -> Minimum:
         shaded = ShadedPoints.of(self.points, self.unknowns, vector)
-        seen = self._seen(shaded, vector, target)
+        seen = self._visible_share(shaded, vector, target)
         photographs = Photographs.of(target.images, blur)
         light = vector[:, self.unknowns.light]
-        objective = PixelObjective(landmarks, self.points, photographs, seen, light, self.nearly)
+        objective = PixelObjective(
+            landmarks, self.points, photographs, seen, light, self.preconditioner
+        )
         return minimise(objective, vector, self.settings.pixel_steps, _PIXELS_REST)
 
-    def _seen(self, shaded: ShadedPoints, vector: Tensor, target: _Target) -> Tensor:
+    def _visible_share(self, shaded: ShadedPoints, vector: Tensor, target: _Target) -> Tensor:
         """How much of the picture each surface point stands for, (N, B)."""
         seen = self.visibility.seen(shaded, vector[:, self.unknowns.shape])
-        return seen * _counted(target, shaded)
+        return seen * _pixel_weight(target, shaded)
 
-    def _judged(self, vector: Tensor, converged: Tensor, target: _Target) -> Fit:
+    def _measure_fit(self, vector: Tensor, converged: Tensor, target: _Target) -> Fit:
         shaded = ShadedPoints.of(self.points, self.unknowns, vector)
-        seen = self._seen(shaded, vector, target)
+        seen = self._visible_share(shaded, vector, target)
         off = (shaded.colours - look_up(target.images, shaded.placed)).norm(dim=0)
         pixels = (off * seen).sum(0) / seen.sum(0)
         faces = self.unknowns.unpack(vector.float())
@@ -233,7 +235,7 @@ class Fitter(nn.Module):
         return Fit(faces, converged, landmarks, pixels)
 
 
-def _counted(target: _Target, shaded: ShadedPoints) -> Tensor:
+def _pixel_weight(target: _Target, shaded: ShadedPoints) -> Tensor:
     """Weight (N, B) of the pixel that each point falls on."""
     return look_up(target.weights.unsqueeze(1), shaded.placed, mode="nearest")[0]
 

@@ -14,8 +14,8 @@ from ..morphable.model import MorphableModel
 from .solver import robust_cost, robust_weight
 from .unknowns import POSE_UNITS, FittingSettings, Unknowns
 
+# Pixels of the 224 frame in one normalised unit.
 _HALF_FRAME = FRAME / 2
-"""Pixels of the 224 frame in one normalised unit."""
 
 
 class LandmarkModel(nn.Module):
@@ -97,8 +97,8 @@ class LandmarkObjective:
         turned = torch.einsum("abij,bnj->bnia", slopes, points)
         shifts = torch.eye(2, dtype=vector.dtype, device=vector.device).expand(*turned.shape[:3], 2)
         grown = torch.einsum("bij,bnj->bni", shown, points).unsqueeze(3)
-        moved = torch.cat([turned, shifts, grown], dim=3) * vector.new_tensor(POSE_UNITS)
-        return torch.cat([shaped, moved], dim=3) * self._per_deviation
+        posed = torch.cat([turned, shifts, grown], dim=3) * vector.new_tensor(POSE_UNITS)
+        return torch.cat([shaped, posed], dim=3) * self._per_deviation
 
     def rows(self, vector: Tensor) -> tuple[Tensor, Tensor]:
         """Jacobian (B, 136, G) and residuals (B, 136), times the root of each point's weight."""
@@ -116,15 +116,15 @@ class LandmarkObjective:
 
 @dataclass(frozen=True)
 class NormalEquations:
-    """The landmarks' curvature (B, G, G) and gradient (B, G) in shape and pose.
+    """The landmarks' hessian (B, G, G) and gradient (B, G) in shape and pose.
 
     Attributes:
-        curvature: with that of the prior.
+        hessian: with that of the prior.
         gradient: with that of the prior.
         size: D of the whole vector.
     """
 
-    curvature: Tensor
+    hessian: Tensor
     gradient: Tensor
     size: int
 
@@ -135,13 +135,13 @@ class NormalEquations:
         jacobian, residuals = objective.rows(vector)
         prior = torch.zeros_like(jacobian[0, 0])
         prior[unknowns.shape] = 1.0
-        curvature = jacobian.mT @ jacobian + prior.diag()
+        hessian = jacobian.mT @ jacobian + prior.diag()
         gradient = (jacobian.mT @ residuals.unsqueeze(2)).squeeze(2)
-        return cls(curvature, gradient + prior * vector[:, unknowns.geometry], vector.shape[1])
+        return cls(hessian, gradient + prior * vector[:, unknowns.geometry], vector.shape[1])
 
     def step(self, damping: Tensor) -> Tensor:
         """See `Linearised`; not finite for a face whose system cannot be solved."""
-        damped = self.curvature + torch.diag_embed(damping[:, None].expand_as(self.gradient))
+        damped = self.hessian + torch.diag_embed(damping[:, None].expand_as(self.gradient))
         factor, failed = torch.linalg.cholesky_ex(damped)
         step = -torch.cholesky_solve(self.gradient.unsqueeze(2), factor).squeeze(2)
         step = step.masked_fill((failed > 0)[:, None], torch.nan)

@@ -13,10 +13,10 @@ from ..losses.landmarks import FRAME
 from ..morphable.model import MorphableModel
 from ..render.geometry import Boxes, Grid, edge_functions
 from .shading import ShadedPoints, turn
-from .surface_points import clustered, coarse_triangles, component_rows
+from .surface_points import cluster_vertices, collapse_triangles, component_rows
 
+# Deviations after which the blur's kernel ends.
 _REACH = 3.0
-"""Deviations after which the blur's kernel ends."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Photographs:
     @classmethod
     def of(cls, images: Tensor, blur: float) -> Photographs:
         """From (B, 3, S, S) and the deviation of the blur in px of the 224 frame."""
-        colours = blurred(images, blur)
+        colours = blur_images(images, blur)
         framed = pad(colours, (1, 1, 1, 1), mode="replicate")
         slopes = torch.empty_like(colours).repeat(1, 2, 1, 1)
         torch.sub(framed[:, :, 1:-1, 2:], framed[:, :, 1:-1, :-2], out=slopes[:, :3])
@@ -63,7 +63,7 @@ def look_up(maps: Tensor, places: Tensor, mode: str = "bilinear") -> Tensor:
     return found[:, :, 0].permute(1, 2, 0).to(places.dtype).contiguous()
 
 
-def blurred(images: Tensor, deviation: float) -> Tensor:
+def blur_images(images: Tensor, deviation: float) -> Tensor:
     """Gaussian blur of a deviation in px of the 224 frame, with the border's colour beyond it.
 
     A product with a matrix either side.
@@ -80,17 +80,17 @@ def blurred(images: Tensor, deviation: float) -> Tensor:
     return blur @ images @ blur.mT
 
 
+# Spacing of the head that hides: much less than a nose.
 _COARSE_MM = 6.0
-"""Spacing of the head that hides: much less than a nose."""
 
 
+# Its picture; a pixel of it is about 2.5 mm wide.
 _GRID = Grid(64, 64)
-"""Its picture; a pixel of it is about 2.5 mm wide."""
 
 
+# A point is in sight when nothing is drawn so much nearer: more than a slope over such a pixel
+# and what the coarse head cuts off, less than a nose before a cheek.
 _DEPTH_MM = 8.0
-"""A point is in sight when nothing is drawn so much nearer: more than a slope over such a pixel and
-what the coarse head cuts off, less than a nose before a cheek."""
 
 
 class Visibility(nn.Module):
@@ -106,8 +106,8 @@ class Visibility(nn.Module):
 
     def __init__(self, model: MorphableModel) -> None:
         super().__init__()
-        chosen, owner = clustered(model.mean_shape, _COARSE_MM)
-        corners = torch.from_numpy(coarse_triangles(model.triangles, owner).T.copy())
+        chosen, owner = cluster_vertices(model.mean_shape, _COARSE_MM)
+        corners = torch.from_numpy(collapse_triangles(model.triangles, owner).T.copy())
         bases = np.concatenate([model.identity_basis, model.expression_basis], axis=2)
         self.register_buffer(
             "mean", component_rows(model.mean_shape[chosen, :, None]), persistent=False
@@ -126,12 +126,12 @@ class Visibility(nn.Module):
             shape: (B, K) coefficients of the same faces, identity and expression.
         """
         placed, scale = points.placed, points.pose[:, 6]
-        nearest = nearest_depth(self._placed(points, shape), self.corners, _GRID)
+        nearest = nearest_depth(self._place(points, shape), self.corners, _GRID)
         ahead = look_up(nearest.unsqueeze(1), placed, mode="nearest")[0] - placed[2]
         inside = (placed[:2].abs() < 1.0).all(0)
         return points.turned_normal[2].clamp_min(0.0) * (inside & (ahead < _DEPTH_MM * scale))
 
-    def _placed(self, points: ShadedPoints, shape: Tensor) -> Tensor:
+    def _place(self, points: ShadedPoints, shape: Tensor) -> Tensor:
         """Normalised places (3, V, B) of the coarse head."""
         flat = torch.addmm(self.mean, self.basis, shape.T)
         scaled = points.rotation * points.pose[:, 6].view(-1, 1, 1)

@@ -35,7 +35,7 @@ class PixelObjective:
         photographs: what their colours are compared with.
         weights: (N, B), how much of the picture a point stands for; 0 where it is not seen.
         light: (B, 27) unknowns of the light about which the search goes.
-        nearly: (D, D) about the inverse of the curvature, see `reference`.
+        preconditioner: (D, D) about the inverse of the hessian, see `ReferenceFaces`.
     """
 
     landmarks: LandmarkObjective
@@ -43,7 +43,7 @@ class PixelObjective:
     photographs: Photographs
     weights: Tensor
     light: Tensor
-    nearly: Tensor
+    preconditioner: Tensor
 
     @property
     def unknowns(self) -> Unknowns:
@@ -136,13 +136,13 @@ class PixelEquations:
         by_frame, by_pose = shaded.by_frame(slopes), shaded.by_pose(slopes)
         rows, off = objective.landmarks.rows(vector)
         bare = cls(objective, shaded, by_frame, by_pose, pull, rows, vector)
-        gradient = bare.curvature * (vector - objective.centre)
+        gradient = bare.hessian * (vector - objective.centre)
         gradient += bare.back(pull * residuals / objective.landmarks.settings.pixel_deviation)
         gradient[:, objective.unknowns.geometry] += (off.unsqueeze(1) @ rows).squeeze(1)
         return replace(bare, gradient=gradient)
 
     @property
-    def curvature(self) -> Tensor:
+    def hessian(self) -> Tensor:
         """Of all priors, (D,)."""
         prior = self.objective.prior.clone()
         prior[self.objective.unknowns.shape] = 1.0
@@ -151,9 +151,9 @@ class PixelEquations:
     def step(self, damping: Tensor) -> Tensor:
         """See `Linearised`."""
         steps = self.objective.landmarks.settings.solver_steps
-        nearly = self.objective.nearly
+        preconditioner = self.objective.preconditioner
         return solve(
-            lambda v: self.product(v) + damping[:, None] * v, -self.gradient, steps, nearly
+            lambda v: self.product(v) + damping[:, None] * v, -self.gradient, steps, preconditioner
         )
 
     @property
@@ -163,24 +163,24 @@ class PixelEquations:
 
     def product(self, direction: Tensor) -> Tensor:
         """The Gauss-Newton matrix times (B, D)."""
-        product = self.curvature * direction
+        product = self.hessian * direction
         product += self.back(self.pull * self.ahead(direction) / self.variance)
         geometry = self.objective.unknowns.geometry
-        moved = self.rows @ direction[:, geometry, None]
-        product[:, geometry] += (self.rows.mT @ moved).squeeze(2)
+        landmark_change = self.rows @ direction[:, geometry, None]
+        product[:, geometry] += (self.rows.mT @ landmark_change).squeeze(2)
         return product
 
     def ahead(self, direction: Tensor) -> Tensor:
         """Change (3, N, B) of colour minus photograph along (B, D)."""
         points, unknowns = self.objective.points, self.objective.unknowns
-        moved = points.moved(direction[:, unknowns.shape])
-        change = sum_of_products(self.by_frame.transpose(0, 1), moved.unsqueeze(1))
+        shape_change = points.shape_change(direction[:, unknowns.shape])
+        change = sum_of_products(self.by_frame.transpose(0, 1), shape_change.unsqueeze(1))
         posed = direction[:, unknowns.pose].T.view(-1, 1, 1, len(direction))
         change += sum_of_products(self.by_pose.transpose(0, 1), posed)
         light = (direction[:, unknowns.light] * LIGHT_UNIT).view(-1, 9, 3)
-        change.addcmul_(self.shaded.albedo, self.shaded.lit_by(light))
-        painted = points.painted(direction[:, unknowns.albedo])
-        return change.addcmul_(self.shaded.shading, painted)
+        change.addcmul_(self.shaded.albedo, self.shaded.shading_under(light))
+        albedo_change = points.albedo_change(direction[:, unknowns.albedo])
+        return change.addcmul_(self.shaded.shading, albedo_change)
 
     def back(self, residuals: Tensor) -> Tensor:
         """The transposed of `ahead`: (B, D) of (3, N, B)."""
@@ -190,16 +190,16 @@ class PixelEquations:
         frame = sum_of_products(self.by_frame, each)
         found[:, unknowns.shape] = frame.flatten(0, 1).T @ points.basis
         found[:, unknowns.pose] = sum_of_products(self.by_pose, each).sum(1).T
-        painted = (shaded.shading * residuals).flatten(0, 1)
-        found[:, unknowns.albedo] = painted.T @ points.albedo_basis
+        by_albedo = (shaded.shading * residuals).flatten(0, 1)
+        found[:, unknowns.albedo] = by_albedo.T @ points.albedo_basis
         lit = [(shaded.bands * one).sum(1).T for one in shaded.albedo * residuals]
         found[:, unknowns.light] = torch.stack(lit, dim=2).flatten(1) * LIGHT_UNIT
         return found
 
 
 _YAWS = (-0.8, -0.4, 0.0, 0.4, 0.8)
+# Upward and forward harmonics beside the ambient one: some shading, from no side.
 _LIGHT = (0.3, 0.8)
-"""Upward and forward harmonics beside the ambient one: some shading, from no side."""
 
 
 class ReferenceFaces:
@@ -231,17 +231,17 @@ class ReferenceFaces:
         self._settings = settings
 
     @torch.no_grad()
-    def inverse_curvature(self, framing: Framing) -> Tensor:
-        """(D, D) inverse of the mean curvature of their costs, at the faces themselves.
+    def preconditioner(self, framing: Framing) -> Tensor:
+        """(D, D) inverse of the mean hessian of their costs, at the faces themselves.
 
         Args:
             framing: of the frontal mean face.
         """
-        curvatures = [self._curvature(yaw, framing) for yaw in _YAWS]
-        inverse: Tensor = torch.linalg.inv(torch.stack(curvatures).mean(0))
+        hessians = [self._hessian(yaw, framing) for yaw in _YAWS]
+        inverse: Tensor = torch.linalg.inv(torch.stack(hessians).mean(0))
         return inverse
 
-    def _curvature(self, yaw: float, framing: Framing) -> Tensor:
+    def _hessian(self, yaw: float, framing: Framing) -> Tensor:
         faces = self._mean_face(yaw, framing)
         vector = self._unknowns.pack(faces)
         drawn = self._face(faces).rendering.image
@@ -250,11 +250,11 @@ class ReferenceFaces:
         photographs = Photographs.of(drawn, self._settings.pixel_blurs[-1])
         light = vector[:, self._unknowns.light]
         objective = PixelObjective(
-            self._placed(vector), self._points, photographs, seen, light, torch.eye(0)
+            self._landmark_objective(vector), self._points, photographs, seen, light, torch.eye(0)
         )
-        return _dense(objective.linearise(vector))
+        return _dense_hessian(objective.linearise(vector))
 
-    def _placed(self, vector: Tensor) -> LandmarkObjective:
+    def _landmark_objective(self, vector: Tensor) -> LandmarkObjective:
         """The landmarks' cost where it is least."""
         pose = self._unknowns.pose_of(vector)
         points = self._landmarks.points(vector[:, self._unknowns.shape])
@@ -273,11 +273,11 @@ class ReferenceFaces:
         return Coefficients(identity, expression, albedo, like.new_tensor([pose]), light)
 
 
-def _dense(equations: PixelEquations) -> Tensor:
+def _dense_hessian(equations: PixelEquations) -> Tensor:
     """The Gauss-Newton matrix (D, D) of one face."""
     everything = torch.eye(equations.gradient.shape[1]).to(equations.gradient)
     pixels = (equations.ahead(everything) * equations.pull.sqrt()).flatten(0, 1)
-    matrix = pixels.T @ pixels / equations.variance + equations.curvature.diag()
+    matrix = pixels.T @ pixels / equations.variance + equations.hessian.diag()
     rows, geometry = equations.rows[0], equations.objective.unknowns.geometry
     matrix[geometry, geometry] += rows.T @ rows
     return matrix

@@ -99,9 +99,9 @@ class ShadedPoints:
     @cached_property
     def shading(self) -> Tensor:
         """What the light makes of white (3, N, B)."""
-        return self.lit_by(self.light)
+        return self.shading_under(self.light)
 
-    def lit_by(self, light: Tensor) -> Tensor:
+    def shading_under(self, light: Tensor) -> Tensor:
         """What any light (B, 9, 3) makes of white (3, N, B)."""
         return sum_of_products(self.bands.unsqueeze(1), light.permute(1, 2, 0).unsqueeze(2))
 
@@ -117,8 +117,8 @@ class ShadedPoints:
             slopes: (3, 2, N, B) of the photograph.
         """
         shown = self.rotation[:, :2] * -self.pose[:, 6].view(-1, 1, 1)
-        by_place = _chained(slopes, shown)
-        by_normal = _chained(self._colour_by_normal, self.rotation)
+        by_place = _chain(slopes, shown)
+        by_normal = _chain(self._colour_by_normal, self.rotation)
         along = sum_of_products(self.normal.unsqueeze(1), by_normal.transpose(0, 1))
         flat = (by_normal - self.normal * along.unsqueeze(1)).div_(self.length)
         first, second = self.frame[3:6], self.frame[6:]
@@ -132,7 +132,7 @@ class ShadedPoints:
         """
         flat = torch.cat([slopes, torch.zeros_like(slopes[:, :1])], dim=1)
         torque = cross(self.turned_normal, self._colour_by_normal) - cross(self.arm, flat)
-        turned = _chained(torque, turning_axes(self.pose[:, :3]))
+        turned = _chain(torque, turning_axes(self.pose[:, :3]))
         grown = sum_of_products(self.arm[:2].unsqueeze(1), slopes.transpose(0, 1)).unsqueeze(1)
         units = slopes.new_tensor(POSE_UNITS).view(-1, 1, 1)
         return torch.cat([turned, -slopes, -grown], dim=1).mul_(units)
@@ -151,7 +151,7 @@ class ShadedPoints:
         return slope.add_(start).mul_(self.albedo.unsqueeze(1))
 
 
-def _chained(outer: Tensor, inner: Tensor) -> Tensor:
+def _chain(outer: Tensor, inner: Tensor) -> Tensor:
     """Derivative (3, K, N, B) along K unknowns, from that (3, J, N, B) along J and (B, J, K)."""
     return sum_of_products(
         outer.transpose(0, 1).unsqueeze(2), inner.permute(1, 2, 0)[:, None, :, None]

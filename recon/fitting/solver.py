@@ -23,7 +23,9 @@ def robust_weight(squared: Tensor, tail: float) -> Tensor:
 _TINY = 1e-30
 
 
-def solve(product: Callable[[Tensor], Tensor], right: Tensor, steps: int, nearly: Tensor) -> Tensor:
+def solve(
+    product: Callable[[Tensor], Tensor], right: Tensor, steps: int, preconditioner: Tensor
+) -> Tensor:
     """Approximate solutions (B, D) of positive definite systems (Hestenes and Stiefel 1952).
 
     Stopped early it is still a way down: each direction lowers the quadratic further.
@@ -32,16 +34,16 @@ def solve(product: Callable[[Tensor], Tensor], right: Tensor, steps: int, nearly
         product: each system's matrix times its vector, (B, D) to (B, D).
         right: right-hand sides (B, D).
         steps: at most D are of use.
-        nearly: (D, D) positive definite, about the inverse of every system's matrix.
+        preconditioner: (D, D) positive definite, about the inverse of every system's matrix.
     """
     found, residual = torch.zeros_like(right), right
-    direction = residual @ nearly
+    direction = residual @ preconditioner
     energy = (residual * direction).sum(1, keepdim=True)
     for _ in range(min(steps, right.shape[1])):
         along = product(direction)
         length = energy / (direction * along).sum(1, keepdim=True).clamp_min(_TINY)
         found, residual = found + length * direction, residual - length * along
-        towards = residual @ nearly
+        towards = residual @ preconditioner
         after = (residual * towards).sum(1, keepdim=True)
         direction = towards + after / energy.clamp_min(_TINY) * direction
         energy = after
@@ -57,7 +59,7 @@ class Linearised(Protocol):
     """Least squares about one point."""
 
     def step(self, damping: Tensor) -> Tensor:
-        """(B, D) to the minimum, with damping (B,) added to the curvature's diagonal."""
+        """(B, D) to the minimum, with damping (B,) added to the hessian's diagonal."""
         ...
 
 

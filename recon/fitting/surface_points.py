@@ -11,7 +11,7 @@ from ..mesh.record import Mesh, vertex_normals
 from ..morphable.model import MorphableModel
 
 
-def clustered(
+def cluster_vertices(
     places: NDArray[np.floating], spacing: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """One place for each cube that holds any, the one nearest to its centre.
@@ -33,15 +33,15 @@ def clustered(
     return order[first].astype(np.int64), owner
 
 
-def coarse_triangles(triangles: NDArray[np.int32], owner: NDArray[np.int64]) -> NDArray[np.int64]:
+def collapse_triangles(triangles: NDArray[np.int32], owner: NDArray[np.int64]) -> NDArray[np.int64]:
     """What is left of triangles (F, 3) when every vertex (V,) moves to the one that stands for it.
 
     Those that shrink to an edge or a point are gone, and of those that fall together one is kept.
     """
-    moved = owner[triangles]
-    a, b, c = moved.T
+    merged = owner[triangles]
+    a, b, c = merged.T
     distinct = (a != b) & (b != c) & (c != a)
-    kept: NDArray[np.int64] = np.unique(np.sort(moved[distinct], axis=1), axis=0)
+    kept: NDArray[np.int64] = np.unique(np.sort(merged[distinct], axis=1), axis=0)
     return kept
 
 
@@ -89,11 +89,11 @@ class SurfacePoints(nn.Module):
         """Albedo (3, N, B) of coefficients (B, K)."""
         return self._components(torch.addmm(self.mean_albedo, self.albedo_basis, coefficients.T))
 
-    def moved(self, shape: Tensor) -> Tensor:
+    def shape_change(self, shape: Tensor) -> Tensor:
         """Change (9, N, B) of `frames` along a change of shape (B, K)."""
         return self._components(self.basis @ shape.T)
 
-    def painted(self, coefficients: Tensor) -> Tensor:
+    def albedo_change(self, coefficients: Tensor) -> Tensor:
         """Change (3, N, B) of `albedo` along a change of coefficients (B, K)."""
         return self._components(self.albedo_basis @ coefficients.T)
 
@@ -116,7 +116,7 @@ def spread_vertices(model: MorphableModel, spacing: float) -> NDArray[np.int64]:
     used = np.zeros(len(model.mean_shape), bool)
     used[model.triangles.ravel()] = True
     face = np.flatnonzero(used & ~np.isin(model.region, hidden))
-    chosen: NDArray[np.int64] = np.sort(face[clustered(model.mean_shape[face], spacing)[0]])
+    chosen: NDArray[np.int64] = np.sort(face[cluster_vertices(model.mean_shape[face], spacing)[0]])
     return chosen
 
 
@@ -128,10 +128,10 @@ def _tangents(
     Least squares of a vertex's neighbours in the tangent plane of the mean face; their cross
     product points outwards.
     """
-    owner, neighbour = _rings(model.triangles, chosen)
+    owner, neighbour = _neighbours(model.triangles, chosen)
     own = chosen[owner]
     offset = (model.mean_shape[neighbour] - model.mean_shape[own]).astype(np.float64)
-    across = _planes(model, chosen)[owner]
+    across = _tangent_planes(model, chosen)[owner]
     flat = np.einsum("epx,ex->ep", across, offset)
     moments = np.zeros((len(chosen), 2, 2))
     np.add.at(moments, owner, flat[:, :, None] * flat[:, None, :])
@@ -142,7 +142,7 @@ def _tangents(
     return tangents.reshape(len(chosen), 6, -1)
 
 
-def _planes(model: MorphableModel, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+def _tangent_planes(model: MorphableModel, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
     """Two directions (N, 2, 3) that span the tangent plane, right-handed with the normal."""
     mean = Mesh(model.mean_shape.astype(np.float64), model.triangles)
     normal = vertex_normals(mean)[chosen]
@@ -152,7 +152,7 @@ def _planes(model: MorphableModel, chosen: NDArray[np.int64]) -> NDArray[np.floa
     return np.stack([first, np.cross(normal, first)], axis=1)
 
 
-def _rings(
+def _neighbours(
     triangles: NDArray[np.int32], chosen: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs (E,), (E,) of a chosen vertex, by its place among them, and each of its neighbours."""

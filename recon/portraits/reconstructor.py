@@ -19,7 +19,7 @@ from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
 from ..regressors.regressor import FaceNetwork
 from ..render.face import VertexNormals
-from ..texture.texture import Texture, TextureSpace, View, blend, look
+from ..texture.texture import Texture, TextureSpace, View, blend, sample_view
 
 SMALLEST, LARGEST = 256, 1024
 """Sides in pixels between which a face is cut out for its sheet and texture, else as it is."""
@@ -172,7 +172,7 @@ class Reconstructor:
         """The views' photographs where they show the face, completed by its albedo (K,)."""
         own = self.model.mesh(albedo=albedo).colours
         assert own is not None
-        seen = [look(self.texture_space, self.model.triangles, view) for view in views]
+        seen = [sample_view(self.texture_space, self.model.triangles, view) for view in views]
         return blend(self.texture_space, own, seen)
 
 

@@ -17,11 +17,11 @@ from .rasterise import Fragments
 EPSILON = 1e-10
 """Depth ζ of the background, and the least weight it has in the blend."""
 
+# Logits beyond are as good as certain, and slow to exponentiate.
 _FAR_LOGIT = 60.0
-"""Logits beyond are as good as certain, and slow to exponentiate."""
 
+# Turns any probability that was not dropped into something larger than a depth.
 _LARGE = 1e30
-"""Turns any probability that was not dropped into something larger than a depth."""
 
 
 def lowest_exponent(dtype: torch.dtype) -> float:

@@ -135,8 +135,8 @@ class FaceRenderer(nn.Module):
 
 
 _GREY = 0.7
+# Weights of the constant, upward and forward harmonics under which shapes are shown.
 _HEADLIGHT = (0.5, 0.4, 1.1)
-"""Weights of the constant, upward and forward harmonics under which shapes are shown."""
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from .visibility import sample
 
 Floats = NDArray[np.float64]
 
+# Albedo under which the light of a face without colours is found.
 _GREY_ALBEDO = 0.6
-"""Albedo under which the light of a face without colours is found."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +71,9 @@ def complete_pose_and_light(
         landmarks: (68, 2) px of the crop.
     """
     if face.pose is None:
-        face = replace(face, pose=_laid(face.mesh, landmarks, len(crop)))
+        face = replace(face, pose=_estimate_pose(face.mesh, landmarks, len(crop)))
     if face.light is None:
-        face = replace(face, light=_lit(face, crop))
+        face = replace(face, light=_estimate_light(face, crop))
     return face
 
 
@@ -83,16 +83,16 @@ def project_face(face: FaceInPhotograph) -> tuple[Floats, Floats]:
     Args:
         face: with a pose.
     """
-    turned, pose = _turned(face)
+    turned, pose = _rotate(face)
     normals = vertex_normals(turned, torch.tensor(face.mesh.triangles, dtype=torch.int64))
-    return _one(project(turned, pose)), _one(normals)
+    return _first(project(turned, pose)), _first(normals)
 
 
 def landmark_pixels(face: FaceInPhotograph, size: int) -> Floats:
     """Landmarks (68, 2) in px of a square picture of `size` px, of a face with pose and them."""
     assert face.mesh.landmarks is not None
-    turned, pose = _turned(face, np.asarray(face.mesh.landmarks))
-    return _one(to_pixels(project(turned, pose), (size, size)))
+    turned, pose = _rotate(face, np.asarray(face.mesh.landmarks))
+    return _first(to_pixels(project(turned, pose), (size, size)))
 
 
 def shading(normals: Floats, light: Floats) -> Floats:
@@ -112,7 +112,7 @@ def look_up(crop: NDArray[np.uint8], places: Floats) -> Floats:
     )
 
 
-def _turned(
+def _rotate(
     face: FaceInPhotograph, vertices: NDArray[np.integer] | None = None
 ) -> tuple[Tensor, Tensor]:
     assert face.pose is not None
@@ -122,7 +122,7 @@ def _turned(
     return rotate(shape, rotation_matrix(pose[:, :3])), pose
 
 
-def _laid(mesh: Mesh, landmarks: NDArray[np.floating], size: int) -> Floats:
+def _estimate_pose(mesh: Mesh, landmarks: NDArray[np.floating], size: int) -> Floats:
     assert mesh.landmarks is not None
     points = torch.tensor(np.asarray(mesh.vertices, np.float64)[mesh.landmarks])[..., None]
     across = (2.0 * landmarks + 1.0 - size) / size * np.array([1.0, -1.0])
@@ -135,7 +135,7 @@ def _pose(camera: Tensor) -> Floats:
     return np.asarray(pose_of_camera(camera)[0].numpy(), np.float64)
 
 
-def _lit(face: FaceInPhotograph, crop: NDArray[np.uint8]) -> Floats:
+def _estimate_light(face: FaceInPhotograph, crop: NDArray[np.uint8]) -> Floats:
     places, normals = project_face(face)
     inside = (np.abs(places[:, :2]) < 1.0).all(axis=1)
     weights = normals[:, 2].clip(0.0) * inside
@@ -149,7 +149,7 @@ def _lit(face: FaceInPhotograph, crop: NDArray[np.uint8]) -> Floats:
     return np.asarray(light[0].numpy(), np.float64)
 
 
-def _one(values: Tensor) -> Floats:
+def _first(values: Tensor) -> Floats:
     return np.asarray(values[..., 0].numpy(), np.float64)
 
 
@@ -165,8 +165,8 @@ HEADLIGHT[:3] = np.array([0.5, 0.4, 1.1])[:, None]
 EVEN = np.asarray(ambient_light(1)[0].numpy(), np.float64) * 1.25
 """White light from everywhere, (9, 3)."""
 
+# Sharper than in training: these are for the eye, not for gradients.
 _SIGMA = 1e-6
-"""Sharper than in training: these are for the eye, not for gradients."""
 
 
 class FaceArtist:
@@ -186,23 +186,23 @@ class FaceArtist:
 
     def photograph(self, crop: Picture) -> Picture:
         """The crop in the size of the other pictures."""
-        return _resized(crop, self.size)
+        return _resize(crop, self.size)
 
     def overlay(self, face: FaceInPhotograph, crop: Picture) -> Picture:
         """The lit face over its photograph (S, S, 3), any S."""
         assert face.light is not None
-        behind = _resized(crop, self._fine)
-        return self._drawn(face, _colours(face.mesh), face.light, behind)
+        behind = _resize(crop, self._fine)
+        return self._draw(face, _colours(face.mesh), face.light, behind)
 
     def shape(self, face: FaceInPhotograph) -> Picture:
         """The surface in grey under a light at the viewer, in its pose."""
         grey = np.full((len(face.mesh.vertices), 3), _GREY)
-        return self._drawn(face, grey, HEADLIGHT, self._paper)
+        return self._draw(face, grey, HEADLIGHT, self._paper)
 
     def texture(self, face: FaceInPhotograph, colours: Floats | None = None) -> Picture:
         """The face in its own colours, or in those given (V, 3), unlit, in its pose."""
         shown = _colours(face.mesh) if colours is None else colours
-        return self._drawn(face, shown, None, self._paper)
+        return self._draw(face, shown, None, self._paper)
 
     def turned(
         self,
@@ -221,9 +221,9 @@ class FaceArtist:
         """
         view = replace(face, pose=framing_pose(face.mesh, yaw))
         shown = _colours(face.mesh) if colours is None else colours
-        return self._drawn(view, shown, light, self._paper)
+        return self._draw(view, shown, light, self._paper)
 
-    def _drawn(
+    def _draw(
         self, face: FaceInPhotograph, albedo: Floats, light: Floats | None, behind: Picture
     ) -> Picture:
         places, normals = project_face(face)
@@ -237,7 +237,7 @@ class FaceArtist:
         face = drawn.image[0].permute(1, 2, 0).numpy()
         share = drawn.background_weight[0, ..., None].numpy()
         picture = (face * 255.0 + share * behind).clip(0.0, 255.0)
-        return _resized((picture + 0.5).astype(np.uint8), self.size)
+        return _resize((picture + 0.5).astype(np.uint8), self.size)
 
 
 def framing_pose(mesh: Mesh, yaw: float, zoom: float = 0.8) -> Floats:
@@ -270,7 +270,7 @@ def _colours(mesh: Mesh) -> Floats:
     return np.asarray(mesh.colours, np.float64)
 
 
-def _resized(picture: Picture, size: int) -> Picture:
+def _resize(picture: Picture, size: int) -> Picture:
     if len(picture) == size:
         return picture
     kind = Image.Resampling.BOX if len(picture) % size == 0 else Image.Resampling.BICUBIC

@@ -16,9 +16,9 @@ from . import Rendering
 from .geometry import Boxes, Grid, doubled_area, edge_functions, reach
 from .rasterise import each_image
 
+# Pixels beyond the contour at which coverage is looked up: more than half a pixel's diagonal, so
+# that the pixel asked lies outside a straight contour.
 _PROBE = 0.75
-"""Pixels beyond the contour at which coverage is looked up: more than half a pixel's diagonal, so
-that the pixel asked lies outside a straight contour."""
 
 
 @dataclass(frozen=True)

@@ -92,17 +92,17 @@ def _gather(vertices: Tensor, corners: Tensor) -> Tensor:
     return vertices.index_select(1, corners.reshape(-1)).view(len(vertices), 3, -1)
 
 
+# Fragments looked at in one go: their arrays then stay in the cache.
 _BLOCK = 1 << 15
-"""Fragments looked at in one go: their arrays then stay in the cache."""
 
+# Fragments that cost less than the operations of one block.
 _FEW = 1 << 14
-"""Fragments that cost less than the operations of one block."""
 
 LEAST_DOUBLED_AREA = 1e-8
 """In squared normalised units; triangles seen more edge-on than this are not drawn."""
 
+# Sides of windows in pixels; a box takes the next larger one, at most a third too large.
 _SIZES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256)
-"""Sides of windows in pixels; a box takes the next larger one, at most a third too large."""
 
 
 @dataclass(frozen=True)

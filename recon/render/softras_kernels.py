@@ -23,12 +23,12 @@ from .blend import EPSILON, Blend, SoftRasConfig, Upstream, lowest_exponent
 from .geometry import Grid, reach
 from .rasterise import LEAST_DOUBLED_AREA
 
-# Triton's types are of its own: addresses, sizes and lanes of values.
+# Triton's types are of its own: addresses, sizes and block of values.
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, no-any-return"
 
 
 @triton.jit
-def corner_of(rows, vertex, keep, n_vertices):
+def load_corner(rows, vertex, keep, n_vertices):
     """x, y, depth, red, green and blue of vertices."""
     x = tl.load(rows + vertex, keep, 0.0)
     y = tl.load(rows + n_vertices + vertex, keep, 0.0)
@@ -40,9 +40,9 @@ def corner_of(rows, vertex, keep, n_vertices):
 
 
 @triton.jit
-def triangle_corners(corners, n_triangles, lanes: tl.constexpr):
-    """Vertices of this program's triangles, and which lanes have one."""
-    triangle = tl.program_id(0) * lanes + tl.arange(0, lanes)
+def triangle_corners(corners, n_triangles, block: tl.constexpr):
+    """Vertices of this program's triangles, and which block have one."""
+    triangle = tl.program_id(0) * block + tl.arange(0, block)
     keep = triangle < n_triangles
     first = tl.load(corners + triangle, keep, 0)
     second = tl.load(corners + n_triangles + triangle, keep, 0)
@@ -61,7 +61,7 @@ def _span(first, second, third, margin, size):
 
 
 @triton.jit
-def box_of(x0, y0, x1, y1, x2, y2, keep, least_area, margin, height, width):
+def bounding_box(x0, y0, x1, y1, x2, y2, keep, least_area, margin, height, width):
     """Lowest left pixel, columns and number of pixels; none where the triangle is not drawn."""
     column, columns = _span(x0, x1, x2, margin, width)
     up, ups = _span(y0, y1, y2, margin, height)
@@ -84,7 +84,7 @@ def nearest_on_side(start_x, start_y, end_x, end_y):
 
 
 @triton.jit
-def barycentric_of(x0, y0, x1, y1, x2, y2, area):
+def barycentric_at(x0, y0, x1, y1, x2, y2, area):
     """Coordinates of the pixel (0, 0); side k lies opposite vertex k."""
     b0 = (x1 * y2 - x2 * y1) / area
     b1 = (x2 * y0 - x0 * y2) / area
@@ -93,7 +93,7 @@ def barycentric_of(x0, y0, x1, y1, x2, y2, area):
 
 
 @triton.jit
-def clipped_to(b0, b1, b2, highest):
+def clip_barycentric(b0, b1, b2, highest):
     """Coordinates drawn back into the triangle, and what they summed to before."""
     b0 = tl.minimum(tl.maximum(b0, 0.0), highest)
     b1 = tl.minimum(tl.maximum(b1, 0.0), highest)
@@ -112,12 +112,12 @@ def _probability(squared, inside, logit_scale, least):
 
 
 @triton.jit
-def meet_pixel(
+def shade_fragment(
     x0, y0, x1, y1, x2, y2, area, d0, d1, d2, highest, logit_scale, least, far, depth_scale
 ):
     """Clipped coordinates, D and ζ of the fragments at pixel (0, 0)."""
-    b0, b1, b2 = barycentric_of(x0, y0, x1, y1, x2, y2, area)
-    c0, c1, c2, _ = clipped_to(b0, b1, b2, highest)
+    b0, b1, b2 = barycentric_at(x0, y0, x1, y1, x2, y2, area)
+    c0, c1, c2, _ = clip_barycentric(b0, b1, b2, highest)
     _, _, _, s0 = nearest_on_side(x1, y1, x2, y2)
     _, _, _, s1 = nearest_on_side(x2, y2, x0, y0)
     _, _, _, s2 = nearest_on_side(x0, y0, x1, y1)
@@ -128,7 +128,7 @@ def meet_pixel(
     return c0, c1, c2, probability, zeta
 
 
-# Triton's types are of its own: addresses, sizes and lanes of values.
+# Triton's types are of its own: addresses, sizes and block of values.
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, no-any-return"
 
 
@@ -155,23 +155,23 @@ def find_nearest(
     least,
     far,
     depth_scale,
-    lanes: tl.constexpr,
+    block: tl.constexpr,
 ):
     """Raise `nearest` (B, H * W) to the largest ζ of the fragments that are not dropped."""
     image = tl.program_id(1)
     rows += image * 6 * n_vertices
     nearest += image * height * width
-    first, second, third, keep = triangle_corners(corners, n_triangles, lanes)
-    x0, y0, d0, _, _, _ = corner_of(rows, first, keep, n_vertices)
-    x1, y1, d1, _, _, _ = corner_of(rows, second, keep, n_vertices)
-    x2, y2, d2, _, _, _ = corner_of(rows, third, keep, n_vertices)
-    column, up, columns, count, area = box_of(
+    first, second, third, keep = triangle_corners(corners, n_triangles, block)
+    x0, y0, d0, _, _, _ = load_corner(rows, first, keep, n_vertices)
+    x1, y1, d1, _, _, _ = load_corner(rows, second, keep, n_vertices)
+    x2, y2, d2, _, _, _ = load_corner(rows, third, keep, n_vertices)
+    column, up, columns, count, area = bounding_box(
         x0, y0, x1, y1, x2, y2, keep, least_area, margin, height, width
     )
     for step in range(0, tl.max(count, 0)):
         x = column + step % columns
         y = up + step // columns
-        _, _, _, probability, zeta = meet_pixel(
+        _, _, _, probability, zeta = shade_fragment(
             x0 - x, y0 - y, x1 - x, y1 - y, x2 - x, y2 - y, area, d0, d1, d2,
             highest, logit_scale, least, far, depth_scale,
         )  # fmt: skip
@@ -201,24 +201,24 @@ def add_fragments(
     depth_scale,
     gamma,
     lowest,
-    lanes: tl.constexpr,
+    block: tl.constexpr,
 ):
     """Add to `sums` (6, B * H * W) what `blend` adds for every fragment."""
     image = tl.program_id(1)
     rows += image * 6 * n_vertices
     nearest += image * height * width
     sums += image * height * width
-    first, second, third, keep = triangle_corners(corners, n_triangles, lanes)
-    x0, y0, d0, r0, g0, l0 = corner_of(rows, first, keep, n_vertices)
-    x1, y1, d1, r1, g1, l1 = corner_of(rows, second, keep, n_vertices)
-    x2, y2, d2, r2, g2, l2 = corner_of(rows, third, keep, n_vertices)
-    column, up, columns, count, area = box_of(
+    first, second, third, keep = triangle_corners(corners, n_triangles, block)
+    x0, y0, d0, r0, g0, l0 = load_corner(rows, first, keep, n_vertices)
+    x1, y1, d1, r1, g1, l1 = load_corner(rows, second, keep, n_vertices)
+    x2, y2, d2, r2, g2, l2 = load_corner(rows, third, keep, n_vertices)
+    column, up, columns, count, area = bounding_box(
         x0, y0, x1, y1, x2, y2, keep, least_area, margin, height, width
     )
     for step in range(0, tl.max(count, 0)):
         x = column + step % columns
         y = up + step // columns
-        c0, c1, c2, probability, zeta = meet_pixel(
+        c0, c1, c2, probability, zeta = shade_fragment(
             x0 - x, y0 - y, x1 - x, y1 - y, x2 - x, y2 - y, area, d0, d1, d2,
             highest, logit_scale, least, far, depth_scale,
         )  # fmt: skip
@@ -245,7 +245,7 @@ def _add_corner(gradient, vertex, keep, n_vertices, x, y, depth, red, green, blu
 
 
 @triton.jit
-def _passed(gradient, raw, highest):
+def _unclipped_gradient(gradient, raw, highest):
     """The gradient where clipping left the coordinate alone."""
     return tl.where((raw > 0.0) & (raw < highest), gradient, 0.0)
 
@@ -270,18 +270,18 @@ def add_gradients(
     depth_scale,
     gamma,
     lowest,
-    lanes: tl.constexpr,
+    block: tl.constexpr,
 ):
     """Add to `gradient` (B, 6, V) the derivatives of the blend, from `upstream` (7, B * H * W)."""
     image = tl.program_id(1)
     rows += image * 6 * n_vertices
     gradient += image * 6 * n_vertices
     upstream += image * height * width
-    first, second, third, keep = triangle_corners(corners, n_triangles, lanes)
-    x0, y0, d0, r0, g0, l0 = corner_of(rows, first, keep, n_vertices)
-    x1, y1, d1, r1, g1, l1 = corner_of(rows, second, keep, n_vertices)
-    x2, y2, d2, r2, g2, l2 = corner_of(rows, third, keep, n_vertices)
-    column, up, columns, count, area = box_of(
+    first, second, third, keep = triangle_corners(corners, n_triangles, block)
+    x0, y0, d0, r0, g0, l0 = load_corner(rows, first, keep, n_vertices)
+    x1, y1, d1, r1, g1, l1 = load_corner(rows, second, keep, n_vertices)
+    x2, y2, d2, r2, g2, l2 = load_corner(rows, third, keep, n_vertices)
+    column, up, columns, count, area = bounding_box(
         x0, y0, x1, y1, x2, y2, keep, least_area, margin, height, width
     )
     zero = x0 * 0.0
@@ -292,7 +292,7 @@ def add_gradients(
         x = column + step % columns
         y = up + step // columns
         p0, q0, p1, q1, p2, q2 = x0 - x, y0 - y, x1 - x, y1 - y, x2 - x, y2 - y
-        c0, c1, c2, probability, zeta = meet_pixel(
+        c0, c1, c2, probability, zeta = shade_fragment(
             p0, q0, p1, q1, p2, q2, area, d0, d1, d2,
             highest, logit_scale, least, far, depth_scale,
         )  # fmt: skip
@@ -335,12 +335,12 @@ def add_gradients(
         on_l1 += c1 * on_blue
         on_l2 += c2 * on_blue
 
-        b0, b1, b2 = barycentric_of(p0, q0, p1, q1, p2, q2, area)
-        _, _, _, total = clipped_to(b0, b1, b2, highest)
+        b0, b1, b2 = barycentric_at(p0, q0, p1, q1, p2, q2, area)
+        _, _, _, total = clip_barycentric(b0, b1, b2, highest)
         mean = on_c0 * c0 + on_c1 * c1 + on_c2 * c2
-        on_b0 = _passed((on_c0 - mean) / total, b0, highest)
-        on_b1 = _passed((on_c1 - mean) / total, b1, highest)
-        on_b2 = _passed((on_c2 - mean) / total, b2, highest)
+        on_b0 = _unclipped_gradient((on_c0 - mean) / total, b0, highest)
+        on_b1 = _unclipped_gradient((on_c1 - mean) / total, b1, highest)
+        on_b2 = _unclipped_gradient((on_c2 - mean) / total, b2, highest)
         mean = on_b0 * b0 + on_b1 * b1 + on_b2 * b2
         on_b0 = (on_b0 - mean) / area
         on_b1 = (on_b1 - mean) / area
@@ -356,17 +356,17 @@ def add_gradients(
         t1, to_x1, to_y1, s1 = nearest_on_side(p2, q2, p0, q0)
         t2, to_x2, to_y2, s2 = nearest_on_side(p0, q0, p1, q1)
         inside = tl.minimum(tl.minimum(b0, b1), b2) >= 0.0
-        pull = 2.0 * tl.where(inside, on_squared, -on_squared)
-        pull = tl.where(tl.minimum(tl.minimum(s0, s1), s2) > 0.0, pull, 0.0)
-        pull0 = tl.where(s0 <= tl.minimum(s1, s2), pull, 0.0)
-        pull1 = tl.where(s0 <= tl.minimum(s1, s2), 0.0, tl.where(s1 <= s2, pull, 0.0))
-        pull2 = tl.where((s0 <= tl.minimum(s1, s2)) | (s1 <= s2), 0.0, pull)
-        on_x0 += pull1 * to_x1 * t1 + pull2 * to_x2 * (1.0 - t2)
-        on_y0 += pull1 * to_y1 * t1 + pull2 * to_y2 * (1.0 - t2)
-        on_x1 += pull2 * to_x2 * t2 + pull0 * to_x0 * (1.0 - t0)
-        on_y1 += pull2 * to_y2 * t2 + pull0 * to_y0 * (1.0 - t0)
-        on_x2 += pull0 * to_x0 * t0 + pull1 * to_x1 * (1.0 - t1)
-        on_y2 += pull0 * to_y0 * t0 + pull1 * to_y1 * (1.0 - t1)
+        on_distance = 2.0 * tl.where(inside, on_squared, -on_squared)
+        on_distance = tl.where(tl.minimum(tl.minimum(s0, s1), s2) > 0.0, on_distance, 0.0)
+        on_side0 = tl.where(s0 <= tl.minimum(s1, s2), on_distance, 0.0)
+        on_side1 = tl.where(s0 <= tl.minimum(s1, s2), 0.0, tl.where(s1 <= s2, on_distance, 0.0))
+        on_side2 = tl.where((s0 <= tl.minimum(s1, s2)) | (s1 <= s2), 0.0, on_distance)
+        on_x0 += on_side1 * to_x1 * t1 + on_side2 * to_x2 * (1.0 - t2)
+        on_y0 += on_side1 * to_y1 * t1 + on_side2 * to_y2 * (1.0 - t2)
+        on_x1 += on_side2 * to_x2 * t2 + on_side0 * to_x0 * (1.0 - t0)
+        on_y1 += on_side2 * to_y2 * t2 + on_side0 * to_y0 * (1.0 - t0)
+        on_x2 += on_side0 * to_x0 * t0 + on_side1 * to_x1 * (1.0 - t1)
+        on_y2 += on_side0 * to_y0 * t0 + on_side1 * to_y1 * (1.0 - t1)
     drawn = count > 0
     _add_corner(gradient, first, drawn, n_vertices, on_x0, on_y0, on_d0, on_r0, on_g0, on_l0)
     _add_corner(gradient, second, drawn, n_vertices, on_x1, on_y1, on_d1, on_r1, on_g1, on_l1)
@@ -444,7 +444,7 @@ class Launch:
 
     @staticmethod
     def _options() -> dict[str, Any]:
-        return {"lanes": TRIANGLES, "num_warps": TRIANGLES // 32, "enable_fp_fusion": FUSION}
+        return {"block": TRIANGLES, "num_warps": TRIANGLES // 32, "enable_fp_fusion": FUSION}
 
 
 class FusedSoftRas(torch.autograd.Function):

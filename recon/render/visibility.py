@@ -12,8 +12,8 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
+# Twice the area in px² under which a triangle is not drawn.
 _SMALLEST = 1e-9
-"""Twice the area in px² under which a triangle is not drawn."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,7 +64,7 @@ class TextureSpace:
         corners: (N, 3) vertices of the triangle there.
         weights: (N, 3) barycentric coordinates in it.
         nearest: (size * size,) for every pixel the index in `pixels` of the nearest one, so that
-            what lies between the charts repeats their rims and nothing bleeds in.
+            what lies between the charts repeats their borders and nothing bleeds in.
     """
 
     size: int
@@ -77,12 +77,14 @@ class TextureSpace:
     @classmethod
     def of(cls, model: MorphableModel, size: int) -> TextureSpace:
         """The texture of a model: its mean unwrapped (`unwrap`)."""
-        laid = unwrap(model.mean_shape, model.triangles)
-        charted = model.triangles[laid.charted]
-        flat = np.pad(2.0 * laid.uv - 1.0, ((0, 0), (0, 1)))
+        chart = unwrap(model.mean_shape, model.triangles)
+        charted = model.triangles[chart.charted]
+        flat = np.pad(2.0 * chart.uv - 1.0, ((0, 0), (0, 1)))
         seen = visible_triangles(flat, charted, (size, size))
         corners = charted[seen.triangles].astype(np.int64)
-        return cls(size, laid.uv, seen.pixels, corners, seen.weights.T, _nearest(seen.pixels, size))
+        return cls(
+            size, chart.uv, seen.pixels, corners, seen.weights.T, _nearest(seen.pixels, size)
+        )
 
     def at(self, values: Values) -> NDArray[np.float32]:
         """Values (N, K) at the pixels from values (V, K) at the vertices."""
@@ -97,7 +99,7 @@ class TextureSpace:
         return csr_matrix(entries, shape=(n, len(self.uv)))
 
     def spread(self, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A picture (size, size, 3) of levels (N, 3), continued beyond the charts' rims."""
+        """A picture (size, size, 3) of levels (N, 3), continued beyond the charts' borders."""
         return levels[self.nearest].reshape(self.size, self.size, 3)
 
     def mask(self, marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -157,7 +159,7 @@ class View:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class ViewSample:
     """Of N texture pixels.
 
     Attributes:
@@ -169,7 +171,7 @@ class Seen:
     weight: Floats
 
 
-def look(space: TextureSpace, triangles: NDArray[np.integer], view: View) -> Seen:
+def sample_view(space: TextureSpace, triangles: NDArray[np.integer], view: View) -> ViewSample:
     """What a view shows at the pixels of a texture; triangles (F, 3) of the whole surface."""
     x, y, depth, facing = space.at(np.column_stack([view.placed, view.normals[:, 2]])).T
     size = len(view.photograph)
@@ -178,10 +180,10 @@ def look(space: TextureSpace, triangles: NDArray[np.integer], view: View) -> See
     front = sample(_depth_map(view, triangles)[..., None], column, row)[:, 0]
     weight *= depth >= front - BEHIND_MM * view.scale
     colour = sample(view.photograph.astype(np.float32) / 255.0, column, row)
-    return Seen(_unlit(colour, space.at(view.shading), weight), weight)
+    return ViewSample(_remove_light(colour, space.at(view.shading), weight), weight)
 
 
-def _unlit(colour: Floats, shading: Floats, weight: Floats) -> Floats:
+def _remove_light(colour: Floats, shading: Floats, weight: Floats) -> Floats:
     seen = shading[weight > 0.0]
     least = LEAST_SHADING * np.median(seen, axis=0) if len(seen) else 1.0
     return np.asarray(colour / np.maximum(shading, np.maximum(least, 1e-3)), np.float32)
@@ -223,11 +225,11 @@ are dimmed as a whole until 98 % of what they show stays below this."""
 
 _CELLS = 64
 _LEVEL = 0.02
+# Share of a neighbourhood that must be seen for its own tone to count as much as the whole's.
 _FAINT = 0.1
-"""Share of a neighbourhood that must be seen for its own tone to count as much as the whole's."""
 
 
-def blend(space: TextureSpace, albedo: NDArray[np.floating], seen: Sequence[Seen]) -> Texture:
+def blend(space: TextureSpace, albedo: NDArray[np.floating], seen: Sequence[ViewSample]) -> Texture:
     """The texture of a face.
 
     Args:
@@ -239,8 +241,8 @@ def blend(space: TextureSpace, albedo: NDArray[np.floating], seen: Sequence[Seen
     own = space.at(albedo).clip(0.0, 1.0)
     if not seen:
         return space.texture(own)
-    shown, weight = _merged(seen)
-    shown = _dimmed(shown, weight)
+    shown, weight = _merge_views(seen)
+    shown = _dim(shown, weight)
     share = (weight * _feather(space, weight > 0.0))[:, None]
     if not share.any():
         return space.texture(own)
@@ -248,7 +250,7 @@ def blend(space: TextureSpace, albedo: NDArray[np.floating], seen: Sequence[Seen
     return space.texture(share * shown + (1.0 - share) * filled)
 
 
-def _merged(seen: Sequence[Seen]) -> tuple[Floats, Floats]:
+def _merge_views(seen: Sequence[ViewSample]) -> tuple[Floats, Floats]:
     """Colour (N, 3), by the squares of the weights, and greatest weight (N,) of several views."""
     weights = np.stack([view.weight for view in seen])
     squares = weights**2
@@ -257,7 +259,7 @@ def _merged(seen: Sequence[Seen]) -> tuple[Floats, Floats]:
     return (squares[..., None] * colours).sum(axis=0) / total, weights.max(axis=0)
 
 
-def _dimmed(shown: Floats, weight: Floats) -> Floats:
+def _dim(shown: Floats, weight: Floats) -> Floats:
     brightest = shown[weight > 0.0].max(axis=1, initial=0.0)
     if not len(brightest):
         return shown
@@ -282,7 +284,7 @@ def _tone(space: TextureSpace, own: Floats, shown: Floats, weight: Floats) -> Fl
         (_smooth(_in_cells(space, weight * ratio[:, c])) + _FAINT * everywhere[c]) / (kept + _FAINT)
         for c in range(3)
     ]
-    return sample(np.stack(tones, axis=-1).astype(np.float32), *_places(space))
+    return sample(np.stack(tones, axis=-1).astype(np.float32), *_cell_positions(space))
 
 
 def _smooth(cells: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -297,7 +299,7 @@ def _in_cells(space: TextureSpace, values: Floats) -> NDArray[np.float64]:
     return np.asarray(total.reshape(_CELLS, _CELLS) * (_CELLS / space.size) ** 2)
 
 
-def _places(space: TextureSpace) -> tuple[Floats, Floats]:
+def _cell_positions(space: TextureSpace) -> tuple[Floats, Floats]:
     """Column and row (N,) each of the texture's pixels among the cells."""
     row, column = np.divmod(space.pixels, space.size)
     scale = _CELLS / space.size

@@ -58,19 +58,19 @@ class Unwrapping:
 def unwrap(vertices: NDArray[np.floating], triangles: NDArray[np.integer]) -> Unwrapping:
     """Lay out a surface (V, 3) mm of triangles (F, 3); faces look along +z, y is up."""
     points, corners = vertices.astype(np.float64), triangles.astype(np.int64)
-    parts = _by_area(points, corners)
+    parts = _parts_by_area(points, corners)
     uv = np.full((len(points), 2), np.nan)
     charted = np.zeros(len(corners), bool)
-    for numbers, (centre, radius) in zip(parts, _places(len(parts)), strict=True):
-        kept = numbers[_laid_out(points, corners[numbers])]
+    for numbers, (centre, radius) in zip(parts, _chart_discs(len(parts)), strict=True):
+        kept = numbers[_chart_triangles(points, corners[numbers])]
         used, local = np.unique(corners[kept], return_inverse=True)
-        disc = lay_in_disc(Patch(points[used], local.reshape(-1, 3)))
+        disc = map_to_disc(Patch(points[used], local.reshape(-1, 3)))
         uv[used] = centre + radius * disc
         charted[kept] = True
-    return Unwrapping(_filled(uv, points), charted)
+    return Unwrapping(_fill_missing(uv, points), charted)
 
 
-def _by_area(points: Points, triangles: Ints) -> list[Ints]:
+def _parts_by_area(points: Points, triangles: Ints) -> list[Ints]:
     """Numbers of the triangles of each connected part, the largest part first."""
     label = _labels(triangles, len(points))
     area = np.bincount(label, _areas(points, triangles))
@@ -87,22 +87,22 @@ def _labels(triangles: Ints, n: int) -> Ints:
     return labels[triangles[:, 0]]
 
 
-def _laid_out(points: Points, triangles: Ints) -> Ints:
+def _chart_triangles(points: Points, triangles: Ints) -> Ints:
     """Which triangles of a part become its chart: all, or those before the cut."""
     kept = np.arange(len(triangles))
     if _share_turned_away(points, triangles) > TURNED_AWAY:
         depth = points[triangles, 2]
         plane = depth.min() + CUT_AT * (depth.max() - depth.min())
         kept = np.flatnonzero(depth.min(axis=1) >= plane)
-    return _simple(points, triangles, kept)
+    return _largest_simple_piece(points, triangles, kept)
 
 
 def _share_turned_away(points: Points, triangles: Ints) -> float:
     areas = _areas(points, triangles)
-    return float(areas[_across(points, triangles)[:, 2] < 0.0].sum() / areas.sum())
+    return float(areas[_doubled_normals(points, triangles)[:, 2] < 0.0].sum() / areas.sum())
 
 
-def _simple(points: Points, triangles: Ints, kept: Ints) -> Ints:
+def _largest_simple_piece(points: Points, triangles: Ints, kept: Ints) -> Ints:
     """The largest piece, eroded until no boundary passes a point twice."""
     while True:
         label = _labels(triangles[kept], len(points))
@@ -114,7 +114,7 @@ def _simple(points: Points, triangles: Ints, kept: Ints) -> Ints:
         kept = kept[~np.isin(triangles[kept], crossed).any(axis=1)]
 
 
-def _places(count: int) -> list[tuple[Points, float]]:
+def _chart_discs(count: int) -> list[tuple[Points, float]]:
     """Centre and radius of each chart's disc: the first large, the others in a row below it."""
     further = count - 1
     side = min(_SIDE_OF_FURTHER_CHARTS, 1.0 / further) if further else 0.0
@@ -123,7 +123,7 @@ def _places(count: int) -> list[tuple[Points, float]]:
     return [first, *((middle, side / 2.0 - MARGIN) for middle in middles)]
 
 
-def _filled(uv: Points, points: Points) -> Points:
+def _fill_missing(uv: Points, points: Points) -> Points:
     """Points without a place take that of the nearest point with one."""
     known = ~np.isnan(uv[:, 0])
     nearest = cKDTree(points[known]).query(points[~known])[1]
@@ -133,21 +133,21 @@ def _filled(uv: Points, points: Points) -> Points:
 
 
 def _areas(points: Points, triangles: Ints) -> NDArray[np.float64]:
-    areas: NDArray[np.float64] = np.linalg.norm(_across(points, triangles), axis=1) / 2.0
+    areas: NDArray[np.float64] = np.linalg.norm(_doubled_normals(points, triangles), axis=1) / 2.0
     return areas
 
 
-def _across(points: Points, triangles: Ints) -> Points:
+def _doubled_normals(points: Points, triangles: Ints) -> Points:
     """Normals (F, 3) as long as twice the areas."""
     a, b, c = points[triangles].swapaxes(0, 1)
     return np.cross(b - a, c - a)
 
 
-_EVENING_STEPS = 2
-"""Rounds of weights by stretch; more of them squeeze the rim."""
+# Rounds of weights by stretch; more of them squeeze the boundary.
+_STRETCH_STEPS = 2
 
+# Radians; angles of needle triangles are taken as at least this far from 0 and π.
 _LEAST_ANGLE = 1e-3
-"""Radians; angles of needle triangles are taken as at least this far from 0 and π."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class Patch:
     triangles: Ints
 
 
-def lay_in_disc(patch: Patch) -> Points:
+def map_to_disc(patch: Patch) -> Points:
     """Places (N, 2) of a patch's points in the unit disc, counter-clockwise as seen from outside.
 
     The boundary keeps its arc lengths, and is turned to lie as it does seen along z. Where it
@@ -173,14 +173,14 @@ def lay_in_disc(patch: Patch) -> Points:
         patch: has a boundary; every point belongs to a triangle.
     """
     outer, others = boundaries(patch)
-    closed = _closed(patch, others)
-    rim = _on_circle(patch.points, outer)
+    closed = _close_holes(patch, others)
+    circle = _circle_positions(patch.points, outer)
     weights = _mean_value_weights(closed)
-    laid = _relaxed(weights, outer, rim)
-    for _ in range(_EVENING_STEPS):
-        weights = weights @ _diagonal(1.0 / _stretch(closed, laid))
-        laid = _relaxed(weights, outer, rim)
-    return laid[: len(patch.points)]
+    chart = _solve_positions(weights, outer, circle)
+    for _ in range(_STRETCH_STEPS):
+        weights = weights @ _diagonal(1.0 / _stretch(closed, chart))
+        chart = _solve_positions(weights, outer, circle)
+    return chart[: len(patch.points)]
 
 
 def boundary_edges(triangles: Ints) -> Ints:
@@ -217,7 +217,7 @@ def _loop(edges: Ints) -> Ints:
     return np.array(loop)
 
 
-def _closed(patch: Patch, holes: list[Ints]) -> Patch:
+def _close_holes(patch: Patch, holes: list[Ints]) -> Patch:
     """The patch with a point in the middle of every hole and a fan of triangles around it."""
     if not holes:
         return patch
@@ -230,7 +230,7 @@ def _closed(patch: Patch, holes: list[Ints]) -> Patch:
     return Patch(np.vstack([patch.points, centres]), np.vstack([patch.triangles, *fans]))
 
 
-def _on_circle(points: Points, loop: Ints) -> Points:
+def _circle_positions(points: Points, loop: Ints) -> Points:
     """Unit circle points (L, 2) at the loop's arc lengths, turned to where they lie from ahead."""
     path = points[loop]
     step = np.linalg.norm(np.roll(path, -1, axis=0) - path, axis=1)
@@ -263,8 +263,8 @@ def _angle(a: Points, b: Points) -> NDArray[np.float64]:
     return angle.clip(_LEAST_ANGLE, np.pi - _LEAST_ANGLE)
 
 
-def _relaxed(weights: csr_matrix, outer: Ints, rim: Points) -> Points:
-    """Places (N, 2) where every point off the rim is the weighted mean of its neighbours."""
+def _solve_positions(weights: csr_matrix, outer: Ints, circle: Points) -> Points:
+    """Places (N, 2) where every point off the boundary is the weighted mean of its neighbours."""
     n = weights.shape[0]
     fixed = np.zeros(n, bool)
     fixed[outer] = True
@@ -272,16 +272,16 @@ def _relaxed(weights: csr_matrix, outer: Ints, rim: Points) -> Points:
     inner = np.flatnonzero(~fixed)
     rows = shares[inner]
     system = _diagonal(np.ones(len(inner))) - rows[:, inner]
-    laid = np.zeros((n, 2))
-    laid[outer] = rim
-    laid[inner] = spsolve(system.tocsc(), rows[:, outer] @ rim)
-    return laid
+    chart = np.zeros((n, 2))
+    chart[outer] = circle
+    chart[inner] = spsolve(system.tocsc(), rows[:, outer] @ circle)
+    return chart
 
 
-def _stretch(patch: Patch, laid: Points) -> NDArray[np.float64]:
+def _stretch(patch: Patch, chart: Points) -> NDArray[np.float64]:
     """How much larger the surface is than its image, as a length (N,), averaged at the points."""
     surface = _areas(patch.points, patch.triangles)
-    image = _areas(np.pad(laid, ((0, 0), (0, 1))), patch.triangles)
+    image = _areas(np.pad(chart, ((0, 0), (0, 1))), patch.triangles)
     corners = patch.triangles.ravel()
     n = len(patch.points)
     around = np.bincount(corners, np.repeat(surface, 3), minlength=n)

@@ -56,7 +56,7 @@ def pixels(
         Photographs.of(drawn.images, 14.0),
         shaded.turned_normal[2].clamp_min(0.0),
         vector[:, fitter.unknowns.light] + 1.0,
-        fitter.nearly,
+        fitter.preconditioner,
     )
 
 
@@ -110,8 +110,8 @@ def test_conjugate_gradients_solve() -> None:
     root = torch.randn(4, 9, 9, generator=generator, dtype=torch.float64)
     matrix = root @ root.mT + torch.eye(9)
     right = torch.randn(4, 9, generator=generator, dtype=torch.float64)
-    nearly = torch.linalg.inv(matrix.mean(0))
-    found = solve(lambda v: (matrix @ v.unsqueeze(2)).squeeze(2), right, 9, nearly)
+    preconditioner = torch.linalg.inv(matrix.mean(0))
+    found = solve(lambda v: (matrix @ v.unsqueeze(2)).squeeze(2), right, 9, preconditioner)
     torch.testing.assert_close(found, torch.linalg.solve(matrix, right))
 
 
@@ -130,7 +130,7 @@ def test_the_light_is_solved(fitter: Fitter, drawn: Drawn) -> None:
     shaded = ShadedPoints.of(fitter.points, fitter.unknowns, vector)
     weights = torch.ones_like(shaded.bands[0])
     light = solve_light(shaded.bands, shaded.albedo, shaded.colours, weights)
-    again = shaded.albedo * shaded.lit_by(light)
+    again = shaded.albedo * shaded.shading_under(light)
     assert (again - shaded.colours).abs().mean() < 2e-3
 
 
@@ -186,11 +186,11 @@ class _Rosenbrock:
 
 class _Dense:
     def __init__(self, jacobian: Tensor, residuals: Tensor) -> None:
-        self.curvature = jacobian.mT @ jacobian
+        self.hessian = jacobian.mT @ jacobian
         self.gradient = (jacobian.mT @ residuals.unsqueeze(2)).squeeze(2)
 
     def step(self, damping: Tensor) -> Tensor:
-        damped = self.curvature + torch.diag_embed(damping[:, None].expand(-1, 2))
+        damped = self.hessian + torch.diag_embed(damping[:, None].expand(-1, 2))
         return -torch.linalg.solve(damped, self.gradient)
 
 

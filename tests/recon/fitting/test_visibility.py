@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from facebench.recon.fitting.fitter import Fitter
 from facebench.recon.fitting.photographs import look_up, nearest_depth
 from facebench.recon.fitting.shading import ShadedPoints, cross, sum_of_products, turn
-from facebench.recon.fitting.surface_points import clustered, coarse_triangles
+from facebench.recon.fitting.surface_points import cluster_vertices, collapse_triangles
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.render.geometry import Grid
 
@@ -62,11 +62,11 @@ def test_the_coarse_head_hides_what_the_drawn_one_hides(fitter: Fitter, drawn: D
 
 def test_clusters_stand_for_their_cube(model: MorphableModel) -> None:
     places = model.mean_shape
-    chosen, owner = clustered(places, 6.0)
+    chosen, owner = cluster_vertices(places, 6.0)
     np.testing.assert_array_equal(owner[chosen], np.arange(len(chosen)))
     cells = np.floor(places / 6.0)
     np.testing.assert_array_equal(cells[chosen[owner]], cells)
-    coarse = coarse_triangles(model.triangles, owner)
+    coarse = collapse_triangles(model.triangles, owner)
     assert 0 < len(coarse) < len(model.triangles) / 2
     assert (np.diff(np.sort(coarse, axis=1), axis=1) > 0).all()
 

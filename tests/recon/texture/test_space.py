@@ -18,7 +18,7 @@ from facebench.recon.recipes.regressor import NetworkRecipe
 from facebench.recon.regressors.regressor import FaceRegressor
 from facebench.recon.render import make_renderer
 from facebench.recon.render.face import FaceRenderer, shade
-from facebench.recon.texture.texture import TextureSpace, look
+from facebench.recon.texture.texture import TextureSpace, sample_view
 
 SIZE = 384
 SIDE = 512
@@ -89,7 +89,7 @@ def test_beyond_a_chart_its_rim_is_repeated(reconstructor: Reconstructor) -> Non
 def test_what_is_seen_comes_back_without_its_light(reconstructor: Reconstructor) -> None:
     face = face_at()
     view = reconstructor.view(photograph(reconstructor, face), face)
-    seen = look(reconstructor.texture_space, MODEL.triangles, view)
+    seen = sample_view(reconstructor.texture_space, MODEL.triangles, view)
     truth = reconstructor.texture_space.at(true_colours())
     clear = seen.weight > 0.9
     assert clear.mean() > 0.3
@@ -122,7 +122,7 @@ def test_only_what_faces_the_camera_and_is_not_hidden_is_seen(
 ) -> None:
     face = face_at(yaw=-0.8)
     view = reconstructor.view(photograph(reconstructor, face), face)
-    seen = look(reconstructor.texture_space, MODEL.triangles, view)
+    seen = sample_view(reconstructor.texture_space, MODEL.triangles, view)
     weight = weights_at_vertices(reconstructor, seen.weight)
     assert weight[view.normals[:, 2] < 0.0].max() < 0.35
     left, right = MODEL.landmarks[1], MODEL.landmarks[15]
@@ -138,7 +138,7 @@ def test_padding_is_not_taken_for_the_face(reconstructor: Reconstructor) -> None
     picture = photograph(reconstructor, face)
     picture[:, : SIDE // 2] = 0
     filled = (SIDE / 2, 0.0, float(SIDE), float(SIDE))
-    seen = look(
+    seen = sample_view(
         reconstructor.texture_space, MODEL.triangles, reconstructor.view(picture, face, filled)
     )
     x = reconstructor.texture_space.at(MODEL.mean_shape)[:, 0]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import Delaunay
 
 from facebench.recon.morphable.load import load_model
-from facebench.recon.texture.unwrap import MARGIN, Patch, boundaries, lay_in_disc, unwrap
+from facebench.recon.texture.unwrap import MARGIN, Patch, boundaries, map_to_disc, unwrap
 
 Floats = NDArray[np.float64]
 
@@ -50,22 +50,22 @@ def test_a_patch_covers_its_disc_exactly_once(seed: int, holes: int) -> None:
     patch = bumpy(seed, holes)
     edges = np.sort(patch.triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     once = np.unique(edges, axis=0, return_counts=True)
-    rim = once[0][once[1] == 1].ravel()
-    if (np.unique(rim, return_counts=True)[1] > 2).any():
+    circle = once[0][once[1] == 1].ravel()
+    if (np.unique(circle, return_counts=True)[1] > 2).any():
         return
-    laid = lay_in_disc(patch)
+    chart = map_to_disc(patch)
     outer, inner = boundaries(patch)
-    areas = signed_areas(laid, patch.triangles)
+    areas = signed_areas(chart, patch.triangles)
     assert areas.min() > 0.0
     starts = [hole[:, 0] for hole in inner]
-    gaps = sum(_hole_area(laid, hole) for hole in inner)
+    gaps = sum(_hole_area(chart, hole) for hole in inner)
     assert all(len(start) >= 3 for start in starts)
-    assert areas.sum() + gaps == pytest.approx(polygon_area(laid[outer]), rel=1e-9)
+    assert areas.sum() + gaps == pytest.approx(polygon_area(chart[outer]), rel=1e-9)
 
 
-def _hole_area(laid: Floats, edges: NDArray[np.int64]) -> float:
+def _hole_area(chart: Floats, edges: NDArray[np.int64]) -> float:
     """Area inside directed edges that have the surface at their left."""
-    (x, y), (u, v) = laid[edges[:, 0]].T, laid[edges[:, 1]].T
+    (x, y), (u, v) = chart[edges[:, 0]].T, chart[edges[:, 1]].T
     return -float((x * v - y * u).sum() / 2.0)
 
 
@@ -77,8 +77,8 @@ def test_a_flat_disc_is_laid_out_as_itself() -> None:
     inside = random.normal(0, 0.3, (150, 2))
     flat = np.vstack([ring, inside[np.linalg.norm(inside, axis=1) < 0.9]])
     patch = Patch(np.pad(80.0 * flat, ((0, 0), (0, 1))), Delaunay(flat).simplices.astype(np.int64))
-    laid = lay_in_disc(patch)
-    np.testing.assert_allclose(laid, flat, atol=0.02)
+    chart = map_to_disc(patch)
+    np.testing.assert_allclose(chart, flat, atol=0.02)
 
 
 @pytest.mark.parametrize("source", ["embedded", "ict"])
@@ -87,23 +87,23 @@ def test_no_triangle_of_a_face_model_folds_or_leaves_the_picture(
 ) -> None:
     folder: Path | None = request.getfixturevalue("shared") if source == "ict" else None
     model = load_model("embedded" if folder is None else folder / "ict-facekit")
-    laid = unwrap(model.mean_shape, model.triangles)
-    charted = model.triangles[laid.charted]
-    assert signed_areas(laid.uv, charted).min() > 0.0
-    assert laid.charted.mean() > 0.85
-    assert laid.uv.min() >= MARGIN - 1e-9 and laid.uv.max() <= 1.0 - MARGIN + 1e-9
+    chart = unwrap(model.mean_shape, model.triangles)
+    charted = model.triangles[chart.charted]
+    assert signed_areas(chart.uv, charted).min() > 0.0
+    assert chart.charted.mean() > 0.85
+    assert chart.uv.min() >= MARGIN - 1e-9 and chart.uv.max() <= 1.0 - MARGIN + 1e-9
 
 
 def test_the_embedded_face_is_one_chart_of_even_scale() -> None:
     model = load_model("embedded")
-    laid = unwrap(model.mean_shape, model.triangles)
-    assert laid.charted.all()
-    flat = signed_areas(laid.uv, model.triangles)
+    chart = unwrap(model.mean_shape, model.triangles)
+    assert chart.charted.all()
+    flat = signed_areas(chart.uv, model.triangles)
     surface = trimesh.Trimesh(model.mean_shape, model.triangles, process=False).area_faces
     scale = np.sqrt(flat / surface)
     low, high = np.percentile(scale, [1, 99])
     assert high / low < 1.3
-    upright = laid.uv[model.landmarks]
+    upright = chart.uv[model.landmarks]
     assert upright[27:31, 1].min() > upright[48:60, 1].max() > upright[8, 1]
     assert upright[36:42, 0].max() < 0.5 < upright[42:48, 0].min()
 
@@ -113,14 +113,14 @@ def test_a_closed_part_is_cut_behind_and_charts_lie_apart() -> None:
     large = trimesh.creation.icosphere(subdivisions=3, radius=90.0)
     vertices = np.vstack([ball.vertices + np.array([200.0, 0.0, 0.0]), large.vertices])
     triangles = np.vstack([ball.faces, large.faces + len(ball.vertices)])
-    laid = unwrap(vertices, triangles)
+    chart = unwrap(vertices, triangles)
     depth = vertices[triangles, 2].min(axis=1)
     small = np.arange(len(triangles)) < len(ball.faces)
-    assert (depth[~laid.charted & small] < -2.0).all()
-    assert (depth[~laid.charted & ~small] < -9.0).all()
-    assert signed_areas(laid.uv, triangles[laid.charted]).min() > 0.0
+    assert (depth[~chart.charted & small] < -2.0).all()
+    assert (depth[~chart.charted & ~small] < -9.0).all()
+    assert signed_areas(chart.uv, triangles[chart.charted]).min() > 0.0
     of_ball, of_large = (
-        laid.uv[np.unique(triangles[laid.charted & part])] for part in (small, ~small)
+        chart.uv[np.unique(triangles[chart.charted & part])] for part in (small, ~small)
     )
     assert of_ball[:, 1].max() + MARGIN < of_large[:, 1].min()
 
