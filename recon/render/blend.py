@@ -93,41 +93,12 @@ class Blend:
         fragments are the nearest.
         """
         background = sums.new_tensor(config.background).unsqueeze(1)
+        # The floor keeps the total above 0 at pixels that no fragment reaches.
         weight = ((EPSILON - nearest) / config.gamma).exp_().clamp_(min=EPSILON)
         total = sums[3] + weight
         image = (sums[:3] + background * weight) / total
+        # Π(1 - D) as a sum of logarithms: one `index_add_` serves it with the other sums.
         return cls(image, nearest, sums[5], total, weight, sums[4].exp())
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How strongly the fragments of a block reach their pixels, (h, w, N) each.
-
-    Attributes:
-        probability: D; 0 where it does not exceed the least probability.
-        zeta: ζ; at most 0, behind everything, where D is 0.
-    """
-
-    probability: Tensor
-    zeta: Tensor
-
-    @classmethod
-    def of(cls, fragments: Fragments, grid: Grid, config: SoftRasConfig) -> Reach:
-        """Probability and depth of fragments."""
-        logit = fragments.squared_distance * config.logit_scale(grid)
-        probability = logit.clamp_(-_FAR_LOGIT, _FAR_LOGIT).sigmoid_()
-        probability = threshold(probability, config.min_probability, 0.0)
-        zeta = (fragments.depth - config.far).mul_(config.depth_scale)
-        return cls(probability, torch.minimum(zeta, probability * _LARGE))
-
-    def behind(self, nearest: Tensor) -> Tensor:
-        """ζ less the largest ζ of the pixel, given at the fragments; never positive."""
-        return self.zeta - nearest
-
-    def weight(self, behind: Tensor, gamma: float) -> Tensor:
-        """Weight D exp(`behind` / γ) in the blend."""
-        lowest = lowest_exponent(behind.dtype)
-        return (behind / gamma).clamp_(min=lowest).exp_().mul_(self.probability)
 
 
 def blend(
@@ -146,121 +117,134 @@ def blend(
         grid: the image.
         config: settings.
     """
-    reaches = [Reach.of(block, grid, config) for block in fragments]
-    for block, reach in zip(fragments, reaches, strict=True):
-        nearest.scatter_reduce_(0, block.pixel.view(-1), reach.zeta.view(-1), "amax")
+    # Two passes: weights are taken relative to the largest ζ, else exp(ζ / γ) overflows.
+    reaches = [probability_and_zeta(block, grid, config) for block in fragments]
+    for block, (_, zeta) in zip(fragments, reaches, strict=True):
+        nearest.scatter_reduce_(0, block.pixel.view(-1), zeta.view(-1), "amax")
     sums = nearest.new_zeros(6, grid.n_pixels)
-    for block, reach, corner in zip(fragments, reaches, colours, strict=True):
+    for block, (probability, zeta), corner in zip(fragments, reaches, colours, strict=True):
         pixel = block.pixel.view(-1)
-        behind = reach.behind(nearest.index_select(0, pixel).view(block.pixel.shape))
-        added = _added(block, reach, behind, corner, config.gamma)
+        behind = zeta - nearest.index_select(0, pixel).view(block.pixel.shape)
+        added = _sums_of_block(block, probability, behind, corner, config.gamma)
         sums.index_add_(1, pixel, added.view(6, -1))
     return Blend.of(nearest, sums, config)
 
 
-def _added(block: Fragments, reach: Reach, behind: Tensor, corner: Tensor, gamma: float) -> Tensor:
+def probability_and_zeta(
+    fragments: Fragments, grid: Grid, config: SoftRasConfig
+) -> tuple[Tensor, Tensor]:
+    """Probability D and scaled depth ζ of a block's fragments, (h, w, N) each.
+
+    D is 0 where it does not exceed the least probability; ζ is at most 0 there, behind everything.
+    """
+    logit = fragments.squared_distance * config.logit_scale(grid)
+    probability = logit.clamp_(-_FAR_LOGIT, _FAR_LOGIT).sigmoid_()
+    # No boolean mask: `threshold` and a minimum cost a tenth of `where` on a CPU.
+    probability = threshold(probability, config.min_probability, 0.0)
+    zeta = (fragments.depth - config.far).mul_(config.depth_scale)
+    return probability, torch.minimum(zeta, probability * _LARGE)
+
+
+def _weight(probability: Tensor, behind: Tensor, gamma: float) -> Tensor:
+    """Weight D exp(`behind` / γ); `behind` is ζ less the pixel's largest, never positive."""
+    lowest = lowest_exponent(behind.dtype)
+    return (behind / gamma).clamp_(min=lowest).exp_().mul_(probability)
+
+
+def _sums_of_block(
+    block: Fragments, probability: Tensor, behind: Tensor, corner: Tensor, gamma: float
+) -> Tensor:
     """What a block adds to the pixels' sums, (6, h, w, N).
 
     Weighted colour (3), weight, log(1 - D), and whether it is the nearest.
     """
+    # One array, filled in place: a single `index_add_` then serves all six sums.
     rows = corner.new_empty(6, *block.pixel.shape)
-    rows[3] = reach.weight(behind, gamma)
+    rows[3] = _weight(probability, behind, gamma)
     torch.mul(dot(block.barycentric, corner.transpose(0, 1)), rows[3], out=rows[:3])
-    torch.log1p(-reach.probability, out=rows[4])
+    # Finite: a logit is at most `_FAR_LOGIT`, and log1p keeps the small probabilities exact.
+    torch.log1p(-probability, out=rows[4])
     torch.eq(behind, 0.0, out=rows[5])
     return rows
 
 
-@dataclass(frozen=True)
-class Upstream:
+def pixel_gradients(
+    blended: Blend,
+    image: Tensor,
+    silhouette: Tensor,
+    background_weight: Tensor,
+    config: SoftRasConfig,
+) -> Tensor:
     """What the fragments of a pixel need of it in the backward pass, (7, P).
 
-    Attributes:
-        rows: the gradient of a weighted colour (3); what is subtracted from it for a weight; the
-            gradient of a logit through the silhouette, over D; that of the largest ζ, over how
-            many fragments share it; the largest ζ itself.
+    Args:
+        blended: the image.
+        image, silhouette, background_weight: (3, P), (P,), (P,) gradients of the three results.
+        config: settings.
+
+    Returns:
+        The gradient of a weighted colour (3); what is subtracted from it for a weight; the
+        gradient of a logit through the silhouette, over D; that of the largest ζ, over how many
+        fragments share it; the largest ζ itself.
     """
-
-    rows: Tensor
-
-    @classmethod
-    def of(
-        cls,
-        blended: Blend,
-        image: Tensor,
-        silhouette: Tensor,
-        background_weight: Tensor,
-        config: SoftRasConfig,
-    ) -> Upstream:
-        """From the gradients (3, P), (P,), (P,) of the image, the silhouette and the background.
-
-        Weights are relative to the largest ζ, and so is the background's until it meets its floor:
-        from there on moving the nearest fragment moves the face against the background.
-        """
-        background = image.new_tensor(config.background).unsqueeze(1)
-        share = blended.background_weight / blended.total
-        offset = (dot(image, blended.image) + background_weight * share) / blended.total
-        fall = dot(image, blended.image - background) - background_weight * (1.0 - share)
-        floored = (blended.background_weight == EPSILON) & (blended.n_nearest > 0)
-        rise = -share * fall / (config.gamma * blended.n_nearest)
-        rows = (
-            offset,
-            blended.transparency * silhouette,
-            torch.where(floored, rise, 0.0),
-            blended.nearest,
-        )
-        return cls(torch.cat([image / blended.total, torch.stack(rows)]))
-
-
-@dataclass(frozen=True)
-class FragmentGradients:
-    """Gradients of a block.
-
-    Attributes:
-        barycentric: (3, h, w, N) with respect to the clipped coordinates.
-        squared_distance: (h, w, N).
-        depth: (3, N) at the corners.
-        colours: (9, N) channel and corner.
-    """
-
-    barycentric: Tensor
-    squared_distance: Tensor
-    depth: Tensor
-    colours: Tensor
+    background = image.new_tensor(config.background).unsqueeze(1)
+    share = blended.background_weight / blended.total
+    offset = (dot(image, blended.image) + background_weight * share) / blended.total
+    fall = dot(image, blended.image - background) - background_weight * (1.0 - share)
+    # Weights are relative to the largest ζ, and so is the background's until it meets its floor:
+    # from there on moving the nearest fragment moves the face against the background.
+    floored = (blended.background_weight == EPSILON) & (blended.n_nearest > 0)
+    rise = -share * fall / (config.gamma * blended.n_nearest)
+    rows = (
+        offset,
+        # d/dlogit of -Π(1 - D) is Π(1 - D) D: the factor 1 / (1 - D) of the product cancels
+        # that of the sigmoid, so certain fragments divide nothing by zero.
+        blended.transparency * silhouette,
+        torch.where(floored, rise, 0.0),
+        blended.nearest,
+    )
+    return torch.cat([image / blended.total, torch.stack(rows)])
 
 
 def blend_gradient(
     block: Fragments,
-    upstream: Upstream,
+    upstream: Tensor,
     depth: Tensor,
     corner: Tensor,
     grid: Grid,
     config: SoftRasConfig,
-) -> FragmentGradients:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradient of the blend.
 
     Args:
         block: the fragments.
-        upstream: of the image.
+        upstream: (7, P) of `pixel_gradients`.
         depth: (3, N) of the triangles' corners.
         corner: (3, 3, 1, 1, N) colours, channel and corner.
         grid: the image.
         config: settings.
+
+    Returns:
+        With respect to the clipped barycentric coordinates (3, h, w, N), the squared distance
+        (h, w, N), the corners' depth (3, N) and their colours (9, N), channel and corner.
     """
-    at_pixel = upstream.rows.index_select(1, block.pixel.view(-1)).view(7, *block.pixel.shape)
-    reach = Reach.of(block, grid, config)
-    behind = reach.behind(at_pixel[6])
+    at_pixel = upstream.index_select(1, block.pixel.view(-1)).view(7, *block.pixel.shape)
+    probability, zeta = probability_and_zeta(block, grid, config)
+    behind = zeta - at_pixel[6]
+    # Ties are exact: both passes compute ζ by the same operations in the same order.
     is_nearest = torch.eq(behind, 0.0, out=torch.empty_like(behind))
-    weight = reach.weight(behind, config.gamma)
+    weight = _weight(probability, behind, config.gamma)
     on_colour = at_pixel[:3] * weight
     on_barycentric = dot(on_colour, corner)
     gain = dot(on_barycentric, block.barycentric).sub_(weight.mul_(at_pixel[3]))
     on_depth = gain / config.gamma
     on_depth = on_depth.addcmul_(is_nearest, at_pixel[5]).mul_(config.depth_scale)
-    on_logit = gain.mul_(1.0 - reach.probability).addcmul_(at_pixel[4], reach.probability)
-    return FragmentGradients(
-        barycentric=on_barycentric.addcmul_(depth.view(3, 1, 1, -1), on_depth),
-        squared_distance=on_logit.mul_(config.logit_scale(grid)),
-        depth=(block.barycentric * on_depth).sum((1, 2)),
-        colours=torch.cat([(block.barycentric * on).sum((1, 2)) for on in on_colour]),
+    # dD/dlogit is D (1 - D); the D is in `gain` already, as a factor of the weight.
+    on_logit = gain.mul_(1.0 - probability).addcmul_(at_pixel[4], probability)
+    return (
+        # The depth depends on the coordinates as well: it is interpolated by them.
+        on_barycentric.addcmul_(depth.view(3, 1, 1, -1), on_depth),
+        on_logit.mul_(config.logit_scale(grid)),
+        (block.barycentric * on_depth).sum((1, 2)),
+        torch.cat([(block.barycentric * on).sum((1, 2)) for on in on_colour]),
     )

@@ -208,15 +208,19 @@ class Windows:
         return by_column + along_x * self.inverse_area * self.rows
 
     @cached_property
-    def nearest(self) -> Nearest:
-        """The point of each side that is nearest to each pixel."""
+    def nearest(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The point of each side that is nearest to each pixel, (3, h, w, N) each.
+
+        How far along the side it lies, in [0, 1], the vector from the pixel to it (x and y), and
+        the squared distance.
+        """
         (x, y), (along_x, along_y) = self.starts, self.along
         per_length = 1.0 / (along_x * along_x + along_y * along_y)
         by_column = (self.columns - x) * (along_x * per_length)
         share = (by_column + (self.rows - y) * (along_y * per_length)).clamp_(0.0, 1.0)
         to_x = torch.addcmul(x - self.columns, share, along_x)
         to_y = torch.addcmul(y - self.rows, share, along_y)
-        return Nearest(share, to_x, to_y, torch.addcmul(to_x * to_x, to_y, to_y))
+        return share, to_x, to_y, torch.addcmul(to_x * to_x, to_y, to_y)
 
     def distance_gradient(self, distance: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Gradient of the signed squared distance, summed over the windows.
@@ -228,10 +232,12 @@ class Windows:
         Returns:
             (3, N) and (3, N) with respect to the corners' x and y.
         """
-        nearest = self.nearest
+        share, to_x, to_y, squared_distance = self.nearest
+        # The nearest point slides along its side, but at a right angle to the distance: to first
+        # order only its ends move it, by their shares.
         scale = distance.sign().mul_(gradient).mul_(2.0)
-        scale = one_lowest(nearest.squared_distance).mul_(scale)
-        return _spread(scale * nearest.x, nearest.share), _spread(scale * nearest.y, nearest.share)
+        scale = one_lowest(squared_distance).mul_(scale)
+        return _spread(scale * to_x, share), _spread(scale * to_y, share)
 
     def barycentric_gradient(
         self, clipped: Tensor, gradient: Tensor, clipping: Clipping
@@ -268,22 +274,6 @@ class Windows:
         end_x, end_y = (part.view(3, -1) for part in self.along)
         end_x, end_y = seen_x + end_x * total, seen_y + end_y * total
         return to_corners(end_y, -seen_y), to_corners(-end_x, seen_x)
-
-
-@dataclass(frozen=True)
-class Nearest:
-    """The nearest points of sides.
-
-    Attributes:
-        share: (3, h, w, N) in [0, 1], how far along the side.
-        x, y: (3, h, w, N), from the pixel to the point.
-        squared_distance: (3, h, w, N).
-    """
-
-    share: Tensor
-    x: Tensor
-    y: Tensor
-    squared_distance: Tensor
 
 
 def dot(left: Tensor, right: Tensor) -> Tensor:

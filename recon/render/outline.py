@@ -14,7 +14,7 @@ from torch import Tensor
 
 from . import Rendering
 from .geometry import Boxes, Grid, doubled_area, edge_functions, reach
-from .rasterise import each_image
+from .rasterise import draw_each_image
 
 # Pixels beyond the contour at which coverage is looked up: more than half a pixel's diagonal, so
 # that the pixel asked lies outside a straight contour.
@@ -221,7 +221,7 @@ class OutlineRenderer:
         def find(i: int) -> Visible:
             return _find_one(x[i], y[i], depth[i], corners, edges, radius, grid)
 
-        images = each_image(find, range(len(x)), x.device)
+        images = draw_each_image(find, range(len(x)), x.device)
         return _join(images, n_vertices=x.shape[1], n_pixels=grid.n_pixels)
 
     def _edges_of(self, triangles: Tensor) -> Edges:

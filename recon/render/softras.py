@@ -23,9 +23,9 @@ from torch.autograd.function import once_differentiable
 
 from ...errors import FacebenchError
 from . import Rendering
-from .blend import EPSILON, Blend, SoftRasConfig, Upstream, blend, blend_gradient
+from .blend import EPSILON, Blend, SoftRasConfig, blend, blend_gradient, pixel_gradients
 from .geometry import Grid, reach
-from .rasterise import Part, Scene, each_image
+from .rasterise import Block, Scene, draw_each_image
 
 
 def has_compiler() -> bool:
@@ -91,7 +91,7 @@ class _SoftRas(torch.autograd.Function):
             scene = Scene.of(image, corners, grid, radius)
             return scene, _draw(scene, vertices.new_full((grid.n_pixels,), EPSILON), grid, config)
 
-        ctx.drawn = each_image(draw, vertices, vertices.device)
+        ctx.drawn = draw_each_image(draw, vertices, vertices.device)
         blends = [blended for _, blended in ctx.drawn]
         shape = (len(vertices), grid.height, grid.width)
         image = torch.stack([one.image for one in blends])
@@ -108,27 +108,31 @@ class _SoftRas(torch.autograd.Function):
         def differentiate(i: int) -> Tensor:
             scene, blended = drawn[i]
             image, silhouette, weight = (gradient[i].flatten(-2) for gradient in gradients)
-            upstream = Upstream.of(blended, image, silhouette, weight, config)
-            on_parts = [_differentiate(part, upstream, grid, config) for part in scene.parts]
-            return scene.to_vertices(on_parts, n_vertices)
+            upstream = pixel_gradients(blended, image, silhouette, weight, config)
+            on_blocks = [_differentiate(block, upstream, grid, config) for block in scene.blocks]
+            return scene.to_vertices(on_blocks, image.new_empty(6, n_vertices))
 
-        on_vertices = each_image(differentiate, range(len(drawn)), gradients[0].device)
+        on_vertices = draw_each_image(differentiate, range(len(drawn)), gradients[0].device)
         return torch.stack(on_vertices), None, None, None
 
 
 def _draw(scene: Scene, nearest: Tensor, grid: Grid, config: SoftRasConfig) -> Blend:
-    fragments = [part.meet(part.windows(), grid, config.clipping) for part in scene.parts]
-    return blend(fragments, [part.colours for part in scene.parts], nearest, grid, config)
+    fragments = [block.meet(block.windows(), grid, config.clipping) for block in scene.blocks]
+    return blend(fragments, [block.colours for block in scene.blocks], nearest, grid, config)
 
 
-def _differentiate(part: Part, upstream: Upstream, grid: Grid, config: SoftRasConfig) -> Tensor:
+def _differentiate(block: Block, upstream: Tensor, grid: Grid, config: SoftRasConfig) -> Tensor:
     """Gradients (18, N) of x, y, depth, red, green and blue at the triangles' corners."""
-    windows = part.windows()
-    met = part.meet(windows, grid, config.clipping)
-    on = blend_gradient(met, upstream, part.depth, part.colours, grid, config)
-    x, y = windows.distance_gradient(met.squared_distance, on.squared_distance)
-    bary_x, bary_y = windows.barycentric_gradient(met.barycentric, on.barycentric, config.clipping)
-    return torch.cat([x + bary_x, y + bary_y, on.depth, on.colours])
+    # The geometry is worked out again: fragments kept from the forward pass would cost 18 MB an
+    # image and reading them back takes nearly as long.
+    windows = block.windows()
+    met = block.meet(windows, grid, config.clipping)
+    on_barycentric, on_distance, on_depth, on_colours = blend_gradient(
+        met, upstream, block.depth, block.colours, grid, config
+    )
+    x, y = windows.distance_gradient(met.squared_distance, on_distance)
+    bary_x, bary_y = windows.barycentric_gradient(met.barycentric, on_barycentric, config.clipping)
+    return torch.cat([x + bary_x, y + bary_y, on_depth, on_colours])
 
 
 MOST_FRAGMENTS = 150

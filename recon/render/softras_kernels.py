@@ -19,7 +19,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .blend import EPSILON, Blend, SoftRasConfig, Upstream, lowest_exponent
+from .blend import EPSILON, Blend, SoftRasConfig, lowest_exponent, pixel_gradients
 from .geometry import Grid, reach
 from .rasterise import LEAST_DOUBLED_AREA
 
@@ -405,7 +405,7 @@ class Launch:
         self._run(add_fragments, nearest, sums)
 
     def add_gradients(self, upstream: Tensor, gradient: Tensor) -> None:
-        """Add up at the vertices, (B, 6, V), what follows from `Upstream.rows`."""
+        """Add up at the vertices, (B, 6, V), what follows from `pixel_gradients`."""
         self._run(add_gradients, upstream, gradient)
 
     def _run(self, kernel: Any, given: Tensor, added: Tensor) -> None:
@@ -477,9 +477,9 @@ class FusedSoftRas(torch.autograd.Function):
         launch: Launch = ctx.launch
         image, silhouette, weight = gradients
         flat = image.transpose(0, 1).reshape(3, -1)
-        upstream = Upstream.of(
+        upstream = pixel_gradients(
             ctx.blended, flat, silhouette.reshape(-1), weight.reshape(-1), launch.config
         )
         on_rows = torch.zeros_like(launch.rows)
-        launch.add_gradients(upstream.rows.contiguous(), on_rows)
+        launch.add_gradients(upstream.contiguous(), on_rows)
         return on_rows, None, None, None

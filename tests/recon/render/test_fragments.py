@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor
 
 from facebench.recon.render.blend import SoftRasConfig
 from facebench.recon.render.geometry import Clipping, Grid, doubled_area, reach
-from facebench.recon.render.rasterise import Triangles, blocks, meet
+from facebench.recon.render.rasterise import Block, group_windows
 from facebench.recon.render.softras import SoftRasRenderer
 
 GRID = Grid(30, 44)
 RADIUS = 2.5
 
 
-def _random_triangles(n: int = 60) -> Triangles:
+def _random_triangles(n: int = 60) -> Tensor:
+    """x, y and depth of the corners, (3, 3, N)."""
     generator = torch.Generator().manual_seed(2)
     centre = torch.rand(2, 1, n, generator=generator, dtype=torch.float64) * 60 - 10
     spread = torch.rand(1, 1, n, generator=generator, dtype=torch.float64) ** 3 * 20
     corner = torch.rand(2, 3, n, generator=generator, dtype=torch.float64) * spread
     depth = torch.rand(3, n, generator=generator, dtype=torch.float64)
-    return Triangles(centre[0] + corner[0], centre[1] + corner[1], depth)
+    return torch.stack([centre[0] + corner[0], centre[1] + corner[1], depth])
 
 
-def _sampled_distance(triangles: Triangles, column: Tensor, up: Tensor) -> Tensor:
+def _blocks(triangles: Tensor) -> Iterator[tuple[Tensor, Block]]:
+    for triangle, *window in group_windows(triangles[0], triangles[1], GRID, RADIUS):
+        rows = triangles[:, :, triangle].flatten(0, 1)
+        yield triangle, Block(*window, torch.cat([rows, torch.zeros_like(rows)]))
+
+
+def _sampled_distance(triangles: Tensor, column: Tensor, up: Tensor) -> Tensor:
     """Distance (F, P) to the triangles' outlines by dense sampling."""
     share = torch.linspace(0, 1, 150, dtype=torch.float64).view(-1, 1, 1)
-    x, y = triangles.x.roll(-1, 0), triangles.y.roll(-1, 0)
-    side_x = (triangles.x + share * (x - triangles.x)).flatten(0, 1)
-    side_y = (triangles.y + share * (y - triangles.y)).flatten(0, 1)
+    x, y, _ = triangles.roll(-1, 1)
+    side_x = (triangles[0] + share * (x - triangles[0])).flatten(0, 1)
+    side_y = (triangles[1] + share * (y - triangles[1])).flatten(0, 1)
     distance = torch.full((side_x.shape[1], len(column)), torch.inf, dtype=torch.float64)
     for one_x, one_y in zip(side_x, side_y, strict=True):
         here = torch.hypot(one_x.view(-1, 1) - column, one_y.view(-1, 1) - up)
@@ -43,30 +52,28 @@ def test_every_pixel_in_reach_is_met_once_with_its_distance() -> None:
     column, up = (part.double() for part in GRID.position(pixel))
     sampled = _sampled_distance(triangles, column, up)
     found = torch.full_like(sampled, torch.inf)
-    for block in blocks(triangles, GRID, RADIUS):
-        depth = triangles.depth[:, block.triangle]
-        met = meet(block, block.windows(triangles), depth, GRID, Clipping.ZERO)
-        owner = met.triangle.expand_as(met.pixel)
+    for triangle, block in _blocks(triangles):
+        met = block.meet(block.windows(), GRID, Clipping.ZERO)
+        owner = triangle.expand_as(met.pixel)
         assert found[owner, met.pixel].isinf().all()
         found[owner, met.pixel] = met.squared_distance.abs().sqrt()
         assert torch.allclose(met.barycentric.sum(0), torch.ones(1).double())
         assert ((met.barycentric >= 0) & (met.barycentric <= 1)).all()
-    wanted = (sampled < RADIUS - 0.05) & (doubled_area(triangles.x, triangles.y).abs() > 1e-3).view(
-        -1, 1
-    )
+    wanted = (sampled < RADIUS - 0.05) & (
+        doubled_area(triangles[0], triangles[1]).abs() > 1e-3
+    ).view(-1, 1)
     assert wanted.sum() > 500
     assert (found[wanted] - sampled[wanted]).abs().max() < 0.12
 
 
 def test_barycentric_coordinates_give_back_the_pixel_inside() -> None:
     triangles = _random_triangles()
-    for block in blocks(triangles, GRID, RADIUS):
-        depth = triangles.depth[:, block.triangle]
-        met = meet(block, block.windows(triangles), depth, GRID, Clipping.UNIT)
+    for triangle, block in _blocks(triangles):
+        met = block.meet(block.windows(), GRID, Clipping.UNIT)
         column, up = GRID.position(met.pixel)
         inside = met.squared_distance > 0
-        for corner, place in ((triangles.x, column), (triangles.y, up)):
-            back = (met.barycentric * corner[:, met.triangle].view(3, 1, 1, -1)).sum(0)
+        for corner, place in ((triangles[0], column), (triangles[1], up)):
+            back = (met.barycentric * corner[:, triangle].view(3, 1, 1, -1)).sum(0)
             assert torch.allclose(back[inside], place[inside].double())
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from facebench.recon.render import Renderer
-from facebench.recon.render.rasterise import each_image
+from facebench.recon.render.rasterise import draw_each_image
 
 CPU = torch.device("cpu")
 Drawable = tuple[Tensor, Tensor, Tensor]
@@ -31,7 +31,7 @@ def test_images_keep_their_order_and_get_a_thread_each() -> None:
         together.wait(timeout=30)  # passed only by three at a time
         return image, torch.get_num_threads(), torch.is_grad_enabled()
 
-    assert each_image(draw, range(6), CPU) == [(i, 1, False) for i in range(6)]
+    assert draw_each_image(draw, range(6), CPU) == [(i, 1, False) for i in range(6)]
     assert torch.get_num_threads() == 3
 
 
@@ -39,7 +39,7 @@ def test_images_keep_their_order_and_get_a_thread_each() -> None:
 def test_a_fault_is_raised_and_the_setting_kept(threads: int) -> None:
     torch.set_num_threads(threads)
     with pytest.raises(ZeroDivisionError):
-        each_image(lambda image: 1 // image, range(3), CPU)
+        draw_each_image(lambda image: 1 // image, range(3), CPU)
     assert torch.get_num_threads() == threads
     assert torch.is_grad_enabled()
 
