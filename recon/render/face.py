@@ -33,6 +33,7 @@ class VertexNormals(nn.Module):
         normal = _cross(second - first, third - first)
         total = torch.zeros_like(vertices)
         for corner in self.corners:
+            # Cross products are not normalised first: their lengths weigh the triangles by area.
             total = total.index_add(0, corner, normal)
         return _unit(total)
 
@@ -46,6 +47,7 @@ def _cross(a: Tensor, b: Tensor) -> Tensor:
 def _unit(vectors: Tensor) -> Tensor:
     """Unit vectors along the middle dimension, zero where the vector is."""
     x, y, z = vectors.unbind(1)
+    # The floor keeps the gradient finite at a vertex without triangles.
     return vectors * (x * x + y * y + z * z).clamp_min(1e-24).rsqrt().unsqueeze(1)
 
 
@@ -70,6 +72,7 @@ def shade(
     Returns:
         vertices (V, 3, B) in normalised image coordinates and lit colours (V, 3, B).
     """
+    # The face turns and the light stays with the camera: normals are taken after the rotation.
     turned = rotate(vertices, rotation_matrix(pose[:, :3]))
     colours = illuminate(albedo, normals(turned), light)
     return project(turned, pose), colours
@@ -113,6 +116,7 @@ class FaceRenderer(nn.Module):
         """Render a batch; differentiable in every coefficient."""
         vertices, colours = self.shaded(coefficients)
         rendering = self.renderer(vertices, colours, self.decoder.triangles, self.image_size)
+        # A landmark that the model lacks is -1; any vertex stands in until `in_pixels` marks it.
         points = vertices.index_select(0, self.decoder.landmarks.clamp(min=0))
         return RenderedFace(rendering, self.in_pixels(points), vertices)
 
@@ -167,6 +171,7 @@ def draw_panels(face: FaceRenderer, found: Coefficients, photographs: Tensor) ->
 def draw_overlay(face: FaceRenderer, found: Coefficients, photographs: Tensor) -> Tensor:
     """The lit faces over their photographs, (B, 3, H, W)."""
     rendering: Rendering = face(found).rendering
+    # The face's image holds a black background already weighed in.
     return rendering.image + rendering.background_weight.unsqueeze(1) * photographs
 
 

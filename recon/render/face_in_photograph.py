@@ -48,6 +48,7 @@ class FaceInPhotograph:
 def decode_face(model: MorphableModel, face: FaceCoefficients) -> FaceInPhotograph:
     """One face of a morphable model, every part of which was found."""
     mesh = model.mesh(face.identity, face.expression, face.albedo)
+    # Errors against a neutral scan and shapes over photographs need it without expression.
     neutral = model.mesh(face.identity).vertices
     return FaceInPhotograph(mesh, np.asarray(neutral), face.pose, face.light)
 
@@ -104,6 +105,7 @@ def shading(normals: Floats, light: Floats) -> Floats:
 def look_up(crop: NDArray[np.uint8], places: Floats) -> Floats:
     """Colours (N, 3) in [0, 1] of a square crop at normalised image coordinates (N, ≥2)."""
     size = len(crop)
+    # As `camera.to_pixels` of a square.
     column = (places[:, 0] * size + size - 1) / 2
     row = (size - 1 - places[:, 1] * size) / 2
     picture = crop.astype(np.float32) / 255.0
@@ -125,8 +127,10 @@ def _rotate(
 def _estimate_pose(mesh: Mesh, landmarks: NDArray[np.floating], size: int) -> Floats:
     assert mesh.landmarks is not None
     points = torch.tensor(np.asarray(mesh.vertices, np.float64)[mesh.landmarks])[..., None]
+    # Pixels to normalised coordinates; y turns upwards.
     across = (2.0 * landmarks + 1.0 - size) / size * np.array([1.0, -1.0])
     targets = torch.tensor(np.asarray(across, np.float64))[..., None]
+    # A landmark without a place has no weight, and nothing else is lost.
     known = targets.isfinite().all(1).double()
     return _pose(fit_pose(points, targets, known))
 
@@ -138,6 +142,7 @@ def _pose(camera: Tensor) -> Floats:
 def _estimate_light(face: FaceInPhotograph, crop: NDArray[np.uint8]) -> Floats:
     places, normals = project_face(face)
     inside = (np.abs(places[:, :2]) < 1.0).all(axis=1)
+    # A vertex counts as its triangles do on the picture: by the cosine to the viewer.
     weights = normals[:, 2].clip(0.0) * inside
     colours = face.mesh.colours
     albedo = (
@@ -236,7 +241,9 @@ class FaceArtist:
         )
         face = drawn.image[0].permute(1, 2, 0).numpy()
         share = drawn.background_weight[0, ..., None].numpy()
+        # The renderer drew over black: the photograph comes in by the background's share.
         picture = (face * 255.0 + share * behind).clip(0.0, 255.0)
+        # Rounded, not cut: half a level darker would show in a difference of pictures.
         return _resize((picture + 0.5).astype(np.uint8), self.size)
 
 
@@ -251,6 +258,7 @@ def framing_pose(mesh: Mesh, yaw: float, zoom: float = 0.8) -> Floats:
         zoom: 1 frames the landmarks as crops do (`recon.face.crop`).
     """
     points = np.asarray(mesh.vertices, np.float64)
+    # By landmarks where there are any: ears and neck differ between models.
     box = points if mesh.landmarks is None else points[mesh.landmarks]
     scale = zoom * 2.0 * LANDMARK_SHARE / float(np.ptp(box[:, :2], axis=0).max())
     unit = FaceInPhotograph(mesh, points, np.array([0.0, yaw, 0.0, 0.0, 0.0, 0.0, scale]))
@@ -259,7 +267,9 @@ def framing_pose(mesh: Mesh, yaw: float, zoom: float = 0.8) -> Floats:
     assert unit.pose is not None
     pose = unit.pose.copy()
     pose[3:5] = -(low + high) / 2
+    # Shrunk where a turned head would leave the picture; 2 is its whole side.
     pose[6] *= min(1.0, 1.94 / float((high - low).max()))
+    # The shift was found at the first scale.
     pose[3:5] *= pose[6] / scale
     return pose
 
@@ -273,5 +283,7 @@ def _colours(mesh: Mesh) -> Floats:
 def _resize(picture: Picture, size: int) -> Picture:
     if len(picture) == size:
         return picture
+    # A whole factor averages its samples exactly, as supersampling wants; BICUBIC would ring at the
+    # outline.
     kind = Image.Resampling.BOX if len(picture) % size == 0 else Image.Resampling.BICUBIC
     return np.asarray(Image.fromarray(picture).resize((size, size), kind))

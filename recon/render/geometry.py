@@ -43,6 +43,7 @@ class Grid:
 
     def columns(self, x: Tensor) -> Tensor:
         """Columns of normalised x."""
+        # Half a pixel less than the middle of the image: integers are pixel centres, not corners.
         return x * self.pixels_per_unit + (self.width - 1) / 2.0
 
     def ups(self, y: Tensor) -> Tensor:
@@ -51,6 +52,7 @@ class Grid:
 
     def pixel(self, column: Tensor, up: Tensor) -> Tensor:
         """Row-major index of a pixel, counted from the top left."""
+        # Rows of an image run down from the top, `up` from the bottom.
         return (self.height - 1 - up) * self.width + column
 
     def position(self, pixel: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,6 +93,8 @@ class Boxes:
 
     def pixels(self) -> tuple[Tensor, Tensor, Tensor]:
         """Every pixel of every (filled) box as (owner, column, up), each (M,) int64."""
+        # All boxes' pixels in one array: their owner by repetition, their place by subtraction of
+        # each box's first index; a Python loop over triangles would take seconds.
         counts = self.columns * self.ups
         owner = torch.repeat_interleave(counts)
         start = (counts.cumsum(0) - counts).index_select(0, owner)
@@ -104,7 +108,10 @@ class Boxes:
 def _span(corner: Tensor, margin: float, size: int) -> tuple[Tensor, Tensor]:
     """First pixel and number of pixels between the least and the greatest corner."""
     low, high = corner.aminmax(dim=0)
+    # From the first pixel centre inside the box to the last one; a box between two centres holds
+    # none and comes out with a count of 0 or less.
     first = (low - margin).ceil().clamp(0, size)
+    # From -1, so that a box left of the image ends before it begins.
     last = (high + margin).floor().clamp(-1, size - 1)
     return first.long(), (last - first).long() + 1
 
@@ -112,6 +119,8 @@ def _span(corner: Tensor, margin: float, size: int) -> tuple[Tensor, Tensor]:
 def reach(sigma: float, min_probability: float, grid: Grid) -> float:
     """Distance in pixels at which sigmoid(-d²/σ) falls to `min_probability`."""
     logit = math.log((1.0 - min_probability) / min_probability)
+    # The sigmoid inverted: σ is in squared normalised units, hence the root before the change of
+    # unit.
     return math.sqrt(sigma * logit) * grid.pixels_per_unit
 
 
@@ -155,6 +164,7 @@ class Clipping(Enum):
 
     def gradient(self, gradient: Tensor, barycentric: Tensor) -> Tensor:
         """Gradient with respect to the coordinates from that of `apply`."""
+        # PyTorch's own derivative of a clamp: one pass over memory, where a mask takes three.
         passed: Tensor = torch.ops.aten.hardtanh_backward(gradient, barycentric, 0.0, self.highest)
         return passed
 
@@ -203,6 +213,8 @@ class Windows:
     def barycentric(self) -> Tensor:
         """Barycentric coordinates (3, h, w, N), not clipped."""
         (x, y), (along_x, along_y) = self.starts, self.along
+        # The value at the window's lowest left pixel; its slopes along columns and rows are
+        # constant, so only two thin arrays are added to the full one.
         corner = (x * along_y - y * along_x) * self.inverse_area
         by_column = corner - along_y * self.inverse_area * self.columns
         return by_column + along_x * self.inverse_area * self.rows
@@ -215,9 +227,11 @@ class Windows:
         the squared distance.
         """
         (x, y), (along_x, along_y) = self.starts, self.along
+        # No guard against a side of no length: such triangles have no area and are not drawn.
         per_length = 1.0 / (along_x * along_x + along_y * along_y)
         by_column = (self.columns - x) * (along_x * per_length)
         share = (by_column + (self.rows - y) * (along_y * per_length)).clamp_(0.0, 1.0)
+        # One fused pass per array: these are the largest of the renderer, and memory bounds it.
         to_x = torch.addcmul(x - self.columns, share, along_x)
         to_y = torch.addcmul(y - self.rows, share, along_y)
         return share, to_x, to_y, torch.addcmul(to_x * to_x, to_y, to_y)
@@ -253,8 +267,10 @@ class Windows:
             (3, N) and (3, N) with respect to the corners' x and y.
         """
         raw = self.barycentric
+        # Through the division by the sum: what all three coordinates share has no effect.
         gradient = (gradient - dot(gradient, clipped)).div_(clipping.apply(raw).sum(0))
         gradient = clipping.gradient(gradient, raw)
+        # The coordinates are areas over the triangle's area, which the corners change as well.
         return self._areas_gradient(gradient.sub_(dot(gradient, raw)))
 
     def _areas_gradient(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
@@ -265,6 +281,8 @@ class Windows:
         Args:
             gradient: (3, h, w, N) with respect to the areas' shares of the triangle's.
         """
+        # Sums along rows and columns first: an area is affine in the pixel, so its moments are all
+        # that the corners need of a window.
         by_column = gradient.sum(1) * self.inverse_area
         by_row = gradient.sum(2) * self.inverse_area
         total = by_column.sum(1)
@@ -273,11 +291,13 @@ class Windows:
         seen_x, seen_y = x * total - moment_x, y * total - moment_y
         end_x, end_y = (part.view(3, -1) for part in self.along)
         end_x, end_y = seen_x + end_x * total, seen_y + end_y * total
+        # d(sx ey - sy ex): ey and -sy at the x of start and end, -ex and sx at their y.
         return to_corners(end_y, -seen_y), to_corners(-end_x, seen_x)
 
 
 def dot(left: Tensor, right: Tensor) -> Tensor:
     """Sum over three rows of a product; the rows broadcast."""
+    # Accumulated in place; a stacked product would be written to memory and read back.
     first = left[0] * right[0]
     return first.addcmul_(left[1], right[1]).addcmul_(left[2], right[2])
 
@@ -290,6 +310,8 @@ def lowest(rows: Tensor) -> Tensor:
 def one_lowest(rows: Tensor) -> Tensor:
     """1 at the first minimum of the three rows, 0 at the others."""
     chosen = torch.empty_like(rows)
+    # Comparisons written into floats: a boolean mask would have to be converted. At ties the first
+    # side alone counts, so that nothing is counted twice.
     torch.le(rows[0], torch.minimum(rows[1], rows[2]), out=chosen[0])
     torch.le(rows[1], rows[2], out=chosen[1])
     chosen[1] -= chosen[1] * chosen[0]
@@ -305,4 +327,5 @@ def _spread(on_nearest: Tensor, share: Tensor) -> Tensor:
 
 def to_corners(at_start: Tensor, at_end: Tensor) -> Tensor:
     """Add up at the corners what belongs to the sides' starts and ends, (3, N) each."""
+    # Side k starts at corner k + 1 and ends at corner k + 2.
     return at_start.roll(1, 0) + at_end.roll(2, 0)

@@ -41,10 +41,13 @@ class Edges:
         """Edges of triangles (F, 3); a side of more than two triangles gives several edges."""
         n = len(triangles)
         start, end = triangles.T.reshape(-1), triangles.roll(-1, 1).T.reshape(-1)
+        # Both directions of a side get one key; the smaller vertex leads.
         key = torch.minimum(start, end) * (triangles.max() + 1) + torch.maximum(start, end)
         key, order = key.sort(stable=True)
         first, second = _pairs(key)
+        # Sides were listed corner by corner, so the place in the list modulo F is the triangle.
         owner = order % n
+        # F stands for no triangle: it is looked up in a row of False behind the triangles.
         right = torch.where(second >= 0, owner[second.clamp(min=0)], n)
         kept = order[first]
         return cls(start[kept], end[kept], owner[first], right)
@@ -55,6 +58,8 @@ def _pairs(sorted_key: Tensor) -> tuple[Tensor, Tensor]:
     position = torch.arange(len(sorted_key), device=sorted_key.device)
     starts = torch.ones_like(sorted_key, dtype=torch.bool)
     starts[1:] = sorted_key[1:] != sorted_key[:-1]
+    # Counted from the start of each run of equal keys, so that a side of three triangles makes a
+    # pair and one left alone, not pairs across runs.
     run = torch.where(starts, position, 0).cummax(0).values
     first = ((position - run) % 2 == 0).nonzero()[:, 0]
     following = (first + 1).clamp(max=max(len(sorted_key) - 1, 0))
@@ -72,6 +77,8 @@ def silhouette_edges(edges: Edges, front: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Vertices (start, end), each (S,), with the facing triangle on their left.
     """
+    # The missing neighbour of a border counts as turned away: a border seen from the front is part
+    # of the silhouette.
     facing = torch.cat([front, front.new_zeros(1)])
     left, right = facing.index_select(0, edges.left), facing.index_select(0, edges.right)
     chosen = (left != right).nonzero()[:, 0]
@@ -94,8 +101,11 @@ def nearest_point(
     """
     along_x, along_y = x[1] - x[0], y[1] - y[0]
     to_x, to_y = column - x[0], up - y[0]
+    # An edge seen end on has no length; its share is then 0.
     length = (along_x * along_x + along_y * along_y).clamp(min=1e-12)
     share = ((to_x * along_x + to_y * along_y) / length).clamp(0.0, 1.0)
+    # `share` is constant where it is clamped, and elsewhere moves the point at a right angle to the
+    # distance: its derivative may run through autograd without harm.
     return share, share * along_x - to_x, share * along_y - to_y
 
 
@@ -129,7 +139,9 @@ def near_contour(
     out_x = to_x + 1e-3 * (ends_y[1] - ends_y[0])
     out_y = to_y - 1e-3 * (ends_x[1] - ends_x[0])
     step = _PROBE / torch.hypot(out_x, out_y).clamp(min=1e-12)
+    # From inside the face, the pixel beyond an inner contour is covered too.
     beyond = _is_covered(column + to_x + out_x * step, up + to_y + out_y * step, covered, grid)
+    # By the distance again: boxes have corners that lie farther away than the radius.
     kept = ((distance <= radius * radius) & ~(inside & beyond)).nonzero()[:, 0]
     pixel, edge = pixel.index_select(0, kept), edge.index_select(0, kept)
     return closest(pixel, edge, distance.index_select(0, kept), grid.n_pixels)
@@ -139,12 +151,15 @@ def _is_covered(column: Tensor, up: Tensor, covered: Tensor, grid: Grid) -> Tens
     """Whether the pixel that holds a point is covered; nothing is outside the image."""
     column, up = column.round().long(), up.round().long()
     on_image = (column >= 0) & (column < grid.width) & (up >= 0) & (up < grid.height)
+    # Any valid index will do off the image: the answer is discarded below.
     pixel = torch.where(on_image, grid.pixel(column, up), 0)
     return covered.index_select(0, pixel) & on_image
 
 
 def closest(pixel: Tensor, item: Tensor, distance: Tensor, n_pixels: int) -> tuple[Tensor, Tensor]:
     """For every pixel that occurs its item of least distance; ties go to the lower item."""
+    # Two reductions, first of the distance and then of the item among equals: the result does not
+    # depend on the order of the items, as it would with one indexed assignment.
     least = distance.new_full((n_pixels,), torch.inf)
     least = least.scatter_reduce(0, pixel, distance, "amin")
     best = (distance == least.index_select(0, pixel)).nonzero()[:, 0]
@@ -208,6 +223,7 @@ class OutlineRenderer:
         """Render a batch; see `Renderer`."""
         grid = Grid(*image_size)
         x, y = grid.columns(vertices[:, 0]).T, grid.ups(vertices[:, 1]).T
+        # What is found is discrete; gradients run through what is drawn from it alone.
         with torch.no_grad():
             visible = self._find(x, y, vertices[:, 2].T, triangles, grid)
         flat_colours = colours.permute(2, 0, 1).reshape(-1, 3)
@@ -227,6 +243,7 @@ class OutlineRenderer:
     def _edges_of(self, triangles: Tensor) -> Edges:
         """Edges of the mesh; kept, because training draws one mesh for ever."""
         kept = self._edges
+        # The version too: the tensor may have been changed in place.
         if kept is None or kept[0] is not triangles or kept[1] != triangles._version:
             kept = (triangles, triangles._version, Edges.of(triangles))
             self._edges = kept
@@ -237,16 +254,21 @@ class OutlineRenderer:
         batch = len(x)
         x, y = x.reshape(-1), y.reshape(-1)
         rim_colour, coverage, outside = self._rim(x, y, colours, seen, grid)
+        # Covered pixels show their triangle; those outside show the colour of the contour, which is
+        # all that the soft edge may reveal of the face.
         pixel = torch.cat([seen.pixel, seen.rim_pixel[outside]])
         colour = torch.cat([_seen_colour(x, y, colours, seen, grid), rim_colour[outside]])
         background = colours.new_tensor(self.config.background)
         silhouette = x.new_zeros(batch * grid.n_pixels).index_fill(0, seen.pixel, 1.0)
+        # After the ones: the contour's pixels inside take their soft value as well.
         silhouette = silhouette.index_copy(0, seen.rim_pixel, coverage)
         share = silhouette.index_select(0, pixel).unsqueeze(1)
         drawn = background.expand(batch * grid.n_pixels, 3)
+        # Written as background plus a difference, so that a gradient of `share` sees both.
         drawn = drawn.index_copy(0, pixel, background + share * (colour - background))
         silhouette = silhouette.view(batch, grid.height, grid.width)
         image = drawn.view(batch, grid.height, grid.width, 3).permute(0, 3, 1, 2)
+        # Here the background's share is the silhouette's complement; in SoftRas it is not.
         return Rendering(image.contiguous(), silhouette, 1.0 - silhouette)
 
     def _rim(
@@ -263,6 +285,8 @@ class OutlineRenderer:
         start, end = _take_rows(colours, seen.rim_end)
         scale = self.config.sigma * grid.pixels_per_unit**2
         exponent = (to_x * to_x + to_y * to_y) / scale
+        # The sign by coverage, not by the edge's side: at a corner a pixel may lie left of one edge
+        # and right of the other.
         coverage = torch.where(seen.rim_inside, exponent, -exponent).sigmoid()
         outside = (~seen.rim_inside).nonzero()[:, 0]
         return start + share.unsqueeze(1) * (end - start), coverage, outside
@@ -285,6 +309,7 @@ def _find_one(
 ) -> Visible:
     """Visibility of one image, x, y and depth (V,)."""
     corner_x, corner_y = _take(x, corners), _take(y, corners)
+    # Counter-clockwise on the image is towards the viewer: the grid's `up` keeps the sense.
     front = doubled_area(corner_x, corner_y) > 0
     pixel, triangle = _z_buffer(corner_x, corner_y, depth, corners, front, grid)
     covered = front.new_zeros(grid.n_pixels).index_fill(0, pixel, True)
@@ -316,18 +341,25 @@ def _z_buffer(
     owner, column, up = boxes.select(drawn).pixels()
     triangle = drawn.index_select(0, owner)
     weights = edge_functions(x.index_select(1, triangle), y.index_select(1, triangle), column, up)
+    # ≥, so that no pixel centre on a shared side is missed by both triangles; the one hit twice
+    # goes to the nearer, or the lower.
     hit = ((weights.amin(0) >= 0) & (weights.sum(0) > 0)).nonzero()[:, 0]
     triangle, weights = triangle.index_select(0, hit), weights.index_select(1, hit)
     pixel = grid.pixel(column, up).index_select(0, hit)
     corner_depth = _take(depth, corners.index_select(1, triangle))
     return closest(
-        pixel, triangle, -(weights * corner_depth).sum(0) / weights.sum(0), grid.n_pixels
+        # Minus: `closest` keeps the least, and depth grows towards the viewer.
+        pixel,
+        triangle,
+        -(weights * corner_depth).sum(0) / weights.sum(0),
+        grid.n_pixels,
     )
 
 
 def _seen_colour(x: Tensor, y: Tensor, colours: Tensor, seen: Visible, grid: Grid) -> Tensor:
     """Colour (P, 3) interpolated in the visible triangles."""
     column, up = grid.position(seen.pixel % grid.n_pixels)
+    # Computed again, with gradients this time, for the visible triangles alone.
     weights = edge_functions(_take(x, seen.corner), _take(y, seen.corner), column, up)
     barycentric = weights / weights.sum(0)
     return (_take_rows(colours, seen.corner) * barycentric.unsqueeze(2)).sum(0)

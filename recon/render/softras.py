@@ -30,6 +30,7 @@ from .rasterise import Block, Scene, draw_each_image
 
 def has_compiler() -> bool:
     """Whether Triton finds what it compiles the small programs with that start its kernels."""
+    # Triton itself brings its compiler; the launchers that it writes in C are compiled here.
     return any(which(name) for name in (os.environ.get("CC", ""), "gcc", "clang"))
 
 
@@ -50,7 +51,10 @@ class SoftRasRenderer:
         grid = Grid(*image_size)
         x, y, depth = vertices.permute(1, 2, 0)
         points = torch.stack([grid.columns(x), grid.ups(y), depth], dim=1)
+        # One tensor of six rows, so that one gather and one scatter serve positions and colours.
         rows = torch.cat([points, colours.permute(2, 1, 0)], dim=1)
+        # The kernels are written for float32; float64, which tests of gradients need, is drawn
+        # plainly.
         function = _fused() if rows.is_cuda and rows.dtype == torch.float32 else None
         drawn: tuple[Tensor, Tensor, Tensor] = (function or _SoftRas).apply(
             rows, triangles.T.contiguous(), grid, self.config
@@ -85,16 +89,21 @@ class _SoftRas(torch.autograd.Function):
         ctx: Any, vertices: Tensor, corners: Tensor, grid: Grid, config: SoftRasConfig
     ) -> tuple[Tensor, Tensor, Tensor]:
         ctx.grid, ctx.config, ctx.n_vertices = grid, config, vertices.shape[2]
+        # Beyond it D is below the least probability, whatever the triangle.
         radius = reach(config.sigma, config.min_probability, grid)
 
         def draw(image: Tensor) -> tuple[Scene, Blend]:
             scene = Scene.of(image, corners, grid, radius)
             return scene, _draw(scene, vertices.new_full((grid.n_pixels,), EPSILON), grid, config)
 
+        # Kept besides `save_for_backward`: these are no inputs or outputs, and nothing needs their
+        # versions.
         ctx.drawn = draw_each_image(draw, vertices, vertices.device)
         blends = [blended for _, blended in ctx.drawn]
         shape = (len(vertices), grid.height, grid.width)
         image = torch.stack([one.image for one in blends])
+        # The silhouette is a product over all fragments, the background weight a softmax: where a
+        # face barely reaches a pixel the first is small and the second as well.
         silhouette = torch.stack([1.0 - one.transparency for one in blends])
         weight = torch.stack([one.background_weight / one.total for one in blends])
         return image.view(-1, 3, *shape[1:]), silhouette.view(shape), weight.view(shape)
@@ -166,6 +175,7 @@ class PyTorch3DRenderer:
         self, vertices: Tensor, colours: Tensor, triangles: Tensor, image_size: tuple[int, int]
     ) -> Rendering:
         """Render a batch; see `Renderer`. Warns when a pixel has more fragments than are kept."""
+        # pytorch3d is batch-major, so the arrays are turned once here.
         batch = vertices.shape[2]
         x, y, z = vertices.permute(1, 2, 0)
         # The library looks along +z with +x to the left, and drops what has z < 0.
@@ -176,6 +186,7 @@ class PyTorch3DRenderer:
         face, depth, barycentric, distance = self._rasterizer.rasterize_meshes(
             meshes,
             image_size=image_size,
+            # Squared, as pytorch3d compares it with squared distances.
             blur_radius=radius * radius,
             faces_per_pixel=self.fragments,
             perspective_correct=False,
@@ -212,8 +223,10 @@ def _blend(
     colour: Tensor, depth: Tensor, distance: Tensor, found: Tensor, config: SoftRasConfig
 ) -> Rendering:
     """Blend (B, H, W, K) fragments; depth grows from `near`, distance is negative inside."""
+    # Empty places hold -1 in every array; `found` clears them.
     probability = (-distance / config.sigma).sigmoid() * found
     zeta = (1.0 - depth * config.depth_scale) * found
+    # The same floors as in `blend`, so that both renderers agree to rounding.
     nearest = zeta.amax(-1, keepdim=True).clamp(min=EPSILON)
     weight = probability * ((zeta - nearest) / config.gamma).exp()
     background_weight = ((EPSILON - nearest[..., 0]) / config.gamma).exp().clamp(min=EPSILON)

@@ -42,6 +42,7 @@ def load_corner(rows, vertex, keep, n_vertices):
 @triton.jit
 def triangle_corners(corners, n_triangles, block: tl.constexpr):
     """Vertices of this program's triangles, and which block have one."""
+    # The last program has fewer triangles than threads; `keep` masks the rest.
     triangle = tl.program_id(0) * block + tl.arange(0, block)
     keep = triangle < n_triangles
     first = tl.load(corners + triangle, keep, 0)
@@ -55,6 +56,7 @@ def _span(first, second, third, margin, size):
     """First pixel, and how many, of a box along one axis."""
     low = tl.minimum(tl.minimum(first, second), third) - margin
     high = tl.maximum(tl.maximum(first, second), third) + margin
+    # As `Boxes.around`: the same pixels, or the sums would differ from the plain renderer's.
     start = tl.minimum(tl.maximum(tl.ceil(low), 0.0), size * 1.0)
     stop = tl.minimum(tl.maximum(tl.floor(high), -1.0), size - 1.0)
     return start.to(tl.int32), (stop - start).to(tl.int32) + 1
@@ -67,7 +69,9 @@ def bounding_box(x0, y0, x1, y1, x2, y2, keep, least_area, margin, height, width
     up, ups = _span(y0, y1, y2, margin, height)
     area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
     drawn = keep & (columns > 0) & (ups > 0) & (tl.abs(area) > least_area)
+    # 0 pixels: the walk below passes the triangle over.
     count = tl.where(drawn, columns * ups, 0)
+    # At least 1: the division by columns happens in threads without a box as well.
     return column, up, tl.maximum(columns, 1), count, area
 
 
@@ -106,6 +110,7 @@ def clip_barycentric(b0, b1, b2, highest):
 def _probability(squared, inside, logit_scale, least):
     """D of a squared distance; 0 where it does not exceed the least."""
     signed = tl.where(inside, squared, -squared) * logit_scale
+    # `_FAR_LOGIT` of `blend`: beyond it exp overflows for one sign.
     signed = tl.minimum(tl.maximum(signed, -60.0), 60.0)
     probability = 1.0 / (1.0 + tl.exp(-signed))
     return tl.where(probability > least, probability, 0.0)
@@ -135,6 +140,8 @@ def shade_fragment(
 TRIANGLES = 128
 """Triangles of one program, one a lane."""
 
+# Fused, `a * b + c` rounds once instead of twice, and differently in each kernel: the nearest
+# fragment would no longer equal the largest ζ found before.
 FUSION = False
 """Given to every launch as `enable_fp_fusion`."""
 
@@ -168,6 +175,8 @@ def find_nearest(
     column, up, columns, count, area = bounding_box(
         x0, y0, x1, y1, x2, y2, keep, least_area, margin, height, width
     )
+    # As long as the largest box of the block; threads that are through idle. Neighbours in a mesh
+    # have boxes of nearly one size, so few do.
     for step in range(0, tl.max(count, 0)):
         x = column + step % columns
         y = up + step // columns
@@ -175,9 +184,12 @@ def find_nearest(
             x0 - x, y0 - y, x1 - x, y1 - y, x2 - x, y2 - y, area, d0, d1, d2,
             highest, logit_scale, least, far, depth_scale,
         )  # fmt: skip
+        # Rows run down, y up.
         pixel = (height - 1 - y) * width + x
         seen = (step < count) & (probability > 0.0)
         behind = seen & (zeta > tl.load(nearest + pixel, seen, 0.0))
+        # Only where it raises the value: an atomic operation costs more than the look before it.
+        # Floats above 0 order as their bits do.
         tl.atomic_max(nearest + pixel, zeta, behind)
 
 
@@ -225,12 +237,14 @@ def add_fragments(
         pixel = (height - 1 - y) * width + x
         seen = (step < count) & (probability > 0.0)
         behind = zeta - tl.load(nearest + pixel, seen, 0.0)
+        # As `lowest_exponent`: nothing sees a weight below it.
         weight = tl.exp(tl.maximum(behind / gamma, lowest)) * probability
         tl.atomic_add(sums + pixel, (c0 * r0 + c1 * r1 + c2 * r2) * weight, seen)
         tl.atomic_add(sums + n_pixels + pixel, (c0 * g0 + c1 * g1 + c2 * g2) * weight, seen)
         tl.atomic_add(sums + 2 * n_pixels + pixel, (c0 * l0 + c1 * l1 + c2 * l2) * weight, seen)
         tl.atomic_add(sums + 3 * n_pixels + pixel, weight, seen)
         tl.atomic_add(sums + 4 * n_pixels + pixel, tl.log(1.0 - probability), seen)
+        # Counted, because tied fragments share the gradient of the largest ζ.
         tl.atomic_add(sums + 5 * n_pixels + pixel, 1.0, seen & (behind == 0.0))
 
 
@@ -284,6 +298,7 @@ def add_gradients(
     column, up, columns, count, area = bounding_box(
         x0, y0, x1, y1, x2, y2, keep, least_area, margin, height, width
     )
+    # A float32 block of zeros; the loop's accumulators must keep one type.
     zero = x0 * 0.0
     on_x0, on_y0, on_d0, on_r0, on_g0, on_l0 = zero, zero, zero, zero, zero, zero
     on_x1, on_y1, on_d1, on_r1, on_g1, on_l1 = zero, zero, zero, zero, zero, zero
@@ -306,6 +321,8 @@ def add_gradients(
         rise = tl.load(upstream + 5 * n_pixels + pixel, seen, 0.0)
         behind = zeta - tl.load(upstream + 6 * n_pixels + pixel, seen, 0.0)
         weight = tl.exp(tl.maximum(behind / gamma, lowest)) * probability
+        # A thread past its box reads zeros for the image's gradients, but its weight may be
+        # infinite: 0 x inf would enter its sums.
         weight = tl.where(seen, weight, 0.0)
 
         on_red *= weight
@@ -314,9 +331,11 @@ def add_gradients(
         on_c0 = on_red * r0 + on_green * g0 + on_blue * l0
         on_c1 = on_red * r1 + on_green * g1 + on_blue * l1
         on_c2 = on_red * r2 + on_green * g2 + on_blue * l2
+        # A weight's gain: the colour it brings less what the whole sum loses.
         gain = on_c0 * c0 + on_c1 * c1 + on_c2 * c2 - weight * offset
         on_depth = (gain / gamma + tl.where(behind == 0.0, rise, 0.0)) * depth_scale
         on_squared = gain * (1.0 - probability) + through_silhouette * probability
+        # The silhouette's part is not weighted, so it needs its own mask.
         on_squared = tl.where(seen, on_squared * logit_scale, 0.0)
         on_c0 += d0 * on_depth
         on_c1 += d1 * on_depth
@@ -337,6 +356,8 @@ def add_gradients(
 
         b0, b1, b2 = barycentric_at(p0, q0, p1, q1, p2, q2, area)
         _, _, _, total = clip_barycentric(b0, b1, b2, highest)
+        # Through the division by the clipped coordinates' sum, then through the clipping, then
+        # through the division by the triangle's area, as `Windows.barycentric_gradient`.
         mean = on_c0 * c0 + on_c1 * c1 + on_c2 * c2
         on_b0 = _unclipped_gradient((on_c0 - mean) / total, b0, highest)
         on_b1 = _unclipped_gradient((on_c1 - mean) / total, b1, highest)
@@ -345,6 +366,7 @@ def add_gradients(
         on_b0 = (on_b0 - mean) / area
         on_b1 = (on_b1 - mean) / area
         on_b2 = (on_b2 - mean) / area
+        # Coordinate k is a cross product of the two other corners, seen from the pixel.
         on_x0 += on_b2 * q1 - on_b1 * q2
         on_y0 += on_b1 * p2 - on_b2 * p1
         on_x1 += on_b0 * q2 - on_b2 * q0
@@ -355,8 +377,10 @@ def add_gradients(
         t0, to_x0, to_y0, s0 = nearest_on_side(p1, q1, p2, q2)
         t1, to_x1, to_y1, s1 = nearest_on_side(p2, q2, p0, q0)
         t2, to_x2, to_y2, s2 = nearest_on_side(p0, q0, p1, q1)
+        # The nearest side alone carries the distance; at ties the first one, as `one_lowest`.
         inside = tl.minimum(tl.minimum(b0, b1), b2) >= 0.0
         on_distance = 2.0 * tl.where(inside, on_squared, -on_squared)
+        # On the outline itself the distance is 0 and has no direction.
         on_distance = tl.where(tl.minimum(tl.minimum(s0, s1), s2) > 0.0, on_distance, 0.0)
         on_side0 = tl.where(s0 <= tl.minimum(s1, s2), on_distance, 0.0)
         on_side1 = tl.where(s0 <= tl.minimum(s1, s2), 0.0, tl.where(s1 <= s2, on_distance, 0.0))
@@ -368,6 +392,8 @@ def add_gradients(
         on_x2 += on_side0 * to_x0 * t0 + on_side1 * to_x1 * (1.0 - t1)
         on_y2 += on_side0 * to_y0 * t0 + on_side1 * to_y1 * (1.0 - t1)
     drawn = count > 0
+    # Once per triangle, after the walk: an atomic addition per fragment would be hundreds of times
+    # as many.
     _add_corner(gradient, first, drawn, n_vertices, on_x0, on_y0, on_d0, on_r0, on_g0, on_l0)
     _add_corner(gradient, second, drawn, n_vertices, on_x1, on_y1, on_d1, on_r1, on_g1, on_l1)
     _add_corner(gradient, third, drawn, n_vertices, on_x2, on_y2, on_d2, on_r2, on_g2, on_l2)
@@ -423,6 +449,7 @@ class Launch:
         )
 
     def _programs(self) -> tuple[int, int]:
+        # Rounded up; the second axis of programs is the image.
         return -(-self.corners.shape[1] // TRIANGLES), len(self.rows)
 
     def _counts(self) -> tuple[int, int]:
@@ -458,7 +485,9 @@ class FusedSoftRas(torch.autograd.Function):
         ctx: Any, rows: Tensor, corners: Tensor, grid: Grid, config: SoftRasConfig
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Draw (B, 3, H, W), (B, H, W) and (B, H, W) from corners (3, F)."""
+        # The kernels step by rows and by 32-bit indices.
         launch = Launch(rows.contiguous(), corners.int().contiguous(), grid, config)
+        # The background's ζ is the floor of every pixel's largest.
         nearest = rows.new_full((launch.n_pixels,), EPSILON)
         sums = rows.new_zeros(6, launch.n_pixels)
         launch.find_nearest(nearest)

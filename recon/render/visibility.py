@@ -62,12 +62,14 @@ def visible_triangles(
         image_size: (height, width).
     """
     corners = _pixel_corners(vertices, image_size)[:, triangles.T]
+    # Backs are left out before any span is made: half of a head.
     drawn = np.flatnonzero((_doubled_area(corners) > _SMALLEST) & _in_view(corners, image_size))
     corners = corners[:, :, drawn]
     spans = _spans(corners, image_size)
     pixels, chosen = _nearest(spans, image_size)
     triangle = spans.triangle[chosen]
     row, column = np.divmod(pixels, image_size[1])
+    # Of the visible pixels alone, at the end: most spans are hidden.
     weights = _barycentric(corners[:2, :, triangle], column, row)
     return Visible(pixels, drawn[triangle], weights)
 
@@ -77,18 +79,22 @@ def _pixel_corners(vertices: NDArray[np.floating], image_size: tuple[int, int]) 
     height, width = image_size
     x, y, z = vertices.astype(np.float64).T
     short = min(height, width)
+    # As `camera.to_pixels`.
     return np.stack([(x * short + width - 1) / 2, (height - 1 - y * short) / 2, z])
 
 
 def _doubled_area(corners: Floats) -> Floats:
     """Twice the area (F,) of triangles (3, 3, F), positive where they face the viewer."""
     (x, y, _), (u, v, _) = _sides(corners)
+    # Rows run down, which turns the sense of rotation round: hence the sign.
     return np.asarray(y * u - x * v)
 
 
 def _in_view(corners: Floats, image_size: tuple[int, int]) -> NDArray[np.bool_]:
     """Which triangles (F,) reach into the picture and across the middle of a row of pixels."""
     (x, y), limits = corners[:2], np.array(image_size)[::-1]
+    # Rows from ceil(top) up to but not including ceil(bottom): of two triangles that share a side
+    # exactly one takes the row on it.
     crossed = np.ceil(y.min(axis=0)) < np.ceil(y.max(axis=0))
     inside = (y.max(axis=0) >= 0) & (y.min(axis=0) < limits[1])
     return np.asarray(crossed & inside & (x.max(axis=0) >= 0) & (x.min(axis=0) < limits[0]))
@@ -107,11 +113,13 @@ def _spans(corners: Floats, image_size: tuple[int, int]) -> _Spans:
     triangle, offset = _runs(last - first)
     row = first[triangle] + offset
     left, right = _crossings(corners, triangle, row)
+    # The same rule for columns as for rows.
     column = np.ceil(left).clip(0, width).astype(np.int64)
     length = np.ceil(right).clip(0, width).astype(np.int64) - column
     full = np.flatnonzero(length > 0)
     triangle, row, column, length = (a[full] for a in (triangle, row, column, length))
     (x, y, z), (by_column, by_row) = corners[:, 0], _depth_slopes(corners)
+    # The plane's depth at the origin; a span then needs one start and one slope.
     level = z - by_column * x - by_row * y
     slope = by_column[triangle]
     depth = level[triangle] + slope * column + by_row[triangle] * row
@@ -135,6 +143,8 @@ def _crossings(corners: Floats, triangle: Ints, row: Ints) -> tuple[Floats, Floa
     """Where rows enter and leave their triangles (S,), each side taken from its upper end down."""
     left, right = np.zeros(len(row)), np.zeros(len(row))
     for start, end in ((0, 1), (1, 2), (2, 0)):
+        # Each side from its upper end down, whoever owns it: neighbours compute the very same
+        # crossing, so no pixel is lost between them.
         descends = corners[1, start] < corners[1, end]
         upper = np.where(descends, corners[:2, start], corners[:2, end])
         lower = np.where(descends, corners[:2, end], corners[:2, start])
@@ -142,6 +152,8 @@ def _crossings(corners: Floats, triangle: Ints, row: Ints) -> tuple[Floats, Floa
         met = np.flatnonzero((upper[1][triangle] <= row) & (row < lower[1][triangle]))
         at = triangle[met]
         x = upper[0][at] + (row[met] - upper[1][at]) * slant[at]
+        # Front faces are counter-clockwise, on rows that run down: a side that descends is a left
+        # one.
         enters = descends[at]
         left[met[enters]] = x[enters]
         right[met[~enters]] = x[~enters]
@@ -155,9 +167,11 @@ def _nearest(spans: _Spans, image_size: tuple[int, int]) -> tuple[Ints, Ints]:
     pixel = start[owner] + offset
     depth = spans.depth[owner] + spans.slope[owner] * offset
     front = np.full(image_size[0] * image_size[1], -np.inf)
+    # The z-buffer: greatest depth, which grows towards the viewer.
     np.maximum.at(front, pixel, depth)
     won = np.flatnonzero(depth == front[pixel])
     chosen = np.full(len(front), -1)
+    # At equal depths the last span stays; spans are in the mesh's order, so it is always the same.
     chosen[pixel[won]] = owner[won]
     covered = np.flatnonzero(chosen >= 0)
     return covered, chosen[covered]
