@@ -61,7 +61,10 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f".{cmd_name.replace('-', '_')}", __package__)
         command: click.Command = module.command
         if not any(parameter.name == "debug" for parameter in command.params):
+            from ._early import check_first
+
             command.params.append(_debug_option())
+            check_first(command)
         return command
 
     def resolve_command(
@@ -155,8 +158,9 @@ def _status() -> int:
     except (FacebenchError, OSError) as error:
         return _fail(error)
     except SystemExit as error:
-        # click and rich end a command whose reader went away with 1, the code of a "no".
-        if not isinstance(error.__context__, BrokenPipeError):
+        # Nothing here exits by itself, but click and rich do where the reader of the output went
+        # away; theirs is 1, the code of a "no".
+        if error.code != 1:
             raise
         return _fail(_closed_output())
     except MemoryError as error:

@@ -1,0 +1,148 @@
+"""What can be told of a command's arguments before anything heavy is imported.
+
+A wrong name or path is the commonest mistake, and importing PyTorch, Ray or MLflow to be told of it
+costs seconds. The checks go by the names of parameters, which mean the same in every command. What
+needs a look into a file or folder is left to the command.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import FacebenchError, did_you_mean, nearest_name
+from ._options import PROTOCOLS
+
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+_WRITES_RUNS = "give a folder that 'facebench micc' wrote"
+_MODELS = "give 'embedded', an .npz file, or ICT-FaceKit's FaceXModel folder"
+
+
+def check_first(command: click.Command) -> None:
+    """Let a command, or every command of a group, check its arguments before it runs."""
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            check_first(inner)
+    callback = command.callback
+    if callback is None or hasattr(callback, "__wrapped_early__"):
+        return
+
+    @wraps(callback)
+    def checked(*arguments: Any, **options: Any) -> Any:
+        check_arguments(options)
+        return callback(*arguments, **options)
+
+    checked.__wrapped_early__ = True  # type: ignore[attr-defined]
+    command.callback = checked
+
+
+def check_arguments(options: dict[str, Any]) -> None:
+    """Refuse names that nothing has and paths that lead nowhere.
+
+    Args:
+        options: values of a command by parameter.
+
+    Raises:
+        FacebenchError: for the first one that is wrong.
+    """
+    for name, check in _CHECKS.items():
+        value = options.get(name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if item is not None:
+                check(item)
+    if isinstance(options.get("recipe"), str):
+        _check_recipe(options["recipe"], options.get("settings") or ())
+
+
+def _check_folder(path: Path) -> None:
+    if not path.exists():
+        raise FacebenchError(f"{path}: no such folder", _beside(path))
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise FacebenchError(f"{path}: no such file", _beside(path))
+
+
+def _check_weights(path: Path) -> None:
+    if not path.exists():
+        hint = _beside(path) or "make one with 'facebench train'"
+        raise FacebenchError(f"no checkpoint at {path}", hint)
+
+
+def _check_run(text: str | Path) -> None:
+    path = Path(text)
+    if not path.exists() and not _RUN_ID.fullmatch(str(text)):
+        said = f"{path}: neither a run folder nor an MLflow run's id"
+        raise FacebenchError(said, _beside(path) or _WRITES_RUNS)
+
+
+def _check_model(text: str) -> None:
+    path = Path(text)
+    if text != "embedded" and not path.exists():
+        near = nearest_name(text, ["embedded", *map(str, _files_beside(path))])
+        said = f"did you mean '{near}'? Otherwise " if near else ""
+        raise FacebenchError(f"{text}: no such face model", said + _MODELS)
+
+
+def _check_method(text: str) -> None:
+    from ..bench.method.registry import MethodChoice, method_origin
+
+    choice = MethodChoice.parse(text)
+    name, _, folder = choice.name.partition(":")
+    method_origin(name)
+    if folder:
+        _check_folder(Path(folder))
+    if choice.checkpoint is not None:
+        _check_weights(choice.checkpoint)
+
+
+def _check_protocol(text: str) -> None:
+    if text.endswith(".toml"):
+        _check_file(Path(text))
+    elif text not in PROTOCOLS:
+        raise FacebenchError(f"unknown protocol '{text}'", did_you_mean(text, PROTOCOLS))
+
+
+def _check_recipe(name: str, settings: Iterable[str]) -> None:
+    from ..recon.recipes.files import load_any_recipe
+
+    load_any_recipe(name, settings)
+
+
+def _beside(path: Path) -> str:
+    """A question that names what lies beside a missing path and is called most like it."""
+    near = nearest_name(str(path), map(str, _files_beside(path)))
+    return f"did you mean '{near}'?" if near else ""
+
+
+def _files_beside(path: Path) -> list[Path]:
+    try:
+        return sorted(path.parent.iterdir())
+    except OSError:
+        return []
+
+
+_CHECKS: dict[str, Callable[[Any], None]] = {
+    "method": _check_method,
+    "methods": _check_method,
+    "protocol": _check_protocol,
+    "data": _check_folder,
+    "validation": _check_folder,
+    "train": _check_folder,
+    "prediction": _check_file,
+    "scan": _check_file,
+    "photographs": _check_file,
+    "sources": _check_file,
+    "checkpoint": _check_weights,
+    "rules": _check_file,
+    "runs": _check_run,
+    "run": _check_run,
+    "model": _check_model,
+}
+"""By the name of a parameter, in the order in which mistakes are told."""

@@ -1,0 +1,173 @@
+"""Wrong usage is told in one line, with the nearest right one, before a heavy import."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = (
+    *("torch", "ray", "mlflow", "open3d", "pandas", "skimage", "trimesh", "pyarrow"),
+    *("matplotlib", "av"),
+)
+MISTAKES = {
+    "miccc": "Did you mean 'micc'",
+    "measure": "See 'facebench --help'",
+    "micc --data data": "--out",
+    "micc --data data --out runs --methods ours": "--method",
+    "micc --data dat --out runs": "did you mean 'data'?",
+    "micc --data /nope --out runs": "no such folder",
+    "micc --data data --out runs --method our": "did you mean 'ours'?",
+    "micc --data data --out runs --method xyz": "known: ",
+    "micc --data data --out runs --method meshes:dat": "did you mean 'data'?",
+    "micc --data data --out runs --protocol micccc": "did you mean 'micc'?",
+    "micc --data data --out runs --protocol mine.toml": "mine.toml: no such file",
+    "micc --data data --out runs --model embeded": "did you mean 'embedded'?",
+    "micc --data data --out runs --model bfm.npz": "bfm.npz: no such face model",
+    "micc --data data --out runs --checkpoint weights.pt": "no checkpoint at weights.pt",
+    "micc --data data --out runs --limit many": "not a valid integer",
+    "micc --data data --out runs --options none.toml": "none.toml: no such file",
+    "micc --data data --out runs --options wrong.toml": "did you mean 'limit'?",
+    "evaluate fac.obj scan.ply": "did you mean 'face.obj'?",
+    "evaluate face.obj scan.ply": "scan.ply: no such file",
+    "evaluate face.obj face.obj --protocol nwo": "did you mean 'now'?",
+    "compare data/none": "neither a run folder nor an MLflow run's id",
+    "compare": "Missing argument",
+    "gate none --rules gates.toml": "neither a run folder",
+    "gate data --rules gate.toml": "gate.toml: no such file",
+    "report none": "neither a run folder",
+    "table1 --data none --out table": "none: no such folder",
+    "table1 --data data --out table --method our": "did you mean 'ours'?",
+    "table1 --data data --out table --method ours=no.pt": "no checkpoint at no.pt",
+    "table1 --data data --out table --train none": "none: no such folder",
+    "train --data none --out training": "none: no such folder",
+    "train --data data --out training --recipe our": "did you mean 'ours'?",
+    "train --data data --out training --recipe none.toml": "none.toml",
+    "train --data data --out training --set training.stepz=1": "did you mean 'steps'?",
+    "train --data data --out training --model none.npz": "no such face model",
+    "train --data data --out training --validation none": "none: no such folder",
+    "prepare none --out shards": "none: no such file",
+    "reconstruct none.jpg --out faces": "none.jpg",
+    "reconstruct face.obj --out faces --model none.npz": "no such face model",
+    "figure quality none.jpg --out figure": "none.jpg",
+    "figure qualit": "Did you mean 'quality'?",
+    "models show none.npz": "no such face model",
+    "models import bfm": "No such command",
+    "synth micc --out people --model none.npz": "no such face model",
+    "synth faces --out faces --subjects many": "--subjects",
+    "audit --data none": "none: no such folder",
+    "audit --run none": "neither a run folder",
+    "export --checkpoint none.pt --onnx ours.onnx": "none.pt",
+    "check-method": "Missing argument",
+    "methods shw": "Did you mean",
+}
+"""What is typed, and what the answer holds."""
+
+TRY_ALL = """
+import io, json, shlex, sys
+from contextlib import redirect_stderr, redirect_stdout
+from facebench.cli import main
+answers = {}
+for line in json.load(sys.stdin):
+    sys.argv = ["facebench", *shlex.split(line)]
+    said = io.StringIO()
+    with redirect_stderr(said), redirect_stdout(io.StringIO()):
+        status = main._status()
+    heavy = [name for name in %r if name in sys.modules]
+    answers[line] = (status, said.getvalue(), heavy)
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, list[str]]]:
+    """Status, message and heavy imports of every mistake, all made in one process."""
+    home = tmp_path_factory.mktemp("usage")
+    (home / "data").mkdir()
+    (home / "face.obj").write_text("v 0 0 0\n")
+    (home / "gates.toml").write_text("[[limit]]\nmax_mm = 1.0\n")
+    (home / "wrong.toml").write_text("limti = 3\n")
+    done = subprocess.run(
+        [sys.executable, "-c", TRY_ALL % (HEAVY,)],
+        input=json.dumps([line for line in MISTAKES if line]),
+        capture_output=True,
+        text=True,
+        cwd=home,
+        env=dict(os.environ, PYTHONPATH=str(ROOT.parent)),
+        check=True,
+    )
+    read: dict[str, tuple[int, str, list[str]]] = json.loads(done.stdout)
+    return read
+
+
+@pytest.mark.parametrize("line", [line for line in MISTAKES if line])
+def test_a_mistake_is_told_in_one_line_before_anything_heavy(
+    answers: dict[str, tuple[int, str, list[str]]], line: str
+) -> None:
+    status, said, heavy = answers[line]
+    assert status == 2
+    assert said.startswith("facebench: ") and said.count("\n") == 1
+    assert MISTAKES[line] in said
+    assert not heavy, f"{line} imports {heavy}"
+
+
+def run(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "facebench", *words]
+    environment = dict(os.environ, PYTHONPATH=str(ROOT.parent), **options)  # type: ignore[arg-type]
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+def test_debug_shows_where_an_error_arose_and_the_line_stays_the_last() -> None:
+    plain, debug = run("protocols", "nwo"), run("protocols", "nwo", "--debug")
+    assert plain.returncode == debug.returncode == 2
+    assert len(plain.stderr.splitlines()) == 1
+    assert "Traceback" in debug.stderr and debug.stderr.endswith(plain.stderr)
+    assert "Traceback" in run("protocols", "nwo", FACEBENCH_DEBUG="1").stderr
+
+
+@pytest.mark.parametrize("words", [("--help",), ("protocols",), ("methods",)])
+def test_a_closed_pipe_is_one_line(words: tuple[str, ...]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facebench", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ, PYTHONPATH=str(ROOT.parent)),
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    said = process.stderr.read()
+    assert process.wait() == 2
+    assert said == "facebench: standard output was closed before everything was written\n"
+
+
+def test_a_terminal_without_utf8_gets_other_signs() -> None:
+    done = run("methods", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.returncode == 0 and done.stdout.isascii() and "ours" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_signals_end_a_command_alike_and_without_a_traceback(name: str, tmp_path: Path) -> None:
+    people = tmp_path / "people"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facebench", "synth", "micc", "--out", people, "--subjects", "99"],
+        stderr=subprocess.PIPE,
+        text=True,
+        # Tests in the background inherit these as ignored.
+        preexec_fn=lambda: signal.signal(getattr(signal, name), signal.SIG_DFL),
+        env=dict(os.environ, PYTHONPATH=str(ROOT.parent)),
+    )
+    while process.poll() is None and not people.exists():
+        time.sleep(0.1)
+    process.send_signal(getattr(signal, name))
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in said and "***" not in said
