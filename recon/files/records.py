@@ -26,11 +26,11 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
 
 _BOUNDS = {
+    "multipleOf": "a multiple of {}",
     "exclusiveMinimum": "more than {}",
     "minimum": "{} or more",
     "maximum": "{} or less",
     "exclusiveMaximum": "below {}",
-    "multipleOf": "a multiple of {}",
 }
 _TYPES = {"integer": "int", "number": "float", "string": "str", "boolean": "bool"}
 _BOUND_ERRORS = {

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ...errors import FacebenchError
+from ..files.records import Amount, Count, Positive
 from .regressor import ImageRecipe, NetworkRecipe, RegressorRecipe
 
 
@@ -16,19 +16,19 @@ class Asymmetry:
     Size is distance from the mean face. Tran et al. take 1 and 3; 1 and 1 is the Euclidean loss.
     """
 
-    over: float = 1.0
-    under: float = 3.0
+    over: Positive = 1.0
+    under: Positive = 3.0
 
 
 @dataclass(frozen=True)
 class LabelWeights:
     """Weights of the levels of a loss on labels, one for each part of the coefficients."""
 
-    identity: float = 1.0
-    expression: float = 1.0
-    albedo: float = 1.0
-    pose: float = 1.0
-    light: float = 1.0
+    identity: Amount = 1.0
+    expression: Amount = 1.0
+    albedo: Amount = 1.0
+    pose: Amount = 1.0
+    light: Amount = 1.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,6 @@ class LabelledRecipe(ImageRecipe):
     weights: LabelWeights = field(default_factory=LabelWeights)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if moving := _moving(self):
             raise FacebenchError(
                 f"recipe {self.name}: {moving} moves the photograph from its label", "give 0"
@@ -59,17 +58,12 @@ class TranRecipe(LabelledRecipe):
     kind: str = "tran"
     asymmetry: Asymmetry = field(default_factory=Asymmetry)
 
-    def _positive(self) -> Iterator[tuple[str, float]]:
-        yield from super()._positive()
-        yield "asymmetry.over", self.asymmetry.over
-        yield "asymmetry.under", self.asymmetry.under
-
 
 @dataclass(frozen=True)
 class RefiningNetwork(NetworkRecipe):
     """A regressor that looks at its own render `passes - 1` times."""
 
-    passes: int = 3
+    passes: Count = 3
 
 
 @dataclass(frozen=True)
@@ -78,10 +72,6 @@ class RichardsonRecipe(LabelledRecipe):
 
     kind: str = "richardson"
     network: RefiningNetwork = field(default_factory=RefiningNetwork)
-
-    def _positive(self) -> Iterator[tuple[str, float]]:
-        yield from super()._positive()
-        yield "network.passes", self.network.passes
 
 
 @dataclass(frozen=True)
@@ -100,10 +90,10 @@ class FeatureNetwork:
 
     recogniser: str = "embedded"
     landmarker: str = "embedded"
-    image_size: int = 224
-    width: int = 1024
-    depth: int = 2
-    output_scale: float = 1.0
+    image_size: Count = 224
+    width: Count = 1024
+    depth: Count = 2
+    output_scale: Positive = 1.0
 
 
 @dataclass(frozen=True)
@@ -115,19 +105,19 @@ class RandomViews:
         yaw, pitch, roll: largest turns from the front, degrees.
     """
 
-    count: int = 3
-    yaw: float = 45.0
-    pitch: float = 15.0
-    roll: float = 10.0
+    count: Count = 3
+    yaw: Amount = 45.0
+    pitch: Amount = 15.0
+    roll: Amount = 10.0
 
 
 @dataclass(frozen=True)
 class FeatureWeights:
     """Weights of the levels: features of renders, distribution over the batch, loop-back."""
 
-    identity: float = 1.0
-    distribution: float = 1.0
-    loopback: float = 1.0
+    identity: Amount = 1.0
+    distribution: Amount = 1.0
+    loopback: Amount = 1.0
 
 
 @dataclass(frozen=True)
@@ -143,13 +133,6 @@ class GenovaRecipe(RegressorRecipe):
     def image_size(self) -> int:
         """Side in px of the photographs."""
         return self.network.image_size
-
-    def _positive(self) -> Iterator[tuple[str, float]]:
-        yield from super()._positive()
-        yield "network.width", self.network.width
-        yield "network.depth", self.network.depth
-        yield "network.output_scale", self.network.output_scale
-        yield "views.count", self.views.count
 
 
 def _moving(recipe: RegressorRecipe) -> str:

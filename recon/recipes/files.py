@@ -5,40 +5,111 @@ The key `kind` says what a recipe trains; without it: ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from importlib import resources
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module, resources
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from ...errors import FacebenchError, did_you_mean
+from ..files.records import bind
 from ..files.text import MOST_TOML_BYTES, parse_toml, read_text
 from .baselines import GenovaRecipe, RichardsonRecipe, TranRecipe
-from .record import build_record
 from .regressor import Recipe, RegressorRecipe
 from .vision import LandmarkerRecipe, ParserRecipe, RecogniserRecipe, VisionRecipe
 
 AnyRecipe = RegressorRecipe | VisionRecipe
 
-KINDS: dict[str, type[AnyRecipe]] = {
-    "ours": Recipe,
-    "mofa": Recipe,
-    **{recipe.kind: recipe for recipe in (GenovaRecipe, RichardsonRecipe, TranRecipe)},
-    **{recipe.kind: recipe for recipe in (ParserRecipe, RecogniserRecipe, LandmarkerRecipe)},
+PLUGINS = "facebench.trainings"
+"""Entry points of other packages; loading one calls `register_kind`."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of training.
+
+    Attributes:
+        recipe: the class of its recipes.
+        training: `module:function` of the package, or a function. Of a `RegressorRecipe`: (recipe,
+            material, surroundings) to trainer and source of batches. Of a `VisionRecipe`: (recipe,
+            number of people) to task.
+        network: likewise, of a `RegressorRecipe`: (recipe, face model, weights of the build or
+            None) to network.
+    """
+
+    recipe: type[AnyRecipe]
+    training: str | Callable[..., Any]
+    network: str | Callable[..., Any] = "regressors.checkpoint:image_network"
+
+
+_OURS = Kind(Recipe, "training.methods.loop:weakly_supervised")
+_KINDS: dict[str, Kind] = {
+    "ours": _OURS,
+    "mofa": _OURS,
+    "genova": Kind(
+        GenovaRecipe,
+        "training.methods.loop:from_features",
+        "regressors.checkpoint:feature_network",
+    ),
+    "richardson": Kind(
+        RichardsonRecipe,
+        "training.methods.loop:from_true_coefficients",
+        "regressors.checkpoint:refining_network",
+    ),
+    "tran": Kind(TranRecipe, "training.methods.loop:from_fitted_labels"),
+    "parser": Kind(ParserRecipe, "training.tasks.parser:make_parser_task"),
+    "recogniser": Kind(RecogniserRecipe, "training.tasks.recogniser:RecogniserTask"),
+    "landmarker": Kind(LandmarkerRecipe, "training.tasks.landmarker:make_landmark_task"),
 }
-"""What a recipe is made of, by what it trains: a method or a network for photographs."""
+
+
+def register_kind(name: str, kind: Kind) -> None:
+    """Make a kind of training known under the `kind` that its recipes state."""
+    _KINDS[name] = kind
+
+
+def kind_named(name: str, where: str) -> Kind:
+    """The kind of training of a name, of this package or of a plug-in.
+
+    Raises:
+        FacebenchError: there is none of that name.
+    """
+    if name not in _KINDS:
+        for point in entry_points(group=PLUGINS):
+            point.load()
+    if name not in _KINDS:
+        raise FacebenchError(f"{where}: unknown kind '{name}'", did_you_mean(name, _KINDS))
+    return _KINDS[name]
+
+
+def training_of(recipe: AnyRecipe) -> Callable[..., Any]:
+    """What makes the training of a recipe."""
+    return _function(kind_named(recipe.kind, f"recipe {recipe.name}").training)
+
+
+def network_of(recipe: RegressorRecipe) -> Callable[..., Any]:
+    """What makes the network of a regressor's recipe."""
+    return _function(kind_named(recipe.kind, f"recipe {recipe.name}").network)
+
+
+def _function(reference: str | Callable[..., Any]) -> Callable[..., Any]:
+    # By name, because recipes lie below what trains by them and are read without it.
+    if not isinstance(reference, str):
+        return reference
+    module, name = reference.split(":")
+    found: Callable[..., Any] = getattr(import_module(f"...{module}", __name__), name)
+    return found
 
 
 def recipe_from_table(table: Mapping[str, Any]) -> AnyRecipe:
     """The recipe of nested plain values.
 
     Raises:
-        FacebenchError: an unknown kind or key, or a value of the wrong type.
+        FacebenchError: an unknown kind or key, or a value of another type or out of bounds.
     """
-    kind = str(table.get("kind", Recipe.kind))
     where = f"recipe {table.get('name', '')}".strip()
-    if kind not in KINDS:
-        raise FacebenchError(f"{where}: unknown kind '{kind}'", did_you_mean(kind, KINDS))
-    return build_record(KINDS[kind], table, where)
+    return bind(kind_named(str(table.get("kind", Recipe.kind)), where).recipe, table, where)
 
 
 def recipe_names() -> list[str]:

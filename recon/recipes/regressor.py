@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from ...errors import FacebenchError
-from .record import build_record
+from ..files.records import Amount, Count, Number, Positive, Share, bind
 
 
 @dataclass(frozen=True)
@@ -18,13 +20,13 @@ class OutputScale:
     normalised image units, `log_scale` multiplies the framing scale by its exponential.
     """
 
-    identity: float = 1.0
-    expression: float = 1.0
-    albedo: float = 1.0
-    angles: float = 1.0
-    translation: float = 1.0
-    log_scale: float = 1.0
-    light: float = 1.0
+    identity: Amount = 1.0
+    expression: Amount = 1.0
+    albedo: Amount = 1.0
+    angles: Amount = 1.0
+    translation: Amount = 1.0
+    log_scale: Amount = 1.0
+    light: Amount = 1.0
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,12 @@ class NetworkRecipe:
     blendshape weights, which are never negative, is not 0.
     """
 
-    architecture: str = "resnet50"
-    width: int = 64
-    image_size: int = 224
-    pooling: str = "average"
-    precision: str = "auto"
-    start_expression: float = 0.0
+    architecture: Literal["resnet18", "resnet34", "resnet50", "resnet101"] = "resnet50"
+    width: Count = 64
+    image_size: Count = 224
+    pooling: Literal["average", "grid", "places"] = "average"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    start_expression: Number = 0.0
     output_scale: OutputScale = field(default_factory=OutputScale)
 
 
@@ -52,9 +54,9 @@ class NetworkRecipe:
 class RendererRecipe:
     """Which renderer draws the face, with its softness; `gamma` is for `softras` only."""
 
-    kind: str = "softras"
-    sigma: float = 3e-5
-    gamma: float = 1e-4
+    kind: Literal["softras", "outline"] = "softras"
+    sigma: Positive = 3e-5
+    gamma: Positive = 1e-4
 
 
 @dataclass(frozen=True)
@@ -67,14 +69,14 @@ class LossWeights:
     `seen`, the landmarks as the network sees them, before any face is made of them.
     """
 
-    pixel: float = 3.0
-    landmark: float = 2.4e-3
-    landmark_shape: float = 0.0
-    identity: float = 0.24
-    prior: float = 4e-4
-    reflectance: float = 0.0
-    light_balance: float = 0.0
-    seen: float = 0.0
+    pixel: Amount = 3.0
+    landmark: Amount = 2.4e-3
+    landmark_shape: Amount = 0.0
+    identity: Amount = 0.24
+    prior: Amount = 4e-4
+    reflectance: Amount = 0.0
+    light_balance: Amount = 0.0
+    seen: Amount = 0.0
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,11 @@ class LandmarkRecipe:
     their vertices; their weight need then not fall: `contour_weight = 1`.
     """
 
-    width: float = 10.0
-    epsilon: float = 2.0
-    contour_weight: float = 0.2
-    contour_from: float = 20.0
-    contour_to: float = 50.0
+    width: Positive = 10.0
+    epsilon: Positive = 2.0
+    contour_weight: Amount = 0.2
+    contour_from: Amount = 20.0
+    contour_to: Amount = 50.0
     visible_contour: bool = False
 
 
@@ -100,10 +102,10 @@ class PriorRecipe:
     Expression coefficients count from `expression_mean`, for blendshapes whose mean is not 0.
     """
 
-    identity: float = 1.2
-    expression: float = 0.8
-    albedo: float = 0.001
-    expression_mean: float = 0.0
+    identity: Amount = 1.2
+    expression: Amount = 0.8
+    albedo: Amount = 0.001
+    expression_mean: Number = 0.0
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,8 @@ class LossRecipe:
     weights: LossWeights = field(default_factory=LossWeights)
     landmark: LandmarkRecipe = field(default_factory=LandmarkRecipe)
     prior: PriorRecipe = field(default_factory=PriorRecipe)
-    mask: Mapping[str, float] = field(default_factory=dict)
-    pixel_from: float = 0.0
+    mask: Mapping[str, Amount] = field(default_factory=dict)
+    pixel_from: Share = 0.0
 
 
 @dataclass(frozen=True)
@@ -131,10 +133,10 @@ class IdentityRecipe:
     """
 
     weights: str = "embedded"
-    yaw: float = 45.0
-    pitch: float = 15.0
-    roll: float = 10.0
-    expression: float = 0.5
+    yaw: Amount = 45.0
+    pitch: Amount = 15.0
+    roll: Amount = 10.0
+    expression: Amount = 0.5
 
 
 @dataclass(frozen=True)
@@ -145,11 +147,11 @@ class OptimiserRecipe:
     and the weights for use are then taken from; 0 keeps no average.
     """
 
-    learning_rate: float = 1e-4
-    schedule: str = "constant"
-    warmup_steps: int = 0
-    gradient_limit: float = 0.0
-    average: float = 0.0
+    learning_rate: Positive = 1e-4
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    gradient_limit: Amount = 0.0
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 @dataclass(frozen=True)
@@ -161,12 +163,12 @@ class AugmentationRecipe:
     with straight edges in front, which the mask then calls background.
     """
 
-    shift: float = 0.0
-    zoom: float = 0.0
-    turn: float = 0.0
-    gain: float = 0.0
-    contrast: float = 0.0
-    cover: float = 0.0
+    shift: Amount = 0.0
+    zoom: Amount = 0.0
+    turn: Amount = 0.0
+    gain: Amount = 0.0
+    contrast: Amount = 0.0
+    cover: Share = 0.0
 
 
 @dataclass(frozen=True)
@@ -177,12 +179,19 @@ class TrainingRecipe:
     before the training stops.
     """
 
-    steps: int = 101_340
-    batch_size: int = 16
-    checkpoint_every: int = 1000
-    log_every: int = 50
-    validate_every: int = 1000
-    skipped_in_a_row: int = 20
+    steps: Count = 101_340
+    batch_size: Count = 16
+    checkpoint_every: Count = 1000
+    log_every: Count = 50
+    validate_every: Count = 1000
+    skipped_in_a_row: Count = 20
+
+    def __post_init__(self) -> None:
+        if self.checkpoint_every % self.log_every:
+            raise FacebenchError(
+                f"training.checkpoint_every {self.checkpoint_every} is no multiple of log_every",
+                "the log resumes at a checkpoint",
+            )
 
 
 @dataclass(frozen=True)
@@ -201,29 +210,11 @@ class RegressorRecipe:
     name: str
     kind: str = ""
     title: str = ""
-    flip: float = 0.0
+    flip: Share = 0.0
     renderer: RendererRecipe = field(default_factory=RendererRecipe)
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
     augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
     training: TrainingRecipe = field(default_factory=TrainingRecipe)
-
-    def __post_init__(self) -> None:
-        for where, value, known in self._choices():
-            if value not in known:
-                raise FacebenchError(
-                    f"recipe {self.name}: {where} is '{value}'", f"known are {', '.join(known)}"
-                )
-        for where, number in self._positive():
-            if number <= 0:
-                raise FacebenchError(f"recipe {self.name}: {where} is {number}", "give more than 0")
-        check_average(self.name, self.optimiser)
-        check_share(self.name, "flip", self.flip)
-        check_share(self.name, "augmentation.cover", self.augmentation.cover)
-        if self.training.checkpoint_every % self.training.log_every:
-            raise FacebenchError(
-                f"recipe {self.name}: training.checkpoint_every is no multiple of log_every",
-                "the log resumes at a checkpoint",
-            )
 
     @property
     def image_size(self) -> int:
@@ -233,18 +224,6 @@ class RegressorRecipe:
     def as_table(self) -> dict[str, Any]:
         """The recipe as nested plain values, as `recipe_from_table` takes it."""
         return asdict(self)
-
-    def _choices(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-        yield "renderer.kind", self.renderer.kind, RENDERERS
-        yield "optimiser.schedule", self.optimiser.schedule, SCHEDULES
-
-    def _positive(self) -> Iterator[tuple[str, float]]:
-        yield "network.image_size", self.image_size
-        yield "renderer.sigma", self.renderer.sigma
-        yield "renderer.gamma", self.renderer.gamma
-        yield "optimiser.learning_rate", self.optimiser.learning_rate
-        for item in fields(self.training):
-            yield f"training.{item.name}", getattr(self.training, item.name)
 
 
 @dataclass(frozen=True)
@@ -258,16 +237,6 @@ class ImageRecipe(RegressorRecipe):
         """Side in px of the network's input."""
         return self.network.image_size
 
-    def _choices(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-        yield from super()._choices()
-        yield "network.architecture", self.network.architecture, ARCHITECTURES
-        yield "network.pooling", self.network.pooling, POOLINGS
-        yield "network.precision", self.network.precision, PRECISIONS
-
-    def _positive(self) -> Iterator[tuple[str, float]]:
-        yield "network.width", self.network.width
-        yield from super()._positive()
-
 
 @dataclass(frozen=True)
 class Recipe(ImageRecipe):
@@ -278,7 +247,6 @@ class Recipe(ImageRecipe):
     identity: IdentityRecipe = field(default_factory=IdentityRecipe)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.loss.weights.seen and self.network.pooling != "places":
             raise FacebenchError(
                 f"recipe {self.name}: loss.weights.seen needs a network that sees landmarks",
@@ -288,30 +256,4 @@ class Recipe(ImageRecipe):
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> Recipe:
         """The recipe of nested plain values; unknown keys and wrong types are refused."""
-        return build_record(cls, table, f"recipe {table.get('name', '')}".strip())
-
-    def _positive(self) -> Iterator[tuple[str, float]]:
-        yield from super()._positive()
-        yield "loss.landmark.width", self.loss.landmark.width
-        yield "loss.landmark.epsilon", self.loss.landmark.epsilon
-
-
-ARCHITECTURES = ("resnet18", "resnet34", "resnet50", "resnet101")
-POOLINGS = ("average", "grid", "places")
-PRECISIONS = ("auto", "float32", "bfloat16")
-RENDERERS = ("softras", "outline")
-SCHEDULES = ("constant", "cosine")
-
-
-def check_average(name: str, recipe: OptimiserRecipe) -> None:
-    """Refuse an average that keeps everything or less than nothing."""
-    if not 0.0 <= recipe.average < 1.0:
-        raise FacebenchError(
-            f"recipe {name}: optimiser.average is {recipe.average}", "give 0 up to below 1"
-        )
-
-
-def check_share(name: str, where: str, share: float) -> None:
-    """Refuse what is no probability."""
-    if not 0.0 <= share <= 1.0:
-        raise FacebenchError(f"recipe {name}: {where} is {share}", "give 0 to 1")
+        return bind(cls, table, f"recipe {table.get('name', '')}".strip())

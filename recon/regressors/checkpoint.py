@@ -25,7 +25,7 @@ from ..network.iresnet import iresnet_like
 from ..network.landmarker import LandmarkNetwork
 from ..network.tensor_files import FORMAT, build_fitting, read_content, recipe_in, write_content
 from ..recipes.baselines import GenovaRecipe, RichardsonRecipe
-from ..recipes.files import AnyRecipe
+from ..recipes.files import AnyRecipe, network_of
 from ..recipes.regressor import ImageRecipe, Recipe, RegressorRecipe
 from ..render import make_renderer
 from ..render.face import FaceRenderer
@@ -33,6 +33,9 @@ from ..vision.landmarks import landmark_network
 from ..vision.recognition import Recogniser, make_recogniser
 from .feature_regressor import FeatureRegressor
 from .regressor import FaceNetwork, FaceRegressor, OwnRender, RefiningRegressor
+
+Weights = Mapping[str, torch.Tensor]
+"""A state dict."""
 
 
 def face_renderer(recipe: RegressorRecipe, model: MorphableModel) -> FaceRenderer:
@@ -48,33 +51,44 @@ def fresh_network(recipe: RegressorRecipe, model: MorphableModel) -> FaceNetwork
     Raises:
         FacebenchError: those files cannot be used.
     """
-    if isinstance(recipe, GenovaRecipe):
-        recogniser = make_recogniser(recipe.network.recogniser)
-        landmarker = landmark_network(recipe.network.landmarker)
-        return FeatureRegressor(recipe.network, model, recogniser, landmarker)
-    return _image_network(recipe, model)
+    network: FaceNetwork = network_of(recipe)(recipe, model, None)
+    return network
 
 
 def restored_network(
-    recipe: RegressorRecipe, model: MorphableModel, weights: Mapping[str, Tensor]
+    recipe: RegressorRecipe, model: MorphableModel, weights: Weights
 ) -> FaceNetwork:
     """A network of the build that weights have, not yet with them; no other file is read."""
-    if isinstance(recipe, GenovaRecipe):
+    network: FaceNetwork = network_of(recipe)(recipe, model, weights)
+    return network
+
+
+def image_network(recipe: ImageRecipe, model: MorphableModel, _: Weights | None) -> FaceNetwork:
+    """A network that looks at the photograph, as its recipe says."""
+    return FaceRegressor(recipe.network, CoefficientSizes.of(model), frame_mean_face(model))
+
+
+def refining_network(
+    recipe: RichardsonRecipe, model: MorphableModel, _: Weights | None
+) -> FaceNetwork:
+    """A network that looks at the photograph and at its own render."""
+    draw = OwnRender(face_renderer(recipe, model))
+    sizes, framing = CoefficientSizes.of(model), frame_mean_face(model)
+    return RefiningRegressor(recipe.network, sizes, framing, draw)
+
+
+def feature_network(
+    recipe: GenovaRecipe, model: MorphableModel, weights: Weights | None
+) -> FaceNetwork:
+    """A decoder behind a frozen recogniser and landmark detector, of their files or of weights."""
+    if weights is None:
+        recogniser = make_recogniser(recipe.network.recogniser)
+        landmarker = landmark_network(recipe.network.landmarker)
+    else:
         recogniser = Recogniser(iresnet_like(_under(weights, "recogniser.network.")))
         width = weights["landmarker.trunk.conv1.weight"].shape[0]
         landmarker = LandmarkNetwork(width, int(weights["landmarker_size"]))
-        return FeatureRegressor(recipe.network, model, recogniser, landmarker)
-    return _image_network(recipe, model)
-
-
-def _image_network(recipe: RegressorRecipe, model: MorphableModel) -> FaceNetwork:
-    sizes, framing = CoefficientSizes.of(model), frame_mean_face(model)
-    if isinstance(recipe, RichardsonRecipe):
-        draw = OwnRender(face_renderer(recipe, model))
-        return RefiningRegressor(recipe.network, sizes, framing, draw)
-    if isinstance(recipe, ImageRecipe):
-        return FaceRegressor(recipe.network, sizes, framing)
-    raise TypeError(f"no network for {type(recipe).__name__}")
+    return FeatureRegressor(recipe.network, model, recogniser, landmarker)
 
 
 def _under(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -84,10 +98,6 @@ def _under(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
         for name, value in weights.items()
         if name.startswith(prefix)
     }
-
-
-Weights = Mapping[str, torch.Tensor]
-"""A state dict."""
 
 
 @dataclass(frozen=True)

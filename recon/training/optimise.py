@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from ...errors import FacebenchError
 from ..face.coefficients import Coefficients
@@ -129,7 +130,7 @@ def save_batch(path: Path, batch: Any) -> None:
         save_tensors(draft, asdict(batch))
 
 
-class WeightAverage:
+class WeightAverage(AveragedModel):
     """An exponential moving average of a learner's parameters (Polyak and Juditsky 1992).
 
     Early on the average follows faster, over (1 + n) / (10 + n) of n steps, so that the starting
@@ -141,18 +142,14 @@ class WeightAverage:
     """
 
     def __init__(self, learner: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.steps = 0
-        self._live = dict(learner.named_parameters())
-        self._kept = {name: value.detach().clone() for name, value in self._live.items()}
+        def follow(kept: list[Tensor], live: list[Tensor], steps: Tensor | int) -> None:
+            share = 1.0 - min(decay, (1 + int(steps)) / (10 + int(steps)))
+            torch._foreach_lerp_(kept, live, share)
 
-    @torch.no_grad()
-    def follow(self) -> None:
-        """Take in the weights as they are after a step."""
-        self.steps += 1
-        share = 1.0 - min(self.decay, (1 + self.steps) / (10 + self.steps))
-        for name, kept in self._kept.items():
-            kept.lerp_(self._live[name], share)
+        super().__init__(learner, multi_avg_fn=follow)
+        # At 0 PyTorch would copy the first step's weights; here the starting weights count too.
+        self.n_averaged.fill_(1)
+        self._live = dict(learner.named_parameters())
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -164,20 +161,23 @@ class WeightAverage:
             self._exchange()
 
     def state(self) -> dict[str, Tensor]:
-        """Everything to continue from."""
-        return {"steps": torch.tensor(self.steps), **self._kept}
+        """Everything to continue from, in the form of version 0.1."""
+        kept = {name: value.detach() for name, value in self.module.named_parameters()}
+        return {"steps": self.n_averaged.cpu() - 1, **kept}
 
+    @torch.no_grad()
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Continue from a state."""
-        self.steps = int(state["steps"])
-        for name, kept in self._kept.items():
+        self.n_averaged.fill_(int(state["steps"]) + 1)
+        for name, kept in self.module.named_parameters():
             kept.copy_(state[name])
 
     @torch.no_grad()
     def _exchange(self) -> None:
-        for name, kept in self._kept.items():
+        # By value: the optimiser and the other workers hold the learner's own tensors.
+        for name, kept in self.module.named_parameters():
             live = self._live[name]
-            before = live.detach().clone()
+            before = live.clone()
             live.copy_(kept)
             kept.copy_(before)
 
@@ -225,7 +225,7 @@ class Descent:
             group["lr"] = learning_rate(self.recipe, step, self.steps)
         self.optimiser.step()
         if self.average:
-            self.average.follow()
+            self.average.update_parameters(self._learner)
         return True
 
     def averaged(self) -> AbstractContextManager[None]:

@@ -49,7 +49,8 @@ def test_trains_measures_and_keeps(
     assert first.exit_code == 0, first.output
     result = json.loads(first.stdout)
     assert result["steps"] == 2
-    assert result["validation"].keys() - {"step"} == MEASURES[recipe]
+    assert result["validation"].keys() - {"step"} == MEASURES[recipe] | {"unreadable"}
+    assert result["validation"]["unreadable"] == 0
     names = {path.name for path in out.iterdir()}
     assert names >= {"checkpoint.pt", "weights.pt", "log.csv", "curves.png", "fits.png"}
     again = run(recipe, faces, out)
@@ -60,9 +61,9 @@ def test_trains_measures_and_keeps(
     ("recipe", "arguments", "message"),
     [
         ("landmarker", ["--set=network.image_size=50"], "give a multiple of 32"),
-        ("landmarker", ["--set=network.depth=50"], "unknown key 'depth'"),
+        ("landmarker", ["--set=network.depth=50"], "unknown key 'network.depth'"),
         ("landmarker", ["--set=kind=landmark"], "did you mean 'landmarker'"),
-        ("recogniser-embedded", ["--set=network.architecture=iresnet20"], "known are iresnet18"),
+        ("recogniser-embedded", ["--set=network.architecture=iresnet20"], "did you mean 'iresnet"),
         ("parser-embedded", ["--set=flip=2"], "give 0 to 1"),
         ("parser", ["--set=training.checkpoint_every=3", "--set=training.log_every=2"], "multiple"),
     ],

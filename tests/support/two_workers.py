@@ -14,10 +14,9 @@ from torch.nn.parallel import DistributedDataParallel
 from training_faces import small_model, small_recipe
 
 from facebench.recon.losses.photometric import Supervision
-from facebench.recon.recipes.files import load_any_recipe
+from facebench.recon.recipes.files import load_any_recipe, training_of
 from facebench.recon.recipes.vision import VisionRecipe
 from facebench.recon.training.methods.ours import Trainer
-from facebench.recon.training.tasks.loop import make_task
 from facebench.recon.training.tasks.task import PeopleBatch, TaskTrainer
 from facebench.recon.training.workers import Alone, Peers, Together
 
@@ -84,7 +83,7 @@ def task_step(kind: str, batch: PeopleBatch, peers: Peers) -> dict[str, object]:
         return DistributedDataParallel(learner) if peers.count > 1 else learner
 
     trainer = TaskTrainer(
-        recipe, make_task(recipe, PEOPLE), "", 0, torch.device("cpu"), in_doubles, peers
+        recipe, training_of(recipe)(recipe, PEOPLE), "", 0, torch.device("cpu"), in_doubles, peers
     )
     report = trainer.training_step(batch)
     gradients = {

@@ -16,6 +16,7 @@ from ...face.coefficients import CoefficientSizes
 from ...morphable.load import load_model
 from ...morphable.model import MorphableModel
 from ...recipes.baselines import GenovaRecipe, RichardsonRecipe, TranRecipe
+from ...recipes.files import training_of
 from ...recipes.regressor import Recipe, RegressorRecipe
 from ...regressors.checkpoint import save_weights, starting_weights
 from ..data.augmentation import random_change
@@ -51,26 +52,45 @@ class Material:
     labelling: Labelling
 
 
-def make_training(
-    recipe: RegressorRecipe, material: Material, around: Surroundings
-) -> tuple[RegressorTrainer[Any], Source[Any]]:
-    """The trainer of a method and the source of its batches.
+Training = tuple[RegressorTrainer[Any], Source[Any]]
+"""The trainer of a method and the source of its batches."""
 
-    Raises:
-        FacebenchError: the photographs do not suit the method, or a file of the recipe is missing.
-    """
-    model, photographs = material.model, material.photographs
-    if isinstance(recipe, Recipe):
-        return _weakly(recipe, model, around), photographs
-    if isinstance(recipe, GenovaRecipe):
-        return GenovaTrainer(recipe, model, around), photographs
-    if isinstance(recipe, TranRecipe):
-        labels = read_labels(material.labelling, CoefficientSizes.of(model))
-        return TranTrainer(recipe, model, around), LabelledSource(photographs, labels)
-    if isinstance(recipe, RichardsonRecipe):
-        truth = true_coefficients(material.shards)
-        return RichardsonTrainer(recipe, model, around), LabelledSource(photographs, truth)
-    raise TypeError(f"no training for {type(recipe).__name__}")
+
+def weakly_supervised(recipe: Recipe, material: Material, around: Surroundings) -> Training:
+    """`ours` and `mofa`: photographs with landmarks and masks."""
+    weighed = recipe.loss.weights.identity > 0
+    trainer = Trainer(
+        recipe,
+        material.model,
+        around.seed,
+        around.device,
+        around.distribute,
+        around.peers,
+        load_features(recipe.identity, around.device) if weighed else None,
+        around.start,
+    )
+    return trainer, material.photographs
+
+
+def from_features(recipe: GenovaRecipe, material: Material, around: Surroundings) -> Training:
+    """`genova`: photographs alone."""
+    return GenovaTrainer(recipe, material.model, around), material.photographs
+
+
+def from_fitted_labels(recipe: TranRecipe, material: Material, around: Surroundings) -> Training:
+    """`tran`: photographs with the faces that were fitted to them."""
+    labels = read_labels(material.labelling, CoefficientSizes.of(material.model))
+    trainer = TranTrainer(recipe, material.model, around)
+    return trainer, LabelledSource(material.photographs, labels)
+
+
+def from_true_coefficients(
+    recipe: RichardsonRecipe, material: Material, around: Surroundings
+) -> Training:
+    """`richardson`: renders with the coefficients that they were drawn from."""
+    truth = true_coefficients(material.shards)
+    trainer = RichardsonTrainer(recipe, material.model, around)
+    return trainer, LabelledSource(material.photographs, truth)
 
 
 def true_coefficients(shards: FaceShards) -> NDArray[np.float32]:
@@ -86,20 +106,6 @@ def true_coefficients(shards: FaceShards) -> NDArray[np.float32]:
             "make some that have with 'facebench synth faces'",
         )
     return found
-
-
-def _weakly(recipe: Recipe, model: MorphableModel, around: Surroundings) -> Trainer:
-    weighed = recipe.loss.weights.identity > 0
-    return Trainer(
-        recipe,
-        model,
-        around.seed,
-        around.device,
-        around.distribute,
-        around.peers,
-        load_features(recipe.identity, around.device) if weighed else None,
-        around.start,
-    )
 
 
 SHOWN = 6
@@ -137,7 +143,7 @@ def regressor_loop(
     )
     labelling = Labelling(job.data, job.model, job.folder.labels, len(shards))
     material = Material(model, shards, photographs, labelling)
-    trainer, source = make_training(recipe, material, around)
+    trainer, source = training_of(recipe)(recipe, material, around)
     validate = partial(Validation(held_out, model), trainer) if held_out else None
     job.out.mkdir(parents=True, exist_ok=True)
     show = partial(_show, trainer, held_out or shards)

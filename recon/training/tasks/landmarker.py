@@ -66,18 +66,21 @@ class LandmarkTask:
         return LandmarkLearner(self.recipe, peers)
 
     def measure(self, learner: Learner, held_out: Photographs, device: torch.device) -> Row:
-        """Mean error over photographs and points.
+        """Mean error over photographs and points; `unreadable` photographs are not among them.
 
         `landmark_px` is in px of the 224 frame; `nme_percent` is over the distance of the outer
         eye corners of the same face.
         """
         errors = []
         rows = range(min(MEASURED, len(held_out)))
+        unreadable = len(rows)
         side = self.recipe.network.image_size
-        for _, truth in in_batches(held_out, rows, side, device):
+        for read, truth in in_batches(held_out, rows, side, device):
+            unreadable -= len(read)
             errors.append(point_errors(_found(learner, truth.images), truth.landmarks))
         pixels, normalised = torch.cat(errors, dim=1).nanmean(dim=1).tolist()
-        return {"landmark_px": pixels * FRAME / side, "nme_percent": 100.0 * normalised}
+        measures = {"landmark_px": pixels * FRAME / side, "nme_percent": 100.0 * normalised}
+        return measures | {"unreadable": float(unreadable)}
 
     def picture(
         self, learner: Learner, photographs: Photographs, device: torch.device
@@ -92,6 +95,11 @@ class LandmarkTask:
             pictures = to_pictures(truth.images)
             drawn += [_drawn(*one) for one in zip(pictures, found.T, true.T, strict=True)]
         return _tiled(drawn)
+
+
+def make_landmark_task(recipe: LandmarkerRecipe, _: int) -> LandmarkTask:
+    """The task of a recipe; it does not tell people apart."""
+    return LandmarkTask(recipe)
 
 
 def point_errors(found: Tensor, truth: Tensor) -> Tensor:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from ....errors import FacebenchError
 from ...export.mesh_files import write_picture
 from ...network.vision_weights import save_network
-from ...recipes.vision import LandmarkerRecipe, ParserRecipe, RecogniserRecipe, VisionRecipe
+from ...recipes.files import training_of
+from ...recipes.vision import VisionRecipe
 from ..data.augmentation import random_change
 from ..data.batches import BatchSource, Photographs, collate
 from ..data.celebamask import CelebAMaskFaces
@@ -22,9 +23,7 @@ from ..data.shards import FaceShards, rows_without_mask
 from ..loop import Listener, Loop
 from ..optimise import Row
 from ..state import TrainingFolder
-from .landmarker import LandmarkTask
-from .parser import ParserTask
-from .recogniser import RecogniserTask, numbered, subjects_of
+from .recogniser import number_people, subjects_of
 from .task import PeopleBatch, Task, TaskTrainer
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ def task_loop(
     photographs = open_photographs(job.data, job.limit)
     held_out = open_photographs(job.validation) if job.validation else None
     people = _people(recipe, photographs)
-    task = make_task(recipe, int(people.max()) + 1)
+    task: Task = training_of(recipe)(recipe, int(people.max()) + 1)
     faces = BatchSource(
         shards=photographs,
         batch_size=recipe.training.batch_size,
@@ -117,17 +116,6 @@ def task_loop(
     return Loop(trainer, source, job.folder, validate, finish, listen)
 
 
-def make_task(recipe: VisionRecipe, people: int) -> Task:
-    """The task that a recipe describes, on data with so many people."""
-    if isinstance(recipe, ParserRecipe):
-        return ParserTask(recipe)
-    if isinstance(recipe, RecogniserRecipe):
-        return RecogniserTask(recipe, people)
-    if isinstance(recipe, LandmarkerRecipe):
-        return LandmarkTask(recipe)
-    raise TypeError(f"no task for {type(recipe).__name__}")
-
-
 def open_photographs(folder: Path, limit: int | None = None) -> FaceShards | CelebAMaskFaces:
     """The labelled photographs of a folder: shards, or CelebAMask-HQ as it is distributed."""
     if CelebAMaskFaces.is_at(folder):
@@ -137,27 +125,27 @@ def open_photographs(folder: Path, limit: int | None = None) -> FaceShards | Cel
 
 def _people(recipe: VisionRecipe, photographs: Photographs) -> NDArray[np.int64]:
     """Number of the person in each photograph; all 0 where nobody is to be told apart."""
-    if not isinstance(recipe, RecogniserRecipe):
-        _check_labels(recipe, photographs)
+    _check_labels(recipe, photographs)
+    if "people" not in recipe.needs:
         return np.zeros(len(photographs), dtype=np.int64)
-    people = numbered(subjects_of(photographs))
+    people = number_people(subjects_of(photographs))
     each = np.bincount(people)
     if len(each) < 2 or each.max() < 2:
         raise FacebenchError(
             f"{photographs.folder} holds {len(each)} people with at most {each.max()} photographs "
-            "each; a recogniser learns from several photographs of several people",
+            f"each; a {recipe.kind} learns from several photographs of several people",
             "make some with 'facebench synth faces --subjects 1000 --frames 8'",
         )
     return people
 
 
 def _check_labels(recipe: VisionRecipe, photographs: Photographs) -> None:
-    if isinstance(recipe, LandmarkerRecipe) and isinstance(photographs, CelebAMaskFaces):
+    if "landmarks" in recipe.needs and isinstance(photographs, CelebAMaskFaces):
         raise FacebenchError(
             f"{photographs.folder} has no landmarks to learn from",
             "make shards with 'facebench synth faces' or 'facebench prepare'",
         )
-    if isinstance(recipe, ParserRecipe) and (bare := rows_without_mask(photographs.folder)):
+    if "masks" in recipe.needs and (bare := rows_without_mask(photographs.folder)):
         raise FacebenchError(
             f"{bare} photographs in {photographs.folder} have no mask to learn from",
             "prepare them with masks beside the photographs or with --parser",

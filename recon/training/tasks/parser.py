@@ -106,13 +106,22 @@ class ParserTask:
         return ParserLearner(self.recipe, peers)
 
     def measure(self, learner: Learner, held_out: Photographs, device: torch.device) -> Row:
-        """`mean_iou` over the classes that occur, and `pixel_accuracy`, over all photographs."""
+        """`mean_iou` over the classes that occur, and `pixel_accuracy`, over all photographs.
+
+        `unreadable` counts those that are left out of both.
+        """
         table = torch.zeros(CLASSES, CLASSES, dtype=torch.int64)
         rows = range(min(MEASURED, len(held_out)))
-        for _, truth in in_batches(held_out, rows, self.recipe.network.image_size, device):
+        unreadable = len(rows)
+        for read, truth in in_batches(held_out, rows, self.recipe.network.image_size, device):
+            unreadable -= len(read)
             table += confusion(_classes(learner, truth.images), truth.masks).cpu()
         accuracy = float(table.diagonal().sum() / table.sum())
-        return {"mean_iou": float(class_overlaps(table).nanmean()), "pixel_accuracy": accuracy}
+        return {
+            "mean_iou": float(class_overlaps(table).nanmean()),
+            "pixel_accuracy": accuracy,
+            "unreadable": float(unreadable),
+        }
 
     def picture(
         self, learner: Learner, photographs: Photographs, device: torch.device
@@ -127,6 +136,11 @@ class ParserTask:
             triples = zip(pictures, found, true, strict=True)
             lines += [np.concatenate(one, axis=1) for one in triples]
         return np.concatenate(lines)
+
+
+def make_parser_task(recipe: ParserRecipe, _: int) -> ParserTask:
+    """The task of a recipe; it does not tell people apart."""
+    return ParserTask(recipe)
 
 
 def confusion(found: Tensor, truth: Tensor) -> Tensor:

@@ -186,17 +186,21 @@ class RecogniserTask:
         return RecogniserLearner(self.recipe, self.people, peers)
 
     def measure(self, learner: Learner, held_out: Photographs, device: torch.device) -> Row:
-        """`verification_accuracy` and `separation` on people who are not trained on."""
+        """`verification_accuracy` and `separation` on people who are not trained on.
+
+        `unreadable` counts the photographs that are left out of both.
+        """
         rows = range(min(MEASURED, len(held_out)))
         seen, features = [], []
         for kept, truth in in_batches(held_out, rows, self.recipe.photograph_size, device):
             seen += kept
             features.append(_features(learner, truth.images, truth.landmarks))
         vectors = torch.cat(features).cpu().double().numpy()
-        people = numbered(subjects_of(held_out))[seen]
+        people = number_people(subjects_of(held_out))[seen]
         return {
             "verification_accuracy": verification_accuracy(vectors, people),
             "separation": separation(vectors, people),
+            "unreadable": float(len(rows) - len(seen)),
         }
 
     def picture(
@@ -215,7 +219,7 @@ class RecogniserTask:
         return np.concatenate(lines)
 
 
-def numbered(names: Sequence[str]) -> NDArray[np.int64]:
+def number_people(names: Sequence[str]) -> NDArray[np.int64]:
     """Each name's number among the distinct names in sorted order."""
     return np.unique(np.asarray(names), return_inverse=True)[1].astype(np.int64)
 

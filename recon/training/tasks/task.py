@@ -95,13 +95,24 @@ _CHUNK = 32
 def in_batches(
     photographs: Photographs, rows: Sequence[int], size: int, device: torch.device
 ) -> Iterator[tuple[list[int], Supervision]]:
-    """Rows that could be read and their photographs at a side of `size` px, a few at a time."""
+    """Rows that could be read and their photographs at a side of `size` px, a few at a time.
+
+    Raises:
+        FacebenchError: at the end, when not one could be read.
+    """
+    any_read = False
     for first in range(0, len(rows), _CHUNK):
         read = [(row, _read(photographs, row)) for row in rows[first : first + _CHUNK]]
         kept = [(row, sample) for row, sample in read if sample is not None]
         if kept:
+            any_read = True
             batch = collate([resized(sample, size) for _, sample in kept])
             yield [row for row, _ in kept], batch.to(device)
+    if not any_read:
+        raise FacebenchError(
+            f"none of {len(rows)} photographs in {photographs.folder} can be read",
+            "prepare them again",
+        )
 
 
 def spread_rows(photographs: Photographs, number: int) -> list[int]:

@@ -92,7 +92,7 @@ def test_a_record_survives_its_own_table_to_the_last_digit(layer: Layer) -> None
         ({"first": {"scale": float("inf")}}, "first.scale is inf: give more than 0"),
         ({"first": {"scale": float("nan")}}, "first.scale is nan: give more than 0"),
         ({"first": {"keep": 1.5}}, "first.keep is 1.5: give 0 to 1"),
-        ({"first": {"side": 40}}, "first.side is 40: give more than 0 and a multiple of 16"),
+        ({"first": {"side": 40}}, "first.side is 40: give a multiple of 16 and more than 0"),
         ({"first": 3}, "first is 3: expected a value of type table"),
         ({"decay": 1.0}, "decay is 1.0: give 0 or more and below 1"),
         ({"weights": {"nose": -1}}, "weights.nose is -1: give 0 or more"),

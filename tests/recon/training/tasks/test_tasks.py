@@ -6,16 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from training_faces import SIZE, write_training_faces
 
 from facebench.errors import FacebenchError
 from facebench.recon.network.tensor_files import read_content
-from facebench.recon.recipes.files import load_any_recipe
+from facebench.recon.recipes.files import load_any_recipe, training_of
 from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.optimise import Row
 from facebench.recon.training.run import TrainingJob, Worker, make_loop, train_worker
+from facebench.recon.training.workers import Alone
 from facebench.recon.vision.landmarks import NetworkLandmarks, make_landmark_detector
 from facebench.recon.vision.parsing import make_parser
 from facebench.recon.vision.recognition import make_recogniser
@@ -131,6 +134,30 @@ def test_one_photograph_a_person_teaches_no_recogniser(tmp_path: Path) -> None:
     alone = write_training_faces(tmp_path, subjects=3, frames=1)
     with pytest.raises(FacebenchError, match="3 people with at most 1 photographs each"):
         make_loop(job("recogniser-embedded", alone, tmp_path / "out"), ALONE, quietly)
+
+
+def broken(faces: Path, folder: Path, rows: int) -> FaceShards:
+    """The same faces, the first so many of them unreadable."""
+    table = pq.read_table(faces / "faces.parquet")
+    images = [b"no picture"] * rows + table["image"].to_pylist()[rows:]
+    place = table.column_names.index("image")
+    folder.mkdir()
+    pq.write_table(table.set_column(place, "image", pa.array(images)), folder / "faces.parquet")
+    return FaceShards(folder)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_photographs_that_cannot_be_read_are_counted(
+    name: str, faces: Path, tmp_path: Path
+) -> None:
+    recipe = job(name, faces, tmp_path).recipe
+    task = training_of(recipe)(recipe, 6)
+    learner = task.learner(Alone())
+    whole = task.measure(learner, FaceShards(faces), ALONE.device)
+    some = task.measure(learner, broken(faces, tmp_path / "some", 3), ALONE.device)
+    assert (whole["unreadable"], some["unreadable"]) == (0.0, 3.0)
+    with pytest.raises(FacebenchError, match=r"none of 12 photographs in .* can be read"):
+        task.measure(learner, broken(faces, tmp_path / "none", 12), ALONE.device)
 
 
 def test_a_job_survives_its_own_table(faces: Path, tmp_path: Path) -> None:

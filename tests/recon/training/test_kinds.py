@@ -1,0 +1,118 @@
+"""A new kind of training is one module and its recipe: this one, which nothing else names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from training_faces import write_training_faces
+
+from facebench.errors import FacebenchError
+from facebench.recon.files.records import Count
+from facebench.recon.network.vision_weights import load_network
+from facebench.recon.recipes import files
+from facebench.recon.recipes.files import Kind, load_any_recipe, register_kind
+from facebench.recon.recipes.vision import VisionRecipe
+from facebench.recon.training.data.batches import Photographs
+from facebench.recon.training.optimise import Row
+from facebench.recon.training.run import TrainingJob, Worker, train_worker
+from facebench.recon.training.tasks.task import Learner, Levels
+from facebench.recon.training.workers import Peers
+
+
+@dataclass(frozen=True)
+class SkinNetwork:
+    """How large the photographs are."""
+
+    image_size: Count = 16
+
+
+@dataclass(frozen=True)
+class SkinRecipe(VisionRecipe):
+    """The share of a photograph that is background, by a linear layer."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"masks"})
+
+    kind: str = "background"
+    network: SkinNetwork = field(default_factory=SkinNetwork)
+
+    @property
+    def photograph_size(self) -> int:
+        return self.network.image_size
+
+
+class SkinLearner(Learner):
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.network = nn.Linear(3 * side * side, 1)
+
+    def forward(
+        self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor, noise: Tensor
+    ) -> Levels:
+        share = (masks == 0).float().mean((1, 2))
+        return {"share": (self.network(images.flatten(1))[:, 0] - share).square().mean()}
+
+    def weights(self) -> dict[str, Tensor]:
+        return self.network.state_dict()
+
+
+class SkinTask:
+    def __init__(self, recipe: SkinRecipe, people: int) -> None:
+        self.side = recipe.network.image_size
+
+    def learner(self, peers: Peers) -> SkinLearner:
+        return SkinLearner(self.side)
+
+    def measure(self, learner: Learner, held_out: Photographs, device: torch.device) -> Row:
+        return {"photographs": float(len(held_out))}
+
+    def picture(
+        self, learner: Learner, photographs: Photographs, device: torch.device
+    ) -> NDArray[np.uint8]:
+        return np.zeros((4, 4, 3), np.uint8)
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(files, "_KINDS", dict(files._KINDS))
+    register_kind("background", Kind(SkinRecipe, SkinTask))
+    yield
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_kind_from_outside_is_trained_measured_and_read(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'kind = "background"\nflip = 0.0\n[optimiser]\nlearning_rate = 0.01\n[training]\n'
+        "steps = 6\nbatch_size = 4\nlog_every = 1\ncheckpoint_every = 3\nvalidate_every = 6\n"
+    )
+    faces = write_training_faces(tmp_path / "faces")
+    recipe = load_any_recipe(str(path), ["network.image_size=8"])
+    job = TrainingJob(faces, recipe, "embedded", tmp_path / "out", validation=faces)
+    assert train_worker(job, Worker(torch.device("cpu")), lambda row: None) == 6
+    losses = [row["share"] for row in job.folder.read(job.folder.log)]
+    assert losses[-1] < losses[0]
+    assert load_network(job.folder.weights, SkinRecipe).recipe == recipe
+    assert TrainingJob.from_table(job.as_table()) == job
+
+
+@pytest.mark.usefixtures("registered")
+def test_its_recipe_is_checked_by_its_own_fields(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('kind = "background"\n')
+    with pytest.raises(FacebenchError, match=r"network\.image_size is 0: give more than 0"):
+        load_any_recipe(str(path), ["network.image_size=0"])
+
+
+def test_an_unknown_kind_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('kind = "landmark"\n')
+    with pytest.raises(FacebenchError, match="did you mean 'landmarker'"):
+        load_any_recipe(str(path))
