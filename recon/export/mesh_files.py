@@ -48,8 +48,10 @@ def write_obj(mesh: Mesh, path: Path) -> None:
     rows = mesh.vertices if mesh.colours is None else np.hstack([mesh.vertices, mesh.colours])
     text = StringIO()
     text.write("# unit: mm\n")
+    # float32 sources have no more digits.
     vertex = "v %.6f %.6f %.6f" + ("" if mesh.colours is None else " %.5f %.5f %.5f")
     np.savetxt(text, rows, fmt=vertex)
+    # OBJ counts from 1.
     np.savetxt(text, np.asarray(mesh.triangles) + 1, fmt="f %d %d %d")
     with atomic_write(path) as draft:
         draft.write_text(text.getvalue(), encoding="ascii")
@@ -94,6 +96,7 @@ def write_ply(mesh: Mesh, path: Path, properties: Mapping[str, NDArray[Any]] | N
         FacebenchError: a property has another length than the vertices.
     """
     vertices = _ply_vertices(mesh, properties or {})
+    # A packed record per face: the file's bytes as they are.
     faces = np.zeros(len(mesh.triangles), [("count", "u1"), ("corners", "<i4", 3)])
     faces["count"], faces["corners"] = 3, mesh.triangles
     header = _ply_header(vertices.dtype, len(vertices), len(faces))
@@ -135,6 +138,7 @@ def _ply_vertices(mesh: Mesh, properties: Mapping[str, NDArray[Any]]) -> NDArray
     for axis, name in enumerate("xyz"):
         columns[name] = mesh.vertices[:, axis].astype("<f4")
     if mesh.colours is not None:
+        # Clipped first: a cast of 1.01 wraps to black.
         levels = (np.asarray(mesh.colours).clip(0.0, 1.0) * 255.0).round().astype("|u1")
         columns |= dict(zip(("red", "green", "blue"), levels.T, strict=True))
     for name, values in properties.items():
@@ -211,6 +215,7 @@ class _Body:
 
     def append(self, part: bytes) -> int:
         """Add a part; returns the number of its view."""
+        # Accessors must start at a multiple of their component's size.
         self.data += b"\0" * (-len(self.data) % 4)
         self.views.append({"buffer": 0, "byteOffset": len(self.data), "byteLength": len(part)})
         self.data += part
@@ -220,6 +225,7 @@ class _Body:
 def _attributes(mesh: Mesh, texture: Texture | None) -> dict[str, NDArray[Any]]:
     arrays = {"POSITION": mesh.vertices.astype("<f4"), "NORMAL": vertex_normals(mesh).astype("<f4")}
     if texture is not None:
+        # glTF's v points down, ours up.
         arrays["TEXCOORD_0"] = (texture.uv * (1.0, -1.0) + (0.0, 1.0)).astype("<f4")
     elif mesh.colours is not None:
         arrays["COLOR_0"] = _linear(np.asarray(mesh.colours)).astype("<f4")
@@ -239,6 +245,7 @@ def _document(body: _Body) -> dict[str, Any]:
         "indices": len(names),
         "material": 0,
     }
+    # Skin without gloss: the texture holds the photograph's own highlights.
     matte = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
     return {
         "asset": {"version": "2.0", "generator": "facebench"},
@@ -282,6 +289,7 @@ def _material_of_picture(view: int) -> dict[str, Any]:
 
 def _container(document: bytes, body: bytes) -> bytes:
     """Header and two chunks, each padded to four bytes (glTF 2.0, "GLB File Format")."""
+    # Padded with spaces, the binary chunk with zeros, as the standard says.
     document += b" " * (-len(document) % 4)
     body += b"\0" * (-len(body) % 4)
     total = 12 + 8 + len(document) + 8 + len(body)

@@ -30,6 +30,7 @@ _INK, _PAPER = (30, 30, 30), (245, 245, 245)
 
 def to_pictures(images: Tensor) -> list[Picture]:
     """Pictures of a batch (B, 3, H, W) of RGB values, clipped to [0, 1]."""
+    # Half a level more before the cut: rounding.
     pixels = (images.detach().clamp(0.0, 1.0) * 255.0 + 0.5).byte()
     return list(pixels.permute(0, 2, 3, 1).cpu().numpy())
 
@@ -95,6 +96,7 @@ class _Artist:
     @classmethod
     def of(cls, model: MorphableModel) -> _Artist:
         side = _SIDE * _SUPERSAMPLING
+        # Hard edges and supersampling: softness is for gradients.
         renderer = make_renderer("outline", sigma=_SIGMA)
         return cls(FaceRenderer(FaceDecoder(model), renderer, (side, side)), _mean(model))
 
@@ -110,6 +112,7 @@ def _mean(model: MorphableModel) -> Coefficients:
     framing, sizes = frame_mean_face(model), CoefficientSizes.of(model)
     x, y, scale = (_ZOOM * v for v in (framing.offset_x, framing.offset_y, framing.scale))
     light = ambient_light(1)
+    # Light from ahead and a little above, as portraits are lit; ambient light alone shows no shape.
     light[:, :4] += torch.tensor(_FRONTAL_LIGHT).view(1, 4, 1)
     return Coefficients(
         identity=torch.zeros(1, sizes.identity),
@@ -148,6 +151,7 @@ def _mode_rows(artist: _Artist, model: MorphableModel, kind: str) -> list[list[P
 def _mode_pictures(artist: _Artist, kind: str, count: int, strength: float) -> list[Picture]:
     faces = _repeat(artist.mean, count)
     values = getattr(faces, kind)
+    # Face k shows mode k alone.
     values[range(count), range(count)] = strength
     return artist.lit(faces)
 

@@ -25,11 +25,14 @@ def rotation_matrix(angles: Tensor) -> Tensor:
     about_y = torch.stack([cos_y, zero, -sin_y, zero, one, zero, sin_y, zero, cos_y], 1)
     about_z = torch.stack([cos_z, sin_z, zero, -sin_z, cos_z, zero, zero, zero, one], 1)
     x, y, z = (matrix.view(-1, 3, 3) for matrix in (about_x, about_y, about_z))
+    # The order of the 300W-LP record; another would give other angles for the same pose.
     return x @ y @ z
 
 
 def rotate(vertices: Tensor, rotation: Tensor) -> Tensor:
     """Turn vertex-major (V, 3, B) vectors by (B, 3, 3) rotations."""
+    # Vertex-major arrays: three weighted sums over contiguous batches, where a batched product
+    # would first turn the array round.
     columns = rotation.permute(1, 2, 0)
     return torch.stack([(vertices * row.unsqueeze(0)).sum(1) for row in columns], dim=1)
 
@@ -74,6 +77,8 @@ def rotation_slopes(angles: Tensor) -> Tensor:
     Exact: each angle enters by its sine and cosine alone, and for a + b cos φ + c sin φ half the
     difference between a quarter turn ahead and one behind is the derivative.
     """
+    # φ ± 90° turns a + b cos φ + c sin φ into a ∓ b sin φ ± c cos φ; half the difference is the
+    # derivative.
     quarter = torch.eye(3, dtype=angles.dtype, device=angles.device) * (math.pi / 2)
     return torch.stack(
         [(rotation_matrix(angles + q) - rotation_matrix(angles - q)) / 2 for q in quarter]
@@ -85,12 +90,14 @@ def turning_axes(angles: Tensor) -> Tensor:
 
     A vector that the rotation has turned to v changes by axis × v.
     """
+    # dR Rᵀ is skew-symmetric; its three numbers are the axis.
     spin = (rotation_slopes(angles) @ rotation_matrix(angles).mT).permute(1, 2, 3, 0)
     return torch.stack([spin[:, 2, 1], spin[:, 0, 2], spin[:, 1, 0]], dim=1)
 
 
 def angles_of(rotation: Tensor) -> Tensor:
     """Pitch, yaw, roll (B, 3) of rotations (B, 3, 3); yaw within ±90°."""
+    # Rounding may leave the sine just beyond 1, where asin is NaN.
     yaw = (-rotation[:, 0, 2]).clamp(-1.0, 1.0).asin()
     pitch = torch.atan2(rotation[:, 1, 2], rotation[:, 2, 2])
     roll = torch.atan2(rotation[:, 0, 1], rotation[:, 0, 0])
@@ -100,8 +107,10 @@ def angles_of(rotation: Tensor) -> Tensor:
 def pose_of_camera(camera: Tensor) -> Tensor:
     """Pose (B, 7) of scaled orthographic cameras (B, 2, 4), see `fit_pose`."""
     rows = camera[:, :, :3]
+    # Of a fitted camera both rows have one length; the mean is for cameras that are only nearly so.
     scale = rows.norm(dim=2).mean(1).clamp_min(1e-12)
     first, second = (torch.nn.functional.normalize(row, dim=1) for row in rows.unbind(1))
+    # The third row is not seen under weak perspective: right-handedness gives it.
     rotation = torch.stack([first, second, torch.linalg.cross(first, second)], dim=1)
     depth = torch.zeros_like(scale)
     shift = camera[:, :, 3]
@@ -126,9 +135,11 @@ def fit_pose(points: Tensor, targets: Tensor, weights: Tensor, iterations: int =
     An element without known targets, or with values that are not finite, gets some finite camera.
     """
     points, targets = _finite(points), _finite(targets)
+    # Shares, so that a face with few known points has the same ridge and tolerances.
     share = (weights / weights.sum(0).clamp_min(1e-8)).T.unsqueeze(2)
     p, q = points.permute(2, 0, 1), targets.permute(2, 0, 1)
     p_centre, q_centre = (share * p).sum(1, keepdim=True), (share * q).sum(1, keepdim=True)
+    # Centred first: translation then drops out of the least squares.
     p, q = p - p_centre, q - q_centre
     linear = _affine_rotation(p, q, share)
     for _ in range(iterations):
@@ -151,10 +162,13 @@ def _finite(values: Tensor) -> Tensor:
 def _affine_rotation(p: Tensor, q: Tensor, share: Tensor) -> Tensor:
     """Scaled rotations (B, 3, 3) nearest to the affine cameras of centred points."""
     spread = (share * p).mT @ p
+    # A face's points lie nearly in a plane seen from ahead; without a ridge noise alone would
+    # decide the third column.
     ridge = 1e-4 * spread.diagonal(dim1=1, dim2=2).mean(1).view(-1, 1, 1) + _TINY
     damped = spread + ridge * torch.eye(3, dtype=p.dtype, device=p.device)
     affine = torch.linalg.solve(damped, (share * p).mT @ q).mT
     left, strengths, right = torch.linalg.svd(affine, full_matrices=False)
+    # The nearest matrix with orthonormal rows (Procrustes).
     rows = left @ right
     rotation = torch.cat([rows, torch.linalg.cross(rows[:, :1], rows[:, 1:], dim=2)], dim=1)
     scaled: Tensor = strengths.mean(1).view(-1, 1, 1) * rotation
@@ -163,10 +177,12 @@ def _affine_rotation(p: Tensor, q: Tensor, share: Tensor) -> Tensor:
 
 def _refine(linear: Tensor, p: Tensor, q: Tensor, share: Tensor) -> Tensor:
     """One step: targets take the depth seen by the camera, then a 3D similarity (Umeyama)."""
+    # The camera so far tells depths, which makes a 3D problem with a closed solution of it.
     seen = p @ linear.mT
     target = torch.cat([q, seen[:, :, 2:]], dim=2)
     left, strengths, right = torch.linalg.svd((share * target).mT @ p)
     signs = torch.ones_like(strengths)
+    # The last direction is turned round where the best orthogonal matrix is a reflection.
     signs[:, 2] = torch.det(left @ right).sign()
     rotation = (left * signs.unsqueeze(1)) @ right
     scale = (strengths * signs).sum(1) / (share * p * p).sum((1, 2)).clamp_min(_TINY)

@@ -76,6 +76,7 @@ def frame_table(face: FaceCoefficients, box: Box, landmarks: NDArray[np.float64]
 
 def write_coefficients(path: Path, table: Mapping[str, Any]) -> None:
     """Write a table of the schema's members, all but `format`, by rename."""
+    # allow_nan=False: NaN is no JSON, and other programs refuse the file.
     text = json.dumps({"format": FORMAT, **table}, indent=1, allow_nan=False)
     with atomic_write(path) as draft:
         draft.write_text(text + "\n", encoding="utf-8")
@@ -115,6 +116,7 @@ def _faces(table: Mapping[str, Any], path: Path) -> FaceCoefficients:
     }
     face = FaceCoefficients(**{name: np.array([part], float) for name, part in parts.items()})
     vectors = (face.identity, face.expression, face.albedo, face.pose)
+    # Ragged or nested lists become arrays of other shapes, not errors.
     if face.light.shape != (1, 9, 3) or any(vector.ndim != 2 for vector in vectors):
         raise ValueError("parts of other shapes")
     return face

@@ -52,7 +52,7 @@ class CoefficientSizes:
 
 @dataclass(frozen=True)
 class Coefficients:
-    """A batch of faces as coefficients (METHOD, "The 314 coefficients").
+    """A batch of faces as coefficients (eq. 1 to 6).
 
     Attributes:
         identity: (B, K) α, standard normal.
@@ -105,6 +105,7 @@ class FaceCoefficients:
     @classmethod
     def of(cls, batch: Coefficients) -> FaceCoefficients:
         """N faces of a batch of tensors."""
+        # float64 for files and means; the network's own digits are all in it.
         return cls(*(part.double().cpu().numpy() for part in vars(batch).values()))
 
     @classmethod
@@ -131,6 +132,7 @@ class FaceCoefficients:
 
     def of_one_person(self) -> FaceCoefficients:
         """N faces with everyone's identity and albedo replaced by the mean over all."""
+        # What one person has in common; expression, pose and light are the moment's.
         identity = np.broadcast_to(self.identity.mean(axis=0), self.identity.shape)
         albedo = np.broadcast_to(self.albedo.mean(axis=0), self.albedo.shape)
         return replace(self, identity=identity, albedo=albedo)
@@ -158,5 +160,7 @@ def _crop_to_picture(window: Window, image_size: tuple[int, int]) -> tuple[float
     height, width = image_size
     short = min(height, width)
     across = (2.0 * window.left + window.side - width) / short
+    # y points up, the window's top counts down.
     upwards = (height - 2.0 * window.top - window.side) / short
+    # A crop spans [-1, 1] as the picture's shorter side does, so lengths scale by their quotient.
     return window.side / short, np.array([across, upwards, 0.0])

@@ -10,6 +10,7 @@ from torch import Tensor
 AMBIENT = 0.8
 """Share of the albedo that the first renders show; with no offset they would be black."""
 
+# Normalised over the sphere, without the factors of the cosine lobe: γ takes them in.
 _BAND_0 = 0.5 / math.sqrt(math.pi)
 _BAND_1 = math.sqrt(3.0 / (4.0 * math.pi))
 _BAND_2 = math.sqrt(15.0 / (4.0 * math.pi))
@@ -38,6 +39,7 @@ def harmonics(normals: Tensor) -> Tensor:
 def ambient_light(batch: int) -> Tensor:
     """Light (B, 9, 3), white and ambient, under which a face shows `AMBIENT` of its albedo."""
     light = torch.zeros(batch, 9, 3)
+    # The constant harmonic is _BAND_0, so this is AMBIENT everywhere.
     light[:, 0] = AMBIENT / _BAND_0
     return light
 
@@ -68,10 +70,13 @@ def solve_light(bands: Tensor, albedo: Tensor, colours: Tensor, weights: Tensor)
     """
     bands, albedo, colours = (rows.permute(2, 0, 1) for rows in (bands, albedo, colours))
     lit = bands.unsqueeze(1) * albedo.unsqueeze(2)
+    # Each colour has nine unknowns and its own system; weights are the same for all three.
     weighed = lit * weights.T[:, None, None]
-    curvature = weighed @ lit.mT
-    ridge = _LIGHT_RIDGE * curvature.diagonal(dim1=2, dim2=3).mean(2) + 1e-9
-    curvature = curvature + torch.diag_embed(ridge.unsqueeze(2).expand(-1, -1, lit.shape[2]))
-    right = weighed @ colours.unsqueeze(3)
-    light: Tensor = torch.linalg.solve(curvature, right).squeeze(3).mT
+    hessian = weighed @ lit.mT
+    # On normals that face the viewer several harmonics look alike; the ridge keeps the system
+    # solvable, and the constant a face without weight finite.
+    ridge = _LIGHT_RIDGE * hessian.diagonal(dim1=2, dim2=3).mean(2) + 1e-9
+    hessian = hessian + torch.diag_embed(ridge.unsqueeze(2).expand(-1, -1, lit.shape[2]))
+    right_hand_side = weighed @ colours.unsqueeze(3)
+    light: Tensor = torch.linalg.solve(hessian, right_hand_side).squeeze(3).mT
     return light

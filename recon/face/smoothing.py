@@ -50,6 +50,7 @@ def smooth(
     length = _window(rate, used)
     pose = _as_curves(faces.pose)
     values = np.hstack([pose, faces.expression, faces.light.reshape(len(faces), -1)])
+    # A face that comes back after a gap may be elsewhere: a parabola across would invent the way.
     runs = np.split(np.arange(len(frames)), np.flatnonzero(np.diff(frames) > used.gap) + 1)
     smoothed = np.concatenate([_run(values[run], frames[run], length, used.order) for run in runs])
     size, last = faces.expression.shape[1], faces.light.shape
@@ -63,11 +64,13 @@ def smooth(
 
 def _window(rate: float, settings: SmoothingSettings) -> int:
     """Odd number of frames in the window."""
+    # The filter needs an odd window.
     return 2 * round(settings.seconds * rate / 2.0) + 1
 
 
 def _as_curves(pose: Floats) -> Floats:
     """Angles without jumps of 2π, the scale as its logarithm."""
+    # 179° and -179° are neighbours; as numbers the filter would pass through 0.
     angles = np.unwrap(pose[:, :3], axis=0)
     return np.hstack([angles, pose[:, 3:6], np.log(pose[:, 6:])])
 
@@ -80,9 +83,12 @@ def _run(values: Floats, frames: NDArray[np.integer], length: int, order: int) -
     """One run of frames; one shorter than the polynomial needs stays as it is."""
     every = np.arange(frames[0], frames[-1] + 1)
     longest = len(every) - 1 + len(every) % 2
+    # A run shorter than the window is smoothed with the longest that it holds.
     window = min(length, longest)
     if window <= order + 1:
         return values
+    # The last known frame at or before each; missing ones are interpolated, for the filter needs
+    # equal steps.
     known = np.searchsorted(frames, every, side="right") - 1
     following = np.minimum(known + 1, len(frames) - 1)
     span = np.maximum(frames[following] - frames[known], 1)

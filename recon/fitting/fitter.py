@@ -50,7 +50,7 @@ class Fit:
         converged: (B,) bool: landmarks and photograph could be used, and the cost had come to rest.
         landmark_residual: (B,) mean distance of the known landmarks, px of the photograph.
         pixel_residual: (B,) weighted mean of the Euclidean colour distance, RGB in [0, 1], over
-            the surface points in sight, each counted for its share of the picture: METHOD eq. 8
+            the surface points in sight, each counted for its share of the picture: eq. 8
             by its samples; NaN where no point counts.
     """
 
@@ -121,6 +121,7 @@ class Fitter(nn.Module):
         found, objective = self._fit_landmarks(target)
         vector, converged = found.vector, found.converged & target.usable
         vector = self._estimate_light(vector, target)
+        # From coarse to fine where there are several: a blurred photograph draws from farther away.
         for blur in self.settings.pixel_blurs:
             found = self._fit_pixels(vector, target, objective, blur)
             vector = torch.where(target.usable[:, None], found.vector, vector)
@@ -153,9 +154,11 @@ class Fitter(nn.Module):
                 raise FacebenchError(
                     f"fitting: {name} are {tuple(given)}", f"expected {expected}: see Fitter.fit"
                 )
+        # Both coordinates, and a vertex of the model to compare with.
         known = landmarks.isfinite().all(1) & self.landmark_model.present[:, None]
         finite = images.isfinite().all(3).all(2).all(1)
         return _Target(
+            # Zeros instead of NaN: NaN times a weight of 0 is NaN and would spread to the batch.
             images.float().nan_to_num(0.0, 0.0, 0.0),
             weights.float().nan_to_num(0.0, 0.0, 0.0),
             from_pixels(landmarks.double(), (size, size)).masked_fill(~known.unsqueeze(1), 0.0),
@@ -181,6 +184,7 @@ class Fitter(nn.Module):
         batch, sizes = len(target.images), self.unknowns.sizes
         parts = (sizes.identity, sizes.expression, sizes.albedo)
         zero = target.landmarks.new_zeros(batch, max(parts))
+        # Slices of one array of zeros, long enough for the longest.
         identity, expression, albedo = (zero[:, :size] for size in parts)
         shape = self.landmark_model.points(torch.cat([identity, expression], dim=1))
         camera = fit_pose(shape, target.landmarks, target.known.to(shape))
@@ -201,6 +205,8 @@ class Fitter(nn.Module):
         shaded = ShadedPoints.of(self.points, self.unknowns, vector)
         seen = shaded.turned_normal[2].clamp_min(0.0) * _pixel_weight(target, shaded)
         colours = look_up(blur_images(target.images, self.settings.light_blur), shaded.placed)
+        # Before the pixels: from an ambient guess the first steps would bend the shape to explain
+        # the shading.
         light = solve_light(shaded.bands, shaded.albedo, colours, seen).flatten(1) / LIGHT_UNIT
         lit = vector.clone()
         lit[:, self.unknowns.light] = light
@@ -227,8 +233,10 @@ class Fitter(nn.Module):
         shaded = ShadedPoints.of(self.points, self.unknowns, vector)
         seen = self._visible_share(shaded, vector, target)
         off = (shaded.colours - look_up(target.images, shaded.placed)).norm(dim=0)
+        # The unblurred photograph, and the plain distance: what is reported is not the robust cost.
         pixels = (off * seen).sum(0) / seen.sum(0)
         faces = self.unknowns.unpack(vector.float())
+        # By the float32 coefficients that are given away, not by the vector of the search.
         distance = self.face.landmarks(faces) - to_pixels(target.landmarks, self.face.image_size)
         known = target.known.to(distance)
         landmarks = (distance.norm(dim=1).nan_to_num() * known).sum(0) / known.sum(0)
@@ -294,5 +302,6 @@ class CropFitter:
 
 def box_of_crop(size: int) -> Box:
     """The box whose crop, in a picture of `size` px that is a crop itself, is all of it."""
+    # Crops are cut so that landmarks fill this share: no box need be told.
     side = size * LANDMARK_SHARE
     return Box((size - side) / 2, (size - side) / 2, side, side)

@@ -31,6 +31,7 @@ class LandmarkModel(nn.Module):
 
     def __init__(self, model: MorphableModel) -> None:
         super().__init__()
+        # -1 marks a landmark that the model lacks; any vertex stands in, with no weight.
         rows = model.landmarks.clip(min=0)
         bases = (model.identity_basis[rows], model.expression_basis[rows])
         basis = torch.cat([torch.from_numpy(part).double() for part in bases], dim=2)
@@ -41,6 +42,7 @@ class LandmarkModel(nn.Module):
 
     def points(self, shape: Tensor) -> Tensor:
         """(68, 3, B) mm of shape coefficients (B, K), identity and expression."""
+        # One product of matrices for the batch: the basis is read once, not once per face.
         flat = torch.addmm(self.mean.view(-1, 1), self.basis.flatten(0, 1), shape.T)
         return flat.view(-1, 3, len(shape))
 
@@ -67,6 +69,7 @@ class LandmarkObjective:
         """Negative logarithm of the probability, (B,)."""
         tail = self.settings.landmark_tail / self.settings.landmark_deviation
         each = robust_cost(self.residuals(vector).square().sum(1), tail)
+        # Coefficients are N(0, 1) by the basis's own scale, so their prior has no factor.
         prior = vector[:, self.unknowns.shape].square().sum(1)
         return (self.weights * each).sum(0) + 0.5 * prior
 
@@ -91,11 +94,16 @@ class LandmarkObjective:
         pose = self.unknowns.pose_of(vector)
         points = self.model.points(vector[:, self.unknowns.shape]).permute(2, 0, 1)
         rotation, scale = rotation_matrix(pose[:, :3]), pose[:, 6].view(-1, 1, 1)
+        # Weak perspective (eq. 5): two rows of the rotation, times f, are the whole camera.
         shown = rotation[:, :2] * scale
         shaped = torch.einsum("bij,njk->bnik", shown, self.model.basis)
         slopes = rotation_slopes(pose[:, :3])[:, :, :2] * scale
+        # Along pitch, yaw and roll by the exact derivative of the rotation.
         turned = torch.einsum("abij,bnj->bnia", slopes, points)
+        # t_x and t_y move all points alike; t_z moves none and is no unknown.
         shifts = torch.eye(2, dtype=vector.dtype, device=vector.device).expand(*turned.shape[:3], 2)
+        # Along ln f, which is f times the derivative along f: the scale stays positive and one unit
+        # is a share of it.
         grown = torch.einsum("bij,bnj->bni", shown, points).unsqueeze(3)
         posed = torch.cat([turned, shifts, grown], dim=3) * vector.new_tensor(POSE_UNITS)
         return torch.cat([shaped, posed], dim=3) * self._per_deviation
@@ -104,8 +112,9 @@ class LandmarkObjective:
         """Jacobian (B, 136, G) and residuals (B, 136), times the root of each point's weight."""
         residuals = self.residuals(vector)
         tail = self.settings.landmark_tail / self.settings.landmark_deviation
-        pull = self.weights * robust_weight(residuals.square().sum(1), tail)
-        root = pull.sqrt().T[:, :, None]
+        robust_weights = self.weights * robust_weight(residuals.square().sum(1), tail)
+        # Rows times the root, so that their products carry the weight itself.
+        root = robust_weights.sqrt().T[:, :, None]
         jacobian = self.jacobian(vector) * root.unsqueeze(3)
         return jacobian.flatten(1, 2), (residuals.permute(2, 0, 1) * root).flatten(1)
 
@@ -116,7 +125,7 @@ class LandmarkObjective:
 
 @dataclass(frozen=True)
 class NormalEquations:
-    """The landmarks' hessian (B, G, G) and gradient (B, G) in shape and pose.
+    """The landmarks' Hessian (B, G, G) and gradient (B, G) in shape and pose.
 
     Attributes:
         hessian: with that of the prior.
@@ -135,21 +144,29 @@ class NormalEquations:
         jacobian, residuals = objective.rows(vector)
         prior = torch.zeros_like(jacobian[0, 0])
         prior[unknowns.shape] = 1.0
+        # Gauss-Newton: the residuals' own second derivatives are left out; near the solution
+        # residuals are small.
         hessian = jacobian.mT @ jacobian + prior.diag()
         gradient = (jacobian.mT @ residuals.unsqueeze(2)).squeeze(2)
         return cls(hessian, gradient + prior * vector[:, unknowns.geometry], vector.shape[1])
 
     def step(self, damping: Tensor) -> Tensor:
         """See `Linearised`; not finite for a face whose system cannot be solved."""
+        # Levenberg's damping by the identity: unknowns have units of equal weight, so Marquardt's
+        # scaling by the diagonal has nothing to add.
         damped = self.hessian + torch.diag_embed(damping[:, None].expand_as(self.gradient))
+        # `_ex` tells the faces that failed; `cholesky` would raise for the whole batch.
         factor, failed = torch.linalg.cholesky_ex(damped)
         step = -torch.cholesky_solve(self.gradient.unsqueeze(2), factor).squeeze(2)
         step = step.masked_fill((failed > 0)[:, None], torch.nan)
+        # Landmarks say nothing of albedo and light: these stay.
         return torch.nn.functional.pad(step, (0, self.size - step.shape[1]))
 
 
 def landmark_weights(known: Tensor, yaw: Tensor, settings: FittingSettings) -> Tensor:
     """Weight (68, B) of each point under a yaw (B,) in radians, 0 where it is not known (68, B)."""
+    # On a turned head the visible jaw line is not that of the model's vertices: they lie on the
+    # cheek behind it.
     start, end = (torch.pi / 180 * v for v in (settings.contour_from, settings.contour_to))
     return contour_weights(yaw, settings.contour_weight, start, end) * known
 

@@ -36,10 +36,15 @@ class Photographs:
     def of(cls, images: Tensor, blur: float) -> Photographs:
         """From (B, 3, S, S) and the deviation of the blur in px of the 224 frame."""
         colours = blur_images(images, blur)
+        # The border is repeated: beyond it the picture is constant, and so its slope ends there.
         framed = pad(colours, (1, 1, 1, 1), mode="replicate")
         slopes = torch.empty_like(colours).repeat(1, 2, 1, 1)
+        # Central differences: of the same order as the bilinear look-up, and without its jumps at
+        # pixels.
         torch.sub(framed[:, :, 1:-1, 2:], framed[:, :, 1:-1, :-2], out=slopes[:, :3])
+        # Row above minus row below: y points up.
         torch.sub(framed[:, :, :-2, 1:-1], framed[:, :, 2:, 1:-1], out=slopes[:, 3:])
+        # Two pixels apart, and a normalised unit has S / 2 of them.
         return cls(colours, slopes.mul_(images.shape[-1] / 4))
 
     def colour_at(self, places: Tensor) -> Tensor:
@@ -57,6 +62,7 @@ class Photographs:
 
 def look_up(maps: Tensor, places: Tensor, mode: str = "bilinear") -> Tensor:
     """Values (C, N, B) of maps (B, C, S, S) at normalised places (≥2, N, B), y up."""
+    # `grid_sample` counts rows downwards; its [-1, 1] with align_corners=False is ours.
     downwards = torch.stack([places[0], -places[1]], dim=2).transpose(0, 1)
     grid = downwards.to(maps.dtype).unsqueeze(1)
     found = grid_sample(maps, grid, mode=mode, padding_mode="border", align_corners=False)
@@ -72,11 +78,14 @@ def blur_images(images: Tensor, deviation: float) -> Tensor:
     deviation = deviation * size / FRAME
     reach = max(int(_REACH * deviation + 0.5), 1)
     steps = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
+    # Not normalised yet: it is by its own sum below, so that a cut kernel keeps the brightness.
     kernel = torch.exp(-0.5 * (steps / deviation).square())
     pixels = torch.arange(size, device=images.device)
     sources = (pixels[:, None] + steps.long()).clamp(0, size - 1)
     blur = images.new_zeros(size, size)
+    # Steps beyond the border fall on it and add up there.
     blur.scatter_add_(1, sources, (kernel / kernel.sum()).expand(size, -1).contiguous())
+    # Separable; two products of matrices are faster here than convolutions with long kernels.
     return blur @ images @ blur.mT
 
 
@@ -127,8 +136,12 @@ class Visibility(nn.Module):
         """
         placed, scale = points.placed, points.pose[:, 6]
         nearest = nearest_depth(self._place(points, shape), self.corners, _GRID)
+        # Nearest, not bilinear: a mean over an outline's depths would lie between face and
+        # background.
         ahead = look_up(nearest.unsqueeze(1), placed, mode="nearest")[0] - placed[2]
         inside = (placed[:2].abs() < 1.0).all(0)
+        # By the cosine to the viewer: the points lie evenly on the surface, so one seen aslant
+        # stands for less of the picture.
         return points.turned_normal[2].clamp_min(0.0) * (inside & (ahead < _DEPTH_MM * scale))
 
     def _place(self, points: ShadedPoints, shape: Tensor) -> Tensor:
@@ -151,14 +164,18 @@ def nearest_depth(placed: Tensor, corners: Tensor, grid: Grid) -> Tensor:
     batch = placed.shape[2]
     x, y, depth = (rows[corners].flatten(1) for rows in placed)
     x, y = grid.columns(x), grid.ups(y)
+    # Triangles of all faces in one list, face by face innermost; no pixel of one can meet
+    # another's.
     boxes = Boxes.around(x, y, 0.0, grid)
     filled = boxes.filled().nonzero()[:, 0]
     owner, column, up = boxes.select(filled).pixels()
     triangle = filled.index_select(0, owner)
     parts = edge_functions(x.index_select(1, triangle), y.index_select(1, triangle), column, up)
     area = parts.sum(0)
+    # From either side: `collapse_triangles` keeps no order of the corners.
     hit = ((parts * area.sign()).amin(0) >= 0) & (area != 0)
     there = (depth.index_select(1, triangle) * parts).sum(0) / area
+    # Corners were flattened with the faces innermost, so the remainder is the face.
     pixel = triangle % batch * grid.n_pixels + grid.pixel(column, up)
     nothing = depth.new_full((batch * grid.n_pixels,), -torch.inf)
     nearest: Tensor = nothing.scatter_reduce(0, pixel[hit], there[hit], "amax")

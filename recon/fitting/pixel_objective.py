@@ -35,7 +35,7 @@ class PixelObjective:
         photographs: what their colours are compared with.
         weights: (N, B), how much of the picture a point stands for; 0 where it is not seen.
         light: (B, 27) unknowns of the light about which the search goes.
-        preconditioner: (D, D) about the inverse of the hessian, see `ReferenceFaces`.
+        preconditioner: (D, D) about the inverse of the Hessian, see `ReferenceFaces`.
     """
 
     landmarks: LandmarkObjective
@@ -53,6 +53,7 @@ class PixelObjective:
     def cost(self, vector: Tensor) -> Tensor:
         """Negative logarithm of the probability, (B,)."""
         shaded = ShadedPoints.of(self.points, self.unknowns, vector)
+        # One robust weight per point, not per channel: an occluder replaces all three.
         squared = self.residuals(shaded).square().sum(0)
         colours = (self.shares * robust_cost(squared, self.tail)).sum(0)
         rest = self.prior * (vector - self.centre).square()
@@ -87,13 +88,19 @@ class PixelObjective:
     def shares(self) -> Tensor:
         """How many observations each point is worth (N, B); they sum to the settings' number."""
         total = self.weights.sum(0).clamp_min(1e-9)
+        # A fixed number of observations: otherwise a large face in the picture would outvote its
+        # landmarks and its prior.
         return self.weights * (self.landmarks.settings.pixel_observations / total)
 
     @cached_property
     def prior(self) -> Tensor:
-        """Curvature (D,) of what the landmarks' objective has no prior for."""
+        """Diagonal (D,) of the Hessian of what the landmarks' objective has no prior for."""
         prior = torch.zeros_like(self.centre[0])
+        # N(0, 1), as the shape's, which the landmarks' objective holds already.
         prior[self.unknowns.albedo] = 1.0
+        # About the first estimate, with deviation 1 of a harmonic: light and albedo trade places,
+        # and with no prior on either the dark skin under bright light equals the bright one in
+        # shade.
         prior[self.unknowns.light] = LIGHT_UNIT**2
         return prior
 
@@ -113,7 +120,7 @@ class PixelEquations:
         objective: about which it is linearised.
         shaded: the points there.
         by_frame, by_pose: derivatives (3, 9, N, B), (3, 6, N, B) of colour minus photograph.
-        pull: (N, B) weight of each point's residual.
+        robust_weights: (N, B) weight of each point's residual.
         rows: (B, 136, G) of the landmarks.
         gradient: (B, D).
     """
@@ -122,7 +129,7 @@ class PixelEquations:
     shaded: ShadedPoints
     by_frame: Tensor
     by_pose: Tensor
-    pull: Tensor
+    robust_weights: Tensor
     rows: Tensor
     gradient: Tensor
 
@@ -131,19 +138,23 @@ class PixelEquations:
         """About (B, D)."""
         shaded = ShadedPoints.of(objective.points, objective.unknowns, vector)
         residuals = objective.residuals(shaded)
-        pull = objective.shares * robust_weight(residuals.square().sum(0), objective.tail)
+        # The weight at the old place, kept through the step: reweighted least squares.
+        robust_weights = objective.shares * robust_weight(residuals.square().sum(0), objective.tail)
         slopes = objective.photographs.slope_at(shaded.placed)
         by_frame, by_pose = shaded.by_frame(slopes), shaded.by_pose(slopes)
         rows, off = objective.landmarks.rows(vector)
-        bare = cls(objective, shaded, by_frame, by_pose, pull, rows, vector)
-        gradient = bare.hessian * (vector - objective.centre)
-        gradient += bare.back(pull * residuals / objective.landmarks.settings.pixel_deviation)
+        # The gradient needs the transposed product of the equations themselves, hence in two steps.
+        bare = cls(objective, shaded, by_frame, by_pose, robust_weights, rows, vector)
+        gradient = bare.prior_hessian * (vector - objective.centre)
+        gradient += bare.transposed_product(
+            robust_weights * residuals / objective.landmarks.settings.pixel_deviation
+        )
         gradient[:, objective.unknowns.geometry] += (off.unsqueeze(1) @ rows).squeeze(1)
         return replace(bare, gradient=gradient)
 
     @property
-    def hessian(self) -> Tensor:
-        """Of all priors, (D,)."""
+    def prior_hessian(self) -> Tensor:
+        """Diagonal (D,) of the Hessian of all priors."""
         prior = self.objective.prior.clone()
         prior[self.objective.unknowns.shape] = 1.0
         return prior
@@ -153,7 +164,12 @@ class PixelEquations:
         steps = self.objective.landmarks.settings.solver_steps
         preconditioner = self.objective.preconditioner
         return solve(
-            lambda v: self.product(v) + damping[:, None] * v, -self.gradient, steps, preconditioner
+            # By products alone: D = 280 unknowns of 50 faces would make matrices of 30 MB, and
+            # their assembly costs more than eight products.
+            lambda v: self.product(v) + damping[:, None] * v,
+            -self.gradient,
+            steps,
+            preconditioner,
         )
 
     @property
@@ -163,40 +179,48 @@ class PixelEquations:
 
     def product(self, direction: Tensor) -> Tensor:
         """The Gauss-Newton matrix times (B, D)."""
-        product = self.hessian * direction
-        product += self.back(self.pull * self.ahead(direction) / self.variance)
+        product = self.prior_hessian * direction
+        product += self.transposed_product(
+            self.robust_weights * self.jacobian_product(direction) / self.variance
+        )
         geometry = self.objective.unknowns.geometry
         landmark_change = self.rows @ direction[:, geometry, None]
         product[:, geometry] += (self.rows.mT @ landmark_change).squeeze(2)
         return product
 
-    def ahead(self, direction: Tensor) -> Tensor:
+    def jacobian_product(self, direction: Tensor) -> Tensor:
         """Change (3, N, B) of colour minus photograph along (B, D)."""
         points, unknowns = self.objective.points, self.objective.unknowns
         shape_change = points.shape_change(direction[:, unknowns.shape])
+        # The chain from coefficients to colours goes by the nine numbers of a point's frame: 9
+        # products with the basis instead of a Jacobian of K columns per point and face.
         change = sum_of_products(self.by_frame.transpose(0, 1), shape_change.unsqueeze(1))
         posed = direction[:, unknowns.pose].T.view(-1, 1, 1, len(direction))
         change += sum_of_products(self.by_pose.transpose(0, 1), posed)
         light = (direction[:, unknowns.light] * LIGHT_UNIT).view(-1, 9, 3)
+        # Lit colour is albedo times shading: the product rule's two terms in turn.
         change.addcmul_(self.shaded.albedo, self.shaded.shading_under(light))
         albedo_change = points.albedo_change(direction[:, unknowns.albedo])
         return change.addcmul_(self.shaded.shading, albedo_change)
 
-    def back(self, residuals: Tensor) -> Tensor:
-        """The transposed of `ahead`: (B, D) of (3, N, B)."""
+    def transposed_product(self, residuals: Tensor) -> Tensor:
+        """The transposed of `jacobian_product`: (B, D) of (3, N, B)."""
         points, unknowns, shaded = self.objective.points, self.objective.unknowns, self.shaded
         found = residuals.new_empty(residuals.shape[2], unknowns.size)
         each = residuals.unsqueeze(1)
+        # The same chain, backwards.
         frame = sum_of_products(self.by_frame, each)
         found[:, unknowns.shape] = frame.flatten(0, 1).T @ points.basis
         found[:, unknowns.pose] = sum_of_products(self.by_pose, each).sum(1).T
         by_albedo = (shaded.shading * residuals).flatten(0, 1)
         found[:, unknowns.albedo] = by_albedo.T @ points.albedo_basis
+        # Per channel: the nine weights of a colour see that colour only.
         lit = [(shaded.bands * one).sum(1).T for one in shaded.albedo * residuals]
         found[:, unknowns.light] = torch.stack(lit, dim=2).flatten(1) * LIGHT_UNIT
         return found
 
 
+# Radians: half profiles on both sides, so that the mean favours none.
 _YAWS = (-0.8, -0.4, 0.0, 0.4, 0.8)
 # Upward and forward harmonics beside the ambient one: some shading, from no side.
 _LIGHT = (0.3, 0.8)
@@ -232,18 +256,22 @@ class ReferenceFaces:
 
     @torch.no_grad()
     def preconditioner(self, framing: Framing) -> Tensor:
-        """(D, D) inverse of the mean hessian of their costs, at the faces themselves.
+        """(D, D) inverse of the mean Hessian of their costs, at the faces themselves.
 
         Args:
             framing: of the frontal mean face.
         """
         hessians = [self._hessian(yaw, framing) for yaw in _YAWS]
+        # One inverse for all faces: the Hessians of faces differ by pose and light, but their large
+        # and small directions are the same, and conjugate gradients does the rest.
         inverse: Tensor = torch.linalg.inv(torch.stack(hessians).mean(0))
         return inverse
 
     def _hessian(self, yaw: float, framing: Framing) -> Tensor:
         faces = self._mean_face(yaw, framing)
         vector = self._unknowns.pack(faces)
+        # The photograph is the face's own render: at the solution the residuals vanish and Gauss-
+        # Newton is exact.
         drawn = self._face(faces).rendering.image
         shaded = ShadedPoints.of(self._points, self._unknowns, vector)
         seen = self._visibility.seen(shaded, vector[:, self._unknowns.shape])
@@ -268,6 +296,8 @@ class ReferenceFaces:
         parts = (sizes.identity, sizes.expression, sizes.albedo)
         identity, expression, albedo = (none[:, :size] for size in parts)
         light = ambient_light(1).to(like)
+        # With ambient light alone the normals would have no say, and shape no part in the colours'
+        # Hessian.
         light[:, 1:3] = like.new_tensor(_LIGHT).view(1, 2, 1)
         pose = [0.0, yaw, 0.0, framing.offset_x, framing.offset_y, 0.0, framing.scale]
         return Coefficients(identity, expression, albedo, like.new_tensor([pose]), light)
@@ -276,8 +306,11 @@ class ReferenceFaces:
 def _dense_hessian(equations: PixelEquations) -> Tensor:
     """The Gauss-Newton matrix (D, D) of one face."""
     everything = torch.eye(equations.gradient.shape[1]).to(equations.gradient)
-    pixels = (equations.ahead(everything) * equations.pull.sqrt()).flatten(0, 1)
-    matrix = pixels.T @ pixels / equations.variance + equations.hessian.diag()
+    pixels = (equations.jacobian_product(everything) * equations.robust_weights.sqrt()).flatten(
+        0, 1
+    )
+    matrix = pixels.T @ pixels / equations.variance + equations.prior_hessian.diag()
     rows, geometry = equations.rows[0], equations.objective.unknowns.geometry
+    # Landmarks add to shape and pose only.
     matrix[geometry, geometry] += rows.T @ rows
     return matrix

@@ -22,6 +22,7 @@ def sum_of_products(left: Tensor, right: Tensor) -> Tensor:
 
     Added up in place: the K products, which would not fit into the cache, are never laid out.
     """
+    # In place, term by term: each term is one contiguous array of all points and faces.
     total = left[0] * right[0]
     for one, other in zip(left[1:], right[1:], strict=True):
         total.addcmul_(one, other)
@@ -73,6 +74,8 @@ class ShadedPoints:
         """The points of faces given by their unknowns (B, D)."""
         frame = points.frames(vector[:, unknowns.shape])
         outward = cross(frame[3:6], frame[6:])
+        # The tangents are no unit vectors: the normal is normalised per point, and its length
+        # enters the derivative.
         length = sum_of_products(outward, outward).sqrt_().clamp_min_(1e-12)
         normal = outward / length
         pose = unknowns.pose_of(vector)
@@ -86,6 +89,7 @@ class ShadedPoints:
             pose,
             turned,
             turn(frame[:3], rotation * pose[:, 6].view(-1, 1, 1)),
+            # Harmonics of the turned normal: the light stays with the camera (eq. 6).
             harmonics(turned.transpose(0, 1)).transpose(0, 1).contiguous(),
             points.albedo(vector[:, unknowns.albedo]),
             (vector[:, unknowns.light] * LIGHT_UNIT).view(-1, 9, 3),
@@ -116,12 +120,17 @@ class ShadedPoints:
         Args:
             slopes: (3, 2, N, B) of the photograph.
         """
+        # Minus: the residual is colour minus photograph, and the photograph moves under the point.
         shown = self.rotation[:, :2] * -self.pose[:, 6].view(-1, 1, 1)
         by_place = _chain(slopes, shown)
         by_normal = _chain(self._colour_by_normal, self.rotation)
+        # A unit normal changes only at a right angle to itself: the component along it is taken
+        # out, and the rest divided by the length.
         along = sum_of_products(self.normal.unsqueeze(1), by_normal.transpose(0, 1))
         flat = (by_normal - self.normal * along.unsqueeze(1)).div_(self.length)
         first, second = self.frame[3:6], self.frame[6:]
+        # n = first × second: the derivative along first is second × flat, along second flat ×
+        # first.
         return torch.cat([by_place, cross(second, flat), cross(flat, first)], dim=1)
 
     def by_pose(self, slopes: Tensor) -> Tensor:
@@ -130,9 +139,13 @@ class ShadedPoints:
         Args:
             slopes: (3, 2, N, B) of the photograph.
         """
+        # The photograph has no slope along depth.
         flat = torch.cat([slopes, torch.zeros_like(slopes[:, :1])], dim=1)
+        # A small rotation about an axis moves v by axis × v, so a gradient g counts v × g along the
+        # axis: that of the colour at the normal, less that of the photograph at the place.
         torque = cross(self.turned_normal, self._colour_by_normal) - cross(self.arm, flat)
         turned = _chain(torque, turning_axes(self.pose[:, :3]))
+        # Along ln f the point moves by its arm, away from where the model's origin is seen.
         grown = sum_of_products(self.arm[:2].unsqueeze(1), slopes.transpose(0, 1)).unsqueeze(1)
         units = slopes.new_tensor(POSE_UNITS).view(-1, 1, 1)
         return torch.cat([turned, -slopes, -grown], dim=1).mul_(units)
@@ -143,7 +156,9 @@ class ShadedPoints:
 
         The harmonics are quadratic, so their slope is affine in the normal.
         """
+        # Slopes of all nine at four points; an affine function is known by them.
         slopes = _harmonic_slopes().to(self.light)
+        # First contracted with the light, once per face, then with the normals, per point.
         start, *along = torch.einsum("pjh,bhc->pcjb", slopes, self.light).unsqueeze(3)
         slope = sum_of_products(
             self.turned_normal[:, None, None], torch.stack([end - start for end in along])

@@ -23,8 +23,11 @@ def cluster_vertices(
     Returns:
         The chosen places (N,), and for every place (V,) which of the N stands for it.
     """
+    # One point per cube rather than every n-th vertex: models have many times more vertices around
+    # eyes and lips.
     cells = np.floor(places / spacing)
     off = np.linalg.norm(places / spacing - cells - 0.5, axis=1)
+    # Sorted by cube and then by distance from its centre; the first of each run is the nearest.
     order = np.lexsort((off, *cells.T))
     first = np.ones(len(order), bool)
     first[1:] = (np.diff(cells[order], axis=0) != 0).any(axis=1)
@@ -39,6 +42,7 @@ def collapse_triangles(triangles: NDArray[np.int32], owner: NDArray[np.int64]) -
     Those that shrink to an edge or a point are gone, and of those that fall together one is kept.
     """
     merged = owner[triangles]
+    # A triangle with two corners in one cube has shrunk to an edge.
     a, b, c = merged.T
     distinct = (a != b) & (b != c) & (c != a)
     kept: NDArray[np.int64] = np.unique(np.sort(merged[distinct], axis=1), axis=0)
@@ -65,8 +69,12 @@ class SurfacePoints(nn.Module):
 
     def __init__(self, model: MorphableModel, spacing: float) -> None:
         super().__init__()
+        # Chosen once, on the mean: every face then has the same points, and one basis serves the
+        # batch.
         chosen = spread_vertices(model, spacing)
         bases = np.concatenate([model.identity_basis, model.expression_basis], axis=2)
+        # Mean and bases as columns of one array: tangents are linear in the vertices, so one
+        # operator serves all.
         columns = np.concatenate([model.mean_shape[:, :, None], bases], axis=2).astype(np.float64)
         places = np.concatenate([columns[chosen], _tangents(model, chosen, columns)], axis=1)
         self.register_buffer("vertices", torch.from_numpy(chosen))
@@ -114,6 +122,7 @@ def spread_vertices(model: MorphableModel, spacing: float) -> NDArray[np.int64]:
     """
     hidden = [n for n, name in enumerate(model.region_names) if name in HIDDEN_REGIONS]
     used = np.zeros(len(model.mean_shape), bool)
+    # A vertex without a triangle has no normal and is never seen.
     used[model.triangles.ravel()] = True
     face = np.flatnonzero(used & ~np.isin(model.region, hidden))
     chosen: NDArray[np.int64] = np.sort(face[cluster_vertices(model.mean_shape[face], spacing)[0]])
@@ -130,11 +139,14 @@ def _tangents(
     """
     owner, neighbour = _neighbours(model.triangles, chosen)
     own = chosen[owner]
+    # Weights from the mean face alone, and constant: then tangents are linear in the coefficients,
+    # and so are cheap and have exact derivatives.
     offset = (model.mean_shape[neighbour] - model.mean_shape[own]).astype(np.float64)
     across = _tangent_planes(model, chosen)[owner]
     flat = np.einsum("epx,ex->ep", across, offset)
     moments = np.zeros((len(chosen), 2, 2))
     np.add.at(moments, owner, flat[:, :, None] * flat[:, None, :])
+    # Pseudo-inverse: a vertex whose neighbours lie on one line has a singular matrix.
     weights = np.einsum("epq,eq->ep", np.linalg.pinv(moments)[owner], flat)
     tangents = np.zeros((len(chosen), 2, 3, columns.shape[2]))
     differences = columns[neighbour] - columns[own]
@@ -146,9 +158,12 @@ def _tangent_planes(model: MorphableModel, chosen: NDArray[np.int64]) -> NDArray
     """Two directions (N, 2, 3) that span the tangent plane, right-handed with the normal."""
     mean = Mesh(model.mean_shape.astype(np.float64), model.triangles)
     normal = vertex_normals(mean)[chosen]
+    # Any direction that is not along the normal; which one does not matter, for only the cross
+    # product of the tangents is used.
     helper = np.where(np.abs(normal[:, :1]) < 0.9, [[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]])
     first = np.cross(normal, helper)
     first /= np.linalg.norm(first, axis=1, keepdims=True)
+    # Right-handed, so that the tangents' cross product points outwards.
     return np.stack([first, np.cross(normal, first)], axis=1)
 
 
@@ -161,5 +176,6 @@ def _neighbours(
     place = np.full(int(triangles.max()) + 1, -1, np.int64)
     place[chosen] = np.arange(len(chosen))
     of_chosen = place[start] >= 0
+    # An inner side occurs in two triangles; each neighbour counts once.
     pairs = np.unique(np.stack([place[start[of_chosen]], end[of_chosen]], axis=1), axis=0)
     return pairs[:, 0], pairs[:, 1].astype(np.int64)

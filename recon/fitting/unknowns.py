@@ -20,12 +20,12 @@ class FittingSettings:
 
     Attributes:
         landmark_deviation: of a detected landmark from the model's, px.
-        landmark_tail: distance in px from which a landmark counts as a mistake and loses its pull.
+        landmark_tail: px from which a landmark counts as a mistake and loses its weight.
         contour_weight: weight of the jaw line on a turned head (`losses.landmark`).
         contour_from, contour_to: degrees of yaw between which it falls to that weight.
         landmark_steps: Gauss-Newton steps on the landmarks, at most, in each of two rounds.
         pixel_deviation: of a colour from the model's, RGB in [0, 1].
-        pixel_tail: colour distance from which a point counts as hidden and loses its pull.
+        pixel_tail: colour distance from which a point counts as hidden and loses its weight.
         pixel_observations: how many independent observations the colours of a face are worth;
             neighbours err alike, so they are fewer than its pixels.
         pixel_spacing: mm between the points of the surface whose colours are compared.
@@ -70,6 +70,7 @@ POSE_UNKNOWNS = 6
 POSE_UNITS = (0.05, 0.05, 0.05, 0.03, 0.03, 0.05)
 """One unit of each moves a landmark by a few pixels, as does one deviation of a shape mode."""
 
+# One unit changes a colour by a few hundredths: harmonics are about 0.3 to 1.
 LIGHT_UNIT = 0.1
 
 
@@ -111,10 +112,12 @@ class Unknowns:
     @property
     def size(self) -> int:
         """D: one less than the coefficients, for t_z is not searched for."""
+        # t_z is the one that weak perspective cannot see.
         return self.sizes.total - 1
 
     def pack(self, faces: Coefficients) -> Tensor:
         """The vector (B, D) float64 of faces."""
+        # The logarithm of f: positive whatever the step, and a step is a share.
         pose = torch.cat([faces.pose[:, :5], faces.pose[:, 6:].log()], dim=1)
         parts = (faces.identity, faces.expression, pose / pose.new_tensor(POSE_UNITS))
         light = faces.light.flatten(1) / LIGHT_UNIT
@@ -131,5 +134,6 @@ class Unknowns:
     def pose_of(self, vector: Tensor) -> Tensor:
         """Pose (B, 7) of a vector."""
         pose = vector[:, self.pose] * vector.new_tensor(POSE_UNITS)
+        # t_z = 0, as everywhere that a pose is found in a photograph.
         depth = torch.zeros_like(pose[:, :1])
         return torch.cat([pose[:, :5], depth, pose[:, 5:].exp()], dim=1)

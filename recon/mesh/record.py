@@ -32,9 +32,11 @@ class Mesh:
 def vertex_normals(mesh: Mesh) -> NDArray[np.float64]:
     """Unit normals (V, 3), weighted by triangle area; +z where no triangle touches a vertex."""
     corners = mesh.vertices[mesh.triangles].astype(np.float64)
+    # Not normalised: its length weighs each triangle by its area.
     across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     total = np.stack([_sum_at_corners(mesh, across[:, axis]) for axis in range(3)], axis=1)
     length = np.linalg.norm(total, axis=1, keepdims=True)
+    # glTF demands unit normals, of unused vertices as well.
     total[length[:, 0] == 0.0] = (0.0, 0.0, 1.0)
     return total / np.where(length == 0.0, 1.0, length)
 

@@ -60,7 +60,7 @@ def vertex_normals(vertices: Tensor, triangles: Tensor) -> Tensor:
 def shade(
     vertices: Tensor, albedo: Tensor, pose: Tensor, light: Tensor, normals: VertexNormals
 ) -> tuple[Tensor, Tensor]:
-    """Turn, light and project faces (METHOD eq. 5 and 6).
+    """Turn, light and project faces (eq. 5 and 6).
 
     Args:
         vertices: (V, 3, B) in the model's frame, mm.

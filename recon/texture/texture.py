@@ -49,6 +49,7 @@ class Texture:
         """Colours (V, 3) in [0, 1] of the pixels under the vertices."""
         size = len(self.picture)
         column = np.floor(self.uv[:, 0] * size).astype(int).clip(0, size - 1)
+        # v points up, rows run down.
         row = np.floor((1.0 - self.uv[:, 1]) * size).astype(int).clip(0, size - 1)
         return np.asarray(self.picture[row, column] / 255.0)
 
@@ -79,6 +80,8 @@ class TextureSpace:
         """The texture of a model: its mean unwrapped (`unwrap`)."""
         chart = unwrap(model.mean_shape, model.triangles)
         charted = model.triangles[chart.charted]
+        # The rasteriser of surfaces serves charts as well: uv as a flat surface that fills the
+        # picture.
         flat = np.pad(2.0 * chart.uv - 1.0, ((0, 0), (0, 1)))
         seen = visible_triangles(flat, charted, (size, size))
         corners = charted[seen.triangles].astype(np.int64)
@@ -118,6 +121,7 @@ def _nearest(pixels: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     index = np.full(size * size, -1)
     index[pixels] = np.arange(len(pixels))
     empty = (index < 0).reshape(size, size)
+    # Mipmaps average over the charts' borders; repeated colours keep the background out.
     row, column = distance_transform_edt(empty, return_distances=False, return_indices=True)
     nearest: NDArray[np.int64] = index[(row * size + column).ravel()]
     return nearest
@@ -178,6 +182,7 @@ def sample_view(space: TextureSpace, triangles: NDArray[np.integer], view: View)
     column, row = (x * size + size - 1) / 2, (size - 1 - y * size) / 2
     weight = _ramp(facing, GRAZING, FACING) * _inside(column, row, view.filled)
     front = sample(_depth_map(view, triangles)[..., None], column, row)[:, 0]
+    # Compared with a map of depths rather than by triangle: hidden is what something else covers.
     weight *= depth >= front - BEHIND_MM * view.scale
     colour = sample(view.photograph.astype(np.float32) / 255.0, column, row)
     return ViewSample(_remove_light(colour, space.at(view.shading), weight), weight)
@@ -185,6 +190,7 @@ def sample_view(space: TextureSpace, triangles: NDArray[np.integer], view: View)
 
 def _remove_light(colour: Floats, shading: Floats, weight: Floats) -> Floats:
     seen = shading[weight > 0.0]
+    # Relative to the median: exposure and light have no common unit.
     least = LEAST_SHADING * np.median(seen, axis=0) if len(seen) else 1.0
     return np.asarray(colour / np.maximum(shading, np.maximum(least, 1e-3)), np.float32)
 
@@ -243,9 +249,11 @@ def blend(space: TextureSpace, albedo: NDArray[np.floating], seen: Sequence[View
         return space.texture(own)
     shown, weight = _merge_views(seen)
     shown = _dim(shown, weight)
+    # Both: a point seen aslant and one near the border of what is seen fade alike.
     share = (weight * _feather(space, weight > 0.0))[:, None]
     if not share.any():
         return space.texture(own)
+    # In logarithms tones are factors, as light and skin colour are.
     filled = (own + _LEVEL) * np.exp(_tone(space, own, shown, weight)) - _LEVEL
     return space.texture(share * shown + (1.0 - share) * filled)
 
@@ -253,6 +261,7 @@ def blend(space: TextureSpace, albedo: NDArray[np.floating], seen: Sequence[View
 def _merge_views(seen: Sequence[ViewSample]) -> tuple[Floats, Floats]:
     """Colour (N, 3), by the squares of the weights, and greatest weight (N,) of several views."""
     weights = np.stack([view.weight for view in seen])
+    # Squares favour the view that shows a point best; a plain mean would blur pores and lashes.
     squares = weights**2
     total = np.maximum(squares.sum(axis=0), 1e-12)[:, None]
     colours = np.stack([view.albedo for view in seen])
@@ -263,12 +272,14 @@ def _dim(shown: Floats, weight: Floats) -> Floats:
     brightest = shown[weight > 0.0].max(axis=1, initial=0.0)
     if not len(brightest):
         return shown
+    # A quantile: a highlight alone should not darken the face.
     level = float(np.quantile(brightest, 0.98))
     return (shown * min(1.0, BRIGHTEST / max(level, 1e-6))).clip(0.0, 1.0)
 
 
 def _feather(space: TextureSpace, visible: NDArray[np.bool_]) -> Floats:
     """0 to 1 (N,) from the border of what is visible inwards."""
+    # From within the visible part only, so the border itself has share 0 and no seam.
     distance = distance_transform_edt(space.mask(visible)).ravel()[space.pixels]
     share = (distance / (FEATHER * space.size)).clip(0.0, 1.0)
     return np.asarray(share * share * (3.0 - 2.0 * share), np.float32)
@@ -277,6 +288,7 @@ def _feather(space: TextureSpace, visible: NDArray[np.bool_]) -> Floats:
 def _tone(space: TextureSpace, own: Floats, shown: Floats, weight: Floats) -> Floats:
     """Logarithm (N, 3) of photograph over model, smoothed, continued to where nothing was seen."""
     ratio = np.log((shown + _LEVEL) / (own + _LEVEL))
+    # Far from all that was seen the whole face's tone holds.
     everywhere = (weight[:, None] * ratio).sum(axis=0) / weight.sum()
     counted = _in_cells(space, weight)
     kept = _smooth(counted)

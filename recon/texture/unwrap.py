@@ -93,6 +93,8 @@ def _chart_triangles(points: Points, triangles: Ints) -> Ints:
     if _share_turned_away(points, triangles) > TURNED_AWAY:
         depth = points[triangles, 2]
         plane = depth.min() + CUT_AT * (depth.max() - depth.min())
+        # Whole triangles before the plane: cut ones would need new vertices, which models do not
+        # have.
         kept = np.flatnonzero(depth.min(axis=1) >= plane)
     return _largest_simple_piece(points, triangles, kept)
 
@@ -104,6 +106,7 @@ def _share_turned_away(points: Points, triangles: Ints) -> float:
 
 def _largest_simple_piece(points: Points, triangles: Ints, kept: Ints) -> Ints:
     """The largest piece, eroded until no boundary passes a point twice."""
+    # Each round can split a piece or open another crossing; triangles only get fewer, so it ends.
     while True:
         label = _labels(triangles[kept], len(points))
         kept = kept[label == np.bincount(label).argmax()]
@@ -117,6 +120,7 @@ def _largest_simple_piece(points: Points, triangles: Ints, kept: Ints) -> Ints:
 def _chart_discs(count: int) -> list[tuple[Points, float]]:
     """Centre and radius of each chart's disc: the first large, the others in a row below it."""
     further = count - 1
+    # Eyes and teeth: small discs in a row, so that the face keeps nearly the whole texture.
     side = min(_SIDE_OF_FURTHER_CHARTS, 1.0 / further) if further else 0.0
     first = (np.array([0.5, side + (1.0 - side) / 2.0]), (1.0 - side) / 2.0 - MARGIN)
     middles = [np.array([(i + 0.5) * side, side / 2.0]) for i in range(further)]
@@ -128,6 +132,7 @@ def _fill_missing(uv: Points, points: Points) -> Points:
     known = ~np.isnan(uv[:, 0])
     nearest = cKDTree(points[known]).query(points[~known])[1]
     filled = uv.copy()
+    # Their triangles then repeat one colour, of the charted border nearest in space.
     filled[~known] = uv[known][nearest]
     return filled
 
@@ -178,6 +183,7 @@ def map_to_disc(patch: Patch) -> Points:
     weights = _mean_value_weights(closed)
     chart = _solve_positions(weights, outer, circle)
     for _ in range(_STRETCH_STEPS):
+        # Columns, not rows: a stretched neighbour draws less, whoever asks.
         weights = weights @ _diagonal(1.0 / _stretch(closed, chart))
         chart = _solve_positions(weights, outer, circle)
     return chart[: len(patch.points)]
@@ -186,6 +192,7 @@ def map_to_disc(patch: Patch) -> Points:
 def boundary_edges(triangles: Ints) -> Ints:
     """Directed edges (E, 2) that belong to one triangle only, the surface at their left."""
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    # One number per undirected edge; those that occur once are the boundary.
     keys = np.sort(edges, axis=1) @ np.array([int(triangles.max()) + 1, 1])
     _, first, counts = np.unique(keys, return_index=True, return_counts=True)
     once: Ints = edges[first[counts == 1]]
@@ -197,6 +204,7 @@ def boundaries(patch: Patch) -> tuple[Ints, list[Ints]]:
     edges = boundary_edges(patch.triangles)
     label = _components(edges, len(patch.points))[edges[:, 0]]
     lengths = np.linalg.norm(patch.points[edges[:, 1]] - patch.points[edges[:, 0]], axis=1)
+    # By length, not by count: the outer boundary, not a finely meshed eye.
     longest = int(np.bincount(label, lengths).argmax())
     others = [edges[label == other] for other in np.unique(label) if other != longest]
     return _loop(edges[label == longest]), others
@@ -224,6 +232,7 @@ def _close_holes(patch: Patch, holes: list[Ints]) -> Patch:
     first = len(patch.points)
     centres = [patch.points[edges[:, 0]].mean(axis=0) for edges in holes]
     fans = [
+        # Reversed: the fan lies on the other side of the boundary.
         np.column_stack([edges[:, ::-1], np.full(len(edges), first + number)])
         for number, edges in enumerate(holes)
     ]
@@ -236,6 +245,8 @@ def _circle_positions(points: Points, loop: Ints) -> Points:
     step = np.linalg.norm(np.roll(path, -1, axis=0) - path, axis=1)
     angle = 2.0 * np.pi * (np.cumsum(step) - step) / step.sum()
     seen = (path - path.mean(axis=0)) @ np.array([1.0, 1.0j, 0.0])
+    # The rotation that brings the circle nearest to the boundary as seen: the face stands upright
+    # in its texture.
     angle += np.angle((seen * np.exp(-1j * angle)).sum())
     return np.column_stack([np.cos(angle), np.sin(angle)])
 
@@ -247,6 +258,8 @@ def _mean_value_weights(patch: Patch) -> csr_matrix:
         here, following, last = (patch.triangles[:, (corner + k) % 3] for k in range(3))
         to_following = patch.points[following] - patch.points[here]
         to_last = patch.points[last] - patch.points[here]
+        # tan(α/2) of both triangles at an edge over its length: Floater's weights, positive for
+        # every triangle.
         half = np.tan(_angle(to_following, to_last) / 2.0)
         for there, side in ((following, to_following), (last, to_last)):
             rows.append(here)
@@ -271,6 +284,7 @@ def _solve_positions(weights: csr_matrix, outer: Ints, circle: Points) -> Points
     shares = _diagonal(1.0 / np.asarray(weights.sum(axis=1)).ravel()) @ weights
     inner = np.flatnonzero(~fixed)
     rows = shares[inner]
+    # Inner points in terms of the boundary: diagonally dominant, so the sparse solution exists.
     system = _diagonal(np.ones(len(inner))) - rows[:, inner]
     chart = np.zeros((n, 2))
     chart[outer] = circle
@@ -286,6 +300,7 @@ def _stretch(patch: Patch, chart: Points) -> NDArray[np.float64]:
     n = len(patch.points)
     around = np.bincount(corners, np.repeat(surface, 3), minlength=n)
     below = np.bincount(corners, np.repeat(image, 3), minlength=n)
+    # The root of areas is a length; floors keep a collapsed triangle from an infinite weight.
     ratio = np.sqrt(around / below.clip(min=1e-15)).clip(min=1e-6)
     return np.asarray(ratio, np.float64)
 

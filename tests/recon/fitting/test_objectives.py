@@ -92,8 +92,8 @@ def test_back_is_ahead_transposed(pixels: PixelObjective, vector: Tensor) -> Non
     generator = torch.Generator().manual_seed(5)
     direction = torch.randn(vector.shape, generator=generator, dtype=torch.float64)
     residuals = torch.randn((3, len(pixels.points), 3), generator=generator, dtype=torch.float64)
-    left = (equations.ahead(direction) * residuals).sum((0, 1))
-    torch.testing.assert_close(left, (direction * equations.back(residuals)).sum(1))
+    left = (equations.jacobian_product(direction) * residuals).sum((0, 1))
+    torch.testing.assert_close(left, (direction * equations.transposed_product(residuals)).sum(1))
 
 
 def test_few_solver_steps_are_enough(pixels: PixelObjective, vector: Tensor) -> None:
