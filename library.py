@@ -1,0 +1,342 @@
+"""What `import facebench` gives: the ways from a photograph, a pair, a set and two runs to numbers.
+
+These names are stable: within a major version they keep their arguments and what they return.
+Errors speak of arguments here, and of options in the command. The signature is what is imported
+early; PyTorch, pandas and the rest come with the first call that needs them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from .errors import FacebenchError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .bench.dataset.interface import DatasetCard
+    from .bench.landmarks.points import Landmarks
+    from .bench.method.interface import MethodCard
+    from .bench.protocol.record import Protocol
+    from .bench.scoring.evaluate import Evaluation
+    from .recon.mesh.record import Mesh
+    from .recon.morphable.model import MorphableModel
+    from .results.compare.comparison import Comparison
+    from .results.run.folder import RunFolder
+
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+
+_OPTION = re.compile(r"'facebench [^']*'|--([a-z][a-z0-9-]*)")
+"""An option in a sentence; whole commands stay as they are."""
+
+
+def _speaks_of_arguments(function: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+    """Let the errors of a function name its arguments where the command would name options."""
+
+    @wraps(function)
+    def called(*given: Arguments.args, **named: Arguments.kwargs) -> Answer:
+        try:
+            return function(*given, **named)
+        except FacebenchError as error:
+            error.message, error.hint = map(_with_arguments, (error.message, error.hint))
+            error.args = (error.message, error.hint)
+            raise
+
+    return called
+
+
+def _with_arguments(text: str) -> str:
+    return _OPTION.sub(lambda one: one[1].replace("-", "_") if one[1] else one[0], text)
+
+
+@_speaks_of_arguments
+def evaluate(
+    prediction: Mesh | Path | str,
+    scan: Mesh | Path | str,
+    protocol: Protocol | str = "micc",
+    *,
+    prediction_landmarks: Landmarks | Path | str | None = None,
+    scan_landmarks: Landmarks | Path | str | None = None,
+    nose_tip: Path | str | None = None,
+    prediction_unit: str | None = None,
+    scan_unit: str | None = None,
+) -> Evaluation:
+    """Measure a predicted face against a scan of the same person, whatever their topologies.
+
+    Example:
+        >>> import facebench
+        >>> model = facebench.load_model()
+        >>> someone = model.mesh(identity=[0.5] * model.identity_basis.shape[2])
+        >>> result = facebench.evaluate(model.mesh(), someone)
+        >>> result.score.status, 0.3 < result.score.mean_mm < 3.0
+        ('ok', True)
+
+    Args:
+        prediction: or its file: OBJ, PLY, STL, OFF, GLB, or NPZ with `vertices` and `triangles`.
+        scan: the same.
+        protocol: or the name of a preset, or the path of a `.toml` file.
+        prediction_landmarks: (68, 3) or (7, 3), or their file; without them the mesh's own, or a
+            search.
+        scan_landmarks: the same for the scan.
+        nose_tip: file with a label of the scan's nose tip; without it the tip is found.
+        prediction_unit: `mm`, `cm`, `m` or `any` (landmarks tell the size); None stands for `mm`,
+            or for `any` where the protocol asks for no unit.
+        scan_unit: `mm`, `cm` or `m`; None stands for `mm`.
+
+    Returns:
+        `score` with every number in mm, `diagnosis` in sentences, and the aligned surfaces.
+
+    Raises:
+        FacebenchError: a file, a unit, landmarks or the protocol cannot be used, or the pair
+            cannot be measured (`facebench.bench.EvaluationError`).
+    """
+    from .bench.scoring import evaluate as module
+
+    return module.evaluate(
+        prediction,
+        scan,
+        protocol,
+        prediction_landmarks=prediction_landmarks,
+        scan_landmarks=scan_landmarks,
+        nose_tip=nose_tip,
+        prediction_unit=prediction_unit,
+        scan_unit=scan_unit,
+    )
+
+
+@_speaks_of_arguments
+def run(
+    dataset: str,
+    data: Path | str,
+    out: Path | str,
+    *,
+    method: str = "ours",
+    protocol: str = "micc",
+    cluster: bool = False,
+    **options: Any,
+) -> RunFolder:
+    """Measure a method on a dataset and keep everything in a folder; the same call continues it.
+
+    Example:
+        >>> import facebench
+        >>> run = facebench.run("micc", "MICC", "runs/mean", method="mean-face")  # doctest: +SKIP
+        >>> run.summary()["indoor"].mean_mm  # doctest: +SKIP
+        1.53
+
+    Args:
+        dataset: one of `datasets()`.
+        data: its folder.
+        out: the run folder, new or begun by the same call.
+        method: one of `methods()`, or `meshes:DIR` for faces that are files already.
+        protocol: a preset's name or a `.toml` file.
+        cluster: use a running Ray cluster instead of this machine alone.
+        **options: fields of `facebench.distributed.plan.RunRequest`: `checkpoint`, `model`,
+            `scenes`, `subjects`, `exclude`, `limit`, `workers`, `settings`, `unit`,
+            `prediction_unit`, `seed`.
+
+    Returns:
+        The run folder: `items()` (a data frame), `results`, `summary()`, `record()`.
+
+    Raises:
+        FacebenchError: something that was asked for is unknown or cannot be used, or the folder
+            holds another run.
+    """
+    from .distributed.benchmark import run_benchmark
+    from .distributed.cluster import connected
+    from .distributed.plan import RunRequest, describe_run, prepare
+    from .results.report import write_report
+    from .results.run.folder import RunFolder
+
+    request = RunRequest(
+        data=Path(data), dataset=dataset, method=method, protocol=protocol, **_request(options)
+    )
+    folder, benchmark = RunFolder(Path(out)), prepare(request)
+    given = {"dataset": dataset, "data": str(data), "out": str(out), "method": method}
+    call = f"facebench.run({', '.join(map(repr, (dataset, str(data), str(out))))})"
+    with folder.locked():
+        folder.begin(describe_run(benchmark, request, call, given, {**given, **options}))
+        # Ray takes seconds to start, which a handful of meshes is not worth.
+        with connected(cluster) if benchmark.needs_workers else nullcontext():
+            run_benchmark(benchmark, folder, _Quiet())
+        write_report(folder)
+    return folder
+
+
+@_speaks_of_arguments
+def compare(*runs: RunFolder | Path | str, all_pairs: bool = False) -> Comparison:
+    """Put runs side by side: means with intervals, paired differences with corrected p.
+
+    Example:
+        >>> import facebench
+        >>> both = facebench.compare("runs/ours", "runs/mean")  # doctest: +SKIP
+        >>> both.groups[0].pairs[0].difference.mean  # doctest: +SKIP
+        -0.31
+
+    Args:
+        *runs: run folders or their paths, the one first that the others are compared with.
+        all_pairs: compare every two runs, not each with the first.
+
+    Returns:
+        A group for each protocol and dataset; `facebench.results.compare.written` makes tables.
+
+    Raises:
+        FacebenchError: no runs, an unfinished one, or the same run twice.
+    """
+    from .results.compare import compare as compare_folders
+    from .results.run.folder import RunFolder
+
+    folders = [one if isinstance(one, RunFolder) else load_run(one) for one in runs]
+    return compare_folders(folders, all_pairs=all_pairs)
+
+
+@_speaks_of_arguments
+def reconstruct(
+    photograph: Path | str | NDArray[np.uint8],
+    *,
+    model: MorphableModel | Path | str = "embedded",
+    checkpoint: Path | str | None = None,
+    device: str = "cpu",
+    neutral: bool = False,
+) -> list[Mesh]:
+    """Reconstruct the faces in a photograph, the largest first.
+
+    Example:
+        >>> import facebench
+        >>> from skimage.data import astronaut
+        >>> face, = facebench.reconstruct(astronaut())
+        >>> face.vertices.shape[1], face.colours is not None
+        (3, True)
+
+    Args:
+        photograph: its file, or its pixels (H, W, 3) in uint8 RGB.
+        model: the face model that the weights were trained with, or its name or file.
+        checkpoint: weights of `facebench train`; None stands for those in the package.
+        device: as PyTorch names it.
+        neutral: without the photograph's expression.
+
+    Returns:
+        Meshes in mm that look along +z, y up, x to the subject's left, coloured by their albedo;
+        none where no face was found.
+
+    Raises:
+        FacebenchError: the photograph, the model or the weights cannot be read or do not fit.
+    """
+    import numpy as np
+
+    from .recon.portraits.reconstructor import FaceCrop, Reconstructor
+    from .recon.portraits.sources import read_photograph
+    from .recon.regressors.checkpoint import embedded_weights, load_regressor
+    from .recon.vision.detect import CascadeDetector
+
+    if isinstance(photograph, (str, Path)):
+        frame = read_photograph(Path(photograph))
+    else:
+        frame = np.asarray(photograph)
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+        shape = f"{frame.dtype} of shape {frame.shape}"
+        raise FacebenchError(f"photograph is {shape}", "give uint8 RGB of shape (H, W, 3)")
+    face_model = load_model(model) if isinstance(model, (str, Path)) else model
+    weights = Path(checkpoint) if checkpoint else embedded_weights()
+    network = Reconstructor(face_model, load_regressor(weights, face_model).regressor, device)
+    boxes = CascadeDetector().detect_all(frame)
+    if not boxes:
+        return []
+    crops = np.stack([FaceCrop.of(frame, box, network.crop_size).crop for box in boxes])
+    faces = network.regress(crops)
+    make = network.neutral_mesh if neutral else network.mesh
+    return [make(faces[number]) for number in range(len(faces))]
+
+
+@_speaks_of_arguments
+def load_model(name: Path | str = "embedded") -> MorphableModel:
+    """Load a face model: its mean, modes, triangles, landmarks and regions.
+
+    Example:
+        >>> import facebench
+        >>> facebench.load_model().name
+        'embedded'
+
+    Args:
+        name: `embedded`, an `.npz` of `facebench models import`, or ICT-FaceKit's folder.
+
+    Raises:
+        FacebenchError: there is no such model, or the file must be imported first.
+    """
+    from .recon.morphable.load import load_model as load
+
+    return load(str(name))
+
+
+@_speaks_of_arguments
+def load_run(path: Path | str) -> RunFolder:
+    """Open a run folder, of this or an earlier version.
+
+    Raises:
+        FacebenchError: it holds no run.
+    """
+    from .results.run.folder import RunFolder
+
+    return RunFolder.existing(Path(path))
+
+
+def datasets() -> dict[str, DatasetCard]:
+    """The cards of the datasets there are, by name; packages add theirs by an entry point.
+
+    Example:
+        >>> import facebench
+        >>> {"micc", "now", "pairs", "synthetic"} <= facebench.datasets().keys()
+        True
+    """
+    from .bench.dataset.registry import dataset_card, dataset_names
+
+    return {name: dataset_card(name) for name in dataset_names()}
+
+
+def methods() -> dict[str, MethodCard]:
+    """The cards of the methods there are, by name; packages add theirs by an entry point.
+
+    Example:
+        >>> import facebench
+        >>> facebench.methods()["mean-face"].kind
+        'frames'
+    """
+    from .bench.method.registry import method_card, method_names
+
+    return {name: method_card(name) for name in method_names()}
+
+
+class _Quiet:
+    """A listener of a run that shows nothing."""
+
+    def frames(self, row: object) -> None:
+        """Nothing."""
+
+    def subject(self, name: str) -> None:
+        """Nothing."""
+
+
+def _request(options: dict[str, Any]) -> dict[str, Any]:
+    """Options as `RunRequest` has them: paths as paths, lists as tuples."""
+    from dataclasses import fields
+
+    from .distributed.plan import RunRequest
+    from .errors import did_you_mean
+
+    known = {field.name for field in fields(RunRequest)}
+    for name in options:
+        if name not in known:
+            hint = did_you_mean(name, sorted(known))
+            raise FacebenchError(f"run has no argument '{name}'", hint)
+    values = {n: tuple(v) if isinstance(v, list) else v for n, v in options.items()}
+    if isinstance(values.get("checkpoint"), str):
+        values["checkpoint"] = Path(values["checkpoint"])
+    if isinstance(values.get("model"), Path):
+        values["model"] = str(values["model"])
+    return values
