@@ -26,12 +26,13 @@ class Preset:
 
 # What NoW's and FG2018's evaluators have in common: every vertex of the cropped scan counts.
 _SEVEN_LANDMARKS: Mapping[str, Any] = {
+    "points": {"weights": "count", "longest_edge_mm": "inf", "prediction": "all"},
     "alignment": {
         "start": "seven_landmarks",
         "direction": "scan_to_prediction",
         "points": "inf",
-        "tolerance_mm": 3e-3,
-        "max_iterations": 300,
+        "stop": "dogleg",
+        "max_iterations": 100,
     },
     "intersection": {"max_distance_mm": "inf", "max_angle_deg": 180, "boundary": "counted"},
     "distance": {"measure": "point_to_surface", "direction": "scan_to_prediction"},

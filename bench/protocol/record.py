@@ -1,50 +1,63 @@
-"""The measuring protocol as a frozen record: what a number in millimetres stands for."""
+"""The measuring protocol as a frozen record: what a number in millimetres stands for.
+
+Every setting states its bounds in its field; `values` binds text, TOML and JSON to them.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from ...errors import FacebenchError, did_you_mean
 from ...recon.files.text import read_toml
 from ..surface.overlap import OverlapRegion
 from .presets import PRESETS
-from .values import changed, flatten, plain, subject_radii
+from .values import bind, flatten, plain, subject_radii
 
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(gt=0, le=1_000_000)]
 
-@dataclass(frozen=True)
-class AlignmentSettings:
-    """Where the alignment starts, what it may change, and how far it is taken.
-
-    Attributes:
-        start: `landmarks_or_search` takes landmarks where both sides have them and else searches
-            for the pose; `seven_landmarks` needs NoW's seven points of both sides.
-        dense: whether the surfaces are aligned after the start, or the start is the result.
-        scale: `per_mesh`, one factor for each prediction (a similarity); `global`, one for all
-            predictions of a run; `none`, millimetres as predicted (rigid).
-        direction: whose distances are minimised: both with half of the weight each, or those of
-            the scan's points to the prediction only.
-        points: of each surface whose distances are minimised, evenly spread vertices, at least so
-            many (fewer than twice as many); `inf` for all. Errors are those of all points.
-        stop: `motion`, when no point of the prediction moves further than the tolerance in one
-            step; `mean_change`, when the mean distance falls by less than the tolerance.
-        tolerance_mm: see `stop`.
-        max_iterations: steps by these points, until it is said not to have converged.
-    """
-
-    start: Literal["landmarks_or_search", "seven_landmarks"] = "landmarks_or_search"
-    dense: bool = True
-    scale: Literal["per_mesh", "global", "none"] = "per_mesh"
-    direction: Literal["symmetric", "scan_to_prediction"] = "symmetric"
-    points: float = 4000.0
-    stop: Literal["motion", "mean_change"] = "motion"
-    tolerance_mm: float = 1e-2
-    max_iterations: int = 200
+SCHEMA = 2
+# The defaults of the schema's version, which a digest is over the differences from. A setting that
+# is not here was added later, with a default that changes nothing: it counts once it is changed.
+# Whoever changes what a default does raises the version and writes the new defaults here.
+SCHEMA_DEFAULTS: Mapping[str, Any] = {
+    "crop.centre": "nose_tip",
+    "crop.radius_mm": 95.0,
+    "crop.radius_share": 1.4,
+    "crop.exceptions_mm": "",
+    "points.weights": "area",
+    "points.longest_edge_mm": 2.5,
+    "points.prediction": "outside",
+    "alignment.start": "landmarks_or_search",
+    "alignment.dense": True,
+    "alignment.scale": "per_mesh",
+    "alignment.direction": "symmetric",
+    "alignment.points": 4000.0,
+    "alignment.stop": "motion",
+    "alignment.tolerance_mm": 1e-2,
+    "alignment.max_iterations": 200,
+    "intersection.max_distance_mm": 10.0,
+    "intersection.max_angle_deg": 90.0,
+    "intersection.boundary": "left_out",
+    "intersection.fade_mm": 2.0,
+    "distance.measure": "point_to_plane",
+    "distance.direction": "symmetric",
+    "reduction.points": "mean",
+    "reduction.average": "parameters",
+    "reduction.expression": "neutral",
+    "reduction.scan": "first",
+    "reduction.subjects": "mean",
+    "reduction.std": "sample",
+}
 
 
 @dataclass(frozen=True)
@@ -60,8 +73,8 @@ class Crop:
     """
 
     centre: Literal["nose_tip", "seven_landmarks"] = "nose_tip"
-    radius_mm: float = 95.0
-    radius_share: float = 1.4
+    radius_mm: Positive = 95.0
+    radius_share: Positive = 1.4
     exceptions_mm: str = ""
 
     def __post_init__(self) -> None:
@@ -71,6 +84,57 @@ class Crop:
     def radius_of(self, subject: str) -> float:
         """Radius around a subject's nose tip, mm."""
         return subject_radii(self.exceptions_mm).get(subject.lower(), self.radius_mm)
+
+
+@dataclass(frozen=True)
+class Points:
+    """Which points of the two surfaces count, and with what weight.
+
+    Attributes:
+        weights: `area`, each vertex by the surface that it stands for, so that a number does not
+            depend on how the surface is cut into triangles; `count`, every vertex alike, as
+            evaluators do that count a scan's points.
+        longest_edge_mm: longer edges are halved before anything is measured, so that vertices are
+            dense enough to stand for the surface between them; infinite to leave them.
+        prediction: `outside`, only what of the prediction is seen from outside: no eyeballs behind
+            the lids, no sockets, mouth bag or inner walls; `all`, every triangle.
+    """
+
+    weights: Literal["area", "count"] = "area"
+    longest_edge_mm: Annotated[float, Field(ge=0.2)] = 2.5
+    prediction: Literal["outside", "all"] = "outside"
+
+
+@dataclass(frozen=True)
+class AlignmentSettings:
+    """How the registration is initialised, what it may change, and how far it is taken.
+
+    Attributes:
+        start: `landmarks_or_search` initialises from landmarks where both sides have them and else
+            searches for the pose; `seven_landmarks` needs NoW's seven points of both sides.
+        dense: whether the surfaces are registered densely (ICP), or the initialisation is the
+            result.
+        scale: `per_mesh`, one factor for each prediction (a similarity); `global`, one for all
+            predictions of a run; `none`, millimetres as predicted (rigid).
+        direction: whose distances are minimised: both with half of the weight each, or those of
+            the scan's points to the prediction only.
+        points: of each surface whose distances are minimised, evenly spread over its area, about
+            so many; `inf` for all. Errors are those of all points.
+        stop: `motion`, when no point of the prediction moves further than the tolerance in one
+            step; `mean_change`, when the mean distance falls by less than the tolerance;
+            `dogleg`, steps and end as those of NoW's evaluator (`registration.dogleg`).
+        tolerance_mm: see `stop`.
+        max_iterations: steps by these points, until it is said not to have converged.
+    """
+
+    start: Literal["landmarks_or_search", "seven_landmarks"] = "landmarks_or_search"
+    dense: bool = True
+    scale: Literal["per_mesh", "global", "none"] = "per_mesh"
+    direction: Literal["symmetric", "scan_to_prediction"] = "symmetric"
+    points: Annotated[float, Field(ge=100)] = 4000.0
+    stop: Literal["motion", "mean_change", "dogleg"] = "motion"
+    tolerance_mm: Positive = 1e-2
+    max_iterations: Count = 200
 
 
 @dataclass(frozen=True)
@@ -117,11 +181,12 @@ class Protocol:
 
     Attributes:
         name: the preset, with `*` when settings were changed.
-        crop, alignment, intersection, distance, reduction: the steps in their order.
+        crop, points, alignment, intersection, distance, reduction: the steps in their order.
     """
 
     name: str = "micc"
     crop: Crop = field(default_factory=Crop)
+    points: Points = field(default_factory=Points)
     alignment: AlignmentSettings = field(default_factory=AlignmentSettings)
     intersection: OverlapRegion = field(default_factory=OverlapRegion)
     distance: Distance = field(default_factory=Distance)
@@ -129,9 +194,18 @@ class Protocol:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of everything but the name, hexadecimal."""
-        settings = {key: value for key, value in self.to_dict().items() if key != "name"}
-        canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+        """SHA-256, hexadecimal, of the schema's version and of what differs from its defaults.
+
+        The name has no part in it, and neither has a setting that was added later and not changed.
+        """
+        of_version = {**dict(flatten(plain(_defaults(self)))), **SCHEMA_DEFAULTS}
+        different = {
+            key: value
+            for key, value in flatten(self.to_dict())
+            if key != "name" and value != of_version[key]
+        }
+        content = {"schema": SCHEMA, "settings": different}
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     @property
@@ -152,10 +226,11 @@ class Protocol:
                 f"distance.direction {distance.direction} has no corresponding points",
                 "set distance.direction=prediction_to_scan",
             )
-        if self.intersection.max_angle_deg > 180:
+        # The edges of a prediction in metres would all be short, and of one in micrometres long.
+        if self.takes_any_unit and math.isfinite(self.points.longest_edge_mm):
             raise FacebenchError(
-                f"intersection.max_angle_deg {self.intersection.max_angle_deg:g} is above 180",
-                "180 turns the condition off",
+                "points.longest_edge_mm has no meaning where a prediction may be in any unit",
+                "set points.longest_edge_mm=inf",
             )
         return self
 
@@ -174,21 +249,31 @@ class Protocol:
         """
         base = str(values.get("preset", "micc"))
         protocol = cls() if base == "micc" else preset(base)
-        for key, value in flatten(values):
-            if key not in ("name", "preset"):
-                protocol = changed(protocol, key, value)
-        return dataclasses.replace(protocol, name=str(values.get("name", base))).check()
+        given = [(key, value) for key, value in flatten(values) if key not in ("name", "preset")]
+        bound = bind(protocol, given)
+        return dataclasses.replace(bound, name=str(values.get("name", base))).check()
 
     def with_setting(self, key: str, text: str) -> Protocol:
         """The protocol with one setting changed, as given to `--set crop.radius_mm=80`.
 
         Raises:
-            FacebenchError: for an unknown setting or value, with the nearest known one.
+            FacebenchError: for an unknown setting or value, with the nearest known one and what is
+                allowed.
         """
-        other = changed(self, key, text)
+        other = bind(self, [(key, text)])
         same = other.to_dict() == self.to_dict()
         name = self.name if same or self.name.endswith("*") else f"{self.name}*"
         return dataclasses.replace(other, name=name)
+
+
+def _defaults(protocol: Protocol) -> dict[str, Any]:
+    """The defaults of every section of a protocol, nested."""
+    sections = {each.name: getattr(protocol, each.name) for each in dataclasses.fields(protocol)}
+    return {
+        name: dataclasses.asdict(type(section)())
+        for name, section in sections.items()
+        if name != "name"
+    }
 
 
 def preset(name: str) -> Protocol:

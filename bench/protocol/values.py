@@ -1,41 +1,48 @@
-"""Values of nested settings from text, TOML and JSON, each of its field's type."""
+"""Settings bound to a record's fields from text, TOML and JSON, with the fields' own bounds."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from ...errors import FacebenchError, did_you_mean, nearest_name
 
 Settings = TypeVar("Settings")
 
 
-def changed(settings: Settings, key: str, value: Any) -> Settings:
-    """A frozen record of records with one value changed.
+def bind(settings: Settings, values: Sequence[tuple[str, Any]]) -> Settings:
+    """A frozen record of records with some values changed.
 
     Args:
         settings: a dataclass whose fields, but for `name`, are dataclasses of plain values.
-        key: `section.field`.
-        value: as text, or as TOML or JSON gave it.
+        values: pairs of `section.field` and a value as text, or as TOML or JSON gave it.
 
     Raises:
-        FacebenchError: for an unknown key or a value of another kind, with the nearest known one.
+        FacebenchError: for an unknown key, with the nearest known one, or for a value that its
+            field does not allow, with what it allows.
     """
-    sections = [field.name for field in dataclasses.fields(settings)]  # type: ignore[arg-type]
     kinds = {
-        f"{section}.{name}": kind
-        for section in sections
-        if section != "name"
-        for name, kind in get_type_hints(type(getattr(settings, section))).items()
+        f"{section.name}.{name}": kind
+        for section in dataclasses.fields(settings)  # type: ignore[arg-type]
+        if section.name != "name"
+        for name, kind in get_type_hints(
+            type(getattr(settings, section.name)), include_extras=True
+        ).items()
     }
-    if key not in kinds:
-        raise FacebenchError(f"unknown protocol setting '{key}'", nearest_key(key, kinds))
-    section, name = key.split(".")
-    parsed = _parse(key, kinds[key], value)
-    part = dataclasses.replace(getattr(settings, section), **{name: parsed})
-    return dataclasses.replace(settings, **{section: part})  # type: ignore[type-var]
+    for key, value in values:
+        if key not in kinds:
+            raise FacebenchError(f"unknown protocol setting '{key}'", _nearest_key(key, kinds))
+        section, name = key.split(".")
+        part = dataclasses.replace(
+            getattr(settings, section), **{name: _bound(key, kinds[key], value)}
+        )
+        settings = dataclasses.replace(settings, **{section: part})  # type: ignore[type-var]
+    return settings
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -55,14 +62,6 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
         key: plain(value) if isinstance(value, Mapping) else "inf" if value == math.inf else value
         for key, value in values.items()
     }
-
-
-def nearest_key(key: str, known: Iterable[str]) -> str:
-    """The same for `section.field`: the nearest whole, else the nearest last part."""
-    names = list(known)
-    last = {name.rpartition(".")[2]: name for name in names}
-    near = None if nearest_name(key, names) else nearest_name(key.rpartition(".")[2], last)
-    return f"did you mean '{last[near]}'?" if near else did_you_mean(key, names)
 
 
 def subject_radii(text: str) -> dict[str, float]:
@@ -88,29 +87,55 @@ def _subject_radius(part: str) -> tuple[str, float]:
     return subject.lower(), value
 
 
-def _parse(key: str, kind: Any, value: Any) -> Any:
-    if get_origin(kind) is Literal:
-        return _choice(key, get_args(kind), value)
-    if kind is bool:
-        return _choice(key, ("true", "false"), str(value).lower()) == "true"
-    return str(value) if kind is str else _positive(key, kind, value)
+def _nearest_key(key: str, known: Iterable[str]) -> str:
+    """A hint for `section.field`: the nearest whole, else the nearest last part."""
+    names = list(known)
+    last = {name.rpartition(".")[2]: name for name in names}
+    near = nearest_name(key, names) or last.get(
+        nearest_name(key.rpartition(".")[2], last) or "", ""
+    )
+    return f"did you mean '{near}'?" if near else did_you_mean(key, names)
 
 
-def _choice(key: str, choices: tuple[str, ...], value: Any) -> str:
-    if value not in choices:
-        raise FacebenchError(
-            f"protocol setting {key}: unknown value '{value}'", did_you_mean(str(value), choices)
-        )
-    return str(value)
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
-def _positive(key: str, kind: type[int] | type[float], value: Any) -> float:
+def _bound(key: str, kind: Any, value: Any) -> Any:
+    # TOML's true is 1 to pydantic, and a text "1" a bool: neither is what somebody meant.
+    mistaken = isinstance(value, bool) and kind is not bool
+    text = str(value).lower() if kind is bool else value
     try:
-        number = float(str(value))
-    except ValueError as error:
-        raise FacebenchError(f"protocol setting {key}: '{value}' is not a number") from error
-    if not number > 0:
-        raise FacebenchError(f"protocol setting {key}: {value} is not above zero")
-    if kind is int and not number.is_integer():
-        raise FacebenchError(f"protocol setting {key}: {value} is not a whole number")
-    return kind(number)
+        if mistaken or (kind is bool and text not in ("true", "false")):
+            raise ValueError
+        return _adapter(kind).validate_python(text)
+    except (ValidationError, ValueError) as error:
+        choices = _choices(kind)
+        near = nearest_name(str(value), choices) if choices else None
+        hint = f"did you mean '{near}'? " if near else ""
+        raise FacebenchError(
+            f"protocol setting {key}: '{value}' is not {allowed(kind)}", hint.strip()
+        ) from error
+
+
+def _choices(kind: Any) -> tuple[str, ...]:
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return ("true", "false") if kind is bool else ()
+
+
+def allowed(kind: Any) -> str:
+    """What a field's type allows, in words: `one of a, b`, `a number above 0`."""
+    choices = _choices(kind)
+    if choices:
+        return f"one of {', '.join(choices)}"
+    schema = _adapter(kind).json_schema()
+    number = "a whole number" if schema.get("type") == "integer" else "a number"
+    low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
+    bounds = [
+        f"above {above:g}" if above is not None else "",
+        f"of at least {low:g}" if low is not None else "",
+        f"up to {schema['maximum']:,.10g}" if "maximum" in schema else "",
+    ]
+    return " ".join([number if "type" in schema else "allowed", " and ".join(filter(None, bounds))])

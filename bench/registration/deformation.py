@@ -40,15 +40,17 @@ class SmoothField:
     precision: SparseMatrix
 
     @classmethod
-    def over(cls, points: Float64Array, spacing_mm: float, range_mm: float) -> SmoothField:
-        """The field on nodes chosen among points (N, 3).
+    def over(
+        cls, points: Float64Array, areas: Float64Array, spacing_mm: float, range_mm: float
+    ) -> SmoothField:
+        """The field on nodes chosen among points (N, 3) that stand for areas (N,).
 
         Args:
             points: of a surface, more than a dozen cells of the spacing wide.
             spacing_mm: between nodes.
             range_mm: distance at which displacements are almost unrelated.
         """
-        nodes = points[spread(points, spacing_mm)]
+        nodes = points[spread(points, areas, spacing_mm)[0]]
         return cls(nodes, _precision(nodes, spacing_mm, range_mm))
 
     def basis(self, points: Float64Array) -> SparseMatrix:
@@ -56,24 +58,39 @@ class SmoothField:
         return _affine_weights(*_neighbours(self.nodes, points, N_BLENDED, 0), points, self.nodes)
 
 
-def spread(points: Float64Array, spacing_mm: float) -> IndexArray:
-    """One of the points (N, 3) in each cell of a grid: the one nearest to the cell's mean.
+def spread(
+    points: Float64Array, areas: Float64Array, spacing_mm: float
+) -> tuple[IndexArray, Float64Array]:
+    """One point in each cell of a grid, the one nearest to the cell's centroid, and its area.
 
-    The grid stands in the points' own axes, so that the choice turns with them.
+    The grid stands in the surface's own axes, so that the choice turns with it.
+
+    Args:
+        points: (N, 3) of a surface, mm.
+        areas: (N,) that each stands for.
+        spacing_mm: side of a cell.
+
+    Returns:
+        Indices (M,) and the area (M,) of the surface in each cell.
     """
-    own = _in_own_axes(points)
+    own = _in_own_axes(points, areas)
     cells = np.floor((own - own.min(0)) / spacing_mm).astype(np.int64)
     code = np.ravel_multi_index(tuple(cells.T), tuple(cells.max(0) + 1))
-    _, cell, counts = np.unique(code, return_inverse=True, return_counts=True)
-    means = np.stack([np.bincount(cell, column) for column in own.T], axis=1) / counts[:, None]
+    _, cell = np.unique(code, return_inverse=True)
+    inside = np.bincount(cell, areas)
+    sums = np.stack([np.bincount(cell, column * areas) for column in own.T], axis=1)
+    means = sums / inside[:, None]
     distance = np.linalg.norm(own - means[cell], axis=1)
+    # Rounded, then by place: on a symmetric mesh two points are equally near, and the last bit of
+    # a rotation must not decide between them.
     order = np.lexsort((*own.round(ROUNDED_DIGITS).T, distance.round(ROUNDED_DIGITS), cell))
     ordered = cell[order]
-    return order[np.r_[True, ordered[1:] != ordered[:-1]]]
+    return order[np.r_[True, ordered[1:] != ordered[:-1]]], inside
 
 
 def solve_positive(matrix: SparseMatrix, right_side: Float64Array) -> Float64Array:
     """Solve a sparse symmetric positive definite system without pivoting."""
+    # SciPy has no sparse Cholesky: LU in symmetric mode, without pivots, is the same here.
     factors = splu(
         matrix.tocsc(),
         permc_spec="MMD_AT_PLUS_A",
@@ -83,16 +100,17 @@ def solve_positive(matrix: SparseMatrix, right_side: Float64Array) -> Float64Arr
     return np.asarray(factors.solve(right_side))
 
 
-def _in_own_axes(points: Float64Array) -> Float64Array:
-    """Points (N, 3) in their principal axes, each towards its longer tail.
+def _in_own_axes(points: Float64Array, areas: Float64Array) -> Float64Array:
+    """Points (N, 3) in the principal axes of their areas (N,), each towards its longer tail.
 
     The axis of which the points are most symmetric takes the direction that makes the three
     right-handed: a face's own symmetry leaves its sign open.
     """
-    centred = points - points.mean(0)
-    _, axes = np.linalg.eigh(centred.T @ centred)
+    shares = areas / areas.sum()
+    centred = points - shares @ points
+    _, axes = np.linalg.eigh((centred.T * shares) @ centred)
     own = centred @ axes
-    skewness = (own**3).mean(0) / (own**2).mean(0).clip(1e-12) ** 1.5
+    skewness = (shares @ own**3) / (shares @ own**2).clip(1e-12) ** 1.5
     signs = np.where(skewness < 0, -1.0, 1.0)
     open_axis = int(np.abs(skewness).argmin())
     signs[open_axis] *= np.sign(np.linalg.det(axes * signs))
@@ -105,13 +123,15 @@ def _precision(nodes: Float64Array, spacing_mm: float, range_mm: float) -> Spars
     Source: Lindgren, Rue and Lindström 2011, section 2: κ = √8 / range, and white noise of
     variance 4 π κ² a unit area.
     """
-    kappa = np.sqrt(8) / range_mm
+    kappa = np.sqrt(8) / range_mm  # Correlation 0.1 at the range.
     neighbours, distances = _neighbours(nodes, nodes, N_ROUND, 1)
     weights = _affine_weights(neighbours, distances, nodes, nodes)
-    # The mean over a ring less the middle is Δu times a quarter of the ring's mean square radius.
+    # The mean over a ring less the middle is Δu times a quarter of the ring's mean square radius
+    # (the mean value property of harmonic functions, one order on).
     squared = _rows(neighbours[:, :-1], distances[:, :-1] ** 2, len(nodes))
     square: Float64Array = np.asarray(abs(weights).multiply(squared).sum(1))
     unlike = sparse.identity(len(nodes)) - weights
+    # The area of a node, spacing², is the mass matrix; 4 π κ² makes the variance 1.
     operator = kappa**2 * sparse.identity(len(nodes)) + sparse.diags(4 / square.ravel()) @ unlike
     return sparse.csr_matrix(operator.T @ operator * (spacing_mm**2 / (4 * np.pi * kappa**2)))
 
@@ -133,11 +153,13 @@ def _affine_weights(
     The last neighbour only sets the size: weights fall to zero at its distance.
     """
     size = distances[:, -1:].clip(1e-9)
+    # A smooth weight: with a jump where a neighbour leaves, so would the displacements jump.
     near = ((1 - (distances / size) ** 2) ** 2)[:, :-1]
     index = neighbours[:, :-1]
     offsets = (nodes[index] - points[:, None]) / size[:, :, None]
     terms = np.concatenate([np.ones((*index.shape, 1)), offsets], axis=2)
     moments = np.einsum("nk,nki,nkj->nij", near, terms, terms)
+    # Neighbours in a plane leave the slope across it open: damp it towards none.
     moments[:, [1, 2, 3], [1, 2, 3]] += FLATNESS * near.sum(1)[:, None]
     at_point = np.broadcast_to(np.eye(4)[0], (len(points), 4))[..., None]
     solved = np.linalg.solve(moments, at_point)[..., 0]

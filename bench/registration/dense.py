@@ -1,4 +1,4 @@
-"""Dense alignment of two surfaces by a similarity transform, to convergence."""
+"""Dense registration (ICP) of two surfaces by a similarity transform, to convergence."""
 
 from __future__ import annotations
 
@@ -12,59 +12,68 @@ from ..surface.similarity import Similarity
 from ..surface.surface import Surface
 from .objective import Objective, SecantUpdate, SubsampledObjective, mean_distance
 
-__all__ = ["Alignment", "AlignmentSettings", "agreement", "align", "align_coarsely"]
-
 # Points of each surface and the motion in mm that ends the steps on them, before those on all
-# that the settings ask for: the solution on a part of the points is off by about that much
-# anyway.
+# that the settings ask for: the minimum over a subsample is off by about that much anyway.
 LEVELS = ((1000, 0.3), (6000, 0.05))
-ROUGH = 1500, 0.1  # The same for the align_coarsely to a start.
+ROUGH = 1500, 0.1  # The same for the coarse alignment.
+WIDER = 3.0  # Factor of the distance within which the coarse alignment looks for counterparts.
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """Where the prediction came to lie.
+    """The prediction registered to the scan.
 
     Attributes:
         transform: from the prediction's space to the scan's.
         iterations: steps taken over the points that the settings ask for.
         converged: whether the last step was below the tolerance.
-        last_step_mm: largest motion of a point in the last step.
-        overlap: share of the scan's points that lie in the region of intersection.
+        overlap: share of the cropped scan's area that lies in the overlap region.
         residual_mm: root of the mean squared distance to the surface there, of both directions.
-        matches: of the scan's cropped vertices and of all the prediction's, as it came to lie.
+        matches: of the scan's cropped vertices and of all the prediction's, at the transform.
     """
 
     transform: Similarity
     iterations: int
     converged: bool
-    last_step_mm: float
     overlap: float
     residual_mm: float
     matches: tuple[Correspondences, Correspondences] = field(repr=False)
+
+    @classmethod
+    def at(
+        cls,
+        transform: Similarity,
+        matches: tuple[Correspondences, Correspondences],
+        iterations: int = 0,
+        converged: bool = True,
+    ) -> Alignment:
+        """At a transform with the correspondences of both directions there."""
+        square = [side.mean(side.distances**2) for side in matches if side.inliers.any()]
+        residual = float(np.sqrt(np.mean(square)))
+        return cls(transform, iterations, converged, matches[0].inlier_share, residual, matches)
 
 
 def align(
     prediction: Surface,
     scan: Surface,
-    start: Similarity,
+    initial: Similarity,
     intersection: OverlapRegion,
     crop: Sphere,
     settings: AlignmentSettings | None = None,
 ) -> Alignment:
     """Newton steps over the similarity's parameters until nothing moves.
 
-    Minimises the squared distances of the scan's vertices to the prediction's surface and of the
-    prediction's to the scan's, each direction with half of the weight, over the region of
-    intersection. Both directions are needed when the region depends on the pose: with one, a free
-    scale can shrink the prediction into the scan. The end is a fixed point: region and weights are
-    those of the place where the step vanishes, and not of the way there.
+    Minimises the squared distances of the scan's points to the prediction's surface and of the
+    prediction's to the scan's, each direction with half of the weight, over the overlap region.
+    Both directions are needed when the region depends on the pose: with one, a free scale can
+    shrink the prediction into the scan. The end is a fixed point: region and weights are those of
+    the place where the step vanishes, and not of the way there.
 
     Args:
         prediction: in its own space.
         scan: in mm.
-        start: from the prediction's space to the scan's, as `align_coarsely` gives it.
-        intersection: which points count.
+        initial: from the prediction's space to the scan's, as `align_coarsely` gives it.
+        intersection: which correspondences are inliers.
         crop: the part of the scan that counts.
         settings: defaults to a similarity in both directions.
 
@@ -72,48 +81,53 @@ def align(
         FacebenchError: when the surfaces do not overlap.
     """
     settings = settings or AlignmentSettings()
-    minimised = Objective(prediction, scan, intersection, crop, settings)
-    transform = start
+    objective = Objective(prediction, scan, intersection, crop, settings)
+    transform = initial
+    # Coarse to fine: most of the way is walked where a step costs a tenth.
     for points, tolerance in LEVELS:
         if 2 * points <= settings.points:
-            transform = SubsampledObjective.of(minimised, transform, points).solve(
-                transform, tolerance
-            )
-    end = _converge_on(
-        SubsampledObjective.of(minimised, transform, settings.points), transform, settings
-    )
-    sides = minimised.all_sides(end.transform)
-    square = [(side.distances[side.inliers] ** 2).mean() for side in sides]
-    return Alignment(
-        end.transform,
-        end.steps,
-        end.converged,
-        end.moved_mm,
-        float(sides[0].inliers.mean()),
-        float(np.sqrt(np.mean(square))),
-        sides,
-    )
+            level = SubsampledObjective.of(objective, transform, points)
+            transform = level.minimise(transform, tolerance)
+    finest = SubsampledObjective.of(objective, transform, settings.points)
+    transform, steps, converged = _iterate(finest, transform, settings)
+    return Alignment.at(transform, objective.match_all(transform), steps, converged)
+
+
+def _iterate(
+    objective: SubsampledObjective, transform: Similarity, settings: AlignmentSettings
+) -> tuple[Similarity, int, bool]:
+    """Step until the stopping rule holds: the transform, the steps, and whether it converged."""
+    secant, mean, steps, change = SecantUpdate.identity(), np.inf, 0, np.inf
+    while change > settings.tolerance_mm and steps < settings.max_iterations:
+        matches = objective.match(transform)
+        newton = objective.newton_step(matches)
+        step, secant = secant.after(newton).step(newton)
+        before, mean = mean, mean_distance(matches)
+        by_motion = settings.stop == "motion"
+        change = objective.motion_mm(step, transform) if by_motion else before - mean
+        # The step that is small enough is taken too: it costs nothing and halves what is left.
+        transform = objective.preconditioner.motion(step).after(transform)
+        steps += 1
+    return transform, steps, change <= settings.tolerance_mm
 
 
 def align_coarsely(
     prediction: Surface,
     scan: Surface,
-    start: Similarity,
+    initial: Similarity,
     intersection: OverlapRegion,
     settings: AlignmentSettings,
     around: Sphere | None = None,
 ) -> Similarity:
-    """From a rough start to within a few mm: on few points and a wide intersection.
+    """From a rough initialisation to within a few mm: on few points and in a wide overlap region.
 
     Args:
-        prediction, scan, start, intersection, settings: as in `align`.
+        prediction, scan, initial, intersection, settings: as in `align`.
         around: the part of the scan where the face is, as far as is known; None for all of it.
     """
-    wide, sphere = intersection.widen(3.0), around or Sphere.everywhere()
-    part = SubsampledObjective.of(
-        Objective(prediction, scan, wide, sphere, settings), start, ROUGH[0]
-    )
-    return part.solve(start, ROUGH[1])
+    wide, sphere = intersection.widen(WIDER), around or Sphere.everywhere()
+    objective = Objective(prediction, scan, wide, sphere, settings)
+    return SubsampledObjective.of(objective, initial, ROUGH[0]).minimise(initial, ROUGH[1])
 
 
 def agreement(
@@ -125,37 +139,16 @@ def agreement(
 ) -> float:
     """How much of the two lies on the other and faces the same way, from 0 to 1.
 
-    The mean weight of points of both, see `OverlapRegion.weights`.
+    The mean weight over the area of both, see `OverlapRegion.weights`.
 
     Args:
         prediction, scan, intersection, around: as in `align_coarsely`.
         transform: from the prediction's space to the scan's.
     """
     sphere = around or Sphere.everywhere()
-    problem = Objective(prediction, scan, intersection, sphere, AlignmentSettings())
-    sides = SubsampledObjective.of(problem, transform, ROUGH[0]).sides(transform)
-    return float(np.mean([side.weights.mean() for side in sides]))
-
-
-@dataclass(frozen=True)
-class _End:
-    transform: Similarity
-    steps: int
-    moved_mm: float
-    converged: bool
-
-
-def _converge_on(
-    part: SubsampledObjective, transform: Similarity, settings: AlignmentSettings
-) -> _End:
-    """Step until the rule to stop is met: the place after the step that is small enough."""
-    secant, mean, steps, small = SecantUpdate.identity(), np.inf, 0, np.inf
-    while small > settings.tolerance_mm and steps < settings.max_iterations:
-        sides = part.sides(transform)
-        newton = part.newton(sides)
-        step, secant = secant.after(newton).step(newton)
-        moved = part.motion_mm(step, transform)
-        before, mean = mean, mean_distance(sides)
-        small = moved if settings.stop == "motion" else before - mean
-        transform, steps = part.preconditioner.motion(step).after(transform), steps + 1
-    return _End(transform, steps, moved, small <= settings.tolerance_mm)
+    # Both directions whatever the protocol's: a small prediction would lie on any smooth spot.
+    objective = Objective(prediction, scan, intersection, sphere, AlignmentSettings())
+    matches = SubsampledObjective.of(objective, transform, ROUGH[0]).match(transform)
+    return float(
+        np.mean([side.weights @ side.areas / max(side.areas.sum(), 1e-9) for side in matches])
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -12,11 +13,13 @@ from ...recon.mesh.record import Mesh
 from ...recon.morphable.load import EMBEDDED, load_model
 from ..landmarks.points import Landmarks, landmark_pairs
 from ..meshes.clean import keep_vertices
+from ..protocol.record import AlignmentSettings, Points
 from ..surface.overlap import OverlapRegion, Sphere
 from ..surface.similarity import Similarity, root_mean_square, similarity_between
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, lengths
-from .dense import AlignmentSettings, agreement, align_coarsely
+from ..surface.visibility import outside_of
+from .dense import agreement, align_coarsely
 from .global_search import pose_hypotheses, register
 from .nose_tip import own_nose_tip
 
@@ -35,16 +38,21 @@ class PreparedMesh:
 
     Attributes:
         mesh: checked.
-        surface: of the mesh.
         landmarks: in the mesh's space, or None.
+        points: how its vertices stand for its surface.
+        inner_share: of the area near the face, what is not seen from outside and was left out;
+            NaN where nobody looked.
     """
 
     mesh: Mesh
-    surface: Surface
     landmarks: Landmarks | None
+    points: Points = field(default_factory=Points)
+    inner_share: float = float("nan")
 
     @classmethod
-    def of(cls, mesh: Mesh, landmarks: Landmarks | None, name: str) -> PreparedMesh:
+    def of(
+        cls, mesh: Mesh, landmarks: Landmarks | None, name: str, points: Points | None = None
+    ) -> PreparedMesh:
         """Prepare a mesh; landmarks default to its own.
 
         A mesh that has no indices of its 68 landmarks gets those of the vertices next to given
@@ -53,13 +61,43 @@ class PreparedMesh:
         Raises:
             FacebenchError: when given landmarks are in a wrong order or not on the mesh.
         """
-        known = landmarks or Landmarks.of_mesh(mesh)
-        surface = Surface(mesh)
-        if landmarks is not None:
-            _check_on_surface(landmarks.in_order(), surface, name)
-            if mesh.landmarks is None:
-                mesh = replace(mesh, landmarks=landmarks.nearest_vertices(mesh))
-        return cls(mesh, surface, known)
+        prepared = cls(mesh, landmarks or Landmarks.of_mesh(mesh), points or Points())
+        if landmarks is None:
+            return prepared
+        _check_on_surface(landmarks.in_order(), prepared, name)
+        if mesh.landmarks is not None:
+            return prepared
+        return replace(prepared, mesh=replace(mesh, landmarks=landmarks.nearest_vertices(mesh)))
+
+    @cached_property
+    def surface(self) -> Surface:
+        """Of the mesh, its vertices weighted as the settings say."""
+        surface = Surface(self.mesh, self.points.longest_edge_mm)
+        if self.points.weights == "count":
+            surface.areas = np.ones(len(surface.vertices))
+        return surface
+
+    @property
+    def front(self) -> Float64Array | None:
+        """Where the face looks to by its landmarks, (3,); None without landmarks."""
+        if self.landmarks is None:
+            return None
+        return rotation_of_landmarks(self.landmarks.seven)[2]
+
+    def outside(self, front: Float64Array, reach_mm: float) -> PreparedMesh:
+        """The part that is seen from outside, of what lies within reach of the nose tip.
+
+        Raises:
+            FacebenchError: see `outside_of`.
+        """
+        tip, near = own_nose_tip(self.mesh), None
+        if tip is not None:
+            near = lengths(np.asarray(self.mesh.vertices, np.float64) - tip) <= reach_mm
+        mesh, share = outside_of(self.mesh, front, near)
+        outside = replace(self, mesh=mesh, inner_share=share)
+        if mesh is self.mesh and "surface" in self.__dict__:
+            outside.__dict__["surface"] = self.surface  # The same: do not build it twice.
+        return outside
 
     def within(self, sphere: Sphere) -> PreparedMesh:
         """The part whose triangles lie in a sphere; the whole where none does."""
@@ -67,7 +105,7 @@ class PreparedMesh:
         part = self.mesh if inside.all() else keep_vertices(self.mesh, inside)
         if part is self.mesh or not len(part.triangles):
             return self
-        return PreparedMesh(part, Surface(part), self.landmarks)
+        return replace(self, mesh=part)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +121,11 @@ class Initialisation:
     transform: Similarity
     source: Literal["landmarks", "search"]
     pairs: tuple[Float64Array, Float64Array] | None = None
+
+    @property
+    def landmark_scale(self) -> float:
+        """The factor from the prediction to the scan by the landmarks alone; NaN without."""
+        return float("nan") if self.pairs is None else similarity_between(*self.pairs).scale
 
     def residual_mm(self, transform: Similarity) -> float:
         """Root mean square between the landmarks under a transform; NaN without landmarks."""
@@ -166,7 +209,7 @@ def _at_own_size(transform: Similarity, prediction: Surface) -> Similarity:
     A face of another size slides along the scan to where more of it is near; laid with a size that
     fits, it is in the right place when its own is given back.
     """
-    middle = prediction.vertices.mean(0)
+    middle = np.average(prediction.vertices, axis=0, weights=prediction.areas)
     place = transform.apply(middle[None])[0]
     return Similarity(1.0, transform.rotation, place - transform.rotation @ middle)
 
@@ -202,17 +245,17 @@ def _by_landmarks(
     return Initialisation(transform, "landmarks", pairs)
 
 
-def _check_on_surface(landmarks: Landmarks, surface: Surface, name: str) -> None:
+def _check_on_surface(landmarks: Landmarks, prepared: PreparedMesh, name: str) -> None:
     """Refuse landmarks of another mesh, pose or unit."""
     limit = LANDMARKS_OFF * landmarks.spread
-    # no further from the surface than from its vertices, which need no preparation
-    to_vertices = [lengths(surface.vertices - point).min() for point in landmarks.seven]
-    if np.median(to_vertices) <= limit:
+    vertices = np.asarray(prepared.mesh.vertices, np.float64)
+    # No further from the surface than from its vertices, which need no preparation.
+    if np.median([lengths(vertices - point).min() for point in landmarks.seven]) <= limit:
         return
-    apart = float(np.median(surface.closest(landmarks.seven).distance))
+    apart = float(np.median(prepared.surface.closest(landmarks.seven).distance))
     if apart <= limit:
         return
-    size = float(np.ptp(surface.vertices, axis=0).max())
+    size = float(np.ptp(prepared.surface.vertices, axis=0).max())
     raise FacebenchError(
         f"the landmarks are not on the {name}: {apart:.4g} from its surface, their eyes "
         f"{landmarks.spread:.4g} apart and the mesh {size:.4g} long",

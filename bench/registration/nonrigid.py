@@ -20,8 +20,8 @@ class NonRigidRegistration:
 
     Attributes:
         vertices: (V, 3) of the prediction's surface, deformed, in the scan's space, mm.
-        reached: (V,) bool, vertices that took part; the others are where they were.
-        spread_mm: standard deviation of a displacement's component that was taken for granted.
+        deformed: (V,) bool, vertices that took part; the others are where they were.
+        spread_mm: prior standard deviation of a displacement's component.
         noise_mm: standard deviation that the distances to the planes were taken to have at last.
         residual_mm: root of the weighted mean squared distance to the scan's tangent planes.
         steps: linear systems solved, each with one factorisation.
@@ -31,7 +31,7 @@ class NonRigidRegistration:
     """
 
     vertices: Float64Array
-    reached: NDArray[np.bool_]
+    deformed: NDArray[np.bool_]
     spread_mm: float
     noise_mm: float
     residual_mm: float
@@ -53,7 +53,7 @@ def correspond(
 
     The point of the scan closest to where the registration took a vertex is its counterpart; the
     distance is from where the vertex was before. A vertex has no weight when its counterpart lies
-    on the scan's rim, outside of the crop, faces another way, or is too far from where the
+    on the scan's boundary, outside of the crop, faces another way, or is too far from where the
     registration took it.
 
     Args, raises: see `register_nonrigidly`.
@@ -63,13 +63,18 @@ def correspond(
     reach = min(intersection.max_distance_mm, found.settings.max_residual_mm)
     normals = vertex_normals(found.vertices, prediction.triangles)
     weights = replace(intersection, max_distance_mm=reach).weights(normals, closest)
+    # What did not take part lies where it was: its closest point is no corresponding one.
+    weights = weights * found.deformed * crop.holds(closest.position)
     offset = prediction.vertices - closest.position
     return Correspondences(
         prediction.vertices,
         closest.position,
         closest.normal,
         np.linalg.norm(offset, axis=1),
-        weights * found.reached * crop.holds(closest.position),
+        weights,
+        prediction.areas,
+        normals,
+        weights > 0,
     )
 
 
@@ -83,13 +88,14 @@ def register_nonrigidly(
 ) -> NonRigidRegistration:
     """Deform a prediction onto a scan by the likeliest smooth displacement.
 
-    Points of each surface pull towards the other's tangent planes, weighted by the region of
-    intersection and by how well they fit; what the planes leave open, the motion along the surface,
-    is what a random field of one size and range in all directions most likely does. Its size is
-    taken from the distances before the deformation: a good prediction is not bent by as much as a
-    poor one. The noise is taken from the distances that remain in each step, so that the stiffness
-    falls by itself (Amberg et al. 2007 lower it by a schedule), and only as far as the field
-    explains the scan: shape that no smooth motion makes does not drag points along the surface.
+    Points of each surface are constrained to the other's tangent planes, weighted by area, by the
+    overlap region and by how well they fit (Geman and McClure); what the planes leave open, the
+    motion along the surface, is what a random field of one size and range in all directions most
+    likely does. Its size is taken from the distances before the deformation: a good prediction is
+    not bent by as much as a poor one. The noise is taken from the distances that remain in each
+    step, so that the stiffness falls by itself (Amberg et al. 2007 lower it by a schedule), and
+    only as far as the field explains the scan: shape that no smooth motion makes does not drag
+    points along the surface.
 
     Args:
         prediction: aligned, in the scan's space.
@@ -103,13 +109,15 @@ def register_nonrigidly(
         FacebenchError: when the surfaces do not overlap, or landmarks are not pairs.
     """
     settings = settings or NonRigidSettings()
+    # As in ICP each step solves for the planes of before, but from the undeformed surface: no
+    # step's error is handed on to the next.
     system = System.of(prediction, scan, crop, intersection, landmarks, settings)
     step, steps = system.step(np.zeros((len(system.field.nodes), 3))), 1
     while step.moved_mm > settings.tolerance_mm and steps < settings.max_steps:
         step, steps = system.step(step.displacement), steps + 1
     return NonRigidRegistration(
         system.deformed(step.displacement),
-        system.reached,
+        system.is_near,
         system.spread_mm,
         step.noise_mm,
         step.residual_mm,

@@ -22,14 +22,14 @@ OUTLIER = 1.0  # Residuals beyond this many times the noise lose their say.
 
 @dataclass(frozen=True, eq=False)
 class PlaneConstraints:
-    """Points of the prediction and the planes they are pulled to.
+    """Point-to-plane constraints: points of the prediction and the planes they are drawn to.
 
     Attributes:
         basis: (N, M) of the points' displacements.
         points: (N, 3) before the deformation.
         targets, normals: (N, 3) of the planes.
-        residuals: (N,) distance of the deformed points to the planes.
-        weights: (N,).
+        residuals: (N,) signed distance of the deformed points to the planes.
+        weights: (N,) of the overlap region, times the area that each point stands for, in cells.
     """
 
     basis: SparseMatrix
@@ -44,11 +44,13 @@ class PlaneConstraints:
         return np.asarray(self.weights / (1 + (self.residuals / (OUTLIER * noise)) ** 2) ** 2)
 
     def normal_equations(self, noise: float) -> tuple[SparseMatrix, Float64Array]:
-        """Matrix (3M, 3M) and right side (3M,), all x before all y before all z."""
+        """Matrix (3M, 3M) and right-hand side (3M,), all x before all y before all z."""
         jacobian = sparse.hstack([sparse.diags(n) @ self.basis for n in self.normals.T]).tocsr()
-        wanted = ((self.targets - self.points) * self.normals).sum(1)
+        # From the undeformed points: the unknowns are whole displacements, not increments, so that
+        # the field's energy is that of the deformation.
+        offset = ((self.targets - self.points) * self.normals).sum(1)
         weighted = jacobian.T @ sparse.diags(self.robust_weights(noise) / noise**2)
-        return weighted @ jacobian, np.asarray(weighted @ wanted)
+        return weighted @ jacobian, np.asarray(weighted @ offset)
 
 
 def robust_spread(residuals: Float64Array, weights: Float64Array) -> float:
@@ -59,6 +61,7 @@ def robust_spread(residuals: Float64Array, weights: Float64Array) -> float:
         weights: (N,), some above zero.
     """
     order = np.argsort(np.abs(residuals), kind="stable")
+    # The weighted median: where half of the weight lies below.
     share = np.cumsum(weights[order])
     middle = order[np.searchsorted(share, share[-1] / 2)]
     return float(DEVIATIONS * np.abs(residuals[middle]))
@@ -78,7 +81,7 @@ class NonRigidSettings:
         range_mm: distance at which displacements are almost unrelated: larger than a nose, so that
             features move as wholes.
         node_mm: between the nodes that carry the displacements.
-        data_mm: between the points of either surface that pull.
+        data_mm: between the constraints of either surface.
         noise_mm: standard deviation that residuals are taken to have at least.
         dependence: by how much the noise exceeds the spread of the residuals of now. What no smooth
             motion explains, a person's own bumps and folds, is shared by all points of a bump: N
@@ -87,7 +90,7 @@ class NonRigidSettings:
         margin_mm: how far beyond the crop the prediction takes part.
         max_residual_mm: deformed vertices further from the scan have no counterpart.
         tolerance_mm: the registration has converged when the root mean square of the motions of
-            the prediction's points in a step, weighted as they pull, is within it.
+            the prediction's points in a step, weighted as its constraints, is within it.
         max_steps: of all.
     """
 
@@ -105,7 +108,7 @@ class NonRigidSettings:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What one solution of the system gave.
+    """One iteration: the solution of the system for the planes of before.
 
     Attributes:
         displacement: (M, 3) of the nodes.
@@ -122,7 +125,16 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """The two surfaces, the field, and what of the system does not change."""
+    """The two surfaces, the field, and what of the system does not change.
+
+    Attributes:
+        near: of the prediction's vertices, those that the field deforms.
+        near_basis: (N, M) of their displacements.
+        prediction_points, scan_points: vertices with a constraint, and the area of each in cells.
+        prediction_basis: of those of the prediction.
+        spread_mm: prior standard deviation of one component of a displacement.
+        fixed: matrix and right-hand side of what no step changes.
+    """
 
     prediction: Surface
     scan: Surface
@@ -132,9 +144,9 @@ class System:
     field: SmoothField
     near: IndexArray
     near_basis: SparseMatrix
-    prediction_points: IndexArray
+    prediction_points: tuple[IndexArray, Float64Array]
     prediction_basis: SparseMatrix
-    scan_points: IndexArray
+    scan_points: tuple[IndexArray, Float64Array]
     spread_mm: float
     fixed: tuple[SparseMatrix, Float64Array]
 
@@ -149,20 +161,29 @@ class System:
         settings: NonRigidSettings,
     ) -> System:
         """Choose the points and the nodes, and weigh the field's energy."""
+        # What lies just outside of the crop holds the deformation at its edge in place.
         widened = Sphere(crop.centre, crop.radius_mm + settings.margin_mm)
         near = np.flatnonzero(widened.holds(prediction.vertices))
         if len(near) < MIN_POINTS:
             raise _no_overlap()
-        field = SmoothField.over(prediction.vertices[near], settings.node_mm, settings.range_mm)
+        points, areas = prediction.vertices[near], prediction.areas[near]
+        field = SmoothField.over(points, areas, settings.node_mm, settings.range_mm)
+        # Each node is compared with a ring of others: fewer than one ring are no field.
         if len(field.nodes) < N_ROUND + 2:
             raise _no_overlap()
-        chosen = spread(prediction.vertices[near], settings.data_mm)
-        basis = field.basis(prediction.vertices[near])
-        spread_mm = _spread_of(prediction, scan, crop, intersection, near[chosen])
+        chosen, inside = spread(points, areas, settings.data_mm)
+        # In cells: a full cell weighs as one constraint, as all did before there were areas.
+        of_prediction = inside / np.median(inside)
+        basis = field.basis(points)
+        spread_mm = _prior_spread(
+            prediction, scan, crop, intersection, (near[chosen], of_prediction)
+        )
         fixed = _fixed(field, spread_mm, landmarks, settings.landmark_mm)
         inner = crop.vertices_of(scan)
+        # A normal at the boundary is one-sided, and where the scan ends is no feature of a face.
         inner = inner[~scan.on_boundary[inner]]
-        scan_points = inner[spread(scan.vertices[inner], settings.data_mm)]
+        taken, inside = spread(scan.vertices[inner], scan.areas[inner], settings.data_mm)
+        of_scan = inside / np.median(inside)
         return cls(
             prediction,
             scan,
@@ -172,19 +193,19 @@ class System:
             field,
             near,
             basis,
-            near[chosen],
+            (near[chosen], of_prediction),
             basis[chosen],
-            scan_points,
+            (inner[taken], of_scan),
             spread_mm,
             fixed,
         )
 
     @property
-    def reached(self) -> NDArray[np.bool_]:
+    def is_near(self) -> NDArray[np.bool_]:
         """Which of the prediction's vertices (V,) take part."""
-        reached = np.zeros(len(self.prediction.vertices), bool)
-        reached[self.near] = True
-        return reached
+        is_near = np.zeros(len(self.prediction.vertices), bool)
+        is_near[self.near] = True
+        return is_near
 
     def deformed(self, displacement: Float64Array) -> Float64Array:
         """The prediction's vertices (V, 3) under displacements (M, 3) of the nodes."""
@@ -195,6 +216,7 @@ class System:
     def step(self, displacement: Float64Array) -> Step:
         """The likeliest displacements for the planes that displacements (M, 3) of now lead to."""
         vertices = self.deformed(displacement)
+        # Of the deformed surface: facing is judged where the points now are.
         normals = vertex_normals(vertices, self.prediction.triangles)
         sides = (
             self._prediction_constraints(vertices, normals),
@@ -202,30 +224,32 @@ class System:
         )
         residuals = np.concatenate([side.residuals for side in sides])
         noise = self._noise(residuals, np.concatenate([side.weights for side in sides]))
-        matrix, right_side = self.fixed
+        # The prior and the landmarks first; both directions add to one system, so that neither
+        # surface's holes leave a part of the face without a constraint.
+        matrix, right_hand_side = self.fixed
         for side in sides:
-            more, right = side.normal_equations(noise)
-            matrix, right_side = matrix + more, right_side + right
-        updated = solve_positive(matrix, right_side).reshape(3, -1).T
+            more, more_right = side.normal_equations(noise)
+            matrix, right_hand_side = matrix + more, right_hand_side + more_right
+        updated = solve_positive(matrix, right_hand_side).reshape(3, -1).T
         motions = self.prediction_basis @ (updated - displacement)
         moved = _root_mean_square(np.linalg.norm(motions, axis=1), sides[0].robust_weights(noise))
-        trust = np.concatenate([side.robust_weights(noise) for side in sides])
-        return Step(updated, moved, _root_mean_square(residuals, trust), noise)
+        weights = np.concatenate([side.robust_weights(noise) for side in sides])
+        return Step(updated, moved, _root_mean_square(residuals, weights), noise)
 
     def _noise(self, residuals: Float64Array, weights: Float64Array) -> float:
         """Larger than the robust spread of the residuals (N,), which few outliers change."""
         if not weights.any():
             raise _no_overlap()
-        wanted = self.settings.dependence * robust_spread(residuals, weights)
-        return max(self.settings.noise_mm, wanted)
+        estimated = self.settings.dependence * robust_spread(residuals, weights)
+        return max(self.settings.noise_mm, estimated)
 
     def _prediction_constraints(
         self, vertices: Float64Array, normals: Float64Array
     ) -> PlaneConstraints:
         """Points of the prediction on the planes of the scan."""
-        index = self.prediction_points
+        index, areas = self.prediction_points
         closest = self.scan.closest(vertices[index])
-        weights = _counted(normals[index], closest, self.intersection, self.crop)
+        weights = areas * _inlier_weights(normals[index], closest, self.intersection, self.crop)
         residuals = ((vertices[index] - closest.position) * closest.normal).sum(1)
         return PlaneConstraints(
             self.prediction_basis,
@@ -241,7 +265,10 @@ class System:
 
         A vertex near the plane's point stands for the surface: it may lie off along the plane.
         """
-        targets, planes = self.scan.vertices[self.scan_points], self.scan.normals[self.scan_points]
+        points, areas = self.scan_points
+        targets, planes = self.scan.vertices[points], self.scan.normals[points]
+        # Nearest in place and normal together: on the side of a nose the nearest vertex alone may
+        # be one of the cheek.
         own = np.concatenate([vertices, NORMAL_MM * normals], axis=1)[self.near]
         found = cKDTree(own).query(np.concatenate([targets, NORMAL_MM * planes], axis=1))[1]
         index = self.near[found]
@@ -259,27 +286,32 @@ class System:
             targets,
             planes,
             (offset * planes).sum(1),
-            self.intersection.weights(planes, match),
+            areas * self.intersection.weights(planes, match),
         )
 
 
-def _counted(
+def _inlier_weights(
     normals: Float64Array, closest: ClosestPoints, intersection: OverlapRegion, crop: Sphere
 ) -> Float64Array:
     """Weights (N,) of the prediction's points by the scan's closest points."""
     return intersection.weights(normals, closest) * crop.holds(closest.position)
 
 
-def _spread_of(
+def _prior_spread(
     prediction: Surface,
     scan: Surface,
     crop: Sphere,
     intersection: OverlapRegion,
-    index: IndexArray,
+    points: tuple[IndexArray, Float64Array],
 ) -> float:
-    """Root of the mean squared distance to the scan's planes: one component of what is unknown."""
+    """Root of the mean squared distance to the scan's planes: one component of what is unknown.
+
+    An empirical prior: what is seen along the normals is taken to be as large as what is not seen
+    along the surface.
+    """
+    index, areas = points
     closest = scan.closest(prediction.vertices[index])
-    weights = _counted(prediction.normals[index], closest, intersection, crop)
+    weights = areas * _inlier_weights(prediction.normals[index], closest, intersection, crop)
     if (weights > 0).sum() < MIN_POINTS:
         raise _no_overlap()
     distances = ((prediction.vertices[index] - closest.position) * closest.normal).sum(1)
@@ -294,7 +326,7 @@ def _fixed(
 ) -> tuple[SparseMatrix, Float64Array]:
     """The part of the system that no step changes: the field's energy, and landmarks."""
     matrix = field.precision / spread_mm**2
-    right_side = np.zeros(field.nodes.shape)
+    right_hand_side = np.zeros(field.nodes.shape)
     if landmarks is not None:
         own, theirs = (np.asarray(points, np.float64) for points in landmarks)
         if own.shape != theirs.shape or own.ndim != 2 or own.shape[1] != 3:
@@ -304,8 +336,9 @@ def _fixed(
             )
         weighted = field.basis(own).T / landmark_mm**2
         matrix = matrix + weighted @ field.basis(own)
-        right_side = weighted @ (theirs - own)
-    return sparse.kron(sparse.identity(3), matrix, format="csr"), right_side.T.ravel()
+        right_hand_side = weighted @ (theirs - own)
+    # The prior does not couple x, y and z; the planes will.
+    return sparse.kron(sparse.identity(3), matrix, format="csr"), right_hand_side.T.ravel()
 
 
 def _root_mean_square(values: Float64Array, weights: Float64Array) -> float:

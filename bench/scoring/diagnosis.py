@@ -19,6 +19,9 @@ NOSE_TIPS_APART_MM = 10.0
 LANDMARKS_APART_MM = 8.0
 """Root mean square; those of two persons, aligned, come to 1 to 4."""
 FEW_POINTS = 1000
+COMPLETE = 0.9  # Of the cropped scan: whole faces of other models came to 0.94 and more.
+NOTED_INNER = 0.02  # Nostrils and the line of the lips come to less.
+SIZES_APART = 0.1
 
 _MEASURES = {
     "point_to_plane": "point-to-plane distances",
@@ -59,6 +62,8 @@ def diagnose(score: Score, protocol: Protocol, unit_known: bool = True) -> tuple
         *_alignment(score, protocol),
         *_centre(score),
         *_extent(score),
+        *_inner(score),
+        *_landmark_scale(score, protocol),
         *_scale(score, protocol, unit_known),
     )
 
@@ -122,8 +127,34 @@ def _extent(score: Score) -> Iterator[Finding]:
     seen = f"{score.overlap:.0%} of the cropped scan has a counterpart on the prediction"
     cause = ": it lies in a wrong place, or lacks parts of the face" if low else ""
     yield Finding(f"{seen}{cause}.", low)
+    if score.completeness < COMPLETE:
+        yield Finding(
+            f"The prediction shows {score.completeness:.0%} of the cropped scan; the rest is missing "
+            "and has no error: compare it only with predictions that show as much.",
+            doubtful=True,
+        )
     if score.n_points < FEW_POINTS:
         yield Finding(f"Only {score.n_points:,} points count: a coarse number.", doubtful=True)
+
+
+def _inner(score: Score) -> Iterator[Finding]:
+    if score.inner_share > NOTED_INNER:
+        yield Finding(
+            f"{score.inner_share:.0%} of the prediction's surface near the face is not seen from "
+            "outside (eyeballs, the inside of the mouth, inner walls) and was left out."
+        )
+
+
+def _landmark_scale(score: Score, protocol: Protocol) -> Iterator[Finding]:
+    """Whether the dense step left the size of the landmarks: then it fitted no face."""
+    ratio = score.scale / score.landmark_scale
+    if protocol.alignment.scale == "per_mesh" and abs(ratio - 1) > SIZES_APART:
+        yield Finding(
+            f"The dense alignment makes the prediction {abs(ratio - 1):.0%} "
+            f"{'larger' if ratio > 1 else 'smaller'} than by its landmarks: such a number says "
+            "nothing about the face.",
+            doubtful=True,
+        )
 
 
 def _scale(score: Score, protocol: Protocol, unit_known: bool) -> Iterator[Finding]:

@@ -51,19 +51,30 @@ class Distances:
     weights: Float64Array
 
     @classmethod
-    def pooled(cls, parts: Sequence[Float64Array], shares: Sequence[float]) -> Distances:
+    def pooled(
+        cls,
+        parts: Sequence[Float64Array],
+        shares: Sequence[float],
+        areas: Sequence[Float64Array] | None = None,
+    ) -> Distances:
         """Several sets of errors as one, each with its share of the weight, whatever its size.
+
+        Args:
+            parts: the errors of each set, mm.
+            shares: of the weight.
+            areas: that each error stands for; None for all alike.
 
         Raises:
             FacebenchError: when a set that counts is empty.
         """
-        pairs = [pair for pair in zip(parts, shares, strict=True) if pair[1] > 0]
-        if not all(len(part) for part, _ in pairs):
+        each = areas or [np.ones(len(part)) for part in parts]
+        sets = [one for one in zip(parts, shares, each, strict=True) if one[1] > 0]
+        if not all(len(part) for part, _, _ in sets):
             raise FacebenchError(
                 "prediction and scan do not overlap", "check that both are faces in millimetres"
             )
-        values = np.concatenate([part for part, _ in pairs])
-        weights = np.concatenate([np.full(len(part), share / len(part)) for part, share in pairs])
+        values = np.concatenate([part for part, _, _ in sets])
+        weights = np.concatenate([share / weigh.sum() * weigh for _, share, weigh in sets])
         order = np.argsort(values, kind="stable")
         return cls(values[order], weights[order])
 
@@ -98,17 +109,49 @@ class Distances:
         return np.asarray(np.minimum(shares, 1.0))
 
 
+@dataclass(frozen=True)
+class WeightedErrors:
+    """Errors of the points of one surface that count.
+
+    Attributes:
+        values: (N,) mm.
+        areas: (N,) surface that each stands for, mm²; or 1 where points are counted.
+    """
+
+    values: Float64Array
+    areas: Float64Array
+
+    @property
+    def mean(self) -> float:
+        """Mean over the area; NaN without any."""
+        return weighted_mean(self.values, self.areas)
+
+    def equal_shares(self) -> Float64Array:
+        """Errors that count alike and are spread as these are over the area: one a mm².
+
+        For what is stored, drawn and pooled as plain numbers. Points that are counted are returned
+        as they are.
+        """
+        if not len(self.values) or (self.areas == self.areas[0]).all():
+            return self.values
+        count = max(1, round(float(self.areas.sum())))
+        order = np.argsort(self.values, kind="stable")
+        below = np.cumsum(self.areas[order])
+        middles = (np.arange(count) + 0.5) / count * below[-1]
+        return np.asarray(self.values[order[np.searchsorted(below, middles)]])
+
+
 def statistics(
-    errors: tuple[Float64Array, Float64Array], weights: tuple[float, float], statistic: str
+    errors: tuple[WeightedErrors, WeightedErrors], weights: tuple[float, float], statistic: str
 ) -> dict[str, float]:
     """The columns of a score, mm: see `score.Score`.
 
     Args:
-        errors: of the scan's points and of the prediction's, mm.
+        errors: of the scan's points and of the prediction's.
         weights: of the two, see `DIRECTION_WEIGHTS`.
         statistic: `mean`, `median` or `rmse`, which becomes `value_mm`.
     """
-    distances = Distances.pooled(errors, weights)
+    distances = pool(errors, weights)
     within = distances.share_within(np.array([1.0, 2.0, 3.0]))
     return {
         "value_mm": float(getattr(distances, statistic)),
@@ -117,8 +160,8 @@ def statistics(
         "rmse_mm": distances.rmse,
         "std_mm": distances.std,
         "p90_mm": distances.quantile(0.9),
-        "scan_to_prediction_mm": nan_mean(errors[0]),
-        "prediction_to_scan_mm": nan_mean(errors[1]),
+        "scan_to_prediction_mm": errors[0].mean,
+        "prediction_to_scan_mm": errors[1].mean,
         **{
             f"share_within_{mm}mm": float(share)
             for mm, share in zip((1, 2, 3), within, strict=True)
@@ -126,11 +169,18 @@ def statistics(
     }
 
 
+def pool(errors: tuple[WeightedErrors, WeightedErrors], weights: tuple[float, float]) -> Distances:
+    """Both directions as one set, each with its share of the weight."""
+    return Distances.pooled(
+        [side.values for side in errors], weights, [side.areas for side in errors]
+    )
+
+
 def closest_point_means(matches: tuple[Correspondences, Correspondences]) -> dict[str, float]:
     """Means of both measures in both directions and of the two, mm: see `score.Score`."""
     means: dict[str, float] = {}
     for measure in ("point_to_plane", "point_to_surface"):
-        to_prediction, to_scan = (nan_mean(side) for side in inlier_errors(matches, measure))
+        to_prediction, to_scan = (inlier_errors(side, measure).mean for side in matches)
         means |= {
             f"{measure}_symmetric_mm": (to_prediction + to_scan) / 2,
             f"{measure}_scan_to_prediction_mm": to_prediction,
@@ -139,16 +189,48 @@ def closest_point_means(matches: tuple[Correspondences, Correspondences]) -> dic
     return means
 
 
-def inlier_errors(
-    matches: tuple[Correspondences, Correspondences], measure: str
-) -> tuple[Float64Array, Float64Array]:
-    """The errors of both directions over the region of intersection, mm."""
-    to_prediction, to_scan = (MEASURES[measure](side)[side.inliers] for side in matches)
-    return to_prediction, to_scan
+def inlier_errors(matches: Correspondences | None, measure: str) -> WeightedErrors:
+    """The errors over the overlap region; none of None."""
+    if matches is None:
+        return WeightedErrors(np.empty(0), np.empty(0))
+    inside = matches.inliers
+    return WeightedErrors(MEASURES[measure](matches)[inside], matches.areas[inside])
+
+
+def covered_share(of_scan: Correspondences) -> float:
+    """Completeness: share of the cropped scan's area that the prediction shows, 0 to 1.
+
+    Whatever the protocol counts: a place is covered when its closest point on the prediction is not
+    on a boundary, within 10 mm, and faces the same way. The rest is missing.
+    """
+    return float(of_scan.areas[of_scan.covered].sum() / of_scan.areas.sum())
+
+
+def normal_error_deg(matches: tuple[Correspondences, Correspondences]) -> float:
+    """Mean angle between the normals of points and their closest points, both directions alike."""
+    means = []
+    for side in matches:
+        cosine = np.clip((side.own_normals * side.normals).sum(1), -1.0, 1.0)
+        means.append(side.mean(np.degrees(np.arccos(cosine))))
+    return float(np.mean(means))
+
+
+def f_score(matches: tuple[Correspondences, Correspondences], threshold_mm: float) -> float:
+    """Harmonic mean of precision and recall at a threshold (Knapitsch et al. 2017), 0 to 1.
+
+    Recall is over the whole cropped scan, so that what is missing counts as not found; precision
+    over the prediction's part of the overlap region.
+    """
+    of_scan, of_prediction = matches
+    recall = of_scan.areas[of_scan.inliers & (of_scan.distances <= threshold_mm)].sum()
+    recall /= of_scan.areas.sum()
+    precision = of_prediction.mean((of_prediction.distances <= threshold_mm).astype(np.float64))
+    both = precision + recall
+    return float(2 * precision * recall / both) if both > 0 else 0.0
 
 
 def vertex_errors(matches: Correspondences, measure: str, vertex_of: IndexArray) -> Float64Array:
-    """Errors (V,) at a mesh's own vertices, NaN outside of the region of intersection.
+    """Errors (V,) at a mesh's own vertices, NaN outside of the overlap region.
 
     Args:
         matches: of all vertices of the mesh's surface.
@@ -159,7 +241,8 @@ def vertex_errors(matches: Correspondences, measure: str, vertex_of: IndexArray)
     return np.where(vertex_of >= 0, errors[vertex_of], np.nan)
 
 
-def nan_mean(values: Float64Array) -> float:
+def weighted_mean(values: Float64Array, weights: Float64Array) -> float:
     """Mean of the values that are not NaN; NaN where there is none."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
+    known = ~np.isnan(values)
+    total = weights[known].sum()
+    return float(values[known] @ weights[known] / total) if total > 0 else float("nan")

@@ -6,57 +6,88 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..protocol.record import AlignmentSettings, Crop, Protocol
+from ..protocol.record import Crop, Protocol
 from ..registration.dense import Alignment, align
+from ..registration.dogleg import align_by_dogleg
 from ..registration.initialise import Initialisation, PreparedMesh, initialise, seven_of
 from ..registration.nose_tip import NOSE_TIP, NoseTip, crop_centre, own_nose_tip
 from ..surface.overlap import Correspondences, OverlapRegion, Sphere, match_symmetric
 from ..surface.similarity import Similarity, similarity_between
 from ..surface.surface import Surface
-from ..surface.triangles import Float64Array
+from ..surface.triangles import Float64Array, unit
 from .distance import (
     DIRECTION_WEIGHTS,
-    MEASURES,
+    WeightedErrors,
     closest_point_means,
+    covered_share,
+    f_score,
     inlier_errors,
+    normal_error_deg,
     statistics,
     vertex_errors,
 )
 
 # By which a scan is cut larger than a counted point reaches: triangles are left out whole.
 MARGIN_MM = 5.0
+SMALLEST = 1.3  # Predictions may be smaller than the scan by this factor and still reach the crop.
 BRIDGE_SHARE = 0.3  # How far from the bottom of the nose to its bridge NoW's centre of a face lies.
 
 
 def initialise_on_crop(
     prediction: PreparedMesh,
     scan: PreparedMesh,
-    crop: Crop,
+    protocol: Protocol,
     subject: str,
     label: Float64Array | None,
-    settings: AlignmentSettings,
-    intersection: OverlapRegion,
-) -> tuple[Sphere, NoseTip, PreparedMesh, Initialisation]:
-    """The sphere that counts, its centre, the scan as far as it matters, and the start on that.
+) -> tuple[Sphere, NoseTip, PreparedMesh, PreparedMesh, Initialisation]:
+    """The sphere that counts, its centre, both meshes as far as they count, and the initialisation.
 
-    Where landmarks give the start and the centre is labelled, nothing needs to be laid on the
-    whole scan first.
+    Where landmarks give the initialisation and the centre is labelled, nothing needs to be
+    registered to the whole scan first.
 
     Args:
-        prediction, scan, crop, subject, label: see `crop_sphere`.
-        settings, intersection: of the protocol, see `initialise`.
+        prediction, scan: the pair.
+        protocol: with the alignment as it is to be done.
+        subject: may have a crop of its own.
+        label: (3,) the scan's nose tip, or None.
     """
-    label = _label(scan, label)
+    label, crop = _label(scan, label), protocol.crop
+    settings, rules = protocol.alignment, protocol.intersection
+    reach = _reach_mm(protocol, subject)
+    front = prediction.front
+    outside = protocol.points.prediction == "outside"
+    if outside and front is not None:
+        # Before anything is registered: eyeballs behind the lids must not draw the lids in.
+        prediction = prediction.outside(front, reach)
     if crop.centre == "nose_tip" and label is not None and prediction.landmarks and scan.landmarks:
-        near = _seen(scan, Sphere(label, crop.radius_of(subject)), intersection)
-        start = initialise(prediction, near, settings, intersection)
-        return *crop_sphere(prediction, near, start.transform, crop, subject, label), near, start
-    start = initialise(prediction, scan, settings, intersection)
-    sphere, tip = crop_sphere(prediction, scan, start.transform, crop, subject, label)
-    near = _seen(scan, sphere, intersection)
-    if near is not scan and start.source != "search":
-        start = initialise(prediction, near, settings, intersection)
-    return sphere, tip, near, start
+        near = _within_reach(scan, Sphere(label, crop.radius_of(subject)), rules)
+        start = initialise(prediction, near, settings, rules)
+        sphere, tip = crop_sphere(prediction, near, start.transform, crop, subject, label)
+    else:
+        start = initialise(prediction, scan, settings, rules)
+        sphere, tip = crop_sphere(prediction, scan, start.transform, crop, subject, label)
+        near = _within_reach(scan, sphere, rules)
+        if near is not scan and start.source != "search":
+            start = initialise(prediction, near, settings, rules)
+    if outside and front is None:
+        # Without landmarks the scan tells where the face looks to: it shows one side only.
+        seen_from = start.transform.inverse().turn(_mean_normal(near.surface, sphere)[None])[0]
+        prediction = prediction.outside(seen_from, reach)
+    return sphere, tip, prediction, near, start
+
+
+def _mean_normal(scan: Surface, sphere: Sphere) -> Float64Array:
+    """The mean unit normal (3,) of the scan in a sphere, by area."""
+    inside = sphere.vertices_of(scan)
+    return unit(scan.areas[inside] @ scan.normals[inside])
+
+
+def _reach_mm(protocol: Protocol, subject: str) -> float:
+    """From the prediction's nose tip, in its own size: what is further cannot be counted."""
+    if protocol.takes_any_unit:
+        return float("inf")
+    radius = protocol.crop.radius_of(subject) + protocol.intersection.max_distance_mm
+    return SMALLEST * (radius + MARGIN_MM)
 
 
 def crop_sphere(
@@ -94,7 +125,7 @@ def _label(scan: PreparedMesh, label: Float64Array | None) -> Float64Array | Non
     return label
 
 
-def _seen(scan: PreparedMesh, crop: Sphere, intersection: OverlapRegion) -> PreparedMesh:
+def _within_reach(scan: PreparedMesh, crop: Sphere, intersection: OverlapRegion) -> PreparedMesh:
     """The scan as far as a counted point can see it.
 
     Shoulders, a table or stray fragments then have no part in a score, not even in the order in
@@ -129,32 +160,44 @@ _POINT_TO_SURFACE = (
 
 @dataclass(frozen=True, eq=False)
 class Registered:
-    """What can be measured once the prediction lies on the scan.
+    """What can be measured once the prediction is registered to the scan.
 
     Attributes:
-        alignment: how it came to lie there, and the closest points of each on the other.
-        errors: of the scan's points and of the prediction's that count, mm.
-        weights: of the two.
+        alignment: the registration, and the closest points of each on the other.
+        measured: points of the scan and of the prediction with their counterparts, whose distances
+            are the errors; of corresponding points only those of the prediction.
+        weights: of the two directions.
         vertex_errors: (V,) at the prediction's own vertices, mm, NaN where one does not count.
         scan_errors: the same at the scan's own, all NaN for corresponding points.
     """
 
     alignment: Alignment
-    errors: tuple[Float64Array, Float64Array]
+    measured: tuple[Correspondences | None, Correspondences]
+    measure: str
     weights: tuple[float, float]
     vertex_errors: Float64Array
     scan_errors: Float64Array
 
+    @property
+    def errors(self) -> tuple[WeightedErrors, WeightedErrors]:
+        """Of the scan's points and of the prediction's that count."""
+        of_scan, of_prediction = (inlier_errors(side, self.measure) for side in self.measured)
+        return of_scan, of_prediction
+
     def statistics(self, statistic: str) -> dict[str, float]:
         """The columns of a score that tell of distances: see `score.Score`."""
-        means = closest_point_means(self.alignment.matches)
+        matches, errors = self.alignment.matches, self.errors
+        means = closest_point_means(matches)
         counted = [index for index, weight in enumerate(self.weights) if weight > 0]
         shares = [self.weights[index] * means[_POINT_TO_SURFACE[index]] for index in counted]
         return {
-            **statistics(self.errors, self.weights, statistic),
+            **statistics(errors, self.weights, statistic),
             **means,
             "point_to_surface_mm": sum(shares),
-            "n_points": sum(len(self.errors[index]) for index in counted),
+            "n_points": sum(len(errors[index].values) for index in counted),
+            "completeness": covered_share(matches[0]),
+            "normal_error_deg": normal_error_deg(matches),
+            "f_score_1mm": f_score(matches, 1.0),
         }
 
 
@@ -165,61 +208,36 @@ def register_pair(
     crop: Sphere,
     protocol: Protocol,
 ) -> Registered:
-    """Align densely where the protocol says so, and take its distances.
+    """Register densely where the protocol says so, and take its distances.
 
     Raises:
         FacebenchError: when the surfaces do not overlap.
     """
-    laid = align if protocol.alignment.dense else _initial_alignment
-    alignment = laid(
-        prediction.surface,
-        scan.surface,
-        start.transform,
-        protocol.intersection,
-        crop,
-        protocol.alignment,
-    )
+    surfaces, rules = (prediction.surface, scan.surface), protocol.intersection
+    if protocol.alignment.stop == "dogleg" and protocol.alignment.dense:
+        alignment = align_by_dogleg(*surfaces, start.transform, rules, crop, protocol.alignment)
+    elif protocol.alignment.dense:
+        alignment = align(*surfaces, start.transform, rules, crop, protocol.alignment)
+    else:
+        # The landmarks alone decide.
+        matches = match_symmetric(*surfaces, start.transform, rules, crop)
+        alignment = Alignment.at(start.transform, matches)
     measure = protocol.distance.measure
     weights = DIRECTION_WEIGHTS[protocol.distance.direction]
     vertex_of = prediction.surface.vertex_of
     if measure == "correspondence":
         found, alignment = _corresponding(prediction, scan, start, crop, protocol, alignment)
-        errors = np.empty(0), MEASURES[measure](found)[found.inliers]
         at_vertices = vertex_errors(found, measure, vertex_of)
         nowhere = np.full(len(scan.mesh.vertices), np.nan)
-        return Registered(alignment, errors, weights, at_vertices, nowhere)
+        return Registered(alignment, (None, found), measure, weights, at_vertices, nowhere)
     at_vertices = vertex_errors(alignment.matches[1], measure, vertex_of)
     at_scan = _scan_errors(alignment, scan.surface, crop, measure)
-    return Registered(
-        alignment, inlier_errors(alignment.matches, measure), weights, at_vertices, at_scan
-    )
+    return Registered(alignment, alignment.matches, measure, weights, at_vertices, at_scan)
 
 
 def _scan_errors(alignment: Alignment, scan: Surface, crop: Sphere, measure: str) -> Float64Array:
-    cropped = alignment.matches[0].scatter(len(scan.vertices), crop.vertices_of(scan))
+    cropped = alignment.matches[0].scatter(scan.areas, crop.vertices_of(scan))
     return vertex_errors(cropped, measure, scan.vertex_of)
-
-
-def _initial_alignment(
-    prediction: Surface,
-    scan: Surface,
-    start: Similarity,
-    intersection: OverlapRegion,
-    crop: Sphere,
-    settings: AlignmentSettings,
-) -> Alignment:
-    """The alignment of a protocol in which the landmarks alone decide."""
-    matches = match_symmetric(prediction, scan, start, intersection, crop)
-    square = [(side.distances[side.inliers] ** 2).mean() for side in matches if side.inliers.any()]
-    return Alignment(
-        transform=start,
-        iterations=0,
-        converged=True,
-        last_step_mm=0.0,
-        overlap=float(matches[0].inliers.mean()),
-        residual_mm=float(np.sqrt(np.mean(square))),
-        matches=matches,
-    )
 
 
 def _corresponding(
@@ -230,7 +248,7 @@ def _corresponding(
     protocol: Protocol,
     alignment: Alignment,
 ) -> tuple[Correspondences, Alignment]:
-    """The prediction's vertices with their corresponding points, and where these put it.
+    """The prediction's points with their corresponding ones, and where these put it.
 
     The transform of the closest points is the best for closest points only: it slides and shrinks
     a wrong face until they are near. Distances between corresponding points are taken where those
@@ -239,12 +257,15 @@ def _corresponding(
     from ..registration.nonrigid import correspond
 
     transform, mesh = alignment.transform, prediction.mesh
-    moved = Surface(replace(mesh, vertices=transform.apply(np.asarray(mesh.vertices, np.float64))))
+    there = transform.apply(np.asarray(mesh.vertices, np.float64))
+    moved = replace(prediction, mesh=replace(mesh, vertices=there)).surface
     pairs = start.pairs and (transform.apply(start.pairs[0]), start.pairs[1])
     found = correspond(moved, scan.surface, crop, protocol.intersection, pairs)
     factor = 1.0 if protocol.alignment.scale == "none" else None
     kept = found.inliers
-    back = similarity_between(found.on_prediction[kept], found.on_scan[kept], factor)
+    back = similarity_between(
+        found.on_prediction[kept], found.on_scan[kept], factor, found.areas[kept]
+    )
     points = back.apply(found.on_prediction)
     distances = np.linalg.norm(points - found.on_scan, axis=1)
     return (

@@ -30,11 +30,20 @@ class Score:
         scale: the factor that the alignment gave the prediction.
         size_error: of a rigid protocol, the factor that would have fitted, less one, see
             `with_size_error`; NaN where nobody asked for it.
+        landmark_scale: the factor that the landmarks alone ask for, NaN without; a dense
+            registration that leaves it by a tenth has found no face, see `diagnosis`.
         start: of the alignment: `landmarks` or `search`.
         landmark_residual_mm: root mean square between the landmarks of both sides when aligned,
             NaN without.
         iterations, converged: of the alignment.
-        overlap: share of the cropped scan's points in the region of intersection.
+        overlap: share of the cropped scan's area in the overlap region.
+        completeness: share of the cropped scan's area that the prediction shows; the rest is
+            missing and has no error. Below one, a lower error is no better face.
+        inner_share: share of the prediction's area near the face that is not seen from outside and
+            was left out; NaN where the protocol takes all.
+        noise_floor_mm: what a perfect prediction would score for the noise of the scan.
+        normal_error_deg: mean angle between normals of closest points, degrees.
+        f_score_1mm: harmonic mean of precision and recall at 1 mm, missing counted as not found.
         n_points: points in the region of intersection, of the directions that count.
         nose_tip_source: of the crop's centre: `label`, `found` or `seven_landmarks`.
         nose_tip_disagreement_mm: between label and found, NaN without a label.
@@ -69,11 +78,17 @@ class Score:
     share_within_3mm: float = NAN
     scale: float = NAN
     size_error: float = NAN
+    landmark_scale: float = NAN
     start: str = ""
     landmark_residual_mm: float = NAN
     iterations: int = 0
     converged: bool = False
     overlap: float = NAN
+    completeness: float = NAN
+    inner_share: float = NAN
+    noise_floor_mm: float = NAN
+    normal_error_deg: float = NAN
+    f_score_1mm: float = NAN
     n_points: int = 0
     nose_tip_source: str = ""
     nose_tip_disagreement_mm: float = NAN

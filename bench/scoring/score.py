@@ -18,8 +18,8 @@ from ..registration.dense import Alignment, AlignmentSettings
 from ..registration.initialise import PreparedMesh
 from ..registration.nose_tip import NoseTip
 from ..surface.similarity import Similarity
-from ..surface.triangles import Float64Array
-from .distance import CURVE_MM, Distances, nan_mean
+from ..surface.triangles import Float64Array, triangle_areas, vertex_areas
+from .distance import CURVE_MM, pool, weighted_mean
 from .register import initialise_on_crop, register_pair
 from .result import NAN, SCORED, UNSCORED, Score
 
@@ -33,9 +33,9 @@ class ScoredPair:
         aligned: the prediction in the scan's space, mm, its own vertices and triangles.
         vertex_errors: (V,) distance of its vertices to the scan by the protocol's measure, NaN
             outside of the region of intersection.
-        distances: errors of the scan's points and of the prediction's, mm, by the protocol's
-            measure, in the region of intersection; those of the scan are none for corresponding
-            points.
+        distances: errors of the scan and of the prediction, mm, by the protocol's measure, in the
+            overlap region: one for each mm², or for each point where points are counted; those of
+            the scan are none for corresponding points.
         curve: (101,) share of the points within each threshold of `distance.CURVE_MM`.
         nose_tip: where the crop was centred.
         alignment: how the prediction was laid on the scan.
@@ -70,14 +70,15 @@ def score_prediction(
 ) -> ScoredPair:
     """Measure a prediction against a scan.
 
-    The prediction is laid on the whole scan, by the landmarks of both or from any pose; the scan
-    is cropped; the alignment is taken to convergence on the crop, and distances are taken between
-    all vertices of the two in their region of intersection. A vertex of the prediction whose
-    closest point on the scan is outside of the crop does not count.
+    What of the prediction is not seen from outside is left out. The rest is registered to the scan,
+    initialised by the landmarks of both or from any pose; the scan is cropped; the registration is
+    taken to convergence on the crop, and distances are taken between the two in their overlap
+    region. A point of the prediction whose closest point on the scan is outside of the crop does
+    not count. What the crop holds and the prediction does not show is missing: `completeness`.
 
-    The statistic is over vertices, as in the literature. It does not depend on the order of
-    vertices and triangles, on duplicated vertices, on which triangles cut a flat part, or on the
-    unit of the file; a triangulation with *more* vertices samples the same distances more often.
+    Statistics are over the area (`points.weights`), so that they do not depend on how a surface is
+    cut into triangles, on the order of vertices and triangles, on duplicated vertices, or on the
+    unit of the file.
 
     Args:
         prediction: in mm, with landmarks when the nose tip is to be found by them. In any unit
@@ -102,27 +103,39 @@ def score_prediction(
     if not protocol.takes_any_unit:
         check_unit(sound, "the prediction", option="--prediction-unit")
     own_landmarks = prediction_landmarks and prediction_landmarks.moved(sizing)
-    face = PreparedMesh.of(_transform_mesh(sound, sizing), own_landmarks, "prediction")
-    target = PreparedMesh.of(check_scan(scan), scan_landmarks, "scan")
-    crop, tip, target, start = initialise_on_crop(
-        face, target, protocol.crop, subject, nose_tip, settings, protocol.intersection
+    sized, points = _transform_mesh(sound, sizing), protocol.points
+    face = PreparedMesh.of(sized, own_landmarks, "prediction", points)
+    target = PreparedMesh.of(check_scan(scan), scan_landmarks, "scan", points)
+    own_protocol = replace(protocol, alignment=settings)
+    crop, tip, face, target, start = initialise_on_crop(
+        face, target, own_protocol, subject, nose_tip
     )
-    laid = register_pair(face, target, start, crop, replace(protocol, alignment=settings))
-    errors = laid.vertex_errors
-    alignment = replace(laid.alignment, transform=laid.alignment.transform.after(sizing))
-    distances = Distances.pooled(laid.errors, laid.weights)
+    registered = register_pair(face, target, start, crop, own_protocol)
+    errors, pooled = registered.vertex_errors, pool(registered.errors, registered.weights)
+    registration = registered.alignment
+    alignment = replace(registration, transform=registration.transform.after(sizing))
+    corners = np.asarray(sized.triangles, np.int64)
+    shape = np.asarray(sized.vertices, np.float64)
+    areas = vertex_areas(corners, triangle_areas(shape, corners), len(shape))
     columns: dict[str, Any] = {
-        **laid.statistics(protocol.reduction.points),
+        **registered.statistics(protocol.reduction.points),
         **_alignment_columns(alignment, tip),
-        **{f"{part}_mm": nan_mean(errors[inside]) for part, inside in (parts or {}).items()},
+        **{
+            f"{part}_mm": weighted_mean(errors[inside], areas[inside])
+            for part, inside in (parts or {}).items()
+        },
+        "inner_share": face.inner_share,
+        "landmark_scale": start.landmark_scale * sizing.scale,
         "start": start.source,
-        "landmark_residual_mm": start.residual_mm(laid.alignment.transform),
+        "landmark_residual_mm": start.residual_mm(registration.transform),
     }
     score = Score(subject, scene, SCORED, "", protocol.name, protocol.digest, **columns)
     aligned = _transform_mesh(prediction, alignment.transform)
-    curve = distances.share_within(CURVE_MM)
-    seen = target.mesh, laid.scan_errors
-    return ScoredPair(score, aligned, errors, laid.errors, curve, tip, alignment, *seen)
+    of_scan, of_prediction = (side.equal_shares() for side in registered.errors)
+    curve = pooled.share_within(CURVE_MM)
+    shown = target.mesh, registered.scan_errors
+    distances = of_scan, of_prediction
+    return ScoredPair(score, aligned, errors, distances, curve, tip, alignment, *shown)
 
 
 def with_size_error(

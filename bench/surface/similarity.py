@@ -73,7 +73,10 @@ def step_jacobian(arms: Float64Array, normals: Float64Array) -> Float64Array:
 
 
 def similarity_between(
-    source: Float64Array, target: Float64Array, factor: float | None = None
+    source: Float64Array,
+    target: Float64Array,
+    factor: float | None = None,
+    weights: Float64Array | None = None,
 ) -> Similarity:
     """The similarity of least squared distances from points to their partners.
 
@@ -84,14 +87,24 @@ def similarity_between(
         source: (N, 3), at least three points that lie in no line.
         target: (N, 3), the partner of each.
         factor: the scale when it is known, or None to solve for it.
+        weights: (N,) of the pairs, None for all alike.
     """
     source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
-    ours, theirs = source - source.mean(0), target - target.mean(0)
-    left, sizes, right = np.linalg.svd(theirs.T @ ours)
+    shares = (
+        np.full(len(source), 1.0) if weights is None else weights * (len(source) / sum(weights))
+    )
+    own_centre, their_centre = ((points * shares[:, None]).mean(0) for points in (source, target))
+    ours, theirs = source - own_centre, target - their_centre
+    left, sizes, right = np.linalg.svd((theirs * shares[:, None]).T @ ours)
+    # The sign of the smallest singular value is what keeps a reflection out.
     signs = np.array([1.0, 1.0, np.linalg.det(left @ right)])
     rotation = (left * signs) @ right
-    scale = float((sizes * signs).sum() / (ours**2).sum()) if factor is None else factor
-    return Similarity(scale, rotation, target.mean(0) - scale * (rotation @ source.mean(0)))
+    scale = (
+        float((sizes * signs).sum() / (shares[:, None] * ours**2).sum())
+        if factor is None
+        else factor
+    )
+    return Similarity(scale, rotation, their_centre - scale * (rotation @ own_centre))
 
 
 def root_mean_square(source: Float64Array, target: Float64Array) -> float:

@@ -9,6 +9,8 @@ from functools import cached_property
 import numpy as np
 import open3d as o3d
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from ...recon.mesh.record import Mesh
@@ -27,7 +29,9 @@ from .triangles import (
     lengths,
     normals_at,
     sides_of,
+    subdivide_long_edges,
     unit,
+    vertex_areas,
 )
 
 
@@ -82,7 +86,7 @@ class Boundary:
 
     @classmethod
     def of(cls, vertices: Float64Array, edges: IndexArray) -> Boundary:
-        """The rim made of edges (E, 2) between vertices (V, 3)."""
+        """The boundary made of edges (E, 2) between vertices (V, 3)."""
         used, place = np.unique(edges, return_inverse=True)
         by_vertex = Groups.by(place.ravel(), len(used))
         at = Groups(by_vertex.first, by_vertex.items // 2)
@@ -90,7 +94,7 @@ class Boundary:
         return cls(vertices[edges[:, 0]], vertices[edges[:, 1]], at, tree)
 
     def distances(self, points: Float64Array, reach: float) -> Float64Array:
-        """Distances (N,) of points (N, 3) to the rim, infinite where no end is within reach.
+        """Distances (N,) of points (N, 3) to the boundary, infinite where no end is within reach.
 
         To the edges at the nearest end, one of which is the nearest wherever edges are of about
         one length.
@@ -112,6 +116,9 @@ def _to_segments(points: Float64Array, starts: Float64Array, ends: Float64Array)
     return np.asarray(np.sqrt(((offset - share[:, None] * along) ** 2).sum(1)))
 
 
+SEAM = 5e-6  # Of the surface's size: boundary vertices nearer than this are one, a thousandth mm.
+# Of a subdivided surface: a mesh torn into slivers would otherwise need millions.
+MOST_VERTICES = 120_000
 MAX_ROUNDS = 20  # Of going on to a neighbouring triangle; two or three end it.
 # What a closest point lies on where that is no face: as many of its weights are zero.
 EDGE, VERTEX = 1, 2
@@ -124,6 +131,11 @@ class Surface:
     triangles are put in an order of their own, by the coordinates in a frame that moves with the
     surface: results depend neither on the file's order nor on where the surface lies.
 
+    Args:
+        mesh: in mm, or in any unit.
+        longest_edge: longer edges are halved until none is left, in the mesh's unit, so that
+            vertices are dense enough to stand for the surface between them.
+
     Attributes:
         vertices: (V, 3) float64, mm, in the order of a curve that fills the frame's space.
         local: (V, 3) the same in the frame.
@@ -131,11 +143,37 @@ class Surface:
         normals: (V, 3) unit vertex normals, angle-weighted.
         vertex_of: (V of the mesh,) where each vertex of the mesh went, -1 if no triangle used it.
         frame: the rigid motion to the surface's own frame, see `principal_frame`.
+        areas: (V,) surface that each vertex stands for, see `vertex_areas`.
+        on_boundary: (V,) bool, vertices on the outline or the edge of a hole.
     """
 
-    def __init__(self, mesh: Mesh) -> None:
+    vertices: Float64Array
+    local: Float64Array
+    triangles: IndexArray
+    normals: Float64Array
+    vertex_of: IndexArray
+    frame: Similarity
+    areas: Float64Array
+    on_boundary: NDArray[np.bool_]
+    _edges: Edges
+    _face_normals: Float64Array
+
+    def __init__(self, mesh: Mesh, longest_edge: float = np.inf) -> None:
         vertices = np.asarray(mesh.vertices, np.float64)
         triangles = np.asarray(mesh.triangles, np.int64)
+        self._build(vertices, triangles)
+        joined = self._joined_seams(vertices)
+        if joined is not None:
+            vertices = joined
+            self._build(vertices, triangles)
+        if np.isfinite(longest_edge):
+            finer = subdivide_long_edges(vertices, triangles, longest_edge, MOST_VERTICES)
+            if len(finer[0]) > len(vertices):
+                self._build(*finer)
+                # A subdivision puts the mesh's own vertices first.
+                self.vertex_of = self.vertex_of[: len(vertices)]
+
+    def _build(self, vertices: Float64Array, triangles: IndexArray) -> None:
         corners = corners_of(vertices, triangles)
         sides = sides_of(corners)
         outward = cross_rows(sides[0], sides[1])
@@ -150,13 +188,34 @@ class Surface:
         self.normals = normals_at(welded, sides, normals, len(self.vertices))
         order = order_triangles(welded, len(self.vertices))
         self.triangles, self._face_normals = welded[order], normals[order]
+        self.areas = vertex_areas(self.triangles, areas[order], len(self.vertices))
+        self._edges = find_edges(self.triangles)
+        self.on_boundary = np.zeros(len(self.vertices), bool)
+        self.on_boundary[self._edges.vertices[self._edges.on_boundary]] = True
 
-    @cached_property
-    def on_boundary(self) -> NDArray[np.bool_]:
-        """(V,) bool, vertices on a rim."""
-        on_boundary = np.zeros(len(self.vertices), bool)
-        on_boundary[self._edges.vertices[self._edges.on_boundary]] = True
-        return on_boundary
+    def _joined_seams(self, vertices: Float64Array) -> Float64Array | None:
+        """The mesh's vertices with those of a seam at one position; None where there is none.
+
+        Exporters that write coordinates twice, each rounded by itself, leave seams that no exact
+        comparison closes; their edges would count as the boundary of the face.
+        """
+        outline = np.flatnonzero(self.on_boundary)
+        if not len(outline):
+            return None
+        size = float(np.linalg.norm(np.ptp(self.local, axis=0)))
+        # Only vertices of the boundary: elsewhere two that near are one thin sheet's two sides.
+        pairs = cKDTree(self.local[outline]).query_pairs(SEAM * size, output_type="ndarray")
+        if not len(pairs):
+            return None
+        links = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(outline), len(outline)))
+        group = connected_components(links, directed=False)[1]
+        _, first = np.unique(group, return_index=True)
+        places = self.vertices.copy()
+        places[outline] = places[outline[first[group]]]
+        used = self.vertex_of >= 0
+        joined = vertices.copy()
+        joined[used] = places[self.vertex_of[used]]
+        return joined
 
     @cached_property
     def corners(self) -> Float64Array:
@@ -165,12 +224,13 @@ class Surface:
         inside = box[np.array(list(np.ndindex(2, 2, 2))), np.arange(3)]
         return self.frame.inverse().apply(inside)
 
-    def closest(self, points: Float64Array, rim: float | None = None) -> ClosestPoints:
+    def closest(self, points: Float64Array, boundary: float | None = None) -> ClosestPoints:
         """Closest points of the surface to (N, 3) points, exact to float64.
 
         Args:
             points: (N, 3), mm.
-            rim: up to which distance the way to the nearest rim is asked for, mm; None for not.
+            boundary: up to which distance the way to the nearest boundary is asked for, mm; None
+                for not.
         """
         points = np.asarray(points, np.float64)
         triangle, weights, position = self._converge_on(points, self._nearest_triangle(points))
@@ -181,7 +241,7 @@ class Surface:
             on_boundary[rows] = (self._edges if at_edge else self).on_boundary[feature]
             normal[rows] = self._edge_normals(feature) if at_edge else self.normals[feature]
         distance = lengths(points - position)
-        to_boundary = None if rim is None else self._boundary.distances(position, rim)
+        to_boundary = None if boundary is None else self._boundary.distances(position, boundary)
         if to_boundary is not None:
             to_boundary[on_boundary] = 0.0
         return ClosestPoints(position, triangle, normal, distance, on_boundary, to_boundary)
@@ -190,10 +250,6 @@ class Surface:
     def _boundary(self) -> Boundary:
         edges = self._edges
         return Boundary.of(self.vertices, edges.vertices[edges.on_boundary])
-
-    @cached_property
-    def _edges(self) -> Edges:
-        return find_edges(self.triangles)
 
     @cached_property
     def _corners(self) -> Groups:

@@ -17,6 +17,83 @@ def triangle_areas(vertices: Float64Array, triangles: IndexArray) -> Float64Arra
     return lengths(double_areas(vertices, triangles)) / 2
 
 
+def vertex_areas(triangles: IndexArray, areas: Float64Array, count: int) -> Float64Array:
+    """Surface area (count,) that each vertex stands for: a third of that of its triangles.
+
+    With these weights a sum over vertices is the integral over the surface of what is linear in
+    each triangle, so that a mean depends on the surface and not on how densely it is drawn.
+
+    Args:
+        triangles: (F, 3).
+        areas: (F,) of the triangles.
+        count: of the vertices.
+    """
+    return np.bincount(triangles.ravel(), np.repeat(areas / 3, 3), count)
+
+
+def subdivide_long_edges(
+    vertices: Float64Array, triangles: IndexArray, longest: float, most: int
+) -> tuple[Float64Array, IndexArray]:
+    """The same surface with no edge longer than asked for, its own vertices first.
+
+    Each long edge is halved in all of its triangles, so that no gap opens beside a triangle that
+    is not cut (as red-green refinement does: Bank, Sherman and Weiser 1983).
+
+    Args:
+        vertices, triangles: (V, 3), (F, 3).
+        longest: in the vertices' unit.
+        most: vertices that the result may have; where more would be needed, edges stay longer.
+    """
+    while True:
+        edges = find_edges(triangles)
+        ends = vertices[edges.vertices]
+        length = lengths(ends[:, 1] - ends[:, 0])
+        room = most - len(vertices)
+        is_long = length > longest
+        if not is_long.any() or room <= 0:
+            return vertices, triangles
+        if is_long.sum() > room:
+            # The longest first; ties go together, so that no choice depends on the file's order.
+            is_long &= length > np.partition(length, len(length) - room - 1)[-room - 1]
+            if not is_long.any():
+                return vertices, triangles
+        middle = np.full(len(length), -1)
+        middle[is_long] = len(vertices) + np.arange(is_long.sum())
+        vertices = np.concatenate([vertices, ends[is_long].mean(1)])
+        triangles = _split(triangles, middle[edges.of_triangle])
+
+
+def _split(triangles: IndexArray, middle: IndexArray) -> IndexArray:
+    """Triangles (F, 3) cut at the middles (F, 3) of the edges opposite to their corners, -1: uncut.
+
+    Two, three or four come of each; the turning sense stays.
+    """
+    count = (middle >= 0).sum(1)
+    parts = [triangles[count == 0]]
+    # Turn each triangle so that the case distinction below needs one pattern for each count.
+    first = np.where(count == 1, (middle >= 0).argmax(1), (middle < 0).argmax(1))
+    order = (first[:, None] + np.arange(3)) % 3
+    (a, b, c), (at_a, at_b, at_c) = (
+        np.take_along_axis(values, order, axis=1).T for values in (triangles, middle)
+    )
+
+    def add(rows: NDArray[np.bool_], *corners: IndexArray) -> None:
+        parts.append(np.stack(corners, axis=1)[rows])
+
+    one, two, three = (count == number for number in (1, 2, 3))
+    add(one, a, b, at_a)
+    add(one, a, at_a, c)
+    # The edge opposite to a is whole: a's tip is cut off, the rest is a quadrilateral.
+    add(two, a, at_c, at_b)
+    add(two, at_c, b, c)
+    add(two, at_c, c, at_b)
+    add(three, a, at_c, at_b)
+    add(three, b, at_a, at_c)
+    add(three, c, at_b, at_a)
+    add(three, at_a, at_b, at_c)
+    return np.concatenate(parts)
+
+
 def vertex_normals(vertices: Float64Array, triangles: IndexArray) -> Float64Array:
     """Unit normals (V, 3), see `normals_at`.
 

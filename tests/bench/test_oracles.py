@@ -8,6 +8,7 @@ from evaluation_oracles import PAIRS, Oracle, read_oracle
 
 from facebench.bench.landmarks.points import SEVEN, Landmarks
 from facebench.bench.protocol.record import preset
+from facebench.bench.scoring.diagnosis import diagnose
 from facebench.bench.scoring.score import Score, score_prediction
 
 
@@ -39,17 +40,38 @@ def test_fg2018(oracle: Oracle) -> None:
     assert score.median_mm == pytest.approx(expected["median"], abs=1e-6)
     assert score.value_mm == score.mean_mm
     assert score.start == "landmarks"
-    assert 1 < score.landmark_residual_mm < 2
+    assert 1 < score.landmark_residual_mm < 4
 
 
 def test_now(oracle: Oracle) -> None:
+    """Also where the prediction covers less than the crop, and the number is where the steps end."""
     score, expected = measure(oracle, "now"), oracle.expected["now"]
     assert score.n_points == expected["n"]
-    assert score.mean_mm == pytest.approx(expected["mean"], abs=1e-3)
-    assert score.median_mm == pytest.approx(expected["median"], abs=1e-3)
-    assert score.rmse_mm == pytest.approx(expected["rmse"], abs=1e-3)
+    assert score.mean_mm == pytest.approx(expected["mean"], abs=1e-5)
+    assert score.median_mm == pytest.approx(expected["median"], abs=1e-4)
+    assert score.rmse_mm == pytest.approx(expected["rmse"], abs=1e-5)
     assert score.value_mm == score.median_mm
     assert score.converged
+
+
+def test_a_size_that_is_not_that_of_the_landmarks_is_said(shared) -> None:
+    """The dense step of `now` makes a small mask a quarter larger than its landmarks say."""
+    folder = shared / "oracles" / "evaluation"
+    if not folder.is_dir():
+        pytest.skip("needs the oracles of the evaluation")
+    small, whole = (measure(read_oracle(folder, name), "now") for name in ("pair_7", "pair_1"))
+    assert small.scale / small.landmark_scale == pytest.approx(1.254, abs=1e-2)
+    said, nothing = (
+        [
+            finding.text
+            for finding in diagnose(score, preset("now"))
+            if "by its landmarks" in finding.text
+        ]
+        for score in (small, whole)
+    )
+    assert len(said) == 1 and "25% larger" in said[0]
+    assert not nothing
+    assert small.completeness < 0.75 < 0.95 < whole.completeness
 
 
 def test_seven_landmarks_say_as_much_as_68(oracle: Oracle) -> None:

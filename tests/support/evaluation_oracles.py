@@ -11,7 +11,7 @@ import numpy as np
 from facebench.bench.landmarks.points import Landmarks
 from facebench.recon.mesh.record import Mesh
 
-PAIRS = ("pair_0", "pair_1", "pair_2")
+PAIRS = ("pair_0", "pair_1", "pair_2", "pair_6", "pair_7", "pair_8")
 
 
 @dataclass(frozen=True)

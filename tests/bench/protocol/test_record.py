@@ -86,16 +86,16 @@ def test_changed_settings_survive_json(radius: float, dense: bool, iterations: i
         ("radius_mm", "80", "did you mean 'crop.radius_mm'"),
         ("cropp.radius_mm", "80", "did you mean 'crop.radius_mm'"),
         ("distance.radius_mm", "80", "did you mean 'crop.radius_mm'"),
-        ("crop.radius_mm", "wide", "not a number"),
-        ("crop.radius_mm", "-3", "not above zero"),
-        ("crop.radius_mm", "nan", "not above zero"),
-        ("alignment.max_iterations", "2.5", "not a whole number"),
+        ("crop.radius_mm", "wide", "'wide' is not a number above 0"),
+        ("crop.radius_mm", "-3", "'-3' is not a number above 0"),
+        ("crop.radius_mm", "nan", "'nan' is not a number above 0"),
+        ("alignment.max_iterations", "2.5", "not a whole number above 0 and up to 1,000,000"),
         ("alignment.max_iterations", "inf", "not a whole number"),
-        ("alignment.dense", "maybe", "unknown value"),
+        ("alignment.dense", "maybe", "is not one of true, false"),
         ("crop.exceptions_mm", "subject_28", "expected subject_28=60"),
         ("crop.exceptions_mm", "subject_28=-60", "expected subject_28=60"),
         ("distance.measure", "point_to_plan", "did you mean 'point_to_plane'"),
-        ("alignment.scale", "maybe", "unknown value"),
+        ("alignment.scale", "maybe", "is not one of per_mesh, global, none"),
         ("name", "x", "unknown protocol setting"),
         ("", "x", "unknown protocol setting"),
     ],
@@ -114,8 +114,10 @@ def test_infinity_turns_a_condition_off() -> None:
 def test_contradictions_are_refused() -> None:
     with pytest.raises(FacebenchError, match="has no corresponding points"):
         Protocol.from_dict({"distance": {"measure": "correspondence"}})
-    with pytest.raises(FacebenchError, match="above 180"):
-        preset("micc").with_setting("intersection.max_angle_deg", "200").check()
+    with pytest.raises(FacebenchError, match="'200' is not a number above 0 and up to 180"):
+        preset("micc").with_setting("intersection.max_angle_deg", "200")
+    with pytest.raises(FacebenchError, match=r"any unit: set points\.longest_edge_mm=inf"):
+        preset("now").with_setting("points.longest_edge_mm", "3").check()
 
 
 def test_an_unknown_preset_is_answered_with_the_nearest() -> None:

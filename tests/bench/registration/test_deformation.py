@@ -18,7 +18,7 @@ def bowl() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def field(bowl) -> SmoothField:
-    return SmoothField.over(bowl, 10.0, 60.0)
+    return SmoothField.over(bowl, np.ones(len(bowl)), 10.0, 60.0)
 
 
 def test_constants_are_kept_between_nodes(field, bowl) -> None:
@@ -45,7 +45,7 @@ def test_the_variance_and_range_are_as_stated() -> None:
     """In the middle of a plane, where no rim adds to it."""
     x, y = np.meshgrid(np.arange(0, 240, 4.0), np.arange(0, 236, 4.0))
     plane = np.stack([x, y, np.zeros_like(x)], axis=-1).reshape(-1, 3)
-    field = SmoothField.over(plane, 8.0, 50.0)
+    field = SmoothField.over(plane, np.ones(len(plane)), 8.0, 50.0)
     covariance = np.linalg.inv(field.precision.toarray())
     middle = np.linalg.norm(field.nodes - plane.mean(0), axis=1).argmin()
     distance = np.linalg.norm(field.nodes - field.nodes[middle], axis=1)
@@ -59,12 +59,16 @@ def test_the_choice_of_points_turns_with_them(bowl, any_pose) -> None:
     rng = np.random.default_rng(0)
     points = bowl + 0.3 * rng.standard_normal(bowl.shape)
     moved = any_pose(3).apply(points)
-    assert set(spread(points, 9.0)) == set(spread(moved, 9.0))
+    assert set(spread(points, np.ones(len(bowl)), 9.0)[0]) == set(
+        spread(moved, np.ones(len(bowl)), 9.0)[0]
+    )
 
 
 def test_the_choice_of_points_does_not_depend_on_their_order(bowl) -> None:
     order = np.random.default_rng(1).permutation(len(bowl))
-    assert set(order[spread(bowl[order], 9.0)]) == set(spread(bowl, 9.0))
+    assert set(order[spread(bowl[order], np.ones(len(bowl)), 9.0)[0]]) == set(
+        spread(bowl, np.ones(len(bowl)), 9.0)[0]
+    )
 
 
 def test_the_solver_against_a_dense_one() -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebench.bench.landmarks.regions import FACE_PARTS, face_parts
-from facebench.bench.scoring.distance import Distances, nan_mean
+from facebench.bench.scoring.distance import Distances, WeightedErrors, weighted_mean
 from facebench.recon.morphable.regions import REGION_NAMES
 
 errors = st.lists(st.floats(0, 20), min_size=1, max_size=40)
@@ -37,8 +37,29 @@ def test_quantiles_of_an_even_ladder() -> None:
 
 
 def test_the_mean_of_nothing() -> None:
-    assert np.isnan(nan_mean(np.array([np.nan])))
-    assert nan_mean(np.array([1.0, np.nan, 3.0])) == 2.0
+    assert np.isnan(weighted_mean(np.array([np.nan]), np.ones(1)))
+    assert weighted_mean(np.array([1.0, np.nan, 3.0]), np.array([1.0, 5.0, 3.0])) == 2.5
+
+
+def test_an_error_counts_by_its_area() -> None:
+    """One point that stands for three is three points that stand for one."""
+    values = np.array([0.5, 2.0, 1.0])
+    thrice = Distances.pooled([np.repeat(values, [1, 3, 2])], [1.0])
+    weighted = Distances.pooled([values], [1.0], [np.array([1.0, 3.0, 2.0])])
+    for name in ("mean", "rmse", "std"):
+        assert getattr(weighted, name) == pytest.approx(getattr(thrice, name), abs=1e-12)
+
+
+def test_equal_shares_keep_the_distribution() -> None:
+    rng = np.random.default_rng(0)
+    values, areas = rng.gamma(2.0, 0.5, 8000), rng.uniform(0.1, 5.0, 8000)
+    shares = WeightedErrors(values, areas).equal_shares()
+    assert len(shares) == round(areas.sum())
+    assert shares.mean() == pytest.approx(np.average(values, weights=areas), abs=1e-4)
+    weighted = Distances.pooled([values], [1.0], [areas])
+    assert np.median(shares) == pytest.approx(weighted.median, abs=1e-3)
+    counted = WeightedErrors(values, np.ones(8000))
+    np.testing.assert_array_equal(counted.equal_shares(), values)
 
 
 def test_every_vertex_is_in_at_most_one_part_of_the_face(model) -> None:

@@ -1,0 +1,138 @@
+"""Which part of a surface is seen from outside: rays of the surface against itself.
+
+A face's mesh may hold more than its skin: eyeballs behind the lids, sockets, the bag of the mouth,
+teeth, an inner wall. No scanner sees them, and a closest point on one of them is no error of the
+face. A vertex is outside when a ray from it to one of a set of viewpoints meets nothing; a
+triangle, when one of its corners is. That is exact for whatever is enclosed from all viewpoints,
+and for the rest (nostrils, folds, lips that touch) right to about an edge's length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import open3d as o3d
+from numpy.typing import NDArray
+
+from ...errors import FacebenchError
+from ...recon.mesh.record import Mesh
+from .triangles import Float64Array, double_areas, lengths, vertex_normals
+
+# From the frontal direction: as far as scanners go round a face. A mask is open at its back, and
+# with wider angles the rays of what lies behind it would leave past its edge.
+VIEW_DEG = 65.0
+N_VIEWS = 32  # Viewpoints: about 17 degrees apart, finer than the openings of a face.
+BATCH = 8  # Viewpoints tried at a time on what no ray has left yet.
+GRAZING = 0.1  # Cosine below which a ray runs along the surface it leaves and tells nothing.
+OFFSET = 2e-5  # Of the mesh's size: where rays start, off the surface; above float32's rounding.
+MOST_INVERTED = 0.02  # Share of what is seen that may be seen from its back, as a fold's lining is.
+
+
+def outside_of(
+    mesh: Mesh, front: Float64Array, near: NDArray[np.bool_] | None = None
+) -> tuple[Mesh, float]:
+    """The mesh without the triangles that are not seen from outside, and their share of the area.
+
+    Args:
+        mesh: in any pose and unit; vertices keep their numbers.
+        front: (3,) unit, where the face looks to, in the mesh's space.
+        near: (V,) bool, the vertices that matter; others count as seen. None for all.
+
+    Raises:
+        FacebenchError: when nothing is seen, or a part of what is seen shows its back.
+    """
+    vertices = np.asarray(mesh.vertices, np.float64)
+    triangles = np.asarray(mesh.triangles, np.int64)
+    wanted = np.zeros(len(vertices), bool)
+    wanted[triangles] = True
+    if near is not None:
+        wanted &= near
+    side = np.zeros(len(vertices), np.int8)
+    index = np.flatnonzero(wanted)
+    side[index] = _seen_side(vertices, triangles, index, front)
+    areas = lengths(double_areas(vertices, triangles))
+    inside = wanted[triangles].any(1)
+    seen = (side[triangles] != 0).any(1) | ~inside
+    total = areas[inside].sum()
+    if not areas[inside & seen].sum() > 0:
+        raise FacebenchError(
+            "nothing of the prediction is seen from outside",
+            "its surface is hidden by another one, a closed shell around it or a second copy; "
+            "remove that, or set points.prediction=all",
+        )
+    corners = side[triangles]
+    inverted = inside & (corners < 0).any(1) & (corners <= 0).all(1)
+    share = areas[inverted].sum() / areas[inside & seen].sum()
+    if share > MOST_INVERTED:
+        raise FacebenchError(
+            f"{share:.0%} of the prediction's surface is inside out: its triangles are turned "
+            "against those around them",
+            "make the triangles' order consistent, for example by MeshLab's 'Re-Orient All Faces'",
+        )
+    left_out = float(areas[inside & ~seen].sum() / total)
+    if seen.all():
+        return mesh, 0.0
+    return replace(mesh, triangles=np.asarray(mesh.triangles)[seen]), left_out
+
+
+def _seen_side(
+    vertices: Float64Array,
+    triangles: NDArray[np.int64],
+    index: NDArray[np.int64],
+    front: Float64Array,
+) -> NDArray[np.int8]:
+    """Of vertices `index`: 1 where the normal's side is seen, -1 only the other, 0 neither."""
+    centre = vertices[triangles].mean((0, 1))
+    size = float(np.linalg.norm(np.ptp(vertices[np.unique(triangles)], axis=0)))
+    # About its middle and of size one: float32 has seven digits wherever the mesh lies.
+    placed = (vertices - centre) / max(size, np.finfo(float).tiny)
+    scene = o3d.t.geometry.RaycastingScene()
+    scene.add_triangles(
+        o3d.core.Tensor(placed.astype(np.float32)), o3d.core.Tensor(triangles.astype(np.uint32))
+    )
+    points, normals = placed[index], vertex_normals(placed, triangles)[index]
+    side = np.zeros(len(index), np.int8)
+    views = view_directions(front)
+    # Nearly everything is seen from the front: one ray a vertex, and batches for the rest.
+    batches = [views[:1], *np.array_split(views[1:], (len(views) - 1) // BATCH)]
+    for batch in batches:
+        rows = np.flatnonzero(side != 1)
+        if not len(rows):
+            break
+        free = _free_sides(scene, points[rows], normals[rows], batch)
+        side[rows] = np.where(free[0], 1, np.where(free[1], -1, side[rows]))
+    return side
+
+
+def _free_sides(
+    scene: o3d.t.geometry.RaycastingScene,
+    points: Float64Array,
+    normals: Float64Array,
+    views: Float64Array,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether a ray to one of the views (K, 3) leaves points (N, 3): on the normal's side, and on
+    the other."""
+    cosine = normals @ views.T
+    row, view = np.nonzero(np.abs(cosine) > GRAZING)
+    sign = np.sign(cosine[row, view])
+    start = points[row] + (OFFSET * sign)[:, None] * normals[row]
+    rays = np.concatenate([start, views[view]], axis=1).astype(np.float32)
+    blocked = scene.test_occlusions(o3d.core.Tensor(rays)).numpy()
+    found = np.zeros((2, len(points)), bool)
+    found[np.where(sign > 0, 0, 1)[~blocked], row[~blocked]] = True
+    return found[0], found[1]
+
+
+def view_directions(front: Float64Array) -> Float64Array:
+    """Unit directions (K, 3) evenly spread over a cap around the front, which is the first.
+
+    A Fibonacci lattice: equal areas, no two in a line.
+    """
+    number = np.arange(N_VIEWS)
+    height = 1 - (1 - np.cos(np.radians(VIEW_DEG))) * number / (N_VIEWS - 1)
+    turn = number * np.pi * (3 - np.sqrt(5))
+    radius = np.sqrt(np.clip(1 - height**2, 0, None))
+    cap = np.stack([radius * np.cos(turn), radius * np.sin(turn), height], axis=1)
+    across = np.linalg.svd(front[None])[2][1:]
+    return np.asarray(cap @ np.stack([*across, front]))
