@@ -35,7 +35,7 @@ SCHEMA_DEFAULTS: Mapping[str, Any] = {
     "crop.radius_share": 1.4,
     "crop.exceptions_mm": "",
     "points.weights": "area",
-    "points.longest_edge_mm": 2.5,
+    "points.longest_edge_mm": 3.0,
     "points.prediction": "outside",
     "alignment.start": "landmarks_or_search",
     "alignment.dense": True,
@@ -101,7 +101,7 @@ class Points:
     """
 
     weights: Literal["area", "count"] = "area"
-    longest_edge_mm: Annotated[float, Field(ge=0.2)] = 2.5
+    longest_edge_mm: Annotated[float, Field(ge=0.2)] = 3.0
     prediction: Literal["outside", "all"] = "outside"
 
 

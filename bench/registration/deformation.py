@@ -77,7 +77,7 @@ def spread(
     cells = np.floor((own - own.min(0)) / spacing_mm).astype(np.int64)
     code = np.ravel_multi_index(tuple(cells.T), tuple(cells.max(0) + 1))
     _, cell = np.unique(code, return_inverse=True)
-    inside = np.bincount(cell, areas)
+    inside = np.bincount(cell, areas).astype(np.float64)
     sums = np.stack([np.bincount(cell, column * areas) for column in own.T], axis=1)
     means = sums / inside[:, None]
     distance = np.linalg.norm(own - means[cell], axis=1)
@@ -85,7 +85,7 @@ def spread(
     # a rotation must not decide between them.
     order = np.lexsort((*own.round(ROUNDED_DIGITS).T, distance.round(ROUNDED_DIGITS), cell))
     ordered = cell[order]
-    return order[np.r_[True, ordered[1:] != ordered[:-1]]], inside
+    return np.asarray(order[np.r_[True, ordered[1:] != ordered[:-1]]], np.int64), inside
 
 
 def solve_positive(matrix: SparseMatrix, right_side: Float64Array) -> Float64Array:

@@ -78,13 +78,13 @@ class PreparedMesh:
         return surface
 
     @property
-    def front(self) -> Float64Array | None:
-        """Where the face looks to by its landmarks, (3,); None without landmarks."""
+    def axes(self) -> Float64Array | None:
+        """Across, up and to the front of the face by its landmarks, (3, 3); None without."""
         if self.landmarks is None:
             return None
-        return rotation_of_landmarks(self.landmarks.seven)[2]
+        return rotation_of_landmarks(self.landmarks.seven)
 
-    def outside(self, front: Float64Array, reach_mm: float) -> PreparedMesh:
+    def outside(self, axes: Float64Array, reach_mm: float) -> PreparedMesh:
         """The part that is seen from outside, of what lies within reach of the nose tip.
 
         Raises:
@@ -93,11 +93,16 @@ class PreparedMesh:
         tip, near = own_nose_tip(self.mesh), None
         if tip is not None:
             near = lengths(np.asarray(self.mesh.vertices, np.float64) - tip) <= reach_mm
-        mesh, share = outside_of(self.mesh, front, near)
+        mesh, share = outside_of(self.mesh, axes, near)
         outside = replace(self, mesh=mesh, inner_share=share)
         if mesh is self.mesh and "surface" in self.__dict__:
             outside.__dict__["surface"] = self.surface  # The same: do not build it twice.
         return outside
+
+    def transformed(self, transform: Similarity) -> PreparedMesh:
+        """The mesh after a similarity, without its landmarks."""
+        vertices = transform.apply(np.asarray(self.mesh.vertices, np.float64))
+        return replace(self, mesh=replace(self.mesh, vertices=vertices), landmarks=None)
 
     def within(self, sphere: Sphere) -> PreparedMesh:
         """The part whose triangles lie in a sphere; the whole where none does."""

@@ -15,11 +15,12 @@ from ...recon.files.text import parse_json, read_text
 from ...recon.mesh.record import Mesh
 from ...recon.morphable.procedural import procedural_model
 from ..landmarks.files import parse_picked_points
+from ..protocol.record import AlignmentSettings
 from ..surface.overlap import OverlapRegion
 from ..surface.similarity import Similarity
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, double_areas
-from .dense import AlignmentSettings, align_coarsely
+from .dense import align_coarsely
 from .global_search import register
 
 # Around the nose tip, from the brows to the lower lip. A nose alone slides along its own bridge,

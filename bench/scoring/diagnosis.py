@@ -129,8 +129,8 @@ def _extent(score: Score) -> Iterator[Finding]:
     yield Finding(f"{seen}{cause}.", low)
     if score.completeness < COMPLETE:
         yield Finding(
-            f"The prediction shows {score.completeness:.0%} of the cropped scan; the rest is missing "
-            "and has no error: compare it only with predictions that show as much.",
+            f"The prediction shows {score.completeness:.0%} of the cropped scan; the rest is "
+            "missing and has no error: compare it only with predictions that show as much.",
             doubtful=True,
         )
     if score.n_points < FEW_POINTS:

@@ -11,10 +11,11 @@ from ..registration.dense import Alignment, align
 from ..registration.dogleg import align_by_dogleg
 from ..registration.initialise import Initialisation, PreparedMesh, initialise, seven_of
 from ..registration.nose_tip import NOSE_TIP, NoseTip, crop_centre, own_nose_tip
-from ..surface.overlap import Correspondences, OverlapRegion, Sphere, match_symmetric
+from ..surface.overlap import Correspondences, Sphere, match_symmetric
 from ..surface.similarity import Similarity, similarity_between
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, unit
+from ..surface.visibility import axes_around
 from .distance import (
     DIRECTION_WEIGHTS,
     WeightedErrors,
@@ -54,25 +55,25 @@ def initialise_on_crop(
     label, crop = _label(scan, label), protocol.crop
     settings, rules = protocol.alignment, protocol.intersection
     reach = _reach_mm(protocol, subject)
-    front = prediction.front
-    outside = protocol.points.prediction == "outside"
-    if outside and front is not None:
+    axes, outside = prediction.axes, protocol.points.prediction == "outside"
+    if outside and axes is not None:
         # Before anything is registered: eyeballs behind the lids must not draw the lids in.
-        prediction = prediction.outside(front, reach)
+        prediction = prediction.outside(axes, reach)
     if crop.centre == "nose_tip" and label is not None and prediction.landmarks and scan.landmarks:
-        near = _within_reach(scan, Sphere(label, crop.radius_of(subject)), rules)
+        near = _within_reach(scan, Sphere(label, crop.radius_of(subject)), protocol)
         start = initialise(prediction, near, settings, rules)
         sphere, tip = crop_sphere(prediction, near, start.transform, crop, subject, label)
     else:
         start = initialise(prediction, scan, settings, rules)
         sphere, tip = crop_sphere(prediction, scan, start.transform, crop, subject, label)
-        near = _within_reach(scan, sphere, rules)
+        near = _within_reach(scan, sphere, protocol)
         if near is not scan and start.source != "search":
             start = initialise(prediction, near, settings, rules)
-    if outside and front is None:
+    if outside and axes is None:
         # Without landmarks the scan tells where the face looks to: it shows one side only.
-        seen_from = start.transform.inverse().turn(_mean_normal(near.surface, sphere)[None])[0]
-        prediction = prediction.outside(seen_from, reach)
+        front = start.transform.inverse().turn(_mean_normal(near.surface, sphere)[None])[0]
+        own_axes = axes_around(front, prediction.surface.frame.rotation)
+        prediction = prediction.outside(own_axes, reach)
     return sphere, tip, prediction, near, start
 
 
@@ -125,14 +126,16 @@ def _label(scan: PreparedMesh, label: Float64Array | None) -> Float64Array | Non
     return label
 
 
-def _within_reach(scan: PreparedMesh, crop: Sphere, intersection: OverlapRegion) -> PreparedMesh:
+def _within_reach(scan: PreparedMesh, crop: Sphere, protocol: Protocol) -> PreparedMesh:
     """The scan as far as a counted point can see it.
 
     Shoulders, a table or stray fragments then have no part in a score, not even in the order in
     which it is added up; where the pose is searched, they had one in where it starts.
     """
-    reach = crop.radius_mm + intersection.max_distance_mm + MARGIN_MM
-    return scan.within(Sphere(crop.centre, reach))
+    reach = crop.radius_mm + protocol.intersection.max_distance_mm + MARGIN_MM
+    part = scan.within(Sphere(crop.centre, reach))
+    # Only now: a table below the face would take all the vertices that a subdivision may have.
+    return replace(part, points=protocol.points)
 
 
 def seven_sphere(seven: Float64Array, radius_share: float) -> Sphere:
@@ -224,13 +227,14 @@ def register_pair(
         alignment = Alignment.at(start.transform, matches)
     measure = protocol.distance.measure
     weights = DIRECTION_WEIGHTS[protocol.distance.direction]
-    vertex_of = prediction.surface.vertex_of
     if measure == "correspondence":
-        found, alignment = _corresponding(prediction, scan, start, crop, protocol, alignment)
-        at_vertices = vertex_errors(found, measure, vertex_of)
+        moved = prediction.transformed(alignment.transform)
+        found, alignment = _corresponding(moved, scan, start, crop, protocol, alignment)
+        # Longer edges are halved at the scan's size: not the vertices of before.
+        at_vertices = vertex_errors(found, measure, moved.surface.vertex_of)
         nowhere = np.full(len(scan.mesh.vertices), np.nan)
         return Registered(alignment, (None, found), measure, weights, at_vertices, nowhere)
-    at_vertices = vertex_errors(alignment.matches[1], measure, vertex_of)
+    at_vertices = vertex_errors(alignment.matches[1], measure, prediction.surface.vertex_of)
     at_scan = _scan_errors(alignment, scan.surface, crop, measure)
     return Registered(alignment, alignment.matches, measure, weights, at_vertices, at_scan)
 
@@ -256,11 +260,9 @@ def _corresponding(
     """
     from ..registration.nonrigid import correspond
 
-    transform, mesh = alignment.transform, prediction.mesh
-    there = transform.apply(np.asarray(mesh.vertices, np.float64))
-    moved = replace(prediction, mesh=replace(mesh, vertices=there)).surface
+    transform = alignment.transform
     pairs = start.pairs and (transform.apply(start.pairs[0]), start.pairs[1])
-    found = correspond(moved, scan.surface, crop, protocol.intersection, pairs)
+    found = correspond(prediction.surface, scan.surface, crop, protocol.intersection, pairs)
     factor = 1.0 if protocol.alignment.scale == "none" else None
     kept = found.inliers
     back = similarity_between(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,8 +14,8 @@ from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
 from ..landmarks.points import Landmarks
 from ..meshes.clean import check_prediction, check_scan, check_unit
-from ..protocol.record import Protocol
-from ..registration.dense import Alignment, AlignmentSettings
+from ..protocol.record import AlignmentSettings, Protocol
+from ..registration.dense import Alignment
 from ..registration.initialise import PreparedMesh
 from ..registration.nose_tip import NoseTip
 from ..surface.similarity import Similarity
@@ -105,7 +106,8 @@ def score_prediction(
     own_landmarks = prediction_landmarks and prediction_landmarks.moved(sizing)
     sized, points = _transform_mesh(sound, sizing), protocol.points
     face = PreparedMesh.of(sized, own_landmarks, "prediction", points)
-    target = PreparedMesh.of(check_scan(scan), scan_landmarks, "scan", points)
+    as_it_is = replace(points, longest_edge_mm=math.inf)
+    target = PreparedMesh.of(check_scan(scan), scan_landmarks, "scan", as_it_is)
     own_protocol = replace(protocol, alignment=settings)
     crop, tip, face, target, start = initialise_on_crop(
         face, target, own_protocol, subject, nose_tip

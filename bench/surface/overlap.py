@@ -274,7 +274,7 @@ def within_reach(
 def subsample(
     areas: Float64Array, index: IndexArray, wanted: float
 ) -> tuple[IndexArray, Float64Array]:
-    """About the wanted number of a surface's vertices `index`, evenly spread over its area.
+    """At least the wanted number of a surface's vertices `index`, evenly spread over its area.
 
     Systematic sampling: a vertex is taken whenever the area summed up along the order of the
     vertices, a space-filling curve, passes a multiple of a step. The sum runs over the whole
@@ -291,7 +291,9 @@ def subsample(
     """
     if len(index) <= wanted:
         return index, areas[index]
-    step = areas[index].sum() / wanted
+    # Rounded down to a quarter of an octave: with an exact quotient one vertex more or less would
+    # shift every choice.
+    step = 2 ** (np.floor(4 * np.log2(areas[index].sum() / wanted)) / 4)
     passed = np.floor(np.cumsum(areas) / step)
     counts = np.diff(passed, prepend=0.0)[index]
     taken = counts > 0

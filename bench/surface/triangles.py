@@ -28,7 +28,7 @@ def vertex_areas(triangles: IndexArray, areas: Float64Array, count: int) -> Floa
         areas: (F,) of the triangles.
         count: of the vertices.
     """
-    return np.bincount(triangles.ravel(), np.repeat(areas / 3, 3), count)
+    return np.bincount(triangles.ravel(), np.repeat(areas / 3, 3), count).astype(np.float64)
 
 
 def subdivide_long_edges(

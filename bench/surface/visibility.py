@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
-from .triangles import Float64Array, double_areas, lengths, vertex_normals
+from .triangles import Float64Array, double_areas, lengths, unit, vertex_normals
 
 # From the frontal direction: as far as scanners go round a face. A mask is open at its back, and
 # with wider angles the rays of what lies behind it would leave past its edge.
@@ -26,17 +26,20 @@ N_VIEWS = 32  # Viewpoints: about 17 degrees apart, finer than the openings of a
 BATCH = 8  # Viewpoints tried at a time on what no ray has left yet.
 GRAZING = 0.1  # Cosine below which a ray runs along the surface it leaves and tells nothing.
 OFFSET = 2e-5  # Of the mesh's size: where rays start, off the surface; above float32's rounding.
-MOST_INVERTED = 0.02  # Share of what is seen that may be seen from its back, as a fold's lining is.
+MOST_INVERTED = (
+    0.15  # Share of what is seen that may show its back, as the rim of an inner wall does.
+)
 
 
 def outside_of(
-    mesh: Mesh, front: Float64Array, near: NDArray[np.bool_] | None = None
+    mesh: Mesh, axes: Float64Array, near: NDArray[np.bool_] | None = None
 ) -> tuple[Mesh, float]:
     """The mesh without the triangles that are not seen from outside, and their share of the area.
 
     Args:
         mesh: in any pose and unit; vertices keep their numbers.
-        front: (3,) unit, where the face looks to, in the mesh's space.
+        axes: (3, 3) rotation whose last row is where the face looks to, in the mesh's space; the
+            others only have to turn with the mesh.
         near: (V,) bool, the vertices that matter; others count as seen. None for all.
 
     Raises:
@@ -50,7 +53,7 @@ def outside_of(
         wanted &= near
     side = np.zeros(len(vertices), np.int8)
     index = np.flatnonzero(wanted)
-    side[index] = _seen_side(vertices, triangles, index, front)
+    side[index] = _seen_side(vertices, triangles, index, axes)
     areas = lengths(double_areas(vertices, triangles))
     inside = wanted[triangles].any(1)
     seen = (side[triangles] != 0).any(1) | ~inside
@@ -80,7 +83,7 @@ def _seen_side(
     vertices: Float64Array,
     triangles: NDArray[np.int64],
     index: NDArray[np.int64],
-    front: Float64Array,
+    axes: Float64Array,
 ) -> NDArray[np.int8]:
     """Of vertices `index`: 1 where the normal's side is seen, -1 only the other, 0 neither."""
     centre = vertices[triangles].mean((0, 1))
@@ -93,7 +96,7 @@ def _seen_side(
     )
     points, normals = placed[index], vertex_normals(placed, triangles)[index]
     side = np.zeros(len(index), np.int8)
-    views = view_directions(front)
+    views = view_directions() @ axes
     # Nearly everything is seen from the front: one ray a vertex, and batches for the rest.
     batches = [views[:1], *np.array_split(views[1:], (len(views) - 1) // BATCH)]
     for batch in batches:
@@ -124,8 +127,8 @@ def _free_sides(
     return found[0], found[1]
 
 
-def view_directions(front: Float64Array) -> Float64Array:
-    """Unit directions (K, 3) evenly spread over a cap around the front, which is the first.
+def view_directions() -> Float64Array:
+    """Unit directions (K, 3) evenly spread over a cap around z, which is the first.
 
     A Fibonacci lattice: equal areas, no two in a line.
     """
@@ -133,6 +136,12 @@ def view_directions(front: Float64Array) -> Float64Array:
     height = 1 - (1 - np.cos(np.radians(VIEW_DEG))) * number / (N_VIEWS - 1)
     turn = number * np.pi * (3 - np.sqrt(5))
     radius = np.sqrt(np.clip(1 - height**2, 0, None))
-    cap = np.stack([radius * np.cos(turn), radius * np.sin(turn), height], axis=1)
-    across = np.linalg.svd(front[None])[2][1:]
-    return np.asarray(cap @ np.stack([*across, front]))
+    return np.stack([radius * np.cos(turn), radius * np.sin(turn), height], axis=1)
+
+
+def axes_around(front: Float64Array, axes: Float64Array) -> Float64Array:
+    """The rotation (3, 3) nearest to axes (3, 3), of a frame that turns with a surface, whose last
+    row is the front (3,)."""
+    across = axes[np.abs(axes @ front).argmin()]
+    across = unit(across - (across @ front) * front)
+    return np.stack([across, np.cross(front, across), front])

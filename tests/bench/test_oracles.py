@@ -44,7 +44,7 @@ def test_fg2018(oracle: Oracle) -> None:
 
 
 def test_now(oracle: Oracle) -> None:
-    """Also where the prediction covers less than the crop, and the number is where the steps end."""
+    """Also where the prediction covers less than the crop, and the end decides the number."""
     score, expected = measure(oracle, "now"), oracle.expected["now"]
     assert score.n_points == expected["n"]
     assert score.mean_mm == pytest.approx(expected["mean"], abs=1e-5)

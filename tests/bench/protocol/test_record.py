@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebench.bench.protocol.presets import PRESETS
-from facebench.bench.protocol.record import Protocol, preset, read_protocol
+from facebench.bench.protocol.record import (
+    SCHEMA_DEFAULTS,
+    Crop,
+    Protocol,
+    preset,
+    read_protocol,
+)
+from facebench.bench.protocol.values import flatten
 from facebench.errors import FacebenchError
 
 
@@ -66,6 +74,29 @@ def test_the_digest_tells_settings_apart_and_not_names() -> None:
     assert micc.with_setting("crop.radius_mm", "95.0") == micc
     digests = {preset(name).digest for name in PRESETS}
     assert len(digests) == len(PRESETS)
+
+
+@dataclass(frozen=True)
+class WiderCrop(Crop):
+    """With a setting that somebody added later, its default changing nothing."""
+
+    shape: str = "sphere"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_new_setting_changes_no_digest(name: str) -> None:
+    protocol = preset(name)
+    widened = replace(protocol, crop=WiderCrop(**vars(protocol.crop)))
+    assert widened.to_dict() != protocol.to_dict()
+    assert widened.digest == protocol.digest
+    other = replace(protocol, crop=WiderCrop(**vars(protocol.crop), shape="box"))
+    assert other.digest != protocol.digest
+
+
+def test_the_defaults_of_the_schema_are_those_of_the_fields() -> None:
+    """Who changes a default changes numbers: the version goes up, and its defaults with it."""
+    fields = {key: value for key, value in flatten(Protocol().to_dict()) if key != "name"}
+    assert {key: fields[key] for key in SCHEMA_DEFAULTS} == SCHEMA_DEFAULTS
 
 
 @given(st.floats(1e-3, 1e6) | st.just(math.inf), st.booleans(), st.integers(1, 10**6))

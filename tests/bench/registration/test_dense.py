@@ -75,7 +75,8 @@ def test_without_scale_the_motion_is_rigid(face: Mesh, person: Mesh, scan_of) ->
 def test_the_solution_is_a_minimum_of_the_squared_distances(face: Mesh, person: Mesh) -> None:
     prediction, scan = Surface(face), Surface(person)
     found = solve(prediction, scan, Similarity.identity())
-    weights = [side.weights / side.weights.sum() for side in both(prediction, scan, found)]
+    weigh = [side.weights * side.areas for side in both(prediction, scan, found)]
+    weights = [weights / weights.sum() for weights in weigh]
 
     def cost(transform: Similarity) -> float:
         sides = both(prediction, scan, transform)

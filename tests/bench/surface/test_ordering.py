@@ -1,7 +1,7 @@
 import numpy as np
 
-from facebench.bench.registration.objective import subsample
 from facebench.bench.surface.ordering import order_triangles, placed, weld
+from facebench.bench.surface.overlap import subsample
 from facebench.bench.surface.similarity import Similarity
 from facebench.bench.surface.surface import Surface
 from facebench.recon.mesh.record import Mesh
@@ -26,23 +26,30 @@ def test_the_order_moves_with_the_surface(person: Mesh, any_pose) -> None:
 
 def test_a_thinned_surface_is_as_evenly_spread_as_the_whole(person: Mesh) -> None:
     """Means of what varies over some centimetres stay, several times as near as by chance."""
-    vertices = Surface(person).vertices
-    some = subsample(np.arange(len(vertices)), 500)
-    assert 500 <= len(some) < 1000
+    surface = Surface(person)
+    vertices, areas = surface.vertices, surface.areas
+    some, stands_for = subsample(areas, np.arange(len(vertices)), 500)
+    assert 500 <= stands_for.sum() / stands_for.min() < 620
     rng, waves = np.random.default_rng(0), np.array([[0.03, 0, 0], [0, 0.05, 0], [0, 0, 0.05]])
     values = np.sin(vertices @ waves.T)
+    whole = np.average(values, axis=0, weights=areas)
+    shares = areas / areas.sum()
     chances = [
-        np.abs(values[rng.choice(len(values), len(some), replace=False)].mean(0) - values.mean(0))
+        np.abs(values[rng.choice(len(values), len(some), p=shares)].mean(0) - whole)
         for _ in range(50)
     ]
-    assert (np.abs(values[some].mean(0) - values.mean(0)) < np.mean(chances, axis=0)).all()
+    ours = np.abs(np.average(values[some], axis=0, weights=stands_for) - whole)
+    assert (ours < np.mean(chances, axis=0)).all()
 
 
 def test_no_choice_changes_with_a_point_elsewhere() -> None:
-    index = np.arange(10_000)
+    index, areas = np.arange(10_000), np.random.default_rng(2).uniform(0.5, 2.0, 10_000)
     fewer = np.delete(index, [17, 4000, 9001])
-    assert set(subsample(fewer, 900)) == set(subsample(index, 900)) - {17, 4000, 9001}
-    np.testing.assert_array_equal(subsample(index, np.inf), index)
+    first, second = subsample(areas, fewer, 900)[0], subsample(areas, index, 900)[0]
+    assert set(first) == set(second) - {17, 4000, 9001}
+    everything, stands_for = subsample(areas, index, np.inf)
+    np.testing.assert_array_equal(everything, index)
+    np.testing.assert_array_equal(stands_for, areas)
 
 
 def test_triangles_are_ordered_by_their_smallest_corner() -> None:

@@ -1,0 +1,119 @@
+"""A number depends on the surface that is seen, not on how somebody drew it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from shapes import joined, sphere
+
+from facebench.bench.landmarks.points import Landmarks
+from facebench.bench.protocol.record import preset
+from facebench.bench.scoring.score import Score, score_prediction
+from facebench.recon.mesh.record import Mesh
+
+PRESETS = ("micc", "metric", "correspondence")
+SAME_MM = 0.01
+
+
+@pytest.fixture(scope="module")
+def scan(person: Mesh, scan_of: Callable[..., Mesh]) -> Mesh:
+    return scan_of(person, 0, 0.1, 0)
+
+
+@pytest.fixture(scope="module")
+def points(face: Mesh) -> Landmarks:
+    """Of the face, as they come with a mesh of any topology."""
+    return Landmarks(np.asarray(face.vertices)[face.landmarks])
+
+
+@pytest.fixture(scope="module")
+def measure(scan: Mesh, person: Mesh, points: Landmarks) -> Callable[..., Score]:
+    theirs = Landmarks(np.asarray(person.vertices)[person.landmarks])
+
+    def call(prediction: Mesh, name: str) -> Score:
+        return score_prediction(
+            replace(prediction, landmarks=None),
+            scan,
+            preset(name),
+            prediction_landmarks=points,
+            scan_landmarks=theirs,
+        ).score
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def scores(face: Mesh, measure: Callable[..., Score]) -> dict[str, Score]:
+    return {name: measure(face, name) for name in PRESETS}
+
+
+def denser(face: Mesh, subdivide: Callable[[Mesh], Mesh], landmark: int) -> Mesh:
+    """The part within 30 mm of a landmark with sixteen triangles for each, as a mesh of its own."""
+    vertices, triangles = np.asarray(face.vertices), np.asarray(face.triangles)
+    place = vertices[face.landmarks[landmark]]
+    near = (np.linalg.norm(vertices - place, axis=1) < 30)[triangles].all(1)
+    part = subdivide(subdivide(Mesh(vertices, triangles[near])))
+    return joined(replace(face, triangles=triangles[~near]), part)
+
+
+def with_seam(face: Mesh) -> Mesh:
+    """Two halves whose common vertices are written twice, each rounded by itself."""
+    vertices, triangles = np.asarray(face.vertices), np.asarray(face.triangles)
+    left = vertices[triangles].mean(1)[:, 0] > 0
+    noise = np.random.default_rng(0).uniform(-5e-5, 5e-5, vertices.shape)
+    other = Mesh(vertices + noise, triangles[left])
+    return joined(replace(face, triangles=triangles[~left]), other)
+
+
+def with_eyeballs(face: Mesh) -> Mesh:
+    """Balls of 12 mm behind closed lids."""
+    corners = np.asarray(face.vertices)[face.landmarks]
+    middles = [(corners[a] + corners[b]) / 2 for a, b in ((36, 39), (42, 45))]
+    return joined(face, *(sphere(middle - [0, 0, 16.0], 12.0) for middle in middles))
+
+
+def with_unused(face: Mesh) -> Mesh:
+    stray = np.random.default_rng(0).uniform(-300, 300, (200, 3))
+    return replace(face, vertices=np.concatenate([face.vertices, stray]), colours=None)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_triangles_do_not_matter(
+    name: str, face: Mesh, subdivide, scores: dict[str, Score], measure: Callable[..., Score]
+) -> None:
+    others = {
+        "refined": subdivide(face),
+        "nose": denser(face, subdivide, 30),
+        "cheek": denser(face, subdivide, 3),
+        "seam": with_seam(face),
+        "unused": with_unused(face),
+    }
+    values = {kind: measure(mesh, name).value_mm for kind, mesh in others.items()}
+    assert values == pytest.approx(dict.fromkeys(others, scores[name].value_mm), abs=SAME_MM)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_what_lies_behind_the_skin_does_not_matter(
+    name: str, face: Mesh, scores: dict[str, Score], measure: Callable[..., Score]
+) -> None:
+    other = measure(with_eyeballs(face), name)
+    assert other.value_mm == pytest.approx(scores[name].value_mm, abs=1e-9)
+    assert other.completeness == scores[name].completeness
+    assert other.inner_share > scores[name].inner_share + 0.02
+
+
+def test_less_of_a_face_is_less_complete(
+    face: Mesh, scores: dict[str, Score], measure: Callable[..., Score]
+) -> None:
+    """A part may have a lower error; it is never said without what is missing."""
+    vertices, triangles = np.asarray(face.vertices), np.asarray(face.triangles)
+    away = np.linalg.norm(vertices - vertices[face.landmarks[30]], axis=1)
+    shares = [scores["micc"].completeness]
+    for radius in (90, 75, 60):
+        part = replace(face, triangles=triangles[(away < radius)[triangles].all(1)])
+        shares.append(measure(part, "micc").completeness)
+    assert np.diff(shares).max() < -0.05
+    holes = np.linalg.norm(vertices - vertices[face.landmarks[48]], axis=1) > 18
+    cut = replace(face, triangles=triangles[holes[triangles].all(1)])
+    assert measure(cut, "micc").completeness < shares[0] - 0.01
