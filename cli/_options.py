@@ -177,3 +177,34 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+class UnitType(click.ParamType):
+    """A unit of length: `mm`, `cm`, `m`, or the millimetres in one of its units.
+
+    Args:
+        takes_any: whether `any` is one, too.
+    """
+
+    name = "unit"
+
+    def __init__(self, takes_any: bool = False) -> None:
+        self._names = ("mm", "cm", "m", *(("any",) if takes_any else ()))
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """What the help shows."""
+        return f"[{'|'.join(self._names)}|MM]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word itself, where it is a unit."""
+        word = str(value).strip()
+        if word in self._names:
+            return word
+        try:
+            fits = 0 < float(word) < float("inf")
+        except ValueError:
+            fits = False
+        if not fits:
+            known = ", ".join(self._names)
+            self.fail(f"'{word}' is none of {known}, nor the mm in one of its units", param, ctx)
+        return word

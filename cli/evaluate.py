@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import FacebenchError
-from ._options import options_file
+from ._options import UnitType, options_file
 
 if TYPE_CHECKING:
     from ..bench.protocol.record import Protocol
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 WRONG_INPUT, NOT_EVALUATED = 2, 3
 _OF_ONE_PAIR = ("prediction_landmarks", "scan_landmarks", "nose_tip")
-_UNITS = click.Choice(["mm", "cm", "m"])
-_UNITS_OR_ANY = click.Choice(["mm", "cm", "m", "any"])
+_UNITS, _UNITS_OR_ANY = UnitType(), UnitType(takes_any=True)
 
 
 @click.command("evaluate")
@@ -36,7 +35,7 @@ _UNITS_OR_ANY = click.Choice(["mm", "cm", "m", "any"])
 @click.option("--nose-tip", type=click.Path(path_type=Path), help="A label of the scan's nose tip.")
 @click.option("--unit", type=_UNITS, help="Of both sides.  [default: mm]")
 @click.option("--prediction-unit", type=_UNITS_OR_ANY, help="'any': its landmarks tell the size.")
-@click.option("--scan-unit", type=_UNITS)
+@click.option("--scan-unit", type=_UNITS_OR_ANY, help="A number is the mm in one of its units.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write to.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--limit", type=click.IntRange(1), help="Of a folder: at most this many pairs.")

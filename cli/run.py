@@ -11,6 +11,7 @@ import click
 from ..errors import FacebenchError, one_line
 from ._options import (
     NOTHING_SCORED,
+    UnitType,
     command_line,
     given_options,
     measured_part,
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from ..distributed.plan import RunRequest
     from ..results.run.folder import RunFolder, RunRecord
 
-UNIT = click.Choice(["mm", "cm", "m"])
-ANY_UNIT = click.Choice(["mm", "cm", "m", "any"])
+UNIT, ANY_UNIT = UnitType(), UnitType(takes_any=True)
 _SHOWN_REASONS = 20
 _FOLDER = click.Path(path_type=Path)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
@@ -18,13 +19,21 @@ from .files import MAX_VERTICES, load_mesh
 MAIN_SHARE = 0.3
 """Of a mesh's triangles: a surface with fewer is one of many pieces, and not the face."""
 UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
-ANY_UNIT = "any"
-"""Stands for predictions without a unit: the landmarks of both sides tell their size."""
-UNIT_OPTION = "--prediction-unit"
 """Millimetres in a unit."""
+ANY_UNIT = "any"
+"""Stands for a side whose unit is not known: the landmarks of both sides tell its size."""
+UNIT_OPTION = "--prediction-unit"
+COPY_MM = 1e-4
+"""Vertices closer than this are one: seams of textures, and STL, write a vertex several times."""
+
 _EXTENTS_MM = (80.0, 800.0)
 """Longest side of a face, from the bare mask to head and shoulders; a factor of ten, so that the
 ranges of millimetres and centimetres do not meet."""
+_HEAD_MM = 250.0
+_FAR = 500.0
+"""Of a mesh's longest side: a vertex further from its middle belongs to no face and no room."""
+_ENORMOUS = 1e50
+"""Coordinates from which on areas overflow."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +68,14 @@ def count_of(count: int, one: str, many: str) -> str:
 
 
 def read_mesh(path: Path, unit: str | None = None, option: str = "--unit") -> tuple[Mesh, Removed]:
-    """A clean mesh in mm from a file of `mesh_files.FORMATS`, and what was left out of it.
+    """A clean mesh in mm from a file of `files.FORMATS`, and what was left out of it.
 
     Vertices keep the file's order. A mesh whose size is not that of a face in the stated unit is
     refused: nothing is converted on a guess.
 
     Args:
         path: the file.
-        unit: `mm`, `cm` or `m`; None stands for mm.
+        unit: `mm`, `cm`, `m`, or the millimetres in one of its units; None stands for mm.
         option: what the user gives the unit by, for the hint.
 
     Raises:
@@ -79,26 +88,81 @@ def read_mesh(path: Path, unit: str | None = None, option: str = "--unit") -> tu
     return to_millimetres(mesh, unit or "mm"), removed
 
 
-def clean_mesh(mesh: Mesh) -> tuple[Mesh, Removed]:
+def clean_mesh(mesh: Mesh, copies_mm: float | None = None) -> tuple[Mesh, Removed]:
     """The mesh without invalid or unreferenced vertices, degenerate and duplicate triangles.
 
     A landmark whose vertex goes takes all landmarks with it: a part of the 68 is of no use.
+
+    Args:
+        mesh: any.
+        copies_mm: distance within which vertices are one, the first of them; None keeps all.
     """
     vertices = np.asarray(mesh.vertices, np.float64)
     triangles = np.asarray(mesh.triangles, np.int64).reshape(-1, 3)
-    valid = np.asarray(np.isfinite(vertices).all(axis=1))
+    # An enormous coordinate is no more of use than an infinite one; not a number compares false.
+    valid = np.asarray((np.abs(vertices) < _ENORMOUS).all(axis=1))
     whole = triangles[valid[triangles].all(1)]
-    solid = whole[triangle_areas(vertices, whole) > 0]
+    first = np.arange(len(vertices))
+    if copies_mm is not None:
+        first[valid] = np.flatnonzero(valid)[first_copies(vertices[valid], copies_mm)]
+    # Copies become one before areas are looked at: what joined them has none.
+    joined = first[whole]
+    solid = joined[triangle_areas(vertices, joined) > 0]
     single = solid[first_of_equals(solid)]
     used = np.zeros(len(vertices), bool)
     used[single] = True
     removed = Removed(
         invalid_vertices=int((~valid).sum()),
-        unreferenced_vertices=int((valid & ~used).sum()),
+        unreferenced_vertices=int((valid & ~used & (first == np.arange(len(first)))).sum()),
         degenerate_triangles=len(whole) - len(solid),
         duplicate_triangles=len(solid) - len(single),
     )
-    return _submesh(mesh, vertices, single, used), removed
+    landmarks = None if mesh.landmarks is None else first[mesh.landmarks]
+    return _submesh(replace(mesh, landmarks=landmarks), vertices, single, used), removed
+
+
+def first_copies(vertices: Float64Array, reach: float = COPY_MM) -> NDArray[np.int64]:
+    """For each vertex (V,) the first one that lies within a distance of it, itself where none does.
+
+    Copies of copies are copies of the first.
+    """
+    own = np.arange(len(vertices))
+    pairs = _close_pairs(vertices, reach)
+    if not len(pairs):
+        return own
+    links = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(own), len(own)))
+    _, first, group = np.unique(
+        connected_components(links, directed=False)[1], return_index=True, return_inverse=True
+    )
+    return np.asarray(first[group], np.int64)
+
+
+def _close_pairs(vertices: Float64Array, reach: float) -> NDArray[np.int64]:
+    """Pairs (N, 2) of neighbours along a line that lie within a distance of each other.
+
+    On a line in no special direction few vertices of a mesh without copies come so close, which a
+    sort tells faster than a tree in space.
+    """
+    along = vertices @ _LINE
+    order = np.argsort(along, kind="stable")
+    sorted_along = along[order]
+    found = [np.empty((0, 2), np.int64)]
+    for step in range(1, len(order)):
+        near = np.flatnonzero(sorted_along[step:] - sorted_along[:-step] <= reach)
+        if not len(near):
+            break
+        if step > _MOST_STEPS:
+            return np.asarray(cKDTree(vertices).query_pairs(reach, output_type="ndarray"))
+        pairs = np.stack([order[near], order[near + step]], axis=1)
+        apart = vertices[pairs[:, 0]] - vertices[pairs[:, 1]]
+        found.append(pairs[(apart**2).sum(axis=1) <= reach**2])
+    return np.concatenate(found)
+
+
+_LINE = np.array([0.5773, 0.2113, 0.7887])
+"""Of a length just below 1: two points are at least as far apart as they are along it."""
+_MOST_STEPS = 64
+"""A vertex has some six triangles, each with a copy in STL; more in one place is another matter."""
 
 
 def keep_vertices(mesh: Mesh, keep: NDArray[np.bool_]) -> Mesh:
@@ -110,25 +174,78 @@ def keep_vertices(mesh: Mesh, keep: NDArray[np.bool_]) -> Mesh:
     return _submesh(mesh, np.asarray(mesh.vertices, np.float64), triangles, used)
 
 
-def check_unit(mesh: Mesh, name: str, unit: str = "mm", option: str = "--unit") -> None:
-    """Refuse a mesh that is not as large as a face when its numbers are read in a unit.
+def unit_in_mm(unit: str) -> float:
+    """Millimetres in a unit: `mm`, `cm`, `m`, or that number itself, such as `51.2`.
 
     Raises:
-        FacebenchError: with the unit that would fit.
+        FacebenchError: it is none of them.
     """
-    if unit not in UNITS:
-        raise FacebenchError(f"unknown unit '{unit}'", f"known: {', '.join(UNITS)}")
-    guess = guess_unit(mesh)
-    extent = _extent(mesh)
-    if guess is None:
+    try:
+        factor = UNITS.get(unit) or float(unit)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor < np.inf:
         raise FacebenchError(
-            f"{name}: its longest side is {extent:.4g} {unit}, too {_extreme(extent, unit)} a face",
-            f"a face is {_EXTENTS_MM[0]:g} to {_EXTENTS_MM[1]:g} mm with head and shoulders",
+            f"unknown unit '{unit}'", f"known: {', '.join(UNITS)}, or the mm in one of its units"
         )
-    if guess != unit:
+    return factor
+
+
+def check_unit(mesh: Mesh, name: str, unit: str = "mm", option: str = "") -> None:
+    """Refuse a mesh that is not as large as a face when its numbers are read in a unit.
+
+    Args:
+        mesh: clean.
+        name: of it, for the message.
+        unit: see `unit_in_mm`.
+        option: what the user gives the unit by; empty where the mesh must be given in mm.
+
+    Raises:
+        FacebenchError: with the unit or the factor that would fit.
+    """
+    factor = unit_in_mm(unit)
+    check_far_vertices(mesh, name)
+    extent = _extent(mesh)
+    low, high = _EXTENTS_MM
+    if low <= extent * factor < high:
+        return
+    guess = guess_unit(mesh)
+    if guess is not None:
+        advice = f"pass {option} {guess}" if option else f"multiply it by {UNITS[guess]:g}"
         raise FacebenchError(
-            f"{name}: looks like {guess}, not {unit} (its longest side is {extent:.4g})",
-            f"pass {option} {guess}",
+            f"{name}: looks like {guess}, not {unit} (its longest side is {extent:.4g})", advice
+        )
+    size = f"{extent * factor:.4g} mm" if unit != "mm" else f"{extent:.4g} mm"
+    extreme = "small for" if extent * factor < low else "large for"
+    message = f"{name}: its longest side is {size}, too {extreme} a face"
+    if extent <= 0:
+        raise FacebenchError(message, "it has no size in any unit")
+    what = f"pass {option} with the mm in one of its units" if option else "multiply it by a factor"
+    raise FacebenchError(
+        message,
+        f"a face is {low:g} to {high:g} mm with head and shoulders; {what}, between "
+        f"{_rounded_up(low / extent)} and {_rounded_down(high / extent)} "
+        f"({_HEAD_MM / extent:.3g} for a head of {_HEAD_MM:g} mm)",
+    )
+
+
+def check_far_vertices(mesh: Mesh, name: str) -> None:
+    """Refuse a mesh with a vertex that no face can have.
+
+    Raises:
+        FacebenchError: with its coordinates.
+    """
+    vertices = np.asarray(mesh.vertices, np.float64)
+    # The percentiles of the size pass over a few strays; here one is enough.
+    away = np.abs(vertices - np.median(vertices, axis=0)).max(axis=1)
+    worst = int(away.argmax())
+    extent = _extent(mesh)
+    if away[worst] > _FAR * max(extent, np.finfo(float).tiny):
+        place = ", ".join(f"{value:.4g}" for value in vertices[worst])
+        raise FacebenchError(
+            f"{name}: a vertex at ({place}), {away[worst] / max(extent, 1e-300):.3g} times as far "
+            "as the others reach",
+            "delete it in a mesh editor",
         )
 
 
@@ -156,18 +273,19 @@ def prediction_in_mm(mesh: Mesh, name: str, unit: str) -> Mesh:
         raise FacebenchError(f"{name}: no triangle has an area", "is this a face? export it again")
     if unit == ANY_UNIT:
         return cleaned
-    if guess_unit(cleaned) is None:
-        raise FacebenchError(
-            f"{name}: is not as large as a face in mm, cm or m",
-            f"pass {UNIT_OPTION} any and the landmarks of both sides",
-        )
-    check_unit(cleaned, name, unit, UNIT_OPTION)
+    try:
+        check_unit(cleaned, name, unit, UNIT_OPTION)
+    except FacebenchError as error:
+        if guess_unit(cleaned) is not None or not error.hint.startswith("a face is"):
+            raise
+        advice = f"{error.hint}, or {UNIT_OPTION} any and the landmarks of both sides"
+        raise FacebenchError(error.message, advice) from error
     return to_millimetres(cleaned, unit)
 
 
 def to_millimetres(mesh: Mesh, unit: str) -> Mesh:
-    """The mesh in mm, from a unit."""
-    return replace(mesh, vertices=np.asarray(mesh.vertices, np.float64) * UNITS[unit])
+    """The mesh in mm, from a unit; see `unit_in_mm`."""
+    return replace(mesh, vertices=np.asarray(mesh.vertices, np.float64) * unit_in_mm(unit))
 
 
 def faces_inwards(mesh: Mesh) -> bool:
@@ -228,8 +346,15 @@ def _extent(mesh: Mesh) -> float:
     return float((high - low).max())
 
 
-def _extreme(extent: float, unit: str) -> str:
-    return "small for" if extent * UNITS[unit] < _EXTENTS_MM[0] else "large for"
+def _rounded_up(value: float) -> str:
+    """Three digits of which the number is not less: what is advised must be taken."""
+    text = f"{value:.3g}"
+    return text if float(text) >= value else f"{value * 1.005:.3g}"
+
+
+def _rounded_down(value: float) -> str:
+    text = f"{value:.3g}"
+    return text if float(text) < value else f"{value * 0.995:.3g}"
 
 
 _RIGHT_EYE, _LEFT_EYE, _CHIN, _BRIDGE, _TIP = 36, 45, 8, 27, 30
@@ -252,6 +377,7 @@ def check_prediction(prediction: Mesh) -> Mesh:
             "the prediction has no triangles, only points", "save it as a mesh with its triangles"
         )
     _check_size(prediction, "the prediction")
+    check_far_vertices(prediction, "the prediction")
     cleaned = _with_sound_triangles(prediction)
     if not len(cleaned.triangles):
         raise FacebenchError("no triangle of the prediction has an area", "its method failed")
@@ -275,7 +401,7 @@ def check_scan(scan: Mesh) -> Mesh:
         FacebenchError: when nothing is left of it, it is in another unit or has too many vertices.
     """
     _check_size(scan, "the scan")
-    scan, _ = clean_mesh(scan)
+    scan, _ = clean_mesh(scan, COPY_MM)
     if not len(scan.triangles):
         raise FacebenchError("the scan has no triangles with finite corners", "is it a mesh?")
     check_unit(scan, "the scan")
@@ -293,9 +419,13 @@ def _check_size(mesh: Mesh, name: str) -> None:
 
 
 def _with_sound_triangles(mesh: Mesh) -> Mesh:
-    """The mesh without degenerate and duplicate triangles; vertices keep their numbers."""
-    triangles = np.asarray(mesh.triangles, np.int64)
-    solid = triangles[triangle_areas(np.asarray(mesh.vertices, np.float64), triangles) > 0]
+    """The mesh without degenerate and duplicate triangles; vertices keep their numbers.
+
+    Triangles use the first of the copies of a vertex: a seam is no boundary.
+    """
+    vertices = np.asarray(mesh.vertices, np.float64)
+    triangles = first_copies(vertices)[np.asarray(mesh.triangles, np.int64)]
+    solid = triangles[triangle_areas(vertices, triangles) > 0]
     return replace(mesh, triangles=solid[first_of_equals(solid)])
 
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-import re
-import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,10 +15,31 @@ from numpy.typing import NDArray
 from ...errors import FacebenchError, error_line, nearest_name
 from ...recon.files.tables import npz_shape, read_npz_arrays
 from ...recon.mesh.record import Mesh
-from .glb import check_glb
+from .glb import open_glb
+from .obj import parse_obj
+from .ply_stl import (
+    MOST_HEADER_BYTES,
+    is_binary_stl,
+    parse_ply,
+    parse_stl,
+    ply_header,
+    stl_triangles,
+)
 
 FORMATS = (".obj", ".ply", ".stl", ".off", ".glb", ".npz")
+MAX_VERTICES = 2_000_000
+"""More are refused before they are read: a face scan has 30,000 to 500,000, and distances to ten
+million points would take tens of gigabytes."""
+MAX_TRIANGLES = 4 * MAX_VERTICES
+"""A closed surface has twice as many triangles as vertices."""
+MAX_BYTES = 256 * 2**20
+"""Larger files are refused whatever they hold."""
+
 _SIGNATURES = {b"ply": ".ply", b"glTF": ".glb", b"PK\x03\x04": ".npz", b"OFF": ".off"}
+_BLOCK_BYTES = 2**24
+_LEAST_VERTEX_BYTES = 8
+_THIN = "thin it to 0.5 mm between points first, for example by clustering vertices in MeshLab"
+_EXPORT = "copy it again, or export it again as plain PLY or OBJ"
 
 
 def load_mesh(path: Path) -> Mesh:
@@ -36,29 +54,37 @@ def load_mesh(path: Path) -> Mesh:
     """
     _check_file(path)
     check_size(path)
-    mesh = _read_npz(path) if path.suffix.lower() == ".npz" else _read_with_trimesh(path)
+    suffix = path.suffix.lower()
+    mesh = _read_npz(path) if suffix == ".npz" else _read_shape(path, _READERS[suffix])
     _check_triangles(mesh, path)
     return mesh
 
 
 def _check_file(path: Path) -> None:
     if not path.is_file():
+        if path.exists():
+            raise FacebenchError(f"{path}: is no file", "give a mesh file, no folder or pipe")
         raise FacebenchError(f"{path}: no such file", _nearest(path))
-    if not path.stat().st_size:
+    size = path.stat().st_size
+    if not size:
         raise FacebenchError(f"{path}: the file is empty", "write or copy it again")
     if path.suffix.lower() not in FORMATS:
         ending = path.suffix or path.name
         raise FacebenchError(f"{path}: no mesh format '{ending}'", f"known: {', '.join(FORMATS)}")
-    start = _first_bytes(path)
+    if size > MAX_BYTES:
+        raise FacebenchError(
+            f"{path}: {size / 2**20:,.0f} MiB, more than {MAX_BYTES / 2**20:g}", _THIN
+        )
+    start = _first_bytes(path, 4)
     found = next((suffix for sign, suffix in _SIGNATURES.items() if start.startswith(sign)), None)
     if found not in (None, path.suffix.lower()):
         raise FacebenchError(f"{path}: its content is {found[1:].upper()}", f"name it {found}")
 
 
-def _first_bytes(path: Path) -> bytes:
+def _first_bytes(path: Path, count: int) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(4)
+            return file.read(count)
     except OSError as error:
         raise FacebenchError(f"{path}: cannot be opened ({error.strerror})") from error
 
@@ -72,40 +98,49 @@ def _nearest(path: Path) -> str:
     return f"did you mean {path.with_name(near)}?" if near else ""
 
 
-def _read_with_trimesh(path: Path) -> Mesh:
+def _read_shape(path: Path, reader: Callable[[Path], tuple[Any, Any]]) -> Mesh:
     try:
-        # From a stream a reader has no folder to look for materials and pictures in: files that a
-        # mesh names may be anywhere, and need not end.
-        content = io.BytesIO(_shape_alone(path))
-        loaded = trimesh.load(content, file_type=path.suffix.lower()[1:], **_PLAIN)
-        whole = loaded.to_mesh() if isinstance(loaded, trimesh.Scene) else loaded
-        vertices = np.array(whole.vertices).reshape(-1, 3)
-        triangles = np.array(getattr(whole, "faces", ()), np.int64).reshape(-1, 3)
-    except Exception as error:  # trimesh raises whatever its many readers raise
-        raise FacebenchError(
-            f"{path}: cannot be read as a mesh ({error_line(error)})",
-            "it is truncated or of another kind; export it again",
-        ) from error
+        vertices, triangles = reader(path)
+    except Exception as error:  # a damaged file fails in as many ways as it has fields
+        raise _unreadable(path, error) from error
+    if len(triangles) > MAX_TRIANGLES or len(vertices) > 3 * MAX_TRIANGLES:
+        raise FacebenchError(f"{path}: {len(triangles):,} triangles", _THIN)
     return Mesh(vertices, triangles)
 
 
-def _shape_alone(path: Path) -> bytes:
-    """The content of a file; of an OBJ without what would cut it into a mesh a group or material,
-    of which there may be as many as lines."""
-    content = path.read_bytes()
-    return _GROUPS.sub(b"", content) if path.suffix.lower() == ".obj" else content
+def _unreadable(path: Path, error: Exception) -> FacebenchError:
+    # The readers' own faults are `ValueError`s whose texts are for a user.
+    said = str(error) if type(error).__module__.startswith(__package__) else error_line(error)
+    text = said.removeprefix("ValueError: ")
+    return FacebenchError(f"{path}: cannot be read as a mesh ({text})", _EXPORT)
 
 
-_GROUPS = re.compile(rb"^[ \t]*(?:g|o|s|usemtl|mtllib)\b[^\n]*$", re.MULTILINE)
-_PLAIN: Mapping[str, Any] = MappingProxyType(
-    {
-        "process": False,
-        "maintain_order": True,
-        "skip_materials": True,
-        "allow_remote": False,
-    }
-)
-"""Shape alone: vertices in the file's order, as one mesh, without materials."""
+def _read_obj(path: Path) -> tuple[Any, Any]:
+    return parse_obj(path.read_bytes(), MAX_VERTICES, MAX_TRIANGLES)
+
+
+def _read_glb(path: Path) -> tuple[Any, Any]:
+    return open_glb(path).read(path.read_bytes())
+
+
+def _read_off(path: Path) -> tuple[Any, Any]:
+    # From a stream a reader has no folder to look for other files in.
+    content = io.BytesIO(path.read_bytes())
+    loaded = trimesh.load(
+        content, file_type="off", process=False, maintain_order=True, allow_remote=False
+    )
+    vertices = np.array(loaded.vertices).reshape(-1, 3)
+    return vertices, np.array(getattr(loaded, "faces", ()), np.int64).reshape(-1, 3)
+
+
+_READERS: Mapping[str, Callable[[Path], tuple[Any, Any]]] = {
+    ".obj": _read_obj,
+    ".ply": lambda path: parse_ply(path.read_bytes()),
+    ".stl": lambda path: parse_stl(path.read_bytes()),
+    ".off": _read_off,
+    ".glb": _read_glb,
+}
+"""Vertices (V, 3) and triangles (F, 3) of a file."""
 
 
 def _read_npz(path: Path) -> Mesh:
@@ -155,61 +190,29 @@ def _check_triangles(mesh: Mesh, path: Path) -> None:
         )
 
 
-MAX_VERTICES = 2_000_000
-"""More are refused before they are read: a face scan has 30,000 to 500,000, and distances to ten
-million points would take tens of gigabytes."""
-MAX_BYTES = 256 * 2**20
-"""Larger files are refused whatever they hold."""
-
-_THIN = "thin it to 0.5 mm between points first, for example by clustering vertices in MeshLab"
-_EXPORT = "it is truncated or of another kind; export it again"
-_HEADER_BYTES = 2**16
-_BLOCK_BYTES = 2**24
-
-
 def check_size(path: Path) -> None:
     """Refuse a file that would fill the memory, by its header and without reading it.
 
     Raises:
-        FacebenchError: more than `MAX_VERTICES` or `MAX_BYTES`, or a header that cannot be true.
+        FacebenchError: more than `MAX_VERTICES`, or a header that cannot be true.
     """
-    if path.stat().st_size > MAX_BYTES:
-        size = path.stat().st_size / 2**20
-        raise FacebenchError(f"{path}: {size:,.0f} MiB, more than {MAX_BYTES / 2**20:g}", _THIN)
-    n_vertices = _stated_vertices(path)
+    try:
+        n_vertices = _COUNTERS[path.suffix.lower()](path)
+    except FacebenchError:
+        raise
+    except Exception as error:  # as above
+        raise _unreadable(path, error) from error
+    if n_vertices < 0:
+        raise FacebenchError(f"{path}: {n_vertices} vertices", _EXPORT)
     if n_vertices > MAX_VERTICES:
         raise FacebenchError(f"{path}: {n_vertices:,} vertices, more than {MAX_VERTICES:,}", _THIN)
 
 
-def _stated_vertices(path: Path) -> int:
-    """How many vertices a file says it has.
-
-    Raises:
-        FacebenchError: it does not say, or nothing that its size could hold.
-    """
-    try:
-        counted = _COUNTERS[path.suffix.lower()](path)
-    except FacebenchError:
-        raise
-    except Exception as error:  # a damaged header fails in as many ways as it has fields
-        raise FacebenchError(
-            f"{path}: cannot be read as a mesh ({error_line(error)})", _EXPORT
-        ) from error
-    if counted < 0:
-        raise FacebenchError(f"{path}: {counted} vertices", _EXPORT)
-    return counted
-
-
 def _count_ply(path: Path) -> int:
     """Of its vertices; every count must fit into the file, a byte for each."""
-    with path.open("rb") as file:
-        header, end, _ = file.read(_HEADER_BYTES).partition(b"end_header")
-    if not end:
-        raise ValueError("its header does not end")
-    words = [line.split() for line in header.splitlines()]
-    counts = {line[1]: int(line[2]) for line in words if line[:1] == [b"element"]}
-    n_vertices = counts[b"vertex"]
-    fit = all(0 <= count <= path.stat().st_size for count in counts.values())
+    _, elements, _ = ply_header(_first_bytes(path, MOST_HEADER_BYTES))
+    n_vertices = sum(item.count for item in elements if item.name == "vertex")
+    fit = all(item.count <= path.stat().st_size for item in elements)
     if n_vertices <= MAX_VERTICES and not fit:
         raise ValueError("more elements than the file can hold")
     return n_vertices
@@ -217,18 +220,15 @@ def _count_ply(path: Path) -> int:
 
 def _count_stl(path: Path) -> int:
     """Half the triangles, as in a closed surface; its corners are not shared."""
-    with path.open("rb") as file:
-        head = file.read(84)
-    n_triangles = struct.unpack("<I", head[80:])[0] if len(head) == 84 else 0
-    if path.stat().st_size == 84 + 50 * n_triangles:
-        return int(n_triangles // 2)
-    return _count_lines(path, b"facet ") // 2
+    start = _first_bytes(path, MOST_HEADER_BYTES)
+    if is_binary_stl(start, path.stat().st_size):
+        return stl_triangles(start) // 2
+    return 0  # as text a facet takes 80 bytes: as many as `MAX_BYTES` holds are not too many
 
 
 def _count_off(path: Path) -> int:
     """Of its vertices; a face needs two bytes at least."""
-    with path.open("rb") as file:
-        lines = file.read(_HEADER_BYTES).splitlines()
+    lines = _first_bytes(path, MOST_HEADER_BYTES).splitlines()
     words = b" ".join(line.partition(b"#")[0] for line in lines).split()
     n_vertices, n_faces = int(words[1]), int(words[2])
     if n_vertices <= MAX_VERTICES and not 0 <= n_faces <= path.stat().st_size:
@@ -237,24 +237,23 @@ def _count_off(path: Path) -> int:
 
 
 def _count_obj(path: Path) -> int:
-    return _count_lines(path, b"v ")
-
-
-def _count_lines(path: Path, start: bytes) -> int:
-    """Lines that begin so."""
-    wanted = b"\n" + start
+    """Lines with a vertex, as most files write them; the reader itself counts what others do."""
+    if path.stat().st_size < _LEAST_VERTEX_BYTES * MAX_VERTICES:
+        return 0
+    count, last = 0, b"\n"
     with path.open("rb") as file:
-        count, last = 0, b"\n"
         while block := file.read(_BLOCK_BYTES):
             # The end of the block before is kept: a line may begin with either block's bytes.
-            count += (last + block).count(wanted)
-            last = (last + block)[1 - len(wanted) :]
+            text = last + block
+            count += sum(
+                text.count(end + b"v" + gap) for end in (b"\n", b"\r") for gap in (b" ", b"\t")
+            )
+            last = text[-2:]
     return count
 
 
 def _count_npz(path: Path) -> int:
-    shape = npz_shape(path, "vertices")
-    return math.prod(shape) // 3
+    return math.prod(npz_shape(path, "vertices")) // 3
 
 
 _COUNTERS: Mapping[str, Callable[[Path], int]] = {
@@ -262,9 +261,10 @@ _COUNTERS: Mapping[str, Callable[[Path], int]] = {
     ".stl": _count_stl,
     ".off": _count_off,
     ".obj": _count_obj,
-    ".glb": check_glb,
+    ".glb": lambda path: open_glb(path).count_vertices(),
     ".npz": _count_npz,
 }
+"""How many vertices a file says it has."""
 
 
 def meshes_below(folder: Path) -> dict[str, list[Path]]:

@@ -1,41 +1,104 @@
-"""What a binary glTF file says of itself, before a reader makes room for it."""
+"""Binary glTF: the shape of its scene, checked before room is made for it.
+
+Positions may be quantised (whole numbers, normalised or not), displaced by morph targets and used
+by several nodes. What would need a decoder of its own is refused by its name.
+
+Source: Khronos Group, "glTF 2.0 Specification"; the extension KHR_mesh_quantization.
+"""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ...recon.files.text import parse_json
 
 MOST_NODES = 1000
-_JSON, _HEADER, _CHUNK = b"JSON", 12, 8
+_JSON, _BIN, _HEADER, _CHUNK = b"JSON", b"BIN\x00", 12, 8
 _MOST_TEXT = 2**24
 _NUMBERS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
-_BYTES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
+_TYPES = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+_TRIANGLES, _STRIP, _FAN = 4, 5, 6
+
+_SHAPE_ALONE = ("KHR_materials_", "KHR_texture_", "EXT_texture_", "KHR_lights_", "KHR_xmp")
+"""Extensions that may be required and say nothing of the shape, by how they begin."""
+_READ = ("KHR_mesh_quantization",)
+_COMPRESSED = ("KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_meshopt_compression")
 
 Table = Mapping[str, Any]
+Index = NDArray[np.int64]
+Float64Array = NDArray[np.float64]
+
+UNFIT = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, struct.error)
+"""What a file raises that is cut off, needs other files, or whose parts do not fit together."""
 
 
-def check_glb(path: Path) -> int:
-    """How many vertices the scene of a file has, every instance of a mesh counted.
+@dataclass(frozen=True)
+class GlbScene:
+    """A file's description, whose parts lie where they should.
+
+    Attributes:
+        document: the scene as JSON.
+        binary: where the binary part begins in the file, in bytes.
+    """
+
+    document: Table
+    binary: int
+
+    def count_vertices(self) -> int:
+        """Of the scene, every instance of a mesh counted.
+
+        Raises:
+            UNFIT.
+        """
+        document = self.document
+        if any("uri" in buffer for buffer in document.get("buffers", ())):
+            raise ValueError("it needs other files")
+        _check_extensions(document)
+        counts = [_checked_count(item, document) for item in document.get("accessors", ())]
+        _check_tree(document.get("nodes", ()))
+        meshes = [
+            sum(counts[part["attributes"]["POSITION"]] for part in mesh["primitives"])
+            for mesh in document.get("meshes", ())
+        ]
+        used = [node["mesh"] for node in document.get("nodes", ()) if "mesh" in node]
+        # A mesh that no node names is not in the scene, but was read on some reader's way to it.
+        return max(sum(meshes[number] for number in used), max(meshes, default=0))
+
+    def read(self, content: bytes) -> tuple[Float64Array, Index]:
+        """Vertices (V, 3) and triangles (F, 3) of all nodes, in the scene's space.
+
+        Args:
+            content: of the whole file.
+
+        Raises:
+            UNFIT.
+        """
+        reader = _Reader(self.document, memoryview(content)[self.binary :])
+        vertices, triangles = [np.empty((0, 3))], [np.empty((0, 3), np.int64)]
+        count = 0
+        for node, transform in _placed_nodes(self.document):
+            for own, corners in reader.primitives(node):
+                vertices.append(own @ transform[:3, :3].T + transform[:3, 3])
+                # A reflecting node shows the other side of its triangles.
+                mirrored = np.linalg.det(transform[:3, :3]) < 0
+                triangles.append((corners[:, ::-1] if mirrored else corners) + count)
+                count += len(own)
+        return np.concatenate(vertices), np.concatenate(triangles)
+
+
+def open_glb(path: Path) -> GlbScene:
+    """The description of a file.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError, IndexError, AttributeError: the file is cut off,
-            needs other files, or its parts do not fit together.
+        UNFIT.
     """
-    document = _document(path)
-    if any("uri" in buffer for buffer in document.get("buffers", ())):
-        raise ValueError("it needs other files")
-    counts = [_checked_count(accessor, document) for accessor in document.get("accessors", ())]
-    nodes = document.get("nodes", ())
-    _check_tree(nodes)
-    meshes = [_mesh_vertices(mesh, counts) for mesh in document.get("meshes", ())]
-    return sum(meshes[node["mesh"]] for node in nodes if "mesh" in node)
-
-
-def _document(path: Path) -> Table:
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(_HEADER + _CHUNK)
@@ -45,16 +108,38 @@ def _document(path: Path) -> Table:
         if kind != _JSON or length > min(size, _MOST_TEXT):
             raise ValueError("its first part is no scene")
         document = parse_json(file.read(length).decode("utf-8"))
-        binary = file.read(_CHUNK)
-    held = struct.unpack("<I4s", binary)[0] if len(binary) == _CHUNK else 0
-    if not isinstance(document, dict) or _HEADER + _CHUNK + length + held > size:
+        chunk = file.read(_CHUNK)
+    held = struct.unpack("<I4s", chunk)[0] if len(chunk) == _CHUNK else 0
+    start = _HEADER + _CHUNK + length
+    if not isinstance(document, dict) or start + held > size:
         raise ValueError("it ends early")
-    return document
+    return GlbScene(document, start + _CHUNK)
+
+
+def _check_extensions(document: Table) -> None:
+    """Refuse by name what the shape cannot be read without."""
+    required = [str(name) for name in document.get("extensionsRequired", ())]
+    parts = [part for mesh in document.get("meshes", ()) for part in mesh["primitives"]]
+    # Some writers compress and forget to say so above.
+    own = [str(name) for part in parts for name in part.get("extensions", ())]
+    views = [str(n) for v in document.get("bufferViews", ()) for n in v.get("extensions", ())]
+    needed = [*required, *(name for name in (*own, *views) if name in _COMPRESSED)]
+    for name in needed:
+        if name in _COMPRESSED:
+            raise ValueError(f"compressed by {name}, which is not read; export it uncompressed")
+        if name not in _READ and not name.startswith(_SHAPE_ALONE):
+            raise ValueError(f"it needs the extension {name}, which is not read; export it without")
+    for node in document.get("nodes", ()):
+        if "EXT_mesh_gpu_instancing" in node.get("extensions", ()):
+            raise ValueError("it needs EXT_mesh_gpu_instancing, which is not read")
+        if "mesh" in node and "skin" in node:
+            raise ValueError("its mesh hangs on bones (a skin); apply the pose and export it again")
 
 
 def _checked_count(accessor: Table, document: Table) -> int:
     """Entries of an accessor, whose numbers must lie in its part of the file."""
-    count, width = accessor["count"], _NUMBERS[accessor["type"]] * _BYTES[accessor["componentType"]]
+    count = accessor["count"]
+    width = _NUMBERS[accessor["type"]] * int(_TYPES[accessor["componentType"]][2])
     if type(count) is not int or count < 0 or "sparse" in accessor:
         raise ValueError(f"an accessor of {count} entries")
     views = document.get("bufferViews", ())
@@ -78,5 +163,114 @@ def _check_tree(nodes: Sequence[Table]) -> None:
         raise ValueError("nodes in a ring")
 
 
-def _mesh_vertices(mesh: Table, counts: Sequence[int]) -> int:
-    return sum(counts[part["attributes"]["POSITION"]] for part in mesh["primitives"])
+def _placed_nodes(document: Table) -> list[tuple[Table, Float64Array]]:
+    """Each node of the scene with its transform (4, 4) to the scene's space."""
+    nodes = document.get("nodes", ())
+    scenes = document.get("scenes", ())
+    if scenes:
+        roots = scenes[document.get("scene", 0)].get("nodes", ())
+    else:
+        below = {child for node in nodes for child in node.get("children", ())}
+        roots = [number for number in range(len(nodes)) if number not in below]
+    waiting = [(number, np.eye(4)) for number in roots]
+    placed = []
+    while waiting:
+        number, above = waiting.pop(0)
+        transform = above @ _transform(nodes[number])
+        placed.append((nodes[number], transform))
+        waiting += [(child, transform) for child in nodes[number].get("children", ())]
+    return placed
+
+
+def _transform(node: Table) -> Float64Array:
+    """A node's own transform (4, 4): its matrix, else translation · rotation · scale."""
+    if "matrix" in node:
+        # glTF writes matrices column by column.
+        return np.array(node["matrix"], np.float64).reshape(4, 4).T
+    x, y, z, w = np.array(node.get("rotation", (0, 0, 0, 1)), np.float64)
+    turn = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+    transform = np.eye(4)
+    transform[:3, :3] = turn * np.array(node.get("scale", (1, 1, 1)), np.float64)
+    transform[:3, 3] = node.get("translation", (0, 0, 0))
+    return transform
+
+
+class _Reader:
+    """Numbers out of the binary part, and primitives made of them."""
+
+    def __init__(self, document: Table, binary: memoryview) -> None:
+        self._document, self._binary = document, binary
+
+    def primitives(self, node: Table) -> list[tuple[Float64Array, Index]]:
+        """Vertices (V, 3) and triangles (F, 3) of a node's surfaces, in its own space."""
+        if "mesh" not in node:
+            return []
+        mesh = self._document["meshes"][node["mesh"]]
+        weights = node.get("weights", mesh.get("weights", ()))
+        parts = (self._primitive(part, weights) for part in mesh["primitives"])
+        return [part for part in parts if part is not None]
+
+    def _primitive(
+        self, part: Table, weights: Sequence[float]
+    ) -> tuple[Float64Array, Index] | None:
+        mode = part.get("mode", _TRIANGLES)
+        if mode not in (_TRIANGLES, _STRIP, _FAN):  # points and lines have no surface
+            return None
+        vertices = self._numbers(part["attributes"]["POSITION"])
+        for weight, target in zip(weights, part.get("targets", ()), strict=False):
+            if weight and "POSITION" in target:
+                vertices = vertices + float(weight) * self._numbers(target["POSITION"])
+        if "indices" in part:
+            corners = self._values(part["indices"]).astype(np.int64)
+            if corners.ndim != 1 or (len(corners) and corners.max() >= len(vertices)):
+                raise ValueError("a triangle names a vertex that does not exist")
+        else:
+            corners = np.arange(len(vertices), dtype=np.int64)
+        return vertices, _triangles(corners, mode)
+
+    def _numbers(self, number: int) -> Float64Array:
+        """Vectors (N, 3) of an accessor; normalised whole numbers become -1 to 1."""
+        values, accessor = self._values(number), self._document["accessors"][number]
+        if values.ndim != 2 or values.shape[1] != 3:
+            raise ValueError("positions that are not (N, 3)")
+        result = values.astype(np.float64)
+        if accessor.get("normalized") and values.dtype.kind in "iu":
+            # The lowest value of a signed type lies beyond -1 and is cut, says the specification.
+            result = np.maximum(result / np.iinfo(values.dtype).max, -1.0)
+        return result
+
+    def _values(self, number: int) -> NDArray[Any]:
+        accessor = self._document["accessors"][number]
+        kind, width = np.dtype(_TYPES[accessor["componentType"]]), _NUMBERS[accessor["type"]]
+        if "bufferView" not in accessor:
+            return np.zeros((0, width), kind)
+        view = self._document["bufferViews"][accessor["bufferView"]]
+        start = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
+        stride, count = view.get("byteStride", kind.itemsize * width), accessor["count"]
+        end = start + stride * (count - 1) + kind.itemsize * width if count else start
+        if start < 0 or stride < kind.itemsize * width or end > len(self._binary):
+            raise ValueError("numbers that lie outside the file")
+        shape, steps = (count, width), (stride, kind.itemsize)
+        values = np.ndarray(shape, kind, self._binary, start, steps)
+        return values[:, 0] if accessor["type"] == "SCALAR" else values
+
+
+def _triangles(corners: Index, mode: int) -> Index:
+    """Triangles (F, 3) of a list, strip or fan of corners (N,)."""
+    if mode == _TRIANGLES:
+        return corners[: len(corners) // 3 * 3].reshape(-1, 3)
+    if len(corners) < 3:
+        return np.empty((0, 3), np.int64)
+    if mode == _FAN:
+        first = np.broadcast_to(corners[0], len(corners) - 2)
+        return np.stack([first, corners[1:-1], corners[2:]], axis=1)
+    strip = np.stack([corners[:-2], corners[1:-1], corners[2:]], axis=1)
+    # Every second triangle of a strip runs the other way round.
+    strip[1::2] = strip[1::2][:, [1, 0, 2]]
+    return strip

@@ -19,7 +19,7 @@ from ...recon.mesh.record import Mesh
 from ..dataset.interface import Item
 from ..landmarks.files import landmarks_beside, read_landmark_file
 from ..landmarks.points import Landmarks
-from ..meshes.clean import UNITS, prediction_in_mm
+from ..meshes.clean import ANY_UNIT, prediction_in_mm, unit_in_mm
 from ..meshes.files import load_mesh, meshes_below
 from .interface import MethodCard
 
@@ -225,7 +225,9 @@ def _with_landmarks(mesh: Mesh, vertices: NDArray[np.int64] | None, path: Path) 
 
 
 def _in_mm(points: NDArray[np.floating], unit: str) -> Landmarks:
-    return Landmarks(np.asarray(points, np.float64) * UNITS.get(unit, 1.0))
+    return Landmarks(
+        np.asarray(points, np.float64) * (1.0 if unit == ANY_UNIT else unit_in_mm(unit))
+    )
 
 
 def _by(meshes: Mapping[str, Sequence[Path]], key: Callable[[str], str]) -> dict[str, list[Path]]:

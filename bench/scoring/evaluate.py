@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
@@ -13,11 +15,11 @@ from ..landmarks.files import read_landmark_file
 from ..landmarks.points import Landmarks
 from ..meshes.clean import (
     ANY_UNIT,
-    UNITS,
     check_unit,
     clean_mesh,
     prediction_in_mm,
     to_millimetres,
+    unit_in_mm,
 )
 from ..meshes.files import load_mesh
 from ..protocol.record import Protocol, read_settings
@@ -104,18 +106,27 @@ def evaluate(
         prediction_landmarks: or their file; without them the mesh's own, or a search.
         scan_landmarks: the same for the scan.
         nose_tip: file with a label of the scan's nose tip; without it the tip is found.
-        prediction_unit: `mm`, `cm` or `m`, or `any`: the landmarks of both sides tell the size.
-            None stands for `mm`, or for `any` where the protocol asks for no unit.
-        scan_unit: `mm`, `cm` or `m`; None stands for `mm`.
+        prediction_unit: `mm`, `cm`, `m`, the millimetres in one of its units (`"51.2"`), or `any`:
+            the landmarks of both sides tell the size. None stands for `mm`, or for `any` where the
+            protocol asks for no unit.
+        scan_unit: the same, of one side at most `any`; None stands for `mm`.
 
     Raises:
         EvaluationError: when both sides could be read but not measured.
         FacebenchError: when a file, a unit, landmarks or the protocol cannot be used.
     """
     chosen = read_settings(protocol) if isinstance(protocol, str) else protocol
-    unit = prediction_unit or (ANY_UNIT if chosen.takes_any_unit else "mm")
-    target = _target(scan, scan_landmarks, nose_tip, scan_unit or "mm")
+    own = prediction_unit or ("mm" if scan_unit == ANY_UNIT else None)
+    unit = own or (ANY_UNIT if chosen.takes_any_unit else "mm")
     face, left_out = _prediction(prediction, prediction_landmarks, unit)
+    if scan_unit == ANY_UNIT:
+        if unit == ANY_UNIT or nose_tip is not None:
+            what = "a nose tip" if nose_tip is not None else "a prediction of any unit"
+            raise FacebenchError(f"a scan of any unit and {what}", "give the scan's unit")
+        target = _target_like(scan, scan_landmarks, face)
+        face = replace(face, unit_known=False)
+    else:
+        target = _target(scan, scan_landmarks, nose_tip, scan_unit or "mm")
     names = _name(prediction, "prediction"), _name(scan, "scan")
     ruler = Ruler(chosen, parts=parts_of(face))
     try:
@@ -146,7 +157,7 @@ def _prediction(
     """The predicted face in mm, or in its own numbers for any unit; what was left out of it."""
     raw = mesh if isinstance(mesh, Mesh) else load_mesh(Path(mesh))
     face = prediction_in_mm(raw, _name(mesh, "prediction"), unit)
-    factor = UNITS.get(unit, 1.0)
+    factor = 1.0 if unit == ANY_UNIT else unit_in_mm(unit)
     known = _read_landmarks(landmarks)
     given = known and Landmarks(known.points * factor)
     removed = str(clean_mesh(raw)[1])
@@ -167,7 +178,7 @@ def _target(
         raise FacebenchError(f"{name}: no triangles with finite corners", "is this a face?")
     check_unit(cleaned, name, unit, "--scan-unit")
     known = _read_landmarks(landmarks)
-    factor = UNITS[unit]
+    factor = unit_in_mm(unit)
     return Target(
         scan=to_millimetres(cleaned, unit),
         subject="",
@@ -176,6 +187,22 @@ def _target(
         landmarks=known and Landmarks(known.points * factor),
         note=f"{removed} left out" if str(removed) else "",
     )
+
+
+def _target_like(
+    mesh: Mesh | Path | str, landmarks: Landmarks | Path | str | None, face: Prediction
+) -> Target:
+    """A scan of any unit, as large as a face in mm by the spread of the landmarks of both."""
+    raw, name = mesh if isinstance(mesh, Mesh) else load_mesh(Path(mesh)), _name(mesh, "scan")
+    own, theirs = _read_landmarks(landmarks) or Landmarks.of_mesh(raw), face.all_landmarks
+    if own is None or theirs is None:
+        raise FacebenchError(
+            f"{name}: a scan of any unit needs landmarks of both sides",
+            "give --prediction-landmarks and --scan-landmarks, or the mm in one of its units",
+        )
+    factor = theirs.spread / own.spread
+    sized = replace(raw, vertices=np.asarray(raw.vertices, np.float64) * factor)
+    return replace(_target(sized, Landmarks(own.points * factor), None, "mm"), name=name)
 
 
 def _read_landmarks(given: Landmarks | Path | str | None) -> Landmarks | None:

@@ -15,7 +15,7 @@ from ..dataset.interface import Scan
 from ..landmarks.files import read_landmark_file
 from ..landmarks.points import Landmarks
 from ..landmarks.regions import transfer_parts
-from ..meshes.clean import UNITS, read_mesh
+from ..meshes.clean import read_mesh, unit_in_mm
 from ..protocol.record import Protocol
 from ..registration.nose_tip import read_nose_tip
 from .score import ScoredPair, score_prediction, with_size_error
@@ -185,7 +185,7 @@ def read_target(scan: Scan, unit: str, option: str = "--unit") -> Target:
         FacebenchError: a file cannot be used.
     """
     mesh, removed = read_mesh(scan.path, unit, option)
-    factor = UNITS[unit]
+    factor = unit_in_mm(unit)
     tip = None if scan.nose_tip is None else read_nose_tip(scan.nose_tip)
     marks = None if scan.landmarks is None else read_landmark_file(scan.landmarks)
     return Target(

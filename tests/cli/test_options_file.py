@@ -10,7 +10,7 @@ import pytest
 from click.core import ParameterSource
 from click.testing import CliRunner, Result
 
-from facebench.cli._options import PROTOCOLS, command_line, given_options, options_file
+from facebench.cli._options import PROTOCOLS, UnitType, command_line, given_options, options_file
 from facebench.cli.main import group
 from facebench.errors import FacebenchError
 
@@ -110,7 +110,8 @@ def test_every_option_of_micc_has_an_environment_variable(monkeypatch: pytest.Mo
     micc = group.get_command(click.Context(group), "micc")
     for option in micc.params:
         number = option.type.name in ("boolean", "integer range")
-        word = "1" if number else "mm" if isinstance(option.type, click.Choice) else "/nowhere"
+        named = isinstance(option.type, click.Choice | UnitType)
+        word = "1" if number else "mm" if named else "/nowhere"
         if option.name != "options":
             monkeypatch.setenv(f"FACEBENCH_MICC_{option.name.upper()}", word)
     parent = click.Context(group, auto_envvar_prefix="FACEBENCH")

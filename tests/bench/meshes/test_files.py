@@ -106,9 +106,9 @@ def index_out_of_range(path: Path, face: Mesh) -> None:
         ("scan.obj", empty, "the file is empty: write or copy it again"),
         ("scan.jpg", photograph, r"no mesh format '.jpg': known: .obj, .ply"),
         ("scan.obj", ply_content, "its content is PLY: name it .ply"),
-        ("scan.ply", half_a_file, r"cannot be read as a mesh .*: it is truncated"),
+        ("scan.ply", half_a_file, r"cannot be read as a mesh .*: copy it again"),
         ("scan.obj", two_numbers, "cannot be read as a mesh"),
-        ("scan.glb", half_a_glb, r"cannot be read as a mesh .*: it is truncated"),
+        ("scan.glb", half_a_glb, r"cannot be read as a mesh .*: copy it again"),
         ("scan.npz", half_an_npz, "not a whole .npz file"),
         ("scan.ply", points, r"points and no triangles: distances need a surface"),
         ("scan.npz", pickled, "holds pickled objects: save plain arrays"),
@@ -203,6 +203,7 @@ def test_vertices_are_counted_across_blocks(
     path.write_bytes(b"v 1 2 3\nvn 1 0 0\nvt 1 0\n" * 4000)
     monkeypatch.setattr("facebench.bench.meshes.files._BLOCK_BYTES", block)
     monkeypatch.setattr("facebench.bench.meshes.files.MAX_VERTICES", 3999)
+    monkeypatch.setattr("facebench.bench.meshes.files._LEAST_VERTEX_BYTES", 0)
     with pytest.raises(FacebenchError, match="4,000 vertices"):
         check_size(path)
 

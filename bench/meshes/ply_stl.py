@@ -1,0 +1,372 @@
+"""The formats of scanners: PLY with lists of any length and triangle strips, and STL."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Index = NDArray[np.int64]
+Vertices = NDArray[np.float64]
+
+MOST_HEADER_BYTES = 2**16
+_TYPES = {
+    **dict.fromkeys(("char", "int8"), "i1"),
+    **dict.fromkeys(("uchar", "uint8"), "u1"),
+    **dict.fromkeys(("short", "int16"), "i2"),
+    **dict.fromkeys(("ushort", "uint16"), "u2"),
+    **dict.fromkeys(("int", "int32"), "i4"),
+    **dict.fromkeys(("uint", "uint32"), "u4"),
+    **dict.fromkeys(("float", "float32"), "f4"),
+    **dict.fromkeys(("double", "float64"), "f8"),
+}
+_ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
+_CORNERS = ("vertex_indices", "vertex_index")
+_MOST_CORNERS = 2**25
+_MOST_ROWS_WALKED = 3_000_000
+"""Rows with lists of several lengths are read one by one, some seconds for as many."""
+
+_STL_HEADER, _STL_TRIANGLE = 84, 50
+_STL_FIELDS = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
+
+
+@dataclass
+class PlyElement:
+    """An element of a PLY header.
+
+    Attributes:
+        name: `vertex`, `face`, `tristrips` …
+        count: of its rows.
+        properties: name, type of a list's length or "" for a plain number, and type of the values.
+    """
+
+    name: str
+    count: int
+    properties: list[tuple[str, str, str]]
+
+    @property
+    def least_bytes(self) -> int:
+        """Of a binary row whose lists are empty."""
+        return sum(int((length or kind)[1]) for _, length, kind in self.properties)
+
+
+def ply_header(start: bytes) -> tuple[str, list[PlyElement], int]:
+    """Byte order (empty for text), elements, and the bytes of a PLY file's header.
+
+    Args:
+        start: the file's first `MOST_HEADER_BYTES`.
+
+    Raises:
+        ValueError: it is no whole header.
+    """
+    # The line end of the first line is that of all: a lone carriage return behind `end_header` may
+    # be followed by data that begins with the byte of a line feed.
+    first = re.match(rb"ply[ \t]*(\r\n|\n|\r)", start)
+    if first is None:
+        raise ValueError("it does not begin with 'ply' on a line of its own")
+    order, elements, at, end = None, list[PlyElement](), first.end(), first[1]
+    while True:
+        line, found, _ = start[at:].partition(end)
+        if not found:
+            raise ValueError("its header does not end")
+        at += len(line) + len(end)
+        words = line.decode("ascii", "replace").split()
+        # Comments may hold anything, also the words of the header.
+        if not words or words[0] in ("comment", "obj_info"):
+            continue
+        if words[0] == "end_header":
+            break
+        if words[0] == "format" and len(words) == 3 and words[1] in _ORDERS:
+            order = _ORDERS[words[1]]
+        elif words[0] == "element" and len(words) == 3 and words[2].isdecimal():
+            elements.append(PlyElement(words[1], int(words[2]), []))
+        elif words[0] == "property" and elements:
+            elements[-1].properties.append(_property(words))
+        else:
+            raise ValueError(f"its header has the line '{' '.join(words)[:60]}'")
+    if order is None:
+        raise ValueError("its header names no format")
+    return order, elements, at
+
+
+def _property(words: Sequence[str]) -> tuple[str, str, str]:
+    is_list = len(words) == 5 and words[1] == "list"
+    kinds = words[2:4] if is_list else words[1:2]
+    if not (is_list or len(words) == 3) or any(kind not in _TYPES for kind in kinds):
+        raise ValueError(f"its header has the line '{' '.join(words)[:60]}'")
+    if is_list and _TYPES[kinds[0]][0] == "f":
+        raise ValueError("a list whose length is no whole number")
+    types = [_TYPES[kind] for kind in kinds]
+    return words[-1], types[0] if is_list else "", types[-1]
+
+
+def parse_ply(content: bytes) -> tuple[Vertices, Index]:
+    """Vertices (V, 3) in the file's order and triangles (F, 3) of its faces, then of its strips.
+
+    Polygons become fans about their first corner. In a strip -1 ends a run, and every second
+    triangle is turned, so that all lie the same way round.
+
+    Raises:
+        ValueError: it is no whole PLY file.
+    """
+    order, elements, at = ply_header(content[:MOST_HEADER_BYTES])
+    rows = _Binary(content, at, order) if order else _Text(content[at:])
+    vertices, triangles = np.empty((0, 3)), [np.empty((0, 3), np.int64)]
+    for element in elements:
+        names = [name for name, *_ in element.properties]
+        if element.name == "vertex":
+            columns, _ = rows.read(element, None)
+            if not {"x", "y", "z"} <= columns.keys():
+                raise ValueError("its vertices have no x, y and z")
+            vertices = np.stack([columns[axis] for axis in "xyz"], axis=1).astype(np.float64)
+            continue
+        wanted = next((name for name in _CORNERS if name in names), None)
+        _, lists = rows.read(element, wanted)
+        if lists is not None and element.name == "face":
+            triangles.append(_fans(*lists))
+        elif lists is not None and element.name == "tristrips":
+            triangles.append(_strips(*lists))
+    return vertices, np.concatenate(triangles)
+
+
+Columns = dict[str, NDArray[np.generic]]
+Lists = tuple[Index, Index]
+"""The values of lists one behind the other, and the length of each."""
+
+
+class _Binary:
+    """Rows of numbers as bytes."""
+
+    def __init__(self, content: bytes, at: int, order: str) -> None:
+        self._content, self._at, self._order = content, at, order
+
+    def read(self, element: PlyElement, wanted: str | None) -> tuple[Columns, Lists | None]:
+        """The plain columns of the next element, and one of its lists."""
+        if element.count * element.least_bytes > len(self._content) - self._at:
+            raise ValueError(f"it ends in its {element.name} rows")
+        if not any(length for _, length, _ in element.properties):
+            return self._plain(element, {}), None
+        # Nearly every file has lists of one length (triangles): tried first, at once.
+        lengths = self._lengths_of_first(element)
+        if lengths is not None:
+            held = self._at
+            columns = self._equal_lists(element, lengths)
+            if columns is not None:
+                return columns, _lists_of(columns, wanted, lengths)
+            self._at = held
+        return {}, self._walk(element, wanted)
+
+    def _plain(self, element: PlyElement, lengths: dict[str, int]) -> Columns:
+        fields: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = []
+        for name, length, kind in element.properties:
+            if length:
+                fields.append((f"length of {name}", self._order + length))
+                fields.append((name, self._order + kind, (lengths[name],)))
+            else:
+                fields.append((name, self._order + kind))
+        rows = np.frombuffer(self._content, np.dtype(fields), element.count, self._at)
+        self._at += rows.nbytes
+        return {name: rows[name] for name in rows.dtype.names or ()}
+
+    def _lengths_of_first(self, element: PlyElement) -> dict[str, int] | None:
+        if not element.count:
+            return None
+        at, lengths = self._at, {}
+        for name, length, kind in element.properties:
+            if length:
+                lengths[name] = self._number(at, length)
+                at += int(length[1]) + lengths[name] * int(kind[1])
+            else:
+                at += int(kind[1])
+        row = at - self._at
+        return lengths if row * element.count <= len(self._content) - self._at else None
+
+    def _equal_lists(self, element: PlyElement, lengths: dict[str, int]) -> Columns | None:
+        columns = self._plain(element, lengths)
+        same = all((columns[f"length of {name}"] == count).all() for name, count in lengths.items())
+        return columns if same else None
+
+    def _walk(self, element: PlyElement, wanted: str | None) -> Lists | None:
+        """Row by row, where lists differ in length."""
+        _check_walk(element)
+        values, lengths = [np.empty(0, np.int64)], []
+        for _ in range(element.count):
+            for name, length, kind in element.properties:
+                if not length:
+                    self._at += int(kind[1])
+                    continue
+                count = self._number(self._at, length)
+                self._at += int(length[1])
+                end = self._at + count * int(kind[1])
+                if end > len(self._content):
+                    raise ValueError(f"it ends in its {element.name} rows")
+                if name == wanted:
+                    part = np.frombuffer(self._content, self._order + kind, count, self._at)
+                    values.append(part.astype(np.int64))
+                    lengths.append(count)
+                self._at = end
+        return None if wanted is None else (np.concatenate(values), np.array(lengths, np.int64))
+
+    def _number(self, at: int, kind: str) -> int:
+        size = int(kind[1])
+        if at + size > len(self._content):
+            raise ValueError("it ends early")
+        little = "big" if self._order == ">" else "little"
+        number = int.from_bytes(self._content[at : at + size], little, signed=kind[0] == "i")
+        if number < 0:
+            raise ValueError(f"a list of {number} entries")
+        return number
+
+
+class _Text:
+    """Rows of numbers as words."""
+
+    def __init__(self, content: bytes) -> None:
+        self._values = _numbers(content)
+        self._at = 0
+
+    def read(self, element: PlyElement, wanted: str | None) -> tuple[Columns, Lists | None]:
+        """The plain columns of the next element, and one of its lists."""
+        left = len(self._values) - self._at
+        if element.count * len(element.properties) > left:
+            raise ValueError(f"it ends in its {element.name} rows")
+        names = [name for name, *_ in element.properties]
+        if not any(length for _, length, _ in element.properties):
+            rows = self._take(element.count * len(names)).reshape(element.count, len(names))
+            return dict(zip(names, rows.T, strict=True)), None
+        if len(names) == 1 and element.count:
+            count = int(self._values[self._at])
+            end = self._at + element.count * (count + 1)
+            block = self._values[self._at : end]
+            if count >= 0 and len(block) == element.count * (count + 1):
+                rows = block.reshape(element.count, count + 1)
+                if (rows[:, 0] == count).all():
+                    self._at = end
+                    lists = {names[0]: rows[:, 1:]}
+                    return {}, _lists_of(lists, wanted, {names[0]: count})
+        return {}, self._walk(element, wanted)
+
+    def _walk(self, element: PlyElement, wanted: str | None) -> Lists | None:
+        _check_walk(element)
+        values, lengths = [np.empty(0)], []
+        for _ in range(element.count):
+            for name, length, _ in element.properties:
+                count = int(self._take(1)[0]) if length else 1
+                part = self._take(count)
+                if name == wanted:
+                    values.append(part)
+                    lengths.append(count)
+        if wanted is None:
+            return None
+        return np.concatenate(values).astype(np.int64), np.array(lengths, np.int64)
+
+    def _take(self, count: int) -> Vertices:
+        if not 0 <= count <= len(self._values) - self._at:
+            raise ValueError("it ends early")
+        self._at += count
+        return self._values[self._at - count : self._at]
+
+
+def _check_walk(element: PlyElement) -> None:
+    if element.count > _MOST_ROWS_WALKED:
+        raise ValueError(f"{element.count:,} {element.name} rows with lists of several lengths")
+
+
+def _lists_of(columns: Columns, wanted: str | None, lengths: dict[str, int]) -> Lists | None:
+    if wanted is None:
+        return None
+    if columns[wanted].size > _MOST_CORNERS:
+        raise ValueError(f"faces of {columns[wanted].size:,} corners")
+    lists = columns[wanted].astype(np.int64)
+    return lists.reshape(-1), np.full(len(lists), lengths[wanted], np.int64)
+
+
+def _fans(values: Index, lengths: Index) -> Index:
+    """Polygons as triangles (F, 3) about their first corners."""
+    begin = np.cumsum(lengths) - lengths
+    n_fans = np.maximum(lengths - 2, 0)
+    start = np.repeat(begin, n_fans)
+    step = np.arange(n_fans.sum()) - np.repeat(np.cumsum(n_fans) - n_fans, n_fans)
+    return np.stack([values[start], values[start + step + 1], values[start + step + 2]], axis=1)
+
+
+def _strips(values: Index, lengths: Index) -> Index:
+    """Strips as triangles (F, 3), all the same way round."""
+    # A -1 between lists keeps strips apart that the file keeps apart by their lengths alone.
+    values = np.insert(values, np.cumsum(lengths), -1)
+    corners = np.stack([values[:-2], values[1:-1], values[2:]], axis=1) if len(values) > 2 else None
+    if corners is None:
+        return np.empty((0, 3), np.int64)
+    ends = np.flatnonzero(values == -1)
+    place = np.arange(len(corners))
+    run = np.searchsorted(ends, place)
+    since = place - np.where(run > 0, ends[np.maximum(run, 1) - 1] + 1, 0)
+    turned = since % 2 == 1
+    corners[turned] = corners[turned][:, [1, 0, 2]]
+    corners = corners[(corners != -1).all(axis=1)]
+    # A repeated corner steers a strip round a bend and is no triangle.
+    a, b, c = corners.T
+    return corners[(a != b) & (b != c) & (a != c)]
+
+
+def is_binary_stl(start: bytes, size: int) -> bool:
+    """Whether an STL file is binary; its text may begin with `solid` too.
+
+    Args:
+        start: the file's first `MOST_HEADER_BYTES`, or all.
+        size: of the file in bytes.
+    """
+    if len(start) < _STL_HEADER:
+        return False
+    needed = _STL_HEADER + _STL_TRIANGLE * stl_triangles(start)
+    if size == needed:
+        return True
+    # What scanners append behind the triangles is no reason to refuse them.
+    looks_like_text = start.lstrip().startswith(b"solid") and b"facet" in start
+    return size > needed and not looks_like_text and needed > _STL_HEADER
+
+
+def stl_triangles(start: bytes) -> int:
+    """How many triangles a binary STL file states."""
+    return int.from_bytes(start[_STL_HEADER - 4 : _STL_HEADER], "little")
+
+
+def parse_stl(content: bytes) -> tuple[Vertices, Index]:
+    """Vertices (3F, 3), three of their own for each triangle, and triangles (F, 3).
+
+    Raises:
+        ValueError: it is no whole STL file.
+    """
+    if is_binary_stl(content[:MOST_HEADER_BYTES], len(content)):
+        rows = np.frombuffer(content, _STL_FIELDS, stl_triangles(content), _STL_HEADER)
+        corners = rows["corners"].reshape(-1, 3).astype(np.float64)
+    else:
+        corners = _text_corners(content)
+    return corners, np.arange(len(corners), dtype=np.int64).reshape(-1, 3)
+
+
+def _text_corners(content: bytes) -> Vertices:
+    lines = re.findall(rb"(?im)^[ \t]*vertex[ \t]+([^\r\n]*)", content.replace(b"\r", b"\n"))
+    if not lines:
+        raise ValueError("neither text with facets nor as many triangles as it states")
+    if any(len(line.split()) != 3 for line in lines):
+        raise ValueError("a vertex of other than three numbers")
+    if len(lines) % 3 or content.lower().count(b"endfacet") != len(lines) // 3:
+        raise ValueError("a facet without three corners, or it ends early")
+    return _numbers(b"\n".join(lines), 3 * len(lines)).reshape(-1, 3)
+
+
+def _numbers(text: bytes, count: int | None = None) -> Vertices:
+    """All numbers of a text, refused where one is none."""
+    # The parser stops at what is no number, with a warning, and takes `1-2` for two of them.
+    with warnings.catch_warnings(), suppress(DeprecationWarning, ValueError):
+        warnings.simplefilter("error", DeprecationWarning)
+        values = np.fromstring(text, np.float64, sep=" ")
+        if count is None or len(values) == count:
+            return values
+    raise ValueError("its rows hold what is no number")
