@@ -44,8 +44,8 @@ def command(
 
     Exit code 0: every rule is kept. 1: one is not. 2: wrong usage or input. 3: it could not be
     evaluated: a scene or subjects are missing, a number is not one, too little was covered, the
-    baseline was measured by another protocol or on other data, or no rule is for this run. What
-    was not measured never passes.
+    files of the run or the baseline contradict each other, the baseline was measured by another
+    protocol or on other data, or no rule is for this run. What was not measured never passes.
 
     A rule is a table of the TOML file. Each may be bound to runs by methods, protocols and
     datasets = ["…"]; all but [[speed]] to scenes.
@@ -58,6 +58,9 @@ def command(
       [[coverage]]           # without it: all subjects
       subjects = 0.95
       faces = 0.8
+      [[completeness]]       # share of the scans that is covered; without it: 0.8 and 0.5
+      mean = 0.9
+      each = 0.7             # of every single subject
       [[speed]]              # frames per second, in those of the baseline
       min_ratio = 0.8
       [[paper]]              # warns

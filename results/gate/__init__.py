@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from .baseline import Baseline, update_baseline
 from .evaluate import evaluate, not_measured
-from .rules import KINDS, Coverage, Limit, Paper, Regression, Rule, Speed, read_rules
+from .rules import KINDS, Completeness, Coverage, Limit, Paper, Regression, Rule, Speed, read_rules
 from .verdict import Check, Status, Verdict
 
 __all__ = [
     "KINDS",
     "Baseline",
     "Check",
+    "Completeness",
     "Coverage",
     "Limit",
     "Paper",

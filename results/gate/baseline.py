@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Baseline:
         measured: when, UTC.
         frames_per_second: of the whole run, NaN when no frames were read.
         errors_mm: scene to subject to the protocol's statistic, mm; without what failed.
+        completeness: scene to the mean share of the scans that was covered, where it is known.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Baseline:
     measured: str
     frames_per_second: float
     errors_mm: Mapping[str, Mapping[str, float]]
+    completeness: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of_run(cls, run: RunFolder) -> Baseline:
@@ -48,7 +50,9 @@ class Baseline:
             FacebenchError: it has no summary.
         """
         record, subjects = run.record(), run.items()
-        rates = (cell.frames_per_second for cell in run.summary().values())
+        summary = run.summary()
+        rates = (cell.frames_per_second for cell in summary.values())
+        shares = {scene: cell.completeness for scene, cell in summary.items()}
         return cls(
             method=record.method,
             basis=Basis.of(record),
@@ -56,6 +60,7 @@ class Baseline:
             measured=record.ended,
             frames_per_second=next(rates, math.nan),
             errors_mm={scene: scene_column(subjects, scene) for scene in record.scenes},
+            completeness={s: share for s, share in shares.items() if math.isfinite(share)},
         )
 
     def write(self, path: Path) -> None:
@@ -95,12 +100,14 @@ def _parsed(values: dict[str, Any]) -> Baseline:
         str(scene): {str(subject): _finite(value) for subject, value in column.items()}
         for scene, column in values.pop("errors_mm").items()
     }
+    shares = {str(scene): _finite(value) for scene, value in values.pop("completeness", {}).items()}
     return check_fields(
         Baseline(
             **values,
             basis=check_fields(Basis(**basis)),
             frames_per_second=math.nan if rate is None else float(rate),
             errors_mm=errors,
+            completeness=shares,
         )
     )
 

@@ -6,18 +6,39 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
+from typing import TypeVar
+
+import pandas as pd
 
 from ...bench.scoring.statistics import paired_difference
 from ..run.folder import RunFolder, RunRecord
+from ..run.items import item_names, of_scene
 from ..run.summary import SceneSummary
 from ..tables.basis import Basis, differences_text, differing_fields, place_of
 from ..tables.published import by_method, published_results
-from ..tables.scenes import run_label
+from ..tables.scenes import COMPLETENESS_TOLERANCE, run_label
+from ..tables.table import share_text
 from .baseline import Baseline
-from .rules import Coverage, Limit, Paper, Regression, Rule, SceneRule, Speed, kind_of
+from .consistency import (
+    baseline_fault,
+    consistency_checks,
+    least_completeness,
+    some,
+)
+from .rules import (
+    Completeness,
+    Coverage,
+    Limit,
+    Paper,
+    Regression,
+    Rule,
+    SceneRule,
+    Speed,
+    kind_of,
+)
 from .verdict import Check, Status, Verdict
 
-_NAMED = 5
+Condition = TypeVar("Condition", Coverage, Completeness)
 
 
 @dataclass(frozen=True)
@@ -29,14 +50,16 @@ class Case:
         summary: scene to summary.
         numbers: the run's own, in the form of a baseline.
         baseline: or None.
-        coverages: the coverage rules that are for the run.
+        rows: the run's table of scores.
+        conditions: the rules of coverage and completeness that are for the run.
     """
 
     record: RunRecord
     summary: dict[str, SceneSummary]
     numbers: Baseline
     baseline: Baseline | None
-    coverages: tuple[Coverage, ...]
+    rows: pd.DataFrame
+    conditions: tuple[Coverage | Completeness, ...]
 
     @classmethod
     def of(cls, rules: Sequence[Rule], run: RunFolder, baseline: Baseline | None) -> Case:
@@ -46,13 +69,14 @@ class Case:
             FacebenchError: it has none.
         """
         record = run.record()
-        coverages = (rule for rule in rules if isinstance(rule, Coverage))
+        conditions = (rule for rule in rules if isinstance(rule, Coverage | Completeness))
         return cls(
             record=record,
             summary=run.summary(),
             numbers=Baseline.of_run(run),
             baseline=baseline,
-            coverages=tuple(rule for rule in coverages if not rule.unconcerned(record)),
+            rows=run.items(),
+            conditions=tuple(rule for rule in conditions if not rule.skip_reason(record)),
         )
 
     @property
@@ -61,8 +85,9 @@ class Case:
         if self.baseline is None:
             return "no baseline is given"
         bases = (self.baseline.basis, self.numbers.basis)
-        differing = differing_fields(bases)
-        return f"baseline / run: {differences_text(differing)}" if differing else ""
+        if differing := differing_fields(bases):
+            return f"baseline / run: {differences_text(differing)}"
+        return baseline_fault(self.baseline)
 
     def scenes(self, rule: SceneRule) -> tuple[str, ...]:
         """The scenes that must keep to a rule."""
@@ -73,8 +98,23 @@ class Case:
         """Why the numbers of a scene mean nothing, or empty."""
         if scene not in self.summary:
             return "the run has no such scene"
-        short = (short_of(rule, self.summary[scene]) for rule in self._coverages_of(scene))
+        cell = self.summary[scene]
+        short = [short_of(rule, cell) for rule in self.coverages(scene)]
+        # By default only of runs that state it: those of before completeness was measured do not.
+        known = math.isfinite(cell.completeness)
+        rules = self._conditions(Completeness, scene) or [Completeness()] * known
+        short += [self.incomplete(rule, scene) for rule in rules]
         return next(filter(None, short), "")
+
+    def incomplete(self, rule: Completeness, scene: str) -> str:
+        """What the predictions of a scene lack of a completeness rule, or empty."""
+        share = self.summary[scene].completeness
+        least = least_completeness(of_scene(self.rows, scene), self.summary[scene])
+        if not share >= rule.mean:
+            return f"the scans are covered by {share_text(share)}, {rule.mean:.0%} are asked for"
+        if not least >= rule.each:
+            return f"one scan is covered by {share_text(least)}, {rule.each:.0%} are asked for"
+        return ""
 
     def shared(self, scene: str) -> tuple[list[float], list[float]]:
         """Errors (S,) of the run and (S,) of the baseline, of the subjects that both have, mm."""
@@ -83,22 +123,37 @@ class Case:
         return [ours[name] for name in both], [theirs[name] for name in both]
 
     def lost(self, scene: str) -> str:
-        """Which subjects of the baseline the run has no number for, if too many; or empty.
+        """Why a pairing with the baseline would hide something, or empty.
 
-        A pairing would hide a subject that has come to fail.
+        A subject that has come to fail, subjects that the baseline never had a number for, or a
+        part of the face that the predictions no longer cover.
         """
         ours, theirs = self._errors(scene)
-        if not theirs:
+        if self.baseline is None or not theirs:
             return "the baseline has no such scene"
+        asked = max(rule.subjects for rule in self.coverages(scene))
         lost = sorted(theirs.keys() - ours.keys())
-        asked = max(rule.subjects for rule in self._coverages_of(scene))
-        if 1 - len(lost) / len(theirs) >= asked:
-            return ""
-        return f"{len(lost)} of {len(theirs)} subjects of the baseline are lost: {_some(lost)}"
+        if 1 - len(lost) / len(theirs) < asked:
+            return f"{len(lost)} of {len(theirs)} subjects of the baseline are lost: {some(lost)}"
+        # Of the same data, so that whoever the run was asked for the baseline was asked for too.
+        everybody = set(item_names(of_scene(self.rows, scene)))
+        if foreign := sorted(theirs.keys() - everybody):
+            return f"the baseline has numbers of others: {some(foreign)}"
+        if len(theirs) / len(everybody) < asked:
+            return f"the baseline has numbers of {len(theirs)} of {len(everybody)} subjects"
+        before = self.baseline.completeness.get(scene, math.nan)
+        now = self.summary[scene].completeness
+        if math.isfinite(before) and not now >= before - COMPLETENESS_TOLERANCE:
+            return f"the scans are covered by {share_text(now)}, the baseline's by {before:.0%}"
+        return ""
 
-    def _coverages_of(self, scene: str) -> list[Coverage]:
+    def coverages(self, scene: str) -> list[Coverage]:
         """The rules for a scene; without any, all subjects are asked for."""
-        return [rule for rule in self.coverages if scene in self.scenes(rule)] or [Coverage()]
+        return self._conditions(Coverage, scene) or [Coverage()]
+
+    def _conditions(self, kind: type[Condition], scene: str) -> list[Condition]:
+        found = [rule for rule in self.conditions if isinstance(rule, kind)]
+        return [rule for rule in found if scene in self.scenes(rule)]
 
     def _errors(self, scene: str) -> tuple[Mapping[str, float], Mapping[str, float]]:
         theirs = self.baseline.errors_mm if self.baseline else {}
@@ -124,20 +179,21 @@ def scored_share(cell: SceneSummary) -> float:
     return cell.n_subjects / asked if asked else math.nan
 
 
-def _some(names: Sequence[str]) -> str:
-    hidden = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {hidden} more" if hidden > 0 else "")
-
-
 def evaluate(rules: Sequence[Rule], run: RunFolder, baseline: Baseline | None) -> Verdict:
     """Hold rules against a finished run.
 
     A rule that is not for the run is skipped. A scene's accuracy has no answer where its coverage
-    is too low: below the `Coverage` rules for it, or, without any, below all subjects.
+    or completeness is too low: below the rules for it, or, without any, below all subjects and
+    below `Completeness()`. Of a run whose files contradict each other nothing has an answer.
 
     Raises:
         FacebenchError: the run has no summary.
     """
+    if found := consistency_checks(run):
+        unknown = (
+            _unknown(kind_of(rule), "", "its numbers contradict each other") for rule in rules
+        )
+        return verdict_of(run, baseline, (*found, *unknown))
     case = Case.of(rules, run, baseline)
     return verdict_of(run, baseline, (check for rule in rules for check in _checks(rule, case)))
 
@@ -163,7 +219,7 @@ def verdict_of(run: RunFolder, baseline: Baseline | None, checks: Iterable[Check
 
 
 def _checks(rule: Rule, case: Case) -> list[Check]:
-    reason = rule.unconcerned(case.record)
+    reason = rule.skip_reason(case.record)
     if reason:
         return [Check(kind_of(rule), "", Status.SKIPPED, "", detail=reason)]
     if not isinstance(rule, SceneRule):
@@ -216,6 +272,17 @@ def _coverage(rule: Coverage, case: Case, scene: str) -> Check:
     short = short_of(rule, cell)
     status = Status.UNKNOWN if short else Status.PASSED
     return replace(check, unit="share", status=status, detail=short)
+
+
+@judged.register
+def _completeness(rule: Completeness, case: Case, scene: str) -> Check:
+    if scene not in case.summary:
+        reason = "the run has no such scene"
+        return _unknown("completeness", scene, reason, "mean", rule.mean, "share")
+    share = case.summary[scene].completeness
+    short = case.incomplete(rule, scene)
+    status = Status.UNKNOWN if short else Status.PASSED
+    return Check("completeness", scene, status, "mean", share, rule.mean, "share", detail=short)
 
 
 @judged.register

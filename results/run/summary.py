@@ -40,6 +40,8 @@ class SceneSummary:
             networks are started in it) to its last chunk kept; NaN when no frames were read.
         size_error: mean over subjects of how wrong the size of their faces is, whichever way (0.05
             is 5 %), where the protocol leaves them their size; else NaN.
+        completeness: mean over scored subjects of the share of the scan's region that their
+            predictions cover; NaN where the run does not state it.
     """
 
     mean_mm: float
@@ -56,6 +58,7 @@ class SceneSummary:
     faces: int
     frames_per_second: float
     size_error: float = math.nan
+    completeness: float = math.nan
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> SceneSummary:
@@ -148,9 +151,17 @@ def _counts(rows: pd.DataFrame, mean_mm: float, frames_per_second: float) -> dic
         "faces": faces,
         "frames_per_second": frames_per_second,
         "size_error": _mean_size_error(rows),
+        "completeness": mean_completeness(rows),
     }
 
 
 def _mean_size_error(rows: pd.DataFrame) -> float:
     """Without signs, or too large and too small would make a method look right."""
     return mean(rows["size_error"].dropna().abs())
+
+
+def mean_completeness(rows: pd.DataFrame) -> float:
+    """Over the scored rows; NaN where one of them does not state it."""
+    if "completeness" not in rows:
+        return float("nan")
+    return mean(rows.loc[rows["value_mm"].notna(), "completeness"])

@@ -158,7 +158,7 @@ def scene_values(row: SceneRow, scene: str) -> dict[str, Value]:
 
 def completeness(cell: SceneSummary | None) -> float:
     """Mean share of the scans' region that has an error; NaN where the run does not state it."""
-    return float(getattr(cell, "completeness", math.nan))
+    return cell.completeness if cell else math.nan
 
 
 def scene_cell(cell: SceneSummary | None, best: bool = False) -> Cell:

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from facebench.errors import FacebenchError
-from facebench.results.gate import Coverage, Limit, Paper, Regression, Speed, read_rules
+from facebench.results.gate import (
+    Completeness,
+    Coverage,
+    Limit,
+    Paper,
+    Regression,
+    Speed,
+    read_rules,
+)
 
 WHOLE = """
 [[limit]]
@@ -25,6 +33,8 @@ faces = 0.8
 [[speed]]
 min_ratio = 0.8
 protocols = ["micc", "metric"]
+[[completeness]]
+mean = 0.9
 [[paper]]
 published = "genova"
 """
@@ -43,6 +53,7 @@ def test_every_kind_is_read(tmp_path: Path) -> None:
         Regression(tolerance_mm=0.02),
         Coverage(subjects=0.95, faces=0.8),
         Speed(min_ratio=0.8, protocols=("micc", "metric")),
+        Completeness(mean=0.9),
         Paper(published="genova"),
     )
 
@@ -57,20 +68,21 @@ def test_every_kind_is_read(tmp_path: Path) -> None:
         ("limit = [1]", "'limit' is not a list of tables"),
         ("[[limits]]\nmax_mm = 1", "no kind of rule 'limits': did you mean 'limit'?"),
         ("[[limit]]\nmax = 1", "[[limit]] 1: unknown key 'max': did you mean 'max_mm'?"),
-        ("[[limit]]\nscenes = []", "[[limit]] 1: lacks the key 'max_mm'"),
-        ("[[limit]]\nmax_mm = 1\n[[limit]]\nmax_mm = '2'", "[[limit]] 2: max_mm: '2' is not a nu"),
-        ("[[limit]]\nmax_mm = nan", "max_mm: nan is not a number"),
-        ("[[limit]]\nmax_mm = inf", "max_mm: inf is not a number"),
-        ("[[limit]]\nmax_mm = true", "max_mm: True is not a number"),
-        ("[[limit]]\nmax_mm = -1", "max_mm: -1 is out of range: expected at least 0"),
-        ("[[limit]]\nmax_mm = 1\nstatistic = 'mean'", "statistic: unknown 'mean': did you mean"),
-        ("[[limit]]\nmax_mm = 1\nscenes = [1]", "scenes: [1] is not a list of names"),
-        ("[[limit]]\nmax_mm = 1\nscenes = ['']", "scenes: [''] is not a list of names"),
-        ("[[coverage]]\nfaces = 80", "[[coverage]] 1: faces: 80 is out of range: expected from 0"),
+        ("[[limit]]\nscenes = []", "[[limit]] 1: 'max_mm' is missing"),
+        ("[[limit]]\nmax_mm = 1\n[[limit]]\nmax_mm = '2'", "[[limit]] 2: max_mm is '2'"),
+        ("[[limit]]\nmax_mm = nan", "max_mm is nan: give 0 or more"),
+        ("[[limit]]\nmax_mm = inf", "max_mm is inf: give 0 or more"),
+        ("[[limit]]\nmax_mm = true", "max_mm is True: expected a value of type float"),
+        ("[[limit]]\nmax_mm = -1", "max_mm is -1: give 0 or more"),
+        ("[[limit]]\nmax_mm = 1\nstatistic = 'mean'", "statistic is 'mean': did you mean"),
+        ("[[limit]]\nmax_mm = 1\nscenes = [1]", "scenes.0 is 1: expected a value of type str"),
+        ("[[limit]]\nmax_mm = 1\nscenes = ['']", "scenes.0 is ''"),
+        ("[[coverage]]\nfaces = 80", "[[coverage]] 1: faces is 80: give 0 to 1"),
+        ("[[completeness]]\neach = -0.1", "[[completeness]] 1: each is -0.1: give 0 to 1"),
         ("[[speed]]\nmin_ratio = 1\nscenes = ['a']", "[[speed]] 1: unknown key 'scenes'"),
-        ("[[regression]]", "[[regression]] 1: lacks the key 'tolerance_mm'"),
+        ("[[regression]]", "[[regression]] 1: 'tolerance_mm' is missing"),
         ("[[paper]]\npublished = 'genoa'", "nothing is known of 'genoa': did you mean 'genova'"),
-        ("[[paper]]\npublished = 1", "published: 1 is not a name"),
+        ("[[paper]]\npublished = 1", "published is 1: expected a value of type str"),
     ],
 )
 def test_a_mistake_is_one_line_with_its_key(tmp_path: Path, text: str, said: str) -> None:
