@@ -63,10 +63,7 @@ class Plugins:
         return module
 
     def _unusable(self, name: str, place: Place, reason: str) -> FacebenchError:
-        return FacebenchError(
-            f"{self.kind} '{name}' of {place.origin} cannot be loaded: {reason}",
-            "repair or remove that package" if place.origin != BUILT_IN else "",
-        )
+        return FacebenchError(f"{self.kind} '{name}' of {place.origin} cannot be loaded: {reason}")
 
     def _place(self, name: str) -> Place:
         places = self._places()

@@ -11,6 +11,7 @@ from ..bench.dataset.interface import Dataset
 from ..bench.dataset.registry import open_dataset
 from ..bench.meshes.clean import ANY_UNIT
 from ..bench.method.interface import AnyMethod, HoldsMeshes, MethodOptions
+from ..bench.method.mesh_files import MeshPredictions
 from ..bench.method.registry import open_method
 from ..bench.protocol.record import Protocol, read_settings
 from ..errors import FacebenchError
@@ -152,7 +153,7 @@ def read_dataset(request: RunRequest, method: AnyMethod) -> Dataset:
         raise FacebenchError(
             f"{request.method}: no prediction of any of {len(dataset.items)} items, the first "
             f"'{dataset.items[0].id}'",
-            f"{dataset.name}: {dataset.card.layout}",
+            _inner(method, dataset) or f"{dataset.name}: {dataset.card.layout}",
         )
     if not files and not dataset.clips and not any(item.reason for item in dataset.items):
         raise FacebenchError(
@@ -160,6 +161,18 @@ def read_dataset(request: RunRequest, method: AnyMethod) -> Dataset:
             "give --predictions DIR, faces that are files already",
         )
     return dataset
+
+
+def _inner(method: AnyMethod, dataset: Dataset) -> str:
+    """Whether a folder inside the one that was given holds the predictions; else empty."""
+    if not isinstance(method, MeshPredictions):
+        return ""
+    tops = {name.partition("/")[0] for name in method.names if "/" in name}
+    wanted = {name.lower() for item in dataset.items for name in item.names}
+    for top in sorted(tops):
+        if any(name.lower().removeprefix(f"{top.lower()}/") in wanted for name in method.names):
+            return f"did you mean {method.folder.root / top}?"
+    return ""
 
 
 def describe_run(

@@ -19,7 +19,7 @@ CARD = DatasetCard(
     title="Any folder of scans, and a folder of predictions with the same names",
     paper="",
     licence="that of the files",
-    layout=LAYOUT,
+    layout=LAYOUT.removeprefix("expected "),
 )
 
 

@@ -17,7 +17,7 @@ from ...recon.files.contents import content_hashes
 from ...recon.files.text import read_text
 from ...recon.mesh.record import Mesh
 from ..dataset.interface import Item
-from ..landmarks.files import landmarks_beside, read_landmark_file
+from ..landmarks.files import LANDMARK_SUFFIXES, read_landmark_file
 from ..landmarks.points import Landmarks
 from ..meshes.clean import ANY_UNIT, prediction_in_mm, unit_in_mm
 from ..meshes.files import load_mesh, meshes_below
@@ -61,14 +61,14 @@ class MeshFolder:
     def strangers(self) -> tuple[Path, ...]:
         """Files that are neither a mesh nor landmarks of one, sorted."""
         meshes = [path for paths in self.meshes.values() for path in paths]
-        used = {*meshes, *filter(None, map(landmarks_beside, meshes)), self.topology}
+        used = {*meshes, *filter(None, map(self.landmarks_of, meshes)), self.topology}
         files = (
             path for path in self.root.rglob("*") if path.is_file() and not _hidden(path, self.root)
         )
         return tuple(sorted(path for path in files if path not in used))
 
     def find(self, item: Item) -> Path:
-        """The mesh of an item: under the first of its names that there is.
+        """The mesh of an item: under one of its names, those of the deepest folders first.
 
         Names are matched without regard to case, and then to kinds of lines between words.
 
@@ -76,9 +76,10 @@ class MeshFolder:
             FacebenchError: there is none, with the nearest name, or there are several.
         """
         # A name of the scene, however it is written, goes before the subject's of all scenes.
-        for name in item.names:
+        for depth in sorted({name.count("/") for name in item.names}, reverse=True):
+            names = [name for name in item.names if name.count("/") == depth]
             for known, key in ((self._lower, str.lower), (self._loose, _loose)):
-                found = known.get(key(name), [])
+                found = list(dict.fromkeys(p for name in names for p in known.get(key(name), ())))
                 if len(found) > 1:
                     files = ", ".join(path.relative_to(self.root).as_posix() for path in found)
                     raise FacebenchError(f"{len(found)} candidates for the prediction: {files}")
@@ -86,22 +87,30 @@ class MeshFolder:
                     return found[0]
         raise FacebenchError(f"{self.root}: no prediction of {item.id}", self._near(item))
 
+    def landmarks_of(self, mesh: Path) -> Path | None:
+        """The file of landmarks beside a mesh and called like it, or None."""
+        return next((path for path in _visible(mesh.parent) if _is_beside(path, mesh)), None)
+
     def digest(self) -> str:
         """SHA-256 of the contents of all meshes and landmarks under the names they are known by."""
         meshes = [path for paths in self.meshes.values() for path in paths]
-        files = [*meshes, *filter(None, map(landmarks_beside, meshes))]
+        files = [*meshes, *filter(None, map(self.landmarks_of, meshes))]
         files += [] if self.topology is None else [self.topology]
         hashes = content_hashes(files)
         lines = sorted(f"{_relative(path, self.root)} {sha}" for path, sha in hashes.items())
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def _near(self, item: Item) -> str:
-        """Names of the same numbers: `Subject1/indoor` may be meant for `subject_01/indoor`."""
-        same = [name for name in self.meshes if _numbers(name) == _numbers(item.id)]
-        near = nearest_name(item.id, same or self.meshes, 0.6)
-        if near is not None:
-            file = self.meshes[near][0].relative_to(self.root)
-            return f"'{file}' may be it: call it {item.names[0]}{file.suffix}"
+        """A name of the same numbers: `Subject1` may be meant for `subject_01`, `subject_2` not."""
+        numbers, last = _numbers(item.id), PurePosixPath(item.id).name
+        same = [name for name in self.meshes if _numbers(name) == numbers]
+        if not numbers:
+            same = [near] if (near := nearest_name(item.id, same, 0.6)) else []
+        for name in same:
+            # Another scene of the same subject is another face, not a slip of the pen.
+            if "/" not in name or nearest_name(last, [PurePosixPath(name).name], 0.8):
+                file = self.meshes[name][0].relative_to(self.root)
+                return f"'{file}' may be it: call it {item.names[0]}{file.suffix}"
         return f"it holds {_listed(self.names)}"
 
     def _what_it_holds(self) -> str:
@@ -146,7 +155,7 @@ class MeshPredictions:
             mesh = self.folder.find(item)
         except FacebenchError:
             return ()
-        beside = landmarks_beside(mesh)
+        beside = self.folder.landmarks_of(mesh)
         return tuple(path for path in (mesh, beside, self.folder.topology) if path is not None)
 
     def mesh_for(self, item: Item) -> Mesh:
@@ -179,7 +188,7 @@ class MeshPredictions:
         Raises:
             FacebenchError: there is no such mesh, or the landmarks cannot be used.
         """
-        points = landmarks_beside(self.folder.find(item))
+        points = self.folder.landmarks_of(self.folder.find(item))
         if points is not None:
             return _in_mm(read_landmark_file(points).points, self.unit)
         raw = self.mesh_in_file(item)
@@ -228,6 +237,12 @@ def _in_mm(points: NDArray[np.floating], unit: str) -> Landmarks:
     return Landmarks(
         np.asarray(points, np.float64) * (1.0 if unit == ANY_UNIT else unit_in_mm(unit))
     )
+
+
+def _is_beside(path: Path, mesh: Path) -> bool:
+    same = path.stem.lower() == mesh.stem.lower()
+    # A mesh called `landmarks` has no landmarks beside it: that file is of the whole folder.
+    return same and path.suffix.lower() in LANDMARK_SUFFIXES and path.name.lower() != TOPOLOGY
 
 
 def _by(meshes: Mapping[str, Sequence[Path]], key: Callable[[str], str]) -> dict[str, list[Path]]:

@@ -166,11 +166,12 @@ class Target:
 
 def parts_of(prediction: Prediction) -> Mapping[str, NDArray[np.bool_]]:
     """Vertices (V,) in each part of a face of any topology, by its landmarks; none without them."""
-    mesh, own = prediction.mesh, prediction.all_landmarks
+    mesh = prediction.mesh
     # What is not finite is refused by the ruler, in words that a tree of points has not.
-    if mesh is None or own is None or not np.isfinite(mesh.vertices).all():
+    if mesh is None or not np.isfinite(mesh.vertices).all():
         return {}
-    return transfer_parts(mesh, own)
+    own = prediction.all_landmarks
+    return {} if own is None else transfer_parts(mesh, own)
 
 
 def read_target(scan: Scan, unit: str, option: str = "--unit") -> Target:

@@ -78,7 +78,7 @@ def test_the_same_numbers_as_without_ray(
     ((here,),) = measure_here([jobs[1]], how)
     (found,) = measured["holes"]
     assert found.result.value_mm == pytest.approx(expected.result.value_mm, rel=1e-9)
-    assert here.result == expected.result
+    assert repr(here.result) == repr(expected.result)
     assert "3 invalid vertices" in found.result.note
     np.testing.assert_allclose(found.vertex_errors, expected.vertex_errors, atol=1e-6)
 

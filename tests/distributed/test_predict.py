@@ -6,12 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from micc_sets import micc_dataset
 from small_micc import scan_path, write_scan
 
-from facebench.bench.method.interface import MethodOptions
-from facebench.bench.method.registry import open_method
-from facebench.distributed.benchmark import Predictor, relevant_problems
+from facebench.distributed.benchmark import item_jobs, predictions
 from facebench.distributed.plan import RunRequest, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.export.mesh_files import write_mesh
@@ -32,27 +29,33 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_scene_has_a_mesh_or_a_reason(home: Path) -> None:
-    dataset = micc_dataset(home / "data")
-    method = open_method(f"meshes:{home / 'meshes'}", MethodOptions())
-    job = Predictor(dataset, method, Ledger(home / "ledger")).job("subject_01")
-    assert [made.scene for made in job.predictions] == ["cooperative", "indoor", "outdoor"]
-    assert all(made.mesh is not None and made.reason == "" for made in job.predictions)
-    assert all(made.landmarks is not None for made in job.predictions)
-    assert {(made.frames, made.faces) for made in job.predictions} == {(0, 0)}
-    other = Predictor(dataset, method, Ledger(home / "ledger")).job("subject_02")
-    assert all(made.mesh is None for made in other.predictions)
-    assert all("no mesh of subject_02" in made.reason for made in other.predictions)
+    benchmark = prepare(RunRequest(home / "data", f"meshes:{home / 'meshes'}"))
+    one, other = item_jobs(benchmark.dataset.items)
+    made = [made for _, made in predictions(one, benchmark, Ledger(home / "ledger"))]
+    assert [item.scene for item in one] == ["cooperative", "indoor", "outdoor"]
+    assert all(face.mesh is not None and face.reason == "" for face in made)
+    assert all(face.landmarks is not None for face in made)
+    assert {(face.frames, face.faces) for face in made} == {(0, 0)}
+    lost = [made for _, made in predictions(other, benchmark, Ledger(home / "ledger"))]
+    assert all(face.mesh is None for face in lost)
+    assert all("no prediction of subject_02" in face.reason for face in lost)
 
 
 def test_missing_videos_are_no_problem_for_files(home: Path) -> None:
-    dataset = micc_dataset(home / "data")
-    assert len(dataset.problems) == 6
-    meshes = open_method(f"meshes:{home / 'meshes'}", MethodOptions())
-    assert relevant_problems(dataset, meshes) == ()
-    baseline = open_method("mean-face", MethodOptions())
-    assert relevant_problems(dataset, baseline) == dataset.problems
-    job = Predictor(dataset, baseline, Ledger(home / "ledger")).job("subject_01")
-    assert all("no video" in made.reason for made in job.predictions)
+    meshes = prepare(RunRequest(home / "data", f"meshes:{home / 'meshes'}"))
+    assert len(meshes.dataset.problems) == 6 and meshes.problems() == ()
+    baseline = prepare(RunRequest(home / "data", "mean-face"))
+    assert baseline.problems() == baseline.dataset.problems
+    first = item_jobs(baseline.dataset.items)[0]
+    job = predictions(first, baseline, Ledger(home / "ledger"))
+    assert all("no video" in made.reason for _, made in job)
+
+
+def test_a_folder_too_high_is_answered_with_the_one_inside(home: Path) -> None:
+    with pytest.raises(
+        FacebenchError, match=r"no prediction of any of 6 .*did you mean .*meshes\?"
+    ):
+        prepare(RunRequest(home / "data", f"meshes:{home}"))
 
 
 def test_a_run_of_files_reads_no_clip(home: Path) -> None:

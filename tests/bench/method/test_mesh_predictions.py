@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facebench.bench.dataset.interface import Item
 from facebench.bench.landmarks.points import SEVEN
 from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.mesh_files import MeshPredictions, read_vertices
@@ -14,6 +15,10 @@ from facebench.bench.method.registry import build_method, open_method
 from facebench.errors import FacebenchError
 from facebench.recon.export.mesh_files import write_mesh
 from facebench.recon.mesh.record import Mesh
+
+
+def item(subject: str, scene: str) -> Item:
+    return Item(f"{subject}/{scene}", subject, scene, names=(f"{subject}/{scene}", subject))
 
 
 def predictions(root: Path, unit: str = "mm") -> MeshPredictions:
@@ -30,22 +35,22 @@ def keep(root: Path, person: Mesh, name: str = "subject_01.ply", factor: float =
 @pytest.mark.parametrize("name", ["subject_01.obj", "subject_01/indoor.ply"])
 def test_a_face_is_read_in_mm(tmp_path: Path, person: Mesh, name: str) -> None:
     method = predictions(keep(tmp_path, person, name, 0.1), "cm")
-    mesh = method.mesh_for("subject_01", "indoor")
+    mesh = method.mesh_for(item("subject_01", "indoor"))
     np.testing.assert_allclose(mesh.vertices, person.vertices, atol=1e-4)
     np.testing.assert_array_equal(mesh.triangles, person.triangles)
-    assert mesh.landmarks is None and method.landmarks_for("subject_01", "indoor") is None
+    assert mesh.landmarks is None and method.landmarks_for(item("subject_01", "indoor")) is None
 
 
 def test_another_unit_is_refused_with_the_one_that_fits(tmp_path: Path, person: Mesh) -> None:
     method = predictions(keep(tmp_path, person, factor=0.1))
     with pytest.raises(FacebenchError, match=r"looks like cm, not mm .*--prediction-unit cm"):
-        method.mesh_for("subject_01", "indoor")
+        method.mesh_for(item("subject_01", "indoor"))
 
 
 def test_an_npz_carries_its_landmarks(tmp_path: Path, person: Mesh) -> None:
     arrays = {"vertices": person.vertices, "triangles": person.triangles}
     np.savez(tmp_path / "subject_01.npz", landmarks=person.landmarks, **arrays)
-    mesh = predictions(tmp_path).mesh_for("subject_01", "outdoor")
+    mesh = predictions(tmp_path).mesh_for(item("subject_01", "outdoor"))
     np.testing.assert_array_equal(mesh.landmarks, person.landmarks)
 
 
@@ -54,9 +59,9 @@ def test_landmark_vertices_of_the_topology(tmp_path: Path, person: Mesh, count: 
     vertices = person.landmarks if count == 68 else person.landmarks[SEVEN]
     np.savetxt(keep(tmp_path, person, factor=0.001) / "landmarks.txt", vertices, fmt="%d")
     method = predictions(tmp_path, "m")
-    found = method.landmarks_for("subject_01", "indoor")
+    found = method.landmarks_for(item("subject_01", "indoor"))
     np.testing.assert_allclose(found.points, person.vertices[vertices], atol=1e-3)
-    own = method.mesh_for("subject_01", "indoor").landmarks
+    own = method.mesh_for(item("subject_01", "indoor")).landmarks
     assert (own is None) == (count == 7)
 
 
@@ -64,7 +69,7 @@ def test_landmark_vertices_of_the_topology(tmp_path: Path, person: Mesh, count: 
 def test_landmark_points_beside_a_mesh(tmp_path: Path, person: Mesh, count: int) -> None:
     points = person.vertices[person.landmarks if count == 68 else person.landmarks[SEVEN]] / 10
     np.savetxt(keep(tmp_path, person, factor=0.1) / "subject_01.txt", points)
-    found = predictions(tmp_path, "cm").landmarks_for("subject_01", "indoor")
+    found = predictions(tmp_path, "cm").landmarks_for(item("subject_01", "indoor"))
     np.testing.assert_allclose(found.points, points * 10)
 
 
@@ -77,8 +82,8 @@ def test_a_landmark_on_a_loose_vertex_is_still_a_point(tmp_path: Path, person: M
     landmarks[30] = loose
     np.savetxt(tmp_path / "landmarks.txt", landmarks, fmt="%d")
     method = predictions(tmp_path)
-    assert method.mesh_for("subject_01", "indoor").landmarks is None
-    found = method.landmarks_for("subject_01", "indoor").points
+    assert method.mesh_for(item("subject_01", "indoor")).landmarks is None
+    found = method.landmarks_for(item("subject_01", "indoor")).points
     np.testing.assert_allclose(found, vertices[landmarks], atol=1e-4)
 
 
@@ -86,22 +91,22 @@ def test_what_is_not_finite_is_a_failure_and_not_left_out(tmp_path: Path, person
     vertices = np.array(person.vertices)
     vertices[[5, 9], 1] = np.nan
     np.savez(tmp_path / "subject_01.npz", vertices=vertices, triangles=person.triangles)
-    with pytest.raises(FacebenchError, match="2 vertices are not finite"):
-        predictions(tmp_path).mesh_for("subject_01", "indoor")
+    with pytest.raises(FacebenchError, match="2 vertices are NaN or infinite"):
+        predictions(tmp_path).mesh_for(item("subject_01", "indoor"))
 
 
 def test_landmarks_of_another_topology(tmp_path: Path, person: Mesh) -> None:
     vertices = np.arange(68) + len(person.vertices) - 67
     np.savetxt(keep(tmp_path, person) / "landmarks.txt", vertices, fmt="%d")
     with pytest.raises(FacebenchError, match=r"names vertex 2,?\d+, the mesh has .*counted from 0"):
-        predictions(tmp_path).mesh_for("subject_01", "indoor")
+        predictions(tmp_path).mesh_for(item("subject_01", "indoor"))
 
 
 def test_landmarks_of_a_mirrored_order_are_refused(tmp_path: Path, person: Mesh) -> None:
     points = person.vertices[person.landmarks][SEVEN[[3, 2, 1, 0, 4, 6, 5]]]
     np.savetxt(keep(tmp_path, person) / "subject_01.txt", points)
     with pytest.raises(FacebenchError, match=r"subject_01\.txt: .*mirrored"):
-        predictions(tmp_path).landmarks_for("subject_01", "indoor")
+        predictions(tmp_path).landmarks_for(item("subject_01", "indoor"))
 
 
 @pytest.mark.parametrize(

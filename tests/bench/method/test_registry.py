@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from small_micc import SMALL_NETWORK, write_random_weights
 
+from facebench.bench import plugins
 from facebench.bench.method import registry
 from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.registry import build_method, method_card, method_names, method_origin
@@ -40,7 +41,7 @@ def test_an_unknown_method() -> None:
 
 def test_other_packages_add_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("theirs", "facebench.bench.methods.mean_face", registry.GROUP)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point] * (group == point.group))
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [point] * (group == point.group))
     assert "theirs" in method_names()
     assert build_method("theirs", MethodOptions()).card.name == "mean-face"
 
@@ -53,15 +54,15 @@ def test_a_module_that_is_no_method(
     monkeypatch: pytest.MonkeyPatch, module: str, said: str
 ) -> None:
     point = EntryPoint("theirs", module, registry.GROUP)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
-    assert method_origin("theirs") == module and method_origin("ours") == registry.BUILT_IN
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
+    assert method_origin("theirs") == module and method_origin("ours") == plugins.BUILT_IN
     with pytest.raises(FacebenchError, match=f"'theirs' of {module} cannot be loaded: .*{said}"):
         method_card("theirs")
 
 
 def test_nobody_takes_the_name_of_a_built_in_method(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("ours", "no_such_module", registry.GROUP)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
     assert method_card("ours").name == "ours"
 
 

@@ -210,8 +210,8 @@ def test_a_rigid_protocol_tells_the_size_error(
         for mesh in (whole, replace(whole, vertices=whole.vertices * 0.95))
     ]
     assert [row.scale for row in rows] == [pytest.approx(1.0)] * 2
-    assert rows[0]["size_error"] + 1 == pytest.approx(on_scan(whole, scans[0]).score.scale)
-    ratio = (rows[1]["size_error"] + 1) / (rows[0]["size_error"] + 1)
+    assert rows[0].size_error + 1 == pytest.approx(on_scan(whole, scans[0]).score.scale)
+    ratio = (rows[1].size_error + 1) / (rows[0].size_error + 1)
     assert ratio == pytest.approx(1 / 0.95, rel=1e-3)
     free = measure(model, scans, micc(), Prediction(whole, "", 1, 1)).result
     assert np.isnan(free.size_error)

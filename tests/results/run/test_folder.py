@@ -9,15 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from facebench import __version__
 from facebench.bench.dataset.interface import Problem
 from facebench.bench.method.clip_faces import ChunkRow
 from facebench.bench.method.interface import MethodCard
+from facebench.bench.scoring.result import Result
 from facebench.errors import FacebenchError
 from facebench.results.files import write_json
 from facebench.results.run.folder import SETTINGS, RunFolder, RunRecord
-from facebench.results.run.items import SubjectsTable
+from facebench.results.run.items import ItemsTable, schema
 from facebench.results.run.point_errors import PointErrors
 from facebench.results.run.record import host, package_versions, source_state
 from facebench.results.run.summary import SceneSummary
@@ -120,52 +124,97 @@ def test_summary_keeps_nan_as_null(tmp_path: Path) -> None:
     assert (back.n_failed, back.coverage, back.frames_per_second) == (2, 0.5, 12.5)
 
 
-def test_subjects_are_sorted_and_typed(tmp_path: Path) -> None:
+def test_items_are_sorted_and_typed(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    assert folder.items().empty
-    failed = {"subject": "b", "scene": "x", "status": "failed", "reason": "no scan"}
-    scored = {"subject": "a", "scene": "x", "status": "scored", "reason": "", "mean_mm": 1.5}
+    assert folder.items().empty and set(folder.items().columns) == set(schema().names)
+    failed = Result("b", "x", "failed", "no scan", "micc", "d", item="b/x")
+    scored = Result(
+        "a", "x", "ok", "", "micc", "d", item="a/x", mean_mm=1.5, scans=("f",), curve=(0.0, 1.0)
+    )
     folder.write_items([failed, scored])
     table = folder.items()
     assert table["subject"].tolist() == ["a", "b"]
     assert table["mean_mm"].dtype == np.float64 and math.isnan(table["mean_mm"][1])
+    first, second = folder.scores.results()
+    assert repr(first) == repr(scored) and repr(second) == repr(failed)
+
+
+def _spoil(name: str) -> pa.Array:
+    """Two values of another kind than a column of results has."""
+    kind = schema().field(name).type
+    text = pa.types.is_string(kind)
+    return pa.array([1.5, 2.5]) if text else pa.array(["x", "y"])
+
+
+@pytest.mark.parametrize("name", schema().names)
+@pytest.mark.parametrize("how", ["kind", "null", "missing"])
+def test_damage_of_any_column_is_told(tmp_path: Path, name: str, how: str) -> None:
+    table = ItemsTable(tmp_path / "items.parquet")
+    table.write([Result("a", s, "ok", "", "micc", "d", item=f"a/{s}") for s in "xy"])
+    kept = pq.read_table(table.path)
+    number = kept.schema.get_field_index(name)
+    if how == "missing":
+        kept = kept.remove_column(number)
+    else:
+        field = kept.schema.field(number)
+        values = [*kept[name].to_pylist()[:1], None]
+        other = _spoil(name) if how == "kind" else pa.array(values, field.type)
+        kept = kept.set_column(number, name, other)
+    pq.write_table(kept.replace_schema_metadata(schema().metadata), table.path)
+    with pytest.raises(FacebenchError, match=f"column {name} is"):
+        table.read()
+
+
+def test_a_newer_table_or_record_is_refused_with_both_versions(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin(make_record())
+    folder.write_items([])
+    newer = schema().with_metadata({b"facebench.version": b"7"})
+    pq.write_table(newer.empty_table(), folder.scores.path)
+    with pytest.raises(FacebenchError, match=rf"version 7 .* {__version__} reads up to version 2"):
+        folder.items()
+    values = json.loads((tmp_path / "run.json").read_text())
+    versions = {**values["versions"], "facebench": "9.1"}
+    write_json(tmp_path / "run.json", {**values, "version": 7, "versions": versions})
+    with pytest.raises(
+        FacebenchError, match=r"by facebench 9\.1 in version 7 of run folders; .* 2"
+    ):
+        folder.record()
 
 
 def test_point_errors_survive_a_round_trip(tmp_path: Path) -> None:
     kept = PointErrors(tmp_path)
     rng = np.random.default_rng(0)
     sides = rng.exponential(size=300), rng.exponential(size=700)
-    kept.write("subject_01", "indoor", sides)
-    for found, side in zip(kept.read("subject_01", "indoor"), sides, strict=True):
+    kept.write("subject_01/indoor", sides)
+    for found, side in zip(kept.read("subject_01/indoor"), sides, strict=True):
         np.testing.assert_array_equal(found, side.astype(np.float32))
-    table = pd.read_parquet(tmp_path / "subject_01_indoor.parquet")
+    table = pd.read_parquet(tmp_path / "subject_01" / "indoor.parquet")
     assert table.groupby("direction", observed=True).size().to_dict() == {
         "scan_to_prediction": 300,
         "prediction_to_scan": 700,
     }
-    kept.remove("subject_01", "indoor")
-    kept.remove("subject_01", "indoor")
+    kept.remove("subject_01/indoor")
+    kept.remove("subject_01/indoor")
     with pytest.raises(FileNotFoundError):
-        kept.read("subject_01", "indoor")
+        kept.read("subject_01/indoor")
 
 
-def test_only_whole_subjects_of_the_same_scale_are_taken_up(tmp_path: Path) -> None:
-    table = SubjectsTable(tmp_path / "items.parquet")
-    assert table.whole_subjects(2, None) == []
+def test_a_changed_file_of_predictions_does_not_forbid_to_go_on(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    files = replace(make_record().card, kind="files")
+    before = make_record(card=files, items=("a", "b"))
+    folder.begin(before)
+    folder.begin(make_record(card=files, items=("a", "b", "c"), dataset_digest="other"))
+    with pytest.raises(FacebenchError, match="another items"):
+        folder.begin(make_record(card=files, items=("a",)))
 
-    def row(subject: str, scene: str, status: str = "ok", scale: float = math.nan) -> dict:
-        lists = {"curve": [0.0, 1.0], "scans": ["frontal1"], "scan_values_mm": [1.5]}
-        names = {"subject": subject, "scene": scene, "status": status, "fixed_scale": scale}
-        return {**names, **(lists if status == "ok" else dict.fromkeys(lists))}
 
-    whole, half = [row("a", "x"), row("a", "y")], [row("b", "x"), row("b", "y", "failed")]
-    fixed = [row("c", "x", scale=1.0123456789012345), row("c", "y", scale=1.0123456789012345)]
-    table.write([*fixed, *half, *whole])
-    assert table.whole_subjects(2, None) == [
-        row | {"fixed_scale": pytest.approx(math.nan, nan_ok=True)} for row in whole
-    ]
-    assert table.whole_subjects(2, 1.0123456789012345) == fixed
-    assert table.whole_subjects(2, 1.01) == []
+def test_every_code_that_worked_on_a_run_is_named(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for commits in (("aa",), ("aa",), ("bb+",)):
+        folder.begin(make_record(commits=commits))
+    assert folder.record().commits == ("aa", "bb+")
 
 
 def test_provenance_names_this_checkout() -> None:

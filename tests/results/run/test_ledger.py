@@ -121,8 +121,8 @@ def test_total_of_a_clip_without_faces(tmp_path: Path) -> None:
 WRITER = """
 import sys, numpy as np
 from pathlib import Path
-from facebench.bench.chunks import ChunkRow
-from facebench.results.ledger import Ledger
+from facebench.bench.method.clip_faces import ChunkRow
+from facebench.results.run.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]))
 print("go", flush=True)
 for i in range(100000):

@@ -24,8 +24,8 @@ def run_of(root: Path, protocol: Protocol) -> RunFolder:
     folder.write_items(rows)
     rng = np.random.default_rng(0)
     for row in rows[:-1]:
-        sides = (rng.exponential(row["value_mm"], 40), rng.exponential(row["value_mm"], 60))
-        folder.point_errors.write(row["subject"], row["scene"], sides)
+        sides = (rng.exponential(row.value_mm, 40), rng.exponential(row.value_mm, 60))
+        folder.point_errors.write(row.item, sides)
     return folder
 
 
@@ -52,7 +52,7 @@ def test_nothing_scored_has_no_numbers() -> None:
 
 
 def test_the_std_is_the_protocols(tmp_path: Path) -> None:
-    rows = pd.DataFrame(example_rows(1.4, seed=0))
+    rows = pd.DataFrame([vars(row) for row in example_rows(1.4, seed=0)])
     values = rows[rows["scene"] == "indoor"]["value_mm"]
     for kind, ddof in (("sample", 1), ("population", 0)):
         protocol = preset("micc").with_setting("reduction.std", kind)
@@ -75,7 +75,7 @@ def test_a_pooling_protocol_counts_points(tmp_path: Path) -> None:
     assert tuple(found) == SCENES
     outdoors = found["outdoor"]
     assert (outdoors.n_subjects, outdoors.n_failed) == (len(SUBJECTS) - 1, 1)
-    kept = [run.point_errors.read(subject, "outdoor") for subject in SUBJECTS[:-1]]
+    kept = [run.distances(f"{subject}/outdoor") for subject in SUBJECTS[:-1]]
     sides = [np.concatenate(side).mean(dtype=float) for side in zip(*kept, strict=True)]
     assert outdoors.mean_mm == pytest.approx(np.mean(sides), rel=1e-9)
     expected = ((len(SUBJECTS) - 1) * outdoors.mean_mm + 2.5) / len(SUBJECTS)

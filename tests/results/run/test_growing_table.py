@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from facebench.results.run import items as subjects_table
-from facebench.results.run.items import GrowingTable, SubjectsTable
+from facebench.bench.scoring.result import Result
+from facebench.results.run import items
+from facebench.results.run.items import GrowingTable, ItemsTable
 
 
-class SlowTable(SubjectsTable):
+class SlowTable(ItemsTable):
     """Writing takes a millisecond a row, by a clock of its own; nothing is written."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.spent, self.kept = 0.0, 0.0, [0]
-        monkeypatch.setattr(subjects_table.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(items.time, "monotonic", lambda: self.now)
 
-    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+    def write(self, results: Iterable[Result]) -> None:
+        rows = list(results)
         self.now += 0.001 * len(rows)
         self.spent += 0.001 * len(rows)
         self.kept.append(len(rows))
 
 
-def rows_of(subject: int) -> list[dict[str, Any]]:
-    return [{"subject": f"s{subject}", "scene": scene} for scene in ("a", "b")]
+def rows_of(subject: int) -> list[Result]:
+    return [
+        Result(f"s{subject}", scene, "failed", "", "", "", item=f"s{subject}/{scene}")
+        for scene in ("a", "b")
+    ]
 
 
 @pytest.mark.parametrize(("seconds", "subjects"), [(1.0, 30), (0.02, 3000), (0.02, 30000)])
@@ -38,7 +42,7 @@ def test_keeping_costs_a_share_of_the_time(
         for subject in range(subjects):
             table.now += seconds
             growing.add(rows_of(subject))
-            lost = (len(growing.rows) - table.kept[-1]) / 2 * seconds
+            lost = (len(growing.results) - table.kept[-1]) / 2 * seconds
             assert lost <= (table.kept[-1] * 0.001 + seconds) / GrowingTable.SHARE
     assert table.kept[-1] == 2 * subjects
     last = 0.001 * 2 * subjects
@@ -55,7 +59,7 @@ def test_a_subject_that_takes_long_is_kept_at_once(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_error_keeps_what_is_there(tmp_path: Path) -> None:
-    table = SubjectsTable(tmp_path / "items.parquet")
+    table = ItemsTable(tmp_path / "items.parquet")
     with pytest.raises(KeyboardInterrupt), GrowingTable(table, rows_of(0)) as growing:
         growing.add(rows_of(1))
         growing.add(rows_of(2))

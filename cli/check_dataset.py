@@ -1,0 +1,54 @@
+"""`facebench check-dataset`: whether a dataset keeps to what the benchmark asks of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from ._tables import findings_table
+
+
+@click.command("check-dataset")
+@click.argument("name")
+@click.option("--data", type=click.Path(path_type=Path), help="A folder of it.")
+@click.option(
+    "--unit",
+    type=click.Choice(["mm", "cm", "m"]),
+    default="mm",
+    show_default=True,
+    help="Of the scans.",
+)
+@click.option("--scans", type=click.IntRange(1), help="Read this many at most.  [default: all]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def command(name: str, data: Path | None, unit: str, scans: int | None, as_json: bool) -> int:
+    """Look at the dataset NAME as a run would use it, and say what is wrong with it.
+
+    Without --data only its module and card are looked at. With it: ids are unique, files are there,
+    scans can be read, what is lacking has a reason, nothing is dropped in silence, the digest stays
+    and does not depend on the order of files. ✓ is right, ⚠ is allowed and worth a thought, ✗ makes
+    the numbers wrong. The exit code is 1 with any ✗, else 0.
+
+    \b
+    Examples:
+      facebench check-dataset micc
+      facebench check-dataset micc --data MICC --scans 10
+      facebench check-dataset mine --data scans --json
+    """
+    from ..bench.conformance.dataset import check_dataset
+
+    findings = check_dataset(name, data, unit, scans or 0)
+    n_failed = sum(finding.verdict == "failed" for finding in findings)
+    if as_json:
+        rows = [asdict(finding) for finding in findings]
+        answer = {"dataset": name, "conforms": not n_failed, "findings": rows}
+        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        return 1 if n_failed else 0
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    console.print(findings_table(findings))
+    console.print(f"{name} can be measured." if not n_failed else f"{n_failed} to repair, see ✗.")
+    return 1 if n_failed else 0

@@ -1,0 +1,106 @@
+"""`facebench datasets`: the datasets there are, and what is known of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import FacebenchError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@click.group(name="datasets", invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.pass_context
+def command(context: click.Context, as_json: bool) -> None:
+    """List the datasets; `show NAME` tells what is known of one.
+
+    \b
+    Examples:
+      facebench datasets
+      facebench datasets --json
+      facebench datasets show micc
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from ..bench.dataset.registry import dataset_names
+
+    entries = [_entry(name) for name in dataset_names()]
+    if as_json:
+        click.echo(json.dumps(entries, indent=2, ensure_ascii=False))
+        return
+    lines = [
+        (entry["name"], entry.get("title") or entry.get("error", ""), entry["origin"])
+        for entry in entries
+    ]
+    _print(_table(lines))
+    click.echo("Card of one: 'datasets show NAME'. Measure one: 'run NAME --data DIR'.")
+
+
+@command.command(name="show")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def show(name: str, as_json: bool) -> None:
+    """The card of the dataset NAME: paper, licence, layout, scenes, published exclusions.
+
+    \b
+    Examples:
+      facebench datasets show micc
+      facebench datasets show now --json
+    """
+    entry = _entry(name)
+    if "error" in entry:
+        raise FacebenchError(entry["error"], "repair or remove that package")
+    if as_json:
+        click.echo(json.dumps(entry, indent=2, ensure_ascii=False))
+        return
+    left_out = (f"{e['subject']}: {e['reason']}, {e['source']}" for e in entry["exclusions"])
+    _print(
+        _table(
+            [
+                ("name", entry["name"]),
+                ("what it is", entry["title"]),
+                ("from", entry["origin"]),
+                ("paper", entry["paper"] or "–"),
+                ("licence", entry["licence"]),
+                ("layout", entry["layout"]),
+                ("scenes", ", ".join(entry["scenes"]) or "–"),
+                ("left out by", "\n".join(left_out) or "–"),
+            ]
+        )
+    )
+    if entry["exclusions"]:
+        click.echo("They are left out with --exclude published, and the record says so.")
+
+
+def _entry(name: str) -> dict[str, Any]:
+    """A dataset of the list; of a broken one, why its package cannot be used."""
+    from ..bench.dataset.registry import PLUGINS, dataset_card
+
+    named = {"name": name, "origin": PLUGINS.origin(name)}
+    try:
+        return {**asdict(dataset_card(name)), **named}
+    except FacebenchError as error:
+        return {**named, "error": str(error)}
+
+
+def _table(lines: Sequence[tuple[str, ...]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for first, *rest in lines:
+        table.add_row(Text(first, style="bold"), *map(Text, rest))
+    return table
+
+
+def _print(table: Table) -> None:
+    from rich.console import Console
+
+    Console(highlight=False, markup=False).print(table)
