@@ -150,7 +150,7 @@ def _against_the_truth(
 
     names = [name.strip() for name in protocols.split(",") if name.strip()]
     chosen = tuple(read_settings(name, ()) for name in names)
-    parts = []
+    parts: list[pd.DataFrame] = []
     for source in models:
         model = load_model(source)
         audience = _people(people, data, model, subjects, seed)

@@ -209,33 +209,33 @@ def _part(mesh: Mesh, kept: NDArray[np.bool_]) -> Handed:
     whole = landmarks is not None and bool((landmarks >= 0).all())
     vertices = np.asarray(mesh.vertices)[origin]
     part = Mesh(vertices, number[triangles], landmarks if whole else None)
-    return part, origin, number >= 0
+    return part, np.asarray(origin, np.int64), number >= 0
 
 
 def _near(points: Float64Array, vertices: Float64Array, reach_mm: float) -> Float64Array:
     """(V, 1) from 1 at the points to 0 far away from them, as a Gaussian of that deviation."""
     distance, _ = cKDTree(points).query(vertices)
-    return np.exp(-0.5 * (distance / reach_mm) ** 2)[:, None]
+    return np.asarray(np.exp(-0.5 * (distance / reach_mm) ** 2)[:, None])
 
 
 def _stretch(model: MorphableModel, person: PersonTruth) -> Float64Array:
     """The head 5 % wider."""
-    return (person.vertices - person.landmarks[NOSE_TIP]) * [0.05, 0.0, 0.0]
+    return np.asarray((person.vertices - person.landmarks[NOSE_TIP]) * [0.05, 0.0, 0.0])
 
 
 def _slide(model: MorphableModel, person: PersonTruth) -> Float64Array:
     """The skin slid upwards by 3 mm within itself: the surface stays, its points do not."""
-    normals = vertex_normals(person.vertices, model.triangles)
+    normals = vertex_normals(person.vertices, model.triangles.astype(np.int64))
     up = np.array([0.0, 3.0, 0.0])
-    return up - normals * (normals @ up)[:, None]
+    return np.asarray(up - normals * (normals @ up)[:, None])
 
 
 def _bump(model: MorphableModel, person: PersonTruth) -> Float64Array:
     """A bump of 3 mm on the left cheek, along its normal."""
     middle = person.landmarks[[13, 35, 46]].mean(0, keepdims=True)
     _, nearest = cKDTree(person.vertices).query(middle[0])
-    normal = vertex_normals(person.vertices, model.triangles)[nearest]
-    return 3.0 * _near(person.vertices[nearest][None], person.vertices, 12.0) * normal
+    normal = vertex_normals(person.vertices, model.triangles.astype(np.int64))[nearest]
+    return np.asarray(3.0 * _near(person.vertices[nearest][None], person.vertices, 12.0) * normal)
 
 
 def _shift(
@@ -252,7 +252,8 @@ def _apart(model: MorphableModel, person: PersonTruth) -> Float64Array:
     right, left = (person.landmarks[list(eye)] for eye in (_EYES[:6], _EYES[6:]))
     aside = np.array([2.0, 0.0, 0.0])
     reach = 0.7 * _LOCAL_REACH_MM
-    return (_near(left, person.vertices, reach) - _near(right, person.vertices, reach)) * aside
+    fades = [_near(eye, person.vertices, reach) for eye in (left, right)]
+    return np.asarray((fades[0] - fades[1]) * aside)
 
 
 def _wider_jaw(model: MorphableModel, person: PersonTruth) -> Float64Array:
@@ -260,7 +261,7 @@ def _wider_jaw(model: MorphableModel, person: PersonTruth) -> Float64Array:
     below = person.landmarks[28, 1] - person.vertices[:, 1]
     side = np.tanh((person.vertices[:, 0] - person.landmarks[NOSE_TIP, 0]) / 20)
     # Fading in over two centimetres below the eyes, so that no crease is drawn there.
-    return (3.0 * side / (1 + np.exp(-below / 5)))[:, None] * np.array([1.0, 0.0, 0.0])
+    return np.asarray((3.0 * side / (1 + np.exp(-below / 5)))[:, None] * [1.0, 0.0, 0.0])
 
 
 def _open_jaw(model: MorphableModel, person: PersonTruth) -> Float64Array:

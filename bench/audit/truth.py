@@ -114,7 +114,7 @@ def vertex_areas(vertices: Float64Array, triangles: NDArray[np.integer]) -> Floa
     """A third of the area of the triangles at each vertex (V,), mm²."""
     a, b, c = vertices[triangles].swapaxes(0, 1)
     areas = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 6
-    return np.bincount(triangles.ravel(), np.repeat(areas, 3), len(vertices))
+    return np.bincount(triangles.ravel(), np.repeat(areas, 3), len(vertices)).astype(np.float64)
 
 
 def true_errors(
