@@ -141,7 +141,7 @@ def agreement(rows: pd.DataFrame, seed: int = 0) -> Agreement:
     known = ours.known
     people = ours.measured.shape[1]
     generator = np.random.default_rng(seed)
-    samples = [ours.drawn(generator.integers(0, people, people)) for _ in range(RESAMPLES)]
+    samples = [ours.drawn(generator.integers(0, people, size=(people,))) for _ in range(RESAMPLES)]
 
     def estimate(statistic: Callable[[_Measured], float]) -> Estimate:
         drawn = np.array([statistic(sample) for sample in samples])
