@@ -152,13 +152,21 @@ def example_summary(rows: list[Result], scene: str) -> SceneSummary:
     )
 
 
+def keep_rows(run: RunFolder, rows: list[Result]) -> None:
+    """Rows, and the summary and the counts that belong to them."""
+    run.write_items(rows)
+    run.write_summary({scene: example_summary(rows, scene) for scene in run.record().scenes})
+    scored = sum(row.scored for row in rows)
+    counted = {"n_scored": scored, "n_unscored": len(rows) - scored}
+    run.write_record(replace(run.record(), **counted))
+
+
 def example_run(
     root: Path, method: str = "ours", error_mm: float = 1.4, seed: int = 0, **changes: Any
 ) -> RunFolder:
     """A finished run folder; `changes` go into its record."""
     folder = RunFolder(root)
     folder.begin(example_record(method, **changes))
-    rows = example_rows(error_mm, seed)
-    folder.write_items(rows)
-    folder.write_summary({scene: example_summary(rows, scene) for scene in SCENES})
+    scenes = folder.record().scenes
+    keep_rows(folder, [row for row in example_rows(error_mm, seed) if row.scene in scenes])
     return folder
