@@ -119,13 +119,10 @@ def _verdict(first: str, other: str, pairs: Sequence[RunPair]) -> Iterator[str]:
     words = (("better", "lower", lower), ("worse", "higher", higher))
     for word, sign, shown in words:
         if shown:
-            where = (
-                "every scene"
-                if len(shown) == len(pairs)
-                else f"{len(shown)} of {len(pairs)} scenes"
-            )
-            told = "; ".join(f"{p.scene} {_size(p)}" for p in shown)
-            yield f"{first} is {word} than {other} in {where}: its error is {sign} by {told}."
+            sizes = "; ".join(f"{_size(pair)} in {pair.scene}" for pair in shown)
+            everywhere = len(shown) == len(pairs) > 1
+            where = "in every scene" if everywhere else f"in {', '.join(p.scene for p in shown)}"
+            yield f"{first} is {word} than {other} {where}. Its error is {sign} by {sizes}."
     unshown = [pair for pair in pairs if not pair.shown]
     for reason in dict.fromkeys(pair.verdict for pair in unshown):
         scenes = ", ".join(pair.scene for pair in unshown if pair.verdict == reason)
@@ -137,7 +134,10 @@ def _size(pair: RunPair) -> str:
     # The size has no sign, so neither side of the subtraction has its interval turned round.
     ends = (low, high) if pair.difference.mean_mm > 0 else (-high, -low)
     interval = interval_text(*ends)
-    return f"{abs(pair.difference.mean_mm):.2f} mm {interval}, p {p_text(pair.p_holm)}"
+    # A p-value below the last digit already says that it is below.
+    p_value = p_text(pair.p_holm).removeprefix("< ")
+    sign = "<" if pair.p_holm < 0.001 else "="
+    return f"{abs(pair.difference.mean_mm):.2f} mm {interval} (p {sign} {p_value})"
 
 
 def _apart_table(comparison: Comparison) -> Table:

@@ -87,5 +87,5 @@ def test_runs_are_paired_as_compare_pairs_them(tmp_path: Path) -> None:
     ours, theirs = example_run(tmp_path / "a"), example_run(tmp_path / "b", "mean-face", 1.9, 1)
     source = write_report(ours, [theirs]).read_text(encoding="utf-8")
     assert "mean-face − ours" in source and "0/0/8" in source and "won/tied/lost" in source
-    assert "ours is better than mean-face in every scene: its error is lower by" in source
+    assert "ours is better than mean-face in every scene. Its error is lower by" in source
     assert "<summary>mean-face</summary>" in source  # its provenance

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from facebench.bench.scoring.statistics import (
     EXACT_SUBJECTS,
     FEWEST_SUBJECTS,
+    RESAMPLES,
+    Interval,
     bootstrap_interval,
     bootstrap_means,
     bootstrap_p_value,
@@ -17,6 +19,7 @@ from facebench.bench.scoring.statistics import (
     holm,
     mean,
     paired_difference,
+    percentile_interval,
     sign_flip_p_value,
 )
 
@@ -149,3 +152,37 @@ def test_the_geometric_mean_does_not_depend_on_order() -> None:
     assert geometric_mean(values) == geometric_mean(values[::-1])
     assert geometric_mean(values) == pytest.approx(scipy.stats.gmean(values), rel=1e-14)
     assert math.isnan(geometric_mean([]))
+
+
+def test_the_bootstrap_p_value_counts_the_observed_itself() -> None:
+    """It is never 0: the draw that was observed is one of those that might have been."""
+    apart, equal = np.full(20, 5.0), np.zeros(20)
+    assert bootstrap_p_value(apart) == 1 / (RESAMPLES + 1)
+    assert bootstrap_p_value(equal) == 1.0
+    assert paired_difference(apart, equal).p_value == 1 / (RESAMPLES + 1)
+
+
+def test_the_p_value_has_two_sides() -> None:
+    values = np.random.default_rng(5).normal(0.1, 1.0, 40)
+    assert bootstrap_p_value(values) == bootstrap_p_value(-values)
+    assert sign_flip_p_value(values[:10]) == sign_flip_p_value(-values[:10])
+
+
+def test_the_interval_leaves_the_same_share_out_at_both_ends() -> None:
+    means = np.arange(10_001.0)
+    assert percentile_interval(means) == Interval(250.0, 9750.0)
+    assert percentile_interval(means, 0.5) == Interval(2500.0, 7500.0)
+
+
+@pytest.mark.parametrize("n", [EXACT_SUBJECTS, EXACT_SUBJECTS + 1])
+def test_the_exact_test_gives_way_to_the_bootstrap(n: int) -> None:
+    values = np.random.default_rng(n).normal(0.3, 1.0, n)
+    expected = sign_flip_p_value(values) if n <= EXACT_SUBJECTS else bootstrap_p_value(values, 3)
+    assert paired_difference(values, np.zeros(n), 3).p_value == expected
+
+
+def test_the_difference_is_first_less_second_and_its_interval_is_of_it() -> None:
+    found = paired_difference([3.0, 4.0, 5.5], [1.0, 1.0, 1.0], 2)
+    assert found.mean_mm == pytest.approx(19 / 6)
+    means = bootstrap_means([2.0, 3.0, 4.5], 2)
+    assert found.ci95_mm == Interval(*map(float, np.quantile(means, [0.025, 0.975])))

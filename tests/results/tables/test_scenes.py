@@ -9,13 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from example_runs import SCENES, example_record, example_run, results_of
+from example_runs import SCENES, example_record, example_run, keep_rows, results_of
 from rich.console import Console
 
 from facebench.bench.method.interface import MethodCard
 from facebench.bench.protocol.record import preset
+from facebench.bench.scoring.statistics import Interval, PairedDifference
 from facebench.errors import FacebenchError
 from facebench.results.compare import RunPair, compare
+from facebench.results.compare.comparison import LEVEL
 from facebench.results.compare.tables import pairs_table
 from facebench.results.report.series import read_series
 from facebench.results.run.folder import RunFolder
@@ -226,3 +228,54 @@ def test_one_scale_for_all_is_shown(tmp_path: Path) -> None:
     assert "ours 1.0123" in " ".join(scene_rows([run]).notes)
     other = example_run(tmp_path / "b")
     assert "One scale" not in " ".join(scene_rows([other]).notes)
+
+
+def test_rows_and_columns_keep_their_order(tmp_path: Path) -> None:
+    """That of the runs as they were given and of the scenes as the record has them, unsorted."""
+    scenes = ("outdoor", "cooperative")
+    errors = {"second": 1.4, "first": 1.9, "third": 1.2}
+    runs = [example_run(tmp_path / n, n, e, scenes=scenes) for n, e in errors.items()]
+    table = scene_rows(runs, published_results()).table()
+    assert table.head == ("method", *scenes, "frames/s")
+    assert [row[0].text for row in table.rows][: len(runs)] == list(errors)
+    assert table.ends == {len(runs) - 1}
+    for row, run in zip(table.rows, runs, strict=False):
+        shown = [cell.text for cell in row[1:3]]
+        means = [run.summary()[scene].mean_mm for scene in scenes]
+        assert [text.split(" ")[0] for text in shown] == [f"{mean:.2f}" for mean in means]
+
+
+def test_a_difference_is_shown_below_the_level_not_at_it() -> None:
+    difference = PairedDifference(-0.1, Interval(-0.2, -0.05), 0.01, 8)
+    for p_holm, verdict in ((LEVEL, "no difference shown"), (0.999 * LEVEL, "lower")):
+        pair = RunPair("a", "b", "indoor", difference, p_holm, 8, 0, 0)
+        assert pair.verdict == verdict
+
+
+def covering(run: RunFolder, share: float) -> RunFolder:
+    keep_rows(run, [replace(row, completeness=share) for row in results_of(run.items())])
+    run.write_summary({s: replace(c, completeness=share) for s, c in run.summary().items()})
+    return run
+
+
+def test_a_lower_error_of_less_face_is_not_ranked(tmp_path: Path) -> None:
+    whole = covering(example_run(tmp_path / "whole", "whole", 1.6), 0.97)
+    other = covering(example_run(tmp_path / "other", "other", 1.8, seed=1), 0.95)
+    part = covering(example_run(tmp_path / "part", "part", 1.2, seed=2), 0.7)
+    content = scene_rows([part, whole, other])
+    best = content.best("indoor")
+    assert best is not None and best.label == "whole"
+    text = " ".join(drawn(content.table()).split())
+    assert "complete 70%" in text and "complete 97%" in text
+    assert "part is not ranked in cooperative, indoor, outdoor" in text
+    verdicts = {pair.first: pair.verdict for pair in compare([whole, part, other]).groups[0].pairs}
+    assert verdicts == {"part": "unlike completeness", "other": "higher"}
+
+
+def test_a_run_that_does_not_state_its_completeness_is_not_ranked_against_one(
+    tmp_path: Path,
+) -> None:
+    stated = [covering(example_run(tmp_path / n, n, 1.6, seed=i), 0.97) for i, n in enumerate("ab")]
+    silent = example_run(tmp_path / "c", "silent", 1.2)
+    best = scene_rows([silent, *stated]).best("indoor")
+    assert best is not None and best.label in "ab"
