@@ -55,7 +55,7 @@ _MODES_LISTED = 10
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
-    """List what --model takes; show, import and export face models.
+    """List what --model takes; show, import, fit and export face models.
 
     \b
     Examples:
@@ -63,6 +63,7 @@ def command(context: click.Context, as_json: bool) -> None:
       facebench models show embedded --picture embedded.png
       facebench models import basel-2009 01_MorphableModel.mat --side-files BFM --out bfm.npz
       facebench models import ict ICT-FaceKit/FaceXModel --out ict.npz
+      facebench models fit ict.npz scan.ply --out fitted
       facebench models export embedded --vertices 35000 --seed 0 --out face35k.npz
     """
     if context.invoked_subcommand is None:
