@@ -67,7 +67,9 @@ def count_of(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
 
 
-def read_mesh(path: Path, unit: str | None = None, option: str = "--unit") -> tuple[Mesh, Removed]:
+def read_mesh(
+    path: Path, unit: str | None = None, option: str = "--unit", points: bool = False
+) -> tuple[Mesh, Removed]:
     """A clean mesh in mm from a file of `files.FORMATS`, and what was left out of it.
 
     Vertices keep the file's order. A mesh whose size is not that of a face in the stated unit is
@@ -77,12 +79,14 @@ def read_mesh(path: Path, unit: str | None = None, option: str = "--unit") -> tu
         path: the file.
         unit: `mm`, `cm`, `m`, or the millimetres in one of its units; None stands for mm.
         option: what the user gives the unit by, for the hint.
+        points: whether a point cloud will do.
 
     Raises:
         FacebenchError: when the file cannot be read, holds no surface, or is in another unit.
     """
-    mesh, removed = clean_mesh(load_mesh(path))
-    if not len(mesh.triangles):
+    raw = load_mesh(path, points)
+    mesh, removed = clean_mesh(raw)
+    if len(raw.triangles) and not len(mesh.triangles):
         raise FacebenchError(f"{path}: no triangles with finite corners", "is this a mesh file?")
     check_unit(mesh, str(path), unit or "mm", option)
     return to_millimetres(mesh, unit or "mm"), removed
@@ -90,6 +94,8 @@ def read_mesh(path: Path, unit: str | None = None, option: str = "--unit") -> tu
 
 def clean_mesh(mesh: Mesh, copies_mm: float | None = None) -> tuple[Mesh, Removed]:
     """The mesh without invalid or unreferenced vertices, degenerate and duplicate triangles.
+
+    Of a point cloud, which has no triangles at all, the points stay.
 
     A landmark whose vertex goes takes all landmarks with it: a part of the 68 is of no use.
 
@@ -111,6 +117,8 @@ def clean_mesh(mesh: Mesh, copies_mm: float | None = None) -> tuple[Mesh, Remove
     single = solid[first_of_equals(solid)]
     used = np.zeros(len(vertices), bool)
     used[single] = True
+    if not len(triangles):
+        used = valid
     removed = Removed(
         invalid_vertices=int((~valid).sum()),
         unreferenced_vertices=int((valid & ~used & (first == np.arange(len(first)))).sum()),
@@ -401,7 +409,11 @@ def check_scan(scan: Mesh) -> Mesh:
         FacebenchError: when nothing is left of it, it is in another unit or has too many vertices.
     """
     _check_size(scan, "the scan")
+    is_cloud = not len(scan.triangles)
     scan, _ = clean_mesh(scan, COPY_MM)
+    if is_cloud and len(scan.vertices):
+        check_unit(scan, "the scan")
+        return scan
     if not len(scan.triangles):
         raise FacebenchError("the scan has no triangles with finite corners", "is it a mesh?")
     check_unit(scan, "the scan")

@@ -42,11 +42,15 @@ _THIN = "thin it to 0.5 mm between points first, for example by clustering verti
 _EXPORT = "copy it again, or export it again as plain PLY or OBJ"
 
 
-def load_mesh(path: Path) -> Mesh:
+def load_mesh(path: Path, points: bool = False) -> Mesh:
     """The mesh as the file has it, vertices in the file's order, in the file's unit.
 
     An `.npz` holds `vertices` (V, 3), `triangles` (F, 3) and, if it likes, `landmarks` (68,), the
     vertex of each iBUG landmark.
+
+    Args:
+        path: the file.
+        points: whether a point cloud, a file without triangles, will do.
 
     Raises:
         FacebenchError: when the file is missing, empty, too large, of another format than its
@@ -56,7 +60,7 @@ def load_mesh(path: Path) -> Mesh:
     check_size(path)
     suffix = path.suffix.lower()
     mesh = _read_npz(path) if suffix == ".npz" else _read_shape(path, _READERS[suffix])
-    _check_triangles(mesh, path)
+    _check_triangles(mesh, path, points)
     return mesh
 
 
@@ -175,10 +179,12 @@ def _vertex_numbers(values: NDArray[Any], n_vertices: int, path: Path) -> NDArra
     return values
 
 
-def _check_triangles(mesh: Mesh, path: Path) -> None:
+def _check_triangles(mesh: Mesh, path: Path, points: bool) -> None:
     triangles = np.asarray(mesh.triangles)
     if not len(mesh.vertices):
         raise FacebenchError(f"{path}: no vertices in it", "is this a mesh file?")
+    if points and not len(triangles):
+        return
     if not len(triangles):
         raise FacebenchError(
             f"{path}: {len(mesh.vertices):,} points and no triangles",

@@ -140,6 +140,76 @@ PRESETS: Mapping[str, Preset] = {
         ),
         settings={"alignment": {"scale": "none"}},
     ),
+    "now-metrical": Preset(
+        title="as now, but in the prediction's own millimetres",
+        description=(
+            "The crop and the seven landmarks of now, a rigid motion instead of a similarity, and "
+            "the least squared distances from the scan's points to what of the prediction is seen "
+            "from outside. The steps go on to the minimum, so that the number does not depend on "
+            "the scan's place in its file."
+        ),
+        source=(
+            "The metrical table of the NoW challenge (Zielonka et al. 2022, Towards Metrical "
+            "Reconstruction of Human Faces). No number of the original evaluator was at hand: the "
+            "crop and the distance are those of now, which agree with it; where its rigid steps "
+            "end could not be checked."
+        ),
+        settings={
+            **_SEVEN_LANDMARKS,
+            "points": {"weights": "count", "longest_edge_mm": "inf", "prediction": "outside"},
+            "alignment": {
+                "start": "seven_landmarks",
+                "direction": "scan_to_prediction",
+                "points": "inf",
+                "scale": "none",
+                "tolerance_mm": 3e-3,
+                "max_iterations": 300,
+            },
+            "crop": {"centre": "seven_landmarks", "radius_share": 1.4},
+            "reduction": {"points": "median", "subjects": "pooled"},
+        },
+    ),
+    "nersemble": Preset(
+        title="distance from a point cloud to the prediction after seven landmarks and ICP",
+        description=(
+            "For scans that are clouds of points: seven landmarks of both give a similarity, which "
+            "is refined to the least squared distances from the points to the prediction; the mean "
+            "distance from the points to it. Angle of the normals, F-score and completeness stand "
+            "beside it. For a posed and a neutral face alike: reduction.expression=predicted keeps "
+            "the expression."
+        ),
+        source=(
+            "The single-view reconstruction benchmark of NeRSemble (Kirschstein et al. 2023; "
+            "Giebenhain et al. 2025, Pixel3DMM): landmarks, then a fit to the points, distances in "
+            "one direction. Neither its evaluator nor a number of it was at hand: the crop is that "
+            "of now, and how far its fit goes could not be checked."
+        ),
+        settings={
+            "alignment": {"start": "seven_landmarks", "direction": "scan_to_prediction"},
+            "crop": {"centre": "seven_landmarks", "radius_share": 1.4},
+            "distance": {"measure": "point_to_surface", "direction": "scan_to_prediction"},
+            "intersection": {"boundary": "counted", "max_distance_mm": 20, "max_angle_deg": 180},
+            "points": {"weights": "count", "longest_edge_mm": "inf"},
+        },
+    ),
+    "facescape": Preset(
+        title="Chamfer distance, normal error and completeness where the prediction lies",
+        description=(
+            "Nothing is aligned: pose and size of the prediction count, which must be in the "
+            "scan's space. The mean of the distances of both directions (Chamfer), with the angle "
+            "between the normals and the completeness beside it."
+        ),
+        source=(
+            "The benchmark of FaceScape (Zhu et al. 2023, FaceScape: 3D Facial Dataset and "
+            "Benchmark for Single-View 3D Face Reconstruction), whose measures these are. It crops "
+            "by a mask of its own in a cylindrical projection, which is not at hand: the crop here "
+            "is micc's, and no number of the original could be checked."
+        ),
+        settings={
+            "alignment": {"start": "as_given", "dense": False, "scale": "none"},
+            "distance": {"measure": "point_to_surface"},
+        },
+    ),
     "correspondence": Preset(
         title="distance to the corresponding point by a non-rigid registration",
         description=(

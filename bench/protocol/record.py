@@ -111,7 +111,8 @@ class AlignmentSettings:
 
     Attributes:
         start: `landmarks_or_search` initialises from landmarks where both sides have them and else
-            searches for the pose; `seven_landmarks` needs NoW's seven points of both sides.
+            searches for the pose; `seven_landmarks` needs NoW's seven points of both sides;
+            `as_given` takes the prediction to lie on the scan already.
         dense: whether the surfaces are registered densely (ICP), or the initialisation is the
             result.
         scale: `per_mesh`, one factor for each prediction (a similarity); `global`, one for all
@@ -127,7 +128,7 @@ class AlignmentSettings:
         max_iterations: steps by these points, until it is said not to have converged.
     """
 
-    start: Literal["landmarks_or_search", "seven_landmarks"] = "landmarks_or_search"
+    start: Literal["landmarks_or_search", "seven_landmarks", "as_given"] = "landmarks_or_search"
     dense: bool = True
     scale: Literal["per_mesh", "global", "none"] = "per_mesh"
     direction: Literal["symmetric", "scan_to_prediction"] = "symmetric"

@@ -124,7 +124,7 @@ class Initialisation:
     """
 
     transform: Similarity
-    source: Literal["landmarks", "search"]
+    source: Literal["landmarks", "search", "given"]
     pairs: tuple[Float64Array, Float64Array] | None = None
 
     @property
@@ -156,6 +156,8 @@ def initialise(
         FacebenchError: when landmarks are missing, or those of the two sides do not belong
             together.
     """
+    if settings.start == "as_given":
+        return Initialisation(Similarity.identity(), "given")
     if settings.start == "seven_landmarks":
         own, theirs = seven_of(prediction, "prediction"), seven_of(scan, "scan")
         return _by_landmarks((own, theirs), settings)

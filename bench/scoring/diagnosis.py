@@ -78,12 +78,15 @@ def _meaning(protocol: Protocol) -> Finding:
 
 def _start(score: Score) -> Iterator[Finding]:
     if score.start == "search":
-        yield Finding("The prediction was laid on the scan by a search over all poses.")
+        yield Finding("The prediction was registered to the scan by a search over all poses.")
+        return
+    if score.start == "given":
+        yield Finding("The prediction was measured where it lay.")
         return
     far = score.landmark_residual_mm > LANDMARKS_APART_MM
     check = ": check the landmark files, or the place it was laid on" if far else ""
     yield Finding(
-        "The prediction was laid on the scan by the landmarks of both; aligned, they are "
+        "The prediction was registered to the scan by the landmarks of both; aligned, they are "
         f"{score.landmark_residual_mm:.1f} mm apart{check}.",
         far,
     )

@@ -173,8 +173,9 @@ def _target(
 ) -> Target:
     """The scan and its labels in mm."""
     name = _name(mesh, "scan")
-    cleaned, removed = clean_mesh(mesh if isinstance(mesh, Mesh) else load_mesh(Path(mesh)))
-    if not len(cleaned.triangles):
+    raw = mesh if isinstance(mesh, Mesh) else load_mesh(Path(mesh), points=True)
+    cleaned, removed = clean_mesh(raw)
+    if len(raw.triangles) and not len(cleaned.triangles):
         raise FacebenchError(f"{name}: no triangles with finite corners", "is this a face?")
     check_unit(cleaned, name, unit, "--scan-unit")
     known = _read_landmarks(landmarks)

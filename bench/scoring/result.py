@@ -32,7 +32,7 @@ class Score:
             `with_size_error`; NaN where nobody asked for it.
         landmark_scale: the factor that the landmarks alone ask for, NaN without; a dense
             registration that leaves it by a tenth has found no face, see `diagnosis`.
-        start: of the alignment: `landmarks` or `search`.
+        start: of the alignment: `landmarks`, `search`, or `given`.
         landmark_residual_mm: root mean square between the landmarks of both sides when aligned,
             NaN without.
         iterations, converged: of the alignment.

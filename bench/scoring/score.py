@@ -18,11 +18,14 @@ from ..protocol.record import AlignmentSettings, Protocol
 from ..registration.dense import Alignment
 from ..registration.initialise import PreparedMesh
 from ..registration.nose_tip import NoseTip
+from ..surface.point_cloud import noise_floor_mm, noise_mm, surface_of_points
 from ..surface.similarity import Similarity
 from ..surface.triangles import Float64Array, triangle_areas, vertex_areas
 from .distance import CURVE_MM, pool, weighted_mean
 from .register import initialise_on_crop, register_pair
 from .result import NAN, SCORED, UNSCORED, Score
+
+SMALLEST_SCALE = 2 / 3  # Of a prediction in millimetres: grown-ups' faces differ by a tenth.
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def score_prediction(
     sized, points = _transform_mesh(sound, sizing), protocol.points
     face = PreparedMesh.of(sized, own_landmarks, "prediction", points)
     as_it_is = replace(points, longest_edge_mm=math.inf)
-    target = PreparedMesh.of(check_scan(scan), scan_landmarks, "scan", as_it_is)
+    target = PreparedMesh.of(_surface_of(scan, protocol), scan_landmarks, "scan", as_it_is)
     own_protocol = replace(protocol, alignment=settings)
     crop, tip, face, target, start = initialise_on_crop(
         face, target, own_protocol, subject, nose_tip
@@ -115,6 +118,10 @@ def score_prediction(
     registered = register_pair(face, target, start, crop, own_protocol)
     errors, pooled = registered.vertex_errors, pool(registered.errors, registered.weights)
     registration = registered.alignment
+    _check_shrinking(registration.transform.scale, protocol)
+    own_points = np.unique(target.surface.vertex_of[target.surface.vertex_of >= 0])
+    measured = target.surface.vertices[own_points]
+    noise = noise_mm(measured[crop.holds(measured)])
     alignment = replace(registration, transform=registration.transform.after(sizing))
     corners = np.asarray(sized.triangles, np.int64)
     shape = np.asarray(sized.vertices, np.float64)
@@ -127,6 +134,7 @@ def score_prediction(
             for part, inside in (parts or {}).items()
         },
         "inner_share": face.inner_share,
+        "noise_floor_mm": noise_floor_mm(noise, registered.weights, protocol.reduction.points),
         "landmark_scale": start.landmark_scale * sizing.scale,
         "start": start.source,
         "landmark_residual_mm": start.residual_mm(registration.transform),
@@ -173,6 +181,35 @@ def _scale_normalisation(
         return Similarity.identity(), protocol.alignment
     sizing = replace(Similarity.identity(), scale=fixed_scale)
     return sizing, replace(protocol.alignment, scale="none")
+
+
+def _surface_of(scan: Mesh, protocol: Protocol) -> Mesh:
+    """The clean scan; of a point cloud, which can be measured in one direction, a surface through
+    its points."""
+    sound = check_scan(scan)
+    if len(sound.triangles):
+        return sound
+    one_way = (protocol.alignment.direction, protocol.distance.direction)
+    if one_way != ("scan_to_prediction", "scan_to_prediction"):
+        raise FacebenchError(
+            f"the scan is a cloud of {len(sound.vertices):,} points, and protocol {protocol.name} "
+            "measures from the prediction to a surface",
+            "take --protocol nersemble, or set alignment.direction and distance.direction to "
+            "scan_to_prediction",
+        )
+    return surface_of_points(np.asarray(sound.vertices, np.float64))
+
+
+def _check_shrinking(scale: float, protocol: Protocol) -> None:
+    """Refuse a face in known millimetres that is no face's size: what fitted is another thing."""
+    if protocol.takes_any_unit or protocol.alignment.scale == "none":
+        return
+    if not SMALLEST_SCALE <= scale <= 1 / SMALLEST_SCALE:
+        raise FacebenchError(
+            f"the prediction had to become {scale:.2g} times as large to fit, more than faces "
+            "differ",
+            "check its unit, and that it is one face and the scan another of the same part",
+        )
 
 
 def _transform_mesh(mesh: Mesh, transform: Similarity) -> Mesh:

@@ -185,7 +185,7 @@ def read_target(scan: Scan, unit: str, option: str = "--unit") -> Target:
     Raises:
         FacebenchError: a file cannot be used.
     """
-    mesh, removed = read_mesh(scan.path, unit, option)
+    mesh, removed = read_mesh(scan.path, unit, option, points=True)
     factor = unit_in_mm(unit)
     tip = None if scan.nose_tip is None else read_nose_tip(scan.nose_tip)
     marks = None if scan.landmarks is None else read_landmark_file(scan.landmarks)

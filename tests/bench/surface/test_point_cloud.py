@@ -1,0 +1,70 @@
+"""Scans that are clouds of points, and the noise of a scan."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facebench.bench.landmarks.points import Landmarks
+from facebench.bench.protocol.record import preset
+from facebench.bench.scoring.score import score_prediction
+from facebench.bench.surface.point_cloud import noise_floor_mm, noise_mm, surface_of_points
+from facebench.bench.surface.triangles import double_areas
+from facebench.errors import FacebenchError
+from facebench.recon.mesh.record import Mesh
+
+
+@pytest.fixture(scope="module")
+def cloud(person: Mesh, scan_of) -> Mesh:
+    """The points of a frontal scan, in no order."""
+    scan = scan_of(person, 3, 0.1, 2)
+    away = np.linalg.norm(scan.vertices - person.vertices[person.landmarks[30]], axis=1)
+    return Mesh(scan.vertices[away < 115], np.empty((0, 3), np.int64))
+
+
+def test_the_surface_of_a_face_s_points_faces_outwards(cloud: Mesh, any_pose) -> None:
+    pose = any_pose(2)
+    made = surface_of_points(pose.apply(cloud.vertices))
+    outward = pose.inverse().turn(double_areas(made.vertices, made.triangles))
+    assert (outward[:, 2] > 0).mean() > 0.95
+    assert len(made.triangles) > 1.7 * len(cloud.vertices)
+
+
+@pytest.mark.parametrize("sigma", [0.05, 0.1, 0.3])
+def test_noise_is_told_from_shape(sigma: float) -> None:
+    """On a bowl as curved as a nose, 1 mm between points."""
+    rng = np.random.default_rng(0)
+    x, y = np.meshgrid(np.arange(-30, 31.0), np.arange(-30, 31.0))
+    bowl = np.stack([x, y, (x**2 + y**2) / 60], axis=-1).reshape(-1, 3)
+    assert noise_mm(bowl) < 2e-3
+    noisy = bowl + sigma * rng.standard_normal(bowl.shape)
+    assert noise_mm(noisy) == pytest.approx(sigma, rel=0.12)
+
+
+def test_the_floor_of_one_direction() -> None:
+    """The mean of the absolute value of noise on points that are measured to a plane."""
+    noise = 0.2 * np.random.default_rng(1).standard_normal(200_000)
+    expected = {"mean": np.abs(noise).mean(), "rmse": 0.2, "median": np.median(np.abs(noise))}
+    for statistic, value in expected.items():
+        floor = noise_floor_mm(0.2, (1.0, 0.0), statistic)
+        assert floor == pytest.approx(value, rel=0.01)
+
+
+def test_a_cloud_is_measured_from_its_points(cloud: Mesh, person: Mesh, face: Mesh) -> None:
+    marks = Landmarks(person.vertices[person.landmarks])
+    score = score_prediction(person, cloud, preset("nersemble"), scan_landmarks=marks).score
+    assert score.value_mm == pytest.approx(score.noise_floor_mm, rel=0.25)
+    other = score_prediction(face, cloud, preset("nersemble"), scan_landmarks=marks).score
+    assert other.value_mm > 5 * score.value_mm
+
+
+def test_a_cloud_has_no_distance_from_the_prediction(cloud: Mesh, face: Mesh) -> None:
+    with pytest.raises(FacebenchError, match=r"cloud of [\d,]+ points.*take --protocol nersemble"):
+        score_prediction(face, cloud, preset("micc"))
+
+
+def test_isolated_points_are_no_scan(face: Mesh, person: Mesh, cloud: Mesh) -> None:
+    few = replace(cloud, vertices=cloud.vertices[:60])
+    marks = Landmarks(person.vertices[person.landmarks])
+    with pytest.raises(FacebenchError, match="60 points, too few to show a face"):
+        score_prediction(face, few, preset("nersemble"), scan_landmarks=marks)
