@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import random
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,9 +67,9 @@ class Laid:
 
 
 @pytest.fixture(scope="module")
-def laid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Laid]]:
+def laid(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Laid]:
     root = tmp_path_factory.mktemp("hostile")
-    yield {r.name: Laid(r, root / f"{n:03d}") for n, r in enumerate(QUICK)}
+    return {r.name: Laid(r, root / f"{n:03d}") for n, r in enumerate(QUICK)}
 
 
 def test_sound_files_are_taken(laid: dict[str, Laid]) -> None:

@@ -16,8 +16,10 @@ KINDS = (
     (
         "NAME.npz",
         "our own format",
-        "mean_shape, identity_basis, expression_basis, triangles, "
-        "landmarks; region and albedo are derived when absent",
+        (
+            "mean_shape, identity_basis, expression_basis, triangles, "
+            "landmarks; region and albedo are derived when absent"
+        ),
     ),
     (
         "FaceXModel/",

@@ -19,7 +19,7 @@ INDEX = "vertex_indices.json"
 N_VERTICES = 26719
 
 PARTS = {
-    "face": range(0, 9409),
+    "face": range(9409),
     "head_neck": range(9409, 11248),
     "mouth_socket": range(11248, 13294),
     "eye_sockets": range(13294, 14062),

@@ -177,7 +177,7 @@ def find_nearest(
     )
     # As long as the largest box of the block; threads that are through idle. Neighbours in a mesh
     # have boxes of nearly one size, so few do.
-    for step in range(0, tl.max(count, 0)):
+    for step in range(tl.max(count, 0)):
         x = column + step % columns
         y = up + step // columns
         _, _, _, probability, zeta = shade_fragment(
@@ -227,7 +227,7 @@ def add_fragments(
     column, up, columns, count, area = bounding_box(
         x0, y0, x1, y1, x2, y2, keep, least_area, margin, height, width
     )
-    for step in range(0, tl.max(count, 0)):
+    for step in range(tl.max(count, 0)):
         x = column + step % columns
         y = up + step // columns
         c0, c1, c2, probability, zeta = shade_fragment(
@@ -303,7 +303,7 @@ def add_gradients(
     on_x0, on_y0, on_d0, on_r0, on_g0, on_l0 = zero, zero, zero, zero, zero, zero
     on_x1, on_y1, on_d1, on_r1, on_g1, on_l1 = zero, zero, zero, zero, zero, zero
     on_x2, on_y2, on_d2, on_r2, on_g2, on_l2 = zero, zero, zero, zero, zero, zero
-    for step in range(0, tl.max(count, 0)):
+    for step in range(tl.max(count, 0)):
         x = column + step % columns
         y = up + step // columns
         p0, q0, p1, q1, p2, q2 = x0 - x, y0 - y, x1 - x, y1 - y, x2 - x, y2 - y

@@ -13,12 +13,16 @@ from .agreement import STEPS_MM, Agreement, Estimate
 from .sensitivity import Sensitivity
 
 AGREEMENT_NOTES = (
-    "Errors in mm, means over predictors and people. True: between corresponding points after the "
-    "best alignment, by the protocol's statistic, over the area of the skin that the scan shows. "
-    "In brackets: 95 % intervals over people.",
-    "r: correlation of measured with true error over the people of a predictor, over all "
-    "predictions, over the skin of a face. τ: Kendall's, of the predictors' order. Last: how many "
-    "people a paired test needs to see that difference of two methods four times in five.",
+    (
+        "Errors in mm, means over predictors and people. True: between corresponding points after "
+        "the best alignment, by the protocol's statistic, over the area of the skin that the scan "
+        "shows. In brackets: 95 % intervals over people."
+    ),
+    (
+        "r: correlation of measured with true error over the people of a predictor, over all "
+        "predictions, over the skin of a face. τ: Kendall's, of the predictors' order. Last: how "
+        "many people a paired test needs to see that difference of two methods four times in five."
+    ),
 )
 PREDICTOR_NOTE = (
     "Means over people: what each protocol reports of each reference predictor, and in brackets "

@@ -96,8 +96,10 @@ def test_what_is_wrong_with_one_subject_leaves_the_others(root: Path) -> None:
     assert {scan.subject for scan in dataset.scans} == {"subject_02"}
     assert reasons(dataset) == [
         "readme.html: not recognised",
-        "subject_01/cooperative: 2 candidates for the video: Indoor-Cooperative.avi, "
-        "Indoor-Cooperative.mjpg",
+        (
+            "subject_01/cooperative: 2 candidates for the video: Indoor-Cooperative.avi, "
+            "Indoor-Cooperative.mjpg"
+        ),
         "subject_01/indoor: empty video: PTZ-Indoor.mjpeg",
         "subject_01/outdoor: no video",
         "subject_01/frontal1: 2 candidates for the OBJ file: 110907180245.obj, two.obj",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -60,13 +59,13 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> FrameJob:
 
 
 @pytest.fixture(scope="module")
-def rows(tasks: list[ClipTask], job: FrameJob) -> Iterator[dict[tuple[str, int], ChunkRow]]:
+def rows(tasks: list[ClipTask], job: FrameJob) -> dict[tuple[str, int], ChunkRow]:
     with connected(cluster=False), pytest.MonkeyPatch.context() as patched:
         patched.setattr(frames, "CLIPS_AT_A_TIME", 4)  # two streams, one after the other
         found = list(describe_clips(tasks, job))
         assert list(describe_clips([], job)) == []
     assert len({(row.clip, row.chunk) for row in found}) == len(found)
-    yield {(row.clip, row.chunk): row for row in found}
+    return {(row.clip, row.chunk): row for row in found}
 
 
 @pytest.mark.timeout(120)

@@ -67,7 +67,10 @@ class Browser:
         phone = width < 500
         self.call(
             "Emulation.setDeviceMetricsOverride",
-            **{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone},
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=phone,
         )
         self.call("Emulation.setTouchEmulationEnabled", enabled=phone)
         wish = {"name": "prefers-color-scheme", "value": scheme}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -80,10 +79,10 @@ class SkinTask:
 
 
 @pytest.fixture
-def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "_KINDS", dict(files._KINDS))
     register_kind("background", Kind(SkinRecipe, SkinTask))
-    yield
+    return
 
 
 @pytest.mark.usefixtures("registered")

@@ -19,9 +19,16 @@ def table(measured: np.ndarray, true: np.ndarray, group: str = "identity") -> pd
     names = METHODS if group == "identity" else [f"rung {k}" for k in range(len(measured))]
     rows = [
         {
-            **{"model": f"m{person % 2}", "protocol": "micc", "digest": "d", "method": method},
-            **{"group": group, "subject": f"s{person // 2}", "vertices": 0.5, "reason": ""},
-            **{"measured_mm": measured[m, person], "true_mm": true[m, person]},
+            "model": f"m{person % 2}",
+            "protocol": "micc",
+            "digest": "d",
+            "method": method,
+            "group": group,
+            "subject": f"s{person // 2}",
+            "vertices": 0.5,
+            "reason": "",
+            "measured_mm": measured[m, person],
+            "true_mm": true[m, person],
         }
         for m, method in enumerate(names)
         for person in range(PEOPLE)
