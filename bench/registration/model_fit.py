@@ -28,7 +28,7 @@ from .nose_tip import own_nose_tip
 # Reach in mm of the correspondences, how many steps are taken with it at most, and the motion in mm
 # that ends them: wide while pose and size are off by much, narrow in the end so that hair and
 # collars lose their weight.
-LEVELS = ((30.0, 6, 1.0), (15.0, 8, 0.3), (8.0, 30, 0.02))
+LEVELS = ((30.0, 6, 1.0), (15.0, 8, 0.3), (8.0, 30, 0.05))
 
 # Points of each side in a step: more do not change the coefficients beyond a hundredth.
 POINTS = 2500

@@ -99,6 +99,7 @@ def _collect(found: Iterable[Readable], places: Iterable[Path]) -> tuple[Photogr
     photographs: list[Photograph] = []
     for usable, problems in found:
         photographs += usable
+        # To standard error: the paths of the figures alone go to standard output.
         for problem in problems:
             click.echo(problem, err=True)
     if not photographs:
@@ -117,6 +118,7 @@ def write(sheet: Sheet, stem: Path, width: float, dpi: int) -> None:
 
 def plain_stem(path: Path) -> Path:
     """`figure` of `figure`, `figure.png` and `figure.pdf`."""
+    # Only these two endings: a stem such as `v1.2` has a suffix that belongs to its name.
     return path.with_suffix("") if path.suffix in (".png", ".pdf") else path
 
 

@@ -97,6 +97,7 @@ def _photographs(
     places: tuple[Path, ...], model: str, people: int, each: int, seed: int
 ) -> tuple[Photograph, ...]:
     if places:
+        # As many as a made-up person has: three kinds of change, and `each` of every kind.
         return _shared.read_people(places, people, 3 * each)
     from ...bench.figures.occlusion import varied_photographs
     from ...recon.morphable.load import load_model
@@ -109,6 +110,7 @@ def _features(weights: str | None, device: str) -> IdentityFeatures | None:
     from ...recon.network.vision_weights import EMBEDDED, embedded_network
     from ...recon.vision.recognition import make_recogniser
 
+    # Without a wish a missing recogniser only leaves the angles out; an asked-for one is an error.
     if weights is None and not embedded_network("recogniser").is_file():
         click.echo("No angles: the package holds no recogniser, give --recogniser.", err=True)
         return None
@@ -141,6 +143,7 @@ def _draw(
     from ...recon.render.face_in_photograph import FaceArtist
     from ...results.figures.consistency import consistency_sheet
 
+    # All people are measured, the first few are shown.
     names = list(dict.fromkeys(one.subject for one in photographs))[:limit]
     shown = [one for one in photographs if one.subject in names]
     sheet = consistency_sheet(shown, found, FaceArtist(), notes)

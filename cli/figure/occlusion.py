@@ -87,6 +87,7 @@ def command(
     else:
         stem = _shared.plain_stem(out)
         measured, notes = _measure(built, model, people, seed, stem)
+        # The further a head is turned, the more of it the camera does not see.
         faces = most_turned(measured, limit)
     sheet = occlusion_sheet(faces, FaceArtist(), notes)
     _shared.write(sheet, out, width, dpi)
@@ -133,5 +134,6 @@ def _reconstruct(
     from ...bench.method.faces_in_photographs import faces_in_photographs
     from ...recon.vision.landmarks import make_landmark_detector
 
+    # For methods that give no pose of their own.
     detector = make_landmark_detector(device=device)
     return faces_in_photographs(method, crops_of(photographs, method.crop_size), detector)

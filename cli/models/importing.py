@@ -92,6 +92,7 @@ def basel_2009(
     """
     from ...recon.morphable.basel2009 import is_front_file, read_basel2009, read_basel_front
 
+    # One command for both files: what a user has is told by its variables, not by its name.
     if is_front_file(path):
         save(read_basel_front(path, unit or "dm"), out, counts)
         return
@@ -103,6 +104,7 @@ def basel_2009(
 def _hdf5_options(function: Command) -> Command:
     """The argument and options of every import from an .h5."""
     file = click.argument("file", type=click.Path(path_type=Path))
+    # Decorators from the inside out, so that --help lists them in reading order.
     for add in (OUT_NPZ, mode_counts, unit("mm"), transfer_landmarks, _LANDMARKS, file):
         function = add(function)
     return function
@@ -134,6 +136,7 @@ def basel_2019(**options: Any) -> None:
     _import_hdf5("2019", **options)
 
 
+# Names with a hyphen cannot be functions of the group's own decorator.
 for _command in (basel_2009, basel_2017, basel_2019):
     import_.add_command(_command)
 

@@ -68,6 +68,7 @@ def command(context: click.Context, as_json: bool) -> None:
       facebench models fit ict.npz scan.ply --out fitted
       facebench models export embedded --vertices 35000 --seed 0 --out face35k.npz
     """
+    # The bare word lists; with a subcommand listing would build the embedded model for nothing.
     if context.invoked_subcommand is None:
         _list(as_json)
 
@@ -122,6 +123,7 @@ def show(model: str, picture: Path | None, no_picture: bool, as_json: bool) -> N
     loaded = load_model(model)
     facts = model_facts(loaded)
     if picture is None and model != EMBEDDED:
+        # Beside the model: a picture in the working folder would be lost among other files.
         picture = Path(model).with_suffix(".png")
     if picture is not None and not no_picture:
         _draw(loaded, picture)

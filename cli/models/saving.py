@@ -39,11 +39,13 @@ def mode_counts(function: Command) -> Command:
 
     @wraps(function)
     def counted(**options: Any) -> Any:
+        # Popped: the commands below take `counts` and know nothing of the three options.
         wanted = {kind: options.pop(f"{kind}_modes") for kind in _KINDS}
         counts = {kind: count for kind, count in wanted.items() if count is not None}
         return function(**options, counts=counts)
 
     command: Command = counted
+    # The last decorator stands first in --help.
     for kind in reversed(_KINDS):
         command = click.option(
             f"--{kind}-modes",
@@ -81,6 +83,7 @@ def save(model: MorphableModel, out: Path, counts: ModeCounts | None = None) -> 
     from ...recon.morphable.load import save_npz
     from ...recon.morphable.measures import padding, with_mode_counts
 
+    # `numpy.savez` would add the ending by itself, and the next command not find the file.
     if out.suffix != ".npz":
         raise click.BadParameter("its name must end in .npz", param_hint="--out")
     counts = counts or {}
@@ -94,6 +97,7 @@ def save(model: MorphableModel, out: Path, counts: ModeCounts | None = None) -> 
 
 def _say_what_is_missing(model: MorphableModel) -> None:
     named = int((model.landmarks >= 0).sum())
+    # A model without all landmarks works for most commands: a note, and no refusal.
     if named < len(model.landmarks):
         click.echo(
             f"note: {named} of {len(model.landmarks)} landmarks are known; the others are not "
