@@ -200,6 +200,7 @@ def refuse_groups(comparison: Comparison) -> None:
 
 
 def _alike(runs: Sequence[RunFolder]) -> dict[tuple[str, str], list[RunFolder]]:
+    # In the order of their first runs, as a reader gave them.
     groups: dict[tuple[str, str], list[RunFolder]] = {}
     for run in runs:
         groups.setdefault(Basis.of(run.record()).key, []).append(run)
@@ -209,6 +210,7 @@ def _alike(runs: Sequence[RunFolder]) -> dict[tuple[str, str], list[RunFolder]]:
 def _refuse_repeated(runs: Sequence[RunFolder]) -> None:
     if not runs:
         raise FacebenchError("no runs to compare", "give at least one run folder")
+    # By what a path leads to: a link to a run is the same run.
     places = [run.root.resolve() for run in runs]
     for run, place in zip(runs, places, strict=True):
         if places.count(place) > 1:
@@ -252,6 +254,7 @@ def run_pairs(
     """
     keys = [(first, second, scene) for first, second in chosen for scene in content.scenes]
     values = [shared_values(tables[first], tables[second], scene) for first, second, scene in keys]
+    # One seed for all: every pair is judged by the same draws of subjects.
     differences = [paired_difference(ours, theirs, seed) for ours, theirs in values]
     # One family of tests: whoever looks for a difference reads all cells of the table.
     corrected = holm([difference.p_value for difference in differences]).tolist()
@@ -274,6 +277,7 @@ def tally(
 ) -> tuple[int, int, int]:
     """Wins, ties and losses of (S,) errors against (S,) of the same subjects, mm."""
     difference = ours - theirs
+    # The margin included: with a margin of 0 equal errors are still a tie.
     tied = int((np.abs(difference) <= tie_mm).sum())
     wins = int((difference < -tie_mm).sum())
     return wins, tied, len(difference) - tied - wins
@@ -282,6 +286,7 @@ def tally(
 def _notes(pairs: Sequence[RunPair], tie_mm: float) -> Iterator[str]:
     if not pairs:
         return
+    # Only tests that were made share the level: Holm does not count the others.
     tests = sum(pair.difference.testable for pair in pairs)
     yield (
         "Means over the subjects that both runs have a number for, below them 95 % bootstrap "

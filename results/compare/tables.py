@@ -142,6 +142,7 @@ def _size(pair: RunPair) -> str:
 
 def _apart_table(comparison: Comparison) -> Table:
     names = (", ".join(run.place for run in group.runs) for group in comparison.groups)
+    # Names and digests: nothing that is compared by its last digit.
     head = ("field", *names)
     rows = text_rows([(item.name, *item.values) for item in comparison.differing])
     return Table("Not in one table: the runs differ in", head, rows, left=tuple(range(len(head))))
@@ -176,6 +177,7 @@ def _group_values(group: RunGroup) -> dict[str, Any]:
 
 
 def _row_values(row: SceneRow) -> dict[str, Any]:
+    # Of a published row the rest of a summary is made of NaN.
     if row.measured:
         scenes = {scene: asdict(cell) for scene, cell in row.cells.items()}
     else:
@@ -213,6 +215,7 @@ def _number_rows(group: RunGroup, costs: Costs) -> Iterator[dict[str, Value]]:
         paid = {name: getattr(cost, name) for name in _COSTS} if cost else {}
         for scene in (scene for scene in group.scenes.scenes if scene in row.cells):
             line = shared | scene_values(row, scene) | paid
+            # A line per pair, so that a spreadsheet needs no second table.
             pairs = [p for p in group.pairs if (p.first, p.scene) == (row.label, scene)]
             yield from (
                 {**line, "compared_with": pair.second, **_pair_values(pair)} for pair in pairs

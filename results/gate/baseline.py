@@ -69,6 +69,7 @@ class Baseline:
             scene: {subject: round(value, _DIGITS) for subject, value in sorted(column.items())}
             for scene, column in self.errors_mm.items()
         }
+        # No more digits than mean something: the file is read in pull requests.
         rate = round(self.frames_per_second, 2)
         values = {**asdict(self), "frames_per_second": rate, "errors_mm": errors}
         write_json(path, {"facebench_baseline": FORMAT, **values})
@@ -142,6 +143,7 @@ def update_baseline(run: RunFolder, path: Path) -> Baseline:
     baseline = Baseline.of_run(run)
     _refuse_partial(run, baseline)
     record = run.record()
+    # Nobody could measure it again: the code that did is in no commit.
     if record.dirty:
         raise FacebenchError(
             f"{place_of(run)} was measured by changed code on top of commit {record.commit[:8]}",
@@ -161,6 +163,7 @@ def uncommitted(path: Path) -> list[str]:
 
     None where there is no checkout.
     """
+    # The file and its folder may not be there yet.
     folder = next(parent for parent in path.absolute().parents if parent.is_dir())
     own = path.absolute().relative_to(folder).as_posix()
     command = ["git", "-C", str(folder), "status", "--porcelain", "--untracked-files=no", "--"]
@@ -182,6 +185,7 @@ def _refuse_partial(run: RunFolder, baseline: Baseline) -> None:
         raise FacebenchError(
             f"{place_of(run)} is unfinished", f"continue it with: {record.command}"
         )
+    # A baseline with gaps would let a later run fail on the same people unseen.
     if lacking or not any(baseline.errors_mm.values()):
         raise FacebenchError(
             f"{place_of(run)} covers only a part: {len(lacking)} of "

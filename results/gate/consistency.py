@@ -55,6 +55,7 @@ def _identity(record: RunRecord, rows: pd.DataFrame) -> Iterator[Fault]:
         yield Status.UNKNOWN, f"the run is unfinished: {record.command}"
     if not record.items:
         yield Status.UNKNOWN, "the run was asked for nothing"
+    # Of ids, not of counts: one row too many and one too few would cancel.
     counted, asked = Counter(rows["item"]), Counter(record.items)
     foreign = ~rows["subject"].isin(record.subjects) | ~rows["scene"].isin(record.scenes)
     for words, items in (
@@ -132,6 +133,7 @@ def _summary(
     run: RunFolder, record: RunRecord, rows: pd.DataFrame, summary: Mapping[str, SceneSummary]
 ) -> Iterator[Fault]:
     """Every number of the summary, computed again from the table."""
+    # A mean over points cannot be had from the subjects' means.
     again = _pooled_again(run) if pools(record) else None
     for scene, cell in summary.items():
         expected = _expected(record, of_scene(rows, scene))
@@ -146,6 +148,7 @@ def _summary(
             told = float(getattr(cell, name))
             if not _same(told, float(value)):
                 yield Status.UNKNOWN, f"summary.json: {scene}: {name} is {told:g}, not {value:g}"
+        # Not drawn again: ten thousand draws a scene, for a number that no rule reads.
         low, high = cell.ci95_mm
         if cell.n_subjects > 1 and not low <= cell.mean_mm <= high:
             yield Status.UNKNOWN, f"summary.json: {scene}: the mean lies outside of its interval"

@@ -91,6 +91,7 @@ class Case:
 
     def scenes(self, rule: SceneRule) -> tuple[str, ...]:
         """The scenes that must keep to a rule."""
+        # Also the baseline's: a scene that nobody measures any more must not drop out.
         known = self.baseline.basis.scenes if self.baseline else ()
         return rule.scenes or tuple(dict.fromkeys((*self.record.scenes, *known)))
 
@@ -119,6 +120,7 @@ class Case:
     def shared(self, scene: str) -> tuple[list[float], list[float]]:
         """Errors (S,) of the run and (S,) of the baseline, of the subjects that both have, mm."""
         ours, theirs = self._errors(scene)
+        # In one order, or the differences would be of different people.
         both = sorted(ours.keys() & theirs.keys())
         return [ours[name] for name in both], [theirs[name] for name in both]
 
@@ -240,6 +242,7 @@ def _limit(rule: Limit, case: Case, scene: str) -> Check:
     cell = case.summary[scene]
     value = getattr(cell, rule.statistic)
     check = Check("limit", scene, Status.PASSED, rule.statistic, value, rule.max_mm)
+    # Inclusive: a limit that was read off a run lets that run pass.
     return _measured(check, failed=value > rule.max_mm)
 
 
@@ -255,6 +258,7 @@ def _regression(rule: Regression, case: Case, scene: str) -> Check:
     check = replace(check, interval=interval, detail=f"{difference.n_subjects} subjects")
     if math.isnan(interval.low):
         return replace(check, status=Status.UNKNOWN, detail="an interval needs two subjects")
+    # Both are asked for: a size that matters, and that it is no chance.
     worse = mean > rule.tolerance_mm
     if worse and not interval.low > 0:
         check = replace(check, detail=f"{check.detail}; its interval reaches zero")
@@ -267,6 +271,7 @@ def _coverage(rule: Coverage, case: Case, scene: str) -> Check:
         return _unknown("coverage", scene, "the run has no such scene", "subjects", unit="share")
     cell = case.summary[scene]
     check = Check("coverage", scene, Status.PASSED, "subjects", scored_share(cell), rule.subjects)
+    # The first shortage is what is told: faces mean little where subjects are missing.
     if check.value >= rule.subjects and rule.faces > 0:
         check = replace(check, quantity="faces", value=cell.coverage, bound=rule.faces)
     short = short_of(rule, cell)
@@ -292,6 +297,7 @@ def _speed(rule: Speed, case: Case, scene: str) -> Check:
     if reason or case.baseline is None:
         return _unknown("speed", scene, reason, quantity, rule.min_ratio, "ratio")
     ours, theirs = case.numbers.frames_per_second, case.baseline.frames_per_second
+    # Of a baseline without frames there is no ratio, and no speed that is enough.
     ratio = ours / theirs if theirs > 0 else math.nan
     check = Check("speed", scene, Status.PASSED, quantity, ratio, rule.min_ratio, "ratio")
     check = replace(check, detail=f"{ours:.1f} against {theirs:.1f} frames/s")
@@ -312,6 +318,7 @@ def _paper(rule: Paper, case: Case, scene: str) -> Check:
     mean = case.summary[scene].mean_mm
     check = Check("paper", scene, Status.PASSED, "mean_mm", mean, bound)
     check = replace(check, detail=f"{known[0].title}: {known[0].mean_mm:.2f} by its own protocol")
+    # Measured by another protocol: it can warn, never fail.
     return replace(_measured(check), status=Status.WARNED) if mean > bound else _measured(check)
 
 

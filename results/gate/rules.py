@@ -188,6 +188,7 @@ def _rule(where: str, kind: type[Rule], entry: dict[str, Any]) -> Rule:
     # A single name needs no brackets.
     table = {k: [v] if k in lists and isinstance(v, str) else v for k, v in entry.items()}
     rule = bind(kind, table, where)
+    # A misspelt method would never have a number, and the rule never an answer.
     known = by_method(published_results())
     if isinstance(rule, Paper) and rule.published and rule.published not in known:
         said = f"{where}: published: nothing is known of '{rule.published}'"

@@ -185,6 +185,7 @@ def _row(check: Check) -> tuple[Cell, ...]:
 
 def _remarks(verdict: Verdict) -> list[str]:
     """A line for all checks of one status and reason, without those that passed."""
+    # The same reason of three scenes is one line.
     said: dict[tuple[str, str], list[str]] = {}
     for check in verdict.checks:
         if check.status is not Status.PASSED and check.detail:
@@ -213,6 +214,7 @@ def verdict_junit(verdict: Verdict) -> str:
     A gate that measured nothing has one case more, an error, so that no reader takes it for passed.
     """
     cases = [_case(verdict, check) for check in verdict.checks]
+    # All skipped: a suite without failures reads as passed everywhere.
     if verdict.status is Status.UNKNOWN and not _count(cases, "error"):
         cases.append(_nothing_measured(verdict))
     attributes = {
@@ -233,6 +235,7 @@ def _case(verdict: Verdict, check: Check) -> ElementTree.Element:
     names = {"classname": f"gate.{_plain(verdict.run)}", "name": _plain(check.name)}
     case = ElementTree.Element("testcase", names)
     said = _plain(check.line)
+    # A warning is a passing case with text: JUnit knows none.
     if outcome := _OUTCOMES.get(check.status):
         ElementTree.SubElement(case, outcome, {"message": said})
     else:

@@ -92,6 +92,7 @@ def subjects_charts(series: Sequence[Series]) -> Markup:
     errors = [error for column in columns for error in column.values()]
     if not errors:
         return Markup()
+    # One axis for all scenes: else equal distances would look unlike.
     limits = range_around(errors)
 
     def draw(scene: str, width: float) -> Markup:
@@ -108,6 +109,7 @@ def regions_charts(series: Sequence[Series]) -> Markup:
     found = [part for parts in errors.values() for part in parts.values()]
     if not found:
         return Markup()
+    # From 0: the length of a bar is read as the error.
     limit = range_around([0.0, *(max(filter(math.isfinite, part)) for part in found)])[1]
 
     def draw(scene: str, width: float) -> Markup:
@@ -137,6 +139,7 @@ def nice_step(step: float) -> float:
 def range_around(values: Sequence[float]) -> tuple[float, float]:
     """Round ends that hold all values with a little air; never below 0."""
     low, high = min(values), max(values)
+    # Of a single value too, or the axis would have no length.
     air = 0.08 * (high - low) or 0.1
     step = nice_step((high - low + 2 * air) / 5)
     return max(0.0, math.floor((low - air) / step) * step), math.ceil((high + air) / step) * step
@@ -183,6 +186,7 @@ def subjects_chart(
     middles = [STRIP_HEIGHT * (row + 0.62) for row in range(len(series))]
     errors = [scene_column(run.subjects, scene) for run in series]
     axis = _bottom_axis(x, 4.0, bottom, "error, mm")
+    # Behind the dots: subjects that all methods find hard show as parallel lines.
     joins = (
         _join_subjects(upper, lower, x, top, below)
         for upper, lower, top, below in zip(errors, errors[1:], middles, middles[1:], strict=False)
@@ -322,6 +326,7 @@ def _horizontal(x: Axis, y: float, words: str) -> Markup:
 
 def _bottom_axis(x: Axis, top: float, bottom: float, words: str) -> Markup:
     ticks = x.ticks()
+    # As many decimals as two neighbouring ticks need to differ.
     digits = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
     marks = (
         join(

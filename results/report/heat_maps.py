@@ -50,6 +50,7 @@ def rotation_onto(points: Array, reference: Array) -> Array:
     """Rotation (3, 3) that lays centred points (V, 3) best on others of the same order."""
     covariance = (reference - reference.mean(axis=0)).T @ points
     left, _, right = np.linalg.svd(covariance)
+    # Kabsch: without it the best fit may be a reflection, which no pose undoes.
     sign = np.sign(np.linalg.det(left @ right))
     return np.asarray(left @ np.diag([1.0, 1.0, sign]) @ right)
 
@@ -57,6 +58,7 @@ def rotation_onto(points: Array, reference: Array) -> Array:
 def _by_shape(mesh: Mesh, centred: Array) -> Array:
     front = vertex_normals(mesh).mean(axis=0)
     front /= np.linalg.norm(front) or 1.0
+    # Up is sought at right angles to the front, else it leans into the nose.
     flat = centred - np.outer(centred @ front, front)
     up = np.linalg.svd(flat, full_matrices=False)[2][0]
     # Scans are upright within a right angle: of the two ends of the longer side, up has +y.
@@ -130,6 +132,7 @@ def worst_first(subjects: pd.DataFrame) -> list[str]:
 
 def read_errors(path: Path) -> tuple[Mesh, NDArray[np.float64]]:
     """A mesh in mm and the error (V,) at its vertices, NaN where it has none."""
+    # Unprocessed: merging vertices would part them from their errors.
     loaded = trimesh.load(path, process=False, maintain_order=True)
     mesh = Mesh(np.asarray(loaded.vertices, np.float64), np.asarray(loaded.faces, np.int32))
     values = loaded.metadata["_ply_raw"]["vertex"]["data"]["error"]
@@ -164,6 +167,7 @@ def error_colours(errors: NDArray[np.float64]) -> NDArray[np.float64]:
     position = np.clip(np.nan_to_num(errors) / SCALE_MM, 0, 1)
     channels = [np.interp(position, _STOPS, values / 255) for values in _SCALE.T]
     colours = np.stack(channels, axis=1)
+    # Last: the scale has coloured them like an error of zero.
     colours[np.isnan(errors)] = _UNKNOWN
     return colours
 
@@ -199,6 +203,7 @@ def model_of(series: Series) -> MorphableModel | None:
 
 def _in_view(mesh: Mesh, errors: NDArray[np.float64]) -> NDArray[np.float64]:
     """The measured part in the middle, its longer side 1.8 of the picture's 2 units."""
+    # What was measured fills the picture; hair and neck would make the face small.
     measured = ~np.isnan(errors)
     seen = mesh.vertices[measured] if measured.any() else mesh.vertices
     low, high = seen.min(axis=0), seen.max(axis=0)

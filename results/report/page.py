@@ -45,6 +45,7 @@ def write_report(
     Raises:
         FacebenchError: the runs differ in protocol or dataset, or one has no summary.
     """
+    # The run among its own others would be compared with itself.
     others = [other for other in others if other.root.resolve() != run.root.resolve()]
     series = read_series([run, *others])
     (group,) = compare([run, *others], published).groups
@@ -71,6 +72,7 @@ def render(series: Sequence[Series], group: RunGroup) -> str:
 def _sections(series: Sequence[Series], group: RunGroup) -> list[Section]:
     """Anchor, title and content of every section that has something to show."""
     run, key = series[0], legend(series) if len(series) > 1 else Markup()
+    # From the answer to its grounds; a section without content is left out.
     parts = [
         ("scenes", "Error by scene", _scenes(run, group)),
         ("curves", "Cumulative error", _with(key, cumulative_charts(series))),

@@ -191,6 +191,7 @@ def worst_frames(
         subjects: whose clips.
     """
     wanted = [item for item in _items(record) if item.clip and item.subject in subjects]
+    # A clip without any face has nothing to look at.
     starts = _first_chunks(ledger.table())
     pictures = {
         (item.subject, item.scene): _frame(item.clip, starts[item.id])
@@ -221,6 +222,7 @@ def _frame(clip: Clip, start: tuple[int, int]) -> FramePicture | None:
     from ...recon.video.decode import read_chunks  # loads the decoder, which few pages need
 
     number, before = start
+    # Earlier chunks are decoded and dropped: a seek by time is not exact in every file.
     found = read_chunks(clip.path, clip.id, before + FRAMES_IN, range(number))
     frames = next((chunk.frames for chunk in found if len(chunk.frames)), None)
     if frames is None:

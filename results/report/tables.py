@@ -48,6 +48,7 @@ def subjects_table(series: Series) -> Table:
     scenes = list(series.summary)
     columns = {scene: scene_column(series.subjects, scene) for scene in scenes}
     errors = pd.DataFrame(columns, dtype=float)
+    # Over the scenes that have a number: a failure has none to add.
     errors["mean"] = errors.mean(axis=1)
     errors = errors.sort_values("mean", ascending=False)
     rows = ((str(name), *map(number_text, row)) for name, *row in errors.itertuples())
@@ -70,6 +71,7 @@ def failures(series: Sequence[Series]) -> Markup:
 
 def _reasons_table(series: Sequence[Series], title: str, column: str, scored: bool) -> Table:
     """A row per reason and set of runs, with the subjects and scenes of which it is true."""
+    # By place first: what fails for every method lies in the data.
     found: dict[tuple[str, str], list[str]] = {}
     for run in series:
         table = run.subjects
@@ -104,6 +106,7 @@ def _lost_frames(series: Sequence[Series]) -> Markup:
     several = len(series) > 1
     rows, each = [], []
     for (reason, whose), losses in grouped.items():
+        # The worst first, then by name, so that equal losses keep their order.
         losses.sort(key=lambda loss: (-loss[2], loss[1]))
         named = _some([f"{clip} {where}" for _, clip, _, where in losses])
         counts = (str(sum(loss[2] for loss in losses)), str(len({loss[1] for loss in losses})))
@@ -132,6 +135,7 @@ def _losses(chunks: pd.DataFrame) -> Iterator[Loss]:
 
     The ledger counts faces by chunk, so the range is that of the chunks.
     """
+    # A chunk knows its number, not its frames: they are counted from the clip's start.
     before = chunks.groupby("clip")["frames"].cumsum() - chunks["frames"]
     chunks = chunks.assign(first=before, lost=chunks["frames"] - chunks["faces"])
     chunks = chunks[(chunks["reason"] != "") | (chunks["lost"] > 0)]

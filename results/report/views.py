@@ -105,6 +105,7 @@ def packed(
 ) -> tuple[float, PackedMesh, PackedMesh | None]:
     """The length of a step in mm that both sides share, and the sides."""
     sides = [side for side in (prediction, scan) if side is not None]
+    # One step for both sides: prediction and scan lie on each other as measured.
     step = max(float(np.abs(side.mesh.vertices).max()) for side in sides) / np.iinfo(np.int16).max
     return step, _packed(prediction, step), None if scan is None else _packed(scan, step)
 
@@ -128,6 +129,7 @@ def _frontal_pair(
     turn = frontal_rotation(mesh, reference)
     measured = ~np.isnan(errors)
     seen = mesh.vertices[measured] if measured.any() else mesh.vertices
+    # The scan is moved by the prediction's centre too, or they would drift apart.
     centre = (seen.min(axis=0) + seen.max(axis=0)) / 2
 
     def placed(part: DecimatedMesh) -> DecimatedMesh:
@@ -139,6 +141,7 @@ def _frontal_pair(
 
 
 def _packed(side: DecimatedMesh, step: float) -> PackedMesh:
+    # 16 bits over a head of 300 mm are steps of 0.005 mm.
     positions = np.rint(side.mesh.vertices / step).astype("<i2")
     triangles = side.mesh.triangles.astype("<u2")
     parts = (positions, triangles, error_bytes(side.errors))

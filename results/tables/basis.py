@@ -88,6 +88,7 @@ def differing_fields(bases: Sequence[Basis]) -> tuple[FieldDifference, ...]:
 
     Protocols of one digest are one, whatever they are called.
     """
+    # A name alone is no difference: a preset and a file of it measure the same.
     same = len({basis.protocol_digest for basis in bases}) < 2
     protocol = [] if same else _differing("protocol", bases)
     return (*protocol, *_differing("dataset", bases))
@@ -135,6 +136,7 @@ def _differing(kind: Kind, bases: Sequence[Basis]) -> list[FieldDifference]:
 
 def _protocol_fields(basis: Basis) -> dict[str, str]:
     settings = {key: str(v) for key, v in flatten(basis.protocol_settings) if key != "name"}
+    # The settings' own name is left out: it stands in front already.
     digest = short_digest(basis.protocol_digest)
     return {"protocol": basis.protocol, "protocol digest": digest, **settings}
 

@@ -152,6 +152,7 @@ def scene_values(row: SceneRow, scene: str) -> dict[str, Value]:
     if row.measured:
         low, high = cell.ci95_mm
         values = {**vars(cell), "ci95_low_mm": low, "ci95_high_mm": high}
+    # In the order of NUMBERS, whatever order a summary's fields are in.
     named = {"method": row.label, "remark": row.remark, "scene": scene, **values}
     return {name: named.get(name) for name in NUMBERS}
 
@@ -216,6 +217,7 @@ def run_label(record: RunRecord) -> str:
 def unique_labels(runs: Sequence[RunFolder], records: Sequence[RunRecord]) -> list[str]:
     """A label each; of equal ones the folder's name tells which, or else its whole path."""
     labels = [run_label(record) for record in records]
+    # The folder's name, which people know; the whole path only where that is equal too.
     for places in ([run.root.name for run in runs], [str(run.root) for run in runs]):
         taken = Counter(labels)
         labels = [
@@ -234,6 +236,7 @@ def refuse_mixture(records: Sequence[RunRecord]) -> None:
     if not records:
         raise FacebenchError("no runs to show", "give at least one run folder")
     for kind in ("protocol", "dataset"):
+        # The digest decides, not the name: one setting more makes another protocol.
         found = {getattr(r, f"{kind}_digest"): r for r in records}
         if len(found) > 1:
             names = (f"{getattr(r, kind)} ({short_digest(d)})" for d, r in found.items())
@@ -257,6 +260,7 @@ def _printed(rows: Sequence[Published]) -> SceneRow:
 
 
 def _as_summary(row: Published) -> SceneSummary:
+    # Papers print mean and deviation; nothing else is known of their rows.
     unknown = math.nan
     return SceneSummary(
         mean_mm=row.mean_mm,
@@ -279,6 +283,7 @@ def _rank(row: SceneRow, scene: str) -> float:
     cell = row.cells.get(scene)
     if cell is None:
         return math.nan
+    # A method that fails on the hard subjects would else have the lower mean.
     return cell.mean_with_failures_mm if cell.n_failed else cell.mean_mm
 
 
@@ -287,6 +292,7 @@ def _subject_notes(records: Sequence[RunRecord]) -> Iterable[str]:
         yield "The runs asked for different subjects: compare them with paired differences only."
     if len({record.limit for record in records}) > 1:
         yield "The runs read different numbers of frames."
+    # Told of each, since fewer frames make the mean face of a clip less certain.
     limits = sorted({record.limit for record in records if record.limit is not None})
     if limits:
         yield f"At most {', '.join(map(str, limits))} frames of each clip were read."

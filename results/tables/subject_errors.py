@@ -31,6 +31,7 @@ def shared_values(
     """Errors (S,) and (S,) in a scene of the subjects that both tables have a number for, sorted
     by subject, mm."""
     ours, theirs = scene_column(first, scene), scene_column(second, scene)
+    # Sorted, so that the bootstrap draws the same subjects whatever order the rows are in.
     both = sorted(ours.keys() & theirs.keys())
     return (
         np.array([ours[subject] for subject in both], np.float64),
@@ -50,5 +51,6 @@ def cumulative_curves(subjects: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
 
 
 def _mean_curve(curves: pd.Series) -> NDArray[np.float64]:
+    # A curve of another length has other thresholds: an earlier version's.
     whole = [np.asarray(curve, np.float64) for curve in curves if len(curve) == len(CURVE_MM)]
     return np.stack(whole).mean(axis=0) if whole else np.full(len(CURVE_MM), np.nan)

@@ -56,9 +56,11 @@ class TerminalTable:
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
         """Title, table and notes for the width that there is."""
+        # The widest that fits: fewer columns cost lines, a stack the comparison by eye.
         shapes = (self.table, _with_aside(self.table)) if self.table.aside > 1 else (self.table,)
         width = options.max_width
         fitting = next((shape for shape in shapes if _least_width(shape) <= width), None)
+        # Notes are as wide as the table, but no column of single words below a narrow one.
         text_width = min(width, max(_NOTE_WIDTH, _least_width(fitting or self.table)))
         if self.table.title:
             yield Constrain(Text(self.table.title, style="bold"), text_width)
@@ -91,6 +93,7 @@ def _widths(table: Table) -> list[int]:
     for number, head in enumerate(table.head):
         lines = [line for row in table.rows for line in row[number].lines]
         longest = max(map(cell_len, lines), default=0)
+        # A word that is wrapped is still that word; a number is another number.
         if number in table.left:
             found.append(min(_WORDS_WIDTH, max(longest, cell_len(head))))
         else:
@@ -165,7 +168,9 @@ def terminal_text(tables: Sequence[Table]) -> str:
 
 def markdown(table: Table) -> str:
     """A Markdown table with its title and notes."""
+    # The colon at the end is what aligns a column to the right.
     ruler = ["---" if number in table.left else "---:" for number in range(len(table.head))]
+    # An empty line between: right above a table the title would be its head.
     title = [f"**{in_cell(table.title)}**", ""] if table.title else []
     lines = [*title, _bar([in_cell(head) for head in table.head]), _bar(ruler)]
     lines += [_bar([_markdown_cell(cell) for cell in row]) for row in table.rows]
@@ -178,6 +183,7 @@ def markdown(table: Table) -> str:
 def in_cell(text: str) -> str:
     """Text that cannot end a cell or start markup of its own."""
     escaped = re.sub(r"([\\|*_<>\[\]`~$&])", r"\\\1", visible(text))
+    # A line end would end the row.
     return " ".join(escaped.split())
 
 
@@ -228,6 +234,7 @@ _LATEX = {
     "–": "--",
     "…": r"\ldots{}",
 }
+# One pass over all marks: a second would escape the backslashes of the first.
 _LATEX_MARK = re.compile("|".join(map(re.escape, _LATEX)))
 
 
@@ -288,8 +295,10 @@ def html(table: Table) -> Markup:
             for n, name in enumerate(table.head)
         ),
     )
+    # A browser lays out every row before it shows the first.
     rows = (_html_row(table, row) for row in islice(table.rows, MOST_ROWS))
     whole = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *rows))
+    # With a focus, so that a keyboard can scroll it too.
     framed = tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)
     return join(framed, *(tag("p", note, class_="note") for note in table.notes))
 

@@ -83,6 +83,7 @@ def _parameters(record: RunRecord) -> dict[str, Any]:
     protocol = {f"protocol.{key}": value for key, value in record.protocol_settings.items()}
     chosen = {"method": record.method, "seed": record.seed, "unit": record.unit}
     given = {key: value for key, value in record.arguments.items() if key not in _NO_PARAMETERS}
+    # What was resolved wins over what was typed.
     values = {**given, **chosen, **protocol}
     return {key: str(value)[:_LONGEST_VALUE] for key, value in values.items()}
 
@@ -108,6 +109,7 @@ def _metrics(run: RunFolder, record: RunRecord) -> list[Metric]:
 
 def _curve_points(shares: NDArray[np.float64]) -> list[tuple[int, float]]:
     """Whole tenths of a millimetre and the share within; MLflow's steps are whole numbers."""
+    # Rounded first: 0.3 times ten is not quite three.
     tenths = [round(10 * threshold, 6) for threshold in CURVE_MM.tolist()]
     points = zip(tenths, shares.tolist(), strict=True)
     return [(int(step), share) for step, share in points if step.is_integer()]

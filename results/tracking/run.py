@@ -34,6 +34,7 @@ def run_of(folder: Path, name: str) -> Iterator[ActiveRun]:
 
     kept = _kept(folder, mlflow.get_tracking_uri())
     path = folder / KEPT_ID
+    # Before the run is begun: a kill in between then leaves a key to find it by.
     write_json(path, kept)
     hint = f"the folder is whole; 'facebench report {folder} --track' logs it later"
     with store_errors_told(f"MLflow could not keep {folder}", hint):
@@ -79,6 +80,7 @@ def log_changed(run_id: str, metrics: Sequence[Metric]) -> None:
     client = MlflowClient()
     known = _last_values(client, run_id, {metric.key for metric in metrics})
     changed = [m for m in metrics if known.get((m.key, m.step)) != m.value]
+    # MLflow takes at most a thousand in a batch.
     for start in range(0, len(changed), 1000):
         client.log_batch(run_id, metrics=changed[start : start + 1000])
 
@@ -126,6 +128,7 @@ def _living(run_id: str | None) -> str | None:
         found = mlflow.get_run(run_id)
     except MlflowException:
         return None
+    # A run that somebody deleted in the interface takes no more values.
     return run_id if found.info.lifecycle_stage == "active" else None
 
 
@@ -141,5 +144,6 @@ def _last_values(client: MlflowClient, run_id: str, keys: set[str]) -> dict[tupl
     logged = client.get_run(run_id).data.metrics
     histories = (client.get_metric_history(run_id, key) for key in keys if key in logged)
     points = (point for history in histories for point in history)
+    # A store keeps every value ever logged at a step; the latest is what it shows.
     ordered = sorted(points, key=lambda point: point.timestamp)
     return {(point.key, point.step): point.value for point in ordered}

@@ -106,6 +106,7 @@ def training_minutes(log: Sequence[Row], batch_size: int) -> tuple[list[float], 
 
     Time that a training stood still or validated between two lines is part of neither.
     """
+    # From 0: the first line of a log comes after its steps.
     steps = [0.0, *(row["step"] for row in log)]
     taken = np.diff(steps) * batch_size
     speeds = np.array([row["images_per_s"] for row in log])
