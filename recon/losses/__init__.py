@@ -1,1 +1,1 @@
-"""The levels of the training loss: pixels, landmarks, identity and prior."""
+"""The terms of the training loss: pixels, landmarks, identity and prior."""

@@ -18,7 +18,7 @@ from ..face.camera import project, rotate, rotation_matrix
 from ..face.coefficients import Coefficients
 from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
-from .prior import Across, alone
+from .prior import AllReduce, single_process
 
 FRAME = 224.0
 """Side in pixels of the frame in which distances count, whatever the image's own size."""
@@ -59,7 +59,7 @@ def landmark_loss(
     image_size: int,
     width: float = 10.0,
     epsilon: float = 2.0,
-    across: Across = alone,
+    all_reduce: AllReduce = single_process,
 ) -> Tensor:
     """Weighted mean of the Wing loss over points and coordinates, in pixels of the 224 frame.
 
@@ -70,11 +70,11 @@ def landmark_loss(
         image_size: side of the square image in px.
         width: w of the Wing loss, px of the 224 frame.
         epsilon: ε of the Wing loss, px of the 224 frame.
-        across: sums up the batch over all workers.
+        all_reduce: sums up the batch over all workers.
     """
     distance = (projected - detected) * (FRAME / image_size)
     each = wing(distance, width, epsilon).mean(1)
-    return (each * weights).sum() / across(weights.sum()).clamp_min(1e-8)
+    return (each * weights).sum() / all_reduce(weights.sum()).clamp_min(1e-8)
 
 
 OUTSIDE = ("left_ear", "right_ear", "neck", "head")
@@ -213,9 +213,9 @@ def landmark_distance(found: Coefficients, true: Coefficients, decoder: FaceDeco
     return squares * (FRAME / 2.0) ** 2
 
 
-def batch_mean(each: Tensor, across: Across = alone) -> Tensor:
+def batch_mean(each: Tensor, all_reduce: AllReduce = single_process) -> Tensor:
     """Mean of (B,) or (B, ...) over the photographs of all workers, summed over the rest."""
-    return each.sum() / across(each.new_tensor(float(len(each))))
+    return each.sum() / all_reduce(each.new_tensor(float(len(each))))
 
 
 def _placed(shape: Tensor, pose: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The sum of the levels (METHOD eq. 7), each with its weight and its name."""
+"""The sum of the terms (METHOD eq. 7), each with its weight and its name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..recipes.regressor import LandmarkRecipe, LossRecipe
 from ..render import Rendering
 from .landmarks import contour_weights, landmark_loss
 from .photometric import Supervision, class_weights, pixel_loss
-from .prior import Across, ReflectanceVariance, alone, light_balance, prior_loss
+from .prior import AllReduce, ReflectanceVariance, light_balance, prior_loss, single_process
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,27 @@ class Landmarks:
 
 
 class MultiLevelLoss(nn.Module):
-    """The levels of the loss of a batch, unweighted, and their weighted sum.
+    """The terms of the loss of a batch, unweighted, and their weighted sum.
 
     The identity level, which draws a face of its own, is computed apart and joins the sum.
 
     Args:
         recipe: weights and settings of every level.
         model: whose skin the reflectance level looks at; needed where the recipe weighs that.
-        across: sums up the batch over all workers.
+        all_reduce: sums up the batch over all workers.
     """
 
     class_weights: Tensor
 
     def __init__(
-        self, recipe: LossRecipe, model: MorphableModel | None = None, across: Across = alone
+        self,
+        recipe: LossRecipe,
+        model: MorphableModel | None = None,
+        all_reduce: AllReduce = single_process,
     ) -> None:
         super().__init__()
         self.recipe = recipe
-        self.across = across
+        self.all_reduce = all_reduce
         weighed = model if recipe.weights.reflectance else None
         self.reflectance = ReflectanceVariance(weighed) if weighed else None
         self.register_buffer("class_weights", class_weights(recipe.mask))
@@ -72,46 +75,46 @@ class MultiLevelLoss(nn.Module):
         """
         prior = self.recipe.prior
         weights = self._landmark_weights(coefficients.pose, placed.projected, truth.landmarks)
-        levels = {} if rendering is None else {"pixel": self._pixel(rendering, truth)}
-        levels["landmark"] = self._wing(placed.projected, truth, weights)
+        terms = {} if rendering is None else {"pixel": self._pixel(rendering, truth)}
+        terms["landmark"] = self._wing(placed.projected, truth, weights)
         if self.recipe.weights.landmark_shape:
-            levels["landmark_shape"] = self._landmark_shape(placed.shape, truth, weights)
-        levels["prior"] = prior_loss(
+            terms["landmark_shape"] = self._landmark_shape(placed.shape, truth, weights)
+        terms["prior"] = prior_loss(
             coefficients,
             prior.identity,
             prior.expression,
             prior.albedo,
             prior.expression_mean,
-            self.across,
+            self.all_reduce,
         )
-        return levels | self._extras(coefficients)
+        return terms | self._extras(coefficients)
 
     def seen(self, places: Tensor, truth: Supervision) -> Tensor:
         """The Wing loss of places (B, 68, 2) in px that a network sees landmarks at."""
         known = truth.landmarks.isfinite().all(1)
         return self._wing(places.permute(1, 2, 0), truth, known.to(places))
 
-    def weighted(self, levels: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def weighted(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Every level times its weight."""
-        return {name: getattr(self.recipe.weights, name) * level for name, level in levels.items()}
+        return {name: getattr(self.recipe.weights, name) * level for name, level in terms.items()}
 
-    def total(self, levels: Mapping[str, Tensor]) -> Tensor:
+    def total(self, terms: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum."""
-        return torch.stack(list(self.weighted(levels).values())).sum()
+        return torch.stack(list(self.weighted(terms).values())).sum()
 
     def _extras(self, coefficients: Coefficients) -> dict[str, Tensor]:
-        """The levels that the paper does not have."""
+        """The terms that the paper does not have."""
         extras = {}
         if self.reflectance:
-            extras["reflectance"] = self.reflectance(coefficients.albedo, self.across)
+            extras["reflectance"] = self.reflectance(coefficients.albedo, self.all_reduce)
         if self.recipe.weights.light_balance:
-            extras["light_balance"] = light_balance(coefficients.light, self.across)
+            extras["light_balance"] = light_balance(coefficients.light, self.all_reduce)
         return extras
 
     def _pixel(self, rendering: Rendering, truth: Supervision) -> Tensor:
         visible = rendering.silhouette.detach()
         weights = self.class_weights[truth.masks] * visible
-        return pixel_loss(rendering.image, truth.images, weights, across=self.across)
+        return pixel_loss(rendering.image, truth.images, weights, all_reduce=self.all_reduce)
 
     def _landmark_weights(self, pose: Tensor, projected: Tensor, detected: Tensor) -> Tensor:
         """Weight (68, B) of each point, 0 where the model or the photograph lacks it."""
@@ -127,7 +130,7 @@ class MultiLevelLoss(nn.Module):
             truth.images.shape[-1],
             self.recipe.landmark.width,
             self.recipe.landmark.epsilon,
-            self.across,
+            self.all_reduce,
         )
 
     def _landmark_shape(self, shape: Tensor, truth: Supervision, weights: Tensor) -> Tensor:

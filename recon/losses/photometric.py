@@ -12,7 +12,7 @@ from torch.nn.functional import cosine_similarity
 
 from ...errors import FacebenchError
 from ..synthetic.appearance import CLASS_NAMES
-from .prior import Across, alone
+from .prior import AllReduce, single_process
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def pixel_loss(
     photograph: Tensor,
     weights: Tensor,
     epsilon: float = 1e-6,
-    across: Across = alone,
+    all_reduce: AllReduce = single_process,
 ) -> Tensor:
     """Weighted mean over the whole batch of the Euclidean colour distance per pixel.
 
@@ -63,10 +63,10 @@ def pixel_loss(
         photograph: (B, 3, H, W) RGB in [0, 1].
         weights: (B, H, W), mask weight times visibility of the face.
         epsilon: added under the root, so that equal colours have a gradient.
-        across: sums up the batch over all workers.
+        all_reduce: sums up the batch over all workers.
     """
     distance = ((rendered - photograph).square().sum(1) + epsilon).sqrt()
-    return (distance * weights).sum() / across(weights.sum()).clamp_min(1e-8)
+    return (distance * weights).sum() / all_reduce(weights.sum()).clamp_min(1e-8)
 
 
 class IdentityFeatures(Protocol):
@@ -82,7 +82,7 @@ def identity_loss(
     render: Tensor,
     turned: Tensor,
     weights: Tensor | None = None,
-    across: Across = alone,
+    all_reduce: AllReduce = single_process,
 ) -> Tensor:
     """Mean of 1 - cos over the three pairs, averaged over the batch.
 
@@ -94,10 +94,10 @@ def identity_loss(
         render: features (B, D) of the render I'.
         turned: features (B, D) of the render I'' under another pose and expression.
         weights: (B,) of each photograph in the average; None: all 1.
-        across: sums up the batch over all workers.
+        all_reduce: sums up the batch over all workers.
     """
     pairs = ((photograph, render), (photograph, turned), (render, turned))
     cosines = [cosine_similarity(first, second, dim=1) for first, second in pairs]
     each = 1.0 - sum(cosines, start=cosines[0].new_zeros(())) / len(pairs)
     shares = each.new_ones(len(each)) if weights is None else weights
-    return (each * shares).sum() / across(shares.sum()).clamp_min(1e-8)
+    return (each * shares).sum() / all_reduce(shares.sum()).clamp_min(1e-8)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..face.coefficients import Coefficients
 from ..morphable.model import MorphableModel
 
-Across = Callable[[Tensor], Tensor]
+AllReduce = Callable[[Tensor], Tensor]
 """Mean of a number over all workers; what comes back carries no gradient.
 
 A worker divides the sum over its own photographs by the mean of all workers' denominators. The mean
@@ -24,7 +24,7 @@ of the workers' gradients is then that of one worker with the whole batch, howev
 """
 
 
-def alone(value: Tensor) -> Tensor:
+def single_process(value: Tensor) -> Tensor:
     """The mean over one worker."""
     return value
 
@@ -35,7 +35,7 @@ def prior_loss(
     expression: float = 0.8,
     albedo: float = 0.001,
     expression_mean: float = 0.0,
-    across: Across = alone,
+    all_reduce: AllReduce = single_process,
 ) -> Tensor:
     """1.2 |α|² + 0.8 |β - m|² + 0.001 |δ|², summed over coefficients, mean over the batch.
 
@@ -47,10 +47,10 @@ def prior_loss(
         + expression * expressed.square().sum()
         + albedo * coefficients.albedo.square().sum()
     )
-    return total / across(total.new_tensor(float(len(coefficients.identity))))
+    return total / all_reduce(total.new_tensor(float(len(coefficients.identity))))
 
 
-def distribution_loss(coefficients: Tensor, across: Across = alone) -> Tensor:
+def distribution_loss(coefficients: Tensor, all_reduce: AllReduce = single_process) -> Tensor:
     """Squared mean and squared (variance - 1) of each coefficient over the batch, averaged.
 
     Zero when every coefficient has mean 0 and variance 1 over the batch. A recogniser can be
@@ -59,22 +59,26 @@ def distribution_loss(coefficients: Tensor, across: Across = alone) -> Tensor:
 
     Args:
         coefficients: (B, K), standard normal over people.
-        across: sums up the batch over all workers; the moments are those of the whole batch.
+        all_reduce: sums up the batch over all workers; the moments are those of the whole batch.
     """
-    count = across(coefficients.new_tensor(float(len(coefficients))))
-    mean = _of_all(coefficients.sum(0) / count, across)
-    square = _of_all(coefficients.square().sum(0) / count, across)
+    count = all_reduce(coefficients.new_tensor(float(len(coefficients))))
+    mean = _of_all(coefficients.sum(0) / count, all_reduce)
+    square = _of_all(coefficients.square().sum(0) / count, all_reduce)
     variance = square - mean.square()
     return (mean.square() + (variance - 1.0).square()).mean()
 
 
-def _of_all(here: Tensor, across: Across) -> Tensor:
+def _of_all(here: Tensor, all_reduce: AllReduce) -> Tensor:
     """The mean over workers of a number, with the gradient of this worker's share."""
-    return here + (across(here.detach()) - here.detach())
+    return here + (all_reduce(here.detach()) - here.detach())
 
 
 def asymmetric_loss(
-    found: Tensor, label: Tensor, over: float = 1.0, under: float = 3.0, across: Across = alone
+    found: Tensor,
+    label: Tensor,
+    over: float = 1.0,
+    under: float = 3.0,
+    all_reduce: AllReduce = single_process,
 ) -> Tensor:
     """Squared differences, summed over coefficients, mean over the batch.
 
@@ -88,27 +92,27 @@ def asymmetric_loss(
         label: (B, K), no gradient.
         over: weight where a coefficient is larger than its label, away from zero.
         under: weight where it is smaller.
-        across: sums up the batch over all workers.
+        all_reduce: sums up the batch over all workers.
     """
     # Along the label's own direction; the published form takes both as max(|label|, ±found).
     beyond = (found - label) * torch.where(label < 0, -1.0, 1.0)
     weight = torch.where(beyond > 0, over, under)
     count = found.new_tensor(float(len(found)))
-    return (weight * beyond.square()).sum() / across(count)
+    return (weight * beyond.square()).sum() / all_reduce(count)
 
 
-def light_balance(light: Tensor, across: Across = alone) -> Tensor:
+def light_balance(light: Tensor, all_reduce: AllReduce = single_process) -> Tensor:
     """Squared distance of each harmonic's three weights from their mean (Deng et al. 2019).
 
     Skin colour and the colour of light can trade places; white light leaves the colour to the skin.
 
     Args:
         light: (B, 9, 3) γ.
-        across: sums up the batch over all workers.
+        all_reduce: sums up the batch over all workers.
     """
     coloured = light - light.mean(dim=2, keepdim=True)
     count = light.new_tensor(float(len(light)))
-    return coloured.square().sum() / across(count)
+    return coloured.square().sum() / all_reduce(count)
 
 
 SKIN = ("forehead", "left_cheek", "right_cheek", "nose", "jaw")
@@ -136,11 +140,11 @@ class ReflectanceVariance(nn.Module):
         form = torch.from_numpy(flat.T @ flat / len(skin)).float()
         self.register_buffer("form", form, persistent=False)
 
-    def forward(self, albedo: Tensor, across: Across = alone) -> Tensor:
+    def forward(self, albedo: Tensor, all_reduce: AllReduce = single_process) -> Tensor:
         """Mean over the batch of the variance, summed over colours, for (B, K) coefficients."""
         one = torch.cat([albedo, albedo.new_ones(len(albedo), 1)], dim=1)
         total = ((one @ self.form) * one).sum()
-        return total / across(total.new_tensor(float(len(albedo))))
+        return total / all_reduce(total.new_tensor(float(len(albedo))))
 
 
 def skin_vertices(model: MorphableModel) -> np.ndarray:

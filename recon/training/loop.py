@@ -46,7 +46,7 @@ class Loop(Generic[Batch]):
     readers: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_rank_zero(self) -> bool:
         """Whether this worker writes."""
         return self.source.rank == 0
 
@@ -54,7 +54,7 @@ class Loop(Generic[Batch]):
         """Take up the newest checkpoint of the folder, if any; the step it stands at."""
         if self.folder.checkpoint.is_file():
             restore_state(self.folder.checkpoint, self.trainer, len(self.source.shards))
-        if self.leads:
+        if self.is_rank_zero:
             self.folder.rewind(self.trainer.step)
         return self.trainer.step
 
@@ -73,7 +73,7 @@ class Loop(Generic[Batch]):
                 report = self.trainer.training_step(truth)
                 meter.add(report)
                 patience.watch(report, truth, self.trainer.step)
-                if self.leads:
+                if self.is_rank_zero:
                     self._keep(meter, times.steps)
 
     def conclude(self) -> None:

@@ -69,14 +69,14 @@ class StepReport:
 
     Attributes:
         total: the weighted sum, before the step.
-        levels: each level of the loss, unweighted.
+        terms: each term of the loss, unweighted.
         images: photographs in the batch.
         applied: False where the loss or its gradient was not finite and the step was left out.
         gradients: norm of each weighted level's gradient; empty where it was not measured.
     """
 
     total: float
-    levels: Mapping[str, float]
+    terms: Mapping[str, float]
     images: int
     applied: bool
     gradients: Mapping[str, float] = field(default_factory=dict)
@@ -285,17 +285,17 @@ class Trainable(Protocol[Consumed]):
         ...
 
 
-def gradient_norms(levels: Mapping[str, Tensor], coefficients: Coefficients) -> dict[str, float]:
+def gradient_norms(terms: Mapping[str, Tensor], coefficients: Coefficients) -> dict[str, float]:
     """Euclidean norm of each level's gradient with respect to all coefficients of the batch.
 
     Cheap beside a step: the network is not gone through. The graph is kept for the step itself.
 
     Args:
-        levels: weighted levels (), by name.
+        terms: weighted terms (), by name.
         coefficients: what they were computed from.
     """
     parts = [part for part in vars(coefficients).values() if part.requires_grad]
-    return {name: _norm(level, parts) for name, level in levels.items()}
+    return {name: _norm(level, parts) for name, level in terms.items()}
 
 
 def _norm(level: Tensor, parts: Sequence[Tensor]) -> float:
@@ -323,7 +323,7 @@ class LossMeter:
         if not report.applied:
             return
         self._steps += 1
-        for name, value in {"total": report.total, **report.levels}.items():
+        for name, value in {"total": report.total, **report.terms}.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._pulls = report.gradients
 
@@ -342,7 +342,7 @@ class LossMeter:
     def row(self, step: int, skipped: int, workers: int) -> Row:
         """The line of the log at a step, and a fresh start.
 
-        Losses are means since the line before; `gradient_…` are norms of the weighted levels'
+        Losses are means since the line before; `gradient_…` are norms of the weighted terms'
         gradients at the newest step, `waiting` is the share of the time spent waiting for input.
 
         Args:

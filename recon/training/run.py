@@ -21,7 +21,7 @@ from .loop import Listener, Loop
 from .methods.loop import regressor_loop
 from .methods.ours import has_recogniser
 from .state import TrainingFolder
-from .workers import Alone, Peers, Together
+from .workers import DistributedGroup, ProcessGroup, SingleProcess
 
 Distribute = Callable[[Any], nn.Module]
 
@@ -104,9 +104,9 @@ class Worker:
     distribute: Distribute | None = None
 
     @property
-    def peers(self) -> Peers:
+    def peers(self) -> ProcessGroup:
         """The workers seen from this one."""
-        return Together(self.rank, self.workers) if self.workers > 1 else Alone()
+        return DistributedGroup(self.rank, self.workers) if self.workers > 1 else SingleProcess()
 
     @property
     def readers(self) -> int:
@@ -126,17 +126,17 @@ def train_worker(job: TrainingJob, worker: Worker, listen: Listener) -> int:
     if job.threads:
         torch.set_num_threads(job.threads)
     loop = make_loop(job, worker, listen)
-    with lock_rank_zero(job.out) if loop.leads else nullcontext():
+    with lock_rank_zero(job.out) if loop.is_rank_zero else nullcontext():
         # All read the checkpoint only now, when nobody else can write another one.
         worker.peers.all(torch.ones((), dtype=torch.bool, device=worker.device))
         loop.resume()
         try:
             loop.run()
         except KeyboardInterrupt:
-            if loop.leads:
+            if loop.is_rank_zero:
                 loop.save()
             raise
-        if loop.leads:
+        if loop.is_rank_zero:
             loop.conclude()
     return loop.trainer.step
 

@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
-class Peers(Protocol):
+class ProcessGroup(Protocol):
     """All workers of a training, seen from one of them."""
 
     @property
@@ -46,7 +46,7 @@ class Peers(Protocol):
 
 
 @dataclass(frozen=True)
-class Alone:
+class SingleProcess:
     """The only worker."""
 
     rank: int = 0
@@ -69,11 +69,11 @@ class Alone:
         return learner
 
 
-ALONE = Alone()
+SINGLE_PROCESS = SingleProcess()
 
 
 @dataclass(frozen=True)
-class Together:
+class DistributedGroup:
     """One of several workers in PyTorch's default process group."""
 
     rank: int

@@ -115,7 +115,7 @@ def fitted(trainer: Trainer, truth: Supervision, steps: int) -> Coefficients:
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(steps):
         # Summed over the batch, so that a face does not depend on how many are fitted beside it.
-        loss = trainer.loss.total(trainer.levels(coefficients(regressor, free), truth)) * len(free)
+        loss = trainer.loss.total(trainer.terms(coefficients(regressor, free), truth)) * len(free)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -18,7 +18,7 @@ from facebench.recon.recipes.files import load_any_recipe, training_of
 from facebench.recon.recipes.vision import VisionRecipe
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.tasks.task import PeopleBatch, TaskTrainer
-from facebench.recon.training.workers import Alone, Peers, Together
+from facebench.recon.training.workers import DistributedGroup, ProcessGroup, SingleProcess
 
 SETTINGS = (
     "loss.weights.identity=0.24",
@@ -35,7 +35,7 @@ VISION_SETTINGS_OF: dict[str, tuple[str, ...]] = {
 }
 
 
-def make_trainer(peers: Peers) -> Trainer:
+def make_trainer(peers: ProcessGroup) -> Trainer:
     """A trainer whose head is not zero, so that every layer has a gradient."""
     distribute = DistributedDataParallel if peers.count > 1 else None
     recipe = small_recipe(*SETTINGS)
@@ -49,7 +49,7 @@ def make_trainer(peers: Peers) -> Trainer:
     return trainer
 
 
-def one_step(batch: Supervision, peers: Peers) -> dict[str, object]:
+def one_step(batch: Supervision, peers: ProcessGroup) -> dict[str, object]:
     """Gradients and state after a step on a batch, and whether it was applied."""
     trainer = make_trainer(peers)
     report = trainer.training_step(batch)
@@ -63,7 +63,7 @@ def one_step(batch: Supervision, peers: Peers) -> dict[str, object]:
 
 def alone(batch: Supervision) -> dict[str, object]:
     """The step of one worker."""
-    return one_step(batch, Alone())
+    return one_step(batch, SingleProcess())
 
 
 def task_recipe(kind: str) -> VisionRecipe:
@@ -73,7 +73,7 @@ def task_recipe(kind: str) -> VisionRecipe:
     return recipe
 
 
-def task_step(kind: str, batch: PeopleBatch, peers: Peers) -> dict[str, object]:
+def task_step(kind: str, batch: PeopleBatch, peers: ProcessGroup) -> dict[str, object]:
     """The same of one of the networks that photographs are prepared with."""
     recipe = task_recipe(kind)
 
@@ -101,7 +101,7 @@ def share(batch: Supervision, places: list[int]) -> Supervision:
     return Supervision(*parts)
 
 
-def worker_step(content: dict[str, Any], peers: Together) -> dict[str, object]:
+def worker_step(content: dict[str, Any], peers: DistributedGroup) -> dict[str, object]:
     """The step of one of the workers on its share of what a file holds."""
     batch = Supervision(**content["truth"])
     places = list(range(peers.rank, len(batch.images), peers.count))
@@ -119,7 +119,7 @@ def main(folder: Path, rank: int, workers: int) -> None:
     wait = timedelta(seconds=120)
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=workers, timeout=wait)
     for path in sorted(folder.glob("*.pt")):
-        found = worker_step(torch.load(path, weights_only=True), Together(rank, workers))
+        found = worker_step(torch.load(path, weights_only=True), DistributedGroup(rank, workers))
         torch.save(found, folder / f"{path.stem}-{rank}.found")
     distributed.destroy_process_group()
 

@@ -102,38 +102,38 @@ class GenovaTrainer(RegressorTrainer[Supervision]):
 
     @property
     def weights(self) -> FeatureWeights:
-        """Of the levels."""
+        """Of the terms."""
         return self._recipe.weights
 
     def learned(self) -> nn.Module:
         """The decoder alone: recogniser and landmark detector are frozen."""
         return self.regressor.decoder
 
-    def judge(self, batch: Supervision) -> tuple[Coefficients, dict[str, Tensor]]:
-        """The faces of a batch and the levels of their loss."""
+    def compute_losses(self, batch: Supervision) -> tuple[Coefficients, dict[str, Tensor]]:
+        """The faces of a batch and the terms of their loss."""
         with torch.no_grad():
             photographs = self.regressor.recogniser(batch.images, batch.landmarks)
         person: Person = self.network(photographs)
         renders = self._features(self._drawn(person))
-        levels = self.levels(photographs, person, renders)
-        return self.regressor.placed(person, batch.landmarks), levels
+        terms = self.terms(photographs, person, renders)
+        return self.regressor.placed(person, batch.landmarks), terms
 
-    def levels(self, photographs: Tensor, person: Person, renders: Tensor) -> dict[str, Tensor]:
-        """The three levels.
+    def terms(self, photographs: Tensor, person: Person, renders: Tensor) -> dict[str, Tensor]:
+        """The three terms.
 
         Args:
             photographs: features (B, D).
             person: what they decode to.
             renders: features (B x views, D) of the faces drawn from it.
         """
-        across, views = self.peers.mean, self._recipe.views.count
+        all_reduce, views = self.peers.mean, self._recipe.views.count
         unlike = 1.0 - cosine_similarity(photographs.repeat_interleave(views, 0), renders, dim=1)
         again: Person = self.network(renders.detach())
         rendered = person.joined().detach().repeat_interleave(views, 0)
         return {
-            "identity": batch_mean(unlike, across),
-            "distribution": distribution_loss(person.joined(), across),
-            "loopback": batch_mean((again.joined() - rendered).square().mean(1), across),
+            "identity": batch_mean(unlike, all_reduce),
+            "distribution": distribution_loss(person.joined(), all_reduce),
+            "loopback": batch_mean((again.joined() - rendered).square().mean(1), all_reduce),
         }
 
     def second_view(self, coefficients: Coefficients) -> RenderedFace:

@@ -92,26 +92,26 @@ class TranTrainer(RegressorTrainer[LabelledFaces]):
 
     @property
     def weights(self) -> LabelWeights:
-        """Of the levels."""
+        """Of the terms."""
         return self._recipe.weights
 
-    def judge(self, batch: LabelledFaces) -> tuple[Coefficients, dict[str, Tensor]]:
+    def compute_losses(self, batch: LabelledFaces) -> tuple[Coefficients, dict[str, Tensor]]:
         """The faces of a batch and how far they are from their labels."""
         with computing_in(self._recipe.network.precision, self.device):
             found: Coefficients = self.network(batch.images)
-        return found, self.levels(found, batch.faces(self.regressor.sizes))
+        return found, self.terms(found, batch.faces(self.regressor.sizes))
 
-    def levels(self, found: Coefficients, label: Coefficients) -> dict[str, Tensor]:
+    def terms(self, found: Coefficients, label: Coefficients) -> dict[str, Tensor]:
         """Who it is by the asymmetric loss, the photograph's own coefficients by squares."""
-        across, sides = self.peers.mean, self._recipe.asymmetry
-        person = partial(asymmetric_loss, over=sides.over, under=sides.under, across=across)
+        all_reduce, sides = self.peers.mean, self._recipe.asymmetry
+        person = partial(asymmetric_loss, over=sides.over, under=sides.under, all_reduce=all_reduce)
         off = landmark_distance(found, label, self.face.decoder)
         return {
             "identity": person(found.identity, label.identity),
             "albedo": person(found.albedo, label.albedo),
-            "expression": batch_mean((found.expression - label.expression).square(), across),
-            "pose": batch_mean(off, across),
-            "light": batch_mean((found.light - label.light).square(), across),
+            "expression": batch_mean((found.expression - label.expression).square(), all_reduce),
+            "pose": batch_mean(off, all_reduce),
+            "light": batch_mean((found.light - label.light).square(), all_reduce),
         }
 
 
@@ -138,24 +138,24 @@ class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
 
     @property
     def weights(self) -> LabelWeights:
-        """Of the levels; `identity` is that of the whole shape, expression included."""
+        """Of the terms; `identity` is that of the whole shape, expression included."""
         return self._recipe.weights
 
-    def judge(self, batch: LabelledFaces) -> tuple[Coefficients, dict[str, Tensor]]:
+    def compute_losses(self, batch: LabelledFaces) -> tuple[Coefficients, dict[str, Tensor]]:
         """One more pass on every photograph, and how far its result is from the truth."""
         last = self.reached(batch.images)
         with computing_in(self._recipe.network.precision, self.device):
             found: Coefficients = self.network(batch.images, last)
-        return found, self.levels(found, batch.faces(self.regressor.sizes))
+        return found, self.terms(found, batch.faces(self.regressor.sizes))
 
-    def levels(self, found: Coefficients, true: Coefficients) -> dict[str, Tensor]:
+    def terms(self, found: Coefficients, true: Coefficients) -> dict[str, Tensor]:
         """Shape in mm², albedo and light in squared coefficients, pose in px² of its landmarks."""
-        across, decoder = self.peers.mean, self.face.decoder
+        all_reduce, decoder = self.peers.mean, self.face.decoder
         return {
-            "identity": batch_mean(self.shape(found, true), across),
-            "albedo": batch_mean((found.albedo - true.albedo).square(), across),
-            "pose": batch_mean(landmark_distance(found, true, decoder), across),
-            "light": batch_mean((found.light - true.light).square(), across),
+            "identity": batch_mean(self.shape(found, true), all_reduce),
+            "albedo": batch_mean((found.albedo - true.albedo).square(), all_reduce),
+            "pose": batch_mean(landmark_distance(found, true, decoder), all_reduce),
+            "light": batch_mean((found.light - true.light).square(), all_reduce),
         }
 
     @torch.no_grad()

@@ -20,7 +20,7 @@ from ...face.coefficients import Coefficients
 from ...losses.landmarks import VisibleContour
 from ...losses.multilevel import Landmarks, MultiLevelLoss
 from ...losses.photometric import IdentityFeatures, Supervision, identity_loss
-from ...losses.prior import Across
+from ...losses.prior import AllReduce
 from ...morphable.decoder import FaceDecoder
 from ...morphable.model import MorphableModel
 from ...network.vision_weights import EMBEDDED, embedded_network
@@ -30,7 +30,7 @@ from ...regressors.regressor import FaceRegressor
 from ...render.face import FaceRenderer, RenderedFace
 from ...vision.recognition import make_recogniser
 from ..optimise import computing_in
-from ..workers import ALONE, Peers
+from ..workers import SINGLE_PROCESS, ProcessGroup
 from .trainer import RegressorTrainer, Surroundings
 
 _TURN, _EXPRESSION = 1, 2
@@ -123,14 +123,14 @@ class IdentityLevel:
         face: draws the second render.
         view: chooses its pose and expression.
         precision: of the recipe, in which the recogniser computes; faces are drawn in float32.
-        across: sums up the photographs of all workers.
+        all_reduce: sums up the photographs of all workers.
     """
 
     features: IdentityFeatures
     face: FaceRenderer
     view: SecondView
     precision: str
-    across: Across
+    all_reduce: AllReduce
 
     def __call__(
         self, coefficients: Coefficients, drawn: RenderedFace, truth: Supervision, step: int
@@ -148,7 +148,7 @@ class IdentityLevel:
             photograph = self.recognise(truth.images, truth.landmarks)
         render, turned = self._of_renders(drawn, second).chunk(2)
         known = truth.landmarks.isfinite().all(1).any(0)
-        return identity_loss(photograph, render, turned, known.to(render), self.across)
+        return identity_loss(photograph, render, turned, known.to(render), self.all_reduce)
 
     def second(self, coefficients: Coefficients, step: int) -> RenderedFace:
         """The second render of a batch at a step."""
@@ -226,7 +226,7 @@ class Trainer(RegressorTrainer[Supervision]):
         seed: int,
         device: torch.device,
         distribute: Callable[[Any], nn.Module] | None = None,
-        peers: Peers = ALONE,
+        peers: ProcessGroup = SINGLE_PROCESS,
         features: IdentityFeatures | None = None,
         start: Weights | None = None,
     ) -> None:
@@ -245,16 +245,16 @@ class Trainer(RegressorTrainer[Supervision]):
 
     @property
     def weights(self) -> LossWeights:
-        """Of the levels."""
+        """Of the terms."""
         return self._recipe.loss.weights
 
-    def judge(self, batch: Supervision) -> tuple[Coefficients, dict[str, Tensor]]:
-        """The faces of a batch and the levels of their loss."""
+    def compute_losses(self, batch: Supervision) -> tuple[Coefficients, dict[str, Tensor]]:
+        """The faces of a batch and the terms of their loss."""
         found, places = self.look(batch.images)
-        levels = self.levels(found, batch)
+        terms = self.terms(found, batch)
         if places is not None and self.weights.seen:
-            levels["seen"] = self.loss.seen(places, batch)
-        return found, levels
+            terms["seen"] = self.loss.seen(places, batch)
+        return found, terms
 
     def learned(self) -> nn.Module:
         """The network with all that it finds."""
@@ -271,18 +271,18 @@ class Trainer(RegressorTrainer[Supervision]):
             found: Look = self.network(images.contiguous(memory_format=torch.channels_last))
         return found
 
-    def levels(self, coefficients: Coefficients, truth: Supervision) -> dict[str, Tensor]:
-        """The levels of the loss of a batch, unweighted."""
+    def terms(self, coefficients: Coefficients, truth: Supervision) -> dict[str, Tensor]:
+        """The terms of the loss of a batch, unweighted."""
         vector = coefficients.vector()
         if not self.peers.all(vector.isfinite().all()):
             return {"prior": vector.sum() + torch.nan}  # on every worker: no step is taken
         drawn = self.face(coefficients) if self._draws() else None
-        levels: dict[str, Tensor] = self.loss(
+        terms: dict[str, Tensor] = self.loss(
             coefficients, self.landmarks(coefficients), drawn and drawn.rendering, truth
         )
         if self.identity and drawn:
-            levels["identity"] = self.identity(coefficients, drawn, truth, self.step)
-        return levels
+            terms["identity"] = self.identity(coefficients, drawn, truth, self.step)
+        return terms
 
     def landmarks(self, coefficients: Coefficients) -> Landmarks:
         """The faces' landmarks as the loss compares them."""

@@ -21,7 +21,7 @@ from ...regressors.regressor import FaceNetwork
 from ...render.face import RenderedFace, draw_panels
 from ..data.batches import Photographs, collate, resized
 from ..optimise import Descent, StepReport, channels_last, gradient_norms
-from ..workers import ALONE, Peers
+from ..workers import SINGLE_PROCESS, ProcessGroup
 
 
 def fits_picture(
@@ -77,14 +77,14 @@ class Surroundings:
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     distribute: Callable[[Any], nn.Module] | None = None
-    peers: Peers = ALONE
+    peers: ProcessGroup = SINGLE_PROCESS
     start: Weights | None = None
 
 
 class RegressorTrainer(ABC, Generic[Batch]):
     """A network in training, with its optimiser and the face it is judged by.
 
-    A method says in `judge` what its loss looks at; everything else is the same for all.
+    A method says in `compute_losses` what its loss looks at; everything else is the same for all.
 
     Args:
         recipe: network, renderer and optimiser.
@@ -119,11 +119,11 @@ class RegressorTrainer(ABC, Generic[Batch]):
     @property
     @abstractmethod
     def weights(self) -> Any:
-        """The recipe's record with the weight of each level of the loss."""
+        """The recipe's record with the weight of each term of the loss."""
 
     @abstractmethod
-    def judge(self, batch: Batch) -> tuple[Coefficients, dict[str, Tensor]]:
-        """What the network finds in a batch, and every level of the loss, unweighted, by name."""
+    def compute_losses(self, batch: Batch) -> tuple[Coefficients, dict[str, Tensor]]:
+        """What the network finds in a batch, and every term of the loss, unweighted, by name."""
 
     @property
     def learner(self) -> FaceNetwork:
@@ -143,18 +143,18 @@ class RegressorTrainer(ABC, Generic[Batch]):
         self.regressor.train()
         before = self.descent.statistics()
         batch = batch.to(self.device)
-        coefficients, levels = self.judge(batch)
-        weighted = self._weighted(levels)
+        coefficients, terms = self.compute_losses(batch)
+        weighted = self._weighted(terms)
         pulls = self._pulls(weighted, coefficients)
         total = torch.stack(list(weighted.values())).sum()
         applied = self.descent.apply(total, self.step, before)
         self.step += 1
         self.skipped += not applied
-        values = {name: float(level.detach()) for name, level in levels.items()}
+        values = {name: float(level.detach()) for name, level in terms.items()}
         return StepReport(float(total.detach()), values, len(batch.images), applied, pulls)
 
-    def _weighted(self, levels: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {name: getattr(self.weights, name) * level for name, level in levels.items()}
+    def _weighted(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: getattr(self.weights, name) * level for name, level in terms.items()}
 
     def _pulls(self, weighted: Mapping[str, Tensor], found: Coefficients) -> dict[str, float]:
         if (self.step + 1) % self.recipe.training.log_every:

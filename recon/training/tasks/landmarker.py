@@ -16,8 +16,8 @@ from ...network.landmarker import LandmarkNetwork
 from ...recipes.vision import LandmarkerRecipe
 from ..data.batches import Photographs
 from ..optimise import Row
-from ..workers import ALONE, Peers
-from .task import MEASURED, Learner, Levels, in_batches, spread_rows
+from ..workers import SINGLE_PROCESS, ProcessGroup
+from .task import MEASURED, Learner, LossTerms, in_batches, spread_rows
 
 _EYES = (36, 45)
 """Outer corners of both eyes, whose distance errors are normalised by."""
@@ -29,15 +29,15 @@ _SHOWN_SIDE = 192
 class LandmarkLearner(Learner):
     """The landmark network and the Wing loss."""
 
-    def __init__(self, recipe: LandmarkerRecipe, peers: Peers = ALONE) -> None:
+    def __init__(self, recipe: LandmarkerRecipe, peers: ProcessGroup = SINGLE_PROCESS) -> None:
         super().__init__()
         self.recipe = recipe
-        self.across = peers.mean
+        self.all_reduce = peers.mean
         self.network = LandmarkNetwork(recipe.network.width, recipe.network.image_size)
 
     def forward(
         self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor, noise: Tensor
-    ) -> Levels:
+    ) -> LossTerms:
         """The Wing loss; points that are unknown or off the picture do not count."""
         found = self.network(images).permute(1, 2, 0)
         side = images.shape[2]
@@ -46,7 +46,7 @@ class LandmarkLearner(Learner):
         recipe = self.recipe
         weights = seen.to(found.dtype)
         wing = landmark_loss(
-            found, target, weights, side, recipe.width, recipe.epsilon, self.across
+            found, target, weights, side, recipe.width, recipe.epsilon, self.all_reduce
         )
         return {"landmark": wing}
 
@@ -61,7 +61,7 @@ class LandmarkTask:
 
     recipe: LandmarkerRecipe
 
-    def learner(self, peers: Peers) -> LandmarkLearner:
+    def learner(self, peers: ProcessGroup) -> LandmarkLearner:
         """A learner with fresh weights."""
         return LandmarkLearner(self.recipe, peers)
 

@@ -16,8 +16,8 @@ from ...network.resnet import ColourNormalisation
 from ...recipes.vision import HardPixels, ParserRecipe
 from ..data.batches import Photographs
 from ..optimise import Row
-from ..workers import ALONE, Peers
-from .task import MEASURED, Learner, Levels, in_batches, spread_rows
+from ..workers import SINGLE_PROCESS, ProcessGroup
+from .task import MEASURED, Learner, LossTerms, in_batches, spread_rows
 
 _COLOURS = (
     *((20, 20, 20), (236, 188, 152), (150, 75, 20), (190, 110, 40), (40, 120, 230)),
@@ -41,7 +41,7 @@ _SHOWN = 6
 class ParserLearner(Learner):
     """BiSeNet and the cross entropy of its three heads."""
 
-    def __init__(self, recipe: ParserRecipe, peers: Peers = ALONE) -> None:
+    def __init__(self, recipe: ParserRecipe, peers: ProcessGroup = SINGLE_PROCESS) -> None:
         super().__init__()
         self.hard = recipe.hard_pixels
         self.peers = peers
@@ -50,7 +50,7 @@ class ParserLearner(Learner):
 
     def forward(
         self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor, noise: Tensor
-    ) -> Levels:
+    ) -> LossTerms:
         """Cross entropy of each head."""
         outputs = self.network(self.normalise(images))
         losses = [hard_cross_entropy(scores, masks, self.hard, self.peers) for scores in outputs]
@@ -67,7 +67,7 @@ class ParserLearner(Learner):
 
 
 def hard_cross_entropy(
-    scores: Tensor, masks: Tensor, hard: HardPixels, peers: Peers = ALONE
+    scores: Tensor, masks: Tensor, hard: HardPixels, peers: ProcessGroup = SINGLE_PROCESS
 ) -> Tensor:
     """Mean cross entropy over the pixels whose own class got too little probability.
 
@@ -86,7 +86,7 @@ def hard_cross_entropy(
     return losses.sum() / peers.mean(losses.new_tensor(losses.numel()))
 
 
-def _least_loss(losses: Tensor, hard: HardPixels, peers: Peers) -> Tensor:
+def _least_loss(losses: Tensor, hard: HardPixels, peers: ProcessGroup) -> Tensor:
     """From which loss on a pixel counts."""
     each = peers.mean(torch.tensor(losses.numel(), dtype=torch.float64, device=losses.device))
     least = max(1, int(hard.share * float(each * peers.count)))
@@ -101,7 +101,7 @@ class ParserTask:
 
     recipe: ParserRecipe
 
-    def learner(self, peers: Peers) -> ParserLearner:
+    def learner(self, peers: ProcessGroup) -> ParserLearner:
         """A learner with fresh weights."""
         return ParserLearner(self.recipe, peers)
 

@@ -19,14 +19,14 @@ from torch.nn.functional import cross_entropy, linear, normalize
 
 from ....errors import FacebenchError
 from ...export.sheet import to_pictures
-from ...losses.prior import Across, alone
+from ...losses.prior import AllReduce, single_process
 from ...network.iresnet import IResNet
 from ...recipes.vision import RecogniserRecipe
 from ...vision.recognition import align_faces, five_points
 from ..data.batches import Photographs
 from ..optimise import Row
-from ..workers import ALONE, Peers
-from .task import MEASURED, Learner, Levels, in_batches
+from ..workers import SINGLE_PROCESS, ProcessGroup
+from .task import MEASURED, Learner, LossTerms, in_batches
 
 
 class MarginHead(nn.Module):
@@ -37,24 +37,29 @@ class MarginHead(nn.Module):
         people: how many are told apart.
         angle: the margin in radians.
         scale: of the cosines before the softmax.
-        across: sums up the batch over all workers.
+        all_reduce: sums up the batch over all workers.
     """
 
     def __init__(
-        self, outputs: int, people: int, angle: float, scale: float, across: Across = alone
+        self,
+        outputs: int,
+        people: int,
+        angle: float,
+        scale: float,
+        all_reduce: AllReduce = single_process,
     ) -> None:
         super().__init__()
         self.directions = nn.Parameter(torch.empty(people, outputs))
         nn.init.normal_(self.directions, 0.0, 0.01)
         self.angle = angle
         self.scale = scale
-        self.across = across
+        self.all_reduce = all_reduce
 
     def forward(self, features: Tensor, people: Tensor) -> Tensor:
         """Mean cross entropy of features (B, D) of the people numbered (B,)."""
         cosines = linear(normalize(features), normalize(self.directions))
         scores = self.scale * with_margin(cosines, people, self.angle)
-        count = self.across(scores.new_tensor(len(scores)))
+        count = self.all_reduce(scores.new_tensor(len(scores)))
         return cross_entropy(scores, people, reduction="sum") / count
 
 
@@ -143,7 +148,9 @@ _SHOWN_PEOPLE, _SHOWN_EACH = 6, 4
 class RecogniserLearner(Learner):
     """IResNet on aligned faces and the angular margin between people."""
 
-    def __init__(self, recipe: RecogniserRecipe, people: int, peers: Peers = ALONE) -> None:
+    def __init__(
+        self, recipe: RecogniserRecipe, people: int, peers: ProcessGroup = SINGLE_PROCESS
+    ) -> None:
         super().__init__()
         size = recipe.network
         self.point_noise = recipe.point_noise
@@ -153,7 +160,7 @@ class RecogniserLearner(Learner):
 
     def forward(
         self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor, noise: Tensor
-    ) -> Levels:
+    ) -> LossTerms:
         """The margin loss."""
         points = five_points(landmarks)
         deviation = self.point_noise * images.shape[2] / self.network.image_size / 2
@@ -181,7 +188,7 @@ class RecogniserTask:
     recipe: RecogniserRecipe
     people: int
 
-    def learner(self, peers: Peers) -> RecogniserLearner:
+    def learner(self, peers: ProcessGroup) -> RecogniserLearner:
         """A learner with fresh weights."""
         return RecogniserLearner(self.recipe, self.people, peers)
 

@@ -17,9 +17,9 @@ from ...recipes.vision import VisionRecipe
 from ..data.batches import Photographs, collate, resized
 from ..data.shards import Sample
 from ..optimise import Descent, Row, StepReport, channels_last
-from ..workers import ALONE, Peers
+from ..workers import SINGLE_PROCESS, ProcessGroup
 
-Levels = dict[str, Tensor]
+LossTerms = dict[str, Tensor]
 """Scalar terms of a loss by name; their sum is what is minimised."""
 
 
@@ -48,7 +48,7 @@ class Learner(nn.Module):
 
     def forward(
         self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor, noise: Tensor
-    ) -> Levels:
+    ) -> LossTerms:
         """The terms of the loss of a batch, weighted.
 
         Means run over the photographs of all workers: each divides the sum over its own by the mean
@@ -71,7 +71,7 @@ class Learner(nn.Module):
 class Task(Protocol):
     """What is learned and how it is judged."""
 
-    def learner(self, peers: Peers) -> Learner:
+    def learner(self, peers: ProcessGroup) -> Learner:
         """A learner with fresh weights, one of the workers'."""
         ...
 
@@ -149,7 +149,7 @@ class TaskTrainer:
         seed: int,
         device: torch.device,
         distribute: Callable[[Any], nn.Module] | None = None,
-        peers: Peers = ALONE,
+        peers: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         torch.manual_seed(seed)
         self.recipe = recipe
@@ -169,12 +169,12 @@ class TaskTrainer:
         before = self.descent.statistics()
         batch = truth.to(self.device)
         labels = batch.truth
-        levels = self.network(
+        terms = self.network(
             labels.images, labels.landmarks, labels.masks, batch.people, batch.noise
         )
-        total: Tensor = torch.stack(list(levels.values())).sum()
+        total: Tensor = torch.stack(list(terms.values())).sum()
         applied = self.descent.apply(total, self.step, before)
         self.step += 1
         self.skipped += not applied
-        values = {name: float(level.detach()) for name, level in levels.items()}
+        values = {name: float(level.detach()) for name, level in terms.items()}
         return StepReport(float(total.detach()), values, len(labels.images), applied)

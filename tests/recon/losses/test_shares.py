@@ -14,7 +14,7 @@ from facebench.recon.face.coefficients import Coefficients
 from facebench.recon.losses.landmarks import batch_mean, landmark_loss
 from facebench.recon.losses.photometric import identity_loss, pixel_loss
 from facebench.recon.losses.prior import (
-    Across,
+    AllReduce,
     ReflectanceVariance,
     asymmetric_loss,
     distribution_loss,
@@ -27,7 +27,7 @@ BATCH = 7
 SHARES = ([0, 3, 5, 6], [1, 4], [2])
 """Photographs of each of three workers, unequally many."""
 
-Term = Callable[[Tensor, list[int], Across], Tensor]
+Term = Callable[[Tensor, list[int], AllReduce], Tensor]
 
 
 def numbers(*shape: int) -> Tensor:
@@ -35,32 +35,34 @@ def numbers(*shape: int) -> Tensor:
     return torch.randn(BATCH, *shape, dtype=torch.float64, generator=generator)
 
 
-def points(values: Tensor, mine: list[int], across: Across) -> Tensor:
+def points(values: Tensor, mine: list[int], all_reduce: AllReduce) -> Tensor:
     weights = numbers(68).sigmoid()[mine].T.round()  # some points are unknown
     moved = 30.0 * values[mine].reshape(-1, 68, 2).permute(1, 2, 0)
-    return landmark_loss(moved, torch.zeros_like(moved), weights, 112, across=across)
+    return landmark_loss(moved, torch.zeros_like(moved), weights, 112, all_reduce=all_reduce)
 
 
-def pixels(values: Tensor, mine: list[int], across: Across) -> Tensor:
+def pixels(values: Tensor, mine: list[int], all_reduce: AllReduce) -> Tensor:
     drawn = values[mine].reshape(-1, 3, 5, 9)[:, :, :, :9]
     weights = numbers(5, 9)[mine].clamp_min(0)
-    return pixel_loss(drawn, torch.zeros_like(drawn), weights, across=across)
+    return pixel_loss(drawn, torch.zeros_like(drawn), weights, all_reduce=all_reduce)
 
 
-def identity(values: Tensor, mine: list[int], across: Across) -> Tensor:
+def identity(values: Tensor, mine: list[int], all_reduce: AllReduce) -> Tensor:
     first, second, third = values[mine].reshape(-1, 3, 45).unbind(1)
-    return identity_loss(first, second, third, numbers(1)[mine, 0].abs().round(), across)
+    return identity_loss(first, second, third, numbers(1)[mine, 0].abs().round(), all_reduce)
 
 
-def prior(values: Tensor, mine: list[int], across: Across) -> Tensor:
+def prior(values: Tensor, mine: list[int], all_reduce: AllReduce) -> Tensor:
     parts = values[mine].split([40, 30, 20, 7, 38], dim=1)
-    return prior_loss(Coefficients(*parts[:4], parts[4][:, :27].reshape(-1, 9, 3)), across=across)
+    return prior_loss(
+        Coefficients(*parts[:4], parts[4][:, :27].reshape(-1, 9, 3)), all_reduce=all_reduce
+    )
 
 
-def reflectance(values: Tensor, mine: list[int], across: Across) -> Tensor:
+def reflectance(values: Tensor, mine: list[int], all_reduce: AllReduce) -> Tensor:
     model = procedural_model(n_vertices=2000)
     variance = ReflectanceVariance(model).double()
-    return variance(values[mine, : model.albedo_basis.shape[2]], across)
+    return variance(values[mine, : model.albedo_basis.shape[2]], all_reduce)
 
 
 TERMS: dict[str, Term] = {
@@ -69,12 +71,12 @@ TERMS: dict[str, Term] = {
     "identity": identity,
     "prior": prior,
     "reflectance": reflectance,
-    "distribution": lambda v, mine, across: distribution_loss(v[mine], across),
-    "asymmetric": lambda v, mine, across: asymmetric_loss(
-        v[mine], numbers(135).flip(1)[mine], across=across
+    "distribution": lambda v, mine, all_reduce: distribution_loss(v[mine], all_reduce),
+    "asymmetric": lambda v, mine, all_reduce: asymmetric_loss(
+        v[mine], numbers(135).flip(1)[mine], all_reduce=all_reduce
     ),
-    "light": lambda v, mine, across: light_balance(v[mine, :27].reshape(-1, 9, 3), across),
-    "labels": lambda v, mine, across: batch_mean(v[mine].square(), across),
+    "light": lambda v, mine, all_reduce: light_balance(v[mine, :27].reshape(-1, 9, 3), all_reduce),
+    "labels": lambda v, mine, all_reduce: batch_mean(v[mine].square(), all_reduce),
 }
 
 
@@ -83,14 +85,14 @@ def together(term: Term, values: Tensor) -> list[Tensor]:
     barrier, given = Barrier(len(SHARES), timeout=60), [torch.empty(())] * len(SHARES)
 
     def worker(rank: int) -> Tensor:
-        def across(value: Tensor) -> Tensor:
+        def all_reduce(value: Tensor) -> Tensor:
             given[rank] = value.detach()
             barrier.wait()
             mean = torch.stack(given).mean(0)
             barrier.wait()
             return mean
 
-        return term(values, SHARES[rank], across)
+        return term(values, SHARES[rank], all_reduce)
 
     with ThreadPoolExecutor(len(SHARES)) as pool:
         return list(pool.map(worker, range(len(SHARES))))

@@ -19,9 +19,9 @@ RADIUS = 80.0
 def ball() -> MorphableModel:
     """A ball of a face: however turned, it is seen to end a radius from its middle."""
     model = small_model()
-    across, up = np.meshgrid(np.linspace(-1.5, 1.5, 151), np.linspace(-1.2, 1.2, 49))
-    x, y = np.sin(across) * np.cos(up), np.sin(up)
-    shape = RADIUS * np.stack([x, y, np.cos(across) * np.cos(up)], axis=2).reshape(-1, 3)
+    all_reduce, up = np.meshgrid(np.linspace(-1.5, 1.5, 151), np.linspace(-1.2, 1.2, 49))
+    x, y = np.sin(all_reduce) * np.cos(up), np.sin(up)
+    shape = RADIUS * np.stack([x, y, np.cos(all_reduce) * np.cos(up)], axis=2).reshape(-1, 3)
     n = len(shape)
     landmarks = np.full(68, 24 * 151 + 75, np.int32)
     for number in range(CONTOUR):  # down the left edge, up the right one

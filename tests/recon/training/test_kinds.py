@@ -22,8 +22,8 @@ from facebench.recon.recipes.vision import VisionRecipe
 from facebench.recon.training.data.batches import Photographs
 from facebench.recon.training.optimise import Row
 from facebench.recon.training.run import TrainingJob, Worker, train_worker
-from facebench.recon.training.tasks.task import Learner, Levels
-from facebench.recon.training.workers import Peers
+from facebench.recon.training.tasks.task import Learner, LossTerms
+from facebench.recon.training.workers import ProcessGroup
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class SkinLearner(Learner):
 
     def forward(
         self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor, noise: Tensor
-    ) -> Levels:
+    ) -> LossTerms:
         share = (masks == 0).float().mean((1, 2))
         return {"share": (self.network(images.flatten(1))[:, 0] - share).square().mean()}
 
@@ -66,7 +66,7 @@ class SkinTask:
     def __init__(self, recipe: SkinRecipe, people: int) -> None:
         self.side = recipe.network.image_size
 
-    def learner(self, peers: Peers) -> SkinLearner:
+    def learner(self, peers: ProcessGroup) -> SkinLearner:
         return SkinLearner(self.side)
 
     def measure(self, learner: Learner, held_out: Photographs, device: torch.device) -> Row:

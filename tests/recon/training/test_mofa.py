@@ -33,7 +33,7 @@ def test_it_trains_and_no_mask_matters(faces: Path) -> None:
     truth = BatchSource(FaceShards(faces), 4, SIZE, 0, unchanged).batch(0)
     found = trainer.regress(truth.images)
     blind = replace(truth, masks=torch.full_like(truth.masks, CLASS_NAMES.index("hat")))
-    pixels = [trainer.levels(found, seen)["pixel"] for seen in (truth, blind)]
+    pixels = [trainer.terms(found, seen)["pixel"] for seen in (truth, blind)]
     assert torch.equal(*pixels) and pixels[0] > 0
     totals = [trainer.training_step(truth).total for _ in range(5)]
     assert totals[-1] < totals[0]

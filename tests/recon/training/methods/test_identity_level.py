@@ -123,9 +123,9 @@ def test_a_step_logs_the_level_and_its_pull() -> None:
     truth = drawn_photographs(training, random_faces(small_model(), 2, 2))
     report = training.training_step(truth)
     assert report.applied
-    assert 0.0 < report.levels["identity"] < 2.0
+    assert 0.0 < report.terms["identity"] < 2.0
     assert report.gradients["identity"] > 0.0
-    assert set(report.gradients) == set(report.levels)
+    assert set(report.gradients) == set(report.terms)
 
 
 def test_no_recogniser_no_level(tmp_path: Path) -> None:

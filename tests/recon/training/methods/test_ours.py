@@ -29,7 +29,7 @@ def test_a_few_steps_on_one_batch_bring_the_loss_down(faces: Path) -> None:
     trainer, batch = Trainer(recipe, small_model(), 0, CPU), batches(faces).batch(0)
     reports = [trainer.training_step(batch) for _ in range(25)]
     assert reports[-1].total < 0.6 * reports[0].total
-    assert reports[-1].levels["landmark"] < 0.6 * reports[0].levels["landmark"]
+    assert reports[-1].terms["landmark"] < 0.6 * reports[0].terms["landmark"]
     assert all(report.applied for report in reports)
 
 
@@ -37,7 +37,7 @@ def test_total_is_the_weighted_sum_of_the_levels(faces: Path) -> None:
     trainer = Trainer(small_recipe(), small_model(), 0, CPU)
     report = trainer.training_step(batches(faces).batch(0))
     weights = trainer.recipe.loss.weights
-    expected = sum(getattr(weights, name) * value for name, value in report.levels.items())
+    expected = sum(getattr(weights, name) * value for name, value in report.terms.items())
     assert report.total == pytest.approx(expected, rel=1e-5)
 
 
@@ -46,7 +46,7 @@ def test_a_network_that_sees_landmarks_is_taught_them(faces: Path) -> None:
     trainer = Trainer(small_recipe(*settings, "training.steps=30"), small_model(), 0, CPU)
     batch = batches(faces).batch(0)
     reports = [trainer.training_step(batch) for _ in range(30)]
-    assert reports[-1].levels["seen"] < 0.95 * reports[0].levels["seen"]
+    assert reports[-1].terms["seen"] < 0.95 * reports[0].terms["seen"]
     _, places = trainer.look(batch.images)
     assert places is not None
     expected = landmark_loss(places.permute(1, 2, 0), batch.landmarks, torch.ones(68, 4), 48)
@@ -55,7 +55,7 @@ def test_a_network_that_sees_landmarks_is_taught_them(faces: Path) -> None:
 
 def test_identity_level_is_absent_not_zero(faces: Path) -> None:
     trainer = Trainer(small_recipe("loss.weights.identity=0.2"), small_model(), 0, CPU)
-    assert "identity" not in trainer.training_step(batches(faces).batch(0)).levels
+    assert "identity" not in trainer.training_step(batches(faces).batch(0)).terms
 
 
 def test_nothing_is_drawn_before_the_pixels_count(faces: Path) -> None:
@@ -65,9 +65,7 @@ def test_nothing_is_drawn_before_the_pixels_count(faces: Path) -> None:
         0,
         CPU,
     )
-    seen = [
-        "pixel" in trainer.training_step(batches(faces).batch(step)).levels for step in range(3)
-    ]
+    seen = ["pixel" in trainer.training_step(batches(faces).batch(step)).terms for step in range(3)]
     assert seen == [False, False, True]
 
 

@@ -66,7 +66,7 @@ def test_steps_on_one_batch_bring_the_loss_down(kind: str, faces: Path, tmp_path
     assert all(report.applied for report in reports)
     assert reports[-1].total < 0.8 * reports[0].total
     weights = loop.trainer.recipe.weights  # type: ignore[union-attr]
-    expected = sum(getattr(weights, name) * v for name, v in reports[0].levels.items())
+    expected = sum(getattr(weights, name) * v for name, v in reports[0].terms.items())
     assert reports[0].total == pytest.approx(expected, rel=1e-5)
 
 
@@ -115,8 +115,8 @@ def test_labels_met_exactly_cost_nothing(tmp_path: Path) -> None:
     people = random_faces(small_model(), 3, 1)
     for kind, trainer in (("tran", TranTrainer), ("richardson", RichardsonTrainer)):
         made = trainer(recipe(kind, tmp_path), small_model(), Surroundings())  # type: ignore[arg-type]
-        levels = made.levels(people, people)
-        assert all(float(level) == pytest.approx(0.0, abs=1e-6) for level in levels.values()), kind
+        terms = made.terms(people, people)
+        assert all(float(level) == pytest.approx(0.0, abs=1e-6) for level in terms.values()), kind
 
 
 def test_a_second_pass_brings_a_trained_network_nearer() -> None:
@@ -140,8 +140,8 @@ def test_a_second_pass_brings_a_trained_network_nearer() -> None:
             whole = Coefficients(
                 *(part.expand(8, *part.shape[1:]) for part in vars(found).values())
             )
-            levels = trainer.levels(whole, people)
-            errors.append(float(levels["identity"] + 0.02 * levels["pose"]))
+            terms = trainer.terms(whole, people)
+            errors.append(float(terms["identity"] + 0.02 * terms["pose"]))
     assert errors[2] < 0.9 * errors[1] < 0.5 * errors[0]
 
 
@@ -164,10 +164,10 @@ def test_levels_of_genova_at_their_ends(tmp_path: Path) -> None:
     photographs = torch.randn(4, 16, generator=generator)
     person: Person = trainer.regressor.decoder(photographs)
     alike = photographs.repeat_interleave(trainer.recipe.views.count, 0)
-    levels = trainer.levels(photographs, person, 3.0 * alike)
-    assert float(levels["identity"].detach()) == pytest.approx(0.0, abs=1e-5)
-    assert float(levels["loopback"].detach()) == pytest.approx(0.0, abs=1e-9)
-    assert float(trainer.levels(photographs, person, -alike)["identity"].detach()) == pytest.approx(
+    terms = trainer.terms(photographs, person, 3.0 * alike)
+    assert float(terms["identity"].detach()) == pytest.approx(0.0, abs=1e-5)
+    assert float(terms["loopback"].detach()) == pytest.approx(0.0, abs=1e-9)
+    assert float(trainer.terms(photographs, person, -alike)["identity"].detach()) == pytest.approx(
         2.0
     )
 
@@ -176,7 +176,7 @@ def test_the_loop_back_teaches_the_decoder_and_not_the_face(tmp_path: Path) -> N
     trainer = genova(tmp_path)
     person = Person(*(torch.randn(2, n, requires_grad=True) for n in _sizes()))
     renders = torch.randn(4, 16, requires_grad=True)
-    loop = trainer.levels(torch.randn(2, 16), person, renders)["loopback"]
+    loop = trainer.terms(torch.randn(2, 16), person, renders)["loopback"]
     parts = [person.identity, person.albedo, renders, *trainer.regressor.decoder.parameters()]
     found = torch.autograd.grad(loop, parts, allow_unused=True)
     assert found[:3] == (None, None, None)
