@@ -335,8 +335,8 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
             hint = did_you_mean(name, sorted(known))
             raise FacebenchError(f"run has no argument '{name}'", hint)
     values = {n: tuple(v) if isinstance(v, list) else v for n, v in options.items()}
-    if isinstance(values.get("checkpoint"), str):
-        values["checkpoint"] = Path(values["checkpoint"])
+    if isinstance(checkpoint := values.get("checkpoint"), str):
+        values["checkpoint"] = Path(checkpoint)
     if isinstance(values.get("model"), Path):
         values["model"] = str(values["model"])
     return values

@@ -190,7 +190,8 @@ def check_mlflow() -> Finding:
     # A password is neither shown nor needed: whether a server lives is everybody's to ask.
     if uri.startswith(("http://", "https://")):
         return _check_server(public_address(uri))
-    return warning("MLflow", f"{redacted(uri)} was not tried")
+    hint = "only SQLite files and HTTP servers are tried here"
+    return warning("MLflow", f"{redacted(uri)} was not tried", hint)
 
 
 def _check_database(uri: str, database: Path) -> Finding:

@@ -179,7 +179,7 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-class UnitType(click.ParamType):
+class UnitType(click.ParamType):  # type: ignore[type-arg]
     """A unit of length: `mm`, `cm`, `m`, or the millimetres in one of its units.
 
     Args:

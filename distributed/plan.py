@@ -149,7 +149,7 @@ def read_dataset(request: RunRequest, method: AnyMethod) -> Dataset:
     )
     if request.first is not None:
         dataset = replace(dataset, items=dataset.items[: request.first])
-    if files and not any(map(method.files_for, dataset.items)):
+    if isinstance(method, HoldsMeshes) and not any(map(method.files_for, dataset.items)):
         raise FacebenchError(
             f"{request.method}: no prediction of any of {len(dataset.items)} items, the first "
             f"'{dataset.items[0].id}'",

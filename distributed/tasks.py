@@ -22,10 +22,8 @@ def measure_jobs(jobs: Iterable[Job], ruler: Ruler) -> Iterator[list[Measured]]:
     Connected to Ray; on a cluster of several machines the files must be on a disk that all of them
     see. Those of a lost worker say so.
     """
-    import ray
-
     for job, done in in_tasks(partial(measure_job, ruler=ruler), jobs):
-        if isinstance(done, ray.exceptions.RayError):
+        if isinstance(done, Exception):
             yield failed_job(job, f"its worker was lost: {type(done).__name__}", ruler)
         else:
             yield done
@@ -81,5 +79,6 @@ def _fetch(finished: object) -> Result | Exception:
     try:
         result: Result = ray.get(finished)
     except ray.exceptions.RayError as error:
-        return error
+        lost: Exception = error
+        return lost
     return result

@@ -206,7 +206,8 @@ def _feature_angles(
     # In double precision: near 1 the arc cosine turns single rounding into tenths of a degree.
     unit = torch.nn.functional.normalize(torch.stack(found), dim=1).double()
     cosines = (unit @ unit.T).clamp(-1.0, 1.0)
-    return np.degrees(np.arccos(cosines.numpy()))
+    angles: Floats = np.degrees(np.arccos(cosines.numpy()))
+    return angles
 
 
 def _angles_within(angles: Floats, people: Mapping[str, NDArray[np.intp]]) -> Floats:

@@ -51,7 +51,10 @@ def bind(model: type[Record], table: Mapping[str, Any], where: str) -> Record:
         FacebenchError: an unknown key (with the nearest name), a missing one, or a value of another
             type or outside of the field's bounds (with what the field allows).
     """
-    adapter, schema = _adapter(model), _schema(model)
+    # As an object: mypy does not see that the class behind a type variable can be hashed.
+    key: object = model
+    adapter: TypeAdapter[Record] = _adapter(key)
+    schema = _schema(key)
     # Keys first: a mistyped one would otherwise be told as a missing one or be dropped in silence.
     for path, key, known in _unknown_keys(schema, schema, table, ""):
         raise FacebenchError(f"{where}: unknown key '{path}{key}'", did_you_mean(key, known))
@@ -65,12 +68,12 @@ def bind(model: type[Record], table: Mapping[str, Any], where: str) -> Record:
 
 
 @cache
-def _adapter(model: type[Record]) -> TypeAdapter[Record]:
+def _adapter(model: Any) -> TypeAdapter[Any]:
     return TypeAdapter(model)
 
 
 @cache
-def _schema(model: type[Any]) -> Schema:
+def _schema(model: object) -> Schema:
     return _adapter(model).json_schema()
 
 
@@ -126,7 +129,9 @@ def _one_error(error: ValidationError, schema: Schema, where: str) -> FacebenchE
         return FacebenchError(said, f"give {_allowed(part)}")
     if kind == "value_error":
         return FacebenchError(said, str(first["ctx"]["error"]))
-    return FacebenchError(said, f"expected a value of type {_TYPES.get(part.get('type'), 'table')}")
+    return FacebenchError(
+        said, f"expected a value of type {_TYPES.get(str(part.get('type')), 'table')}"
+    )
 
 
 def _choices(part: Schema) -> list[str]:

@@ -77,7 +77,8 @@ def _outline(sigma: float, gamma: float) -> Renderer:
 
 
 def _softras(sigma: float, gamma: float) -> Renderer:
-    from .softras import SoftRasConfig, SoftRasRenderer
+    from .blend import SoftRasConfig
+    from .softras import SoftRasRenderer
 
     return SoftRasRenderer(SoftRasConfig(sigma=sigma, gamma=gamma))
 

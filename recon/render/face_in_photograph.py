@@ -239,10 +239,10 @@ class FaceArtist:
             torch.tensor(face.mesh.triangles, dtype=torch.int64),
             (self._fine, self._fine),
         )
-        face = drawn.image[0].permute(1, 2, 0).numpy()
+        colours = drawn.image[0].permute(1, 2, 0).numpy()
         share = drawn.background_weight[0, ..., None].numpy()
         # The renderer drew over black: the photograph comes in by the background's share.
-        picture = (face * 255.0 + share * behind).clip(0.0, 255.0)
+        picture = (colours * 255.0 + share * behind).clip(0.0, 255.0)
         # Rounded, not cut: half a level darker would show in a difference of pictures.
         return _resize((picture + 0.5).astype(np.uint8), self.size)
 

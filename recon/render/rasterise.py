@@ -139,7 +139,10 @@ class Scene:
         # for a block, neither forwards nor backwards.
         rows = _gather(vertices, corners).view(18, -1)
         pieces = torch.split(rows, [len(triangle) for triangle, *_ in found], dim=1)
-        blocks = [Block(*window, own) for (_, *window), own in zip(found, pieces, strict=True)]
+        blocks = [
+            Block(column, up, size, own)
+            for (_, column, up, size), own in zip(found, pieces, strict=True)
+        ]
         return cls(blocks, corners)
 
     def to_vertices(self, gradients: list[Tensor], like: Tensor) -> Tensor:

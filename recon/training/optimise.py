@@ -25,6 +25,7 @@ from ..recipes.files import AnyRecipe
 from ..recipes.regressor import OptimiserRecipe
 
 Consumed = TypeVar("Consumed", contravariant=True)
+Tensors = list[Tensor] | tuple[Tensor, ...]
 Row = dict[str, float]
 """One line of the log: `step` and whatever was measured at it."""
 
@@ -142,7 +143,7 @@ class WeightAverage(AveragedModel):
     """
 
     def __init__(self, learner: nn.Module, decay: float) -> None:
-        def follow(kept: list[Tensor], live: list[Tensor], steps: Tensor | int) -> None:
+        def follow(kept: Tensors, live: Tensors, steps: Tensor | int) -> None:
             share = 1.0 - min(decay, (1 + int(steps)) / (10 + int(steps)))
             torch._foreach_lerp_(kept, live, share)
 

@@ -20,6 +20,7 @@ from ...bench.scoring.statistics import Interval
 from ...recon.render.face_in_photograph import FaceArtist, FaceInPhotograph, Picture
 from ...recon.synthetic.appearance import CLASS_NAMES
 from ...recon.training.tasks.parser import coloured
+from ..tables.table import Table, value_cell
 from ..tables.writers import csv_text
 from .drawing import Cell, Row, Sheet
 
@@ -63,11 +64,13 @@ def albedo_note(summary: AlbedoSummary) -> str:
 
 def albedo_csv(faces: Sequence[TexturedFace]) -> str:
     """One line a face whose truth is known."""
-    names = [item.name for item in fields(AlbedoErrors)]
-    lines = [
-        {"photograph": face.photograph.name, **asdict(face.errors)} for face in faces if face.errors
-    ]
-    return csv_text(lines, ("photograph", *names))
+    head = ("photograph", *(item.name for item in fields(AlbedoErrors)))
+    rows = tuple(
+        tuple(map(value_cell, (face.photograph.name, *asdict(face.errors).values())))
+        for face in faces
+        if face.errors
+    )
+    return csv_text(Table("", head, rows))
 
 
 def _cells(row: TexturedFace, artist: FaceArtist) -> tuple[Cell, ...]:

@@ -141,7 +141,7 @@ def _column(table: Any, wanted: pa.Field, default: object, path: Path) -> Any:
 
 
 def _texts(table: Any, name: str, path: Path) -> list[str]:
-    values = table[name].to_pylist()
+    values: list[str] = table[name].to_pylist()
     if not all(isinstance(value, str) for value in values):
         raise FacebenchError(f"{path}: column {name} is damaged", _AGAIN)
     return values

@@ -213,7 +213,7 @@ class RunRecord:
         Of faces that come as files every row knows what it was measured on, so that a changed or a
         new file is measured and the rest stays; nothing that was asked for before may be missing.
         """
-        names = SETTINGS
+        names: tuple[str, ...] = SETTINGS
         if self.card.kind == "files" == later.card.kind:
             names = tuple(name for name in SETTINGS if name not in _OF_FILES)
             if not set(self.items) <= set(later.items):
