@@ -69,7 +69,8 @@ class GlbScene:
         ]
         used = [node["mesh"] for node in document.get("nodes", ()) if "mesh" in node]
         # A mesh that no node names is not in the scene, but was read on some reader's way to it.
-        return max(sum(meshes[number] for number in used), max(meshes, default=0))
+        most: int = max(sum(meshes[number] for number in used), max(meshes, default=0))
+        return most
 
     def read(self, content: bytes) -> tuple[Float64Array, Index]:
         """Vertices (V, 3) and triangles (F, 3) of all nodes, in the scene's space.

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -216,8 +217,8 @@ class _Binary:
         size = int(kind[1])
         if at + size > len(self._content):
             raise ValueError("it ends early")
-        little = "big" if self._order == ">" else "little"
-        number = int.from_bytes(self._content[at : at + size], little, signed=kind[0] == "i")
+        order: Literal["little", "big"] = "big" if self._order == ">" else "little"
+        number = int.from_bytes(self._content[at : at + size], order, signed=kind[0] == "i")
         if number < 0:
             raise ValueError(f"a list of {number} entries")
         return number
@@ -247,7 +248,7 @@ class _Text:
                 rows = block.reshape(element.count, count + 1)
                 if (rows[:, 0] == count).all():
                     self._at = end
-                    lists = {names[0]: rows[:, 1:]}
+                    lists: Columns = {names[0]: rows[:, 1:]}
                     return {}, _lists_of(lists, wanted, {names[0]: count})
         return {}, self._walk(element, wanted)
 
@@ -311,7 +312,8 @@ def _strips(values: Index, lengths: Index) -> Index:
     corners = corners[(corners != -1).all(axis=1)]
     # A repeated corner steers a strip round a bend and is no triangle.
     a, b, c = corners.T
-    return corners[(a != b) & (b != c) & (a != c)]
+    triangles: Index = corners[(a != b) & (b != c) & (a != c)]
+    return triangles
 
 
 def is_binary_stl(start: bytes, size: int) -> bool:
