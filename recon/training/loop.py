@@ -53,8 +53,12 @@ class Loop(Generic[Batch]):
     def resume(self) -> int:
         """Take up the newest checkpoint of the folder, if any; the step it stands at."""
         if self.folder.checkpoint.is_file():
+            # Every worker reads it for itself: weights sent by one would leave optimisers to
+            # differ.
             restore_state(self.folder.checkpoint, self.trainer, len(self.source.shards))
         if self.is_rank_zero:
+            # A process that was killed between two checkpoints logged steps which are now taken
+            # again.
             self.folder.rewind(self.trainer.step)
         return self.trainer.step
 
@@ -68,10 +72,12 @@ class Loop(Generic[Batch]):
         meter = LossMeter()
         patience = Patience(times.skipped_in_a_row, self.folder.path, self.source.rank)
         batches = prefetched(self.source, self.trainer.step, times.steps, self.readers)
+        # Closed on every way out, or a reader of the next batch would hold the process open.
         with closing(batches):
             for truth in meter.timed(batches):
                 report = self.trainer.training_step(truth)
                 meter.add(report)
+                # On each worker: all have left the same steps out, so all stop at the same one.
                 patience.watch(report, truth, self.trainer.step)
                 if self.is_rank_zero:
                     self._keep(meter, times.steps)
@@ -84,6 +90,7 @@ class Loop(Generic[Batch]):
     def _keep(self, meter: LossMeter, last: int) -> None:
         times, step = self.trainer.recipe.training, self.trainer.step
         done = step == last
+        # The last step always has its line, whatever the intervals are.
         if done or step % times.log_every == 0:
             self._log(meter.row(step, self.trainer.skipped, self.source.workers))
         if self.validate and (done or step % times.validate_every == 0):
@@ -92,6 +99,7 @@ class Loop(Generic[Batch]):
         if self.show and is_picture_step(step, times.log_every):
             with self.trainer.descent.averaged():
                 self.show(self.folder.picture(step))
+        # Last, so that what the checkpoint knows of is already in the tables beside it.
         if done or step % times.checkpoint_every == 0:
             self.save()
 
@@ -106,5 +114,6 @@ class Loop(Generic[Batch]):
 
 def is_picture_step(step: int, log_every: int) -> bool:
     """Whether a step is shown: after 1, 2, 4, 8 ... lines of the log, when the most changes."""
+    # A power of two has one bit, and none in common with the number before it.
     lines, between = divmod(step, log_every)
     return between == 0 and lines > 0 and lines & (lines - 1) == 0

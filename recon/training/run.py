@@ -25,6 +25,7 @@ from .workers import DistributedGroup, ProcessGroup, SingleProcess
 
 Distribute = Callable[[Any], nn.Module]
 
+# Enough for the batches of one GPU; each reader keeps row groups of its own in memory.
 _MOST_READERS = 8
 _PATHS = ("data", "out", "validation", "start")
 
@@ -68,6 +69,7 @@ class TrainingJob:
 
     def kept(self) -> bool:
         """Whether the training left all that it leaves at its end."""
+        # Weights alone could be those of a training that was stopped while it drew its pictures.
         names = ("weights.pt", "fits.png", "curves.png")
         return all((self.out / name).is_file() for name in names)
 
@@ -82,6 +84,7 @@ class TrainingJob:
         values = dict(table)
         values["recipe"] = recipe_from_table(values["recipe"])
         for name in _PATHS:
+            # A path of None stays None: `Path(None)` would be an error on the worker only.
             values[name] = Path(values[name]) if values[name] else None
         return cls(**values)
 
@@ -113,6 +116,7 @@ class Worker:
         """How many batches are prepared at a time: as many as keep a GPU busy, else one."""
         if self.device.type != "cuda":
             return 1
+        # One core is left to the process that keeps the GPU busy.
         return max(1, min(_MOST_READERS, (os.cpu_count() or 1) - 1))
 
 
@@ -124,6 +128,7 @@ def train_worker(job: TrainingJob, worker: Worker, listen: Listener) -> int:
         KeyboardInterrupt: after the state was saved.
     """
     if job.threads:
+        # Before anything is built: sums in another number of threads end in other last digits.
         torch.set_num_threads(job.threads)
     loop = make_loop(job, worker, listen)
     with lock_rank_zero(job.out) if loop.is_rank_zero else nullcontext():
@@ -133,6 +138,7 @@ def train_worker(job: TrainingJob, worker: Worker, listen: Listener) -> int:
         try:
             loop.run()
         except KeyboardInterrupt:
+            # Rank 0 alone: all workers hold the same weights.
             if loop.is_rank_zero:
                 loop.save()
             raise
@@ -150,6 +156,7 @@ def make_loop(job: TrainingJob, worker: Worker, listen: Listener) -> Loop[Any]:
             f"{job.start}: only a regressor can start from weights, not a {job.recipe.kind}",
             "leave out --start",
         )
+    # Here, so that a regressor's training does not load what only the other networks need.
     from .tasks.loop import task_loop
 
     return task_loop(job, job.recipe, worker, listen)
@@ -175,4 +182,6 @@ def check_job(job: TrainingJob) -> None:
     Raises:
         FacebenchError: unusable data, model or checkpoint.
     """
+    # Resuming reads the checkpoint, too: another recipe or a damaged file is told before workers
+    # start.
     make_loop(job, Worker(torch.device("cpu")), lambda row: None).resume()

@@ -77,6 +77,7 @@ class TrainingFolder:
         if not table.is_file():
             return []
         try:
+            # A line without its end was being written when the machine stopped.
             whole, end, _ = read_text(table).rpartition("\n")
             return [_numbers(line) for line in csv.DictReader(StringIO(whole + end), strict=True)]
         except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
@@ -86,9 +87,12 @@ class TrainingFolder:
     def append(self, table: Path, row: Row) -> None:
         """Add a line to one of the folder's tables; a new column is empty in the lines before."""
         columns = _columns(table)
+        # Validation may begin late and gradients are measured at some steps only: columns then
+        # grow.
         if columns != list(row):
             self._rewrite(table, [*self.read(table), row])
             return
+        # Appended, not rewritten: a long training's log would be copied at every line.
         with explain_full_disk(table), table.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, columns).writerow(row)
 
@@ -101,6 +105,7 @@ class TrainingFolder:
                 )
 
     def _rewrite(self, table: Path, rows: Sequence[Row]) -> None:
+        # Newest first: the next line then fits the columns and is appended.
         columns = list(dict.fromkeys(name for row in reversed(rows) for name in row))
         with atomic_write(table) as draft, draft.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns)
@@ -116,6 +121,7 @@ def _columns(table: Path) -> list[str]:
 
 
 def _numbers(line: dict[str, str]) -> Row:
+    # An empty cell was not measured; it must not come back as 0.
     return {name: float(value) for name, value in line.items() if value}
 
 
@@ -130,6 +136,7 @@ def save_state(path: Path, trainer: Trainable[Any], rows: int) -> None:
     )
     content |= trainer.descent.state()
     content |= {
+        # No layer here draws while it trains; saved, so that one that does would resume as well.
         "random": torch.get_rng_state(),
         "skipped": trainer.skipped,
         "rows": rows,
@@ -144,6 +151,7 @@ def restore_state(path: Path, trainer: Trainable[Any], rows: int) -> None:
         FacebenchError: the file is of another model, recipe, seed or data set.
     """
     content = read_content(path)
+    # Before anything is changed: a refused checkpoint leaves the trainer as it was.
     _check_same(path, content, trainer, rows)
     restore(trainer.learner, content["weights"], path)
     try:
@@ -176,6 +184,7 @@ def _check_same(path: Path, content: Mapping[str, Any], trainer: Trainable[Any],
 def _what_matters(recipe: AnyRecipe) -> dict[str, Any]:
     """The recipe without what may change between two runs of one training."""
     table = asdict(recipe)
+    # The batch decides which photographs a step sees; intervals and the number of steps may change.
     table["training"] = {"batch_size": recipe.training.batch_size}
     return table
 
@@ -183,5 +192,6 @@ def _what_matters(recipe: AnyRecipe) -> dict[str, Any]:
 def _difference(old: Any, new: Any) -> str:
     if not isinstance(old, dict):
         return f"{old}, now {new}"
+    # Sections, not values: two recipes side by side would fill the screen.
     changed = [key for key in new if old.get(key) != new[key]]
     return ", ".join(changed)

@@ -87,13 +87,16 @@ class DistributedGroup:
 
     def all(self, here: Tensor) -> bool:
         """Whether it holds everywhere; all workers must ask."""
+        # Numbers, because gloo reduces no bools: the minimum is 1 where nobody has a 0.
         votes = here.to(torch.int32).clone()
         distributed.all_reduce(votes, op=distributed.ReduceOp.MIN)
         return bool(votes)
 
     def largest(self, values: Tensor, number: int) -> Tensor:
         """The largest values of all; the workers may hold different numbers of them."""
+        # The largest of all are among each worker's largest: no more than those need travel.
         own = values.detach().topk(min(number, len(values))).values
+        # All-gather wants one length from everybody; what is made up sorts behind every loss.
         padded = own.new_full((number,), -torch.inf)
         padded[: len(own)] = own
         gathered = [torch.empty_like(padded) for _ in range(self.count)]
@@ -127,12 +130,14 @@ class Moments:
     @property
     def unbiased_variance(self) -> Tensor:
         """(P, C) float64, an estimate for the values still to come."""
+        # Bessel's correction, as PyTorch takes it for its running variance and for nothing else.
         return self.squares / (self.count - 1.0)
 
     def merged(self) -> Moments:
         """The parts as one, by the formula of Chan, Golub and LeVeque: no large numbers cancel."""
         count = self.count.sum(0, keepdim=True)
         mean = (self.count * self.mean).sum(0, keepdim=True) / count
+        # What the parts' means lie apart is variance, too; dropped, it would be that of one worker.
         between = self.count * (self.mean - mean).square()
         return Moments(count, mean, (self.squares + between).sum(0, keepdim=True))
 
@@ -141,8 +146,10 @@ class Moments:
 
         All find the same, to the last bit.
         """
+        # One message instead of three: on a CPU the wait for the others costs more than the bytes.
         own = torch.cat([self.count, self.mean, self.squares], dim=1)[0]
         every = own.new_empty((distributed.get_world_size(), len(own)))
+        # Gathered and added here, in the workers' order: an all-reduce may add in another on each.
         distributed.all_gather(list(every.unbind()), own)
         channels = self.mean.shape[1]
         count, mean, squares = torch.split(every, [1, channels, channels], dim=1)
@@ -152,11 +159,14 @@ class Moments:
 def moments(features: Tensor) -> Moments:
     """Moments of features (B, C, ...) of any float type, as one part."""
     many = in_short_sums(features)
+    # bfloat16 maps are summed in float32, and the kernel wants its statistics of that type.
     at_least_single = torch.promote_types(features.dtype, torch.float32)
     nowhere = features.new_zeros(many.shape[1], dtype=at_least_single)
+    # Momentum 0: only the batch's own moments are wanted, no running ones are kept here.
     mean, variance = torch.batch_norm_update_stats(many, nowhere, nowhere, 0.0)
     mean, variance = (value.view(-1, features.shape[1]).double() for value in (mean, variance))
     count = torch.full_like(mean[:, :1], many.numel() // many.shape[1])
+    # The columns' channels are parts of one batch: merged, they are the channels' own again.
     return Moments(count, mean, variance * count).merged()
 
 
@@ -196,9 +206,12 @@ class SharedStatistics(_BatchNorm):
 
         There is no second derivative.
         """
+        # In evaluation the running statistics are everybody's already: nothing to exchange.
         if not self.training:
             return super().forward(features)
         with torch.no_grad():
+            # Outside of autograd: `_Normalisation` knows the gradient through the moments in closed
+            # form.
             whole = moments(features).over_workers()
             self._follow(whole)
         normalise: Callable[..., Tensor] = _Normalisation.apply
@@ -209,6 +222,7 @@ class SharedStatistics(_BatchNorm):
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         assert self.momentum is not None
+        # The same on every worker to the last bit, or their networks would drift apart unseen.
         self.running_mean.lerp_(whole.mean[0].to(self.running_mean), self.momentum)
         self.running_var.lerp_(whole.unbiased_variance[0].to(self.running_var), self.momentum)
         self.num_batches_tracked.add_(1)
@@ -243,10 +257,13 @@ class _Normalisation(torch.autograd.Function):
         own = _sums(gradient, features, mean, inverse)
         shared = own.clone()
         distributed.all_reduce(shared)
+        # dL/dx = slope (g - mean of g - x̂ mean of g x̂), both means over all workers.
         slope = weight * inverse
         along, level = shared * (-slope / ctx.count)
+        # One pass writes both means' parts: x̂ times `along`, plus `level`.
         moved = torch.batch_norm(features, along, level, mean, variance, False, 0.0, ctx.eps, False)
         channels = (1, -1, *[1] * (features.ndim - 2))
+        # own, not shared: who distributes the network adds up weights' gradients once more.
         return moved.addcmul_(gradient, slope.view(channels)), own[0], own[1], None, None
 
 
@@ -297,11 +314,14 @@ _SHARED: dict[type[nn.Module], type[SharedStatistics]] = {
 
 def share_statistics(learner: nn.Module, device: torch.device) -> nn.Module:
     """The learner with every batch normalisation replaced; names in its state stay."""
+    # PyTorch's own, where it works; it refuses CPU tensors.
     if device.type == "cuda":
         convert: Callable[[nn.Module], nn.Module] = nn.SyncBatchNorm.convert_sync_batchnorm
         return convert(learner)
+    # Listed first, because the tree changes while it is walked.
     for parent in list(learner.modules()):
         for name, child in list(parent.named_children()):
+            # By exact type: one that is shared already is a subclass and must stay.
             if isinstance(child, _BatchNorm) and type(child) in _SHARED:
                 setattr(parent, name, _shared(child))
     return learner
@@ -311,5 +331,6 @@ def _shared(norm: _BatchNorm) -> SharedStatistics:
     shared = _SHARED[type(norm)](norm.num_features, norm.eps, norm.momentum)
     shared.load_state_dict(norm.state_dict())
     for mine, its in zip(shared.parameters(), norm.parameters(), strict=True):
+        # A frozen one stays frozen: the recogniser's last normalisation learns no scale.
         mine.requires_grad_(its.requires_grad)
     return shared
