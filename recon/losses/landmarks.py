@@ -30,6 +30,7 @@ CONTOUR = 17
 def wing(distance: Tensor, width: float = 10.0, epsilon: float = 2.0) -> Tensor:
     """w ln(1 + |Δ| / ε) below w, |Δ| - c from there on, elementwise; continuous at w."""
     size = distance.abs()
+    # c makes both branches meet at w; the slope leaps there from w / (w + ε) to 1, as published.
     offset = width - width * math.log1p(width / epsilon)
     return torch.where(size < width, width * torch.log1p(size / epsilon), size - offset)
 
@@ -46,6 +47,7 @@ def contour_weights(yaw: Tensor, weight: float, start: float, end: float) -> Ten
         start: |yaw| in radians up to which all points count fully.
         end: |yaw| in radians from which the jaw line has `weight`.
     """
+    # By |yaw|: which side is hidden does not matter, the whole line is trusted less.
     turned = ((yaw.abs() - start) / (end - start)).clamp(0.0, 1.0)
     weights = torch.ones(68, yaw.shape[0], dtype=yaw.dtype, device=yaw.device)
     weights[:CONTOUR] = 1.0 - (1.0 - weight) * turned
@@ -72,16 +74,21 @@ def landmark_loss(
         epsilon: ε of the Wing loss, px of the 224 frame.
         all_reduce: sums up the batch over all workers.
     """
+    # First to the frame, then the Wing loss: w and ε are lengths in it.
     distance = (projected - detected) * (FRAME / image_size)
     each = wing(distance, width, epsilon).mean(1)
+    # Not 0 / 0 in a batch in which nothing was detected: such a batch teaches nothing.
     return (each * weights).sum() / all_reduce(weights.sum()).clamp_min(1e-8)
 
 
 OUTSIDE = ("left_ear", "right_ear", "neck", "head")
 """Regions the contour never runs over."""
 
+# About 2 mm of cheek apart; nearer ones would name the same vertices twice.
 _STATIONS = 24
+# Short of the middle: the nose stands out farther than any cheek and would be taken.
 _INNERMOST = 0.4
+# At the chin the line runs sideways, along the contour itself: nothing to march along.
 _CHIN = range(7, 10)
 
 
@@ -117,6 +124,7 @@ class VisibleContour(nn.Module):
         points = _shape_at(self.lines.flatten(), coefficients, decoder)
         along = points.view(*self.lines.shape, 3, -1)
         with torch.no_grad():
+            # A choice among vertices has no gradient; the chosen one's place has.
             chosen = self._outermost(along, rotation_matrix(coefficients.pose[:, :3]))
         index = chosen[:, None, None].expand(-1, 1, 3, -1)
         return torch.cat([along.gather(1, index).squeeze(1), shape[CONTOUR:]])
@@ -124,7 +132,10 @@ class VisibleContour(nn.Module):
     def _outermost(self, along: Tensor, rotation: Tensor) -> Tensor:
         """(17, B) place on its line of the vertex farthest out, the face upright in the picture."""
         turned = rotate(along.flatten(0, 1), rotation).view_as(along)
+        # The face's up as the picture shows it: a rolled head ends sideways of itself, not of the
+        # picture.
         up = rotation[:, :2, 1]
+        # Perpendicular to it, clockwise; the length does not matter to the largest.
         right = torch.stack([up[:, 1], -up[:, 0]])
         reach = (turned[:, :, :2] * right).sum(2) * self.outward.to(turned).view(-1, 1, 1)
         return reach.argmax(1)
@@ -133,6 +144,7 @@ class VisibleContour(nn.Module):
 def _shape_at(vertices: Tensor, coefficients: Coefficients, decoder: FaceDecoder) -> Tensor:
     """(N, 3, B) mm of some vertices."""
     index = (3 * vertices[:, None] + torch.arange(3, device=vertices.device)).flatten()
+    # 17 x 24 vertices instead of the whole model, which may have 35,000.
     flat = decoder.mean_shape.index_select(0, index)
     flat = torch.addmm(flat, decoder.identity_basis.index_select(0, index), coefficients.identity.T)
     expression = decoder.expression_basis.index_select(0, index)
@@ -146,10 +158,12 @@ def contour_lines(model: MorphableModel) -> tuple[NDArray[np.int64], NDArray[np.
     The first vertex of a line is the landmark's own. The side is 1 where outward is towards larger
     x, -1 on the other; a point of the chin, or one the model lacks, has only itself.
     """
+    # A landmark that the model lacks is -1.
     jaw = model.landmarks[:CONTOUR]
     middle = float(model.mean_shape[jaw[jaw >= 0], 0].mean()) if (jaw >= 0).any() else 0.0
     outside = [index for index, name in enumerate(model.region_names) if name in OUTSIDE]
     face = np.flatnonzero(~np.isin(model.region, outside))
+    # At first every station is the landmark itself: so stay the chin and what the model lacks.
     lines = np.tile(np.maximum(jaw, 0)[:, None].astype(np.int64), (1, _STATIONS))
     outward = np.sign(model.mean_shape[np.maximum(jaw, 0), 0] - middle).astype(np.float32)
     for number in np.flatnonzero(jaw >= 0):
@@ -166,11 +180,13 @@ def _line(
     Nearest in the frontal picture; of layers one behind another there only the front one counts.
     """
     own = shape[start]
+    # 1 mm of play, or the jaw's own neighbours would be cut off by its slope.
     ahead = face[shape[face, 2] >= own[2] - 1.0]
     stations = np.linspace(own[0], middle + _INNERMOST * (own[0] - middle), _STATIONS)
     across = shape[ahead, 0][:, None] - stations
     distance = across**2 + (shape[ahead, 1][:, None] - own[1]) ** 2
     line: NDArray[np.int64] = ahead[distance.argmin(axis=0)].astype(np.int64)
+    # Nearest may be a neighbour; the first must be the landmark, which a frontal face shows.
     line[0] = start
     return line
 
@@ -189,6 +205,7 @@ class ShapeDistance(nn.Module):
 
     def __init__(self, decoder: FaceDecoder) -> None:
         super().__init__()
+        # In double: AᵀA squares the spread between strong modes and weak ones.
         basis = torch.cat([decoder.identity_basis, decoder.expression_basis], dim=1).double()
         form = basis.T @ basis / (len(basis) // 3)
         self.register_buffer("form", form.float(), persistent=False)
@@ -197,6 +214,7 @@ class ShapeDistance(nn.Module):
         """(B,) of two batches."""
         parts = [found.identity - true.identity, found.expression - true.expression]
         apart = torch.cat(parts, dim=1)
+        # K² products a face instead of 3 V K.
         distance: Tensor = ((apart @ self.form) * apart).sum(1)
         return distance
 
@@ -206,10 +224,13 @@ def landmark_distance(found: Coefficients, true: Coefficients, decoder: FaceDeco
 
     The pose's angles, shifts and scale are then all in one unit.
     """
+    # The true shape under both poses: a wrong shape is not the pose's fault.
     shape = decoder.landmark_shape(true.identity, true.expression)
     off = _placed(shape, found.pose) - _placed(shape, true.pose)
+    # One that the model lacks takes no part, in the sum or in the number.
     known = (decoder.landmarks >= 0).to(off)
     squares: Tensor = (off.square().sum(1) * known[:, None]).sum(0) / known.sum()
+    # From normalised units, where the side is 2.
     return squares * (FRAME / 2.0) ** 2
 
 

@@ -54,6 +54,7 @@ class MultiLevelLoss(nn.Module):
         super().__init__()
         self.recipe = recipe
         self.all_reduce = all_reduce
+        # Only where it counts: its quadratic form takes a pass over the whole albedo basis.
         weighed = model if recipe.weights.reflectance else None
         self.reflectance = ReflectanceVariance(weighed) if weighed else None
         self.register_buffer("class_weights", class_weights(recipe.mask))
@@ -74,6 +75,7 @@ class MultiLevelLoss(nn.Module):
             truth: the photographs and their weak labels.
         """
         prior = self.recipe.prior
+        # Once for both landmark terms, from the pose as it is now.
         weights = self._landmark_weights(coefficients.pose, placed.projected, truth.landmarks)
         terms = {} if rendering is None else {"pixel": self._pixel(rendering, truth)}
         terms["landmark"] = self._wing(placed.projected, truth, weights)
@@ -91,6 +93,8 @@ class MultiLevelLoss(nn.Module):
 
     def seen(self, places: Tensor, truth: Supervision) -> Tensor:
         """The Wing loss of places (B, 68, 2) in px that a network sees landmarks at."""
+        # No contour weight: the network sees where points are in the picture, whichever way it
+        # turned.
         known = truth.landmarks.isfinite().all(1)
         return self._wing(places.permute(1, 2, 0), truth, known.to(places))
 
@@ -112,16 +116,19 @@ class MultiLevelLoss(nn.Module):
         return extras
 
     def _pixel(self, rendering: Rendering, truth: Supervision) -> Tensor:
+        # Detached: a face could otherwise lower the loss by becoming smaller.
         visible = rendering.silhouette.detach()
         weights = self.class_weights[truth.masks] * visible
         return pixel_loss(rendering.image, truth.images, weights, all_reduce=self.all_reduce)
 
     def _landmark_weights(self, pose: Tensor, projected: Tensor, detected: Tensor) -> Tensor:
         """Weight (68, B) of each point, 0 where the model or the photograph lacks it."""
+        # A sum is NaN where either is; only its being so is used.
         unknown = (detected + projected.detach()).isnan().any(1)
         return _contour_weights(pose[:, 1].detach(), self.recipe.landmark).masked_fill(unknown, 0.0)
 
     def _wing(self, points: Tensor, truth: Supervision, weights: Tensor) -> Tensor:
+        # Filled before the difference: 0 x NaN is NaN, in the gradient as well.
         hidden = (weights == 0.0).unsqueeze(1)
         return landmark_loss(
             points.masked_fill(hidden, 0.0),
@@ -138,6 +145,7 @@ class MultiLevelLoss(nn.Module):
 
         The pose is a constant here: at its optimum the loss does not change with it.
         """
+        # The fit counts y upwards as the model does, pixels downwards.
         upwards = shape.new_tensor([1.0, -1.0]).view(1, 2, 1)
         targets = truth.landmarks.masked_fill((weights == 0.0).unsqueeze(1), 0.0) * upwards
         with torch.no_grad():

@@ -40,6 +40,7 @@ class Supervision:
 
 def class_weights(weights: Mapping[str, float]) -> Tensor:
     """Weight (19,) of each mask class from a table by name; classes not named weigh 0."""
+    # A class misspelt in a recipe would weigh 0 in silence.
     unknown = sorted(set(weights) - set(CLASS_NAMES))
     if unknown:
         raise FacebenchError(
@@ -65,7 +66,9 @@ def pixel_loss(
         epsilon: added under the root, so that equal colours have a gradient.
         all_reduce: sums up the batch over all workers.
     """
+    # L2 over colours, L1 over pixels (METHOD eq. 8): single wrong pixels do not rule.
     distance = ((rendered - photograph).square().sum(1) + epsilon).sqrt()
+    # Over the whole batch (METHOD, settled): each face counts by the pixels that it shows.
     return (distance * weights).sum() / all_reduce(weights.sum()).clamp_min(1e-8)
 
 

@@ -47,6 +47,7 @@ def prior_loss(
         + expression * expressed.square().sum()
         + albedo * coefficients.albedo.square().sum()
     )
+    # Summed over coefficients, as printed: a model of more modes is held more firmly.
     return total / all_reduce(total.new_tensor(float(len(coefficients.identity))))
 
 
@@ -64,12 +65,14 @@ def distribution_loss(coefficients: Tensor, all_reduce: AllReduce = single_proce
     count = all_reduce(coefficients.new_tensor(float(len(coefficients))))
     mean = _of_all(coefficients.sum(0) / count, all_reduce)
     square = _of_all(coefficients.square().sum(0) / count, all_reduce)
+    # By moments, not by differences from the mean: each worker can add its share to them.
     variance = square - mean.square()
     return (mean.square() + (variance - 1.0).square()).mean()
 
 
 def _of_all(here: Tensor, all_reduce: AllReduce) -> Tensor:
     """The mean over workers of a number, with the gradient of this worker's share."""
+    # The value is that of all, the gradient that of `here` alone: the others have their own.
     return here + (all_reduce(here.detach()) - here.detach())
 
 
@@ -110,6 +113,7 @@ def light_balance(light: Tensor, all_reduce: AllReduce = single_process) -> Tens
         light: (B, 9, 3) γ.
         all_reduce: sums up the batch over all workers.
     """
+    # Grey light, however bright, costs nothing.
     coloured = light - light.mean(dim=2, keepdim=True)
     count = light.new_tensor(float(len(light)))
     return coloured.square().sum() / all_reduce(count)
@@ -134,8 +138,10 @@ class ReflectanceVariance(nn.Module):
     def __init__(self, model: MorphableModel) -> None:
         super().__init__()
         skin = skin_vertices(model)
+        # The mean face's own variance is part of it: hence the coefficient 1 in the last place.
         columns = np.concatenate([model.albedo_basis, model.mean_albedo[:, :, None]], axis=2)
         values = columns[skin].astype(np.float64)
+        # Per colour about its own mean: skin may be brown, it shall be so all over.
         flat = (values - values.mean(axis=0)).reshape(-1, values.shape[2])
         form = torch.from_numpy(flat.T @ flat / len(skin)).float()
         self.register_buffer("form", form, persistent=False)

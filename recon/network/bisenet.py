@@ -23,6 +23,7 @@ class ConvolutionUnit(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, width, kernel, padding=kernel // 2, bias=False)
         self.bn = nn.BatchNorm2d(width)
+        # a = 1, the gain of a linear layer, as the public code starts.
         nn.init.kaiming_normal_(self.conv.weight, a=1)
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -43,6 +44,7 @@ class AttentionRefinement(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """(B, channels, H, W) to (B, width, H, W)."""
         refined: Tensor = self.conv(maps)
+        # One number a channel: what the whole picture shows decides which features to trust.
         attention = self.bn_atten(self.conv_atten(refined.mean((2, 3), keepdim=True)))
         weighted: Tensor = refined * attention.sigmoid()
         return weighted
@@ -53,6 +55,7 @@ class ContextTrunk(ResNet):
 
     def __init__(self, width: int) -> None:
         super().__init__("resnet18", 1, width)
+        # The public weights have none there.
         del self.fc
 
     def scales(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -78,7 +81,9 @@ class ContextPath(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Trunk features at 1/8; context at 1/8 and at 1/16 of images (B, 3, H, W)."""
         eighth, sixteenth, last = self.resnet.scales(images)
+        # Every pixel sees the picture's mean: no convolution here reaches over the whole picture.
         overall = self.conv_avg(last.mean((2, 3), keepdim=True))
+        # Added before it is enlarged, on a sixteenth of the pixels.
         deep = _enlarged(self.arm32(last) + overall, sixteenth)
         context16 = self.conv_head32(deep)
         middle = _enlarged(self.arm16(sixteenth) + context16, eighth)
@@ -98,6 +103,7 @@ class FeatureFusion(nn.Module):
         """Two maps whose channels add up to `channels`, (B, ., H, W), to (B, channels, H, W)."""
         joined: Tensor = self.convblk(torch.cat([spatial, context], dim=1))
         attention = self.conv1(joined.mean((2, 3), keepdim=True)).relu_()
+        # Beside the features themselves: a weight of 0 must not silence a channel for good.
         fused: Tensor = joined * self.conv2(attention).sigmoid() + joined
         return fused
 
@@ -156,6 +162,7 @@ def _pointwise(channels: int, width: int) -> nn.Conv2d:
 
 
 def _enlarged(maps: Tensor, like: Tensor) -> Tensor:
+    # By the other map's size, not by 2: an odd side would come out one pixel short.
     return interpolate(maps, size=like.shape[2:], mode="nearest")
 
 

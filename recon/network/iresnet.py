@@ -64,8 +64,10 @@ class IResNet(nn.Module):
             setattr(self, f"layer{stage + 1}", _stage(channels, wide, depth))
             channels = wide
         self.bn2 = nn.BatchNorm2d(channels)
+        # No pooling: an aligned face has its parts at fixed places, which the layer may know.
         self.fc = nn.Linear(channels * (image_size // STRIDE) ** 2, outputs)
         self.features = nn.BatchNorm1d(outputs)
+        # As published: a factor here would only repeat what the layer before can do.
         self.features.weight.requires_grad_(False)
         self.apply(_initialise)
 
@@ -81,8 +83,10 @@ class IResNet(nn.Module):
 def iresnet_like(state: Mapping[str, Tensor]) -> IResNet:
     """A fresh network of the build that a state dict of this class was taken from."""
     depths = tuple(_blocks(state, stage) for stage in range(1, 5))
+    # A file of weights alone names no architecture: the numbers of blocks do.
     architecture = next(name for name, known in IRESNET_DEPTHS.items() if known == depths)
     width, channels = state["conv1.weight"].shape[0], state["bn2.weight"].shape[0]
+    # The last layer's inputs are channels times cells: their root gives the picture's side.
     outputs, inputs = state["fc.weight"].shape
     return IResNet(architecture, outputs, width, STRIDE * math.isqrt(inputs // channels))
 

@@ -53,9 +53,11 @@ class Places(nn.Module):
         """Features (B, `features`) of places (B, count, 2): how they lie to each other, where they
         are and how large all together, and what two layers make of that."""
         centred = places - places.mean(1, keepdim=True)
+        # All points in one place, as an untrained network says, must not divide by 0.
         size = centred.square().sum(2).mean(1).clamp_min(1e-3).sqrt()
         shape = (centred / size[:, None, None]).flatten(1)
         where = places.mean(1) / (self.image_size / 2) - 1.0
+        # A face crop's points have a size near e^-1.5 of the side: the number is then near 0.
         scale = (size / self.image_size).log()[:, None] + 1.5
         seen = torch.cat([shape, where, scale], dim=1) * _SPREAD
         return torch.cat([seen, self.reading(seen)], dim=1)
@@ -85,6 +87,7 @@ def mean_places(heat: Tensor, stride: int) -> Tensor:
         heat: logarithms of heat, not normalised.
         stride: px of the picture between two cells; the centre of cell 0 is (stride - 1) / 2.
     """
+    # In float32: over thousands of cells bfloat16's three digits would round the place.
     share = heat.float().flatten(2).softmax(dim=2).view_as(heat)
     across = _cell_centres(heat.shape[3], stride, heat.device)
     down = _cell_centres(heat.shape[2], stride, heat.device)
@@ -94,6 +97,7 @@ def mean_places(heat: Tensor, stride: int) -> Tensor:
 
 
 def _cell_centres(cells: int, stride: int, device: torch.device) -> Tensor:
+    # Half a cell to its centre, half a pixel back: pixel centres are at integers.
     return (torch.arange(cells, device=device) + 0.5) * stride - 0.5
 
 
@@ -114,6 +118,8 @@ class LandmarkNetwork(nn.Module):
         self.image_size = image_size
         self.normalise = ColourNormalisation()
         self.trunk = ResNet("resnet18", 1, width)
+        # Idle weights would stand in every file, and distributed training would wait for their
+        # gradient.
         del self.trunk.fc
         path = 2 * width
         self.lateral = nn.ModuleList(

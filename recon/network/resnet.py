@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+# Of ImageNet, as the public weights were trained on.
 COLOUR_MEAN = (0.485, 0.456, 0.406)
 COLOUR_STD = (0.229, 0.224, 0.225)
 CRASHING_CHANNELS = 8
@@ -46,6 +47,7 @@ class PointwiseConvolution(nn.Conv2d):
         """(B, channels, H, W) to (B, width, ceil(H / stride), ceil(W / stride))."""
         if self.in_channels >= CRASHING_CHANNELS:
             return super().forward(features)
+        # A 1x1 kernel looks at nothing between the pixels that its stride takes.
         rows, columns = self.stride
         return nn.functional.conv2d(features[:, :, ::rows, ::columns], self.weight)
 
@@ -90,6 +92,7 @@ class Bottleneck(nn.Module):
         super().__init__()
         self.conv1 = _convolution(channels, width, 1)
         self.bn1 = nn.BatchNorm2d(width)
+        # The stride in the 3x3, as in torchvision: in the 1x1 it would skip three pixels of four.
         self.conv2 = _convolution(width, width, 3, stride)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = _convolution(width, width * self.expansion, 1)
@@ -143,6 +146,7 @@ class ResNet(nn.Module):
 
     def pyramid(self, images: Tensor) -> list[Tensor]:
         """Feature maps of the four stages, (B, `scale_channels`, H / 4 ... H / 32, W / ...)."""
+        # relu_ in place: the normalisation's result is needed by nothing else.
         maps: list[Tensor] = [self.maxpool(self.bn1(self.conv1(images)).relu_())]
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             maps.append(stage(maps[-1]))
@@ -158,6 +162,7 @@ class ResNet(nn.Module):
     ) -> nn.Sequential:
         blocks: list[nn.Module] = []
         for index in range(depth):
+            # Only a stage's first block makes its maps smaller.
             blocks.append(block(self.channels, width, stride if index == 0 else 1))
             self.channels = width * block.expansion
         return nn.Sequential(*blocks)
@@ -168,9 +173,11 @@ def _convolution(channels: int, width: int, kernel: int, stride: int = 1) -> nn.
 
 
 def _add(inner: Tensor, shortcut: nn.Module | None, features: Tensor) -> Tensor:
+    # In place on `inner`, which nobody else holds: the largest maps are here.
     return inner.add_(features if shortcut is None else shortcut(features)).relu_()
 
 
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d):
+        # fan_out keeps the gradient's size through the layers, as He et al. and torchvision start.
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

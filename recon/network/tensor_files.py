@@ -38,6 +38,7 @@ def load_tensors(path: Path) -> Any:
     """
     try:
         _refuse_packed(path)
+        # Weights only: a pickle may name any function, and loading would call it.
         content = torch.load(path, map_location="cpu", weights_only=True)
         _check(content)
     except UnreadableTensorsError:
@@ -56,6 +57,7 @@ def build_fitting(build: Callable[[], Network], weights: Mapping[str, Tensor]) -
         ValueError: names or shapes differ, or there is no such network.
     """
     try:
+        # A hostile file may name a width of a million: shapes alone cost nothing.
         with torch.device("meta"):
             own = build().state_dict()
     except (RuntimeError, TypeError, OverflowError, ValueError) as error:
@@ -93,17 +95,20 @@ def _shape(tensor: Tensor) -> tuple[int, ...]:
 
 def _refuse_packed(path: Path) -> None:
     """PyTorch stores without packing; what is packed may unpack to any size."""
+    # The format of before PyTorch 1.6, which packs nothing.
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
     packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
+    # More bytes in the members than in the file: they overlap, and would unpack many times over.
     if packed or sum(member.file_size for member in members) > path.stat().st_size:
         raise UnreadableTensorsError("its members are packed or overlap")
 
 
 def _check(content: Any) -> None:
     """Refuse tensors that are larger than what the file has of them."""
+    # A list instead of recursion: a file may nest deeper than Python's stack.
     waiting = [content]
     while waiting:
         value = waiting.pop()
@@ -112,11 +117,13 @@ def _check(content: Any) -> None:
         elif isinstance(value, list | tuple):
             waiting.extend(value)
         elif _is_plain(value):
+            # A stride of 0 makes terabytes of four bytes; the first operation would make them real.
             held = value.untyped_storage().nbytes()
             if value.numel() * value.element_size() > held:
                 raise UnreadableTensorsError(f"a tensor of {_shape(value)} in {held} bytes")
 
 
+# Raised when older readers would misread a file, not when fields are added.
 FORMAT = 1
 
 
@@ -132,6 +139,7 @@ def save_tensors(path: Path, content: Mapping[str, Any]) -> None:
         with path.open("wb") as file:
             torch.save(dict(content), file)
     except RuntimeError as error:
+        # 'No space left on device' is what the user can act on.
         if isinstance(error.__context__, OSError):
             raise error.__context__ from None
         raise
@@ -151,6 +159,7 @@ def read_content(path: Path) -> dict[str, Any]:
         raise FacebenchError(
             f"{path} is not a checkpoint of facebench", f"expected format {FORMAT}"
         )
+    # Before anybody uses them: a wrong type would fail far from here, and name no file.
     _check_types(path, content)
     return content
 
@@ -170,6 +179,7 @@ def recipe_in(path: Path, content: Mapping[str, Any]) -> AnyRecipe:
 
 def _check_types(path: Path, content: Mapping[str, Any]) -> None:
     whole = isinstance(content.get("recipe"), str) and is_table_of_tensors(content.get("weights"))
+    # By exact type: True is an int to Python.
     counts = [content.get("steps"), content.get("seed")]
     if not whole or not all(type(count) is int and 0 <= count < 2**63 for count in counts):
         raise FacebenchError(
@@ -197,6 +207,7 @@ def read_state_dict(path: Path, source: str) -> StateDict:
         FacebenchError: no such file, not weights, incomplete, or more than tensors in it.
     """
     content = _loaded(path, source)
+    # Training scripts save the state dict among optimiser and epoch.
     table = _unwrapped(content)
     if not is_table_of_tensors(table):
         raise FacebenchError(
@@ -237,6 +248,7 @@ def fit_state_dict(network: nn.Module, state: Mapping[str, Tensor], path: Path, 
         FacebenchError: names are missing or superfluous, or shapes differ.
     """
     own = network.state_dict()
+    # What the file has comes last and wins.
     given = {name: own[name] for name in own if name.endswith(_COUNTER)} | dict(state)
     problem = _names_problem(own, given) or _shapes_problem(own, given)
     if problem:
@@ -255,6 +267,7 @@ def recognised(state: Mapping[str, Tensor]) -> str:
     blocks = tuple(_blocks(names, stage) for stage in range(1, 5))
     if "layer1.0.prelu.weight" in names:
         return next((_title(k) for k, v in IRESNET_DEPTHS.items() if v == blocks), "an IResNet")
+    # 34 and 50 layers have the same numbers of blocks.
     bottleneck = "layer1.0.conv3.weight" in names
     for name, (block, depths) in RESNET_DEPTHS.items():
         if depths == blocks and (block.expansion > 1) == bottleneck:
@@ -278,6 +291,7 @@ def file_problem(path: Path) -> str:
 def _loaded(path: Path, source: str) -> Any:
     if not path.is_file():
         raise FacebenchError(f"no weights at {path}", f"they come from {source}")
+    # First bytes first: what PyTorch says of a web page helps nobody.
     problem = file_problem(path)
     if problem:
         raise FacebenchError(f"{path} {problem}", f"the weights come from {source}")

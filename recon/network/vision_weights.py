@@ -79,6 +79,7 @@ def save_network(
     path: Path, state: Mapping[str, Tensor], recipe: VisionRecipe, steps: int, seed: int
 ) -> None:
     """Write a trained network for inference, matrices in float16, by rename."""
+    # Half the file; vectors are few, and running variances may leave float16's range.
     halved = {name: value.half() if value.ndim > 1 else value for name, value in state.items()}
     content = {"weights": halved, "recipe": json.dumps(recipe.as_table())}
     write_content(path, content | {"format": FORMAT, "steps": steps, "seed": seed})
@@ -107,7 +108,9 @@ def load_network(path: Path, kind: type[Kind]) -> LoadedNetwork[Kind]:
             f"{path} holds the weights of a {found}, not of a {kind.kind}",
             f"give those of 'facebench train --recipe {kind.kind}'",
         )
+    # Its weights are the newest, not the averaged ones that the recipe may ask for.
     if "optimiser" in content:
         raise FacebenchError(f"{path} is a checkpoint to resume from", "give its weights.pt")
+    # Networks compute in float32; float16 is how files keep it.
     state = {name: value.float() for name, value in content["weights"].items()}
     return LoadedNetwork(state, recipe, int(content["steps"]))

@@ -41,6 +41,7 @@ class LabelledRecipe(ImageRecipe):
     weights: LabelWeights = field(default_factory=LabelWeights)
 
     def __post_init__(self) -> None:
+        # Pose labels would be wrong after a shift, all of them after a flip: colours may change.
         if moving := _moving(self):
             raise FacebenchError(
                 f"recipe {self.name}: {moving} moves the photograph from its label", "give 0"
@@ -55,6 +56,7 @@ class TranRecipe(LabelledRecipe):
         asymmetry: of the loss on identity and albedo.
     """
 
+    # The name under which `files.py` finds what trains it; files of recipes state it.
     kind: str = "tran"
     asymmetry: Asymmetry = field(default_factory=Asymmetry)
 
@@ -139,6 +141,7 @@ def _moving(recipe: RegressorRecipe) -> str:
     """The first setting that moves a photograph, or nothing."""
     change = recipe.augmentation
     settings = {
+        # `cover` is not among them: what is in front of a face moves none of it.
         "flip": recipe.flip,
         "augmentation.shift": change.shift,
         "augmentation.zoom": change.zoom,

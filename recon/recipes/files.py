@@ -45,6 +45,7 @@ class Kind:
 
 _OURS = Kind(Recipe, "training.methods.loop:weakly_supervised")
 _KINDS: dict[str, Kind] = {
+    # Functions by name: a recipe is read, listed and checked without PyTorch's training code.
     "ours": _OURS,
     "mofa": _OURS,
     "genova": Kind(
@@ -76,6 +77,7 @@ def kind_named(name: str, where: str) -> Kind:
         FacebenchError: there is none of that name.
     """
     if name not in _KINDS:
+        # Only for a name that is not ours: a broken plug-in then stops nobody else's training.
         for point in entry_points(group=PLUGINS):
             point.load()
     if name not in _KINDS:
@@ -109,6 +111,7 @@ def recipe_from_table(table: Mapping[str, Any]) -> AnyRecipe:
         FacebenchError: an unknown kind or key, or a value of another type or out of bounds.
     """
     where = f"recipe {table.get('name', '')}".strip()
+    # Files of before there were kinds have none: they are all `ours`.
     return bind(kind_named(str(table.get("kind", Recipe.kind)), where).recipe, table, where)
 
 
@@ -138,6 +141,7 @@ def load_recipe(name: str, settings: Iterable[str] = ()) -> Recipe:
 def load_any_recipe(name: str, settings: Iterable[str] = ()) -> AnyRecipe:
     """As `load_recipe`, for the recipe of any network."""
     table = _with_base(name, seen=())
+    # A file without a name is known by the file's.
     table.setdefault("name", Path(name).stem)
     for setting in settings:
         table = _merge(table, _parse_setting(setting))
@@ -152,6 +156,7 @@ def _with_base(name: str, seen: Sequence[str]) -> dict[str, Any]:
     if base is None:
         return table
     beneath = _with_base(str(base), (*seen, name))
+    # The base's name is not inherited: results would stand under it.
     return _merge(beneath, {"name": Path(name).stem} | table)
 
 
@@ -185,7 +190,9 @@ def _parse_setting(setting: str) -> dict[str, Any]:
     try:
         parsed: Any = parse_toml(f"value = {value}")["value"]
     except ValueError:
+        # Not TOML: a bare word, as `renderer.kind=outline` is typed in a shell.
         parsed = value
+    # From the inside out: a.b=1 becomes {a: {b: 1}}, which merges like a file.
     for part in reversed(key.strip().split(".")):
         parsed = {part: parsed}
     return dict(parsed)
@@ -195,6 +202,7 @@ def _merge(beneath: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
     merged = dict(beneath)
     for key, value in above.items():
         old = merged.get(key)
+        # Sections are merged key by key; a number or a list replaces what was there.
         if isinstance(old, Mapping) and isinstance(value, Mapping):
             merged[key] = _merge(old, value)
         else:

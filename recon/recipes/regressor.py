@@ -55,6 +55,7 @@ class RendererRecipe:
     """Which renderer draws the face, with its softness; `gamma` is for `softras` only."""
 
     kind: Literal["softras", "outline"] = "softras"
+    # At 1e-4 outlines widen by 1.5 px, far below the triangles' size faces leak (METHOD).
     sigma: Positive = 3e-5
     gamma: Positive = 1e-4
 
@@ -69,6 +70,7 @@ class LossWeights:
     `seen`, the landmarks as the network sees them, before any face is made of them.
     """
 
+    # METHOD eq. 7: levels have their own units, the weights bring them to one size.
     pixel: Amount = 3.0
     landmark: Amount = 2.4e-3
     landmark_shape: Amount = 0.0
@@ -90,6 +92,7 @@ class LandmarkRecipe:
     width: Positive = 10.0
     epsilon: Positive = 2.0
     contour_weight: Amount = 0.2
+    # Up to here the fixed vertices are still where a detector sees the jaw end.
     contour_from: Amount = 20.0
     contour_to: Amount = 50.0
     visible_contour: bool = False
@@ -104,6 +107,7 @@ class PriorRecipe:
 
     identity: Amount = 1.2
     expression: Amount = 0.8
+    # Weak, as printed: albedo and light can trade places (METHOD).
     albedo: Amount = 0.001
     expression_mean: Number = 0.0
 
@@ -136,6 +140,7 @@ class IdentityRecipe:
     yaw: Amount = 45.0
     pitch: Amount = 15.0
     roll: Amount = 10.0
+    # The paper gives no range for the second view: settled in METHOD.
     expression: Amount = 0.5
 
 
@@ -151,6 +156,7 @@ class OptimiserRecipe:
     schedule: Literal["constant", "cosine"] = "constant"
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     gradient_limit: Amount = 0.0
+    # Below 1: a share of 1 would never follow the learner.
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
@@ -179,6 +185,7 @@ class TrainingRecipe:
     before the training stops.
     """
 
+    # 10 epochs of 162,144 photographs in batches of 16, the paper's number.
     steps: Count = 101_340
     batch_size: Count = 16
     checkpoint_every: Count = 1000
@@ -187,6 +194,7 @@ class TrainingRecipe:
     skipped_in_a_row: Count = 20
 
     def __post_init__(self) -> None:
+        # Or steps between would be logged once before and once after a resumption.
         if self.checkpoint_every % self.log_every:
             raise FacebenchError(
                 f"training.checkpoint_every {self.checkpoint_every} is no multiple of log_every",
@@ -247,6 +255,7 @@ class Recipe(ImageRecipe):
     identity: IdentityRecipe = field(default_factory=IdentityRecipe)
 
     def __post_init__(self) -> None:
+        # A weight that nothing answers to would be taken for a training that has it.
         if self.loss.weights.seen and self.network.pooling != "places":
             raise FacebenchError(
                 f"recipe {self.name}: loss.weights.seen needs a network that sees landmarks",

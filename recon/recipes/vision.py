@@ -33,6 +33,7 @@ class RecogniserNetwork:
 
     architecture: Literal["iresnet18", "iresnet34", "iresnet50", "iresnet100"] = "iresnet50"
     width: Count = 64
+    # Four stages halve it; the last map is flattened, so its size is part of the weights.
     image_size: Annotated[int, Field(gt=0, multiple_of=16)] = 112
     outputs: Count = 512
 
@@ -54,6 +55,7 @@ class HardPixels:
         share: this share of all pixels counts at least.
     """
 
+    # 0.7 and a sixteenth: what the public BiSeNet training takes.
     probability: Share = 0.7
     share: Annotated[float, Field(gt=0, le=1)] = 0.0625
 
@@ -62,6 +64,7 @@ class HardPixels:
 class Margin:
     """The additive angular margin of ArcFace, in radians, and the scale of the cosines."""
 
+    # ArcFace's own margin and scale (Deng et al. 2019).
     angle: Amount = 0.5
     scale: Positive = 64.0
 
@@ -84,6 +87,7 @@ class VisionRecipe:
     name: str
     kind: str = ""
     title: str = ""
+    # Mirrored faces are as many more; the sides of landmarks and parts are exchanged with them.
     flip: Share = 0.5
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
     augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)

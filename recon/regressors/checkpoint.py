@@ -85,6 +85,7 @@ def feature_network(
         recogniser = make_recogniser(recipe.network.recogniser)
         landmarker = landmark_network(recipe.network.landmarker)
     else:
+        # From the weights alone: a checkpoint must load where the files it began with are gone.
         recogniser = Recogniser(iresnet_like(_under(weights, "recogniser.network.")))
         width = weights["landmarker.trunk.conv1.weight"].shape[0]
         landmarker = LandmarkNetwork(width, int(weights["landmarker_size"]))
@@ -156,6 +157,7 @@ def save_weights(
     """Write the weights for inference, matrices in float16, by rename."""
     content = describe_weights(regressor, recipe, model_digest, steps, seed)
     content["weights"] = {
+        # Nearly all bytes are the backbone's; what frames the first face must come back exactly.
         name: value.half() if value.ndim > 1 and name.startswith("backbone.") else value
         for name, value in content["weights"].items()
     }
@@ -176,6 +178,7 @@ def load_regressor(path: Path, model: MorphableModel) -> LoadedRegressor:
             f"{path} holds the weights of a {recipe.kind}, not of a face regressor",
             "give those of a method, as 'facebench train --recipe ours' leaves them",
         )
+    # Before the network is built, whose size follows from the face model's.
     check_model(path, content, model)
     regressor = _of_the_build(path, recipe, model, content["weights"])
     restore(regressor, content["weights"], path)
@@ -210,6 +213,7 @@ def starting_weights(path: Path, recipe: RegressorRecipe, model: MorphableModel)
     """
     loaded = load_regressor(path, model)
     ours, theirs = _network_table(recipe), _network_table(loaded.recipe)
+    # Field by field, so that the message can name the one that differs.
     for field in ours | theirs:
         if ours.get(field) != theirs.get(field):
             raise FacebenchError(
@@ -228,6 +232,7 @@ def _network_table(recipe: RegressorRecipe) -> dict[str, Any]:
 def restore(learner: nn.Module, weights: Mapping[str, torch.Tensor], path: Path) -> None:
     """Load a state dict from the file at `path` into what it was saved from."""
     try:
+        # Strict: names too many or too few are another network's.
         learner.load_state_dict(dict(weights))
     except RuntimeError as error:
         raise _unfit(path) from error
@@ -244,6 +249,7 @@ def check_model(path: Path, content: Mapping[str, Any], model: MorphableModel) -
     digest = content.get("model_digest")
     if not isinstance(digest, str):
         raise FacebenchError(f"{path} holds no face regressor", "give one of 'facebench train'")
+    # Same sizes, other bases: the coefficients would draw another face without any error.
     if digest != model.digest:
         raise FacebenchError(
             f"checkpoint {path} was trained with face model {digest[:12]}, "

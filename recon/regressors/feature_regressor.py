@@ -46,6 +46,7 @@ class FeatureDecoder(nn.Module):
         super().__init__()
         self._sizes = [sizes.identity, sizes.albedo]
         self._output_scale = recipe.output_scale
+        # Features are unit vectors: times √D their elements have variance 1, as layers expect.
         self._length = math.sqrt(features)
         widths = [features, *[recipe.width] * recipe.depth]
         hidden = [
@@ -90,6 +91,7 @@ class FeatureRegressor(FaceNetwork):
         self.sizes = CoefficientSizes.of(model)
         self.recogniser = recogniser
         self.landmarker = landmarker.eval().requires_grad_(False)
+        # In the state dict, because convolutions do not tell what size they were trained at.
         self.register_buffer("landmarker_size", torch.tensor(landmarker.image_size))
         self.points = LandmarkModel(model)
         self.decoder = FeatureDecoder(recipe, recogniser.network.fc.out_features, self.sizes)
@@ -97,6 +99,7 @@ class FeatureRegressor(FaceNetwork):
     def train(self, mode: bool = True) -> FeatureRegressor:
         """Only the decoder is ever in training."""
         super().train(mode)
+        # `train` of a parent reaches its children: without this, frozen statistics would move.
         self.landmarker.eval()
         return self
 
@@ -110,14 +113,18 @@ class FeatureRegressor(FaceNetwork):
     def landmarks(self, images: Tensor) -> Tensor:
         """Detected landmarks (68, 2, B) in px of the images."""
         size = self.landmarker.image_size
+        # Antialiased: the detector was trained on averaged pixels, not on every third one.
         crops = interpolate(images, (size, size), mode="bilinear", antialias=True)
         found: Tensor = self.landmarker(crops)
         share = self.image_size / size
+        # Pixel centres at integers: half a pixel is added before and taken off after scaling.
         return ((found + 0.5) * share - 0.5).permute(1, 2, 0)
 
     @torch.no_grad()
     def _pose(self, identity: Tensor, landmarks: Tensor) -> Tensor:
+        # Without expression, as the face is decoded: the pose must suit what is drawn.
         neutral = identity.new_zeros(len(identity), self.sizes.expression)
+        # In double: the pose's closed form squares its points.
         shape = self.points.points(torch.cat([identity, neutral], dim=1).double())
         targets = from_pixels(landmarks.double(), (self.image_size, self.image_size))
         known = targets.isfinite().all(1) & self.points.present[:, None]

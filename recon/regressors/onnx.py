@@ -27,6 +27,7 @@ TOLERANCE = 1e-4
 """Largest difference between PyTorch and ONNX that is let pass, as an absolute number or as a share
 of the coefficient."""
 
+# One and several: a batch size baked into the graph shows only at another one.
 _CHECKED_BATCHES = (1, 3)
 _PARTS = ("identity", "expression", "albedo", "pose", "light")
 _PARTS_MEANING = {
@@ -77,6 +78,7 @@ def export_onnx(loaded: LoadedRegressor, model: MorphableModel, path: Path) -> O
             file computes something else.
     """
     _require_packages()
+    # By exact type: a refining regressor is one, too, and draws with code that ONNX has not.
     if type(loaded.regressor) is not FaceRegressor:
         raise FacebenchError(
             f"a network of method '{loaded.recipe.kind}' is more than one graph of layers",
@@ -84,6 +86,7 @@ def export_onnx(loaded: LoadedRegressor, model: MorphableModel, path: Path) -> O
         )
     facts = _facts(loaded, model)
     vector = _Vector(loaded.regressor).eval()
+    # Checked before the rename: a file that computes something else never gets its name.
     with atomic_write(path) as draft:
         _write(vector, loaded.crop_size, draft, facts)
         difference = _check(vector, loaded.crop_size, draft)
@@ -151,6 +154,7 @@ def _write(vector: nn.Module, size: int, path: Path, facts: Mapping[str, str]) -
         output_names=[OUTPUT],
         dynamic_axes={INPUT: {0: "batch"}, OUTPUT: {0: "batch"}},
         opset_version=OPSET,
+        # The older exporter: it writes opset 17 as it is, without onnxscript.
         dynamo=False,
     )
     graph = onnx.load(str(path))
@@ -165,12 +169,14 @@ def _check(vector: nn.Module, size: int, path: Path) -> float:
     Raises:
         FacebenchError: it is above `TOLERANCE`.
     """
+    # Noise reaches every layer with values of all sizes, as no single photograph does.
     random = np.random.default_rng(0)
     batches = [random.random((n, 3, size, size), np.float32) for n in _CHECKED_BATCHES]
     with torch.inference_mode():
         expected = [vector(torch.from_numpy(batch)).numpy() for batch in batches]
     found = [run_onnx(path, batch) for batch in batches]
     worst = max(_difference(a, b) for a, b in zip(found, expected, strict=True))
+    # Written so that NaN fails, too.
     if not worst <= TOLERANCE:
         raise FacebenchError(
             f"the exported network differs from PyTorch by {worst:.2g}",
@@ -189,5 +195,6 @@ def run_onnx(path: Path, images: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    # Relative for large coefficients only: near 0 a share of the value means nothing.
     scale = np.maximum(1.0, np.abs(expected))
     return float((np.abs(found - expected) / scale).max())

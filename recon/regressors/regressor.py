@@ -65,8 +65,10 @@ class FaceRegressor(FaceNetwork):
         self.pooling = recipe.pooling
         self.backbone = ResNet(recipe.architecture, sizes.total, recipe.width)
         self.places = self._places(recipe)
+        # Before it is zeroed: a new layer comes with random weights.
         if recipe.pooling != "average":
             self.backbone.fc = nn.Linear(self._features(recipe), sizes.total)
+        # Zero, so that the first faces are the framing's own whatever the photograph.
         nn.init.zeros_(self.backbone.fc.weight)
         nn.init.zeros_(self.backbone.fc.bias)
         self.register_buffer("output_scale", _output_scale(recipe.output_scale, sizes))
@@ -89,6 +91,7 @@ class FaceRegressor(FaceNetwork):
         identity, expression, albedo = (
             zero(1, size) for size in (sizes.identity, sizes.expression, sizes.albedo)
         )
+        # Blendshape weights are never negative, so their mean is not the neutral face's 0.
         expression = expression + self.start_expression
         return Coefficients(identity, expression, albedo, self.start_pose[None], self.start_light)
 
@@ -122,6 +125,7 @@ class FaceRegressor(FaceNetwork):
         grid = last.flatten(1)
         if self.places is None or places is None:
             return grid
+        # The grid says roughly what is where, the places say it to a fraction of a pixel.
         return torch.cat([grid, self.places.read(places)], dim=1)
 
     def _places(self, recipe: NetworkRecipe) -> Places | None:
@@ -131,12 +135,14 @@ class FaceRegressor(FaceNetwork):
 
     def _features(self, recipe: NetworkRecipe) -> int:
         """How many numbers the head sees where they are not an average."""
+        # Rounded up: the last stage keeps a cell that the picture fills only in part.
         cells = (-(-recipe.image_size // _DOWNSAMPLING)) ** 2
         return self.backbone.channels * cells + (self.places.features if self.places else 0)
 
 
 def _moved_pose(pose: Tensor, outputs: Tensor) -> Tensor:
     shifted = outputs[:, :6] + pose[:, :6]
+    # Positive whatever the network says: a negative scale would be a mirrored face.
     scale = outputs[:, 6:].exp() * pose[:, 6:]
     return torch.cat([shifted, scale], dim=1)
 

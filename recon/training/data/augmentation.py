@@ -26,6 +26,7 @@ def augmentation(recipe: AugmentationRecipe) -> Callable[[Sample, np.random.Gene
     """The random change that a recipe asks for."""
 
     def change(sample: Sample, random: np.random.Generator) -> Sample:
+        # In logarithms, so that larger is as likely as smaller.
         zoom = math.exp(random.uniform(-recipe.zoom, recipe.zoom))
         turn = math.radians(random.uniform(-recipe.turn, recipe.turn))
         shift = random.uniform(-recipe.shift, recipe.shift, 2) * sample.image.shape[0]
@@ -51,14 +52,17 @@ def moved_sample(sample: Sample, zoom: float, turn: float, shift: NDArray[np.flo
         turn: radians, positive turns x towards y (clockwise as seen).
         shift: (2,) px, right and down.
     """
+    # Unmoved pictures are not resampled, not even by a pixel's rounding.
     if zoom == 1.0 and turn == 0.0 and not shift.any():
         return sample
     size = sample.image.shape[0]
     forward = zoom * np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
     centre = np.full(2, (size - 1) / 2.0)
     landmarks = (sample.landmarks - centre) @ forward.T + centre + shift
+    # Pictures ask where each new pixel came from; points move forwards.
     inverse = _coefficients(np.linalg.inv(forward), centre, shift)
     image = _warp(sample.image, inverse, Image.Resampling.BILINEAR)
+    # Classes have no mean: between skin (1) and nose (10) there is no eye.
     mask = _warp(sample.mask, inverse, Image.Resampling.NEAREST)
     return Sample(image, landmarks.astype(np.float32), mask)
 
@@ -67,8 +71,10 @@ def recoloured(sample: Sample, gain: NDArray[np.floating], contrast: float) -> S
     """Colours times a gain (3,) per channel, spread about their mean by the contrast."""
     if contrast == 1.0 and (gain == 1.0).all():
         return sample
+    # The mean stays where it is: brightness is the gain's to change.
     offset = sample.image.mean() * (1.0 - contrast)
     table = np.arange(256)[:, None] * (gain * contrast) + offset
+    # By table: 256 values instead of every pixel in floats.
     table8 = (table + 0.5).clip(0, 255).astype(np.uint8)
     image = np.stack([table8[sample.image[..., c], c] for c in range(3)], axis=2)
     return Sample(image, sample.landmarks, sample.mask)
@@ -101,10 +107,12 @@ def covered(sample: Sample, random: np.random.Generator) -> Sample:
     The mask says background where the thing hides more than half of a pixel. Landmarks stay where
     the face has them, hidden or not.
     """
+    # Drawn before the surface, always: a seed then gives the same edge over any photograph.
     coverage = straight_edged(random, sample.mask.shape)
     thing = Image.fromarray(surface(random, sample.image))
     share = Image.fromarray((coverage * 255 + 0.5).astype(np.uint8))
     image = np.asarray(Image.composite(thing, Image.fromarray(sample.image), share))
+    # The class of what most of the pixel shows.
     mask = np.where(coverage > 0.5, np.uint8(CLASS["background"]), sample.mask)
     return Sample(image, sample.landmarks, mask)
 
@@ -162,7 +170,9 @@ Change = Callable[[Sample, np.random.Generator], Sample]
 
 def mirrored(sample: Sample) -> Sample:
     """The mirror image: landmarks renumbered, left and right labels exchanged."""
+    # A mirrored left eye is a right one: points and labels change names with their places.
     landmarks = sample.landmarks[list(MIRRORED)].copy()
+    # Pixel centres at integers: the last column is at width - 1.
     landmarks[:, 0] = sample.image.shape[1] - 1 - landmarks[:, 0]
     image = np.ascontiguousarray(sample.image[:, ::-1])
     mask = np.ascontiguousarray(swap_sides(sample.mask)[:, ::-1])
@@ -172,6 +182,7 @@ def mirrored(sample: Sample) -> Sample:
 def random_change(recipe: AnyRecipe) -> Change:
     """The random change of a training photograph that a recipe asks for."""
     change = augmentation(recipe.augmentation)
+    # Nothing is drawn where none is asked for: what a seed gives elsewhere stays.
     if not recipe.flip:
         return change
 

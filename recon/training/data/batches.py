@@ -88,6 +88,7 @@ def rows_of_step(
         pool: rows shuffled among each other.
     """
     rows = sum(groups)
+    # Counted over all epochs: a batch may take the end of one and the start of the next.
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
     epochs = positions // rows
     orders = {int(e): epoch_order(tuple(groups), seed, int(e), pool) for e in np.unique(epochs)}
@@ -98,6 +99,7 @@ def rows_of_step(
 def epoch_order(groups: tuple[int, ...], seed: int, epoch: int, pool: int) -> NDArray[np.int64]:
     """All rows once, in the order of an epoch."""
     random = np.random.default_rng([seed, epoch])
+    # Groups first, then rows within a pool: a full shuffle would read every file at each batch.
     order = random.permutation(len(groups))
     sizes = np.array(groups, dtype=np.int64)
     starts = np.cumsum(sizes) - sizes
@@ -106,8 +108,10 @@ def epoch_order(groups: tuple[int, ...], seed: int, epoch: int, pool: int) -> ND
     within = np.arange(taken.sum()) - np.repeat(before, taken)
     rows = np.repeat(starts[order], taken) + within
     pools = np.repeat(before // pool, taken)
+    # The last key sorts first: by pool, and by chance within it.
     shuffled = np.lexsort((random.random(len(rows)), pools))
     found: NDArray[np.int64] = rows[shuffled]
+    # Cached: nobody may change the order under somebody else.
     found.flags.writeable = False
     return found
 
@@ -161,7 +165,9 @@ class BatchSource:
 
     def samples(self, step: int) -> list[Placed]:
         """The readable photographs of the worker's share, changed."""
+        # The order of all workers, from which each takes its places: no message is needed.
         rows = rows_of_step(self.shards.groups, self.batch_size, step, self.seed).tolist()
+        # Every n-th place, so that shares differ by one photograph at most.
         places = range(self.rank, self.batch_size, self.workers)
         samples = [(place, self._sample(rows[place], step, place)) for place in places]
         readable = [Placed(place, rows[place], one) for place, one in samples if one is not None]
@@ -174,6 +180,7 @@ class BatchSource:
             sample = resized(self.shards.sample(row), self.image_size)
         except FacebenchError:
             return None
+        # A generator of its own: an unreadable neighbour must not shift its numbers.
         return self.transform(sample, np.random.default_rng([self.seed, step, place]))
 
 
@@ -183,7 +190,9 @@ def resized(sample: Sample, size: int) -> Sample:
     if side == size:
         return sample
     image = Image.fromarray(sample.image).resize((size, size), Image.Resampling.BILINEAR)
+    # Nearest: no class lies between two others.
     mask = Image.fromarray(sample.mask).resize((size, size), Image.Resampling.NEAREST)
+    # Pixel centres at integers: half a pixel is added before and taken off after scaling.
     landmarks = (sample.landmarks + 0.5) * np.float32(size / side) - 0.5
     return Sample(np.asarray(image), landmarks.astype(np.float32), np.asarray(mask))
 
@@ -193,6 +202,7 @@ def collate(samples: Sequence[Sample]) -> Supervision:
     images = torch.from_numpy(np.stack([sample.image for sample in samples]))
     landmarks = torch.from_numpy(np.stack([sample.landmarks for sample in samples], axis=2))
     masks = torch.from_numpy(np.stack([sample.mask for sample in samples]))
+    # Bytes until here: a batch in floats is four times as large to stack and send.
     return Supervision(images.permute(0, 3, 1, 2).float() / 255.0, landmarks, masks.long())
 
 
@@ -227,15 +237,18 @@ def _of_a_thread(source: Source[Batch], first: int, last: int) -> Generator[Batc
         ahead = deque(pool.submit(source.batch, step) for step in islice(steps, 1 + _AHEAD))
         while ahead:
             batch = ahead.popleft().result()
+            # Before the batch is handed over: the next is made while the network computes.
             ahead.extend(pool.submit(source.batch, step) for step in islice(steps, 1))
             yield batch
     finally:
+        # What waits is dropped; what runs is waited for, or it would outlive its shards.
         pool.shutdown(cancel_futures=True)
 
 
 def _of_processes(source: Source[Batch], first: int, last: int, readers: int) -> Generator[Batch]:
     loader = DataLoader(
         _Steps(source),
+        # One item is one batch: the source makes it whole.
         batch_size=None,
         sampler=range(first, last),
         num_workers=readers,

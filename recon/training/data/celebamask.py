@@ -76,11 +76,14 @@ class CelebAMaskFaces:
         """
         path = self._photographs[row]
         try:
+            # Parts first: their size, half the photograph's, decides the sample's.
             mask = self._mask(int(path.stem))
             photograph = read_picture(path, "RGB")
+            # BOX averages whole pixels at a whole factor, as here 1024 to 512.
             image = photograph.resize(mask.shape[::-1], Image.Resampling.BOX)
         except (OSError, ValueError, IndexError) as error:
             raise FacebenchError(f"{path} or its parts cannot be read: {error}") from error
+        # Unknown, not (0, 0): a loss leaves NaN out.
         landmarks = np.full((68, 2), np.nan, dtype=np.float32)
         return Sample(np.asarray(image), landmarks, mask)
 
@@ -91,6 +94,7 @@ class CelebAMaskFaces:
         if not found:
             raise FacebenchError(f"{folder} holds no parts of face {number:05d}")
         mask = np.zeros(_part(found[0][1]).shape, dtype=np.uint8)
+        # In BiSeNet order: a later part lies on top of an earlier one.
         for label, path in found:
             mask[_part(path)] = label
         return mask

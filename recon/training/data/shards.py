@@ -73,6 +73,7 @@ class FaceShards:
                 f"no training shards (*.parquet) in {folder}",
                 "make some with 'facebench synth faces --out DIR'",
             )
+        # Every shard, not the first: a folder may be put together from several commands.
         self._models = {path: _model_of(_checked_schema(path)) for path in paths}
         self._pieces = RowGroups(paths, limit, 2 * POOL)
         if len(self) == 0:
@@ -136,6 +137,7 @@ class FaceShards:
 
     def coefficients(self, rows: Sequence[int]) -> NDArray[np.float32] | None:
         """True coefficients (len(rows), total) for validation; None where the shards have none."""
+        # None, not an error: photographs have no true coefficients, and validation asks both.
         values = [self._pieces.row(row).get("coefficients") for row in rows]
         if any(value is None for value in values):
             return None
@@ -156,6 +158,7 @@ def rows_without_mask(folder: Path) -> int:
 
 
 def _shard_paths(folder: Path) -> list[Path]:
+    # Sorted: a file system's own order would give another training on another machine.
     paths = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
     return [path for path in paths if path.name != DROPPED]
 
@@ -201,6 +204,7 @@ def _decode(cell: bytes, mode: str) -> Image.Image:
 
 def _decode_mask(cell: bytes | None, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if cell is None:
+        # All skin, as `Sample` says: the rendered face then decides alone which pixels count.
         return np.full(image.shape[:2], CLASS["skin"], dtype=np.uint8)
     return np.asarray(_decode(cell, "L"))
 
@@ -219,6 +223,7 @@ class RowGroups:
         sizes = np.array([rows for *_, rows in groups], dtype=np.int64)
         before = np.cumsum(sizes) - sizes
         most = int(sizes.sum()) if limit is None else limit
+        # The limit may end inside a group; those behind it get nothing or less.
         used = np.minimum(sizes, most - before)
         self._groups = [group[:2] for group, rows in zip(groups, used, strict=True) if rows > 0]
         self.sizes: tuple[int, ...] = tuple(int(rows) for rows in used if rows > 0)
@@ -239,6 +244,7 @@ class RowGroups:
         Raises:
             FacebenchError: its group cannot be read.
         """
+        # Right, so that a group's own first row is its own and not the one's before.
         group = int(np.searchsorted(self._starts, number, side="right")) - 1
         table = self._table(group)
         cells: dict[str, Any] = table.slice(number - int(self._starts[group]), 1).to_pylist()[0]
@@ -254,12 +260,15 @@ class RowGroups:
         return values
 
     def _table(self, group: int) -> Any:
+        # Held while reading, or two threads would read one group twice.
         with self._lock:
             if group in self._kept:
                 self._kept.move_to_end(group)
                 return self._kept[group]
             path, index = self._groups[group]
             self._kept[group] = table = _read(path, index)
+            # Not counting the newest: a group larger than the limit must still be kept while in
+            # use.
             while sum(map(len, self._kept.values())) - len(table) > self._most:
                 self._kept.popitem(last=False)
             return table

@@ -54,10 +54,13 @@ class ViewSampler:
         Identity and albedo keep their gradient; the rest is drawn and has none.
         """
         count, like = self.recipe.count, person.identity
+        # Each face `count` times in a row, as the streams below are listed.
         identity, albedo = (
             part.repeat_interleave(count, 0) for part in (person.identity, person.albedo)
         )
         streams = [
+            # The place in the batch of all workers: its share of it a worker has at rank, rank +
+            # workers ...
             np.random.default_rng([self.seed, step, self.rank + place * self.workers, view, _VIEWS])
             for place in range(len(like))
             for view in range(count)
@@ -66,6 +69,7 @@ class ViewSampler:
         expression = np.stack([random_expression(stream, self.model) for stream in streams])
         light = torch.stack([random_light(stream) for stream in streams])
         spread = torch.from_numpy(expression).to(like)
+        # A constant: the face must not grow or move to please the recogniser.
         pose = self._pose(identity.detach(), spread, angles.to(like), decoder)
         return Coefficients(identity, spread, albedo, pose, light.to(like))
 
@@ -79,6 +83,7 @@ class ViewSampler:
         """Poses (B, 7) at the scale of the mean face in its frame, in the middle of the picture."""
         pose = identity.new_zeros(len(identity), 7)
         pose[:, :3] = angles
+        # Scale first: the middle of the landmarks moves with it.
         pose[:, 6] = frame_mean_face(self.model).scale
         pose[:, 3:6] = centred(identity, expression, pose, decoder)
         return pose
@@ -112,6 +117,7 @@ class GenovaTrainer(RegressorTrainer[Supervision]):
     def compute_losses(self, batch: Supervision) -> tuple[Coefficients, dict[str, Tensor]]:
         """The faces of a batch and the terms of their loss."""
         with torch.no_grad():
+            # No gradient reaches the decoder through its own input, and the recogniser is frozen.
             photographs = self.regressor.recogniser(batch.images, batch.landmarks)
         person: Person = self.network(photographs)
         renders = self._features(self._drawn(person))
@@ -128,7 +134,10 @@ class GenovaTrainer(RegressorTrainer[Supervision]):
         """
         all_reduce, views = self.peers.mean, self._recipe.views.count
         unlike = 1.0 - cosine_similarity(photographs.repeat_interleave(views, 0), renders, dim=1)
+        # Detached, or the render would learn to be easy to decode instead of the decoder to decode
+        # it.
         again: Person = self.network(renders.detach())
+        # The render's truth is a label here, as in Genova et al.'s loop-back.
         rendered = person.joined().detach().repeat_interleave(views, 0)
         return {
             "identity": batch_mean(unlike, all_reduce),
@@ -141,6 +150,7 @@ class GenovaTrainer(RegressorTrainer[Supervision]):
         person = Person(coefficients.identity, coefficients.albedo)
         views = self.views.faces(person, self.step, self.face.decoder)
         every = self._recipe.views.count
+        # Views of a face follow one another: every `count`-th is the first of its face.
         first = Coefficients(*(part[::every] for part in vars(views).values()))
         drawn: RenderedFace = self.face(first)
         return drawn
@@ -151,6 +161,8 @@ class GenovaTrainer(RegressorTrainer[Supervision]):
 
     def _features(self, drawn: RenderedFace) -> Tensor:
         features: Tensor = self.regressor.recogniser(
-            drawn.rendering.image, drawn.landmarks.detach()
+            # Detached: a face could otherwise lower the loss by where it is cropped.
+            drawn.rendering.image,
+            drawn.landmarks.detach(),
         )
         return features

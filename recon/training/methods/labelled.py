@@ -74,6 +74,7 @@ class LabelledSource:
         """The worker's share of a step's batch, steps from 0; unreadable rows are left out."""
         placed = self.photographs.samples(step)
         truth = collate([one.sample for one in placed])
+        # By row, after unreadable photographs are gone: places would give the labels of others.
         labels = self.labels[[one.row for one in placed]]
         return LabelledFaces(truth.images, torch.from_numpy(labels))
 
@@ -105,10 +106,12 @@ class TranTrainer(RegressorTrainer[LabelledFaces]):
         """Who it is by the asymmetric loss, the photograph's own coefficients by squares."""
         all_reduce, sides = self.peers.mean, self._recipe.asymmetry
         person = partial(asymmetric_loss, over=sides.over, under=sides.under, all_reduce=all_reduce)
+        # Angles, shifts and scale have no common unit; what they move the landmarks by has.
         off = landmark_distance(found, label, self.face.decoder)
         return {
             "identity": person(found.identity, label.identity),
             "albedo": person(found.albedo, label.albedo),
+            # Plain squares: only who it is was found to be drawn to the mean face.
             "expression": batch_mean((found.expression - label.expression).square(), all_reduce),
             "pose": batch_mean(off, all_reduce),
             "light": batch_mean((found.light - label.light).square(), all_reduce),
@@ -129,6 +132,7 @@ class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
     ) -> None:
         self._recipe = recipe
         super().__init__(recipe, model, around)
+        # Expression enters with identity: in the shape alone the two cannot be told apart.
         self.shape = ShapeDistance(self.face.decoder).to(self.device)
 
     @property
@@ -143,6 +147,8 @@ class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
 
     def compute_losses(self, batch: LabelledFaces) -> tuple[Coefficients, dict[str, Tensor]]:
         """One more pass on every photograph, and how far its result is from the truth."""
+        # One pass is learned from wherever the earlier ones lead; no gradient through their
+        # renders.
         last = self.reached(batch.images)
         with computing_in(self._recipe.network.precision, self.device):
             found: Coefficients = self.network(batch.images, last)
@@ -162,9 +168,12 @@ class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
     def reached(self, images: Tensor) -> Coefficients:
         """Each photograph's face after a random number of passes, fewer than all."""
         passes = torch.from_numpy(self._passes(len(images))).to(images.device)
+        # With running statistics, as in use: renders of half-trained passes stay out of them.
         self.regressor.eval()
         with computing_in(self._recipe.network.precision, self.device):
             reached = [self.regressor.refined(images, 0)]
+            # All are computed for the whole batch, and each photograph takes its own number of
+            # them.
             for _ in range(self.regressor.passes - 1):
                 reached.append(self.regressor(images, reached[-1]))
         self.regressor.train()
@@ -176,6 +185,8 @@ class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
     def _passes(self, share: int) -> np.ndarray:
         """Drawn by seed, step and place in the batch of all workers: nothing needs saving."""
         random = np.random.default_rng([self.seed, self.step, 0, _PASSES])
+        # For the batch of all workers, of which each takes every `count`-th, as it does
+        # photographs.
         drawn = random.integers(self.regressor.passes, size=share * self.peers.count)
         return drawn[self.peers.rank :: self.peers.count]
 
@@ -183,5 +194,6 @@ class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
 def _chosen(which: Tensor, there: Coefficients, here: Coefficients) -> Coefficients:
     """The faces of one batch where `which` (B,) says so, of another elsewhere."""
     pairs = zip(vars(there).values(), vars(here).values(), strict=True)
+    # A view as long as the part has axes, or a (B,) would be spread over the wrong one.
     parts = (torch.where(which.view(-1, *[1] * (a.ndim - 1)), a, b) for a, b in pairs)
     return Coefficients(*parts)

@@ -36,6 +36,7 @@ LEAST_RESIDUAL = 0.5
 """px of the 224 frame: landmarks are not known better, so a fit counts no more below it."""
 
 _FRAME = 224.0
+# What any face model has a surface for: hair, glasses and the mouth's inside would pull colours.
 _SKIN = ("skin", "l_brow", "r_brow", "l_eye", "r_eye", "nose", "u_lip", "l_lip")
 
 
@@ -63,6 +64,7 @@ class Labelling:
             FacebenchError: unusable shards or model, or the fits there are of other photographs.
         """
         shards = FaceShards(data, limit)
+        # Before the folder is claimed: a refused job must leave none of its marks.
         shards.check_model(_model(model))
         _claim(folder, {"photographs": shards.ids_digest(), "face model": _model(model).digest})
         return cls(data, model, folder, len(shards))
@@ -77,6 +79,8 @@ class Labelling:
 
     def path(self, first: int) -> Path:
         """File of the piece that starts at a row."""
+        # The last row is part of the name, so a training with another limit fits its last piece
+        # anew.
         last = min(first + PIECE, self.rows)
         return self.folder / f"rows-{first:07d}-{last:07d}.parquet"
 
@@ -93,8 +97,10 @@ def fit_piece(labelling: Labelling, first: int) -> None:
     rows = range(first, min(first + PIECE, labelling.rows))
     start = time.perf_counter()
     vectors, weights = _fitted(shards, labelling, rows)
+    # The fitter takes a piece as one batch: a photograph has only its share of the time.
     seconds = [(time.perf_counter() - start) / len(rows)] * len(rows)
     table = pa.table({"coefficients": list(vectors), "weight": weights, "seconds": seconds})
+    # By rename, because a piece that is there counts as done.
     with atomic_write(labelling.path(first)) as draft:
         pq.write_table(table, draft)
 
@@ -107,6 +113,7 @@ def read_labels(labelling: Labelling, sizes: CoefficientSizes) -> NDArray[np.flo
     """
     own, weights = read_fits(labelling)
     subjects = _shards(labelling.data, labelling.rows).subjects
+    # Pose, light and expression are the photograph's own and are never pooled.
     person = np.r_[: sizes.identity, _albedo(sizes)]
     own[:, person] = pooled(own[:, person], weights, subjects)
     return own
@@ -146,6 +153,7 @@ def pooled(
     sums = np.zeros((people.max() + 1, faces.shape[1]))
     np.add.at(sums, people, faces * weights[:, None])
     total = np.bincount(people, weights)
+    # Weight 0 throughout leaves sums of 0: the mean face, not NaN.
     means = sums / np.maximum(total, 1e-12)[:, None]
     return means[people].astype(np.float32)
 
@@ -155,9 +163,12 @@ def fit_weights(fit: Fit, image_size: int) -> NDArray[np.float64]:
 
     Landmarks are what is left of the confidence of a detector that Tran et al. weigh by.
     """
+    # In px of one frame, so that photographs of several sizes count alike.
     off = fit.landmark_residual.double().cpu().numpy() * (_FRAME / image_size)
     usable = fit.converged.cpu().numpy() & np.isfinite(off)
+    # The inverse variance, if landmark errors were all there is: best of all weights for a mean.
     weight = 1.0 / np.maximum(np.nan_to_num(off, nan=np.inf), LEAST_RESIDUAL) ** 2
+    # A fit that has not converged says nothing of the person, however small its residual.
     return np.where(usable, weight, 0.0)
 
 
@@ -165,6 +176,7 @@ def _claim(folder: Path, plan: dict[str, str]) -> None:
     """Note what is fitted in the folder of the fits, or check that it is the same."""
     folder.mkdir(parents=True, exist_ok=True)
     note = folder / "plan.json"
+    # Only a first command writes it: those that follow are held to what it says.
     if not note.is_file():
         with atomic_write(note) as draft:
             draft.write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
@@ -187,6 +199,7 @@ def _fitted(
     if found:
         places, truth = found
         size = truth.images.shape[-1]
+        # Only where the mask shows the face's own surface may colours decide.
         skin = class_weights(dict.fromkeys(_SKIN, 1.0))[truth.masks]
         fit = _fitter(labelling.model, size).fit(truth.images, truth.landmarks, skin)
         vectors[places] = fit.coefficients.vector().numpy()
@@ -196,6 +209,7 @@ def _fitted(
 
 def _readable(shards: FaceShards, rows: range) -> tuple[list[int], Supervision] | None:
     """The photographs that can be read, at the first one's size, and their places in the piece."""
+    # Which photographs fail is known only by reading them; the others keep their places.
     samples = []
     for place, row in enumerate(rows):
         try:
@@ -204,6 +218,7 @@ def _readable(shards: FaceShards, rows: range) -> tuple[list[int], Supervision] 
             continue
     if not samples:
         return None
+    # One size a batch: shards of several sources may hold several.
     size = samples[0][1].image.shape[0]
     places = [place for place, _ in samples]
     return places, collate([resized(sample, size) for _, sample in samples])

@@ -58,6 +58,7 @@ Training = tuple[RegressorTrainer[Any], Source[Any]]
 
 def weakly_supervised(recipe: Recipe, material: Material, around: Surroundings) -> Training:
     """`ours` and `mofa`: photographs with landmarks and masks."""
+    # A recogniser is loaded, and kept on the device, only where its level counts.
     weighed = recipe.loss.weights.identity > 0
     trainer = Trainer(
         recipe,
@@ -122,6 +123,7 @@ def regressor_loop(
     """
     model = load_model(job.model)
     shards = FaceShards(job.data, job.limit)
+    # Before the first batch: landmarks of another model would train in silence to a wrong face.
     shards.check_model(model)
     photographs = BatchSource(
         shards=shards,
@@ -133,6 +135,7 @@ def regressor_loop(
         workers=worker.workers,
     )
     held_out = FaceShards(job.validation) if job.validation else None
+    # A resumed training has its own weights; where it began is not looked at again.
     fresh = job.start if not job.folder.checkpoint.is_file() else None
     around = Surroundings(
         job.seed,
@@ -146,6 +149,7 @@ def regressor_loop(
     trainer, source = training_of(recipe)(recipe, material, around)
     validate = partial(Validation(held_out, model), trainer) if held_out else None
     job.out.mkdir(parents=True, exist_ok=True)
+    # Faces that are not trained on, where there are any: those learned by heart look too good.
     show = partial(_show, trainer, held_out or shards)
     finish = partial(_finish, job.folder, trainer, show)
     return Loop(trainer, source, job.folder, validate, finish, listen, show, worker.readers)
@@ -166,5 +170,6 @@ def _finish(folder: TrainingFolder, trainer: RegressorTrainer[Any], show: Show) 
 
 def _show(trainer: RegressorTrainer[Any], shown: FaceShards, path: Path) -> None:
     """Draw fits of some rows into a file."""
+    # Spread over all rows: neighbours are often photographs of one person.
     rows = [len(shown) * i // SHOWN for i in range(min(SHOWN, len(shown)))]
     write_picture(fits_picture(trainer, shown, rows), path)

@@ -33,6 +33,7 @@ from ..optimise import computing_in
 from ..workers import SINGLE_PROCESS, ProcessGroup
 from .trainer import RegressorTrainer, Surroundings
 
+# Streams of chance; the recogniser's points have 3, passes 4 and random views 5.
 _TURN, _EXPRESSION = 1, 2
 
 
@@ -74,6 +75,7 @@ class SecondView:
 
         Angles are uniform within the recipe's limits, the expression's change is normal.
         """
+        # At least up to this worker's last place; numbers do not depend on how many more are drawn.
         places = self.rank + self.workers * len(like)
         uniform = self._random(step, _TURN).uniform(-1.0, 1.0, (places, 3))
         normal = self._random(step, _EXPRESSION).standard_normal((places, like.shape[1]))
@@ -96,9 +98,11 @@ def seen_again(coefficients: Coefficients, change: Change, decoder: FaceDecoder)
     Pose and expression are constants of the result: the view is chosen at random, so it says
     nothing of the photograph's own. Identity, albedo and light keep their gradient.
     """
+    # Around the face's own, so that the second view stays within what the model can do.
     expression = coefficients.expression.detach() + change.expression
     pose = coefficients.pose.detach().clone()
     pose[:, :3] += change.turn
+    # Last: where the middle comes to lie depends on turn and expression.
     pose[:, 3:6] = centred(coefficients.identity.detach(), expression, pose, decoder)
     return replace(coefficients, expression=expression, pose=pose)
 
@@ -111,6 +115,7 @@ def centred(identity: Tensor, expression: Tensor, pose: Tensor, decoder: FaceDec
     """
     points = decoder.landmark_shape(identity, expression)[decoder.landmarks >= 0]
     turned = rotate(points, rotation_matrix(pose[:, :3]))
+    # Scaled, because the translation is in the picture's units and the points are in mm.
     return (-turned.mean(0) * pose[:, 6]).T
 
 
@@ -145,8 +150,11 @@ class IdentityLevel:
         """
         second = self.second(coefficients, step)
         with torch.no_grad():
+            # A constant of the loss: neither the photograph nor the recogniser can be changed.
             photograph = self.recognise(truth.images, truth.landmarks)
+        # Both renders in one batch: half as many calls of the recogniser.
         render, turned = self._of_renders(drawn, second).chunk(2)
+        # Without landmarks a photograph cannot be aligned, and its features would be noise.
         known = truth.landmarks.isfinite().all(1).any(0)
         return identity_loss(photograph, render, turned, known.to(render), self.all_reduce)
 
@@ -158,11 +166,13 @@ class IdentityLevel:
 
     def _of_renders(self, *drawn: RenderedFace) -> Tensor:
         images = torch.cat([face.rendering.image for face in drawn])
+        # The crop is a constant: else a face could turn in its frame instead of changing.
         landmarks = torch.cat([face.landmarks.detach() for face in drawn], dim=2)
         return self.recognise(images, landmarks)
 
     def recognise(self, images: Tensor, landmarks: Tensor) -> Tensor:
         """Features (B, D) of images (B, 3, S, S) aligned by landmarks (68, 2, B)."""
+        # The features alone: faces are drawn and cosines taken in float32.
         with computing_in(self.precision, images.device):
             return self.features(images, landmarks)
 
@@ -232,8 +242,10 @@ class Trainer(RegressorTrainer[Supervision]):
     ) -> None:
         around = Surroundings(seed, device, distribute, peers, start)
         self._recipe = recipe
+        # Before the loss: it seeds PyTorch and draws the network's weights.
         super().__init__(recipe, model, around)
         self.loss = MultiLevelLoss(recipe.loss, model, peers.mean).to(device)
+        # The lines are searched for over all vertices; a recipe without them need not wait.
         moves = recipe.loss.landmark.visible_contour
         self.contour = VisibleContour(model).to(device) if moves else None
         self.identity = self._identity_level(features)
@@ -268,14 +280,18 @@ class Trainer(RegressorTrainer[Supervision]):
     def look(self, images: Tensor) -> Look:
         """The same, and the places that the network sees landmarks at, where it does."""
         with computing_in(self.recipe.network.precision, self.device):
+            # In the kernels' own layout, or the first convolution would bring them to it at each
+            # call.
             found: Look = self.network(images.contiguous(memory_format=torch.channels_last))
         return found
 
     def terms(self, coefficients: Coefficients, truth: Supervision) -> dict[str, Tensor]:
         """The terms of the loss of a batch, unweighted."""
         vector = coefficients.vector()
+        # The renderer cannot draw NaN, and all workers must go the same way past each exchange.
         if not self.peers.all(vector.isfinite().all()):
             return {"prior": vector.sum() + torch.nan}  # on every worker: no step is taken
+        # Drawing is most of a step: until the pixels count only landmarks and prior are computed.
         drawn = self.face(coefficients) if self._draws() else None
         terms: dict[str, Tensor] = self.loss(
             coefficients, self.landmarks(coefficients), drawn and drawn.rendering, truth
@@ -289,6 +305,8 @@ class Trainer(RegressorTrainer[Supervision]):
         decoder = self.face.decoder
         shape = decoder.landmark_shape(coefficients.identity, coefficients.expression)
         if self.contour:
+            # Before the turn: which vertex is outermost depends on the pose, where it lies does
+            # not.
             shape = self.contour(shape, coefficients, decoder)
         turned = rotate(shape, rotation_matrix(coefficients.pose[:, :3]))
         return Landmarks(shape, self.face.in_pixels(project(turned, coefficients.pose)))

@@ -34,6 +34,7 @@ def fits_picture(
     size = trainer.recipe.image_size
     truth = collate([resized(shards.sample(row), size) for row in rows]).to(trainer.device)
     with torch.no_grad():
+        # With running statistics: those of six photographs would be another network's.
         found = trainer.regressor.eval()(truth.images)
         second = trainer.second_view(found)
     panels = draw_panels(trainer.face, found, truth.images)
@@ -95,6 +96,7 @@ class RegressorTrainer(ABC, Generic[Batch]):
     def __init__(
         self, recipe: RegressorRecipe, model: MorphableModel, around: Surroundings
     ) -> None:
+        # Before any layer is made: weights are the first numbers drawn.
         torch.manual_seed(around.seed)
         self.seed = around.seed
         self.model_digest = model.digest
@@ -104,11 +106,16 @@ class RegressorTrainer(ABC, Generic[Batch]):
         self.skipped = 0
         self.regressor = fresh_network(recipe, model)
         if around.start is not None:
+            # Before it goes to the device and to the others, which share what it has by then.
             self.regressor.load_state_dict(around.start)
+        # In place: optimiser, average and distributed network then hold the same tensors.
         self.peers.prepare(channels_last(self.regressor).to(self.device), self.device)
+        # What is frozen is left out: distributed gradients wait for every parameter they are told
+        # of.
         learned = self.learned()
         self.network = around.distribute(learned) if around.distribute else learned
         self.face = face_renderer(recipe, model).to(self.device)
+        # Of the whole regressor: a frozen part's running statistics are put back, too.
         self.descent = Descent(self.regressor, recipe.optimiser, recipe.training.steps)
 
     @property
@@ -140,14 +147,17 @@ class RegressorTrainer(ABC, Generic[Batch]):
 
     def training_step(self, batch: Batch) -> StepReport:
         """Take one step on a batch."""
+        # At each step: a validation or a picture may have been made since.
         self.regressor.train()
         before = self.descent.statistics()
         batch = batch.to(self.device)
         coefficients, terms = self.compute_losses(batch)
         weighted = self._weighted(terms)
+        # Before the step, which frees the graph that they are taken from.
         pulls = self._pulls(weighted, coefficients)
         total = torch.stack(list(weighted.values())).sum()
         applied = self.descent.apply(total, self.step, before)
+        # Also where it was left out: the schedule and the order of photographs go on.
         self.step += 1
         self.skipped += not applied
         values = {name: float(level.detach()) for name, level in terms.items()}
@@ -157,6 +167,7 @@ class RegressorTrainer(ABC, Generic[Batch]):
         return {name: getattr(self.weights, name) * level for name, level in terms.items()}
 
     def _pulls(self, weighted: Mapping[str, Tensor], found: Coefficients) -> dict[str, float]:
+        # At the steps that are logged only: each level costs a backward pass to the coefficients.
         if (self.step + 1) % self.recipe.training.log_every:
             return {}
         return gradient_norms(weighted, found)

@@ -59,6 +59,7 @@ class Validation:
         true = self.shards.coefficients(rows)
         if true is None:
             return row
+        # The vector begins with identity, whatever the sizes of the other parts.
         true_identity = true[:, : identity.shape[1]]
         return row | self._shape_measures(identity, true_identity, rows)
 
@@ -76,12 +77,15 @@ class Validation:
                 projected = trainer.face.landmarks(found)
                 identities.append(found.identity.cpu().numpy())
                 distances.append(_distances(projected, truth.landmarks))
+        # Networks of other picture sizes then compare.
         share = FRAME / regressor.image_size
         return np.concatenate(identities), float(torch.cat(distances).nanmean()) * share
 
     def _shape_measures(
         self, identity: NDArray[np.float32], true: NDArray[np.float32], rows: Sequence[int]
     ) -> Row:
+        # Averaged over a subject's photographs, what a network learned of people shows above its
+        # noise.
         subjects = np.array(self.shards.subjects)[list(rows)]
         mean, true_mean = _by_subject(identity, subjects), _by_subject(true, subjects)
         modes = correlations(mean, true_mean)
@@ -103,6 +107,7 @@ def _distances(projected: Tensor, truth: Tensor) -> Tensor:
 def _by_subject(values: NDArray[np.float32], subjects: NDArray[np.str_]) -> NDArray[np.float32]:
     """Mean row of each subject, subjects in sorted order."""
     names, index = np.unique(subjects, return_inverse=True)
+    # In double: a subject may have hundreds of rows.
     sums = np.zeros((len(names), values.shape[1]), dtype=np.float64)
     np.add.at(sums, index, values)
     return (sums / np.bincount(index)[:, None]).astype(np.float32)
@@ -112,6 +117,7 @@ def correlations(found: NDArray[np.float32], true: NDArray[np.float32]) -> NDArr
     """Pearson correlation (K,) of each column of two (N, K) arrays; 0 where one is constant."""
     a = found.astype(np.float64) - found.mean(axis=0)
     b = true.astype(np.float64) - true.mean(axis=0)
+    # A network that says the same of everybody has correlation 0, not NaN.
     norm = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
     correlation: NDArray[np.float64] = (a * b).sum(axis=0) / np.maximum(norm, 1e-12)
     return correlation
@@ -122,6 +128,7 @@ def shape_error(
 ) -> float:
     """Mean vertex distance in mm between neutral faces (N, K) after a similarity alignment."""
     vertices = _face_vertices(model)
+    # Cut before decoding: what does not count is never computed.
     mean = torch.from_numpy(model.mean_shape[vertices].copy())
     basis = torch.from_numpy(model.identity_basis[vertices].copy())
     errors = [
@@ -136,7 +143,9 @@ def aligned_distance(points: Tensor, target: Tensor) -> Tensor:
     a, b = points - points.mean(0), target - target.mean(0)
     left, strengths, right = torch.linalg.svd(b.T @ a)
     signs = torch.ones(3, dtype=points.dtype)
+    # The least strong direction gives way where the best orthogonal map is a reflection.
     signs[2] = torch.sign(torch.linalg.det(left @ right))
+    # torch gives the right factor transposed already.
     rotation = (left * signs) @ right
     scale = (strengths * signs).sum() / a.square().sum()
     distance: Tensor = (scale * a @ rotation.T - b).square().sum(1).sqrt()

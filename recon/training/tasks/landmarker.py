@@ -41,7 +41,9 @@ class LandmarkLearner(Learner):
         """The Wing loss; points that are unknown or off the picture do not count."""
         found = self.network(images).permute(1, 2, 0)
         side = images.shape[2]
+        # NaN compares as false: unknown points are out as well.
         seen = ((landmarks >= 0) & (landmarks <= side - 1)).all(dim=1)
+        # 0 x NaN is NaN: weight 0 alone would not keep an unknown point out of the sum.
         target = landmarks.where(landmarks.isfinite(), 0.0)
         recipe = self.recipe
         weights = seen.to(found.dtype)
@@ -78,6 +80,7 @@ class LandmarkTask:
         for read, truth in in_batches(held_out, rows, side, device):
             unreadable -= len(read)
             errors.append(point_errors(_found(learner, truth.images), truth.landmarks))
+        # Over points, not photographs: one with few known points counts less.
         pixels, normalised = torch.cat(errors, dim=1).nanmean(dim=1).tolist()
         measures = {"landmark_px": pixels * FRAME / side, "nme_percent": 100.0 * normalised}
         return measures | {"unreadable": float(unreadable)}
@@ -124,6 +127,7 @@ def _drawn(
     image = Image.fromarray(picture).resize((_SHOWN_SIDE, _SHOWN_SIDE))
     draw = ImageDraw.Draw(image)
     for points, colour in ((true, (230, 60, 50)), (found, (60, 230, 90))):
+        # From pixel centres at integers to Pillow's corners.
         for x, y in ((points.T + 0.5) * factor).tolist():
             if np.isfinite([x, y]).all():
                 draw.ellipse((x - 1, y - 1, x + 1, y + 1), fill=colour)

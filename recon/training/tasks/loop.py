@@ -64,6 +64,8 @@ class PeopleSource:
     def batch(self, step: int) -> PeopleBatch:
         """The worker's share of a step's batch, steps from 0; unreadable rows are left out."""
         placed = self.faces.samples(step)
+        # For the whole batch, then each photograph's own by its place: workers need not agree on
+        # it.
         noise = point_noise(self.faces.seed, step, self.faces.batch_size)
         return PeopleBatch(
             collate([one.sample for one in placed]),
@@ -94,6 +96,7 @@ def task_loop(
     photographs = open_photographs(job.data, job.limit)
     held_out = open_photographs(job.validation) if job.validation else None
     people = _people(recipe, photographs)
+    # As many directions as people, whether or not their photographs can be read.
     task: Task = training_of(recipe)(recipe, int(people.max()) + 1)
     faces = BatchSource(
         shards=photographs,
@@ -129,6 +132,7 @@ def _people(recipe: VisionRecipe, photographs: Photographs) -> NDArray[np.int64]
     if "people" not in recipe.needs:
         return np.zeros(len(photographs), dtype=np.int64)
     people = number_people(subjects_of(photographs))
+    # One photograph of everybody or one person alone gives the margin nothing to compare.
     each = np.bincount(people)
     if len(each) < 2 or each.max() < 2:
         raise FacebenchError(
@@ -145,6 +149,7 @@ def _check_labels(recipe: VisionRecipe, photographs: Photographs) -> None:
             f"{photographs.folder} has no landmarks to learn from",
             "make shards with 'facebench synth faces' or 'facebench prepare'",
         )
+    # Parquet's own statistics tell: no picture is read for it.
     if "masks" in recipe.needs and (bare := rows_without_mask(photographs.folder)):
         raise FacebenchError(
             f"{bare} photographs in {photographs.folder} have no mask to learn from",

@@ -53,6 +53,7 @@ class ParserLearner(Learner):
     ) -> LossTerms:
         """Cross entropy of each head."""
         outputs = self.network(self.normalise(images))
+        # All three heads count alike, as the published training weighs them.
         losses = [hard_cross_entropy(scores, masks, self.hard, self.peers) for scores in outputs]
         return dict(zip(_HEADS, losses, strict=True))
 
@@ -82,14 +83,18 @@ def hard_cross_entropy(
     """
     losses = cross_entropy(scores, masks, reduction="none").flatten()
     if hard.probability < 1.0:
+        # A skin of easy pixels would else drown brows and lips, which are few.
         losses = losses[losses >= _least_loss(losses, hard, peers)]
+    # Over the pixels chosen, of all workers: one may have none of the hard ones.
     return losses.sum() / peers.mean(losses.new_tensor(losses.numel()))
 
 
 def _least_loss(losses: Tensor, hard: HardPixels, peers: ProcessGroup) -> Tensor:
     """From which loss on a pixel counts."""
+    # In double: float32 counts pixels exactly only up to 16.8 million.
     each = peers.mean(torch.tensor(losses.numel(), dtype=torch.float64, device=losses.device))
     least = max(1, int(hard.share * float(each * peers.count)))
+    # The smaller of both limits: whichever lets more pixels count.
     return torch.minimum(
         peers.largest(losses, least)[-1], losses.new_tensor(-np.log(hard.probability))
     )
@@ -145,6 +150,7 @@ def make_parser_task(recipe: ParserRecipe, _: int) -> ParserTask:
 
 def confusion(found: Tensor, truth: Tensor) -> Tensor:
     """Counts (C, C) of pixels by true class and found class, from two masks of any one shape."""
+    # One number a pair, so that one count over all pixels fills the table.
     pairs = truth.flatten() * CLASSES + found.flatten()
     return torch.bincount(pairs, minlength=CLASSES**2).view(CLASSES, CLASSES)
 

@@ -50,6 +50,7 @@ class MarginHead(nn.Module):
     ) -> None:
         super().__init__()
         self.directions = nn.Parameter(torch.empty(people, outputs))
+        # Only directions matter; short ones turn faster at first.
         nn.init.normal_(self.directions, 0.0, 0.01)
         self.angle = angle
         self.scale = scale
@@ -59,6 +60,7 @@ class MarginHead(nn.Module):
         """Mean cross entropy of features (B, D) of the people numbered (B,)."""
         cosines = linear(normalize(features), normalize(self.directions))
         scores = self.scale * with_margin(cosines, people, self.angle)
+        # The sum over the share by the mean share: together the mean over the batch of all.
         count = self.all_reduce(scores.new_tensor(len(scores)))
         return cross_entropy(scores, people, reduction="sum") / count
 
@@ -69,9 +71,13 @@ def with_margin(cosines: Tensor, people: Tensor, angle: float) -> Tensor:
     Where the larger angle would pass 180 degrees and its cosine rise again, the cosine falls on in
     a straight line instead, as ArcFace's authors do it.
     """
+    # Rounding may pass 1 by a bit, and the sine would be NaN.
     own = cosines.gather(1, people[:, None]).clamp(-1.0, 1.0)
+    # The root's gradient at 0 is infinite: at a perfect match it must not be.
     sine = (1.0 - own.square()).clamp_min(1e-12).sqrt()
+    # cos(θ + m) by the sum formula: the arc cosine's gradient is infinite at both ends.
     turned = own * math.cos(angle) - sine * math.sin(angle)
+    # ArcFace's tail: it still falls with the angle where cos(θ + m) would rise.
     beyond = own - math.sin(math.pi - angle) * angle
     harder = turned.where(own > math.cos(math.pi - angle), beyond)
     return cosines.scatter(1, people[:, None], harder)
@@ -94,6 +100,7 @@ def verification_accuracy(features: NDArray[np.floating], people: NDArray[np.int
     accuracies = []
     for number in range(_FOLDS):
         tried = fold == number
+        # A fold of one sort of pair has no accuracy, and none to choose a threshold by.
         if _both(same[tried]) and _both(same[~tried]):
             threshold = _best_threshold(cosines[~tried], same[~tried])
             accuracies.append(_balanced(cosines[tried] >= threshold, same[tried]))
@@ -107,6 +114,7 @@ def separation(features: NDArray[np.floating], people: NDArray[np.int64]) -> flo
     n_same, n_other = int(same.sum()), int((~same).sum())
     if not n_same or not n_other:
         return float("nan")
+    # Mann and Whitney's U: the area without a curve, ties counting one half.
     ranks = rankdata(cosines)[same].sum() - n_same * (n_same + 1) / 2
     return float(ranks / (n_same * n_other))
 
@@ -117,6 +125,7 @@ def _pairs(
     """Cosine, whether it is one person, and fold, of every pair."""
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     first, second = np.triu_indices(len(people), k=1)
+    # By person, so that nobody is on both sides of a threshold's choice.
     folds = np.unique(people, return_inverse=True)[1] % _FOLDS
     if within_folds:
         kept = folds[first] == folds[second]
@@ -130,6 +139,7 @@ def _best_threshold(cosines: NDArray[np.float64], same: NDArray[np.bool_]) -> fl
     order = np.argsort(-cosines)
     accepted = np.cumsum(same[order]) / same.sum()
     refused = 1.0 - np.cumsum(~same[order]) / (~same).sum()
+    # Both sorts weigh one half, however many more pairs of two people there are.
     last = int(np.argmax(accepted + refused))
     return float(cosines[order][last : last + 2].mean())
 
@@ -163,6 +173,8 @@ class RecogniserLearner(Learner):
     ) -> LossTerms:
         """The margin loss."""
         points = five_points(landmarks)
+        # px of the aligned face, brought to the photograph, where a face takes about half of the
+        # side.
         deviation = self.point_noise * images.shape[2] / self.network.image_size / 2
         faces = self.aligned(images, points + deviation * noise)
         return {"margin": self.head(self.network(faces), people)}

@@ -105,6 +105,7 @@ def in_batches(
         read = [(row, _read(photographs, row)) for row in rows[first : first + _CHUNK]]
         kept = [(row, sample) for row, sample in read if sample is not None]
         if kept:
+            # Known at the end only: the first pieces of a folder may all be damaged.
             any_read = True
             batch = collate([resized(sample, size) for _, sample in kept])
             yield [row for row, _ in kept], batch.to(device)
@@ -158,6 +159,7 @@ class TaskTrainer:
         self.device = device
         self.step = 0
         self.skipped = 0
+        # After the seed: its weights are the first numbers drawn.
         self.learner: Learner = task.learner(peers)
         peers.prepare(channels_last(self.learner).to(device), device)
         self.network = distribute(self.learner) if distribute else self.learner
@@ -166,6 +168,7 @@ class TaskTrainer:
     def training_step(self, truth: PeopleBatch) -> StepReport:
         """Take one step on a batch; left out where the loss or its gradient is not finite."""
         self.network.train()
+        # Before the batch goes through: a step left out must not leave its statistics.
         before = self.descent.statistics()
         batch = truth.to(self.device)
         labels = batch.truth
