@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -207,19 +208,22 @@ def _pass(
     digests = benchmark.data_digests(benchmark.dataset.items)
     jobs = item_jobs(benchmark.dataset.items)
     known = _known(table, ruler, digests)
-    done = [group for group in jobs if all(item.id in known for item in group)]
-    missing = [group for group in jobs if any(item.id not in known for item in group)]
-    for group in done:
-        listen.subject(group[0].subject)
+    missing = [rest for group in jobs if (rest := [i for i in group if i.id not in known])]
+    siblings = {item.id: group for group in jobs for item in group}
+    for group in jobs:
+        if all(item.id in known for item in group):
+            listen.subject(group[0].subject)
     predicted = (predictions(group, benchmark, folder.ledger) for group in missing)
     measure = measure_jobs if benchmark.needs_workers else measure_here
-    with GrowingTable(table, [known[item.id] for group in done for item in group]) as growing:
+    with GrowingTable(table, list(known.values())) as growing:
         for measured in measure(predicted, ruler):
             kept = list(_unchanged(measured, benchmark, digests, ruler))
             for one in kept:
                 keep(one, folder)
-            growing.add([one.result for one in kept])
-            listen.subject(kept[0].result.subject)
+            new = [one.result for one in kept]
+            others = (known.get(item.id) for item in siblings[new[0].item])
+            growing.add([*_with_siblings([one for one in others if one], new), *new])
+            listen.subject(new[0].subject)
     if not missing and len(table.results()) > len(growing.results):
         table.write(growing.results)  # items that are gone from the set
     return growing.results
@@ -243,6 +247,14 @@ def _known(table: ItemsTable, ruler: Ruler, digests: dict[str, str]) -> dict[str
         and digests.get(one.item) == one.data_digest
         and (one.fixed_scale == scale or (scale is None and one.fixed_scale != one.fixed_scale))
     }
+
+
+def _with_siblings(known: Sequence[Result], new: Sequence[Result]) -> Iterator[Result]:
+    """Earlier results of a subject, as they were had all of its items been measured at once."""
+    # The mean face stands beside every item of a subject of whom one has no number.
+    whole = all(result.scored for result in new)
+    for result in known:
+        yield replace(result, mean_face_mm=math.nan if whole else new[0].mean_face_mm)
 
 
 def _unchanged(

@@ -16,10 +16,12 @@ ABSENT = "absent"
 
 _THREADS = 4
 _SETTLED_SECONDS = 2.0
-_COLUMNS = "path TEXT PRIMARY KEY, size INTEGER, time INTEGER, inode INTEGER, sha256 TEXT"
+_COLUMNS = (
+    "path TEXT PRIMARY KEY, size INTEGER, time INTEGER, changed INTEGER, inode INTEGER, sha256 TEXT"
+)
 
-State = tuple[int, int, int]
-"""Size, time of change in ns and inode of a file."""
+State = tuple[int, int, int, int]
+"""Size, times in ns of the last change to its content and to its entry, and inode of a file."""
 
 
 def content_hash(path: Path) -> str:
@@ -67,7 +69,8 @@ def _state(path: Path) -> State | None:
         found = path.stat()
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    # The second time cannot be set back, as copying tools do with the first.
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 def _store() -> Path:
@@ -82,8 +85,8 @@ def _recall(places: set[str]) -> dict[str, tuple[State, str]]:
         return {}
     try:
         with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=1)) as base:
-            rows = base.execute("SELECT path, size, time, inode, sha256 FROM hashes")
-            return {r[0]: ((r[1], r[2], r[3]), r[4]) for r in rows if r[0] in places}
+            rows = base.execute("SELECT path, size, time, changed, inode, sha256 FROM hashes")
+            return {r[0]: ((r[1], r[2], r[3], r[4]), r[5]) for r in rows if r[0] in places}
     except (sqlite3.Error, OSError, ValueError):
         return {}
 
@@ -97,7 +100,7 @@ def _remember(found: dict[str, tuple[State | None, str]]) -> None:
         for place, (state, sha) in found.items()
         if state is not None
         and sha != ABSENT
-        and state[1] < before
+        and max(state[1], state[2]) < before
         and _state(Path(place)) == state
     ]
     if not rows:
@@ -107,6 +110,6 @@ def _remember(found: dict[str, tuple[State | None, str]]) -> None:
         store.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(store, timeout=1)) as base, base:
             base.execute(f"CREATE TABLE IF NOT EXISTS hashes ({_COLUMNS})")
-            base.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?)", rows)
+            base.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?, ?)", rows)
     except (sqlite3.Error, OSError):
         return

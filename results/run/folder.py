@@ -82,7 +82,7 @@ class RunFolder:
         """
         if (self.root / "run.json").is_file():
             self._refuse_old()
-            earlier = self.record()
+            earlier = self._earlier()
             self._refuse_other(earlier, record)
             commits = tuple(dict.fromkeys((*earlier.commits, *record.commits)))
             record = replace(record, started=earlier.started, commits=commits)
@@ -137,6 +137,14 @@ class RunFolder:
     def _file_name(self, item: str) -> str:
         # Version 1 joined subject and scene by a line; ids of other sets would then meet.
         return item.replace("/", "_") if self.is_old else item
+
+    def _earlier(self) -> RunRecord:
+        try:
+            return self.record()
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FacebenchError(
+                f"{self.root / 'run.json'} is not the record of a run", "choose another --out"
+            ) from error
 
     def _refuse_old(self) -> None:
         version = self._json("run.json").get("version", 1)

@@ -190,10 +190,15 @@ class GrowingTable:
     SHARE = 0.05
 
     def __init__(self, table: ItemsTable, results: Sequence[Result] = ()) -> None:
-        self.results = list(results)
+        self._known = {result.item: result for result in results}
         self._table = table
         self._unwritten = False
         self._ended, self._took = -math.inf, 0.0
+
+    @property
+    def results(self) -> list[Result]:
+        """All that it has."""
+        return list(self._known.values())
 
     def __enter__(self) -> GrowingTable:
         return self
@@ -203,8 +208,8 @@ class GrowingTable:
             self._write()
 
     def add(self, results: Sequence[Result]) -> None:
-        """Take a subject's results."""
-        self.results += results
+        """Take a subject's results, in the place of earlier ones of the same items."""
+        self._known |= {result.item: result for result in results}
         self._unwritten = True
         if self._took <= self.SHARE * (time.monotonic() - self._ended):
             self._write()

@@ -216,9 +216,10 @@ def test_a_finished_run_has_little_left_to_do(home: Path, whole_run: tuple[RunFo
     request = RunRequest(home / "data", checkpoint=home / "weights.pt", scenes=SCENES)
     benchmark = prepare(request)
     assert unfinished_tasks(benchmark.dataset.clips, whole_run[0].ledger) == []
-    known = whole_run[0].scores.whole_subjects(len(SCENES), None)
-    assert {row["subject"] for row in known} == {"subject_01"}
-    assert len(known) == len(SCENES) and len(known[0]["curve"]) > 50
+    digests = benchmark.data_digests(benchmark.dataset.items)
+    kept = [one for one in whole_run[0].scores.results() if one.scored]
+    assert {one.subject for one in kept} == {"subject_01"} and len(kept) == len(SCENES)
+    assert all(one.data_digest == digests[one.item] and len(one.curve) > 50 for one in kept)
 
 
 def refusal(words: list[str]) -> str:

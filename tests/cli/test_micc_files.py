@@ -43,7 +43,7 @@ def test_the_scanned_faces_themselves_have_no_error(run: tuple[RunFolder, str]) 
     scored = rows.loc[["subject_01", "subject_02"]]
     assert (scored["value_mm"] < 0.01).all() and (scored["frames"] == 0).all()
     np.testing.assert_allclose(scored["scale"], 1, atol=1e-3)
-    assert "no mesh of subject_03" in rows.loc["subject_03", "reason"]
+    assert "no prediction of subject_03" in rows.loc["subject_03", "reason"]
 
 
 def test_coverage_is_unknown_and_not_zero(run: tuple[RunFolder, str]) -> None:

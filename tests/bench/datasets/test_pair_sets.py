@@ -9,10 +9,15 @@ import numpy as np
 import pytest
 from pair_files import points_of, write_now_prediction, write_now_scan, write_side
 
-from facebench.bench.datasets.now import find_now_pairs, is_now_folder
-from facebench.bench.datasets.pairs import find_pairs
+from facebench.bench.dataset.interface import Dataset
+from facebench.bench.dataset.registry import open_dataset
+from facebench.bench.datasets.now import is_now_folder
 from facebench.bench.landmarks.files import read_landmark_file
 from facebench.bench.landmarks.points import SEVEN
+from facebench.bench.method.interface import MethodOptions
+from facebench.bench.method.mesh_files import MeshPredictions
+from facebench.bench.method.registry import open_method
+from facebench.distributed.plan import RunRequest, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.procedural import procedural_model
@@ -31,51 +36,62 @@ def touch(root: Path, *names: str) -> Path:
     return root
 
 
+def pairs(
+    predictions: Path, scans: Path, dataset: str = "pairs"
+) -> tuple[Dataset, MeshPredictions]:
+    """A set, and the faces that are held to it."""
+    method = open_method(f"meshes:{predictions}", MethodOptions())
+    assert isinstance(method, MeshPredictions)
+    return open_dataset(dataset, scans, predictions=method.names), method
+
+
 def test_equal_paths_are_pairs_whatever_the_format(tmp_path: Path) -> None:
     ours = touch(tmp_path / "ours", "a.obj", "a.txt", "deep/b.ply", ".hidden/c.obj", "notes.md")
     theirs = touch(tmp_path / "theirs", "a.ply", "deep/b.npz", "deep/b.npy")
-    first, second = find_pairs(ours, theirs).pairs
-    assert (first.name, first.prediction, first.scan) == ("a", ours / "a.obj", theirs / "a.ply")
-    assert (first.prediction_landmarks, first.scan_landmarks) == (ours / "a.txt", None)
-    assert (second.name, second.scan_landmarks) == ("deep/b", theirs / "deep/b.npy")
-    assert not (first.reason or second.reason)
+    found, method = pairs(ours, theirs)
+    first, second = found.items
+    assert (first.id, first.scans[0].path) == ("a", theirs / "a.ply")
+    assert method.files_for(first) == (ours / "a.obj", ours / "a.txt")
+    assert first.scans[0].landmarks is None
+    assert (second.id, second.scans[0].landmarks) == ("deep/b", theirs / "deep/b.npy")
+    assert not (first.scan_reason or second.scan_reason)
 
 
 def test_a_file_name_that_is_there_once_is_enough(tmp_path: Path) -> None:
     ours = touch(tmp_path / "ours", "s1/a.obj", "s1/b.obj", "s2/b.obj")
     theirs = touch(tmp_path / "theirs", "x/a.obj", "x/b.obj")
-    reasons = {pair.name: pair.reason for pair in find_pairs(ours, theirs).pairs}
-    assert reasons == {
-        "s1/a": "",
-        "s1/b": "no scan of it",
-        "s2/b": "no scan of it",
-        "x/b": "no prediction of it",
-    }
+    found, method = pairs(ours, theirs)
+    reasons = {item.id: item.scan_reason for item in found.items}
+    assert reasons == {"s1/a": "", "s1/b": "no scan of it", "s2/b": "no scan of it", "x/b": ""}
+    assert [bool(method.files_for(item)) for item in found.items] == [True, True, True, False]
 
 
 def test_two_files_of_one_name_are_no_choice(tmp_path: Path) -> None:
     ours = touch(tmp_path / "ours", "a.obj", "a.ply")
-    theirs = touch(tmp_path / "theirs", "a.obj")
-    (pair,) = find_pairs(ours, theirs).pairs
-    assert pair.reason == "2 candidates for the prediction: a.obj, a.ply"
+    theirs = touch(tmp_path / "theirs", "a.obj", "b.obj", "b.ply")
+    found, method = pairs(ours, theirs)
+    with pytest.raises(FacebenchError, match=r"2 candidates for the prediction: a\.obj, a\.ply"):
+        method.mesh_for(found.items[0])
+    assert found.items[1].scan_reason == "2 candidates for the scan: b.obj, b.ply"
 
 
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     touch(tmp_path / "ours", "a.obj")
     touch(tmp_path / "empty", "readme.md")
     with pytest.raises(FacebenchError, match="no such folder: expected PREDICTIONS"):
-        find_pairs(tmp_path / "ours", tmp_path / "none")
+        pairs(tmp_path / "ours", tmp_path / "none")
     with pytest.raises(FacebenchError, match="no mesh in it"):
-        find_pairs(tmp_path / "ours", tmp_path / "empty")
+        pairs(tmp_path / "ours", tmp_path / "empty")
 
 
-def test_a_changed_file_is_another_fingerprint(tmp_path: Path) -> None:
+def test_a_digest_is_of_contents(tmp_path: Path) -> None:
     ours, theirs = touch(tmp_path / "ours", "a.obj"), touch(tmp_path / "theirs", "a.obj")
-    before = find_pairs(ours, theirs).pairs[0]
-    known = before.fingerprint
-    assert known == find_pairs(ours, theirs).pairs[0].fingerprint
-    os.utime(ours / "a.obj", ns=(1, 1))
-    assert before.fingerprint != known
+    before = pairs(ours, theirs)[0].digest
+    os.utime(theirs / "a.obj", ns=(1, 1))
+    assert pairs(ours, theirs)[0].digest == before
+    (theirs / "a.obj").write_text("y")
+    os.utime(theirs / "a.obj", ns=(1, 1))
+    assert pairs(ours, theirs)[0].digest != before
 
 
 @pytest.fixture
@@ -93,24 +109,29 @@ def now(tmp_path: Path, face: Mesh) -> tuple[Path, Path]:
 def test_now_pairs_images_with_their_subject_s_scan(now: tuple[Path, Path], face: Mesh) -> None:
     predictions, dataset = now
     assert is_now_folder(dataset) and not is_now_folder(predictions)
-    found = find_now_pairs(predictions, dataset)
-    names = [(pair.name, pair.group, pair.reason) for pair in found.pairs]
-    assert names == [("FaMoS_1/selfie/IMG_1", "selfie", ""), ("FaMoS_2/selfie/IMG_1", "selfie", "")]
-    pair = found.pairs[1]
-    assert pair.prediction == predictions / "FaMoS_2/selfie/IMG_1.obj"
-    assert pair.scan is not None and pair.scan.parent == dataset / "scans/FaMoS_2"
-    assert pair.scan_landmarks is not None and pair.prediction_landmarks is not None
-    for path in (pair.scan_landmarks, pair.prediction_landmarks):
+    found, method = pairs(predictions, dataset, "now")
+    names = [(item.id, item.subject, item.scene, item.scan_reason) for item in found.items]
+    assert names == [
+        ("FaMoS_1/selfie/IMG_1", "FaMoS_1", "selfie", ""),
+        ("FaMoS_2/selfie/IMG_1", "FaMoS_2", "selfie", ""),
+    ]
+    item = found.items[1]
+    mesh, marks = method.files_for(item)
+    assert mesh == predictions / "FaMoS_2/selfie/IMG_1.obj"
+    (scan,) = item.scans
+    assert scan.path.parent == dataset / "scans/FaMoS_2" and scan.landmarks is not None
+    for path in (scan.landmarks, marks):
         points = read_landmark_file(path).points
         np.testing.assert_allclose(points, points_of(face)[SEVEN], atol=1e-6)
 
 
-def test_an_image_without_prediction_is_a_pair_with_a_reason(now: tuple[Path, Path]) -> None:
+def test_an_image_without_prediction_or_landmarks_is_an_item(now: tuple[Path, Path]) -> None:
     predictions, dataset = now
     (predictions / "FaMoS_1/selfie/IMG_1.obj").unlink()
     (dataset / "scans_lmks_onlypp/FaMoS_2").rename(dataset / "scans_lmks_onlypp/other")
-    reasons = [pair.reason for pair in find_now_pairs(predictions, dataset).pairs]
-    assert reasons == ["no prediction", "no landmarks of the scan"]
+    found, method = pairs(predictions, dataset, "now")
+    assert [item.scan_reason for item in found.items] == ["", "no landmarks of the scan"]
+    assert method.files_for(found.items[0]) == ()
 
 
 def test_without_a_list_predictions_are_the_images(now: tuple[Path, Path], face: Mesh) -> None:
@@ -118,12 +139,13 @@ def test_without_a_list_predictions_are_the_images(now: tuple[Path, Path], face:
     (dataset / "imagepathsvalidation.txt").unlink()
     write_side(face, predictions / "FaMoS_1/multiview_neutral/IMG_7.ply")
     write_side(face, predictions / "readme.ply")
-    names = [pair.name for pair in find_now_pairs(predictions, dataset).pairs]
-    assert names == [
+    found, _ = pairs(predictions, dataset, "now")
+    assert [item.id for item in found.items] == [
         "FaMoS_1/multiview_neutral/IMG_7",
         "FaMoS_1/selfie/IMG_1",
         "FaMoS_2/selfie/IMG_1",
     ]
+    assert found.table_scenes == ("all", "multiview_neutral", "selfie")
 
 
 def test_a_strange_list_is_refused(now: tuple[Path, Path]) -> None:
@@ -131,10 +153,10 @@ def test_a_strange_list_is_refused(now: tuple[Path, Path]) -> None:
     for line in ("../../IMG_1.jpg", "IMG_1.jpg"):
         (dataset / "imagepathsvalidation.txt").write_text(line)
         with pytest.raises(FacebenchError, match=r"imagepathsvalidation\.txt.*SUBJECT/CHALLENGE"):
-            find_now_pairs(predictions, dataset)
+            pairs(predictions, dataset, "now")
 
 
 def test_predictions_of_something_else_are_refused(now: tuple[Path, Path], tmp_path: Path) -> None:
     other = touch(tmp_path / "other", "a.obj")
-    with pytest.raises(FacebenchError, match="no prediction of any of 2 images"):
-        find_now_pairs(other, now[1])
+    with pytest.raises(FacebenchError, match="no prediction of any of 2 items"):
+        prepare(RunRequest(now[1], f"meshes:{other}", dataset="now", protocol="now"))

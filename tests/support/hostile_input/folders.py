@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from example_runs import example_run
@@ -48,8 +47,8 @@ def ledger(folder: Path) -> Path:
 
 def point_errors(folder: Path) -> Path:
     kept = PointErrors(folder)
-    kept.write("subject_01", "indoor", (np.arange(50, dtype=np.float32), np.arange(9.0)))
-    return folder / "subject_01_indoor.parquet"
+    kept.write("subject_01/indoor", (np.arange(50, dtype=np.float32), np.arange(9.0)))
+    return folder / "subject_01" / "indoor.parquet"
 
 
 def shards(folder: Path) -> Path:
@@ -79,19 +78,6 @@ def prepared_work(folder: Path) -> Path:
     part = part_of([WorkRow("a.jpg", "stamp", "0" * 64, 0, crop)])
     (folder / part.name).write_bytes(part.content)
     return folder / part.name
-
-
-def pairs_folder(attacked: str) -> Callable[[Path], Path]:
-    """A measured set of pairs."""
-
-    def write(folder: Path) -> Path:
-        settings = {"protocol": "micc", "protocol_digest": "0" * 64}
-        (folder / "pairs.json").write_text(json.dumps({"settings": settings}))
-        row = {"name": "a", "group": "", "status": "ok", "fingerprint": "0", "curve": [0.1]}
-        pd.DataFrame([row]).to_parquet(folder / "pairs.parquet", index=False)
-        return folder / attacked
-
-    return write
 
 
 def celebamask(attacked: str) -> Callable[[Path], Path]:

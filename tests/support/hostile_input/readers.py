@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from facebench.bench.audit.truth import read_truth
-from facebench.bench.datasets.now import find_now_pairs
+from facebench.bench.dataset.registry import read_listing
 from facebench.bench.figures.photographs import read_image_landmarks
 from facebench.bench.landmarks.files import read_landmark_file
 from facebench.bench.landmarks.points import read_landmarks
@@ -57,7 +57,6 @@ from facebench.recon.vision.landmarks import make_landmark_detector
 from facebench.recon.vision.parsing import make_parser
 from facebench.results.gate.baseline import Baseline
 from facebench.results.gate.rules import read_rules
-from facebench.results.pairs.folder import PairsFolder
 from facebench.results.run.ledger import Ledger
 from facebench.results.run.method_cost import FILE, read_cost
 from facebench.results.run.point_errors import PointErrors
@@ -213,7 +212,7 @@ def _compare(path: Path) -> None:
 
 
 def _point_errors(path: Path) -> None:
-    PointErrors(path.parent).read("subject_01", "indoor")
+    PointErrors(path.parent.parent).read("subject_01/indoor")
 
 
 def _portraits(path: Path) -> None:
@@ -233,14 +232,8 @@ def _plan(path: Path) -> None:
     WorkFolder(path.parent).claim({"image_size": 224})
 
 
-def _pairs(path: Path) -> None:
-    folder = PairsFolder(path.parent)
-    folder.done([])
-    folder._kept_settings()
-
-
 def _now_list(path: Path) -> None:
-    find_now_pairs(path.parent / "predictions", path.parent)
+    read_listing("now", path.parent)
 
 
 def now_list(folder: Path) -> Path:
@@ -425,10 +418,6 @@ READERS: tuple[Reader, ...] = (
         ".json",
         json_values,
     ),
-    Reader(
-        "pairs.parquet", folders.pairs_folder("pairs.parquet"), _pairs, ".parquet", table_columns
-    ),
-    Reader("pairs.json", folders.pairs_folder("pairs.json"), _pairs, ".json", json_values),
     Reader(
         "mlflow.json",
         samples.text("mlflow.json", '{"logged": true, "run_id": "x"}'),
