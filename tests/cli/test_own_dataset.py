@@ -32,7 +32,8 @@ def read(root):
         raise ZeroDivisionError("no folder of mine")
     twice = Item("a", "a"), Item("a", "b")
     scan = Scan("b", "scan", root / "anna_smile.ply")
-    gone = Item("b", "b", scans=(Scan("b", "lost", root / "lost.ply"),)), Item("c", "c", scans=(scan,))
+    lost = Scan("b", "lost", root / "lost.ply")
+    gone = Item("b", "b", scans=(lost,)), Item("c", "c", scans=(scan,))
     return Listing(twice if "KIND" == "twice" else gone)
 """
 
