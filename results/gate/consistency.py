@@ -18,7 +18,13 @@ from ...bench.scoring.result import SCORED, UNSCORED
 from ...errors import FacebenchError
 from ..run.folder import RunFolder, RunRecord
 from ..run.items import OVERALL, of_scene
-from ..run.summary import SceneSummary, errors_over_subjects, mean_with_failures, summarise
+from ..run.summary import (
+    SceneSummary,
+    errors_over_subjects,
+    mean_completeness,
+    mean_with_failures,
+    summarise,
+)
 from ..tables.scenes import completeness, pools
 from ..tables.subject_errors import ERROR
 from .baseline import Baseline
@@ -168,6 +174,7 @@ def _expected(record: RunRecord, rows: pd.DataFrame) -> dict[str, float]:
         "faces": faces,
         "coverage": faces / frames if frames else math.nan,
         "mean_with_failures_mm": mean_with_failures(rows, errors["mean_mm"]),
+        "completeness": mean_completeness(rows),
     }
 
 

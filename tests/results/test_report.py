@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from example_runs import SCENES, example_record, example_run, results_of
+from example_runs import PARTS, SCENES, example_record, example_run, failed_row, results_of
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -90,8 +90,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, RunFolder
     arguments = {**example_record().arguments, "name": EVIL}
     problems = (Problem("subject_30/Video", EVIL),)
     run = example_run(root / "ours", "ours", 1.36, arguments=arguments, problems=problems)
-    rows = run.items().to_dict("records")
-    rows[0]["note"], rows[-1]["reason"] = "scan: 3 invalid vertices left out", EVIL
+    rows = results_of(run.items())
+    rows[0] = replace(rows[0], note="scan: 3 invalid vertices left out")
+    rows[-1] = replace(rows[-1], reason=EVIL)
     run.write_items(rows)
     run.ledger.write(
         ChunkRow("subject_01/indoor", 0, True, 32, 20, 0, "broken", "cut short", 1.0, np.ones(3))
@@ -162,8 +163,8 @@ def test_the_worst_subject_comes_first(page: Page, runs: tuple[RunFolder, RunFol
 
 def test_a_run_alone_without_meshes_or_curves(tmp_path: Path) -> None:
     run = example_run(tmp_path / "run")
-    dropped = ["curve", "nose_mm", "mouth_mm", "eyes_mm", "cheeks_mm", "forehead_mm", "jaw_mm"]
-    run.write_items(results_of(run.items().drop(columns=dropped)))
+    unknown = dict.fromkeys((f"{part}_mm" for part in PARTS), np.nan)
+    run.write_items([replace(row, curve=(), **unknown) for row in results_of(run.items())])
     page = Page(write_report(run, out=tmp_path / "else.html").read_text(encoding="utf-8"))
     assert len(page.all("svg")) == len(SCENES) and "Where the error is" not in page.text
     assert not run.report.exists()
@@ -171,11 +172,8 @@ def test_a_run_alone_without_meshes_or_curves(tmp_path: Path) -> None:
 
 def test_a_run_without_any_score(tmp_path: Path) -> None:
     run = example_run(tmp_path / "run")
-    rows = [
-        {"subject": row.subject, "scene": row.scene, "status": "failed", "reason": "no face"}
-        for row in run.items().itertuples()
-    ]
-    run.write_items([{**row, "value_mm": np.nan, "note": ""} for row in rows])
+    rows = results_of(run.items())
+    run.write_items([failed_row(row.subject, row.scene, "no face") for row in rows])
     nothing = {key: float("nan") for key in ("mean_mm", "std_mm", "median_mm", "rmse_mm")}
     empty = replace(run.summary()["indoor"], **nothing, ci95_mm=(np.nan, np.nan), n_subjects=0)
     run.write_summary(dict.fromkeys(SCENES, empty))

@@ -149,6 +149,7 @@ def example_summary(rows: list[Result], scene: str) -> SceneSummary:
         frames=frames,
         faces=faces,
         frames_per_second=12.34,
+        completeness=float(np.mean([row.completeness for row in scored])),
     )
 
 
