@@ -161,7 +161,7 @@ class _Fitter:
     def shape(self, state: _State) -> Float64Array:
         """Vertices (V, 3) in the model's space."""
         coefficients = np.concatenate([state.identity, state.expression])
-        return self.model.mean_shape.astype(np.float64) + self.basis @ coefficients
+        return np.asarray(self.model.mean_shape + self.basis @ coefficients, np.float64)
 
     def crop(self, vertices: Float64Array) -> Sphere:
         """The face around the nose tip of vertices in the scan's space."""
@@ -190,7 +190,7 @@ class _Fitter:
     ) -> _Rows:
         """The model's vertices against the scan's tangent planes."""
         index = _spread(np.flatnonzero(crop.holds(vertices) & self.seen))
-        normals = vertex_normals(vertices, self.model.triangles)[index]
+        normals = vertex_normals(vertices, self.model.triangles.astype(np.int64))[index]
         closest = self.scan.surface.closest(vertices[index], region.fade_mm)
         weights = region.weights(normals, closest) * crop.holds(closest.position)
         missing = ((closest.position - vertices[index]) * closest.normal).sum(1)
@@ -295,7 +295,7 @@ def _measured(
     region = replace(OverlapRegion(), max_angle_deg=75.0).without_fade
     vertices = state.similarity.apply(fitter.shape(state))
     crop, mesh = fitter.crop(vertices), _mesh(fitter.model, vertices)
-    normals = vertex_normals(vertices, fitter.model.triangles)
+    normals = vertex_normals(vertices, fitter.model.triangles.astype(np.int64))
     closest = fitter.scan.surface.closest(vertices)
     inside = (region.weights(normals, closest) > 0) & crop.holds(closest.position) & fitter.seen
     scanned = np.flatnonzero(crop.holds(fitter.scan.surface.vertices))
