@@ -65,7 +65,7 @@ def _connect(cluster: bool) -> None:
     address = os.environ.get("RAY_ADDRESS", "auto") if cluster else "local"
     try:
         _check_answers(address)
-        with _quiet_stderr():
+        with _quiet_stderr(), _kept_handlers():
             ray.init(
                 address=address,
                 include_dashboard=None if cluster else False,
@@ -101,6 +101,21 @@ def _last_words() -> Iterator[None]:
     finally:
         with suppress(OSError):
             teller.communicate(b"done\n")
+
+
+@contextmanager
+def _kept_handlers() -> Iterator[None]:
+    """Ray's own handler of SIGTERM exits at once with a stack dump; the command's keeps the run."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            if handler is not None:  # one that Python did not set cannot be set from here
+                signal.signal(number, handler)
 
 
 @contextmanager

@@ -42,3 +42,29 @@ with connected(cluster=False):
     )
     assert ("the same command goes on" in run.stderr) == told
     assert run.returncode == int(told)
+
+
+_WAITS_ON_RAY = """
+import signal, sys, time
+from facebench.distributed.cluster import connected
+
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+try:
+    with connected(False):
+        print("ready", flush=True)
+        time.sleep(600)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_a_request_to_end_is_the_commands_to_answer_and_not_rays() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _WAITS_ON_RAY], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    process.terminate()
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 130
+    assert b"***" not in said and b"Traceback" not in said
