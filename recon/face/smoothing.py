@@ -7,7 +7,7 @@ causal filter cannot. Where the face was not found for a while, the filter start
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,26 +16,13 @@ from scipy.signal import savgol_filter
 from .coefficients import FaceCoefficients, Floats
 
 
-@dataclass(frozen=True)
-class SmoothingSettings:
-    """How a video is smoothed.
-
-    Attributes:
-        seconds: length of the filter's window; a third of a second holds a blink's half.
-        order: of the polynomial.
-        gap: frames without a face after which the filter starts anew.
-    """
-
-    seconds: float = 0.36
-    order: int = 2
-    gap: int = 5
-
-
 def smooth(
     faces: FaceCoefficients,
     frames: NDArray[np.integer],
     rate: float,
-    settings: SmoothingSettings | None = None,
+    seconds: float = 0.36,
+    order: int = 2,
+    gap: int = 5,
 ) -> FaceCoefficients:
     """Faces (N, ...) of one video with their pose, expression and light smoothed.
 
@@ -44,15 +31,17 @@ def smooth(
         frames: (N,) ascending numbers of their frames. Missing frames within a run are bridged
             by straight lines.
         rate: frames per second.
-        settings: defaults when None.
+        seconds: length of the filter's window; a third of a second holds a blink's half.
+        order: of the polynomial.
+        gap: frames without a face after which the filter starts anew.
     """
-    used = settings or SmoothingSettings()
-    length = _window(rate, used)
+    # The filter needs an odd window.
+    length = 2 * round(seconds * rate / 2.0) + 1
     pose = _as_curves(faces.pose)
     values = np.hstack([pose, faces.expression, faces.light.reshape(len(faces), -1)])
     # A face that comes back after a gap may be elsewhere: a parabola across would invent the way.
-    runs = np.split(np.arange(len(frames)), np.flatnonzero(np.diff(frames) > used.gap) + 1)
-    smoothed = np.concatenate([_run(values[run], frames[run], length, used.order) for run in runs])
+    runs = np.split(np.arange(len(frames)), np.flatnonzero(np.diff(frames) > gap) + 1)
+    smoothed = np.concatenate([_run(values[run], frames[run], length, order) for run in runs])
     size, last = faces.expression.shape[1], faces.light.shape
     return replace(
         faces,
@@ -60,12 +49,6 @@ def smooth(
         expression=smoothed[:, 7 : 7 + size],
         light=smoothed[:, 7 + size :].reshape(last),
     )
-
-
-def _window(rate: float, settings: SmoothingSettings) -> int:
-    """Odd number of frames in the window."""
-    # The filter needs an odd window.
-    return 2 * round(settings.seconds * rate / 2.0) + 1
 
 
 def _as_curves(pose: Floats) -> Floats:

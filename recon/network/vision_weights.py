@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -31,21 +30,6 @@ EMBEDDED_RECIPES = {
 """The recipe of the weights that the package keeps, by kind of network."""
 
 Kind = TypeVar("Kind", bound=VisionRecipe)
-
-
-@dataclass(frozen=True)
-class LoadedNetwork(Generic[Kind]):
-    """A trained network's tensors and where they come from.
-
-    Attributes:
-        state: tensors by name, as stored.
-        recipe: it was trained by; says how large the network is.
-        steps: it was trained for.
-    """
-
-    state: Mapping[str, Tensor]
-    recipe: Kind
-    steps: int
 
 
 def embedded_network(kind: str) -> Path:
@@ -94,8 +78,8 @@ def is_own_file(path: Path) -> bool:
     return isinstance(content, dict) and "format" in content and "recipe" in content
 
 
-def load_network(path: Path, kind: type[Kind]) -> LoadedNetwork[Kind]:
-    """The network of a file that `save_network` wrote.
+def load_network(path: Path, kind: type[Kind]) -> tuple[dict[str, Tensor], Kind]:
+    """Tensors by name and recipe, which says their sizes, of a file that `save_network` wrote.
 
     Raises:
         FacebenchError: no such file, or one of another kind.
@@ -112,5 +96,4 @@ def load_network(path: Path, kind: type[Kind]) -> LoadedNetwork[Kind]:
     if "optimiser" in content:
         raise FacebenchError(f"{path} is a checkpoint to resume from", "give its weights.pt")
     # Networks compute in float32; float16 is how files keep it.
-    state = {name: value.float() for name, value in content["weights"].items()}
-    return LoadedNetwork(state, recipe, int(content["steps"]))
+    return {name: value.float() for name, value in content["weights"].items()}, recipe

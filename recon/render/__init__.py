@@ -71,9 +71,9 @@ def make_renderer(
 
 
 def _outline(sigma: float, gamma: float) -> Renderer:
-    from .outline import OutlineConfig, OutlineRenderer
+    from .outline import OutlineRenderer
 
-    return OutlineRenderer(OutlineConfig(sigma=sigma))
+    return OutlineRenderer(sigma)
 
 
 def _softras(sigma: float, gamma: float) -> Renderer:

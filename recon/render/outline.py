@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from . import Rendering
+from . import DEFAULT_SIGMA, Rendering
 from .geometry import Boxes, Grid, doubled_area, edge_functions, reach
 from .rasterise import draw_each_image
 
@@ -173,22 +173,6 @@ def closest(pixel: Tensor, item: Tensor, distance: Tensor, n_pixels: int) -> tup
 
 
 @dataclass(frozen=True)
-class OutlineConfig:
-    """Settings of the outline renderer.
-
-    Attributes:
-        sigma: σ of the silhouette, in squared normalised units.
-        min_probability: beyond the distance at which the silhouette is this close to 0 or 1, it
-            is taken as 0 or 1.
-        background: RGB behind the face.
-    """
-
-    sigma: float = 3e-5
-    min_probability: float = 1e-4
-    background: tuple[float, float, float] = (0.0, 0.0, 0.0)
-
-
-@dataclass(frozen=True)
 class Visible:
     """What the renderer found, without gradients; indices run over the flattened batch.
 
@@ -211,10 +195,23 @@ class OutlineRenderer:
     """Differentiable in the vertices' x and y and in the colours; depth only decides visibility.
 
     Triangles that turn their back to the viewer are not drawn.
+
+    Args:
+        sigma: σ of the silhouette, in squared normalised units.
+        min_probability: beyond the distance at which the silhouette is this close to 0 or 1, it
+            is taken as 0 or 1.
+        background: RGB behind the face.
     """
 
-    def __init__(self, config: OutlineConfig | None = None) -> None:
-        self.config = config or OutlineConfig()
+    def __init__(
+        self,
+        sigma: float = DEFAULT_SIGMA,
+        min_probability: float = 1e-4,
+        background: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    ) -> None:
+        self.sigma = sigma
+        self.min_probability = min_probability
+        self.background = background
         self._edges: tuple[Tensor, int, Edges] | None = None
 
     def __call__(
@@ -231,7 +228,7 @@ class OutlineRenderer:
 
     def _find(self, x: Tensor, y: Tensor, depth: Tensor, triangles: Tensor, grid: Grid) -> Visible:
         edges = self._edges_of(triangles)
-        radius = reach(self.config.sigma, self.config.min_probability, grid)
+        radius = reach(self.sigma, self.min_probability, grid)
         corners = triangles.T.contiguous()
 
         def find(i: int) -> Visible:
@@ -258,7 +255,7 @@ class OutlineRenderer:
         # all that the soft edge may reveal of the face.
         pixel = torch.cat([seen.pixel, seen.rim_pixel[outside]])
         colour = torch.cat([_seen_colour(x, y, colours, seen, grid), rim_colour[outside]])
-        background = colours.new_tensor(self.config.background)
+        background = colours.new_tensor(self.background)
         silhouette = x.new_zeros(batch * grid.n_pixels).index_fill(0, seen.pixel, 1.0)
         # After the ones: the contour's pixels inside take their soft value as well.
         silhouette = silhouette.index_copy(0, seen.rim_pixel, coverage)
@@ -283,7 +280,7 @@ class OutlineRenderer:
             _take(x, seen.rim_end), _take(y, seen.rim_end), column, up
         )
         start, end = _take_rows(colours, seen.rim_end)
-        scale = self.config.sigma * grid.pixels_per_unit**2
+        scale = self.sigma * grid.pixels_per_unit**2
         exponent = (to_x * to_x + to_y * to_y) / scale
         # The sign by coverage, not by the edge's side: at a corner a pixel may lie left of one edge
         # and right of the other.

@@ -31,24 +31,6 @@ class Visible:
     weights: NDArray[np.float32]
 
 
-@dataclass(frozen=True, eq=False)
-class _Spans:
-    """Runs of pixels of one triangle in one row.
-
-    Attributes:
-        triangle, row, column, length: (S,) int64; `column` is the first.
-        depth: (S,) at the first pixel.
-        slope: (S,) change of depth from a pixel to the next.
-    """
-
-    triangle: Ints
-    row: Ints
-    column: Ints
-    length: Ints
-    depth: Floats
-    slope: Floats
-
-
 def visible_triangles(
     vertices: NDArray[np.floating], triangles: NDArray[np.integer], image_size: tuple[int, int]
 ) -> Visible:
@@ -65,9 +47,9 @@ def visible_triangles(
     # Backs are left out before any span is made: half of a head.
     drawn = np.flatnonzero((_doubled_area(corners) > _SMALLEST) & _in_view(corners, image_size))
     corners = corners[:, :, drawn]
-    spans = _spans(corners, image_size)
-    pixels, chosen = _nearest(spans, image_size)
-    triangle = spans.triangle[chosen]
+    triangle, start, length, depth, slope = _spans(corners, image_size)
+    pixels, chosen = _nearest(start, length, depth, slope, image_size)
+    triangle = triangle[chosen]
     row, column = np.divmod(pixels, image_size[1])
     # Of the visible pixels alone, at the end: most spans are hidden.
     weights = _barycentric(corners[:2, :, triangle], column, row)
@@ -105,8 +87,13 @@ def _sides(corners: Floats) -> tuple[Floats, Floats]:
     return corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
 
 
-def _spans(corners: Floats, image_size: tuple[int, int]) -> _Spans:
-    """The runs of the triangles (3, 3, F), coordinates by corners."""
+def _spans(corners: Floats, image_size: tuple[int, int]) -> tuple[Ints, Ints, Ints, Floats, Floats]:
+    """Runs of pixels of one triangle (3, 3, F) in one row each.
+
+    Returns:
+        Triangle (S,), first pixel (S,) as row * width + column, length (S,), depth (S,) at the
+        first pixel, and its change (S,) from a pixel to the next.
+    """
     height, width = image_size
     first = np.ceil(corners[1].min(axis=0)).clip(0, height).astype(np.int64)
     last = np.ceil(corners[1].max(axis=0)).clip(0, height).astype(np.int64)
@@ -123,7 +110,7 @@ def _spans(corners: Floats, image_size: tuple[int, int]) -> _Spans:
     level = z - by_column * x - by_row * y
     slope = by_column[triangle]
     depth = level[triangle] + slope * column + by_row[triangle] * row
-    return _Spans(triangle, row, column, length, depth, slope)
+    return triangle, row * width + column, length, depth, slope
 
 
 def _depth_slopes(corners: Floats) -> tuple[Floats, Floats]:
@@ -160,12 +147,13 @@ def _crossings(corners: Floats, triangle: Ints, row: Ints) -> tuple[Floats, Floa
     return left, right
 
 
-def _nearest(spans: _Spans, image_size: tuple[int, int]) -> tuple[Ints, Ints]:
+def _nearest(
+    start: Ints, length: Ints, depth: Floats, slope: Floats, image_size: tuple[int, int]
+) -> tuple[Ints, Ints]:
     """Covered pixels (N,), ascending, and the span that is nearest to the viewer in each."""
-    owner, offset = _runs(spans.length)
-    start = spans.row * image_size[1] + spans.column
+    owner, offset = _runs(length)
     pixel = start[owner] + offset
-    depth = spans.depth[owner] + spans.slope[owner] * offset
+    depth = depth[owner] + slope[owner] * offset
     front = np.full(image_size[0] * image_size[1], -np.inf)
     # The z-buffer: greatest depth, which grows towards the viewer.
     np.maximum.at(front, pixel, depth)

@@ -78,16 +78,14 @@ class TextureSpace:
     @classmethod
     def of(cls, model: MorphableModel, size: int) -> TextureSpace:
         """The texture of a model: its mean unwrapped (`unwrap`)."""
-        chart = unwrap(model.mean_shape, model.triangles)
-        charted = model.triangles[chart.charted]
+        uv, owned = unwrap(model.mean_shape, model.triangles)
+        charted = model.triangles[owned]
         # The rasteriser of surfaces serves charts as well: uv as a flat surface that fills the
         # picture.
-        flat = np.pad(2.0 * chart.uv - 1.0, ((0, 0), (0, 1)))
+        flat = np.pad(2.0 * uv - 1.0, ((0, 0), (0, 1)))
         seen = visible_triangles(flat, charted, (size, size))
         corners = charted[seen.triangles].astype(np.int64)
-        return cls(
-            size, chart.uv, seen.pixels, corners, seen.weights.T, _nearest(seen.pixels, size)
-        )
+        return cls(size, uv, seen.pixels, corners, seen.weights.T, _nearest(seen.pixels, size))
 
     def at(self, values: Values) -> NDArray[np.float32]:
         """Values (N, K) at the pixels from values (V, K) at the vertices."""
@@ -162,21 +160,15 @@ class View:
     scale: float
 
 
-@dataclass(frozen=True, eq=False)
-class ViewSample:
-    """Of N texture pixels.
+def sample_view(
+    space: TextureSpace, triangles: NDArray[np.integer], view: View
+) -> tuple[Floats, Floats]:
+    """What a view shows at the pixels of a texture; triangles (F, 3) of the whole surface.
 
-    Attributes:
-        albedo: (N, 3) the photograph's colour with the light divided out.
-        weight: (N,) in [0, 1]; 0 where the photograph does not show the point.
+    Returns:
+        albedo (N, 3), the photograph's colour with the light divided out, and weight (N,) in
+        [0, 1]: 0 where the photograph does not show the point.
     """
-
-    albedo: Floats
-    weight: Floats
-
-
-def sample_view(space: TextureSpace, triangles: NDArray[np.integer], view: View) -> ViewSample:
-    """What a view shows at the pixels of a texture; triangles (F, 3) of the whole surface."""
     x, y, depth, facing = space.at(np.column_stack([view.placed, view.normals[:, 2]])).T
     size = len(view.photograph)
     column, row = (x * size + size - 1) / 2, (size - 1 - y * size) / 2
@@ -185,7 +177,7 @@ def sample_view(space: TextureSpace, triangles: NDArray[np.integer], view: View)
     # Compared with a map of depths rather than by triangle: hidden is what something else covers.
     weight *= depth >= front - BEHIND_MM * view.scale
     colour = sample(view.photograph.astype(np.float32) / 255.0, column, row)
-    return ViewSample(_remove_light(colour, space.at(view.shading), weight), weight)
+    return _remove_light(colour, space.at(view.shading), weight), weight
 
 
 def _remove_light(colour: Floats, shading: Floats, weight: Floats) -> Floats:
@@ -235,14 +227,16 @@ _LEVEL = 0.02
 _FAINT = 0.1
 
 
-def blend(space: TextureSpace, albedo: NDArray[np.floating], seen: Sequence[ViewSample]) -> Texture:
+def blend(
+    space: TextureSpace, albedo: NDArray[np.floating], seen: Sequence[tuple[Floats, Floats]]
+) -> Texture:
     """The texture of a face.
 
     Args:
         space: the model's.
         albedo: (V, 3) the model's, in [0, 1].
-        seen: what each of its photographs shows; where several do, the better seen counts more.
-            Without any, the texture is the model's albedo.
+        seen: what each of its photographs shows, of `sample_view`; where several do, the better
+            seen counts more. Without any, the texture is the model's albedo.
     """
     own = space.at(albedo).clip(0.0, 1.0)
     if not seen:
@@ -258,13 +252,13 @@ def blend(space: TextureSpace, albedo: NDArray[np.floating], seen: Sequence[View
     return space.texture(share * shown + (1.0 - share) * filled)
 
 
-def _merge_views(seen: Sequence[ViewSample]) -> tuple[Floats, Floats]:
+def _merge_views(seen: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
     """Colour (N, 3), by the squares of the weights, and greatest weight (N,) of several views."""
-    weights = np.stack([view.weight for view in seen])
+    weights = np.stack([weight for _, weight in seen])
     # Squares favour the view that shows a point best; a plain mean would blur pores and lashes.
     squares = weights**2
     total = np.maximum(squares.sum(axis=0), 1e-12)[:, None]
-    colours = np.stack([view.albedo for view in seen])
+    colours = np.stack([albedo for albedo, _ in seen])
     return (squares[..., None] * colours).sum(axis=0) / total, weights.max(axis=0)
 
 

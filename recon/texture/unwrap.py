@@ -15,8 +15,6 @@ them positive (Yoshizawa et al. 2004, "A fast and simple stretch-minimizing mesh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
@@ -41,22 +39,16 @@ _SIDE_OF_FURTHER_CHARTS = 0.12
 _LEAST_TRIANGLES = 4
 
 
-@dataclass(frozen=True, eq=False)
-class Unwrapping:
-    """Where a model's surface lies in its texture.
+def unwrap(
+    vertices: NDArray[np.floating], triangles: NDArray[np.integer]
+) -> tuple[Points, NDArray[np.bool_]]:
+    """Lay out a surface (V, 3) mm of triangles (F, 3); faces look along +z, y is up.
 
-    Attributes:
-        uv: (V, 2) float64 in [0, 1], u to the right and v up, the picture's lower left at (0, 0).
-        charted: (F,) bool, the triangles that own their place in the texture; the others repeat
-            the colour of the nearest charted points.
+    Returns:
+        uv (V, 2) float64 in [0, 1], u to the right and v up, the picture's lower left at (0, 0);
+        and which triangles (F,) own their place in the texture: the others repeat the colour of
+        the nearest charted points.
     """
-
-    uv: Points
-    charted: NDArray[np.bool_]
-
-
-def unwrap(vertices: NDArray[np.floating], triangles: NDArray[np.integer]) -> Unwrapping:
-    """Lay out a surface (V, 3) mm of triangles (F, 3); faces look along +z, y is up."""
     points, corners = vertices.astype(np.float64), triangles.astype(np.int64)
     parts = _parts_by_area(points, corners)
     uv = np.full((len(points), 2), np.nan)
@@ -64,10 +56,10 @@ def unwrap(vertices: NDArray[np.floating], triangles: NDArray[np.integer]) -> Un
     for numbers, (centre, radius) in zip(parts, _chart_discs(len(parts)), strict=True):
         kept = numbers[_chart_triangles(points, corners[numbers])]
         used, local = np.unique(corners[kept], return_inverse=True)
-        disc = map_to_disc(Patch(points[used], local.reshape(-1, 3)))
+        disc = map_to_disc(points[used], local.reshape(-1, 3))
         uv[used] = centre + radius * disc
         charted[kept] = True
-    return Unwrapping(_fill_missing(uv, points), charted)
+    return _fill_missing(uv, points), charted
 
 
 def _parts_by_area(points: Points, triangles: Ints) -> list[Ints]:
@@ -155,38 +147,26 @@ _STRETCH_STEPS = 2
 _LEAST_ANGLE = 1e-3
 
 
-@dataclass(frozen=True)
-class Patch:
-    """A connected surface with one longest boundary.
-
-    Attributes:
-        points: (N, 3), mm.
-        triangles: (M, 3) counter-clockwise seen from outside.
-    """
-
-    points: Points
-    triangles: Ints
-
-
-def map_to_disc(patch: Patch) -> Points:
-    """Places (N, 2) of a patch's points in the unit disc, counter-clockwise as seen from outside.
+def map_to_disc(points: Points, triangles: Ints) -> Points:
+    """Places (N, 2) of a surface's points in the unit disc, counter-clockwise seen from outside.
 
     The boundary keeps its arc lengths, and is turned to lie as it does seen along z. Where it
     touches itself the map may fold.
 
     Args:
-        patch: has a boundary; every point belongs to a triangle.
+        points: (N, 3) mm, of one connected surface with a boundary; each belongs to a triangle.
+        triangles: (M, 3) counter-clockwise seen from outside.
     """
-    outer, others = boundaries(patch)
-    closed = _close_holes(patch, others)
-    circle = _circle_positions(patch.points, outer)
-    weights = _mean_value_weights(closed)
+    outer, others = boundaries(points, triangles)
+    closed, fanned = _close_holes(points, triangles, others)
+    circle = _circle_positions(points, outer)
+    weights = _mean_value_weights(closed, fanned)
     chart = _solve_positions(weights, outer, circle)
     for _ in range(_STRETCH_STEPS):
         # Columns, not rows: a stretched neighbour draws less, whoever asks.
-        weights = weights @ _diagonal(1.0 / _stretch(closed, chart))
+        weights = weights @ _diagonal(1.0 / _stretch(closed, fanned, chart))
         chart = _solve_positions(weights, outer, circle)
-    return chart[: len(patch.points)]
+    return chart[: len(points)]
 
 
 def boundary_edges(triangles: Ints) -> Ints:
@@ -199,11 +179,11 @@ def boundary_edges(triangles: Ints) -> Ints:
     return once
 
 
-def boundaries(patch: Patch) -> tuple[Ints, list[Ints]]:
+def boundaries(points: Points, triangles: Ints) -> tuple[Ints, list[Ints]]:
     """The longest boundary as a loop of points (L,), and the edges (E, 2) of each of the others."""
-    edges = boundary_edges(patch.triangles)
-    label = _components(edges, len(patch.points))[edges[:, 0]]
-    lengths = np.linalg.norm(patch.points[edges[:, 1]] - patch.points[edges[:, 0]], axis=1)
+    edges = boundary_edges(triangles)
+    label = _components(edges, len(points))[edges[:, 0]]
+    lengths = np.linalg.norm(points[edges[:, 1]] - points[edges[:, 0]], axis=1)
     # By length, not by count: the outer boundary, not a finely meshed eye.
     longest = int(np.bincount(label, lengths).argmax())
     others = [edges[label == other] for other in np.unique(label) if other != longest]
@@ -225,18 +205,18 @@ def _loop(edges: Ints) -> Ints:
     return np.array(loop)
 
 
-def _close_holes(patch: Patch, holes: list[Ints]) -> Patch:
-    """The patch with a point in the middle of every hole and a fan of triangles around it."""
+def _close_holes(points: Points, triangles: Ints, holes: list[Ints]) -> tuple[Points, Ints]:
+    """The surface with a point in the middle of every hole and a fan of triangles around it."""
     if not holes:
-        return patch
-    first = len(patch.points)
-    centres = [patch.points[edges[:, 0]].mean(axis=0) for edges in holes]
+        return points, triangles
+    first = len(points)
+    centres = [points[edges[:, 0]].mean(axis=0) for edges in holes]
     fans = [
         # Reversed: the fan lies on the other side of the boundary.
         np.column_stack([edges[:, ::-1], np.full(len(edges), first + number)])
         for number, edges in enumerate(holes)
     ]
-    return Patch(np.vstack([patch.points, centres]), np.vstack([patch.triangles, *fans]))
+    return np.vstack([points, centres]), np.vstack([triangles, *fans])
 
 
 def _circle_positions(points: Points, loop: Ints) -> Points:
@@ -251,13 +231,13 @@ def _circle_positions(points: Points, loop: Ints) -> Points:
     return np.column_stack([np.cos(angle), np.sin(angle)])
 
 
-def _mean_value_weights(patch: Patch) -> csr_matrix:
+def _mean_value_weights(points: Points, triangles: Ints) -> csr_matrix:
     """(N, N) weights of the neighbours of every point: sums of tan(angle / 2) / distance."""
     rows, columns, values = [], [], []
     for corner in range(3):
-        here, following, last = (patch.triangles[:, (corner + k) % 3] for k in range(3))
-        to_following = patch.points[following] - patch.points[here]
-        to_last = patch.points[last] - patch.points[here]
+        here, following, last = (triangles[:, (corner + k) % 3] for k in range(3))
+        to_following = points[following] - points[here]
+        to_last = points[last] - points[here]
         # tan(α/2) of both triangles at an edge over its length: Floater's weights, positive for
         # every triangle.
         half = np.tan(_angle(to_following, to_last) / 2.0)
@@ -266,7 +246,7 @@ def _mean_value_weights(patch: Patch) -> csr_matrix:
             columns.append(there)
             values.append(half / np.linalg.norm(side, axis=1).clip(min=1e-9))
     entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-    n = len(patch.points)
+    n = len(points)
     return coo_matrix(entries, shape=(n, n)).tocsr()
 
 
@@ -292,12 +272,12 @@ def _solve_positions(weights: csr_matrix, outer: Ints, circle: Points) -> Points
     return chart
 
 
-def _stretch(patch: Patch, chart: Points) -> NDArray[np.float64]:
+def _stretch(points: Points, triangles: Ints, chart: Points) -> NDArray[np.float64]:
     """How much larger the surface is than its image, as a length (N,), averaged at the points."""
-    surface = _areas(patch.points, patch.triangles)
-    image = _areas(np.pad(chart, ((0, 0), (0, 1))), patch.triangles)
-    corners = patch.triangles.ravel()
-    n = len(patch.points)
+    surface = _areas(points, triangles)
+    image = _areas(np.pad(chart, ((0, 0), (0, 1))), triangles)
+    corners = triangles.ravel()
+    n = len(points)
     around = np.bincount(corners, np.repeat(surface, 3), minlength=n)
     below = np.bincount(corners, np.repeat(image, 3), minlength=n)
     # The root of areas is a length; floors keep a collapsed triangle from an infinite weight.

@@ -120,10 +120,10 @@ def landmark_network(weights: str | Path = EMBEDDED) -> LandmarkNetwork:
         FacebenchError: no such weights, or not those of a landmarker.
     """
     path = chosen_weights(weights, "landmarker")
-    loaded = load_network(path, LandmarkerRecipe)
-    size = loaded.recipe.network
+    state, recipe = load_network(path, LandmarkerRecipe)
+    size = recipe.network
     build = partial(LandmarkNetwork, size.width, size.image_size)
-    return fitted(build, loaded.state, path, "the landmark network of its recipe")
+    return fitted(build, state, path, "the landmark network of its recipe")
 
 
 def torch_checkpoints() -> Path:

@@ -133,10 +133,10 @@ def make_parser(
 
 
 def _own(path: Path) -> BiSeNetParser:
-    loaded = load_network(path, ParserRecipe)
-    size = loaded.recipe.network
+    state, recipe = load_network(path, ParserRecipe)
+    size = recipe.network
     build = partial(BiSeNet, width=size.width)
-    network = fitted(build, loaded.state, path, f"BiSeNet of width {size.width}")
+    network = fitted(build, state, path, f"BiSeNet of width {size.width}")
     return BiSeNetParser(network, size.image_size)
 
 

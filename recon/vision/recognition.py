@@ -228,10 +228,10 @@ def make_recogniser(
 
 
 def _own(path: Path) -> IResNet:
-    loaded = load_network(path, RecogniserRecipe)
-    size = loaded.recipe.network
+    state, recipe = load_network(path, RecogniserRecipe)
+    size = recipe.network
     build = partial(IResNet, size.architecture, size.outputs, size.width, size.image_size)
-    return fitted(build, loaded.state, path, f"the {size.architecture} of its recipe")
+    return fitted(build, state, path, f"the {size.architecture} of its recipe")
 
 
 def _public(path: Path) -> IResNet:

@@ -148,10 +148,10 @@ def heat_picture(mesh: Mesh, errors: NDArray[np.float64], size: int = SIZE) -> I
     """A mesh seen from +z and coloured by its errors (V,), RGBA with a clear background."""
     import torch
 
-    from ...recon.render.outline import OutlineConfig, OutlineRenderer
+    from ...recon.render.outline import OutlineRenderer
 
     points, colours = _in_view(mesh, errors), _lit(mesh, error_colours(errors))
-    rendering = OutlineRenderer(OutlineConfig())(
+    rendering = OutlineRenderer()(
         torch.from_numpy(points).float().unsqueeze(2),
         torch.from_numpy(colours).float().unsqueeze(2),
         torch.from_numpy(np.asarray(mesh.triangles, np.int64)),

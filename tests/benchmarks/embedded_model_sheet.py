@@ -16,7 +16,7 @@ from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import embedded_model
 from facebench.recon.render.face import FaceRenderer
-from facebench.recon.render.outline import OutlineConfig, OutlineRenderer
+from facebench.recon.render.outline import OutlineRenderer
 
 SIDE = 240
 VIEWS = ((0, 0), (0, 35), (0, 80), (-25, 0), (25, 0), (8, -20))
@@ -41,7 +41,7 @@ def draw(model: MorphableModel, parts: dict[str, np.ndarray], angles: np.ndarray
     light = ambient_light(len(angles)) * 0.75
     light[:, 1:4] += torch.tensor([0.2, 0.45, 0.15])[None, :, None]
     values = [torch.as_tensor(value, dtype=torch.float32) for value in (*parts.values(), pose)]
-    renderer = OutlineRenderer(OutlineConfig(background=(0.5, 0.5, 0.5)))
+    renderer = OutlineRenderer(background=(0.5, 0.5, 0.5))
     face = FaceRenderer(FaceDecoder(model), renderer, (2 * SIDE, 2 * SIDE))
     with torch.no_grad():
         image = face(Coefficients(*values, light)).rendering.image.clamp(0, 1)

@@ -29,7 +29,7 @@ def face() -> tuple[Mesh, Texture]:
     ramp = ((np.arange(SIZE) + 0.5) / SIZE * 255).round().astype(np.uint8)
     picture = np.zeros((SIZE, SIZE, 3), np.uint8)
     picture[..., 0], picture[..., 1] = ramp[None, :], ramp[::-1, None]
-    return model.mesh(), Texture(unwrap(model.mean_shape, model.triangles).uv, picture)
+    return model.mesh(), Texture(unwrap(model.mean_shape, model.triangles)[0], picture)
 
 
 def sampled(picture: Image.Image, uv: NDArray[np.floating]) -> NDArray[np.float64]:

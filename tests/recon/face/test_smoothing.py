@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from facebench.recon.face.coefficients import FaceCoefficients
-from facebench.recon.face.smoothing import SmoothingSettings, smooth
+from facebench.recon.face.smoothing import smooth
 
 RATE = 25.0
 
@@ -84,5 +84,5 @@ def test_a_missing_frame_within_a_run_is_bridged() -> None:
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_few_frames_stay_as_they_are(count: int) -> None:
     values = np.random.default_rng(1).normal(0, 0.1, (count, 37))
-    found = smooth(faces(values), np.arange(count) * 3, RATE, SmoothingSettings(seconds=0.1))
+    found = smooth(faces(values), np.arange(count) * 3, RATE, seconds=0.1)
     np.testing.assert_allclose(curves_of(found), values, atol=1e-12)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from facebench.recon.render import Renderer
 from facebench.recon.render.blend import SoftRasConfig
-from facebench.recon.render.outline import OutlineConfig, OutlineRenderer
+from facebench.recon.render.outline import OutlineRenderer
 from facebench.recon.render.softras import SoftRasRenderer
 
 if not torch.cuda.is_available():
@@ -53,7 +53,7 @@ def blob(n: int = 12, seed: int = 0) -> Drawable:
 
 
 def _outline(sigma: float, background: Colour = (0.2, 0.3, 0.4)) -> Renderer:
-    return OutlineRenderer(OutlineConfig(sigma=sigma, background=background))
+    return OutlineRenderer(sigma=sigma, background=background)
 
 
 def _softras(sigma: float, background: Colour = (0.2, 0.3, 0.4)) -> Renderer:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from facebench.recon.render.outline import Edges, OutlineConfig, OutlineRenderer
+from facebench.recon.render.outline import Edges, OutlineRenderer
 
 SIZE = (96, 96)
 PIXEL_AREA = (2 / 96) ** 2
@@ -32,7 +32,7 @@ def _rectangle(scale: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _draw(vertices: Tensor, triangles: Tensor, sigma: float = 3e-4) -> Tensor:
-    renderer = OutlineRenderer(OutlineConfig(sigma=sigma))
+    renderer = OutlineRenderer(sigma=sigma)
     return renderer(vertices, torch.ones_like(vertices), triangles, SIZE).silhouette[0]
 
 
@@ -60,7 +60,7 @@ def test_coverage_is_one_half_on_the_edge() -> None:
     left = torch.tensor([[-0.8, -0.8], [0.0, -0.8], [0.0, 0.8], [-0.8, 0.8]]).double()
     vertices = torch.cat([left, torch.zeros(4, 1)], 1).unsqueeze(2)
     triangles = torch.tensor([[0, 1, 2], [0, 2, 3]])
-    renderer = OutlineRenderer(OutlineConfig(sigma=1e-3))
+    renderer = OutlineRenderer(sigma=1e-3)
     # An odd width has a column of pixels at x = 0, where the edge runs.
     drawn = renderer(vertices, torch.ones_like(vertices), triangles, (97, 97)).silhouette[0]
     assert torch.allclose(drawn[40:57, 48], torch.full((17,), 0.5).double(), atol=1e-6)
@@ -83,7 +83,7 @@ def test_pixels_outside_take_the_colour_of_the_nearest_edge() -> None:
     vertices, triangles = _rectangle(torch.tensor(1.0, dtype=torch.float64))
     colours = vertices * 0.5 + 0.5
     background = (0.1, 0.2, 0.3)
-    renderer = OutlineRenderer(OutlineConfig(sigma=1e-3, background=background))
+    renderer = OutlineRenderer(sigma=1e-3, background=background)
     drawn = renderer(vertices, colours, triangles, SIZE)
     share = drawn.silhouette[0]
     behind = torch.tensor(background, dtype=torch.float64).view(3, 1, 1)

@@ -13,15 +13,15 @@ from facebench.recon.face.lighting import ambient_light
 from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.render.face import FaceRenderer
-from facebench.recon.render.outline import OutlineConfig, OutlineRenderer
+from facebench.recon.render.outline import OutlineRenderer
 
 
 def test_cascade_finds_the_mean_and_random_faces(model: MorphableModel) -> None:
     """Frames are searched by a cascade trained on photographs: the judge of what is a face."""
     cascade = Cascade(lbp_frontal_face_cascade_filename())
     coefficients = _random_faces(model, 21)
-    config = OutlineConfig(background=(0.5, 0.5, 0.5))
-    renderer = FaceRenderer(FaceDecoder(model), OutlineRenderer(config), (240, 240))
+    outline = OutlineRenderer(background=(0.5, 0.5, 0.5))
+    renderer = FaceRenderer(FaceDecoder(model), outline, (240, 240))
     with torch.no_grad():
         images = renderer(coefficients).rendering.image.clamp(0, 1)
     pictures = (images.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).numpy()
