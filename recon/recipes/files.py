@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from ...errors import FacebenchError, did_you_mean
+from ...errors import FacebenchError, did_you_mean, error_line
 from ..files.records import bind
 from ..files.text import MOST_TOML_BYTES, parse_toml, read_text
 from .baselines import GenovaRecipe, RichardsonRecipe, TranRecipe
@@ -78,11 +78,22 @@ def kind_named(name: str, where: str) -> Kind:
     """
     if name not in _KINDS:
         # Only for a name that is not ours: a broken plug-in then stops nobody else's training.
-        for point in entry_points(group=PLUGINS):
-            point.load()
-    if name not in _KINDS:
-        raise FacebenchError(f"{where}: unknown kind '{name}'", did_you_mean(name, _KINDS))
+        broken = _load_plugins()
+        if name not in _KINDS:
+            said = "; ".join([f"{where}: unknown kind '{name}'", *broken])
+            raise FacebenchError(said, did_you_mean(name, _KINDS))
     return _KINDS[name]
+
+
+def _load_plugins() -> list[str]:
+    """Let other packages register their kinds; what is wrong with those that cannot be loaded."""
+    broken = []
+    for point in entry_points(group=PLUGINS):
+        try:
+            point.load()
+        except Exception as error:  # whatever a module raises when it is imported
+            broken.append(f"plug-in {point.name} cannot be loaded ({error_line(error)})")
+    return broken
 
 
 def training_of(recipe: AnyRecipe) -> Callable[..., Any]:

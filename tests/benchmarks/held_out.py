@@ -18,7 +18,7 @@ import torch
 from facebench.recon.morphable.load import load_model
 from facebench.recon.regressors.checkpoint import face_renderer, load_regressor
 from facebench.recon.training.data.shards import FaceShards
-from facebench.recon.training.methods.validation import Validation
+from facebench.recon.training.methods.validation import validate_regressor
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     model = load_model(given.model)
-    measure = Validation(FaceShards(given.shards), model, faces=100_000)
+    shards = FaceShards(given.shards)
     for number, path in enumerate(given.weights):
         loaded = load_regressor(path, model)
         trained = SimpleNamespace(
@@ -38,7 +38,7 @@ def main() -> None:
             device=torch.device("cpu"),
             step=loaded.steps,
         )
-        row = measure(cast(Any, trained))
+        row = validate_regressor(shards, model, cast(Any, trained), faces=100_000)
         mean = row["mean_face_mm"]
         if number == 0:
             print(f"mean face {mean:.3f} mm; several photographs averaged, then one:")

@@ -119,19 +119,15 @@ def epoch_order(groups: tuple[int, ...], seed: int, epoch: int, pool: int) -> ND
 Transform = Callable[[Sample, np.random.Generator], Sample]
 
 
-@dataclass(frozen=True)
-class Placed:
-    """A photograph of a batch.
+Join = Callable[[Sequence[Sample], Sequence[int], Sequence[int], int], Any]
+"""From samples, their rows of the data and places in the batch of all workers, and step."""
 
-    Attributes:
-        place: in the batch of all workers.
-        row: of the data.
-        sample: the photograph, changed.
-    """
 
-    place: int
-    row: int
-    sample: Sample
+def join_photographs(
+    samples: Sequence[Sample], rows: Sequence[int], places: Sequence[int], step: int
+) -> Supervision:
+    """The batch of a method that learns from the photographs alone."""
+    return collate(samples)
 
 
 @dataclass(frozen=True)
@@ -149,6 +145,7 @@ class BatchSource:
         transform: random change of a sample.
         rank: which worker this is.
         workers: how many there are.
+        join: of the photographs, and what a method knows of their rows, to a batch.
     """
 
     shards: Photographs
@@ -158,22 +155,22 @@ class BatchSource:
     transform: Transform
     rank: int = 0
     workers: int = 1
+    join: Join = join_photographs
 
-    def batch(self, step: int) -> Supervision:
+    def batch(self, step: int) -> Any:
         """The worker's share of a step's batch, steps from 0; unreadable rows are left out."""
-        return collate([placed.sample for placed in self.samples(step)])
-
-    def samples(self, step: int) -> list[Placed]:
-        """The readable photographs of the worker's share, changed."""
         # The order of all workers, from which each takes its places: no message is needed.
         rows = rows_of_step(self.shards.groups, self.batch_size, step, self.seed).tolist()
         # Every n-th place, so that shares differ by one photograph at most.
         places = range(self.rank, self.batch_size, self.workers)
-        samples = [(place, self._sample(rows[place], step, place)) for place in places]
-        readable = [Placed(place, rows[place], one) for place, one in samples if one is not None]
+        found = [(place, self._sample(rows[place], step, place)) for place in places]
+        readable = [(place, sample) for place, sample in found if sample is not None]
         if not readable:
             raise FacebenchError(f"no row of step {step} in {self.shards.folder} could be read")
-        return readable
+        kept = [place for place, _ in readable]
+        samples = [sample for _, sample in readable]
+        # By row and place, not by their order: what could not be read has left gaps in both.
+        return self.join(samples, [rows[place] for place in kept], kept, step)
 
     def _sample(self, row: int, step: int, place: int) -> Sample | None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,7 +17,8 @@ from ...losses.prior import asymmetric_loss
 from ...morphable.model import MorphableModel
 from ...recipes.baselines import LabelWeights, RichardsonRecipe, TranRecipe
 from ...regressors.regressor import RefiningRegressor
-from ..data.batches import BatchSource, Photographs, collate
+from ..data.batches import collate
+from ..data.shards import Sample
 from ..optimise import computing_in
 from .trainer import RegressorTrainer, Surroundings
 
@@ -43,40 +45,15 @@ class LabelledFaces:
         return Coefficients.from_vector(self.labels, sizes)
 
 
-@dataclass(frozen=True)
-class LabelledSource:
-    """A `BatchSource` with the label of every row.
-
-    Attributes:
-        photographs: gives the photographs.
-        labels: (rows, total) float32.
-    """
-
-    photographs: BatchSource
-    labels: NDArray[np.float32]
-
-    @property
-    def shards(self) -> Photographs:
-        """The data."""
-        return self.photographs.shards
-
-    @property
-    def rank(self) -> int:
-        """Which worker this is."""
-        return self.photographs.rank
-
-    @property
-    def workers(self) -> int:
-        """How many there are."""
-        return self.photographs.workers
-
-    def batch(self, step: int) -> LabelledFaces:
-        """The worker's share of a step's batch, steps from 0; unreadable rows are left out."""
-        placed = self.photographs.samples(step)
-        truth = collate([one.sample for one in placed])
-        # By row, after unreadable photographs are gone: places would give the labels of others.
-        labels = self.labels[[one.row for one in placed]]
-        return LabelledFaces(truth.images, torch.from_numpy(labels))
+def join_labels(
+    labels: NDArray[np.float32],
+    samples: Sequence[Sample],
+    rows: Sequence[int],
+    places: Sequence[int],
+    step: int,
+) -> LabelledFaces:
+    """The batch of photographs with the labels (rows, total) of their rows; see `Join`."""
+    return LabelledFaces(collate(samples).images, torch.from_numpy(labels[list(rows)]))
 
 
 class TranTrainer(RegressorTrainer[LabelledFaces]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,11 +25,11 @@ from ..data.shards import FaceShards
 from ..loop import Listener, Loop, Show
 from ..state import TrainingFolder
 from .genova import GenovaTrainer
-from .labelled import LabelledSource, RichardsonTrainer, TranTrainer
+from .labelled import RichardsonTrainer, TranTrainer, join_labels
 from .labels import Labelling, read_labels
 from .ours import Trainer, load_features
 from .trainer import RegressorTrainer, Surroundings, fits_picture
-from .validation import Validation
+from .validation import validate_regressor
 
 if TYPE_CHECKING:
     from ..run import TrainingJob, Worker
@@ -82,7 +82,7 @@ def from_fitted_labels(recipe: TranRecipe, material: Material, around: Surroundi
     """`tran`: photographs with the faces that were fitted to them."""
     labels = read_labels(material.labelling, CoefficientSizes.of(material.model))
     trainer = TranTrainer(recipe, material.model, around)
-    return trainer, LabelledSource(material.photographs, labels)
+    return trainer, replace(material.photographs, join=partial(join_labels, labels))
 
 
 def from_true_coefficients(
@@ -91,7 +91,7 @@ def from_true_coefficients(
     """`richardson`: renders with the coefficients that they were drawn from."""
     truth = true_coefficients(material.shards)
     trainer = RichardsonTrainer(recipe, material.model, around)
-    return trainer, LabelledSource(material.photographs, truth)
+    return trainer, replace(material.photographs, join=partial(join_labels, truth))
 
 
 def true_coefficients(shards: FaceShards) -> NDArray[np.float32]:
@@ -147,7 +147,7 @@ def regressor_loop(
     labelling = Labelling(job.data, job.model, job.folder.labels, len(shards))
     material = Material(model, shards, photographs, labelling)
     trainer, source = training_of(recipe)(recipe, material, around)
-    validate = partial(Validation(held_out, model), trainer) if held_out else None
+    validate = partial(validate_regressor, held_out, model, trainer) if held_out else None
     job.out.mkdir(parents=True, exist_ok=True)
     # Faces that are not trained on, where there are any: those learned by heart look too good.
     show = partial(_show, trainer, held_out or shards)

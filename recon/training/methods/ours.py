@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,71 +38,55 @@ from .trainer import RegressorTrainer, Surroundings
 _TURN, _EXPRESSION = 1, 2
 
 
-@dataclass(frozen=True)
-class Change:
-    """What is added to the faces of a batch.
-
-    Attributes:
-        turn: (B, 3) pitch, yaw and roll in radians.
-        expression: (B, K) standard deviations.
-    """
-
-    turn: Tensor
-    expression: Tensor
-
-
-@dataclass(frozen=True)
-class SecondView:
-    """Draws the change of every photograph of every step.
+def second_view_change(
+    recipe: IdentityRecipe, seed: int, rank: int, workers: int, step: int, like: Tensor
+) -> tuple[Tensor, Tensor]:
+    """What pose and expression of a batch change by in its second view.
 
     It follows from the seed, the step and the photograph's place in the batch of all workers, so
     there is nothing to save: a resumed training draws what it would have drawn, and two workers
     draw what one would.
 
-    Attributes:
+    Args:
         recipe: how far pose and expression change.
         seed: of the training.
         rank: which worker this is.
         workers: how many share a batch.
+        step: from 0.
+        like: (B, K) expression coefficients.
+
+    Returns:
+        (B, 3) pitch, yaw and roll in radians, uniform within the recipe's limits, and (B, K)
+        standard deviations of expression, normal.
     """
-
-    recipe: IdentityRecipe
-    seed: int
-    rank: int = 0
-    workers: int = 1
-
-    def change(self, step: int, like: Tensor) -> Change:
-        """The change for a batch of expression coefficients (B, K) at a step.
-
-        Angles are uniform within the recipe's limits, the expression's change is normal.
-        """
-        # At least up to this worker's last place; numbers do not depend on how many more are drawn.
-        places = self.rank + self.workers * len(like)
-        uniform = self._random(step, _TURN).uniform(-1.0, 1.0, (places, 3))
-        normal = self._random(step, _EXPRESSION).standard_normal((places, like.shape[1]))
-        limits = np.radians([self.recipe.pitch, self.recipe.yaw, self.recipe.roll])
-        return Change(
-            self._share(uniform * limits, like), self._share(normal * self.recipe.expression, like)
-        )
-
-    def _random(self, step: int, stream: int) -> np.random.Generator:
-        # Four numbers, where the order and augmentation of photographs are seeded by three.
-        return np.random.default_rng([self.seed, step, 0, stream])
-
-    def _share(self, values: np.ndarray, like: Tensor) -> Tensor:
-        return torch.from_numpy(values[self.rank :: self.workers]).to(like)
+    # At least up to this worker's last place; numbers do not depend on how many more are drawn.
+    places = rank + workers * len(like)
+    # Four numbers, where the order and augmentation of photographs are seeded by three.
+    turns, expressions = (
+        np.random.default_rng([seed, step, 0, stream]) for stream in (_TURN, _EXPRESSION)
+    )
+    uniform = turns.uniform(-1.0, 1.0, (places, 3))
+    normal = expressions.standard_normal((places, like.shape[1]))
+    limits = np.radians([recipe.pitch, recipe.yaw, recipe.roll])
+    turn, expression = (
+        torch.from_numpy(values[rank::workers]).to(like)
+        for values in (uniform * limits, normal * recipe.expression)
+    )
+    return turn, expression
 
 
-def seen_again(coefficients: Coefficients, change: Change, decoder: FaceDecoder) -> Coefficients:
+def seen_again(
+    coefficients: Coefficients, turn: Tensor, expression: Tensor, decoder: FaceDecoder
+) -> Coefficients:
     """The same people, turned, with another expression and in the middle of the picture.
 
     Pose and expression are constants of the result: the view is chosen at random, so it says
     nothing of the photograph's own. Identity, albedo and light keep their gradient.
     """
     # Around the face's own, so that the second view stays within what the model can do.
-    expression = coefficients.expression.detach() + change.expression
+    expression = coefficients.expression.detach() + expression
     pose = coefficients.pose.detach().clone()
-    pose[:, :3] += change.turn
+    pose[:, :3] += turn
     # Last: where the middle comes to lie depends on turn and expression.
     pose[:, 3:6] = centred(coefficients.identity.detach(), expression, pose, decoder)
     return replace(coefficients, expression=expression, pose=pose)
@@ -126,14 +111,14 @@ class IdentityLevel:
     Attributes:
         features: the frozen recogniser with its alignment.
         face: draws the second render.
-        view: chooses its pose and expression.
+        change: of pose and expression at a step, for expression coefficients (B, K).
         precision: of the recipe, in which the recogniser computes; faces are drawn in float32.
         all_reduce: sums up the photographs of all workers.
     """
 
     features: IdentityFeatures
     face: FaceRenderer
-    view: SecondView
+    change: Callable[[int, Tensor], tuple[Tensor, Tensor]]
     precision: str
     all_reduce: AllReduce
 
@@ -160,8 +145,9 @@ class IdentityLevel:
 
     def second(self, coefficients: Coefficients, step: int) -> RenderedFace:
         """The second render of a batch at a step."""
-        change = self.view.change(step, coefficients.expression)
-        drawn: RenderedFace = self.face(seen_again(coefficients, change, self.face.decoder))
+        turn, expression = self.change(step, coefficients.expression)
+        again = seen_again(coefficients, turn, expression, self.face.decoder)
+        drawn: RenderedFace = self.face(again)
         return drawn
 
     def _of_renders(self, *drawn: RenderedFace) -> Tensor:
@@ -321,6 +307,7 @@ class Trainer(RegressorTrainer[Supervision]):
     def _identity_level(self, features: IdentityFeatures | None) -> IdentityLevel | None:
         if features is None or not self.recipe.loss.weights.identity:
             return None
-        view = SecondView(self.recipe.identity, self.seed, self.peers.rank, self.peers.count)
+        recipe, peers = self.recipe.identity, self.peers
+        change = partial(second_view_change, recipe, self.seed, peers.rank, peers.count)
         precision = self.recipe.network.precision
-        return IdentityLevel(features, self.face, view, precision, self.peers.mean)
+        return IdentityLevel(features, self.face, change, precision, peers.mean)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,76 +27,74 @@ MODE = "mode_"
 _CHUNK = 32
 
 
-@dataclass(frozen=True)
-class Validation:
-    """Held-out synthetic faces and how a regressor does on them.
+def validate_regressor(
+    shards: FaceShards, model: MorphableModel, trainer: RegressorTrainer[Any], faces: int = 512
+) -> Row:
+    """How a regressor does on held-out synthetic faces, at the trainer's step.
 
-    Attributes:
+    `identity_correlation` is the mean over identity coefficients of their correlation with the
+    truth, one photograph each; `subject_correlation` the same over the coefficients averaged per
+    subject, and `mode_001`, `mode_002` ... its parts, one a coefficient. `shape_mm` is the mean
+    distance of the neutral face from the true one after a similarity alignment, averaged per
+    subject as well; `shape_one_mm` without averaging; `mean_face_mm` the same for the model's mean.
+    `landmark_px` is the mean distance of the projected landmarks in px of the 224 frame.
+
+    Args:
         shards: with true coefficients of `model`.
         model: the face model.
+        trainer: of the regressor.
         faces: how many rows are used at most.
     """
+    rows = range(min(faces, len(shards)))
+    identity, distance = _predict(trainer, shards, rows)
+    row = {"step": float(trainer.step), "landmark_px": distance}
+    true = shards.coefficients(rows)
+    if true is None:
+        return row
+    # The vector begins with identity, whatever the sizes of the other parts.
+    true_identity = true[:, : identity.shape[1]]
+    subjects = np.array(shards.subjects)[list(rows)]
+    return row | _shape_measures(model, identity, true_identity, subjects)
 
-    shards: FaceShards
-    model: MorphableModel
-    faces: int = 512
 
-    def __call__(self, trainer: RegressorTrainer[Any]) -> Row:
-        """The measures at the trainer's step.
+def _predict(
+    trainer: RegressorTrainer[Any], shards: FaceShards, rows: Sequence[int]
+) -> tuple[NDArray[np.float32], float]:
+    """Identity (N, K) of the rows and the mean distance of their landmarks, px of the 224 frame."""
+    regressor = trainer.regressor.eval()
+    identities, distances = [], []
+    with torch.no_grad():
+        for first in range(0, len(rows), _CHUNK):
+            samples = [shards.sample(row) for row in rows[first : first + _CHUNK]]
+            sized = [resized(sample, regressor.image_size) for sample in samples]
+            truth = collate(sized).to(trainer.device)
+            found: Coefficients = regressor(truth.images)
+            projected = trainer.face.landmarks(found)
+            identities.append(found.identity.cpu().numpy())
+            distances.append(_distances(projected, truth.landmarks))
+    # Networks of other picture sizes then compare.
+    share = FRAME / regressor.image_size
+    return np.concatenate(identities), float(torch.cat(distances).nanmean()) * share
 
-        `identity_correlation` is the mean over identity coefficients of their correlation with the
-        truth, one photograph each; `subject_correlation` the same over the coefficients averaged
-        per subject, and `mode_001`, `mode_002` ... its parts, one a coefficient. `shape_mm` is the
-        mean distance of the neutral face from the true one after a similarity alignment, averaged
-        per subject as well; `shape_one_mm` without averaging; `mean_face_mm` the same for the
-        model's mean. `landmark_px` is the mean distance of the projected landmarks in px of the
-        224 frame.
-        """
-        rows = range(min(self.faces, len(self.shards)))
-        identity, distance = self._predict(trainer, rows)
-        row = {"step": float(trainer.step), "landmark_px": distance}
-        true = self.shards.coefficients(rows)
-        if true is None:
-            return row
-        # The vector begins with identity, whatever the sizes of the other parts.
-        true_identity = true[:, : identity.shape[1]]
-        return row | self._shape_measures(identity, true_identity, rows)
 
-    def _predict(
-        self, trainer: RegressorTrainer[Any], rows: Sequence[int]
-    ) -> tuple[NDArray[np.float32], float]:
-        regressor = trainer.regressor.eval()
-        identities, distances = [], []
-        with torch.no_grad():
-            for first in range(0, len(rows), _CHUNK):
-                samples = [self.shards.sample(row) for row in rows[first : first + _CHUNK]]
-                sized = [resized(sample, regressor.image_size) for sample in samples]
-                truth = collate(sized).to(trainer.device)
-                found: Coefficients = regressor(truth.images)
-                projected = trainer.face.landmarks(found)
-                identities.append(found.identity.cpu().numpy())
-                distances.append(_distances(projected, truth.landmarks))
-        # Networks of other picture sizes then compare.
-        share = FRAME / regressor.image_size
-        return np.concatenate(identities), float(torch.cat(distances).nanmean()) * share
-
-    def _shape_measures(
-        self, identity: NDArray[np.float32], true: NDArray[np.float32], rows: Sequence[int]
-    ) -> Row:
-        # Averaged over a subject's photographs, what a network learned of people shows above its
-        # noise.
-        subjects = np.array(self.shards.subjects)[list(rows)]
-        mean, true_mean = _by_subject(identity, subjects), _by_subject(true, subjects)
-        modes = correlations(mean, true_mean)
-        return {
-            "identity_correlation": float(np.mean(correlations(identity, true))),
-            "subject_correlation": float(np.mean(modes)),
-            "identity_spread": float(identity.std(axis=0).mean()),
-            "shape_mm": shape_error(self.model, mean, true_mean),
-            "shape_one_mm": shape_error(self.model, identity, true),
-            "mean_face_mm": shape_error(self.model, np.zeros_like(true_mean), true_mean),
-            **{f"{MODE}{number:03d}": float(r) for number, r in enumerate(modes, start=1)},
-        }
+def _shape_measures(
+    model: MorphableModel,
+    identity: NDArray[np.float32],
+    true: NDArray[np.float32],
+    subjects: NDArray[np.str_],
+) -> Row:
+    # Averaged over a subject's photographs, what a network learned of people shows above its noise.
+    mean, true_mean = _by_subject(identity, subjects), _by_subject(true, subjects)
+    modes = correlations(mean, true_mean)
+    return {
+        "identity_correlation": float(np.mean(correlations(identity, true))),
+        "subject_correlation": float(np.mean(modes)),
+        "identity_spread": float(identity.std(axis=0).mean()),
+        "shape_mm": shape_error(model, mean, true_mean),
+        "shape_one_mm": shape_error(model, identity, true),
+        "mean_face_mm": shape_error(model, np.zeros_like(true_mean), true_mean),
+        **{f"{MODE}{number:03d}": float(r) for number, r in enumerate(modes, start=1)},
+    }
 
 
 def _distances(projected: Tensor, truth: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from ...recipes.vision import VisionRecipe
 from ..data.augmentation import random_change
 from ..data.batches import BatchSource, Photographs, collate
 from ..data.celebamask import CelebAMaskFaces
-from ..data.shards import FaceShards, rows_without_mask
+from ..data.shards import FaceShards, Sample, rows_without_mask
 from ..loop import Listener, Loop
 from ..optimise import Row
 from ..state import TrainingFolder
@@ -34,44 +34,30 @@ _POINTS = 3
 """Stream of the points' noise; the second views of the face regressor have 1 and 2."""
 
 
-@dataclass(frozen=True)
-class PeopleSource:
-    """A `BatchSource` with the person of every row.
+def join_people(
+    people: NDArray[np.int64],
+    seed: int,
+    batch_size: int,
+    samples: Sequence[Sample],
+    rows: Sequence[int],
+    places: Sequence[int],
+    step: int,
+) -> PeopleBatch:
+    """The batch of photographs with the person (rows,) in each row; see `Join`.
 
-    Attributes:
-        faces: gives the photographs.
-        people: (rows,) int64, number of the person in each.
+    Args:
+        people: number of the person in each row of the data.
+        seed: of the points' noise.
+        batch_size: of all workers together.
+        samples, rows, places, step: as for `Join`.
     """
-
-    faces: BatchSource
-    people: NDArray[np.int64]
-
-    @property
-    def shards(self) -> Photographs:
-        """The data."""
-        return self.faces.shards
-
-    @property
-    def rank(self) -> int:
-        """Which worker this is."""
-        return self.faces.rank
-
-    @property
-    def workers(self) -> int:
-        """How many there are."""
-        return self.faces.workers
-
-    def batch(self, step: int) -> PeopleBatch:
-        """The worker's share of a step's batch, steps from 0; unreadable rows are left out."""
-        placed = self.faces.samples(step)
-        # For the whole batch, then each photograph's own by its place: workers need not agree on
-        # it.
-        noise = point_noise(self.faces.seed, step, self.faces.batch_size)
-        return PeopleBatch(
-            collate([one.sample for one in placed]),
-            torch.from_numpy(self.people[[one.row for one in placed]]),
-            torch.from_numpy(noise[[one.place for one in placed]]),
-        )
+    # For the whole batch, then each photograph's own by its place: workers need not agree on it.
+    noise = point_noise(seed, step, batch_size)
+    return PeopleBatch(
+        collate(samples),
+        torch.from_numpy(people[list(rows)]),
+        torch.from_numpy(noise[list(places)]),
+    )
 
 
 def point_noise(seed: int, step: int, places: int) -> NDArray[np.float32]:
@@ -98,7 +84,7 @@ def task_loop(
     people = _people(recipe, photographs)
     # As many directions as people, whether or not their photographs can be read.
     task: Task = training_of(recipe)(recipe, int(people.max()) + 1)
-    faces = BatchSource(
+    source = BatchSource(
         shards=photographs,
         batch_size=recipe.training.batch_size,
         image_size=recipe.photograph_size,
@@ -106,6 +92,7 @@ def task_loop(
         transform=random_change(recipe),
         rank=worker.rank,
         workers=worker.workers,
+        join=partial(join_people, people, job.seed, recipe.training.batch_size),
     )
     digest = photographs.model_digest
     trainer = TaskTrainer(
@@ -115,7 +102,6 @@ def task_loop(
     shown = photographs if held_out is None else held_out
     finish = partial(_finish, job.folder, task, trainer, shown)
     job.out.mkdir(parents=True, exist_ok=True)
-    source = PeopleSource(faces, people)
     return Loop(trainer, source, job.folder, validate, finish, listen)
 
 

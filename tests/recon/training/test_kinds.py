@@ -115,3 +115,61 @@ def test_an_unknown_kind_is_answered_with_the_nearest(tmp_path: Path) -> None:
     path.write_text('kind = "landmark"\n')
     with pytest.raises(FacebenchError, match="did you mean 'landmarker'"):
         load_any_recipe(str(path))
+
+
+PLUGIN = """
+from dataclasses import dataclass
+from facebench.recon.recipes.files import Kind, register_kind
+from facebench.recon.recipes.vision import ParserRecipe
+
+@dataclass(frozen=True)
+class OwnRecipe(ParserRecipe):
+    kind: str = "own"
+
+def make(recipe, people):
+    return ("the task of", recipe.name, people)
+
+register_kind("own", Kind(OwnRecipe, make))
+"""
+
+
+def install(folder: Path, module: str, source: str) -> None:
+    """A package as an installer leaves it: a module, and its entry point beside it."""
+    (folder / f"{module}.py").write_text(source)
+    facts = folder / f"{module}-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text(f"[{files.PLUGINS}]\n{module} = {module}\n")
+
+
+def test_an_installed_package_brings_its_kind_by_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_KINDS", dict(files._KINDS))
+    path = tmp_path / "mine.toml"
+    path.write_text('kind = "own"\n')
+    with pytest.raises(FacebenchError, match="unknown kind 'own'"):
+        load_any_recipe(str(path))
+    install(tmp_path, "own_trainings", PLUGIN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    recipe = load_any_recipe(str(path), ["network.width=8"])
+    assert type(recipe).__module__ == "own_trainings" and recipe.kind == "own"
+    assert files.training_of(recipe)(recipe, 3) == ("the task of", "mine", 3)
+
+
+def test_a_broken_package_stops_nobody_else_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_KINDS", dict(files._KINDS))
+    install(tmp_path, "broken_trainings", "import a_module_that_is_nowhere\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = tmp_path / "mine.toml"
+    path.write_text('kind = "parser"\n')
+    assert load_any_recipe(str(path)).kind == "parser"
+    path.write_text('kind = "parsers"\n')
+    with pytest.raises(FacebenchError, match="broken_trainings cannot be loaded") as caught:
+        load_any_recipe(str(path))
+    assert "did you mean 'parser'" in str(caught.value)
+    install(tmp_path, "second_trainings", PLUGIN.replace('"own"', '"second"'))
+    path.write_text('kind = "second"\n')
+    assert load_any_recipe(str(path)).kind == "second"

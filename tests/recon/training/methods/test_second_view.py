@@ -10,7 +10,7 @@ from facebench.recon.face.camera import project, rotate, rotation_matrix
 from facebench.recon.face.coefficients import Coefficients
 from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.recipes.regressor import IdentityRecipe
-from facebench.recon.training.methods.ours import Change, SecondView, seen_again
+from facebench.recon.training.methods.ours import second_view_change, seen_again
 
 RECIPE = IdentityRecipe(yaw=40.0, pitch=20.0, roll=5.0, expression=0.5)
 
@@ -19,40 +19,44 @@ def faces() -> Coefficients:
     return random_faces(small_model(), subjects=4, frames=1)
 
 
+def change(
+    seed: int, step: int, like: torch.Tensor, rank: int = 0, workers: int = 1
+) -> tuple[torch.Tensor, torch.Tensor]:
+    return second_view_change(RECIPE, seed, rank, workers, step, like)
+
+
 def test_the_change_follows_from_seed_and_step_alone() -> None:
     like = torch.zeros(4, 6)
-    one, two = SecondView(RECIPE, seed=3), SecondView(RECIPE, seed=3)
     for step in range(3):
-        one.change(step, like)
-    assert torch.equal(one.change(9, like).turn, two.change(9, like).turn)
-    assert torch.equal(one.change(9, like).expression, two.change(9, like).expression)
-    assert not torch.equal(one.change(9, like).turn, one.change(10, like).turn)
-    assert not torch.equal(one.change(9, like).turn, SecondView(RECIPE, 4).change(9, like).turn)
+        change(3, step, like)
+    once, again, later, other = (change(*at, like) for at in ((3, 9), (3, 9), (3, 10), (4, 9)))
+    assert torch.equal(once[0], again[0]) and torch.equal(once[1], again[1])
+    for part in range(2):
+        assert not torch.equal(once[part], later[part])
+        assert not torch.equal(once[part], other[part])
 
 
 def test_workers_draw_what_one_would() -> None:
-    alone = SecondView(RECIPE, seed=1).change(5, torch.zeros(6, 4))
-    shares = [SecondView(RECIPE, 1, rank, 3).change(5, torch.zeros(2, 4)) for rank in range(3)]
-    for name in ("turn", "expression"):
-        parts = [getattr(share, name) for share in shares]
-        together = torch.stack(parts, dim=1).flatten(0, 1)
-        assert torch.equal(together, getattr(alone, name))
+    alone = change(1, 5, torch.zeros(6, 4))
+    shares = [change(1, 5, torch.zeros(2, 4), rank, 3) for rank in range(3)]
+    for whole, *parts in zip(alone, *shares, strict=True):
+        assert torch.equal(torch.stack(parts, dim=1).flatten(0, 1), whole)
 
 
 def test_turns_fill_their_limits_and_expressions_have_their_deviation() -> None:
-    change = SecondView(RECIPE, seed=0).change(0, torch.zeros(20_000, 3))
-    degrees = change.turn.rad2deg()
+    turn, expression = change(0, 0, torch.zeros(20_000, 3))
+    degrees = turn.rad2deg()
     for column, limit in enumerate((20.0, 40.0, 5.0)):
         assert degrees[:, column].abs().max() <= limit
         assert degrees[:, column].std().item() * math.sqrt(3) / limit - 1 < 0.02  # uniform
         assert abs(degrees[:, column].mean().item()) < 0.02 * limit
-    assert abs(change.expression.std().item() - 0.5) < 0.01
+    assert abs(expression.std().item() - 0.5) < 0.01
 
 
 def test_no_change_but_the_middle_of_the_picture() -> None:
     found, decoder = faces(), FaceDecoder(small_model())
-    nothing = Change(torch.zeros(4, 3), torch.zeros_like(found.expression))
-    again = seen_again(found, nothing, decoder)
+    still = torch.zeros_like(found.expression)
+    again = seen_again(found, torch.zeros(4, 3), still, decoder)
     for name in ("identity", "expression", "albedo", "light"):
         assert torch.equal(getattr(again, name), getattr(found, name))
     assert torch.equal(again.pose[:, [0, 1, 2, 6]], found.pose[:, [0, 1, 2, 6]])
@@ -61,7 +65,7 @@ def test_no_change_but_the_middle_of_the_picture() -> None:
 def test_a_turned_face_stays_in_the_picture() -> None:
     found, decoder = faces(), FaceDecoder(small_model())
     turn = torch.tensor([[0.2, 1.4, 0.1], [0.0, -1.4, 0.0], [0.3, 0.5, 0.0], [0.0, 0.0, 0.2]])
-    again = seen_again(found, Change(turn, torch.zeros_like(found.expression)), decoder)
+    again = seen_again(found, turn, torch.zeros_like(found.expression), decoder)
     shape = decoder.landmark_shape(again.identity, again.expression)
     points = project(rotate(shape, rotation_matrix(again.pose[:, :3])), again.pose)
     torch.testing.assert_close(points[:, :2].mean(0), torch.zeros(2, 4), rtol=0, atol=1e-5)
@@ -71,8 +75,8 @@ def test_a_turned_face_stays_in_the_picture() -> None:
 def test_the_view_is_a_constant_and_the_person_is_not() -> None:
     found, decoder = faces(), FaceDecoder(small_model())
     parts = {name: value.clone().requires_grad_() for name, value in vars(found).items()}
-    view = SecondView(RECIPE, seed=0).change(0, found.expression)
-    again = seen_again(replace(found, **parts), view, decoder)
+    turn, expression = change(0, 0, found.expression)
+    again = seen_again(replace(found, **parts), turn, expression, decoder)
     assert not again.pose.requires_grad
     assert not again.expression.requires_grad
     assert again.identity.requires_grad

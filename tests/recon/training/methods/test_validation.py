@@ -12,16 +12,16 @@ from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.methods.validation import (
     MODE,
-    Validation,
     aligned_distance,
     correlations,
     shape_error,
+    validate_regressor,
 )
 
 
 def test_an_untrained_network_is_as_good_as_the_mean_face(faces: Path) -> None:
     trainer = Trainer(small_recipe(), small_model(), 0, torch.device("cpu"))
-    row = Validation(FaceShards(faces), small_model())(trainer)
+    row = validate_regressor(FaceShards(faces), small_model(), trainer)
     assert row["shape_mm"] == pytest.approx(row["mean_face_mm"], rel=1e-5)
     assert row["shape_mm"] > 0.5
     assert row["identity_correlation"] == row["identity_spread"] == 0.0
