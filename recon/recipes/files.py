@@ -33,7 +33,7 @@ class Kind:
         recipe: the class of its recipes.
         training: `module:function` of the package, or a function. Of a `RegressorRecipe`: (recipe,
             material, surroundings) to trainer and source of batches. Of a `VisionRecipe`: (recipe,
-            number of people) to task.
+            number of people, process group) to learner.
         network: likewise, of a `RegressorRecipe`: (recipe, face model, weights of the build or
             None) to network.
     """
@@ -59,9 +59,9 @@ _KINDS: dict[str, Kind] = {
         "regressors.checkpoint:refining_network",
     ),
     "tran": Kind(TranRecipe, "training.methods.loop:from_fitted_labels"),
-    "parser": Kind(ParserRecipe, "training.tasks.parser:make_parser_task"),
-    "recogniser": Kind(RecogniserRecipe, "training.tasks.recogniser:RecogniserTask"),
-    "landmarker": Kind(LandmarkerRecipe, "training.tasks.landmarker:make_landmark_task"),
+    "parser": Kind(ParserRecipe, "training.tasks.parser:ParserLearner"),
+    "recogniser": Kind(RecogniserRecipe, "training.tasks.recogniser:RecogniserLearner"),
+    "landmarker": Kind(LandmarkerRecipe, "training.tasks.landmarker:LandmarkLearner"),
 }
 
 

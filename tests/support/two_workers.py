@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,8 @@ def task_step(kind: str, batch: PeopleBatch, peers: ProcessGroup) -> dict[str, o
         learner.double()
         return DistributedDataParallel(learner) if peers.count > 1 else learner
 
-    trainer = TaskTrainer(
-        recipe, training_of(recipe)(recipe, PEOPLE), "", 0, torch.device("cpu"), in_doubles, peers
-    )
+    make = partial(training_of(recipe), recipe, PEOPLE)
+    trainer = TaskTrainer(recipe, make, "", 0, torch.device("cpu"), in_doubles, peers)
     report = trainer.training_step(batch)
     gradients = {
         name: value.grad

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -29,7 +27,9 @@ _SHOWN_SIDE = 192
 class LandmarkLearner(Learner):
     """The landmark network and the Wing loss."""
 
-    def __init__(self, recipe: LandmarkerRecipe, peers: ProcessGroup = SINGLE_PROCESS) -> None:
+    def __init__(
+        self, recipe: LandmarkerRecipe, people: int = 0, peers: ProcessGroup = SINGLE_PROCESS
+    ) -> None:
         super().__init__()
         self.recipe = recipe
         self.all_reduce = peers.mean
@@ -56,18 +56,7 @@ class LandmarkLearner(Learner):
         """State of the network."""
         return self.network.state_dict()
 
-
-@dataclass(frozen=True)
-class LandmarkTask:
-    """The landmark detector's task."""
-
-    recipe: LandmarkerRecipe
-
-    def learner(self, peers: ProcessGroup) -> LandmarkLearner:
-        """A learner with fresh weights."""
-        return LandmarkLearner(self.recipe, peers)
-
-    def measure(self, learner: Learner, held_out: Photographs, device: torch.device) -> Row:
+    def measure(self, held_out: Photographs, device: torch.device) -> Row:
         """Mean error over photographs and points; `unreadable` photographs are not among them.
 
         `landmark_px` is in px of the 224 frame; `nme_percent` is over the distance of the outer
@@ -79,30 +68,29 @@ class LandmarkTask:
         side = self.recipe.network.image_size
         for read, truth in in_batches(held_out, rows, side, device):
             unreadable -= len(read)
-            errors.append(point_errors(_found(learner, truth.images), truth.landmarks))
+            errors.append(point_errors(self._found(truth.images), truth.landmarks))
         # Over points, not photographs: one with few known points counts less.
         pixels, normalised = torch.cat(errors, dim=1).nanmean(dim=1).tolist()
         measures = {"landmark_px": pixels * FRAME / side, "nme_percent": 100.0 * normalised}
         return measures | {"unreadable": float(unreadable)}
 
-    def picture(
-        self, learner: Learner, photographs: Photographs, device: torch.device
-    ) -> NDArray[np.uint8]:
+    def picture(self, photographs: Photographs, device: torch.device) -> NDArray[np.uint8]:
         """Photographs with the points that were found (green) and the true ones (red)."""
         rows = spread_rows(photographs, _SHOWN)
         side = self.recipe.network.image_size
         drawn = []
         for _, truth in in_batches(photographs, rows, side, device):
-            found = _found(learner, truth.images).cpu().numpy()
+            found = self._found(truth.images).cpu().numpy()
             true = truth.landmarks.cpu().numpy()
             pictures = to_pictures(truth.images)
             drawn += [_drawn(*one) for one in zip(pictures, found.T, true.T, strict=True)]
         return _tiled(drawn)
 
-
-def make_landmark_task(recipe: LandmarkerRecipe, _: int) -> LandmarkTask:
-    """The task of a recipe; it does not tell people apart."""
-    return LandmarkTask(recipe)
+    @torch.no_grad()
+    def _found(self, images: Tensor) -> Tensor:
+        """Landmarks (68, 2, B) that the network finds."""
+        points: Tensor = self.eval().network(images)
+        return points.permute(1, 2, 0)
 
 
 def point_errors(found: Tensor, truth: Tensor) -> Tensor:
@@ -111,13 +99,6 @@ def point_errors(found: Tensor, truth: Tensor) -> Tensor:
     first, second = _EYES
     eyes = (truth[first] - truth[second]).square().sum(0).sqrt()
     return torch.stack([distance.flatten(), (distance / eyes).flatten()])
-
-
-@torch.no_grad()
-def _found(learner: Learner, images: Tensor) -> Tensor:
-    """Landmarks (68, 2, B) that the network finds."""
-    points: Tensor = learner.eval().get_submodule("network")(images)
-    return points.permute(1, 2, 0)
 
 
 def _drawn(

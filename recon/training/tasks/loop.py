@@ -24,7 +24,7 @@ from ..loop import Listener, Loop
 from ..optimise import Row
 from ..state import TrainingFolder
 from .recogniser import number_people, subjects_of
-from .task import PeopleBatch, Task, TaskTrainer
+from .task import MakeLearner, PeopleBatch, TaskTrainer
 
 if TYPE_CHECKING:
     from ..run import TrainingJob, Worker
@@ -83,7 +83,7 @@ def task_loop(
     held_out = open_photographs(job.validation) if job.validation else None
     people = _people(recipe, photographs)
     # As many directions as people, whether or not their photographs can be read.
-    task: Task = training_of(recipe)(recipe, int(people.max()) + 1)
+    make: MakeLearner = partial(training_of(recipe), recipe, int(people.max()) + 1)
     source = BatchSource(
         shards=photographs,
         batch_size=recipe.training.batch_size,
@@ -96,11 +96,11 @@ def task_loop(
     )
     digest = photographs.model_digest
     trainer = TaskTrainer(
-        recipe, task, digest, job.seed, worker.device, worker.distribute, worker.peers
+        recipe, make, digest, job.seed, worker.device, worker.distribute, worker.peers
     )
-    validate = partial(_measure, task, trainer, held_out) if held_out is not None else None
+    validate = partial(_measure, trainer, held_out) if held_out is not None else None
     shown = photographs if held_out is None else held_out
-    finish = partial(_finish, job.folder, task, trainer, shown)
+    finish = partial(_finish, job.folder, trainer, shown)
     job.out.mkdir(parents=True, exist_ok=True)
     return Loop(trainer, source, job.folder, validate, finish, listen)
 
@@ -143,14 +143,14 @@ def _check_labels(recipe: VisionRecipe, photographs: Photographs) -> None:
         )
 
 
-def _measure(task: Task, trainer: TaskTrainer, held_out: Photographs) -> Row:
-    measures = task.measure(trainer.learner, held_out, trainer.device)
+def _measure(trainer: TaskTrainer, held_out: Photographs) -> Row:
+    measures = trainer.learner.measure(held_out, trainer.device)
     return {"step": float(trainer.step)} | measures
 
 
-def _finish(folder: TrainingFolder, task: Task, trainer: TaskTrainer, shown: Photographs) -> None:
+def _finish(folder: TrainingFolder, trainer: TaskTrainer, shown: Photographs) -> None:
     """Leave the weights for inference and a picture of what was learned."""
     state = trainer.learner.weights()
     save_network(folder.weights, state, trainer.recipe, trainer.step, trainer.seed)
-    picture = task.picture(trainer.learner, shown, trainer.device)
+    picture = trainer.learner.picture(shown, trainer.device)
     write_picture(picture, folder.fits)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -41,9 +39,12 @@ _SHOWN = 6
 class ParserLearner(Learner):
     """BiSeNet and the cross entropy of its three heads."""
 
-    def __init__(self, recipe: ParserRecipe, peers: ProcessGroup = SINGLE_PROCESS) -> None:
+    def __init__(
+        self, recipe: ParserRecipe, people: int = 0, peers: ProcessGroup = SINGLE_PROCESS
+    ) -> None:
         super().__init__()
         self.hard = recipe.hard_pixels
+        self.image_size = recipe.network.image_size
         self.peers = peers
         self.normalise = ColourNormalisation()
         self.network = BiSeNet(width=recipe.network.width)
@@ -60,11 +61,42 @@ class ParserLearner(Learner):
     @torch.no_grad()
     def classes(self, images: Tensor) -> Tensor:
         """Classes (B, S, S) of images (B, 3, S, S)."""
+        self.eval()
         return self.network.scores(self.normalise(images)).argmax(dim=1)
 
     def weights(self) -> dict[str, Tensor]:
         """State of the network."""
         return self.network.state_dict()
+
+    def measure(self, held_out: Photographs, device: torch.device) -> Row:
+        """`mean_iou` over the classes that occur, and `pixel_accuracy`, over all photographs.
+
+        `unreadable` counts those that are left out of both.
+        """
+        table = torch.zeros(CLASSES, CLASSES, dtype=torch.int64)
+        rows = range(min(MEASURED, len(held_out)))
+        unreadable = len(rows)
+        for read, truth in in_batches(held_out, rows, self.image_size, device):
+            unreadable -= len(read)
+            table += confusion(self.classes(truth.images), truth.masks).cpu()
+        accuracy = float(table.diagonal().sum() / table.sum())
+        return {
+            "mean_iou": float(class_overlaps(table).nanmean()),
+            "pixel_accuracy": accuracy,
+            "unreadable": float(unreadable),
+        }
+
+    def picture(self, photographs: Photographs, device: torch.device) -> NDArray[np.uint8]:
+        """Photograph, classes found, true classes; one row each."""
+        lines: list[NDArray[np.uint8]] = []
+        rows = spread_rows(photographs, _SHOWN)
+        for _, truth in in_batches(photographs, rows, self.image_size, device):
+            found = coloured(self.classes(truth.images).cpu().numpy())
+            true = coloured(truth.masks.cpu().numpy())
+            pictures = to_pictures(truth.images)
+            triples = zip(pictures, found, true, strict=True)
+            lines += [np.concatenate(one, axis=1) for one in triples]
+        return np.concatenate(lines)
 
 
 def hard_cross_entropy(
@@ -100,54 +132,6 @@ def _least_loss(losses: Tensor, hard: HardPixels, peers: ProcessGroup) -> Tensor
     )
 
 
-@dataclass(frozen=True)
-class ParserTask:
-    """The face parser's task."""
-
-    recipe: ParserRecipe
-
-    def learner(self, peers: ProcessGroup) -> ParserLearner:
-        """A learner with fresh weights."""
-        return ParserLearner(self.recipe, peers)
-
-    def measure(self, learner: Learner, held_out: Photographs, device: torch.device) -> Row:
-        """`mean_iou` over the classes that occur, and `pixel_accuracy`, over all photographs.
-
-        `unreadable` counts those that are left out of both.
-        """
-        table = torch.zeros(CLASSES, CLASSES, dtype=torch.int64)
-        rows = range(min(MEASURED, len(held_out)))
-        unreadable = len(rows)
-        for read, truth in in_batches(held_out, rows, self.recipe.network.image_size, device):
-            unreadable -= len(read)
-            table += confusion(_classes(learner, truth.images), truth.masks).cpu()
-        accuracy = float(table.diagonal().sum() / table.sum())
-        return {
-            "mean_iou": float(class_overlaps(table).nanmean()),
-            "pixel_accuracy": accuracy,
-            "unreadable": float(unreadable),
-        }
-
-    def picture(
-        self, learner: Learner, photographs: Photographs, device: torch.device
-    ) -> NDArray[np.uint8]:
-        """Photograph, classes found, true classes; one row each."""
-        lines: list[NDArray[np.uint8]] = []
-        rows = spread_rows(photographs, _SHOWN)
-        for _, truth in in_batches(photographs, rows, self.recipe.network.image_size, device):
-            found = coloured(_classes(learner, truth.images).cpu().numpy())
-            true = coloured(truth.masks.cpu().numpy())
-            pictures = to_pictures(truth.images)
-            triples = zip(pictures, found, true, strict=True)
-            lines += [np.concatenate(one, axis=1) for one in triples]
-        return np.concatenate(lines)
-
-
-def make_parser_task(recipe: ParserRecipe, _: int) -> ParserTask:
-    """The task of a recipe; it does not tell people apart."""
-    return ParserTask(recipe)
-
-
 def confusion(found: Tensor, truth: Tensor) -> Tensor:
     """Counts (C, C) of pixels by true class and found class, from two masks of any one shape."""
     # One number a pair, so that one count over all pixels fills the table.
@@ -159,9 +143,3 @@ def class_overlaps(table: Tensor) -> Tensor:
     """Intersection over union (C,) of each class; NaN where a class neither is nor was found."""
     both = table.diagonal().double()
     return both / (table.sum(0) + table.sum(1) - table.diagonal())
-
-
-def _classes(learner: Learner, images: Tensor) -> Tensor:
-    assert isinstance(learner, ParserLearner)
-    learner.eval()
-    return learner.classes(images)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -164,6 +163,7 @@ class RecogniserLearner(Learner):
         super().__init__()
         size = recipe.network
         self.point_noise = recipe.point_noise
+        self.photograph_size = recipe.photograph_size
         self.network = IResNet(size.architecture, size.outputs, size.width, size.image_size)
         margin = recipe.margin
         self.head = MarginHead(size.outputs, people, margin.angle, margin.scale, peers.mean)
@@ -187,33 +187,16 @@ class RecogniserLearner(Learner):
         """State of the network, without the people it was trained on."""
         return self.network.state_dict()
 
-
-@dataclass(frozen=True)
-class RecogniserTask:
-    """The recogniser's task.
-
-    Attributes:
-        recipe: how.
-        people: how many people are told apart in training.
-    """
-
-    recipe: RecogniserRecipe
-    people: int
-
-    def learner(self, peers: ProcessGroup) -> RecogniserLearner:
-        """A learner with fresh weights."""
-        return RecogniserLearner(self.recipe, self.people, peers)
-
-    def measure(self, learner: Learner, held_out: Photographs, device: torch.device) -> Row:
+    def measure(self, held_out: Photographs, device: torch.device) -> Row:
         """`verification_accuracy` and `separation` on people who are not trained on.
 
         `unreadable` counts the photographs that are left out of both.
         """
         rows = range(min(MEASURED, len(held_out)))
         seen, features = [], []
-        for kept, truth in in_batches(held_out, rows, self.recipe.photograph_size, device):
+        for kept, truth in in_batches(held_out, rows, self.photograph_size, device):
             seen += kept
-            features.append(_features(learner, truth.images, truth.landmarks))
+            features.append(self._features(truth.images, truth.landmarks))
         vectors = torch.cat(features).cpu().double().numpy()
         people = number_people(subjects_of(held_out))[seen]
         return {
@@ -222,20 +205,22 @@ class RecogniserTask:
             "unreadable": float(len(rows) - len(seen)),
         }
 
-    def picture(
-        self, learner: Learner, photographs: Photographs, device: torch.device
-    ) -> NDArray[np.uint8]:
+    def picture(self, photographs: Photographs, device: torch.device) -> NDArray[np.uint8]:
         """Aligned faces, one person a row: what the network sees."""
         rows = _rows_by_person(subjects_of(photographs))
         lines: list[NDArray[np.uint8]] = []
-        for _, truth in in_batches(photographs, rows, self.recipe.photograph_size, device):
-            faces = align_faces(
-                truth.images, five_points(truth.landmarks), self.recipe.network.image_size
-            )
+        for _, truth in in_batches(photographs, rows, self.photograph_size, device):
+            faces = align_faces(truth.images, five_points(truth.landmarks), self.network.image_size)
             pictures = to_pictures(faces)
             starts = range(0, len(pictures) - _SHOWN_EACH + 1, _SHOWN_EACH)
             lines += [np.concatenate(pictures[i : i + _SHOWN_EACH], axis=1) for i in starts]
         return np.concatenate(lines)
+
+    @torch.no_grad()
+    def _features(self, images: Tensor, landmarks: Tensor) -> Tensor:
+        self.eval()
+        features: Tensor = self.network(self.aligned(images, five_points(landmarks)))
+        return features
 
 
 def number_people(names: Sequence[str]) -> NDArray[np.int64]:
@@ -256,14 +241,6 @@ def subjects_of(photographs: Photographs) -> list[str]:
             "train a recogniser on shards with a column 'subject'",
         )
     return subjects
-
-
-@torch.no_grad()
-def _features(learner: Learner, images: Tensor, landmarks: Tensor) -> Tensor:
-    assert isinstance(learner, RecogniserLearner)
-    learner.eval()
-    features: Tensor = learner.network(learner.aligned(images, five_points(landmarks)))
-    return features
 
 
 def _rows_by_person(subjects: list[str]) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ class PeopleBatch:
 
 
 class Learner(nn.Module):
-    """A network together with the loss it learns by."""
+    """A network together with the loss it learns by, its measures and its picture."""
 
     def forward(
         self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor, noise: Tensor
@@ -67,23 +67,17 @@ class Learner(nn.Module):
         """State of the network alone: what inference needs."""
         raise NotImplementedError
 
-
-class Task(Protocol):
-    """What is learned and how it is judged."""
-
-    def learner(self, peers: ProcessGroup) -> Learner:
-        """A learner with fresh weights, one of the workers'."""
-        ...
-
-    def measure(self, learner: Learner, held_out: Photographs, device: torch.device) -> Row:
+    def measure(self, held_out: Photographs, device: torch.device) -> Row:
         """How it does on photographs that are not trained on."""
-        ...
+        raise NotImplementedError
 
-    def picture(
-        self, learner: Learner, photographs: Photographs, device: torch.device
-    ) -> NDArray[np.uint8]:
+    def picture(self, photographs: Photographs, device: torch.device) -> NDArray[np.uint8]:
         """A sheet for people to look at, (H, W, 3) RGB."""
-        ...
+        raise NotImplementedError
+
+
+MakeLearner = Callable[[ProcessGroup], Learner]
+"""A learner with fresh weights, for one of the workers."""
 
 
 MEASURED = 512
@@ -134,7 +128,7 @@ class TaskTrainer:
 
     Args:
         recipe: optimiser and length of the training.
-        task: what is learned.
+        make: the learner.
         model_digest: of the face model behind the data, or empty.
         seed: of the starting weights.
         device: where everything runs.
@@ -145,7 +139,7 @@ class TaskTrainer:
     def __init__(
         self,
         recipe: VisionRecipe,
-        task: Task,
+        make: MakeLearner,
         model_digest: str,
         seed: int,
         device: torch.device,
@@ -160,7 +154,7 @@ class TaskTrainer:
         self.step = 0
         self.skipped = 0
         # After the seed: its weights are the first numbers drawn.
-        self.learner: Learner = task.learner(peers)
+        self.learner = make(peers)
         peers.prepare(channels_last(self.learner).to(device), device)
         self.network = distribute(self.learner) if distribute else self.learner
         self.descent = Descent(self.learner, recipe.optimiser, recipe.training.steps)

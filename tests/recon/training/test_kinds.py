@@ -23,7 +23,7 @@ from facebench.recon.training.data.batches import Photographs
 from facebench.recon.training.optimise import Row
 from facebench.recon.training.run import TrainingJob, Worker, train_worker
 from facebench.recon.training.tasks.task import Learner, LossTerms
-from facebench.recon.training.workers import ProcessGroup
+from facebench.recon.training.workers import ProcessGroup, SingleProcess
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class SkinRecipe(VisionRecipe):
 
 
 class SkinLearner(Learner):
-    def __init__(self, side: int) -> None:
+    def __init__(self, recipe: SkinRecipe, people: int, peers: ProcessGroup) -> None:
         super().__init__()
-        self.network = nn.Linear(3 * side * side, 1)
+        self.network = nn.Linear(3 * recipe.network.image_size**2, 1)
 
     def forward(
         self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor, noise: Tensor
@@ -61,27 +61,17 @@ class SkinLearner(Learner):
     def weights(self) -> dict[str, Tensor]:
         return self.network.state_dict()
 
-
-class SkinTask:
-    def __init__(self, recipe: SkinRecipe, people: int) -> None:
-        self.side = recipe.network.image_size
-
-    def learner(self, peers: ProcessGroup) -> SkinLearner:
-        return SkinLearner(self.side)
-
-    def measure(self, learner: Learner, held_out: Photographs, device: torch.device) -> Row:
+    def measure(self, held_out: Photographs, device: torch.device) -> Row:
         return {"photographs": float(len(held_out))}
 
-    def picture(
-        self, learner: Learner, photographs: Photographs, device: torch.device
-    ) -> NDArray[np.uint8]:
+    def picture(self, photographs: Photographs, device: torch.device) -> NDArray[np.uint8]:
         return np.zeros((4, 4, 3), np.uint8)
 
 
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "_KINDS", dict(files._KINDS))
-    register_kind("background", Kind(SkinRecipe, SkinTask))
+    register_kind("background", Kind(SkinRecipe, SkinLearner))
     return
 
 
@@ -126,8 +116,8 @@ from facebench.recon.recipes.vision import ParserRecipe
 class OwnRecipe(ParserRecipe):
     kind: str = "own"
 
-def make(recipe, people):
-    return ("the task of", recipe.name, people)
+def make(recipe, people, peers):
+    return ("the learner of", recipe.name, people, peers.count)
 
 register_kind("own", Kind(OwnRecipe, make))
 """
@@ -154,7 +144,8 @@ def test_an_installed_package_brings_its_kind_by_entry_point(
     monkeypatch.syspath_prepend(str(tmp_path))
     recipe = load_any_recipe(str(path), ["network.width=8"])
     assert type(recipe).__module__ == "own_trainings" and recipe.kind == "own"
-    assert files.training_of(recipe)(recipe, 3) == ("the task of", "mine", 3)
+    made = files.training_of(recipe)(recipe, 3, SingleProcess())
+    assert made == ("the learner of", "mine", 3, 1)
 
 
 def test_a_broken_package_stops_nobody_else_and_is_named(

@@ -151,13 +151,12 @@ def test_photographs_that_cannot_be_read_are_counted(
     name: str, faces: Path, tmp_path: Path
 ) -> None:
     recipe = job(name, faces, tmp_path).recipe
-    task = training_of(recipe)(recipe, 6)
-    learner = task.learner(SingleProcess())
-    whole = task.measure(learner, FaceShards(faces), ALONE.device)
-    some = task.measure(learner, broken(faces, tmp_path / "some", 3), ALONE.device)
+    learner = training_of(recipe)(recipe, 6, SingleProcess())
+    whole = learner.measure(FaceShards(faces), ALONE.device)
+    some = learner.measure(broken(faces, tmp_path / "some", 3), ALONE.device)
     assert (whole["unreadable"], some["unreadable"]) == (0.0, 3.0)
     with pytest.raises(FacebenchError, match=r"none of 12 photographs in .* can be read"):
-        task.measure(learner, broken(faces, tmp_path / "none", 12), ALONE.device)
+        learner.measure(broken(faces, tmp_path / "none", 12), ALONE.device)
 
 
 def test_a_job_survives_its_own_table(faces: Path, tmp_path: Path) -> None:
