@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from drawn_faces import Drawn
@@ -21,6 +23,7 @@ from facebench.recon.fitting.photographs import Photographs
 from facebench.recon.fitting.pixel_objective import PixelObjective
 from facebench.recon.fitting.shading import ShadedPoints
 from facebench.recon.fitting.solver import Linearised, minimise, robust_cost, robust_weight, solve
+from facebench.recon.fitting.unknowns import LIGHT_UNIT
 
 STEP = 1e-4
 ANGLES = torch.tensor([[0.3, -1.2, 0.1], [-0.4, 0.7, 2.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
@@ -217,3 +220,28 @@ def _decrease(equations: object, step: Tensor) -> Tensor:
     curved = equations.product(step)  # type: ignore[attr-defined]
     slope = equations.gradient  # type: ignore[attr-defined]
     return -(slope * step).sum(1) - 0.5 * (step * curved).sum(1)
+
+
+def test_the_size_of_the_face_in_the_picture_does_not_matter(
+    pixels: PixelObjective, vector: Tensor
+) -> None:
+    """A face's colours are worth so many observations, however many pixels it covers."""
+    larger = replace(pixels, weights=4.0 * pixels.weights)
+    torch.testing.assert_close(larger.cost(vector), pixels.cost(vector))
+    total = pixels.landmarks.settings.pixel_observations
+    torch.testing.assert_close(pixels.shares.sum(0), torch.full((3,), total).double())
+
+
+def test_light_and_albedo_are_held_where_nothing_is_seen(
+    pixels: PixelObjective, vector: Tensor
+) -> None:
+    """Each harmonic by one deviation from the first estimate, each mode by one from the mean."""
+    blind = replace(pixels, weights=torch.zeros_like(pixels.weights))
+    middle = vector.clone()
+    middle[:, pixels.unknowns.light] = pixels.light
+    middle[:, pixels.unknowns.albedo] = 0.0
+    for part, deviation in ((pixels.unknowns.light, 1.0 / LIGHT_UNIT), (pixels.unknowns.albedo, 1)):
+        moved = middle.clone()
+        moved[:, part.start] += deviation
+        cost = blind.cost(moved) - blind.cost(middle)
+        torch.testing.assert_close(cost, torch.full((3,), 0.5).double())

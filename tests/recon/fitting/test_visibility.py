@@ -58,6 +58,8 @@ def test_the_coarse_head_hides_what_the_drawn_one_hides(fitter: Fitter, drawn: D
     hidden = (ahead > 8.0 * points.pose[:, 6]) & front
     assert hidden.sum() > 10 and (hidden & (seen > 0)).sum() <= 0.2 * hidden.sum()
     assert ((seen == 0) & front & ~hidden).sum() < 0.01 * front.sum()
+    # A point seen aslant stands for less of the picture, by the cosine.
+    torch.testing.assert_close(seen[seen > 0], points.turned_normal[2][seen > 0])
 
 
 def test_clusters_stand_for_their_cube(model: MorphableModel) -> None:
