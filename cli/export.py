@@ -47,11 +47,11 @@ def command(path: Path, checkpoint: Path | None, model: str, as_json: bool) -> i
 
     face_model = load_model(model)
     loaded = load_regressor(checkpoint or embedded_weights(), face_model)
-    written = export_onnx(loaded, face_model, path)
+    difference, metadata = export_onnx(loaded, face_model, path)
     size = path.stat().st_size
     if as_json:
-        table = {"file": str(path), "bytes": size, "difference": written.difference}
-        click.echo(json.dumps({**table, "metadata": written.facts}, indent=2))
+        table = {"file": str(path), "bytes": size, "difference": difference}
+        click.echo(json.dumps({**table, "metadata": metadata}, indent=2))
     else:
-        click.echo(f"{path}: {size / 1e6:.1f} MB, differs from PyTorch by {written.difference:.1e}")
+        click.echo(f"{path}: {size / 1e6:.1f} MB, differs from PyTorch by {difference:.1e}")
     return 0

@@ -61,7 +61,7 @@ class SheetRenderer:
         photograph = to_tensor(crop[None], self._device)
         large = torch.nn.functional.interpolate(photograph, self._face.image_size, mode="bilinear")
         panels = draw_panels(self._face, face[None].tensors(self._device), large)
-        stack = torch.cat([large, panels.overlay, panels.shape, panels.albedo])
+        stack = torch.cat([large, *panels])
         return _labelled(stack, _CAPTIONS)
 
     @torch.no_grad()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -39,22 +38,6 @@ _PARTS_MEANING = {
 }
 
 
-@dataclass(frozen=True)
-class OnnxFile:
-    """What was written.
-
-    Attributes:
-        path: the file.
-        difference: largest difference to PyTorch over the checked batches, each coefficient's
-            absolute or relative one, whichever is smaller.
-        facts: the metadata inside the file.
-    """
-
-    path: Path
-    difference: float
-    facts: dict[str, str]
-
-
 class _Vector(nn.Module):
     """The regressor with one output: the whole vector (B, total)."""
 
@@ -67,11 +50,17 @@ class _Vector(nn.Module):
         return vector
 
 
-def export_onnx(loaded: LoadedRegressor, model: MorphableModel, path: Path) -> OnnxFile:
+def export_onnx(
+    loaded: LoadedRegressor, model: MorphableModel, path: Path
+) -> tuple[float, dict[str, str]]:
     """Write a regressor, with what a caller must know as the file's metadata, and check it.
 
     Input `images` (batch, 3, S, S) float32 RGB in [0, 1]: the colour normalisation is inside.
     Output `coefficients` (batch, total) float32, laid out as the metadata's `layout` tells.
+
+    Returns:
+        The largest difference to PyTorch over the checked batches, each coefficient's absolute or
+        relative one, whichever is smaller; and the metadata inside the file.
 
     Raises:
         FacebenchError: the packages are not installed, the network does more than layers do, or the
@@ -90,7 +79,7 @@ def export_onnx(loaded: LoadedRegressor, model: MorphableModel, path: Path) -> O
     with atomic_write(path) as draft:
         _write(vector, loaded.crop_size, draft, facts)
         difference = _check(vector, loaded.crop_size, draft)
-    return OnnxFile(path, difference, facts)
+    return difference, facts
 
 
 def read_facts(path: Path) -> dict[str, str]:

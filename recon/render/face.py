@@ -143,28 +143,16 @@ _GREY = 0.7
 _HEADLIGHT = (0.5, 0.4, 1.1)
 
 
-@dataclass(frozen=True)
-class Panels:
-    """Pictures (B, 3, H, W) of a batch of faces, RGB around [0, 1].
+def draw_panels(
+    face: FaceRenderer, found: Coefficients, photographs: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Overlay, shape and albedo of faces found in photographs (B, 3, H, W) in [0, 1], each alike.
 
-    Attributes:
-        overlay: the lit face over the photograph.
-        shape: the surface in grey under a light at the viewer.
-        albedo: the face's own colours, unlit.
+    The lit face over the photograph, the surface in grey under a light at the viewer, and the
+    face's own colours, unlit; RGB around [0, 1].
     """
-
-    overlay: Tensor
-    shape: Tensor
-    albedo: Tensor
-
-
-def draw_panels(face: FaceRenderer, found: Coefficients, photographs: Tensor) -> Panels:
-    """Draw faces where they were found in their photographs (B, 3, H, W) in [0, 1]."""
-    return Panels(
-        overlay=draw_overlay(face, found, photographs),
-        shape=draw_shape(face, found),
-        albedo=draw_albedo(face, found),
-    )
+    overlay = draw_overlay(face, found, photographs)
+    return overlay, draw_shape(face, found), draw_albedo(face, found)
 
 
 @torch.no_grad()

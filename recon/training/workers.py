@@ -45,12 +45,11 @@ class ProcessGroup(Protocol):
         ...
 
 
-@dataclass(frozen=True)
 class SingleProcess:
     """The only worker."""
 
-    rank: int = 0
-    count: int = 1
+    rank = 0
+    count = 1
 
     def mean(self, value: Tensor) -> Tensor:
         """The value itself."""

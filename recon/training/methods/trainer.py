@@ -38,7 +38,7 @@ def fits_picture(
         found = trainer.regressor.eval()(truth.images)
         second = trainer.second_view(found)
     panels = draw_panels(trainer.face, found, truth.images)
-    columns = [truth.images, panels.overlay, panels.shape, panels.albedo]
+    columns = [truth.images, *panels]
     columns += [second.rendering.image] if second else []
     return np.concatenate([_stacked(images) for images in columns], axis=1)
 
