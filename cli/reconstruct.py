@@ -116,6 +116,7 @@ def command(
       facebench reconstruct group.jpg --out faces --all-faces
       facebench reconstruct p.jpg --out faces --model bfm.npz --checkpoint train/weights.pt
     """
+    from ..recon.files.writing import lock_folder
     from ..recon.portraits.sources import find_sources
 
     found = find_sources(sources, leave_out=out)[:limit]
@@ -123,7 +124,8 @@ def command(
     studio = _studio(out, wanted)
     ledger = _ledger(studio, wanted, redo)
     start = time.perf_counter()
-    portraits = _portray(studio, found, ledger, quiet=as_json)
+    with lock_folder(out, "reconstruct", ("portraits.jsonl",)):
+        portraits = _portray(studio, found, ledger, quiet=as_json)
     speed = Speed.of(portraits, time.perf_counter() - start)
     if as_json:
         click.echo(json.dumps(_table(portraits, out, speed), indent=2))

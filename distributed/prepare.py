@@ -10,6 +10,7 @@ from typing import Any
 import ray
 import ray.data
 
+from ..recon.files.writing import lock_folder
 from ..recon.preparation.candidates import (
     PreparationSettings,
     chunk_from_text,
@@ -98,6 +99,11 @@ def prepare(job: PreparationJob, cluster: bool, watch: Watch) -> dict[str, Any]:
         FacebenchError: the folder holds work of another kind, weights are missing, or Ray does
             not start.
     """
+    with lock_folder(job.out, "prepare", ("work/plan.json", "summary.json")):
+        return _prepare(job, cluster, watch)
+
+
+def _prepare(job: PreparationJob, cluster: bool, watch: Watch) -> dict[str, Any]:
     prepared, work = PreparedFolder(job.out), WorkFolder(job.out / "work")
     summary = prepared.summary()
     if summary is not None and job.key().items() <= summary.items():

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 
 from ...errors import FacebenchError, error_line
-from ...recon.files.tables import read_npy_array
 from ...recon.files.text import read_text
 from ..surface.triangles import Float64Array
 from .points import Landmarks, read_landmarks
 
 _MOST_BYTES = 2**20
 
-LANDMARK_SUFFIXES = (".txt", ".npy", ".pp")
+LANDMARK_SUFFIXES = (".txt", ".npy", ".pp", ".pts", ".csv")
 
 
 def read_landmark_file(path: Path) -> Landmarks:
     """The 68 or 7 landmarks of a file.
 
-    Text: see `landmarks.read_landmarks`. `.pp`: the picked points in the order of the file, as NoW
-    labels its scans. `.npy`: an array (68, 3) or (7, 3).
+    `.pp`: the picked points in the order of the file, as NoW labels its scans. Text, `.pts`, CSV
+    and `.npy`: see `recon.face.labels.read_points`.
 
     Raises:
         FacebenchError: when there is no such file or it does not hold the landmarks of a face.
     """
     if not path.is_file():
         raise FacebenchError(f"{path}: no such landmarks file")
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
+    if path.suffix.lower() != ".pp":
         return read_landmarks(path)
     try:
-        points = reader(path)
+        points = _picked_points(path)
     except (OSError, ValueError, KeyError, TypeError, FacebenchError) as error:
         said = f"{path}: cannot be read as landmarks ({error_line(error)})"
         raise FacebenchError(said, "expected 68 or 7 points x, y, z") from error
@@ -53,13 +50,6 @@ def landmarks_beside(mesh: Path) -> Path | None:
 def _picked_points(path: Path) -> Float64Array:
     points = parse_picked_points(read_text(path, _MOST_BYTES))
     return np.array([[float(point[axis]) for axis in "xyz"] for point in points])
-
-
-def _array(path: Path) -> Float64Array:
-    return np.asarray(read_npy_array(path, _MOST_BYTES), np.float64)
-
-
-_READERS: Mapping[str, Callable[[Path], Float64Array]] = {".pp": _picked_points, ".npy": _array}
 
 
 def parse_picked_points(text: str) -> list[dict[str, str]]:

@@ -9,12 +9,10 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
-from ...recon.files.text import read_text
+from ...recon.face.labels import read_points
 from ...recon.mesh.record import Mesh
 from ..surface.similarity import Similarity, root_mean_square, similarity_between
 from ..surface.triangles import Float64Array, IndexArray
-
-_MOST_BYTES = 2**20
 
 SEVEN = np.array([36, 39, 42, 45, 33, 48, 54])
 """The seven points of NoW among iBUG's 68, counted from 0: right eye's outer and inner corner, left
@@ -108,30 +106,22 @@ class Landmarks:
 
 
 def read_landmarks(path: Path) -> Landmarks:
-    """Landmarks from a text file, one `x y z` a line, 68 lines in iBUG's order or NoW's 7.
+    """Landmarks from a text file or array, 68 points in iBUG's order or NoW's 7.
 
-    Numbers may be separated by blanks or commas; empty lines and lines that begin with `#` do not
-    count.
+    See `recon.face.labels.read_points` for what a file may look like.
 
     Raises:
         FacebenchError: when the file cannot be read, a line is not three numbers, or the points
             are not the landmarks of a face in their order.
     """
-    try:
-        lines = read_text(path, _MOST_BYTES).splitlines()
-    except (OSError, ValueError) as error:
-        raise FacebenchError(f"{path}: cannot be read as landmarks ({error})") from error
-    numbered = [(number, line.strip()) for number, line in enumerate(lines, start=1)]
-    rows = [
-        _point(path, number, line) for number, line in numbered if line and not line.startswith("#")
-    ]
-    if len(rows) not in (7, 68):
+    points = read_points(path, axes=3)
+    if len(points) not in (7, 68):
         raise FacebenchError(
-            f"{path}: {len(rows)} landmarks",
+            f"{path}: {len(points)} landmarks",
             "expected one 'x y z' a line: 68 in iBUG's order, or the 7 of NoW",
         )
     try:
-        return Landmarks(np.array(rows)).in_order()
+        return Landmarks(points).in_order()
     except FacebenchError as error:
         raise FacebenchError(f"{path}: {error.message}", error.hint) from error
 
@@ -141,17 +131,6 @@ def landmark_pairs(first: Landmarks, second: Landmarks) -> tuple[Float64Array, F
     if len(first.points) == len(second.points) == 68:
         return first.points[STABLE], second.points[STABLE]
     return first.seven, second.seven
-
-
-def _point(path: Path, number: int, line: str) -> list[float]:
-    words = line.replace(",", " ").split()
-    try:
-        values = [float(word) for word in words]
-    except ValueError as error:
-        raise FacebenchError(f"{path}: line {number}: '{line}' is not three numbers") from error
-    if len(values) != 3:
-        raise FacebenchError(f"{path}: line {number}: {len(values)} numbers", "expected x y z")
-    return values
 
 
 def _check_order(seven: Float64Array) -> None:

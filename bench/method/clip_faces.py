@@ -155,7 +155,9 @@ def face_chunks(
     try:
         locate = face_locator(clip)
         for chunk in read_chunks(clip.path, clip.id, limit, done):
-            yield cut_faces(chunk, locate, size, start)
+            # Boxes of a file are in its own pixels, which very large films do not keep.
+            scale = chunk.scale if clip.boxes is not None else 1.0
+            yield cut_faces(chunk, _scaled(locate, scale), size, start)
             following = max(following, chunk.index + 1)
             start = time.perf_counter()
     except Exception as error:
@@ -174,6 +176,17 @@ def face_locator(clip: Clip) -> Locate:
         return lambda number, frame: boxes.get(number)
     detector = CascadeDetector()
     return lambda number, frame: detector.detect(frame)
+
+
+def _scaled(locate: Locate, factor: float) -> Locate:
+    if factor == 1.0:
+        return locate
+
+    def scaled(number: int, frame: NDArray[np.uint8]) -> Box | None:
+        box = locate(number, frame)
+        return None if box is None else box.times(factor)
+
+    return scaled
 
 
 def cut_faces(chunk: Chunk, locate: Locate, size: int, start: float) -> FaceChunk:

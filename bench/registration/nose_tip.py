@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
+from ...recon.face.labels import points_of_text
 from ...recon.files.text import parse_json, read_text
 from ...recon.mesh.record import Mesh
 from ...recon.morphable.procedural import procedural_model
@@ -158,7 +159,6 @@ SPREAD_MM = 5.0
 _CAP_MM = 12.0
 _MOST_BYTES = 2**20
 _CLIMBS = 4
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -297,8 +297,8 @@ def _summit(coefficients: Float64Array) -> Float64Array | None:
 def read_nose_tip(path: Path) -> Float64Array:
     """A labelled nose tip (3,) from a `.txt`, `.json` or MeshLab `.pp` file.
 
-    Text: three numbers. JSON: a list of three, or an object with one under `nose_tip`. Picked
-    points: the point whose name speaks of the nose, or the only one.
+    Text: three coordinates, a name before them or none. JSON: a list of three, or an object with
+    one under `nose_tip`. Picked points: the point whose name speaks of the nose, or the only one.
 
     Raises:
         FacebenchError: when the file does not hold one point.
@@ -313,8 +313,16 @@ def read_nose_tip(path: Path) -> Float64Array:
     return position
 
 
-def _from_text(text: str) -> list[str]:
-    return _NUMBER.findall(text)
+def _from_text(text: str) -> list[float]:
+    with suppress(ValueError):
+        numbers = [float(word) for word in text.replace(",", " ").split()]
+        if len(numbers) == 3:
+            return numbers
+    try:
+        points = points_of_text(text, 3, "the label")
+    except FacebenchError as error:
+        raise ValueError(error.message.removeprefix("the label: ")) from error
+    return [float(value) for value in points.ravel()]
 
 
 def _from_json(text: str) -> list[float]:

@@ -5,6 +5,7 @@ One framing for crops, synthetic faces and the regressor.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import FacebenchError
-from ..files.text import read_text
+from ..files.text import read_bytes
 from ..morphable.landmarks import landmark_points
 from ..morphable.model import MorphableModel
+from ..morphable.procedural import procedural_model
+from .labels import decode_text, read_points
 
 LANDMARK_SHARE = 0.62
 """Longer side of the frontal mean face's landmark box over the side of the crop."""
@@ -61,6 +64,10 @@ class Box:
     width: float
     height: float
 
+    def times(self, factor: float) -> Box:
+        """The same box where a picture is so many times as large."""
+        return Box(*(factor * value for value in (self.left, self.top, self.width, self.height)))
+
 
 @dataclass(frozen=True)
 class Window:
@@ -104,7 +111,60 @@ def crop_square(frame: NDArray[np.uint8], box: Box, size: int) -> NDArray[np.uin
     return np.asarray(patch.resize((size, size), Image.Resampling.BILINEAR, box=within))
 
 
+_FIVE = ((36, 39), (42, 45), (30, 30), (48, 48), (54, 54))
+"""The iBUG points, counted from 0, in whose middle each of five points lies: eyes, nose tip, mouth
+corners, left to right as seen."""
+
+
+def box_of_points(points: NDArray[np.floating]) -> Box:
+    """The landmark box of a face of which 68 or 5 points (N, 2) px are known.
+
+    Integers are pixel centres. Five points are eyes, nose tip and mouth corners, left to right as
+    seen; the box is then that of the mean face brought to them by a similarity.
+
+    Raises:
+        FacebenchError: for another number of points, points that are not finite, or all in a place.
+    """
+    if len(points) not in (5, 68) or not np.isfinite(points).all():
+        raise FacebenchError(f"{len(points)} landmarks", "expected 68 or 5 points x y")
+    known = np.asarray(points, np.float64)
+    if len(known) == 5:
+        known = _mean_face_at(known)
+    low, high = known.min(axis=0) + 0.5, known.max(axis=0) + 0.5
+    if (high - low).min() <= 0:
+        raise FacebenchError("all landmarks lie on a line", "expected 68 or 5 points x y")
+    return Box(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
+
+
+def read_image_points(path: Path) -> NDArray[np.float64]:
+    """The 68 or 5 points (N, 2) of a file beside a photograph, px, integers at pixel centres.
+
+    `.pts` counts pixels from 1, as iBUG does; everything else from 0. See `labels.read_points`.
+
+    Raises:
+        FacebenchError: the file cannot be read, or holds another number of points.
+    """
+    points = read_points(path, axes=2)
+    if len(points) not in (5, 68):
+        raise FacebenchError(f"{path}: {len(points)} landmarks", "expected 68 or 5 points x y")
+    return points - 1.0 if path.suffix.lower() == ".pts" else points
+
+
+def _mean_face_at(five: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The 68 points of the embedded mean face, seen from the front, over five points (5, 2)."""
+    model = procedural_model()
+    mean = landmark_points(model.mean_shape, model.landmarks, model.name)[:, :2] * [1.0, -1.0]
+    own = np.array([(mean[a] + mean[b]) / 2 for a, b in _FIVE])
+    # In the plane a similarity is a complex factor and an offset: least squares in closed form.
+    to, start = (values[:, 0] + 1j * values[:, 1] for values in (five, own))
+    centred = start - start.mean()
+    factor = (np.conj(centred) @ (to - to.mean())) / (np.conj(centred) @ centred)
+    moved = (mean[:, 0] + 1j * mean[:, 1] - start.mean()) * factor + to.mean()
+    return np.stack([moved.real, moved.imag], axis=1)
+
+
 HEADER = "frame,left,top,width,height"
+_MOST_BYTES = 2**25
 
 
 def read_boxes(path: Path) -> dict[int, Box]:
@@ -114,15 +174,41 @@ def read_boxes(path: Path) -> dict[int, Box]:
     ear). A frame without a line has no face.
 
     Raises:
+        FacebenchError: a line is not five numbers, a box has no area, or a frame has two.
+    """
+    frames = read_all_boxes(path)
+    crowded = next((frame for frame, boxes in frames.items() if len(boxes) > 1), None)
+    if crowded is not None:
+        raise FacebenchError(
+            f"{path}: frame {crowded} has {len(frames[crowded])} different boxes",
+            "keep those of one person",
+        )
+    return {frame: boxes[0] for frame, boxes in frames.items()}
+
+
+def read_all_boxes(path: Path) -> dict[int, list[Box]]:
+    """All face boxes of each frame, in the file's order; a line given twice counts once.
+
+    The columns may be in any order, and separated by commas, semicolons or tabs.
+
+    Raises:
         FacebenchError: a line is not five numbers, or a box has no area.
     """
     try:
-        lines = read_text(path).split()
+        lines = decode_text(read_bytes(path, _MOST_BYTES)).splitlines()
     except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: cannot be read as face boxes ({error})") from error
-    if not lines or lines[0] != HEADER:
+    rows = [(number, _cells(line)) for number, line in enumerate(lines, start=1) if line.strip()]
+    names = [name.lower() for name in rows[0][1]] if rows else []
+    if sorted(names) != sorted(HEADER.split(",")):
         raise FacebenchError(f"{path}: not a face box file", f"its first line must be {HEADER}")
-    return dict(_parse(path, number, line) for number, line in enumerate(lines[1:], start=2))
+    found: dict[int, list[Box]] = {}
+    for number, cells in rows[1:]:
+        frame, box = _parse(path, number, dict(zip(names, cells, strict=False)), cells)
+        boxes = found.setdefault(frame, [])
+        if box not in boxes:
+            boxes.append(box)
+    return found
 
 
 def write_boxes(path: Path, boxes: dict[int, Box]) -> None:
@@ -131,11 +217,20 @@ def write_boxes(path: Path, boxes: dict[int, Box]) -> None:
     path.write_text("\n".join([HEADER, *rows, ""]), encoding="utf-8")
 
 
-def _parse(path: Path, number: int, line: str) -> tuple[int, Box]:
+def _cells(line: str) -> list[str]:
+    return [cell.strip().strip('"') for cell in re.split(r"[,;\t]", line.strip().rstrip(",;"))]
+
+
+def _parse(path: Path, number: int, row: dict[str, str], cells: list[str]) -> tuple[int, Box]:
+    line = ",".join(cells)
     try:
-        frame, left, top, width, height = (float(text) for text in line.split(","))
+        if len(cells) != len(HEADER.split(",")):
+            raise ValueError("columns")
+        frame, left, top, width, height = (float(row[name]) for name in HEADER.split(","))
     except ValueError:
         raise FacebenchError(f"{path}, line {number}: {line!r}", f"expected {HEADER}") from None
     if not (np.isfinite([frame, left, top, width, height]).all() and width > 0 and height > 0):
         raise FacebenchError(f"{path}, line {number}: the box {line} has no area")
+    if frame != int(frame) or frame < 0:
+        raise FacebenchError(f"{path}, line {number}: no frame {frame:g}", "frames count from 0")
     return int(frame), Box(left, top, width, height)

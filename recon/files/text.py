@@ -44,7 +44,7 @@ def read_text(path: Path, most: int = MOST_JSON_BYTES) -> str:
     Raises:
         OSError, ValueError: it cannot be read, is larger, or no such text.
     """
-    text = read_bytes(path, most).decode("utf-8")
+    text = read_bytes(path, most).decode("utf-8-sig")  # a mark is no content
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

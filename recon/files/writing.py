@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import re
+import secrets
+import shutil
+import socket
+import stat
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -13,44 +20,132 @@ from filelock import FileLock, Timeout
 from ...errors import FacebenchError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+_DRAFT = re.compile(r"\.(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]+)-[0-9a-f]{16}\.draft")
+"""Of what machine and process a draft is; chance keeps it from being guessed and laid out."""
+MARK = ".facebench"
+"""The file by which a command knows a folder as its own: its first line names the command."""
+_SECONDS_OF_ANOTHER_HOST = 24 * 3600.0
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success it takes its place in one step.
 
+    A link is followed and stays one; the mode of a file that is replaced is kept. What is no plain
+    file (a device, a pipe) is written into, after all has been made elsewhere.
+
     Raises:
-        FacebenchError: the disk is full; what was at `path` is still there.
+        FacebenchError: the place cannot be written; what was at `path` is still there.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    with explain_full_disk(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    # A link to a link ends at the file itself, so that renaming replaces no link.
+    with explain_write_errors(path):
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    draft = target.with_name(f".{_HOST}-{os.getpid()}-{secrets.token_hex(8)}.draft")
+    with explain_write_errors(path, (draft, target)):
+        kind = _kind_of(target)
+        if kind is not None and stat.S_ISDIR(kind):
+            raise FacebenchError(f"{path} is a folder", "give the name of a file")
+        if kind is not None and not stat.S_ISREG(kind):
+            with _written_into(target) as elsewhere:
+                yield elsewhere
+            return
+        _create_parent(target)
+        _create(draft)
         try:
             yield draft
             _flush(draft)
-            draft.replace(path)
+            if kind is not None:
+                draft.chmod(stat.S_IMODE(kind))
+            draft.replace(target)
         finally:
             draft.unlink(missing_ok=True)
 
 
 @contextmanager
-def explain_full_disk(path: Path) -> Iterator[None]:
-    """A full disk, or one with no room for this user, becomes a message."""
+def explain_write_errors(path: Path, own: tuple[Path, ...] = ()) -> Iterator[None]:
+    """Errors of the system about a place that is written to become a message.
+
+    Args:
+        path: as the user knows it.
+        own: other names under which errors may speak of it. Errors about other files are not ours
+            to explain, but for a full disk.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        names = {str(name) for name in (path, *own, path.parent)}
+        if error.errno not in _FULL and str(error.filename) not in names:
             raise
+        said = os.strerror(error.errno) if error.errno else str(error)
+        full = error.errno in _FULL
+        hint = "make room; the same command continues" if full else "choose another place"
+        raise FacebenchError(f"{path} cannot be written: {said}", hint) from error
+
+
+def explain_full_disk(path: Path) -> AbstractContextManager[None]:
+    """The same for code that writes a place without a draft."""
+    return explain_write_errors(path)
+
+
+@contextmanager
+def _written_into(target: Path) -> Iterator[Path]:
+    """A draft in a folder of its own, whose bytes go into a device or pipe at the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / "draft"
+        yield draft
+        with draft.open("rb") as source, target.open("wb") as sink:
+            shutil.copyfileobj(source, sink)
+
+
+def _kind_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _create_parent(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise FacebenchError(f"{path.parent} is no folder", "choose another place") from None
+    except OSError as error:
         raise FacebenchError(
-            f"{path} cannot be written: {os.strerror(error.errno)}",
-            "make room; the same command continues",
+            f"{path.parent} cannot be made: {error.strerror}", "choose another place"
         ) from error
 
 
+def _create(draft: Path) -> None:
+    """An empty file of our own: never one that is there, nor what a link of the name leads to."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
+    os.close(os.open(draft, flags, 0o666))
+
+
 def sweep_drafts(folder: Path) -> None:
-    """Remove what writers left that were killed: for a folder that nobody else writes to."""
+    """Remove what writers left that were killed: those of dead processes of this machine.
+
+    Processes elsewhere cannot be asked, so that their drafts stay for a day.
+    """
+    newest = max((path.stat().st_mtime for path in folder.glob("*")), default=0.0)
     for draft in folder.rglob(".*.draft"):
-        draft.unlink(missing_ok=True)
+        found = _DRAFT.fullmatch(draft.name)
+        if found is None or draft.is_symlink() or not draft.is_file():
+            continue
+        with suppress(OSError):
+            old = newest - draft.stat().st_mtime > _SECONDS_OF_ANOTHER_HOST
+            if _is_dead(int(found["pid"])) if found["host"] == _HOST else old:
+                draft.unlink(missing_ok=True)
+
+
+def _is_dead(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return process == os.getpid()  # our own are from before a fork or a reused number
 
 
 def _flush(path: Path) -> None:
@@ -59,23 +154,51 @@ def _flush(path: Path) -> None:
 
 
 @contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path, command: str = "", own: tuple[str, ...] = ()) -> Iterator[None]:
     """Keep other commands off a folder, and remove what killed ones left half written.
 
     The operating system holds the lock for the process, and lets it go with it: after a kill there
     is nothing to clean up.
 
+    Args:
+        folder: made where it is not there; tried before any work is done.
+        command: whose folder it becomes; empty where any may write to it.
+        own: patterns of files that the command wrote before folders were marked.
+
     Raises:
-        FacebenchError: another command holds it.
+        FacebenchError: another command holds it, it is somebody else's, or cannot be written.
     """
+    if command:
+        _check_owner(folder, command, own)
     with _locked(
         folder / ".lock",
         0.0,
         f"another command is writing to {folder}",
         "wait for it or choose another folder",
     ):
+        if command:
+            with atomic_write(folder / MARK) as draft:
+                draft.write_text(f"{command}\n", encoding="utf-8")
         sweep_drafts(folder)
         yield
+
+
+def _check_owner(folder: Path, command: str, own: tuple[str, ...]) -> None:
+    """Refuse a folder with files of another command, or with files of nobody we know."""
+    if not folder.is_dir():
+        return
+    mark = folder / MARK
+    owner = mark.read_text("utf-8", "replace")[:80].strip() if mark.is_file() else ""
+    if owner and owner != command:
+        raise FacebenchError(
+            f"{folder} holds what 'facebench {owner}' wrote", "choose another folder"
+        )
+    theirs = [item.name for item in folder.iterdir() if item.name not in (".lock", MARK)]
+    known = bool(owner) or any(next(folder.glob(pattern), None) for pattern in own)
+    if theirs and not known:
+        raise FacebenchError(
+            f"{folder} holds other files, such as {sorted(theirs)[0]}", "choose an empty folder"
+        )
 
 
 @contextmanager
@@ -98,10 +221,11 @@ def lock_rank_zero(folder: Path, seconds: float = 90.0) -> Iterator[None]:
 
 @contextmanager
 def _locked(path: Path, seconds: float, message: str, hint: str) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _create_parent(path)
     lock = FileLock(path, timeout=seconds)
     try:
-        lock.acquire()
+        with explain_write_errors(path.parent, (path,)):
+            lock.acquire()
     except Timeout:
         raise FacebenchError(message, hint) from None
     try:

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import error_line
 from ..face.coefficient_files import frame_table
 from ..face.coefficients import FaceCoefficients
-from ..face.crop import Box, read_boxes
+from ..face.crop import Box, box_of_points, read_all_boxes, read_image_points
 from ..vision.detect import ManyFacesDetector
 from .reconstructor import FaceCrop, Reconstructor
 from .results import FaceFiles, ResultLedger, SourceResult
@@ -114,10 +114,13 @@ class SourceReconstructor:
             return LocatedFaces(source, (), error_line(error))
 
     def _locate(self, source: Source, frame: np.ndarray[Any, np.dtype[np.uint8]]) -> list[Box]:
-        """Boxes from the file beside the photograph where there is one, else the detector's."""
+        """Boxes from the files beside the photograph where there are any, else the detector's."""
+        if source.landmarks is not None:
+            return [box_of_points(read_image_points(source.landmarks))]
         if source.boxes is not None:
-            boxes = read_boxes(source.boxes)
-            return [boxes[0]] if 0 in boxes else []
+            boxes = read_all_boxes(source.boxes).get(0, [])
+            largest = sorted(boxes, key=lambda box: -max(box.width, box.height))
+            return largest if self.settings.all_faces else largest[:1]
         if self.settings.all_faces:
             return self.detector.detect_all(frame)
         box = self.detector.detect(frame)

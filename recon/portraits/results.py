@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -19,7 +20,7 @@ from ..face.coefficient_files import POSE_NAMES, Origin, write_coefficients
 from ..face.coefficients import FaceCoefficients
 from ..face.crop import Box
 from ..files.text import check_fields, parse_json
-from ..files.writing import atomic_write
+from ..files.writing import atomic_write, explain_write_errors
 from ..mesh.record import Mesh
 from ..texture.texture import Texture
 from .sources import Source
@@ -153,8 +154,11 @@ class ResultLedger:
         """Write down what became of a source."""
         self.out.mkdir(parents=True, exist_ok=True)
         row = {"key": self._key(source), "portrait": asdict(portrait)}
-        with (self.out / NAME).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        path = self.out / NAME
+        # A line that a kill cut off has no end, and would swallow this one.
+        with explain_write_errors(path), path.open("a+b") as file:
+            torn = file.tell() > 0 and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
+            file.write(b"\n" * torn + json.dumps(row).encode() + b"\n")
 
     def _key(self, source: Source) -> str:
         facts = [self.digest, source.name, *(_state(path) for path in (source.path, source.boxes))]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -11,13 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, error_line
-from ..files.pictures import NOT_A_PICTURE, read_picture
+from ..files.pictures import ENDINGS, NOT_A_PICTURE, UNREAD_ENDINGS, read_picture
 
-PHOTOGRAPHS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
+PHOTOGRAPHS = ENDINGS | UNREAD_ENDINGS
+"""What is not read among them becomes a row with the reason."""
 VIDEOS = frozenset(
-    {".mp4", ".avi", ".mov", ".mjpg", ".mjpeg", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
+    {
+        *(".mp4", ".avi", ".mov", ".mjpg", ".mjpeg", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"),
+        *(".wmv", ".3gp", ".mts", ".m2ts"),
+    }
 )
 BOXES_ENDING = ".boxes.csv"
+LANDMARK_ENDINGS = (".pts", ".landmarks.txt", ".landmarks.csv", ".landmarks.npy")
+_LONGEST_NAME = 200
+"""Bytes of a result's name; disks allow 255 with its ending."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +45,20 @@ class Source:
     @property
     def boxes(self) -> Path | None:
         """The face box file beside it, NAME.boxes.csv (`recon.face.crop`), or None."""
-        path = self.path.with_name(self.path.stem + BOXES_ENDING)
-        return path if path.is_file() else None
+        return self._beside(BOXES_ENDING)
+
+    @property
+    def landmarks(self) -> Path | None:
+        """The landmarks beside a photograph (`recon.face.labels`), or None."""
+        found = (self._beside(ending) for ending in LANDMARK_ENDINGS)
+        return None if self.is_video else next(filter(None, found), None)
+
+    def _beside(self, ending: str) -> Path | None:
+        path = self.path.with_name(self.path.stem + ending)
+        # With its ending a name can become longer than the disk allows: then there is no such file.
+        with suppress(OSError):
+            return path if path.is_file() else None
+        return None
 
     @property
     def is_video(self) -> bool:
@@ -71,9 +92,20 @@ def _names(relative: Iterable[PurePosixPath]) -> Iterator[str]:
     seen: Counter[str] = Counter()
     for file in files:
         plain = stems[file.with_suffix("")] == 1
-        name = str(file.with_suffix("") if plain else file.with_name(file.name.replace(".", "_")))
+        whole = str(file.with_suffix("") if plain else file.with_name(file.name.replace(".", "_")))
+        name = _shortened(whole)
         seen[name] += 1
         yield name if seen[name] == 1 else f"{name}_{seen[name]}"
+
+
+def _shortened(name: str) -> str:
+    """A name that leaves room for the endings of results; what is cut off is told by its hash."""
+    folder, slash, last = name.rpartition("/")
+    content = last.encode("utf-8", "surrogateescape")
+    if len(content) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(content).hexdigest()[:8]
+    return f"{folder}{slash}{content[: _LONGEST_NAME - 9].decode('utf-8', 'ignore')}-{digest}"
 
 
 def _in_folder(folder: Path, leave_out: Path | None) -> dict[Path, PurePosixPath]:
@@ -106,5 +138,8 @@ def read_photograph(path: Path) -> NDArray[np.uint8]:
         return np.asarray(read_picture(path, "RGB"))
     except (OSError, ValueError) as error:
         if str(error) == NOT_A_PICTURE:
-            raise FacebenchError(NOT_A_PICTURE, "known are JPEG, PNG, TIFF, WebP …") from error
-        raise FacebenchError("the picture cannot be read", error_line(error)) from error
+            raise FacebenchError(
+                NOT_A_PICTURE, "known are JPEG, PNG, TIFF, WebP, AVIF, JPEG 2000, HEIC …"
+            ) from error
+        said = str(error) if isinstance(error, ValueError) else error_line(error)
+        raise FacebenchError("the picture cannot be read", said) from error

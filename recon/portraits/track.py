@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.ndimage import median_filter
 
 from ..face.coefficients import FaceCoefficients
@@ -58,6 +60,9 @@ class EvenSample(Generic[Item]):
 SHEET_ROWS = 6
 """Most frames of a video that its sheet shows and its texture is made of."""
 
+_HELD = 4 * SHEET_ROWS
+"""More are kept on the way, so that each take has some."""
+
 NEIGHBOURS = 7
 """Faces, one after the other, whose median place and size a face is compared with."""
 
@@ -66,6 +71,11 @@ STRAYED = 0.5
 
 RESIZED = 1.5
 """So is one larger or smaller than the median by this factor."""
+
+THUMBNAIL = 32
+CUT_GREY, CUT_RATIO = 20.0, 2.0
+"""A picture that differs by more grey values (of 255, thumbnails' mean) from the one before, and by
+this factor more than its neighbours do, begins another take; a flash differs twice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +89,7 @@ class Track:
         image_size: (height, width) of the frames.
         shots: a few of the faces, evenly spaced, each with its index among the N.
         left_out: faces found that were not this person's.
+        others: first and last frame of every other take, and its number of faces.
     """
 
     numbers: NDArray[np.int64]
@@ -87,6 +98,7 @@ class Track:
     image_size: tuple[int, int]
     shots: tuple[tuple[int, FaceCrop], ...]
     left_out: int = 0
+    others: tuple[tuple[int, int, int], ...] = ()
 
 
 class TrackBuilder:
@@ -106,17 +118,20 @@ class TrackBuilder:
     ) -> None:
         self.frames = 0
         self.reason = ""
-        self._shots: EvenSample[tuple[int, FaceCrop]] = EvenSample(SHEET_ROWS)
+        self._shots: EvenSample[tuple[int, FaceCrop]] = EvenSample(_HELD)
         self._reconstructor, self._detector, self._given = reconstructor, detector, boxes
         self._numbers: list[int] = []
         self._boxes: list[Box] = []
         self._faces: list[FaceCoefficients] = []
-        self._image_size = (1, 1)
+        self._sizes: list[tuple[int, int]] = []
+        self._changes: list[float] = []
+        self._thumbnail: NDArray[np.float32] | None = None
 
     def add(self, chunk: Chunk) -> None:
         """Add the faces of a chunk."""
         self.frames += len(chunk.frames)
         self.reason = self.reason or chunk.reason
+        self._compare(chunk.frames)
         size = self._reconstructor.crop_size
         found = [
             (number, FaceCrop.of(frame, box, size)) for number, frame, box in self._find(chunk)
@@ -129,17 +144,63 @@ class TrackBuilder:
             self._faces.append(shot.in_picture(faces[index])[None])
 
     def track(self) -> Track | None:
-        """Everything found so far; None without a face."""
+        """The longest take of one person; None without a face.
+
+        A take ends at a cut, where the size of the picture changes, and where the face jumps.
+        """
         if not self._faces:
             return None
         faces = FaceCoefficients.join(self._faces)
-        numbers = np.array(self._numbers)
-        return Track(numbers, self._boxes, faces, self._image_size, tuple(self._shots))
+        whole = Track(
+            np.array(self._numbers), self._boxes, faces, self._sizes[0], tuple(self._shots)
+        )
+        starts = find_cuts(np.array(self._changes))
+        take = np.searchsorted(starts, whole.numbers, side="right")
+        resized = [a != b for a, b in pairwise(self._sizes)]
+        take = take + np.concatenate([[0], np.cumsum(resized, dtype=np.int64)])
+        # Boxes from a file are somebody's word: a stray one is no detector's mistake.
+        takes = [
+            part
+            for number in np.unique(take)
+            for part in split_at_jumps(self._one_take(whole, np.flatnonzero(take == number)))
+        ]
+        takes = [part for part in takes if len(part.numbers)]
+        if not takes:
+            return None
+        # A take of which no picture was kept cannot be drawn, and is a short one of many.
+        drawn = [part for part in takes if part.shots] or takes
+        longest = max(drawn, key=lambda part: len(part.numbers))
+        others = tuple(
+            (int(part.numbers[0]), int(part.numbers[-1]), len(part.numbers))
+            for part in takes
+            if part is not longest
+        )
+        kept = sum(len(part.numbers) for part in takes)
+        few = np.linspace(0, len(longest.shots) - 1, min(SHEET_ROWS, len(longest.shots)))
+        shots = tuple(longest.shots[round(i)] for i in few)
+        left_out = len(whole.numbers) - kept
+        return replace(longest, left_out=left_out, others=others, shots=shots)
+
+    def _one_take(self, whole: Track, index: NDArray[np.int64]) -> Track:
+        part = _part_of(whole, index)
+        part = replace(part, image_size=self._sizes[int(index[0])])
+        return part if self._given is not None else drop_outliers(part)
+
+    def _compare(self, frames: NDArray[np.uint8]) -> None:
+        """Note by how much each frame differs from the one before."""
+        for frame in frames:
+            small = Image.fromarray(frame).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+            grey = np.asarray(small.convert("L"), np.float32)
+            last, self._thumbnail = self._thumbnail, grey
+            self._changes.append(0.0 if last is None else float(np.abs(grey - last).mean()))
 
     def _find(self, chunk: Chunk) -> Iterator[tuple[int, NDArray[np.uint8], Box]]:
         for number, frame in enumerate(chunk.frames, chunk.first_frame):
             given = self._given
-            box = self._detector.detect(frame) if given is None else given.get(number)
+            if given is None:
+                box = self._detector.detect(frame)
+            else:
+                box = given[number].times(chunk.scale) if number in given else None
             if box is not None:
                 yield number, frame, box
 
@@ -150,7 +211,7 @@ class TrackBuilder:
             self._shots.skip()
         self._numbers.append(number)
         self._boxes.append(shot.box)
-        self._image_size = shot.image_size
+        self._sizes.append(shot.image_size)
 
 
 def drop_outliers(track: Track) -> Track:
@@ -159,16 +220,48 @@ def drop_outliers(track: Track) -> Track:
     A detector that looks at each frame alone now and then takes something else for the face; one
     such frame would spoil the person's mean and its neighbours' smoothed pose.
     """
-    boxes = np.array([[box.left, box.top, box.width, box.height] for box in track.boxes])
-    side = np.log(boxes[:, 2:].max(axis=1, keepdims=True))
-    places = np.hstack([boxes[:, :2] + boxes[:, 2:] / 2.0, side])
+    places = _places(track.boxes)
     usual = median_filter(places, size=(NEIGHBOURS, 1), mode="mirror")
     away = np.linalg.norm((places - usual)[:, :2], axis=1) / np.exp(usual[:, 2])
     other_size = np.abs(places[:, 2] - usual[:, 2]) > np.log(RESIZED)
-    return _kept(track, np.flatnonzero(~other_size & (away <= STRAYED)))
+    return _part_of(track, np.flatnonzero(~other_size & (away <= STRAYED)))
 
 
-def _kept(track: Track, index: NDArray[np.int64]) -> Track:
+def find_cuts(changes: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Numbers of the frames with which another take begins.
+
+    Args:
+        changes: (N,) mean difference of each frame from the one before, grey values of 255.
+    """
+    changes = np.asarray(changes, np.float64)
+    before = np.concatenate([[0.0], changes[:-1]])
+    after = np.concatenate([changes[1:], [0.0]])
+    neighbours = np.maximum(before, after)
+    return np.flatnonzero((changes > CUT_GREY) & (changes > CUT_RATIO * neighbours))
+
+
+def split_at_jumps(track: Track) -> list[Track]:
+    """The takes of a track between which the face is at once elsewhere, or of another size."""
+    if len(track.numbers) < 2:
+        return [track]
+    places = _places(track.boxes)
+    step = np.linalg.norm(np.diff(places[:, :2], axis=0), axis=1) / np.exp(places[1:, 2])
+    resized = np.abs(np.diff(places[:, 2])) > np.log(RESIZED)
+    # Where the face was not seen for a while it may have gone as much further.
+    gap = np.diff(track.numbers)
+    ends = np.flatnonzero((step > STRAYED * gap) | (resized & (gap <= NEIGHBOURS)))
+    pieces = np.split(np.arange(len(track.numbers)), ends + 1)
+    return [_part_of(track, piece) for piece in pieces] if len(pieces) > 1 else [track]
+
+
+def _places(boxes: list[Box]) -> NDArray[np.float64]:
+    """Centre (px) and logarithm of the longer side of boxes, (N, 3)."""
+    sides = np.array([[box.left, box.top, box.width, box.height] for box in boxes])
+    size = np.log(sides[:, 2:].max(axis=1, keepdims=True))
+    return np.hstack([sides[:, :2] + sides[:, 2:] / 2.0, size])
+
+
+def _part_of(track: Track, index: NDArray[np.int64]) -> Track:
     place = {int(old): new for new, old in enumerate(index)}
     shots = tuple((place[old], shot) for old, shot in track.shots if old in place)
     return replace(

@@ -24,10 +24,13 @@ from .reconstructor import Reconstructor, to_tensor
 from .results import FaceFiles, SourceResult, write_frame_table
 from .sheet import SheetRenderer
 from .sources import Source
-from .track import Track, TrackBuilder, drop_outliers
+from .track import Track, TrackBuilder
 
 _DRAWN_TOGETHER = 4
 _SIGMA = 1e-6
+_LISTED = 3
+_SELDOM = 0.2
+"""Share of the frames below which it is said how few have the face."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,8 @@ class VideoReconstructor:
         if track is None:
             reason = builder.reason or f"no face was found in {builder.frames} frames"
             return SourceResult(source.name, str(source.path), builder.frames, 0, reason=reason)
-        track = drop_outliers(track) if boxes is None else track
         files = self._write(source, track, builder.frames)
-        reason = "; ".join(filter(None, [builder.reason, _remark(track.left_out)]))
+        reason = "; ".join(filter(None, [builder.reason, *_remarks(track, builder.frames)]))
         found = len(track.numbers)
         return SourceResult(source.name, str(source.path), builder.frames, found, files, reason)
 
@@ -155,5 +157,17 @@ class VideoReconstructor:
         }
 
 
-def _remark(left_out: int) -> str:
-    return f"{left_out} faces that lay elsewhere were left out" if left_out else ""
+def _remarks(track: Track, n_frames: int) -> Iterator[str]:
+    """What a reader of the result should know of the film."""
+    if track.others:
+        listed = [f"{first} to {last} ({count} faces)" for first, last, count in track.others]
+        more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
+        own = f"frames {track.numbers[0]} to {track.numbers[-1]}"
+        yield (
+            f"{own} are one take of one face; left out are those in frames "
+            f"{', '.join(listed[:_LISTED])}{more}, behind a cut or a jump"
+        )
+    if track.left_out:
+        yield f"{track.left_out} faces that lay elsewhere were left out"
+    if len(track.numbers) < _SELDOM * n_frames:
+        yield f"a face in only {len(track.numbers)} of {n_frames} frames"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..face.crop import Box, Window
+from ...errors import FacebenchError
+from ..face.crop import Box, Window, box_of_points
+from ..face.labels import decode_text, points_of_text
 from ..files.pictures import read_picture
 from ..synthetic.appearance import CLASS_NAMES
 from ..vision.detect import ManyFacesDetector
@@ -24,7 +25,7 @@ from .patch import Patch, cut_patch, landmark_box
 from .quality import QualityLimits
 from .rows import WHOLE_PHOTOGRAPH, Reason, RejectedError, WorkRow
 
-POINTS = 68
+POINTS, FIVE_POINTS = 68, 5
 _ASPECT = 0.02
 """A mask may be smaller than its photograph, but not of another shape."""
 
@@ -66,34 +67,26 @@ def decode_mask(content: bytes, size: tuple[int, int]) -> Pixels:
 
 
 def decode_landmarks(content: bytes, name: str) -> Points:
-    """Landmarks (faces, 68, 2) in px of the upright photograph, integers at pixel centres.
+    """Landmarks (faces, 68, 2) or (1, 5, 2) in px of the upright photograph.
 
-    `.pts` is iBUG's: 68 points in braces, counted from 1. Text is `x y` a line, counted from 0;
-    the lines of several faces follow one another.
+    `.pts` is iBUG's: points in braces, counted from 1. Everything else is `x y` a line, counted
+    from 0, integers at pixel centres; the lines of several faces follow one another. See
+    `labels.points_of_text`.
 
     Raises:
-        RejectedError: not 68 points of two finite numbers each.
+        RejectedError: not 68 or 5 points of two finite numbers each.
     """
     try:
-        text = content.decode("ascii")
-        points = _braces(text) - 1.0 if name.lower().endswith(".pts") else _lines(text)
+        points = points_of_text(decode_text(content), 2, name)
+    except FacebenchError as error:
+        raise RejectedError(Reason.SIDECAR, error.message) from error
     except ValueError as error:
-        raise RejectedError(Reason.SIDECAR, f"{name}: not 68 lines of two numbers") from error
-    if len(points) == 0 or len(points) % POINTS or not np.isfinite(points).all():
+        raise RejectedError(Reason.SIDECAR, f"{name}: no text") from error
+    each = len(points) if len(points) == FIVE_POINTS else POINTS
+    if len(points) == 0 or len(points) % each or not np.isfinite(points).all():
         raise RejectedError(Reason.SIDECAR, f"{name}: {len(points)} points, not 68 a face")
-    return points.reshape(-1, POINTS, 2).astype(np.float32)
-
-
-def _braces(text: str) -> NDArray[np.float64]:
-    inside = re.search(r"\{([^}]*)\}", text)
-    if inside is None:
-        raise ValueError("no braces")
-    return _lines(inside.group(1))
-
-
-def _lines(text: str) -> NDArray[np.float64]:
-    rows = [line.replace(",", " ").split() for line in text.splitlines() if line.strip()]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), 2)
+    first = 1.0 if name.lower().endswith(".pts") else 0.0
+    return (points - first).reshape(-1, each, 2).astype(np.float32)
 
 
 Pixels = NDArray[np.uint8]
@@ -190,6 +183,8 @@ def _faces(photograph: Photograph, frame: Pixels, detector: ManyFacesDetector) -
     """Number, box and landmarks of each face, the main one first; a landmarks file has the word."""
     if photograph.landmarks:
         points = decode_landmarks(photograph.landmarks.read(), photograph.landmarks.name)
+        if points.shape[1] == FIVE_POINTS:  # they say where the face is, a network the rest
+            return [(0, box_of_points(points[0]), None)]
         boxes = [landmark_box(one) for one in points]
         given = [(face, boxes[face], points[face]) for face in range(len(points))]
         return sorted(given, key=lambda one: -max(one[1].width, one[1].height))

@@ -8,11 +8,13 @@ import tarfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from ...errors import FacebenchError, error_line
+from ..files.pictures import ENDINGS, UNREAD_ENDINGS
 from .rows import Reason, RejectedError
 
 TAR, ZIP = ".tar", ".zip"
@@ -144,7 +146,8 @@ def _is_junk_path(path: str) -> bool:
     return any(_is_junk(part) for part in path.removeprefix("./").split("/"))
 
 
-PHOTOGRAPHS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
+PHOTOGRAPHS = ENDINGS | UNREAD_ENDINGS
+"""What is not read among them becomes a row with the reason."""
 LANDMARKS = (".pts", ".txt")
 MASK = "_mask.png"
 
@@ -248,8 +251,9 @@ def _siblings(path: Path) -> Iterator[Stored]:
     """The label files that may belong to a single photograph."""
     for name in (*(path.stem + ending for ending in LANDMARKS), path.stem + MASK):
         beside = path.with_name(name)
-        if beside.is_file():
-            yield single_file(beside, name)
+        with suppress(OSError):  # the name may be longer than the disk allows
+            if beside.is_file():
+                yield single_file(beside, name)
 
 
 def _paired(files: Iterable[Stored], beside: Iterable[Stored]) -> Iterator[Photograph]:

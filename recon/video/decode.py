@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Container, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 from ...errors import one_line
@@ -47,6 +50,9 @@ def open_video(path: Path) -> av.container.InputContainer:
     return container
 
 
+LONGEST_SIDE = 4096
+"""Frames are decoded to no more: a face that fills an eighth of them has as many pixels as any
+network or texture takes."""
 CHUNK_FRAMES = 32
 CHUNK_BYTES = 64 * 2**20
 """A chunk has 32 frames, or as many as fit into 64 MiB of RGB where frames are large."""
@@ -62,6 +68,7 @@ class Chunk:
         last: whether the clip ends with it.
         frames: (N, H, W, 3) uint8 RGB; N is 0 only where the clip gave no frame at all.
         first_frame: number of the first frame in the clip, from 0, counted by decoding.
+        scale: pixels of a frame for one of the file's, below 1 where those are very large.
         reason: on the last chunk, why the video could not be read to its end; else empty.
     """
 
@@ -71,12 +78,16 @@ class Chunk:
     frames: NDArray[np.uint8]
     first_frame: int
     reason: str
+    scale: float = 1.0
 
 
 def read_chunks(
     path: Path, clip_id: str, limit: int | None = None, skip: Container[int] = ()
 ) -> Iterator[Chunk]:
     """Decode a video into chunks, holding no more than two of them at a time.
+
+    Frames come as a player shows them: upright by the display matrix, with square pixels by the
+    sample aspect ratio. Where their size changes a new chunk begins, and none is stretched.
 
     Args:
         path: the video file.
@@ -87,14 +98,79 @@ def read_chunks(
     video = _Video(path)
     first = 0
     with closing(video.frames()) as decoded:
-        for index, last, group in _mark_last(_groups(islice(decoded, limit))):
+        for index, last, group in _mark_last(_groups(islice(decoded, limit), video)):
             if index not in skip:
                 frames = video.to_rgb(group)
-                yield Chunk(clip_id, index, last, frames, first, video.told if last else "")
+                reason, scale = video.warning if last else "", video.view(group[0]).scale
+                yield Chunk(clip_id, index, last, frames, first, reason, scale)
             first += len(group)
     if not first and 0 not in skip:
         nothing = np.empty((0, 0, 0, 3), np.uint8)
         yield Chunk(clip_id, 0, True, nothing, 0, video.reason or "the video has no frames")
+
+
+@dataclass(frozen=True)
+class FrameView:
+    """How the pixels of a frame become a picture.
+
+    Attributes:
+        width, height: to which it is scaled, before it is turned: with square pixels.
+        scale: pixels of the picture for one of the file's.
+        matrix: a, b, c, d of the display matrix by sign: (p, q) comes to (a p + c q, b p + d q).
+    """
+
+    width: int
+    height: int
+    scale: float
+    matrix: tuple[int, int, int, int]
+
+    @classmethod
+    def of(cls, frame: av.VideoFrame, aspect: Fraction | None) -> FrameView:
+        """By the frame's size, its display matrix and the shape of its pixels (width / height)."""
+        width, height = float(frame.width), float(frame.height)
+        if aspect and 0.1 < aspect < 10 and aspect != 1:
+            # The side that is short of pixels is filled up: none are thrown away.
+            width, height = (width * aspect, height) if aspect > 1 else (width, height / aspect)
+            width, height = 2 * round(width / 2), 2 * round(height / 2)
+        scale = min(1.0, LONGEST_SIDE / max(width, height))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        return cls(*size, scale, _display_signs(frame))
+
+    def apply(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        """The picture (H, W, 3) RGB."""
+        image = frame.to_ndarray(format="rgb24", width=self.width, height=self.height)
+        a, b, c, d = self.matrix
+        if b and c:
+            image = image.transpose(1, 0, 2)[:: b or 1, :: c or 1]
+        else:
+            image = image[:: d or 1, :: a or 1]
+        return np.ascontiguousarray(image)
+
+
+def _display_signs(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+    """The display matrix as the nearest of the eight that only turn by right angles and mirror."""
+    data = next((item for item in frame.side_data if item.type.name == "DISPLAYMATRIX"), None)
+    if data is None:
+        return _UPRIGHT
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data)[:36])
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return (-1 if a < 0 else 1, 0, 0, -1 if d < 0 else 1)
+    return (0, -1 if b < 0 else 1, -1 if c < 0 else 1, 0)
+
+
+_UPRIGHT = (1, 0, 0, 1)
+
+
+def main_stream(container: av.container.InputContainer) -> av.VideoStream:
+    """The film among a file's video streams: no cover picture, the default one, else the largest.
+
+    Raises:
+        IndexError: there is none.
+    """
+    streams = list(container.streams.video)
+    films = [item for item in streams if not item.disposition & Disposition.attached_pic]
+    usual = [item for item in films if item.disposition & Disposition.default]
+    return max(usual or films or streams[:1] or [streams[0]], key=lambda s: s.width * s.height)
 
 
 class _Video:
@@ -103,10 +179,11 @@ class _Video:
     def __init__(self, path: Path) -> None:
         self.reason = ""
         self._path = path
-        self._bad = self._unconverted = 0
+        self._bad = self._unconverted = self._hidden = 0
+        self._aspect: Fraction | None = None
 
     @property
-    def told(self) -> str:
+    def warning(self) -> str:
         """What went wrong so far; empty for nothing."""
         if self.reason or not self._unconverted:
             return self.reason
@@ -116,20 +193,23 @@ class _Video:
         read = promised = 0
         try:
             with open_video(self._path) as container:
-                stream = container.streams.video[0]
+                stream = main_stream(container)
                 stream.codec_context.thread_count = 1
+                self._aspect = stream.sample_aspect_ratio
                 promised = stream.frames
                 for frame in self._decode(container, stream):
                     read += 1
                     yield frame
         except (av.FFmpegError, OSError, ValueError, IndexError, OverflowError) as error:
             self.reason = f"{one_line(self._path.name)} cannot be read: {_plain(error)}"
-        self.reason = self.reason or self._shortfall(read, promised)
+        # What an edit list leaves out is read and not shown: it is not missing.
+        self.reason = self.reason or self._shortfall(read, promised - self._hidden)
 
     def _decode(
         self, container: av.container.InputContainer, stream: av.VideoStream
     ) -> Iterator[av.VideoFrame]:
         for packet in container.demux(stream):
+            self._hidden += bool(packet.is_discard and packet.size)
             try:
                 frames = packet.decode()
             except av.InvalidDataError:
@@ -137,13 +217,16 @@ class _Video:
                 continue
             yield from (frame for frame in frames if isinstance(frame, av.VideoFrame))
 
+    def view(self, frame: av.VideoFrame) -> FrameView:
+        """How a frame is to be shown."""
+        return FrameView.of(frame, self._aspect)
+
     def to_rgb(self, group: list[av.VideoFrame]) -> NDArray[np.uint8]:
-        """Frames (N, H, W, 3) of the size of the first; what cannot be converted is left out."""
-        width, height = group[0].width, group[0].height
+        """Frames (N, H, W, 3) as they are shown; what cannot be converted is left out."""
         images = []
         for frame in group:
             try:
-                images.append(frame.to_ndarray(format="rgb24", width=width, height=height))
+                images.append(self.view(frame).apply(frame))
             except (av.FFmpegError, OSError, ValueError):
                 self._unconverted += 1
         return np.stack(images) if images else np.empty((0, 0, 0, 3), np.uint8)
@@ -157,20 +240,25 @@ class _Video:
         return ""
 
 
-def _groups(frames: Iterable[av.VideoFrame]) -> Iterator[list[av.VideoFrame]]:
+def _groups(frames: Iterable[av.VideoFrame], video: _Video) -> Iterator[list[av.VideoFrame]]:
     group: list[av.VideoFrame] = []
+    view: FrameView | None = None
     for frame in frames:
+        # A change of size or of the way it is held starts a chunk of its own.
+        if group and video.view(frame) != view:
+            yield group
+            group = []
+        view = video.view(frame)
         group.append(frame)
-        if len(group) == _chunk_length(group[0]):
+        if len(group) == _chunk_length(view):
             yield group
             group = []
     if group:
         yield group
 
 
-def _chunk_length(frame: av.VideoFrame) -> int:
-    frame_bytes = 3 * int(frame.width) * int(frame.height)
-    return max(1, min(CHUNK_FRAMES, CHUNK_BYTES // frame_bytes))
+def _chunk_length(view: FrameView) -> int:
+    return max(1, min(CHUNK_FRAMES, CHUNK_BYTES // (3 * view.width * view.height)))
 
 
 def _mark_last(

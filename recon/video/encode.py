@@ -9,9 +9,10 @@ from pathlib import Path
 import av
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ..files.writing import atomic_write
-from .decode import open_video
+from .decode import main_stream, open_video
 
 USUAL_RATE = Fraction(25)
 """Frames per second of a video that does not tell its own."""
@@ -24,22 +25,26 @@ def frame_rate(path: Path) -> Fraction:
     """Frames per second on average, as the file tells; `USUAL_RATE` where it tells none."""
     try:
         with open_video(path) as container:
-            rate = container.streams.video[0].average_rate
+            rate = main_stream(container).average_rate
     except (av.FFmpegError, OSError, ValueError, IndexError):
         return USUAL_RATE
     return Fraction(rate) if rate and 0 < rate <= _FASTEST else USUAL_RATE
 
 
 def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction) -> Path:
-    """Encode (H, W, 3) RGB frames of one size as MP4, by rename.
+    """Encode (H, W, 3) RGB frames as MP4, by rename.
+
+    Frames of another size than the first are fitted into it with black beside them.
 
     A last odd row or column is left out, because the pixel format cannot hold it.
     """
     with atomic_write(path) as draft, av.open(str(draft), "w", format="mp4") as container:
-        stream = None
+        stream, size = None, None
         for frame in frames:
             stream = stream or _stream(container, frame.shape[:2], rate)
-            even = np.ascontiguousarray(frame[: stream.height, : stream.width])
+            size = size or frame.shape[:2]
+            same = frame if frame.shape[:2] == size else _fitted(frame, size)
+            even = np.ascontiguousarray(same[: stream.height, : stream.width])
             container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
         if stream is not None:
             container.mux(stream.encode())
@@ -58,3 +63,14 @@ def _stream(
     else:
         stream.bit_rate = 4 * stream.height * stream.width
     return stream
+
+
+def _fitted(frame: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
+    """A frame as large as fits into a size (height, width), in the middle of black."""
+    height, width = size
+    scale = min(height / frame.shape[0], width / frame.shape[1])
+    inner = max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale))
+    picture = Image.new("RGB", (width, height))
+    small = Image.fromarray(frame).resize(inner, Image.Resampling.BILINEAR)
+    picture.paste(small, ((width - inner[0]) // 2, (height - inner[1]) // 2))
+    return np.asarray(picture)

@@ -67,6 +67,7 @@ def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
         pytest.raises(FacebenchError, match=r"summary\.json cannot be written: No space left"),
         atomic_write(old) as draft,
     ):
+        draft.unlink()
         draft.symlink_to("/dev/full")
         draft.write_text("new")
     assert old.read_text() == "old"

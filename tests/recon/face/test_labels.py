@@ -1,0 +1,120 @@
+"""Label files as people have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facebench.bench.landmarks.files import read_landmark_file
+from facebench.bench.registration.nose_tip import read_nose_tip
+from facebench.errors import FacebenchError
+from facebench.recon.face.crop import (
+    Box,
+    box_of_points,
+    read_all_boxes,
+    read_boxes,
+    read_image_points,
+)
+from facebench.recon.face.labels import points_of_text, read_points
+
+POINTS = np.random.default_rng(5).normal(size=(68, 3)).round(3)
+ROWS = [" ".join(map(str, point)) for point in POINTS.tolist()]
+
+TEXTS = {
+    "plain": "\n".join(ROWS),
+    "mark": "\ufeff" + "\n".join(ROWS),
+    "CRLF and comments": "# points\r\n\r\n" + "\r\n".join(ROWS) + "\r\n// end\r\n",
+    "header": "x,y,z\n" + "\n".join(row.replace(" ", ",") for row in ROWS),
+    "names": "name;x;y;z\n" + "\n".join(f"p{n};{r.replace(' ', ';')}" for n, r in enumerate(ROWS)),
+    "counted": "\n".join(f"{n}\t{row}" for n, row in enumerate(ROWS, start=1)),
+    "count first": "68\n" + "\n".join(ROWS),
+    "pts": "version: 1\nn_points: 68\n{\n" + "\n".join(ROWS) + "\n}\n",
+}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=list(TEXTS))
+def test_text_of_any_kind(text: str, tmp_path: Path) -> None:
+    assert np.array_equal(points_of_text(text, 3, "a"), POINTS)
+    (tmp_path / "a.txt").write_bytes(text.encode("utf-16"))
+    assert np.array_equal(read_points(tmp_path / "a.txt", 3), POINTS)
+
+
+@pytest.mark.parametrize("array", [POINTS, POINTS[None], POINTS.T, POINTS.T[None, :, :, None]])
+def test_arrays_with_axes_too_many_or_exchanged(array: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", array)
+    assert np.array_equal(read_points(tmp_path / "a.npy", 3), POINTS)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1 2 3\n1 2\n", "line 2: '1 2' is not three numbers"),
+        ("1 2 3\nnose\n1 2 3", "line 2: 'nose'"),
+        ("p1 10.5 20.5\n", "line 1: 'p1 10.5 20.5' is not three numbers"),
+        ("1 2 3_0\n", "line 1"),
+    ],
+)
+def test_a_line_that_is_no_point_is_named(text: str, words: str) -> None:
+    with pytest.raises(FacebenchError) as caught:
+        points_of_text(text, 3, "a")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["1 2 3", "1,2,3\n", "1\n2\n3\n", "nose 1 2 3", "\ufeff1 2 3"])
+def test_a_nose_label_is_three_coordinates(text: str, tmp_path: Path) -> None:
+    (tmp_path / "nose.txt").write_text(text, encoding="utf-8")
+    assert read_nose_tip(tmp_path / "nose.txt").tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("text", ["p1 10.5 20.5", "1 2", "1 2 3 4", "1 2 3\n4 5 6", ""])
+def test_and_nothing_else(text: str, tmp_path: Path) -> None:
+    (tmp_path / "nose.txt").write_text(text)
+    with pytest.raises(FacebenchError):
+        read_nose_tip(tmp_path / "nose.txt")
+
+
+def test_boxes_in_any_order_of_columns_with_doubles_and_a_mark(tmp_path: Path) -> None:
+    path = tmp_path / "a.boxes.csv"
+    path.write_text(
+        "\ufeffleft;top;width;height;frame\r\n1;2;3;4;0\r\n1;2;3;4;0\r\n5;6;7;8;2.0\r\n"
+    )
+    assert read_boxes(path) == {0: Box(1, 2, 3, 4), 2: Box(5, 6, 7, 8)}
+
+
+def test_two_faces_in_a_frame_are_two_boxes_and_no_video_of_one_person(tmp_path: Path) -> None:
+    path = tmp_path / "a.boxes.csv"
+    path.write_text("frame,left,top,width,height\n0,1,2,3,4\n0,9,9,9,9\n")
+    assert read_all_boxes(path) == {0: [Box(1, 2, 3, 4), Box(9, 9, 9, 9)]}
+    with pytest.raises(FacebenchError, match="frame 0 has 2 different boxes"):
+        read_boxes(path)
+
+
+def test_five_points_give_the_box_that_all_68_give() -> None:
+    from facebench.recon.morphable.landmarks import landmark_points
+    from facebench.recon.morphable.load import load_model
+
+    model = load_model("embedded")
+    face = landmark_points(model.mean_shape, model.landmarks, model.name)[:, :2] * [3, -3]
+    turn = np.array([[0.98, -0.2], [0.2, 0.98]])
+    points = face @ turn.T + [300, 200]
+    pairs = ((36, 39), (42, 45), (30, 30), (48, 48), (54, 54))
+    five = np.array([(points[a] + points[b]) / 2 for a, b in pairs])
+    all_of_it, by_five = box_of_points(points), box_of_points(five)
+    assert np.allclose(list(vars(all_of_it).values()), list(vars(by_five).values()))
+
+
+def test_pts_count_pixels_from_one(tmp_path: Path) -> None:
+    rows = "\n".join("11 21" for _ in range(5))
+    (tmp_path / "a.pts").write_text(f"version: 1\nn_points: 5\n{{\n{rows}\n}}\n")
+    (tmp_path / "a.landmarks.txt").write_text(rows)
+    assert read_image_points(tmp_path / "a.pts").tolist() == [[10, 20]] * 5
+    assert read_image_points(tmp_path / "a.landmarks.txt").tolist() == [[11, 21]] * 5
+
+
+def test_labels_that_other_readers_get_wrong(shared: Path) -> None:
+    assert len(read_landmark_file(shared / "cases" / "landmarks_bom.txt").points) == 68
+    assert read_boxes(shared / "cases" / "boxes_bom.boxes.csv") == {0: Box(1, 2, 3, 4)}
+    with pytest.raises(FacebenchError, match=r"'p1 10\.5 20\.5' is not three numbers"):
+        read_nose_tip(shared / "cases" / "nose_label_two_numbers.txt")

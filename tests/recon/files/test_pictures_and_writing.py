@@ -1,0 +1,148 @@
+"""Pictures of any depth, and places that are no plain files."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from facebench.errors import FacebenchError
+from facebench.recon.files.pictures import read_picture, to_eight_bits
+from facebench.recon.files.writing import MARK, atomic_write, lock_folder, sweep_drafts
+from facebench.recon.portraits.sources import find_sources
+
+GREY = np.tile(np.arange(256, dtype=np.uint8), (16, 1))
+COLOUR = np.stack([GREY, GREY[:, ::-1], GREY // 2], axis=2)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *(GREY.astype(np.uint16) * 257, GREY.astype(np.float32), GREY.astype(np.float32) / 255),
+        *(COLOUR.astype(np.uint16) * 257, COLOUR.astype(np.float32) / 255),
+    ],
+    ids=["16-bit grey", "float to 255", "float to 1", "16-bit colour", "float colour"],
+)
+def test_a_deep_picture_reads_as_that_of_8_bits(values: np.ndarray) -> None:
+    file = io.BytesIO()
+    tifffile.imwrite(file, values)
+    expected = COLOUR if values.ndim == 3 else np.repeat(GREY[..., None], 3, axis=2)
+    assert np.array_equal(np.asarray(read_picture(file.getvalue(), "RGB")), expected)
+
+
+def test_values_that_are_no_light_are_refused() -> None:
+    for bad in (np.array([[np.nan]]), np.array([[-5.0, 1.0]])):
+        with pytest.raises(ValueError, match="values"):
+            to_eight_bits(bad)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "JPEG2000", "GIF", "WEBP"])
+def test_kinds_of_pictures(kind: str) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.full((40, 40, 3), [200, 90, 30], np.uint8)).save(file, kind)
+    read = np.asarray(read_picture(file.getvalue(), "RGB"))
+    assert np.abs(read.astype(int) - [200, 90, 30]).max() < 12
+
+
+def test_pictures_that_other_readers_get_wrong(shared: Path) -> None:
+    folder = shared / "real"
+    deep = np.asarray(read_picture(folder / "cases" / "02_astronaut_grey16.png", "RGB"))
+    plain = Image.open(folder / "photographs" / "sk_astronaut_grey.png").convert("RGB")
+    assert np.array_equal(deep, np.asarray(plain))
+    assert 100 < np.asarray(read_picture(shared / "cases" / "photo_grey16.png", "L")).mean() < 130
+    try:
+        import pillow_heif  # noqa: F401
+    except ImportError:
+        with pytest.raises(ValueError, match="pip install"):
+            read_picture(shared / "cases" / "photo_phone.heic", "RGB")
+    else:
+        assert read_picture(shared / "cases" / "photo_phone.heic", "RGB").width > 100
+
+
+def test_every_picture_of_a_folder_is_a_source_and_a_long_name_is_shortened(tmp_path: Path) -> None:
+    names = ["a.heic", "b.CR2", "c.jpg", "d" * 250 + ".png"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    sources = find_sources([tmp_path])
+    assert [source.path.name for source in sources] == names
+    assert all(len(source.name) <= 200 and source.boxes is None for source in sources)
+
+
+def test_a_link_is_followed_and_modes_are_kept(tmp_path: Path) -> None:
+    target, link = tmp_path / "real.txt", tmp_path / "link.txt"
+    target.write_text("old")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    with atomic_write(link) as draft:
+        draft.write_text("new")
+    assert link.is_symlink() and target.read_text() == "new"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.txt", "real.txt"]
+
+
+def test_a_pipe_is_written_into_and_stays_one(tmp_path: Path) -> None:
+    pipe, got = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: got.append(pipe.read_text()))
+    reader.start()
+    with atomic_write(pipe) as draft:
+        draft.write_text("all of it")
+    reader.join(10)
+    assert got == ["all of it"] and stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_write(path) as draft:
+        draft.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("place", ["a.txt/b.txt", ".", "x" * 300])
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path, place: str) -> None:
+    (tmp_path / "a.txt").write_text("a file")
+    with pytest.raises(FacebenchError), atomic_write(tmp_path / place) as draft:
+        draft.write_text("x")
+
+
+def test_only_drafts_of_dead_writers_are_removed(tmp_path: Path) -> None:
+    keep = tmp_path / ".essay.draft"
+    keep.write_text("mine")
+    with atomic_write(tmp_path / "a") as draft:
+        draft.write_text("x")
+        living = draft.name
+        dead = tmp_path / living.replace(str(os.getpid()), "999999999")
+        dead.write_text("x")
+        other = tmp_path / f".{'0' * 8}-1-{'0' * 16}.draft"
+        other.write_text("x")
+        child = os.getppid()
+        parent = tmp_path / living.replace(str(os.getpid()), str(child))
+        parent.write_text("x")
+        (tmp_path / ".link.draft").symlink_to(keep)
+        sweep_drafts(tmp_path)
+        draft.touch()
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {".essay.draft", ".link.draft", "a", other.name, parent.name}
+
+
+def test_a_folder_belongs_to_the_command_that_began_it(tmp_path: Path) -> None:
+    with lock_folder(tmp_path / "out", "reconstruct"):
+        pass
+    assert (tmp_path / "out" / MARK).read_text() == "reconstruct\n"
+    with lock_folder(tmp_path / "out", "reconstruct"):
+        pass
+    with pytest.raises(FacebenchError, match="holds what 'facebench reconstruct' wrote"):
+        lock_folder(tmp_path / "out", "prepare").__enter__()
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.tex").write_text("x")
+    with pytest.raises(FacebenchError, match=r"holds other files, such as chapter1\.tex"):
+        lock_folder(tmp_path / "thesis", "prepare").__enter__()

@@ -1,0 +1,107 @@
+"""Films come as a player shows them: upright, in square pixels, and never stretched."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from facebench.recon.portraits.track import find_cuts
+from facebench.recon.video import decode
+from facebench.recon.video.decode import FrameView, read_chunks
+
+
+def _film(path: Path, size: tuple[int, int], aspect: Fraction | None = None, n: int = 3) -> Path:
+    """Frames that are red on the left, green on the right, blue at the top."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
+        frame = np.zeros((size[1], size[0], 3), np.uint8)
+        frame[:, : size[0] // 2, 0] = 250
+        frame[:, size[0] // 2 :, 1] = 250
+        frame[: size[1] // 4] = [0, 0, 250]
+        for _ in range(n):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("matrix", "turned"),
+    [
+        ((1, 0, 0, 1), lambda image: image),
+        ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
+        ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),
+        ((0, -1, 1, 0), lambda image: np.rot90(image, 1)),
+        ((-1, 0, 0, 1), lambda image: image[:, ::-1]),
+        ((1, 0, 0, -1), lambda image: image[::-1]),
+        ((0, 1, 1, 0), lambda image: image.transpose(1, 0, 2)),
+    ],
+)
+def test_a_display_matrix_moves_pixels_as_it_says(matrix: tuple[int, ...], turned: object) -> None:
+    image = np.random.default_rng(1).integers(0, 255, (16, 24, 3), dtype=np.uint8)
+    frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+    shown = FrameView(24, 16, 1.0, matrix).apply(frame)  # type: ignore[arg-type]
+    assert np.array_equal(shown, turned(image))  # type: ignore[operator]
+    a, b, c, d = matrix
+    x, y = a * 5 + c * 3, b * 5 + d * 3  # where pixel (5, 3) comes to; below 0 from the far side
+    height, width = shown.shape[:2]
+    place = y if y >= 0 else height - 1 + y, x if x >= 0 else width - 1 + x
+    assert np.array_equal(shown[place], image[3, 5])
+
+
+@pytest.mark.parametrize(
+    ("aspect", "shape"), [(Fraction(16, 11), (160, 174)), (Fraction(1, 2), (320, 120))]
+)
+def test_pixels_become_square(tmp_path: Path, aspect: Fraction, shape: tuple[int, int]) -> None:
+    path = _film(tmp_path / "a.mp4", (120, 160), aspect)
+    (chunk,) = read_chunks(path, "s/a")
+    assert chunk.frames.shape[1:3] == shape and not chunk.reason
+
+
+def test_very_large_frames_are_made_smaller_and_say_by_how_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decode, "LONGEST_SIDE", 80)
+    (chunk,) = read_chunks(_film(tmp_path / "a.mp4", (160, 120)), "s/a")
+    assert chunk.frames.shape == (3, 60, 80, 3) and chunk.scale == 0.5
+    assert chunk.frames[0, 5, 5, 2] > 200 and chunk.frames[0, 50, 10, 0] > 200
+
+
+@pytest.mark.parametrize(
+    ("name", "frames"),
+    [
+        ("video_cover.mp4", [(8, 400, 440)]),
+        ("video_editlist.mp4", [(8, 400, 440)]),
+        ("video_rot90.mp4", [(8, 400, 440)]),
+        ("video_sar16_11.mp4", [(8, 400, 440)]),
+        ("video_size_change.mpg", [(5, 400, 440), (6, 320, 220)]),
+    ],
+)
+def test_films_that_other_readers_get_wrong(
+    shared: Path, name: str, frames: list[tuple[int, int, int]]
+) -> None:
+    chunks = list(read_chunks(shared / "cases" / name, "s/a"))
+    assert [chunk.frames.shape[:3] for chunk in chunks] == frames
+    assert not any(chunk.reason for chunk in chunks)
+
+
+def test_a_phone_film_comes_upright(shared: Path) -> None:
+    (lying,) = read_chunks(shared / "cases" / "video_rot90.mp4", "s/a")
+    (upright,) = read_chunks(shared / "cases" / "video_cover.mp4", "s/a")
+    assert np.abs(lying.frames[0].astype(float) - upright.frames[0]).mean() < 5
+
+
+def test_a_cut_is_told_from_a_pan_and_a_flash() -> None:
+    calm, pan = np.full(30, 0.5), np.full(30, 24.0)
+    flash = np.full(30, 0.5)
+    flash[[10, 11]] = 60.0
+    cut = np.full(30, 4.0)
+    cut[20] = 30.0
+    found = [find_cuts(values).tolist() for values in (calm, pan, flash, cut)]
+    assert found == [[], [], [], [20]]
