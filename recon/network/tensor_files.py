@@ -110,8 +110,14 @@ def _check(content: Any) -> None:
     """Refuse tensors that are larger than what the file has of them."""
     # A list instead of recursion: a file may nest deeper than Python's stack.
     waiting = [content]
+    # A kilobyte of lists in lists can stand for 10^50 entries: each container is looked at once.
+    known: set[int] = set()
     while waiting:
         value = waiting.pop()
+        if isinstance(value, Mapping | list | tuple):
+            if id(value) in known:
+                continue
+            known.add(id(value))
         if isinstance(value, Mapping):
             waiting.extend(value.values())
         elif isinstance(value, list | tuple):
