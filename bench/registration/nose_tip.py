@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -314,6 +315,7 @@ def read_nose_tip(path: Path) -> Float64Array:
 
 
 def _from_text(text: str) -> list[float]:
+    text = re.sub(r"\b[xyz]\s*[=:]\s*", " ", text)
     with suppress(ValueError):
         numbers = [float(word) for word in text.replace(",", " ").split()]
         if len(numbers) == 3:

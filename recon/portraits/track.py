@@ -154,16 +154,17 @@ class TrackBuilder:
         whole = Track(
             np.array(self._numbers), self._boxes, faces, self._sizes[0], tuple(self._shots)
         )
-        starts = find_cuts(np.array(self._changes))
-        take = np.searchsorted(starts, whole.numbers, side="right")
         resized = [a != b for a, b in pairwise(self._sizes)]
-        take = take + np.concatenate([[0], np.cumsum(resized, dtype=np.int64)])
-        # Boxes from a file are somebody's word: a stray one is no detector's mistake.
+        take = np.concatenate([[0], np.cumsum(resized, dtype=np.int64)])
+        if self._given is None:
+            starts = find_cuts(np.array(self._changes))
+            take = take + np.searchsorted(starts, whole.numbers, side="right")
         takes = [
-            part
-            for number in np.unique(take)
-            for part in split_at_jumps(self._one_take(whole, np.flatnonzero(take == number)))
+            self._one_take(whole, np.flatnonzero(take == number)) for number in np.unique(take)
         ]
+        # Boxes from a file are somebody's word that this is one person, wherever they lie.
+        if self._given is None:
+            takes = [part for whole_take in takes for part in split_at_jumps(whole_take)]
         takes = [part for part in takes if len(part.numbers)]
         if not takes:
             return None

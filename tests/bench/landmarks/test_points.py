@@ -46,7 +46,7 @@ def test_commas_comments_and_empty_lines(points: np.ndarray, tmp_path: Path) -> 
     ("text", "message"),
     [
         ("1 2 3\n4 5 6\n", "2 landmarks: expected one 'x y z' a line: 68"),
-        ("1 2\n" * 7, "line 1: 2 numbers"),
+        ("1 2\n" * 7, "line 1: '1 2' is not three numbers"),
         ("1 2 z\n" * 7, "line 1: '1 2 z' is not three numbers"),
         ("1 2 nan\n" * 7, "landmark 1 is not finite"),
         ("1 2 3\n" * 7, "not in the order of a face"),
