@@ -99,15 +99,15 @@ def prepare(job: PreparationJob, cluster: bool, watch: Watch) -> dict[str, Any]:
         FacebenchError: the folder holds work of another kind, weights are missing, or Ray does
             not start.
     """
+    summary = PreparedFolder(job.out).summary()
+    if summary is not None and job.key().items() <= summary.items():
+        return summary  # nothing is touched, not even the lock
     with lock_folder(job.out, "prepare", ("work/plan.json", "summary.json")):
         return _prepare(job, cluster, watch)
 
 
 def _prepare(job: PreparationJob, cluster: bool, watch: Watch) -> dict[str, Any]:
     prepared, work = PreparedFolder(job.out), WorkFolder(job.out / "work")
-    summary = prepared.summary()
-    if summary is not None and job.key().items() <= summary.items():
-        return summary
     photographs = job.listing.photographs
     todo = remaining_photographs(photographs, work.index(photographs))
     needed = _check_networks(job.networks, todo)

@@ -176,7 +176,7 @@ def lock_folder(folder: Path, command: str = "", own: tuple[str, ...] = ()) -> I
         f"another command is writing to {folder}",
         "wait for it or choose another folder",
     ):
-        if command:
+        if command and not (folder / MARK).is_file():
             with atomic_write(folder / MARK) as draft:
                 draft.write_text(f"{command}\n", encoding="utf-8")
         sweep_drafts(folder)
