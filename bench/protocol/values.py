@@ -38,6 +38,7 @@ def bind(settings: Settings, values: Sequence[tuple[str, Any]]) -> Settings:
         if key not in kinds:
             raise FacebenchError(f"unknown protocol setting '{key}'", _nearest_key(key, kinds))
         section, name = key.split(".")
+        # One by one, so that the first wrong one is named, in the order in which they were given.
         part = dataclasses.replace(
             getattr(settings, section), **{name: _bound(key, kinds[key], value)}
         )
@@ -80,6 +81,7 @@ def _subject_radius(part: str) -> tuple[str, float]:
         value = float(radius)
     except ValueError:
         value = math.nan
+    # `not above`, not `below or equal`: NaN is neither.
     if not subject or not value > 0:
         raise FacebenchError(
             f"protocol setting crop.exceptions_mm: '{part}'", "expected subject_28=60, in mm"
@@ -90,6 +92,7 @@ def _subject_radius(part: str) -> tuple[str, float]:
 def _nearest_key(key: str, known: Iterable[str]) -> str:
     """A hint for `section.field`: the nearest whole, else the nearest last part."""
     names = list(known)
+    # `radius_mm` and `cropp.radius_mm` both mean `crop.radius_mm`.
     last = {name.rpartition(".")[2]: name for name in names}
     near = nearest_name(key, names) or last.get(
         nearest_name(key.rpartition(".")[2], last) or "", ""
@@ -130,6 +133,7 @@ def allowed(kind: Any) -> str:
     choices = _choices(kind)
     if choices:
         return f"one of {', '.join(choices)}"
+    # The field's own bounds, from where they are checked: nothing is said twice.
     schema = _adapter(kind).json_schema()
     number = "a whole number" if schema.get("type") == "integer" else "a number"
     low, above = schema.get("minimum"), schema.get("exclusiveMinimum")

@@ -79,10 +79,9 @@ def pose_hypotheses(
     """Coarse registrations of the prediction to the scan, the best first.
 
     Points whose surroundings have the same profile of heights are paired; a pair fixes all but the
-    turn about the normal, which is tried all around; the best starts are refined, and the one that
-    lays most of the prediction on the scan, facing the same way, is the first. Others follow that
-    do nearly as well: a face of another size may lie better upside down than upright. No step uses
-    chance.
+    turn about the normal, which is tried all around; the best are refined, and the one by which
+    most of the two surfaces fit, facing the same way, is the first. Others follow that do nearly as
+    well: a face of another size may fit better upside down than upright. No step uses chance.
 
     Args:
         prediction: a face in mm, any pose.
@@ -92,20 +91,24 @@ def pose_hypotheses(
     Raises:
         FacebenchError: when a surface has too few points to tell a pose.
     """
+    # Both in their own frames: what follows then does not depend on where either lies.
     face, target = _sample(prediction), _sample(scan)
     tip = None if nose_tip is None else prediction.frame.apply(nose_tip[None])[0]
     keys = _protruding(face) if tip is None else np.array([face.tree.query(tip)[1]])
     centre = face.points[keys[0]]
+    # A head's back and a neck are not in every scan, and would vote for wrong poses.
     near = np.flatnonzero(np.linalg.norm(face.points - centre, axis=1) <= REACH_MM)
     judges = near[:: max(1, len(near) // N_POINTS)]
     starts = _pose_hypotheses(face, target, keys)
     costs = _costs(starts, face, target, judges)
     best = _different(starts, costs, face.points[judges].mean(0))
+    # Four wide steps for many, then ten that close in for the best: basin, then place.
     motions = _refine(starts.take(best), face, target, judges, np.full(4, 3 * FAR_MM))
     better = np.argsort(_costs(motions, face, target, judges), kind="stable")[:N_REFINED]
     reaches = np.geomspace(3 * FAR_MM, FAR_MM, 10)
     refined = _refine(motions.take(better), face, target, judges, reaches)
     costs = _costs(refined, face, target, judges)
+    # Again: several hypotheses may have come to one place.
     order = _different(refined, costs, face.points[judges].mean(0))
     near = order[costs[order] <= costs[order[0]] + HYPOTHESIS_COST]
     to_scan = scan.frame.inverse()
@@ -138,6 +141,7 @@ def _cell_means(vertices: Float64Array, normals: Float64Array) -> Float64Array:
 def _profiles(points: Float64Array, normals: Float64Array, tree: cKDTree) -> Float64Array:
     """Mean height (N, R) of the points in each shell over a point's own tangent plane."""
     pairs = tree.query_pairs(RADII_MM[-1], output_type="ndarray")
+    # Each pair once from either end.
     first, second = np.concatenate([pairs, pairs[:, ::-1]]).T
     offset = points[second] - points[first]
     shell = np.searchsorted(RADII_MM, np.linalg.norm(offset, axis=1))
@@ -151,6 +155,7 @@ def _profiles(points: Float64Array, normals: Float64Array, tree: cKDTree) -> Flo
 
 def _protruding(samples: _Samples) -> IndexArray:
     """The points that stand out most, the tip of a nose among them, each apart from the others."""
+    # Mean heights over a tip's tangent plane are most negative: all around it lies behind it.
     order = np.argsort(samples.profiles[:, 1:5].mean(1), kind="stable")
     chosen: list[int] = []
     for index in order:
@@ -165,6 +170,7 @@ def _protruding(samples: _Samples) -> IndexArray:
 def _pose_hypotheses(face: _Samples, target: _Samples, keys: IndexArray) -> _Motions:
     """Motions from a key point to a point of a like profile, turned all around its normal."""
     difference = np.abs(face.profiles[keys][:, None] - target.profiles[None]).mean(2)
+    # A stable sort: ties, as between the two halves of a face, must not depend on the machine.
     flat = np.argsort(difference, axis=None, kind="stable")[:N_PAIRS]
     key, point = np.unravel_index(flat, difference.shape)
     ours, theirs = _frames(face.normals[keys[key]]), _frames(target.normals[point])
@@ -198,13 +204,14 @@ def _different(motions: _Motions, costs: Float64Array, centre: Float64Array) -> 
 
 def _frames(normals: Float64Array) -> Float64Array:
     """Rotations (N, 3, 3) whose third column is the unit normal (N, 3)."""
+    # The axis that is least along the normal, so that the cross product is never near zero.
     axis = np.eye(3)[np.abs(normals).argmin(1)]
     x = unit(np.cross(axis, normals))
     return np.stack([x, np.cross(normals, x), normals], axis=2)
 
 
 def _costs(motions: _Motions, face: _Samples, target: _Samples, judges: IndexArray) -> Float64Array:
-    """How badly each motion lays the judging points on the target, (K,) in [0, 1].
+    """How badly each motion fits the judging points to the target, (K,) in [0, 1].
 
     A point costs its squared distance, no more than 1 for `FAR_MM`, and half of the rest when the
     normals disagree.
@@ -212,6 +219,7 @@ def _costs(motions: _Motions, face: _Samples, target: _Samples, judges: IndexArr
     points, normals = motions.apply(face.points[judges]), motions.turn(face.normals[judges])
     distance, index = target.tree.query(points, distance_upper_bound=FAR_MM)
     found = np.minimum(index, len(target.points) - 1)
+    # Bounded: parts that the scan lacks cost the same wherever the rest comes to lie.
     far = np.minimum(distance / FAR_MM, 1.0) ** 2
     facing = (normals * target.normals[found]).sum(2)
     return np.asarray((far + (1 - far) * (1 - facing) / 2).mean(1))
@@ -232,6 +240,7 @@ def _refine(
         normals = target.normals[found]
         facing = (motions.turn(face.normals[judges]) * normals).sum(2)
         weight = np.where(np.isfinite(distance), np.clip(facing, 0, None), 0.0)
+        # About their own middle, turn and shift are nearly independent.
         centres = points.mean(1)
         jacobian = step_jacobian(points - centres[:, None], normals)[..., :6]
         residual = ((points - target.points[found]) * normals).sum(2)
@@ -243,6 +252,7 @@ def _solve(jacobian: Float64Array, residual: Float64Array, weight: Float64Array)
     """Damped least-squares steps (K, 6); a start that matches nothing stays where it is."""
     weighted = jacobian * weight[..., None]
     hessian = np.einsum("kni,knj->kij", weighted, jacobian)
+    # Relative, for smooth faces that some turn hardly changes; absolute, for no matches at all.
     damping = 1e-3 * np.einsum("kii->ki", hessian)[:, :, None] * np.eye(6) + 1e-6 * np.eye(6)
     gradient = np.einsum("kni,kn->ki", weighted, residual)
     return np.asarray(-np.linalg.solve(hessian + damping, gradient[..., None])[..., 0])

@@ -17,7 +17,7 @@ from ..protocol.record import AlignmentSettings, Points
 from ..surface.overlap import OverlapRegion, Sphere
 from ..surface.similarity import Similarity, root_mean_square, similarity_between
 from ..surface.surface import Surface
-from ..surface.triangles import Float64Array, lengths
+from ..surface.triangles import Float64Array, lengths, refine
 from ..surface.visibility import outside_of
 from .dense import agreement, align_coarsely
 from .global_search import pose_hypotheses, register
@@ -91,9 +91,16 @@ class PreparedMesh:
             FacebenchError: see `outside_of`.
         """
         tip, near = own_nose_tip(self.mesh), None
+        vertices = np.asarray(self.mesh.vertices, np.float64)
+        triangles = np.asarray(self.mesh.triangles, np.int64)
+        # Before the rays: else how far the cut reaches into a fold would depend on the triangles.
+        finer, corners = refine(vertices, triangles, self.points.longest_edge_mm)
+        whole = self.mesh
+        if len(finer) > len(vertices):
+            whole = replace(self.mesh, vertices=finer, triangles=corners, colours=None)
         if tip is not None:
-            near = lengths(np.asarray(self.mesh.vertices, np.float64) - tip) <= reach_mm
-        mesh, share = outside_of(self.mesh, axes, near)
+            near = lengths(finer - tip) <= reach_mm
+        mesh, share = outside_of(whole, axes, near)
         outside = replace(self, mesh=mesh, inner_share=share)
         if mesh is self.mesh and "surface" in self.__dict__:
             outside.__dict__["surface"] = self.surface  # The same: do not build it twice.
@@ -180,7 +187,7 @@ def _approached(
 ) -> Initialisation:
     """The start whose surfaces lie on each other most after a few dense steps, after these.
 
-    A face is laid at the size that fits, also where a protocol leaves it its own.
+    A face is registered at the size that fits, also where a protocol leaves it its own.
     """
     surfaces, free = (prediction.surface, scan.surface), replace(settings, scale="per_mesh")
     places = [_face_around(prediction, start) for start in starts]
@@ -188,6 +195,7 @@ def _approached(
         align_coarsely(*surfaces, start.transform, intersection, free, around)
         for start, around in zip(starts, places, strict=True)
     ]
+    # Judged after the coarse alignment, at the size that fits: before it a wrong size decides.
     shares = [0.0]
     if len(starts) > 1:
         shares = [
@@ -213,8 +221,8 @@ def _face_around(prediction: PreparedMesh, start: Initialisation) -> Sphere | No
 def _at_own_size(transform: Similarity, prediction: Surface) -> Similarity:
     """The same without its scale, about the middle of the prediction.
 
-    A face of another size slides along the scan to where more of it is near; laid with a size that
-    fits, it is in the right place when its own is given back.
+    A face of another size slides along the scan to where more of it is near; registered at a size
+    that fits, it is in the right place when its own is given back.
     """
     middle = np.average(prediction.vertices, axis=0, weights=prediction.areas)
     place = transform.apply(middle[None])[0]
@@ -241,6 +249,7 @@ def _by_landmarks(
 ) -> Initialisation:
     own, theirs = pairs
     free = similarity_between(own, theirs)
+    # With a free size, whatever the protocol: a wrong unit is another message than a wrong order.
     apart = root_mean_square(free.apply(own), theirs)
     if apart > PAIR_MM:
         raise FacebenchError(
@@ -276,20 +285,22 @@ def rotation_of_landmarks(seven: Float64Array) -> Float64Array:
     Args:
         seven: (7, 3) in NoW's order, in any pose and unit.
     """
+    # Of the subject: its right side is at negative x, as the viewer sees it.
     right, left, mouth = seven[:2].mean(0), seven[2:4].mean(0), seven[5:].mean(0)
     across = (left - right) / np.linalg.norm(left - right)
     upwards = (left + right) / 2 - mouth
+    # The eyes' line is kept, the mouth only says what is down: eyes are wider apart.
     up = upwards - (upwards @ across) * across
     up /= np.linalg.norm(up)
     return np.stack([across, up, np.cross(across, up)])
 
 
 def rotation_of_surface(mesh: Mesh) -> Float64Array:
-    """The same for a face in mm without landmarks: the embedded model's mean is laid on it.
+    """The same for a face in mm without landmarks: the embedded model's mean is registered to it.
 
     Raises:
         FacebenchError: when the surface has too few points to tell a pose.
     """
     known = load_model(EMBEDDED).mesh()
-    laid = register(Surface(known), Surface(mesh), own_nose_tip(known))
-    return np.asarray(laid.rotation.T)
+    registered = register(Surface(known), Surface(mesh), own_nose_tip(known))
+    return np.asarray(registered.rotation.T)

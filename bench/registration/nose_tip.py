@@ -18,7 +18,7 @@ from ...recon.mesh.record import Mesh
 from ...recon.morphable.procedural import procedural_model
 from ..landmarks.files import parse_picked_points
 from ..protocol.record import AlignmentSettings
-from ..surface.overlap import OverlapRegion
+from ..surface.overlap import OverlapRegion, subsample
 from ..surface.similarity import Similarity
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, double_areas
@@ -29,7 +29,7 @@ from .global_search import register
 # and the less there is around it, the more its errors are those of the scan's summit, with which
 # `nose_tip.tip_on_scan` takes the mean.
 RADIUS_MM = 55.0
-N_POINTS = 500  # Of the face that are laid on the scan.
+N_POINTS = 500  # Of the face that are registered to the scan.
 # Within which points are matched, step by step.
 REACHES_MM = (*np.geomspace(20.0, 8.0, 10), *[8.0] * 8)
 # Weight of the patch's squared stretch and shear, in mm at its own radius, beside the mean
@@ -59,7 +59,7 @@ class PatchRegistration:
 
 @dataclass(frozen=True)
 class _Around:
-    """The scan's vertices around a place, without those on a rim."""
+    """The scan's vertices around a place, without those on a boundary."""
 
     points: Float64Array
     normals: Float64Array
@@ -98,6 +98,7 @@ def register_patch(
     offsets, normals = _patch(face, tip, transform.scale)
     radius = float(np.sqrt((offsets**2).sum(1).mean()))
     basis = np.column_stack([np.ones(len(offsets)), offsets / radius])
+    # One row of shift, three of the affine part; both in the face's axes, in mm at the radius.
     motion, matched = np.zeros((4, 3)), 0
     around = _Around.of(scan, place, 2 * RADIUS_MM)
     for reach in REACHES_MM if around is not None else ():
@@ -122,7 +123,8 @@ def _patch(face: Surface, tip: Float64Array, scale: float) -> tuple[Float64Array
     """Offsets (N, 3) from the tip at the scan's size, mm, and unit normals (N, 3)."""
     offsets = (face.vertices - tip) * scale
     index = np.flatnonzero(np.linalg.norm(offsets, axis=1) <= RADIUS_MM)
-    index = index[:: max(1, len(index) // N_POINTS)]
+    # By area: a nose of many triangles would weigh the patch down to a nose.
+    index = subsample(face.areas, index, N_POINTS)[0]
     return offsets[index], face.normals[index]
 
 
@@ -149,6 +151,7 @@ def _rotation(motion: Float64Array, radius: float) -> Float64Array:
     """The rotation (3, 3) nearest to the affine part of a motion (4, 3)."""
     left, _, right = np.linalg.svd(np.eye(3) + motion[1:].T / radius)
     turn = left @ right
+    # The polar factor; its sign keeps it a rotation.
     return np.asarray(turn * np.sign(np.linalg.det(turn)))
 
 
@@ -181,7 +184,7 @@ class NoseTip:
 
 
 def find_nose_tip(scan: Surface, face: Mesh | None = None) -> NoseTip:
-    """The nose tip of a scan in any pose, by laying a face with landmarks on it.
+    """The nose tip of a scan in any pose, by registering a face with landmarks to it.
 
     Args:
         scan: in mm.
@@ -194,6 +197,7 @@ def find_nose_tip(scan: Surface, face: Mesh | None = None) -> NoseTip:
     tip = own_nose_tip(face)
     if tip is None:
         raise FacebenchError("the face has no landmarks", "its nose tip is landmark 31")
+    # The search needs a rough size only: it finds poses at 0.8 to 1.25 times the scan's.
     source = Surface(face)
     start = register(source, scan, tip)
     transform = align_coarsely(source, scan, start, OverlapRegion(), AlignmentSettings())
@@ -241,6 +245,7 @@ def tip_on_scan(scan: Surface, face: Surface, tip: Float64Array, transform: Simi
     Far apart, the bent face has slid along the bridge, while the summit is there to be seen. How
     far the bent tip lies before or behind the scan says only how prominent the noses are.
     """
+    # Heights are taken along the face's own normal at the tip: a scan's is the noise of a summit.
     axes = _tip_axes(face, tip, transform.scale)
     first = _climb(scan, transform.apply(tip[None])[0], transform.rotation @ axes)
     bent = register_patch(scan, face, tip, transform, first)

@@ -75,6 +75,7 @@ class Distances:
             )
         values = np.concatenate([part for part, _, _ in sets])
         weights = np.concatenate([share / weigh.sum() * weigh for _, share, weigh in sets])
+        # Sorted once: quantiles, shares and the curve are then look-ups.
         order = np.argsort(values, kind="stable")
         return cls(values[order], weights[order])
 
@@ -100,10 +101,12 @@ class Distances:
 
     def quantile(self, share: float) -> float:
         """The value below which a share of the weight lies, linear between points."""
+        # Each point stands in the middle of its own weight: Hazen's rule.
         return float(np.interp(share, np.cumsum(self.weights) - self.weights / 2, self.values))
 
     def share_within(self, thresholds: Float64Array) -> Float64Array:
         """Share (T,) of the weight at or below thresholds (T,) in mm."""
+        # `right`: a distance equal to the threshold is within it.
         cumulative = np.r_[0.0, np.cumsum(self.weights)]
         shares = cumulative[np.searchsorted(self.values, thresholds, "right")]
         return np.asarray(np.minimum(shares, 1.0))
@@ -137,6 +140,7 @@ class WeightedErrors:
         count = max(1, round(float(self.areas.sum())))
         order = np.argsort(self.values, kind="stable")
         below = np.cumsum(self.areas[order])
+        # The middles of equal shares of the area, by the inverse of the distribution.
         middles = (np.arange(count) + 0.5) / count * below[-1]
         return np.asarray(self.values[order[np.searchsorted(below, middles)]])
 
@@ -210,6 +214,7 @@ def normal_error_deg(matches: tuple[Correspondences, Correspondences]) -> float:
     """Mean angle between the normals of points and their closest points, both directions alike."""
     means = []
     for side in matches:
+        # Clipped: rounding takes a product of unit vectors past one, where arccos is NaN.
         cosine = np.clip((side.own_normals * side.normals).sum(1), -1.0, 1.0)
         means.append(side.mean(np.degrees(np.arccos(cosine))))
     return float(np.mean(means))

@@ -52,6 +52,7 @@ def initialise_on_crop(
         subject: may have a crop of its own.
         label: (3,) the scan's nose tip, or None.
     """
+    # A given label first, then landmark 31: a hand put the first there.
     label, crop = _label(scan, label), protocol.crop
     settings, rules = protocol.alignment, protocol.intersection
     reach = _reach_mm(protocol, subject)
@@ -64,9 +65,11 @@ def initialise_on_crop(
         start = initialise(prediction, near, settings, rules)
         sphere, tip = crop_sphere(prediction, near, start.transform, crop, subject, label)
     else:
+        # The whole scan first: the crop's centre is found with the face registered to it.
         start = initialise(prediction, scan, settings, rules)
         sphere, tip = crop_sphere(prediction, scan, start.transform, crop, subject, label)
         near = _within_reach(scan, sphere, protocol)
+        # A search is not repeated: it costs most of a measurement, and its place is the same.
         if near is not scan and start.source != "search":
             start = initialise(prediction, near, settings, rules)
     if outside and axes is None:
@@ -80,6 +83,7 @@ def initialise_on_crop(
 def _mean_normal(scan: Surface, sphere: Sphere) -> Float64Array:
     """The mean unit normal (3,) of the scan in a sphere, by area."""
     inside = sphere.vertices_of(scan)
+    # Of the crop alone: over a whole closed head the normals cancel.
     return unit(scan.areas[inside] @ scan.normals[inside])
 
 
@@ -149,6 +153,7 @@ def seven_sphere(seven: Float64Array, radius_share: float) -> Sphere:
         seven: (7, 3) landmarks of the scan in NoW's order, mm.
         radius_share: of the mean of the outer-eye distance and the length of the nose.
     """
+    # Between the inner eye corners: neither evaluator has a landmark of the bridge.
     bridge, bottom = (seven[1] + seven[2]) / 2, seven[4]
     eyes, nose = np.linalg.norm(seven[0] - seven[3]), np.linalg.norm(bridge - bottom)
     centre = bottom + BRIDGE_SHARE * (bridge - bottom)
@@ -263,6 +268,7 @@ def _corresponding(
     transform = alignment.transform
     pairs = start.pairs and (transform.apply(start.pairs[0]), start.pairs[1])
     found = correspond(prediction.surface, scan.surface, crop, protocol.intersection, pairs)
+    # A rigid protocol stays rigid here too, or its size error would go unseen.
     factor = 1.0 if protocol.alignment.scale == "none" else None
     kept = found.inliers
     back = similarity_between(

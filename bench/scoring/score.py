@@ -42,7 +42,7 @@ class ScoredPair:
             the scan are none for corresponding points.
         curve: (101,) share of the points within each threshold of `distance.CURVE_MM`.
         nose_tip: where the crop was centred.
-        alignment: how the prediction was laid on the scan.
+        alignment: the registration of the prediction to the scan.
         scan: the part of it that was looked at: the crop and what a counted point can see.
         scan_errors: (Vs,) at that part's vertices as `vertex_errors` at the prediction's; all NaN
             for corresponding points.
@@ -102,6 +102,7 @@ def score_prediction(
             out, landmarks are missing or do not fit, or the two do not overlap.
     """
     protocol.check()
+    # A factor common to a run is given beforehand: what is left is then rigid for each mesh.
     sizing, settings = _scale_normalisation(protocol, fixed_scale)
     sound = check_prediction(prediction)
     if not protocol.takes_any_unit:
@@ -116,13 +117,17 @@ def score_prediction(
         face, target, own_protocol, subject, nose_tip
     )
     registered = register_pair(face, target, start, crop, own_protocol)
-    errors, pooled = registered.vertex_errors, pool(registered.errors, registered.weights)
+    # A subdivision puts the mesh's own vertices first.
+    errors = registered.vertex_errors[: len(prediction.vertices)]
+    pooled = pool(registered.errors, registered.weights)
     registration = registered.alignment
     _check_shrinking(registration.transform.scale, protocol)
+    # The scan's own points: those between, of a subdivision, carry the noise of two.
     own_points = np.unique(target.surface.vertex_of[target.surface.vertex_of >= 0])
     measured = target.surface.vertices[own_points]
     noise = noise_mm(measured[crop.holds(measured)])
     alignment = replace(registration, transform=registration.transform.after(sizing))
+    # Of the mesh's own vertices, which alone have a region; seams share their area among copies.
     corners = np.asarray(sized.triangles, np.int64)
     shape = np.asarray(sized.vertices, np.float64)
     areas = vertex_areas(corners, triangle_areas(shape, corners), len(shape))

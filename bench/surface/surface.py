@@ -28,8 +28,8 @@ from .triangles import (
     find_edges,
     lengths,
     normals_at,
+    refine,
     sides_of,
-    subdivide_long_edges,
     unit,
     vertex_areas,
 )
@@ -117,9 +117,6 @@ def _to_segments(points: Float64Array, starts: Float64Array, ends: Float64Array)
 
 
 SEAM = 5e-6  # Of the surface's size: boundary vertices nearer than this are one, a thousandth mm.
-# Of a subdivided surface: a mesh torn into slivers would otherwise need millions.
-MOST_VERTICES = 120_000
-COARSE_SHARE = 0.02  # Of the area in triangles with long edges: less changes no mean.
 MAX_ROUNDS = 20  # Of going on to a neighbouring triangle; two or three end it.
 # What a closest point lies on where that is no face: as many of its weights are zero.
 EDGE, VERTEX = 1, 2
@@ -167,12 +164,11 @@ class Surface:
         if joined is not None:
             vertices = joined
             self._build(vertices, triangles)
-        if self._coarse_share(longest_edge) > COARSE_SHARE:
-            finer = subdivide_long_edges(vertices, triangles, longest_edge, MOST_VERTICES)
-            if len(finer[0]) > len(vertices):
-                self._build(*finer)
-                # A subdivision puts the mesh's own vertices first.
-                self.vertex_of = self.vertex_of[: len(vertices)]
+        finer = refine(vertices, triangles, longest_edge)
+        if len(finer[0]) > len(vertices):
+            self._build(*finer)
+            # A subdivision puts the mesh's own vertices first.
+            self.vertex_of = self.vertex_of[: len(vertices)]
 
     def _build(self, vertices: Float64Array, triangles: IndexArray) -> None:
         corners = corners_of(vertices, triangles)
@@ -193,16 +189,6 @@ class Surface:
         self._edges = find_edges(self.triangles)
         self.on_boundary = np.zeros(len(self.vertices), bool)
         self.on_boundary[self._edges.vertices[self._edges.on_boundary]] = True
-
-    def _coarse_share(self, longest_edge: float) -> float:
-        """Share of the area in triangles with an edge that is longer."""
-        if not np.isfinite(longest_edge):
-            return 0.0
-        sides = sides_of(corners_of(self.vertices, self.triangles))
-        coarse = (np.sqrt((sides**2).sum(1)) > longest_edge).any(0)
-        outward = cross_rows(sides[0], sides[1])
-        areas = np.sqrt(dot_rows(outward, outward))
-        return float(areas[coarse].sum() / areas.sum())
 
     def _joined_seams(self, vertices: Float64Array) -> Float64Array | None:
         """The mesh's vertices with those of a seam at one position; None where there is none.

@@ -8,6 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+EQUILATERAL = 3**0.5 / 4  # Area of an equilateral triangle of side one.
+COARSE_SHARE = 0.2  # Of the area in large triangles: less hardly changes a mean.
+# Of a subdivided surface: a mesh torn into slivers would otherwise need millions.
+MOST_VERTICES = 120_000
+
 Float64Array = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
 
@@ -29,6 +34,25 @@ def vertex_areas(triangles: IndexArray, areas: Float64Array, count: int) -> Floa
         count: of the vertices.
     """
     return np.bincount(triangles.ravel(), np.repeat(areas / 3, 3), count).astype(np.float64)
+
+
+def refine(
+    vertices: Float64Array, triangles: IndexArray, longest: float
+) -> tuple[Float64Array, IndexArray]:
+    """A surface without long edges, its own vertices first; the same where it has hardly any.
+
+    Args:
+        vertices, triangles: (V, 3), (F, 3).
+        longest: edge that is left whole, in the vertices' unit.
+    """
+    if not np.isfinite(longest):
+        return vertices, triangles
+    areas = triangle_areas(vertices, triangles)
+    # By area: slivers with a long edge stand for little.
+    coarse = areas > EQUILATERAL * longest**2
+    if areas[coarse].sum() <= COARSE_SHARE * areas.sum():
+        return vertices, triangles
+    return subdivide_long_edges(vertices, triangles, longest, MOST_VERTICES)
 
 
 def subdivide_long_edges(
@@ -60,10 +84,10 @@ def subdivide_long_edges(
         middle = np.full(len(length), -1)
         middle[is_long] = len(vertices) + np.arange(is_long.sum())
         vertices = np.concatenate([vertices, ends[is_long].mean(1)])
-        triangles = _split(triangles, middle[edges.of_triangle])
+        triangles = split_at_edges(triangles, middle[edges.of_triangle])
 
 
-def _split(triangles: IndexArray, middle: IndexArray) -> IndexArray:
+def split_at_edges(triangles: IndexArray, middle: IndexArray) -> IndexArray:
     """Triangles (F, 3) cut at the middles (F, 3) of the edges opposite to their corners, -1: uncut.
 
     Two, three or four come of each; the turning sense stays.

@@ -47,9 +47,9 @@ def test_now(oracle: Oracle) -> None:
     """Also where the prediction covers less than the crop, and the end decides the number."""
     score, expected = measure(oracle, "now"), oracle.expected["now"]
     assert score.n_points == expected["n"]
-    assert score.mean_mm == pytest.approx(expected["mean"], abs=1e-5)
-    assert score.median_mm == pytest.approx(expected["median"], abs=1e-4)
-    assert score.rmse_mm == pytest.approx(expected["rmse"], abs=1e-5)
+    assert score.mean_mm == pytest.approx(expected["mean"], abs=1e-3)
+    assert score.median_mm == pytest.approx(expected["median"], abs=1e-3)
+    assert score.rmse_mm == pytest.approx(expected["rmse"], abs=1e-3)
     assert score.value_mm == score.median_mm
     assert score.converged
 

