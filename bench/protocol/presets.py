@@ -146,10 +146,8 @@ PRESETS: Mapping[str, Preset] = {
     "now-metrical": Preset(
         title="as now, but in the prediction's own millimetres",
         description=(
-            "The crop and the seven landmarks of now, a rigid motion instead of a similarity, and "
-            "the least squared distances from the scan's points to what of the prediction is seen "
-            "from outside. The steps go on to the minimum, so that the number does not depend on "
-            "the scan's place in its file."
+            "The crop, the seven landmarks and the steps of now with a rigid motion instead of a "
+            "similarity, over what of the prediction is seen from outside."
         ),
         source=(
             "The metrical table of the NoW challenge (Zielonka et al. 2022, Towards Metrical "
@@ -165,8 +163,9 @@ PRESETS: Mapping[str, Preset] = {
                 "direction": "scan_to_prediction",
                 "points": "inf",
                 "scale": "none",
-                "tolerance_mm": 3e-3,
-                "max_iterations": 300,
+                # Trust regions: plain steps without an overlap region can fly off a small mask.
+                "stop": "dogleg",
+                "max_iterations": 100,
             },
             "crop": {"centre": "seven_landmarks", "radius_share": 1.4},
             "reduction": {"points": "median", "subjects": "pooled"},

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...errors import FacebenchError
 from ..protocol.record import Crop, Protocol
 from ..registration.dense import Alignment, align
 from ..registration.dogleg import align_by_dogleg
@@ -30,6 +31,7 @@ from .distance import (
 
 # By which a scan is cut larger than a counted point reaches: triangles are left out whole.
 MARGIN_MM = 5.0
+DIVERGED_MM = 100.0  # Root mean square: as large as a head, no error of a face.
 SMALLEST = 1.3  # Predictions may be smaller than the scan by this factor and still reach the crop.
 BRIDGE_SHARE = 0.3  # How far from the bottom of the nose to its bridge NoW's centre of a face lies.
 
@@ -230,6 +232,12 @@ def register_pair(
         # The landmarks alone decide.
         matches = match_symmetric(*surfaces, start.transform, rules, crop)
         alignment = Alignment.at(start.transform, matches)
+    if not alignment.residual_mm < DIVERGED_MM:
+        raise FacebenchError(
+            f"the registration went astray: {alignment.residual_mm:.2g} mm remain between the two",
+            "the prediction covers too little of the crop for this protocol; micc leaves out what "
+            "has no counterpart",
+        )
     measure = protocol.distance.measure
     weights = DIRECTION_WEIGHTS[protocol.distance.direction]
     if measure == "correspondence":
