@@ -29,3 +29,13 @@ def test_descending_brings_features_together() -> None:
     assert render.grad is not None
     after = identity_loss(photograph, render - 0.1 * render.grad, turned)
     assert after < before
+
+
+def test_a_photograph_of_weight_zero_has_no_part() -> None:
+    generator = torch.Generator().manual_seed(3)
+    first, second, third = torch.randn(3, 2, 8, generator=generator).requires_grad_()
+    weights = torch.tensor([1.0, 0.0])
+    both = identity_loss(first, second, third, weights)
+    torch.testing.assert_close(both, identity_loss(first[:1], second[:1], third[:1]))
+    (gradient,) = torch.autograd.grad(both, second)
+    assert gradient[0].any() and not gradient[1].any()
