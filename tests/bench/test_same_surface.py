@@ -90,7 +90,10 @@ def test_the_triangles_do_not_matter(
         "unused": with_unused(face),
     }
     values = {kind: measure(mesh, name).value_mm for kind, mesh in others.items()}
-    assert values == pytest.approx(dict.fromkeys(others, scores[name].value_mm), abs=SAME_MM)
+    # The vertices that carry the field of a non-rigid registration are still chosen among those
+    # there are: docs/protocol.md states what that moves.
+    apart = 0.01 * scores[name].value_mm if name == "correspondence" else SAME_MM
+    assert values == pytest.approx(dict.fromkeys(others, scores[name].value_mm), abs=apart)
 
 
 @pytest.mark.parametrize("name", PRESETS)
