@@ -103,13 +103,13 @@ def _check_names(method: FileMethod) -> Iterator[Finding]:
         scenes.setdefault(subject, set()).add(scene)
     names = ", ".join(sorted({scene or "all scenes" for _, scene in faces}))
     yield success("files", f"{len(faces)} meshes of {len(scenes)} subjects: {names}")
+    yield from _not_of_micc(faces)
     # A mesh for all scenes needs no mesh per scene.
     several = {scene for held in scenes.values() for scene in held} - {ALL_SCENES}
     lacking = [s for s, held in scenes.items() if ALL_SCENES not in held and several - held]
     if lacking:
         advice = "each missing face becomes a failed row"
         yield warning("scenes", f"not all scenes of {_enumerate(lacking)}", advice)
-    yield from _not_of_micc(faces)
     if isinstance(method, MeshPredictions) and method.folder.strangers:
         strange = [str(path.relative_to(method.folder.root)) for path in method.folder.strangers]
         advice = "a mesh is SUBJECT/SCENE.obj or SUBJECT.obj, its landmarks the same with .txt"

@@ -56,7 +56,11 @@ def test_names_in_any_case_and_the_other_folder_name(tmp_path: Path) -> None:
     )
     dataset = micc_dataset(tmp_path)
     assert dataset.subjects == ("subject_07",)
-    assert [clip.scene for clip in dataset.clips] == ["cooperative", "indoor", "outdoor"]
+    assert [clip.id for clip in dataset.clips] == [
+        "subject_07/cooperative",
+        "subject_07/indoor",
+        "subject_07/outdoor",
+    ]
     assert reasons(dataset) == []
     assert [scan.name for scan in dataset.scans] == ["frontal1"]
 
@@ -92,7 +96,7 @@ def test_what_is_wrong_with_one_subject_leaves_the_others(root: Path) -> None:
     (root / "subject_01/Model/frontal2/obj/110907180245.obj").write_text("")
     add(root, "readme.html", ".DS_Store", "subject_01/.hidden")
     dataset = micc_dataset(root)
-    assert {clip.subject for clip in dataset.clips} == {"subject_02"}
+    assert {clip.id.split("/")[0] for clip in dataset.clips} == {"subject_02"}
     assert {scan.subject for scan in dataset.scans} == {"subject_02"}
     assert reasons(dataset) == [
         "readme.html: not recognised",

@@ -40,7 +40,7 @@ def test_the_package_is_light_until_it_measures() -> None:
 
 def test_a_face_against_itself(face: Mesh) -> None:
     result = evaluate(face, face, "micc", scan_landmarks=Landmarks.of_mesh(face))
-    assert result.score.mean_mm == pytest.approx(0, abs=1e-4)
+    assert result.score.mean_mm == pytest.approx(0, abs=1e-3)  # a tenth of the tolerance of a step
     assert result.score.scale == pytest.approx(1, abs=1e-5)
     assert not any(finding.doubtful for finding in result.diagnosis)
     np.testing.assert_allclose(result.pair.aligned.vertices, face.vertices, atol=1e-3)

@@ -114,7 +114,7 @@ def test_scans_are_reduced_as_the_protocol_says(
     assert dict(zip(found.result.scans, found.result.scan_values_mm, strict=True)) == measured
     # One stored distance for each mm² of either surface, and their mean is the mean over the area.
     means = [side.mean() for side in found.distances]
-    assert np.mean(means) == pytest.approx(found.result.mean_mm, abs=2e-3)
+    assert np.mean(means) == pytest.approx(found.result.mean_mm, rel=2e-3)
     assert min(len(side) for side in found.distances) > 15_000 and found.result.note == ""
 
 
