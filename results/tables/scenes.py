@@ -78,7 +78,7 @@ class SceneRows:
         scenes: columns, in table order.
         rows: measured methods, then published ones.
         notes: one line each, shown under the table.
-        over: what mean and standard deviation are over: `subjects`, or `points` of all of them.
+        over: what mean and standard deviation are over: `subjects`, or `all points` of them.
         extra_heads: columns behind the frames per second.
     """
 
@@ -200,7 +200,7 @@ def scene_rows(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -
         *_subject_notes(records),
         *_source_notes(published),
     )
-    over = "points" if pools(records[0]) else "subjects"
+    over = "all points" if pools(records[0]) else "subjects"
     return SceneRows(table_title(records[0]), scenes, (*measured, *printed), notes, over)
 
 

@@ -46,11 +46,10 @@ def cumulative_curves(subjects: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
     """
     if CURVE not in subjects:
         return {}
-    scored = subjects[subjects[ERROR].notna() & subjects[CURVE].notna()]
-    return {str(scene): _mean_curve(rows[CURVE]) for scene, rows in scored.groupby("scene")}
-
-
-def _mean_curve(curves: pd.Series) -> NDArray[np.float64]:
-    # A curve of another length has other thresholds: an earlier version's.
-    whole = [np.asarray(curve, np.float64) for curve in curves if len(curve) == len(CURVE_MM)]
-    return np.stack(whole).mean(axis=0) if whole else np.full(len(CURVE_MM), np.nan)
+    # A curve of another length has other thresholds, or is empty: nothing was kept of that row.
+    whole = subjects[CURVE].map(lambda curve: np.size(curve) == len(CURVE_MM)).astype(bool)
+    scored = subjects[subjects[ERROR].notna() & whole]
+    return {
+        str(scene): np.stack(list(map(np.asarray, rows[CURVE]))).astype(np.float64).mean(axis=0)
+        for scene, rows in scored.groupby("scene")
+    }

@@ -29,11 +29,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from small_micc import moving_face, write_random_weights, write_video
 
-from facebench.bench.dataset.interface import Scan
+from facebench.bench.dataset.interface import Item, Scan
 from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.registry import build_method
 from facebench.bench.protocol.record import preset
-from facebench.bench.scoring.measure import Measuring, Prediction, SubjectJob, measure_subject
+from facebench.bench.scoring.measure import measure
+from facebench.bench.scoring.target import Prediction
 from facebench.recon.export.mesh_files import write_obj
 from facebench.recon.face.crop import Box, crop_square
 from facebench.recon.morphable.load import load_model
@@ -115,9 +116,10 @@ def measuring(folder: Path) -> Callable[[], object]:
     identity = np.random.default_rng(0).normal(size=model.identity_basis.shape[2])
     write_obj(model.mesh(identity=identity), folder / "scan.obj")
     scans = (Scan("s", "frontal1", folder / "scan.obj"),)
-    job = SubjectJob("s", scans, "", (Prediction("cooperative", model.mesh(), "", 1, 1),))
-    how = Measuring(preset("micc"), "mm", model.mesh(), {}, None)
-    return lambda: measure_subject(job, how)
+    item = Item("s/cooperative", "s", "cooperative", scans=scans)
+    prediction, protocol = Prediction(model.mesh(), frames=1, faces=1), preset("micc")
+    assert measure(item, prediction, protocol).result.scored
+    return lambda: measure(item, prediction, protocol)
 
 
 def parsed() -> argparse.Namespace:

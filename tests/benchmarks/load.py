@@ -34,14 +34,19 @@ from micc_sets import micc_dataset
 from facebench.bench.landmarks.regions import FACE_PARTS
 from facebench.bench.method.clip_faces import OK, ChunkRow
 from facebench.bench.scoring.distance import CURVE_MM
-from facebench.bench.scoring.score import Score
-from facebench.distributed.benchmark import Benchmark, Predictor, unfinished_tasks
+from facebench.bench.scoring.result import SCORED, Result
+from facebench.distributed.benchmark import (
+    Benchmark,
+    item_jobs,
+    predictions,
+    unfinished_tasks,
+)
 from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.recon.export.mesh_files import write_ply
 from facebench.results.compare import FORMS, compare, written
 from facebench.results.gate import Baseline, Coverage, Limit, Regression, evaluate
 from facebench.results.report import write_report
-from facebench.results.run.folder import SCORED, RunFolder
+from facebench.results.run.folder import RunFolder
 from facebench.results.run.items import GrowingTable
 from facebench.results.run.ledger import Clock
 from facebench.results.run.record import now
@@ -115,25 +120,42 @@ def chunk_rows(load: Load) -> Iterator[ChunkRow]:
             yield ChunkRow(clip, chunk, last, FRAMES, FRAMES - 1, 0, OK, "", 0.3, vector)
 
 
-def score_rows(load: Load, seed: int) -> Iterator[list[dict[str, Any]]]:
-    """The rows of each subject, about as `measure_subject` gives them."""
+def score_rows(load: Load, seed: int) -> Iterator[list[Result]]:
+    """The results of each subject, about as `measure_job` gives them."""
     rng = np.random.default_rng(seed)
     easy = np.random.default_rng(99).normal(1.4, 0.2, load.subjects).clip(0.5)
     for name, level in zip(load.names, easy, strict=True):
         yield [score_row(name, scene, float(level + rng.normal(0, 0.05))) for scene in SCENES]
 
 
-def score_row(subject: str, scene: str, error: float) -> dict[str, Any]:
+def score_row(subject: str, scene: str, error: float) -> Result:
     """A half-normal error's statistics, and every other column that a score has."""
     sigma = error * math.sqrt(math.pi / 2)
     shares = {f"share_within_{mm}mm": _share(mm, sigma) for mm in (1, 2, 3)}
     parts = {f"{part}_mm": error for part in FACE_PARTS}
-    score = Score(subject, scene, SCORED, "", "micc", "0" * 64, error, error, 0.54 * sigma, sigma)
-    score = replace(score, p90_mm=1.645 * sigma, scale=1.01, **shares, **parts)
-    facts = {"frames": 10 * FRAMES // 3, "faces": 100, "mean_face_mm": math.nan}
-    scans = {"scan": "frontal1", "scans": ["frontal1"], "scan_values_mm": [error]}
-    curve = [_share(threshold, sigma) for threshold in CURVE_MM.tolist()]
-    return score.to_row() | facts | scans | {"note": "", "fixed_scale": math.nan, "curve": curve}
+    return Result(
+        subject,
+        scene,
+        SCORED,
+        "",
+        "micc",
+        "0" * 64,
+        item=f"{subject}/{scene}",
+        value_mm=error,
+        mean_mm=error,
+        median_mm=0.54 * sigma,
+        rmse_mm=sigma,
+        p90_mm=1.645 * sigma,
+        scale=1.01,
+        frames=10 * FRAMES // 3,
+        faces=100,
+        scan="frontal1",
+        scans=("frontal1",),
+        scan_values_mm=(error,),
+        curve=tuple(_share(threshold, sigma) for threshold in CURVE_MM.tolist()),
+        **shares,
+        **parts,
+    )
 
 
 def _share(threshold_mm: float, sigma: float) -> float:
@@ -147,10 +169,10 @@ def write_load(load: Load) -> None:
             place = load.people / name / path
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(b"-")
-    benchmark, request = load.benchmark(), RunRequest(load.people, "mean-face")
+    benchmark, request = load.benchmark(), RunRequest(load.people, method="mean-face")
     for number, run in enumerate((load.run, load.other)):
         run.begin(describe_run(benchmark, request, "load", {}, _arguments(load)))
-        run.write_items([row for rows in score_rows(load, number) for row in rows])
+        run.write_items(row for rows in score_rows(load, number) for row in rows)
         run.write_record(replace(run.record(), ended=now(), n_scored=3 * load.subjects))
     load.other.write_summary(summarise(load.other))
     load.run.scores.path.unlink()
@@ -165,9 +187,10 @@ def _write_meshes(load: Load, benchmark: Benchmark) -> None:
     """One face under all names, for the report to find."""
     mesh = benchmark.mean_face
     errors = {"error": np.linspace(0, 3, len(mesh.vertices)).astype(np.float32)}
-    load.run.meshes.mkdir()
-    paths = (load.run.mesh_path(subject, scene) for subject in load.names for scene in SCENES)
+    items = (f"{subject}/{scene}" for subject in load.names for scene in SCENES)
+    paths = map(load.run.mesh_path, items)
     for number, path in enumerate(paths):
+        path.parent.mkdir(parents=True, exist_ok=True)
         if number % LINKS == 0:
             write_ply(mesh, path, errors)
             first = path
@@ -201,10 +224,9 @@ def _nothing_left(load: Load) -> None:
 def sums(load: Load) -> None:
     """Every clip's mean vector, handed to the method of every subject."""
     made = load.benchmark()
-    predictor = Predictor(made.dataset, made.method, load.run.ledger)
-    for name in load.names:
-        job = predictor.job(name)
-        assert all(prediction.mesh is not None for prediction in job.predictions)
+    for items in item_jobs(made.dataset.items):
+        job = predictions(items, made, load.run.ledger)
+        assert all(prediction.mesh is not None for _, prediction in job)
 
 
 def scores(load: Load) -> None:

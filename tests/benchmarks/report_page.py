@@ -59,8 +59,9 @@ def made_up_run(root: Path, subjects: int) -> RunFolder:
         errors = np.where(sides < 95, level * sides / 50, np.nan).astype(np.float32)
         for scene in SCENES:
             rows.append(example_row(name, scene, level))
-            for path in (run.mesh_path(name, scene), run.scan_path(name, scene)):
-                path.parent.mkdir(exist_ok=True)
+            item = f"{name}/{scene}"
+            for path in (run.mesh_path(item), run.scan_path(item)):
+                path.parent.mkdir(parents=True, exist_ok=True)
                 write_ply(mesh, path, {"error": errors})
     run.write_items(rows)
     run.write_summary({scene: example_summary(rows, scene) for scene in SCENES})

@@ -92,7 +92,8 @@ def test_every_image_is_a_row(home: Path, result: Result) -> None:
     assert "IMG_5.obj" in table.loc["FaMoS_2/selfie/IMG_5", "reason"]
     assert table["protocol"].unique().tolist() == ["now"]
     shown = " ".join(result.output.split())
-    assert "protocol now" in shown and "3 scored, 2 not" in shown and "no prediction of" in shown
+    assert "over all points, protocol now" in shown and "no prediction of" in shown
+    assert "3/5" in shown and "3 scored, 2 not" in shown
 
 
 def test_the_sum_is_over_all_points(home: Path, result: Result) -> None:

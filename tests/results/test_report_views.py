@@ -54,23 +54,23 @@ COUNT = """(() => {
 DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
-def keep_face(run: RunFolder, subject: str, scene: str) -> None:
-    """A prediction and a scan of one subject, the scan's errors 0 and the prediction's large."""
+def keep_face(run: RunFolder, item: str) -> None:
+    """A prediction and a scan of one item, the scan's errors 0 and the prediction's large."""
     mesh = procedural_model(seed=0, n_vertices=2000).mesh()
     errors = np.where(mesh.vertices[:, 2] > 0, 4.5, np.nan)
-    run.meshes.mkdir(exist_ok=True)
-    run.scans.mkdir(exist_ok=True)
+    for path in (run.mesh_path(item), run.scan_path(item)):
+        path.parent.mkdir(parents=True, exist_ok=True)
     moved = replace(mesh, vertices=mesh.vertices + np.array([30.0, -20.0, 700.0]))
-    write_ply(moved, run.mesh_path(subject, scene), {"error": errors})
+    write_ply(moved, run.mesh_path(item), {"error": errors})
     scan = replace(moved, vertices=moved.vertices + np.array([0.0, 0.0, 1.0]))
-    write_ply(scan, run.scan_path(subject, scene), {"error": np.zeros(len(errors))})
+    write_ply(scan, run.scan_path(item), {"error": np.zeros(len(errors))})
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     run = example_run(tmp_path_factory.mktemp("run") / "ours")
     for _, subject, _ in ranked(run.items(), "indoor"):
-        keep_face(run, subject, "indoor")
+        keep_face(run, f"{subject}/indoor")
     return run
 
 
@@ -128,7 +128,8 @@ def test_the_worst_the_median_and_the_best(
     errors: list[float], expected: list[tuple[str, str]]
 ) -> None:
     table = pd.DataFrame({"subject": list("abcde")[: len(errors)], "value_mm": errors})
-    found = ranked(table.assign(scene="indoor"), "indoor")
+    table = table.assign(scene="indoor", item=table["subject"] + "/indoor")
+    found = ranked(table, "indoor")
     assert [(rank, subject) for rank, subject, _ in found] == expected
 
 
@@ -146,8 +147,8 @@ def test_both_sides_share_their_space_and_the_middle_is_what_was_measured(run: R
 def test_a_run_that_keeps_no_scans_says_so(tmp_path: Path) -> None:
     run = example_run(tmp_path / "run")
     (_, subject, _), *_ = ranked(run.items(), SCENES[0])
-    keep_face(run, subject, SCENES[0])
-    run.scan_path(subject, SCENES[0]).unlink()
+    keep_face(run, f"{subject}/{SCENES[0]}")
+    run.scan_path(f"{subject}/{SCENES[0]}").unlink()
     source = write_report(run).read_text(encoding="utf-8")
     assert "The run keeps no scans" in source and 'value="scan"' not in source
 
