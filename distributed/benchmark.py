@@ -87,6 +87,7 @@ class Benchmark:
                 f"method '{self.method.card.name}' has one mesh a clip, not one a frame",
                 "leave reduction.average at parameters",
             )
+        # Each point of each frame would be in the pool: near 10^8 for a clip of 1000 frames.
         if reduction.average == "errors" and reduction.subjects == "pooled":
             raise FacebenchError(
                 "the points of every frame's mesh are too many to be pooled",
@@ -101,6 +102,7 @@ class Benchmark:
     @property
     def clips(self) -> tuple[Clip, ...]:
         """The clips that are read: none for a method that comes as files."""
+        # Meshes need no video, so a broken or missing one is no fault of theirs.
         return () if self.job is None else self.dataset.clips
 
     @property
@@ -129,6 +131,7 @@ class Benchmark:
 
     def data_digests(self, items: Sequence[Item]) -> dict[str, str]:
         """By item's id, SHA-256 over what is now in the files that it is measured on."""
+        # Of the files as they are now, not from the dataset: so a change under the run is seen.
         scans = item_digests(items)
         if not isinstance(self.method, HoldsMeshes):
             return scans
@@ -150,9 +153,11 @@ def run_benchmark(
     it was and gives the same numbers: the rows of a clip are added up in the order of its chunks,
     whatever order they came in.
     """
+    # All clips before the first score: `alignment.scale = global` needs every face.
     encode_clips(benchmark, folder, listen)
     results = score_items(benchmark, folder, listen)
     summary = summarise(folder)
+    # The record's end comes last: who finds it may trust that everything else is there.
     folder.write_summary(summary)
     folder.write_record(_ended(folder.record(), results))
     return summary
@@ -172,6 +177,7 @@ def encode_clips(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> N
     command, begun = now(), time.perf_counter()
     tasks = unfinished_tasks(benchmark.clips, folder.ledger)
     for row in describe_clips(tasks, benchmark.job):
+        # On disk before it is counted: progress never shows what a kill would lose.
         folder.ledger.write(row, Clock(command, time.perf_counter() - begun))
         listen.frames(row)
 
@@ -205,14 +211,17 @@ def _pass(
     listen: Listener,
 ) -> list[Result]:
     """Results of all items; those that the table has, of the same files and scale, stay."""
+    # Before anything is measured, and compared after: a file may be replaced in between.
     digests = benchmark.data_digests(benchmark.dataset.items)
     jobs = item_jobs(benchmark.dataset.items)
     known = _known(table, ruler, digests)
     missing = [rest for group in jobs if (rest := [i for i in group if i.id not in known])]
+    # A failure changes the rows of the subject's other scenes too, see `_with_siblings`.
     siblings = {item.id: group for group in jobs for item in group}
     for group in jobs:
         if all(item.id in known for item in group):
             listen.subject(group[0].subject)
+    # A generator: only as many faces are in memory as workers ask for.
     predicted = (predictions(group, benchmark, folder.ledger) for group in missing)
     measure = measure_jobs if benchmark.needs_workers else measure_here
     with GrowingTable(table, list(known.values())) as growing:
@@ -243,6 +252,7 @@ def _known(table: ItemsTable, ruler: Ruler, digests: dict[str, str]) -> dict[str
     return {
         one.item: one
         for one in table.results()
+        # Failures are tried again: what was missing may have come.
         if one.scored
         and digests.get(one.item) == one.data_digest
         and (one.fixed_scale == scale or (scale is None and one.fixed_scale != one.fixed_scale))
@@ -277,10 +287,12 @@ def keep_arrays(item: Measured, folder: RunFolder) -> None:
     name = item.result.item
     path, scan_path = folder.mesh_path(name), folder.scan_path(name)
     if item.aligned is None:
+        # An earlier command's face would stand beside a row that says there is none.
         path.unlink(missing_ok=True)
         scan_path.unlink(missing_ok=True)
         folder.point_errors.remove(name)
         return
+    # The row is written last: a row whose distances are missing could not be pooled.
     folder.point_errors.write(name, item.distances)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_ply(item.aligned, path, {"error": item.vertex_errors.astype(np.float32)})
@@ -315,6 +327,7 @@ def _prediction(item: Item, benchmark: Benchmark, ledger: Ledger) -> Prediction:
 def _from_clip(method: Method, ledger: Ledger, clip: Clip) -> Prediction:
     total = ledger.total(clip.id)
     note, read, faces = "; ".join(total.reasons), total.frames, total.faces
+    # A mean of some of the frames is another number, and nobody would see it.
     if not total.finished:
         return Prediction(None, note or UNFINISHED, read, faces)
     if not faces:
@@ -329,6 +342,7 @@ def _from_clip(method: Method, ledger: Ledger, clip: Clip) -> Prediction:
 def _mean_mesh(method: Method, total: ClipSum) -> Mesh:
     """The mean vector decoded, or the mean of the decoded vectors where those were added up."""
     mesh = method.mesh(total.sum / total.faces)
+    # Only a linear decoder gives the same for both; `reduction.average = meshes` is for others.
     if total.vertices is None:
         return mesh
     return replace(mesh, vertices=(total.vertices / total.faces).reshape(-1, 3))

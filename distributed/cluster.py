@@ -43,6 +43,7 @@ def connected(cluster: bool) -> Iterator[None]:
     Raises:
         FacebenchError: no cluster answers, or Ray does not start here.
     """
+    # Whoever connected before also ends it: tests and several runs share one cluster.
     if ray.is_initialized():
         yield
         return
@@ -60,6 +61,7 @@ def total(resource: str) -> float:
 
 
 def _connect(cluster: bool) -> None:
+    # A benchmark of unpublished data reports to nobody.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     address = os.environ.get("RAY_ADDRESS", "auto") if cluster else "local"
@@ -95,6 +97,7 @@ def _last_words() -> Iterator[None]:
     """Ray ends a process whose head or node is gone from within, where no `except` sees it."""
     # Isolated and without site packages, it starts in a hundredth of a second.
     command = [sys.executable, "-I", "-S", "-c", _TELLER, LAST_WORDS]
+    # Its own session, or Ctrl-C would end it with the command it watches.
     teller = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     try:
         yield
@@ -174,6 +177,8 @@ class _Watch(threading.Thread):
 
     def run(self) -> None:
         while not self.over.wait(min(_POLL_SECONDS, self._seconds / 4)):
+            # By what the cluster has, not by time alone: a slow job on a sound cluster may take
+            # hours.
             has = Needs(total("CPU"), total("GPU"))
             if has.cpus >= self._needs.cpus and has.gpus >= self._needs.gpus:
                 self.came()
@@ -219,6 +224,7 @@ def giving_up(needs: Needs) -> Iterator[Callable[[], None]]:
     try:
         yield watch.came
     except KeyboardInterrupt:
+        # A real Ctrl-C, which is not ours to explain.
         if watch.has is None:
             raise
         raise watch.told(watch.has) from None

@@ -48,6 +48,7 @@ def stream_needs(workers: int) -> Needs:
 def stream_quietly(context: ray.data.DataContext) -> None:
     """Every row a block of its own, a lost one no end of the others, and nothing printed."""
     context.target_max_block_size = 1
+    # A block that is lost with its worker is read by the next command; the stream goes on.
     context.max_errored_blocks = -1
     context.enable_progress_bars = False
     context.enable_operator_progress_bars = False
@@ -107,6 +108,7 @@ def describe_clips(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRo
     worker that dies takes its rows with it and nothing else.
     """
     if tasks:
+        # Only now is it known whether there are GPUs: the driver may have none itself.
         job = _on_this_cluster(job)
     for start in range(0, len(tasks), CLIPS_AT_A_TIME):
         yield from _stream(tasks[start : start + CLIPS_AT_A_TIME], job)
@@ -139,6 +141,7 @@ class _Describer:
 
     def __init__(self, job: FrameJob) -> None:
         self.method = build_method(job.method, job.options)
+        # After the method is built, which is what imports PyTorch.
         _compute_alike_everywhere()
         self.shape = (-1, job.crop_size, job.crop_size, 3)
         self.average = job.average
@@ -184,6 +187,8 @@ def _compute_alike_everywhere() -> None:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(1)
+        # Else the same chunk described twice differs in its last digits, and so would a resumed
+        # run.
         torch.backends.cudnn.deterministic = True
 
 

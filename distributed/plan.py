@@ -69,9 +69,11 @@ def prepare(request: RunRequest) -> Benchmark:
     Raises:
         FacebenchError: anything that was asked for is unknown or cannot be used.
     """
+    # The cheap mistakes first; reading weights and hashing data takes seconds to minutes.
     protocol = read_settings(request.protocol, request.settings)
     options = method_options(request, protocol)
     method = open_method(request.method, options)
+    # After the method: of files, their names may decide which items there are.
     dataset = read_dataset(request, method)
     return Benchmark(
         dataset=dataset,
@@ -106,6 +108,7 @@ def _frame_job(
     if isinstance(method, HoldsMeshes):
         _refuse_frame_options(request)
         return None
+    # An option that does nothing is refused, or its user would believe that it did.
     if request.prediction_unit not in (None, "mm"):
         raise FacebenchError(
             f"method '{request.method}' gives millimetres",

@@ -23,6 +23,7 @@ def measure_jobs(jobs: Iterable[Job], ruler: Ruler) -> Iterator[list[Measured]]:
     see. Those of a lost worker say so.
     """
     for job, done in in_tasks(partial(measure_job, ruler=ruler), jobs):
+        # `measure_job` raises nothing itself: what comes here is Ray's.
         if isinstance(done, Exception):
             yield failed_job(job, f"its worker was lost: {type(done).__name__}", ruler)
         else:
@@ -59,10 +60,12 @@ def in_tasks(
     # Twice as many as run: the next is on its worker's machine when one ends.
     at_a_time = 2 * max(1, int(total("CPU")))
     task = ray.remote(num_cpus=1, runtime_env=ONE_THREAD)(_call)
+    # Once into Ray's store: the mean face inside it is megabytes, and there are thousands of jobs.
     sent = ray.put(work)
     running = {task.remote(sent, job): job for job in islice(waiting, at_a_time)}
     with giving_up(Needs(cpus=1)) as came:
         while running:
+            # Whichever ends first is kept first, so that a kill costs at most what is running.
             (finished,), _ = ray.wait(list(running), num_returns=1)
             came()
             yield running.pop(finished), _fetch(finished)
@@ -79,6 +82,7 @@ def _fetch(finished: object) -> Result | Exception:
     try:
         result: Result = ray.get(finished)
     except ray.exceptions.RayError as error:
+        # A lost machine costs its job, which the next command does again, not the run.
         lost: Exception = error
         return lost
     return result

@@ -80,6 +80,7 @@ class Item:
         """Every file that is read of it, by the part it plays."""
         named: list[tuple[str, Path | None]] = []
         if self.clip is not None:
+            # Boxes decide which faces are read, so a change of them is a change of the data.
             named += [("clip", self.clip.path), ("boxes", self.clip.boxes)]
         for scan in self.scans:
             named += [
@@ -204,6 +205,7 @@ class Dataset:
     @property
     def digest(self) -> str:
         """SHA-256 over ids and digests of the items, in whatever order they were listed."""
+        # Ids stand beside the contents: the same files under other names are another measurement.
         lines = sorted(f"{item.id} {self.digests[item.id]}" for item in self.items)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -211,6 +213,7 @@ class Dataset:
     def table_scenes(self) -> tuple[str, ...]:
         """The scenes that tables show."""
         return (
+            # Of one scene the sum over all would be the same column twice.
             (OVERALL, *self.scenes) if self.card.overall and len(self.scenes) > 1 else self.scenes
         )
 
@@ -222,6 +225,7 @@ class Dataset:
     @property
     def scans(self) -> tuple[Scan, ...]:
         """Every usable scan once, sorted by subject and name."""
+        # Items of one subject share its scans: without this MICC's would stand here three times.
         scans = dict.fromkeys(scan for item in self.items for scan in item.scans)
         return tuple(sorted(scans, key=lambda scan: (scan.subject, scan.name)))
 

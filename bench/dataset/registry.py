@@ -67,6 +67,7 @@ def open_dataset(
     card, listing = dataset_card(name), read_listing(name, root, predictions)
     known = sorted({item.subject for item in listing.items})
     left_out = _excluded(card, exclude)
+    # Published exclusions may name subjects that this copy of the set lacks; typed ones may not.
     for subject in (*subjects, *(one for one in exclude if one != PUBLISHED)):
         _check_known("subject", subject, known)
     order = scene_order(card, (item.scene for item in listing.items))
@@ -78,8 +79,10 @@ def open_dataset(
     if not items:
         raise FacebenchError(f"{root}: no subject or scene is left to measure")
     unwanted = set(known) - wanted
+    # Not `in wanted`: a problem may be of something that is no subject at all, and must be told.
     problems = (p for p in listing.problems if p.where.partition("/")[0] not in unwanted)
     ids = {f"{p.subject}/{p.scene}" for p in listing.items if p.scene not in chosen}
+    # File systems list in any order; results, digests and `first` must not depend on it.
     items.sort(key=lambda item: item.id)
     return Dataset(
         card=card,
@@ -88,6 +91,8 @@ def open_dataset(
         scenes=chosen,
         problems=tuple(problem for problem in problems if problem.where not in ids),
         excluded={one: why for one, why in left_out.items() if one in known},
+        # Of the chosen items only: two runs of the same part have the same data, whatever lies
+        # beside.
         digests=item_digests(items),
     )
 
@@ -116,6 +121,7 @@ def read_listing(name: str, root: Path, predictions: Sequence[str] | None = None
     if not isinstance(listing, Listing):
         raise FacebenchError(f"{where}: read gives {type(listing).__name__}, not a Listing")
     counts = Counter(item.id for item in listing.items)
+    # Two items of one id would overwrite each other's row and mesh, and one would vanish unseen.
     if twice := sorted(one for one, count in counts.items() if count > 1):
         raise FacebenchError(f"{where} gives {counts[twice[0]]} items the id '{twice[0]}'")
     for item in listing.items:

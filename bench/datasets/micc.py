@@ -61,10 +61,12 @@ class _Subject:
     def __init__(self, subject: str, folder: Path) -> None:
         self.subject = subject
         self.problems: list[Problem] = []
+        # Either spelling is read, and both where both are there.
         places = [path for path in _visible(folder) if path.name.lower() in VIDEO_FOLDERS]
         videos = [path for place in places for path in _files(place)]
         self._clips = {scene: self._clip(scene, videos) for scene in VIDEO_OF_SCENE}
         model = _child(folder, "model")
+        # frontal1 comes first: protocols that take one scan take that; side scans show half a face.
         self._scans = tuple(s for name in FRONTAL_SCANS if (s := self._scan(name, model)))
         if not self._scans:
             self._problem("no usable frontal scan")
@@ -82,6 +84,7 @@ class _Subject:
             scans=self._scans,
             reason=self._against(item_id),
             scan_reason="" if self._scans else self._against(self.subject),
+            # The scene's own face goes before one that stands for all scenes of the subject.
             names=(item_id, f"{self.subject}/{VIDEO_OF_SCENE[scene]}", self.subject),
         )
 
@@ -121,6 +124,7 @@ class _Subject:
         """The one file that was found; none, several or an empty one is a problem."""
         if not found:
             self._problem(f"no {kind}", where)
+        # Taking one of several would measure against a file that nobody chose.
         elif len(found) > 1:
             names = ", ".join(path.name for path in found)
             self._problem(f"{len(found)} candidates for the {kind}: {names}", where)
@@ -136,6 +140,7 @@ def _subject_folders(root: Path) -> dict[str, Path]:
     if not root.is_dir():
         raise FacebenchError(f"{root}: no such folder", _LAYOUT)
     folders = {path.name.lower(): path for path in _visible(root) if _is_subject(path)}
+    # An empty `subject_01` is no proof: one level too high or too low looks like that.
     if not any(_has_content(path) for path in folders.values()):
         inner = [path for path in _visible(root) if any(map(_is_subject, _visible(path)))]
         hint = f"did you mean {inner[0]}?" if inner else _LAYOUT

@@ -55,6 +55,7 @@ def is_now_folder(folder: Path) -> bool:
 
 def _images(dataset: Path) -> tuple[str, ...]:
     """`SUBJECT/CHALLENGE/IMAGE` of every line of the list, empty without a list."""
+    # The validation list first: only its scans are public, the test set's are not.
     path = next((dataset / name for name in IMAGE_LISTS if (dataset / name).is_file()), None)
     if path is None:
         return ()
@@ -62,10 +63,12 @@ def _images(dataset: Path) -> tuple[str, ...]:
         lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: cannot be read as a list of images ({error})") from error
+    # A line that stands twice would be two items of one id.
     return tuple(dict.fromkeys(_image(path, line) for line in lines))
 
 
 def _image(path: Path, line: str) -> str:
+    # Folders in front of the subject are no part of an image's id.
     parts = PurePosixPath(line).parts[-3:]
     image = "/".join((*parts[:-1], PurePosixPath(line).stem))
     if len(parts) != 3 or id_fault(image):
@@ -77,6 +80,7 @@ def _item(image: str, dataset: Path) -> Item:
     subject, challenge, _ = image.split("/")
     scans = sorted((dataset / SCANS / subject).glob("*.obj"))
     labels = sorted((dataset / LANDMARKS / subject).glob("*.pp"))
+    # NoW's alignment starts from the landmarks: a scan without them cannot be measured as NoW does.
     reason = _fault(len(scans), "scan") or _fault(len(labels), "landmarks of the scan")
     scan = () if reason else (Scan(subject, scans[0].stem, scans[0], landmarks=labels[0]),)
     return Item(image, subject, challenge, scans=scan, scan_reason=reason, names=(image,))

@@ -47,6 +47,7 @@ def with_predictions(listing: Listing, root: Path, names: Sequence[str]) -> List
     found = [
         replace(items[scan], id=name, subject=name, names=(name,)) for name, scan in scan_of.items()
     ]
+    # A prediction without a scan is a row that says so; dropped, it would look as if never made.
     lonely = (name for name in names if name not in scan_of)
     found += [Item(name, name, scan_reason="no scan of it", names=(name,)) for name in lonely]
     met = set(scan_of.values())

@@ -103,6 +103,7 @@ def describe_chunk(
         if average == "meshes" and len(vectors):
             vectors, vertices = _decode(method, vectors)
     except Exception as error:
+        # A fault of one chunk is that chunk's row: the other frames of the clip still count.
         vectors = _NO_VECTORS
         status, reason = FAILED, error_line(error)
     failed = len(chunk.crops) - len(vectors)
@@ -116,6 +117,7 @@ def describe_chunk(
         status=status,
         reason=reason or (NOT_FINITE if failed else ""),
         seconds=chunk.seconds + time.perf_counter() - start,
+        # float64: in float32 thousands of frames would lose digits, and differently in each order.
         sum=vectors.sum(axis=0, dtype=np.float64) if len(vectors) else np.empty(0),
         vertices=vertices,
         vectors=vectors if average == "errors" else None,
@@ -127,6 +129,7 @@ def _describe(method: Method, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
     if not len(crops):
         return _NO_VECTORS
     vectors = method.describe(crops)
+    # One NaN would make the mean of all frames NaN; it is counted as failed instead.
     return np.asarray(vectors[np.isfinite(vectors).all(axis=1)], np.float32)
 
 
@@ -135,6 +138,7 @@ def _decode(
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """The vectors whose mesh is finite, and the sum (3 V,) of those meshes' vertices."""
     meshes = np.stack([np.asarray(method.mesh(v).vertices, np.float64).ravel() for v in vectors])
+    # A finite vector may decode to a mesh that is not.
     good = np.isfinite(meshes).all(axis=1)
     return vectors[good], meshes[good].sum(axis=0)
 
@@ -150,6 +154,7 @@ def face_chunks(
 
     Never raises: what cannot be read ends the clip with a chunk that says why.
     """
+    # A clip that fails before its first chunk must not take the number of one that is done.
     following = max(done, default=-1) + 1
     start = time.perf_counter()
     try:
@@ -172,6 +177,7 @@ def face_locator(clip: Clip) -> Locate:
         FacebenchError: the file is not a box file.
     """
     if clip.boxes is not None:
+        # Boxes beside the clip win, so that methods can be compared on the very same crops.
         boxes = read_boxes(clip.boxes)
         return lambda number, frame: boxes.get(number)
     detector = CascadeDetector()
@@ -192,6 +198,7 @@ def _scaled(locate: Locate, factor: float) -> Locate:
 def cut_faces(chunk: Chunk, locate: Locate, size: int, start: float) -> FaceChunk:
     """Find and cut out the faces of a chunk that was begun at `start` (`time.perf_counter`)."""
     crops = np.empty((0, size, size, 3), np.uint8)
+    # A cut video stays cut and is kept; a fault of detector or method is tried again.
     status, reason = (BROKEN if chunk.reason else OK), chunk.reason
     try:
         crops = _crops(chunk, locate, size)

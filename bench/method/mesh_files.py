@@ -95,6 +95,7 @@ class MeshFolder:
         """SHA-256 of the contents of all meshes and landmarks under the names they are known by."""
         meshes = [path for paths in self.meshes.values() for path in paths]
         files = [*meshes, *filter(None, map(self.landmarks_of, meshes))]
+        # landmarks.txt starts the alignment, so another one gives other numbers.
         files += [] if self.topology is None else [self.topology]
         hashes = content_hashes(files)
         lines = sorted(f"{_relative(path, self.root)} {sha}" for path, sha in hashes.items())
@@ -102,6 +103,7 @@ class MeshFolder:
 
     def _near(self, item: Item) -> str:
         """A name of the same numbers: `Subject1` may be meant for `subject_01`, `subject_2` not."""
+        # subject_1 and subject_2 are near as text and are two people: numbers have to agree.
         numbers, last = _numbers(item.id), PurePosixPath(item.id).name
         same = [name for name in self.meshes if _numbers(name) == numbers]
         if not numbers:
@@ -177,6 +179,8 @@ class MeshPredictions:
             FacebenchError: there is no such file, or it cannot be read.
         """
         path = self.folder.find(item)
+        # Mesh and landmarks are asked for one after the other; more than one file would fill
+        # memory.
         if path not in self._last:
             self._last.clear()
             self._last[path] = _with_landmarks(load_mesh(path), self._topology, path)
@@ -230,6 +234,7 @@ def _with_landmarks(mesh: Mesh, vertices: NDArray[np.int64] | None, path: Path) 
             f"{len(mesh.vertices):,}",
             "vertices are counted from 0, and all meshes must be of its topology",
         )
+    # A mesh's own landmarks are the 68 of iBUG; NoW's seven go on as points.
     return replace(mesh, landmarks=vertices) if len(vertices) == 68 else mesh
 
 

@@ -58,8 +58,10 @@ def open_method(name: str, options: MethodOptions) -> AnyMethod:
     """
     base, colon, source = name.partition(":")
     module = _module(base)
+    # Else `ours:weights.pt` would run with the embedded weights, and nobody would notice.
     if colon and module.CARD.kind != "files":
         raise FacebenchError(f"method '{base}' takes nothing behind a colon", f"write '{base}'")
+    # A neutral face under a protocol of expressions would be measured, and be wrong, in silence.
     if options.expression not in module.CARD.expressions:
         raise FacebenchError(
             f"method '{base}' gives no faces with {options.expression} expression",
@@ -99,6 +101,7 @@ class Decoder:
 
     def __call__(self, vector: NDArray[np.floating]) -> Mesh:
         """The face of a vector (D,), mm."""
+        # A method is seconds to build and is asked once a frame: each process keeps its last one.
         return _built(self.method, self.options).mesh(vector)
 
 

@@ -55,15 +55,18 @@ class Fitting(ModelFaces):
     @property
     def digest(self) -> str:
         """Settings, detector and model."""
+        # Settings are part of it: nothing was trained, they are what decides the fit.
         parts = (repr(self.fitter.settings), self.checkpoint_digest, self.model.digest)
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
     def describe(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Identity coefficients (B, K), and behind them those of a predicted expression."""
+        # Listing methods reads this module and must not load PyTorch for it.
         import torch
 
         found = self.fitter.fit(crops).coefficients
         parts = [found.identity]
+        # Behind the identity, so that a mean over frames averages both and `mesh` can part them.
         if self.expression == "predicted":
             parts.append(found.expression)
         return np.asarray(torch.cat(parts, dim=1).cpu().numpy(), np.float32)
@@ -92,6 +95,7 @@ def build(options: MethodOptions) -> Fitting:
     from ...recon.network.vision_weights import EMBEDDED, chosen_weights
 
     model = load_model(options.model)
+    # The kind is checked: another network's checkpoint gives no landmarks.
     weights = chosen_weights(options.checkpoint or EMBEDDED, "landmarker")
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     fitter = CropFitter.of(model, CROP_SIZE, weights, options.device)

@@ -34,6 +34,7 @@ class MeanFace(ModelFaces):
     """
 
     card: MethodCard = CARD
+    # Nothing looks at the pixels, so small crops do.
     crop_size: int = 32
     checkpoint_digest: str = ""
 
@@ -44,6 +45,7 @@ class MeanFace(ModelFaces):
 
     def describe(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Zeros (B, 1)."""
+        # One number, not none: a face is counted by its vector, and coverage is counted in faces.
         return np.zeros((len(crops), 1), np.float32)
 
     def mesh(self, vector: NDArray[np.floating]) -> Mesh:

@@ -37,5 +37,6 @@ def build(options: MethodOptions) -> MeshPredictions:
     if not options.source:
         raise FacebenchError("method 'meshes' needs a folder", "write meshes:DIR")
     root = Path(options.source).expanduser()
+    # Resolved: of `.` the table would show no name at all.
     card = replace(CARD, name=f"meshes:{root.resolve().name}")
     return MeshPredictions(MeshFolder(root), options.unit, card)

@@ -67,11 +67,13 @@ def measure_job(job: Job, ruler: Ruler) -> list[Measured]:
     if not scans:
         return [failed(*one, one[0].scan_reason or "no scan of it", ruler) for one in job]
     try:
+        # Once for the whole job: a scan is tens of megabytes of text.
         targets, faults = read_targets(scans, ruler.unit, ruler.protocol.reduction.scan != "first")
     except Exception as error:
         return failed_job(job, error_line(error), ruler)
     notes = (*faults, *(target.note for target in targets))
     measured = [_measure(*one, targets, notes, ruler) for one in job]
+    # The mean face costs a registration too, so it is measured only where something failed.
     if all(one.aligned is not None for one in measured):
         return measured
     mean_face_mm = _mean_face_error(targets, ruler)
@@ -99,11 +101,13 @@ def _measure(
     if prediction.mesh is None:
         return failed(item, prediction, prediction.reason, ruler)
     try:
+        # A method's own parts are exact; those carried over by landmarks are not.
         how = ruler if ruler.parts else replace(ruler, parts=parts_of(prediction))
         found = _reduce(prediction, targets, how)
     except Exception as error:
         return failed(item, prediction, error_line(error), ruler)
     pair = found.pair
+    # Remembered pairs are shared between scenes, so whose it is is said here.
     score = replace(pair.score, subject=item.subject, scene=item.scene)
     findings = diagnose(score, ruler.protocol, prediction.unit_known)
     warnings = (finding.text.rstrip(".") for finding in findings if finding.doubtful)
@@ -115,6 +119,7 @@ def _measure(
         scan_values_mm=found.values_mm,
         curve=tuple(pair.curve.tolist()),
     )
+    # For pictures only; the distances of every point are kept beside it.
     shown = decimate(pair.scan, pair.scan_errors)
     return Measured(result, pair.aligned, pair.vertex_errors, pair.distances, shown)
 
@@ -145,6 +150,7 @@ def _mean_face_error(targets: Sequence[Target], ruler: Ruler) -> float:
     """Of the mean face at its best size: a factor found for a method says nothing of it."""
     if ruler.mean_face is None:
         return NAN
+    # Without parts and decoder: those are of the method's topology, not of the mean face's.
     face, plain = Prediction(ruler.mean_face), Ruler(ruler.protocol)
     try:
         found = over_scans(
@@ -153,5 +159,6 @@ def _mean_face_error(targets: Sequence[Target], ruler: Ruler) -> float:
     except Exception as error:
         error_line(error)
         return NAN
+    # It stands in for a number in a mean over points, or in one over the protocol's statistic.
     pooled = ruler.protocol.reduction.subjects == "pooled"
     return found.pair.score.mean_mm if pooled else found.pair.score.value_mm

@@ -48,6 +48,7 @@ def mean_numbers(parts: Sequence[Numbers]) -> Numbers:
     rows = [asdict(part.score) for part in parts]
     names = [name for name in rows[0] if name not in LABELS]
     values: dict[str, Any] = {n: _combined(n, [row[n] for row in rows]) for n in names}
+    # Thresholds are the same for all, so curves average point by point.
     curve = np.mean([part.curve for part in parts], axis=0)
     return Numbers(replace(parts[0].score, **values), np.asarray(curve))
 
@@ -63,13 +64,16 @@ def median_index(values: Sequence[float]) -> int:
 
 
 def _combined(name: str, values: list[str | float | int | bool]) -> str | float | int | bool:
+    # Before the integers: Python's True is one, and `converged` would become a maximum.
     if isinstance(values[0], bool):
         return all(values)
     if isinstance(values[0], str):
         return ", ".join(dict.fromkeys(str(value) for value in values if value))
     if isinstance(values[0], int):
         counts = [int(value) for value in values]
+        # Points add up; of the steps the longest tells whether a limit was met.
         return sum(counts) if name.startswith("n_") else max(counts)
+    # NaN says 'not measured here', as the jaw of a scan that ends above it.
     known = [float(value) for value in values if value == value]
     return float(np.mean(known)) if known else float("nan")
 
@@ -123,6 +127,7 @@ def over_scans(
     if not pairs:
         raise FacebenchError("; ".join(faults))
     values = {name: pair.score.value_mm for name, pair in pairs.items()}
+    # Of equal ones the first: `min` keeps the order of the scans.
     best = min(values, key=lambda name: values[name])
     whole = rule == "each"
     return Reduced(
@@ -157,12 +162,14 @@ def over_frames(
     faults: list[str] = []
     for number, vector in enumerate(vectors):
         try:
+            # Numbers without meshes: a clip has thousands of frames, and each mesh is megabytes.
             numbers[number] = Numbers.of(target.measure(Prediction(decode(vector)), ruler))
         except Exception as error:
             faults.append(error_line(error))
     if not numbers:
         raise FacebenchError(f"none of {len(vectors)} faces could be measured: {faults[0]}")
     middle = median_index([part.score.value_mm for part in numbers.values()])
+    # Measured again, for its mesh was not held; it costs one frame of thousands.
     shown = target.measure(Prediction(decode(vectors[list(numbers)[middle]])), ruler)
     return with_numbers(shown, mean_numbers(list(numbers.values()))), _lost(faults, len(vectors))
 
@@ -213,6 +220,7 @@ def pool_subjects(subjects: Sequence[PointDistances], direction: str, seed: int)
         direction: a name in `distance.DIRECTION_WEIGHTS`.
         seed: of the bootstrap.
     """
+    # By direction, then over subjects: the denser of the two meshes must not outweigh the other.
     weighted = zip(zip(*subjects, strict=True), DIRECTION_WEIGHTS[direction], strict=True)
     sides = [([np.asarray(part, np.float64) for part in side], w) for side, w in weighted if w]
     points = Distances.pooled([np.concatenate(side) for side, _ in sides], [w for _, w in sides])
@@ -223,6 +231,7 @@ def pool_subjects(subjects: Sequence[PointDistances], direction: str, seed: int)
         median=points.median,
         rmse=points.rmse,
         p90=points.quantile(0.9),
+        # One subject resampled is always itself: its interval would be a point, and a lie.
         ci95=percentile_interval(np.asarray(means)) if len(subjects) > 1 else UNKNOWN,
     )
 

@@ -114,6 +114,7 @@ def paired_difference(first: ArrayLike, second: ArrayLike, seed: int = 0) -> Pai
     spread less than the subjects' population.
     """
     difference = np.asarray(first, np.float64) - np.asarray(second, np.float64)
+    # Paired: a subject that one of the two failed on says nothing of their difference.
     difference = difference[np.isfinite(difference)]
     n = len(difference)
     if n < 2:
@@ -148,6 +149,7 @@ def bootstrap_p_value(differences: ArrayLike, seed: int = 0) -> float:
 
 def _extremes(means: Float64Array, observed: float) -> float:
     extreme = int((np.abs(means - observed) >= abs(observed)).sum())
+    # The observed mean counts as one of the draws: a p-value of 0 cannot be had from samples.
     return (extreme + 1) / (len(means) + 1)
 
 
@@ -161,6 +163,7 @@ def holm(p_values: ArrayLike) -> Float64Array:
     order = np.argsort(p, kind="stable")[: made.sum()]
     stepwise = p[order] * np.arange(len(order), 0, -1)
     adjusted = np.full_like(p, np.nan)
+    # A larger p must not be adjusted below a smaller one.
     adjusted[order] = np.minimum(np.maximum.accumulate(stepwise), 1.0)
     return adjusted
 
@@ -179,5 +182,6 @@ def deviation(values: ArrayLike, population: bool = False) -> float:
 
 def geometric_mean(values: ArrayLike) -> float:
     """Geometric mean of (S,) positive values, the same in whatever order they come."""
+    # Sums of floats depend on their order; results come in the order in which workers end.
     values = np.sort(np.asarray(values, np.float64))
     return float(np.exp(np.log(values).mean())) if len(values) else float("nan")

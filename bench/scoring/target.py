@@ -124,6 +124,7 @@ class Target:
         Raises:
             FacebenchError: they cannot be measured against each other.
         """
+        # A free scale absorbs the unit; a rigid protocol needs the size before it starts.
         if prediction.unit_known or ruler.protocol.takes_any_unit:
             pair = self._score(prediction, ruler)
         else:
@@ -131,6 +132,7 @@ class Target:
             pair = self._score(prediction.resized(factor), ruler)
             # The scale is of the numbers that were given.
             pair = replace(pair, score=replace(pair.score, scale=pair.score.scale * factor))
+        # How wrong the size is cannot be said of a face that has none.
         if not prediction.unit_known:
             return pair
 
@@ -186,6 +188,7 @@ def read_target(scan: Scan, unit: str, option: str = "--unit") -> Target:
         FacebenchError: a file cannot be used.
     """
     mesh, removed = read_mesh(scan.path, unit, option, points=True)
+    # Labels are in the unit of their scan's file.
     factor = unit_in_mm(unit)
     tip = None if scan.nose_tip is None else read_nose_tip(scan.nose_tip)
     marks = None if scan.landmarks is None else read_landmark_file(scan.landmarks)
@@ -208,6 +211,7 @@ def read_targets(scans: Sequence[Scan], unit: str, several: bool) -> tuple[list[
     targets: list[Target] = []
     faults: list[str] = []
     for scan in scans:
+        # The second frontal scan stands in only where the first cannot be read.
         if targets and not several:
             break
         try:

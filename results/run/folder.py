@@ -81,9 +81,11 @@ class RunFolder:
             FacebenchError: the folder holds a run of other settings.
         """
         if (self.root / "run.json").is_file():
+            # Before the settings: version 1 has other digests, and would be told to differ in them.
             self._refuse_old()
             earlier = self._earlier()
             self._refuse_other(earlier, record)
+            # Who reads the numbers must see that two states of the code made them.
             commits = tuple(dict.fromkeys((*earlier.commits, *record.commits)))
             record = replace(record, started=earlier.started, commits=commits)
         self.write_record(record)

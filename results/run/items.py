@@ -82,6 +82,7 @@ class ItemsTable:
 
     def write(self, results: Iterable[Result]) -> None:
         """Keep results, sorted by subject, scene and item."""
+        # Workers end in any order; the file's bytes must not depend on it.
         ordered = sorted(results, key=lambda one: (one.subject, one.scene, one.item))
         table = pa.Table.from_pylist([vars(one) for one in ordered], schema=schema())
         with atomic_write(self.path) as draft:
@@ -99,6 +100,7 @@ def _checked(path: Path) -> Any:
     """A table of this version, each of whose columns is of its kind and complete."""
     metadata = open_parquet(path).schema_arrow.metadata or {}
     version = metadata.get(_VERSION_KEY, b"")
+    # Before the columns: of a newer version they may rightly be others.
     refuse_newer(int(version) if version.isdigit() else None, "", path)
     table = read_table(path)
     wanted = schema()
@@ -150,6 +152,7 @@ def _texts(table: Any, name: str, path: Path) -> list[str]:
 def _readable(table: Any, path: Path) -> Any:
     """The same table, when its texts are texts and every status is known."""
     try:
+        # Parquet's checksums do not cover what a wrong writer wrote: texts may be no UTF-8.
         table.validate(full=True)
         known = set(table["status"].to_pylist()) <= {SCORED, UNSCORED}
     except (pa.ArrowException, UnicodeDecodeError) as error:
@@ -161,6 +164,7 @@ def _readable(table: Any, path: Path) -> Any:
 
 def of_scene(items: pd.DataFrame, scene: str) -> pd.DataFrame:
     """The rows of a scene; all rows for `OVERALL`, unless a scene is called so."""
+    # A set without scenes calls its only one `all`, too.
     mine = items["scene"] == scene
     return items if scene == OVERALL and not mine.any() else items[mine]
 

@@ -106,6 +106,7 @@ class Ledger:
         path = self._path(row.clip, row.chunk)
         with atomic_write(path) as draft:
             write_rows(table_of(row, clock or Clock()), draft)
+        # A failed row is written again by the next command, and packs are written once.
         if row.status != FAILED and _is_small(path):
             self._to_pack[path] = None
         if len(self._to_pack) >= self._pack_rows:
@@ -122,9 +123,11 @@ class Ledger:
             path for path in [*self._packs.files(), *self._loose()] if not is_whole(path)
         )
         for path in damaged:
+            # Kept for whoever looks into it, under a name that `*.parquet` does not match.
             path.replace(path.with_name(f".{path.name}.damaged"))
         packed = self._packs.keys()
         loose = {path: self._key(path) for path in self._loose()}
+        # A command was killed between packing and removing: the pack's row is the same.
         _remove([path for path, key in loose.items() if key in packed])
         rest = sorted(path for path, key in loose.items() if key not in packed)
         self._to_pack = dict.fromkeys(path for path in rest if _is_small(path))
@@ -138,6 +141,7 @@ class Ledger:
         tables = [read_rows(path, PLAIN) for path in self._loose()]
         tables += self._packs.columns(PLAIN)
         table = pa.concat_tables(tables) if tables else SCHEMA.empty_table().select(PLAIN)
+        # A row may be in its file and in a pack at once, while it is packed.
         frame: pd.DataFrame = table.to_pandas().drop_duplicates(["clip", "chunk"])
         return frame.sort_values(["clip", "chunk"], ignore_index=True)
 
@@ -174,6 +178,7 @@ class Ledger:
         killed counts neither as frames nor as time.
         """
         rows = self.table()
+        # Of each command its own clock: the hours between two of them are nobody's work.
         seconds = float(rows.groupby("command")["elapsed"].max().sum())
         return float(rows["frames"].sum()) / seconds if seconds > 0 else float("nan")
 
@@ -189,6 +194,7 @@ class Ledger:
         loose = [read_rows(path) for path in (self.folder / clip).glob("*.parquet")]
         tables = [*self._packs.clip(clip), *loose]
         found = {row.chunk: row for table in tables for row in rows_of(table)}
+        # Sums of floats in the order of the chunks, so that a resumed run ends in the same digits.
         return [found[chunk] for chunk in sorted(found)]
 
     def _loose(self) -> Iterator[Path]:
@@ -205,6 +211,7 @@ class Ledger:
 def _progress(rows: Sequence[Standing]) -> ClipProgress:
     """Of a clip's rows, sorted by chunk."""
     done = frozenset(chunk for chunk, _, status in rows if status != FAILED)
+    # A last chunk alone does not finish a clip: one before it may have been lost.
     whole = [chunk for chunk, _, _ in rows] == list(range(len(rows)))
     return ClipProgress(done, bool(rows) and whole and rows[-1][1] and len(done) == len(rows))
 

@@ -98,6 +98,7 @@ def _whole(path: Path, columns: Sequence[str] | None = None) -> pa.Table | None:
     try:
         table = read_table(path, columns)
         table = table.cast(pa.schema([_FIELDS.field(name) for name in table.column_names]))
+        # Nothing is ever written as null: one is damage that still unpacks.
         missing = any(table[name].null_count for name in columns or SCHEMA.names)
     except (FacebenchError, pa.ArrowException, KeyError):
         return None
@@ -125,10 +126,12 @@ class Packs:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._places: dict[str, list[Place]] | None = None
+        # Clips are asked for in order, so one pack is read once; two, for a clip at its edge.
         self._whole = lru_cache(maxsize=2)(read_rows)
 
     def add(self, table: pa.Table) -> None:
         """Keep rows in a new file, sorted by clip and chunk."""
+        # A clip's rows side by side are one slice of the pack, not a search through it.
         ordered = table.sort_by([("clip", "ascending"), ("chunk", "ascending")])
         with atomic_write(self._next()) as draft:
             write_rows(ordered, draft)
@@ -163,6 +166,7 @@ class Packs:
         return sorted(path for path in self.folder.glob("*.parquet") if path.stem.isdecimal())
 
     def _next(self) -> Path:
+        # Not their count: after a damaged pack was set aside it would name one in use.
         last = max((int(path.stem) for path in self.files()), default=-1)
         return self.folder / f"{last + 1:05d}.parquet"
 

@@ -68,6 +68,7 @@ def now() -> str:
 
 def _git(*arguments: str) -> str:
     root = Path(__file__).resolve().parents[2]
+    # An installed package may lie inside of somebody else's repository, whose commit says nothing.
     if not (root / ".git").exists():
         return ""
     try:
@@ -114,6 +115,7 @@ def refuse_newer(version: object, writer: str, place: Path | str) -> None:
     """
     from ... import __version__
 
+    # Python's True is 1, and would pass for version 1.
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise FacebenchError(
             f"{place} has no version that is a number", "remove it and measure again"
@@ -216,6 +218,7 @@ class RunRecord:
         names: tuple[str, ...] = SETTINGS
         if self.card.kind == "files" == later.card.kind:
             names = tuple(name for name in SETTINGS if name not in _OF_FILES)
+            # Fewer items would shrink the table, and the mean with it, without a word.
             if not set(self.items) <= set(later.items):
                 return "items"
         changed = (name for name in names if getattr(self, name) != getattr(later, name))

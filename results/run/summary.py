@@ -87,6 +87,7 @@ def summarise(run: RunFolder) -> dict[str, SceneSummary]:
         rows = of_scene(items, scene)
         scored = rows[rows["value_mm"].notna()]
         if protocol.reduction.subjects == "pooled":
+            # From the files, not from the rows: the mean of means is not the mean over all points.
             points = [run.distances(item) for item in scored["item"]]
             errors = errors_over_points(points, protocol.distance.direction, record.seed)
         else:
@@ -135,6 +136,7 @@ def mean_with_failures(rows: pd.DataFrame, mean_mm: float) -> float:
         mean_mm: over the scored subjects.
     """
     scored = rows["value_mm"].notna()
+    # Left out, a failure would make a method better; the mean face is what anybody could give.
     stand_ins = rows.loc[~scored & rows["mean_face_mm"].notna(), "mean_face_mm"]
     return mean([*([mean_mm] * int(scored.sum())), *stand_ins])
 
@@ -144,6 +146,7 @@ def _counts(rows: pd.DataFrame, mean_mm: float, frames_per_second: float) -> dic
     frames, faces = int(rows["frames"].sum()), int(rows["faces"].sum())
     return {
         "n_subjects": scored,
+        # By the rows, which every item has, so that none is lost between the two counts.
         "n_failed": len(rows) - scored,
         "coverage": faces / frames if frames else float("nan"),
         "mean_with_failures_mm": mean_with_failures(rows, mean_mm),

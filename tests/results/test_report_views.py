@@ -127,8 +127,11 @@ def test_the_colours_are_those_of_the_heat_maps() -> None:
 def test_the_worst_the_median_and_the_best(
     errors: list[float], expected: list[tuple[str, str]]
 ) -> None:
-    table = pd.DataFrame({"subject": list("abcde")[: len(errors)], "value_mm": errors})
-    table = table.assign(scene="indoor", item=table["subject"] + "/indoor")
+    names = list("abcde")[: len(errors)]
+    items = [f"{name}/indoor" for name in names]
+    table = pd.DataFrame({"subject": names, "item": items, "value_mm": errors})
+    # Of no rows pandas would take the columns of names for numbers.
+    table = table.astype({"subject": "str", "item": "str"}).assign(scene="indoor")
     found = ranked(table, "indoor")
     assert [(rank, subject) for rank, subject, _ in found] == expected
 
