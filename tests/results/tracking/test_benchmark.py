@@ -30,7 +30,7 @@ from facebench.results.tracking.store import sqlite_file, tracking_uri
 FIRST_USERS = """
 import os
 import mlflow
-from facebench.results.tracking import connect
+from facebench.results.tracking.store import connect
 
 def use():
     connect("first")
