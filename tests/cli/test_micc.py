@@ -180,11 +180,12 @@ def test_the_record_tells_how(whole_run: tuple[RunFolder, str], home: Path) -> N
 
 
 def test_meshes_are_kept_for_what_was_scored(whole_run: tuple[RunFolder, str]) -> None:
-    names = sorted(path.name for path in whole_run[0].meshes.iterdir())
+    meshes = whole_run[0].meshes
+    names = sorted(path.relative_to(meshes).as_posix() for path in meshes.rglob("*.ply"))
     assert names == [
-        "subject_01_cooperative.ply",
-        "subject_01_indoor.ply",
-        "subject_02_cooperative.ply",
+        "subject_01/cooperative.ply",
+        "subject_01/indoor.ply",
+        "subject_02/cooperative.ply",
     ]
     assert whole_run[0].report.stat().st_size > 10_000
 
