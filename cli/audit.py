@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from ..errors import FacebenchError
 from ._options import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -204,6 +205,11 @@ def _choices(run: Path, subjects: int | None, seed: int, work: _Work) -> list[Se
     faces = faces_of(folder, subjects)
     rows = measured_choices(faces, protocol, CHOICES, work.workers, work.cluster)
     values = pd.concat(counted(rows, "faces", len(faces), work.quiet))
+    if not values.notna().to_numpy().any():
+        raise FacebenchError(
+            f"{run}: no face of it can be measured again by {protocol.name}",
+            "landmarks of predictions in files of their own are not kept in a run",
+        )
     return sensitivities(values.sort_index(), seed)
 
 

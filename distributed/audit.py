@@ -20,9 +20,11 @@ from ..bench.audit.measure import AuditPlan, audit_person
 from ..bench.audit.people import AuditedPerson
 from ..bench.audit.sensitivity import CHOICES, Choice, measure_choices
 from ..bench.audit.truth import PersonTruth
+from ..bench.dataset.interface import Scan
 from ..bench.dataset.registry import open_dataset
 from ..bench.meshes.clean import read_mesh
 from ..bench.protocol.record import Protocol
+from ..bench.scoring.target import read_target
 from ..bench.surface.triangles import IndexArray
 from ..errors import FacebenchError
 from ..recon.mesh.record import Mesh
@@ -44,13 +46,13 @@ class RunFace:
     Attributes:
         subject: whose.
         mesh: the prediction, mm, before it was scaled.
-        scan: the file that it was measured against.
-        unit: of that file.
+        scan: what it was measured against, with the labels beside it.
+        unit: of the scan's files.
     """
 
     subject: str
     mesh: Mesh
-    scan: Path
+    scan: Scan
     unit: str
 
 
@@ -101,7 +103,7 @@ def faces_of(run: RunFolder, subjects: int | None = None) -> list[RunFace]:
         RunFace(
             name,
             _prediction(run.mesh_path(row.item), row.scale, landmarks),
-            next(scan.path for scan in items[row.item].scans if scan.name in row.scans),
+            next(scan for scan in items[row.item].scans if scan.name in row.scans),
             record.unit,
         )
         for name, row in zip(item_names(chosen), chosen.itertuples(), strict=True)
@@ -170,8 +172,7 @@ def _audit(person: AuditedPerson, plan: AuditPlan) -> list[dict[str, object]]:
 
 
 def _measure_choices(face: RunFace, protocol: Protocol, choices: Sequence[Choice]) -> list[float]:
-    scan, _ = read_mesh(face.scan, face.unit)
-    return measure_choices(face.mesh, scan, protocol, choices)
+    return measure_choices(face.mesh, read_target(face.scan, face.unit), protocol, choices)
 
 
 def _prediction(path: Path, scale: float, landmarks: Mapping[int, IndexArray]) -> Mesh:

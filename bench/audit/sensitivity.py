@@ -14,6 +14,7 @@ from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
 from ..protocol.record import Protocol
 from ..scoring.score import score_prediction
+from ..scoring.target import Target
 from ..surface.triangles import Float64Array
 
 
@@ -57,30 +58,33 @@ CHOICES = (
 
 
 def measure_choices(
-    prediction: Mesh, scan: Mesh, protocol: Protocol, choices: Sequence[Choice] = CHOICES
+    prediction: Mesh, target: Target, protocol: Protocol, choices: Sequence[Choice] = CHOICES
 ) -> list[float]:
     """The protocol's value in mm under each choice, NaN where there is none.
 
     Args:
         prediction: in mm.
-        scan: in mm.
+        target: the scan with the labels that the run had.
         protocol: what the choices change.
         choices: in the order of the result.
     """
-    tip = _nose_tip(prediction, scan, protocol)
-    return [_value(prediction, scan, protocol, choice, tip) for choice in choices]
+    tip = (
+        target.nose_tip if target.nose_tip is not None else _nose_tip(prediction, target, protocol)
+    )
+    return [_value(prediction, target, protocol, choice, tip) for choice in choices]
 
 
-def _nose_tip(prediction: Mesh, scan: Mesh, protocol: Protocol) -> Float64Array | None:
+def _nose_tip(prediction: Mesh, target: Target, protocol: Protocol) -> Float64Array | None:
     """Where the protocol finds the nose tip, None where it finds nothing."""
     try:
-        return score_prediction(prediction, scan, protocol).nose_tip.position
+        pair = score_prediction(prediction, target.scan, protocol, scan_landmarks=target.landmarks)
     except FacebenchError:
         return None
+    return pair.nose_tip.position
 
 
 def _value(
-    prediction: Mesh, scan: Mesh, protocol: Protocol, choice: Choice, tip: Float64Array | None
+    prediction: Mesh, target: Target, protocol: Protocol, choice: Choice, tip: Float64Array | None
 ) -> float:
     changed = protocol
     for key, value in choice.settings.items():
@@ -88,6 +92,9 @@ def _value(
     face = replace(prediction, vertices=choice.size * np.asarray(prediction.vertices))
     aside = None if tip is None else tip + np.array([choice.tip_off_mm, 0.0, 0.0])
     try:
-        return score_prediction(face, scan, changed, nose_tip=aside).score.value_mm
+        pair = score_prediction(
+            face, target.scan, changed, nose_tip=aside, scan_landmarks=target.landmarks
+        )
     except FacebenchError:
         return float("nan")
+    return pair.score.value_mm

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from facebench.bench.audit.sensitivity import CHOICES, Choice, measure_choices
+from facebench.bench.landmarks.points import Landmarks
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.score import score_prediction
+from facebench.bench.scoring.target import Target
 from facebench.recon.mesh.record import Mesh
 
 
@@ -18,11 +20,15 @@ def _scan(person: Mesh, scan_of: Callable[..., Mesh]) -> Mesh:
     return scan_of(person)
 
 
+def target_of(scan: Mesh, landmarks: Landmarks | None = None) -> Target:
+    return Target(scan, "s", "scan", None, landmarks, "")
+
+
 def test_the_first_choice_is_the_protocol_and_a_changed_one_is_what_set_gives(
     face: Mesh, scan: Mesh
 ) -> None:
     chosen = (CHOICES[0], CHOICES[1], Choice("off", tip_off_mm=40.0))
-    plain, rmse, off = measure_choices(face, scan, preset("micc"), chosen)
+    plain, rmse, off = measure_choices(face, target_of(scan), preset("micc"), chosen)
     score = score_prediction(face, scan, preset("micc")).score
     assert plain == pytest.approx(score.mean_mm, rel=1e-6)
     assert rmse == pytest.approx(score.rmse_mm, rel=1e-6)
@@ -40,4 +46,13 @@ def test_every_choice_names_settings_that_exist() -> None:
 
 def test_what_cannot_be_measured_is_no_number(face: Mesh, scan: Mesh) -> None:
     inside_out = Mesh(face.vertices, np.asarray(face.triangles)[:, ::-1])
-    assert np.isnan(measure_choices(inside_out, scan, preset("micc"), CHOICES[:2])).all()
+    assert np.isnan(measure_choices(inside_out, target_of(scan), preset("micc"), CHOICES[:2])).all()
+
+
+def test_labels_of_the_scan_are_used_as_in_the_run(face: Mesh, person: Mesh, scan: Mesh) -> None:
+    now = preset("now")
+    assert np.isnan(measure_choices(face, target_of(scan), now, CHOICES[:1])).all()
+    labels = Landmarks.of_mesh(person)
+    (value,) = measure_choices(face, target_of(person, labels), now, CHOICES[:1])
+    plain = score_prediction(face, person, now, scan_landmarks=labels).score
+    assert value == pytest.approx(plain.value_mm)
