@@ -96,7 +96,8 @@ def test_a_whole_head_against_a_cropped_scan(
     score = score_prediction(face, cropped, MICC).score
     assert score.mean_mm < 1.3 * searched.score.mean_mm
     assert score.overlap > 0.9
-    assert score.scale == pytest.approx(searched.score.scale, abs=0.02)
+    # Half of the area is gone, and the size is that of the rest.
+    assert score.scale == pytest.approx(searched.score.scale, abs=0.03)
 
 
 def test_a_mask_of_a_face_against_a_whole_head(

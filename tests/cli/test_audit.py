@@ -44,11 +44,16 @@ def test_made_people_in_two_processes_give_what_one_gives(
         ([], "give --people, --data or --run"),
         (["--people", "3", "--data", "set"], "give --people, which makes people, or --data"),
         (["--data", "set", "--model", "a", "--model", "b"], "a set is of one face model"),
-        (["--data", "nowhere"], "nowhere has no truth beside it"),
+        (["--data", "set"], "set has no truth beside it"),
+        (["--data", "nowhere"], "nowhere: no such folder"),
         (["--people", "2", "--protocols", "mic"], "did you mean 'micc'"),
     ],
 )
-def test_what_cannot_be_audited_is_refused_in_a_line(given: list[str], said: str) -> None:
+def test_what_cannot_be_audited_is_refused_in_a_line(
+    given: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "set").mkdir()
     with pytest.raises((FacebenchError, click.UsageError)) as refusal:
         group.main(["audit", *given], standalone_mode=False)
     assert said in f"{refusal.value} {getattr(refusal.value, 'hint', '')}"
