@@ -159,7 +159,11 @@ FAULTS = [
     (MODEL, Path.unlink, "no such file.*BaselFaceModel.tgz"),
     (MODEL, lambda path: path.write_bytes(b""), "an empty file"),
     (MODEL, lambda path: path.write_bytes(b"\x1f\x8b\x08\x00"), "gzip archive.*tar xzf"),
-    (MODEL, lambda path: path.write_bytes(b"\x80\x04\x95."), "a pickle.*never loaded"),
+    (
+        MODEL,
+        lambda path: path.write_bytes(b"\x80\x04\x95."),
+        "a pickle; expected a MATLAB v5 file.*export its arrays",
+    ),
     (MODEL, lambda path: path.write_bytes(b"\n<!DOCTYPE html><p>"), "a web page.*log-in"),
     (MODEL, lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "HDF5 file.*basel-2017"),
     (MODEL, lambda path: path.write_bytes(b"MATLAB 7.3 MAT-file, x"), r"v7\.3 file.*'-v7'"),
