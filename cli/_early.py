@@ -51,6 +51,8 @@ def check_arguments(options: dict[str, Any]) -> None:
         FacebenchError: for the first one that is wrong.
     """
     for name, check in _CHECKS.items():
+        if name in _ANSWERED and options.get("as_json"):
+            continue
         value = options.get(name)
         for item in value if isinstance(value, tuple) else (value,):
             if item is not None:
@@ -128,6 +130,8 @@ def _files_beside(path: Path) -> list[Path]:
         return []
 
 
+_ANSWERED = ("prediction", "scan")
+"""What `--json` answers with an object when it is missing, which only the command can write."""
 _CHECKS: dict[str, Callable[[Any], None]] = {
     "method": _check_method,
     "methods": _check_method,

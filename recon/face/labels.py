@@ -82,7 +82,10 @@ def points_of_text(text: str, axes: int, name: str) -> Points:
     heads = 0
     while heads < min(len(rows), _HEADER_LINES) and not any(map(_is_number, rows[heads][2])):
         heads += 1
-    # So is the count of the points, alone on a line or after its name.
+    # Words that no number follows head nothing: then the first line is the fault, not the sixth.
+    if rows and (heads == len(rows) or not any(map(_is_number, rows[heads][2]))):
+        heads = 0
+    # The count of the points is none of them either, alone on a line or after its name.
     if heads < len(rows) and rows[heads][2][-1] == str(len(rows) - heads - 1):
         heads += len(rows[heads][2]) == 1 or rows[heads][2][0].endswith(":")
     return _table(rows[heads:], axes, name)

@@ -54,6 +54,8 @@ def test_arrays_with_axes_too_many_or_exchanged(array: np.ndarray, tmp_path: Pat
         ("1 2 3\nnose\n1 2 3", "line 2: 'nose'"),
         ("p1 10.5 20.5\n", "line 1: 'p1 10.5 20.5' is not three numbers"),
         ("1 2 3_0\n", "line 1"),
+        ("a b c\n" * 7, "line 1: 'a b c'"),
+        ("x y z\n", "line 1: 'x y z'"),
     ],
 )
 def test_a_line_that_is_no_point_is_named(text: str, words: str) -> None:
