@@ -98,11 +98,14 @@ def _fetch(uri: str, run_id: str, names: Sequence[str], to: Path) -> None:
     with store_errors_told(failed, "check the id and MLFLOW_TRACKING_URI"):
         client = MlflowClient(uri)
         kept = {item.path for item in client.list_artifacts(run_id)}
-        names = [name if name in kept else OLD_NAMES.get(name, name) for name in names]
-        for name in names:
-            if name in kept:
-                client.download_artifacts(run_id, name, str(to))
-    if missing := [name for name in names if name not in kept]:
+        # The name of version 1 stands in where only that is kept; what lacks is told by today's.
+        found = {
+            name: next((one for one in (name, OLD_NAMES.get(name)) if one in kept), None)
+            for name in names
+        }
+        for kept_name in filter(None, found.values()):
+            client.download_artifacts(run_id, kept_name, str(to))
+    if missing := [name for name, kept_name in found.items() if kept_name is None]:
         raise FacebenchError(
             f"MLflow run '{run_id}' holds no {', '.join(missing)}",
             "give the id of a run that 'facebench micc' logged",
