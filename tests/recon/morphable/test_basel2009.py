@@ -190,7 +190,11 @@ FAULTS = [
     ("Exp_Pca.bin", _mode_count, "5 modes of 53215 vertices take"),
     ("Exp_Pca.bin", lambda path: path.write_bytes(b"ab"), "2 bytes"),
     ("std_exp.txt", lambda path: path.write_text("1 2 3"), "3 deviations for 9 modes"),
-    ("std_exp.txt", lambda path: path.write_text("one two"), "expected numbers"),
+    (
+        "std_exp.txt",
+        lambda path: path.write_text("one two"),
+        r"std_exp\.txt: expected a number per mode",
+    ),
 ]
 
 
