@@ -127,6 +127,9 @@ def evaluate(
         face = replace(face, unit_known=False)
     else:
         target = _target(scan, scan_landmarks, nose_tip, scan_unit or "mm")
+    if not (face.unit_known or chosen.takes_any_unit):
+        # Landmarks that were not given are wrong input, not a face that cannot be measured.
+        target.size_of(face)
     names = _name(prediction, "prediction"), _name(scan, "scan")
     ruler = Ruler(chosen, parts=parts_of(face))
     try:

@@ -128,7 +128,7 @@ class Target:
         if prediction.unit_known or ruler.protocol.takes_any_unit:
             pair = self._score(prediction, ruler)
         else:
-            factor = self._size_of(prediction)
+            factor = self.size_of(prediction)
             pair = self._score(prediction.resized(factor), ruler)
             # The scale is of the numbers that were given.
             pair = replace(pair, score=replace(pair.score, scale=pair.score.scale * factor))
@@ -155,8 +155,12 @@ class Target:
             fixed_scale=ruler.fixed_scale,
         )
 
-    def _size_of(self, prediction: Prediction) -> float:
-        """The factor by which a prediction of no unit is as large as the scan, by the landmarks."""
+    def size_of(self, prediction: Prediction) -> float:
+        """The factor by which a prediction of no unit is as large as the scan, by the landmarks.
+
+        Raises:
+            FacebenchError: when one of the two has none.
+        """
         own, theirs = prediction.all_landmarks, self.all_landmarks
         if own is None or theirs is None:
             raise FacebenchError(

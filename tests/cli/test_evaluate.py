@@ -169,6 +169,14 @@ def test_any_unit_is_told_by_landmarks(
     assert "needs landmarks of both sides" in said
 
 
+def vertex_areas(mesh: Mesh) -> np.ndarray:
+    """The surface (V,) that each vertex stands for: a third of its triangles, mm²."""
+    triangles = np.asarray(mesh.triangles)
+    a, b, c = np.moveaxis(np.asarray(mesh.vertices)[triangles], 1, 0)
+    areas = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+    return np.bincount(triangles.ravel(), np.repeat(areas / 3, 3), len(mesh.vertices))
+
+
 def test_the_folder_holds_numbers_meshes_and_pictures(
     home: Path, marks: tuple[object, ...], tmp_path: Path
 ) -> None:
@@ -180,7 +188,10 @@ def test_the_folder_holds_numbers_meshes_and_pictures(
     at_one_mm = curve["share"][curve["threshold_mm"].index(1.0)]
     assert at_one_mm == pytest.approx(values["share_within_1mm"])
     mesh, errors = read_errors(out / "aligned.ply")
-    assert np.nanmean(errors) == pytest.approx(values["prediction_to_scan_mm"], rel=1e-5)
+    # The number is over the area; at the vertices it is sampled more coarsely.
+    known = ~np.isnan(errors)
+    over_area = np.average(errors[known], weights=vertex_areas(mesh)[known])
+    assert over_area == pytest.approx(values["prediction_to_scan_mm"], rel=0.03)
     assert len(mesh.vertices) == len(errors) and np.isnan(errors).any()
     assert {path.name for path in out.iterdir()} == {
         *("score.json", "aligned.ply", "heat.png", "curve.png")
