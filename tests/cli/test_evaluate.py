@@ -227,8 +227,14 @@ def test_a_cropped_scan_is_measured_where_it_is(
     part = Mesh(scan.vertices, triangles[keep[triangles].all(1)])
     path = write_side(part, tmp_path / "part.ply")
     values = printed(home / "face.obj", path, *marks)
-    whole = printed(home / "face.obj", home / "scan.ply", *marks, "--set", "crop.radius_mm=75")
-    assert values["mean_mm"] == pytest.approx(whole["mean_mm"], rel=0.05)
+    # Whole triangles within 75 mm: at the ragged edge, up to one triangle (9.5 mm) is missing, so
+    # the part lies between two spheres, and so do its points and its mean, which grows outwards.
+    inner, outer = (
+        printed(home / "face.obj", home / "scan.ply", *marks, "--set", f"crop.radius_mm={radius}")
+        for radius in (65, 75)
+    )
+    for key in ("n_points", "mean_mm"):
+        assert inner[key] < values[key] < outer[key]
 
 
 def mirrored(face: Mesh) -> Mesh:
