@@ -197,7 +197,7 @@ def test_an_interrupted_run_says_how_to_continue(home: Path) -> None:
     try:
         _wait_for(home / "stopped" / "items.parquet", process)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=600)
     finally:
         process.kill()
     if process.returncode == 0:

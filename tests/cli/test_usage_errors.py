@@ -168,7 +168,7 @@ def test_signals_end_a_command_alike_and_without_a_traceback(name: str, tmp_path
     while process.poll() is None and not people.exists():
         time.sleep(0.1)
     process.send_signal(getattr(signal, name))
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 130
     # A worker that is just being started may say that its parent is gone; the command says nothing.
     assert "KeyboardInterrupt" not in said and "***" not in said

@@ -68,7 +68,7 @@ def rows(tasks: list[ClipTask], job: FrameJob) -> dict[tuple[str, int], ChunkRow
     return {(row.clip, row.chunk): row for row in found}
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(900)
 def test_one_processor_is_enough(tasks: list[ClipTask], job: FrameJob) -> None:
     """It waited for ever: the worker took half of it, and the reader asked for a whole one."""
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)

@@ -82,7 +82,7 @@ TERMS: dict[str, Term] = {
 
 def together(term: Term, values: Tensor) -> list[Tensor]:
     """The term of each worker, whose all-reduce waits for the others as that of processes does."""
-    barrier, given = Barrier(len(SHARES), timeout=60), [torch.empty(())] * len(SHARES)
+    barrier, given = Barrier(len(SHARES), timeout=300), [torch.empty(())] * len(SHARES)
 
     def worker(rank: int) -> Tensor:
         def all_reduce(value: Tensor) -> Tensor:
