@@ -90,7 +90,10 @@ Command = Callable[..., Any]
 NOTHING_SCORED = 3
 """Exit code when a run is done and has no score."""
 
-PROTOCOLS = ("micc", "deng2019", "ganfit2019", "now", "fg2018", "metric", "correspondence")
+PROTOCOLS = (
+    *("micc", "deng2019", "ganfit2019", "now", "fg2018", "metric", "correspondence"),
+    *("now-metrical", "nersemble", "facescape"),
+)
 """The presets of `bench.protocol`; kept here so that help imports nothing."""
 
 _NAMES = "separated by commas."

@@ -29,3 +29,9 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip("needs the test material beside the checkout")
     return path
+
+
+@pytest.fixture(autouse=True)
+def _no_debugging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that was run with --debug in this process leaves it on for its children."""
+    monkeypatch.delenv("FACEBENCH_DEBUG", raising=False)

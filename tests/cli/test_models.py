@@ -72,7 +72,7 @@ def test_show_draws_only_where_it_may(small: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     blocked = _run("show", small, "--picture", tmp_path / "file" / "sheet.png")
     assert isinstance(blocked.exception, FacebenchError)
-    assert "cannot write the picture" in str(blocked.exception)
+    assert "cannot be written" in str(blocked.exception)
 
 
 def test_what_the_modes_move_is_told_in_mm(small: Path) -> None:
