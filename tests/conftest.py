@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -32,6 +33,8 @@ def shared() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_debugging(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_debugging() -> Iterator[None]:
     """A command that was run with --debug in this process leaves it on for its children."""
-    monkeypatch.delenv("FACEBENCH_DEBUG", raising=False)
+    os.environ.pop("FACEBENCH_DEBUG", None)
+    yield
+    os.environ.pop("FACEBENCH_DEBUG", None)

@@ -122,7 +122,8 @@ def test_pooled_points_are_those_that_the_folder_keeps(home: Path) -> None:
     assert summary.mean_mm != pytest.approx(rows["value_mm"].mean(), rel=1e-6)
     assert summary.mean_with_failures_mm == summary.mean_mm
     alone = kept[1][0].astype(np.float64)
-    assert rows["mean_mm"][1] == pytest.approx(alone.mean(), rel=1e-6)
+    # The folder keeps one error a mm², the row the exact mean over the area.
+    assert rows["mean_mm"][1] == pytest.approx(alone.mean(), rel=1e-4)
     assert "frontal2 left out" in rows["note"][1] and rows["note"][0] == ""
     assert list(rows["scans"][0]) == ["frontal1", "frontal2"]
     mesh, errors = read_errors(folder.scan_path(SUBJECTS[1], "cooperative"))

@@ -81,7 +81,7 @@ def keep_mesh(run: RunFolder, subject: str, scene: str, model_vertices: int = 20
     run.meshes.mkdir(exist_ok=True)
     errors = np.abs(mesh.vertices[:, 0] % 7)
     errors[::5] = np.nan
-    write_ply(mesh, run.mesh_path(subject, scene), {"error": errors})
+    write_ply(mesh, run.mesh_path(f"{subject}/{scene}"), {"error": errors})
 
 
 @pytest.fixture(scope="module")
