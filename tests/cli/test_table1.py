@@ -80,7 +80,7 @@ def _grow(data: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_used_is_told_before_anything_runs(data: Path, tmp_path: Path) -> None:
     out = ("--data", data, "--out", tmp_path / "table")
     missing = refusal(*out, "--method", "mean-face", "--method", "ours=none.pt")
-    assert missing.startswith("ours: no checkpoint at")
+    assert missing.startswith("no checkpoint at none.pt")
     assert "no method 'our'" in refusal(*out, "--method", "our")
     same = ("--method", "ours as a b", "--method", "mean-face as a-b")
     assert "two methods would be kept in" in refusal(*out, *same)
@@ -98,6 +98,7 @@ def test_a_training_is_the_command_that_a_user_would_type(
     steps: list[list[str]] = []
     monkeypatch.setattr(module, "run_step", lambda words, **_: steps.append(list(words)))
     shards = tmp_path / "shards"
+    shards.mkdir()
     asked = ("--data", data, "--out", tmp_path / "t", "--method", "ours", "--method", "mean-face")
     result = table1(*asked, "--train", shards, "--recipe", "ours=ours-embedded", "--steps", 3)
     training = str(tmp_path / "t" / "training" / "ours")
