@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -69,6 +69,7 @@ def command(out: Path | None, as_json: bool, **options: Any) -> None:
       facebench audit --data people --json
       facebench audit --run runs/ours --out audit
     """
+    from ..recon.files.writing import lock_folder
     from ..results.audit import write_audit
 
     if not (options["people"] or options["data"] or options["run"]):
@@ -77,8 +78,10 @@ def command(out: Path | None, as_json: bool, **options: Any) -> None:
         raise click.UsageError("give --people, which makes people, or --data, which has them")
     if options["data"] and len(options["models"]) > 1:
         raise click.UsageError("a set is of one face model: give --data one --model")
-    audit = _audit(as_json, **options)
-    page = write_audit(audit, out) if out else None
+    # Before the people are measured: a place that cannot be used costs nobody an hour.
+    with lock_folder(out, "audit", ("audit.json",)) if out else nullcontext():
+        audit = _audit(as_json, **options)
+        page = write_audit(audit, out) if out else None
     _show(audit, page, as_json)
 
 
@@ -95,7 +98,6 @@ def _audit(
     seed: int,
 ) -> Audit:
     import os
-    from contextlib import nullcontext
 
     import pandas as pd
 

@@ -28,9 +28,12 @@ def command(out: Path, subjects: int, frames: int, faces: int, steps: int, seed:
       facebench demo
       facebench demo --out /tmp/demo --subjects 4 --frames 8 --steps 50
     """
+    from ..recon.files.writing import lock_folder
+
     start = time.monotonic()
-    for arguments in demo_commands(out, subjects, frames, faces, steps, seed):
-        run_step(arguments)
+    with lock_folder(out, "demo", ("micc-truth/plan.json",)):
+        for arguments in demo_commands(out, subjects, frames, faces, steps, seed):
+            run_step(arguments)
     _show(out)
     click.echo(f"\nDone in {(time.monotonic() - start) / 60:.1f} minutes.")
     click.echo(f"Look at {out / 'ours' / 'report.html'} and {out / 'training' / 'fits.png'}.")

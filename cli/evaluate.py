@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,17 +119,25 @@ def _evaluate_pair(
 ) -> None:
     from ..bench.protocol.record import read_settings
     from ..bench.scoring.evaluate import EvaluationError, evaluate
+    from ..recon.files.writing import lock_folder
 
     chosen = read_settings(protocol, settings)
-    try:
-        result = evaluate(prediction, scan, chosen, **_arguments(**given))
-    except FacebenchError as error:
-        if not (as_json or isinstance(error, EvaluationError)):
-            raise
-        _tell(error, chosen, prediction, scan, as_json)
-        wrong_input = not isinstance(error, EvaluationError)
-        raise click.exceptions.Exit(WRONG_INPUT if wrong_input else NOT_EVALUATED) from error
-    _show(result, out, as_json)
+    written: tuple[Path, ...] = ()
+    own, files = ("score.json",), (prediction, scan)
+    with lock_folder(out, "evaluate", own, files) if out else nullcontext():
+        try:
+            result = evaluate(prediction, scan, chosen, **_arguments(**given))
+        except FacebenchError as error:
+            if not (as_json or isinstance(error, EvaluationError)):
+                raise
+            _tell(error, chosen, prediction, scan, as_json)
+            wrong_input = not isinstance(error, EvaluationError)
+            raise click.exceptions.Exit(WRONG_INPUT if wrong_input else NOT_EVALUATED) from error
+        if out:
+            from ..results.figures.pair import write_pair
+
+            written = write_pair(out, result)
+    _show(result, written, as_json)
 
 
 def _arguments(
@@ -157,12 +166,7 @@ def _tell(
         click.echo(f"facebench: {error}", err=True)
 
 
-def _show(result: Evaluation, out: Path | None, as_json: bool) -> None:
-    written: tuple[Path, ...] = ()
-    if out is not None:
-        from ..results.figures.pair import write_pair
-
-        written = write_pair(out, result)
+def _show(result: Evaluation, written: Sequence[Path], as_json: bool) -> None:
     if as_json:
         click.echo(_json(result.to_dict()))
         return

@@ -124,10 +124,7 @@ def command(
     studio = _studio(out, wanted)
     ledger = _ledger(studio, wanted, redo)
     start = time.perf_counter()
-    # Who points at photographs and at their own folder for the results means it.
-    at_home = {place.resolve() for path in sources for place in (path, path.parent)}
-    owner = "" if out.resolve() in at_home else "reconstruct"
-    with lock_folder(out, owner, ("portraits.jsonl",)):
+    with lock_folder(out, "reconstruct", ("portraits.jsonl",), sources):
         portraits = _portray(studio, found, ledger, quiet=as_json)
     speed = Speed.of(portraits, time.perf_counter() - start)
     if as_json:

@@ -89,11 +89,15 @@ def command(context: click.Context, /, **options: Any) -> None:
         --method "ours=b/weights.pt as no identity level" --method meshes:theirs
       facebench table1 --options table.toml --format latex
     """
+    from ..recon.files.writing import lock_folder
+
     try:
-        entries, request = _plan(options)
-        _train(entries, options)
-        _measure(entries, request, options)
-        _show(entries, request, options)
+        # The steps lock the folders below by themselves, as they do when a user types them.
+        with lock_folder(options["out"], "table1", ("table1.*", "*/run.json", "training/*/*")):
+            entries, request = _plan(options)
+            _train(entries, options)
+            _measure(entries, request, options)
+            _show(entries, request, options)
     except (KeyboardInterrupt, click.Abort):
         again = command_line(context)
         click.echo(f"\nInterrupted; what is done is kept. Continue with:\n  {again}", err=True)

@@ -106,7 +106,9 @@ def _check_files(dataset: Dataset) -> Iterator[Finding]:
     if outside:
         yield warning("files", f"outside of the folder: {_some(outside)}", "a copy will lack them")
     used = {path for _, path in named}
-    rest = [path for path in dataset.root.rglob("*") if path.is_file() and path not in used]
+    # Hidden files are the system's and our own: locks, marks of folders, thumbnails.
+    visible = (path for path in dataset.root.rglob("*") if not path.name.startswith("."))
+    rest = [path for path in visible if path.is_file() and path not in used]
     told = [problem.where for problem in dataset.problems]
     if rest and not told:
         names = [str(path.relative_to(dataset.root)) for path in sorted(rest)]

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ...errors import FacebenchError
 from ...recon.face.crop import write_boxes
 from ...recon.files.text import read_plan
+from ...recon.files.writing import atomic_write, lock_folder
 from ...recon.morphable.load import load_model
 from ...recon.synthetic.appearance import (
     landmark_points,
@@ -79,8 +80,19 @@ def write_micc(plan: MiccPlan, folder: Path, workers: int, done: Callable[[int],
         done: called with the number of subjects finished since the last call.
 
     Raises:
-        FacebenchError: the folder holds another set.
+        FacebenchError: the folder holds another set or something else, or another command writes
+            to it.
     """
+    truth = truth_folder(folder)
+    with (
+        # Sets of version 0.1 are known by the truth beside them.
+        lock_folder(truth, "synth micc", ("plan.json",)),
+        lock_folder(folder, "synth micc", ("*",) if (truth / "plan.json").is_file() else ()),
+    ):
+        _write_missing(plan, folder, workers, done)
+
+
+def _write_missing(plan: MiccPlan, folder: Path, workers: int, done: Callable[[int], None]) -> None:
     _claim(plan, folder)
     numbers = range(1, plan.subjects + 1)
     missing = [number for number in numbers if not _truth_path(folder, number).exists()]
@@ -118,11 +130,9 @@ def _claim(plan: MiccPlan, folder: Path) -> None:
                 f"{folder} holds a set of another {key} ({theirs.get(key)}, not {ours[key]})",
                 f"give another --out, or remove it and {note.parent}",
             )
-    elif folder.exists() and any(folder.iterdir()):
-        raise FacebenchError(f"{folder} holds something else", "give a new folder as --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(ours, indent=1) + "\n")
+        return
+    with atomic_write(note) as draft:
+        draft.write_text(json.dumps(ours, indent=1) + "\n", encoding="utf-8")
 
 
 def subject_name(number: int) -> str:
@@ -178,10 +188,9 @@ def _write_subject(plan: MiccPlan, folder: Path, number: int) -> None:
     for scene in plan.scenes:
         truth |= _write_clip(workshop, person, plan, home, (number, scene))
     path = _truth_path(folder, number)
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
+    # An open file: NumPy would add its own ending to a draft's name.
+    with atomic_write(path) as draft, draft.open("wb") as file:
         np.savez_compressed(file, **truth)
-    part.replace(path)
 
 
 def _write_scan(

@@ -61,20 +61,21 @@ def fit(
     from ...bench.landmarks.points import Landmarks
     from ...bench.meshes.clean import UNITS, read_mesh
     from ...bench.registration.model_fit import fit_model
+    from ...recon.files.writing import lock_folder
     from ...recon.morphable.load import load_model
-    from ...results.figures.fit import fit_values, write_fit
+    from ...results.figures.fit import FILES, fit_values, write_fit
     from ...results.files import finite
 
-    loaded = load_model(model)
-    mesh, removed = read_mesh(scan, unit)
-    if str(removed):
-        click.echo(f"note: {scan}: {removed} left out", err=True)
-    known = (
-        None if landmarks is None else read_landmark_file(landmarks).points * UNITS[unit or "mm"]
-    )
-    given = None if known is None else Landmarks(known)
-    fitted = fit_model(loaded, mesh, given, expression=not neutral, scale=fit_size)
-    written = write_fit(out, fitted, loaded, str(scan))
+    with lock_folder(out, "models fit", FILES[:1], (scan,)):
+        loaded = load_model(model)
+        mesh, removed = read_mesh(scan, unit)
+        if str(removed):
+            click.echo(f"note: {scan}: {removed} left out", err=True)
+        given = None
+        if landmarks is not None:
+            given = Landmarks(read_landmark_file(landmarks).points * UNITS[unit or "mm"])
+        fitted = fit_model(loaded, mesh, given, expression=not neutral, scale=fit_size)
+        written = write_fit(out, fitted, loaded, str(scan))
     if as_json:
         values = finite(fit_values(fitted, loaded, str(scan)))
         click.echo(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))

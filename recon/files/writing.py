@@ -127,7 +127,8 @@ def sweep_drafts(folder: Path) -> None:
 
     Processes elsewhere cannot be asked, so that their drafts stay for a day.
     """
-    newest = max((path.stat().st_mtime for path in folder.glob("*")), default=0.0)
+    # Of a link itself: what it leads to may be gone.
+    newest = max((path.lstat().st_mtime for path in folder.glob("*")), default=0.0)
     for draft in folder.rglob(".*.draft"):
         found = _DRAFT.fullmatch(draft.name)
         if found is None or draft.is_symlink() or not draft.is_file():
@@ -154,50 +155,96 @@ def _flush(path: Path) -> None:
 
 
 @contextmanager
-def lock_folder(folder: Path, command: str = "", own: tuple[str, ...] = ()) -> Iterator[None]:
+def lock_folder(
+    folder: Path,
+    command: str = "",
+    own: tuple[str, ...] = (),
+    inputs: tuple[Path, ...] = (),
+) -> Iterator[None]:
     """Keep other commands off a folder, and remove what killed ones left half written.
 
     The operating system holds the lock for the process, and lets it go with it: after a kill there
-    is nothing to clean up.
+    is nothing to clean up. A command that fails before it wrote anything leaves no folder behind.
 
     Args:
         folder: made where it is not there; tried before any work is done.
         command: whose folder it becomes; empty where any may write to it.
         own: patterns of files that the command wrote before folders were marked.
+        inputs: what the command reads. Who keeps them in this very folder, or names the folder
+            itself, means to share it: then it becomes nobody's.
 
     Raises:
         FacebenchError: another command holds it, it is somebody else's, or cannot be written.
     """
-    if command:
+    read = [os.path.realpath(path) for path in inputs]
+    if os.path.realpath(folder) in (*read, *map(os.path.dirname, read)):
+        command = ""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        # Before the lock, which is a file in somebody's folder, and again once nobody else writes.
         _check_owner(folder, command, own)
-    with _locked(
-        folder / ".lock",
-        0.0,
-        f"another command is writing to {folder}",
-        "wait for it or choose another folder",
-    ):
-        if command and not (folder / MARK).is_file():
-            with atomic_write(folder / MARK) as draft:
-                draft.write_text(f"{command}\n", encoding="utf-8")
-        sweep_drafts(folder)
-        yield
+        with _locked(
+            folder / ".lock",
+            0.0,
+            f"another command is writing to {folder}",
+            "wait for it or choose another folder",
+        ):
+            _check_owner(folder, command, own)
+            try:
+                _mark(folder, command)
+                sweep_drafts(folder)
+                yield
+            except BaseException:
+                _unmark(folder)
+                raise
+    except BaseException:
+        for place in missing:
+            with suppress(OSError):  # it holds something
+                place.rmdir()
+        raise
+
+
+def _mark(folder: Path, command: str) -> None:
+    if command and not (folder / MARK).is_file():
+        with atomic_write(folder / MARK) as draft:
+            draft.write_text(f"{command}\n", encoding="utf-8")
+
+
+def _unmark(folder: Path) -> None:
+    """Take back a claim on a folder that nothing was written to."""
+    with suppress(OSError):
+        if not _content(folder):
+            (folder / MARK).unlink(missing_ok=True)
+            # Still held: who comes later makes a new file.
+            (folder / ".lock").unlink(missing_ok=True)
+
+
+def _content(folder: Path) -> list[str]:
+    """Names in a folder, without marks, locks and what killed writers left."""
+    names = (item.name for item in folder.iterdir())
+    ours = (".lock", ".leader.lock", MARK)
+    return sorted(name for name in names if name not in ours and not _DRAFT.fullmatch(name))
 
 
 def _check_owner(folder: Path, command: str, own: tuple[str, ...]) -> None:
     """Refuse a folder with files of another command, or with files of nobody we know."""
-    if not folder.is_dir():
+    if not command or not folder.is_dir():
         return
     mark = folder / MARK
-    owner = mark.read_text("utf-8", "replace")[:80].strip() if mark.is_file() else ""
-    if owner and owner != command:
+    owner = ""
+    if mark.is_file():
+        with mark.open("rb") as file:
+            owner = file.read(80).decode("utf-8", "replace").strip()
+    if owner == command:
+        return
+    if owner:
         raise FacebenchError(
             f"{folder} holds what 'facebench {owner}' wrote", "choose another folder"
         )
-    theirs = [item.name for item in folder.iterdir() if item.name not in (".lock", MARK)]
-    known = bool(owner) or any(next(folder.glob(pattern), None) for pattern in own)
-    if theirs and not known:
+    theirs = _content(folder)
+    if theirs and not any(next(folder.glob(pattern), None) for pattern in own):
         raise FacebenchError(
-            f"{folder} holds other files, such as {sorted(theirs)[0]}", "choose an empty folder"
+            f"{folder} holds other files, such as {theirs[0]}", "choose an empty folder"
         )
 
 

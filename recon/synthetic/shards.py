@@ -23,6 +23,7 @@ import torch
 
 from ...errors import FacebenchError
 from ..files.text import read_plan
+from ..files.writing import atomic_write, lock_folder
 from ..morphable.load import load_model
 from .appearance import MASK_ORDER
 from .faces import FaceSampler, LabelledFace
@@ -97,8 +98,16 @@ def write_faces(
         done: called with the number of faces finished since the last call.
 
     Raises:
-        FacebenchError: the folder holds shards of another plan.
+        FacebenchError: the folder holds shards of another plan or something else, or another
+            command writes to it.
     """
+    with lock_folder(folder, "synth faces", ("plan.json",)):
+        return _write_missing(plan, folder, workers, done)
+
+
+def _write_missing(
+    plan: FacesPlan, folder: Path, workers: int, done: Callable[[int], None]
+) -> list[Path]:
     _claim(folder, plan)
     paths = [plan.shard_path(folder, shard) for shard in range(plan.n_shards)]
     missing = [shard for shard, path in enumerate(paths) if not path.exists()]
@@ -116,12 +125,12 @@ def _faces_of(plan: FacesPlan, shard: int) -> range:
 
 def _claim(folder: Path, plan: FacesPlan) -> None:
     """Note the plan in the folder, or check that it is the same."""
-    folder.mkdir(parents=True, exist_ok=True)
     note = folder / "plan.json"
     # The model by digest and not by path: a moved file is the same model.
     ours = {key: value for key, value in asdict(plan).items() if key != "model"}
     if not note.exists():
-        note.write_text(json.dumps(ours, indent=1) + "\n")
+        with atomic_write(note) as draft:
+            draft.write_text(json.dumps(ours, indent=1) + "\n", encoding="utf-8")
         return
     theirs = read_plan(note)
     differing = [key for key in ours if theirs.get(key) != ours[key]]
@@ -136,12 +145,10 @@ def _claim(folder: Path, plan: FacesPlan) -> None:
 def _write(plan: FacesPlan, path: Path, rows: Iterator[list[dict[str, object]]]) -> None:
     schema = shard_schema(plan.model_digest, plan.image_size)
     # Renamed when whole: what is there under its own name is finished.
-    part = path.with_suffix(".part")
-    with pq.ParquetWriter(part, schema) as writer:
+    with atomic_write(path) as draft, pq.ParquetWriter(draft, schema) as writer:
         table = pa.Table.from_pylist([row for chunk in rows for row in chunk], schema=schema)
         # Small groups, so that a reader who wants one face need not decode the whole shard.
         writer.write_table(table, row_group_size=200)
-    part.replace(path)
 
 
 class _Drawing:

@@ -63,7 +63,7 @@ class TrainingFolder:
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep other commands off the folder while this one trains in it: see `lock_folder`."""
-        return lock_folder(self.path)
+        return lock_folder(self.path, "train", ("checkpoint.pt", "log.csv", "labels/plan.json"))
 
     def picture(self, step: int) -> Path:
         """Where the picture of fits at a step goes."""

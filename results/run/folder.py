@@ -71,7 +71,7 @@ class RunFolder:
         Raises:
             FacebenchError: another command holds it.
         """
-        with lock_folder(self.root):
+        with lock_folder(self.root, "run", ("run.json", "chunks.parquet")):
             yield tuple(f"{path} is damaged: {AGAIN}" for path in self.ledger.tidy())
 
     def begin(self, record: RunRecord) -> RunRecord:
