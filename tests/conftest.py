@@ -16,6 +16,8 @@ hypothesis.settings.load_profile("untimed")
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: one core a process
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Ray gives its workers niceness 15: beside the other half of the tests they would never run.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 
 def pytest_configure(config: pytest.Config) -> None:
