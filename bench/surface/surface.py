@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from ...recon.mesh.record import Mesh
-from .ordering import order_triangles, principal_frame, weld
+from .ordering import canonical_triangles, placed, principal_frame, weld
 from .similarity import Similarity
 from .triangles import (
     Edges,
@@ -23,11 +23,11 @@ from .triangles import (
     Groups,
     IndexArray,
     corners_of,
-    cross_rows,
-    dot_rows,
     find_edges,
     lengths,
+    lengths_of_rows,
     normals_at,
+    outward_of,
     refine,
     sides_of,
     unit,
@@ -172,20 +172,27 @@ class Surface:
 
     def _build(self, vertices: Float64Array, triangles: IndexArray) -> None:
         corners = corners_of(vertices, triangles)
-        sides = sides_of(corners)
-        outward = cross_rows(sides[0], sides[1])
-        areas = np.sqrt(dot_rows(outward, outward)) / 2
+        areas = lengths_of_rows(outward_of(corners)) / 2
         solid = areas > 0
         if not solid.all():
-            triangles, areas, outward = triangles[solid], areas[solid], outward[:, solid]
-            corners, sides = corners[..., solid], sides[..., solid]
+            triangles, areas, corners = triangles[solid], areas[solid], corners[..., solid]
+        rough = principal_frame(corners, areas)
+        self.vertices, _, self.vertex_of = weld(vertices, triangles, rough)
+        self.triangles = canonical_triangles(self.vertex_of[triangles], len(self.vertices))
+        # All anew in the order that is the surface's own: sums in the file's order differ in their
+        # last digits, and a closest point between two triangles then jumps from one to the other.
+        corners = corners_of(self.vertices, self.triangles)
+        outward = outward_of(corners)
+        double = lengths_of_rows(outward)
+        areas = double / 2
+        # In another order of its corners rounding can leave a sliver no area at all.
+        outward /= np.where(double > 0, double, 1.0)
+        self._face_normals = np.ascontiguousarray(outward.T)
         self.frame = principal_frame(corners, areas)
-        self.vertices, self.local, self.vertex_of = weld(vertices, triangles, self.frame)
-        welded, normals = self.vertex_of[triangles], (outward / (2 * areas)).T
-        self.normals = normals_at(welded, sides, normals, len(self.vertices))
-        order = order_triangles(welded, len(self.vertices))
-        self.triangles, self._face_normals = welded[order], normals[order]
-        self.areas = vertex_areas(self.triangles, areas[order], len(self.vertices))
+        self.local = placed(self.vertices, self.frame)
+        sides = sides_of(corners)
+        self.normals = normals_at(self.triangles, sides, self._face_normals, len(self.vertices))
+        self.areas = vertex_areas(self.triangles, areas, len(self.vertices))
         self._edges = find_edges(self.triangles)
         self.on_boundary = np.zeros(len(self.vertices), bool)
         self.on_boundary[self._edges.vertices[self._edges.on_boundary]] = True

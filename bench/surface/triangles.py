@@ -163,6 +163,11 @@ def sides_of(corners: Float64Array) -> Float64Array:
     return np.stack([corners[(corner + 1) % 3] - corners[corner] for corner in range(3)])
 
 
+def outward_of(corners: Float64Array) -> Float64Array:
+    """Normals (3, F) as long as twice the area, of triangles of corners (3, 3, F)."""
+    return cross_rows(corners[1] - corners[0], corners[2] - corners[1])
+
+
 def cross_rows(a: Float64Array, b: Float64Array) -> Float64Array:
     """Cross products (3, N) of vectors whose x, y and z are rows (3, N)."""
     return np.stack(
@@ -173,6 +178,11 @@ def cross_rows(a: Float64Array, b: Float64Array) -> Float64Array:
 def dot_rows(a: Float64Array, b: Float64Array) -> Float64Array:
     """Scalar products (N,) of vectors whose x, y and z are rows (3, N)."""
     return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
+
+
+def lengths_of_rows(vectors: Float64Array) -> Float64Array:
+    """Lengths (N,) of vectors whose x, y and z are rows (3, N)."""
+    return np.asarray(np.sqrt(dot_rows(vectors, vectors)))
 
 
 @dataclass(frozen=True)

@@ -38,9 +38,7 @@ def assert_same(score, other) -> None:
     first, second = values(score), values(other)
     assert first.keys() == second.keys()
     for name, value in first.items():
-        # Quantiles are those of finitely many points: rounding moves them to the next one.
-        rel = {"median_mm": 2e-5, "p90_mm": 2e-5, "std_mm": 5e-6}.get(name, 1e-6)
-        assert second[name] == pytest.approx(value, rel=rel, abs=1e-9), name
+        assert second[name] == pytest.approx(value, rel=1e-6, abs=1e-9), name
 
 
 def test_all_numbers_of_a_score(pair: ScoredPair, face: Mesh) -> None:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from facebench.bench.surface.ordering import order_triangles, placed, weld
+from facebench.bench.surface.ordering import canonical_triangles, placed, weld
 from facebench.bench.surface.overlap import subsample
 from facebench.bench.surface.similarity import Similarity
 from facebench.bench.surface.surface import Surface
@@ -52,7 +52,9 @@ def test_no_choice_changes_with_a_point_elsewhere() -> None:
     np.testing.assert_array_equal(stands_for, areas)
 
 
-def test_triangles_are_ordered_by_their_smallest_corner() -> None:
-    triangles = np.array([[5, 4, 3], [2, 1, 0], [3, 4, 1], [0, 5, 2]])
-    ordered = triangles[order_triangles(triangles, 6)]
-    assert ordered.min(1).tolist() == [0, 0, 1, 3]
+def test_triangles_are_the_same_in_any_order_and_turn() -> None:
+    triangles = np.array([[5, 4, 3], [2, 1, 0], [3, 4, 1], [0, 5, 2], [0, 2, 1]])
+    expected = [[0, 2, 1], [0, 2, 1], [0, 5, 2], [1, 3, 4], [3, 5, 4]]
+    assert canonical_triangles(triangles, 6).tolist() == expected
+    shuffled = np.roll(triangles[[3, 0, 4, 2, 1]], 1, axis=1)
+    assert canonical_triangles(shuffled, 6).tolist() == expected
