@@ -1,11 +1,15 @@
-"""Tables of the terminal: a measured pair with its diagnosis, and the findings of a check."""
+"""What commands print: tables, JSON, a measured pair with its diagnosis, findings of a check."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from ..errors import Finding, Verdict
 
@@ -25,6 +29,41 @@ _SIGNS = {
 MEASURES = ("point_to_plane", "point_to_surface")
 DIRECTIONS = ("scan_to_prediction", "prediction_to_scan", "symmetric")
 PARTS = ("nose", "mouth", "eyes", "cheeks", "forehead", "jaw")
+
+
+def print_table(*tables: RenderableType) -> None:
+    """Print tables as they are: a name with brackets in it is no markup of Rich's."""
+    from rich.console import Console
+
+    Console(highlight=False, markup=False).print(*tables, sep="\n")
+
+
+def print_json(value: object) -> None:
+    """Print a value of plain types as JSON."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def facts_table(lines: Iterable[tuple[str, ...]]) -> Table:
+    """A row per fact, its name in bold."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for first, *rest in lines:
+        table.add_row(Text(first, style="bold"), *map(Text, rest))
+    return table
+
+
+def print_findings(kind: str, name: str, findings: Sequence[Finding], as_json: bool) -> int:
+    """Print what a check of a method or dataset found; exit code 1 with any failure, else 0."""
+    n_failed = sum(finding.verdict is Verdict.FAILED for finding in findings)
+    if as_json:
+        rows = [asdict(finding) for finding in findings]
+        print_json({kind: name, "conforms": not n_failed, "findings": rows})
+    else:
+        print_table(findings_table(findings))
+        click.echo(f"{name} can be measured." if not n_failed else f"{n_failed} to repair, see ✗.")
+    return 1 if n_failed else 0
 
 
 def pair_report(result: Evaluation) -> Iterator[RenderableType]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from ._tables import findings_table
+from ._tables import print_findings
 
 
 @click.command("check-dataset")
@@ -40,15 +38,4 @@ def command(name: str, data: Path | None, unit: str, scans: int | None, as_json:
     from ..bench.conformance.dataset import check_dataset
 
     findings = check_dataset(name, data, unit, scans or 0)
-    n_failed = sum(finding.verdict == "failed" for finding in findings)
-    if as_json:
-        rows = [asdict(finding) for finding in findings]
-        answer = {"dataset": name, "conforms": not n_failed, "findings": rows}
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
-        return 1 if n_failed else 0
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
-    console.print(findings_table(findings))
-    console.print(f"{name} can be measured." if not n_failed else f"{n_failed} to repair, see ✗.")
-    return 1 if n_failed else 0
+    return print_findings("dataset", name, findings, as_json)

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from ._tables import findings_table
-
-if TYPE_CHECKING:
-    from ..errors import Finding
+from ._tables import print_findings
 
 
 @click.command("check-method")
@@ -54,20 +47,4 @@ def command(
     from ..bench.method.interface import MethodOptions
 
     options = MethodOptions(checkpoint, model, device, unit=prediction_unit)
-    findings = check_method(name, options)
-    n_failed = sum(finding.verdict == "failed" for finding in findings)
-    if as_json:
-        rows = [asdict(finding) for finding in findings]
-        answer = {"method": name, "conforms": not n_failed, "findings": rows}
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
-    else:
-        _print(name, findings, n_failed)
-    return 1 if n_failed else 0
-
-
-def _print(name: str, findings: Sequence[Finding], n_failed: int) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
-    console.print(findings_table(findings))
-    console.print(f"{name} can be measured." if not n_failed else f"{n_failed} to repair, see ✗.")
+    return print_findings("method", name, check_method(name, options), as_json)

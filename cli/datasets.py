@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from ..errors import FacebenchError
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from ._tables import facts_table, print_json, print_table
 
 
 @click.group(name="datasets", invoke_without_command=True)
@@ -33,13 +29,13 @@ def command(context: click.Context, as_json: bool) -> None:
 
     entries = [_entry(name) for name in dataset_names()]
     if as_json:
-        click.echo(json.dumps(entries, indent=2, ensure_ascii=False))
+        print_json(entries)
         return
     lines = [
         (entry["name"], entry.get("title") or entry.get("error", ""), entry["origin"])
         for entry in entries
     ]
-    _print(_table(lines))
+    print_table(facts_table(lines))
     click.echo("Card of one: 'datasets show NAME'. Measure one: 'run NAME --data DIR'.")
 
 
@@ -58,11 +54,11 @@ def show(name: str, as_json: bool) -> None:
     if "error" in entry:
         raise FacebenchError(entry["error"], "repair or remove that package")
     if as_json:
-        click.echo(json.dumps(entry, indent=2, ensure_ascii=False))
+        print_json(entry)
         return
     left_out = (f"{e['subject']}: {e['reason']}, {e['source']}" for e in entry["exclusions"])
-    _print(
-        _table(
+    print_table(
+        facts_table(
             [
                 ("name", entry["name"]),
                 ("what it is", entry["title"]),
@@ -88,19 +84,3 @@ def _entry(name: str) -> dict[str, Any]:
         return {**asdict(dataset_card(name)), **named}
     except FacebenchError as error:
         return {**named, "error": str(error)}
-
-
-def _table(lines: Sequence[tuple[str, ...]]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    for first, *rest in lines:
-        table.add_row(Text(first, style="bold"), *map(Text, rest))
-    return table
-
-
-def _print(table: Table) -> None:
-    from rich.console import Console
-
-    Console(highlight=False, markup=False).print(table)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import click
 
 from ..errors import Finding, Verdict
-from ._tables import findings_table
+from ._tables import findings_table, print_json
 
 
 @click.command(name="doctor")
@@ -38,8 +37,7 @@ def command(assets: Path, as_json: bool) -> int:
     ready = not _lacking(groups)
     if as_json:
         rows = [{"group": group, **asdict(one)} for group, found in groups.items() for one in found]
-        answer = {"ready": ready, "findings": rows}
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        print_json({"ready": ready, "findings": rows})
     else:
         _print(groups)
     return 0 if ready else 1

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import FacebenchError
+from ._tables import facts_table, print_json, print_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,11 +44,11 @@ def command(context: click.Context, as_json: bool) -> None:
         return
     from ..bench.method.registry import method_names
 
-    entries = [_entry(name) for name in method_names()]
+    cards = {name: _card(name) for name in method_names()}
     if as_json:
-        _print_json([entry.to_dict() for entry in entries])
+        print_json([_facts(name, card) for name, card in cards.items()])
     else:
-        _print(_list(entries))
+        print_table(_list(cards))
         click.echo("Card of one: 'methods show NAME'. Faces that are files already: meshes:DIR.")
 
 
@@ -67,57 +67,57 @@ def show(name: str, as_json: bool) -> None:
       facebench methods show mean-face --json
       facebench methods show meshes
     """
-    entry = _entry(name)
-    if entry.card is None:
-        raise FacebenchError(entry.error, "repair or remove that package")
+    from ..bench.method.registry import method_origin
+
+    card = _card(name)
+    if isinstance(card, str):
+        raise FacebenchError(card, "repair or remove that package")
     if as_json:
-        _print_json(entry.to_dict())
+        print_json(_facts(name, card))
     else:
-        _print(_card(entry.card, entry.origin))
-        if entry.card.kind == "files":
+        print_table(_card_table(card, method_origin(name)))
+        if card.kind == "files":
             click.echo(FILES)
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """A method of the list; without a card, why its package cannot be used."""
-
-    name: str
-    origin: str
-    card: MethodCard | None
-    error: str = ""
-
-    def to_dict(self) -> dict[str, object]:
-        rest = {"error": self.error} if self.card is None else asdict(self.card)
-        return {"name": self.name, "origin": self.origin, **rest}
-
-
-def _entry(name: str) -> _Entry:
+def _card(name: str) -> MethodCard | str:
+    """The card of a method; of a broken one, why its package cannot be used."""
     from ..bench.method.registry import method_card, method_origin
     from ..results.tables.published import with_published
 
-    origin = method_origin(name)
+    # Outside: a name that nobody has is an error, not a broken method.
+    method_origin(name)
     try:
-        return _Entry(name, origin, with_published(method_card(name)))
+        return with_published(method_card(name))
     except FacebenchError as error:
-        return _Entry(name, origin, None, str(error))
+        return str(error)
 
 
-def _list(entries: Sequence[_Entry]) -> Table:
+def _facts(name: str, card: MethodCard | str) -> dict[str, object]:
+    from ..bench.method.registry import method_origin
+
+    rest = {"error": card} if isinstance(card, str) else asdict(card)
+    return {"name": name, "origin": method_origin(name), **rest}
+
+
+def _list(cards: Mapping[str, MethodCard | str]) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
+
+    from ..bench.method.registry import method_origin
 
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("name", no_wrap=True)
     table.add_column("what it is", overflow="fold")
     table.add_column("published, mm", no_wrap=True)
-    for entry in entries:
-        if entry.card is None:
-            table.add_row(Text(entry.name), Text(entry.error, style="red"), Text("–"))
+    for name, card in cards.items():
+        if isinstance(card, str):
+            table.add_row(Text(name), Text(card, style="red"), Text("–"))
         else:
-            published = Text(_published(entry.card) or "–")
-            table.add_row(Text(entry.name), _about(entry.card, entry.origin), published)
+            table.add_row(
+                Text(name), _about(card, method_origin(name)), Text(_published(card) or "–")
+            )
     return table
 
 
@@ -133,37 +133,23 @@ def _about(card: MethodCard, origin: str) -> Text:
     return about
 
 
-def _card(card: MethodCard, origin: str) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    for name, value in (
-        ("name", card.name),
-        ("what it is", card.title),
-        ("reads", card.kind),
-        ("from", origin),
-        ("state", card.state or "–"),
-        ("paper", card.paper or "–"),
-        ("licence", card.licence),
-        ("what is ours", card.own or "–"),
-        ("published, mm", _published(card) or "–"),
-        ("has seen", card.seen or "not stated"),
-        ("leakage", card.leakage or "none known"),
-    ):
-        table.add_row(Text(name, style="bold"), Text(value))
-    return table
+def _card_table(card: MethodCard, origin: str) -> Table:
+    return facts_table(
+        [
+            ("name", card.name),
+            ("what it is", card.title),
+            ("reads", card.kind),
+            ("from", origin),
+            ("state", card.state or "–"),
+            ("paper", card.paper or "–"),
+            ("licence", card.licence),
+            ("what is ours", card.own or "–"),
+            ("published, mm", _published(card) or "–"),
+            ("has seen", card.seen or "not stated"),
+            ("leakage", card.leakage or "none known"),
+        ]
+    )
 
 
 def _published(card: MethodCard) -> str:
     return "\n".join(f"{scene} {mean:.2f} ± {std:.2f}" for scene, mean, std in card.published)
-
-
-def _print(table: Table) -> None:
-    from rich.console import Console
-
-    Console(highlight=False, markup=False).print(table)
-
-
-def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,8 @@ import click
 from ._options import options_file
 
 if TYPE_CHECKING:
-    from ..distributed.prepare import PreparationJob, Watch
+    from ..distributed.prepare import PreparationJob
+    from ..recon.preparation.folder import Part
 
 
 @click.command("prepare")
@@ -108,7 +108,7 @@ def command(
       facebench prepare photographs/ more.tar --out shards --all-faces --workers 4
       facebench prepare labelled/ --out shards --landmarks none --parser none --limit 100
     """
-    from ..distributed.prepare import PreparationJob, prepare
+    from ..distributed.prepare import PreparationJob
     from ..recon.preparation.candidates import PreparationSettings
     from ..recon.preparation.labelling import NetworkChoice, default_parser
     from ..recon.preparation.listing import list_photographs
@@ -125,8 +125,7 @@ def command(
         workers=workers,
     )
     try:
-        with _watching(job, quiet=as_json) as watch:
-            summary = prepare(job, cluster, watch)
+        summary = _prepare(job, cluster, quiet=as_json)
     except KeyboardInterrupt:
         click.echo("Interrupted; what is done is kept, the same command continues.", err=True)
         raise
@@ -134,11 +133,9 @@ def command(
     return 0 if summary["faces"] else 1
 
 
-@contextmanager
-def _watching(job: PreparationJob, quiet: bool) -> Iterator[Watch]:
-    """A bar on the error stream that counts photographs."""
-    from ..distributed.prepare import Watch
-    from ..recon.preparation.folder import Part
+def _prepare(job: PreparationJob, cluster: bool, quiet: bool) -> dict[str, Any]:
+    """Counted on a bar; the summary."""
+    from ..distributed.prepare import prepare
     from ._progress import progress_bar
 
     with progress_bar("photographs", len(job.listing.photographs), quiet=quiet) as advance:
@@ -149,10 +146,11 @@ def _watching(job: PreparationJob, quiet: bool) -> Iterator[Watch]:
 
         def count(part: Part) -> None:
             nonlocal faces
+            # In the note and not the bar: nobody knows before how many faces there will be.
             faces += part.faces
             advance(part.photographs, note=f"{faces} faces")
 
-        yield Watch(begin, count)
+        return prepare(job, cluster, begin, count)
 
 
 def _print(summary: dict[str, Any], out: Path, as_json: bool) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ._tables import print_json, print_table
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -38,10 +40,10 @@ def command(name: str | None, settings: tuple[str, ...], as_json: bool) -> None:
 
     if name is None and not settings:
         listed = [_facts(preset(known)) for known in PRESETS]
-        _print_json(listed) if as_json else _print(_list(listed))
+        print_json(listed) if as_json else print_table(_list(listed))
         return
     facts = _facts(read_settings(name or "micc", settings))
-    _print_json(facts) if as_json else click.echo(_as_toml(facts))
+    print_json(facts) if as_json else click.echo(_as_toml(facts))
 
 
 def _facts(protocol: Protocol) -> dict[str, Any]:
@@ -92,13 +94,3 @@ def _comment(text: str) -> str:
 
 def _toml(value: bool | float | str) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def _print(table: Table) -> None:
-    from rich.console import Console
-
-    Console(highlight=False, markup=False).print(table)
-
-
-def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

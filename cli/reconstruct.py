@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,123 +120,106 @@ def command(
     from ..recon.portraits.sources import find_sources
 
     found = find_sources(sources, leave_out=out)[:limit]
-    wanted = Wanted(**options)
-    studio = _studio(out, wanted)
-    ledger = _ledger(studio, wanted, redo)
+    reconstructor = _reconstructor(out, options)
+    ledger = _ledger(reconstructor, options, redo)
     start = time.perf_counter()
     with lock_folder(out, "reconstruct", ("portraits.jsonl",), sources):
-        portraits = _portray(studio, found, ledger, quiet=as_json)
-    speed = Speed.of(portraits, time.perf_counter() - start)
+        results = _reconstruct(reconstructor, found, ledger, quiet=as_json)
+    seconds = time.perf_counter() - start
     if as_json:
-        click.echo(json.dumps(_table(portraits, out, speed), indent=2))
+        click.echo(json.dumps(_table(results, out, seconds), indent=2))
     else:
-        _print(portraits, out, speed)
-    return 0 if any(portrait.files for portrait in portraits) else 1
+        _print(results, out, seconds)
+    return 0 if any(result.files for result in results) else 1
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """The options that decide what is written; see the command."""
-
-    checkpoint: Path | None
-    model: str
-    formats: tuple[str, ...]
-    texture_size: int
-    all_faces: bool
-    no_smoothing: bool
-    frames_meshes: bool
-    frames: int | None
-    batch: int
-    device: str
-
-
-@dataclass(frozen=True)
-class Speed:
-    """Faces reconstructed in this run, and how long they took from first read to last written."""
-
-    faces: int
-    seconds: float
-
-    @classmethod
-    def of(cls, portraits: Sequence[SourceResult], seconds: float) -> Speed:
-        """Without those that were there already."""
-        return cls(sum(portrait.faces for portrait in portraits if not portrait.kept), seconds)
-
-    @property
-    def faces_per_second(self) -> float:
-        """0 where nothing was done."""
-        return self.faces / self.seconds if self.seconds else 0.0
-
-
-def _studio(out: Path, wanted: Wanted) -> SourceReconstructor:
+def _reconstructor(out: Path, options: dict[str, Any]) -> SourceReconstructor:
     from ..recon.face.coefficient_files import Origin
     from ..recon.morphable.load import load_model
-    from ..recon.portraits.photographs import ReconstructionSettings, SourceReconstructor
+    from ..recon.portraits.photographs import SourceReconstructor
     from ..recon.portraits.reconstructor import Reconstructor
     from ..recon.portraits.results import FaceFiles
     from ..recon.portraits.sheet import SheetRenderer
-    from ..recon.portraits.video import VideoSettings
+    from ..recon.portraits.video import ReconstructionSettings
     from ..recon.regressors.checkpoint import embedded_weights, load_regressor
     from ..recon.vision.detect import CascadeDetector
 
-    model = load_model(wanted.model)
-    loaded = load_regressor(wanted.checkpoint or embedded_weights(), model)
+    model, device = load_model(options["model"]), options["device"]
+    loaded = load_regressor(options["checkpoint"] or embedded_weights(), model)
     origin = Origin(model.name, model.digest, loaded.recipe.name, loaded.digest)
-    video = VideoSettings(wanted.frames, not wanted.no_smoothing, wanted.frames_meshes)
     return SourceReconstructor(
-        Reconstructor(model, loaded.regressor, wanted.device, wanted.texture_size),
-        SheetRenderer(model, wanted.device),
+        Reconstructor(model, loaded.regressor, device, options["texture_size"]),
+        SheetRenderer(model, device),
         CascadeDetector(),
-        FaceFiles(out, wanted.formats, origin),
-        ReconstructionSettings(wanted.all_faces, wanted.batch, video),
+        FaceFiles(out, options["formats"], origin),
+        ReconstructionSettings(
+            all_faces=options["all_faces"],
+            batch=options["batch"],
+            frames=options["frames"],
+            smoothing=not options["no_smoothing"],
+            frame_meshes=options["frames_meshes"],
+        ),
     )
 
 
-def _ledger(studio: SourceReconstructor, wanted: Wanted, redo: bool) -> ResultLedger:
+def _ledger(
+    reconstructor: SourceReconstructor, options: dict[str, Any], redo: bool
+) -> ResultLedger:
     """What is there counts when it was made by the same weights with the same options."""
     from ..recon.portraits.results import ResultLedger
 
-    options = asdict(wanted) | asdict(studio.files.origin)
-    del options["batch"], options["device"], options["checkpoint"], options["model"]
-    return ResultLedger(studio.files.out, options, forget=redo)
+    settings = options | asdict(reconstructor.files.origin)
+    # Of weights and model the digests count, whatever their files are called and wherever they lie.
+    for name in ("batch", "device", "checkpoint", "model"):
+        del settings[name]
+    return ResultLedger(reconstructor.files.out, settings, forget=redo)
 
 
-def _portray(
-    studio: SourceReconstructor, sources: Sequence[Source], ledger: ResultLedger, quiet: bool
+def _reconstruct(
+    reconstructor: SourceReconstructor,
+    sources: Sequence[Source],
+    ledger: ResultLedger,
+    quiet: bool,
 ) -> list[SourceResult]:
     """In the order of the sources; the work begins with what is there already."""
-    steps = studio.portray_all(sources, ledger)
+    steps = reconstructor.reconstruct_all(sources, ledger)
     done = counted(steps, "reconstructing", len(sources), quiet)
     order = {source.name: number for number, source in enumerate(sources)}
-    return sorted(done, key=lambda portrait: order[portrait.name])
+    return sorted(done, key=lambda result: order[result.name])
 
 
-def _table(portraits: Sequence[SourceResult], out: Path, speed: Speed) -> dict[str, Any]:
+def _new_faces(results: Sequence[SourceResult]) -> int:
+    """Faces reconstructed now: those that were there already would flatter the speed."""
+    return sum(result.faces for result in results if not result.kept)
+
+
+def _table(results: Sequence[SourceResult], out: Path, seconds: float) -> dict[str, Any]:
+    faces = _new_faces(results)
     return {
         "out": str(out),
-        "portraits": [asdict(portrait) for portrait in portraits],
-        "faces": speed.faces,
-        "seconds": round(speed.seconds, 3),
-        "faces_per_second": round(speed.faces_per_second, 3),
+        "portraits": [asdict(result) for result in results],
+        "faces": faces,
+        "seconds": round(seconds, 3),
+        "faces_per_second": round(faces / seconds, 3) if seconds else 0.0,
     }
 
 
-def _print(portraits: Sequence[SourceResult], out: Path, speed: Speed) -> None:
+def _print(results: Sequence[SourceResult], out: Path, seconds: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
     from ..errors import one_line
 
     table = Table("source", "faces / frames", "files", "remark", box=None)
-    for portrait in portraits:
-        faces = f"{portrait.faces} / {portrait.frames}"
-        remark = portrait.reason or ("there already" if portrait.kept else "")
-        row = (portrait.source, faces, f"{len(portrait.files)}", remark)
+    for result in results:
+        faces = f"{result.faces} / {result.frames}"
+        remark = result.reason or ("there already" if result.kept else "")
+        row = (result.source, faces, f"{len(result.files)}", remark)
+        # A file's name may hold a line break, which would tear the row.
         table.add_row(*map(one_line, row))
     console = Console(highlight=False, markup=False)
     console.print(table)
-    done = sum(bool(portrait.files) for portrait in portraits)
-    console.print(f"{done} of {len(portraits)} reconstructed into {out}")
-    if speed.faces:
-        rate = f"{speed.faces_per_second:.2f} faces/s"
-        console.print(f"{speed.faces} faces in {speed.seconds:.1f} s: {rate}")
+    done = sum(bool(result.files) for result in results)
+    console.print(f"{done} of {len(results)} reconstructed into {out}")
+    if new := _new_faces(results):
+        console.print(f"{new} faces in {seconds:.1f} s: {new / seconds:.2f} faces/s")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,38 +104,23 @@ def command(
     )
     if resume and not job.steps_done():
         raise FacebenchError(f"no checkpoint in {out}", "leave out --resume to begin there")
-    _train(job, Scale(workers, least_workers, cluster), as_json)
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Where and on how many processes a training runs.
-
-    Attributes:
-        workers: at most.
-        least_workers: at least; None: all of them.
-        cluster: on a running Ray cluster.
-    """
-
-    workers: int
-    least_workers: int | None
-    cluster: bool
-
-
-def _train(job: TrainingJob, scale: Scale, as_json: bool) -> None:
     from ..results.tracking.training import is_kept, keep_training
 
+    # Two commands in one folder would each overwrite the other's checkpoint.
     with job.folder.locked():
         done, last = job.steps_done(), job.recipe.training.steps
+        # Also where only the last step is missing: weights and pictures are written after it.
         if done < last or not is_kept(job):
-            _run(job, scale, done)
+            _run(job, done, workers, least_workers, cluster)
             keep_training(job)
         elif not as_json:
             click.echo(f"{job.out} is already trained to step {done}; nothing to do.")
-    _say(job, as_json)
+    _show(job, as_json)
 
 
-def _run(job: TrainingJob, scale: Scale, done: int) -> None:
+def _run(
+    job: TrainingJob, done: int, workers: int, least_workers: int | None, cluster: bool
+) -> None:
     from ..distributed.train import train
     from ._progress import training_progress
 
@@ -144,22 +128,22 @@ def _run(job: TrainingJob, scale: Scale, done: int) -> None:
         click.echo(f"Resuming {job.out} from step {done}.", err=True)
     _warn(job)
     try:
-        _label(job, scale)
+        # Here and not in `train`, which would fit them too: only here a bar counts them.
+        _fit_labels(job, workers > 1 or cluster, cluster)
         with training_progress(done, job.recipe.training.steps) as listen:
-            train(job, scale.workers, scale.cluster, listen, scale.least_workers)
+            train(job, workers, cluster, listen, least_workers)
     except KeyboardInterrupt:
         click.echo("Interrupted; the same command resumes.", err=True)
         raise
 
 
-def _label(job: TrainingJob, scale: Scale) -> None:
+def _fit_labels(job: TrainingJob, parallel: bool, cluster: bool) -> None:
     """Fit the faces that the method learns from, where they are not there yet."""
     from ..distributed.train import fit_labels, labelling_of
     from ._progress import counted
 
     if (labelling := labelling_of(job)) and (missing := labelling.missing()):
-        parallel = scale.workers > 1 or scale.cluster
-        fits = fit_labels(labelling, parallel, scale.cluster, job.threads)
+        fits = fit_labels(labelling, parallel, cluster, job.threads)
         for _ in counted(fits, "fitting labels, 64 photographs each", len(missing), False):
             pass
 
@@ -173,7 +157,6 @@ def _warn(job: TrainingJob) -> None:
             f"Without a mask: {bare} photographs. All that the model covers counts as skin there.",
             err=True,
         )
-
     if lacks_recogniser(job.recipe):
         click.echo(
             "The identity level is left out: there is no recogniser. "
@@ -182,7 +165,7 @@ def _warn(job: TrainingJob) -> None:
         )
 
 
-def _say(job: TrainingJob, as_json: bool) -> None:
+def _show(job: TrainingJob, as_json: bool) -> None:
     result = _result(job)
     if as_json:
         click.echo(json.dumps(result, indent=2))

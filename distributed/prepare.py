@@ -75,25 +75,23 @@ class PreparationJob:
         }
 
 
-@dataclass(frozen=True)
-class Watch:
-    """Who listens while photographs are prepared.
-
-    Attributes:
-        begin: called with the photographs there are and those done before.
-        advance: called with each chunk that is done and kept.
-    """
-
-    begin: Callable[[int, int], None]
-    advance: Callable[[Part], None]
-
-
-def prepare(job: PreparationJob, cluster: bool, watch: Watch) -> dict[str, Any]:
+def prepare(
+    job: PreparationJob,
+    cluster: bool,
+    begin: Callable[[int, int], None],
+    advance: Callable[[Part], None],
+) -> dict[str, Any]:
     """Prepare what is not prepared yet and write the shards; the summary.
 
     A chunk that is done is kept whatever happens next. The result depends on photographs and
     settings alone, not on the order in which chunks are finished or on how often it was
     interrupted.
+
+    Args:
+        job: what to prepare.
+        cluster: use a running Ray cluster.
+        begin: called with the photographs there are and those done before.
+        advance: called with each chunk that is done and kept.
 
     Raises:
         FacebenchError: the folder holds work of another kind, weights are missing, or Ray does
@@ -103,21 +101,26 @@ def prepare(job: PreparationJob, cluster: bool, watch: Watch) -> dict[str, Any]:
     if summary is not None and job.key().items() <= summary.items():
         return summary  # nothing is touched, not even the lock
     with lock_folder(job.out, "prepare", ("work/plan.json", "summary.json")):
-        return _prepare(job, cluster, watch)
+        return _prepare(job, cluster, begin, advance)
 
 
-def _prepare(job: PreparationJob, cluster: bool, watch: Watch) -> dict[str, Any]:
+def _prepare(
+    job: PreparationJob,
+    cluster: bool,
+    begin: Callable[[int, int], None],
+    advance: Callable[[Part], None],
+) -> dict[str, Any]:
     prepared, work = PreparedFolder(job.out), WorkFolder(job.out / "work")
     photographs = job.listing.photographs
     todo = remaining_photographs(photographs, work.index(photographs))
     needed = _check_networks(job.networks, todo)
     work.claim(job.plan())
-    watch.begin(len(photographs), len(photographs) - len(todo))
+    begin(len(photographs), len(photographs) - len(todo))
     if todo:
         with connected(cluster):
             for part in label_photographs(todo, replace(job, networks=needed)):
                 work.write(part)
-                watch.advance(part)
+                advance(part)
     return _assemble(job, work, prepared)
 
 
@@ -192,20 +195,21 @@ def _check_networks(choice: NetworkChoice, photographs: Sequence[Photograph]) ->
 def _assemble(job: PreparationJob, work: WorkFolder, prepared: PreparedFolder) -> dict[str, Any]:
     photographs = job.listing.photographs
     index = work.index(photographs)
-    selection = select(index, job.radius)
+    kept, left_out = select(index, job.radius)
     lost = len(remaining_photographs(photographs, index))
-    dropped = [*selection.dropped, *_unreadable(job.listing)]
+    dropped = [*left_out, *_unreadable(job.listing)]
     summary = {
         "photographs": len(photographs),
-        "faces": len(selection.kept),
-        "without_mask": sum(not row["masked"] for row in selection.kept),
+        "faces": len(kept),
+        "without_mask": sum(not row["masked"] for row in kept),
         "dropped": reason_counts(dropped),
         "lost": lost,
+        # Without the key the same command does not take this for the whole, and goes on.
         **(job.key() if not lost else {}),
     }
-    kept = work.read(selection.kept)
-    named = (row | names(row, job.folders_are_subjects) for row in kept)
-    prepared.write(named, len(selection.kept), dropped, summary, job.settings.image_size)
+    # A generator: the pictures of all faces together need not fit into memory.
+    named = (row | names(row, job.folders_are_subjects) for row in work.read(kept))
+    prepared.write(named, len(kept), dropped, summary, job.settings.image_size)
     return prepared.summary() or summary
 
 

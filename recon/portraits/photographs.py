@@ -18,33 +18,9 @@ from .reconstructor import FaceCrop, Reconstructor
 from .results import FaceFiles, ResultLedger, SourceResult
 from .sheet import SheetRenderer
 from .sources import Source, read_photograph
-from .video import VideoReconstructor, VideoSettings
+from .video import ReconstructionSettings, VideoReconstructor
 
 NO_FACE = "no face was found"
-
-
-@dataclass(frozen=True)
-class ReconstructionSettings:
-    """How sources are reconstructed.
-
-    Attributes:
-        all_faces: every face of a photograph, not only the most prominent one.
-        batch: photographs that go through the network together.
-        video: what is made of videos.
-    """
-
-    all_faces: bool = False
-    batch: int = 16
-    video: VideoSettings = field(default_factory=VideoSettings)
-
-
-@dataclass(frozen=True, eq=False)
-class LocatedFaces:
-    """A photograph with the faces found in it, or the reason why there are none."""
-
-    source: Source
-    shots: tuple[FaceCrop, ...]
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,53 +41,55 @@ class SourceReconstructor:
     files: FaceFiles
     settings: ReconstructionSettings = field(default_factory=ReconstructionSettings)
 
-    def portray_all(
+    def reconstruct_all(
         self, sources: Sequence[Source], ledger: ResultLedger
     ) -> Iterator[SourceResult]:
-        """A portrait a source, first those that the ledger has; never raises for what one holds."""
+        """A result per source, first those that the ledger has; never raises for what one holds."""
         waiting = []
         for source in sources:
-            portrait = ledger.kept(source)
-            if portrait is None:
+            result = ledger.kept(source)
+            if result is None:
                 waiting.append(source)
             else:
-                yield portrait
+                yield result
         for group in _groups(waiting, self.settings.batch):
-            for source, portrait in zip(group, self._portray(group), strict=True):
-                ledger.add(source, portrait)
-                yield portrait
+            for source, result in zip(group, self._reconstruct(group), strict=True):
+                # Before it is counted: whoever saw it done finds it done after a kill.
+                ledger.add(source, result)
+                yield result
 
-    def _portray(self, group: Sequence[Source]) -> Iterator[SourceResult]:
-        """A portrait of each of some photographs, or of one video."""
+    def _reconstruct(self, group: Sequence[Source]) -> Iterator[SourceResult]:
+        """A result of each of some photographs, or of one video."""
         if not group[0].is_video:
             yield from self._photographs(group)
             return
-        parts = (self.reconstructor, self.artist, self.detector, self.files)
+        parts = (self.reconstructor, self.artist, self.detector, self.files, self.settings)
         try:
-            yield VideoReconstructor(*parts, self.settings.video).portray(group[0])
+            yield VideoReconstructor(*parts).reconstruct(group[0])
         except Exception as error:
             yield _failure(group[0], error, frames=0)
 
     def _photographs(self, group: Sequence[Source]) -> Iterator[SourceResult]:
-        sittings = [self._sit(source) for source in group]
+        crops = [self._crop(source) for source in group]
         try:
-            faces = iter(self._regress([shot for sitting in sittings for shot in sitting.shots]))
+            # One batch over all photographs of the group: a network costs by the call.
+            faces = iter(self._regress([crop for found, _ in crops for crop in found]))
         except Exception as error:
             yield from (_failure(source, error, frames=1) for source in group)
             return
-        for sitting in sittings:
-            own = [next(faces) for _ in sitting.shots]
-            yield self._develop(sitting, own)
+        for source, (found, reason) in zip(group, crops, strict=True):
+            own = [next(faces) for _ in found]
+            yield self._finish(source, found, own, reason)
 
-    def _sit(self, source: Source) -> LocatedFaces:
+    def _crop(self, source: Source) -> tuple[list[FaceCrop], str]:
+        """The faces in a photograph, or none and the reason."""
         try:
             frame = read_photograph(source.path)
-            found = self._locate(source, frame)
             size = self.reconstructor.crop_size
-            shots = tuple(FaceCrop.of(frame, box, size) for box in found)
-            return LocatedFaces(source, shots, "" if shots else NO_FACE)
+            crops = [FaceCrop.of(frame, box, size) for box in self._locate(source, frame)]
         except Exception as error:
-            return LocatedFaces(source, (), error_line(error))
+            return [], error_line(error)
+        return crops, "" if crops else NO_FACE
 
     def _locate(self, source: Source, frame: np.ndarray[Any, np.dtype[np.uint8]]) -> list[Box]:
         """Boxes from the files beside the photograph where there are any, else the detector's."""
@@ -126,40 +104,45 @@ class SourceReconstructor:
         box = self.detector.detect(frame)
         return [] if box is None else [box]
 
-    def _regress(self, shots: Sequence[FaceCrop]) -> list[FaceCoefficients]:
+    def _regress(self, crops: Sequence[FaceCrop]) -> list[FaceCoefficients]:
         size = self.settings.batch
-        batches = [shots[start : start + size] for start in range(0, len(shots), size)]
-        found = [self.reconstructor.regress(np.stack([s.crop for s in part])) for part in batches]
+        batches = [crops[start : start + size] for start in range(0, len(crops), size)]
+        found = [self.reconstructor.regress(np.stack([c.crop for c in part])) for part in batches]
         return [faces[i] for faces in found for i in range(len(faces))]
 
-    def _develop(self, sitting: LocatedFaces, faces: Sequence[FaceCoefficients]) -> SourceResult:
-        source = sitting.source
+    def _finish(
+        self,
+        source: Source,
+        crops: Sequence[FaceCrop],
+        faces: Sequence[FaceCoefficients],
+        reason: str,
+    ) -> SourceResult:
         if not faces:
-            return SourceResult(source.name, str(source.path), 1, 0, reason=sitting.reason)
+            return SourceResult(source.name, str(source.path), 1, 0, reason=reason)
         try:
-            pairs = enumerate(zip(sitting.shots, faces, strict=True), start=1)
-            names = [self._write(source, n, shot, face) for n, (shot, face) in pairs]
+            pairs = enumerate(zip(crops, faces, strict=True), start=1)
+            names = [self._write(source, n, crop, face) for n, (crop, face) in pairs]
         except Exception as error:
             return _failure(source, error, frames=1)
         files = tuple(name for group in names for name in group)
         return SourceResult(source.name, str(source.path), 1, len(faces), files)
 
     def _write(
-        self, source: Source, number: int, shot: FaceCrop, face: FaceCoefficients
+        self, source: Source, number: int, crop: FaceCrop, face: FaceCoefficients
     ) -> tuple[str, ...]:
         face.check_finite()
         name = source.name if number == 1 else f"{source.name}_face{number}"
-        view = self.reconstructor.view(shot.portrait, face, shot.filled)
+        view = self.reconstructor.view(crop.portrait, face, crop.filled)
         texture = self.reconstructor.texture(face.albedo, [view])
-        rows = [self.artist.row(shot.portrait, face), self.artist.sides(face, texture)]
+        rows = [self.artist.row(crop.portrait, face), self.artist.sides(face, texture)]
         mesh = self.reconstructor.mesh(face)
         written = self.files.write_face(name, mesh, texture, rows)
-        table = self._table(source, shot, shot.in_picture(face))
+        table = self._table(source, crop, crop.in_picture(face))
         return self.files.write_coefficients(name, table, written)
 
-    def _table(self, source: Source, shot: FaceCrop, face: FaceCoefficients) -> dict[str, Any]:
-        points = self.reconstructor.landmarks(face[None], shot.image_size)[0]
-        height, width = shot.image_size
+    def _table(self, source: Source, crop: FaceCrop, face: FaceCoefficients) -> dict[str, Any]:
+        points = self.reconstructor.landmarks(face[None], crop.image_size)[0]
+        height, width = crop.image_size
         return {
             "kind": "photograph",
             "source": str(source.path),
@@ -167,7 +150,7 @@ class SourceReconstructor:
             "identity": face.identity.tolist(),
             "albedo": face.albedo.tolist(),
             "frame_count": 1,
-            "frames": [frame_table(face, shot.box, points)],
+            "frames": [frame_table(face, crop.box, points)],
             "frames_file": None,
         }
 

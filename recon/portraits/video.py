@@ -34,15 +34,19 @@ _SELDOM = 0.2
 
 
 @dataclass(frozen=True)
-class VideoSettings:
-    """What is made of a video.
+class ReconstructionSettings:
+    """How photographs and videos are reconstructed.
 
     Attributes:
-        frames: read at most; all when None.
-        smoothing: whether pose, expression and light are smoothed over time.
-        frame_meshes: whether a PLY is written for every face.
+        all_faces: every face of a photograph, not only the most prominent one.
+        batch: photographs that go through the network together.
+        frames: read of a video at most; all when None.
+        smoothing: whether pose, expression and light of a video are smoothed over time.
+        frame_meshes: whether a PLY is written for every face of a video.
     """
 
+    all_faces: bool = False
+    batch: int = 16
     frames: int | None = None
     smoothing: bool = True
     frame_meshes: bool = False
@@ -50,15 +54,15 @@ class VideoSettings:
 
 @dataclass(frozen=True)
 class VideoReconstructor:
-    """Reconstructs a video and writes its files; see `portraits.Studio` for its parts."""
+    """Reconstructs a video and writes its files; see `SourceReconstructor` for its parts."""
 
     reconstructor: Reconstructor
     artist: SheetRenderer
     detector: FaceDetector
     files: FaceFiles
-    settings: VideoSettings
+    settings: ReconstructionSettings
 
-    def portray(self, source: Source) -> SourceResult:
+    def reconstruct(self, source: Source) -> SourceResult:
         """Reconstruct one video.
 
         Raises:

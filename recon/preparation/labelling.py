@@ -137,13 +137,8 @@ def _identity(choice: str, kind: str) -> str:
     return f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
 
 
-@dataclass(frozen=True, eq=False)
-class _Judged:
-    """A face that is good enough, or why it is not."""
-
-    photograph: PhotographFaces
-    candidate: Candidate
-    fate: tuple[Framed, FaceQuality] | RejectedError
+Fate = tuple[Framed, FaceQuality] | RejectedError
+"""A face that is good enough, or why it is not."""
 
 
 def label_faces(
@@ -152,11 +147,13 @@ def label_faces(
     """A row for each face and each photograph without one, in the order given."""
     pairs = [(item, candidate) for item in photographs for candidate in item.candidates]
     found = _landmarks([candidate for _, candidate in pairs], networks.landmarks)
-    judged = [
-        _Judged(item, candidate, _judge(candidate, points, settings))
-        for (item, candidate), points in zip(pairs, found, strict=True)
+    fates = [
+        _judge(candidate, points, settings)
+        for (_, candidate), points in zip(pairs, found, strict=True)
     ]
-    rows = [_row(one) for one in _with_masks(judged, networks)]
+    # After the checks: the parser is the dearest step, and most faces that fail never need it.
+    masked = _with_masks(fates, networks.parser)
+    rows = [_row(*pair, fate) for pair, fate in zip(pairs, masked, strict=True)]
     rows += [item.row(*rejected) for item in photographs for rejected in item.rejected]
     place = {item.source: number for number, item in enumerate(photographs)}
     return sorted(rows, key=lambda row: (place[row.source], row.face))
@@ -181,9 +178,7 @@ def _landmarks(
     ]
 
 
-def _judge(
-    candidate: Candidate, points: Points | None, settings: PreparationSettings
-) -> tuple[Framed, FaceQuality] | RejectedError:
+def _judge(candidate: Candidate, points: Points | None, settings: PreparationSettings) -> Fate:
     """The framed face, or why it is not good enough."""
     if points is None:
         return RejectedError(Reason.NO_LANDMARKS, "no landmarks file and no landmark network")
@@ -200,25 +195,25 @@ def _judge(
     return face, quality
 
 
-def _with_masks(judged: Sequence[_Judged], networks: LabelNetworks) -> list[_Judged]:
+def _with_masks(fates: Sequence[Fate], parser: CropParser | None) -> list[Fate]:
     """The same, faces without a mask parsed where there is a parser."""
-    faces = {number: one.fate for number, one in enumerate(judged) if isinstance(one.fate, tuple)}
+    faces = {number: fate for number, fate in enumerate(fates) if isinstance(fate, tuple)}
     bare = {number: fate for number, fate in faces.items() if fate[0].mask is None}
-    result = list(judged)
-    if networks.parser is None or not bare:
+    result = list(fates)
+    if parser is None or not bare:
         return result
-    masks = networks.parser(np.stack([face.image for face, _ in bare.values()]))
+    masks = parser(np.stack([face.image for face, _ in bare.values()]))
     for (number, (face, quality)), mask in zip(bare.items(), masks, strict=True):
+        # Beyond the photograph's edge the crop is black, which a parser may take for hair or cloth.
         visible = np.where(face.shown, mask, 0).astype(np.uint8)
-        result[number] = replace(judged[number], fate=(replace(face, mask=visible), quality))
+        result[number] = (replace(face, mask=visible), quality)
     return result
 
 
-def _row(one: _Judged) -> WorkRow:
-    item, candidate = one.photograph, one.candidate
-    if isinstance(one.fate, RejectedError):
-        return item.row(candidate.face, candidate.box, one.fate)
-    face, quality = one.fate
+def _row(item: PhotographFaces, candidate: Candidate, fate: Fate) -> WorkRow:
+    if isinstance(fate, RejectedError):
+        return item.row(candidate.face, candidate.box, fate)
+    face, quality = fate
     crop = LabelledCrop(
         face.image,
         face.landmarks,

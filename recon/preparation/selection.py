@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any
@@ -123,21 +122,10 @@ KEEP_ALL = -1
 """A radius that keeps faces that look alike."""
 
 
-@dataclass(frozen=True)
-class Selection:
-    """Rows of an index, each in its order.
+def select(index: Sequence[Row], radius: int) -> tuple[list[Row], list[Row]]:
+    """Leave out copies of a file and faces that look alike: rows kept, and rows dropped.
 
-    Attributes:
-        kept: become training faces.
-        dropped: do not; `reason` and `detail` say why.
-    """
-
-    kept: Sequence[Row]
-    dropped: Sequence[Row]
-
-
-def select(index: Sequence[Row], radius: int) -> Selection:
-    """Leave out copies of a file and faces that look alike.
+    Both stay in their order; `reason` and `detail` of a dropped one say why.
 
     Of photographs with the same bytes the first by name stays. Of faces whose perceptual hashes
     differ in at most `radius` bits the one from the larger face stays, then the sharper, then the
@@ -151,12 +139,12 @@ def select(index: Sequence[Row], radius: int) -> Selection:
     faces = [place for place, row in enumerate(index) if not row["reason"] and place not in reasons]
     reasons |= _near_duplicates(index, faces, radius)
     kept = [row for place, row in enumerate(index) if not row["reason"] and place not in reasons]
-    dropped = [
+    dropped: list[Row] = [
         {**row, **reasons.get(place, {})}
         for place, row in enumerate(index)
         if row["reason"] or place in reasons
     ]
-    return Selection(kept, dropped)
+    return kept, dropped
 
 
 def names(row: Row, folders_are_subjects: bool) -> dict[str, str]:

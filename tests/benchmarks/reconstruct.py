@@ -109,7 +109,7 @@ def _compare_whole(studio: SourceReconstructor, photographs: Path, rounds: int) 
             )
             ledger = ResultLedger(studio.files.out, {"batch": batch, "round": number})
             start = time.process_time()
-            faces = sum(portrait.faces for portrait in own.portray_all(sources, ledger))
+            faces = sum(portrait.faces for portrait in own.reconstruct_all(sources, ledger))
             seconds[batch].append(time.process_time() - start)
     _report("whole way", {batch: faces / np.array(all_) for batch, all_ in seconds.items()})
 

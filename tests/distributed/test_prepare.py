@@ -14,7 +14,7 @@ from labelled_photographs import person, write_pair, write_photograph
 from PIL import Image
 
 from facebench.distributed.cluster import connected
-from facebench.distributed.prepare import PreparationJob, Watch, prepare
+from facebench.distributed.prepare import PreparationJob, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.preparation.candidates import PreparationSettings
 from facebench.recon.preparation.folder import Part
@@ -65,15 +65,16 @@ def job_of(photographs: Path, out: Path) -> PreparationJob:
     )
 
 
+def nothing(total: int, done: int) -> None:
+    """Does not listen to how many there are."""
+
+
 class Ear(list[Part]):
     """Hears of every part, and may interrupt after some."""
 
     def __init__(self, patience: int = 1000) -> None:
         super().__init__()
         self.patience = patience
-
-    def watch(self) -> Watch:
-        return Watch(lambda total, done: None, self.hear)
 
     def hear(self, part: Part) -> None:
         self.append(part)
@@ -86,7 +87,7 @@ def prepared(
     photographs: Path, tmp_path_factory: pytest.TempPathFactory, ray_running: None
 ) -> PreparationJob:
     job = job_of(photographs, tmp_path_factory.mktemp("prepared") / "shards")
-    prepare(job, False, Ear().watch())
+    prepare(job, False, nothing, Ear().hear)
     return job
 
 
@@ -132,10 +133,10 @@ def test_interrupted_and_continued_gives_the_same_bytes(
     job = replace(prepared, out=tmp_path / "shards")
     first = Ear(patience=1)
     with pytest.raises(KeyboardInterrupt):
-        prepare(job, False, first.watch())
+        prepare(job, False, nothing, first.hear)
     assert not (job.out / "summary.json").exists()
     second = Ear()
-    prepare(job, False, second.watch())
+    prepare(job, False, nothing, second.hear)
     assert len(first) == 1 and len(second) == 2
     assert contents(job.out) == contents(prepared.out)
 
@@ -143,7 +144,7 @@ def test_interrupted_and_continued_gives_the_same_bytes(
 def test_the_same_again_changes_nothing(prepared: PreparationJob) -> None:
     times = {path: path.stat().st_mtime_ns for path in prepared.out.rglob("*")}
     again = Ear()
-    summary = prepare(prepared, False, again.watch())
+    summary = prepare(prepared, False, nothing, again.hear)
     assert (summary["faces"], again) == (7, [])
     assert times == {path: path.stat().st_mtime_ns for path in prepared.out.rglob("*")}
 
@@ -156,7 +157,7 @@ def test_what_is_added_is_all_that_is_done(
     shutil.copytree(photographs, more)  # copies keep their times, and so their stamps
     write_photograph(more / "a" / "new.jpg", 11)
     ear = Ear()
-    summary = prepare(job_of(more, out), False, ear.watch())
+    summary = prepare(job_of(more, out), False, nothing, ear.hear)
     assert [part.photographs for part in ear] == [1]
     assert summary["faces"] == 8 and len(FaceShards(out)) == 8
 
@@ -165,16 +166,16 @@ def test_another_radius_only_selects_again(prepared: PreparationJob, tmp_path: P
     out = tmp_path / "shards"
     shutil.copytree(prepared.out, out)
     ear = Ear()
-    summary = prepare(replace(prepared, out=out, radius=-1), False, ear.watch())
+    summary = prepare(replace(prepared, out=out, radius=-1), False, nothing, ear.hear)
     assert (summary["faces"], ear) == (8, [])
 
 
 def test_another_plan_or_missing_weights_are_told(prepared: PreparationJob, tmp_path: Path) -> None:
     larger = replace(prepared, settings=replace(prepared.settings, image_size=64))
     with pytest.raises(FacebenchError, match="begun with image_size 48, not 64"):
-        prepare(larger, False, Ear().watch())
+        prepare(larger, False, nothing, Ear().hear)
     missing = NetworkChoice(str(tmp_path / "none.pt"), NONE)
     bare = replace(prepared, out=tmp_path / "shards", networks=missing)
     with pytest.raises(FacebenchError, match="need a landmark network: no landmarker weights at"):
-        prepare(bare, False, Ear().watch())
+        prepare(bare, False, nothing, Ear().hear)
     assert not bare.out.exists()

@@ -48,16 +48,13 @@ def test_the_order_of_arrival_does_not_matter(
         work = WorkFolder(tmp_path / f"work{number}")
         for place in order:
             work.write(parts[place])
-        selection = select(work.index(photographs), radius=6)
-        kept.append(list(work.read(selection.kept)))
-        assert [row["reason"] for row in selection.dropped] == [
-            "same file as another",
-            "near-duplicate",
-        ]
-        assert selection.dropped[0]["detail"] == "photos/a.jpg"
-        assert selection.dropped[1]["source"] in ("photos/d.jpg", "photos/e.jpg")
+        chosen, dropped = select(work.index(photographs), radius=6)
+        kept.append(list(work.read(chosen)))
+        assert [row["reason"] for row in dropped] == ["same file as another", "near-duplicate"]
+        assert dropped[0]["detail"] == "photos/a.jpg"
+        assert dropped[1]["source"] in ("photos/d.jpg", "photos/e.jpg")
     assert kept[0] == kept[1] and len(kept[0]) == 3
-    assert len(select(work.index(photographs), KEEP_ALL).kept) == 4
+    assert len(select(work.index(photographs), KEEP_ALL)[0]) == 4
 
 
 def test_photographs_of_a_damaged_file_are_done_again(
@@ -67,7 +64,7 @@ def test_photographs_of_a_damaged_file_are_done_again(
     work, part = WorkFolder(tmp_path / "work"), prepared(photographs)
     work.write(part)
     damage(work.folder / part.name, "image", 30)
-    rows = select(work.index(photographs), KEEP_ALL).kept
+    rows, _ = select(work.index(photographs), KEEP_ALL)
     with pytest.raises(FacebenchError, match="is damaged"):
         list(work.read(rows))
     assert remaining_photographs(photographs, work.index(photographs)) == photographs
