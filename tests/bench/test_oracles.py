@@ -44,7 +44,8 @@ def test_fg2018(oracle: Oracle) -> None:
 
 
 def test_now(oracle: Oracle) -> None:
-    """Also where the prediction covers less than the crop, and the end decides the number."""
+    """Also where the prediction covers less than the crop, and the end decides the number: the
+    original's rule for the end is followed step by step, so that one tolerance holds for all."""
     score, expected = measure(oracle, "now"), oracle.expected["now"]
     assert score.n_points == expected["n"]
     assert score.mean_mm == pytest.approx(expected["mean"], abs=1e-3)
@@ -71,7 +72,8 @@ def test_a_size_that_is_not_that_of_the_landmarks_is_said(shared) -> None:
     )
     assert len(said) == 1 and "25% larger" in said[0]
     assert not nothing
-    assert small.completeness < 0.8 < 0.95 < whole.completeness
+    # A quarter larger, the mask covers more of the crop than it would at its landmarks' size.
+    assert 0.75 < small.completeness < 0.78 and 0.95 < whole.completeness
 
 
 def test_seven_landmarks_say_as_much_as_68(oracle: Oracle) -> None:

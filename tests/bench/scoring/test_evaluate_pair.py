@@ -40,10 +40,14 @@ def test_the_package_is_light_until_it_measures() -> None:
 
 def test_a_face_against_itself(face: Mesh) -> None:
     result = evaluate(face, face, "micc", scan_landmarks=Landmarks.of_mesh(face))
-    assert result.score.mean_mm == pytest.approx(0, abs=1e-3)  # a tenth of the tolerance of a step
-    assert result.score.scale == pytest.approx(1, abs=1e-5)
+    # Float32 vertices. Of the scan ten points lie in folds that are not seen from outside, where
+    # the prediction has nothing: some mm each, and the only part of the mean that is not rounding.
+    assert result.score.prediction_to_scan_mm < 1e-4
+    hidden = result.pair.distances[0] > 1e-4
+    assert hidden.mean() < 5e-4 and result.score.mean_mm < 5e-4
+    assert result.score.scale == pytest.approx(1, abs=1e-6)
     assert not any(finding.doubtful for finding in result.diagnosis)
-    np.testing.assert_allclose(result.pair.aligned.vertices, face.vertices, atol=1e-3)
+    np.testing.assert_allclose(result.pair.aligned.vertices, face.vertices, atol=2e-4)
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["status"] == "ok"
 
 

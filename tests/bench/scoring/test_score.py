@@ -63,7 +63,9 @@ def test_all_numbers_of_a_score(pair: ScoredPair, face: Mesh) -> None:
     assert pair.vertex_errors.shape == (len(face.vertices),)
     known = ~np.isnan(pair.vertex_errors)
     at_vertices = np.average(pair.vertex_errors[known], weights=areas_of(face)[known])
-    assert at_vertices == pytest.approx(score.prediction_to_scan_mm, rel=0.03)
+    # The score is of the surface with its long edges halved: at the vertices alone the same
+    # integral is sampled a quarter as densely.
+    assert at_vertices == pytest.approx(score.prediction_to_scan_mm, rel=0.015)
     assert 0.9 < score.completeness <= 1 and 0 <= score.inner_share < 0.02
     assert 0 < score.normal_error_deg < 30 and 0 < score.f_score_1mm < 1
     assert np.isfinite([score.nose_mm, score.mouth_mm, score.eyes_mm, score.cheeks_mm]).all()
@@ -138,8 +140,9 @@ def test_a_known_offset_is_the_score(person: Mesh, subdivide) -> None:
     known = ~np.isnan(pair.vertex_errors)
     expected = np.abs(field[known])
     mean = np.average(expected, weights=areas_of(fine)[known])
-    assert pair.score.prediction_to_scan_mm == pytest.approx(mean, rel=0.03)
-    assert pair.score.mean_mm == pytest.approx(mean, rel=0.03)
+    # The closest point of a wavy surface is nearer than the one along the normal: up to 1.5 % here.
+    for way in (pair.score.prediction_to_scan_mm, pair.score.mean_mm):
+        assert 0.98 * mean < way < mean
     assert np.corrcoef(pair.vertex_errors[known], expected)[0, 1] > 0.97
 
 
