@@ -12,7 +12,7 @@ import pandas as pd
 
 from ...bench.scoring.reduce import PointDistances
 from ...bench.scoring.result import SCORED, UNSCORED, Result
-from ...errors import FacebenchError
+from ...errors import FacebenchError, error_line
 from ...recon.files.text import read_json
 from ...recon.files.writing import lock_folder
 from ..files import write_json
@@ -108,9 +108,19 @@ class RunFolder:
         self.scores.write(results)
 
     def summary(self) -> dict[str, SceneSummary]:
-        """Read `summary.json`, scene to summary in table order."""
-        scenes = self._json("summary.json")["scenes"]
-        return {scene: SceneSummary.from_json(values) for scene, values in scenes.items()}
+        """Read `summary.json`, scene to summary in table order.
+
+        Raises:
+            FacebenchError: there is none, or it holds something else.
+        """
+        values = self._json("summary.json")
+        try:
+            scenes = values["scenes"].items()
+            return {scene: SceneSummary.from_json(row) for scene, row in scenes}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FacebenchError(
+                f"{self.root / 'summary.json'} is damaged: {error_line(error)}", "measure it again"
+            ) from error
 
     def write_summary(self, scenes: dict[str, SceneSummary]) -> None:
         """Write `summary.json` with the labels a reader needs beside the numbers."""

@@ -246,7 +246,11 @@ class RunRecord:
         expressions = tuple(card.get("expressions", ("neutral",)))
         about = {**card, "published": published, "expressions": expressions}
         known["card"] = check_fields(MethodCard(**about))
-        return check_fields(cls(**known))
+        record = check_fields(cls(**known))
+        for name in ("seed", "n_scored", "n_unscored"):
+            if getattr(record, name) < 0:
+                raise ValueError(f"{name} is {getattr(record, name)}")
+        return record
 
 
 def measured_dataset(record: RunRecord) -> Dataset:
