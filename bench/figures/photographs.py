@@ -1,7 +1,6 @@
 """Photographs of known people with their landmarks, from folders or made by this package.
 
-Landmarks in pixels stand beside the photographs: iBUG's `.pts`, plain text or NumPy; 68 points or
-five.
+Landmarks in pixels stand beside the photographs (`recon.face.labels`): 68 points or five.
 """
 
 from __future__ import annotations
@@ -12,22 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ...recon.face.crop import Box, crop_square, crop_window, read_boxes
-from ...recon.files.tables import read_npy_array
-from ...recon.files.text import read_text
-from ...recon.morphable.load import EMBEDDED, load_model
+from ...recon.face.crop import (
+    Box,
+    box_of_points,
+    crop_square,
+    crop_window,
+    read_boxes,
+    read_image_points,
+)
 from ...recon.portraits.sources import Source, find_sources, read_photograph
 from ...recon.render.face_in_photograph import FaceInPhotograph
 from ...recon.vision.detect import FaceDetector
 from ...recon.vision.landmarks import LandmarkDetector
-from ...recon.vision.recognition import five_points
 from ..method.faces_in_photographs import faces_in_photographs
 from ..method.interface import Method
-from ..surface.similarity import similarity_between
 
 _LFW = re.compile(r"(?P<name>.+)_\d{4}")
 
@@ -39,7 +39,7 @@ Points = NDArray[np.float64]
 Reconstructions = Mapping[str, Sequence[FaceInPhotograph]]
 """A method's face per photograph, by the label that figures give the method."""
 
-SUFFIXES = (".pts", ".txt", ".npy")
+SUFFIXES = (".pts", ".txt", ".csv", ".npy")
 _FOLDERS = ("", "detections", "landmarks")
 """Beside the photograph, or in these folders beside it, as published sets have them."""
 
@@ -54,6 +54,7 @@ class Photograph:
         frame: (H, W, 3) uint8 RGB.
         box: of its landmarks, px.
         group: what tells it from the subject's others, such as `pose`; or empty.
+        landmarks: (68, 2) px of the frame out of a file beside it, or None.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Photograph:
     frame: NDArray[np.uint8]
     box: Box
     group: str = ""
+    landmarks: Points | None = None
 
     def crop(self, size: int) -> NDArray[np.uint8]:
         """The face as a square (size, size, 3), as methods take it."""
@@ -145,7 +147,10 @@ def _read(source: Source, detector: FaceDetector) -> Photograph:
         raise FacebenchError(
             "no face was found", "give its box in NAME.boxes.csv or its landmarks in NAME.pts"
         )
-    return Photograph(source.name, subject_of(source), frame, box)
+    points = _landmarks(source)
+    # Five tell where the face is; only the 68 are what a method would find itself.
+    known = points if points is not None and len(points) == 68 else None
+    return Photograph(source.name, subject_of(source), frame, box, landmarks=known)
 
 
 def _given_box(source: Source) -> Box | None:
@@ -153,8 +158,13 @@ def _given_box(source: Source) -> Box | None:
 
 
 def _landmark_box(source: Source) -> Box | None:
-    path = landmarks_beside(source.path)
-    return box_of_landmarks(read_image_landmarks(path)) if path else None
+    points = _landmarks(source)
+    return None if points is None else box_of_points(points)
+
+
+def _landmarks(source: Source) -> Points | None:
+    path = source.landmarks or landmarks_beside(source.path)
+    return None if path is None else read_image_points(path)
 
 
 _GIVEN_BOXES: tuple[Callable[[Source], Box | None], ...] = (_given_box, _landmark_box)
@@ -164,6 +174,15 @@ _GIVEN_BOXES: tuple[Callable[[Source], Box | None], ...] = (_given_box, _landmar
 def crops_of(photographs: Sequence[Photograph], size: int) -> NDArray[np.uint8]:
     """The faces as one batch (B, size, size, 3)."""
     return np.stack([photograph.crop(size) for photograph in photographs])
+
+
+def landmarks_of(photographs: Sequence[Photograph], size: int) -> Points:
+    """The landmarks given for faces, (B, 68, 2) px of their crops; NaN where none were."""
+    found = np.full((len(photographs), 68, 2), np.nan)
+    for row, one in zip(found, photographs, strict=True):
+        if one.landmarks is not None:
+            row[:] = crop_window(one.box).to_crop(one.landmarks, size)
+    return found
 
 
 def several_of_each(
@@ -198,61 +217,6 @@ def landmarks_beside(photograph: Path) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-def read_image_landmarks(path: Path) -> Points:
-    """The points (68, 2) in iBUG's order, or (5, 2): eyes, nose tip and mouth corners.
-
-    Pixels, from left to right as seen, x right and y down. `.pts` counts from 1, as iBUG does.
-
-    Raises:
-        FacebenchError: the file holds something else.
-    """
-    try:
-        points = read_npy_array(path, 2**20) if path.suffix == ".npy" else _numbers(path)
-        points = np.asarray(points, np.float64).reshape(-1, 2)
-    except (OSError, ValueError, FacebenchError) as error:
-        raise _unreadable(path) from error
-    if len(points) not in (5, 68) or not np.isfinite(points).all():
-        raise _unreadable(path)
-    # iBUG's tools came from MATLAB: only `.pts` counts pixels from 1.
-    return points - 1.0 if path.suffix == ".pts" else points
-
-
-def box_of_landmarks(points: Points) -> Box:
-    """The box that `recon.vision` means: that of all 68, which five tell by a mean face."""
-    if len(points) == 5:
-        points = _from_five(points)
-    low, high = points.min(axis=0), points.max(axis=0)
-    return Box(float(low[0]), float(low[1]), *(float(side) for side in high - low))
-
-
-def _from_five(points: Points) -> Points:
-    """The 68 of the frontal mean face, registered by its own five points."""
-    model = load_model(EMBEDDED)
-    # Rows run down in a picture, y runs up in the model.
-    front = model.mean_shape[model.landmarks].astype(np.float64)[:, :2] * [1.0, -1.0]
-    own = five_points(torch.from_numpy(front)[..., None])[0].numpy()
-    placed = similarity_between(_in_space(own), _in_space(points)).apply(_in_space(front))
-    return np.asarray(placed[:, :2], np.float64)
-
-
-def _in_space(points: Points) -> Points:
-    return np.pad(points, ((0, 0), (0, 1)))
-
-
-def _numbers(path: Path) -> Points:
-    text = read_text(path, 2**20)
-    # A `.pts` has its points in braces, below a header with numbers that are no points.
-    if "{" in text:
-        text = text.partition("{")[2].partition("}")[0]
-    return np.array(text.replace(",", " ").split(), np.float64)
-
-
-def _unreadable(path: Path) -> FacebenchError:
-    return FacebenchError(
-        f"{path}: not the landmarks of a face", "expected 68 or 5 points x y in pixels"
-    )
-
-
 def reconstruct_faces(
     methods: Mapping[str, Method], photographs: Sequence[Photograph], detector: LandmarkDetector
 ) -> Reconstructions:
@@ -264,6 +228,15 @@ def reconstruct_faces(
         detector: of landmarks, see `faces_in_photographs`.
     """
     return {
-        label: faces_in_photographs(method, crops_of(photographs, method.crop_size), detector)
+        label: photographed_faces(method, photographs, detector)
         for label, method in methods.items()
     }
+
+
+def photographed_faces(
+    method: Method, photographs: Sequence[Photograph], detector: LandmarkDetector
+) -> list[FaceInPhotograph]:
+    """A method's face in each photograph, with the landmarks that lie beside some of them."""
+    size = method.crop_size
+    given = landmarks_of(photographs, size)
+    return faces_in_photographs(method, crops_of(photographs, size), detector, given)

@@ -11,11 +11,14 @@ from ...errors import FacebenchError
 from ...recon.fitting.fitter import box_of_crop
 from ...recon.render.face_in_photograph import FaceInPhotograph, complete_pose_and_light
 from ...recon.vision.landmarks import LandmarkDetector
-from .interface import Method, PlacesFaces
+from .interface import Method, PlacesFaces, TakesLandmarks
 
 
 def faces_in_photographs(
-    method: Method, crops: NDArray[np.uint8], detector: LandmarkDetector
+    method: Method,
+    crops: NDArray[np.uint8],
+    detector: LandmarkDetector,
+    given: NDArray[np.floating] | None = None,
 ) -> list[FaceInPhotograph]:
     """The face in each crop as the method sees it, with pose and light.
 
@@ -25,12 +28,15 @@ def faces_in_photographs(
     Args:
         method: reads photographs.
         crops: (B, S, S, 3) uint8 RGB of the method's size.
-        detector: of the landmarks that lay what has no pose.
+        detector: of the landmarks that place what has no pose.
+        given: (B, 68, 2) px of the crops, landmarks that are known; NaN where they are not.
 
     Raises:
         FacebenchError: a face without pose has no landmarks either.
     """
-    if isinstance(method, PlacesFaces):
+    if isinstance(method, TakesLandmarks) and given is not None and np.isfinite(given).any():
+        found = method.faces_at_landmarks(crops, given)
+    elif isinstance(method, PlacesFaces):
         found = method.faces_in_photographs(crops)
     else:
         found = [_of_mesh(method, vector) for vector in method.describe(crops)]
@@ -38,7 +44,7 @@ def faces_in_photographs(
     if not any(open_ones):
         return found
     _refuse_unlaid(method, found)
-    landmarks = _landmarks(crops, detector)
+    landmarks = _landmarks(crops, detector, given)
     return [complete_pose_and_light(*item) for item in zip(found, crops, landmarks, strict=True)]
 
 
@@ -55,6 +61,9 @@ def _refuse_unlaid(method: Method, found: Sequence[FaceInPhotograph]) -> None:
         )
 
 
-def _landmarks(crops: NDArray[np.uint8], detector: LandmarkDetector) -> NDArray[np.float32]:
+def _landmarks(
+    crops: NDArray[np.uint8], detector: LandmarkDetector, given: NDArray[np.floating] | None
+) -> NDArray[np.floating]:
     box = box_of_crop(crops.shape[1])
-    return detector.landmarks(list(crops), [box] * len(crops))
+    found = detector.landmarks(list(crops), [box] * len(crops))
+    return found if given is None else np.where(np.isfinite(given), given, found)

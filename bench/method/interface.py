@@ -142,6 +142,17 @@ class PlacesFaces(Protocol):
 
 
 @runtime_checkable
+class TakesLandmarks(Protocol):
+    """Starts from landmarks; those that somebody put on a photograph are better than its own."""
+
+    def faces_at_landmarks(
+        self, crops: NDArray[np.uint8], landmarks: NDArray[np.floating]
+    ) -> list[FaceInPhotograph]:
+        """As `faces_in_photographs`, with (B, 68, 2) px of the crops; NaN where none are known."""
+        ...
+
+
+@runtime_checkable
 class HoldsMeshes(Protocol):
     """Gives a subject's face without looking at frames."""
 

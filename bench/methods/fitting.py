@@ -73,10 +73,17 @@ class Fitting(ModelFaces):
 
     def faces_in_photographs(self, crops: NDArray[np.uint8]) -> list[FaceInPhotograph]:
         """Everything that was fitted to each crop."""
+        return self.faces_at_landmarks(crops, np.full((len(crops), 68, 2), np.nan))
+
+    def faces_at_landmarks(
+        self, crops: NDArray[np.uint8], landmarks: NDArray[np.floating]
+    ) -> list[FaceInPhotograph]:
+        """The same from landmarks (B, 68, 2) px of the crops; NaN: found by the detector."""
         from ...recon.face.coefficients import FaceCoefficients
         from ...recon.render.face_in_photograph import decode_faces
 
-        return decode_faces(self.model, FaceCoefficients.of(self.fitter.fit(crops).coefficients))
+        found = self.fitter.fit(crops, landmarks).coefficients
+        return decode_faces(self.model, FaceCoefficients.of(found))
 
     def mesh(self, vector: NDArray[np.floating]) -> Mesh:
         """The face of a vector as `describe` gives it, mm."""

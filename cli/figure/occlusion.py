@@ -130,10 +130,9 @@ def _measure(
 def _reconstruct(
     method: Method, photographs: Sequence[Photograph], device: str = "cpu"
 ) -> list[FaceInPhotograph]:
-    from ...bench.figures.photographs import crops_of
-    from ...bench.method.faces_in_photographs import faces_in_photographs
+    from ...bench.figures.photographs import photographed_faces
     from ...recon.vision.landmarks import make_landmark_detector
 
     # For methods that give no pose of their own.
     detector = make_landmark_detector(device=device)
-    return faces_in_photographs(method, crops_of(photographs, method.crop_size), detector)
+    return photographed_faces(method, photographs, detector)

@@ -82,6 +82,11 @@ class Window:
         corner = np.array([self.left, self.top], dtype=np.float32)
         return (points + 0.5) * np.float32(self.side / size) + corner - np.float32(0.5)
 
+    def to_crop(self, points: NDArray[np.floating], size: int) -> NDArray[np.float64]:
+        """Points (..., 2) of the frame as points of a crop of `size` px: the way back."""
+        from_corner = np.asarray(points, np.float64) + 0.5 - [self.left, self.top]
+        return np.asarray(from_corner * (size / self.side) - 0.5)
+
 
 def crop_window(box: Box) -> Window:
     """The square around a box: its centre, and `MARGIN` times its longer side."""
@@ -147,6 +152,8 @@ def read_image_points(path: Path) -> NDArray[np.float64]:
     points = read_points(path, axes=2)
     if len(points) not in (5, 68):
         raise FacebenchError(f"{path}: {len(points)} landmarks", "expected 68 or 5 points x y")
+    if not np.isfinite(points).all():
+        raise FacebenchError(f"{path}: landmarks that are not finite", "leave such a file out")
     return points - 1.0 if path.suffix.lower() == ".pts" else points
 
 

@@ -29,10 +29,10 @@ def read_points(path: Path, axes: int) -> Points:
     """The points (N, axes) of a label file, in its own order and numbers.
 
     `.npy` holds an array (N, axes), (axes, N) or either with axes of length 1. Everything else is
-    text: one point a line, its numbers separated by blanks, tabs, commas or semicolons; a line may
-    begin with a name or number of its point where every line does. Lines without numbers at the
-    top, empty lines and those that begin with `#` or `//` do not count. Of `.pts` the part in
-    braces counts.
+    text: one point a line, or all in one line, numbers separated by blanks, tabs, commas or
+    semicolons; a line may begin with a name or number of its point where every line does. Lines
+    without numbers at the top, empty lines and those that begin with `#` or `//` do not count. Of
+    `.pts` the part in braces counts.
 
     Raises:
         FacebenchError: the file cannot be read, or a line is no point.
@@ -92,6 +92,11 @@ def points_of_text(text: str, axes: int, name: str) -> Points:
 
 
 def _table(rows: list[tuple[int, str, list[str]]], axes: int, name: str) -> Points:
+    if len(rows) == 1 and len(rows[0][2]) > axes + 1 and not len(rows[0][2]) % axes:
+        # All points in a line: x0 y0 x1 y1 ...
+        number, line, words = rows[0]
+        parts = zip(*(iter(words),) * axes, strict=True)
+        rows = [(number, line, list(part)) for part in parts]
     width = len(rows[0][2]) if rows else axes
     # A first column of names or of numbers that count is none of the coordinates.
     labelled = width == axes + 1 and _counts_or_names([words[0] for _, _, words in rows])

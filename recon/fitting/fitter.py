@@ -291,10 +291,17 @@ class CropFitter:
         """Of the fits."""
         return self.fitter.settings
 
-    def fit(self, crops: NDArray[np.uint8]) -> Fit:
-        """The faces in RGB crops (B, S, S, 3)."""
+    def fit(self, crops: NDArray[np.uint8], given: NDArray[np.floating] | None = None) -> Fit:
+        """The faces in RGB crops (B, S, S, 3).
+
+        Args:
+            crops: the faces.
+            given: (B, 68, 2) px of the crops, landmarks that are known; NaN: found by the detector.
+        """
         box = box_of_crop(self.fitter.image_size)
         landmarks = self.detector.landmarks(list(crops), [box] * len(crops))
+        if given is not None:
+            landmarks = np.where(np.isfinite(given), given, landmarks).astype(landmarks.dtype)
         images = torch.tensor(crops, device=self.device).permute(0, 3, 1, 2).float() / 255.0
         points = torch.tensor(landmarks, device=self.device).permute(1, 2, 0)
         return self.fitter.fit(images, points)

@@ -10,16 +10,23 @@ import skimage.data
 from PIL import Image
 
 from facebench.bench.figures.photographs import (
-    box_of_landmarks,
     landmarks_beside,
     photograph_sources,
+    photographed_faces,
     read_faces,
-    read_image_landmarks,
     several_of_each,
     subject_of,
 )
 from facebench.errors import FacebenchError
-from facebench.recon.face.crop import Box, write_boxes
+from facebench.recon.face.crop import (
+    Box,
+    box_of_points,
+    crop_window,
+    read_image_points,
+    write_boxes,
+)
+from facebench.recon.mesh.record import Mesh
+from facebench.recon.render.face_in_photograph import FaceInPhotograph
 from facebench.recon.vision.detect import CascadeDetector
 
 
@@ -87,7 +94,8 @@ def test_landmarks_beside_say_where_the_face_is(tmp_path: Path) -> None:
     photographs, _ = read_faces(photograph_sources([tmp_path]), NoDetector(), 3)
     low, size = POINTS.min(axis=0), np.ptp(POINTS, axis=0)
     for one in photographs:
-        assert np.allclose(list(vars(one.box).values()), [*low, *size])
+        assert one.landmarks is not None and np.allclose(one.landmarks, POINTS)
+        assert np.allclose(list(vars(one.box).values()), [*(low + 0.5), *size])
     assert len(photographs) == 3
 
 
@@ -101,7 +109,7 @@ def test_five_points_tell_nearly_the_box_of_all(tmp_path: Path) -> None:
     path.parent.mkdir()
     np.savetxt(path, five)
     assert landmarks_beside(tmp_path / "a.jpg") == path
-    box, true = (box_of_landmarks(points) for points in (read_image_landmarks(path), face))
+    box, true = (box_of_points(points) for points in (read_image_points(path), face))
     assert np.allclose(list(vars(box).values()), list(vars(true).values()), atol=1e-3)
 
 
@@ -109,8 +117,37 @@ def test_five_points_tell_nearly_the_box_of_all(tmp_path: Path) -> None:
 def test_another_text_is_no_landmarks(tmp_path: Path, content: str) -> None:
     path = tmp_path / "a.txt"
     path.write_text(content)
-    with pytest.raises(FacebenchError, match="not the landmarks of a face"):
-        read_image_landmarks(path)
+    picture(tmp_path / "a.png")
+    photographs, problems = read_faces(photograph_sources([tmp_path]), NoDetector(), 1)
+    assert not photographs and "a.txt" in problems[0] and "\n" not in problems[0]
+
+
+class AtLandmarks:
+    """A method that starts from landmarks and keeps those it is given."""
+
+    crop_size = 32
+
+    def faces_at_landmarks(self, crops: np.ndarray, landmarks: np.ndarray) -> list[object]:
+        self.landmarks = landmarks
+        mesh = Mesh(np.eye(3), np.array([[0, 1, 2]]))
+        face = FaceInPhotograph(mesh, mesh.vertices, np.zeros(7), np.zeros((9, 3)))
+        return [face] * len(crops)
+
+    def faces_in_photographs(self, crops: np.ndarray) -> list[object]:
+        raise AssertionError("landmarks were given")
+
+
+def test_a_method_starts_from_the_landmarks_beside_a_photograph(tmp_path: Path) -> None:
+    np.savetxt(tmp_path / "a.landmarks.txt", POINTS)
+    write_boxes(tmp_path / "b.boxes.csv", {0: Box(5.0, 6.0, 20.0, 21.0)})
+    for name in "ab":
+        picture(tmp_path / f"{name}.png")
+    photographs, _ = read_faces(photograph_sources([tmp_path]), NoDetector(), 2)
+    method = AtLandmarks()
+    photographed_faces(method, photographs, NoDetector())  # type: ignore[arg-type]
+    window = crop_window(photographs[0].box)
+    back = window.to_frame(method.landmarks[0].astype(np.float32), method.crop_size)
+    assert np.allclose(back, POINTS, atol=1e-4) and np.isnan(method.landmarks[1]).all()
 
 
 def test_people_need_several_photographs(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facebench.bench.method.interface import Method, MethodOptions
+from facebench.bench.method.interface import Method, MethodOptions, TakesLandmarks
 from facebench.bench.method.registry import build_method
-from facebench.bench.methods.fitting import CROP_SIZE
+from facebench.bench.methods.fitting import CROP_SIZE, Fitting
 from facebench.errors import FacebenchError
 from facebench.recon.face.crop import crop_window
 from facebench.recon.fitting.fitter import box_of_crop
@@ -42,6 +42,20 @@ def test_every_crop_gives_a_face_whatever_is_beside_it(
     np.testing.assert_allclose(alone, vectors[:1], atol=2e-3)
     expected = model.mesh(vectors[0, :n_identity], vectors[0, n_identity:])
     np.testing.assert_array_equal(method.mesh(vectors[0]).vertices, expected.vertices)
+
+
+def test_landmarks_that_are_given_are_better_than_found(method: Method) -> None:
+    """The fit lies nearer to a made-up face's true landmarks when it is told them."""
+    face = FaceSampler(load_model("embedded"), 5, CROP_SIZE).face(0, 0)
+    given = np.full((2, 68, 2), np.nan)
+    given[1] = face.landmarks
+    assert isinstance(method, TakesLandmarks) and isinstance(method, Fitting)
+    fit = method.fitter.fit(np.stack([face.image] * 2), given)
+    found = method.fitter.fitter.face.landmarks(fit.coefficients).permute(2, 0, 1).cpu().numpy()
+    off = np.linalg.norm(found - face.landmarks, axis=2).mean(axis=1)
+    assert off[1] < 0.75 * off[0]
+    one, two = method.faces_at_landmarks(np.stack([face.image] * 2), given)
+    assert not np.array_equal(one.mesh.vertices, two.mesh.vertices)
 
 
 def test_the_box_of_a_crop_is_cut_to_all_of_it() -> None:

@@ -30,6 +30,7 @@ TEXTS = {
     "names": "name;x;y;z\n" + "\n".join(f"p{n};{r.replace(' ', ';')}" for n, r in enumerate(ROWS)),
     "counted": "\n".join(f"{n}\t{row}" for n, row in enumerate(ROWS, start=1)),
     "count first": "68\n" + "\n".join(ROWS),
+    "one line": " ".join(ROWS),
     "pts": "version: 1\nn_points: 68\n{\n" + "\n".join(ROWS) + "\n}\n",
 }
 

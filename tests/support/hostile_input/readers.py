@@ -13,7 +13,6 @@ import numpy as np
 
 from facebench.bench.audit.truth import read_truth
 from facebench.bench.dataset.registry import read_listing
-from facebench.bench.figures.photographs import read_image_landmarks
 from facebench.bench.landmarks.files import read_landmark_file
 from facebench.bench.landmarks.points import read_landmarks
 from facebench.bench.meshes.clean import clean_mesh
@@ -23,7 +22,7 @@ from facebench.bench.protocol.record import read_protocol
 from facebench.bench.registration.nose_tip import read_nose_tip
 from facebench.cli._options import read_options
 from facebench.recon.face.coefficient_files import read_coefficients
-from facebench.recon.face.crop import Box, read_boxes
+from facebench.recon.face.crop import Box, read_boxes, read_image_points
 from facebench.recon.morphable import ict as obj
 from facebench.recon.morphable.basel2009 import read_basel_front, read_expressions
 from facebench.recon.morphable.basel_hdf5 import read_basel_hdf5
@@ -447,8 +446,8 @@ READERS: tuple[Reader, ...] = (
         samples.text("landmarks.txt", " ".join(map(str, range(68)))),
         read_landmark_vertices,
     ),
-    Reader("figure landmarks .pts", samples.text("p.pts", samples.pts()), read_image_landmarks),
-    Reader("figure landmarks .npy", samples.plane_array, read_image_landmarks, ".npy"),
+    Reader("figure landmarks .pts", samples.text("p.pts", samples.pts()), read_image_points),
+    Reader("figure landmarks .npy", samples.plane_array, read_image_points, ".npy"),
     Reader("method cost .json", samples.text(FILE, _COST), _cost, ".json", json_values),
     Reader("nose tip .txt", samples.text("nose.txt", "1.0 2.0 3.0\n"), read_nose_tip),
     Reader(
