@@ -24,6 +24,7 @@ from ..bench.scoring.statistics import geometric_mean
 from ..bench.scoring.target import Prediction, Ruler
 from ..errors import FacebenchError, error_line
 from ..recon.export.mesh_files import write_ply
+from ..recon.face.tracks import describe_others
 from ..recon.files.contents import content_hashes
 from ..recon.mesh.record import Mesh
 from ..results.run.folder import RunFolder, RunRecord
@@ -326,7 +327,7 @@ def _prediction(item: Item, benchmark: Benchmark, ledger: Ledger) -> Prediction:
 
 def _from_clip(method: Method, ledger: Ledger, clip: Clip) -> Prediction:
     total = ledger.total(clip.id)
-    note, read, faces = "; ".join(total.reasons), total.frames, total.faces
+    note, read, faces = "; ".join([*total.reasons, *_left_out(total)]), total.frames, total.faces
     # A mean of some of the frames is another number, and nobody would see it.
     if not total.finished:
         return Prediction(None, note or UNFINISHED, read, faces)
@@ -337,6 +338,11 @@ def _from_clip(method: Method, ledger: Ledger, clip: Clip) -> Prediction:
     except Exception as error:
         return Prediction(None, error_line(error), read, faces)
     return Prediction(mesh, note, read, faces, vectors=total.vectors)
+
+
+def _left_out(total: ClipSum) -> Iterator[str]:
+    if total.others:
+        yield f"other faces are left out: frames {describe_others(total.others)}"
 
 
 def _mean_mesh(method: Method, total: ClipSum) -> Mesh:

@@ -17,6 +17,7 @@ from ..bench.dataset.interface import Clip
 from ..bench.method.clip_faces import ChunkRow, FaceChunk, describe_chunk, face_chunks
 from ..bench.method.interface import MethodOptions
 from ..bench.method.registry import build_method
+from ..recon.face.tracks import WIDTH
 from .cluster import ONE_THREAD, Needs, giving_up, total
 
 READER_CPUS = 0.5
@@ -56,7 +57,13 @@ def stream_quietly(context: ray.data.DataContext) -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
-_ARRAYS = {"sum": np.float64, "vertices": np.float64, "vectors": np.float32}
+_TRACKED = ("segments", "changes")
+_ARRAYS = {
+    "sum": np.float64,
+    "vertices": np.float64,
+    "vectors": np.float32,
+    **dict.fromkeys(_TRACKED, np.float64),
+}
 """Array fields of a chunk's row."""
 
 
@@ -148,7 +155,8 @@ class _Describer:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         crops = np.frombuffer(row["crops"], np.uint8).reshape(self.shape)
-        chunk = FaceChunk(**{**row, "crops": crops})
+        tracked = {name: _table(row[name], name) for name in _TRACKED}
+        chunk = FaceChunk(**{**row, "crops": crops, **tracked})
         return _packed(describe_chunk(self.method, chunk, self.average))
 
 
@@ -165,8 +173,15 @@ def _unpacked(row: dict[str, Any]) -> ChunkRow:
         "sum": arrays["sum"],
         "vertices": vertices if len(vertices) else None,
         "vectors": vectors.reshape(row["faces"], -1) if len(vectors) else None,
+        **{name: _table(row[name], name) for name in _TRACKED},
     }
     return ChunkRow(**{**row, **kept})
+
+
+def _table(content: bytes, name: str) -> NDArray[np.float64] | None:
+    """Segments or changes of their bytes; none for None."""
+    width = WIDTH if name == "segments" else 2
+    return np.frombuffer(content, np.float64).reshape(-1, width) if content else None
 
 
 def _bytes(values: NDArray[np.floating] | None) -> bytes:
@@ -176,7 +191,8 @@ def _bytes(values: NDArray[np.floating] | None) -> bytes:
 def _crop(row: dict[str, Any], tasks: tuple[ClipTask, ...], job: FrameJob) -> Iterator[Any]:
     task = tasks[row["id"]]
     for chunk in face_chunks(task.clip, job.crop_size, job.limit, task.done):
-        yield {**vars(chunk), "crops": chunk.crops.tobytes()}
+        tracked = {name: _bytes(getattr(chunk, name)) for name in _TRACKED}
+        yield {**vars(chunk), "crops": chunk.crops.tobytes(), **tracked}
 
 
 def _compute_alike_everywhere() -> None:

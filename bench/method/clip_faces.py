@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import error_line
 from ...recon.face.crop import Box, crop_square, read_boxes
+from ...recon.face.tracks import DESCRIBED, FOUND, Segments, large_changes, segments_of
 from ...recon.video.decode import Chunk, read_chunks
 from ...recon.vision.detect import CascadeDetector
 from ..dataset.interface import Clip
@@ -35,6 +36,7 @@ class FaceChunk:
         crops: (N, S, S, 3) uint8 RGB, one a face found, in the order of the frames.
         status, reason: as in `ChunkRow`.
         seconds: time spent so far.
+        segments, changes: as in `ChunkRow`.
     """
 
     clip: str
@@ -45,6 +47,8 @@ class FaceChunk:
     status: str
     reason: str
     seconds: float
+    segments: Segments | None = None
+    changes: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +66,13 @@ class ChunkRow:
             detector raised an error, and the same command tries the chunk again.
         reason: why the status is not `ok` or faces failed; else empty.
         seconds: time spent on decoding, cropping and describing.
-        sum: (D,) float64, the sum of the faces' vectors; empty when there is no face.
-        vertices: (3 V,) float64, the sum of the vertices of the faces' own meshes, where meshes are
-            averaged; else None.
+        sum: (S D,) float64, the sum of the faces' vectors of each segment; empty without a face.
+        vertices: (S 3 V,) float64, the sums of the vertices of the faces' own meshes, where meshes
+            are averaged; else None.
         vectors: (N, D) float32, each face's own, where errors are averaged; else None.
+        segments: (S, 10) runs of the faces without cut or jump (`recon.face.tracks`); None where
+            all are one, for the boxes of a file are somebody's word that they are one person's.
+        changes: (C, 2) frames that differ much from the one before, or None.
     """
 
     clip: str
@@ -80,6 +87,8 @@ class ChunkRow:
     sum: NDArray[np.float64]
     vertices: NDArray[np.float64] | None = None
     vectors: NDArray[np.float32] | None = None
+    segments: Segments | None = None
+    changes: NDArray[np.float64] | None = None
 
 
 def describe_chunk(
@@ -98,49 +107,77 @@ def describe_chunk(
     start = time.perf_counter()
     status, reason = chunk.status, chunk.reason
     vertices = None
+    good = np.zeros(len(chunk.crops), np.bool_)
+    vectors = _NO_VECTORS
     try:
-        vectors = _describe(method, chunk.crops)
-        if average == "meshes" and len(vectors):
-            vectors, vertices = _decode(method, vectors)
+        vectors, good = _describe(method, chunk.crops)
+        if average == "meshes" and good.any():
+            vertices, good = _decode(method, vectors, good)
     except Exception as error:
         # A fault of one chunk is that chunk's row: the other frames of the clip still count.
-        vectors = _NO_VECTORS
+        good[:] = False
         status, reason = FAILED, error_line(error)
-    failed = len(chunk.crops) - len(vectors)
+    faces = int(good.sum())
+    failed = len(good) - faces
+    found = None if chunk.segments is None else chunk.segments[:, FOUND].astype(np.int64)
     return ChunkRow(
         clip=chunk.clip,
         chunk=chunk.chunk,
         last=chunk.last,
         frames=chunk.frames,
-        faces=len(vectors),
+        faces=faces,
         failed=failed,
         status=status,
         reason=reason or (NOT_FINITE if failed else ""),
         seconds=chunk.seconds + time.perf_counter() - start,
-        # float64: in float32 thousands of frames would lose digits, and differently in each order.
-        sum=vectors.sum(axis=0, dtype=np.float64) if len(vectors) else np.empty(0),
-        vertices=vertices,
-        vectors=vectors if average == "errors" else None,
+        sum=_sums(vectors, good, found) if faces else np.empty(0),
+        vertices=_sums(vertices, good, found) if faces and vertices is not None else None,
+        vectors=vectors[good] if average == "errors" else None,
+        segments=_described(chunk.segments, good),
+        changes=chunk.changes,
     )
 
 
-def _describe(method: Method, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The vectors (N, D) of the crops whose vector is finite."""
+def _sums(
+    values: NDArray[np.floating], good: NDArray[np.bool_], found: NDArray[np.int64] | None
+) -> NDArray[np.float64]:
+    """Sums of the good rows of values (N, D), of each segment by itself, one after the other."""
+    ends = np.cumsum(found)[:-1] if found is not None else []
+    parts = zip(np.split(values, ends), np.split(good, ends), strict=True)
+    # float64: in float32 thousands of frames would lose digits, and differently in each order.
+    return np.concatenate([part[kept].sum(axis=0, dtype=np.float64) for part, kept in parts])
+
+
+def _described(segments: Segments | None, good: NDArray[np.bool_]) -> Segments | None:
+    """The segments with how many of their faces were described."""
+    if segments is None or not len(segments):
+        return segments
+    counted = segments.copy()
+    ends = np.cumsum(segments[:, FOUND].astype(np.int64))[:-1]
+    counted[:, DESCRIBED] = [part.sum() for part in np.split(good, ends)]
+    return counted
+
+
+def _describe(
+    method: Method, crops: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The vectors (N, D) of the crops, and which of them are finite."""
     if not len(crops):
-        return _NO_VECTORS
-    vectors = method.describe(crops)
+        return _NO_VECTORS, np.zeros(0, np.bool_)
+    vectors = np.asarray(method.describe(crops), np.float32)
     # One NaN would make the mean of all frames NaN; it is counted as failed instead.
-    return np.asarray(vectors[np.isfinite(vectors).all(axis=1)], np.float32)
+    return vectors, np.isfinite(vectors).all(axis=1)
 
 
 def _decode(
-    method: Method, vectors: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """The vectors whose mesh is finite, and the sum (3 V,) of those meshes' vertices."""
-    meshes = np.stack([np.asarray(method.mesh(v).vertices, np.float64).ravel() for v in vectors])
+    method: Method, vectors: NDArray[np.float32], good: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The vertices (N, 3 V) of the good vectors' own meshes, and which of those are finite."""
+    own = [np.asarray(method.mesh(v).vertices, np.float64).ravel() for v in vectors[good]]
+    meshes = np.full((len(vectors), own[0].size), np.nan)
+    meshes[good] = own
     # A finite vector may decode to a mesh that is not.
-    good = np.isfinite(meshes).all(axis=1)
-    return vectors[good], meshes[good].sum(axis=0)
+    return meshes, np.isfinite(meshes).all(axis=1)
 
 
 Locate = Callable[[int, NDArray[np.uint8]], Box | None]
@@ -162,7 +199,7 @@ def face_chunks(
         for chunk in read_chunks(clip.path, clip.id, limit, done):
             # Boxes of a file are in its own pixels, which very large films do not keep.
             scale = chunk.scale if clip.boxes is not None else 1.0
-            yield cut_faces(chunk, _scaled(locate, scale), size, start)
+            yield cut_faces(chunk, _scaled(locate, scale), size, start, clip.boxes is None)
             following = max(following, chunk.index + 1)
             start = time.perf_counter()
     except Exception as error:
@@ -195,22 +232,48 @@ def _scaled(locate: Locate, factor: float) -> Locate:
     return scaled
 
 
-def cut_faces(chunk: Chunk, locate: Locate, size: int, start: float) -> FaceChunk:
-    """Find and cut out the faces of a chunk that was begun at `start` (`time.perf_counter`)."""
+def cut_faces(
+    chunk: Chunk, locate: Locate, size: int, start: float, tracked: bool = False
+) -> FaceChunk:
+    """Find and cut out the faces of a chunk that was begun at `start` (`time.perf_counter`).
+
+    Args:
+        chunk: the frames.
+        locate: finds the face of a frame.
+        size: side of the crops in px.
+        start: when work on the chunk began.
+        tracked: whether the faces may be several people's, and cuts end a track.
+    """
     crops = np.empty((0, size, size, 3), np.uint8)
+    segments = changes = None
     # A cut video stays cut and is kept; a fault of detector or method is tried again.
     status, reason = (BROKEN if chunk.reason else OK), chunk.reason
     try:
-        crops = _crops(chunk, locate, size)
+        numbers, boxes = _located(chunk, locate)
+        if tracked and len(chunk.frames):
+            changes = large_changes(chunk.frames, chunk.first_frame, chunk.before)
+            segments = segments_of(numbers, boxes, changes)
+        found = zip((chunk.frames[n - chunk.first_frame] for n in numbers), boxes, strict=True)
+        cut = [crop_square(frame, box, size) for frame, box in found]
+        crops = np.stack(cut) if cut else crops
     except Exception as error:
-        status, reason = FAILED, error_line(error)
-    seconds = time.perf_counter() - start
-    frames = len(chunk.frames)
-    return FaceChunk(chunk.clip_id, chunk.index, chunk.last, frames, crops, status, reason, seconds)
+        status, reason, segments, changes = FAILED, error_line(error), None, None
+    return FaceChunk(
+        chunk.clip_id,
+        chunk.index,
+        chunk.last,
+        len(chunk.frames),
+        crops,
+        status,
+        reason,
+        time.perf_counter() - start,
+        segments,
+        changes,
+    )
 
 
-def _crops(chunk: Chunk, locate: Locate, size: int) -> NDArray[np.uint8]:
-    boxes = [locate(number, frame) for number, frame in enumerate(chunk.frames, chunk.first_frame)]
-    found = zip(chunk.frames, boxes, strict=True)
-    crops = [crop_square(frame, box, size) for frame, box in found if box is not None]
-    return np.stack(crops) if crops else np.empty((0, size, size, 3), np.uint8)
+def _located(chunk: Chunk, locate: Locate) -> tuple[list[int], list[Box]]:
+    """Numbers of the frames with a face, and its box."""
+    boxes = {n: locate(n, frame) for n, frame in enumerate(chunk.frames, chunk.first_frame)}
+    found = {number: box for number, box in boxes.items() if box is not None}
+    return list(found), list(found.values())

@@ -9,11 +9,19 @@ from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.ndimage import median_filter
 
 from ..face.coefficients import FaceCoefficients
 from ..face.crop import Box
+from ..face.tracks import (
+    NEIGHBOURS,
+    RESIZED,
+    STRAYED,
+    find_cuts,
+    grey_thumbnail,
+    jumps,
+    places_of,
+)
 from ..video.decode import Chunk
 from ..vision.detect import FaceDetector
 from .reconstructor import FaceCrop, Reconstructor
@@ -62,20 +70,6 @@ SHEET_ROWS = 6
 
 _HELD = 4 * SHEET_ROWS
 """More are kept on the way, so that each take has some."""
-
-NEIGHBOURS = 7
-"""Faces, one after the other, whose median place and size a face is compared with."""
-
-STRAYED = 0.5
-"""A face further from that place than this share of its size is another one, or none."""
-
-RESIZED = 1.5
-"""So is one larger or smaller than the median by this factor."""
-
-THUMBNAIL = 32
-CUT_GREY, CUT_RATIO = 20.0, 2.0
-"""A picture that differs by more grey values (of 255, thumbnails' mean) from the one before, and by
-this factor more than its neighbours do, begins another take; a flash differs twice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,8 +184,7 @@ class TrackBuilder:
     def _compare(self, frames: NDArray[np.uint8]) -> None:
         """Note by how much each frame differs from the one before."""
         for frame in frames:
-            small = Image.fromarray(frame).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-            grey = np.asarray(small.convert("L"), np.float32)
+            grey = grey_thumbnail(frame)
             last, self._thumbnail = self._thumbnail, grey
             self._changes.append(0.0 if last is None else float(np.abs(grey - last).mean()))
 
@@ -221,45 +214,21 @@ def drop_outliers(track: Track) -> Track:
     A detector that looks at each frame alone now and then takes something else for the face; one
     such frame would spoil the person's mean and its neighbours' smoothed pose.
     """
-    places = _places(track.boxes)
+    places = places_of(track.boxes)
     usual = median_filter(places, size=(NEIGHBOURS, 1), mode="mirror")
     away = np.linalg.norm((places - usual)[:, :2], axis=1) / np.exp(usual[:, 2])
     other_size = np.abs(places[:, 2] - usual[:, 2]) > np.log(RESIZED)
     return _part_of(track, np.flatnonzero(~other_size & (away <= STRAYED)))
 
 
-def find_cuts(changes: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Numbers of the frames with which another take begins.
-
-    Args:
-        changes: (N,) mean difference of each frame from the one before, grey values of 255.
-    """
-    changes = np.asarray(changes, np.float64)
-    before = np.concatenate([[0.0], changes[:-1]])
-    after = np.concatenate([changes[1:], [0.0]])
-    neighbours = np.maximum(before, after)
-    return np.flatnonzero((changes > CUT_GREY) & (changes > CUT_RATIO * neighbours))
-
-
 def split_at_jumps(track: Track) -> list[Track]:
     """The takes of a track between which the face is at once elsewhere, or of another size."""
     if len(track.numbers) < 2:
         return [track]
-    places = _places(track.boxes)
-    step = np.linalg.norm(np.diff(places[:, :2], axis=0), axis=1) / np.exp(places[1:, 2])
-    resized = np.abs(np.diff(places[:, 2])) > np.log(RESIZED)
-    # Where the face was not seen for a while it may have gone as much further.
-    gap = np.diff(track.numbers)
-    ends = np.flatnonzero((step > STRAYED * gap) | (resized & (gap <= NEIGHBOURS)))
+    places = places_of(track.boxes)
+    ends = np.flatnonzero(jumps(places[:-1], places[1:], np.diff(track.numbers)))
     pieces = np.split(np.arange(len(track.numbers)), ends + 1)
     return [_part_of(track, piece) for piece in pieces] if len(pieces) > 1 else [track]
-
-
-def _places(boxes: list[Box]) -> NDArray[np.float64]:
-    """Centre (px) and logarithm of the longer side of boxes, (N, 3)."""
-    sides = np.array([[box.left, box.top, box.width, box.height] for box in boxes])
-    size = np.log(sides[:, 2:].max(axis=1, keepdims=True))
-    return np.hstack([sides[:, :2] + sides[:, 2:] / 2.0, size])
 
 
 def _part_of(track: Track, index: NDArray[np.int64]) -> Track:

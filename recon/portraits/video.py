@@ -15,6 +15,7 @@ from ..export.mesh_files import write_ply
 from ..export.sheet import to_pictures
 from ..face.crop import read_boxes
 from ..face.smoothing import smooth
+from ..face.tracks import describe_others
 from ..render import make_renderer
 from ..render.face import FaceRenderer, draw_overlay
 from ..video.decode import read_chunks
@@ -28,7 +29,6 @@ from .track import Track, TrackBuilder
 
 _DRAWN_TOGETHER = 4
 _SIGMA = 1e-6
-_LISTED = 3
 _SELDOM = 0.2
 """Share of the frames below which it is said how few have the face."""
 
@@ -164,12 +164,10 @@ class VideoReconstructor:
 def _remarks(track: Track, n_frames: int) -> Iterator[str]:
     """What a reader of the result should know of the film."""
     if track.others:
-        listed = [f"{first} to {last} ({count} faces)" for first, last, count in track.others]
-        more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
         own = f"frames {track.numbers[0]} to {track.numbers[-1]}"
         yield (
             f"{own} are one take of one face; left out are those in frames "
-            f"{', '.join(listed[:_LISTED])}{more}, behind a cut or a jump"
+            f"{describe_others(track.others)}, behind a cut or a jump"
         )
     if track.left_out:
         yield f"{track.left_out} faces that lay elsewhere were left out"

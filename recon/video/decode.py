@@ -69,6 +69,8 @@ class Chunk:
         frames: (N, H, W, 3) uint8 RGB; N is 0 only where the clip gave no frame at all.
         first_frame: number of the first frame in the clip, from 0, counted by decoding.
         scale: pixels of a frame for one of the file's, below 1 where those are very large.
+        before: (H, W, 3) the frame before the first, by which a cut between two chunks is seen;
+            None at the beginning of the clip.
         reason: on the last chunk, why the video could not be read to its end; else empty.
     """
 
@@ -79,6 +81,7 @@ class Chunk:
     first_frame: int
     reason: str
     scale: float = 1.0
+    before: NDArray[np.uint8] | None = None
 
 
 def read_chunks(
@@ -97,13 +100,16 @@ def read_chunks(
     """
     video = _Video(path)
     first = 0
+    previous: av.VideoFrame | None = None
     with closing(video.frames()) as decoded:
         for index, last, group in _mark_last(_groups(islice(decoded, limit), video)):
             if index not in skip:
                 frames = video.to_rgb(group)
                 reason, scale = video.warning if last else "", video.view(group[0]).scale
-                yield Chunk(clip_id, index, last, frames, first, reason, scale)
+                before = None if previous is None else video.picture(previous)
+                yield Chunk(clip_id, index, last, frames, first, reason, scale, before)
             first += len(group)
+            previous = group[-1]
     if not first and 0 not in skip:
         nothing = np.empty((0, 0, 0, 3), np.uint8)
         yield Chunk(clip_id, 0, True, nothing, 0, video.reason or "the video has no frames")
@@ -223,13 +229,17 @@ class _Video:
 
     def to_rgb(self, group: list[av.VideoFrame]) -> NDArray[np.uint8]:
         """Frames (N, H, W, 3) as they are shown; what cannot be converted is left out."""
-        images = []
-        for frame in group:
-            try:
-                images.append(self.view(frame).apply(frame))
-            except (av.FFmpegError, OSError, ValueError):
-                self._unconverted += 1
+        pictures = [self.picture(frame) for frame in group]
+        images = [picture for picture in pictures if picture is not None]
+        self._unconverted += len(pictures) - len(images)
         return np.stack(images) if images else np.empty((0, 0, 0, 3), np.uint8)
+
+    def picture(self, frame: av.VideoFrame) -> NDArray[np.uint8] | None:
+        """A frame (H, W, 3) as it is shown; None where it cannot be converted."""
+        try:
+            return self.view(frame).apply(frame)
+        except (av.FFmpegError, OSError, ValueError):
+            return None
 
     def _shortfall(self, read: int, promised: int) -> str:
         name = one_line(self._path.name)

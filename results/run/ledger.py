@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ...bench.method.clip_faces import FAILED, ChunkRow
+from ...recon.face.tracks import DESCRIBED, WIDTH, Segments, longest_track
 from ..files import atomic_write
 from .ledger_files import (
     PLAIN,
@@ -59,11 +60,13 @@ class ClipSum:
 
     Attributes:
         finished: whether every chunk of the clip is there, none to be tried again.
-        frames, faces, failed: totals.
+        frames, failed: totals.
+        faces: of the person, whose faces alone are added up.
         reasons: every distinct reason, in order.
         sum: (D,) float64, or empty without a face.
         vertices: (3 V,) float64, the sum of the faces' own meshes, or None.
-        vectors: (N, D) float32 of all faces in the order of the frames, or None.
+        vectors: (N, D) float32 of the faces in the order of the frames, or None.
+        others: of each other track of faces first and last frame and number of faces.
     """
 
     finished: bool
@@ -74,6 +77,7 @@ class ClipSum:
     sum: NDArray[np.float64]
     vertices: NDArray[np.float64] | None = None
     vectors: NDArray[np.float32] | None = None
+    others: tuple[tuple[int, int, int], ...] = ()
 
 
 class Ledger:
@@ -155,20 +159,25 @@ class Ledger:
         return {clip: _progress(rows) for clip, rows in clips.items()}
 
     def total(self, clip: str) -> ClipSum:
-        """Add up a clip's rows in float64 and chunk order, so that arrival order never matters."""
+        """Add up the person's faces in float64 and chunk order, so that arrival order is nothing.
+
+        The person is the longest track of the clip; those of others do not count.
+        """
         rows = self._rows(clip)
-        described = [row for row in rows if row.faces]
-        vertices = [row.vertices for row in described if row.vertices is not None]
-        vectors = [row.vectors for row in described if row.vectors is not None]
+        owned, others = _of_one_person(rows)
+        parts = [(row, own) for row, own in zip(rows, owned, strict=True) if own.any()]
+        vertices = [part for row, own in parts for part in _own(row.vertices, own)]
+        vectors = [_own_vectors(row, own) for row, own in parts if row.vectors is not None]
         return ClipSum(
             finished=_progress([(row.chunk, row.last, row.status) for row in rows]).finished,
             frames=sum(row.frames for row in rows),
-            faces=sum(row.faces for row in rows),
+            faces=sum(int(_counts(row)[own].sum()) for row, own in parts),
             failed=sum(row.failed for row in rows),
             reasons=tuple(dict.fromkeys(row.reason for row in rows if row.reason)),
-            sum=_added([row.sum for row in described]),
+            sum=_added([part for row, own in parts for part in _own(row.sum, own)]),
             vertices=_added(vertices) if vertices else None,
             vectors=np.concatenate(vectors) if vectors else None,
+            others=others,
         )
 
     def frames_per_second(self) -> float:
@@ -214,6 +223,44 @@ def _progress(rows: Sequence[Standing]) -> ClipProgress:
     # A last chunk alone does not finish a clip: one before it may have been lost.
     whole = [chunk for chunk, _, _ in rows] == list(range(len(rows)))
     return ClipProgress(done, bool(rows) and whole and rows[-1][1] and len(done) == len(rows))
+
+
+def _of_one_person(
+    rows: Sequence[ChunkRow],
+) -> tuple[list[NDArray[np.bool_]], tuple[tuple[int, int, int], ...]]:
+    """Of each row which of its segments are the clip's person's; and the other tracks."""
+    starts = np.cumsum([0, *(row.frames for row in rows)])
+    parts = [_segments(row, int(start)) for row, start in zip(rows, starts, strict=False)]
+    changes = [row.changes for row in rows if row.changes is not None]
+    own, others = longest_track(
+        np.concatenate([np.empty((0, WIDTH)), *parts]), np.concatenate([np.empty((0, 2)), *changes])
+    )
+    ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+    return [own[end - len(part) : end] for end, part in zip(ends, parts, strict=True)], others
+
+
+def _segments(row: ChunkRow, start: int) -> Segments:
+    if row.segments is not None or not row.faces:
+        return row.segments if row.segments is not None and row.faces else np.empty((0, WIDTH))
+    # Without places nothing is told apart: the boxes came from a file, which is of one person.
+    ends = [float(start), float(start + row.frames - 1), row.faces, row.faces]
+    return np.array([ends + [np.nan] * (WIDTH - len(ends))])
+
+
+def _counts(row: ChunkRow) -> NDArray[np.int64]:
+    """Faces added up in each segment of a row."""
+    if row.segments is None:
+        return np.array([row.faces])
+    return row.segments[:, DESCRIBED].astype(np.int64)
+
+
+def _own(sums: NDArray[np.float64] | None, own: NDArray[np.bool_]) -> Iterable[NDArray[np.float64]]:
+    return () if sums is None else sums.reshape(len(own), -1)[own]
+
+
+def _own_vectors(row: ChunkRow, own: NDArray[np.bool_]) -> NDArray[np.float32]:
+    assert row.vectors is not None
+    return row.vectors[np.repeat(own, _counts(row))]
 
 
 def _is_small(path: Path) -> bool:

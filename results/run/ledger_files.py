@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from ...bench.method.clip_faces import ChunkRow
 from ...errors import FacebenchError
+from ...recon.face.tracks import WIDTH
 from ...recon.files.tables import read_table
 from ..files import atomic_write
 
@@ -33,8 +34,16 @@ SCHEMA = pa.schema(
         ("sum", pa.list_(pa.float64())),
     ]
 )
-EXTRA = {"vertices": pa.list_(pa.float64()), "vectors": pa.list_(pa.float32())}
-"""Columns of runs that average meshes or errors, not parameters."""
+_FLOATS = pa.list_(pa.float64())
+EXTRA = {
+    "vertices": _FLOATS,
+    "vectors": pa.list_(pa.float32()),
+    "segments": _FLOATS,
+    "changes": _FLOATS,
+}
+"""Columns of runs that average meshes or errors, not parameters, and of clips whose faces are
+tracked, which those with a file of boxes are not."""
+_WIDTHS = {"segments": WIDTH, "changes": 2}
 
 ARRAYS = ("sum", *EXTRA)
 PLAIN = [name for name in SCHEMA.names if name not in ARRAYS]
@@ -110,6 +119,7 @@ def _row(values: dict[str, Any], lists: dict[str, pa.Array | None]) -> ChunkRow:
     vectors = arrays.pop("vectors", None)
     if vectors is not None and values["faces"]:
         arrays["vectors"] = vectors.reshape(values["faces"], -1)
+    arrays |= {name: arrays[name].reshape(-1, _WIDTHS[name]) for name in _WIDTHS if name in arrays}
     return ChunkRow(**values, **arrays)
 
 

@@ -23,8 +23,11 @@ from facebench.bench.method.clip_faces import (
 from facebench.bench.method.interface import MethodCard
 from facebench.bench.methods.mean_face import CARD
 from facebench.recon.face.crop import Box, crop_square, write_boxes
+from facebench.recon.face.tracks import FIRST, longest_track
 from facebench.recon.mesh.record import Mesh
+from facebench.recon.video import decode
 from facebench.recon.video.decode import read_chunks
+from facebench.results.run.ledger import ClipSum, Ledger
 
 
 @dataclass(frozen=True)
@@ -119,3 +122,57 @@ def test_a_chunk_without_faces_is_not_given_to_the_method() -> None:
 def test_an_unreadable_box_file_fails_the_clip(clip: Clip, tmp_path: Path) -> None:
     (chunk,) = face_chunks(Clip("s/a", clip.path, tmp_path / "lost.csv"), 24)
     assert chunk.status == FAILED and chunk.last and "lost.csv" in chunk.reason
+
+
+def summed(path: Path, limit: int | None = None) -> ClipSum:
+    """What a run adds up of a clip."""
+    ledger = Ledger(path.parent / f"ledger-{decode.CHUNK_FRAMES}")
+    for chunk in face_chunks(Clip("s/a", path), 24, limit):
+        ledger.write(describe_chunk(Colour(), chunk, "errors"))
+    return ledger.total("s/a")
+
+
+def test_nothing_is_added_up_across_a_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A film of two takes in which the face stays where it is; wherever its chunks end."""
+    first = moving_face(18)
+    second = moving_face(9) // 3 + 150
+    path = write_video(tmp_path / "a.avi", np.concatenate([first, second]))
+    alone = summed(write_video(tmp_path / "alone" / "a.avi", first))
+    whole = summed(path)
+    assert whole.frames == 27 and whole.faces == alone.faces == 18
+    assert [count for *_, count in whole.others] and whole.others[0][0] >= 18
+    # Compressed anew beside other frames: no two encodings are the same to the last digit.
+    np.testing.assert_allclose(whole.sum / 18, alone.sum / 18, atol=1.0)
+    assert whole.vectors is not None and len(whole.vectors) == 18
+    monkeypatch.setattr(decode, "CHUNK_FRAMES", 5)
+    parts = summed(path)
+    assert (parts.faces, parts.others) == (whole.faces, whole.others)
+    np.testing.assert_allclose(parts.sum, whole.sum, rtol=1e-12)
+
+
+def test_a_clip_that_is_continued_has_the_same_sum(clip: Clip, tmp_path: Path) -> None:
+    """The frame before a chunk is known though the chunk before is not read again."""
+    whole, rest = list(face_chunks(clip, 24)), list(face_chunks(clip, 24, done=frozenset({0})))
+    assert whole[1].segments is not None and rest[0].segments is not None
+    np.testing.assert_array_equal(whole[1].segments, rest[0].segments)
+    np.testing.assert_array_equal(whole[1].changes, rest[0].changes)
+
+
+def test_a_real_cut_ends_a_track(shared: Path) -> None:
+    """A film of a museum with its first cut after frame 19; the face is told to stay in place."""
+    parts = []
+    for chunk in read_chunks(shared / "real" / "cases" / "07_cut_after_frame_19.mp4", "s/a", 44):
+        cut = cut_faces(chunk, lambda *_: Box(140, 80, 50, 50), 24, 0.0, tracked=True)
+        assert cut.segments is not None and cut.changes is not None
+        parts.append((cut.segments, cut.changes))
+    segments, changes = (np.concatenate(part) for part in zip(*parts, strict=True))
+    own, others = longest_track(segments, changes)
+    assert segments[own, FIRST].min() == 20 and others == ((0, 19, 20),)
+
+
+def test_boxes_of_a_file_are_one_person_s(tmp_path: Path) -> None:
+    frames = np.concatenate([moving_face(6), moving_face(6) // 3 + 150])
+    path = write_video(tmp_path / "a.avi", frames)
+    write_boxes(tmp_path / "a.csv", {n: Box(60, 20, 90, 110) for n in range(12)})
+    (chunk,) = face_chunks(Clip("s/a", path, tmp_path / "a.csv"), 24)
+    assert chunk.segments is None and chunk.changes is None and len(chunk.crops) == 12

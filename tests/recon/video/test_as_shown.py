@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from facebench.recon.portraits.track import find_cuts
+from facebench.recon.face.tracks import find_cuts
 from facebench.recon.video import decode
 from facebench.recon.video.decode import FrameView, read_chunks
 
