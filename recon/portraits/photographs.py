@@ -21,6 +21,8 @@ from .sources import Source, read_photograph
 from .video import ReconstructionSettings, VideoReconstructor
 
 NO_FACE = "no face was found"
+_TURNS = {-1: "90° clockwise", 1: "90° anticlockwise", 2: "upside down"}
+"""How a picture may have to be turned, by the quarters that `numpy.rot90` turns."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,16 @@ class SourceReconstructor:
             frame = read_photograph(source.path)
             size = self.reconstructor.crop_size
             crops = [FaceCrop.of(frame, box, size) for box in self._locate(source, frame)]
+            return crops, "" if crops else self._reason(frame)
         except Exception as error:
             return [], error_line(error)
-        return crops, "" if crops else NO_FACE
+
+    def _reason(self, frame: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
+        """Why no face was found, as far as it can be told: the picture may lie on its side."""
+        for quarters, how in _TURNS.items():
+            if self.detector.detect(np.ascontiguousarray(np.rot90(frame, quarters))) is not None:
+                return f"{NO_FACE}; turned {how} there may be one: save the picture so"
+        return NO_FACE
 
     def _locate(self, source: Source, frame: np.ndarray[Any, np.dtype[np.uint8]]) -> list[Box]:
         """Boxes from the files beside the photograph where there are any, else the detector's."""

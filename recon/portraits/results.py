@@ -161,7 +161,10 @@ class ResultLedger:
             file.write(b"\n" * torn + json.dumps(row).encode() + b"\n")
 
     def _key(self, source: Source) -> str:
-        facts = [self.digest, source.name, *(_state(path) for path in (source.path, source.boxes))]
+        files = [source.path, source.boxes]
+        if source.landmarks is not None:
+            files.append(source.landmarks)
+        facts = [self.digest, source.name, *map(_state, files)]
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 

@@ -279,3 +279,17 @@ def test_the_embedded_weights_find_the_astronauts_face(pictures: Path, tmp_path:
     found = [points[36:42].mean(axis=0), points[42:48].mean(axis=0), points[48:60].mean(axis=0)]
     seen = np.array([[201.0, 109.0], [244.0, 108.0], [223.0, 149.0]])
     assert np.linalg.norm(np.array(found) - seen, axis=1).max() < 9.0
+
+
+def test_a_picture_on_its_side_is_told_how_to_turn(
+    shared: Path, weights: Path, tmp_path: Path
+) -> None:
+    path = shared / "real" / "cases" / "01_astronaut_rolled90.png"
+    result = _run(path, "--out", tmp_path / "out", "--checkpoint", weights, "--json")
+    (row,) = json.loads(result.stdout)["portraits"]
+    turns = {"90° clockwise": -1, "90° anticlockwise": 1}
+    quarters = next(number for how, number in turns.items() if how in row["reason"])
+    upright = np.rot90(np.asarray(Image.open(path).convert("RGB")), quarters)
+    Image.fromarray(upright).save(tmp_path / "upright.png")
+    result = _run(tmp_path / "upright.png", "--out", tmp_path / "out", "--checkpoint", weights)
+    assert result.return_value == 0

@@ -126,7 +126,7 @@ def test_pooled_points_are_those_that_the_folder_keeps(home: Path) -> None:
     assert rows["mean_mm"][1] == pytest.approx(alone.mean(), rel=1e-4)
     assert "frontal2 left out" in rows["note"][1] and rows["note"][0] == ""
     assert list(rows["scans"][0]) == ["frontal1", "frontal2"]
-    mesh, errors = read_errors(folder.scan_path(SUBJECTS[1], "cooperative"))
+    mesh, errors = read_errors(folder.scan_path(f"{SUBJECTS[1]}/cooperative"))
     assert len(mesh.triangles) <= TRIANGLES
     assert np.nanmean(errors) == pytest.approx(alone.mean(), rel=0.2)  # spread more evenly
     assert np.nanmax(errors) <= alone.max()

@@ -36,7 +36,9 @@ def test_other_settings_are_other_work(done: tuple[Path, Source]) -> None:
     assert ResultLedger(out, SETTINGS, forget=True).kept(source) is None
 
 
-@pytest.mark.parametrize("change", ["file gone", "source changed", "boxes added", "line cut off"])
+@pytest.mark.parametrize(
+    "change", ["file gone", "source changed", "boxes added", "landmarks added", "line cut off"]
+)
 def test_what_changed_is_done_again(done: tuple[Path, Source], change: str) -> None:
     out, source = done
     if change == "file gone":
@@ -45,10 +47,30 @@ def test_what_changed_is_done_again(done: tuple[Path, Source], change: str) -> N
         os.utime(source.path, ns=(1, 1))
     elif change == "boxes added":
         source.path.with_name("p.boxes.csv").write_text("frame,left,top,width,height\n")
+    elif change == "landmarks added":
+        source.path.with_name("p.pts").write_text("version: 1\n{\n}\n")
     else:
         line = (out / NAME).read_text()
         (out / NAME).write_text(line[: len(line) // 2])
     assert ResultLedger(out, SETTINGS).kept(source) is None
+
+
+def test_a_torn_line_costs_itself_alone(done: tuple[Path, Source]) -> None:
+    """What a kill cut off swallows neither the lines before it nor the one that comes next."""
+    out, first = done
+    second, third = (Source(name, first.path) for name in "qr")
+    for source in (second, third):
+        (out / f"{source.name}.obj").touch()
+    found = SourceResult("q", str(first.path), 1, 1, ("q.obj",))
+    ResultLedger(out, SETTINGS).add(second, found)
+    content = (out / NAME).read_bytes()
+    (out / NAME).write_bytes(content[:-20])
+    again = ResultLedger(out, SETTINGS)
+    assert again.kept(first) is not None and again.kept(second) is None
+    again.add(third, SourceResult("r", str(first.path), 1, 1, ("r.obj",)))
+    again = ResultLedger(out, SETTINGS)
+    assert again.kept(first) is not None and again.kept(third) is not None
+    assert again.kept(second) is None and content[:-20] in (out / NAME).read_bytes()
 
 
 def test_failures_are_tried_again(tmp_path: Path) -> None:
