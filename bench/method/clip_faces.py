@@ -142,7 +142,8 @@ def _sums(
     values: NDArray[np.floating], good: NDArray[np.bool_], found: NDArray[np.int64] | None
 ) -> NDArray[np.float64]:
     """Sums of the good rows of values (N, D), of each segment by itself, one after the other."""
-    ends = np.cumsum(found)[:-1] if found is not None else []
+    counts = np.array([len(good)]) if found is None else found
+    ends = np.cumsum(counts)[:-1]
     parts = zip(np.split(values, ends), np.split(good, ends), strict=True)
     # float64: in float32 thousands of frames would lose digits, and differently in each order.
     return np.concatenate([part[kept].sum(axis=0, dtype=np.float64) for part, kept in parts])
@@ -166,7 +167,7 @@ def _describe(
         return _NO_VECTORS, np.zeros(0, np.bool_)
     vectors = np.asarray(method.describe(crops), np.float32)
     # One NaN would make the mean of all frames NaN; it is counted as failed instead.
-    return vectors, np.isfinite(vectors).all(axis=1)
+    return vectors, np.asarray(np.isfinite(vectors).all(axis=1))
 
 
 def _decode(
@@ -177,7 +178,7 @@ def _decode(
     meshes = np.full((len(vectors), own[0].size), np.nan)
     meshes[good] = own
     # A finite vector may decode to a mesh that is not.
-    return meshes, np.isfinite(meshes).all(axis=1)
+    return meshes, np.asarray(np.isfinite(meshes).all(axis=1))
 
 
 Locate = Callable[[int, NDArray[np.uint8]], Box | None]
