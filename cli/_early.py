@@ -57,8 +57,12 @@ def check_arguments(options: dict[str, Any]) -> None:
         for item in value if isinstance(value, tuple) else (value,):
             if item is not None:
                 check(item)
+    settings = options.get("settings") or ()
     if isinstance(options.get("recipe"), str):
-        _check_recipe(options["recipe"], options.get("settings") or ())
+        _check_recipe(options["recipe"], settings)
+    # After its name: only a protocol that is changed is worth the import of its record.
+    elif settings and isinstance(options.get("protocol"), str):
+        _check_settings(options["protocol"], settings)
 
 
 def _check_folder(path: Path) -> None:
@@ -82,6 +86,9 @@ def _check_run(text: str | Path) -> None:
     if not path.exists() and not _RUN_ID.fullmatch(str(text)):
         said = f"{path}: neither a run folder nor an MLflow run's id"
         raise FacebenchError(said, _beside(path) or _WRITES_RUNS)
+    # A folder of several runs is told their names by the command itself.
+    if path.is_dir() and not any(path.glob("run.json")) and not any(path.glob("*/run.json")):
+        raise FacebenchError(f"{path} is not a run folder", "it holds no run.json")
 
 
 def _check_model(text: str) -> None:
@@ -102,6 +109,23 @@ def _check_method(text: str) -> None:
         _check_folder(Path(folder))
     if choice.checkpoint is not None:
         _check_weights(choice.checkpoint)
+
+
+def _check_dataset(name: str) -> None:
+    from ..bench.dataset.registry import PLUGINS
+
+    PLUGINS.origin(name)
+
+
+def _check_protocols(text: str) -> None:
+    for name in filter(None, map(str.strip, text.split(","))):
+        _check_protocol(name)
+
+
+def _check_settings(protocol: str, settings: Iterable[str]) -> None:
+    from ..bench.protocol.record import read_settings
+
+    read_settings(protocol, settings)
 
 
 def _check_protocol(text: str) -> None:
@@ -133,9 +157,11 @@ def _files_beside(path: Path) -> list[Path]:
 _ANSWERED = ("prediction", "scan")
 """What `--json` answers with an object when it is missing, which only the command can write."""
 _CHECKS: dict[str, Callable[[Any], None]] = {
+    "dataset": _check_dataset,
     "method": _check_method,
     "methods": _check_method,
     "protocol": _check_protocol,
+    "protocols": _check_protocols,
     "data": _check_folder,
     "validation": _check_folder,
     "train": _check_folder,
@@ -148,5 +174,6 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "runs": _check_run,
     "run": _check_run,
     "model": _check_model,
+    "models": _check_model,
 }
 """By the name of a parameter, in the order in which mistakes are told."""

@@ -10,7 +10,7 @@ from ._tables import print_findings
 
 
 @click.command("check-dataset")
-@click.argument("name")
+@click.argument("dataset", metavar="NAME")
 @click.option("--data", type=click.Path(path_type=Path), help="A folder of it.")
 @click.option(
     "--unit",
@@ -21,7 +21,7 @@ from ._tables import print_findings
 )
 @click.option("--scans", type=click.IntRange(1), help="Read this many at most.  [default: all]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def command(name: str, data: Path | None, unit: str, scans: int | None, as_json: bool) -> int:
+def command(dataset: str, data: Path | None, unit: str, scans: int | None, as_json: bool) -> int:
     """Look at the dataset NAME as a run would use it, and say what is wrong with it.
 
     Without --data only its module and card are looked at. With it: ids are unique, files are there,
@@ -37,5 +37,5 @@ def command(name: str, data: Path | None, unit: str, scans: int | None, as_json:
     """
     from ..bench.conformance.dataset import check_dataset
 
-    findings = check_dataset(name, data, unit, scans or 0)
-    return print_findings("dataset", name, findings, as_json)
+    findings = check_dataset(dataset, data, unit, scans or 0)
+    return print_findings("dataset", dataset, findings, as_json)

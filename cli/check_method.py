@@ -10,7 +10,7 @@ from ._tables import print_findings
 
 
 @click.command("check-method")
-@click.argument("name")
+@click.argument("method", metavar="NAME")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights.  [default: embedded]")
 @click.option("--model", default="embedded", show_default=True, help="Face model, name or file.")
 @click.option("--device", default="cpu", show_default=True, help="As PyTorch names it.")
@@ -23,7 +23,7 @@ from ._tables import print_findings
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(
-    name: str,
+    method: str,
     checkpoint: Path | None,
     model: str,
     device: str,
@@ -47,4 +47,4 @@ def command(
     from ..bench.method.interface import MethodOptions
 
     options = MethodOptions(checkpoint, model, device, unit=prediction_unit)
-    return print_findings("method", name, check_method(name, options), as_json)
+    return print_findings("method", method, check_method(method, options), as_json)

@@ -67,6 +67,16 @@ MISTAKES = {
     "export --checkpoint none.pt --onnx ours.onnx": "none.pt",
     "check-method": "Missing argument",
     "methods shw": "Did you mean",
+    "micc --data data --out runs --set crop.radius=3": "did you mean 'crop.radius_mm'?",
+    "micc --data data --out runs --set crop.radius_mm=-3": "not a number above 0",
+    "run nwo data --out runs": "did you mean 'now'?",
+    "compare data": "data is not a run folder",
+    "check-method our": "did you mean 'ours'?",
+    "check-dataset nwo": "did you mean 'now'?",
+    "datasets show nwo": "did you mean 'now'?",
+    "audit --people 2 --protocols micc,nwo": "did you mean 'now'?",
+    "audit --people 2 --model none.npz": "no such face model",
+    "models fit none.npz face.obj": "no such face model",
 }
 """What is typed, and what the answer holds."""
 
