@@ -34,6 +34,7 @@ def check_packages() -> Iterator[Finding]:
     yield _check_python()
     for requirement in map(Requirement, requires("facebench") or ()):
         marker = requirement.marker
+        # Under no extra: a requirement that still holds is one that everybody needs.
         if marker is None or marker.evaluate({"extra": ""}):
             yield _check_required(requirement.name, str(requirement.specifier))
         else:
@@ -58,6 +59,7 @@ def _check_required(name: str, needed: str) -> Finding:
     hint = f"pip install '{name}{needed}'"
     if not found:
         return failure(name, f"not installed, needs {needed}", hint)
+    # A nightly build of PyTorch counts as a pre-release, and is as good.
     if not SpecifierSet(needed).contains(found, prereleases=True):
         return failure(name, f"{found}, needs {needed}", hint)
     return success(name, found)
@@ -99,12 +101,14 @@ def check_machine() -> Iterator[Finding]:
     memory = available_memory_gb()
     if memory is not None:
         yield _check_amount("memory", memory, MIN_MEMORY_GB, " GB")
+    # Of the current folder, since runs, trainings and MLflow's store go there by default.
     disk = shutil.disk_usage(Path.cwd()).free / 1e9
     yield _check_amount("free disk here", disk, MIN_DISK_GB, " GB")
 
 
 def available_cores() -> int:
     """Processors this process may use."""
+    # A container or a batch system may give a process fewer than the machine has.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -116,6 +120,7 @@ def available_memory_gb(control_group: Path = Path("/sys/fs/cgroup/memory.max"))
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     except (ValueError, OSError, AttributeError):
         return None
+    # The word 'max' where the container has no limit of its own.
     text = control_group.read_text().strip() if control_group.is_file() else ""
     return min(total, int(text) / 1e9) if text.isdigit() else total
 
@@ -132,6 +137,7 @@ def _check_library(name: str, package: str) -> Finding:
 def _check_gpu() -> Finding:
     try:
         import torch
+    # A wheel for another system is found, and fails when its libraries are loaded.
     except (ImportError, OSError) as error:
         hint = "reinstall it: pip install torch"
         return failure("torch", f"cannot be imported: {error}", hint)
@@ -168,8 +174,10 @@ def check_ray(address: str) -> Finding:
     if address in ("", "local", "auto"):
         detail = f"RAY_ADDRESS is {address or 'not set'}: commands run on this machine"
         return success("Ray", detail)
+    # Without a scheme the host's name would be taken for one.
     parts = urlsplit(address if "://" in address else f"ray://{address}")
     try:
+        # 6379 is the port of a head that was started without naming one.
         where = (parts.hostname or "", parts.port or 6379)
         with socket.create_connection(where, timeout=TIMEOUT_S):
             return success("Ray", f"{address} answers")
@@ -197,6 +205,7 @@ def check_mlflow() -> Finding:
 def _check_database(uri: str, database: Path) -> Finding:
     """Folders that are not there yet are made on first use."""
     nearest = next(folder for folder in database.parents if folder.exists())
+    # A file in the folder's place may well be writable, and nothing can be kept in it.
     if nearest.is_dir() and os.access(nearest, os.W_OK):
         return success("MLflow", uri)
     hint = "set MLFLOW_TRACKING_URI to a place you may write to"
@@ -297,6 +306,8 @@ def check_landmark_weights(folder: Path) -> Finding:
 
 
 def _check_asset(asset: Asset, folder: Path) -> Finding:
+    # The first of several is enough: the name shows that the asset was fetched, not that it is
+    # whole.
     found = next((path for pattern in asset.patterns for path in folder.glob(pattern)), None)
     if found is not None:
         return success(asset.name, str(found))

@@ -29,6 +29,7 @@ def check_first(command: click.Command) -> None:
         for inner in command.commands.values():
             check_first(inner)
     callback = command.callback
+    # A group's commands are objects of a module that stays imported: once is enough.
     if callback is None or hasattr(callback, "__wrapped_early__"):
         return
 
@@ -54,10 +55,12 @@ def check_arguments(options: dict[str, Any]) -> None:
         if name in _ANSWERED and options.get("as_json"):
             continue
         value = options.get(name)
+        # What may be given several times comes as a tuple; the first mistake is told.
         for item in value if isinstance(value, tuple) else (value,):
             if item is not None:
                 check(item)
     settings = options.get("settings") or ()
+    # Not by its name alone: a recipe is right or wrong only together with its --set.
     if isinstance(options.get("recipe"), str):
         _check_recipe(options["recipe"], settings)
     # After its name: only a protocol that is changed is worth the import of its record.
@@ -83,6 +86,7 @@ def _check_weights(path: Path) -> None:
 
 def _check_run(text: str | Path) -> None:
     path = Path(text)
+    # Whether MLflow knows an id is the command's to say: its import takes seconds.
     if not path.exists() and not _RUN_ID.fullmatch(str(text)):
         said = f"{path}: neither a run folder nor an MLflow run's id"
         raise FacebenchError(said, _beside(path) or _WRITES_RUNS)
@@ -103,6 +107,7 @@ def _check_method(text: str) -> None:
     from ..bench.method.registry import MethodChoice, method_origin
 
     choice = MethodChoice.parse(text)
+    # Of meshes:DIR the name is checked with the registry, and the folder on the disk.
     name, _, folder = choice.name.partition(":")
     method_origin(name)
     if folder:
@@ -151,6 +156,7 @@ def _files_beside(path: Path) -> list[Path]:
     try:
         return sorted(path.parent.iterdir())
     except OSError:
+        # Nothing can be proposed from a folder that is missing itself, or not readable.
         return []
 
 

@@ -18,6 +18,7 @@ _LIST = ","
 
 def _apply(context: click.Context, _: click.Parameter, path: Path | None) -> None:
     """Make the file's values the defaults of the options that are parsed after it."""
+    # A shell's completion parses unfinished lines, and must not fail on their file.
     if path is not None and not context.resilient_parsing:
         context.default_map = read_options(path, context.command)
 
@@ -25,6 +26,7 @@ def _apply(context: click.Context, _: click.Parameter, path: Path | None) -> Non
 options_file = click.option(
     "--options",
     type=click.Path(dir_okay=False, path_type=Path),
+    # Before the other options, which take their defaults from it.
     is_eager=True,
     expose_value=False,
     callback=_apply,
@@ -46,6 +48,7 @@ def read_options(path: Path, command: click.Command) -> dict[str, Any]:
     known = _by_key(command)
     values: dict[str, Any] = {}
     for key, value in _read(path).items():
+        # Keys of TOML are mostly written with underscores.
         name = key.replace("_", "-")
         if name not in known:
             raise FacebenchError(f"{path}: no option '{key}'", did_you_mean(name, sorted(known)))
@@ -69,6 +72,7 @@ def _by_key(command: click.Command) -> dict[str, click.Option]:
         name.lstrip("-"): option
         for option in options
         for name in (*option.opts, *option.secondary_opts)
+        # A file that named a further one could name itself.
         if option.name != "options"
     }
 
@@ -82,6 +86,7 @@ def _as_words(value: Any, option: click.Option, where: str) -> Any:
     if isinstance(value, bool):
         return value if option.is_flag else str(value).lower()
     words = [str(item) for item in value] if isinstance(value, list) else [str(value)]
+    # A list for an option that takes names separated by commas is those names.
     return words if option.multiple else _LIST.join(words)
 
 
@@ -134,6 +139,7 @@ def protocol(function: Command) -> Command:
 
 
 def _with(options: tuple[Callable[[Command], Command], ...], function: Command) -> Command:
+    # Decorators apply from the bottom up; reversed, help lists them in the order above.
     for option in reversed(options):
         function = option(function)
     return function

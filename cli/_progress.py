@@ -86,6 +86,7 @@ class BenchmarkProgress:
         self._frames += row.frames
         self._faces += row.faces
         note = f"{self._frames} frames, {self._faces} faces"
+        # Clips, not frames, are counted: how many a video has is known when it is read.
         self._progress.update(self._clips, advance=int(row.last), note=note)
 
     def subject(self, name: str) -> None:

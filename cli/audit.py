@@ -161,6 +161,7 @@ def _against_the_truth(
         rows = audited(audience, plan, work.workers, work.cluster)
         parts.extend(counted(rows, f"people of {model.name}", len(audience), work.quiet))
     order = [predictor.name for predictor in PREDICTORS]
+    # People come as their workers end: the tables and audit.csv must not show that order.
     return _ordered(pd.concat(parts), [item.name for item in chosen], order)
 
 
@@ -186,6 +187,7 @@ def _ordered(rows: pd.DataFrame, protocols: list[str], methods: list[str]) -> pd
     import pandas as pd
 
     ordered = rows.assign(
+        # Categories sort by their place in the list: the order that was asked for, no alphabet.
         protocol=pd.Categorical(rows["protocol"], protocols, ordered=True),
         method=pd.Categorical(rows["method"], methods, ordered=True),
     ).sort_values(["protocol", "method", "model", "subject"], ignore_index=True)
@@ -207,11 +209,13 @@ def _choices(run: Path, subjects: int | None, seed: int, work: _Work) -> list[Se
     faces = faces_of(folder, subjects)
     rows = measured_choices(faces, protocol, CHOICES, work.workers, work.cluster)
     values = pd.concat(counted(rows, "faces", len(faces), work.quiet))
+    # Single faces that fail are left out of their choice; with none there is no answer.
     if not values.notna().to_numpy().any():
         raise FacebenchError(
             f"{run}: no face of it can be measured again by {protocol.name}",
             "landmarks of predictions in files of their own are not kept in a run",
         )
+    # Sorted, for workers end in any order and the bootstrap draws by place.
     return sensitivities(values.sort_index(), seed)
 
 

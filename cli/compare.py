@@ -70,6 +70,7 @@ def command(
     with opened_runs(runs) as folders:
         literature = published_results() if published else ()
         comparison = compare(folders, literature, all_pairs=all_pairs, tie_mm=tie_mm)
+        # Before it is tracked: what may not be compared shall not stand in MLflow.
         if not split:
             refuse_groups(comparison)
         if track:
@@ -78,6 +79,7 @@ def command(
     if out is None:
         click.echo(text, nl=False)
     else:
+        # A file is no terminal: without the codes that make the lowest error bold.
         _keep(out, click.unstyle(text))
 
 

@@ -81,6 +81,7 @@ def _entry(name: str) -> dict[str, Any]:
 
     named = {"name": name, "origin": PLUGINS.origin(name)}
     try:
+        # The registered name last: it is what every command takes, whatever a card says.
         return {**asdict(dataset_card(name)), **named}
     except FacebenchError as error:
         return {**named, "error": str(error)}

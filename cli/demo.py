@@ -44,6 +44,7 @@ def demo_commands(
 ) -> list[list[str]]:
     """The commands of the demo, in order, without the leading `facebench`."""
     data, shards, training = str(out / "micc"), str(out / "faces"), str(out / "training")
+    # Of the training below; the embedded weights are what "ours" has without a checkpoint.
     short = str(out / "training" / "weights.pt")
 
     def micc(name: str, *method: str) -> list[str]:
@@ -52,6 +53,7 @@ def demo_commands(
     seeded = ["--seed", str(seed)]
     people = ["--subjects", str(subjects), "--frames", str(frames)]
     photographs = ["--subjects", str(faces), "--frames", "1", "--image-size", "112"]
+    # The recipe adds the pixels after most of its steps; in so few they must act at once.
     recipe = ["--recipe", "ours-embedded", "--set", "loss.pixel_from=0.0", "--steps", str(steps)]
     # Another number of threads adds up in another order: numbers would depend on the machine.
     threads = ["--threads", "2"]
@@ -63,6 +65,7 @@ def demo_commands(
         micc("mean-face", "--method", "mean-face"),
         micc("ours-short", "--method", "ours", *short_run),
         micc("ours", "--method", "ours"),
+        # The first run's page; the others stand beside it.
         ["report", *(str(out / name) for name in ("ours", "ours-short", "mean-face"))],
     ]
 

@@ -65,6 +65,7 @@ def command(context: click.Context, /, **options: Any) -> None:
         --prediction-landmarks face.txt --scan-landmarks scan.txt --json
       facebench evaluate predictions NoW_Dataset --protocol now --out runs/now
     """
+    # One folder and one file is a mistake of a set, told there.
     if options["prediction"].is_dir() or options["scan"].is_dir():
         _evaluate_set(context)
     else:
@@ -128,12 +129,14 @@ def _evaluate_pair(
         try:
             result = evaluate(prediction, scan, chosen, **_arguments(**given))
         except FacebenchError as error:
+            # With --json every answer is an object, a refusal as well; else `main` prints the line.
             if not (as_json or isinstance(error, EvaluationError)):
                 raise
             _tell(error, chosen, prediction, scan, as_json)
             wrong_input = not isinstance(error, EvaluationError)
             raise click.exceptions.Exit(WRONG_INPUT if wrong_input else NOT_EVALUATED) from error
         if out:
+            # Only here: the pictures need Matplotlib, and most pairs are measured without --out.
             from ..results.figures.pair import write_pair
 
             written = write_pair(out, result)
@@ -151,6 +154,7 @@ def _arguments(
     """What the command was given, as `facebench.bench.evaluate` takes it."""
     if limit is not None or cluster:
         raise FacebenchError("--limit and --cluster are for folders", "leave them out")
+    # The unit of one side wins over that of both.
     units = {"prediction_unit": prediction_unit or unit, "scan_unit": scan_unit or unit}
     return {**units, **landmarks}
 

@@ -81,6 +81,7 @@ def command(
         if rules is None:
             raise click.UsageError("give --rules FILE.toml, or --update-baseline")
         verdict = _verdict(folder, rules, baseline)
+    # Before the exit code ends the command: a failing job needs its reports most.
     _keep(verdict, junit, summary)
     _show(verdict, as_json)
     if verdict.exit_code:
@@ -91,9 +92,11 @@ def _verdict(folder: RunFolder, rules: Path, baseline: str | None) -> Verdict:
     from ..results.gate import evaluate, not_measured, read_rules
     from ..results.tables.basis import refuse_unfinished
 
+    # The rules first: a mistake in them is one of usage, whatever the run is like.
     wanted: tuple[Rule, ...] = read_rules(rules)
     against = _baseline(baseline) if baseline else None
     record = folder.record()
+    # An unfinished run is an answer, code 3, which holds a pull request up; so it must not raise.
     if not record.finished:
         return not_measured(wanted, folder, f"the run is unfinished: {record.command}")
     refuse_unfinished(folder)
@@ -106,6 +109,7 @@ def _baseline(place: str) -> Baseline:
     from ..results.tables.basis import refuse_unfinished
     from ..results.tracking.open_runs import opened_runs
 
+    # By its ending too: a file that is missing is told as a file, not looked for as a run.
     if place.endswith(".json") or Path(place).is_file():
         return Baseline.read(Path(place))
     with opened_runs([place]) as (run,):
@@ -117,6 +121,7 @@ def _update(folder: RunFolder, baseline: str | None) -> None:
     from ..results.gate import update_baseline
     from ..results.tables.basis import refuse_unfinished
 
+    # A run's folder may be a baseline to read, never one to write over.
     if baseline is None or not baseline.endswith(".json"):
         raise click.UsageError("--update-baseline needs --baseline FILE.json")
     refuse_unfinished(folder)

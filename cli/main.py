@@ -58,8 +58,10 @@ class LazyGroup(click.Group):
         """The command object of `cli/NAME.py`, dashes as underscores; None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
+        # Only now, so that help and a wrong name cost no import of PyTorch, Ray or MLflow.
         module = importlib.import_module(f".{cmd_name.replace('-', '_')}", __package__)
         command: click.Command = module.command
+        # Modules stay imported: a second call in one process would add the option again.
         if not any(parameter.name == "debug" for parameter in command.params):
             from ._early import check_first
 
@@ -92,6 +94,7 @@ def _debug_option() -> click.Option:
     return click.Option(
         ["-v", "--debug"],
         is_flag=True,
+        # Before all others, so that their own mistakes have a traceback too.
         is_eager=True,
         expose_value=False,
         callback=remember,
@@ -126,6 +129,7 @@ def run_step(arguments: Sequence[str], allowed: Sequence[int] = (0,)) -> int:
         click.exceptions.Exit: with the status of a step that ended otherwise.
     """
     click.secho(f"\n$ facebench {shlex.join(arguments)}", bold=True, err=True)
+    # In this process: a step finds Ray connected and PyTorch imported.
     returned = group.main(list(arguments), standalone_mode=False)
     status = returned if isinstance(returned, int) else 0
     if status not in allowed:
@@ -150,6 +154,7 @@ def main() -> None:
 
 def _status() -> int:
     try:
+        # Standalone, click prints usage in several lines and exits by itself, past our codes.
         returned = group.main(prog_name="facebench", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         return INTERRUPTED

@@ -119,6 +119,7 @@ def command(
         listing=list_photographs(photographs).limited(limit),
         out=out,
         settings=PreparationSettings(image_size, all_faces, mask_order, limits),
+        # Resolved here: the folder's plan must name what labelled its faces, not a default.
         networks=NetworkChoice(landmarks, parser or default_parser()),
         radius=radius,
         folders_are_subjects=folders_are_subjects,
@@ -130,6 +131,7 @@ def command(
         click.echo("Interrupted; what is done is kept, the same command continues.", err=True)
         raise
     _print(summary, out, as_json)
+    # Photographs without any face are an answer, not an error of usage.
     return 0 if summary["faces"] else 1
 
 

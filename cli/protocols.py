@@ -52,8 +52,10 @@ def _facts(protocol: Protocol) -> dict[str, Any]:
 
     from ..bench.protocol.presets import PRESETS
 
+    # A star marks a preset with a changed setting.
     known = PRESETS.get(protocol.name.removesuffix("*"))
     described = _OF_A_FILE if known is None else asdict(known)
+    # The file's name names the protocol when it is read again.
     settings = {key: value for key, value in protocol.to_dict().items() if key != "name"}
     names = {"name": protocol.name, "digest": protocol.digest}
     return {**names, **described, "settings": settings}
@@ -93,4 +95,5 @@ def _comment(text: str) -> str:
 
 
 def _toml(value: bool | float | str) -> str:
+    # Texts, numbers and truth values are written alike in JSON and TOML.
     return json.dumps(value, ensure_ascii=False)

@@ -119,6 +119,7 @@ def command(
     from ..recon.files.writing import lock_folder
     from ..recon.portraits.sources import find_sources
 
+    # Else the sheets and overlays of an earlier command would be reconstructed too.
     found = find_sources(sources, leave_out=out)[:limit]
     reconstructor = _reconstructor(out, options)
     ledger = _ledger(reconstructor, options, redo)
@@ -130,6 +131,7 @@ def command(
         click.echo(json.dumps(_table(results, out, seconds), indent=2))
     else:
         _print(results, out, seconds)
+    # No face in any of them is an answer, not an error of usage.
     return 0 if any(result.files for result in results) else 1
 
 
@@ -184,6 +186,7 @@ def _reconstruct(
     """In the order of the sources; the work begins with what is there already."""
     steps = reconstructor.reconstruct_all(sources, ledger)
     done = counted(steps, "reconstructing", len(sources), quiet)
+    # The finished ones come first, which is no order that a reader knows.
     order = {source.name: number for number, source in enumerate(sources)}
     return sorted(done, key=lambda result: order[result.name])
 

@@ -63,6 +63,7 @@ def command(
         if form == "html":
             from ..results.report import write_report
 
+            # The folder of a run fetched from MLflow is removed when the block ends.
             page = out or Path(runs[0] if Path(runs[0]).is_dir() else ".") / "report.html"
             click.echo(write_report(folders[0], folders[1:], literature, page))
         else:
@@ -81,6 +82,7 @@ def _track(folders: Sequence[RunFolder]) -> None:
         if MLFLOW_ID.fullmatch(folder.root.name):
             continue  # it comes from there
         record = folder.record()
+        # Runs of one dataset share an experiment, where MLflow can compare them.
         connect(record.dataset)
         run_id = track_run(folder, run_label(record))
         click.echo(f"MLflow run {run_id}: {folder.root}", err=True)

@@ -119,6 +119,7 @@ def measure_set(context: click.Context, request: RunRequest) -> None:
             again = command_line(context)
             click.echo(f"\nInterrupted; what is done is kept. Continue with:\n  {again}", err=True)
             raise
+        # Still locked: the page reads what another command would be changing.
         _publish(folder, record)
     _show(folder, record, context.params["as_json"])
     if not record.n_scored:
@@ -127,6 +128,7 @@ def measure_set(context: click.Context, request: RunRequest) -> None:
 
 def names_in(text: str) -> tuple[str, ...]:
     """Names that are separated by commas."""
+    # Blanks go: `a, b` in quotes is meant as `a,b`.
     return tuple(filter(None, text.replace(" ", "").split(",")))
 
 
@@ -155,6 +157,7 @@ def _method(method: str | None, predictions: Path | None) -> str:
 
 def _scenes(context: click.Context, text: str) -> tuple[str, ...]:
     """Those given; without any, the dataset's own."""
+    # The option's default is MICC's own scenes, which another dataset lacks.
     given = context.get_parameter_source("scenes") is not click.core.ParameterSource.DEFAULT
     return names_in(text) if given else ()
 
@@ -168,7 +171,9 @@ def _measure(
     from ._progress import benchmark_progress
 
     given, arguments = given_options(context), plain_options(context)
+    # The record before any work: from here on the same command continues.
     folder.begin(describe_run(benchmark, request, command_line(context), given, arguments))
+    # Now and not at the end: a store that cannot be written is told before hours of work.
     connect(request.dataset)
     n_clips = len(unfinished_tasks(benchmark.clips, folder.ledger))
     n_jobs = benchmark.passes * len(item_jobs(benchmark.dataset.items))
@@ -194,6 +199,7 @@ def _publish(folder: RunFolder, record: RunRecord) -> None:
     from ..results.tracking.benchmark import track_run
 
     write_report(folder)
+    # After the page, which is one of the files that MLflow keeps.
     track_run(folder, str(record.arguments.get("name") or record.method))
 
 

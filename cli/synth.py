@@ -71,6 +71,7 @@ def faces(
     from ..recon.synthetic.shards import FacesPlan, write_faces
     from ._progress import progress_bar
 
+    # Kept in the plan: a file of this name may hold another model by the next command.
     digest = load_model(model).digest
     plan = FacesPlan(model, digest, subjects, frames, image_size, seed)
     with progress_bar("faces", plan.n_faces, quiet=as_json) as advance:
@@ -141,6 +142,7 @@ def _chosen_scenes(text: str) -> tuple[str, ...]:
             f"unknown scene '{', '.join(unknown)}'; known are {', '.join(known)}",
             param_hint="--scenes",
         )
+    # In the set's order, so that the same scenes in another order continue the same set.
     return tuple(scene for scene in known if scene in names)
 
 
@@ -148,6 +150,7 @@ def _worth(items: int, per_worker: int) -> int:
     """Processes that pay for their start: one for every `per_worker` items, at most one a CPU."""
     import os
 
+    # A process imports PyTorch and builds the model first: seconds, many times a small job.
     return max(1, min(os.cpu_count() or 1, items // per_worker))
 
 

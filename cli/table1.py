@@ -114,6 +114,7 @@ def _plan(options: dict[str, Any]) -> tuple[tuple[Entry, ...], RunRequest]:
     choices = method_choices(options["methods"])
     planned = entries(choices, options["out"], bool(options["train"]), _recipes(options["recipes"]))
     for entry in planned:
+        # Its weights are not there yet: of these the recipe is all that can be checked.
         if entry.awaits_training:
             load_any_recipe(entry.recipe)
         else:
@@ -159,6 +160,7 @@ def _train(entries: Sequence[Entry], options: dict[str, Any]) -> None:
 def _training(entry: Entry, options: dict[str, Any]) -> list[str]:
     words = ["train", "--data", str(options["train"]), "--recipe", entry.recipe]
     words += ["--model", options["model"], "--out", str(entry.training)]
+    # Words as a user would type them: the step is printed, and can be run alone.
     words += _given("--steps", options["steps"]) + _given("--seed", options["seed"])
     return words + (["--cluster"] if options["cluster"] else [])
 
@@ -168,12 +170,15 @@ def _measure(entries: Sequence[Entry], request: RunRequest, options: dict[str, A
     from ..distributed.table_plan import check, is_measured
 
     for entry in entries:
+        # Again, now that every method has its weights; the first missing one is told at once.
         check(entry, request)
     missing = [entry for entry in entries if not is_measured(entry, request)]
     if not missing:
         return
+    # One start of Ray for all methods: each step finds it running.
     with connected(options["cluster"]):
         for entry in missing:
+            # A method that scores nothing is a row of the table, and no end of the others.
             run_step(_measuring(entry, options), allowed=(0, NOTHING_SCORED))
 
 

@@ -90,6 +90,7 @@ def command(
     from ..recon.recipes.files import load_any_recipe
     from ..recon.training.run import TrainingJob
 
+    # Last, so that --steps wins over a --set of the same.
     changes = [*settings, *([f"training.steps={steps}"] if steps else [])]
     job = TrainingJob(
         data=data,
@@ -126,6 +127,7 @@ def _run(
 
     if done:
         click.echo(f"Resuming {job.out} from step {done}.", err=True)
+    # Before hours of training: what a recipe cannot use is no error, and would not be seen.
     _warn(job)
     try:
         # Here and not in `train`, which would fit them too: only here a bar counts them.

@@ -51,6 +51,7 @@ def command(runs: tuple[str, ...], port: int, show: bool) -> None:
     uri = tracking_uri()
     client = open_store(uri)
     found = [compare_page(client, runs, uri)] if runs else []
+    # The page asked for last: it is the one that --open shows.
     found = pages(client) + found
     if uri.startswith(("http://", "https://")):
         # Printed, and given to the browser as an argument: without a password.
@@ -68,6 +69,7 @@ def _serve(uri: str, port: int, found: Sequence[Page], show: bool) -> None:
         _print(server.address, found, show)
         click.echo("Ctrl-C ends it.", err=True)
         try:
+            # Until it ends by itself or by a signal, which all come as KeyboardInterrupt.
             server.process.wait()
         except KeyboardInterrupt:
             click.echo("\nEnded.", err=True)

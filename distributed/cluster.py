@@ -1,4 +1,4 @@
-"""Connecting to Ray, and giving up on a cluster that has become too small: Ray waits for ever."""
+"""Connecting to Ray, and a time-out for a cluster that has become too small: Ray waits for ever."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ ONE_THREAD = {"env_vars": {"OMP_NUM_THREADS": "1"}}
 """Runtime environment of workers whose sums must not depend on how many threads added them up."""
 
 CONNECT_SECONDS = 10.0
+"""For a head node in the same network to answer; one that is down answers at once or never."""
 
 NO_CLUSTER = "start one with 'ray start --head' and set RAY_ADDRESS, or leave out --cluster"
 LAST_WORDS = (
     "facebench: the command was killed, or ended by Ray because its cluster is gone; "
     "the same command goes on where it stopped"
 )
+# A line comes to it at a good end; without one its input ends because the command was killed.
 _TELLER = "import sys; sys.stdin.readline() or print(sys.argv[1], file=sys.stderr)"
 NO_START = "run it again when the machine is less busy; 'facebench doctor' looks at the machine"
 
@@ -67,18 +69,27 @@ def _connect(cluster: bool) -> None:
     address = os.environ.get("RAY_ADDRESS", "auto") if cluster else "local"
     try:
         _check_answers(address)
+        be_quiet()
         with _quiet_stderr(), _kept_handlers():
             ray.init(
                 address=address,
+                # Of a cluster the head has decided already; here nobody would look at a dashboard.
                 include_dashboard=None if cluster else False,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
             )
     except Exception as error:  # a node that starts too slowly raises a bare one
-        raise _told(address) from error
+        raise _no_answer(address) from error
 
 
-def _told(address: str) -> FacebenchError:
+def be_quiet() -> None:
+    """Keep Ray's notes off the terminal; what a user must know comes as an error or a row."""
+    # Not of their parent: Ray sets the level of `ray` anew at every start.
+    for name in ("ray.data", "ray.train", "ray.tune"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _no_answer(address: str) -> FacebenchError:
     if address == "local":
         return FacebenchError("Ray did not start on this machine", NO_START)
     where = "this machine" if address == "auto" else address
@@ -88,6 +99,7 @@ def _told(address: str) -> FacebenchError:
 def _check_answers(address: str) -> None:
     """Ray itself waits minutes for a head node that is not there."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
+    # Of "auto" and "local" there is no port: these Ray finds, or starts, at once.
     if port.isdigit():
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
 
@@ -135,7 +147,7 @@ def _quiet_stderr() -> Iterator[None]:
         os.close(kept)
 
 
-PATIENCE = "FACEBENCH_CLUSTER_PATIENCE"
+TIMEOUT = "FACEBENCH_CLUSTER_PATIENCE"
 """Environment variable: seconds without a result after which a cluster that is too small is given
 up; a machine that takes the place of a lost one may take minutes to come."""
 
@@ -159,20 +171,21 @@ class Needs:
     gpus: float = 0.0
 
 
-class _Watch(threading.Thread):
+class _Watchdog(threading.Thread):
     """Interrupts the main thread, which waits inside Ray, when nothing will come."""
 
     def __init__(self, needs: Needs) -> None:
         super().__init__(daemon=True)
         self._needs = needs
-        self._seconds = _patience()
+        # The main thread waits inside Ray's own code, where it can look at no clock.
+        self._seconds = _timeout_seconds()
         self._last = time.monotonic()
         self._waiting = threading.get_ident()
         self.over = threading.Event()
         self.has: Needs | None = None
 
-    def came(self) -> None:
-        """A result is there."""
+    def heartbeat(self) -> None:
+        """A result is there: the time starts anew."""
         self._last = time.monotonic()
 
     def run(self) -> None:
@@ -181,13 +194,13 @@ class _Watch(threading.Thread):
             # hours.
             has = Needs(total("CPU"), total("GPU"))
             if has.cpus >= self._needs.cpus and has.gpus >= self._needs.gpus:
-                self.came()
+                self.heartbeat()
             elif time.monotonic() - self._last > self._seconds and not self.over.is_set():
                 self.has = has
                 signal.pthread_kill(self._waiting, SIGNAL)
                 return
 
-    def told(self, has: Needs) -> FacebenchError:
+    def message(self, has: Needs) -> FacebenchError:
         """Why it ended."""
         what = f"{has.cpus:g} processors and {has.gpus:g} GPUs"
         return FacebenchError(
@@ -196,39 +209,42 @@ class _Watch(threading.Thread):
         )
 
 
-def _patience() -> float:
-    text = os.environ.get(PATIENCE, str(_SECONDS))
+def _timeout_seconds() -> float:
+    text = os.environ.get(TIMEOUT, str(_SECONDS))
     try:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
+    # Not `<= 0`: "nan" is a number too, and compares as false.
     if not seconds > 0:
-        raise FacebenchError(f"{PATIENCE} is '{text}'", "give seconds, more than 0")
+        raise FacebenchError(f"{TIMEOUT} is '{text}'", "give seconds, more than 0")
     return seconds
 
 
 @contextmanager
-def giving_up(needs: Needs) -> Iterator[Callable[[], None]]:
-    """Wait for Ray inside the block while there is hope; call what it gives at each result.
+def cluster_timeout(needs: Needs) -> Iterator[Callable[[], None]]:
+    """Wait for Ray inside the block while there is hope; give the heartbeat to call at each result.
 
     Raises:
         FacebenchError: the cluster has had less than the work needs, and nothing came, for
-            `PATIENCE` seconds; or that is no number of seconds.
+            `TIMEOUT` seconds; or that is no number of seconds.
     """
-    watch = _Watch(needs)
+    watchdog = _Watchdog(needs)
     if threading.current_thread() is not threading.main_thread():  # only this one is interrupted
-        yield watch.came
+        yield watchdog.heartbeat
         return
+    # Without a handler this signal ends the process; that of Ctrl-C raises in the main thread.
     before = signal.signal(SIGNAL, signal.default_int_handler)
-    watch.start()
+    watchdog.start()
     try:
-        yield watch.came
+        yield watchdog.heartbeat
     except KeyboardInterrupt:
         # A real Ctrl-C, which is not ours to explain.
-        if watch.has is None:
+        if watchdog.has is None:
             raise
-        raise watch.told(watch.has) from None
+        raise watchdog.message(watchdog.has) from None
     finally:
-        watch.over.set()
-        watch.join(_POLL_SECONDS)
+        # First the thread, then the handler: its signal without one would end the process.
+        watchdog.over.set()
+        watchdog.join(_POLL_SECONDS)
         signal.signal(SIGNAL, before or signal.SIG_DFL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from ..bench.method.clip_faces import ChunkRow, FaceChunk, describe_chunk, face_
 from ..bench.method.interface import MethodOptions
 from ..bench.method.registry import build_method
 from ..recon.face.tracks import WIDTH
-from .cluster import ONE_THREAD, Needs, giving_up, total
+from .cluster import ONE_THREAD, Needs, be_quiet, cluster_timeout, total
 
 READER_CPUS = 0.5
 """Share of a processor that the scheduler counts for a task that reads, decodes and crops."""
@@ -54,7 +53,8 @@ def stream_quietly(context: ray.data.DataContext) -> None:
     context.enable_progress_bars = False
     context.enable_operator_progress_bars = False
     context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    # Here too: who connected to Ray may not have been this package.
+    be_quiet()
 
 
 _TRACKED = ("segments", "changes")
@@ -137,9 +137,9 @@ def _stream(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:
         runtime_env=ONE_THREAD,
         **actor_resources(workers),
     )
-    with giving_up(stream_needs(workers)) as came:
+    with cluster_timeout(stream_needs(workers)) as heartbeat:
         for row in rows.iter_rows():
-            came()
+            heartbeat()
             yield _unpacked(row)
 
 

@@ -33,7 +33,7 @@ from ..recon.preparation.listing import Listing, Photograph
 from ..recon.preparation.rows import WHOLE_PHOTOGRAPH, Reason
 from ..recon.preparation.selection import names, select
 from ..recon.vision.detect import CascadeDetector
-from .cluster import ONE_THREAD, connected, giving_up, total
+from .cluster import ONE_THREAD, cluster_timeout, connected, total
 from .frames import READER_CPUS, actor_resources, one_each, stream_needs, stream_quietly
 
 
@@ -150,9 +150,9 @@ def label_photographs(photographs: Sequence[Photograph], job: PreparationJob) ->
         runtime_env=ONE_THREAD,
         **actor_resources(workers),
     )
-    with giving_up(stream_needs(workers)) as came:
+    with cluster_timeout(stream_needs(workers)) as heartbeat:
         for row in labelled.iter_rows():
-            came()
+            heartbeat()
             yield Part(**row)
 
 

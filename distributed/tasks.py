@@ -54,7 +54,7 @@ def in_tasks(
     """
     import ray
 
-    from .cluster import ONE_THREAD, Needs, giving_up, total
+    from .cluster import ONE_THREAD, Needs, cluster_timeout, total
 
     waiting = iter(jobs)
     # Twice as many as run: the next is on its worker's machine when one ends.
@@ -63,11 +63,11 @@ def in_tasks(
     # Once into Ray's store: the mean face inside it is megabytes, and there are thousands of jobs.
     sent = ray.put(work)
     running = {task.remote(sent, job): job for job in islice(waiting, at_a_time)}
-    with giving_up(Needs(cpus=1)) as came:
+    with cluster_timeout(Needs(cpus=1)) as heartbeat:
         while running:
             # Whichever ends first is kept first, so that a kill costs at most what is running.
             (finished,), _ = ray.wait(list(running), num_returns=1)
-            came()
+            heartbeat()
             yield running.pop(finished), _fetch(finished)
             running |= {task.remote(sent, job): job for job in islice(waiting, 1)}
 

@@ -22,7 +22,7 @@ from ..recon.training.methods.labels import Labelling, fit_piece
 from ..recon.training.optimise import DivergedError
 from ..recon.training.run import TrainingJob, Worker, check_job, train_worker
 from ..recon.training.state import TrainingFolder
-from .cluster import connected, total
+from .cluster import be_quiet, connected, total
 from .tasks import in_tasks
 
 RESTARTS = 8
@@ -59,6 +59,7 @@ def train(
         FacebenchError: unusable input, no cluster, the workers were lost too often, or step after
             step was not finite.
     """
+    be_quiet()
     least = least_workers or workers
     _check_share(job, workers, least)
     if labelling := labelling_of(job):

@@ -88,6 +88,7 @@ def command(
     spreads = _measure(built, found, faces, _features(recogniser, device))
     differing = differences(spreads)
     _draw(found, faces, texts.spread_notes(spreads, differing), limit, out, width, dpi)
+    # In the order of the photographs, each person once; a set would have none.
     names = list(dict.fromkeys(one.subject for one in found))
     _shared.write_beside(_shared.plain_stem(out), ".csv", texts.spread_csv(spreads, names))
     _say(spreads, differing, as_json)

@@ -82,6 +82,7 @@ def command(
 
     (built,) = build_choices([MethodChoice.parse(method)], model, device).values()
     if photographs:
+        # On photographs nobody knows the true albedo, so there are no numbers.
         notes: tuple[str, ...] = ()
         faces = _of_folder(photographs, built, parser, limit, device)
     else:
@@ -101,6 +102,7 @@ def _of_folder(
     found = _shared.read(places, limit)
     masks = parsed_masks(found, parser, device)
     faces = _reconstruct(method, found, device)
+    # The parser's masks; of made-up people the true ones are known.
     return [add_textures(*one) for one in zip(found, masks, faces, strict=True)]
 
 

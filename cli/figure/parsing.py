@@ -74,6 +74,7 @@ def _made_up(
 
     faces = labelled_faces(load_model(model), limit, seed)
     found = tuple(photograph_of(face) for face in faces)
+    # The first row of the sheet, what the parser's is judged by.
     masks = {"true mask": [face.mask for face in faces]}
     # True masks are worth a figure without a parser; one that was asked for is not optional.
     if parser == EMBEDDED and not embedded_network("parser").is_file():

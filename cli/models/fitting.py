@@ -73,6 +73,7 @@ def fit(
             click.echo(f"note: {scan}: {removed} left out", err=True)
         given = None
         if landmarks is not None:
+            # In the scan's unit like the scan, whose vertices `read_mesh` has made mm of.
             given = Landmarks(read_landmark_file(landmarks).points * UNITS[unit or "mm"])
         fitted = fit_model(loaded, mesh, given, expression=not neutral, scale=fit_size)
         written = write_fit(out, fitted, loaded, str(scan))
@@ -81,6 +82,7 @@ def fit(
         click.echo(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         _tell(fitted, written)
+    # A note and no error: the numbers of such a fit are stated, and may be good enough.
     if not fitted.converged:
         click.echo(f"note: after {fitted.steps} steps the face still moved", err=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,8 @@ from facebench.results.run.folder import RunFolder
 
 SCENES = ("cooperative", "indoor")
 N_FRAMES = 40
+NOT_OURS = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR)\b|\.cc:\d+|alembic|raylet|github\.com")
+"""Lines of Ray, MLflow and their parts, which are none of a user's."""
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +100,7 @@ def finish(process: subprocess.Popen[str]) -> str:
     finally:
         process.kill()
     assert process.returncode == 0, said
+    assert [line for line in said.splitlines() if NOT_OURS.search(line)] == []
     return printed
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 import ray
 
-from facebench.distributed.cluster import PATIENCE, Needs, connected, giving_up
+from facebench.distributed.cluster import TIMEOUT, Needs, cluster_timeout, connected
 from facebench.errors import FacebenchError
 
 TOO_MUCH = Needs(cpus=1000)
@@ -40,7 +40,7 @@ def of_this_machine() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(PATIENCE, "1")
+    monkeypatch.setenv(TIMEOUT, "1")
 
 
 @pytest.mark.parametrize("needs", [TOO_MUCH, Needs(cpus=1, gpus=1000)])
@@ -49,7 +49,7 @@ def test_what_never_comes_is_given_up_in_one_line(needs: Needs) -> None:
     began = time.monotonic()
     with (
         pytest.raises(FacebenchError, match=r"is down to .* processors.*goes on"),
-        giving_up(needs),
+        cluster_timeout(needs),
     ):
         ray.wait([never])
     assert time.monotonic() - began < 30
@@ -63,15 +63,15 @@ def test_a_job_in_the_background_gives_up_too() -> None:
 
 def test_a_cluster_that_is_large_enough_may_take_its_time() -> None:
     slow = ray.remote(num_cpus=1)(sleep).remote(4)
-    with giving_up(Needs(cpus=1)):
+    with cluster_timeout(Needs(cpus=1)):
         ray.get(slow)
 
 
 def test_as_long_as_something_comes_it_is_waited_for() -> None:
-    with giving_up(TOO_MUCH) as came:
+    with cluster_timeout(TOO_MUCH) as heartbeat:
         for _ in range(10):
             time.sleep(0.3)
-            came()
+            heartbeat()
 
 
 def test_an_interruption_stays_one() -> None:
@@ -79,14 +79,14 @@ def test_an_interruption_stays_one() -> None:
     with (
         interruptions(signal.default_int_handler),
         pytest.raises(KeyboardInterrupt),
-        giving_up(Needs(cpus=1)),
+        cluster_timeout(Needs(cpus=1)),
     ):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
 
 
 @pytest.mark.parametrize("text", ["", "soon", "0", "-1", "nan"])
-def test_a_patience_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setenv(PATIENCE, text)
-    with pytest.raises(FacebenchError, match="seconds"), giving_up(Needs(cpus=1)):
+def test_a_timeout_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(TIMEOUT, text)
+    with pytest.raises(FacebenchError, match="seconds"), cluster_timeout(Needs(cpus=1)):
         pass

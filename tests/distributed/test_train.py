@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging.handlers
 import os
 import signal
 import subprocess
@@ -33,8 +34,12 @@ def job(faces: Path, out: Path, *settings: str) -> TrainingJob:
 
 def test_one_worker_trains_in_this_process(faces: Path, tmp_path: Path) -> None:
     heard: list[Row] = []
+    notes = logging.handlers.BufferingHandler(1000)
+    logging.getLogger("ray").addHandler(notes)
     alone = job(faces, tmp_path)
     train(alone, workers=1, cluster=False, listen=heard.append)
+    logging.getLogger("ray").removeHandler(notes)
+    assert [note.getMessage() for note in notes.buffer] == []
     assert [row["step"] for row in heard] == [1, 2, 3, 4, 5, 6]
     assert alone.steps_done() == 6
 
