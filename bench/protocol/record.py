@@ -18,7 +18,7 @@ from pydantic import Field
 
 from ...errors import FacebenchError, did_you_mean
 from ...recon.files.text import read_toml
-from ..surface.overlap import OverlapRegion
+from ..surface.region import OverlapRegion
 from .presets import PRESETS
 from .values import bind, flatten, plain, subject_radii
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..protocol.record import AlignmentSettings
-from ..surface.overlap import Correspondences, OverlapRegion, Sphere
+from ..surface.overlap import Correspondences
+from ..surface.region import OverlapRegion, Sphere
 from ..surface.similarity import Similarity
 from ..surface.surface import Surface
 from .objective import Objective, SecantUpdate, SubsampledObjective, mean_distance

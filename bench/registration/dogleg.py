@@ -18,7 +18,8 @@ from scipy.sparse.linalg import cg
 from scipy.spatial.transform import Rotation
 
 from ..protocol.record import AlignmentSettings
-from ..surface.overlap import OverlapRegion, Sphere, match_symmetric
+from ..surface.overlap import match_symmetric
+from ..surface.region import OverlapRegion, Sphere
 from ..surface.similarity import Similarity
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array

@@ -14,7 +14,7 @@ from ...recon.morphable.load import EMBEDDED, load_model
 from ..landmarks.points import Landmarks, landmark_pairs
 from ..meshes.clean import keep_vertices
 from ..protocol.record import AlignmentSettings, Points
-from ..surface.overlap import OverlapRegion, Sphere
+from ..surface.region import OverlapRegion, Sphere
 from ..surface.similarity import Similarity, root_mean_square, similarity_between
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, lengths, refine

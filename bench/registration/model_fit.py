@@ -18,7 +18,7 @@ from ...recon.mesh.record import Mesh
 from ...recon.morphable.model import MorphableModel
 from ..landmarks.points import SEVEN, STABLE, Landmarks
 from ..protocol.record import AlignmentSettings
-from ..surface.overlap import OverlapRegion, Sphere
+from ..surface.region import OverlapRegion, Sphere
 from ..surface.similarity import Similarity, step_jacobian
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, IndexArray, vertex_normals

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..surface.overlap import Correspondences, OverlapRegion, Sphere
+from ..surface.overlap import Correspondences
+from ..surface.region import OverlapRegion, Sphere
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, vertex_normals
 from .nonrigid_system import NonRigidSettings as NonRigidSettings

@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
-from ..surface.overlap import OverlapRegion, Sphere
+from ..surface.region import OverlapRegion, Sphere
 from ..surface.surface import ClosestPoints, Surface
 from ..surface.triangles import Float64Array, IndexArray, vertex_normals
 from .deformation import N_ROUND, SmoothField, SparseMatrix, solve_positive, spread

@@ -18,7 +18,8 @@ from ...recon.mesh.record import Mesh
 from ...recon.morphable.procedural import procedural_model
 from ..landmarks.files import parse_picked_points
 from ..protocol.record import AlignmentSettings
-from ..surface.overlap import OverlapRegion, subsample
+from ..surface.overlap import subsample
+from ..surface.region import OverlapRegion
 from ..surface.similarity import Similarity
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, double_areas

@@ -10,15 +10,8 @@ import numpy as np
 from ...errors import FacebenchError
 from ..protocol.record import AlignmentSettings
 from ..surface.ordering import along_own_curve
-from ..surface.overlap import (
-    Correspondences,
-    OverlapRegion,
-    Sphere,
-    match_prediction,
-    match_scan,
-    subsample,
-    within_reach,
-)
+from ..surface.overlap import Correspondences, match_prediction, match_scan, subsample, within_reach
+from ..surface.region import OverlapRegion, Sphere
 from ..surface.similarity import Similarity, step_jacobian
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, IndexArray, cross

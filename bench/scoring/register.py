@@ -12,7 +12,8 @@ from ..registration.dense import Alignment, align
 from ..registration.dogleg import align_by_dogleg
 from ..registration.initialise import Initialisation, PreparedMesh, initialise, seven_of
 from ..registration.nose_tip import NOSE_TIP, NoseTip, crop_centre, own_nose_tip
-from ..surface.overlap import Correspondences, Sphere, match_symmetric
+from ..surface.overlap import Correspondences, match_symmetric
+from ..surface.region import Sphere
 from ..surface.similarity import Similarity, similarity_between
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, unit

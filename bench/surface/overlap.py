@@ -1,136 +1,16 @@
-"""Correspondences of two surfaces, their inliers (the overlap region), and the crop of a scan."""
+"""Correspondences of two surfaces, and which of them are inliers (the overlap region)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from ...errors import FacebenchError
+from .region import COVERED, OverlapRegion, Sphere
 from .similarity import Similarity
-from .surface import ClosestPoints, Surface
+from .surface import Surface
 from .triangles import Float64Array, IndexArray
-
-
-@dataclass(frozen=True)
-class Sphere:
-    """A crop of a surface that does not cut its triangles.
-
-    A point of the surface is in or out by its own position, so that the crop, unlike one that
-    drops whole triangles, has no ragged boundary that depends on the triangulation.
-
-    Attributes:
-        centre: (3,) in the scan's space, mm.
-        radius_mm: infinite for no crop.
-    """
-
-    centre: Float64Array
-    radius_mm: float
-
-    @classmethod
-    def everywhere(cls) -> Sphere:
-        """The crop that leaves nothing out."""
-        return cls(np.zeros(3), np.inf)
-
-    def holds(self, points: Float64Array) -> NDArray[np.bool_]:
-        """Which of the points (N, 3) lie in the sphere."""
-        return np.asarray(np.linalg.norm(points - self.centre, axis=1) <= self.radius_mm)
-
-    def vertices_of(self, scan: Surface) -> IndexArray:
-        """The scan's vertices in the sphere.
-
-        Raises:
-            FacebenchError: when there are none.
-        """
-        inside = np.flatnonzero(self.holds(scan.vertices))
-        if not len(inside):
-            raise FacebenchError(
-                f"the scan has nothing within {self.radius_mm:g} mm of the nose tip",
-                "check the nose tip's label and the scan's unit",
-            )
-        return inside
-
-    def fade(self, points: Float64Array, fade_mm: float) -> Float64Array:
-        """1 for points (N, 3) in the sphere, falling to 0 over the last millimetres of it."""
-        if np.isinf(self.radius_mm):
-            return np.ones(len(points))
-        if fade_mm == 0:
-            return self.holds(points).astype(np.float64)
-        depth = self.radius_mm - np.linalg.norm(points - self.centre, axis=1)
-        return np.asarray(np.clip(depth / fade_mm, 0.0, 1.0))
-
-
-@dataclass(frozen=True)
-class OverlapRegion:
-    """Which correspondences are inliers: where both surfaces show the same part of the face.
-
-    A point is an inlier when its closest point on the other surface is not on that surface's
-    boundary, lies within a distance, and faces the same way within an angle. The angle keeps parts
-    out that no scanner sees, such as the inside of a mouth.
-
-    Attributes:
-        max_distance_mm: in the scan's millimetres; infinite turns the condition off.
-        max_angle_deg: between the normals; 180 turns the condition off.
-        boundary: whether points whose closest point lies on a boundary count too.
-        fade_mm: from a boundary and from the edge of the crop, over which the weight of a point in
-            the alignment grows from nothing; errors have no such weight.
-    """
-
-    max_distance_mm: Annotated[float, Field(gt=0)] = 10.0
-    max_angle_deg: Annotated[float, Field(gt=0, le=180)] = 90.0
-    boundary: Literal["left_out", "counted"] = "left_out"
-    fade_mm: Annotated[float, Field(gt=0, le=50)] = 2.0
-
-    def widen(self, factor: float) -> OverlapRegion:
-        """The same with the distance multiplied."""
-        return replace(self, max_distance_mm=self.max_distance_mm * factor)
-
-    @property
-    def without_fade(self) -> OverlapRegion:
-        """The same region without the fading: all that errors need, and cheaper to tell."""
-        return replace(self, fade_mm=0.0)
-
-    def weights(self, normals: Float64Array, closest: ClosestPoints) -> Float64Array:
-        """How much each of the points (N,) with unit normals (N, 3) counts in an alignment.
-
-        1 for a point on the other surface that faces the same way, falling smoothly to 0 where it
-        leaves the overlap region; a weight that jumped there would let points enter and leave in
-        turn, and no alignment would ever end.
-        """
-        nearness = np.clip(1 - (closest.distance / self.max_distance_mm) ** 2, 0.0, 1.0) ** 2
-        weights = nearness * self._facing((normals * closest.normal).sum(1))
-        if self.boundary == "counted":
-            return weights
-        if closest.to_boundary is None:
-            return np.asarray(weights * ~closest.on_boundary)
-        return np.asarray(weights * np.minimum(closest.to_boundary / self.fade_mm, 1.0))
-
-    def stiffness(self, matches: Correspondences) -> Float64Array:
-        """How much each point (N,) counts in the Hessian.
-
-        The gradient of a distance d is weight · d, and the weight falls with d: the derivative is
-        less than the weight. Never below half of it, so that steps from afar stay short.
-        """
-        share = (matches.distances / self.max_distance_mm) ** 2
-        # d/dd of (1 - s)² d with s = (d / max)² is (1 - s)(1 - 5 s): the quotient by the weight.
-        return np.asarray(
-            matches.weights * np.clip((1 - 5 * share) / np.maximum(1 - share, 0.2), 0.5, 1.0)
-        )
-
-    def _facing(self, cosine: Float64Array) -> Float64Array:
-        """From 1 for normals that agree to 0 at the largest angle; 1 for all without one."""
-        if self.max_angle_deg >= 180:
-            return np.ones_like(cosine)
-        limit = np.cos(np.radians(self.max_angle_deg))
-        return np.asarray(np.clip((cosine - limit) / (1 - limit), 0.0, 1.0))
-
-
-# By which completeness is told, whatever a protocol counts: else numbers of `now`, in which every
-# point of the scan counts, would call a mask of the nose a complete face.
-COVERED = OverlapRegion(fade_mm=0.0)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from facebench.bench.registration.dense import align, align_coarsely
 from facebench.bench.registration.global_search import register
 from facebench.bench.registration.nose_tip import own_nose_tip
 from facebench.bench.scoring.score import score_prediction
-from facebench.bench.surface.overlap import Sphere
+from facebench.bench.surface.region import Sphere
 from facebench.bench.surface.similarity import Similarity
 from facebench.bench.surface.surface import Surface
 from facebench.recon.mesh.record import Mesh

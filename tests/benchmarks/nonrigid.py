@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from facebench.bench.protocol.record import preset
 from facebench.bench.registration.dense import align
 from facebench.bench.registration.nonrigid import correspond
-from facebench.bench.surface.overlap import Correspondences, Sphere, match_prediction
+from facebench.bench.surface.overlap import Correspondences, match_prediction
+from facebench.bench.surface.region import Sphere
 from facebench.bench.surface.similarity import Similarity, similarity_between
 from facebench.bench.surface.surface import Surface
 from facebench.bench.synthetic.scan import scan_surface

@@ -26,7 +26,8 @@ import open3d as o3d
 
 from facebench.bench.protocol.record import Protocol, preset
 from facebench.bench.registration.dense import align
-from facebench.bench.surface.overlap import Sphere, match_symmetric
+from facebench.bench.surface.overlap import match_symmetric
+from facebench.bench.surface.region import Sphere
 from facebench.bench.surface.similarity import Similarity, similarity_between
 from facebench.bench.surface.surface import Surface
 from facebench.bench.synthetic import scan as synthetic_scan

@@ -6,7 +6,8 @@ from scipy.spatial.transform import Rotation
 
 from facebench.bench.registration.dense import AlignmentSettings, agreement, align, align_coarsely
 from facebench.bench.registration.global_search import register
-from facebench.bench.surface.overlap import Correspondences, OverlapRegion, Sphere, match_symmetric
+from facebench.bench.surface.overlap import Correspondences, match_symmetric
+from facebench.bench.surface.region import OverlapRegion, Sphere
 from facebench.bench.surface.similarity import Similarity
 from facebench.bench.surface.surface import Surface
 from facebench.errors import FacebenchError

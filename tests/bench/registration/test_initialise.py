@@ -8,7 +8,7 @@ from facebench.bench.landmarks.points import SEVEN, Landmarks
 from facebench.bench.protocol.record import AlignmentSettings, preset
 from facebench.bench.registration.initialise import PreparedMesh, initialise
 from facebench.bench.scoring.score import score_prediction
-from facebench.bench.surface.overlap import OverlapRegion
+from facebench.bench.surface.region import OverlapRegion
 from facebench.bench.surface.similarity import Similarity
 from facebench.errors import FacebenchError
 from facebench.recon.mesh.record import Mesh

@@ -9,7 +9,8 @@ import pytest
 
 from facebench.bench.registration.dense import align
 from facebench.bench.registration.nonrigid import NonRigidSettings, correspond, register_nonrigidly
-from facebench.bench.surface.overlap import Correspondences, OverlapRegion, Sphere
+from facebench.bench.surface.overlap import Correspondences
+from facebench.bench.surface.region import OverlapRegion, Sphere
 from facebench.bench.surface.similarity import Similarity
 from facebench.bench.surface.surface import Surface
 from facebench.bench.surface.triangles import vertex_normals

@@ -8,7 +8,7 @@ from facebench.bench.landmarks.regions import face_parts
 from facebench.bench.meshes.clean import UNITS, read_mesh
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.score import ScoredPair, failed_score, score_prediction
-from facebench.bench.surface.overlap import Sphere
+from facebench.bench.surface.region import Sphere
 from facebench.bench.surface.surface import Surface
 from facebench.bench.surface.triangles import triangle_areas, vertex_areas, vertex_normals
 from facebench.errors import FacebenchError
