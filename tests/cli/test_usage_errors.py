@@ -76,7 +76,7 @@ MISTAKES = {
     "datasets show nwo": "did you mean 'now'?",
     "audit --people 2 --protocols micc,nwo": "did you mean 'now'?",
     "audit --people 2 --model none.npz": "no such face model",
-    "models fit none.npz face.obj": "no such face model",
+    "models fit none.npz face.obj --out fit": "no such face model",
 }
 """What is typed, and what the answer holds."""
 
