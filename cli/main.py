@@ -38,6 +38,7 @@ COMMANDS = {
     "synth": "synthetic training faces, or a dataset in MICC's layout",
     "table1": "the paper's table: every method trained, measured and compared",
     "train": "weakly supervised training on one machine or a Ray cluster",
+    "weights": "networks for photographs: list those there are, fetch better ones",
     "ui": "MLflow's pages of all runs: charts, curves, two beside each other",
 }
 """Every command with its line in `facebench --help`; kept here so that help imports nothing."""

@@ -22,7 +22,8 @@ BELOW = {
 
 FOLDERS = {
     "recon": (
-        *("files", "mesh", "morphable", "recipes", "network", "face", "render", "texture"),
+        *("files", "mesh", "morphable", "recipes", "network", "weights", "face", "render"),
+        *("texture",),
         *("synthetic", "vision", "losses", "fitting", "regressors", "export", "video"),
         *("portraits", "preparation", "training"),
     ),

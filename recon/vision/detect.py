@@ -111,7 +111,7 @@ class CascadeDetector:
         if sides[0] > sides[1]:
             return []
         windows = self._windows(image, sides, scale_factor=1.1, step_ratio=1.5, agreeing=2)
-        return sorted(windows, key=lambda window: _prominence(window, image.shape), reverse=True)
+        return sorted(windows, key=lambda window: prominence(window, image.shape), reverse=True)
 
     def _confirmed(self, image: Pixels, candidates: Iterable[Box], agreeing: int) -> Box | None:
         looks = (self._confirm(image, candidate, agreeing) for candidate in candidates)
@@ -128,7 +128,7 @@ class CascadeDetector:
         found = self._windows(small, sides, scale_factor=1.05, step_ratio=1.0, agreeing=agreeing)
         if not found:
             return None
-        best = max(found, key=lambda window: _prominence(window, small.shape))
+        best = max(found, key=lambda window: prominence(window, small.shape))
         k = side / pixels
         return Box(left + best.left * k, top + best.top * k, best.width * k, best.height * k)
 
@@ -173,7 +173,9 @@ def _holds_centre(window: Box, other: Box) -> bool:
     return within and window.top <= y <= window.top + window.height
 
 
-def _prominence(window: Box, shape: tuple[int, ...]) -> tuple[float, float, float]:
+def prominence(window: Box, shape: tuple[int, ...]) -> tuple[float, float, float]:
+    """What the face asked for has most of in a picture (H, W, ...): size, and nearness to its
+    middle; the rest decides between equals."""
     x = (window.left + window.width / 2) / shape[1] - 0.5
     y = (window.top + window.height / 2) / shape[0] - 0.5
     return window.width * (1.0 - float(np.hypot(x, y))), -window.left, -window.top

@@ -1,0 +1,1 @@
+"""Networks that come as packages: catalogue, fetching, conversion, cache."""

@@ -1,0 +1,193 @@
+"""The networks for photographs that packages hold: what each is for, whose, and how good."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ...errors import FacebenchError, did_you_mean
+
+Kind = Literal["detector", "landmarks", "recogniser"]
+Manager = Literal["pip", "npm"]
+
+BEST, EMBEDDED = "best", "embedded"
+"""Choices of every kind: what is best of those that are there, and what this package holds."""
+
+
+@dataclass(frozen=True)
+class PackagedNetwork:
+    """A network in somebody's package.
+
+    Attributes:
+        name: as options have it.
+        kind: what it does.
+        title: what it is, in one line.
+        licence: of code and weights, as the package states it.
+        caution: what the licence does not say, or empty.
+        manager: which package manager has the package.
+        package, version: of it; no other version is read.
+        sha256: of the package's file.
+        package_bytes: its size.
+        members: files in it that hold the weights.
+        quality: measured on real photographs, see `docs/photographs.md`.
+    """
+
+    name: str
+    kind: Kind
+    title: str
+    licence: str
+    caution: str
+    manager: Manager
+    package: str
+    version: str
+    sha256: str
+    package_bytes: int
+    members: tuple[str, ...]
+    quality: str
+
+    @property
+    def requirement(self) -> str:
+        """Package and version as its manager writes them."""
+        return f"{self.package}{'==' if self.manager == 'pip' else '@'}{self.version}"
+
+    @property
+    def identity(self) -> str:
+        """What a record says of it: name, package and version, and the package's digest."""
+        return f"{self.name} ({self.requirement}, {self.sha256[:12]})"
+
+
+_FACE_API = {
+    "licence": "MIT",
+    "caution": "the pictures it was trained on are not named",
+    "package": "@vladmandic/face-api",
+    "version": "1.7.15",
+    "sha256": "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
+    "package_bytes": 12_677_476,
+}
+
+CATALOGUE = (
+    PackagedNetwork(
+        name="mtcnn",
+        kind="detector",
+        title="MTCNN, three networks (Zhang et al. 2016)",
+        licence="MIT",
+        caution="",
+        manager="pip",
+        package="facenet-pytorch",
+        version="2.6.0",
+        sha256="ecb82b27beb226d106f2219efe8f829b01b87a8595badd01545679bdb9f19cca",
+        package_bytes=1_881_930,
+        members=tuple(f"facenet_pytorch/data/{part}.pt" for part in ("pnet", "rnet", "onet")),
+        quality="",
+    ),
+    PackagedNetwork(
+        name="face-api-68",
+        kind="landmarks",
+        title="68 landmarks by separable convolutions, 357 kB",
+        manager="npm",
+        members=("face_landmark_68_model",),
+        quality="",
+        **_FACE_API,  # type: ignore[arg-type]
+    ),
+    PackagedNetwork(
+        name="face-api-128",
+        kind="recogniser",
+        title="dlib's recogniser (King 2017) in 8 bits, 128 numbers of a face",
+        manager="npm",
+        members=("face_recognition_model",),
+        quality="",
+        **_FACE_API,  # type: ignore[arg-type]
+    ),
+)
+"""In the order in which `best` takes them within a kind."""
+
+
+EMBEDDED_QUALITY: dict[str, str] = {
+    "detector": "",
+    "landmarks": "",
+    "recogniser": "",
+}
+"""Of what this package holds, measured alike."""
+
+OTHERS: dict[Kind, tuple[str, ...]] = {
+    "detector": ("sfd",),
+    "landmarks": ("fan",),
+    "recogniser": (),
+}
+"""Choices that an installed library answers, face-alignment's with weights of its own."""
+
+
+def packaged_network(name: str) -> PackagedNetwork:
+    """The network of a name.
+
+    Raises:
+        FacebenchError: there is none.
+    """
+    known = {network.name: network for network in CATALOGUE}
+    if name not in known:
+        raise FacebenchError(f"no network '{name}'", did_you_mean(name, known))
+    return known[name]
+
+
+def weights_folder() -> Path:
+    """Where fetched networks are kept: `FACEBENCH_WEIGHTS`, or in the user's cache folder."""
+    own = os.environ.get("FACEBENCH_WEIGHTS")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(own) if own else cache / "facebench" / "weights"
+
+
+def weights_file(network: PackagedNetwork) -> Path:
+    """Where a network is kept; its version is in the name, so that another is another file."""
+    return weights_folder() / f"{network.name}-{network.version}.pt"
+
+
+def is_fetched(network: PackagedNetwork) -> bool:
+    """Whether it is there; `load_fetched` says whether it is whole."""
+    return weights_file(network).is_file()
+
+
+def resolve_choice(kind: Kind, choice: str) -> str:
+    """The network that a choice means now: a name that is not `best`, or the path of a file.
+
+    Raises:
+        FacebenchError: there is no such network or file, or its weights are not here.
+    """
+    known = {network.name: network for network in CATALOGUE if network.kind == kind}
+    if choice == BEST:
+        return next((name for name, one in known.items() if is_fetched(one)), EMBEDDED)
+    if choice in known and not is_fetched(known[choice]):
+        raise FacebenchError(
+            f"the weights of {choice} are not here",
+            f"'facebench weights get {choice}' fetches them ({known[choice].requirement})",
+        )
+    if choice in (EMBEDDED, *OTHERS[kind], *known):
+        return choice
+    if Path(choice).is_file():
+        return str(Path(choice).absolute())
+    names = (BEST, EMBEDDED, *known, *OTHERS[kind])
+    raise FacebenchError(
+        f"no {kind} '{choice}', neither a name nor a file", did_you_mean(choice, names)
+    )
+
+
+def choice_identity(kind: Kind, choice: str) -> str:
+    """What a record says of a choice that `resolve_choice` gave: which numbers it stands for."""
+    fetched = {network.name: network.identity for network in CATALOGUE}
+    if choice in fetched:
+        return fetched[choice]
+    # The embedded detector is scikit-image's, whose version stands in records of its own.
+    path = Path(choice) if choice != EMBEDDED else _embedded(kind)
+    if choice in OTHERS[kind] or path is None or not path.is_file():
+        return choice
+    name = EMBEDDED if choice == EMBEDDED else "file"
+    return f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+
+
+def _embedded(kind: Kind) -> Path | None:
+    """The file of this package's own network of a kind."""
+    names = {"landmarks": "landmarker", "recogniser": "recogniser"}
+    folder = Path(__file__).parents[1] / "network" / "embedded"
+    return folder / f"{names[kind]}.pt" if kind in names else None
