@@ -28,6 +28,11 @@ FORMS = ("table", "markdown", "latex", "csv", "json")
     show_default=True,
     help="Errors of a subject that differ by no more are a tie.",
 )
+@click.option(
+    "--common-region",
+    is_flag=True,
+    help="Errors and differences on the part of the scans that all runs cover, too.",
+)
 @click.option("--track", is_flag=True, help="Log the comparison to MLflow, for 'facebench ui'.")
 @click.option("--format", "form", type=click.Choice(FORMS), default="table", show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
@@ -37,6 +42,7 @@ def command(
     all_pairs: bool,
     split: bool,
     tie_mm: float,
+    common_region: bool,
     track: bool,
     form: str,
     out: Path | None,
@@ -52,6 +58,10 @@ def command(
     Runs of different protocols or datasets are refused, and the settings that differ are told;
     --split gives each kind its own tables instead.
 
+    --common-region adds a table of the errors, from scan to prediction, on the part of the scans
+    that all runs cover, with its share, and takes the differences there: for runs of unlike
+    completeness, between which no difference is judged otherwise.
+
     --track makes one MLflow run of the comparison, its runs below it with the same names for the
     same numbers; the same comparison again updates it.
 
@@ -60,6 +70,7 @@ def command(
       facebench compare runs/mean-face runs/ours runs/theirs
       facebench compare runs/mean-face runs/ours --track
       facebench compare runs/ours runs/theirs --all-pairs --published
+      facebench compare runs/ours runs/face-only --common-region
       facebench compare runs/ours 3f0c9f2e4b7a4d6c8e1a5b9d7c2f4e60 --format markdown
       facebench compare runs/* --split --format latex --out table.tex
     """
@@ -67,9 +78,17 @@ def command(
     from ..results.tables.published import published_results
     from ..results.tracking.open_runs import opened_runs
 
+    if common_region and track:
+        raise click.UsageError("--track keeps the protocol's own numbers: leave out --common-region")
     with opened_runs(runs) as folders:
         literature = published_results() if published else ()
-        comparison = compare(folders, literature, all_pairs=all_pairs, tie_mm=tie_mm)
+        comparison = compare(
+            folders,
+            literature,
+            all_pairs=all_pairs,
+            tie_mm=tie_mm,
+            on_common_region=common_region,
+        )
         # Before it is tracked: what may not be compared shall not stand in MLflow.
         if not split:
             refuse_groups(comparison)

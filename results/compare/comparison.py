@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -31,6 +31,7 @@ from ..tables.scenes import (
     unique_labels,
 )
 from ..tables.subject_errors import shared_values
+from .common_region import CommonRegion, common_region
 
 TIE_MM = 0.01
 """The last digit that tables show of an error."""
@@ -134,6 +135,8 @@ class RunGroup:
         scenes: the table of errors; published rows come last and are marked.
         pairs: pair by pair, its scenes in table order; none for a single run.
         notes: what must be known of the pairs.
+        common: the runs on the region that all of them cover, where that was asked for; the pairs
+            are then of these errors.
     """
 
     basis: Basis
@@ -141,6 +144,7 @@ class RunGroup:
     scenes: SceneRows
     pairs: tuple[RunPair, ...]
     notes: tuple[str, ...]
+    common: CommonRegion | None = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,7 @@ def compare(
     *,
     all_pairs: bool = False,
     tie_mm: float = TIE_MM,
+    on_common_region: bool = False,
 ) -> Comparison:
     """Compare runs; those of different protocols or datasets come into groups of their own.
 
@@ -170,15 +175,19 @@ def compare(
         published: rows of the literature, shown below every group's own and marked.
         all_pairs: compare every two runs of a group.
         tie_mm: two errors of a subject that differ by no more count as equal.
+        on_common_region: score the runs of a group on the region that all of them cover too, and
+            judge the pairs there.
 
     Raises:
-        FacebenchError: no runs, one that has no summary, or the same run twice.
+        FacebenchError: no runs, one that has no summary, or the same run twice; of a common
+            region, see `common_region`.
     """
     _refuse_repeated(runs)
     for run in runs:
         refuse_unfinished(run)
     groups = tuple(
-        _group(members, published, all_pairs, tie_mm) for members in _alike(runs).values()
+        _group(members, published, all_pairs, tie_mm, on_common_region)
+        for members in _alike(runs).values()
     )
     return Comparison(groups, differing_fields([group.basis for group in groups]))
 
@@ -218,21 +227,30 @@ def _refuse_repeated(runs: Sequence[RunFolder]) -> None:
 
 
 def _group(
-    runs: Sequence[RunFolder], published: Sequence[Published], all_pairs: bool, tie_mm: float
+    runs: Sequence[RunFolder],
+    published: Sequence[Published],
+    all_pairs: bool,
+    tie_mm: float,
+    on_common_region: bool,
 ) -> RunGroup:
     records = [run.record() for run in runs]
     labels = unique_labels(runs, records)
     content = scene_rows(runs, published)
-    tables = dict(zip(labels, (run.items() for run in runs), strict=True))
+    common = common_region(runs, labels, content.scenes) if on_common_region else None
+    tables = common.tables if common else dict(zip(labels, (r.items() for r in runs), strict=True))
     # The first run is what the others are held against, so it is the one that is subtracted.
     chosen = list(combinations(labels, 2)) if all_pairs else [(x, labels[0]) for x in labels[1:]]
     pairs = run_pairs(tables, chosen, content, records[0].seed, tie_mm)
+    if common:
+        # What one of them lacks counts for neither: here they are of one completeness.
+        pairs = tuple(replace(pair, completeness_gap=0.0) for pair in pairs)
     return RunGroup(
         basis=Basis.of(records[0]),
         runs=tuple(RunFacts.of(*item) for item in zip(runs, records, labels, strict=True)),
         scenes=content,
         pairs=pairs,
         notes=tuple(_notes(pairs, tie_mm)),
+        common=common,
     )
 
 

@@ -25,6 +25,7 @@ from ..tables.table import (
     value_cell,
 )
 from ..tables.writers import csv_text, latex, markdown, terminal_text
+from .common_region import CommonRegion
 from .comparison import Comparison, RunGroup, RunPair, compare, refuse_groups
 
 _BASIS = ("protocol", "protocol_digest", "dataset", "dataset_digest")
@@ -51,6 +52,7 @@ _REASONS = MappingProxyType(
     }
 )
 _COSTS = ("seconds_per_face", "training_minutes")
+_COMMON = ("common_mean_mm", "common_std_mm", "common_subjects", "common_share")
 
 Costs = Mapping[str, MethodCost]
 
@@ -72,6 +74,8 @@ def comparison_tables(comparison: Comparison) -> Iterator[Table]:
         yield _apart_table(comparison)
     for group in comparison.groups:
         yield group.scenes.table()
+        if group.common:
+            yield group.common.table(group.basis.title, group.scenes.scenes)
         if group.pairs:
             yield pairs_table(group)
 
@@ -79,8 +83,10 @@ def comparison_tables(comparison: Comparison) -> Iterator[Table]:
 def pairs_table(group: RunGroup) -> Table:
     """One row a pair and one column a scene, so that it fits where the first table fits."""
     pairs = groupby(group.pairs, lambda pair: (pair.first, pair.second))
+    where = " on the region that all runs cover" if group.common else ""
     return Table(
-        title="Differences in mm, subject by subject; negative: the first has the lower error",
+        title=f"Differences in mm{where}, subject by subject; negative: the first has the lower "
+        "error",
         head=("difference of", *group.scenes.scenes),
         rows=tuple(
             (Cell(f"{first} − {second}"), *map(_pair_cell, scenes))
@@ -173,6 +179,15 @@ def _group_values(group: RunGroup) -> dict[str, Any]:
             for pair in group.pairs
         ],
         "notes": [*content.notes, *group.notes],
+        **({"common_region": _common_values(group.common)} if group.common else {}),
+    }
+
+
+def _common_values(common: CommonRegion) -> dict[str, dict[str, Any]]:
+    """Label to scene to the numbers on the region that all runs cover."""
+    return {
+        label: {scene: asdict(cell) for scene, cell in cells.items()}
+        for label, cells in common.cells.items()
     }
 
 
@@ -203,7 +218,8 @@ def _pair_values(pair: RunPair) -> dict[str, Value]:
 
 def numbers_table(comparison: Comparison, costs: Costs) -> Table:
     """One row per run and scene; of a run with several pairs (`all_pairs`) one for each."""
-    head = (*COLUMNS, *(_COSTS if costs else ()))
+    common = any(group.common for group in comparison.groups)
+    head = (*COLUMNS, *(_COSTS if costs else ()), *(_COMMON if common else ()))
     lines = (line for group in comparison.groups for line in _number_rows(group, costs))
     return Table("", head, tuple(tuple(value_cell(line.get(n)) for n in head) for line in lines))
 
@@ -214,7 +230,7 @@ def _number_rows(group: RunGroup, costs: Costs) -> Iterator[dict[str, Value]]:
         cost = costs.get(row.label) if row.measured else None
         paid = {name: getattr(cost, name) for name in _COSTS} if cost else {}
         for scene in (scene for scene in group.scenes.scenes if scene in row.cells):
-            line = shared | scene_values(row, scene) | paid
+            line = shared | scene_values(row, scene) | paid | _common_line(group, row.label, scene)
             # A line per pair, so that a spreadsheet needs no second table.
             pairs = [p for p in group.pairs if (p.first, p.scene) == (row.label, scene)]
             yield from (
@@ -222,6 +238,15 @@ def _number_rows(group: RunGroup, costs: Costs) -> Iterator[dict[str, Value]]:
             )
             if not pairs:
                 yield line
+
+
+def _common_line(group: RunGroup, label: str, scene: str) -> dict[str, Value]:
+    cell = group.common.cells.get(label, {}).get(scene) if group.common else None
+    if cell is None:
+        return {}
+    return dict(
+        zip(_COMMON, (cell.mean_mm, cell.std_mm, cell.n_subjects, cell.share), strict=True)
+    )
 
 
 def _each(write: Callable[[Table], str], before: str = "") -> Callable[[Comparison, Costs], str]:
