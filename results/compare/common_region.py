@@ -24,6 +24,11 @@ from ..tables.table import Cell, Table, interval_text, share_text, spread_text
 # Kept scans have about 3 mm between vertices. Two runs that found the nose tip elsewhere keep
 # parts that were thinned in other cells: a vertex then takes the error of the nearest one.
 NEAR_MM = 3.0
+NOTE = (
+    "Mean distance over the area, from the scan to the prediction, by the protocol's measure, at "
+    "the vertices that the runs keep of the scan. Under it: 95 % interval over subjects; subjects · "
+    "of the area that at least one run covers, the share that all do."
+)
 
 
 @dataclass(frozen=True)
@@ -72,12 +77,7 @@ class CommonRegion:
             (Cell(label), *(_text(cells[scene], lowest[scene]) for scene in scenes))
             for label, cells in self.cells.items()
         )
-        notes = (
-            "Mean distance over the area, from the scan to the prediction, by the protocol's "
-            "measure, at the vertices that the runs keep of the scan. Under it: 95 % interval over "
-            "subjects; subjects · of the area that at least one run covers, the share that all do.",
-            *((self.note,) if self.note else ()),
-        )
+        notes = (NOTE, self.note) if self.note else (NOTE,)
         heading = f"Error in mm on the region that all runs cover, mean ± std, {title}"
         return Table(heading, ("run", *scenes), rows, notes)
 

@@ -244,9 +244,7 @@ def _common_line(group: RunGroup, label: str, scene: str) -> dict[str, Value]:
     cell = group.common.cells.get(label, {}).get(scene) if group.common else None
     if cell is None:
         return {}
-    return dict(
-        zip(_COMMON, (cell.mean_mm, cell.std_mm, cell.n_subjects, cell.share), strict=True)
-    )
+    return dict(zip(_COMMON, (cell.mean_mm, cell.std_mm, cell.n_subjects, cell.share), strict=True))
 
 
 def _each(write: Callable[[Table], str], before: str = "") -> Callable[[Comparison, Costs], str]:
