@@ -26,8 +26,8 @@ from ..tables.table import Cell, Table, interval_text, share_text, spread_text
 NEAR_MM = 3.0
 NOTE = (
     "Mean distance over the area, from the scan to the prediction, by the protocol's measure, at "
-    "the vertices that the runs keep of the scan. Under it: 95 % interval over subjects; subjects · "
-    "of the area that at least one run covers, the share that all do."
+    "the vertices that the runs keep of the scan. Under it: 95 % interval over subjects; subjects "
+    "· of the area that at least one run covers, the share that all do."
 )
 
 
