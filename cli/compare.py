@@ -79,7 +79,7 @@ def command(
     from ..results.tracking.open_runs import opened_runs
 
     if common_region and track:
-        raise click.UsageError("--track keeps the protocol's own numbers: leave out --common-region")
+        raise click.UsageError("--track keeps the protocol's own numbers: give no --common-region")
     with opened_runs(runs) as folders:
         literature = published_results() if published else ()
         comparison = compare(
