@@ -29,9 +29,9 @@ from ..bench.surface.triangles import IndexArray
 from ..errors import FacebenchError
 from ..recon.mesh.record import Mesh
 from ..recon.morphable.load import EMBEDDED, load_model
-from ..results.report.heat_maps import read_errors
 from ..results.run.folder import SCORED, RunFolder
 from ..results.run.items import item_names, of_scene
+from ..results.run.point_errors import read_errors
 from ..results.run.record import measured_dataset
 from .tasks import in_tasks
 

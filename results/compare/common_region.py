@@ -18,6 +18,7 @@ from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
 from ..run.folder import RunFolder
 from ..run.items import of_scene
+from ..run.point_errors import read_errors
 from ..tables.subject_errors import ERROR, scene_column
 from ..tables.table import Cell, Table, interval_text, share_text, spread_text
 
@@ -125,8 +126,6 @@ def common_region(
 
 def _kept(run: RunFolder, item: str) -> tuple[Mesh, Float64Array]:
     """The scan that an item was measured on, and the error at its vertices."""
-    from ..report.heat_maps import read_errors
-
     path: Path = run.scan_path(item)
     if not path.is_file():
         raise FacebenchError(

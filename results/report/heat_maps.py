@@ -7,11 +7,9 @@ import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import trimesh
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -20,6 +18,7 @@ from ...recon.mesh.record import Mesh, vertex_normals
 from ...recon.morphable.load import EMBEDDED, load_model
 from ...recon.morphable.model import MorphableModel
 from ..run.items import item_names
+from ..run.point_errors import read_errors
 from ..tables.subject_errors import ERROR
 from .series import Series
 
@@ -128,15 +127,6 @@ def worst_first(subjects: pd.DataFrame) -> list[str]:
     scored = subjects[subjects[ERROR].notna()]
     means = scored.groupby(item_names(scored))[ERROR].mean()
     return [str(name) for name in means.sort_values(ascending=False).index]
-
-
-def read_errors(path: Path) -> tuple[Mesh, NDArray[np.float64]]:
-    """A mesh in mm and the error (V,) at its vertices, NaN where it has none."""
-    # Unprocessed: merging vertices would part them from their errors.
-    loaded = trimesh.load(path, process=False, maintain_order=True)
-    mesh = Mesh(np.asarray(loaded.vertices, np.float64), np.asarray(loaded.faces, np.int32))
-    values = loaded.metadata["_ply_raw"]["vertex"]["data"]["error"]
-    return mesh, np.asarray(values, np.float64).reshape(-1)
 
 
 def draw(mesh: Mesh, errors: NDArray[np.float64]) -> str:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from ...bench.meshes.decimate import DecimatedMesh, decimate
 from ..run.items import item_names, of_scene
+from ..run.point_errors import read_errors
 from ..tables.markup import Markup, join, tag, void
 from ..tables.subject_errors import ERROR
-from .heat_maps import SCALE_MM, error_colours, frontal_face, frontal_rotation, read_errors
+from .heat_maps import SCALE_MM, error_colours, frontal_face, frontal_rotation
 from .pictures import error_scale
 from .series import Series
 

@@ -8,12 +8,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ...bench.scoring.reduce import PointDistances
 from ...recon.files.tables import parquet_error, read_table
+from ...recon.mesh.record import Mesh
 from ..files import atomic_write
 
 SIDES = ("scan_to_prediction", "prediction_to_scan")
+
+
+def read_errors(path: Path) -> tuple[Mesh, NDArray[np.float64]]:
+    """A kept mesh in mm and the error (V,) at its vertices, NaN where it has none."""
+    # Here: who reads a run's numbers needs no meshes.
+    import trimesh
+
+    # Unprocessed: merging vertices would part them from their errors.
+    loaded = trimesh.load(path, process=False, maintain_order=True)
+    mesh = Mesh(np.asarray(loaded.vertices, np.float64), np.asarray(loaded.faces, np.int32))
+    values = loaded.metadata["_ply_raw"]["vertex"]["data"]["error"]
+    return mesh, np.asarray(values, np.float64).reshape(-1)
 
 
 class PointErrors:

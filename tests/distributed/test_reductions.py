@@ -20,8 +20,8 @@ from facebench.distributed.cluster import connected
 from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import load_model
-from facebench.results.report.heat_maps import read_errors
 from facebench.results.run.folder import RunFolder
+from facebench.results.run.point_errors import read_errors
 
 N_FRAMES = 2
 SUBJECTS = ("subject_01", "subject_02")
