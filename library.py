@@ -264,7 +264,7 @@ def load_model(name: Path | str = "embedded") -> MorphableModel:
         'embedded'
 
     Args:
-        name: `embedded`, an `.npz` of `facebench models import`, or ICT-FaceKit's folder.
+        name: `embedded`, `human`, an `.npz` of `facebench models import`, or ICT-FaceKit's folder.
 
     Raises:
         FacebenchError: there is no such model, or the file must be imported first.

@@ -16,11 +16,12 @@ from typing import Any
 import click
 
 from ..errors import FacebenchError, did_you_mean, nearest_name
+from ..recon.morphable import PACKAGED_MODELS
 from ._options import PROTOCOLS
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _WRITES_RUNS = "give a folder that 'facebench micc' wrote"
-_MODELS = "give 'embedded', an .npz file, or ICT-FaceKit's FaceXModel folder"
+_MODELS = "give 'embedded', 'human', an .npz file, or ICT-FaceKit's FaceXModel folder"
 
 
 def check_first(command: click.Command) -> None:
@@ -97,8 +98,8 @@ def _check_run(text: str | Path) -> None:
 
 def _check_model(text: str) -> None:
     path = Path(text)
-    if text != "embedded" and not path.exists():
-        near = nearest_name(text, ["embedded", *map(str, _files_beside(path))])
+    if text not in PACKAGED_MODELS and not path.exists():
+        near = nearest_name(text, [*PACKAGED_MODELS, *map(str, _files_beside(path))])
         said = f"did you mean '{near}'? Otherwise " if near else ""
         raise FacebenchError(f"{text}: no such face model", said + _MODELS)
 

@@ -25,7 +25,7 @@ import click
     "--model",
     default="embedded",
     show_default=True,
-    help="The face model of the weights: 'embedded', an .npz, or ICT-FaceKit's folder.",
+    help="The face model of the weights: 'embedded', 'human', an .npz, or ICT-FaceKit's folder.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def command(path: Path, checkpoint: Path | None, model: str, as_json: bool) -> int:

@@ -45,7 +45,7 @@ def parse_formats(_: click.Context, __: click.Parameter, value: str) -> tuple[st
     "--model",
     default="embedded",
     show_default=True,
-    help="The face model of the weights: 'embedded', an .npz, or ICT-FaceKit's folder.",
+    help="The face model of the weights: 'embedded', 'human', an .npz, or ICT-FaceKit's folder.",
 )
 @click.option(
     "--formats",

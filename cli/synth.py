@@ -13,7 +13,7 @@ _MODEL = click.option(
     "--model",
     default="embedded",
     show_default=True,
-    help="'embedded', an .npz, or ICT-FaceKit's FaceXModel folder.",
+    help="'embedded', 'human', an .npz, or ICT-FaceKit's FaceXModel folder.",
 )
 _OUT = click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="New folder."

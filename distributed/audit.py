@@ -28,7 +28,8 @@ from ..bench.scoring.target import read_target
 from ..bench.surface.triangles import IndexArray
 from ..errors import FacebenchError
 from ..recon.mesh.record import Mesh
-from ..recon.morphable.load import EMBEDDED, load_model
+from ..recon.morphable import EMBEDDED
+from ..recon.morphable.load import load_model
 from ..results.run.folder import SCORED, RunFolder
 from ..results.run.items import item_names, of_scene
 from ..results.run.point_errors import read_errors

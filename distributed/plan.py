@@ -15,7 +15,8 @@ from ..bench.method.mesh_files import MeshPredictions
 from ..bench.method.registry import open_method
 from ..bench.protocol.record import Protocol, read_settings
 from ..errors import FacebenchError
-from ..recon.morphable.load import EMBEDDED, load_model
+from ..recon.morphable import PACKAGED_MODELS
+from ..recon.morphable.load import load_model
 from ..results.run.folder import RunRecord
 from ..results.run.record import host, now, package_versions, source_state
 from .benchmark import Benchmark
@@ -88,7 +89,8 @@ def prepare(request: RunRequest) -> Benchmark:
 
 def method_options(request: RunRequest, protocol: Protocol) -> MethodOptions:
     """What methods are built from, by absolute paths: workers may run in other folders."""
-    model = request.model if request.model == EMBEDDED else str(Path(request.model).absolute())
+    packaged = request.model in PACKAGED_MODELS
+    model = request.model if packaged else str(Path(request.model).absolute())
     return MethodOptions(
         request.checkpoint and request.checkpoint.absolute(),
         model,

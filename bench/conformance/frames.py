@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import Finding, Verdict, attempt, failure, success
-from ...recon.morphable.load import EMBEDDED, load_model
+from ...recon.morphable import EMBEDDED
+from ...recon.morphable.load import load_model
 from ..method.interface import Method, MethodOptions
 from ..method.registry import build_method
 from .findings import check_digests, check_parts

@@ -15,7 +15,8 @@ from scipy.spatial import cKDTree
 from ...errors import FacebenchError, Finding, failure, success, warning
 from ...recon.export.mesh_files import write_ply
 from ...recon.mesh.record import Mesh
-from ...recon.morphable.load import EMBEDDED, load_model
+from ...recon.morphable import EMBEDDED
+from ...recon.morphable.load import load_model
 from ..landmarks.points import Landmarks
 from ..meshes.clean import check_unit, clean_mesh, count_of, faces_inwards
 from ..meshes.files import load_mesh

@@ -10,7 +10,8 @@ import numpy as np
 
 from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
-from ...recon.morphable.load import EMBEDDED, load_model
+from ...recon.morphable import EMBEDDED
+from ...recon.morphable.load import load_model
 from ..landmarks.points import Landmarks, landmark_pairs
 from ..meshes.clean import keep_vertices
 from ..protocol.record import AlignmentSettings, Points

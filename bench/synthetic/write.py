@@ -27,6 +27,7 @@ from ...recon.files.writing import atomic_write, lock_folder
 from ...recon.morphable.load import load_model
 from ...recon.synthetic.appearance import (
     landmark_points,
+    random_albedo,
     random_appearance,
     standard_normal,
     without_headwear,
@@ -156,7 +157,7 @@ class _Workshop:
         """A subject and the part of its shape that the model lacks (V, 3)."""
         generator = random_stream(seed, "micc", number)
         identity = standard_normal(generator, self.model.identity_basis.shape[2])
-        albedo = standard_normal(generator, self.model.albedo_basis.shape[2])
+        albedo = random_albedo(generator, self.model)
         detail = self.detail.field(random_stream(seed, "micc", number, "detail"))
         neutral = self.model.mean_shape + blend(self.model.identity_basis, identity) + detail
         return Person(

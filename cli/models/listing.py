@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from ...recon.morphable.model import MorphableModel
 
 KINDS = (
-    ("embedded", "made by code, MIT", "nothing: --model embedded"),
+    ("embedded", "made by code, MIT; also 'procedural'", "nothing: --model embedded"),
+    ("human", "people, from MakeHuman's heads, CC0", "nothing: --model human"),
     (
         "NAME.npz",
         "our own format",
@@ -57,35 +58,31 @@ _MODES_LISTED = 10
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
-    """List what --model takes; show, import, fit and export face models.
+    """List what --model takes; show, make, import, fit and export face models.
 
     \b
     Examples:
       facebench models
-      facebench models show embedded --picture embedded.png
+      facebench models show human --picture human.png
+      facebench models make human --out human.npz
       facebench models import basel-2009 01_MorphableModel.mat --side-files BFM --out bfm.npz
       facebench models import ict ICT-FaceKit/FaceXModel --out ict.npz
       facebench models fit ict.npz scan.ply --out fitted
       facebench models export embedded --vertices 35000 --seed 0 --out face35k.npz
     """
-    # The bare word lists; with a subcommand listing would build the embedded model for nothing.
+    # The bare word lists; with a subcommand listing would build the models for nothing.
     if context.invoked_subcommand is None:
         _list(as_json)
 
 
 def _list(as_json: bool) -> None:
-    from ...recon.morphable.load import EMBEDDED, load_model
-    from ...recon.morphable.measures import mode_counts
+    from ...recon.morphable import EMBEDDED, HUMAN
+    from ...recon.morphable.load import load_model
 
-    model = load_model(EMBEDDED)
-    embedded = {
-        "vertices": model.n_vertices,
-        "triangles": len(model.triangles),
-        **{f"{kind}_modes": count for kind, count in mode_counts(model).items()},
-    }
+    packaged = {name: _counts(load_model(name)) for name in (EMBEDDED, HUMAN)}
     if as_json:
         kinds = [dict(zip(("model", "what", "needs"), kind, strict=True)) for kind in KINDS]
-        click.echo(json.dumps({"embedded": embedded, "kinds": kinds}, indent=2))
+        click.echo(json.dumps({**packaged, "kinds": kinds}, indent=2))
         return
     from rich.console import Console
     from rich.table import Table
@@ -94,8 +91,17 @@ def _list(as_json: bool) -> None:
     for kind in KINDS:
         table.add_row(*kind)
     Console(markup=False).print(table)
-    shown = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in embedded.items())
-    click.echo(f"\nembedded: {shown}")
+    click.echo()
+    for name, counts in packaged.items():
+        shown = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items())
+        click.echo(f"{name}: {shown}")
+
+
+def _counts(model: MorphableModel) -> dict[str, int]:
+    from ...recon.morphable.measures import mode_counts
+
+    modes = {f"{kind}_modes": count for kind, count in mode_counts(model).items()}
+    return {"vertices": model.n_vertices, "triangles": len(model.triangles), **modes}
 
 
 @click.command()
@@ -104,7 +110,7 @@ def _list(as_json: bool) -> None:
     "--picture",
     type=click.Path(path_type=Path, dir_okay=False),
     help="A PNG of the mean face and the first modes at ±3 standard deviations.  "
-    "[default: beside MODEL; none for 'embedded']",
+    "[default: beside MODEL; none for a model of the package]",
 )
 @click.option("--no-picture", is_flag=True, help="Draw nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -117,12 +123,13 @@ def show(model: str, picture: Path | None, no_picture: bool, as_json: bool) -> N
       facebench models show bfm.npz
       facebench models show ict.npz --json --no-picture
     """
-    from ...recon.morphable.load import EMBEDDED, load_model
+    from ...recon.morphable import PACKAGED_MODELS
+    from ...recon.morphable.load import load_model
     from ...recon.morphable.measures import model_facts
 
     loaded = load_model(model)
     facts = model_facts(loaded)
-    if picture is None and model != EMBEDDED:
+    if picture is None and model not in PACKAGED_MODELS:
         # Beside the model: a picture in the working folder would be lost among other files.
         picture = Path(model).with_suffix(".png")
     if picture is not None and not no_picture:

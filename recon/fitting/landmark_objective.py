@@ -17,17 +17,25 @@ from .unknowns import POSE_UNITS, FittingSettings, Unknowns
 # Pixels of the 224 frame in one normalised unit.
 _HALF_FRAME = FRAME / 2
 
+_BOUND_DEVIATION = 0.1
+"""By which a blend shape's weight may leave 0 to 1. Soft, so that the systems stay linear; a tenth
+is less than landmarks tell, and a jaw that opens negatively would go through the face."""
+
 
 class LandmarkModel(nn.Module):
     """A face model's 68 points: (N, 3, B) mm from shape coefficients.
 
     Args:
         model: the face model.
+
+    Attributes:
+        bounded: (K,) bool, which shape coefficients are weights from 0 to 1.
     """
 
     mean: Tensor
     basis: Tensor
     present: Tensor
+    bounded: Tensor
 
     def __init__(self, model: MorphableModel) -> None:
         super().__init__()
@@ -37,7 +45,10 @@ class LandmarkModel(nn.Module):
         basis = torch.cat([torch.from_numpy(part).double() for part in bases], dim=2)
         mean = torch.from_numpy(model.mean_shape[rows]).double()
         present = torch.from_numpy(model.landmarks >= 0)
-        for name, value in (("mean", mean), ("basis", basis), ("present", present)):
+        bounded = torch.zeros(basis.shape[2], dtype=torch.bool)
+        bounded[model.identity_basis.shape[2] :] = model.has_blend_shapes
+        buffers = {"mean": mean, "basis": basis, "present": present, "bounded": bounded}
+        for name, value in buffers.items():
             self.register_buffer(name, value, persistent=False)
 
     def points(self, shape: Tensor) -> Tensor:
@@ -70,8 +81,19 @@ class LandmarkObjective:
         tail = self.settings.landmark_tail / self.settings.landmark_deviation
         each = robust_cost(self.residuals(vector).square().sum(1), tail)
         # Coefficients are N(0, 1) by the basis's own scale, so their prior has no factor.
-        prior = vector[:, self.unknowns.shape].square().sum(1)
-        return (self.weights * each).sum(0) + 0.5 * prior
+        shape = vector[:, self.unknowns.shape]
+        prior = shape.square() + self.beyond_bounds(shape).square() / _BOUND_DEVIATION**2
+        return (self.weights * each).sum(0) + 0.5 * prior.sum(1)
+
+    def beyond_bounds(self, shape: Tensor) -> Tensor:
+        """By how much blend shapes (B, K) leave 0 to 1, with the sign; 0 for other modes."""
+        return (shape - shape.clamp(0.0, 1.0)) * self.model.bounded
+
+    def prior_slopes(self, vector: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradient and diagonal of the Hessian (B, K) of the shape's prior."""
+        shape = vector[:, self.unknowns.shape]
+        beyond = self.beyond_bounds(shape) / _BOUND_DEVIATION**2
+        return shape + beyond, 1.0 + (beyond != 0.0) / _BOUND_DEVIATION**2
 
     def residuals(self, vector: Tensor) -> Tensor:
         """(68, 2, B) in deviations."""
@@ -142,13 +164,13 @@ class NormalEquations:
         """About (B, D)."""
         unknowns = objective.unknowns
         jacobian, residuals = objective.rows(vector)
-        prior = torch.zeros_like(jacobian[0, 0])
-        prior[unknowns.shape] = 1.0
+        slope, curvature = (torch.zeros_like(jacobian[:, 0]) for _ in range(2))
+        slope[:, unknowns.shape], curvature[:, unknowns.shape] = objective.prior_slopes(vector)
         # Gauss-Newton: the residuals' own second derivatives are left out; near the solution
         # residuals are small.
-        hessian = jacobian.mT @ jacobian + prior.diag()
+        hessian = jacobian.mT @ jacobian + torch.diag_embed(curvature)
         gradient = (jacobian.mT @ residuals.unsqueeze(2)).squeeze(2)
-        return cls(hessian, gradient + prior * vector[:, unknowns.geometry], vector.shape[1])
+        return cls(hessian, gradient + slope, vector.shape[1])
 
     def step(self, damping: Tensor) -> Tensor:
         """See `Linearised`; not finite for a face whose system cannot be solved."""

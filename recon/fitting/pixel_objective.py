@@ -121,6 +121,7 @@ class PixelEquations:
         shaded: the points there.
         by_frame, by_pose: derivatives (3, 9, N, B), (3, 6, N, B) of colour minus photograph.
         robust_weights: (N, B) weight of each point's residual.
+        prior_hessian: (B, D) diagonal of the Hessian of all priors.
         rows: (B, 136, G) of the landmarks.
         gradient: (B, D).
     """
@@ -130,6 +131,7 @@ class PixelEquations:
     by_frame: Tensor
     by_pose: Tensor
     robust_weights: Tensor
+    prior_hessian: Tensor
     rows: Tensor
     gradient: Tensor
 
@@ -144,20 +146,16 @@ class PixelEquations:
         by_frame, by_pose = shaded.by_frame(slopes), shaded.by_pose(slopes)
         rows, off = objective.landmarks.rows(vector)
         # The gradient needs the transposed product of the equations themselves, hence in two steps.
-        bare = cls(objective, shaded, by_frame, by_pose, robust_weights, rows, vector)
-        gradient = bare.prior_hessian * (vector - objective.centre)
+        hessian = objective.prior.expand_as(vector).clone()
+        gradient = hessian * (vector - objective.centre)
+        shape = objective.unknowns.shape
+        gradient[:, shape], hessian[:, shape] = objective.landmarks.prior_slopes(vector)
+        bare = cls(objective, shaded, by_frame, by_pose, robust_weights, hessian, rows, vector)
         gradient += bare.transposed_product(
             robust_weights * residuals / objective.landmarks.settings.pixel_deviation
         )
         gradient[:, objective.unknowns.geometry] += (off.unsqueeze(1) @ rows).squeeze(1)
         return replace(bare, gradient=gradient)
-
-    @property
-    def prior_hessian(self) -> Tensor:
-        """Diagonal (D,) of the Hessian of all priors."""
-        prior = self.objective.prior.clone()
-        prior[self.objective.unknowns.shape] = 1.0
-        return prior
 
     def step(self, damping: Tensor) -> Tensor:
         """See `Linearised`."""
@@ -309,7 +307,7 @@ def _dense_hessian(equations: PixelEquations) -> Tensor:
     pixels = (equations.jacobian_product(everything) * equations.robust_weights.sqrt()).flatten(
         0, 1
     )
-    matrix = pixels.T @ pixels / equations.variance + equations.prior_hessian.diag()
+    matrix = pixels.T @ pixels / equations.variance + equations.prior_hessian[0].diag()
     rows, geometry = equations.rows[0], equations.objective.unknowns.geometry
     # Landmarks add to shape and pose only.
     matrix[geometry, geometry] += rows.T @ rows

@@ -1,7 +1,8 @@
 """One door to every face model, our `.npz` files, and what a file is by its first bytes.
 
-`load_model` takes `embedded`, an `.npz` (`MorphableModel`'s fields by name, no pickle) or the
-folder of another project; a wrong file is named instead of misread.
+`load_model` takes a model of the package (`embedded`, `procedural`, `human`), an `.npz`
+(`MorphableModel`'s fields by name, no pickle) or the folder of another project; a wrong file is
+named instead of misread.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import fields
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,12 @@ from numpy.typing import NDArray
 from ...errors import FacebenchError, nearest_name
 from ..files.tables import read_npz_arrays
 from ..files.writing import atomic_write
+from . import EMBEDDED, HUMAN, PACKAGED_MODELS, PROCEDURAL
 from .complete import MILLIMETRES, complete_model
 from .ict import is_ict_folder, read_ict
 from .model import MorphableModel
 
-EMBEDDED = "embedded"
-"""The name under which the model made by code is asked for."""
-
-_WHAT_TO_GIVE = f"give '{EMBEDDED}', an .npz file, or ICT-FaceKit's FaceXModel folder"
+_WHAT_TO_GIVE = f"give '{EMBEDDED}', '{HUMAN}', an .npz file, or ICT-FaceKit's FaceXModel folder"
 
 _LENGTHS = ("mean_shape", "identity_basis", "expression_basis")
 
@@ -53,17 +53,19 @@ def load_model(source: str | Path) -> MorphableModel:
     """The model behind `--model`.
 
     Args:
-        source: `embedded`, the path of an `.npz`, or ICT-FaceKit's folder.
+        source: a name of `PACKAGED_MODELS`, the path of an `.npz`, or ICT-FaceKit's folder.
 
     Raises:
         FacebenchError: nothing is there, or what is there is no face model.
     """
     # A file of this name in the working folder must not shadow the model of the package.
-    if source == EMBEDDED:
+    if source in (EMBEDDED, PROCEDURAL):
         # Building it takes a second or two: nobody who loads another model should pay for that.
         from .procedural import embedded_model
 
         return embedded_model()
+    if source == HUMAN:
+        return _human_model()
     path = Path(source)
     if path.is_file():
         _refuse_unimported(path)
@@ -73,6 +75,14 @@ def load_model(source: str | Path) -> MorphableModel:
     if path.is_dir():
         raise FacebenchError(f"{path}: a folder without a face model in it", _WHAT_TO_GIVE)
     raise FacebenchError(f"{source}: no such face model", _near_name(path) or _WHAT_TO_GIVE)
+
+
+@cache
+def _human_model() -> MorphableModel:
+    """The model of people in the package; read once, as the other is built once."""
+    from .human.files import PACKAGED
+
+    return read_npz(PACKAGED)
 
 
 def _refuse_unimported(path: Path) -> None:
@@ -87,7 +97,7 @@ def _refuse_unimported(path: Path) -> None:
 
 def _near_name(path: Path) -> str:
     """A question naming a known model or a file beside the missing one, or nothing."""
-    known = {EMBEDDED: EMBEDDED}
+    known = {name: name for name in PACKAGED_MODELS}
     if path.parent.is_dir():
         # Only the folder that was named: searching the disk for a typing error takes too long.
         known |= {item.name: str(item) for item in path.parent.glob("*.npz")}
@@ -120,7 +130,7 @@ def read_npz(path: Path, unit: str = "mm") -> MorphableModel:
     """
     if unit not in MILLIMETRES:
         raise FacebenchError(f"unknown unit '{unit}'", f"known: {', '.join(MILLIMETRES)}")
-    arrays = _read_arrays(path)
+    arrays = _expanded(_read_arrays(path), path)
     for name in _LENGTHS:
         # Not multiplied by 1.0: that would turn float32 into float64 and change the digest.
         if unit != "mm" and name in arrays:
@@ -128,6 +138,16 @@ def read_npz(path: Path, unit: str = "mm") -> MorphableModel:
     # The file's name, so that tables of two models can be told apart.
     arrays.setdefault("name", np.array(path.stem))
     return complete_model(arrays, str(path), unit)
+
+
+def _expanded(arrays: dict[str, NDArray[Any]], path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays as they are, or of a human model's compact file in full."""
+    if "subdivision_weights" not in arrays:
+        return arrays
+    # Only then: it imports what makes skins.
+    from .human.files import expand
+
+    return expand(arrays, str(path))
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:

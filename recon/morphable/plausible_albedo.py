@@ -73,7 +73,7 @@ def plausible_albedo(
     """
     canonical = [REGION_NAMES.index(n) if n in REGION_NAMES else 0 for n in region_names]
     points = mean_shape.astype(np.float64)
-    blur = _blur_along(points, triangles)
+    blur = blur_along(points, triangles)
     shares = _soft_shares(np.array(canonical)[region], blur)
     iris, pupil = _iris_and_pupil(points, shares)
     mean = _mean_colours(shares, iris, pupil)
@@ -83,7 +83,7 @@ def plausible_albedo(
     return mean.astype(np.float32), basis, ALBEDO_NAMES
 
 
-def _blur_along(vertices: NDArray[np.float64], triangles: NDArray[np.int32]) -> Blur:
+def blur_along(vertices: NDArray[np.float64], triangles: NDArray[np.int32]) -> Blur:
     """Repeated means over neighbours, which spread a value by a width in mm."""
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     lengths = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)

@@ -18,6 +18,8 @@ from ...errors import FacebenchError
 from ..face.camera import rotate, rotation_matrix
 from ..face.crop import Framing
 from ..face.lighting import harmonics
+from ..morphable.human.skin import is_human_skin, random_skin
+from ..morphable.human.units import are_face_units, random_units
 from ..morphable.model import MorphableModel
 from .photograph import random_colour
 
@@ -219,8 +221,20 @@ def standard_normal(generator: np.random.Generator, size: int) -> NDArray[np.flo
     return generator.standard_normal(size).clip(-3, 3).astype(np.float32)
 
 
+def random_albedo(generator: np.random.Generator, model: MorphableModel) -> NDArray[np.float32]:
+    """Albedo coefficients (K,): standard normal, or as they go together in the human skin."""
+    if is_human_skin(model.albedo_names):
+        return random_skin(generator, model.albedo_names)
+    return standard_normal(generator, model.albedo_basis.shape[2])
+
+
 def random_expression(generator: np.random.Generator, model: MorphableModel) -> NDArray[np.float32]:
-    """Expression coefficients (K,): near neutral, a few modes strong, or all of them at once."""
+    """Expression coefficients (K,): near neutral, a few modes strong, or all of them at once.
+
+    ARKit's face units are mixed as faces mix them (`human/units.py`).
+    """
+    if are_face_units(model.expression_names):
+        return random_units(generator, model.expression_names)
     size = model.expression_basis.shape[2]
     # Real photographs mix near-neutral, one strong motion and everything at once.
     kind = generator.random()
@@ -234,6 +248,13 @@ def random_expression(generator: np.random.Generator, model: MorphableModel) -> 
     return bounded_expression(model, 0.8 * spread)
 
 
+def strong_expression(generator: np.random.Generator, model: MorphableModel) -> NDArray[np.float32]:
+    """Expression coefficients (K,) of a face that is seldom near neutral."""
+    if are_face_units(model.expression_names):
+        return random_units(generator, model.expression_names, neutral=False)
+    return bounded_expression(model, standard_normal(generator, model.expression_basis.shape[2]))
+
+
 def bounded_expression(
     model: MorphableModel, coefficients: NDArray[np.float32]
 ) -> NDArray[np.float32]:
@@ -241,6 +262,9 @@ def bounded_expression(
 
     Blendshapes, known by their names, are weights from 0 to 1 and have no opposite.
     """
+    if are_face_units(model.expression_names):
+        # Mixtures of them are what faces do as they are; their jaw opens further than that.
+        return coefficients.clip(0, 1).astype(np.float32)
     if model.has_blend_shapes:
         # Blend shapes have no opposite: a negative jawOpen would push the chin through the face.
         coefficients = np.float32(0.8) * np.abs(coefficients).clip(0, 1)

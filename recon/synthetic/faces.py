@@ -20,6 +20,7 @@ from .appearance import (
     CLASS,
     Points,
     landmark_points,
+    random_albedo,
     random_angles,
     random_appearance,
     random_expression,
@@ -105,7 +106,7 @@ class FaceSampler:
         # One stream per person, one per moment: more frames of somebody change nobody else.
         person = random_stream(self.seed, "faces", subject)
         identity = standard_normal(person, self.model.identity_basis.shape[2])
-        albedo = standard_normal(person, self.model.albedo_basis.shape[2])
+        albedo = random_albedo(person, self.model)
         moment = random_stream(self.seed, "faces", subject, frame)
         expression = random_expression(moment, self.model)
         angles = random_angles(moment)

@@ -13,14 +13,15 @@ from ..face.crop import frame_mean_face
 from ..morphable.model import MorphableModel
 from .appearance import (
     ambient,
-    bounded_expression,
     directional_light,
     landmark_points,
+    random_albedo,
     random_angles,
     random_appearance,
     random_framing,
     random_light,
     standard_normal,
+    strong_expression,
     without_headwear,
 )
 from .clothing import ClothedModel
@@ -72,7 +73,7 @@ class CaptureSession:
         stream = random_stream(self.seed, "sittings", number)
         model = self.model
         identity = standard_normal(stream, model.identity_basis.shape[2])
-        albedo = standard_normal(stream, model.albedo_basis.shape[2])
+        albedo = random_albedo(stream, model)
         # Even light and no expression: each variation is measured from here.
         neutral = np.zeros(model.expression_basis.shape[2], np.float32)
         pose = random_framing(stream, self._mean, torch.zeros(3), self._framing)
@@ -91,9 +92,7 @@ class CaptureSession:
         """The person's coefficients with one of `VARIATIONS` changed, as a batch of one."""
         stream = random_stream(self.seed, "sittings", person.name, variation, number)
         if variation == "expression":
-            size = self.model.expression_basis.shape[2]
-            strong = standard_normal(stream, size)
-            changed = bounded_expression(self.model, strong)
+            changed = strong_expression(stream, self.model)
             return replace(person.start, expression=torch.from_numpy(changed)[None])
         if variation == "light":
             return replace(person.start, light=random_light(stream)[None])

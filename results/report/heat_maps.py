@@ -15,7 +15,8 @@ from PIL import Image
 
 from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh, vertex_normals
-from ...recon.morphable.load import EMBEDDED, load_model
+from ...recon.morphable import EMBEDDED
+from ...recon.morphable.load import load_model
 from ...recon.morphable.model import MorphableModel
 from ..run.items import item_names
 from ..run.point_errors import read_errors

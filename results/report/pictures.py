@@ -16,7 +16,8 @@ from ...bench.landmarks.regions import FACE_PARTS, face_parts
 from ...bench.scoring.statistics import bootstrap_interval
 from ...errors import FacebenchError
 from ...recon.files.pictures import read_picture
-from ...recon.morphable.load import EMBEDDED, load_model
+from ...recon.morphable import EMBEDDED
+from ...recon.morphable.load import load_model
 from ...recon.morphable.model import MorphableModel
 from ..run.ledger import Ledger
 from ..run.record import RunRecord, measured_dataset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -18,12 +19,17 @@ from facebench.recon.face.camera import (
 )
 from facebench.recon.face.lighting import solve_light
 from facebench.recon.fitting.fitter import Fitter
-from facebench.recon.fitting.landmark_objective import LandmarkObjective
+from facebench.recon.fitting.landmark_objective import (
+    LandmarkModel,
+    LandmarkObjective,
+    unknowns_of,
+)
 from facebench.recon.fitting.photographs import Photographs
 from facebench.recon.fitting.pixel_objective import PixelObjective
 from facebench.recon.fitting.shading import ShadedPoints
 from facebench.recon.fitting.solver import Linearised, minimise, robust_cost, robust_weight, solve
-from facebench.recon.fitting.unknowns import LIGHT_UNIT
+from facebench.recon.fitting.unknowns import LIGHT_UNIT, POSE_UNITS, FittingSettings
+from facebench.recon.morphable.load import load_model
 
 STEP = 1e-4
 ANGLES = torch.tensor([[0.3, -1.2, 0.1], [-0.4, 0.7, 2.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
@@ -77,6 +83,34 @@ def test_the_gradient_of_the_landmarks(landmarks: LandmarkObjective, vector: Ten
     found = landmarks.linearise(vector).gradient
     numeric = _numeric_gradient(landmarks, vector)[:, landmarks.unknowns.geometry]
     torch.testing.assert_close(found, numeric, atol=1e-4, rtol=1e-4)
+
+
+def test_blend_shapes_are_held_between_0_and_1() -> None:
+    """The gradient of their prior, and where landmarks ask for a mouth shut beyond shut."""
+    model = load_model("human")
+    points, unknowns = LandmarkModel(model), unknowns_of(model)
+    vector = 0.7 * torch.randn(
+        1, unknowns.size, generator=torch.Generator().manual_seed(4), dtype=torch.float64
+    )
+    target = torch.randn(68, 2, 1, generator=torch.Generator().manual_seed(5)).double()
+    weights = torch.ones(68, 1, dtype=torch.float64)
+    objective = LandmarkObjective(points, unknowns, target, weights, FittingSettings())
+    numeric = _numeric_gradient(objective, vector)[:, unknowns.geometry]
+    found = objective.linearise(vector).gradient
+    torch.testing.assert_close(found, numeric, atol=1e-3, rtol=1e-4)
+    jaw = unknowns.sizes.identity + model.expression_names.index("jawOpen")
+    shut = torch.zeros_like(vector)
+    # A face as large as in a crop: 0.009 of the half frame a millimetre.
+    shut[:, unknowns.pose.stop - 1] = math.log(0.009) / POSE_UNITS[5]
+    asked = shut.clone()
+    asked[:, jaw] = -0.5
+    # The targets that a jaw opened negatively would meet.
+    moved = objective.targets + objective.residuals(asked) / objective._per_deviation
+    wanted = replace(objective, targets=moved)
+    assert wanted.residuals(asked).abs().max() < 1e-9
+    weight = minimise(wanted, shut, 30, 1e-10).vector[0, unknowns.shape]
+    units = weight[unknowns.sizes.identity :]
+    assert -0.12 < units.min() < 0.0 and units.max() < 1.12
 
 
 def test_the_gradient_of_the_pixels(pixels: PixelObjective, vector: Tensor) -> None:

