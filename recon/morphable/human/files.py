@@ -115,7 +115,9 @@ def write_human(arrays: Arrays, path: Path) -> str:
     Members of an `.npz` carry no time and no machine.
     """
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **dict(arrays))
+    # Its own keyword argument confuses the types of ours.
+    named: dict[str, Any] = dict(arrays)
+    np.savez_compressed(buffer, **named)
     content = buffer.getvalue()
     path.write_bytes(content)
     return hashlib.sha256(content).hexdigest()

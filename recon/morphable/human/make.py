@@ -250,7 +250,8 @@ def parts_of(matrix: csr_matrix, head: Head) -> Ints:
     """Part (W,) of fine vertices: that which weighs most, the outer one where two weigh alike."""
     shares = matrix @ np.eye(len(PARTS))[head.part]
     # Rounded: means of quarters and thirds that are equal must tie whatever their last bit.
-    return np.round(shares, 6).argmax(axis=1).astype(np.int64)
+    part: Ints = np.round(shares, 6).argmax(axis=1).astype(np.int64)
+    return part
 
 
 def _shares(matrix: csr_matrix, head: Head, part: Ints) -> dict[str, Array]:
@@ -292,7 +293,7 @@ def _regions(fine: Array, landmarks: Ints, part: Ints) -> NDArray[np.uint8]:
         # All that an open mouth shows; the ruler counts none of it.
         "mouth_socket": (MOUTH_BAG, TEETH, TONGUE),
     }
-    known = {
+    known: dict[str, NDArray[np.integer]] = {
         name: np.flatnonzero(np.isin(part, [PARTS.index(p) for p in parts]))
         for name, parts in members.items()
     }

@@ -144,15 +144,16 @@ def _beard(vertices: Array, landmarks: Array) -> Array:
     below = _step((np.interp(np.abs(x), line_x, line_y) - y) / 4.0)
     # Jaws end before the ears, beards two fingers below the chin.
     front = _step((z - ear[2] + 10.0) / 8.0) * _step((y - chin[1] + 26.0) / 10.0)
-    # Sparse just beneath the lower lip's corners and on the cheeks' apples.
-    return below * front
+    beard: Array = below * front
+    return beard
 
 
 def _under_eyes(vertices: Array, landmarks: Array) -> Array:
     folded = np.column_stack([np.abs(vertices[:, 0]), vertices[:, 1]])
     lower = landmarks[[42, 47, 46, 45], :2] + (0.0, -6.0)
     front = vertices[:, 2] > landmarks[16, 2]
-    return front * np.exp(-0.5 * (distance_to_polyline(folded, lower) / 3.5) ** 2)
+    rings: Array = front * np.exp(-0.5 * (distance_to_polyline(folded, lower) / 3.5) ** 2)
+    return rings
 
 
 def _lines(vertices: Array, landmarks: Array) -> Array:
@@ -166,7 +167,8 @@ def _lines(vertices: Array, landmarks: Array) -> Array:
         level = np.array([[0.0, brow[1] + above], [26.0, brow[1] + above + 2.0]])
         line = np.exp(-0.5 * (distance_to_polyline(folded, level) / 2.0) ** 2)
         lines = np.maximum(lines, 0.4 * line)
-    return front * lines
+    shown: Array = front * lines
+    return shown
 
 
 def _scalp(vertices: Array, landmarks: Array) -> Array:
@@ -179,17 +181,20 @@ def _scalp(vertices: Array, landmarks: Array) -> Array:
     # Behind the ears down to the nape; the ears themselves stand out to the side.
     behind = _step((ear[2] - 34.0 - z) / 8.0) * _step((y - landmarks[13, 1]) / 10.0)
     ears = (np.abs(x) > ear[0] + 4.0) & (y < ear[1] + 22.0)
-    return np.maximum(above, behind) * ~ears
+    hair: Array = np.maximum(above, behind) * ~ears
+    return hair
 
 
 def _front(vertices: Array, landmarks: Array) -> Array:
     """The face with the ears, without neck and skull."""
     ear, chin = landmarks[16], landmarks[8]
     depth = _step((vertices[:, 2] - ear[2] + 40.0) / 10.0)
-    return depth * _step((vertices[:, 1] - chin[1] - 2.0) / 8.0)
+    front: Array = depth * _step((vertices[:, 1] - chin[1] - 2.0) / 8.0)
+    return front
 
 
 def _step(values: Array) -> Array:
     """0 below -1, 1 above 1, smooth between."""
     share = (0.5 + 0.5 * values).clip(0.0, 1.0)
-    return share * share * (3.0 - 2.0 * share)
+    smooth: Array = share * share * (3.0 - 2.0 * share)
+    return smooth

@@ -110,7 +110,7 @@ def _occlusion(vertices: Array, triangles: Ints, masks: Masks, parts: Masks, blu
     hollow = np.column_stack([blur(vertices[:, i], 4.0) for i in range(3)]) - vertices
     depth = np.maximum((hollow * normals).sum(axis=1), 0.0)
     # The neck and the back are coarse: their hollows are those of the mesh.
-    light = 1.0 - np.minimum(0.10 * depth, 0.35) * (1.0 - parts["eyeballs"]) * masks["front"]
+    light: Array = 1.0 - np.minimum(0.10 * depth, 0.35) * (1.0 - parts["eyeballs"]) * masks["front"]
     light *= 1.0 - 0.75 * parts["nostrils"]
     # Teeth and tongue: darker towards the throat, by a third for each cm behind the front teeth.
     teeth = parts["teeth"] > 0.5
