@@ -8,7 +8,7 @@ needs a look into a file or folder is left to the command.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,7 @@ def _check_protocols(text: str) -> None:
         _check_protocol(name)
 
 
-def _check_settings(protocol: str, settings: Iterable[str]) -> None:
+def _check_settings(protocol: str, settings: Sequence[str]) -> None:
     from ..bench.protocol.record import read_settings
 
     read_settings(protocol, settings)

@@ -10,6 +10,7 @@ import click
 
 from ._options import NOTHING_SCORED, command_line, measured_part, options_file, protocol
 from .main import run_step
+from .run import names_in
 
 if TYPE_CHECKING:
     from ..distributed.plan import RunRequest
@@ -128,19 +129,15 @@ def _request(options: dict[str, Any]) -> RunRequest:
     return RunRequest(
         data=options["data"],
         model=options["model"],
-        scenes=_names(options["scenes"]),
-        subjects=_names(options["subjects"]),
-        exclude=_names(options["exclude"]),
+        scenes=names_in(options["scenes"]),
+        subjects=names_in(options["subjects"]),
+        exclude=names_in(options["exclude"]),
         limit=options["limit"],
         workers=options["workers"],
         protocol=options["protocol"],
         settings=options["settings"],
         seed=options["seed"],
     )
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(filter(None, text.replace(" ", "").split(",")))
 
 
 def _recipes(texts: Sequence[str]) -> dict[str, str]:

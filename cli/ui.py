@@ -65,12 +65,12 @@ def _serve(uri: str, port: int, found: Sequence[Page], show: bool) -> None:
     from ..results.tracking.ui import mlflow_server
 
     click.echo(f"MLflow starts on {redacted(uri)} …", err=True)
-    with _ended_by_signals(), mlflow_server(uri, port) as server:
-        _print(server.address, found, show)
+    with _ended_by_signals(), mlflow_server(uri, port) as (address, process):
+        _print(address, found, show)
         click.echo("Ctrl-C ends it.", err=True)
         try:
             # Until it ends by itself or by a signal, which all come as KeyboardInterrupt.
-            server.process.wait()
+            process.wait()
         except KeyboardInterrupt:
             click.echo("\nEnded.", err=True)
             return

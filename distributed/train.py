@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -119,7 +121,7 @@ def _check_share(job: TrainingJob, workers: int, least: int) -> None:
 def _fit(job: TrainingJob, work: Any, scaling: Any) -> None:
     trainer = TorchTrainer(
         work,
-        train_loop_config=job.as_table(),
+        train_loop_config={"job": job.as_table(), "folder": str(Path.cwd())},
         scaling_config=scaling,
         run_config=RunConfig(
             name=f"from-{time.time_ns()}",
@@ -149,17 +151,21 @@ def _lost_worker_message(error: Any) -> FacebenchError:
 def _listened(listen: Listener) -> Any:
     """The training function of one worker in this process."""
 
-    def work(table: dict[str, Any]) -> None:
-        train_worker(TrainingJob.from_table(table), Worker(device=_device()), listen)
+    def work(config: dict[str, Any]) -> None:
+        train_worker(TrainingJob.from_table(config["job"]), Worker(device=_device()), listen)
 
     return work
 
 
-def _work(table: dict[str, Any]) -> tuple[str, str] | None:
+def _work(config: dict[str, Any]) -> tuple[str, str] | None:
     """The training function of one of several workers; how it diverged, if it did.
 
     A divergence comes to all workers at once. It is no error for Ray, which would start them again.
     """
+    # Ray puts its workers into a folder of their own, where relative paths lead nowhere. On another
+    # machine the command's folder may be missing; whole paths are all that can be meant there.
+    with suppress(OSError):
+        os.chdir(config["folder"])
     context = get_context()
     worker = Worker(
         rank=context.get_world_rank(),
@@ -168,7 +174,7 @@ def _work(table: dict[str, Any]) -> tuple[str, str] | None:
         distribute=prepare_model,
     )
     try:
-        train_worker(TrainingJob.from_table(table), worker, lambda row: None)
+        train_worker(TrainingJob.from_table(config["job"]), worker, lambda row: None)
     except DivergedError as error:
         return error.message, error.hint
     return None

@@ -102,9 +102,11 @@ class SourceReconstructor:
 
     def _locate(self, source: Source, frame: np.ndarray[Any, np.dtype[np.uint8]]) -> list[Box]:
         """Boxes from the files beside the photograph where there are any, else the detector's."""
+        # Before boxes: they say more of where the face is.
         if source.landmarks is not None:
             return [box_of_points(read_image_points(source.landmarks))]
         if source.boxes is not None:
+            # A photograph is frame 0 of a file that is made for videos.
             boxes = read_all_boxes(source.boxes).get(0, [])
             largest = sorted(boxes, key=lambda box: -max(box.width, box.height))
             return largest if self.settings.all_faces else largest[:1]
@@ -139,7 +141,9 @@ class SourceReconstructor:
     def _write(
         self, source: Source, number: int, crop: FaceCrop, face: FaceCoefficients
     ) -> tuple[str, ...]:
+        # Before any file: of NaN the mesh would be written, and look like a result.
         face.check_finite()
+        # The first has the source's own name, as without --all-faces.
         name = source.name if number == 1 else f"{source.name}_face{number}"
         view = self.reconstructor.view(crop.portrait, face, crop.filled)
         texture = self.reconstructor.texture(face.albedo, [view])
@@ -147,6 +151,7 @@ class SourceReconstructor:
         mesh = self.reconstructor.mesh(face)
         written = self.files.write_face(name, mesh, texture, rows)
         table = self._table(source, crop, crop.in_picture(face))
+        # Last: where this file is, those that it names are whole.
         return self.files.write_coefficients(name, table, written)
 
     def _table(self, source: Source, crop: FaceCrop, face: FaceCoefficients) -> dict[str, Any]:
@@ -166,6 +171,7 @@ class SourceReconstructor:
 
 def _groups(sources: Sequence[Source], batch: int) -> Iterator[list[Source]]:
     """Neighbouring photographs in batches, videos one by one, in the order given."""
+    # Only neighbours go together, so that results come in the order of the sources.
     for is_video, run in groupby(sources, key=lambda source: source.is_video):
         items, size = list(run), 1 if is_video else batch
         yield from (items[start : start + size] for start in range(0, len(items), size))

@@ -137,6 +137,7 @@ class Reconstructor:
         points = self.decoder.landmark_shape(batch.identity, batch.expression)
         placed = project(rotate(points, rotation_matrix(batch.pose[:, :3])), batch.pose)
         found = to_pixels(placed, image_size).permute(2, 0, 1).double().cpu().numpy()
+        # What the model lacks was looked up at some other vertex, and would lie on the face.
         found[:, self.model.landmarks < 0] = np.nan
         return np.asarray(found, np.float64)
 
@@ -170,6 +171,7 @@ class Reconstructor:
 
     def texture(self, albedo: NDArray[np.floating], views: Sequence[View]) -> Texture:
         """The views' photographs where they show the face, completed by its albedo (K,)."""
+        # Of the mean shape: only its colours are used.
         own = self.model.mesh(albedo=albedo).colours
         assert own is not None
         seen = [sample_view(self.texture_space, self.model.triangles, view) for view in views]

@@ -172,6 +172,7 @@ def _rows(path: Path) -> Iterator[tuple[str, SourceResult]]:
     """Key and portrait of the ledger's lines; one cut off by an interruption is passed over."""
     if not path.is_file():
         return
+    # A kill may cut a line in the middle of a character.
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             try:

@@ -78,6 +78,7 @@ class SheetRenderer:
             vertices, lit, self._face.decoder.triangles, self._face.image_size
         )
         pictures = drawn.image + _PAPER * drawn.background_weight[:, None]
+        # Once without texture: a picture on it hides what the shape lacks.
         grey = draw_shape(self._face, turned[-1].tensors(self._device))
         return _labelled(torch.cat([pictures, grey]), _SIDE_CAPTIONS)
 
@@ -88,5 +89,6 @@ class SheetRenderer:
 
 
 def _labelled(images: Tensor, captions: tuple[str, ...]) -> list[Picture]:
+    # Drawn twice as large: within the outline visibility is hard, and edges would show steps.
     small = torch.nn.functional.avg_pool2d(images.clamp(0.0, 1.0), _SUPERSAMPLING)
     return [captioned(p, text) for p, text in zip(to_pictures(small), captions, strict=True)]

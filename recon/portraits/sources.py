@@ -81,6 +81,7 @@ def find_sources(paths: Iterable[Path], leave_out: Path | None = None) -> list[S
     found: dict[Path, PurePosixPath] = {}
     for path in paths:
         items = _in_folder(path, leave_out) if path.is_dir() else {path: PurePosixPath(path.name)}
+        # A file given by itself and inside of its folder is one source, under its first name.
         found |= {file: name for file, name in items.items() if file not in found}
     return [Source(name, path) for path, name in zip(found, _names(found.values()), strict=True)]
 
@@ -94,6 +95,7 @@ def _names(relative: Iterable[PurePosixPath]) -> Iterator[str]:
         plain = stems[file.with_suffix("")] == 1
         whole = str(file.with_suffix("") if plain else file.with_name(file.name.replace(".", "_")))
         name = _shortened(whole)
+        # A name that took in its ending may be the whole name of another file.
         seen[name] += 1
         yield name if seen[name] == 1 else f"{name}_{seen[name]}"
 
@@ -125,6 +127,7 @@ def _in_folder(folder: Path, leave_out: Path | None) -> dict[Path, PurePosixPath
 
 def _hidden_or_in(item: Path, folder: Path, leave_out: Path | None) -> bool:
     hidden = any(part.startswith(".") for part in item.relative_to(folder).parts)
+    # By what paths lead to: results may lie below a source under another name.
     return hidden or (leave_out is not None and leave_out.resolve() in item.resolve().parents)
 
 

@@ -53,6 +53,7 @@ class EvenSample(Generic[Item]):
         self._held.append(item)
         self.skip()
         if len(self._held) >= 2 * self.size:
+            # Every second one: what stays is as even as before.
             self._held = self._held[::2]
             self._step *= 2
 
@@ -148,6 +149,7 @@ class TrackBuilder:
         whole = Track(
             np.array(self._numbers), self._boxes, faces, self._sizes[0], tuple(self._shots)
         )
+        # A file that was put together from two has their sizes, and poses are of a picture's size.
         resized = [a != b for a, b in pairwise(self._sizes)]
         take = np.concatenate([[0], np.cumsum(resized, dtype=np.int64)])
         if self._given is None:
@@ -171,6 +173,7 @@ class TrackBuilder:
             if part is not longest
         )
         kept = sum(len(part.numbers) for part in takes)
+        # Evenly over the take that was chosen, for what was held is even over the whole video.
         few = np.linspace(0, len(longest.shots) - 1, min(SHEET_ROWS, len(longest.shots)))
         shots = tuple(longest.shots[round(i)] for i in few)
         left_out = len(whole.numbers) - kept
@@ -215,6 +218,7 @@ def drop_outliers(track: Track) -> Track:
     such frame would spoil the person's mean and its neighbours' smoothed pose.
     """
     places = places_of(track.boxes)
+    # A median: one stray face moves it by nothing, a walking person carries it along.
     usual = median_filter(places, size=(NEIGHBOURS, 1), mode="mirror")
     away = np.linalg.norm((places - usual)[:, :2], axis=1) / np.exp(usual[:, 2])
     other_size = np.abs(places[:, 2] - usual[:, 2]) > np.log(RESIZED)

@@ -82,6 +82,7 @@ class VideoReconstructor:
         return SourceResult(source.name, str(source.path), builder.frames, found, files, reason)
 
     def _write(self, source: Source, found: Track, frame_count: int) -> tuple[str, ...]:
+        # Before the person's mean, which one NaN would bring into every frame.
         found.faces.check_finite()
         rate = frame_rate(source.path)
         track = self._of_one_person(found, float(rate))
@@ -100,6 +101,7 @@ class VideoReconstructor:
 
     def _of_one_person(self, track: Track, rate: float) -> Track:
         faces = track.faces.of_one_person()
+        # After the mean: what is smoothed is what is left to change from frame to frame.
         if self.settings.smoothing:
             faces = smooth(faces, track.numbers, rate)
         return replace(track, faces=faces)
@@ -108,6 +110,7 @@ class VideoReconstructor:
         """The neutral face, textured from several frames, and the sheet."""
         pairs = [(shot, shot.in_crop(track.faces[index])) for index, shot in track.shots]
         views = [self.reconstructor.view(s.portrait, face, s.filled) for s, face in pairs]
+        # Any: identity and albedo are the same in all frames by now.
         some = track.faces[0]
         neutral = replace(some, expression=np.zeros_like(some.expression))
         texture = self.reconstructor.texture(neutral.albedo, views)
@@ -121,6 +124,7 @@ class VideoReconstructor:
         face = FaceRenderer(self.reconstructor.decoder, renderer, track.image_size)
         face.to(self.reconstructor.device)
         for chunk in read_chunks(source.path, source.name, self.settings.frames):
+            # Read a second time, not kept from the first: a minute of frames takes gigabytes.
             for start in range(0, len(chunk.frames), _DRAWN_TOGETHER):
                 frames = chunk.frames[start : start + _DRAWN_TOGETHER]
                 yield from self._drawn(face, frames, chunk.first_frame + start, track)
@@ -130,6 +134,7 @@ class VideoReconstructor:
     ) -> NDArray[np.uint8]:
         wanted = np.arange(first, first + len(frames))
         index = np.flatnonzero(np.isin(track.numbers, wanted))
+        # The renderer is of one size; frames of another were cut off as another take.
         if not len(index) or frames.shape[1:3] != track.image_size:
             return frames
         drawn, device = frames.copy(), self.reconstructor.device

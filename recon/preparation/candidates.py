@@ -52,6 +52,7 @@ def decode_mask(content: bytes, size: tuple[int, int]) -> Pixels:
         picture = read_picture(content, "")
     except ValueError as error:
         raise RejectedError(Reason.SIDECAR, f"mask: {error}") from error
+    # Colours could only be guessed to be classes.
     if picture.mode not in ("L", "P", "1"):
         raise RejectedError(Reason.SIDECAR, "the mask has colours, not class numbers")
     height, width = size
@@ -60,7 +61,9 @@ def decode_mask(content: bytes, size: tuple[int, int]) -> Pixels:
             Reason.SIDECAR,
             f"the mask is {picture.width} x {picture.height}, not {width} x {height}",
         )
+    # Nearest: between two classes there is no third.
     classes = np.array(picture.resize((width, height), Image.Resampling.NEAREST))
+    # Training looks up a weight by the class, and would fail at this photograph for ever.
     if classes.max() >= len(CLASS_NAMES):
         raise RejectedError(Reason.SIDECAR, f"the mask has class {classes.max()}; the last is 18")
     return classes.astype(np.uint8)
@@ -82,6 +85,7 @@ def decode_landmarks(content: bytes, name: str) -> Points:
         raise RejectedError(Reason.SIDECAR, error.message) from error
     except ValueError as error:
         raise RejectedError(Reason.SIDECAR, f"{name}: no text") from error
+    # Several faces follow one another, 68 lines each; five points are always one face.
     each = len(points) if len(points) == FIVE_POINTS else POINTS
     if len(points) == 0 or len(points) % each or not np.isfinite(points).all():
         raise RejectedError(Reason.SIDECAR, f"{name}: {len(points)} points, not 68 a face")
@@ -154,13 +158,17 @@ def find_faces(
     """Read a photograph and find its faces; never raises for what its files hold."""
     digest = ""
     try:
+        # Read once: the digest, the pixels and what is kept are then of the same bytes.
         content = photograph.file.read()
         digest = hashlib.sha256(content).hexdigest()
         frame = decode_photograph(content)
         found = _faces(photograph, frame, detector)
         mask = _mask(photograph, frame, settings.mask_order)
+        # After the mask: a photograph whose label file is unusable has no face that could be kept.
         kept, others = _chosen(found, settings.all_faces)
         candidates = tuple(
+            # Only the part around the face goes on to the networks: photographs are many times
+            # larger.
             Candidate(face, cut_patch(frame, mask, box, settings.image_size), box, points)
             for face, box, points in kept
         )
@@ -187,6 +195,7 @@ def _faces(photograph: Photograph, frame: Pixels, detector: ManyFacesDetector) -
             return [(0, box_of_points(points[0]), None)]
         boxes = [landmark_box(one) for one in points]
         given = [(face, boxes[face], points[face]) for face in range(len(points))]
+        # The main face first, as the detector gives it; a file may have any order.
         return sorted(given, key=lambda one: -max(one[1].width, one[1].height))
     detected = detector.detect_all(frame)
     if not detected:
@@ -216,6 +225,7 @@ def _mask(photograph: Photograph, frame: Pixels, order: str) -> Pixels | None:
         content = photograph.mask.read()
     except OSError as error:
         raise RejectedError(Reason.SIDECAR, f"mask: {error.strerror}") from error
+    # One order from here on: the shards hold BiSeNet's.
     return convert_order(decode_mask(content, frame.shape[:2]), order, BISENET)
 
 
@@ -240,6 +250,7 @@ def pack(photographs: Sequence[PhotographFaces]) -> bytes:
     arrays: _Arrays = {}
     facts = [_photograph_facts(item, number, arrays) for number, item in enumerate(photographs)]
     buffer = io.BytesIO()
+    # As bytes: texts in an array are objects, which NumPy could only pickle.
     text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
     np.savez(buffer, facts=text, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()

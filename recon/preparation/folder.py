@@ -53,9 +53,12 @@ class Part:
 
 def part_of(rows: Sequence[WorkRow]) -> Part:
     """The rows of a chunk, packed where they were made."""
+    # By the stamps: when a photograph has changed its rows are another file's.
     stamps = dict.fromkeys(f"{row.source} {row.stamp}" for row in rows)
+    # A file's name may hold bytes that are no UTF-8.
     key = hashlib.sha256("\n".join(stamps).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     buffer = io.BytesIO()
+    # A changed bit may still unpack to a picture: the pages carry a checksum.
     table = pa.Table.from_pylist([row.columns() for row in rows], schema=WORK_SCHEMA)
     pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
     faces = sum(isinstance(row.fate, LabelledCrop) for row in rows)
@@ -87,6 +90,7 @@ class WorkFolder:
                 draft.write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
             return
         theirs = read_plan(note)
+        # Both sides' keys: a setting that only one version knows is a difference, too.
         for key in sorted(plan.keys() | theirs.keys()):
             if theirs.get(key) != plan.get(key):
                 raise FacebenchError(
@@ -107,6 +111,7 @@ class WorkFolder:
         """
         stamps = {item.source: item.stamp for item in photographs}
         places = {source: place for place, source in enumerate(stamps)}
+        # Of a photograph done twice under one stamp the rows are alike: any one stands.
         current = {
             (row["source"], row["face"]): row
             for row in self._rows()
@@ -130,6 +135,7 @@ class WorkFolder:
             return read_table(path)
         except FacebenchError as error:
             with suppress(FileNotFoundError):
+                # Under a name that no reader looks for; its photographs count as not done then.
                 path.replace(path.with_name(f".{name}.damaged"))
             raise FacebenchError(
                 f"{path} is damaged", "the same command prepares its photographs again"
@@ -216,10 +222,12 @@ class PreparedFolder:
             summary: what `summary.json` holds.
             image_size: side of the crops in px.
         """
+        # First of all: without a summary nobody takes what follows for finished.
         self.summary_file.unlink(missing_ok=True)
         drafts = self.folder / ".assembling"
         shutil.rmtree(drafts, ignore_errors=True)
         drafts.mkdir(parents=True)
+        # Beside the old ones, which stay until these are whole: a full disk costs nothing.
         shards = list(_write_shards(drafts, faces, count, image_size))
         for old in self.folder.glob("faces-*.parquet"):
             old.unlink()
@@ -245,9 +253,11 @@ def _write_shards(
     schema = faces_schema(image_size)
     shards = math.ceil(count / FACES_PER_SHARD)
     for number in range(shards):
+        # Each name says how many there are, so that a lost one is seen.
         path = folder / f"faces-{number:05d}-of-{shards:05d}.parquet"
         with pq.ParquetWriter(path, schema) as writer:
             of_shard = islice(faces, FACES_PER_SHARD)
+            # In small batches until one is empty: a shard's pictures are never held together.
             for rows in iter(_batches(of_shard), []):
                 writer.write_table(_table(rows, schema))
         yield path
@@ -258,5 +268,6 @@ def _batches(rows: Iterator[Row]) -> Callable[[], list[Row]]:
 
 
 def _table(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
+    # Rows of the work have more columns; those of archives that cannot be read have fewer.
     known = [{name: row.get(name) for name in schema.names} for row in rows]
     return pa.Table.from_pylist(known, schema=schema)

@@ -130,6 +130,7 @@ def default_parser() -> str:
 def _identity(choice: str, kind: str) -> str:
     from ..network.vision_weights import embedded_network
 
+    # By content: a file that moves is the same choice, another one under its name is not.
     path = embedded_network(kind) if choice == EMBEDDED else Path(choice)
     if choice in (NONE, FAN) or not path.is_file():
         return choice
@@ -155,6 +156,7 @@ def label_faces(
     masked = _with_masks(fates, networks.parser)
     rows = [_row(*pair, fate) for pair, fate in zip(pairs, masked, strict=True)]
     rows += [item.row(*rejected) for item in photographs for rejected in item.rejected]
+    # As the photographs came: networks take the faces of all of them in batches.
     place = {item.source: number for number, item in enumerate(photographs)}
     return sorted(rows, key=lambda row: (place[row.source], row.face))
 
@@ -163,17 +165,18 @@ def _landmarks(
     candidates: Sequence[Candidate], finder: LandmarkFinder | None
 ) -> list[Points | None]:
     """Landmarks (68, 2) in px of each patch: those of its file, else the network's."""
+    # What lies beside a photograph wins over a network.
     unknown = [item for item in candidates if item.landmarks is None]
     if finder is None or not unknown:
-        detected: dict[int, Points] = {}
+        detected: dict[Candidate, Points] = {}
     else:
         patches = [item.patch.pixels for item in unknown]
         boxes = [item.patch.box_inside(item.box) for item in unknown]
-        detected = dict(zip(map(id, unknown), finder.landmarks(patches, boxes), strict=True))
+        detected = dict(zip(unknown, finder.landmarks(patches, boxes), strict=True))
     return [
         item.patch.points_inside(item.landmarks)
         if item.landmarks is not None
-        else detected.get(id(item))
+        else detected.get(item)
         for item in candidates
     ]
 
@@ -184,9 +187,11 @@ def _judge(candidate: Candidate, points: Points | None, settings: PreparationSet
         return RejectedError(Reason.NO_LANDMARKS, "no landmarks file and no landmark network")
     try:
         limits, patch = settings.limits, candidate.patch
+        # Nonsense first: crop and measures are cut around the points, whatever they are.
         check_landmarks(points, mean_landmarks(), limits.misfit)
         face = frame_face(patch, points, settings.image_size)
         check_overlap(face.box, candidate.box)
+        # In the photograph's own pixels: beyond its edge the patch goes on, in black.
         check_inside(patch.points_outside(points), patch.photograph, limits.outside)
         quality = measure_quality(face)
         check_light_and_detail(quality, limits)

@@ -54,7 +54,8 @@ class Stored:
         if self.size > _LARGEST_BYTES:
             raise RejectedError(Reason.UNREADABLE, f"larger than {_LARGEST_BYTES >> 20} MiB")
         if self.member:
-            return _zip_archive(self.path, self.stamp).read(self.member)
+            # With its time of change: an archive that was replaced is opened anew.
+            return _zip_archive(self.path, Path(self.path).stat().st_mtime_ns).read(self.member)
         with Path(self.path).open("rb") as file:
             file.seek(self.offset)
             content = file.read(self.size)
@@ -71,6 +72,7 @@ def is_archive(name: str) -> bool:
 def folder_files(folder: Path) -> Iterator[Stored]:
     """All files under a folder, sorted; hidden ones are passed over."""
     for where, folders, files in os.walk(folder):
+        # In place: `os.walk` goes on into what is left here, in this order.
         folders[:] = sorted(name for name in folders if not _is_junk(name))
         for name in sorted(files):
             path = Path(where) / name
@@ -102,6 +104,7 @@ def archive_files(archive: Stored) -> list[Stored]:
 
 
 def _in_tar(archive: Stored) -> list[Stored]:
+    # Uncompressed only: a member's bytes are then a part of the file, read without the rest.
     with tarfile.open(archive.path, "r:") as tar:
         members = [item for item in tar if item.isfile() and not _is_junk_path(item.name)]
     return [
@@ -133,7 +136,7 @@ def _in_zip(archive: Stored) -> list[Stored]:
 
 
 @lru_cache(maxsize=2)
-def _zip_archive(path: str, _stamp: str = "") -> zipfile.ZipFile:
+def _zip_archive(path: str, _changed: int) -> zipfile.ZipFile:
     """Reading the table of contents of a large archive takes longer than a photograph."""
     return zipfile.ZipFile(path)
 
@@ -226,6 +229,7 @@ def _check_inputs(inputs: Sequence[Path]) -> None:
     missing = [path for path in inputs if not path.exists()]
     if missing:
         raise FacebenchError(f"{missing[0]}: no such folder, archive or photograph")
+    # By what they lead to: `.` has no name of its own, and a link another one.
     name, times = Counter(path.resolve().name for path in inputs).most_common(1)[0]
     if times > 1:
         raise FacebenchError(
@@ -236,6 +240,7 @@ def _check_inputs(inputs: Sequence[Path]) -> None:
 def _found(inputs: Sequence[Path], unreadable: dict[str, RejectedError]) -> Iterator[Photograph]:
     for path in (item.resolve() for item in inputs):
         files = list(folder_files(path)) if path.is_dir() else [single_file(path, path.name)]
+        # Of a single photograph, only what may be its own is looked at: its folder may be huge.
         beside = files if path.is_dir() else list(_siblings(path))
         yield from _paired(files, beside)
         for archive in (file for file in files if is_archive(file.name)):
@@ -260,6 +265,7 @@ def _paired(files: Iterable[Stored], beside: Iterable[Stored]) -> Iterator[Photo
     """The photographs among files, each with its label files; masks are no photographs."""
     known = {file.name: file for file in beside}
     pictures = [file for file in files if PurePosixPath(file.name).suffix.lower() in PHOTOGRAPHS]
+    # Only beside its photograph: a lone x_mask.png is a photograph of that name.
     masks = {_stem(file.name) + MASK for file in pictures}
     for file in pictures:
         stem = _stem(file.name)

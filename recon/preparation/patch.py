@@ -96,9 +96,11 @@ def cut_patch(frame: Pixels, mask: Pixels | None, box: Box, image_size: int) -> 
     """
     rough = crop_window(box)
     side = max(1, math.ceil(AROUND * rough.side))
+    # A larger square around the same middle.
     left = round(rough.left + rough.side / 2 - side / 2)
     top = round(rough.top + rough.side / 2 - side / 2)
     size = min(side, round(AROUND * FINER * image_size))
+    # Pillow fills what lies beyond the photograph with black, and class 0.
     edges = (left, top, left + side, top + side)
     pixels = _resized(Image.fromarray(frame).crop(edges), size, Image.Resampling.BILINEAR)
     classes = None
@@ -132,6 +134,7 @@ def frame_face(patch: Patch, landmarks: Points, size: int) -> Framed:
 
 def _into(window: Window, points: Points, size: int) -> Points:
     corner = np.array([window.left, window.top], dtype=np.float32)
+    # Integers are pixel centres: half a pixel goes on before the scale, and off after it.
     inside: Points = (points + np.float32(0.5) - corner) * np.float32(size / window.side)
     return inside - np.float32(0.5)
 
@@ -144,6 +147,7 @@ def _resized(picture: Image.Image, size: int, resample: Image.Resampling) -> Pix
 
 def _cut_classes(mask: Pixels, window: Window, size: int) -> Pixels:
     """Nearest class of each pixel of a window; 0 outside the mask."""
+    # Of the crop's pixels, in pixels of the mask counted from its edge: the floor is the nearest.
     centres = (np.arange(size) + 0.5) * (window.side / size)
     rows = np.floor(centres + window.top).astype(int)
     columns = np.floor(centres + window.left).astype(int)
@@ -156,6 +160,7 @@ def _cut_classes(mask: Pixels, window: Window, size: int) -> Pixels:
 def _shown(patch: Patch, window: Window, size: int) -> NDArray[np.bool_]:
     """Which pixels of a window of the patch are inside the photograph."""
     line = np.arange(size, dtype=np.float32)
+    # Along the diagonal: rows and columns do not depend on each other, so one line tells all.
     crop = np.stack([line, line], axis=1)
     points = patch.points_outside(window.to_frame(crop, size))
     height, width = patch.photograph

@@ -101,7 +101,9 @@ def check_inside(points: NDArray[np.floating], size: tuple[int, int], share: flo
     Raises:
         RejectedError: with how many lie outside.
     """
+    # In shares of the face: a pixel at the ear of a small face is worth more.
     slack = share * float(np.ptp(points, axis=0).max())
+    # Centres of pixels: the last of W lies at W - 1.
     last = np.array([size[1] - 1, size[0] - 1])
     beyond = ((points < -slack) | (points > last + slack)).any(axis=1)
     if beyond.any():
@@ -114,6 +116,7 @@ def sharpness(grey: NDArray[np.float32]) -> float:
     Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy"; 0 for one colour.
     """
     spread = float(grey.std())
+    # One colour has only noise, which would be scaled to the contrast of a face.
     if min(grey.shape) < 3 or spread < 1.0:
         return 0.0
     edges = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
@@ -129,6 +132,7 @@ def grey_values(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
 
 def _landmark_part(grey: NDArray[np.float32], face: Framed) -> NDArray[np.float32]:
     points = (face.landmarks + 0.5) * (len(grey) / len(face.image))
+    # At least 3 px wide: of less the Laplacian has no inside.
     low = np.floor(points.min(axis=0)).astype(int).clip(0, len(grey) - 3)
     high = np.ceil(points.max(axis=0)).astype(int).clip(low + 3, len(grey))
     return grey[low[1] : high[1], low[0] : high[0]]
@@ -165,14 +169,17 @@ def fit_affine_camera(points: Points, reference: Points) -> AffineFit:
         points: (68, 2) px, x right and y down.
         reference: (68, 3) mm of a mean face that looks along +z, y up, x to its left.
     """
+    # y up as in the reference, or every face would be found mirrored.
     target = (points - points.mean(axis=0)) * [1.0, -1.0]
     centred = reference - reference.mean(axis=0)
     camera, *_ = np.linalg.lstsq(centred, target, rcond=None)
     residual = centred @ camera - target
     size = max(float(np.ptp(points, axis=0).max()), 1e-9)
+    # Rows of the camera: where right and up of the picture lie in the face's space.
     right, up = (axis / max(float(np.linalg.norm(axis)), 1e-12) for axis in camera.T)
     return AffineFit(
         misfit=float(np.sqrt((residual**2).sum(axis=1).mean())) / size,
+        # Right times up is forward; exchanged sides turn it round.
         frontness=float(np.cross(right, up)[2]),
         uprightness=float(up[1]),
     )
@@ -190,6 +197,7 @@ def check_landmarks(points: Points, reference: Points, misfit: float) -> None:
     if np.ptp(points, axis=0).max() < 1.0:
         raise RejectedError(Reason.IMPLAUSIBLE, "all in one place")
     fit = fit_affine_camera(points, reference)
+    # Before the directions, which mean nothing where no camera explains the points.
     if fit.misfit > misfit:
         raise RejectedError(Reason.IMPLAUSIBLE, f"{fit.misfit:.0%} of their extent off any view")
     if fit.frontness < 0.0:

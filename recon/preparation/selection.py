@@ -68,6 +68,7 @@ def duplicates_of(hashes: Hashes, radius: int) -> dict[int, int]:
     """
     if radius < 0 or len(hashes) == 0:
         return {}
+    # Equal hashes first: among ten thousand copies there are fifty million pairs.
     distinct, first, which = np.unique(hashes, return_index=True, return_inverse=True)
     gone = {int(i): int(first[w]) for i, w in enumerate(which) if first[w] != i}
     a, b = near_pairs(distinct, radius)
@@ -76,6 +77,7 @@ def duplicates_of(hashes: Hashes, radius: int) -> dict[int, int]:
     neighbours: defaultdict[int, list[int]] = defaultdict(list)
     for low, high in zip(better.tolist(), worse.tolist(), strict=True):
         neighbours[high].append(low)
+    # From the best on: whether a face stays depends on better ones alone.
     for face in sorted(neighbours):
         keepers = [other for other in neighbours[face] if other not in gone]
         if keepers:
@@ -107,6 +109,7 @@ def _pairs_of_band(hashes: Hashes, shift: int, bits: int, radius: int) -> Indice
     order = np.argsort(band, kind="stable")
     band, ordered = band[order], hashes[order]
     found = [np.empty((0, 2), dtype=np.intp)]
+    # Sorted, equal bands stand together: each with its neighbour `step` places on, until none is.
     for step in range(1, len(hashes)):
         same = np.flatnonzero(band[step:] == band[:-step])
         if len(same) == 0:
@@ -175,6 +178,7 @@ def _same_files(index: Sequence[Row]) -> dict[int, dict[str, str]]:
 def _near_duplicates(
     index: Sequence[Row], faces: Sequence[int], radius: int
 ) -> dict[int, dict[str, str]]:
+    # The sort is stable: of equal faces the first by name stays.
     best = sorted(faces, key=lambda face: (-index[face]["face_px"], -index[face]["sharpness"]))
     hashes = np.array([index[face]["hash"] for face in best], dtype=np.uint64)
     return {

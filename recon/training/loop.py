@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Generic
 
 from .data.batches import Batch, Source, prefetched
-from .optimise import LossMeter, Patience, Row, Trainable
+from .optimise import LossMeter, NonFiniteGuard, Row, Trainable
 from .state import TrainingFolder, restore_state, save_state
 
 Validate = Callable[[], Row]
@@ -70,7 +70,7 @@ class Loop(Generic[Batch]):
         """
         times = self.trainer.recipe.training
         meter = LossMeter()
-        patience = Patience(times.skipped_in_a_row, self.folder.path, self.source.rank)
+        guard = NonFiniteGuard(times.skipped_in_a_row, self.folder.path, self.source.rank)
         batches = prefetched(self.source, self.trainer.step, times.steps, self.readers)
         # Closed on every way out, or a reader of the next batch would hold the process open.
         with closing(batches):
@@ -78,7 +78,7 @@ class Loop(Generic[Batch]):
                 report = self.trainer.training_step(truth)
                 meter.add(report)
                 # On each worker: all have left the same steps out, so all stop at the same one.
-                patience.watch(report, truth, self.trainer.step)
+                guard.check(report, truth, self.trainer.step)
                 if self.is_rank_zero:
                     self._keep(meter, times.steps)
 

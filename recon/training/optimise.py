@@ -279,7 +279,7 @@ class DivergedError(FacebenchError):
     """Step after step was not finite: to go on from the same place would not help."""
 
 
-class Patience:
+class NonFiniteGuard:
     """Counts the steps in a row that were left out.
 
     Args:
@@ -294,7 +294,7 @@ class Patience:
         self._rank = rank
         self._in_a_row = 0
 
-    def watch(self, report: StepReport, batch: Any, step: int) -> None:
+    def check(self, report: StepReport, batch: Any, step: int) -> None:
         """Take note of a step.
 
         Args:

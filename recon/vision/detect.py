@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -20,23 +19,10 @@ SEARCH_SIDE = 320
 """Frames are searched with their longer side shrunk to this many pixels."""
 
 
-@dataclass(frozen=True)
-class FaceRange:
-    """Which faces are searched: sides over the frame's shorter side, and windows that must agree.
-
-    Attributes:
-        smallest, largest: sides of the cascade's window.
-        agreeing: windows of the second look that must overlap; small windows are many, and so
-            are the false ones among them.
-    """
-
-    smallest: float
-    largest: float
-    agreeing: int
-
-
-FACE_RANGES = (FaceRange(0.2, 1.0, agreeing=4), FaceRange(0.08, 0.25, agreeing=14))
-"""Small faces are looked for where no large one is."""
+FACE_RANGES = ((0.2, 1.0, 4), (0.08, 0.25, 14))
+"""Smallest and largest side of the cascade's window over the frame's shorter side, and how many
+windows of the second look must overlap. Small faces are looked for where no large one is; small
+windows are many, and so are the false ones among them."""
 
 CONFIRM_SIDE = 60
 CONFIRM_WINDOW = 1.8
@@ -81,8 +67,9 @@ class CascadeDetector:
     def detect(self, frame: Pixels) -> Box | None:
         """Box of the landmarks of the largest, most central face, or None without one."""
         image, scale = _shrink(frame)
-        for faces in FACE_RANGES:
-            confirmed = self._confirmed(image, self._search(image, faces), faces.agreeing)
+        for smallest, largest, agreeing in FACE_RANGES:
+            candidates = self._search(image, smallest, largest)
+            confirmed = self._confirmed(image, candidates, agreeing)
             if confirmed is not None:
                 return _landmark_box(confirmed, scale)
         return None
@@ -95,19 +82,20 @@ class CascadeDetector:
         """
         image, scale = _shrink(frame)
         faces: list[Box] = []
-        for kind in FACE_RANGES:
-            for candidate in self._search(image, kind):
+        for smallest, largest, agreeing in FACE_RANGES:
+            for candidate in self._search(image, smallest, largest):
                 if any(_on_one_face(candidate, face) for face in faces):
                     continue
-                confirmed = self._confirm(image, candidate, kind.agreeing)
+                confirmed = self._confirm(image, candidate, agreeing)
                 if confirmed and not any(_on_one_face(confirmed, face) for face in faces):
                     faces.append(confirmed)
         rest = sorted(faces[1:], key=lambda face: face.width, reverse=True)
         return [_landmark_box(face, scale) for face in [*faces[:1], *rest]]
 
-    def _search(self, image: Pixels, faces: FaceRange) -> list[Box]:
+    def _search(self, image: Pixels, smallest: float, largest: float) -> list[Box]:
         short = min(image.shape[:2])
-        sides = (max(24, round(faces.smallest * short)), round(faces.largest * short))
+        # 24 px is the side that the cascade was trained on: it knows no smaller window.
+        sides = (max(24, round(smallest * short)), round(largest * short))
         if sides[0] > sides[1]:
             return []
         windows = self._windows(image, sides, scale_factor=1.1, step_ratio=1.5, agreeing=2)

@@ -86,11 +86,13 @@ class _Measured:
     @classmethod
     def of(cls, rows: pd.DataFrame, group: str) -> _Measured:
         chosen = rows[rows["group"] == group]
+        # The people of two models have the same numbers.
         key = chosen["model"].astype(str) + "/" + chosen["subject"].astype(str)
         names = tuple(dict.fromkeys(chosen["method"]))
         tables = (
             chosen.assign(person=key)
             .pivot(index="method", columns="person", values=column)
+            # Pivot sorts by name; the rungs of the ladder must stay in their order.
             .reindex(list(names))
             .to_numpy(np.float64)
             for column in ("measured_mm", "true_mm", "vertices")
@@ -109,6 +111,7 @@ class _Measured:
 
     def bias(self) -> float:
         known = self.known
+        # Of sums, no mean of ratios: a tiny true error would weigh as much as all others.
         return float(self.measured[known].sum() / self.true[known].sum() - 1)
 
     def across_people(self) -> float:
@@ -125,6 +128,7 @@ class _Measured:
 
     def means(self) -> tuple[Array, Array]:
         """Mean measured and true error of each predictor, over the people measured with it."""
+        # Both over the same people: a failure would shift one mean and not the other.
         known = np.where(self.known, 1.0, np.nan)
         with np.errstate(all="ignore"):
             return np.nanmean(self.measured * known, 1), np.nanmean(self.true * known, 1)
@@ -141,11 +145,14 @@ def agreement(rows: pd.DataFrame, seed: int = 0) -> Agreement:
     known = ours.known
     people = ours.measured.shape[1]
     generator = np.random.default_rng(seed)
+    # One set of draws for all statistics: whole people, so that a face's errors stay together.
     samples = [ours.drawn(generator.integers(0, people, size=(people,))) for _ in range(RESAMPLES)]
 
     def estimate(statistic: Callable[[_Measured], float]) -> Estimate:
         drawn = np.array([statistic(sample) for sample in samples])
+        # A draw of one person over and over has no correlation.
         drawn = drawn[np.isfinite(drawn)]
+        # Where most draws have no value, percentiles of the rest would be those of the easy ones.
         enough = people > 1 and len(drawn) > RESAMPLES // 2
         return Estimate(statistic(ours), percentile_interval(drawn) if enough else UNKNOWN)
 
@@ -181,16 +188,20 @@ def _people_to_tell(ladder: _Measured, step_mm: float, power: float = 0.8) -> fl
     """
     if len(ladder.predictors) < 2:
         return float("nan")
+    # As many rungs apart as the step is wide: noise may grow with a difference.
     apart = max(1, min(round(step_mm / LADDER_MM), len(ladder.predictors) - 1))
     differences = (ladder.measured[apart:] - ladder.measured[:-apart]).ravel()
     differences = differences[np.isfinite(differences)]
     if len(differences) < 3:
         return float("nan")
+    # What the protocol shows of the step; its own bias makes that more or less than the step.
     seen = differences.mean() * step_mm / (apart * LADDER_MM)
     if seen <= 0:
         return float("inf")
+    # In standard deviations of the paired difference, by which the power is tabulated.
     effect = float(seen / differences.std(ddof=1))
     for people in range(2, MOST_PEOPLE):
+        # The statistic of a paired t-test follows the noncentral t where there is a difference.
         limit = student_t.ppf(0.975, people - 1)
         if nct.sf(limit, people - 1, effect * np.sqrt(people)) >= power:
             return float(people)
@@ -207,6 +218,8 @@ def _exchanged(ours: _Measured) -> tuple[str, ...]:
     measured, true = ours.means()
     return tuple(
         f"{ours.predictors[better]} < {ours.predictors[worse]}"
+        # In the order of the truth, so the first of a pair is the better one.
         for better, worse in combinations(np.argsort(true), 2)
+        # Equal numbers count as exchanged: who sees no difference has no order.
         if true[worse] > (1 + EVEN_SHARE) * true[better] and measured[worse] <= measured[better]
     )

@@ -96,6 +96,7 @@ def write_figure(rows: pd.DataFrame, path: Path) -> None:
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for panel, protocol in zip(panels, protocols, strict=False):
         _draw(panel, protocol, rows[rows["protocol"] == protocol])
+    # The grid is filled up to whole lines; empty axes would look like lost panels.
     for panel in panels[len(protocols) :]:
         panel.set_axis_off()
     handles, labels = panels[0].get_legend_handles_labels()
@@ -107,6 +108,7 @@ def write_figure(rows: pd.DataFrame, path: Path) -> None:
 
 
 def _draw(panel: Axes, protocol: str, rows: pd.DataFrame) -> None:
+    # One scale for both axes, or the line of equality would be no diagonal.
     limit = 1.05 * float(rows[["measured_mm", "true_mm"]].max().max())
     panel.plot([0, limit], [0, limit], color="0.7", linewidth=0.8, zorder=0)
     for method, part in rows.groupby("method", sort=False):

@@ -41,11 +41,13 @@ def sensitivities(values: pd.DataFrame, seed: int = 0) -> list[Sensitivity]:
 
 
 def _sensitivity(name: str, changed: pd.Series, base: pd.Series, seed: int) -> Sensitivity:
+    # A subject that only one of the two can measure would be taken for an effect of the choice.
     both = np.isfinite(changed) & np.isfinite(base)
     new, old = changed[both].to_numpy(), base[both].to_numpy()
     if not len(new):
         nan = float("nan")
         return Sensitivity(name, nan, nan, Interval(nan, nan), 0)
+    # In shares of the mean of all: of each subject's own, small errors would weigh most.
     differences = bootstrap_interval((new - old) / old.mean(), seed)
     return Sensitivity(
         name, float(new.mean()), float(new.mean() / old.mean() - 1), differences, len(new)

@@ -115,6 +115,7 @@ class RunPair:
             return "too few subjects"
         if self.completeness_gap > COMPLETENESS_TOLERANCE:
             return "unlike completeness"
+        # Not `>=`: without a p-value, NaN, that would be false, and a difference be shown.
         if not self.p_holm < LEVEL:
             return "no difference shown"
         return "lower" if self.difference.mean_mm < 0 else "higher"

@@ -51,6 +51,7 @@ class Baseline:
         """
         record, subjects = run.record(), run.items()
         summary = run.summary()
+        # The speed is the run's and the same in every scene; the first stands for it.
         rates = (cell.frames_per_second for cell in summary.values())
         shares = {scene: cell.completeness for scene, cell in summary.items()}
         return cls(
@@ -95,6 +96,7 @@ class Baseline:
 
 def _parsed(values: dict[str, Any]) -> Baseline:
     basis = values.pop("basis")
+    # JSON has lists only, and a basis is compared by equality.
     basis |= {name: tuple(basis[name]) for name in ("subjects", "scenes")}
     rate = values.pop("frames_per_second")
     errors = {

@@ -111,6 +111,7 @@ class Case:
         """What the predictions of a scene lack of a completeness rule, or empty."""
         share = self.summary[scene].completeness
         least = least_completeness(of_scene(self.rows, scene), self.summary[scene])
+        # Not `<`: an unknown share is NaN, of which that is false, and the rule would be kept.
         if not share >= rule.mean:
             return f"the scans are covered by {share_text(share)}, {rule.mean:.0%} are asked for"
         if not least >= rule.each:
@@ -133,6 +134,7 @@ class Case:
         ours, theirs = self._errors(scene)
         if self.baseline is None or not theirs:
             return "the baseline has no such scene"
+        # The strictest of several rules: a pairing that one of them refuses shows nothing.
         asked = max(rule.subjects for rule in self.coverages(scene))
         lost = sorted(theirs.keys() - ours.keys())
         if 1 - len(lost) / len(theirs) < asked:
@@ -169,6 +171,7 @@ def short_of(rule: Coverage, cell: SceneSummary) -> str:
         return "no subject was scored"
     if scored_share(cell) < rule.subjects:
         return f"{scored} of {asked} subjects scored, {rule.subjects:.0%} are asked for"
+    # A method of files reads no frames: only a rule that asks for faces speaks of them.
     if rule.faces > 0 and not cell.coverage >= rule.faces:
         found = f"{cell.coverage:.0%}" if math.isfinite(cell.coverage) else "no number"
         return f"faces in {found} of the frames, {rule.faces:.0%} are asked for"
@@ -191,6 +194,7 @@ def evaluate(rules: Sequence[Rule], run: RunFolder, baseline: Baseline | None) -
     Raises:
         FacebenchError: the run has no summary.
     """
+    # Before any rule: a number that its own files contradict is no number.
     if found := consistency_checks(run):
         unknown = (
             _unknown(kind_of(rule), "", "its numbers contradict each other") for rule in rules

@@ -90,6 +90,7 @@ class Check:
     @property
     def measured(self) -> str:
         """The number, with its sign where it is a difference; or a dash."""
+        # Of all that is measured only differences have an interval.
         sign = "+" if self.interval and self.value > 0 else ""
         return sign + self._text(self.value) if math.isfinite(self.value) else DASH
 
@@ -213,6 +214,7 @@ def verdict_junit(verdict: Verdict) -> str:
 
     A gate that measured nothing has one case more, an error, so that no reader takes it for passed.
     """
+    # Every check is a case, passed ones too: a report that shrinks is seen.
     cases = [_case(verdict, check) for check in verdict.checks]
     # All skipped: a suite without failures reads as passed everywhere.
     if verdict.status is Status.UNKNOWN and not _count(cases, "error"):

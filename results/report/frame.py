@@ -64,6 +64,7 @@ def content_policy(script: str) -> str:
 
     Nothing is loaded, sent or framed, whatever text from outside may have got into the page.
     """
+    # Over exactly these characters, line ends too, or the browser refuses the script.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     allowed = {
         "default-src": "'none'",

@@ -41,6 +41,7 @@ def frontal(mesh: Mesh, reference: Array | None) -> Mesh:
 def frontal_rotation(mesh: Mesh, reference: Array | None) -> Array:
     """Rotation (3, 3) of a mesh to the frontal pose, see `frontal`."""
     centred = mesh.vertices - mesh.vertices.mean(axis=0)
+    # Another number of vertices is another topology: nothing corresponds point by point.
     if reference is not None and reference.shape == centred.shape:
         return rotation_onto(centred, reference)
     return _by_shape(mesh, centred)
@@ -57,6 +58,7 @@ def rotation_onto(points: Array, reference: Array) -> Array:
 
 def _by_shape(mesh: Mesh, centred: Array) -> Array:
     front = vertex_normals(mesh).mean(axis=0)
+    # The normals of a closed surface cancel; such a mesh has no front that could be found.
     front /= np.linalg.norm(front) or 1.0
     # Up is sought at right angles to the front, else it leans into the nose.
     flat = centred - np.outer(centred @ front, front)
@@ -105,6 +107,7 @@ def heat_maps(series: Series) -> Iterator[HeatMap]:
     Meshes that are not there or cannot be read are left out: the table has their numbers.
     """
     scenes = series.record.scenes
+    # Whole subjects: a subject with one scene missing would look like a failure.
     shown = worst_first(series.subjects)[: max(1, MAX_MAPS // max(1, len(scenes)))]
     scored = series.subjects[series.subjects[ERROR].notna()]
     rows = {
@@ -198,6 +201,7 @@ def _in_view(mesh: Mesh, errors: NDArray[np.float64]) -> NDArray[np.float64]:
     measured = ~np.isnan(errors)
     seen = mesh.vertices[measured] if measured.any() else mesh.vertices
     low, high = seen.min(axis=0), seen.max(axis=0)
+    # By width and height: depth does not show in a view along it.
     return np.asarray((mesh.vertices - (low + high) / 2) * (1.8 / (high - low)[:2].max()))
 
 

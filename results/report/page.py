@@ -48,6 +48,7 @@ def write_report(
     # The run among its own others would be compared with itself.
     others = [other for other in others if other.root.resolve() != run.root.resolve()]
     series = read_series([run, *others])
+    # One group: `read_series` has refused a mixture.
     (group,) = compare([run, *others], published).groups
     path = out or run.report
     write_text(path, render(series, group))

@@ -68,6 +68,7 @@ def heat_map_gallery(
 
 def picture_gallery(folder: Path) -> Markup:
     """Pictures that the run keeps, such as sample frames; broken files are left out."""
+    # Sorted, for the disk's order would change the page from machine to machine.
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS)
     shown = [_kept(path) for path in paths[:MAX_PICTURES]]
     return tag("div", *shown, class_="gallery") if any(shown) else Markup()
@@ -159,6 +160,7 @@ def _by_scene(run: Series) -> dict[str, dict[str, float]]:
 def _face_with_parts(run: Series) -> MorphableModel:
     """The run's own model where it is at hand and tells parts apart, else the embedded one."""
     model = model_of(run)
+    # Of a model without regions every part is empty; the nose stands for all.
     if model is not None and face_parts(model.region, model.region_names)["nose"].any():
         return model
     return load_model(EMBEDDED)
@@ -208,6 +210,7 @@ def _items(record: RunRecord) -> tuple[Item, ...]:
         dataset = measured_dataset(record)
     except (FacebenchError, OSError):
         return ()
+    # Frames of other data would show faces that were never measured.
     return dataset.items if dataset.digest == record.dataset_digest else ()
 
 

@@ -62,6 +62,7 @@ def read_series(runs: Sequence[RunFolder]) -> tuple[Series, ...]:
     """
     records = [run.record() for run in runs]
     refuse_mixture(records)
+    # Two runs of one method would share a label, and every legend with it.
     unique = unique_labels(runs, records)
     return tuple(
         Series(run, record, label, number, run.summary(), run.items())

@@ -115,6 +115,7 @@ def _lost_frames(series: Sequence[Series]) -> Markup:
             (clip, reason, *([whose] if several else []), where, str(count))
             for _, clip, count, where in losses
         ]
+    # Of a single run every row would say the same.
     of = ("runs",) if several else ()
     words = tuple(range(2 + several))
     title = "Frames without a face, the clips that lost most first"

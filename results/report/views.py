@@ -86,6 +86,7 @@ def ranked(subjects: pd.DataFrame, scene: str) -> list[tuple[str, str, float]]:
         return []
     rows = of_scene(subjects, scene)
     named = rows.assign(name=item_names(rows))[rows[ERROR].notna()]
+    # By name too: equal errors keep one order on every machine.
     order = named.sort_values([ERROR, "name"], ascending=[False, True])
     ranks = _ranks(len(order))
     found = order.iloc[list(ranks)].itertuples()
@@ -97,6 +98,7 @@ def _ranks(count: int) -> dict[int, str]:
     """Which places of so many, the worst first, are shown as what."""
     if count < 2:
         return dict.fromkeys(range(count), "only")
+    # The later keys win: of two subjects the second is the best, and no median.
     ranks = {count // 2: "median", 0: "worst", count - 1: "best"}
     return dict(sorted(ranks.items()))
 
@@ -113,6 +115,7 @@ def packed(
 
 def error_bytes(errors: Array) -> NDArray[np.uint8]:
     """Errors (V,) in mm as bytes (V,): `STEPS` for the end of the scale and all above."""
+    # NaN is set last, since no number of this scale may stand for it.
     steps = np.rint(np.clip(np.nan_to_num(errors) / SCALE_MM, 0, 1) * STEPS)
     return np.where(np.isnan(errors), UNKNOWN, steps).astype(np.uint8)
 

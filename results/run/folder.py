@@ -125,6 +125,7 @@ class RunFolder:
     def write_summary(self, scenes: dict[str, SceneSummary]) -> None:
         """Write `summary.json` with the labels a reader needs beside the numbers."""
         record = self.record()
+        # A summary is read without its record, and must say by which protocol it was measured.
         labels = {name: getattr(record, name) for name in _LABELS}
         rows = {scene: asdict(summary) for scene, summary in scenes.items()}
         write_json(self.root / "summary.json", {**labels, "scenes": rows})

@@ -33,6 +33,7 @@ class MethodCost:
     def texts(self) -> tuple[str, str]:
         """For `HEADS`."""
         seconds, minutes = self.seconds_per_face, self.training_minutes
+        # 0 is known, for a method that trains nothing; NaN is not known.
         if minutes == 0:
             return _seconds(seconds), "none"
         return _seconds(seconds), "–" if math.isnan(minutes) else f"{minutes:.0f} min"

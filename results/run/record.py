@@ -216,6 +216,7 @@ class RunRecord:
         new file is measured and the rest stays; nothing that was asked for before may be missing.
         """
         names: tuple[str, ...] = SETTINGS
+        # Both: a folder of files taken over by a network is another run.
         if self.card.kind == "files" == later.card.kind:
             names = tuple(name for name in SETTINGS if name not in _OF_FILES)
             # Fewer items would shrink the table, and the mean with it, without a word.

@@ -81,6 +81,7 @@ _UNKNOWN = {
 def summarise(run: RunFolder) -> dict[str, SceneSummary]:
     """The summary of each scene of a run, scenes in table order."""
     record, items = run.record(), run.items()
+    # By the protocol in the record, not a preset of today with the same name.
     protocol, rate = Protocol.from_dict(record.protocol_settings), run.ledger.frames_per_second()
     summaries = {}
     for scene in record.scenes:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["connect", "log_dataset", "log_numbers", "track_run"]
 
 ARTEFACTS = ("run.json", "summary.json", "items.parquet", "report.html")
+# What the store of any MLflow server takes.
 _LONGEST_VALUE = 500
 _NO_PARAMETERS = {"out", "as_json", "cluster", "workers"}
 """Options that leave the numbers as they are; MLflow would show them as what tells runs apart."""
@@ -169,6 +170,7 @@ def track_comparison(comparison: Comparison, runs: Sequence[RunFolder]) -> list[
     Raises:
         FacebenchError: the store fails.
     """
+    # By place: a comparison knows its runs by that, and labels may have been changed.
     folders = {place_of(run): run for run in runs}
     failed = "MLflow could not keep the comparison"
     with store_errors_told(failed, "the same command logs it again"):
@@ -230,6 +232,7 @@ def _differences(pairs: Sequence[RunPair]) -> Iterator[Metric]:
 
 def _key(group: RunGroup) -> str:
     """Equal for the same runs in the same order, wherever they lie."""
+    # By what a run is, not where it lies: a copied folder is the same run.
     parts = [(item.label, item.method_digest, item.commit, item.started) for item in group.runs]
     text = json.dumps([group.basis.key, parts])
     return hashlib.sha256(text.encode()).hexdigest()

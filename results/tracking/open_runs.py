@@ -14,9 +14,9 @@ from ..tables.basis import MLFLOW_ID
 from .store import be_quiet, redacted, sqlite_file, store_errors_told, tracking_uri
 
 FILES = ("run.json", "summary.json", "items.parquet")
+"""What a run must have logged to be compared."""
 OLD_NAMES = {"items.parquet": "subjects.parquet"}
 """What version 1 of run folders called a file."""
-"""What a run must have logged to be compared."""
 
 _FEW = 5
 
@@ -54,6 +54,7 @@ def _opened(place: str, scratch: Path) -> RunFolder:
 def _existing(path: Path) -> RunFolder:
     if path.is_dir():
         inside = sorted(item.parent.name for item in path.glob("*/run.json"))
+        # The folder above the runs is the commonest mistake: its runs are named.
         if inside and not (path / "run.json").is_file():
             raise FacebenchError(f"{path} is not a run folder", f"it holds runs: {_some(inside)}")
         return RunFolder.existing(path)

@@ -40,8 +40,10 @@ def run_of(folder: Path, name: str) -> Iterator[ActiveRun]:
     with store_errors_told(f"MLflow could not keep {folder}", hint):
         run_id = _living(kept.get("run_id")) or _begun(kept["key"])
         with mlflow.start_run(run_id, run_name=name, tags={_KEY: kept["key"]}) as active:
+            # At once: searching by the key costs a server a look through all runs.
             write_json(path, kept | {"run_id": active.info.run_id})
             yield active
+    # Only now: whoever is killed before this logs the whole again.
     write_json(path, kept | {"run_id": active.info.run_id, "logged": True})
 
 

@@ -120,6 +120,7 @@ def draw_curves(log: Sequence[Row], validation: Sequence[Row], batch_size: int, 
     """
     import matplotlib
 
+    # Without a window: trainings run where there is no screen.
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -146,6 +147,7 @@ def draw_curves(log: Sequence[Row], validation: Sequence[Row], batch_size: int, 
 
 
 def _curves(rows: Sequence[Row], steps: list[float], minutes: list[float]) -> list[Curve]:
+    # By the last line, which has every column that the training ended with.
     names = [name for name in (rows[-1] if rows else {}) if name not in _NOT_CURVES]
     times = np.interp([row["step"] for row in rows], steps, minutes).tolist()
     return [Curve(name, times, [row.get(name, math.nan) for row in rows]) for name in names]
@@ -158,6 +160,7 @@ def _draw_line(axis: Axes, curve: Curve) -> None:
 
 
 def _draw_modes(axis: Axes, modes: Sequence[Curve]) -> None:
+    # A cell needs both its ends: one more edge than there are values.
     edges = [0.0, *modes[0].minutes]
     values = np.array([mode.values for mode in modes])
     colours = axis.pcolormesh(

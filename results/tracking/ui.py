@@ -41,22 +41,11 @@ _ENVIRONMENT = {
 }
 
 
-@dataclass(frozen=True)
-class Server:
-    """MLflow's server, running.
-
-    Attributes:
-        address: where a browser finds it.
-        process: the leader of its own process group.
-    """
-
-    address: str
-    process: subprocess.Popen[bytes]
-
-
 @contextmanager
-def mlflow_server(store: str, port: int) -> Iterator[Server]:
+def mlflow_server(store: str, port: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Serve a store until the block is left; then no process of it is left either.
+
+    Gives the address for a browser, and the process, the leader of its own group.
 
     Args:
         store: address of a database that is there.
@@ -72,7 +61,7 @@ def mlflow_server(store: str, port: int) -> Iterator[Server]:
         try:
             address = f"http://{HOST}:{port}"
             _wait(address, process, said)
-            yield Server(address, process)
+            yield address, process
         finally:
             _end(process)
 

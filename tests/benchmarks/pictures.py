@@ -83,8 +83,8 @@ def whole(window: Browser, page: Path, out: Path) -> None:
 def mlflow(window: Browser, runs: list[str], out: Path) -> None:
     """MLflow's own view of the runs beside each other."""
     found = compare_page(open_store(tracking_uri()), runs, tracking_uri())
-    with mlflow_server(tracking_uri(), 0) as server:
-        window.open(f"{server.address}{found.path}", 1400, 1000)
+    with mlflow_server(tracking_uri(), 0) as (address, _):
+        window.open(f"{address}{found.path}", 1400, 1000)
         window.wait_for("document.querySelector('.js-plotly-plot canvas')")
         window.value(CLOSE)
         keep(window, out / "mlflow-compare.png")

@@ -45,8 +45,11 @@ def test_one_worker_trains_in_this_process(faces: Path, tmp_path: Path) -> None:
 
 
 def test_two_workers_train_together_and_survive_the_loss_of_one(
-    faces: Path, tmp_path: Path
+    faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """By relative paths, although Ray's workers stand in other folders."""
+    home = faces.parent
+    monkeypatch.chdir(home)
     heard: list[float] = []
     killed: list[int] = []
 
@@ -55,7 +58,8 @@ def test_two_workers_train_together_and_survive_the_loss_of_one(
         if row["step"] >= 3 and not killed:
             killed.append(_kill_a_worker())
 
-    pair = job(faces, tmp_path, "training.steps=12")
+    recipe = small_recipe("training.steps=12")
+    pair = TrainingJob(Path(faces.name), recipe, "model.npz", Path("pair"), threads=1)
     train(pair, workers=2, cluster=False, listen=kill_one_worker)
     assert killed
     assert heard == list(range(1, 13))

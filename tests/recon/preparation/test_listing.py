@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from facebench.errors import FacebenchError
 from facebench.recon.preparation.candidates import chunk_from_text, chunk_text
-from facebench.recon.preparation.listing import Listing, list_photographs
+from facebench.recon.preparation.listing import Listing, _zip_archive, list_photographs
 
 
 @pytest.fixture
@@ -68,6 +69,18 @@ def test_archives_hold_the_same_without_being_unpacked(folder: Path, kind: str) 
         for labels, others in ((item.landmarks, other.landmarks), (item.mask, other.mask)):
             assert (labels and labels.read()) == (others and others.read())
     assert {item.name for item in path.parent.iterdir()} == {"photos", path.name}
+
+
+def test_an_archive_is_opened_once_and_anew_when_it_was_replaced(folder: Path) -> None:
+    path = archived(folder, "zip")
+    first, *others = (item.file for item in list_photographs([path]).photographs)
+    assert first.read() == b"one"
+    opened = _zip_archive.cache_info().misses
+    assert [other.read() for other in others][-1] == b"two"
+    assert _zip_archive.cache_info().misses == opened
+    (folder / "a.jpg").write_bytes(b"new")
+    os.utime(archived(folder, "zip"), ns=(1, 1))
+    assert first.read() == b"new"
 
 
 def test_archives_inside_folders_are_opened_and_bad_ones_told(folder: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from training_faces import small_recipe
 
 from facebench.recon.losses.photometric import Supervision
-from facebench.recon.training.optimise import DivergedError, Patience, StepReport
+from facebench.recon.training.optimise import DivergedError, NonFiniteGuard, StepReport
 from facebench.recon.training.run import TrainingJob, Worker, train_worker
 
 GOOD, BAD = StepReport(1.0, {}, 2, True), StepReport(float("nan"), {}, 2, False)
@@ -18,11 +18,11 @@ def batch() -> Supervision:
 
 
 def test_only_steps_in_a_row_count_and_the_batch_is_kept(tmp_path: Path) -> None:
-    patience, last = Patience(3, tmp_path, rank=1), batch()
+    guard, last = NonFiniteGuard(3, tmp_path, rank=1), batch()
     for number, report in enumerate((BAD, BAD, GOOD, BAD, BAD), start=1):
-        patience.watch(report, batch(), number)
+        guard.check(report, batch(), number)
     with pytest.raises(DivergedError, match="3 steps in a row, the last of them 6") as error:
-        patience.watch(BAD, last, 6)
+        guard.check(BAD, last, 6)
     path = tmp_path / "not-finite-step-6-worker-1.pt"
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
