@@ -29,6 +29,9 @@ def check_first(command: click.Command) -> None:
     if isinstance(command, click.Group):
         for inner in command.commands.values():
             check_first(inner)
+    for parameter in command.params:
+        if type(parameter.type) is click.Path:
+            parameter.type = _NamedPath.of(parameter.type)
     callback = command.callback
     # A group's commands are objects of a module that stays imported: once is enough.
     if callback is None or hasattr(callback, "__wrapped_early__"):
@@ -41,6 +44,23 @@ def check_first(command: click.Command) -> None:
 
     checked.__wrapped_early__ = True  # type: ignore[attr-defined]
     command.callback = checked
+
+
+class _NamedPath(click.Path):
+    """A path that is no empty text: an unset variable of a script would mean this very folder."""
+
+    @classmethod
+    def of(cls, kind: click.Path) -> _NamedPath:
+        """With the settings of a plain one."""
+        named = cls()
+        vars(named).update(vars(kind))
+        return named
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse an empty name, else as click does."""
+        if value in ("", b""):
+            self.fail("the name is empty.", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def check_arguments(options: dict[str, Any]) -> None:

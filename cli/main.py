@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -9,6 +10,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -143,13 +145,12 @@ def main() -> None:
 
     Every error is one line on the error stream; `--debug` puts its traceback before it.
     """
+    _open_streams()
     _degrade_streams()
     _end_like_ctrl_c()
     status = _status()
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        status = _fail(_closed_output())
+    if unwritten := _unwritten_output():
+        status = _fail(unwritten)
     sys.exit(status)
 
 
@@ -161,14 +162,21 @@ def _status() -> int:
         return INTERRUPTED
     except click.ClickException as error:
         return _fail(error, _usage_line(error))
-    except (FacebenchError, OSError) as error:
+    except OSError as error:
+        if unwritten := _unwritten_output():
+            return _fail(unwritten)
+        # Of a file the system names its name; a stream has none.
+        nameless = error.filename is None and error.errno in (errno.ENOSPC, errno.EIO, errno.EBADF)
+        where = f"standard output cannot be written: {error_line(error)}" if nameless else ""
+        return _fail(error, where)
+    except FacebenchError as error:
         return _fail(error)
     except SystemExit as error:
         # Nothing here exits by itself, but click and rich do where the reader of the output went
         # away; theirs is 1, the code of a "no".
         if error.code != 1:
             raise
-        return _fail(_closed_output())
+        return _fail(_unwritten_output() or FacebenchError(_CLOSED))
     except MemoryError as error:
         return _fail(error, "there is not enough memory: ask for less at once")
     except Exception as error:  # a fault of facebench itself, or of a library
@@ -183,7 +191,9 @@ def _fail(error: Exception, line: str = "") -> int:
         import traceback
 
         traceback.print_exception(error)
-    click.echo(f"facebench: {line or error_line(error)}", err=True)
+    # An error stream that takes nothing leaves the exit code to tell.
+    with suppress(OSError):
+        click.echo(f"facebench: {line or error_line(error)}", err=True)
     return USAGE
 
 
@@ -197,10 +207,34 @@ def _usage_line(error: click.ClickException) -> str:
     return f"{name}: {said}{see}" if name else said
 
 
-def _closed_output() -> FacebenchError:
-    # Python flushes what is left at its end; into the closed pipe that would be a second error.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return FacebenchError("standard output was closed before everything was written")
+_CLOSED = "standard output was closed before everything was written"
+
+
+def _unwritten_output() -> FacebenchError | None:
+    """Why what a command printed is not all written; None where it is."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python flushes what is left at its end; that would be a second error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, BrokenPipeError):
+            return FacebenchError(_CLOSED)
+        return FacebenchError(f"standard output cannot be written: {error_line(error)}")
+    return None
+
+
+def _open_streams() -> None:
+    """Streams that whoever started the command has closed lead nowhere.
+
+    The next file that is opened would else have their number, and get what is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
 
 
 def _degrade_streams() -> None:

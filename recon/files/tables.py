@@ -213,6 +213,19 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> Any:
         raise parquet_error(path, error) from error
 
 
+def write_table(table: Any, path: Path, **options: Any) -> None:
+    """Write a `pyarrow.Table` to a file of any name.
+
+    Args:
+        table: its rows.
+        path: the file.
+        options: for `pyarrow.parquet.write_table`.
+    """
+    # The library encodes names itself, and fails at those that are no UTF-8.
+    with path.open("wb") as file:
+        pq.write_table(table, file, **options)
+
+
 def parquet_error(path: Path, error: Exception) -> FacebenchError:
     """What to say of a file for which the library raised an error."""
     return FacebenchError(f"{path} cannot be read ({error_line(error)})", _AGAIN)

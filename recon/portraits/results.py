@@ -19,6 +19,7 @@ from ..export.sheet import Picture, grid
 from ..face.coefficient_files import POSE_NAMES, Origin, write_coefficients
 from ..face.coefficients import FaceCoefficients
 from ..face.crop import Box
+from ..files.tables import write_table
 from ..files.text import check_fields, parse_json
 from ..files.writing import atomic_write, explain_write_errors
 from ..mesh.record import Mesh
@@ -82,7 +83,6 @@ def write_frame_table(
     (136: x and y of 68 points, NaN where the model has none).
     """
     import pyarrow
-    from pyarrow import parquet
 
     sides = np.array([[box.left, box.top, box.width, box.height] for box in boxes])
     columns: dict[str, NDArray[np.generic] | list[NDArray[np.float64]]] = {
@@ -95,7 +95,7 @@ def write_frame_table(
         "landmarks_px": list(landmarks.reshape(len(faces), -1)),
     }
     with atomic_write(path) as draft:
-        parquet.write_table(pyarrow.table(columns), draft)
+        write_table(pyarrow.table(columns), draft)
     return path
 
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...errors import FacebenchError
-from ..files.tables import read_table
+from ..files.tables import read_table, write_table
 from ..files.text import read_json, read_plan
 from ..files.writing import atomic_write
 from .listing import Photograph
@@ -235,7 +235,7 @@ class PreparedFolder:
             shard.replace(self.folder / shard.name)
         drafts.rmdir()
         with atomic_write(self.folder / DROPPED) as draft:
-            pq.write_table(_table(dropped, DROPPED_SCHEMA), draft)
+            write_table(_table(dropped, DROPPED_SCHEMA), draft)
         with atomic_write(self.summary_file) as draft:
             text = json.dumps({**summary, "shards": [path.name for path in shards]}, indent=1)
             draft.write_text(text + "\n", encoding="utf-8")
@@ -255,7 +255,7 @@ def _write_shards(
     for number in range(shards):
         # Each name says how many there are, so that a lost one is seen.
         path = folder / f"faces-{number:05d}-of-{shards:05d}.parquet"
-        with pq.ParquetWriter(path, schema) as writer:
+        with path.open("wb") as file, pq.ParquetWriter(file, schema) as writer:
             of_shard = islice(faces, FACES_PER_SHARD)
             # In small batches until one is empty: a shard's pictures are never held together.
             for rows in iter(_batches(of_shard), []):

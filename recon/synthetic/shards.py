@@ -145,7 +145,11 @@ def _claim(folder: Path, plan: FacesPlan) -> None:
 def _write(plan: FacesPlan, path: Path, rows: Iterator[list[dict[str, object]]]) -> None:
     schema = shard_schema(plan.model_digest, plan.image_size)
     # Renamed when whole: what is there under its own name is finished.
-    with atomic_write(path) as draft, pq.ParquetWriter(draft, schema) as writer:
+    with (
+        atomic_write(path) as draft,
+        draft.open("wb") as file,
+        pq.ParquetWriter(file, schema) as writer,
+    ):
         table = pa.Table.from_pylist([row for chunk in rows for row in chunk], schema=schema)
         # Small groups, so that a reader who wants one face need not decode the whole shard.
         writer.write_table(table, row_group_size=200)

@@ -12,11 +12,10 @@ from typing import Any, get_type_hints
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ...bench.scoring.result import SCORED, UNSCORED, Result
 from ...errors import FacebenchError
-from ...recon.files.tables import open_parquet, read_table
+from ...recon.files.tables import open_parquet, read_table, write_table
 from ..files import atomic_write
 from .record import VERSION, refuse_newer
 
@@ -86,7 +85,7 @@ class ItemsTable:
         ordered = sorted(results, key=lambda one: (one.subject, one.scene, one.item))
         table = pa.Table.from_pylist([vars(one) for one in ordered], schema=schema())
         with atomic_write(self.path) as draft:
-            pq.write_table(table, draft, write_page_checksum=True)
+            write_table(table, draft, write_page_checksum=True)
 
     def _table(self) -> Any:
         if self.path.is_file():

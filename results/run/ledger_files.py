@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ...bench.method.clip_faces import ChunkRow
 from ...errors import FacebenchError
 from ...recon.face.tracks import WIDTH
-from ...recon.files.tables import read_table
+from ...recon.files.tables import read_table, write_table
 from ..files import atomic_write
 
 SCHEMA = pa.schema(
@@ -89,7 +88,7 @@ def is_whole(path: Path) -> bool:
 
 def write_rows(table: pa.Table, path: Path) -> None:
     """Write a file whose pages carry a checksum: a changed bit may still unpack to numbers."""
-    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
+    write_table(table, path, compression="zstd", write_page_checksum=True)
 
 
 def rows_of(table: pa.Table) -> list[ChunkRow]:

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ...bench.scoring.reduce import PointDistances
-from ...recon.files.tables import parquet_error, read_table
+from ...recon.files.tables import parquet_error, read_table, write_table
 from ...recon.mesh.record import Mesh
 from ..files import atomic_write
 
@@ -48,7 +47,7 @@ class PointErrors:
         names = pa.DictionaryArray.from_arrays(pa.array(sides), pa.array(SIDES))
         table = pa.table({"direction": names, "error_mm": errors})
         with atomic_write(self._path(item)) as draft:
-            pq.write_table(
+            write_table(
                 table,
                 draft,
                 compression="zstd",

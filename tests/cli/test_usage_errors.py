@@ -159,6 +159,37 @@ def test_a_closed_pipe_is_one_line(words: tuple[str, ...]) -> None:
     assert said == "facebench: standard output was closed before everything was written\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_the_output_is_one_line() -> None:
+    words = [sys.executable, "-m", "facebench", "protocols"]
+    environment = dict(os.environ, PYTHONPATH=str(ROOT.parent))
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            words, stdout=full, stderr=subprocess.PIPE, text=True, env=environment
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("facebench: standard output cannot be written: No space left")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_stream_that_was_closed_before_leads_nowhere(number: int) -> None:
+    """`facebench protocols >&-`: no file that is opened then gets the stream's number."""
+    done = subprocess.run(
+        [sys.executable, "-m", "facebench", "protocols", "--json"],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: os.close(number),
+        env=dict(os.environ, PYTHONPATH=str(ROOT.parent)),
+    )
+    assert done.returncode == 0 and done.stderr == "" and (number == 1) == (done.stdout == "")
+
+
+def test_an_empty_name_is_not_this_folder() -> None:
+    done = run("synth", "faces", "--out", "")
+    assert done.returncode == 2 and "the name is empty" in done.stderr
+
+
 def test_a_terminal_without_utf8_gets_other_signs() -> None:
     done = run("methods", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert done.returncode == 0 and done.stdout.isascii() and "ours" in done.stdout

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ....errors import FacebenchError
 from ...face.coefficients import CoefficientSizes
+from ...files.tables import write_table
 from ...files.text import read_plan
 from ...files.writing import atomic_write
 from ...fitting.fitter import Fit, Fitter
@@ -102,7 +103,7 @@ def fit_piece(labelling: Labelling, first: int) -> None:
     table = pa.table({"coefficients": list(vectors), "weight": weights, "seconds": seconds})
     # By rename, because a piece that is there counts as done.
     with atomic_write(labelling.path(first)) as draft:
-        pq.write_table(table, draft)
+        write_table(table, draft)
 
 
 def read_labels(labelling: Labelling, sizes: CoefficientSizes) -> NDArray[np.float32]:
