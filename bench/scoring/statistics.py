@@ -42,13 +42,13 @@ def bootstrap_means(
     resamples: int = RESAMPLES,
     weights: ArrayLike | None = None,
 ) -> Float64Array:
-    """Means (resamples,) of samples of subjects drawn with replacement from (S,) values.
+    """Means (resamples,) or (resamples, K) of samples of subjects drawn with replacement.
 
     Points and frames of one subject are not independent, so subjects are what is drawn. The draw
     is multinomial over subjects, which is the same and needs no index array.
 
     Args:
-        values: (S,) of the subjects.
+        values: (S,) of the subjects, or (S, K) for several numbers by the same draw.
         seed, resamples: of the draw.
         weights: (S,) of the subjects, for example their numbers of points; None counts all alike.
     """
@@ -65,7 +65,7 @@ def _resampled(
 ) -> Float64Array:
     n = len(values)
     shares = generator.multinomial(n, np.full(n, 1 / n), size=size) * weights
-    return np.asarray(shares @ values / shares.sum(axis=1))
+    return np.asarray(((shares @ values).T / shares.sum(axis=1)).T)
 
 
 def bootstrap_interval(

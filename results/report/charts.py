@@ -17,7 +17,7 @@ from ...bench.scoring.distance import CURVE_MM
 from ..tables.markup import Markup, join, tag
 from ..tables.subject_errors import cumulative_curves, scene_column
 from ..tables.table import interval_text
-from .pictures import PartErrors, region_errors
+from .pictures import PartErrors, RegionErrors
 from .series import Series
 
 NARROW, WIDE = 380.0, 800.0
@@ -101,11 +101,8 @@ def subjects_charts(series: Sequence[Series]) -> Markup:
     return _by_scene(series, draw)
 
 
-def regions_charts(series: Sequence[Series]) -> Markup:
+def regions_charts(series: Sequence[Series], errors: RegionErrors) -> Markup:
     """Mean error by part of the face; nothing when the runs do not tell parts apart."""
-    errors = {
-        (run.number, scene): region_errors(run, scene) for run in series for scene in run.summary
-    }
     found = [part for parts in errors.values() for part in parts.values()]
     if not found:
         return Markup()

@@ -19,7 +19,7 @@ from ..tables.writers import html
 from .charts import cumulative_charts, is_crowd, legend, regions_charts, subjects_charts
 from .frame import Frame, Section, html_page
 from .heat_maps import heat_maps, worst_first
-from .pictures import heat_map_gallery, picture_gallery, region_faces, worst_frames
+from .pictures import heat_map_gallery, picture_gallery, region_errors, region_faces, worst_frames
 from .series import Series, read_series
 from .tables import failures, fold, problems, provenance, statistics_table, subjects_table
 from .views import viewer, views
@@ -107,7 +107,11 @@ def _subjects(series: Sequence[Series], key: Markup) -> Markup:
 
 def _regions(series: Sequence[Series], key: Markup) -> Markup:
     note = tag("p", "Mean error, the line its 95 % interval over subjects.", class_="note")
-    return join(_with(join(key, note), regions_charts(series)), region_faces(series))
+    errors = {
+        (run.number, scene): region_errors(run, scene) for run in series for scene in run.summary
+    }
+    charts = regions_charts(series, errors)
+    return join(_with(join(key, note), charts), region_faces(series, errors))
 
 
 def _faces(run: Series) -> Markup:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ...bench.dataset.interface import Clip, Item
 from ...bench.landmarks.regions import FACE_PARTS, face_parts
-from ...bench.scoring.statistics import bootstrap_interval
+from ...bench.scoring.statistics import UNKNOWN, bootstrap_means, percentile_interval
 from ...errors import FacebenchError
 from ...recon.files.pictures import read_picture
 from ...recon.morphable import EMBEDDED
@@ -41,6 +41,8 @@ Key = tuple[str, str]
 
 PartErrors = dict[str, tuple[float, float, float]]
 """Part of the face to the mean, and the low and high end of its interval, mm."""
+RegionErrors = Mapping[tuple[int, str], PartErrors]
+"""By number of the run and scene."""
 
 FramePicture = tuple[str, int]
 """A picture as a data address, and the number of the frame."""
@@ -125,22 +127,28 @@ def region_errors(run: Series, scene: str) -> PartErrors:
     Empty where the run does not tell parts apart.
     """
     columns = {part: scene_column(run.subjects, scene, f"{part}_mm") for part in FACE_PARTS}
-    values = {part: [*column.values()] for part, column in columns.items() if column}
-    found = {}
-    for part, errors in values.items():
-        interval = bootstrap_interval(errors, run.record.seed)
-        found[part] = (float(np.mean(errors)), interval.low, interval.high)
-    return found
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for part, column in columns.items():
+        if column:
+            alike.setdefault(tuple(column), []).append(part)
+    found: PartErrors = {}
+    for subjects, parts in alike.items():
+        values = np.array([[columns[part][one] for part in parts] for one in subjects])
+        # One draw for all parts: of a thousand subjects the draw is what takes the time.
+        drawn = bootstrap_means(values, run.record.seed) if len(subjects) > 1 else None
+        for place, part in enumerate(parts):
+            interval = UNKNOWN if drawn is None else percentile_interval(drawn[:, place])
+            found[part] = (float(values[:, place].mean()), interval.low, interval.high)
+    return {part: found[part] for part in columns if part in found}
 
 
-def region_faces(series: Sequence[Series]) -> Markup:
+def region_faces(series: Sequence[Series], errors: RegionErrors) -> Markup:
     """A face a run and scene, each part in the colour of its error; nothing without such errors."""
-    errors = {run.number: _by_scene(run) for run in series[:MAX_RUNS]}
-    shown = [run for run in series[:MAX_RUNS] if errors[run.number]]
+    shown = [run for run in series[:MAX_RUNS] if _means_by_scene(run, errors)]
     if not shown:
         return Markup()
     model = _face_with_parts(series[0])
-    faces = (_run(run, model, errors[run.number], len(series) > 1) for run in shown)
+    faces = (_run(run, model, _means_by_scene(run, errors), len(series) > 1) for run in shown)
     return join(error_scale(), tag("div", *faces, class_="subjects faces"))
 
 
@@ -152,9 +160,9 @@ def part_errors(model: MorphableModel, errors: Mapping[str, float]) -> NDArray[n
     return values
 
 
-def _by_scene(run: Series) -> dict[str, dict[str, float]]:
-    found = {scene: region_errors(run, scene) for scene in run.summary}
-    return {s: {part: e for part, (e, *_) in parts.items()} for s, parts in found.items() if parts}
+def _means_by_scene(run: Series, errors: RegionErrors) -> dict[str, dict[str, float]]:
+    scenes = {scene: errors[run.number, scene] for scene in run.summary}
+    return {s: {part: e for part, (e, *_) in parts.items()} for s, parts in scenes.items() if parts}
 
 
 def _face_with_parts(run: Series) -> MorphableModel:

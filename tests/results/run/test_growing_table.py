@@ -42,7 +42,7 @@ def test_keeping_costs_a_share_of_the_time(
         for subject in range(subjects):
             table.now += seconds
             growing.add(rows_of(subject))
-            lost = (len(growing.results) - table.kept[-1]) / 2 * seconds
+            lost = (subject + 1 - table.kept[-1] / 2) * seconds
             assert lost <= (table.kept[-1] * 0.001 + seconds) / GrowingTable.SHARE
     assert table.kept[-1] == 2 * subjects
     last = 0.001 * 2 * subjects
