@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
@@ -31,6 +33,9 @@ FACE_MM = 95.0  # Of the nose tip: a face, and little else.
 # Root mean square between the landmarks of two faces, at the size of the scan, that is no
 # difference between persons, which is 1 to 5, nor a poor prediction.
 PAIR_MM = 15.0
+# Parts of one file that are faces side by side: each side of the box within a quarter of the
+# other's, the middles further apart than this share of the longest.
+LIKE_SIZE, BESIDE = 0.75, 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +175,9 @@ def initialise(
         own, theirs = seven_of(prediction, "prediction"), seven_of(scan, "scan")
         return _by_landmarks((own, theirs), settings)
     if prediction.landmarks is None or scan.landmarks is None:
+        # Landmarks tell which is meant; a search would take the one that fits by chance.
+        _refuse_several(prediction.surface, "prediction")
+        _refuse_several(scan.surface, "scan")
         tip = own_nose_tip(prediction.mesh)
         found = pose_hypotheses(prediction.surface, scan.surface, tip)
         starts = [Initialisation(transform, "search") for transform in found]
@@ -278,6 +286,33 @@ def _check_on_surface(landmarks: Landmarks, prepared: PreparedMesh, name: str) -
         f"{landmarks.spread:.4g} apart and the mesh {size:.4g} long",
         "they are of another mesh, another pose or another unit",
     )
+
+
+def _refuse_several(surface: Surface, name: str) -> None:
+    """Refuse a file with a second face beside the first: a part as large, a face's height away."""
+    corners = surface.triangles
+    links = coo_array(
+        (np.ones(2 * len(corners)), (corners[:, [0, 1]].T.ravel(), corners[:, [1, 2]].T.ravel())),
+        shape=(len(surface.vertices),) * 2,
+    )
+    part = connected_components(links, directed=False)[1]
+    inside = np.bincount(part, surface.areas)
+    # Parts of another size are eyes, teeth, hair or a body.
+    large = np.flatnonzero(inside > LIKE_SIZE * inside.max())
+    if len(large) < 2:
+        return
+    boxes = [surface.local[part == one] for one in large]
+    extents = np.sort([np.ptp(points, axis=0) for points in boxes], axis=1)
+    centres = np.array([(points.min(0) + points.max(0)) / 2 for points in boxes])
+    first = inside[large].argmax()
+    alike = (np.abs(extents - extents[first]) < (1 - LIKE_SIZE) * extents[first]).all(1)
+    # Nearer than that lie the halves of one face, and the inner wall behind the outer.
+    beside = lengths(centres - centres[first]) > BESIDE * extents[first].max()
+    if (alike & beside).any():
+        raise FacebenchError(
+            f"the {name} holds {1 + (alike & beside).sum()} faces side by side",
+            "keep one of them, or give landmarks of both sides: they tell which is meant",
+        )
 
 
 def rotation_of_landmarks(seven: Float64Array) -> Float64Array:

@@ -112,6 +112,7 @@ def score_prediction(
     face = PreparedMesh.of(sized, own_landmarks, "prediction", points)
     as_it_is = replace(points, longest_edge_mm=math.inf)
     target = PreparedMesh.of(_surface_of(scan, protocol), scan_landmarks, "scan", as_it_is)
+    _check_connected(target, protocol)
     own_protocol = replace(protocol, alignment=settings)
     crop, tip, face, target, start = initialise_on_crop(
         face, target, own_protocol, subject, nose_tip
@@ -203,6 +204,16 @@ def _surface_of(scan: Mesh, protocol: Protocol) -> Mesh:
             "scan_to_prediction",
         )
     return surface_of_points(np.asarray(sound.vertices, np.float64))
+
+
+def _check_connected(scan: PreparedMesh, protocol: Protocol) -> None:
+    """Refuse triangles that lie each by itself: every closest point would be on a boundary."""
+    if protocol.intersection.boundary == "left_out" and scan.surface.on_boundary.all():
+        raise FacebenchError(
+            "the scan's triangles are not connected: each lies by itself",
+            "join their corners, for example by MeshLab's 'Merge Close Vertices', or save the scan "
+            "with shared vertices",
+        )
 
 
 def _check_shrinking(scale: float, protocol: Protocol) -> None:

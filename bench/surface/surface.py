@@ -117,6 +117,8 @@ def _to_segments(points: Float64Array, starts: Float64Array, ends: Float64Array)
 
 
 SEAM = 5e-6  # Of the surface's size: boundary vertices nearer than this are one, a thousandth mm.
+# Sizes of a surface, in its unit, whose fourth powers (of areas squared) float32 can hold.
+SMALLEST, LARGEST = 1e-6, 1e6
 MAX_ROUNDS = 20  # Of going on to a neighbouring triangle; two or three end it.
 # What a closest point lies on where that is no face: as many of its weights are zero.
 EDGE, VERTEX = 1, 2
@@ -269,13 +271,22 @@ class Surface:
         """In the surface's own frame, so that rounding to float32 is the same wherever it lies."""
         scene = o3d.t.geometry.RaycastingScene()
         scene.add_triangles(
-            o3d.core.Tensor(self.local.astype(np.float32)),
+            o3d.core.Tensor((self.local * self._to_scene).astype(np.float32)),
             o3d.core.Tensor(self.triangles.astype(np.uint32)),
         )
         return scene
 
+    @cached_property
+    def _to_scene(self) -> float:
+        """By which lengths are multiplied where their squares would leave float32's range."""
+        size = float(np.abs(self.local).max())
+        if SMALLEST < size < LARGEST:
+            return 1.0
+        # A power of two: no digit changes, and a face is as good in any unit.
+        return float(2.0 ** -np.round(np.log2(max(size, np.finfo(float).tiny))))
+
     def _nearest_triangle(self, points: Float64Array) -> IndexArray:
-        local = np.ascontiguousarray(self.frame.apply(points), np.float32)
+        local = np.ascontiguousarray(self.frame.apply(points) * self._to_scene, np.float32)
         found = self._scene.compute_closest_points(o3d.core.Tensor(local))
         return np.asarray(found["primitive_ids"].numpy(), np.int64)
 
