@@ -132,7 +132,7 @@ def test_two_faces_in_one_file(
     """By landmarks the one that they are of is measured; a search would take either."""
     two = [
         write_side(
-            joined(face, replace(face, vertices=np.asarray(face.vertices) + [220, 0, 0])),
+            joined(face, replace(face, vertices=face.vertices + np.array([220, 0, 0]))),
             tmp_path / f"{name}.ply",
         )
         for face, name in zip(faces, ("faces", "scans"), strict=True)
