@@ -7,7 +7,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 if TYPE_CHECKING:
     from ..bench.method.clip_faces import ChunkRow
@@ -18,6 +27,17 @@ Advance = Callable[..., None]
 
 _HIDDEN = ("step", "skipped", "images_per_s", "waiting")
 """Columns of a training log that are no loss terms."""
+
+
+class _Note(ProgressColumn):
+    """The note of a bar, cut where the terminal ends.
+
+    Its column may shrink, unlike one of plain text: else all columns shrink alike, down to a
+    single letter of what is counted.
+    """
+
+    def render(self, task: Task) -> Text:
+        return Text(str(task.fields["note"]), no_wrap=True, overflow="ellipsis")
 
 
 @contextmanager
@@ -32,7 +52,7 @@ def progress_bars(quiet: bool = False) -> Iterator[Progress]:
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        _Note(),
     )
     with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
         yield progress
