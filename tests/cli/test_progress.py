@@ -8,8 +8,15 @@ from facebench.cli._progress import training_progress
 
 ROW = {
     "step": 7,
-    **{"total": 6.69, "pixel": 0.299, "landmark": 21.9, "landmark_shape": 7.2, "prior": 0.1},
-    **{"skipped": 2, "images_per_s": 3.3, "waiting": 0.3, "gradient_pixel": 0.5},
+    "total": 6.69,
+    "pixel": 0.299,
+    "landmark": 21.9,
+    "landmark_shape": 7.2,
+    "prior": 0.1,
+    "skipped": 2,
+    "images_per_s": 3.3,
+    "waiting": 0.3,
+    "gradient_pixel": 0.5,
 }
 
 
