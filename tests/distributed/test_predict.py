@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from small_micc import scan_path, write_scan
 
+from facebench.bench.dataset.interface import Clip
+from facebench.bench.method.clip_faces import ChunkRow
 from facebench.distributed.benchmark import item_jobs, predictions
 from facebench.distributed.plan import RunRequest, prepare
 from facebench.errors import FacebenchError
@@ -76,3 +79,19 @@ def test_options_of_the_other_kind_are_refused(
 ) -> None:
     with pytest.raises(FacebenchError, match=said):
         prepare(RunRequest(home / "data", **{"method": f"meshes:{home / 'meshes'}"} | changes))
+
+
+def test_other_people_of_a_clip_are_named_in_its_note(home: Path, tmp_path: Path) -> None:
+    benchmark = prepare(RunRequest(home / "data", "mean-face"))
+    item = item_jobs(benchmark.dataset.items)[0][0]
+    item = replace(item, clip=Clip(item.id, tmp_path / "a.avi"))
+    places = [
+        [0.0, 9.0, 10, 10, 50.0, 50.0, 4.6, 50.0, 50.0, 4.6],
+        [10.0, 12.0, 3, 3, 900.0, 50.0, 4.6, 900.0, 50.0, 4.6],
+    ]
+    ledger = Ledger(tmp_path / "ledger")
+    row = ChunkRow(item.id, 0, True, 20, 13, 0, "ok", "", 0.1, np.zeros(2))
+    ledger.write(replace(row, segments=np.array(places)))
+    ((_, made),) = predictions([item], benchmark, ledger)
+    assert made.reason == "other faces are left out: frames 10 to 12 (3 faces)"
+    assert (made.frames, made.faces, made.mesh is None) == (20, 10, False)

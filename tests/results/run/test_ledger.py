@@ -143,3 +143,42 @@ def test_kill_while_writing_leaves_whole_rows(tmp_path: Path) -> None:
     assert all(
         (row == chunk).all() for row, chunk in zip(table["sum"], table["chunk"], strict=True)
     )
+
+
+def _tracked(chunk: int, faces: list[tuple[int, float, int]], last: bool = False) -> ChunkRow:
+    """A row of segments: of each its first frame, where it lies, and its faces, which are all 1."""
+    rows = [
+        [first, first + n - 1, n, n, left, 50.0, 4.6, left, 50.0, 4.6] for first, left, n in faces
+    ]
+    sums = np.concatenate([np.full(2, float(n)) for *_, n in faces])
+    vectors = np.concatenate([np.full((n, 2), left, np.float32) for _, left, n in faces])
+    return ChunkRow(
+        "s/a",
+        chunk,
+        last,
+        32,
+        sum(n for *_, n in faces),
+        0,
+        OK,
+        "",
+        0.1,
+        sums,
+        vertices=np.concatenate([np.full(3, left * n) for _, left, n in faces]),
+        vectors=vectors,
+        segments=np.array(rows, np.float64),
+        changes=np.array([[40.0, 60.0]]) if chunk else None,
+    )
+
+
+def test_only_the_faces_of_the_longest_track_are_added_up(tmp_path: Path) -> None:
+    """The person of frames 0 to 39; one false detection, and the other take from frame 40 on."""
+    ledger = Ledger(tmp_path, pack_rows=2)
+    ledger.write(_tracked(1, [(32, 10.0, 8), (40, 10.0, 20)], last=True))
+    ledger.write(_tracked(0, [(0, 10.0, 20), (20, 900.0, 1), (21, 12.0, 9)]))
+    total = ledger.total("s/a")
+    assert total.finished and (total.frames, total.faces) == (64, 37)
+    np.testing.assert_array_equal(total.sum, [37.0, 37.0])
+    np.testing.assert_array_equal(total.vertices, np.full(3, 20 * 10.0 + 9 * 12.0 + 8 * 10.0))
+    assert total.vectors is not None
+    assert total.vectors[:, 0].tolist() == [10.0] * 20 + [12.0] * 9 + [10.0] * 8
+    assert total.others == ((40, 59, 20), (20, 20, 1))
