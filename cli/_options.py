@@ -103,6 +103,13 @@ PROTOCOLS = (
 
 _NAMES = "separated by commas."
 
+checkpoint = click.option(
+    "--checkpoint", type=click.Path(path_type=Path), help="Weights.  [default: embedded]"
+)
+model = click.option(
+    "--model", default="embedded", show_default=True, help="Face model, name or file."
+)
+
 
 def measured_part(function: Command) -> Command:
     """Scenes, subjects and frames to measure, and the processes that do it."""
@@ -133,6 +140,41 @@ def protocol(function: Command) -> Command:
         ),
         click.option(
             "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the protocol."
+        ),
+    )
+    return _with(options, function)
+
+
+def trained_network(function: Command) -> Command:
+    """The weights of a regressor, and the face model that they were trained with."""
+    options = (
+        click.option(
+            "--checkpoint",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Weights of 'facebench train'.  [default: those in the package]",
+        ),
+        click.option(
+            "--model",
+            default="embedded",
+            show_default=True,
+            help="The face model of the weights: 'embedded', 'human', an .npz, or ICT-FaceKit's "
+            "folder.",
+        ),
+    )
+    return _with(options, function)
+
+
+def measured_run(function: Command) -> Command:
+    """What builds the method, the run folder, what of the set is measured, and how."""
+    options = (
+        checkpoint,
+        model,
+        click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder."),
+        click.option("--name", help="What tables call the run.  [default: the method's name]"),
+        measured_part,
+        protocol,
+        click.option(
+            "--unit", type=UnitType(), default="mm", show_default=True, help="Of the scans' files."
         ),
     )
     return _with(options, function)

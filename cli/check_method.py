@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from ._options import checkpoint, model
 from ._tables import print_findings
 
 
 @click.command("check-method")
 @click.argument("method", metavar="NAME")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights.  [default: embedded]")
-@click.option("--model", default="embedded", show_default=True, help="Face model, name or file.")
+@checkpoint
+@model
 @click.option("--device", default="cpu", show_default=True, help="As PyTorch names it.")
 @click.option(
     "--prediction-unit",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from ._options import trained_network
+
 
 @click.command(name="export")
 @click.option(
@@ -16,17 +18,7 @@ import click
     required=True,
     help="The ONNX file to write.",
 )
-@click.option(
-    "--checkpoint",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Weights of 'facebench train'.  [default: those in the package]",
-)
-@click.option(
-    "--model",
-    default="embedded",
-    show_default=True,
-    help="The face model of the weights: 'embedded', 'human', an .npz, or ICT-FaceKit's folder.",
-)
+@trained_network
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def command(path: Path, checkpoint: Path | None, model: str, as_json: bool) -> int:
     """Write the network that regresses a face's coefficients from a square crop.

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from ._options import measured_part, options_file, protocol
-from .run import UNIT, measure_set, names_in
+from ._options import UnitType, measured_run, options_file
+from .run import measure_set, request_of
 
 
 @click.command("micc")
@@ -19,15 +19,13 @@ from .run import UNIT, measure_set, names_in
     show_default=True,
     help="A name of 'facebench methods', or meshes:DIR for faces that are files already.",
 )
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights.  [default: embedded]")
-@click.option("--model", default="embedded", show_default=True, help="Face model, name or file.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder.")
-@click.option("--name", help="What tables call the run.  [default: the method's name]")
-@measured_part
-@protocol
-@click.option("--unit", type=UNIT, default="mm", show_default=True, help="Of the scans' files.")
+@measured_run
 @click.option(
-    "--prediction-unit", type=UNIT, default="mm", show_default=True, help="Of the files in DIR."
+    "--prediction-unit",
+    type=UnitType(),
+    default="mm",
+    show_default=True,
+    help="Of the files in DIR.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of intervals.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -61,24 +59,4 @@ def command(context: click.Context, /, **options: Any) -> None:
       facebench micc --data MICC --method meshes:theirs --prediction-unit cm --out runs/theirs
       facebench micc --options nightly.toml --out runs/tonight
     """
-    from ..distributed.plan import RunRequest
-
-    measure_set(
-        context,
-        RunRequest(
-            data=options["data"],
-            method=options["method"],
-            checkpoint=options["checkpoint"],
-            model=options["model"],
-            scenes=names_in(options["scenes"]),
-            subjects=names_in(options["subjects"]),
-            exclude=names_in(options["exclude"]),
-            limit=options["limit"],
-            workers=options["workers"],
-            protocol=options["protocol"],
-            settings=options["settings"],
-            unit=options["unit"],
-            prediction_unit=options["prediction_unit"],
-            seed=options["seed"],
-        ),
-    )
+    measure_set(context, request_of(options))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._options import options_file
+from ._options import options_file, trained_network
 from ._progress import counted
 
 if TYPE_CHECKING:
@@ -36,17 +36,7 @@ def parse_formats(_: click.Context, __: click.Parameter, value: str) -> tuple[st
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder."
 )
-@click.option(
-    "--checkpoint",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Weights of 'facebench train'.  [default: those in the package]",
-)
-@click.option(
-    "--model",
-    default="embedded",
-    show_default=True,
-    help="The face model of the weights: 'embedded', 'human', an .npz, or ICT-FaceKit's folder.",
-)
+@trained_network
 @click.option(
     "--formats",
     default=",".join(FORMATS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,9 @@ from ._options import (
     UnitType,
     command_line,
     given_options,
-    measured_part,
+    measured_run,
     options_file,
     plain_options,
-    protocol,
 )
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ..distributed.plan import RunRequest
     from ..results.run.folder import RunFolder, RunRecord
 
-UNIT, ANY_UNIT = UnitType(), UnitType(takes_any=True)
 _SHOWN_REASONS = 20
 _FOLDER = click.Path(path_type=Path)
 
@@ -36,15 +35,11 @@ _FOLDER = click.Path(path_type=Path)
 @click.option("--data", "--scans", "data", type=_FOLDER, help="Folder of the dataset.")
 @click.option("--predictions", type=_FOLDER, help="Faces that are files: --method meshes:DIR.")
 @click.option("--method", help="A name of 'facebench methods', or meshes:DIR.  [default: ours]")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights.  [default: embedded]")
-@click.option("--model", default="embedded", show_default=True, help="Face model, name or file.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder.")
-@click.option("--name", help="What tables call the run.  [default: the method's name]")
-@measured_part
-@protocol
-@click.option("--unit", type=UNIT, default="mm", show_default=True, help="Of the scans' files.")
+@measured_run
 @click.option(
-    "--prediction-unit", type=ANY_UNIT, help="Of the predictions' files; 'any': landmarks tell it."
+    "--prediction-unit",
+    type=UnitType(takes_any=True),
+    help="Of the predictions' files; 'any': landmarks tell it.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of intervals.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -67,29 +62,31 @@ def command(context: click.Context, /, **options: Any) -> None:
       facebench run pairs predictions scans --out runs/pairs
       facebench run synthetic --data people --method mean-face --out runs/mean
     """
+    predictions, data = _folders(options)
+    request = request_of(
+        options,
+        dataset=options["dataset"],
+        data=data,
+        method=_method(options["method"], predictions),
+        scenes=_scenes(context, options["scenes"]),
+    )
+    measure_set(context, request)
+
+
+_AS_GIVEN = (
+    *("data", "method", "checkpoint", "model", "limit", "workers", "protocol", "settings"),
+    *("unit", "prediction_unit", "seed"),
+)
+"""Options that a request takes as they are, where a command has them."""
+
+
+def request_of(options: Mapping[str, Any], **other: Any) -> RunRequest:
+    """What the options of a command ask for; what is given as `other` wins."""
     from ..distributed.plan import RunRequest
 
-    predictions, data = _folders(options)
-    measure_set(
-        context,
-        RunRequest(
-            dataset=options["dataset"],
-            data=data,
-            method=_method(options["method"], predictions),
-            checkpoint=options["checkpoint"],
-            model=options["model"],
-            scenes=_scenes(context, options["scenes"]),
-            subjects=names_in(options["subjects"]),
-            exclude=names_in(options["exclude"]),
-            limit=options["limit"],
-            workers=options["workers"],
-            protocol=options["protocol"],
-            settings=options["settings"],
-            unit=options["unit"],
-            prediction_unit=options["prediction_unit"],
-            seed=options["seed"],
-        ),
-    )
+    plain = {name: options[name] for name in _AS_GIVEN if name in options}
+    lists = {name: names_in(options[name]) for name in ("scenes", "subjects", "exclude")}
+    return RunRequest(**{**plain, **lists, **other})
 
 
 def measure_set(context: click.Context, request: RunRequest) -> None:

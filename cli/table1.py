@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._options import NOTHING_SCORED, command_line, measured_part, options_file, protocol
+from ._options import NOTHING_SCORED, command_line, measured_part, model, options_file, protocol
 from .main import run_step
-from .run import names_in
+from .run import request_of
 
 if TYPE_CHECKING:
     from ..distributed.plan import RunRequest
@@ -36,7 +36,7 @@ FORMS = ("table", "markdown", "latex", "csv", "json")
     metavar="NAME[=WEIGHTS][ as LABEL]",
     help="Once a method, the one first that the others are compared with.",
 )
-@click.option("--model", default="embedded", show_default=True, help="Face model, name or file.")
+@model
 @click.option(
     "--train",
     type=click.Path(path_type=Path),
@@ -111,7 +111,7 @@ def _plan(options: dict[str, Any]) -> tuple[tuple[Entry, ...], RunRequest]:
     from ..distributed.table_plan import check, entries
     from ..recon.recipes.files import load_any_recipe
 
-    request = _request(options)
+    request = request_of(options)
     choices = method_choices(options["methods"])
     planned = entries(choices, options["out"], bool(options["train"]), _recipes(options["recipes"]))
     for entry in planned:
@@ -121,23 +121,6 @@ def _plan(options: dict[str, Any]) -> tuple[tuple[Entry, ...], RunRequest]:
         else:
             check(entry, request)
     return planned, request
-
-
-def _request(options: dict[str, Any]) -> RunRequest:
-    from ..distributed.plan import RunRequest
-
-    return RunRequest(
-        data=options["data"],
-        model=options["model"],
-        scenes=names_in(options["scenes"]),
-        subjects=names_in(options["subjects"]),
-        exclude=names_in(options["exclude"]),
-        limit=options["limit"],
-        workers=options["workers"],
-        protocol=options["protocol"],
-        settings=options["settings"],
-        seed=options["seed"],
-    )
 
 
 def _recipes(texts: Sequence[str]) -> dict[str, str]:

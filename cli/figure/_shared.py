@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .. import _options
+
 if TYPE_CHECKING:
     from ...bench.figures.photographs import Photograph, Readable
     from ...results.figures.drawing import Sheet
@@ -24,9 +26,7 @@ out = click.option(
     required=True,
     help="Writes OUT.png and OUT.pdf.",
 )
-model = click.option(
-    "--model", default="embedded", show_default=True, help="Face model, name or file."
-)
+model = _options.model
 seed = click.option(
     "--seed",
     type=click.IntRange(0),

@@ -24,17 +24,12 @@ State = tuple[int, int, int, int]
 """Size, times in ns of the last change to its content and to its entry, and inode of a file."""
 
 
-def content_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, or `ABSENT`.
+def content_hashes(paths: Iterable[Path]) -> dict[Path, str]:
+    """SHA-256 of each file's bytes, or `ABSENT`; several are read at a time.
 
     Hashes are remembered on this machine by path, size, time and inode: the scans and videos of a
     set are read once, not at every command. What cannot be remembered is read again.
     """
-    return content_hashes([path])[path]
-
-
-def content_hashes(paths: Iterable[Path]) -> dict[Path, str]:
-    """The same of several files, several read at a time."""
     wanted = {path: path.absolute() for path in paths}
     known = _recall({str(place) for place in wanted.values()})
     states = {path: _state(place) for path, place in wanted.items()}
