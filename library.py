@@ -149,7 +149,7 @@ def run(
             holds another run.
     """
     from .distributed.benchmark import run_benchmark
-    from .distributed.cluster import connected
+    from .distributed.cluster import ray_connection
     from .distributed.plan import RunRequest, describe_run, prepare
     from .results.report import write_report
     from .results.run.folder import RunFolder
@@ -163,7 +163,7 @@ def run(
     with folder.locked():
         folder.begin(describe_run(benchmark, request, call, given, {**given, **options}))
         # Ray takes seconds to start, which a handful of meshes is not worth.
-        with connected(cluster) if benchmark.needs_workers else nullcontext():
+        with ray_connection(cluster) if benchmark.needs_workers else nullcontext():
             run_benchmark(benchmark, folder, _Quiet())
         write_report(folder)
     return folder

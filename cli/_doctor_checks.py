@@ -55,7 +55,7 @@ def _check_python() -> Finding:
 def _check_required(name: str, needed: str) -> Finding:
     from packaging.specifiers import SpecifierSet
 
-    found = _installed(name)
+    found = _installed_version(name)
     hint = f"pip install '{name}{needed}'"
     if not found:
         return failure(name, f"not installed, needs {needed}", hint)
@@ -66,14 +66,14 @@ def _check_required(name: str, needed: str) -> Finding:
 
 
 def _check_optional(name: str, extra: str) -> Finding:
-    found = _installed(name)
+    found = _installed_version(name)
     if found:
         return success(name, f"{found} (optional)")
     hint = f"pip install 'facebench[{extra}]' if you want it"
     return warning(name, "not installed (optional)", hint)
 
 
-def _installed(name: str) -> str:
+def _installed_version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
@@ -189,17 +189,17 @@ def check_ray(address: str) -> Finding:
 
 def check_mlflow() -> Finding:
     """Whether the tracking store can be written to, or its server answers."""
-    from ..results.tracking.store import public_address, redacted, sqlite_file, tracking_uri
+    from ..results.tracking.store import public_address, redact, sqlite_file, tracking_uri
 
     uri = tracking_uri()
     database = sqlite_file(uri)
     if database is not None:
-        return _check_database(redacted(uri), database)
+        return _check_database(redact(uri), database)
     # A password is neither shown nor needed: whether a server lives is everybody's to ask.
     if uri.startswith(("http://", "https://")):
         return _check_server(public_address(uri))
     hint = "only SQLite files and HTTP servers are tried here"
-    return warning("MLflow", f"{redacted(uri)} was not tried", hint)
+    return warning("MLflow", f"{redact(uri)} was not tried", hint)
 
 
 def _check_database(uri: str, database: Path) -> Finding:

@@ -84,7 +84,7 @@ def progress_bar(what: str, total: int, done: int = 0, quiet: bool = False) -> I
         yield advance
 
 
-def counted(items: Iterable[Item], what: str, total: int, quiet: bool) -> Iterator[Item]:
+def count_on_bar(items: Iterable[Item], what: str, total: int, quiet: bool) -> Iterator[Item]:
     """The same items, counted on a bar as they come."""
     with progress_bar(what, total, quiet=quiet) as advance:
         for item in items:

@@ -105,7 +105,7 @@ def _audit(
 
     # Jobs that start no processes of their own and share nothing: one per processor.
     work = _Work(workers or len(os.sched_getaffinity(0)), cluster, quiet)
-    with _connected() if cluster else nullcontext():
+    with _connect_cluster() if cluster else nullcontext():
         rows, sensitivities = pd.DataFrame(), []
         if people or data:
             rows = _against_the_truth(people, data, models, protocols, subjects, seed, work)
@@ -127,10 +127,10 @@ class _Work(NamedTuple):
     quiet: bool
 
 
-def _connected() -> AbstractContextManager[object]:
-    from ..distributed.cluster import connected
+def _connect_cluster() -> AbstractContextManager[object]:
+    from ..distributed.cluster import ray_connection
 
-    return connected(True)
+    return ray_connection(True)
 
 
 def _against_the_truth(
@@ -147,9 +147,9 @@ def _against_the_truth(
     from ..bench.audit.measure import AuditPlan
     from ..bench.audit.predictors import PREDICTORS
     from ..bench.protocol.record import read_settings
-    from ..distributed.audit import audited
+    from ..distributed.audit import audit_people
     from ..recon.morphable.load import load_model
-    from ._progress import counted
+    from ._progress import count_on_bar
 
     names = [name.strip() for name in protocols.split(",") if name.strip()]
     chosen = tuple(read_settings(name, ()) for name in names)
@@ -158,11 +158,11 @@ def _against_the_truth(
         model = load_model(source)
         audience = _people(people, data, model, subjects, seed)
         plan = AuditPlan(model, PREDICTORS, chosen, seed)
-        rows = audited(audience, plan, work.workers, work.cluster)
-        parts.extend(counted(rows, f"people of {model.name}", len(audience), work.quiet))
+        rows = audit_people(audience, plan, work.workers, work.cluster)
+        parts.extend(count_on_bar(rows, f"people of {model.name}", len(audience), work.quiet))
     order = [predictor.name for predictor in PREDICTORS]
     # People come as their workers end: the tables and audit.csv must not show that order.
-    return _ordered(pd.concat(parts), [item.name for item in chosen], order)
+    return _sort_rows(pd.concat(parts), [item.name for item in chosen], order)
 
 
 def _people(
@@ -182,7 +182,7 @@ def _people(
     return list(islice(people_of(data, read_truth(data, model)), subjects))
 
 
-def _ordered(rows: pd.DataFrame, protocols: list[str], methods: list[str]) -> pd.DataFrame:
+def _sort_rows(rows: pd.DataFrame, protocols: list[str], methods: list[str]) -> pd.DataFrame:
     """The rows as the tables show them, whatever order they came in."""
     import pandas as pd
 
@@ -199,16 +199,16 @@ def _choices(run: Path, subjects: int | None, seed: int, work: _Work) -> list[Se
 
     from ..bench.audit.sensitivity import CHOICES
     from ..bench.protocol.record import Protocol
-    from ..distributed.audit import faces_of, measured_choices
+    from ..distributed.audit import faces_of, measure_faces
     from ..results.audit import sensitivities
     from ..results.run.folder import RunFolder
-    from ._progress import counted
+    from ._progress import count_on_bar
 
     folder = RunFolder.existing(run)
     protocol = Protocol.from_dict(folder.record().protocol_settings)
     faces = faces_of(folder, subjects)
-    rows = measured_choices(faces, protocol, CHOICES, work.workers, work.cluster)
-    values = pd.concat(counted(rows, "faces", len(faces), work.quiet))
+    rows = measure_faces(faces, protocol, CHOICES, work.workers, work.cluster)
+    values = pd.concat(count_on_bar(rows, "faces", len(faces), work.quiet))
     # Single faces that fail are left out of their choice; with none there is no answer.
     if not values.notna().to_numpy().any():
         raise FacebenchError(

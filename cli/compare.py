@@ -74,13 +74,13 @@ def command(
       facebench compare runs/ours 3f0c9f2e4b7a4d6c8e1a5b9d7c2f4e60 --format markdown
       facebench compare runs/* --split --format latex --out table.tex
     """
-    from ..results.compare import compare, refuse_groups, written
+    from ..results.compare import compare, comparison_text, refuse_groups
     from ..results.tables.published import published_results
-    from ..results.tracking.open_runs import opened_runs
+    from ..results.tracking.open_runs import open_runs
 
     if common_region and track:
         raise click.UsageError("--track keeps the protocol's own numbers: give no --common-region")
-    with opened_runs(runs) as folders:
+    with open_runs(runs) as folders:
         literature = published_results() if published else ()
         comparison = compare(
             folders,
@@ -94,7 +94,7 @@ def command(
             refuse_groups(comparison)
         if track:
             _track(comparison, folders)
-    text = written(comparison, form)
+    text = comparison_text(comparison, form)
     if out is None:
         click.echo(text, nl=False)
     else:

@@ -71,8 +71,8 @@ def demo_commands(
 
 
 def _show(out: Path) -> None:
-    from ..results.compare import compare, written
+    from ..results.compare import compare, comparison_text
     from ..results.run.folder import RunFolder
 
     runs = [RunFolder(out / name) for name in ("mean-face", "ours-short", "ours")]
-    click.echo(written(compare(runs), "table"), nl=False)
+    click.echo(comparison_text(compare(runs), "table"), nl=False)

@@ -34,7 +34,7 @@ def command(assets: Path, as_json: bool) -> int:
       facebench doctor --json | jq '.findings[] | select(.verdict != "passed")'
     """
     groups = examine(assets)
-    ready = not _lacking(groups)
+    ready = not _count_failures(groups)
     if as_json:
         rows = [{"group": group, **asdict(one)} for group, found in groups.items() for one in found]
         print_json({"ready": ready, "findings": rows})
@@ -62,9 +62,9 @@ def _print(groups: Mapping[str, Sequence[Finding]]) -> None:
     for group, findings in groups.items():
         console.print(f"\n[bold]{group}[/bold]")
         console.print(findings_table(findings))
-    lacking = _lacking(groups)
+    lacking = _count_failures(groups)
     console.print("\nReady." if not lacking else f"\nNot ready: {lacking} needed, see ✗.")
 
 
-def _lacking(groups: Mapping[str, Sequence[Finding]]) -> int:
+def _count_failures(groups: Mapping[str, Sequence[Finding]]) -> int:
     return sum(one.verdict is Verdict.FAILED for found in groups.values() for one in found)

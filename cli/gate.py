@@ -72,9 +72,9 @@ def command(
       facebench gate runs/ours --rules gates.toml --baseline runs/main --junit gate.xml
       facebench gate runs/ours --baseline baseline.json --update-baseline
     """
-    from ..results.tracking.open_runs import opened_runs
+    from ..results.tracking.open_runs import open_runs
 
-    with opened_runs([run]) as (folder,):
+    with open_runs([run]) as (folder,):
         if update_baseline:
             _update(folder, baseline)
             return
@@ -107,12 +107,12 @@ def _baseline(place: str) -> Baseline:
     """Of a file, or of a run."""
     from ..results.gate import Baseline
     from ..results.tables.basis import refuse_unfinished
-    from ..results.tracking.open_runs import opened_runs
+    from ..results.tracking.open_runs import open_runs
 
     # By its ending too: a file that is missing is told as a file, not looked for as a run.
     if place.endswith(".json") or Path(place).is_file():
         return Baseline.read(Path(place))
-    with opened_runs([place]) as (run,):
+    with open_runs([place]) as (run,):
         refuse_unfinished(run)
         return Baseline.of_run(run)
 

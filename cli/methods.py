@@ -116,7 +116,7 @@ def _list(cards: Mapping[str, MethodCard | str]) -> Table:
             table.add_row(Text(name), Text(card, style="red"), Text("–"))
         else:
             table.add_row(
-                Text(name), _about(card, method_origin(name)), Text(_published(card) or "–")
+                Text(name), _about(card, method_origin(name)), Text(_published_text(card) or "–")
             )
     return table
 
@@ -144,12 +144,12 @@ def _card_table(card: MethodCard, origin: str) -> Table:
             ("paper", card.paper or "–"),
             ("licence", card.licence),
             ("what is ours", card.own or "–"),
-            ("published, mm", _published(card) or "–"),
+            ("published, mm", _published_text(card) or "–"),
             ("has seen", card.seen or "not stated"),
             ("leakage", card.leakage or "none known"),
         ]
     )
 
 
-def _published(card: MethodCard) -> str:
+def _published_text(card: MethodCard) -> str:
     return "\n".join(f"{scene} {mean:.2f} ± {std:.2f}" for scene, mean, std in card.published)

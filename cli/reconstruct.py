@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ._options import options_file, trained_network
-from ._progress import counted
+from ._progress import count_on_bar
 
 if TYPE_CHECKING:
     from ..recon.portraits.photographs import SourceReconstructor
@@ -175,7 +175,7 @@ def _reconstruct(
 ) -> list[SourceResult]:
     """In the order of the sources; the work begins with what is there already."""
     steps = reconstructor.reconstruct_all(sources, ledger)
-    done = counted(steps, "reconstructing", len(sources), quiet)
+    done = count_on_bar(steps, "reconstructing", len(sources), quiet)
     # The finished ones come first, which is no order that a reader knows.
     order = {source.name: number for number, source in enumerate(sources)}
     return sorted(done, key=lambda result: order[result.name])

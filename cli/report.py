@@ -54,10 +54,10 @@ def command(
     """
     from ..results.tables.basis import refuse_unfinished
     from ..results.tables.published import published_results
-    from ..results.tracking.open_runs import opened_runs
+    from ..results.tracking.open_runs import open_runs
 
     literature = published_results() if published else ()
-    with opened_runs(runs) as folders:
+    with open_runs(runs) as folders:
         for folder in folders:
             refuse_unfinished(folder)
         if form == "html":

@@ -186,9 +186,9 @@ def _workers(benchmark: Benchmark, cluster: bool) -> Any:
     """Ray, where it is worth its start."""
     if not benchmark.needs_workers:
         return nullcontext()
-    from ..distributed.cluster import connected
+    from ..distributed.cluster import ray_connection
 
-    return connected(cluster)
+    return ray_connection(cluster)
 
 
 def _publish(folder: RunFolder, record: RunRecord) -> None:

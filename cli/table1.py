@@ -134,19 +134,19 @@ def _recipes(texts: Sequence[str]) -> dict[str, str]:
 def _train(entries: Sequence[Entry], options: dict[str, Any]) -> None:
     for entry in entries:
         if entry.awaits_training:
-            run_step(_training(entry, options))
+            run_step(_training_words(entry, options))
 
 
-def _training(entry: Entry, options: dict[str, Any]) -> list[str]:
+def _training_words(entry: Entry, options: dict[str, Any]) -> list[str]:
     words = ["train", "--data", str(options["train"]), "--recipe", entry.recipe]
     words += ["--model", options["model"], "--out", str(entry.training)]
     # Words as a user would type them: the step is printed, and can be run alone.
-    words += _given("--steps", options["steps"]) + _given("--seed", options["seed"])
+    words += _option_words("--steps", options["steps"]) + _option_words("--seed", options["seed"])
     return words + (["--cluster"] if options["cluster"] else [])
 
 
 def _measure(entries: Sequence[Entry], request: RunRequest, options: dict[str, Any]) -> None:
-    from ..distributed.cluster import connected
+    from ..distributed.cluster import ray_connection
     from ..distributed.table_plan import check, is_measured
 
     for entry in entries:
@@ -156,29 +156,29 @@ def _measure(entries: Sequence[Entry], request: RunRequest, options: dict[str, A
     if not missing:
         return
     # One start of Ray for all methods: each step finds it running.
-    with connected(options["cluster"]):
+    with ray_connection(options["cluster"]):
         for entry in missing:
             # A method that scores nothing is a row of the table, and no end of the others.
-            run_step(_measuring(entry, options), allowed=(0, NOTHING_SCORED))
+            run_step(_measuring_words(entry, options), allowed=(0, NOTHING_SCORED))
 
 
-def _measuring(entry: Entry, options: dict[str, Any]) -> list[str]:
+def _measuring_words(entry: Entry, options: dict[str, Any]) -> list[str]:
     words = ["micc", "--data", str(options["data"]), "--method", entry.choice.name]
-    words += _given("--checkpoint", entry.checkpoint)
+    words += _option_words("--checkpoint", entry.checkpoint)
     words += ["--model", options["model"], "--out", str(entry.run), "--name", entry.choice.label]
     for name in ("scenes", "subjects", "exclude", "limit", "workers", "protocol", "seed"):
-        words += _given(f"--{name}", options[name])
+        words += _option_words(f"--{name}", options[name])
     words += [word for item in options["settings"] for word in ("--set", item)]
     return words + (["--cluster"] if options["cluster"] else [])
 
 
-def _given(name: str, value: object) -> list[str]:
+def _option_words(name: str, value: object) -> list[str]:
     return [] if value is None or value == "" else [name, str(value)]
 
 
 def _show(entries: Sequence[Entry], request: RunRequest, options: dict[str, Any]) -> None:
     from ..distributed.table_plan import cost_of
-    from ..results.compare import written
+    from ..results.compare import comparison_text
     from ..results.compare.tables import table1, write_table1
     from ..results.run.folder import RunFolder
 
@@ -191,4 +191,4 @@ def _show(entries: Sequence[Entry], request: RunRequest, options: dict[str, Any]
     )
     for path in write_table1(comparison, costs, options["out"]):
         click.echo(path, err=True)
-    click.echo(written(comparison, options["form"], costs), nl=False)
+    click.echo(comparison_text(comparison, options["form"], costs), nl=False)

@@ -142,11 +142,11 @@ def _run(
 def _fit_labels(job: TrainingJob, parallel: bool, cluster: bool) -> None:
     """Fit the faces that the method learns from, where they are not there yet."""
     from ..distributed.train import fit_labels, labelling_of
-    from ._progress import counted
+    from ._progress import count_on_bar
 
     if (labelling := labelling_of(job)) and (missing := labelling.missing()):
         fits = fit_labels(labelling, parallel, cluster, job.threads)
-        for _ in counted(fits, "fitting labels, 64 photographs each", len(missing), False):
+        for _ in count_on_bar(fits, "fitting labels, 64 photographs each", len(missing), False):
             pass
 
 

@@ -61,10 +61,10 @@ def command(runs: tuple[str, ...], port: int, show: bool) -> None:
 
 
 def _serve(uri: str, port: int, found: Sequence[Page], show: bool) -> None:
-    from ..results.tracking.store import redacted
+    from ..results.tracking.store import redact
     from ..results.tracking.ui import mlflow_server
 
-    click.echo(f"MLflow starts on {redacted(uri)} …", err=True)
+    click.echo(f"MLflow starts on {redact(uri)} …", err=True)
     with _ended_by_signals(), mlflow_server(uri, port) as (address, process):
         _print(address, found, show)
         click.echo("Ctrl-C ends it.", err=True)

@@ -67,7 +67,7 @@ def people_of(data: Path, truths: Sequence[PersonTruth]) -> Iterator[AuditedPers
             yield AuditedPerson(truth, min(named), mesh)
 
 
-def audited(
+def audit_people(
     people: Iterable[AuditedPerson], plan: AuditPlan, workers: int, cluster: bool = False
 ) -> Iterator[pd.DataFrame]:
     """The rows of each person as they are finished.
@@ -83,7 +83,7 @@ def audited(
     """
     work = partial(_audit, plan=plan)
     for person, rows in _each(work, people, workers, cluster):
-        yield pd.DataFrame(_known(person.truth.subject, rows))
+        yield pd.DataFrame(_answer_or_raise(person.truth.subject, rows))
 
 
 def faces_of(run: RunFolder, subjects: int | None = None) -> list[RunFace]:
@@ -111,7 +111,7 @@ def faces_of(run: RunFolder, subjects: int | None = None) -> list[RunFace]:
     ]
 
 
-def measured_choices(
+def measure_faces(
     faces: Sequence[RunFace],
     protocol: Protocol,
     choices: Sequence[Choice] = CHOICES,
@@ -125,7 +125,7 @@ def measured_choices(
     """
     work = partial(_measure_choices, protocol=protocol, choices=choices)
     for face, values in _each(work, faces, workers, cluster):
-        known = _known(face.subject, values)
+        known = _answer_or_raise(face.subject, values)
         names = [choice.name for choice in choices]
         yield pd.DataFrame([known], index=[face.subject], columns=names)
 
@@ -156,7 +156,7 @@ def _each(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _known(subject: str, answer: Answer | Exception) -> Answer:
+def _answer_or_raise(subject: str, answer: Answer | Exception) -> Answer:
     """An answer, or the reason why there is none, raised."""
     if not isinstance(answer, Exception):
         return answer

@@ -160,7 +160,7 @@ def run_benchmark(
     summary = summarise(folder)
     # The record's end comes last: who finds it may trust that everything else is there.
     folder.write_summary(summary)
-    folder.write_record(_ended(folder.record(), results))
+    folder.write_record(_end_record(folder.record(), results))
     return summary
 
 
@@ -215,7 +215,7 @@ def _pass(
     # Before anything is measured, and compared after: a file may be replaced in between.
     digests = benchmark.data_digests(benchmark.dataset.items)
     jobs = item_jobs(benchmark.dataset.items)
-    known = _known(table, ruler, digests)
+    known = _valid_results(table, ruler, digests)
     missing = [rest for group in jobs if (rest := [i for i in group if i.id not in known])]
     # A failure changes the rows of the subject's other scenes too, see `_with_siblings`.
     siblings = {item.id: group for group in jobs for item in group}
@@ -227,7 +227,7 @@ def _pass(
     measure = measure_jobs if benchmark.needs_workers else measure_here
     with GrowingTable(table, list(known.values())) as growing:
         for measured in measure(predicted, ruler):
-            kept = list(_unchanged(measured, benchmark, digests, ruler))
+            kept = list(_check_unchanged(measured, benchmark, digests, ruler))
             for one in kept:
                 keep(one, folder)
             new = [one.result for one in kept]
@@ -247,7 +247,7 @@ def item_jobs(items: Sequence[Item]) -> list[list[Item]]:
     return list(groups.values())
 
 
-def _known(table: ItemsTable, ruler: Ruler, digests: dict[str, str]) -> dict[str, Result]:
+def _valid_results(table: ItemsTable, ruler: Ruler, digests: dict[str, str]) -> dict[str, Result]:
     """Scored results, by item, of files that are as they were and of the same fixed scale."""
     scale = ruler.fixed_scale
     return {
@@ -268,7 +268,7 @@ def _with_siblings(known: Sequence[Result], new: Sequence[Result]) -> Iterator[R
         yield replace(result, mean_face_mm=math.nan if whole else new[0].mean_face_mm)
 
 
-def _unchanged(
+def _check_unchanged(
     measured: Sequence[Measured], benchmark: Benchmark, digests: dict[str, str], ruler: Ruler
 ) -> Iterator[Measured]:
     """Results with the digest of their files; failed where a file changed meanwhile."""
@@ -306,7 +306,7 @@ def _keep_nothing(item: Measured, folder: RunFolder) -> None:
     """The first pass is for the scales alone."""
 
 
-def _ended(record: RunRecord, results: Sequence[Result]) -> RunRecord:
+def _end_record(record: RunRecord, results: Sequence[Result]) -> RunRecord:
     scored = sum(result.scored for result in results)
     return replace(record, ended=now(), n_scored=scored, n_unscored=len(results) - scored)
 

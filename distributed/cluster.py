@@ -35,7 +35,7 @@ NO_START = "run it again when the machine is less busy; 'facebench doctor' looks
 
 
 @contextmanager
-def connected(cluster: bool) -> Iterator[None]:
+def ray_connection(cluster: bool) -> Iterator[None]:
     """Be connected to Ray inside the block; what the block started is ended after it.
 
     Args:

@@ -140,7 +140,7 @@ def _stream(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:
     with cluster_timeout(stream_needs(workers)) as heartbeat:
         for row in rows.iter_rows():
             heartbeat()
-            yield _unpacked(row)
+            yield _unpack_row(row)
 
 
 class _Describer:
@@ -157,16 +157,16 @@ class _Describer:
         crops = np.frombuffer(row["crops"], np.uint8).reshape(self.shape)
         tracked = {name: _table(row[name], name) for name in _TRACKED}
         chunk = FaceChunk(**{**row, "crops": crops, **tracked})
-        return _packed(describe_chunk(self.method, chunk, self.average))
+        return _pack_row(describe_chunk(self.method, chunk, self.average))
 
 
-def _packed(row: ChunkRow) -> dict[str, Any]:
+def _pack_row(row: ChunkRow) -> dict[str, Any]:
     """A row whose arrays are bytes, none for None: Ray Data would make tensors of their own kind
     of them, one shape a column."""
     return {**vars(row), **{name: _bytes(getattr(row, name)) for name in _ARRAYS}}
 
 
-def _unpacked(row: dict[str, Any]) -> ChunkRow:
+def _unpack_row(row: dict[str, Any]) -> ChunkRow:
     arrays = {name: np.frombuffer(row[name], dtype) for name, dtype in _ARRAYS.items()}
     vertices, vectors = arrays["vertices"], arrays["vectors"]
     kept = {

@@ -33,7 +33,7 @@ from ..recon.preparation.listing import Listing, Photograph
 from ..recon.preparation.rows import WHOLE_PHOTOGRAPH, Reason
 from ..recon.preparation.selection import names, select
 from ..recon.vision.detect import CascadeDetector
-from .cluster import ONE_THREAD, cluster_timeout, connected, total
+from .cluster import ONE_THREAD, cluster_timeout, ray_connection, total
 from .frames import READER_CPUS, actor_resources, one_each, stream_needs, stream_quietly
 
 
@@ -117,7 +117,7 @@ def _prepare(
     work.claim(job.plan())
     begin(len(photographs), len(photographs) - len(todo))
     if todo:
-        with connected(cluster):
+        with ray_connection(cluster):
             for part in label_photographs(todo, replace(job, networks=needed)):
                 work.write(part)
                 advance(part)

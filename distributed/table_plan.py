@@ -121,7 +121,7 @@ def cost_of(entry: Entry, shared: RunRequest) -> MethodCost:
     kept = read_cost(entry.run)
     if kept and kept.method_digest == benchmark.method.digest:
         return kept
-    cost = _measured(entry, benchmark)
+    cost = _measure_cost(entry, benchmark)
     cost.write(entry.run)
     return cost
 
@@ -133,7 +133,7 @@ def _recipe(choice: MethodChoice, train: bool, recipes: Mapping[str, str]) -> st
     return named if choice.name in recipes or named in recipe_names() else ""
 
 
-def _measured(entry: Entry, benchmark: Benchmark) -> MethodCost:
+def _measure_cost(entry: Entry, benchmark: Benchmark) -> MethodCost:
     method = benchmark.method
     seconds = math.nan if isinstance(method, HoldsMeshes) else seconds_per_face(method)
     return MethodCost(seconds, _minutes(entry, method), method.digest)

@@ -24,7 +24,7 @@ from ..recon.training.methods.labels import Labelling, fit_piece
 from ..recon.training.optimise import DivergedError
 from ..recon.training.run import TrainingJob, Worker, check_job, train_worker
 from ..recon.training.state import TrainingFolder
-from .cluster import be_quiet, connected, total
+from .cluster import be_quiet, ray_connection, total
 from .tasks import in_tasks
 
 RESTARTS = 8
@@ -68,11 +68,13 @@ def train(
         deque(fit_labels(labelling, workers > 1 or cluster, cluster, job.threads), maxlen=0)
     if workers == 1 and not cluster:
         _fit(
-            job, _listened(listen), ScalingConfig(num_workers=0, use_gpu=torch.cuda.is_available())
+            job,
+            _local_work(listen),
+            ScalingConfig(num_workers=0, use_gpu=torch.cuda.is_available()),
         )
         return
     check_job(job)
-    with connected(cluster), following(job.folder, listen):
+    with ray_connection(cluster), follow_log(job.folder, listen):
         scaling = ScalingConfig(
             num_workers=(least, workers) if least < workers else workers,
             use_gpu=total("GPU") >= least,
@@ -82,7 +84,7 @@ def train(
 
 
 @contextmanager
-def following(folder: TrainingFolder, listen: Listener) -> Iterator[None]:
+def follow_log(folder: TrainingFolder, listen: Listener) -> Iterator[None]:
     """Tell the listener every new line of a folder's log while the block runs elsewhere."""
     ended = threading.Event()
     told = max((row["step"] for row in folder.read(folder.log)), default=0.0)
@@ -148,7 +150,7 @@ def _lost_worker_message(error: Any) -> FacebenchError:
     )
 
 
-def _listened(listen: Listener) -> Any:
+def _local_work(listen: Listener) -> Any:
     """The training function of one worker in this process."""
 
     def work(config: dict[str, Any]) -> None:
@@ -212,16 +214,16 @@ def fit_labels(labelling: Labelling, parallel: bool, cluster: bool, threads: int
     """
     missing = labelling.missing()
     if not parallel or not missing:
-        yield from _here(labelling, missing, threads)
+        yield from _fit_here(labelling, missing, threads)
         return
-    with connected(cluster):
+    with ray_connection(cluster):
         for first, result in in_tasks(partial(fit_piece, labelling), missing):
             if isinstance(result, BaseException):
-                raise _told(result)
+                raise _label_error(result)
             yield first
 
 
-def _here(labelling: Labelling, missing: list[int], threads: int) -> Iterator[int]:
+def _fit_here(labelling: Labelling, missing: list[int], threads: int) -> Iterator[int]:
     if threads:
         torch.set_num_threads(threads)
     for first in missing:
@@ -229,7 +231,7 @@ def _here(labelling: Labelling, missing: list[int], threads: int) -> Iterator[in
         yield first
 
 
-def _told(error: BaseException) -> FacebenchError:
+def _label_error(error: BaseException) -> FacebenchError:
     cause = getattr(error, "cause", None)
     if isinstance(cause, FacebenchError):
         return cause

@@ -30,10 +30,10 @@ def write_json(path: Path, value: Any) -> None:
 def json_text(value: Any) -> str:
     """JSON that a terminal may show, ending in a new line: every control character is escaped."""
     text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
-    return "\n".join(map(_escaped, text.split("\n"))) + "\n"
+    return "\n".join(map(_escape, text.split("\n"))) + "\n"
 
 
-def _escaped(line: str) -> str:
+def _escape(line: str) -> str:
     # JSON itself escapes what is below 0x20 only. Outside of texts there is none of these.
     if line.isascii() and "\x7f" not in line:
         return line

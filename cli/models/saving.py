@@ -38,13 +38,13 @@ def mode_counts(function: Command) -> Command:
     """The options that say how many modes of each kind are kept; the function takes `counts`."""
 
     @wraps(function)
-    def counted(**options: Any) -> Any:
+    def with_counts(**options: Any) -> Any:
         # Popped: the commands below take `counts` and know nothing of the three options.
         wanted = {kind: options.pop(f"{kind}_modes") for kind in _KINDS}
         counts = {kind: count for kind, count in wanted.items() if count is not None}
         return function(**options, counts=counts)
 
-    command: Command = counted
+    command: Command = with_counts
     # The last decorator stands first in --help.
     for kind in reversed(_KINDS):
         command = click.option(
@@ -90,12 +90,12 @@ def save(model: MorphableModel, out: Path, counts: ModeCounts | None = None) -> 
     for kind, added in padding(model, counts).items():
         click.echo(f"note: {added} of the {kind} modes are zeros; the files hold fewer", err=True)
     sized = with_mode_counts(model, counts)
-    _say_what_is_missing(sized)
+    _note_what_is_missing(sized)
     save_npz(sized, out)
     click.echo(f"{out}: {_summary(sized)}, digest {sized.digest[:12]}")
 
 
-def _say_what_is_missing(model: MorphableModel) -> None:
+def _note_what_is_missing(model: MorphableModel) -> None:
     named = int((model.landmarks >= 0).sum())
     # A model without all landmarks works for most commands: a note, and no refusal.
     if named < len(model.landmarks):

@@ -226,7 +226,7 @@ def landmark_distance(found: Coefficients, true: Coefficients, decoder: FaceDeco
     """
     # The true shape under both poses: a wrong shape is not the pose's fault.
     shape = decoder.landmark_shape(true.identity, true.expression)
-    off = _placed(shape, found.pose) - _placed(shape, true.pose)
+    off = _place(shape, found.pose) - _place(shape, true.pose)
     # One that the model lacks takes no part, in the sum or in the number.
     known = (decoder.landmarks >= 0).to(off)
     squares: Tensor = (off.square().sum(1) * known[:, None]).sum(0) / known.sum()
@@ -239,5 +239,5 @@ def batch_mean(each: Tensor, all_reduce: AllReduce = single_process) -> Tensor:
     return each.sum() / all_reduce(each.new_tensor(float(len(each))))
 
 
-def _placed(shape: Tensor, pose: Tensor) -> Tensor:
+def _place(shape: Tensor, pose: Tensor) -> Tensor:
     return project(rotate(shape, rotation_matrix(pose[:, :3])), pose)[:, :2]

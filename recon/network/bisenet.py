@@ -84,9 +84,9 @@ class ContextPath(nn.Module):
         # Every pixel sees the picture's mean: no convolution here reaches over the whole picture.
         overall = self.conv_avg(last.mean((2, 3), keepdim=True))
         # Added before it is enlarged, on a sixteenth of the pixels.
-        deep = _enlarged(self.arm32(last) + overall, sixteenth)
+        deep = _enlarge(self.arm32(last) + overall, sixteenth)
         context16 = self.conv_head32(deep)
-        middle = _enlarged(self.arm16(sixteenth) + context16, eighth)
+        middle = _enlarge(self.arm16(sixteenth) + context16, eighth)
         return eighth, self.conv_head16(middle), context16
 
 
@@ -161,7 +161,7 @@ def _pointwise(channels: int, width: int) -> nn.Conv2d:
     return convolution
 
 
-def _enlarged(maps: Tensor, like: Tensor) -> Tensor:
+def _enlarge(maps: Tensor, like: Tensor) -> Tensor:
     # By the other map's size, not by 2: an odd side would come out one pixel short.
     return interpolate(maps, size=like.shape[2:], mode="nearest")
 

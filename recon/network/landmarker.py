@@ -41,7 +41,7 @@ class Places(nn.Module):
         self.lateral = nn.ModuleList(ConvolutionUnit(c, path, kernel=1) for c in channels[1:])
         self.merge = nn.ModuleList(ConvolutionUnit(path, path) for _ in channels[2:])
         self.heat = nn.Conv2d(path, count, 1)
-        self.reading = _reading(2 * count + 3)
+        self.reading = _read_out(2 * count + 3)
         self.features = 2 * count + 3 + _HIDDEN
 
     def forward(self, scales: Sequence[Tensor]) -> Tensor:
@@ -63,7 +63,7 @@ class Places(nn.Module):
         return torch.cat([seen, self.reading(seen)], dim=1)
 
 
-def _reading(inputs: int) -> nn.Sequential:
+def _read_out(inputs: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(inputs, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, _HIDDEN), nn.ReLU()
     )

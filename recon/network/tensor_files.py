@@ -212,9 +212,9 @@ def read_state_dict(path: Path, source: str) -> StateDict:
     Raises:
         FacebenchError: no such file, not weights, incomplete, or more than tensors in it.
     """
-    content = _loaded(path, source)
+    content = _load(path, source)
     # Training scripts save the state dict among optimiser and epoch.
-    table = _unwrapped(content)
+    table = _unwrap(content)
     if not is_table_of_tensors(table):
         raise FacebenchError(
             f"{path} holds no table of tensors but {_kind(table)}",
@@ -294,7 +294,7 @@ def file_problem(path: Path) -> str:
     return ""
 
 
-def _loaded(path: Path, source: str) -> Any:
+def _load(path: Path, source: str) -> Any:
     if not path.is_file():
         raise FacebenchError(f"no weights at {path}", f"they come from {source}")
     # First bytes first: what PyTorch says of a web page helps nobody.
@@ -313,7 +313,7 @@ def _loaded(path: Path, source: str) -> Any:
         ) from error
 
 
-def _unwrapped(content: Any) -> Any:
+def _unwrap(content: Any) -> Any:
     if not isinstance(content, Mapping):
         return content
     inner = (content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping))

@@ -49,21 +49,23 @@ class FaceFiles:
     ) -> list[Path]:
         """Meshes and sheet of a face; returns every file written."""
         stem = self.out / name
-        meshes = [write_mesh(mesh, _ending(stem, f".{kind}"), texture) for kind in self.formats]
-        sheet = write_picture(grid(rows), _ending(stem, SHEET_ENDING))
+        meshes = [
+            write_mesh(mesh, _with_ending(stem, f".{kind}"), texture) for kind in self.formats
+        ]
+        sheet = write_picture(grid(rows), _with_ending(stem, SHEET_ENDING))
         return [*(path for paths in meshes for path in paths), sheet]
 
     def write_coefficients(
         self, name: str, table: Mapping[str, Any], written: Sequence[Path]
     ) -> tuple[str, ...]:
         """The coefficients, last of all; returns the names of all files, relative to the folder."""
-        path = _ending(self.out / name, COEFFICIENTS_ENDING)
+        path = _with_ending(self.out / name, COEFFICIENTS_ENDING)
         names = tuple(item.relative_to(self.out).as_posix() for item in (*written, path))
         write_coefficients(path, {**self.origin.as_table(), **table, "files": list(names)})
         return names
 
 
-def _ending(stem: Path, ending: str) -> Path:
+def _with_ending(stem: Path, ending: str) -> Path:
     """The stem may hold dots of its own: nothing of it is replaced."""
     return stem.with_name(stem.name + ending)
 

@@ -62,12 +62,12 @@ class SheetRenderer:
         large = torch.nn.functional.interpolate(photograph, self._face.image_size, mode="bilinear")
         panels = draw_panels(self._face, face[None].tensors(self._device), large)
         stack = torch.cat([large, *panels])
-        return _labelled(stack, _CAPTIONS)
+        return _add_captions(stack, _CAPTIONS)
 
     @torch.no_grad()
     def sides(self, face: FaceCoefficients, texture: Texture) -> list[Picture]:
         """The textured face from three sides under even light, and its shape from its left."""
-        turned = [self._turned(face, yaw) for yaw in (SIDE_YAWS[0], 0.0, SIDE_YAWS[1])]
+        turned = [self._turn(face, yaw) for yaw in (SIDE_YAWS[0], 0.0, SIDE_YAWS[1])]
         faces = FaceCoefficients.join(turned).tensors(self._device)
         shape = self._face.decoder.shape(faces.identity, faces.expression)
         colours = torch.from_numpy(texture.at_vertices().astype(np.float32)).to(self._device)
@@ -80,15 +80,15 @@ class SheetRenderer:
         pictures = drawn.image + _PAPER * drawn.background_weight[:, None]
         # Once without texture: a picture on it hides what the shape lacks.
         grey = draw_shape(self._face, turned[-1].tensors(self._device))
-        return _labelled(torch.cat([pictures, grey]), _SIDE_CAPTIONS)
+        return _add_captions(torch.cat([pictures, grey]), _SIDE_CAPTIONS)
 
-    def _turned(self, face: FaceCoefficients, yaw: float) -> FaceCoefficients:
+    def _turn(self, face: FaceCoefficients, yaw: float) -> FaceCoefficients:
         f, x, y = (self._framing.scale, self._framing.offset_x, self._framing.offset_y)
         pose = np.array([0.0, yaw, 0.0, _ZOOM * x, _ZOOM * y, 0.0, _ZOOM * f])
         return replace(face, pose=pose)[None]
 
 
-def _labelled(images: Tensor, captions: tuple[str, ...]) -> list[Picture]:
+def _add_captions(images: Tensor, captions: tuple[str, ...]) -> list[Picture]:
     # Drawn twice as large: within the outline visibility is hard, and edges would show steps.
     small = torch.nn.functional.avg_pool2d(images.clamp(0.0, 1.0), _SUPERSAMPLING)
     return [captioned(p, text) for p, text in zip(to_pictures(small), captions, strict=True)]

@@ -94,13 +94,13 @@ def _names(relative: Iterable[PurePosixPath]) -> Iterator[str]:
     for file in files:
         plain = stems[file.with_suffix("")] == 1
         whole = str(file.with_suffix("") if plain else file.with_name(file.name.replace(".", "_")))
-        name = _shortened(whole)
+        name = _shorten(whole)
         # A name that took in its ending may be the whole name of another file.
         seen[name] += 1
         yield name if seen[name] == 1 else f"{name}_{seen[name]}"
 
 
-def _shortened(name: str) -> str:
+def _shorten(name: str) -> str:
     """A name that leaves room for the endings of results; what is cut off is told by its hash."""
     folder, slash, last = name.rpartition("/")
     content = last.encode("utf-8", "surrogateescape")

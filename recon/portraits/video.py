@@ -127,9 +127,9 @@ class VideoReconstructor:
             # Read a second time, not kept from the first: a minute of frames takes gigabytes.
             for start in range(0, len(chunk.frames), _DRAWN_TOGETHER):
                 frames = chunk.frames[start : start + _DRAWN_TOGETHER]
-                yield from self._drawn(face, frames, chunk.first_frame + start, track)
+                yield from self._draw(face, frames, chunk.first_frame + start, track)
 
-    def _drawn(
+    def _draw(
         self, face: FaceRenderer, frames: NDArray[np.uint8], first: int, track: Track
     ) -> NDArray[np.uint8]:
         wanted = np.arange(first, first + len(frames))

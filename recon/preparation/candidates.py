@@ -165,7 +165,7 @@ def find_faces(
         found = _faces(photograph, frame, detector)
         mask = _mask(photograph, frame, settings.mask_order)
         # After the mask: a photograph whose label file is unusable has no face that could be kept.
-        kept, others = _chosen(found, settings.all_faces)
+        kept, others = _choose(found, settings.all_faces)
         candidates = tuple(
             # Only the part around the face goes on to the networks: photographs are many times
             # larger.
@@ -203,7 +203,7 @@ def _faces(photograph: Photograph, frame: Pixels, detector: ManyFacesDetector) -
     return [(face, box, None) for face, box in enumerate(detected)]
 
 
-def _chosen(
+def _choose(
     found: Sequence[_Found], all_faces: bool
 ) -> tuple[Sequence[_Found], tuple[tuple[int, Box | None, RejectedError], ...]]:
     kept = found if all_faces else found[:1]

@@ -216,7 +216,7 @@ def list_photographs(inputs: Sequence[Path]) -> Listing:
     """
     _check_inputs(inputs)
     unreadable: dict[str, RejectedError] = {}
-    photographs = list(_found(inputs, unreadable))
+    photographs = list(_find(inputs, unreadable))
     if not photographs and not unreadable:
         raise FacebenchError(
             f"no photographs in {', '.join(map(str, inputs))}",
@@ -237,19 +237,19 @@ def _check_inputs(inputs: Sequence[Path]) -> None:
         )
 
 
-def _found(inputs: Sequence[Path], unreadable: dict[str, RejectedError]) -> Iterator[Photograph]:
+def _find(inputs: Sequence[Path], unreadable: dict[str, RejectedError]) -> Iterator[Photograph]:
     for path in (item.resolve() for item in inputs):
         files = list(folder_files(path)) if path.is_dir() else [single_file(path, path.name)]
         # Of a single photograph, only what may be its own is looked at: its folder may be huge.
         beside = files if path.is_dir() else list(_siblings(path))
-        yield from _paired(files, beside)
+        yield from _pair(files, beside)
         for archive in (file for file in files if is_archive(file.name)):
             try:
                 inside = archive_files(archive)
             except RejectedError as rejected:
                 unreadable[archive.name] = rejected
             else:
-                yield from _paired(inside, inside)
+                yield from _pair(inside, inside)
 
 
 def _siblings(path: Path) -> Iterator[Stored]:
@@ -261,7 +261,7 @@ def _siblings(path: Path) -> Iterator[Stored]:
                 yield single_file(beside, name)
 
 
-def _paired(files: Iterable[Stored], beside: Iterable[Stored]) -> Iterator[Photograph]:
+def _pair(files: Iterable[Stored], beside: Iterable[Stored]) -> Iterator[Photograph]:
     """The photographs among files, each with its label files; masks are no photographs."""
     known = {file.name: file for file in beside}
     pictures = [file for file in files if PurePosixPath(file.name).suffix.lower() in PHOTOGRAPHS]

@@ -102,10 +102,10 @@ def cut_patch(frame: Pixels, mask: Pixels | None, box: Box, image_size: int) -> 
     size = min(side, round(AROUND * FINER * image_size))
     # Pillow fills what lies beyond the photograph with black, and class 0.
     edges = (left, top, left + side, top + side)
-    pixels = _resized(Image.fromarray(frame).crop(edges), size, Image.Resampling.BILINEAR)
+    pixels = _resize(Image.fromarray(frame).crop(edges), size, Image.Resampling.BILINEAR)
     classes = None
     if mask is not None:
-        classes = _resized(Image.fromarray(mask).crop(edges), size, Image.Resampling.NEAREST)
+        classes = _resize(Image.fromarray(mask).crop(edges), size, Image.Resampling.NEAREST)
     return Patch(pixels, classes, Window(left, top, side), (frame.shape[0], frame.shape[1]))
 
 
@@ -119,7 +119,7 @@ def frame_face(patch: Patch, landmarks: Points, size: int) -> Framed:
     """
     inside = landmark_box(landmarks)
     window = crop_window(inside)
-    shown = _shown(patch, window, size)
+    shown = _shown_pixels(patch, window, size)
     mask = None
     if patch.mask is not None:
         mask = np.where(shown, _cut_classes(patch.mask, window, size), 0).astype(np.uint8)
@@ -139,7 +139,7 @@ def _into(window: Window, points: Points, size: int) -> Points:
     return inside - np.float32(0.5)
 
 
-def _resized(picture: Image.Image, size: int, resample: Image.Resampling) -> Pixels:
+def _resize(picture: Image.Image, size: int, resample: Image.Resampling) -> Pixels:
     if picture.width != size:
         picture = picture.resize((size, size), resample)
     return np.array(picture)
@@ -157,7 +157,7 @@ def _cut_classes(mask: Pixels, window: Window, size: int) -> Pixels:
     return np.where(inside, nearest, 0).astype(np.uint8)
 
 
-def _shown(patch: Patch, window: Window, size: int) -> NDArray[np.bool_]:
+def _shown_pixels(patch: Patch, window: Window, size: int) -> NDArray[np.bool_]:
     """Which pixels of a window of the patch are inside the photograph."""
     line = np.arange(size, dtype=np.float32)
     # Along the diagonal: rows and columns do not depend on each other, so one line tells all.

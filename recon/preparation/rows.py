@@ -121,9 +121,9 @@ class LabelledCrop:
     def columns(self) -> dict[str, Any]:
         """Values of the columns of `WORK_SCHEMA` that a kept face fills."""
         return {
-            "image": _encoded(self.image, "JPEG", quality=_JPEG_QUALITY),
+            "image": _encode(self.image, "JPEG", quality=_JPEG_QUALITY),
             "landmarks": self.landmarks.ravel().tolist(),
-            "mask": None if self.mask is None else _encoded(self.mask, "PNG"),
+            "mask": None if self.mask is None else _encode(self.mask, "PNG"),
             "masked": self.mask is not None,
             "crop_size": len(self.image),
             "hash": self.hash,
@@ -161,7 +161,7 @@ class WorkRow:
         return seen | placed | {"reason": "", "detail": ""} | self.fate.columns()
 
 
-def _encoded(array: NDArray[np.uint8], kind: str, **options: int) -> bytes:
+def _encode(array: NDArray[np.uint8], kind: str, **options: int) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(array).save(buffer, kind, **options)
     return buffer.getvalue()

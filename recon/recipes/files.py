@@ -182,7 +182,7 @@ def _text(name: str) -> str:
     if name.endswith(".toml"):
         path = Path(name)
         if not path.is_file():
-            raise FacebenchError(f"no recipe file {name}", f"named recipes: {_listed()}")
+            raise FacebenchError(f"no recipe file {name}", f"named recipes: {_kind_list()}")
         return read_text(path, MOST_TOML_BYTES)
     if name not in recipe_names():
         raise FacebenchError(f"no recipe '{name}'", did_you_mean(name, recipe_names()))
@@ -190,7 +190,7 @@ def _text(name: str) -> str:
     return source.read_text(encoding="utf-8")
 
 
-def _listed() -> str:
+def _kind_list() -> str:
     return ", ".join(recipe_names())
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic
 
-from .data.batches import Batch, Source, prefetched
+from .data.batches import Batch, Source, prefetch
 from .optimise import LossMeter, NonFiniteGuard, Row, Trainable
 from .state import TrainingFolder, restore_state, save_state
 
@@ -71,7 +71,7 @@ class Loop(Generic[Batch]):
         times = self.trainer.recipe.training
         meter = LossMeter()
         guard = NonFiniteGuard(times.skipped_in_a_row, self.folder.path, self.source.rank)
-        batches = prefetched(self.source, self.trainer.step, times.steps, self.readers)
+        batches = prefetch(self.source, self.trainer.step, times.steps, self.readers)
         # Closed on every way out, or a reader of the next batch would hold the process open.
         with closing(batches):
             for truth in meter.timed(batches):

@@ -132,7 +132,7 @@ class Moments:
         # Bessel's correction, as PyTorch takes it for its running variance and for nothing else.
         return self.squares / (self.count - 1.0)
 
-    def merged(self) -> Moments:
+    def merge(self) -> Moments:
         """The parts as one, by the formula of Chan, Golub and LeVeque: no large numbers cancel."""
         count = self.count.sum(0, keepdim=True)
         mean = (self.count * self.mean).sum(0, keepdim=True) / count
@@ -152,7 +152,7 @@ class Moments:
         distributed.all_gather(list(every.unbind()), own)
         channels = self.mean.shape[1]
         count, mean, squares = torch.split(every, [1, channels, channels], dim=1)
-        return Moments(count, mean, squares).merged()
+        return Moments(count, mean, squares).merge()
 
 
 def moments(features: Tensor) -> Moments:
@@ -166,7 +166,7 @@ def moments(features: Tensor) -> Moments:
     mean, variance = (value.view(-1, features.shape[1]).double() for value in (mean, variance))
     count = torch.full_like(mean[:, :1], many.numel() // many.shape[1])
     # The columns' channels are parts of one batch: merged, they are the channels' own again.
-    return Moments(count, mean, variance * count).merged()
+    return Moments(count, mean, variance * count).merge()
 
 
 def in_short_sums(features: Tensor) -> Tensor:

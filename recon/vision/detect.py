@@ -69,7 +69,7 @@ class CascadeDetector:
         image, scale = _shrink(frame)
         for smallest, largest, agreeing in FACE_RANGES:
             candidates = self._search(image, smallest, largest)
-            confirmed = self._confirmed(image, candidates, agreeing)
+            confirmed = self._first_confirmed(image, candidates, agreeing)
             if confirmed is not None:
                 return _landmark_box(confirmed, scale)
         return None
@@ -101,7 +101,9 @@ class CascadeDetector:
         windows = self._windows(image, sides, scale_factor=1.1, step_ratio=1.5, agreeing=2)
         return sorted(windows, key=lambda window: prominence(window, image.shape), reverse=True)
 
-    def _confirmed(self, image: Pixels, candidates: Iterable[Box], agreeing: int) -> Box | None:
+    def _first_confirmed(
+        self, image: Pixels, candidates: Iterable[Box], agreeing: int
+    ) -> Box | None:
         looks = (self._confirm(image, candidate, agreeing) for candidate in candidates)
         return next((window for window in looks if window is not None), None)
 

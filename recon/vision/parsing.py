@@ -109,9 +109,9 @@ class BiSeNetParser(nn.Module):
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """Classes (B, H, W) int64 in BiSeNet order of RGB images (B, 3, H, W) in [0, 1]."""
-        sized = _resampled(images, (self.side, self.side))
+        sized = _resample(images, (self.side, self.side))
         scores = self.network.scores(self.normalise(sized))
-        return _resampled(scores, tuple(images.shape[2:])).argmax(dim=1)
+        return _resample(scores, tuple(images.shape[2:])).argmax(dim=1)
 
 
 def make_parser(
@@ -146,7 +146,7 @@ def _public(path: Path) -> BiSeNetParser:
     return BiSeNetParser(network, PUBLIC_SIDE)
 
 
-def _resampled(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+def _resample(maps: Tensor, size: tuple[int, ...]) -> Tensor:
     if tuple(maps.shape[2:]) == size:
         return maps
     return interpolate(maps, size=size, mode="bilinear", align_corners=False, antialias=True)

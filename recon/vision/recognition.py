@@ -67,13 +67,13 @@ class PlanarSimilarity:
 
     def apply(self, points: Tensor) -> Tensor:
         """Points (B, N, 2), or (N, 2) the same for all, moved: (B, N, 2)."""
-        return _multiplied(self.linear[:, None], points) + self.offset[:, None]
+        return _multiply(self.linear[:, None], points) + self.offset[:, None]
 
     def inverse(self) -> PlanarSimilarity:
         """The similarity that moves them back."""
         conjugate = self.linear * self.linear.new_tensor([1.0, -1.0])
         linear = conjugate / self.linear.square().sum(1, keepdim=True)
-        return PlanarSimilarity(linear, -_multiplied(linear, self.offset))
+        return PlanarSimilarity(linear, -_multiply(linear, self.offset))
 
     def scale(self) -> Tensor:
         """(B,) how much longer lengths become."""
@@ -98,11 +98,11 @@ def closest_similarity(points: Tensor, target: Tensor) -> PlanarSimilarity:
     spread = (from_points - centre[:, None]) * known
     wanted = target - target_centre[:, None]
     conjugate = spread * spread.new_tensor([1.0, -1.0])
-    product = (weights * _multiplied(conjugate, wanted)).sum(1)
+    product = (weights * _multiply(conjugate, wanted)).sum(1)
     variance = (weights * spread.square()).sum((1, 2))
     usable = (known.sum((1, 2)) >= _LEAST_POINTS) & (variance > _LEAST_SPREAD)
     linear = product / variance.where(usable, torch.nan)[:, None]
-    return PlanarSimilarity(linear, target_centre - _multiplied(linear, centre))
+    return PlanarSimilarity(linear, target_centre - _multiply(linear, centre))
 
 
 def align_faces(images: Tensor, points: Tensor, side: int) -> Tensor:
@@ -172,7 +172,7 @@ def _pixel_centres(side: int, device: torch.device) -> Tensor:
     return torch.stack([x, y], dim=2).view(-1, 2)
 
 
-def _multiplied(first: Tensor, second: Tensor) -> Tensor:
+def _multiply(first: Tensor, second: Tensor) -> Tensor:
     """Products of complex numbers (..., 2)."""
     real = first[..., 0] * second[..., 0] - first[..., 1] * second[..., 1]
     imaginary = first[..., 0] * second[..., 1] + first[..., 1] * second[..., 0]

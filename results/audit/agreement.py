@@ -169,7 +169,7 @@ def agreement(rows: pd.DataFrame, seed: int = 0) -> Agreement:
         across_vertices=estimate(_Measured.across_vertices),
         kendall=estimate(_Measured.kendall),
         people_to_tell=tuple(_people_to_tell(_Measured.of(rows, "ladder"), s) for s in STEPS_MM),
-        exchanged=_exchanged(ours),
+        exchanged=_exchanged_pairs(ours),
         failed=int((~np.isfinite(rows["measured_mm"].to_numpy(np.float64))).sum()),
         reason=reasons[0] if reasons else "",
     )
@@ -213,7 +213,7 @@ def _mean(values: Iterable[float]) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def _exchanged(ours: _Measured) -> tuple[str, ...]:
+def _exchanged_pairs(ours: _Measured) -> tuple[str, ...]:
     """Pairs of predictors in another order by measured than by true mean error."""
     measured, true = ours.means()
     return tuple(

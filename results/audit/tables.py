@@ -86,13 +86,13 @@ def predictor_table(rows: pd.DataFrame) -> Table:
     lines = []
     for method in dict.fromkeys(rows["method"].astype(str)):
         pairs = [means.loc[(method, protocol)].to_numpy() for protocol in protocols]
-        cells = [_seen(float(measured), float(true)) for measured, true in pairs]
+        cells = [_seen_cell(float(measured), float(true)) for measured, true in pairs]
         lines.append((Cell(method), Cell(number_text(float(pairs[0][1]))), *cells))
     head = ("predictor", "true", *protocols)
     return Table("What each protocol sees", head, tuple(lines), (PREDICTOR_NOTE,))
 
 
-def _seen(measured: float, true: float) -> Cell:
+def _seen_cell(measured: float, true: float) -> Cell:
     text = DASH if math.isnan(measured) else f"{measured:.2f} ({measured / true:.0%})"
     return Cell(text, value=measured)
 

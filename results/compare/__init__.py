@@ -11,7 +11,7 @@ from .comparison import (
     compare,
     refuse_groups,
 )
-from .tables import FORMS, comparison_tables, written
+from .tables import FORMS, comparison_tables, comparison_text
 
 __all__ = [
     "FORMS",
@@ -23,5 +23,5 @@ __all__ = [
     "compare",
     "comparison_tables",
     "refuse_groups",
-    "written",
+    "comparison_text",
 ]

@@ -57,7 +57,7 @@ _COMMON = ("common_mean_mm", "common_std_mm", "common_subjects", "common_share")
 Costs = Mapping[str, MethodCost]
 
 
-def written(comparison: Comparison, form: str, costs: Costs | None = None) -> str:
+def comparison_text(comparison: Comparison, form: str, costs: Costs | None = None) -> str:
     """A comparison as text, ending in a new line.
 
     Args:
@@ -300,5 +300,5 @@ def table1(
 def write_table1(comparison: Comparison, costs: Costs, folder: Path) -> tuple[Path, ...]:
     """Write the table in every form of `TABLE1_FILES`."""
     for form, name in TABLE1_FILES.items():
-        write_text(folder / name, written(comparison, form, costs))
+        write_text(folder / name, comparison_text(comparison, form, costs))
     return tuple(folder / name for name in TABLE1_FILES.values())

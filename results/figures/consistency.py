@@ -144,12 +144,12 @@ def _sentence(spread: Spread) -> str:
 def _difference(one: SpreadDifference) -> str:
     paired = one.millimetres
     return (
-        f"{one.first} − {one.second}: {_signed(paired.mean_mm)} mm {_span(paired.ci95_mm, 3)}, "
+        f"{one.first} − {one.second}: {_sign_text(paired.mean_mm)} mm {_span(paired.ci95_mm, 3)}, "
         f"{paired.n_subjects} people, p {p_text(one.p_holm)}."
     )
 
 
-def _signed(value: float) -> str:
+def _sign_text(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
 

@@ -50,8 +50,8 @@ def fit_values(fit: ModelFit, model: MorphableModel, scan: str) -> dict[str, Any
             "rotation": fit.similarity.rotation.tolist(),
             "translation_mm": fit.similarity.translation.tolist(),
         },
-        "identity": _named(fit.identity, model.identity_names),
-        "expression": _named(fit.expression, model.expression_names),
+        "identity": _by_name(fit.identity, model.identity_names),
+        "expression": _by_name(fit.expression, model.expression_names),
     }
 
 
@@ -65,7 +65,7 @@ def residuals(errors: NDArray[np.float64]) -> dict[str, float]:
     }
 
 
-def _named(coefficients: NDArray[np.float64], names: tuple[str, ...]) -> Any:
+def _by_name(coefficients: NDArray[np.float64], names: tuple[str, ...]) -> Any:
     """Coefficients by name where the modes have names, else in their order."""
     values = coefficients.tolist()
     return dict(zip(names, values, strict=True)) if names else values

@@ -56,7 +56,7 @@ def albedo_note(summary: AlbedoSummary) -> str:
         f"hidden. Over {difference.n_subjects} people: mapping {summary.mapping:.3f} "
         f"{_span(summary.mapping_ci95)}, reconstruction {summary.reconstruction:.3f} "
         f"{_span(summary.reconstruction_ci95)}; reconstruction − mapping "
-        f"{_signed(difference.mean_mm)} {_span(difference.ci95_mm)}; the model's mean albedo "
+        f"{_sign_text(difference.mean_mm)} {_span(difference.ci95_mm)}; the model's mean albedo "
         f"{summary.mean_albedo:.3f}. On the skin that is seen: {summary.mapping_seen:.3f} and "
         f"{summary.reconstruction_seen:.3f}."
     )
@@ -105,7 +105,7 @@ def _span(interval: Interval) -> str:
     return f"[{_minus(interval.low)}, {_minus(interval.high)}]"
 
 
-def _signed(value: float) -> str:
+def _sign_text(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
 
@@ -180,7 +180,7 @@ def quality_sheet(
     """
     if len(found) <= MOST_SIDE_BY_SIDE:
         return _side_by_side(photographs, found, artist)
-    return _stacked(photographs, found, artist)
+    return _stack(photographs, found, artist)
 
 
 def _side_by_side(
@@ -202,9 +202,7 @@ def _side_by_side(
     return Sheet((names, heads), tuple(rows), wide_before=starts)
 
 
-def _stacked(
-    photographs: Sequence[Photograph], found: Reconstructions, artist: FaceArtist
-) -> Sheet:
+def _stack(photographs: Sequence[Photograph], found: Reconstructions, artist: FaceArtist) -> Sheet:
     rows = []
     for number, photograph in enumerate(photographs):
         crop = photograph.portrait

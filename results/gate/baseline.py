@@ -88,13 +88,13 @@ class Baseline:
                 f"{path} is not a baseline of this version", "write one with --update-baseline"
             )
         try:
-            return _parsed(values)
+            return _parse(values)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             said = f"{type(error).__name__}: {error}"
             raise FacebenchError(f"{path} is damaged ({said})", "write it anew") from error
 
 
-def _parsed(values: dict[str, Any]) -> Baseline:
+def _parse(values: dict[str, Any]) -> Baseline:
     basis = values.pop("basis")
     # JSON has lists only, and a basis is compared by equality.
     basis |= {name: tuple(basis[name]) for name in ("subjects", "scenes")}

@@ -142,7 +142,7 @@ def _summary(
     # A mean over points cannot be had from the subjects' means.
     again = _pooled_again(run) if pools(record) else None
     for scene, cell in summary.items():
-        expected = _expected(record, of_scene(rows, scene))
+        expected = _expected_numbers(record, of_scene(rows, scene))
         if pools(record):
             # The points of a run that comes from MLflow stayed where it was measured.
             errors = vars(again[scene]) if again else {}
@@ -160,7 +160,7 @@ def _summary(
             yield Status.UNKNOWN, f"summary.json: {scene}: the mean lies outside of its interval"
 
 
-def _expected(record: RunRecord, rows: pd.DataFrame) -> dict[str, float]:
+def _expected_numbers(record: RunRecord, rows: pd.DataFrame) -> dict[str, float]:
     """A scene's numbers but for its interval, which draws, and its speed, which is the run's."""
     scored = rows[rows[ERROR].notna()]
     population = record.protocol_settings.get("reduction", {}).get("std") == "population"

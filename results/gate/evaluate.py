@@ -229,17 +229,17 @@ def _checks(rule: Rule, case: Case) -> list[Check]:
     if reason:
         return [Check(kind_of(rule), "", Status.SKIPPED, "", detail=reason)]
     if not isinstance(rule, SceneRule):
-        return [judged(rule, case, "")]
-    return [judged(rule, case, scene) for scene in case.scenes(rule)]
+        return [check_rule(rule, case, "")]
+    return [check_rule(rule, case, scene) for scene in case.scenes(rule)]
 
 
 @singledispatch
-def judged(rule: Rule, case: Case, scene: str) -> Check:
+def check_rule(rule: Rule, case: Case, scene: str) -> Check:
     """One rule held against one scene, or against the whole run."""
     raise TypeError(f"no check for {type(rule).__name__}")
 
 
-@judged.register
+@check_rule.register
 def _limit(rule: Limit, case: Case, scene: str) -> Check:
     if reason := case.uncovered(scene):
         return _unknown("limit", scene, reason, rule.statistic, bound=rule.max_mm)
@@ -247,10 +247,10 @@ def _limit(rule: Limit, case: Case, scene: str) -> Check:
     value = getattr(cell, rule.statistic)
     check = Check("limit", scene, Status.PASSED, rule.statistic, value, rule.max_mm)
     # Inclusive: a limit that was read off a run lets that run pass.
-    return _measured(check, failed=value > rule.max_mm)
+    return _judge_value(check, failed=value > rule.max_mm)
 
 
-@judged.register
+@check_rule.register
 def _regression(rule: Regression, case: Case, scene: str) -> Check:
     quantity = "difference"
     if reason := case.without_baseline or case.uncovered(scene) or case.lost(scene):
@@ -266,10 +266,10 @@ def _regression(rule: Regression, case: Case, scene: str) -> Check:
     worse = mean > rule.tolerance_mm
     if worse and not interval.low > 0:
         check = replace(check, detail=f"{check.detail}; its interval reaches zero")
-    return _measured(check, failed=worse and interval.low > 0)
+    return _judge_value(check, failed=worse and interval.low > 0)
 
 
-@judged.register
+@check_rule.register
 def _coverage(rule: Coverage, case: Case, scene: str) -> Check:
     if scene not in case.summary:
         return _unknown("coverage", scene, "the run has no such scene", "subjects", unit="share")
@@ -283,7 +283,7 @@ def _coverage(rule: Coverage, case: Case, scene: str) -> Check:
     return replace(check, unit="share", status=status, detail=short)
 
 
-@judged.register
+@check_rule.register
 def _completeness(rule: Completeness, case: Case, scene: str) -> Check:
     if scene not in case.summary:
         reason = "the run has no such scene"
@@ -294,7 +294,7 @@ def _completeness(rule: Completeness, case: Case, scene: str) -> Check:
     return Check("completeness", scene, status, "mean", share, rule.mean, "share", detail=short)
 
 
-@judged.register
+@check_rule.register
 def _speed(rule: Speed, case: Case, scene: str) -> Check:
     quantity = "frames/s"
     reason = case.without_baseline
@@ -305,10 +305,10 @@ def _speed(rule: Speed, case: Case, scene: str) -> Check:
     ratio = ours / theirs if theirs > 0 else math.nan
     check = Check("speed", scene, Status.PASSED, quantity, ratio, rule.min_ratio, "ratio")
     check = replace(check, detail=f"{ours:.1f} against {theirs:.1f} frames/s")
-    return _measured(check, failed=ratio < rule.min_ratio)
+    return _judge_value(check, failed=ratio < rule.min_ratio)
 
 
-@judged.register
+@check_rule.register
 def _paper(rule: Paper, case: Case, scene: str) -> Check:
     name = rule.published or case.record.method
     rows = by_method(published_results()).get(name, ())
@@ -323,10 +323,12 @@ def _paper(rule: Paper, case: Case, scene: str) -> Check:
     check = Check("paper", scene, Status.PASSED, "mean_mm", mean, bound)
     check = replace(check, detail=f"{known[0].title}: {known[0].mean_mm:.2f} by its own protocol")
     # Measured by another protocol: it can warn, never fail.
-    return replace(_measured(check), status=Status.WARNED) if mean > bound else _measured(check)
+    return (
+        replace(_judge_value(check), status=Status.WARNED) if mean > bound else _judge_value(check)
+    )
 
 
-def _measured(check: Check, failed: bool = False) -> Check:
+def _judge_value(check: Check, failed: bool = False) -> Check:
     """The check with its status; a value that is not a number is no answer."""
     if not math.isfinite(check.value):
         return replace(check, status=Status.UNKNOWN, detail=f"{check.quantity} is not a number")

@@ -196,7 +196,7 @@ def subjects_chart(
 
 def _strip(run: Series, errors: Mapping[str, float], y: float, scene: str, x: Axis) -> Markup:
     mean, (low, high) = run.summary[scene].mean_mm, run.summary[scene].ci95_mm
-    label = _label(0, y - 18, shortened(f"{run.letter} {run.label}"), class_="name")
+    label = _label(0, y - 18, shorten(f"{run.letter} {run.label}"), class_="name")
     if not errors:
         return join(label, _label(0, y + 4, "no score"))
     crowd = is_crowd(errors)
@@ -288,7 +288,7 @@ def _bar(
     return join(bar, whisker, value, letter if lettered else "")
 
 
-def shortened(label: str) -> str:
+def shorten(label: str) -> str:
     """A label no longer than a strip is wide."""
     return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
 

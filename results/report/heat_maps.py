@@ -144,7 +144,7 @@ def heat_picture(mesh: Mesh, errors: NDArray[np.float64], size: int = SIZE) -> I
 
     from ...recon.render.outline import OutlineRenderer
 
-    points, colours = _in_view(mesh, errors), _lit(mesh, error_colours(errors))
+    points, colours = _in_view(mesh, errors), _shade(mesh, error_colours(errors))
     rendering = OutlineRenderer()(
         torch.from_numpy(points).float().unsqueeze(2),
         torch.from_numpy(colours).float().unsqueeze(2),
@@ -205,7 +205,7 @@ def _in_view(mesh: Mesh, errors: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((mesh.vertices - (low + high) / 2) * (1.8 / (high - low)[:2].max()))
 
 
-def _lit(mesh: Mesh, colours: NDArray[np.float64]) -> NDArray[np.float64]:
+def _shade(mesh: Mesh, colours: NDArray[np.float64]) -> NDArray[np.float64]:
     ambient, frontal_share = _LIGHT
     facing = vertex_normals(mesh)[:, 2].clip(0, 1)
     return np.asarray(colours * (ambient + frontal_share * facing)[:, None])

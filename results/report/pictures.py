@@ -72,7 +72,7 @@ def picture_gallery(folder: Path) -> Markup:
     """Pictures that the run keeps, such as sample frames; broken files are left out."""
     # Sorted, for the disk's order would change the page from machine to machine.
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS)
-    shown = [_kept(path) for path in paths[:MAX_PICTURES]]
+    shown = [_kept_picture(path) for path in paths[:MAX_PICTURES]]
     return tag("div", *shown, class_="gallery") if any(shown) else Markup()
 
 
@@ -103,7 +103,7 @@ def _caption(item: HeatMap) -> Markup:
     return join(item.scene, void("br"), tag("strong", f"{item.error_mm:.2f} mm"))
 
 
-def _kept(path: Path) -> Markup:
+def _kept_picture(path: Path) -> Markup:
     try:
         picture = read_picture(path, "RGB")
         picture.thumbnail((MAX_SIDE, MAX_SIDE))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...bench.protocol.values import flatten
 from ..run.folder import RunRecord
 from ..tables.markup import Markup, join, tag
 from ..tables.scenes import completeness, pools
@@ -166,8 +167,8 @@ def provenance(record: RunRecord) -> Markup:
     return join(
         tag("pre", tag("code", record.command)),
         definitions(_facts(record)),
-        fold("Protocol", definitions(flattened(record.protocol_settings))),
-        fold("Options as resolved", definitions(flattened(record.arguments))),
+        fold("Protocol", definitions(dict(flatten(record.protocol_settings)))),
+        fold("Options as resolved", definitions(dict(flatten(record.arguments)))),
         fold("Packages", definitions(record.versions)),
         fold("Machine", definitions(record.host)),
     )
@@ -190,15 +191,6 @@ def definitions(values: Mapping[str, Any]) -> Markup:
     shown = ((name, value) for name, value in values.items() if value not in (None, "", (), []))
     pairs = (tag("div", tag("dt", name), tag("dd", _plain(value))) for name, value in shown)
     return tag("dl", *pairs)
-
-
-def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings with dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        inner = flattened(value, f"{prefix}{name}.") if isinstance(value, Mapping) else None
-        flat |= inner if inner is not None else {f"{prefix}{name}": value}
-    return flat
 
 
 def _facts(record: RunRecord) -> dict[str, Any]:

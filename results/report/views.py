@@ -72,15 +72,15 @@ def views(series: Series) -> Iterator[View]:
     for scene in series.record.scenes[:MAX_SCENES]:
         rows = of_scene(series.subjects, scene)
         items = dict(zip(item_names(rows), rows["item"], strict=True))
-        for rank, subject, error_mm in ranked(series.subjects, scene):
+        for rank, subject, error_mm in rank_subjects(series.subjects, scene):
             path = series.run.mesh_path(items[subject])
             if path.is_file():
                 scan_path = series.run.scan_path(items[subject])
                 pair = _frontal_pair(path, scan_path, reference)
-                yield View(subject, scene, rank, error_mm, *packed(*pair))
+                yield View(subject, scene, rank, error_mm, *pack_pair(*pair))
 
 
-def ranked(subjects: pd.DataFrame, scene: str) -> list[tuple[str, str, float]]:
+def rank_subjects(subjects: pd.DataFrame, scene: str) -> list[tuple[str, str, float]]:
     """Rank, subject and error of the worst, median and best of a scene; fewer of a small one."""
     if ERROR not in subjects:
         return []
@@ -103,14 +103,14 @@ def _ranks(count: int) -> dict[int, str]:
     return dict(sorted(ranks.items()))
 
 
-def packed(
+def pack_pair(
     prediction: DecimatedMesh, scan: DecimatedMesh | None
 ) -> tuple[float, PackedMesh, PackedMesh | None]:
     """The length of a step in mm that both sides share, and the sides."""
     sides = [side for side in (prediction, scan) if side is not None]
     # One step for both sides: prediction and scan lie on each other as measured.
     step = max(float(np.abs(side.mesh.vertices).max()) for side in sides) / np.iinfo(np.int16).max
-    return step, _packed(prediction, step), None if scan is None else _packed(scan, step)
+    return step, _pack(prediction, step), None if scan is None else _pack(scan, step)
 
 
 def error_bytes(errors: Array) -> NDArray[np.uint8]:
@@ -144,7 +144,7 @@ def _frontal_pair(
     return placed(decimate(mesh, errors)), other
 
 
-def _packed(side: DecimatedMesh, step: float) -> PackedMesh:
+def _pack(side: DecimatedMesh, step: float) -> PackedMesh:
     # 16 bits over a head of 300 mm are steps of 0.005 mm.
     positions = np.rint(side.mesh.vertices / step).astype("<i2")
     triangles = side.mesh.triangles.astype("<u2")

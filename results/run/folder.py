@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ...bench.scoring.reduce import PointDistances
-from ...bench.scoring.result import SCORED, UNSCORED, Result
+from ...bench.scoring.result import SCORED, UNSCORED
 from ...errors import FacebenchError, error_line
 from ...recon.files.text import read_json
 from ...recon.files.writing import lock_folder
@@ -102,10 +102,6 @@ class RunFolder:
     def items(self) -> pd.DataFrame:
         """Read `items.parquet`, a row per item; without rows before the first result."""
         return self.scores.read()
-
-    def write_items(self, results: Iterable[Result]) -> None:
-        """Write `items.parquet`."""
-        self.scores.write(results)
 
     def summary(self) -> dict[str, SceneSummary]:
         """Read `summary.json`, scene to summary in table order.

@@ -89,13 +89,13 @@ class ItemsTable:
 
     def _table(self) -> Any:
         if self.path.is_file():
-            return _checked(self.path)
+            return _read_checked(self.path)
         if self._old is not None and self.is_old:
-            return _migrated(self._old)
+            return _migrate(self._old)
         return schema().empty_table()
 
 
-def _checked(path: Path) -> Any:
+def _read_checked(path: Path) -> Any:
     """A table of this version, each of whose columns is of its kind and complete."""
     metadata = open_parquet(path).schema_arrow.metadata or {}
     version = metadata.get(_VERSION_KEY, b"")
@@ -115,7 +115,7 @@ def _checked(path: Path) -> Any:
     return _readable(table.select(wanted.names), path)
 
 
-def _migrated(path: Path) -> Any:
+def _migrate(path: Path) -> Any:
     """The rows of version 1, what it did not know by the defaults of `Result`."""
     table = read_table(path)
     defaults = {item.name: item.default for item in fields(Result)}

@@ -174,8 +174,8 @@ class Ledger:
             faces=sum(int(_counts(row)[own].sum()) for row, own in parts),
             failed=sum(row.failed for row in rows),
             reasons=tuple(dict.fromkeys(row.reason for row in rows if row.reason)),
-            sum=_added([part for row, own in parts for part in _own(row.sum, own)]),
-            vertices=_added(vertices) if vertices else None,
+            sum=_add_up([part for row, own in parts for part in _own(row.sum, own)]),
+            vertices=_add_up(vertices) if vertices else None,
             vectors=np.concatenate(vectors) if vectors else None,
             others=others,
         )
@@ -276,5 +276,5 @@ def _remove(paths: Iterable[Path]) -> None:
             path.parent.parent.rmdir()
 
 
-def _added(arrays: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+def _add_up(arrays: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     return functools.reduce(np.add, arrays, np.zeros(())) if arrays else np.empty(0)

@@ -90,8 +90,8 @@ def differing_fields(bases: Sequence[Basis]) -> tuple[FieldDifference, ...]:
     """
     # A name alone is no difference: a preset and a file of it measure the same.
     same = len({basis.protocol_digest for basis in bases}) < 2
-    protocol = [] if same else _differing("protocol", bases)
-    return (*protocol, *_differing("dataset", bases))
+    protocol = [] if same else _differences("protocol", bases)
+    return (*protocol, *_differences("dataset", bases))
 
 
 def differences_text(differences: Sequence[FieldDifference]) -> str:
@@ -127,7 +127,7 @@ def place_of(run: RunFolder) -> str:
     return run.root.name if MLFLOW_ID.fullmatch(run.root.name) else str(run.root)
 
 
-def _differing(kind: Kind, bases: Sequence[Basis]) -> list[FieldDifference]:
+def _differences(kind: Kind, bases: Sequence[Basis]) -> list[FieldDifference]:
     rows = [_protocol_fields(b) if kind == "protocol" else _dataset_fields(b) for b in bases]
     names = dict.fromkeys(name for row in rows for name in row)
     columns = [(name, tuple(row.get(name, ABSENT) for row in rows)) for name in names]

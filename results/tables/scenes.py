@@ -192,8 +192,8 @@ def scene_rows(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -
     refuse_mixture(records)
     scenes = tuple(dict.fromkeys(scene for record in records for scene in record.scenes))
     labels = unique_labels(runs, records)
-    measured = [_measured(*item) for item in zip(runs, records, labels, strict=True)]
-    printed = [_printed(rows) for rows in by_method(published).values()]
+    measured = [_measured_row(*item) for item in zip(runs, records, labels, strict=True)]
+    printed = [_printed_row(rows) for rows in by_method(published).values()]
     notes = (
         *_failure_notes(measured),
         *_protocol_notes(records, measured),
@@ -248,14 +248,14 @@ def refuse_mixture(records: Sequence[RunRecord]) -> None:
             )
 
 
-def _measured(run: RunFolder, record: RunRecord, label: str) -> SceneRow:
+def _measured_row(run: RunFolder, record: RunRecord, label: str) -> SceneRow:
     remarks = [] if record.finished else ["unfinished"]
     if record.card.leakage:
         remarks.append(f"leakage: {record.card.leakage}")
     return SceneRow(label, "; ".join(remarks), run.summary(), measured=True)
 
 
-def _printed(rows: Sequence[Published]) -> SceneRow:
+def _printed_row(rows: Sequence[Published]) -> SceneRow:
     return SceneRow(rows[0].title, "published", {r.scene: _as_summary(r) for r in rows}, False)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...bench.scoring.distance import CURVE_MM
-from ..compare import Comparison, written
+from ..compare import Comparison, comparison_text
 from ..compare.comparison import RunFacts, RunGroup, RunPair
 from ..run.folder import RunFolder, RunRecord
 from ..run.summary import SceneSummary
@@ -246,7 +246,7 @@ def _comparison_tags(group: RunGroup) -> dict[str, Any]:
         "protocol_digest": basis.protocol_digest,
         "dataset": basis.dataset,
         "dataset_digest": basis.dataset_digest,
-        "mlflow.note.content": written(Comparison((group,)), "markdown"),
+        "mlflow.note.content": comparison_text(Comparison((group,)), "markdown"),
     }
 
 
@@ -254,4 +254,4 @@ def _log_tables(group: RunGroup) -> None:
     import mlflow
 
     for form, name in _FILES.items():
-        mlflow.log_text(written(Comparison((group,)), form), name)
+        mlflow.log_text(comparison_text(Comparison((group,)), form), name)

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from ...errors import FacebenchError, nearest_name
 from ..run.folder import RunFolder
 from ..tables.basis import MLFLOW_ID
-from .store import be_quiet, redacted, sqlite_file, store_errors_told, tracking_uri
+from .store import be_quiet, redact, sqlite_file, store_errors_told, tracking_uri
 
 FILES = ("run.json", "summary.json", "items.parquet")
 """What a run must have logged to be compared."""
@@ -22,7 +22,7 @@ _FEW = 5
 
 
 @contextmanager
-def opened_runs(places: Sequence[str]) -> Iterator[tuple[RunFolder, ...]]:
+def open_runs(places: Sequence[str]) -> Iterator[tuple[RunFolder, ...]]:
     """Run folders for places, in their order; what comes from MLflow is gone after the block.
 
     Args:
@@ -32,15 +32,15 @@ def opened_runs(places: Sequence[str]) -> Iterator[tuple[RunFolder, ...]]:
         FacebenchError: a place is neither, or what is there is no run of `facebench micc`.
     """
     with TemporaryDirectory(prefix="facebench-") as scratch:
-        yield tuple(_opened(place, Path(scratch)) for place in places)
+        yield tuple(_open_run(place, Path(scratch)) for place in places)
 
 
-def _opened(place: str, scratch: Path) -> RunFolder:
+def _open_run(place: str, scratch: Path) -> RunFolder:
     path = Path(place)
     if not path.is_dir() and MLFLOW_ID.fullmatch(place):
         path = scratch / place
         fetch_files(place, FILES, path)
-    run = _existing(path)
+    run = _existing_run(path)
     try:
         run.record()
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -51,7 +51,7 @@ def _opened(place: str, scratch: Path) -> RunFolder:
     return run
 
 
-def _existing(path: Path) -> RunFolder:
+def _existing_run(path: Path) -> RunFolder:
     if path.is_dir():
         inside = sorted(item.parent.name for item in path.glob("*/run.json"))
         # The folder above the runs is the commonest mistake: its runs are named.
@@ -95,7 +95,7 @@ def _fetch(uri: str, run_id: str, names: Sequence[str], to: Path) -> None:
     from mlflow import MlflowClient
 
     to.mkdir(parents=True, exist_ok=True)
-    failed = f"MLflow run '{run_id}' cannot be fetched from {redacted(uri)}"
+    failed = f"MLflow run '{run_id}' cannot be fetched from {redact(uri)}"
     with store_errors_told(failed, "check the id and MLFLOW_TRACKING_URI"):
         client = MlflowClient(uri)
         kept = {item.path for item in client.list_artifacts(run_id)}

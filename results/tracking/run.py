@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from ...recon.files.text import read_json
 from ..files import write_json
-from .store import redacted, store_errors_told
+from .store import redact, store_errors_told
 
 if TYPE_CHECKING:
     from mlflow import ActiveRun, MlflowClient
@@ -32,13 +32,13 @@ def run_of(folder: Path, name: str) -> Iterator[ActiveRun]:
     """
     import mlflow
 
-    kept = _kept(folder, mlflow.get_tracking_uri())
+    kept = _kept_state(folder, mlflow.get_tracking_uri())
     path = folder / KEPT_ID
     # Before the run is begun: a kill in between then leaves a key to find it by.
     write_json(path, kept)
     hint = f"the folder is whole; 'facebench report {folder} --track' logs it later"
     with store_errors_told(f"MLflow could not keep {folder}", hint):
-        run_id = _living(kept.get("run_id")) or _begun(kept["key"])
+        run_id = _living_id(kept.get("run_id")) or _find_begun(kept["key"])
         with mlflow.start_run(run_id, run_name=name, tags={_KEY: kept["key"]}) as active:
             # At once: searching by the key costs a server a look through all runs.
             write_json(path, kept | {"run_id": active.info.run_id})
@@ -59,7 +59,7 @@ def run_of_key(key: str, name: str, parent: str | None = None) -> Iterator[Activ
     import mlflow
 
     with mlflow.start_run(
-        _begun(key), run_name=name, nested=True, parent_run_id=parent, tags={_KEY: key}
+        _find_begun(key), run_name=name, nested=True, parent_run_id=parent, tags={_KEY: key}
     ) as active:
         yield active
 
@@ -95,16 +95,16 @@ def log_new_parameters(active: ActiveRun, parameters: dict[str, Any]) -> None:
     mlflow.log_params({key: value for key, value in parameters.items() if key not in present})
 
 
-def _kept(folder: Path, uri: str) -> dict[str, Any]:
+def _kept_state(folder: Path, uri: str) -> dict[str, Any]:
     """What the folder knows of its run in this store; else a fresh key."""
     found = _read(folder / KEPT_ID)
     kept = found if _is_of(found, uri) else {}
     # A run's folder is handed on: the address stands in it without user and password.
-    return {"key": uuid4().hex} | kept | {"tracking_uri": redacted(uri)}
+    return {"key": uuid4().hex} | kept | {"tracking_uri": redact(uri)}
 
 
 def _is_of(kept: dict[str, Any], uri: str) -> bool:
-    return redacted(str(kept.get("tracking_uri", ""))) == redacted(uri)
+    return redact(str(kept.get("tracking_uri", ""))) == redact(uri)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _read(path: Path) -> dict[str, Any]:
     return values
 
 
-def _living(run_id: str | None) -> str | None:
+def _living_id(run_id: str | None) -> str | None:
     """The id, if the store still has that run."""
     import mlflow
     from mlflow.exceptions import MlflowException
@@ -134,7 +134,7 @@ def _living(run_id: str | None) -> str | None:
     return run_id if found.info.lifecycle_stage == "active" else None
 
 
-def _begun(key: str) -> str | None:
+def _find_begun(key: str) -> str | None:
     """The id of a run that was begun with this key."""
     import mlflow
 

@@ -49,7 +49,7 @@ def connect(experiment: str) -> None:
     uri = tracking_uri()
     database = sqlite_file(uri)
     hint = "check MLFLOW_TRACKING_URI, or unset it for a local database"
-    told = store_errors_told(f"MLflow at {redacted(uri)} cannot be used", hint)
+    told = store_errors_told(f"MLflow at {redact(uri)} cannot be used", hint)
     with told, _alone_with(database):
         # Nothing is in a new store but for a moment: an empty one is what a command left that was
         # killed while MLflow itself made it, and may be half of one.
@@ -80,10 +80,10 @@ def store_errors_told(sentence: str, hint: str) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, CommandError, OSError, ValueError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         # Without the chain: its texts hold the address as it was given.
-        raise FacebenchError(f"{sentence}: {redacted(reason[0])}", hint) from None
+        raise FacebenchError(f"{sentence}: {redact(reason[0])}", hint) from None
 
 
-def redacted(text: str) -> str:
+def redact(text: str) -> str:
     """Text without the secrets of addresses in it, and without those that MLflow is given.
 
     Of `scheme://user:password@host/…?token=…` user, password and the value of every query that is

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...bench.protocol.values import flatten
 from ...recon.training.methods.validation import MODE
 from ...recon.training.optimise import Row
 from ...recon.training.run import TrainingJob
@@ -71,15 +72,7 @@ def _training_metrics(rows: Sequence[Row]) -> list[Metric]:
 
 def _training_parameters(job: TrainingJob) -> dict[str, Any]:
     settings = {"data": job.data, "model": job.model, "seed": job.seed, "limit": job.limit}
-    return settings | dict(_flat(job.recipe.as_table()))
-
-
-def _flat(table: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
-    flat: list[tuple[str, Any]] = []
-    for name, value in table.items():
-        inner = isinstance(value, Mapping)
-        flat += _flat(value, f"{above}{name}.") if inner else [(f"{above}{name}", value)]
-    return flat
+    return settings | dict(flatten(job.recipe.as_table()))
 
 
 _NOT_CURVES = ("step", "skipped", "images_per_s", "waiting")

@@ -22,7 +22,7 @@ from urllib.request import ProxyHandler, build_opener
 from ...errors import FacebenchError
 from .benchmark import KIND, RANK
 from .run import kept_id
-from .store import be_quiet, redacted, sqlite_file, store_errors_told
+from .store import be_quiet, redact, sqlite_file, store_errors_told
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -57,7 +57,7 @@ def mlflow_server(store: str, port: int) -> Iterator[tuple[str, subprocess.Popen
     port = _usable(port)
     with TemporaryDirectory(prefix="facebench-ui-") as scratch:
         said = Path(scratch, "mlflow.log")
-        process = _started(store, port, said)
+        process = _start_server(store, port, said)
         try:
             address = f"http://{HOST}:{port}"
             _wait(address, process, said)
@@ -91,7 +91,7 @@ def _other() -> str:
     return f"--port {_bound(0)} is free"
 
 
-def _started(store: str, port: int, said: Path) -> subprocess.Popen[bytes]:
+def _start_server(store: str, port: int, said: Path) -> subprocess.Popen[bytes]:
     words = ["-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
     with said.open("wb") as log:
         # A group of its own, so that Ctrl-C comes to this command alone, which then ends all of it.
@@ -113,7 +113,7 @@ def _wait(address: str, process: subprocess.Popen[bytes], said: Path) -> None:
         if process.poll() is not None or time.monotonic() > end:
             lines = said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             last = lines[-1] if lines else f"exit code {process.returncode}"
-            raise FacebenchError(f"MLflow does not start: {redacted(last)}")
+            raise FacebenchError(f"MLflow does not start: {redact(last)}")
         time.sleep(0.2)
 
 
@@ -179,7 +179,7 @@ def open_store(uri: str) -> MlflowClient:
     be_quiet()
     from mlflow import MlflowClient
 
-    with store_errors_told(f"MLflow at {redacted(uri)} cannot be used", _AT_HAND):
+    with store_errors_told(f"MLflow at {redact(uri)} cannot be used", _AT_HAND):
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
     return client
@@ -198,7 +198,7 @@ def pages(client: MlflowClient) -> list[Page]:
         if runs
     ]
     if not found:
-        raise FacebenchError(f"{redacted(client.tracking_uri)} holds no run", _AT_HAND)
+        raise FacebenchError(f"{redact(client.tracking_uri)} holds no run", _AT_HAND)
     newest = next((r for runs in counted.values() for r in runs if _is_comparison(r)), None)
     return found + ([_children_page(client, newest)] if newest else [])
 
@@ -214,20 +214,20 @@ def compare_page(client: MlflowClient, places: Sequence[str], uri: str) -> Page:
     Raises:
         FacebenchError: one of them is not in the store.
     """
-    return _page([_found(client, place, uri) for place in places])
+    return _page([_find_run(client, place, uri) for place in places])
 
 
-def _found(client: MlflowClient, place: str, uri: str) -> Run:
+def _find_run(client: MlflowClient, place: str, uri: str) -> Run:
     from mlflow.exceptions import MlflowException
 
     folder = Path(place)
     if folder.is_dir() and kept_id(folder, uri) is None:
         advice = f"finish the run, or log it: facebench report {folder} --track"
-        raise FacebenchError(f"{folder} was not logged to {redacted(uri)}", advice)
+        raise FacebenchError(f"{folder} was not logged to {redact(uri)}", advice)
     try:
         return client.get_run(kept_id(folder, uri) if folder.is_dir() else place)
     except MlflowException:
-        said = f"{place}: neither a run folder nor an MLflow run of {redacted(uri)}"
+        said = f"{place}: neither a run folder nor an MLflow run of {redact(uri)}"
         raise FacebenchError(said) from None
 
 

@@ -32,7 +32,7 @@ from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.regressors.checkpoint import load_regressor
 from facebench.recon.synthetic.faces import LabelledFace
-from facebench.recon.training.data.batches import collate, resized
+from facebench.recon.training.data.batches import collate, resize_sample
 from facebench.recon.training.data.shards import Sample
 from facebench.recon.training.optimise import Row
 from facebench.recon.training.state import TrainingFolder
@@ -183,7 +183,7 @@ def hidden_error(weights: Path, model: MorphableModel, held_out: Path, on: Float
     (path,) = sorted(held_out.glob("*.parquet"))
     faces = faces_of(pq.read_table(path))[::8]
     covered = [cover(face, on > 0, 10_000 + number) for number, face in enumerate(faces)]
-    images = collate([resized(sample(one), regressor.image_size) for one in covered]).images
+    images = collate([resize_sample(sample(one), regressor.image_size) for one in covered]).images
     with torch.no_grad():
         found = regressor.eval()(images).albedo.numpy()
     return float(hidden_albedo_error(model, found, covered, on).mean())

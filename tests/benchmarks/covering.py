@@ -21,7 +21,7 @@ from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.recipes.vision import ParserRecipe
 from facebench.recon.synthetic.faces import FaceSampler
 from facebench.recon.training.data.augmentation import Change, random_change
-from facebench.recon.training.data.batches import collate, resized
+from facebench.recon.training.data.batches import collate, resize_sample
 from facebench.recon.training.data.shards import Sample
 from facebench.recon.training.tasks.parser import ParserLearner
 
@@ -55,7 +55,7 @@ def changing(recipe: ParserRecipe, cover: float) -> Change:
 
 def batch(stored: Sample, change: Change, side: int, number: int) -> list[Sample]:
     """A batch's photographs."""
-    return [change(resized(stored, side), np.random.default_rng(k)) for k in range(number)]
+    return [change(resize_sample(stored, side), np.random.default_rng(k)) for k in range(number)]
 
 
 def training_step(recipe: ParserRecipe, samples: list[Sample]) -> Callable[[], object]:

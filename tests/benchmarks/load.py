@@ -43,7 +43,7 @@ from facebench.distributed.benchmark import (
 )
 from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.recon.export.mesh_files import write_ply
-from facebench.results.compare import FORMS, compare, written
+from facebench.results.compare import FORMS, compare, comparison_text
 from facebench.results.gate import Baseline, Coverage, Limit, Regression, evaluate
 from facebench.results.report import write_report
 from facebench.results.run.folder import RunFolder
@@ -172,7 +172,7 @@ def write_load(load: Load) -> None:
     benchmark, request = load.benchmark(), RunRequest(load.people, method="mean-face")
     for number, run in enumerate((load.run, load.other)):
         run.begin(describe_run(benchmark, request, "load", {}, _arguments(load)))
-        run.write_items(row for rows in score_rows(load, number) for row in rows)
+        run.scores.write(row for rows in score_rows(load, number) for row in rows)
         run.write_record(replace(run.record(), ended=now(), n_scored=3 * load.subjects))
     load.other.write_summary(summarise(load.other))
     load.run.scores.path.unlink()
@@ -251,7 +251,7 @@ def tables(load: Load) -> None:
 def comparison(load: Load) -> None:
     """In every form."""
     found = compare([load.run, load.other])
-    assert all(written(found, form) for form in FORMS)
+    assert all(comparison_text(found, form) for form in FORMS)
 
 
 def gate(load: Load) -> None:

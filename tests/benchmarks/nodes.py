@@ -32,7 +32,7 @@ from small_micc import moving_face, write_random_weights, write_video
 
 from facebench.bench.dataset.interface import Clip
 from facebench.bench.method.interface import MethodOptions
-from facebench.distributed.cluster import connected
+from facebench.distributed.cluster import ray_connection
 from facebench.distributed.frames import ClipTask, FrameJob, describe_clips
 from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.morphable.load import load_model
@@ -86,7 +86,7 @@ def on_nodes(
     try:
         os.environ |= cluster.environment
         job = FrameJob("ours", options, arguments.image_size, None, workers=nodes)
-        with connected(cluster=True):
+        with ray_connection(cluster=True):
             return speed_of([ClipTask(one) for one in clips], job, cluster.pids)
     finally:
         cluster.stop()

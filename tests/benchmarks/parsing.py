@@ -25,7 +25,7 @@ from facebench.recon.recipes.files import load_recipe
 from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.synthetic.occluders import Occluder, foreground_object, hand, occlude
 from facebench.recon.training.data.augmentation import Change, covered
-from facebench.recon.training.data.batches import collate, resized
+from facebench.recon.training.data.batches import collate, resize_sample
 from facebench.recon.training.data.shards import FaceShards, Sample
 from facebench.recon.training.tasks.parser import class_overlaps, confusion
 from facebench.recon.vision.parsing import BiSeNetParser, make_parser
@@ -85,7 +85,7 @@ def counted(shards: FaceShards, parser: BiSeNetParser, way: Change, seed: int) -
     table = torch.zeros(CLASSES, CLASSES, dtype=torch.int64)
     for first in range(0, len(shards), _CHUNK):
         rows = range(first, min(first + _CHUNK, len(shards)))
-        samples = [resized(shards.sample(row), parser.side) for row in rows]
+        samples = [resize_sample(shards.sample(row), parser.side) for row in rows]
         randoms = [np.random.default_rng([seed, row]) for row in rows]
         batch = collate([way(*pair) for pair in zip(samples, randoms, strict=True)])
         table += confusion(parser(batch.images), batch.masks)

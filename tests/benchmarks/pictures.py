@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from chromium import Browser, browser
 
 from facebench.results.report import write_report
-from facebench.results.tracking.open_runs import opened_runs
+from facebench.results.tracking.open_runs import open_runs
 from facebench.results.tracking.store import tracking_uri
 from facebench.results.tracking.ui import compare_page, mlflow_server, open_store
 
@@ -44,7 +44,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         page = Path(scratch) / "report.html"
-        with opened_runs(given.runs) as runs:
+        with open_runs(given.runs) as runs:
             write_report(runs[0], runs[1:], out=page)
         with browser(Path(scratch)) as window:
             report(window, page, given.out)

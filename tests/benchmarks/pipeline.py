@@ -32,7 +32,7 @@ from facebench.bench.dataset.interface import Clip
 from facebench.bench.method.clip_faces import ChunkRow, describe_chunk, face_chunks
 from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.registry import build_method
-from facebench.distributed.cluster import connected
+from facebench.distributed.cluster import ray_connection
 from facebench.distributed.frames import ClipTask, FrameJob, describe_clips
 from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.morphable.load import load_model
@@ -74,7 +74,7 @@ def steady_rate(rows: Iterable[ChunkRow]) -> tuple[float, int, np.ndarray]:
 
 def _compare_rates(clips: list[Clip], job: FrameJob, rounds: int) -> None:
     tasks, ratios = [ClipTask(clip) for clip in clips], []
-    with connected(cluster=False):
+    with ray_connection(cluster=False):
         for _ in range(rounds):
             bare, frames, expected = steady_rate(bare_loop(clips, job))
             piped, also, found = steady_rate(describe_clips(tasks, job))
@@ -109,7 +109,7 @@ def _driver_memory(folder: Path, clips: int) -> None:
     video = next(folder.glob("*.avi"))
     tasks = [ClipTask(Clip(f"c{n}/a", video, folder / "boxes.csv")) for n in range(clips)]
     job = FrameJob("mean-face", MethodOptions(), 224, None, 2)
-    with connected(cluster=False):
+    with ray_connection(cluster=False):
         frames = sum(row.frames for row in describe_clips(tasks, job))
     assert frames
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -63,7 +63,7 @@ def made_up_run(root: Path, subjects: int) -> RunFolder:
             for path in (run.mesh_path(item), run.scan_path(item)):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_ply(mesh, path, {"error": errors})
-    run.write_items(rows)
+    run.scores.write(rows)
     run.write_summary({scene: example_summary(rows, scene) for scene in SCENES})
     return run
 

@@ -26,7 +26,7 @@ from facebench.recon.training.methods.labels import (
     Labelling,
     fit_piece,
     label_minutes,
-    pooled,
+    pool_by_subject,
     read_fits,
 )
 from facebench.recon.training.methods.validation import shape_error
@@ -87,8 +87,8 @@ def label_table(labelling: Labelling) -> None:
     for name, found in (
         ("mean face", np.zeros_like(true)),
         ("single fits", fits),
-        ("pooled, alike", pooled(fits, even, shards.subjects)),
-        ("pooled, weighted", pooled(fits, weights, shards.subjects)),
+        ("pooled, alike", pool_by_subject(fits, even, shards.subjects)),
+        ("pooled, weighted", pool_by_subject(fits, weights, shards.subjects)),
     ):
         print(f"{name:18s} {shape_error(model, found, true):.2f} mm")
     print(

@@ -37,7 +37,7 @@ from facebench.recon.network.iresnet import IResNet
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.recipes.regressor import Recipe
 from facebench.recon.training.data.augmentation import augmentation
-from facebench.recon.training.data.batches import BatchSource, prefetched
+from facebench.recon.training.data.batches import BatchSource, prefetch
 from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.optimise import LossMeter
@@ -233,7 +233,7 @@ def print_parts(times: dict[str, float], whole: float, data: float) -> None:
 def print_waiting(trainer: Trainer, source: BatchSource, steps: int, readers: int) -> None:
     """Train some steps as the loop does."""
     meter, first = LossMeter(), trainer.step
-    with closing(prefetched(source, first, first + steps + 1, readers)) as batches:
+    with closing(prefetch(source, first, first + steps + 1, readers)) as batches:
         timed = meter.timed(batches)
         for truth in islice(timed, 1):
             trainer.training_step(truth)

@@ -15,7 +15,7 @@ from pair_files import write_now_prediction, write_now_scan
 
 from facebench.bench.meshes.files import load_mesh
 from facebench.cli.main import group
-from facebench.distributed.cluster import connected
+from facebench.distributed.cluster import ray_connection
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "evaluate.md"
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
@@ -47,7 +47,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[None]:
-    with connected(cluster=False):
+    with ray_connection(cluster=False):
         yield
 
 

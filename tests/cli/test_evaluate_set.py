@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 
 from facebench.bench import evaluate
 from facebench.cli.main import group
-from facebench.distributed.cluster import connected
+from facebench.distributed.cluster import ray_connection
 from facebench.errors import FacebenchError
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.procedural import procedural_model
@@ -70,7 +70,7 @@ def now_words(home: Path, out: str = "run") -> tuple[object, ...]:
 @pytest.fixture(scope="module")
 def ray() -> None:
     """One local cluster for all runs of this file."""
-    with connected(cluster=False):
+    with ray_connection(cluster=False):
         yield
 
 

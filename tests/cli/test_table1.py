@@ -15,7 +15,7 @@ from facebench.bench.method.registry import MethodChoice
 from facebench.bench.synthetic.write import MiccPlan, write_micc
 from facebench.cli import table1 as module
 from facebench.cli.main import group
-from facebench.distributed.cluster import connected
+from facebench.distributed.cluster import ray_connection
 from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.distributed.table_plan import Entry, is_measured, request_of
 from facebench.errors import FacebenchError
@@ -51,7 +51,7 @@ def refusal(*arguments: object) -> str:
 
 
 def test_a_table_is_made_once_and_grows(data: Path, tmp_path: Path) -> None:
-    with connected(cluster=False):  # once, for all commands
+    with ray_connection(cluster=False):  # once, for all commands
         _grow(data, tmp_path)
 
 

@@ -8,21 +8,24 @@ import sys
 import pytest
 import ray
 
-from facebench.distributed.cluster import connected, total
+from facebench.distributed.cluster import ray_connection, total
 from facebench.errors import FacebenchError
 
 
 def test_no_cluster_is_told_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    with pytest.raises(FacebenchError, match=r"127\.0\.0\.1:1.*--cluster"), connected(cluster=True):
+    with (
+        pytest.raises(FacebenchError, match=r"127\.0\.0\.1:1.*--cluster"),
+        ray_connection(cluster=True),
+    ):
         pass
     assert not ray.is_initialized()
 
 
 def test_a_local_cluster_lasts_as_long_as_its_block() -> None:
-    with connected(cluster=False):
+    with ray_connection(cluster=False):
         assert total("CPU") >= 1 and total("unheard of") == 0
-        with connected(cluster=False):
+        with ray_connection(cluster=False):
             pass
         assert ray.is_initialized()
     assert not ray.is_initialized()
@@ -33,8 +36,8 @@ def test_who_is_ended_from_within_has_last_words(ending: str, told: bool) -> Non
     """As Ray does to a process whose head or node is gone."""
     program = f"""
 import os
-from facebench.distributed.cluster import connected
-with connected(cluster=False):
+from facebench.distributed.cluster import ray_connection
+with ray_connection(cluster=False):
     {ending}
 """
     run = subprocess.run(
@@ -46,11 +49,11 @@ with connected(cluster=False):
 
 _WAITS_ON_RAY = """
 import signal, sys, time
-from facebench.distributed.cluster import connected
+from facebench.distributed.cluster import ray_connection
 
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 try:
-    with connected(False):
+    with ray_connection(False):
         print("ready", flush=True)
         time.sleep(600)
 except KeyboardInterrupt:

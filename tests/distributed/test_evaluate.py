@@ -11,7 +11,7 @@ from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.measure import Job, Measured, measure_job
 from facebench.bench.scoring.result import SCORED, UNSCORED
 from facebench.bench.scoring.target import Prediction, Ruler
-from facebench.distributed.cluster import connected
+from facebench.distributed.cluster import ray_connection
 from facebench.distributed.tasks import measure_here, measure_jobs
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
@@ -60,7 +60,7 @@ def jobs(model: MorphableModel, tmp_path_factory: pytest.TempPathFactory) -> lis
 
 @pytest.fixture(scope="module")
 def measured(jobs: list[Job], how: Ruler) -> dict[str, list[Measured]]:
-    with connected(cluster=False):
+    with ray_connection(cluster=False):
         return {rows[0].result.subject: rows for rows in measure_jobs(iter(jobs), how)}
 
 

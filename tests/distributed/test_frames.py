@@ -22,7 +22,7 @@ from facebench.bench.method.clip_faces import (
 from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.registry import build_method
 from facebench.distributed import frames
-from facebench.distributed.cluster import connected
+from facebench.distributed.cluster import ray_connection
 from facebench.distributed.frames import ClipTask, FrameJob, describe_clips
 from facebench.recon.morphable.load import load_model
 
@@ -60,7 +60,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> FrameJob:
 
 @pytest.fixture(scope="module")
 def rows(tasks: list[ClipTask], job: FrameJob) -> dict[tuple[str, int], ChunkRow]:
-    with connected(cluster=False), pytest.MonkeyPatch.context() as patched:
+    with ray_connection(cluster=False), pytest.MonkeyPatch.context() as patched:
         patched.setattr(frames, "CLIPS_AT_A_TIME", 4)  # two streams, one after the other
         found = list(describe_clips(tasks, job))
         assert list(describe_clips([], job)) == []

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 import ray
 
-from facebench.distributed.cluster import TIMEOUT, Needs, cluster_timeout, connected
+from facebench.distributed.cluster import TIMEOUT, Needs, cluster_timeout, ray_connection
 from facebench.errors import FacebenchError
 
 TOO_MUCH = Needs(cpus=1000)
@@ -34,7 +34,7 @@ def interruptions(handler: Callable[..., object] | signal.Handlers) -> Iterator[
 
 @pytest.fixture(scope="module", autouse=True)
 def of_this_machine() -> Iterator[None]:
-    with connected(cluster=False):
+    with ray_connection(cluster=False):
         yield
 
 

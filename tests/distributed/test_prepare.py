@@ -13,7 +13,7 @@ import pytest
 from labelled_photographs import person, write_pair, write_photograph
 from PIL import Image
 
-from facebench.distributed.cluster import connected
+from facebench.distributed.cluster import ray_connection
 from facebench.distributed.prepare import PreparationJob, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.preparation.candidates import PreparationSettings
@@ -49,7 +49,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ray_running() -> Iterator[None]:
-    with connected(cluster=False):
+    with ray_connection(cluster=False):
         yield
 
 

@@ -16,7 +16,7 @@ from small_micc import write_video as encode
 from facebench.bench.meshes.decimate import TRIANGLES
 from facebench.bench.method.clip_faces import ChunkRow
 from facebench.distributed.benchmark import Benchmark, run_benchmark
-from facebench.distributed.cluster import connected
+from facebench.distributed.cluster import ray_connection
 from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import load_model
@@ -74,7 +74,7 @@ def request_of(home: Path, *settings: str, protocol: str = "micc") -> RunRequest
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[None]:
-    with connected(cluster=False):
+    with ray_connection(cluster=False):
         yield
 
 
@@ -103,7 +103,7 @@ def test_one_scale_for_all_is_the_geometric_mean_of_the_first_pass(home: Path) -
     stamp = folder.first_pass.path.stat().st_mtime_ns
     other = final["subject"] == SUBJECTS[1]
     changed = final.assign(fixed_scale=final["fixed_scale"].mask(other, 1.0), value_mm=9.0)
-    folder.write_items(results_of(changed))
+    folder.scores.write(results_of(changed))
     again, _ = run(home, "global", *settings)
     assert again.first_pass.path.stat().st_mtime_ns == stamp
     assert again.items()["value_mm"].tolist() == [9.0, final["value_mm"][1]]

@@ -7,7 +7,7 @@ from functools import partial
 
 import ray
 
-from facebench.distributed.cluster import connected
+from facebench.distributed.cluster import ray_connection
 from facebench.distributed.tasks import in_tasks
 from facebench.errors import FacebenchError
 
@@ -29,7 +29,7 @@ def test_each_job_comes_with_its_result_or_its_error_and_few_are_taken_ahead() -
             yield number
 
     found = {}
-    with connected(cluster=False):
+    with ray_connection(cluster=False):
         ahead = 2 * int(ray.cluster_resources()["CPU"])
         for job, result in in_tasks(partial(divide, by=2), jobs()):
             assert taken <= len(found) + 1 + ahead

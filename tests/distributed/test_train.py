@@ -16,7 +16,7 @@ import pytest
 from same_results import training_differences
 from training_faces import small_recipe, write_training_faces
 
-from facebench.distributed.train import following, train
+from facebench.distributed.train import follow_log, train
 from facebench.errors import FacebenchError
 from facebench.recon.training.optimise import Row
 from facebench.recon.training.run import TrainingJob
@@ -123,7 +123,7 @@ def test_a_killed_driver_costs_no_more_than_one_interval_and_changes_nothing(
 def test_lines_written_elsewhere_are_told_once_and_to_the_last(faces: Path, tmp_path: Path) -> None:
     folder, heard = job(faces, tmp_path).folder, list[float]()
     folder.append(folder.log, {"step": 1.0})
-    with following(folder, lambda row: heard.append(row["step"])):
+    with follow_log(folder, lambda row: heard.append(row["step"])):
         folder.append(folder.log, {"step": 2.0})
         time.sleep(0.7)
         folder.append(folder.log, {"step": 3.0})

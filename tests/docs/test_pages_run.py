@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from doc_pages import Command, blocks, commands
 
 from facebench.cli.main import group
-from facebench.distributed.cluster import connected
+from facebench.distributed.cluster import ray_connection
 
 PAGES = ("index.md", "tutorial.md", "methods.md", "protocol.md", "faq.md")
 ELSEWHERE = {"ui"}
@@ -42,7 +42,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (root / "gates.toml").write_text(
         next(text for language, text in blocks("tutorial.md") if language == "toml")
     )
-    with pytest.MonkeyPatch.context() as patch, connected(cluster=False):
+    with pytest.MonkeyPatch.context() as patch, ray_connection(cluster=False):
         patch.chdir(root)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
         exec(next(text for language, text in blocks("evaluate.md") if language == "python"), {})

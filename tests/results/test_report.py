@@ -32,7 +32,7 @@ from facebench.results.report.heat_maps import (
     rotation_onto,
 )
 from facebench.results.report.page import WITH_FRAMES
-from facebench.results.report.views import MAX_SCENES, packed
+from facebench.results.report.views import MAX_SCENES, pack_pair
 from facebench.results.run.folder import RunFolder
 from facebench.results.run.ledger import ChunkRow
 from facebench.results.run.point_errors import read_errors
@@ -93,7 +93,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, RunFolder
     rows = results_of(run.items())
     rows[0] = replace(rows[0], note="scan: 3 invalid vertices left out")
     rows[-1] = replace(rows[-1], reason=EVIL)
-    run.write_items(rows)
+    run.scores.write(rows)
     run.ledger.write(
         ChunkRow("subject_01/indoor", 0, True, 32, 20, 0, "broken", "cut short", 1.0, np.ones(3))
     )
@@ -164,7 +164,7 @@ def test_the_worst_subject_comes_first(page: Page, runs: tuple[RunFolder, RunFol
 def test_a_run_alone_without_meshes_or_curves(tmp_path: Path) -> None:
     run = example_run(tmp_path / "run")
     unknown = dict.fromkeys((f"{part}_mm" for part in PARTS), np.nan)
-    run.write_items([replace(row, curve=(), **unknown) for row in results_of(run.items())])
+    run.scores.write([replace(row, curve=(), **unknown) for row in results_of(run.items())])
     page = Page(write_report(run, out=tmp_path / "else.html").read_text(encoding="utf-8"))
     assert len(page.all("svg")) == len(SCENES) and "Where the error is" not in page.text
     assert not run.report.exists()
@@ -173,7 +173,7 @@ def test_a_run_alone_without_meshes_or_curves(tmp_path: Path) -> None:
 def test_a_run_without_any_score(tmp_path: Path) -> None:
     run = example_run(tmp_path / "run")
     rows = results_of(run.items())
-    run.write_items([failed_row(row.subject, row.scene, "no face") for row in rows])
+    run.scores.write([failed_row(row.subject, row.scene, "no face") for row in rows])
     nothing = {key: float("nan") for key in ("mean_mm", "std_mm", "median_mm", "rmse_mm")}
     empty = replace(run.summary()["indoor"], **nothing, ci95_mm=(np.nan, np.nan), n_subjects=0)
     run.write_summary(dict.fromkeys(SCENES, empty))
@@ -263,7 +263,7 @@ def test_errors_are_read_as_written(tmp_path: Path) -> None:
 def test_a_set_as_large_as_micc_fits_into_a_page_of_6_megabytes() -> None:
     face = procedural_model(seed=1, n_vertices=20_000).mesh()
     errors = 5 * np.abs(np.sin(face.vertices[:, 0] / 9) * np.cos(face.vertices[:, 1] / 9))
-    _, side, _ = packed(decimate(face, errors), None)
+    _, side, _ = pack_pair(decimate(face, errors), None)
     frames = WITH_FRAMES * len(SCENES) * 30_000
     views = 3 * MAX_SCENES * 2 * len(side.data)
     assert MAX_MAPS * len(draw(face, errors)) + views + frames < 6e6

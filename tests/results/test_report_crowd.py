@@ -30,7 +30,7 @@ def crowd_run(root: Path, seed: int, subjects: tuple[str, ...] = SUBJECTS) -> Ru
         for number, subject in enumerate(subjects)
         for scene in SCENES
     ]
-    run.write_items(rows)
+    run.scores.write(rows)
     run.write_summary({scene: example_summary(rows, scene) for scene in SCENES})
     return run
 

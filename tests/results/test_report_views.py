@@ -29,8 +29,8 @@ from facebench.results.report.views import (
     PackedMesh,
     colour_table,
     error_bytes,
-    packed,
-    ranked,
+    pack_pair,
+    rank_subjects,
     views,
 )
 from facebench.results.run.folder import RunFolder
@@ -70,7 +70,7 @@ def keep_face(run: RunFolder, item: str) -> None:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     run = example_run(tmp_path_factory.mktemp("run") / "ours")
-    for _, subject, _ in ranked(run.items(), "indoor"):
+    for _, subject, _ in rank_subjects(run.items(), "indoor"):
         keep_face(run, f"{subject}/indoor")
     return run
 
@@ -101,7 +101,7 @@ def unpacked(mesh: PackedMesh) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]
 def test_a_packed_mesh_is_the_mesh_to_a_few_micrometres() -> None:
     mesh = procedural_model(seed=0, n_vertices=2000).mesh()
     errors = np.linspace(0, SCALE_MM, len(mesh.vertices))
-    step, side, other = packed(DecimatedMesh(mesh, errors), DecimatedMesh(mesh, errors))
+    step, side, other = pack_pair(DecimatedMesh(mesh, errors), DecimatedMesh(mesh, errors))
     positions, triangles, steps = unpacked(side)
     np.testing.assert_allclose(positions * step, mesh.vertices, atol=0.51 * step)
     np.testing.assert_array_equal(triangles, mesh.triangles)
@@ -133,7 +133,7 @@ def test_the_worst_the_median_and_the_best(
     table = pd.DataFrame({"subject": names, "item": items, "value_mm": errors})
     # Of no rows pandas would take the columns of names for numbers.
     table = table.astype({"subject": "str", "item": "str"}).assign(scene="indoor")
-    found = ranked(table, "indoor")
+    found = rank_subjects(table, "indoor")
     assert [(rank, subject) for rank, subject, _ in found] == expected
 
 
@@ -150,7 +150,7 @@ def test_both_sides_share_their_space_and_the_middle_is_what_was_measured(run: R
 
 def test_a_run_that_keeps_no_scans_says_so(tmp_path: Path) -> None:
     run = example_run(tmp_path / "run")
-    (_, subject, _), *_ = ranked(run.items(), SCENES[0])
+    (_, subject, _), *_ = rank_subjects(run.items(), SCENES[0])
     keep_face(run, f"{subject}/{SCENES[0]}")
     run.scan_path(f"{subject}/{SCENES[0]}").unlink()
     source = write_report(run).read_text(encoding="utf-8")
@@ -244,5 +244,5 @@ def test_a_picture_is_enlarged(chromium: Browser, page: Path) -> None:
 
 def test_what_was_not_measured_has_its_own_byte() -> None:
     corner = Mesh(np.array([[0, 0, 0], [1.0, 0, 0], [0, 1.0, 0]]), np.array([[0, 1, 2]], np.int32))
-    _, side, none = packed(DecimatedMesh(corner, np.full(3, np.nan)), None)
+    _, side, none = pack_pair(DecimatedMesh(corner, np.full(3, np.nan)), None)
     assert none is None and (unpacked(side)[2] == 255).all()

@@ -51,7 +51,7 @@ def measured_run(people: Path, out: Path, checkpoint: Path | None = None) -> Run
     groups = item_jobs(benchmark.dataset.items)
     jobs = [predictions(group, benchmark, folder.ledger) for group in groups]
     results = [item.result for job in jobs for item in measure_job(job, ruler)]
-    folder.write_items(results)
+    folder.scores.write(results)
     folder.write_summary(summarise(folder))
     scored = sum(result.scored for result in results)
     record = replace(

@@ -155,7 +155,7 @@ def example_summary(rows: list[Result], scene: str) -> SceneSummary:
 
 def keep_rows(run: RunFolder, rows: list[Result]) -> None:
     """Rows, and the summary and the counts that belong to them."""
-    run.write_items(rows)
+    run.scores.write(rows)
     run.write_summary({scene: example_summary(rows, scene) for scene in run.record().scenes})
     scored = sum(row.scored for row in rows)
     counted = {"n_scored": scored, "n_unscored": len(rows) - scored}

@@ -120,7 +120,7 @@ def covered(sample: Sample, random: np.random.Generator) -> Sample:
 def straight_edged(random: np.random.Generator, shape: tuple[int, ...]) -> FloatImage:
     """How much of each pixel (H, W) a thing covers, in [0, 1]; its edges are sharp or softer."""
     side = max(shape)
-    across, along = _turned(random.uniform(0, 2 * math.pi), shape)
+    across, along = _rotate(random.uniform(0, 2 * math.pi), shape)
     kind = random.choice(["line", "line", "band", "rectangle"])
     start = random.uniform(-0.1, 0.4) if kind == "line" else random.uniform(-0.4, 0.3)
     inside = across - start * side
@@ -157,7 +157,7 @@ def _relief(random: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
     return np.asarray(1 + random.uniform(0, 0.2) * noise, np.float32)
 
 
-def _turned(angle: float, shape: tuple[int, ...]) -> tuple[FloatImage, FloatImage]:
+def _rotate(angle: float, shape: tuple[int, ...]) -> tuple[FloatImage, FloatImage]:
     """Coordinates (H, W) in px from the middle of a picture, along two turned axes."""
     rows, columns = (np.arange(side, dtype=np.float32) - (side - 1) / 2 for side in shape)
     row, column = rows[:, None], columns[None, :]

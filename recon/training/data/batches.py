@@ -174,14 +174,14 @@ class BatchSource:
 
     def _sample(self, row: int, step: int, place: int) -> Sample | None:
         try:
-            sample = resized(self.shards.sample(row), self.image_size)
+            sample = resize_sample(self.shards.sample(row), self.image_size)
         except FacebenchError:
             return None
         # A generator of its own: an unreadable neighbour must not shift its numbers.
         return self.transform(sample, np.random.default_rng([self.seed, step, place]))
 
 
-def resized(sample: Sample, size: int) -> Sample:
+def resize_sample(sample: Sample, size: int) -> Sample:
     """The sample with a side of `size` px."""
     side = sample.image.shape[0]
     if side == size:
@@ -207,7 +207,7 @@ _AHEAD = 2
 """Batches kept ready beside those being made."""
 
 
-def prefetched(source: Source[Batch], first: int, last: int, readers: int = 1) -> Generator[Batch]:
+def prefetch(source: Source[Batch], first: int, last: int, readers: int = 1) -> Generator[Batch]:
     """Batches of the steps first to last - 1 in order, made ahead while the network computes.
 
     Several readers are processes: threads would take turns with the one that keeps a GPU busy.

@@ -120,7 +120,7 @@ class GenovaTrainer(RegressorTrainer[Supervision]):
             # No gradient reaches the decoder through its own input, and the recogniser is frozen.
             photographs = self.regressor.recogniser(batch.images, batch.landmarks)
         person: Person = self.network(photographs)
-        renders = self._features(self._drawn(person))
+        renders = self._features(self._render_person(person))
         terms = self.terms(photographs, person, renders)
         return self.regressor.placed(person, batch.landmarks), terms
 
@@ -155,7 +155,7 @@ class GenovaTrainer(RegressorTrainer[Supervision]):
         drawn: RenderedFace = self.face(first)
         return drawn
 
-    def _drawn(self, person: Person) -> RenderedFace:
+    def _render_person(self, person: Person) -> RenderedFace:
         drawn: RenderedFace = self.face(self.views.faces(person, self.step, self.face.decoder))
         return drawn
 

@@ -156,7 +156,7 @@ class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
         self.regressor.train()
         chosen = reached[0]
         for number, faces in enumerate(reached):
-            chosen = _chosen(passes == number, faces, chosen)
+            chosen = _choose(passes == number, faces, chosen)
         return chosen
 
     def _passes(self, share: int) -> np.ndarray:
@@ -168,7 +168,7 @@ class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
         return drawn[self.peers.rank :: self.peers.count]
 
 
-def _chosen(which: Tensor, there: Coefficients, here: Coefficients) -> Coefficients:
+def _choose(which: Tensor, there: Coefficients, here: Coefficients) -> Coefficients:
     """The faces of one batch where `which` (B,) says so, of another elsewhere."""
     pairs = zip(vars(there).values(), vars(here).values(), strict=True)
     # A view as long as the part has axes, or a (B,) would be spread over the wrong one.

@@ -27,7 +27,7 @@ from ...fitting.fitter import Fit, Fitter
 from ...losses.photometric import Supervision, class_weights
 from ...morphable.load import load_model
 from ...morphable.model import MorphableModel
-from ..data.batches import collate, resized
+from ..data.batches import collate, resize_sample
 from ..data.shards import FaceShards
 
 PIECE = 64
@@ -97,7 +97,7 @@ def fit_piece(labelling: Labelling, first: int) -> None:
     shards = _shards(labelling.data, labelling.rows)
     rows = range(first, min(first + PIECE, labelling.rows))
     start = time.perf_counter()
-    vectors, weights = _fitted(shards, labelling, rows)
+    vectors, weights = _fit_rows(shards, labelling, rows)
     # The fitter takes a piece as one batch: a photograph has only its share of the time.
     seconds = [(time.perf_counter() - start) / len(rows)] * len(rows)
     table = pa.table({"coefficients": list(vectors), "weight": weights, "seconds": seconds})
@@ -116,7 +116,7 @@ def read_labels(labelling: Labelling, sizes: CoefficientSizes) -> NDArray[np.flo
     subjects = _shards(labelling.data, labelling.rows).subjects
     # Pose, light and expression are the photograph's own and are never pooled.
     person = np.r_[: sizes.identity, _albedo(sizes)]
-    own[:, person] = pooled(own[:, person], weights, subjects)
+    own[:, person] = pool_by_subject(own[:, person], weights, subjects)
     return own
 
 
@@ -143,7 +143,7 @@ def label_minutes(folder: Path) -> float:
     return sum(float(np.sum(table["seconds"].to_numpy())) for table in tables) / 60.0
 
 
-def pooled(
+def pool_by_subject(
     faces: NDArray[np.float32], weights: NDArray[np.float64], subjects: Sequence[str]
 ) -> NDArray[np.float32]:
     """Each row's (N, K) replaced by the weighted mean over the rows of its subject (N,).
@@ -190,7 +190,7 @@ def _claim(folder: Path, plan: dict[str, str]) -> None:
         )
 
 
-def _fitted(
+def _fit_rows(
     shards: FaceShards, labelling: Labelling, rows: range
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     model = _model(labelling.model)
@@ -222,7 +222,7 @@ def _readable(shards: FaceShards, rows: range) -> tuple[list[int], Supervision] 
     # One size a batch: shards of several sources may hold several.
     size = samples[0][1].image.shape[0]
     places = [place for place, _ in samples]
-    return places, collate([resized(sample, size) for _, sample in samples])
+    return places, collate([resize_sample(sample, size) for _, sample in samples])
 
 
 def _albedo(sizes: CoefficientSizes) -> slice:

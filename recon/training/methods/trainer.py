@@ -19,7 +19,7 @@ from ...recipes.regressor import RegressorRecipe
 from ...regressors.checkpoint import Weights, face_renderer, fresh_network
 from ...regressors.regressor import FaceNetwork
 from ...render.face import RenderedFace, draw_panels
-from ..data.batches import Photographs, collate, resized
+from ..data.batches import Photographs, collate, resize_sample
 from ..optimise import Descent, StepReport, channels_last, gradient_norms
 from ..workers import SINGLE_PROCESS, ProcessGroup
 
@@ -32,7 +32,7 @@ def fits_picture(
     Where the loss sees the faces a second time, in another view, that render comes last.
     """
     size = trainer.recipe.image_size
-    truth = collate([resized(shards.sample(row), size) for row in rows]).to(trainer.device)
+    truth = collate([resize_sample(shards.sample(row), size) for row in rows]).to(trainer.device)
     with torch.no_grad():
         # With running statistics: those of six photographs would be another network's.
         found = trainer.regressor.eval()(truth.images)
@@ -40,10 +40,10 @@ def fits_picture(
     panels = draw_panels(trainer.face, found, truth.images)
     columns = [truth.images, *panels]
     columns += [second.rendering.image] if second else []
-    return np.concatenate([_stacked(images) for images in columns], axis=1)
+    return np.concatenate([_stack(images) for images in columns], axis=1)
 
 
-def _stacked(images: Tensor) -> NDArray[np.uint8]:
+def _stack(images: Tensor) -> NDArray[np.uint8]:
     return np.concatenate(to_pictures(images), axis=0)
 
 
@@ -152,7 +152,7 @@ class RegressorTrainer(ABC, Generic[Batch]):
         before = self.descent.statistics()
         batch = batch.to(self.device)
         coefficients, terms = self.compute_losses(batch)
-        weighted = self._weighted(terms)
+        weighted = self._weigh(terms)
         # Before the step, which frees the graph that they are taken from.
         pulls = self._pulls(weighted, coefficients)
         total = torch.stack(list(weighted.values())).sum()
@@ -163,7 +163,7 @@ class RegressorTrainer(ABC, Generic[Batch]):
         values = {name: float(level.detach()) for name, level in terms.items()}
         return StepReport(float(total.detach()), values, len(batch.images), applied, pulls)
 
-    def _weighted(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _weigh(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: getattr(self.weights, name) * level for name, level in terms.items()}
 
     def _pulls(self, weighted: Mapping[str, Tensor], found: Coefficients) -> dict[str, float]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from ...face.coefficients import Coefficients
 from ...losses.landmarks import FRAME
 from ...morphable.model import MorphableModel
-from ..data.batches import collate, resized
+from ..data.batches import collate, resize_sample
 from ..data.shards import FaceShards
 from ..optimise import Row
 from .trainer import RegressorTrainer
@@ -66,7 +66,7 @@ def _predict(
     with torch.no_grad():
         for first in range(0, len(rows), _CHUNK):
             samples = [shards.sample(row) for row in rows[first : first + _CHUNK]]
-            sized = [resized(sample, regressor.image_size) for sample in samples]
+            sized = [resize_sample(sample, regressor.image_size) for sample in samples]
             truth = collate(sized).to(trainer.device)
             found: Coefficients = regressor(truth.images)
             projected = trainer.face.landmarks(found)

@@ -68,7 +68,7 @@ class LandmarkLearner(Learner):
         side = self.recipe.network.image_size
         for read, truth in in_batches(held_out, rows, side, device):
             unreadable -= len(read)
-            errors.append(point_errors(self._found(truth.images), truth.landmarks))
+            errors.append(point_errors(self._find_points(truth.images), truth.landmarks))
         # Over points, not photographs: one with few known points counts less.
         pixels, normalised = torch.cat(errors, dim=1).nanmean(dim=1).tolist()
         measures = {"landmark_px": pixels * FRAME / side, "nme_percent": 100.0 * normalised}
@@ -80,14 +80,14 @@ class LandmarkLearner(Learner):
         side = self.recipe.network.image_size
         drawn = []
         for _, truth in in_batches(photographs, rows, side, device):
-            found = self._found(truth.images).cpu().numpy()
+            found = self._find_points(truth.images).cpu().numpy()
             true = truth.landmarks.cpu().numpy()
             pictures = to_pictures(truth.images)
-            drawn += [_drawn(*one) for one in zip(pictures, found.T, true.T, strict=True)]
-        return _tiled(drawn)
+            drawn += [_draw_points(*one) for one in zip(pictures, found.T, true.T, strict=True)]
+        return _tile(drawn)
 
     @torch.no_grad()
-    def _found(self, images: Tensor) -> Tensor:
+    def _find_points(self, images: Tensor) -> Tensor:
         """Landmarks (68, 2, B) that the network finds."""
         points: Tensor = self.eval().network(images)
         return points.permute(1, 2, 0)
@@ -101,7 +101,7 @@ def point_errors(found: Tensor, truth: Tensor) -> Tensor:
     return torch.stack([distance.flatten(), (distance / eyes).flatten()])
 
 
-def _drawn(
+def _draw_points(
     picture: NDArray[np.uint8], found: NDArray[np.float32], true: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
     factor = _SHOWN_SIDE / picture.shape[0]
@@ -115,7 +115,7 @@ def _drawn(
     return np.asarray(image)
 
 
-def _tiled(pictures: list[NDArray[np.uint8]], columns: int = 4) -> NDArray[np.uint8]:
+def _tile(pictures: list[NDArray[np.uint8]], columns: int = 4) -> NDArray[np.uint8]:
     blank = np.zeros_like(pictures[0])
     filled = pictures + [blank] * (-len(pictures) % columns)
     rows = [np.concatenate(filled[i : i + columns], 1) for i in range(0, len(filled), columns)]

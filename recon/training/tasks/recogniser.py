@@ -102,7 +102,7 @@ def verification_accuracy(features: NDArray[np.floating], people: NDArray[np.int
         # A fold of one sort of pair has no accuracy, and none to choose a threshold by.
         if _both(same[tried]) and _both(same[~tried]):
             threshold = _best_threshold(cosines[~tried], same[~tried])
-            accuracies.append(_balanced(cosines[tried] >= threshold, same[tried]))
+            accuracies.append(_balanced_accuracy(cosines[tried] >= threshold, same[tried]))
     return float(np.mean(accuracies)) if accuracies else float("nan")
 
 
@@ -143,7 +143,7 @@ def _best_threshold(cosines: NDArray[np.float64], same: NDArray[np.bool_]) -> fl
     return float(cosines[order][last : last + 2].mean())
 
 
-def _balanced(found: NDArray[np.bool_], same: NDArray[np.bool_]) -> float:
+def _balanced_accuracy(found: NDArray[np.bool_], same: NDArray[np.bool_]) -> float:
     return float((found[same].mean() + (~found[~same]).mean()) / 2)
 
 

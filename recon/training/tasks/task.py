@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ....errors import FacebenchError
 from ...losses.photometric import Supervision
 from ...recipes.vision import VisionRecipe
-from ..data.batches import Photographs, collate, resized
+from ..data.batches import Photographs, collate, resize_sample
 from ..data.shards import Sample
 from ..optimise import Descent, Row, StepReport, channels_last
 from ..workers import SINGLE_PROCESS, ProcessGroup
@@ -101,7 +101,7 @@ def in_batches(
         if kept:
             # Known at the end only: the first pieces of a folder may all be damaged.
             any_read = True
-            batch = collate([resized(sample, size) for _, sample in kept])
+            batch = collate([resize_sample(sample, size) for _, sample in kept])
             yield [row for row, _ in kept], batch.to(device)
     if not any_read:
         raise FacebenchError(

@@ -15,7 +15,7 @@ from shapes import sphere
 from facebench.errors import FacebenchError
 from facebench.recon.export.mesh_files import write_ply
 from facebench.recon.mesh.record import Mesh
-from facebench.results.compare import compare, comparison_tables, written
+from facebench.results.compare import compare, comparison_tables, comparison_text
 from facebench.results.run.folder import RunFolder
 
 BALL = sphere([0.0, 0.0, 0.0], 60.0)
@@ -68,11 +68,11 @@ def test_tables_state_the_region_and_its_share(runs: list[RunFolder]) -> None:
     assert (first.text, second.text) == ("1.00 ± 0.00", "1.10 ± 0.00")
     assert first.style == "best" and second.style == ""
     assert first.details[1].startswith("8 · 6")
-    lines = list(csv.DictReader(io.StringIO(written(compared, "csv"))))
+    lines = list(csv.DictReader(io.StringIO(comparison_text(compared, "csv"))))
     assert float(lines[0]["common_mean_mm"]) == pytest.approx(1.0)
-    values = json.loads(written(compared, "json"))["groups"][0]["common_region"]
+    values = json.loads(comparison_text(compared, "json"))["groups"][0]["common_region"]
     assert values["less"]["indoor"]["mean_mm"] == pytest.approx(1.1)
-    assert "common" not in written(compare(runs), "csv").splitlines()[0]
+    assert "common" not in comparison_text(compare(runs), "csv").splitlines()[0]
 
 
 def test_no_point_in_common_is_no_number(tmp_path: Path) -> None:

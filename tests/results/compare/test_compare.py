@@ -77,7 +77,7 @@ def test_wins_ties_and_losses_of_known_errors(tmp_path: Path) -> None:
     flat, other = example_run(tmp_path / "flat", "flat"), example_run(tmp_path / "b", "other")
     errors = dict(zip(SUBJECTS, changes, strict=True))
     for run, scale in ((flat, 0.0), (other, 1.0)):
-        run.write_items(
+        run.scores.write(
             [example_row(name, s, 1.0 + scale * errors[name]) for s in SCENES for name in SUBJECTS]
         )
     for pair in compare([flat, other]).groups[0].pairs:
@@ -195,7 +195,7 @@ def test_few_subjects_have_no_p_value_and_the_note_says_why(tmp_path: Path) -> N
     runs = three(tmp_path)
     for run in runs:
         rows = run.items()
-        run.write_items(results_of(rows[rows["subject"] < "subject_06"]))
+        run.scores.write(results_of(rows[rows["subject"] < "subject_06"]))
     (group,) = compare(runs).groups
     assert all(math.isnan(pair.p_holm) for pair in group.pairs)
     assert "No p-value with fewer than 6 subjects" in " ".join(group.notes)
@@ -204,7 +204,7 @@ def test_few_subjects_have_no_p_value_and_the_note_says_why(tmp_path: Path) -> N
 def test_runs_without_a_subject_in_common_say_so(tmp_path: Path) -> None:
     runs = three(tmp_path)[:2]
     rows = runs[1].items()
-    runs[1].write_items(results_of(rows.assign(value_mm=math.nan)))
+    runs[1].scores.write(results_of(rows.assign(value_mm=math.nan)))
     (group,) = compare(runs).groups
     (note,) = (note for note in group.notes if note.startswith("No subject has a number in both"))
     assert note.endswith(f": {', '.join(SCENES)}.")

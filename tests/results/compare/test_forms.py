@@ -12,7 +12,7 @@ import pytest
 from example_runs import SCENES, example_record, example_run
 from rich.console import Console
 
-from facebench.results.compare import Comparison, compare, comparison_tables, written
+from facebench.results.compare import Comparison, compare, comparison_tables, comparison_text
 from facebench.results.tables.published import published_results
 from facebench.results.tables.writers import TerminalTable
 
@@ -62,7 +62,9 @@ def test_the_terminal_shows_what_keeps_runs_apart(apart: Comparison) -> None:
 @pytest.mark.parametrize("fixture", ["compared", "apart"])
 def test_markdown_tables_are_whole(fixture: str, request: pytest.FixtureRequest) -> None:
     tables = re.findall(
-        r"(?:^\|.*\|\n)+", written(request.getfixturevalue(fixture), "markdown"), re.MULTILINE
+        r"(?:^\|.*\|\n)+",
+        comparison_text(request.getfixturevalue(fixture), "markdown"),
+        re.MULTILINE,
     )
     assert len(tables) in (2, 3)
     for table in tables:
@@ -74,7 +76,7 @@ def test_markdown_tables_are_whole(fixture: str, request: pytest.FixtureRequest)
 def test_latex_is_balanced_and_its_rows_are_whole(
     fixture: str, request: pytest.FixtureRequest
 ) -> None:
-    text = written(request.getfixturevalue(fixture), "latex")
+    text = comparison_text(request.getfixturevalue(fixture), "latex")
     bare = re.sub(r"\\[\\{}&%$#_]", "", text)
     assert bare.count("{") == bare.count("}") and bare.count("$") % 2 == 0
     assert text.count(r"\begin{") == text.count(r"\end{")
@@ -85,7 +87,7 @@ def test_latex_is_balanced_and_its_rows_are_whole(
 
 
 def test_latex_marks_the_best_and_rules_off_the_published(compared: Comparison) -> None:
-    text = written(compared, "latex")
+    text = comparison_text(compared, "latex")
     assert text.count(r"\textbf{") == 2 * len(SCENES)  # the lowest, and what is beyond chance
     measured, published = text.split(r"\midrule")[1:3]
     assert r"\textbf{" in measured and r"\textbf{" not in published
@@ -93,7 +95,7 @@ def test_latex_marks_the_best_and_rules_off_the_published(compared: Comparison) 
 
 
 def test_csv_has_a_line_a_run_and_scene_with_its_difference(compared: Comparison) -> None:
-    rows = list(csv.DictReader(io.StringIO(written(compared, "csv"))))
+    rows = list(csv.DictReader(io.StringIO(comparison_text(compared, "csv"))))
     assert len(rows) == 5 * len(SCENES)
     for row, pair in zip(rows[len(SCENES) :], compared.groups[0].pairs, strict=False):
         assert (row["method"], row["compared_with"]) == (EVIL, "mean-face")
@@ -108,16 +110,16 @@ def test_json_holds_everything_and_no_nan(compared: Comparison, apart: Compariso
     def refuse(name: str) -> None:
         raise AssertionError(name)
 
-    (group,) = json.loads(written(compared, "json"), parse_constant=refuse)["groups"]
+    (group,) = json.loads(comparison_text(compared, "json"), parse_constant=refuse)["groups"]
     assert [run["label"] for run in group["runs"]] == ["mean-face", EVIL]
     assert group["runs"][1]["scenes"]["indoor"]["n_subjects"] == 8
     assert group["best"] == dict.fromkeys(SCENES, EVIL)
     assert len(group["published"]) == 3 and len(group["pairs"]) == len(SCENES)
     assert group["pairs"][0]["difference_mm"] < 0 and group["pairs"][0]["verdict"] == "lower"
-    kept = json.loads(written(apart, "json"), parse_constant=refuse)
+    kept = json.loads(comparison_text(apart, "json"), parse_constant=refuse)
     assert {"kind": "dataset", "name": "unit", "values": ["mm", "cm"]} in kept["differing"]
 
 
 def test_plain_forms_have_no_terminal_codes(compared: Comparison, tmp_path: Path) -> None:
     for form in ("markdown", "latex", "csv", "json"):
-        assert "\x1b" not in written(compared, form)
+        assert "\x1b" not in comparison_text(compared, form)

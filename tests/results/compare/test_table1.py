@@ -13,7 +13,7 @@ from rich.console import Console
 from small_regressor import write_small_regressor
 
 from facebench.errors import FacebenchError
-from facebench.results.compare import written
+from facebench.results.compare import comparison_text
 from facebench.results.compare.tables import TABLE1_FILES, comparison_tables, table1, write_table1
 from facebench.results.run.folder import RunFolder
 from facebench.results.run.method_cost import MethodCost, read_cost, training_minutes
@@ -36,7 +36,7 @@ def runs(tmp_path: Path) -> list[RunFolder]:
 
 
 def test_costs_stand_behind_each_method(runs: list[RunFolder]) -> None:
-    text = written(table1(runs, COSTS), "markdown")
+    text = comparison_text(table1(runs, COSTS), "markdown")
     lines = {line.split(" | ")[0].strip("| "): line for line in text.splitlines() if "|" in line}
     assert lines["method"].endswith("| frames/s | s/face | training |")
     assert lines["ours"].endswith("| 0.012 | 44 min |")

@@ -21,7 +21,7 @@ def whole_run(root: Path, **changes: object) -> RunFolder:
     """Every subject scored in every scene."""
     run = example_run(root, **changes)
     rows = [example_row(name, s, 1 + i / 7) for s in SCENES for i, name in enumerate(SUBJECTS)]
-    run.write_items(rows)
+    run.scores.write(rows)
     run.write_summary({scene: example_summary(rows, scene) for scene in SCENES})
     return run
 

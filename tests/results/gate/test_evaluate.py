@@ -53,7 +53,7 @@ def write_errors(folder: RunFolder, errors: np.ndarray, failed: int = 0) -> None
     scored = len(SUBJECTS) - failed
     rows = [example_row(SUBJECTS[i], SCENES[0], float(errors[i])) for i in range(scored)]
     rows += [failed_row(name, SCENES[0], "no face") for name in SUBJECTS[scored:]]
-    folder.write_items(rows)
+    folder.scores.write(rows)
     folder.write_summary({SCENES[0]: example_summary(rows, SCENES[0])} if scored else {})
     record = replace(folder.record(), n_scored=scored, n_unscored=failed)
     folder.write_record(record)

@@ -71,7 +71,7 @@ def sound_run(root: Path, **more: Any) -> RunFolder:
 
 def write(run: RunFolder, rows: list[Result]) -> None:
     """Rows, and the summary that belongs to them."""
-    run.write_items(rows)
+    run.scores.write(rows)
     shares = [row.completeness for row in rows]
     summary = {scene: example_summary(rows, scene) for scene in SCENES}
     mean = float(np.mean(shares))
@@ -93,14 +93,16 @@ def change_row(number: int, **values: Any) -> Way:
 
     def way(gate: Gate) -> None:
         rows = results_of(gate.run.items())
-        gate.run.write_items([*rows[:number], replace(rows[number], **values), *rows[number + 1 :]])
+        gate.run.scores.write(
+            [*rows[:number], replace(rows[number], **values), *rows[number + 1 :]]
+        )
 
     return way
 
 
 def change_table(change: Callable[[list[Result]], list[Result]]) -> Way:
     def way(gate: Gate) -> None:
-        gate.run.write_items(change(results_of(gate.run.items())))
+        gate.run.scores.write(change(results_of(gate.run.items())))
 
     return way
 

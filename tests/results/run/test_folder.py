@@ -131,7 +131,7 @@ def test_items_are_sorted_and_typed(tmp_path: Path) -> None:
     scored = Result(
         "a", "x", "ok", "", "micc", "d", item="a/x", mean_mm=1.5, scans=("f",), curve=(0.0, 1.0)
     )
-    folder.write_items([failed, scored])
+    folder.scores.write([failed, scored])
     table = folder.items()
     assert table["subject"].tolist() == ["a", "b"]
     assert table["mean_mm"].dtype == np.float64 and math.isnan(table["mean_mm"][1])
@@ -168,7 +168,7 @@ def test_damage_of_any_column_is_told(tmp_path: Path, name: str, how: str) -> No
 def test_a_newer_table_or_record_is_refused_with_both_versions(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.begin(make_record())
-    folder.write_items([])
+    folder.scores.write([])
     newer = schema().with_metadata({b"facebench.version": b"7"})
     pq.write_table(newer.empty_table(), folder.scores.path)
     with pytest.raises(FacebenchError, match=rf"version 7 .* {__version__} reads up to version 2"):

@@ -21,7 +21,7 @@ def run_of(root: Path, protocol: Protocol) -> RunFolder:
     settings = {"protocol_settings": protocol.to_dict(), "protocol_digest": protocol.digest}
     folder.begin(example_record(**settings))
     rows = example_rows(1.4, seed=0)
-    folder.write_items(rows)
+    folder.scores.write(rows)
     rng = np.random.default_rng(0)
     for row in rows[:-1]:
         sides = (rng.exponential(row.value_mm, 40), rng.exponential(row.value_mm, 60))
@@ -64,7 +64,7 @@ def test_the_std_is_the_protocols(tmp_path: Path) -> None:
 def test_sizes_too_large_and_too_small_do_not_cancel(tmp_path: Path) -> None:
     run = run_of(tmp_path, preset("metric"))
     rows = run.items().assign(size_error=[0.02, -0.04] * 12)
-    run.write_items(results_of(rows))
+    run.scores.write(results_of(rows))
     assert summarise(run)["indoor"].size_error == pytest.approx(0.03)
 
 
@@ -87,6 +87,6 @@ def test_a_pooling_protocol_without_a_score(tmp_path: Path) -> None:
     run = run_of(tmp_path, preset("micc").with_setting("reduction.subjects", "pooled"))
     rows = run.items()
     lost = rows.assign(value_mm=np.nan, mean_face_mm=2.0, status="failed")
-    run.write_items(results_of(lost))
+    run.scores.write(results_of(lost))
     found = summarise(run)["indoor"]
     assert math.isnan(found.mean_mm) and found.mean_with_failures_mm == 2.0

@@ -23,7 +23,7 @@ from facebench.errors import FacebenchError
 from facebench.results.run.folder import RunFolder
 from facebench.results.tables.basis import place_of, refuse_unfinished
 from facebench.results.tracking.benchmark import connect, track_run
-from facebench.results.tracking.open_runs import opened_runs
+from facebench.results.tracking.open_runs import open_runs
 from facebench.results.tracking.run import KEPT_ID
 from facebench.results.tracking.store import sqlite_file, tracking_uri
 
@@ -193,7 +193,7 @@ def test_sqlite_addresses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 
 def test_a_run_is_opened_again_by_its_id(client: MlflowClient, run: RunFolder) -> None:
     run_id = track_run(run, "a")
-    with opened_runs([run_id, str(run.root)]) as (fetched, folder):
+    with open_runs([run_id, str(run.root)]) as (fetched, folder):
         refuse_unfinished(fetched)
         assert (place_of(fetched), place_of(folder)) == (run_id, str(run.root))
         assert fetched.record() == folder.record()
@@ -210,5 +210,5 @@ def test_what_an_id_lacks_is_told(client: MlflowClient, run: RunFolder, missing:
         assert experiment is not None
         run_id = client.create_run(experiment.experiment_id).info.run_id
     said = "not found" if missing == "id" else "holds no run.json, summary.json, items.parquet"
-    with pytest.raises(FacebenchError, match=said), opened_runs([run_id]):
+    with pytest.raises(FacebenchError, match=said), open_runs([run_id]):
         pass

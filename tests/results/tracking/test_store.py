@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from facebench.errors import FacebenchError
 from facebench.results.tracking.run import kept_id
-from facebench.results.tracking.store import connect, holds_nothing, public_address, redacted
+from facebench.results.tracking.store import connect, holds_nothing, public_address, redact
 
 SECRET = "geheim-12/%"
 SPELLED = quote(SECRET, safe="")
@@ -69,21 +69,21 @@ def test_no_spelling_of_a_password_is_left_in_a_text(password: str, text: str) -
         uri = f"postgresql://me:{quote(password, safe='')}@host:5432/db?sslmode=require"
         patch.setenv("MLFLOW_TRACKING_URI", uri)
         for spelled in (uri, password, quote(password, safe="")):
-            shown = redacted(text.format(spelled))
+            shown = redact(text.format(spelled))
             hidden = shown.replace("***", "").replace(text.format(""), "")
             assert password not in hidden and quote(password, safe="") not in hidden
 
 
 def test_what_is_no_secret_stays() -> None:
-    assert redacted("sqlite:////home/me/mlflow.db") == "sqlite:////home/me/mlflow.db"
-    assert redacted("http://host:5000/ml") == "http://host:5000/ml"
-    assert redacted("http://u:p@host:5000/x?mode=ro") == "http://***@host:5000/x?mode=ro"
+    assert redact("sqlite:////home/me/mlflow.db") == "sqlite:////home/me/mlflow.db"
+    assert redact("http://host:5000/ml") == "http://host:5000/ml"
+    assert redact("http://u:p@host:5000/x?mode=ro") == "http://***@host:5000/x?mode=ro"
     assert public_address("https://u:p@host:5000/ml/?token=x") == "https://host:5000/ml"
 
 
 def test_a_token_of_the_environment_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "token-of-mine")
-    assert redacted("Bearer token-of-mine refused") == "Bearer *** refused"
+    assert redact("Bearer token-of-mine refused") == "Bearer *** refused"
 
 
 def test_the_address_in_a_run_folder_has_no_password(
@@ -92,7 +92,7 @@ def test_the_address_in_a_run_folder_has_no_password(
     """Also where an earlier version wrote it with one, the folder is found again by it."""
     uri = f"http://me:{SPELLED}@host"
     use(monkeypatch, uri)
-    for written in (uri, redacted(uri)):
+    for written in (uri, redact(uri)):
         (tmp_path / "mlflow.json").write_text(
             f'{{"tracking_uri": "{written}", "key": "k", "run_id": "r"}}'
         )

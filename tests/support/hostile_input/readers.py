@@ -60,7 +60,7 @@ from facebench.results.run.ledger import Ledger
 from facebench.results.run.method_cost import FILE, read_cost
 from facebench.results.run.point_errors import PointErrors
 from facebench.results.tables.basis import refuse_unfinished
-from facebench.results.tracking.open_runs import opened_runs
+from facebench.results.tracking.open_runs import open_runs
 from facebench.results.tracking.run import is_logged
 from facebench.tests.support.hostile_input import folders, samples
 from facebench.tests.support.hostile_input.structured import (
@@ -185,14 +185,14 @@ def _ledger(path: Path) -> None:
 
 
 def _run(path: Path) -> None:
-    with opened_runs([str(path.parent)]) as (run,):
+    with open_runs([str(path.parent)]) as (run,):
         refuse_unfinished(run)
 
 
 def _report(path: Path) -> None:
     from facebench.results.report import write_report
 
-    with opened_runs([str(path.parent)]) as (run,):
+    with open_runs([str(path.parent)]) as (run,):
         refuse_unfinished(run)
         page = write_report(run).read_text("utf-8")
     if "<script>alert" in page or "</script><script>" in page:
@@ -200,14 +200,14 @@ def _report(path: Path) -> None:
 
 
 def _compare(path: Path) -> None:
-    from facebench.results.compare import FORMS, compare, written
+    from facebench.results.compare import FORMS, compare, comparison_text
 
-    with opened_runs([str(path.parent)]) as runs:
+    with open_runs([str(path.parent)]) as runs:
         for run in runs:
             refuse_unfinished(run)
         comparison = compare(runs)
         for form in FORMS:
-            written(comparison, form)
+            comparison_text(comparison, form)
 
 
 def _point_errors(path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from facebench.recon.recipes.regressor import AugmentationRecipe
 from facebench.recon.training.data.augmentation import augmentation
-from facebench.recon.training.data.batches import BatchSource, resized, rows_of_step
+from facebench.recon.training.data.batches import BatchSource, resize_sample, rows_of_step
 from facebench.recon.training.data.shards import FaceShards, Sample
 
 CHANGE = augmentation(
@@ -60,6 +60,6 @@ def test_landmarks_follow_a_resized_picture() -> None:
     image = np.zeros((64, 64, 3), np.uint8)
     image[20:24, 40:44] = 255
     landmarks = np.tile(np.float32([41.5, 21.5]), (68, 1))
-    small = resized(Sample(image, landmarks, image[..., 0]), 32)
+    small = resize_sample(Sample(image, landmarks, image[..., 0]), 32)
     bright = np.argwhere(small.image[..., 0] > 128).mean(axis=0)[::-1]
     np.testing.assert_allclose(small.landmarks[0], bright, atol=0.3)

@@ -13,7 +13,7 @@ import torch
 from facebench.errors import FacebenchError
 from facebench.recon.recipes.regressor import AugmentationRecipe
 from facebench.recon.training.data.augmentation import augmentation
-from facebench.recon.training.data.batches import BatchSource, prefetched
+from facebench.recon.training.data.batches import BatchSource, prefetch
 from facebench.recon.training.data.shards import FaceShards
 
 CHANGE = augmentation(
@@ -29,7 +29,7 @@ def source(faces: Path) -> BatchSource:
 
 def test_batches_are_the_same_and_in_order(faces: Path, readers: int) -> None:
     plain = source(faces)
-    made = list(prefetched(source(faces), 2, 9, readers))
+    made = list(prefetch(source(faces), 2, 9, readers))
     assert len(made) == 7
     for step, batch in enumerate(made, start=2):
         expected = plain.batch(step)
@@ -45,11 +45,11 @@ def test_an_error_reaches_the_trainer_in_its_own_words(
     index = table.column_names.index("image")
     pq.write_table(table.set_column(index, "image", nothing), tmp_path / "a.parquet")
     with pytest.raises(FacebenchError, match=r"^no row of step 0 .* could be read$"):
-        next(prefetched(source(tmp_path), 0, 5, readers))
+        next(prefetch(source(tmp_path), 0, 5, readers))
 
 
 def test_who_stops_early_leaves_no_process(faces: Path, readers: int) -> None:
-    batches = prefetched(source(faces), 0, 1000, readers)
+    batches = prefetch(source(faces), 0, 1000, readers)
     next(batches)
     batches.close()
     assert not multiprocessing.active_children()

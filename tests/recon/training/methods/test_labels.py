@@ -15,7 +15,7 @@ from facebench.recon.training.methods import labels
 from facebench.recon.training.methods.labels import (
     Labelling,
     fit_piece,
-    pooled,
+    pool_by_subject,
     read_fits,
     read_labels,
 )
@@ -68,7 +68,7 @@ def test_pieces_are_kept_and_only_missing_ones_are_fitted(
 
 def test_the_pool_is_the_weighted_mean_of_a_persons_fits() -> None:
     fits = np.array([[1.0, 0.0], [3.0, 4.0], [7.0, 8.0], [5.0, 5.0]], np.float32)
-    found = pooled(fits, np.array([1.0, 3.0, 0.0, 0.0]), ["a", "a", "a", "b"])
+    found = pool_by_subject(fits, np.array([1.0, 3.0, 0.0, 0.0]), ["a", "a", "a", "b"])
     assert found.tolist() == [[2.5, 3.0]] * 3 + [[0.0, 0.0]]
 
 
