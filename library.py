@@ -201,6 +201,7 @@ def reconstruct(
     photograph: Path | str | NDArray[np.uint8],
     *,
     model: MorphableModel | Path | str = "embedded",
+    method: str = "ours",
     checkpoint: Path | str | None = None,
     device: str = "cpu",
     neutral: bool = False,
@@ -217,7 +218,10 @@ def reconstruct(
     Args:
         photograph: its file, or its pixels (H, W, 3) in uint8 RGB.
         model: the face model that the weights were trained with, or its name or file.
-        checkpoint: weights of `facebench train`; None stands for those in the package.
+        method: `ours`, by a network; or `fitting`, which fits any model (`model="human"`) to
+            landmarks and pixels.
+        checkpoint: weights of `facebench train`, of a landmarker for `fitting`; None stands for
+            those in the package.
         device: as PyTorch names it.
         neutral: without the photograph's expression.
 
@@ -230,9 +234,8 @@ def reconstruct(
     """
     import numpy as np
 
-    from .recon.portraits.reconstructor import FaceCrop, Reconstructor
+    from .recon.portraits.reconstructor import FaceCrop, Reconstructor, choose_network
     from .recon.portraits.sources import read_photograph
-    from .recon.regressors.checkpoint import embedded_weights, load_regressor
     from .recon.vision.detect import CascadeDetector
 
     if isinstance(photograph, (str, Path)):
@@ -243,8 +246,10 @@ def reconstruct(
         shape = f"{frame.dtype} of shape {frame.shape}"
         raise FacebenchError(f"photograph is {shape}", "give uint8 RGB of shape (H, W, 3)")
     face_model = load_model(model) if isinstance(model, (str, Path)) else model
-    weights = Path(checkpoint) if checkpoint else embedded_weights()
-    network = Reconstructor(face_model, load_regressor(weights, face_model).regressor, device)
+    weights = Path(checkpoint) if checkpoint else None
+    network = Reconstructor(
+        face_model, choose_network(method, face_model, weights, device)[0], device
+    )
     boxes = CascadeDetector().detect_all(frame)
     if not boxes:
         return []

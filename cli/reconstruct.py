@@ -36,6 +36,14 @@ def parse_formats(_: click.Context, __: click.Parameter, value: str) -> tuple[st
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder."
 )
+@click.option(
+    "--method",
+    type=click.Choice(["ours", "fitting"]),
+    default="ours",
+    show_default=True,
+    help="ours: a network of 'facebench train'; fitting: the model fitted to landmarks and "
+    "pixels, for any --model; --checkpoint is then that of a landmarker.",
+)
 @trained_network
 @click.option(
     "--formats",
@@ -105,6 +113,7 @@ def command(
       facebench reconstruct photographs/ talk.mp4 --out faces --formats glb --frames 200
       facebench reconstruct group.jpg --out faces --all-faces
       facebench reconstruct p.jpg --out faces --model bfm.npz --checkpoint train/weights.pt
+      facebench reconstruct p.jpg --out faces --model human --method fitting
     """
     from ..recon.files.writing import lock_folder
     from ..recon.portraits.sources import find_sources
@@ -129,18 +138,17 @@ def _reconstructor(out: Path, options: dict[str, Any]) -> SourceReconstructor:
     from ..recon.face.coefficient_files import Origin
     from ..recon.morphable.load import load_model
     from ..recon.portraits.photographs import SourceReconstructor
-    from ..recon.portraits.reconstructor import Reconstructor
+    from ..recon.portraits.reconstructor import Reconstructor, choose_network
     from ..recon.portraits.results import FaceFiles
     from ..recon.portraits.sheet import SheetRenderer
     from ..recon.portraits.video import ReconstructionSettings
-    from ..recon.regressors.checkpoint import embedded_weights, load_regressor
     from ..recon.vision.detect import CascadeDetector
 
     model, device = load_model(options["model"]), options["device"]
-    loaded = load_regressor(options["checkpoint"] or embedded_weights(), model)
-    origin = Origin(model.name, model.digest, loaded.recipe.name, loaded.digest)
+    network, name, digest = choose_network(options["method"], model, options["checkpoint"], device)
+    origin = Origin(model.name, model.digest, name, digest)
     return SourceReconstructor(
-        Reconstructor(model, loaded.regressor, device, options["texture_size"]),
+        Reconstructor(model, network, device, options["texture_size"]),
         SheetRenderer(model, device),
         CascadeDetector(),
         FaceFiles(out, options["formats"], origin),

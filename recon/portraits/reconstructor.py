@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...errors import FacebenchError
 from ..face.camera import project, rotate, rotation_matrix, to_pixels
-from ..face.coefficients import FaceCoefficients, pose_in_crop, pose_in_picture
+from ..face.coefficients import (
+    Coefficients,
+    CoefficientSizes,
+    FaceCoefficients,
+    pose_in_crop,
+    pose_in_picture,
+)
 from ..face.crop import Box, Window, crop_square, crop_window
 from ..face.lighting import illuminate
+from ..fitting.fitter import CropFitter
 from ..mesh.record import Mesh
+from ..morphable import EMBEDDED
 from ..morphable.decoder import FaceDecoder
+from ..morphable.load import load_model
 from ..morphable.model import MorphableModel
+from ..network.vision_weights import EMBEDDED as EMBEDDED_WEIGHTS
+from ..network.vision_weights import chosen_weights
+from ..regressors.checkpoint import embedded_weights, load_regressor
 from ..regressors.regressor import FaceNetwork
 from ..render.face import VertexNormals
 from ..texture.texture import Texture, TextureSpace, View, blend, sample_view
+
+FITTED_SIZE = 224
+"""Side in px of crops that are fitted; deviations of landmarks are in px of a crop of this size."""
 
 SMALLEST, LARGEST = 256, 1024
 """Sides in pixels between which a face is cut out for its sheet and texture, else as it is."""
@@ -176,6 +194,60 @@ class Reconstructor:
         assert own is not None
         seen = [sample_view(self.texture_space, self.model.triangles, view) for view in views]
         return blend(self.texture_space, own, seen)
+
+
+class FittingNetwork(FaceNetwork):
+    """A fitter in a network's place: whatever reconstructs by a network reconstructs by it.
+
+    Args:
+        fitter: of crops.
+        sizes: numbers of coefficients of its face model.
+    """
+
+    def __init__(self, fitter: CropFitter, sizes: CoefficientSizes) -> None:
+        super().__init__()
+        self.image_size, self.sizes, self.crop_fitter = fitter.fitter.image_size, sizes, fitter
+
+    def forward(self, images: Tensor) -> Coefficients:
+        """Coefficients of RGB images (B, 3, S, S) in [0, 1]; see `Fit` for what they are."""
+        # Detectors take bytes; rounded, for they were bytes before they became tensors.
+        crops = (images * 255.0).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        return self.crop_fitter.fit(crops).coefficients
+
+
+def choose_network(
+    method: str, model: MorphableModel, checkpoint: Path | None, device: str = "cpu"
+) -> tuple[FaceNetwork, str, str]:
+    """What finds the coefficients: a trained network, or a fitter of the model.
+
+    Args:
+        method: `ours` or `fitting`.
+        model: the face model.
+        checkpoint: weights of a method; of a landmark detector for `fitting`. None stands for
+            those in the package.
+        device: where a fitter computes.
+
+    Returns:
+        It, its name, and the SHA-256 of its weights.
+
+    Raises:
+        FacebenchError: no such method, or weights that cannot be used or are of another model.
+    """
+    if method == "fitting":
+        weights = chosen_weights(checkpoint or EMBEDDED_WEIGHTS, "landmarker")
+        fitter = CropFitter.of(model, FITTED_SIZE, weights, device)
+        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+        return FittingNetwork(fitter, CoefficientSizes.of(model)), method, digest
+    if method != "ours":
+        raise FacebenchError(f"no method '{method}' to reconstruct by", "give 'ours' or 'fitting'")
+    # The one mismatch that a user of another model meets first has two ways out.
+    if checkpoint is None and model.digest != load_model(EMBEDDED).digest:
+        raise FacebenchError(
+            f"the network in the package was trained with the embedded model, not '{model.name}'",
+            "take the method 'fitting', which suits any model, or weights of 'facebench train'",
+        )
+    loaded = load_regressor(checkpoint or embedded_weights(), model)
+    return loaded.regressor, loaded.recipe.name, loaded.digest
 
 
 def to_tensor(crops: NDArray[np.uint8], device: str) -> Tensor:

@@ -62,6 +62,13 @@ def _table(path: Path) -> dict[str, Any]:
     return table
 
 
+def test_a_model_that_the_weights_do_not_know_is_told_the_way(
+    pictures: Path, tmp_path: Path
+) -> None:
+    refused = _run(pictures / "astronaut.png", "--out", tmp_path, "--model", "human")
+    assert "take the method 'fitting'" in str(refused.exception)
+
+
 def test_a_folder_gives_a_row_each_and_files_for_faces(
     pictures: Path, weights: Path, tmp_path: Path
 ) -> None:

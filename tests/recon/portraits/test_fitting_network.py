@@ -1,0 +1,38 @@
+"""A fitter in a network's place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import skimage.data
+
+from facebench.errors import FacebenchError
+from facebench.recon.face.crop import Box, crop_square
+from facebench.recon.morphable.load import load_model
+from facebench.recon.portraits.reconstructor import FITTED_SIZE, Reconstructor, choose_network
+
+_FACE = Box(174.0, 70.0, 95.0, 110.0)
+"""The face in scikit-image's astronaut, from brows to chin and ear to ear."""
+
+
+def test_it_fits_what_a_network_would_regress() -> None:
+    human = load_model("human")
+    network, name, digest = choose_network("fitting", human, None)
+    assert name == "fitting" and len(digest) == 64
+    reconstructor = Reconstructor(human, network)
+    assert reconstructor.crop_size == FITTED_SIZE
+    crop = crop_square(skimage.data.astronaut(), _FACE, FITTED_SIZE)
+    face = reconstructor.regress(crop[None])
+    direct = network.crop_fitter.fit(crop[None]).coefficients
+    np.testing.assert_allclose(face.identity, direct.identity.numpy(), atol=1e-5)
+    assert np.abs(face.identity).max() > 0.3
+    # Weights of face units, about where they may be; landmarks of the fit on the face.
+    assert face.expression.min() > -0.35 and face.expression.max() < 1.35
+    points = reconstructor.landmarks(face, (FITTED_SIZE, FITTED_SIZE))[0]
+    middle = points.mean(axis=0)
+    assert np.abs(middle - FITTED_SIZE / 2).max() < 25 and np.ptp(points[:, 0]) > 90
+
+
+def test_an_unknown_method_is_refused() -> None:
+    with pytest.raises(FacebenchError, match="no method 'hope'"):
+        choose_network("hope", load_model("embedded"), None)
