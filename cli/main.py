@@ -177,13 +177,20 @@ def _status() -> int:
         if error.code != 1:
             raise
         return _fail(_unwritten_output() or FacebenchError(_CLOSED))
-    except MemoryError as error:
-        return _fail(error, "there is not enough memory: ask for less at once")
     except Exception as error:  # a fault of facebench itself, or of a library
+        if _lacks_memory(error):
+            return _fail(error, "there is not enough memory: ask for less at once")
         hint = "" if debugging() else "; the same command with --debug shows where"
         _fail(error, f"{error_line(error)} (a fault inside facebench{hint})")
         return UNEVALUATED
     return returned if isinstance(returned, int) else 0
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether memory ran out; PyTorch and FFmpeg raise an error of their own for it."""
+    said = str(error).lower()
+    words = ("allocate memory", "out of memory", "bad_alloc", "bad alloc")
+    return isinstance(error, MemoryError) or any(word in said for word in words)
 
 
 def _fail(error: Exception, line: str = "") -> int:

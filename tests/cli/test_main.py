@@ -39,7 +39,13 @@ def test_every_command_has_help_with_examples(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("raised", "code"),
-    [(KeyboardInterrupt(), 130), (FacebenchError("wrong", "do right"), 2)],
+    [
+        (KeyboardInterrupt(), 130),
+        (FacebenchError("wrong", "do right"), 2),
+        (MemoryError(), 2),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 2),
+        (RuntimeError("something else"), 3),
+    ],
 )
 def test_what_ends_a_command_decides_its_exit_code(
     raised: BaseException, code: int, monkeypatch: pytest.MonkeyPatch
