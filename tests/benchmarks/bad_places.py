@@ -131,10 +131,12 @@ def broken_pipe() -> None:
     read, write = os.pipe()
     os.close(read)
     os.dup2(write, 1)
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
 
 
 def full_output() -> None:
     os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
 
 
 def no_temporary_folder() -> None:
