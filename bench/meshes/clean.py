@@ -13,7 +13,13 @@ from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
-from ..surface.triangles import Float64Array, double_areas, lengths, triangle_areas
+from ..surface.triangles import (
+    Float64Array,
+    double_areas,
+    lengths,
+    lexicographic_order,
+    triangle_areas,
+)
 from .files import MAX_VERTICES, load_mesh
 
 MAIN_SHARE = 0.3
@@ -329,9 +335,9 @@ def flip_triangles(mesh: Mesh) -> Mesh:
 
 def first_of_equals(triangles: NDArray[np.int64]) -> NDArray[np.int64]:
     """Which of the triangles (F, 3) have other vertices than all before them, in their order."""
-    a, b, c = np.sort(triangles, axis=1).T
-    order = np.lexsort((c, b, a))
-    ordered = np.stack([a, b, c], axis=1)[order]
+    corners = np.sort(triangles, axis=1)
+    order = lexicographic_order(corners.T, int(triangles.max(initial=0)) + 1)
+    ordered = corners[order]
     is_new = np.r_[True, (ordered[1:] != ordered[:-1]).any(1)] if len(ordered) else []
     return np.sort(order[np.asarray(is_new, bool)])
 

@@ -124,7 +124,8 @@ def score_prediction(
     registration = registered.alignment
     _check_shrinking(registration.transform.scale, protocol)
     # The scan's own points: those between, of a subdivision, carry the noise of two.
-    own_points = np.unique(target.surface.vertex_of[target.surface.vertex_of >= 0])
+    own_points = np.zeros(len(target.surface.vertices), bool)
+    own_points[target.surface.vertex_of[target.surface.vertex_of >= 0]] = True
     measured = target.surface.vertices[own_points]
     noise = noise_mm(measured[crop.holds(measured)])
     alignment = replace(registration, transform=registration.transform.after(sizing))
@@ -208,7 +209,12 @@ def _surface_of(scan: Mesh, protocol: Protocol) -> Mesh:
 
 def _check_connected(scan: PreparedMesh, protocol: Protocol) -> None:
     """Refuse triangles that lie each by itself: every closest point would be on a boundary."""
-    if protocol.intersection.boundary == "left_out" and scan.surface.on_boundary.all():
+    corners = np.asarray(scan.mesh.triangles)
+    # First by the file's own numbers: the surface of a whole scan is not needed otherwise.
+    shared = np.bincount(corners.ravel()).max() > 1
+    if shared or protocol.intersection.boundary == "counted":
+        return
+    if scan.surface.on_boundary.all():
         raise FacebenchError(
             "the scan's triangles are not connected: each lies by itself",
             "join their corners, for example by MeshLab's 'Merge Close Vertices', or save the scan "

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .similarity import Similarity
-from .triangles import Float64Array, Groups, IndexArray
+from .triangles import Float64Array, IndexArray, lexicographic_order
 
 
 def principal_frame(corners: Float64Array, areas: Float64Array) -> Similarity:
@@ -96,11 +96,7 @@ def canonical_triangles(triangles: IndexArray, count: int) -> IndexArray:
     first = triangles.argmin(1)
     # Turned, never mirrored: the sense in which the corners go round is the surface's outside.
     turned = triangles[np.arange(len(triangles))[:, None], (first[:, None] + np.arange(3)) % 3]
-    order = np.arange(len(triangles))
-    # A radix sort: each pass keeps the order of equals that the one before it made.
-    for corner in (2, 1, 0):
-        order = order[Groups.by(turned[order, corner], count).items]
-    return np.asarray(turned[order])
+    return np.asarray(turned[lexicographic_order(turned.T, count)])
 
 
 def along_own_curve(points: Float64Array) -> IndexArray:

@@ -87,7 +87,9 @@ def _seen_side(
 ) -> NDArray[np.int8]:
     """Of vertices `index`: 1 where the normal's side is seen, -1 only the other, 0 neither."""
     centre = vertices[triangles].mean((0, 1))
-    size = float(np.linalg.norm(np.ptp(vertices[np.unique(triangles)], axis=0)))
+    used = np.zeros(len(vertices), bool)
+    used[triangles] = True
+    size = float(np.linalg.norm(np.ptp(vertices[used], axis=0)))
     # About its middle and of size one: float32 has seven digits wherever the mesh lies.
     placed = (vertices - centre) / max(size, np.finfo(float).tiny)
     scene = o3d.t.geometry.RaycastingScene()
