@@ -43,7 +43,7 @@ def test_made_people_in_two_processes_give_what_one_gives(
     [
         ([], "give --people, --data or --run"),
         (["--people", "3", "--data", "set"], "give --people, which makes people, or --data"),
-        (["--data", "set", "--model", "a", "--model", "b"], "a set is of one face model"),
+        (["--data", "set", *["--model", "embedded"] * 2], "a set is of one face model"),
         (["--data", "set"], "set has no truth beside it"),
         (["--data", "nowhere"], "nowhere: no such folder"),
         (["--people", "2", "--protocols", "mic"], "did you mean 'micc'"),

@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, Words]] = {
     "reconstruct": ("reconstruct", lambda at: ["reconstruct", at / "photographs" / "a.jpg"]),
     "synth faces": ("synth faces", lambda at: ["synth", "faces"]),
     "synth micc": ("synth micc", lambda at: ["synth", "micc"]),
-    "audit": ("audit", lambda at: ["audit", "--people", 2, "--protocols", "none-such"]),
+    "audit": ("audit", lambda at: ["audit", "--people", 2, "--model", at / "model.npz"]),
     "models fit": ("models fit", lambda at: ["models", "fit", "embedded", at / "a.ply"]),
     "table1": ("table1", lambda at: ["table1", "--data", at / "micc", *STRAY]),
     "demo": ("demo", lambda at: ["demo"]),
@@ -47,6 +47,7 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "shards/a.csv",
         "a.ply",
         "b.ply",
+        "model.npz",
     ):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"")
