@@ -210,6 +210,7 @@ def plain_options(context: click.Context) -> dict[str, Any]:
 
 
 def _is_given(context: click.Context, name: str) -> bool:
+    # By where it came from: what was given counts even where it is the default's own value.
     return context.get_parameter_source(name) is not ParameterSource.DEFAULT
 
 
@@ -225,6 +226,7 @@ def _several(value: Any) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
+    # A record is JSON, which knows neither paths nor tuples.
     if isinstance(value, Path):
         return str(value)
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
@@ -252,6 +254,7 @@ class UnitType(click.ParamType):  # type: ignore[type-arg]
         if word in self._names:
             return word
         try:
+            # NaN fails both: a scan in such a unit has no size.
             fits = 0 < float(word) < float("inf")
         except ValueError:
             fits = False

@@ -99,6 +99,7 @@ def _numbers(score: Score) -> Iterator[tuple[str, str]]:
     yield "90th percentile", _mm(score.p90_mm)
     yield "within 1 / 2 / 3 mm", " / ".join(_shares(score))
     yield "scale", f"{score.scale:.4f}"
+    # Only of protocols that leave a face its size.
     if math.isfinite(score.size_error):
         yield "size error", f"{abs(score.size_error):.1%}"
     yield "overlap", f"{score.overlap:.1%}"
@@ -112,6 +113,7 @@ def _directions(score: Score) -> RenderableType:
 
     table = Table(box=box.SIMPLE_HEAD)
     for heading in ("mean, mm", *(name.replace("_", " ") for name in DIRECTIONS)):
+        # Numbers to the right, one below the other; the first column holds their names.
         table.add_column(heading, justify="right" if table.columns else "left")
     for measure in MEASURES:
         values = (getattr(score, f"{measure}_{direction}_mm") for direction in DIRECTIONS)
@@ -121,6 +123,7 @@ def _directions(score: Score) -> RenderableType:
 
 def _parts(score: Score) -> Iterator[tuple[str, str]]:
     values = {part: float(getattr(score, f"{part}_mm")) for part in PARTS}
+    # Equal to itself: NaN, a part that the scan does not show, is not.
     return ((part, _mm(value)) for part, value in values.items() if value == value)
 
 

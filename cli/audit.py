@@ -173,6 +173,7 @@ def _people(
         from ..bench.audit.people import PeopleMaker
 
         maker = PeopleMaker(model, seed)
+        # By number: the first people are the same however many are made.
         return [maker.person(number) for number in range(1, (people or 0) + 1)][:subjects]
     from itertools import islice
 

@@ -81,6 +81,7 @@ def command(
     if common_region and track:
         raise click.UsageError("--track keeps the protocol's own numbers: give no --common-region")
     with open_runs(runs) as folders:
+        # Only when asked for: they were measured by other protocols.
         literature = published_results() if published else ()
         comparison = compare(
             folders,

@@ -31,6 +31,7 @@ def command(out: Path, subjects: int, frames: int, faces: int, steps: int, seed:
     from ..recon.files.writing import lock_folder
 
     start = time.monotonic()
+    # Two demos in one folder would train into each other's files.
     with lock_folder(out, "demo", ("micc-truth/plan.json",)):
         for arguments in demo_commands(out, subjects, frames, faces, steps, seed):
             run_step(arguments)

@@ -39,6 +39,7 @@ def command(path: Path, checkpoint: Path | None, model: str, as_json: bool) -> i
 
     face_model = load_model(model)
     loaded = load_regressor(checkpoint or embedded_weights(), face_model)
+    # What is told is what was measured: the file is run before it is kept.
     difference, metadata = export_onnx(loaded, face_model, path)
     size = path.stat().st_size
     if as_json:

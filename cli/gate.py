@@ -134,6 +134,7 @@ def _keep(verdict: Verdict, junit: Path | None, summary: Path | None) -> None:
     from ..results.files import write_text
     from ..results.gate.verdict import verdict_junit, verdict_markdown
 
+    # Set by GitHub's runners; elsewhere nothing is appended to anything.
     job = os.environ.get(STEP_SUMMARY)
     try:
         if junit is not None:

@@ -172,6 +172,7 @@ def _print(summary: dict[str, Any], out: Path, as_json: bool) -> None:
     shards = len(summary["shards"])
     told = f"{summary['faces']:,} faces of {summary['photographs']:,} photographs"
     click.echo(f"{told} in {shards} shard{'s' if shards != 1 else ''}: {out}")
+    # On the error stream: what scripts read stays the one line above.
     for note in _notes(summary, out):
         click.echo(note, err=True)
 

@@ -94,6 +94,7 @@ def _first_table(folders: Sequence[RunFolder], literature: Sequence[Published], 
 
     content = scene_rows(folders, literature)
     if form == "csv":
+        # For machines: every field, not rounded as in the table that people read.
         return csv_text(content.numbers())
     return markdown(content.table()) if form == "markdown" else terminal_text([content.table()])
 

@@ -119,6 +119,7 @@ def measure_set(context: click.Context, request: RunRequest) -> None:
         # Still locked: the page reads what another command would be changing.
         _publish(folder, record)
     _show(folder, record, context.params["as_json"])
+    # After everything is shown: the reasons are what such a run is good for.
     if not record.n_scored:
         raise click.exceptions.Exit(NOTHING_SCORED)
 
@@ -135,6 +136,7 @@ def _folders(options: dict[str, Any]) -> tuple[Path | None, Path]:
     predictions, data = options["predictions"], options["data"]
     if len(folders) > 2 or (folders and (predictions or data)):
         raise click.UsageError("give PREDICTIONS DATA, or --predictions DIR and --data DIR")
+    # One folder alone is the data: a method that reads photographs has no predictions.
     if len(folders) == 1:
         data = folders[0]
     elif folders:
@@ -221,8 +223,10 @@ def _reasons(folder: RunFolder, record: RunRecord) -> list[str]:
     items = folder.items()
     for name, row in zip(item_names(items), items.itertuples(), strict=True):
         said = str(row.reason or row.note)
+        # An id holds the scene already; a subject's name alone does not say which.
         where = name if name == row.item else f"{name}, {row.scene}"
         lines += [one_line(f"{where}: {said}")] if said else []
     hidden = len(lines) - _SHOWN_REASONS
+    # Thousands of reasons would push the table off the screen.
     more = [f"… and {hidden} more, see {folder.root / 'items.parquet'}"] if hidden > 0 else []
     return lines[:_SHOWN_REASONS] + more

@@ -127,6 +127,7 @@ def micc(
     plan = MiccPlan(model, digest, subjects, frames, chosen, boxes, seed)
     with progress_bar("subjects", subjects, quiet=as_json) as advance:
         write_micc(plan, out, workers or _worth(subjects, 2), advance)
+    # As planned, not as made now: after an interruption most were there already.
     clips = subjects * len(chosen)
     _report(as_json, out, {"subjects": subjects, "videos": clips, "frames": clips * frames})
 

@@ -78,6 +78,7 @@ def _serve(uri: str, port: int, found: Sequence[Page], show: bool) -> None:
 
 
 def _print(address: str, found: Sequence[Page], show: bool) -> None:
+    # Addresses one below the other, to be told apart and clicked.
     width = max(len(page.title) for page in found)
     for page in found:
         click.echo(f"{page.title:<{width}}  {address}{page.path}")

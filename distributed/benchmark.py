@@ -29,7 +29,7 @@ from ..recon.files.contents import content_hashes
 from ..recon.mesh.record import Mesh
 from ..results.run.folder import RunFolder, RunRecord
 from ..results.run.items import GrowingTable, ItemsTable
-from ..results.run.ledger import ClipProgress, ClipSum, Clock, Ledger
+from ..results.run.ledger import ClipProgress, ClipSum, Ledger
 from ..results.run.record import now
 from ..results.run.summary import SceneSummary, summarise
 from .frames import ClipTask, FrameJob, describe_clips
@@ -179,7 +179,7 @@ def encode_clips(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> N
     tasks = unfinished_tasks(benchmark.clips, folder.ledger)
     for row in describe_clips(tasks, benchmark.job):
         # On disk before it is counted: progress never shows what a kill would lose.
-        folder.ledger.write(row, Clock(command, time.perf_counter() - begun))
+        folder.ledger.write(row, command, time.perf_counter() - begun)
         listen.frames(row)
 
 

@@ -102,6 +102,7 @@ def _collect(found: Iterable[Readable], places: Iterable[Path]) -> tuple[Photogr
         # To standard error: the paths of the figures alone go to standard output.
         for problem in problems:
             click.echo(problem, err=True)
+    # Some that fail leave a smaller figure; none at all is an error.
     if not photographs:
         where = ", ".join(map(str, places))
         raise FacebenchError(f"{where}: no photograph with a face", "see the reasons above")

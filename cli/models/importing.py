@@ -94,6 +94,7 @@ def basel_2009(
 
     # One command for both files: what a user has is told by its variables, not by its name.
     if is_front_file(path):
+        # Each of the two files by default in the unit that its makers wrote it in.
         save(read_basel_front(path, unit or "dm"), out, counts)
         return
     unit = unit or "um"
@@ -244,6 +245,7 @@ def ict(folder: Path, parts: tuple[str, ...], out: Path) -> None:
     """
     from ...recon.morphable.ict import PARTS, read_ict
 
+    # Without --part click gives an empty tuple, which stands for all of them.
     save(read_ict(folder, parts or tuple(PARTS)), out)
 
 

@@ -84,6 +84,7 @@ class CascadeDetector:
         faces: list[Box] = []
         for smallest, largest, agreeing in FACE_RANGES:
             for candidate in self._search(image, smallest, largest):
+                # Before the second look, which is the dear one.
                 if any(_on_one_face(candidate, face) for face in faces):
                     continue
                 confirmed = self._confirm(image, candidate, agreeing)
@@ -98,6 +99,7 @@ class CascadeDetector:
         sides = (max(24, round(smallest * short)), round(largest * short))
         if sides[0] > sides[1]:
             return []
+        # Coarse, and content with two windows: the second look sets place and size.
         windows = self._windows(image, sides, scale_factor=1.1, step_ratio=1.5, agreeing=2)
         return sorted(windows, key=lambda window: prominence(window, image.shape), reverse=True)
 
@@ -105,6 +107,7 @@ class CascadeDetector:
         self, image: Pixels, candidates: Iterable[Box], agreeing: int
     ) -> Box | None:
         looks = (self._confirm(image, candidate, agreeing) for candidate in candidates)
+        # Lazily, the most prominent first: a look costs as much as the search of a small frame.
         return next((window for window in looks if window is not None), None)
 
     def _confirm(self, image: Pixels, candidate: Box, agreeing: int) -> Box | None:
@@ -114,11 +117,13 @@ class CascadeDetector:
         side, pixels = round(2 * half), round(CONFIRM_SIDE * CONFIRM_WINDOW)
         around = Image.fromarray(image).crop((left, top, left + side, top + side))
         small = np.asarray(around.resize((pixels, pixels), Image.Resampling.BILINEAR))
+        # Around the candidate's own size, which the coarse steps may have missed by a third.
         sides = (round(0.75 * CONFIRM_SIDE), round(1.35 * CONFIRM_SIDE))
         found = self._windows(small, sides, scale_factor=1.05, step_ratio=1.0, agreeing=agreeing)
         if not found:
             return None
         best = max(found, key=lambda window: prominence(window, small.shape))
+        # Back into the frame's pixels, from those of the enlarged cut.
         k = side / pixels
         return Box(left + best.left * k, top + best.top * k, best.width * k, best.height * k)
 
@@ -145,6 +150,7 @@ class CascadeDetector:
 def _shrink(frame: Pixels) -> tuple[Pixels, float]:
     height, width = frame.shape[:2]
     scale = max(height, width) / SEARCH_SIDE
+    # Never enlarged: the cascade finds nothing more in invented pixels.
     if scale <= 1.0:
         return frame, 1.0
     size = (max(1, round(width / scale)), max(1, round(height / scale)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..files import atomic_write, write_json, write_text
-from ..report.frame import Frame, html_page
+from ..report.frame import html_page
 from ..tables.markup import Markup, join, tag, void
 from ..tables.writers import html
 from .agreement import Agreement, agreement
@@ -131,8 +131,7 @@ def render(audit: Audit, figure: Path | None) -> str:
     if audit.sensitivities:
         table = html(sensitivity_table(audit.sensitivities))
         sections.append(("choices", "What each choice changes", table))
-    frame = Frame("facebench audit", "How true the numbers are", audit.source)
-    return html_page(frame, sections)
+    return html_page("facebench audit", "How true the numbers are", audit.source, sections)
 
 
 def _truth(agreements: Sequence[Agreement], figure: Path) -> Markup:

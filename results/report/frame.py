@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from string import Template
 
@@ -17,44 +16,42 @@ Section = tuple[str, str, Markup]
 NOTHING = Markup()
 
 
-@dataclass(frozen=True)
-class Frame:
-    """The head of a page.
+def html_page(
+    eyebrow: str,
+    heading: str,
+    subtitle: str,
+    sections: Sequence[Section],
+    *,
+    verdict: Sequence[str] = (),
+    title: str = "",
+    cards: Markup = NOTHING,
+    scripts: Sequence[str] = ("script.js",),
+) -> str:
+    """The page as HTML, with its style and script inside.
 
-    Attributes:
+    Args:
         eyebrow: what kind of page it is.
         heading: what it is about.
         subtitle: one line under the heading.
+        sections: what it shows, in their order.
         verdict: the answer in a few sentences, before everything else; or none.
         title: of the browser's window; the heading when empty.
         cards: the numbers a reader comes for, or nothing.
         scripts: files beside this one that the page runs.
     """
-
-    eyebrow: str
-    heading: str
-    subtitle: str
-    verdict: tuple[str, ...] = ()
-    title: str = ""
-    cards: Markup = NOTHING
-    scripts: tuple[str, ...] = ("script.js",)
-
-
-def html_page(frame: Frame, sections: Sequence[Section]) -> str:
-    """The page as HTML, with its style and script inside."""
-    script = "\n" + "\n".join(map(_resource, frame.scripts)) + "\n"
+    script = "\n" + "\n".join(map(_resource, scripts)) + "\n"
     return Template(_resource("page.html")).substitute(
         policy=content_policy(script),
-        title=text(frame.title or frame.heading),
+        title=text(title or heading),
         style=_resource("style.css"),
         script=script,
-        eyebrow=text(frame.eyebrow),
-        heading=text(frame.heading),
-        subtitle=text(frame.subtitle),
-        verdict=join(*(tag("p", sentence) for sentence in frame.verdict)),
-        cards=frame.cards,
+        eyebrow=text(eyebrow),
+        heading=text(heading),
+        subtitle=text(subtitle),
+        verdict=join(*(tag("p", sentence) for sentence in verdict)),
+        cards=cards,
         first=sections[0][0] if sections else "",
-        contents=join(*(tag("a", title, href=f"#{name}") for name, title, _ in sections)),
+        contents=join(*(tag("a", name, href=f"#{anchor}") for anchor, name, _ in sections)),
         sections=join(*(_section(*section) for section in sections)),
     )
 

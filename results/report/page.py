@@ -17,7 +17,7 @@ from ..tables.scenes import completeness, table_title
 from ..tables.table import interval_text, share_text, spread_text
 from ..tables.writers import html
 from .charts import cumulative_charts, is_crowd, legend, regions_charts, subjects_charts
-from .frame import Frame, Section, html_page
+from .frame import Section, html_page
 from .heat_maps import heat_maps, worst_first
 from .pictures import heat_map_gallery, picture_gallery, region_errors, region_faces, worst_frames
 from .series import Series, read_series
@@ -58,16 +58,16 @@ def write_report(
 def render(series: Sequence[Series], group: RunGroup) -> str:
     """The page as HTML."""
     record = series[0].record
-    frame = Frame(
-        eyebrow="facebench report",
-        heading=series[0].label,
-        subtitle=table_title(record),
+    return html_page(
+        "facebench report",
+        series[0].label,
+        table_title(record),
+        _sections(series, group),
         verdict=tuple(verdict_sentences(group)),
         cards=_cards(series[0]),
         title=f"{series[0].label}: {record.dataset}, protocol {record.protocol}",
         scripts=("script.js", "viewer.js"),
     )
-    return html_page(frame, _sections(series, group))
 
 
 def _sections(series: Sequence[Series], group: RunGroup) -> list[Section]:

@@ -20,7 +20,6 @@ from ..files import atomic_write
 from .ledger_files import (
     PLAIN,
     SCHEMA,
-    Clock,
     Packs,
     is_whole,
     read_rows,
@@ -29,7 +28,7 @@ from .ledger_files import (
     write_rows,
 )
 
-__all__ = ["SCHEMA", "ClipProgress", "ClipSum", "Clock", "Ledger"]
+__all__ = ["SCHEMA", "ClipProgress", "ClipSum", "Ledger"]
 
 PACK_ROWS = 1024
 """Rows of small files that become one: real sets of a few hundred clips have some packs."""
@@ -105,11 +104,17 @@ class Ledger:
         self._packs = Packs(folder / "packed")
         self._to_pack: dict[Path, None] = {}
 
-    def write(self, row: ChunkRow, clock: Clock | None = None) -> None:
-        """Keep a row; a row of the same chunk is replaced."""
+    def write(self, row: ChunkRow, command: str = "", elapsed: float = 0.0) -> None:
+        """Keep a row; a row of the same chunk is replaced.
+
+        Args:
+            row: what was done.
+            command: when the command that did it began, which tells commands apart.
+            elapsed: seconds since that command began to read frames.
+        """
         path = self._path(row.clip, row.chunk)
         with atomic_write(path) as draft:
-            write_rows(table_of(row, clock or Clock()), draft)
+            write_rows(table_of(row, command, elapsed), draft)
         # A failed row is written again by the next command, and packs are written once.
         if row.status != FAILED and _is_small(path):
             self._to_pack[path] = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -52,26 +52,14 @@ _FIELDS = pa.schema([*SCHEMA, *EXTRA.items()])
 _OF_ROW = [item.name for item in fields(ChunkRow)]
 
 
-@dataclass(frozen=True)
-class Clock:
-    """When a row was done.
-
-    Attributes:
-        command: when the command that wrote it began, which tells commands apart.
-        elapsed: seconds since that command began to read frames.
-    """
-
-    command: str = ""
-    elapsed: float = 0.0
-
-
-def table_of(row: ChunkRow, clock: Clock) -> pa.Table:
-    """A table of one row, with the columns of `EXTRA` that it has."""
+def table_of(row: ChunkRow, command: str, elapsed: float) -> pa.Table:
+    """A table of one row, with the columns of `EXTRA` that it has; see `Ledger.write`."""
     arrays = {name: getattr(row, name) for name in ARRAYS}
     lists = {name: array.ravel().tolist() for name, array in arrays.items() if array is not None}
     extra = [pa.field(name, kind) for name, kind in EXTRA.items() if name in lists]
     return pa.Table.from_pylist(
-        [{**vars(row), **vars(clock), **lists}], schema=pa.schema([*SCHEMA, *extra])
+        [{**vars(row), "command": command, "elapsed": elapsed, **lists}],
+        schema=pa.schema([*SCHEMA, *extra]),
     )
 
 

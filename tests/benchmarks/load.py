@@ -48,7 +48,6 @@ from facebench.results.gate import Baseline, Coverage, Limit, Regression, evalua
 from facebench.results.report import write_report
 from facebench.results.run.folder import RunFolder
 from facebench.results.run.items import GrowingTable
-from facebench.results.run.ledger import Clock
 from facebench.results.run.record import now
 from facebench.results.run.summary import summarise
 from facebench.results.tables.scenes import scene_rows
@@ -208,7 +207,7 @@ def ledger(load: Load) -> None:
     """Keep every chunk's row."""
     kept = load.run.ledger
     for number, row in enumerate(chunk_rows(load)):
-        kept.write(row, Clock("one", 0.3 * number))
+        kept.write(row, "one", 0.3 * number)
 
 
 def restart(load: Load) -> None:

@@ -14,7 +14,6 @@ from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.recon.morphable.load import load_model
 from facebench.recon.regressors.checkpoint import embedded_weights, load_regressor, save_weights
 from facebench.results.run.folder import RunFolder
-from facebench.results.run.ledger import Clock
 from facebench.results.run.record import now
 from facebench.results.run.summary import summarise
 
@@ -67,4 +66,4 @@ def _describe(benchmark: Benchmark, folder: RunFolder) -> None:
     method = build_method(job.method, job.options)
     for clip in benchmark.clips:
         for chunk in face_chunks(clip, job.crop_size):
-            folder.ledger.write(describe_chunk(method, chunk), Clock("one", 1.0))
+            folder.ledger.write(describe_chunk(method, chunk), "one", 1.0)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from facebench.bench.method.clip_faces import FAILED, OK, ChunkRow
 from facebench.results.run import ledger as ledger_module
 from facebench.results.run import ledger_files as packs_module
-from facebench.results.run.ledger import Clock, Ledger
+from facebench.results.run.ledger import Ledger
 
 CLIPS = ("s1/a", "s1/b", "s2/a")
 
@@ -58,7 +58,7 @@ def test_packing_changes_nothing(
             packed = Ledger(folder, pack_rows)
             packed.tidy()
         for ledger in (plain, packed):
-            ledger.write(row, Clock("one", number))
+            ledger.write(row, "one", number)
     pd.testing.assert_frame_equal(plain.table(), packed.table())
     assert plain.progress() == packed.progress()
     assert len(pd.read_parquet(folder)) == len(ALL)

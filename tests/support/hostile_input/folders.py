@@ -16,7 +16,7 @@ from facebench.bench.method.clip_faces import OK, ChunkRow
 from facebench.recon.preparation.folder import part_of
 from facebench.recon.preparation.rows import LabelledCrop, WorkRow
 from facebench.results.gate.baseline import Baseline
-from facebench.results.run.ledger import Clock, Ledger
+from facebench.results.run.ledger import Ledger
 from facebench.results.run.point_errors import PointErrors
 from facebench.tests.support.hostile_input.samples import picture, small_model
 
@@ -41,7 +41,7 @@ def ledger(folder: Path) -> Path:
     for number in range(2):
         total = np.arange(5.0)
         row = ChunkRow(CLIP, number, number == 1, 32, 30, 0, OK, "", 0.1, total)
-        kept.write(row, Clock("now", 1.0))
+        kept.write(row, "now", 1.0)
     return folder / "chunks.parquet" / CLIP / "00001.parquet"
 
 
