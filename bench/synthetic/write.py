@@ -110,11 +110,15 @@ def _each(plan: MiccPlan, folder: Path, numbers: list[int], workers: int) -> Ite
             yield
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
+    pool = ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,))
+    try:
         jobs = [pool.submit(_write_subject, plan, folder, number) for number in numbers]
         for job in as_completed(jobs):
             job.result()
             yield
+    finally:
+        # As a context the pool would first make everybody who waits, after Ctrl-C as well.
+        pool.shutdown(cancel_futures=True)
 
 
 def _claim(plan: MiccPlan, folder: Path) -> None:
