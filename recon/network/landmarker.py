@@ -22,16 +22,16 @@ _SPREAD = 4.0
 """Brings places, which are from -1 to 1, to the size of a trunk's features."""
 
 
-class Places(nn.Module):
-    """Places of landmarks as heat maps over the scales of a residual trunk show them.
+class LandmarkHead(nn.Module):
+    """Landmark head: heat-map coordinates of landmarks over the scales of a residual trunk.
 
-    A last feature map of 3 x 3 cells says roughly where things are; these places are exact to a
-    fraction of a cell, and can be compared with known landmarks themselves.
+    A last feature map of 3 x 3 cells says roughly where things are; these coordinates are exact to
+    a fraction of a cell, and can be compared with known landmarks themselves.
 
     Args:
         channels: of the trunk's scales, finest first; the first scale is left out.
         image_size: side of the pictures in px.
-        count: how many places.
+        count: how many landmarks.
     """
 
     def __init__(self, channels: Sequence[int], image_size: int, count: int) -> None:
@@ -45,9 +45,9 @@ class Places(nn.Module):
         self.features = 2 * count + 3 + _HIDDEN
 
     def forward(self, scales: Sequence[Tensor]) -> Tensor:
-        """Places (B, count, 2), x then y in px of the picture."""
+        """Landmarks (B, count, 2), x then y in px of the picture."""
         heat = self.heat(back_up(scales[1:], self.lateral, self.merge))
-        return mean_places(heat, 2 * FIRST_STRIDE)
+        return soft_argmax(heat, 2 * FIRST_STRIDE)
 
     def read(self, places: Tensor) -> Tensor:
         """Features (B, `features`) of places (B, count, 2): how they lie to each other, where they
@@ -78,10 +78,10 @@ def back_up(scales: Sequence[Tensor], lateral: nn.ModuleList, merge: nn.ModuleLi
     return merged
 
 
-def mean_places(heat: Tensor, stride: int) -> Tensor:
-    """Mean places (B, L, 2), x then y in px of the picture, of log heat maps (B, L, h, w).
+def soft_argmax(heat: Tensor, stride: int) -> Tensor:
+    """Mean coordinates (B, L, 2), x then y in px of the picture, of log heat maps (B, L, h, w).
 
-    The mean place (Nibali et al. 2018, "DSNT") is exact to a fraction of a cell and has a gradient.
+    The mean (Nibali et al. 2018, "DSNT") is exact to a fraction of a cell and has a gradient.
 
     Args:
         heat: logarithms of heat, not normalised.
@@ -130,7 +130,7 @@ class LandmarkNetwork(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         """Landmarks (B, L, 2) in px of the crops (B, 3, S, S) of RGB in [0, 1]."""
-        return mean_places(self.heat_maps(crops), FIRST_STRIDE)
+        return soft_argmax(self.heat_maps(crops), FIRST_STRIDE)
 
     def heat_maps(self, crops: Tensor) -> Tensor:
         """Logarithms of unnormalised heat (B, L, S / 4, S / 4)."""

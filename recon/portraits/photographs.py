@@ -49,7 +49,7 @@ class SourceReconstructor:
         """A result per source, first those that the ledger has; never raises for what one holds."""
         waiting = []
         for source in sources:
-            result = ledger.kept(source)
+            result = ledger.find(source)
             if result is None:
                 waiting.append(source)
             else:

@@ -145,17 +145,17 @@ class ResultLedger:
         self.digest = hashlib.sha256(text.encode()).hexdigest()
         self._rows = {} if forget else dict(_rows(out / NAME))
 
-    def kept(self, source: Source) -> SourceResult | None:
-        """The source's portrait when it is done, else None."""
+    def find(self, source: Source) -> SourceResult | None:
+        """The source's result when it is done, else None."""
         row = self._rows.get(self._key(source))
         if row is None or not row.files:
             return None
         return row if all((self.out / name).is_file() for name in row.files) else None
 
-    def add(self, source: Source, portrait: SourceResult) -> None:
+    def add(self, source: Source, result: SourceResult) -> None:
         """Write down what became of a source."""
         self.out.mkdir(parents=True, exist_ok=True)
-        row = {"key": self._key(source), "portrait": asdict(portrait)}
+        row = {"key": self._key(source), "portrait": asdict(result)}
         path = self.out / NAME
         # A line that a kill cut off has no end, and would swallow this one.
         with explain_write_errors(path), path.open("a+b") as file:
@@ -171,7 +171,7 @@ class ResultLedger:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, SourceResult]]:
-    """Key and portrait of the ledger's lines; one cut off by an interruption is passed over."""
+    """Key and result of the ledger's lines; one cut off by an interruption is passed over."""
     if not path.is_file():
         return
     # A kill may cut a line in the middle of a character.
@@ -179,23 +179,21 @@ def _rows(path: Path) -> Iterator[tuple[str, SourceResult]]:
         for line in file:
             try:
                 row = parse_json(line)
-                yield str(row["key"]), _portrait(row["portrait"])
+                yield str(row["key"]), _result(row["portrait"])
             except (ValueError, KeyError, TypeError, AttributeError):
                 continue
 
 
-def _portrait(values: dict[str, Any]) -> SourceResult:
-    """A portrait that is there already.
+def _result(values: dict[str, Any]) -> SourceResult:
+    """A result that is there already.
 
     Raises:
         ValueError, KeyError, TypeError, AttributeError: the values are not one's.
     """
-    portrait = check_fields(
-        SourceResult(**{**values, "files": tuple(values["files"]), "kept": True})
-    )
-    if any("\0" in name for name in portrait.files):
+    result = check_fields(SourceResult(**{**values, "files": tuple(values["files"]), "kept": True}))
+    if any("\0" in name for name in result.files):
         raise ValueError("no names of files")
-    return portrait
+    return result
 
 
 def _state(path: Path | None) -> str:

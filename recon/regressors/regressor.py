@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..face.coefficients import LIGHT_SIZE, Coefficients, CoefficientSizes
 from ..face.crop import Framing
 from ..face.lighting import ambient_light
-from ..network.landmarker import LANDMARKS, Places
+from ..network.landmarker import LANDMARKS, LandmarkHead
 from ..network.resnet import ColourNormalisation, ResNet
 from ..recipes.baselines import RefiningNetwork
 from ..recipes.regressor import NetworkRecipe, OutputScale
@@ -64,7 +64,7 @@ class FaceRegressor(FaceNetwork):
         self.start_expression = recipe.start_expression
         self.pooling = recipe.pooling
         self.backbone = ResNet(recipe.architecture, sizes.total, recipe.width)
-        self.places = self._places(recipe)
+        self.places = self._landmark_head(recipe)
         # Before it is zeroed: a new layer comes with random weights.
         if recipe.pooling != "average":
             self.backbone.fc = nn.Linear(self._features(recipe), sizes.total)
@@ -128,10 +128,10 @@ class FaceRegressor(FaceNetwork):
         # The grid says roughly what is where, the places say it to a fraction of a pixel.
         return torch.cat([grid, self.places.read(places)], dim=1)
 
-    def _places(self, recipe: NetworkRecipe) -> Places | None:
+    def _landmark_head(self, recipe: NetworkRecipe) -> LandmarkHead | None:
         if recipe.pooling != "places":
             return None
-        return Places(self.backbone.scale_channels, recipe.image_size, LANDMARKS)
+        return LandmarkHead(self.backbone.scale_channels, recipe.image_size, LANDMARKS)
 
     def _features(self, recipe: NetworkRecipe) -> int:
         """How many numbers the head sees where they are not an average."""

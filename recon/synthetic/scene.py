@@ -74,7 +74,7 @@ class PosedSubject:
 
 
 class SceneRenderer:
-    """Draws sitters of one model."""
+    """Draws subjects of one model."""
 
     def __init__(self, clothed_model: ClothedModel) -> None:
         self.clothed_model = clothed_model
@@ -101,7 +101,7 @@ class SceneRenderer:
         image_size: tuple[int, int],
         supersampling: int = 2,
     ) -> Layer:
-        """Draw one sitter.
+        """Draw one subject.
 
         Args:
             posed: the person.

@@ -67,7 +67,7 @@ class TrainingJob:
         path = self.folder.checkpoint
         return int(read_content(path)["steps"]) if path.is_file() else 0
 
-    def kept(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the training left all that it leaves at its end."""
         # Weights alone could be those of a training that was stopped while it drew its pictures.
         names = ("weights.pt", "fits.png", "curves.png")

@@ -38,7 +38,7 @@ def keep_training(job: TrainingJob) -> str:
 
 def is_kept(job: TrainingJob) -> bool:
     """Whether a finished training left all that it leaves, in its folder and in MLflow."""
-    return job.kept() and is_logged(job.out)
+    return job.is_complete() and is_logged(job.out)
 
 
 def _track(

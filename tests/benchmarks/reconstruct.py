@@ -45,14 +45,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         photographs = _photographs(folder / "photographs", arguments.photographs)
-        studio = SourceReconstructor(
+        whole = SourceReconstructor(
             reconstructor,
             SheetRenderer(model),
             CascadeDetector(),
             FaceFiles(folder / "out", ("obj", "ply", "glb"), origin),
         )
-        _stages(studio, photographs)
-        _compare_whole(studio, photographs, arguments.rounds)
+        _stages(whole, photographs)
+        _compare_whole(whole, photographs, arguments.rounds)
         _compare_network(reconstructor, arguments.rounds)
 
 
@@ -68,11 +68,11 @@ def _photographs(folder: Path, count: int) -> Path:
     return folder
 
 
-def _stages(studio: SourceReconstructor, photographs: Path) -> None:
+def _stages(whole: SourceReconstructor, photographs: Path) -> None:
     """CPU seconds of the parts of one face's way, everything that is made once being made."""
     frame = np.asarray(Image.open(min(photographs.iterdir())))
-    reconstructor, artist = studio.reconstructor, studio.artist
-    box = studio.detector.detect(frame)
+    reconstructor, artist = whole.reconstructor, whole.artist
+    box = whole.detector.detect(frame)
     assert box is not None
     shot = FaceCrop.of(frame, box, reconstructor.crop_size)
     face = reconstructor.regress(shot.crop[None])[0]
@@ -81,13 +81,13 @@ def _stages(studio: SourceReconstructor, photographs: Path) -> None:
     rows = [artist.row(shot.portrait, face), artist.sides(face, texture)]
     mesh = reconstructor.mesh(face)
     stages: dict[str, Callable[[], object]] = {
-        "find": lambda: studio.detector.detect(frame),
+        "find": lambda: whole.detector.detect(frame),
         "regress": lambda: reconstructor.regress(shot.crop[None]),
         "texture": lambda: reconstructor.texture(
             face.albedo, [reconstructor.view(shot.portrait, face, shot.filled)]
         ),
         "draw": lambda: [artist.row(shot.portrait, face), artist.sides(face, texture)],
-        "write": lambda: studio.files.write_face("stage", mesh, _fresh(texture), rows),
+        "write": lambda: whole.files.write_face("stage", mesh, _fresh(texture), rows),
     }
     for name, stage in stages.items():
         print(f"{name:8} {1000 * statistics.median(_cpu(stage) for _ in range(3)):6.0f} ms")
@@ -98,16 +98,16 @@ def _fresh(texture: object) -> object:
     return type(texture)(texture.uv, texture.picture)  # type: ignore[attr-defined,call-arg]
 
 
-def _compare_whole(studio: SourceReconstructor, photographs: Path, rounds: int) -> None:
+def _compare_whole(whole: SourceReconstructor, photographs: Path, rounds: int) -> None:
     sources = find_sources([photographs])
     seconds: dict[int, list[float]] = {1: [], BATCH: []}
     faces = 0
     for number in range(rounds):
         for batch in seconds:
             own = SourceReconstructor(
-                **{**vars(studio), "settings": ReconstructionSettings(batch=batch)}
+                **{**vars(whole), "settings": ReconstructionSettings(batch=batch)}
             )
-            ledger = ResultLedger(studio.files.out, {"batch": batch, "round": number})
+            ledger = ResultLedger(whole.files.out, {"batch": batch, "round": number})
             start = time.process_time()
             faces = sum(portrait.faces for portrait in own.reconstruct_all(sources, ledger))
             seconds[batch].append(time.process_time() - start)

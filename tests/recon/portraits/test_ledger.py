@@ -26,14 +26,14 @@ def done(tmp_path: Path) -> tuple[Path, Source]:
 
 def test_what_was_done_is_kept(done: tuple[Path, Source]) -> None:
     out, source = done
-    kept = ResultLedger(out, SETTINGS).kept(source)
+    kept = ResultLedger(out, SETTINGS).find(source)
     assert kept is not None and kept.kept and kept.files == ("p.obj",)
 
 
 def test_other_settings_are_other_work(done: tuple[Path, Source]) -> None:
     out, source = done
-    assert ResultLedger(out, SETTINGS | {"model": "n"}).kept(source) is None
-    assert ResultLedger(out, SETTINGS, forget=True).kept(source) is None
+    assert ResultLedger(out, SETTINGS | {"model": "n"}).find(source) is None
+    assert ResultLedger(out, SETTINGS, forget=True).find(source) is None
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_changed_is_done_again(done: tuple[Path, Source], change: str) -> N
     else:
         line = (out / NAME).read_text()
         (out / NAME).write_text(line[: len(line) // 2])
-    assert ResultLedger(out, SETTINGS).kept(source) is None
+    assert ResultLedger(out, SETTINGS).find(source) is None
 
 
 def test_a_torn_line_costs_itself_alone(done: tuple[Path, Source]) -> None:
@@ -66,15 +66,15 @@ def test_a_torn_line_costs_itself_alone(done: tuple[Path, Source]) -> None:
     content = (out / NAME).read_bytes()
     (out / NAME).write_bytes(content[:-20])
     again = ResultLedger(out, SETTINGS)
-    assert again.kept(first) is not None and again.kept(second) is None
+    assert again.find(first) is not None and again.find(second) is None
     again.add(third, SourceResult("r", str(first.path), 1, 1, ("r.obj",)))
     again = ResultLedger(out, SETTINGS)
-    assert again.kept(first) is not None and again.kept(third) is not None
-    assert again.kept(second) is None and content[:-20] in (out / NAME).read_bytes()
+    assert again.find(first) is not None and again.find(third) is not None
+    assert again.find(second) is None and content[:-20] in (out / NAME).read_bytes()
 
 
 def test_failures_are_tried_again(tmp_path: Path) -> None:
     source = Source("p", tmp_path / "p.jpg")
     ledger = ResultLedger(tmp_path, SETTINGS)
     ledger.add(source, SourceResult("p", "p.jpg", 1, 0, reason="no face was found"))
-    assert ResultLedger(tmp_path, SETTINGS).kept(source) is None
+    assert ResultLedger(tmp_path, SETTINGS).find(source) is None

@@ -217,7 +217,7 @@ def _point_errors(path: Path) -> None:
 def _portraits(path: Path) -> None:
     ledger = ResultLedger(path.parent, {})
     ledger._rows = {ledger._key(_SOURCE): row for row in ledger._rows.values()}
-    ledger.kept(_SOURCE)
+    ledger.find(_SOURCE)
 
 
 _SOURCE = Source("a", Path("a.jpg"))
