@@ -60,7 +60,8 @@ def campaign(arguments: argparse.Namespace, folder: Path) -> list[Result]:
     write_sound(folder)
     wanted = arguments.only or [""]
     readers = [r for r in READERS if any(word in r.name for word in wanted)]
-    drawn = cases(readers, arguments.files, arguments.seed)
+    made = len(cases(readers, 0, arguments.seed)) if arguments.drawn else 0
+    drawn = cases(readers, made + arguments.files, arguments.seed)[made:]
     finished: list[Result] = []
 
     def done(result: Result) -> None:
@@ -103,6 +104,9 @@ def parsed() -> argparse.Namespace:
     )
     parser.add_argument("--files", type=int, default=2000, help="at least those made to hurt")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--drawn", action="store_true", help="leave out those made to hurt, the same for all seeds"
+    )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--only", nargs="+", help="words in the names of readers")
     parser.add_argument("--failures", type=Path, help="a JSON file for all failures")
