@@ -16,6 +16,9 @@ MEMORY = 2 * 2**30
 """Bytes that reading may take beside what the process holds before."""
 
 
+_OF_MEMORY = ("bad_alloc", "allocate", "memory")
+
+
 def main(folder: Path) -> None:
     """Cases from standard input, an answer each to what was standard output."""
     answers = sys.stdout
@@ -107,7 +110,8 @@ def _of_memory(error: BaseException | None) -> bool:
     """Whether memory ran out anywhere on the way."""
     while error is not None:
         words = str(error).lower()
-        if isinstance(error, MemoryError) or "alloc" in words or "memory" in words:
+        # Not "alloc": HDF5 says of damage that it lies past the end of an allocation.
+        if isinstance(error, MemoryError) or any(w in words for w in _OF_MEMORY):
             return True
         error = error.__cause__ or error.__context__
     return False
