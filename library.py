@@ -139,7 +139,7 @@ def run(
         cluster: use a running Ray cluster instead of this machine alone.
         **options: fields of `facebench.distributed.plan.RunRequest`: `checkpoint`, `model`,
             `scenes`, `subjects`, `exclude`, `limit`, `workers`, `settings`, `unit`,
-            `prediction_unit`, `seed`.
+            `prediction_unit`, `seed`, `detector`.
 
     Returns:
         The run folder: `items()` (a data frame), `results`, `summary()`, `record()`.
@@ -205,6 +205,8 @@ def reconstruct(
     checkpoint: Path | str | None = None,
     device: str = "cpu",
     neutral: bool = False,
+    detector: str = "best",
+    landmarks: str = "best",
 ) -> list[Mesh]:
     """Reconstruct the faces in a photograph, the largest first.
 
@@ -224,6 +226,8 @@ def reconstruct(
             those in the package.
         device: as PyTorch names it.
         neutral: without the photograph's expression.
+        detector: what finds the faces, as `facebench reconstruct` has it.
+        landmarks: what finds the landmarks that faces are brought to; `none` leaves them.
 
     Returns:
         Meshes in mm that look along +z, y up, x to the subject's left, coloured by their albedo;
@@ -234,9 +238,10 @@ def reconstruct(
     """
     import numpy as np
 
-    from .recon.portraits.reconstructor import FaceCrop, Reconstructor, choose_network
+    from .recon.portraits.reconstructor import FaceCrop, make_reconstructor
     from .recon.portraits.sources import read_photograph
-    from .recon.vision.detect import CascadeDetector
+    from .recon.vision.mtcnn import make_detector
+    from .recon.weights.catalogue import NONE, resolve_choice
 
     if isinstance(photograph, (str, Path)):
         frame = read_photograph(Path(photograph))
@@ -247,10 +252,10 @@ def reconstruct(
         raise FacebenchError(f"photograph is {shape}", "give uint8 RGB of shape (H, W, 3)")
     face_model = load_model(model) if isinstance(model, (str, Path)) else model
     weights = Path(checkpoint) if checkpoint else None
-    network = Reconstructor(
-        face_model, choose_network(method, face_model, weights, device)[0], device
-    )
-    boxes = CascadeDetector().detect_all(frame)
+    finder = make_detector(resolve_choice("detector", detector), device)
+    points = resolve_choice("landmarks", landmarks, NONE)
+    network, _, _ = make_reconstructor(face_model, method, weights, points, device)
+    boxes = finder.detect_all(frame)
     if not boxes:
         return []
     crops = np.stack([FaceCrop.of(frame, box, network.crop_size).crop for box in boxes])

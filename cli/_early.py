@@ -11,13 +11,16 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import FacebenchError, did_you_mean, nearest_name
 from ..recon.morphable import PACKAGED_MODELS
 from ._options import PROTOCOLS
+
+if TYPE_CHECKING:
+    from ..recon.weights.catalogue import Kind
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _WRITES_RUNS = "give a folder that 'facebench micc' wrote"
@@ -143,6 +146,18 @@ def _check_dataset(name: str) -> None:
     PLUGINS.origin(name)
 
 
+def _check_network(kind: Kind) -> Callable[[object], None]:
+    """The check of a choice of networks; files of points are options of the same name elsewhere."""
+
+    def check(choice: object) -> None:
+        from ..recon.weights.catalogue import resolve_choice
+
+        if isinstance(choice, str):
+            resolve_choice(kind, choice)
+
+    return check
+
+
 def _check_protocols(text: str) -> None:
     for name in filter(None, map(str.strip, text.split(","))):
         _check_protocol(name)
@@ -197,10 +212,14 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "photographs": _check_file,
     "sources": _check_file,
     "checkpoint": _check_weights,
+    "reference": _check_file,
     "rules": _check_file,
     "runs": _check_run,
     "run": _check_run,
     "model": _check_model,
     "models": _check_model,
+    "detector": _check_network("detector"),
+    "landmarks": _check_network("landmarks"),
+    "recogniser": _check_network("recogniser"),
 }
 """By the name of a parameter, in the order in which mistakes are told."""

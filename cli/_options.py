@@ -112,7 +112,7 @@ model = click.option(
 
 
 def measured_part(function: Command) -> Command:
-    """Scenes, subjects and frames to measure, and the processes that do it."""
+    """Scenes, subjects and frames to measure, what finds faces in them, and the processes."""
     options = (
         click.option("--scenes", default="cooperative,indoor,outdoor", show_default=True),
         click.option("--subjects", default="", help=f"Only these, {_NAMES}  [default: all]"),
@@ -120,6 +120,7 @@ def measured_part(function: Command) -> Command:
         click.option(
             "--limit", type=click.IntRange(1), help="Read this many frames of each clip at most."
         ),
+        detector,
         click.option(
             "--workers", type=click.IntRange(1), help="Processes.  [default: one a GPU or CPU]"
         ),
@@ -178,6 +179,43 @@ def measured_run(function: Command) -> Command:
         ),
     )
     return _with(options, function)
+
+
+_BEST = "'best' is the best that is here, see 'facebench weights'."
+
+
+def detector(function: Command) -> Command:
+    """The network that finds faces."""
+    return click.option(
+        "--detector",
+        default="best",
+        show_default=True,
+        metavar="NAME|FILE",
+        help=f"Finds faces: 'embedded', 'mtcnn', 'sfd' (face-alignment) or a file; {_BEST}",
+    )(function)
+
+
+def landmarks(function: Command) -> Command:
+    """The network that finds landmarks, for commands that can do without."""
+    return click.option(
+        "--landmarks",
+        default="best",
+        show_default=True,
+        metavar="NAME|FILE",
+        help="Brings each face to its 68 landmarks: 'face-api-68', 'embedded', 'fan', a file, or "
+        "'none'; 'best' is a fetched one where there is one, else none.",
+    )(function)
+
+
+def recogniser(function: Command) -> Command:
+    """The network that tells people apart."""
+    return click.option(
+        "--recogniser",
+        default="best",
+        show_default=True,
+        metavar="NAME|FILE",
+        help=f"Tells people apart: 'embedded', 'face-api-128' or a file; {_BEST}",
+    )(function)
 
 
 def _with(options: tuple[Callable[[Command], Command], ...], function: Command) -> Command:

@@ -19,6 +19,7 @@ from ..errors import DEBUG, FacebenchError, debugging, error_line, nearest_name
 
 COMMANDS = {
     "check-method": "whether a method keeps to what the benchmark asks of it",
+    "check-photographs": "detection, landmarks and reconstruction held to real photographs",
     "audit": "how far the numbers are from the truth, where it is known",
     "compare": "runs side by side: differences, intervals, significance",
     "demo": "the whole path on embedded data: synthesise, train, measure, report",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import _options
 from ._options import options_file
 
 if TYPE_CHECKING:
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder."
 )
+@_options.detector
 @click.option(
     "--landmarks",
-    default="embedded",
+    default="best",
     show_default=True,
     metavar="NAME|FILE",
-    help="Landmark network: 'embedded', 'fan' (face-alignment), a weights file, or 'none'.",
+    help="Landmark network: 'embedded', 'face-api-68', 'fan' (face-alignment), a weights file, or "
+    "'none'; 'best' is the best that is here, see 'facebench weights'.",
 )
 @click.option(
     "--parser",
@@ -79,6 +82,7 @@ if TYPE_CHECKING:
 def command(
     photographs: tuple[Path, ...],
     out: Path,
+    detector: str,
     landmarks: str,
     parser: str | None,
     image_size: int,
@@ -113,6 +117,7 @@ def command(
     from ..recon.preparation.labelling import NetworkChoice, default_parser
     from ..recon.preparation.listing import list_photographs
     from ..recon.preparation.quality import QualityLimits
+    from ..recon.weights.catalogue import resolve_choice
 
     limits = QualityLimits(face_px=face_px, sharpness=sharpness)
     job = PreparationJob(
@@ -120,7 +125,11 @@ def command(
         out=out,
         settings=PreparationSettings(image_size, all_faces, mask_order, limits),
         # Resolved here: the folder's plan must name what labelled its faces, not a default.
-        networks=NetworkChoice(landmarks, parser or default_parser()),
+        networks=NetworkChoice(
+            resolve_choice("landmarks", landmarks),
+            parser or default_parser(),
+            resolve_choice("detector", detector),
+        ),
         radius=radius,
         folders_are_subjects=folders_are_subjects,
         workers=workers,

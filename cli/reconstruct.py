@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import _options
 from ._options import options_file, trained_network
 from ._progress import count_on_bar
 
@@ -45,6 +46,8 @@ def parse_formats(_: click.Context, __: click.Parameter, value: str) -> tuple[st
     "pixels, for any --model; --checkpoint is then that of a landmarker.",
 )
 @trained_network
+@_options.detector
+@_options.landmarks
 @click.option(
     "--formats",
     default=",".join(FORMATS),
@@ -103,15 +106,17 @@ def command(
       NAME_overlay.mp4    a video with the face drawn over it
 
     Further faces of a photograph (--all-faces) are called NAME_face2, NAME_face3 ... A box file
-    NAME.boxes.csv beside a source is taken instead of the detector. A source without a face gets a
-    row with the reason, and the others go on. The same command again keeps what is there and
-    goes on. The exit code is 1 when nothing could be reconstructed.
+    NAME.boxes.csv beside a source is taken instead of the detector. With --landmarks each face is
+    brought to the landmarks that are found in it. NAME.json says which networks were used. A source
+    without a face gets a row with the reason, and the others go on. The same command again keeps
+    what is there and goes on. The exit code is 1 when nothing could be reconstructed.
 
     \b
     Examples:
       facebench reconstruct portrait.jpg --out faces
       facebench reconstruct photographs/ talk.mp4 --out faces --formats glb --frames 200
       facebench reconstruct group.jpg --out faces --all-faces
+      facebench reconstruct me.jpg --out faces --detector mtcnn --landmarks face-api-68
       facebench reconstruct p.jpg --out faces --model bfm.npz --checkpoint train/weights.pt
       facebench reconstruct p.jpg --out faces --model human --method fitting
     """
@@ -138,19 +143,31 @@ def _reconstructor(out: Path, options: dict[str, Any]) -> SourceReconstructor:
     from ..recon.face.coefficient_files import Origin
     from ..recon.morphable.load import load_model
     from ..recon.portraits.photographs import SourceReconstructor
-    from ..recon.portraits.reconstructor import Reconstructor, choose_network
+    from ..recon.portraits.reconstructor import make_reconstructor
     from ..recon.portraits.results import FaceFiles
     from ..recon.portraits.sheet import SheetRenderer
     from ..recon.portraits.video import ReconstructionSettings
-    from ..recon.vision.detect import CascadeDetector
+    from ..recon.vision.mtcnn import make_detector
+    from ..recon.weights.catalogue import NONE, choice_identity, resolve_choice
 
     model, device = load_model(options["model"]), options["device"]
-    network, name, digest = choose_network(options["method"], model, options["checkpoint"], device)
-    origin = Origin(model.name, model.digest, name, digest)
+    finder = resolve_choice("detector", options["detector"])
+    # Without fetched ones none: those of the embedded network are no better than the face's own.
+    landmarks = resolve_choice("landmarks", options["landmarks"], otherwise=NONE)
+    reconstructor, name, digest = make_reconstructor(
+        model,
+        options["method"],
+        options["checkpoint"],
+        landmarks,
+        device,
+        options["texture_size"],
+    )
+    networks = choice_identity("detector", finder), choice_identity("landmarks", landmarks)
+    origin = Origin(model.name, model.digest, name, digest, *networks)
     return SourceReconstructor(
-        Reconstructor(model, network, device, options["texture_size"]),
+        reconstructor,
         SheetRenderer(model, device),
-        CascadeDetector(),
+        make_detector(finder, device),
         FaceFiles(out, options["formats"], origin),
         ReconstructionSettings(
             all_faces=options["all_faces"],

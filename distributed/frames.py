@@ -97,6 +97,8 @@ class FrameJob:
         workers: processes that describe faces, each with one thread of its own; None stands for
             one a GPU, or one a processor where there is none.
         average: what the protocol averages over frames, which decides what a row keeps.
+        detector: finds the face where no boxes lie beside a clip; a name or file that every machine
+            sees.
     """
 
     method: str
@@ -105,6 +107,7 @@ class FrameJob:
     limit: int | None
     workers: int | None
     average: Literal["parameters", "meshes", "errors"] = "parameters"
+    detector: str = "embedded"
 
 
 def describe_clips(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:
@@ -190,7 +193,7 @@ def _bytes(values: NDArray[np.floating] | None) -> bytes:
 
 def _crop(row: dict[str, Any], tasks: tuple[ClipTask, ...], job: FrameJob) -> Iterator[Any]:
     task = tasks[row["id"]]
-    for chunk in face_chunks(task.clip, job.crop_size, job.limit, task.done):
+    for chunk in face_chunks(task.clip, job.crop_size, job.limit, task.done, job.detector):
         tracked = {name: _bytes(getattr(chunk, name)) for name in _TRACKED}
         yield {**vars(chunk), "crops": chunk.crops.tobytes(), **tracked}
 

@@ -17,6 +17,7 @@ from ..bench.protocol.record import Protocol, read_settings
 from ..errors import FacebenchError
 from ..recon.morphable import PACKAGED_MODELS
 from ..recon.morphable.load import load_model
+from ..recon.weights.catalogue import BEST, choice_identity, portable_choice, resolve_choice
 from ..results.run.folder import RunRecord
 from ..results.run.record import host, now, package_versions, source_state
 from .benchmark import Benchmark
@@ -44,6 +45,7 @@ class RunRequest:
         prediction_unit: of the meshes of a method that comes as files: mm, cm, m or `any`; None
             stands for `any` where the protocol takes it, else for mm.
         seed: of the intervals.
+        detector: finds the face in frames, see `recon.weights.catalogue.resolve_choice`.
     """
 
     data: Path
@@ -62,6 +64,7 @@ class RunRequest:
     unit: str = "mm"
     prediction_unit: str | None = None
     seed: int = 0
+    detector: str = BEST
 
 
 def prepare(request: RunRequest) -> Benchmark:
@@ -123,6 +126,8 @@ def _frame_job(
         request.limit,
         request.workers,
         protocol.reduction.average,
+        # Resolved once, here: workers may see other folders of weights.
+        portable_choice(resolve_choice("detector", request.detector)),
     )
 
 
@@ -209,6 +214,7 @@ def describe_run(
         limit=request.limit,
         unit=request.unit,
         seed=request.seed,
+        detector=_detector_identity(benchmark, request),
         problems=benchmark.problems(),
         commit=commit,
         dirty=dirty,
@@ -219,3 +225,10 @@ def describe_run(
         data=str(dataset.root),
         commits=(f"{commit}{'+' * dirty}",) if commit else (),
     )
+
+
+def _detector_identity(benchmark: Benchmark, request: RunRequest) -> str:
+    """What found the faces, for the record; empty for methods that read no frames."""
+    if benchmark.job is None:
+        return ""
+    return choice_identity("detector", resolve_choice("detector", request.detector))

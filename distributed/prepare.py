@@ -32,7 +32,8 @@ from ..recon.preparation.labelling import NONE, NetworkChoice, label_faces
 from ..recon.preparation.listing import Listing, Photograph
 from ..recon.preparation.rows import WHOLE_PHOTOGRAPH, Reason
 from ..recon.preparation.selection import names, select
-from ..recon.vision.detect import CascadeDetector
+from ..recon.vision.mtcnn import make_detector
+from ..recon.weights.catalogue import portable_choice
 from .cluster import ONE_THREAD, cluster_timeout, ray_connection, total
 from .frames import READER_CPUS, actor_resources, one_each, stream_needs, stream_quietly
 
@@ -138,7 +139,7 @@ def label_photographs(photographs: Sequence[Photograph], job: PreparationJob) ->
     stream_quietly(blocks.context)
     found = blocks.map(
         _Finder,
-        fn_constructor_args=[job.settings],
+        fn_constructor_args=[job.settings, job.networks.detector],
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, int(total("CPU")))),
         num_cpus=READER_CPUS,
         runtime_env=ONE_THREAD,
@@ -159,9 +160,9 @@ def label_photographs(photographs: Sequence[Photograph], job: PreparationJob) ->
 class _Finder:
     """Reads photographs and finds faces; holds the detector, which is slow to build."""
 
-    def __init__(self, settings: PreparationSettings) -> None:
+    def __init__(self, settings: PreparationSettings, detector: str) -> None:
         self.settings = settings
-        self.detector = CascadeDetector()
+        self.detector = make_detector(detector)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         chunk = chunk_from_text(row["photographs"])
@@ -186,8 +187,13 @@ def _check_networks(choice: NetworkChoice, photographs: Sequence[Photograph]) ->
     labelled = all(item.landmarks for item in photographs)
     masked = all(item.mask for item in photographs)
     needed = NetworkChoice(
-        NONE if labelled else choice.landmarks, NONE if masked else choice.parser
+        NONE if labelled else portable_choice(choice.landmarks),
+        NONE if masked else choice.parser,
+        portable_choice(choice.detector),
     )
+    # Here and not first in a worker, which would tell of it once a chunk.
+    if not labelled:
+        make_detector(needed.detector)
     needed.build()
     return needed
 

@@ -18,6 +18,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: one core a 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Ray gives its workers niceness 15: beside the other half of the tests they would never run.
 os.environ.setdefault("RAY_worker_niceness", "0")
+# Networks that somebody fetched are the best there are, and would change what is tested.
+FETCHED = os.environ.get("FACEBENCH_WEIGHTS", "")
+os.environ["FACEBENCH_WEIGHTS"] = os.devnull
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,6 +35,22 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip("needs the test material beside the checkout")
     return path
+
+
+@pytest.fixture(scope="session")
+def fetched() -> Iterator[None]:
+    """The networks of `facebench weights get` where somebody has fetched them all; else a skip."""
+    from facebench.recon.weights.catalogue import CATALOGUE, is_fetched
+
+    with pytest.MonkeyPatch.context() as patch:
+        if FETCHED:
+            patch.setenv("FACEBENCH_WEIGHTS", FETCHED)
+        else:
+            patch.delenv("FACEBENCH_WEIGHTS")
+        missing = [network.name for network in CATALOGUE if not is_fetched(network)]
+        if missing:
+            pytest.skip(f"needs 'facebench weights get {' '.join(missing)}'")
+        yield
 
 
 @pytest.fixture(autouse=True)

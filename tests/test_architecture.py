@@ -38,7 +38,7 @@ FOLDERS = {
             "registration",
             "scoring",
         ),
-        *("datasets", "synthetic", "method", "methods", "figures", "audit"),
+        *("datasets", "synthetic", "method", "methods", "figures", "photographs", "audit"),
         "conformance",
     ),
     "results": (

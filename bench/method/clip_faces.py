@@ -14,7 +14,7 @@ from ...errors import error_line
 from ...recon.face.crop import Box, crop_square, read_boxes
 from ...recon.face.tracks import DESCRIBED, FOUND, Segments, large_changes, segments_of
 from ...recon.video.decode import Chunk, read_chunks
-from ...recon.vision.detect import CascadeDetector
+from ...recon.vision.mtcnn import make_detector
 from ..dataset.interface import Clip
 from .interface import Method
 
@@ -186,7 +186,11 @@ Locate = Callable[[int, NDArray[np.uint8]], Box | None]
 
 
 def face_chunks(
-    clip: Clip, size: int, limit: int | None = None, done: frozenset[int] = frozenset()
+    clip: Clip,
+    size: int,
+    limit: int | None = None,
+    done: frozenset[int] = frozenset(),
+    detector: str = "embedded",
 ) -> Iterator[FaceChunk]:
     """The faces of a clip as `size` x `size` crops, without the chunks that are done.
 
@@ -196,7 +200,7 @@ def face_chunks(
     following = max(done, default=-1) + 1
     start = time.perf_counter()
     try:
-        locate = face_locator(clip)
+        locate = face_locator(clip, detector)
         for chunk in read_chunks(clip.path, clip.id, limit, done):
             # Boxes of a file are in its own pixels, which very large films do not keep.
             scale = chunk.scale if clip.boxes is not None else 1.0
@@ -208,18 +212,22 @@ def face_chunks(
         yield FaceChunk(clip.id, following, True, 0, nothing, FAILED, error_line(error), 0.0)
 
 
-def face_locator(clip: Clip) -> Locate:
-    """Boxes from the file beside the clip where there is one, else the embedded detector.
+def face_locator(clip: Clip, detector: str = "embedded") -> Locate:
+    """Boxes from the file beside the clip where there is one, else those of a detector.
+
+    Args:
+        clip: the video.
+        detector: as `recon.vision.mtcnn.make_detector` has it.
 
     Raises:
-        FacebenchError: the file is not a box file.
+        FacebenchError: the file is not a box file, or the detector's weights are not there.
     """
     if clip.boxes is not None:
         # Boxes beside the clip win, so that methods can be compared on the very same crops.
         boxes = read_boxes(clip.boxes)
         return lambda number, frame: boxes.get(number)
-    detector = CascadeDetector()
-    return lambda number, frame: detector.detect(frame)
+    finder = make_detector(detector)
+    return lambda number, frame: finder.detect(frame)
 
 
 def _scaled(locate: Locate, factor: float) -> Locate:

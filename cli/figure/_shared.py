@@ -12,6 +12,8 @@ from .. import _options
 
 if TYPE_CHECKING:
     from ...bench.figures.photographs import Photograph, Readable
+    from ...recon.vision.detect import ManyFacesDetector
+    from ...recon.vision.landmarks import LandmarkDetector
     from ...results.figures.drawing import Sheet
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -35,6 +37,14 @@ seed = click.option(
     help="Of the people who are made where no photographs are given.",
 )
 device = click.option("--device", default="cpu", show_default=True, help="As PyTorch names it.")
+detector, recogniser = _options.detector, _options.recogniser
+landmarks = click.option(
+    "--landmarks",
+    default="best",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Places methods that give no pose: 'embedded', 'face-api-68', 'fan' or a file.",
+)
 width = click.option(
     "--width",
     type=click.FloatRange(2.0, 40.0),
@@ -67,29 +77,54 @@ def limit(default: int, what: str = "Photographs to show.") -> Callable[[Functio
     )
 
 
-def read(places: Sequence[Path], limit: int) -> tuple[Photograph, ...]:
+def make_finder(detector: str) -> ManyFacesDetector:
+    """The detector of a choice.
+
+    Raises:
+        FacebenchError: its weights are not there.
+    """
+    from ...recon.vision.mtcnn import make_detector
+    from ...recon.weights.catalogue import resolve_choice
+
+    return make_detector(resolve_choice("detector", detector))
+
+
+def make_landmarks(landmarks: str, device: str) -> LandmarkDetector:
+    """The landmark network of a choice.
+
+    Raises:
+        FacebenchError: its weights are not there.
+    """
+    from ...recon.vision.landmarks import make_landmark_detector
+    from ...recon.weights.catalogue import resolve_choice
+
+    return make_landmark_detector(resolve_choice("landmarks", landmarks), device)
+
+
+def read(places: Sequence[Path], limit: int, detector: str) -> tuple[Photograph, ...]:
     """The first photographs with a face; what cannot be used is printed.
 
     Raises:
         FacebenchError: none has a face.
     """
     from ...bench.figures.photographs import photograph_sources, read_faces
-    from ...recon.vision.detect import CascadeDetector
 
-    return _collect([read_faces(photograph_sources(places), CascadeDetector(), limit)], places)
+    found = read_faces(photograph_sources(places), make_finder(detector), limit)
+    return _collect([found], places)
 
 
-def read_people(places: Sequence[Path], people: int, each: int) -> tuple[Photograph, ...]:
+def read_people(
+    places: Sequence[Path], people: int, each: int, detector: str
+) -> tuple[Photograph, ...]:
     """So many photographs of each of so many people; what cannot be used is printed.
 
     Raises:
         FacebenchError: nobody has two photographs with a face.
     """
     from ...bench.figures.photographs import photograph_sources, several_of_each
-    from ...recon.vision.detect import CascadeDetector
 
     sources = photograph_sources(places)
-    return _collect(several_of_each(sources, CascadeDetector(), people, each), places)
+    return _collect(several_of_each(sources, make_finder(detector), people, each), places)
 
 
 def _collect(found: Iterable[Readable], places: Iterable[Path]) -> tuple[Photograph, ...]:

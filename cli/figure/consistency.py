@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 @_shared.out
 @_shared.methods("ours", "fitting", "mean-face")
 @_shared.model
-@click.option(
-    "--recogniser",
-    help="Weights for the angle: 'embedded' or a file.  [default: the embedded, where there are]",
-)
+@_shared.detector
+@_shared.landmarks
+@_shared.recogniser
 @click.option(
     "--people", type=click.IntRange(1), default=12, show_default=True, help="People to measure."
 )
@@ -48,7 +47,9 @@ def command(
     out: Path,
     methods: tuple[str, ...],
     model: str,
-    recogniser: str | None,
+    detector: str,
+    landmarks: str,
+    recogniser: str,
     people: int,
     each: int,
     limit: int,
@@ -79,12 +80,11 @@ def command(
     from ...bench.figures.consistency import differences
     from ...bench.figures.photographs import reconstruct_faces
     from ...bench.method.registry import build_choices, method_choices
-    from ...recon.vision.landmarks import make_landmark_detector
     from ...results.figures import consistency as texts
 
     built = build_choices(method_choices(methods), model, device)
-    found = _photographs(photographs, model, people, each, seed)
-    faces = reconstruct_faces(built, found, make_landmark_detector(device=device))
+    found = _photographs(photographs, model, people, each, seed, detector)
+    faces = reconstruct_faces(built, found, _shared.make_landmarks(landmarks, device))
     spreads = _measure(built, found, faces, _features(recogniser, device))
     differing = differences(spreads)
     _draw(found, faces, texts.spread_notes(spreads, differing), limit, out, width, dpi)
@@ -95,27 +95,29 @@ def command(
 
 
 def _photographs(
-    places: tuple[Path, ...], model: str, people: int, each: int, seed: int
+    places: tuple[Path, ...], model: str, people: int, each: int, seed: int, detector: str
 ) -> tuple[Photograph, ...]:
     if places:
         # As many as a made-up person has: three kinds of change, and `each` of every kind.
-        return _shared.read_people(places, people, 3 * each)
+        return _shared.read_people(places, people, 3 * each, detector)
     from ...bench.figures.occlusion import varied_photographs
     from ...recon.morphable.load import load_model
 
     return varied_photographs(load_model(model), people, each, seed)
 
 
-def _features(weights: str | None, device: str) -> IdentityFeatures | None:
-    """The recogniser asked for; without a wish the package's own where it has one."""
-    from ...recon.network.vision_weights import EMBEDDED, embedded_network
-    from ...recon.vision.recognition import make_recogniser
+def _features(choice: str, device: str) -> IdentityFeatures | None:
+    """The recogniser asked for; without a wish the best where there is one."""
+    from ...recon.network.vision_weights import embedded_network
+    from ...recon.vision.recognition import make_identity_features
+    from ...recon.weights.catalogue import BEST, EMBEDDED, resolve_choice
 
+    found = resolve_choice("recogniser", choice)
     # Without a wish a missing recogniser only leaves the angles out; an asked-for one is an error.
-    if weights is None and not embedded_network("recogniser").is_file():
+    if choice == BEST and found == EMBEDDED and not embedded_network("recogniser").is_file():
         click.echo("No angles: the package holds no recogniser, give --recogniser.", err=True)
         return None
-    return make_recogniser(weights or EMBEDDED, device)
+    return make_identity_features(found, device)
 
 
 def _measure(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ...bench.figures.occlusion import TexturedFace
     from ...bench.figures.photographs import Photograph
     from ...bench.method.interface import Method
-    from ...recon.render.face_in_photograph import FaceInPhotograph
+    from ...recon.vision.landmarks import LandmarkDetector
 
 
 @click.command(name="occlusion")
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     help="Weights of the face parser; on made-up people the true mask is shown.",
 )
 @_shared.model
+@_shared.detector
+@_shared.landmarks
 @_shared.limit(3)
 @click.option(
     "--people",
@@ -52,6 +54,8 @@ def command(
     method: str,
     parser: str,
     model: str,
+    detector: str,
+    landmarks: str,
     limit: int,
     people: int,
     seed: int,
@@ -81,33 +85,40 @@ def command(
     from ...results.figures.occlusion import occlusion_sheet
 
     (built,) = build_choices([MethodChoice.parse(method)], model, device).values()
+    # For methods that give no pose of their own.
+    places = _shared.make_landmarks(landmarks, device)
     if photographs:
         # On photographs nobody knows the true albedo, so there are no numbers.
         notes: tuple[str, ...] = ()
-        faces = _of_folder(photographs, built, parser, limit, device)
+        found = _shared.read(photographs, limit, detector)
+        faces = _of_photographs(found, built, parser, places, device)
     else:
         stem = _shared.plain_stem(out)
-        measured, notes = _measure(built, model, people, seed, stem)
+        measured, notes = _measure(built, model, people, seed, stem, places)
         # The further a head is turned, the more of it the camera does not see.
         faces = most_turned(measured, limit)
     sheet = occlusion_sheet(faces, FaceArtist(), notes)
     _shared.write(sheet, out, width, dpi)
 
 
-def _of_folder(
-    places: tuple[Path, ...], method: Method, parser: str, limit: int, device: str
+def _of_photographs(
+    found: Sequence[Photograph],
+    method: Method,
+    parser: str,
+    places: LandmarkDetector,
+    device: str,
 ) -> list[TexturedFace]:
     from ...bench.figures.occlusion import add_textures, parsed_masks
+    from ...bench.figures.photographs import photographed_faces
 
-    found = _shared.read(places, limit)
     masks = parsed_masks(found, parser, device)
-    faces = _reconstruct(method, found, device)
+    faces = photographed_faces(method, found, places)
     # The parser's masks; of made-up people the true ones are known.
     return [add_textures(*one) for one in zip(found, masks, faces, strict=True)]
 
 
 def _measure(
-    method: Method, model: str, people: int, seed: int, stem: Path
+    method: Method, model: str, people: int, seed: int, stem: Path, places: LandmarkDetector
 ) -> tuple[list[TexturedFace], tuple[str, ...]]:
     """Made-up faces with both textures, and their numbers, which are printed and kept too."""
     from ...bench.figures.occlusion import (
@@ -116,25 +127,16 @@ def _measure(
         photograph_of,
         summarise_albedo,
     )
+    from ...bench.figures.photographs import photographed_faces
     from ...recon.morphable.load import load_model
     from ...results.figures.occlusion import albedo_csv, albedo_note
 
     loaded = load_model(model)
     covered = covered_faces(loaded, people, seed)
-    found = _reconstruct(method, [photograph_of(one.as_photographed()) for one in covered])
+    shown = [photograph_of(one.as_photographed()) for one in covered]
+    found = photographed_faces(method, shown, places)
     faces = [measure_textures(loaded, *one) for one in zip(covered, found, strict=True)]
     note = albedo_note(summarise_albedo([face.errors for face in faces if face.errors]))
     click.echo(note)
     _shared.write_beside(stem, ".csv", albedo_csv(faces))
     return faces, (note,)
-
-
-def _reconstruct(
-    method: Method, photographs: Sequence[Photograph], device: str = "cpu"
-) -> list[FaceInPhotograph]:
-    from ...bench.figures.photographs import photographed_faces
-    from ...recon.vision.landmarks import make_landmark_detector
-
-    # For methods that give no pose of their own.
-    detector = make_landmark_detector(device=device)
-    return photographed_faces(method, photographs, detector)

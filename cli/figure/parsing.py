@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     help="'embedded', a file of 'facebench train --recipe parser', or the public 79999_iter.pth.",
 )
 @_shared.model
+@_shared.detector
 @_shared.limit(4)
 @_shared.seed
 @_shared.device
@@ -34,6 +35,7 @@ def command(
     out: Path,
     parser: str,
     model: str,
+    detector: str,
     limit: int,
     seed: int,
     device: str,
@@ -56,7 +58,7 @@ def command(
 
     notes: list[str] = []
     if photographs:
-        found = _shared.read(photographs, limit)
+        found = _shared.read(photographs, limit, detector)
         masks = {"parsed": _parse(found, parser, device)}
     else:
         found, masks, notes = _made_up(model, limit, seed, parser, device)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 @_shared.out
 @_shared.methods("ours", "fitting")
 @_shared.model
+@_shared.detector
+@_shared.landmarks
 @_shared.limit(3)
 @_shared.seed
 @_shared.device
@@ -28,6 +30,8 @@ def command(
     out: Path,
     methods: tuple[str, ...],
     model: str,
+    detector: str,
+    landmarks: str,
     limit: int,
     seed: int,
     device: str,
@@ -51,21 +55,20 @@ def command(
     from ...bench.figures.photographs import reconstruct_faces
     from ...bench.method.registry import build_choices, method_choices
     from ...recon.render.face_in_photograph import FaceArtist
-    from ...recon.vision.landmarks import make_landmark_detector
     from ...results.figures.occlusion import quality_sheet
 
     built = build_choices(method_choices(methods), model, device)
-    found = _photographs(photographs, model, limit, seed)
-    faces = reconstruct_faces(built, found, make_landmark_detector(device=device))
+    found = _photographs(photographs, model, limit, seed, detector)
+    faces = reconstruct_faces(built, found, _shared.make_landmarks(landmarks, device))
     _shared.write(quality_sheet(found, faces, FaceArtist()), out, width, dpi)
 
 
 def _photographs(
-    places: tuple[Path, ...], model: str, limit: int, seed: int
+    places: tuple[Path, ...], model: str, limit: int, seed: int, detector: str
 ) -> tuple[Photograph, ...]:
     if not places:
         from ...bench.figures.occlusion import embedded_photographs
         from ...recon.morphable.load import load_model
 
         return embedded_photographs(load_model(model), limit, seed)
-    return _shared.read(places, limit)
+    return _shared.read(places, limit, detector)

@@ -34,19 +34,24 @@ class Origin:
     Attributes:
         model, model_digest: the face model.
         checkpoint, checkpoint_digest: the recipe of the weights, and SHA-256 of their file.
+        detector, landmarks: the networks that found the face and its landmarks, as
+            `weights.catalogue.choice_identity` tells them; `none` where none was asked.
     """
 
     model: str
     model_digest: str
     checkpoint: str
     checkpoint_digest: str
+    detector: str = "embedded"
+    landmarks: str = "none"
 
     def as_table(self) -> dict[str, Any]:
-        """The members `unit`, `model` and `checkpoint` of a file."""
+        """The members `unit`, `model`, `checkpoint` and `networks` of a file."""
         return {
             "unit": "mm",
             "model": {"name": self.model, "digest": self.model_digest},
             "checkpoint": {"name": self.checkpoint, "digest": self.checkpoint_digest},
+            "networks": {"detector": self.detector, "landmarks": self.landmarks},
         }
 
 

@@ -24,6 +24,7 @@ from ..face.coefficients import (
 from ..face.crop import Box, Window, crop_square, crop_window
 from ..face.lighting import illuminate
 from ..fitting.fitter import CropFitter
+from ..fitting.refinement import LandmarkRefiner, make_refiner
 from ..mesh.record import Mesh
 from ..morphable import EMBEDDED
 from ..morphable.decoder import FaceDecoder
@@ -35,6 +36,7 @@ from ..regressors.checkpoint import embedded_weights, load_regressor
 from ..regressors.regressor import FaceNetwork
 from ..render.face import VertexNormals
 from ..texture.texture import Texture, TextureSpace, View, blend, sample_view
+from ..weights.catalogue import NONE, portable_choice
 
 FITTED_SIZE = 224
 """Side in px of crops that are fitted; deviations of landmarks are in px of a crop of this size."""
@@ -101,6 +103,7 @@ class Reconstructor:
         regressor: in evaluation mode.
         device: where the network runs, as PyTorch names it.
         texture_size: side of the textures in pixels.
+        refiner: brings what the network says to the landmarks of the crop; None leaves it.
     """
 
     def __init__(
@@ -109,12 +112,14 @@ class Reconstructor:
         regressor: FaceNetwork,
         device: str = "cpu",
         texture_size: int = 1024,
+        refiner: LandmarkRefiner | None = None,
     ) -> None:
         self.model = model
         self.regressor = regressor.to(device)
         self.device = device
         self.decoder = FaceDecoder(model).to(device)
         self.texture_size = texture_size
+        self._refiner = refiner
         self._normals = VertexNormals(self.decoder.triangles)
         self._space: TextureSpace | None = None
 
@@ -133,7 +138,8 @@ class Reconstructor:
     def regress(self, crops: NDArray[np.uint8]) -> FaceCoefficients:
         """The faces in RGB crops (B, crop_size, crop_size, 3), as a batch."""
         with torch.inference_mode():
-            return FaceCoefficients.of(self.regressor(to_tensor(crops, self.device)))
+            faces = FaceCoefficients.of(self.regressor(to_tensor(crops, self.device)))
+        return faces if self._refiner is None else self._refiner.refine(faces, crops)
 
     def mesh(self, face: FaceCoefficients) -> Mesh:
         """One face with its expression in model space, mm, coloured by its albedo."""
@@ -248,6 +254,40 @@ def choose_network(
         )
     loaded = load_regressor(checkpoint or embedded_weights(), model)
     return loaded.regressor, loaded.recipe.name, loaded.digest
+
+
+def make_reconstructor(
+    model: MorphableModel,
+    method: str = "ours",
+    checkpoint: Path | None = None,
+    landmarks: str = NONE,
+    device: str = "cpu",
+    texture_size: int = 1024,
+) -> tuple[Reconstructor, str, str]:
+    """A reconstructor by a method, its faces brought to landmarks where any are asked for.
+
+    Args:
+        model: the face model.
+        method, checkpoint: as `choose_network`.
+        landmarks: what finds the landmarks, or `none`; a fit starts from them, a face of a network
+            is refined by them.
+        device: as PyTorch names it.
+        texture_size: side of the textures in pixels.
+
+    Returns:
+        It, and name and SHA-256 as `choose_network` gives them.
+
+    Raises:
+        FacebenchError: as `choose_network`, or the landmark network cannot be used.
+    """
+    fits = method == "fitting"
+    file = Path(portable_choice(landmarks))
+    # A fit has its landmarks already: they are the ones asked for, unless weights are given.
+    if fits and checkpoint is None and file.is_file():
+        checkpoint = file
+    network, name, digest = choose_network(method, model, checkpoint, device)
+    refiner = None if fits else make_refiner(model, landmarks, device)
+    return Reconstructor(model, network, device, texture_size, refiner), name, digest
 
 
 def to_tensor(crops: NDArray[np.uint8], device: str) -> Tensor:

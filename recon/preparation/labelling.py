@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ...errors import FacebenchError
 from ..face.crop import Box
+from ..weights.catalogue import choice_identity
 from .candidates import Candidate, PhotographFaces, PreparationSettings
 from .patch import Framed, frame_face
 from .quality import (
@@ -67,10 +68,11 @@ class LabelNetworks:
 
 @dataclass(frozen=True)
 class NetworkChoice:
-    """Which networks: `none`, `embedded`, a weights file, or for landmarks `fan`."""
+    """Which networks: `none`, `embedded`, a file, or what else `facebench weights` lists."""
 
     landmarks: str = EMBEDDED
     parser: str = EMBEDDED
+    detector: str = EMBEDDED
 
     def build(self, device: str = "cpu") -> LabelNetworks:
         """The networks on a device.
@@ -85,8 +87,9 @@ class NetworkChoice:
     def identity(self) -> dict[str, str]:
         """Each choice with a digest of its weights, wherever they lie, for the record."""
         return {
-            "landmarks": _identity(self.landmarks, "landmarker"),
-            "parser": _identity(self.parser, "parser"),
+            "detector": choice_identity("detector", self.detector),
+            "landmarks": choice_identity("landmarks", self.landmarks),
+            "parser": _parser_identity(self.parser),
         }
 
 
@@ -127,12 +130,12 @@ def default_parser() -> str:
     return EMBEDDED if embedded_network("parser").is_file() else NONE
 
 
-def _identity(choice: str, kind: str) -> str:
+def _parser_identity(choice: str) -> str:
     from ..network.vision_weights import embedded_network
 
     # By content: a file that moves is the same choice, another one under its name is not.
-    path = embedded_network(kind) if choice == EMBEDDED else Path(choice)
-    if choice in (NONE, FAN) or not path.is_file():
+    path = embedded_network("parser") if choice == EMBEDDED else Path(choice)
+    if choice == NONE or not path.is_file():
         return choice
     name = EMBEDDED if choice == EMBEDDED else "file"
     return f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"

@@ -1,4 +1,4 @@
-"""Where the 68 landmarks are in a frame whose face box is known: own network, or FAN."""
+"""Where the 68 landmarks are in a frame whose face box is known: own network, face-api or FAN."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ...errors import FacebenchError
-from ..face.crop import Box, crop_square, crop_window
+from ..face.crop import MARGIN, Box, crop_square, crop_window
+from ..network.face_api import SeparableLandmarks
 from ..network.landmarker import LandmarkNetwork
 from ..network.tensor_files import file_problem, fitted
 from ..network.vision_weights import EMBEDDED, chosen_weights, load_network
 from ..recipes.vision import LandmarkerRecipe
+from ..weights.cache import load_if_packaged
 
 _ROWS = (
     tuple(range(16, -1, -1)),
@@ -92,14 +95,66 @@ class NetworkLandmarks:
         return torch.cat(batches).cpu().numpy()
 
 
+CROP_PER_BOX, CROP_BELOW_CENTRE = 1.1, 0.05
+"""Side of the crop that `SeparableLandmarks` reads over the longer side of the landmark box, and
+how far its centre is below that of the box. Of 1.0 to 1.6 and -0.1 to 0.05 on photographs; from 1.1
+to 1.4 the error changes by a thirtieth."""
+
+
+class MirroredLandmarks:
+    """The network of face-api on a crop and on its mirror image, the mean of both.
+
+    The mirror image halves what the network does unlike on left and right: on 86 photographed faces
+    3.6 % of the outer eye distance instead of 3.9 %, inner 51, median.
+
+    Args:
+        network: with its weights, in evaluation mode.
+        device: where it computes.
+    """
+
+    def __init__(self, network: SeparableLandmarks, device: torch.device | str = "cpu") -> None:
+        self._network, self._device = network.to(device), device
+
+    @torch.no_grad()
+    def landmarks(self, frames: Sequence[Pixels], boxes: Sequence[Box]) -> NDArray[np.float32]:
+        """Landmarks (N, 68, 2) in px of the frames, whose face boxes are given."""
+        if not len(frames):
+            return np.zeros((0, 68, 2), np.float32)
+        size, tight = self._network.image_size, [_tight_box(box) for box in boxes]
+        crops = [crop_square(frame, box, size) for frame, box in zip(frames, tight, strict=True)]
+        images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+        parts = [
+            self._both_ways(part.to(self._device).float() / 255.0)
+            for part in torch.split(images, _BATCH)
+        ]
+        found = torch.cat(parts).cpu().numpy()
+        windows = map(crop_window, tight)
+        placed = [window.to_frame(one, size) for window, one in zip(windows, found, strict=True)]
+        return np.stack(placed)
+
+    def _both_ways(self, crops: Tensor) -> Tensor:
+        mirrored = self._network(crops.flip(3))[:, list(MIRRORED)]
+        back = torch.stack([crops.shape[3] - 1 - mirrored[..., 0], mirrored[..., 1]], 2)
+        found: Tensor = (self._network(crops) + back) / 2
+        return found
+
+
+def _tight_box(box: Box) -> Box:
+    """The box whose crop, which has `MARGIN`, is as tight as the network expects it."""
+    longer = max(box.width, box.height)
+    side = longer * CROP_PER_BOX / MARGIN
+    x, y = box.left + box.width / 2, box.top + box.height / 2 + longer * CROP_BELOW_CENTRE
+    return Box(x - side / 2, y - side / 2, side, side)
+
+
 def make_landmark_detector(
     weights: str | Path = EMBEDDED, device: torch.device | str = "cpu"
 ) -> LandmarkDetector:
     """A landmark detector.
 
     Args:
-        weights: `embedded`, `fan` (face-alignment with its own weights), or a file of
-            `facebench train --recipe landmarker`.
+        weights: `embedded`, `fan` (face-alignment with its own weights), `face-api-68` or its
+            file (`facebench weights get`), or a file of `facebench train --recipe landmarker`.
         device: where it computes.
 
     Raises:
@@ -107,6 +162,9 @@ def make_landmark_detector(
     """
     if str(weights) == FAN:
         return FanLandmarks(str(device))
+    packaged = load_if_packaged(weights, SeparableLandmarks)
+    if packaged is not None:
+        return MirroredLandmarks(packaged, device)
     return NetworkLandmarks(landmark_network(weights), device)
 
 

@@ -12,9 +12,11 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ...errors import FacebenchError
 from ..face.crop import Box
 from ..network.mtcnn import Mtcnn
-from .detect import Pixels, prominence
+from ..weights.cache import load_if_packaged
+from .detect import CascadeDetector, ManyFacesDetector, Pixels, prominence
 
 SEARCH_SIDE = 1024
 """Photographs are searched with their longer side shrunk to this many pixels."""
@@ -33,7 +35,7 @@ LEAST_SURE = 0.95
 """Probability below which a face is not believed: the least of 86 photographed faces was 0.989, of
 a hand and of letters 0.92 and 0.89."""
 
-LEAST_INSIDE = 0.6
+LEAST_INSIDE = 0.7
 """Share of a window that must lie in the photograph; less shows no face that could be measured."""
 
 LANDMARKS_PER_WINDOW, LANDMARKS_BELOW_CENTRE = 0.776, 0.146
@@ -147,6 +149,30 @@ class MtcnnDetector:
         # Over the smaller one: a window inside another is the same face.
         kept = suppress(moved, scores, 0.7, over_smaller=True)
         return Windows(moved[kept], scores[kept], points[kept])
+
+
+def make_detector(choice: str = "embedded", device: str = "cpu") -> ManyFacesDetector:
+    """A detector of faces.
+
+    Args:
+        choice: `embedded` (the cascade), `mtcnn` or its file (`facebench weights get`), or `sfd`
+            (face-alignment with its own weights).
+        device: where a network computes.
+
+    Raises:
+        FacebenchError: its weights are not there or cannot be used.
+    """
+    if choice == "embedded":
+        return CascadeDetector()
+    if choice == "sfd":
+        from .landmarks import SfdDetector
+
+        return SfdDetector(device)
+    networks = load_if_packaged(choice, Mtcnn)
+    if networks is None:
+        hint = "give 'embedded', or what 'facebench weights' lists"
+        raise FacebenchError(f"{choice} is no detector", hint)
+    return MtcnnDetector(networks, device)
 
 
 def suppress(

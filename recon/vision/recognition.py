@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, grid_sample
 
 from ...errors import FacebenchError
+from ..network.face_api import ScaledResNet
 from ..network.iresnet import IResNet
 from ..network.tensor_files import fit_state_dict, fitted, read_state_dict, recognised
 from ..network.vision_weights import EMBEDDED, chosen_weights, is_own_file, load_network
 from ..recipes.vision import IRESNET_DEPTHS, RecogniserRecipe
+from ..weights.cache import load_if_packaged
 
 TEMPLATE_SIDE = 112
 """Side in px of the picture that `TEMPLATE` is given in."""
@@ -105,7 +107,7 @@ def closest_similarity(points: Tensor, target: Tensor) -> PlanarSimilarity:
     return PlanarSimilarity(linear, target_centre - _multiply(linear, centre))
 
 
-def align_faces(images: Tensor, points: Tensor, side: int) -> Tensor:
+def align_faces(images: Tensor, points: Tensor, side: int, target: Tensor | None = None) -> Tensor:
     """Faces (B, C, side, side) whose five points lie on the template.
 
     Differentiable in the images; the points are taken as given. Where a face is shrunk, it is
@@ -118,8 +120,10 @@ def align_faces(images: Tensor, points: Tensor, side: int) -> Tensor:
         images: (B, C, H, W).
         points: (B, 5, 2) px, integers at pixel centres; NaN where unknown.
         side: of the result, in px.
+        target: where the five points (5, 2) shall lie in it, px; on ArcFace's template when None.
     """
-    place = closest_similarity(points.detach().double(), template(side).to(points.device))
+    target = template(side) if target is None else target
+    place = closest_similarity(points.detach().double(), target.to(points.device))
     back = _or_whole_image(place.inverse(), images.shape, side)
     sampled_at = back.apply(_pixel_centres(side, images.device))
     return _sample_pyramid(images, sampled_at.view(-1, side, side, 2), back.scale())
@@ -207,6 +211,51 @@ class Recogniser(nn.Module):
         faces = align_faces(images, five_points(landmarks.detach()), self.network.image_size)
         features: Tensor = self.network(faces * 2.0 - 1.0)
         return features
+
+
+_GROWN, _EYES_AT = 1.045, 0.307
+"""dlib's picture of a face: between eyes and mouth lies 1.045 times as much of it as of ArcFace's,
+and the eyes are as far down it as the second number says."""
+
+
+class ScaledRecogniser(nn.Module):
+    """dlib's recogniser as face-api has it, on faces aligned as dlib does; `IdentityFeatures`.
+
+    Args:
+        network: with its weights.
+    """
+
+    def __init__(self, network: ScaledResNet) -> None:
+        super().__init__()
+        self.network = network.eval().requires_grad_(False)
+
+    def forward(self, images: Tensor, landmarks: Tensor) -> Tensor:
+        """Features (B, 128) of RGB images (B, 3, H, W) in [0, 1], landmarks (68, 2, B) in px."""
+        side = self.network.image_size
+        share = (template(side) + 0.5) / side
+        middle = share.new_tensor([0.5, float(share[:2, 1].mean())])
+        grown = (share - middle) * _GROWN + share.new_tensor([0.5, _EYES_AT])
+        points = five_points(landmarks.detach())
+        features: Tensor = self.network(align_faces(images, points, side, grown * side - 0.5))
+        return features
+
+
+def make_identity_features(
+    weights: str | Path = EMBEDDED, device: torch.device | str = "cpu"
+) -> nn.Module:
+    """Frozen recognition features that are only compared, never trained against.
+
+    Args:
+        weights: as `make_recogniser`, or `face-api-128` or its file (`facebench weights get`).
+        device: where they are computed.
+
+    Raises:
+        FacebenchError: no such weights, or not those of a recogniser.
+    """
+    packaged = load_if_packaged(weights, ScaledResNet)
+    if packaged is not None:
+        return ScaledRecogniser(packaged).to(device)
+    return make_recogniser(weights, device)
 
 
 def make_recogniser(

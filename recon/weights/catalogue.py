@@ -13,8 +13,9 @@ from ...errors import FacebenchError, did_you_mean
 Kind = Literal["detector", "landmarks", "recogniser"]
 Manager = Literal["pip", "npm"]
 
-BEST, EMBEDDED = "best", "embedded"
-"""Choices of every kind: what is best of those that are there, and what this package holds."""
+BEST, EMBEDDED, NONE = "best", "embedded", "none"
+"""Choices: what is best of those that are there, what this package holds, and, of landmarks, that
+none are looked for."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +115,10 @@ EMBEDDED_QUALITY: dict[str, str] = {
 
 OTHERS: dict[Kind, tuple[str, ...]] = {
     "detector": ("sfd",),
-    "landmarks": ("fan",),
+    "landmarks": ("fan", NONE),
     "recogniser": (),
 }
-"""Choices that an installed library answers, face-alignment's with weights of its own."""
+"""Further choices: those that face-alignment answers with weights of its own, and none at all."""
 
 
 def packaged_network(name: str) -> PackagedNetwork:
@@ -149,15 +150,20 @@ def is_fetched(network: PackagedNetwork) -> bool:
     return weights_file(network).is_file()
 
 
-def resolve_choice(kind: Kind, choice: str) -> str:
+def resolve_choice(kind: Kind, choice: str, otherwise: str = EMBEDDED) -> str:
     """The network that a choice means now: a name that is not `best`, or the path of a file.
+
+    Args:
+        kind: what the network does.
+        choice: of the user.
+        otherwise: what `best` means where nothing was fetched.
 
     Raises:
         FacebenchError: there is no such network or file, or its weights are not here.
     """
     known = {network.name: network for network in CATALOGUE if network.kind == kind}
     if choice == BEST:
-        return next((name for name, one in known.items() if is_fetched(one)), EMBEDDED)
+        return next((name for name, one in known.items() if is_fetched(one)), otherwise)
     if choice in known and not is_fetched(known[choice]):
         raise FacebenchError(
             f"the weights of {choice} are not here",
@@ -171,6 +177,15 @@ def resolve_choice(kind: Kind, choice: str) -> str:
     raise FacebenchError(
         f"no {kind} '{choice}', neither a name nor a file", did_you_mean(choice, names)
     )
+
+
+def portable_choice(choice: str) -> str:
+    """A choice that `resolve_choice` gave, for other processes: a fetched network by its file.
+
+    On a cluster it must lie on a disk that all machines see (`FACEBENCH_WEIGHTS`).
+    """
+    files = {network.name: weights_file(network) for network in CATALOGUE}
+    return str(files[choice].absolute()) if choice in files else choice
 
 
 def choice_identity(kind: Kind, choice: str) -> str:

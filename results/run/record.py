@@ -96,10 +96,11 @@ SETTINGS = (
     "limit",
     "unit",
     "seed",
+    "detector",
 )
 """Fields of a record that decide the numbers; a run folder holds one set of them."""
 
-_OF_FILES = ("method_digest", "dataset_digest", "subjects", "scenes")
+_OF_FILES = ("method_digest", "dataset_digest", "subjects", "scenes", "detector")
 
 
 def refuse_newer(version: object, writer: str, place: Path | str) -> None:
@@ -163,6 +164,8 @@ class RunRecord:
         commits: code that worked on the run, in the order of the commands, each `COMMIT` or
             `COMMIT+` where it was changed; one where no other code continued it.
         data: folder of the dataset, absolute.
+        detector: what found the faces in frames without boxes beside them; empty where no frames
+            were read. Runs of before there was a choice were found by the embedded one.
         version: of the record, see `VERSION`.
     """
 
@@ -197,6 +200,7 @@ class RunRecord:
     items: tuple[str, ...] = ()
     commits: tuple[str, ...] = ()
     data: str = ""
+    detector: str = "embedded"
     version: int = VERSION
 
     @property

@@ -9,16 +9,13 @@ from skimage.data import astronaut
 
 from facebench.recon.vision.mtcnn import MtcnnDetector, suppress
 from facebench.recon.weights.cache import load_fetched
-from facebench.recon.weights.catalogue import is_fetched, packaged_network
 
 SIDES = (181.05, 62.16, 267.75, 172.05)
 POINTS = ((205.01, 101.73), (246.76, 103.71), (224.67, 128.96), (201.72, 139.25), (245.27, 141.86))
 
 
 @pytest.fixture(scope="module")
-def detector() -> MtcnnDetector:
-    if not is_fetched(packaged_network("mtcnn")):
-        pytest.skip("needs 'facebench weights get mtcnn'")
+def detector(fetched: None) -> MtcnnDetector:
     return MtcnnDetector(load_fetched("mtcnn")[1])
 
 

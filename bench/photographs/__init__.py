@@ -1,0 +1,1 @@
+"""Detection, landmarks and reconstruction held to landmarks of real photographs."""

@@ -1,0 +1,153 @@
+"""A regressed face brought to the landmarks of its photograph: the most probable one near it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..face.camera import fit_pose, from_pixels, pose_of_camera
+from ..face.coefficients import Coefficients, FaceCoefficients
+from ..morphable.model import MorphableModel
+from ..vision.landmarks import LandmarkDetector, make_landmark_detector
+from ..weights.catalogue import NONE
+from .fitter import FEWEST_LANDMARKS, box_of_crop
+from .landmark_objective import LandmarkModel, LandmarkObjective, landmark_weights, unknowns_of
+from .solver import minimise
+from .unknowns import FittingSettings
+
+SETTINGS = FittingSettings(landmark_deviation=3.0, landmark_tail=9.0)
+"""A good landmark network is off by 3.6 % of the outer eye distance, which is 3 px of the frame."""
+
+_REST = 1e-8
+
+
+@dataclass(frozen=True)
+class RefinementObjective(LandmarkObjective):
+    """Squared distances to landmarks, and squared steps away from faces that are known already.
+
+    Attributes:
+        start: (B, K) identity and expression of those faces; a vector holds the steps from there.
+    """
+
+    start: Tensor
+
+    def residuals(self, vector: Tensor) -> Tensor:
+        """(68, 2, B) in deviations."""
+        return super().residuals(self._whole(vector))
+
+    def jacobian(self, vector: Tensor) -> Tensor:
+        """Derivative (B, 68, 2, G); a step changes a coefficient by itself."""
+        return super().jacobian(self._whole(vector))
+
+    def of_faces(self, chosen: Tensor) -> RefinementObjective:
+        """That of the faces which a mask (B,) chooses."""
+        targets, weights = self.targets[..., chosen], self.weights[:, chosen]
+        return replace(self, targets=targets, weights=weights, start=self.start[chosen])
+
+    def _whole(self, vector: Tensor) -> Tensor:
+        whole = vector.clone()
+        whole[:, self.unknowns.shape] += self.start
+        return whole
+
+
+class LandmarkRefiner:
+    """Brings faces of one model to the landmarks that a detector finds in their crops.
+
+    Args:
+        model: the face model.
+        detector: of the landmarks.
+        device: where it computes.
+    """
+
+    def __init__(
+        self, model: MorphableModel, detector: LandmarkDetector, device: str = "cpu"
+    ) -> None:
+        self._model, self._unknowns = LandmarkModel(model).to(device), unknowns_of(model)
+        self._detector, self._device = detector, device
+
+    @torch.no_grad()
+    def refine(self, faces: FaceCoefficients, crops: NDArray[np.uint8]) -> FaceCoefficients:
+        """Faces with shape, expression and pose moved; albedo and light stay.
+
+        Args:
+            faces: (B, ...) as regressed from the crops, in their coordinates.
+            crops: (B, S, S, 3) RGB.
+        """
+        size = crops.shape[1]
+        places = self._detector.landmarks(list(crops), [box_of_crop(size)] * len(crops))
+        return self.refine_to(faces, places, size)
+
+    @torch.no_grad()
+    def refine_to(
+        self, faces: FaceCoefficients, landmarks: NDArray[np.floating], size: int
+    ) -> FaceCoefficients:
+        """The same for landmarks (B, 68, 2) px of crops of a size; NaN: unknown.
+
+        A face with too few landmarks, or for which nothing better is found, stays as it is.
+        """
+        known_faces = faces.tensors(self._device)
+        parts = (getattr(known_faces, name).double() for name in _PARTS)
+        old = Coefficients(**dict(zip(_PARTS, parts, strict=True)))
+        start = torch.cat([old.identity, old.expression], 1)
+        points = torch.tensor(landmarks, device=self._device, dtype=torch.float64).permute(1, 2, 0)
+        known = points.isfinite().all(1) & self._model.present[:, None]
+        targets = from_pixels(points, (size, size)).masked_fill(~known.unsqueeze(1), 0.0)
+        # The network's pose is the least of what it knows (yaw comes out at half): found anew in
+        # closed form from its shape, so that the search need not turn the head with bent cheeks.
+        pose = pose_of_camera(fit_pose(self._model.points(start), targets, known.to(targets)))
+        usable = (known.sum(0) >= FEWEST_LANDMARKS) & pose.isfinite().all(1) & (pose[:, 6] > 0)
+        pose = torch.where(usable[:, None], pose, old.pose)
+        still = torch.zeros_like
+        moved = replace(
+            old, identity=still(old.identity), expression=still(old.expression), pose=pose
+        )
+        vector = self._unknowns.pack(moved)
+        # Two rounds, as in fitting: how the jaw line counts follows from the yaw.
+        for _ in range(2):
+            yaw = self._unknowns.pose_of(vector)[:, 1]
+            weights = landmark_weights(known, yaw, SETTINGS).to(targets)
+            objective = RefinementObjective(
+                self._model, self._unknowns, targets, weights, SETTINGS, start
+            )
+            found = minimise(objective, vector, SETTINGS.landmark_steps, _REST)
+            usable = usable & found.cost.isfinite()
+            vector = torch.where(usable[:, None], found.vector, vector)
+        vector[:, self._unknowns.shape] += start
+        new = self._unknowns.unpack(vector)
+        chosen = {
+            name: torch.where(_rows(usable, value), value, getattr(old, name)).float()
+            for name, value in ((name, getattr(new, name)) for name in _PARTS)
+        }
+        # Depth is no unknown, and comes back as it went in.
+        chosen["pose"][:, 5] = old.pose[:, 5].float()
+        return FaceCoefficients.of(Coefficients(**chosen))
+
+
+def make_refiner(
+    model: MorphableModel, landmarks: str, device: str = "cpu"
+) -> LandmarkRefiner | None:
+    """What brings a model's faces to landmarks; None where none are asked for.
+
+    Args:
+        model: the face model.
+        landmarks: `none`, or as `make_landmark_detector`.
+        device: where it computes.
+
+    Raises:
+        FacebenchError: the weights are not there or cannot be used.
+    """
+    if landmarks == NONE:
+        return None
+    return LandmarkRefiner(model, make_landmark_detector(landmarks, device), device)
+
+
+_PARTS = ("identity", "expression", "albedo", "pose", "light")
+
+
+def _rows(chosen: Tensor, values: Tensor) -> Tensor:
+    """A mask (B,) with as many axes as values (B, ...)."""
+    return chosen.view(-1, *(1 for _ in values.shape[1:]))

@@ -1,0 +1,116 @@
+"""A face brought to landmarks: it meets them, keeps what they do not say, and harms no other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from facebench.recon.face.camera import project, rotate, rotation_matrix, to_pixels
+from facebench.recon.face.coefficients import FaceCoefficients
+from facebench.recon.face.crop import frame_mean_face
+from facebench.recon.fitting.refinement import LandmarkRefiner, make_refiner
+from facebench.recon.morphable.decoder import FaceDecoder
+from facebench.recon.morphable.load import load_model
+from facebench.recon.morphable.model import MorphableModel
+
+SIZE, FACES = 224, 4
+
+
+@pytest.fixture(scope="module")
+def model() -> MorphableModel:
+    return load_model("embedded")
+
+
+@pytest.fixture(scope="module")
+def truth(model: MorphableModel) -> FaceCoefficients:
+    random = np.random.default_rng(4)
+    framing = frame_mean_face(model)
+    pose = np.zeros((FACES, 7))
+    pose[:, :3] = random.uniform(-1, 1, (FACES, 3)) * [0.15, 0.25, 0.15]
+    pose[:, 4], pose[:, 6] = framing.offset_y, framing.scale
+    identity = 0.5 * random.standard_normal((FACES, model.identity_basis.shape[2]))
+    expression = 0.5 * random.standard_normal((FACES, model.expression_basis.shape[2]))
+    albedo = random.standard_normal((FACES, model.albedo_basis.shape[2]))
+    light = random.uniform(0, 1, (FACES, 9, 3))
+    return FaceCoefficients(identity, expression, albedo, pose, light)
+
+
+def _landmarks(model: MorphableModel, faces: FaceCoefficients) -> NDArray[np.float64]:
+    batch = faces.tensors("cpu")
+    points = FaceDecoder(model).landmark_shape(batch.identity, batch.expression)
+    placed = project(rotate(points, rotation_matrix(batch.pose[:, :3])), batch.pose)
+    return to_pixels(placed, (SIZE, SIZE)).permute(2, 0, 1).double().numpy()
+
+
+@pytest.fixture(scope="module")
+def start(truth: FaceCoefficients) -> FaceCoefficients:
+    """What a network said: no expression, half the yaw, a little off."""
+    pose = truth.pose.copy()
+    pose[:, 1] *= 0.5
+    pose[:, 3:5] += 0.02
+    return replace(truth, expression=np.zeros_like(truth.expression), pose=pose)
+
+
+def _error(model: MorphableModel, faces: FaceCoefficients, at: NDArray[np.float64]) -> float:
+    return float(np.linalg.norm(_landmarks(model, faces) - at, axis=2)[:, 17:].mean())
+
+
+class _Nobody:
+    def landmarks(self, frames: object, boxes: object) -> NDArray[np.float32]:
+        raise AssertionError("not asked")
+
+
+def test_the_face_meets_its_landmarks_and_keeps_the_rest(
+    model: MorphableModel, truth: FaceCoefficients, start: FaceCoefficients
+) -> None:
+    at = _landmarks(model, truth)
+    refined = LandmarkRefiner(model, _Nobody()).refine_to(start, at, SIZE)
+    assert _error(model, start, at) > 3.0
+    assert _error(model, refined, at) < 0.8
+    # The head is turned by the landmarks, not by bending a frontal face.
+    np.testing.assert_allclose(refined.pose[:, 1], truth.pose[:, 1], atol=0.05)
+    np.testing.assert_allclose(refined.albedo, start.albedo, atol=1e-6)
+    np.testing.assert_allclose(refined.light, start.light, atol=1e-6)
+    # It is the most probable face near the one that was regressed: that one itself where it fits.
+    same = LandmarkRefiner(model, _Nobody()).refine_to(truth, at, SIZE)
+    assert np.abs(same.identity - truth.identity).max() < 0.02
+
+
+def test_a_face_without_landmarks_stays_and_harms_no_other(
+    model: MorphableModel, truth: FaceCoefficients, start: FaceCoefficients
+) -> None:
+    at = _landmarks(model, truth)
+    refiner = LandmarkRefiner(model, _Nobody())
+    whole = refiner.refine_to(start, at, SIZE)
+    missing = at.copy()
+    missing[1] = np.nan
+    found = refiner.refine_to(start, missing, SIZE)
+    for name, value in vars(found[1]).items():
+        np.testing.assert_allclose(value, getattr(start[1], name), atol=1e-6)
+    for number in (0, 2, 3):
+        np.testing.assert_allclose(found.identity[number], whole.identity[number], atol=1e-5)
+
+
+def test_landmarks_are_looked_for_in_the_whole_crop(
+    model: MorphableModel, truth: FaceCoefficients, start: FaceCoefficients
+) -> None:
+    at = _landmarks(model, truth).astype(np.float32)
+
+    class Known:
+        def landmarks(self, frames: list[object], boxes: list[object]) -> NDArray[np.float32]:
+            assert len(frames) == len(boxes) == FACES
+            return at
+
+    crops = np.zeros((FACES, SIZE, SIZE, 3), np.uint8)
+    found = LandmarkRefiner(model, Known()).refine(start, crops)
+    assert _error(model, found, at) < 0.8
+    assert torch.is_inference_mode_enabled() is False
+
+
+def test_none_refines_nothing(model: MorphableModel) -> None:
+    assert make_refiner(model, "none") is None
+    assert isinstance(make_refiner(model, "embedded"), LandmarkRefiner)
