@@ -82,7 +82,7 @@ CATALOGUE = (
         sha256="ecb82b27beb226d106f2219efe8f829b01b87a8595badd01545679bdb9f19cca",
         package_bytes=1_881_930,
         members=tuple(f"facenet_pytorch/data/{part}.pt" for part in ("pnet", "rnet", "onet")),
-        quality="",
+        quality="86 of 86 faces, 1 false",
     ),
     PackagedNetwork(
         name="face-api-68",
@@ -90,7 +90,7 @@ CATALOGUE = (
         title="68 landmarks by separable convolutions, 357 kB",
         manager="npm",
         members=("face_landmark_68_model",),
-        quality="",
+        quality="3.6 % (inner 51, median)",
         **_FACE_API,  # type: ignore[arg-type]
     ),
     PackagedNetwork(
@@ -99,7 +99,7 @@ CATALOGUE = (
         title="dlib's recogniser (King 2017) in 8 bits, 128 numbers of a face",
         manager="npm",
         members=("face_recognition_model",),
-        quality="",
+        quality="one man's pair 9th of 595 pairs",
         **_FACE_API,  # type: ignore[arg-type]
     ),
 )
@@ -107,9 +107,9 @@ CATALOGUE = (
 
 
 EMBEDDED_QUALITY: dict[str, str] = {
-    "detector": "",
-    "landmarks": "",
-    "recogniser": "",
+    "detector": "81 of 86 faces, 2 false",
+    "landmarks": "6.1 % (inner 51, median)",
+    "recogniser": "the same pair 312th",
 }
 """Of what this package holds, measured alike."""
 
