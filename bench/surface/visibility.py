@@ -25,6 +25,7 @@ VIEW_DEG = 65.0
 N_VIEWS = 32  # Viewpoints: about 17 degrees apart, finer than the openings of a face.
 BATCH = 8  # Viewpoints tried at a time on what no ray has left yet.
 GRAZING = 0.1  # Cosine below which a ray runs along the surface it leaves and tells nothing.
+GRID = 2.0**-24
 OFFSET = 2e-5  # Of the mesh's size: where rays start, off the surface; above float32's rounding.
 MOST_INVERTED = (
     0.15  # Share of what is seen that may show its back, as the rim of an inner wall does.
@@ -86,19 +87,20 @@ def _seen_side(
     axes: Float64Array,
 ) -> NDArray[np.int8]:
     """Of vertices `index`: 1 where the normal's side is seen, -1 only the other, 0 neither."""
-    centre = vertices[triangles].mean((0, 1))
+    # In its own axes: its size too must not change with how it is turned.
+    own = (vertices - vertices[triangles].mean((0, 1))) @ axes.T
     used = np.zeros(len(vertices), bool)
     used[triangles] = True
-    size = float(np.linalg.norm(np.ptp(vertices[used], axis=0)))
+    size = float(np.linalg.norm(np.ptp(own[used], axis=0)))
     # About its middle and of size one: float32 has seven digits wherever the mesh lies.
-    placed = (vertices - centre) / max(size, np.finfo(float).tiny)
+    placed = _on_grid(own / max(size, np.finfo(float).tiny))
     scene = o3d.t.geometry.RaycastingScene()
     scene.add_triangles(
         o3d.core.Tensor(placed.astype(np.float32)), o3d.core.Tensor(triangles.astype(np.uint32))
     )
     points, normals = placed[index], vertex_normals(placed, triangles)[index]
     side = np.zeros(len(index), np.int8)
-    views = view_directions() @ axes
+    views = view_directions()
     # Nearly everything is seen from the front: one ray a vertex, and batches for the rest.
     batches = [views[:1], *np.array_split(views[1:], (len(views) - 1) // BATCH)]
     for batch in batches:
@@ -122,11 +124,20 @@ def _free_sides(
     row, view = np.nonzero(np.abs(cosine) > GRAZING)
     sign = np.sign(cosine[row, view])
     start = points[row] + (OFFSET * sign)[:, None] * normals[row]
-    rays = np.concatenate([start, views[view]], axis=1).astype(np.float32)
+    rays = np.concatenate([_on_grid(start), views[view]], axis=1).astype(np.float32)
     blocked = scene.test_occlusions(o3d.core.Tensor(rays)).numpy()
     found = np.zeros((2, len(points)), bool)
     found[np.where(sign > 0, 0, 1)[~blocked], row[~blocked]] = True
     return found[0], found[1]
+
+
+def _on_grid(points: Float64Array) -> Float64Array:
+    """Points (N, 3) of size one rounded to what float32 tells apart at one.
+
+    Nearer to zero float32 is finer, and keeps the last bits of a rotation: on the plane of symmetry
+    of a face, or where its lips touch, they would decide whether a ray meets an edge.
+    """
+    return np.asarray(np.round(points / GRID) * GRID)
 
 
 def view_directions() -> Float64Array:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -45,8 +45,9 @@ def motion(seed: int) -> Callable[[np.ndarray], np.ndarray]:
     return lambda points: points @ turn.T + shift
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(seed=st.integers(0, 2**31))
+@example(seed=22)  # Of these a ray once met the lips or not by the turn of the mesh.
 def test_neither_side_s_place_matters(
     face: Mesh, scan: Mesh, landmarks: Landmarks, score: Score, seed: int
 ) -> None:
