@@ -20,7 +20,7 @@ from scipy.spatial.transform import Rotation
 
 from facebench.bench.landmarks.points import Landmarks
 from facebench.bench.protocol.record import preset
-from facebench.bench.scoring.measure import doubt
+from facebench.bench.scoring.diagnosis import diagnose
 from facebench.bench.scoring.score import score_prediction
 from facebench.bench.surface.similarity import Similarity
 from facebench.bench.synthetic.scan import random_placement, scan_surface
@@ -114,7 +114,7 @@ def try_pose(model: MorphableModel, number: int, rng: np.random.Generator) -> Ou
         scale,
         abs(pair.score.mean_mm - truth.score.mean_mm),
         float(np.linalg.norm(pair.nose_tip.position - tip)),
-        doubt(pair.score),
+        "; ".join(one.text for one in diagnose(pair.score, micc) if one.doubtful),
         seconds,
     )
 
