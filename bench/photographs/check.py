@@ -283,14 +283,17 @@ def slope_and_correlation(
 def identity_auc(
     vectors: Sequence[NDArray[np.float64]], people: Sequence[str]
 ) -> tuple[float, int]:
-    """How often two photographs of one person are nearer than two of two people, and of how many
-    pairs of one person that is; by the cosine. 0.5 is chance; NaN without pairs of both kinds.
+    """How often two photographs of one person are nearer, by the cosine, than two of two people.
+
+    With the number of pairs of one person. 0.5 is chance; NaN without pairs of both kinds.
 
     Args:
         vectors: of the faces.
         people: whose each is; faces of nobody (empty) do not count.
     """
-    named = [(v / max(np.linalg.norm(v), 1e-12), p) for v, p in zip(vectors, people, strict=True)]
+    named = [
+        (v / max(float(np.linalg.norm(v)), 1e-12), p) for v, p in zip(vectors, people, strict=True)
+    ]
     pairs = [(float(a @ b), p == q) for (a, p), (b, q) in combinations(named, 2) if p and q]
     same = np.array([one for _, one in pairs], bool)
     positive, negative = int(same.sum()), int((~same).sum())
