@@ -23,23 +23,13 @@ BELOW = {
 FOLDERS = {
     "recon": (
         *("files", "mesh", "morphable", "recipes", "network", "weights", "face", "render"),
-        *("texture",),
-        *("synthetic", "vision", "losses", "fitting", "regressors", "export", "video"),
+        *("texture", "synthetic", "vision", "losses", "fitting", "regressors", "export", "video"),
         *("portraits", "preparation", "training"),
     ),
     "bench": (
-        *(
-            "plugins",
-            "surface",
-            "meshes",
-            "landmarks",
-            "protocol",
-            "dataset",
-            "registration",
-            "scoring",
-        ),
-        *("datasets", "synthetic", "method", "methods", "figures", "photographs", "audit"),
-        "conformance",
+        *("plugins", "surface", "meshes", "landmarks", "protocol", "dataset", "registration"),
+        *("scoring", "datasets", "synthetic", "method", "methods", "figures", "photographs"),
+        *("audit", "conformance"),
     ),
     "results": (
         *("files", "run", "tables", "compare", "gate", "tracking", "report"),
