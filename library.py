@@ -162,8 +162,9 @@ def run(
     call = f"facebench.run({', '.join(map(repr, (dataset, str(data), str(out))))})"
     with folder.locked():
         folder.begin(describe_run(benchmark, request, call, given, {**given, **options}))
-        # Ray takes seconds to start, which a handful of meshes is not worth.
-        with ray_connection(cluster) if benchmark.needs_workers else nullcontext():
+        # Ray takes seconds to start, which a handful of faces is not worth.
+        worth = cluster or benchmark.needs_workers
+        with ray_connection(cluster) if worth else nullcontext():
             run_benchmark(benchmark, folder, _Quiet())
         write_report(folder)
     return folder
@@ -240,7 +241,7 @@ def reconstruct(
 
     from .recon.portraits.reconstructor import FaceCrop, make_reconstructor
     from .recon.portraits.sources import read_photograph
-    from .recon.vision.mtcnn import make_detector
+    from .recon.vision.detect import make_detector
     from .recon.weights.catalogue import NONE, resolve_choice
 
     if isinstance(photograph, (str, Path)):

@@ -122,8 +122,8 @@ def _networks(
     from ..bench.photographs.check import Networks
     from ..recon.morphable.load import load_model
     from ..recon.portraits.reconstructor import make_reconstructor
+    from ..recon.vision.detect import make_detector
     from ..recon.vision.landmarks import make_landmark_detector
-    from ..recon.vision.mtcnn import make_detector
     from ..recon.vision.recognition import make_identity_features
 
     return Networks(

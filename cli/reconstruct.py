@@ -147,7 +147,7 @@ def _reconstructor(out: Path, options: dict[str, Any]) -> SourceReconstructor:
     from ..recon.portraits.results import FaceFiles
     from ..recon.portraits.sheet import SheetRenderer
     from ..recon.portraits.video import ReconstructionSettings
-    from ..recon.vision.mtcnn import make_detector
+    from ..recon.vision.detect import make_detector
     from ..recon.weights.catalogue import NONE, choice_identity, resolve_choice
 
     model, device = load_model(options["model"]), options["device"]

@@ -186,7 +186,7 @@ def _measure(
 
 def _workers(benchmark: Benchmark, cluster: bool) -> Any:
     """Ray, where it is worth its start."""
-    if not benchmark.needs_workers:
+    if not (cluster or benchmark.needs_workers):
         return nullcontext()
     from ..distributed.cluster import ray_connection
 

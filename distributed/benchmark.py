@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol as Interface
 
 import numpy as np
@@ -27,16 +28,19 @@ from ..recon.export.mesh_files import write_ply
 from ..recon.face.tracks import describe_others
 from ..recon.files.contents import content_hashes
 from ..recon.mesh.record import Mesh
+from ..recon.video.decode import estimate_frames
 from ..results.run.folder import RunFolder, RunRecord
 from ..results.run.items import GrowingTable, ItemsTable
 from ..results.run.ledger import ClipProgress, ClipSum, Ledger
 from ..results.run.record import now
 from ..results.run.summary import SceneSummary, summarise
-from .frames import ClipTask, FrameJob, describe_clips
+from .cluster import is_connected
+from .frames import ClipTask, FrameJob, describe_clips, describe_here
 from .tasks import measure_here, measure_jobs
 
-FEW_ITEMS = 8
-"""Up to so many items of meshes are measured in this process: Ray takes seconds to start."""
+FEW_ITEMS, FEW_FRAMES = 8, 100
+"""Up to so many items of so many frames are read and measured in this process: Ray, and PyTorch in
+each of its workers, take many seconds to start."""
 
 UNFINISHED = "not all of its frames were read: a worker was lost; run the command again"
 CHANGED = "its files changed while it was measured: run the command again"
@@ -106,10 +110,18 @@ class Benchmark:
         # Meshes need no video, so a broken or missing one is no fault of theirs.
         return () if self.job is None else self.dataset.clips
 
-    @property
+    @cached_property
     def needs_workers(self) -> bool:
-        """Whether it is worth starting Ray for."""
-        return self.job is not None or len(self.dataset.items) > FEW_ITEMS
+        """Whether it is worth starting Ray for, or workers were asked for."""
+        if len(self.dataset.items) > FEW_ITEMS:
+            return True
+        job = self.job
+        return job is not None and (job.workers is not None or self._frames(job) > FEW_FRAMES)
+
+    def _frames(self, job: FrameJob) -> float:
+        """About how many frames there are to read."""
+        most = math.inf if job.limit is None else job.limit
+        return sum(min(estimate_frames(clip.path), most) for clip in self.clips)
 
     @property
     def ruler(self) -> Ruler:
@@ -150,9 +162,10 @@ def run_benchmark(
 ) -> dict[str, SceneSummary]:
     """Do what the folder's ledger lacks, measure all items, and keep everything in the folder.
 
-    Connected to Ray where the benchmark `needs_workers`. Killed at any moment, it continues where
-    it was and gives the same numbers: the rows of a clip are added up in the order of its chunks,
-    whatever order they came in.
+    By Ray's workers where this process is connected to it, as is worth it where the benchmark
+    `needs_workers`; else in this process, with the same numbers. Killed at any moment, it continues
+    where it was and gives the same numbers: the rows of a clip are added up in the order of its
+    chunks, whatever order they came in.
     """
     # All clips before the first score: `alignment.scale = global` needs every face.
     encode_clips(benchmark, folder, listen)
@@ -177,7 +190,8 @@ def encode_clips(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> N
         return
     command, begun = now(), time.perf_counter()
     tasks = unfinished_tasks(benchmark.clips, folder.ledger)
-    for row in describe_clips(tasks, benchmark.job):
+    describe = describe_clips if is_connected() else describe_here
+    for row in describe(tasks, benchmark.job):
         # On disk before it is counted: progress never shows what a kill would lose.
         folder.ledger.write(row, command, time.perf_counter() - begun)
         listen.frames(row)
@@ -224,7 +238,7 @@ def _pass(
             listen.subject(group[0].subject)
     # A generator: only as many faces are in memory as workers ask for.
     predicted = (predictions(group, benchmark, folder.ledger) for group in missing)
-    measure = measure_jobs if benchmark.needs_workers else measure_here
+    measure = measure_jobs if is_connected() else measure_here
     with GrowingTable(table, list(known.values())) as growing:
         for measured in measure(predicted, ruler):
             kept = list(_check_unchanged(measured, benchmark, digests, ruler))

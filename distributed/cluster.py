@@ -57,6 +57,11 @@ def ray_connection(cluster: bool) -> Iterator[None]:
             ray.shutdown()
 
 
+def is_connected() -> bool:
+    """Whether this process is connected to Ray."""
+    return bool(ray.is_initialized())
+
+
 def total(resource: str) -> float:
     """How much of a resource (`CPU`, `GPU`) the connected cluster has in all."""
     return float(ray.cluster_resources().get(resource, 0.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ import numpy as np
 import ray
 import ray.data
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ..bench.dataset.interface import Clip
 from ..bench.method.clip_faces import ChunkRow, FaceChunk, describe_chunk, face_chunks
@@ -122,6 +124,31 @@ def describe_clips(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRo
         job = _on_this_cluster(job)
     for start in range(0, len(tasks), CLIPS_AT_A_TIME):
         yield from _stream(tasks[start : start + CLIPS_AT_A_TIME], job)
+
+
+def describe_here(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:
+    """The same in this process, clip after clip, with the numbers that a worker would have."""
+    if not tasks:
+        return
+    method = build_method(job.method, job.options)
+    with _one_thread():
+        for task in tasks:
+            for chunk in face_chunks(task.clip, job.crop_size, job.limit, task.done, job.detector):
+                yield describe_chunk(method, chunk, job.average)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """What `_Describer` does for a process of its own, undone after the block."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else 1
+    with threadpool_limits(1):
+        _compute_alike_everywhere()
+        try:
+            yield
+        finally:
+            if torch is not None:
+                torch.set_num_threads(before)
 
 
 def _stream(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:

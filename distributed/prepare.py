@@ -32,7 +32,7 @@ from ..recon.preparation.labelling import NONE, NetworkChoice, label_faces
 from ..recon.preparation.listing import Listing, Photograph
 from ..recon.preparation.rows import WHOLE_PHOTOGRAPH, Reason
 from ..recon.preparation.selection import names, select
-from ..recon.vision.mtcnn import make_detector
+from ..recon.vision.detect import make_detector
 from ..recon.weights.catalogue import portable_choice
 from .cluster import ONE_THREAD, cluster_timeout, ray_connection, total
 from .frames import READER_CPUS, actor_resources, one_each, stream_needs, stream_quietly

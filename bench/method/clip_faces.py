@@ -14,7 +14,7 @@ from ...errors import error_line
 from ...recon.face.crop import Box, crop_square, read_boxes
 from ...recon.face.tracks import DESCRIBED, FOUND, Segments, large_changes, segments_of
 from ...recon.video.decode import Chunk, read_chunks
-from ...recon.vision.mtcnn import make_detector
+from ...recon.vision.detect import make_detector
 from ..dataset.interface import Clip
 from .interface import Method
 
@@ -217,7 +217,7 @@ def face_locator(clip: Clip, detector: str = "embedded") -> Locate:
 
     Args:
         clip: the video.
-        detector: as `recon.vision.mtcnn.make_detector` has it.
+        detector: as `recon.vision.detect.make_detector` has it.
 
     Raises:
         FacebenchError: the file is not a box file, or the detector's weights are not there.

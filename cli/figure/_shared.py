@@ -83,7 +83,7 @@ def make_finder(detector: str) -> ManyFacesDetector:
     Raises:
         FacebenchError: its weights are not there.
     """
-    from ...recon.vision.mtcnn import make_detector
+    from ...recon.vision.detect import make_detector
     from ...recon.weights.catalogue import resolve_choice
 
     return make_detector(resolve_choice("detector", detector))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Container, Generator, Iterable, Iterator
 from contextlib import closing
@@ -56,6 +57,28 @@ network or texture takes."""
 CHUNK_FRAMES = 32
 CHUNK_BYTES = 64 * 2**20
 """A chunk has 32 frames, or as many as fit into 64 MiB of RGB where frames are large."""
+
+
+LEAST_FRAME_BYTES = 4096
+"""A compressed picture of a film with a face in it is seldom smaller."""
+
+
+def estimate_frames(path: Path) -> int:
+    """About how many frames a video has, without reading them; 0 of a file that is no video.
+
+    By its header, else by its length and rate, else by its size: the Motion JPEG of a network
+    camera tells neither.
+    """
+    try:
+        with open_video(path) as container:
+            stream = main_stream(container)
+            if stream.frames:
+                return int(stream.frames)
+            if container.duration and stream.average_rate:
+                return int(container.duration / av.time_base * stream.average_rate) + 1
+        return math.ceil(path.stat().st_size / LEAST_FRAME_BYTES)
+    except (av.FFmpegError, OSError, ValueError, IndexError, OverflowError):
+        return 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -182,3 +182,26 @@ def _landmark_box(window: Box, scale: float) -> Box:
     x = (window.left + window.width / 2) * scale
     y = (window.top + window.height * (0.5 + LANDMARKS_BELOW_CENTRE)) * scale
     return Box(x - side / 2, y - side / 2, side, side)
+
+
+def make_detector(choice: str = "embedded", device: str = "cpu") -> ManyFacesDetector:
+    """A detector of faces.
+
+    Args:
+        choice: `embedded` (the cascade), `mtcnn` or its file (`facebench weights get`), or `sfd`
+            (face-alignment with its own weights).
+        device: where a network computes.
+
+    Raises:
+        FacebenchError: its weights are not there or cannot be used.
+    """
+    if choice == "embedded":
+        return CascadeDetector()
+    # Only now: who reads frames with the cascade alone shall not pay for importing PyTorch.
+    if choice == "sfd":
+        from .landmarks import SfdDetector
+
+        return SfdDetector(device)
+    from .mtcnn import packaged_detector
+
+    return packaged_detector(choice, device)

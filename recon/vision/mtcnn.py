@@ -16,7 +16,7 @@ from ...errors import FacebenchError
 from ..face.crop import Box
 from ..network.mtcnn import Mtcnn
 from ..weights.cache import load_if_packaged
-from .detect import CascadeDetector, ManyFacesDetector, Pixels, prominence
+from .detect import Pixels, prominence
 
 SEARCH_SIDE = 1024
 """Photographs are searched with their longer side shrunk to this many pixels."""
@@ -151,23 +151,12 @@ class MtcnnDetector:
         return Windows(moved[kept], scores[kept], points[kept])
 
 
-def make_detector(choice: str = "embedded", device: str = "cpu") -> ManyFacesDetector:
-    """A detector of faces.
-
-    Args:
-        choice: `embedded` (the cascade), `mtcnn` or its file (`facebench weights get`), or `sfd`
-            (face-alignment with its own weights).
-        device: where a network computes.
+def packaged_detector(choice: str, device: str = "cpu") -> MtcnnDetector:
+    """MTCNN by its name or file.
 
     Raises:
-        FacebenchError: its weights are not there or cannot be used.
+        FacebenchError: its weights are not there, cannot be used, or are no detector's.
     """
-    if choice == "embedded":
-        return CascadeDetector()
-    if choice == "sfd":
-        from .landmarks import SfdDetector
-
-        return SfdDetector(device)
     networks = load_if_packaged(choice, Mtcnn)
     if networks is None:
         hint = "give 'embedded', or what 'facebench weights' lists"

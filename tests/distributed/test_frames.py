@@ -23,7 +23,7 @@ from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.registry import build_method
 from facebench.distributed import frames
 from facebench.distributed.cluster import ray_connection
-from facebench.distributed.frames import ClipTask, FrameJob, describe_clips
+from facebench.distributed.frames import ClipTask, FrameJob, describe_clips, describe_here
 from facebench.recon.morphable.load import load_model
 
 LIMIT = 70
@@ -95,6 +95,21 @@ def test_the_same_rows_as_a_plain_loop(
         assert found.faces > 0.8 * found.frames and found.status == OK
         np.testing.assert_allclose(found.sum, row.sum, rtol=1e-5, atol=1e-5)
         assert np.abs(row.sum).max() > 0.1
+
+
+def test_this_process_gives_what_workers_give(
+    rows: dict[tuple[str, int], ChunkRow], tasks: list[ClipTask], job: FrameJob
+) -> None:
+    threads = torch.get_num_threads()
+    found = {(row.clip, row.chunk): row for row in describe_here(tasks, job)}
+    assert torch.get_num_threads() == threads and found.keys() == rows.keys()
+    for key, row in found.items():
+        theirs = rows[key]
+        assert row.sum.tobytes() == theirs.sum.tobytes()
+        assert (row.frames, row.faces, row.last, row.reason) == (
+            *(theirs.frames, theirs.faces, theirs.last),
+            theirs.reason,
+        )
 
 
 def test_done_chunks_are_not_described_again(rows: dict[tuple[str, int], ChunkRow]) -> None:

@@ -12,7 +12,6 @@ from click.testing import CliRunner
 from doc_pages import Command, blocks, commands
 
 from facebench.cli.main import group
-from facebench.distributed.cluster import ray_connection
 
 PAGES = ("index.md", "tutorial.md", "methods.md", "protocol.md", "faq.md")
 ELSEWHERE = {"ui"}
@@ -37,12 +36,12 @@ EXIT_CODES = {"gate runs/mean-face": 1}
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder in which the pages' commands run in their order, connected to Ray once."""
+    """A folder in which the pages' commands run in their order."""
     root = tmp_path_factory.mktemp("docs")
     (root / "gates.toml").write_text(
         next(text for language, text in blocks("tutorial.md") if language == "toml")
     )
-    with pytest.MonkeyPatch.context() as patch, ray_connection(cluster=False):
+    with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
         exec(next(text for language, text in blocks("evaluate.md") if language == "python"), {})
