@@ -66,7 +66,7 @@ class CascadeDetector:
 
     def detect(self, frame: Pixels) -> Box | None:
         """Box of the landmarks of the largest, most central face, or None without one."""
-        image, scale = _shrink(frame)
+        image, scale = shrink(frame, SEARCH_SIDE)
         for smallest, largest, agreeing in FACE_RANGES:
             candidates = self._search(image, smallest, largest)
             confirmed = self._first_confirmed(image, candidates, agreeing)
@@ -80,7 +80,7 @@ class CascadeDetector:
         Small faces are looked for beside large ones, too; of windows on one face the first that
         was confirmed is kept.
         """
-        image, scale = _shrink(frame)
+        image, scale = shrink(frame, SEARCH_SIDE)
         faces: list[Box] = []
         for smallest, largest, agreeing in FACE_RANGES:
             for candidate in self._search(image, smallest, largest):
@@ -147,10 +147,11 @@ class CascadeDetector:
         return [Box(w["c"], w["r"], w["width"], w["height"]) for w in found]
 
 
-def _shrink(frame: Pixels) -> tuple[Pixels, float]:
+def shrink(frame: Pixels, side: int) -> tuple[Pixels, float]:
+    """A frame with its longer side at most so many px, and the px of the frame for one of it."""
     height, width = frame.shape[:2]
-    scale = max(height, width) / SEARCH_SIDE
-    # Never enlarged: the cascade finds nothing more in invented pixels.
+    scale = max(height, width) / side
+    # Never enlarged: a detector finds nothing more in invented pixels.
     if scale <= 1.0:
         return frame, 1.0
     size = (max(1, round(width / scale)), max(1, round(height / scale)))

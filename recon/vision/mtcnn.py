@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -16,7 +15,7 @@ from ...errors import FacebenchError
 from ..face.crop import Box
 from ..network.mtcnn import Mtcnn
 from ..weights.cache import load_if_packaged
-from .detect import Pixels, prominence
+from .detect import Pixels, prominence, shrink
 
 SEARCH_SIDE = 1024
 """Photographs are searched with their longer side shrunk to this many pixels."""
@@ -83,7 +82,7 @@ class MtcnnDetector:
     def detect_all(self, frame: Pixels) -> list[Box]:
         """Boxes of the landmarks of every face, the one first that `detect` gives, then the larger
         before the smaller."""
-        small, scale = _shrink(frame)
+        small, scale = shrink(frame, SEARCH_SIDE)
         found = self.windows(small)
         found = found[
             (found.scores >= LEAST_SURE) & (_share_inside(found.sides, small) >= LEAST_INSIDE)
@@ -241,16 +240,6 @@ def _centred(pixels: Tensor) -> Tensor:
 
 def _resampled(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     return interpolate(pixels, size=size, mode="area")
-
-
-def _shrink(frame: Pixels) -> tuple[Pixels, float]:
-    height, width = frame.shape[:2]
-    scale = max(height, width) / SEARCH_SIDE
-    if scale <= 1.0:
-        return frame, 1.0
-    size = (max(1, round(width / scale)), max(1, round(height / scale)))
-    small = Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return np.asarray(small), width / size[0]
 
 
 def _share_inside(sides: Tensor, picture: Pixels) -> Tensor:
