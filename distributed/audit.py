@@ -96,18 +96,20 @@ def faces_of(run: RunFolder, subjects: int | None = None) -> list[RunFace]:
     items = {item.id: item for item in measured_dataset(record).items}
     first = record.scenes[0]
     rows = of_scene(run.items(), first)
-    chosen = rows[rows["status"] == SCORED].head(subjects)
+    chosen = rows[rows["status"] == SCORED][:subjects]
     if chosen.empty:
         raise FacebenchError(f"{run.root}: no face of the scene {first} was scored")
     landmarks = _landmarks(str(record.arguments.get("model", EMBEDDED)))
     return [
         RunFace(
             name,
-            _prediction(run.mesh_path(row.item), row.scale, landmarks),
-            next(scan for scan in items[row.item].scans if scan.name in row.scans),
+            _prediction(run.mesh_path(item), scale, landmarks),
+            next(scan for scan in items[item].scans if scan.name in scans),
             record.unit,
         )
-        for name, row in zip(item_names(chosen), chosen.itertuples(), strict=True)
+        for name, item, scale, scans in zip(
+            item_names(chosen), chosen["item"], chosen["scale"], chosen["scans"], strict=True
+        )
     ]
 
 

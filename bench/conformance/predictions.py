@@ -282,7 +282,7 @@ def _check_points(own: Float64Array, mesh: Mesh) -> Iterator[Finding]:
     # A mirrored face fits a mirrored mean: the fault can be named instead of measured.
     mirrored = _misfit(own * [-1.0, 1.0, 1.0], target) / mean_face.spread
     # Right order in the wrong space: the shape fits, the place does not.
-    off = float(cKDTree(np.asarray(mesh.vertices)).query(own)[0].max())
+    off = float(np.max(cKDTree(np.asarray(mesh.vertices)).query(own)[0]))
     if misfit > MISFIT and mirrored <= MISFIT:
         advice = "negate x and reverse the triangles, or exchange left and right of the landmarks"
         yield failure("landmarks", "left and right are exchanged: a mirrored face", advice)

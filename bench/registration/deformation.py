@@ -141,7 +141,7 @@ def _neighbours(
 ) -> tuple[IndexArray, Float64Array]:
     """The nearest nodes (N, count + 1) of each point and their distances, the nearest left out."""
     distances, neighbours = cKDTree(nodes).query(points, k=count + 1 + skipped)
-    return neighbours[:, skipped:], distances[:, skipped:]
+    return np.asarray(neighbours)[:, skipped:], np.asarray(distances)[:, skipped:]
 
 
 def _affine_weights(

@@ -104,7 +104,7 @@ class Boundary:
             return distances
         away, end = self.tree.query(points, distance_upper_bound=reach)
         rows = np.flatnonzero(np.isfinite(away))
-        owner, edge = self.at.members(end[rows])
+        owner, edge = self.at.members(np.asarray(end)[rows])
         apart = _to_segments(points[rows[owner]], self.starts[edge], self.ends[edge])
         np.minimum.at(distances, rows[owner], apart)
         return distances

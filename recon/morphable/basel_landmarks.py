@@ -139,9 +139,9 @@ def nearest_vertices(
     marked = np.stack(list(named.values()))
     found = [cKDTree(surface).query(marked) for surface in surfaces]
     # The surface that was marked is the one on which the points lie.
-    away, vertices = min(found, key=lambda pair: float(pair[0].mean()))
+    away, vertices = min(found, key=lambda pair: float(np.mean(pair[0])))
     # A share of the face and not mm: the unit is checked later.
-    if away.max() > _FARTHEST_SHARE * np.ptp(marked, axis=0).max():
+    if np.max(away) > _FARTHEST_SHARE * np.ptp(marked, axis=0).max():
         raise FacebenchError(f"{where}: a named landmark lies off the surface", _ADVICE)
     landmarks = np.full(68, -1, np.int64)
     landmarks[list(named)] = vertices

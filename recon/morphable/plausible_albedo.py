@@ -105,7 +105,7 @@ def _neighbour_means(n_vertices: int, edges: NDArray[np.int32]) -> csr_matrix:
     adjacency = coo_matrix((np.ones(len(both)), both.T), shape=(n_vertices, n_vertices)).tocsr()
     # An inner edge comes from two triangles and would otherwise count twice.
     adjacency.data[:] = 1.0
-    return diags(1.0 / np.asarray(adjacency.sum(axis=1)).ravel()) @ adjacency
+    return csr_matrix(diags(1.0 / np.asarray(adjacency.sum(axis=1)).ravel()) @ adjacency)
 
 
 def _soft_shares(region: NDArray[np.integer], blur: Blur) -> dict[str, Weights]:

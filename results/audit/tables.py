@@ -85,7 +85,7 @@ def predictor_table(rows: pd.DataFrame) -> Table:
     means = rows.groupby(["method", "protocol"], sort=False)[["measured_mm", "true_mm"]].mean()
     lines = []
     for method in dict.fromkeys(rows["method"].astype(str)):
-        pairs = [means.loc[(method, protocol)].to_numpy() for protocol in protocols]
+        pairs = means.loc[[(method, protocol) for protocol in protocols]].to_numpy()
         cells = [_seen_cell(float(measured), float(true)) for measured, true in pairs]
         lines.append((Cell(method), Cell(number_text(float(pairs[0][1]))), *cells))
     head = ("predictor", "true", *protocols)

@@ -111,7 +111,7 @@ def heat_maps(series: Series) -> Iterator[HeatMap]:
     shown = worst_first(series.subjects)[: max(1, MAX_MAPS // max(1, len(scenes)))]
     scored = series.subjects[series.subjects[ERROR].notna()]
     rows = {
-        (name, row.scene): (row.item, float(getattr(row, ERROR)))
+        (name, str(row.scene)): (str(row.item), float(getattr(row, ERROR)))
         for name, row in zip(item_names(scored), scored.itertuples(), strict=True)
     }
     reference = frontal_face(series)

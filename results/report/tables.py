@@ -85,12 +85,12 @@ def _reasons_table(series: Sequence[Series], title: str, column: str, scored: bo
     grouped: dict[tuple[str, str], list[str]] = {}
     for (reason, place), labels in found.items():
         grouped.setdefault((reason, _whose(labels, series)), []).append(place)
-    rows = [
+    lines = [
         (Cell(reason), *([Cell(whose)] if len(series) > 1 else []), Cell(_some(places)))
         for (reason, whose), places in grouped.items()
     ]
     head = ("reason", *(["runs"] if len(series) > 1 else []), "subjects and scenes")
-    return Table(title, head, tuple(rows), left=tuple(range(len(head))))
+    return Table(title, head, tuple(lines), left=tuple(range(len(head))))
 
 
 def _lost_frames(series: Sequence[Series]) -> Markup:

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, csr_matrix, identity
+from scipy.sparse import coo_matrix, csr_matrix, diags
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -178,8 +178,8 @@ def _catmull_clark(
     owner = np.repeat(np.arange(int(wanted.sum())), 4)
     of_edge = _incidence(edges.of_quad[wanted].ravel(), owner, (len(edges.ends), int(wanted.sum())))
     # An inner edge's vertex is the mean of its ends and its faces' centres; elsewhere its middle.
-    edge_rows = ends.multiply(np.where(smooth, 0.5, 1.0)[:, None]).tocsr()
-    edge_rows = edge_rows + (of_edge @ faces).multiply((0.25 * smooth)[:, None]).tocsr()
+    edge_rows = diags(np.where(smooth, 0.5, 1.0)) @ ends
+    edge_rows = edge_rows + diags(0.25 * smooth) @ (of_edge @ faces)
     rows = [_old_vertices(quads, n_vertices, wanted, edges, smooth), edge_rows[split], faces]
     return _stack(rows)
 
@@ -203,7 +203,7 @@ def _old_vertices(
     smoothed = face_sum.multiply((inner / squared)[:, None])
     smoothed = smoothed + edge_sum.multiply((2.0 * inner / squared)[:, None])
     own = np.where(inner, (n - 3.0) / n, 1.0)
-    return (smoothed + identity(n_vertices).multiply(own[:, None])).tocsr()
+    return csr_matrix(smoothed + diags(own))
 
 
 def _means(groups: Ints, n_vertices: int) -> csr_matrix:

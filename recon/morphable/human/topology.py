@@ -253,7 +253,7 @@ def _mirror(vertices: Array, used: Ints) -> Ints:
     from scipy.spatial import cKDTree
 
     away, partner = cKDTree(vertices[used]).query(vertices[used] * [-1.0, 1.0, 1.0])
-    assert float(away.max(initial=0.0)) < 1e-6
+    assert float(np.max(away, initial=0.0)) < 1e-6
     mirror = np.arange(len(vertices))
     mirror[used] = used[partner]
     return mirror

@@ -126,7 +126,8 @@ def _middle() -> Array:
 def _split_at(curve: Array, anchors: Array) -> list[Array]:
     """Pieces of a polyline between the anchors it runs through, so that each is evenly divided."""
     away, nearest = cKDTree(curve).query(anchors)
-    stops = np.unique(np.concatenate([[0, len(curve) - 1], nearest[away < _ON_CURVE]]))
+    through = np.asarray(nearest)[np.less(away, _ON_CURVE)]
+    stops = np.unique(np.concatenate([[0, len(curve) - 1], through]))
     return [curve[a : b + 1] for a, b in pairwise(stops)]
 
 
