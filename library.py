@@ -201,8 +201,8 @@ def compare(*runs: RunFolder | Path | str, all_pairs: bool = False) -> Compariso
 def reconstruct(
     photograph: Path | str | NDArray[np.uint8],
     *,
-    model: MorphableModel | Path | str = "embedded",
-    method: str = "ours",
+    model: MorphableModel | Path | str | None = None,
+    method: str | None = None,
     checkpoint: Path | str | None = None,
     device: str = "cpu",
     neutral: bool = False,
@@ -220,15 +220,17 @@ def reconstruct(
 
     Args:
         photograph: its file, or its pixels (H, W, 3) in uint8 RGB.
-        model: the face model that the weights were trained with, or its name or file.
-        method: `ours`, by a network; or `fitting`, which fits any model (`model="human"`) to
-            landmarks and pixels.
+        model: the face model, or its name or file; None stands for `human`, or, for `ours`, for
+            that of the package's weights.
+        method: `fitting`, any model fitted to landmarks and pixels; or `ours`, by a network. None
+            stands for `ours` with a checkpoint, else for `fitting`.
         checkpoint: weights of `facebench train`, of a landmarker for `fitting`; None stands for
             those in the package.
         device: as PyTorch names it.
         neutral: without the photograph's expression.
         detector: what finds the faces, as `facebench reconstruct` has it.
-        landmarks: what finds the landmarks that faces are brought to; `none` leaves them.
+        landmarks: what finds the landmarks that a fit starts from and that faces of `ours` are
+            brought to; `none` leaves these.
 
     Returns:
         Meshes in mm that look along +z, y up, x to the subject's left, coloured by their albedo;
@@ -239,10 +241,10 @@ def reconstruct(
     """
     import numpy as np
 
-    from .recon.portraits.reconstructor import FaceCrop, make_reconstructor
+    from .recon.portraits.reconstructor import FaceCrop, choose_method, make_reconstructor
     from .recon.portraits.sources import read_photograph
     from .recon.vision.detect import make_detector
-    from .recon.weights.catalogue import NONE, resolve_choice
+    from .recon.weights.catalogue import resolve_choice
 
     if isinstance(photograph, (str, Path)):
         frame = read_photograph(Path(photograph))
@@ -251,11 +253,15 @@ def reconstruct(
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
         shape = f"{frame.dtype} of shape {frame.shape}"
         raise FacebenchError(f"photograph is {shape}", "give uint8 RGB of shape (H, W, 3)")
-    face_model = load_model(model) if isinstance(model, (str, Path)) else model
+    named = str(model) if isinstance(model, (str, Path)) else None
     weights = Path(checkpoint) if checkpoint else None
+    choice = choose_method(method, named, weights, landmarks)
+    if model is None or isinstance(model, (str, Path)):
+        face_model = load_model(choice.model)
+    else:
+        face_model = model
     finder = make_detector(resolve_choice("detector", detector), device)
-    points = resolve_choice("landmarks", landmarks, NONE)
-    network, _, _ = make_reconstructor(face_model, method, weights, points, device)
+    network, _, _ = make_reconstructor(face_model, choice, device)
     boxes = finder.detect_all(frame)
     if not boxes:
         return []

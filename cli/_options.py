@@ -103,6 +103,12 @@ PROTOCOLS = (
 
 _NAMES = "separated by commas."
 
+_WEIGHTS_FILE = click.Path(path_type=Path, dir_okay=False)
+_WEIGHTS = "Weights of 'facebench train'.  [default: those in the package]"
+_OF_WEIGHTS = (
+    "The face model of the weights: 'embedded', 'human', an .npz, or ICT-FaceKit's folder."
+)
+
 checkpoint = click.option(
     "--checkpoint", type=click.Path(path_type=Path), help="Weights.  [default: embedded]"
 )
@@ -149,17 +155,29 @@ def protocol(function: Command) -> Command:
 def trained_network(function: Command) -> Command:
     """The weights of a regressor, and the face model that they were trained with."""
     options = (
+        click.option("--checkpoint", type=_WEIGHTS_FILE, help=_WEIGHTS),
+        click.option("--model", default="embedded", show_default=True, help=_OF_WEIGHTS),
+    )
+    return _with(options, function)
+
+
+def photograph_method(function: Command) -> Command:
+    """What reconstructs the faces in photographs; `portraits.reconstructor.choose_method`."""
+    options = (
+        click.option(
+            "--method",
+            type=click.Choice(["fitting", "ours"]),
+            help="fitting: a model fitted to landmarks and pixels; ours: a network of 'facebench "
+            "train'.  [default: ours with --checkpoint, else fitting]",
+        ),
         click.option(
             "--checkpoint",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="Weights of 'facebench train'.  [default: those in the package]",
+            type=_WEIGHTS_FILE,
+            help=f"{_WEIGHTS} With --method fitting those of a landmarker.",
         ),
         click.option(
             "--model",
-            default="embedded",
-            show_default=True,
-            help="The face model of the weights: 'embedded', 'human', an .npz, or ICT-FaceKit's "
-            "folder.",
+            help=f"{_OF_WEIGHTS} A fit takes any.  [default: human for fitting, embedded for ours]",
         ),
     )
     return _with(options, function)
@@ -202,8 +220,9 @@ def landmarks(function: Command) -> Command:
         default="best",
         show_default=True,
         metavar="NAME|FILE",
-        help="Brings each face to its 68 landmarks: 'face-api-68', 'embedded', 'fan', a file, or "
-        "'none'; 'best' is a fetched one where there is one, else none.",
+        help="Finds the 68 landmarks that a fit starts from and a face of 'ours' is brought to: "
+        "'face-api-68', 'embedded', 'fan', a file, or 'none' (only 'ours'); 'best' is a fetched "
+        "one where there is one, else 'embedded' for a fit and 'none' for 'ours'.",
     )(function)
 
 

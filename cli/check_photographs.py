@@ -13,6 +13,7 @@ from ._tables import print_json
 
 if TYPE_CHECKING:
     from ..bench.photographs.check import Networks
+    from ..recon.portraits.reconstructor import MethodChoice
 
 
 @click.command(name="check-photographs")
@@ -26,14 +27,7 @@ if TYPE_CHECKING:
 @_options.detector
 @_options.landmarks
 @_options.recogniser
-@click.option(
-    "--method",
-    type=click.Choice(["ours", "fitting"]),
-    default="ours",
-    show_default=True,
-    help="Reconstructs the faces, as in 'facebench reconstruct'.",
-)
-@_options.trained_network
+@_options.photograph_method
 @click.option("--limit", type=click.IntRange(1), help="At most this many photographs.")
 @click.option("--device", default="cpu", show_default=True, help="As PyTorch names it.")
 @click.option(
@@ -53,9 +47,9 @@ def command(
     detector: str,
     landmarks: str,
     recogniser: str,
-    method: str,
+    method: str | None,
     checkpoint: Path | None,
-    model: str,
+    model: str | None,
     limit: int | None,
     device: str,
     form: str,
@@ -79,24 +73,26 @@ def command(
     """
     from ..bench.photographs.check import check_photographs
     from ..bench.photographs.reference import read_reference
+    from ..recon.portraits.reconstructor import choose_method
     from ..recon.weights.catalogue import NONE, choice_identity, resolve_choice
     from ..results.files import write_text
     from ..results.tables.photographs import FORMS, check_numbers, check_tables
 
     photographs = read_reference(reference, folder)[:limit]
-    refining = resolve_choice("landmarks", landmarks, otherwise=NONE)
+    choice = choose_method(method, model, checkpoint, landmarks)
+    refining = choice.landmarks
     chosen = {
         "detector": resolve_choice("detector", detector),
         # Without any asked for, the embedded network is checked and the face left alone.
         "landmarks": resolve_choice("landmarks", "embedded" if refining == NONE else refining),
         "recogniser": resolve_choice("recogniser", recogniser),
     }
-    networks = _networks(chosen, refining, method, model, checkpoint, device)
+    networks = _networks(chosen, choice, device)
     steps = count_on_bar(photographs, "photographs", len(photographs), as_json)
     check = check_photographs(steps, networks)
     told = {kind: choice_identity(kind, name) for kind, name in chosen.items()}  # type: ignore[arg-type]
-    brought = ", brought to the landmarks" if refining != NONE and method == "ours" else ""
-    told["reconstruction"] = f"{method} with model {model}{brought}"
+    brought = ", brought to the landmarks" if refining != NONE and choice.method == "ours" else ""
+    told["reconstruction"] = f"{choice.method} with model {choice.model}{brought}"
     numbers = {"networks": told, **check_numbers(check)}
     for problem in check.problems:
         click.echo(problem, err=True)
@@ -111,14 +107,7 @@ def command(
     return 0 if check.checked else _options.NOTHING_SCORED
 
 
-def _networks(
-    chosen: dict[str, str],
-    refining: str,
-    method: str,
-    model: str,
-    checkpoint: Path | None,
-    device: str,
-) -> Networks:
+def _networks(chosen: dict[str, str], choice: MethodChoice, device: str) -> Networks:
     from ..bench.photographs.check import Networks
     from ..recon.morphable.load import load_model
     from ..recon.portraits.reconstructor import make_reconstructor
@@ -129,6 +118,6 @@ def _networks(
     return Networks(
         make_detector(chosen["detector"], device),
         make_landmark_detector(chosen["landmarks"], device),
-        make_reconstructor(load_model(model), method, checkpoint, refining, device)[0],
+        make_reconstructor(load_model(choice.model), choice, device)[0],
         make_identity_features(chosen["recogniser"]),
     )

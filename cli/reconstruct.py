@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import _options
-from ._options import options_file, trained_network
+from ._options import options_file
 from ._progress import count_on_bar
 
 if TYPE_CHECKING:
@@ -37,15 +37,7 @@ def parse_formats(_: click.Context, __: click.Parameter, value: str) -> tuple[st
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder."
 )
-@click.option(
-    "--method",
-    type=click.Choice(["ours", "fitting"]),
-    default="ours",
-    show_default=True,
-    help="ours: a network of 'facebench train'; fitting: the model fitted to landmarks and "
-    "pixels, for any --model; --checkpoint is then that of a landmarker.",
-)
-@trained_network
+@_options.photograph_method
 @_options.detector
 @_options.landmarks
 @click.option(
@@ -105,11 +97,12 @@ def command(
       NAME_frames.parquet the same of every frame of a video
       NAME_overlay.mp4    a video with the face drawn over it
 
-    Further faces of a photograph (--all-faces) are called NAME_face2, NAME_face3 ... A box file
-    NAME.boxes.csv beside a source is taken instead of the detector. With --landmarks each face is
-    brought to the landmarks that are found in it. NAME.json says which networks were used. A source
-    without a face gets a row with the reason, and the others go on. The same command again keeps
-    what is there and goes on. The exit code is 1 when nothing could be reconstructed.
+    The face model 'human' is fitted to each photograph, unless --method, --model or --checkpoint
+    say otherwise. Further faces of a photograph (--all-faces) are called NAME_face2, NAME_face3 ...
+    A box file NAME.boxes.csv beside a source is taken instead of the detector. NAME.json says which
+    networks were used. A source without a face gets a row with the reason, and the others go on.
+    The same command again keeps what is there and goes on. The exit code is 1 when nothing could be
+    reconstructed.
 
     \b
     Examples:
@@ -118,7 +111,7 @@ def command(
       facebench reconstruct group.jpg --out faces --all-faces
       facebench reconstruct me.jpg --out faces --detector mtcnn --landmarks face-api-68
       facebench reconstruct p.jpg --out faces --model bfm.npz --checkpoint train/weights.pt
-      facebench reconstruct p.jpg --out faces --model human --method fitting
+      facebench reconstruct p.jpg --out faces --method ours
     """
     from ..recon.files.writing import lock_folder
     from ..recon.portraits.sources import find_sources
@@ -143,26 +136,19 @@ def _reconstructor(out: Path, options: dict[str, Any]) -> SourceReconstructor:
     from ..recon.face.coefficient_files import Origin
     from ..recon.morphable.load import load_model
     from ..recon.portraits.photographs import SourceReconstructor
-    from ..recon.portraits.reconstructor import make_reconstructor
+    from ..recon.portraits.reconstructor import choose_method, make_reconstructor
     from ..recon.portraits.results import FaceFiles
     from ..recon.portraits.sheet import SheetRenderer
     from ..recon.portraits.video import ReconstructionSettings
     from ..recon.vision.detect import make_detector
-    from ..recon.weights.catalogue import NONE, choice_identity, resolve_choice
+    from ..recon.weights.catalogue import choice_identity, resolve_choice
 
-    model, device = load_model(options["model"]), options["device"]
+    asked = (options[name] for name in ("method", "model", "checkpoint", "landmarks"))
+    choice, device = choose_method(*asked), options["device"]
     finder = resolve_choice("detector", options["detector"])
-    # Without fetched ones none: those of the embedded network are no better than the face's own.
-    landmarks = resolve_choice("landmarks", options["landmarks"], otherwise=NONE)
-    reconstructor, name, digest = make_reconstructor(
-        model,
-        options["method"],
-        options["checkpoint"],
-        landmarks,
-        device,
-        options["texture_size"],
-    )
-    networks = choice_identity("detector", finder), choice_identity("landmarks", landmarks)
+    model = load_model(choice.model)
+    reconstructor, name, digest = make_reconstructor(model, choice, device, options["texture_size"])
+    networks = choice_identity("detector", finder), choice_identity("landmarks", choice.landmarks)
     origin = Origin(model.name, model.digest, name, digest, *networks)
     return SourceReconstructor(
         reconstructor,
@@ -186,8 +172,9 @@ def _ledger(
     from ..recon.portraits.results import ResultLedger
 
     settings = options | asdict(reconstructor.files.origin)
-    # Of weights and model the digests count, whatever their files are called and wherever they lie.
-    for name in ("batch", "device", "checkpoint", "model"):
+    # Of weights and model the digests count, whatever their files are called and wherever they
+    # lie, and of a method its name, given or not.
+    for name in ("batch", "device", "checkpoint", "model", "method"):
         del settings[name]
     return ResultLedger(reconstructor.files.out, settings, forget=redo)
 

@@ -26,17 +26,18 @@ from ..face.lighting import illuminate
 from ..fitting.fitter import CropFitter
 from ..fitting.refinement import LandmarkRefiner, make_refiner
 from ..mesh.record import Mesh
-from ..morphable import EMBEDDED
+from ..morphable import EMBEDDED, HUMAN
 from ..morphable.decoder import FaceDecoder
 from ..morphable.load import load_model
 from ..morphable.model import MorphableModel
-from ..network.vision_weights import EMBEDDED as EMBEDDED_WEIGHTS
-from ..network.vision_weights import chosen_weights
+from ..network.vision_weights import embedded_network
 from ..regressors.checkpoint import embedded_weights, load_regressor
 from ..regressors.regressor import FaceNetwork
 from ..render.face import VertexNormals
 from ..texture.texture import Texture, TextureSpace, View, blend, sample_view
-from ..weights.catalogue import NONE, portable_choice
+from ..vision.landmarks import FAN, FAN_FILE, torch_checkpoints
+from ..weights.catalogue import EMBEDDED as EMBEDDED_WEIGHTS
+from ..weights.catalogue import NONE, portable_choice, resolve_choice
 
 FITTED_SIZE = 224
 """Side in px of crops that are fitted; deviations of landmarks are in px of a crop of this size."""
@@ -221,31 +222,73 @@ class FittingNetwork(FaceNetwork):
         return self.crop_fitter.fit(crops).coefficients
 
 
+@dataclass(frozen=True)
+class MethodChoice:
+    """By what a photograph is reconstructed.
+
+    Attributes:
+        method: `fitting` or `ours`.
+        model: name or file of the face model.
+        checkpoint: weights of `ours`; None stands for those in the package.
+        landmarks: what a fit starts from, and what a face of `ours` is brought to, or `none`.
+    """
+
+    method: str
+    model: str
+    checkpoint: Path | None
+    landmarks: str
+
+
+def choose_method(
+    method: str | None, model: str | None, checkpoint: Path | None, landmarks: str = "best"
+) -> MethodChoice:
+    """What suits a photograph best where nothing else was asked for: the human model, fitted.
+
+    Args:
+        method: `fitting`, `ours`, or None: `ours` for weights that are given, else `fitting`.
+        model: name or file, or None: the human model for a fit, else that of the package's weights.
+        checkpoint: weights of `ours`; for `fitting` of a landmark network, before `landmarks`.
+        landmarks: as a user gives it, `best` too.
+
+    Raises:
+        FacebenchError: no such method or landmark network, or a fit is to do without landmarks.
+    """
+    method = method or ("ours" if checkpoint else "fitting")
+    if method == "ours":
+        # Without fetched ones none: the embedded ones are no better than the face's own.
+        found = resolve_choice("landmarks", landmarks, otherwise=NONE)
+        return MethodChoice(method, model or EMBEDDED, checkpoint, found)
+    if method != "fitting":
+        raise FacebenchError(f"no method '{method}' to reconstruct by", "give 'fitting' or 'ours'")
+    found = resolve_choice("landmarks", str(checkpoint or landmarks))
+    if found == NONE:
+        raise FacebenchError(
+            "a fit starts from landmarks", "give --landmarks a network, or the method 'ours'"
+        )
+    return MethodChoice(method, model or HUMAN, None, found)
+
+
 def choose_network(
-    method: str, model: MorphableModel, checkpoint: Path | None, device: str = "cpu"
+    choice: MethodChoice, model: MorphableModel, device: str = "cpu"
 ) -> tuple[FaceNetwork, str, str]:
     """What finds the coefficients: a trained network, or a fitter of the model.
 
     Args:
-        method: `ours` or `fitting`.
+        choice: method, weights and landmarks.
         model: the face model.
-        checkpoint: weights of a method; of a landmark detector for `fitting`. None stands for
-            those in the package.
         device: where a fitter computes.
 
     Returns:
-        It, its name, and the SHA-256 of its weights.
+        It, its name, and the SHA-256 of its weights; of a fit those of its landmark network.
 
     Raises:
-        FacebenchError: no such method, or weights that cannot be used or are of another model.
+        FacebenchError: weights that cannot be used or are of another model.
     """
-    if method == "fitting":
-        weights = chosen_weights(checkpoint or EMBEDDED_WEIGHTS, "landmarker")
-        fitter = CropFitter.of(model, FITTED_SIZE, weights, device)
-        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-        return FittingNetwork(fitter, CoefficientSizes.of(model)), method, digest
-    if method != "ours":
-        raise FacebenchError(f"no method '{method}' to reconstruct by", "give 'ours' or 'fitting'")
+    checkpoint = choice.checkpoint
+    if choice.method == "fitting":
+        fitter = CropFitter.of(model, FITTED_SIZE, choice.landmarks, device)
+        network = FittingNetwork(fitter, CoefficientSizes.of(model))
+        return network, choice.method, _landmark_digest(choice.landmarks)
     # The one mismatch that a user of another model meets first has two ways out.
     if checkpoint is None and model.digest != load_model(EMBEDDED).digest:
         raise FacebenchError(
@@ -256,21 +299,21 @@ def choose_network(
     return loaded.regressor, loaded.recipe.name, loaded.digest
 
 
+def _landmark_digest(landmarks: str) -> str:
+    """SHA-256 of the weights of a landmark network that `resolve_choice` named."""
+    own = {EMBEDDED_WEIGHTS: embedded_network("landmarker"), FAN: torch_checkpoints() / FAN_FILE}
+    path = own.get(landmarks) or Path(portable_choice(landmarks))
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def make_reconstructor(
-    model: MorphableModel,
-    method: str = "ours",
-    checkpoint: Path | None = None,
-    landmarks: str = NONE,
-    device: str = "cpu",
-    texture_size: int = 1024,
+    model: MorphableModel, choice: MethodChoice, device: str = "cpu", texture_size: int = 1024
 ) -> tuple[Reconstructor, str, str]:
     """A reconstructor by a method, its faces brought to landmarks where any are asked for.
 
     Args:
         model: the face model.
-        method, checkpoint: as `choose_network`.
-        landmarks: what finds the landmarks, or `none`; a fit starts from them, a face of a network
-            is refined by them.
+        choice: as `choose_method` made it.
         device: as PyTorch names it.
         texture_size: side of the textures in pixels.
 
@@ -280,13 +323,10 @@ def make_reconstructor(
     Raises:
         FacebenchError: as `choose_network`, or the landmark network cannot be used.
     """
-    fits = method == "fitting"
-    file = Path(portable_choice(landmarks))
-    # A fit has its landmarks already: they are the ones asked for, unless weights are given.
-    if fits and checkpoint is None and file.is_file():
-        checkpoint = file
-    network, name, digest = choose_network(method, model, checkpoint, device)
-    refiner = None if fits else make_refiner(model, landmarks, device)
+    network, name, digest = choose_network(choice, model, device)
+    # A fit has been laid on the landmarks already.
+    refining = NONE if choice.method == "fitting" else choice.landmarks
+    refiner = make_refiner(model, refining, device)
     return Reconstructor(model, network, device, texture_size, refiner), name, digest
 
 

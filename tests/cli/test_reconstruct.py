@@ -65,7 +65,8 @@ def _table(path: Path) -> dict[str, Any]:
 def test_a_model_that_the_weights_do_not_know_is_told_the_way(
     pictures: Path, tmp_path: Path
 ) -> None:
-    refused = _run(pictures / "astronaut.png", "--out", tmp_path, "--model", "human")
+    words = ("--out", tmp_path, "--method", "ours", "--model", "human")
+    refused = _run(pictures / "astronaut.png", *words)
     assert "take the method 'fitting'" in str(refused.exception)
 
 
@@ -279,9 +280,13 @@ def test_an_unknown_format_names_the_known(pictures: Path, tmp_path: Path) -> No
     assert result.exit_code == 2 and "obj, ply, glb" in result.output
 
 
-def test_the_embedded_weights_find_the_astronauts_face(pictures: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["ours", "fitting"])
+def test_what_the_package_holds_finds_the_astronauts_face(
+    pictures: Path, tmp_path: Path, method: str
+) -> None:
     """Eyes and mouth of the photograph, read off by eye, in its 512 x 512 pixels."""
-    assert _run(pictures / "astronaut.png", "--out", tmp_path).return_value == 0
+    words = (pictures / "astronaut.png", "--out", tmp_path, "--formats", "ply", "--method", method)
+    assert _run(*words, "--landmarks", "none" if method == "ours" else "embedded").return_value == 0
     points = np.array(_table(tmp_path / "astronaut.json")["frames"][0]["landmarks_px"])
     found = [points[36:42].mean(axis=0), points[42:48].mean(axis=0), points[48:60].mean(axis=0)]
     seen = np.array([[201.0, 109.0], [244.0, 108.0], [223.0, 149.0]])

@@ -165,7 +165,7 @@ def test_a_folder_is_checked_all_the_way(folder: Path) -> None:
     assert numbers["errors"]["landmarks"]["all 68"]["median"] == pytest.approx(0.0, abs=1e-6)
     assert 0.0 < numbers["errors"]["reconstruction"]["inner 51"]["median"] < 0.3
     assert numbers["networks"]["detector"] == "embedded"
-    assert numbers["networks"]["reconstruction"] == "ours with model embedded"
+    assert numbers["networks"]["reconstruction"] == "fitting with model human"
     assert len(numbers["problems"]) == 1
     assert "broken.png" in numbers["problems"][0]
     assert numbers["identity"]["auc_recogniser"] is None

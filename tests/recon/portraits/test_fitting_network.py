@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import skimage.data
@@ -9,7 +12,14 @@ import skimage.data
 from facebench.errors import FacebenchError
 from facebench.recon.face.crop import Box, crop_square
 from facebench.recon.morphable.load import load_model
-from facebench.recon.portraits.reconstructor import FITTED_SIZE, Reconstructor, choose_network
+from facebench.recon.network.vision_weights import embedded_network
+from facebench.recon.portraits.reconstructor import (
+    FITTED_SIZE,
+    MethodChoice,
+    Reconstructor,
+    choose_method,
+    choose_network,
+)
 
 _FACE = Box(174.0, 70.0, 95.0, 110.0)
 """The face in scikit-image's astronaut, from brows to chin and ear to ear."""
@@ -17,8 +27,9 @@ _FACE = Box(174.0, 70.0, 95.0, 110.0)
 
 def test_it_fits_what_a_network_would_regress() -> None:
     human = load_model("human")
-    network, name, digest = choose_network("fitting", human, None)
-    assert name == "fitting" and len(digest) == 64
+    network, name, digest = choose_network(choose_method(None, None, None, "embedded"), human)
+    assert name == "fitting"
+    assert digest == hashlib.sha256(embedded_network("landmarker").read_bytes()).hexdigest()
     reconstructor = Reconstructor(human, network)
     assert reconstructor.crop_size == FITTED_SIZE
     crop = crop_square(skimage.data.astronaut(), _FACE, FITTED_SIZE)
@@ -33,6 +44,22 @@ def test_it_fits_what_a_network_would_regress() -> None:
     assert np.abs(middle - FITTED_SIZE / 2).max() < 25 and np.ptp(points[:, 0]) > 90
 
 
-def test_an_unknown_method_is_refused() -> None:
+def test_a_photograph_is_fitted_unless_a_network_is_asked_for(tmp_path: Path) -> None:
+    weights, landmarker = tmp_path / "weights.pt", tmp_path / "landmarker.pt"
+    landmarker.write_bytes(b"")
+    with pytest.MonkeyPatch.context() as nothing_fetched:
+        nothing_fetched.setenv("FACEBENCH_WEIGHTS", str(tmp_path))
+        usual = choose_method(None, None, None)
+        assert usual == MethodChoice("fitting", "human", None, "embedded")
+        trained = choose_method(None, None, weights)
+        assert trained == MethodChoice("ours", "embedded", weights, "none")
+        assert choose_method("ours", None, None) == MethodChoice("ours", "embedded", None, "none")
+        own = choose_method("fitting", "mine.npz", landmarker)
+        assert own == MethodChoice("fitting", "mine.npz", None, str(landmarker))
+
+
+def test_an_unknown_method_and_a_fit_to_nothing_are_refused() -> None:
     with pytest.raises(FacebenchError, match="no method 'hope'"):
-        choose_network("hope", load_model("embedded"), None)
+        choose_method("hope", None, None)
+    with pytest.raises(FacebenchError, match="a fit starts from landmarks"):
+        choose_method("fitting", None, None, "none")
