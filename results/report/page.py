@@ -79,7 +79,7 @@ def _sections(series: Sequence[Series], group: RunGroup) -> list[Section]:
         ("curves", "Cumulative error", _with(key, cumulative_charts(series))),
         ("subjects", "Subjects", _subjects(series, key)),
         ("regions", "Parts of the face", _regions(series, key)),
-        ("turn", "In 3D", viewer(list(views(run)))),
+        ("turn", "In 3D", viewer(list(views(run, series[1:])), run.label)),
         ("faces", "Where the error is", _faces(run)),
         ("pictures", "Pictures", picture_gallery(run.run.pictures)),
         ("failures", "Failures", failures(series)),

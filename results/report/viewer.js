@@ -150,14 +150,17 @@ function reachOf({ positions, errors }) {
   return reach || whole;
 }
 
-function startViewer(canvas) {
-  const figure = canvas.closest("figure"), choice = document.getElementById("face-choice");
+// One pose for all canvases, so that faces beside each other turn together.
+function startViewer(canvases) {
+  const figures = canvases.map((canvas) => canvas.closest("figure"));
+  const choice = document.getElementById("face-choice");
+  const beside = document.getElementById("beside-choice");
   const sides = [...document.querySelectorAll("input[name=side]")];
-  const table = new Uint8Array(bytesOf(canvas.dataset.colours));
-  const painter = new Painter(canvas);
-  if (!painter.gl) {
-    canvas.hidden = true;
-    figure.querySelector(".note").hidden = false;
+  const table = new Uint8Array(bytesOf(canvases[0].dataset.colours));
+  const painters = canvases.map((canvas) => new Painter(canvas));
+  if (!painters[0].gl) {
+    canvases[0].hidden = true;
+    figures[0].querySelector(".note").hidden = false;
     return;
   }
   let pose = { ...START }, reach = 1, waiting = false;
@@ -165,26 +168,39 @@ function startViewer(canvas) {
   function redraw() {
     if (waiting) return;
     waiting = true;
-    requestAnimationFrame(() => { waiting = false; painter.draw(pose, reach); });
+    requestAnimationFrame(() => {
+      waiting = false;
+      painters.forEach((painter, at) => { if (!figures[at].hidden) painter.draw(pose, reach); });
+    });
+  }
+
+  function fill(at, mesh, scan, shown, words) {
+    const painter = painters[at];
+    painter.forget();
+    if (shown !== "scan") painter.add(mesh, coloursOf(mesh, table));
+    if (shown !== "prediction") {
+      const plain = () => Float32Array.from(scan.positions, (_, axis) => PLAIN[axis % 3]);
+      painter.add(scan, shown === "scan" ? coloursOf(scan, table) : plain());
+    }
+    figures[at].querySelector("figcaption").textContent = words;
+    canvases[at].setAttribute("aria-label", `3D view, ${shown}: ${words}`);
   }
 
   function show() {
     const face = document.getElementById(`face-${choice.value}`);
-    const scan = face.querySelector(".scan");
+    const scan = face.querySelector(".scan") && readMesh(face.querySelector(".scan"));
     sides.forEach((side) => { side.disabled = !scan && side.value !== "prediction"; });
-    const asked = sides.find((side) => side.checked).value;
-    const shown = scan ? asked : "prediction";
+    const shown = scan ? sides.find((side) => side.checked).value : "prediction";
     const prediction = readMesh(face.querySelector(".prediction"));
-    painter.forget();
+    const other = beside && [...face.querySelectorAll(".beside")].find((mesh) =>
+      mesh.dataset.run === beside.value);
     reach = reachOf(prediction);
-    if (shown !== "scan") painter.add(prediction, coloursOf(prediction, table));
-    if (shown !== "prediction") {
-      const mesh = readMesh(scan);
-      const plain = () => Float32Array.from(mesh.positions, (_, at) => PLAIN[at % 3]);
-      painter.add(mesh, shown === "scan" ? coloursOf(mesh, table) : plain());
-    }
-    figure.querySelector("figcaption").textContent = face.dataset.words;
-    canvas.setAttribute("aria-label", `3D view, ${shown}: ${face.dataset.words}`);
+    const run = other ? `${canvases[0].dataset.run}, ` : "";
+    fill(0, prediction, scan, shown, run + face.dataset.words);
+    if (beside) figures[1].hidden = !other;
+    // The scan's own colours are distances to the first run: beside it stands the other's face.
+    const theirs = shown === "scan" ? "prediction" : shown;
+    if (other) fill(1, readMesh(other), scan, theirs, other.dataset.words);
     redraw();
   }
 
@@ -195,6 +211,27 @@ function startViewer(canvas) {
     redraw();
   }
 
+  function reset() {
+    pose = { ...START };
+    redraw();
+  }
+
+  canvases.forEach((canvas, at) => {
+    listen(canvas, turn, reset);
+    canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
+    canvas.addEventListener("webglcontextrestored", () => {
+      painters[at].meshes = [];
+      painters[at].prepare();
+      show();
+    });
+    new ResizeObserver(redraw).observe(canvas);
+  });
+  [choice, beside, ...sides].forEach((input) => input?.addEventListener("change", show));
+  show();
+}
+
+// Fingers, mouse, wheel and keys of one canvas.
+function listen(canvas, turn, reset) {
   const held = new Map();
   const apart = () => {
     const [one, other] = [...held.values()];
@@ -228,22 +265,12 @@ function startViewer(canvas) {
       ArrowLeft: [-TURN, 0], ArrowRight: [TURN, 0], ArrowUp: [0, -TURN], ArrowDown: [0, TURN],
       "+": [0, 0, 1.15], "=": [0, 0, 1.15], "-": [0, 0, 1 / 1.15],
     };
-    if (event.key === "0") pose = { ...START };
-    else if (!moves[event.key] || event.ctrlKey || event.metaKey) return;
+    if (event.key !== "0" && (!moves[event.key] || event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
-    turn(...(moves[event.key] ?? [0, 0]));
+    if (event.key === "0") reset();
+    else turn(...moves[event.key]);
   });
-  canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
-  canvas.addEventListener("webglcontextrestored", () => {
-    painter.meshes = [];
-    painter.prepare();
-    show();
-  });
-  choice.addEventListener("change", show);
-  sides.forEach((side) => side.addEventListener("change", show));
-  new ResizeObserver(redraw).observe(canvas);
-  show();
 }
 
-const canvas = document.getElementById("face");
-if (canvas) startViewer(canvas);
+const canvases = [...document.querySelectorAll(".stage canvas")];
+if (canvases.length) startViewer(canvases);

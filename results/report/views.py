@@ -21,8 +21,8 @@ from .heat_maps import SCALE_MM, error_colours, frontal_face, frontal_rotation
 from .pictures import error_scale
 from .series import Series
 
-MAX_SCENES = 3
-"""Scenes that get a view of their own; a view is about 0.2 MB."""
+MAX_SCENES, MAX_BESIDE = 3, 2
+"""Scenes that get a view of their own, and other runs beside it; a mesh is about 0.1 MB."""
 STEPS, UNKNOWN = 254, 255
 """The error byte at the end of the colour scale, and the one of what was not measured."""
 
@@ -55,6 +55,7 @@ class View:
         step_mm: length of one unit of the positions.
         prediction: facing +z, y up, the measured part around the origin.
         scan: in the same space, or None where the run keeps none.
+        beside: other runs' predictions of it in the same space, by label with their error in mm.
     """
 
     subject: str
@@ -64,9 +65,10 @@ class View:
     step_mm: float
     prediction: PackedMesh
     scan: PackedMesh | None
+    beside: tuple[tuple[str, float, PackedMesh], ...] = ()
 
 
-def views(series: Series) -> Iterator[View]:
+def views(series: Series, others: Sequence[Series] = ()) -> Iterator[View]:
     """The worst, the median and the best subject of each scene; without those that keep no mesh."""
     reference = frontal_face(series)
     for scene in series.record.scenes[:MAX_SCENES]:
@@ -75,9 +77,24 @@ def views(series: Series) -> Iterator[View]:
         for rank, subject, error_mm in rank_subjects(series.subjects, scene):
             path = series.run.mesh_path(items[subject])
             if path.is_file():
-                scan_path = series.run.scan_path(items[subject])
-                pair = _frontal_pair(path, scan_path, reference)
-                yield View(subject, scene, rank, error_mm, *pack_pair(*pair))
+                item = items[subject]
+                beside = list(_beside(others[:MAX_BESIDE], item))
+                paths = (series.run.scan_path(item), *(path for *_, path in beside))
+                step, packed = pack(_frontal(path, paths, reference))
+                prediction, scan, *rest = packed
+                assert prediction is not None  # its file is there
+                theirs = zip(beside, rest, strict=True)
+                shown = tuple((label, mm, mesh) for (label, mm, _), mesh in theirs if mesh)
+                yield View(subject, scene, rank, error_mm, step, prediction, scan, shown)
+
+
+def _beside(others: Sequence[Series], item: str) -> Iterator[tuple[str, float, Path]]:
+    """Label, error in mm and mesh of the runs that have scored an item too."""
+    for other in others:
+        if ERROR in other.subjects:
+            rows = other.subjects[(other.subjects["item"] == item) & other.subjects[ERROR].notna()]
+            for error_mm in rows[ERROR]:
+                yield other.label, float(error_mm), other.run.mesh_path(item)
 
 
 def rank_subjects(subjects: pd.DataFrame, scene: str) -> list[tuple[str, str, float]]:
@@ -103,14 +120,14 @@ def _ranks(count: int) -> dict[int, str]:
     return dict(sorted(ranks.items()))
 
 
-def pack_pair(
-    prediction: DecimatedMesh, scan: DecimatedMesh | None
-) -> tuple[float, PackedMesh, PackedMesh | None]:
-    """The length of a step in mm that both sides share, and the sides."""
-    sides = [side for side in (prediction, scan) if side is not None]
-    # One step for both sides: prediction and scan lie on each other as measured.
-    step = max(float(np.abs(side.mesh.vertices).max()) for side in sides) / np.iinfo(np.int16).max
-    return step, _pack(prediction, step), None if scan is None else _pack(scan, step)
+def pack(
+    meshes: Sequence[DecimatedMesh | None],
+) -> tuple[float, list[PackedMesh | None]]:
+    """The length of a step in mm that all meshes share, and the meshes."""
+    # One step for all: they lie on each other as measured.
+    largest = max(float(np.abs(one.mesh.vertices).max()) for one in meshes if one is not None)
+    step = largest / np.iinfo(np.int16).max
+    return step, [None if one is None else _pack(one, step) for one in meshes]
 
 
 def error_bytes(errors: Array) -> NDArray[np.uint8]:
@@ -126,22 +143,24 @@ def colour_table() -> str:
     return _base64(np.rint(255 * error_colours(errors)).astype(np.uint8).tobytes())
 
 
-def _frontal_pair(
-    prediction: Path, scan: Path, reference: Array | None
-) -> tuple[DecimatedMesh, DecimatedMesh | None]:
+def _frontal(
+    prediction: Path, others: Sequence[Path], reference: Array | None
+) -> list[DecimatedMesh | None]:
+    """A prediction turned to the front, and what lies in its space moved with it, None if gone."""
     mesh, errors = read_errors(prediction)
     turn = frontal_rotation(mesh, reference)
     measured = ~np.isnan(errors)
     seen = mesh.vertices[measured] if measured.any() else mesh.vertices
-    # The scan is moved by the prediction's centre too, or they would drift apart.
+    # The others are moved by the prediction's centre too, or they would drift apart.
     centre = (seen.min(axis=0) + seen.max(axis=0)) / 2
 
     def placed(part: DecimatedMesh) -> DecimatedMesh:
         vertices = (part.mesh.vertices - centre) @ turn.T
         return replace(part, mesh=replace(part.mesh, vertices=vertices))
 
-    other = placed(decimate(*read_errors(scan))) if scan.is_file() else None
-    return placed(decimate(mesh, errors)), other
+    first = placed(decimate(mesh, errors))
+    rest = (placed(decimate(*read_errors(p))) if p.is_file() else None for p in others)
+    return [first, *rest]
 
 
 def _pack(side: DecimatedMesh, step: float) -> PackedMesh:
@@ -167,6 +186,7 @@ BOTH = (
     "into the plain scan: what is in front covers the other."
 )
 PEOPLE = "This page holds scans of people: who may see it is up to the dataset's licence."
+LINKED = "The two faces turn together, each registered to the same scan."
 NO_SCANS = (
     "The run keeps no scans: it was measured before they were kept, or its files were removed. "
     "The prediction is shown alone."
@@ -174,33 +194,56 @@ NO_SCANS = (
 NO_WEBGL = "This browser draws no 3D (WebGL): the pictures below show the same errors."
 
 
-def viewer(views: Sequence[View]) -> Markup:
-    """The canvas with its controls, the faces' bytes, and what must be known of them."""
+def viewer(views: Sequence[View], label: str = "") -> Markup:
+    """The canvases with their controls, the faces' bytes, and what must be known of them.
+
+    Args:
+        views: what can be chosen.
+        label: of the run that they are of.
+    """
     if not views:
         return Markup()
     some, every = (test(view.scan is not None for view in views) for test in (any, all))
-    notes = [KEYS, *([BOTH, PEOPLE] if some else []), *([] if every else [NO_SCANS])]
+    labels = list(dict.fromkeys(label for view in views for label, *_ in view.beside))
+    linked = [LINKED] if labels else []
+    notes = [KEYS, *linked, *([BOTH, PEOPLE] if some else []), *([] if every else [NO_SCANS])]
+    said = (
+        tag("p", note, class_="note", id="face-keys" if note is KEYS else None) for note in notes
+    )
+    second = _canvas("face-beside", label="", hidden=True) if labels else Markup()
+    drawings = tag("div", _canvas("face", label, hidden=False), second, class_="linked")
+    return join(
+        tag("div", _choice(views), _beside_choice(labels), _sides(some), class_="tools"),
+        tag("div", drawings, tag("div", error_scale(), *said), class_="viewing"),
+        tag("noscript", tag("p", "The 3D view needs JavaScript.", class_="note")),
+        *(_bytes(view, number) for number, view in enumerate(views)),
+    )
+
+
+def _canvas(name: str, label: str, hidden: bool) -> Markup:
     drawing = tag(
         "canvas",
-        id="face",
+        id=name,
         tabindex="0",
         role="img",
         aria_label="3D view",
         aria_describedby="face-keys",
         data_colours=colour_table(),
+        data_run=label,
     )
     stage = tag("div", drawing, tag("p", NO_WEBGL, class_="note", hidden=True), class_="stage")
-    said = (
-        tag("p", note, class_="note", id="face-keys" if note is KEYS else None) for note in notes
+    return tag(
+        "figure", stage, tag("figcaption", aria_live="polite"), class_="viewer", hidden=hidden
     )
-    figure = tag("figure", stage, tag("figcaption", aria_live="polite"), class_="viewer")
-    script_needed = tag("noscript", tag("p", "The 3D view needs JavaScript.", class_="note"))
-    return join(
-        tag("div", _choice(views), _sides(some), class_="tools"),
-        tag("div", figure, tag("div", error_scale(), *said), class_="viewing"),
-        script_needed,
-        *(_bytes(view, number) for number, view in enumerate(views)),
-    )
+
+
+def _beside_choice(labels: Sequence[str]) -> Markup:
+    """Which other run's face turns beside it."""
+    if not labels:
+        return Markup()
+    options = (tag("option", label, value=label) for label in labels)
+    nothing = tag("option", "nothing", value="")
+    return tag("label", "Beside it ", tag("select", *options, nothing, id="beside-choice"))
 
 
 def _choice(views: Sequence[View]) -> Markup:
@@ -234,11 +277,14 @@ def _sides(with_scan: bool) -> Markup:
 def _bytes(view: View, number: int) -> Markup:
     """What the script reads of one face; nothing that is shown."""
     sides = {"prediction": view.prediction, "scan": view.scan}
-    meshes = (_mesh(side, mesh) for side, mesh in sides.items() if mesh is not None)
+    meshes = [_mesh(side, mesh) for side, mesh in sides.items() if mesh is not None]
+    for label, error_mm, mesh in view.beside:
+        caption = f"{label}: mean error {error_mm:.2f} mm"
+        meshes.append(_mesh("beside", mesh, data_run=label, data_words=caption))
     words = f"{view.subject}, {view.scene}, {view.rank}: mean error {view.error_mm:.2f} mm"
     return tag("div", *meshes, id=f"face-{number}", hidden=True, data_words=words)
 
 
-def _mesh(side: str, mesh: PackedMesh) -> Markup:
+def _mesh(side: str, mesh: PackedMesh, **more: str) -> Markup:
     sizes = {"data_vertices": mesh.n_vertices, "data_triangles": mesh.n_triangles}
-    return tag("data", class_=side, value=mesh.data, **sizes)
+    return tag("data", class_=side, value=mesh.data, **sizes, **more)

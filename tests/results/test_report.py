@@ -32,7 +32,7 @@ from facebench.results.report.heat_maps import (
     rotation_onto,
 )
 from facebench.results.report.page import WITH_FRAMES
-from facebench.results.report.views import MAX_SCENES, pack_pair
+from facebench.results.report.views import MAX_BESIDE, MAX_SCENES, pack
 from facebench.results.run.folder import RunFolder
 from facebench.results.run.ledger import ChunkRow
 from facebench.results.run.point_errors import read_errors
@@ -263,7 +263,8 @@ def test_errors_are_read_as_written(tmp_path: Path) -> None:
 def test_a_set_as_large_as_micc_fits_into_a_page_of_6_megabytes() -> None:
     face = procedural_model(seed=1, n_vertices=20_000).mesh()
     errors = 5 * np.abs(np.sin(face.vertices[:, 0] / 9) * np.cos(face.vertices[:, 1] / 9))
-    _, side, _ = pack_pair(decimate(face, errors), None)
+    _, (side,) = pack([decimate(face, errors)])
     frames = WITH_FRAMES * len(SCENES) * 30_000
-    views = 3 * MAX_SCENES * 2 * len(side.data)
+    assert side is not None
+    views = 3 * MAX_SCENES * (2 + MAX_BESIDE) * len(side.data)
     assert MAX_MAPS * len(draw(face, errors)) + views + frames < 6e6

@@ -29,7 +29,7 @@ from facebench.results.report.views import (
     PackedMesh,
     colour_table,
     error_bytes,
-    pack_pair,
+    pack,
     rank_subjects,
     views,
 )
@@ -101,7 +101,8 @@ def unpacked(mesh: PackedMesh) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]
 def test_a_packed_mesh_is_the_mesh_to_a_few_micrometres() -> None:
     mesh = procedural_model(seed=0, n_vertices=2000).mesh()
     errors = np.linspace(0, SCALE_MM, len(mesh.vertices))
-    step, side, other = pack_pair(DecimatedMesh(mesh, errors), DecimatedMesh(mesh, errors))
+    step, (side, other) = pack([DecimatedMesh(mesh, errors), DecimatedMesh(mesh, errors)])
+    assert side is not None
     positions, triangles, steps = unpacked(side)
     np.testing.assert_allclose(positions * step, mesh.vertices, atol=0.51 * step)
     np.testing.assert_array_equal(triangles, mesh.triangles)
@@ -185,6 +186,28 @@ def test_it_turns_in_a_browser(
     assert chromium.asked == [page.absolute().as_uri()] and not chromium.complaints
 
 
+def test_two_runs_turn_together(chromium: Browser, run: RunFolder, tmp_path: Path) -> None:
+    other = example_run(tmp_path / "theirs", "mean-face", 2.0, seed=1)
+    for _, subject, _ in rank_subjects(run.items(), "indoor")[:1]:
+        keep_face(other, f"{subject}/indoor")
+    chromium.open(write_report(run, [other], out=tmp_path / "two.html"), 1280)
+    beside = COUNT.replace('"face"', '"face-beside"')
+    chromium.value(DRAWN)
+    left, right = chromium.value(COUNT), chromium.value(beside)
+    assert left == right and left["red"] > 2000  # the same face was kept for both
+    chromium.value("document.getElementById('face').focus()")
+    chromium.press("ArrowRight")
+    chromium.value(DRAWN)
+    assert chromium.value(COUNT) == chromium.value(beside) != left
+    words = "[...document.querySelectorAll('.viewer figcaption')].map((c) => c.textContent)"
+    ours, theirs = chromium.value(words)
+    assert ours.startswith("ours, ") and theirs.startswith("mean-face: mean error ")
+    # Of the median subject the other run keeps no mesh: nothing stands beside it.
+    change = "const c = document.getElementById('face-choice'); c.value = '1';"
+    chromium.value(f"{change} c.dispatchEvent(new Event('change'))")
+    assert chromium.value("document.getElementById('face-beside').closest('figure').hidden")
+
+
 def dark_background(picture: Path) -> bool:
     with Image.open(picture) as image:
         return int(np.asarray(image.convert("L"))[5, 2]) < 100
@@ -244,5 +267,5 @@ def test_a_picture_is_enlarged(chromium: Browser, page: Path) -> None:
 
 def test_what_was_not_measured_has_its_own_byte() -> None:
     corner = Mesh(np.array([[0, 0, 0], [1.0, 0, 0], [0, 1.0, 0]]), np.array([[0, 1, 2]], np.int32))
-    _, side, none = pack_pair(DecimatedMesh(corner, np.full(3, np.nan)), None)
-    assert none is None and (unpacked(side)[2] == 255).all()
+    _, (side, none) = pack([DecimatedMesh(corner, np.full(3, np.nan)), None])
+    assert none is None and side is not None and (unpacked(side)[2] == 255).all()
