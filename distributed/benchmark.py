@@ -356,7 +356,9 @@ def _from_clip(method: Method, ledger: Ledger, clip: Clip) -> Prediction:
 
 def _left_out(total: ClipSum) -> Iterator[str]:
     if total.others:
-        yield f"other faces are left out: frames {describe_others(total.others)}"
+        # From 1, as players and the report count frames.
+        others = [(first + 1, last + 1, count) for first, last, count in total.others]
+        yield f"other faces are left out: frames {describe_others(others)}"
 
 
 def _mean_mesh(method: Method, total: ClipSum) -> Mesh:

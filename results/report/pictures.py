@@ -201,15 +201,23 @@ def worst_frames(
         ledger: tells where in a clip there are faces.
         subjects: whose clips.
     """
-    wanted = [item for item in _items(record) if item.clip and item.subject in subjects]
     # A clip without any face has nothing to look at.
     starts = _first_chunks(ledger.table())
     pictures = {
-        (item.subject, item.scene): _frame(item.clip, starts[item.id])
-        for item in wanted
-        if item.clip and item.id in starts
+        (item.subject, item.scene): _frame(item.clip, *starts[item.id])
+        for item in _items(record)
+        if item.clip and item.subject in subjects and item.id in starts
     }
     return {key: picture for key, picture in pictures.items() if picture is not None}
+
+
+def frames_of(record: RunRecord, places: Mapping[str, tuple[int, int]]) -> dict[str, FramePicture]:
+    """Frames of a run's clips, each by its chunk and number from 0; without what cannot be had."""
+    clips = {item.id: item.clip for item in _items(record) if item.clip} if places else {}
+    found = {
+        name: _frame(clip, *place, 1) for name, place in places.items() if (clip := clips.get(name))
+    }
+    return {name: picture for name, picture in found.items() if picture is not None}
 
 
 def _items(record: RunRecord) -> tuple[Item, ...]:
@@ -230,16 +238,18 @@ def _first_chunks(chunks: pd.DataFrame) -> Mapping[str, tuple[int, int]]:
     return dict(zip(seen.index.astype(str), rows, strict=True))
 
 
-def _frame(clip: Clip, start: tuple[int, int]) -> FramePicture | None:
+def _frame(clip: Clip, chunk: int, before: int, frames_in: int = FRAMES_IN) -> FramePicture | None:
+    """The picture of a frame, `frames_in` after the first `before`, in a chunk or behind it."""
     from ...recon.video.decode import read_chunks  # loads the decoder, which few pages need
 
-    number, before = start
     # Earlier chunks are decoded and dropped: a seek by time is not exact in every file.
-    found = read_chunks(clip.path, clip.id, before + FRAMES_IN, range(number))
-    frames = next((chunk.frames for chunk in found if len(chunk.frames)), None)
+    read, frames = before, None
+    for found in read_chunks(clip.path, clip.id, before + frames_in, range(chunk)):
+        if len(found.frames):
+            read, frames = found.first_frame + len(found.frames), found.frames
     if frames is None:
         return None
     picture = Image.fromarray(frames[-1])
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    # Numbered from 1, in the order in which the clip is read; a short clip ends before FRAMES_IN.
-    return picture_address(picture), before + len(frames)
+    # Numbered from 1, in the order in which the clip is read; a short clip ends before it.
+    return picture_address(picture), read

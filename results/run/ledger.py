@@ -168,7 +168,7 @@ class Ledger:
 
         The person is the longest track of the clip; those of others do not count.
         """
-        rows = self._rows(clip)
+        rows = self.rows(clip)
         owned, others = _of_one_person(rows)
         parts = [(row, own) for row, own in zip(rows, owned, strict=True) if own.any()]
         vertices = [part for row, own in parts for part in _own(row.vertices, own)]
@@ -196,6 +196,14 @@ class Ledger:
         seconds = float(rows.groupby("command")["elapsed"].max().sum())
         return float(rows["frames"].sum()) / seconds if seconds > 0 else float("nan")
 
+    def rows(self, clip: str) -> list[ChunkRow]:
+        """A clip's rows in the order of its chunks."""
+        loose = [read_rows(path) for path in (self.folder / clip).glob("*.parquet")]
+        tables = [*self._packs.clip(clip), *loose]
+        found = {row.chunk: row for table in tables for row in rows_of(table)}
+        # Sums of floats in the order of the chunks, so that a resumed run ends in the same digits.
+        return [found[chunk] for chunk in sorted(found)]
+
     def _pack(self) -> None:
         read = [(path, read_rows(path)) for path in self._to_pack]
         kept = {path: table for path, table in read if FAILED not in table["status"].to_pylist()}
@@ -203,13 +211,6 @@ class Ledger:
             self._packs.add(pa.concat_tables(kept.values(), promote_options="default"))
         _remove(kept)
         self._to_pack = {}
-
-    def _rows(self, clip: str) -> list[ChunkRow]:
-        loose = [read_rows(path) for path in (self.folder / clip).glob("*.parquet")]
-        tables = [*self._packs.clip(clip), *loose]
-        found = {row.chunk: row for table in tables for row in rows_of(table)}
-        # Sums of floats in the order of the chunks, so that a resumed run ends in the same digits.
-        return [found[chunk] for chunk in sorted(found)]
 
     def _loose(self) -> Iterator[Path]:
         files = self.folder.rglob("*.parquet")

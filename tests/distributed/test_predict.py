@@ -93,5 +93,5 @@ def test_other_people_of_a_clip_are_named_in_its_note(home: Path, tmp_path: Path
     row = ChunkRow(item.id, 0, True, 20, 13, 0, "ok", "", 0.1, np.zeros(2))
     ledger.write(replace(row, segments=np.array(places)))
     ((_, made),) = predictions([item], benchmark, ledger)
-    assert made.reason == "other faces are left out: frames 10 to 12 (3 faces)"
+    assert made.reason == "other faces are left out: frames 11 to 13 (3 faces)"
     assert (made.frames, made.faces, made.mesh is None) == (20, 10, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,17 @@ from facebench.bench.landmarks.regions import face_parts
 from facebench.bench.method.clip_faces import ChunkRow
 from facebench.recon.morphable.procedural import embedded_model
 from facebench.results.report import write_report
-from facebench.results.report.pictures import FRAMES_IN, part_errors, region_errors, worst_frames
+from facebench.results.report.failures import find_losses, shared_reason
+from facebench.results.report.pictures import (
+    FRAMES_IN,
+    frames_of,
+    part_errors,
+    region_errors,
+    worst_frames,
+)
 from facebench.results.report.series import read_series
 from facebench.results.run.folder import RunFolder
+from facebench.results.run.ledger import Ledger
 
 SUBJECT = "subject_01"
 SLIDING = np.stack([np.roll(moving_face(1)[0], 6 * number, axis=1) for number in range(40)])
@@ -60,8 +69,42 @@ def test_the_frame_is_of_the_first_part_with_a_face(run: RunFolder) -> None:
     assert int(np.argmin(differences)) == 32 + FRAMES_IN - 1 == number - 1
 
 
+def test_frames_without_a_face_are_named_and_one_is_shown(run: RunFolder, tmp_path: Path) -> None:
+    def lost(*segments: tuple[float, float, int], frames: int = 40) -> str:
+        places = [[a, b, n, n, 50, 50, 4.6, 50, 50, 4.6] for a, b, n in segments]
+        faces, clip = sum(n for *_, n in segments), f"{SUBJECT}/cooperative"
+        shutil.rmtree(tmp_path / "ledger", ignore_errors=True)
+        ledger = Ledger(tmp_path / "ledger")
+        row = ChunkRow(clip, 0, True, frames, faces, 0, "ok", "", 1.0, np.ones(3))
+        ledger.write(replace(row, segments=np.array(places).reshape(-1, 10)))
+        ((found,),) = [list(find_losses(ledger))]
+        assert found.count == frames - faces
+        return found.where
+
+    assert lost((0, 2, 3), (8, 39, 32)) == "4–8"
+    assert lost((1, 36, 36)) == "1, 38–40"
+    assert lost((0, 38, 35)) == "40 and 4 between"
+    assert lost((0, 39, 35)) == "5 of 1–40"
+    assert lost(frames=12) == "1–12"
+    pictures = frames_of(run.record(), {f"{SUBJECT}/cooperative": (1, 35), "other/clip": (0, 3)})
+    (picture, number), *others = pictures.values()
+    assert number == 36 and not others
+    with Image.open(io.BytesIO(base64.b64decode(picture.split(",")[1]))) as image:
+        shown = np.asarray(image.convert("RGB"), float)
+    assert int(np.argmin([np.abs(shown - frame).mean() for frame in SLIDING])) == 35
+
+
 def test_only_the_subjects_asked_for(run: RunFolder) -> None:
     assert worst_frames(run.record(), run.ledger, ["subject_02"]) == {}
+
+
+def test_what_is_true_of_one_item_alone_makes_no_reason_of_its_own() -> None:
+    assert shared_reason("others are left out: frames 8 to 9 (2 faces)", "a/indoor") == (
+        "others are left out",
+        "a/indoor (frames 8 to 9 (2 faces))",
+    )
+    for whole in ("uncertain by 5 mm: label it", "the file is damaged", "scan: no mesh"):
+        assert shared_reason(whole, "a/indoor") == (whole, "a/indoor")
 
 
 def test_a_dataset_that_changed_or_went_shows_nothing(run: RunFolder, tmp_path: Path) -> None:
