@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import click
 
-from . import consistency, occlusion, parsing, quality
+from . import consistency, occlusion, parsing, quality, runs
 
 
 @click.group()
 def command() -> None:
-    """Draw the paper's figures, as PNG and PDF.
+    """Draw the paper's figures, and those of measured runs, as PNG and PDF.
 
-    Each works without a folder, on photographs made from the face model, and on your own: files,
-    any folder, MoFA-test (a flat folder), LFW (NAME/NAME_0001.jpg). Where NAME.boxes.csv or
-    landmarks (NAME.pts, NAME.txt, 68 or 5 points in px) lie beside NAME.jpg they say where the face
-    is, else it is detected.
+    'curves' and 'heat-maps' show runs. Each of the others works without a folder, on photographs
+    made from the face model, and on your own: files, any folder, MoFA-test (a flat folder), LFW
+    (NAME/NAME_0001.jpg). Where NAME.boxes.csv or landmarks (NAME.pts, NAME.txt, 68 or 5 points in
+    px) lie beside NAME.jpg they say where the face is, else it is detected.
 
     \b
     Examples:
@@ -23,6 +23,8 @@ def command() -> None:
       facebench figure occlusion --out figures/occlusion
       facebench figure consistency --out figures/consistency
       facebench figure parsing photographs/ --parser 79999_iter.pth --out figures/parsing
+      facebench figure curves runs/ours runs/mean-face --out figures/curves
+      facebench figure heat-maps runs/ours runs/mean-face --out figures/faces
     """
 
 
@@ -30,3 +32,5 @@ command.add_command(quality.command)
 command.add_command(occlusion.command)
 command.add_command(consistency.command)
 command.add_command(parsing.command)
+command.add_command(runs.curves)
+command.add_command(runs.heat_maps)

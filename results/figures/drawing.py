@@ -19,6 +19,7 @@ from ..files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FONT_POINTS = 7.0
 """At the size of print: what journals ask of labels at least."""
@@ -57,12 +58,20 @@ def write_sheet(sheet: Sheet, stem: Path, width: float = 7.0, dots: int = 300) -
     # One axis over the whole paper in inches, y running down: the plan's numbers are drawn as is.
     axes.set_ylim(plan.height, 0.0)
     _draw(axes, plan)
+    return write_figure(figure, stem)
+
+
+def write_figure(figure: Figure, stem: Path) -> tuple[Path, Path]:
+    """Write `STEM.png` and `STEM.pdf`, each in one step; the same figure gives the same bytes."""
+    from matplotlib import rc_context
+
     paths = (stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.pdf"))
     for path in paths:
         kind = path.suffix[1:]
         # Dates and versions in the files would make equal figures differ in their bytes.
         silent = {"CreationDate": None} if kind == "pdf" else {"Software": None}
-        with atomic_write(path) as draft:
+        # Fonts as TrueType: journals refuse the Type 3 that would be embedded otherwise.
+        with atomic_write(path) as draft, rc_context({"pdf.fonttype": 42}):
             figure.savefig(draft, format=kind, metadata=silent)
     return paths
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...bench.method.clip_faces import ChunkRow
 from ...recon.face.tracks import FIRST, FOUND, LAST
-from ..run.ledger import ChunkRow, Ledger
+from ..run.ledger import Ledger
 from ..tables.markup import Markup, join, tag
 from ..tables.subject_errors import ERROR
 from ..tables.table import Cell, Table, text_rows

@@ -201,23 +201,38 @@ def worst_frames(
         ledger: tells where in a clip there are faces.
         subjects: whose clips.
     """
-    # A clip without any face has nothing to look at.
-    starts = _first_chunks(ledger.table())
-    pictures = {
-        (item.subject, item.scene): _frame(item.clip, *starts[item.id])
-        for item in _items(record)
-        if item.clip and item.subject in subjects and item.id in starts
-    }
-    return {key: picture for key, picture in pictures.items() if picture is not None}
+    shown = [item for item in _items(record) if item.subject in subjects]
+    found = _frames(shown, _places(ledger))
+    keys = {item.id: (item.subject, item.scene) for item in shown}
+    return {keys[name]: (picture_address(one), number) for name, (one, number) in found.items()}
 
 
 def frames_of(record: RunRecord, places: Mapping[str, tuple[int, int]]) -> dict[str, FramePicture]:
     """Frames of a run's clips, each by its chunk and number from 0; without what cannot be had."""
-    clips = {item.id: item.clip for item in _items(record) if item.clip} if places else {}
-    found = {
-        name: _frame(clip, *place, 1) for name, place in places.items() if (clip := clips.get(name))
-    }
-    return {name: picture for name, picture in found.items() if picture is not None}
+    found = _frames(_items(record) if places else (), {n: (*p, 1) for n, p in places.items()})
+    return {name: (picture_address(one), number) for name, (one, number) in found.items()}
+
+
+def frame_pictures(
+    record: RunRecord, ledger: Ledger, items: Sequence[str]
+) -> dict[str, Image.Image]:
+    """A frame with a face of each item's clip; without those that cannot be had."""
+    shown = [item for item in _items(record) if item.id in items]
+    return {name: picture for name, (picture, _) in _frames(shown, _places(ledger)).items()}
+
+
+def _places(ledger: Ledger) -> dict[str, tuple[int, int, int]]:
+    # A clip without any face is in no such list: it has nothing to look at.
+    return {clip: (*place, FRAMES_IN) for clip, place in _first_chunks(ledger.table()).items()}
+
+
+def _frames(
+    items: Sequence[Item], places: Mapping[str, tuple[int, int, int]]
+) -> dict[str, tuple[Image.Image, int]]:
+    """Picture and number of a frame of each item by its id; see `_frame` of the places."""
+    clips = {item.id: item.clip for item in items if item.clip and item.id in places}
+    found = {name: _frame(clip, *places[name]) for name, clip in clips.items()}
+    return {name: frame for name, frame in found.items() if frame is not None}
 
 
 def _items(record: RunRecord) -> tuple[Item, ...]:
@@ -238,8 +253,8 @@ def _first_chunks(chunks: pd.DataFrame) -> Mapping[str, tuple[int, int]]:
     return dict(zip(seen.index.astype(str), rows, strict=True))
 
 
-def _frame(clip: Clip, chunk: int, before: int, frames_in: int = FRAMES_IN) -> FramePicture | None:
-    """The picture of a frame, `frames_in` after the first `before`, in a chunk or behind it."""
+def _frame(clip: Clip, chunk: int, before: int, frames_in: int) -> tuple[Image.Image, int] | None:
+    """Picture and number of a frame, `frames_in` after the first `before`, from a chunk on."""
     from ...recon.video.decode import read_chunks  # loads the decoder, which few pages need
 
     # Earlier chunks are decoded and dropped: a seek by time is not exact in every file.
@@ -252,4 +267,4 @@ def _frame(clip: Clip, chunk: int, before: int, frames_in: int = FRAMES_IN) -> F
     picture = Image.fromarray(frames[-1])
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     # Numbered from 1, in the order in which the clip is read; a short clip ends before it.
-    return picture_address(picture), read
+    return picture, read

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import skimage.data
 from click.testing import CliRunner, Result
+from example_runs import example_run
 from PIL import Image
 from small_regressor import write_small_regressor
 
@@ -120,3 +121,9 @@ def test_wrong_input_is_one_line(lfw: Path, tmp_path: Path) -> None:
     assert "no photograph with a face" in refusal(
         "quality", lfw / "Eileen_Collins" / "Eileen_Collins_0003.jpg", *out
     )
+
+
+def test_runs_are_drawn_by_their_folders(tmp_path: Path) -> None:
+    run = example_run(tmp_path / "run").root
+    written(figure("curves", run, "--out", tmp_path / "curves.pdf"), tmp_path / "curves")
+    assert "keeps no meshes" in refusal("heat-maps", run, "--out", tmp_path / "faces")

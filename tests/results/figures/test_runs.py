@@ -1,0 +1,61 @@
+"""Figures of measured runs: every run and scene is drawn, fonts can be embedded anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from example_runs import SCENES, example_run
+from PIL import Image
+
+from facebench.errors import FacebenchError
+from facebench.recon.export.mesh_files import write_ply
+from facebench.recon.morphable.procedural.build import procedural_model
+from facebench.results.figures.runs import error_sheet, write_curves
+from facebench.results.report.series import Series, read_series
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> tuple[Series, ...]:
+    root = tmp_path_factory.mktemp("runs")
+    runs = [example_run(root / "ours"), example_run(root / "mean", "mean-face", 1.9, seed=1)]
+    mesh = procedural_model(seed=0, n_vertices=2000).mesh()
+    errors = np.where(mesh.vertices[:, 2] > 0, 4.5, np.nan)
+    for run, subjects in ((runs[0], 3), (runs[1], 1)):
+        for subject in range(1, subjects + 1):
+            path = run.mesh_path(f"subject_{subject:02d}/indoor")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_ply(mesh, path, {"error": errors})
+    return read_series(runs)
+
+
+def test_curves_have_the_size_of_the_print_and_fonts_that_journals_take(
+    series: tuple[Series, ...], tmp_path: Path
+) -> None:
+    png, pdf = write_curves(series, tmp_path / "curves", 3.4, 100)
+    with Image.open(png) as image:
+        assert image.width == 340
+    data = pdf.read_bytes()
+    assert b"/Type3" not in data and b"/FontFile2" in data
+    again, _ = write_curves(series, tmp_path / "again", 3.4, 100)
+    assert again.read_bytes() == png.read_bytes()
+
+
+def test_faces_stand_by_error_and_what_is_not_there_says_so(series: tuple[Series, ...]) -> None:
+    sheet = error_sheet(series, "indoor", 4)
+    ours, theirs = sheet.rows  # without the dataset there are no frames
+    shown = sheet.heads[0]
+    errors = series[0].subjects.set_index("item")["value_mm"]
+    means = [errors[f"{name}/indoor"] for name in shown]
+    assert len(shown) == 3 and means == sorted(means, reverse=True)
+    assert [cell.caption for cell in ours.cells] == [f"{mean:.2f} mm" for mean in means]
+    assert [cell.picture is None for cell in theirs.cells] == [n != "subject_01" for n in shown]
+    assert {cell.text for cell in theirs.cells} == {"", "not scored"}
+
+
+def test_a_scene_without_faces_is_told(series: tuple[Series, ...]) -> None:
+    with pytest.raises(FacebenchError, match="keeps no meshes of outdoor"):
+        error_sheet(series, SCENES[2], 4)
+    with pytest.raises(FacebenchError, match="has no scene 'moon'"):
+        error_sheet(series, "moon", 4)
