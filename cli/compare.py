@@ -19,6 +19,14 @@ FORMS = ("table", "markdown", "latex", "csv", "json")
 @click.command(name="compare")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN…")
 @click.option("--published", is_flag=True, help="Add the literature's rows, marked as published.")
+@click.option(
+    "--import",
+    "imports",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Add rows of a CSV file: a paper's means, or every subject's errors.",
+)
 @click.option("--all-pairs", is_flag=True, help="Every two runs, not each with the first.")
 @click.option("--split", is_flag=True, help="A table for every protocol and dataset.")
 @click.option(
@@ -33,16 +41,21 @@ FORMS = ("table", "markdown", "latex", "csv", "json")
     is_flag=True,
     help="Errors and differences on the part of the scans that all runs cover, too.",
 )
+@click.option(
+    "--regions", is_flag=True, help="Errors by part of the face; in CSV and JSON curves, too."
+)
 @click.option("--track", is_flag=True, help="Log the comparison to MLflow, for 'facebench ui'.")
 @click.option("--format", "form", type=click.Choice(FORMS), default="table", show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
 def command(
     runs: tuple[str, ...],
     published: bool,
+    imports: tuple[Path, ...],
     all_pairs: bool,
     split: bool,
     tie_mm: float,
     common_region: bool,
+    regions: bool,
     track: bool,
     form: str,
     out: Path | None,
@@ -62,6 +75,11 @@ def command(
     that all runs cover, with its share, and takes the differences there: for runs of unlike
     completeness, between which no difference is judged otherwise.
 
+    --import adds numbers of other people. FILE has the columns method, scene and mean_mm (std_mm),
+    or subject and error_mm with a line per subject or scan; title, source, dataset are optional.
+    They are marked, and tested against the first RUN only where the file gives every subject and
+    states this protocol's digest in a column protocol.
+
     --track makes one MLflow run of the comparison, its runs below it with the same names for the
     same numbers; the same comparison again updates it.
 
@@ -71,11 +89,13 @@ def command(
       facebench compare runs/mean-face runs/ours --track
       facebench compare runs/ours runs/theirs --all-pairs --published
       facebench compare runs/ours runs/face-only --common-region
+      facebench compare runs/ours runs/theirs --regions --format latex
+      facebench compare runs/ours --import paper.csv
       facebench compare runs/ours 3f0c9f2e4b7a4d6c8e1a5b9d7c2f4e60 --format markdown
       facebench compare runs/* --split --format latex --out table.tex
     """
     from ..results.compare import compare, comparison_text, refuse_groups
-    from ..results.tables.published import published_results
+    from ..results.tables.published import published_results, read_results
     from ..results.tracking.open_runs import open_runs
 
     if common_region and track:
@@ -83,12 +103,14 @@ def command(
     with open_runs(runs) as folders:
         # Only when asked for: they were measured by other protocols.
         literature = published_results() if published else ()
+        literature += tuple(row for path in imports for row in read_results(path))
         comparison = compare(
             folders,
             literature,
             all_pairs=all_pairs,
             tie_mm=tie_mm,
             on_common_region=common_region,
+            regions=regions,
         )
         # Before it is tracked: what may not be compared shall not stand in MLflow.
         if not split:

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 )
 @click.option("--published", is_flag=True, help="Add the literature's rows, marked as published.")
 @click.option(
+    "--import",
+    "imports",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Add rows of a CSV file, as 'facebench compare' reads it.",
+)
+@click.option(
     "--format",
     "form",
     type=click.Choice(["html", "table", "markdown", "csv"]),
@@ -32,7 +40,12 @@ if TYPE_CHECKING:
 )
 @click.option("--track", is_flag=True, help="Log the runs to MLflow too.")
 def command(
-    runs: tuple[str, ...], out: Path | None, published: bool, form: str, track: bool
+    runs: tuple[str, ...],
+    out: Path | None,
+    published: bool,
+    imports: tuple[Path, ...],
+    form: str,
+    track: bool,
 ) -> None:
     """Write the page of the first RUN, the others beside it in tables and charts.
 
@@ -53,10 +66,11 @@ def command(
       facebench report runs/ours runs/mean-face --format markdown > table.md
     """
     from ..results.tables.basis import refuse_unfinished
-    from ..results.tables.published import published_results
+    from ..results.tables.published import published_results, read_results
     from ..results.tracking.open_runs import open_runs
 
     literature = published_results() if published else ()
+    literature += tuple(row for path in imports for row in read_results(path))
     with open_runs(runs) as folders:
         for folder in folders:
             refuse_unfinished(folder)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,13 @@ from ..tables.scenes import (
     scene_rows,
     unique_labels,
 )
-from ..tables.subject_errors import shared_values
+from ..tables.subject_errors import (
+    ERROR,
+    PartErrors,
+    cumulative_curves,
+    errors_by_part,
+    shared_values,
+)
 from .common_region import CommonRegion, common_region
 
 TIE_MM = 0.01
@@ -138,6 +145,8 @@ class RunGroup:
         notes: what must be known of the pairs.
         common: the runs on the region that all of them cover, where that was asked for; the pairs
             are then of these errors.
+        parts: errors by part of the face, by label and scene, where they were asked for.
+        curves: with them, by label and scene, the share of points within each of `CURVE_MM`.
     """
 
     basis: Basis
@@ -146,6 +155,8 @@ class RunGroup:
     pairs: tuple[RunPair, ...]
     notes: tuple[str, ...]
     common: CommonRegion | None = None
+    parts: Mapping[tuple[str, str], PartErrors] = field(default_factory=dict)
+    curves: Mapping[str, Mapping[str, NDArray[np.float64]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -168,6 +179,7 @@ def compare(
     all_pairs: bool = False,
     tie_mm: float = TIE_MM,
     on_common_region: bool = False,
+    regions: bool = False,
 ) -> Comparison:
     """Compare runs; those of different protocols or datasets come into groups of their own.
 
@@ -178,6 +190,7 @@ def compare(
         tie_mm: two errors of a subject that differ by no more count as equal.
         on_common_region: score the runs of a group on the region that all of them cover too, and
             judge the pairs there.
+        regions: give errors by part of the face, and cumulative curves.
 
     Raises:
         FacebenchError: no runs, one that has no summary, or the same run twice; of a common
@@ -187,9 +200,10 @@ def compare(
     for run in runs:
         refuse_unfinished(run)
     groups = tuple(
-        _group(members, published, all_pairs, tie_mm, on_common_region)
+        _group(members, published, all_pairs, tie_mm, on_common_region, regions)
         for members in _alike(runs).values()
     )
+    _refuse_strange(published, groups)
     return Comparison(groups, differing_fields([group.basis for group in groups]))
 
 
@@ -233,6 +247,7 @@ def _group(
     all_pairs: bool,
     tie_mm: float,
     on_common_region: bool,
+    regions: bool,
 ) -> RunGroup:
     records = [run.record() for run in runs]
     labels = unique_labels(runs, records)
@@ -241,7 +256,10 @@ def _group(
     tables = common.tables if common else dict(zip(labels, (r.items() for r in runs), strict=True))
     # The first run is what the others are held against, so it is the one that is subtracted.
     chosen = list(combinations(labels, 2)) if all_pairs else [(x, labels[0]) for x in labels[1:]]
-    pairs = run_pairs(tables, chosen, content, records[0].seed, tie_mm)
+    # Of a file that claims this protocol and names its subjects: else nothing could be paired.
+    claimed = {} if common else _imported_tables(published, records[0].protocol_digest)
+    chosen += [(title, labels[0]) for title in claimed]
+    pairs = run_pairs({**tables, **claimed}, chosen, content, records[0].seed, tie_mm)
     if common:
         # What one of them lacks counts for neither: here they are of one completeness.
         pairs = tuple(replace(pair, completeness_gap=0.0) for pair in pairs)
@@ -252,7 +270,49 @@ def _group(
         pairs=pairs,
         notes=tuple(_notes(pairs, tie_mm)),
         common=common,
+        **(_regions(labels, runs, records[0].seed) if regions else {}),
     )
+
+
+def _regions(labels: Sequence[str], runs: Sequence[RunFolder], seed: int) -> dict[str, Any]:
+    tables = dict(zip(labels, (run.items() for run in runs), strict=True))
+    return {
+        "parts": {
+            (label, scene): errors_by_part(table, scene, seed)
+            for label, table in tables.items()
+            for scene in dict.fromkeys(table["scene"])
+        },
+        "curves": {label: cumulative_curves(table) for label, table in tables.items()},
+    }
+
+
+def _imported_tables(published: Sequence[Published], digest: str) -> dict[str, pd.DataFrame]:
+    """Errors by subject and scene of the imported methods that claim a protocol, by title."""
+    tables: dict[str, list[tuple[str, str, str, float]]] = {}
+    for row in published:
+        if row.errors and row.protocol and digest.startswith(row.protocol):
+            found = tables.setdefault(row.title, [])
+            found += [(s, row.scene, f"{s}/{row.scene}", error) for s, error in row.errors]
+    columns = ["subject", "scene", "item", ERROR]
+    return {title: pd.DataFrame(rows, columns=columns) for title, rows in tables.items()}
+
+
+def _refuse_strange(published: Sequence[Published], groups: Sequence[RunGroup]) -> None:
+    """Imported rows belong into the table, and their names into one row each."""
+    scenes = {scene for group in groups for scene in group.scenes.scenes}
+    labels = {facts.label for group in groups for facts in group.runs}
+    for row in published:
+        if row.imported and row.scene not in scenes:
+            known = ", ".join(sorted(scenes))
+            raise FacebenchError(
+                f"{row.title} ({row.source}) has scene {row.scene!r}, the runs have not",
+                f"theirs are: {known}",
+            )
+        if row.imported and row.title in labels:
+            raise FacebenchError(
+                f"{row.source} calls its method {row.title!r}, as a run is called",
+                "give it another title",
+            )
 
 
 def run_pairs(
@@ -282,7 +342,8 @@ def run_pairs(
         RunPair(
             *(first, second, scene, difference, p_holm, *tally(*both, tie_mm)),
             completeness_gap=abs(
-                completeness(cells[first].get(scene)) - completeness(cells[second].get(scene))
+                completeness(cells.get(first, {}).get(scene))
+                - completeness(cells[second].get(scene))
             ),
         )
         for (first, second, scene), both, difference, p_holm in zip(

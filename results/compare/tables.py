@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import groupby
@@ -9,6 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
+from ...bench.landmarks.regions import FACE_PARTS
+from ...bench.scoring.distance import CURVE_MM
 from ..files import json_text, write_text
 from ..run.folder import RunFolder
 from ..run.method_cost import HEADS, NOTE, MethodCost
@@ -24,7 +29,7 @@ from ..tables.table import (
     text_rows,
     value_cell,
 )
-from ..tables.writers import csv_text, latex, markdown, terminal_text
+from ..tables.writers import csv_text, in_cell, latex, markdown, terminal_text
 from .common_region import CommonRegion
 from .comparison import Comparison, RunGroup, RunPair, compare, refuse_groups
 
@@ -54,6 +59,11 @@ _REASONS = MappingProxyType(
 _COSTS = ("seconds_per_face", "training_minutes")
 _COMMON = ("common_mean_mm", "common_std_mm", "common_subjects", "common_share")
 
+_OF_PART = ("mean_mm", "ci95_low_mm", "ci95_high_mm")
+_PARTS = tuple(f"{part}_{name}" for part in FACE_PARTS for name in _OF_PART)
+_WITHIN = {f"share_within_{mm:g}mm": mm for mm in (0.5, 1, 1.5, 2, 2.5, 3, 4, 5)}
+"""Columns of the cumulative curve; JSON has all of it."""
+
 Costs = Mapping[str, MethodCost]
 
 
@@ -78,6 +88,24 @@ def comparison_tables(comparison: Comparison) -> Iterator[Table]:
             yield group.common.table(group.basis.title, group.scenes.scenes)
         if group.pairs:
             yield pairs_table(group)
+        yield from (regions_table(group, scene) for scene in group.scenes.scenes if group.parts)
+
+
+def regions_table(group: RunGroup, scene: str) -> Table:
+    """Errors by part of the face in a scene: a row a part, a column a run."""
+    columns = {facts.label: group.parts.get((facts.label, scene), {}) for facts in group.runs}
+    parts = dict.fromkeys(part for errors in columns.values() for part in errors)
+    rows = (
+        (Cell(part), *(_part_cell(errors.get(part)) for errors in columns.values()))
+        for part in parts
+    )
+    title = f"Error by part of the face in mm, {scene}; below it the 95 % interval over subjects"
+    return Table(title, ("part", *columns), tuple(rows))
+
+
+def _part_cell(error: tuple[float, float, float] | None) -> Cell:
+    mean, low, high = error or (math.nan,) * 3
+    return Cell(number_text(mean), (interval_text(low, high),))
 
 
 def pairs_table(group: RunGroup) -> Table:
@@ -113,22 +141,23 @@ def verdict_sentences(group: RunGroup) -> Iterator[str]:
     """
     first = group.runs[0].label
     against = [pair for pair in group.pairs if first in (pair.first, pair.second)]
-    for facts in group.runs[1:]:
-        pairs = [pair for pair in against if facts.label in (pair.first, pair.second)]
-        yield from _verdict(first, facts.label, pairs)
+    others = dict.fromkeys(name for pair in against for name in (pair.first, pair.second))
+    for other in others:
+        if other != first:
+            pairs = [pair for pair in against if other in (pair.first, pair.second)]
+            yield from _verdict(first, other, pairs)
 
 
 def _verdict(first: str, other: str, pairs: Sequence[RunPair]) -> Iterator[str]:
     # Of the run that the reader asks for, whichever side of the subtraction it is on.
     lower = [p for p in pairs if p.shown and (p.difference.mean_mm < 0) == (p.first == first)]
     higher = [p for p in pairs if p.shown and p not in lower]
-    words = (("better", "lower", lower), ("worse", "higher", higher))
-    for word, sign, shown in words:
+    for better, worse, shown in ((first, other, lower), (other, first, higher)):
         if shown:
             sizes = "; ".join(f"{_size(pair)} in {pair.scene}" for pair in shown)
             everywhere = len(shown) == len(pairs) > 1
             where = "in every scene" if everywhere else f"in {', '.join(p.scene for p in shown)}"
-            yield f"{first} is {word} than {other} {where}. Its error is {sign} by {sizes}."
+            yield f"{better} is better than {worse} {where}. Its error is lower by {sizes}."
     unshown = [pair for pair in pairs if not pair.shown]
     for reason in dict.fromkeys(pair.verdict for pair in unshown):
         scenes = ", ".join(pair.scene for pair in unshown if pair.verdict == reason)
@@ -180,7 +209,20 @@ def _group_values(group: RunGroup) -> dict[str, Any]:
         ],
         "notes": [*content.notes, *group.notes],
         **({"common_region": _common_values(group.common)} if group.common else {}),
+        **(_regions_values(group) if group.parts else {}),
     }
+
+
+def _regions_values(group: RunGroup) -> dict[str, Any]:
+    parts: dict[str, dict[str, Any]] = {}
+    for (label, scene), errors in group.parts.items():
+        named = {part: dict(zip(_OF_PART, e, strict=True)) for part, e in errors.items()}
+        parts.setdefault(label, {})[scene] = named
+    curves = {
+        label: {scene: shares.tolist() for scene, shares in by_scene.items()}
+        for label, by_scene in group.curves.items()
+    }
+    return {"parts": parts, "curves": {"thresholds_mm": CURVE_MM.tolist(), "shares": curves}}
 
 
 def _common_values(common: CommonRegion) -> dict[str, dict[str, Any]]:
@@ -196,7 +238,11 @@ def _row_values(row: SceneRow) -> dict[str, Any]:
     if row.measured:
         scenes = {scene: asdict(cell) for scene, cell in row.cells.items()}
     else:
-        scenes = {s: {"mean_mm": c.mean_mm, "std_mm": c.std_mm} for s, c in row.cells.items()}
+        known = ("mean_mm", "std_mm", "ci95_mm", "n_subjects")
+        scenes = {
+            s: {n: getattr(c, n) for n in (known if c.n_subjects else known[:2])}
+            for s, c in row.cells.items()
+        }
     return {"remark": row.remark, "scenes": scenes}
 
 
@@ -219,7 +265,8 @@ def _pair_values(pair: RunPair) -> dict[str, Value]:
 def numbers_table(comparison: Comparison, costs: Costs) -> Table:
     """One row per run and scene; of a run with several pairs (`all_pairs`) one for each."""
     common = any(group.common for group in comparison.groups)
-    head = (*COLUMNS, *(_COSTS if costs else ()), *(_COMMON if common else ()))
+    parts = (*_PARTS, *_WITHIN) if any(group.parts for group in comparison.groups) else ()
+    head = (*COLUMNS, *(_COSTS if costs else ()), *(_COMMON if common else ()), *parts)
     lines = (line for group in comparison.groups for line in _number_rows(group, costs))
     return Table("", head, tuple(tuple(value_cell(line.get(n)) for n in head) for line in lines))
 
@@ -231,6 +278,7 @@ def _number_rows(group: RunGroup, costs: Costs) -> Iterator[dict[str, Value]]:
         paid = {name: getattr(cost, name) for name in _COSTS} if cost else {}
         for scene in (scene for scene in group.scenes.scenes if scene in row.cells):
             line = shared | scene_values(row, scene) | paid | _common_line(group, row.label, scene)
+            line |= _parts_line(group, row.label, scene)
             # A line per pair, so that a spreadsheet needs no second table.
             pairs = [p for p in group.pairs if (p.first, p.scene) == (row.label, scene)]
             yield from (
@@ -247,6 +295,20 @@ def _common_line(group: RunGroup, label: str, scene: str) -> dict[str, Value]:
     return dict(zip(_COMMON, (cell.mean_mm, cell.std_mm, cell.n_subjects, cell.share), strict=True))
 
 
+def _parts_line(group: RunGroup, label: str, scene: str) -> dict[str, Value]:
+    """Errors by part of the face, and the shares of points within the errors of `_WITHIN`."""
+    errors = group.parts.get((label, scene), {})
+    line: dict[str, Value] = {
+        f"{part}_{name}": value
+        for part, values in errors.items()
+        for name, value in zip(_OF_PART, values, strict=True)
+    }
+    shares = group.curves.get(label, {}).get(scene)
+    if shares is not None:
+        line |= {n: float(np.interp(mm, CURVE_MM, shares)) for n, mm in _WITHIN.items()}
+    return line
+
+
 def _each(write: Callable[[Table], str], before: str = "") -> Callable[[Comparison, Costs], str]:
     def form(comparison: Comparison, _: Costs) -> str:
         return before + "\n".join(map(write, comparison_tables(comparison)))
@@ -254,10 +316,22 @@ def _each(write: Callable[[Table], str], before: str = "") -> Callable[[Comparis
     return form
 
 
+def _markdown(comparison: Comparison, costs: Costs) -> str:
+    # Two spaces end a line.
+    verdicts = "".join(f"{in_cell(words)}  \n" for words in _verdicts(comparison))
+    return (f"{verdicts}\n" if verdicts else "") + _each(markdown)(comparison, costs)
+
+
+def _verdicts(comparison: Comparison) -> Iterator[str]:
+    return (words for group in comparison.groups for words in verdict_sentences(group))
+
+
 FORMS: MappingProxyType[str, Callable[[Comparison, Costs], str]] = MappingProxyType(
     {
-        "table": lambda comparison, _: terminal_text(list(comparison_tables(comparison))),
-        "markdown": _each(markdown),
+        "table": lambda comparison, _: terminal_text(
+            list(comparison_tables(comparison)), list(_verdicts(comparison))
+        ),
+        "markdown": _markdown,
         "latex": _each(latex, "% needs \\usepackage{booktabs}\n\n"),
         "csv": lambda comparison, costs: csv_text(numbers_table(comparison, costs)),
         "json": lambda comparison, _: json_text(comparison_values(comparison)),

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...bench.dataset.interface import Clip, Item
-from ...bench.landmarks.regions import FACE_PARTS, face_parts
-from ...bench.scoring.statistics import UNKNOWN, bootstrap_means, percentile_interval
+from ...bench.landmarks.regions import face_parts
 from ...errors import FacebenchError
 from ...recon.files.pictures import read_picture
 from ...recon.morphable import EMBEDDED
@@ -22,7 +21,7 @@ from ...recon.morphable.model import MorphableModel
 from ..run.ledger import Ledger
 from ..run.record import RunRecord, measured_dataset
 from ..tables.markup import Markup, join, tag, void
-from ..tables.subject_errors import scene_column
+from ..tables.subject_errors import PartErrors, errors_by_part
 from .heat_maps import SCALE_MM, HeatMap, draw, legend_gradient, model_of, picture_address
 from .series import Series
 
@@ -39,8 +38,6 @@ LONGEST_SIDE = 480
 Key = tuple[str, str]
 """Subject and scene."""
 
-PartErrors = dict[str, tuple[float, float, float]]
-"""Part of the face to the mean, and the low and high end of its interval, mm."""
 RegionErrors = Mapping[tuple[int, str], PartErrors]
 """By number of the run and scene."""
 
@@ -122,24 +119,8 @@ def zoomable(address: str, words: str, caption: object) -> Markup:
 
 
 def region_errors(run: Series, scene: str) -> PartErrors:
-    """Part of the face to its mean error over subjects with its 95 % interval, mm.
-
-    Empty where the run does not tell parts apart.
-    """
-    columns = {part: scene_column(run.subjects, scene, f"{part}_mm") for part in FACE_PARTS}
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for part, column in columns.items():
-        if column:
-            alike.setdefault(tuple(column), []).append(part)
-    found: PartErrors = {}
-    for subjects, parts in alike.items():
-        values = np.array([[columns[part][one] for part in parts] for one in subjects])
-        # One draw for all parts: of a thousand subjects the draw is what takes the time.
-        drawn = bootstrap_means(values, run.record.seed) if len(subjects) > 1 else None
-        for place, part in enumerate(parts):
-            interval = UNKNOWN if drawn is None else percentile_interval(drawn[:, place])
-            found[part] = (float(values[:, place].mean()), interval.low, interval.high)
-    return {part: found[part] for part in columns if part in found}
+    """Errors by part of the face of a run in a scene, see `errors_by_part`."""
+    return errors_by_part(run.subjects, scene, run.record.seed)
 
 
 def region_faces(series: Sequence[Series], errors: RegionErrors) -> Markup:

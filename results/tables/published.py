@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import csv
+import io
+import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
+from pathlib import Path
 
 from ...bench.method.interface import MethodCard
+from ...bench.scoring.statistics import deviation, mean
+from ...errors import FacebenchError
+
+ASKED = "columns: method, scene, and mean_mm (std_mm), or subject and error_mm"
+FEWEST_DIGITS = 8
+"""Of a protocol's digest in a file, as tables show it."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +32,9 @@ class Published:
         std_mm: standard deviation over subjects, mm.
         dataset: the set it was measured on.
         source: publication and table.
+        imported: whether a user's file says so, not a paper that the package cites.
+        errors: of each subject where they are known, by name, mm.
+        protocol: digest of the protocol that the file claims they were measured by, or empty.
     """
 
     method: str
@@ -31,12 +44,94 @@ class Published:
     std_mm: float
     dataset: str
     source: str
+    imported: bool = False
+    errors: tuple[tuple[str, float], ...] = ()
+    protocol: str = ""
 
 
 def published_results() -> tuple[Published, ...]:
     """Every row of `published.csv`, in the file's order."""
     text = files(__package__).joinpath("published.csv").read_text(encoding="utf-8")
     return tuple(_parse(row) for row in csv.DictReader(text.splitlines()))
+
+
+def read_results(path: Path) -> tuple[Published, ...]:
+    """Other people's numbers from a CSV file: means as papers print them, or every subject's.
+
+    Several scans of a subject (`scan`) become its mean, as in a run.
+
+    Raises:
+        FacebenchError: the file cannot be read, or a line of it; tells the line.
+    """
+    try:
+        # Spreadsheets begin a file with a byte order mark.
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise FacebenchError(f"{path} cannot be read: {reason}") from error
+    reader = csv.DictReader(io.StringIO(text))
+    head = set(reader.fieldnames or ())
+    if not {"method", "scene"} <= head or not head & {"mean_mm", "error_mm"}:
+        raise FacebenchError(f"{path} is no table of results", ASKED)
+    lines: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
+    for number, row in enumerate(reader, 2):
+        line = {name: (row.get(name) or "").strip() for name in head}
+        line[""] = f"{path} line {number}"
+        if not line["method"] or not line["scene"]:
+            raise FacebenchError(f"{line['']} has no method or no scene", ASKED)
+        lines[line["method"], line["scene"]].append(line)
+    if not lines:
+        raise FacebenchError(f"{path} holds no results", ASKED)
+    return tuple(_import(rows, path.name) for rows in lines.values())
+
+
+def _import(lines: Sequence[dict[str, str]], file: str) -> Published:
+    """One method in one scene, of the lines that speak of it."""
+    first = lines[0]
+    by_subject: dict[str, list[float]] = defaultdict(list)
+    for line in lines:
+        if line.get("subject"):
+            by_subject[line["subject"]].append(_length(line, "error_mm"))
+    alone = len(lines) == 1 and not by_subject
+    if not alone and sum(map(len, by_subject.values())) != len(lines):
+        raise FacebenchError(
+            f"{lines[-1]['']}: {first['method']} in {first['scene']} has several lines, and not "
+            "each names its subject",
+            ASKED,
+        )
+    errors = tuple((name, mean(values)) for name, values in by_subject.items())
+    values = [error for _, error in errors]
+    std = _length(first, "std_mm") if first.get("std_mm") else math.nan
+    protocol = first.get("protocol", "").lower()
+    if protocol and (len(protocol) < FEWEST_DIGITS or set(protocol) - set("0123456789abcdef")):
+        raise FacebenchError(
+            f"{first['']}: {protocol!r} is no digest of a protocol",
+            f"give {FEWEST_DIGITS} or more of its digits: facebench protocols",
+        )
+    return Published(
+        # Not the bare name: a published method may be called so, and is another row.
+        method=f"{file}: {first['method']}",
+        title=first.get("title") or first["method"],
+        scene=first["scene"],
+        mean_mm=mean(values) if values else _length(first, "mean_mm"),
+        std_mm=(deviation(values) if len(values) > 1 else math.nan) if values else std,
+        dataset=first.get("dataset", ""),
+        source=first.get("source") or file,
+        imported=True,
+        errors=errors,
+        protocol=protocol,
+    )
+
+
+def _length(line: dict[str, str], column: str) -> float:
+    try:
+        value = float(line.get(column) or "nothing")
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        shown = line.get(column) or "empty"
+        raise FacebenchError(f"{line['']}: {column} is {shown}, not a length in mm", ASKED)
+    return value
 
 
 def by_method(results: Iterable[Published]) -> dict[str, tuple[Published, ...]]:

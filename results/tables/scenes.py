@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from ...bench.scoring.statistics import UNKNOWN, bootstrap_interval
 from ...errors import FacebenchError
 from ..run.folder import RunFolder, RunRecord
 from ..run.summary import SceneSummary
@@ -149,9 +150,11 @@ def scene_values(row: SceneRow, scene: str) -> dict[str, Value]:
     """The fields `NUMBERS` of a method in a scene; None where there is none."""
     cell = row.cells[scene]
     values: dict[str, Value] = {"mean_mm": cell.mean_mm, "std_mm": cell.std_mm}
+    low, high = cell.ci95_mm
     if row.measured:
-        low, high = cell.ci95_mm
         values = {**vars(cell), "ci95_low_mm": low, "ci95_high_mm": high}
+    elif cell.n_subjects:
+        values |= {"n_subjects": cell.n_subjects, "ci95_low_mm": low, "ci95_high_mm": high}
     # In the order of NUMBERS, whatever order a summary's fields are in.
     named = {"method": row.label, "remark": row.remark, "scene": scene, **values}
     return {name: named.get(name) for name in NUMBERS}
@@ -193,7 +196,7 @@ def scene_rows(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -
     scenes = tuple(dict.fromkeys(scene for record in records for scene in record.scenes))
     labels = unique_labels(runs, records)
     measured = [_measured_row(*item) for item in zip(runs, records, labels, strict=True)]
-    printed = [_printed_row(rows) for rows in by_method(published).values()]
+    printed = [_printed_row(rows, records[0].seed) for rows in by_method(published).values()]
     notes = (
         *_failure_notes(measured),
         *_protocol_notes(records, measured),
@@ -255,21 +258,23 @@ def _measured_row(run: RunFolder, record: RunRecord, label: str) -> SceneRow:
     return SceneRow(label, "; ".join(remarks), run.summary(), measured=True)
 
 
-def _printed_row(rows: Sequence[Published]) -> SceneRow:
-    return SceneRow(rows[0].title, "published", {r.scene: _as_summary(r) for r in rows}, False)
+def _printed_row(rows: Sequence[Published], seed: int) -> SceneRow:
+    remark = "imported" if rows[0].imported else "published"
+    return SceneRow(rows[0].title, remark, {r.scene: _as_summary(r, seed) for r in rows}, False)
 
 
-def _as_summary(row: Published) -> SceneSummary:
+def _as_summary(row: Published, seed: int) -> SceneSummary:
     # Papers print mean and deviation; nothing else is known of their rows.
-    unknown = math.nan
+    unknown, errors = math.nan, [error for _, error in row.errors]
+    interval = bootstrap_interval(errors, seed) if len(errors) > 1 else UNKNOWN
     return SceneSummary(
         mean_mm=row.mean_mm,
         std_mm=row.std_mm,
-        ci95_mm=(unknown, unknown),
+        ci95_mm=(interval.low, interval.high),
         median_mm=unknown,
         rmse_mm=unknown,
         p90_mm=unknown,
-        n_subjects=0,
+        n_subjects=len(errors),
         n_failed=0,
         coverage=unknown,
         mean_with_failures_mm=unknown,
@@ -336,8 +341,16 @@ def _medians(row: SceneRow) -> str:
 
 
 def _source_notes(published: Sequence[Published]) -> Iterable[str]:
-    if published:
+    imported = [row for row in published if row.imported]
+    cited = [row for row in published if not row.imported]
+    if cited:
         yield (
-            f"Published rows: {'; '.join(sources(published))}; measured by their authors on the "
+            f"Published rows: {'; '.join(sources(cited))}; measured by their authors on the "
             "MICC set, not with this protocol and not by this program."
+        )
+    if imported:
+        yield (
+            f"Imported rows: {'; '.join(sources(imported))}; not measured by this program. They "
+            "are tested against runs only where the file states every subject's error and this "
+            "protocol's digest."
         )

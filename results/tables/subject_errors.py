@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ...bench.landmarks.regions import FACE_PARTS
 from ...bench.scoring.distance import CURVE_MM
+from ...bench.scoring.statistics import UNKNOWN, bootstrap_means, percentile_interval
 from ..run.items import item_names, of_scene
 
 ERROR = "value_mm"
@@ -14,6 +16,10 @@ ERROR = "value_mm"
 
 CURVE = "curve"
 """Share of a subject's points within each threshold of `CURVE_MM`."""
+
+
+PartErrors = dict[str, tuple[float, float, float]]
+"""Part of the face to the mean, and the low and high end of its interval, mm."""
 
 
 def scene_column(subjects: pd.DataFrame, scene: str, column: str = ERROR) -> dict[str, float]:
@@ -53,3 +59,24 @@ def cumulative_curves(subjects: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
         str(scene): np.stack(list(map(np.asarray, rows[CURVE]))).astype(np.float64).mean(axis=0)
         for scene, rows in scored.groupby("scene")
     }
+
+
+def errors_by_part(subjects: pd.DataFrame, scene: str, seed: int) -> PartErrors:
+    """Part of the face to its mean error over subjects with its 95 % interval, mm.
+
+    Empty where the run does not tell parts apart.
+    """
+    columns = {part: scene_column(subjects, scene, f"{part}_mm") for part in FACE_PARTS}
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for part, column in columns.items():
+        if column:
+            alike.setdefault(tuple(column), []).append(part)
+    found: PartErrors = {}
+    for names, parts in alike.items():
+        values = np.array([[columns[part][one] for part in parts] for one in names])
+        # One draw for all parts: of a thousand subjects the draw is what takes the time.
+        drawn = bootstrap_means(values, seed) if len(names) > 1 else None
+        for place, part in enumerate(parts):
+            interval = UNKNOWN if drawn is None else percentile_interval(drawn[:, place])
+            found[part] = (float(values[:, place].mean()), interval.low, interval.high)
+    return {part: found[part] for part in columns if part in found}

@@ -158,12 +158,23 @@ def _rich(cell: Cell) -> Text:
     return text
 
 
-def terminal_text(tables: Sequence[Table]) -> str:
-    """Tables as the terminal of this process shows them, with its colours if it has any."""
+def terminal_text(tables: Sequence[Table], sentences: Sequence[str] = ()) -> str:
+    """Tables as the terminal of this process shows them, with its colours if it has any.
+
+    Args:
+        tables: one below the other.
+        sentences: what they amount to, below them: where a terminal's reader looks first.
+    """
     console = Console(highlight=False, markup=False)
+    below = [Constrain(Text(visible(words)), _NOTE_WIDTH) for words in sentences]
     with console.capture() as capture:
-        console.print(*map(TerminalTable, tables), sep="\n")
-    return capture.get()
+        for number, table in enumerate(tables):
+            # Below a table's notes the next title would read as one more of them.
+            console.print(*([""] if number else []), TerminalTable(table), sep="\n")
+        if below:
+            console.print("", *below, sep="\n")
+    # Rich fills lines with blanks, which nobody sees and every copied table would have.
+    return re.sub(r" +$", "", capture.get(), flags=re.MULTILINE)
 
 
 def markdown(table: Table) -> str:

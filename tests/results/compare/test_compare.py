@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +22,9 @@ from facebench.bench.scoring.statistics import holm
 from facebench.errors import FacebenchError
 from facebench.results.compare import Comparison, compare, refuse_groups
 from facebench.results.compare.comparison import tally
+from facebench.results.compare.tables import FORMS, comparison_text, verdict_sentences
 from facebench.results.run.folder import RunFolder
-from facebench.results.tables.published import published_results
+from facebench.results.tables.published import Published, published_results
 
 ERRORS = st.lists(st.tuples(st.floats(0, 9), st.floats(0, 9)), min_size=1, max_size=40)
 
@@ -208,3 +215,60 @@ def test_runs_without_a_subject_in_common_say_so(tmp_path: Path) -> None:
     (group,) = compare(runs).groups
     (note,) = (note for note in group.notes if note.startswith("No subject has a number in both"))
     assert note.endswith(f": {', '.join(SCENES)}.")
+
+
+def imported(digest: str, subjects: Sequence[str] = SUBJECTS, **changes: Any) -> list[Published]:
+    row = published_results()[0]
+    errors = tuple((name, 1.0 + number / 50) for number, name in enumerate(subjects))
+    changes = {"imported": True, "errors": errors, "protocol": digest, **changes}
+    rows = [replace(row, method="paper", title="paper", scene=s, **changes) for s in SCENES]
+    return [replace(row, mean_mm=float(np.mean([e for _, e in row.errors]))) for row in rows]
+
+
+def test_subjects_of_a_paper_are_paired_where_it_claims_the_protocol(
+    runs: list[RunFolder],
+) -> None:
+    digest = runs[0].record().protocol_digest
+    (group,) = compare(runs[:2], imported(digest[:8])).groups
+    pairs = [pair for pair in group.pairs if pair.first == "paper"]
+    assert [pair.scene for pair in pairs] == list(SCENES)
+    assert all(pair.verdict == "lower" and pair.subjects >= 7 for pair in pairs)
+    row = group.scenes.rows[-1]
+    assert row.remark == "imported" and row.cells["indoor"].n_subjects == len(SUBJECTS)
+    assert row.cells["indoor"].ci95_mm[0] < row.cells["indoor"].mean_mm
+    assert any("paper is better than mean-face" in words for words in verdict_sentences(group))
+
+
+def test_numbers_without_subjects_or_protocol_are_never_paired(runs: list[RunFolder]) -> None:
+    digest = runs[0].record().protocol_digest
+    means = [replace(row, errors=()) for row in imported(digest)]
+    for rows in (imported("0" * 8), imported(""), means):
+        (group,) = compare(runs[:2], rows).groups
+        assert {pair.first for pair in group.pairs} == {"theirs"}
+        assert [row.label for row in group.scenes.rows][-1] == "paper"
+
+
+def test_imported_rows_that_fit_nowhere_are_told(runs: list[RunFolder]) -> None:
+    (row, *_) = imported("")
+    with pytest.raises(FacebenchError, match="has scene 'moon', the runs have not"):
+        compare(runs, [replace(row, scene="moon")])
+    with pytest.raises(FacebenchError, match="as a run is called"):
+        compare(runs, [replace(row, title="ours")])
+
+
+def test_parts_and_curves_come_when_they_are_asked_for(runs: list[RunFolder]) -> None:
+    (group,) = compare(runs[:2], regions=True).groups
+    error, low, high = group.parts["theirs", "indoor"]["nose"]
+    assert low < error < high
+    column = runs[1].items().query("scene == 'indoor'")["nose_mm"]
+    assert error == pytest.approx(column.mean())
+    text = {form: comparison_text(Comparison((group,)), form) for form in FORMS}
+    assert "Error by part of the face" in text["latex"] and "| nose |" in text["markdown"]
+    (line, *_) = csv.DictReader(io.StringIO(text["csv"]))
+    values = json.loads(text["json"])["groups"][0]
+    shares = values["curves"]["shares"][line["method"]][line["scene"]]
+    at = values["curves"]["thresholds_mm"].index(1.0)
+    assert float(line["share_within_1mm"]) == pytest.approx(shares[at])
+    nose = values["parts"][line["method"]][line["scene"]]["nose"]
+    assert float(line["nose_ci95_high_mm"]) == nose["ci95_high_mm"]
+    assert not compare(runs[:2]).groups[0].parts

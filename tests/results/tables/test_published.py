@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from facebench.bench.datasets.micc import CARD
 from facebench.bench.method.registry import method_card
-from facebench.results.tables.published import by_method, published_results, sources, with_published
+from facebench.errors import FacebenchError
+from facebench.results.tables.published import (
+    by_method,
+    published_results,
+    read_results,
+    sources,
+    with_published,
+)
 
 
 def test_every_method_has_every_scene_once() -> None:
@@ -33,3 +45,45 @@ def test_a_card_gets_its_rows_and_keeps_its_own() -> None:
     assert with_published(method_card("mean-face")).published == ()
     own = replace(card, published=(("indoor", 1.0, 0.1),))
     assert with_published(own) == own
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.write_text("\ufeff" + "\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_papers_means_are_read(tmp_path: Path) -> None:
+    head = "method,title,scene,mean_mm,std_mm,source"
+    path = write(tmp_path / "a.csv", head, 'a,"Ann, et al.",indoor,1.2,0.3,Table 2', "a,,b,1.5,,")
+    first, second = read_results(path)
+    assert (first.title, first.mean_mm, first.std_mm, first.source) == (
+        *("Ann, et al.", 1.2, 0.3),
+        "Table 2",
+    )
+    assert (second.title, second.source, second.imported) == ("a", "a.csv", True)
+    assert math.isnan(second.std_mm) and not second.errors
+
+
+def test_scans_of_a_subject_are_one_number(tmp_path: Path) -> None:
+    lines = ("a,indoor,x,1,1.0", "a,indoor,x,2,2.0", "a,indoor,y,1,3.0")
+    path = write(tmp_path / "a.csv", "method,scene,subject,scan,error_mm", *lines)
+    (row,) = read_results(path)
+    assert row.errors == (("x", 1.5), ("y", 3.0)) and row.mean_mm == 2.25
+    assert row.std_mm == pytest.approx(0.75 * 2**0.5)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["method,scene"], "no table of results"),
+        (["method,scene,mean_mm"], "holds no results"),
+        (["method,scene,mean_mm", "a,indoor,1.2", "a,indoor,1.3"], "line 3: a in indoor has sev"),
+        (["method,scene,mean_mm", "a,,1.2"], "line 2 has no method or no scene"),
+        (["method,scene,mean_mm", "a,indoor,nan"], "line 2: mean_mm is nan, not a length"),
+        (["method,scene,subject,error_mm", "a,indoor,x,-1"], "line 2: error_mm is -1, not"),
+        (["method,scene,mean_mm,protocol", "a,indoor,1,micc"], "'micc' is no digest"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(tmp_path: Path, lines: list[str], words: str) -> None:
+    with pytest.raises(FacebenchError, match=re.escape(words)):
+        read_results(write(tmp_path / "a.csv", *lines))
