@@ -216,6 +216,25 @@ def _random_glasses(generator: np.random.Generator) -> Glasses:
     )
 
 
+def random_beard(generator: np.random.Generator, model: MorphableModel) -> NDArray[np.float32]:
+    """How much of the skin (V,) a beard hides: none for most, a full one, or one around the mouth.
+
+    It grows where the human skin has stubble; models of another skin have no beards.
+    """
+    cover = np.zeros(model.n_vertices, np.float32)
+    if not is_human_skin(model.albedo_names) or generator.random() > 0.15:
+        return cover
+    cover = np.abs(model.albedo_basis[:, :, model.albedo_names.index("stubble")]).max(axis=1)
+    cover *= generator.uniform(0.5, 0.95) / max(float(cover.max()), 1e-6)
+    if generator.random() < 0.35:
+        middle = landmark_points(model, model.mean_shape)[57]
+        aside = np.abs(model.mean_shape - middle) / (generator.uniform(18, 30), 40, 60)
+        cover = np.where((aside < 1).all(axis=1), cover, 0)
+    # Tufts: a beard is not a coat of paint.
+    tufts = generator.normal(1, 0.25, len(cover))
+    return np.asarray((cover * tufts).clip(0, 1), np.float32)
+
+
 def standard_normal(generator: np.random.Generator, size: int) -> NDArray[np.float32]:
     """N(0, 1) coefficients (size,) within three standard deviations."""
     return generator.standard_normal(size).clip(-3, 3).astype(np.float32)
@@ -320,16 +339,22 @@ def ambient(colour: Tensor) -> Tensor:
     return light
 
 
-def random_light(generator: np.random.Generator) -> Tensor:
-    """Ambient and one or two directional lights with colour casts (9, 3), as one exposure."""
-    light = ambient(_tint(generator, 0.06) * generator.uniform(0.35, 0.8))
+def random_light(generator: np.random.Generator, hard: bool = False) -> Tensor:
+    """Ambient and one or two directional lights with colour casts (9, 3), as one exposure.
+
+    Args:
+        generator: where chance comes from.
+        hard: little light from all around, and coloured lamps.
+    """
+    tints, around = ((0.15, 0.3), (0.08, 0.3)) if hard else ((0.06, 0.12), (0.35, 0.8))
+    light = ambient(_tint(generator, tints[0]) * generator.uniform(*around))
     for _ in range(int(generator.integers(1, 3))):
         x, y, z = generator.normal([0, 0.35, 0.7], 1)
         # From in front: light from behind the head leaves the face black.
         direction = torch.tensor([x, y, abs(z)]).float()
         strength = generator.gamma(2, 0.2)
         light = light + directional_light(
-            direction / direction.norm(), _tint(generator, 0.12) * strength
+            direction / direction.norm(), _tint(generator, tints[1]) * strength
         )
     forward = (harmonics(torch.tensor([[[0.0], [0.0], [1.0]]]))[0, :, 0] @ light).mean()
     # Scaled to the exposure of a frontal patch, as a camera meters.

@@ -14,6 +14,7 @@ from ..face.camera import project, rotate, rotation_matrix, to_pixels
 from ..face.coefficients import Coefficients, CoefficientSizes
 from ..face.crop import frame_mean_face
 from ..morphable.decoder import FaceDecoder
+from ..morphable.human.skin import is_human_skin
 from ..morphable.model import MorphableModel
 from ..render.face import VertexNormals
 from .appearance import (
@@ -23,6 +24,7 @@ from .appearance import (
     random_albedo,
     random_angles,
     random_appearance,
+    random_beard,
     random_expression,
     random_framing,
     random_light,
@@ -30,10 +32,20 @@ from .appearance import (
 )
 from .clothing import ClothedModel
 from .occluders import occlude, random_occluders
-from .photograph import FloatImage, random_background, random_effects, random_stream
+from .photograph import (
+    FloatImage,
+    cast_shadow,
+    handed_on,
+    random_background,
+    random_effects,
+    random_stream,
+)
 from .scene import Layer, PosedSubject, SceneRenderer
 
 JPEG_QUALITY = 90
+
+_SHADOWED, _HARD_LIGHT = 0.2, 0.2
+"""Shares of the photographs of human people with a cast shadow, and under hard light."""
 
 HIDDEN = 0.25
 """Share of the seen face that is covered."""
@@ -72,7 +84,11 @@ class LabelledFace:
 
 
 class FaceSampler:
-    """Draws faces of a model; each depends on the seed, its subject and its frame alone."""
+    """Draws faces of a model; each depends on the seed, its subject and its frame alone.
+
+    People of the human model, who stand for those on photographs, are drawn under hard light, too,
+    with beards and cast shadows, and their pictures are handed on small, compressed or grey.
+    """
 
     def __init__(self, model: MorphableModel, seed: int, image_size: int) -> None:
         self.model = model
@@ -82,6 +98,7 @@ class FaceSampler:
         self._framing = frame_mean_face(model)
         mean = landmark_points(model, model.mean_shape)
         self._mean_landmarks = torch.from_numpy(mean).float()
+        self._human = is_human_skin(model.albedo_names)
 
     def face(self, subject: int, frame: int) -> LabelledFace:
         """The face of one subject in one frame."""
@@ -93,12 +110,16 @@ class FaceSampler:
         layer = self._renderer.draw(posed, coefficients.pose[0], coefficients.light[0], size)
         landmarks = project_landmarks(self.model, posed.vertices, coefficients.pose[0], size)
         picture = layer.over(random_background(generator, size))
+        if self._human and generator.random() < _SHADOWED:
+            picture = cast_shadow(generator, picture)
         mask = layer.classes
         # Behind occluders and before the camera's effects: those blur and grain everything alike.
         for occluder in random_occluders(generator, landmarks, _skin_colour(layer), size):
             picture, mask = occlude(picture, mask, occluder)
         # Last, as in a camera. The stream goes on in a fixed order: it decides every byte.
         image = random_effects(generator, self.image_size).photograph(generator, picture)
+        if self._human:
+            image = handed_on(generator, image)
         name = f"s{subject:06d}"
         return LabelledFace(f"{name}-f{frame:03d}", name, image, landmarks, mask, vector)
 
@@ -111,7 +132,7 @@ class FaceSampler:
         expression = random_expression(moment, self.model)
         angles = random_angles(moment)
         pose = random_framing(moment, self._mean_landmarks, angles, self._framing)
-        light = random_light(moment)
+        light = random_light(moment, self._human and moment.random() < _HARD_LIGHT)
         return Coefficients(
             torch.from_numpy(identity)[None],
             torch.from_numpy(expression)[None],
@@ -130,6 +151,9 @@ class FaceSampler:
         # Four deviations of pale skin would be brighter than white.
         albedo = albedo.clip(0, 1)
         appearance = random_appearance(generator)
+        if self._human:
+            beard = random_beard(generator, model)[:, None]
+            albedo = albedo + beard * (0.8 * appearance.hair.colour - albedo)
         clothing = self._renderer.clothed_model.fit_clothing(
             neutral.astype(np.float64), albedo, appearance
         )

@@ -7,6 +7,7 @@ order of the work.
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import dataclass
 from functools import cache
 
@@ -114,6 +115,34 @@ def fractal_noise(
     """Sum of noises (H, W), each octave twice as fine and 0.6 times as strong."""
     layers = [0.6**k * smooth_noise(generator, shape, cells * 2**k) for k in range(octaves)]
     return np.asarray(np.sum(layers, axis=0, dtype=np.float32))
+
+
+def cast_shadow(generator: np.random.Generator, picture: FloatImage) -> FloatImage:
+    """The picture (H, W, 3) with the shadow of something outside it on a part, hard or soft.
+
+    Light by nine harmonics casts none.
+    """
+    field = smooth_noise(generator, picture.shape[:2], generator.uniform(1.5, 4))
+    edge, dark = generator.uniform(0.05, 0.6), generator.uniform(0.3, 0.8)
+    lit = 1 / (1 + np.exp((generator.normal(0, 0.7) - field) / edge))
+    return np.asarray(picture * (dark + (1 - dark) * lit)[..., None], np.float32)
+
+
+def handed_on(generator: np.random.Generator, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture (H, W, 3) as it reaches people: some were small, compressed hard, or are grey."""
+    picture = Image.fromarray(image)
+    if generator.random() < 0.25:
+        small = max(16, round(image.shape[0] * generator.uniform(0.25, 0.7)))
+        picture = picture.resize((small, small), Image.Resampling.BOX)
+    # Where it is small: a thumbnail is enlarged with its blocks.
+    if generator.random() < 0.35:
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=int(generator.integers(15, 75)))
+        picture = Image.open(file)
+    if generator.random() < 0.12:
+        picture = picture.convert("L")
+    shown = picture.convert("RGB").resize(image.shape[1::-1], Image.Resampling.BICUBIC)
+    return np.asarray(shown)
 
 
 @cache

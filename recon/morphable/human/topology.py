@@ -56,23 +56,27 @@ Place = tuple[int, ...]
 """A vertex, or the two ends of an edge for its middle, which subdivision makes a vertex."""
 
 _MIDLINE: dict[int, Place] = {
-    27: (133,),
+    27: (132,),
     28: (131,),
-    29: (201,),
+    29: (201, 291),
     30: (297,),
-    33: (343,),
+    33: (343, 5072),
     8: (732,),
-    51: (455,),
-    57: (492,),
+    51: (455, 466),
+    57: (492, 496),
     62: (474,),
     66: (493,),
 }
-"""iBUG landmarks, counted from 0, on the plane of symmetry."""
+"""iBUG landmarks, counted from 0, on the plane of symmetry.
+
+Here and on the side they lie where photographs have them: the model was fitted to reference
+landmarks of frontal faces, and a point off on average was moved to the nearest vertex or edge.
+"""
 
 _LEFT: dict[int, Place] = {
-    # One edge loop runs from the chin along the jaw's edge to the temple; about equal steps of it.
-    9: (7620,),
-    10: (7618,),
+    # Along the edge of the jaw, from the chin to the temple, in about equal steps.
+    9: (7616, 7620),
+    10: (7619, 11901),
     11: (7617,),
     12: (11849,),
     13: (11851,),
@@ -84,25 +88,25 @@ _LEFT: dict[int, Place] = {
     23: (6997,),
     24: (6996, 6998),
     25: (7005,),
-    26: (7031,),
-    34: (7077,),
-    35: (7121,),
-    # Corners are the lid ring's outermost vertices, lids lie at thirds between them.
-    42: (6850,),
+    26: (7030, 7031),
+    34: (7077, 7120),
+    35: (7055,),
+    # Corners on the lids' edge just within the canthi, lids at thirds between them.
+    42: (6847, 6886),
     43: (6838,),
-    44: (6790,),
-    45: (6805,),
-    46: (6820,),
+    44: (6784, 6790),
+    45: (6799,),
+    46: (6820, 6825),
     47: (6831,),
-    # On the loops of 38 vertices that are the lips' outer and inner edge.
-    52: (7215,),
-    53: (7170,),
-    54: (7162,),
-    55: (7166,),
-    56: (7235, 7241),
-    63: (7226,),
-    64: (10375,),
-    65: (7236,),
+    # About the loops of 38 vertices that are the lips' outer and inner edge.
+    52: (7215, 7216),
+    53: (7170, 7207),
+    54: (7139, 10406),
+    55: (7130, 7166),
+    56: (7241, 7245),
+    63: (7227, 7261),
+    64: (7249, 7250),
+    65: (7237, 7243),
 }
 """iBUG landmarks of the subject's left; those of the right are their mirror images."""
 

@@ -56,10 +56,11 @@ def test_an_npz_of_it_is_the_same_model(human: MorphableModel, tmp_path: object)
     ("first", "second", "low", "high"),
     [
         (36, 45, 85.0, 94.0),
-        (39, 42, 31.0, 37.0),
+        (39, 42, 31.0, 38.0),
         (27, 33, 44.0, 54.0),
         (27, 8, 108.0, 123.0),
-        (48, 54, 46.0, 54.0),
+        # Annotators put the corners where the lips end as seen, wider than anatomists do.
+        (48, 54, 46.0, 57.0),
         (0, 16, 130.0, 146.0),
         (31, 35, 24.0, 38.0),
         (21, 22, 20.0, 26.0),
