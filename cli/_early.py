@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ..recon.weights.catalogue import Kind
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_MOUNT = "give a folder or file of this machine: mount the store (rclone, s3fs), or copy from it."
 _WRITES_RUNS = "give a folder that 'facebench micc' wrote"
 _MODELS = "give 'embedded', 'human', an .npz file, or ICT-FaceKit's FaceXModel folder"
 
@@ -50,7 +52,7 @@ def check_first(command: click.Command) -> None:
 
 
 class _NamedPath(click.Path):
-    """A path that is no empty text: an unset variable of a script would mean this very folder."""
+    """A path of this machine, and no empty text: an unset variable would mean this very folder."""
 
     @classmethod
     def of(cls, kind: click.Path) -> _NamedPath:
@@ -60,9 +62,12 @@ class _NamedPath(click.Path):
         return named
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Refuse an empty name, else as click does."""
+        """Refuse an empty name and an address, else as click does."""
         if value in ("", b""):
             self.fail("the name is empty.", param, ctx)
+        # Else `--out s3://bucket/run` would make a folder `s3:` here, and be taken for a success.
+        if isinstance(value, str) and _ADDRESS.match(value):
+            self.fail(f"'{value}' is an address; {_MOUNT}", param, ctx)
         return super().convert(value, param, ctx)
 
 

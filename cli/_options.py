@@ -128,6 +128,12 @@ def measured_part(function: Command) -> Command:
         ),
         detector,
         click.option(
+            "--tracking/--no-tracking",
+            default=False,
+            show_default=True,
+            help="Follow a face from frame to frame; detect it where none can be followed.",
+        ),
+        click.option(
             "--workers", type=click.IntRange(1), help="Processes.  [default: one a GPU or CPU]"
         ),
         click.option("--cluster", is_flag=True, help="Use a running Ray cluster."),

@@ -75,7 +75,7 @@ def command(context: click.Context, /, **options: Any) -> None:
 
 _AS_GIVEN = (
     *("data", "method", "checkpoint", "model", "limit", "workers", "protocol", "settings"),
-    *("unit", "prediction_unit", "seed", "detector"),
+    *("unit", "prediction_unit", "seed", "detector", "tracking"),
 )
 """Options that a request takes as they are, where a command has them."""
 

@@ -166,8 +166,10 @@ def _measuring_words(entry: Entry, options: dict[str, Any]) -> list[str]:
     words = ["micc", "--data", str(options["data"]), "--method", entry.choice.name]
     words += _option_words("--checkpoint", entry.checkpoint)
     words += ["--model", options["model"], "--out", str(entry.run), "--name", entry.choice.label]
-    for name in ("scenes", "subjects", "exclude", "limit", "workers", "protocol", "seed"):
+    for name in ("scenes", "subjects", "exclude", "limit", "detector", "workers", "protocol"):
         words += _option_words(f"--{name}", options[name])
+    words += _option_words("--seed", options["seed"])
+    words += ["--tracking"] if options["tracking"] else []
     words += [word for item in options["settings"] for word in ("--set", item)]
     return words + (["--cluster"] if options["cluster"] else [])
 

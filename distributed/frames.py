@@ -101,6 +101,7 @@ class FrameJob:
         average: what the protocol averages over frames, which decides what a row keeps.
         detector: finds the face where no boxes lie beside a clip; a name or file that every machine
             sees.
+        tracking: whether it follows faces from frame to frame.
     """
 
     method: str
@@ -110,6 +111,12 @@ class FrameJob:
     workers: int | None
     average: Literal["parameters", "meshes", "errors"] = "parameters"
     detector: str = "embedded"
+    tracking: bool = False
+
+
+def face_stream(task: ClipTask, job: FrameJob) -> Iterator[FaceChunk]:
+    """The faces of a clip that are still to be described."""
+    return face_chunks(task.clip, job.crop_size, job.limit, task.done, job.detector, job.tracking)
 
 
 def describe_clips(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:
@@ -133,7 +140,7 @@ def describe_here(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow
     method = build_method(job.method, job.options)
     with _one_thread():
         for task in tasks:
-            for chunk in face_chunks(task.clip, job.crop_size, job.limit, task.done, job.detector):
+            for chunk in face_stream(task, job):
                 yield describe_chunk(method, chunk, job.average)
 
 
@@ -219,8 +226,7 @@ def _bytes(values: NDArray[np.floating] | None) -> bytes:
 
 
 def _crop(row: dict[str, Any], tasks: tuple[ClipTask, ...], job: FrameJob) -> Iterator[Any]:
-    task = tasks[row["id"]]
-    for chunk in face_chunks(task.clip, job.crop_size, job.limit, task.done, job.detector):
+    for chunk in face_stream(tasks[row["id"]], job):
         tracked = {name: _bytes(getattr(chunk, name)) for name in _TRACKED}
         yield {**vars(chunk), "crops": chunk.crops.tobytes(), **tracked}
 

@@ -46,6 +46,7 @@ class RunRequest:
             stands for `any` where the protocol takes it, else for mm.
         seed: of the intervals.
         detector: finds the face in frames, see `recon.weights.catalogue.resolve_choice`.
+        tracking: whether a face is followed from frame to frame, and detected where none can be.
     """
 
     data: Path
@@ -65,6 +66,7 @@ class RunRequest:
     prediction_unit: str | None = None
     seed: int = 0
     detector: str = BEST
+    tracking: bool = False
 
 
 def prepare(request: RunRequest) -> Benchmark:
@@ -128,6 +130,7 @@ def _frame_job(
         protocol.reduction.average,
         # Resolved once, here: workers may see other folders of weights.
         portable_choice(resolve_choice("detector", request.detector)),
+        request.tracking,
     )
 
 
@@ -215,6 +218,7 @@ def describe_run(
         unit=request.unit,
         seed=request.seed,
         detector=_detector_identity(benchmark, request),
+        tracking=benchmark.job is not None and benchmark.job.tracking,
         problems=benchmark.problems(),
         commit=commit,
         dirty=dirty,

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from ...errors import error_line
 from ...recon.face.crop import Box, crop_square, read_boxes
-from ...recon.face.tracks import DESCRIBED, FOUND, Segments, large_changes, segments_of
+from ...recon.face.tracks import CUT_GREY, DESCRIBED, FOUND, Segments, large_changes, segments_of
 from ...recon.video.decode import Chunk, read_chunks
-from ...recon.vision.detect import make_detector
+from ...recon.vision.detect import find_next, make_detector
 from ..dataset.interface import Clip
 from .interface import Method
 
@@ -181,8 +181,10 @@ def _decode(
     return meshes, np.asarray(np.isfinite(meshes).all(axis=1))
 
 
-Locate = Callable[[int, NDArray[np.uint8]], Box | None]
-"""Box of the face in a frame, given the frame's number in its clip and its (H, W, 3) pixels."""
+Locate = Callable[[int, NDArray[np.uint8], Box | None], Box | None]
+"""Box of the face in a frame, given the frame's number in its clip, its (H, W, 3) pixels, and the
+face in the frame before: None where a chunk or a take begins, so that a chunk's faces depend on
+nothing but its frames."""
 
 
 def face_chunks(
@@ -191,16 +193,18 @@ def face_chunks(
     limit: int | None = None,
     done: frozenset[int] = frozenset(),
     detector: str = "embedded",
+    tracking: bool = False,
 ) -> Iterator[FaceChunk]:
     """The faces of a clip as `size` x `size` crops, without the chunks that are done.
 
-    Never raises: what cannot be read ends the clip with a chunk that says why.
+    Never raises: what cannot be read ends the clip with a chunk that says why. Detector and
+    tracking are those of `face_locator`.
     """
     # A clip that fails before its first chunk must not take the number of one that is done.
     following = max(done, default=-1) + 1
     start = time.perf_counter()
     try:
-        locate = face_locator(clip, detector)
+        locate = face_locator(clip, detector, tracking)
         for chunk in read_chunks(clip.path, clip.id, limit, done):
             # Boxes of a file are in its own pixels, which very large films do not keep.
             scale = chunk.scale if clip.boxes is not None else 1.0
@@ -212,12 +216,14 @@ def face_chunks(
         yield FaceChunk(clip.id, following, True, 0, nothing, FAILED, error_line(error), 0.0)
 
 
-def face_locator(clip: Clip, detector: str = "embedded") -> Locate:
+def face_locator(clip: Clip, detector: str = "embedded", tracking: bool = False) -> Locate:
     """Boxes from the file beside the clip where there is one, else those of a detector.
 
     Args:
         clip: the video.
         detector: as `recon.vision.detect.make_detector` has it.
+        tracking: whether a face is followed from frame to frame, and detected where none can be;
+            else it is detected in every frame.
 
     Raises:
         FacebenchError: the file is not a box file, or the detector's weights are not there.
@@ -225,17 +231,17 @@ def face_locator(clip: Clip, detector: str = "embedded") -> Locate:
     if clip.boxes is not None:
         # Boxes beside the clip win, so that methods can be compared on the very same crops.
         boxes = read_boxes(clip.boxes)
-        return lambda number, frame: boxes.get(number)
+        return lambda number, frame, last: boxes.get(number)
     finder = make_detector(detector)
-    return lambda number, frame: finder.detect(frame)
+    return lambda number, frame, last: find_next(finder, frame, last if tracking else None)
 
 
 def _scaled(locate: Locate, factor: float) -> Locate:
     if factor == 1.0:
         return locate
 
-    def scaled(number: int, frame: NDArray[np.uint8]) -> Box | None:
-        box = locate(number, frame)
+    def scaled(number: int, frame: NDArray[np.uint8], last: Box | None) -> Box | None:
+        box = locate(number, frame, last)
         return None if box is None else box.times(factor)
 
     return scaled
@@ -258,9 +264,10 @@ def cut_faces(
     # A cut video stays cut and is kept; a fault of detector or method is tried again.
     status, reason = (BROKEN if chunk.reason else OK), chunk.reason
     try:
-        numbers, boxes = _located(chunk, locate)
         if tracked and len(chunk.frames):
             changes = large_changes(chunk.frames, chunk.first_frame, chunk.before)
+        numbers, boxes = _located(chunk, locate, changes)
+        if changes is not None:
             segments = segments_of(numbers, boxes, changes)
         found = zip((chunk.frames[n - chunk.first_frame] for n in numbers), boxes, strict=True)
         cut = [crop_square(frame, box, size) for frame, box in found]
@@ -281,8 +288,15 @@ def cut_faces(
     )
 
 
-def _located(chunk: Chunk, locate: Locate) -> tuple[list[int], list[Box]]:
+def _located(
+    chunk: Chunk, locate: Locate, changes: NDArray[np.float64] | None
+) -> tuple[list[int], list[Box]]:
     """Numbers of the frames with a face, and its box."""
-    boxes = {n: locate(n, frame) for n, frame in enumerate(chunk.frames, chunk.first_frame)}
-    found = {number: box for number, box in boxes.items() if box is not None}
+    takes = set() if changes is None else set(changes[changes[:, 1] > CUT_GREY, 0])
+    found: dict[int, Box] = {}
+    last: Box | None = None
+    for number, frame in enumerate(chunk.frames, chunk.first_frame):
+        last = locate(number, frame, None if number in takes else last)
+        if last is not None:
+            found[number] = last
     return list(found), list(found.values())

@@ -110,10 +110,21 @@ def crop_square(frame: NDArray[np.uint8], box: Box, size: int) -> NDArray[np.uin
         int(np.ceil(left + side)),
         int(np.ceil(top + side)),
     )
-    patch = Image.fromarray(frame).crop(inside)
+    patch = cut_out(frame, inside)
     shift = (left - inside[0], top - inside[1])
     within = (shift[0], shift[1], shift[0] + side, shift[1] + side)
     return np.asarray(patch.resize((size, size), Image.Resampling.BILINEAR, box=within))
+
+
+def cut_out(frame: NDArray[np.uint8], sides: tuple[int, int, int, int]) -> Image.Image:
+    """The part of an (H, W, 3) frame between left, top, right and bottom; black outside of it."""
+    left, top, right, bottom = sides
+    x, y = max(left, 0), max(top, 0)
+    # Only the part becomes a picture: of a whole large frame the copy costs more than the cut.
+    part = frame[y : max(bottom, y), x : max(right, x)]
+    if not part.size:
+        return Image.new("RGB", (right - left, bottom - top))
+    return Image.fromarray(part).crop((left - x, top - y, right - x, bottom - y))
 
 
 _FIVE = ((36, 39), (42, 45), (30, 30), (48, 48), (54, 54))

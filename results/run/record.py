@@ -97,10 +97,11 @@ SETTINGS = (
     "unit",
     "seed",
     "detector",
+    "tracking",
 )
 """Fields of a record that decide the numbers; a run folder holds one set of them."""
 
-_OF_FILES = ("method_digest", "dataset_digest", "subjects", "scenes", "detector")
+_OF_FILES = ("method_digest", "dataset_digest", "subjects", "scenes", "detector", "tracking")
 
 
 def refuse_newer(version: object, writer: str, place: Path | str) -> None:
@@ -166,6 +167,7 @@ class RunRecord:
         data: folder of the dataset, absolute.
         detector: what found the faces in frames without boxes beside them; empty where no frames
             were read. Runs of before there was a choice were found by the embedded one.
+        tracking: whether faces were followed from frame to frame instead of detected in each.
         version: of the record, see `VERSION`.
     """
 
@@ -201,6 +203,7 @@ class RunRecord:
     commits: tuple[str, ...] = ()
     data: str = ""
     detector: str = "embedded"
+    tracking: bool = False
     version: int = VERSION
 
     @property

@@ -190,6 +190,14 @@ def test_an_empty_name_is_not_this_folder() -> None:
     assert done.returncode == 2 and "the name is empty" in done.stderr
 
 
+@pytest.mark.parametrize("option", ["--out", "--data"])
+def test_an_address_is_no_folder(option: str, tmp_path: Path) -> None:
+    words = {"--out": str(tmp_path / "run"), "--data": str(tmp_path), option: "s3://bucket/a"}
+    done = run("micc", *(word for pair in words.items() for word in pair))
+    assert done.returncode == 2 and "'s3://bucket/a' is an address" in done.stderr
+    assert not Path("s3:").exists() and not list(tmp_path.iterdir())
+
+
 def test_a_terminal_without_utf8_gets_other_signs() -> None:
     done = run("methods", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert done.returncode == 0 and done.stdout.isascii() and "ours" in done.stdout

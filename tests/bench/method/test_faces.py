@@ -26,7 +26,8 @@ from facebench.recon.face.crop import Box, crop_square, write_boxes
 from facebench.recon.face.tracks import FIRST, longest_track
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.video import decode
-from facebench.recon.video.decode import read_chunks
+from facebench.recon.video.decode import Chunk, read_chunks
+from facebench.recon.vision.detect import CascadeDetector, find_next
 from facebench.results.run.ledger import ClipSum, Ledger
 
 
@@ -81,7 +82,7 @@ def test_done_chunks_are_left_out(clip: Clip) -> None:
 
 
 def test_a_detector_that_fails_costs_its_chunk(clip: Clip) -> None:
-    def locate(number: int, frame: NDArray[np.uint8]) -> Box | None:
+    def locate(number: int, frame: NDArray[np.uint8], last: Box | None) -> Box | None:
         raise ValueError("no cascade\nwith details")
 
     chunk = cut_faces(next(read_chunks(clip.path, clip.id)), locate, 24, 0.0)
@@ -176,3 +177,46 @@ def test_boxes_of_a_file_are_one_person_s(tmp_path: Path) -> None:
     write_boxes(tmp_path / "a.csv", {n: Box(60, 20, 90, 110) for n in range(12)})
     (chunk,) = face_chunks(Clip("s/a", path, tmp_path / "a.csv"), 24)
     assert chunk.segments is None and chunk.changes is None and len(chunk.crops) == 12
+
+
+class OneFace:
+    """Finds a face in the left half by detection, and follows it while the frame is bright."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def detect(self, frame: NDArray[np.uint8]) -> Box | None:
+        self.calls.append("detect")
+        return Box(10, 10, 20, 20)
+
+    def follow(self, frame: NDArray[np.uint8], last: Box) -> Box | None:
+        self.calls.append("follow")
+        return Box(last.left + 1, 10, 20, 20) if frame.mean() > 100 else None
+
+
+def test_a_face_is_detected_where_none_can_be_followed() -> None:
+    """At the start of a chunk, at a cut and when it is lost; wherever its chunks are read."""
+    frames = np.full((9, 48, 64, 3), 110, np.uint8)
+    frames[3] = 95  # darker, too little for a cut: the face is lost
+    frames[6:] = 250  # another take
+    finder = OneFace()
+    chunk = Chunk("s/a", 1, True, frames, 40, "")
+    cut = cut_faces(chunk, lambda _, *seen: find_next(finder, *seen), 24, 0.0, tracked=True)
+    d, f = "detect", "follow"
+    assert finder.calls == [d, f, f, f, d, f, f, d, f, f]
+    assert cut.segments is not None and cut.segments[0, FIRST] == 40
+
+
+def test_a_followed_face_is_the_detected_one() -> None:
+    detector, (first, second) = CascadeDetector(), moving_face(2)
+    last, found = detector.detect(first), detector.detect(second)
+    assert last is not None and found is not None
+    followed = detector.follow(second, last)
+    assert followed is not None
+    side = found.width
+    assert abs(followed.left - found.left) < 0.08 * side
+    assert abs(followed.top - found.top) < 0.08 * side
+    assert followed.width == pytest.approx(side, rel=0.1)
+    assert detector.follow(np.zeros_like(second), last) is None
+    # Beside the frame nothing is followed, and nothing goes wrong.
+    assert detector.follow(second, Box(-400, 900, 30, 30)) is None

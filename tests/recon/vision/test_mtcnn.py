@@ -7,6 +7,7 @@ import pytest
 import torch
 from skimage.data import astronaut
 
+from facebench.recon.face.crop import Box
 from facebench.recon.vision.mtcnn import MtcnnDetector, suppress
 from facebench.recon.weights.cache import load_fetched
 
@@ -69,3 +70,19 @@ def test_nothing_is_found_in_nothing(detector: MtcnnDetector) -> None:
     assert detector.detect_all(np.zeros((200, 300, 3), np.uint8)) == []
     assert detector.detect_all(np.full((8, 9, 3), 200, np.uint8)) == []
     assert detector.detect(np.zeros((64, 64, 3), np.uint8)) is None
+
+
+def test_a_followed_face_is_the_detected_one(detector: MtcnnDetector) -> None:
+    picture = astronaut()
+    moved = np.roll(picture, (4, 7), axis=(0, 1))
+    last, found = detector.detect(picture), detector.detect(moved)
+    assert last is not None and found is not None
+    followed = detector.follow(moved, last)
+    assert followed is not None
+    np.testing.assert_allclose(
+        [followed.left, followed.top, followed.width],
+        [found.left, found.top, found.width],
+        atol=0.06 * found.width,
+    )
+    assert detector.follow(np.zeros_like(picture), last) is None
+    assert detector.follow(picture, Box(-400.0, 900.0, 30.0, 30.0)) is None
