@@ -97,7 +97,7 @@ NOTHING_SCORED = 3
 
 PROTOCOLS = (
     *("micc", "deng2019", "ganfit2019", "now", "fg2018", "metric", "correspondence"),
-    *("now-metrical", "nersemble", "facescape"),
+    *("now-metrical", "nersemble", "facescape", "realy"),
 )
 """The presets of `bench.protocol`; kept here so that help imports nothing."""
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ...recon.mesh.record import Mesh
-from ...recon.morphable.procedural import procedural_model
+from ...recon.morphable.procedural import embedded_model
 from ..surface.similarity import similarity_between
 from .points import Landmarks, landmark_pairs
 
@@ -50,7 +50,7 @@ def transfer_parts(mesh: Mesh, landmarks: Landmarks) -> dict[str, NDArray[np.boo
         mesh: in any unit and pose.
         landmarks: in its space.
     """
-    model = procedural_model()
+    model = embedded_model()
     mean = model.mean_shape.astype(np.float64)
     laid = similarity_between(*landmark_pairs(landmarks, Landmarks(mean[model.landmarks])))
     tree = cKDTree(mean)

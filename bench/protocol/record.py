@@ -146,13 +146,17 @@ class Distance:
     """What a point's error is.
 
     Attributes:
-        measure: point to plane |(p - q) · n|; point to surface |p - q|; or `correspondence`, the
+        measure: point to plane |(p - q) · n|; point to surface |p - q|; `correspondence`, the
             |p - q| with q the point of the scan that corresponds to the prediction's vertex p by
-            a non-rigid registration, not the closest one.
+            a non-rigid registration, not the closest one; or `regions`, from the points of the
+            scan's nose, mouth, forehead and cheeks, each registered by itself, to corresponding
+            ones, the mean of the four.
         direction: `symmetric` gives each direction half of the weight.
     """
 
-    measure: Literal["point_to_plane", "point_to_surface", "correspondence"] = "point_to_plane"
+    measure: Literal["point_to_plane", "point_to_surface", "correspondence", "regions"] = (
+        "point_to_plane"
+    )
     direction: Literal["symmetric", "scan_to_prediction", "prediction_to_scan"] = "symmetric"
 
 
@@ -226,10 +230,13 @@ class Protocol:
             FacebenchError: for settings that contradict each other.
         """
         distance = self.distance
-        if distance.measure == "correspondence" and distance.direction != "prediction_to_scan":
+        # The surface that is deformed is the one whose points have counterparts.
+        deformed = {"correspondence": "prediction_to_scan", "regions": "scan_to_prediction"}
+        direction = deformed.get(distance.measure, distance.direction)
+        if distance.direction != direction:
             raise FacebenchError(
                 f"distance.direction {distance.direction} has no corresponding points",
-                "set distance.direction=prediction_to_scan",
+                f"set distance.direction={direction}",
             )
         # The edges of a prediction in metres would all be short, and of one in micrometres long.
         if self.takes_any_unit and math.isfinite(self.points.longest_edge_mm):

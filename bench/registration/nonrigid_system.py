@@ -178,6 +178,11 @@ class System:
         spread_mm = _prior_spread(
             prediction, scan, crop, intersection, (near[chosen], of_prediction)
         )
+        if landmarks is not None:
+            # Skin that slid within itself leaves no distance to the planes: landmarks alone show
+            # it, and a prior that expects nothing would overrule them.
+            landmarks = _pairs(*landmarks)
+            spread_mm = max(spread_mm, _landmark_spread(*landmarks, settings.landmark_mm))
         fixed = _fixed(field, spread_mm, landmarks, settings.landmark_mm)
         inner = crop.vertices_of(scan)
         # A normal at the boundary is one-sided, and where the scan ends is no feature of a face.
@@ -318,6 +323,21 @@ def _prior_spread(
     return max(LEAST_SPREAD_MM, _root_mean_square(distances, weights))
 
 
+def _landmark_spread(own: Float64Array, theirs: Float64Array, landmark_mm: float) -> float:
+    """Root mean square of one component of the landmarks' displacements, less their own noise."""
+    return float(np.sqrt(max(0.0, ((theirs - own) ** 2).mean() - landmark_mm**2)))
+
+
+def _pairs(own: Float64Array, theirs: Float64Array) -> tuple[Float64Array, Float64Array]:
+    own, theirs = np.asarray(own, np.float64), np.asarray(theirs, np.float64)
+    if own.shape != theirs.shape or own.ndim != 2 or own.shape[1] != 3:
+        raise FacebenchError(
+            f"landmarks of shape {own.shape} and {theirs.shape} are not pairs of points",
+            "give both as (L, 3) in the same order",
+        )
+    return own, theirs
+
+
 def _fixed(
     field: SmoothField,
     spread_mm: float,
@@ -328,12 +348,7 @@ def _fixed(
     matrix = field.precision / spread_mm**2
     right_hand_side = np.zeros(field.nodes.shape)
     if landmarks is not None:
-        own, theirs = (np.asarray(points, np.float64) for points in landmarks)
-        if own.shape != theirs.shape or own.ndim != 2 or own.shape[1] != 3:
-            raise FacebenchError(
-                f"landmarks of shape {own.shape} and {theirs.shape} are not pairs of points",
-                "give both as (L, 3) in the same order",
-            )
+        own, theirs = landmarks
         weighted = field.basis(own).T / landmark_mm**2
         matrix = matrix + weighted @ field.basis(own)
         right_hand_side = weighted @ (theirs - own)

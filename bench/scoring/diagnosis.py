@@ -27,6 +27,7 @@ _MEASURES = {
     "point_to_plane": "point-to-plane distances",
     "point_to_surface": "point-to-surface distances",
     "correspondence": "distances between corresponding points",
+    "regions": "distances between corresponding points, region by region,",
 }
 _DIRECTIONS = {
     "symmetric": "in both directions",

@@ -24,11 +24,13 @@ def point_to_surface(matches: Correspondences) -> Float64Array:
     return matches.distances
 
 
-# What is taken of a pair of points: closest ones, or for `correspondence` corresponding ones.
+# What is taken of a pair of points: closest ones, or for `correspondence` and
+# `regions` corresponding ones.
 MEASURES: Mapping[str, Callable[[Correspondences], Float64Array]] = {
     "point_to_plane": point_to_plane,
     "point_to_surface": point_to_surface,
     "correspondence": point_to_surface,
+    "regions": point_to_surface,
 }
 # Weight of the scan's points and of the prediction's, whatever their numbers.
 DIRECTION_WEIGHTS: Mapping[str, tuple[float, float]] = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -180,6 +181,7 @@ class Registered:
         weights: of the two directions.
         vertex_errors: (V,) at the prediction's own vertices, mm, NaN where one does not count.
         scan_errors: the same at the scan's own, all NaN for corresponding points.
+        regions: means of regions that were registered each by itself, mm.
     """
 
     alignment: Alignment
@@ -188,6 +190,7 @@ class Registered:
     weights: tuple[float, float]
     vertex_errors: Float64Array
     scan_errors: Float64Array
+    regions: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def errors(self) -> tuple[WeightedErrors, WeightedErrors]:
@@ -225,6 +228,8 @@ def register_pair(
         FacebenchError: when the surfaces do not overlap.
     """
     surfaces, rules = (prediction.surface, scan.surface), protocol.intersection
+    if protocol.distance.measure == "regions":
+        return _by_regions(prediction, scan, start, crop, protocol)
     if protocol.alignment.stop == "dogleg" and protocol.alignment.dense:
         alignment = align_by_dogleg(*surfaces, start.transform, rules, crop, protocol.alignment)
     elif protocol.alignment.dense:
@@ -251,6 +256,28 @@ def register_pair(
     at_vertices = vertex_errors(alignment.matches[1], measure, prediction.surface.vertex_of)
     at_scan = _scan_errors(alignment, scan.surface, crop, measure)
     return Registered(alignment, alignment.matches, measure, weights, at_vertices, at_scan)
+
+
+def _by_regions(
+    prediction: PreparedMesh,
+    scan: PreparedMesh,
+    start: Initialisation,
+    crop: Sphere,
+    protocol: Protocol,
+) -> Registered:
+    from .regions import register_regions
+
+    found = register_regions(prediction, scan, start, crop, protocol)
+    distance = protocol.distance
+    return Registered(
+        found.alignment,
+        (found.points, found.alignment.matches[1]),
+        distance.measure,
+        DIRECTION_WEIGHTS[distance.direction],
+        found.at_prediction,
+        found.at_scan,
+        found.means,
+    )
 
 
 def _scan_errors(alignment: Alignment, scan: Surface, crop: Sphere, measure: str) -> Float64Array:

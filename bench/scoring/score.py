@@ -140,6 +140,7 @@ def score_prediction(
             f"{part}_mm": weighted_mean(errors[inside], areas[inside])
             for part, inside in (parts or {}).items()
         },
+        **{f"{part}_mm": mean for part, mean in registered.regions.items()},
         "inner_share": face.inner_share,
         "noise_floor_mm": noise_floor_mm(noise, registered.weights, protocol.reduction.points),
         "landmark_scale": start.landmark_scale * sizing.scale,

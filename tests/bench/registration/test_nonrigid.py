@@ -88,6 +88,20 @@ def test_landmarks_help(face, deformed, crop, shifts, recovered) -> None:
     assert errors[0] < 0.9 * errors[1]
 
 
+def test_landmarks_tell_of_skin_that_slid_within_itself(face, crop) -> None:
+    """No plane is off: without its own say a landmark would drag a face that expects no motion."""
+    own = face.vertices[face.landmarks].astype(np.float64)
+    once = NonRigidSettings(max_steps=1)
+
+    def spread_mm(shift: float) -> float:
+        pairs = own, own + np.array([0.0, shift, 0.0])
+        surface = Surface(face)
+        return register_nonrigidly(surface, surface, crop, RULES, pairs, once).spread_mm
+
+    assert spread_mm(0.0) == spread_mm(once.landmark_mm) == 0.1
+    assert spread_mm(3.0) == pytest.approx(np.sqrt(9 / 3 - once.landmark_mm**2))
+
+
 def test_nearer_to_the_truth_than_nearest_points(face, person, crop, scan_of) -> None:
     """Another person's scan: mean error and correlation over vertices."""
     scan = Surface(scan_of(person))
