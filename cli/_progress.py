@@ -98,7 +98,8 @@ class BenchmarkProgress:
     def __init__(self, progress: Progress, clips: int, subjects: int) -> None:
         self._progress = progress
         self._frames = self._faces = 0
-        self._clips = progress.add_task("clips   ", total=clips, note="")
+        # A method that comes as meshes reads none, and an empty bar would look stuck.
+        self._clips = progress.add_task("clips   ", total=clips, note="", visible=clips > 0)
         self._subjects = progress.add_task("subjects", total=subjects, note="")
 
     def frames(self, row: ChunkRow) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -68,13 +70,46 @@ def _resampled(
     return np.asarray(((shares @ values).T / shares.sum(axis=1)).T)
 
 
+def by_subject(
+    values: ArrayLike, subjects: Sequence[str] | None = None
+) -> tuple[Float64Array, Float64Array]:
+    """The mean of each subject's values, (S,) or (S, K), and how many they are, (S,).
+
+    Several photographs of one person share that person's face, so that taking each for a subject
+    of its own would count the same evidence again: intervals too narrow, p-values too small.
+
+    Args:
+        values: (N,) or (N, K).
+        subjects: (N,) whose each value is; None where each is of a subject of its own.
+    """
+    values = np.asarray(values, np.float64)
+    if subjects is None:
+        return values, np.ones(len(values))
+    # In the order of first appearance: where everybody has one value nothing is changed.
+    place = {name: number for number, name in enumerate(dict.fromkeys(subjects))}
+    owner = np.array([place[name] for name in subjects], np.int64)
+    counts = np.bincount(owner, minlength=len(place)).astype(np.float64)
+    sums = np.zeros((len(place), *values.shape[1:]))
+    np.add.at(sums, owner, values)
+    return (sums.T / counts).T, counts
+
+
 def bootstrap_interval(
-    values: ArrayLike, seed: int = 0, resamples: int = RESAMPLES, confidence: float = 0.95
+    values: ArrayLike,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    confidence: float = 0.95,
+    subjects: Sequence[str] | None = None,
 ) -> Interval:
-    """Percentile interval of the mean over subjects; NaN for fewer than two."""
-    if np.size(values) < 2:
+    """Percentile interval of the mean over (N,) values; NaN for fewer than two subjects.
+
+    Subjects are drawn with all of their values, see `by_subject`.
+    """
+    means, counts = by_subject(values, subjects)
+    if len(means) < 2:
         return UNKNOWN
-    return percentile_interval(bootstrap_means(values, seed, resamples), confidence)
+    drawn = bootstrap_means(means, seed, resamples, weights=counts)
+    return percentile_interval(drawn, confidence)
 
 
 def percentile_interval(means: Float64Array, confidence: float = 0.95) -> Interval:
@@ -106,8 +141,13 @@ class PairedDifference:
         return self.n_subjects >= FEWEST_SUBJECTS
 
 
-def paired_difference(first: ArrayLike, second: ArrayLike, seed: int = 0) -> PairedDifference:
-    """Compare (S,) errors of two methods on the same subjects; NaN marks a failure.
+def paired_difference(
+    first: ArrayLike, second: ArrayLike, seed: int = 0, subjects: Sequence[str] | None = None
+) -> PairedDifference:
+    """Compare (N,) errors of two methods on the same items; NaN marks a failure.
+
+    `subjects` (N,) says whose they are, None that each is of a subject of its own: drawn and
+    tested are subjects, see `by_subject`.
 
     The p-value is exact for few subjects (`sign_flip_p_value`) and from the bootstrap for more
     (`bootstrap_p_value`): the bootstrap of few subjects claims too much, because its samples
@@ -115,15 +155,19 @@ def paired_difference(first: ArrayLike, second: ArrayLike, seed: int = 0) -> Pai
     """
     difference = np.asarray(first, np.float64) - np.asarray(second, np.float64)
     # Paired: a subject that one of the two failed on says nothing of their difference.
-    difference = difference[np.isfinite(difference)]
-    n = len(difference)
+    known = np.isfinite(difference)
+    difference = difference[known]
+    owners = None if subjects is None else list(compress(subjects, known))
+    each, counts = by_subject(difference, owners)
+    n = len(each)
     if n < 2:
         return PairedDifference(float("nan"), UNKNOWN, float("nan"), n)
-    means = bootstrap_means(difference, seed)
+    means = bootstrap_means(each, seed, weights=counts)
     p_value = float("nan")
     if n >= FEWEST_SUBJECTS:
         exact = n <= EXACT_SUBJECTS
-        p_value = sign_flip_p_value(difference) if exact else _extremes(means, difference.mean())
+        # Flipped are whole subjects, each with the sum of its differences.
+        p_value = sign_flip_p_value(each * counts) if exact else _extremes(means, difference.mean())
     return PairedDifference(float(difference.mean()), percentile_interval(means), p_value, n)
 
 

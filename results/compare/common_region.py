@@ -19,7 +19,7 @@ from ...recon.mesh.record import Mesh
 from ..run.folder import RunFolder
 from ..run.items import of_scene
 from ..run.point_errors import read_errors
-from ..tables.subject_errors import ERROR, scene_column
+from ..tables.subject_errors import ERROR, scene_column, subject_of
 from ..tables.table import Cell, Table, interval_text, share_text, spread_text
 
 # Kept scans have about 3 mm between vertices. Two runs that found the nose tip elsewhere keep
@@ -176,10 +176,11 @@ def _of(errors: dict[str, Float64Array], item: Any, index: int) -> float:
 
 
 def _cell(items: pd.DataFrame, scene: str, shares: dict[str, float]) -> CommonCell:
-    values = np.array(list(scene_column(items, scene).values()))
+    errors, owners = scene_column(items, scene), subject_of(items, scene)
+    values = np.array(list(errors.values()))
     rows = of_scene(items, scene)
     known = [shares[item] for item in rows["item"][rows[ERROR].notna()]]
-    interval = bootstrap_interval(values)
+    interval = bootstrap_interval(values, subjects=[owners[name] for name in errors])
     return CommonCell(mean(values), deviation(values), interval, len(values), mean(known))
 
 

@@ -12,7 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ...bench.scoring.statistics import FEWEST_SUBJECTS, PairedDifference, holm, paired_difference
+from ...bench.scoring.statistics import (
+    FEWEST_SUBJECTS,
+    PairedDifference,
+    by_subject,
+    holm,
+    paired_difference,
+)
 from ...errors import FacebenchError
 from ..run.folder import RunFolder, RunRecord
 from ..tables.basis import (
@@ -334,29 +340,35 @@ def run_pairs(
     keys = [(first, second, scene) for first, second in chosen for scene in content.scenes]
     values = [shared_values(tables[first], tables[second], scene) for first, second, scene in keys]
     # One seed for all: every pair is judged by the same draws of subjects.
-    differences = [paired_difference(ours, theirs, seed) for ours, theirs in values]
+    differences = [
+        paired_difference(ours, theirs, seed, subjects) for ours, theirs, subjects in values
+    ]
     # One family of tests: whoever looks for a difference reads all cells of the table.
     corrected = holm([difference.p_value for difference in differences]).tolist()
     cells = {row.label: row.cells for row in content.rows if row.measured}
     return tuple(
         RunPair(
-            *(first, second, scene, difference, p_holm, *tally(*both, tie_mm)),
+            *(first, second, scene, difference, p_holm, *tally(ours, theirs, tie_mm, subjects)),
             completeness_gap=abs(
                 completeness(cells.get(first, {}).get(scene))
                 - completeness(cells[second].get(scene))
             ),
         )
-        for (first, second, scene), both, difference, p_holm in zip(
+        for (first, second, scene), (ours, theirs, subjects), difference, p_holm in zip(
             keys, values, differences, corrected, strict=True
         )
     )
 
 
 def tally(
-    ours: NDArray[np.float64], theirs: NDArray[np.float64], tie_mm: float
+    ours: NDArray[np.float64],
+    theirs: NDArray[np.float64],
+    tie_mm: float,
+    subjects: Sequence[str] | None = None,
 ) -> tuple[int, int, int]:
-    """Wins, ties and losses of (S,) errors against (S,) of the same subjects, mm."""
-    difference = ours - theirs
+    """Subjects won, tied and lost of (N,) errors against (N,) of the same items, mm; `subjects`
+    (N,) says whose they are."""
+    difference, _ = by_subject(ours - theirs, subjects)
     # The margin included: with a margin of 0 equal errors are still a tie.
     tied = int((np.abs(difference) <= tie_mm).sum())
     wins = int((difference < -tie_mm).sum())

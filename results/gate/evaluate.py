@@ -17,6 +17,7 @@ from ..run.summary import SceneSummary
 from ..tables.basis import Basis, differences_text, differing_fields, place_of
 from ..tables.published import by_method, published_results
 from ..tables.scenes import COMPLETENESS_TOLERANCE, run_label
+from ..tables.subject_errors import subject_of
 from ..tables.table import share_text
 from .baseline import Baseline
 from .consistency import (
@@ -118,12 +119,18 @@ class Case:
             return f"one scan is covered by {share_text(least)}, {rule.each:.0%} are asked for"
         return ""
 
-    def shared(self, scene: str) -> tuple[list[float], list[float]]:
-        """Errors (S,) of the run and (S,) of the baseline, of the subjects that both have, mm."""
+    def shared(self, scene: str) -> tuple[list[float], list[float], list[str]]:
+        """Errors (N,) of the run and (N,) of the baseline, mm, of the items that both have, and
+        subjects (N,)."""
         ours, theirs = self._errors(scene)
         # In one order, or the differences would be of different people.
         both = sorted(ours.keys() & theirs.keys())
-        return [ours[name] for name in both], [theirs[name] for name in both]
+        owners = subject_of(self.rows, scene)
+        return (
+            [ours[name] for name in both],
+            [theirs[name] for name in both],
+            [owners[name] for name in both],
+        )
 
     def lost(self, scene: str) -> str:
         """Why a pairing with the baseline would hide something, or empty.
@@ -255,8 +262,8 @@ def _regression(rule: Regression, case: Case, scene: str) -> Check:
     quantity = "difference"
     if reason := case.without_baseline or case.uncovered(scene) or case.lost(scene):
         return _unknown("regression", scene, reason, quantity, bound=rule.tolerance_mm)
-    ours, theirs = case.shared(scene)
-    difference = paired_difference(ours, theirs, case.record.seed)
+    ours, theirs, subjects = case.shared(scene)
+    difference = paired_difference(ours, theirs, case.record.seed, subjects)
     mean, interval = difference.mean_mm, difference.ci95_mm
     check = Check("regression", scene, Status.PASSED, quantity, mean, rule.tolerance_mm)
     check = replace(check, interval=interval, detail=f"{difference.n_subjects} subjects")

@@ -89,7 +89,7 @@ def summarise(run: RunFolder) -> dict[str, SceneSummary]:
         scored = rows[rows["value_mm"].notna()]
         if protocol.reduction.subjects == "pooled":
             # From the files, not from the rows: the mean of means is not the mean over all points.
-            points = [run.distances(item) for item in scored["item"]]
+            points = _points_of_subjects(run, scored)
             errors = errors_over_points(points, protocol.distance.direction, record.seed)
         else:
             population = protocol.reduction.std == "population"
@@ -101,7 +101,7 @@ def summarise(run: RunFolder) -> dict[str, SceneSummary]:
 def errors_over_subjects(scored: pd.DataFrame, population: bool, seed: int) -> dict[str, Any]:
     """The errors of a summary from the numbers of the subjects that have one."""
     values = scored["value_mm"].to_numpy(np.float64)
-    interval = bootstrap_interval(values, seed)
+    interval = bootstrap_interval(values, seed, subjects=list(scored["subject"]))
     return {
         "mean_mm": mean(values),
         "std_mm": deviation(values, population),
@@ -125,6 +125,17 @@ def errors_over_points(
         "rmse_mm": pooled.rmse,
         "p90_mm": pooled.p90,
     }
+
+
+def _points_of_subjects(run: RunFolder, scored: pd.DataFrame) -> list[PointDistances]:
+    """The points of each subject, those of all of its items together: subjects are drawn."""
+    points: dict[str, list[PointDistances]] = {}
+    for subject, item in zip(scored["subject"], scored["item"], strict=True):
+        points.setdefault(subject, []).append(run.distances(item))
+    return [
+        (np.concatenate([scan for scan, _ in parts]), np.concatenate([own for _, own in parts]))
+        for parts in points.values()
+    ]
 
 
 def mean_with_failures(rows: pd.DataFrame, mean_mm: float) -> float:

@@ -25,10 +25,6 @@ from .table import (
     value_cell,
 )
 
-CELL_NOTE = (
-    "Under each error: 95 % interval of the mean over subjects; subjects scored of those asked "
-    "for · faces found of the frames read."
-)
 COMPLETENESS_TOLERANCE = 0.05
 """Rows whose shares of the scan's region differ by more are not ranked against each other: what is
 left out is what is hard, so that the error of less face is lower."""
@@ -90,6 +86,11 @@ class SceneRows:
     over: str = "subjects"
     extra_heads: tuple[str, ...] = ()
 
+    @property
+    def reads_frames(self) -> bool:
+        """Whether any of the methods read videos; meshes that come as files have no speed."""
+        return any(math.isfinite(row.frames_per_second) for row in self.rows)
+
     def best(self, scene: str) -> SceneRow | None:
         """The measured row of the lowest error in a scene; None where fewer than two compete.
 
@@ -114,19 +115,20 @@ class SceneRows:
         line and never compete.
         """
         measured = sum(row.measured for row in self.rows)
-        rate = 1 + len(self.extra_heads)
+        aside = (*(["frames/s"] if self.reads_frames else []), *self.extra_heads)
         return Table(
             title=f"Error in mm, mean ± std over {self.over}, {self.title}",
-            head=("method", *self.scenes, "frames/s", *self.extra_heads),
+            head=("method", *self.scenes, *aside),
             rows=tuple(map(self._cells, self.rows)),
             notes=(*self.notes, *self._unranked()),
-            aside=rate,
+            aside=len(aside),
             ends=frozenset({measured - 1} if 0 < measured < len(self.rows) else ()),
         )
 
     def _cells(self, row: SceneRow) -> tuple[Cell, ...]:
         extra = row.extra or (DASH,) * len(self.extra_heads)
-        aside = (number_text(row.frames_per_second, 1), *extra)
+        rate = [number_text(row.frames_per_second, 1)] if self.reads_frames else []
+        aside = (*rate, *extra)
         scenes = (scene_cell(row.cells.get(s), self.best(s) is row) for s in self.scenes)
         return (Cell(row.label, (row.remark,)), *scenes, *map(Cell, aside))
 
@@ -176,7 +178,8 @@ def scene_cell(cell: SceneSummary | None, best: bool = False) -> Cell:
 def _details(cell: SceneSummary) -> Iterator[str]:
     yield interval_text(*cell.ci95_mm)
     if asked := cell.n_subjects + cell.n_failed:
-        yield f"{cell.n_subjects}/{asked} · {share_text(cell.coverage)}"
+        read = f" · {share_text(cell.coverage)}" if cell.frames else ""
+        yield f"{cell.n_subjects}/{asked}{read}"
     if math.isfinite(share := completeness(cell)):
         yield f"complete {share:.0%}"
     if cell.n_failed and math.isfinite(cell.mean_with_failures_mm):
@@ -307,8 +310,12 @@ def _subject_notes(records: Sequence[RunRecord]) -> Iterable[str]:
 
 
 def _failure_notes(rows: Sequence[SceneRow]) -> Iterable[str]:
-    yield CELL_NOTE
     cells = [cell for row in rows for cell in row.cells.values()]
+    read = " · faces found of the frames read" if any(cell.frames for cell in cells) else ""
+    yield (
+        "Under each error: 95 % interval of the mean over subjects; how many were scored of those "
+        f"asked for{read}."
+    )
     if any(math.isfinite(completeness(cell)) for cell in cells):
         yield "Complete: the share of the scans' region that the prediction covers, over subjects."
     if any(cell.n_failed for cell in cells):

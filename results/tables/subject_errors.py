@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ...bench.landmarks.regions import FACE_PARTS
 from ...bench.scoring.distance import CURVE_MM
-from ...bench.scoring.statistics import UNKNOWN, bootstrap_means, percentile_interval
+from ...bench.scoring.statistics import UNKNOWN, bootstrap_means, by_subject, percentile_interval
 from ..run.items import item_names, of_scene
 
 ERROR = "value_mm"
@@ -31,17 +31,25 @@ def scene_column(subjects: pd.DataFrame, scene: str, column: str = ERROR) -> dic
     return dict(zip(item_names(rows)[known], rows[column][known].astype(float), strict=True))
 
 
+def subject_of(items: pd.DataFrame, scene: str) -> dict[str, str]:
+    """Whose each row of a scene is, by the name that `scene_column` gives it."""
+    rows = of_scene(items, scene)
+    return dict(zip(item_names(rows), rows["subject"].astype(str), strict=True))
+
+
 def shared_values(
     first: pd.DataFrame, second: pd.DataFrame, scene: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Errors (S,) and (S,) in a scene of the subjects that both tables have a number for, sorted
-    by subject, mm."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]]:
+    """Errors (N,) and (N,), mm, and subjects (N,) of the items of a scene that both tables have a
+    number for, sorted by name."""
     ours, theirs = scene_column(first, scene), scene_column(second, scene)
+    owners = subject_of(first, scene)
     # Sorted, so that the bootstrap draws the same subjects whatever order the rows are in.
     both = sorted(ours.keys() & theirs.keys())
     return (
-        np.array([ours[subject] for subject in both], np.float64),
-        np.array([theirs[subject] for subject in both], np.float64),
+        np.array([ours[name] for name in both], np.float64),
+        np.array([theirs[name] for name in both], np.float64),
+        [owners[name] for name in both],
     )
 
 
@@ -67,6 +75,7 @@ def errors_by_part(subjects: pd.DataFrame, scene: str, seed: int) -> PartErrors:
     Empty where the run does not tell parts apart.
     """
     columns = {part: scene_column(subjects, scene, f"{part}_mm") for part in FACE_PARTS}
+    owners = subject_of(subjects, scene)
     alike: dict[tuple[str, ...], list[str]] = {}
     for part, column in columns.items():
         if column:
@@ -75,7 +84,8 @@ def errors_by_part(subjects: pd.DataFrame, scene: str, seed: int) -> PartErrors:
     for names, parts in alike.items():
         values = np.array([[columns[part][one] for part in parts] for one in names])
         # One draw for all parts: of a thousand subjects the draw is what takes the time.
-        drawn = bootstrap_means(values, seed) if len(names) > 1 else None
+        means, counts = by_subject(values, [owners[one] for one in names])
+        drawn = bootstrap_means(means, seed, weights=counts) if len(means) > 1 else None
         for place, part in enumerate(parts):
             interval = UNKNOWN if drawn is None else percentile_interval(drawn[:, place])
             found[part] = (float(values[:, place].mean()), interval.low, interval.high)

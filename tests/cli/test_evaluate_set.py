@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -212,3 +214,37 @@ def _wait_for(path: Path, process: subprocess.Popen[str]) -> None:
     end = time.monotonic() + 180
     while not path.is_file() and process.poll() is None and time.monotonic() < end:
         time.sleep(0.02)
+
+
+def test_a_set_goes_the_whole_way(
+    home: Path, result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NoW's layout measured twice, compared, gated, reported and logged, as a MICC run is."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    worse = tmp_path / "worse"
+    for number, image in enumerate(IMAGES):
+        # Of the same size as the scan's, but of somebody else altogether.
+        face = someone(40 + number)
+        write_now_prediction(worse, image, face, points_of(face))
+    second = run(home, worse, home / "NoW_Dataset", "--protocol", "now", "--out", tmp_path / "b")
+    assert second.exit_code == 0, second.output
+
+    def words(*line: object) -> Result:
+        return CliRunner().invoke(group, list(map(str, line)))
+
+    compared = words("compare", home / "run", tmp_path / "b").stdout
+    # Three photographs of two people are two to be won or lost, and far too few to judge by.
+    tallies = [sum(map(int, found)) for found in re.findall(r"(\d)/(\d)/(\d)", compared)]
+    assert sorted(tallies) == [1, 2, 2] and "No p-value" in compared
+    rules = tmp_path / "gate.toml"
+    rules.write_text("[[limit]]\nmax_mm = 50.0\n[[coverage]]\nsubjects = 0.5\n")
+    assert words("gate", tmp_path / "b", "--rules", rules).exit_code == 0
+    rules.write_text("[[limit]]\nmax_mm = 0.001\n[[coverage]]\nsubjects = 0.5\n")
+    assert words("gate", tmp_path / "b", "--rules", rules).exit_code == 1
+    page = tmp_path / "page.html"
+    told = words("report", home / "run", tmp_path / "b", "--out", page)
+    assert told.exit_code == 0 and "multiview_neutral" in page.read_text(), told.output
+    logged = mlflow.search_runs(search_all_experiments=True)
+    assert logged["metrics.all.mean_mm"].dropna().tolist() == [
+        pytest.approx(summary(tmp_path / "b", ".")["all"]["mean_mm"])
+    ]

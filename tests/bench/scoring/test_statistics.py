@@ -14,6 +14,7 @@ from facebench.bench.scoring.statistics import (
     bootstrap_interval,
     bootstrap_means,
     bootstrap_p_value,
+    by_subject,
     deviation,
     geometric_mean,
     holm,
@@ -39,6 +40,33 @@ def test_the_bootstrap_covers_the_truth_as_often_as_it_says() -> None:
         for seed in range(400)
     ]
     assert 0.90 < np.mean(hits) < 0.98
+
+
+def test_photographs_of_one_person_are_no_more_people() -> None:
+    """Every person three times over: the same interval and the same p-value as once."""
+    rng = np.random.default_rng(4)
+    people = [f"p{number}" for number in range(8)]
+    ours, theirs = rng.normal(1.4, 0.2, 8), rng.normal(1.5, 0.2, 8)
+    once = paired_difference(ours, theirs, 5)
+    thrice = paired_difference(np.tile(ours, 3), np.tile(theirs, 3), 5, people * 3)
+    assert thrice.n_subjects == once.n_subjects == 8
+    np.testing.assert_allclose(
+        (thrice.mean_mm, thrice.p_value, thrice.ci95_mm.low, thrice.ci95_mm.high),
+        (once.mean_mm, once.p_value, once.ci95_mm.low, once.ci95_mm.high),
+    )
+    several = bootstrap_interval(np.tile(ours, 3), 5, subjects=people * 3)
+    alone = bootstrap_interval(ours, 5)
+    np.testing.assert_allclose((several.low, several.high), (alone.low, alone.high))
+    # One person, whatever the number of photographs, has no interval.
+    assert math.isnan(bootstrap_interval([1.0, 2.0], subjects=["p0", "p0"]).low)
+
+
+def test_a_person_weighs_as_many_as_the_values_are() -> None:
+    means, counts = by_subject([1.0, 3.0, 5.0, 10.0], ["a", "b", "a", "a"])
+    np.testing.assert_allclose(means, [16 / 3, 3.0])
+    np.testing.assert_array_equal(counts, [3, 1])
+    unequal = paired_difference([1.0, 2.0, 6.0], [0.0, 0.0, 0.0], subjects=["a", "a", "b"])
+    assert unequal.mean_mm == 3.0 and unequal.n_subjects == 2
 
 
 def test_bootstrap_means_have_the_plug_in_variance_and_are_seeded() -> None:

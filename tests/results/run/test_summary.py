@@ -30,7 +30,8 @@ def run_of(root: Path, protocol: Protocol) -> RunFolder:
 
 
 def test_failures_are_left_out_and_counted() -> None:
-    rows = pd.DataFrame({"value_mm": [1.0, 2.0, np.nan, 3.0], "mean_face_mm": [9, 9, 6, 9]})
+    values = {"value_mm": [1.0, 2.0, np.nan, 3.0], "mean_face_mm": [9, 9, 6, 9]}
+    rows = pd.DataFrame({"subject": list("abcd"), **values})
     found = errors_over_subjects(
         rows[rows["value_mm"].notna()].assign(median_mm=1, rmse_mm=2, p90_mm=3), False, 0
     )
@@ -45,7 +46,7 @@ def test_failures_are_left_out_and_counted() -> None:
 
 def test_nothing_scored_has_no_numbers() -> None:
     empty = pd.DataFrame(
-        {name: np.empty(0) for name in ("value_mm", "median_mm", "rmse_mm", "p90_mm")}
+        {name: np.empty(0) for name in ("subject", "value_mm", "median_mm", "rmse_mm", "p90_mm")}
     )
     found = errors_over_subjects(empty, False, 0)
     assert all(math.isnan(found[name]) for name in ("mean_mm", "std_mm", "median_mm"))
