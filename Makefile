@@ -4,10 +4,14 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test check types docs gate bench coverage wheel format install install-dev install-docs clean
+.PHONY: demo printed test check types docs gate bench coverage wheel format install install-dev install-docs clean
 
 demo: install
 	$(BIN)/facebench demo --out demo
+
+# What the commands of README and docs print, in their pages again; two minutes after the demo.
+printed: demo
+	$(BIN)/python tests/benchmarks/printed.py demo --tutorial
 
 # Two processes, a file of tests in each: one waits for Ray while the other computes.
 test: install-dev
