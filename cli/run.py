@@ -177,16 +177,16 @@ def _measure(
     n_clips = len(unfinished_tasks(benchmark.clips, folder.ledger))
     n_jobs = benchmark.passes * len(item_jobs(benchmark.dataset.items))
     with (
-        _workers(benchmark, context.params.get("cluster", False)),
+        workers_for(benchmark.needs_workers, context.params.get("cluster", False)),
         benchmark_progress(n_clips, n_jobs, context.params["as_json"]) as listen,
     ):
         run_benchmark(benchmark, folder, listen)
     return folder.record()
 
 
-def _workers(benchmark: Benchmark, cluster: bool) -> Any:
+def workers_for(needed: bool, cluster: bool) -> Any:
     """Ray, where it is worth its start."""
-    if not (cluster or benchmark.needs_workers):
+    if not (cluster or needed):
         return nullcontext()
     from ..distributed.cluster import ray_connection
 

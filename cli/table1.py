@@ -10,7 +10,7 @@ import click
 
 from ._options import NOTHING_SCORED, command_line, measured_part, model, options_file, protocol
 from .main import run_step
-from .run import request_of
+from .run import request_of, workers_for
 
 if TYPE_CHECKING:
     from ..distributed.plan import RunRequest
@@ -146,8 +146,9 @@ def _training_words(entry: Entry, options: dict[str, Any]) -> list[str]:
 
 
 def _measure(entries: Sequence[Entry], request: RunRequest, options: dict[str, Any]) -> None:
-    from ..distributed.cluster import ray_connection
+    from ..distributed.plan import prepare
     from ..distributed.table_plan import check, is_measured
+    from ..distributed.table_plan import request_of as request_for
 
     for entry in entries:
         # Again, now that every method has its weights; the first missing one is told at once.
@@ -155,8 +156,9 @@ def _measure(entries: Sequence[Entry], request: RunRequest, options: dict[str, A
     missing = [entry for entry in entries if not is_measured(entry, request)]
     if not missing:
         return
+    needed = any(prepare(request_for(entry, request)).needs_workers for entry in missing)
     # One start of Ray for all methods: each step finds it running.
-    with ray_connection(options["cluster"]):
+    with workers_for(needed, options["cluster"]):
         for entry in missing:
             # A method that scores nothing is a row of the table, and no end of the others.
             run_step(_measuring_words(entry, options), allowed=(0, NOTHING_SCORED))

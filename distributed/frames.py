@@ -138,15 +138,15 @@ def describe_here(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow
     if not tasks:
         return
     method = build_method(job.method, job.options)
-    with _one_thread():
+    with one_thread():
         for task in tasks:
             for chunk in face_stream(task, job):
                 yield describe_chunk(method, chunk, job.average)
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """What `_Describer` does for a process of its own, undone after the block."""
+def one_thread() -> Iterator[None]:
+    """What workers do in a process of their own, undone after the block."""
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch is not None else 1
     with threadpool_limits(1):

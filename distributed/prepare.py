@@ -1,4 +1,4 @@
-"""Photographs to training shards, streamed through Ray Data; what is done is kept."""
+"""Photographs to training shards, by Ray Data or, few, in this process; what is done is kept."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import ray
 import ray.data
+import torch
 
 from ..recon.files.writing import lock_folder
 from ..recon.preparation.candidates import (
@@ -35,7 +36,17 @@ from ..recon.preparation.selection import names, select
 from ..recon.vision.detect import make_detector
 from ..recon.weights.catalogue import portable_choice
 from .cluster import ONE_THREAD, cluster_timeout, ray_connection, total
-from .frames import READER_CPUS, actor_resources, one_each, stream_needs, stream_quietly
+from .frames import (
+    READER_CPUS,
+    actor_resources,
+    one_each,
+    one_thread,
+    stream_needs,
+    stream_quietly,
+)
+
+FEW_PHOTOGRAPHS = 100
+"""Up to so many are prepared in this process: Ray and its workers take many seconds to start."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +128,30 @@ def _prepare(
     needed = _check_networks(job.networks, todo)
     work.claim(job.plan())
     begin(len(photographs), len(photographs) - len(todo))
-    if todo:
+    needing = replace(job, networks=needed)
+    if not cluster and job.workers is None and len(todo) <= FEW_PHOTOGRAPHS:
+        _keep(label_here(todo, needing), work, advance)
+    else:
         with ray_connection(cluster):
-            for part in label_photographs(todo, replace(job, networks=needed)):
-                work.write(part)
-                advance(part)
+            _keep(label_photographs(todo, needing), work, advance)
     return _assemble(job, work, prepared)
+
+
+def _keep(parts: Iterator[Part], work: WorkFolder, advance: Callable[[Part], None]) -> None:
+    for part in parts:
+        work.write(part)
+        advance(part)
+
+
+def label_here(photographs: Sequence[Photograph], job: PreparationJob) -> Iterator[Part]:
+    """The rows of chunks of photographs, one after the other, as workers would give them."""
+    if not photographs:
+        return
+    finder = _Finder(job.settings, job.networks.detector)
+    labeller = _Labeller(job.settings, job.networks, "cuda" if torch.cuda.is_available() else "cpu")
+    with one_thread():
+        for chunk in chunks(photographs):
+            yield Part(**labeller(finder({"photographs": chunk_text(chunk)})))
 
 
 def label_photographs(photographs: Sequence[Photograph], job: PreparationJob) -> Iterator[Part]:

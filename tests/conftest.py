@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import hypothesis
@@ -22,10 +26,48 @@ os.environ.setdefault("RAY_worker_niceness", "0")
 FETCHED = os.environ.get("FACEBENCH_WEIGHTS", "")
 os.environ["FACEBENCH_WEIGHTS"] = os.devnull
 
+# One MLflow store for all tests that need none of their own: to make one costs seconds.
+if "MLFLOW_TRACKING_URI" not in os.environ:
+    STORE = tempfile.mkdtemp(prefix="facebench-tests-")
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{STORE}/mlflow.db"
+    atexit.register(shutil.rmtree, STORE, ignore_errors=True)
+
+RAY = ExitStack()
+"""The connection of `ray_running`, ended with the last file in a row that asks for it."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """A run that hangs is ended and names what hung."""
     watch(config)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that share a Ray come first, one after the other; the order within a file stays."""
+    items.sort(key=lambda item: "ray_running" not in getattr(item, "fixturenames", ()))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Where Ray is connected commands use it: nobody shall find it connected by chance."""
+    if "ray_running" not in getattr(item, "fixturenames", ()):
+        RAY.close()
+
+
+def pytest_sessionfinish() -> None:
+    RAY.close()
+
+
+@pytest.fixture(scope="module")
+def ray_running() -> None:
+    """A Ray of this machine, kept for the files that follow: a start costs 20 processor seconds.
+
+    All tests of a file must ask for it: `pytestmark = pytest.mark.usefixtures("ray_running")`.
+    """
+    import ray
+
+    from facebench.distributed.cluster import ray_connection
+
+    if not ray.is_initialized():
+        RAY.enter_context(ray_connection(cluster=False))
 
 
 @pytest.fixture(scope="session")

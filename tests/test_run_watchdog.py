@@ -17,21 +17,17 @@ HANGS_AT_ITS_END = "import atexit, time\natexit.register(time.sleep, 3600)\n" + 
 CONFTEST = "from run_watchdog import watch\ndef pytest_configure(config): watch(config)\n"
 
 
-def run(folder: Path, modules: dict[str, str], *options: str, silence: int = 5) -> tuple[int, str]:
+def run(folder: Path, modules: dict[str, str], *options: str, silence: int = 3) -> tuple[int, str]:
     """Exit status and output of a run of test modules under this project's settings."""
     for name, text in {"conftest": CONFTEST, **modules}.items():
         (folder / f"{name}.py").write_text(text)
-    settings = [
-        "-c",
-        str(ROOT / "pyproject.toml"),
-        "--rootdir",
-        str(folder),
-        "-p",
-        "no:cacheprovider",
-    ]
+    settings = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder)]
+    settings += ["-p", "no:cacheprovider", "-p", "xdist.plugin", "-p", "pytest_timeout"]
     environment = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
     environment |= {
         "FACEBENCH_TEST_SILENCE": str(silence),
+        # Other plugins take longer to import than these runs.
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONPATH": str(ROOT / "tests/support"),
     }
     command = [sys.executable, "-m", "pytest", *settings, *options, str(folder)]

@@ -1,14 +1,18 @@
-"""Kills trainings and benchmarks at random moments and looks whether anything is lost.
+"""Kills commands at random moments and looks whether anything is lost.
 
     python tests/benchmarks/faults.py --kills 50 --seed 0 --folder /tmp/faults
     python tests/benchmarks/faults.py --only train/driver micc/disk --kills 8
     python tests/benchmarks/faults.py --only micc/driver micc/worker micc/node --share --kills 20
+    python tests/benchmarks/faults.py --only store/maker micc-few/report micc-few/SIGTERM --kills 40
 
 A trial starts a command, kills the driver, a Ray worker, an actor, the controller of a training, a
 Ray node or the head of a cluster of two nodes on this machine, or lets its disk run full; then
 the same command is given again until it ends by itself. Its results are compared, bit for bit, with
 those of a command that nobody disturbed: no row twice, none missing, one MLflow run, nothing half
-written left. Filling a disk mounts a tmpfs, which only root may.
+written left. Filling a disk mounts a tmpfs, which only root may. `micc-few` does without Ray:
+`frames`, `scoring` and `report` kill the driver in that part of its work. A signal's name stands
+for that signal instead of a kill: it must end the command with the code of Ctrl-C and without a
+traceback, and SIGSTOP must end nothing. `store/maker` kills who makes MLflow's first store.
 
 The drivers are forked from a process that has imported everything, which spares each the seconds of
 its imports; `--fresh` starts a Python for each. With `--share` all commands that use Ray run on one
@@ -22,20 +26,22 @@ import collections
 import json
 import os
 import random
+import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
-from fault_works import Work, benchmark, training
+from fault_works import Work, audit, benchmark, connect_in, table, training
 from ray_nodes import RayNodes
 from same_results import tracking_differences
 from victims import Command, Forked, Started, holds, processes_of, wait_for
@@ -54,16 +60,34 @@ SHARES = {
     "micc/node": 3,
     "micc/head": 1,
     "micc/disk": 2,
+    "micc-few/frames": 4,
+    "micc-few/scoring": 4,
+    "micc-few/report": 4,
+    "micc-few/SIGINT": 1,
+    "micc-few/SIGTERM": 2,
+    "micc-few/SIGHUP": 2,
+    "micc-few/SIGSTOP": 2,
+    "train/SIGTERM": 1,
+    "table1/driver": 8,
+    "audit/driver": 8,
+    "store/maker": 12,
 }
 """How often each kind comes, in proportion: by what a kill costs."""
 
-IN_A_ROW = {"driver": 4, "worker": 5, "actor": 4, "controller": 2, "node": 3, "disk": 3}
+IN_A_ROW = {
+    **dict.fromkeys(("driver", "actor"), 4),
+    **dict.fromkeys(("node", "disk", "maker"), 3),
+    "worker": 5,
+    "controller": 2,
+    **dict.fromkeys(("frames", "scoring", "report"), 3),
+    **dict.fromkeys(("SIGINT", "SIGTERM", "SIGHUP", "SIGSTOP"), 4),
+}
 """Kills in one trial, before the command may end."""
 
 Launch = Callable[[Sequence[str], dict[str, str], Path], Command]
 
-WITHOUT_RAY = "train"
-"""The work that no cluster is needed for."""
+INTERRUPTED = 130
+PHASES = ("frames", "scoring", "report")
 
 
 @dataclass
@@ -75,22 +99,43 @@ class Reference:
         out: its results.
         start: seconds until it took its folder.
         end: seconds until it ended.
+        phases: how long each of `PHASES` took, of a benchmark.
     """
 
     work: Work
     out: Path
     start: float
     end: float
+    phases: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, work: Work, out: Path, nodes: RayNodes | None) -> Reference:
         """Run it."""
-        began = time.monotonic()
+        began, clock = time.monotonic(), time.time()
         started = start_on(nodes, work, out)
         assert wait_for((out / ".lock").exists, 600), work.log.read_text()
         locked = time.monotonic() - began
         assert started.finish() == 0, work.log.read_text()
-        return cls(work, out, locked, time.monotonic() - began)
+        end = time.monotonic() - began
+        return cls(work, out, locked, end, _phases(out, clock + locked, clock + end))
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks of frames it has."""
+        return count_chunks(self.out)
+
+
+def _phases(out: Path, locked: float, end: float) -> dict[str, float]:
+    """How long each of `PHASES` took, by when the files of a benchmark were last written."""
+    if not (out / "summary.json").exists():
+        return {}
+    written = max(path.stat().st_mtime for path in (out / "chunks.parquet").rglob("*"))
+    marks = (locked, written, (out / "summary.json").stat().st_mtime, end)
+    return {name: marks[i + 1] - marks[i] for i, name in enumerate(PHASES)}
+
+
+def count_chunks(out: Path) -> int:
+    return len(list((out / "chunks.parquet").glob("*.parquet")))
 
 
 @dataclass
@@ -111,6 +156,7 @@ class Trial:
     random: random.Random
     nodes: RayNodes | None
     kills: int = 0
+    said: list[str] = field(default_factory=list)
 
     def run(self, kills: int) -> list[str]:
         """Kill so often at most, let the command end, and tell what differs."""
@@ -120,9 +166,9 @@ class Trial:
             if not self._kill(victim, started):
                 break
             self.kills += 1
-            if victim in ("driver", "head"):
+            if victim in ("driver", "head", *PHASES) or (started.ended and "SIG" in victim):
                 started = self._start()
-        return self._finish(started)
+        return self.said + self._finish(started)
 
     def _start(self) -> Command:
         return start_on(self.nodes, self.reference.work, self.out)
@@ -137,9 +183,55 @@ class Trial:
                 return False
             started.kill()
             return True
+        if victim in PHASES:
+            return self._kill_in(victim, started)
+        if victim.startswith("SIG"):
+            return self._send(getattr(signal, victim), started)
         if victim in ("node", "head"):
             return self._lose_node(victim, started)
         return self._kill_worker(victim, started)
+
+    def _kill_in(self, phase: str, started: Command) -> bool:
+        """Kill the driver while it does a part of its work."""
+        began = time.time()
+        summary = self.out / "summary.json"
+        entered = {
+            "frames": lambda: holds(started, self.out / ".lock"),
+            "scoring": lambda: count_chunks(self.out) >= self.reference.chunks,
+            "report": lambda: summary.exists() and summary.stat().st_mtime > began,
+        }[phase]
+        wait_for(lambda: started.ended or entered())
+        wait = self.random.uniform(0.0, self.reference.phases[phase])
+        if wait_for(lambda: started.ended, wait):
+            return False
+        started.kill()
+        return True
+
+    def _send(self, number: signal.Signals, started: Command) -> bool:
+        """A signal at a random moment, and what is wrong with the answer."""
+        wait_for(lambda: started.ended or holds(started, self.out / ".lock"))
+        wait = self.random.uniform(0.0, self.reference.end - self.reference.start)
+        before = self._log_size()
+        if wait_for(lambda: started.ended, wait):
+            return False
+        os.kill(started.pid, number)
+        if number is signal.SIGSTOP:
+            # Stopped it still has its folder: a second one is refused, the first goes on.
+            if (code := self._start().finish()) != 2:
+                self.said.append(f"a second command beside a stopped one: exit code {code}")
+            os.kill(started.pid, signal.SIGCONT)
+            return True
+        if (code := started.finish(120)) not in (INTERRUPTED, 0):
+            self.said.append(f"{number.name}: exit code {code}")
+        if "Traceback" in self._log_since(before):
+            self.said.append(f"{number.name}: a traceback")
+        return True
+
+    def _log_size(self) -> int:
+        return self.reference.work.log.stat().st_size
+
+    def _log_since(self, before: int) -> str:
+        return self.reference.work.log.read_bytes()[before:].decode(errors="replace")
 
     def _kill_worker(self, victim: str, started: Command) -> bool:
         root = psutil.Process()  # the command's own Ray and a cluster of ours descend from it
@@ -185,18 +277,22 @@ class Trial:
         return [f"exit code {code} after all, see {self.reference.work.log}"]
 
     def _unscored(self) -> int:
-        record = self.out / "run.json"
-        return int(json.loads(record.read_text())["n_unscored"]) if record.exists() else 0
+        records = [self.out / name / "run.json" for name in self.reference.work.tracked]
+        found = [json.loads(one.read_text()) for one in records if one.exists()]
+        return sum(int(one["n_unscored"]) for one in found)
 
     def _differences(self) -> list[str]:
-        database = Path(self.reference.work.environment["MLFLOW_TRACKING_URI"][10:])
-        said = self.reference.work.differences(self.reference.out, self.out)
-        return said + tracking_differences(self.out, database)
+        work = self.reference.work
+        said = work.differences(self.reference.out, self.out)
+        for name in work.tracked:
+            database = Path(work.environment["MLFLOW_TRACKING_URI"][10:])
+            said += tracking_differences(self.out / name, database)
+        return said
 
 
 def start_on(nodes: RayNodes | None, work: Work, out: Path) -> Command:
     """A command on a cluster, or on a Ray of its own."""
-    if nodes is None:
+    if nodes is None or not work.clustered:
         return work.start(out)
     return work.start(out, "--cluster", **nodes.environment)
 
@@ -216,14 +312,14 @@ def full_disk(trial: Trial, times: int) -> list[str]:
 
 def _too_small(trial: Trial) -> list[str]:
     """Run it until the disk is full; what was wrong with how it told so."""
-    log = trial.reference.work.log
-    before = log.stat().st_size
+    before = trial._log_size()
     code = trial._start().finish()
     if code == 0:
         return ["the disk was large enough"]
     trial.kills += 1
-    said = log.read_bytes()[before:].decode(errors="replace")
-    return [] if code == 2 and "Traceback" not in said else [f"exit code {code}, a traceback"]
+    if code == 2 and "Traceback" not in trial._log_since(before):
+        return []
+    return [f"exit code {code}, or a traceback"]
 
 
 LARGE_DISK = 2**30
@@ -265,6 +361,7 @@ class Campaign:
         self.share = share
         self.launch = launch
         self.references: dict[str, Reference] = {}
+        self.seconds_to_connect = 0.0
         self.kills: collections.Counter[str] = collections.Counter()
         self.trials: collections.Counter[str] = collections.Counter()
         self.faults: list[str] = []
@@ -284,21 +381,44 @@ class Campaign:
 
     def _needs_nodes(self, kind: str) -> bool:
         work, _, victim = kind.partition("/")
-        return victim in ("node", "head") or (self.share and work != WITHOUT_RAY)
+        return victim in ("node", "head") or (self.share and work in ("train2", "micc"))
 
     def _trial(self, kind: str, left: int, nodes: RayNodes | None) -> int:
         name, _, victim = kind.partition("/")
         self.trials[kind] += 1
         out = self.folder / f"{name}-{victim}-{self.seed}-{self.trials[kind]}"
+        if kind == "store/maker":
+            return self._store(out, min(left, IN_A_ROW[victim]))
         trial = Trial(kind, self._reference(name, nodes), out, self.random, nodes)
         began = time.monotonic()
         at_once = min(left, IN_A_ROW.get(victim, 1))
         said = full_disk(trial, at_once) if victim == "disk" else trial.run(at_once)
-        self.kills[kind] += trial.kills
-        self.faults += [f"{out.name}: {line}" for line in said]
-        seconds = time.monotonic() - began
-        print(f"{out.name}: {trial.kills} kills, {seconds:.0f} s, {said or 'the same'}", flush=True)
+        self._tell(kind, out, trial.kills, time.monotonic() - began, said)
         return trial.kills
+
+    def _store(self, out: Path, kills: int) -> int:
+        """Kill the makers of a store, one after the other, and look at it."""
+        began = time.monotonic()
+        if not self.seconds_to_connect:
+            for name in ("first", "undisturbed"):  # the first starts the process that is forked
+                began, there = time.monotonic(), out.with_name(f"store-{name}-{self.seed}")
+                there.mkdir(parents=True)
+                assert not connect_in(there, None) and not first_store_faults(there)
+            self.seconds_to_connect = time.monotonic() - began
+            began = time.monotonic()
+        out.mkdir(parents=True)
+        killed = sum(
+            connect_in(out, self.random.uniform(0.0, self.seconds_to_connect)) for _ in range(kills)
+        )
+        connect_in(out, None)
+        faults = first_store_faults(out)
+        self._tell("store/maker", out, killed, time.monotonic() - began, faults)
+        return killed
+
+    def _tell(self, kind: str, out: Path, kills: int, seconds: float, said: list[str]) -> None:
+        self.kills[kind] += kills
+        self.faults += [f"{out.name}: {line}" for line in said]
+        print(f"{out.name}: {kills} kills, {seconds:.0f} s, {said or 'the same'}", flush=True)
 
     def _reference(self, name: str, nodes: RayNodes | None) -> Reference:
         if name not in self.references:
@@ -306,6 +426,9 @@ class Campaign:
                 "train": lambda: training(self.folder / "training", 30),
                 "train2": lambda: training(self.folder / "training", 30, workers=2),
                 "micc": lambda: benchmark(self.folder / "benchmark"),
+                "micc-few": lambda: benchmark(self.folder / "few", frames=20, workers=0),
+                "table1": lambda: table(self.folder / "table"),
+                "audit": lambda: audit(self.folder / "audit"),
             }
             out = self.folder / f"{name}-undisturbed-{self.seed}"
             work = replace(make[name](), launch=self.launch)
@@ -320,6 +443,16 @@ class Campaign:
         print(f"{sum(self.kills.values())} kills, {len(self.faults)} faults; load {load:.1f}")
         for line in self.faults:
             print("  ", line)
+
+
+def first_store_faults(folder: Path) -> list[str]:
+    """What is wrong with a store that was made in a folder, whoever was killed on the way."""
+    said = [f"left behind: {path.name}" for path in folder.glob(".*.new*")]
+    with sqlite3.connect(folder / "mlflow.db") as store:
+        sound = store.execute("PRAGMA integrity_check").fetchone()[0]
+        names = {name for (name,) in store.execute("SELECT name FROM experiments")}
+    said += [f"the store is {sound}"] * (sound != "ok")
+    return said + [f"experiments {sorted(names)}"] * (names != {"Default", "micc"})
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from in_process import facebench
 
 from facebench.cli.main import group
 from facebench.errors import FacebenchError
@@ -65,12 +65,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "facebench", *words],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(site)},
-    )
+    return facebench(*words, home=site.parent, path=site)
 
 
 def test_the_worked_example_is_listed_and_conforms(installed: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from pair_files import write_now_prediction, write_now_scan
 
 from facebench.bench.meshes.files import load_mesh
 from facebench.cli.main import group
-from facebench.distributed.cluster import ray_connection
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "evaluate.md"
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
@@ -43,12 +41,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_now_prediction(root / "now_predictions", "FaMoS_1/selfie/IMG_1", face, own)
     (root / "NoW_Dataset" / "imagepathsvalidation.txt").write_text("FaMoS_1/selfie/IMG_1.jpg\n")
     return root
-
-
-@pytest.fixture(scope="module")
-def ray() -> Iterator[None]:
-    with ray_connection(cluster=False):
-        yield
 
 
 def run(line: str) -> str:
@@ -82,9 +74,7 @@ def test_a_command_of_one_pair(home: Path, monkeypatch: pytest.MonkeyPatch, line
 
 
 @pytest.mark.parametrize("line", COMMANDS[-2:])
-def test_a_command_of_folders(
-    home: Path, ray: None, monkeypatch: pytest.MonkeyPatch, line: str
-) -> None:
+def test_a_command_of_folders(home: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
     monkeypatch.chdir(home)
     assert "1 scored, 0 not" in run(line)
 

@@ -32,7 +32,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, str]:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home / 'mlflow.db'}")
         done = CliRunner().invoke(group, ["micc", "--options", "options.toml", "--out", "run"])
     assert done.exit_code == 0, done.output
     return RunFolder(home / "run"), done.stdout

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from doc_pages import commands
+from in_process import facebench
 from pair_files import points_of, write_side
 
 from facebench.recon.mesh.record import Mesh
@@ -71,14 +72,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return facebench(*words, home=home, path=home / "site")
+
+
+def run_as_process(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     path = f"{home / 'site'}:{os.environ.get('PYTHONPATH', '')}"
-    store = f"sqlite:///{home / 'mlflow.db'}"
     return subprocess.run(
         [sys.executable, "-m", "facebench", *words],
         capture_output=True,
         text=True,
         cwd=home,
-        env=os.environ | {"PYTHONPATH": path, "MLFLOW_TRACKING_URI": store},
+        env=os.environ | {"PYTHONPATH": path},
     )
 
 
@@ -88,6 +92,8 @@ def done(home: Path) -> dict[str, subprocess.CompletedProcess[str]]:
     lines = [one for one in commands("your-own-dataset.md") if "pairs" not in one.words]
     found = {" ".join(one.words[1:3]): run(home, *one.words[1:]) for one in lines}
     assert len(found) == 5
+    # The cheapest again in a Python of its own, which finds the package by itself.
+    assert run_as_process(home, "datasets").stdout == found["datasets"].stdout
     return found
 
 

@@ -29,12 +29,9 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(command, [str(argument) for argument in arguments])
 
 
-def test_prepares_says_what_was_left_out_and_trains(
-    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+def test_prepares_says_what_was_left_out_and_trains(photographs: Path, tmp_path: Path) -> None:
     out = tmp_path / "shards"
-    options = ("--landmarks", "none", "--parser", "none", "--image-size", 64, "--workers", 1)
+    options = ("--landmarks", "none", "--parser", "none", "--image-size", 64)
     result = run(photographs, "--out", out, *options)
     assert result.exit_code == 0, result.output
     assert "5 faces of 6 photographs in 1 shard" in result.stdout

@@ -15,7 +15,6 @@ from facebench.bench.method.registry import MethodChoice
 from facebench.bench.synthetic.write import MiccPlan, write_micc
 from facebench.cli import table1 as module
 from facebench.cli.main import group
-from facebench.distributed.cluster import ray_connection
 from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.distributed.table_plan import Entry, is_measured, request_of
 from facebench.errors import FacebenchError
@@ -34,13 +33,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.fixture(autouse=True)
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-
-
 def table1(*arguments: object) -> Result:
-    words = ["table1", *map(str, arguments), "--scenes", "cooperative", "--workers", "1"]
+    words = ["table1", *map(str, arguments), "--scenes", "cooperative"]
     return CliRunner().invoke(group, words)
 
 
@@ -51,11 +45,6 @@ def refusal(*arguments: object) -> str:
 
 
 def test_a_table_is_made_once_and_grows(data: Path, tmp_path: Path) -> None:
-    with ray_connection(cluster=False):  # once, for all commands
-        _grow(data, tmp_path)
-
-
-def _grow(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "table"
     asked = ("--data", data, "--out", out, "--method", "mean-face")
     first = table1(*asked, "--format", "json")

@@ -203,11 +203,15 @@ def test_a_terminal_without_utf8_gets_other_signs() -> None:
     assert done.returncode == 0 and done.stdout.isascii() and "ours" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
-def test_signals_end_a_command_alike_and_without_a_traceback(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "workers"), [("SIGTERM", 2), ("SIGHUP", 1), ("SIGINT", 1)])
+def test_signals_end_a_command_alike_and_without_a_traceback(
+    name: str, workers: int, tmp_path: Path
+) -> None:
     people = tmp_path / "people"
+    words = ["synth", "micc", "--out", people, "--subjects", "99", "--workers", str(workers)]
+    # Workers end what they are at: short clips.
     process = subprocess.Popen(
-        [sys.executable, "-m", "facebench", "synth", "micc", "--out", people, "--subjects", "99"],
+        [sys.executable, "-m", "facebench", *words, "--frames", "1", "--scenes", "cooperative"],
         stderr=subprocess.PIPE,
         text=True,
         # Tests in the background inherit these as ignored.

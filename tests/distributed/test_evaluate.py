@@ -11,10 +11,11 @@ from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.measure import Job, Measured, measure_job
 from facebench.bench.scoring.result import SCORED, UNSCORED
 from facebench.bench.scoring.target import Prediction, Ruler
-from facebench.distributed.cluster import ray_connection
 from facebench.distributed.tasks import measure_here, measure_jobs
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
+
+pytestmark = pytest.mark.usefixtures("ray_running")
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +60,8 @@ def jobs(model: MorphableModel, tmp_path_factory: pytest.TempPathFactory) -> lis
 
 
 @pytest.fixture(scope="module")
-def measured(jobs: list[Job], how: Ruler) -> dict[str, list[Measured]]:
-    with ray_connection(cluster=False):
-        return {rows[0].result.subject: rows for rows in measure_jobs(iter(jobs), how)}
+def measured(jobs: list[Job], how: Ruler, ray_running: None) -> dict[str, list[Measured]]:
+    return {rows[0].result.subject: rows for rows in measure_jobs(iter(jobs), how)}
 
 
 def test_every_prediction_has_a_row(measured: dict[str, list[Measured]], jobs: list[Job]) -> None:

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 import pytest
 import ray
 
-from facebench.distributed.cluster import TIMEOUT, Needs, cluster_timeout, ray_connection
+from facebench.distributed.cluster import TIMEOUT, Needs, cluster_timeout
 from facebench.errors import FacebenchError
 
+pytestmark = pytest.mark.usefixtures("ray_running")
 TOO_MUCH = Needs(cpus=1000)
 
 
@@ -30,12 +31,6 @@ def interruptions(handler: Callable[..., object] | signal.Handlers) -> Iterator[
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def of_this_machine() -> Iterator[None]:
-    with ray_connection(cluster=False):
-        yield
 
 
 @pytest.fixture(autouse=True)

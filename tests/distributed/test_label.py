@@ -15,6 +15,8 @@ from facebench.distributed.train import fit_labels
 from facebench.recon.training.methods import labels
 from facebench.recon.training.methods.labels import Labelling, label_minutes
 
+pytestmark = pytest.mark.usefixtures("ray_running")
+
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -42,7 +44,6 @@ def test_workers_fit_what_this_process_fits(
 def test_the_command_fits_first_and_goes_on_from_what_is_fitted(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     monkeypatch.setattr(labels, "PIECE", 5)
     out = tmp_path / "out"
     settings = [f"--set={one}" for one in SETTINGS if not one.startswith("loss.")]

@@ -1,9 +1,8 @@
-"""Preparation with real Ray: interrupted and continued, twice, extended; then trained on."""
+"""Preparation with real Ray and without: interrupted and continued, extended, trained on."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import pytest
 from labelled_photographs import person, write_pair, write_photograph
 from PIL import Image
 
-from facebench.distributed.cluster import ray_connection
 from facebench.distributed.prepare import PreparationJob, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.preparation.candidates import PreparationSettings
@@ -22,6 +20,7 @@ from facebench.recon.preparation.labelling import NONE, NetworkChoice
 from facebench.recon.preparation.listing import list_photographs
 from facebench.recon.training.data.shards import FaceShards, rows_without_mask
 
+pytestmark = pytest.mark.usefixtures("ray_running")
 SIZE = 48
 
 
@@ -45,12 +44,6 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     night = write_photograph(root / "c" / "night.jpg", 9)
     Image.open(night).point(lambda value: value * 0.1).save(night)
     return root
-
-
-@pytest.fixture(scope="module")
-def ray_running() -> Iterator[None]:
-    with ray_connection(cluster=False):
-        yield
 
 
 def job_of(photographs: Path, out: Path) -> PreparationJob:
@@ -130,7 +123,8 @@ def test_training_reads_the_shards(prepared: PreparationJob) -> None:
 def test_interrupted_and_continued_gives_the_same_bytes(
     prepared: PreparationJob, tmp_path: Path
 ) -> None:
-    job = replace(prepared, out=tmp_path / "shards")
+    """In this process, what Ray's workers gave in one go."""
+    job = replace(prepared, out=tmp_path / "shards", workers=None)
     first = Ear(patience=1)
     with pytest.raises(KeyboardInterrupt):
         prepare(job, False, nothing, first.hear)
@@ -157,7 +151,7 @@ def test_what_is_added_is_all_that_is_done(
     shutil.copytree(photographs, more)  # copies keep their times, and so their stamps
     write_photograph(more / "a" / "new.jpg", 11)
     ear = Ear()
-    summary = prepare(job_of(more, out), False, nothing, ear.hear)
+    summary = prepare(replace(job_of(more, out), workers=None), False, nothing, ear.hear)
     assert [part.photographs for part in ear] == [1]
     assert summary["faces"] == 8 and len(FaceShards(out)) == 8
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from small_micc import write_video as encode
 from facebench.bench.meshes.decimate import TRIANGLES
 from facebench.bench.method.clip_faces import ChunkRow
 from facebench.distributed.benchmark import Benchmark, run_benchmark
-from facebench.distributed.cluster import ray_connection
 from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import load_model
@@ -66,16 +64,9 @@ def request_of(home: Path, *settings: str, protocol: str = "micc") -> RunRequest
         home / "data",
         checkpoint=home / "weights.pt",
         scenes=("cooperative",),
-        workers=1,
         protocol=protocol,
         settings=settings,
     )
-
-
-@pytest.fixture(scope="module")
-def ray() -> Iterator[None]:
-    with ray_connection(cluster=False):
-        yield
 
 
 def run(home: Path, name: str, *settings: str, protocol: str = "micc") -> tuple[RunFolder, Silent]:
@@ -86,7 +77,6 @@ def run(home: Path, name: str, *settings: str, protocol: str = "micc") -> tuple[
     return folder, listen
 
 
-@pytest.mark.usefixtures("ray")
 def test_one_scale_for_all_is_the_geometric_mean_of_the_first_pass(home: Path) -> None:
     settings = ("alignment.scale=global", "reduction.average=meshes")
     folder, listen = run(home, "global", *settings)
@@ -109,7 +99,6 @@ def test_one_scale_for_all_is_the_geometric_mean_of_the_first_pass(home: Path) -
     assert again.items()["value_mm"].tolist() == [9.0, final["value_mm"][1]]
 
 
-@pytest.mark.usefixtures("ray")
 def test_pooled_points_are_those_that_the_folder_keeps(home: Path) -> None:
     settings = ("reduction.subjects=pooled", "distance.direction=scan_to_prediction")
     folder, _ = run(home, "pooled", *settings, "reduction.scan=each")
@@ -132,7 +121,6 @@ def test_pooled_points_are_those_that_the_folder_keeps(home: Path) -> None:
     assert np.nanmax(errors) <= alone.max()
 
 
-@pytest.mark.usefixtures("ray")
 def test_errors_of_every_frame_and_their_expression(home: Path) -> None:
     settings = ("reduction.average=errors", "reduction.expression=predicted")
     folder, _ = run(home, "errors", *settings, "reduction.std=population")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+import pytest
 import ray
 
-from facebench.distributed.cluster import ray_connection
 from facebench.distributed.tasks import in_tasks
 from facebench.errors import FacebenchError
+
+pytestmark = pytest.mark.usefixtures("ray_running")
 
 
 def divide(number: int, by: int) -> float:
@@ -29,11 +31,10 @@ def test_each_job_comes_with_its_result_or_its_error_and_few_are_taken_ahead() -
             yield number
 
     found = {}
-    with ray_connection(cluster=False):
-        ahead = 2 * int(ray.cluster_resources()["CPU"])
-        for job, result in in_tasks(partial(divide, by=2), jobs()):
-            assert taken <= len(found) + 1 + ahead
-            found[job] = result
+    ahead = 2 * int(ray.cluster_resources()["CPU"])
+    for job, result in in_tasks(partial(divide, by=2), jobs()):
+        assert taken <= len(found) + 1 + ahead
+        found[job] = result
     assert sorted(found) == list(range(12))
     assert isinstance(found.pop(3), ray.exceptions.RayTaskError)
     assert found == {number: number / 2 for number in range(12) if number != 3}

@@ -21,6 +21,8 @@ from facebench.errors import FacebenchError
 from facebench.recon.training.optimise import Row
 from facebench.recon.training.run import TrainingJob
 
+pytestmark = pytest.mark.usefixtures("ray_running")
+
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:

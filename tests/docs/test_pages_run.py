@@ -43,7 +43,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
         exec(next(text for language, text in blocks("evaluate.md") if language == "python"), {})
         settings = CliRunner().invoke(group, ["protocols", "metric"]).output
         (root / "mine.toml").write_text(settings)  # which protocol.md redirects there

@@ -1,15 +1,22 @@
-"""Small trainings and benchmarks to be killed: their data, their commands, their results."""
+"""Small commands to be killed: their data, their words, their results."""
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from same_results import benchmark_differences, training_differences
+from same_results import (
+    audit_differences,
+    benchmark_differences,
+    table_differences,
+    training_differences,
+)
 from small_micc import clip_path, write_random_weights, write_subject
 from training_faces import SETTINGS, write_training_faces
-from victims import Command, Started
+from victims import ONLY_PREDICTORS, PRELOADED, Command, Started
 
 from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.morphable.load import load_model
@@ -28,6 +35,8 @@ class Work:
         environment: of the command.
         log: where it writes what it says.
         launch: how it is started.
+        tracked: the folders below its own that are each a run of MLflow.
+        clustered: whether it uses Ray.
     """
 
     name: str
@@ -36,6 +45,8 @@ class Work:
     environment: dict[str, str]
     log: Path
     launch: Callable[[Sequence[str], dict[str, str], Path], Command] = Started
+    tracked: tuple[str, ...] = ("",)
+    clustered: bool = True
 
     def start(self, out: Path, *more: str, **environment: str) -> Command:
         """The command, with results in `out`."""
@@ -59,19 +70,80 @@ def training(folder: Path, steps: int, workers: int = 1) -> Work:
         training_differences,
         _environment(folder),
         folder / "said.log",
+        clustered=workers > 1,
     )
 
 
-def benchmark(folder: Path, subjects: int = 2, frames: int = 80) -> Work:
-    """A benchmark of a few seconds, on a data set that is made where it is not there yet."""
+def benchmark(folder: Path, subjects: int = 2, frames: int = 80, workers: int = 1) -> Work:
+    """A benchmark of a few seconds, on a data set that is made where it is not there yet.
+
+    With no workers and few frames it does without Ray.
+    """
+    data, weights = _small_set(folder, subjects, frames)
+    words = ["micc", "--data", str(data), "--checkpoint", str(weights)]
+    words += ["--scenes", ",".join(SCENES), *(["--workers", str(workers)] if workers else [])]
+    return Work(
+        "micc",
+        tuple(words),
+        benchmark_differences,
+        _environment(folder),
+        folder / "said.log",
+        clustered=workers > 0,
+    )
+
+
+def table(folder: Path) -> Work:
+    """A table of two methods in this process, on the data of a benchmark."""
+    data, weights = _small_set(folder, 2, 40)
+    words = ["table1", "--data", str(data), "--scenes", SCENES[0], "--method", "mean-face"]
+    words += ["--method", f"ours={weights}"]
+    return Work(
+        "table1",
+        tuple(words),
+        table_differences,
+        _environment(folder),
+        folder / "said.log",
+        tracked=("mean-face", "ours"),
+        clustered=False,
+    )
+
+
+def audit(folder: Path) -> Work:
+    """An audit of two made people with two predictors, where it is forked; else with all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = ("audit", "--people", "2", "--protocols", "micc", "--workers", "1")
+    log, few = folder / "said.log", {ONLY_PREDICTORS: "half,mean face"}
+    return Work("audit", words, audit_differences, few, log, tracked=(), clustered=False)
+
+
+def connect_in(folder: Path, seconds: float | None) -> bool:
+    """Let a process make MLflow's store in a folder; whether it had to be killed in time."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    process = context.Process(target=_connect, args=(uri,))
+    process.start()
+    process.join(seconds)
+    if process.exitcode is not None:
+        assert process.exitcode == 0, "the store cannot be made"
+        return False
+    process.kill()
+    process.join()
+    return True
+
+
+def _connect(uri: str) -> None:
+    from facebench.results.tracking.store import connect
+
+    os.environ["MLFLOW_TRACKING_URI"] = uri
+    connect("micc")
+
+
+def _small_set(folder: Path, subjects: int, frames: int) -> tuple[Path, Path]:
     data, weights = folder / "data", folder / "weights.pt"
     if not data.is_dir():
         _write_data(data, weights, subjects, frames)
-    words = ["micc", "--data", str(data), "--checkpoint", str(weights), "--workers", "1"]
-    words += ["--scenes", ",".join(SCENES)]
-    return Work(
-        "micc", tuple(words), benchmark_differences, _environment(folder), folder / "said.log"
-    )
+    return data, weights
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -51,6 +51,28 @@ def benchmark_differences(expected: Path, found: Path) -> list[str]:
     return said
 
 
+def table_differences(expected: Path, found: Path) -> list[str]:
+    """The run of every method, and the table but for what it says about time."""
+    runs = [path.parent.name for path in sorted(expected.glob("*/run.json"))]
+    said = [
+        f"{name}: {line}"
+        for name in runs
+        for line in benchmark_differences(expected / name, found / name)
+    ]
+    said += ["runs"] * (runs != [path.parent.name for path in sorted(found.glob("*/run.json"))])
+    return said + ["table1.csv"] * (not _untimed_table(expected).equals(_untimed_table(found)))
+
+
+def audit_differences(expected: Path, found: Path) -> list[str]:
+    """Every file of an audit, bit for bit."""
+    names = _names(expected)
+    said = _leftovers(found) + ["files"] * (names != _names(found))
+    both = [name for name in names if (expected / name).is_file() and (found / name).is_file()]
+    for name in both:
+        said += [name] * ((expected / name).read_bytes() != (found / name).read_bytes())
+    return said
+
+
 def tracking_differences(folder: Path, database: Path) -> list[str]:
     """One finished MLflow run of the folder, and no value of a metric twice."""
     key = json.loads((folder / "mlflow.json").read_text())["key"]
@@ -71,6 +93,11 @@ def tracking_differences(folder: Path, database: Path) -> list[str]:
 
 def _leftovers(folder: Path) -> list[str]:
     return [f"left behind: {path.name}" for path in folder.rglob("*.draft")]
+
+
+def _untimed_table(folder: Path) -> pd.DataFrame:
+    table = pd.read_csv(folder / "table1.csv")
+    return table.drop(columns=["seconds_per_face", "training_minutes", "frames_per_second"])
 
 
 def _untimed(folder: TrainingFolder) -> list[dict[str, float]]:
