@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import ray
 
@@ -31,6 +32,24 @@ LAST_WORDS = (
 )
 # A line comes to it at a good end; without one its input ends because the command was killed.
 _TELLER = "import sys; sys.stdin.readline() or print(sys.argv[1], file=sys.stderr)"
+
+START_SECONDS = 1200.0
+"""How long a Ray of this machine may take to start."""
+
+SLOW_SECONDS = 20.0
+"""A start that lasts longer, or fails after it, is slow: the machine is busy, nothing is broken."""
+
+SLOW_START = "facebench: Ray is slow to start, the machine is busy; waiting for it"
+PATIENT = {
+    "RAY_gcs_server_port_wait_time_s": f"{START_SECONDS:.0f}",
+    "RAY_raylet_start_wait_time_s": f"{START_SECONDS:.0f}",
+    "RAY_agent_register_timeout_ms": f"{1000 * START_SECONDS:.0f}",
+    "RAY_worker_register_timeout_seconds": f"{START_SECONDS:.0f}",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": f"{START_SECONDS:.0f}",
+    "RAY_health_check_timeout_ms": "60000",
+}
+"""Ray's own limits, of 10 to 100 seconds by default: a part of it that is slow is not lost."""
+
 NO_START = "run it again when the machine is less busy; 'facebench doctor' looks at the machine"
 
 
@@ -72,19 +91,61 @@ def _connect(cluster: bool) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     address = os.environ.get("RAY_ADDRESS", "auto") if cluster else "local"
+    be_quiet()
     try:
-        _check_answers(address)
-        be_quiet()
-        with _quiet_stderr(), _kept_handlers():
+        if cluster:
+            _check_answers(address)
+            _initialise(address)
+        else:
+            _start_here()
+    except Exception as error:  # a node that starts too slowly raises a bare one
+        raise _no_answer(address) from error
+
+
+def _start_here() -> None:
+    """Start Ray, again where the machine was too busy for one of its limits that nobody can set."""
+    for name, limit in PATIENT.items():
+        os.environ.setdefault(name, limit)
+    began = time.monotonic()
+    while True:
+        tried, others = time.monotonic(), _children()
+        try:
+            _initialise("local")
+            return
+        except Exception:
+            now = time.monotonic()
+            if now - tried < SLOW_SECONDS or now - began > START_SECONDS:
+                raise
+        # What a failed start leaves would take processors from the next.
+        for child in _children() - others:
+            with suppress(OSError):
+                os.kill(child, signal.SIGKILL)
+        # Also those of the user's environment: they were too short.
+        os.environ.update(PATIENT)
+
+
+def _initialise(address: str) -> None:
+    with _quiet_stderr() as terminal, _kept_handlers():
+        word = threading.Timer(SLOW_SECONDS, os.write, (terminal, f"{SLOW_START}\n".encode()))
+        word.daemon = True
+        word.start()
+        try:
             ray.init(
                 address=address,
                 # Of a cluster the head has decided already; here nobody would look at a dashboard.
-                include_dashboard=None if cluster else False,
+                include_dashboard=False if address == "local" else None,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
             )
-    except Exception as error:  # a node that starts too slowly raises a bare one
-        raise _no_answer(address) from error
+        finally:
+            word.cancel()
+            word.join()  # the descriptor that it writes to is closed next
+
+
+def _children() -> set[int]:
+    """The processes that this one started and that still run; none where it is not told."""
+    lists = Path("/proc/self/task").glob("*/children")
+    return {int(pid) for path in lists for pid in path.read_text(encoding="utf-8").split()}
 
 
 def be_quiet() -> None:
@@ -139,13 +200,16 @@ def _kept_handlers() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Ray's native part notes on file descriptor 2 that it was told to be quiet."""
+def _quiet_stderr() -> Iterator[int]:
+    """Ray's native part notes on file descriptor 2 that it was told to be quiet.
+
+    Gives the descriptor of what the user sees.
+    """
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
-        yield
+        yield kept
     finally:
         os.dup2(kept, 2)
         os.close(nowhere)

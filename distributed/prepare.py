@@ -129,7 +129,8 @@ def _prepare(
     work.claim(job.plan())
     begin(len(photographs), len(photographs) - len(todo))
     needing = replace(job, networks=needed)
-    if not cluster and job.workers is None and len(todo) <= FEW_PHOTOGRAPHS:
+    few = not cluster and job.workers is None and len(todo) <= FEW_PHOTOGRAPHS
+    if few or not todo:
         _keep(label_here(todo, needing), work, advance)
     else:
         with ray_connection(cluster):

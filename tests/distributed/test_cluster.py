@@ -8,6 +8,7 @@ import sys
 import pytest
 import ray
 
+from facebench.distributed import cluster
 from facebench.distributed.cluster import ray_connection, total
 from facebench.errors import FacebenchError
 
@@ -22,12 +23,36 @@ def test_no_cluster_is_told_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None
     assert not ray.is_initialized()
 
 
-def test_a_local_cluster_lasts_as_long_as_its_block() -> None:
+def test_a_slow_start_is_waited_for_with_a_word_and_lasts_as_long_as_its_block(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Ray itself gives the first start up, after no second at all."""
+    monkeypatch.setattr(cluster, "SLOW_SECONDS", 0.0)
+    monkeypatch.setenv("RAY_gcs_server_port_wait_time_s", "0")
+    for name in set(cluster.PATIENT) - {"RAY_gcs_server_port_wait_time_s"}:
+        monkeypatch.setenv(name, cluster.PATIENT[name])  # undone after the test
+    starts: list[object] = []
+    begin = ray.init
+    monkeypatch.setattr(ray, "init", lambda **how: (starts.append(how), begin(**how)))
     with ray_connection(cluster=False):
+        assert capfd.readouterr().err.count(cluster.SLOW_START) == len(starts) == 2
         assert total("CPU") >= 1 and total("unheard of") == 0
         with ray_connection(cluster=False):
             pass
         assert ray.is_initialized()
+    assert not ray.is_initialized()
+
+
+def test_a_start_that_fails_at_once_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not slow, it is broken: waiting would not help."""
+    for name, limit in cluster.PATIENT.items():
+        monkeypatch.setenv(name, limit)
+    monkeypatch.setenv("RAY_TMPDIR", "/dev/null/no-folder")
+    with (
+        pytest.raises(FacebenchError, match="Ray did not start on this machine"),
+        ray_connection(cluster=False),
+    ):
+        pass
     assert not ray.is_initialized()
 
 

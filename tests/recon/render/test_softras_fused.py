@@ -38,7 +38,7 @@ def fused() -> Function:
 
 
 @pytest.mark.parametrize(
-    ("config", "size"), zip(CONFIGS, [(24, 24), (20, 36), (20, 20)], strict=True)
+    ("config", "size"), zip(CONFIGS, [(14, 14), (12, 20), (12, 12)], strict=True)
 )
 def test_image_and_gradients_are_those_of_the_plain_renderer(
     fused: Function,
