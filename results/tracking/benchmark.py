@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...bench.landmarks.regions import FACE_PARTS
 from ...bench.scoring.distance import CURVE_MM
 from ..compare import Comparison, comparison_text
 from ..compare.comparison import RunFacts, RunGroup, RunPair
 from ..run.folder import RunFolder, RunRecord
 from ..run.summary import SceneSummary
 from ..tables.basis import place_of
+from ..tables.scenes import run_label
 from ..tables.subject_errors import cumulative_curves
+from .models import log_measured_model
 from .run import log_changed, log_new_parameters, run_of, run_of_key
 from .store import connect, store_errors_told
 
@@ -59,8 +62,9 @@ def log_numbers(run: RunFolder, active: ActiveRun) -> None:
     record = run.record()
     mlflow.set_tags(_tags(record))
     log_new_parameters(active, _parameters(record))
-    log_changed(active.info.run_id, _metrics(run, record))
     log_dataset(record)
+    model = log_measured_model(active.info.run_id, record, run_label(record))
+    log_changed(active.info.run_id, _metrics(run, record, model))
 
 
 def _tags(record: RunRecord) -> dict[str, str]:
@@ -89,12 +93,23 @@ def _parameters(record: RunRecord) -> dict[str, Any]:
     return {key: str(value)[:_LONGEST_VALUE] for key, value in values.items()}
 
 
-def _metrics(run: RunFolder, record: RunRecord) -> list[Metric]:
+def _metrics(run: RunFolder, record: RunRecord, model: str | None) -> list[Metric]:
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
+    items, of = run.items(), {"dataset_name": record.dataset, "dataset_digest": _short(record)}
+    # MLflow's charts begin with what was logged first, and make a section of names with a slash:
+    # which is better, by scene, then where in the face.
+    errors = {f"error_mm/{scene}": found.mean_mm for scene, found in run.summary().items()}
+    for part in FACE_PARTS:
+        if f"{part}_mm" in items and items[f"{part}_mm"].notna().any():
+            errors[f"part_mm/{part}"] = float(items[f"{part}_mm"].mean())
+    shown = [
+        Metric(key, value, now, 0, model_id=model, **(of if model else {}))
+        for key, value in errors.items()
+        if math.isfinite(value)
+    ]
     values: dict[str, float] = {}
-    # MLflow's charts begin with the metric that was logged first.
     for scene, summary in run.summary().items():
         values |= {f"{scene}.{key}": value for key, value in _numbers(summary).items()}
     values |= {"n_scored": float(record.n_scored), "n_unscored": float(record.n_unscored)}
@@ -102,10 +117,10 @@ def _metrics(run: RunFolder, record: RunRecord) -> list[Metric]:
     single = [Metric(key, value, now, 0) for key, value in values.items() if math.isfinite(value)]
     curves = [
         Metric(f"{scene}.share_within", share, now, step)
-        for scene, curve in cumulative_curves(run.items()).items()
+        for scene, curve in cumulative_curves(items).items()
         for step, share in _curve_points(curve)
     ]
-    return single + curves
+    return [*shown, *single, *curves]
 
 
 def _curve_points(shares: NDArray[np.float64]) -> list[tuple[int, float]]:
@@ -128,9 +143,13 @@ def log_dataset(record: RunRecord) -> None:
     from mlflow.data.meta_dataset import MetaDataset
 
     source = _dataset_source(str(record.arguments.get("data", record.dataset)))
-    # MLflow keeps at most 36 characters of a digest; the tag has the whole.
-    dataset = MetaDataset(source, name=record.dataset, digest=record.dataset_digest[:32])
+    dataset = MetaDataset(source, name=record.dataset, digest=_short(record))
     mlflow.log_input(dataset, context="benchmark")
+
+
+def _short(record: RunRecord) -> str:
+    # MLflow keeps at most 36 characters of a digest; the tag has the whole.
+    return record.dataset_digest[:32]
 
 
 def _dataset_source(place: str) -> Any:

@@ -17,6 +17,7 @@ from ...recon.training.optimise import Row
 from ...recon.training.run import TrainingJob
 from ..files import atomic_write
 from .benchmark import connect
+from .models import log_trained_model
 from .run import is_logged, log_changed, log_new_parameters, run_of
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def _track(
         run_id: str = active.info.run_id
         log_new_parameters(active, _training_parameters(job))
         log_changed(run_id, _training_metrics([*log, *validation]))
+        if (job.out / "weights.pt").is_file():
+            log_trained_model(run_id, job.out.name, job.out / "weights.pt")
         for path in (*pictures, job.folder.log):
             mlflow.log_artifact(str(path))
         for path in sorted((job.out / "pictures").glob("*.png")):

@@ -151,6 +151,8 @@ def _is_gone(process: subprocess.Popen[bytes]) -> bool:
 
 
 _AT_HAND = "set MLFLOW_TRACKING_URI, or work where 'facebench micc' was run"
+CHARTS = "?compareRunsMode=CHART"
+"""Of an experiment's page: bars of its runs side by side, not their bare list."""
 _PARENT = "tags.mlflow.parentRunId"
 
 
@@ -193,7 +195,7 @@ def pages(client: MlflowClient) -> list[Page]:
     """
     counted = {one: _runs(client, one) for one in client.search_experiments()}
     found = [
-        Page(f"{one.name}: {_count(runs)}", f"/#/experiments/{one.experiment_id}/runs")
+        Page(f"{one.name}: {_count(runs)}", f"/#/experiments/{one.experiment_id}/runs{CHARTS}")
         for one, runs in counted.items()
         if runs
     ]

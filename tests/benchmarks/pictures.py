@@ -23,7 +23,7 @@ from chromium import Browser, browser
 from facebench.results.report import write_report
 from facebench.results.tracking.open_runs import open_runs
 from facebench.results.tracking.store import tracking_uri
-from facebench.results.tracking.ui import compare_page, mlflow_server, open_store
+from facebench.results.tracking.ui import mlflow_server, open_store, pages
 
 WIDTH, PHONE = 1200, 390
 TALLEST = 4000
@@ -46,11 +46,12 @@ def main() -> None:
         page = Path(scratch) / "report.html"
         with open_runs(given.runs) as runs:
             write_report(runs[0], runs[1:], out=page)
+            dataset = runs[0].record().dataset
         with browser(Path(scratch)) as window:
             report(window, page, given.out)
             if given.whole:
                 whole(window, page, given.out)
-            mlflow(window, given.runs, given.out)
+            mlflow(window, dataset, given.out)
 
 
 def report(window: Browser, page: Path, out: Path) -> None:
@@ -80,12 +81,13 @@ def whole(window: Browser, page: Path, out: Path) -> None:
             keep(window, out / f"{name}-{number}.png")
 
 
-def mlflow(window: Browser, runs: list[str], out: Path) -> None:
-    """MLflow's own view of the runs beside each other."""
-    found = compare_page(open_store(tracking_uri()), runs, tracking_uri())
+def mlflow(window: Browser, dataset: str, out: Path) -> None:
+    """MLflow's own charts of the runs beside each other: the first bars are the errors."""
+    client = open_store(tracking_uri())
+    found = next(page for page in pages(client) if page.title.startswith(f"{dataset}:"))
     with mlflow_server(tracking_uri(), 0) as (address, _):
-        window.open(f"{address}{found.path}", 1400, 1000)
-        window.wait_for("document.querySelector('.js-plotly-plot canvas')")
+        window.open(f"{address}{found.path}", 1300, 1130)
+        window.wait_for("document.querySelectorAll('.js-plotly-plot').length > 5")
         window.value(CLOSE)
         keep(window, out / "mlflow-compare.png")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from facebench.errors import FacebenchError
 from facebench.results.run.folder import RunFolder
 from facebench.results.tables.basis import place_of, refuse_unfinished
 from facebench.results.tracking.benchmark import connect, track_run
+from facebench.results.tracking.models import log_trained_model
 from facebench.results.tracking.open_runs import open_runs
 from facebench.results.tracking.run import KEPT_ID
 from facebench.results.tracking.store import sqlite_file, tracking_uri
@@ -212,3 +214,34 @@ def test_what_an_id_lacks_is_told(client: MlflowClient, run: RunFolder, missing:
     said = "not found" if missing == "id" else "holds no run.json, summary.json, items.parquet"
     with pytest.raises(FacebenchError, match=said), open_runs([run_id]):
         pass
+
+
+def test_a_training_and_the_runs_of_its_weights_share_a_model(
+    client: MlflowClient, run: RunFolder, tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights.pt"
+    weights.write_bytes(b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    with mlflow.start_run(run_name="training: of it") as active:
+        training = active.info.run_id
+        log_trained_model(training, "a training/1", weights)
+        log_trained_model(training, "a training/1", weights)  # taken up again
+    run.write_record(replace(run.record(), checkpoint_digest=digest))
+    measured = client.get_run(track_run(run, "a"))
+    (made,) = client.get_run(training).outputs.model_outputs
+    (used,) = measured.inputs.model_inputs
+    assert made.model_id == used.model_id
+    assert measured.data.tags["training_run"] == training
+    model = client.get_logged_model(used.model_id)
+    values = {metric.key: (metric.value, metric.dataset_name) for metric in model.metrics}
+    indoor = run.summary()["indoor"].mean_mm
+    assert values["error_mm/indoor"] == (indoor, "micc") and "part_mm/nose" in values
+
+
+def test_a_method_without_a_training_is_one_model_of_all_its_runs(
+    client: MlflowClient, tmp_path: Path
+) -> None:
+    runs = [example_run(tmp_path / name, "theirs", method_digest="e" * 64) for name in "ab"]
+    found = [client.get_run(track_run(run, run.root.name)) for run in runs]
+    first, second = (run.inputs.model_inputs[0].model_id for run in found)
+    assert first == second and all("training_run" not in run.data.tags for run in found)
