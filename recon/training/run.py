@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...errors import FacebenchError
 from ..files.writing import lock_rank_zero
 from ..network.tensor_files import read_content
 from ..recipes.files import AnyRecipe, recipe_from_table
@@ -43,7 +42,7 @@ class TrainingJob:
         validation: folder of shards of synthetic faces to validate on, or None.
         limit: rows of the data to use at most, or None.
         threads: PyTorch threads of each worker; 0 leaves PyTorch's choice.
-        start: file of the weights that a regressor begins with, or None; only read before the
+        start: file of the weights that the network begins with, or None; only read before the
             folder has a checkpoint of its own.
     """
 
@@ -151,11 +150,6 @@ def make_loop(job: TrainingJob, worker: Worker, listen: Listener) -> Loop[Any]:
     """Everything one worker needs, from the files the job names."""
     if isinstance(job.recipe, RegressorRecipe):
         return regressor_loop(job, job.recipe, worker, listen)
-    if job.start:
-        raise FacebenchError(
-            f"{job.start}: only a regressor can start from weights, not a {job.recipe.kind}",
-            "leave out --start",
-        )
     # Here, so that a regressor's training does not load what only the other networks need.
     from .tasks.loop import task_loop
 

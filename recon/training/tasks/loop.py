@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ....errors import FacebenchError
 from ...export.mesh_files import write_picture
-from ...network.vision_weights import save_network
+from ...network.vision_weights import load_network, save_network
 from ...recipes.files import training_of
 from ...recipes.vision import VisionRecipe
 from ..data.augmentation import random_change
@@ -23,8 +24,9 @@ from ..data.shards import FaceShards, Sample, rows_without_mask
 from ..loop import Listener, Loop
 from ..optimise import Row
 from ..state import TrainingFolder
+from ..workers import ProcessGroup
 from .recogniser import number_people, subjects_of
-from .task import MakeLearner, PeopleBatch, TaskTrainer
+from .task import Learner, MakeLearner, PeopleBatch, TaskTrainer
 
 if TYPE_CHECKING:
     from ..run import TrainingJob, Worker
@@ -84,6 +86,9 @@ def task_loop(
     people = _people(recipe, photographs)
     # As many directions as people, whether or not their photographs can be read.
     make: MakeLearner = partial(training_of(recipe), recipe, int(people.max()) + 1)
+    # A resumed training has its own weights; where it began is not looked at again.
+    if job.start and not job.folder.checkpoint.is_file():
+        make = partial(_begin, make, _starting_weights(job.start, recipe))
     source = BatchSource(
         shards=photographs,
         batch_size=recipe.training.batch_size,
@@ -103,6 +108,27 @@ def task_loop(
     finish = partial(_finish, job.folder, trainer, shown)
     job.out.mkdir(parents=True, exist_ok=True)
     return Loop(trainer, source, job.folder, validate, finish, listen)
+
+
+def _starting_weights(path: Path, recipe: VisionRecipe) -> dict[str, Tensor]:
+    """Weights of the recipe's own network.
+
+    Raises:
+        FacebenchError: no such file, or a network of another kind or size.
+    """
+    weights, other = load_network(path, type(recipe))
+    if other.as_table()["network"] != recipe.as_table()["network"]:
+        raise FacebenchError(
+            f"{path} holds a {recipe.kind} of another size than the recipe's",
+            "leave out --start, or change the recipe's network",
+        )
+    return weights
+
+
+def _begin(make: MakeLearner, weights: dict[str, Tensor], peers: ProcessGroup) -> Learner:
+    learner = make(peers)
+    learner.begin(weights)
+    return learner
 
 
 def open_photographs(folder: Path, limit: int | None = None) -> FaceShards | CelebAMaskFaces:

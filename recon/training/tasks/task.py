@@ -46,6 +46,8 @@ class PeopleBatch:
 class Learner(nn.Module):
     """A network together with the loss it learns by, its measures and its picture."""
 
+    network: nn.Module
+
     def forward(
         self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor, noise: Tensor
     ) -> LossTerms:
@@ -62,6 +64,10 @@ class Learner(nn.Module):
             noise: (B, 5, 2).
         """
         raise NotImplementedError
+
+    def begin(self, weights: dict[str, Tensor]) -> None:
+        """Take the state of a network of the same build, as `weights` gives it."""
+        self.network.load_state_dict(weights)
 
     def weights(self) -> dict[str, Tensor]:
         """State of the network alone: what inference needs."""

@@ -10,10 +10,14 @@ import torch
 from training_faces import small_model, small_recipe, write_training_faces
 
 from facebench.errors import FacebenchError
+from facebench.recon.network.landmarker import LandmarkNetwork
+from facebench.recon.network.vision_weights import save_network
 from facebench.recon.recipes.files import load_any_recipe
+from facebench.recon.recipes.vision import LandmarkerRecipe
 from facebench.recon.regressors.checkpoint import load_regressor, save_weights
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.run import TrainingJob, Worker, train_worker
+from facebench.recon.vision.landmarks import landmark_network
 
 HERE = Worker(torch.device("cpu"))
 STILL = ("optimiser.learning_rate=1e-12", "training.steps=2", "loss.pixel_from=1")
@@ -56,5 +60,22 @@ def test_weights_of_another_network_are_refused(faces: Path, tmp_path: Path) -> 
     with pytest.raises(FacebenchError, match=r"network\.width 8, the recipe has 24"):
         train_worker(wider, HERE, lambda row: None)
     parser = replace(wider, recipe=load_any_recipe("parser", []))
-    with pytest.raises(FacebenchError, match="only a regressor can start"):
+    with pytest.raises(FacebenchError, match="not of a parser"):
         train_worker(parser, HERE, lambda row: None)
+
+
+def test_a_landmarker_begins_with_the_weights_of_another(faces: Path, tmp_path: Path) -> None:
+    small = ("network.width=4", "network.image_size=32", "training.batch_size=2")
+    recipe = load_any_recipe("landmarker", [*small, *STILL[:2]])
+    assert isinstance(recipe, LandmarkerRecipe)
+    network, start = LandmarkNetwork(4, 32), tmp_path / "start.pt"
+    save_network(start, network.state_dict(), recipe, 1, 0)
+    job = TrainingJob(faces, recipe, "", tmp_path / "out", threads=1, start=start)
+    train_worker(job, HERE, lambda row: None)
+    after = landmark_network(job.folder.weights)
+    # Kept in half precision, twice.
+    wanted = dict(network.named_parameters())
+    torch.testing.assert_close(dict(after.named_parameters()), wanted, atol=2e-3, rtol=2e-3)
+    other = replace(job, out=tmp_path / "other", recipe=load_any_recipe("landmarker", small[:1]))
+    with pytest.raises(FacebenchError, match="a landmarker of another size"):
+        train_worker(other, HERE, lambda row: None)
