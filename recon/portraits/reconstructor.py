@@ -25,6 +25,7 @@ from ..face.crop import Box, Window, crop_square, crop_window
 from ..face.lighting import illuminate
 from ..fitting.fitter import CropFitter
 from ..fitting.refinement import LandmarkRefiner, make_refiner
+from ..fitting.unknowns import FittingSettings
 from ..mesh.record import Mesh
 from ..morphable import EMBEDDED, HUMAN
 from ..morphable.decoder import FaceDecoder
@@ -41,6 +42,9 @@ from ..weights.catalogue import NONE, portable_choice, resolve_choice
 
 FITTED_SIZE = 224
 """Side in px of crops that are fitted; deviations of landmarks are in px of a crop of this size."""
+
+TRUSTED_DEVIATION = 2.5
+"""Deviation in px of landmarks of a network other than the embedded one, which errs more."""
 
 SMALLEST, LARGEST = 256, 1024
 """Sides in pixels between which a face is cut out for its sheet and texture, else as it is."""
@@ -286,7 +290,9 @@ def choose_network(
     """
     checkpoint = choice.checkpoint
     if choice.method == "fitting":
-        fitter = CropFitter.of(model, FITTED_SIZE, choice.landmarks, device)
+        trusted = choice.landmarks != EMBEDDED_WEIGHTS
+        settings = FittingSettings(landmark_deviation=TRUSTED_DEVIATION) if trusted else None
+        fitter = CropFitter.of(model, FITTED_SIZE, choice.landmarks, device, settings)
         network = FittingNetwork(fitter, CoefficientSizes.of(model))
         return network, choice.method, _landmark_digest(choice.landmarks)
     # The one mismatch that a user of another model meets first has two ways out.
