@@ -1,4 +1,4 @@
-"""A regressed face brought to the landmarks of its photograph: the most probable one near it."""
+"""A face brought to landmarks of its photograph, and its brightness parted on skin and light."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..face.camera import fit_pose, from_pixels, pose_of_camera
 from ..face.coefficients import Coefficients, FaceCoefficients
+from ..face.lighting import harmonics
 from ..morphable.model import MorphableModel
 from ..vision.landmarks import LandmarkDetector, make_landmark_detector
 from ..weights.catalogue import NONE
@@ -143,6 +144,56 @@ def make_refiner(
     if landmarks == NONE:
         return None
     return LandmarkRefiner(model, make_landmark_detector(landmarks, device), device)
+
+
+_LUMINANCE = (0.2126, 0.7152, 0.0722)
+_EXPOSURE, _EXPOSURE_SPREAD = 0.85, 0.2
+"""Share of the albedo that a surface towards the camera shows, and the deviation of its logarithm:
+what cameras meter, as `synthetic.appearance.random_light` has it."""
+_MOST_EXCESS = 1.2
+"""Of that logarithm: a face that is darker still is in the dark."""
+_SKIN_RIDGE, _MOST_ALBEDO = 2e-3, 3.0
+
+
+@torch.no_grad()
+def share_brightness(model: MorphableModel, faces: Coefficients) -> Coefficients:
+    """Faces whose brightness is the skin's and the light's as their spreads have it.
+
+    A photograph tells the product alone. A fit leaves all of it to the light, which has no prior:
+    then all skin is one skin. Here the logarithm of the product is parted in proportion to both
+    variances, the albedo moved the least that gives the cheeks their share, and the light divided
+    by as much.
+
+    Args:
+        model: the face model.
+        faces: B faces that look like their photographs.
+    """
+    cheeks = model.vertices_of("left_cheek", "right_cheek")
+    chosen = cheeks if len(cheeks) else slice(None)
+    like = faces.albedo
+    mean = torch.from_numpy(model.mean_albedo[chosen].mean(0)).to(like)
+    modes = torch.from_numpy(model.albedo_basis[chosen].mean(0)).to(like)
+    luminance = torch.tensor(_LUMINANCE).to(like)
+    ahead = harmonics(like.new_tensor([[[0.0], [0.0], [1.0]]]))[0, :, 0]
+    usual, spread = luminance @ mean, (luminance @ modes).square().sum()
+    skin = mean + like @ modes.T
+    shown = (skin * torch.einsum("j,bjc->bc", ahead, faces.light)) @ luminance
+    part = spread / usual**2 / (spread / usual**2 + _EXPOSURE_SPREAD**2)
+    excess = (shown / (usual * _EXPOSURE)).log().clamp(-_MOST_EXCESS, _MOST_EXCESS)
+    factor = usual * (part * excess).exp() / (skin @ luminance)
+    wanted = (factor[:, None] - 1.0) * skin
+    # Ridge: colours that hardly any mode gives are left to the light.
+    system = modes @ modes.T + _SKIN_RIDGE * torch.eye(3).to(like)
+    albedo = like + torch.linalg.solve(system, wanted.T).T @ modes
+    albedo = albedo.clamp(-_MOST_ALBEDO, _MOST_ALBEDO)
+    ratio = skin / (mean + albedo @ modes.T)
+    # A black or unlit face has no logarithm, and stays as it is.
+    usable = (shown > 0) & albedo.isfinite().all(1) & (ratio > 0).all(1) & ratio.isfinite().all(1)
+    return replace(
+        faces,
+        albedo=torch.where(usable[:, None], albedo, like),
+        light=torch.where(usable[:, None, None], faces.light * ratio[:, None], faces.light),
+    )
 
 
 _PARTS = ("identity", "expression", "albedo", "pose", "light")

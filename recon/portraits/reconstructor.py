@@ -24,7 +24,7 @@ from ..face.coefficients import (
 from ..face.crop import Box, Window, crop_square, crop_window
 from ..face.lighting import illuminate
 from ..fitting.fitter import CropFitter
-from ..fitting.refinement import LandmarkRefiner, make_refiner
+from ..fitting.refinement import LandmarkRefiner, make_refiner, share_brightness
 from ..fitting.unknowns import FittingSettings
 from ..mesh.record import Mesh
 from ..morphable import EMBEDDED, HUMAN
@@ -212,18 +212,19 @@ class FittingNetwork(FaceNetwork):
 
     Args:
         fitter: of crops.
-        sizes: numbers of coefficients of its face model.
+        model: its face model.
     """
 
-    def __init__(self, fitter: CropFitter, sizes: CoefficientSizes) -> None:
+    def __init__(self, fitter: CropFitter, model: MorphableModel) -> None:
         super().__init__()
-        self.image_size, self.sizes, self.crop_fitter = fitter.fitter.image_size, sizes, fitter
+        self.image_size, self.sizes = fitter.fitter.image_size, CoefficientSizes.of(model)
+        self.crop_fitter, self._model = fitter, model
 
     def forward(self, images: Tensor) -> Coefficients:
-        """Coefficients of RGB images (B, 3, S, S) in [0, 1]; see `Fit` for what they are."""
+        """Coefficients of RGB images (B, 3, S, S) in [0, 1], their skin as `share_brightness`."""
         # Detectors take bytes; rounded, for they were bytes before they became tensors.
         crops = (images * 255.0).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        return self.crop_fitter.fit(crops).coefficients
+        return share_brightness(self._model, self.crop_fitter.fit(crops).coefficients)
 
 
 @dataclass(frozen=True)
@@ -293,7 +294,7 @@ def choose_network(
         trusted = choice.landmarks != EMBEDDED_WEIGHTS
         settings = FittingSettings(landmark_deviation=TRUSTED_DEVIATION) if trusted else None
         fitter = CropFitter.of(model, FITTED_SIZE, choice.landmarks, device, settings)
-        network = FittingNetwork(fitter, CoefficientSizes.of(model))
+        network = FittingNetwork(fitter, model)
         return network, choice.method, _landmark_digest(choice.landmarks)
     # The one mismatch that a user of another model meets first has two ways out.
     if checkpoint is None and model.digest != load_model(EMBEDDED).digest:

@@ -10,9 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from facebench.recon.face.camera import project, rotate, rotation_matrix, to_pixels
-from facebench.recon.face.coefficients import FaceCoefficients
+from facebench.recon.face.coefficients import Coefficients, FaceCoefficients
 from facebench.recon.face.crop import frame_mean_face
-from facebench.recon.fitting.refinement import LandmarkRefiner, make_refiner
+from facebench.recon.face.lighting import AMBIENT, ambient_light
+from facebench.recon.fitting.refinement import (
+    LandmarkRefiner,
+    make_refiner,
+    share_brightness,
+)
 from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
@@ -114,3 +119,24 @@ def test_landmarks_are_looked_for_in_the_whole_crop(
 def test_none_refines_nothing(model: MorphableModel) -> None:
     assert make_refiner(model, "none") is None
     assert isinstance(make_refiner(model, "embedded"), LandmarkRefiner)
+
+
+def test_a_dark_photograph_is_dark_skin_and_little_light() -> None:
+    """Three people whom a fit gave the mean skin and all the difference to the light."""
+    human = load_model("human")
+    cheeks = human.vertices_of("left_cheek", "right_cheek")
+    shown = torch.tensor([0.5, 1.0, 1.4])
+    light = ambient_light(3) * shown[:, None, None] / AMBIENT * 0.85
+    zero = torch.zeros(3, human.albedo_basis.shape[2])
+    parts = (torch.zeros(3, 60), torch.zeros(3, 52), zero, torch.zeros(3, 7), light)
+    found = share_brightness(human, Coefficients(*parts))
+    basis = torch.from_numpy(human.albedo_basis[cheeks].mean(0))
+    before = torch.from_numpy(human.mean_albedo[cheeks].mean(0))
+    skin = before + found.albedo @ basis.T
+    # What is seen stays as it was.
+    torch.testing.assert_close(skin[:, None] * found.light, before * light, atol=1e-4, rtol=1e-3)
+    ratio = (skin / before).mean(1)
+    assert 0.5 < ratio[0] < 0.8 and abs(ratio[1] - 1) < 0.02 and 1.1 < ratio[2] < 1.4
+    assert (found.light[:, 0, 0].diff() > 0).all() and found.albedo.abs().max() < 3.1
+    dark = Coefficients(*parts[:4], torch.zeros_like(light))
+    assert share_brightness(human, dark).albedo.eq(0).all()
