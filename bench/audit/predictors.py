@@ -232,8 +232,12 @@ def _slide(model: MorphableModel, person: PersonTruth) -> Float64Array:
 
 def _bump(model: MorphableModel, person: PersonTruth) -> Float64Array:
     """A bump of 3 mm on the left cheek, along its normal."""
-    middle = person.landmarks[[13, 35, 46]].mean(0, keepdims=True)
-    _, nearest = cKDTree(person.vertices).query(middle[0])
+    middle = person.landmarks[[13, 35, 46]].mean(0)
+    cheek = model.vertices_of("left_cheek")
+    # The middle of three landmarks lies inside the head: of all vertices one of the gums or of the
+    # mouth is nearer than skin, and no scan shows a bump there.
+    skin = cheek if len(cheek) else np.arange(len(person.vertices))
+    nearest = skin[cKDTree(person.vertices[skin]).query(middle)[1]]
     normal = vertex_normals(person.vertices, model.triangles.astype(np.int64))[nearest]
     return np.asarray(3.0 * _near(person.vertices[nearest][None], person.vertices, 12.0) * normal)
 

@@ -103,6 +103,14 @@ def test_a_local_error_is_where_it_says(
     assert np.abs(moved[model.landmarks[8]]).max() < 0.1
 
 
+def test_the_bump_is_on_skin_that_the_scan_shows(
+    model: MorphableModel, person: AuditedPerson, area: np.ndarray
+) -> None:
+    face = predict("bump of 3 mm on a cheek", model, person, area)
+    moved = np.linalg.norm(face.vertices - person.truth.vertices, axis=1)
+    assert moved[area > 0].max() == pytest.approx(3.0)
+
+
 def test_two_people_are_given_two_strangers(model: MorphableModel) -> None:
     from facebench.bench.audit.measure import AuditPlan, audit_person
     from facebench.bench.protocol.record import preset
