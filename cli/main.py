@@ -32,6 +32,7 @@ COMMANDS = {
     "micc": "the benchmark: videos in, the table in millimetres out",
     "run": "any dataset measured: micc, now, pairs, synthetic, your own",
     "datasets": "the datasets there are, and what is known of each",
+    "plan": "what a run will cost: time, cores, memory, disk, the first bottleneck",
     "check-dataset": "whether a dataset keeps to what the benchmark asks of it",
     "models": "face models: list, show, import, export",
     "prepare": "photographs to training shards: faces, landmarks, masks",

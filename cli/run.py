@@ -68,7 +68,7 @@ def command(context: click.Context, /, **options: Any) -> None:
         dataset=options["dataset"],
         data=data,
         method=_method(options["method"], predictions),
-        scenes=_scenes(context, options["scenes"]),
+        scenes=scenes_of(context, options["scenes"]),
     )
     measure_set(context, request)
 
@@ -154,8 +154,8 @@ def _method(method: str | None, predictions: Path | None) -> str:
     return f"meshes:{predictions}"
 
 
-def _scenes(context: click.Context, text: str) -> tuple[str, ...]:
-    """Those given; without any, the dataset's own."""
+def scenes_of(context: click.Context, text: str) -> tuple[str, ...]:
+    """Those given by --scenes; without any, the dataset's own."""
     # The option's default is MICC's own scenes, which another dataset lacks.
     given = context.get_parameter_source("scenes") is not click.core.ParameterSource.DEFAULT
     return names_in(text) if given else ()

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import shlex
+import signal
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray.autoscaler
 import yaml
 
+from facebench.cli import doctor, run
 from facebench.cli.train import command
 from facebench.recon.recipes.files import load_any_recipe
 
@@ -54,3 +62,67 @@ def test_every_machine_joins_with_the_token(group: str) -> None:
     assert "RAY_AUTH_TOKEN_PATH=/shared/ray-token" in start
     assert cluster["head_node_type"] in cluster["available_node_types"]
     assert any("/shared" in one and "mount" in one for one in cluster["setup_commands"])
+
+
+def test_ray_takes_the_cluster() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = Path(ray.autoscaler.__file__).with_name("ray-schema.json")
+    jsonschema.validate(content("cluster.yaml"), json.loads(schema.read_text(encoding="utf-8")))
+
+
+SLURM = FOLDER / "slurm.sh"
+
+
+def test_the_script_gives_the_commands_options_they_have() -> None:
+    lines = [re.sub(r'"\$[^"]*"', "/shared", line) for line in SLURM.read_text().splitlines()]
+    words = [shlex.split(line.rstrip("& ")) for line in lines if line.startswith("facebench ")]
+    asked, measured = words
+    values = doctor.command.make_context("doctor", asked[2:]).params
+    assert values["cluster"] == "/shared" and values["shared"]
+    values = run.command.make_context("run", measured[2:]).params
+    assert values["cluster"] and values["dataset"] == "micc" and values["tracking"]
+
+
+@pytest.fixture
+def slurm(tmp_path: Path) -> dict[str, str]:
+    """Commands that note how they were called, in place of SLURM's, Ray's and the long run."""
+    log = tmp_path / "log"
+    commands = {
+        "scontrol": 'if [ "$1" = show ]; then echo n1; echo n2; fi',
+        "srun": 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
+        "ray": "trap 'echo ray ended >> $LOG; exit 0' TERM; sleep 30 & wait",
+        "python3": "echo 2",
+        "facebench": 'if [ "$1" = run ]; then trap "echo kept >> $LOG; exit 130" TERM; '
+        "[ -z $QUICK ] || exit 3; echo running >> $LOG; sleep 30 & wait; fi",
+    }
+    for name, body in commands.items():
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f'#!/bin/bash\necho "{name} $*" >> $LOG\n{body}\n')
+        path.chmod(0o755)
+    (tmp_path / "bin" / "activate").touch()
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    own = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_CPUS_PER_TASK": "4"}
+    places = {"LOG": str(log), "SHARED": str(tmp_path), "VENV": str(tmp_path), "PATH": path}
+    return {**os.environ, **own, **places, "QUICK": ""}
+
+
+def test_a_preempted_job_keeps_what_is_done_and_goes_back(slurm: dict[str, str]) -> None:
+    log = Path(slurm["LOG"])
+    process = subprocess.Popen(["bash", SLURM], env=slurm, start_new_session=True)
+    until = time.monotonic() + 60
+    while not (log.exists() and "running" in log.read_text()) and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 143
+    lines = log.read_text().splitlines()
+    assert lines.index("kept") < lines.index("ray ended") < lines.index("scontrol requeue 7")
+    starts = [line for line in lines if line.startswith("ray start")]
+    assert len(starts) == 2 and sum("--head" in line for line in starts) == 1
+    assert not list(Path(slurm["SHARED"]).glob("ray-token*"))
+
+
+def test_the_job_ends_as_its_command_does(slurm: dict[str, str]) -> None:
+    done = subprocess.run(["bash", SLURM], env={**slurm, "QUICK": "1"}, timeout=60)
+    lines = Path(slurm["LOG"]).read_text().splitlines()
+    assert done.returncode == 3 and "scontrol requeue 7" not in lines

@@ -59,15 +59,11 @@ CHUNK_BYTES = 64 * 2**20
 """A chunk has 32 frames, or as many as fit into 64 MiB of RGB where frames are large."""
 
 
-LEAST_FRAME_BYTES = 4096
-"""A compressed picture of a film with a face in it is seldom smaller."""
-
-
 def estimate_frames(path: Path) -> int:
     """About how many frames a video has, without reading them; 0 of a file that is no video.
 
-    By its header, else by its length and rate, else by its size: the Motion JPEG of a network
-    camera tells neither.
+    By its header, else by its length and rate, else by its size over that of its first pictures:
+    the Motion JPEG of a network camera tells neither.
     """
     try:
         with open_video(path) as container:
@@ -76,7 +72,8 @@ def estimate_frames(path: Path) -> int:
                 return int(stream.frames)
             if container.duration and stream.average_rate:
                 return int(container.duration / av.time_base * stream.average_rate) + 1
-        return math.ceil(path.stat().st_size / LEAST_FRAME_BYTES)
+            sizes = [p.size for p in islice(container.demux(stream), CHUNK_FRAMES) if p.size]
+        return math.ceil(path.stat().st_size * len(sizes) / sum(sizes)) if sizes else 0
     except (av.FFmpegError, OSError, ValueError, IndexError, OverflowError):
         return 0
 

@@ -40,7 +40,7 @@ from facebench.recon.face.crop import Box, crop_square
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.regressor import NetworkRecipe
 from facebench.recon.video.decode import read_chunks
-from facebench.recon.vision.detect import CascadeDetector
+from facebench.recon.vision.detect import CascadeDetector, find_next
 
 KINDS = {".mjpg": "Motion JPEG", ".avi": "MPEG-4"}
 
@@ -58,6 +58,7 @@ def main() -> None:
             detector = CascadeDetector()
             tell(f"find the face, {size}", finding(detector, frames[:16]), 16)
             box = next(filter(None, map(detector.detect, frames)))
+            tell(f"follow it, {size}", following(detector, frames[:32]), 32)
             tell("cut it out", cutting(frames, box, arguments.crop), len(frames))
         tell(*network(Path(name), arguments), 32)
         seconds = cost(measuring(Path(name)))
@@ -95,6 +96,17 @@ def finding(detector: CascadeDetector, frames: NDArray[np.uint8]) -> Callable[[]
     return lambda: [detector.detect(frame) for frame in frames]
 
 
+def following(detector: CascadeDetector, frames: NDArray[np.uint8]) -> Callable[[], object]:
+    """Follow the face through a chunk, in whose first frame it is detected."""
+
+    def follow() -> None:
+        last: Box | None = None
+        for frame in frames:
+            last = find_next(detector, frame, last)
+
+    return follow
+
+
 def cutting(frames: NDArray[np.uint8], box: Box, side: int) -> Callable[[], object]:
     """Cut the same place out of frames."""
     return lambda: [crop_square(frame, box, side) for frame in frames]
@@ -124,7 +136,7 @@ def measuring(folder: Path) -> Callable[[], object]:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--frames", type=int, default=64)
+    parser.add_argument("--frames", type=int, default=64, help="32 or more")
     parser.add_argument("--sizes", nargs="+", default=["640x480", "1280x960"])
     parser.add_argument("--architecture", default="resnet50")
     parser.add_argument("--width", type=int, default=64)

@@ -1,7 +1,8 @@
 """Measures the frames stage of `facebench micc` against a bare loop, and the driver's memory.
 
 The bare loop runs the same decoding, detection, cropping and network in this process with as many
-PyTorch threads as the pipeline has workers. Both rates are of the steady state: from the first
+PyTorch threads as the pipeline has workers; each with faces detected in every frame and with faces
+followed (`--tracking`). All rates are of the steady state: from the first
 finished chunk to the last. Only runs of 1,000 frames or more on an idle machine count: with few
 chunks the ones under way at the start flatter several workers, and another load hits either side.
 
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +58,7 @@ def bare_loop(clips: list[Clip], job: FrameJob) -> Iterator[ChunkRow]:
     torch.set_num_threads(job.workers or 1)
     method = build_method(job.method, job.options)
     for clip in clips:
-        for chunk in face_chunks(clip, job.crop_size, job.limit):
+        for chunk in face_chunks(clip, job.crop_size, job.limit, tracking=job.tracking):
             yield describe_chunk(method, chunk)
 
 
@@ -80,11 +82,17 @@ def _compare_rates(clips: list[Clip], job: FrameJob, rounds: int) -> None:
             piped, also, found = steady_rate(describe_clips(tasks, job))
             assert frames == also and np.allclose(expected, found, rtol=1e-3, atol=1e-2)
             ratios.append(piped / bare)
+            follow = replace(job, tracking=True)
+            followed, _, near = steady_rate(describe_clips(tasks, follow))
+            alone, _, same = steady_rate(bare_loop(clips, follow))
+            assert np.allclose(near, same, rtol=1e-3, atol=1e-2)
             print(f"{frames} frames, {job.workers} workers or threads: ", end="")
             print(
                 f"bare loop {bare:.1f}/s, pipeline {piped:.1f}/s, ratio {piped / bare:.3f}, ",
                 end="",
             )
+            print(f"with --tracking bare loop {alone:.1f}/s, pipeline {followed:.1f}/s, ", end="")
+            print(f"{followed / piped:.2f} times as many, ", end="")
             print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors", flush=True)
     print(f"ratio: median {np.median(ratios):.3f} of {rounds} rounds, ", end="")
     print(f"{min(ratios):.3f} to {max(ratios):.3f} (target 0.95 on 1,000 frames or more)")

@@ -1,0 +1,82 @@
+"""Nodes of a cluster held to the machine that asks."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facebench.distributed.nodes import (
+    NodeReport,
+    check_nodes,
+    judge_node,
+    report_node,
+)
+from facebench.errors import Verdict
+
+MINE = NodeReport({"ray": "2.60.0", "torch": "2.13"}, {"/shared": "a b"}, 16.0, 90.0, 8, "d")
+
+
+def test_a_node_like_this_one_is_sound() -> None:
+    (finding,) = judge_node("node", replace(MINE, ahead=0.4, unsure=0.1), MINE)
+    assert finding.verdict is Verdict.PASSED and "8 cores" in finding.detail
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "said"),
+    [
+        ({"versions": {"ray": "2.60.0", "torch": "2.9"}}, Verdict.FAILED, "torch 2.9, here 2.13"),
+        ({"paths": {"/shared": ""}}, Verdict.FAILED, "/shared is not there"),
+        ({"paths": {"/shared": "a"}}, Verdict.FAILED, "holds something else"),
+        ({"digest": "e"}, Verdict.FAILED, "embedded model"),
+        ({"memory_gb": 1.0}, Verdict.WARNING, "1.0 GB of memory"),
+        ({"ahead": -40.0, "unsure": 1.0}, Verdict.WARNING, "-40 s off"),
+    ],
+)
+def test_what_is_wrong_with_a_node_is_told(
+    change: dict[str, Any], verdict: Verdict, said: str
+) -> None:
+    (finding,) = judge_node("node", replace(MINE, **change), MINE)
+    assert finding.verdict is verdict and said in finding.detail and finding.advice
+
+
+def test_a_slow_answer_is_no_wrong_clock() -> None:
+    (finding,) = judge_node("node", replace(MINE, ahead=9.0, unsure=8.0), MINE)
+    assert finding.verdict is Verdict.PASSED
+
+
+def test_a_node_tells_what_it_has(tmp_path: Path) -> None:
+    (tmp_path / "b").touch()
+    (tmp_path / "a").write_text("abc")
+    places = [str(tmp_path), str(tmp_path / "a"), str(tmp_path / "lost")]
+    report = report_node(places)
+    assert report.paths == dict(zip(places, ["a b", "3 bytes", ""], strict=True))
+    assert report.versions["python"] and report.memory_gb > 0 and report.job_seconds > 0
+
+
+def test_no_cluster_is_a_finding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "")
+    lost, ray = check_nodes("127.0.0.1:9", [tmp_path / "lost"])
+    assert (lost.verdict, ray.verdict) == (Verdict.FAILED, Verdict.FAILED)
+    assert "no Ray cluster answers at 127.0.0.1:9" in ray.detail
+
+
+@pytest.mark.skipif("FACEBENCH_TEST_NODES" not in os.environ, reason="starts two Ray nodes")
+def test_every_node_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+    )
+    try:
+        cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        count, *nodes = check_nodes(cluster.address, [tmp_path])
+    finally:
+        cluster.shutdown()
+    assert count.detail == "2 alive, 0 lost" and len(nodes) == 2
+    assert all(one.verdict is not Verdict.FAILED for one in nodes)
