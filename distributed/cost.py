@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from ..bench.scoring.measure import measure_job
 from ..bench.scoring.target import Prediction
 from ..errors import FacebenchError
 from ..recon.face.crop import Box
+from ..recon.mesh.record import Mesh
 from ..recon.video.decode import CHUNK_FRAMES, estimate_frames, read_chunks
 from ..results.run.folder import RunFolder
 from .benchmark import Benchmark, item_jobs, keep_arrays, predictions
@@ -47,6 +49,7 @@ class Sample:
         by_item: processor seconds of every item that was measured.
         row_bytes, item_bytes: on disk, of a chunk's row and of an item's files.
         memory_bytes: the most that this process has held.
+        meshes: mm, of the mean vector of every chunk in which faces were found.
     """
 
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
@@ -58,13 +61,15 @@ class Sample:
     row_bytes: float = 0.0
     item_bytes: float = 0.0
     memory_bytes: float = 0.0
+    meshes: list[Mesh] = field(default_factory=list)
 
 
 def measure_sample(benchmark: Benchmark, seconds: float) -> Sample:
     """Do as much of a run as fits into so many seconds, in a folder that is thrown away.
 
-    Two thirds go to the first chunks of clips from all over the set, one third to its items, which
-    the mean face is measured on. At least one of each is done, however long it takes.
+    Two thirds go to the first chunks of clips from all over the set, one third to its items, on
+    which the faces of those chunks are measured, whosever they are. At least one of each is done,
+    however long it takes.
 
     Raises:
         FacebenchError: nothing could be read.
@@ -125,6 +130,10 @@ def _sample_chunk(
     sample.frames += row.frames
     sample.faces += row.faces
     sample.chunks += 1
+    if row.faces:
+        parts = 1 if row.segments is None else len(row.segments)
+        vector = row.sum.reshape(parts, -1).sum(axis=0) / row.faces
+        sample.meshes.append(method.mesh(vector))
 
 
 class _Clock:
@@ -156,11 +165,11 @@ class _Clock:
 def _sample_items(benchmark: Benchmark, folder: RunFolder, sample: Sample, seconds: float) -> None:
     end, ruler = time.perf_counter() + seconds, benchmark.ruler
     frames = not isinstance(benchmark.method, HoldsMeshes)
-    # Without its vectors: a frame's own error, where the protocol wants it, costs as much as one.
-    stand_in = Prediction(benchmark.mean_face)
+    faces = _faces(sample.meshes or [benchmark.mean_face])
     for group in _spread(item_jobs(benchmark.dataset.items)):
         job = predictions(group, benchmark, folder.ledger)
-        job = [(item, stand_in) for item in group] if frames else job
+        # Without vectors: a frame's own error, where the protocol wants it, costs as much as one.
+        job = [(item, next(faces)) for item in group] if frames else job
         start = time.process_time()
         measured = measure_job(job, ruler)
         for one in measured:
@@ -172,6 +181,12 @@ def _sample_items(benchmark: Benchmark, folder: RunFolder, sample: Sample, secon
         if time.perf_counter() > end:
             break
     sample.seconds[MEASURE] = sum(sample.by_item)
+
+
+def _faces(meshes: Sequence[Mesh]) -> Iterator[Prediction]:
+    """Predictions without end, no two alike: a face that was measured is remembered."""
+    for turn in count():
+        yield from (Prediction(mesh).resized(1.0 + turn / 1000) for mesh in meshes)
 
 
 Thing = TypeVar("Thing")
