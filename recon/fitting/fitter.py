@@ -198,8 +198,7 @@ class Fitter(nn.Module):
         return like.new_tensor(pose)
 
     def _estimate_light(self, vector: Tensor, target: _Target) -> Tensor:
-        """With the light that suits the mean albedo, in closed form, and skin that takes its share
-        of what is brighter or darker than usual.
+        """With the light that suits the mean albedo, in closed form.
 
         Points that the face's own nose hides count too: they are few, and it is a start.
         """
@@ -208,33 +207,10 @@ class Fitter(nn.Module):
         colours = look_up(blur_images(target.images, self.settings.light_blur), shaded.placed)
         # Before the pixels: from an ambient guess the first steps would bend the shape to explain
         # the shading.
-        light = solve_light(shaded.bands, shaded.albedo, colours, seen)
-        level = (shaded.shading_under(light).mean(0) * seen).sum(0) / seen.sum(0)
-        factor, albedo = self._skin_share(level / self.settings.light_level)
+        light = solve_light(shaded.bands, shaded.albedo, colours, seen).flatten(1) / LIGHT_UNIT
         lit = vector.clone()
-        lit[:, self.unknowns.light] = (light / factor[:, None, None]).flatten(1) / LIGHT_UNIT
-        lit[:, self.unknowns.albedo] = albedo
+        lit[:, self.unknowns.light] = light
         return torch.where(lit.isfinite().all(1, keepdim=True), lit, vector)
-
-    def _skin_share(self, brightness: Tensor) -> tuple[Tensor, Tensor]:
-        """How much brighter (B,) than the mean the skin is, and by which coefficients (B, K).
-
-        Brightness is skin times light; both vary, so the likeliest of either takes the share of
-        its variance. All on the light would give everybody the mean skin.
-
-        Args:
-            brightness: (B,) of faces, 1 where mean skin is under the usual light.
-        """
-        none = brightness.new_zeros(1, self.unknowns.sizes.albedo)
-        mean = self.points.albedo(none).mean()
-        # What one deviation of each mode adds to the mean colour.
-        slope = self.points.albedo_change(torch.eye(none.shape[1]).to(none)).mean((0, 1))
-        variance = slope.square().sum() / mean.square()
-        share = variance / (variance + self.settings.light_deviation**2)
-        factor = brightness.clamp(0.2, 5.0) ** share
-        # The most probable coefficients are those of least norm that reach it.
-        along = slope / slope.square().sum().clamp_min(1e-12)
-        return factor, ((factor - 1.0) * mean)[:, None] * along
 
     def _fit_pixels(
         self, vector: Tensor, target: _Target, landmarks: LandmarkObjective, blur: float

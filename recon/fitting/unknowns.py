@@ -30,8 +30,6 @@ class FittingSettings:
             neighbours err alike, so they are fewer than its pixels.
         pixel_spacing: mm between the points of the surface whose colours are compared.
         light_blur: deviation in px of the photograph's blur when the first light is found.
-        light_level: of the usual exposure, as the share of its albedo that a face shows.
-        light_deviation: of that level, of its logarithm: what skin and light differ by is shared.
         pixel_blurs: one round of the search each: deviation of the photograph's blur, px. With
             none the shape stays as the landmarks gave it.
         pixel_steps: Gauss-Newton steps on the pixels, at most, in each round.
@@ -49,8 +47,6 @@ class FittingSettings:
     pixel_observations: float = 100.0
     pixel_spacing: float = 7.0
     light_blur: float = 3.0
-    light_level: float = 0.9
-    light_deviation: float = 0.17
     pixel_blurs: tuple[float, ...] = (1.5,)
     pixel_steps: int = 12
     solver_steps: int = 8
