@@ -36,7 +36,8 @@ def command(context: click.Context, as_json: bool) -> None:
         for entry in entries
     ]
     print_table(facts_table(lines))
-    click.echo("Card of one: 'datasets show NAME'. Measure one: 'run NAME --data DIR'.")
+    # Printed by the console, which wraps it: a sentence is cut by no terminal.
+    print_table("Card of one: 'datasets show NAME'. Measure one: 'run NAME --data DIR'.")
 
 
 @command.command(name="show")

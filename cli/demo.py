@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import webbrowser
 from pathlib import Path
 
 import click
@@ -17,7 +18,10 @@ from .main import run_step
 @click.option("--faces", default=1200, show_default=True, help="Training photographs.")
 @click.option("--steps", default=150, show_default=True, help="Training steps from scratch.")
 @click.option("--seed", default=7, show_default=True)
-def command(out: Path, subjects: int, frames: int, faces: int, steps: int, seed: int) -> None:
+@click.option("--open", "opened", is_flag=True, help="Show the report in a browser at the end.")
+def command(
+    out: Path, subjects: int, frames: int, faces: int, steps: int, seed: int, opened: bool
+) -> None:
     """Synthesise, train, measure, compare and report, on this machine and without any download.
 
     Trains `ours` from scratch for a short while, then measures three methods on subjects that no
@@ -25,7 +29,7 @@ def command(out: Path, subjects: int, frames: int, faces: int, steps: int, seed:
 
     \b
     Examples:
-      facebench demo
+      facebench demo --open
       facebench demo --out /tmp/demo --subjects 4 --frames 8 --steps 50
     """
     from ..recon.files.writing import lock_folder
@@ -37,7 +41,16 @@ def command(out: Path, subjects: int, frames: int, faces: int, steps: int, seed:
             run_step(arguments)
     _show(out)
     click.echo(f"\nDone in {(time.monotonic() - start) / 60:.1f} minutes.")
-    click.echo(f"Look at {out / 'ours' / 'report.html'} and {out / 'training' / 'fits.png'}.")
+    report = out / "ours" / "report.html"
+    click.echo(f"Look at {report} and {out / 'training' / 'fits.png'}.")
+    if opened:
+        show_page(report)
+
+
+def show_page(page: Path) -> None:
+    """Open a page in the user's browser; say so where there is none."""
+    if not webbrowser.open(page.resolve().as_uri()):
+        click.echo(f"No browser was found: open {page} yourself.", err=True)
 
 
 def demo_commands(

@@ -49,7 +49,7 @@ def command(context: click.Context, as_json: bool) -> None:
         print_json([_facts(name, card) for name, card in cards.items()])
     else:
         print_table(_list(cards))
-        click.echo("Card of one: 'methods show NAME'. Faces that are files already: meshes:DIR.")
+        print_table("Card of one: 'methods show NAME'. Faces that are files already: meshes:DIR.")
 
 
 @command.command(name="show")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,3 +58,40 @@ def test_what_ends_a_command_decides_its_exit_code(
     with pytest.raises(SystemExit) as ended:
         entry.main()
     assert ended.value.code == code
+
+
+def test_a_shell_completes_commands_and_options() -> None:
+    def completed(words: str) -> list[str]:
+        asked = {"COMP_WORDS": f"facebench {words}", "COMP_CWORD": str(len(words.split()))}
+        environment = os.environ | asked | {"_FACEBENCH_COMPLETE": "bash_complete"}
+        code = "import sys; sys.argv = ['facebench']; from facebench.cli.main import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+        )
+        assert not done.stderr
+        return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+    assert completed("comp") == ["compare"]
+    assert completed("compare --form") == ["--format"]
+    assert completed("figure heat") == ["heat-maps"]
+
+
+def test_the_report_is_shown_in_the_users_browser(tmp_path: Path) -> None:
+    page, seen = tmp_path / "report.html", tmp_path / "seen"
+    program = tmp_path / "browser"
+    program.write_text(f'#!/bin/sh\necho "$1" > {seen}\n')
+    program.chmod(0o700)
+    code = "from facebench.cli.demo import show_page; show_page(Path(sys.argv[1]))"
+    code = f"import sys; from pathlib import Path; {code}"
+    for browser, shown in ((str(program), True), ("/none", False)):
+        hidden = ("DISPLAY", "WAYLAND_DISPLAY")
+        environment = {name: v for name, v in os.environ.items() if name not in hidden}
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(page)],
+            env=environment | {"BROWSER": browser, "PATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert seen.is_file() and seen.read_text().strip() == page.as_uri()
+        assert shown or "No browser was found" in done.stderr

@@ -57,6 +57,8 @@ MISTAKES = {
     "reconstruct none.jpg --out faces": "none.jpg",
     "reconstruct face.obj --out faces --model none.npz": "no such face model",
     "figure quality none.jpg --out figure": "none.jpg",
+    "figure curves none --out figure": "neither a run folder",
+    "compare data --import none.csv": "did you mean",
     "figure qualit": "Did you mean 'quality'?",
     "models show none.npz": "no such face model",
     "models import bfm": "No such command",
