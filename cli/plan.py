@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ._options import checkpoint, measured_part, model, options_file, protocol
+from ._options import UnitType, checkpoint, measured_part, model, options_file, protocol
 from ._tables import facts_table, print_json, print_table
 
 
@@ -19,6 +19,9 @@ from ._tables import facts_table, print_json, print_table
 @model
 @measured_part
 @protocol
+@click.option(
+    "--unit", type=UnitType(), default="mm", show_default=True, help="Of the scans' files."
+)
 @click.option("--cores", type=click.IntRange(1), help="Of the cluster.  [default: those here]")
 @click.option(
     "--gpus", type=click.IntRange(0), default=0, show_default=True, help="Of the cluster."
@@ -54,6 +57,8 @@ def command(context: click.Context, /, **options: Any) -> None:
     from ._doctor_checks import available_cores
     from .run import request_of, scenes_of
 
+    if options["workers"] or options["cluster"]:
+        raise click.UsageError("the sample is done by this process alone; give --cores, --gpus.")
     request = request_of(
         options,
         data=options["data"],

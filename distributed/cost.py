@@ -72,7 +72,7 @@ def measure_sample(benchmark: Benchmark, seconds: float) -> Sample:
     however long it takes.
 
     Raises:
-        FacebenchError: nothing could be read.
+        FacebenchError: nothing could be read, or nothing measured.
     """
     sample = Sample()
     with tempfile.TemporaryDirectory() as name:
@@ -165,6 +165,7 @@ class _Clock:
 def _sample_items(benchmark: Benchmark, folder: RunFolder, sample: Sample, seconds: float) -> None:
     end, ruler = time.perf_counter() + seconds, benchmark.ruler
     frames = not isinstance(benchmark.method, HoldsMeshes)
+    reason = "there is none"
     faces = _faces(sample.meshes or [benchmark.mean_face])
     for group in _spread(item_jobs(benchmark.dataset.items)):
         job = predictions(group, benchmark, folder.ledger)
@@ -178,8 +179,12 @@ def _sample_items(benchmark: Benchmark, folder: RunFolder, sample: Sample, secon
         # What has no scan costs nothing and is no sample of the others.
         if any(one.result.scored for one in measured):
             sample.by_item += [spent / len(group)] * len(group)
+        else:
+            reason = str(measured[0].result.reason)
         if time.perf_counter() > end:
             break
+    if not sample.by_item:
+        raise FacebenchError(f"no item could be measured: {reason}", "nothing can be foretold")
     sample.seconds[MEASURE] = sum(sample.by_item)
 
 

@@ -142,18 +142,16 @@ class CascadeDetector:
 
     def follow(self, frame: Pixels, last: Box) -> Box | None:
         """Box of the landmarks of the face that was at `last` in the frame before, or None."""
-        window: Box | None = _cascade_window(last)
+        window = _cascade_window(last)
         for _ in range(2):
-            before = window
-            window = self._look(frame, before, FOLLOW_WINDOW, 1.1, 1.25, FOLLOW_AGREEING)
-            if window is None:
+            found = self._look(frame, window, FOLLOW_WINDOW, 1.1, 1.25, FOLLOW_AGREEING)
+            if found is None:
                 return None
-            dx = window.left + window.width / 2 - before.left - before.width / 2
-            dy = window.top + window.height / 2 - before.top - before.height / 2
-            if (
-                max(abs(dx), abs(dy), abs(window.width - before.width))
-                < FOLLOW_MOVED * before.width
-            ):
+            dx = found.left + found.width / 2 - window.left - window.width / 2
+            dy = found.top + found.height / 2 - window.top - window.height / 2
+            most = max(abs(dx), abs(dy), abs(found.width - window.width))
+            near, window = most < FOLLOW_MOVED * window.width, found
+            if near:
                 break
         return _landmark_box(window, 1.0)
 

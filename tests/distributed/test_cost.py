@@ -23,6 +23,7 @@ from facebench.distributed.cost import (
     measure_sample,
 )
 from facebench.distributed.plan import RunRequest, prepare
+from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import load_model
 from facebench.recon.video.decode import estimate_frames
 
@@ -90,3 +91,9 @@ def test_samples_are_from_all_over_the_set(length: int) -> None:
 def test_a_stream_without_a_header_is_counted_by_its_pictures(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mjpg", moving_face(50))
     assert estimate_frames(path) == pytest.approx(50, rel=0.1)
+
+
+def test_what_cannot_be_measured_is_told(benchmark_: Benchmark) -> None:
+    """Else the scoring of a whole set would be foretold to cost nothing."""
+    with pytest.raises(FacebenchError, match=r"no item could be measured: .*unit"):
+        measure_sample(replace(benchmark_, unit="m", job=None), 0.01)
