@@ -9,7 +9,6 @@ from pathlib import Path
 from ...errors import FacebenchError
 from ..dataset.interface import Clip, DatasetCard, Exclusion, Item, Listing, Problem, Scan
 from ..landmarks.files import LANDMARK_SUFFIXES
-from ..registration.nose_tip import LABEL_SUFFIXES
 
 VIDEO_OF_SCENE = {
     "cooperative": "indoor-cooperative",
@@ -181,6 +180,9 @@ def _boxes_beside(video: Path, files: Sequence[Path]) -> Path | None:
 
 
 def _label_beside(scan: Path) -> Path | None:
+    # Here: what finds nose tips imports Open3D, and a list of datasets needs neither.
+    from ..registration.nose_tip import LABEL_SUFFIXES
+
     wanted = [scan.stem.lower() + suffix for suffix in LABEL_SUFFIXES]
     return next((path for path in _files(scan.parent) if path.name.lower() in wanted), None)
 

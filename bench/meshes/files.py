@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, error_line, nearest_name
@@ -130,6 +129,9 @@ def _read_glb(path: Path) -> tuple[Any, Any]:
 def _read_off(path: Path) -> tuple[Any, Any]:
     # From a stream a reader has no folder to look for other files in.
     content = io.BytesIO(path.read_bytes())
+    # Here: it takes a second to import, and only files that our own readers leave need it.
+    import trimesh
+
     loaded = trimesh.load(
         content, file_type="off", process=False, maintain_order=True, allow_remote=False
     )

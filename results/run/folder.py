@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ...bench.scoring.reduce import PointDistances
 from ...bench.scoring.result import SCORED, UNSCORED
 from ...errors import FacebenchError, error_line
 from ...recon.files.text import read_json
@@ -21,6 +20,10 @@ from .ledger import Ledger
 from .point_errors import PointErrors
 from .record import SETTINGS, RunRecord
 from .summary import SceneSummary
+
+if TYPE_CHECKING:
+    # Who reads a run measures nothing: Open3D takes seconds to import.
+    from ...bench.scoring.reduce import PointDistances
 
 __all__ = ["SCORED", "SETTINGS", "UNSCORED", "RunFolder", "RunRecord"]
 

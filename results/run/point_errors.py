@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ...bench.scoring.reduce import PointDistances
 from ...recon.files.tables import parquet_error, read_table, write_table
 from ...recon.mesh.record import Mesh
 from ..files import atomic_write
+
+if TYPE_CHECKING:
+    from ...bench.scoring.reduce import PointDistances
 
 SIDES = ("scan_to_prediction", "prediction_to_scan")
 

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from ...bench.protocol.record import Protocol
-from ...bench.scoring.reduce import PointDistances, pool_subjects
 from ...bench.scoring.statistics import bootstrap_interval, deviation, mean
 from ...recon.files.text import check_fields
 from .items import of_scene
 
 if TYPE_CHECKING:
+    from ...bench.scoring.reduce import PointDistances
     from .folder import RunFolder
 
 
@@ -114,6 +114,9 @@ def errors_over_points(
     points: Sequence[PointDistances], direction: str, seed: int
 ) -> dict[str, Any]:
     """The errors of a summary from the points of the scored subjects."""
+    # Here: with it comes Open3D, which takes seconds to import, and few protocols pool points.
+    from ...bench.scoring.reduce import pool_subjects
+
     if not points:
         return _UNKNOWN
     pooled = pool_subjects(points, direction, seed)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ...bench.protocol.values import flatten
 from ...errors import FacebenchError
-from ..run.folder import RunFolder, RunRecord
+
+if TYPE_CHECKING:
+    # Listing protocols needs a digest in short, and neither pandas nor the meshes of a run.
+    from ..run.folder import RunFolder, RunRecord
 
 DIGEST_LENGTH = 8
 ABSENT = "not stated"

@@ -130,6 +130,21 @@ def test_a_mistake_is_told_in_one_line_before_anything_heavy(
     assert not heavy, f"{line} imports {heavy}"
 
 
+@pytest.mark.parametrize("words", ["protocols", "protocols micc", "datasets", "methods"])
+def test_a_list_imports_nothing_heavy(words: str) -> None:
+    program = TRY_ALL % (("torch", "ray", "mlflow", "open3d", "trimesh", "matplotlib", "av"),)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps([words]),
+        capture_output=True,
+        text=True,
+        env=dict(os.environ, PYTHONPATH=str(ROOT.parent)),
+        check=True,
+    )
+    status, said, heavy = json.loads(done.stdout)[words]
+    assert (status, said, heavy) == (0, "", [])
+
+
 def run(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "facebench", *words]
     environment = dict(os.environ, PYTHONPATH=str(ROOT.parent), **options)  # type: ignore[arg-type]
