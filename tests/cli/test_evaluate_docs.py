@@ -21,6 +21,9 @@ EXAMPLES = [text for language, text in BLOCKS if language == "python"]
 COMMANDS = [
     line for _, text in BLOCKS for line in text.splitlines() if line.startswith("facebench ")
 ]
+ONE_PAIR = [line for line in COMMANDS[1:] if line.startswith("facebench evaluate face.obj")]
+FOLDERS = [line for line in COMMANDS if line.startswith("facebench evaluate") and "runs/" in line]
+ON_RUNS = [line for line in COMMANDS if not line.startswith("facebench evaluate")]
 SHOWN = next(text for language, text in BLOCKS if not language and "protocol micc (" in text)
 
 
@@ -40,12 +43,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_now_scan(root / "NoW_Dataset", "FaMoS_1", scan, theirs)
     write_now_prediction(root / "now_predictions", "FaMoS_1/selfie/IMG_1", face, own)
     (root / "NoW_Dataset" / "imagepathsvalidation.txt").write_text("FaMoS_1/selfie/IMG_1.jpg\n")
+    shutil.copytree(root / "now_predictions", root / "other_predictions")
+    (root / "gates.toml").write_text("[[limit]]\nmax_mm = 9.0\n")
     return root
 
 
 def run(line: str) -> str:
     words = shlex.split(line)
-    assert words[:2] == ["facebench", "evaluate"]
+    assert words[0] == "facebench"
     result = CliRunner().invoke(group, words[1:])
     assert result.exit_code == 0, result.output
     return result.output
@@ -67,16 +72,24 @@ def test_the_first_command_shows_what_the_page_shows(
         assert (home / "pair" / name).stat().st_size
 
 
-@pytest.mark.parametrize("line", COMMANDS[1:-2])
+@pytest.mark.parametrize("line", ONE_PAIR)
 def test_a_command_of_one_pair(home: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
     monkeypatch.chdir(home)
     assert "protocol" in run(line)
 
 
-@pytest.mark.parametrize("line", COMMANDS[-2:])
+@pytest.mark.parametrize("line", FOLDERS)
 def test_a_command_of_folders(home: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
     monkeypatch.chdir(home)
     assert "1 scored, 0 not" in run(line)
+
+
+@pytest.mark.parametrize("line", ON_RUNS)
+def test_a_command_on_the_runs_of_folders(
+    home: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.chdir(home)
+    assert "runs/now" in line and run(line)
 
 
 def test_the_example_in_python(
@@ -88,4 +101,5 @@ def test_the_example_in_python(
 
 
 def test_the_page_has_all_of_them() -> None:
-    assert len(EXAMPLES) == 2 and len(COMMANDS) == 7
+    assert len(EXAMPLES) == 2
+    assert (len(ONE_PAIR), len(FOLDERS), len(ON_RUNS)) == (4, 3, 3)
