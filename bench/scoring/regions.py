@@ -109,7 +109,7 @@ def register_regions(
         reach = VERTEX_MM / motion.transform.scale
         away, nearest = cKDTree(there).query(own, distance_upper_bound=reach)
         near = np.isfinite(away)
-        at_prediction[near] = found.distances[kept][nearest[near]]
+        at_prediction[near] = found.distances[kept][np.asarray(nearest, np.int64)[near]]
     matches = match_symmetric(
         prediction.surface, scan.surface, start.transform, protocol.intersection, crop
     )
