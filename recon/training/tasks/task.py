@@ -44,9 +44,10 @@ class PeopleBatch:
 
 
 class Learner(nn.Module):
-    """A network together with the loss it learns by, its measures and its picture."""
+    """A network together with the loss it learns by, its measures and its picture.
 
-    network: nn.Module
+    The network is its submodule `network`.
+    """
 
     def forward(
         self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor, noise: Tensor
@@ -67,7 +68,7 @@ class Learner(nn.Module):
 
     def begin(self, weights: dict[str, Tensor]) -> None:
         """Take the state of a network of the same build, as `weights` gives it."""
-        self.network.load_state_dict(weights)
+        self.get_submodule("network").load_state_dict(weights)
 
     def weights(self) -> dict[str, Tensor]:
         """State of the network alone: what inference needs."""
