@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from ...bench.scoring.distance import CURVE_MM
 from ..tables.markup import Markup, join, tag
-from ..tables.subject_errors import cumulative_curves, scene_column
+from ..tables.subject_errors import PartErrors, cumulative_curves, scene_column
 from ..tables.table import interval_text
-from .pictures import PartErrors, RegionErrors
+from .pictures import RegionErrors
 from .series import Series
 
 NARROW, WIDE = 380.0, 800.0

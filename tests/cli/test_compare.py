@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from example_runs import example_record, example_run
+from example_runs import SCENES, example_record, example_run
 
 from facebench.cli.compare import FORMS
 from facebench.cli.main import group
@@ -49,6 +49,21 @@ def test_a_file_gets_what_would_be_printed(runs: list[Path], tmp_path: Path, for
     printed = compare(*runs, "--published", "--format", form).output
     assert compare(*runs, "--published", "--format", form, "--out", out).output.strip() == str(out)
     assert out.read_text(encoding="utf-8") == printed and "Genova" in printed
+
+
+def test_the_verdict_and_other_peoples_numbers_are_printed(
+    runs: list[Path], tmp_path: Path
+) -> None:
+    paper = tmp_path / "paper.csv"
+    paper.write_text("method,title,scene,mean_mm\nann,Ann 2024,indoor,1.25\n")
+    output = compare(*runs, "--import", paper, "--regions").output
+    assert output.splitlines()[-3].startswith("ours is better than mean-face in every scene.")
+    assert "Ann 2024" in output and "imported" in output and "paper.csv" in output
+    assert output.count("Error by part of the face") == len(SCENES)
+    paper.write_text("method,scene,mean_mm\nann,indoor,-1\n")
+    result = compare(*runs, "--import", paper)
+    assert isinstance(result.exception, FacebenchError)
+    assert "paper.csv line 2: mean_mm is -1" in str(result.exception)
 
 
 def test_all_pairs_and_the_margin(runs: list[Path], tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ MISTAKES = {
     "reconstruct face.obj --out faces --model none.npz": "no such face model",
     "figure quality none.jpg --out figure": "none.jpg",
     "figure curves none --out figure": "neither a run folder",
-    "compare data --import none.csv": "did you mean",
+    "compare data --import none.csv": "'none.csv' does not exist",
     "figure qualit": "Did you mean 'quality'?",
     "models show none.npz": "no such face model",
     "models import bfm": "No such command",
