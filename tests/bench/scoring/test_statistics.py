@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -67,6 +68,16 @@ def test_a_person_weighs_as_many_as_the_values_are() -> None:
     np.testing.assert_array_equal(counts, [3, 1])
     unequal = paired_difference([1.0, 2.0, 6.0], [0.0, 0.0, 0.0], subjects=["a", "a", "b"])
     assert unequal.mean_mm == 3.0 and unequal.n_subjects == 2
+
+
+def test_the_test_turns_people_with_all_of_their_values() -> None:
+    """Six people, the first with five photographs that outweigh the others: signs by hand."""
+    values = [1.0] * 5 + [-0.5, -0.6, -0.7, -0.8, -0.9]
+    people = ["a"] * 5 + list("bcdef")
+    found = paired_difference(values, np.zeros(10), subjects=people)
+    sums = np.array([5.0, -0.5, -0.6, -0.7, -0.8, -0.9])
+    turned = [abs(np.dot(signs, sums)) for signs in itertools.product((-1, 1), repeat=6)]
+    assert found.p_value == np.mean(np.array(turned) >= abs(sums.sum()) - 1e-12)
 
 
 def test_bootstrap_means_have_the_plug_in_variance_and_are_seeded() -> None:
