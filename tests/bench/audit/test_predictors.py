@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -117,9 +119,11 @@ def test_two_people_are_given_two_strangers(model: MorphableModel) -> None:
 
     maker = PeopleMaker(model, seed=4)
     stranger = (BY_NAME["another person"],)
-    plan = AuditPlan(model, stranger, (preset("micc"),), seed=0)
+    plan = AuditPlan(model, stranger, (preset("facescape"),), seed=0)
     one, two = (audit_person(maker.person(number), plan)[0] for number in (1, 2))
     assert one.true_mm != pytest.approx(two.true_mm, rel=1e-3)
     assert one.subject != two.subject and one.group == "identity"
     # The same person under the same seed is given the same stranger again, whoever else is there.
     assert audit_person(maker.person(2), plan)[0].true_mm == two.true_mm
+    other = audit_person(maker.person(2), replace(plan, seed=1))[0]
+    assert other.true_mm != pytest.approx(two.true_mm, rel=1e-3)

@@ -58,3 +58,11 @@ def test_triangles_are_the_same_in_any_order_and_turn() -> None:
     assert canonical_triangles(triangles, 6).tolist() == expected
     shuffled = np.roll(triangles[[3, 0, 4, 2, 1]], 1, axis=1)
     assert canonical_triangles(shuffled, 6).tolist() == expected
+
+
+def test_a_surface_has_one_order_of_triangles(person: Mesh) -> None:
+    """Sums over triangles are then of the same bits, in whatever order a file has them."""
+    turned = np.roll(person.triangles[::-1], 1, axis=1)
+    first, second = Surface(person), Surface(Mesh(person.vertices, turned))
+    np.testing.assert_array_equal(first.triangles, second.triangles)
+    np.testing.assert_array_equal(first.vertices, second.vertices)
