@@ -27,8 +27,8 @@ CARD = MethodCard(
     own="code written here. The publication's are model, light and prior, most probable face and "
     "pixels; landmarks that start it, harmonics, robust weights and solver are later practice",
     seen="no photograph for the fit itself; deviations and weights were chosen on 24 synthetic "
-    "faces. Its landmark detector saw 400 synthetic people of the embedded face model, which "
-    "'facebench synth' draws others of. No photograph of MICC",
+    "faces. Its landmark detector saw synthetic people of the embedded and the human face model, "
+    "which 'facebench synth' draws others of. No photograph of MICC",
     state="nothing to train; landmarks by the embedded detector, or --checkpoint of another",
     trains=False,
 )
