@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from ...errors import FacebenchError
 from .triangles import Float64Array, cross
 
 
@@ -88,6 +89,9 @@ def similarity_between(
         target: (N, 3), the partner of each.
         factor: the scale when it is known, or None to solve for it.
         weights: (N,) of the pairs, None for all alike.
+
+    Raises:
+        FacebenchError: the points lie so far apart that their products are infinite.
     """
     source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
     shares = (
@@ -95,7 +99,14 @@ def similarity_between(
     )
     own_centre, their_centre = ((points * shares[:, None]).mean(0) for points in (source, target))
     ours, theirs = source - own_centre, target - their_centre
-    left, sizes, right = np.linalg.svd((theirs * shares[:, None]).T @ ours)
+    products = (theirs * shares[:, None]).T @ ours
+    # LAPACK's decomposition does not always end on infinite numbers.
+    if not np.isfinite(products).all():
+        raise FacebenchError(
+            "points lie too far apart to be laid on each other",
+            "look for a wrong number in the landmarks or the mesh",
+        )
+    left, sizes, right = np.linalg.svd(products)
     # The sign of the smallest singular value is what keeps a reflection out.
     signs = np.array([1.0, 1.0, np.linalg.det(left @ right)])
     rotation = (left * signs) @ right

@@ -17,6 +17,9 @@ from ..files.tables import read_npy_array
 from ..files.text import read_bytes
 
 MOST_BYTES = 2**20
+FARTHEST = 1e12
+"""In any unit: a face measured in nanometres is 2e8 wide."""
+
 _MARK = "\ufeff"
 _HEADER_LINES = 5
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -38,14 +41,27 @@ def read_points(path: Path, axes: int) -> Points:
         FacebenchError: the file cannot be read, or a line is no point.
     """
     if path.suffix.lower() == ".npy":
-        return _points_of_array(read_npy_array(path, MOST_BYTES), axes, str(path))
+        array = read_npy_array(path, MOST_BYTES)
+        return _near_enough(_points_of_array(array, axes, str(path)), str(path))
     try:
         text = decode_text(read_bytes(path, MOST_BYTES))
     except (OSError, ValueError) as error:
         raise FacebenchError(
             f"{path}: cannot be read as landmarks ({error_line(error)})"
         ) from error
-    return points_of_text(text, axes, str(path))
+    return _near_enough(points_of_text(text, axes, str(path)), str(path))
+
+
+def _near_enough(points: Points, name: str) -> Points:
+    # Squares of such numbers are infinite, on which a decomposition need not end; NaN is unknown.
+    far = np.flatnonzero((np.abs(points) > FARTHEST).any(axis=1))
+    if len(far):
+        value = float(np.nanmax(np.abs(points[far[0]])))
+        raise FacebenchError(
+            f"{name}: point {far[0] + 1} has the coordinate {value:.3g}, beyond any face",
+            "correct the number, or leave the file out",
+        )
+    return points
 
 
 def decode_text(content: bytes) -> str:

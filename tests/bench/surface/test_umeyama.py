@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from facebench.bench.surface.similarity import root_mean_square, similarity_between
+from facebench.errors import FacebenchError
 
 
 @pytest.mark.parametrize("scale", [0.01, 1.0, 37.0])
@@ -47,3 +48,10 @@ def test_a_given_factor_is_kept(any_pose) -> None:
     found = similarity_between(points, any_pose(5, 1.3).apply(points), factor=1.0)
     assert found.scale == 1.0
     np.testing.assert_allclose(found.rotation, any_pose(5).rotation, atol=1e-9)
+
+
+def test_infinite_products_end_in_a_line() -> None:
+    """On the products of such points, infinite and tiny ones together, LAPACK does not end."""
+    source = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 2.0], [0.0, 1.0, 1e308]])
+    with pytest.raises(FacebenchError, match="too far apart"):
+        similarity_between(source, source * 10.0)

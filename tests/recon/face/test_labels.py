@@ -65,6 +65,16 @@ def test_a_line_that_is_no_point_is_named(text: str, words: str) -> None:
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("suffix", [".txt", ".npy"])
+def test_a_number_beyond_any_face_is_named(tmp_path: Path, suffix: str) -> None:
+    points = np.arange(204.0).reshape(68, 3)
+    points[4, 1] = -1e80
+    path = tmp_path / f"face{suffix}"
+    (np.save if suffix == ".npy" else np.savetxt)(path, points)
+    with pytest.raises(FacebenchError, match=r"point 5 has the coordinate 1e\+80, beyond any face"):
+        read_points(path, axes=3)
+
+
 @pytest.mark.parametrize("text", ["1 2 3", "1,2,3\n", "1\n2\n3\n", "nose 1 2 3", "\ufeff1 2 3"])
 def test_a_nose_label_is_three_coordinates(text: str, tmp_path: Path) -> None:
     (tmp_path / "nose.txt").write_text(text, encoding="utf-8")
