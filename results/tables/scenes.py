@@ -298,6 +298,14 @@ def _rank(row: SceneRow, scene: str) -> float:
 def _subject_notes(records: Sequence[RunRecord]) -> Iterable[str]:
     if len({record.subjects for record in records}) > 1:
         yield "The runs asked for different subjects: compare them with paired differences only."
+    # What finds a face frames it, too: coverage and crops are the detector's as well.
+    finders = dict.fromkeys(
+        f"{record.detector}{', followed' * record.tracking}"
+        for record in records
+        if record.detector
+    )
+    if len(finders) > 1:
+        yield f"The runs found faces in different ways: {'; '.join(finders)}."
     if len({record.limit for record in records}) > 1:
         yield "The runs read different numbers of frames."
     # Told of each, since fewer frames make the mean face of a clip less certain.

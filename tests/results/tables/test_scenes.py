@@ -222,6 +222,12 @@ def test_the_size_error_stands_beside_a_rigid_score(tmp_path: Path) -> None:
     assert "size" not in drawn(scene_table([example_run(tmp_path / "b")]))
 
 
+def test_runs_of_different_detectors_are_told(tmp_path: Path) -> None:
+    runs = [example_run(tmp_path / "a"), example_run(tmp_path / "b", detector="mtcnn")]
+    assert "in different ways: embedded; mtcnn." in " ".join(scene_rows(runs).notes)
+    assert "different ways" not in " ".join(scene_rows(runs[:1]).notes)
+
+
 def test_one_scale_for_all_is_shown(tmp_path: Path) -> None:
     run = example_run(tmp_path / "a", global_scale=1.01234)
     assert "One scale factor for all" in drawn(scene_table([run]))
