@@ -167,6 +167,24 @@ def trained_network(function: Command) -> Command:
     return _with(options, function)
 
 
+def other_numbers(function: Command) -> Command:
+    """Rows of a table that were not measured here: the literature's, and those of files."""
+    options = (
+        click.option(
+            "--published", is_flag=True, help="Add the literature's rows, marked as published."
+        ),
+        click.option(
+            "--import",
+            "imports",
+            multiple=True,
+            metavar="FILE",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="Add rows of a CSV file: a paper's means, or every subject's errors.",
+        ),
+    )
+    return _with(options, function)
+
+
 def photograph_method(function: Command) -> Command:
     """What reconstructs the faces in photographs; `portraits.reconstructor.choose_method`."""
     options = (

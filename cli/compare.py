@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from . import _options
+
 if TYPE_CHECKING:
     from ..results.compare import Comparison
     from ..results.run.folder import RunFolder
@@ -18,15 +20,7 @@ FORMS = ("table", "markdown", "latex", "csv", "json")
 
 @click.command(name="compare")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN…")
-@click.option("--published", is_flag=True, help="Add the literature's rows, marked as published.")
-@click.option(
-    "--import",
-    "imports",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Add rows of a CSV file: a paper's means, or every subject's errors.",
-)
+@_options.other_numbers
 @click.option("--all-pairs", is_flag=True, help="Every two runs, not each with the first.")
 @click.option("--split", is_flag=True, help="A table for every protocol and dataset.")
 @click.option(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from . import _options
+
 if TYPE_CHECKING:
     from ..results.run.folder import RunFolder
     from ..results.tables.published import Published
@@ -21,15 +23,7 @@ if TYPE_CHECKING:
     help="The page's file.  [default: report.html in the first run's folder, or in this one where "
     "the run comes from MLflow]",
 )
-@click.option("--published", is_flag=True, help="Add the literature's rows, marked as published.")
-@click.option(
-    "--import",
-    "imports",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Add rows of a CSV file, as 'facebench compare' reads it.",
-)
+@_options.other_numbers
 @click.option(
     "--format",
     "form",
