@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from types import FrameType
 
 import click
 
@@ -172,7 +173,7 @@ def _status() -> int:
         where = f"standard output cannot be written: {error_line(error)}" if nameless else ""
         return _fail(error, where)
     except FacebenchError as error:
-        return _fail(error)
+        return INTERRUPTED if _signals else _fail(error)
     except SystemExit as error:
         # Nothing here exits by itself, but click and rich do where the reader of the output went
         # away; theirs is 1, the code of a "no".
@@ -180,6 +181,8 @@ def _status() -> int:
             raise
         return _fail(_unwritten_output() or FacebenchError(_CLOSED))
     except Exception as error:  # a fault of facebench itself, or of a library
+        if _signals:  # a library's own words for having been interrupted
+            return INTERRUPTED
         if _lacks_memory(error):
             return _fail(error, "there is not enough memory: ask for less at once")
         hint = "" if debugging() else "; the same command with --debug shows where"
@@ -254,10 +257,19 @@ def _degrade_streams() -> None:
             stream.reconfigure(errors="backslashreplace" if utf8 else "replace")
 
 
+_signals: list[int] = []
+"""Those that asked this process to end: what is raised after one is its consequence."""
+
+
 def _end_like_ctrl_c() -> None:
     """Let a terminal that is closed and a scheduler's request to end keep what is done, too."""
-    for name in ("SIGTERM", "SIGHUP"):
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        _signals.append(number)
+        raise KeyboardInterrupt
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
-        # `nohup` has the second ignored on purpose.
+        # `nohup` has the last ignored on purpose.
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, interrupt)

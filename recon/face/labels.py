@@ -17,8 +17,8 @@ from ..files.tables import read_npy_array
 from ..files.text import read_bytes
 
 MOST_BYTES = 2**20
-FARTHEST = 1e12
-"""In any unit: a face measured in nanometres is 2e8 wide."""
+FARTHEST = 1e30
+"""In any unit that somebody may have meant; sums of squares stay far from the end of float64."""
 
 _MARK = "\ufeff"
 _HEADER_LINES = 5

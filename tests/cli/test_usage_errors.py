@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -242,3 +243,25 @@ def test_signals_end_a_command_alike_and_without_a_traceback(
     assert process.returncode == 130
     # A worker that is just being started may say that its parent is gone; the command says nothing.
     assert "KeyboardInterrupt" not in said and "***" not in said
+
+
+def test_what_a_library_raises_after_a_signal_is_the_interruption(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A pool whose worker was being started says that the pool is broken, for one."""
+    from facebench.cli import main
+
+    def interrupted(**_: object) -> None:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        raise SystemError("a library's word")
+
+    monkeypatch.setattr(main, "_signals", [])
+    monkeypatch.setattr(main.group, "main", interrupted)
+    kept = {number: signal.getsignal(number) for number in (2, 1, 15)}
+    try:
+        main._end_like_ctrl_c()
+        assert main._status() == 130
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
