@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
 from ..surface.triangles import Float64Array, IndexArray
@@ -86,18 +85,6 @@ def spread(
     order = np.lexsort((*own.round(ROUNDED_DIGITS).T, distance.round(ROUNDED_DIGITS), cell))
     ordered = cell[order]
     return np.asarray(order[np.r_[True, ordered[1:] != ordered[:-1]]], np.int64), inside
-
-
-def solve_positive(matrix: SparseMatrix, right_side: Float64Array) -> Float64Array:
-    """Solve a sparse symmetric positive definite system without pivoting."""
-    # SciPy has no sparse Cholesky: LU in symmetric mode, without pivots, is the same here.
-    factors = splu(
-        matrix.tocsc(),
-        permc_spec="MMD_AT_PLUS_A",
-        diag_pivot_thresh=0.0,
-        options={"SymmetricMode": True},
-    )
-    return np.asarray(factors.solve(right_side))
 
 
 def _in_own_axes(points: Float64Array, areas: Float64Array) -> Float64Array:

@@ -36,5 +36,5 @@ def test_normal_equations_are_those_of_weighted_least_squares() -> None:
     rows = np.einsum("nc,nm->ncm", normals, basis).reshape(30, 12)
     trust = weights / (1 + (residuals / (OUTLIER * 0.8)) ** 2) ** 2
     wanted = ((targets - points) * normals).sum(1)
-    np.testing.assert_allclose(matrix.toarray(), rows.T @ (rows * trust[:, None]) / 0.8**2)
+    np.testing.assert_allclose(matrix, rows.T @ (rows * trust[:, None]) / 0.8**2)
     np.testing.assert_allclose(right, rows.T @ (trust * wanted) / 0.8**2)
