@@ -36,6 +36,7 @@ _EXTENTS_MM = (80.0, 800.0)
 """Longest side of a face, from the bare mask to head and shoulders; a factor of ten, so that the
 ranges of millimetres and centimetres do not meet."""
 _HEAD_MM = 250.0
+_INCH_MM = 25.4
 _FAR = 500.0
 """Of a mesh's longest side: a vertex further from its middle belongs to no face and no room."""
 _ENORMOUS = 1e50
@@ -226,6 +227,9 @@ def check_unit(mesh: Mesh, name: str, unit: str = "mm", option: str = "") -> Non
     guess = guess_unit(mesh)
     if guess is not None:
         advice = f"pass {option} {guess}" if option else f"multiply it by {UNITS[guess]:g}"
+        if option and low <= extent * _INCH_MM < high:
+            # The ranges of centimetres and inches meet, and their numbers do not tell which.
+            advice += f", or {option} {_INCH_MM:g} if it is in inches"
         raise FacebenchError(
             f"{name}: looks like {guess}, not {unit} (its longest side is {extent:.4g})", advice
         )

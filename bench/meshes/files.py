@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, error_line, nearest_name
+from ...recon.files.contents import START_BYTES, not_the_file
 from ...recon.files.tables import npz_shape, read_npz_arrays
 from ...recon.mesh.record import Mesh
 from .glb import open_glb
 from .obj import parse_obj
+from .off import off_counts, off_rows, parse_off
 from .ply_stl import (
     MOST_HEADER_BYTES,
     is_binary_stl,
@@ -34,6 +35,7 @@ MAX_TRIANGLES = 4 * MAX_VERTICES
 MAX_BYTES = 256 * 2**20
 """Larger files are refused whatever they hold."""
 
+_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _SIGNATURES = {b"ply": ".ply", b"glTF": ".glb", b"PK\x03\x04": ".npz", b"OFF": ".off"}
 _BLOCK_BYTES = 2**24
 _LEAST_VERTEX_BYTES = 8
@@ -78,7 +80,11 @@ def _check_file(path: Path) -> None:
         raise FacebenchError(
             f"{path}: {size / 2**20:,.0f} MiB, more than {MAX_BYTES / 2**20:g}", _THIN
         )
-    start = _first_bytes(path, 4)
+    start = _first_bytes(path, START_BYTES)
+    if instead := not_the_file(start):
+        raise FacebenchError(f"{path}: {instead[0]}", instead[1])
+    if start.startswith(_WIDE_MARKS) and path.suffix.lower() in (".ply", ".stl", ".off"):
+        raise FacebenchError(f"{path}: its text is UTF-16", "save it as ASCII or UTF-8")
     found = next((suffix for sign, suffix in _SIGNATURES.items() if start.startswith(sign)), None)
     if found not in (None, path.suffix.lower()):
         raise FacebenchError(f"{path}: its content is {found[1:].upper()}", f"name it {found}")
@@ -126,24 +132,11 @@ def _read_glb(path: Path) -> tuple[Any, Any]:
     return open_glb(path).read(path.read_bytes())
 
 
-def _read_off(path: Path) -> tuple[Any, Any]:
-    # From a stream a reader has no folder to look for other files in.
-    content = io.BytesIO(path.read_bytes())
-    # Here: it takes a second to import, and only files that our own readers leave need it.
-    import trimesh
-
-    loaded = trimesh.load(
-        content, file_type="off", process=False, maintain_order=True, allow_remote=False
-    )
-    vertices = np.array(loaded.vertices).reshape(-1, 3)
-    return vertices, np.array(getattr(loaded, "faces", ()), np.int64).reshape(-1, 3)
-
-
 _READERS: Mapping[str, Callable[[Path], tuple[Any, Any]]] = {
     ".obj": _read_obj,
     ".ply": lambda path: parse_ply(path.read_bytes()),
     ".stl": lambda path: parse_stl(path.read_bytes()),
-    ".off": _read_off,
+    ".off": lambda path: parse_off(path.read_bytes()),
     ".glb": _read_glb,
 }
 """Vertices (V, 3) and triangles (F, 3) of a file."""
@@ -236,9 +229,7 @@ def _count_stl(path: Path) -> int:
 
 def _count_off(path: Path) -> int:
     """Of its vertices; a face needs two bytes at least."""
-    lines = _first_bytes(path, MOST_HEADER_BYTES).splitlines()
-    words = b" ".join(line.partition(b"#")[0] for line in lines).split()
-    n_vertices, n_faces = int(words[1]), int(words[2])
+    n_vertices, n_faces = off_counts(off_rows(_first_bytes(path, MOST_HEADER_BYTES)))
     if n_vertices <= MAX_VERTICES and not 0 <= n_faces <= path.stat().st_size:
         raise ValueError("more faces than the file can hold")
     return n_vertices

@@ -8,6 +8,7 @@ Source: Khronos Group, "glTF 2.0 Specification"; the extension KHR_mesh_quantiza
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,9 +27,11 @@ _NUMBERS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, 
 _TYPES = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 
-_SHAPE_ALONE = ("KHR_materials_", "KHR_texture_", "EXT_texture_", "KHR_lights_", "KHR_xmp")
-"""Extensions that may be required and say nothing of the shape, by how they begin."""
-_READ = ("KHR_mesh_quantization",)
+_NO_SHAPE = re.compile(r"_(materials?|texture|lights?|xmp|audio|animation)(_|$)")
+"""Extensions that may be required and say nothing of the shape, by what they are called after."""
+_READ = ("KHR_mesh_quantization", "KHR_node_visibility")
+_MOST_ZEROS = 2**23
+"""Entries of an accessor that has no place in the file: zeros, but for its sparse values."""
 _COMPRESSED = ("KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_meshopt_compression")
 
 Table = Mapping[str, Any]
@@ -62,9 +65,10 @@ class GlbScene:
             raise ValueError("it needs other files")
         _check_extensions(document)
         counts = [_checked_count(item, document) for item in document.get("accessors", ())]
+        counts.append(0)  # of a primitive that states no positions
         _check_tree(document.get("nodes", ()))
         meshes = [
-            sum(counts[part["attributes"]["POSITION"]] for part in mesh["primitives"])
+            sum(counts[part["attributes"].get("POSITION", -1)] for part in mesh["primitives"])
             for mesh in document.get("meshes", ())
         ]
         used = [node["mesh"] for node in document.get("nodes", ()) if "mesh" in node]
@@ -108,7 +112,8 @@ def open_glb(path: Path) -> GlbScene:
         length, kind = struct.unpack("<I4s", head[_HEADER:])
         if kind != _JSON or length > min(size, _MOST_TEXT):
             raise ValueError("its first part is no scene")
-        document = parse_json(file.read(length).decode("utf-8"))
+        # Blanks fill it up to four bytes; some writers take zeros.
+        document = parse_json(file.read(length).decode("utf-8").rstrip("\0 "))
         chunk = file.read(_CHUNK)
     held = struct.unpack("<I4s", chunk)[0] if len(chunk) == _CHUNK else 0
     start = _HEADER + _CHUNK + length
@@ -128,7 +133,7 @@ def _check_extensions(document: Table) -> None:
     for name in needed:
         if name in _COMPRESSED:
             raise ValueError(f"compressed by {name}, which is not read; export it uncompressed")
-        if name not in _READ and not name.startswith(_SHAPE_ALONE):
+        if name not in _READ and not _NO_SHAPE.search(name):
             raise ValueError(f"it needs the extension {name}, which is not read; export it without")
     for node in document.get("nodes", ()):
         if "EXT_mesh_gpu_instancing" in node.get("extensions", ()):
@@ -141,8 +146,10 @@ def _checked_count(accessor: Table, document: Table) -> int:
     """Entries of an accessor, whose numbers must lie in its part of the file."""
     count = accessor["count"]
     width = _NUMBERS[accessor["type"]] * int(_TYPES[accessor["componentType"]][2])
-    if type(count) is not int or count < 0 or "sparse" in accessor:
+    if type(count) is not int or count < 0:
         raise ValueError(f"an accessor of {count} entries")
+    if "bufferView" not in accessor and count <= _MOST_ZEROS:
+        return count
     views = document.get("bufferViews", ())
     held = views[accessor["bufferView"]]["byteLength"] if "bufferView" in accessor else 0
     if type(held) is not int or count * width > held:
@@ -164,6 +171,9 @@ def _check_tree(nodes: Sequence[Table]) -> None:
         raise ValueError("nodes in a ring")
 
 
+_VISIBILITY = "KHR_node_visibility"
+
+
 def _placed_nodes(document: Table) -> list[tuple[Table, Float64Array]]:
     """Each node of the scene with its transform (4, 4) to the scene's space."""
     nodes = document.get("nodes", ())
@@ -178,6 +188,8 @@ def _placed_nodes(document: Table) -> list[tuple[Table, Float64Array]]:
     while waiting:
         number, above = waiting.pop(0)
         transform = above @ _transform(nodes[number])
+        if not nodes[number].get("extensions", {}).get(_VISIBILITY, {}).get("visible", True):
+            continue  # hidden with all that hangs on it
         placed.append((nodes[number], transform))
         waiting += [(child, transform) for child in nodes[number].get("children", ())]
     return placed
@@ -221,8 +233,8 @@ class _Reader:
         self, part: Table, weights: Sequence[float]
     ) -> tuple[Float64Array, Index] | None:
         mode = part.get("mode", _TRIANGLES)
-        if mode not in (_TRIANGLES, _STRIP, _FAN):  # points and lines have no surface
-            return None
+        if mode not in (_TRIANGLES, _STRIP, _FAN) or "POSITION" not in part["attributes"]:
+            return None  # points and lines have no surface
         vertices = self._numbers(part["attributes"]["POSITION"])
         for weight, target in zip(weights, part.get("targets", ()), strict=False):
             if weight and "POSITION" in target:
@@ -249,17 +261,30 @@ class _Reader:
     def _values(self, number: int) -> NDArray[Any]:
         accessor = self._document["accessors"][number]
         kind, width = np.dtype(_TYPES[accessor["componentType"]]), _NUMBERS[accessor["type"]]
-        if "bufferView" not in accessor:
-            return np.zeros((0, width), kind)
-        view = self._document["bufferViews"][accessor["bufferView"]]
-        start = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
-        stride, count = view.get("byteStride", kind.itemsize * width), accessor["count"]
+        count = accessor["count"]
+        if "bufferView" in accessor:
+            values = self._part(accessor, kind, width, count)
+        else:
+            values = np.zeros((count, width), kind)
+        if "sparse" in accessor:
+            # Blender writes morph targets so: a few values that stand in for some of the others.
+            sparse = accessor["sparse"]
+            own = np.dtype(_TYPES[sparse["indices"]["componentType"]])
+            place = self._part(sparse["indices"], own, 1, sparse["count"])[:, 0].astype(np.int64)
+            values = values.copy()
+            values[place] = self._part(sparse["values"], kind, width, sparse["count"])
+        return values[:, 0] if accessor["type"] == "SCALAR" else values
+
+    def _part(self, place: Table, kind: np.dtype[Any], width: int, count: int) -> NDArray[Any]:
+        """Numbers (count, width) where an accessor, or the sparse part of one, says they are."""
+        view = self._document["bufferViews"][place["bufferView"]]
+        start = view.get("byteOffset", 0) + place.get("byteOffset", 0)
+        stride = view.get("byteStride", kind.itemsize * width)
         end = start + stride * (count - 1) + kind.itemsize * width if count else start
         if start < 0 or stride < kind.itemsize * width or end > len(self._binary):
             raise ValueError("numbers that lie outside the file")
         shape, steps = (count, width), (stride, kind.itemsize)
-        values = np.ndarray(shape, kind, self._binary, start, steps)
-        return values[:, 0] if accessor["type"] == "SCALAR" else values
+        return np.ndarray(shape, kind, self._binary, start, steps)
 
 
 def _triangles(corners: Index, mode: int) -> Index:

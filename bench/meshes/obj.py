@@ -15,6 +15,8 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
+from .ply_stl import fans, not_a_number
+
 Bytes = NDArray[np.uint8]
 Index = NDArray[np.int64]
 
@@ -61,7 +63,7 @@ def parse_obj(
 
     Raises:
         ObjError: a vertex without three numbers, an index that is none, 0 or beyond the vertices.
-        ValueError: there are more vertices or triangles than that.
+        ValueError: there are more vertices or triangles than that, or zero bytes.
     """
     text = _plain_text(content)
     vertices: list[NDArray[np.float64]] = []
@@ -72,10 +74,10 @@ def parse_obj(
     for block in _blocks(text):
         tokens = _Tokens(block, line)
         found = tokens.vertices()
-        fans, corners = tokens.triangles(count)
+        faces, corners = tokens.triangles(count)
         latest.see(corners, tokens)
         count += len(found)
-        n_triangles += len(fans)
+        n_triangles += len(faces)
         if count > most_vertices:
             raise ValueError(f"{count:,} vertices or more, and at most {most_vertices:,} are read")
         if n_triangles > most_triangles:
@@ -83,7 +85,7 @@ def parse_obj(
                 f"{n_triangles:,} triangles or more, and at most {most_triangles:,} are read"
             )
         vertices.append(found)
-        triangles.append(fans)
+        triangles.append(faces)
         line += tokens.n_lines
     latest.check(count)
     if not vertices:
@@ -95,7 +97,10 @@ def _plain_text(content: bytes) -> bytes:
     """The text with one kind of line end and without comments, every line where it was."""
     if content.startswith(_WIDE_MARKS):
         content = content.decode("utf-16").encode()
-    text = content.removeprefix(_MARK)
+    text = content.removeprefix(_MARK).removesuffix(b"\0")  # the end of a string of C
+    # Zeros stand where a copy was broken off: the faces behind them would be missed by nobody.
+    if b"\0" in text:
+        raise ValueError("zero bytes in its text: half a copy, or UTF-16 without its mark")
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     # Comments go first: a path that ends in a backslash in one must not swallow the next line.
@@ -200,7 +205,7 @@ class _Tokens:
             # Python also takes 1_000, which no other reader does.
             return float("_" if "_" in word else word)
         except ValueError:
-            raise ObjError(self.number_of(token), f"'{word}' is not a number") from None
+            raise ObjError(self.number_of(token), not_a_number(word)) from None
 
     def triangles(self, before: int) -> tuple[Index, tuple[Index, Index]]:
         """Triangles (F, 3) of the `f` lines, counted from 0, and its corners' indices and tokens.
@@ -226,7 +231,7 @@ class _Tokens:
             if (index < 1).any():
                 bad = int(token[np.flatnonzero(index < 1)[0]])
                 raise ObjError(self.number_of(bad), f"'{self.word(bad)}' counts back too far")
-        return _fans(index - 1, begin, counts), (index, token)
+        return fans(index - 1, counts), (index, token)
 
     def _indices(self, token: Index) -> Index:
         """The number in front of the first slash of each token."""
@@ -254,16 +259,6 @@ class _Tokens:
             line = self.number_of(int(token[zero[0]]))
             raise ObjError(line, "a face names vertex 0, and OBJ counts from 1")
         return np.where(negative, -value, value)
-
-
-def _fans(corners: Index, begin: Index, counts: Index) -> Index:
-    """Polygons as triangles (F, 3) about their first corners, in order."""
-    if (counts == 3).all():
-        return corners.reshape(-1, 3)
-    n_fans = counts - 2
-    start = np.repeat(begin, n_fans)
-    step = np.arange(n_fans.sum()) - np.repeat(np.cumsum(n_fans) - n_fans, n_fans)
-    return np.stack([corners[start], corners[start + step + 1], corners[start + step + 2]], axis=1)
 
 
 class _Latest:

@@ -66,8 +66,8 @@ def ply_header(start: bytes) -> tuple[str, list[PlyElement], int]:
         ValueError: it is no whole header.
     """
     # The line end of the first line is that of all: a lone carriage return behind `end_header` may
-    # be followed by data that begins with the byte of a line feed.
-    first = re.match(rb"ply[ \t]*(\r\n|\n|\r)", start)
+    # be followed by data that begins with the byte of a line feed. Editors put a mark before it.
+    first = re.match(rb"(?:\xef\xbb\xbf)?ply[ \t]*(\r\n|\n|\r)", start)
     if first is None:
         raise ValueError("it does not begin with 'ply' on a line of its own")
     order, elements, at, end = None, list[PlyElement](), first.end(), first[1]
@@ -126,13 +126,22 @@ def parse_ply(content: bytes) -> tuple[Vertices, Index]:
                 raise ValueError("its vertices have no x, y and z")
             vertices = np.stack([columns[axis] for axis in "xyz"], axis=1).astype(np.float64)
             continue
-        wanted = next((name for name in _CORNERS if name in names), None)
+        wanted = next((name for name in _CORNERS if name in names), _only_whole_list(element))
         _, lists = rows.read(element, wanted)
         if lists is not None and element.name == "face":
-            triangles.append(_fans(*lists))
+            if not lists[1].all():
+                raise ValueError("a face without corners, as where a copy was broken off")
+            triangles.append(fans(*lists))
         elif lists is not None and element.name == "tristrips":
             triangles.append(_strips(*lists))
+    rows.check_end()
     return vertices, np.concatenate(triangles)
+
+
+def _only_whole_list(element: PlyElement) -> str | None:
+    """The list of whole numbers that a face must mean by its corners, whatever it is called."""
+    lists = [name for name, length, kind in element.properties if length and kind[0] in "iu"]
+    return lists[0] if element.name == "face" and len(lists) == 1 else None
 
 
 Columns = dict[str, NDArray[np.generic]]
@@ -161,6 +170,9 @@ class _Binary:
                 return columns, _lists_of(columns, wanted, lengths)
             self._at = held
         return {}, self._walk(element, wanted)
+
+    def check_end(self) -> None:
+        """Nothing: what scanners append behind the rows is no reason to refuse them."""
 
     def _plain(self, element: PlyElement, lengths: dict[str, int]) -> Columns:
         fields: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = []
@@ -228,7 +240,7 @@ class _Text:
     """Rows of numbers as words."""
 
     def __init__(self, content: bytes) -> None:
-        self._values = _numbers(content)
+        self._values = numbers_in(content)
         self._at = 0
 
     def read(self, element: PlyElement, wanted: str | None) -> tuple[Columns, Lists | None]:
@@ -251,6 +263,12 @@ class _Text:
                     lists: Columns = {names[0]: rows[:, 1:]}
                     return {}, _lists_of(lists, wanted, {names[0]: count})
         return {}, self._walk(element, wanted)
+
+    def check_end(self) -> None:
+        """Refuse numbers behind the last row: rows longer than stated read as other rows."""
+        left = len(self._values) - self._at
+        if left:
+            raise ValueError(f"{left:,} numbers more than its header states")
 
     def _walk(self, element: PlyElement, wanted: str | None) -> Lists | None:
         _check_walk(element)
@@ -287,8 +305,10 @@ def _lists_of(columns: Columns, wanted: str | None, lengths: dict[str, int]) -> 
     return lists.reshape(-1), np.full(len(lists), lengths[wanted], np.int64)
 
 
-def _fans(values: Index, lengths: Index) -> Index:
-    """Polygons as triangles (F, 3) about their first corners."""
+def fans(values: Index, lengths: Index) -> Index:
+    """Polygons as triangles (F, 3) about their first corners, in order."""
+    if (lengths == 3).all():
+        return values.reshape(-1, 3)
     begin = np.cumsum(lengths) - lengths
     n_fans = np.maximum(lengths - 2, 0)
     start = np.repeat(begin, n_fans)
@@ -346,6 +366,8 @@ def parse_stl(content: bytes) -> tuple[Vertices, Index]:
     """
     if is_binary_stl(content[:MOST_HEADER_BYTES], len(content)):
         rows = np.frombuffer(content, _STL_FIELDS, stl_triangles(content), _STL_HEADER)
+        if len(rows) and not rows[-1:].view(np.uint8).any():
+            raise ValueError("zeros instead of triangles at its end: half a copy")
         corners = rows["corners"].reshape(-1, 3).astype(np.float64)
     else:
         corners = _text_corners(content)
@@ -358,12 +380,13 @@ def _text_corners(content: bytes) -> Vertices:
         raise ValueError("neither text with facets nor as many triangles as it states")
     if any(len(line.split()) != 3 for line in lines):
         raise ValueError("a vertex of other than three numbers")
-    if len(lines) % 3 or content.lower().count(b"endfacet") != len(lines) // 3:
+    ends = content.lower()
+    if len(lines) % 3 or ends.count(b"endfacet") != len(lines) // 3 or b"endsolid" not in ends:
         raise ValueError("a facet without three corners, or it ends early")
-    return _numbers(b"\n".join(lines), 3 * len(lines)).reshape(-1, 3)
+    return numbers_in(b"\n".join(lines), 3 * len(lines)).reshape(-1, 3)
 
 
-def _numbers(text: bytes, count: int | None = None) -> Vertices:
+def numbers_in(text: bytes, count: int | None = None) -> Vertices:
     """All numbers of a text, refused where one is none."""
     # The parser stops at what is no number, with a warning, and takes `1-2` for two of them.
     with warnings.catch_warnings(), suppress(DeprecationWarning, ValueError):
@@ -371,4 +394,18 @@ def _numbers(text: bytes, count: int | None = None) -> Vertices:
         values = np.fromstring(text, np.float64, sep=" ")
         if count is None or len(values) == count:
             return values
-    raise ValueError("its rows hold what is no number")
+    raise ValueError(not_a_number(next(filter(None, map(_no_number, text.split())), "")))
+
+
+def _no_number(word: bytes) -> str:
+    """A word that is no number as text; empty for a number."""
+    with suppress(ValueError):
+        float(word)
+        return ""
+    return word[:40].decode("utf-8", "replace")
+
+
+def not_a_number(word: str) -> str:
+    """What to say of a word that is none, also where a decimal comma is why."""
+    comma = re.fullmatch(r"[+-]?\d*,\d+(e[+-]?\d+)?", word, re.IGNORECASE)
+    return f"'{word}' is not a number" + (": write a decimal point" if comma else "")

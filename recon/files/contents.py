@@ -45,6 +45,24 @@ def content_hashes(paths: Iterable[Path]) -> dict[Path, str]:
     return found
 
 
+START_BYTES = 256
+"""As many of a file are enough for `not_the_file`."""
+
+
+def not_the_file(start: bytes) -> tuple[str, str] | None:
+    """What stands in the place of a file that was never fetched, and what to do; None for a file.
+
+    Args:
+        start: its first `START_BYTES`.
+    """
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS, not the file", "fetch it: git lfs pull"
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "a web page, not the file", "open its address in a browser and save the file itself"
+    return None
+
+
 def forget() -> None:
     """Remove what is remembered."""
     with suppress(OSError):

@@ -1,0 +1,86 @@
+"""Geomview's OFF as text: any of its headers, colours behind vertices or faces, comments.
+
+A row is a line: what stands behind a vertex's coordinates or a face's corners is passed over.
+Source: "Geomview Manual", OFF Files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .ply_stl import fans, numbers_in
+
+_HEADER = re.compile(rb"(ST)?C?N?(4)?(n)?OFF", re.IGNORECASE)
+
+Rows = Iterator[tuple[int, bytes]]
+
+
+def off_counts(rows: Rows) -> tuple[int, int]:
+    """The vertices and faces that a file states; its rows then go on with the first vertex.
+
+    Args:
+        rows: lines with their numbers, from 1, see `off_rows`.
+
+    Raises:
+        ValueError: it is no OFF, or one of four coordinates or of bytes.
+    """
+    _, line = next(rows, (0, b""))
+    words = line.split()
+    header = _HEADER.fullmatch(words[0]) if words else None
+    if header is None:
+        raise ValueError("it does not begin with OFF")
+    if header[2] or header[3] or words[1:2] == [b"BINARY"]:
+        raise ValueError(f"'{line[:40].decode('utf-8', 'replace')}' is not read: only text in 3D")
+    number, counts = 1, words[1:]
+    if not counts:
+        number, line = next(rows, (0, b""))
+        counts = line.split()
+    # The third is that of the edges, which nobody uses and some leave out.
+    if len(counts) not in (2, 3) or not all(word.isdigit() for word in counts):
+        raise ValueError(f"line {number:,}: no counts of vertices and faces")
+    return int(counts[0]), int(counts[1])
+
+
+def off_rows(content: bytes) -> Rows:
+    """Lines that hold something, without comments, each with its number."""
+    text = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    for number, line in enumerate(text.split(b"\n"), start=1):
+        row = line.partition(b"#")[0].strip()
+        if row:
+            yield number, row
+
+
+def parse_off(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Vertices (V, 3) in the file's order and triangles (F, 3); polygons become fans.
+
+    Raises:
+        ValueError: it is no whole OFF, or a row is none.
+    """
+    rows = off_rows(content)
+    n_vertices, n_faces = off_counts(rows)
+    vertices = [_row(rows, "vertex", 3) for _ in range(n_vertices)]
+    corners, lengths = list[bytes](), list[int]()
+    for _ in range(n_faces):
+        count, *words = _row(rows, "face", 1)
+        length = int(count) if count.isdigit() else len(words) + 1
+        if length > len(words):
+            raise ValueError(f"a face of {count.decode('utf-8', 'replace')} corners and less room")
+        corners += words[:length]
+        lengths.append(length)
+    points = numbers_in(b" ".join(word for row in vertices for word in row[:3]), 3 * n_vertices)
+    named = numbers_in(b" ".join(corners), len(corners)).astype(np.int64)
+    return points.reshape(-1, 3), fans(named, np.array(lengths, np.int64))
+
+
+def _row(rows: Rows, kind: str, least: int) -> list[bytes]:
+    number, line = next(rows, (0, b""))
+    if not line:
+        raise ValueError(f"it ends in its {kind} rows")
+    words = line.split()
+    if len(words) < least:
+        raise ValueError(f"line {number:,}: a {kind} of {len(words)} numbers")
+    return words
