@@ -116,6 +116,8 @@ def parse_ply(content: bytes) -> tuple[Vertices, Index]:
         ValueError: it is no whole PLY file.
     """
     order, elements, at = ply_header(content[:MOST_HEADER_BYTES])
+    if not order:
+        _check_first_row(content[at : at + MOST_HEADER_BYTES], elements)
     rows = _Binary(content, at, order) if order else _Text(content[at:])
     vertices, triangles = np.empty((0, 3)), [np.empty((0, 3), np.int64)]
     for element in elements:
@@ -136,6 +138,17 @@ def parse_ply(content: bytes) -> tuple[Vertices, Index]:
             triangles.append(_strips(*lists))
     rows.check_end()
     return vertices, np.concatenate(triangles)
+
+
+def _check_first_row(start: bytes, elements: Sequence[PlyElement]) -> None:
+    """Refuse rows with more numbers than the header states, which would run on into the next."""
+    first = next((element for element in elements if element.count), None)
+    if first is None or any(length for _, length, _ in first.properties):
+        return
+    found = len((start.splitlines() or [b""])[0].split())
+    if len(first.properties) < found < first.count * len(first.properties):
+        stated = len(first.properties)
+        raise ValueError(f"a {first.name} row of {found} numbers, and its header states {stated}")
 
 
 def _only_whole_list(element: PlyElement) -> str | None:

@@ -78,7 +78,7 @@ def test_one_shape_however_it_is_written(tmp_path: Path, name: str, content: str
         ("a.off", _off("OFF\n5 2 0")[:-12], "ends in its face rows|less room"),
         ("a.off", _off("OFF\n5 2 0").replace(".", ","), "write a decimal point"),
         ("a.off", _off("4OFF\n5 2 0", " 1"), "4OFF.*only text in 3D"),
-        ("a.ply", _ply([f"{row} 0 0 1" for row in ROWS]), "numbers more than its header"),
+        ("a.ply", _ply([f"{row} 0 0 1" for row in ROWS]), "row of 6 numbers, and its header"),
         ("a.ply", _ply(ROWS) + "3 0 1 2\n", "4 numbers more than its header states"),
         ("a.ply", _ply(ROWS).replace("4 0 1 2 3", "0"), "a face without corners"),
         ("a.ply", _ply(ROWS).encode("utf-16"), "UTF-16: save it as ASCII"),
