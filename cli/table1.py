@@ -51,6 +51,12 @@ FORMS = ("table", "markdown", "latex", "csv", "json")
     help="What a method is trained by.  [default: the recipe of its name]",
 )
 @click.option("--steps", type=click.IntRange(1), help="Of each training, not the recipe's.")
+@click.option(
+    "--budget",
+    type=click.FloatRange(0, min_open=True),
+    metavar="MINUTES",
+    help="Of each training, with the fits that it learns from, instead of steps.",
+)
 @measured_part
 @protocol
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
@@ -85,7 +91,7 @@ def command(context: click.Context, /, **options: Any) -> None:
     \b
     Examples:
       facebench table1 --data data --out table --method ours --method mean-face --method fitting
-      facebench table1 --data MICC --model bfm.npz --train shards --out table
+      facebench table1 --data MICC --model bfm.npz --train shards --budget 60 --out table
       facebench table1 --data MICC --model bfm.npz --out table --method ours=a/weights.pt \\
         --method "ours=b/weights.pt as no identity level" --method meshes:theirs
       facebench table1 --options table.toml --format latex
@@ -111,6 +117,8 @@ def _plan(options: dict[str, Any]) -> tuple[tuple[Entry, ...], RunRequest]:
     from ..distributed.table_plan import check, entries
     from ..recon.recipes.files import load_any_recipe
 
+    if options["steps"] and options["budget"]:
+        raise click.UsageError("--steps and --budget both say how long: give one")
     request = request_of(options)
     choices = method_choices(options["methods"])
     planned = entries(choices, options["out"], bool(options["train"]), _recipes(options["recipes"]))
@@ -141,7 +149,8 @@ def _training_words(entry: Entry, options: dict[str, Any]) -> list[str]:
     words = ["train", "--data", str(options["train"]), "--recipe", entry.recipe]
     words += ["--model", options["model"], "--out", str(entry.training)]
     # Words as a user would type them: the step is printed, and can be run alone.
-    words += _option_words("--steps", options["steps"]) + _option_words("--seed", options["seed"])
+    for name, value in ("steps", "steps"), ("minutes", "budget"), ("seed", "seed"):
+        words += _option_words(f"--{name}", options[value])
     return words + (["--cluster"] if options["cluster"] else [])
 
 

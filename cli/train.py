@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,11 @@ EMBEDDED = "embedded"
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to train in.")
 @click.option(
     "--steps", type=click.IntRange(1), help="Steps to train for, instead of the recipe's."
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    help="As many steps as this machine takes in so long, instead of the recipe's.",
 )
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
 @click.option(
@@ -49,6 +55,7 @@ def command(
     model: str,
     out: Path,
     steps: int | None,
+    minutes: float | None,
     workers: int,
     least_workers: int | None,
     cluster: bool,
@@ -82,6 +89,7 @@ def command(
       facebench train --data faces --out try --steps 500 --set optimiser.learning_rate=3e-4
       facebench train --data faces --out training --cluster --workers 8 --least-workers 2
       facebench train --data mine --out tuned --start training/weights.pt --steps 2000
+      facebench train --data faces --recipe mofa --out mofa --minutes 30
       facebench train --data faces --recipe richardson --out richardson
       facebench train --data faces --recipe tran --out tran --workers 4
       facebench train --data CelebAMask-HQ --recipe parser --out parser
@@ -90,6 +98,8 @@ def command(
     from ..recon.recipes.files import load_any_recipe
     from ..recon.training.run import TrainingJob
 
+    if steps and minutes:
+        raise click.UsageError("--steps and --minutes both say how long: give one")
     # Last, so that --steps wins over a --set of the same.
     changes = [*settings, *([f"training.steps={steps}"] if steps else [])]
     job = TrainingJob(
@@ -109,6 +119,8 @@ def command(
 
     # Two commands in one folder would each overwrite the other's checkpoint.
     with job.folder.locked():
+        if minutes:
+            job = _within(job, minutes, workers, least_workers, cluster)
         done, last = job.steps_done(), job.recipe.training.steps
         # Also where only the last step is missing: weights and pictures are written after it.
         if done < last or not is_kept(job):
@@ -117,6 +129,26 @@ def command(
         elif not as_json:
             click.echo(f"{job.out} is already trained to step {done}; nothing to do.")
     _show(job, as_json)
+
+
+def _within(
+    job: TrainingJob, minutes: float, workers: int, least_workers: int | None, cluster: bool
+) -> TrainingJob:
+    """The job with as many steps as the minutes allow."""
+    from ..distributed.train import train
+    from ..recon.training.budget import within_minutes
+
+    _fit_labels(job, workers > 1 or cluster, cluster)
+    budget = within_minutes(
+        job, minutes, lambda trial: train(trial, workers, cluster, lambda row: None, least_workers)
+    )
+    times = replace(job.recipe.training, steps=budget.steps)
+    rate = f"{budget.images_per_s:.3g} photographs/s"
+    click.echo(f"{minutes:g} minutes are {budget.steps} steps at {rate}.", err=True)
+    warmup = job.recipe.optimiser.warmup_steps
+    if warmup >= budget.steps:
+        click.echo(f"The recipe's warm-up alone takes {warmup} steps; little is learned.", err=True)
+    return replace(job, recipe=replace(job.recipe, training=times))
 
 
 def _run(

@@ -93,6 +93,8 @@ def test_a_training_is_the_command_that_a_user_would_type(
     training = str(tmp_path / "t" / "training" / "ours")
     words = ["train", "--data", str(shards), "--recipe", "ours-embedded", "--model", "embedded"]
     assert steps == [[*words, "--out", training, "--steps", "3", "--seed", "0"]]
+    table1(*asked, "--train", shards, "--budget", 30)
+    assert steps[-1][steps[-1].index("--minutes") + 1] == "30.0"
     # Nothing was trained, so there is nothing to measure.
     assert isinstance(result.exception, FacebenchError)
     assert "no checkpoint" in str(result.exception)

@@ -57,6 +57,25 @@ def test_trains_keeps_and_says_when_it_is_done(
     assert _logged_steps(tmp_path / "mlflow.db") == [1, 2, 3, 4, 5, 6]
 
 
+def test_minutes_become_steps_that_are_kept(faces: Path, tmp_path: Path) -> None:
+    first = run(faces, tmp_path / "out", "--minutes", "0.03", "--json")
+    assert first.exit_code == 0, first.output
+    kept = json.loads((tmp_path / "out" / "budget.json").read_text())
+    steps = json.loads(first.stdout)["steps"]
+    # Batches of four: what the speed allows, no step more.
+    assert steps == kept["steps"] == int(1.8 * kept["images_per_s"] / 4)
+    assert f"0.03 minutes are {steps} steps" in first.stderr
+    assert not list((tmp_path / "out").glob(".trial-*"))
+    # Not measured again: a busy machine would end the training elsewhere.
+    again = run(faces, tmp_path / "out", "--minutes", "0.03")
+    assert f"already trained to step {steps}" in again.output
+    assert json.loads((tmp_path / "out" / "budget.json").read_text()) == kept
+    short = run(faces, tmp_path / "short", "--minutes", "1e-9")
+    assert "leave no step" in str(short.exception)
+    both = run(faces, tmp_path / "out", "--minutes", "1", "--steps", "2")
+    assert both.exit_code == 2 and "both say how long" in both.output
+
+
 def test_a_mistake_is_told_in_one_line(faces: Path, tmp_path: Path) -> None:
     for arguments, message in (
         (["--recipe", "our"], "did you mean 'ours'"),
