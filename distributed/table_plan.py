@@ -17,6 +17,7 @@ from ..recon.recipes.files import recipe_names
 from ..recon.regressors.checkpoint import embedded_weights
 from ..results.run.folder import RunFolder
 from ..results.run.method_cost import MethodCost, read_cost, training_minutes
+from ..results.tracking.run import is_logged
 from .benchmark import Benchmark
 from .plan import RunRequest, describe_run, prepare
 
@@ -105,11 +106,14 @@ def check(entry: Entry, shared: RunRequest) -> None:
 
 
 def is_measured(entry: Entry, shared: RunRequest) -> bool:
-    """Whether its run is finished, with these data, protocol, weights and model."""
+    """Whether its run is finished and kept in MLflow, with these data, protocol, weights, model."""
     folder = RunFolder(entry.run)
     if not (entry.run / "run.json").is_file() or not (entry.run / "summary.json").is_file():
         return False
     earlier = folder.record()
+    # A command that was killed as it logged has measured everything; another one logs it.
+    if not is_logged(entry.run):
+        return False
     request = request_of(entry, shared)
     asked = describe_run(prepare(request), request, "", {}, {})
     return earlier.finished and not earlier.difference(asked)

@@ -21,6 +21,7 @@ from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import load_model
 from facebench.recon.regressors.checkpoint import embedded_weights
 from facebench.results.run.folder import RunFolder
+from facebench.results.tracking.run import KEPT_ID
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,9 @@ def test_a_changed_weights_file_is_measured_again(data: Path, tmp_path: Path) ->
     assert not is_measured(entry, shared)
     folder.write_record(replace(record, ended="2020-01-01T00:00:00+00:00"))
     folder.write_summary({})
+    # Killed before it was logged: another command logs it.
+    assert not is_measured(entry, shared)
+    (entry.run / KEPT_ID).write_text('{"logged": true}')
     assert is_measured(entry, shared)
     assert not is_measured(entry, replace(shared, settings=("crop.radius_mm=80",)))
     shutil.copy(embedded_weights(), weights)
