@@ -43,7 +43,8 @@ EMBEDDED = "embedded"
 @click.option(
     "--start",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Weights of the same network to begin with, for fine-tuning.",
+    metavar="WEIGHTS",
+    help=f"Weights of the same network to begin with, for fine-tuning, or '{EMBEDDED}'.",
 )
 @click.option("--resume", is_flag=True, help="Go on; refuse where there is nothing to go on from.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
@@ -88,7 +89,7 @@ def command(
       facebench train --data faces --recipe ours --model bfm.npz --out training --workers 4
       facebench train --data faces --out try --steps 500 --set optimiser.learning_rate=3e-4
       facebench train --data faces --out training --cluster --workers 8 --least-workers 2
-      facebench train --data mine --out tuned --start training/weights.pt --steps 2000
+      facebench train --data mine --out tuned --recipe ours-embedded --start embedded --minutes 20
       facebench train --data faces --recipe mofa --out mofa --minutes 30
       facebench train --data faces --recipe richardson --out richardson
       facebench train --data faces --recipe tran --out tran --workers 4
@@ -100,6 +101,10 @@ def command(
 
     if steps and minutes:
         raise click.UsageError("--steps and --minutes both say how long: give one")
+    if start == Path(EMBEDDED) and not start.exists():
+        from ..recon.regressors.checkpoint import embedded_weights
+
+        start = embedded_weights()
     # Last, so that --steps wins over a --set of the same.
     changes = [*settings, *([f"training.steps={steps}"] if steps else [])]
     job = TrainingJob(

@@ -83,6 +83,7 @@ def test_a_mistake_is_told_in_one_line(faces: Path, tmp_path: Path) -> None:
         (["--data", str(tmp_path)], "no training shards"),
         (["--model", "embedded"], "were made with face model"),
         (["--resume"], "leave out --resume"),
+        (["--start", "embedded"], "embedded/weights.pt was trained with face model"),
     ):
         result = run(faces, tmp_path / "out", *arguments)
         assert isinstance(result.exception, FacebenchError), result.output
