@@ -68,9 +68,10 @@ def _images(dataset: Path) -> tuple[str, ...]:
 
 
 def _image(path: Path, line: str) -> str:
-    # Folders in front of the subject are no part of an image's id.
-    parts = PurePosixPath(line).parts[-3:]
-    image = "/".join((*parts[:-1], PurePosixPath(line).stem))
+    # Folders in front of the subject are no part of an image's id; Windows parts them its own way.
+    whole = PurePosixPath(line.strip("\"'").replace("\\", "/"))
+    parts = whole.parts[-3:]
+    image = "/".join((*parts[:-1], whole.stem))
     if len(parts) != 3 or id_fault(image):
         raise FacebenchError(f"{path}: '{line}'", "expected SUBJECT/CHALLENGE/IMAGE.jpg")
     return image

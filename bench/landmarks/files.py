@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ...errors import FacebenchError, error_line
-from ...recon.files.text import read_text
+from ...recon.files.text import read_bytes
 from ..surface.triangles import Float64Array
 from .points import Landmarks, read_landmarks
 
@@ -48,20 +48,22 @@ def landmarks_beside(mesh: Path) -> Path | None:
 
 
 def _picked_points(path: Path) -> Float64Array:
-    points = parse_picked_points(read_text(path, _MOST_BYTES))
+    points = parse_picked_points(read_bytes(path, _MOST_BYTES))
     return np.array([[float(point[axis]) for axis in "xyz"] for point in points])
 
 
-def parse_picked_points(text: str) -> list[dict[str, str]]:
+def parse_picked_points(content: bytes) -> list[dict[str, str]]:
     """Attributes of every picked point, in the file's order: `x`, `y`, `z`, `name` …
+
+    Points of a template that were never picked, `active="0"`, have coordinates that mean nothing.
 
     Raises:
         ValueError: it is no such XML, or declares entities, which can stand for any length.
     """
-    if "<!ENTITY" in text:
+    if b"<!ENTITY" in content.replace(b"\0", b""):  # in UTF-16 too
         raise ValueError("entities are not read")
     try:
-        points = ElementTree.fromstring(text).iter("point")
-    except ElementTree.ParseError as error:
+        points = ElementTree.fromstring(content).iter("point")
+    except (ElementTree.ParseError, LookupError) as error:
         raise ValueError(f"no picked points ({error})") from None
-    return [dict(point.attrib) for point in points]
+    return [dict(point.attrib) for point in points if point.get("active") != "0"]

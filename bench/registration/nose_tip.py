@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
 from ...recon.face.labels import points_of_text
-from ...recon.files.text import parse_json, read_text
+from ...recon.files.text import SPREADSHEET, decimal_point, decode_text, parse_json, read_bytes
 from ...recon.mesh.record import Mesh
 from ...recon.morphable.procedural import procedural_model
 from ..landmarks.files import parse_picked_points
@@ -304,14 +303,15 @@ def _summit(coefficients: Float64Array) -> Float64Array | None:
 def read_nose_tip(path: Path) -> Float64Array:
     """A labelled nose tip (3,) from a `.txt`, `.json` or MeshLab `.pp` file.
 
-    Text: three coordinates, a name before them or none. JSON: a list of three, or an object with
-    one under `nose_tip`. Picked points: the point whose name speaks of the nose, or the only one.
+    Text: three coordinates, a name before them or none, in their order or as `x=1 y=2 z=3`. JSON: a
+    list of three numbers, an object with `x`, `y` and `z`, or either under `nose_tip`. Picked
+    points: the point whose name speaks of the nose (its tip, where several do), or the only one.
 
     Raises:
         FacebenchError: when the file does not hold one point.
     """
     try:
-        numbers = _READERS[path.suffix.lower()](read_text(path, _MOST_BYTES))
+        numbers = _READERS[path.suffix.lower()](read_bytes(path, _MOST_BYTES))
         position = np.array([float(number) for number in numbers])
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise FacebenchError(f"{path}: no nose tip in it ({error})", "expected x, y, z") from error
@@ -320,12 +320,15 @@ def read_nose_tip(path: Path) -> Float64Array:
     return position
 
 
-def _from_text(text: str) -> list[float]:
-    text = re.sub(r"\b[xyz]\s*[=:]\s*", " ", text)
-    with suppress(ValueError):
-        numbers = [float(word) for word in text.replace(",", " ").split()]
-        if len(numbers) == 3:
-            return numbers
+def _from_text(content: bytes) -> list[float]:
+    text = decode_text(content, SPREADSHEET)
+    named = dict(re.findall(r"\b([xyz])\s*[=:]\s*([^\s,;]+)", text.lower()))
+    if len(named) == 3:
+        return [float(decimal_point(named[axis])) for axis in "xyz"]
+    text = re.sub(r"^[^\W\d][^\d\n:]*:", " ", text, flags=re.MULTILINE)  # `nose tip: `
+    lines = [line for line in text.split("\n") if line.strip()]
+    if len(lines) == 3 and all(len(line.split()) == 1 and "," not in line for line in lines):
+        text = " ".join(lines)
     try:
         points = points_of_text(text, 3, "the label")
     except FacebenchError as error:
@@ -333,20 +336,29 @@ def _from_text(text: str) -> list[float]:
     return [float(value) for value in points.ravel()]
 
 
-def _from_json(text: str) -> list[float]:
-    content = parse_json(text)
-    return list(content["nose_tip"] if isinstance(content, dict) else content)
+def _from_json(content: bytes) -> list[float]:
+    found = parse_json(decode_text(content))
+    if isinstance(found, dict):
+        found = found.get("nose_tip", found)
+    if isinstance(found, dict):
+        found = [found[axis] for axis in "xyz"]
+    # A text or a truth value is a number to Python, and to nobody who wrote one.
+    if not isinstance(found, list) or not all(type(value) in (int, float) for value in found):
+        raise ValueError("no list of three numbers")
+    return found
 
 
-def _from_picked_points(text: str) -> list[str]:
-    points = parse_picked_points(text)
-    named = [point for point in points if "nose" in point.get("name", "").lower()] or points
-    if len(named) != 1:
-        raise ValueError(f"{len(named)} points, none named nose")
-    return [named[0][axis] for axis in "xyz"]
+def _from_picked_points(content: bytes) -> list[str]:
+    points = parse_picked_points(content)
+    named = [point for point in points if "nose" in point.get("name", "").lower()]
+    tips = [point for point in named if "tip" in point["name"].lower()]
+    chosen = tips or named or points
+    if len(chosen) != 1:
+        raise ValueError(f"{len(chosen)} points, none of them named nose tip alone")
+    return [chosen[0][axis] for axis in "xyz"]
 
 
-_READERS: Mapping[str, Callable[[str], Sequence[str | float]]] = {
+_READERS: Mapping[str, Callable[[bytes], Sequence[str | float]]] = {
     ".txt": _from_text,
     ".json": _from_json,
     ".pp": _from_picked_points,

@@ -5,7 +5,6 @@ One framing for crops, synthetic faces and the regressor.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import FacebenchError
-from ..files.text import read_bytes
+from ..files.text import SPREADSHEET, decode_text, read_bytes, table_rows
 from ..morphable.landmarks import landmark_points
 from ..morphable.model import MorphableModel
 from ..morphable.procedural import procedural_model
-from .labels import decode_text, read_points
+from .labels import check_pixels, read_points
 
 LANDMARK_SHARE = 0.62
 """Longer side of the frontal mean face's landmark box over the side of the crop."""
@@ -165,6 +164,7 @@ def read_image_points(path: Path) -> NDArray[np.float64]:
         raise FacebenchError(f"{path}: {len(points)} landmarks", "expected 68 or 5 points x y")
     if not np.isfinite(points).all():
         raise FacebenchError(f"{path}: landmarks that are not finite", "leave such a file out")
+    check_pixels(points, str(path))
     return points - 1.0 if path.suffix.lower() == ".pts" else points
 
 
@@ -183,6 +183,7 @@ def _mean_face_at(five: NDArray[np.float64]) -> NDArray[np.float64]:
 
 HEADER = "frame,left,top,width,height"
 _MOST_BYTES = 2**25
+_LEAST_SIDE = 2.0
 
 
 def read_boxes(path: Path) -> dict[int, Box]:
@@ -207,25 +208,32 @@ def read_boxes(path: Path) -> dict[int, Box]:
 def read_all_boxes(path: Path) -> dict[int, list[Box]]:
     """All face boxes of each frame, in the file's order; a line given twice counts once.
 
-    The columns may be in any order, and separated by commas, semicolons or tabs.
+    The columns may be in any order, and separated as spreadsheets do (`text.table_rows`).
 
     Raises:
-        FacebenchError: a line is not five numbers, or a box has no area.
+        FacebenchError: a line is not five numbers, a box has no area, or all are smaller than two
+            pixels: shares of the picture.
     """
     try:
-        lines = decode_text(read_bytes(path, _MOST_BYTES)).splitlines()
+        rows = table_rows(decode_text(read_bytes(path, _MOST_BYTES), SPREADSHEET))
     except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: cannot be read as face boxes ({error})") from error
-    rows = [(number, _cells(line)) for number, line in enumerate(lines, start=1) if line.strip()]
     names = [name.lower() for name in rows[0][1]] if rows else []
-    if sorted(names) != sorted(HEADER.split(",")):
+    # Other columns, such as a detector's score, are passed over.
+    if any(names.count(name) != 1 for name in HEADER.split(",")):
         raise FacebenchError(f"{path}: not a face box file", f"its first line must be {HEADER}")
     found: dict[int, list[Box]] = {}
     for number, cells in rows[1:]:
-        frame, box = _parse(path, number, dict(zip(names, cells, strict=False)), cells)
+        frame, box = _parse(path, number, names, cells)
         boxes = found.setdefault(frame, [])
         if box not in boxes:
             boxes.append(box)
+    sides = [side for boxes in found.values() for box in boxes for side in (box.width, box.height)]
+    if sides and max(sides) < _LEAST_SIDE:
+        raise FacebenchError(
+            f"{path}: no box is larger than {max(sides):g} px: these look like shares of a picture",
+            "multiply left and width by its width, top and height by its height",
+        )
     return found
 
 
@@ -235,17 +243,14 @@ def write_boxes(path: Path, boxes: dict[int, Box]) -> None:
     path.write_text("\n".join([HEADER, *rows, ""]), encoding="utf-8")
 
 
-def _cells(line: str) -> list[str]:
-    return [cell.strip().strip('"') for cell in re.split(r"[,;\t]", line.strip().rstrip(",;"))]
-
-
-def _parse(path: Path, number: int, row: dict[str, str], cells: list[str]) -> tuple[int, Box]:
+def _parse(path: Path, number: int, names: list[str], cells: list[str]) -> tuple[int, Box]:
+    row = dict(zip(names, cells, strict=False))
     line = ",".join(cells)
     try:
-        if len(cells) != len(HEADER.split(",")):
+        if any(cells[len(names) :]):
             raise ValueError("columns")
         frame, left, top, width, height = (float(row[name]) for name in HEADER.split(","))
-    except ValueError:
+    except (KeyError, ValueError):
         raise FacebenchError(f"{path}, line {number}: {line!r}", f"expected {HEADER}") from None
     if not (np.isfinite([frame, left, top, width, height]).all() and width > 0 and height > 0):
         raise FacebenchError(f"{path}, line {number}: the box {line} has no area")

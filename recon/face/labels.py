@@ -7,6 +7,8 @@ NumPy arrays with an axis too many or the axes exchanged.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...errors import FacebenchError, error_line
 from ..files.tables import read_npy_array
-from ..files.text import read_bytes
+from ..files.text import SPREADSHEET, decode_text, read_bytes, split_cells
 
 MOST_BYTES = 2**20
 FARTHEST = 1e30
@@ -22,7 +24,14 @@ FARTHEST = 1e30
 
 _MARK = "\ufeff"
 _HEADER_LINES = 5
-_BRACES = re.compile(r"\{([^{}]*)\}")
+_MINUS = "\u2212"
+_OUTSIDE = re.compile(r"\}[^{}]*\{")
+_STATED = re.compile(r"n_points\D{1,3}(\d{1,6})")
+_BRACKETS = re.compile(r"\[[^\]]*\]|\([^)]*\)")
+"""Around the units of a header, `X [mm]`."""
+_AROUND = ",; \t[]()"
+_AXIS = {"x": "x", "y": "y", "z": "z", "col": "x", "column": "x", "row": "y"}
+_LEAST_PIXELS = 2.0
 _SEPARATORS = re.compile(r"[\s,;]+")
 
 Points = NDArray[np.float64]
@@ -33,9 +42,10 @@ def read_points(path: Path, axes: int) -> Points:
 
     `.npy` holds an array (N, axes), (axes, N) or either with axes of length 1. Everything else is
     text: one point a line, or all in one line, numbers separated by blanks, tabs, commas or
-    semicolons; a line may begin with a name or number of its point where every line does. Lines
-    without numbers at the top, empty lines and those that begin with `#` or `//` do not count. Of
-    `.pts` the part in braces counts.
+    semicolons, with decimal commas where those separate nothing; a line may begin with a name or
+    number of its point where every line does. A header that names `x`, `y` and `z` says which
+    columns they are. Other lines without numbers at the top, empty lines and those that begin with
+    `#`, `%` or `//` do not count. Of `.pts` the parts in braces count.
 
     Raises:
         FacebenchError: the file cannot be read, or a line is no point.
@@ -44,7 +54,7 @@ def read_points(path: Path, axes: int) -> Points:
         array = read_npy_array(path, MOST_BYTES)
         return _near_enough(_points_of_array(array, axes, str(path)), str(path))
     try:
-        text = decode_text(read_bytes(path, MOST_BYTES))
+        text = decode_text(read_bytes(path, MOST_BYTES), SPREADSHEET)
     except (OSError, ValueError) as error:
         raise FacebenchError(
             f"{path}: cannot be read as landmarks ({error_line(error)})"
@@ -64,19 +74,17 @@ def _near_enough(points: Points, name: str) -> Points:
     return points
 
 
-def decode_text(content: bytes) -> str:
-    """Text of any of the encodings that spreadsheets and editors write.
+def check_pixels(points: Points, name: str) -> None:
+    """Refuse points (N, 2) that count shares of a picture and not its pixels.
 
     Raises:
-        ValueError: it is no text.
+        FacebenchError: no coordinate is as far as two pixels from the corner.
     """
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text = content.decode("utf-16")
-    else:
-        text = content.decode("utf-8-sig")
-    if "\0" in text:
-        raise ValueError("no text")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    if len(points) and np.abs(points).max() < _LEAST_PIXELS:
+        raise FacebenchError(
+            f"{name}: no point lies beyond {np.abs(points).max():.3g} px: these look like shares",
+            "multiply x by its width and y by its height",
+        )
 
 
 def points_of_text(text: str, axes: int, name: str) -> Points:
@@ -85,47 +93,141 @@ def points_of_text(text: str, axes: int, name: str) -> Points:
     Raises:
         FacebenchError: a line is no point.
     """
-    text = text.removeprefix(_MARK)
-    braces = _BRACES.search(text)
-    first = 1
-    if braces is not None:
-        first += text.count("\n", 0, braces.start(1))
-        text = braces[1]
-    lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=first)]
-    lines = [(n, line) for n, line in lines if line and not line.startswith(("#", "//"))]
-    rows = [(number, line, _SEPARATORS.split(line.strip(",; \t"))) for number, line in lines]
+    text = text.removeprefix(_MARK).replace(_MINUS, "-")
+    head, brace, inside = text.partition("{")
+    stated = None
+    if brace:
+        if "}" not in inside:
+            raise FacebenchError(f"{name}: its braces do not close", "copy it again")
+        stated = _STATED.search(head)
+        # What is outside of braces goes, its line ends stay: a fault is told with its line.
+        text = _OUTSIDE.sub(lambda found: "\n" * found[0].count("\n"), f"}}{text}{{")
+    lines = [(n, line.strip()) for n, line in enumerate(text.split("\n"), start=1)]
+    rows = [
+        _Row(number, line, _words(line, axes))
+        for number, line in lines
+        if line.strip(_AROUND) and not line.startswith(("#", "//", "%"))
+    ]
     # What a table is headed by has no numbers; a row further down that has none is a fault.
     heads = 0
-    while heads < min(len(rows), _HEADER_LINES) and not any(map(_is_number, rows[heads][2])):
+    while heads < min(len(rows), _HEADER_LINES) and not rows[heads].has_numbers:
         heads += 1
     # Words that no number follows head nothing: then the first line is the fault, not the sixth.
-    if rows and (heads == len(rows) or not any(map(_is_number, rows[heads][2]))):
+    if rows and (heads == len(rows) or not rows[heads].has_numbers):
         heads = 0
+    # A comment above the rows may be their header too: NumPy writes it so.
+    above = [line for n, line in lines if line and (not rows[heads:] or n < rows[heads].number)]
+    header = _Header.of(above[-1], axes) if above else None
     # The count of the points is none of them either, alone on a line or after its name.
-    if heads < len(rows) and rows[heads][2][-1] == str(len(rows) - heads - 1):
-        heads += len(rows[heads][2]) == 1 or rows[heads][2][0].endswith(":")
-    return _table(rows[heads:], axes, name)
+    if heads < len(rows) and rows[heads].words[-1] == str(len(rows) - heads - 1):
+        words = rows[heads].words
+        heads += len(words) == 1 or words[0].endswith(":")
+    if header is not None and rows[heads:]:
+        natural = header.places == sorted(header.places)
+        # Words that happen to name the axes in their order above other columns say nothing new.
+        if not natural or header.values(rows[heads]):
+            return _by_names(rows[heads:], header, axes, name)
+    points = _table(rows[heads:], axes, name)
+    if stated and len(points) % max(1, int(stated[1])):
+        raise FacebenchError(
+            f"{name}: states {stated[1]} points and has {len(points)}", "save it again"
+        )
+    return points
 
 
-def _table(rows: list[tuple[int, str, list[str]]], axes: int, name: str) -> Points:
-    if len(rows) == 1 and len(rows[0][2]) > axes + 1 and not len(rows[0][2]) % axes:
-        # All points in a line: x0 y0 x1 y1 ...
-        number, line, words = rows[0]
-        parts = zip(*(iter(words),) * axes, strict=True)
-        rows = [(number, line, list(part)) for part in parts]
-    width = len(rows[0][2]) if rows else axes
-    # A first column of names or of numbers that count is none of the coordinates.
-    labelled = width == axes + 1 and _counts_or_names([words[0] for _, _, words in rows])
+@dataclass(frozen=True)
+class _Row:
+    """A line of a label file: its number in the file, its text and its words."""
+
+    number: int
+    line: str
+    words: list[str]
+
+    @property
+    def has_numbers(self) -> bool:
+        return any(map(_is_number, self.words))
+
+    def fault(self, axes: int, name: str) -> FacebenchError:
+        """What to say of a line that is no point."""
+        wanted = " ".join("xyz"[:axes])
+        count = {2: "two", 3: "three"}[axes]
+        shown = self.line if len(self.line) <= 60 else f"{self.line[:59]}…"
+        return FacebenchError(
+            f"{name}: line {self.number}: '{shown}' is not {count} numbers", f"expected {wanted}"
+        )
+
+
+def _words(line: str, axes: int) -> list[str]:
+    """A line's words: as cells, where they make a point with or without a name, else all parts."""
+    line = line.strip(_AROUND)
+    # Semicolons first: behind them and behind blanks a comma can only be a decimal one.
+    for separator in (";", "\t", None, ","):
+        cells = split_cells(line, separator)
+        if axes <= len(cells) <= axes + 1 and all(map(_is_number, cells[-axes:])):
+            return cells
+    words = _SEPARATORS.split(line.replace('"', ""))
+    # `10,5 20` is two numbers or three, and nobody can tell which.
+    mixed = re.search(r"\d,\d", line) and re.search(r"\d\s+[-+.\d]", line)
+    return [line] if mixed and len(words) == axes else words
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What a table's header says: where x, y (and z) stand, among how many, parted by what."""
+
+    places: list[int]
+    width: int
+    separator: str | None
+
+    @classmethod
+    def of(cls, line: str, axes: int) -> _Header | None:
+        """None where a line does not name each axis once."""
+        line = _BRACKETS.sub("", line.lstrip("#%/ "))
+        for separator in (";", "\t", ",", None):
+            cells = split_cells(line.lower(), separator)
+            found = [_AXIS.get(re.split(r"[\s_.\-]", cell)[-1], "") for cell in cells]
+            if all(found.count(axis) == 1 for axis in "xyz"[:axes]):
+                places = [found.index(axis) for axis in "xyz"[:axes]]
+                return cls(places, len(cells), separator)
+        return None
+
+    def values(self, row: _Row) -> list[str]:
+        """A row's coordinates; empty where it has other columns than the header."""
+        cells = split_cells(row.line, self.separator)
+        # R writes the names of rows and nothing above them.
+        if len(cells) not in (self.width, self.width + 1):
+            return []
+        return [cells[place + len(cells) - self.width] for place in self.places]
+
+
+def _by_names(rows: Sequence[_Row], header: _Header, axes: int, name: str) -> Points:
+    """Points out of the columns that the header names, in whatever order they stand."""
+    if header.places[0] and _is_shuffled([row.words[0] for row in rows]):
+        said = f"{name}: its points are not in the order of their numbers"
+        raise FacebenchError(said, "sort its rows by them")
     points = []
-    for number, line, words in rows:
-        values = words[1:] if labelled else words
+    for row in rows:
+        values = header.values(row)
         if len(values) != axes or not all(map(_is_number, values)):
-            wanted = " ".join("xyz"[:axes])
-            count = {2: "two", 3: "three"}[axes]
-            shown = line if len(line) <= 60 else f"{line[:59]}…"
-            raise FacebenchError(
-                f"{name}: line {number}: '{shown}' is not {count} numbers", f"expected {wanted}"
-            )
+            raise row.fault(axes, name)
+        points.append([float(value) for value in values])
+    return np.array(points, np.float64).reshape(-1, axes)
+
+
+def _table(rows: list[_Row], axes: int, name: str) -> Points:
+    if len(rows) == 1 and len(rows[0].words) > axes + 1 and not len(rows[0].words) % axes:
+        # All points in a line: x0 y0 x1 y1 ...
+        number, line, words = rows[0].number, rows[0].line, rows[0].words
+        parts = zip(*(iter(words),) * axes, strict=True)
+        rows = [_Row(number, line, list(part)) for part in parts]
+    width = len(rows[0].words) if rows else axes
+    # A first column of names or of numbers that count is none of the coordinates.
+    labelled = width == axes + 1 and _counts_or_names([row.words[0] for row in rows])
+    points = []
+    for row in rows:
+        values = row.words[1:] if labelled else row.words
+        if len(values) != axes or not all(map(_is_number, values)):
+            raise row.fault(axes, name)
         points.append([float(value) for value in values])
     return np.array(points, np.float64).reshape(-1, axes)
 
@@ -138,6 +240,13 @@ def _counts_or_names(column: list[str]) -> bool:
         return False
     numbers = [int(word) for word in whole]
     return numbers in (list(range(len(numbers))), list(range(1, len(numbers) + 1)))
+
+
+def _is_shuffled(column: list[str]) -> bool:
+    """Whether numbers that count the rows stand in another order."""
+    numbers = sorted(int(word) for word in column if word.isdecimal())
+    counts = len(numbers) > 1 and numbers == list(range(numbers[0], numbers[0] + len(column)))
+    return counts and numbers[0] < 2 and not _counts_or_names(column)
 
 
 def _is_number(word: str) -> bool:

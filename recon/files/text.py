@@ -6,7 +6,9 @@ should have been is for the reader to say.
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -39,13 +41,86 @@ def read_bytes(path: Path, most: int) -> bytes:
 
 
 def read_text(path: Path, most: int = MOST_JSON_BYTES) -> str:
-    """The UTF-8 text of a file.
+    """The text of a file, UTF-8 or with the mark of UTF-16.
 
     Raises:
         OSError, ValueError: it cannot be read, is larger, or no such text.
     """
-    text = read_bytes(path, most).decode("utf-8-sig")  # a mark is no content
+    return decode_text(read_bytes(path, most))
+
+
+def decode_text(content: bytes, fallback: str = "utf-8") -> str:
+    """Text of any of the encodings that editors, shells and spreadsheets write, with line feeds.
+
+    Args:
+        content: UTF-8, or UTF-16 with its mark.
+        fallback: encoding of what is neither; that of spreadsheets in Europe is `SPREADSHEET`.
+
+    Raises:
+        ValueError: it is no text.
+    """
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = content.decode("utf-16")
+    else:
+        try:
+            text = content.decode("utf-8-sig")  # a mark is no content
+        except UnicodeDecodeError:
+            if fallback == "utf-8":
+                raise
+            text = content.decode(fallback, "replace")
+    if "\0" in text:
+        raise ValueError("no text, or UTF-16 without its mark")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+SPREADSHEET = "cp1252"
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")
+
+
+def decimal_point(word: str) -> str:
+    """A number with a decimal point where it has a decimal comma; any other word as it is."""
+    return word.replace(",", ".") if _DECIMAL_COMMA.fullmatch(word) else word
+
+
+def table_rows(text: str) -> list[tuple[int, list[str]]]:
+    """Rows of a CSV table with their lines, from 1, whatever a spreadsheet's country separates by.
+
+    Cells are parted by what the first line has of semicolons, tabs and commas, or by what a line
+    `sep=;` above it says; they may be quoted. Numbers get a decimal point. Rows of empty cells do
+    not count.
+
+    Raises:
+        ValueError: a cell of more than 128 KiB.
+    """
+    lines = text.split("\n")
+    told = re.fullmatch(r"sep=(.)\s*", lines[0], re.IGNORECASE)
+    if told:
+        lines[0] = ""  # numbers of lines stay
+    first = next((line for line in lines if line.strip()), "")
+    separator = told[1] if told else next((one for one in ";\t" if one in first), ",")
+    rows = [(number, split_cells(line, separator)) for number, line in enumerate(lines, start=1)]
+    return [(number, cells) for number, cells in rows if any(cells)]
+
+
+def split_cells(line: str, separator: str | None) -> list[str]:
+    """Cells of a line, quoted or not, without blanks around them; numbers get a decimal point.
+
+    Args:
+        line: the text.
+        separator: what parts them; None for blanks.
+
+    Raises:
+        ValueError: a cell of more than 128 KiB.
+    """
+    try:
+        quoted = separator and '"' in line
+        parts = next(csv.reader([line], delimiter=separator)) if quoted else line.split(separator)
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    cells = [part.strip() for part in parts]
+    # Between commas `"1,234"` may mean a thousand: it stays as it is, and is no number.
+    return [c if separator == "," and _THOUSANDS.fullmatch(c) else decimal_point(c) for c in cells]
 
 
 def read_json(path: Path, most: int = MOST_JSON_BYTES) -> Any:

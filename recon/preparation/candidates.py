@@ -15,8 +15,9 @@ from PIL import Image
 
 from ...errors import FacebenchError
 from ..face.crop import Box, Window, box_of_points
-from ..face.labels import decode_text, points_of_text
+from ..face.labels import check_pixels, points_of_text
 from ..files.pictures import read_picture
+from ..files.text import SPREADSHEET, decode_text
 from ..synthetic.appearance import CLASS_NAMES
 from ..vision.detect import ManyFacesDetector
 from ..vision.parsing import BISENET, convert_order
@@ -80,7 +81,8 @@ def decode_landmarks(content: bytes, name: str) -> Points:
         RejectedError: not 68 or 5 points of two finite numbers each.
     """
     try:
-        points = points_of_text(decode_text(content), 2, name)
+        points = points_of_text(decode_text(content, SPREADSHEET), 2, name)
+        check_pixels(points, name)
     except FacebenchError as error:
         raise RejectedError(Reason.SIDECAR, error.message) from error
     except ValueError as error:

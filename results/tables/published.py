@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
+from itertools import zip_longest
 from pathlib import Path
 
 from ...bench.method.interface import MethodCard
 from ...bench.scoring.statistics import deviation, mean
 from ...errors import FacebenchError
+from ...recon.files.text import (
+    MOST_JSON_BYTES,
+    SPREADSHEET,
+    decode_text,
+    read_bytes,
+    table_rows,
+)
 
 ASKED = "columns: method, scene, and mean_mm (std_mm), or subject and error_mm"
 FEWEST_DIGITS = 8
@@ -64,18 +71,19 @@ def read_results(path: Path) -> tuple[Published, ...]:
         FacebenchError: the file cannot be read, or a line of it; tells the line.
     """
     try:
-        # Spreadsheets begin a file with a byte order mark.
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        rows = table_rows(decode_text(read_bytes(path, MOST_JSON_BYTES), SPREADSHEET))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise FacebenchError(f"{path} cannot be read: {reason}") from error
-    reader = csv.DictReader(io.StringIO(text))
-    head = set(reader.fieldnames or ())
-    if not {"method", "scene"} <= head or not head & {"mean_mm", "error_mm"}:
+    head = [name.lower() for name in rows[0][1]] if rows else []
+    if not {"method", "scene"} <= set(head) or not set(head) & {"mean_mm", "error_mm"}:
         raise FacebenchError(f"{path} is no table of results", ASKED)
     lines: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
-    for number, row in enumerate(reader, 2):
-        line = {name: (row.get(name) or "").strip() for name in head}
+    for number, cells in rows[1:]:
+        if any(cells[len(head) :]):
+            # Of a decimal comma between commas the half behind it would be lost in silence.
+            raise FacebenchError(f"{path} line {number} has more cells than the first", ASKED)
+        line = dict(zip_longest(head, cells[: len(head)], fillvalue=""))
         line[""] = f"{path} line {number}"
         if not line["method"] or not line["scene"]:
             raise FacebenchError(f"{line['']} has no method or no scene", ASKED)

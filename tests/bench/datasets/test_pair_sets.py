@@ -148,6 +148,17 @@ def test_without_a_list_predictions_are_the_images(now: tuple[Path, Path], face:
     assert found.table_scenes == ("all", "multiview_neutral", "selfie")
 
 
+def test_a_list_of_windows_is_read(now: tuple[Path, Path]) -> None:
+    predictions, dataset = now
+    path = dataset / "imagepathsvalidation.txt"
+    path.write_text(
+        'D:\\NoW set\\FaMoS_1\\selfie\\IMG_1.jpg\n"FaMoS_2\\selfie\\IMG_1.jpg"\n', "utf-16"
+    )
+    found, _ = pairs(predictions, dataset, "now")
+    assert [item.scan_reason for item in found.items] == ["", ""]
+    assert {item.subject for item in found.items} == {"FaMoS_1", "FaMoS_2"}
+
+
 def test_a_strange_list_is_refused(now: tuple[Path, Path]) -> None:
     predictions, dataset = now
     for line in ("../../IMG_1.jpg", "IMG_1.jpg"):

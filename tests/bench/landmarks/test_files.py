@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,21 @@ def test_a_bad_file_is_one_line(tmp_path: Path, name: str, content: str, words: 
     with pytest.raises(FacebenchError, match=words) as caught:
         read_landmark_file(path)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])
+def test_points_that_were_never_picked_do_not_count(
+    person: Mesh, tmp_path: Path, encoding: str
+) -> None:
+    points = points_of(person)[SEVEN]
+    path = tmp_path / "marks.pp"
+    write_picked_points(points, path)
+    text = path.read_text().replace("</Picked", "<point x='0' y='0' z='0' active='0'/></Picked")
+    text = re.sub(r"^<\?xml[^>]*>", "", text)
+    path.write_bytes(
+        f"<?xml version='1.0' encoding='{encoding}'?><!-- ö -->{text}".encode(encoding)
+    )
+    np.testing.assert_allclose(read_landmark_file(path).points, points, atol=1e-12)
 
 
 def test_pickled_arrays_are_not_read(tmp_path: Path) -> None:

@@ -32,6 +32,18 @@ TEXTS = {
     "count first": "68\n" + "\n".join(ROWS),
     "one line": " ".join(ROWS),
     "pts": "version: 1\nn_points: 68\n{\n" + "\n".join(ROWS) + "\n}\n",
+    "decimal commas": "\n".join(row.replace(" ", ";").replace(".", ",") for row in ROWS),
+    "and blanks": "\n".join(row.replace(".", ",") for row in ROWS),
+    "quoted": "\n".join(f'"{r}"'.replace(" ", '","') for r in ROWS),
+    "exchanged": "name;Z [mm];Y [mm];X [mm]\n"
+    + "\n".join(f"left ear;{z};{y};{x}" for x, y, z in POINTS.tolist()),
+    "comment as header": "# z x y\n" + "\n".join(f"{z} {x} {y}" for x, y, z in POINTS.tolist()),
+    "other columns": "id,x,y,z,seen\n"
+    + "\n".join(f"{n},{r.replace(' ', ',')},1" for n, r in enumerate(ROWS)),
+    "names of rows": "pos_x pos_y pos_z\n" + "\n".join(f"{n} {r}" for n, r in enumerate(ROWS)),
+    "sep": "sep=;\nx;y;z\n" + "\n".join(row.replace(" ", ";") for row in ROWS) + "\n;;\n",
+    "brackets": "[" + ",\n".join(f"[{row.replace(' ', ', ')}]" for row in ROWS) + "]",
+    "typeset minus": "\n".join(ROWS).replace("-", "\u2212"),
 }
 
 
@@ -57,6 +69,11 @@ def test_arrays_with_axes_too_many_or_exchanged(array: np.ndarray, tmp_path: Pat
         ("1 2 3_0\n", "line 1"),
         ("a b c\n" * 7, "line 1: 'a b c'"),
         ("x y z\n", "line 1: 'x y z'"),
+        ("10,5 20\n", "line 1: '10,5 20' is not three numbers"),
+        ("x;y;z\n1;2\n", "line 2: '1;2' is not three numbers"),
+        ("id,x,y,z\n2,1,2,3\n1,4,5,6\n", "not in the order of their numbers"),
+        ("n_points: 3\n{\n1 2 3\n4 5 6\n}\n", "states 3 points and has 2"),
+        ("n_points: 3\n{\n1 2 3\n4 5", "its braces do not close"),
     ],
 )
 def test_a_line_that_is_no_point_is_named(text: str, words: str) -> None:
@@ -75,17 +92,37 @@ def test_a_number_beyond_any_face_is_named(tmp_path: Path, suffix: str) -> None:
         read_points(path, axes=3)
 
 
-@pytest.mark.parametrize("text", ["1 2 3", "1,2,3\n", "1\n2\n3\n", "nose 1 2 3", "\ufeff1 2 3"])
+NOSES = [
+    *("1 2 3", "1,2,3\n", "1\n2\n3\n", "nose 1 2 3", "\ufeff1 2 3", "1,0 2,0 3,0", "(1, 2, 3)"),
+    *("z;y;x\n3;2;1\n", "z=3, y=2, x=1", "X: 1\nY: 2\nZ: 3", "nose tip: 1, 2, 3"),
+    *("[1, 2, 3]", '{"nose_tip": {"z": 3, "y": 2, "x": 1}}', '{"x": 1, "y": 2, "z": 3}'),
+    '<P><point x="1" y="2" z="3" name="0"/><point x="0" y="0" z="0" active="0" name="nose"/></P>',
+    '<P><point x="1" y="2" z="3" name="nose tip"/><point x="0" y="9" z="0" name="nose root"/></P>',
+]
+
+
+@pytest.mark.parametrize("text", NOSES)
 def test_a_nose_label_is_three_coordinates(text: str, tmp_path: Path) -> None:
-    (tmp_path / "nose.txt").write_text(text, encoding="utf-8")
-    assert read_nose_tip(tmp_path / "nose.txt").tolist() == [1, 2, 3]
+    suffix = {"<": ".pp", "{": ".json", "[": ".json"}.get(text[0], ".txt")
+    path = tmp_path / f"nose{suffix}"
+    for encoding in ("utf-8", "utf-16"):
+        path.write_text(text, encoding=encoding)
+        assert read_nose_tip(path).tolist() == [1, 2, 3]
 
 
-@pytest.mark.parametrize("text", ["p1 10.5 20.5", "1 2", "1 2 3 4", "1 2 3\n4 5 6", ""])
+NOT_NOSES = [
+    *("p1 10.5 20.5", "1 2", "1 2 3 4", "1 2 3\n4 5 6", "", "10,5 20"),
+    *('{"nose_tip": "123"}', "[true, false, true]", '["1", "2", "3"]'),
+    '<P><point x="0" y="0" z="0" active="0" name="nose"/></P>',
+]
+
+
+@pytest.mark.parametrize("text", NOT_NOSES)
 def test_and_nothing_else(text: str, tmp_path: Path) -> None:
-    (tmp_path / "nose.txt").write_text(text)
+    path = tmp_path / f"nose{ {'<': '.pp', '{': '.json', '[': '.json'}.get(text[:1], '.txt') }"
+    path.write_text(text)
     with pytest.raises(FacebenchError):
-        read_nose_tip(tmp_path / "nose.txt")
+        read_nose_tip(path)
 
 
 def test_boxes_in_any_order_of_columns_with_doubles_and_a_mark(tmp_path: Path) -> None:
@@ -94,6 +131,18 @@ def test_boxes_in_any_order_of_columns_with_doubles_and_a_mark(tmp_path: Path) -
         "\ufeffleft;top;width;height;frame\r\n1;2;3;4;0\r\n1;2;3;4;0\r\n5;6;7;8;2.0\r\n"
     )
     assert read_boxes(path) == {0: Box(1, 2, 3, 4), 2: Box(5, 6, 7, 8)}
+    path.write_text('sep=;\nframe;left;top;"width";height;score\n0;1,5;2;3,25;4;0,9\n;;;;;\n')
+    assert read_boxes(path) == {0: Box(1.5, 2, 3.25, 4)}
+
+
+def test_shares_of_a_picture_are_no_pixels(tmp_path: Path) -> None:
+    path = tmp_path / "a.boxes.csv"
+    path.write_text("frame,left,top,width,height\n0,0.2,0.2,0.5,0.5\n1,0.2,0.2,0.5,0.5\n")
+    with pytest.raises(FacebenchError, match="look like shares"):
+        read_boxes(path)
+    np.savetxt(tmp_path / "a.landmarks.txt", np.random.default_rng(0).random((68, 2)))
+    with pytest.raises(FacebenchError, match="look like shares"):
+        read_image_points(tmp_path / "a.landmarks.txt")
 
 
 def test_two_faces_in_a_frame_are_two_boxes_and_no_video_of_one_person(tmp_path: Path) -> None:
@@ -122,6 +171,8 @@ def test_pts_count_pixels_from_one(tmp_path: Path) -> None:
     rows = "\n".join("11 21" for _ in range(5))
     (tmp_path / "a.pts").write_text(f"version: 1\nn_points: 5\n{{\n{rows}\n}}\n")
     (tmp_path / "a.landmarks.txt").write_text(rows)
+    (tmp_path / "b.landmarks.txt").write_text("row,col\n" + "21,11\n" * 5)
+    assert read_image_points(tmp_path / "b.landmarks.txt").tolist() == [[11, 21]] * 5
     assert read_image_points(tmp_path / "a.pts").tolist() == [[10, 20]] * 5
     assert read_image_points(tmp_path / "a.landmarks.txt").tolist() == [[11, 21]] * 5
 

@@ -64,6 +64,15 @@ def test_a_papers_means_are_read(tmp_path: Path) -> None:
     assert math.isnan(second.std_mm) and not second.errors
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
+def test_a_spreadsheet_of_another_country_is_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.csv"
+    text = "sep=;\nMethod;Scene;mean_mm;std_mm\nMüller;indoor;1,36;0,12\n;;;\n"
+    path.write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    (row,) = read_results(path)
+    assert (row.title, row.mean_mm, row.std_mm) == ("Müller", 1.36, 0.12)
+
+
 def test_scans_of_a_subject_are_one_number(tmp_path: Path) -> None:
     lines = ("a,indoor,x,1,1.0", "a,indoor,x,2,2.0", "a,indoor,y,1,3.0")
     path = write(tmp_path / "a.csv", "method,scene,subject,scan,error_mm", *lines)
@@ -81,6 +90,7 @@ def test_scans_of_a_subject_are_one_number(tmp_path: Path) -> None:
         (["method,scene,mean_mm", "a,,1.2"], "line 2 has no method or no scene"),
         (["method,scene,mean_mm", "a,indoor,nan"], "line 2: mean_mm is nan, not a length"),
         (["method,scene,subject,error_mm", "a,indoor,x,-1"], "line 2: error_mm is -1, not"),
+        (["method,scene,mean_mm", "a,indoor,1,36"], "line 2 has more cells than the first"),
         (["method,scene,mean_mm,protocol", "a,indoor,1,micc"], "'micc' is no digest"),
     ],
 )
