@@ -112,14 +112,22 @@ def _counts(model: MorphableModel) -> dict[str, int]:
     help="A PNG of the mean face and the first modes at ±3 standard deviations.  "
     "[default: beside MODEL; none for a model of the package]",
 )
+@click.option(
+    "--modes",
+    type=click.IntRange(1),
+    default=6,
+    show_default=True,
+    help="How many of each kind the picture shows.",
+)
 @click.option("--no-picture", is_flag=True, help="Draw nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def show(model: str, picture: Path | None, no_picture: bool, as_json: bool) -> None:
+def show(model: str, picture: Path | None, modes: int, no_picture: bool, as_json: bool) -> None:
     """Show the counts, ranges, modes (mm), landmarks, regions, licence and digest of MODEL.
 
     \b
     Examples:
       facebench models show embedded --picture embedded.png
+      facebench models show human --picture human.png --modes 52
       facebench models show bfm.npz
       facebench models show ict.npz --json --no-picture
     """
@@ -133,7 +141,7 @@ def show(model: str, picture: Path | None, no_picture: bool, as_json: bool) -> N
         # Beside the model: a picture in the working folder would be lost among other files.
         picture = Path(model).with_suffix(".png")
     if picture is not None and not no_picture:
-        _draw(loaded, picture)
+        _draw(loaded, picture, modes)
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     else:
@@ -178,14 +186,14 @@ def _modes(facts: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _draw(model: MorphableModel, out: Path) -> None:
+def _draw(model: MorphableModel, out: Path, modes: int) -> None:
     from PIL import Image
 
     from ...errors import FacebenchError
     from ...recon.export.sheet import model_sheet
     from ...recon.files.writing import atomic_write
 
-    picture = Image.fromarray(model_sheet(model))
+    picture = Image.fromarray(model_sheet(model, modes))
     try:
         with atomic_write(out) as draft:
             picture.save(draft, format="PNG")

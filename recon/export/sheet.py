@@ -36,13 +36,19 @@ def to_pictures(images: Tensor) -> list[Picture]:
 
 
 def captioned(picture: Picture, caption: str) -> Picture:
-    """The picture with a line of text above it."""
+    """The picture with a line of text above it, in letters small enough for its width."""
     height, width = picture.shape[:2]
     sheet = Image.new("RGB", (width, height + _CAPTION_HEIGHT), _PAPER)
     sheet.paste(Image.fromarray(picture), (0, _CAPTION_HEIGHT))
-    font = ImageFont.load_default(_FONT_SIZE)
-    ImageDraw.Draw(sheet).text((4, 2), caption, fill=_INK, font=font)
+    drawing = ImageDraw.Draw(sheet)
+    # A longer text would run into the next picture's.
+    size = min(_FONT_SIZE, _FONT_SIZE * (width - 8) / max(drawing.textlength(caption, _font()), 1))
+    drawing.text((4, 2), caption, fill=_INK, font=_font(size))
     return np.asarray(sheet)
+
+
+def _font(size: float = _FONT_SIZE) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
 
 
 def grid(rows: Sequence[Sequence[Picture]]) -> Picture:
@@ -58,7 +64,7 @@ def _widen(picture: Picture, width: int) -> Picture:
 
 
 MODES_SHOWN = 6
-"""Modes of each kind in the picture."""
+"""Modes in a row of the picture, and of each kind unless more are asked for."""
 
 STRENGTHS = (3.0, -3.0)
 """Standard deviations by which a mode is shown."""
@@ -70,19 +76,22 @@ _SIDE = 200
 _SUPERSAMPLING = 2
 _SIGMA = 1e-6
 _YAWS = (-45.0, 0.0, 45.0)
-_ZOOM = 0.8
-_BACKGROUND = 0.96
+_ZOOM = 0.66
+"""Small enough for whole heads at three standard deviations."""
+_BACKGROUND = _PAPER[0] / 255
 # Weights added to the ambient light's first harmonics, so that shapes show.
 _FRONTAL_LIGHT = (0.0, 0.25, 0.6, 0.15)
 
 
-def model_sheet(model: MorphableModel) -> Picture:
-    """Mean face, then the first `MODES_SHOWN` of each kind of mode at ±3 standard deviations; blend
-    shapes whole and half."""
+def model_sheet(model: MorphableModel, modes: int = MODES_SHOWN) -> Picture:
+    """Mean face, then the first modes of each kind at ±3 standard deviations; blend shapes whole
+    and half."""
     artist = _Artist.of(model)
     rows = [_mean_row(artist)]
     for kind in ("identity", "expression", "albedo"):
-        rows += _mode_rows(artist, model, kind)
+        count = min(modes, getattr(artist.mean, kind).shape[1])
+        for first in range(0, count, MODES_SHOWN):
+            rows += _mode_rows(artist, model, kind, range(first, min(first + MODES_SHOWN, count)))
     return grid(rows)
 
 
@@ -105,7 +114,7 @@ class _Artist:
         return _shrink(draw_overlay(self.face, faces, paper))
 
     def grey(self, faces: Coefficients) -> list[Picture]:
-        return _shrink(draw_shape(self.face, faces))
+        return _shrink(draw_shape(self.face, faces, _BACKGROUND))
 
 
 def _mean(model: MorphableModel) -> Coefficients:
@@ -132,27 +141,27 @@ def _mean_row(artist: _Artist) -> list[Picture]:
     return [captioned(p, c) for p, c in zip(pictures, captions * 2, strict=True)]
 
 
-def _mode_rows(artist: _Artist, model: MorphableModel, kind: str) -> list[list[Picture]]:
-    """One row for each strength; none where the model has no such modes."""
+def _mode_rows(
+    artist: _Artist, model: MorphableModel, kind: str, modes: range
+) -> list[list[Picture]]:
+    """One row for each strength."""
     blended = kind == "expression" and model.has_blend_shapes
-    caption = "weight {:g} {}" if blended else "{:+.0f} std {}"
+    caption = "{1} × {0:g}" if blended else "{1}, {0:+.0f} std"
     names = getattr(model, f"{kind}_names")
-    count = min(MODES_SHOWN, getattr(artist.mean, kind).shape[1])
     return [
         [
             captioned(picture, caption.format(strength, names[i] if names else f"{kind} {i}"))
-            for i, picture in enumerate(_mode_pictures(artist, kind, count, strength))
+            for i, picture in zip(modes, _mode_pictures(artist, kind, modes, strength), strict=True)
         ]
         for strength in (BLEND_STRENGTHS if blended else STRENGTHS)
-        if count
     ]
 
 
-def _mode_pictures(artist: _Artist, kind: str, count: int, strength: float) -> list[Picture]:
-    faces = _repeat(artist.mean, count)
+def _mode_pictures(artist: _Artist, kind: str, modes: range, strength: float) -> list[Picture]:
+    faces = _repeat(artist.mean, len(modes))
     values = getattr(faces, kind)
-    # Face k shows mode k alone.
-    values[range(count), range(count)] = strength
+    # Each face shows one mode alone.
+    values[range(len(modes)), list(modes)] = strength
     return artist.lit(faces)
 
 

@@ -79,7 +79,7 @@ class SheetRenderer:
         )
         pictures = drawn.image + _PAPER * drawn.background_weight[:, None]
         # Once without texture: a picture on it hides what the shape lacks.
-        grey = draw_shape(self._face, turned[-1].tensors(self._device))
+        grey = draw_shape(self._face, turned[-1].tensors(self._device), _PAPER)
         return _add_captions(torch.cat([pictures, grey]), _SIDE_CAPTIONS)
 
     def _turn(self, face: FaceCoefficients, yaw: float) -> FaceCoefficients:

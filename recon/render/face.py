@@ -164,9 +164,9 @@ def draw_overlay(face: FaceRenderer, found: Coefficients, photographs: Tensor) -
 
 
 @torch.no_grad()
-def draw_shape(face: FaceRenderer, found: Coefficients) -> Tensor:
-    """The surfaces in grey under a light at the viewer, (B, 3, H, W)."""
-    return _draw(face, face.shaded(found)[0], _lit_grey(face, found))
+def draw_shape(face: FaceRenderer, found: Coefficients, background: float = 0.0) -> Tensor:
+    """The surfaces in grey under a light at the viewer, (B, 3, H, W), on a level of grey."""
+    return _draw(face, face.shaded(found)[0], _lit_grey(face, found), background)
 
 
 @torch.no_grad()
@@ -184,7 +184,6 @@ def _lit_grey(face: FaceRenderer, found: Coefficients) -> Tensor:
     return illuminate(torch.full_like(turned, _GREY), face.normals(turned), light)
 
 
-def _draw(face: FaceRenderer, vertices: Tensor, colours: Tensor) -> Tensor:
-    triangles, size = face.decoder.triangles, face.image_size
-    image: Tensor = face.renderer(vertices, colours, triangles, size).image
-    return image
+def _draw(face: FaceRenderer, vertices: Tensor, colours: Tensor, background: float = 0.0) -> Tensor:
+    drawn: Rendering = face.renderer(vertices, colours, face.decoder.triangles, face.image_size)
+    return drawn.image + background * drawn.background_weight.unsqueeze(1)

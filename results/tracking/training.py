@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,23 +79,38 @@ def _training_parameters(job: TrainingJob) -> dict[str, Any]:
     return settings | dict(flatten(job.recipe.as_table()))
 
 
-_NOT_CURVES = ("step", "skipped", "images_per_s", "waiting")
-_COLUMNS = 4
+GROUPS = ("Loss", "Gradients", "Held-out faces", "Speed")
+"""What curves tell of; each group stands below its heading."""
+
+_GRADIENT, _CORRELATION, _MM = "gradient_", "_correlation", "_mm"
+_SPEED = {"images_per_s": "images/s", "waiting": "share of waiting for input", "skipped": "skipped"}
+_TITLES = {
+    "landmark_px": "landmarks, px of 224",
+    "nme_percent": "landmarks, % of the eyes' distance",
+}
+_LINES = {"shape_mm": "mean of a person's photographs", "shape_one_mm": "one photograph"}
+_EACH_MODE = "correlation of each identity mode"
+_STROKES = ("-", "--", ":", "-.")
+_COLUMNS = 3
+_POINTS = 7.0
+"""Of every letter, at the size of print."""
 
 
 @dataclass(frozen=True)
-class Curve:
-    """One column of the log or of the validation.
+class Panel:
+    """One small plot.
 
     Attributes:
-        name: the column's.
-        minutes: (N,) of training before each value.
-        values: (N,) NaN where it was not measured.
+        group: one of `GROUPS`.
+        title: what is drawn, with its unit.
+        steps: (N,) at which it was measured.
+        lines: name and (N,) values of each line; NaN where it was not measured.
     """
 
-    name: str
-    minutes: Sequence[float]
-    values: Sequence[float]
+    group: str
+    title: str
+    steps: Sequence[float]
+    lines: Mapping[str, Sequence[float]]
 
 
 def training_minutes(log: Sequence[Row], batch_size: int) -> tuple[list[float], list[float]]:
@@ -110,59 +126,113 @@ def training_minutes(log: Sequence[Row], batch_size: int) -> tuple[list[float], 
 
 
 def draw_curves(log: Sequence[Row], validation: Sequence[Row], batch_size: int, path: Path) -> Path:
-    """One small plot for every column of the log and of the validation, over training minutes.
+    """Loss terms, their gradients, measures on held-out faces, and speed, in panels by meaning.
 
-    The correlations of the single identity coefficients share one plot, a line of colour each.
+    Steps run below every panel; above the first row of each group stand the minutes they took.
     """
-    import matplotlib
-
-    # Without a window: trainings run where there is no screen.
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     steps, minutes = training_minutes(log, batch_size)
-    curves = [c for rows in (log, validation) for c in _curves(rows, steps, minutes)]
-    plain = [curve for curve in curves if not curve.name.startswith(MODE)]
-    modes = [curve for curve in curves if curve.name.startswith(MODE)]
-    plots = len(plain) + bool(modes)
-    rows = max(1, math.ceil(plots / _COLUMNS))
-    figure, axes = pyplot.subplots(
-        rows, _COLUMNS, figsize=(4 * _COLUMNS, 2.8 * rows), squeeze=False, layout="constrained"
-    )
-    for axis, curve in zip(axes.flat, plain, strict=False):
-        _draw_line(axis, curve)
-    if modes:
-        _draw_modes(axes.flat[len(plain)], modes)
-    for axis in axes.flat[plots:]:
-        axis.set_axis_off()
-    figure.supxlabel("minutes of training", fontsize=9)
+    panels = [*_panels(log, "Loss"), *_panels(validation, "Held-out faces")]
+    groups = [found for name in GROUPS if (found := [p for p in panels if p.group == name])]
+    rows = [-(-len(group) // _COLUMNS) for group in groups] or [1]
+    # Of the class, not of pyplot: trainings run where there is no screen.
+    figure = Figure((7.0, 1.5 * sum(rows) + 0.5 * len(rows)), dpi=200, layout="constrained")
+    parts = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=[3 * r + 1 for r in rows])
+    for part, group, height in zip(parts.flat, groups, rows, strict=False):
+        heading = {"fontsize": _POINTS + 2, "fontweight": "bold"}
+        part.suptitle(group[0].group, x=0.01, horizontalalignment="left", **heading)
+        axes = part.subplots(height, _COLUMNS, squeeze=False)
+        for axis, panel in zip(axes.flat, group, strict=False):
+            _draw_panel(axis, panel)
+            axis.set_xlim(0.0, steps[-1] or 1.0)
+        for axis in axes.flat[len(group) :]:
+            axis.set_axis_off()
+        for axis, _ in zip(axes[0], group, strict=False):
+            _add_minutes(axis, steps, minutes)
     with atomic_write(path) as draft:
-        figure.savefig(draft, format="png", dpi=100)
-    pyplot.close(figure)
+        figure.savefig(draft, format="png", metadata={"Software": None})
     return path
 
 
-def _curves(rows: Sequence[Row], steps: list[float], minutes: list[float]) -> list[Curve]:
+def _panels(rows: Sequence[Row], group: str) -> Iterator[Panel]:
+    """A panel for each column, in this group unless its name has a meaning; one kind shares one."""
     # By the last line, which has every column that the training ended with.
-    names = [name for name in (rows[-1] if rows else {}) if name not in _NOT_CURVES]
-    times = np.interp([row["step"] for row in rows], steps, minutes).tolist()
-    return [Curve(name, times, [row.get(name, math.nan) for row in rows]) for name in names]
+    names = [name for name in (rows[-1] if rows else {}) if name != "step"]
+    # No step left out is no curve.
+    names = [name for name in names if name != "skipped" or any(row.get(name) for row in rows)]
+    shared: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for name in names:
+        of, title, line = _meaning(name, group)
+        values = [row.get(name, math.nan) for row in rows]
+        shared.setdefault((of, title), {})[line.replace("_", " ")] = values
+    steps = [row["step"] for row in rows]
+    for (of, title), lines in shared.items():
+        yield Panel(of, title, steps, lines)
 
 
-def _draw_line(axis: Axes, curve: Curve) -> None:
-    axis.plot(curve.minutes, curve.values, linewidth=1.0)
-    axis.set_title(curve.name.replace("_", " "), fontsize=9)
-    axis.tick_params(labelsize=7)
+def _meaning(name: str, group: str) -> tuple[str, str, str]:
+    """Group, panel and line of a column of the log or of the validation."""
+    if name.startswith(_GRADIENT):
+        return "Gradients", "norm of a weighted term's gradient", name.removeprefix(_GRADIENT)
+    if name.startswith(MODE):
+        return group, _EACH_MODE, name
+    if name.endswith(_CORRELATION):
+        return group, "correlation with the truth", name.removesuffix(_CORRELATION)
+    if name.endswith(_MM):
+        return group, "shape error, mm", _LINES.get(name, name.removesuffix(_MM))
+    if name in _SPEED:
+        return "Speed", _SPEED[name], name
+    return group, _TITLES.get(name, name.replace("_", " ")), name
 
 
-def _draw_modes(axis: Axes, modes: Sequence[Curve]) -> None:
+def _draw_panel(axis: Axes, panel: Panel) -> None:
+    axis.set_title(panel.title, fontsize=_POINTS)
+    axis.set_xlabel("steps", fontsize=_POINTS, labelpad=1)
+    axis.tick_params(labelsize=_POINTS, length=2)
+    if panel.title == _EACH_MODE:
+        _draw_modes(axis, panel)
+        return
+    marker = "." if len(panel.steps) < 20 else None
+    for (name, values), stroke in zip(panel.lines.items(), cycle(_STROKES), strict=False):
+        axis.plot(panel.steps, values, linewidth=1.0, label=name, linestyle=stroke, marker=marker)
+    if panel.group == "Gradients":
+        # The group's only panel: beside it is room for the names.
+        axis.legend(fontsize=_POINTS, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    elif len(panel.lines) > 1:
+        axis.legend(fontsize=_POINTS - 1, framealpha=0.8, edgecolor="none", handlelength=2.5)
+    if panel.group == "Gradients" and np.nanmin([*panel.lines.values()]) > 0:
+        # Terms differ by powers of ten.
+        axis.set_yscale("log")
+
+
+def _add_minutes(axis: Axes, steps: Sequence[float], minutes: Sequence[float]) -> None:
+    """Minutes of training along the upper edge."""
+    from matplotlib.ticker import MaxNLocator
+
+    if len(steps) < 2:
+        return
+
+    def at(values: Any) -> Any:
+        return np.interp(values, steps, minutes)
+
+    def back(values: Any) -> Any:
+        return np.interp(values, minutes, steps)
+
+    above = axis.secondary_xaxis("top", functions=(at, back))
+    above.set_xlabel("minutes", fontsize=_POINTS, labelpad=2)
+    # No tick beyond the end, where all minutes would be the last step.
+    ticks = MaxNLocator(4).tick_values(0.0, minutes[-1])
+    above.set_xticks([tick for tick in ticks if 0.0 <= tick <= minutes[-1]])
+    above.tick_params(labelsize=_POINTS, length=2)
+
+
+def _draw_modes(axis: Axes, panel: Panel) -> None:
     # A cell needs both its ends: one more edge than there are values.
-    edges = [0.0, *modes[0].minutes]
-    values = np.array([mode.values for mode in modes])
+    edges = [0.0, *panel.steps]
+    values = np.array([*panel.lines.values()])
     colours = axis.pcolormesh(
-        edges, np.arange(len(modes) + 1) + 0.5, values, cmap="RdBu", vmin=-1.0, vmax=1.0
+        edges, np.arange(len(values) + 1) + 0.5, values, cmap="RdBu", vmin=-1.0, vmax=1.0
     )
-    axis.set_title("correlation of each identity coefficient", fontsize=9)
-    axis.tick_params(labelsize=7)
     axis.invert_yaxis()
-    axis.figure.colorbar(colours, ax=axis).ax.tick_params(labelsize=7)
+    axis.figure.colorbar(colours, ax=axis).ax.tick_params(labelsize=_POINTS, length=2)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...export.sheet import to_pictures
+from ...export.sheet import captioned, to_pictures
 from ...face.coefficients import Coefficients
 from ...morphable.model import MorphableModel
 from ...recipes.regressor import RegressorRecipe
@@ -27,7 +27,7 @@ from ..workers import SINGLE_PROCESS, ProcessGroup
 def fits_picture(
     trainer: RegressorTrainer[Any], shards: Photographs, rows: Sequence[int]
 ) -> NDArray[np.uint8]:
-    """An RGB picture of photograph, overlay, shape and albedo of each row.
+    """An RGB picture of photograph, overlay, shape and albedo of each row, below their headings.
 
     Where the loss sees the faces a second time, in another view, that render comes last.
     """
@@ -40,7 +40,9 @@ def fits_picture(
     panels = draw_panels(trainer.face, found, truth.images)
     columns = [truth.images, *panels]
     columns += [second.rendering.image] if second else []
-    return np.concatenate([_stack(images) for images in columns], axis=1)
+    names = ("photograph", "overlay", "shape", "albedo", "second view")
+    stacks = [captioned(_stack(images), n) for images, n in zip(columns, names, strict=False)]
+    return np.concatenate(stacks, axis=1)
 
 
 def _stack(images: Tensor) -> NDArray[np.uint8]:

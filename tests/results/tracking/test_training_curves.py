@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facebench.results.tracking import training
 from facebench.results.tracking.training import draw_curves, training_minutes
 
 LOG = [
@@ -31,3 +32,20 @@ def test_identity_coefficients_share_one_plot(tmp_path: Path) -> None:
     assert sizes[0] == sizes[1]
     drawn = np.asarray(Image.open(tmp_path / "curves.png").convert("RGB"))
     assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 10
+
+
+def test_columns_of_one_meaning_share_a_panel() -> None:
+    log = [{"step": 9.0, "total": 3.0, "gradient_pixel": 2.0, "gradient_prior": 1e-4, "waiting": 0}]
+    held_out = [{"step": 9.0, "shape_mm": 2.0, "mean_face_mm": 3.0, "landmark_px": 1.0}]
+    panels = [*training._panels(log, "Loss"), *training._panels(held_out, "Held-out faces")]
+    assert [(panel.group, panel.title, [*panel.lines]) for panel in panels] == [
+        ("Loss", "total", ["total"]),
+        ("Gradients", "norm of a weighted term's gradient", ["pixel", "prior"]),
+        ("Speed", "share of waiting for input", ["waiting"]),
+        ("Held-out faces", "shape error, mm", ["mean of a person's photographs", "mean face"]),
+        ("Held-out faces", "landmarks, px of 224", ["landmark px"]),
+    ]
+
+
+def test_a_training_without_a_line_has_a_picture(tmp_path: Path) -> None:
+    assert draw_curves([], [], 10, tmp_path / "curves.png").stat().st_size > 100
