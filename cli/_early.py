@@ -165,7 +165,7 @@ def _check_network(kind: Kind) -> Callable[[object], None]:
 
 def _check_protocols(text: str) -> None:
     for name in filter(None, map(str.strip, text.split(","))):
-        _check_protocol(name)
+        check_protocol(name)
 
 
 def _check_settings(protocol: str, settings: Sequence[str]) -> None:
@@ -174,7 +174,7 @@ def _check_settings(protocol: str, settings: Sequence[str]) -> None:
     read_settings(protocol, settings)
 
 
-def _check_protocol(text: str) -> None:
+def check_protocol(text: str) -> None:
     if text.endswith(".toml"):
         _check_file(Path(text))
     elif text not in PROTOCOLS:
@@ -207,7 +207,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "dataset": _check_dataset,
     "method": _check_method,
     "methods": _check_method,
-    "protocol": _check_protocol,
+    "protocol": check_protocol,
     "protocols": _check_protocols,
     "data": _check_folder,
     "validation": _check_folder,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ._early import check_protocol
 from ._tables import print_json, print_table
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ def command(name: str | None, settings: tuple[str, ...], as_json: bool) -> None:
       facebench protocols now > mine.toml
       facebench protocols micc --set crop.radius_mm=80 --json
     """
+    if name is not None:
+        check_protocol(name)
+
     from ..bench.protocol.presets import PRESETS
     from ..bench.protocol.record import preset, read_settings
 

@@ -81,12 +81,23 @@ _AS_GIVEN = (
 
 
 def request_of(options: Mapping[str, Any], **other: Any) -> RunRequest:
-    """What the options of a command ask for; what is given as `other` wins."""
-    from ..distributed.plan import RunRequest
+    """What the options of a command ask for; what is given as `other` wins.
 
+    Raises:
+        FacebenchError: the folder of the data holds none of it.
+    """
     plain = {name: options[name] for name in _AS_GIVEN if name in options}
     lists = {name: names_in(options[name]) for name in ("scenes", "subjects", "exclude")}
-    return RunRequest(**{**plain, **lists, **other})
+    asked = {**plain, **lists, **other}
+    # Of predictions that are files the method tells the names. Others: before PyTorch is imported.
+    if asked["data"].is_dir() and not str(asked.get("method", "")).startswith("meshes:"):
+        from ..bench.dataset.registry import find_dataset
+
+        find_dataset(asked.get("dataset", "micc"), asked["data"], *(asked[name] for name in lists))
+
+    from ..distributed.plan import RunRequest
+
+    return RunRequest(**asked)
 
 
 def measure_set(context: click.Context, request: RunRequest) -> None:

@@ -49,7 +49,21 @@ def open_dataset(
     exclude: Sequence[str] = (),
     predictions: Sequence[str] | None = None,
 ) -> Dataset:
-    """The part of a folder that was asked for, listed and hashed.
+    """The part of a folder that was asked for, listed and hashed; see `find_dataset`."""
+    found = find_dataset(name, root, scenes, subjects, exclude, predictions)
+    # Of the chosen items only: two runs of the same part have the same data, whatever lies beside.
+    return replace(found, digests=item_digests(found.items))
+
+
+def find_dataset(
+    name: str,
+    root: Path,
+    scenes: Sequence[str] = (),
+    subjects: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    predictions: Sequence[str] | None = None,
+) -> Dataset:
+    """The part of a folder that was asked for, listed and not read: without digests.
 
     Args:
         name: of the dataset.
@@ -91,9 +105,7 @@ def open_dataset(
         scenes=chosen,
         problems=tuple(problem for problem in problems if problem.where not in ids),
         excluded={one: why for one, why in left_out.items() if one in known},
-        # Of the chosen items only: two runs of the same part have the same data, whatever lies
-        # beside.
-        digests=item_digests(items),
+        digests={},
     )
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ...errors import FacebenchError
 from ..dataset.interface import Clip, DatasetCard, Exclusion, Item, Listing, Problem, Scan
-from ..landmarks.files import LANDMARK_SUFFIXES
 
 VIDEO_OF_SCENE = {
     "cooperative": "indoor-cooperative",
@@ -189,6 +188,9 @@ def _label_beside(scan: Path) -> Path | None:
 
 def _landmarks_beside(scan: Path) -> Path | None:
     """`STEM.landmarks.txt`, `.npy` or `.pp`: protocols that start from landmarks need them."""
+    # Here, as above: a folder that is no such set is refused before SciPy is imported.
+    from ..landmarks.files import LANDMARK_SUFFIXES
+
     wanted = [f"{scan.stem.lower()}.landmarks{suffix}" for suffix in LANDMARK_SUFFIXES]
     return next((path for path in _files(scan.parent) if path.name.lower() in wanted), None)
 

@@ -88,7 +88,7 @@ _TITLES = {
     "landmark_px": "landmarks, px of 224",
     "nme_percent": "landmarks, % of the eyes' distance",
 }
-_LINES = {"shape_mm": "mean of a person's photographs", "shape_one_mm": "one photograph"}
+_LINES = {"shape_mm": "a person's mean", "shape_one_mm": "one photograph"}
 _EACH_MODE = "correlation of each identity mode"
 _STROKES = ("-", "--", ":", "-.")
 _COLUMNS = 3

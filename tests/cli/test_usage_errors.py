@@ -25,6 +25,7 @@ MISTAKES = {
     "micc --data data --out runs --methods ours": "--method",
     "micc --data dat --out runs": "did you mean 'data'?",
     "micc --data /nope --out runs": "no such folder",
+    "micc --data data --out runs": "not a MICC folder",
     "micc --data data --out runs --method our": "did you mean 'ours'?",
     "micc --data data --out runs --method xyz": "known: ",
     "micc --data data --out runs --method meshes:dat": "did you mean 'data'?",

@@ -42,7 +42,7 @@ def test_columns_of_one_meaning_share_a_panel() -> None:
         ("Loss", "total", ["total"]),
         ("Gradients", "norm of a weighted term's gradient", ["pixel", "prior"]),
         ("Speed", "share of waiting for input", ["waiting"]),
-        ("Held-out faces", "shape error, mm", ["mean of a person's photographs", "mean face"]),
+        ("Held-out faces", "shape error, mm", ["a person's mean", "mean face"]),
         ("Held-out faces", "landmarks, px of 224", ["landmark px"]),
     ]
 
