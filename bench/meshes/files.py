@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, error_line, nearest_name
-from ...recon.files.contents import START_BYTES, not_the_file
+from ...recon.files.contents import START_BYTES, files_below, not_the_file
 from ...recon.files.tables import npz_shape, read_npz_arrays
 from ...recon.mesh.record import Mesh
 from .glb import open_glb
@@ -269,8 +269,7 @@ _COUNTERS: Mapping[str, Callable[[Path], int]] = {
 def meshes_below(folder: Path) -> dict[str, list[Path]]:
     """Every mesh file below a folder by its relative path without the ending, sorted."""
     found: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in FORMATS and path.is_file() and not hidden:
+    for path in files_below(folder):
+        if path.suffix.lower() in FORMATS and path.is_file():
             found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
     return found

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, nearest_name
-from ...recon.files.contents import content_hashes
+from ...recon.files.contents import content_hashes, files_below
 from ...recon.files.text import read_text
 from ...recon.mesh.record import Mesh
 from ..dataset.interface import Item
@@ -62,10 +62,7 @@ class MeshFolder:
         """Files that are neither a mesh nor landmarks of one, sorted."""
         meshes = [path for paths in self.meshes.values() for path in paths]
         used = {*meshes, *filter(None, map(self.landmarks_of, meshes)), self.topology}
-        files = (
-            path for path in self.root.rglob("*") if path.is_file() and not _hidden(path, self.root)
-        )
-        return tuple(sorted(path for path in files if path not in used))
+        return tuple(p for p in files_below(self.root) if p.is_file() and p not in used)
 
     def find(self, item: Item) -> Path:
         """The mesh of an item: under one of its names, those of the deepest folders first.
@@ -272,10 +269,6 @@ def _listed(names: Sequence[str]) -> str:
 
 def _relative(path: Path, root: Path) -> str:
     return PurePosixPath(path.relative_to(root)).as_posix().lower()
-
-
-def _hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
 def _visible(folder: Path) -> list[Path]:

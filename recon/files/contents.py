@@ -6,7 +6,7 @@ import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -61,6 +61,41 @@ def not_the_file(start: bytes) -> tuple[str, str] | None:
     if text.startswith((b"<!doctype html", b"<html")):
         return "a web page, not the file", "open its address in a browser and save the file itself"
     return None
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is called as no user calls theirs: `.git`, `._IMG_1.jpg`."""
+    return name.startswith(".")
+
+
+def walk_folder(
+    folder: Path, is_junk: Callable[[str], bool] = is_hidden
+) -> Iterator[tuple[Path, list[str]]]:
+    """Every folder below one, itself first, with the names of its files; both sorted.
+
+    Links to folders elsewhere are followed, once each; those to a folder that is met anyway, or to
+    one around it, are not.
+    """
+    root = os.path.realpath(folder)
+    seen = {root}
+    for where, folders, files in os.walk(folder, followlinks=True):
+        kept = []
+        for name in sorted(name for name in folders if not is_junk(name)):
+            path = Path(where) / name
+            real = os.path.realpath(path)
+            around = os.path.commonpath([real, root]) in (real, root)
+            if real in seen or (around and path.is_symlink()):
+                continue
+            seen.add(real)
+            kept.append(name)
+        # In place: `os.walk` goes on into what is left here, in this order.
+        folders[:] = kept
+        yield Path(where), sorted(name for name in files if not is_junk(name))
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files below a folder but hidden ones, sorted by path; see `walk_folder`."""
+    return sorted(where / name for where, names in walk_folder(folder) for name in names)
 
 
 def forget() -> None:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ...errors import error_line
+from .contents import START_BYTES, not_the_file
 
 ENDINGS = frozenset(
     {
         *(".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"),
-        *(".gif", ".avif", ".jp2", ".j2k", ".jpx", ".heic", ".heif"),
+        *(".gif", ".avif", ".jp2", ".j2k", ".jpx", ".jpf", ".jpc", ".heic", ".heif", ".hif"),
+        *(".jpe", ".mpo", ".jps", ".dib", ".pnm", ".pbm", ".apng"),
     }
 )
 """Of the names of pictures that are read; HEIC needs an extra."""
 UNREAD_ENDINGS = frozenset(
     {
         *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".raw", ".srw", ".pef"),
+        *(".3fr", ".nrw", ".rwl", ".x3f", ".iiq", ".jxr"),
         *(".psd", ".xcf", ".svg", ".jxl", ".exr", ".hdr", ".tga", ".ico", ".pcx", ".eps"),
     }
 )
@@ -54,18 +59,29 @@ def read_picture(source: Path | bytes, mode: str) -> Image.Image:
         ) as picture:
             if picture.width * picture.height > MOST_PIXELS:
                 raise ValueError(f"{picture.width} x {picture.height} pixels are too many")
+            if picture.format == "TIFF" and max(_bits_of_tiff(picture)) > 8:
+                # Pillow mistakes planes of 16 bits and white that is 0, tifffile lacks codecs.
+                tags = dict(picture.tag_v2)
+                if tags.get(_COMPRESSION, 1) == 1 or _mistaken(tags):
+                    picture = _deep_tiff(source)
             ImageOps.exif_transpose(picture, in_place=True)
             picture.load()
+            if picture.format == "JPEG" and _ends_in_zeros(source):
+                raise ValueError("zeros at its end: half a copy")
             if mode in ("RGB", "L"):
-                return _eight_bits(picture).convert(mode)
+                return _in_srgb(_eight_bits(picture)).convert(mode)
             return picture.convert(mode) if mode else picture.copy()
     except FileNotFoundError:
         raise
     except UnidentifiedImageError:
-        deep = _deep_tiff(source)
-        if deep is not None:
+        if _start_of(source)[:4] not in (b"II*\0", b"MM\0*"):
+            raise ValueError(_why_unidentified(source)) from None
+        try:
+            deep = _deep_tiff(source)
+            ImageOps.exif_transpose(deep, in_place=True)
             return deep.convert(mode or "RGB")
-        raise ValueError(_why_unidentified(source)) from None
+        except Exception as error:  # as below
+            raise ValueError(error_line(error)) from error
     except Exception as error:  # decoders raise whatever a damaged field leads to
         raise ValueError(error_line(error)) from error
 
@@ -80,16 +96,56 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     """A picture of deeper grey as one of 8 bits, by the range of its kind and not by clipping."""
     if picture.mode not in ("F", "I") and not picture.mode.startswith("I;16"):
         return picture
-    values = np.asarray(picture)
-    whole = "u2" if picture.mode.startswith("I;16") else picture.mode
-    return Image.fromarray(to_eight_bits(values, sixteen_bits=whole == "u2"))
+    return Image.fromarray(to_eight_bits(np.asarray(picture)))
 
 
-def to_eight_bits(values: NDArray[np.generic], sixteen_bits: bool = False) -> NDArray[np.uint8]:
+def _mistaken(tags: Mapping[int, Any]) -> bool:
+    return tags.get(_PHOTOMETRIC) == 0 or tags.get(_PLANES, 1) == 2
+
+
+def _bits_of_tiff(picture: Image.Image) -> tuple[int, ...]:
+    return tuple(getattr(picture, "tag_v2", {}).get(_BITS, (1,)))
+
+
+def _ends_in_zeros(source: Path | bytes) -> bool:
+    """Whether a JPEG ends in zeros without its end mark: the decoder makes grey of them."""
+    content = source if isinstance(source, bytes) else source.read_bytes()
+    whole = content.rstrip(b"\0")
+    return len(content) - len(whole) >= _HALF_COPY and not whole.endswith(b"\xff\xd9")
+
+
+def _in_srgb(picture: Image.Image) -> Image.Image:
+    """A picture by its colour profile; as it is without one, or one that cannot be used."""
+    profile = picture.info.get("icc_profile")
+    if not profile or picture.mode not in ("RGB", "RGBA", "RGBX", "CMYK"):
+        return picture
+    # Here: most pictures have no profile.
+    from PIL import ImageCms
+
+    with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" not in ImageCms.getProfileDescription(own):
+            plain = picture if picture.mode in ("RGB", "CMYK") else picture.convert("RGB")
+            to = ImageCms.createProfile("sRGB")
+            changed = ImageCms.profileToProfile(plain, own, to, outputMode="RGB")
+            return changed if changed is not None else picture
+    return picture
+
+
+_BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _PLANES = 258, 259, 262, 274, 284
+"""Tags of TIFF."""
+_HALF_COPY = 64
+"""Zeros in a row that no camera writes behind a picture's last bytes."""
+_TOPS = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
+"""White in pictures of float, 8, 10, 12, 14 and 16 bits."""
+
+
+def to_eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Grey or colour values of any kind of number as 0 to 255.
 
-    Of 16-bit numbers 65535 is white. Other kinds do not say what is white: the smallest of 1, 255
-    and 65535 that no value exceeds, or the largest value.
+    Numbers do not say what is white: it is the smallest of `_TOPS` (1 of floats only) that all but
+    a hundredth of them hold, as cameras of 12 bits write files of 16. Where even those stay far
+    below, as in float pictures of a lamp, white is what they reach.
 
     Raises:
         ValueError: values that are not finite, or negative.
@@ -99,50 +155,57 @@ def to_eight_bits(values: NDArray[np.generic], sixteen_bits: bool = False) -> ND
         raise ValueError("it has values that are not finite")
     if numbers.size and numbers.min() < -1e-3 * max(1.0, numbers.max()):
         raise ValueError("it has negative values")
-    largest = float(numbers.max(initial=0.0))
     is_float = np.asarray(values).dtype.kind == "f"
-    white = 65535.0 if sixteen_bits else largest
-    if not sixteen_bits:
-        tops = (1.0, 255.0, 65535.0) if is_float else (255.0, 65535.0)
-        # A float picture of the range 0 to 1 may overshoot by its filter.
-        white = next((top for top in tops if largest <= top * 1.02), largest)
+    # A filter may overshoot, and a highlight lie beyond white.
+    largest = float(np.percentile(numbers, 99.0)) if is_float and numbers.size else 0.0
+    largest = largest if is_float else float(numbers.max(initial=0.0))
+    white = next((top for top in _TOPS[not is_float :] if largest <= top * 1.02), largest)
+    if is_float and white > 1.0 and largest < white / 16:
+        white = largest
     return np.asarray(np.clip(numbers * (255.0 / white), 0, 255).round(), np.uint8)
 
 
-def _deep_tiff(source: Path | bytes) -> Image.Image | None:
-    """A TIFF of 16-bit or float colours, which Pillow does not know; None for anything else."""
-    start = source[:4] if isinstance(source, bytes) else _start_of(source)[:4]
-    if start not in (b"II*\0", b"MM\0*"):
-        return None
+def _deep_tiff(source: Path | bytes) -> Image.Image:
+    """A TIFF of more than 8 bits, with its orientation still to be applied.
+
+    Raises:
+        ValueError: it has too many pixels, or is neither grey nor RGB.
+    """
     import tifffile
 
-    try:
-        stream = io.BytesIO(source if isinstance(source, bytes) else source.read_bytes())
-        with tifffile.TiffFile(stream) as file:
-            page = file.pages.first
-            if page.imagewidth * page.imagelength > MOST_PIXELS or page.ndim not in (2, 3):
-                return None
-            values = np.asarray(page.asarray())
-    except Exception:  # a damaged file fails in as many ways as it has fields
-        return None
-    if values.ndim == 3:
-        values = values[..., :3] if values.shape[2] >= 3 else values[..., 0]
-    try:
-        return Image.fromarray(to_eight_bits(values, values.dtype == np.uint16))
-    except ValueError:
-        return None
+    stream = io.BytesIO(source if isinstance(source, bytes) else source.read_bytes())
+    with tifffile.TiffFile(stream) as file:
+        page = file.pages.first
+        if page.imagewidth * page.imagelength > MOST_PIXELS:
+            raise ValueError(f"{page.imagewidth} x {page.imagelength} pixels are too many")
+        values, kind = np.asarray(page.asarray()), page.photometric.name
+        if kind not in ("MINISBLACK", "MINISWHITE", "RGB") or not set(page.axes) <= set("YXS"):
+            raise ValueError(f"a TIFF of {kind} {values.dtype} {values.shape} is not read")
+        orientation = page.tags[_ORIENTATION].value if _ORIENTATION in page.tags else 1
+        if values.ndim == 3:
+            values = np.moveaxis(values, page.axes.index("S"), 2)
+            values = values[..., :3] if kind == "RGB" else values[..., 0]
+    grey = to_eight_bits(values)
+    picture = Image.fromarray(255 - grey if kind == "MINISWHITE" else grey)
+    picture.getexif()[_ORIENTATION] = int(orientation)
+    return picture
 
 
-def _start_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(16)
+def _start_of(source: Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source[:START_BYTES]
+    with source.open("rb") as file:
+        return file.read(START_BYTES)
 
 
 def _why_unidentified(source: Path | bytes) -> str:
-    start = source[:16] if isinstance(source, bytes) else _start_of(source)
+    start = _start_of(source)
+    if not start:
+        return "the file is empty"
     if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS:
         return "HEIC is read with an extra: pip install 'facebench[heic]'"
-    return NOT_A_PICTURE
+    instead = not_the_file(start)
+    return f"{instead[0]}: {instead[1]}" if instead else NOT_A_PICTURE
 
 
 @cache

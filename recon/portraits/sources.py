@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, error_line
+from ..files.contents import files_below
 from ..files.pictures import ENDINGS, NOT_A_PICTURE, UNREAD_ENDINGS, read_picture
 
 PHOTOGRAPHS = ENDINGS | UNREAD_ENDINGS
@@ -20,7 +21,9 @@ PHOTOGRAPHS = ENDINGS | UNREAD_ENDINGS
 VIDEOS = frozenset(
     {
         *(".mp4", ".avi", ".mov", ".mjpg", ".mjpeg", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"),
-        *(".wmv", ".3gp", ".mts", ".m2ts"),
+        *(".wmv", ".3gp", ".3g2", ".mts", ".m2ts", ".ts", ".vob", ".m2v", ".asf"),
+        # Not read, and told so: a folder's films are not passed over.
+        *(".flv", ".ogv", ".mxf", ".dv", ".rm", ".divx"),
     }
 )
 BOXES_ENDING = ".boxes.csv"
@@ -114,8 +117,8 @@ def _in_folder(folder: Path, leave_out: Path | None) -> dict[Path, PurePosixPath
     known = PHOTOGRAPHS | VIDEOS
     files = {
         item: PurePosixPath(item.relative_to(folder).as_posix())
-        for item in sorted(folder.rglob("*"))
-        if item.suffix.lower() in known and not _hidden_or_in(item, folder, leave_out)
+        for item in files_below(folder)
+        if item.suffix.lower() in known and not _is_in(item, leave_out)
     }
     if not files:
         raise FacebenchError(
@@ -125,10 +128,9 @@ def _in_folder(folder: Path, leave_out: Path | None) -> dict[Path, PurePosixPath
     return files
 
 
-def _hidden_or_in(item: Path, folder: Path, leave_out: Path | None) -> bool:
-    hidden = any(part.startswith(".") for part in item.relative_to(folder).parts)
+def _is_in(item: Path, leave_out: Path | None) -> bool:
     # By what paths lead to: results may lie below a source under another name.
-    return hidden or (leave_out is not None and leave_out.resolve() in item.resolve().parents)
+    return leave_out is not None and leave_out.resolve() in item.resolve().parents
 
 
 def read_photograph(path: Path) -> NDArray[np.uint8]:

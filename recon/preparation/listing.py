@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tarfile
 import zipfile
 from collections import Counter
@@ -14,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from ...errors import FacebenchError, error_line
+from ..files.contents import walk_folder
 from ..files.pictures import ENDINGS, UNREAD_ENDINGS
 from .rows import Reason, RejectedError
 
@@ -71,12 +71,9 @@ def is_archive(name: str) -> bool:
 
 def folder_files(folder: Path) -> Iterator[Stored]:
     """All files under a folder, sorted; hidden ones are passed over."""
-    for where, folders, files in os.walk(folder):
-        # In place: `os.walk` goes on into what is left here, in this order.
-        folders[:] = sorted(name for name in folders if not _is_junk(name))
-        for name in sorted(files):
-            path = Path(where) / name
-            if not _is_junk(name) and path.is_file():
+    for where, names in walk_folder(folder, _is_junk):
+        for path in (where / name for name in names):
+            if path.is_file():
                 yield single_file(path, f"{folder.name}/{path.relative_to(folder).as_posix()}")
 
 

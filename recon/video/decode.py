@@ -17,6 +17,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from ...errors import one_line
+from ..files.contents import START_BYTES, not_the_file
 
 MOST_PIXELS = 36_000_000
 """Of a frame: 8192 x 4320, the largest that cameras film."""
@@ -39,6 +40,13 @@ def open_video(path: Path) -> av.container.InputContainer:
         "protocol_whitelist": "file",
         "max_pixels": str(MOST_PIXELS),
     }
+    if path.is_file():
+        with path.open("rb") as file:
+            start = file.read(START_BYTES)
+        if not start:
+            raise ValueError("the file is empty")
+        if instead := not_the_file(start):
+            raise ValueError(f"{instead[0]}: {instead[1]}")
     try:
         # The scheme keeps names such as `concat:a|b` and `http:x` file names.
         container: av.container.InputContainer = av.open(f"file:{path}", options=options)
@@ -207,6 +215,7 @@ class _Video:
         self._path = path
         self._bad = self._unconverted = self._hidden = 0
         self._aspect: Fraction | None = None
+        self._cut = False
 
     @property
     def warning(self) -> str:
@@ -219,12 +228,16 @@ class _Video:
         read = promised = 0
         try:
             with open_video(self._path) as container:
+                self._cut = _is_cut_matroska(self._path)
                 stream = main_stream(container)
                 stream.codec_context.thread_count = 1
                 self._aspect = stream.sample_aspect_ratio
                 promised = stream.frames
                 for frame in self._decode(container, stream):
                     read += 1
+                    if container.format.name == "avi" and frame.pts is not None:
+                        # Where a frame lasts longer AVI counts empty ones, which are none.
+                        self._hidden = max(self._hidden, frame.pts + 1 - read)
                     yield frame
         except (av.FFmpegError, OSError, ValueError, IndexError, OverflowError) as error:
             self.reason = f"{one_line(self._path.name)} cannot be read: {_plain(error)}"
@@ -265,9 +278,28 @@ class _Video:
         name = one_line(self._path.name)
         if self._bad:
             return f"{name}: {self._bad} damaged packets, {read} frames read"
+        if self._cut:
+            return f"{name} ends early: it is shorter than its header states, {read} frames read"
         if read < promised:
             return f"{name} ends early: its header tells of {promised} frames, {read} read"
         return ""
+
+
+_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+
+
+def _is_cut_matroska(path: Path) -> bool:
+    """Whether a Matroska file is shorter than its segment, whose frames no header counts."""
+    with path.open("rb") as file:
+        start = file.read(4096)
+    at = start.find(_SEGMENT) + len(_SEGMENT)
+    if not start.startswith(_EBML) or at < len(_SEGMENT) or at + 8 > len(start):
+        return False
+    # The leading zeros of its first byte say how many bytes a length has; all ones: nobody knew.
+    n_bytes = 9 - start[at].bit_length()
+    unknown = (1 << 7 * n_bytes) - 1
+    size = int.from_bytes(start[at : at + n_bytes], "big") & unknown
+    return size != unknown and at + n_bytes + size > path.stat().st_size
 
 
 def _groups(frames: Iterable[av.VideoFrame], video: _Video) -> Iterator[list[av.VideoFrame]]:

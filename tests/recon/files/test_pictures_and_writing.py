@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageCms
 
 from facebench.errors import FacebenchError
 from facebench.recon.files.pictures import read_picture, to_eight_bits
@@ -35,6 +35,86 @@ def test_a_deep_picture_reads_as_that_of_8_bits(values: np.ndarray) -> None:
     tifffile.imwrite(file, values)
     expected = COLOUR if values.ndim == 3 else np.repeat(GREY[..., None], 3, axis=2)
     assert np.array_equal(np.asarray(read_picture(file.getvalue(), "RGB")), expected)
+
+
+_DEEP = GREY.astype(np.uint16)
+TIFFS = {
+    "12 bits in 16": (_DEEP * 16, {}),
+    "14 bits in 16": (_DEEP * 64, {}),
+    "8 bits in 16": (_DEEP, {}),
+    "0 is white": (65535 - _DEEP * 257, {"photometric": "miniswhite"}),
+    "float, 0 is white": (np.float32(1) - GREY / np.float32(255), {"photometric": "miniswhite"}),
+    "on its side": (np.rot90(_DEEP * 257), {"extratags": [(274, 3, 1, 6, True)]}),
+    "planes": (np.stack([_DEEP * 257] * 3), {"photometric": "rgb", "planarconfig": "separate"}),
+}
+
+
+@pytest.mark.parametrize(("values", "options"), TIFFS.values(), ids=list(TIFFS))
+def test_a_deep_tiff_says_what_is_white_and_what_is_up(
+    values: np.ndarray, options: dict[str, object]
+) -> None:
+    file = io.BytesIO()
+    tifffile.imwrite(file, values, **options)
+    read = np.asarray(read_picture(file.getvalue(), "L"))
+    assert read.shape == GREY.shape and np.abs(read.astype(int) - GREY).max() <= 1
+
+
+def test_lights_beyond_white_do_not_make_a_float_picture_black() -> None:
+    values = np.full((40, 40), 0.5, np.float32)
+    values[0, :10] = 3.7
+    assert to_eight_bits(values)[20, 20] == 128
+    assert to_eight_bits(values * 5)[20, 20] > 100
+
+
+def test_a_colour_profile_is_applied() -> None:
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    # One whose red is blue, and the other way round; its name is no longer that of sRGB.
+    names = {bytes(profile[at : at + 4]): at for at in range(132, 132 + 12 * profile[131], 12)}
+    red, blue = names[b"rXYZ"], names[b"bXYZ"]
+    profile[red : red + 4], profile[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    profile = profile.replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
+    colour = Image.new("RGB", (8, 8), (200, 90, 30))
+    for own, expected in ((bytes(profile), (30, 90, 200)), (b"none" * 40, (200, 90, 30))):
+        file = io.BytesIO()
+        colour.save(file, "PNG", icc_profile=own)
+        first = read_picture(file.getvalue(), "RGB").getpixel((0, 0))
+        assert np.abs(np.subtract(first, expected)).max() <= 3
+
+
+@pytest.mark.parametrize("zeros", [0, 4096])
+def test_half_a_copy_of_a_photograph_is_refused(zeros: int) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(
+        file, "JPEG"
+    )
+    content = file.getvalue()
+    assert read_picture(content + b"\0" * zeros, "RGB").width == 64
+    with pytest.raises(ValueError, match=r"half a copy|truncated"):
+        read_picture(content[: len(content) // 2] + b"\0" * zeros, "RGB")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "the file is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (b"<!DOCTYPE html><html></html>", "a web page"),
+    ],
+)
+def test_what_is_not_the_file_is_named(content: bytes, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        read_picture(content, "RGB")
+
+
+def test_links_to_folders_are_followed_once_and_rings_are_not(tmp_path: Path) -> None:
+    for name in ("set/own/b.jpg", "set/.hidden/c.jpg", "album/a.JPE", "album/._a.jpg", "x.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    links = {"set/again": "own", "set/ring": ".", "set/up": "..", "set/z": "../album"}
+    for name, target in {**links, "album/back": "../set", "set/y": "../album"}.items():
+        (tmp_path / name).symlink_to(target)
+    names = [source.name for source in find_sources([tmp_path / "set"])]
+    assert names == ["own/b", "y/a"]
 
 
 def test_values_that_are_no_light_are_refused() -> None:

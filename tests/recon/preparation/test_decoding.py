@@ -53,7 +53,7 @@ def test_damaged_photographs_are_rejected_with_a_reason() -> None:
     for content, told in (
         (whole[: len(whole) // 2], "truncated"),
         (b"nothing of the kind", "not a picture"),
-        (b"", "not a picture"),
+        (b"", "the file is empty"),
     ):
         with pytest.raises(RejectedError, match=told) as caught:
             decode_photograph(content)

@@ -105,3 +105,39 @@ def test_a_cut_is_told_from_a_pan_and_a_flash() -> None:
     cut[20] = 30.0
     found = [find_cuts(values).tolist() for values in (calm, pan, flash, cut)]
     assert found == [[], [], [], [20]]
+
+
+def _written(path: Path, codec: str, times_ms: list[int]) -> Path:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for time in times_ms:
+            frame = av.VideoFrame.from_ndarray(noise, format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    return path
+
+
+def test_frames_that_last_longer_are_not_missing(tmp_path: Path) -> None:
+    path = _written(tmp_path / "telephone.avi", "mpeg4", [0, 40, 80, 400, 440, 1000])
+    (chunk,) = read_chunks(path, "s/a")
+    assert len(chunk.frames) == 6 and not chunk.reason
+
+
+def test_a_matroska_file_that_was_cut_off_says_so(tmp_path: Path) -> None:
+    path = _written(tmp_path / "a.mkv", "mpeg4", list(range(0, 1200, 40)))
+    assert not next(iter(read_chunks(path, "s/a"))).reason
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    *_, last = read_chunks(path, "s/a")
+    assert "ends early: it is shorter than its header states" in last.reason
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"", "the file is empty"), (b"<html>not found</html>", "a web page")]
+)
+def test_what_is_no_film_at_all_is_named(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "a.mp4").write_bytes(content)
+    (chunk,) = read_chunks(tmp_path / "a.mp4", "s/a")
+    assert words in chunk.reason
