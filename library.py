@@ -260,7 +260,7 @@ def reconstruct(
         face_model = load_model(choice.model)
     else:
         face_model = model
-    finder = make_detector(resolve_choice("detector", detector), device)
+    finder = make_detector(resolve_choice("detector", detector), device, tilted=True)
     network, _, _ = make_reconstructor(face_model, choice, device)
     boxes = finder.detect_all(frame)
     if not boxes:

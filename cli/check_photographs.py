@@ -116,7 +116,7 @@ def _networks(chosen: dict[str, str], choice: MethodChoice, device: str) -> Netw
     from ..recon.vision.recognition import make_identity_features
 
     return Networks(
-        make_detector(chosen["detector"], device),
+        make_detector(chosen["detector"], device, tilted=True),
         make_landmark_detector(chosen["landmarks"], device),
         make_reconstructor(load_model(choice.model), choice, device)[0],
         make_identity_features(chosen["recogniser"]),

@@ -153,7 +153,7 @@ def _reconstructor(out: Path, options: dict[str, Any]) -> SourceReconstructor:
     return SourceReconstructor(
         reconstructor,
         SheetRenderer(model, device),
-        make_detector(finder, device),
+        make_detector(finder, device, tilted=True),
         FaceFiles(out, options["formats"], origin),
         ReconstructionSettings(
             all_faces=options["all_faces"],

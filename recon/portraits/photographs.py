@@ -110,10 +110,12 @@ class SourceReconstructor:
             boxes = read_all_boxes(source.boxes).get(0, [])
             largest = sorted(boxes, key=lambda box: -max(box.width, box.height))
             return largest if self.settings.all_faces else largest[:1]
-        if self.settings.all_faces:
-            return self.detector.detect_all(frame)
-        box = self.detector.detect(frame)
-        return [] if box is None else [box]
+        box = None if self.settings.all_faces else self.detector.detect(frame)
+        if box is not None:
+            return [box]
+        # The longer look, which finds tilted faces, also where the short one found none.
+        boxes = self.detector.detect_all(frame)
+        return boxes if self.settings.all_faces else boxes[:1]
 
     def _regress(self, crops: Sequence[FaceCrop]) -> list[FaceCoefficients]:
         size = self.settings.batch

@@ -53,3 +53,20 @@ def test_one_face_or_none_is_what_detect_finds(
 ) -> None:
     one = detector.detect(picture)
     assert detector.detect_all(picture)[:1] == ([] if one is None else [one])
+
+
+@pytest.mark.parametrize("degrees", [25.0, -25.0])
+def test_a_tilted_face_is_found_where_it_lies(detector: CascadeDetector, degrees: float) -> None:
+    upright = Image.fromarray(pasted((330, 120, 1.2)))
+    # About the face itself: its middle stays, and with it where the box must be.
+    middle_of_face = (330 + 102 * 1.2, 120 + 125 * 1.2)
+    turned = upright.rotate(degrees, center=middle_of_face, fillcolor=(120, 120, 120))
+    assert detector.detect_all(np.asarray(turned)) == []
+    (box,) = CascadeDetector(tilted=True).detect_all(np.asarray(turned))
+    assert np.linalg.norm(middle(box) - middle_of_face) < 30
+    assert box.width == pytest.approx(83 * 1.2, rel=0.2)
+
+
+def test_looking_for_tilted_faces_changes_no_upright_one(detector: CascadeDetector) -> None:
+    picture = pasted((60, 150, 1.2), (380, 100, 1.5))
+    assert CascadeDetector(tilted=True).detect_all(picture) == detector.detect_all(picture)
