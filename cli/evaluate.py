@@ -46,8 +46,8 @@ _UNITS, _UNITS_OR_ANY = UnitType(), UnitType(takes_any=True)
 def command(context: click.Context, /, **options: Any) -> None:
     """Measure PREDICTION against SCAN: two meshes, or two folders of meshes.
 
-    Meshes are OBJ, PLY, STL, OFF, GLB or NPZ files of any topology. The prediction is laid on the
-    scan by the landmarks of both sides where there are any, else by a search over all poses.
+    Meshes are OBJ, PLY, STL, OFF, GLB or NPZ files of any topology. The prediction is registered to
+    the scan by the landmarks of both sides where there are any, else by a search over all poses.
     With --out, the folder gets score.json, aligned.ply (the error at each vertex), heat.png and
     curve.png.
 

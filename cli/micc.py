@@ -34,8 +34,8 @@ from .run import measure_set, request_of
 def command(context: click.Context, /, **options: Any) -> None:
     """Measure a method on a folder in MICC's layout.
 
-    Every frame of every video is reconstructed; a subject's faces are averaged, laid on the scan
-    and measured. OUT keeps everything, and the same command continues an interrupted run. What
+    Every frame of every video is reconstructed; a subject's faces are averaged, registered to the
+    scan and measured. OUT keeps everything, and the same command continues an interrupted run. What
     cannot be read or scored becomes a row with a reason, and the rest is kept. Exit code 3 when
     nothing could be scored.
 

@@ -46,11 +46,11 @@ PRESETS: Mapping[str, Preset] = {
     "micc": Preset(
         title="symmetric point-to-plane distance after a similarity, 95 mm around the nose tip",
         description=(
-            "The scan is cropped to a sphere of 95 mm around its nose tip. The prediction is laid "
-            "on it by a similarity, from landmarks or by a search from any pose, and then densely "
-            "to convergence. The error is the point-to-plane distance within the region of "
-            "intersection, each direction with half of the weight; the mean over a subject's "
-            "points, then mean and standard deviation over subjects."
+            "The scan is cropped to a sphere of 95 mm around its nose tip. The prediction is "
+            "registered to it by a similarity, from landmarks or by a search from any pose, and "
+            "then densely to convergence. The error is the point-to-plane distance within the "
+            "region of intersection, each direction with half of the weight; the mean over a "
+            "subject's points, then mean and standard deviation over subjects."
         ),
         source=(
             "The crop is Tran et al. 2017 (Regressing Robust and Discriminative 3D Morphable "
@@ -227,7 +227,7 @@ PRESETS: Mapping[str, Preset] = {
             "Chai et al. 2022 (REALY: Rethinking the Evaluation of 3D Face Reconstruction) and its "
             "published evaluator (github.com/czh-98/REALY), whose steps these are. Its regions and "
             "85 keypoints are lists for its own scans, which are not at hand: the regions here are "
-            "those of a mean face laid on the landmarks. It counts vertices of evenly cut scans "
+            "those of a mean face fitted to the landmarks. It counts vertices of evenly cut scans "
             "where area counts here, and deforms by Amberg's non-rigid ICP with weights of its own "
             "where this is our registration. No number of it could be checked: do not hold these "
             "against its tables."
