@@ -5,7 +5,7 @@ They are looked up when they are first used, so that `import facebench` costs no
 
 - `evaluate`: a predicted mesh against a scan, in millimetres;
 - `run`: a method on a dataset, kept in a folder; `load_run` opens it, `compare` compares several;
-- `reconstruct`: the faces in a photograph as meshes;
+- `reconstruct`: the faces in a photograph as meshes; `write_mesh` keeps one as a file;
 - `load_model`, `datasets`, `methods`: what there is;
 - `Protocol`, `Result`, `Mesh`: the records that these take and give.
 """
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         methods,
         reconstruct,
         run,
+        write_mesh,
     )
     from .recon.mesh.record import Mesh
 
@@ -47,6 +48,7 @@ __all__ = [
     "methods",
     "reconstruct",
     "run",
+    "write_mesh",
 ]
 
 _RECORDS = {

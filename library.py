@@ -272,6 +272,18 @@ def reconstruct(
 
 
 @_speaks_of_arguments
+def write_mesh(mesh: Mesh, path: Path | str) -> Path:
+    """Write a mesh in mm as the OBJ, PLY or GLB (in metres, as glTF demands) that its name says.
+
+    Raises:
+        FacebenchError: the name ends otherwise.
+    """
+    from .recon.export.mesh_files import write_mesh as write
+
+    return write(mesh, Path(path))[0]
+
+
+@_speaks_of_arguments
 def load_model(name: Path | str = "embedded") -> MorphableModel:
     """Load a face model: its mean, modes, triangles, landmarks and regions.
 

@@ -32,7 +32,7 @@ def test_an_example_gives_what_it_says(example: doctest.DocTest) -> None:
 def test_the_stable_names_are_there_and_documented() -> None:
     promised = {
         *("evaluate", "run", "compare", "reconstruct", "load_model", "load_run", "datasets"),
-        *("methods", "Protocol", "Result", "Mesh"),
+        *("methods", "write_mesh", "Protocol", "Result", "Mesh"),
     }
     assert promised <= set(facebench.__all__) <= set(dir(facebench))
     for name in promised:
@@ -79,15 +79,14 @@ def test_a_photograph_must_be_one(tmp_path: Path) -> None:
 
 def test_from_files_to_a_comparison(tmp_path: Path) -> None:
     """Two sets of predictions of two people, measured, opened again and compared."""
-    from facebench.recon.export.mesh_files import write_ply
-
     model, rng = facebench.load_model(), np.random.default_rng(1)
     scans, near, far = (tmp_path / name for name in ("scans", "near", "far"))
     for number in range(2):
         identity = rng.normal(size=model.identity_basis.shape[2])
         for folder, share in ((scans, 1.0), (near, 0.9), (far, 0.0)):
             folder.mkdir(exist_ok=True)
-            write_ply(model.mesh(identity=share * identity), folder / f"person{number}.ply")
+            face = model.mesh(identity=share * identity)
+            facebench.write_mesh(face, str(folder / f"person{number}.ply"))
     runs = [
         facebench.run("pairs", scans, tmp_path / "runs" / folder.name, method=f"meshes:{folder}")
         for folder in (near, far)

@@ -221,9 +221,8 @@ def longest_track(
 
 def describe_others(others: Sequence[tuple[int, int, int]], most: int = 3) -> str:
     """The tracks that were left out in words, with their frames."""
-    listed = [
-        f"{first} to {last} ({count} {'face' if count == 1 else 'faces'})"
-        for first, last, count in others
-    ]
+    spans = [f"{first} to {last}" if last > first else f"{first}" for first, last, _ in others]
+    counts = [f"{count} {'face' if count == 1 else 'faces'}" for *_, count in others]
+    listed = [f"{span} ({count})" for span, count in zip(spans, counts, strict=True)]
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return f"{', '.join(listed[:most])}{more}"
