@@ -19,6 +19,10 @@ _CONTROLS = re.compile(
 )
 """What moves a terminal's cursor, turns a line round or cannot be printed."""
 
+STORE_MIRROR = "facebench-stores"
+"""Folder of the cache whose paths stand for addresses of object stores; `recon.files.stores`."""
+_MIRRORED = re.compile(rf"[^\s'\"]*/{STORE_MIRROR}/(?:in|out)/([a-z0-9]+)/")
+
 DEBUG = "FACEBENCH_DEBUG"
 """Environment variable that asks for tracebacks; `--debug` sets it."""
 _LONGEST = 1000
@@ -52,8 +56,14 @@ def visible(text: object) -> str:
 
 def one_line(text: str) -> str:
     """Text of a file's name or content as one line that a terminal only shows, not obeys."""
-    shown = visible(text)
+    shown = with_addresses(visible(text))
     return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+
+
+def with_addresses(text: str) -> str:
+    """Text in which an object store's addresses stand in the place of the paths of their copies."""
+    # Who gave an address knows nothing of the path that stands for it on this machine.
+    return _MIRRORED.sub(r"\1://", text)
 
 
 def debugging() -> bool:

@@ -132,8 +132,8 @@ def run(
 
     Args:
         dataset: one of `datasets()`.
-        data: its folder.
-        out: the run folder, new or begun by the same call.
+        data: its folder, or an address such as `s3://bucket/MICC`.
+        out: the run folder, new or begun by the same call; or an address.
         method: one of `methods()`, or `meshes:DIR` for faces that are files already.
         protocol: a preset's name or a `.toml` file.
         cluster: use a running Ray cluster instead of this machine alone.
@@ -151,13 +151,19 @@ def run(
     from .distributed.benchmark import run_benchmark
     from .distributed.cluster import ray_connection
     from .distributed.plan import RunRequest, describe_run, prepare
+    from .recon.files.stores import is_address, local_path, mirror_path
     from .results.report import write_report
     from .results.run.folder import RunFolder
 
     request = RunRequest(
-        data=Path(data), dataset=dataset, method=method, protocol=protocol, **_request(options)
+        data=local_path(data),
+        dataset=dataset,
+        method=method,
+        protocol=protocol,
+        **_request(options),
     )
-    folder, benchmark = RunFolder(Path(out)), prepare(request)
+    place = mirror_path(str(out), writing=True) if is_address(out) else Path(out)
+    folder, benchmark = RunFolder(place), prepare(request)
     given = {"dataset": dataset, "data": str(data), "out": str(out), "method": method}
     call = f"facebench.run({', '.join(map(repr, (dataset, str(data), str(out))))})"
     with folder.locked():
@@ -298,21 +304,23 @@ def load_model(name: Path | str = "embedded") -> MorphableModel:
     Raises:
         FacebenchError: there is no such model, or the file must be imported first.
     """
+    from .recon.files.stores import is_address, local_path
     from .recon.morphable.load import load_model as load
 
-    return load(str(name))
+    return load(str(local_path(name, whole=True) if is_address(name) else name))
 
 
 @_speaks_of_arguments
 def load_run(path: Path | str) -> RunFolder:
-    """Open a run folder, of this or an earlier version.
+    """Open a run folder, of this or an earlier version; from an object store as a copy.
 
     Raises:
         FacebenchError: it holds no run.
     """
+    from .recon.files.stores import local_path
     from .results.run.folder import RunFolder
 
-    return RunFolder.existing(Path(path))
+    return RunFolder.existing(local_path(path, whole=True))
 
 
 def datasets() -> dict[str, DatasetCard]:
@@ -357,6 +365,7 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
 
     from .distributed.plan import RunRequest
     from .errors import did_you_mean
+    from .recon.files.stores import is_address, local_path
 
     known = {field.name for field in fields(RunRequest)}
     for name in options:
@@ -365,7 +374,9 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
             raise FacebenchError(f"run has no argument '{name}'", hint)
     values = {n: tuple(v) if isinstance(v, list) else v for n, v in options.items()}
     if isinstance(checkpoint := values.get("checkpoint"), str):
-        values["checkpoint"] = Path(checkpoint)
+        values["checkpoint"] = local_path(checkpoint)
+    if is_address(model := values.get("model")):
+        values["model"] = local_path(str(model), whole=True)
     if isinstance(values.get("model"), Path):
         values["model"] = str(values["model"])
     return values

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import FacebenchError, did_you_mean, nearest_name
+from ..recon.files.stores import fetch, is_address, local_path, mirror_path
 from ..recon.morphable import PACKAGED_MODELS
 from ._options import PROTOCOLS
 
@@ -23,8 +24,19 @@ if TYPE_CHECKING:
     from ..recon.weights.catalogue import Kind
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-_MOUNT = "give a folder or file of this machine: mount the store (rclone, s3fs), or copy from it."
+_PUBLISHING = ("run", "micc")
+"""Commands whose `--out` may be an address."""
+_WHOLE = ("prepare", "train")
+"""Commands that read their folders' large files by themselves; others read them piece by piece."""
+_LISTED = ("data", "predictions", "folders")
+_AT_HAND = (
+    *(*_LISTED, "prediction", "scan", "prediction_landmarks", "scan_landmarks", "nose_tip"),
+    *("checkpoint", "model", "models", "validation", "train", "start", "photographs", "runs"),
+    *("run", "baseline", "method", "methods"),
+)
+"""Parameters that may be addresses to read from."""
+_IN_METHOD = re.compile(r"(?<=[:=])[a-z][a-z0-9+.-]*://\S+")
+_COPY = "give a folder or file of this machine, and copy from or to the store"
 _WRITES_RUNS = "give a folder that 'facebench micc' wrote"
 _MODELS = "give 'embedded', 'human', an .npz file, or ICT-FaceKit's FaceXModel folder"
 
@@ -37,22 +49,23 @@ def check_first(command: click.Command) -> None:
     for parameter in command.params:
         if type(parameter.type) is click.Path:
             parameter.type = _NamedPath.of(parameter.type)
-    callback = command.callback
+    callback, name = command.callback, command.name or ""
     # A group's commands are objects of a module that stays imported: once is enough.
     if callback is None or hasattr(callback, "__wrapped_early__"):
         return
 
     @wraps(callback)
     def checked(*arguments: Any, **options: Any) -> Any:
-        check_arguments(options)
-        return callback(*arguments, **options)
+        at_hand = bring_to_hand(name, options)
+        check_arguments(at_hand)
+        return callback(*arguments, **at_hand)
 
     checked.__wrapped_early__ = True  # type: ignore[attr-defined]
     command.callback = checked
 
 
 class _NamedPath(click.Path):
-    """A path of this machine, and no empty text: an unset variable would mean this very folder."""
+    """A path, of an address its copy's, and no empty text: an unset variable would mean here."""
 
     @classmethod
     def of(cls, kind: click.Path) -> _NamedPath:
@@ -62,13 +75,37 @@ class _NamedPath(click.Path):
         return named
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Refuse an empty name and an address, else as click does."""
+        """Refuse an empty name, and an address where none is taken, else as click does."""
         if value in ("", b""):
             self.fail("the name is empty.", param, ctx)
-        # Else `--out s3://bucket/run` would make a folder `s3:` here, and be taken for a success.
-        if isinstance(value, str) and _ADDRESS.match(value):
-            self.fail(f"'{value}' is an address; {_MOUNT}", param, ctx)
+        if is_address(value):
+            name, command = param and param.name, ctx and ctx.command.name
+            writing = name == "out" and command in _PUBLISHING
+            # Else `--out s3://bucket/page` would make a folder `s3:`, and be taken for a success.
+            if not writing and name not in _AT_HAND:
+                self.fail(f"an address is not known to this option; {_COPY}.", param, ctx)
+            return mirror_path(value, writing)
         return super().convert(value, param, ctx)
+
+
+def bring_to_hand(command: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Options with paths of this machine for addresses, and what lies there brought up to date.
+
+    Raises:
+        FacebenchError: an address is in no known form, or its store cannot be reached.
+    """
+
+    def at_hand(name: str, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(at_hand(name, item) for item in value)
+        if isinstance(value, str) and name in ("method", "methods"):
+            return _IN_METHOD.sub(lambda found: str(local_path(found[0])), value)
+        if is_address(value):
+            return str(local_path(value, whole=True))
+        whole = command in _WHOLE or name not in _LISTED
+        return fetch(value, whole) if isinstance(value, Path) else value
+
+    return {name: at_hand(name, v) if name in _AT_HAND else v for name, v in options.items()}
 
 
 def check_arguments(options: dict[str, Any]) -> None:

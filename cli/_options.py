@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from ..errors import FacebenchError, did_you_mean
+from ..recon.files.stores import shown
 from ..recon.files.text import read_toml
 
 _LIST = ","
@@ -303,13 +304,13 @@ def _words(flag: str, value: Any) -> list[str]:
 
 def _several(value: Any) -> list[str]:
     values = value if isinstance(value, tuple) else (value,)
-    return [str(item) for item in values]
+    return [shown(item) for item in values]
 
 
 def _plain(value: Any) -> Any:
     # A record is JSON, which knows neither paths nor tuples.
-    if isinstance(value, Path):
-        return str(value)
+    if isinstance(value, Path | str):
+        return shown(value)
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 

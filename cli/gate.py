@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import FacebenchError
+from ..recon.files.stores import address_of
 
 if TYPE_CHECKING:
     from ..results.gate import Baseline, Rule, Verdict
@@ -124,6 +125,8 @@ def _update(folder: RunFolder, baseline: str | None) -> None:
     # A run's folder may be a baseline to read, never one to write over.
     if baseline is None or not baseline.endswith(".json"):
         raise click.UsageError("--update-baseline needs --baseline FILE.json")
+    if address_of(baseline):
+        raise click.UsageError("--update-baseline writes a FILE.json of this machine")
     refuse_unfinished(folder)
     kept = update_baseline(folder, Path(baseline))
     subjects = len({name for column in kept.errors_mm.values() for name in column})

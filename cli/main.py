@@ -16,7 +16,7 @@ from types import FrameType
 import click
 
 from .. import __version__
-from ..errors import DEBUG, FacebenchError, debugging, error_line, nearest_name
+from ..errors import DEBUG, FacebenchError, debugging, error_line, nearest_name, with_addresses
 
 COMMANDS = {
     "check-method": "whether a method keeps to what the benchmark asks of it",
@@ -134,7 +134,7 @@ def run_step(arguments: Sequence[str], allowed: Sequence[int] = (0,)) -> int:
     Raises:
         click.exceptions.Exit: with the status of a step that ended otherwise.
     """
-    click.secho(f"\n$ facebench {shlex.join(arguments)}", bold=True, err=True)
+    click.secho(f"\n$ facebench {with_addresses(shlex.join(arguments))}", bold=True, err=True)
     # In this process: a step finds Ray connected and PyTorch imported.
     returned = group.main(list(arguments), standalone_mode=False)
     status = returned if isinstance(returned, int) else 0

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..errors import FacebenchError
+from ..recon.files.stores import address_of
 from . import _options
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     help="The page's file.  [default: report.html in the first run's folder, or in this one where "
-    "the run comes from MLflow]",
+    "the run comes from MLflow or an object store]",
 )
 @_options.other_numbers
 @click.option(
@@ -71,8 +73,10 @@ def command(
         if form == "html":
             from ..results.report import write_report
 
-            # The folder of a run fetched from MLflow is removed when the block ends.
-            page = out or Path(runs[0] if Path(runs[0]).is_dir() else ".") / "report.html"
+            # The folder of a run fetched from MLflow is removed when the block ends, and that of
+            # one in an object store holds what the store has and nothing else.
+            here = Path(runs[0]).is_dir() and not address_of(runs[0])
+            page = out or Path(runs[0] if here else ".") / "report.html"
             click.echo(write_report(folders[0], folders[1:], literature, page))
         else:
             _write(_first_table(folders, literature, form), out)
@@ -89,6 +93,12 @@ def _track(folders: Sequence[RunFolder]) -> None:
     for folder in folders:
         if MLFLOW_ID.fullmatch(folder.root.name):
             continue  # it comes from there
+        if address_of(folder.root):
+            # The run's key in MLflow is kept in its folder, which is only read here.
+            raise FacebenchError(
+                f"{folder.root} is in an object store, and --track writes to the folder",
+                "copy it to this machine, or give the command that measured it again",
+            )
         record = folder.record()
         # Runs of one dataset share an experiment, where MLflow can compare them.
         connect(record.dataset)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import FacebenchError, one_line
+from ..recon.files.stores import shown
 from ._options import (
     NOTHING_SCORED,
     UnitType,
@@ -223,7 +224,7 @@ def _show(folder: RunFolder, record: RunRecord, as_json: bool) -> None:
     for line in _reasons(folder, record):
         click.echo(line, err=True)
     click.echo(terminal_text([scene_rows([folder]).table()]), nl=False)
-    click.echo(f"{folder.root}: {record.n_scored} scored, {record.n_unscored} not")
+    click.echo(f"{shown(folder.root)}: {record.n_scored} scored, {record.n_unscored} not")
 
 
 def _reasons(folder: RunFolder, record: RunRecord) -> list[str]:
@@ -239,5 +240,7 @@ def _reasons(folder: RunFolder, record: RunRecord) -> list[str]:
         lines += [one_line(f"{where}: {said}")] if said else []
     hidden = len(lines) - _SHOWN_REASONS
     # Thousands of reasons would push the table off the screen.
-    more = [f"… and {hidden} more, see {folder.root / 'items.parquet'}"] if hidden > 0 else []
+    more = (
+        [f"… and {hidden} more, see {shown(folder.root / 'items.parquet')}"] if hidden > 0 else []
+    )
     return lines[:_SHOWN_REASONS] + more

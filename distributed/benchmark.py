@@ -27,6 +27,7 @@ from ..errors import FacebenchError, error_line
 from ..recon.export.mesh_files import write_ply
 from ..recon.face.tracks import describe_others
 from ..recon.files.contents import content_hashes
+from ..recon.files.publishing import publish
 from ..recon.mesh.record import Mesh
 from ..recon.video.decode import estimate_frames
 from ..results.run.folder import RunFolder, RunRecord
@@ -194,6 +195,7 @@ def encode_clips(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> N
     for row in describe(tasks, benchmark.job):
         # On disk before it is counted: progress never shows what a kill would lose.
         folder.ledger.write(row, command, time.perf_counter() - begun)
+        publish(folder.root)
         listen.frames(row)
 
 
@@ -247,6 +249,7 @@ def _pass(
             new = [one.result for one in kept]
             others = (known.get(item.id) for item in siblings[new[0].item])
             growing.add([*_with_siblings([one for one in others if one], new), *new])
+            publish(folder.root)
             listen.subject(new[0].subject)
     if not missing and len(table.results()) > len(growing.results):
         table.write(growing.results)  # items that are gone from the set

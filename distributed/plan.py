@@ -15,6 +15,7 @@ from ..bench.method.mesh_files import MeshPredictions
 from ..bench.method.registry import open_method
 from ..bench.protocol.record import Protocol, read_settings
 from ..errors import FacebenchError
+from ..recon.files.stores import shown
 from ..recon.morphable import PACKAGED_MODELS
 from ..recon.morphable.load import load_model
 from ..recon.weights.catalogue import BEST, choice_identity, portable_choice, resolve_choice
@@ -226,7 +227,7 @@ def describe_run(
         host=host(),
         started=now(),
         items=tuple(item.id for item in dataset.items),
-        data=str(dataset.root),
+        data=shown(dataset.root),
         commits=(f"{commit}{'+' * dirty}",) if commit else (),
     )
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from object_store import ObjectStore
+from object_store import object_store as running_store
 from run_watchdog import watch
 
 # In CI the same examples each time: a change is judged by what it changed.
@@ -93,6 +95,21 @@ def fetched() -> Iterator[None]:
         if missing:
             pytest.skip(f"needs 'facebench weights get {' '.join(missing)}'")
         yield
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """An S3 server on the loopback interface, one for all tests; a skip without moto."""
+    with running_store() as store:
+        yield store
+
+
+@pytest.fixture
+def bucket(object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty bucket, with the environment that leads to it."""
+    for name, value in object_store.environment(tmp_path / "cache").items():
+        monkeypatch.setenv(name, value)
+    return object_store.new_bucket()
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -82,6 +83,13 @@ class Item:
         if self.clip is not None:
             # Boxes decide which faces are read, so a change of them is a change of the data.
             named += [("clip", self.clip.path), ("boxes", self.clip.boxes)]
+        found = ((part, path) for part, path in named if path is not None)
+        return chain(found, self.scan_files)
+
+    @property
+    def scan_files(self) -> Iterator[tuple[str, Path]]:
+        """Every file that is read of its scans, by the part it plays."""
+        named: list[tuple[str, Path | None]] = []
         for scan in self.scans:
             named += [
                 (f"{scan.name} scan", scan.path),

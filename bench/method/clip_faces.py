@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ...errors import error_line
 from ...recon.face.crop import Box, crop_square, read_boxes
 from ...recon.face.tracks import CUT_GREY, DESCRIBED, FOUND, Segments, large_changes, segments_of
+from ...recon.files.stores import fetch
 from ...recon.video.decode import Chunk, read_chunks
 from ...recon.vision.detect import find_next, make_detector
 from ..dataset.interface import Clip
@@ -230,7 +231,7 @@ def face_locator(clip: Clip, detector: str = "embedded", tracking: bool = False)
     """
     if clip.boxes is not None:
         # Boxes beside the clip win, so that methods can be compared on the very same crops.
-        boxes = read_boxes(clip.boxes)
+        boxes = read_boxes(fetch(clip.boxes))
         return lambda number, frame, last: boxes.get(number)
     finder = make_detector(detector)
     return lambda number, frame, last: find_next(finder, frame, last if tracking else None)

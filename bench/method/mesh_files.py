@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ...errors import FacebenchError, nearest_name
 from ...recon.files.contents import content_hashes, files_below
+from ...recon.files.stores import fetch
 from ...recon.files.text import read_text
 from ...recon.mesh.record import Mesh
 from ..dataset.interface import Item
@@ -180,7 +181,7 @@ class MeshPredictions:
         # memory.
         if path not in self._last:
             self._last.clear()
-            self._last[path] = _with_landmarks(load_mesh(path), self._topology, path)
+            self._last[path] = _with_landmarks(load_mesh(fetch(path)), self._topology, path)
         return self._last[path]
 
     def landmarks_for(self, item: Item) -> Landmarks | None:

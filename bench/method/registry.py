@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
+from ...recon.files.stores import fetch
 from ...recon.mesh.record import Mesh
 from ..plugins import Plugins
 from .interface import AnyMethod, HoldsMeshes, Method, MethodCard, MethodModule, MethodOptions
@@ -58,6 +59,10 @@ def open_method(name: str, options: MethodOptions) -> AnyMethod:
     """
     base, colon, source = name.partition(":")
     module = _module(base)
+    # Here, because workers build methods too: their machine may not have the files yet.
+    for path in (options.checkpoint, Path(options.model)):
+        if path is not None:
+            fetch(path, whole=True)
     # Else `ours:weights.pt` would run with the embedded weights, and nobody would notice.
     if colon and module.CARD.kind != "files":
         raise FacebenchError(f"method '{base}' takes nothing behind a colon", f"write '{base}'")

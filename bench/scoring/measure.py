@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import error_line
+from ...recon.files.stores import fetch
 from ...recon.mesh.record import Mesh
 from ..dataset.interface import Item
 from ..meshes.decimate import DecimatedMesh, decimate
@@ -67,6 +68,9 @@ def measure_job(job: Job, ruler: Ruler) -> list[Measured]:
     if not scans:
         return [failed(*one, one[0].scan_reason or "no scan of it", ruler) for one in job]
     try:
+        # Of an object store: on this machine they may be missing, or be those of yesterday.
+        for path in dict.fromkeys(path for item, _ in job for _, path in item.scan_files):
+            fetch(path)
         # Once for the whole job: a scan is tens of megabytes of text.
         targets, faults = read_targets(scans, ruler.unit, ruler.protocol.reduction.scan != "first")
     except Exception as error:

@@ -6,10 +6,12 @@ import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
+
+from .stores import address_of, object_states, open_ranged
 
 ABSENT = "absent"
 """Stands for the hash of a file that is not there or cannot be read."""
@@ -21,7 +23,8 @@ _COLUMNS = (
 )
 
 State = tuple[int, int, int, int]
-"""Size, times in ns of the last change to its content and to its entry, and inode of a file."""
+"""Size, times in ns of the last change to its content and to its entry, and inode of a file; of an
+object of a store its size and a number for its e-tag."""
 
 
 def content_hashes(paths: Iterable[Path]) -> dict[Path, str]:
@@ -32,7 +35,7 @@ def content_hashes(paths: Iterable[Path]) -> dict[Path, str]:
     """
     wanted = {path: path.absolute() for path in paths}
     known = _recall({str(place) for place in wanted.values()})
-    states = {path: _state(place) for path, place in wanted.items()}
+    states = _states(wanted)
     found = {
         path: sha
         for path, place in wanted.items()
@@ -106,10 +109,24 @@ def forget() -> None:
 
 def _hash(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        # An object of a store is read through, and not kept: it may be a film of hours.
+        with open_ranged(path) if address_of(path) else path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ABSENT
+
+
+def _states(wanted: Mapping[Path, Path]) -> dict[Path, State | None]:
+    """States of files by the path they are asked for, given where each is."""
+    objects = object_states([place for place in wanted.values() if address_of(place)])
+    return {
+        path: (_state(place) if place not in objects else _state_of_object(objects[place]))
+        for path, place in wanted.items()
+    }
+
+
+def _state_of_object(found: tuple[int, int] | None) -> State | None:
+    return None if found is None else (*found, 0, 0)
 
 
 def _state(path: Path) -> State | None:
@@ -143,13 +160,14 @@ def _remember(found: dict[str, tuple[State | None, str]]) -> None:
     """Keep hashes; a store that cannot be written is done without."""
     # A file that was changed a moment ago may change again within one tick of its clock.
     before = time.time_ns() - int(_SETTLED_SECONDS * 1e9)
+    now = _states({Path(place): Path(place) for place in found})
     rows = [
         (place, *state, sha)
         for place, (state, sha) in found.items()
         if state is not None
         and sha != ABSENT
         and max(state[1], state[2]) < before
-        and _state(Path(place)) == state
+        and now[Path(place)] == state
     ]
     if not rows:
         return

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ...errors import FacebenchError
+from ...errors import STORE_MIRROR, FacebenchError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
@@ -135,11 +135,17 @@ def sweep_drafts(folder: Path) -> None:
             continue
         with suppress(OSError):
             old = newest - draft.stat().st_mtime > _SECONDS_OF_ANOTHER_HOST
-            if _is_dead(int(found["pid"])) if found["host"] == _HOST else old:
+            if is_dead(int(found["pid"])) if found["host"] == _HOST else old:
                 draft.unlink(missing_ok=True)
 
 
-def _is_dead(process: int) -> bool:
+def is_draft(path: Path) -> bool:
+    """Whether a file has the name of what `atomic_write` has not finished."""
+    return _DRAFT.fullmatch(path.name) is not None
+
+
+def is_dead(process: int) -> bool:
+    """Whether no process of this machine but this one has the number."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -165,6 +171,7 @@ def lock_folder(
 
     The operating system holds the lock for the process, and lets it go with it: after a kill there
     is nothing to clean up. A command that fails before it wrote anything leaves no folder behind.
+    The folder of an object store is fetched, held there too, and published: see `publishing`.
 
     Args:
         folder: made where it is not there; tried before any work is done.
@@ -176,18 +183,25 @@ def lock_folder(
     Raises:
         FacebenchError: another command holds it, it is somebody else's, or cannot be written.
     """
+    from .publishing import published  # it writes files itself, by what is above
+
     read = [os.path.realpath(path) for path in inputs]
     if os.path.realpath(folder) in (*read, *map(os.path.dirname, read)):
         command = ""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         # Before the lock, which is a file in somebody's folder, and again once nobody else writes.
-        _check_owner(folder, command, own)
-        with _locked(
-            folder / ".lock",
-            0.0,
-            f"another command is writing to {folder}",
-            "wait for it or choose another folder",
+        # Of a folder of an object store what lies here may be long outdated.
+        if STORE_MIRROR not in folder.parts:
+            _check_owner(folder, command, own)
+        with (
+            _locked(
+                folder / ".lock",
+                0.0,
+                f"another command is writing to {folder}",
+                "wait for it or choose another folder",
+            ),
+            published(folder),
         ):
             _check_owner(folder, command, own)
             try:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ...errors import one_line
 from ..files.contents import START_BYTES, not_the_file
+from ..files.stores import address_of, open_ranged
 
 MOST_PIXELS = 36_000_000
 """Of a frame: 8192 x 4320, the largest that cameras film."""
@@ -28,28 +29,30 @@ addresses, which it would read."""
 
 
 def open_video(path: Path) -> av.container.InputContainer:
-    """A video file for reading.
+    """A video file for reading; from an object store it is read by ranges.
 
     Raises:
+        FacebenchError: the store cannot be reached.
         OSError, ValueError, av.FFmpegError: it cannot be read as a video.
     """
     if path.exists() and not path.is_file():
         raise ValueError("not a file")
+    stored = open_ranged(path) if address_of(path) else None
     options = {
         "format_whitelist": ",".join(_FORMATS),
         "protocol_whitelist": "file",
         "max_pixels": str(MOST_PIXELS),
     }
-    if path.is_file():
-        with path.open("rb") as file:
-            start = file.read(START_BYTES)
+    if stored is not None or path.is_file():
+        # Peeked at, not read: FFmpeg begins at the first byte.
+        start = stored.peek(START_BYTES) if stored is not None else _start_of(path)
         if not start:
             raise ValueError("the file is empty")
         if instead := not_the_file(start):
             raise ValueError(f"{instead[0]}: {instead[1]}")
     try:
         # The scheme keeps names such as `concat:a|b` and `http:x` file names.
-        container: av.container.InputContainer = av.open(f"file:{path}", options=options)
+        container: av.container.InputContainer = av.open(stored or f"file:{path}", options=options)
     except av.ArgumentError:
         raise ValueError("it is no video of a known format") from None
     for stream in container.streams.video:
@@ -57,6 +60,11 @@ def open_video(path: Path) -> av.container.InputContainer:
             raise ValueError("its codec is not known")
         stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     return container
+
+
+def _start_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(START_BYTES)
 
 
 LONGEST_SIDE = 4096
@@ -81,7 +89,8 @@ def estimate_frames(path: Path) -> int:
             if container.duration and stream.average_rate:
                 return int(container.duration / av.time_base * stream.average_rate) + 1
             sizes = [p.size for p in islice(container.demux(stream), CHUNK_FRAMES) if p.size]
-        return math.ceil(path.stat().st_size * len(sizes) / sum(sizes)) if sizes else 0
+            size = container.size
+        return math.ceil(size * len(sizes) / sum(sizes)) if sizes else 0
     except (av.FFmpegError, OSError, ValueError, IndexError, OverflowError):
         return 0
 

@@ -16,6 +16,7 @@ from ...bench.dataset.interface import Dataset, Problem
 from ...bench.dataset.registry import open_dataset
 from ...bench.method.interface import MethodCard
 from ...errors import FacebenchError
+from ...recon.files.stores import local_path
 from ...recon.files.text import check_fields
 
 PACKAGES = (
@@ -164,7 +165,7 @@ class RunRecord:
         items: ids of all that is measured, also of what fails; each has a row when the run is done.
         commits: code that worked on the run, in the order of the commands, each `COMMIT` or
             `COMMIT+` where it was changed; one where no other code continued it.
-        data: folder of the dataset, absolute.
+        data: folder of the dataset, absolute, or its address in an object store.
         detector: what found the faces in frames without boxes beside them; empty where no frames
             were read. Runs of before there was a choice were found by the embedded one.
         tracking: whether faces were followed from frame to frame instead of detected in each.
@@ -270,7 +271,8 @@ def measured_dataset(record: RunRecord) -> Dataset:
     if not record.data:
         raise FacebenchError("the run does not say where its data were")
     # Predictions may be what told the items, as of plain pairs: a run knows their names.
-    dataset = open_dataset(record.dataset, Path(record.data).absolute(), predictions=record.items)
+    root = local_path(record.data).absolute()
+    dataset = open_dataset(record.dataset, root, predictions=record.items)
     items = tuple(item for item in dataset.items if item.id in set(record.items))
     if len(items) < len(record.items):
         raise FacebenchError(f"{record.data} lacks some of what the run measured")

@@ -209,12 +209,20 @@ def test_an_empty_name_is_not_this_folder() -> None:
     assert done.returncode == 2 and "the name is empty" in done.stderr
 
 
+def test_an_address_is_no_folder_where_none_is_taken() -> None:
+    done = run("synth", "faces", "--out", "s3://bucket/a")
+    assert done.returncode == 2 and "an address is not known to this option; give a" in done.stderr
+    assert not Path("s3:").exists()
+
+
 @pytest.mark.parametrize("option", ["--out", "--data"])
-def test_an_address_is_no_folder(option: str, tmp_path: Path) -> None:
-    words = {"--out": str(tmp_path / "run"), "--data": str(tmp_path), option: "s3://bucket/a"}
+def test_a_user_in_an_address_is_a_line_that_does_not_repeat_it(
+    option: str, tmp_path: Path
+) -> None:
+    words = {"--out": str(tmp_path / "run"), "--data": str(tmp_path), option: "s3://me:pass@box/a"}
     done = run("micc", *(word for pair in words.items() for word in pair))
-    assert done.returncode == 2 and "'s3://bucket/a' is an address" in done.stderr
-    assert not Path("s3:").exists() and not list(tmp_path.iterdir())
+    assert done.returncode == 2 and "holds a user, a key or a query: set AWS" in done.stderr
+    assert "pass" not in done.stderr and not list(tmp_path.iterdir())
 
 
 def test_a_terminal_without_utf8_gets_other_signs() -> None:

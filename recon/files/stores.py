@@ -1,0 +1,450 @@
+"""Object stores: what lies at an address such as `s3://bucket/path`, as files of this machine.
+
+The rest of the package works on paths. An address stands for one path below the cache folder, its
+mirror, whose name spells the address: a worker on another machine, which gets only the path, finds
+the content by it. A folder's mirror holds files up to `WHOLE_BYTES`; for each larger one it holds a
+line of text in its place, and who reads it fetches it first or reads ranges of it. Credentials are
+taken from the environment by the library (obstore), and no code here sees them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from ...errors import STORE_MIRROR, FacebenchError, one_line, with_addresses
+from .writing import atomic_write, is_draft, sweep_drafts
+
+SCHEMES = ("s3", "gs", "az")
+WHOLE_BYTES = 2**20
+"""Files of folders up to this size are fetched with the listing: labels, boxes, landmarks."""
+PATIENCE_SECONDS = 120.0
+"""A store that does not answer for so long ends the command."""
+
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+_FORM = "write s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH"
+_ENVIRONMENT = {
+    "s3": "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where it is temporary, "
+    "AWS_SESSION_TOKEN; AWS_ENDPOINT_URL and AWS_REGION say where the store is",
+    "gs": "set GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+}
+_STAND_IN = b"facebench: the content of this file is in an object store\n"
+_BLOCK_BYTES = 2**20
+_THREADS = 8
+_FEW = 32
+
+Found = TypeVar("Found")
+Facts = Mapping[str, Any]
+"""Of an object, as the library tells them: `path`, `size`, `e_tag`, `version`."""
+
+
+def is_address(text: object) -> bool:
+    """Whether text has the form of an address, of whatever scheme."""
+    return isinstance(text, str) and _ADDRESS.match(text) is not None
+
+
+def mirror_path(address: str, writing: bool = False) -> Path:
+    """The path that stands for an address; nothing is asked of the store yet.
+
+    Args:
+        address: `SCHEME://BUCKET/PATH`.
+        writing: of a folder that is written to: it is kept apart from copies that are only read.
+
+    Raises:
+        FacebenchError: it is not in that form, or holds a user, key or query.
+    """
+    found = _ADDRESS.fullmatch(address)
+    scheme, rest = (found[1].lower(), found[2]) if found else ("", "")
+    if scheme not in SCHEMES:
+        raise FacebenchError(f"an address of '{scheme}://' is not known", _FORM)
+    bucket, _, key = rest.partition("/")
+    # Not repeated in the message: it would print the key that it is about.
+    if "@" in bucket or "?" in rest:
+        raise FacebenchError(
+            f"an address of {scheme}:// holds a user, a key or a query", _ENVIRONMENT[scheme]
+        )
+    parts = key.strip("/").split("/") if key.strip("/") else []
+    if not _BUCKET.fullmatch(bucket) or not all(map(_is_name, parts)):
+        raise FacebenchError(f"'{address}' is no address of an object store", _FORM)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    place = cache.absolute() / STORE_MIRROR / ("out" if writing else "in")
+    return place.joinpath(scheme, bucket, *parts)
+
+
+def address_of(path: Path | str) -> str:
+    """The address that a path stands for; empty for a path of this machine."""
+    parts = PurePosixPath(path).parts
+    if STORE_MIRROR not in parts:
+        return ""
+    kind, *place = parts[parts.index(STORE_MIRROR) + 1 :] or [""]
+    fits = kind in ("in", "out") and len(place) > 1 and place[0] in SCHEMES
+    return f"{place[0]}://{'/'.join(place[1:])}" if fits else ""
+
+
+def shown(path: Path | str) -> str:
+    """How a path is told to people and kept in records: its address, where it stands for one."""
+    return with_addresses(str(path))
+
+
+def local_path(place: Path | str, whole: bool = False) -> Path:
+    """A path to read: of an address, its mirror brought up to date; any other as it is.
+
+    Raises:
+        FacebenchError: as `mirror_path` and `fetch`.
+    """
+    return fetch(mirror_path(str(place)) if is_address(place) else Path(place), whole)
+
+
+def fetch(path: Path, whole: bool = False) -> Path:
+    """Bring the copy of an object, or of all below an address, up to date; the path itself.
+
+    What is gone from the store goes from the mirror too. Does nothing for paths of this machine,
+    and for folders that a command of this machine is writing.
+
+    Args:
+        path: of a mirror.
+        whole: of a folder: fetch large files as well.
+
+    Raises:
+        FacebenchError: the store cannot be reached or read, or something changed under way.
+    """
+    if not address_of(path) or is_written_here(path):
+        return path
+    facts = object_facts(path)
+    if facts is not None:
+        if path.is_dir():
+            shutil.rmtree(path)
+        fetch_object(path, facts)
+    else:
+        fetch_folder(path, list_objects(path), whole)
+    return path
+
+
+def is_written_here(path: Path) -> bool:
+    """Whether a path is in the tree of folders that commands of this machine write."""
+    parts = path.parts
+    return STORE_MIRROR in parts and parts[parts.index(STORE_MIRROR) + 1 :][:1] == ("out",)
+
+
+def fetch_folder(path: Path, objects: Mapping[str, Facts], whole: bool) -> None:
+    """Make a folder hold these objects and nothing else; see `fetch`."""
+    if path.is_dir():
+        sweep_drafts(path)
+    for file in [item for item in path.rglob("*") if not item.is_dir() or item.is_symlink()]:
+        if file.relative_to(path).as_posix() not in objects and not _is_of_writers(file):
+            file.unlink(missing_ok=True)
+    for folder in sorted((item for item in path.rglob("*") if item.is_dir()), reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    if path.is_dir() and not objects and not any(path.iterdir()):
+        path.rmdir()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        tasks = [
+            pool.submit(fetch_object, path / name, facts, whole or facts["size"] <= WHOLE_BYTES)
+            for name, facts in objects.items()
+        ]
+        for task in tasks:
+            task.result()
+
+
+def fetch_object(path: Path, facts: Facts, whole: bool = True) -> None:
+    """Make a file hold an object, or stand for it; a copy that is current stays.
+
+    Raises:
+        FacebenchError: the object changed since the facts were asked for, or cannot be read.
+    """
+    mark, size = mark_of(facts), facts["size"] if whole else len(_STAND_IN)
+    found = path.stat() if path.is_file() else None
+    # A whole copy serves as well where a stand-in would do.
+    if found and found.st_mtime_ns == mark and found.st_size in (size, facts["size"]):
+        return
+    with atomic_write(path) as draft:
+        content = read_object(path, facts) if whole else _STAND_IN
+        draft.write_bytes(content)
+        # The e-tag is kept in the file's time, so that the two can never come apart.
+        os.utime(draft, ns=(mark, mark))
+
+
+def read_object(path: Path, facts: Facts) -> bytes:
+    """The bytes of an object as it was when the facts were asked for."""
+    import obstore
+
+    store, key = place_of(path)
+    options: Any = {"if_match": facts["e_tag"]} if facts["e_tag"] else {}
+    with _changes_told(path):
+        return ask(path, lambda: bytes(obstore.get(store, key, options=options).bytes()))
+
+
+def mark_of(facts: Facts) -> int:
+    """A number for an e-tag: the time of change, in ns, of the file that is its copy."""
+    told = f"{facts['e_tag']} {facts['size']}".encode()
+    # 55 bits: a date of the year 1970 or 1971, before any file was written by anybody.
+    return int.from_bytes(hashlib.sha256(told).digest()[:7]) >> 1
+
+
+def object_facts(path: Path) -> Facts | None:
+    """Size and e-tag of an object; None where there is none of the name.
+
+    Raises:
+        FacebenchError: the store cannot be reached.
+    """
+    import_library()
+    import obstore
+
+    store, key = place_of(path)
+    try:
+        return ask(path, lambda: obstore.head(store, key)) if key else None
+    except FileNotFoundError:
+        return None
+
+
+def list_objects(path: Path) -> dict[str, Facts]:
+    """Size and e-tag of all objects below an address, by their names relative to it.
+
+    Raises:
+        FacebenchError: the store cannot be reached, there is no such bucket, or a name cannot be
+            that of a file.
+    """
+    import_library()
+    import obstore
+
+    store, key = place_of(path)
+    prefix = f"{key}/" if key else ""
+    pages = ask(path, lambda: list(obstore.list(store, prefix=key or None)))
+    found = {str(facts["path"]).removeprefix(prefix): facts for page in pages for facts in page}
+    folders = {str(parent) for name in found for parent in PurePosixPath(name).parents}
+    for name in found:
+        if not all(map(_is_name, name.split("/"))):
+            raise FacebenchError(
+                f"{shown(path)} holds '{name}', which no file can be called", "rename it there"
+            )
+    # Some tools leave an empty object where they show a folder.
+    return {name: facts for name, facts in found.items() if name not in folders}
+
+
+def object_states(paths: Iterable[Path]) -> dict[Path, tuple[int, int] | None]:
+    """Size and `mark_of` of many objects as they are now; None for what is not there."""
+    wanted = list(paths)
+    if len(wanted) > _FEW:
+        # One listing tells of a thousand objects, a question of one.
+        above = Path(os.path.commonpath([path.parent for path in wanted]))
+        if address_of(above):
+            listed = list_objects(above)
+            facts = [listed.get(path.relative_to(above).as_posix()) for path in wanted]
+            return dict(zip(wanted, map(_state, facts), strict=True))
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return dict(zip(wanted, map(_state, pool.map(object_facts, wanted)), strict=True))
+
+
+def _state(facts: Facts | None) -> tuple[int, int] | None:
+    return None if facts is None else (facts["size"], mark_of(facts))
+
+
+def open_ranged(path: Path) -> io.BufferedReader:
+    """An object as a file that is read by ranges, a block at a time, and never kept on disk.
+
+    Raises:
+        FileNotFoundError: there is none.
+        FacebenchError: here and by its reads, the store cannot be reached or the object changed.
+    """
+    facts = object_facts(path)
+    if facts is None:
+        raise FileNotFoundError(2, "No such file", shown(path))
+    return io.BufferedReader(_Ranged(path, facts), _BLOCK_BYTES)
+
+
+class _Ranged(io.RawIOBase):
+    """The unbuffered file below `open_ranged`."""
+
+    def __init__(self, path: Path, facts: Facts) -> None:
+        super().__init__()
+        # FFmpeg weighs a name's ending where it guesses a format: the same as of a file on disk.
+        self.name = f"file:{path}"
+        self._path, self._facts, self._at = path, facts, 0
+        self._failed = False
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._facts["size"]}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        import obstore
+
+        end = min(self._at + len(buffer), self._facts["size"])
+        # FFmpeg asks again after an error; the first one is what is told.
+        if end <= self._at or self._failed:
+            return 0
+        store, key = place_of(self._path)
+        # Of one state only: the halves of two videos would be decoded without a word.
+        options: Any = {"range": (self._at, end), "if_match": self._facts["e_tag"]}
+        try:
+            with _changes_told(self._path):
+                content = ask(
+                    self._path, lambda: bytes(obstore.get(store, key, options=options).bytes())
+                )
+        except FacebenchError:
+            self._failed = True
+            raise
+        buffer[: len(content)] = content
+        self._at += len(content)
+        return len(content)
+
+
+def ask(path: Path, question: Callable[[], Found]) -> Found:
+    """The answer of a store, asked again with a word for `PATIENCE_SECONDS` where it gives none.
+
+    Raises:
+        FileNotFoundError: there is no such object.
+        obstore.exceptions.AlreadyExistsError, PreconditionError: of conditional questions.
+        FacebenchError: everything else, in a line.
+    """
+    from obstore import exceptions
+
+    began, pause = time.monotonic(), 0.1
+    while True:
+        try:
+            return question()
+        except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
+            raise
+        except (exceptions.BaseError, OSError) as error:
+            told = str(error)
+            if isinstance(error, FileNotFoundError) and "NoSuchBucket" not in told:
+                raise
+            fault = _fault(path, told)
+            if fault is not None:
+                raise fault from None
+            waited = time.monotonic() - began
+            if waited > PATIENCE_SECONDS:
+                raise FacebenchError(
+                    f"{shown(path)}: the store did not answer for {waited:.0f} s ({_reason(told)})",
+                    "what is done is kept; the same command continues",
+                ) from None
+            if pause == 0.1:
+                said = f"{shown(path)}: the store does not answer ({_reason(told)}); trying again"
+                print(f"facebench: {one_line(said)}", file=sys.stderr)
+            time.sleep(pause)
+            pause = min(2 * pause, 5.0)
+
+
+def import_library() -> None:
+    """Tell what to install where the library of object stores is missing."""
+    try:
+        import obstore  # noqa: F401
+    except ImportError:
+        raise FacebenchError(
+            "addresses of object stores need the package obstore",
+            "pip install 'facebench[store]'",
+        ) from None
+
+
+_DENIED = ("status code: 401", "status code: 403", "ExpiredToken", "InvalidToken", "Missing")
+
+
+def _fault(path: Path, told: str) -> FacebenchError | None:
+    """What no waiting mends; None for a store that may answer later."""
+    scheme, _, rest = address_of(path).partition("://")
+    bucket = f"{scheme}://{rest.partition('/')[0]}"
+    if "NoSuchBucket" in told or "ContainerNotFound" in told:
+        return FacebenchError(f"{bucket}: there is no such bucket", "make it, or check its name")
+    # Where no credentials are set the library asks the cloud's own machine for some.
+    if "169.254." in told or "metadata.google" in told:
+        return FacebenchError(f"{bucket}: there are no credentials", _ENVIRONMENT[scheme])
+    if any(word in told for word in _DENIED):
+        return FacebenchError(
+            f"{bucket}: the store refuses the credentials ({_reason(told)})", _ENVIRONMENT[scheme]
+        )
+    if re.search(r"status code: (4(?!08|29)\d\d|501)", told) or "not supported" in told:
+        return FacebenchError(f"{shown(path)}: the store refuses ({_reason(told)})", _FORM)
+    return None
+
+
+def _reason(told: str) -> str:
+    """Status and code of an answer. Not its text: an address in there may hold a signature."""
+    status = re.search(r"status code: (\d+[A-Za-z ]*)", told)
+    code = re.search(r"<Code>(\w+)</Code>", told)
+    return ", ".join(found[1].strip() for found in (status, code) if found) or "no connection"
+
+
+@contextmanager
+def _changes_told(path: Path) -> Iterator[None]:
+    """An object that is not the same any more becomes a line."""
+    from obstore.exceptions import PreconditionError
+
+    try:
+        yield
+    except (PreconditionError, FileNotFoundError):
+        raise FacebenchError(
+            f"{shown(path)} changed or went while it was read", "run the command again"
+        ) from None
+
+
+def _is_name(part: str) -> bool:
+    return part not in ("", ".", "..") and "\0" not in part and "\\" not in part
+
+
+def _is_of_writers(file: Path) -> bool:
+    """What commands keep beside their files on this machine alone."""
+    return file.name in LOCAL_NAMES or is_draft(file)
+
+
+LOCAL_NAMES = (".lock", ".leader.lock")
+
+
+def place_of(path: Path) -> tuple[Any, str]:
+    """The library's store of the bucket of a mirrored path, and the object's key in it."""
+    scheme, _, rest = address_of(path).partition("://")
+    bucket, _, key = rest.partition("/")
+    return _bucket(scheme, bucket, _environment()), key
+
+
+def _environment() -> int:
+    """A number for the settings of stores in the environment: no copy of a key is kept."""
+    names = (name for name in os.environ if name.startswith(("AWS_", "GOOGLE_", "AZURE_")))
+    return hash(tuple((name, os.environ[name]) for name in sorted(names)))
+
+
+@lru_cache
+def _bucket(scheme: str, bucket: str, _: int) -> Any:
+    """The library's store, which takes its settings from the environment as it is then."""
+    import_library()
+    from obstore import exceptions
+    from obstore.store import from_url
+
+    endpoints = [at for name, at in os.environ.items() if name.startswith("AWS_ENDPOINT")]
+    address = f"{scheme}://{bucket}"
+    try:
+        return from_url(
+            address,
+            client_options={
+                "allow_http": any(at.startswith("http:") for at in endpoints),
+                "timeout": "60s",
+            },
+            # `ask` waits itself, and says so.
+            retry_config={"max_retries": 0},
+        )
+    except exceptions.BaseError:
+        hint = _ENVIRONMENT[scheme]
+        raise FacebenchError(f"{address}: the credentials are not complete", hint) from None
