@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
-from .stores import address_of, object_states, open_ranged
+from .stores import STAND_IN, address_of, object_states, open_ranged
 
 ABSENT = "absent"
 """Stands for the hash of a file that is not there or cannot be read."""
@@ -63,6 +63,8 @@ def not_the_file(start: bytes) -> tuple[str, str] | None:
         return "a pointer of Git LFS, not the file", "fetch it: git lfs pull"
     if text.startswith((b"<!doctype html", b"<html")):
         return "a web page, not the file", "open its address in a browser and save the file itself"
+    if start.startswith(STAND_IN.rstrip()):
+        return "not the file, which is in an object store", "give its address, not this path"
     return None
 
 

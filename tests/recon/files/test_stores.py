@@ -17,7 +17,7 @@ from small_micc import moving_face, write_video
 
 from facebench.errors import FacebenchError
 from facebench.recon.files import publishing, stores
-from facebench.recon.files.contents import ABSENT, content_hashes
+from facebench.recon.files.contents import ABSENT, content_hashes, not_the_file
 from facebench.recon.files.publishing import publish, watching
 from facebench.recon.files.stores import address_of, fetch, local_path, mirror_path
 from facebench.recon.files.writing import MARK, lock_folder
@@ -71,6 +71,7 @@ def test_a_folder_becomes_what_the_store_has(bucket: str) -> None:
     assert names == {"a.txt", "in/b.txt", "in/big"}
     assert (folder / "in/b.txt").read_bytes() == b"2"
     # In its place is a line that no reader of any format takes for the content.
+    assert not_the_file((folder / "in/big").read_bytes()) is not None
     assert (folder / "in/big").stat().st_size < 100 and fetch(
         folder / "in/big"
     ).stat().st_size > 1e6
