@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
-from .stores import STAND_IN, address_of, object_states, open_ranged
+from .stores import STAND_IN, address_of, object_states, open_content
 
 ABSENT = "absent"
 """Stands for the hash of a file that is not there or cannot be read."""
@@ -112,7 +112,7 @@ def forget() -> None:
 def _hash(path: Path) -> str:
     try:
         # An object of a store is read through, and not kept: it may be a film of hours.
-        with open_ranged(path) if address_of(path) else path.open("rb") as file:
+        with open_content(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ABSENT

@@ -266,6 +266,15 @@ def open_ranged(path: Path) -> io.BufferedReader:
     return io.BufferedReader(_Ranged(path, facts), _BLOCK_BYTES)
 
 
+def open_content(path: Path) -> io.BufferedIOBase:
+    """A file for reading, by ranges where it is in an object store.
+
+    Raises:
+        OSError, FacebenchError: as opening a file, and `open_ranged`.
+    """
+    return open_ranged(path) if address_of(path) else path.open("rb")
+
+
 class _Ranged(io.RawIOBase):
     """The unbuffered file below `open_ranged`."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import struct
 from collections.abc import Container, Generator, Iterable, Iterator
 from contextlib import closing
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from ...errors import one_line
 from ..files.contents import START_BYTES, not_the_file
-from ..files.stores import address_of, open_ranged
+from ..files.stores import address_of, open_content, open_ranged
 
 MOST_PIXELS = 36_000_000
 """Of a frame: 8192 x 4320, the largest that cameras film."""
@@ -37,22 +38,23 @@ def open_video(path: Path) -> av.container.InputContainer:
     """
     if path.exists() and not path.is_file():
         raise ValueError("not a file")
-    stored = open_ranged(path) if address_of(path) else None
     options = {
         "format_whitelist": ",".join(_FORMATS),
         "protocol_whitelist": "file",
         "max_pixels": str(MOST_PIXELS),
     }
-    if stored is not None or path.is_file():
-        # Peeked at, not read: FFmpeg begins at the first byte.
-        start = stored.peek(START_BYTES) if stored is not None else _start_of(path)
+    in_store = bool(address_of(path))
+    if in_store or path.is_file():
+        with open_content(path) as file:
+            start = file.read(START_BYTES)
         if not start:
             raise ValueError("the file is empty")
         if instead := not_the_file(start):
             raise ValueError(f"{instead[0]}: {instead[1]}")
     try:
         # The scheme keeps names such as `concat:a|b` and `http:x` file names.
-        container: av.container.InputContainer = av.open(stored or f"file:{path}", options=options)
+        place = open_ranged(path) if in_store else f"file:{path}"
+        container: av.container.InputContainer = av.open(place, options=options)
     except av.ArgumentError:
         raise ValueError("it is no video of a known format") from None
     for stream in container.streams.video:
@@ -60,11 +62,6 @@ def open_video(path: Path) -> av.container.InputContainer:
             raise ValueError("its codec is not known")
         stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     return container
-
-
-def _start_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(START_BYTES)
 
 
 LONGEST_SIDE = 4096
@@ -299,8 +296,9 @@ _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 
 def _is_cut_matroska(path: Path) -> bool:
     """Whether a Matroska file is shorter than its segment, whose frames no header counts."""
-    with path.open("rb") as file:
+    with open_content(path) as file:
         start = file.read(4096)
+        length = file.seek(0, os.SEEK_END)
     at = start.find(_SEGMENT) + len(_SEGMENT)
     if not start.startswith(_EBML) or at < len(_SEGMENT) or at + 8 > len(start):
         return False
@@ -308,7 +306,7 @@ def _is_cut_matroska(path: Path) -> bool:
     n_bytes = 9 - start[at].bit_length()
     unknown = (1 << 7 * n_bytes) - 1
     size = int.from_bytes(start[at : at + n_bytes], "big") & unknown
-    return size != unknown and at + n_bytes + size > path.stat().st_size
+    return size != unknown and at + n_bytes + size > length
 
 
 def _groups(frames: Iterable[av.VideoFrame], video: _Video) -> Iterator[list[av.VideoFrame]]:
