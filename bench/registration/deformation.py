@@ -14,6 +14,7 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
 
+from ...errors import FacebenchError
 from ..surface.triangles import Float64Array, IndexArray
 
 N_BLENDED = 8  # Nodes whose displacements a point takes its own from.
@@ -48,8 +49,16 @@ class SmoothField:
             points: of a surface, more than a dozen cells of the spacing wide.
             spacing_mm: between nodes.
             range_mm: distance at which displacements are almost unrelated.
+
+        Raises:
+            FacebenchError: the surface is no wider than a few cells.
         """
         nodes = points[spread(points, areas, spacing_mm)[0]]
+        if len(nodes) < N_ROUND + 2:
+            raise FacebenchError(
+                f"only {len(nodes)} patches of {spacing_mm:g} mm of the prediction lie in the crop",
+                "check its unit, and that it is one face and the scan another of the same part",
+            )
         return cls(nodes, _precision(nodes, spacing_mm, range_mm))
 
     def basis(self, points: Float64Array) -> SparseMatrix:

@@ -29,6 +29,7 @@ from .nose_tip import own_nose_tip
 # Of the distance between the outer eye corners: landmarks whose median is further from the
 # surface of their mesh are not of this mesh.
 LANDMARKS_OFF = 0.1
+SMALLEST_SCALE = 2 / 3  # Of a prediction in millimetres: grown-ups' faces differ by a tenth.
 FACE_MM = 95.0  # Of the nose tip: a face, and little else.
 # Root mean square between the landmarks of two faces, at the size of the scan, that is no
 # difference between persons, which is 1 to 5, nor a poor prediction.
@@ -198,10 +199,10 @@ def _approached(
 
     A face is registered at the size that fits, also where a protocol leaves it its own.
     """
-    surfaces, free = (prediction.surface, scan.surface), replace(settings, scale="per_mesh")
+    surfaces = prediction.surface, scan.surface
     places = [_face_around(prediction, start) for start in starts]
     sized = [
-        align_coarsely(*surfaces, start.transform, intersection, free, around)
+        _at_its_size(*surfaces, start, intersection, settings, around)
         for start, around in zip(starts, places, strict=True)
     ]
     # Judged after the coarse alignment, at the size that fits: before it a wrong size decides.
@@ -219,6 +220,28 @@ def _approached(
     return replace(
         start, transform=align_coarsely(*surfaces, rigid, intersection, settings, around)
     )
+
+
+def _at_its_size(
+    prediction: Surface,
+    scan: Surface,
+    start: Initialisation,
+    intersection: OverlapRegion,
+    settings: AlignmentSettings,
+    around: Sphere | None,
+) -> Similarity:
+    """A start after a few dense steps at the size that fits, or at its own where none does."""
+    free, kept = replace(settings, scale="per_mesh"), replace(settings, scale="none")
+    found = align_coarsely(prediction, scan, start.transform, intersection, free, around)
+    # A search is in millimetres. Beside a whole head a face that is cut small shrinks into it.
+    if start.source == "search" and not is_face_scale(found.scale):
+        return align_coarsely(prediction, scan, start.transform, intersection, kept, around)
+    return found
+
+
+def is_face_scale(scale: float) -> bool:
+    """Whether a face in millimetres may be measured at so many times its size."""
+    return SMALLEST_SCALE <= scale <= 1 / SMALLEST_SCALE
 
 
 def _face_around(prediction: PreparedMesh, start: Initialisation) -> Sphere | None:

@@ -16,7 +16,7 @@ from ..landmarks.points import Landmarks
 from ..meshes.clean import check_prediction, check_scan, check_unit
 from ..protocol.record import AlignmentSettings, Protocol
 from ..registration.dense import Alignment
-from ..registration.initialise import PreparedMesh
+from ..registration.initialise import PreparedMesh, is_face_scale
 from ..registration.nose_tip import NoseTip
 from ..surface.point_cloud import noise_floor_mm, noise_mm, surface_of_points
 from ..surface.similarity import Similarity
@@ -24,8 +24,6 @@ from ..surface.triangles import Float64Array, triangle_areas, vertex_areas
 from .distance import CURVE_MM, pool, weighted_mean
 from .register import initialise_on_crop, register_pair
 from .result import NAN, SCORED, UNSCORED, Score
-
-SMALLEST_SCALE = 2 / 3  # Of a prediction in millimetres: grown-ups' faces differ by a tenth.
 
 
 @dataclass(frozen=True)
@@ -227,7 +225,7 @@ def _check_shrinking(scale: float, protocol: Protocol) -> None:
     """Refuse a face in known millimetres that is no face's size: what fitted is another thing."""
     if protocol.takes_any_unit or protocol.alignment.scale == "none":
         return
-    if not SMALLEST_SCALE <= scale <= 1 / SMALLEST_SCALE:
+    if not is_face_scale(scale):
         raise FacebenchError(
             f"the prediction had to become {scale:.2g} times as large to fit, more than faces "
             "differ",

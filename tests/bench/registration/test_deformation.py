@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from facebench.bench.registration.deformation import SmoothField, spread
+from facebench.errors import FacebenchError
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +69,9 @@ def test_the_choice_of_points_does_not_depend_on_their_order(bowl) -> None:
     assert set(order[spread(bowl[order], np.ones(len(bowl)), 9.0)[0]]) == set(
         spread(bowl, np.ones(len(bowl)), 9.0)[0]
     )
+
+
+def test_a_surface_of_few_patches_is_told() -> None:
+    points = np.random.default_rng(0).uniform(0, 30, (200, 3)) * [1, 1, 0.1]
+    with pytest.raises(FacebenchError, match="only 4 patches of 16 mm"):
+        SmoothField.over(points, np.ones(200), 16.0, 150.0)

@@ -1,15 +1,23 @@
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
+import trimesh
 
 from facebench.bench.landmarks.points import SEVEN, Landmarks
 from facebench.bench.protocol.record import AlignmentSettings, preset
-from facebench.bench.registration.initialise import PreparedMesh, initialise
+from facebench.bench.registration.initialise import (
+    Initialisation,
+    PreparedMesh,
+    _at_its_size,
+    initialise,
+)
 from facebench.bench.scoring.score import score_prediction
 from facebench.bench.surface.region import OverlapRegion
 from facebench.bench.surface.similarity import Similarity
+from facebench.bench.surface.surface import Surface
 from facebench.errors import FacebenchError
 from facebench.recon.mesh.record import Mesh
 
@@ -113,3 +121,15 @@ def test_a_rigid_face_of_another_size_is_laid_where_its_landmarks_would_lay_it(
     labelled = score_prediction(face, moved, preset("metric"), scan_landmarks=points).score
     assert searched.value_mm == pytest.approx(labelled.value_mm, abs=0.05)
     assert searched.overlap > 0.95
+
+
+@pytest.mark.parametrize(("source", "scale"), [("search", 1.0), ("landmarks", 100 / 60)])
+def test_a_search_keeps_a_size_that_no_face_has(
+    source: Literal["search", "landmarks"], scale: float
+) -> None:
+    """A ball in a larger one fits at the larger's size; landmarks may be in any unit."""
+    balls = [trimesh.creation.icosphere(3, radius) for radius in (60.0, 100.0)]
+    small, large = (Surface(Mesh(np.asarray(b.vertices), np.asarray(b.faces))) for b in balls)
+    start, rules = Initialisation(Similarity.identity(), source), OverlapRegion(max_distance_mm=50)
+    found = _at_its_size(small, large, start, rules, SEARCH, None)
+    assert found.scale == pytest.approx(scale, rel=0.02)
