@@ -73,5 +73,5 @@ def test_the_choice_of_points_does_not_depend_on_their_order(bowl) -> None:
 
 def test_a_surface_of_few_patches_is_told() -> None:
     points = np.random.default_rng(0).uniform(0, 30, (200, 3)) * [1, 1, 0.1]
-    with pytest.raises(FacebenchError, match="only 4 patches of 16 mm"):
+    with pytest.raises(FacebenchError, match="patches of 16 mm of the prediction"):
         SmoothField.over(points, np.ones(200), 16.0, 150.0)
