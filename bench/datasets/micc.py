@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...errors import FacebenchError
+from ...recon.files.contents import is_junk
 from ..dataset.interface import Clip, DatasetCard, Exclusion, Item, Listing, Problem, Scan
 
 VIDEO_OF_SCENE = {
@@ -46,7 +47,7 @@ def read(root: Path) -> Listing:
         FacebenchError: the folder is not MICC's.
     """
     folders = _subject_folders(root)
-    listings = [_Subject(name, folder) for name, folder in sorted(folders.items())]
+    listings = [_Subject(name, found) for name, found in sorted(folders.items())]
     unknown = (Problem(entry.name, "not recognised") for entry in _strangers(root))
     problems = (problem for listing in listings for problem in listing.problems)
     items = (listing.item(scene) for listing in listings for scene in VIDEO_OF_SCENE)
@@ -56,9 +57,20 @@ def read(root: Path) -> Listing:
 class _Subject:
     """What one subject's folder holds: clips, scans and problems."""
 
-    def __init__(self, subject: str, folder: Path) -> None:
+    def __init__(self, subject: str, folders: Sequence[Path]) -> None:
         self.subject = subject
         self.problems: list[Problem] = []
+        self._clips: dict[str, Clip | None] = dict.fromkeys(VIDEO_OF_SCENE)
+        self._scans: tuple[Scan, ...] = ()
+        if len(folders) > 1:
+            # Taking one of them would measure a face that nobody chose.
+            names = ", ".join(sorted(path.name for path in folders))
+            for where in ("", *VIDEO_OF_SCENE):
+                self._problem(f"{len(folders)} folders of one subject: {names}", where)
+        else:
+            self._read(folders[0])
+
+    def _read(self, folder: Path) -> None:
         # Either spelling is read, and both where both are there.
         places = [path for path in _visible(folder) if path.name.lower() in VIDEO_FOLDERS]
         videos = [path for place in places for path in _files(place)]
@@ -133,13 +145,15 @@ class _Subject:
         return None
 
 
-def _subject_folders(root: Path) -> dict[str, Path]:
-    """Subject names in lower case to their folders."""
+def _subject_folders(root: Path) -> dict[str, list[Path]]:
+    """Subject names in lower case to their folders, of which there should be one."""
     if not root.is_dir():
         raise FacebenchError(f"{root}: no such folder", _LAYOUT)
-    folders = {path.name.lower(): path for path in _visible(root) if _is_subject(path)}
+    folders: dict[str, list[Path]] = {}
+    for path in filter(_is_subject, _visible(root)):
+        folders.setdefault(path.name.lower(), []).append(path)
     # An empty `subject_01` is no proof: one level too high or too low looks like that.
-    if not any(_has_content(path) for path in folders.values()):
+    if not any(_has_content(path) for paths in folders.values() for path in paths):
         inner = [path for path in _visible(root) if any(map(_is_subject, _visible(path)))]
         hint = f"did you mean {inner[0]}?" if inner else _LAYOUT
         raise FacebenchError(f"{root}: not a MICC folder", hint)
@@ -205,7 +219,7 @@ def _files(folder: Path | None) -> list[Path]:
 
 
 def _visible(folder: Path | None) -> list[Path]:
-    """Sorted entries of a folder whose names do not begin with a dot; none of what is no folder."""
+    """Sorted entries of a folder but those of systems; none of what is no folder."""
     if folder is None or not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in folder.iterdir() if not is_junk(path.name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -40,7 +41,8 @@ def read(root: Path) -> Listing:
 def with_predictions(listing: Listing, root: Path, names: Sequence[str]) -> Listing:
     """Items called like their predictions; what has no scan becomes an item with a reason.
 
-    Equal relative paths belong together, and else a file name that is there once on either side.
+    Equal relative paths belong together, then those that differ in case or in how an accent is
+    written (macOS parts it from its letter), and else a file name that is there once on both sides.
     """
     items = {item.id: item for item in listing.items}
     scan_of = _counterparts(names, tuple(items))
@@ -67,13 +69,19 @@ def _item(name: str, files: Sequence[Path]) -> Item:
 def _counterparts(ours: Sequence[str], theirs: Sequence[str]) -> Mapping[str, str]:
     """The scan's name of each prediction's; predictions without one are left out."""
     same = {name: name for name in ours if name in set(theirs)}
-    left = [name for name in ours if name not in same]
-    free = [name for name in theirs if name not in same]
-    stems = {stem: name for name in free if (stem := _stem(name))}
-    once = {stem for stem, count in Counter(map(_stem, free)).items() if count == 1}
-    once &= {stem for stem, count in Counter(map(_stem, left)).items() if count == 1}
-    return same | {name: stems[_stem(name)] for name in left if _stem(name) in once}
+    for key in (_loose, _stem):
+        left = [name for name in ours if name not in same]
+        free = [name for name in theirs if name not in set(same.values())]
+        scan_of = {key(name): name for name in free}
+        once = {word for word, count in Counter(map(key, free)).items() if count == 1}
+        once &= {word for word, count in Counter(map(key, left)).items() if count == 1}
+        same |= {name: scan_of[key(name)] for name in left if key(name) in once}
+    return same
+
+
+def _loose(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _stem(name: str) -> str:
-    return PurePosixPath(name).name
+    return PurePosixPath(_loose(name)).name

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, nearest_name
-from ...recon.files.contents import content_hashes, files_below
+from ...recon.files.contents import content_hashes, files_below, is_junk
 from ...recon.files.stores import fetch
 from ...recon.files.text import read_text
 from ...recon.mesh.record import Mesh
@@ -273,5 +273,5 @@ def _relative(path: Path, root: Path) -> str:
 
 
 def _visible(folder: Path) -> list[Path]:
-    """Sorted entries of a folder but hidden ones."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    """Sorted entries of a folder but those of systems."""
+    return sorted(path for path in folder.iterdir() if not is_junk(path.name))

@@ -6,7 +6,7 @@ import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -68,14 +68,15 @@ def not_the_file(start: bytes) -> tuple[str, str] | None:
     return None
 
 
-def is_hidden(name: str) -> bool:
-    """Whether a file or folder is called as no user calls theirs: `.git`, `._IMG_1.jpg`."""
-    return name.startswith(".")
+_JUNK = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "lost+found")
 
 
-def walk_folder(
-    folder: Path, is_junk: Callable[[str], bool] = is_hidden
-) -> Iterator[tuple[Path, list[str]]]:
+def is_junk(name: str) -> bool:
+    """Whether a system made a file or folder: `.git`, `._IMG_1.jpg`, `Thumbs.db`, `@eaDir`."""
+    return name.startswith(".") or name.lower() in _JUNK
+
+
+def walk_folder(folder: Path) -> Iterator[tuple[Path, list[str]]]:
     """Every folder below one, itself first, with the names of its files; both sorted.
 
     Links to folders elsewhere are followed, once each; those to a folder that is met anyway, or to
@@ -99,7 +100,7 @@ def walk_folder(
 
 
 def files_below(folder: Path) -> list[Path]:
-    """All files below a folder but hidden ones, sorted by path; see `walk_folder`."""
+    """All files below a folder but those of systems, sorted by path; see `walk_folder`."""
     return sorted(where / name for where, names in walk_folder(folder) for name in names)
 
 

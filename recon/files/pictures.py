@@ -56,17 +56,15 @@ def read_picture(source: Path | bytes, mode: str) -> Image.Image:
     try:
         with Image.open(
             io.BytesIO(source) if isinstance(source, bytes) else source, formats=_known_formats()
-        ) as picture:
+        ) as opened:
+            picture: Image.Image = opened
             if picture.width * picture.height > MOST_PIXELS:
                 raise ValueError(f"{picture.width} x {picture.height} pixels are too many")
-            if picture.format == "TIFF" and max(_bits_of_tiff(picture)) > 8:
-                # Pillow mistakes planes of 16 bits and white that is 0, tifffile lacks codecs.
-                tags = dict(picture.tag_v2)
-                if tags.get(_COMPRESSION, 1) == 1 or _mistaken(tags):
-                    picture = _deep_tiff(source)
+            if opened.format == "TIFF" and _is_deep(dict(getattr(opened, "tag_v2", {}))):
+                picture = _deep_tiff(source)
             ImageOps.exif_transpose(picture, in_place=True)
             picture.load()
-            if picture.format == "JPEG" and _ends_in_zeros(source):
+            if opened.format == "JPEG" and _ends_in_zeros(source):
                 raise ValueError("zeros at its end: half a copy")
             if mode in ("RGB", "L"):
                 return _in_srgb(_eight_bits(picture)).convert(mode)
@@ -99,12 +97,11 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     return Image.fromarray(to_eight_bits(np.asarray(picture)))
 
 
-def _mistaken(tags: Mapping[int, Any]) -> bool:
-    return tags.get(_PHOTOMETRIC) == 0 or tags.get(_PLANES, 1) == 2
-
-
-def _bits_of_tiff(picture: Image.Image) -> tuple[int, ...]:
-    return tuple(getattr(picture, "tag_v2", {}).get(_BITS, (1,)))
+def _is_deep(tags: Mapping[int, Any]) -> bool:
+    """Whether a TIFF has more than 8 bits and is better read by tifffile, which lacks codecs."""
+    # Pillow mistakes planes of 16 bits, and white that is 0.
+    mistaken = tags.get(_PHOTOMETRIC) == 0 or tags.get(_PLANES, 1) == 2
+    return max(tags.get(_BITS, (1,))) > 8 and (mistaken or tags.get(_COMPRESSION, 1) == 1)
 
 
 def _ends_in_zeros(source: Path | bytes) -> bool:
@@ -175,7 +172,7 @@ def _deep_tiff(source: Path | bytes) -> Image.Image:
 
     stream = io.BytesIO(source if isinstance(source, bytes) else source.read_bytes())
     with tifffile.TiffFile(stream) as file:
-        page = file.pages.first
+        page: Any = file.pages.first
         if page.imagewidth * page.imagelength > MOST_PIXELS:
             raise ValueError(f"{page.imagewidth} x {page.imagelength} pixels are too many")
         values, kind = np.asarray(page.asarray()), page.photometric.name

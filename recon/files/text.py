@@ -114,8 +114,10 @@ def split_cells(line: str, separator: str | None) -> list[str]:
         ValueError: a cell of more than 128 KiB.
     """
     try:
-        quoted = separator and '"' in line
-        parts = next(csv.reader([line], delimiter=separator)) if quoted else line.split(separator)
+        if separator and '"' in line:
+            parts = next(csv.reader([line], delimiter=separator))
+        else:
+            parts = line.split(separator)
     except csv.Error as error:
         raise ValueError(str(error)) from None
     cells = [part.strip() for part in parts]

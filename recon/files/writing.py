@@ -127,16 +127,28 @@ def sweep_drafts(folder: Path) -> None:
 
     Processes elsewhere cannot be asked, so that their drafts stay for a day.
     """
-    # Of a link itself: what it leads to may be gone.
-    newest = max((path.lstat().st_mtime for path in folder.glob("*")), default=0.0)
+    now = _now_on_disk(folder)
     for draft in folder.rglob(".*.draft"):
         found = _DRAFT.fullmatch(draft.name)
         if found is None or draft.is_symlink() or not draft.is_file():
             continue
         with suppress(OSError):
-            old = newest - draft.stat().st_mtime > _SECONDS_OF_ANOTHER_HOST
+            old = now - draft.stat().st_mtime > _SECONDS_OF_ANOTHER_HOST
             if is_dead(int(found["pid"])) if found["host"] == _HOST else old:
                 draft.unlink(missing_ok=True)
+
+
+def _now_on_disk(folder: Path) -> float:
+    """The time by which a file is dated that is written in the folder now.
+
+    That of the disk's own host, which also dated the drafts. The newest file would not do: one that
+    was written before the clock was set back makes all that is written today look old.
+    """
+    with suppress(OSError), tempfile.TemporaryFile(dir=folder) as probe:
+        probe.write(b"\0")
+        probe.flush()
+        return os.fstat(probe.fileno()).st_mtime
+    return 0.0
 
 
 def is_draft(path: Path) -> bool:

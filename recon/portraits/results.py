@@ -197,9 +197,15 @@ def _result(values: dict[str, Any]) -> SourceResult:
 
 
 def _state(path: Path | None) -> str:
-    """Path, size and time of last change, or that there is no such file."""
+    """Path, size and times of last change, or that there is no such file.
+
+    Compared for being equal, never for being newer: clocks are set back, and copies keep the time
+    of their source. The second time is one that no program can set.
+    """
     try:
         state = path.stat() if path is not None else None
     except OSError:
         state = None
-    return f"{path} {state.st_size} {state.st_mtime_ns}" if state else f"{path} none"
+    if state is None:
+        return f"{path} none"
+    return f"{path} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from ...errors import FacebenchError, error_line
-from ..files.contents import walk_folder
+from ..files.contents import is_junk, walk_folder
 from ..files.pictures import ENDINGS, UNREAD_ENDINGS
 from .rows import Reason, RejectedError
 
@@ -21,7 +21,6 @@ TAR, ZIP = ".tar", ".zip"
 COMPRESSED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 _LARGEST_BYTES = 256 * 2**20
-_JUNK = ("__MACOSX", "Thumbs.db")
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def is_archive(name: str) -> bool:
 
 def folder_files(folder: Path) -> Iterator[Stored]:
     """All files under a folder, sorted; hidden ones are passed over."""
-    for where, names in walk_folder(folder, _is_junk):
+    for where, names in walk_folder(folder):
         for path in (where / name for name in names):
             if path.is_file():
                 yield single_file(path, f"{folder.name}/{path.relative_to(folder).as_posix()}")
@@ -138,12 +137,8 @@ def _zip_archive(path: str, _changed: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-def _is_junk(name: str) -> bool:
-    return name.startswith(".") or name in _JUNK
-
-
 def _is_junk_path(path: str) -> bool:
-    return any(_is_junk(part) for part in path.removeprefix("./").split("/"))
+    return any(is_junk(part) for part in path.removeprefix("./").split("/"))
 
 
 PHOTOGRAPHS = ENDINGS | UNREAD_ENDINGS

@@ -46,6 +46,17 @@ def test_a_complete_set(root: Path) -> None:
     assert dataset.problems == ()
 
 
+def test_two_folders_of_one_subject_are_no_choice(root: Path) -> None:
+    add_subject(root, "Subject_01")
+    for name in ("Thumbs.db", "subject_02/Model/desktop.ini", "subject_02/Video/._PTZ-Indoor.mpg"):
+        add(root, name)
+    dataset = micc_dataset(root)
+    first, *_, last = dataset.items
+    assert first.clip is None and not first.scans and last.clip is not None and last.scans
+    assert "2 folders of one subject: Subject_01, subject_01" in first.reason
+    assert all("2 folders" in reason for reason in reasons(dataset))
+
+
 def test_names_in_any_case_and_the_other_folder_name(tmp_path: Path) -> None:
     add(
         tmp_path,

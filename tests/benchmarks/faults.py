@@ -6,10 +6,11 @@
     python tests/benchmarks/faults.py --only store/maker micc-few/report micc-few/SIGTERM --kills 40
 
 A trial starts a command, kills the driver, a Ray worker, an actor, the controller of a training, a
-Ray node or the head of a cluster of two nodes on this machine, or lets its disk run full; then
-the same command is given again until it ends by itself. Its results are compared, bit for bit, with
-those of a command that nobody disturbed: no row twice, none missing, one MLflow run, nothing half
-written left. Filling a disk mounts a tmpfs, which only root may. `micc-few` does without Ray:
+Ray node or the head of a cluster of two nodes on this machine, lets its disk run full or makes it
+read-only, or kills it and dates its files years before or after; then the same command is given
+again until it ends by itself. Its results are compared, bit for bit, with those of a command that
+nobody disturbed: no row twice, none missing, one MLflow run, nothing half written left. Filling a
+disk and making it read-only mounts a tmpfs, which only root may. `micc-few` does without Ray:
 `frames`, `scoring` and `report` kill the driver in that part of its work. A signal's name stands
 for that signal instead of a kill: it must end the command with the code of Ctrl-C and without a
 traceback, and SIGSTOP must end nothing. `store/maker` kills who makes MLflow's first store.
@@ -54,6 +55,8 @@ SHARES = {
     "train2/node": 3,
     "train2/head": 1,
     "train/disk": 4,
+    "train/readonly": 4,
+    "train/clock": 4,
     "micc/driver": 8,
     "micc/worker": 5,
     "micc/actor": 4,
@@ -67,6 +70,8 @@ SHARES = {
     "micc-few/SIGTERM": 2,
     "micc-few/SIGHUP": 2,
     "micc-few/SIGSTOP": 2,
+    "micc-few/readonly": 4,
+    "micc-few/clock": 4,
     "train/SIGTERM": 1,
     "table1/driver": 8,
     "audit/driver": 8,
@@ -76,7 +81,7 @@ SHARES = {
 
 IN_A_ROW = {
     **dict.fromkeys(("driver", "actor"), 4),
-    **dict.fromkeys(("node", "disk", "maker"), 3),
+    **dict.fromkeys(("node", "disk", "maker", "readonly", "clock"), 3),
     "worker": 5,
     "controller": 2,
     **dict.fromkeys(("frames", "scoring", "report"), 3),
@@ -322,6 +327,61 @@ def _too_small(trial: Trial) -> list[str]:
     return [f"exit code {code}, or a traceback"]
 
 
+def read_only_disk(trial: Trial, times: int) -> list[str]:
+    """The command on a disk that refuses all writing from some moment on, as often; then on it."""
+    said: list[str] = []
+    with small_disk(trial.out, LARGE_DISK), lock_elsewhere(trial.out):
+        for _ in range(times):
+            before = trial._log_size()
+            started = trial._start()
+            wait_for(lambda: started.ended or holds(started, trial.out / ".lock"))  # noqa: B023
+            length = trial.reference.end - trial.reference.start
+            wait_for(lambda: started.ended, trial.random.uniform(0.0, length))  # noqa: B023
+            # Refused while a file is open for writing: until there is a moment without one.
+            if not wait_for(lambda: started.ended or remount(trial.out, "ro"), 60):  # noqa: B023
+                said.append("a file is open for writing all the time")
+            code = started.finish(300)
+            if code not in (0, 2) or "Traceback" in trial._log_since(before):
+                said.append(f"read-only: exit code {code}, or a traceback")
+            remount(trial.out, "rw")
+            trial.kills += 1
+            if code == 0:
+                break
+        return said + trial._finish(trial._start())
+
+
+def remount(place: Path, how: str) -> bool:
+    """Make a disk `ro` or `rw`; whether it could be."""
+    words = ["mount", "-o", f"remount,{how}", str(place)]
+    return not subprocess.run(words, capture_output=True, check=False).returncode
+
+
+@contextmanager
+def lock_elsewhere(folder: Path) -> Iterator[None]:
+    """The folder's lock as a file of another disk: held open for writing, it keeps its own so."""
+    (folder / ".lock").touch()
+    with tempfile.NamedTemporaryFile() as file:
+        void(["mount", "--bind", file.name, str(folder / ".lock")])
+        try:
+            yield
+        finally:
+            void(["umount", str(folder / ".lock")])
+
+
+def moved_clock(trial: Trial, times: int) -> list[str]:
+    """Kills, and between them files that are dated years before or after, each at random."""
+    for _ in range(times):
+        started = trial._start()
+        if not trial._kill("driver", started):
+            break
+        trial.kills += 1
+        for path in sorted(trial.out.rglob("*")):
+            if path.is_file():
+                date = time.time() + trial.random.uniform(-1, 1) * 1e8
+                os.utime(path, (date, date))
+    return trial.said + trial._finish(trial._start())
+
+
 LARGE_DISK = 2**30
 
 
@@ -392,7 +452,8 @@ class Campaign:
         trial = Trial(kind, self._reference(name, nodes), out, self.random, nodes)
         began = time.monotonic()
         at_once = min(left, IN_A_ROW.get(victim, 1))
-        said = full_disk(trial, at_once) if victim == "disk" else trial.run(at_once)
+        ways = {"disk": full_disk, "readonly": read_only_disk, "clock": moved_clock}
+        said = ways.get(victim, Trial.run)(trial, at_once)
         self._tell(kind, out, trial.kills, time.monotonic() - began, said)
         return trial.kills
 

@@ -66,6 +66,20 @@ def test_a_file_name_that_is_there_once_is_enough(tmp_path: Path) -> None:
     assert [bool(method.files_for(item)) for item in found.items] == [True, True, True, False]
 
 
+def test_case_and_accents_of_two_systems_are_the_same(tmp_path: Path) -> None:
+    ours = touch(tmp_path / "ours", "M\u00fcller.obj", "Anna.obj", "x/Zoë.obj", "a.obj", "A.obj")
+    theirs = touch(tmp_path / "theirs", "Mu\u0308ller.ply", "anna.ply", "y/zoë.ply", "a.ply")
+    found, _ = pairs(ours, theirs, "pairs")
+    scans = {item.id: item.scans[0].path.name for item in found.items if item.scans}
+    assert scans == {
+        "M\u00fcller": "Mu\u0308ller.ply",
+        "Anna": "anna.ply",
+        "x/Zoë": "zoë.ply",
+        "a": "a.ply",
+    }
+    assert [item.id for item in found.items if item.scan_reason] == ["A"]
+
+
 def test_two_files_of_one_name_are_no_choice(tmp_path: Path) -> None:
     ours = touch(tmp_path / "ours", "a.obj", "a.ply")
     theirs = touch(tmp_path / "theirs", "a.obj", "b.obj", "b.ply")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import stat
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import tifffile
 from PIL import Image, ImageCms
 
 from facebench.errors import FacebenchError
+from facebench.recon.files import contents
 from facebench.recon.files.pictures import read_picture, to_eight_bits
 from facebench.recon.files.writing import MARK, atomic_write, lock_folder, sweep_drafts
 from facebench.recon.portraits.sources import find_sources
@@ -212,6 +215,34 @@ def test_only_drafts_of_dead_writers_are_removed(tmp_path: Path) -> None:
         draft.touch()
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {".essay.draft", ".link.draft", "a", other.name, parent.name}
+
+
+def test_a_clock_that_was_set_back_makes_no_draft_old(tmp_path: Path) -> None:
+    """What was written before lies in the future, and says nothing of a draft of today."""
+    (tmp_path / "rows.parquet").touch()
+    os.utime(tmp_path / "rows.parquet", (time.time() + 1e7,) * 2)
+    fresh, old = (tmp_path / f".{'0' * 8}-{n}-{'0' * 16}.draft" for n in (1, 2))
+    fresh.touch()
+    old.touch()
+    os.utime(old, (time.time() - 1e7,) * 2)
+    sweep_drafts(tmp_path)
+    assert fresh.exists() and not old.exists()
+
+
+def test_hashes_are_of_contents_whatever_the_clock_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "scan.obj"
+    path.write_bytes(b"one")
+    date = time.time() - 1e6
+    for content, shift in ((b"one", 0), (b"two", -1e7), (b"one", 0), (b"six", 1e7)):
+        # The same size, and dated as before, or before or after what is remembered.
+        path.write_bytes(content)
+        os.utime(path, (date + shift,) * 2)
+        for _ in range(2):
+            monkeypatch.setattr(contents, "_SETTLED_SECONDS", -1e9)  # remembered at once
+            assert contents.content_hashes([path])[path] == hashlib.sha256(content).hexdigest()
 
 
 def test_a_folder_belongs_to_the_command_that_began_it(tmp_path: Path) -> None:
