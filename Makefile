@@ -13,9 +13,10 @@ demo: install
 printed: demo
 	$(BIN)/python tests/benchmarks/printed.py demo --tutorial
 
-# Two processes, a file of tests in each: one waits for Ray while the other computes.
+# Two processes, a file of tests in each: one waits for Ray while the other computes. What they and the
+# hundreds that they start import is compiled once, also where the environment forbids to keep it.
 test: install-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: install-dev .cache/types/facebench
 	$(BIN)/ruff check .
