@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import hypothesis
@@ -17,13 +19,21 @@ from object_store import object_store as running_store
 from run_watchdog import watch
 
 # In CI the same examples each time: a change is judged by what it changed.
-hypothesis.settings.register_profile("untimed", deadline=None, derandomize="CI" in os.environ)
+# FACEBENCH_SLOW=1 tries as many as Hypothesis itself would.
+hypothesis.settings.register_profile(
+    "untimed",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    max_examples=100 if "FACEBENCH_SLOW" in os.environ else 40,
+)
 hypothesis.settings.load_profile("untimed")
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: one core a process
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Ray gives its workers niceness 15: beside the other half of the tests they would never run.
 os.environ.setdefault("RAY_worker_niceness", "0")
+# Workers that Ray starts unasked are of no use: ours are started with their own environment.
+os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
 # Networks that somebody fetched are the best there are, and would change what is tested.
 FETCHED = os.environ.get("FACEBENCH_WEIGHTS", "")
 os.environ["FACEBENCH_WEIGHTS"] = os.devnull
@@ -54,8 +64,32 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         RAY.close()
 
 
+def pytest_collection_finish() -> None:
+    # Modules and tests stay to the end: no collection of garbage needs to walk through them again.
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_sessionfinish() -> None:
     RAY.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_wait_for_the_disk() -> Iterator[None]:
+    """What tests write need not outlast a power cut: they would wait for disks most of the time."""
+    connect = sqlite3.dbapi2.connect
+
+    def connected(*arguments: object, **settings: object) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*arguments, **settings)  # type: ignore[arg-type]
+        # Of what is no database the test's own statement shall say so.
+        with suppress(sqlite3.Error):
+            connection.execute("PRAGMA synchronous = OFF")
+        return connection
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        patch.setattr(sqlite3.dbapi2, "connect", connected)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -98,13 +98,13 @@ def test_files_made_to_hurt_are_answered(laid: dict[str, Laid], ending: str) -> 
 
 
 @given(st.binary(max_size=300), st.integers(0, len(QUICK) - 1))
-@settings(max_examples=200, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 def test_any_bytes_are_answered(laid: dict[str, Laid], content: bytes, number: int) -> None:
     laid[QUICK[number].name].read(content)
 
 
 @given(st.sampled_from([*DAMAGES, STRUCTURED]), st.integers(0, 2**32), st.data())
-@settings(max_examples=400, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 def test_any_damage_is_answered(
     laid: dict[str, Laid], damage: str, seed: int, data: st.DataObject
 ) -> None:

@@ -154,10 +154,14 @@ def _make_store(database: Path) -> None:
     it can never open again. Of this there is the whole store or none.
     """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy import Engine, event
 
     for left in database.parent.glob(f".{database.name}.*.new*"):  # by a killed command
         left.unlink(missing_ok=True)
     draft = database.with_name(f".{database.name}.{uuid4().hex}.new")
+    # A draft is written to the disk once, at its end: a wait after each of a thousand statements
+    # takes most of the time.
+    event.listen(Engine, "connect", _wait_for_no_disk)
     try:
         store = SqlAlchemyStore(f"sqlite:///{draft}", _artifacts_of(database))
         store.engine.dispose()
@@ -168,7 +172,12 @@ def _make_store(database: Path) -> None:
             database.with_name(database.name + ending).unlink(missing_ok=True)
         draft.replace(database)
     finally:
+        event.remove(Engine, "connect", _wait_for_no_disk)
         draft.unlink(missing_ok=True)
+
+
+def _wait_for_no_disk(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA synchronous = OFF")
 
 
 def _artifacts_of(database: Path) -> str:

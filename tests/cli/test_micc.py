@@ -78,35 +78,19 @@ def arguments(home: Path, out: str, *more: str) -> list[str]:
     return ["micc", *fixed, "--out", str(home / out), *more]
 
 
-def start(home: Path, out: str, *more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "facebench", *arguments(home, out, *more)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=home,
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    """What a command printed that must succeed; it never outlives the test."""
-    try:
-        printed, said = process.communicate()
-    finally:
-        process.kill()
-    assert process.returncode == 0, said
-    assert [line for line in said.splitlines() if NOT_OURS.search(line)] == []
-    return printed
+def finish(home: Path, out: str) -> tuple[RunFolder, str]:
+    """A run to its end, in this process, and what it printed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        result = CliRunner().invoke(group, arguments(home, out, "--json"))
+    assert result.exit_code == 0, result.output
+    return RunFolder(home / out), result.stdout
 
 
 @pytest.fixture(scope="module")
 def whole_run(home: Path) -> tuple[RunFolder, str]:
-    """A run that nothing interrupts, in this process, and what it printed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(home)
-        result = CliRunner().invoke(group, arguments(home, "whole", "--json"))
-    assert result.exit_code == 0, result.output
-    return RunFolder(home / "whole"), result.stdout
+    """A run that nothing interrupts."""
+    return finish(home, "whole")
 
 
 @pytest.fixture(scope="module")
@@ -192,17 +176,24 @@ def test_meshes_are_kept_for_what_was_scored(whole_run: tuple[RunFolder, str]) -
 def test_a_killed_run_ends_with_the_same_numbers(
     home: Path, whole_run: tuple[RunFolder, str]
 ) -> None:
-    """With Ray's workers, two of them, what this process gives."""
+    """Two of Ray's workers begin it, this process ends it: they give what it gives."""
     folder = RunFolder(home / "killed")
-    process = start(home, "killed", "--workers", "2")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facebench", *arguments(home, "killed", "--workers", "2")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=home,
+    )
     while not list(folder.ledger.folder.rglob("*.parquet")):
         assert process.poll() is None
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    _, said = process.communicate()
+    assert [line for line in said.splitlines() if NOT_OURS.search(line)] == []
     kept = {path: path.stat().st_mtime_ns for path in folder.ledger.folder.rglob("*.parquet")}
 
-    printed = finish(start(home, "killed", "--workers", "2", "--json"))
+    _, printed = finish(home, "killed")
     assert json.loads(printed) == json.loads((folder.root / "summary.json").read_text())
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in kept.items())
     before, after = whole_run[0], folder

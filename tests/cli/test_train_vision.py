@@ -24,12 +24,6 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_training_faces(tmp_path_factory.mktemp("vision-command"))
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for all tests: making it takes seconds."""
-    return tmp_path_factory.mktemp("tracking") / "mlflow.db"
-
-
 def run(recipe: str, faces: Path, out: Path, *arguments: str) -> Result:
     settings = ["network.width=4", "network.image_size=32", "training.batch_size=4"]
     settings += ["training.log_every=1", "training.checkpoint_every=2", "training.steps=2"]
@@ -40,10 +34,7 @@ def run(recipe: str, faces: Path, out: Path, *arguments: str) -> Result:
 
 
 @pytest.mark.parametrize("recipe", MEASURES)
-def test_trains_measures_and_keeps(
-    recipe: str, faces: Path, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+def test_trains_measures_and_keeps(recipe: str, faces: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = run(recipe, faces, out, "--validation", str(faces), "--json")
     assert first.exit_code == 0, first.output

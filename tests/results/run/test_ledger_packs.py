@@ -39,7 +39,7 @@ ALL = tuple((clip, chunk) for clip in CLIPS for chunk in range(5))
     pack_rows=st.integers(1, 9),
     killed_after=st.lists(st.integers(0, len(ALL)), max_size=3),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_packing_changes_nothing(
     order: Sequence[tuple[str, int]],
     failing: set[tuple[str, int]],

@@ -108,8 +108,9 @@ def tables(database: Path) -> int:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that holds nothing yet."""
+    """A store that holds nothing yet, in the place of an empty file."""
     database = tmp_path_factory.mktemp("store") / "mlflow.db"
+    database.touch()
     with pytest.MonkeyPatch.context() as patch:
         use(patch, f"sqlite:///{database}")
         connect("micc")
@@ -140,12 +141,9 @@ def test_a_half_made_store_is_made_again(
     whole: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     half = copy_of(whole, tmp_path / "half", *HALF_MADE)
-    empty = tmp_path / "empty.db"
-    empty.touch()
-    for database in (half, empty):
-        use(monkeypatch, f"sqlite:///{database}")
-        connect("micc")
-        assert tables(database) == tables(whole)
+    use(monkeypatch, f"sqlite:///{half}")
+    connect("micc")
+    assert tables(half) == tables(whole) > 10
 
 
 def test_an_older_store_with_a_run_is_kept_and_told(
