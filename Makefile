@@ -13,7 +13,7 @@ demo: install
 printed: demo
 	$(BIN)/python tests/benchmarks/printed.py demo --tutorial
 
-# Two processes, a file of tests in each: one waits for Ray while the other computes. What they and the
+# Two processes, a file of tests in each, those of one Ray together in the first. What they and the
 # hundreds that they start import is compiled once, also where the environment forbids to keep it.
 test: install-dev
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -10,7 +10,9 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -32,8 +34,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: one core a 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Ray gives its workers niceness 15: beside the other half of the tests they would never run.
 os.environ.setdefault("RAY_worker_niceness", "0")
-# Workers that Ray starts unasked are of no use: ours are started with their own environment.
-os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
+# Ray Train looks at its workers, and sees that they are done, every two seconds.
+os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.25")
 # Networks that somebody fetched are the best there are, and would change what is tested.
 FETCHED = os.environ.get("FACEBENCH_WEIGHTS", "")
 os.environ["FACEBENCH_WEIGHTS"] = os.devnull
@@ -56,6 +58,24 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that share a Ray come first, one after the other; the order within a file stays."""
     items.sort(key=lambda item: "ray_running" not in getattr(item, "fixturenames", ()))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files that share a Ray are one piece of work: the other process computes beside it."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "Ray" if _shares_ray(config.rootpath / file) else file
+
+    return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@cache
+def _shares_ray(file: Path) -> bool:
+    return "ray_running" in file.read_text(encoding="utf-8")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -88,7 +88,7 @@ def test_doubling_the_triangulation(face: Mesh, scan: Mesh, subdivide, score, la
     assert other.mean_mm == pytest.approx(score.mean_mm, rel=5e-3)
 
 
-@pytest.mark.parametrize(("seed", "size"), [(0, 0.8), (1, 1.25), (2, 1.0), (3, 0.9)])
+@pytest.mark.parametrize(("seed", "size"), [(0, 0.8), (1, 1.25)])
 def test_any_pose_and_size_is_found(
     face: Mesh, scan: Mesh, landmarks: Landmarks, score: Score, seed: int, size: float
 ) -> None:

@@ -54,7 +54,6 @@ def ran(home: Path, line: str) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         patch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home / 'mlflow.db'}")
         return CliRunner().invoke(group, shlex.split(line)[1:]).exit_code
 
 

@@ -6,7 +6,7 @@ places of the mean face. The identity fields then lose their rigid part and beco
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -45,6 +45,8 @@ def embedded_model() -> MorphableModel:
     return procedural_model()
 
 
+# A second of work each; who asks for one again, as tests do, has the same arrays.
+@lru_cache(maxsize=4)
 def procedural_model(seed: int = 0, n_vertices: int = 6000) -> MorphableModel:
     """A morphable face model made by code alone.
 

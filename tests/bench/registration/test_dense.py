@@ -26,7 +26,7 @@ def solve(prediction: Surface, scan: Surface, start: Similarity, **settings) -> 
     return found.transform
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_known_similarity_is_recovered_from_any_pose(
     person: Mesh, scan_of, any_pose, seed
 ) -> None:
@@ -42,7 +42,7 @@ def test_a_known_similarity_is_recovered_from_any_pose(
     assert abs(found.scale / truth.scale - 1) < 1e-6
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_another_face_is_laid_on_a_scan_in_any_pose(
     face: Mesh, person: Mesh, scan_of, any_pose, seed
 ) -> None:

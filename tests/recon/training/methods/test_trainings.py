@@ -123,14 +123,14 @@ def test_a_second_pass_brings_a_trained_network_nearer() -> None:
     """Trained on a few faces and their own renders, each pass lowers the error on them."""
     made = load_any_recipe(
         "richardson-ict",
-        [*settings("richardson", Path()), "training.steps=120", "training.batch_size=8"],
+        [*settings("richardson", Path()), "training.steps=100", "training.batch_size=4"],
     )
     trainer = RichardsonTrainer(made, small_model(), Surroundings(seed=1))  # type: ignore[arg-type]
-    people = random_faces(small_model(), 8, 1)
+    people = random_faces(small_model(), 4, 1)
     with torch.no_grad():
         images = trainer.face(people).rendering.image
     batch = LabelledFaces(images, people.vector())
-    for _ in range(120):
+    for _ in range(100):
         trainer.training_step(batch)
     trainer.regressor.eval()
     errors = []
@@ -138,7 +138,7 @@ def test_a_second_pass_brings_a_trained_network_nearer() -> None:
         for passes in (0, 1, 2):
             found = trainer.regressor.refined(images, passes)
             whole = Coefficients(
-                *(part.expand(8, *part.shape[1:]) for part in vars(found).values())
+                *(part.expand(4, *part.shape[1:]) for part in vars(found).values())
             )
             terms = trainer.terms(whole, people)
             errors.append(float(terms["identity"] + 0.02 * terms["pose"]))

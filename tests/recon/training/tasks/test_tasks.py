@@ -31,7 +31,9 @@ PLAIN = (
     "network.width=8",
 )
 SMALL = {
-    "landmarker": ("network.image_size=64", "training.steps=120"),
+    "landmarker": (
+        *("network.image_size=64", "training.steps=80", "optimiser.learning_rate=1e-2"),
+    ),
     "parser-embedded": ("network.image_size=64", "training.steps=60"),
     "recogniser-embedded": (
         *("network.image_size=32", "network.outputs=16", f"photograph_side={SIZE}"),
