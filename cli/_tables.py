@@ -93,6 +93,9 @@ def _table(result: Evaluation) -> RenderableType:
 
 def _numbers(score: Score) -> Iterator[tuple[str, str]]:
     yield "mean", _mm(score.mean_mm)
+    # Of corresponding points alone: how far the mean may be from the true one.
+    if math.isfinite(score.deviation_mm):
+        yield "deviation of the mean", _mm(score.deviation_mm)
     yield "median", _mm(score.median_mm)
     yield "root mean square", _mm(score.rmse_mm)
     yield "standard deviation", _mm(score.std_mm)

@@ -12,6 +12,7 @@ from ...errors import FacebenchError
 from ...recon.morphable.model import MorphableModel
 from ...recon.synthetic.photograph import random_stream
 from ..protocol.record import Protocol
+from ..scoring.result import NAN
 from ..scoring.score import ScoredPair, score_prediction
 from ..surface.triangles import Float64Array
 from .people import AuditedPerson
@@ -48,6 +49,7 @@ class AuditRow:
             shows and the prediction has.
         vertices: correlation of measured and true errors over that area.
         reason: why there is no value, else empty.
+        deviation_mm: the protocol's own standard deviation of its value, NaN where it has none.
     """
 
     model: str
@@ -60,6 +62,7 @@ class AuditRow:
     true_mm: float
     vertices: float
     reason: str = ""
+    deviation_mm: float = NAN
 
 
 def audit_person(person: AuditedPerson, plan: AuditPlan) -> list[AuditRow]:
@@ -77,18 +80,18 @@ def audit_person(person: AuditedPerson, plan: AuditPlan) -> list[AuditRow]:
         key = ("audit", model.digest, truth.subject, predictor.name)
         face = predictor.predict(model, truth, area, random_stream(plan.seed, *key))
         for protocol in plan.protocols:
-            measured, true, over_vertices, reason = _measure(person, area, face, protocol)
             which = (protocol.name, protocol.digest, predictor.name, predictor.group)
-            rows.append(
-                AuditRow(model.name, *which, truth.subject, measured, true, over_vertices, reason)
-            )
+            measured, true, skin, reason, deviation = _measure(person, area, face, protocol)
+            whose = (model.name, *which, truth.subject)
+            rows.append(AuditRow(*whose, measured, true, skin, reason, deviation))
     return rows
 
 
 def _measure(
     person: AuditedPerson, area: Float64Array, face: Predicted, protocol: Protocol
-) -> tuple[float, float, float, str]:
-    """Measured and true value, correlation over the face, and why there is no value."""
+) -> tuple[float, float, float, str, float]:
+    """Measured and true value, correlation over the face, why there is no value, and the value's
+    own deviation."""
     truth = person.truth
     counted = np.where(face.covered, area, 0.0)
     errors = true_errors(face.vertices, truth, counted, protocol.alignment.scale != "none")
@@ -99,8 +102,9 @@ def _measure(
             face.mesh, person.scan, protocol, subject=truth.subject, scan_landmarks=given
         )
     except FacebenchError as error:
-        return float("nan"), true, float("nan"), str(error)
-    return pair.score.value_mm, true, _over_vertices(pair, face, errors, counted), ""
+        return NAN, true, NAN, str(error), NAN
+    over_vertices = _over_vertices(pair, face, errors, counted)
+    return pair.score.value_mm, true, over_vertices, "", pair.score.deviation_mm
 
 
 def _over_vertices(

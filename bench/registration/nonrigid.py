@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
+from scipy.special import poch
 
 from ..surface.overlap import Correspondences
 from ..surface.region import OverlapRegion, Sphere
+from ..surface.similarity import step_jacobian
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, vertex_normals
 from .nonrigid_system import NonRigidSettings as NonRigidSettings
@@ -29,6 +32,7 @@ class NonRigidRegistration:
         last_step_mm: weighted root mean square of the points' motions in the last step.
         converged: whether that was within the tolerance.
         settings: of the registration.
+        system, displacement: what was solved, and its solution (M, 3) at the nodes.
     """
 
     vertices: Float64Array
@@ -40,6 +44,8 @@ class NonRigidRegistration:
     last_step_mm: float
     converged: bool
     settings: NonRigidSettings
+    system: System
+    displacement: Float64Array
 
 
 def correspond(
@@ -60,6 +66,14 @@ def correspond(
     Args, raises: see `register_nonrigidly`.
     """
     found = register_nonrigidly(prediction, scan, crop, intersection, landmarks, settings)
+    return counterparts(found, crop, intersection)
+
+
+def counterparts(
+    found: NonRigidRegistration, crop: Sphere, intersection: OverlapRegion
+) -> Correspondences:
+    """What corresponds once the prediction is deformed, see `correspond`."""
+    prediction, scan = found.system.prediction, found.system.scan
     closest = scan.closest(found.vertices)
     reach = min(intersection.max_distance_mm, found.settings.max_residual_mm)
     normals = vertex_normals(found.vertices, prediction.triangles)
@@ -126,4 +140,87 @@ def register_nonrigidly(
         step.moved_mm,
         step.moved_mm <= settings.tolerance_mm,
         settings,
+        system,
+        step.displacement,
     )
+
+
+def deviation_of_mean(
+    found: NonRigidRegistration, matches: Correspondences, *, scaled: bool
+) -> float:
+    """How far the mean distance of corresponding points may be from the true one, mm.
+
+    The root mean square of (mean over draws of the field − mean of the likeliest field), over the
+    posterior, a normal distribution about the solution (Laplace's approximation). Two terms:
+
+    - the spread of the mean, by its derivative;
+    - what the likeliest field lacks on average. It is the smoothest that the planes allow, so that
+      a draw is longer: E|d + u| > |d| for what is left open along the surface. Across it nothing
+      is: the counterpart lies on the scan wherever the field takes the point.
+
+    A similarity that all points share is no error, and is taken out of the posterior as the
+    protocol takes it out of the distances.
+
+    Args:
+        found: the registration.
+        matches: its counterparts, from where the protocol laid the prediction.
+        scaled: whether the protocol may change the prediction's size.
+    """
+    system = found.system
+    # The constrained points stand for the surface: all vertices would cost a hundred times more.
+    index, areas = system.prediction_points
+    counted = matches.inliers[index]
+    index, shares = index[counted], areas[counted] / areas[counted].sum()
+    along = _along_surface(system.prediction_basis[counted].toarray(), matches.normals[index])
+    arms = matches.on_prediction[index] - system.crop.centre
+    along -= _nearest_similarity(along, arms, shares, scaled)
+    # With A = L Lᵀ the covariance is L⁻ᵀ L⁻¹: products of these columns are those of points.
+    factor = linalg.cholesky(system.precision(found.displacement), lower=True, overwrite_a=True)
+    parts = linalg.solve_triangular(factor, along.T, lower=True).T.reshape(len(index), 3, -1)
+    covariance = np.einsum("nax,nbx->nab", parts, parts)
+    offset = (matches.on_prediction - matches.on_scan)[index]
+    squared = (offset**2).sum(1) + np.trace(covariance, axis1=1, axis2=2)
+    towards = offset / np.sqrt(squared.clip(np.finfo(float).tiny))[:, None]
+    spread_mm = np.linalg.norm(np.einsum("n,na,nax->x", shares, towards, parts))
+    # Of |d + u|² for a normal u.
+    variance = 2 * (covariance**2).sum((1, 2))
+    variance += 4 * np.einsum("na,nab,nb->n", offset, covariance, offset)
+    lacking_mm = shares @ (_mean_length(squared, variance) - np.linalg.norm(offset, axis=1))
+    return float(np.hypot(spread_mm, lacking_mm))
+
+
+def _along_surface(basis: Float64Array, normals: Float64Array) -> Float64Array:
+    """From nodes' displacements, all x before all y before all z, to those of points along the
+    surface: (3N, 3M), of weights (N, M) and normals (N, 3)."""
+    plane = np.eye(3) - normals[:, :, None] * normals[:, None]
+    return (plane[..., None] * basis[:, None, None]).reshape(3 * len(basis), -1)
+
+
+def _nearest_similarity(
+    moved: Float64Array, arms: Float64Array, weights: Float64Array, scaled: bool
+) -> Float64Array:
+    """What of displacements (3N, S) of points a similarity, or a motion, explains: (3N, S).
+
+    Args:
+        moved: x, y and z of each point after the other.
+        arms: (N, 3) of the points, from a centre.
+        weights: (N,) of the points.
+        scaled: whether the size may change.
+    """
+    axes = np.broadcast_to(np.eye(3), (len(arms), 3, 3))
+    moves = step_jacobian(np.broadcast_to(arms[:, None], axes.shape), axes).reshape(len(moved), 7)
+    moves = moves[:, : 7 if scaled else 6]
+    weighted = (moves * np.repeat(weights, 3)[:, None]).T
+    return np.asarray(moves @ np.linalg.solve(weighted @ moves, weighted @ moved))
+
+
+def _mean_length(squared: Float64Array, variance: Float64Array) -> Float64Array:
+    """E √s (N,) of a squared length s of given mean and variance, taken to have a gamma density.
+
+    Exact for a normal vector about zero in one, two or three equal components, and for a long one.
+    Source: Nakagami 1960.
+    """
+    # Beyond a million the mean is that of no variance to 1e-7.
+    shape = np.minimum(squared**2 / variance.clip(np.finfo(float).tiny), 1e6)
+    shape = shape.clip(np.finfo(float).tiny)
+    return np.asarray(np.sqrt(squared / shape) * poch(shape, 0.5))

@@ -237,6 +237,26 @@ class System:
 
     def step(self, displacement: Float64Array) -> Step:
         """The likeliest displacements for the planes that displacements (M, 3) of now lead to."""
+        sides, noise = self._constraints(displacement)
+        matrix, right_hand_side = self._equations(sides, noise)
+        # A face has some 250 nodes, and both sides couple most of them: dense is twice as fast.
+        updated = linalg.solve(matrix, right_hand_side, assume_a="pos", overwrite_a=True)
+        updated = updated.reshape(3, -1).T
+        motions = self.prediction_basis @ (updated - displacement)
+        moved = _root_mean_square(np.linalg.norm(motions, axis=1), sides[0].robust_weights(noise))
+        residuals = np.concatenate([side.residuals for side in sides])
+        weights = np.concatenate([side.robust_weights(noise) for side in sides])
+        return Step(updated, moved, _root_mean_square(residuals, weights), noise)
+
+    def precision(self, displacement: Float64Array) -> Float64Array:
+        """Posterior precision (3M, 3M) of the nodes' displacements, all x before all y before all
+        z, mm⁻²: the prior's, and what the planes tell that displacements (M, 3) lead to."""
+        return self._equations(*self._constraints(displacement))[0]
+
+    def _constraints(
+        self, displacement: Float64Array
+    ) -> tuple[tuple[PlaneConstraints, PlaneConstraints], float]:
+        """Both sides' constraints where displacements (M, 3) lead to, and the noise of them."""
         vertices = self.deformed(displacement)
         # Of the deformed surface: facing is judged where the points now are.
         normals = vertex_normals(vertices, self.near_triangles)
@@ -245,20 +265,19 @@ class System:
             self._scan_constraints(vertices, normals),
         )
         residuals = np.concatenate([side.residuals for side in sides])
-        noise = self._noise(residuals, np.concatenate([side.weights for side in sides]))
+        return sides, self._noise(residuals, np.concatenate([side.weights for side in sides]))
+
+    def _equations(
+        self, sides: tuple[PlaneConstraints, PlaneConstraints], noise: float
+    ) -> tuple[Float64Array, Float64Array]:
+        """The whole system (3M, 3M) and its right-hand side (3M,)."""
         # The prior and the landmarks first; both directions add to one system, so that neither
         # surface's holes leave a part of the face without a constraint.
         matrix, right_hand_side = self.fixed
         for side in sides:
             more, more_right = side.normal_equations(noise)
             matrix, right_hand_side = matrix + more, right_hand_side + more_right
-        # A face has some 250 nodes, and both sides couple most of them: dense is twice as fast.
-        updated = linalg.solve(matrix, right_hand_side, assume_a="pos", overwrite_a=True)
-        updated = updated.reshape(3, -1).T
-        motions = self.prediction_basis @ (updated - displacement)
-        moved = _root_mean_square(np.linalg.norm(motions, axis=1), sides[0].robust_weights(noise))
-        weights = np.concatenate([side.robust_weights(noise) for side in sides])
-        return Step(updated, moved, _root_mean_square(residuals, weights), noise)
+        return matrix, right_hand_side
 
     def _noise(self, residuals: Float64Array, weights: Float64Array) -> float:
         """Larger than the robust spread of the residuals (N,), which few outliers change."""

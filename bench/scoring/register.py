@@ -182,6 +182,7 @@ class Registered:
         vertex_errors: (V,) at the prediction's own vertices, mm, NaN where one does not count.
         scan_errors: the same at the scan's own, all NaN for corresponding points.
         regions: means of regions that were registered each by itself, mm.
+        deviation_mm: of the mean of corresponding points, see `deviation_of_mean`; else NaN.
     """
 
     alignment: Alignment
@@ -191,6 +192,7 @@ class Registered:
     vertex_errors: Float64Array
     scan_errors: Float64Array
     regions: Mapping[str, float] = field(default_factory=dict)
+    deviation_mm: float = float("nan")
 
     @property
     def errors(self) -> tuple[WeightedErrors, WeightedErrors]:
@@ -208,6 +210,7 @@ class Registered:
             **statistics(errors, self.weights, statistic),
             **means,
             "point_to_surface_mm": sum(shares),
+            "deviation_mm": self.deviation_mm,
             "n_points": sum(len(errors[index].values) for index in counted),
             "completeness": covered_share(matches[0]),
             "normal_error_deg": normal_error_deg(matches),
@@ -248,11 +251,19 @@ def register_pair(
     weights = DIRECTION_WEIGHTS[protocol.distance.direction]
     if measure == "correspondence":
         moved = prediction.transformed(alignment.transform)
-        found, alignment = _corresponding(moved, scan, start, crop, protocol, alignment)
+        found, alignment, deviation = _corresponding(moved, scan, start, crop, protocol, alignment)
         # Longer edges are halved at the scan's size: not the vertices of before.
         at_vertices = vertex_errors(found, measure, moved.surface.vertex_of)
         nowhere = np.full(len(scan.mesh.vertices), np.nan)
-        return Registered(alignment, (None, found), measure, weights, at_vertices, nowhere)
+        return Registered(
+            alignment,
+            (None, found),
+            measure,
+            weights,
+            at_vertices,
+            nowhere,
+            deviation_mm=deviation,
+        )
     at_vertices = vertex_errors(alignment.matches[1], measure, prediction.surface.vertex_of)
     at_scan = _scan_errors(alignment, scan.surface, crop, measure)
     return Registered(alignment, alignment.matches, measure, weights, at_vertices, at_scan)
@@ -292,18 +303,21 @@ def _corresponding(
     crop: Sphere,
     protocol: Protocol,
     alignment: Alignment,
-) -> tuple[Correspondences, Alignment]:
-    """The prediction's points with their corresponding ones, and where these put it.
+) -> tuple[Correspondences, Alignment, float]:
+    """The prediction's points with their corresponding ones, where these put it, and how far the
+    mean of their distances may be off, mm.
 
     The transform of the closest points is the best for closest points only: it slides and shrinks
     a wrong face until they are near. Distances between corresponding points are taken where those
     are nearest to each other.
     """
-    from ..registration.nonrigid import correspond
+    from ..registration.nonrigid import counterparts, deviation_of_mean, register_nonrigidly
 
     transform = alignment.transform
     pairs = start.pairs and (transform.apply(start.pairs[0]), start.pairs[1])
-    found = correspond(prediction.surface, scan.surface, crop, protocol.intersection, pairs)
+    rules = protocol.intersection
+    registered = register_nonrigidly(prediction.surface, scan.surface, crop, rules, pairs)
+    found = counterparts(registered, crop, rules)
     # A rigid protocol stays rigid here too, or its size error would go unseen.
     factor = 1.0 if protocol.alignment.scale == "none" else None
     kept = found.inliers
@@ -312,7 +326,6 @@ def _corresponding(
     )
     points = back.apply(found.on_prediction)
     distances = np.linalg.norm(points - found.on_scan, axis=1)
-    return (
-        replace(found, on_prediction=points, distances=distances),
-        replace(alignment, transform=back.after(transform)),
-    )
+    found = replace(found, on_prediction=points, distances=distances)
+    deviation = deviation_of_mean(registered, found, scaled=factor is None)
+    return found, replace(alignment, transform=back.after(transform)), deviation

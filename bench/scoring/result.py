@@ -22,6 +22,8 @@ class Score:
         value_mm: the protocol's own statistic, the number that tables show.
         mean_mm, median_mm, rmse_mm, std_mm, p90_mm: of the protocol's distance, both directions
             with half of the weight each when the protocol is symmetric.
+        deviation_mm: of corresponding points, how far `mean_mm` may be from the true mean: the
+            posterior root mean square of the difference; NaN for other measures.
         scan_to_prediction_mm, prediction_to_scan_mm: the mean of each direction.
         point_to_surface_mm: mean of |p − q| in the protocol's directions, whatever its measure.
         point_to_plane_…_mm, point_to_surface_…_mm: the mean by either measure, of either direction
@@ -64,6 +66,7 @@ class Score:
     rmse_mm: float = NAN
     std_mm: float = NAN
     p90_mm: float = NAN
+    deviation_mm: float = NAN
     scan_to_prediction_mm: float = NAN
     prediction_to_scan_mm: float = NAN
     point_to_surface_mm: float = NAN

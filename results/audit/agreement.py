@@ -53,6 +53,8 @@ class Agreement:
         people_to_tell: for each of `STEPS_MM`, how many people a paired test of two methods needs
             to see that difference with a power of 80 %, by the ladder; infinite where it never
             would, NaN where there was no ladder.
+        within: share of the predictions whose true error lies within the protocol's own standard
+            deviation of the measured one; NaN where it states none.
         exchanged: pairs of predictors that the protocol orders wrongly, `better < worse` by truth.
         failed: predictions without a number.
         reason: of the first of them.
@@ -69,6 +71,7 @@ class Agreement:
     across_vertices: Estimate
     kendall: Estimate
     people_to_tell: tuple[float, ...]
+    within: float
     exchanged: tuple[str, ...]
     failed: int
     reason: str
@@ -169,6 +172,7 @@ def agreement(rows: pd.DataFrame, seed: int = 0) -> Agreement:
         across_vertices=estimate(_Measured.across_vertices),
         kendall=estimate(_Measured.kendall),
         people_to_tell=tuple(_people_to_tell(_Measured.of(rows, "ladder"), s) for s in STEPS_MM),
+        within=_share_within(rows[rows["group"] == "identity"]),
         exchanged=_exchanged_pairs(ours),
         failed=int((~np.isfinite(rows["measured_mm"].to_numpy(np.float64))).sum()),
         reason=reasons[0] if reasons else "",
@@ -211,6 +215,16 @@ def _people_to_tell(ladder: _Measured, step_mm: float, power: float = 0.8) -> fl
 def _mean(values: Iterable[float]) -> float:
     known = [value for value in values if np.isfinite(value)]
     return float(np.mean(known)) if known else float("nan")
+
+
+def _share_within(rows: pd.DataFrame) -> float:
+    """Share of the rows whose true error is within one deviation of the measured one."""
+    # Audits of before there were deviations have no such column.
+    if "deviation_mm" not in rows:
+        return float("nan")
+    stated = rows[np.isfinite(rows["deviation_mm"].to_numpy(np.float64))]
+    off = (stated["true_mm"] - stated["measured_mm"]).abs()
+    return _mean((off <= stated["deviation_mm"]).to_numpy(np.float64))
 
 
 def _exchanged_pairs(ours: _Measured) -> tuple[str, ...]:

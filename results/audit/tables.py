@@ -63,13 +63,19 @@ def agreement_notes(agreements: Sequence[Agreement]) -> tuple[str, ...]:
         for item in agreements
         if item.exchanged
     )
+    within = (
+        f"{item.protocol}: {item.within:.0%} of the true errors lie within one standard deviation "
+        "of the measured ones, as each prediction's row states it."
+        for item in agreements
+        if not math.isnan(item.within)
+    )
     failed = (
         f"{item.protocol}: {item.failed} predictions have no number and are left out, the first: "
         f"{item.reason}."
         for item in agreements
         if item.failed
     )
-    return (*AGREEMENT_NOTES, *exchanged, *failed, f"Digests: {digests}.")
+    return (*AGREEMENT_NOTES, *exchanged, *within, *failed, f"Digests: {digests}.")
 
 
 def predictor_table(rows: pd.DataFrame) -> Table:

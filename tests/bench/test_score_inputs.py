@@ -186,6 +186,7 @@ def test_corresponding_points_are_further_than_closest_ones(
     assert score.mean_mm == pytest.approx(score.prediction_to_scan_mm, rel=1e-12)
     assert score.mean_mm > 1.2 * score.point_to_surface_prediction_to_scan_mm
     assert np.isnan(score.scan_to_prediction_mm)
+    assert 0 < score.deviation_mm < score.mean_mm
     assert len(pair.distances[0]) == 0
     assert score.n_points > 500
     assert pair.distances[1].mean() == pytest.approx(score.mean_mm, rel=2e-3)

@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 
 from facebench.bench.registration.dense import align
-from facebench.bench.registration.nonrigid import NonRigidSettings, correspond, register_nonrigidly
+from facebench.bench.registration.nonrigid import (
+    NonRigidRegistration,
+    NonRigidSettings,
+    correspond,
+    counterparts,
+    deviation_of_mean,
+    register_nonrigidly,
+)
 from facebench.bench.surface.overlap import Correspondences
 from facebench.bench.surface.region import OverlapRegion, Sphere
-from facebench.bench.surface.similarity import Similarity
+from facebench.bench.surface.similarity import Similarity, similarity_between
 from facebench.bench.surface.surface import Surface
 from facebench.bench.surface.triangles import vertex_normals
 from facebench.errors import FacebenchError
@@ -42,8 +49,13 @@ def deformed(face: Mesh, shifts: np.ndarray) -> Mesh:
 
 
 @pytest.fixture(scope="module")
-def recovered(face: Mesh, deformed: Mesh, crop: Sphere) -> Correspondences:
-    return correspond(Surface(face), Surface(deformed), crop, RULES)
+def registration(face: Mesh, deformed: Mesh, crop: Sphere) -> NonRigidRegistration:
+    return register_nonrigidly(Surface(face), Surface(deformed), crop, RULES)
+
+
+@pytest.fixture(scope="module")
+def recovered(registration: NonRigidRegistration, crop: Sphere) -> Correspondences:
+    return counterparts(registration, crop, RULES)
 
 
 def test_a_face_corresponds_to_itself(face: Mesh, crop: Sphere) -> None:
@@ -154,14 +166,14 @@ def test_what_has_no_counterpart_does_not_count(face, deformed, crop) -> None:
     assert not matches.inliers[~Sphere(crop.centre, 80.0).holds(surface.vertices)].any()
 
 
-def test_the_registration_tells_how_it_went(face, deformed, crop) -> None:
-    surfaces = Surface(face), Surface(deformed)
-    found = register_nonrigidly(*surfaces, crop, RULES)
+def test_the_registration_tells_how_it_went(face, deformed, crop, registration) -> None:
+    found = registration
     assert found.converged and found.last_step_mm <= found.settings.tolerance_mm
     assert 1 < found.steps <= found.settings.max_steps
     assert 0 < found.residual_mm < 0.5
     assert found.noise_mm == found.settings.noise_mm
-    short = register_nonrigidly(*surfaces, crop, RULES, settings=NonRigidSettings(max_steps=2))
+    surfaces, twice = (Surface(face), Surface(deformed)), NonRigidSettings(max_steps=2)
+    short = register_nonrigidly(*surfaces, crop, RULES, settings=twice)
     assert short.steps == 2 and not short.converged
 
 
@@ -186,6 +198,36 @@ def test_shape_that_no_smooth_motion_makes_is_not_taken_for_motion(face, person,
     assert 0.85 < ratio < 1.15
     nearest = scan.closest(surface.vertices).distance[matches.inliers]
     assert nearest.mean() / true[matches.inliers].mean() < 0.6
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+def test_the_deviation_is_that_of_draws_of_the_posterior(registration, recovered, scaled) -> None:
+    """Drawn fields in place of formulas, the prediction laid anew on where each takes it."""
+    found, matches = registration, recovered
+    kept, areas = matches.inliers, matches.areas[matches.inliers]
+
+    def mean_distance(theirs: np.ndarray) -> float:
+        own = matches.on_prediction[kept]
+        back = similarity_between(own, theirs, None if scaled else 1.0, areas)
+        apart = np.linalg.norm(back.apply(own) - theirs, axis=1)
+        return float(np.average(apart, weights=areas))
+
+    system, theirs = found.system, matches.on_scan[kept]
+    count = len(system.field.nodes)
+    factor = np.linalg.cholesky(system.precision(found.displacement)).T
+    draws = np.linalg.solve(factor, np.random.default_rng(0).standard_normal((3 * count, 60)))
+    basis = system.near_basis[kept[system.near]]
+    normals = matches.normals[kept]
+    offs = []
+    for draw in draws.T:
+        moved = basis @ draw.reshape(3, count).T
+        # Along the surface alone: across it the counterpart stays on the scan.
+        moved -= (moved * normals).sum(1, keepdims=True) * normals
+        offs.append(mean_distance(theirs + moved) - mean_distance(theirs))
+    back = similarity_between(matches.on_prediction[kept], theirs, None if scaled else 1.0, areas)
+    laid = replace(matches, on_prediction=back.apply(matches.on_prediction))
+    drawn = float(np.sqrt(np.mean(np.square(offs))))
+    assert deviation_of_mean(found, laid, scaled=scaled) == pytest.approx(drawn, rel=0.15)
 
 
 def test_surfaces_apart_are_refused(face, crop) -> None:

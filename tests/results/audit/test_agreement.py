@@ -9,7 +9,7 @@ from scipy.stats import kendalltau
 
 from facebench.bench.audit.measure import STATISTICS, correlation
 from facebench.bench.audit.predictors import LADDER_MM
-from facebench.results.audit import agreement
+from facebench.results.audit import agreement, agreement_table
 
 PEOPLE, METHODS = 12, ("good", "fair", "poor")
 
@@ -50,6 +50,17 @@ def test_half_of_the_truth_is_biased_and_orders_everything_right(true: np.ndarra
     assert (found.across_people.value, found.pooled.value) == pytest.approx((1.0, 1.0))
     assert found.across_vertices.value == pytest.approx(0.5)
     assert (found.kendall.value, found.exchanged, found.failed) == (1.0, (), 0)
+    assert np.isnan(found.within)  # This protocol states no deviation.
+
+
+def test_how_many_truths_lie_within_the_stated_deviation(true: np.ndarray) -> None:
+    rows = table(true / 2, true)
+    rows["deviation_mm"] = np.where(rows["method"] == "poor", 1.6, 0.2)
+    found = agreement(rows)
+    assert found.within == pytest.approx((np.abs(true[2]) / 2 <= 1.6).sum() / true.size)
+    assert any(
+        f"{found.within:.0%} of the true errors" in n for n in agreement_table([found]).notes
+    )
 
 
 def test_a_protocol_that_turns_the_order_round_is_told(true: np.ndarray) -> None:
