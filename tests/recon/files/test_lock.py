@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from facebench.errors import FacebenchError
-from facebench.recon.files.writing import atomic_write, lock_folder, lock_rank_zero
+from facebench.recon.files.writing import MARK, atomic_write, lock_folder, lock_rank_zero
 
 HOLDER = """
 import subprocess, sys, time
@@ -77,3 +79,32 @@ def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
 def _take(folder: Path) -> None:
     with lock_folder(folder):
         pass
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own, which only root may have."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    words = ["mount", "-t", "tmpfs", "tmpfs", str(place)]
+    if not shutil.which("mount") or subprocess.run(words, capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+def test_a_disk_that_becomes_read_only_is_told_and_keeps_what_it_has(disk: Path) -> None:
+    out = disk / "run"
+    with lock_folder(out, "micc"), atomic_write(out / "items") as draft:
+        draft.write_text("old")
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    for write in (atomic_write(out / "items"), lock_folder(out, "micc")):
+        with pytest.raises(FacebenchError, match="Read-only file system"), write:
+            pass
+    assert (out / "items").read_text() == "old"
+    subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+    with lock_folder(out, "micc"), atomic_write(out / "items") as draft:
+        draft.write_text("new")
+    assert sorted(path.name for path in out.iterdir()) == [MARK, ".lock", "items"]
