@@ -22,6 +22,7 @@ FEW_POINTS = 1000
 COMPLETE = 0.9  # Of the cropped scan: whole faces of other models came to 0.94 and more.
 NOTED_INNER = 0.02  # Nostrils and the line of the lips come to less.
 SIZES_APART = 0.1
+_SAME_SIZE = 5e-4  # A change that would be printed as 0.0 %.
 
 _MEASURES = {
     "point_to_plane": "point-to-plane distances",
@@ -168,6 +169,9 @@ def _scale(score: Score, protocol: Protocol, unit_known: bool) -> Iterator[Findi
     if not unit_known:
         yield Finding(f"One unit of the prediction's file is {score.scale:.4g} mm on the scan.")
         return
+    if abs(score.scale - 1) < _SAME_SIZE:
+        yield Finding("The prediction fits the scan at its own size.")
+        return
     low, high = USUAL_SCALES
     far = not low <= score.scale <= high
     cause = ": more than people differ; check its unit" if far else ""
@@ -175,7 +179,10 @@ def _scale(score: Score, protocol: Protocol, unit_known: bool) -> Iterator[Findi
 
 
 def _size(error: float) -> str:
-    return "" if math.isnan(error) else f"; {_resized(error)} it would fit best"
+    if math.isnan(error):
+        return ""
+    same = abs(error) < _SAME_SIZE
+    return ", at which it fits best" if same else f"; {_resized(error)} it would fit best"
 
 
 def _resized(by: float) -> str:

@@ -76,7 +76,7 @@ _SIDE = 200
 _SUPERSAMPLING = 2
 _SIGMA = 1e-6
 _YAWS = (-45.0, 0.0, 45.0)
-_ZOOM = 0.66
+_ZOOM = 0.62
 """Small enough for whole heads at three standard deviations."""
 _BACKGROUND = _PAPER[0] / 255
 # Weights added to the ambient light's first harmonics, so that shapes show.
@@ -146,7 +146,7 @@ def _mode_rows(
 ) -> list[list[Picture]]:
     """One row for each strength."""
     blended = kind == "expression" and model.has_blend_shapes
-    caption = "{1} × {0:g}" if blended else "{1}, {0:+.0f} std"
+    caption = "{1}, weight {0:g}" if blended else "{1}, {0:+.0f} std"
     names = getattr(model, f"{kind}_names")
     return [
         [

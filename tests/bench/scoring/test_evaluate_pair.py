@@ -122,6 +122,13 @@ def test_what_a_number_stands_for_comes_first() -> None:
         assert f"protocol {name} ({protocol.digest[:12]})" in first
 
 
+def test_no_size_is_changed_by_nothing() -> None:
+    protocol = preset("micc")
+    texts = [finding.text for finding in diagnose(sound(protocol), protocol)]
+    same = [f.text for f in diagnose(replace(sound(protocol), scale=0.9998), protocol)]
+    assert "fits the scan at its own size" in same[-1] and len(same) == len(texts)
+
+
 def test_an_unknown_unit_is_no_fault_of_size() -> None:
     protocol = preset("micc")
     findings = diagnose(replace(sound(protocol), scale=104.0), protocol, unit_known=False)
