@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 FORMS = ("table", "markdown", "latex", "csv", "json")
 """Of `results.compare.FORMS`; kept here so that help imports nothing."""
+_NO_PARTS = (
+    "no run has errors by part of the face: parts are found by the 68 landmarks of a prediction, "
+    "for a mesh in NAME.txt beside it"
+)
 
 
 @click.command(name="compare")
@@ -111,6 +115,8 @@ def command(
             refuse_groups(comparison)
         if track:
             _track(comparison, folders)
+    if regions and not any(any(group.parts.values()) for group in comparison.groups):
+        click.echo(_NO_PARTS, err=True)
     text = comparison_text(comparison, form)
     if out is None:
         click.echo(text, nl=False)

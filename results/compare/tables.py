@@ -88,7 +88,10 @@ def comparison_tables(comparison: Comparison) -> Iterator[Table]:
             yield group.common.table(group.basis.title, group.scenes.scenes)
         if group.pairs:
             yield pairs_table(group)
-        yield from (regions_table(group, scene) for scene in group.scenes.scenes if group.parts)
+        for scene in group.scenes.scenes if group.parts else ():
+            # A table without a row has nothing to say; the command says why there is none.
+            if (table := regions_table(group, scene)).rows:
+                yield table
 
 
 def regions_table(group: RunGroup, scene: str) -> Table:

@@ -66,6 +66,16 @@ def test_the_verdict_and_other_peoples_numbers_are_printed(
     assert "paper.csv line 2: mean_mm is -1" in str(result.exception)
 
 
+def test_no_part_of_the_face_is_a_line_and_no_empty_table(
+    runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of meshes that came without landmarks."""
+    monkeypatch.setattr("facebench.results.compare.comparison.errors_by_part", lambda *_: {})
+    result = compare(*runs, "--regions", "--format", "latex")
+    assert "no run has errors by part of the face" in result.stderr
+    assert "Error by part of the face" not in result.stdout
+
+
 def test_all_pairs_and_the_margin(runs: list[Path], tmp_path: Path) -> None:
     third = example_run(tmp_path / "third", "third", 1.5, seed=2).root
     options = ("--all-pairs", "--tie-mm", "9", "--format", "json")
