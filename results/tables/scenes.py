@@ -336,7 +336,8 @@ def _failure_notes(rows: Sequence[SceneRow]) -> Iterable[str]:
 def _protocol_notes(records: Sequence[RunRecord], rows: Sequence[SceneRow]) -> Iterable[str]:
     """What the protocol's reductions make of the numbers, where that is not the usual."""
     if pools(records[0]):
-        yield f"{POOLED_NOTE} Their medians: {'; '.join(map(_medians, rows))}."
+        medians = "; ".join(filter(None, map(_medians, rows)))
+        yield f"{POOLED_NOTE} Their medians: {medians}." if medians else POOLED_NOTE
     if any(math.isfinite(cell.size_error) for row in rows for cell in row.cells.values()):
         yield "'size': how wrong the size of a face is, mean over subjects."
     scales = [(run_label(r), r.global_scale) for r in records if r.global_scale is not None]
@@ -351,8 +352,10 @@ def pools(record: RunRecord) -> bool:
 
 
 def _medians(row: SceneRow) -> str:
-    shown = (f"{scene} {cell.median_mm:.2f}" for scene, cell in row.cells.items())
-    return f"{row.label} {', '.join(shown)}"
+    # Empty where nothing was scored.
+    known = {scene: cell.median_mm for scene, cell in row.cells.items()}
+    shown = [f"{scene} {mm:.2f}" for scene, mm in known.items() if math.isfinite(mm)]
+    return f"{row.label} {', '.join(shown)}" if shown else ""
 
 
 def _source_notes(published: Sequence[Published]) -> Iterable[str]:

@@ -212,6 +212,9 @@ def test_a_pooling_protocol_says_what_is_pooled(tmp_path: Path) -> None:
     notes = " ".join(scene_rows([run]).notes)
     median = run.summary()["indoor"].median_mm
     assert "over the points of all scored subjects" in notes and f"indoor {median:.2f}" in notes
+    unscored = {s: replace(c, median_mm=float("nan")) for s, c in run.summary().items()}
+    run.write_summary(unscored)
+    assert "medians" not in " ".join(scene_rows([run]).notes)
 
 
 def test_the_size_error_stands_beside_a_rigid_score(tmp_path: Path) -> None:
