@@ -12,7 +12,7 @@ from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.score import Score, score_prediction
 from facebench.recon.mesh.record import Mesh
 
-PRESETS = ("micc", "metric", "correspondence")
+PRESETS = ("micc", "metric", "now-metrical", "correspondence")
 SAME_MM = 0.01
 
 
