@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
+from sqlite3 import dbapi2
 from typing import Any
 
 import hypothesis
@@ -97,10 +98,10 @@ def pytest_sessionfinish() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _no_wait_for_the_disk() -> Iterator[None]:
     """What tests write need not outlast a power cut: they would wait for disks most of the time."""
-    connect = sqlite3.dbapi2.connect
+    connect = dbapi2.connect
 
-    def connected(*arguments: object, **settings: object) -> sqlite3.Connection:
-        connection: sqlite3.Connection = connect(*arguments, **settings)  # type: ignore[arg-type]
+    def connected(*arguments: Any, **settings: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*arguments, **settings)
         # Of what is no database the test's own statement shall say so.
         with suppress(sqlite3.Error):
             connection.execute("PRAGMA synchronous = OFF")
@@ -108,7 +109,7 @@ def _no_wait_for_the_disk() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
-        patch.setattr(sqlite3.dbapi2, "connect", connected)
+        patch.setattr(dbapi2, "connect", connected)
         yield
 
 
