@@ -268,7 +268,7 @@ def reconstruct(
         face_model = model
     finder = make_detector(resolve_choice("detector", detector), device, tilted=True)
     network, _, _ = make_reconstructor(face_model, choice, device)
-    boxes = finder.detect_all(frame)
+    boxes = network.frame_faces(frame, finder.detect_all(frame))
     if not boxes:
         return []
     crops = np.stack([FaceCrop.of(frame, box, network.crop_size).crop for box in boxes])

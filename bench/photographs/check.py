@@ -134,7 +134,8 @@ def _check_one(photograph: ReferencePhotograph, networks: Networks, check: Photo
     if (width, height) != photograph.size:
         told = f"{photograph.size[0]} x {photograph.size[1]}"
         raise ValueError(f"it is {width} x {height}, the reference says {told}")
-    boxes = networks.detector.detect_all(frame)
+    detected = networks.detector.detect_all(frame)
+    boxes = networks.reconstructor.frame_faces(frame, detected)
     pairs, rest = match_boxes(boxes, photograph.faces)
     for face in photograph.faces:
         if not face.agrees:

@@ -68,6 +68,14 @@ class Box:
         return Box(*(factor * value for value in (self.left, self.top, self.width, self.height)))
 
 
+def box_overlap(a: Box, b: Box) -> float:
+    """Area of the intersection of two boxes over that of their union."""
+    width = min(a.left + a.width, b.left + b.width) - max(a.left, b.left)
+    height = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
+    both = max(width, 0.0) * max(height, 0.0)
+    return both / max(a.width * a.height + b.width * b.height - both, 1e-12)
+
+
 @dataclass(frozen=True)
 class Window:
     """The square of a frame that becomes a crop: left and top edge and side, in pixels."""

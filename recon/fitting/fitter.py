@@ -270,6 +270,7 @@ class CropFitter:
         weights: str | Path = EMBEDDED,
         device: str = "cpu",
         settings: FittingSettings | None = None,
+        mouth_sharpness: float = 1.0,
     ) -> CropFitter:
         """For a face model.
 
@@ -279,11 +280,12 @@ class CropFitter:
             weights: of the landmark detector, see `make_landmark_detector`.
             device: as PyTorch names it.
             settings: of the fits.
+            mouth_sharpness: of the landmark detector.
 
         Raises:
             FacebenchError: the weights cannot be used.
         """
-        detector = make_landmark_detector(weights, device)
+        detector = make_landmark_detector(weights, device, mouth_sharpness)
         return cls(Fitter(model, crop_size, settings).to(device), detector, device)
 
     @property

@@ -68,7 +68,7 @@ class LandmarkRefiner:
         self, model: MorphableModel, detector: LandmarkDetector, device: str = "cpu"
     ) -> None:
         self._model, self._unknowns = LandmarkModel(model).to(device), unknowns_of(model)
-        self._detector, self._device = detector, device
+        self.detector, self._device = detector, device
 
     @torch.no_grad()
     def refine(self, faces: FaceCoefficients, crops: NDArray[np.uint8]) -> FaceCoefficients:
@@ -79,7 +79,7 @@ class LandmarkRefiner:
             crops: (B, S, S, 3) RGB.
         """
         size = crops.shape[1]
-        places = self._detector.landmarks(list(crops), [box_of_crop(size)] * len(crops))
+        places = self.detector.landmarks(list(crops), [box_of_crop(size)] * len(crops))
         return self.refine_to(faces, places, size)
 
     @torch.no_grad()

@@ -128,9 +128,17 @@ class LandmarkNetwork(nn.Module):
         self.merge = nn.ModuleList(ConvolutionUnit(path, path) for _ in range(3))
         self.heat = nn.Conv2d(path, landmarks, 1)
 
-    def forward(self, crops: Tensor) -> Tensor:
-        """Landmarks (B, L, 2) in px of the crops (B, 3, S, S) of RGB in [0, 1]."""
-        return soft_argmax(self.heat_maps(crops), FIRST_STRIDE)
+    def forward(self, crops: Tensor, sharpness: Tensor | None = None) -> Tensor:
+        """Landmarks (B, L, 2) in px of the crops (B, 3, S, S) of RGB in [0, 1].
+
+        Args:
+            crops: of the network's size.
+            sharpness: (L,) the heat's power for each point, 1 for all when None.
+        """
+        heat = self.heat_maps(crops)
+        if sharpness is not None:
+            heat = heat * sharpness[:, None, None]
+        return soft_argmax(heat, FIRST_STRIDE)
 
     def heat_maps(self, crops: Tensor) -> Tensor:
         """Logarithms of unnormalised heat (B, L, S / 4, S / 4)."""

@@ -111,10 +111,11 @@ class SourceReconstructor:
             largest = sorted(boxes, key=lambda box: -max(box.width, box.height))
             return largest if self.settings.all_faces else largest[:1]
         box = None if self.settings.all_faces else self.detector.detect(frame)
-        if box is not None:
-            return [box]
+        framed = self.reconstructor.frame_faces(frame, [] if box is None else [box])
+        if framed:
+            return framed
         # The longer look, which finds tilted faces, also where the short one found none.
-        boxes = self.detector.detect_all(frame)
+        boxes = self.reconstructor.frame_faces(frame, self.detector.detect_all(frame))
         return boxes if self.settings.all_faces else boxes[:1]
 
     def _regress(self, crops: Sequence[FaceCrop]) -> list[FaceCoefficients]:

@@ -21,7 +21,7 @@ from ..face.coefficients import (
     pose_in_crop,
     pose_in_picture,
 )
-from ..face.crop import Box, Window, crop_square, crop_window
+from ..face.crop import Box, Window, box_of_points, box_overlap, crop_square, crop_window
 from ..face.lighting import illuminate
 from ..fitting.fitter import CropFitter
 from ..fitting.refinement import LandmarkRefiner, make_refiner, share_brightness
@@ -36,7 +36,14 @@ from ..regressors.checkpoint import embedded_weights, load_regressor
 from ..regressors.regressor import FaceNetwork
 from ..render.face import VertexNormals
 from ..texture.texture import Texture, TextureSpace, View, blend, sample_view
-from ..vision.landmarks import FAN, FAN_FILE, torch_checkpoints
+from ..vision.landmarks import (
+    FAN,
+    FAN_FILE,
+    MOUTH_SHARPNESS,
+    LandmarkDetector,
+    NetworkLandmarks,
+    torch_checkpoints,
+)
 from ..weights.catalogue import EMBEDDED as EMBEDDED_WEIGHTS
 from ..weights.catalogue import NONE, portable_choice, resolve_choice
 
@@ -45,6 +52,10 @@ FITTED_SIZE = 224
 
 TRUSTED_DEVIATION = 2.5
 """Deviation in px of landmarks of a network other than the embedded one, which errs more."""
+
+LEAST_AGREEMENT = 0.5
+"""Overlap of a detected box and that of the landmarks found in it, below which it holds no face:
+what is none, or half of one at the border, draws the landmarks elsewhere."""
 
 SMALLEST, LARGEST = 256, 1024
 """Sides in pixels between which a face is cut out for its sheet and texture, else as it is."""
@@ -139,6 +150,29 @@ class Reconstructor:
         if self._space is None:
             self._space = TextureSpace.of(self.model, self.texture_size)
         return self._space
+
+    @property
+    def landmark_detector(self) -> LandmarkDetector | None:
+        """What a fit starts from, or faces are brought to; None without either."""
+        if isinstance(self.regressor, FittingNetwork):
+            return self.regressor.crop_fitter.detector
+        return None if self._refiner is None else self._refiner.detector
+
+    def frame_faces(self, frame: NDArray[np.uint8], boxes: Sequence[Box]) -> list[Box]:
+        """Detected boxes of an (H, W, 3) picture that the landmarks found in each agree with.
+
+        For the package's own kind of landmark network they become the boxes of these landmarks: it
+        knows no crops but such, and errs less in place and size than a detector. Fetched networks
+        are framed by a rule of their own. Without a landmark network all stay as they are.
+        """
+        detector = self.landmark_detector
+        if detector is None or not boxes:
+            return list(boxes)
+        points = detector.landmarks([frame] * len(boxes), boxes)
+        pairs = [(box_of_points(own), box) for own, box in zip(points, boxes, strict=True)]
+        agreeing = [pair for pair in pairs if box_overlap(*pair) >= LEAST_AGREEMENT]
+        own_kind = isinstance(detector, NetworkLandmarks)
+        return [own if own_kind else box for own, box in agreeing]
 
     def regress(self, crops: NDArray[np.uint8]) -> FaceCoefficients:
         """The faces in RGB crops (B, crop_size, crop_size, 3), as a batch."""
@@ -293,7 +327,8 @@ def choose_network(
     if choice.method == "fitting":
         trusted = choice.landmarks != EMBEDDED_WEIGHTS
         settings = FittingSettings(landmark_deviation=TRUSTED_DEVIATION) if trusted else None
-        fitter = CropFitter.of(model, FITTED_SIZE, choice.landmarks, device, settings)
+        size, landmarks = FITTED_SIZE, choice.landmarks
+        fitter = CropFitter.of(model, size, landmarks, device, settings, MOUTH_SHARPNESS)
         network = FittingNetwork(fitter, model)
         return network, choice.method, _landmark_digest(choice.landmarks)
     # The one mismatch that a user of another model meets first has two ways out.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..face.crop import Box
+from ..face.crop import Box, box_overlap
 from .patch import Framed
 from .rows import Reason, RejectedError
 
@@ -215,11 +215,3 @@ def check_overlap(found: Box, detected: Box) -> None:
     overlap = box_overlap(found, detected)
     if overlap < LEAST_OVERLAP:
         raise RejectedError(Reason.IMPLAUSIBLE, f"{overlap:.0%} overlap with the detected face")
-
-
-def box_overlap(a: Box, b: Box) -> float:
-    """Area of the intersection of two boxes over that of their union."""
-    width = min(a.left + a.width, b.left + b.width) - max(a.left, b.left)
-    height = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
-    both = max(width, 0.0) * max(height, 0.0)
-    return both / max(a.width * a.height + b.width * b.height - both, 1e-12)

@@ -74,21 +74,40 @@ def both_ways(network: Callable[[Tensor], Tensor], crops: Tensor) -> Tensor:
     return (network(crops) + back) / 2
 
 
+MOUTH = slice(48, 68)
+"""Lips of iBUG's points."""
+
+MOUTH_SHARPNESS = 1.5
+"""Power of the lips' heat for a fit. The mean of a broad heat map is drawn towards the usual mouth:
+on 150 people of the human model who were not trained on, mouths open 0.56 times as far as in truth,
+with this power 0.69 times at the same correlation (0.81); lips err by 3.4 instead of 3.1 % of the
+eye distance, which is why labels are made without."""
+
+
 class NetworkLandmarks:
     """This package's own small network on square crops and their mirror images.
 
     Args:
         network: trained on crops of `crop_square`.
         device: where it computes.
+        mouth_sharpness: power of the lips' heat maps.
     """
 
-    def __init__(self, network: LandmarkNetwork, device: torch.device | str = "cpu") -> None:
-        self._network = network.eval().requires_grad_(False).to(device)
+    def __init__(
+        self,
+        network: LandmarkNetwork,
+        device: torch.device | str = "cpu",
+        mouth_sharpness: float = 1.0,
+    ) -> None:
         self._device = device
+        sharpness = torch.ones(68, device=device)
+        sharpness[MOUTH] = mouth_sharpness
+        network = network.eval().requires_grad_(False).to(device)
+        self._size, self._find = network.image_size, partial(network, sharpness=sharpness)
 
     def landmarks(self, frames: Sequence[Pixels], boxes: Sequence[Box]) -> NDArray[np.float32]:
         """Landmarks (N, 68, 2) in px of the frames, whose face boxes are given."""
-        size = self._network.image_size
+        size = self._size
         crops = [crop_square(frame, box, size) for frame, box in zip(frames, boxes, strict=True)]
         windows = [crop_window(box) for box in boxes]
         found = self.of_crops(np.stack(crops)) if crops else np.zeros((0, 68, 2), np.float32)
@@ -100,7 +119,7 @@ class NetworkLandmarks:
         """Landmarks (N, 68, 2) in px of crops (N, S, S, 3) RGB of the network's own size."""
         images = torch.from_numpy(crops).permute(0, 3, 1, 2)
         batches = [
-            both_ways(self._network, part.to(self._device).float() / 255.0)
+            both_ways(self._find, part.to(self._device).float() / 255.0)
             for part in torch.split(images, _BATCH)
         ]
         return torch.cat(batches).cpu().numpy()
@@ -153,7 +172,9 @@ def _tight_box(box: Box) -> Box:
 
 
 def make_landmark_detector(
-    weights: str | Path = EMBEDDED, device: torch.device | str = "cpu"
+    weights: str | Path = EMBEDDED,
+    device: torch.device | str = "cpu",
+    mouth_sharpness: float = 1.0,
 ) -> LandmarkDetector:
     """A landmark detector.
 
@@ -161,6 +182,7 @@ def make_landmark_detector(
         weights: `embedded`, `fan` (face-alignment with its own weights), `face-api-68` or its
             file (`facebench weights get`), or a file of `facebench train --recipe landmarker`.
         device: where it computes.
+        mouth_sharpness: of the package's own kind of network, see `NetworkLandmarks`.
 
     Raises:
         FacebenchError: no such weights, not those of a landmarker, or face-alignment is missing.
@@ -170,7 +192,7 @@ def make_landmark_detector(
     packaged = load_if_packaged(weights, SeparableLandmarks)
     if packaged is not None:
         return MirroredLandmarks(packaged, device)
-    return NetworkLandmarks(landmark_network(weights), device)
+    return NetworkLandmarks(landmark_network(weights), device, mouth_sharpness)
 
 
 def landmark_network(weights: str | Path = EMBEDDED) -> LandmarkNetwork:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +12,18 @@ import pytest
 import skimage.data
 
 from facebench.errors import FacebenchError
-from facebench.recon.face.crop import Box, crop_square
+from facebench.recon.face.crop import Box, box_overlap, crop_square
 from facebench.recon.morphable.load import load_model
 from facebench.recon.network.vision_weights import embedded_network
 from facebench.recon.portraits.reconstructor import (
     FITTED_SIZE,
+    FittingNetwork,
     MethodChoice,
     Reconstructor,
     choose_method,
     choose_network,
 )
+from facebench.recon.vision.landmarks import MOUTH, MOUTH_SHARPNESS, make_landmark_detector
 
 _FACE = Box(174.0, 70.0, 95.0, 110.0)
 """The face in scikit-image's astronaut, from brows to chin and ear to ear."""
@@ -65,3 +69,50 @@ def test_an_unknown_method_and_a_fit_to_nothing_are_refused() -> None:
         choose_method("hope", None, None)
     with pytest.raises(FacebenchError, match="a fit starts from landmarks"):
         choose_method("fitting", None, None, "none")
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Reconstructor:
+    human = load_model("human")
+    return Reconstructor(
+        human, choose_network(choose_method(None, None, None, "embedded"), human)[0]
+    )
+
+
+def test_boxes_are_brought_to_the_landmarks(
+    fitted: Reconstructor,
+) -> None:
+    frame = skimage.data.astronaut()
+    off = Box(_FACE.left + 15.0, _FACE.top - 12.0, 1.15 * _FACE.width, 1.15 * _FACE.height)
+    (first,), (second,) = (fitted.frame_faces(frame, [box]) for box in (_FACE, off))
+    # Two starts that overlap by less end in boxes of the same face.
+    assert box_overlap(first, second) > 0.85 > box_overlap(_FACE, off)
+    assert fitted.frame_faces(frame, []) == []
+
+
+class _Elsewhere:
+    """Landmarks in the left half of whatever box is given, as where there is no face."""
+
+    def landmarks(self, frames: Sequence[np.ndarray], boxes: Sequence[Box]) -> np.ndarray:
+        share = np.linspace(0.0, 1.0, 68)[:, None] * [0.45, 1.0]
+        return np.stack([share * [b.width, b.height] + [b.left, b.top] for b in boxes])
+
+
+def test_a_box_that_its_landmarks_leave_is_no_face(fitted: Reconstructor) -> None:
+    network = fitted.regressor
+    assert isinstance(network, FittingNetwork)
+    astray = FittingNetwork(replace(network.crop_fitter, detector=_Elsewhere()), fitted.model)
+    boxes = [_FACE, Box(0.0, 0.0, 60.0, 60.0)]
+    assert Reconstructor(fitted.model, astray).frame_faces(skimage.data.astronaut(), boxes) == []
+
+
+def test_a_sharper_mouth_moves_the_lips_alone() -> None:
+    frame = skimage.data.astronaut()
+    plain, sharp = (
+        make_landmark_detector("embedded", mouth_sharpness=power).landmarks([frame], [_FACE])[0]
+        for power in (1.0, MOUTH_SHARPNESS)
+    )
+    np.testing.assert_array_equal(sharp[: MOUTH.start], plain[: MOUTH.start])
+    # She smiles with her lips apart.
+    opened, before = (np.linalg.norm(points[62] - points[66]) for points in (sharp, plain))
+    assert opened > before

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from labelled_photographs import person
 from scipy.spatial.transform import Rotation
 
-from facebench.recon.face.crop import Box
+from facebench.recon.face.crop import Box, box_overlap
 from facebench.recon.preparation.labelling import mean_landmarks
 from facebench.recon.preparation.quality import (
-    box_overlap,
     check_landmarks,
     check_overlap,
     fit_affine_camera,
