@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..recon.weights.catalogue import Kind
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
-_PUBLISHING = ("run", "micc")
+_PUBLISHING = ("run", "micc", "prepare", "train", "table1")
 """Commands whose `--out` may be an address."""
 _WHOLE = ("prepare", "train")
 """Commands that read their folders' large files by themselves; others read them piece by piece."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..recon.files.stores import shown
 from . import _options
 from ._options import options_file
 
@@ -166,7 +167,7 @@ def _prepare(job: PreparationJob, cluster: bool, quiet: bool) -> dict[str, Any]:
 
 def _print(summary: dict[str, Any], out: Path, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"out": str(out), **summary}, indent=2))
+        click.echo(json.dumps({"out": shown(out), **summary}, indent=2))
         return
     from rich.console import Console
     from rich.table import Table
@@ -180,7 +181,7 @@ def _print(summary: dict[str, Any], out: Path, as_json: bool) -> None:
         console.print(table)
     shards = len(summary["shards"])
     told = f"{summary['faces']:,} faces of {summary['photographs']:,} photographs"
-    click.echo(f"{told} in {shards} shard{'s' if shards != 1 else ''}: {out}")
+    click.echo(f"{told} in {shards} shard{'s' if shards != 1 else ''}: {shown(out)}")
     # On the error stream: what scripts read stays the one line above.
     for note in _notes(summary, out):
         click.echo(note, err=True)
@@ -195,4 +196,4 @@ def _notes(summary: dict[str, Any], out: Path) -> Iterator[str]:
     if summary["lost"]:
         yield f"Lost with their worker: {summary['lost']:,}. The same command tries them again."
     if sum(summary["dropped"].values()):
-        yield f"Everything left out, with its reason: {out / 'dropped.parquet'}"
+        yield f"Everything left out, with its reason: {shown(out / 'dropped.parquet')}"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import FacebenchError
+from ..recon.files.publishing import watching
+from ..recon.files.stores import address_of, shown
 from ._options import options_file
 
 if TYPE_CHECKING:
@@ -118,12 +120,18 @@ def command(
         threads=threads,
         start=start,
     )
-    if resume and not job.steps_done():
-        raise FacebenchError(f"no checkpoint in {out}", "leave out --resume to begin there")
+    if cluster and address_of(out):
+        # The checkpoint is published by this machine, and its writer may be on another.
+        raise FacebenchError(
+            f"{out}: a training on a cluster needs a folder that all of its machines see",
+            "give such a folder as --out; --data and --validation may be addresses",
+        )
     from ..results.tracking.training import is_kept, keep_training
 
     # Two commands in one folder would each overwrite the other's checkpoint.
-    with job.folder.locked():
+    with job.folder.locked(), watching(out):
+        if resume and not job.steps_done():
+            raise FacebenchError(f"no checkpoint in {out}", "leave out --resume to begin there")
         if minutes:
             job = _within(job, minutes, workers, least_workers, cluster)
         done, last = job.steps_done(), job.recipe.training.steps
@@ -132,7 +140,7 @@ def command(
             _run(job, done, workers, least_workers, cluster)
             keep_training(job)
         elif not as_json:
-            click.echo(f"{job.out} is already trained to step {done}; nothing to do.")
+            click.echo(f"{shown(job.out)} is already trained to step {done}; nothing to do.")
     _show(job, as_json)
 
 
@@ -163,7 +171,7 @@ def _run(
     from ._progress import training_progress
 
     if done:
-        click.echo(f"Resuming {job.out} from step {done}.", err=True)
+        click.echo(f"Resuming {shown(job.out)} from step {done}.", err=True)
     # Before hours of training: what a recipe cannot use is no error, and would not be seen.
     _warn(job)
     try:
@@ -209,7 +217,7 @@ def _show(job: TrainingJob, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(result, indent=2))
         return
-    click.echo(f"{job.folder.weights}: {result['steps']} steps")
+    click.echo(f"{shown(job.folder.weights)}: {result['steps']} steps")
     for name, value in result["log"].items():
         click.echo(f"  {name:12s} {value:.4g}")
 
@@ -217,7 +225,7 @@ def _show(job: TrainingJob, as_json: bool) -> None:
 def _result(job: TrainingJob) -> dict[str, Any]:
     folder = job.folder
     return {
-        "weights": str(folder.weights),
+        "weights": shown(folder.weights),
         "steps": job.steps_done(),
         "log": (folder.read(folder.log) or [{}])[-1],
         "validation": (folder.read(folder.validation) or [{}])[-1],

@@ -11,6 +11,8 @@ import ray
 import ray.data
 import torch
 
+from ..recon.files.publishing import publish
+from ..recon.files.stores import address_of
 from ..recon.files.writing import lock_folder
 from ..recon.preparation.candidates import (
     PreparationSettings,
@@ -109,11 +111,17 @@ def prepare(
         FacebenchError: the folder holds work of another kind, weights are missing, or Ray does
             not start.
     """
-    summary = PreparedFolder(job.out).summary()
-    if summary is not None and job.key().items() <= summary.items():
+    # Of an object store's folder what lies here counts only once it is fetched.
+    if not address_of(job.out) and (summary := _finished(job)):
         return summary  # nothing is touched, not even the lock
     with lock_folder(job.out, "prepare", ("work/plan.json", "summary.json")):
-        return _prepare(job, cluster, begin, advance)
+        return _finished(job) or _prepare(job, cluster, begin, advance)
+
+
+def _finished(job: PreparationJob) -> dict[str, Any] | None:
+    """The summary of this very preparation, where it is done."""
+    summary = PreparedFolder(job.out).summary()
+    return summary if summary and job.key().items() <= summary.items() else None
 
 
 def _prepare(
@@ -141,6 +149,7 @@ def _prepare(
 def _keep(parts: Iterator[Part], work: WorkFolder, advance: Callable[[Part], None]) -> None:
     for part in parts:
         work.write(part)
+        publish(work.folder)
         advance(part)
 
 

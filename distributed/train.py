@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 import time
 from collections import deque
@@ -18,6 +19,7 @@ from ray.train.torch import TorchTrainer, get_device, prepare_model
 from ray.train.v2.api.exceptions import TrainingFailedError
 
 from ..errors import FacebenchError
+from ..recon.files.stores import address_of
 from ..recon.recipes.baselines import TranRecipe
 from ..recon.training.loop import Listener
 from ..recon.training.methods.labels import Labelling, fit_piece
@@ -120,6 +122,14 @@ def _check_share(job: TrainingJob, workers: int, least: int) -> None:
         )
 
 
+def _ray_folder(out: Path) -> Path:
+    """Where Ray keeps its own notes of a training, which no other command reads."""
+    # They would be published with the rest, file by file, while Ray writes them.
+    return (
+        Path(tempfile.mkdtemp(prefix="facebench-")) if address_of(out) else out.absolute() / "ray"
+    )
+
+
 def _fit(job: TrainingJob, work: Any, scaling: Any) -> None:
     trainer = TorchTrainer(
         work,
@@ -127,7 +137,7 @@ def _fit(job: TrainingJob, work: Any, scaling: Any) -> None:
         scaling_config=scaling,
         run_config=RunConfig(
             name=f"from-{time.time_ns()}",
-            storage_path=str((job.out / "ray").absolute()),
+            storage_path=str(_ray_folder(job.out)),
             failure_config=FailureConfig(max_failures=RESTARTS),
         ),
     )

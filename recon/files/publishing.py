@@ -51,8 +51,13 @@ def published(root: Path) -> Iterator[None]:
         FacebenchError: another command holds it, it holds other files, or the store cannot be
             reached, or cannot write under a condition.
     """
-    if not stores.is_written_here(root) or _publication(root) is not None:
+    if not stores.is_written_here(root):
         yield
+        return
+    if outer := _publication(root):
+        yield
+        # The next step of the outer command may be a worker's elsewhere.
+        outer.publish()
         return
     listed = list_objects(root)
     theirs = [name for name in listed if name != _LOCK]

@@ -43,6 +43,8 @@ _ENVIRONMENT = {
 }
 STAND_IN = b"facebench: the content of this file is in an object store\n"
 _BLOCK_BYTES = 2**20
+_FIRST_TIME = 2**56
+"""In ns since 1970, the spring of 1972: no file was written before, so a time below is an e-tag."""
 _THREADS = 8
 _FEW = 32
 
@@ -111,8 +113,9 @@ def local_path(place: Path | str, whole: bool = False) -> Path:
 def fetch(path: Path, whole: bool = False) -> Path:
     """Bring the copy of an object, or of all below an address, up to date; the path itself.
 
-    What is gone from the store goes from the mirror too. Does nothing for paths of this machine,
-    and for folders that a command of this machine is writing.
+    What is gone from the store goes from the mirror too. Does nothing for paths of this machine.
+    Of what a command writes single files are fetched where they are not the writer's own: a worker
+    on another machine reads weights that were trained for it.
 
     Args:
         path: of a mirror.
@@ -121,9 +124,11 @@ def fetch(path: Path, whole: bool = False) -> Path:
     Raises:
         FacebenchError: the store cannot be reached or read, or something changed under way.
     """
-    if not address_of(path) or is_written_here(path):
+    if not address_of(path) or (is_written_here(path) and _is_of_writer(path)):
         return path
     facts = object_facts(path)
+    if facts is None and is_written_here(path):
+        return path
     if facts is not None:
         if path.is_dir():
             shutil.rmtree(path)
@@ -131,6 +136,11 @@ def fetch(path: Path, whole: bool = False) -> Path:
     else:
         fetch_folder(path, list_objects(path), whole)
     return path
+
+
+def _is_of_writer(path: Path) -> bool:
+    """Whether a command of this machine wrote it and has not published it, or it is a folder."""
+    return path.is_dir() or (path.is_file() and path.stat().st_mtime_ns >= _FIRST_TIME)
 
 
 def is_written_here(path: Path) -> bool:
@@ -191,8 +201,7 @@ def read_object(path: Path, facts: Facts) -> bytes:
 def mark_of(facts: Facts) -> int:
     """A number for an e-tag: the time of change, in ns, of the file that is its copy."""
     told = f"{facts['e_tag']} {facts['size']}".encode()
-    # 55 bits: a date of the year 1970 or 1971, before any file was written by anybody.
-    return int.from_bytes(hashlib.sha256(told).digest()[:7]) >> 1
+    return int.from_bytes(hashlib.sha256(told).digest()[:7]) % _FIRST_TIME
 
 
 def object_facts(path: Path) -> Facts | None:

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from ...errors import FacebenchError, error_line
 from ..files.contents import is_junk, walk_folder
 from ..files.pictures import ENDINGS, UNREAD_ENDINGS
+from ..files.stores import fetch
 from .rows import Reason, RejectedError
 
 TAR, ZIP = ".tar", ".zip"
@@ -52,6 +53,9 @@ class Stored:
         """
         if self.size > _LARGEST_BYTES:
             raise RejectedError(Reason.UNREADABLE, f"larger than {_LARGEST_BYTES >> 20} MiB")
+        # Of an object store: this may be another machine than the one that listed it.
+        if not Path(self.path).exists():
+            fetch(Path(self.path))
         if self.member:
             # With its time of change: an archive that was replaced is opened anew.
             return _zip_archive(self.path, Path(self.path).stat().st_mtime_ns).read(self.member)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..files.stores import fetch
 from ..files.writing import lock_rank_zero
 from ..network.tensor_files import read_content
 from ..recipes.files import AnyRecipe, recipe_from_table
@@ -148,6 +149,10 @@ def train_worker(job: TrainingJob, worker: Worker, listen: Listener) -> int:
 
 def make_loop(job: TrainingJob, worker: Worker, listen: Listener) -> Loop[Any]:
     """Everything one worker needs, from the files the job names."""
+    # On this machine, which may be another one than the command's.
+    for path in (job.data, job.validation, job.start, Path(job.model)):
+        if path is not None:
+            fetch(path, whole=True)
     if isinstance(job.recipe, RegressorRecipe):
         return regressor_loop(job, job.recipe, worker, listen)
     # Here, so that a regressor's training does not load what only the other networks need.

@@ -20,6 +20,7 @@ from PIL import Image
 
 from ....errors import FacebenchError, error_line
 from ...files.pictures import read_picture
+from ...files.stores import fetch
 from ...files.tables import open_parquet, parquet_error
 from ...morphable.model import MorphableModel
 from ...preparation.rows import DROPPED
@@ -66,7 +67,8 @@ class FaceShards:
     """
 
     def __init__(self, folder: Path, limit: int | None = None) -> None:
-        self.folder = folder
+        # On this machine, which may be another one than the command's.
+        self.folder = fetch(folder, whole=True)
         paths = _shard_paths(folder)
         if not paths:
             raise FacebenchError(
