@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..recon.files.stores import shown
 from ._options import NOTHING_SCORED, command_line, measured_part, model, options_file, protocol
 from .main import run_step
 from .run import request_of, workers_for
@@ -203,5 +204,5 @@ def _show(entries: Sequence[Entry], request: RunRequest, options: dict[str, Any]
         published=not options["no_published"],
     )
     for path in write_table1(comparison, costs, options["out"]):
-        click.echo(path, err=True)
+        click.echo(shown(path), err=True)
     click.echo(comparison_text(comparison, options["form"], costs), nl=False)
