@@ -21,7 +21,8 @@ _CONTROLS = re.compile(
 
 STORE_MIRROR = "facebench-stores"
 """Folder of the cache whose paths stand for addresses of object stores; `recon.files.stores`."""
-_MIRRORED = re.compile(rf"[^\s'\"]*/{STORE_MIRROR}/(?:in|out)/([a-z0-9]+)/")
+# From the beginning of a word only: begun anywhere, a long one would be gone through as often.
+_MIRRORED = re.compile(rf"(?<![^\s'\"])[^\s'\"]*/{STORE_MIRROR}/(?:in|out)/([a-z0-9]+)/")
 
 DEBUG = "FACEBENCH_DEBUG"
 """Environment variable that asks for tracebacks; `--debug` sets it."""

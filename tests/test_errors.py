@@ -58,3 +58,10 @@ def test_an_unknown_name_is_answered_with_a_known_one_or_with_all(
     assert nearest_name(name, [*known, name]) == name
     hint = did_you_mean(name, known)
     assert (near in hint) if near is not None else all(each in hint for each in known)
+
+
+def test_addresses_stand_for_copies_in_text_of_any_length() -> None:
+    copy = "/home/a/.cache/facebench-stores/in/s3/lab/x"
+    assert one_line(f"cannot read '{copy}': damaged") == "cannot read 's3://lab/x': damaged"
+    # A word of a damaged file: hours, were each of its letters a beginning.
+    assert len(one_line("[" * 3_000_000)) < 10_000
