@@ -60,7 +60,8 @@ def command(out: Path | None, as_json: bool, **options: Any) -> None:
     what the choices that papers leave unwritten change.
 
     OUT gets audit.html, one page with what was asked for, and audit.json; with people also every
-    prediction as audit.csv and the figure as audit.png.
+    prediction as audit.csv and the figure as audit.png. Who was measured is kept in OUT/people, so
+    that the same command goes on where an interrupted one stopped.
 
     \b
     Examples:
@@ -80,13 +81,14 @@ def command(out: Path | None, as_json: bool, **options: Any) -> None:
         raise click.UsageError("a set is of one face model: give --data one --model")
     # Before the people are measured: a place that cannot be used costs nobody an hour.
     with lock_folder(out, "audit", ("audit.json",)) if out else nullcontext():
-        audit = _audit(as_json, **options)
+        audit = _audit(as_json, out / "people" if out else None, **options)
         page = write_audit(audit, out) if out else None
     _show(audit, page, as_json)
 
 
 def _audit(
     quiet: bool,
+    kept: Path | None,
     people: int | None,
     data: Path | None,
     models: tuple[str, ...],
@@ -108,7 +110,7 @@ def _audit(
     with _connect_cluster() if cluster else nullcontext():
         rows, sensitivities = pd.DataFrame(), []
         if people or data:
-            rows = _against_the_truth(people, data, models, protocols, subjects, seed, work)
+            rows = _against_the_truth(people, data, models, protocols, subjects, seed, work, kept)
         if run:
             sensitivities = _choices(run, subjects, seed, work)
     source = (
@@ -141,6 +143,7 @@ def _against_the_truth(
     subjects: int | None,
     seed: int,
     work: _Work,
+    kept: Path | None,
 ) -> pd.DataFrame:
     import pandas as pd
 
@@ -158,7 +161,7 @@ def _against_the_truth(
         model = load_model(source)
         audience = _people(people, data, model, subjects, seed)
         plan = AuditPlan(model, PREDICTORS, chosen, seed)
-        rows = audit_people(audience, plan, work.workers, work.cluster)
+        rows = audit_people(audience, plan, work.workers, work.cluster, kept)
         parts.extend(count_on_bar(rows, f"people of {model.name}", len(audience), work.quiet))
     order = [predictor.name for predictor in PREDICTORS]
     # People come as their workers end: the tables and audit.csv must not show that order.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -16,7 +18,8 @@ import pandas as pd
 import ray
 import torch
 
-from ..bench.audit.measure import AuditPlan, audit_person
+from .. import __version__
+from ..bench.audit.measure import AuditPlan, AuditRow, audit_person
 from ..bench.audit.people import AuditedPerson
 from ..bench.audit.sensitivity import CHOICES, Choice, measure_choices
 from ..bench.audit.truth import PersonTruth
@@ -30,10 +33,11 @@ from ..errors import FacebenchError
 from ..recon.mesh.record import Mesh
 from ..recon.morphable import EMBEDDED
 from ..recon.morphable.load import load_model
+from ..results.files import write_text
 from ..results.run.folder import SCORED, RunFolder
 from ..results.run.items import item_names, of_scene
 from ..results.run.point_errors import read_errors
-from ..results.run.record import measured_dataset
+from ..results.run.record import measured_dataset, source_state
 from .tasks import in_tasks
 
 Job = TypeVar("Job")
@@ -68,22 +72,39 @@ def people_of(data: Path, truths: Sequence[PersonTruth]) -> Iterator[AuditedPers
 
 
 def audit_people(
-    people: Iterable[AuditedPerson], plan: AuditPlan, workers: int, cluster: bool = False
+    people: Iterable[AuditedPerson],
+    plan: AuditPlan,
+    workers: int,
+    cluster: bool = False,
+    kept: Path | None = None,
 ) -> Iterator[pd.DataFrame]:
-    """The rows of each person as they are finished.
+    """The rows of each person, first those of earlier commands, then as they are finished.
 
     Args:
         people: whom to measure.
         plan: by what, and with which predictors.
         workers: processes of this machine; 1 works in this one.
         cluster: connected to Ray, whose workers are used instead.
+        kept: folder of one file a person, so that an interrupted audit goes on; None keeps nothing.
 
     Raises:
         FacebenchError: a worker was lost, or a person could not be audited.
     """
+    key = _plan_key(plan)
+    waiting: list[AuditedPerson] = []
+    for person in people:
+        rows = _read_rows(_rows_path(kept, person, key)) if kept else None
+        if rows is None:
+            waiting.append(person)
+        else:
+            yield pd.DataFrame(rows)
     work = partial(_audit, plan=plan)
-    for person, rows in _each(work, people, workers, cluster):
-        yield pd.DataFrame(_answer_or_raise(person.truth.subject, rows))
+    for person, answer in _each(work, waiting, workers, cluster):
+        rows = _answer_or_raise(person.truth.subject, answer)
+        if kept:
+            # NaN, which a row may hold, is no JSON, but Python writes and reads it.
+            write_text(_rows_path(kept, person, key), json.dumps(rows))
+        yield pd.DataFrame(rows)
 
 
 def faces_of(run: RunFolder, subjects: int | None = None) -> list[RunFace]:
@@ -168,6 +189,29 @@ def _answer_or_raise(subject: str, answer: Answer | Exception) -> Answer:
     lost = isinstance(answer, ray.exceptions.RayError | BrokenProcessPool)
     said = "its worker was lost" if lost else "could not be measured"
     raise FacebenchError(f"{subject}: {said} ({type(answer).__name__}: {answer})") from answer
+
+
+def _plan_key(plan: AuditPlan) -> str:
+    """What rows depend on besides their person."""
+    asked = (__version__, source_state(), plan.model.digest, plan.seed)
+    protocols = [item.digest for item in plan.protocols]
+    return repr((*asked, protocols, [item.name for item in plan.predictors]))
+
+
+def _rows_path(folder: Path, person: AuditedPerson, plan: str) -> Path:
+    key = hashlib.sha256(plan.encode())
+    # The person whole, not the name: those of another set may be called the same.
+    for points in (person.truth.vertices, person.scan.vertices, person.scan.triangles):
+        key.update(np.ascontiguousarray(points).tobytes())
+    return folder / f"{person.truth.subject}-{key.hexdigest()[:16]}.json"
+
+
+def _read_rows(path: Path) -> list[dict[str, object]] | None:
+    """An earlier command's rows of a person; None where there are none, or the file is damaged."""
+    try:
+        return [asdict(AuditRow(**row)) for row in json.loads(path.read_text("utf-8"))]
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _audit(person: AuditedPerson, plan: AuditPlan) -> list[dict[str, object]]:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from facebench.cli.main import group
+from facebench.distributed import audit as auditing
 from facebench.errors import FacebenchError
 
 
@@ -36,6 +37,21 @@ def test_made_people_in_two_processes_give_what_one_gives(
     assert list(rows["method"].unique()) == [item.name for item in few]
     assert set(rows["subject"]) == {"person_01", "person_02"}
     assert rows["measured_mm"].notna().all() and (rows["true_mm"] > 0.3).all()
+    # The same command again measures only whose file is lost or damaged, and ends the same.
+    kept = sorted((tmp_path / "two" / "people").iterdir())
+    assert len(kept) == 2
+    kept[1].write_text(kept[1].read_text()[:40])
+    measured: list[str] = []
+    real = auditing.audit_person
+    monkeypatch.setattr(
+        auditing,
+        "audit_person",
+        lambda person, plan: measured.append(person.truth.subject) or real(person, plan),
+    )
+    audit(*common, "--workers", "1", "--out", str(tmp_path / "two"))
+    assert measured == ["person_02"]
+    assert told == json.loads((tmp_path / "two" / "audit.json").read_text())
+    pd.testing.assert_frame_equal(rows, pd.read_csv(tmp_path / "two" / "audit.csv"))
 
 
 @pytest.mark.parametrize(
