@@ -15,7 +15,8 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from .ply_stl import fans, not_a_number
+from .ply_stl import not_a_number
+from .polygons import triangulate
 
 Bytes = NDArray[np.uint8]
 Index = NDArray[np.int64]
@@ -53,9 +54,9 @@ def parse_obj(
 ) -> tuple[NDArray[np.float64], Index]:
     """Vertices (V, 3) in the file's order and triangles (F, 3), counted from 0.
 
-    Polygons become fans about their first corner. Groups, normals, texture coordinates, colours
-    and weights of vertices, lines and curves are passed over. A negative index counts back from
-    where it stands. Vertices that are not finite are kept as NaN.
+    Of polygons see `polygons`. Groups, normals, texture coordinates, colours and weights of
+    vertices, lines and curves are passed over. A negative index counts back from where it stands.
+    Vertices that are not finite are kept as NaN.
 
     Args:
         content: the bytes of the file.
@@ -67,17 +68,17 @@ def parse_obj(
     """
     text = _plain_text(content)
     vertices: list[NDArray[np.float64]] = []
-    triangles: list[Index] = []
+    corners, lengths = list[Index](), list[Index]()
     count = n_triangles = line = 0
     # Absolute indices may name vertices that come later, so those are checked at the end.
     latest = _Latest()
     for block in _blocks(text):
         tokens = _Tokens(block, line)
         found = tokens.vertices()
-        faces, corners = tokens.triangles(count)
-        latest.see(corners, tokens)
+        (index, token), sizes = tokens.polygons(count)
+        latest.see(index, token, tokens)
         count += len(found)
-        n_triangles += len(faces)
+        n_triangles += int((sizes - 2).sum())
         if count > most_vertices:
             raise ValueError(f"{count:,} vertices or more, and at most {most_vertices:,} are read")
         if n_triangles > most_triangles:
@@ -85,12 +86,14 @@ def parse_obj(
                 f"{n_triangles:,} triangles or more, and at most {most_triangles:,} are read"
             )
         vertices.append(found)
-        triangles.append(faces)
+        corners.append(index - 1)
+        lengths.append(sizes)
         line += tokens.n_lines
     latest.check(count)
     if not vertices:
         return np.empty((0, 3)), np.empty((0, 3), np.int64)
-    return np.concatenate(vertices), np.concatenate(triangles)
+    points = np.concatenate(vertices)
+    return points, triangulate(np.concatenate(corners), np.concatenate(lengths), points)
 
 
 def _plain_text(content: bytes) -> bytes:
@@ -207,8 +210,8 @@ class _Tokens:
         except ValueError:
             raise ObjError(self.number_of(token), not_a_number(word)) from None
 
-    def triangles(self, before: int) -> tuple[Index, tuple[Index, Index]]:
-        """Triangles (F, 3) of the `f` lines, counted from 0, and its corners' indices and tokens.
+    def polygons(self, before: int) -> tuple[tuple[Index, Index], Index]:
+        """Corners of the `f` lines: indices, counted from 1, and tokens; and how many each has.
 
         Args:
             before: vertices in the blocks before this one.
@@ -219,7 +222,7 @@ class _Tokens:
         first, counts, place = first[solid], counts[solid], place[solid]
         nothing = np.empty(0, np.int64)
         if not len(first):
-            return np.empty((0, 3), np.int64), (nothing, nothing)
+            return (nothing, nothing), nothing
         begin = np.cumsum(counts) - counts
         token = np.repeat(first - begin, counts) + np.arange(counts.sum())
         index = self._indices(token)
@@ -231,7 +234,7 @@ class _Tokens:
             if (index < 1).any():
                 bad = int(token[np.flatnonzero(index < 1)[0]])
                 raise ObjError(self.number_of(bad), f"'{self.word(bad)}' counts back too far")
-        return fans(index - 1, counts), (index, token)
+        return (index, token), counts
 
     def _indices(self, token: Index) -> Index:
         """The number in front of the first slash of each token."""
@@ -267,9 +270,8 @@ class _Latest:
     def __init__(self) -> None:
         self._index, self._line, self._word = 0, 0, ""
 
-    def see(self, corners: tuple[Index, Index], tokens: _Tokens) -> None:
+    def see(self, index: Index, token: Index, tokens: _Tokens) -> None:
         """Look at the corners of a block."""
-        index, token = corners
         if len(index) and index.max() > self._index:
             place = int(index.argmax())
             self._index = int(index[place])

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .ply_stl import fans, numbers_in
+from .ply_stl import numbers_in
+from .polygons import triangulate
 
 _HEADER = re.compile(rb"(ST)?C?N?(4)?(n)?OFF", re.IGNORECASE)
 
@@ -55,7 +56,7 @@ def off_rows(content: bytes) -> Rows:
 
 
 def parse_off(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Vertices (V, 3) in the file's order and triangles (F, 3); polygons become fans.
+    """Vertices (V, 3) in the file's order and triangles (F, 3), see `polygons`.
 
     Raises:
         ValueError: it is no whole OFF, or a row is none.
@@ -73,7 +74,8 @@ def parse_off(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         lengths.append(length)
     points = numbers_in(b" ".join(word for row in vertices for word in row[:3]), 3 * n_vertices)
     named = numbers_in(b" ".join(corners), len(corners)).astype(np.int64)
-    return points.reshape(-1, 3), fans(named, np.array(lengths, np.int64))
+    points = points.reshape(-1, 3)
+    return points, triangulate(named, np.array(lengths, np.int64), points)
 
 
 def _row(rows: Rows, kind: str, least: int) -> list[bytes]:

@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .polygons import triangles_of_strips, triangulate
+
 Index = NDArray[np.int64]
 Vertices = NDArray[np.float64]
 
@@ -109,8 +111,7 @@ def _property(words: Sequence[str]) -> tuple[str, str, str]:
 def parse_ply(content: bytes) -> tuple[Vertices, Index]:
     """Vertices (V, 3) in the file's order and triangles (F, 3) of its faces, then of its strips.
 
-    Polygons become fans about their first corner. In a strip -1 ends a run, and every second
-    triangle is turned, so that all lie the same way round.
+    See `polygons`.
 
     Raises:
         ValueError: it is no whole PLY file.
@@ -119,7 +120,8 @@ def parse_ply(content: bytes) -> tuple[Vertices, Index]:
     if not order:
         _check_first_row(content[at : at + MOST_HEADER_BYTES], elements)
     rows = _Binary(content, at, order) if order else _Text(content[at:])
-    vertices, triangles = np.empty((0, 3)), [np.empty((0, 3), np.int64)]
+    vertices, polygons = np.empty((0, 3)), [(np.empty(0, np.int64), np.empty(0, np.int64))]
+    strips = [np.empty((0, 3), np.int64)]
     for element in elements:
         names = [name for name, *_ in element.properties]
         if element.name == "vertex":
@@ -133,11 +135,13 @@ def parse_ply(content: bytes) -> tuple[Vertices, Index]:
         if lists is not None and element.name == "face":
             if not lists[1].all():
                 raise ValueError("a face without corners, as where a copy was broken off")
-            triangles.append(fans(*lists))
+            polygons.append(lists)
         elif lists is not None and element.name == "tristrips":
-            triangles.append(_strips(*lists))
+            strips.append(triangles_of_strips(*lists))
     rows.check_end()
-    return vertices, np.concatenate(triangles)
+    # At the end: faces may stand before the vertices that they name.
+    values, lengths = (np.concatenate(part) for part in zip(*polygons, strict=True))
+    return vertices, np.concatenate([triangulate(values, lengths, vertices), *strips])
 
 
 def _check_first_row(start: bytes, elements: Sequence[PlyElement]) -> None:
@@ -316,37 +320,6 @@ def _lists_of(columns: Columns, wanted: str | None, lengths: dict[str, int]) -> 
         raise ValueError(f"faces of {columns[wanted].size:,} corners")
     lists = columns[wanted].astype(np.int64)
     return lists.reshape(-1), np.full(len(lists), lengths[wanted], np.int64)
-
-
-def fans(values: Index, lengths: Index) -> Index:
-    """Polygons as triangles (F, 3) about their first corners, in order."""
-    if (lengths == 3).all():
-        return values.reshape(-1, 3)
-    begin = np.cumsum(lengths) - lengths
-    n_fans = np.maximum(lengths - 2, 0)
-    start = np.repeat(begin, n_fans)
-    step = np.arange(n_fans.sum()) - np.repeat(np.cumsum(n_fans) - n_fans, n_fans)
-    return np.stack([values[start], values[start + step + 1], values[start + step + 2]], axis=1)
-
-
-def _strips(values: Index, lengths: Index) -> Index:
-    """Strips as triangles (F, 3), all the same way round."""
-    # A -1 between lists keeps strips apart that the file keeps apart by their lengths alone.
-    values = np.insert(values, np.cumsum(lengths), -1)
-    corners = np.stack([values[:-2], values[1:-1], values[2:]], axis=1) if len(values) > 2 else None
-    if corners is None:
-        return np.empty((0, 3), np.int64)
-    ends = np.flatnonzero(values == -1)
-    place = np.arange(len(corners))
-    run = np.searchsorted(ends, place)
-    since = place - np.where(run > 0, ends[np.maximum(run, 1) - 1] + 1, 0)
-    turned = since % 2 == 1
-    corners[turned] = corners[turned][:, [1, 0, 2]]
-    corners = corners[(corners != -1).all(axis=1)]
-    # A repeated corner steers a strip round a bend and is no triangle.
-    a, b, c = corners.T
-    triangles: Index = corners[(a != b) & (b != c) & (a != c)]
-    return triangles
 
 
 def is_binary_stl(start: bytes, size: int) -> bool:

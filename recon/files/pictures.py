@@ -60,14 +60,17 @@ def read_picture(source: Path | bytes, mode: str) -> Image.Image:
             picture: Image.Image = opened
             if picture.width * picture.height > MOST_PIXELS:
                 raise ValueError(f"{picture.width} x {picture.height} pixels are too many")
-            if opened.format == "TIFF" and _is_deep(dict(getattr(opened, "tag_v2", {}))):
+            tags = dict(getattr(opened, "tag_v2", {}))
+            if opened.format == "TIFF" and _is_deep(tags):
                 picture = _deep_tiff(source)
+            elif mode in ("RGB", "L"):
+                picture = _with_all_bits(opened, source)
             ImageOps.exif_transpose(picture, in_place=True)
             picture.load()
             if opened.format == "JPEG" and _ends_in_zeros(source):
                 raise ValueError("zeros at its end: half a copy")
             if mode in ("RGB", "L"):
-                return _in_srgb(_eight_bits(picture)).convert(mode)
+                return _in_srgb(_eight_bits(picture, tags)).convert(mode)
             return picture.convert(mode) if mode else picture.copy()
     except FileNotFoundError:
         raise
@@ -77,7 +80,7 @@ def read_picture(source: Path | bytes, mode: str) -> Image.Image:
         try:
             deep = _deep_tiff(source)
             ImageOps.exif_transpose(deep, in_place=True)
-            return deep.convert(mode or "RGB")
+            return _in_srgb(deep).convert(mode or "RGB")
         except Exception as error:  # as below
             raise ValueError(error_line(error)) from error
     except Exception as error:  # decoders raise whatever a damaged field leads to
@@ -90,18 +93,59 @@ NOT_A_PICTURE = "not a picture"
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
+def _eight_bits(picture: Image.Image, tags: Mapping[int, Any]) -> Image.Image:
     """A picture of deeper grey as one of 8 bits, by the range of its kind and not by clipping."""
     if picture.mode not in ("F", "I") and not picture.mode.startswith("I;16"):
         return picture
-    return Image.fromarray(to_eight_bits(np.asarray(picture)))
+    values = np.asarray(picture)
+    if picture.mode == "I" and _BITS in tags:
+        # Pillow has one mode for numbers of 16 and 32 bits, with and without a sign.
+        signed = tags.get(_SAMPLES, (1,))[0] == _SIGNED
+        values = values.astype(f"{'i' if signed else 'u'}{max(tags[_BITS]) // 8}")
+    return Image.fromarray(to_eight_bits(values))
+
+
+_PIPES = {"PNG": "png_pipe", "TIFF": "tiff_pipe", "PPM": "ppm_pipe", "JPEG2000": "j2k_pipe"}
+"""FFmpeg's names of the formats whose colours Pillow cuts to their upper 8 of 16 bits."""
+
+
+def _with_all_bits(picture: Image.Image, source: Path | bytes) -> Image.Image:
+    """A picture by its range where its colours have 16 bits of which the upper ones are not used.
+
+    Colours of 12 bits in 16, as cameras write them, are near black by their upper 8 bits.
+    """
+    orientation = picture.getexif().get(_ORIENTATION, 1)
+    picture.load()
+    if picture.format not in _PIPES or picture.mode not in ("RGB", "RGBA"):
+        return picture
+    if max(top for _, top in picture.convert("RGB").getextrema()) > _TOPS[-2] * 1.02 / 256:
+        return picture
+    # Here: nearly all pictures are brighter. A named format opens no other file.
+    import av
+
+    stream = io.BytesIO(source if isinstance(source, bytes) else source.read_bytes())
+    with suppress(av.FFmpegError, StopIteration):
+        with av.open(stream, format=_PIPES[picture.format]) as file:
+            frame = next(file.decode(video=0))
+        depth = max(component.bits for component in frame.format.components)
+        if depth > 8 and picture.size == (frame.width, frame.height):
+            grey = frame.format.name.startswith("ya")
+            values = frame.reformat(format="gray16le" if grey else "rgb48le").to_ndarray()
+            deep = Image.fromarray(to_eight_bits(values))
+            deep.getexif()[_ORIENTATION] = orientation
+            deep.info["icc_profile"] = picture.info.get("icc_profile")
+            return deep
+    return picture
 
 
 def _is_deep(tags: Mapping[int, Any]) -> bool:
-    """Whether a TIFF has more than 8 bits and is better read by tifffile, which lacks codecs."""
-    # Pillow mistakes planes of 16 bits, and white that is 0.
-    mistaken = tags.get(_PHOTOMETRIC) == 0 or tags.get(_PLANES, 1) == 2
-    return max(tags.get(_BITS, (1,))) > 8 and (mistaken or tags.get(_COMPRESSION, 1) == 1)
+    """Whether a TIFF is deeper than bytes and better read by tifffile, which lacks codecs."""
+    # Pillow mistakes planes of 16 bits, white that is 0, and a sign.
+    signed = tags.get(_SAMPLES, (1,))[0] == _SIGNED
+    mistaken = tags.get(_PHOTOMETRIC) == 0 or tags.get(_PLANES, 1) == 2 or signed
+    return (max(tags.get(_BITS, (1,))) > 8 or signed) and (
+        mistaken or tags.get(_COMPRESSION, 1) == 1
+    )
 
 
 def _ends_in_zeros(source: Path | bytes) -> bool:
@@ -129,8 +173,11 @@ def _in_srgb(picture: Image.Image) -> Image.Image:
     return picture
 
 
-_BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _PLANES = 258, 259, 262, 274, 284
+_BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _PLANES, _SAMPLES = 258, 259, 262, 274, 284, 339
+_PROFILE = 34675
 """Tags of TIFF."""
+_SIGNED = 2
+"""What `_SAMPLES` says of whole numbers with a sign."""
 _HALF_COPY = 64
 """Zeros in a row that no camera writes behind a picture's last bytes."""
 _TOPS = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
@@ -140,9 +187,10 @@ _TOPS = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 def to_eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Grey or colour values of any kind of number as 0 to 255.
 
-    Numbers do not say what is white: it is the smallest of `_TOPS` (1 of floats only) that all but
-    a hundredth of them hold, as cameras of 12 bits write files of 16. Where even those stay far
-    below, as in float pictures of a lamp, white is what they reach.
+    Numbers do not say what is white: it is the smallest of `_TOPS` (1 of floats only), or the
+    largest number of their kind, that all but a hundredth of the floats hold, as cameras of 12 bits
+    write files of 16. Where they stay far below, as in float pictures of a lamp or counts of 32
+    bits, white is what they reach.
 
     Raises:
         ValueError: values that are not finite, or negative.
@@ -152,12 +200,16 @@ def to_eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
         raise ValueError("it has values that are not finite")
     if numbers.size and numbers.min() < -1e-3 * max(1.0, numbers.max()):
         raise ValueError("it has negative values")
-    is_float = np.asarray(values).dtype.kind == "f"
+    kind = np.asarray(values).dtype
     # A filter may overshoot, and a highlight lie beyond white.
-    largest = float(np.percentile(numbers, 99.0)) if is_float and numbers.size else 0.0
-    largest = largest if is_float else float(numbers.max(initial=0.0))
-    white = next((top for top in _TOPS[not is_float :] if largest <= top * 1.02), largest)
-    if is_float and white > 1.0 and largest < white / 16:
+    share = 99.0 if kind.kind == "f" else 100.0
+    largest = float(np.percentile(numbers, share)) if numbers.size else 0.0
+    tops, deepest = _TOPS, 1.0
+    if kind.kind in "iu":
+        end = float(np.iinfo(kind).max)
+        tops, deepest = (*(top for top in _TOPS[1:] if top < end), end), _TOPS[-1]
+    white = next((top for top in tops if largest <= top * 1.02), largest)
+    if white > deepest and largest < white / 16:
         white = largest
     return np.asarray(np.clip(numbers * (255.0 / white), 0, 255).round(), np.uint8)
 
@@ -179,12 +231,14 @@ def _deep_tiff(source: Path | bytes) -> Image.Image:
         if kind not in ("MINISBLACK", "MINISWHITE", "RGB") or not set(page.axes) <= set("YXS"):
             raise ValueError(f"a TIFF of {kind} {values.dtype} {values.shape} is not read")
         orientation = page.tags[_ORIENTATION].value if _ORIENTATION in page.tags else 1
+        profile = page.tags[_PROFILE].value if _PROFILE in page.tags else None
         if values.ndim == 3:
             values = np.moveaxis(values, page.axes.index("S"), 2)
             values = values[..., :3] if kind == "RGB" else values[..., 0]
     grey = to_eight_bits(values)
     picture = Image.fromarray(255 - grey if kind == "MINISWHITE" else grey)
     picture.getexif()[_ORIENTATION] = int(orientation)
+    picture.info["icc_profile"] = profile
     return picture
 
 

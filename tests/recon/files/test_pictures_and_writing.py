@@ -6,8 +6,11 @@ import hashlib
 import io
 import os
 import stat
+import struct
 import threading
 import time
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +51,14 @@ TIFFS = {
     "0 is white": (65535 - _DEEP * 257, {"photometric": "miniswhite"}),
     "float, 0 is white": (np.float32(1) - GREY / np.float32(255), {"photometric": "miniswhite"}),
     "on its side": (np.rot90(_DEEP * 257), {"extratags": [(274, 3, 1, 6, True)]}),
+    "signed 16 bits": (GREY.astype(np.int16) * 128, {}),
+    "signed 16 bits, compressed": (GREY.astype(np.int16) * 128, {"compression": "zlib"}),
+    "signed 8 bits": (GREY.astype(np.int8) // 2 & 127, {}),
+    "32 bits": (GREY.astype(np.uint32) * 16843009, {}),
+    "signed 32 bits": (GREY.astype(np.int32) * 8388608, {}),
+    "32 bits, compressed": (GREY.astype(np.uint32) * 16843009, {"compression": "zlib"}),
+    "16 bits in 32": (GREY.astype(np.int32) * 257, {}),
+    "24 bits in 32": (GREY.astype(np.uint32) * 65793, {}),
     "planes": (np.stack([_DEEP * 257] * 3), {"photometric": "rgb", "planarconfig": "separate"}),
 }
 
@@ -60,6 +71,54 @@ def test_a_deep_tiff_says_what_is_white_and_what_is_up(
     tifffile.imwrite(file, values, **options)
     read = np.asarray(read_picture(file.getvalue(), "L"))
     assert read.shape == GREY.shape and np.abs(read.astype(int) - GREY).max() <= 1
+
+
+def _png_of_16_bits(values: np.ndarray, kind: int) -> bytes:
+    """A PNG of its own kind of colours, 2 RGB, 4 grey and 6 RGB with opacity."""
+
+    def part(name: bytes, content: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + check
+
+    height, width = values.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    head = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
+    return b"".join(
+        (b"\x89PNG\r\n\x1a\n", part(b"IHDR", head), part(b"IDAT", zlib.compress(rows)))
+    ) + part(b"IEND", b"")
+
+
+def _tiff(values: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    tifffile.imwrite(file, values, photometric="rgb", compression="zlib")
+    return file.getvalue()
+
+
+_OPAQUE = np.full((*GREY.shape, 1), 65535, np.uint16)
+DEEP_COLOURS = {
+    "PNG": lambda values: _png_of_16_bits(values, 2),
+    "PNG, opacity": lambda values: _png_of_16_bits(np.concatenate([values, _OPAQUE], axis=2), 6),
+    "TIFF, compressed": _tiff,
+    "PPM": lambda values: b"P6 256 16 65535\n" + values.astype(">u2").tobytes(),
+}
+
+
+@pytest.mark.parametrize("write", DEEP_COLOURS.values(), ids=list(DEEP_COLOURS))
+@pytest.mark.parametrize("step", [16, 64, 257])
+def test_colours_of_12_and_14_bits_in_16_are_as_bright_as_those_of_16(
+    write: Callable[[np.ndarray], bytes], step: int
+) -> None:
+    read = np.asarray(read_picture(write(COLOUR.astype(np.uint16) * step), "RGB"))
+    assert np.abs(read.astype(int) - COLOUR).max() <= 1
+
+
+def test_grey_of_12_bits_with_opacity_is_as_bright_and_dark_colours_of_8_bits_stay_dark() -> None:
+    values = np.concatenate([GREY[..., None].astype(np.uint16) * 16, _OPAQUE], axis=2)
+    read = np.asarray(read_picture(_png_of_16_bits(values, 4), "L"))
+    assert np.abs(read.astype(int) - GREY).max() <= 1
+    file = io.BytesIO()
+    Image.fromarray(COLOUR // 8).save(file, "PNG")
+    assert np.array_equal(np.asarray(read_picture(file.getvalue(), "RGB")), COLOUR // 8)
 
 
 def test_lights_beyond_white_do_not_make_a_float_picture_black() -> None:
@@ -80,8 +139,11 @@ def test_a_colour_profile_is_applied() -> None:
     for own, expected in ((bytes(profile), (30, 90, 200)), (b"none" * 40, (200, 90, 30))):
         file = io.BytesIO()
         colour.save(file, "PNG", icc_profile=own)
-        first = read_picture(file.getvalue(), "RGB").getpixel((0, 0))
-        assert np.abs(np.subtract(first, expected)).max() <= 3
+        deep = io.BytesIO()
+        tifffile.imwrite(deep, np.asarray(colour).astype(np.uint16) * 257, iccprofile=own)
+        for one in (file, deep):
+            first = read_picture(one.getvalue(), "RGB").getpixel((0, 0))
+            assert np.abs(np.subtract(first, expected)).max() <= 3
 
 
 @pytest.mark.parametrize("zeros", [0, 4096])
