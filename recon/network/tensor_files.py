@@ -9,12 +9,13 @@ from __future__ import annotations
 import pickle
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ...errors import FacebenchError, error_line
 from ..files.text import parse_json
@@ -58,7 +59,7 @@ def build_fitting(build: Callable[[], Network], weights: Mapping[str, Tensor]) -
     """
     try:
         # A hostile file may name a width of a million: shapes alone cost nothing.
-        with torch.device("meta"):
+        with torch.device("meta"), _WithoutDraws():
             own = build().state_dict()
     except (RuntimeError, TypeError, OverflowError, ValueError) as error:
         raise ValueError(f"no such network ({error_line(error)})") from error
@@ -69,6 +70,22 @@ def build_fitting(build: Callable[[], Network], weights: Mapping[str, Tensor]) -
         if name not in weights and value.numel() > 1:
             raise ValueError(f"{name} is missing")
     return build()
+
+
+class _WithoutDraws(TorchFunctionMode):
+    """Leaves the first values of weights out: drawn for tensors without memory they would make
+    PyTorch import its compiler, four seconds of a core."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func in (Tensor.normal_, Tensor.uniform_):
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def is_table_of_tensors(value: Any) -> bool:
