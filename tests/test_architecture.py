@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,8 +57,13 @@ HEAVY = {
 SOURCES = sorted(path for layer in BELOW for path in (ROOT / layer).rglob("*.py"))
 
 
-def _imports(path: Path) -> Iterator[str]:
+@cache
+def _imports(path: Path) -> frozenset[str]:
     """Absolute dotted names of everything that a file imports, at any depth of its code."""
+    return frozenset(_names(path))
+
+
+def _names(path: Path) -> Iterator[str]:
     package = ("facebench", *path.relative_to(ROOT).parent.parts)
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -72,15 +78,18 @@ def _layer(path: Path) -> str:
     return path.relative_to(ROOT).parts[0]
 
 
-def _id(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+def _wrong(names: dict[Path, set[str]]) -> dict[str, set[str]]:
+    """What each file imports that it may not; files without are left out."""
+    return {str(path.relative_to(ROOT)): found for path, found in names.items() if found}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=_id)
-def test_layers_import_downwards_only(path: Path) -> None:
-    allowed = {_layer(path), "errors", "__version__"} | BELOW[_layer(path)]
-    own = {name.split(".")[1] for name in _imports(path) if name.startswith("facebench.")}
-    assert own <= allowed
+def test_layers_import_downwards_only() -> None:
+    wrong = {}
+    for path in SOURCES:
+        allowed = {_layer(path), "errors", "__version__"} | BELOW[_layer(path)]
+        own = {name.split(".")[1] for name in _imports(path) if name.startswith("facebench.")}
+        wrong[path] = own - allowed
+    assert _wrong(wrong) == {}
 
 
 def _folder(path: Path) -> str:
@@ -97,21 +106,22 @@ def test_every_folder_has_its_place(layer: str) -> None:
     assert {_folder(path) for path in INSIDE if _layer(path) == layer} == set(FOLDERS[layer])
 
 
-@pytest.mark.parametrize("path", INSIDE, ids=_id)
-def test_folders_import_downwards_only(path: Path) -> None:
-    order, layer = FOLDERS[_layer(path)], f"facebench.{_layer(path)}."
-    allowed = set(order[: order.index(_folder(path)) + 1])
-    assert {n.split(".")[2] for n in _imports(path) if n.startswith(layer)} <= allowed
+def test_folders_import_downwards_only() -> None:
+    wrong = {}
+    for path in INSIDE:
+        order, layer = FOLDERS[_layer(path)], f"facebench.{_layer(path)}."
+        allowed = set(order[: order.index(_folder(path)) + 1])
+        wrong[path] = {n.split(".")[2] for n in _imports(path) if n.startswith(layer)} - allowed
+    assert _wrong(wrong) == {}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=_id)
-def test_layers_keep_to_their_libraries(path: Path) -> None:
-    used = {name.split(".")[0] for name in _imports(path)}
-    assert not used & FORBIDDEN[_layer(path)]
+def test_layers_keep_to_their_libraries() -> None:
+    used = {path: {name.split(".")[0] for name in _imports(path)} for path in SOURCES}
+    assert _wrong({path: used[path] & FORBIDDEN[_layer(path)] for path in SOURCES}) == {}
 
 
-def test_the_reader_of_imports_sees_relative_and_nested_ones(tmp_path: Path) -> None:
-    names = set(_imports(ROOT / "cli" / "main.py"))
+def test_the_reader_of_imports_sees_relative_and_nested_ones() -> None:
+    names = _imports(ROOT / "cli" / "main.py")
     assert {"facebench.errors.FacebenchError", "facebench.__version__", "click"} <= names
 
 
