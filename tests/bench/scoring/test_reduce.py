@@ -74,9 +74,7 @@ def singles(
 
 def on_scan(face: Mesh, scan: Scan, protocol: Protocol | None = None) -> ScoredPair:
     target = read_target(scan, "mm")
-    return score_prediction(
-        face, target.scan, protocol or micc(), scan_landmarks=target.landmarks
-    )
+    return score_prediction(face, target.scan, protocol or micc(), scan_landmarks=target.landmarks)
 
 
 def measure(
