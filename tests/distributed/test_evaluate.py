@@ -25,7 +25,8 @@ def model() -> MorphableModel:
 
 @pytest.fixture(scope="module")
 def how(model: MorphableModel) -> Ruler:
-    return Ruler(preset("micc"), "mm", model.mesh())
+    coarse = preset("micc").with_setting("points.longest_edge_mm", "inf")
+    return Ruler(coarse, "mm", model.mesh())
 
 
 def job(scans: tuple[Scan, ...], subject: str, *predictions: Prediction) -> Job:
