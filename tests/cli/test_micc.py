@@ -158,7 +158,8 @@ def test_the_summary_is_printed_and_complete(whole_run: tuple[RunFolder, str]) -
 def test_the_record_tells_how(whole_run: tuple[RunFolder, str], home: Path) -> None:
     record = whole_run[0].record()
     assert record.finished and (record.n_scored, record.n_unscored) == (3, 5)
-    assert set(record.given) == {"data", "checkpoint", "scenes", "out", "as_json"}
+    given = {"data", "checkpoint", "scenes", "settings", "out", "as_json"}
+    assert set(record.given) == given
     assert record.arguments["seed"] == 0
     assert record.command.startswith("facebench micc --data") and str(home) in record.command
     assert record.checkpoint_digest and record.protocol == "micc"
