@@ -55,7 +55,7 @@ def command(
       [[limit]]              # a number of the summary, by default mean_mm
       max_mm = 1.5
       [[regression]]         # fails when the mean difference to the baseline, subject by
-      tolerance_mm = 0.02    # subject, is above this and its 95 % interval above zero
+      tolerance_mm = 0.02    # subject, is above this beyond chance (p of 'facebench compare')
       [[coverage]]           # without it: all subjects
       subjects = 0.95
       faces = 0.8

@@ -19,6 +19,9 @@ BLOCK = 2_000_000
 # With n subjects no two-sided test of signs can go below 2^(1 - n): 0.06 with 5, 0.03 with 6.
 FEWEST_SUBJECTS = 6
 
+LEVEL = 0.05
+"""Of the tests, together: a verdict is wrong in this share of comparisons without a difference."""
+
 # Up to here all 2^n signs are tried; above, the bootstrap of the mean is as good and cheaper.
 EXACT_SUBJECTS = 12
 

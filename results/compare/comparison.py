@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ...bench.scoring.statistics import (
     FEWEST_SUBJECTS,
+    LEVEL,
     PairedDifference,
     by_subject,
     holm,
@@ -48,9 +49,6 @@ from .common_region import CommonRegion, common_region
 
 TIE_MM = 0.01
 """The last digit that tables show of an error."""
-
-LEVEL = 0.05
-"""Of the tests, together: a verdict is wrong in this share of comparisons without a difference."""
 
 TOO_FEW = (
     f"No p-value with fewer than {FEWEST_SUBJECTS} subjects: even when all of them differ in the "

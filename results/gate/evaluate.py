@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import singledispatch
+from functools import cached_property, singledispatch
 from typing import TypeVar
 
 import pandas as pd
 
-from ...bench.scoring.statistics import paired_difference
+from ...bench.scoring.statistics import (
+    FEWEST_SUBJECTS,
+    LEVEL,
+    PairedDifference,
+    holm,
+    paired_difference,
+)
 from ..run.folder import RunFolder, RunRecord
 from ..run.items import item_names, of_scene
 from ..run.summary import SceneSummary
@@ -119,16 +125,26 @@ class Case:
             return f"one scan is covered by {share_text(least)}, {rule.each:.0%} are asked for"
         return ""
 
-    def shared(self, scene: str) -> tuple[list[float], list[float], list[str]]:
-        """Errors (N,) of the run and (N,) of the baseline, mm, of the items that both have, and
-        subjects (N,)."""
+    @cached_property
+    def differences(self) -> dict[str, tuple[PairedDifference, float]]:
+        """Run − baseline by scene, with the p-value that `compare` of the two prints.
+
+        It is corrected for all scenes of the run, whatever rules there are: one difference has one
+        p-value.
+        """
+        found = [self._difference(scene) for scene in self.summary]
+        p_values = holm([difference.p_value for difference in found]).tolist()
+        return dict(zip(self.summary, zip(found, p_values, strict=True), strict=True))
+
+    def _difference(self, scene: str) -> PairedDifference:
         ours, theirs = self._errors(scene)
         # In one order, or the differences would be of different people.
         both = sorted(ours.keys() & theirs.keys())
         owners = subject_of(self.rows, scene)
-        return (
+        return paired_difference(
             [ours[name] for name in both],
             [theirs[name] for name in both],
+            self.record.seed,
             [owners[name] for name in both],
         )
 
@@ -262,18 +278,38 @@ def _regression(rule: Regression, case: Case, scene: str) -> Check:
     quantity = "difference"
     if reason := case.without_baseline or case.uncovered(scene) or case.lost(scene):
         return _unknown("regression", scene, reason, quantity, bound=rule.tolerance_mm)
-    ours, theirs, subjects = case.shared(scene)
-    difference = paired_difference(ours, theirs, case.record.seed, subjects)
-    mean, interval = difference.mean_mm, difference.ci95_mm
-    check = Check("regression", scene, Status.PASSED, quantity, mean, rule.tolerance_mm)
-    check = replace(check, interval=interval, detail=f"{difference.n_subjects} subjects")
-    if math.isnan(interval.low):
+    difference, p_holm = case.differences[scene]
+    check = Check(
+        kind="regression",
+        scene=scene,
+        status=Status.PASSED,
+        quantity=quantity,
+        value=difference.mean_mm,
+        bound=rule.tolerance_mm,
+        interval=difference.ci95_mm,
+        p_holm=p_holm,
+    )
+    if math.isnan(difference.ci95_mm.low):
         return replace(check, status=Status.UNKNOWN, detail="an interval needs two subjects")
-    # Both are asked for: a size that matters, and that it is no chance.
-    worse = mean > rule.tolerance_mm
-    if worse and not interval.low > 0:
-        check = replace(check, detail=f"{check.detail}; its interval reaches zero")
-    return _judge_value(check, failed=worse and interval.low > 0)
+    if not check.value > rule.tolerance_mm:
+        return _judge_value(check)
+    status, words = _beyond_chance(rule, difference, p_holm)
+    return replace(check, status=status, detail=f"{difference.n_subjects} subjects: {words}")
+
+
+def _beyond_chance(
+    rule: Regression, difference: PairedDifference, p_holm: float
+) -> tuple[Status, str]:
+    """What comes of a difference above the tolerance, by the test with which `compare` judges."""
+    if p_holm < LEVEL:
+        return Status.FAILED, "worse beyond chance"
+    if not rule.beyond_chance:
+        return Status.FAILED, "worse; beyond_chance = false lets the mean decide"
+    if not difference.testable:
+        # Neither passed nor failed: that it is chance was not shown either.
+        asked = f"fewer than {FEWEST_SUBJECTS} cannot show a difference"
+        return Status.UNKNOWN, f"{asked}; beyond_chance = false lets the mean decide"
+    return Status.WARNED, "above the tolerance, but no difference that could be told from chance"
 
 
 @check_rule.register

@@ -73,9 +73,12 @@ class Regression(SceneRule):
 
     Attributes:
         tolerance_mm: what the mean of the differences may be above zero.
+        beyond_chance: fail only where the paired test over subjects tells the difference from
+            chance too; false lets the mean alone decide.
     """
 
     tolerance_mm: Amount
+    beyond_chance: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 from ...bench.scoring.statistics import Interval
 from ...errors import visible
-from ..tables.table import DASH, Cell, Style, Table, interval_text, number_text, share_text
+from ..tables.table import DASH, Cell, Style, Table, interval_text, number_text, p_text, share_text
 from ..tables.writers import markdown
 
 
@@ -69,6 +69,7 @@ class Check:
         bound: what it must not be above, or for shares and speed not below.
         unit: `mm`, `share` or `ratio`.
         interval: 95 % of the value over subjects, where it has one.
+        p_holm: of no difference over subjects, as `compare` prints it; NaN where none was tested.
         detail: what else must be known, above all why there is no answer.
     """
 
@@ -80,6 +81,7 @@ class Check:
     bound: float = float("nan")
     unit: str = "mm"
     interval: Interval | None = None
+    p_holm: float = float("nan")
     detail: str = ""
 
     @property
@@ -102,17 +104,18 @@ class Check:
         return f"{'≤' if self.unit == 'mm' else '≥'} {self._text(self.bound)}"
 
     @property
-    def interval_text(self) -> str:
-        """The interval, or nothing."""
+    def evidence(self) -> tuple[str, ...]:
+        """The interval and the p-value, as far as there are any."""
         known = self.interval
-        return interval_text(known.low, known.high, digits=3) if known else ""
+        interval = (interval_text(known.low, known.high, digits=3),) if known else ()
+        return (*interval, f"p {p_text(self.p_holm)}") if math.isfinite(self.p_holm) else interval
 
     @property
     def line(self) -> str:
         """What the check says in one line."""
         if not math.isfinite(self.value):
             return self.detail
-        measured = f"{self.measured} {self.interval_text}".strip()
+        measured = " ".join((self.measured, *self.evidence))
         told = f"{self.quantity} {measured}, wanted {self.wanted}"
         return f"{told}: {self.detail}" if self.detail else told
 
@@ -180,7 +183,7 @@ def verdict_table(verdict: Verdict) -> Table:
 def _row(check: Check) -> tuple[Cell, ...]:
     status = Cell(check.status.value, style=_STYLES[check.status])
     words = (check.kind, check.scene or DASH, check.quantity or DASH)
-    measured = Cell(check.measured, (check.interval_text,))
+    measured = Cell(check.measured, check.evidence)
     return (status, *map(Cell, words), measured, Cell(check.wanted))
 
 

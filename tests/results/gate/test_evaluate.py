@@ -16,10 +16,12 @@ from example_runs import (
     example_run,
     example_summary,
     failed_row,
+    keep_rows,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from facebench.results.compare import compare
 from facebench.results.gate import (
     Baseline,
     Coverage,
@@ -89,7 +91,7 @@ NOISY = np.array([0.9, -0.4, 0.5, -0.5, 0.3, -0.3, 0.2, -0.3])
     [
         (SURE, 0.02, FAILED),  # beyond the tolerance, and surely above zero
         (SURE, 0.06, PASSED),  # surely above zero, but within the tolerance
-        (NOISY, 0.02, PASSED),  # beyond the tolerance, but it may be chance
+        (NOISY, 0.02, WARNED),  # beyond the tolerance, but it may be chance
         (NOISY, 0.2, PASSED),
         (-SURE, 0.0, PASSED),  # better
         (0 * SURE, 0.0, PASSED),  # the same run again
@@ -104,6 +106,38 @@ def test_a_regression_needs_size_and_certainty(
     assert check.value == pytest.approx(difference.mean(), abs=1e-12)
     if difference is NOISY:
         assert check.interval is not None and check.interval.low < 0.02 < check.value
+
+
+def test_the_mean_alone_decides_where_that_is_asked_for(run: RunFolder, baseline: Baseline) -> None:
+    rule = Regression(tolerance_mm=0.02, beyond_chance=False)
+    (check,) = evaluate([rule], run, moved(baseline, NOISY)).checks
+    assert check.status is FAILED and check.p_holm > 0.05
+
+
+def test_a_gate_and_a_comparison_have_one_p_value(tmp_path: Path) -> None:
+    run = example_run(tmp_path / "poor", "poor", 1.42, seed=1)
+    against = example_run(tmp_path / "good", "good", 1.4)
+    pairs = compare([against, run]).groups[0].pairs
+    # Also where the rule is for one of the scenes: it is one difference all the same.
+    rule = Regression(tolerance_mm=0.0, scenes=SCENES[1:2])
+    (check,) = evaluate([rule], run, Baseline.of_run(against)).checks
+    (pair,) = [pair for pair in pairs if pair.scene == SCENES[1]]
+    assert check.p_holm == pair.p_holm and check.value == pair.difference.mean_mm
+    assert (check.status is FAILED) == pair.shown
+
+
+def test_of_few_subjects_a_worse_mean_has_no_answer(tmp_path: Path) -> None:
+    asked = example_record(scenes=SCENES[:1], subjects=SUBJECTS[:5])
+    folder = RunFolder(tmp_path)
+    folder.begin(asked)
+    keep_rows(folder, [example_row(name, SCENES[0], 1.0) for name in SUBJECTS[:5]])
+    few = Baseline.of_run(folder)
+    better = {SCENES[0]: dict.fromkeys(SUBJECTS[:5], 0.9)}
+    (check,) = evaluate(
+        [Regression(tolerance_mm=0.02)], folder, replace(few, errors_mm=better)
+    ).checks
+    assert check.status is UNKNOWN and "fewer than 6 cannot show" in check.detail
+    assert evaluate([Regression(tolerance_mm=0.2)], folder, few).status is PASSED
 
 
 @settings(max_examples=30)

@@ -14,10 +14,9 @@ from rich.console import Console
 
 from facebench.bench.method.interface import MethodCard
 from facebench.bench.protocol.record import preset
-from facebench.bench.scoring.statistics import Interval, PairedDifference
+from facebench.bench.scoring.statistics import LEVEL, Interval, PairedDifference
 from facebench.errors import FacebenchError
 from facebench.results.compare import RunPair, compare
-from facebench.results.compare.comparison import LEVEL
 from facebench.results.compare.tables import pairs_table
 from facebench.results.report.series import read_series
 from facebench.results.run.folder import RunFolder
