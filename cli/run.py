@@ -92,9 +92,11 @@ def request_of(options: Mapping[str, Any], **other: Any) -> RunRequest:
     asked = {**plain, **lists, **other}
     # Of predictions that are files the method tells the names. Others: before PyTorch is imported.
     if asked["data"].is_dir() and not str(asked.get("method", "")).startswith("meshes:"):
-        from ..bench.dataset.registry import find_dataset
+        from ..bench.dataset.registry import open_dataset
 
-        find_dataset(asked.get("dataset", "micc"), asked["data"], *(asked[name] for name in lists))
+        name, root = asked.get("dataset", "micc"), asked["data"].absolute()
+        parts = {key: asked[key] for key in lists}
+        asked["listed"] = open_dataset(name, root, hashed=False, **parts)
 
     from ..distributed.plan import RunRequest
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..bench.dataset.interface import Dataset
-from ..bench.dataset.registry import open_dataset
+from ..bench.dataset.registry import open_dataset, with_digests
 from ..bench.meshes.clean import ANY_UNIT
 from ..bench.method.interface import AnyMethod, HoldsMeshes, MethodOptions
 from ..bench.method.mesh_files import MeshPredictions
@@ -48,6 +48,7 @@ class RunRequest:
         seed: of the intervals.
         detector: finds the face in frames, see `recon.weights.catalogue.resolve_choice`.
         tracking: whether a face is followed from frame to frame, and detected where none can be.
+        listed: the part of the data for methods that read frames, where it was listed already.
     """
 
     data: Path
@@ -68,6 +69,7 @@ class RunRequest:
     seed: int = 0
     detector: str = BEST
     tracking: bool = False
+    listed: Dataset | None = field(default=None, repr=False, compare=False)
 
 
 def prepare(request: RunRequest) -> Benchmark:
@@ -153,14 +155,17 @@ def read_dataset(request: RunRequest, method: AnyMethod) -> Dataset:
             files has none for it.
     """
     files = isinstance(method, HoldsMeshes)
-    dataset = open_dataset(
-        request.dataset,
-        request.data.absolute(),
-        request.scenes,
-        request.subjects,
-        request.exclude,
-        method.names if isinstance(method, HoldsMeshes) else None,
-    )
+    if request.listed is not None and not files:
+        dataset = with_digests(request.listed)
+    else:
+        dataset = open_dataset(
+            request.dataset,
+            request.data.absolute(),
+            request.scenes,
+            request.subjects,
+            request.exclude,
+            method.names if isinstance(method, HoldsMeshes) else None,
+        )
     if request.first is not None:
         dataset = replace(dataset, items=dataset.items[: request.first])
     if isinstance(method, HoldsMeshes) and not any(map(method.files_for, dataset.items)):

@@ -48,22 +48,9 @@ def open_dataset(
     subjects: Sequence[str] = (),
     exclude: Sequence[str] = (),
     predictions: Sequence[str] | None = None,
+    hashed: bool = True,
 ) -> Dataset:
-    """The part of a folder that was asked for, listed and hashed; see `find_dataset`."""
-    found = find_dataset(name, root, scenes, subjects, exclude, predictions)
-    # Of the chosen items only: two runs of the same part have the same data, whatever lies beside.
-    return replace(found, digests=item_digests(found.items))
-
-
-def find_dataset(
-    name: str,
-    root: Path,
-    scenes: Sequence[str] = (),
-    subjects: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    predictions: Sequence[str] | None = None,
-) -> Dataset:
-    """The part of a folder that was asked for, listed and not read: without digests.
+    """The part of a folder that was asked for, listed and hashed.
 
     Args:
         name: of the dataset.
@@ -73,6 +60,8 @@ def find_dataset(
         exclude: subjects to leave out, for example those with faulty files; `published` stands for
             those that the card names.
         predictions: names of the faces of a method that comes as files; None for other methods.
+        hashed: whether files are read for their digests, which takes seconds to minutes; see
+            `with_digests`.
 
     Raises:
         FacebenchError: the folder is not laid out as the card says, a scene or subject is not
@@ -98,7 +87,7 @@ def find_dataset(
     ids = {f"{p.subject}/{p.scene}" for p in listing.items if p.scene not in chosen}
     # File systems list in any order; results, digests and `first` must not depend on it.
     items.sort(key=lambda item: item.id)
-    return Dataset(
+    found = Dataset(
         card=card,
         root=root,
         items=tuple(items),
@@ -107,6 +96,15 @@ def find_dataset(
         excluded={one: why for one, why in left_out.items() if one in known},
         digests={},
     )
+    return with_digests(found) if hashed else found
+
+
+def with_digests(dataset: Dataset) -> Dataset:
+    """A listed dataset with the digests of its items.
+
+    Of the chosen items only: two runs of the same part have the same data, whatever lies beside.
+    """
+    return replace(dataset, digests=item_digests(dataset.items))
 
 
 def read_listing(name: str, root: Path, predictions: Sequence[str] | None = None) -> Listing:

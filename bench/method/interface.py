@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ...recon.mesh.record import Mesh
-
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ...recon.mesh.record import Mesh
     from ...recon.render.face_in_photograph import FaceInPhotograph
     from ..dataset.interface import Item
     from ..landmarks.points import Landmarks

@@ -6,16 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, cast
 
 from ...errors import FacebenchError
 from ...recon.files.stores import fetch
-from ...recon.mesh.record import Mesh
 from ..plugins import Plugins
 from .interface import AnyMethod, HoldsMeshes, Method, MethodCard, MethodModule, MethodOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ...recon.mesh.record import Mesh
 
 GROUP = "facebench.methods"
 # By its name, as the modules of other packages: a method imports this folder, never the reverse.

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ...errors import FacebenchError
-from .triangles import Float64Array, IndexArray
 
 if TYPE_CHECKING:
     from .overlap import Correspondences
     from .surface import ClosestPoints, Surface
+    from .triangles import Float64Array, IndexArray
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -161,6 +160,9 @@ def fetch_folder(path: Path, objects: Mapping[str, Facts], whole: bool) -> None:
             folder.rmdir()
     if path.is_dir() and not objects and not any(path.iterdir()):
         path.rmdir()
+    # Here: every command imports this module, for its help too.
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(_THREADS) as pool:
         tasks = [
             pool.submit(fetch_object, path / name, facts, whole or facts["size"] <= WHOLE_BYTES)
@@ -254,6 +256,9 @@ def object_states(paths: Iterable[Path]) -> dict[Path, tuple[int, int] | None]:
             listed = list_objects(above)
             facts = [listed.get(path.relative_to(above).as_posix()) for path in wanted]
             return dict(zip(wanted, map(_state, facts), strict=True))
+    # Here: every command imports this module, for its help too.
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(_THREADS) as pool:
         return dict(zip(wanted, map(_state, pool.map(object_facts, wanted)), strict=True))
 

@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from ...errors import STORE_MIRROR, FacebenchError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -294,6 +292,8 @@ def lock_rank_zero(folder: Path, seconds: float = 90.0) -> Iterator[None]:
 
 @contextmanager
 def _locked(path: Path, seconds: float, message: str, hint: str) -> Iterator[None]:
+    from filelock import FileLock, Timeout  # every command imports this module, for its help too
+
     _create_parent(path)
     lock = FileLock(path, timeout=seconds)
     try:

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = (
-    *("torch", "ray", "mlflow", "open3d", "pandas", "skimage", "trimesh", "pyarrow"),
+    *("torch", "ray", "mlflow", "open3d", "pandas", "skimage", "trimesh", "pyarrow", "scipy"),
     *("matplotlib", "av"),
 )
 MISTAKES = {
