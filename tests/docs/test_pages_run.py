@@ -30,8 +30,8 @@ SMALLER = {
     "--subjects 200": "--subjects 8",
     "--steps 20": "--steps 1",
 }
-EXIT_CODES = {"gate runs/mean-face": 1}
-"""Where it is not 0."""
+EXIT_CODES = {"gate runs/mean-face": 3}
+"""Where it is not 0: of two people a gate has no answer, of the page's six it is 1."""
 
 
 @pytest.fixture(scope="module")
