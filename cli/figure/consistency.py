@@ -98,7 +98,7 @@ def _photographs(
     places: tuple[Path, ...], model: str, people: int, each: int, seed: int, detector: str
 ) -> tuple[Photograph, ...]:
     if places:
-        # As many as a made-up person has: three kinds of change, and `each` of every kind.
+        # As many as a synthetic person has: three kinds of change, and `each` of every kind.
         return _shared.read_people(places, people, 3 * each, detector)
     from ...bench.figures.occlusion import varied_photographs
     from ...recon.morphable.load import load_model

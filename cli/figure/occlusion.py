@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     "--parser",
     default="embedded",
     show_default=True,
-    help="Weights of the face parser; on made-up people the true mask is shown.",
+    help="Weights of the face parser; on synthetic people the true mask is shown.",
 )
 @_shared.model
 @_shared.detector
@@ -69,7 +69,7 @@ def command(
     divided out: what hides the face is painted on it, and the side that the camera does not see is
     smeared. Reconstruction is the method's own albedo.
 
-    Without PHOTOGRAPHS a quarter of each made-up face is hidden, and below each picture stands how
+    Without PHOTOGRAPHS a quarter of each synthetic face is hidden, and below each picture stands how
     far the albedo of the hidden skin is from the truth; those shown are the ones turned furthest.
     OUT.csv has the numbers of everybody.
 
@@ -113,7 +113,7 @@ def _of_photographs(
 
     masks = parsed_masks(found, parser, device)
     faces = photographed_faces(method, found, places)
-    # The parser's masks; of made-up people the true ones are known.
+    # The parser's masks; of synthetic people the true ones are known.
     return [add_textures(*one) for one in zip(found, masks, faces, strict=True)]
 
 

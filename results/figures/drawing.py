@@ -158,7 +158,7 @@ class Plan:
         self.width = self.columns[-1] + self.side + GAP
         self.heads, below = self._heads()
         self.rows, below = self._rows(below)
-        self.notes = [line for note in sheet.notes for line in wrap(note, self.width)]
+        self.notes = [line for note in sheet.notes for line in wrap(note, self.width - 2 * GAP)]
         self.notes_top = below + WIDE_GAP / 2
         self.legend_top = self.notes_top + len(self.notes) * LINE + (GAP if self.notes else 0.0)
         self.legend_columns = max(1, int(self.width / LEGEND_INCHES))
