@@ -69,9 +69,9 @@ def command(
     divided out: what hides the face is painted on it, and the side that the camera does not see is
     smeared. Reconstruction is the method's own albedo.
 
-    Without PHOTOGRAPHS a quarter of each synthetic face is hidden, and below each picture stands how
-    far the albedo of the hidden skin is from the truth; those shown are the ones turned furthest.
-    OUT.csv has the numbers of everybody.
+    Without PHOTOGRAPHS a quarter of each synthetic face is hidden, and below each picture stands
+    how far the albedo of the hidden skin is from the truth; those shown are the ones turned
+    furthest. OUT.csv has the numbers of everybody.
 
     \b
     Examples:

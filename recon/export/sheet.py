@@ -146,7 +146,7 @@ def _mode_rows(
 ) -> list[list[Picture]]:
     """One row for each strength."""
     blended = kind == "expression" and model.has_blend_shapes
-    caption = "{1}, weight {0:g}" if blended else "{1}, {0:+.0f} std"
+    caption = "{1}: {0:g}" if blended else "{1}, {0:+.0f} std"
     names = getattr(model, f"{kind}_names")
     return [
         [
