@@ -8,14 +8,14 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from ...errors import FacebenchError, error_line
-from ..files.contents import is_junk, walk_folder
+from ..files.contents import content_hashes, is_junk, walk_folder
 from ..files.pictures import ENDINGS, UNREAD_ENDINGS
-from ..files.stores import fetch
+from ..files.stores import address_of, fetch
 from .rows import Reason, RejectedError
 
 TAR, ZIP = ".tar", ".zip"
@@ -32,7 +32,8 @@ class Stored:
         name: relative to what the user gave, with `/`.
         path: of the file, or of the archive that holds it.
         size: in bytes.
-        stamp: changes when the content does: time of change, or check sum in a zip archive.
+        stamp: changes when the content does: its hash, that of the archive, or the check sum in a
+            zip archive; of an object of a store a number for its e-tag.
         member: its name inside a zip archive, else empty.
         offset: of its first byte in `path`, 0 unless in a tar archive.
     """
@@ -171,10 +172,14 @@ class Photograph:
         return self.file.name
 
     @property
+    def files(self) -> list[Stored]:
+        """The picture and its label files."""
+        return [item for item in (self.file, self.landmarks, self.mask) if item]
+
+    @property
     def stamp(self) -> str:
         """Changes when the picture or a label file does."""
-        files = [item for item in (self.file, self.landmarks, self.mask) if item]
-        text = "\n".join(f"{item.name} {item.size} {item.stamp}" for item in files)
+        text = "\n".join(f"{item.name} {item.size} {item.stamp}" for item in self.files)
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
@@ -218,7 +223,26 @@ def list_photographs(inputs: Sequence[Path]) -> Listing:
             f"no photographs in {', '.join(map(str, inputs))}",
             f"known endings: {' '.join(sorted(PHOTOGRAPHS))}, and .zip and .tar of them",
         )
-    return Listing(tuple(photographs), unreadable)
+    return Listing(tuple(_stamped(photographs)), unreadable)
+
+
+def _stamped(photographs: Sequence[Photograph]) -> Iterator[Photograph]:
+    """With stamps by contents: a copy may keep the size and time of what it replaces."""
+    wanted = {
+        Path(file.path)
+        for photograph in photographs
+        for file in photograph.files
+        # What is larger is not read at all, and an object's e-tag is of its contents.
+        if not file.member and (file.offset or file.size <= _LARGEST_BYTES)
+        if not address_of(file.path)
+    }
+    hashes = {str(path): sha for path, sha in content_hashes(sorted(wanted)).items()}
+
+    for one in photographs:
+        # In a zip archive every member has its own already.
+        new = {file: replace(file, stamp=hashes.get(file.path, file.stamp)) for file in one.files}
+        others = (file and new[file] for file in (one.landmarks, one.mask))
+        yield Photograph(new[one.file], *others)
 
 
 def _check_inputs(inputs: Sequence[Path]) -> None:

@@ -105,6 +105,24 @@ def test_a_stamp_changes_with_picture_or_labels(folder: Path) -> None:
     assert before.limited(1).digest != before.digest
 
 
+@pytest.mark.parametrize("kind", ["folder", "tar", "zip"])
+def test_a_photograph_of_another_with_its_size_and_time_is_another(folder: Path, kind: str) -> None:
+    place = folder / "a.jpg"
+    given = folder if kind == "folder" else archived(folder, kind)
+    before = list_photographs([given])
+    time = place.stat().st_mtime_ns
+    place.write_bytes(b"two")
+    os.utime(place, ns=(time, time))
+    if kind != "folder":
+        time = given.stat().st_mtime_ns
+        os.utime(archived(folder, kind), ns=(time, time))
+    assert list_photographs([given]).photographs[0].stamp != before.photographs[0].stamp
+    # And the same bytes with another time are the same.
+    place.write_bytes(b"one")
+    if kind == "folder":
+        assert list_photographs([given]).digest == before.digest
+
+
 def test_a_single_photograph_finds_its_labels(folder: Path) -> None:
     listing = list_photographs([folder / "a.jpg"])
     assert sources(listing) == ["a.jpg"] and listing.photographs[0].landmarks
