@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,13 +42,17 @@ SLOW_SECONDS = 20.0
 SLOW_START = "facebench: Ray is slow to start, the machine is busy; waiting for it"
 PATIENT = {
     "RAY_gcs_server_port_wait_time_s": f"{START_SECONDS:.0f}",
-    "RAY_raylet_start_wait_time_s": f"{START_SECONDS:.0f}",
+    "RAY_raylet_start_wait_time_s": "2",
     "RAY_agent_register_timeout_ms": f"{1000 * START_SECONDS:.0f}",
     "RAY_worker_register_timeout_seconds": f"{START_SECONDS:.0f}",
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": f"{START_SECONDS:.0f}",
     "RAY_health_check_timeout_ms": "60000",
 }
-"""Ray's own limits, of 10 to 100 seconds by default: a part of it that is slow is not lost."""
+"""Ray's own limits, of 10 to 100 seconds by default: a part of it that is slow is not lost. The one
+that is short is asked again, see `_watched_parts`."""
+
+ENDED = "facebench: a part of Ray ended while it started ({}); starting it once more"
+_LOOK_MS = 2000
 
 NO_START = "run it again when the machine is less busy; 'facebench doctor' looks at the machine"
 
@@ -106,18 +110,23 @@ def _start_here() -> None:
     """Start Ray, again where the machine was too busy for one of its limits that nobody can set."""
     for name, limit in PATIENT.items():
         os.environ.setdefault(name, limit)
-    began = time.monotonic()
+    began, tries = time.monotonic(), 0
     while True:
         tried, others = time.monotonic(), _children()
+        tries += 1
         try:
-            _initialise("local")
+            with _watched_parts(others):
+                _initialise("local")
             return
-        except Exception:
-            now = time.monotonic()
-            if now - tried < SLOW_SECONDS or now - began > START_SECONDS:
+        except Exception as error:
+            now, ended = time.monotonic(), isinstance(error, _EndedError)
+            once_more = now - tried >= SLOW_SECONDS or (ended and tries == 1)
+            if not once_more or now - began > START_SECONDS:
                 raise
+            if ended:
+                print(ENDED.format(error), file=sys.stderr, flush=True)
         # What a failed start leaves would take processors from the next.
-        for child in _children() - others:
+        for child in _children().keys() - others:
             with suppress(OSError):
                 os.kill(child, signal.SIGKILL)
         # Also those of the user's environment: they were too short.
@@ -142,10 +151,62 @@ def _initialise(address: str) -> None:
             word.join()  # the descriptor that it writes to is closed next
 
 
-def _children() -> set[int]:
-    """The processes that this one started and that still run; none where it is not told."""
-    lists = Path("/proc/self/task").glob("*/children")
-    return {int(pid) for path in lists for pid in path.read_text(encoding="utf-8").split()}
+class _EndedError(Exception):
+    """A part of Ray has ended before it was there; its text is the name of the process."""
+
+
+@contextmanager
+def _watched_parts(others: Container[int]) -> Iterator[None]:
+    """Raise `_EndedError` within seconds where a part of Ray that is started inside ends.
+
+    Ray asks for a raylet that has died for as long as for one that is slow, in its native code,
+    where no signal is heard.
+
+    Args:
+        others: processes of before.
+    """
+    from ray._private import node, services
+
+    find, wait = services.get_node, node.wait_for_persisted_port
+
+    def find_patiently(*where: str) -> object:
+        return _ask_until_ended(lambda: find(*where), "raylet", others)
+
+    def wait_patiently(*what: str, timeout_ms: int) -> object:
+        limit = min(_LOOK_MS, timeout_ms)
+        return _ask_until_ended(lambda: wait(*what, timeout_ms=limit), "gcs_server", others)
+
+    services.get_node, node.wait_for_persisted_port = find_patiently, wait_patiently
+    try:
+        yield
+    finally:
+        services.get_node, node.wait_for_persisted_port = find, wait
+
+
+def _ask_until_ended(ask: Callable[[], object], part: str, others: Container[int]) -> object:
+    began = time.monotonic()
+    while True:
+        try:
+            return ask()
+        except Exception:
+            mine = {facts for pid, facts in _children().items() if pid not in others}
+            # Nobody has waited for it yet: it stays in the list as a zombie.
+            if mine and not any(name == part and state not in "ZX" for name, state in mine):
+                raise _EndedError(part) from None
+            if time.monotonic() - began > START_SECONDS:
+                raise
+
+
+def _children() -> dict[int, tuple[str, str]]:
+    """Name and state of the processes that this one started; none where it is not told."""
+    found = {}
+    for path in Path("/proc/self/task").glob("*/children"):
+        for pid in path.read_text(encoding="utf-8").split():
+            with suppress(OSError):
+                stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+                name, _, rest = stat.partition("(")[2].rpartition(") ")
+                found[int(pid)] = (name, rest[:1])
+    return found
 
 
 def be_quiet() -> None:

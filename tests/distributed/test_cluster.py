@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import ray
+from ray._private import node
 
 from facebench.distributed import cluster
 from facebench.distributed.cluster import ray_connection, total
@@ -23,19 +24,27 @@ def test_no_cluster_is_told_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None
     assert not ray.is_initialized()
 
 
-def test_a_slow_start_is_waited_for_with_a_word_and_lasts_as_long_as_its_block(
+def test_a_raylet_that_dies_in_a_slow_start_is_started_again_with_a_word(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Ray itself gives the first start up, after no second at all."""
+    """Ray itself would ask for it for as long as for a slow one."""
     monkeypatch.setattr(cluster, "SLOW_SECONDS", 0.0)
-    monkeypatch.setenv("RAY_gcs_server_port_wait_time_s", "0")
-    for name in set(cluster.PATIENT) - {"RAY_gcs_server_port_wait_time_s"}:
-        monkeypatch.setenv(name, cluster.PATIENT[name])  # undone after the test
+    for name, limit in cluster.PATIENT.items():
+        monkeypatch.setenv(name, limit)  # undone after the test
     starts: list[object] = []
-    begin = ray.init
+    begin, start_raylet = ray.init, node.Node.start_raylet
+
+    def start_and_kill(self: node.Node, *what: object, **how: object) -> None:
+        start_raylet(self, *what, **how)
+        if len(starts) == 1:
+            self.all_processes["raylet"][0].process.kill()
+
+    monkeypatch.setattr(node.Node, "start_raylet", start_and_kill)
     monkeypatch.setattr(ray, "init", lambda **how: (starts.append(how), begin(**how)))
     with ray_connection(cluster=False):
-        assert capfd.readouterr().err.count(cluster.SLOW_START) == len(starts) == 2
+        said = capfd.readouterr().err
+        assert said.count(cluster.SLOW_START) == len(starts) == 2
+        assert cluster.ENDED.format("raylet") in said
         assert total("CPU") >= 1 and total("unheard of") == 0
         with ray_connection(cluster=False):
             pass
