@@ -92,7 +92,10 @@ def nearest_name(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | 
         known: the names there are.
         cutoff: share of likeness from 0 (anything) to 1 (equal).
     """
-    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
+    # Whatever their capitals.
+    names = {one.casefold(): one for one in reversed(list(known))}
+    near = difflib.get_close_matches(name.casefold(), names, n=1, cutoff=cutoff)
+    return names[near[0]] if near else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

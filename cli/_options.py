@@ -53,6 +53,8 @@ def read_options(path: Path, command: click.Command) -> dict[str, Any]:
         name = key.replace("_", "-")
         if name not in known:
             raise FacebenchError(f"{path}: no option '{key}'", did_you_mean(name, sorted(known)))
+        if str(known[name].name) in values:
+            raise FacebenchError(f"{path}: '{key}' is given twice", "as - and _ are one: drop one")
         values[str(known[name].name)] = _as_words(value, known[name], f"{path}: {key}")
     return values
 

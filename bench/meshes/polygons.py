@@ -135,7 +135,7 @@ def _in_plane(corner: Vertices) -> Vertices:
     right /= np.maximum(np.linalg.norm(right, axis=1, keepdims=True), np.finfo(float).tiny)
     up = np.cross(normal, right)
     up /= np.maximum(np.linalg.norm(up, axis=1, keepdims=True), np.finfo(float).tiny)
-    return np.einsum("pnc,pac->pna", rays, np.stack([right, up], axis=1))
+    return np.asarray(np.einsum("pnc,pac->pna", rays, np.stack([right, up], axis=1)))
 
 
 def _turn(a: Vertices, b: Vertices, c: Vertices) -> Vertices:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ...errors import FacebenchError, did_you_mean
+from ...errors import FacebenchError, did_you_mean, visible
 from ...recon.files.text import read_toml
 from ..surface.region import OverlapRegion
 from .presets import PRESETS
@@ -318,9 +318,27 @@ def read_protocol(path: Path) -> Protocol:
     except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: cannot be read as a protocol ({error})", hint) from error
     try:
-        return Protocol.from_dict({"name": path.stem, **values})
+        return _own_name(Protocol.from_dict({"name": path.stem, **values}), values)
     except FacebenchError as error:
         raise FacebenchError(f"{path}: {error.message}", error.hint) from error
+
+
+def _own_name(protocol: Protocol, values: Mapping[str, Any]) -> Protocol:
+    """A protocol of a file; with `*` where it has a preset's name and other settings.
+
+    Raises:
+        FacebenchError: its name is no text to stand in a table, or a section is none of its.
+    """
+    name, fields = values.get("name", protocol.name), [f.name for f in dataclasses.fields(protocol)]
+    plain_text = isinstance(name, str) and name and visible(name.strip()) == name
+    if not plain_text or "/" in name:
+        raise FacebenchError(f"name is '{name}'", "give a text without slashes and line ends")
+    # One without a setting in it is nowhere else looked at.
+    for key in (key for key in values if key not in (*fields, "preset")):
+        raise FacebenchError(f"unknown protocol setting '{key}'", did_you_mean(key, fields))
+    if name in PRESETS and protocol.digest != preset(name).digest:
+        return dataclasses.replace(protocol, name=f"{name}*")
+    return protocol
 
 
 def read_settings(name: str, settings: Sequence[str] = ()) -> Protocol:

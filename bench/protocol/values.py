@@ -72,7 +72,13 @@ def subject_radii(text: str) -> dict[str, float]:
         FacebenchError: for text of another form.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    return dict(_subject_radius(part) for part in parts)
+    radii = [_subject_radius(part) for part in parts]
+    if len(twice := [name for name, _ in radii]) > len(set(twice)):
+        one = next(name for name in twice if twice.count(name) > 1)
+        raise FacebenchError(
+            f"protocol setting crop.exceptions_mm: two radii for '{one}'", "give each subject one"
+        )
+    return dict(radii)
 
 
 def _subject_radius(part: str) -> tuple[str, float]:
@@ -135,6 +141,8 @@ def allowed(kind: Any) -> str:
         return f"one of {', '.join(choices)}"
     # The field's own bounds, from where they are checked: nothing is said twice.
     schema = _adapter(kind).json_schema()
+    if schema.get("type") == "string":
+        return "a text"
     number = "a whole number" if schema.get("type") == "integer" else "a number"
     low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
     bounds = [

@@ -118,7 +118,7 @@ def _with_all_bits(picture: Image.Image, source: Path | bytes) -> Image.Image:
     picture.load()
     if picture.format not in _PIPES or picture.mode not in ("RGB", "RGBA"):
         return picture
-    if max(top for _, top in picture.convert("RGB").getextrema()) > _TOPS[-2] * 1.02 / 256:
+    if np.asarray(picture)[..., :3].max(initial=0) > _TOPS[-2] * 1.02 / 256:
         return picture
     # Here: nearly all pictures are brighter. A named format opens no other file.
     import av
@@ -204,7 +204,8 @@ def to_eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     # A filter may overshoot, and a highlight lie beyond white.
     share = 99.0 if kind.kind == "f" else 100.0
     largest = float(np.percentile(numbers, share)) if numbers.size else 0.0
-    tops, deepest = _TOPS, 1.0
+    tops: tuple[float, ...] = _TOPS
+    deepest = 1.0
     if kind.kind in "iu":
         end = float(np.iinfo(kind).max)
         tops, deepest = (*(top for top in _TOPS[1:] if top < end), end), _TOPS[-1]

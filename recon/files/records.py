@@ -32,7 +32,14 @@ _BOUNDS = {
     "maximum": "{} or less",
     "exclusiveMaximum": "below {}",
 }
-_TYPES = {"integer": "int", "number": "float", "string": "str", "boolean": "bool"}
+_TYPES = {
+    "integer": "int",
+    "number": "float",
+    "string": "str",
+    "boolean": "bool",
+    "array": "list",
+}
+_LONGEST = 100
 _BOUND_ERRORS = {
     *("greater_than", "greater_than_equal", "less_than", "less_than_equal"),
     *("multiple_of", "finite_number"),
@@ -60,11 +67,15 @@ def bind(model: type[Record], table: Mapping[str, Any], where: str) -> Record:
         raise FacebenchError(f"{where}: unknown key '{path}{key}'", did_you_mean(key, known))
     try:
         # By way of JSON: there strict types still take a table for a record and a list for a tuple.
-        return adapter.validate_json(json.dumps(table), strict=True)
+        return adapter.validate_json(json.dumps(table, default=_refuse), strict=True)
     except ValidationError as error:
         raise _one_error(error, schema, where) from error
-    except (TypeError, ValueError) as error:  # a date in TOML
+    except (TypeError, ValueError) as error:
         raise FacebenchError(f"{where}: {error}", "give text, numbers and tables") from error
+
+
+def _refuse(value: object) -> str:
+    raise TypeError(f"'{value}' is a {type(value).__name__}")  # a date or time of TOML
 
 
 @cache
@@ -122,11 +133,15 @@ def _one_error(error: ValidationError, schema: Schema, where: str) -> FacebenchE
     path = ".".join(map(str, first["loc"]))
     if kind == "missing":
         return FacebenchError(f"{where}: '{path}' is missing", "give it a value")
-    said = f"{where}: {path} is {value!r}" if path else f"{where} is {value!r}"
+    shown = text if len(text := repr(value)) <= _LONGEST else f"{text[:_LONGEST]}…"
+    said = f"{where}: {path} is {shown}" if path else f"{where} is {shown}"
     if known := _choices(part):
         return FacebenchError(said, did_you_mean(str(value), known))
     if kind in _BOUND_ERRORS:
-        return FacebenchError(said, f"give {_allowed(part)}")
+        finite = "a finite number, " if kind == "finite_number" else ""
+        return FacebenchError(said, f"give {finite}{_allowed(part)}")
+    if kind == "string_too_short":
+        return FacebenchError(said, "give text that is not empty, or leave it out")
     if kind == "value_error":
         return FacebenchError(said, str(first["ctx"]["error"]))
     return FacebenchError(
@@ -145,4 +160,4 @@ def _allowed(part: Schema) -> str:
     if low is not None and high is not None:
         return f"{low:g} to {high:g}"
     bounds = [text.format(f"{part[key]:g}") for key, text in _BOUNDS.items() if key in part]
-    return " and ".join(bounds) or "a finite number"
+    return " and ".join(bounds) or "no infinity"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -17,6 +18,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ...errors import FacebenchError
+from .contents import START_BYTES, not_the_file
 
 MOST_JSON_BYTES = 32 * 2**20
 MOST_TOML_BYTES = 2**20
@@ -46,7 +48,10 @@ def read_text(path: Path, most: int = MOST_JSON_BYTES) -> str:
     Raises:
         OSError, ValueError: it cannot be read, is larger, or no such text.
     """
-    return decode_text(read_bytes(path, most))
+    content = read_bytes(path, most)
+    if instead := not_the_file(content[:START_BYTES]):
+        raise ValueError(f"{instead[0]}; {instead[1]}")
+    return decode_text(content)
 
 
 def decode_text(content: bytes, fallback: str = "utf-8") -> str:
@@ -64,9 +69,11 @@ def decode_text(content: bytes, fallback: str = "utf-8") -> str:
     else:
         try:
             text = content.decode("utf-8-sig")  # a mark is no content
-        except UnicodeDecodeError:
+        except UnicodeDecodeError as error:
             if fallback == "utf-8":
-                raise
+                line = content[: error.start].count(b"\n") + 1
+                found = f"byte 0x{content[error.start]:02x} in line {line:,}"
+                raise ValueError(f"no UTF-8 text ({found}); save it as UTF-8") from None
             text = content.decode(fallback, "replace")
     if "\0" in text:
         raise ValueError("no text, or UTF-16 without its mark")
@@ -144,6 +151,8 @@ def parse_json(text: str) -> Any:
         value = _shallow(json.loads(text))
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
+    except ValueError as error:
+        raise _plainly(error) from error
     if "\\ud" in text.lower():  # half of a pair, which no file could take again
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
@@ -185,6 +194,8 @@ def parse_toml(text: str) -> dict[str, Any]:
         table: dict[str, Any] = _shallow(tomllib.loads(text))
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
+    except ValueError as error:
+        raise _plainly(error) from error
     return table
 
 
@@ -192,6 +203,12 @@ _ANOTHER_OUT = "give another --out, or remove that folder"
 _TOO_DEEP = f"more than {DEEPEST} levels deep"
 _MOST_DOTS = 2000
 """The parser takes time in the square of a key's parts."""
+
+
+def _plainly(error: ValueError) -> ValueError:
+    """Python's own limit for whole numbers in words for a user; any other error as it is."""
+    digits = f"a number of more than {sys.get_int_max_str_digits():,} digits"
+    return ValueError(digits) if "int_max_str_digits" in str(error) else error
 
 
 def _shallow(value: Any) -> Any:

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import textwrap
+import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from types import MappingProxyType
@@ -211,7 +212,7 @@ def csv_text(table: Table) -> str:
     """Head and rows as CSV, every cell's exact value; titles and notes have no place in it."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(table.head)
+    writer.writerow([_csv_value(Cell(head)) for head in table.head])
     writer.writerows([_csv_value(cell) for cell in row] for row in table.rows)
     return file.getvalue()
 
@@ -244,6 +245,9 @@ _LATEX = {
     "τ": r"$\tau$",
     "–": "--",
     "…": r"\ldots{}",
+    "`": r"\textasciigrave{}",
+    # Two in a row would be set as one other mark.
+    **{f"{mark}{mark}": f"{mark}{{}}{mark}" for mark in "-',"},
 }
 # One pass over all marks: a second would escape the backslashes of the first.
 _LATEX_MARK = re.compile("|".join(map(re.escape, _LATEX)))
@@ -251,7 +255,9 @@ _LATEX_MARK = re.compile("|".join(map(re.escape, _LATEX)))
 
 def latex_escaped(text: str) -> str:
     """Text that LaTeX sets as it stands."""
-    return _LATEX_MARK.sub(lambda match: _LATEX[match.group()], " ".join(text.split()))
+    # A letter and its mark are one character to it.
+    one = unicodedata.normalize("NFC", " ".join(text.split()))
+    return _LATEX_MARK.sub(lambda match: _LATEX[match.group()], one)
 
 
 def latex(table: Table) -> str:
@@ -291,7 +297,9 @@ def _latex_lines(row: Sequence[Cell]) -> list[str]:
 
 
 def _latex_row(cells: Iterator[str] | Sequence[str] | map[str]) -> str:
-    return f"{' & '.join(cells)} \\\\"
+    row = " & ".join(cells)
+    # What begins so would be an option of the line end before it.
+    return f"{'{}' if row.startswith(('[', '*')) else ''}{row} \\\\"
 
 
 def html(table: Table) -> Markup:

@@ -81,6 +81,7 @@ def test_the_command_line_and_the_environment_win(file: Path) -> None:
         ("[set]\nradius = 1", "is a table"),
         ("cluster = 1", "a flag is true or false"),
         ("limit =", "cannot be read as TOML"),
+        ('prediction-unit = "cm"\nprediction_unit = "mm"', "'prediction_unit' is given twice"),
     ],
 )
 def test_a_mistake_names_the_file_and_the_key(file: Path, text: str, said: str) -> None:

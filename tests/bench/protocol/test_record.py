@@ -179,6 +179,14 @@ def test_a_file_may_start_from_a_preset(tmp_path: Path) -> None:
     assert read_protocol(path).digest == now.digest
 
 
+def test_a_file_with_a_presets_name_and_other_settings_has_a_star(tmp_path: Path) -> None:
+    path = tmp_path / "now.toml"
+    path.write_text("[crop]\nradius_mm = 80\n")
+    assert read_protocol(path).name == "now*"
+    path.write_text('preset = "now"\n')
+    assert read_protocol(path).name == "now"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -190,6 +198,12 @@ def test_a_file_may_start_from_a_preset(tmp_path: Path) -> None:
         ("crop = 80\n", "unknown protocol setting 'crop'"),
         ("[crop]\nradius_mm = true\n", "not a number"),
         ("[crop]\nradius_mm = [1]\n", "not a number"),
+        ("[crop]\nexceptions_mm = ['a=1']\n", "is not a text"),
+        ("[crop]\nexceptions_mm = 'Anna=60, anna=70'\n", "two radii for 'anna'"),
+        ("[alignmnt]\n", "did you mean 'alignment'"),
+        ("[crop]\nRADIUS_MM = 80\n", "did you mean 'crop.radius_mm'"),
+        ("name = 5\n", "name is '5': give a text"),
+        ("name = '../now'\n", "name is '../now': give a text"),
     ],
 )
 def test_a_wrong_file_is_one_line_with_its_name(text: str, message: str, tmp_path: Path) -> None:

@@ -89,8 +89,14 @@ def test_a_record_survives_its_own_table_to_the_last_digit(layer: Layer) -> None
         ({"first": {"width": 1.0}}, "first.width is 1.0: expected a value of type int"),
         ({"first": {"width": True}}, "expected a value of type int"),
         ({"first": {"scale": "2"}}, "first.scale is '2': expected a value of type float"),
-        ({"first": {"scale": float("inf")}}, "first.scale is inf: give more than 0"),
-        ({"first": {"scale": float("nan")}}, "first.scale is nan: give more than 0"),
+        (
+            {"first": {"scale": float("inf")}},
+            "first.scale is inf: give a finite number, more than 0",
+        ),
+        (
+            {"first": {"scale": float("nan")}},
+            "first.scale is nan: give a finite number, more than 0",
+        ),
         ({"first": {"keep": 1.5}}, "first.keep is 1.5: give 0 to 1"),
         ({"first": {"side": 40}}, "first.side is 40: give a multiple of 16 and more than 0"),
         ({"first": 3}, "first is 3: expected a value of type table"),
