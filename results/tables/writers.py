@@ -246,18 +246,17 @@ _LATEX = {
     "–": "--",
     "…": r"\ldots{}",
     "`": r"\textasciigrave{}",
-    # Two in a row would be set as one other mark.
-    **{f"{mark}{mark}": f"{mark}{{}}{mark}" for mark in "-',"},
 }
 # One pass over all marks: a second would escape the backslashes of the first.
-_LATEX_MARK = re.compile("|".join(map(re.escape, _LATEX)))
+# Of two that would be set as one other mark, the first is parted from the second.
+_LATEX_MARK = re.compile("|".join([*map(re.escape, _LATEX), "-(?=-)", "'(?=')", ",(?=,)"]))
 
 
 def latex_escaped(text: str) -> str:
     """Text that LaTeX sets as it stands."""
     # A letter and its mark are one character to it.
     one = unicodedata.normalize("NFC", " ".join(text.split()))
-    return _LATEX_MARK.sub(lambda match: _LATEX[match.group()], one)
+    return _LATEX_MARK.sub(lambda match: _LATEX.get(match[0], f"{match[0]}{{}}"), one)
 
 
 def latex(table: Table) -> str:

@@ -92,18 +92,36 @@ def test_markdown_text_starts_no_markup(name: str) -> None:
 @given(st.text(st.sampled_from(list("ab \\&%$#_{}~^<>±−·–…≤≥τ")), max_size=30))
 def test_latex_text_has_no_live_marks(words: str) -> None:
     """Taking every escape out leaves nothing that LaTeX would act upon."""
-    escapes = r"\\text(backslash|ascii(tilde|circum))\{\}|\\ldots\{\}|\\[&%$#_{}]"
+    escapes = r"-\{\}|\\text(backslash|ascii(tilde|circum))\{\}|\\ldots\{\}|\\[&%$#_{}]"
     maths = r"\$(\\pm|-|\\cdot|<|>|\\leq|\\geq|\\tau)\$"
     left = re.sub(maths, "", re.sub(escapes, "", latex_escaped(words)))
     assert not set(left) & set("\\&%$#_{}~^")
 
 
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("[0.5ex]", r"{}[0.5ex] & 1 \\"),
+        ("*", r"{}* & 1 \\"),
+        ("a---b", r"a-{}-{}-b & 1 \\"),
+        ("``q''", r"\textasciigrave{}\textasciigrave{}q'{}' & 1 \\"),
+        ("e\u0301", "é & 1 \\\\"),
+    ],
+)
+def test_latex_sets_a_name_as_it_stands(name: str, row: str) -> None:
+    """Not as an option of the line end above it, nor two marks as one."""
+    table = Table("", ("a", "b"), ((Cell("x"), Cell("0")), (Cell(name), Cell("1"))), left=(0,))
+    assert row in latex(table).splitlines()
+
+
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", " =", "\t=", "＝"])
 def test_no_csv_cell_is_a_formula(start: str) -> None:
-    table = Table("", ("a",), ((Cell(f"{start}1+cmd|'x'!A1"),), (value_cell(-0.5),)))
+    name = f"{start}1+cmd|'x'!A1"
+    table = Table("", (name,), ((Cell(name),), (value_cell(-0.5),)))
     rows = list(csv.reader(io.StringIO(csv_text(table))))
     # A spreadsheet leaves out spaces before it looks for the sign.
-    assert not rows[1][0].lstrip().startswith(("=", "+", "-", "@", "＝"))
+    for cell in (rows[0][0], rows[1][0]):
+        assert not cell.lstrip().startswith(("=", "+", "-", "@", "＝"))
     assert rows[2] == ["-0.5"]
 
 
