@@ -78,6 +78,7 @@ class CheckedFace:
         landmarks: (68, 2) px of the landmark network.
         projected: (68, 2) px of the reconstructed face; NaN where its model has no point.
         identity: its identity coefficients.
+        albedo: its albedo coefficients.
         feature: of the recogniser.
         skin: luminance of the reconstructed albedo's cheeks, and of the photograph's.
     """
@@ -86,6 +87,7 @@ class CheckedFace:
     landmarks: Points
     projected: Points
     identity: NDArray[np.float64]
+    albedo: NDArray[np.float64]
     feature: NDArray[np.float64]
     skin: tuple[float, float]
 
@@ -194,8 +196,9 @@ def _measure(
         feature = _feature(networks.features, frame, points[number])
         own = _cheek_luminance(reconstructor.model, placed.albedo)
         skin = (own, _photographed_cheek(frame, reference.landmarks))
-        identity = np.asarray(placed.identity, np.float64)
-        found.append(CheckedFace(reference, points[number], projected, identity, feature, skin))
+        shape, albedo = (np.asarray(k, np.float64) for k in (placed.identity, placed.albedo))
+        one = CheckedFace(reference, points[number], projected, shape, albedo, feature, skin)
+        found.append(one)
     return found
 
 

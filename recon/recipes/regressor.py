@@ -166,7 +166,8 @@ class AugmentationRecipe:
 
     `shift` is a share of the side, `zoom` a share of the size, `turn` in degrees, `gain` and
     `contrast` shares of the colour values. `cover` is the share of photographs that get something
-    with straight edges in front, which the mask then calls background.
+    with straight edges in front, which the mask then calls background. `style` is the share that
+    looks as another camera, light and place would have it.
     """
 
     shift: Amount = 0.0
@@ -175,6 +176,7 @@ class AugmentationRecipe:
     gain: Amount = 0.0
     contrast: Amount = 0.0
     cover: Share = 0.0
+    style: Share = 0.0
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ def check_numbers(check: PhotographCheck) -> dict[str, Any]:
     slope, correlation = slope_and_correlation(skin[:, 1], skin[:, 0])
     features, pairs = identity_auc([face.feature for face in checked], people)
     shapes, _ = identity_auc([face.identity for face in checked], people)
+    # Both are in standard deviations of the people that the model knows: of one unit.
+    looks = [np.concatenate([face.identity, face.albedo]) for face in checked]
     numbers = {
         "photographs": check.photographs,
         "faces": dict(check.faces),
@@ -67,7 +69,12 @@ def check_numbers(check: PhotographCheck) -> dict[str, Any]:
             "slope": slope,
             "r": correlation,
         },
-        "identity": {"pairs": pairs, "auc_recogniser": features, "auc_reconstruction": shapes},
+        "identity": {
+            "pairs": pairs,
+            "auc_recogniser": features,
+            "auc_reconstruction": shapes,
+            "auc_shape_and_skin": identity_auc(looks, people)[0],
+        },
         "problems": list(check.problems),
     }
     plain: dict[str, Any] = _without_nan(numbers)
@@ -179,6 +186,7 @@ def _people_table(numbers: Mapping[str, Any]) -> Table:
         ("skin against the photograph, r", number_text(_known(skin["r"]), 2, sign=True)),
         ("identity, AUC of the recogniser", number_text(_known(identity["auc_recogniser"]), 3)),
         ("identity, AUC of the shape", number_text(_known(identity["auc_reconstruction"]), 3)),
+        ("… of shape and skin", number_text(_known(identity["auc_shape_and_skin"]), 3)),
     )
     note = (
         f"AUC over {identity['pairs']} pairs of one person against all pairs of two; people by "

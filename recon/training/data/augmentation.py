@@ -1,7 +1,7 @@
 """Random changes of a training photograph, with landmarks, labels and mask following.
 
-It is moved, recoloured, mirrored (which exchanges the sides of landmarks and labels), or covered by
-something with straight edges.
+It is moved, recoloured, mirrored (which exchanges the sides of landmarks and labels), covered by
+something with straight edges, or given another style: surroundings, light, tones and texture.
 """
 
 from __future__ import annotations
@@ -12,11 +12,19 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import correlate, gaussian_filter
 
 from ...recipes.files import AnyRecipe
 from ...recipes.regressor import AugmentationRecipe
 from ...synthetic.appearance import CLASS
-from ...synthetic.photograph import FloatImage, fractal_noise, random_background, random_colour
+from ...synthetic.photograph import (
+    FloatImage,
+    fractal_noise,
+    handed_on,
+    random_background,
+    random_colour,
+    smooth_noise,
+)
 from ...vision.landmarks import MIRRORED
 from ...vision.parsing import swap_sides
 from .shards import Sample
@@ -33,12 +41,16 @@ def augmentation(recipe: AugmentationRecipe) -> Callable[[Sample, np.random.Gene
         moved = moved_sample(sample, zoom, turn, shift)
         gain = 1.0 + random.uniform(-recipe.gain, recipe.gain, 3)
         contrast = 1.0 + random.uniform(-recipe.contrast, recipe.contrast)
-        return hidden(recoloured(moved, gain, contrast), random)
+        return styled(hidden(recoloured(moved, gain, contrast), random), random)
 
     def hidden(sample: Sample, random: np.random.Generator) -> Sample:
         # Drawn last, and nothing where none is asked for: what a seed gives elsewhere stays.
         asked = recipe.cover > 0 and random.random() < recipe.cover
         return covered(sample, random) if asked else sample
+
+    def styled(sample: Sample, random: np.random.Generator) -> Sample:
+        asked = recipe.style > 0 and random.random() < recipe.style
+        return restyled(sample, random) if asked else sample
 
     return change
 
@@ -163,6 +175,61 @@ def _rotate(angle: float, shape: tuple[int, ...]) -> tuple[FloatImage, FloatImag
     row, column = rows[:, None], columns[None, :]
     cosine, sine = np.float32(math.cos(angle)), np.float32(math.sin(angle))
     return cosine * column + sine * row, cosine * row - sine * column
+
+
+_AROUND = np.isin(np.arange(19), [CLASS[name] for name in ("background", "cloth", "hat", "hair")])
+"""Mask classes (19,) that may look like anything: drawn hair is the least like photographed."""
+
+
+def restyled(sample: Sample, random: np.random.Generator) -> Sample:
+    """The face in other surroundings, light, tones and texture; landmarks and mask stay.
+
+    What tells a drawn face from a photographed one is mostly of these, so that a network which
+    may not rely on them knows more photographs (as by random convolutions, Xu et al. 2021).
+    """
+    picture = sample.image.astype(np.float32) / 255
+    if random.random() < 0.5:
+        picture = _elsewhere(random, picture, sample.mask)
+    if random.random() < 0.5:
+        # In logarithms: as deep shadows as highlights, with edges from soft to hard.
+        field = smooth_noise(random, picture.shape[:2], random.uniform(1.5, 5))
+        field = np.tanh(field * random.uniform(0.5, 5)) * random.uniform(0.1, 0.6)
+        picture = picture * np.exp(field)[..., None]
+    if random.random() < 0.4:
+        picture = _convolved(random, picture)
+    # Colours mixed about grey: tints, hues and little saturation.
+    mixing = np.eye(3) * random.uniform(0.2, 1.2) + random.normal(0, 0.06, (3, 3))
+    mixing += (1 - mixing.sum(1, keepdims=True)) / 3
+    picture = picture @ mixing.astype(np.float32) * random.uniform(0.6, 1.3)
+    picture = picture.clip(0, 1) ** np.exp(random.normal(0, 0.3, 3)).astype(np.float32)
+    if random.random() < 0.3:
+        noise = random.standard_normal(picture.shape, dtype=np.float32)
+        picture = picture + noise * np.float32(random.uniform(0, 0.06))
+    image = (picture.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    return Sample(handed_on(random, image), sample.landmarks, sample.mask)
+
+
+def _elsewhere(
+    random: np.random.Generator, picture: FloatImage, mask: NDArray[np.uint8]
+) -> FloatImage:
+    """Something else behind the face, where hair and clothes are too in half of the cases."""
+    around = _AROUND[mask] if random.random() < 0.5 else mask == CLASS["background"]
+    share = gaussian_filter(around.astype(np.float32), random.uniform(0.4, 1.5))[..., None]
+    other = random_background(random, mask.shape)
+    if random.random() < 0.5:
+        # As rough as leaves and shelves; a drawn background is mostly out of focus.
+        relief = fractal_noise(random, mask.shape, random.uniform(4, 30), 3)[..., None]
+        other = other * np.exp(np.float32(random.uniform(0, 0.5)) * relief)
+    return np.asarray(picture + share * (other - picture), np.float32)
+
+
+def _convolved(random: np.random.Generator, picture: FloatImage) -> FloatImage:
+    """Mixed with its random convolution, of the same mean and spread: other texture and edges."""
+    kernel = random.standard_normal((3, 3)).astype(np.float32)
+    found = np.stack([correlate(channel, kernel) for channel in np.moveaxis(picture, 2, 0)], 2)
+    found = (found - found.mean()) * (picture.std() / max(float(found.std()), 1e-6))
+    share = np.float32(random.uniform(0, 0.5))
+    return np.asarray(picture + share * (found + picture.mean() - picture), np.float32)
 
 
 Change = Callable[[Sample, np.random.Generator], Sample]

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from facebench.recon.recipes.regressor import AugmentationRecipe
-from facebench.recon.training.data.augmentation import augmentation, moved_sample, recoloured
+from facebench.recon.training.data.augmentation import (
+    augmentation,
+    moved_sample,
+    recoloured,
+    restyled,
+)
 from facebench.recon.training.data.shards import Sample
 
 
@@ -47,3 +52,40 @@ def test_nothing_asked_changes_nothing() -> None:
     same = augmentation(AugmentationRecipe())(sample, np.random.default_rng(0))
     assert (same.image == sample.image).all()
     assert (same.landmarks == sample.landmarks).all()
+
+
+def test_another_style_keeps_landmarks_and_mask_and_follows_from_its_seed() -> None:
+    sample = blob(30.0, 20.0)
+    one, two, other = (restyled(sample, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.image, two.image)
+    assert (one.image != other.image).any()
+    for styled in (one, other):
+        np.testing.assert_array_equal(styled.landmarks, sample.landmarks)
+        np.testing.assert_array_equal(styled.mask, sample.mask)
+        assert styled.image.dtype == np.uint8
+        assert styled.image.shape == sample.image.shape
+
+
+def test_another_style_leaves_what_is_face_where_it_is() -> None:
+    """Over many styles the spot is found again by its contrast; what is around it is not kept."""
+    sample = blob(40.0, 25.0)
+    around = np.random.default_rng(0).integers(0, 256, sample.image.shape, np.uint8)
+    inside = sample.mask[..., None] > 0
+    drawn = Sample(np.where(inside, sample.image, around), sample.landmarks, sample.mask)
+    inner, outer = [], []
+    for seed in range(60):
+        styled = restyled(drawn, np.random.default_rng(seed)).image.mean(2)
+        for found, mask in ((inner, drawn.mask > 0), (outer, drawn.mask == 0)):
+            found.append(abs(np.corrcoef(styled[mask], drawn.image.mean(2)[mask])[0, 1]))
+    assert np.nanmedian(inner) > 0.7
+    assert np.nanmean(np.array(outer) < 0.2) > 0.3
+
+
+def test_a_style_changes_no_other_draw() -> None:
+    moving = {"shift": 0.1, "zoom": 0.2, "turn": 10.0}
+    shares = (AugmentationRecipe(**moving, style=share) for share in (0.0, 1.0))
+    with_none, with_all = (
+        augmentation(recipe)(blob(30.0, 20.0), np.random.default_rng(4)) for recipe in shares
+    )
+    np.testing.assert_array_equal(with_none.landmarks, with_all.landmarks)
+    assert (with_none.image != with_all.image).any()
