@@ -10,17 +10,19 @@ from facebench.bench.dataset.interface import Item, Scan
 from facebench.bench.protocol.record import Protocol, preset
 from facebench.bench.scoring.measure import measure
 from facebench.bench.scoring.target import Prediction
-from facebench.recon.morphable.load import load_model
+from facebench.recon.morphable.model import MorphableModel
 
 
-def _note(path: Path, protocol: Protocol) -> str:
-    model = load_model("embedded")
+def _note(path: Path, model: MorphableModel, protocol: Protocol) -> str:
     scan = Scan("a", "frontal1", write_scan(path / "a.obj", model, seed=3))
     item = Item("a/cooperative", "a", "cooperative", scans=(scan,))
     return measure(item, Prediction(model.mesh(), "", 1, 1), protocol).result.note
 
 
-def test_a_face_that_covers_little_of_the_scan_is_noted(tmp_path: Path) -> None:
-    assert _note(tmp_path, preset("micc")) == ""
-    narrow = preset("micc").with_setting("intersection.max_distance_mm", "1")
-    assert "of the cropped scan has a counterpart" in _note(tmp_path, narrow)
+def test_a_face_that_covers_little_of_the_scan_is_noted(
+    model: MorphableModel, tmp_path: Path
+) -> None:
+    usual = preset("micc").with_setting("points.longest_edge_mm", "inf")
+    assert _note(tmp_path, model, usual) == ""
+    narrow = usual.with_setting("intersection.max_distance_mm", "1")
+    assert "of the cropped scan has a counterpart" in _note(tmp_path, model, narrow)

@@ -15,6 +15,8 @@ from facebench.errors import FacebenchError
 from facebench.recon.mesh.record import Mesh
 
 MICC = preset("micc")
+COARSE = MICC.with_setting("points.longest_edge_mm", "inf")
+"""Without points between the vertices, for what does not depend on them: a third of the time."""
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +26,27 @@ def scan(person: Mesh, scan_of, any_pose) -> Mesh:
 
 
 @pytest.fixture(scope="module")
+def landmarks(person: Mesh, any_pose) -> Landmarks:
+    """Of the scan: with them no pose is searched for."""
+    return Landmarks(any_pose(3).apply(person.vertices[person.landmarks]))
+
+
+@pytest.fixture(scope="module")
 def pair(face: Mesh, scan: Mesh, model) -> ScoredPair:
     parts = face_parts(model.region, model.region_names)
     return score_prediction(face, scan, MICC, subject="subject_01", scene="indoor", parts=parts)
+
+
+@pytest.fixture(scope="module")
+def coarse(face: Mesh, scan: Mesh) -> ScoredPair:
+    """The pose searched for, at the vertices alone."""
+    return score_prediction(face, scan, COARSE)
+
+
+@pytest.fixture(scope="module")
+def labelled(face: Mesh, scan: Mesh, landmarks: Landmarks) -> ScoredPair:
+    """The same from landmarks."""
+    return score_prediction(face, scan, COARSE, scan_landmarks=landmarks)
 
 
 def values(score) -> dict[str, float]:
@@ -80,23 +100,21 @@ def areas_of(mesh: Mesh) -> np.ndarray:
     return vertex_areas(mesh.triangles, areas, len(mesh.vertices))
 
 
-def test_the_same_again(pair: ScoredPair, face: Mesh, scan: Mesh) -> None:
-    again = score_prediction(face, scan, MICC)
-    assert again.score.mean_mm == pytest.approx(pair.score.mean_mm, rel=1e-12)
+def test_the_same_again(coarse: ScoredPair, face: Mesh, scan: Mesh) -> None:
+    again = score_prediction(face, scan, COARSE)
+    assert again.score.mean_mm == pytest.approx(coarse.score.mean_mm, rel=1e-12)
 
 
 def test_order_of_vertices_and_triangles(pair: ScoredPair, face: Mesh, scan: Mesh) -> None:
+    """Of both sides at once."""
     rng = np.random.default_rng(2)
     order = rng.permutation(len(scan.vertices))
     triangles = np.argsort(order)[scan.triangles][rng.permutation(len(scan.triangles))]
     shuffled = Mesh(scan.vertices[order], np.roll(triangles, 1, axis=1))
-    other = score_prediction(face, shuffled, MICC)
-    assert_same(replace_parts(pair.score), other.score)
-
     order = rng.permutation(len(face.vertices))
     place = np.argsort(order)
     turned = Mesh(face.vertices[order], place[face.triangles], place[face.landmarks])
-    other = score_prediction(turned, scan, MICC)
+    other = score_prediction(turned, shuffled, MICC)
     assert_same(replace_parts(pair.score), other.score)
     np.testing.assert_allclose(other.vertex_errors[place], pair.vertex_errors, atol=1e-6)
 
@@ -110,13 +128,17 @@ def test_cut_of_flat_parts(face: Mesh, person: Mesh, subdivide) -> None:
     lower = np.stack([at_a[:, 0], at_a[:, 1], middle[:, 1]], axis=1)
     upper = np.stack([at_a[:, 0], at_c[:, 1], at_a[:, 2]], axis=1)
     flipped = np.concatenate([others, lower, upper])
-    first = score_prediction(face, Mesh(fine.vertices, fine.triangles), MICC)
-    second = score_prediction(face, Mesh(fine.vertices, flipped), MICC)
-    assert first.score.mean_mm == pytest.approx(second.score.mean_mm, abs=2e-3)
+    marks = Landmarks(fine.vertices[person.landmarks])
+    first, second = (
+        score_prediction(face, Mesh(fine.vertices, cut), MICC, scan_landmarks=marks).score.mean_mm
+        for cut in (fine.triangles, flipped)
+    )
+    assert first == pytest.approx(second, abs=2e-3)
 
 
 @pytest.mark.parametrize("unit", ["m", "cm"])
-def test_unit_of_the_file(pair: ScoredPair, face: Mesh, scan: Mesh, unit: str, tmp_path) -> None:
+def test_unit_of_the_file(scan: Mesh, unit: str, tmp_path) -> None:
+    """The mesh that is measured is the same, and so is what is measured on it."""
     lines = [f"v {x!r} {y!r} {z!r}" for x, y, z in (scan.vertices / UNITS[unit]).tolist()]
     lines += [f"f {a} {b} {c}" for a, b, c in (scan.triangles + 1).tolist()]
     path = tmp_path / "scan.obj"
@@ -124,8 +146,8 @@ def test_unit_of_the_file(pair: ScoredPair, face: Mesh, scan: Mesh, unit: str, t
     with pytest.raises(FacebenchError, match=f"looks like {unit}, not mm"):
         read_mesh(path)
     converted, _ = read_mesh(path, unit)
-    other = score_prediction(face, converted, MICC)
-    assert_same(replace_parts(pair.score), other.score)
+    np.testing.assert_allclose(converted.vertices, scan.vertices, rtol=1e-12, atol=1e-9)
+    np.testing.assert_array_equal(converted.triangles, scan.triangles)
 
 
 def test_a_known_offset_is_the_score(person: Mesh, subdivide) -> None:
@@ -135,8 +157,8 @@ def test_a_known_offset_is_the_score(person: Mesh, subdivide) -> None:
     wave = np.sin(fine.vertices @ [0.55, 0.35, 0.0]) * np.cos(fine.vertices @ [-0.3, 0.5, 0.2])
     field = 0.2 * wave
     prediction = replace(fine, vertices=fine.vertices + field[:, None] * normals)
-    as_it_is = MICC.with_setting("points.longest_edge_mm", "inf")
-    pair = score_prediction(prediction, Mesh(fine.vertices, fine.triangles), as_it_is)
+    scan, marks = Mesh(fine.vertices, fine.triangles), Landmarks(fine.vertices[fine.landmarks])
+    pair = score_prediction(prediction, scan, COARSE, scan_landmarks=marks)
     known = ~np.isnan(pair.vertex_errors)
     expected = np.abs(field[known])
     mean = np.average(expected, weights=areas_of(fine)[known])
@@ -148,7 +170,9 @@ def test_a_known_offset_is_the_score(person: Mesh, subdivide) -> None:
 
 def test_the_truth_scores_the_scanners_noise(person: Mesh, scan_of) -> None:
     """Half of the pairs are of a noisy point and its own noisy triangle: below the noise itself."""
-    score = score_prediction(person, scan_of(person, noise_mm=0.1), MICC).score
+    marks = Landmarks(person.vertices[person.landmarks])
+    scan = scan_of(person, noise_mm=0.1)
+    score = score_prediction(person, scan, MICC, scan_landmarks=marks).score
     assert score.mean_mm == pytest.approx(score.noise_floor_mm, rel=0.25)
     assert 0.02 < score.mean_mm < 0.11
     assert score.scale == pytest.approx(1, abs=1e-3)
@@ -160,41 +184,46 @@ def test_a_face_that_must_shrink_by_more_than_a_third_is_no_number(
     marks = Landmarks(person.vertices[person.landmarks])
     large = replace(face, vertices=1.6 * np.asarray(face.vertices))
     with pytest.raises(FacebenchError, match=r"had to become 0\.5\d* times as large"):
-        score_prediction(large, replace(person, landmarks=None), MICC, scan_landmarks=marks)
+        score_prediction(large, replace(person, landmarks=None), COARSE, scan_landmarks=marks)
 
 
 def test_the_pose_of_the_scan_hardly_matters(
-    face: Mesh, scan: Mesh, pair: ScoredPair, any_pose
+    face: Mesh, scan: Mesh, coarse: ScoredPair, any_pose
 ) -> None:
     turned = replace(scan, vertices=any_pose(11).apply(scan.vertices))
-    score = score_prediction(face, turned, MICC).score
-    assert score.mean_mm == pytest.approx(pair.score.mean_mm, rel=5e-3)
+    score = score_prediction(face, turned, COARSE).score
+    assert score.mean_mm == pytest.approx(coarse.score.mean_mm, rel=5e-3)
 
 
-def test_a_label_centres_the_crop(face: Mesh, scan: Mesh, pair: ScoredPair) -> None:
-    label = pair.nose_tip.position + np.array([3.0, 0, 0])
-    labelled = score_prediction(face, scan, MICC, nose_tip=label)
-    assert labelled.score.nose_tip_source == "label"
-    assert labelled.score.nose_tip_disagreement_mm == pytest.approx(3, abs=0.5)
-    assert labelled.score.mean_mm == pytest.approx(pair.score.mean_mm, rel=0.01)
+def test_a_label_centres_the_crop(face: Mesh, scan: Mesh, coarse: ScoredPair) -> None:
+    label = coarse.nose_tip.position + np.array([3.0, 0, 0])
+    centred = score_prediction(face, scan, COARSE, nose_tip=label)
+    assert centred.score.nose_tip_source == "label"
+    assert centred.score.nose_tip_disagreement_mm == pytest.approx(3, abs=0.5)
+    assert centred.score.mean_mm == pytest.approx(coarse.score.mean_mm, rel=0.01)
     with pytest.raises(FacebenchError, match="nothing within 95 mm"):
         score_prediction(face, scan, MICC, nose_tip=label + 5000)
 
 
-def test_a_prediction_without_landmarks(face: Mesh, scan: Mesh, pair: ScoredPair) -> None:
-    bare = score_prediction(replace(face, landmarks=None), scan, MICC)
-    assert bare.score.mean_mm == pytest.approx(pair.score.mean_mm, rel=0.01)
+def test_a_prediction_without_landmarks(face: Mesh, scan: Mesh, coarse: ScoredPair) -> None:
+    bare = score_prediction(replace(face, landmarks=None), scan, COARSE)
+    assert bare.score.mean_mm == pytest.approx(coarse.score.mean_mm, rel=0.01)
 
 
-def test_rigid_keeps_the_size(face: Mesh, scan: Mesh) -> None:
+def test_rigid_keeps_the_size(face: Mesh, scan: Mesh, landmarks: Landmarks) -> None:
     large = replace(face, vertices=face.vertices * 1.05)
-    score = score_prediction(large, scan, preset("metric")).score
-    assert score.scale == 1.0
-    assert score.mean_mm > score_prediction(large, scan, MICC).score.mean_mm
+    rigid, free = (
+        score_prediction(
+            large, scan, COARSE.with_setting("alignment.scale", scale), scan_landmarks=landmarks
+        ).score
+        for scale in ("none", MICC.alignment.scale)
+    )
+    assert rigid.scale == 1.0 and preset("metric").alignment.scale == "none"
+    assert rigid.mean_mm > free.mean_mm
 
 
 def test_a_damaged_scan_is_measured_without_its_damage(
-    face: Mesh, scan: Mesh, pair: ScoredPair
+    face: Mesh, scan: Mesh, landmarks: Landmarks, labelled: ScoredPair
 ) -> None:
     n = len(scan.vertices)
     stray = [[np.nan, 0, 0], [3000.0, 0, 0], [np.inf, 1, 1]]
@@ -202,14 +231,16 @@ def test_a_damaged_scan_is_measured_without_its_damage(
         np.concatenate([scan.vertices, stray]),
         np.concatenate([scan.triangles, [[0, 1, n], [2, n + 2, 3], [5, 5, 6]]]),
     )
-    assert_same(replace_parts(pair.score), score_prediction(face, damaged, MICC).score)
+    other = score_prediction(face, damaged, COARSE, scan_landmarks=landmarks)
+    assert_same(labelled.score, other.score)
 
 
 def test_a_scan_wound_the_other_way_is_turned_round(
-    face: Mesh, scan: Mesh, pair: ScoredPair
+    face: Mesh, scan: Mesh, landmarks: Landmarks, labelled: ScoredPair
 ) -> None:
     inside_out = replace(scan, triangles=scan.triangles[:, ::-1])
-    assert_same(replace_parts(pair.score), score_prediction(face, inside_out, MICC).score)
+    other = score_prediction(face, inside_out, COARSE, scan_landmarks=landmarks)
+    assert_same(labelled.score, other.score)
 
 
 def test_a_mirrored_prediction_is_refused(face: Mesh, scan: Mesh) -> None:
@@ -264,10 +295,14 @@ def test_real_shapes(shared, any_pose) -> None:
     outside = np.isin(data["part"], [0, 1])
     noisy = shape + 0.1 * rng.standard_normal(shape.shape)
     scan = Mesh(any_pose(4).apply(noisy), triangles[outside[triangles].all(1)])
-    score = score_prediction(Mesh(mean, triangles, data["landmarks"]), scan, MICC).score
+    score = score_prediction(Mesh(mean, triangles, data["landmarks"]), scan, COARSE).score
     assert score.converged
     assert 0.5 < score.mean_mm < 2.5
-    truth = score_prediction(Mesh(shape, triangles, data["landmarks"]), scan, MICC).score
+    face, marks = (
+        Mesh(shape, triangles, data["landmarks"]),
+        Landmarks(any_pose(4).apply(shape[data["landmarks"]])),
+    )
+    truth = score_prediction(face, scan, COARSE, scan_landmarks=marks).score
     assert truth.mean_mm < 0.3
 
 
