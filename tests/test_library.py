@@ -87,12 +87,21 @@ def test_from_files_to_a_comparison(tmp_path: Path) -> None:
             folder.mkdir(exist_ok=True)
             face = model.mesh(identity=share * identity)
             facebench.write_mesh(face, str(folder / f"person{number}.ply"))
+            np.savetxt(folder / f"person{number}.txt", face.vertices[face.landmarks])
+    coarse = ("points.longest_edge_mm=inf",)
     runs = [
-        facebench.run("pairs", scans, tmp_path / "runs" / folder.name, method=f"meshes:{folder}")
+        facebench.run(
+            "pairs",
+            scans,
+            tmp_path / f"{folder.name}-run",
+            method=f"meshes:{folder}",
+            settings=coarse,
+        )
         for folder in (near, far)
     ]
     again = [facebench.load_run(run.root) for run in runs]
     (group,) = facebench.compare(*again).groups
     assert len(group.pairs) >= 1
+    assert {start for run in again for start in run.items()["start"]} == {"landmarks"}
     means = [run.items()["value_mm"].mean() for run in again]
     assert 0 < means[0] < means[1]

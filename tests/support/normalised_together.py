@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 from dataclasses import dataclass
 from datetime import timedelta
@@ -92,7 +94,21 @@ def normalise(layer: nn.Module, features: Tensor, gradient: Tensor) -> dict[str,
     return found | {f"state {name}": value for name, value in layer.state_dict().items()}
 
 
-def main(folder: Path, rank: int) -> None:
+def part(workers: int) -> int:
+    """Become so many processes, each with its rank; the first ends when all have ended well.
+
+    After the imports, which take most of the time of a start, and before anything is computed.
+    """
+    others = []
+    for rank in range(1, workers):
+        if not (other := os.fork()):
+            return rank
+        others.append(other)
+    atexit.register(lambda: all(not os.waitpid(other, 0)[1] for other in others) or os._exit(1))
+    return 0
+
+
+def work(folder: Path, rank: int) -> None:
     """One of the two: `RANK.found` out."""
     torch.set_num_threads(1)
     store = distributed.FileStore(str(folder / "store"), 2)
@@ -107,4 +123,4 @@ def main(folder: Path, rank: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    work(Path(sys.argv[1]), part(2))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from normalised_together import part
 from small_recogniser import small_recogniser
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -112,7 +113,7 @@ def worker_step(content: dict[str, Any], peers: DistributedGroup) -> dict[str, o
     return task_step(content["kind"], people, peers)
 
 
-def main(folder: Path, rank: int, workers: int) -> None:
+def work(folder: Path, rank: int, workers: int) -> None:
     """One of the workers: its share of every `NAME.pt` in, `NAME-RANK.found` out."""
     torch.set_num_threads(1)
     store = distributed.FileStore(str(folder / "store"), workers)
@@ -125,4 +126,5 @@ def main(folder: Path, rank: int, workers: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    small_model()
+    work(Path(sys.argv[1]), part(2), 2)

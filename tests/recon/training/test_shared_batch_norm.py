@@ -24,8 +24,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
     """What each of two processes found in every case."""
     folder = tmp_path_factory.mktemp("normalised")
     command = [sys.executable, normalised_together.__file__, str(folder)]
-    running = [subprocess.Popen([*command, str(rank)]) for rank in range(2)]
-    assert [process.wait(120) for process in running] == [0, 0]
+    subprocess.run(command, check=True, timeout=240)
     return [torch.load(folder / f"{rank}.found", weights_only=True) for rank in range(2)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,10 +79,17 @@ def write(run: RunFolder, rows: list[Result]) -> None:
     run.write_summary({s: replace(cell, completeness=mean) for s, cell in summary.items()})
 
 
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Baseline]:
+    run = sound_run(tmp_path_factory.mktemp("sound") / "run")
+    return run.root, Baseline.of_run(run)
+
+
 @pytest.fixture
-def gate(tmp_path: Path) -> Gate:
-    run = sound_run(tmp_path / "run")
-    return Gate(run, Baseline.of_run(run), RULES)
+def gate(sound: tuple[Path, Baseline], tmp_path: Path) -> Gate:
+    root, baseline = sound
+    shutil.copytree(root, tmp_path / "run")
+    return Gate(RunFolder(tmp_path / "run"), baseline, RULES)
 
 
 Way = Callable[[Gate], None]
