@@ -79,11 +79,11 @@ def _serve(uri: str, port: int, found: Sequence[Page], show: bool) -> None:
 
 def _print(address: str, found: Sequence[Page], show: bool) -> None:
     # Addresses one below the other, to be told apart and clicked.
-    width = max(len(page.title) for page in found)
-    for page in found:
-        click.echo(f"{page.title:<{width}}  {address}{page.path}")
+    width = max(len(title) for title, _ in found)
+    for title, path in found:
+        click.echo(f"{title:<{width}}  {address}{path}")
     if show:
-        click.launch(f"{address}{found[-1].path}")
+        click.launch(f"{address}{found[-1][1]}")
 
 
 @contextmanager

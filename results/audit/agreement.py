@@ -77,66 +77,6 @@ class Agreement:
     reason: str
 
 
-@dataclass(frozen=True, eq=False)
-class _Measured:
-    """One protocol's numbers as arrays (predictors, people), NaN where there is none."""
-
-    predictors: tuple[str, ...]
-    measured: Array
-    true: Array
-    vertices: Array
-
-    @classmethod
-    def of(cls, rows: pd.DataFrame, group: str) -> _Measured:
-        chosen = rows[rows["group"] == group]
-        # The people of two models have the same numbers.
-        key = chosen["model"].astype(str) + "/" + chosen["subject"].astype(str)
-        names = tuple(dict.fromkeys(chosen["method"]))
-        tables = (
-            chosen.assign(person=key)
-            .pivot(index="method", columns="person", values=column)
-            # Pivot sorts by name; the rungs of the ladder must stay in their order.
-            .reindex(list(names))
-            .to_numpy(np.float64)
-            for column in ("measured_mm", "true_mm", "vertices")
-        )
-        return cls(names, *tables)
-
-    def drawn(self, people: NDArray[np.intp]) -> _Measured:
-        """The same of people drawn with replacement."""
-        columns = (table[:, people] for table in (self.measured, self.true, self.vertices))
-        return _Measured(self.predictors, *columns)
-
-    @property
-    def known(self) -> NDArray[np.bool_]:
-        """(predictors, people) where there is a number."""
-        return np.isfinite(self.measured) & np.isfinite(self.true)
-
-    def bias(self) -> float:
-        known = self.known
-        # Of sums, no mean of ratios: a tiny true error would weigh as much as all others.
-        return float(self.measured[known].sum() / self.true[known].sum() - 1)
-
-    def across_people(self) -> float:
-        return _mean(map(correlation, self.measured, self.true))
-
-    def pooled(self) -> float:
-        return correlation(self.measured.ravel(), self.true.ravel())
-
-    def across_vertices(self) -> float:
-        return _mean(self.vertices.ravel())
-
-    def kendall(self) -> float:
-        return float(kendalltau(*self.means()).statistic)
-
-    def means(self) -> tuple[Array, Array]:
-        """Mean measured and true error of each predictor, over the people measured with it."""
-        # Both over the same people: a failure would shift one mean and not the other.
-        known = np.where(self.known, 1.0, np.nan)
-        with np.errstate(all="ignore"):
-            return np.nanmean(self.measured * known, 1), np.nanmean(self.true * known, 1)
-
-
 def agreement(rows: pd.DataFrame, seed: int = 0) -> Agreement:
     """Compare a protocol with the truth.
 
@@ -144,14 +84,14 @@ def agreement(rows: pd.DataFrame, seed: int = 0) -> Agreement:
         rows: of one protocol, one per predictor and person: the columns of `AuditRow`.
         seed: of the intervals.
     """
-    ours = _Measured.of(rows, "identity")
-    known = ours.known
-    people = ours.measured.shape[1]
+    predictors, ours = _arrays(rows, "identity")
+    _, (ladder, *_) = _arrays(rows, "ladder")
+    known, people = _known(ours), ours.shape[2]
     generator = np.random.default_rng(seed)
     # One set of draws for all statistics: whole people, so that a face's errors stay together.
-    samples = [ours.drawn(generator.integers(0, people, size=(people,))) for _ in range(RESAMPLES)]
+    samples = [ours[:, :, generator.integers(0, people, size=people)] for _ in range(RESAMPLES)]
 
-    def estimate(statistic: Callable[[_Measured], float]) -> Estimate:
+    def estimate(statistic: Callable[[Array], float]) -> Estimate:
         drawn = np.array([statistic(sample) for sample in samples])
         # A draw of one person over and over has no correlation.
         drawn = drawn[np.isfinite(drawn)]
@@ -164,37 +104,73 @@ def agreement(rows: pd.DataFrame, seed: int = 0) -> Agreement:
         protocol=str(rows["protocol"].iloc[0]),
         digest=str(rows["digest"].iloc[0]),
         people=people,
-        measured_mm=_mean(ours.measured[known]),
-        true_mm=_mean(ours.true[known]),
-        bias=estimate(_Measured.bias),
-        across_people=estimate(_Measured.across_people),
-        pooled=estimate(_Measured.pooled),
-        across_vertices=estimate(_Measured.across_vertices),
-        kendall=estimate(_Measured.kendall),
-        people_to_tell=tuple(_people_to_tell(_Measured.of(rows, "ladder"), s) for s in STEPS_MM),
+        measured_mm=_mean(ours[0][known]),
+        true_mm=_mean(ours[1][known]),
+        bias=estimate(_bias),
+        across_people=estimate(lambda table: _mean(map(correlation, table[0], table[1]))),
+        pooled=estimate(lambda table: correlation(table[0].ravel(), table[1].ravel())),
+        across_vertices=estimate(lambda table: _mean(table[2].ravel())),
+        kendall=estimate(lambda table: float(kendalltau(*_means(table)).statistic)),
+        people_to_tell=tuple(_people_to_tell(ladder, step) for step in STEPS_MM),
         within=_share_within(rows[rows["group"] == "identity"]),
-        exchanged=_exchanged_pairs(ours),
+        exchanged=_exchanged_pairs(predictors, ours),
         failed=int((~np.isfinite(rows["measured_mm"].to_numpy(np.float64))).sum()),
         reason=reasons[0] if reasons else "",
     )
 
 
-def _people_to_tell(ladder: _Measured, step_mm: float, power: float = 0.8) -> float:
+def _arrays(rows: pd.DataFrame, group: str) -> tuple[tuple[str, ...], Array]:
+    """A group's predictors, and their numbers (3, predictors, people): measured and true error, and
+    their correlation over the skin; NaN where there is none."""
+    chosen = rows[rows["group"] == group]
+    # The people of two models have the same numbers.
+    key = chosen["model"].astype(str) + "/" + chosen["subject"].astype(str)
+    names = tuple(dict.fromkeys(chosen["method"]))
+    tables = [
+        chosen.assign(person=key)
+        .pivot(index="method", columns="person", values=column)
+        # Pivot sorts by name; the rungs of the ladder must stay in their order.
+        .reindex(list(names))
+        .to_numpy(np.float64)
+        for column in ("measured_mm", "true_mm", "vertices")
+    ]
+    return names, np.stack(tables)
+
+
+def _known(table: Array) -> NDArray[np.bool_]:
+    return np.isfinite(table[0]) & np.isfinite(table[1])
+
+
+def _bias(table: Array) -> float:
+    (measured, true, _), known = table, _known(table)
+    # Of sums, no mean of ratios: a tiny true error would weigh as much as all others.
+    return float(measured[known].sum() / true[known].sum() - 1)
+
+
+def _means(table: Array) -> tuple[Array, Array]:
+    """Mean measured and true error of each predictor, over the people measured with it."""
+    # Both over the same people: a failure would shift one mean and not the other.
+    known = np.where(_known(table), 1.0, np.nan)
+    with np.errstate(all="ignore"):
+        return np.nanmean(table[0] * known, 1), np.nanmean(table[1] * known, 1)
+
+
+def _people_to_tell(ladder: Array, step_mm: float, power: float = 0.8) -> float:
     """People that a paired t-test needs to see a step of the true error, at 5 % two-sided.
 
     The ladder's true errors rise by 0.05 mm for everybody, so the measured differences of two rungs
     tell how much of a step the protocol sees, and how much of it is noise of its own.
 
     Args:
-        ladder: rungs of equal steps, in their order.
+        ladder: (rungs, people) measured errors, rungs of equal steps in their order.
         step_mm: between two methods.
         power: share of such comparisons that shall find the difference.
     """
-    if len(ladder.predictors) < 2:
+    if len(ladder) < 2:
         return float("nan")
     # As many rungs apart as the step is wide: noise may grow with a difference.
-    apart = max(1, min(round(step_mm / LADDER_MM), len(ladder.predictors) - 1))
-    differences = (ladder.measured[apart:] - ladder.measured[:-apart]).ravel()
+    apart = max(1, min(round(step_mm / LADDER_MM), len(ladder) - 1))
+    differences = (ladder[apart:] - ladder[:-apart]).ravel()
     differences = differences[np.isfinite(differences)]
     if len(differences) < 3:
         return float("nan")
@@ -227,11 +203,11 @@ def _share_within(rows: pd.DataFrame) -> float:
     return _mean((off <= stated["deviation_mm"]).to_numpy(np.float64))
 
 
-def _exchanged_pairs(ours: _Measured) -> tuple[str, ...]:
+def _exchanged_pairs(predictors: tuple[str, ...], table: Array) -> tuple[str, ...]:
     """Pairs of predictors in another order by measured than by true mean error."""
-    measured, true = ours.means()
+    measured, true = _means(table)
     return tuple(
-        f"{ours.predictors[better]} < {ours.predictors[worse]}"
+        f"{predictors[better]} < {predictors[worse]}"
         # In the order of the truth, so the first of a pair is the better one.
         for better, worse in combinations(np.argsort(true), 2)
         # Equal numbers count as exchanged: who sees no difference has no order.

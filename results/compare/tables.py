@@ -133,8 +133,8 @@ def _pair_cell(pair: RunPair) -> Cell:
     interval = interval_text(difference.ci95_mm.low, difference.ci95_mm.high, 3)
     counts = f"{pair.wins}/{pair.ties}/{pair.losses} · p {p_text(pair.p_holm)}"
     # The mark beside the style: a reader may see no colour and no weight.
-    text, style = (f"{mean} *", "best") if pair.shown else (mean, "")
-    return Cell(text, (interval, counts), "best" if style else "")
+    text = f"{mean} *" if pair.shown else mean
+    return Cell(text, (interval, counts), "best" if pair.shown else "")
 
 
 def verdict_sentences(group: RunGroup) -> Iterator[str]:

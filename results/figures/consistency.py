@@ -11,9 +11,9 @@ from ...bench.figures.photographs import Photograph, Reconstructions
 from ...bench.scoring.statistics import Interval
 from ...recon.render.face_in_photograph import HEADLIGHT, FaceArtist
 from ..tables import table as tables
-from ..tables.table import Table, p_text
+from ..tables.table import Table, interval_text, p_text
 from ..tables.writers import csv_text
-from .drawing import Cell, Row, Sheet
+from .drawing import Cell, Row, Sheet, minus
 
 NOTE = (
     "Spread: mean distance in mm of a vertex of the neutral face from where it is in the mean of "
@@ -144,13 +144,9 @@ def _sentence(spread: Spread) -> str:
 def _difference(one: SpreadDifference) -> str:
     paired = one.millimetres
     return (
-        f"{one.first} − {one.second}: {_sign_text(paired.mean_mm)} mm {_span(paired.ci95_mm, 3)}, "
-        f"{paired.n_subjects} people, p {p_text(one.p_holm)}."
+        f"{one.first} − {one.second}: {minus(f'{paired.mean_mm:+.3f}')} mm "
+        f"{_span(paired.ci95_mm, 3)}, {paired.n_subjects} people, p {p_text(one.p_holm)}."
     )
-
-
-def _sign_text(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
 
 
 def _cells(spread: Spread, groups: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -188,7 +184,4 @@ def _values(spread: Spread) -> dict[str, object]:
 
 
 def _span(found: Interval, digits: int = 2) -> str:
-    # With fewer than two people there is no interval; an empty text is better than "nan".
-    if not math.isfinite(found.low):
-        return ""
-    return f"[{found.low:.{digits}f}, {found.high:.{digits}f}]".replace("-", "−")
+    return minus(interval_text(found.low, found.high, digits))

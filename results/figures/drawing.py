@@ -205,6 +205,11 @@ def wrap(text: str, width: float) -> list[str]:
     return lines
 
 
+def minus(text: str) -> str:
+    """Numbers with the minus sign of print."""
+    return text.replace("-", "−")
+
+
 @cache
 def _inches(line: str) -> float:
     """Width of a line as it is printed."""

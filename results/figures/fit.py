@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...bench.registration.model_fit import ModelFit
 from ...recon.export.mesh_files import write_ply
 from ...recon.morphable.model import MorphableModel
-from ..files import finite, write_json
+from ..files import write_json
 from .pair import coloured, write_heat_map
 
 FILES = ("fit.json", "fitted.ply", "residual.png")
@@ -25,7 +25,7 @@ def write_fit(folder: Path, fit: ModelFit, model: MorphableModel, scan: str) -> 
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = tuple(folder / name for name in FILES)
-    write_json(paths[0], finite(fit_values(fit, model, scan)))
+    write_json(paths[0], fit_values(fit, model, scan))
     mesh = coloured(fit.mesh, fit.errors)
     write_ply(mesh, paths[1], {"error": fit.errors.astype(np.float32)})
     title = f"{model.name} on {Path(scan).name}: scan to face {fit.scan_errors.mean():.3f} mm"

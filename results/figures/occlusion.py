@@ -20,9 +20,9 @@ from ...bench.scoring.statistics import Interval
 from ...recon.render.face_in_photograph import FaceArtist, FaceInPhotograph, Picture
 from ...recon.synthetic.appearance import CLASS_NAMES
 from ...recon.training.tasks.parser import coloured
-from ..tables.table import Table, value_cell
+from ..tables.table import Table, interval_text, value_cell
 from ..tables.writers import csv_text
-from .drawing import Cell, Row, Sheet
+from .drawing import Cell, Row, Sheet, minus
 
 SIDE_YAW = 0.9
 """Radians by which the side view is turned."""
@@ -56,9 +56,9 @@ def albedo_note(summary: AlbedoSummary) -> str:
         f"hidden. Over {difference.n_subjects} people: mapping {summary.mapping:.3f} "
         f"{_span(summary.mapping_ci95)}, reconstruction {summary.reconstruction:.3f} "
         f"{_span(summary.reconstruction_ci95)}; reconstruction − mapping "
-        f"{_sign_text(difference.mean_mm)} {_span(difference.ci95_mm)}; the model's mean albedo "
-        f"{summary.mean_albedo:.3f}. On the skin that is seen: {summary.mapping_seen:.3f} and "
-        f"{summary.reconstruction_seen:.3f}."
+        f"{minus(f'{difference.mean_mm:+.3f}')} {_span(difference.ci95_mm)}; the model's mean "
+        f"albedo {summary.mean_albedo:.3f}. On the skin that is seen: {summary.mapping_seen:.3f} "
+        f"and {summary.reconstruction_seen:.3f}."
     )
 
 
@@ -77,7 +77,9 @@ def _cells(row: TexturedFace, artist: FaceArtist) -> tuple[Cell, ...]:
     assert row.reconstruction.pose is not None
     # Turned away from the camera's side: there texture mapping has nothing true to show.
     yaw = -SIDE_YAW if row.reconstruction.pose[1] > 0 else SIDE_YAW
-    mapped, reconstructed = _captions(row.errors)
+    numbers = (row.errors.mapping, row.errors.reconstruction) if row.errors else ()
+    texts = (f"{one:.3f}" if np.isfinite(one) else "nothing hidden" for one in numbers)
+    mapped, reconstructed = tuple(texts) or ("", "")
     views = [
         (artist.turned(row.reconstruction, 0.0, row.mapped), mapped),
         (artist.turned(row.reconstruction, yaw, row.mapped), ""),
@@ -89,28 +91,8 @@ def _cells(row: TexturedFace, artist: FaceArtist) -> tuple[Cell, ...]:
     return (first, Cell(mask), *(Cell(*view) for view in views))
 
 
-def _captions(errors: AlbedoErrors | None) -> tuple[str, str]:
-    if errors is None:
-        return "", ""
-    return _number(errors.mapping), _number(errors.reconstruction)
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if np.isfinite(value) else "nothing hidden"
-
-
 def _span(interval: Interval) -> str:
-    if not np.isfinite(interval.low):
-        return ""
-    return f"[{_minus(interval.low)}, {_minus(interval.high)}]"
-
-
-def _sign_text(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
-
-
-def _minus(value: float) -> str:
-    return f"{value:.3f}".replace("-", "−")
+    return minus(interval_text(interval.low, interval.high, 3))
 
 
 def parsing_sheet(

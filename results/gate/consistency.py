@@ -27,6 +27,7 @@ from ..run.summary import (
 )
 from ..tables.scenes import completeness, pools
 from ..tables.subject_errors import ERROR
+from ..tables.table import some_text as some
 from .baseline import Baseline
 from .verdict import Check, Status
 
@@ -34,7 +35,6 @@ TOLERANCE = 1e-6
 """Relative, of a number that is computed again: a sum may come in another order."""
 
 _STATISTICS = ("mean_mm", "median_mm", "rmse_mm", "p90_mm")
-_NAMED = 5
 
 
 def consistency_checks(run: RunFolder) -> list[Check]:
@@ -209,9 +209,3 @@ def least_completeness(rows: pd.DataFrame, cell: SceneSummary) -> float:
     if "completeness" not in rows or not math.isfinite(completeness(cell)):
         return math.nan
     return float(rows.loc[rows[ERROR].notna(), "completeness"].min(skipna=False))
-
-
-def some(names: Sequence[str]) -> str:
-    """The first of some names, and how many more there are."""
-    hidden = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {hidden} more" if hidden > 0 else "")

@@ -25,13 +25,9 @@ from ..tables.published import by_method, published_results
 from ..tables.scenes import COMPLETENESS_TOLERANCE, run_label
 from ..tables.subject_errors import subject_of
 from ..tables.table import share_text
+from ..tables.table import some_text as some
 from .baseline import Baseline
-from .consistency import (
-    baseline_fault,
-    consistency_checks,
-    least_completeness,
-    some,
-)
+from .consistency import baseline_fault, consistency_checks, least_completeness
 from .rules import (
     Completeness,
     Coverage,

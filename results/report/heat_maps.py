@@ -6,7 +6,7 @@ import base64
 import io
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -85,20 +85,8 @@ _LIGHT = (0.45, 0.55)
 """Ambient and frontal share of the light, so that the shape shows and colours stay readable."""
 
 
-@dataclass(frozen=True)
-class HeatMap:
-    """The picture of one subject in one scene.
-
-    Attributes:
-        subject, scene: whose.
-        error_mm: the subject's error.
-        picture: as a data address.
-    """
-
-    subject: str
-    scene: str
-    error_mm: float
-    picture: str
+HeatMap = tuple[str, str, float, str]
+"""Subject, scene, error in mm, and the picture as a data address."""
 
 
 def heat_maps(series: Series) -> Iterator[HeatMap]:
@@ -120,8 +108,7 @@ def heat_maps(series: Series) -> Iterator[HeatMap]:
         path = series.run.mesh_path(item)
         if item and path.is_file():
             mesh, errors = read_errors(path)
-            picture = draw(frontal(mesh, reference), errors)
-            yield HeatMap(*key, error_mm, picture)
+            yield *key, error_mm, draw(frontal(mesh, reference), errors)
 
 
 def worst_first(subjects: pd.DataFrame) -> list[str]:

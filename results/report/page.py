@@ -65,7 +65,7 @@ def render(series: Sequence[Series], group: RunGroup) -> str:
         table_title(record),
         _sections(series, group),
         verdict=tuple(verdict_sentences(group)),
-        cards=_cards(series[0]),
+        cards=join(*(_card(scene, cell) for scene, cell in series[0].summary.items())),
         title=f"{series[0].label}: {record.dataset}, protocol {record.protocol}",
         scripts=("script.js", "viewer.js"),
     )
@@ -74,9 +74,12 @@ def render(series: Sequence[Series], group: RunGroup) -> str:
 def _sections(series: Sequence[Series], group: RunGroup) -> list[Section]:
     """Anchor, title and content of every section that has something to show."""
     run, key = series[0], legend(series) if len(series) > 1 else Markup()
+    tables = [group.scenes.table(), *([pairs_table(group)] if group.pairs else [])]
+    tables.append(statistics_table(run))
+    others = (fold(other.label, provenance(other.record)) for other in series[1:])
     # From the answer to its grounds; a section without content is left out.
     parts = [
-        ("scenes", "Error by scene", _scenes(run, group)),
+        ("scenes", "Error by scene", join(*map(html, tables))),
         ("curves", "Cumulative error", _with(key, cumulative_charts(series))),
         ("subjects", "Subjects", _subjects(series, key)),
         ("regions", "Parts of the face", _regions(series, key)),
@@ -85,14 +88,9 @@ def _sections(series: Sequence[Series], group: RunGroup) -> list[Section]:
         ("pictures", "Pictures", picture_gallery(run.run.pictures)),
         ("failures", "Failures", failures(series)),
         ("problems", "Dataset", problems(run.record)),
-        ("provenance", "Provenance", _provenances(series)),
+        ("provenance", "Provenance", join(provenance(run.record), *others)),
     ]
     return [part for part in parts if part[2]]
-
-
-def _scenes(run: Series, group: RunGroup) -> Markup:
-    tables = [group.scenes.table(), *([pairs_table(group)] if group.pairs else [])]
-    return join(*map(html, [*tables, statistics_table(run)]))
 
 
 def _subjects(series: Sequence[Series], key: Markup) -> Markup:
@@ -121,19 +119,8 @@ def _faces(run: Series) -> Markup:
     return heat_map_gallery(heat_maps(run), frames, len(worst))
 
 
-def _provenances(series: Sequence[Series]) -> Markup:
-    """Of the run that the page is about, the others' to be opened."""
-    others = (fold(run.label, provenance(run.record)) for run in series[1:])
-    return join(provenance(series[0].record), *others)
-
-
 def _with(before: Markup, charts: Markup) -> Markup:
     return join(before, charts) if charts else Markup()
-
-
-def _cards(run: Series) -> Markup:
-    """The numbers a reader comes for."""
-    return join(*(_card(scene, cell) for scene, cell in run.summary.items()))
 
 
 def _card(scene: str, cell: SceneSummary) -> Markup:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def heat_map_gallery(
         frames: by subject and scene, pictures of what the faces were made from.
         n_scored: subjects that have a score.
     """
-    grouped = groupby(maps, key=lambda item: item.subject)
+    grouped = groupby(maps, key=itemgetter(0))
     subjects = [_subject(subject, list(items), frames) for subject, items in grouped]
     if not subjects:
         return Markup()
@@ -82,22 +83,17 @@ def error_scale() -> Markup:
 
 
 def _subject(subject: str, maps: list[HeatMap], frames: Mapping[Key, FramePicture]) -> Markup:
-    figures = (zoomable(item.picture, _words(item), _caption(item)) for item in maps)
-    seen = [(s, *frames[subject, s]) for s in (m.scene for m in maps) if (subject, s) in frames]
-    rows = [
-        zoomable(frame, f"{subject}, {scene}: frame {number}", f"frame {number}")
-        for scene, frame, number in seen
-    ]
+    figures, rows = [], []
+    for _, scene, error_mm, picture in maps:
+        words = f"{subject}, {scene}: mean error {error_mm:.2f} mm"
+        caption = join(scene, void("br"), tag("strong", f"{error_mm:.2f} mm"))
+        figures.append(zoomable(picture, words, caption))
+        if (subject, scene) in frames:
+            frame, number = frames[subject, scene]
+            words = f"{subject}, {scene}: frame {number}"
+            rows.append(zoomable(frame, words, f"frame {number}"))
     below = tag("div", *rows, class_="maps") if rows else Markup()
     return tag("section", tag("h3", subject), tag("div", *figures, class_="maps"), below)
-
-
-def _words(item: HeatMap) -> str:
-    return f"{item.subject}, {item.scene}: mean error {item.error_mm:.2f} mm"
-
-
-def _caption(item: HeatMap) -> Markup:
-    return join(item.scene, void("br"), tag("strong", f"{item.error_mm:.2f} mm"))
 
 
 def _kept_picture(path: Path) -> Markup:

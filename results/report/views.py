@@ -29,19 +29,10 @@ STEPS, UNKNOWN = 254, 255
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class PackedMesh:
-    """A mesh as text: `int16` positions (V, 3), `uint16` triangles (F, 3), `uint8` errors (V,), one
-    after another, little-endian, in base64.
-
-    Attributes:
-        n_vertices, n_triangles: V and F.
-        data: the text.
-    """
-
-    n_vertices: int
-    n_triangles: int
-    data: str
+PackedMesh = dict[str, str | int]
+"""Attributes of the page's element of a mesh: `data_vertices` V, `data_triangles` F, and in `value`
+`int16` positions (V, 3), `uint16` triangles (F, 3) and `uint8` errors (V,), one after another,
+little-endian, in base64."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +160,8 @@ def _pack(side: DecimatedMesh, step: float) -> PackedMesh:
     triangles = side.mesh.triangles.astype("<u2")
     parts = (positions, triangles, error_bytes(side.errors))
     data = b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
-    return PackedMesh(len(positions), len(triangles), _base64(data))
+    sizes = {"data_vertices": len(positions), "data_triangles": len(triangles)}
+    return {"value": _base64(data), **sizes}
 
 
 def _base64(data: bytes) -> str:
@@ -248,17 +240,16 @@ def _beside_choice(labels: Sequence[str]) -> Markup:
 
 def _choice(views: Sequence[View]) -> Markup:
     """Which face is shown: each scene's, the worst first."""
-    numbered = groupby(enumerate(views), key=lambda item: item[1].scene)
-    groups = (
-        tag("optgroup", *(_option(*item) for item in items), label=scene.capitalize())
-        for scene, items in numbered
-    )
+    groups = []
+    for scene, numbered in groupby(enumerate(views), key=lambda item: item[1].scene):
+        options = (
+            tag(
+                "option", f"{v.subject}, {scene}: {v.error_mm:.2f} mm ({v.rank})", value=str(number)
+            )
+            for number, v in numbered
+        )
+        groups.append(tag("optgroup", *options, label=scene.capitalize()))
     return tag("label", "Face ", tag("select", *groups, id="face-choice"))
-
-
-def _option(number: int, view: View) -> Markup:
-    words = f"{view.subject}, {view.scene}: {view.error_mm:.2f} mm ({view.rank})"
-    return tag("option", words, value=str(number))
 
 
 def _sides(with_scan: bool) -> Markup:
@@ -277,14 +268,9 @@ def _sides(with_scan: bool) -> Markup:
 def _bytes(view: View, number: int) -> Markup:
     """What the script reads of one face; nothing that is shown."""
     sides = {"prediction": view.prediction, "scan": view.scan}
-    meshes = [_mesh(side, mesh) for side, mesh in sides.items() if mesh is not None]
+    meshes = [tag("data", class_=side, **mesh) for side, mesh in sides.items() if mesh is not None]
     for label, error_mm, mesh in view.beside:
         caption = f"{label}: mean error {error_mm:.2f} mm"
-        meshes.append(_mesh("beside", mesh, data_run=label, data_words=caption))
+        meshes.append(tag("data", class_="beside", **mesh, data_run=label, data_words=caption))
     words = f"{view.subject}, {view.scene}, {view.rank}: mean error {view.error_mm:.2f} mm"
     return tag("div", *meshes, id=f"face-{number}", hidden=True, data_words=words)
-
-
-def _mesh(side: str, mesh: PackedMesh, **more: str) -> Markup:
-    sizes = {"data_vertices": mesh.n_vertices, "data_triangles": mesh.n_triangles}
-    return tag("data", class_=side, value=mesh.data, **sizes, **more)

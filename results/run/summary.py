@@ -63,13 +63,9 @@ class SceneSummary:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> SceneSummary:
         """The summary of a scene as read, null becoming NaN."""
-        low, high = (_number(value) for value in values["ci95_mm"])
-        plain = {key: _number(value) for key, value in values.items() if key != "ci95_mm"}
-        return check_fields(cls(**plain, ci95_mm=(low, high)))
-
-
-def _number(value: Any) -> Any:
-    return math.nan if value is None else value
+        low, high = (math.nan if value is None else value for value in values["ci95_mm"])
+        plain = {key: math.nan if value is None else value for key, value in values.items()}
+        return check_fields(cls(**{**plain, "ci95_mm": (low, high)}))
 
 
 _UNKNOWN = {
@@ -121,12 +117,10 @@ def errors_over_points(
         return _UNKNOWN
     pooled = pool_subjects(points, direction, seed)
     return {
-        "mean_mm": pooled.mean,
-        "std_mm": pooled.std,
         "ci95_mm": (pooled.ci95.low, pooled.ci95.high),
-        "median_mm": pooled.median,
-        "rmse_mm": pooled.rmse,
-        "p90_mm": pooled.p90,
+        **{
+            f"{name}_mm": getattr(pooled, name) for name in ("mean", "std", "median", "rmse", "p90")
+        },
     }
 
 
@@ -168,14 +162,10 @@ def _counts(rows: pd.DataFrame, mean_mm: float, frames_per_second: float) -> dic
         "frames": frames,
         "faces": faces,
         "frames_per_second": frames_per_second,
-        "size_error": _mean_size_error(rows),
+        # Without signs, or too large and too small would make a method look right.
+        "size_error": mean(rows["size_error"].dropna().abs()),
         "completeness": mean_completeness(rows),
     }
-
-
-def _mean_size_error(rows: pd.DataFrame) -> float:
-    """Without signs, or too large and too small would make a method look right."""
-    return mean(rows["size_error"].dropna().abs())
 
 
 def mean_completeness(rows: pd.DataFrame) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from ...bench.photographs.check import (
     slope_and_correlation,
     slopes,
 )
+from ..files import finite
 from .table import Cell, Table, number_text, share_text, text_rows
 from .writers import csv_text, html, latex, markdown, terminal_text
 
@@ -77,22 +79,13 @@ def check_numbers(check: PhotographCheck) -> dict[str, Any]:
         },
         "problems": list(check.problems),
     }
-    plain: dict[str, Any] = _without_nan(numbers)
+    plain: dict[str, Any] = finite(numbers)
     return plain
 
 
 def _deviation(values: np.ndarray) -> float:
     known = values[np.isfinite(values)]
     return float(known.std(ddof=1)) if len(known) > 1 else float("nan")
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_nan(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    # NaN is no JSON.
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def check_tables(numbers: Mapping[str, Any], networks: Mapping[str, str]) -> list[Table]:
@@ -102,17 +95,24 @@ def check_tables(numbers: Mapping[str, Any], networks: Mapping[str, str]) -> lis
         numbers: of a check.
         networks: what was checked, by what it does.
     """
-    tables = [_found_table(numbers, networks), _error_table(numbers), _following_table(numbers)]
-    return [*tables, _people_table(numbers)]
+    return [
+        _found_table(numbers, networks),
+        *(_error_table(numbers), _following_table(numbers), _people_table(numbers)),
+    ]
 
 
 def _found_table(numbers: Mapping[str, Any], networks: Mapping[str, str]) -> Table:
     faces, found = numbers["faces"], numbers["found"]
     counts = [(pose, found[pose], faces[pose]) for pose in faces]
     counts.append(("all", sum(found.values()), sum(faces.values())))
-    rows = [(pose, str(n), str(of), _share(n, of)) for pose, n, of in counts]
+    rows = [
+        (pose, str(n), str(of), share_text(n / of if of else math.nan, 1)) for pose, n, of in counts
+    ]
     used = "; ".join(f"{kind}: {name}" for kind, name in networks.items())
-    places = [f"{one['photograph']} at {_corner(one['box_px'])}" for one in numbers["false"]]
+    places = [
+        f"{one['photograph']} at {one['box_px']['left']:.0f}, {one['box_px']['top']:.0f}"
+        for one in numbers["false"]
+    ]
     listed = ", ".join(places[:5]) + (" …" if len(places) > 5 else "")
     aside = numbers["kept_aside"]
     notes = (
@@ -122,14 +122,6 @@ def _found_table(numbers: Mapping[str, Any], networks: Mapping[str, str]) -> Tab
     )
     head = ("faces", "found", "of", "share")
     return Table("Faces found", head, text_rows(rows), notes, ends=frozenset({len(faces) - 1}))
-
-
-def _corner(box: Mapping[str, float]) -> str:
-    return f"{box['left']:.0f}, {box['top']:.0f}"
-
-
-def _share(found: int, of: int) -> str:
-    return share_text(found / of if of else float("nan"), 1)
 
 
 def _error_table(numbers: Mapping[str, Any]) -> Table:
@@ -196,4 +188,4 @@ def _people_table(numbers: Mapping[str, Any]) -> Table:
 
 
 def _known(value: float | None) -> float:
-    return float("nan") if value is None else value
+    return math.nan if value is None else value

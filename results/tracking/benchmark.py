@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ...bench.landmarks.regions import FACE_PARTS
 from ...bench.scoring.distance import CURVE_MM
 from ..compare import Comparison, comparison_text
-from ..compare.comparison import RunFacts, RunGroup, RunPair
+from ..compare.comparison import RunGroup, RunPair
 from ..run.folder import RunFolder, RunRecord
 from ..run.summary import SceneSummary
 from ..tables.basis import place_of
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["connect", "log_dataset", "log_numbers", "track_run"]
 
 ARTEFACTS = ("run.json", "summary.json", "items.parquet", "report.html")
+_BASIS = ("protocol", "protocol_digest", "dataset", "dataset_digest")
 # What the store of any MLflow server takes.
 _LONGEST_VALUE = 500
 _NO_PARAMETERS = {"out", "as_json", "cluster", "workers"}
@@ -68,19 +69,11 @@ def log_numbers(run: RunFolder, active: ActiveRun) -> None:
 
 
 def _tags(record: RunRecord) -> dict[str, str]:
+    names = ("method", *_BASIS, "method_digest", "model_digest", "checkpoint_digest", "commit")
     return {
         "kind": "benchmark",
-        "method": record.method,
-        "protocol": record.protocol,
-        "protocol_digest": record.protocol_digest,
-        "dataset": record.dataset,
-        "dataset_digest": record.dataset_digest,
-        "method_digest": record.method_digest,
-        "model_digest": record.model_digest,
-        "checkpoint_digest": record.checkpoint_digest,
-        "commit": record.commit,
-        "dirty": str(record.dirty).lower(),
-        "finished": str(record.finished).lower(),
+        **{name: getattr(record, name) for name in names},
+        **{name: str(getattr(record, name)).lower() for name in ("dirty", "finished")},
     }
 
 
@@ -208,7 +201,8 @@ def _track(group: RunGroup, runs: Sequence[RunFolder]) -> str:
         parent_id: str = parent.info.run_id
         mlflow.set_tags(_comparison_tags(group))
         log_dataset(runs[0].record())
-        _log_tables(group)
+        for form, name in _FILES.items():
+            mlflow.log_text(comparison_text(Comparison((group,)), form), name)
         # MLflow lists the newest first: the first run of the table is begun last.
         for rank in reversed(range(len(runs))):
             _track_child(group, rank, runs[rank], parent_id, key)
@@ -222,12 +216,9 @@ def _track_child(group: RunGroup, rank: int, run: RunFolder, parent_id: str, key
     with run_of_key(f"{key}/{facts.label}", facts.label, parent_id) as active:
         log_numbers(run, active)
         mlflow.set_tags({RANK: str(rank), "place": facts.place})
-        pairs = [pair for pair in group.pairs if _against_first(group, facts, pair)]
+        against = (facts.label, group.runs[0].label)
+        pairs = [pair for pair in group.pairs if (pair.first, pair.second) == against]
         log_changed(active.info.run_id, list(_differences(pairs)))
-
-
-def _against_first(group: RunGroup, facts: RunFacts, pair: RunPair) -> bool:
-    return pair.first == facts.label and pair.second == group.runs[0].label
 
 
 def _differences(pairs: Sequence[RunPair]) -> Iterator[Metric]:
@@ -258,19 +249,8 @@ def _key(group: RunGroup) -> str:
 
 
 def _comparison_tags(group: RunGroup) -> dict[str, Any]:
-    basis = group.basis
     return {
         "kind": KIND,
-        "protocol": basis.protocol,
-        "protocol_digest": basis.protocol_digest,
-        "dataset": basis.dataset,
-        "dataset_digest": basis.dataset_digest,
+        **{name: getattr(group.basis, name) for name in _BASIS},
         "mlflow.note.content": comparison_text(Comparison((group,)), "markdown"),
     }
-
-
-def _log_tables(group: RunGroup) -> None:
-    import mlflow
-
-    for form, name in _FILES.items():
-        mlflow.log_text(comparison_text(Comparison((group,)), form), name)

@@ -11,14 +11,13 @@ from tempfile import TemporaryDirectory
 from ...errors import FacebenchError, nearest_name
 from ..run.folder import RunFolder
 from ..tables.basis import MLFLOW_ID
+from ..tables.table import some_text
 from .store import be_quiet, redact, sqlite_file, store_errors_told, tracking_uri
 
 FILES = ("run.json", "summary.json", "items.parquet")
 """What a run must have logged to be compared."""
 OLD_NAMES = {"items.parquet": "subjects.parquet"}
 """What version 1 of run folders called a file."""
-
-_FEW = 5
 
 
 @contextmanager
@@ -56,7 +55,9 @@ def _existing_run(path: Path) -> RunFolder:
         inside = sorted(item.parent.name for item in path.glob("*/run.json"))
         # The folder above the runs is the commonest mistake: its runs are named.
         if inside and not (path / "run.json").is_file():
-            raise FacebenchError(f"{path} is not a run folder", f"it holds runs: {_some(inside)}")
+            raise FacebenchError(
+                f"{path} is not a run folder", f"it holds runs: {some_text(inside)}"
+            )
         return RunFolder.existing(path)
     raise FacebenchError(f"{path}: neither a run folder nor an MLflow run's id", _nearest(path))
 
@@ -65,11 +66,6 @@ def _nearest(path: Path) -> str:
     beside = {str(item.parent): item for item in path.parent.glob("*/run.json")}
     near = nearest_name(str(path), beside, cutoff=0.5)
     return f"did you mean '{near}'?" if near else "give a folder that 'facebench micc' wrote"
-
-
-def _some(names: Sequence[str]) -> str:
-    hidden = len(names) - _FEW
-    return ", ".join(names[:_FEW]) + (f" and {hidden} more" if hidden > 0 else "")
 
 
 def fetch_files(run_id: str, names: Sequence[str], to: Path) -> None:
@@ -88,10 +84,6 @@ def fetch_files(run_id: str, names: Sequence[str], to: Path) -> None:
     be_quiet()
     # No bar for three small files.
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    _fetch(uri, run_id, names, to)
-
-
-def _fetch(uri: str, run_id: str, names: Sequence[str], to: Path) -> None:
     from mlflow import MlflowClient
 
     to.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -156,17 +155,8 @@ CHARTS = "?compareRunsMode=CHART"
 _PARENT = "tags.mlflow.parentRunId"
 
 
-@dataclass(frozen=True)
-class Page:
-    """A page of the interface.
-
-    Attributes:
-        title: what it shows.
-        path: after the server's address.
-    """
-
-    title: str
-    path: str
+Page = tuple[str, str]
+"""What a page of the interface shows, and its path after the server's address."""
 
 
 def open_store(uri: str) -> MlflowClient:
@@ -195,13 +185,14 @@ def pages(client: MlflowClient) -> list[Page]:
     """
     counted = {one: _runs(client, one) for one in client.search_experiments()}
     found = [
-        Page(f"{one.name}: {_count(runs)}", f"/#/experiments/{one.experiment_id}/runs{CHARTS}")
+        (f"{one.name}: {_count(runs)}", f"/#/experiments/{one.experiment_id}/runs{CHARTS}")
         for one, runs in counted.items()
         if runs
     ]
     if not found:
         raise FacebenchError(f"{redact(client.tracking_uri)} holds no run", _AT_HAND)
-    newest = next((r for runs in counted.values() for r in runs if _is_comparison(r)), None)
+    every = (run for runs in counted.values() for run in runs)
+    newest = next((run for run in every if run.data.tags.get("kind") == KIND), None)
     return found + ([_children_page(client, newest)] if newest else [])
 
 
@@ -233,10 +224,6 @@ def _find_run(client: MlflowClient, place: str, uri: str) -> Run:
         raise FacebenchError(said) from None
 
 
-def _is_comparison(run: Run) -> bool:
-    return bool(run.data.tags.get("kind") == KIND)
-
-
 def _runs(client: MlflowClient, experiment: Experiment) -> PagedList[Run]:
     """The newest first, as many as come at once."""
     return client.search_runs([experiment.experiment_id])
@@ -259,4 +246,4 @@ def _page(runs: Sequence[Run]) -> Page:
     experiments = json.dumps(of, separators=(",", ":"))
     names = ", ".join(run.info.run_name for run in runs)
     path = f"/#/compare-runs?runs={quote(ids, safe=',')}&experiments={quote(experiments, safe=',')}"
-    return Page(f"compare {names}", path)
+    return f"compare {names}", path

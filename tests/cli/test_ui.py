@@ -100,7 +100,7 @@ def test_a_run_that_is_not_in_the_store(home: Path) -> None:
 
 
 def test_the_pages_are_each_experiment_and_the_newest_comparison(home: Path) -> None:
-    titles = [page.title for page in pages(open_store(uri(home)))]
+    titles = [title for title, _ in pages(open_store(uri(home)))]
     assert sorted(titles[:2]) == ["comparisons: 3 runs", "micc: 2 runs"]
     assert titles[2:] == ["compare mean-face, ours"]
 

@@ -89,8 +89,9 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 def unpacked(mesh: PackedMesh) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    data = base64.b64decode(mesh.data)
-    middle, end = 6 * mesh.n_vertices, 6 * (mesh.n_vertices + mesh.n_triangles)
+    data = base64.b64decode(str(mesh["value"]))
+    middle = 6 * int(mesh["data_vertices"])
+    end = middle + 6 * int(mesh["data_triangles"])
     return (
         np.frombuffer(data[:middle], "<i2").reshape(-1, 3),
         np.frombuffer(data[middle:end], "<u2").reshape(-1, 3),
