@@ -316,7 +316,8 @@ def keep_arrays(item: Measured, folder: RunFolder) -> None:
     write_ply(item.aligned, path, {"error": item.vertex_errors.astype(np.float32)})
     if item.scan is not None:
         scan_path.parent.mkdir(parents=True, exist_ok=True)
-        write_ply(item.scan.mesh, scan_path, {"error": item.scan.errors.astype(np.float32)})
+        scan, errors = item.scan
+        write_ply(scan, scan_path, {"error": errors.astype(np.float32)})
 
 
 def _keep_nothing(item: Measured, folder: RunFolder) -> None:

@@ -10,7 +10,6 @@ from ...recon.mesh.record import Mesh
 from ...recon.morphable.model import MorphableModel
 from ...recon.synthetic.appearance import landmark_points, standard_normal
 from ...recon.synthetic.photograph import random_stream
-from ..surface.similarity import Similarity
 from ..synthetic.scan import DETAIL_MM, DetailSampler, random_placement, scan_surface
 from .truth import PersonTruth
 
@@ -59,7 +58,6 @@ class PeopleMaker:
         landmarks = np.asarray(landmark_points(model, vertices), np.float64)
         surface = scan_surface(stream, vertices, model.triangles, landmarks)
         placement = random_placement(stream)
-        moved = surface.moved(placement)
-        placements = {SCAN: Similarity(1.0, placement.rotation, placement.translation)}
-        truth = PersonTruth(subject, vertices, identity, placements, landmarks)
-        return AuditedPerson(truth, SCAN, Mesh(moved.vertices, moved.triangles))
+        truth = PersonTruth(subject, vertices, identity, {SCAN: placement}, landmarks)
+        scan = Mesh(placement.apply(surface.vertices), surface.triangles)
+        return AuditedPerson(truth, SCAN, scan)

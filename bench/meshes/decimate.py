@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,17 +15,8 @@ PER_CELL = 3.0
 ROUNDS = 6
 
 
-@dataclass(frozen=True, eq=False)
-class DecimatedMesh:
-    """What is left of a mesh and of the errors at its vertices.
-
-    Attributes:
-        mesh: mm, without landmarks and colours.
-        errors: (V,) mm, NaN where nothing was measured.
-    """
-
-    mesh: Mesh
-    errors: Float64Array
+DecimatedMesh = tuple[Mesh, Float64Array]
+"""What is left of a mesh, mm, and of the errors (V,) at its vertices, NaN for none."""
 
 
 def decimate(mesh: Mesh, errors: Float64Array, triangles: int = TRIANGLES) -> DecimatedMesh:
@@ -45,31 +34,31 @@ def decimate(mesh: Mesh, errors: Float64Array, triangles: int = TRIANGLES) -> De
     corners = np.asarray(mesh.triangles, np.int64)
     sound = np.asarray(np.isfinite(vertices).all(axis=1))
     corners = corners[sound[corners].all(axis=1)]
-    part = _compact(DecimatedMesh(Mesh(vertices, corners), np.asarray(errors, np.float64)))
+    part = _compact(Mesh(vertices, corners), np.asarray(errors, np.float64))
     if len(corners) <= triangles:
         return part
     side = np.sqrt(PER_CELL * triangle_areas(vertices, corners).sum() / triangles)
     for _ in range(ROUNDS):
-        fewer = _gathered(part, side)
-        if len(fewer.mesh.triangles) <= triangles:
+        fewer = _gathered(*part, side)
+        count = len(fewer[0].triangles)
+        if count <= triangles:
             break
-        side *= 1.05 * np.sqrt(len(fewer.mesh.triangles) / triangles)
+        side *= 1.05 * np.sqrt(count / triangles)
     return fewer
 
 
-def _gathered(part: DecimatedMesh, side: float) -> DecimatedMesh:
+def _gathered(mesh: Mesh, errors: Float64Array, side: float) -> DecimatedMesh:
     """All vertices in a cubic cell as one, at their mean; triangles that collapse go."""
-    vertices = np.asarray(part.mesh.vertices)
+    vertices = np.asarray(mesh.vertices)
     cells = np.floor((vertices - vertices.min(axis=0)) / side).astype(np.int64)
     _, cell = np.unique(cells, axis=0, return_inverse=True)
     cell = cell.reshape(-1)
-    known = ~np.isnan(part.errors)
+    known = ~np.isnan(errors)
     count, n_known = np.bincount(cell), np.bincount(cell, known)
     places = np.stack([np.bincount(cell, axis) / count for axis in vertices.T], axis=1)
-    sums = np.bincount(cell, np.where(known, part.errors, 0.0))
+    sums = np.bincount(cell, np.where(known, errors, 0.0))
     means = np.divide(sums, n_known, out=np.full(len(count), np.nan), where=n_known > 0)
-    corners = _without_repeats(cell[part.mesh.triangles])
-    return _compact(DecimatedMesh(Mesh(places, corners), means))
+    return _compact(Mesh(places, _without_repeats(cell[mesh.triangles])), means)
 
 
 def _without_repeats(corners: IndexArray) -> IndexArray:
@@ -80,10 +69,10 @@ def _without_repeats(corners: IndexArray) -> IndexArray:
     return corners[solid[np.sort(first)]]
 
 
-def _compact(part: DecimatedMesh) -> DecimatedMesh:
+def _compact(mesh: Mesh, errors: Float64Array) -> DecimatedMesh:
     """Without the vertices that no triangle uses."""
-    used: NDArray[np.bool_] = np.zeros(len(part.errors), bool)
-    used[part.mesh.triangles] = True
+    used: NDArray[np.bool_] = np.zeros(len(errors), bool)
+    used[mesh.triangles] = True
     renumbered = np.cumsum(used) - 1
-    mesh = Mesh(part.mesh.vertices[used], renumbered[part.mesh.triangles].astype(np.int32))
-    return DecimatedMesh(mesh, part.errors[used])
+    part = Mesh(mesh.vertices[used], renumbered[mesh.triangles].astype(np.int32))
+    return part, errors[used]

@@ -21,22 +21,9 @@ LABELS = ("subject", "scene", "status", "reason", "protocol", "protocol_digest")
 """Fields of a score that are the same for all that are combined."""
 
 
-@dataclass(frozen=True, eq=False)
-class Numbers:
-    """What of a scored pair can be averaged; without its meshes, so that thousands can be held.
-
-    Attributes:
-        score: the numbers.
-        curve: (101,) share of the points within each threshold of `distance.CURVE_MM`.
-    """
-
-    score: Score
-    curve: Float64Array
-
-    @classmethod
-    def of(cls, pair: ScoredPair) -> Numbers:
-        """The numbers of a pair."""
-        return cls(pair.score, pair.curve)
+Numbers = tuple[Score, Float64Array]
+"""What of a scored pair can be averaged, without its meshes, so that thousands can be held: the
+score, and (101,) the share of the points within each threshold of `distance.CURVE_MM`."""
 
 
 def mean_numbers(parts: Sequence[Numbers]) -> Numbers:
@@ -45,22 +32,12 @@ def mean_numbers(parts: Sequence[Numbers]) -> Numbers:
     What is counted (`n_points`) adds up, steps are those of the longest alignment, `converged` is
     whether all did, and words that differ stand beside each other.
     """
-    rows = [asdict(part.score) for part in parts]
+    rows = [asdict(score) for score, _ in parts]
     names = [name for name in rows[0] if name not in LABELS]
     values: dict[str, Any] = {n: _combined(n, [row[n] for row in rows]) for n in names}
     # Thresholds are the same for all, so curves average point by point.
-    curve = np.mean([part.curve for part in parts], axis=0)
-    return Numbers(replace(parts[0].score, **values), np.asarray(curve))
-
-
-def with_numbers(pair: ScoredPair, numbers: Numbers) -> ScoredPair:
-    """A pair's picture and distances under other numbers."""
-    return replace(pair, score=numbers.score, curve=numbers.curve)
-
-
-def median_index(values: Sequence[float]) -> int:
-    """Which of the values is their median; of an even number, the lower of the middle two."""
-    return int(np.argsort(values, kind="stable")[(len(values) - 1) // 2])
+    curve = np.mean([curve for _, curve in parts], axis=0)
+    return replace(parts[0][0], **values), np.asarray(curve)
 
 
 def _combined(name: str, values: list[str | float | int | bool]) -> str | float | int | bool:
@@ -123,7 +100,8 @@ def over_scans(
             pairs[target.name], note = score(target)
             notes += [note] if note else []
         except Exception as error:
-            faults.append(error_line(error) if rule == "first" else _fault(target, error))
+            alone = "" if rule == "first" else f"{target.name} left out: "
+            faults.append(f"{alone}{error_line(error)}")
     if not pairs:
         raise FacebenchError("; ".join(faults))
     values = {name: pair.score.value_mm for name, pair in pairs.items()}
@@ -163,57 +141,40 @@ def over_frames(
     for number, vector in enumerate(vectors):
         try:
             # Numbers without meshes: a clip has thousands of frames, and each mesh is megabytes.
-            numbers[number] = Numbers.of(target.measure(Prediction(decode(vector)), ruler))
+            pair = target.measure(Prediction(decode(vector)), ruler)
+            numbers[number] = (pair.score, pair.curve)
         except Exception as error:
             faults.append(error_line(error))
     if not numbers:
         raise FacebenchError(f"none of {len(vectors)} faces could be measured: {faults[0]}")
-    middle = median_index([part.score.value_mm for part in numbers.values()])
+    values = [score.value_mm for score, _ in numbers.values()]
+    # The median; of an even number, the lower of the middle two.
+    middle = int(np.argsort(values, kind="stable")[(len(values) - 1) // 2])
     # Measured again, for its mesh was not held; it costs one frame of thousands.
     shown = target.measure(Prediction(decode(vectors[list(numbers)[middle]])), ruler)
-    return with_numbers(shown, mean_numbers(list(numbers.values()))), _lost(faults, len(vectors))
+    score, curve = mean_numbers(list(numbers.values()))
+    lost = f"{len(faults)} of {len(vectors)} faces could not be measured"
+    return replace(shown, score=score, curve=curve), f"{lost}: {faults[0]}" if faults else ""
 
 
 def _mean_pair(pairs: Sequence[ScoredPair]) -> ScoredPair:
-    mean = with_numbers(pairs[0], mean_numbers([Numbers.of(pair) for pair in pairs]))
+    score, curve = mean_numbers([(pair.score, pair.curve) for pair in pairs])
     of_scans, of_predictions = zip(*(pair.distances for pair in pairs), strict=True)
-    return replace(mean, distances=(np.concatenate(of_scans), np.concatenate(of_predictions)))
-
-
-def _lost(faults: Sequence[str], n_faces: int) -> str:
-    said = f"{len(faults)} of {n_faces} faces could not be measured"
-    return f"{said}: {faults[0]}" if faults else ""
-
-
-def _fault(target: Target, error: Exception) -> str:
-    return f"{target.name} left out: {error_line(error)}"
+    distances = np.concatenate(of_scans), np.concatenate(of_predictions)
+    return replace(pairs[0], score=score, curve=curve, distances=distances)
 
 
 PointDistances = tuple[NDArray[np.floating], NDArray[np.floating]]
 """Errors of a scan's points and of its prediction's, mm."""
 
 
-@dataclass(frozen=True)
-class PooledErrors:
-    """Errors of the points of several subjects, in mm.
+def pool_subjects(
+    subjects: Sequence[PointDistances], direction: str, seed: int
+) -> tuple[Distances, Interval]:
+    """The points of all subjects, each with as many as it has, and the interval of their mean.
 
-    Attributes:
-        mean, std, median, rmse, p90: over all points, std with their number N.
-        ci95: bootstrap interval of the mean over subjects: points of one are not independent.
-    """
-
-    mean: float
-    std: float
-    median: float
-    rmse: float
-    p90: float
-    ci95: Interval
-
-
-def pool_subjects(subjects: Sequence[PointDistances], direction: str, seed: int) -> PooledErrors:
-    """Pool the points of subjects; each counts with as many points as it has.
-
-    A symmetric protocol pools each direction by itself and gives both half of the weight.
+    A symmetric protocol pools each direction by itself and gives both half of the weight. The
+    interval is a bootstrap over subjects: points of one are not independent.
 
     Args:
         subjects: at least one.
@@ -225,15 +186,8 @@ def pool_subjects(subjects: Sequence[PointDistances], direction: str, seed: int)
     sides = [([np.asarray(part, np.float64) for part in side], w) for side, w in weighted if w]
     points = Distances.pooled([np.concatenate(side) for side, _ in sides], [w for _, w in sides])
     means = sum(weight * _resampled(side, seed) for side, weight in sides)
-    return PooledErrors(
-        mean=points.mean,
-        std=points.std,
-        median=points.median,
-        rmse=points.rmse,
-        p90=points.quantile(0.9),
-        # One subject resampled is always itself: its interval would be a point, and a lie.
-        ci95=percentile_interval(np.asarray(means)) if len(subjects) > 1 else UNKNOWN,
-    )
+    # One subject resampled is always itself: its interval would be a point, and a lie.
+    return points, percentile_interval(np.asarray(means)) if len(subjects) > 1 else UNKNOWN
 
 
 def _resampled(side: Sequence[Float64Array], seed: int) -> Float64Array:

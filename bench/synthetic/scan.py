@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -11,8 +10,10 @@ import open3d as o3d
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from ...recon.mesh.record import Mesh
 from ...recon.morphable.model import MorphableModel
 from ...recon.synthetic.hair import sheet
+from ..surface.similarity import Similarity
 
 Points = NDArray[np.float64]
 
@@ -22,46 +23,15 @@ _LONGEST_MM = 7.0
 _FROM_MM = 600.0
 
 
-@dataclass(frozen=True, eq=False)
-class Placement:
-    """Where the scanner's coordinates put a head: x -> rotation x + translation.
+def random_placement(generator: np.random.Generator) -> Similarity:
+    """Where a scanner's coordinates put a head, a rigid motion in mm.
 
-    Attributes:
-        rotation: (3, 3).
-        translation: (3,) mm.
+    Pitched about 45° down, turned a little, up to a metre from the origin on each axis.
     """
-
-    rotation: Points
-    translation: Points
-
-    def __call__(self, points: Points) -> Points:
-        """Points (N, 3) in the scanner's coordinates."""
-        return points @ self.rotation.T + self.translation
-
-
-def random_placement(generator: np.random.Generator) -> Placement:
-    """Pitched about 45° down, turned a little, up to a metre from the origin on each axis."""
     pitch = generator.normal(45, 5)
     yaw, roll = generator.uniform(-15, 15), generator.uniform(-8, 8)
     rotation = Rotation.from_euler("XYZ", [pitch, yaw, roll], degrees=True).as_matrix()
-    return Placement(rotation, generator.uniform(-1000, 1000, 3))
-
-
-@dataclass(frozen=True, eq=False)
-class ScannedSurface:
-    """What a scanner delivers.
-
-    Attributes:
-        vertices: (N, 3) mm.
-        triangles: (M, 3) int64.
-    """
-
-    vertices: Points
-    triangles: NDArray[np.int64]
-
-    def moved(self, placement: Placement) -> ScannedSurface:
-        """The same surface in the scanner's coordinates."""
-        return ScannedSurface(placement(self.vertices), self.triangles)
+    return Similarity(1.0, rotation, generator.uniform(-1000, 1000, 3))
 
 
 def scan_surface(
@@ -69,8 +39,8 @@ def scan_surface(
     vertices: Points,
     triangles: NDArray[np.integer],
     landmarks: Points,
-) -> ScannedSurface:
-    """Scan a person from the front and the sides.
+) -> Mesh:
+    """Scan a person from the front and the sides: what the scanner delivers, mm.
 
     Args:
         generator: the scan's own stream.
@@ -84,11 +54,12 @@ def scan_surface(
     found &= ~_missed(generator, points, landmarks)
     faces = sheet(*shape, closed=False)
     faces = faces[found[faces].all(axis=1)]
-    faces = faces[_longest_side(points, faces) < _LONGEST_MM]
-    return _compact(points, faces)
+    corners = points[faces]
+    sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
+    return _compact(points, faces[sides.max(axis=1) < _LONGEST_MM])
 
 
-def write_obj(path: Path, surface: ScannedSurface) -> None:
+def write_obj(path: Path, surface: Mesh) -> None:
     """Write a Wavefront OBJ, vertices in mm to a tenth of a micrometre."""
     points = ("v %.4f %.4f %.4f\n" * len(surface.vertices)) % tuple(surface.vertices.ravel())
     faces = ("f %d %d %d\n" * len(surface.triangles)) % tuple(surface.triangles.ravel() + 1)
@@ -142,18 +113,10 @@ def _near(points: Points, centres: Points, radii: Points) -> NDArray[np.bool_]:
     return np.asarray((distance < radii).any(axis=1))
 
 
-def _longest_side(points: Points, faces: NDArray[np.int64]) -> Points:
-    corners = points[faces]
-    sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
-    return np.asarray(sides.max(axis=1))
-
-
-def _compact(points: Points, faces: NDArray[np.int64]) -> ScannedSurface:
+def _compact(points: Points, faces: NDArray[np.int64]) -> Mesh:
     used, renumbered = np.unique(faces, return_inverse=True)
-    return ScannedSurface(points[used], renumbered.reshape(-1, 3))
+    return Mesh(points[used], renumbered.reshape(-1, 3))
 
-
-Field = NDArray[np.float64]
 
 DETAIL_MM = 1.0
 """Root mean square of the detail over the face."""
@@ -176,7 +139,7 @@ class DetailSampler:
         tip = self._vertices[model.landmarks[30]]
         self._face = np.linalg.norm(self._vertices - tip, axis=1) < _FACE_RADIUS_MM
 
-    def field(self, generator: np.random.Generator) -> Field:
+    def field(self, generator: np.random.Generator) -> Points:
         """A displacement (V, 3) in mm of every vertex of the model."""
         raw = self._bumps(generator).ravel()
         span = self._span
@@ -186,7 +149,7 @@ class DetailSampler:
         rms = np.sqrt((field[self._face] ** 2).sum(axis=1).mean())
         return np.asarray(field * (DETAIL_MM / rms))
 
-    def _bumps(self, generator: np.random.Generator) -> Field:
+    def _bumps(self, generator: np.random.Generator) -> Points:
         """Smooth bumps and dents of 10 to 30 mm along the normals at their middles."""
         chosen = generator.choice(np.flatnonzero(self._face), _BUMPS)
         widths = generator.uniform(10, 30, _BUMPS)
@@ -197,7 +160,7 @@ class DetailSampler:
         return np.asarray((shape * heights) @ self._normals[chosen])
 
     @cached_property
-    def _span(self) -> Field:
+    def _span(self) -> Points:
         """Orthonormal columns (3V, R) that span the identity modes and the similarities.
 
         By the columns' Gram matrix: for a hundred modes a tenth of the time of a factorisation.
@@ -209,7 +172,7 @@ class DetailSampler:
         return np.asarray(columns @ (vectors[:, kept] / np.sqrt(values[kept])))
 
 
-def _similarities(vertices: Field) -> Field:
+def _similarities(vertices: Points) -> Points:
     """Directions (3V, 7) in which shifts, turns and scaling move the vertices."""
     centred = vertices - vertices.mean(axis=0)
     axes = np.eye(3)
@@ -218,7 +181,7 @@ def _similarities(vertices: Field) -> Field:
     return np.stack([field.ravel() for field in (*shifts, *turns, centred)], axis=1)
 
 
-def _vertex_normals(vertices: Field, triangles: NDArray[np.integer]) -> Field:
+def _vertex_normals(vertices: Points, triangles: NDArray[np.integer]) -> Points:
     a, b, c = vertices[triangles].swapaxes(0, 1)
     normals = np.zeros_like(vertices)
     np.add.at(normals, triangles, np.cross(b - a, c - a)[:, None])

@@ -54,29 +54,10 @@ class Motion:
     expression: Track
 
 
-@dataclass(frozen=True)
-class MotionRange:
-    """How far a person moves.
-
-    Attributes:
-        degrees: pitch, yaw, roll.
-        shift: of the face's middle, in widths of the face.
-        size: share of the face's width.
-        expression: strength of the expressions.
-        away: share of the frames in which the face turns away or leaves the picture.
-    """
-
-    degrees: tuple[float, float, float]
-    shift: tuple[float, float]
-    size: float
-    expression: float
-    away: float
-
-
 def random_motion(
-    generator: np.random.Generator, model: MorphableModel, limits: MotionRange, n_frames: int
+    generator: np.random.Generator, model: MorphableModel, limits: SceneStyle, n_frames: int
 ) -> Motion:
-    """A smooth path through the range."""
+    """A smooth path through a scene's range."""
     angles = _wander(generator, n_frames, 3) * np.radians(limits.degrees)
     shift = _wander(generator, n_frames, 2) * limits.shift
     size = 1 + _wander(generator, n_frames, 1)[:, 0] * limits.size
@@ -108,7 +89,7 @@ def _episode(generator: np.random.Generator, n_frames: int, share: float) -> Tra
 
 
 def _expressions(
-    generator: np.random.Generator, model: MorphableModel, limits: MotionRange, n_frames: int
+    generator: np.random.Generator, model: MorphableModel, limits: SceneStyle, n_frames: int
 ) -> Track:
     """Neutral most of the time, now and then one of two expressions, with blinks."""
     targets = np.stack([random_expression(generator, model) for _ in range(2)])
@@ -143,7 +124,11 @@ class SceneStyle:
         stem: its file name in MICC's layout.
         frame_size: (height, width) in px.
         face_px: least and greatest width of the face in px.
-        motion: how people move.
+        degrees: by which people turn: pitch, yaw, roll.
+        shift: of the face's middle, in widths of the face.
+        size: by which the face's width changes, a share of it.
+        expression: strength of the expressions.
+        away: share of the frames in which the face turns away or leaves the picture.
         light: draws the light, (9, 3).
         background: draws what is behind, (H, W, 3).
         focus: standard deviation of the blur in px.
@@ -156,7 +141,11 @@ class SceneStyle:
     stem: str
     frame_size: tuple[int, int]
     face_px: tuple[float, float]
-    motion: MotionRange
+    degrees: tuple[float, float, float]
+    shift: tuple[float, float]
+    size: float
+    expression: float
+    away: float
     light: Callable[[np.random.Generator], Tensor]
     background: Callable[[np.random.Generator, tuple[int, int]], FloatImage]
     focus: float
@@ -199,17 +188,17 @@ STYLES = {
     for style in (
         SceneStyle(
             "cooperative", "Indoor-Cooperative", (320, 416), (122, 142),
-            MotionRange((12, 24, 7), (0.15, 0.08), 0.05, 0.8, 0.0),
+            (12, 24, 7), (0.15, 0.08), 0.05, 0.8, 0.0,
             _even_light, room, 0.5, 0.0, 0.008, 1.0,
         ),
         SceneStyle(
             "indoor", "PTZ-Indoor", (288, 384), (84, 104),
-            MotionRange((15, 38, 8), (0.45, 0.15), 0.08, 1.0, 0.0),
+            (15, 38, 8), (0.45, 0.15), 0.08, 1.0, 0.0,
             _lamp_light, room, 0.75, 1.5, 0.03, 0.78,
         ),
         SceneStyle(
             "outdoor", "PTZ-Outdoor", (288, 384), (70, 92),
-            MotionRange((15, 35, 9), (0.6, 0.2), 0.12, 1.0, 0.2),
+            (15, 35, 9), (0.6, 0.2), 0.12, 1.0, 0.2,
             _sun_light, outdoors, 0.65, 5.0, 0.015, 1.0,
         ),
     )
@@ -302,7 +291,7 @@ class Camera:
 
     def plan(self, n_frames: int) -> ClipTruth:
         """Poses, expressions and landmarks of every frame, before any is drawn."""
-        motion = random_motion(self._generator, self._model, self._style.motion, n_frames)
+        motion = random_motion(self._generator, self._model, self._style, n_frames)
         width = float(self._generator.uniform(*self._style.face_px))
         pose = self._poses(motion, width)
         landmarks = [

@@ -24,6 +24,7 @@ from ...errors import FacebenchError
 from ...recon.face.crop import write_boxes
 from ...recon.files.text import read_plan
 from ...recon.files.writing import atomic_write, lock_folder
+from ...recon.mesh.record import Mesh
 from ...recon.morphable.load import load_model
 from ...recon.synthetic.appearance import (
     landmark_points,
@@ -211,11 +212,11 @@ def _write_scan(
     path.parent.mkdir(parents=True, exist_ok=True)
     for old in path.parent.glob("*.obj"):
         old.unlink()
-    write_obj(path, surface.moved(placement))
+    write_obj(path, Mesh(placement.apply(surface.vertices), surface.triangles))
     return {
         f"{key[1]}_rotation": placement.rotation,
         f"{key[1]}_translation": placement.translation,
-        f"{key[1]}_nose_tip": placement(landmarks[30:31])[0],
+        f"{key[1]}_nose_tip": placement.apply(landmarks[30:31])[0],
     }
 
 

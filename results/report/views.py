@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...bench.meshes.decimate import DecimatedMesh, decimate
+from ...recon.mesh.record import Mesh
 from ..run.items import item_names, of_scene
 from ..run.point_errors import read_errors
 from ..tables.markup import Markup, join, tag, void
@@ -116,9 +117,9 @@ def pack(
 ) -> tuple[float, list[PackedMesh | None]]:
     """The length of a step in mm that all meshes share, and the meshes."""
     # One step for all: they lie on each other as measured.
-    largest = max(float(np.abs(one.mesh.vertices).max()) for one in meshes if one is not None)
+    largest = max(float(np.abs(one[0].vertices).max()) for one in meshes if one is not None)
     step = largest / np.iinfo(np.int16).max
-    return step, [None if one is None else _pack(one, step) for one in meshes]
+    return step, [None if one is None else _pack(*one, step) for one in meshes]
 
 
 def error_bytes(errors: Array) -> NDArray[np.uint8]:
@@ -145,20 +146,20 @@ def _frontal(
     # The others are moved by the prediction's centre too, or they would drift apart.
     centre = (seen.min(axis=0) + seen.max(axis=0)) / 2
 
-    def placed(part: DecimatedMesh) -> DecimatedMesh:
-        vertices = (part.mesh.vertices - centre) @ turn.T
-        return replace(part, mesh=replace(part.mesh, vertices=vertices))
+    def placed(mesh: Mesh, errors: Array) -> DecimatedMesh:
+        part, left = decimate(mesh, errors)
+        return replace(part, vertices=(part.vertices - centre) @ turn.T), left
 
-    first = placed(decimate(mesh, errors))
-    rest = (placed(decimate(*read_errors(p))) if p.is_file() else None for p in others)
+    first = placed(mesh, errors)
+    rest = (placed(*read_errors(p)) if p.is_file() else None for p in others)
     return [first, *rest]
 
 
-def _pack(side: DecimatedMesh, step: float) -> PackedMesh:
+def _pack(mesh: Mesh, errors: Array, step: float) -> PackedMesh:
     # 16 bits over a head of 300 mm are steps of 0.005 mm.
-    positions = np.rint(side.mesh.vertices / step).astype("<i2")
-    triangles = side.mesh.triangles.astype("<u2")
-    parts = (positions, triangles, error_bytes(side.errors))
+    positions = np.rint(mesh.vertices / step).astype("<i2")
+    triangles = mesh.triangles.astype("<u2")
+    parts = (positions, triangles, error_bytes(errors))
     data = b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
     sizes = {"data_vertices": len(positions), "data_triangles": len(triangles)}
     return {"value": _base64(data), **sizes}

@@ -115,12 +115,11 @@ def errors_over_points(
 
     if not points:
         return _UNKNOWN
-    pooled = pool_subjects(points, direction, seed)
+    pooled, interval = pool_subjects(points, direction, seed)
     return {
-        "ci95_mm": (pooled.ci95.low, pooled.ci95.high),
-        **{
-            f"{name}_mm": getattr(pooled, name) for name in ("mean", "std", "median", "rmse", "p90")
-        },
+        "ci95_mm": (interval.low, interval.high),
+        **{f"{name}_mm": getattr(pooled, name) for name in ("mean", "std", "median", "rmse")},
+        "p90_mm": pooled.quantile(0.9),
     }
 
 

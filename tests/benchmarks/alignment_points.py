@@ -60,8 +60,8 @@ def scan_someone(model: MorphableModel, rng: np.random.Generator) -> tuple[Mesh,
     landmarks = person.vertices[person.landmarks]
     scanned = scan_surface(rng, person.vertices, person.triangles, landmarks)
     pitched, anywhere = random_placement(rng), Rotation.random(rng=rng).as_matrix()
-    place = pitched(scanned.vertices) @ anywhere.T
-    return Mesh(place, scanned.triangles), Landmarks(pitched(landmarks) @ anywhere.T)
+    place = pitched.apply(scanned.vertices) @ anywhere.T
+    return Mesh(place, scanned.triangles), Landmarks(pitched.apply(landmarks) @ anywhere.T)
 
 
 def columns(face: Mesh, scan: Mesh, landmarks: Landmarks, protocol: Protocol) -> np.ndarray:

@@ -91,7 +91,7 @@ def try_pose(model: MorphableModel, number: int, rng: np.random.Generator) -> Ou
     pitched, anywhere = random_placement(rng), Rotation.random(rng=rng).as_matrix()
 
     def place(points: np.ndarray) -> np.ndarray:
-        return pitched(points) @ anywhere.T
+        return pitched.apply(points) @ anywhere.T
 
     scan = Mesh(place(scanned.vertices), scanned.triangles)
     scale = float(np.exp(rng.uniform(np.log(0.8), np.log(1.25))))

@@ -119,7 +119,7 @@ def make_pair() -> Pair:
         scanned.triangles[near[scanned.triangles].all(1)], return_inverse=True
     )
     place = random_placement(rng)
-    scan = Mesh(place(scanned.vertices[used]), triangles.reshape(-1, 3))
+    scan = Mesh(place.apply(scanned.vertices[used]), triangles.reshape(-1, 3))
     face = model.mesh()
     start = similarity_between(face.vertices[face.landmarks], place(landmarks))
     return Pair(face, scan, start, Sphere(place(landmarks[30][None])[0], 95.0))

@@ -111,9 +111,9 @@ def test_a_comparison_takes_folders_and_ids_in_their_order(home: Path) -> None:
         str(client.search_runs(["1"], f"attributes.run_name = '{name}'")[0].info.run_id)
         for name in NAMES
     )
-    page = compare_page(client, [second, "mean-face"], uri(home))
-    assert page.title == "compare ours, mean-face"
-    assert page.path.index(second) < page.path.index(first)
+    title, path = compare_page(client, [second, "mean-face"], uri(home))
+    assert title == "compare ours, mean-face"
+    assert path.index(second) < path.index(first)
 
 
 def test_a_served_store_is_not_served_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,6 @@ from example_runs import SCENES, example_run
 from numpy.typing import NDArray
 from PIL import Image
 
-from facebench.bench.meshes.decimate import DecimatedMesh
 from facebench.recon.export.mesh_files import write_ply
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.procedural.build import procedural_model
@@ -102,7 +101,7 @@ def unpacked(mesh: PackedMesh) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]
 def test_a_packed_mesh_is_the_mesh_to_a_few_micrometres() -> None:
     mesh = procedural_model(seed=0, n_vertices=2000).mesh()
     errors = np.linspace(0, SCALE_MM, len(mesh.vertices))
-    step, (side, other) = pack([DecimatedMesh(mesh, errors), DecimatedMesh(mesh, errors)])
+    step, (side, other) = pack([(mesh, errors), (mesh, errors)])
     assert side is not None
     positions, triangles, steps = unpacked(side)
     np.testing.assert_allclose(positions * step, mesh.vertices, atol=0.51 * step)
@@ -266,5 +265,5 @@ def test_a_picture_is_enlarged(chromium: Browser, page: Path) -> None:
 
 def test_what_was_not_measured_has_its_own_byte() -> None:
     corner = Mesh(np.array([[0, 0, 0], [1.0, 0, 0], [0, 1.0, 0]]), np.array([[0, 1, 2]], np.int32))
-    _, (side, none) = pack([DecimatedMesh(corner, np.full(3, np.nan)), None])
+    _, (side, none) = pack([(corner, np.full(3, np.nan)), None])
     assert none is None and side is not None and (unpacked(side)[2] == 255).all()
