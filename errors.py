@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -82,6 +82,12 @@ def error_line(error: BaseException) -> str:
     # Libraries explain at length; a row or a message has room for the first line.
     first = (str(error).strip().splitlines() or [""])[0][:_LONGEST_FOREIGN]
     return one_line(f"{type(error).__name__}: {first}" if first else type(error).__name__)
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first of some names, and how many more there are."""
+    hidden = len(names) - most
+    return ", ".join(names[:most]) + (f" and {hidden} more" if hidden > 0 else "")
 
 
 def nearest_name(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:

@@ -14,7 +14,6 @@ import socket
 import sys
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from importlib.resources import files
 from pathlib import Path
@@ -221,49 +220,34 @@ def _check_server(uri: str) -> Finding:
         return failure("MLflow", f"{uri} does not answer: {error}", hint)
 
 
-@dataclass(frozen=True)
-class Asset:
-    """Something a user fetches.
-
-    Attributes:
-        name: what people call it.
-        patterns: file names, any of which shows that it is there.
-        source: where to get it and under which terms.
-        purpose: what it is for.
-    """
-
-    name: str
-    patterns: tuple[str, ...]
-    source: str
-    purpose: str
-
-
-ASSETS = (
-    Asset(
+# What a user fetches: its name, file names of which any shows that it is there, where to get it
+# and under which terms, and what it is for.
+ASSETS: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
+    (
         "Basel Face Model 2009",
         ("01_MorphableModel.mat",),
         "https://faces.dmi.unibas.ch/bfm/ (free for research, after registration)",
         "the paper's identity and albedo",
     ),
-    Asset(
+    (
         "FaceWarehouse expressions",
         ("Exp_Pca.bin",),
         "https://github.com/Juyong/3DFace ('CoarseData')",
         "the paper's expressions, with std_exp.txt",
     ),
-    Asset(
+    (
         "MICC Florence 2D/3D faces",
         ("subject_01/Model", "*/subject_01/Model"),
         "https://www.micc.unifi.it, resources, 'Florence 2D/3D face dataset' (signed agreement)",
         "the benchmark's data, 'facebench micc --data'",
     ),
-    Asset(
+    (
         "ArcFace weights",
         ("backbone.pth", "*/backbone.pth"),
         "https://github.com/deepinsight/insightface, 'arcface_torch' model zoo (non-commercial)",
         "the identity loss",
     ),
-    Asset(
+    (
         "face parsing weights",
         ("79999_iter.pth",),
         "https://github.com/zllrunning/face-parsing.PyTorch",
@@ -280,7 +264,7 @@ FAN_WEIGHTS = (
 def check_assets(folder: Path) -> Iterator[Finding]:
     """The embedded checkpoint, the licensed files in a folder, and the landmark weights."""
     yield check_embedded()
-    yield from (_check_asset(asset, folder) for asset in ASSETS)
+    yield from (_check_asset(*asset, folder) for asset in ASSETS)
     yield check_landmark_weights(torch_checkpoints())
 
 
@@ -305,11 +289,12 @@ def check_landmark_weights(folder: Path) -> Finding:
     return warning("landmark weights", detail, hint)
 
 
-def _check_asset(asset: Asset, folder: Path) -> Finding:
+def _check_asset(
+    name: str, patterns: tuple[str, ...], source: str, purpose: str, folder: Path
+) -> Finding:
     # The first of several is enough: the name shows that the asset was fetched, not that it is
     # whole.
-    found = next((path for pattern in asset.patterns for path in folder.glob(pattern)), None)
+    found = next((path for pattern in patterns for path in folder.glob(pattern)), None)
     if found is not None:
-        return success(asset.name, str(found))
-    hint = f"{asset.source}; put it in {folder}"
-    return warning(asset.name, f"not here ({asset.purpose})", hint)
+        return success(name, str(found))
+    return warning(name, f"not here ({purpose})", f"{source}; put it in {folder}")

@@ -108,14 +108,13 @@ def command(
 
 
 def _networks(chosen: dict[str, str], choice: MethodChoice, device: str) -> Networks:
-    from ..bench.photographs.check import Networks
     from ..recon.morphable.load import load_model
     from ..recon.portraits.reconstructor import make_reconstructor
     from ..recon.vision.detect import make_detector
     from ..recon.vision.landmarks import make_landmark_detector
     from ..recon.vision.recognition import make_identity_features
 
-    return Networks(
+    return (
         make_detector(chosen["detector"], device, tilted=True),
         make_landmark_detector(chosen["landmarks"], device),
         make_reconstructor(load_model(choice.model), choice, device)[0],

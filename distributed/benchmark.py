@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Protocol as Interface
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..bench.dataset.registry import item_digests
 from ..bench.meshes.clean import ANY_UNIT
 from ..bench.method.clip_faces import ChunkRow
 from ..bench.method.interface import AnyMethod, HoldsMeshes, Method
-from ..bench.method.registry import Decoder
+from ..bench.method.registry import decode
 from ..bench.protocol.record import Protocol
 from ..bench.scoring.measure import Job, Measured, failed
 from ..bench.scoring.result import Result
@@ -133,7 +133,7 @@ class Benchmark:
             unit=self.unit,
             mean_face=self.mean_face,
             parts=self.method.parts,
-            decode=None if job is None else Decoder(job.method, job.options),
+            decode=None if job is None else partial(decode, job.method, job.options),
         )
 
     def problems(self) -> tuple[Problem, ...]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from ...errors import FacebenchError, Finding, Verdict, attempt, crash, success, warning
+from ...errors import FacebenchError, Finding, Verdict, attempt, crash, some, success, warning
 from ..dataset.interface import Item
 from ..datasets.micc import VIDEO_OF_SCENE
 from ..landmarks.points import Landmarks
@@ -22,7 +22,6 @@ from .frames import check_expressions, check_frame_method, describe_elsewhere
 from .predictions import check_arrays, check_face, check_surface
 
 _SEVERITY = (Verdict.FAILED, Verdict.WARNING, Verdict.PASSED)
-_SHOWN = 3
 ALL_SCENES = ""
 _SUBJECT = re.compile(r"subject_\d\d+")
 
@@ -109,11 +108,11 @@ def _check_names(method: FileMethod) -> Iterator[Finding]:
     lacking = [s for s, held in scenes.items() if ALL_SCENES not in held and several - held]
     if lacking:
         advice = "each missing face becomes a failed row"
-        yield warning("scenes", f"not all scenes of {_enumerate(lacking)}", advice)
+        yield warning("scenes", f"not all scenes of {some(lacking)}", advice)
     if isinstance(method, MeshPredictions) and method.folder.strangers:
         strange = [str(path.relative_to(method.folder.root)) for path in method.folder.strangers]
         advice = "a mesh is SUBJECT/SCENE.obj or SUBJECT.obj, its landmarks the same with .txt"
-        yield warning("names", f"not understood: {_enumerate(strange)}", advice)
+        yield warning("names", f"not understood: {some(strange)}", advice)
 
 
 def _not_of_micc(faces: Sequence[tuple[str, str]]) -> Iterator[Finding]:
@@ -122,7 +121,7 @@ def _not_of_micc(faces: Sequence[tuple[str, str]]) -> Iterator[Finding]:
     strange = sorted({subject for subject, _ in faces if not _SUBJECT.fullmatch(subject.lower())})
     if strange:
         advice = "MICC's are subject_01, subject_02 …; right for another dataset"
-        yield warning("subjects", f"not MICC's: {_enumerate(strange)}", advice)
+        yield warning("subjects", f"not MICC's: {some(strange)}", advice)
     videos = {_words(video) for video in VIDEO_OF_SCENE.values()}
     known = {*VIDEO_OF_SCENE, ALL_SCENES}
     unknown = sorted(
@@ -132,7 +131,7 @@ def _not_of_micc(faces: Sequence[tuple[str, str]]) -> Iterator[Finding]:
     )
     if unknown:
         advice = f"MICC's are {', '.join(VIDEO_OF_SCENE)}; right for another dataset"
-        yield warning("scenes", f"not MICC's: {_enumerate(unknown)}", advice)
+        yield warning("scenes", f"not MICC's: {some(unknown)}", advice)
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -170,8 +169,3 @@ def _check_topology(shapes: set[tuple[int, int]]) -> list[Finding]:
         return [success("topology", f"one: {n_vertices:,} vertices, {n_triangles:,} triangles")]
     advice = "fine for scores; heat maps of different subjects cannot be averaged"
     return [warning("topology", f"{len(shapes)} different ones", advice)] if shapes else []
-
-
-def _enumerate(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(names[:_SHOWN])}{more}"

@@ -9,12 +9,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...errors import FacebenchError, Finding, attempt, error_line, failure, success, warning
+from ...errors import FacebenchError, Finding, attempt, error_line, failure, some, success, warning
 from ..dataset.interface import Dataset, DatasetCard, Item
 from ..dataset.registry import PLUGINS, dataset_card, open_dataset, read_listing
 from ..scoring.target import read_target
 
-_SHOWN = 3
 # In another order, as another file system lists: only what the module sorts itself stays.
 _ELSEWHERE = """
 import json, os, pathlib, random, sys
@@ -90,21 +89,21 @@ def _check_items(name: str, data: Path) -> Iterator[Finding]:
     yield success("items", said)
     card: DatasetCard = dataset_card(name)
     if others := [scene for scene in scenes if card.scenes and scene not in card.scenes]:
-        yield warning("scenes", f"not on the card: {_some(others)}", "name them in table order")
+        yield warning("scenes", f"not on the card: {some(others)}", "name them in table order")
     if empty := [item.id for item in listing.items if not (item.subject and item.scene)]:
-        yield failure("subjects", f"{_some(empty)}: no subject or scene", "say whose it is")
+        yield failure("subjects", f"{some(empty)}: no subject or scene", "say whose it is")
 
 
 def _check_files(dataset: Dataset) -> Iterator[Finding]:
     named = [(item.id, path) for item in dataset.items for _, path in item.files]
     missing = [f"{item}: {path}" for item, path in named if not path.is_file()]
     if missing:
-        yield failure("files", f"not there: {_some(missing)}", "name only what is there")
+        yield failure("files", f"not there: {some(missing)}", "name only what is there")
     else:
         yield success("files", f"{len({path for _, path in named}):,} named, all there")
     outside = [str(path) for _, path in named if not path.is_relative_to(dataset.root)]
     if outside:
-        yield warning("files", f"outside of the folder: {_some(outside)}", "a copy will lack them")
+        yield warning("files", f"outside of the folder: {some(outside)}", "a copy will lack them")
     used = {path for _, path in named}
     # Hidden files are the system's and our own: locks, marks of folders, thumbnails.
     visible = (path for path in dataset.root.rglob("*") if not path.name.startswith("."))
@@ -113,9 +112,9 @@ def _check_files(dataset: Dataset) -> Iterator[Finding]:
     if rest and not told:
         names = [str(path.relative_to(dataset.root)) for path in sorted(rest)]
         advice = "what looks like data and is not understood belongs into the problems"
-        yield warning("left out", f"{len(rest):,} files, such as {_some(names)}", advice)
+        yield warning("left out", f"{len(rest):,} files, such as {some(names)}", advice)
     elif told:
-        yield warning("problems", f"{len(told)}, such as {_some(told)}", "they stand in the record")
+        yield warning("problems", f"{len(told)}, such as {some(told)}", "they stand in the record")
 
 
 def _check_reasons(items: Sequence[Item]) -> Iterator[Finding]:
@@ -123,7 +122,7 @@ def _check_reasons(items: Sequence[Item]) -> Iterator[Finding]:
     silent = [item.id for item in items if not item.scans and not item.scan_reason]
     if silent:
         advice = "give scan_reason: it is the row's reason"
-        yield failure("reasons", f"no scan and no reason: {_some(silent)}", advice)
+        yield failure("reasons", f"no scan and no reason: {some(silent)}", advice)
     else:
         lacking = sum(not item.scans for item in items)
         yield success("reasons", f"{lacking} items without a scan, each with its reason")
@@ -139,7 +138,7 @@ def _check_scans(dataset: Dataset, unit: str, most: int) -> Iterator[Finding]:
             faults.append(f"{scan.subject}/{scan.name}: {error_line(error)}")
     if faults:
         yield failure(
-            "scans", f"{len(faults)} of {len(scans)}: {_some(faults)}", "repair or leave out"
+            "scans", f"{len(faults)} of {len(scans)}: {some(faults)}", "repair or leave out"
         )
     elif scans:
         yield success("scans", f"{len(scans)} read, in {unit}")
@@ -168,8 +167,3 @@ def _check_order(dataset: Dataset) -> Iterator[Finding]:
         yield failure("order", "files in another order give another dataset", advice)
     else:
         yield success("order", "files may be listed in any order")
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(names[:_SHOWN])}{more}"

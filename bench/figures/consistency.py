@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import FacebenchError
+from ...recon.losses.photometric import IdentityFeatures
 from ...recon.render.face_in_photograph import (
     FaceArtist,
     FaceInPhotograph,
@@ -39,14 +39,6 @@ FRONT = "front"
 """The photograph that each group of changes is compared with, where there is one."""
 
 _RENDER_SIZE = 224
-
-
-class IdentityFeatures(Protocol):
-    """Says who is in a picture; `recon.vision.recognition` has one."""
-
-    def __call__(self, images: Tensor, landmarks: Tensor) -> Tensor:
-        """Features (B, D) of images (B, 3, H, W) in [0, 1] with landmarks (68, 2, B) in px."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

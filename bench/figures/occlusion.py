@@ -31,8 +31,7 @@ from ...recon.synthetic.faces import (
 )
 from ...recon.synthetic.sessions import VARIATIONS, CaptureSession
 from ...recon.texture.texture import LEAST_SHADING
-from ...recon.vision.parsing import FaceParser, make_parser
-from ..scoring.statistics import Interval, PairedDifference, bootstrap_interval, paired_difference
+from ...recon.vision.parsing import make_parser
 from .photographs import Photograph
 
 Floats = NDArray[np.float64]
@@ -148,45 +147,6 @@ def _yaw(face: TexturedFace) -> float:
     return float(face.reconstruction.pose[1])
 
 
-@dataclass(frozen=True)
-class AlbedoSummary:
-    """Both textures over several people.
-
-    Attributes:
-        mapping, reconstruction: mean errors on the hidden skin.
-        mapping_ci95, reconstruction_ci95: intervals over people.
-        difference: reconstruction − mapping, in units of colour.
-        mean_albedo, mapping_seen, reconstruction_seen: means, see `AlbedoErrors`.
-    """
-
-    mapping: float
-    reconstruction: float
-    mapping_ci95: Interval
-    reconstruction_ci95: Interval
-    difference: PairedDifference
-    mean_albedo: float
-    mapping_seen: float
-    reconstruction_seen: float
-
-
-def summarise_albedo(errors: Sequence[AlbedoErrors], seed: int = 0) -> AlbedoSummary:
-    """Means over people; those without any hidden skin do not count."""
-    # Both textures of one person stay in one row, so that the difference is paired.
-    rows = {name: np.array([getattr(one, name) for one in errors]) for name in vars(errors[0])}
-    kept = np.isfinite(rows["mapping"])
-    rows = {name: values[kept] for name, values in rows.items()}
-    return AlbedoSummary(
-        mapping=float(rows["mapping"].mean()),
-        reconstruction=float(rows["reconstruction"].mean()),
-        mapping_ci95=bootstrap_interval(rows["mapping"], seed),
-        reconstruction_ci95=bootstrap_interval(rows["reconstruction"], seed),
-        difference=paired_difference(rows["reconstruction"], rows["mapping"], seed),
-        mean_albedo=float(rows["mean_albedo"].mean()),
-        mapping_seen=float(np.nanmean(rows["mapping_seen"])),
-        reconstruction_seen=float(np.nanmean(rows["reconstruction_seen"])),
-    )
-
-
 def _true_albedo(model: MorphableModel, truth: CoveredFace) -> Floats:
     coefficients = true_coefficients(model, truth.face).albedo[0].numpy()
     colours = model.mesh(albedo=coefficients).colours
@@ -208,13 +168,11 @@ def parsed_masks(
     Raises:
         FacebenchError: there are no such weights.
     """
-    parser = make_parser(weights, device)
-    return [_parse(parser, photograph.portrait, device) for photograph in photographs]
-
-
-def _parse(parser: FaceParser, picture: NDArray[np.uint8], device: str) -> Mask:
-    image = torch.tensor(picture, device=device).permute(2, 0, 1)[None].float() / 255.0
-    return np.asarray(parser(image)[0].cpu().numpy(), np.uint8)
+    parser, masks = make_parser(weights, device), []
+    for photograph in photographs:
+        image = torch.tensor(photograph.portrait, device=device).permute(2, 0, 1)[None].float()
+        masks.append(np.asarray(parser(image / 255.0)[0].cpu().numpy(), np.uint8))
+    return masks
 
 
 def resize_mask(mask: Mask, size: int) -> Mask:

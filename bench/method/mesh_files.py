@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import FacebenchError, nearest_name
+from ...errors import FacebenchError, nearest_name, some
 from ...recon.files.contents import content_hashes, files_below, is_junk
 from ...recon.files.stores import fetch
 from ...recon.files.text import read_text
@@ -111,11 +111,11 @@ class MeshFolder:
             if "/" not in name or nearest_name(last, [PurePosixPath(name).name], 0.8):
                 file = self.meshes[name][0].relative_to(self.root)
                 return f"'{file}' may be it: call it {item.names[0]}{file.suffix}"
-        return f"it holds {_listed(self.names)}"
+        return f"it holds {some(self.names, _SHOWN)}"
 
     def _what_it_holds(self) -> str:
         names = [path.name for path in _visible(self.root)]
-        return f"{LAYOUT}; it holds {_listed(names) if names else 'nothing'}"
+        return f"{LAYOUT}; it holds {some(names, _SHOWN) if names else 'nothing'}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,11 +261,6 @@ def _loose(name: str) -> str:
 
 def _numbers(name: str) -> list[int]:
     return [int(digits) for digits in re.findall(r"\d+", name)]
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(names[:_SHOWN])}{more}"
 
 
 def _relative(path: Path, root: Path) -> str:

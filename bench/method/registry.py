@@ -94,27 +94,13 @@ def _module(name: str) -> MethodModule:
     return cast("MethodModule", PLUGINS.module(name))
 
 
-@dataclass(frozen=True)
-class Decoder:
-    """Makes a face of a frame's vector; small to send, every process builds its own method.
-
-    Attributes:
-        method: its name in the registry.
-        options: what it is built from.
-    """
-
-    method: str
-    options: MethodOptions
-
-    def __call__(self, vector: NDArray[np.floating]) -> Mesh:
-        """The face of a vector (D,), mm."""
-        # A method is seconds to build and is asked once a frame: each process keeps its last one.
-        return _built(self.method, self.options).mesh(vector)
+# A method is seconds to build and is asked once a frame: each process keeps its last one.
+_last_built = lru_cache(maxsize=1)(build_method)
 
 
-@lru_cache(maxsize=1)
-def _built(name: str, options: MethodOptions) -> Method:
-    return build_method(name, options)
+def decode(name: str, options: MethodOptions, vector: NDArray[np.floating]) -> Mesh:
+    """A method's face of a frame's vector (D,), mm; every process builds its own method."""
+    return _last_built(name, options).mesh(vector)
 
 
 FORM = "NAME[=WEIGHTS][ as LABEL]"

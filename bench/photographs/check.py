@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from scipy.stats import rankdata
 
 from ...errors import error_line
 from ...recon.face.crop import Box, box_of_points
+from ...recon.losses.photometric import IdentityFeatures
 from ...recon.morphable.model import MorphableModel
 from ...recon.portraits.reconstructor import FaceCrop, Reconstructor
 from ...recon.portraits.sources import read_photograph
@@ -44,29 +44,9 @@ _CHEEK = 0.08
 _LUMINANCE = (0.2126, 0.7152, 0.0722)
 
 
-class IdentityFeatures(Protocol):
-    """Features whose angle tells people apart; a recogniser is one."""
-
-    def __call__(self, images: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
-        """(B, D) of RGB images (B, 3, H, W) in [0, 1] with landmarks (68, 2, B) in px."""
-        ...
-
-
-@dataclass(frozen=True)
-class Networks:
-    """What is checked.
-
-    Attributes:
-        detector: of the faces.
-        landmarks: of the points in the faces that it finds.
-        reconstructor: of the face in its crop.
-        features: a recogniser.
-    """
-
-    detector: ManyFacesDetector
-    landmarks: LandmarkDetector
-    reconstructor: Reconstructor
-    features: IdentityFeatures
+Networks = tuple[ManyFacesDetector, LandmarkDetector, Reconstructor, IdentityFeatures]
+"""What is checked: what finds faces, and points in them; what reconstructs a face from its crop;
+and a recogniser."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,8 +116,8 @@ def _check_one(photograph: ReferencePhotograph, networks: Networks, check: Photo
     if (width, height) != photograph.size:
         told = f"{photograph.size[0]} x {photograph.size[1]}"
         raise ValueError(f"it is {width} x {height}, the reference says {told}")
-    detected = networks.detector.detect_all(frame)
-    boxes = networks.reconstructor.frame_faces(frame, detected)
+    detector, _, reconstructor, _ = networks
+    boxes = reconstructor.frame_faces(frame, detector.detect_all(frame))
     pairs, rest = match_boxes(boxes, photograph.faces)
     for face in photograph.faces:
         if not face.agrees:
@@ -185,15 +165,15 @@ def _measure(
     networks: Networks,
 ) -> list[CheckedFace]:
     boxes = [box for _, box in pairs]
-    points = networks.landmarks.landmarks([frame] * len(boxes), boxes).astype(np.float64)
-    reconstructor = networks.reconstructor
+    _, detector, reconstructor, features = networks
+    points = detector.landmarks([frame] * len(boxes), boxes).astype(np.float64)
     crops = [FaceCrop.of(frame, box, reconstructor.crop_size) for box in boxes]
     faces = reconstructor.regress(np.stack([crop.crop for crop in crops]))
     found = []
     for number, ((reference, _), crop) in enumerate(zip(pairs, crops, strict=True)):
         placed = crop.in_picture(faces[number])
         projected = reconstructor.landmarks(placed[None], crop.image_size)[0]
-        feature = _feature(networks.features, frame, points[number])
+        feature = _feature(features, frame, points[number])
         own = _cheek_luminance(reconstructor.model, placed.albedo)
         skin = (own, _photographed_cheek(frame, reference.landmarks))
         shape, albedo = (np.asarray(k, np.float64) for k in (placed.identity, placed.albedo))

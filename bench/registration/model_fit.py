@@ -103,7 +103,8 @@ def fit_model(
     settings = AlignmentSettings(scale="per_mesh" if scale else "none")
     start = initialise(mean, side, settings, OverlapRegion())
     fitter = _Fitter(model, side, expression=expression, scale=scale)
-    state, steps, moved = _State.at(model, start.transform), 0, np.inf
+    unknowns = (np.zeros(model.identity_basis.shape[2]), np.zeros(model.expression_basis.shape[2]))
+    state, steps, moved = _State(*unknowns, start.transform), 0, np.inf
     for reach, most, tolerance in LEVELS:
         for _ in range(most):
             state, moved = fitter.step(state, reach)
@@ -121,19 +122,9 @@ class _State:
     expression: Float64Array
     similarity: Similarity
 
-    @classmethod
-    def at(cls, model: MorphableModel, similarity: Similarity) -> _State:
-        counts = (model.identity_basis.shape[2], model.expression_basis.shape[2])
-        return cls(np.zeros(counts[0]), np.zeros(counts[1]), similarity)
 
-
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """Linear constraints on a step: matrix (N, P), what is missing (N,), and weights (N,)."""
-
-    matrix: Float64Array
-    missing: Float64Array
-    weights: Float64Array
+_Rows = tuple[Float64Array, Float64Array, Float64Array]
+"""Linear constraints on a step: matrix (N, P), what is missing (N,), and weights (N,)."""
 
 
 class _Fitter:
@@ -174,9 +165,8 @@ class _Fitter:
         region = OverlapRegion(max_distance_mm=reach, max_angle_deg=75.0)
         before = state.similarity.apply(self.shape(state))
         crop = self.crop(before)
-        sides = [self._towards_scan(state, before, region, crop)]
-        sides.append(self._towards_model(state, before, region, crop))
-        solved = self._solve(state, [side for side in sides if side.weights.sum() > 0])
+        sides = [find(state, before, region, crop) for find in (self._to_scan, self._to_model)]
+        solved = self._solve(state, [side for side in sides if side[2].sum() > 0])
         k = self.n_identity
         motion = Similarity.step(solved[-7:], before.mean(0))
         after = _State(solved[:k], solved[k:-7], motion.after(state.similarity))
@@ -185,7 +175,7 @@ class _Fitter:
         near = crop.holds(before)
         return after, float(np.sqrt((moved[near] ** 2).sum(axis=1).mean()))
 
-    def _towards_scan(
+    def _to_scan(
         self, state: _State, vertices: Float64Array, region: OverlapRegion, crop: Sphere
     ) -> _Rows:
         """The model's vertices against the scan's tangent planes."""
@@ -197,7 +187,7 @@ class _Fitter:
         modes = self.basis[index]
         return self._rows(state, vertices[index], modes, closest.normal, missing, weights)
 
-    def _towards_model(
+    def _to_model(
         self, state: _State, vertices: Float64Array, region: OverlapRegion, crop: Sphere
     ) -> _Rows:
         """The scan's vertices against the model's tangent planes.
@@ -232,7 +222,7 @@ class _Fitter:
         matrix = np.concatenate([coefficients, step_jacobian(arms, normals)], axis=1)
         # Coefficients are solved for as a whole, not as changes: the prior is on the whole.
         now = np.concatenate([state.identity, state.expression])
-        return _Rows(matrix, missing + coefficients @ now, weights)
+        return matrix, missing + coefficients @ now, weights
 
     def _solve(self, state: _State, sides: list[_Rows]) -> Float64Array:
         """The parameters of least squares under the prior."""
@@ -243,13 +233,12 @@ class _Fitter:
         now = np.concatenate([state.identity, state.expression, np.zeros(7)])
         n = len(now) - 7
         normal, right = np.zeros((len(now), len(now))), np.zeros(len(now))
-        for side in sides:
+        for matrix, missing, weights in sides:
             # The noise is what remains: a model that fits well is believed more than its prior.
-            left = side.missing - side.matrix @ now
-            noise = np.average(left**2, weights=side.weights) + LEAST_NOISE_MM**2
-            share = side.weights * (EFFECTIVE_POINTS / len(sides) / side.weights.sum() / noise)
-            normal += side.matrix.T @ (share[:, None] * side.matrix)
-            right += side.matrix.T @ (share * side.missing)
+            noise = np.average((missing - matrix @ now) ** 2, weights=weights) + LEAST_NOISE_MM**2
+            share = weights * (EFFECTIVE_POINTS / len(sides) / weights.sum() / noise)
+            normal += matrix.T @ (share[:, None] * matrix)
+            right += matrix.T @ (share * missing)
         if self.pairs is not None:
             matrix, missing = self._landmark_rows(state)
             normal += matrix.T @ matrix / LANDMARK_MM**2
@@ -266,8 +255,7 @@ class _Fitter:
         repeated = np.repeat(points, 3, axis=0)
         missing = (targets - points).reshape(-1)
         modes = np.repeat(self.basis[vertices], 3, axis=0)
-        rows = self._rows(state, repeated, modes, axes, missing, np.ones(len(missing)))
-        return rows.matrix, rows.missing
+        return self._rows(state, repeated, modes, axes, missing, np.ones(len(missing)))[:2]
 
     def _bounded(self, normal: Float64Array, right: Float64Array) -> Float64Array:
         """The solution within the coefficients' bounds; what is not fitted stays zero."""
@@ -303,6 +291,10 @@ def _measured(
     near = region.weights(fitter.scan.surface.normals[scanned], back) > 0
     if not near.any():
         raise FacebenchError("the fitted face lies on no part of the scan", _LOST)
+    landmark_mm = float("nan")
+    if fitter.pairs is not None:
+        index, targets = fitter.pairs
+        landmark_mm = float(np.sqrt(((vertices[index] - targets) ** 2).sum(1).mean()))
     return ModelFit(
         identity=state.identity,
         expression=state.expression,
@@ -311,18 +303,11 @@ def _measured(
         errors=np.where(inside, closest.distance, np.nan),
         scan_errors=back.distance[near],
         overlap=float(near.mean()),
-        landmark_mm=_landmark_error(fitter, vertices),
+        landmark_mm=landmark_mm,
         steps=steps,
         converged=converged,
         started_from=started_from,
     )
-
-
-def _landmark_error(fitter: _Fitter, vertices: Float64Array) -> float:
-    if fitter.pairs is None:
-        return float("nan")
-    index, targets = fitter.pairs
-    return float(np.sqrt(((vertices[index] - targets) ** 2).sum(1).mean()))
 
 
 def _landmark_pairs(

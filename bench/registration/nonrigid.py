@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import linalg
 from scipy.special import poch
 
@@ -15,7 +14,7 @@ from ..surface.similarity import step_jacobian
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, vertex_normals
 from .nonrigid_system import NonRigidSettings as NonRigidSettings
-from .nonrigid_system import System
+from .nonrigid_system import Step, System
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,29 +22,19 @@ class NonRigidRegistration:
     """A prediction deformed onto a scan.
 
     Attributes:
-        vertices: (V, 3) of the prediction's surface, deformed, in the scan's space, mm.
-        deformed: (V,) bool, vertices that took part; the others are where they were.
-        spread_mm: prior standard deviation of a displacement's component.
-        noise_mm: standard deviation that the distances to the planes were taken to have at last.
-        residual_mm: root of the weighted mean squared distance to the scan's tangent planes.
+        system: what was solved.
+        last: its last step, with the solution.
         steps: linear systems solved, each with one factorisation.
-        last_step_mm: weighted root mean square of the points' motions in the last step.
-        converged: whether that was within the tolerance.
-        settings: of the registration.
-        system, displacement: what was solved, and its solution (M, 3) at the nodes.
     """
 
-    vertices: Float64Array
-    deformed: NDArray[np.bool_]
-    spread_mm: float
-    noise_mm: float
-    residual_mm: float
-    steps: int
-    last_step_mm: float
-    converged: bool
-    settings: NonRigidSettings
     system: System
-    displacement: Float64Array
+    last: Step
+    steps: int
+
+    @property
+    def converged(self) -> bool:
+        """Whether the last step moved the points by no more than the tolerance."""
+        return self.last.moved_mm <= self.system.settings.tolerance_mm
 
 
 def correspond(
@@ -74,12 +63,13 @@ def counterparts(
 ) -> Correspondences:
     """What corresponds once the prediction is deformed, see `correspond`."""
     prediction, scan = found.system.prediction, found.system.scan
-    closest = scan.closest(found.vertices)
-    reach = min(intersection.max_distance_mm, found.settings.max_residual_mm)
-    normals = vertex_normals(found.vertices, prediction.triangles)
+    vertices = found.system.deformed(found.last.displacement)
+    closest = scan.closest(vertices)
+    reach = min(intersection.max_distance_mm, found.system.settings.max_residual_mm)
+    normals = vertex_normals(vertices, prediction.triangles)
     weights = replace(intersection, max_distance_mm=reach).weights(normals, closest)
     # What did not take part lies where it was: its closest point is no corresponding one.
-    weights = weights * found.deformed * crop.holds(closest.position)
+    weights = weights * found.system.is_near * crop.holds(closest.position)
     offset = prediction.vertices - closest.position
     return Correspondences(
         prediction.vertices,
@@ -130,19 +120,7 @@ def register_nonrigidly(
     step, steps = system.step(np.zeros((len(system.field.nodes), 3))), 1
     while step.moved_mm > settings.tolerance_mm and steps < settings.max_steps:
         step, steps = system.step(step.displacement), steps + 1
-    return NonRigidRegistration(
-        system.deformed(step.displacement),
-        system.is_near,
-        system.spread_mm,
-        step.noise_mm,
-        step.residual_mm,
-        steps,
-        step.moved_mm,
-        step.moved_mm <= settings.tolerance_mm,
-        settings,
-        system,
-        step.displacement,
-    )
+    return NonRigidRegistration(system, step, steps)
 
 
 def deviation_of_mean(
@@ -175,7 +153,9 @@ def deviation_of_mean(
     arms = matches.on_prediction[index] - system.crop.centre
     along -= _nearest_similarity(along, arms, shares, scaled)
     # With A = L Lᵀ the covariance is L⁻ᵀ L⁻¹: products of these columns are those of points.
-    factor = linalg.cholesky(system.precision(found.displacement), lower=True, overwrite_a=True)
+    factor = linalg.cholesky(
+        system.precision(found.last.displacement), lower=True, overwrite_a=True
+    )
     parts = linalg.solve_triangular(factor, along.T, lower=True).T.reshape(len(index), 3, -1)
     covariance = np.einsum("nax,nbx->nab", parts, parts)
     offset = (matches.on_prediction - matches.on_scan)[index]

@@ -42,51 +42,19 @@ _DAMPING = 1e-5
 _SYMMETRIC = (np.eye(9) + np.eye(9).reshape(3, 3, 3, 3).swapaxes(0, 1).reshape(9, 9)) / 2
 
 
-@dataclass(frozen=True)
-class PatchRegistration:
-    """Where the middle of a face came to lie.
-
-    Attributes:
-        tip: (3,) of the face's nose tip, in the scan's space, mm.
-        rotation: (3, 3) from the face's axes to the scan's, of the patch.
-        n_matched: points of the patch that lie on the scan.
-    """
-
-    tip: Float64Array
-    rotation: Float64Array
-    n_matched: int
-
-
-@dataclass(frozen=True)
-class _Around:
-    """The scan's vertices around a place, without those on a boundary."""
-
-    points: Float64Array
-    normals: Float64Array
-    tree: cKDTree
-
-    @classmethod
-    def of(cls, scan: Surface, place: Float64Array, radius: float) -> _Around | None:
-        near = np.linalg.norm(scan.vertices - place, axis=1) <= radius
-        index = np.flatnonzero(near & ~scan.on_boundary)
-        if len(index) < MIN_MATCHES:
-            return None
-        points = scan.vertices[index]
-        return cls(points, scan.normals[index], cKDTree(points))
-
-
 def register_patch(
     scan: Surface,
     face: Surface,
     tip: Float64Array,
     transform: Similarity,
     place: Float64Array,
-) -> PatchRegistration:
+) -> tuple[Float64Array, Float64Array]:
     """Lay the middle of a face on a scan by an affine map that stretches it as little as needed.
 
     The dense similarity of a whole face leaves the nose where the other person's would be. Here
     only what surrounds the nose counts, and it may become longer, wider or more prominent.
-    Gauss-Newton steps on point-to-plane distances, as elsewhere.
+    Gauss-Newton steps on point-to-plane distances, as elsewhere. Returned are where (3,) the nose
+    tip came to lie in the scan's space, mm, and the patch's rotation (3, 3) to the scan's axes.
 
     Args:
         scan: in mm.
@@ -99,24 +67,25 @@ def register_patch(
     radius = float(np.sqrt((offsets**2).sum(1).mean()))
     basis = np.column_stack([np.ones(len(offsets)), offsets / radius])
     # One row of shift, three of the affine part; both in the face's axes, in mm at the radius.
-    motion, matched = np.zeros((4, 3)), 0
-    around = _Around.of(scan, place, 2 * RADIUS_MM)
-    for reach in REACHES_MM if around is not None else ():
-        assert around is not None
+    motion = np.zeros((4, 3))
+    around = np.linalg.norm(scan.vertices - place, axis=1) <= 2 * RADIUS_MM
+    around &= ~scan.on_boundary
+    targets, planes = scan.vertices[around], scan.normals[around]
+    tree = cKDTree(targets)
+    for reach in REACHES_MM if len(targets) >= MIN_MATCHES else ():
         axes = transform.rotation @ _rotation(motion, radius)
         points = (offsets + basis @ motion) @ transform.rotation.T + place
-        distance, found = around.tree.query(points, distance_upper_bound=reach)
-        found = np.minimum(found, len(around.points) - 1)
-        facing = np.clip((normals @ axes.T * around.normals[found]).sum(1), 0.0, 1.0)
+        distance, found = tree.query(points, distance_upper_bound=reach)
+        found = np.minimum(found, len(targets) - 1)
+        facing = np.clip((normals @ axes.T * planes[found]).sum(1), 0.0, 1.0)
         weights = np.clip(1 - (distance / reach) ** 2, 0.0, 1.0) ** 2 * facing
-        matched = int((weights > 0).sum())
-        if matched < MIN_MATCHES:
+        if (weights > 0).sum() < MIN_MATCHES:
             break
-        gaps = ((points - around.points[found]) * around.normals[found]).sum(1)
-        along = around.normals[found] @ transform.rotation
+        gaps = ((points - targets[found]) * planes[found]).sum(1)
+        along = planes[found] @ transform.rotation
         motion = motion + _step(basis, along, gaps, weights / weights.sum(), motion)
     turn = transform.rotation @ _rotation(motion, radius)
-    return PatchRegistration(place + transform.rotation @ motion[0], turn, matched)
+    return place + transform.rotation @ motion[0], turn
 
 
 def _patch(face: Surface, tip: Float64Array, scale: float) -> tuple[Float64Array, Float64Array]:
@@ -248,10 +217,10 @@ def tip_on_scan(scan: Surface, face: Surface, tip: Float64Array, transform: Simi
     # Heights are taken along the face's own normal at the tip: a scan's is the noise of a summit.
     axes = _tip_axes(face, tip, transform.scale)
     first = _climb(scan, transform.apply(tip[None])[0], transform.rotation @ axes)
-    bent = register_patch(scan, face, tip, transform, first)
-    turned = bent.rotation @ axes
-    summit = _climb(scan, bent.tip, turned)
-    across = turned[:, :2] @ (turned[:, :2].T @ (bent.tip - summit))
+    bent, rotation = register_patch(scan, face, tip, transform, first)
+    turned = rotation @ axes
+    summit = _climb(scan, bent, turned)
+    across = turned[:, :2] @ (turned[:, :2].T @ (bent - summit))
     apart = float(np.linalg.norm(across))
     likely: Float64Array = summit + across / 2 if apart <= SPREAD_MM else summit
     on_scan = scan.closest(likely[None])

@@ -13,9 +13,10 @@ from . import _shared
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...bench.figures.consistency import IdentityFeatures, Spread, SpreadDifference
+    from ...bench.figures.consistency import Spread, SpreadDifference
     from ...bench.figures.photographs import Photograph, Reconstructions
     from ...bench.method.interface import Method
+    from ...recon.losses.photometric import IdentityFeatures
 
 
 @click.command(name="consistency")

@@ -121,12 +121,7 @@ def _measure(
     method: Method, model: str, people: int, seed: int, stem: Path, places: LandmarkDetector
 ) -> tuple[list[TexturedFace], tuple[str, ...]]:
     """Made-up faces with both textures, and their numbers, which are printed and kept too."""
-    from ...bench.figures.occlusion import (
-        covered_faces,
-        measure_textures,
-        photograph_of,
-        summarise_albedo,
-    )
+    from ...bench.figures.occlusion import covered_faces, measure_textures, photograph_of
     from ...bench.figures.photographs import photographed_faces
     from ...recon.morphable.load import load_model
     from ...results.figures.occlusion import albedo_csv, albedo_note
@@ -136,7 +131,7 @@ def _measure(
     shown = [photograph_of(one.as_photographed()) for one in covered]
     found = photographed_faces(method, shown, places)
     faces = [measure_textures(loaded, *one) for one in zip(covered, found, strict=True)]
-    note = albedo_note(summarise_albedo([face.errors for face in faces if face.errors]))
+    note = albedo_note([face.errors for face in faces if face.errors])
     click.echo(note)
     _shared.write_beside(stem, ".csv", albedo_csv(faces))
     return faces, (note,)

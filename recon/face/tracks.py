@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ...errors import some
 from .crop import Box
 
 STRAYED = 1.0
@@ -223,6 +224,4 @@ def describe_others(others: Sequence[tuple[int, int, int]], most: int = 3) -> st
     """The tracks that were left out in words, with their frames."""
     spans = [f"{first} to {last}" if last > first else f"{first}" for first, last, _ in others]
     counts = [f"{count} {'face' if count == 1 else 'faces'}" for *_, count in others]
-    listed = [f"{span} ({count})" for span, count in zip(spans, counts, strict=True)]
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return f"{', '.join(listed[:most])}{more}"
+    return some([f"{span} ({count})" for span, count in zip(spans, counts, strict=True)], most)

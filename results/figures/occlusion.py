@@ -9,14 +9,13 @@ import numpy as np
 
 from ...bench.figures.occlusion import (
     AlbedoErrors,
-    AlbedoSummary,
     Mask,
     TexturedFace,
     agreement,
     resize_mask,
 )
 from ...bench.figures.photographs import Photograph, Reconstructions
-from ...bench.scoring.statistics import Interval
+from ...bench.scoring.statistics import Interval, bootstrap_interval, paired_difference
 from ...recon.render.face_in_photograph import FaceArtist, FaceInPhotograph, Picture
 from ...recon.synthetic.appearance import CLASS_NAMES
 from ...recon.training.tasks.parser import coloured
@@ -48,17 +47,27 @@ def occlusion_sheet(
     return Sheet((_NAMES, _HEADS), drawn, tuple(notes), wide_before=frozenset({2, 4}))
 
 
-def albedo_note(summary: AlbedoSummary) -> str:
-    """What the numbers below the pictures are, and their means over people."""
-    difference = summary.difference
+def albedo_note(errors: Sequence[AlbedoErrors]) -> str:
+    """What the numbers below the pictures are, and their means over people.
+
+    People without any hidden skin do not count.
+    """
+    # Both textures of one person stay in one row, so that the difference is paired.
+    rows = {name: np.array([getattr(one, name) for one in errors]) for name in vars(errors[0])}
+    kept = np.isfinite(rows["mapping"])
+    rows = {name: values[kept] for name, values in rows.items()}
+    mapping, reconstruction = (
+        f"{rows[name].mean():.3f} {_span(bootstrap_interval(rows[name]))}"
+        for name in ("mapping", "reconstruction")
+    )
+    difference = paired_difference(rows["reconstruction"], rows["mapping"])
     return (
         "Below the pictures: distance from the true albedo (RGB, 0 to 1) on the skin that is "
-        f"hidden. Over {difference.n_subjects} people: mapping {summary.mapping:.3f} "
-        f"{_span(summary.mapping_ci95)}, reconstruction {summary.reconstruction:.3f} "
-        f"{_span(summary.reconstruction_ci95)}; reconstruction − mapping "
+        f"hidden. Over {difference.n_subjects} people: mapping {mapping}, "
+        f"reconstruction {reconstruction}; reconstruction − mapping "
         f"{minus(f'{difference.mean_mm:+.3f}')} {_span(difference.ci95_mm)}; the model's mean "
-        f"albedo {summary.mean_albedo:.3f}. On the skin that is seen: {summary.mapping_seen:.3f} "
-        f"and {summary.reconstruction_seen:.3f}."
+        f"albedo {rows['mean_albedo'].mean():.3f}. On the skin that is seen: "
+        f"{np.nanmean(rows['mapping_seen']):.3f} and {np.nanmean(rows['reconstruction_seen']):.3f}."
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ...bench.scoring.result import SCORED, UNSCORED
-from ...errors import FacebenchError
+from ...errors import FacebenchError, some
 from ..run.folder import RunFolder, RunRecord
 from ..run.items import OVERALL, of_scene
 from ..run.summary import (
@@ -27,7 +27,6 @@ from ..run.summary import (
 )
 from ..tables.scenes import completeness, pools
 from ..tables.subject_errors import ERROR
-from ..tables.table import some_text as some
 from .baseline import Baseline
 from .verdict import Check, Status
 
@@ -74,7 +73,7 @@ def _identity(record: RunRecord, rows: pd.DataFrame) -> Iterator[Fault]:
         ("without any row", _without(record.scenes, rows["scene"])),
     ):
         if items:
-            yield Status.UNKNOWN, f"{words}: {some(items)}"
+            yield Status.UNKNOWN, f"{words}: {some(items, 5)}"
 
 
 def _without(names: Sequence[str], column: pd.Series) -> list[str]:
@@ -99,7 +98,7 @@ def _values(rows: pd.DataFrame) -> Iterator[Fault]:
         ),
     ):
         if np.any(wrong):
-            yield status, f"{words}: {some(list(names[np.asarray(wrong)]))}"
+            yield status, f"{words}: {some(list(names[np.asarray(wrong)]), 5)}"
     for name in (name for name in _STATISTICS if name in rows):
         column = rows[name].to_numpy(np.float64)[scored]
         if not _is_length(column).all():
@@ -129,7 +128,7 @@ def _counts(
         if told != counted:
             yield Status.UNKNOWN, f"run.json says {name} {told}, its table {counted}"
     if set(summary) != set(record.scenes):
-        scenes = some(sorted(set(summary) ^ set(record.scenes)))
+        scenes = some(sorted(set(summary) ^ set(record.scenes)), 5)
         yield Status.UNKNOWN, f"in one of run.json and summary.json alone: {scenes}"
     if {"frames", "faces"} <= set(rows) and (rows["faces"] > rows["frames"]).any():
         yield Status.UNKNOWN, "more faces than frames"
@@ -200,7 +199,7 @@ def baseline_fault(baseline: Baseline) -> str:
     for scene, column in baseline.errors_mm.items():
         wrong = [name for name, value in column.items() if not _is_length(value)]
         if wrong:
-            return f"the baseline's errors of {some(wrong)} in {scene} are no finite lengths"
+            return f"the baseline's errors of {some(wrong, 5)} in {scene} are no finite lengths"
     return ""
 
 

@@ -17,6 +17,7 @@ from ...bench.scoring.statistics import (
     holm,
     paired_difference,
 )
+from ...errors import some
 from ..run.folder import RunFolder, RunRecord
 from ..run.items import item_names, of_scene
 from ..run.summary import SceneSummary
@@ -25,7 +26,6 @@ from ..tables.published import by_method, published_results
 from ..tables.scenes import COMPLETENESS_TOLERANCE, run_label
 from ..tables.subject_errors import subject_of
 from ..tables.table import share_text
-from ..tables.table import some_text as some
 from .baseline import Baseline
 from .consistency import baseline_fault, consistency_checks, least_completeness
 from .rules import (
@@ -157,11 +157,13 @@ class Case:
         asked = max(rule.subjects for rule in self.coverages(scene))
         lost = sorted(theirs.keys() - ours.keys())
         if 1 - len(lost) / len(theirs) < asked:
-            return f"{len(lost)} of {len(theirs)} subjects of the baseline are lost: {some(lost)}"
+            return (
+                f"{len(lost)} of {len(theirs)} subjects of the baseline are lost: {some(lost, 5)}"
+            )
         # Of the same data, so that whoever the run was asked for the baseline was asked for too.
         everybody = set(item_names(of_scene(self.rows, scene)))
         if foreign := sorted(theirs.keys() - everybody):
-            return f"the baseline has numbers of others: {some(foreign)}"
+            return f"the baseline has numbers of others: {some(foreign, 5)}"
         if len(theirs) / len(everybody) < asked:
             return f"the baseline has numbers of {len(theirs)} of {len(everybody)} subjects"
         before = self.baseline.completeness.get(scene, math.nan)

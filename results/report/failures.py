@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...bench.method.clip_faces import ChunkRow
+from ...errors import some
 from ...recon.face.tracks import FIRST, FOUND, LAST
 from ..run.ledger import Ledger
 from ..tables.markup import Markup, join, tag
 from ..tables.subject_errors import ERROR
-from ..tables.table import Cell, Table, some_text, text_rows
+from ..tables.table import Cell, Table, text_rows
 from ..tables.writers import html
 from .pictures import frames_of, zoomable
 from .series import Series
@@ -74,7 +75,7 @@ def _reasons_table(series: Sequence[Series], title: str, column: str, scored: bo
     for (reason, place), labels in found.items():
         grouped.setdefault((reason, _whose(labels, series)), []).append(place)
     lines = [
-        (Cell(reason), *([Cell(whose)] if len(series) > 1 else []), Cell(some_text(places, NAMED)))
+        (Cell(reason), *([Cell(whose)] if len(series) > 1 else []), Cell(some(places, NAMED)))
         for (reason, whose), places in grouped.items()
     ]
     head = ("reason", *(["runs"] if len(series) > 1 else []), "subjects and scenes")
@@ -97,7 +98,7 @@ def _lost_frames(series: Sequence[Series]) -> Markup:
     for (reason, whose), losses in grouped.items():
         # The worst first, then by name, so that equal losses keep their order.
         losses.sort(key=lambda loss: (-loss.count, loss.clip))
-        named = some_text([f"{loss.clip} {loss.where}" for loss in losses], NAMED)
+        named = some([f"{loss.clip} {loss.where}" for loss in losses], NAMED)
         counts = (str(sum(loss.count for loss in losses)), str(len({loss.clip for loss in losses})))
         rows.append((reason, *([whose] if several else []), named, *counts))
         each += [

@@ -112,12 +112,6 @@ def interval_text(low: float, high: float, digits: int = 2) -> str:
     return f"[{low:.{digits}f}, {high:.{digits}f}]" if math.isfinite(low + high) else ""
 
 
-def some_text(names: Sequence[str], most: int = 5) -> str:
-    """The first of some names, and how many more there are."""
-    hidden = len(names) - most
-    return ", ".join(names[:most]) + (f" and {hidden} more" if hidden > 0 else "")
-
-
 def p_text(p_value: float) -> str:
     """`0.031`, `< 0.001`, or a dash when unknown."""
     return "< 0.001" if p_value < 0.001 else number_text(p_value, 3)

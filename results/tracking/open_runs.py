@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ...errors import FacebenchError, nearest_name
+from ...errors import FacebenchError, nearest_name, some
 from ..run.folder import RunFolder
 from ..tables.basis import MLFLOW_ID
-from ..tables.table import some_text
 from .store import be_quiet, redact, sqlite_file, store_errors_told, tracking_uri
 
 FILES = ("run.json", "summary.json", "items.parquet")
@@ -55,9 +54,7 @@ def _existing_run(path: Path) -> RunFolder:
         inside = sorted(item.parent.name for item in path.glob("*/run.json"))
         # The folder above the runs is the commonest mistake: its runs are named.
         if inside and not (path / "run.json").is_file():
-            raise FacebenchError(
-                f"{path} is not a run folder", f"it holds runs: {some_text(inside)}"
-            )
+            raise FacebenchError(f"{path} is not a run folder", f"it holds runs: {some(inside, 5)}")
         return RunFolder.existing(path)
     raise FacebenchError(f"{path}: neither a run folder nor an MLflow run's id", _nearest(path))
 

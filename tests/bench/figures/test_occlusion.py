@@ -13,13 +13,13 @@ from facebench.bench.figures.occlusion import (
     albedo_errors,
     face_classes,
     mapped_albedo,
-    summarise_albedo,
 )
 from facebench.recon.face.coefficients import FaceCoefficients
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.render.face_in_photograph import FaceArtist, FaceInPhotograph, decode_face
 from facebench.recon.synthetic.faces import CoveredFace, FaceSampler, cover, true_coefficients
+from facebench.results.figures.occlusion import albedo_note
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +56,13 @@ def test_without_anything_hidden_there_is_no_number(
     assert np.isnan(albedo_errors(model, bare, colours, colours).mapping)
 
 
-def test_a_summary_pairs_people() -> None:
+def test_the_note_pairs_people() -> None:
     draw = np.random.default_rng(0).uniform(0.1, 0.2, 9)
     rows = [AlbedoErrors(v + 0.3, v, 0.1, 0.2, 0.3) for v in draw]
     hidden_nowhere = AlbedoErrors(np.nan, np.nan, 0.1, 0.2, np.nan)
-    summary = summarise_albedo([*rows, hidden_nowhere])
-    assert summary.difference.mean_mm == pytest.approx(-0.3)
-    assert summary.difference.n_subjects == 9
-    assert summary.reconstruction == pytest.approx(draw.mean())
+    note = albedo_note([*rows, hidden_nowhere])
+    assert "Over 9 people" in note and "reconstruction − mapping −0.300" in note
+    assert f"reconstruction {draw.mean():.3f} [" in note
 
 
 def test_agreement_of_masks_is_intersection_over_union() -> None:
