@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,31 +37,16 @@ def faces_in_photographs(
     elif isinstance(method, PlacesFaces):
         found = method.faces_in_photographs(crops)
     else:
-        found = [_of_mesh(method, vector) for vector in method.describe(crops)]
-    open_ones = [one.pose is None or one.light is None for one in found]
-    if not any(open_ones):
+        meshes = [method.mesh(vector) for vector in method.describe(crops)]
+        found = [FaceInPhotograph(one, np.asarray(one.vertices, np.float64)) for one in meshes]
+    if all(one.pose is not None and one.light is not None for one in found):
         return found
-    _refuse_unlaid(method, found)
-    landmarks = _landmarks(crops, detector, given)
-    return [complete_pose_and_light(*item) for item in zip(found, crops, landmarks, strict=True)]
-
-
-def _of_mesh(method: Method, vector: NDArray[np.floating]) -> FaceInPhotograph:
-    mesh = method.mesh(vector)
-    return FaceInPhotograph(mesh, np.asarray(mesh.vertices, np.float64))
-
-
-def _refuse_unlaid(method: Method, found: Sequence[FaceInPhotograph]) -> None:
     if any(one.pose is None and one.mesh.landmarks is None for one in found):
         raise FacebenchError(
             f"method '{method.card.name}' says neither where a face is nor where its landmarks are",
             "name the 68 landmark vertices of its meshes",
         )
-
-
-def _landmarks(
-    crops: NDArray[np.uint8], detector: LandmarkDetector, given: NDArray[np.floating] | None
-) -> NDArray[np.floating]:
-    box = box_of_crop(crops.shape[1])
-    found = detector.landmarks(list(crops), [box] * len(crops))
-    return found if given is None else np.where(np.isfinite(given), given, found)
+    points = detector.landmarks(list(crops), [box_of_crop(crops.shape[1])] * len(crops))
+    if given is not None:
+        points = np.where(np.isfinite(given), given, points)
+    return [complete_pose_and_light(*item) for item in zip(found, crops, points, strict=True)]

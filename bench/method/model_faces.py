@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ModelFaces:
-    """Facts of the faces of a model.
+    """The faces of a model.
 
     Attributes:
         model: whose faces the method gives.
+        expression: of the faces; with `predicted` a vector holds both kinds of coefficients.
     """
 
     model: MorphableModel
+    expression: Expression
 
     @property
     def parts(self) -> dict[str, NDArray[np.bool_]]:
@@ -43,6 +45,23 @@ class ModelFaces:
         """Digest of the face model."""
         return self.model.digest
 
+    def vectors(self, found: Coefficients) -> NDArray[np.float32]:
+        """Identity coefficients (B, K), and behind them those of a predicted expression."""
+        # Here: listing methods reads this module and must not load PyTorch for it.
+        import torch
+
+        parts = [found.identity]
+        # Behind the identity, so that a mean over frames averages both and `mesh` can part them.
+        if self.expression == "predicted":
+            parts.append(found.expression)
+        return np.asarray(torch.cat(parts, dim=1).cpu().numpy(), np.float32)
+
+    def mesh(self, vector: NDArray[np.floating]) -> Mesh:
+        """The face of one of `vectors`, mm."""
+        n_identity = self.model.identity_basis.shape[2]
+        expression = vector[n_identity:] if self.expression == "predicted" else None
+        return self.model.mesh(identity=vector[:n_identity], expression=expression)
+
 
 @dataclass(frozen=True, eq=False)
 class RegressedFaces(ModelFaces):
@@ -52,13 +71,11 @@ class RegressedFaces(ModelFaces):
         loaded: the regressor.
         device: it runs on.
         card: of the method.
-        expression: of the faces; with `predicted` a vector holds both kinds of coefficients.
     """
 
     loaded: LoadedRegressor
     device: str
     card: MethodCard
-    expression: Expression = "neutral"
 
     @property
     def crop_size(self) -> int:
@@ -76,14 +93,8 @@ class RegressedFaces(ModelFaces):
         return hashlib.sha256(f"{self.loaded.digest}{self.model.digest}".encode()).hexdigest()
 
     def describe(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Identity coefficients (B, K), and behind them those of a predicted expression."""
-        import torch
-
-        found = self._regress(crops)
-        parts = [found.identity]
-        if self.expression == "predicted":
-            parts.append(found.expression)
-        return np.asarray(torch.cat(parts, dim=1).cpu().numpy(), np.float32)
+        """What the network says of each crop, see `vectors`."""
+        return self.vectors(self._regress(crops))
 
     def faces_in_photographs(self, crops: NDArray[np.uint8]) -> list[FaceInPhotograph]:
         """Everything that the network says of each crop."""
@@ -99,12 +110,6 @@ class RegressedFaces(ModelFaces):
             images = torch.tensor(crops, device=self.device).permute(0, 3, 1, 2).float() / 255.0
             found: Coefficients = self.loaded.regressor(images)
         return found
-
-    def mesh(self, vector: NDArray[np.floating]) -> Mesh:
-        """The face of a vector as `describe` gives it, mm."""
-        n_identity = self.model.identity_basis.shape[2]
-        expression = vector[n_identity:] if self.expression == "predicted" else None
-        return self.model.mesh(identity=vector[:n_identity], expression=expression)
 
 
 def regressed_faces(
@@ -138,4 +143,4 @@ def regressed_faces(
             f"give --method {loaded.recipe.kind}",
         )
     loaded.regressor.to(options.device)
-    return RegressedFaces(model, loaded, options.device, card, options.expression)
+    return RegressedFaces(model, options.expression, loaded, options.device, card)

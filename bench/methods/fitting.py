@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ...recon.mesh.record import Mesh
 from ...recon.morphable.load import load_model
-from ..method.interface import Expression, MethodCard, MethodOptions
+from ..method.interface import MethodCard, MethodOptions
 from ..method.model_faces import ModelFaces
 
 if TYPE_CHECKING:
@@ -43,12 +42,10 @@ class Fitting(ModelFaces):
     Attributes:
         fitter: fits crops.
         checkpoint_digest: SHA-256 of the landmark detector's weights.
-        expression: of the faces; with `predicted` a vector holds both kinds of coefficients.
     """
 
     fitter: CropFitter
     checkpoint_digest: str
-    expression: Expression = "neutral"
     card: MethodCard = CARD
     crop_size: int = CROP_SIZE
 
@@ -60,16 +57,8 @@ class Fitting(ModelFaces):
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
     def describe(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Identity coefficients (B, K), and behind them those of a predicted expression."""
-        # Listing methods reads this module and must not load PyTorch for it.
-        import torch
-
-        found = self.fitter.fit(crops).coefficients
-        parts = [found.identity]
-        # Behind the identity, so that a mean over frames averages both and `mesh` can part them.
-        if self.expression == "predicted":
-            parts.append(found.expression)
-        return np.asarray(torch.cat(parts, dim=1).cpu().numpy(), np.float32)
+        """What was fitted to each crop, see `vectors`."""
+        return self.vectors(self.fitter.fit(crops).coefficients)
 
     def faces_in_photographs(self, crops: NDArray[np.uint8]) -> list[FaceInPhotograph]:
         """Everything that was fitted to each crop."""
@@ -84,12 +73,6 @@ class Fitting(ModelFaces):
 
         found = self.fitter.fit(crops, landmarks).coefficients
         return decode_faces(self.model, FaceCoefficients.of(found))
-
-    def mesh(self, vector: NDArray[np.floating]) -> Mesh:
-        """The face of a vector as `describe` gives it, mm."""
-        n_identity = self.model.identity_basis.shape[2]
-        expression = vector[n_identity:] if self.expression == "predicted" else None
-        return self.model.mesh(identity=vector[:n_identity], expression=expression)
 
 
 def build(options: MethodOptions) -> Fitting:
@@ -106,4 +89,4 @@ def build(options: MethodOptions) -> Fitting:
     weights = chosen_weights(options.checkpoint or EMBEDDED, "landmarker")
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     fitter = CropFitter.of(model, CROP_SIZE, weights, options.device)
-    return Fitting(model, fitter, digest, options.expression)
+    return Fitting(model, options.expression, fitter, digest)

@@ -55,4 +55,4 @@ class MeanFace(ModelFaces):
 
 def build(options: MethodOptions) -> MeanFace:
     """The mean of the model in `options`."""
-    return MeanFace(load_model(options.model))
+    return MeanFace(load_model(options.model), options.expression)

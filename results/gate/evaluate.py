@@ -157,9 +157,8 @@ class Case:
         asked = max(rule.subjects for rule in self.coverages(scene))
         lost = sorted(theirs.keys() - ours.keys())
         if 1 - len(lost) / len(theirs) < asked:
-            return (
-                f"{len(lost)} of {len(theirs)} subjects of the baseline are lost: {some(lost, 5)}"
-            )
+            missing = f"{len(lost)} of {len(theirs)} subjects of the baseline are lost"
+            return f"{missing}: {some(lost, 5)}"
         # Of the same data, so that whoever the run was asked for the baseline was asked for too.
         everybody = set(item_names(of_scene(self.rows, scene)))
         if foreign := sorted(theirs.keys() - everybody):
