@@ -8,7 +8,7 @@ needs a look into a file or folder is left to the command.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,10 +128,14 @@ def check_arguments(options: dict[str, Any]) -> None:
     settings = options.get("settings") or ()
     # Not by its name alone: a recipe is right or wrong only together with its --set.
     if isinstance(options.get("recipe"), str):
-        _check_recipe(options["recipe"], settings)
+        from ..recon.recipes.files import load_any_recipe
+
+        load_any_recipe(options["recipe"], settings)
     # After its name: only a protocol that is changed is worth the import of its record.
     elif settings and isinstance(options.get("protocol"), str):
-        _check_settings(options["protocol"], settings)
+        from ..bench.protocol.record import read_settings
+
+        read_settings(options["protocol"], settings)
 
 
 def _check_folder(path: Path) -> None:
@@ -205,23 +209,11 @@ def _check_protocols(text: str) -> None:
         check_protocol(name)
 
 
-def _check_settings(protocol: str, settings: Sequence[str]) -> None:
-    from ..bench.protocol.record import read_settings
-
-    read_settings(protocol, settings)
-
-
 def check_protocol(text: str) -> None:
     if text.endswith(".toml"):
         _check_file(Path(text))
     elif text not in PROTOCOLS:
         raise FacebenchError(f"unknown protocol '{text}'", did_you_mean(text, PROTOCOLS))
-
-
-def _check_recipe(name: str, settings: Iterable[str]) -> None:
-    from ..recon.recipes.files import load_any_recipe
-
-    load_any_recipe(name, settings)
 
 
 def _beside(path: Path) -> str:

@@ -83,21 +83,14 @@ def _list(protocols: list[dict[str, Any]]) -> Table:
 
 def _as_toml(facts: dict[str, Any]) -> str:
     """All settings as a TOML file whose comments say what they stand for."""
-    paragraphs = (f"{facts['name']}: {facts['title']}", facts["description"], facts["source"])
-    comments = [_comment(text) for text in paragraphs if text]
-    sections = [
-        "\n".join([f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in values.items())])
-        for section, values in facts["settings"].items()
-    ]
-    return "\n\n".join([*comments, f"# digest {facts['digest']}", *sections])
-
-
-def _comment(text: str) -> str:
     import textwrap
 
-    return textwrap.fill(text, 100, initial_indent="# ", subsequent_indent="# ")
-
-
-def _toml(value: bool | float | str) -> str:
-    # Texts, numbers and truth values are written alike in JSON and TOML.
-    return json.dumps(value, ensure_ascii=False)
+    paragraphs = (f"{facts['name']}: {facts['title']}", facts["description"], facts["source"])
+    wrapper = textwrap.TextWrapper(100, initial_indent="# ", subsequent_indent="# ")
+    comments = [wrapper.fill(text) for text in paragraphs if text]
+    sections = []
+    for section, values in facts["settings"].items():
+        # Texts, numbers and truth values are written alike in JSON and TOML.
+        told = (f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())
+        sections.append("\n".join([f"[{section}]", *told]))
+    return "\n\n".join([*comments, f"# digest {facts['digest']}", *sections])

@@ -159,9 +159,5 @@ def _report(as_json: bool, out: Path, facts: dict[str, object]) -> None:
     if as_json:
         click.echo(json.dumps({"out": str(out), **facts}))
         return
-    shown = ", ".join(f"{_count(value)} {name}" for name, value in facts.items())
-    click.echo(f"{out}: {shown}")
-
-
-def _count(value: object) -> object:
-    return len(value) if isinstance(value, list) else value
+    counts = {name: len(v) if isinstance(v, list) else v for name, v in facts.items()}
+    click.echo(f"{out}: {', '.join(f'{count} {name}' for name, count in counts.items())}")

@@ -103,7 +103,9 @@ def command(context: click.Context, /, **options: Any) -> None:
         # The steps lock the folders below by themselves, as they do when a user types them.
         with lock_folder(options["out"], "table1", ("table1.*", "*/run.json", "training/*/*")):
             entries, request = _plan(options)
-            _train(entries, options)
+            for entry in entries:
+                if entry.awaits_training:
+                    run_step(_training_words(entry, options))
             _measure(entries, request, options)
             _show(entries, request, options)
     except (KeyboardInterrupt, click.Abort):
@@ -138,12 +140,6 @@ def _recipes(texts: Sequence[str]) -> dict[str, str]:
         if not (name and sign and recipe):
             raise click.BadParameter(f"'{name}{sign}{recipe}': write METHOD=RECIPE")
     return {name: recipe for name, _, recipe in pairs}
-
-
-def _train(entries: Sequence[Entry], options: dict[str, Any]) -> None:
-    for entry in entries:
-        if entry.awaits_training:
-            run_step(_training_words(entry, options))
 
 
 def _training_words(entry: Entry, options: dict[str, Any]) -> list[str]:

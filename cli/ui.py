@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from ..results.tracking.ui import Page
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -89,13 +87,9 @@ def _print(address: str, found: Sequence[Page], show: bool) -> None:
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
     """Let these end the server too, as Ctrl-C does."""
-    before = {number: signal.signal(number, _interrupt) for number in _ENDING}
+    before = {number: signal.signal(number, signal.default_int_handler) for number in _ENDING}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _interrupt(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt

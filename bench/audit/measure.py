@@ -13,7 +13,7 @@ from ...recon.morphable.model import MorphableModel
 from ...recon.synthetic.photograph import random_stream
 from ..protocol.record import Protocol
 from ..scoring.result import NAN
-from ..scoring.score import ScoredPair, score_prediction
+from ..scoring.score import score_prediction
 from ..surface.triangles import Float64Array
 from .people import AuditedPerson
 from .predictors import Predicted, Predictor, area_mean
@@ -103,15 +103,9 @@ def _measure(
         )
     except FacebenchError as error:
         return NAN, true, NAN, str(error), NAN
-    over_vertices = _over_vertices(pair, face, errors, counted)
+    # Over the skin, each handed vertex beside the model's vertex it stands for.
+    over_vertices = correlation(pair.vertex_errors, errors[face.origin], counted[face.origin])
     return pair.score.value_mm, true, over_vertices, "", pair.score.deviation_mm
-
-
-def _over_vertices(
-    pair: ScoredPair, face: Predicted, errors: Float64Array, area: Float64Array
-) -> float:
-    """Correlation over the skin, each handed vertex beside the model's vertex it stands for."""
-    return correlation(pair.vertex_errors, errors[face.origin], area[face.origin])
 
 
 def needs_landmarks(protocol: Protocol) -> bool:

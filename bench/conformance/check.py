@@ -96,7 +96,8 @@ def _landmarks(method: FileMethod, item: Item) -> tuple[Landmarks | None, list[F
 
 def _check_names(method: FileMethod) -> Iterator[Finding]:
     """Which subjects and scenes there are, and what was not understood."""
-    faces = [_split(name) for name in method.names]
+    # No scene stands for all of them.
+    faces = [name.partition("/")[::2] for name in method.names]
     scenes: dict[str, set[str]] = {}
     for subject, scene in faces:
         scenes.setdefault(subject, set()).add(scene)
@@ -132,12 +133,6 @@ def _not_of_micc(faces: Sequence[tuple[str, str]]) -> Iterator[Finding]:
     if unknown:
         advice = f"MICC's are {', '.join(VIDEO_OF_SCENE)}; right for another dataset"
         yield warning("scenes", f"not MICC's: {some(unknown)}", advice)
-
-
-def _split(name: str) -> tuple[str, str]:
-    """Subject and scene of a face; no scene stands for all of them."""
-    subject, _, scene = name.partition("/")
-    return subject, scene
 
 
 def _words(name: str) -> str:

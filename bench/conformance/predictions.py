@@ -151,7 +151,8 @@ def check_topology(meshes: list[Mesh]) -> Iterator[Finding]:
         return
     yield success("topology", "the same triangles for all pictures")
     # A head that turns with the picture would be averaged to a smaller face.
-    turned = max(_degrees_between(first, mesh) for mesh in meshes)
+    source, *_ = points = [np.asarray(mesh.vertices, np.float64) for mesh in meshes]
+    turned = max(degrees_of(similarity_between(source, target).rotation) for target in points)
     if turned > STILL_DEGREES:
         advice = "leave the head's pose out of the mesh, else the mean of the frames is no face"
         yield failure("still", f"meshes turn by {turned:.0f} degrees with the picture", advice)
@@ -171,15 +172,6 @@ def check_average(trial: Trial, meshes: list[Mesh]) -> Iterator[Finding]:
     else:
         advice = "say which is meant: --set reduction.average=parameters or =meshes"
         yield warning("average", f"not linear: the two averages are {off:.2g} mm apart", advice)
-
-
-def _degrees_between(first: Mesh, second: Mesh) -> float:
-    source, target = (_points(mesh) for mesh in (first, second))
-    return degrees_of(similarity_between(source, target).rotation)
-
-
-def _points(mesh: Mesh) -> Float64Array:
-    return np.asarray(mesh.vertices, np.float64)
 
 
 def _duration(seconds: float) -> str:

@@ -48,7 +48,9 @@ def read(root: Path) -> Listing:
     """
     folders = _subject_folders(root)
     listings = [_Subject(name, found) for name, found in sorted(folders.items())]
-    unknown = (Problem(entry.name, "not recognised") for entry in _strangers(root))
+    unknown = (
+        Problem(entry.name, "not recognised") for entry in _visible(root) if not _is_subject(entry)
+    )
     problems = (problem for listing in listings for problem in listing.problems)
     items = (listing.item(scene) for listing in listings for scene in VIDEO_OF_SCENE)
     return Listing(tuple(items), (*unknown, *problems))
@@ -118,7 +120,7 @@ class _Subject:
         path = self._only(found, "video", scene)
         if path is None:
             return None
-        return Clip(f"{self.subject}/{scene}", path, _boxes_beside(path, videos))
+        return Clip(f"{self.subject}/{scene}", path, _beside(path, [BOXES_SUFFIX], videos))
 
     def _scan(self, name: str, model: Path | None) -> Scan | None:
         folder = _child(model, name)
@@ -128,7 +130,16 @@ class _Subject:
         path = self._only(objs, "OBJ file", name)
         if path is None:
             return None
-        return Scan(self.subject, name, path, _label_beside(path), _landmarks_beside(path))
+        # Here: what finds nose tips imports Open3D, and a list of datasets needs neither; and a
+        # folder that is no such set is refused before SciPy is imported.
+        from ..landmarks.files import LANDMARK_SUFFIXES
+        from ..registration.nose_tip import LABEL_SUFFIXES
+
+        files = _files(path.parent)
+        label = _beside(path, LABEL_SUFFIXES, files)
+        # `STEM.landmarks.txt`, `.npy` or `.pp`: protocols that start from landmarks need them.
+        landmarks = _beside(path, [f".landmarks{end}" for end in LANDMARK_SUFFIXES], files)
+        return Scan(self.subject, name, path, label, landmarks)
 
     def _only(self, found: Sequence[Path], kind: str, where: str) -> Path | None:
         """The one file that was found; none, several or an empty one is a problem."""
@@ -153,19 +164,12 @@ def _subject_folders(root: Path) -> dict[str, list[Path]]:
     for path in filter(_is_subject, _visible(root)):
         folders.setdefault(path.name.lower(), []).append(path)
     # An empty `subject_01` is no proof: one level too high or too low looks like that.
-    if not any(_has_content(path) for paths in folders.values() for path in paths):
+    found = [path for paths in folders.values() for path in paths]
+    if not any(_child(path, name) for path in found for name in ("model", *VIDEO_FOLDERS)):
         inner = [path for path in _visible(root) if any(map(_is_subject, _visible(path)))]
         hint = f"did you mean {inner[0]}?" if inner else _LAYOUT
         raise FacebenchError(f"{root}: not a MICC folder", hint)
     return folders
-
-
-def _has_content(folder: Path) -> bool:
-    return any(_child(folder, name) for name in ("model", *VIDEO_FOLDERS))
-
-
-def _strangers(root: Path) -> list[Path]:
-    return [path for path in _visible(root) if not _is_subject(path)]
 
 
 def _unrecognised(folder: Path, model: Path | None, videos: Sequence[Path]) -> Iterator[Path]:
@@ -174,39 +178,19 @@ def _unrecognised(folder: Path, model: Path | None, videos: Sequence[Path]) -> I
     yield from (path for path in _visible(folder) if path.name.lower() not in known)
     scans = FRONTAL_SCANS + SIDE_SCANS
     yield from (path for path in _visible(model) if path.name.lower() not in scans)
-    yield from (path for path in videos if not _is_video_or_boxes(path))
-
-
-def _is_video_or_boxes(path: Path) -> bool:
-    name = path.name.lower()
     suffixes = (*VIDEO_SUFFIXES, BOXES_SUFFIX)
-    return any(name == stem + suffix for stem in VIDEO_OF_SCENE.values() for suffix in suffixes)
+    named = {stem + suffix for stem in VIDEO_OF_SCENE.values() for suffix in suffixes}
+    yield from (path for path in videos if path.name.lower() not in named)
 
 
 def _is_subject(path: Path) -> bool:
     return path.is_dir() and _SUBJECT.fullmatch(path.name.lower()) is not None
 
 
-def _boxes_beside(video: Path, files: Sequence[Path]) -> Path | None:
-    wanted = video.stem.lower() + BOXES_SUFFIX
-    return next((path for path in files if path.name.lower() == wanted), None)
-
-
-def _label_beside(scan: Path) -> Path | None:
-    # Here: what finds nose tips imports Open3D, and a list of datasets needs neither.
-    from ..registration.nose_tip import LABEL_SUFFIXES
-
-    wanted = [scan.stem.lower() + suffix for suffix in LABEL_SUFFIXES]
-    return next((path for path in _files(scan.parent) if path.name.lower() in wanted), None)
-
-
-def _landmarks_beside(scan: Path) -> Path | None:
-    """`STEM.landmarks.txt`, `.npy` or `.pp`: protocols that start from landmarks need them."""
-    # Here, as above: a folder that is no such set is refused before SciPy is imported.
-    from ..landmarks.files import LANDMARK_SUFFIXES
-
-    wanted = [f"{scan.stem.lower()}.landmarks{suffix}" for suffix in LANDMARK_SUFFIXES]
-    return next((path for path in _files(scan.parent) if path.name.lower() in wanted), None)
+def _beside(path: Path, suffixes: Sequence[str], files: Sequence[Path]) -> Path | None:
+    """The first of some files that is called as a path is, with one of these suffixes."""
+    wanted = [path.stem.lower() + suffix for suffix in suffixes]
+    return next((other for other in files if other.name.lower() in wanted), None)
 
 
 def _child(folder: Path | None, name: str) -> Path | None:

@@ -104,22 +104,20 @@ def spread_of(
     chosen = slice(None) if face is None else face
     # Neutral shapes: an expression is a true difference of photographs, not an inconsistency.
     shapes = np.stack([one.neutral[chosen] for one in reconstructions])
-    people = _people(photographs)
-    groups = groups_of(photographs)
-    means = [_aligned(shapes[rows]).mean(axis=0) for rows in people.values()]
-    angles = None if features is None else _feature_angles(reconstructions, features)
-    return Spread(
-        label=label,
-        within_mm={
-            group: np.array(
-                [_within(shapes[_grouped(photographs, rows, group)]) for rows in people.values()]
-            )
-            for group in groups
-        },
-        between_mm=_from_mean(np.stack(means)),
-        within_degrees=np.empty(0) if angles is None else _angles_within(angles, people),
-        between_degrees=float("nan") if angles is None else _angle_between(angles, people),
-    )
+    names = np.array([one.subject for one in photographs])
+    people = [np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())]
+    within_mm = {}
+    for group in groups_of(photographs):
+        # The front belongs to every group: changes are measured from it, not from each other alone.
+        belongs = np.array([group == ALL or one.group in (group, FRONT) for one in photographs])
+        spread = [_from_mean(_aligned(shapes[rows[belongs[rows]]])).mean() for rows in people]
+        within_mm[group] = np.array(spread)
+    means = [_aligned(shapes[rows]).mean(axis=0) for rows in people]
+    within_degrees, between_degrees = np.empty(0), float("nan")
+    if features is not None:
+        within_degrees, between_degrees = _angles(reconstructions, people, features)
+    between_mm = _from_mean(np.stack(means))
+    return Spread(label, within_mm, between_mm, within_degrees, between_degrees)
 
 
 def face_of(method: Method) -> NDArray[np.bool_] | None:
@@ -152,25 +150,6 @@ def differences(spreads: Sequence[Spread], group: str = ALL) -> list[SpreadDiffe
     ]
 
 
-def _people(photographs: Sequence[Photograph]) -> dict[str, NDArray[np.intp]]:
-    names = np.array([one.subject for one in photographs])
-    return {name: np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())}
-
-
-def _grouped(
-    photographs: Sequence[Photograph], rows: NDArray[np.intp], group: str
-) -> NDArray[np.intp]:
-    """A person's photographs of a group, and the one from the front."""
-    # The front belongs to every group: changes are measured from it, not from each other alone.
-    if group == ALL:
-        return rows
-    return np.array([row for row in rows if photographs[row].group in (group, FRONT)])
-
-
-def _within(shapes: Floats) -> float:
-    return float(_from_mean(_aligned(shapes)).mean())
-
-
 def _from_mean(shapes: Floats) -> Floats:
     """Mean distance (N,) of the vertices of N shapes (N, V, 3) from those of their mean."""
     aligned = _aligned(shapes)
@@ -186,10 +165,13 @@ def _aligned(shapes: Floats) -> Floats:
     return shapes
 
 
-def _feature_angles(
-    reconstructions: Sequence[FaceInPhotograph], features: IdentityFeatures
-) -> Floats:
-    """Angles (N, N) in degrees between the features of N neutral faces, drawn from the front.
+def _angles(
+    reconstructions: Sequence[FaceInPhotograph],
+    people: Sequence[NDArray[np.intp]],
+    features: IdentityFeatures,
+) -> tuple[Floats, float]:
+    """Mean angles in degrees between the features of neutral faces, drawn from the front: of two
+    photographs of each person (P,), and of two people, NaN for one.
 
     Even light and the method's own albedo leave only the face itself to tell people apart.
     """
@@ -199,22 +181,11 @@ def _feature_angles(
     unit = torch.nn.functional.normalize(torch.stack(found), dim=1).double()
     cosines = (unit @ unit.T).clamp(-1.0, 1.0)
     angles: Floats = np.degrees(np.arccos(cosines.numpy()))
-    return angles
-
-
-def _angles_within(angles: Floats, people: Mapping[str, NDArray[np.intp]]) -> Floats:
-    """Mean angle of two photographs of each person (P,)."""
-    blocks = [angles[np.ix_(rows, rows)] for rows in people.values()]
+    blocks = [angles[np.ix_(rows, rows)] for rows in people]
     # The diagonal is each face with itself: above it every pair stands once.
-    return np.array([float(block[np.triu_indices(len(block), 1)].mean()) for block in blocks])
-
-
-def _angle_between(angles: Floats, people: Mapping[str, NDArray[np.intp]]) -> float:
-    """Mean angle between two people; NaN for one."""
-    pairs = list(combinations(people.values(), 2))
-    if not pairs:
-        return float("nan")
-    return float(np.mean([angles[np.ix_(a, b)].mean() for a, b in pairs]))
+    within = np.array([float(block[np.triu_indices(len(block), 1)].mean()) for block in blocks])
+    between = [angles[np.ix_(a, b)].mean() for a, b in combinations(people, 2)]
+    return within, float(np.mean(between)) if between else float("nan")
 
 
 def neutral_face(reconstruction: FaceInPhotograph) -> FaceInPhotograph:

@@ -148,10 +148,10 @@ def method_choices(texts: Iterable[str]) -> tuple[MethodChoice, ...]:
     choices = [MethodChoice.parse(text) for text in texts]
     labels = [choice.label for choice in choices]
     told = [_told(one) if labels.count(one.label) > 1 else one for one in choices]
-    repeated = next((one for one in told if _label_taken(one, told)), None)
-    if repeated:
+    labels = [one.label for one in told]
+    if repeated := [label for label in labels if labels.count(label) > 1]:
         raise FacebenchError(
-            f"two methods are called '{repeated.label}'", "tell them apart with ' as LABEL'"
+            f"two methods are called '{repeated[0]}'", "tell them apart with ' as LABEL'"
         )
     return tuple(told)
 
@@ -176,7 +176,3 @@ def _told(choice: MethodChoice) -> MethodChoice:
     if choice.checkpoint is None or choice.label != choice.name:
         return choice
     return replace(choice, label=f"{choice.name} ({choice.checkpoint.parent.name})")
-
-
-def _label_taken(choice: MethodChoice, others: Sequence[MethodChoice]) -> bool:
-    return sum(other.label == choice.label for other in others) > 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -230,8 +229,5 @@ def _plain(score: Score) -> dict[str, Any]:
     row = vars(score)
     values = {key: value for key, value in row.items() if key not in ("subject", "scene")}
     values["digest"] = values.pop("protocol_digest")
-    return {key: None if _is_nan(value) else value for key, value in values.items()}
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
+    # Only NaN is not itself, and JSON has no such number.
+    return {key: value if value == value else None for key, value in values.items()}

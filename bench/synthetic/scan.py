@@ -56,7 +56,8 @@ def scan_surface(
     faces = faces[found[faces].all(axis=1)]
     corners = points[faces]
     sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
-    return _compact(points, faces[sides.max(axis=1) < _LONGEST_MM])
+    used, renumbered = np.unique(faces[sides.max(axis=1) < _LONGEST_MM], return_inverse=True)
+    return Mesh(points[used], renumbered.reshape(-1, 3))
 
 
 def write_obj(path: Path, surface: Mesh) -> None:
@@ -111,11 +112,6 @@ def _missed(generator: np.random.Generator, points: Points, landmarks: Points) -
 def _near(points: Points, centres: Points, radii: Points) -> NDArray[np.bool_]:
     distance = np.linalg.norm(points[:, None] - centres, axis=2)
     return np.asarray((distance < radii).any(axis=1))
-
-
-def _compact(points: Points, faces: NDArray[np.int64]) -> Mesh:
-    used, renumbered = np.unique(faces, return_inverse=True)
-    return Mesh(points[used], renumbered.reshape(-1, 3))
 
 
 DETAIL_MM = 1.0

@@ -39,7 +39,7 @@ from ...recon.synthetic.photograph import random_stream
 from ...recon.synthetic.scene import SceneRenderer
 from ..datasets.micc import BOXES_SUFFIX
 from .scan import DetailSampler, random_placement, scan_surface, write_obj
-from .video import FILE_KINDS, STYLES, Camera, FileKind, Person, boxes_in_view, encode
+from .video import FILE_KINDS, STYLES, Camera, Person, boxes_in_view, encode
 
 SCAN_NAMES = ("frontal1", "frontal2")
 
@@ -170,10 +170,8 @@ class _Workshop:
         ), detail
 
 
-@lru_cache(maxsize=1)
-def _workshop(source: str) -> _Workshop:
-    """One workshop a process."""
-    return _Workshop(source)
+# One workshop a process.
+_workshop = lru_cache(maxsize=1)(_Workshop)
 
 
 def _write_subject(plan: MiccPlan, folder: Path, number: int) -> None:
@@ -227,7 +225,7 @@ def _write_clip(
     generator = random_stream(plan.seed, "micc", *key, "video")
     camera = Camera(workshop.renderer, person, style, generator)
     truth = camera.plan(plan.frames)
-    kind = _kind(*key)
+    kind = FILE_KINDS[(key[0] - 1 + list(STYLES).index(key[1])) % len(FILE_KINDS)]
     path = home / "Video" / f"{style.stem}{kind.suffix}"
     path.parent.mkdir(parents=True, exist_ok=True)
     encode(path, camera.frames(truth), kind)
@@ -239,10 +237,6 @@ def _write_clip(
         f"{key[1]}_expression": truth.expression,
         f"{key[1]}_landmarks": truth.landmarks,
     }
-
-
-def _kind(number: int, scene: str) -> FileKind:
-    return FILE_KINDS[(number - 1 + list(STYLES).index(scene)) % len(FILE_KINDS)]
 
 
 def _timestamp(generator: np.random.Generator) -> str:

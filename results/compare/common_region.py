@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -113,7 +112,9 @@ def common_region(
         found = _on_common_region([_kept(run, item) for run in runs])
         errors[item], shares[item] = found
     replaced = {
-        label: frame.assign(**{ERROR: [_of(errors, item, index) for item in frame["item"]]})
+        label: frame.assign(
+            **{ERROR: [float(errors[i][index]) if i in errors else math.nan for i in frame["item"]]}
+        )
         for index, (label, frame) in enumerate(zip(labels, tables, strict=True))
     }
     cells = {
@@ -169,10 +170,6 @@ def _at(places: Float64Array, mesh: Mesh, errors: Float64Array) -> Float64Array:
     distance, index = cKDTree(vertices).query(places, distance_upper_bound=NEAR_MM)
     found = np.minimum(index, len(vertices) - 1)
     return np.where(np.isfinite(distance), errors[found], np.nan)
-
-
-def _of(errors: dict[str, Float64Array], item: Any, index: int) -> float:
-    return float(errors[item][index]) if item in errors else math.nan
 
 
 def _cell(items: pd.DataFrame, scene: str, shares: dict[str, float]) -> CommonCell:

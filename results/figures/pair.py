@@ -31,7 +31,8 @@ def write_pair(folder: Path, result: Evaluation) -> tuple[Path, ...]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = tuple(folder / name for name in FILES)
     pair, label = result.pair, protocol_label(result)
-    write_json(paths[0], {**result.to_dict(), "curve": _curve(result)})
+    curve = {"threshold_mm": CURVE_MM.round(2).tolist(), "share": pair.curve.tolist()}
+    write_json(paths[0], {**result.to_dict(), "curve": curve})
     errors = pair.vertex_errors
     write_ply(coloured(pair.aligned, errors), paths[1], {"error": errors.astype(np.float32)})
     title = f"{Path(result.prediction).name} on {Path(result.scan).name}"
@@ -44,10 +45,6 @@ def write_pair(folder: Path, result: Evaluation) -> tuple[Path, ...]:
 def protocol_label(result: Evaluation) -> str:
     """`protocol micc (0123456789ab)`."""
     return f"protocol {result.protocol.name} ({result.protocol.digest[:12]})"
-
-
-def _curve(result: Evaluation) -> dict[str, Any]:
-    return {"threshold_mm": CURVE_MM.round(2).tolist(), "share": result.pair.curve.tolist()}
 
 
 VIEWS = (("from the subject's left", -55.0), ("front", 0.0), ("from the subject's right", 55.0))

@@ -36,6 +36,7 @@ def write_curves(
         FacebenchError: no run keeps the shares.
     """
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
     curves = [cumulative_curves(run.subjects) for run in series]
     scenes = [s for s in series[0].record.scenes if any(s in found for found in curves)]
@@ -65,17 +66,11 @@ def write_curves(
     figure.legend(
         handles, labels, loc="outside lower center", ncols=4, frameon=False, handlelength=3
     )
-    for item in [text for panel in panels.flat for text in panel.findobj(_is_text)]:
+    for item in [text for panel in panels.flat for text in panel.findobj(Text)]:
         item.set_fontsize(FONT_POINTS)
     for item in figure.legends[0].get_texts():
         item.set_fontsize(FONT_POINTS)
     return write_figure(figure, stem)
-
-
-def _is_text(artist: object) -> bool:
-    from matplotlib.text import Text
-
-    return isinstance(artist, Text)
 
 
 def error_sheet(series: Sequence[Series], scene: str, limit: int) -> Sheet:

@@ -212,13 +212,13 @@ def is_crowd(subjects: Collection[object]) -> bool:
 
 
 def _dots(errors: Mapping[str, float], x: Axis, y: float) -> Markup:
+    words = {name: tag("title", f"{name}: {error:.2f} mm") for name, error in errors.items()}
     return join(
-        *(_dot(f"{name}: {error:.2f} mm", x.at(error), y) for name, error in errors.items())
+        *(
+            tag("circle", words[name], cx=_number(x.at(error)), cy=_number(y), r=4, class_="dot")
+            for name, error in errors.items()
+        )
     )
-
-
-def _dot(words: str, x: float, y: float) -> Markup:
-    return tag("circle", tag("title", words), cx=_number(x), cy=_number(y), r=4, class_="dot")
 
 
 def density(places: Collection[float], y: float) -> Markup:

@@ -25,7 +25,7 @@ from .store import be_quiet, redact, sqlite_file, store_errors_told
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
+    from mlflow.entities import Run
     from mlflow.store.entities import PagedList
 
 
@@ -183,7 +183,9 @@ def pages(client: MlflowClient) -> list[Page]:
     Raises:
         FacebenchError: there is no run.
     """
-    counted = {one: _runs(client, one) for one in client.search_experiments()}
+    # Of each the newest first, as many as come at once.
+    experiments = client.search_experiments()
+    counted = {one: client.search_runs([one.experiment_id]) for one in experiments}
     found = [
         (f"{one.name}: {_count(runs)}", f"/#/experiments/{one.experiment_id}/runs{CHARTS}")
         for one, runs in counted.items()
@@ -222,11 +224,6 @@ def _find_run(client: MlflowClient, place: str, uri: str) -> Run:
     except MlflowException:
         said = f"{place}: neither a run folder nor an MLflow run of {redact(uri)}"
         raise FacebenchError(said) from None
-
-
-def _runs(client: MlflowClient, experiment: Experiment) -> PagedList[Run]:
-    """The newest first, as many as come at once."""
-    return client.search_runs([experiment.experiment_id])
 
 
 def _count(runs: PagedList[Run]) -> str:
