@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,8 @@ from ..surface.region import OverlapRegion, Sphere
 from ..surface.similarity import Similarity, similarity_between
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array
-from .distance import inlier_errors, vertex_errors
+from .distance import DIRECTION_WEIGHTS, inlier_errors, vertex_errors
+from .register import Registered
 
 REGIONS = ("nose", "mouth", "forehead", "cheeks")
 # A nose is three nodes of a whole face wide. The noise that stands for N dependent points grows
@@ -39,36 +39,19 @@ MARGIN_MM = 25.0  # Of the prediction around a region: its registration moves it
 EQUAL_AREA_MM2 = 10_000.0
 
 
-@dataclass(frozen=True, eq=False)
-class RegionErrors:
-    """What the regions of a face add up to.
-
-    Attributes:
-        alignment: the initialisation; its steps are those of all regions.
-        points: the regions' points beside their counterparts on the prediction, where that lies on
-            the region; each region has the same area.
-        means: (mm) of each region.
-        at_prediction, at_scan: errors at the vertices of the two meshes, NaN where there is none.
-    """
-
-    alignment: Alignment
-    points: Correspondences
-    means: dict[str, float]
-    at_prediction: Float64Array
-    at_scan: Float64Array
-
-
 def register_regions(
     prediction: PreparedMesh,
     scan: PreparedMesh,
     start: Initialisation,
     crop: Sphere,
     protocol: Protocol,
-) -> RegionErrors:
+) -> Registered:
     """Register the prediction to each region of the scan anew, then the region to the prediction.
 
     The initialisation gives the size and a rigid motion follows for each region. Deformed is the
-    scan's region, never the prediction: how a method cuts its mesh has no part in it.
+    scan's region, never the prediction: how a method cuts its mesh has no part in it. The alignment
+    is the initialisation with the steps of all regions; measured are the regions' points beside
+    their counterparts on the prediction, each region with the same area.
 
     Args:
         prediction, scan: the pair.
@@ -96,25 +79,34 @@ def register_regions(
     sides, means, steps, converged = [], {}, 0, True
     for name in REGIONS:
         part = _region(scan, parts[name] & inside, name)
-        motion, found = _register(part.surface, prediction, start, name, protocol.intersection)
+        transform, taken, ended, found = _register(
+            part.surface, prediction, start, name, protocol.intersection
+        )
         errors = inlier_errors(found, "point_to_surface")
         means[name] = errors.mean
         sides.append(replace(found, areas=found.areas * (EQUAL_AREA_MM2 / errors.areas.sum())))
-        steps, converged = steps + motion.steps, converged and motion.converged
+        steps, converged = steps + taken, converged and ended
         kept = found.inliers
         # At the scan's vertices of the region; at the prediction's by the nearest counterpart.
         of_part = vertex_errors(found, "point_to_surface", part.surface.vertex_of)
         at_scan[_used(scan, parts[name] & inside)] = of_part
-        there = motion.transform.inverse().apply(found.on_prediction[kept])
-        reach = VERTEX_MM / motion.transform.scale
+        there = transform.inverse().apply(found.on_prediction[kept])
+        reach = VERTEX_MM / transform.scale
         away, nearest = cKDTree(there).query(own, distance_upper_bound=reach)
         near = np.isfinite(away)
         at_prediction[near] = found.distances[kept][np.asarray(nearest, np.int64)[near]]
     matches = match_symmetric(
         prediction.surface, scan.surface, start.transform, protocol.intersection, crop
     )
-    whole = Alignment.at(start.transform, matches, steps, converged)
-    return RegionErrors(whole, _joined(sides), means, at_prediction, at_scan)
+    return Registered(
+        Alignment.at(start.transform, matches, steps, converged),
+        (_joined(sides), matches[1]),
+        protocol.distance.measure,
+        DIRECTION_WEIGHTS[protocol.distance.direction],
+        at_prediction,
+        at_scan,
+        means,
+    )
 
 
 def _used(scan: PreparedMesh, inside: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -138,29 +130,24 @@ def _register(
     start: Initialisation,
     name: str,
     rules: OverlapRegion,
-) -> tuple[RigidMotion, Correspondences]:
+) -> tuple[Similarity, int, bool, Correspondences]:
     """Rigidly the prediction to the region, then non-rigidly the region to the prediction."""
     own, theirs = start.pairs or (np.empty((0, 3)), np.empty((0, 3)))
     # No landmark lies on the cheeks, and two smooth patches slide: there all of them hold on.
     inside = (region.closest(theirs).distance < LANDMARK_MM) | (name == "cheeks")
     own, theirs = own[inside], theirs[inside]
-    motion = _register_rigidly(region, prediction.surface, start.transform, (own, theirs), name)
+    transform, steps, converged = _register_rigidly(
+        region, prediction.surface, start.transform, (own, theirs), name
+    )
     centre = region.vertices.mean(0)
     size = float(np.linalg.norm(region.vertices - centre, axis=1).max())
-    moved = prediction.transformed(motion.transform).within(Sphere(centre, size + MARGIN_MM))
+    moved = prediction.transformed(transform).within(Sphere(centre, size + MARGIN_MM))
     keyed = name != "cheeks" and inside.any()
-    pairs = (theirs, motion.transform.apply(own)) if keyed else None
+    pairs = (theirs, transform.apply(own)) if keyed else None
     found = correspond(region, moved.surface, Sphere.everywhere(), rules, pairs, SETTINGS)
     # The region took the prediction's place there.
-    return motion, replace(found, on_prediction=found.on_scan, on_scan=found.on_prediction)
-
-
-class RigidMotion(NamedTuple):
-    """Where a region drew the prediction to, and by how many steps."""
-
-    transform: Similarity
-    steps: int
-    converged: bool
+    found = replace(found, on_prediction=found.on_scan, on_scan=found.on_prediction)
+    return transform, steps, converged, found
 
 
 def _register_rigidly(
@@ -169,7 +156,7 @@ def _register_rigidly(
     transform: Similarity,
     pairs: tuple[Float64Array, Float64Array],
     name: str,
-) -> RigidMotion:
+) -> tuple[Similarity, int, bool]:
     """Iterated closest points of a region on the prediction, and its landmarks.
 
     As the original: a region's landmarks together weigh as much as its points, those beside the
@@ -191,9 +178,9 @@ def _register_rigidly(
         square = ((transform.apply(source) - target) ** 2).sum(1)
         error = float(np.average(square, weights=weights))
         if abs(before - error) < TOLERANCE_MM2:
-            return RigidMotion(transform, step, True)
+            return transform, step, True
         before = error
-    return RigidMotion(transform, MOST_STEPS, False)
+    return transform, MOST_STEPS, False
 
 
 def _joined(sides: list[Correspondences]) -> Correspondences:

@@ -232,7 +232,9 @@ def register_pair(
     """
     surfaces, rules = (prediction.surface, scan.surface), protocol.intersection
     if protocol.distance.measure == "regions":
-        return _by_regions(prediction, scan, start, crop, protocol)
+        from .regions import register_regions  # which makes what is defined here
+
+        return register_regions(prediction, scan, start, crop, protocol)
     if protocol.alignment.stop == "dogleg" and protocol.alignment.dense:
         alignment = align_by_dogleg(*surfaces, start.transform, rules, crop, protocol.alignment)
     elif protocol.alignment.dense:
@@ -265,35 +267,9 @@ def register_pair(
             deviation_mm=deviation,
         )
     at_vertices = vertex_errors(alignment.matches[1], measure, prediction.surface.vertex_of)
-    at_scan = _scan_errors(alignment, scan.surface, crop, measure)
+    cropped = alignment.matches[0].scatter(scan.surface.areas, crop.vertices_of(scan.surface))
+    at_scan = vertex_errors(cropped, measure, scan.surface.vertex_of)
     return Registered(alignment, alignment.matches, measure, weights, at_vertices, at_scan)
-
-
-def _by_regions(
-    prediction: PreparedMesh,
-    scan: PreparedMesh,
-    start: Initialisation,
-    crop: Sphere,
-    protocol: Protocol,
-) -> Registered:
-    from .regions import register_regions
-
-    found = register_regions(prediction, scan, start, crop, protocol)
-    distance = protocol.distance
-    return Registered(
-        found.alignment,
-        (found.points, found.alignment.matches[1]),
-        distance.measure,
-        DIRECTION_WEIGHTS[distance.direction],
-        found.at_prediction,
-        found.at_scan,
-        found.means,
-    )
-
-
-def _scan_errors(alignment: Alignment, scan: Surface, crop: Sphere, measure: str) -> Float64Array:
-    cropped = alignment.matches[0].scatter(scan.areas, crop.vertices_of(scan))
-    return vertex_errors(cropped, measure, scan.vertex_of)
 
 
 def _corresponding(
