@@ -69,7 +69,7 @@ class _NamedPath(click.Path):
 
     @classmethod
     def of(cls, kind: click.Path) -> _NamedPath:
-        """With the settings of a plain one."""
+        """A command with the settings of a plain one."""
         named = cls()
         vars(named).update(vars(kind))
         return named

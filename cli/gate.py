@@ -105,7 +105,7 @@ def _verdict(folder: RunFolder, rules: Path, baseline: str | None) -> Verdict:
 
 
 def _baseline(place: str) -> Baseline:
-    """Of a file, or of a run."""
+    """The baseline of a file, or of a run."""
     from ..results.gate import Baseline
     from ..results.tables.basis import refuse_unfinished
     from ..results.tracking.open_runs import open_runs

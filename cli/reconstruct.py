@@ -185,7 +185,7 @@ def _reconstruct(
     ledger: ResultLedger,
     quiet: bool,
 ) -> list[SourceResult]:
-    """In the order of the sources; the work begins with what is there already."""
+    """Faces in the order of the sources; the work begins with what is there already."""
     steps = reconstructor.reconstruct_all(sources, ledger)
     done = count_on_bar(steps, "reconstructing", len(sources), quiet)
     # The finished ones come first, which is no order that a reader knows.

@@ -169,7 +169,7 @@ def _method(method: str | None, predictions: Path | None) -> str:
 
 
 def scenes_of(context: click.Context, text: str) -> tuple[str, ...]:
-    """Those given by --scenes; without any, the dataset's own."""
+    """The scenes given by --scenes; without any, the dataset's own."""
     # The option's default is MICC's own scenes, which another dataset lacks.
     given = context.get_parameter_source("scenes") is not click.core.ParameterSource.DEFAULT
     return names_in(text) if given else ()

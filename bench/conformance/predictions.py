@@ -116,7 +116,7 @@ def check_pictures(trial: Trial) -> Iterator[Finding]:
 
 
 def check_repetition(trial: Trial) -> Iterator[Finding]:
-    """The same numbers twice, and how long it takes."""
+    """A method gives the same numbers twice; and how long it takes."""
     start = time.perf_counter()
     again = trial.method.describe(trial.crops)
     rate = len(trial.crops) / (time.perf_counter() - start)

@@ -148,7 +148,7 @@ def scene_order(card: DatasetCard, scenes: Iterable[str]) -> tuple[str, ...]:
 
 
 def item_digests(items: Sequence[Item]) -> dict[str, str]:
-    """By item's id, SHA-256 over what is in its files and which part each plays.
+    """SHA-256 over what is in an item's files and which part each plays, by its id.
 
     Places and times do not count: a set that was copied is the same set.
     """

@@ -138,7 +138,7 @@ def measure_textures(
 
 
 def most_turned(faces: Sequence[TexturedFace], limit: int) -> list[TexturedFace]:
-    """Those whose heads are turned furthest to a side, the furthest first."""
+    """The faces whose heads are turned furthest to a side, the furthest first."""
     return sorted(faces, key=lambda face: -abs(_yaw(face)))[:limit]
 
 

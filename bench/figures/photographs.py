@@ -75,7 +75,7 @@ class Photograph:
 
     @property
     def portrait(self) -> NDArray[np.uint8]:
-        """The same square as large as the picture gives it."""
+        """The crop's square as large as the picture gives it."""
         return self.crop(int(np.clip(round(crop_window(self.box).side), 256, LARGEST)))
 
 

@@ -210,7 +210,7 @@ def check_size(path: Path) -> None:
 
 
 def _count_ply(path: Path) -> int:
-    """Of its vertices; every count must fit into the file, a byte for each."""
+    """How many vertices it has; every count must fit into the file, a byte for each."""
     _, elements, _ = ply_header(_first_bytes(path, MOST_HEADER_BYTES))
     n_vertices = sum(item.count for item in elements if item.name == "vertex")
     fit = all(item.count <= path.stat().st_size for item in elements)
@@ -228,7 +228,7 @@ def _count_stl(path: Path) -> int:
 
 
 def _count_off(path: Path) -> int:
-    """Of its vertices; a face needs two bytes at least."""
+    """How many vertices it has; a face needs two bytes at least."""
     n_vertices, n_faces = off_counts(off_rows(_first_bytes(path, MOST_HEADER_BYTES)))
     if n_vertices <= MAX_VERTICES and not 0 <= n_faces <= path.stat().st_size:
         raise ValueError("more faces than the file can hold")

@@ -55,7 +55,7 @@ class GlbScene:
     binary: int
 
     def count_vertices(self) -> int:
-        """Of the scene, every instance of a mesh counted.
+        """Vertices of the scene, every instance of a mesh counted.
 
         Raises:
             UNFIT.

@@ -54,7 +54,7 @@ class PlyElement:
 
     @property
     def least_bytes(self) -> int:
-        """Of a binary row whose lists are empty."""
+        """Bytes of a binary row whose lists are empty."""
         return sum(int((length or kind)[1]) for _, length, kind in self.properties)
 
 

@@ -157,7 +157,7 @@ class HoldsMeshes(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of every face it has, as `dataset.interface.Item.names` has them."""
+        """The name of every face it has, as `dataset.interface.Item.names` has them."""
         ...
 
     def files_for(self, item: Item) -> tuple[Path, ...]:

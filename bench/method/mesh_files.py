@@ -55,7 +55,7 @@ class MeshFolder:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of all meshes, sorted."""
+        """The names of all meshes, sorted."""
         return tuple(sorted(self.meshes))
 
     @property
@@ -146,7 +146,7 @@ class MeshPredictions:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of all faces, sorted."""
+        """The names of all faces, sorted."""
         return self.folder.names
 
     def files_for(self, item: Item) -> tuple[Path, ...]:

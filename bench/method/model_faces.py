@@ -37,7 +37,7 @@ class ModelFaces:
 
     @property
     def parts(self) -> dict[str, NDArray[np.bool_]]:
-        """By the model's regions."""
+        """The vertices of each part of the face, by the model's regions."""
         return face_parts(self.model.region, self.model.region_names)
 
     @property
@@ -79,7 +79,7 @@ class RegressedFaces(ModelFaces):
 
     @property
     def crop_size(self) -> int:
-        """As the checkpoint's recipe says."""
+        """Side of the crops in px, as the checkpoint's recipe says."""
         return self.loaded.crop_size
 
     @property

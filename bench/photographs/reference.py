@@ -109,7 +109,7 @@ def _face(face: Mapping[str, Any], name: str) -> ReferenceFace:
 
 
 def _person(name: str) -> str:
-    """Whose photograph a file is by its name (`NAME/x.jpg`, `NAME_0001.jpg`); else empty."""
+    """Who is in a photograph by its file's name (`NAME/x.jpg`, `NAME_0001.jpg`); else empty."""
     stem = str(PurePosixPath(name).with_suffix(""))
     subject = subject_of(Source(stem, Path(name)))
     return "" if subject == stem else subject

@@ -114,7 +114,7 @@ def _in_own_axes(points: Float64Array, areas: Float64Array) -> Float64Array:
 
 
 def _precision(nodes: Float64Array, spacing_mm: float, range_mm: float) -> SparseMatrix:
-    """Of a Matérn field of smoothness 1 on a surface, whose variance is 1.
+    """Precision matrix of a Matérn field of smoothness 1 and variance 1 on a surface.
 
     Source: Lindgren, Rue and Lindström 2011, section 2: κ = √8 / range, and white noise of
     variance 4 π κ² a unit area.

@@ -48,7 +48,7 @@ class Alignment:
         iterations: int = 0,
         converged: bool = True,
     ) -> Alignment:
-        """At a transform with the correspondences of both directions there."""
+        """The alignment at a transform, with the correspondences of both directions there."""
         square = [side.mean(side.distances**2) for side in matches if side.inliers.any()]
         residual = float(np.sqrt(np.mean(square)))
         return cls(transform, iterations, converged, matches[0].inlier_share, residual, matches)
@@ -120,7 +120,7 @@ def align_coarsely(
     settings: AlignmentSettings,
     around: Sphere | None = None,
 ) -> Similarity:
-    """From a rough initialisation to within a few mm: on few points and in a wide overlap region.
+    """Align a rough initialisation to within a few mm, on few points in a wide overlap region.
 
     Args:
         prediction, scan, initial, intersection, settings: as in `align`.

@@ -154,7 +154,7 @@ def _residuals(prediction: Surface, points: Float64Array, initial: Similarity) -
 
 
 def _similarity(parameters: Float64Array) -> Similarity:
-    """Of (7,): scale, rotation vector, translation."""
+    """The similarity of (7,): scale, rotation vector, translation."""
     rotation = Rotation.from_rotvec(parameters[1:4]).as_matrix()
     return Similarity(float(parameters[0]), rotation, parameters[4:])
 

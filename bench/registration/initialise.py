@@ -78,7 +78,7 @@ class PreparedMesh:
 
     @cached_property
     def surface(self) -> Surface:
-        """Of the mesh, its vertices weighted as the settings say."""
+        """The mesh's surface, its vertices weighted as the settings say."""
         surface = Surface(self.mesh, self.points.longest_edge_mm)
         if self.points.weights == "count":
             surface.areas = np.ones(len(surface.vertices))
@@ -251,7 +251,7 @@ def _face_around(prediction: PreparedMesh, start: Initialisation) -> Sphere | No
 
 
 def _at_own_size(transform: Similarity, prediction: Surface) -> Similarity:
-    """The same without its scale, about the middle of the prediction.
+    """A transform without its scale, about the middle of the prediction.
 
     A face of another size slides along the scan to where more of it is near; registered at a size
     that fits, it is in the right place when its own is given back.
@@ -355,7 +355,7 @@ def rotation_of_landmarks(seven: Float64Array) -> Float64Array:
 
 
 def rotation_of_surface(mesh: Mesh) -> Float64Array:
-    """The same for a face in mm without landmarks: the embedded model's mean is registered to it.
+    """Head axes of a face in mm without landmarks: the embedded model's mean is registered to it.
 
     Raises:
         FacebenchError: when the surface has too few points to tell a pose.

@@ -106,7 +106,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class SubsampledObjective:
-    """The same over evenly spread points of each surface, about so many, and its Newton steps.
+    """The objective over a subset of points of each surface, evenly spread, and its Newton steps.
 
     Attributes:
         whole: over all points.
@@ -230,7 +230,7 @@ class SecantUpdate:
         return cls(-np.eye(7))
 
     def after(self, newton: Float64Array) -> SecantUpdate:
-        """The same with what the Newton step (7,) of here says about the step before it.
+        """The update with what the Newton step (7,) of here says about the step before it.
 
         A Newton step that has grown says that the way led astray, and what was learnt is forgotten.
         """

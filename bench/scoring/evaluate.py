@@ -217,7 +217,7 @@ def _name(mesh: Mesh | Path | str, side: str) -> str:
 
 
 def _landmarks(face: Prediction, target: Target, pair: ScoredPair) -> Landmarks | None:
-    """Those of the face in the scan's space: the scan's own, else the prediction's moved there."""
+    """The face's landmarks in the scan's space: the scan's, else the prediction's moved there."""
     if target.all_landmarks is not None:
         return target.all_landmarks
     own = face.all_landmarks

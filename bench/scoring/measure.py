@@ -151,7 +151,7 @@ def _result(score: Score, item: Item, prediction: Prediction, ruler: Ruler) -> R
 
 
 def _mean_face_error(targets: Sequence[Target], ruler: Ruler) -> float:
-    """Of the mean face at its best size: a factor found for a method says nothing of it."""
+    """Error of the mean face at its best size: a factor found for a method says nothing of it."""
     if ruler.mean_face is None:
         return NAN
     # Without parts and decoder: those are of the method's topology, not of the mean face's.

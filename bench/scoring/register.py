@@ -92,7 +92,7 @@ def _mean_normal(scan: Surface, sphere: Sphere) -> Float64Array:
 
 
 def _reach_mm(protocol: Protocol, subject: str) -> float:
-    """From the prediction's nose tip, in its own size: what is further cannot be counted."""
+    """Distance from the prediction's nose tip, in its size, beyond which nothing can count."""
     if protocol.takes_any_unit:
         return float("inf")
     radius = protocol.crop.radius_of(subject) + protocol.intersection.max_distance_mm
@@ -196,7 +196,7 @@ class Registered:
 
     @property
     def errors(self) -> tuple[WeightedErrors, WeightedErrors]:
-        """Of the scan's points and of the prediction's that count."""
+        """Errors of the scan's points and of the prediction's that count."""
         of_scan, of_prediction = (inlier_errors(side, self.measure) for side in self.measured)
         return of_scan, of_prediction
 

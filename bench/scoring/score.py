@@ -157,7 +157,7 @@ def score_prediction(
 def with_size_error(
     pair: ScoredPair, protocol: Protocol, measure: Callable[[Protocol], ScoredPair]
 ) -> ScoredPair:
-    """The same, of a rigid protocol with the factor that would have fitted, less one.
+    """A score of a rigid protocol with the factor that would have fitted, less one.
 
     Args:
         pair: measured by the protocol.

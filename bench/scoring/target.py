@@ -51,7 +51,7 @@ class Prediction:
         return self.landmarks or (None if self.mesh is None else Landmarks.of_mesh(self.mesh))
 
     def resized(self, factor: float) -> Prediction:
-        """The same, so many times as large."""
+        """The prediction, so many times as large."""
         assert self.mesh is not None
         mesh = replace(self.mesh, vertices=np.asarray(self.mesh.vertices, np.float64) * factor)
         landmarks = self.landmarks and Landmarks(self.landmarks.points * factor)

@@ -38,7 +38,7 @@ class Correspondences:
     covered: NDArray[np.bool_]
 
     def scatter(self, areas: Float64Array, index: IndexArray) -> Correspondences:
-        """The same as rows `index` of N points of the given areas (N,); the others have no match
+        """The matches as rows `index` of N points of the given areas (N,); the others have none
         and no weight."""
 
         def placed(values: Float64Array, other: float) -> Float64Array:

@@ -90,12 +90,12 @@ class OverlapRegion:
     fade_mm: Annotated[float, Field(gt=0, le=50)] = 2.0
 
     def widen(self, factor: float) -> OverlapRegion:
-        """The same with the distance multiplied."""
+        """The region with its distance multiplied."""
         return replace(self, max_distance_mm=self.max_distance_mm * factor)
 
     @property
     def without_fade(self) -> OverlapRegion:
-        """The same region without the fading: all that errors need, and cheaper to tell."""
+        """The region without the fading: all that errors need, and cheaper to tell."""
         return replace(self, fade_mm=0.0)
 
     def weights(self, normals: Float64Array, closest: ClosestPoints) -> Float64Array:

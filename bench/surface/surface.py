@@ -268,7 +268,7 @@ class Surface:
 
     @cached_property
     def _scene(self) -> o3d.t.geometry.RaycastingScene:
-        """In the surface's own frame, so that rounding to float32 is the same wherever it lies."""
+        """Open3D's scene in the own frame: rounding to float32 is the same wherever a face lies."""
         scene = o3d.t.geometry.RaycastingScene()
         scene.add_triangles(
             o3d.core.Tensor((self.local * self._to_scene).astype(np.float32)),
@@ -278,7 +278,7 @@ class Surface:
 
     @cached_property
     def _to_scene(self) -> float:
-        """By which lengths are multiplied where their squares would leave float32's range."""
+        """The factor of lengths whose squares would leave float32's range."""
         size = float(np.abs(self.local).max())
         if SMALLEST < size < LARGEST:
             return 1.0

@@ -58,7 +58,7 @@ def refine(
 def subdivide_long_edges(
     vertices: Float64Array, triangles: IndexArray, longest: float, most: int
 ) -> tuple[Float64Array, IndexArray]:
-    """The same surface with no edge longer than asked for, its own vertices first.
+    """Halve edges until none is longer than asked for; the surface's own vertices come first.
 
     Each long edge is halved in all of its triangles, so that no gap opens beside a triangle that
     is not cut (as red-green refinement does: Bank, Sherman and Weiser 1983).
@@ -159,7 +159,7 @@ def corners_of(vertices: Float64Array, triangles: IndexArray) -> Float64Array:
 
 
 def sides_of(corners: Float64Array) -> Float64Array:
-    """From each corner (3, 3, F) of triangles to the next one."""
+    """The sides (3, 3, F) of triangles, from each corner to the next one."""
     return np.stack([corners[(corner + 1) % 3] - corners[corner] for corner in range(3)])
 
 
@@ -309,7 +309,7 @@ class Facets:
 
     @classmethod
     def of(cls, corners: Float64Array) -> Facets:
-        """From the corners (F, 3, 3) of the triangles."""
+        """The facets of triangles of corners (F, 3, 3)."""
         first, second, third = corners[:, 0], corners[:, 1], corners[:, 2]
         ab, ac = second - first, third - first
         products = [np.einsum("fi,fi->f", x, y)[:, None] for x, y in ((ab, ab), (ab, ac), (ac, ac))]
@@ -351,7 +351,7 @@ def _on_plane(along: Float64Array, products: Float64Array) -> Float64Array:
 
 
 def _on_edges(along: Float64Array, products: Float64Array) -> Float64Array:
-    """The same (3, N) of the point of the three edges closest to each point."""
+    """Barycentric coordinates (3, N) of the point of the three edges closest to each point."""
     (one, two), (aa, ab, bb) = along, products
     length = np.stack([aa, bb, aa - 2 * ab + bb])
     share = np.stack([one, two, (two - ab) - (one - aa)])

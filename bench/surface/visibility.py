@@ -86,7 +86,7 @@ def _seen_side(
     index: NDArray[np.int64],
     axes: Float64Array,
 ) -> NDArray[np.int8]:
-    """Of vertices `index`: 1 where the normal's side is seen, -1 only the other, 0 neither."""
+    """Which side of vertices `index` is seen: 1 the normal's, -1 only the other, 0 neither."""
     # In its own axes: its size too must not change with how it is turned.
     own = (vertices - vertices[triangles].mean((0, 1))) @ axes.T
     used = np.zeros(len(vertices), bool)

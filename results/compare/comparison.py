@@ -82,7 +82,7 @@ class RunFacts:
 
     @classmethod
     def of(cls, run: RunFolder, record: RunRecord, label: str) -> RunFacts:
-        """Those of a run."""
+        """The facts of a run."""
         named = ("method", "method_digest", "commit", "dirty", "started", "ended", "command")
         return cls(label, place_of(run), **{name: getattr(record, name) for name in named})
 
@@ -117,7 +117,7 @@ class RunPair:
 
     @property
     def verdict(self) -> str:
-        """Of the first run's error: `lower`, `higher`, or why neither can be said.
+        """Whether the first run's error is `lower` or `higher`, or why neither can be said.
 
         Shown is what the corrected test rejects at `LEVEL`; of runs that cover unlike shares of
         the scans nothing is.

@@ -213,7 +213,7 @@ def _frames(
 
 
 def _items(record: RunRecord) -> tuple[Item, ...]:
-    """Of the run's dataset; none when it is not there as it was measured."""
+    """The items of the run's dataset; none when it is not there as it was measured."""
     try:
         dataset = measured_dataset(record)
     except (FacebenchError, OSError):

@@ -224,7 +224,7 @@ class Ledger:
 
 
 def _progress(rows: Sequence[Standing]) -> ClipProgress:
-    """Of a clip's rows, sorted by chunk."""
+    """How far a clip is, by its rows sorted by chunk."""
     done = frozenset(chunk for chunk, _, status in rows if status != FAILED)
     # A last chunk alone does not finish a clip: one before it may have been lost.
     whole = [chunk for chunk, _, _ in rows] == list(range(len(rows)))
@@ -234,7 +234,7 @@ def _progress(rows: Sequence[Standing]) -> ClipProgress:
 def _of_one_person(
     rows: Sequence[ChunkRow],
 ) -> tuple[list[NDArray[np.bool_]], tuple[tuple[int, int, int], ...]]:
-    """Of each row which of its segments are the clip's person's; and the other tracks."""
+    """Which segments of each row are the clip's person's; and the other tracks."""
     starts = np.cumsum([0, *(row.frames for row in rows)])
     parts = [_segments(row, int(start)) for row, start in zip(rows, starts, strict=False)]
     changes = [row.changes for row in rows if row.changes is not None]

@@ -17,7 +17,7 @@ FILE = "cost.json"
 
 @dataclass(frozen=True)
 class MethodCost:
-    """Of one method of a table.
+    """What one method of a table costs.
 
     Attributes:
         seconds_per_face: processor seconds (`bench.method_cost`); NaN when not measured.

@@ -62,7 +62,7 @@ class SceneRow:
 
     @property
     def frames_per_second(self) -> float:
-        """Of the whole run; NaN when unknown."""
+        """Frames per second of the whole run; NaN when unknown."""
         return next((cell.frames_per_second for cell in self.cells.values()), math.nan)
 
 

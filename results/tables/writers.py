@@ -103,7 +103,7 @@ def _widths(table: Table) -> list[int]:
 
 
 def _least_width(table: Table) -> int:
-    """Of all columns, with a space at both sides of each, what parts them, and the edges."""
+    """Width of all columns with a space at both sides of each, what parts them, and the edges."""
     widths = _widths(table)
     return sum(widths) + 2 * len(widths) + (len(widths) - 1) + 2
 
