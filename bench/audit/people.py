@@ -59,5 +59,6 @@ class PeopleMaker:
         surface = scan_surface(stream, vertices, model.triangles, landmarks)
         placement = random_placement(stream)
         truth = PersonTruth(subject, vertices, identity, {SCAN: placement}, landmarks)
-        scan = Mesh(placement.apply(surface.vertices), surface.triangles)
+        points = placement.apply(np.asarray(surface.vertices, np.float64))
+        scan = Mesh(points, surface.triangles)
         return AuditedPerson(truth, SCAN, scan)

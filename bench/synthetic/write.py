@@ -210,7 +210,8 @@ def _write_scan(
     path.parent.mkdir(parents=True, exist_ok=True)
     for old in path.parent.glob("*.obj"):
         old.unlink()
-    write_obj(path, Mesh(placement.apply(surface.vertices), surface.triangles))
+    points = placement.apply(np.asarray(surface.vertices, np.float64))
+    write_obj(path, Mesh(points, surface.triangles))
     return {
         f"{key[1]}_rotation": placement.rotation,
         f"{key[1]}_translation": placement.translation,

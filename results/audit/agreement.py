@@ -138,7 +138,7 @@ def _arrays(rows: pd.DataFrame, group: str) -> tuple[tuple[str, ...], Array]:
 
 
 def _known(table: Array) -> NDArray[np.bool_]:
-    return np.isfinite(table[0]) & np.isfinite(table[1])
+    return np.asarray(np.isfinite(table[0]) & np.isfinite(table[1]))
 
 
 def _bias(table: Array) -> float:

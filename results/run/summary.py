@@ -64,7 +64,7 @@ class SceneSummary:
     def from_json(cls, values: dict[str, Any]) -> SceneSummary:
         """The summary of a scene as read, null becoming NaN."""
         low, high = (math.nan if value is None else value for value in values["ci95_mm"])
-        plain = {key: math.nan if value is None else value for key, value in values.items()}
+        plain: dict[str, Any] = {k: math.nan if v is None else v for k, v in values.items()}
         return check_fields(cls(**{**plain, "ci95_mm": (low, high)}))
 
 
