@@ -264,7 +264,14 @@ FAN_WEIGHTS = (
 def check_assets(folder: Path) -> Iterator[Finding]:
     """The embedded checkpoint, the licensed files in a folder, and the landmark weights."""
     yield check_embedded()
-    yield from (_check_asset(*asset, folder) for asset in ASSETS)
+    for name, patterns, source, purpose in ASSETS:
+        # The first of several is enough: the name shows that the asset was fetched, not that it is
+        # whole.
+        found = next((path for pattern in patterns for path in folder.glob(pattern)), None)
+        if found is not None:
+            yield success(name, str(found))
+        else:
+            yield warning(name, f"not here ({purpose})", f"{source}; put it in {folder}")
     yield check_landmark_weights(torch_checkpoints())
 
 
@@ -287,14 +294,3 @@ def check_landmark_weights(folder: Path) -> Finding:
     hint = f"https://github.com/1adrianb/face-alignment; put them in {folder}"
     detail = f"missing {', '.join(missing)} (landmarks of real photographs)"
     return warning("landmark weights", detail, hint)
-
-
-def _check_asset(
-    name: str, patterns: tuple[str, ...], source: str, purpose: str, folder: Path
-) -> Finding:
-    # The first of several is enough: the name shows that the asset was fetched, not that it is
-    # whole.
-    found = next((path for pattern in patterns for path in folder.glob(pattern)), None)
-    if found is not None:
-        return success(name, str(found))
-    return warning(name, f"not here ({purpose})", f"{source}; put it in {folder}")

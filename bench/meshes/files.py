@@ -124,20 +124,12 @@ def _unreadable(path: Path, error: Exception) -> FacebenchError:
     return FacebenchError(f"{path}: cannot be read as a mesh ({text})", _EXPORT)
 
 
-def _read_obj(path: Path) -> tuple[Any, Any]:
-    return parse_obj(path.read_bytes(), MAX_VERTICES, MAX_TRIANGLES)
-
-
-def _read_glb(path: Path) -> tuple[Any, Any]:
-    return open_glb(path).read(path.read_bytes())
-
-
 _READERS: Mapping[str, Callable[[Path], tuple[Any, Any]]] = {
-    ".obj": _read_obj,
+    ".obj": lambda path: parse_obj(path.read_bytes(), MAX_VERTICES, MAX_TRIANGLES),
     ".ply": lambda path: parse_ply(path.read_bytes()),
     ".stl": lambda path: parse_stl(path.read_bytes()),
     ".off": lambda path: parse_off(path.read_bytes()),
-    ".glb": _read_glb,
+    ".glb": lambda path: open_glb(path).read(path.read_bytes()),
 }
 """Vertices (V, 3) and triangles (F, 3) of a file."""
 
@@ -251,17 +243,13 @@ def _count_obj(path: Path) -> int:
     return count
 
 
-def _count_npz(path: Path) -> int:
-    return math.prod(npz_shape(path, "vertices")) // 3
-
-
 _COUNTERS: Mapping[str, Callable[[Path], int]] = {
     ".ply": _count_ply,
     ".stl": _count_stl,
     ".off": _count_off,
     ".obj": _count_obj,
     ".glb": lambda path: open_glb(path).count_vertices(),
-    ".npz": _count_npz,
+    ".npz": lambda path: math.prod(npz_shape(path, "vertices")) // 3,
 }
 """How many vertices a file says it has."""
 

@@ -51,7 +51,9 @@ class MeshFolder:
         self._lower = _by(self.meshes, str.lower)
         self._loose = _by(self.meshes, _loose)
         if not self.meshes:
-            raise FacebenchError(f"{root}: no mesh in it", self._what_it_holds())
+            inside = [path.name for path in _visible(root)]
+            held = some(inside, _SHOWN) if inside else "nothing"
+            raise FacebenchError(f"{root}: no mesh in it", f"{LAYOUT}; it holds {held}")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -96,7 +98,10 @@ class MeshFolder:
         # landmarks.txt starts the alignment, so another one gives other numbers.
         files += [] if self.topology is None else [self.topology]
         hashes = content_hashes(files)
-        lines = sorted(f"{_relative(path, self.root)} {sha}" for path, sha in hashes.items())
+        lines = sorted(
+            f"{path.relative_to(self.root).as_posix().lower()} {sha}"
+            for path, sha in hashes.items()
+        )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def _near(self, item: Item) -> str:
@@ -112,10 +117,6 @@ class MeshFolder:
                 file = self.meshes[name][0].relative_to(self.root)
                 return f"'{file}' may be it: call it {item.names[0]}{file.suffix}"
         return f"it holds {some(self.names, _SHOWN)}"
-
-    def _what_it_holds(self) -> str:
-        names = [path.name for path in _visible(self.root)]
-        return f"{LAYOUT}; it holds {some(names, _SHOWN) if names else 'nothing'}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,10 +262,6 @@ def _loose(name: str) -> str:
 
 def _numbers(name: str) -> list[int]:
     return [int(digits) for digits in re.findall(r"\d+", name)]
-
-
-def _relative(path: Path, root: Path) -> str:
-    return PurePosixPath(path.relative_to(root)).as_posix().lower()
 
 
 def _visible(folder: Path) -> list[Path]:

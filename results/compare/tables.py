@@ -30,7 +30,7 @@ from ..tables.table import (
     value_cell,
 )
 from ..tables.writers import csv_text, in_cell, latex, markdown, terminal_text
-from .common_region import CommonRegion
+from .common_region import CommonCell
 from .comparison import Comparison, RunGroup, RunPair, compare, refuse_groups
 
 _BASIS = ("protocol", "protocol_digest", "dataset", "dataset_digest")
@@ -211,7 +211,7 @@ def _group_values(group: RunGroup) -> dict[str, Any]:
             for pair in group.pairs
         ],
         "notes": [*content.notes, *group.notes],
-        **({"common_region": _common_values(group.common)} if group.common else {}),
+        **({"common_region": _nested(group.common.cells)} if group.common else {}),
         **(_regions_values(group) if group.parts else {}),
     }
 
@@ -228,12 +228,8 @@ def _regions_values(group: RunGroup) -> dict[str, Any]:
     return {"parts": parts, "curves": {"thresholds_mm": CURVE_MM.tolist(), "shares": curves}}
 
 
-def _common_values(common: CommonRegion) -> dict[str, dict[str, Any]]:
-    """Label to scene to the numbers on the region that all runs cover."""
-    return {
-        label: {scene: asdict(cell) for scene, cell in cells.items()}
-        for label, cells in common.cells.items()
-    }
+def _nested(cells: Mapping[str, Mapping[str, CommonCell]]) -> dict[str, dict[str, Any]]:
+    return {label: {s: asdict(cell) for s, cell in row.items()} for label, row in cells.items()}
 
 
 def _row_values(row: SceneRow) -> dict[str, Any]:

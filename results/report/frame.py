@@ -52,7 +52,12 @@ def html_page(
         cards=cards,
         first=sections[0][0] if sections else "",
         contents=join(*(tag("a", name, href=f"#{anchor}") for anchor, name, _ in sections)),
-        sections=join(*(_section(*section) for section in sections)),
+        sections=join(
+            *(
+                tag("section", tag("h2", name), content, id=anchor)
+                for anchor, name, content in sections
+            )
+        ),
     )
 
 
@@ -73,10 +78,6 @@ def content_policy(script: str) -> str:
         "form-action": "'none'",
     }
     return "; ".join(f"{name} {source}" for name, source in allowed.items())
-
-
-def _section(name: str, title: str, content: Markup) -> Markup:
-    return tag("section", tag("h2", title), content, id=name)
 
 
 def _resource(name: str) -> str:

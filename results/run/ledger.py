@@ -112,7 +112,7 @@ class Ledger:
             command: when the command that did it began, which tells commands apart.
             elapsed: seconds since that command began to read frames.
         """
-        path = self._path(row.clip, row.chunk)
+        path = self.folder / row.clip / f"{row.chunk:05d}.parquet"
         with atomic_write(path) as draft:
             write_rows(table_of(row, command, elapsed), draft)
         # A failed row is written again by the next command, and packs are written once.
@@ -135,7 +135,10 @@ class Ledger:
             # Kept for whoever looks into it, under a name that `*.parquet` does not match.
             path.replace(path.with_name(f".{path.name}.damaged"))
         packed = self._packs.keys()
-        loose = {path: self._key(path) for path in self._loose()}
+        loose = {
+            path: (path.parent.relative_to(self.folder).as_posix(), int(path.stem))
+            for path in self._loose()
+        }
         # A command was killed between packing and removing: the pack's row is the same.
         _remove([path for path, key in loose.items() if key in packed])
         rest = sorted(path for path, key in loose.items() if key not in packed)
@@ -215,12 +218,6 @@ class Ledger:
     def _loose(self) -> Iterator[Path]:
         files = self.folder.rglob("*.parquet")
         return (p for p in files if p.parent != self._packs.folder and p.stem.isdecimal())
-
-    def _key(self, path: Path) -> tuple[str, int]:
-        return path.parent.relative_to(self.folder).as_posix(), int(path.stem)
-
-    def _path(self, clip: str, chunk: int) -> Path:
-        return self.folder / clip / f"{chunk:05d}.parquet"
 
 
 def _progress(rows: Sequence[Standing]) -> ClipProgress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
@@ -140,8 +140,10 @@ class Packs:
 
     def keys(self) -> set[tuple[str, int]]:
         """Clip and chunk of every row."""
-        tables = self.columns(["clip", "chunk"])
-        return {key for table in tables for key in _pairs(table)}
+        keys: set[tuple[str, int]] = set()
+        for table in self.columns(["clip", "chunk"]):
+            keys.update(zip(table["clip"].to_pylist(), table["chunk"].to_pylist(), strict=True))
+        return keys
 
     def clip(self, clip: str) -> list[pa.Table]:
         """A clip's rows, a table for each file that has some."""
@@ -166,10 +168,6 @@ class Packs:
         # Not their count: after a damaged pack was set aside it would name one in use.
         last = max((int(path.stem) for path in self.files()), default=-1)
         return self.folder / f"{last + 1:05d}.parquet"
-
-
-def _pairs(table: pa.Table) -> Iterable[tuple[str, int]]:
-    return zip(table["clip"].to_pylist(), table["chunk"].to_pylist(), strict=True)
 
 
 def _runs(values: Sequence[str]) -> Iterator[tuple[str, int, int]]:

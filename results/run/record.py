@@ -248,7 +248,11 @@ class RunRecord:
             known[name] = tuple(known.get(name, ()))
         if version == 1:
             data = str(known.get("arguments", {}).get("data", ""))
-            known |= {"items": _items_of_version_1(known), "data": data, "version": VERSION}
+            # It measured every subject in every scene, and named no items.
+            items = tuple(
+                f"{name}/{scene}" for name in known["subjects"] for scene in known["scenes"]
+            )
+            known |= {"items": items, "data": data, "version": VERSION}
         known["problems"] = tuple(check_fields(Problem(**p)) for p in known.get("problems", ()))
         card = known["card"]
         published = tuple((scene, mean, std) for scene, mean, std in card["published"])
@@ -280,8 +284,3 @@ def measured_dataset(record: RunRecord) -> Dataset:
 
 
 _NAMES = ("subjects", "scenes", "excluded", "items", "commits")
-
-
-def _items_of_version_1(known: dict[str, Any]) -> tuple[str, ...]:
-    """Version 1 measured every subject in every scene, and named no items."""
-    return tuple(f"{subject}/{scene}" for subject in known["subjects"] for scene in known["scenes"])

@@ -51,7 +51,8 @@ def _track(
     connect(EXPERIMENT)
     with run_of(job.out, job.out.name) as active:
         run_id: str = active.info.run_id
-        log_new_parameters(active, _training_parameters(job))
+        settings = {"data": job.data, "model": job.model, "seed": job.seed, "limit": job.limit}
+        log_new_parameters(active, settings | dict(flatten(job.recipe.as_table())))
         log_changed(run_id, _training_metrics([*log, *validation]))
         if (job.out / "weights.pt").is_file():
             log_trained_model(run_id, job.out.name, job.out / "weights.pt")
@@ -72,11 +73,6 @@ def _training_metrics(rows: Sequence[Row]) -> list[Metric]:
         for name, value in row.items()
         if name != "step"
     ]
-
-
-def _training_parameters(job: TrainingJob) -> dict[str, Any]:
-    settings = {"data": job.data, "model": job.model, "seed": job.seed, "limit": job.limit}
-    return settings | dict(flatten(job.recipe.as_table()))
 
 
 GROUPS = ("Loss", "Gradients", "Held-out faces", "Speed")
