@@ -15,7 +15,7 @@ from ..dataset.interface import Item
 from ..datasets.micc import VIDEO_OF_SCENE
 from ..landmarks.points import Landmarks
 from ..method.interface import FileMethod, HoldsMeshes, MethodOptions
-from ..method.mesh_files import MeshPredictions
+from ..method.mesh_files import MeshPredictions, loose_name
 from ..method.registry import build_method, method_card, method_origin, open_method
 from .findings import check_card, check_digests
 from .frames import check_expressions, check_frame_method, describe_elsewhere
@@ -123,20 +123,16 @@ def _not_of_micc(faces: Sequence[tuple[str, str]]) -> Iterator[Finding]:
     if strange:
         advice = "MICC's are subject_01, subject_02 …; right for another dataset"
         yield warning("subjects", f"not MICC's: {some(strange)}", advice)
-    videos = {_words(video) for video in VIDEO_OF_SCENE.values()}
+    videos = {loose_name(video) for video in VIDEO_OF_SCENE.values()}
     known = {*VIDEO_OF_SCENE, ALL_SCENES}
     unknown = sorted(
         f"{subject}/{scene}"
         for subject, scene in faces
-        if scene.lower() not in known and _words(scene) not in videos
+        if scene.lower() not in known and loose_name(scene) not in videos
     )
     if unknown:
         advice = f"MICC's are {', '.join(VIDEO_OF_SCENE)}; right for another dataset"
         yield warning("scenes", f"not MICC's: {some(unknown)}", advice)
-
-
-def _words(name: str) -> str:
-    return name.lower().replace("_", "-").replace(" ", "-")
 
 
 def _summarise(found: Mapping[str, Sequence[Finding]]) -> list[Finding]:

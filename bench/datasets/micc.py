@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...errors import FacebenchError
-from ...recon.files.contents import is_junk
+from ...recon.files.contents import visible_in
 from ..dataset.interface import Clip, DatasetCard, Exclusion, Item, Listing, Problem, Scan
 
 VIDEO_OF_SCENE = {
@@ -49,7 +49,7 @@ def read(root: Path) -> Listing:
     folders = _subject_folders(root)
     listings = [_Subject(name, found) for name, found in sorted(folders.items())]
     unknown = (
-        Problem(entry.name, "not recognised") for entry in _visible(root) if not _is_subject(entry)
+        Problem(path.name, "not recognised") for path in visible_in(root) if not _is_subject(path)
     )
     problems = (problem for listing in listings for problem in listing.problems)
     items = (listing.item(scene) for listing in listings for scene in VIDEO_OF_SCENE)
@@ -74,7 +74,7 @@ class _Subject:
 
     def _read(self, folder: Path) -> None:
         # Either spelling is read, and both where both are there.
-        places = [path for path in _visible(folder) if path.name.lower() in VIDEO_FOLDERS]
+        places = [path for path in visible_in(folder) if path.name.lower() in VIDEO_FOLDERS]
         videos = [path for place in places for path in _files(place)]
         self._clips = {scene: self._clip(scene, videos) for scene in VIDEO_OF_SCENE}
         model = _child(folder, "model")
@@ -130,10 +130,8 @@ class _Subject:
         path = self._only(objs, "OBJ file", name)
         if path is None:
             return None
-        # Here: what finds nose tips imports Open3D, and a list of datasets needs neither; and a
-        # folder that is no such set is refused before SciPy is imported.
-        from ..landmarks.files import LANDMARK_SUFFIXES
-        from ..registration.nose_tip import LABEL_SUFFIXES
+        # Here: a folder that is no such set is refused before SciPy is imported.
+        from ..landmarks.files import LABEL_SUFFIXES, LANDMARK_SUFFIXES
 
         files = _files(path.parent)
         label = _beside(path, LABEL_SUFFIXES, files)
@@ -161,12 +159,12 @@ def _subject_folders(root: Path) -> dict[str, list[Path]]:
     if not root.is_dir():
         raise FacebenchError(f"{root}: no such folder", _LAYOUT)
     folders: dict[str, list[Path]] = {}
-    for path in filter(_is_subject, _visible(root)):
+    for path in filter(_is_subject, visible_in(root)):
         folders.setdefault(path.name.lower(), []).append(path)
     # An empty `subject_01` is no proof: one level too high or too low looks like that.
     found = [path for paths in folders.values() for path in paths]
     if not any(_child(path, name) for path in found for name in ("model", *VIDEO_FOLDERS)):
-        inner = [path for path in _visible(root) if any(map(_is_subject, _visible(path)))]
+        inner = [path for path in visible_in(root) if any(map(_is_subject, visible_in(path)))]
         hint = f"did you mean {inner[0]}?" if inner else _LAYOUT
         raise FacebenchError(f"{root}: not a MICC folder", hint)
     return folders
@@ -175,9 +173,9 @@ def _subject_folders(root: Path) -> dict[str, list[Path]]:
 def _unrecognised(folder: Path, model: Path | None, videos: Sequence[Path]) -> Iterator[Path]:
     """Entries of a subject's folder whose names say nothing."""
     known = ("model", *VIDEO_FOLDERS)
-    yield from (path for path in _visible(folder) if path.name.lower() not in known)
+    yield from (path for path in visible_in(folder) if path.name.lower() not in known)
     scans = FRONTAL_SCANS + SIDE_SCANS
-    yield from (path for path in _visible(model) if path.name.lower() not in scans)
+    yield from (path for path in visible_in(model) if path.name.lower() not in scans)
     suffixes = (*VIDEO_SUFFIXES, BOXES_SUFFIX)
     named = {stem + suffix for stem in VIDEO_OF_SCENE.values() for suffix in suffixes}
     yield from (path for path in videos if path.name.lower() not in named)
@@ -195,15 +193,8 @@ def _beside(path: Path, suffixes: Sequence[str], files: Sequence[Path]) -> Path 
 
 def _child(folder: Path | None, name: str) -> Path | None:
     """The folder's entry of that name, whatever its case."""
-    return next((path for path in _visible(folder) if path.name.lower() == name), None)
+    return next((path for path in visible_in(folder) if path.name.lower() == name), None)
 
 
 def _files(folder: Path | None) -> list[Path]:
-    return [path for path in _visible(folder) if path.is_file()]
-
-
-def _visible(folder: Path | None) -> list[Path]:
-    """Sorted entries of a folder but those of systems; none of what is no folder."""
-    if folder is None or not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if not is_junk(path.name))
+    return [path for path in visible_in(folder) if path.is_file()]

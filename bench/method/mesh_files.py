@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, nearest_name, some
-from ...recon.files.contents import content_hashes, files_below, is_junk
+from ...recon.files.contents import content_hashes, files_below, visible_in
 from ...recon.files.stores import fetch
 from ...recon.files.text import read_text
 from ...recon.mesh.record import Mesh
@@ -47,11 +47,11 @@ class MeshFolder:
             raise FacebenchError(f"{root}: no such folder", LAYOUT)
         self.root = root
         self.meshes = meshes_below(root)
-        self.topology = next((p for p in _visible(root) if p.name.lower() == TOPOLOGY), None)
+        self.topology = next((p for p in visible_in(root) if p.name.lower() == TOPOLOGY), None)
         self._lower = _by(self.meshes, str.lower)
-        self._loose = _by(self.meshes, _loose)
+        self._loose = _by(self.meshes, loose_name)
         if not self.meshes:
-            inside = [path.name for path in _visible(root)]
+            inside = [path.name for path in visible_in(root)]
             held = some(inside, _SHOWN) if inside else "nothing"
             raise FacebenchError(f"{root}: no mesh in it", f"{LAYOUT}; it holds {held}")
 
@@ -78,7 +78,7 @@ class MeshFolder:
         # A name of the scene, however it is written, goes before the subject's of all scenes.
         for depth in sorted({name.count("/") for name in item.names}, reverse=True):
             names = [name for name in item.names if name.count("/") == depth]
-            for known, key in ((self._lower, str.lower), (self._loose, _loose)):
+            for known, key in ((self._lower, str.lower), (self._loose, loose_name)):
                 found = list(dict.fromkeys(p for name in names for p in known.get(key(name), ())))
                 if len(found) > 1:
                     files = ", ".join(path.relative_to(self.root).as_posix() for path in found)
@@ -89,7 +89,7 @@ class MeshFolder:
 
     def landmarks_of(self, mesh: Path) -> Path | None:
         """The file of landmarks beside a mesh and called like it, or None."""
-        return next((path for path in _visible(mesh.parent) if _is_beside(path, mesh)), None)
+        return next((path for path in visible_in(mesh.parent) if _is_beside(path, mesh)), None)
 
     def digest(self) -> str:
         """SHA-256 of the contents of all meshes and landmarks under the names they are known by."""
@@ -256,14 +256,10 @@ def _by(meshes: Mapping[str, Sequence[Path]], key: Callable[[str], str]) -> dict
     return found
 
 
-def _loose(name: str) -> str:
+def loose_name(name: str) -> str:
+    """A name without what people write in several ways: case, underscores and blanks."""
     return name.lower().replace("_", "-").replace(" ", "-")
 
 
 def _numbers(name: str) -> list[int]:
     return [int(digits) for digits in re.findall(r"\d+", name)]
-
-
-def _visible(folder: Path) -> list[Path]:
-    """Sorted entries of a folder but those of systems."""
-    return sorted(path for path in folder.iterdir() if not is_junk(path.name))

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
-from ..landmarks.files import read_landmark_file
+from ..landmarks.files import read_landmark_file, read_nose_tip
 from ..landmarks.points import Landmarks
 from ..meshes.clean import (
     ANY_UNIT,
@@ -23,7 +23,6 @@ from ..meshes.clean import (
 from ..meshes.files import load_mesh
 from ..protocol.record import Protocol, read_settings
 from ..registration.initialise import rotation_of_landmarks, rotation_of_surface
-from ..registration.nose_tip import read_nose_tip
 from ..surface.triangles import Float64Array
 from .diagnosis import Finding, diagnose
 from .result import Score

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from ...errors import FacebenchError, error_line
 from ...recon.mesh.record import Mesh
 from ..dataset.interface import Scan
-from ..landmarks.files import read_landmark_file
+from ..landmarks.files import read_landmark_file, read_nose_tip
 from ..landmarks.points import Landmarks
 from ..landmarks.regions import transfer_parts
 from ..meshes.clean import read_mesh, unit_in_mm
 from ..protocol.record import Protocol
-from ..registration.nose_tip import read_nose_tip
 from .score import ScoredPair, score_prediction, with_size_error
 
 Decode = Callable[[NDArray[np.float32]], Mesh]

@@ -76,6 +76,13 @@ def is_junk(name: str) -> bool:
     return name.startswith(".") or name.lower() in _JUNK
 
 
+def visible_in(folder: Path | None) -> list[Path]:
+    """Sorted entries of a folder but those of systems; none of what is no folder."""
+    if folder is None or not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if not is_junk(path.name))
+
+
 def walk_folder(folder: Path) -> Iterator[tuple[Path, list[str]]]:
     """Every folder below one, itself first, with the names of its files; both sorted.
 

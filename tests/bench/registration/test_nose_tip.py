@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from facebench.bench.landmarks.files import read_nose_tip
 from facebench.bench.registration import nose_tip
 from facebench.bench.registration.nose_tip import (
     find_nose_tip,
     own_nose_tip,
-    read_nose_tip,
     register_patch,
     tip_on_scan,
 )

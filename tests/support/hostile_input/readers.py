@@ -13,13 +13,12 @@ import numpy as np
 
 from facebench.bench.audit.truth import read_truth
 from facebench.bench.dataset.registry import read_listing
-from facebench.bench.landmarks.files import read_landmark_file
+from facebench.bench.landmarks.files import read_landmark_file, read_nose_tip
 from facebench.bench.landmarks.points import read_landmarks
 from facebench.bench.meshes.clean import clean_mesh
 from facebench.bench.meshes.files import load_mesh
 from facebench.bench.method.mesh_files import read_vertices as read_landmark_vertices
 from facebench.bench.protocol.record import read_protocol
-from facebench.bench.registration.nose_tip import read_nose_tip
 from facebench.cli._options import read_options
 from facebench.recon.face.coefficient_files import read_coefficients
 from facebench.recon.face.crop import Box, read_boxes, read_image_points
