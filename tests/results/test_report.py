@@ -266,5 +266,5 @@ def test_a_set_as_large_as_micc_fits_into_a_page_of_6_megabytes() -> None:
     _, (side,) = pack([decimate(face, errors)])
     frames = WITH_FRAMES * len(SCENES) * 30_000
     assert side is not None
-    views = 3 * MAX_SCENES * (2 + MAX_BESIDE) * len(str(side["data"]))
+    views = 3 * MAX_SCENES * (2 + MAX_BESIDE) * len(str(side["value"]))
     assert MAX_MAPS * len(draw(face, errors)) + views + frames < 6e6
