@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..errors import visible
 from . import _options
 from ._progress import count_on_bar
 from ._tables import print_json
@@ -78,7 +79,14 @@ def command(
     from ..results.files import write_text
     from ..results.tables.photographs import FORMS, check_numbers, check_tables
 
-    photographs = read_reference(reference, folder)[:limit]
+    photographs, missing = read_reference(reference, folder)
+    if missing:
+        click.echo(
+            f"{len(missing)} of {len(photographs) + len(missing)} photographs of {reference} are "
+            f"not in {folder}, {visible(missing[0])} for one; they are left out",
+            err=True,
+        )
+    photographs = photographs[:limit]
     choice = choose_method(method, model, checkpoint, landmarks)
     refining = choice.landmarks
     chosen = {

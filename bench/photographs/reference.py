@@ -9,8 +9,10 @@ whose list is empty shows no face, so that what is found in it is false.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
+from ...recon.face.labels import check_pixels
 from ...recon.files.text import read_json
 from ...recon.portraits.sources import Source
 from ..figures.photographs import subject_of
@@ -59,8 +62,8 @@ class ReferencePhotograph:
     faces: tuple[ReferenceFace, ...]
 
 
-def read_reference(path: Path, folder: Path) -> list[ReferencePhotograph]:
-    """The photographs of a reference file, in its order.
+def read_reference(path: Path, folder: Path) -> tuple[list[ReferencePhotograph], list[str]]:
+    """The photographs of a reference file, in its order, and names of those that are not there.
 
     Args:
         path: JSON as above.
@@ -78,32 +81,61 @@ def read_reference(path: Path, folder: Path) -> list[ReferencePhotograph]:
         raise FacebenchError(f"{path}: no table of photographs", "see docs/photographs.md")
     found = [_photograph(path, folder, str(name), entry) for name, entry in table.items()]
     there = [photograph for photograph in found if photograph.path.is_file()]
+    missing = [one.path.relative_to(folder).as_posix() for one in found if not one.path.is_file()]
     if not there:
         raise FacebenchError(f"{folder}: none of the {len(found)} photographs of {path} is in it")
-    return there
+    first: dict[Path, str] = {}
+    for name, photograph in zip(table, found, strict=True):
+        if first.setdefault(photograph.path, name) != name:
+            raise FacebenchError(
+                f"{path}: '{first[photograph.path]}' and '{name}' are one photograph", "keep one"
+            )
+    return there, missing
 
 
 def _photograph(path: Path, folder: Path, name: str, entry: Any) -> ReferencePhotograph:
-    relative = PurePosixPath(name)
+    relative = PurePosixPath(name.replace("\\", "/"))
     # A reference names files of its folder, and nothing above it.
     if relative.is_absolute() or ".." in relative.parts:
         raise FacebenchError(f"{path}: '{name}' is no file of the folder", "name it from there")
     try:
         width, height = (int(side) for side in entry["size"])
+        if [width, height] != list(entry["size"]):
+            raise ValueError(f"size {entry['size']}")
         faces = tuple(_face(face, name) for face in entry["faces"])
+        for one, other in combinations(faces, 2):
+            if np.allclose(one.landmarks, other.landmarks, atol=1.0):
+                raise ValueError("one face twice")
+    except FacebenchError as error:
+        raise FacebenchError(f"{path}: {error.message}", error.hint) from error
     except (KeyError, TypeError, ValueError) as error:
         raise FacebenchError(
             f"{path}: '{name}' is not as it should be ({error})",
             "it needs size and faces, each with 68 landmarks [x, y]; see docs/photographs.md",
         ) from error
-    return ReferencePhotograph(folder / relative, (width, height), faces)
+    return ReferencePhotograph(_file_called(folder / relative), (width, height), faces)
+
+
+def _file_called(path: Path) -> Path:
+    """A file by its name, whether its letters and their marks are one character or two."""
+    if path.is_file() or path.name.isascii() or not path.parent.is_dir():
+        return path
+    wanted = unicodedata.normalize("NFC", path.name)
+    same = (
+        one for one in path.parent.iterdir() if unicodedata.normalize("NFC", one.name) == wanted
+    )
+    return next(same, path)
 
 
 def _face(face: Mapping[str, Any], name: str) -> ReferenceFace:
     points = np.array(face["landmarks"], dtype=np.float64)
     if points.shape != (68, 2) or not np.isfinite(points).all():
         raise ValueError(f"landmarks of shape {points.shape}")
-    agrees = bool(face.get("references_agree", True)) and eye_distance(points) >= _LEAST_EYES
+    check_pixels(points, name)
+    counts = face.get("references_agree", True)
+    if not isinstance(counts, bool):
+        raise ValueError(f"references_agree is {counts!r}, neither true nor false")
+    agrees = counts and eye_distance(points) >= _LEAST_EYES
     person = str(face.get("person", "")) or _person(name)
     return ReferenceFace(points, agrees, person)
 

@@ -257,7 +257,10 @@ def _parse(path: Path, number: int, names: list[str], cells: list[str]) -> tuple
     try:
         if any(cells[len(names) :]):
             raise ValueError("columns")
-        frame, left, top, width, height = (float(row[name]) for name in HEADER.split(","))
+        words = [row[name] for name in HEADER.split(",")]
+        if any("_" in word for word in words):  # Python takes 1_000, nobody means it
+            raise ValueError("numbers")
+        frame, left, top, width, height = map(float, words)
     except (KeyError, ValueError):
         raise FacebenchError(f"{path}, line {number}: {line!r}", f"expected {HEADER}") from None
     if not (np.isfinite([frame, left, top, width, height]).all() and width > 0 and height > 0):

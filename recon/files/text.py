@@ -31,7 +31,8 @@ def read_bytes(path: Path, most: int) -> bytes:
 
     Raises:
         OSError: there is no such file, or it cannot be read.
-        ValueError: it is larger, or a device or pipe that may never end.
+        ValueError: it is larger, a device or pipe that may never end, or what stands in the place
+            of a file that was never fetched.
     """
     if path.exists() and not path.is_file():
         raise ValueError("not a file")
@@ -39,6 +40,8 @@ def read_bytes(path: Path, most: int) -> bytes:
         content = file.read(most + 1)
     if len(content) > most:
         raise ValueError(f"larger than {most / 2**20:g} MiB")
+    if instead := not_the_file(content[:START_BYTES]):
+        raise ValueError(f"{instead[0]}; {instead[1]}")
     return content
 
 
@@ -48,10 +51,7 @@ def read_text(path: Path, most: int = MOST_JSON_BYTES) -> str:
     Raises:
         OSError, ValueError: it cannot be read, is larger, or no such text.
     """
-    content = read_bytes(path, most)
-    if instead := not_the_file(content[:START_BYTES]):
-        raise ValueError(f"{instead[0]}; {instead[1]}")
-    return decode_text(content)
+    return decode_text(read_bytes(path, most))
 
 
 def decode_text(content: bytes, fallback: str = "utf-8") -> str:
@@ -148,7 +148,7 @@ def parse_json(text: str) -> Any:
         ValueError: it is no JSON of at most `DEEPEST` levels.
     """
     try:
-        value = _shallow(json.loads(text))
+        value = _shallow(json.loads(text, object_pairs_hook=_single_keys))
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     except ValueError as error:
@@ -203,6 +203,16 @@ _ANOTHER_OUT = "give another --out, or remove that folder"
 _TOO_DEEP = f"more than {DEEPEST} levels deep"
 _MOST_DOTS = 2000
 """The parser takes time in the square of a key's parts."""
+
+
+def _single_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A table of JSON; of a key given twice JSON's own readers keep the last, in silence."""
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in table if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} is given twice")
+    return table
 
 
 def _plainly(error: ValueError) -> ValueError:

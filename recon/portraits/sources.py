@@ -81,12 +81,14 @@ def find_sources(paths: Iterable[Path], leave_out: Path | None = None) -> list[S
     Raises:
         FacebenchError: a folder holds neither photographs nor videos.
     """
-    found: dict[Path, PurePosixPath] = {}
+    found: dict[Path, tuple[Path, PurePosixPath]] = {}
     for path in paths:
         items = _in_folder(path, leave_out) if path.is_dir() else {path: PurePosixPath(path.name)}
         # A file given by itself and inside of its folder is one source, under its first name.
-        found |= {file: name for file, name in items.items() if file not in found}
-    return [Source(name, path) for path, name in zip(found, _names(found.values()), strict=True)]
+        for file, name in items.items():
+            found.setdefault(file.absolute(), (file, name))
+    files, names = [file for file, _ in found.values()], [name for _, name in found.values()]
+    return [Source(name, path) for path, name in zip(files, _names(names), strict=True)]
 
 
 def _names(relative: Iterable[PurePosixPath]) -> Iterator[str]:

@@ -18,10 +18,12 @@ from ...bench.scoring.statistics import (
     PairedDifference,
     by_subject,
     holm,
+    mean,
     paired_difference,
 )
 from ...errors import FacebenchError
 from ..run.folder import RunFolder, RunRecord
+from ..run.items import of_scene
 from ..tables.basis import (
     Basis,
     FieldDifference,
@@ -35,6 +37,7 @@ from ..tables.scenes import (
     COMPLETENESS_TOLERANCE,
     SceneRows,
     completeness,
+    pools,
     scene_rows,
     unique_labels,
 )
@@ -197,12 +200,13 @@ def compare(
         regions: give errors by part of the face, and cumulative curves.
 
     Raises:
-        FacebenchError: no runs, one that has no summary, or the same run twice; of a common
-            region, see `common_region`.
+        FacebenchError: no runs, one that has no summary or one of other rows, or the same run
+            twice; of a common region, see `common_region`.
     """
     _refuse_repeated(runs)
     for run in runs:
         refuse_unfinished(run)
+        _refuse_contradiction(run)
     groups = tuple(
         _group(members, published, all_pairs, tie_mm, on_common_region, regions)
         for members in _alike(runs).values()
@@ -243,6 +247,27 @@ def _refuse_repeated(runs: Sequence[RunFolder]) -> None:
     for run, place in zip(runs, places, strict=True):
         if places.count(place) > 1:
             raise FacebenchError(f"{run.root} is given twice", "give each run once")
+
+
+def _refuse_contradiction(run: RunFolder) -> None:
+    """A table shows the summary's means and the rows' differences: they are of one measurement."""
+    record, rows, summary = run.record(), run.items(), run.summary()
+    for scene in record.scenes:
+        if scene not in summary:
+            raise FacebenchError(f"{place_of(run)}: no {scene} in summary.json", _NOT_ITS_OWN)
+        cell, mine = summary[scene], of_scene(rows, scene)[ERROR].dropna()
+        told, counted = (cell.mean_mm, cell.n_subjects), (mean(mine), len(mine))
+        # A mean over points cannot be had from the subjects' means.
+        same = pools(record) or np.isclose(told[0], counted[0], rtol=1e-6, equal_nan=True)
+        if not same or told[1] != counted[1]:
+            raise FacebenchError(
+                f"{place_of(run)}: in {scene} summary.json says {told[0]:.4g} mm over {told[1]}, "
+                f"the rows {counted[0]:.4g} mm over {counted[1]}",
+                _NOT_ITS_OWN,
+            )
+
+
+_NOT_ITS_OWN = "its files are not of one measurement: copy it again, or measure it again"
 
 
 def _group(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -76,6 +77,8 @@ def read_results(path: Path) -> tuple[Published, ...]:
         reason = getattr(error, "strerror", None) or str(error)
         raise FacebenchError(f"{path} cannot be read: {reason}") from error
     head = [name.lower() for name in rows[0][1]] if rows else []
+    if twice := next((name for name in head if name and head.count(name) > 1), ""):
+        raise FacebenchError(f"{path} has two columns {twice}", ASKED)
     if not {"method", "scene"} <= set(head) or not set(head) & {"mean_mm", "error_mm"}:
         raise FacebenchError(f"{path} is no table of results", ASKED)
     lines: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
@@ -97,6 +100,7 @@ def _import(lines: Sequence[dict[str, str]], file: str) -> Published:
     """One method in one scene, of the lines that speak of it."""
     first = lines[0]
     by_subject: dict[str, list[float]] = defaultdict(list)
+    _refuse_mixture(lines)
     for line in lines:
         if line.get("subject"):
             by_subject[line["subject"]].append(_length(line, "error_mm"))
@@ -131,9 +135,32 @@ def _import(lines: Sequence[dict[str, str]], file: str) -> Published:
     )
 
 
+def _refuse_mixture(lines: Sequence[dict[str, str]]) -> None:
+    """One row's lines speak of one measurement, and of each scan of each person once."""
+    seen: dict[str, str] = {}
+    for line in lines:
+        for column in ("dataset", "protocol", "source", "title"):
+            if line.get(column, "") != lines[0].get(column, ""):
+                raise FacebenchError(
+                    f"{line['']}: {column} is {line.get(column, '')!r}, in the first line of "
+                    f"{line['method']} in {line['scene']} {lines[0].get(column, '')!r}",
+                    "give one for all, or another method",
+                )
+        if name := line.get("subject", ""):
+            scan = f"{name}/{line.get('scan', '')}"
+            # As people type a name, and as systems write it.
+            first = seen.setdefault(unicodedata.normalize("NFC", scan).casefold(), line[""])
+            if first != line[""]:
+                raise FacebenchError(
+                    f"{line['']}: {name} in {line['scene']} is there already ({first})",
+                    "tell several scans of a subject apart by a column scan",
+                )
+
+
 def _length(line: dict[str, str], column: str) -> float:
     try:
-        value = float(line.get(column) or "nothing")
+        # Python takes 1_000, nobody means it.
+        value = float((line.get(column) or "nothing").replace("_", "no number"))
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):

@@ -174,6 +174,10 @@ def test_a_folder_is_checked_all_the_way(folder: Path) -> None:
     assert numbers["identity"]["auc_recogniser"] is None
 
 
+FACE = {"landmarks": np.arange(136.0).reshape(68, 2).tolist()}
+SHARES = {"landmarks": (np.arange(136.0).reshape(68, 2) / 136).tolist()}
+
+
 @pytest.mark.parametrize(
     ("table", "told"),
     [
@@ -182,6 +186,14 @@ def test_a_folder_is_checked_all_the_way(folder: Path) -> None:
         ({"a.png": {"size": [3, 3], "faces": [{"landmarks": [[1, 2]]}]}}, "68 landmarks"),
         ({"../a.png": {"size": [3, 3], "faces": []}}, "no file of the folder"),
         ({"a.png": {"size": [3, 3], "faces": []}}, "none of the 1 photographs"),
+        ({"a.png": {"size": [3.5, 3], "faces": []}}, "'a.png' is not as it should be"),
+        ({"a.png": {"size": [3, 3], "faces": [FACE, FACE]}}, "one face twice"),
+        ({"a.png": {"size": [3, 3], "faces": [FACE | {"references_agree": "no"}]}}, "nor false"),
+        ({"a.png": {"size": [3, 3], "faces": [SHARES]}}, "look like shares"),
+        (
+            {"r.json": {"size": [3, 3], "faces": []}, "./r.json": {"size": [3, 3], "faces": []}},
+            "are one",
+        ),
     ],
 )
 def test_a_reference_that_is_none_is_told(tmp_path: Path, table: object, told: str) -> None:
@@ -201,5 +213,15 @@ def test_people_are_told_by_folders_and_names(tmp_path: Path) -> None:
     for name in table:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found = read_reference(tmp_path / "r.json", tmp_path)
-    assert [one.faces[0].person for one in found] == ["ann", "Bob", "", "cy"]
+    found, missing = read_reference(tmp_path / "r.json", tmp_path)
+    assert [one.faces[0].person for one in found] == ["ann", "Bob", "", "cy"] and not missing
+
+
+def test_a_name_in_other_characters_is_found_and_what_lacks_is_named(tmp_path: Path) -> None:
+    entry = {"size": [9, 9], "faces": []}
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "Zoe\u0308.jpg").touch()
+    table = {"a\\Zo\u00eb.jpg": entry, "gone.jpg": entry}
+    (tmp_path / "r.json").write_text(json.dumps(table))
+    (found,), missing = read_reference(tmp_path / "r.json", tmp_path)
+    assert found.path.is_file() and missing == ["gone.jpg"]

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from facebench.errors import FacebenchError
 from facebench.recon.files.records import Amount, Count, Positive, Share, bind
+from facebench.recon.files.text import read_json
 
 
 @dataclass(frozen=True)
@@ -127,3 +128,14 @@ def test_pydantic_models_are_bound_alike() -> None:
         bind(Rule, {"name": "a", "at_most": 0}, "rule")
     with pytest.raises(FacebenchError, match="did you mean 'at_most'"):
         bind(Rule, {"name": "a", "at_mots": 1}, "rule")
+
+
+def test_a_key_given_twice_and_a_page_in_place_of_a_file_are_refused(tmp_path: Path) -> None:
+    for content, words in (
+        (b'{"a": 1, "b": {"c": 1, "c": 2}}', "the key 'c' is given twice"),
+        (b"<html>", "a web page, not the file"),
+        (b"[1, \xe9]", "no UTF-8 text .byte 0xe9 in line 1"),
+    ):
+        (tmp_path / "a.json").write_bytes(content)
+        with pytest.raises(ValueError, match=words):
+            read_json(tmp_path / "a.json")

@@ -25,10 +25,11 @@ def test_folders_give_their_pictures_and_videos_sorted(tmp_path: Path) -> None:
     assert [source.is_video for source in sources] == [False, False, True]
 
 
-def test_names_are_unique(tmp_path: Path) -> None:
+def test_names_are_unique(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [tmp_path / "x" / "me.jpg", tmp_path / "y" / "me.jpg", tmp_path / "y" / "me.png"]
     _touch(*files)
-    sources = find_sources([tmp_path / "x", tmp_path / "y", files[0]])
+    monkeypatch.chdir(tmp_path)
+    sources = find_sources([tmp_path / "x", tmp_path / "y", files[0], Path("x/me.jpg")])
     assert [source.path for source in sources] == files
     assert [source.name for source in sources] == ["me_jpg", "me_jpg_2", "me_png"]
 

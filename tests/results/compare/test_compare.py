@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from example_runs import SCENES, SUBJECTS, example_record, example_row, example_run, results_of
+from example_runs import (
+    SCENES,
+    SUBJECTS,
+    example_record,
+    example_row,
+    example_run,
+    keep_rows,
+    results_of,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,8 +93,9 @@ def test_wins_ties_and_losses_of_known_errors(tmp_path: Path) -> None:
     flat, other = example_run(tmp_path / "flat", "flat"), example_run(tmp_path / "b", "other")
     errors = dict(zip(SUBJECTS, changes, strict=True))
     for run, scale in ((flat, 0.0), (other, 1.0)):
-        run.scores.write(
-            [example_row(name, s, 1.0 + scale * errors[name]) for s in SCENES for name in SUBJECTS]
+        keep_rows(
+            run,
+            [example_row(name, s, 1.0 + scale * errors[name]) for s in SCENES for name in SUBJECTS],
         )
     for pair in compare([flat, other]).groups[0].pairs:
         assert (pair.wins, pair.ties, pair.losses) == (3, 4, 1)
@@ -202,7 +212,7 @@ def test_few_subjects_have_no_p_value_and_the_note_says_why(tmp_path: Path) -> N
     runs = three(tmp_path)
     for run in runs:
         rows = run.items()
-        run.scores.write(results_of(rows[rows["subject"] < "subject_06"]))
+        keep_rows(run, results_of(rows[rows["subject"] < "subject_06"]))
     (group,) = compare(runs).groups
     assert all(math.isnan(pair.p_holm) for pair in group.pairs)
     assert "No p-value with fewer than 6 subjects" in " ".join(group.notes)
@@ -212,6 +222,8 @@ def test_runs_without_a_subject_in_common_say_so(tmp_path: Path) -> None:
     runs = three(tmp_path)[:2]
     rows = runs[1].items()
     runs[1].scores.write(results_of(rows.assign(value_mm=math.nan)))
+    none = {s: replace(c, mean_mm=math.nan, n_subjects=0) for s, c in runs[1].summary().items()}
+    runs[1].write_summary(none)
     (group,) = compare(runs).groups
     (note,) = (note for note in group.notes if note.startswith("No subject has a number in both"))
     assert note.endswith(f": {', '.join(SCENES)}.")
@@ -272,3 +284,20 @@ def test_parts_and_curves_come_when_they_are_asked_for(runs: list[RunFolder]) ->
     nose = values["parts"][line["method"]][line["scene"]]["nose"]
     assert float(line["nose_ci95_high_mm"]) == nose["ci95_high_mm"]
     assert not compare(runs[:2]).groups[0].parts
+
+
+@pytest.mark.parametrize("name", ["items.parquet", "summary.json"])
+def test_a_file_of_another_run_is_refused(tmp_path: Path, name: str) -> None:
+    one, other = example_run(tmp_path / "a", error_mm=1.4), example_run(tmp_path / "b", seed=1)
+    shutil.copy(one.root / name, other.root / name)
+    with pytest.raises(
+        FacebenchError, match=r"b: in cooperative summary.json says 1\.\d+ mm over 8"
+    ):
+        compare([one, other])
+
+
+def test_a_summary_without_a_scene_is_refused(tmp_path: Path) -> None:
+    one, other = example_run(tmp_path / "a"), example_run(tmp_path / "b", seed=1)
+    other.write_summary({scene: other.summary()[scene] for scene in SCENES[:2]})
+    with pytest.raises(FacebenchError, match=r"b: no outdoor in summary\.json"):
+        compare([one, other])

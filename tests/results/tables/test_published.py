@@ -90,6 +90,18 @@ def test_scans_of_a_subject_are_one_number(tmp_path: Path) -> None:
         (["method,scene,mean_mm", "a,,1.2"], "line 2 has no method or no scene"),
         (["method,scene,mean_mm", "a,indoor,nan"], "line 2: mean_mm is nan, not a length"),
         (["method,scene,subject,error_mm", "a,indoor,x,-1"], "line 2: error_mm is -1, not"),
+        (["method,scene,mean_mm", "a,indoor,1_5"], "line 2: mean_mm is 1_5, not a length"),
+        (["method,scene,mean_mm,mean_mm", "a,indoor,1,2"], "two columns mean_mm"),
+        (
+            ["method,scene,subject,error_mm", "a,i,x,1", "a,i,X,2"],
+            "line 3: X in i is there already",
+        ),
+        (["method,scene,subject,scan,error_mm", "a,i,x,1,1", "a,i,x,1,2"], "line 3: x in i is"),
+        (
+            ["method,scene,subject,error_mm,dataset", "a,i,x,1,micc", "a,i,y,2,now"],
+            "line 3: dataset is 'now', in the first line of a in i 'micc'",
+        ),
+        (["<!DOCTYPE html>", "<html>"], "a web page, not the file"),
         (["method,scene,mean_mm", "a,indoor,1,36"], "line 2 has more cells than the first"),
         (["method,scene,mean_mm,protocol", "a,indoor,1,micc"], "'micc' is no digest"),
     ],
