@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -109,7 +109,7 @@ def _ask_all(paths: Sequence[str], mine: NodeReport) -> Iterator[Finding]:
 
     alive = [node for node in ray.nodes() if node["Alive"]]
     yield success("nodes", f"{len(alive)} alive, {len(ray.nodes()) - len(alive)} lost")
-    asked = [(node, _ask(node["NodeID"], paths)) for node in alive]
+    asked = [(node, _ask(node["NodeID"], report_node, list(paths))) for node in alive]
     for node, answer in asked:
         name = f"node {node['NodeManagerAddress']} ({node['NodeID'][:6]})"
         try:
@@ -123,28 +123,25 @@ def _ask_all(paths: Sequence[str], mine: NodeReport) -> Iterator[Finding]:
             yield from judge_node(name, report, mine)
 
 
-def _ask(node: str, paths: Sequence[str]) -> object:
+def _ask(node: str, work: Callable[..., object], *given: object) -> object:
+    """Ray's promise of what a function gives on a node."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     # No processor asked for: a head of none, or a node that is busy, answers too.
     there = NodeAffinitySchedulingStrategy(node, soft=False)
-    task = ray.remote(num_cpus=0, runtime_env=ONE_THREAD, scheduling_strategy=there)(report_node)
-    return task.remote(list(paths))
+    task = ray.remote(num_cpus=0, runtime_env=ONE_THREAD, scheduling_strategy=there)(work)
+    return task.remote(*given)
 
 
 def _with_clock(report: NodeReport, node: str) -> NodeReport:
     """The report with how far the clock is ahead, asked of a worker that runs already."""
     import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    there = NodeAffinitySchedulingStrategy(node, soft=False)
-    task = ray.remote(num_cpus=0, runtime_env=ONE_THREAD, scheduling_strategy=there)(_clock)
     before = time.time()
-    found = ray.get(task.remote(), timeout=NODE_SECONDS)
+    found = ray.get(_ask(node, _clock), timeout=NODE_SECONDS)
     after = time.time()
-    clock = {"ahead": found - (before + after) / 2, "unsure": (after - before) / 2}
-    return NodeReport(**{**vars(report), **clock})
+    return replace(report, ahead=found - (before + after) / 2, unsure=(after - before) / 2)
 
 
 def _clock() -> float:

@@ -223,7 +223,10 @@ def describe_run(
         limit=request.limit,
         unit=request.unit,
         seed=request.seed,
-        detector=_detector_identity(benchmark, request),
+        # Methods that come as files read no frames: nothing found a face in them.
+        detector=choice_identity("detector", resolve_choice("detector", request.detector))
+        if benchmark.job
+        else "",
         tracking=benchmark.job is not None and benchmark.job.tracking,
         problems=benchmark.problems(),
         commit=commit,
@@ -235,10 +238,3 @@ def describe_run(
         data=shown(dataset.root),
         commits=(f"{commit}{'+' * dirty}",) if commit else (),
     )
-
-
-def _detector_identity(benchmark: Benchmark, request: RunRequest) -> str:
-    """What found the faces, for the record; empty for methods that read no frames."""
-    if benchmark.job is None:
-        return ""
-    return choice_identity("detector", resolve_choice("detector", request.detector))

@@ -217,7 +217,7 @@ class _Labeller:
         self.networks = choice.build(device)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        faces = label_faces(unpack(row["faces"]), self.networks, self.settings)
+        faces = label_faces(unpack(row["faces"]), *self.networks, self.settings)
         return vars(part_of(faces))
 
 

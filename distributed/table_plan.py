@@ -18,7 +18,6 @@ from ..recon.regressors.checkpoint import embedded_weights
 from ..results.run.folder import RunFolder
 from ..results.run.method_cost import MethodCost, read_cost, training_minutes
 from ..results.tracking.run import is_logged
-from .benchmark import Benchmark
 from .plan import RunRequest, describe_run, prepare
 
 
@@ -125,7 +124,9 @@ def cost_of(entry: Entry, shared: RunRequest) -> MethodCost:
     kept = read_cost(entry.run)
     if kept and kept.method_digest == benchmark.method.digest:
         return kept
-    cost = _measure_cost(entry, benchmark)
+    method = benchmark.method
+    seconds = math.nan if isinstance(method, HoldsMeshes) else seconds_per_face(method)
+    cost = MethodCost(seconds, _minutes(entry, method), method.digest)
     cost.write(entry.run)
     return cost
 
@@ -135,12 +136,6 @@ def _recipe(choice: MethodChoice, train: bool, recipes: Mapping[str, str]) -> st
         return ""
     named = recipes.get(choice.name, choice.name)
     return named if choice.name in recipes or named in recipe_names() else ""
-
-
-def _measure_cost(entry: Entry, benchmark: Benchmark) -> MethodCost:
-    method = benchmark.method
-    seconds = math.nan if isinstance(method, HoldsMeshes) else seconds_per_face(method)
-    return MethodCost(seconds, _minutes(entry, method), method.digest)
 
 
 def _minutes(entry: Entry, method: Described) -> float:

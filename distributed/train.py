@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -144,20 +144,20 @@ def _fit(job: TrainingJob, work: Any, scaling: Any) -> None:
     try:
         result = trainer.fit()
     except TrainingFailedError as error:
-        raise _lost_worker_message(error) from error
+        causes = getattr(error, "worker_failures", {}).values()
+        raise _user_error(
+            error, causes, "training stopped", "the same command resumes from the newest checkpoint"
+        ) from error
     if result.return_value:
         raise DivergedError(*result.return_value)
 
 
-def _lost_worker_message(error: Any) -> FacebenchError:
-    """The workers' own message where it is one for the user, else the last line of the failure."""
-    for failure in getattr(error, "worker_failures", {}).values():
-        if isinstance(failure, FacebenchError):
-            return failure
-    line = str(error).strip().splitlines()[-1]
-    return FacebenchError(
-        f"training stopped: {line}", "the same command resumes from the newest checkpoint"
-    )
+def _user_error(error: Any, causes: Iterable[object], said: str, hint: str) -> FacebenchError:
+    """A worker's own message where it is one for the user, else the last line of the failure."""
+    for cause in causes:
+        if isinstance(cause, FacebenchError):
+            return cause
+    return FacebenchError(f"{said}: {str(error).strip().splitlines()[-1]}", hint)
 
 
 def _local_work(listen: Listener) -> Any:
@@ -229,7 +229,10 @@ def fit_labels(labelling: Labelling, parallel: bool, cluster: bool, threads: int
     with ray_connection(cluster):
         for first, result in in_tasks(partial(fit_piece, labelling), missing):
             if isinstance(result, BaseException):
-                raise _label_error(result)
+                causes = [getattr(result, "cause", None)]
+                raise _user_error(
+                    result, causes, "labels could not be fitted", "the same command goes on"
+                )
             yield first
 
 
@@ -239,11 +242,3 @@ def _fit_here(labelling: Labelling, missing: list[int], threads: int) -> Iterato
     for first in missing:
         fit_piece(labelling, first)
         yield first
-
-
-def _label_error(error: BaseException) -> FacebenchError:
-    cause = getattr(error, "cause", None)
-    if isinstance(cause, FacebenchError):
-        return cause
-    line = str(error).strip().splitlines()[-1]
-    return FacebenchError(f"labels could not be fitted: {line}", "the same command goes on")

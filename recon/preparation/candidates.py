@@ -174,15 +174,10 @@ def find_faces(
             Candidate(face, cut_patch(frame, mask, box, settings.image_size), box, points)
             for face, box, points in kept
         )
-    except RejectedError as rejected:
-        whole = ((WHOLE_PHOTOGRAPH, None, rejected),)
-        return PhotographFaces(photograph.source, photograph.stamp, digest, (), whole)
     except Exception as error:  # a decoder's bug on one file must not end the run
-        told = RejectedError(
-            Reason.UNREADABLE, f"{type(error).__name__}: {error}".partition("\n")[0]
-        )
-        whole = ((WHOLE_PHOTOGRAPH, None, told),)
-        return PhotographFaces(photograph.source, photograph.stamp, digest, (), whole)
+        told = f"{type(error).__name__}: {error}".partition("\n")[0]
+        why = error if isinstance(error, RejectedError) else RejectedError(Reason.UNREADABLE, told)
+        candidates, others = (), ((WHOLE_PHOTOGRAPH, None, why),)
     return PhotographFaces(photograph.source, photograph.stamp, digest, candidates, others)
 
 
@@ -209,15 +204,8 @@ def _choose(
     found: Sequence[_Found], all_faces: bool
 ) -> tuple[Sequence[_Found], tuple[tuple[int, Box | None, RejectedError], ...]]:
     kept = found if all_faces else found[:1]
-    others = [
-        (
-            face,
-            box,
-            RejectedError(Reason.OTHER_FACE, f"face {found[0][0]} is larger or more central"),
-        )
-        for face, box, _ in found[len(kept) :]
-    ]
-    return kept, tuple(others)
+    why = RejectedError(Reason.OTHER_FACE, f"face {found[0][0]} is larger or more central")
+    return kept, tuple((face, box, why) for face, box, _ in found[len(kept) :])
 
 
 def _mask(photograph: Photograph, frame: Pixels, order: str) -> Pixels | None:
@@ -273,21 +261,21 @@ def _photograph_facts(item: PhotographFaces, number: int, arrays: _Arrays) -> di
             "landmarks": candidate.landmarks,
         }
         arrays |= {_key(n, number, place): a for n, a in parts.items() if a is not None}
+    candidates = [
+        {
+            "face": candidate.face,
+            "box": _numbers(candidate.box),
+            "window": list(vars(candidate.patch.window).values()),
+            "photograph": candidate.patch.photograph,
+        }
+        for candidate in item.candidates
+    ]
     return {
         "photograph": [item.source, item.stamp, item.sha256],
-        "candidates": [_candidate_facts(candidate) for candidate in item.candidates],
+        "candidates": candidates,
         "rejected": [
             [face, _numbers(box), str(why.reason), why.detail] for face, box, why in item.rejected
         ],
-    }
-
-
-def _candidate_facts(candidate: Candidate) -> dict[str, Any]:
-    return {
-        "face": candidate.face,
-        "box": _numbers(candidate.box),
-        "window": list(vars(candidate.patch.window).values()),
-        "photograph": candidate.patch.photograph,
     }
 
 
@@ -309,20 +297,16 @@ def _candidate(
     height, width = facts["photograph"]
     patch = Patch(
         arrays[_key("pixels", number, place)],
-        _optional(arrays, _key("mask", number, place)),
+        arrays.get(_key("mask", number, place)),
         Window(*facts["window"]),
         (height, width),
     )
-    landmarks = _optional(arrays, _key("landmarks", number, place))
+    landmarks = arrays.get(_key("landmarks", number, place))
     return Candidate(facts["face"], patch, Box(*facts["box"]), landmarks)
 
 
 def _key(name: str, photograph: int, candidate: int) -> str:
     return f"{name}-{photograph}-{candidate}"
-
-
-def _optional(arrays: Mapping[str, Any], key: str) -> NDArray[Any] | None:
-    return arrays.get(key)
 
 
 def _numbers(box: Box | None) -> list[float] | None:

@@ -54,19 +54,6 @@ class CropParser(Protocol):
 
 
 @dataclass(frozen=True)
-class LabelNetworks:
-    """What labels the faces that come without labels.
-
-    Attributes:
-        landmarks: None leaves faces without a landmarks file out.
-        parser: None leaves faces without a mask file without one.
-    """
-
-    landmarks: LandmarkFinder | None
-    parser: CropParser | None
-
-
-@dataclass(frozen=True)
 class NetworkChoice:
     """Which networks: `none`, `embedded`, a file, or what else `facebench weights` lists."""
 
@@ -74,15 +61,15 @@ class NetworkChoice:
     parser: str = EMBEDDED
     detector: str = EMBEDDED
 
-    def build(self, device: str = "cpu") -> LabelNetworks:
-        """The networks on a device.
+    def build(self, device: str = "cpu") -> tuple[LandmarkFinder | None, CropParser | None]:
+        """What finds landmarks and what parses on a device; None where none is to.
 
         Raises:
             FacebenchError: weights that are missing or of something else.
         """
         finder = None if self.landmarks == NONE else _landmark_finder(self.landmarks, device)
         parser = None if self.parser == NONE else _crop_parser(self.parser, device)
-        return LabelNetworks(finder, parser)
+        return finder, parser
 
     def identity(self) -> dict[str, str]:
         """Each choice with a digest of its weights, wherever they lie, for the record."""
@@ -146,17 +133,27 @@ Fate = tuple[Framed, FaceQuality] | RejectedError
 
 
 def label_faces(
-    photographs: Sequence[PhotographFaces], networks: LabelNetworks, settings: PreparationSettings
+    photographs: Sequence[PhotographFaces],
+    finder: LandmarkFinder | None,
+    parser: CropParser | None,
+    settings: PreparationSettings,
 ) -> list[WorkRow]:
-    """A row for each face and each photograph without one, in the order given."""
+    """A row for each face and each photograph without one, in the order given.
+
+    Args:
+        photographs: with their faces.
+        finder: None leaves faces without a landmarks file out.
+        parser: None leaves faces without a mask file without one.
+        settings: what decides the rows.
+    """
     pairs = [(item, candidate) for item in photographs for candidate in item.candidates]
-    found = _landmarks([candidate for _, candidate in pairs], networks.landmarks)
+    found = _landmarks([candidate for _, candidate in pairs], finder)
     fates = [
         _judge(candidate, points, settings)
         for (_, candidate), points in zip(pairs, found, strict=True)
     ]
     # After the checks: the parser is the dearest step, and most faces that fail never need it.
-    masked = _with_masks(fates, networks.parser)
+    masked = _with_masks(fates, parser)
     rows = [_row(*pair, fate) for pair, fate in zip(pairs, masked, strict=True)]
     rows += [item.row(*rejected) for item in photographs for rejected in item.rejected]
     # As the photographs came: networks take the faces of all of them in batches.

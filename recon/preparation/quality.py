@@ -144,23 +144,7 @@ LEAST_OVERLAP = 0.2
 """Of the landmarks' box with the detector's, intersection over union: less is another face."""
 
 
-@dataclass(frozen=True)
-class AffineFit:
-    """How a camera without perspective explains landmarks by those of a mean face.
-
-    Attributes:
-        misfit: root mean square distance over the longer side of the landmarks' box.
-        frontness: z of the face's forward direction, 1 towards the viewer, -1 away: negative
-            where left and right are exchanged.
-        uprightness: y of the face's upward direction, 1 upright, -1 on its head.
-    """
-
-    misfit: float
-    frontness: float
-    uprightness: float
-
-
-def fit_affine_camera(points: Points, reference: Points) -> AffineFit:
+def fit_affine_camera(points: Points, reference: Points) -> tuple[float, float, float]:
     """Least squares over the eight numbers of an affine camera (Hartley & Zisserman, ch. 6.3).
 
     Pose of any size is explained; expression and identity remain in the misfit.
@@ -168,6 +152,11 @@ def fit_affine_camera(points: Points, reference: Points) -> AffineFit:
     Args:
         points: (68, 2) px, x right and y down.
         reference: (68, 3) mm of a mean face that looks along +z, y up, x to its left.
+
+    Returns:
+        Misfit: root mean square distance over the longer side of the landmarks' box. Frontness: z
+        of the face's forward direction, 1 towards the viewer, -1 away: negative where left and
+        right are exchanged. Uprightness: y of its upward direction, 1 upright, -1 on its head.
     """
     # y up as in the reference, or every face would be found mirrored.
     target = (points - points.mean(axis=0)) * [1.0, -1.0]
@@ -177,12 +166,9 @@ def fit_affine_camera(points: Points, reference: Points) -> AffineFit:
     size = max(float(np.ptp(points, axis=0).max()), 1e-9)
     # Rows of the camera: where right and up of the picture lie in the face's space.
     right, up = (axis / max(float(np.linalg.norm(axis)), 1e-12) for axis in camera.T)
-    return AffineFit(
-        misfit=float(np.sqrt((residual**2).sum(axis=1).mean())) / size,
-        # Right times up is forward; exchanged sides turn it round.
-        frontness=float(np.cross(right, up)[2]),
-        uprightness=float(up[1]),
-    )
+    misfit = float(np.sqrt((residual**2).sum(axis=1).mean())) / size
+    # Right times up is forward; exchanged sides turn it round.
+    return misfit, float(np.cross(right, up)[2]), float(up[1])
 
 
 def check_landmarks(points: Points, reference: Points, misfit: float) -> None:
@@ -196,13 +182,13 @@ def check_landmarks(points: Points, reference: Points, misfit: float) -> None:
         raise RejectedError(Reason.IMPLAUSIBLE, "not finite")
     if np.ptp(points, axis=0).max() < 1.0:
         raise RejectedError(Reason.IMPLAUSIBLE, "all in one place")
-    fit = fit_affine_camera(points, reference)
+    off, frontness, uprightness = fit_affine_camera(points, reference)
     # Before the directions, which mean nothing where no camera explains the points.
-    if fit.misfit > misfit:
-        raise RejectedError(Reason.IMPLAUSIBLE, f"{fit.misfit:.0%} of their extent off any view")
-    if fit.frontness < 0.0:
+    if off > misfit:
+        raise RejectedError(Reason.IMPLAUSIBLE, f"{off:.0%} of their extent off any view")
+    if frontness < 0.0:
         raise RejectedError(Reason.IMPLAUSIBLE, "left and right are exchanged")
-    if fit.uprightness < 0.0:
+    if uprightness < 0.0:
         raise RejectedError(Reason.IMPLAUSIBLE, "upside down")
 
 

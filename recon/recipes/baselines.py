@@ -87,7 +87,7 @@ class FeatureNetwork:
         image_size: side in px of the photographs.
         width: of the decoder's hidden layers.
         depth: how many of them.
-        output_scale: what one unit of an output means, as in `recipe_parts.OutputScale`.
+        output_scale: what one unit of an output means, as in `OutputScale`.
     """
 
     recogniser: str = "embedded"

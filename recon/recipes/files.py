@@ -182,16 +182,14 @@ def _text(name: str) -> str:
     if name.endswith(".toml"):
         path = Path(name)
         if not path.is_file():
-            raise FacebenchError(f"no recipe file {name}", f"named recipes: {_kind_list()}")
+            raise FacebenchError(
+                f"no recipe file {name}", f"named recipes: {', '.join(recipe_names())}"
+            )
         return read_text(path, MOST_TOML_BYTES)
     if name not in recipe_names():
         raise FacebenchError(f"no recipe '{name}'", did_you_mean(name, recipe_names()))
     source = resources.files(__package__) / f"{name}.toml"
     return source.read_text(encoding="utf-8")
-
-
-def _kind_list() -> str:
-    return ", ".join(recipe_names())
 
 
 def _parse_setting(setting: str) -> dict[str, Any]:

@@ -205,15 +205,14 @@ class TrainingRecipe:
 
 
 @dataclass(frozen=True)
-class RegressorRecipe:
-    """What the recipes of all networks that give a face's coefficients say.
+class NamedRecipe:
+    """What the recipes of all networks say.
 
     Attributes:
         name: of the recipe.
-        kind: the method that it trains, as `--method` calls it.
+        kind: what it trains; of a regressor the method, as `--method` calls it.
         title: one line on it.
         flip: probability that a training photograph is mirrored.
-        renderer: draws the faces of the loss and of the pictures.
         optimiser, augmentation, training: see there.
     """
 
@@ -221,19 +220,29 @@ class RegressorRecipe:
     kind: str = ""
     title: str = ""
     flip: Share = 0.0
-    renderer: RendererRecipe = field(default_factory=RendererRecipe)
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
     augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
     training: TrainingRecipe = field(default_factory=TrainingRecipe)
+
+    def as_table(self) -> dict[str, Any]:
+        """The recipe as nested plain values, as `recipe_from_table` takes it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class RegressorRecipe(NamedRecipe):
+    """The recipe of a network that gives a face's coefficients.
+
+    Attributes:
+        renderer: draws the faces of the loss and of the pictures.
+    """
+
+    renderer: RendererRecipe = field(default_factory=RendererRecipe)
 
     @property
     def image_size(self) -> int:
         """Side in px of the network's input."""
         raise NotImplementedError
-
-    def as_table(self) -> dict[str, Any]:
-        """The recipe as nested plain values, as `recipe_from_table` takes it."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from ..files.records import Amount, Count, Positive, Share
-from .regressor import AugmentationRecipe, OptimiserRecipe, TrainingRecipe
+from .regressor import NamedRecipe
 
 IRESNET_DEPTHS: dict[str, tuple[int, int, int, int]] = {
     "iresnet18": (2, 2, 2, 2),
@@ -70,32 +70,17 @@ class Margin:
 
 
 @dataclass(frozen=True)
-class VisionRecipe:
-    """What all of these recipes say.
+class VisionRecipe(NamedRecipe):
+    """What all of these recipes say, beside what those of face regressors say too.
 
     Attributes:
         needs: labels that it learns from, of `landmarks`, `masks` and `people`.
-        name: of the recipe.
-        kind: what it trains.
-        title: one line on it.
-        flip: probability that a training photograph is mirrored.
-        optimiser, augmentation, training: as for the face regressor.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
 
-    name: str
-    kind: str = ""
-    title: str = ""
     # Mirrored faces are as many more; the sides of landmarks and parts are exchanged with them.
     flip: Share = 0.5
-    optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
-    augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
-    training: TrainingRecipe = field(default_factory=TrainingRecipe)
-
-    def as_table(self) -> dict[str, Any]:
-        """The recipe as nested plain values, as `recipe_from_table` takes it."""
-        return asdict(self)
 
     @property
     def photograph_size(self) -> int:

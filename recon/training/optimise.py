@@ -311,18 +311,14 @@ class NonFiniteGuard:
             return
         # Each worker writes its own share: together they are the batch that cannot be learned.
         path = self._folder / f"not-finite-step-{step}-worker-{self._rank}.pt"
-        save_batch(path, batch)
+        # A dictionary of tensors: `torch.load(weights_only=True)` reads it.
+        with atomic_write(path) as draft:
+            save_tensors(draft, asdict(batch))
         raise DivergedError(
             f"{self._in_a_row} steps in a row, the last of them {step}, were not finite "
             f"(loss {report.total:g}); its batch is in {path}",
             "lower optimiser.learning_rate, set optimiser.gradient_limit, or look at that batch",
         )
-
-
-def save_batch(path: Path, batch: Any) -> None:
-    """Write a dataclass of tensors as a dictionary that `torch.load(weights_only=True)` reads."""
-    with atomic_write(path) as draft:
-        save_tensors(draft, asdict(batch))
 
 
 class LossMeter:

@@ -161,18 +161,10 @@ def make_loop(job: TrainingJob, worker: Worker, listen: Listener) -> Loop[Any]:
     return task_loop(job, job.recipe, worker, listen)
 
 
-def weighs_identity(recipe: AnyRecipe) -> bool:
-    """Whether a recipe's loss has the identity level."""
-    return isinstance(recipe, Recipe) and recipe.loss.weights.identity > 0
-
-
 def lacks_recogniser(recipe: AnyRecipe) -> bool:
     """Whether the identity level is asked for and left out, because there is no recogniser."""
-    return (
-        isinstance(recipe, Recipe)
-        and weighs_identity(recipe)
-        and not has_recogniser(recipe.identity)
-    )
+    asked = isinstance(recipe, Recipe) and recipe.loss.weights.identity > 0
+    return asked and not has_recogniser(recipe.identity)
 
 
 def check_job(job: TrainingJob) -> None:

@@ -6,7 +6,7 @@ Batch normalisation over all workers' photographs works without a GPU too.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -69,6 +69,25 @@ class SingleProcess:
 
 
 SINGLE_PROCESS = SingleProcess()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where and with whom a network is trained.
+
+    Attributes:
+        seed: of the starting weights and of all chance in the loss.
+        device: where everything runs.
+        distribute: what makes the network of one worker part of several.
+        peers: the workers that share each batch.
+        start: weights that the network begins with, instead of random ones.
+    """
+
+    seed: int = 0
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    distribute: Callable[[Any], nn.Module] | None = None
+    peers: ProcessGroup = SINGLE_PROCESS
+    start: dict[str, Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -240,7 +259,7 @@ class _Normalisation(torch.autograd.Function):
         ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, whole: Moments, eps: float
     ) -> Tensor:
         """Normalised (B, C, ...) features."""
-        features = _dense(features)
+        features = _dense(features, features)
         mean, variance = whole.mean[0].to(weight), whole.variance[0].to(weight)
         ctx.save_for_backward(features, weight, mean, variance)
         ctx.eps, ctx.count = eps, float(whole.count)
@@ -252,7 +271,7 @@ class _Normalisation(torch.autograd.Function):
         """Gradients of features, weight and bias."""
         features, weight, mean, variance = ctx.saved_tensors
         inverse = (variance + ctx.eps).rsqrt()
-        gradient = _like(features, gradient)
+        gradient = _dense(gradient, features)
         own = _sums(gradient, features, mean, inverse)
         shared = own.clone()
         distributed.all_reduce(shared)
@@ -285,16 +304,11 @@ def _sums(gradient: Tensor, features: Tensor, mean: Tensor, inverse: Tensor) -> 
     return torch.stack([along, level]).view(2, parts, -1).sum(1)
 
 
-def _dense(features: Tensor) -> Tensor:
-    """The same without gaps in memory, channels last where they are so already."""
-    return features if comes_channels_last(features) else features.contiguous()
-
-
-def _like(features: Tensor, gradient: Tensor) -> Tensor:
-    """A gradient laid out in memory as the features are."""
+def _dense(values: Tensor, features: Tensor) -> Tensor:
+    """Values without gaps in memory, channels last where those of the features come last."""
     if comes_channels_last(features):
-        return gradient.contiguous(memory_format=torch.channels_last)
-    return gradient.contiguous()
+        return values.contiguous(memory_format=torch.channels_last)
+    return values.contiguous()
 
 
 class SharedBatchNorm1d(SharedStatistics, nn.BatchNorm1d):

@@ -59,7 +59,7 @@ def print_misfits(faces: list[LabelledFace]) -> None:
         "noise of 10 %": lambda p: p + random.normal(0, 0.1, p.shape) * np.ptp(p, axis=0).max(),
         "shuffled": lambda p: p[random.permutation(68)],
     }.items():
-        misfits = [fit_affine_camera(spoil(f.landmarks), mean_landmarks()).misfit for f in faces]
+        misfits = [fit_affine_camera(spoil(f.landmarks), mean_landmarks())[0] for f in faces]
         tell(f"misfit, {name}", misfits, [0, 50, 99, 100], ".3f")
 
 
@@ -78,7 +78,7 @@ def print_ict(path: Path) -> None:
         angles = random.uniform(-1, 1, 3) * [70, 25, 30]
         turn = Rotation.from_euler("yxz", angles, degrees=True).as_matrix()
         seen = (points @ turn.T)[:, :2] * [1, -1]
-        misfits.append(fit_affine_camera(seen, mean_landmarks()).misfit)
+        misfits.append(fit_affine_camera(seen, mean_landmarks())[0])
     tell("misfit, ICT-FaceKit", misfits, [0, 50, 99, 100], ".3f")
 
 

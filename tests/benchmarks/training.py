@@ -41,6 +41,7 @@ from facebench.recon.training.data.batches import BatchSource, prefetch
 from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.optimise import LossMeter
+from facebench.recon.training.workers import Surroundings
 from facebench.recon.vision.recognition import Recogniser
 
 RECOGNISERS = {"small": ("iresnet18", 128, 16, 64), "iresnet50": ("iresnet50", 512, 64, 112)}
@@ -97,11 +98,11 @@ def make_trainer(
 ) -> Trainer:
     """A trainer with a recogniser of random weights: as fast as a trained one."""
     if recogniser == "none":
-        return Trainer(recipe, model, 0, device)
+        return Trainer(recipe, model, Surroundings(device=device))
     features = Recogniser(IResNet(*RECOGNISERS[recogniser])).to(device)
     weights = replace(recipe.loss.weights, identity=0.24)
     weighed = replace(recipe, loss=replace(recipe.loss, weights=weights))
-    return Trainer(weighed, model, 0, device, features=features)
+    return Trainer(weighed, model, Surroundings(device=device), features=features)
 
 
 def write_photographs(folder: Path, side: int, count: int = 64) -> None:
@@ -134,13 +135,13 @@ def parts(
     """Seconds of each part of a step, forwards and backwards."""
     face, loss = trainer.face, trainer.loss
     with torch.no_grad():
-        found = trainer.regress(truth.images)
+        found = trainer.look(truth.images)[0]
         vertices, colours = face.shaded(found)
     coefficients = Coefficients(**{name: leaf(value) for name, value in vars(found).items()})
     corners, lit = leaf(vertices), leaf(colours)
 
     def network() -> Tensor:
-        return trainer.regress(truth.images).vector().square().sum()
+        return trainer.look(truth.images)[0].vector().square().sum()
 
     def decode() -> Tensor:
         return sum((part.sum() for part in face.shaded(coefficients)), torch.zeros(()).to(vertices))

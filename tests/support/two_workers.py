@@ -20,7 +20,12 @@ from facebench.recon.recipes.files import load_any_recipe, training_of
 from facebench.recon.recipes.vision import VisionRecipe
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.tasks.task import PeopleBatch, TaskTrainer
-from facebench.recon.training.workers import DistributedGroup, ProcessGroup, SingleProcess
+from facebench.recon.training.workers import (
+    DistributedGroup,
+    ProcessGroup,
+    SingleProcess,
+    Surroundings,
+)
 
 SETTINGS = (
     "loss.weights.identity=0.24",
@@ -41,9 +46,7 @@ def make_trainer(peers: ProcessGroup) -> Trainer:
     """A trainer whose head is not zero, so that every layer has a gradient."""
     distribute = DistributedDataParallel if peers.count > 1 else None
     recipe = small_recipe(*SETTINGS)
-    trainer = Trainer(
-        recipe, small_model(), 0, torch.device("cpu"), distribute, peers, small_recogniser()
-    )
+    trainer = Trainer(recipe, small_model(), Surroundings(), distribute, peers, small_recogniser())
     with torch.no_grad():
         random = torch.Generator().manual_seed(1)
         weight = trainer.regressor.backbone.fc.weight
@@ -85,7 +88,7 @@ def task_step(kind: str, batch: PeopleBatch, peers: ProcessGroup) -> dict[str, o
         return DistributedDataParallel(learner) if peers.count > 1 else learner
 
     make = partial(training_of(recipe), recipe, PEOPLE)
-    trainer = TaskTrainer(recipe, make, "", 0, torch.device("cpu"), in_doubles, peers)
+    trainer = TaskTrainer(recipe, make, "", Surroundings(), in_doubles, peers)
     report = trainer.training_step(batch)
     gradients = {
         name: value.grad

@@ -76,7 +76,8 @@ class FaceShards:
                 "make some with 'facebench synth faces --out DIR'",
             )
         # Every shard, not the first: a folder may be put together from several commands.
-        self._models = {path: _model_of(_checked_schema(path)) for path in paths}
+        schemas = {path: _checked_schema(path) for path in paths}
+        self._models = {path: _metadata(s, "facebench.model_digest") for path, s in schemas.items()}
         self._pieces = RowGroups(paths, limit, 2 * POOL)
         if len(self) == 0:
             raise FacebenchError(f"the shards in {folder} hold no rows", "make them again")
@@ -186,10 +187,6 @@ def _checked_schema(path: Path) -> Any:
     if order not in ("", MASK_ORDER):
         raise FacebenchError(f"shard {path}: masks are in {order} order", f"expected {MASK_ORDER}")
     return schema
-
-
-def _model_of(schema: Any) -> str:
-    return _metadata(schema, "facebench.model_digest")
 
 
 def _metadata(schema: Any, key: str) -> str:

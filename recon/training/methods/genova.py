@@ -20,8 +20,9 @@ from ...recipes.baselines import FeatureWeights, GenovaRecipe, RandomViews
 from ...regressors.feature_regressor import FeatureRegressor, Person
 from ...render.face import RenderedFace
 from ...synthetic.appearance import random_expression, random_light
+from ..workers import Surroundings
 from .ours import centred
-from .trainer import RegressorTrainer, Surroundings
+from .trainer import RegressorTrainer
 
 _VIEWS = 5
 """Stream of the views; second views have 1 and 2, a recogniser's points 3, passes 4."""
@@ -92,23 +93,18 @@ class ViewSampler:
 class GenovaTrainer(RegressorTrainer[Supervision]):
     """The decoder in training; arguments as for `RegressorTrainer`."""
 
+    recipe: GenovaRecipe
     regressor: FeatureRegressor
 
     def __init__(self, recipe: GenovaRecipe, model: MorphableModel, around: Surroundings) -> None:
-        self._recipe = recipe
         super().__init__(recipe, model, around)
         peers = around.peers
         self.views = ViewSampler(recipe.views, model, around.seed, peers.rank, peers.count)
 
     @property
-    def recipe(self) -> GenovaRecipe:
-        """How it is trained."""
-        return self._recipe
-
-    @property
     def weights(self) -> FeatureWeights:
         """Of the terms."""
-        return self._recipe.weights
+        return self.recipe.weights
 
     def learned(self) -> nn.Module:
         """The decoder alone: recogniser and landmark detector are frozen."""
@@ -120,7 +116,8 @@ class GenovaTrainer(RegressorTrainer[Supervision]):
             # No gradient reaches the decoder through its own input, and the recogniser is frozen.
             photographs = self.regressor.recogniser(batch.images, batch.landmarks)
         person: Person = self.network(photographs)
-        renders = self._features(self._render_person(person))
+        views = self.views.faces(person, self.step, self.face.decoder)
+        renders = self._features(self.face(views))
         terms = self.terms(photographs, person, renders)
         return self.regressor.placed(person, batch.landmarks), terms
 
@@ -132,7 +129,7 @@ class GenovaTrainer(RegressorTrainer[Supervision]):
             person: what they decode to.
             renders: features (B x views, D) of the faces drawn from it.
         """
-        all_reduce, views = self.peers.mean, self._recipe.views.count
+        all_reduce, views = self.peers.mean, self.recipe.views.count
         unlike = 1.0 - cosine_similarity(photographs.repeat_interleave(views, 0), renders, dim=1)
         # Detached, or the render would learn to be easy to decode instead of the decoder to decode
         # it.
@@ -149,14 +146,10 @@ class GenovaTrainer(RegressorTrainer[Supervision]):
         """The faces in the first of their random views."""
         person = Person(coefficients.identity, coefficients.albedo)
         views = self.views.faces(person, self.step, self.face.decoder)
-        every = self._recipe.views.count
+        every = self.recipe.views.count
         # Views of a face follow one another: every `count`-th is the first of its face.
         first = Coefficients(*(part[::every] for part in vars(views).values()))
         drawn: RenderedFace = self.face(first)
-        return drawn
-
-    def _render_person(self, person: Person) -> RenderedFace:
-        drawn: RenderedFace = self.face(self.views.faces(person, self.step, self.face.decoder))
         return drawn
 
     def _features(self, drawn: RenderedFace) -> Tensor:

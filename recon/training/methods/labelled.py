@@ -20,7 +20,8 @@ from ...regressors.regressor import RefiningRegressor
 from ..data.batches import collate
 from ..data.shards import Sample
 from ..optimise import computing_in
-from .trainer import RegressorTrainer, Surroundings
+from ..workers import Surroundings
+from .trainer import RegressorTrainer
 
 
 @dataclass(frozen=True)
@@ -59,29 +60,22 @@ def join_labels(
 class TranTrainer(RegressorTrainer[LabelledFaces]):
     """The regressor in training on labels; arguments as for `RegressorTrainer`."""
 
-    def __init__(self, recipe: TranRecipe, model: MorphableModel, around: Surroundings) -> None:
-        self._recipe = recipe
-        super().__init__(recipe, model, around)
-
-    @property
-    def recipe(self) -> TranRecipe:
-        """How it is trained."""
-        return self._recipe
+    recipe: TranRecipe
 
     @property
     def weights(self) -> LabelWeights:
         """Of the terms."""
-        return self._recipe.weights
+        return self.recipe.weights
 
     def compute_losses(self, batch: LabelledFaces) -> tuple[Coefficients, dict[str, Tensor]]:
         """The faces of a batch and how far they are from their labels."""
-        with computing_in(self._recipe.network.precision, self.device):
+        with computing_in(self.recipe.network.precision, self.device):
             found: Coefficients = self.network(batch.images)
         return found, self.terms(found, batch.faces(self.regressor.sizes))
 
     def terms(self, found: Coefficients, label: Coefficients) -> dict[str, Tensor]:
         """Who it is by the asymmetric loss, the photograph's own coefficients by squares."""
-        all_reduce, sides = self.peers.mean, self._recipe.asymmetry
+        all_reduce, sides = self.peers.mean, self.recipe.asymmetry
         person = partial(asymmetric_loss, over=sides.over, under=sides.under, all_reduce=all_reduce)
         # Angles, shifts and scale have no common unit; what they move the landmarks by has.
         off = landmark_distance(found, label, self.face.decoder)
@@ -102,32 +96,27 @@ _PASSES = 4
 class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
     """The refining regressor in training; arguments as for `RegressorTrainer`."""
 
+    recipe: RichardsonRecipe
     regressor: RefiningRegressor
 
     def __init__(
         self, recipe: RichardsonRecipe, model: MorphableModel, around: Surroundings
     ) -> None:
-        self._recipe = recipe
         super().__init__(recipe, model, around)
         # Expression enters with identity: in the shape alone the two cannot be told apart.
         self.shape = ShapeDistance(self.face.decoder).to(self.device)
 
     @property
-    def recipe(self) -> RichardsonRecipe:
-        """How it is trained."""
-        return self._recipe
-
-    @property
     def weights(self) -> LabelWeights:
         """Of the terms; `identity` is that of the whole shape, expression included."""
-        return self._recipe.weights
+        return self.recipe.weights
 
     def compute_losses(self, batch: LabelledFaces) -> tuple[Coefficients, dict[str, Tensor]]:
         """One more pass on every photograph, and how far its result is from the truth."""
         # One pass is learned from wherever the earlier ones lead; no gradient through their
         # renders.
         last = self.reached(batch.images)
-        with computing_in(self._recipe.network.precision, self.device):
+        with computing_in(self.recipe.network.precision, self.device):
             found: Coefficients = self.network(batch.images, last)
         return found, self.terms(found, batch.faces(self.regressor.sizes))
 
@@ -147,7 +136,7 @@ class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
         passes = torch.from_numpy(self._passes(len(images))).to(images.device)
         # With running statistics, as in use: renders of half-trained passes stay out of them.
         self.regressor.eval()
-        with computing_in(self._recipe.network.precision, self.device):
+        with computing_in(self.recipe.network.precision, self.device):
             reached = [self.regressor.refined(images, 0)]
             # All are computed for the whole batch, and each photograph takes its own number of
             # them.

@@ -115,7 +115,8 @@ def read_labels(labelling: Labelling, sizes: CoefficientSizes) -> NDArray[np.flo
     own, weights = read_fits(labelling)
     subjects = _shards(labelling.data, labelling.rows).subjects
     # Pose, light and expression are the photograph's own and are never pooled.
-    person = np.r_[: sizes.identity, _albedo(sizes)]
+    albedo = sizes.identity + sizes.expression
+    person = np.r_[: sizes.identity, albedo : albedo + sizes.albedo]
     own[:, person] = pool_by_subject(own[:, person], weights, subjects)
     return own
 
@@ -223,11 +224,6 @@ def _readable(shards: FaceShards, rows: range) -> tuple[list[int], Supervision] 
     size = samples[0][1].image.shape[0]
     places = [place for place, _ in samples]
     return places, collate([resize_sample(sample, size) for _, sample in samples])
-
-
-def _albedo(sizes: CoefficientSizes) -> slice:
-    start = sizes.identity + sizes.expression
-    return slice(start, start + sizes.albedo)
 
 
 @lru_cache(maxsize=1)

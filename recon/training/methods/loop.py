@@ -24,11 +24,12 @@ from ..data.batches import BatchSource, Source
 from ..data.shards import FaceShards
 from ..loop import Listener, Loop, Show
 from ..state import TrainingFolder
+from ..workers import Surroundings
 from .genova import GenovaTrainer
 from .labelled import RichardsonTrainer, TranTrainer, join_labels
 from .labels import Labelling, read_labels
 from .ours import Trainer, load_features
-from .trainer import RegressorTrainer, Surroundings, fits_picture
+from .trainer import RegressorTrainer, fits_picture
 from .validation import validate_regressor
 
 if TYPE_CHECKING:
@@ -60,16 +61,8 @@ def weakly_supervised(recipe: Recipe, material: Material, around: Surroundings) 
     """`ours` and `mofa`: photographs with landmarks and masks."""
     # A recogniser is loaded, and kept on the device, only where its level counts.
     weighed = recipe.loss.weights.identity > 0
-    trainer = Trainer(
-        recipe,
-        material.model,
-        around.seed,
-        around.device,
-        around.distribute,
-        around.peers,
-        load_features(recipe.identity, around.device) if weighed else None,
-        around.start,
-    )
+    features = load_features(recipe.identity, around.device) if weighed else None
+    trainer = Trainer(recipe, material.model, around, features)
     return trainer, material.photographs
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,13 +25,12 @@ from ...morphable.decoder import FaceDecoder
 from ...morphable.model import MorphableModel
 from ...network.vision_weights import EMBEDDED, embedded_network
 from ...recipes.regressor import IdentityRecipe, LossWeights, Recipe
-from ...regressors.checkpoint import Weights
 from ...regressors.regressor import FaceRegressor
 from ...render.face import FaceRenderer, RenderedFace
 from ...vision.recognition import make_recogniser
 from ..optimise import computing_in
-from ..workers import SINGLE_PROCESS, ProcessGroup
-from .trainer import RegressorTrainer, Surroundings
+from ..workers import Surroundings
+from .trainer import RegressorTrainer
 
 # Streams of chance; the recogniser's points have 3, passes 4 and random views 5.
 _TURN, _EXPRESSION = 1, 2
@@ -207,44 +205,31 @@ class Trainer(RegressorTrainer[Supervision]):
     Args:
         recipe: network, loss, renderer and optimiser.
         model: the face model.
-        seed: of the starting weights and of the second views.
-        device: where everything runs.
-        distribute: what makes the regressor of one worker part of several.
-        peers: the workers that share each batch.
+        around: see there.
         features: the recogniser of the identity level; without one the level is absent.
-        start: weights that the regressor begins with, instead of random ones.
     """
+
+    recipe: Recipe
 
     def __init__(
         self,
         recipe: Recipe,
         model: MorphableModel,
-        seed: int,
-        device: torch.device,
-        distribute: Callable[[Any], nn.Module] | None = None,
-        peers: ProcessGroup = SINGLE_PROCESS,
+        around: Surroundings,
         features: IdentityFeatures | None = None,
-        start: Weights | None = None,
     ) -> None:
-        around = Surroundings(seed, device, distribute, peers, start)
-        self._recipe = recipe
         # Before the loss: it seeds PyTorch and draws the network's weights.
         super().__init__(recipe, model, around)
-        self.loss = MultiLevelLoss(recipe.loss, model, peers.mean).to(device)
+        self.loss = MultiLevelLoss(recipe.loss, model, self.peers.mean).to(self.device)
         # The lines are searched for over all vertices; a recipe without them need not wait.
         moves = recipe.loss.landmark.visible_contour
-        self.contour = VisibleContour(model).to(device) if moves else None
+        self.contour = VisibleContour(model).to(self.device) if moves else None
         self.identity = self._identity_level(features)
-
-    @property
-    def recipe(self) -> Recipe:
-        """How it is trained."""
-        return self._recipe
 
     @property
     def weights(self) -> LossWeights:
         """Of the terms."""
-        return self._recipe.loss.weights
+        return self.recipe.loss.weights
 
     def compute_losses(self, batch: Supervision) -> tuple[Coefficients, dict[str, Tensor]]:
         """The faces of a batch and the terms of their loss."""
@@ -259,12 +244,8 @@ class Trainer(RegressorTrainer[Supervision]):
         assert isinstance(self.regressor, FaceRegressor)
         return Looking(self.regressor)
 
-    def regress(self, images: Tensor) -> Coefficients:
-        """Coefficients of images (B, 3, S, S), through the network that all workers share."""
-        return self.look(images)[0]
-
     def look(self, images: Tensor) -> Look:
-        """The same, and the places that the network sees landmarks at, where it does."""
+        """What is found in images (B, 3, S, S), through the network that all workers share."""
         with computing_in(self.recipe.network.precision, self.device):
             # In the kernels' own layout, or the first convolution would bring them to it at each
             # call.
@@ -278,7 +259,8 @@ class Trainer(RegressorTrainer[Supervision]):
         if not self.peers.all(vector.isfinite().all()):
             return {"prior": vector.sum() + torch.nan}  # on every worker: no step is taken
         # Drawing is most of a step: until the pixels count only landmarks and prior are computed.
-        drawn = self.face(coefficients) if self._draws() else None
+        draws = self.step >= self.recipe.loss.pixel_from * self.recipe.training.steps
+        drawn = self.face(coefficients) if draws else None
         terms: dict[str, Tensor] = self.loss(
             coefficients, self.landmarks(coefficients), drawn and drawn.rendering, truth
         )
@@ -300,9 +282,6 @@ class Trainer(RegressorTrainer[Supervision]):
     def second_view(self, coefficients: Coefficients) -> RenderedFace | None:
         """The face as the identity level sees it a second time, or None without that level."""
         return self.identity.second(coefficients, self.step) if self.identity else None
-
-    def _draws(self) -> bool:
-        return self.step >= self.recipe.loss.pixel_from * self.recipe.training.steps
 
     def _identity_level(self, features: IdentityFeatures | None) -> IdentityLevel | None:
         if features is None or not self.recipe.loss.weights.identity:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -16,12 +15,12 @@ from ...export.sheet import captioned, to_pictures
 from ...face.coefficients import Coefficients
 from ...morphable.model import MorphableModel
 from ...recipes.regressor import RegressorRecipe
-from ...regressors.checkpoint import Weights, face_renderer, fresh_network
+from ...regressors.checkpoint import face_renderer, fresh_network
 from ...regressors.regressor import FaceNetwork
 from ...render.face import RenderedFace, draw_panels
 from ..data.batches import Photographs, collate, resize_sample
 from ..optimise import Descent, StepReport, channels_last, gradient_norms
-from ..workers import SINGLE_PROCESS, ProcessGroup
+from ..workers import Surroundings
 
 
 def fits_picture(
@@ -65,25 +64,6 @@ class OnDevice(Protocol):
 Batch = TypeVar("Batch", bound=OnDevice)
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """Where and with whom a network is trained.
-
-    Attributes:
-        seed: of the starting weights and of all chance in the loss.
-        device: where everything runs.
-        distribute: what makes the network of one worker part of several.
-        peers: the workers that share each batch.
-        start: weights that the network begins with, instead of random ones.
-    """
-
-    seed: int = 0
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    distribute: Callable[[Any], nn.Module] | None = None
-    peers: ProcessGroup = SINGLE_PROCESS
-    start: Weights | None = None
-
-
 class RegressorTrainer(ABC, Generic[Batch]):
     """A network in training, with its optimiser and the face it is judged by.
 
@@ -95,9 +75,12 @@ class RegressorTrainer(ABC, Generic[Batch]):
         around: see there.
     """
 
+    recipe: RegressorRecipe
+
     def __init__(
         self, recipe: RegressorRecipe, model: MorphableModel, around: Surroundings
     ) -> None:
+        self.recipe = recipe
         # Before any layer is made: weights are the first numbers drawn.
         torch.manual_seed(around.seed)
         self.seed = around.seed
@@ -119,11 +102,6 @@ class RegressorTrainer(ABC, Generic[Batch]):
         self.face = face_renderer(recipe, model).to(self.device)
         # Of the whole regressor: a frozen part's running statistics are put back, too.
         self.descent = Descent(self.regressor, recipe.optimiser, recipe.training.steps)
-
-    @property
-    @abstractmethod
-    def recipe(self) -> RegressorRecipe:
-        """How it is trained."""
 
     @property
     @abstractmethod
@@ -154,7 +132,7 @@ class RegressorTrainer(ABC, Generic[Batch]):
         before = self.descent.statistics()
         batch = batch.to(self.device)
         coefficients, terms = self.compute_losses(batch)
-        weighted = self._weigh(terms)
+        weighted = {name: getattr(self.weights, name) * level for name, level in terms.items()}
         # Before the step, which frees the graph that they are taken from.
         pulls = self._pulls(weighted, coefficients)
         total = torch.stack(list(weighted.values())).sum()
@@ -164,9 +142,6 @@ class RegressorTrainer(ABC, Generic[Batch]):
         self.skipped += not applied
         values = {name: float(level.detach()) for name, level in terms.items()}
         return StepReport(float(total.detach()), values, len(batch.images), applied, pulls)
-
-    def _weigh(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {name: getattr(self.weights, name) * level for name, level in terms.items()}
 
     def _pulls(self, weighted: Mapping[str, Tensor], found: Coefficients) -> dict[str, float]:
         # At the steps that are logged only: each level costs a backward pass to the coefficients.

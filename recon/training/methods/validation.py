@@ -71,7 +71,7 @@ def _predict(
             found: Coefficients = regressor(truth.images)
             projected = trainer.face.landmarks(found)
             identities.append(found.identity.cpu().numpy())
-            distances.append(_distances(projected, truth.landmarks))
+            distances.append((projected - truth.landmarks).square().sum(1).sqrt().flatten())
     # Networks of other picture sizes then compare.
     share = FRAME / regressor.image_size
     return np.concatenate(identities), float(torch.cat(distances).nanmean()) * share
@@ -95,10 +95,6 @@ def _shape_measures(
         "mean_face_mm": shape_error(model, np.zeros_like(true_mean), true_mean),
         **{f"{MODE}{number:03d}": float(r) for number, r in enumerate(modes, start=1)},
     }
-
-
-def _distances(projected: Tensor, truth: Tensor) -> Tensor:
-    return (projected - truth).square().sum(1).sqrt().flatten()
 
 
 def _by_subject(values: NDArray[np.float32], subjects: NDArray[np.str_]) -> NDArray[np.float32]:

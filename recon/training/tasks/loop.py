@@ -24,9 +24,9 @@ from ..data.shards import FaceShards, Sample, rows_without_mask
 from ..loop import Listener, Loop
 from ..optimise import Row
 from ..state import TrainingFolder
-from ..workers import ProcessGroup
+from ..workers import Surroundings
 from .recogniser import number_people, subjects_of
-from .task import Learner, MakeLearner, PeopleBatch, TaskTrainer
+from .task import MakeLearner, PeopleBatch, TaskTrainer
 
 if TYPE_CHECKING:
     from ..run import TrainingJob, Worker
@@ -87,8 +87,9 @@ def task_loop(
     # As many directions as people, whether or not their photographs can be read.
     make: MakeLearner = partial(training_of(recipe), recipe, int(people.max()) + 1)
     # A resumed training has its own weights; where it began is not looked at again.
-    if job.start and not job.folder.checkpoint.is_file():
-        make = partial(_begin, make, _starting_weights(job.start, recipe))
+    fresh = job.start if not job.folder.checkpoint.is_file() else None
+    start = _starting_weights(fresh, recipe) if fresh else None
+    around = Surroundings(job.seed, worker.device, worker.distribute, worker.peers, start)
     source = BatchSource(
         shards=photographs,
         batch_size=recipe.training.batch_size,
@@ -99,10 +100,7 @@ def task_loop(
         workers=worker.workers,
         join=partial(join_people, people, job.seed, recipe.training.batch_size),
     )
-    digest = photographs.model_digest
-    trainer = TaskTrainer(
-        recipe, make, digest, job.seed, worker.device, worker.distribute, worker.peers
-    )
+    trainer = TaskTrainer(recipe, make, photographs.model_digest, around)
     validate = partial(_measure, trainer, held_out) if held_out is not None else None
     shown = photographs if held_out is None else held_out
     finish = partial(_finish, job.folder, trainer, shown)
@@ -123,12 +121,6 @@ def _starting_weights(path: Path, recipe: VisionRecipe) -> dict[str, Tensor]:
             "leave out --start, or change the recipe's network",
         )
     return weights
-
-
-def _begin(make: MakeLearner, weights: dict[str, Tensor], peers: ProcessGroup) -> Learner:
-    learner = make(peers)
-    learner.begin(weights)
-    return learner
 
 
 def open_photographs(folder: Path, limit: int | None = None) -> FaceShards | CelebAMaskFaces:

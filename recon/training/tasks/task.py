@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from ...recipes.vision import VisionRecipe
 from ..data.batches import Photographs, collate, resize_sample
 from ..data.shards import Sample
 from ..optimise import Descent, Row, StepReport, channels_last
-from ..workers import SINGLE_PROCESS, ProcessGroup
+from ..workers import ProcessGroup, Surroundings
 
 LossTerms = dict[str, Tensor]
 """Scalar terms of a loss by name; their sum is what is minimised."""
@@ -137,33 +136,25 @@ class TaskTrainer:
         recipe: optimiser and length of the training.
         make: the learner.
         model_digest: of the face model behind the data, or empty.
-        seed: of the starting weights.
-        device: where everything runs.
-        distribute: what makes the learner of one worker part of several.
-        peers: the workers that share each batch.
+        around: see there.
     """
 
     def __init__(
-        self,
-        recipe: VisionRecipe,
-        make: MakeLearner,
-        model_digest: str,
-        seed: int,
-        device: torch.device,
-        distribute: Callable[[Any], nn.Module] | None = None,
-        peers: ProcessGroup = SINGLE_PROCESS,
+        self, recipe: VisionRecipe, make: MakeLearner, model_digest: str, around: Surroundings
     ) -> None:
-        torch.manual_seed(seed)
+        torch.manual_seed(around.seed)
         self.recipe = recipe
         self.model_digest = model_digest
-        self.seed = seed
-        self.device = device
+        self.seed = around.seed
+        self.device = around.device
         self.step = 0
         self.skipped = 0
         # After the seed: its weights are the first numbers drawn.
-        self.learner = make(peers)
-        peers.prepare(channels_last(self.learner).to(device), device)
-        self.network = distribute(self.learner) if distribute else self.learner
+        self.learner = make(around.peers)
+        if around.start is not None:
+            self.learner.begin(around.start)
+        around.peers.prepare(channels_last(self.learner).to(self.device), self.device)
+        self.network = around.distribute(self.learner) if around.distribute else self.learner
         self.descent = Descent(self.learner, recipe.optimiser, recipe.training.steps)
 
     def training_step(self, truth: PeopleBatch) -> StepReport:

@@ -21,7 +21,7 @@ from facebench.recon.preparation.candidates import (
     pack,
     unpack,
 )
-from facebench.recon.preparation.labelling import LabelNetworks, label_faces
+from facebench.recon.preparation.labelling import CropParser, LandmarkFinder, label_faces
 from facebench.recon.preparation.listing import list_photographs
 from facebench.recon.preparation.rows import (
     WHOLE_PHOTOGRAPH,
@@ -33,7 +33,6 @@ from facebench.recon.preparation.rows import (
 from facebench.recon.vision.detect import CascadeDetector
 from facebench.recon.vision.landmarks import NetworkLandmarks
 
-NO_NETWORKS = LabelNetworks(None, None)
 DETECTOR = CascadeDetector()
 SETTINGS = PreparationSettings()
 
@@ -45,10 +44,11 @@ def found(folder: Path, settings: PreparationSettings = SETTINGS) -> list[Photog
 
 def rows_of(
     folder: Path,
-    networks: LabelNetworks = NO_NETWORKS,
+    finder: LandmarkFinder | None = None,
+    parser: CropParser | None = None,
     settings: PreparationSettings = SETTINGS,
 ) -> list[WorkRow]:
-    return label_faces(unpack(pack(found(folder, settings))), networks, settings)
+    return label_faces(unpack(pack(found(folder, settings))), finder, parser, settings)
 
 
 def reason(row: WorkRow) -> Reason | None:
@@ -139,7 +139,7 @@ def test_landmarks_of_an_untrained_network_are_not_believed(tmp_path: Path) -> N
     write_photograph(tmp_path / "a.png", 6)
     (tmp_path / "a.pts").unlink()
     network = NetworkLandmarks(LandmarkNetwork(width=8, image_size=64))
-    (row,) = rows_of(tmp_path, LabelNetworks(network, None))
+    (row,) = rows_of(tmp_path, network)
     assert reason(row) is Reason.IMPLAUSIBLE
 
 
@@ -165,7 +165,7 @@ def test_networks_are_asked_where_files_are_missing(tmp_path: Path) -> None:
     write_photograph(tmp_path / "given.png", 6)
     write_photograph(tmp_path / "asked.png", 6, mask=False)
     (tmp_path / "asked.pts").unlink()
-    asked, given = rows_of(tmp_path, LabelNetworks(Known(), Known()))
+    asked, given = rows_of(tmp_path, Known(), Known())
     assert isinstance(asked.fate, LabelledCrop) and isinstance(given.fate, LabelledCrop)
     np.testing.assert_allclose(asked.fate.landmarks, given.fate.landmarks, atol=0.01)
     assert asked.fate.hash == given.fate.hash

@@ -18,7 +18,7 @@ from facebench.recon.preparation.folder import (
     part_of,
     remaining_photographs,
 )
-from facebench.recon.preparation.labelling import LabelNetworks, label_faces
+from facebench.recon.preparation.labelling import label_faces
 from facebench.recon.preparation.listing import Photograph, list_photographs
 from facebench.recon.preparation.selection import KEEP_ALL, names, select
 from facebench.recon.vision.detect import CascadeDetector
@@ -28,7 +28,7 @@ SETTINGS = PreparationSettings(image_size=48)
 
 def prepared(photographs: list[Photograph]) -> Part:
     faces = [find_faces(item, CascadeDetector(), SETTINGS) for item in photographs]
-    return part_of(label_faces(faces, LabelNetworks(None, None), SETTINGS))
+    return part_of(label_faces(faces, None, None, SETTINGS))
 
 
 @pytest.fixture

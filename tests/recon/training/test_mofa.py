@@ -15,6 +15,7 @@ from facebench.recon.training.data.augmentation import augmentation
 from facebench.recon.training.data.batches import BatchSource
 from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.methods.ours import Trainer
+from facebench.recon.training.workers import Surroundings
 
 
 def test_it_is_ours_without_recogniser_and_parsing() -> None:
@@ -28,10 +29,10 @@ def test_it_is_ours_without_recogniser_and_parsing() -> None:
 
 def test_it_trains_and_no_mask_matters(faces: Path) -> None:
     recipe = load_recipe("mofa-embedded", [*SETTINGS, "optimiser.warmup_steps=0"])
-    trainer = Trainer(recipe, small_model(), 0, torch.device("cpu"))
+    trainer = Trainer(recipe, small_model(), Surroundings())
     unchanged = augmentation(AugmentationRecipe())
     truth = BatchSource(FaceShards(faces), 4, SIZE, 0, unchanged).batch(0)
-    found = trainer.regress(truth.images)
+    found = trainer.look(truth.images)[0]
     blind = replace(truth, masks=torch.full_like(truth.masks, CLASS_NAMES.index("hat")))
     pixels = [trainer.terms(found, seen)["pixel"] for seen in (truth, blind)]
     assert torch.equal(*pixels) and pixels[0] > 0

@@ -10,6 +10,7 @@ from facebench.recon.training.data.batches import BatchSource
 from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.optimise import computing_in
+from facebench.recon.training.workers import Surroundings
 
 CPU = torch.device("cpu")
 
@@ -26,11 +27,11 @@ def test_half_the_bits_train_alike_and_everything_kept_is_float32(faces: Path) -
     losses = {}
     for precision in ("float32", "bfloat16"):
         recipe = small_recipe("optimiser.warmup_steps=0", f"network.precision={precision}")
-        trainer = Trainer(recipe, small_model(), 0, CPU)
+        trainer = Trainer(recipe, small_model(), Surroundings())
         reports = [trainer.training_step(batch) for _ in range(15)]
         losses[precision] = [report.total for report in reports]
         assert {value.dtype for value in trainer.regressor.parameters()} == {torch.float32}
-        assert trainer.regress(batch.images).pose.dtype == torch.float32
+        assert trainer.look(batch.images)[0].pose.dtype == torch.float32
     assert losses["bfloat16"][0] == losses["float32"][0]  # the head starts at zero
     assert losses["bfloat16"][1] != losses["float32"][1]
     falls = {precision: values[0] - values[-1] for precision, values in losses.items()}

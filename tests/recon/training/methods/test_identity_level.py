@@ -14,6 +14,7 @@ from facebench.recon.face.coefficients import Coefficients
 from facebench.recon.losses.photometric import Supervision
 from facebench.recon.recipes.regressor import IdentityRecipe
 from facebench.recon.training.methods.ours import Trainer, has_recogniser, load_features
+from facebench.recon.training.workers import Surroundings
 
 CPU = torch.device("cpu")
 WEIGHED = ("loss.weights.identity=0.24",)
@@ -21,7 +22,7 @@ WEIGHED = ("loss.weights.identity=0.24",)
 
 def trainer(*settings: str) -> Trainer:
     recipe = small_recipe(*WEIGHED, *settings)
-    return Trainer(recipe, small_model(), 0, CPU, features=small_recogniser())
+    return Trainer(recipe, small_model(), Surroundings(), features=small_recogniser())
 
 
 def drawn_photographs(training: Trainer, people: Coefficients) -> Supervision:

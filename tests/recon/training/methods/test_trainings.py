@@ -19,9 +19,9 @@ from facebench.recon.regressors.feature_regressor import Person
 from facebench.recon.training.methods.genova import GenovaTrainer, ViewSampler
 from facebench.recon.training.methods.labelled import LabelledFaces, RichardsonTrainer, TranTrainer
 from facebench.recon.training.methods.labels import Labelling, fit_piece
-from facebench.recon.training.methods.trainer import Surroundings
 from facebench.recon.training.optimise import Row
 from facebench.recon.training.run import TrainingJob, Worker, make_loop, train_worker
+from facebench.recon.training.workers import Surroundings
 
 ALONE = Worker(torch.device("cpu"))
 LEARNS = ("richardson", "tran", "genova")
