@@ -63,6 +63,11 @@ class Box:
     width: float
     height: float
 
+    @property
+    def centre(self) -> tuple[float, float]:
+        """x and y."""
+        return self.left + self.width / 2, self.top + self.height / 2
+
     def times(self, factor: float) -> Box:
         """The same box where a picture is so many times as large."""
         return Box(*(factor * value for value in (self.left, self.top, self.width, self.height)))
@@ -98,9 +103,8 @@ class Window:
 def crop_window(box: Box) -> Window:
     """The square around a box: its centre, and `MARGIN` times its longer side."""
     side = MARGIN * max(box.width, box.height)
-    left = box.left + box.width / 2 - side / 2
-    top = box.top + box.height / 2 - side / 2
-    return Window(left, top, side)
+    x, y = box.centre
+    return Window(x - side / 2, y - side / 2, side)
 
 
 def crop_square(frame: NDArray[np.uint8], box: Box, size: int) -> NDArray[np.uint8]:

@@ -18,7 +18,6 @@ from .basel_landmarks import CROPS, Crop, read_crop
 from .complete import (
     BRIGHTEST,
     MILLIMETRES,
-    check_outward,
     colours_of_bytes,
     complete_model,
     modes,
@@ -97,9 +96,7 @@ def read_basel2009(
         "name": np.array("basel-2009"),
         "licence": np.array(LICENCE),
     }
-    model = complete_model(arrays, str(path), unit)
-    check_outward(model.mean_shape, model.triangles, int(model.landmarks[30]), str(path))
-    return model
+    return complete_model(arrays, str(path), unit, outward=True)
 
 
 def is_front_file(path: Path) -> bool:
@@ -178,9 +175,7 @@ def read_basel_front(path: Path, unit: str = "dm") -> MorphableModel:
         "name": np.array("basel-2009"),
         "licence": np.array(LICENCE),
     }
-    model = complete_model(arrays, str(path), unit)
-    check_outward(model.mean_shape, model.triangles, int(model.landmarks[30]), str(path))
-    return model
+    return complete_model(arrays, str(path), unit, outward=True)
 
 
 def read_expressions(folder: Path, n_vertices: int) -> tuple[Float32Array, Float32Array]:

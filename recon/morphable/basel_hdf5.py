@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...errors import FacebenchError, error_line
 from ..files.tables import MOST_BYTES
 from .basel_landmarks import NAMED_POINTS, nearest_vertices, read_named_points
-from .complete import MILLIMETRES, check_outward, complete_model, deviations_of, modes, points
+from .complete import MILLIMETRES, complete_model, deviations_of, modes, points
 from .landmarks import read_landmark_table
 from .load import FileKind, expect_kind
 from .model import Float32Array, MorphableModel
@@ -54,7 +54,6 @@ def read_basel_hdf5(
         neutral = _mean(file, "shape", path)
         _check_year(len(neutral), year, path)
         to_mm = MILLIMETRES[unit]
-        found = _landmarks(file, neutral, path, landmarks)
         basis = {kind: _modes(file, group, path) for kind, group in _GROUPS.items()}
         arrays = {
             # This model's mean expression is a part of the neutral face, unlike FaceWarehouse's.
@@ -65,17 +64,13 @@ def read_basel_hdf5(
             "albedo_basis": basis["albedo"],
             # Stored (3, F) and counted from 0, the other way round than in 2009.
             "triangles": _dataset(file, "shape/representer/cells", path).T.astype(np.int64),
-            "landmarks": found,
+            "landmarks": _landmarks(file, neutral, path, landmarks),
             "name": np.array(f"basel-{year}"),
             "licence": np.array(LICENCE),
         }
     # Unlike in 2009, where they run to 255; read as the other they would be white or black.
     _check_colours(arrays["mean_albedo"], path)
-    model = complete_model(arrays, str(path), unit)
-    # The winding is judged around the nose tip, which a table may leave out.
-    if found[30] >= 0:
-        check_outward(model.mean_shape, model.triangles, int(found[30]), str(path))
-    return model
+    return complete_model(arrays, str(path), unit, outward=True)
 
 
 @contextmanager

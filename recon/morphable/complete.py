@@ -37,7 +37,9 @@ BRIGHTEST = np.float32(255.0)
 """The largest value of a colour where the file stores bytes' range."""
 
 
-def complete_model(arrays: Arrays, where: str, unit: str = "mm") -> MorphableModel:
+def complete_model(
+    arrays: Arrays, where: str, unit: str = "mm", outward: bool = False
+) -> MorphableModel:
     """Check the arrays and make the model of them.
 
     Args:
@@ -46,6 +48,7 @@ def complete_model(arrays: Arrays, where: str, unit: str = "mm") -> MorphableMod
             absent albedo from the regions; absent texts get defaults.
         where: what errors call the source, for example the path.
         unit: what the lengths were in before they were made mm, for the error.
+        outward: also check the triangles' winding, where the nose tip is known.
 
     Raises:
         FacebenchError: an array is missing, misshapen, not a number, in another unit than mm,
@@ -57,6 +60,9 @@ def complete_model(arrays: Arrays, where: str, unit: str = "mm") -> MorphableMod
         raise FacebenchError(f"{where}: no {', '.join(missing)}", "see 'facebench models --help'")
     geometry = {name: _geometry(arrays, name, where) for name in GEOMETRY}
     _check_geometry(geometry, where, unit)
+    nose_tip = int(geometry["landmarks"][30])
+    if outward and nose_tip >= 0:
+        check_outward(geometry["mean_shape"], geometry["triangles"], nose_tip, where)
     region, region_names = _regions(arrays, geometry, where)
     mean_albedo, albedo_basis, albedo_names = _albedo(arrays, geometry, region, region_names, where)
     return MorphableModel(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...errors import FacebenchError
 from ..files.pickled_arrays import read_pickled_arrays
 from ..files.tables import read_npz_arrays
-from .complete import MILLIMETRES, check_outward, complete_model
+from .complete import MILLIMETRES, complete_model
 from .landmarks import read_landmark_table
 from .load import FileKind, kind_of
 from .model import MorphableModel
@@ -57,7 +57,7 @@ def read_flame(
     arrays = _read_model(path)
     template, modes, triangles = (arrays[name] for name in _NAMES)
     to_mm = np.float32(MILLIMETRES[unit])
-    model = complete_model(
+    return complete_model(
         {
             "mean_shape": template * MILLIMETRES[unit],
             "identity_basis": to_mm * modes[:, :, :shape_modes].astype(np.float32),
@@ -71,10 +71,8 @@ def read_flame(
         },
         str(path),
         unit,
+        outward=True,
     )
-    if model.landmarks[30] >= 0:
-        check_outward(model.mean_shape, triangles, int(model.landmarks[30]), str(path))
-    return model
 
 
 def _read_model(path: Path) -> dict[str, NDArray[Any]]:

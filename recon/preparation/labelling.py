@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -76,7 +74,7 @@ class NetworkChoice:
         return {
             "detector": choice_identity("detector", self.detector),
             "landmarks": choice_identity("landmarks", self.landmarks),
-            "parser": _parser_identity(self.parser),
+            "parser": choice_identity("parser", self.parser),
         }
 
 
@@ -115,17 +113,6 @@ def default_parser() -> str:
     from ..network.vision_weights import embedded_network
 
     return EMBEDDED if embedded_network("parser").is_file() else NONE
-
-
-def _parser_identity(choice: str) -> str:
-    from ..network.vision_weights import embedded_network
-
-    # By content: a file that moves is the same choice, another one under its name is not.
-    path = embedded_network("parser") if choice == EMBEDDED else Path(choice)
-    if choice == NONE or not path.is_file():
-        return choice
-    name = EMBEDDED if choice == EMBEDDED else "file"
-    return f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
 
 
 Fate = tuple[Framed, FaceQuality] | RejectedError

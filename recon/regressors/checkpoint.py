@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -52,14 +52,6 @@ def fresh_network(recipe: RegressorRecipe, model: MorphableModel) -> FaceNetwork
         FacebenchError: those files cannot be used.
     """
     network: FaceNetwork = network_of(recipe)(recipe, model, None)
-    return network
-
-
-def restored_network(
-    recipe: RegressorRecipe, model: MorphableModel, weights: Weights
-) -> FaceNetwork:
-    """A network of the build that weights have, not yet with them; no other file is read."""
-    network: FaceNetwork = network_of(recipe)(recipe, model, weights)
     return network
 
 
@@ -196,11 +188,11 @@ def _of_the_build(
     path: Path, recipe: RegressorRecipe, model: MorphableModel, weights: Weights
 ) -> FaceNetwork:
     """The recipe's network, of a size that the weights themselves have."""
-    build = partial(restored_network, recipe, model, weights)
+    # Of the build that weights have, not yet with them; no other file is read.
+    build: Callable[[], FaceNetwork] = partial(network_of(recipe), recipe, model, weights)
     try:
-        if type(recipe) is Recipe:  # the others are put together from parts of their own files
-            return build_fitting(build, weights)
-        return build()
+        # The others are put together from parts of their own files.
+        return build_fitting(build, weights) if type(recipe) is Recipe else build()
     except (ValueError, KeyError, IndexError, RuntimeError, TypeError) as error:
         raise _unfit(path) from error
 

@@ -139,8 +139,8 @@ class FaceRenderer(nn.Module):
 
 
 _GREY = 0.7
-# Weights of the constant, upward and forward harmonics under which shapes are shown.
-_HEADLIGHT = (0.5, 0.4, 1.1)
+HEADLIGHT_BANDS = (0.5, 0.4, 1.1)
+"""Weights of the constant, upward and forward harmonics under which shapes are shown."""
 
 
 def draw_panels(
@@ -180,7 +180,7 @@ def _lit_grey(face: FaceRenderer, found: Coefficients) -> Tensor:
     shape = face.decoder.shape(found.identity, found.expression)
     turned = rotate(shape, rotation_matrix(found.pose[:, :3]))
     light = turned.new_zeros(turned.shape[2], 9, 3)
-    light[:, :3] = torch.tensor(_HEADLIGHT).view(3, 1)
+    light[:, :3] = torch.tensor(HEADLIGHT_BANDS).view(3, 1)
     return illuminate(torch.full_like(turned, _GREY), face.normals(turned), light)
 
 

@@ -17,7 +17,7 @@ from ..face.lighting import ambient_light, harmonics, solve_light
 from ..mesh.record import Mesh
 from ..morphable.model import MorphableModel
 from . import make_renderer
-from .face import vertex_normals
+from .face import HEADLIGHT_BANDS, vertex_normals
 from .visibility import sample
 
 Floats = NDArray[np.float64]
@@ -132,11 +132,8 @@ def _estimate_pose(mesh: Mesh, landmarks: NDArray[np.floating], size: int) -> Fl
     targets = torch.tensor(np.asarray(across, np.float64))[..., None]
     # A landmark without a place has no weight, and nothing else is lost.
     known = targets.isfinite().all(1).double()
-    return _pose(fit_pose(points, targets, known))
-
-
-def _pose(camera: Tensor) -> Floats:
-    return np.asarray(pose_of_camera(camera)[0].numpy(), np.float64)
+    pose = pose_of_camera(fit_pose(points, targets, known))
+    return np.asarray(pose[0].numpy(), np.float64)
 
 
 def _estimate_light(face: FaceInPhotograph, crop: NDArray[np.uint8]) -> Floats:
@@ -164,7 +161,7 @@ Picture = NDArray[np.uint8]
 PAPER = 255
 _GREY = 0.85
 HEADLIGHT = np.zeros((9, 3))
-HEADLIGHT[:3] = np.array([0.5, 0.4, 1.1])[:, None]
+HEADLIGHT[:3] = np.array(HEADLIGHT_BANDS)[:, None]
 """The constant, upward and forward harmonics under which shapes are shown, (9, 3)."""
 
 EVEN = np.asarray(ambient_light(1)[0].numpy(), np.float64) * 1.25

@@ -94,7 +94,10 @@ class _SoftRas(torch.autograd.Function):
 
         def draw(image: Tensor) -> tuple[Scene, Blend]:
             scene = Scene.of(image, corners, grid, radius)
-            return scene, _draw(scene, vertices.new_full((grid.n_pixels,), EPSILON), grid, config)
+            blocks, nearest = scene.blocks, vertices.new_full((grid.n_pixels,), EPSILON)
+            fragments = [block.meet(block.windows(), grid, config.clipping) for block in blocks]
+            colours = [block.colours for block in blocks]
+            return scene, blend(fragments, colours, nearest, grid, config)
 
         # Kept besides `save_for_backward`: these are no inputs or outputs, and nothing needs their
         # versions.
@@ -123,11 +126,6 @@ class _SoftRas(torch.autograd.Function):
 
         on_vertices = draw_each_image(differentiate, range(len(drawn)), gradients[0].device)
         return torch.stack(on_vertices), None, None, None
-
-
-def _draw(scene: Scene, nearest: Tensor, grid: Grid, config: SoftRasConfig) -> Blend:
-    fragments = [block.meet(block.windows(), grid, config.clipping) for block in scene.blocks]
-    return blend(fragments, [block.colours for block in scene.blocks], nearest, grid, config)
 
 
 def _differentiate(block: Block, upstream: Tensor, grid: Grid, config: SoftRasConfig) -> Tensor:

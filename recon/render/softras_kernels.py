@@ -133,10 +133,6 @@ def shade_fragment(
     return c0, c1, c2, probability, zeta
 
 
-# Triton's types are of its own: addresses, sizes and block of values.
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, no-any-return"
-
-
 TRIANGLES = 128
 """Triangles of one program, one a lane."""
 

@@ -145,13 +145,10 @@ class ClothedModel:
         vertices, colours, classes = (np.concatenate(part) for part in zip(*parts, strict=True))
         # The model's own neck is painted as cloth below the collar, where the sheet encloses it.
         covered = self.neck & (frame.chin[1] - neutral[:, 1] > appearance.collar)
+        depth = frame.centre[2] + self.torso.axis * frame.width
+        pivot = np.array([frame.centre[0], frame.chin[1] - 60, depth])
         return Clothing(
-            vertices,
-            colours.astype(np.float32),
-            classes,
-            covered,
-            appearance.cloth,
-            self._pivot(frame),
+            vertices, colours.astype(np.float32), classes, covered, appearance.cloth, pivot
         )
 
     def paint(
@@ -195,10 +192,6 @@ class ClothedModel:
         shade = np.interp(self.torso.below, [-10, 60], [0.7, 1.0])[:, None]
         colours = np.where(bare[:, None], skin * shade, appearance.cloth)
         return colours, np.where(bare, CLASS["neck"], CLASS["cloth"]).astype(np.uint8)
-
-    def _pivot(self, frame: HeadFrame) -> Points:
-        depth = frame.centre[2] + self.torso.axis * frame.width
-        return np.array([frame.centre[0], frame.chin[1] - 60, depth])
 
 
 def _marked(model: MorphableModel, *regions: str) -> NDArray[np.bool_]:
@@ -302,8 +295,11 @@ def glasses_vertices(frame: HeadFrame, glasses: Glasses | None, front: float) ->
     right, left = (_rim(eye, frame, glasses, front) for eye in frame.eyes)
     lines = [right, left, _bridge(frame, glasses, front), *_temples(frame, glasses, front)]
     tubes = [_tube(line, glasses.tube) for line in lines]
-    lenses = [_lens(rim) if glasses.dark else _nothing(frame) for rim in (right, left)]
-    return np.concatenate([*tubes, *lenses])
+    if not glasses.dark:
+        return np.concatenate([*tubes, np.tile(frame.centre, (2 * _LENS, 1))])
+    # A rim's last point is its first one again; the middle of the fan stands behind the ring.
+    lenses = [[rim[:-1], rim[:-1].mean(axis=0, keepdims=True)] for rim in (right, left)]
+    return np.concatenate([*tubes, *lenses[0], *lenses[1]])
 
 
 def _rim(eye: Points, frame: HeadFrame, glasses: Glasses, front: float) -> Points:
@@ -352,11 +348,3 @@ def _tube(line: Points, radius: float) -> Points:
     ring = np.cos(angle)[:, None] * side[:, None] + np.sin(angle)[:, None] * up[:, None]
     rings: Points = (line[:, None] + radius * ring).reshape(-1, 3)
     return rings
-
-
-def _lens(rim: Points) -> Points:
-    return np.concatenate([rim[:-1], rim[:-1].mean(axis=0, keepdims=True)])
-
-
-def _nothing(frame: HeadFrame) -> Points:
-    return np.tile(frame.centre, (_LENS, 1))

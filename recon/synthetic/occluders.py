@@ -91,7 +91,8 @@ def foreground_object(
     angles = np.sort(generator.uniform(0, 2 * np.pi, corners))
     reach = size * generator.uniform(0.12, 0.42, (corners, 1))
     canvas, draw = _canvas(shape)
-    _polygon(draw, centre + reach * np.stack([np.cos(angles), np.sin(angles)], axis=1))
+    outline = centre + reach * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    draw.polygon([(float(x) * _FINE, float(y) * _FINE) for x, y in outline], fill=255)
     coverage = _soften(canvas, shape, size * generator.uniform(0.004, 0.05))
     pattern = 1 + generator.uniform(0, 0.35) * fractal_noise(generator, shape, 12, 3)
     colour = random_colour(generator, 0.7) * pattern[..., None]
@@ -118,10 +119,6 @@ def _capsule(
     draw.line(ends, fill=255, width=max(1, round(2 * half)))
     for x, y in ends:
         draw.ellipse([x - half, y - half, x + half, y + half], fill=255)
-
-
-def _polygon(draw: ImageDraw.ImageDraw, corners: NDArray[np.floating]) -> None:
-    draw.polygon([(float(x) * _FINE, float(y) * _FINE) for x, y in corners], fill=255)
 
 
 def _soften(canvas: Image.Image, shape: tuple[int, int], radius: float) -> FloatImage:

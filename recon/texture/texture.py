@@ -187,7 +187,7 @@ def _remove_light(colour: Floats, shading: Floats, weight: Floats) -> Floats:
     return np.asarray(colour / np.maximum(shading, np.maximum(least, 1e-3)), np.float32)
 
 
-def _ramp(value: Floats, low: float, high: float) -> Floats:
+def _ramp(value: Values, low: float, high: float) -> Floats:
     """0 below `low`, 1 above `high`, smooth in between."""
     share = ((value - low) / (high - low)).clip(0.0, 1.0)
     return np.asarray(share * share * (3.0 - 2.0 * share), np.float32)
@@ -275,8 +275,7 @@ def _feather(space: TextureSpace, visible: NDArray[np.bool_]) -> Floats:
     """0 to 1 (N,) from the border of what is visible inwards."""
     # From within the visible part only, so the border itself has share 0 and no seam.
     distance = distance_transform_edt(space.mask(visible)).ravel()[space.pixels]
-    share = (distance / (FEATHER * space.size)).clip(0.0, 1.0)
-    return np.asarray(share * share * (3.0 - 2.0 * share), np.float32)
+    return _ramp(distance, 0.0, FEATHER * space.size)
 
 
 def _tone(space: TextureSpace, own: Floats, shown: Floats, weight: Floats) -> Floats:

@@ -74,9 +74,7 @@ def _parts_by_area(points: Points, triangles: Ints) -> list[Ints]:
 def _labels(triangles: Ints, n: int) -> Ints:
     """Connected part (F,) of every triangle."""
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]]])
-    graph = csr_matrix((np.ones(len(edges)), edges.T), shape=(n, n))
-    labels: Ints = connected_components(graph, directed=False)[1].astype(np.int64)
-    return labels[triangles[:, 0]]
+    return _components(edges, n)[triangles[:, 0]]
 
 
 def _chart_triangles(points: Points, triangles: Ints) -> Ints:
@@ -191,6 +189,7 @@ def boundaries(points: Points, triangles: Ints) -> tuple[Ints, list[Ints]]:
 
 
 def _components(edges: Ints, n: int) -> Ints:
+    """Connected part (N,) of every point."""
     graph = csr_matrix((np.ones(len(edges)), edges.T), shape=(n, n))
     labels: Ints = connected_components(graph, directed=False)[1].astype(np.int64)
     return labels

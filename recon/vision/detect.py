@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -108,9 +107,11 @@ class CascadeDetector:
         image, scale = shrink(frame, SEARCH_SIDE)
         for smallest, largest, agreeing in FACE_RANGES:
             candidates = self._search(image, smallest, largest)
-            confirmed = self._first_confirmed(image, candidates, agreeing)
-            if confirmed is not None:
-                return _landmark_box(confirmed, scale)
+            for candidate in candidates:
+                # The most prominent first: a look costs as much as the search of a small frame.
+                confirmed = self._confirm(image, candidate, agreeing)
+                if confirmed is not None:
+                    return _landmark_box(confirmed, scale)
         return None
 
     def detect_all(self, frame: Pixels) -> list[Box]:
@@ -166,13 +167,6 @@ class CascadeDetector:
         windows = self._windows(image, sides, scale_factor=1.1, step_ratio=1.5, agreeing=2)
         return sorted(windows, key=lambda window: prominence(window, image.shape), reverse=True)
 
-    def _first_confirmed(
-        self, image: Pixels, candidates: Iterable[Box], agreeing: int
-    ) -> Box | None:
-        looks = (self._confirm(image, candidate, agreeing) for candidate in candidates)
-        # Lazily, the most prominent first: a look costs as much as the search of a small frame.
-        return next((window for window in looks if window is not None), None)
-
     def follow(self, frame: Pixels, last: Box) -> Box | None:
         """Box of the landmarks of the face that was at `last` in the frame before, or None."""
         window = _cascade_window(last)
@@ -180,9 +174,8 @@ class CascadeDetector:
             found = self._look(frame, window, FOLLOW_WINDOW, 1.1, 1.25, FOLLOW_AGREEING)
             if found is None:
                 return None
-            dx = found.left + found.width / 2 - window.left - window.width / 2
-            dy = found.top + found.height / 2 - window.top - window.height / 2
-            most = max(abs(dx), abs(dy), abs(found.width - window.width))
+            (x, y), (to_x, to_y) = window.centre, found.centre
+            most = max(abs(to_x - x), abs(to_y - y), abs(found.width - window.width))
             near, window = most < FOLLOW_MOVED * window.width, found
             if near:
                 break
@@ -201,9 +194,8 @@ class CascadeDetector:
         agreeing: int,
     ) -> Box | None:
         """The most prominent window near a candidate, in a square `margin` times as wide."""
-        half = candidate.width * margin / 2
-        left = round(candidate.left + candidate.width / 2 - half)
-        top = round(candidate.top + candidate.height / 2 - half)
+        half, (x, y) = candidate.width * margin / 2, candidate.centre
+        left, top = round(x - half), round(y - half)
         side, pixels = round(2 * half), round(CONFIRM_SIDE * margin)
         around = cut_out(image, (left, top, left + side, top + side))
         small = np.asarray(around.resize((pixels, pixels), Image.Resampling.BILINEAR))
@@ -255,7 +247,7 @@ def _on_one_face(window: Box, other: Box) -> bool:
 
 
 def _holds_centre(window: Box, other: Box) -> bool:
-    x, y = other.left + other.width / 2, other.top + other.height / 2
+    x, y = other.centre
     within = window.left <= x <= window.left + window.width
     return within and window.top <= y <= window.top + window.height
 
@@ -263,9 +255,9 @@ def _holds_centre(window: Box, other: Box) -> bool:
 def prominence(window: Box, shape: tuple[int, ...]) -> tuple[float, float, float]:
     """What the face asked for has most of in a picture (H, W, ...): size, and nearness to its
     middle; the rest decides between equals."""
-    x = (window.left + window.width / 2) / shape[1] - 0.5
-    y = (window.top + window.height / 2) / shape[0] - 0.5
-    return window.width * (1.0 - float(np.hypot(x, y))), -window.left, -window.top
+    x, y = window.centre
+    away = float(np.hypot(x / shape[1] - 0.5, y / shape[0] - 0.5))
+    return window.width * (1.0 - away), -window.left, -window.top
 
 
 def _landmark_box(window: Box, scale: float) -> Box:
@@ -279,8 +271,7 @@ def _turned_back(box: Box, degrees: float, turned: tuple[int, ...], shape: tuple
     """A box of a picture turned anticlockwise about its middle, in the picture (H, W, ...)."""
     # y points down: anticlockwise on the screen has the opposite sign there.
     sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
-    x = box.left + box.width / 2 - turned[1] / 2
-    y = box.top + box.height / 2 - turned[0] / 2
+    x, y = np.subtract(box.centre, (turned[1] / 2, turned[0] / 2))
     left = float(cosine * x - sine * y) + (shape[1] - box.width) / 2
     top = float(sine * x + cosine * y) + (shape[0] - box.height) / 2
     return Box(left, top, box.width, box.height)
@@ -289,8 +280,8 @@ def _turned_back(box: Box, degrees: float, turned: tuple[int, ...], shape: tuple
 def _cascade_window(box: Box) -> Box:
     """The window whose landmark box is given: the way back."""
     side = max(box.width, box.height) / LANDMARKS_PER_WINDOW
-    x, y = box.left + box.width / 2, box.top + box.height / 2 - side * LANDMARKS_BELOW_CENTRE
-    return Box(x - side / 2, y - side / 2, side, side)
+    x, y = box.centre
+    return Box(x - side / 2, y - side * LANDMARKS_BELOW_CENTRE - side / 2, side, side)
 
 
 def make_detector(

@@ -100,10 +100,7 @@ class MtcnnDetector:
         The last two networks alone, started from windows around it.
         """
         side = max(last.width, last.height) / LANDMARKS_PER_WINDOW
-        x, y = (
-            last.left + last.width / 2,
-            last.top + last.height / 2 - side * LANDMARKS_BELOW_CENTRE,
-        )
+        x, y = last.centre[0], last.centre[1] - side * LANDMARKS_BELOW_CENTRE
         # The part that these windows can reach; its conversion costs less than the whole frame's.
         left, top = max(0, int(x - side)), max(0, int(y - side))
         part = frame[top : max(top, int(y + side)), left : max(left, int(x + side))]

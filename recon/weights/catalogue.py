@@ -10,7 +10,7 @@ from typing import Literal
 
 from ...errors import FacebenchError, did_you_mean
 
-Kind = Literal["detector", "landmarks", "recogniser"]
+Kind = Literal["detector", "landmarks", "recogniser", "parser"]
 Manager = Literal["pip", "npm"]
 
 BEST, EMBEDDED, NONE = "best", "embedded", "none"
@@ -117,6 +117,7 @@ OTHERS: dict[Kind, tuple[str, ...]] = {
     "detector": ("sfd",),
     "landmarks": ("fan", NONE),
     "recogniser": (),
+    "parser": (NONE,),
 }
 """Further choices: those that face-alignment answers with weights of its own, and none at all."""
 
@@ -203,6 +204,6 @@ def choice_identity(kind: Kind, choice: str) -> str:
 
 def _embedded(kind: Kind) -> Path | None:
     """The file of this package's own network of a kind."""
-    names = {"landmarks": "landmarker", "recogniser": "recogniser"}
+    names = {"landmarks": "landmarker", "recogniser": "recogniser", "parser": "parser"}
     folder = Path(__file__).parents[1] / "network" / "embedded"
     return folder / f"{names[kind]}.pt" if kind in names else None

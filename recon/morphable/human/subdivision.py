@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, csr_matrix, diags
+from scipy.sparse import coo_matrix, csr_matrix, diags, vstack
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -180,8 +180,12 @@ def _catmull_clark(
     # An inner edge's vertex is the mean of its ends and its faces' centres; elsewhere its middle.
     edge_rows = diags(np.where(smooth, 0.5, 1.0)) @ ends
     edge_rows = edge_rows + diags(0.25 * smooth) @ (of_edge @ faces)
-    rows = [_old_vertices(quads, n_vertices, wanted, edges, smooth), edge_rows[split], faces]
-    return _stack(rows)
+    old = _old_vertices(quads, n_vertices, wanted, edges, smooth)
+    matrix = vstack([old, edge_rows[split], faces]).tocsr()
+    # A fixed order of the terms: sums are then the same to the last bit wherever they are made.
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    return matrix
 
 
 def _old_vertices(
@@ -215,13 +219,3 @@ def _means(groups: Ints, n_vertices: int) -> csr_matrix:
 
 def _incidence(rows: Ints, columns: Ints, shape: tuple[int, int]) -> csr_matrix:
     return coo_matrix((np.ones(len(rows)), (rows, columns)), shape=shape).tocsr()
-
-
-def _stack(rows: list[csr_matrix]) -> csr_matrix:
-    from scipy.sparse import vstack
-
-    matrix = vstack(rows).tocsr()
-    # A fixed order of the terms: sums are then the same to the last bit wherever they are made.
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()
-    return matrix
