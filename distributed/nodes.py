@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,7 +34,7 @@ class NodeReport:
     Attributes:
         versions: packages that can move a number, and Python.
         paths: by path, what is there: names of a folder, size of a file, or nothing.
-        memory_gb, disk_gb: free, the disk in its folder of temporary files.
+        memory_gb: free.
         cores: that the process may use.
         digest: of the embedded model, read there.
         job_seconds: of a fixed piece of arithmetic.
@@ -46,7 +45,6 @@ class NodeReport:
     versions: Mapping[str, str]
     paths: Mapping[str, str] = field(default_factory=dict)
     memory_gb: float = 0.0
-    disk_gb: float = 0.0
     cores: int = 1
     digest: str = ""
     job_seconds: float = 0.0
@@ -66,7 +64,6 @@ def report_node(paths: Sequence[str]) -> NodeReport:
         versions=package_versions(),
         paths={path: _contents(Path(path)) for path in paths},
         memory_gb=free,
-        disk_gb=shutil.disk_usage("/tmp").free / 1e9,
         cores=len(os.sched_getaffinity(0)),
         digest=load_model("embedded").digest,
         job_seconds=seconds,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -55,12 +55,9 @@ def grid(rows: Sequence[Sequence[Picture]]) -> Picture:
     """Rows of pictures of one height each, side by side and below each other, white-filled."""
     lines = [np.concatenate(list(row), axis=1) for row in rows]
     width = max(line.shape[1] for line in lines)
-    return np.concatenate([_widen(line, width) for line in lines], axis=0)
-
-
-def _widen(picture: Picture, width: int) -> Picture:
-    missing = width - picture.shape[1]
-    return np.pad(picture, ((0, 0), (0, missing), (0, 0)), constant_values=_PAPER[0])
+    missing = [((0, 0), (0, width - line.shape[1]), (0, 0)) for line in lines]
+    wide = [np.pad(x, m, constant_values=_PAPER[0]) for x, m in zip(lines, missing, strict=True)]
+    return np.concatenate(wide, axis=0)
 
 
 MODES_SHOWN = 6
@@ -86,35 +83,22 @@ _FRONTAL_LIGHT = (0.0, 0.25, 0.6, 0.15)
 def model_sheet(model: MorphableModel, modes: int = MODES_SHOWN) -> Picture:
     """Mean face, then the first modes of each kind at ±3 standard deviations; blend shapes whole
     and half."""
-    artist = _Artist.of(model)
-    rows = [_mean_row(artist)]
+    side = _SIDE * _SUPERSAMPLING
+    # Hard edges and supersampling: softness is for gradients.
+    renderer = make_renderer("outline", sigma=_SIGMA)
+    face, mean = FaceRenderer(FaceDecoder(model), renderer, (side, side)), _mean(model)
+    rows = [_mean_row(face, mean)]
     for kind in ("identity", "expression", "albedo"):
-        count = min(modes, getattr(artist.mean, kind).shape[1])
+        count = min(modes, getattr(mean, kind).shape[1])
         for first in range(0, count, MODES_SHOWN):
-            rows += _mode_rows(artist, model, kind, range(first, min(first + MODES_SHOWN, count)))
+            shown = range(first, min(first + MODES_SHOWN, count))
+            rows += _mode_rows(face, mean, model, kind, shown)
     return grid(rows)
 
 
-@dataclass(frozen=True)
-class _Artist:
-    """Draws faces of one model in one framing."""
-
-    face: FaceRenderer
-    mean: Coefficients
-
-    @classmethod
-    def of(cls, model: MorphableModel) -> _Artist:
-        side = _SIDE * _SUPERSAMPLING
-        # Hard edges and supersampling: softness is for gradients.
-        renderer = make_renderer("outline", sigma=_SIGMA)
-        return cls(FaceRenderer(FaceDecoder(model), renderer, (side, side)), _mean(model))
-
-    def lit(self, faces: Coefficients) -> list[Picture]:
-        paper = torch.full((len(faces.pose), 3, *self.face.image_size), _BACKGROUND)
-        return _shrink(draw_overlay(self.face, faces, paper))
-
-    def grey(self, faces: Coefficients) -> list[Picture]:
-        return _shrink(draw_shape(self.face, faces, _BACKGROUND))
+def _lit(face: FaceRenderer, faces: Coefficients) -> list[Picture]:
+    paper = torch.full((len(faces.pose), 3, *face.image_size), _BACKGROUND)
+    return _shrink(draw_overlay(face, faces, paper))
 
 
 def _mean(model: MorphableModel) -> Coefficients:
@@ -132,37 +116,34 @@ def _mean(model: MorphableModel) -> Coefficients:
     )
 
 
-def _mean_row(artist: _Artist) -> list[Picture]:
-    turned = artist.mean.pose.repeat(len(_YAWS), 1)
+def _mean_row(face: FaceRenderer, mean: Coefficients) -> list[Picture]:
+    turned = mean.pose.repeat(len(_YAWS), 1)
     turned[:, 1] = torch.tensor([math.radians(yaw) for yaw in _YAWS])
-    faces = replace(_repeat(artist.mean, len(_YAWS)), pose=turned)
+    faces = replace(_repeat(mean, len(_YAWS)), pose=turned)
     captions = [f"mean, yaw {yaw:+.0f}°" for yaw in _YAWS]
-    pictures = [*artist.lit(faces), *artist.grey(faces)]
+    pictures = [*_lit(face, faces), *_shrink(draw_shape(face, faces, _BACKGROUND))]
     return [captioned(p, c) for p, c in zip(pictures, captions * 2, strict=True)]
 
 
 def _mode_rows(
-    artist: _Artist, model: MorphableModel, kind: str, modes: range
+    face: FaceRenderer, mean: Coefficients, model: MorphableModel, kind: str, modes: range
 ) -> list[list[Picture]]:
     """One row for each strength."""
     blended = kind == "expression" and model.has_blend_shapes
     caption = "{1}: {0:g}" if blended else "{1}, {0:+.0f} std"
     names = getattr(model, f"{kind}_names")
-    return [
-        [
-            captioned(picture, caption.format(strength, names[i] if names else f"{kind} {i}"))
-            for i, picture in zip(modes, _mode_pictures(artist, kind, modes, strength), strict=True)
-        ]
-        for strength in (BLEND_STRENGTHS if blended else STRENGTHS)
-    ]
-
-
-def _mode_pictures(artist: _Artist, kind: str, modes: range, strength: float) -> list[Picture]:
-    faces = _repeat(artist.mean, len(modes))
-    values = getattr(faces, kind)
-    # Each face shows one mode alone.
-    values[range(len(modes)), list(modes)] = strength
-    return artist.lit(faces)
+    rows = []
+    for strength in BLEND_STRENGTHS if blended else STRENGTHS:
+        faces = _repeat(mean, len(modes))
+        # Each face shows one mode alone.
+        getattr(faces, kind)[range(len(modes)), list(modes)] = strength
+        rows.append(
+            [
+                captioned(picture, caption.format(strength, names[i] if names else f"{kind} {i}"))
+                for i, picture in zip(modes, _lit(face, faces), strict=True)
+            ]
+        )
+    return rows
 
 
 def _repeat(one: Coefficients, count: int) -> Coefficients:

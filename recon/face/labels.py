@@ -7,7 +7,7 @@ NumPy arrays with an axis too many or the axes exchanged.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -205,13 +205,7 @@ def _by_names(rows: Sequence[_Row], header: _Header, axes: int, name: str) -> Po
     if header.places[0] and _is_shuffled([row.words[0] for row in rows]):
         said = f"{name}: its points are not in the order of their numbers"
         raise FacebenchError(said, "sort its rows by them")
-    points = []
-    for row in rows:
-        values = header.values(row)
-        if len(values) != axes or not all(map(_is_number, values)):
-            raise row.fault(axes, name)
-        points.append([float(value) for value in values])
-    return np.array(points, np.float64).reshape(-1, axes)
+    return _numbers([(row, header.values(row)) for row in rows], axes, name)
 
 
 def _table(rows: list[_Row], axes: int, name: str) -> Points:
@@ -223,9 +217,13 @@ def _table(rows: list[_Row], axes: int, name: str) -> Points:
     width = len(rows[0].words) if rows else axes
     # A first column of names or of numbers that count is none of the coordinates.
     labelled = width == axes + 1 and _counts_or_names([row.words[0] for row in rows])
+    return _numbers([(row, row.words[labelled:]) for row in rows], axes, name)
+
+
+def _numbers(rows: Iterable[tuple[_Row, list[str]]], axes: int, name: str) -> Points:
+    """Points (N, axes) of rows and their coordinates as text."""
     points = []
-    for row in rows:
-        values = row.words[1:] if labelled else row.words
+    for row, values in rows:
         if len(values) != axes or not all(map(_is_number, values)):
             raise row.fault(axes, name)
         points.append([float(value) for value in values])

@@ -45,7 +45,7 @@ def smooth(
     size, last = faces.expression.shape[1], faces.light.shape
     return replace(
         faces,
-        pose=_from_curves(smoothed[:, :7]),
+        pose=np.hstack([smoothed[:, :6], np.exp(smoothed[:, 6:7])]),
         expression=smoothed[:, 7 : 7 + size],
         light=smoothed[:, 7 + size :].reshape(last),
     )
@@ -56,10 +56,6 @@ def _as_curves(pose: Floats) -> Floats:
     # 179° and -179° are neighbours; as numbers the filter would pass through 0.
     angles = np.unwrap(pose[:, :3], axis=0)
     return np.hstack([angles, pose[:, 3:6], np.log(pose[:, 6:])])
-
-
-def _from_curves(curves: Floats) -> Floats:
-    return np.hstack([curves[:, :6], np.exp(curves[:, 6:])])
 
 
 def _run(values: Floats, frames: NDArray[np.integer], length: int, order: int) -> Floats:

@@ -250,6 +250,13 @@ def _start_of(source: Path | bytes) -> bytes:
         return file.read(START_BYTES)
 
 
+def encode_picture(array: NDArray[np.uint8], kind: str, **options: int) -> bytes:
+    """A picture (H, W, 3) or (H, W) as a file of one of Pillow's kinds."""
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
 def _why_unidentified(source: Path | bytes) -> str:
     start = _start_of(source)
     if not start:

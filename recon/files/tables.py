@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,6 +31,18 @@ _PICKLED = "save plain arrays with numpy.savez; pickles are never loaded"
 _DAMAGED = "it is truncated or damaged; copy or export it again"
 
 
+@contextmanager
+def _whole(path: Path, ending: str) -> Iterator[None]:
+    """Whatever a library raises of a file becomes a message: as many kinds as there are fields."""
+    try:
+        yield
+    except FacebenchError:
+        raise
+    except Exception as error:
+        said = f"{path}: not a whole {ending} file ({error_line(error)})"
+        raise FacebenchError(said, _DAMAGED) from error
+
+
 def read_npz_arrays(
     path: Path, names: Iterable[str] | None = None, most: int = MOST_BYTES
 ) -> dict[str, NDArray[Any]]:
@@ -43,18 +56,15 @@ def read_npz_arrays(
     Raises:
         FacebenchError: it is no whole `.npz` file, holds pickles, or is larger.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = _members(archive, path, names)
-            if sum(member.file_size for member in members.values()) > most:
-                raise FacebenchError(f"{path}: arrays of more than {most / 2**20:g} MiB")
-            return {name: _member(archive, members[name], name, path) for name in members}
-    except FacebenchError:
-        raise
-    except Exception as error:  # zip files raise whatever their many fields lead to
-        raise FacebenchError(
-            f"{path}: not a whole .npz file ({error_line(error)})", _DAMAGED
-        ) from error
+    arrays = {}
+    with _whole(path, ".npz"), zipfile.ZipFile(path) as archive:
+        members = _members(archive, path, names)
+        if sum(member.file_size for member in members.values()) > most:
+            raise FacebenchError(f"{path}: arrays of more than {most / 2**20:g} MiB")
+        for name, member in members.items():
+            with archive.open(member) as file:
+                arrays[name] = _array(file, member.file_size, f"{path}: '{name}'")
+    return arrays
 
 
 def npz_shape(path: Path, name: str) -> tuple[int, ...]:
@@ -63,19 +73,12 @@ def npz_shape(path: Path, name: str) -> tuple[int, ...]:
     Raises:
         FacebenchError: it is no whole `.npz` file.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = _members(archive, path, [name])
-            if name not in members:
-                return ()
-            with archive.open(members[name]) as file:
-                return _header(file)[0]
-    except FacebenchError:
-        raise
-    except Exception as error:  # as in `read_npz_arrays`
-        raise FacebenchError(
-            f"{path}: not a whole .npz file ({error_line(error)})", _DAMAGED
-        ) from error
+    shape: tuple[int, ...] = ()
+    with _whole(path, ".npz"), zipfile.ZipFile(path) as archive:
+        for member in _members(archive, path, [name]).values():
+            with archive.open(member) as file:
+                shape = _header(file)[0]
+    return shape
 
 
 def read_npy_array(path: Path, most: int = MOST_BYTES) -> NDArray[Any]:
@@ -84,18 +87,11 @@ def read_npy_array(path: Path, most: int = MOST_BYTES) -> NDArray[Any]:
     Raises:
         FacebenchError: it is no whole `.npy` file, holds pickles, or is larger.
     """
-    try:
+    with _whole(path, ".npy"), path.open("rb") as file:
         size = path.stat().st_size
         if size > most:
             raise FacebenchError(f"{path}: more than {most / 2**20:g} MiB")
-        with path.open("rb") as file:
-            return _array(file, size, str(path))
-    except FacebenchError:
-        raise
-    except Exception as error:  # a damaged header is parsed as Python and fails as that does
-        raise FacebenchError(
-            f"{path}: not a whole .npy file ({error_line(error)})", _DAMAGED
-        ) from (error)
+        return _array(file, size, str(path))
 
 
 def _members(
@@ -107,13 +103,6 @@ def _members(
     found = {item.filename.removesuffix(".npy"): item for item in infos}
     wanted = found if names is None else [name for name in names if name in found]
     return {name: found[name] for name in wanted}
-
-
-def _member(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: Path
-) -> NDArray[Any]:
-    with archive.open(member) as file:
-        return _array(file, member.file_size, f"{path}: '{name}'")
 
 
 def _array(file: IO[bytes], size: int, where: str) -> NDArray[Any]:

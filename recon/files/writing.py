@@ -12,7 +12,7 @@ import socket
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ...errors import STORE_MIRROR, FacebenchError
@@ -79,11 +79,6 @@ def explain_write_errors(path: Path, own: tuple[Path, ...] = ()) -> Iterator[Non
         full = error.errno in _FULL
         hint = "make room; the same command continues" if full else "choose another place"
         raise FacebenchError(f"{path} cannot be written: {said}", hint) from error
-
-
-def explain_full_disk(path: Path) -> AbstractContextManager[None]:
-    """The same for code that writes a place without a draft."""
-    return explain_write_errors(path)
 
 
 @contextmanager

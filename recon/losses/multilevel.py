@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..face.camera import apply_pose, fit_pose
 from ..face.coefficients import Coefficients
 from ..morphable.model import MorphableModel
-from ..recipes.regressor import LandmarkRecipe, LossRecipe
+from ..recipes.regressor import LossRecipe
 from ..render import Rendering
 from .landmarks import contour_weights, landmark_loss
 from .photometric import Supervision, class_weights, pixel_loss
@@ -89,7 +89,12 @@ class MultiLevelLoss(nn.Module):
             prior.expression_mean,
             self.all_reduce,
         )
-        return terms | self._extras(coefficients)
+        # Those that the paper does not have.
+        if self.reflectance:
+            terms["reflectance"] = self.reflectance(coefficients.albedo, self.all_reduce)
+        if self.recipe.weights.light_balance:
+            terms["light_balance"] = light_balance(coefficients.light, self.all_reduce)
+        return terms
 
     def seen(self, places: Tensor, truth: Supervision) -> Tensor:
         """The Wing loss of places (B, 68, 2) in px that a network sees landmarks at."""
@@ -98,22 +103,10 @@ class MultiLevelLoss(nn.Module):
         known = truth.landmarks.isfinite().all(1)
         return self._wing(places.permute(1, 2, 0), truth, known.to(places))
 
-    def weighted(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Every level times its weight."""
-        return {name: getattr(self.recipe.weights, name) * level for name, level in terms.items()}
-
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum."""
-        return torch.stack(list(self.weighted(terms).values())).sum()
-
-    def _extras(self, coefficients: Coefficients) -> dict[str, Tensor]:
-        """The terms that the paper does not have."""
-        extras = {}
-        if self.reflectance:
-            extras["reflectance"] = self.reflectance(coefficients.albedo, self.all_reduce)
-        if self.recipe.weights.light_balance:
-            extras["light_balance"] = light_balance(coefficients.light, self.all_reduce)
-        return extras
+        weights = self.recipe.weights
+        return torch.stack([getattr(weights, name) * level for name, level in terms.items()]).sum()
 
     def _pixel(self, rendering: Rendering, truth: Supervision) -> Tensor:
         # Detached: a face could otherwise lower the loss by becoming smaller.
@@ -125,7 +118,10 @@ class MultiLevelLoss(nn.Module):
         """Weight (68, B) of each point, 0 where the model or the photograph lacks it."""
         # A sum is NaN where either is; only its being so is used.
         unknown = (detected + projected.detach()).isnan().any(1)
-        return _contour_weights(pose[:, 1].detach(), self.recipe.landmark).masked_fill(unknown, 0.0)
+        jaw = self.recipe.landmark
+        start, end = math.radians(jaw.contour_from), math.radians(jaw.contour_to)
+        weights = contour_weights(pose[:, 1].detach(), jaw.contour_weight, start, end)
+        return weights.masked_fill(unknown, 0.0)
 
     def _wing(self, points: Tensor, truth: Supervision, weights: Tensor) -> Tensor:
         # Filled before the difference: 0 x NaN is NaN, in the gradient as well.
@@ -151,8 +147,3 @@ class MultiLevelLoss(nn.Module):
         with torch.no_grad():
             camera = fit_pose(shape, targets, weights)
         return self._wing(apply_pose(camera, shape) * upwards, truth, weights)
-
-
-def _contour_weights(yaw: Tensor, recipe: LandmarkRecipe) -> Tensor:
-    start, end = math.radians(recipe.contour_from), math.radians(recipe.contour_to)
-    return contour_weights(yaw, recipe.contour_weight, start, end)

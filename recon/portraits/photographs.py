@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -14,11 +14,10 @@ from ..face.coefficient_files import frame_table
 from ..face.coefficients import FaceCoefficients
 from ..face.crop import Box, box_of_points, read_all_boxes, read_image_points
 from ..vision.detect import ManyFacesDetector
-from .reconstructor import FaceCrop, Reconstructor
-from .results import FaceFiles, ResultLedger, SourceResult
-from .sheet import SheetRenderer
+from .reconstructor import FaceCrop
+from .results import ResultLedger, SourceResult
 from .sources import Source, read_photograph
-from .video import ReconstructionSettings, VideoReconstructor
+from .video import VideoReconstructor
 
 NO_FACE = "no face was found"
 _TURNS = {-1: "90° clockwise", 1: "90° anticlockwise", 2: "upside down"}
@@ -26,22 +25,10 @@ _TURNS = {-1: "90° clockwise", 1: "90° anticlockwise", 2: "upside down"}
 
 
 @dataclass(frozen=True)
-class SourceReconstructor:
-    """Everything that reconstructs a source and writes its files.
+class SourceReconstructor(VideoReconstructor):
+    """Everything that reconstructs a source, a video or a photograph, and writes its files."""
 
-    Attributes:
-        reconstructor: network and face model.
-        artist: draws the sheets.
-        detector: finds the faces where no box file lies beside a source.
-        files: writes.
-        settings: see there.
-    """
-
-    reconstructor: Reconstructor
-    artist: SheetRenderer
     detector: ManyFacesDetector
-    files: FaceFiles
-    settings: ReconstructionSettings = field(default_factory=ReconstructionSettings)
 
     def reconstruct_all(
         self, sources: Sequence[Source], ledger: ResultLedger
@@ -65,9 +52,8 @@ class SourceReconstructor:
         if not group[0].is_video:
             yield from self._photographs(group)
             return
-        parts = (self.reconstructor, self.artist, self.detector, self.files, self.settings)
         try:
-            yield VideoReconstructor(*parts).reconstruct(group[0])
+            yield self.video(group[0])
         except Exception as error:
             yield _failure(group[0], error, frames=0)
 

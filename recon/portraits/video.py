@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +54,23 @@ class ReconstructionSettings:
 
 @dataclass(frozen=True)
 class VideoReconstructor:
-    """Reconstructs a video and writes its files; see `SourceReconstructor` for its parts."""
+    """Reconstructs a video and writes its files.
+
+    Attributes:
+        reconstructor: network and face model.
+        artist: draws the sheets.
+        detector: finds the faces where no box file lies beside a source.
+        files: writes.
+        settings: see there.
+    """
 
     reconstructor: Reconstructor
     artist: SheetRenderer
     detector: FaceDetector
     files: FaceFiles
-    settings: ReconstructionSettings
+    settings: ReconstructionSettings = field(default_factory=ReconstructionSettings)
 
-    def reconstruct(self, source: Source) -> SourceResult:
+    def video(self, source: Source) -> SourceResult:
         """Reconstruct one video.
 
         Raises:
@@ -76,12 +84,12 @@ class VideoReconstructor:
         if track is None:
             reason = builder.reason or f"no face was found in {builder.frames} frames"
             return SourceResult(source.name, str(source.path), builder.frames, 0, reason=reason)
-        files = self._write(source, track, builder.frames)
+        files = self._write_video(source, track, builder.frames)
         reason = "; ".join(filter(None, [builder.reason, *_remarks(track, builder.frames)]))
         found = len(track.numbers)
         return SourceResult(source.name, str(source.path), builder.frames, found, files, reason)
 
-    def _write(self, source: Source, found: Track, frame_count: int) -> tuple[str, ...]:
+    def _write_video(self, source: Source, found: Track, frame_count: int) -> tuple[str, ...]:
         # Before the person's mean, which one NaN would bring into every frame.
         found.faces.check_finite()
         rate = frame_rate(source.path)
@@ -93,7 +101,7 @@ class VideoReconstructor:
         overlay = self.files.out / f"{source.name}_overlay.mp4"
         write_video(overlay, self._overlays(source, track), rate)
         meshes = self._write_meshes(source.name, track) if self.settings.frame_meshes else []
-        facts = self._table(source, track, frame_count, float(rate))
+        facts = self._video_table(source, track, frame_count, float(rate))
         facts["frames_file"] = table.relative_to(self.files.out).as_posix()
         return self.files.write_coefficients(
             source.name, facts, [*written, table, overlay, *meshes]
@@ -152,7 +160,9 @@ class VideoReconstructor:
             write_ply(self.reconstructor.mesh(track.faces[index]), path)
         return paths
 
-    def _table(self, source: Source, track: Track, frame_count: int, rate: float) -> dict[str, Any]:
+    def _video_table(
+        self, source: Source, track: Track, frame_count: int, rate: float
+    ) -> dict[str, Any]:
         height, width = track.image_size
         return {
             "kind": "video",

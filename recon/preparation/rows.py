@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image
 
 from ...errors import FacebenchError
 from ..face.crop import Box
+from ..files.pictures import encode_picture
 from ..synthetic.appearance import MASK_ORDER
 
 
@@ -121,9 +120,9 @@ class LabelledCrop:
     def columns(self) -> dict[str, Any]:
         """Values of the columns of `WORK_SCHEMA` that a kept face fills."""
         return {
-            "image": _encode(self.image, "JPEG", quality=_JPEG_QUALITY),
+            "image": encode_picture(self.image, "JPEG", quality=_JPEG_QUALITY),
             "landmarks": self.landmarks.ravel().tolist(),
-            "mask": None if self.mask is None else _encode(self.mask, "PNG"),
+            "mask": None if self.mask is None else encode_picture(self.mask, "PNG"),
             "masked": self.mask is not None,
             "crop_size": len(self.image),
             "hash": self.hash,
@@ -159,9 +158,3 @@ class WorkRow:
         if isinstance(self.fate, RejectedError):
             return seen | placed | {"reason": str(self.fate.reason), "detail": self.fate.detail}
         return seen | placed | {"reason": "", "detail": ""} | self.fate.columns()
-
-
-def _encode(array: NDArray[np.uint8], kind: str, **options: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, kind, **options)
-    return buffer.getvalue()

@@ -169,6 +169,8 @@ EVEN = np.asarray(ambient_light(1)[0].numpy(), np.float64) * 1.25
 
 # Sharper than in training: these are for the eye, not for gradients.
 _SIGMA = 1e-6
+# Of the frame of crops (`recon.face.crop`): whole heads are larger than their landmarks.
+_ZOOM = 0.8
 
 
 class FaceArtist:
@@ -244,7 +246,7 @@ class FaceArtist:
         return _resize((picture + 0.5).astype(np.uint8), self.size)
 
 
-def framing_pose(mesh: Mesh, yaw: float, zoom: float = 0.8) -> Floats:
+def framing_pose(mesh: Mesh, yaw: float) -> Floats:
     """The pose (7,) under which a face turned by `yaw` radians stands in the middle of a picture.
 
     Its size is that of the landmarks' box from the front, so that all turns show one size.
@@ -252,12 +254,11 @@ def framing_pose(mesh: Mesh, yaw: float, zoom: float = 0.8) -> Floats:
     Args:
         mesh: mm, facing +z.
         yaw: radians.
-        zoom: 1 frames the landmarks as crops do (`recon.face.crop`).
     """
     points = np.asarray(mesh.vertices, np.float64)
     # By landmarks where there are any: ears and neck differ between models.
     box = points if mesh.landmarks is None else points[mesh.landmarks]
-    scale = zoom * 2.0 * LANDMARK_SHARE / float(np.ptp(box[:, :2], axis=0).max())
+    scale = _ZOOM * 2.0 * LANDMARK_SHARE / float(np.ptp(box[:, :2], axis=0).max())
     unit = FaceInPhotograph(mesh, points, np.array([0.0, yaw, 0.0, 0.0, 0.0, 0.0, scale]))
     shown = project_face(unit)[0]
     low, high = shown[:, :2].min(axis=0), shown[:, :2].max(axis=0)

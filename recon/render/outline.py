@@ -20,6 +20,9 @@ from .rasterise import draw_each_image
 # that the pixel asked lies outside a straight contour.
 _PROBE = 0.75
 
+# Where the silhouette is this close to 0 or 1 it is taken as 0 or 1.
+_LEAST_PROBABILITY = 1e-4
+
 
 @dataclass(frozen=True)
 class Edges:
@@ -198,19 +201,15 @@ class OutlineRenderer:
 
     Args:
         sigma: σ of the silhouette, in squared normalised units.
-        min_probability: beyond the distance at which the silhouette is this close to 0 or 1, it
-            is taken as 0 or 1.
         background: RGB behind the face.
     """
 
     def __init__(
         self,
         sigma: float = DEFAULT_SIGMA,
-        min_probability: float = 1e-4,
         background: tuple[float, float, float] = (0.0, 0.0, 0.0),
     ) -> None:
         self.sigma = sigma
-        self.min_probability = min_probability
         self.background = background
         self._edges: tuple[Tensor, int, Edges] | None = None
 
@@ -228,7 +227,7 @@ class OutlineRenderer:
 
     def _find(self, x: Tensor, y: Tensor, depth: Tensor, triangles: Tensor, grid: Grid) -> Visible:
         edges = self._edges_of(triangles)
-        radius = reach(self.sigma, self.min_probability, grid)
+        radius = reach(self.sigma, _LEAST_PROBABILITY, grid)
         corners = triangles.T.contiguous()
 
         def find(i: int) -> Visible:

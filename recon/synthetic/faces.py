@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from ..face.camera import project, rotate, rotation_matrix, to_pixels
 from ..face.coefficients import Coefficients, CoefficientSizes
 from ..face.crop import frame_mean_face
+from ..files.pictures import encode_picture
 from ..morphable.decoder import FaceDecoder
 from ..morphable.human.skin import is_human_skin
 from ..morphable.model import MorphableModel
@@ -76,11 +75,11 @@ class LabelledFace:
 
     def jpeg(self) -> bytes:
         """The picture as a JPEG file."""
-        return _encoded(self.image, "JPEG", quality=JPEG_QUALITY)
+        return encode_picture(self.image, "JPEG", quality=JPEG_QUALITY)
 
     def png_mask(self) -> bytes:
         """The mask as a PNG file, lossless."""
-        return _encoded(self.mask, "PNG", compress_level=4)
+        return encode_picture(self.mask, "PNG", compress_level=4)
 
 
 class FaceSampler:
@@ -182,12 +181,6 @@ def _skin_colour(layer: Layer) -> FloatImage:
     if len(skin) == 0:
         return np.array([0.6, 0.45, 0.37], np.float32)
     return np.asarray(np.median(skin, axis=0), np.float32)
-
-
-def _encoded(array: NDArray[np.uint8], kind: str, **options: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 @dataclass(frozen=True, eq=False)

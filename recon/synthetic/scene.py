@@ -33,6 +33,9 @@ _WOVEN = {
 }
 """Which mask classes (19,) carry which texture."""
 
+_SUPERSAMPLING = 2
+"""Samples a pixel in each direction."""
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -99,7 +102,6 @@ class SceneRenderer:
         pose: torch.Tensor,
         light: torch.Tensor,
         image_size: tuple[int, int],
-        supersampling: int = 2,
     ) -> Layer:
         """Draw one subject.
 
@@ -108,9 +110,8 @@ class SceneRenderer:
             pose: (7,) as in `Coefficients`.
             light: (9, 3) as in `Coefficients`.
             image_size: (height, width) of the picture.
-            supersampling: samples a pixel in each direction.
         """
-        fine = (image_size[0] * supersampling, image_size[1] * supersampling)
+        fine = (image_size[0] * _SUPERSAMPLING, image_size[1] * _SUPERSAMPLING)
         rotated = self.turn(posed, pose)
         albedo, classes = self.clothed_model.paint(posed.albedo, posed.clothing)
         # Light per vertex and not per pixel: harmonics of order two vary slowly over a face.
@@ -122,7 +123,7 @@ class SceneRenderer:
         placed = project(torch.from_numpy(rotated)[..., None], pose[None])[..., 0]
         # Supersampled visibility is the anti-aliasing; its sample count also is the coverage.
         visible = visible_triangles(placed.numpy(), self.clothed_model.triangles, fine)
-        return self._shade(posed.appearance, lit, classes, visible, image_size, supersampling)
+        return self._shade(posed.appearance, lit, classes, visible, image_size)
 
     def turn(self, posed: PosedSubject, pose: torch.Tensor) -> NDArray[np.float32]:
         """Vertices (V + A, 3) in mm: the head turned by the pose, the shoulders by a part of it."""
@@ -154,7 +155,6 @@ class SceneRenderer:
         vertex_classes: NDArray[np.uint8],
         visible: Visible,
         image_size: tuple[int, int],
-        supersampling: int,
     ) -> Layer:
         corners = self._corners[:, visible.triangles]
         # A class cannot be interpolated; the nearest corner decides.
@@ -162,7 +162,7 @@ class SceneRenderer:
         attributes = np.concatenate([lit.T, self.clothed_model.texture.T], dtype=np.float32)
         pixels = _interpolate(attributes, corners, visible.weights)
         colour = pixels[:3] * _grain(classes, pixels[3:], appearance)
-        return _gather(visible.pixels, colour, classes, image_size, supersampling)
+        return _gather(visible.pixels, colour, classes, image_size)
 
 
 def _interpolate(
@@ -205,7 +205,6 @@ def _gather(
     colour: NDArray[np.float32],
     classes: NDArray[np.uint8],
     image_size: tuple[int, int],
-    supersampling: int,
 ) -> Layer:
     """Average the samples of each pixel; its class is the one in the middle of its samples.
 
@@ -214,9 +213,8 @@ def _gather(
         colour: (3, N).
         classes: (N,).
         image_size: (height, width) of the picture.
-        supersampling: samples a pixel in each direction.
     """
-    n, (height, width) = supersampling, image_size
+    n, (height, width) = _SUPERSAMPLING, image_size
     row, column = np.divmod(pixels, width * n)
     pixel = row // n * width + column // n
     cells = height * width

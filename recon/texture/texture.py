@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.sparse import csr_matrix
 
+from ..files.pictures import encode_picture
 from ..morphable.model import MorphableModel
 from ..render.visibility import sample, visible_triangles
 from .unwrap import unwrap
@@ -41,9 +40,7 @@ class Texture:
     @cached_property
     def png(self) -> bytes:
         """The picture as a PNG file; kept, because encoding takes longer than most of the rest."""
-        file = BytesIO()
-        Image.fromarray(self.picture).save(file, format="PNG")
-        return file.getvalue()
+        return encode_picture(self.picture, "PNG")
 
     def at_vertices(self) -> NDArray[np.float64]:
         """Colours (V, 3) in [0, 1] of the pixels under the vertices."""

@@ -14,7 +14,7 @@ import torch
 
 from ...errors import FacebenchError, error_line
 from ..files.text import read_text
-from ..files.writing import atomic_write, explain_full_disk, lock_folder
+from ..files.writing import atomic_write, explain_write_errors, lock_folder
 from ..network.tensor_files import read_content, recipe_in, write_content
 from ..recipes.files import AnyRecipe
 from ..regressors.checkpoint import describe_weights, restore
@@ -93,7 +93,7 @@ class TrainingFolder:
             self._rewrite(table, [*self.read(table), row])
             return
         # Appended, not rewritten: a long training's log would be copied at every line.
-        with explain_full_disk(table), table.open("a", newline="", encoding="utf-8") as file:
+        with explain_write_errors(table), table.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, columns).writerow(row)
 
     def rewind(self, step: int) -> None:

@@ -22,11 +22,12 @@ from skimage.data import astronaut
 
 from facebench.recon.face.coefficient_files import Origin
 from facebench.recon.morphable.load import load_model
-from facebench.recon.portraits.photographs import ReconstructionSettings, SourceReconstructor
+from facebench.recon.portraits.photographs import SourceReconstructor
 from facebench.recon.portraits.reconstructor import FaceCrop, Reconstructor
 from facebench.recon.portraits.results import FaceFiles, ResultLedger
 from facebench.recon.portraits.sheet import SheetRenderer
 from facebench.recon.portraits.sources import find_sources
+from facebench.recon.portraits.video import ReconstructionSettings
 from facebench.recon.regressors.checkpoint import embedded_weights, load_regressor
 from facebench.recon.vision.detect import CascadeDetector
 

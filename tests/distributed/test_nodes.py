@@ -17,7 +17,7 @@ from facebench.distributed.nodes import (
 )
 from facebench.errors import Verdict
 
-MINE = NodeReport({"ray": "2.60.0", "torch": "2.13"}, {"/shared": "a b"}, 16.0, 90.0, 8, "d")
+MINE = NodeReport({"ray": "2.60.0", "torch": "2.13"}, {"/shared": "a b"}, 16.0, 8, "d")
 
 
 def test_a_node_like_this_one_is_sound() -> None:

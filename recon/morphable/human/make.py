@@ -48,21 +48,6 @@ _IRIS_FRONT = 0.07
 """Decimetres before an eyeball's centre where it is subdivided again: an iris is 12 mm wide."""
 
 
-@dataclass(frozen=True, eq=False)
-class Identity:
-    """Principal modes of people.
-
-    Attributes:
-        mean: (V, 3) mm, symmetric.
-        modes: (V, 3, K) mm a standard deviation; each symmetric or antisymmetric.
-        explained: (K,) share of the variance of the face that the first modes hold.
-    """
-
-    mean: Array
-    modes: Array
-    explained: Array
-
-
 def make_human(source: HumanSource, seed: int = 0, people: int = N_PEOPLE) -> Arrays:
     """Arrays of the model, ready for `numpy.savez` (see `files.py`).
 
@@ -77,12 +62,14 @@ def make_human(source: HumanSource, seed: int = 0, people: int = N_PEOPLE) -> Ar
     base = source.base_mesh()
     head = cut_head(base)
     vertices = base.vertices[head.kept]
-    identity = identity_modes(Population(source, head.kept), vertices, head, seed, people)
+    people_mean, modes, explained = identity_modes(
+        Population(source, head.kept), vertices, head, seed, people
+    )
     units, names = unit_offsets(source, head.kept)
     surface = subdivide(head, base)
     landmarks = _landmark_vertices(head, surface)
-    turn, shift = _frame(surface.matrix @ identity.mean, landmarks)
-    mean = identity.mean @ turn.T + shift
+    turn, shift = _frame(surface.matrix @ people_mean, landmarks)
+    mean = people_mean @ turn.T + shift
     fine = surface.matrix @ mean
     part = parts_of(surface.matrix, head)
     region = _regions(fine, landmarks, part)
@@ -90,7 +77,7 @@ def make_human(source: HumanSource, seed: int = 0, people: int = N_PEOPLE) -> Ar
     skin = skin_model(fine, surface.triangles, landmarks, shares, seed)
     return {
         "mean_shape": mean.astype(np.float32),
-        "identity_basis": _half(np.einsum("ij,vjk->vik", turn, identity.modes)),
+        "identity_basis": _half(np.einsum("ij,vjk->vik", turn, modes)),
         "expression_basis": _half(np.einsum("ij,vjk->vik", turn, units * MM_PER_DECIMETRE)),
         "subdivision_weights": surface.matrix.data.astype(np.float32),
         "subdivision_vertices": surface.matrix.indices.astype(np.uint16),
@@ -105,7 +92,7 @@ def make_human(source: HumanSource, seed: int = 0, people: int = N_PEOPLE) -> Ar
         "texture_triangles": surface.uv_triangles.astype(np.uint16),
         "identity_names": np.array([f"identity_{i:02d}" for i in range(N_MODES)]),
         "expression_names": np.array(names),
-        "explained": identity.explained.astype(np.float32),
+        "explained": explained.astype(np.float32),
         **skin,
         "name": np.array("human"),
         "licence": np.array(LICENCE),
@@ -115,8 +102,13 @@ def make_human(source: HumanSource, seed: int = 0, people: int = N_PEOPLE) -> Ar
 
 def identity_modes(
     population: Population, vertices: Array, head: Head, seed: int, people: int
-) -> Identity:
-    """Principal modes of so many people, drawn by a seed, on base vertices (V, 3) in decimetres."""
+) -> tuple[Array, Array, Array]:
+    """Principal modes of so many people, drawn by a seed, on base vertices (V, 3) in decimetres.
+
+    Returns:
+        Their mean (V, 3) in mm, symmetric; modes (V, 3, K) in mm a standard deviation, each
+        symmetric or antisymmetric; and the share (K,) of the face's variance that the first hold.
+    """
     random = np.random.default_rng(seed)
     weights = np.stack([population.person(random) for _ in range(people)])
     flat = population.offsets.reshape(len(population.offsets), -1)
@@ -140,7 +132,7 @@ def identity_modes(
     variances, modes = np.concatenate([even[0], odd[0]]), np.concatenate([even[1], odd[1]])
     order = np.argsort(-variances, kind="stable")[:N_MODES]
     explained = np.cumsum(variances[order]) / (even[2] + odd[2])
-    return Identity(mean, np.moveaxis(modes[order], 0, 2), explained)
+    return mean, np.moveaxis(modes[order], 0, 2), explained
 
 
 def _align(shapes: Array, face: NDArray[np.bool_]) -> None:

@@ -146,10 +146,8 @@ class Population:
         self.offsets = np.zeros((len(files), len(kept), 3))
         """(T, V, 3) decimetres of every target."""
         for row, file in enumerate(files):
-            vertices, moved = source.target(file)
-            inside = vertices < len(number)
-            inside[inside] = number[vertices[inside]] >= 0
-            self.offsets[row, number[vertices[inside]]] = moved[inside]
+            vertices, moved = source.target_on(file, number)
+            self.offsets[row, vertices] = moved
             self._rows[file] = row
 
     def person(self, random: np.random.Generator) -> Array:

@@ -104,6 +104,16 @@ class HumanSource:
             raise FacebenchError(f"{self.place}: {name} is a target of another mesh", _HOW)
         return vertices, rows[:, 1:]
 
+    def target_on(self, name: str, number: Ints) -> tuple[Ints, Array]:
+        """A target of the vertices that have a number of 0 or more in (V,), by that number.
+
+        Lashes and other helpers lie beyond the last vertex that is kept, or are none.
+        """
+        vertices, moved = self.target(name)
+        inside = vertices < len(number)
+        inside[inside] = number[vertices[inside]] >= 0
+        return number[vertices[inside]], moved[inside]
+
     def targets(self, folder: str) -> dict[str, str]:
         """Files of a folder of targets by the target's name, sorted."""
         start = f"{_TARGETS}/{folder}/"

@@ -40,11 +40,8 @@ def unit_offsets(source: HumanSource, kept: Ints) -> tuple[Array, tuple[str, ...
     number[kept] = np.arange(len(kept))
     offsets = np.zeros((len(kept), 3, len(files)))
     for column, (name, file) in enumerate(files.items()):
-        vertices, moved = source.target(file)
-        # Lashes and other helpers lie beyond the last vertex that is kept, or are none.
-        inside = vertices < len(number)
-        inside[inside] = number[vertices[inside]] >= 0
-        offsets[number[vertices[inside]], :, column] = moved[inside] * STRENGTH.get(name, 1.0)
+        vertices, moved = source.target_on(file, number)
+        offsets[vertices, :, column] = moved * STRENGTH.get(name, 1.0)
     return offsets, tuple(files)
 
 

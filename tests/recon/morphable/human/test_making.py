@@ -101,10 +101,10 @@ def test_modes_are_those_that_people_were_drawn_with() -> None:
 
     same = np.zeros(120, np.int64)
     head = Head(same, same, same, same, mirror, same, same > 0, same > 0, same > 0)
-    found = identity_modes(Drawn(), vertices, head, 0, 400)  # type: ignore[arg-type]
-    flipped = found.modes[mirror] * np.array([-1.0, 1.0, 1.0])[:, None]
-    first, second = found.modes[..., 0], found.modes[..., 1]
-    assert found.explained[1] > 0.999
+    _, modes, explained = identity_modes(Drawn(), vertices, head, 0, 400)  # type: ignore[arg-type]
+    flipped = modes[mirror] * np.array([-1.0, 1.0, 1.0])[:, None]
+    first, second = modes[..., 0], modes[..., 1]
+    assert explained[1] > 0.999
     np.testing.assert_allclose(flipped[..., 0], first, atol=1e-9)
     np.testing.assert_allclose(flipped[..., 1], -second, atol=1e-9)
     np.testing.assert_allclose(np.abs(first).max(), 108.7 * np.abs(even).max(), rtol=0.1)
