@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -16,7 +16,19 @@ from .prior import AllReduce, single_process
 
 
 @dataclass(frozen=True)
-class Supervision:
+class TensorBatch:
+    """A batch whose fields are tensors, or batches of such."""
+
+    def to(self, device: torch.device, non_blocking: bool = True) -> Self:
+        """The same on a device."""
+        parts = {
+            name: part.to(device, non_blocking=non_blocking) for name, part in vars(self).items()
+        }
+        return replace(self, **parts)
+
+
+@dataclass(frozen=True)
+class Supervision(TensorBatch):
     """A batch of photographs with their weak labels.
 
     Attributes:
@@ -28,14 +40,6 @@ class Supervision:
     images: Tensor
     landmarks: Tensor
     masks: Tensor
-
-    def to(self, device: torch.device) -> Supervision:
-        """The same on a device."""
-        return Supervision(
-            self.images.to(device, non_blocking=True),
-            self.landmarks.to(device, non_blocking=True),
-            self.masks.to(device, non_blocking=True),
-        )
 
 
 def class_weights(weights: Mapping[str, float]) -> Tensor:

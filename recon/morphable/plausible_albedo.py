@@ -74,7 +74,9 @@ def plausible_albedo(
     canonical = [REGION_NAMES.index(n) if n in REGION_NAMES else 0 for n in region_names]
     points = mean_shape.astype(np.float64)
     blur = blur_along(points, triangles)
-    shares = _soft_shares(np.array(canonical)[region], blur)
+    # Blurred along edges; the shares of all regions at a vertex sum to 1.
+    soft = blur(np.eye(len(REGION_NAMES))[np.array(canonical)[region]], _SOFT_EDGE)
+    shares = dict(zip(REGION_NAMES, soft.T, strict=True))
     iris, pupil = _iris_and_pupil(points, shares)
     mean = _mean_colours(shares, iris, pupil)
     masks = _mode_masks(shares, iris, blur)
@@ -106,12 +108,6 @@ def _neighbour_means(n_vertices: int, edges: NDArray[np.int32]) -> csr_matrix:
     # An inner edge comes from two triangles and would otherwise count twice.
     adjacency.data[:] = 1.0
     return csr_matrix(diags(1.0 / np.asarray(adjacency.sum(axis=1)).ravel()) @ adjacency)
-
-
-def _soft_shares(region: NDArray[np.integer], blur: Blur) -> dict[str, Weights]:
-    """Share of every region at every vertex, blurred along edges; the shares sum to 1."""
-    shares = blur(np.eye(len(REGION_NAMES))[region], _SOFT_EDGE)
-    return dict(zip(REGION_NAMES, shares.T, strict=True))
 
 
 def _iris_and_pupil(vertices: NDArray[np.float64], shares: dict[str, Weights]) -> list[Weights]:

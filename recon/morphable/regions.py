@@ -86,31 +86,25 @@ def derive_regions(
         parts: vertex indices of the parts that are known by name: `eyeballs`, `eye_sockets`,
             `mouth_socket`, `head_neck`; other names are ignored.
     """
-    face = _normalise(vertices, landmarks)
+    unit = np.linalg.norm(landmarks[45] - landmarks[36])
+    face = _FrontalFace(vertices.astype(np.float64) / unit, landmarks / unit)
     region = np.full(len(vertices), REGION_NAMES.index("head"), np.uint8)
     for name, mask in _masks(face, parts or {}):
         region[mask] = REGION_NAMES.index(name)
     return region
 
 
-def _normalise(vertices: NDArray[Any], landmarks: Points) -> _FrontalFace:
-    unit = np.linalg.norm(landmarks[45] - landmarks[36])
-    return _FrontalFace(vertices.astype(np.float64) / unit, landmarks / unit)
-
-
 def _masks(face: _FrontalFace, parts: dict[str, NDArray[np.integer]]) -> list[tuple[str, Mask]]:
     """Regions from the coarse to the fine: a later mask overrides an earlier one."""
-    front = _front(face)
+    front: Mask = face.vertices[:, 2] > face.ear_depth - 0.12
     return [
         *_sides_and_back(face),
         *_skin(face, front),
-        *_features(face, front, has_eyeballs="eyeballs" in parts),
+        *_eyes(face, front, has_eyeballs="eyeballs" in parts),
+        ("nose", front & inside_polygon(face.plane, _nose_outline(face))),
+        *_mouth(face, front),
         *_from_parts(face, parts),
     ]
-
-
-def _front(face: _FrontalFace) -> Mask:
-    return np.asarray(face.vertices[:, 2] > face.ear_depth - 0.12)
 
 
 def _sides_and_back(face: _FrontalFace) -> list[tuple[str, Mask]]:
@@ -153,14 +147,6 @@ def _height_of(line: Points, x: NDArray[np.float64]) -> NDArray[np.float64]:
     order = np.argsort(line[:, 0], kind="stable")
     height: NDArray[np.float64] = np.interp(x, line[order, 0], line[order, 1])
     return height
-
-
-def _features(face: _FrontalFace, front: Mask, has_eyeballs: bool) -> list[tuple[str, Mask]]:
-    return [
-        *_eyes(face, front, has_eyeballs),
-        ("nose", front & inside_polygon(face.plane, _nose_outline(face))),
-        *_mouth(face, front),
-    ]
 
 
 def _eyes(face: _FrontalFace, front: Mask, has_eyeballs: bool) -> list[tuple[str, Mask]]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from .complete import MILLIMETRES, check_outward, complete_model, deviations_of, modes, points
+from .complete import MILLIMETRES, complete_model, deviations_of, modes, points
 from .landmarks import read_landmark_table
 from .load import FileKind, expect_kind
 from .model import Float32Array, MorphableModel
@@ -69,11 +69,7 @@ def read_surrey(
     if colour.size:
         arrays["mean_albedo"] = points(colour, f"{path}: colour mean")
         arrays["albedo_basis"] = colour_modes
-    model = complete_model(arrays, str(path), unit)
-    # A table may leave out the nose tip, around which the winding is judged.
-    if model.landmarks[30] >= 0:
-        check_outward(model.mean_shape, model.triangles, int(model.landmarks[30]), str(path))
-    return model
+    return complete_model(arrays, str(path), unit, outward=True)
 
 
 def _read_model(path: Path) -> tuple[Linear, Linear]:

@@ -26,9 +26,16 @@ from .patch import Patch, cut_patch, landmark_box
 from .quality import QualityLimits
 from .rows import WHOLE_PHOTOGRAPH, Reason, RejectedError, WorkRow
 
+Pixels = NDArray[np.uint8]
+Points = NDArray[np.float32]
+
 POINTS, FIVE_POINTS = 68, 5
 _ASPECT = 0.02
 """A mask may be smaller than its photograph, but not of another shape."""
+
+_Found = tuple[int, Box, Points | None]
+"""Number, box and, where a file tells them, landmarks of a face."""
+_Arrays = dict[str, NDArray[Any]]
 
 
 def decode_photograph(content: bytes) -> Pixels:
@@ -93,10 +100,6 @@ def decode_landmarks(content: bytes, name: str) -> Points:
         raise RejectedError(Reason.SIDECAR, f"{name}: {len(points)} points, not 68 a face")
     first = 1.0 if name.lower().endswith(".pts") else 0.0
     return (points - first).reshape(-1, each, 2).astype(np.float32)
-
-
-Pixels = NDArray[np.uint8]
-Points = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -181,9 +184,6 @@ def find_faces(
     return PhotographFaces(photograph.source, photograph.stamp, digest, candidates, others)
 
 
-_Found = tuple[int, Box, Points | None]
-
-
 def _faces(photograph: Photograph, frame: Pixels, detector: ManyFacesDetector) -> list[_Found]:
     """Number, box and landmarks of each face, the main one first; a landmarks file has the word."""
     if photograph.landmarks:
@@ -230,9 +230,6 @@ def chunk_from_text(text: str) -> list[Photograph]:
         Photograph(**{name: file and Stored(**file) for name, file in item.items()})
         for item in json.loads(text)
     ]
-
-
-_Arrays = dict[str, NDArray[Any]]
 
 
 def pack(photographs: Sequence[PhotographFaces]) -> bytes:

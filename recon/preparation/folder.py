@@ -8,7 +8,7 @@ import json
 import math
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -32,6 +32,11 @@ PART, ROW = "part", "row"
 """Columns of the index that say where a row is: a file's name and the place in it."""
 
 _BULKY = ("image", "landmarks", "mask")
+
+FACES_PER_SHARD = 2000
+_AT_ONCE = 200
+
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -178,12 +183,6 @@ def chunks(photographs: Sequence[Photograph]) -> list[tuple[Photograph, ...]]:
     return result
 
 
-FACES_PER_SHARD = 2000
-_AT_ONCE = 200
-
-Row = Mapping[str, Any]
-
-
 class PreparedFolder:
     """What `facebench prepare` leaves: `faces-*.parquet`, `dropped.parquet`, `summary.json`.
 
@@ -257,14 +256,10 @@ def _write_shards(
         path = folder / f"faces-{number:05d}-of-{shards:05d}.parquet"
         with path.open("wb") as file, pq.ParquetWriter(file, schema) as writer:
             of_shard = islice(faces, FACES_PER_SHARD)
-            # In small batches until one is empty: a shard's pictures are never held together.
-            for rows in iter(_batches(of_shard), []):
+            # In small batches: a shard's pictures are never held together.
+            while rows := list(islice(of_shard, _AT_ONCE)):
                 writer.write_table(_table(rows, schema))
         yield path
-
-
-def _batches(rows: Iterator[Row]) -> Callable[[], list[Row]]:
-    return lambda: list(islice(rows, _AT_ONCE))
 
 
 def _table(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:

@@ -18,6 +18,11 @@ MEASURED_SIDE = 112
 BLACK, WHITE = 16, 250
 """Grey values from which a pixel counts as lost in shadow or light."""
 
+LEAST_OVERLAP = 0.2
+"""Of the landmarks' box with the detector's, intersection over union: less is another face."""
+
+Points = NDArray[np.floating]
+
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -136,12 +141,6 @@ def _landmark_part(grey: NDArray[np.float32], face: Framed) -> NDArray[np.float3
     low = np.floor(points.min(axis=0)).astype(int).clip(0, len(grey) - 3)
     high = np.ceil(points.max(axis=0)).astype(int).clip(low + 3, len(grey))
     return grey[low[1] : high[1], low[0] : high[0]]
-
-
-Points = NDArray[np.floating]
-
-LEAST_OVERLAP = 0.2
-"""Of the landmarks' box with the detector's, intersection over union: less is another face."""
 
 
 def fit_affine_camera(points: Points, reference: Points) -> tuple[float, float, float]:

@@ -17,6 +17,17 @@ from .rows import Reason
 SIDE, BITS_A_SIDE = 32, 8
 HASH_BITS = BITS_A_SIDE**2
 
+KEEP_ALL = -1
+"""A radius that keeps faces that look alike."""
+
+Hashes = NDArray[np.uint64]
+Indices = NDArray[np.intp]
+Row = Mapping[str, Any]
+
+# Rows 1 to 8 of the discrete cosine transform (DCT-II) of 32 samples.
+_WAVE, _PLACE = np.mgrid[1 : BITS_A_SIDE + 1, 0:SIDE]
+_COSINES: NDArray[np.float64] = np.cos(np.pi * _WAVE * (2 * _PLACE + 1) / (2 * SIDE))
+
 
 def perceptual_hash(image: NDArray[np.uint8]) -> int:
     """64 bits of an RGB image (S, S, 3): which of its low cosine frequencies exceed their median.
@@ -28,20 +39,6 @@ def perceptual_hash(image: NDArray[np.uint8]) -> int:
     waves = _COSINES @ grey_values(image, SIDE) @ _COSINES.T
     bits = (waves > np.median(waves)).ravel()
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
-
-
-def _cosines() -> NDArray[np.float64]:
-    """Rows 1 to 8 of the discrete cosine transform (DCT-II) of 32 samples."""
-    wave, place = np.mgrid[1 : BITS_A_SIDE + 1, 0:SIDE]
-    table: NDArray[np.float64] = np.cos(np.pi * wave * (2 * place + 1) / (2 * SIDE))
-    return table
-
-
-_COSINES = _cosines()
-
-
-Hashes = NDArray[np.uint64]
-Indices = NDArray[np.intp]
 
 
 def near_pairs(hashes: Hashes, radius: int) -> tuple[Indices, Indices]:
@@ -117,12 +114,6 @@ def _pairs_of_band(hashes: Hashes, shift: int, bits: int, radius: int) -> Indice
         near = np.bitwise_count(ordered[same] ^ ordered[same + step]) <= radius
         found.append(np.stack([order[same[near]], order[same[near] + step]], axis=1))
     return np.sort(np.concatenate(found), axis=1)
-
-
-Row = Mapping[str, Any]
-
-KEEP_ALL = -1
-"""A radius that keeps faces that look alike."""
 
 
 def select(index: Sequence[Row], radius: int) -> tuple[list[Row], list[Row]]:

@@ -21,6 +21,8 @@ from .face import HEADLIGHT_BANDS, vertex_normals
 from .visibility import sample
 
 Floats = NDArray[np.float64]
+Picture = NDArray[np.uint8]
+"""(S, S, 3) RGB."""
 
 # Albedo under which the light of a face without colours is found.
 _GREY_ALBEDO = 0.6
@@ -154,9 +156,6 @@ def _estimate_light(face: FaceInPhotograph, crop: NDArray[np.uint8]) -> Floats:
 def _first(values: Tensor) -> Floats:
     return np.asarray(values[..., 0].numpy(), np.float64)
 
-
-Picture = NDArray[np.uint8]
-"""(S, S, 3) RGB."""
 
 PAPER = 255
 _GREY = 0.85

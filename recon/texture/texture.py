@@ -23,6 +23,7 @@ from ..render.visibility import sample, visible_triangles
 from .unwrap import unwrap
 
 Values = NDArray[np.floating]
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +122,6 @@ def _nearest(pixels: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     nearest: NDArray[np.int64] = index[(row * size + column).ravel()]
     return nearest
 
-
-Floats = NDArray[np.float32]
 
 GRAZING, FACING = 0.25, 0.6
 """Cosines between normal and viewing direction: below the first a pixel counts as not seen, above

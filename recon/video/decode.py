@@ -319,15 +319,11 @@ def _groups(frames: Iterable[av.VideoFrame], video: _Video) -> Iterator[list[av.
             group = []
         view = video.view(frame)
         group.append(frame)
-        if len(group) == _chunk_length(view):
+        if len(group) >= min(CHUNK_FRAMES, CHUNK_BYTES // (3 * view.width * view.height)):
             yield group
             group = []
     if group:
         yield group
-
-
-def _chunk_length(view: FrameView) -> int:
-    return max(1, min(CHUNK_FRAMES, CHUNK_BYTES // (3 * view.width * view.height)))
 
 
 def _mark_last(

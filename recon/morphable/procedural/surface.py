@@ -128,7 +128,10 @@ def landmark_anchors(lens: MouthLens) -> dict[int, Array]:
     """Mesh plane coordinates (2,) of the middle and left landmarks, by iBUG number."""
     jaw = unroll(np.array(JAW))
     anchors = {9 + k: jaw[k] for k in range(9)}
-    faced = {**_brow_and_nose(), **_eye(), **_outer_lips()}
+    faced = dict(zip(range(23, 28), BROW, strict=True))
+    faced |= dict(zip(range(28, 32), _NOSE_RIDGE, strict=True))
+    faced |= dict(zip(range(34, 37), _NOSE_BASE, strict=True))
+    faced |= _eye() | _outer_lips()
     plane = to_mesh(np.array(list(faced.values())), lens)
     anchors |= dict(zip(faced, plane, strict=True))
     anchors |= _lip_edges(lens)
@@ -159,14 +162,6 @@ def feature_curves(lens: MouthLens) -> list[Array]:
     ]
     ends = np.cumsum([len(curve) for curve in faced])[:-1]
     return [lens.edge(1.0), lens.edge(-1.0), *np.split(to_mesh(np.vstack(faced), lens), ends)]
-
-
-def _brow_and_nose() -> dict[int, tuple[float, float]]:
-    return {
-        **dict(zip(range(23, 28), BROW, strict=True)),
-        **dict(zip(range(28, 32), _NOSE_RIDGE, strict=True)),
-        **dict(zip(range(34, 37), _NOSE_BASE, strict=True)),
-    }
 
 
 def _eye() -> dict[int, tuple[float, float]]:

@@ -7,7 +7,6 @@ something with straight edges, or given another style: surroundings, light, tone
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +26,11 @@ from ...synthetic.photograph import (
 )
 from ...vision.landmarks import MIRRORED
 from ...vision.parsing import swap_sides
+from .batches import Transform
 from .shards import Sample
 
 
-def augmentation(recipe: AugmentationRecipe) -> Callable[[Sample, np.random.Generator], Sample]:
+def augmentation(recipe: AugmentationRecipe) -> Transform:
     """The random change that a recipe asks for."""
 
     def change(sample: Sample, random: np.random.Generator) -> Sample:
@@ -232,9 +232,6 @@ def _convolved(random: np.random.Generator, picture: FloatImage) -> FloatImage:
     return np.asarray(picture + share * (found + picture.mean() - picture), np.float32)
 
 
-Change = Callable[[Sample, np.random.Generator], Sample]
-
-
 def mirrored(sample: Sample) -> Sample:
     """The mirror image: landmarks renumbered, left and right labels exchanged."""
     # A mirrored left eye is a right one: points and labels change names with their places.
@@ -246,7 +243,7 @@ def mirrored(sample: Sample) -> Sample:
     return Sample(image, landmarks, mask)
 
 
-def random_change(recipe: AnyRecipe) -> Change:
+def random_change(recipe: AnyRecipe) -> Transform:
     """The random change of a training photograph that a recipe asks for."""
     change = augmentation(recipe.augmentation)
     # Nothing is drawn where none is asked for: what a seed gives elsewhere stays.

@@ -117,7 +117,7 @@ def epoch_order(groups: tuple[int, ...], seed: int, epoch: int, pool: int) -> ND
 
 
 Transform = Callable[[Sample, np.random.Generator], Sample]
-
+"""A random change of a photograph."""
 
 Join = Callable[[Sequence[Sample], Sequence[int], Sequence[int], int], Any]
 """From samples, their rows of the data and places in the batch of all workers, and step."""

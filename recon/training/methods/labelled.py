@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...face.coefficients import Coefficients, CoefficientSizes
 from ...losses.landmarks import ShapeDistance, batch_mean, landmark_distance
+from ...losses.photometric import TensorBatch
 from ...losses.prior import asymmetric_loss
 from ...morphable.model import MorphableModel
 from ...recipes.baselines import LabelWeights, RichardsonRecipe, TranRecipe
@@ -25,7 +26,7 @@ from .trainer import RegressorTrainer
 
 
 @dataclass(frozen=True)
-class LabelledFaces:
+class LabelledFaces(TensorBatch):
     """A batch of photographs with labels.
 
     Attributes:
@@ -35,11 +36,6 @@ class LabelledFaces:
 
     images: Tensor
     labels: Tensor
-
-    def to(self, device: torch.device) -> LabelledFaces:
-        """The same on a device."""
-        images = self.images.to(device, non_blocking=True)
-        return LabelledFaces(images, self.labels.to(device, non_blocking=True))
 
     def faces(self, sizes: CoefficientSizes) -> Coefficients:
         """The labels' parts."""

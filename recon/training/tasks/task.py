@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ....errors import FacebenchError
-from ...losses.photometric import Supervision
+from ...losses.photometric import Supervision, TensorBatch
 from ...recipes.vision import VisionRecipe
 from ..data.batches import Photographs, collate, resize_sample
 from ..data.shards import Sample
@@ -23,7 +23,7 @@ LossTerms = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class PeopleBatch:
+class PeopleBatch(TensorBatch):
     """Photographs with their labels and who is in them.
 
     Attributes:
@@ -35,11 +35,6 @@ class PeopleBatch:
     truth: Supervision
     people: Tensor
     noise: Tensor
-
-    def to(self, device: torch.device) -> PeopleBatch:
-        """The same on a device."""
-        people, noise = (one.to(device, non_blocking=True) for one in (self.people, self.noise))
-        return PeopleBatch(self.truth.to(device), people, noise)
 
 
 class Learner(nn.Module):
