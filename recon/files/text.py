@@ -173,13 +173,13 @@ def read_plan(note: Path) -> dict[str, Any]:
     return plan
 
 
-def read_toml(path: Path, most: int = MOST_TOML_BYTES) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
     """What a TOML file holds.
 
     Raises:
         OSError, ValueError: it cannot be read, or is no TOML of at most `DEEPEST` levels.
     """
-    return parse_toml(read_text(path, most))
+    return parse_toml(read_text(path, MOST_TOML_BYTES))
 
 
 def parse_toml(text: str) -> dict[str, Any]:

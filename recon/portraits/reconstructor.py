@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -137,19 +138,16 @@ class Reconstructor:
         self.texture_size = texture_size
         self._refiner = refiner
         self._normals = VertexNormals(self.decoder.triangles)
-        self._space: TextureSpace | None = None
 
     @property
     def crop_size(self) -> int:
         """Side in pixels of the square crops that `regress` takes."""
         return self.regressor.image_size
 
-    @property
+    @cached_property
     def texture_space(self) -> TextureSpace:
         """Where the model lies in its textures; made on first use."""
-        if self._space is None:
-            self._space = TextureSpace.of(self.model, self.texture_size)
-        return self._space
+        return TextureSpace.of(self.model, self.texture_size)
 
     @property
     def landmark_detector(self) -> LandmarkDetector | None:

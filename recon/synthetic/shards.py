@@ -71,10 +71,6 @@ class FacesPlan:
         """Number of shards, each of at most `FACES_PER_SHARD` faces."""
         return math.ceil(self.n_faces / FACES_PER_SHARD)
 
-    def shard_path(self, folder: Path, shard: int) -> Path:
-        """File of one shard."""
-        return folder / f"faces-{shard:05d}-of-{self.n_shards:05d}.parquet"
-
 
 def shard_schema(model_digest: str, image_size: int) -> pa.Schema:
     """Columns and metadata of every shard."""
@@ -109,7 +105,8 @@ def _write_missing(
     plan: FacesPlan, folder: Path, workers: int, done: Callable[[int], None]
 ) -> list[Path]:
     _claim(folder, plan)
-    paths = [plan.shard_path(folder, shard) for shard in range(plan.n_shards)]
+    total = plan.n_shards
+    paths = [folder / f"faces-{shard:05d}-of-{total:05d}.parquet" for shard in range(total)]
     missing = [shard for shard, path in enumerate(paths) if not path.exists()]
     done(plan.n_faces - sum(len(_faces_of(plan, shard)) for shard in missing))
     with _Drawing(plan, workers if missing else 1) as drawing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +54,7 @@ class CelebAMaskFaces:
         """Whether a folder looks like the data set."""
         return (folder / PARTS).is_dir()
 
-    @cached_property
+    @property
     def model_digest(self) -> str:
         """Empty: there is no face model behind photographs."""
         return ""
@@ -89,8 +88,11 @@ class CelebAMaskFaces:
 
     def _mask(self, number: int) -> NDArray[np.uint8]:
         folder = self.folder / PARTS / str(number // PER_FOLDER)
-        paths = [(label, folder / f"{number:05d}_{part}.png") for label, part in _parts()]
-        found = [(label, path) for label, path in paths if path.is_file()]
+        paths = [
+            (label, folder / f"{number:05d}_{part}.png") for label, part in enumerate(PART_NAMES)
+        ]
+        # Background, the first, has no picture of its own.
+        found = [(label, path) for label, path in paths[1:] if path.is_file()]
         if not found:
             raise FacebenchError(f"{folder} holds no parts of face {number:05d}")
         mask = np.zeros(_part(found[0][1]).shape, dtype=np.uint8)
@@ -98,10 +100,6 @@ class CelebAMaskFaces:
         for label, path in found:
             mask[_part(path)] = label
         return mask
-
-
-def _parts() -> list[tuple[int, str]]:
-    return [(label, part) for label, part in enumerate(PART_NAMES) if label]
 
 
 def _part(path: Path) -> NDArray[np.bool_]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ...export.sheet import captioned, to_pictures
 from ...face.coefficients import Coefficients
+from ...losses.photometric import TensorBatch
 from ...morphable.model import MorphableModel
 from ...recipes.regressor import RegressorRecipe
 from ...regressors.checkpoint import face_renderer, fresh_network
@@ -40,28 +41,12 @@ def fits_picture(
     columns = [truth.images, *panels]
     columns += [second.rendering.image] if second else []
     names = ("photograph", "overlay", "shape", "albedo", "second view")
-    stacks = [captioned(_stack(images), n) for images, n in zip(columns, names, strict=False)]
-    return np.concatenate(stacks, axis=1)
+    stacks = [np.concatenate(to_pictures(images), axis=0) for images in columns]
+    named = [captioned(stack, name) for stack, name in zip(stacks, names, strict=False)]
+    return np.concatenate(named, axis=1)
 
 
-def _stack(images: Tensor) -> NDArray[np.uint8]:
-    return np.concatenate(to_pictures(images), axis=0)
-
-
-class OnDevice(Protocol):
-    """A batch of photographs with what is known of them."""
-
-    @property
-    def images(self) -> Tensor:
-        """(B, 3, S, S) RGB in [0, 1]."""
-        ...
-
-    def to(self, device: torch.device) -> Any:
-        """The same on a device."""
-        ...
-
-
-Batch = TypeVar("Batch", bound=OnDevice)
+Batch = TypeVar("Batch", bound=TensorBatch)
 
 
 class RegressorTrainer(ABC, Generic[Batch]):
@@ -141,7 +126,7 @@ class RegressorTrainer(ABC, Generic[Batch]):
         self.step += 1
         self.skipped += not applied
         values = {name: float(level.detach()) for name, level in terms.items()}
-        return StepReport(float(total.detach()), values, len(batch.images), applied, pulls)
+        return StepReport(float(total.detach()), values, len(coefficients.pose), applied, pulls)
 
     def _pulls(self, weighted: Mapping[str, Tensor], found: Coefficients) -> dict[str, float]:
         # At the steps that are logged only: each level costs a backward pass to the coefficients.

@@ -52,10 +52,6 @@ class LandmarkLearner(Learner):
         )
         return {"landmark": wing}
 
-    def weights(self) -> dict[str, Tensor]:
-        """State of the network."""
-        return self.network.state_dict()
-
     def measure(self, held_out: Photographs, device: torch.device) -> Row:
         """Mean error over photographs and points; `unreadable` photographs are not among them.
 

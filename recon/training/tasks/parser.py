@@ -64,10 +64,6 @@ class ParserLearner(Learner):
         self.eval()
         return self.network.scores(self.normalise(images)).argmax(dim=1)
 
-    def weights(self) -> dict[str, Tensor]:
-        """State of the network."""
-        return self.network.state_dict()
-
     def measure(self, held_out: Photographs, device: torch.device) -> Row:
         """`mean_iou` over the classes that occur, and `pixel_accuracy`, over all photographs.
 

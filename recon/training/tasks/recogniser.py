@@ -183,10 +183,6 @@ class RecogniserLearner(Learner):
         """Faces on the template, in [-1, 1]."""
         return align_faces(images, points, self.network.image_size) * 2.0 - 1.0
 
-    def weights(self) -> dict[str, Tensor]:
-        """State of the network, without the people it was trained on."""
-        return self.network.state_dict()
-
     def measure(self, held_out: Photographs, device: torch.device) -> Row:
         """`verification_accuracy` and `separation` on people who are not trained on.
 
