@@ -86,12 +86,10 @@ class RenderedFace:
         rendering: the picture and its silhouette.
         landmarks: (68, 2, B) iBUG points in pixels, x right and y down; a point that the model
             lacks (index -1) is NaN.
-        vertices: (V, 3, B) in normalised image coordinates.
     """
 
     rendering: Rendering
     landmarks: Tensor
-    vertices: Tensor
 
 
 class FaceRenderer(nn.Module):
@@ -118,7 +116,7 @@ class FaceRenderer(nn.Module):
         rendering = self.renderer(vertices, colours, self.decoder.triangles, self.image_size)
         # A landmark that the model lacks is -1; any vertex stands in until `in_pixels` marks it.
         points = vertices.index_select(0, self.decoder.landmarks.clamp(min=0))
-        return RenderedFace(rendering, self.in_pixels(points), vertices)
+        return RenderedFace(rendering, self.in_pixels(points))
 
     def shaded(self, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
         """Vertices in normalised image coordinates and lit colours, (V, 3, B) each."""

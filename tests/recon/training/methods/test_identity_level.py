@@ -64,13 +64,13 @@ def test_faces_are_drawn_in_float32_where_the_networks_compute_in_half_the_bits(
     training, people = trainer("network.precision=bfloat16"), random_faces(small_model(), 3, 1)
     assert training.identity is not None
     seen: list[torch.Tensor] = []
-    training.face.register_forward_hook(lambda *of: seen.append(of[2].vertices))
+    training.face.register_forward_hook(lambda *of: seen.append(of[2].rendering.image))
     truth = drawn_photographs(training, people)
     level(training, people, truth)
     training.step = 4
     expected = training.second_view(people)
     assert expected is not None
-    assert torch.equal(seen[2], expected.vertices)
+    assert torch.equal(seen[2], expected.rendering.image)
 
 
 def test_photographs_without_landmarks_do_not_count() -> None:
