@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic
+from typing import Any
 
-from .data.batches import Batch, Source, prefetch
+from .data.batches import BatchSource, prefetch
 from .optimise import LossMeter, NonFiniteGuard, Row, Trainable
 from .state import TrainingFolder, restore_state, save_state
 
@@ -19,7 +19,7 @@ Listener = Callable[[Row], None]
 
 
 @dataclass(frozen=True)
-class Loop(Generic[Batch]):
+class Loop:
     """One worker's share of a training.
 
     Only the first worker writes to the folder, validates and tells its listener. Whatever is made
@@ -36,8 +36,8 @@ class Loop(Generic[Batch]):
         readers: how many batches are prepared at a time.
     """
 
-    trainer: Trainable[Batch]
-    source: Source[Batch]
+    trainer: Trainable[Any]
+    source: BatchSource
     folder: TrainingFolder
     validate: Validate | None
     finish: Finish

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +24,9 @@ from ..files.writing import atomic_write
 from ..network.tensor_files import save_tensors
 from ..recipes.files import AnyRecipe
 from ..recipes.regressor import OptimiserRecipe
+from .workers import Surroundings
 
-Consumed = TypeVar("Consumed", contravariant=True)
+Batch = TypeVar("Batch")
 Item = TypeVar("Item")
 Network = TypeVar("Network", bound=nn.Module)
 Tensors = list[Tensor] | tuple[Tensor, ...]
@@ -32,40 +34,76 @@ Row = dict[str, float]
 """One line of the log: `step` and whatever was measured at it."""
 
 
-class Trainable(Protocol[Consumed]):
-    """Something that learns step by step and whose whole state can be written down."""
+class Trainable(ABC, Generic[Batch]):
+    """Something that learns step by step and whose whole state can be written down.
 
-    step: int
-    skipped: int
+    Args:
+        recipe: how it is trained.
+        model_digest: of the face model behind it or its data; empty where there is none.
+        around: see there.
 
-    @property
-    def descent(self) -> Descent:
-        """Optimiser and average, with what they remember of the steps before."""
-        ...
+    Attributes:
+        learner: everything that is learned, with what is frozen in it, as one module.
+        network: what of it workers share the gradient of, as one of them has it.
+        descent: optimiser and average, with what they remember of the steps before.
+        step, skipped: steps taken, and how many of them were left out.
+    """
 
-    @property
-    def recipe(self) -> AnyRecipe:
-        """How it is trained."""
-        ...
+    learner: nn.Module
+    network: nn.Module
+    descent: Descent
 
-    @property
-    def seed(self) -> int:
-        """Of its starting weights."""
-        ...
+    def __init__(self, recipe: AnyRecipe, model_digest: str, around: Surroundings) -> None:
+        # Before any layer is made: weights are the first numbers drawn.
+        torch.manual_seed(around.seed)
+        self.recipe = recipe
+        self.model_digest = model_digest
+        self.seed, self.device, self.peers = around.seed, around.device, around.peers
+        self.step = 0
+        self.skipped = 0
 
-    @property
-    def model_digest(self) -> str:
-        """Of the face model behind it or its data; empty where there is none."""
-        ...
+    def join_peers(self, learner: nn.Module, around: Surroundings) -> None:
+        """Bring what learns to its device and among its peers."""
+        self.learner = learner
+        # In place: optimiser, average and distributed network then hold the same tensors.
+        self.peers.prepare(channels_last(learner).to(self.device), self.device)
+        # What is frozen is left out: distributed gradients wait for every parameter they are told
+        # of.
+        learned = self.learned()
+        self.network = around.distribute(learned) if around.distribute else learned
+        # Of the whole learner: a frozen part's running statistics are put back, too.
+        self.descent = Descent(learner, self.recipe.optimiser, self.recipe.training.steps)
 
-    @property
-    def learner(self) -> nn.Module:
-        """Everything that is learned, as one module."""
-        ...
+    def learned(self) -> nn.Module:
+        """The part of the learner that workers share the gradient of."""
+        return self.learner
 
-    def training_step(self, truth: Consumed) -> StepReport:
-        """Take one step on a batch."""
-        ...
+    @abstractmethod
+    def training_step(self, batch: Batch) -> StepReport:
+        """Take one step on a batch; left out where the loss or its gradient is not finite."""
+
+    def descend(
+        self,
+        weighted: Mapping[str, Tensor],
+        terms: Mapping[str, Tensor],
+        before: list[Tensor],
+        images: int,
+        gradients: Mapping[str, float],
+    ) -> StepReport:
+        """Descend the sum of the weighted terms, and report the step.
+
+        Args:
+            weighted, terms: the terms of the loss (), with and without their weights.
+            before: `Descent.statistics` from before the batch.
+            images, gradients: see `StepReport`.
+        """
+        total = torch.stack(list(weighted.values())).sum()
+        applied = self.descent.apply(total, self.step, before)
+        # Also where it was left out: the schedule and the order of photographs go on.
+        self.step += 1
+        self.skipped += not applied
+        values = {name: float(level.detach()) for name, level in terms.items()}
+        return StepReport(float(total.detach()), values, images, applied, gradients)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from .loop import Listener, Loop
 from .methods.loop import regressor_loop
 from .methods.ours import has_recogniser
 from .state import TrainingFolder
-from .workers import DistributedGroup, ProcessGroup, SingleProcess
+from .workers import SINGLE_PROCESS, DistributedGroup, ProcessGroup
 
 Distribute = Callable[[Any], nn.Module]
 
@@ -109,7 +109,7 @@ class Worker:
     @property
     def peers(self) -> ProcessGroup:
         """The workers seen from this one."""
-        return DistributedGroup(self.rank, self.workers) if self.workers > 1 else SingleProcess()
+        return DistributedGroup(self.rank, self.workers) if self.workers > 1 else SINGLE_PROCESS
 
     @property
     def readers(self) -> int:
@@ -147,7 +147,7 @@ def train_worker(job: TrainingJob, worker: Worker, listen: Listener) -> int:
     return loop.trainer.step
 
 
-def make_loop(job: TrainingJob, worker: Worker, listen: Listener) -> Loop[Any]:
+def make_loop(job: TrainingJob, worker: Worker, listen: Listener) -> Loop:
     """Everything one worker needs, from the files the job names."""
     # On this machine, which may be another one than the command's.
     for path in (job.data, job.validation, job.start, Path(job.model)):

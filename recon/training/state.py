@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -21,45 +21,26 @@ from ..regressors.checkpoint import describe_weights, restore
 from .optimise import Row, Trainable
 
 
-@dataclass(frozen=True)
 class TrainingFolder:
     """Where a training keeps what it has.
 
-    Attributes:
+    Args:
         path: the folder.
+
+    Attributes:
+        checkpoint: the whole state, to resume from.
+        weights: those for inference, written at the end.
+        fits: pictures of photographs and their faces, written at the end.
+        labels: folder of the faces fitted to the photographs, where a method learns from such.
+        log: loss terms and speed, one line every few steps.
+        validation: what was measured on faces that are not trained on.
     """
 
-    path: Path
-
-    @property
-    def checkpoint(self) -> Path:
-        """The whole state, to resume from."""
-        return self.path / "checkpoint.pt"
-
-    @property
-    def weights(self) -> Path:
-        """The weights for inference, written at the end."""
-        return self.path / "weights.pt"
-
-    @property
-    def fits(self) -> Path:
-        """Pictures of photographs and their faces, written at the end."""
-        return self.path / "fits.png"
-
-    @property
-    def labels(self) -> Path:
-        """Folder of the faces fitted to the photographs, where a method learns from such."""
-        return self.path / "labels"
-
-    @property
-    def log(self) -> Path:
-        """Loss terms and speed, one line every few steps."""
-        return self.path / "log.csv"
-
-    @property
-    def validation(self) -> Path:
-        """What was measured on faces that are not trained on."""
-        return self.path / "validation.csv"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoint, self.weights = path / "checkpoint.pt", path / "weights.pt"
+        self.fits, self.labels = path / "fits.png", path / "labels"
+        self.log, self.validation = path / "log.csv", path / "validation.csv"
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep other commands off the folder while this one trains in it: see `lock_folder`."""

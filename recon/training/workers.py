@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -15,60 +15,36 @@ from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
-class ProcessGroup(Protocol):
-    """All workers of a training, seen from one of them."""
+@dataclass(frozen=True)
+class ProcessGroup:
+    """All workers of a training, seen from one of them: here from the only one.
 
-    @property
-    def rank(self) -> int:
-        """Which one this is, from 0."""
-        ...
+    Attributes:
+        rank: which one this is, from 0.
+        count: how many there are.
+    """
 
-    @property
-    def count(self) -> int:
-        """How many there are."""
-        ...
+    rank: int = 0
+    count: int = 1
 
     def mean(self, value: Tensor) -> Tensor:
         """Mean over the workers of a number that each of them has; without gradient."""
-        ...
-
-    def all(self, here: Tensor) -> bool:
-        """Whether a condition () bool holds on every worker."""
-        ...
-
-    def largest(self, values: Tensor, number: int) -> Tensor:
-        """The `number` largest, falling, of all workers' values (N,); without gradient."""
-        ...
-
-    def prepare(self, learner: nn.Module, device: torch.device) -> nn.Module:
-        """The learner as it must be to learn together."""
-        ...
-
-
-class SingleProcess:
-    """The only worker."""
-
-    rank = 0
-    count = 1
-
-    def mean(self, value: Tensor) -> Tensor:
-        """The value itself."""
         return value
 
     def all(self, here: Tensor) -> bool:
-        """Whether it holds here."""
+        """Whether a condition () bool holds on every worker."""
         return bool(here)
 
     def largest(self, values: Tensor, number: int) -> Tensor:
-        """The largest values here."""
+        """The `number` largest, falling, of all workers' values (N,); without gradient."""
         return values.detach().topk(number).values
 
     def prepare(self, learner: nn.Module, device: torch.device) -> nn.Module:
-        """The learner as it is."""
+        """The learner as it must be to learn together."""
         return learner
 
 
-SINGLE_PROCESS = SingleProcess()
+SINGLE_PROCESS = ProcessGroup()
 
 
 @dataclass(frozen=True)
@@ -90,12 +66,8 @@ class Surroundings:
     start: dict[str, Tensor] | None = None
 
 
-@dataclass(frozen=True)
-class DistributedGroup:
+class DistributedGroup(ProcessGroup):
     """One of several workers in PyTorch's default process group."""
-
-    rank: int
-    count: int
 
     def mean(self, value: Tensor) -> Tensor:
         """Mean over the workers; all of them must ask, in the same order."""

@@ -23,7 +23,6 @@ from facebench.recon.training.tasks.task import PeopleBatch, TaskTrainer
 from facebench.recon.training.workers import (
     DistributedGroup,
     ProcessGroup,
-    SingleProcess,
     Surroundings,
 )
 
@@ -68,7 +67,7 @@ def one_step(batch: Supervision, peers: ProcessGroup) -> dict[str, object]:
 
 def alone(batch: Supervision) -> dict[str, object]:
     """The step of one worker."""
-    return one_step(batch, SingleProcess())
+    return one_step(batch, ProcessGroup())
 
 
 def task_recipe(kind: str) -> VisionRecipe:

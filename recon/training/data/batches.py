@@ -7,13 +7,13 @@ the network by a thread of this process or by processes of their own.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence, Sized
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -24,32 +24,6 @@ from torch.utils.data import DataLoader, Dataset
 from ....errors import FacebenchError
 from ...losses.photometric import Supervision
 from .shards import POOL, Sample
-
-Batch = TypeVar("Batch")
-Produced = TypeVar("Produced", covariant=True)
-
-
-class Source(Protocol[Produced]):
-    """One worker's part of every batch."""
-
-    @property
-    def shards(self) -> Sized:
-        """The data; its length is the number of photographs."""
-        ...
-
-    @property
-    def rank(self) -> int:
-        """Which worker this is."""
-        ...
-
-    @property
-    def workers(self) -> int:
-        """How many there are."""
-        ...
-
-    def batch(self, step: int) -> Produced:
-        """The worker's share of a step's batch, steps from 0."""
-        ...
 
 
 class Photographs(Protocol):
@@ -207,7 +181,7 @@ _AHEAD = 2
 """Batches kept ready beside those being made."""
 
 
-def prefetch(source: Source[Batch], first: int, last: int, readers: int = 1) -> Generator[Batch]:
+def prefetch(source: BatchSource, first: int, last: int, readers: int = 1) -> Generator[Any]:
     """Batches of the steps first to last - 1 in order, made ahead while the network computes.
 
     Several readers are processes: threads would take turns with the one that keeps a GPU busy.
@@ -227,7 +201,7 @@ def prefetch(source: Source[Batch], first: int, last: int, readers: int = 1) -> 
     return _of_a_thread(source, first, last)
 
 
-def _of_a_thread(source: Source[Batch], first: int, last: int) -> Generator[Batch]:
+def _of_a_thread(source: BatchSource, first: int, last: int) -> Generator[Any]:
     steps = iter(range(first, last))
     pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
     try:
@@ -242,7 +216,7 @@ def _of_a_thread(source: Source[Batch], first: int, last: int) -> Generator[Batc
         pool.shutdown(cancel_futures=True)
 
 
-def _of_processes(source: Source[Batch], first: int, last: int, readers: int) -> Generator[Batch]:
+def _of_processes(source: BatchSource, first: int, last: int, readers: int) -> Generator[Any]:
     loader = DataLoader(
         _Steps(source),
         # One item is one batch: the source makes it whole.
@@ -261,7 +235,7 @@ def _of_processes(source: Source[Batch], first: int, last: int, readers: int) ->
 class _Steps(Dataset[Any]):
     """The batch of any step, or why there is none: raised in a reader, it would lose its words."""
 
-    def __init__(self, source: Source[Any]) -> None:
+    def __init__(self, source: BatchSource) -> None:
         self._source = source
 
     def __getitem__(self, step: int) -> Any:

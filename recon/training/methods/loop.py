@@ -20,7 +20,7 @@ from ...recipes.files import training_of
 from ...recipes.regressor import Recipe, RegressorRecipe
 from ...regressors.checkpoint import save_weights, starting_weights
 from ..data.augmentation import random_change
-from ..data.batches import BatchSource, Source
+from ..data.batches import BatchSource
 from ..data.shards import FaceShards
 from ..loop import Listener, Loop, Show
 from ..state import TrainingFolder
@@ -53,7 +53,7 @@ class Material:
     labelling: Labelling
 
 
-Training = tuple[RegressorTrainer[Any], Source[Any]]
+Training = tuple[RegressorTrainer[Any], BatchSource]
 """The trainer of a method and the source of its batches."""
 
 
@@ -108,7 +108,7 @@ SHOWN = 6
 
 def regressor_loop(
     job: TrainingJob, recipe: RegressorRecipe, worker: Worker, listen: Listener
-) -> Loop[Any]:
+) -> Loop:
     """Everything one worker needs, from the files the job names.
 
     Raises:

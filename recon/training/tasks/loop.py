@@ -73,9 +73,7 @@ def point_noise(seed: int, step: int, places: int) -> NDArray[np.float32]:
     return random.standard_normal((places, 5, 2)).astype(np.float32)
 
 
-def task_loop(
-    job: TrainingJob, recipe: VisionRecipe, worker: Worker, listen: Listener
-) -> Loop[PeopleBatch]:
+def task_loop(job: TrainingJob, recipe: VisionRecipe, worker: Worker, listen: Listener) -> Loop:
     """Everything one worker needs, from the files the job names.
 
     Raises:

@@ -15,7 +15,7 @@ from ...losses.photometric import Supervision, TensorBatch
 from ...recipes.vision import VisionRecipe
 from ..data.batches import Photographs, collate, resize_sample
 from ..data.shards import Sample
-from ..optimise import Descent, Row, StepReport, channels_last
+from ..optimise import Row, StepReport, Trainable
 from ..workers import ProcessGroup, Surroundings
 
 LossTerms = dict[str, Tensor]
@@ -124,8 +124,8 @@ def _read(photographs: Photographs, row: int) -> Sample | None:
         return None
 
 
-class TaskTrainer:
-    """A learner in training, with its optimiser; a `Trainable`.
+class TaskTrainer(Trainable[PeopleBatch]):
+    """A learner in training, with its optimiser.
 
     Args:
         recipe: optimiser and length of the training.
@@ -134,37 +134,24 @@ class TaskTrainer:
         around: see there.
     """
 
+    learner: Learner
+    recipe: VisionRecipe
+
     def __init__(
         self, recipe: VisionRecipe, make: MakeLearner, model_digest: str, around: Surroundings
     ) -> None:
-        torch.manual_seed(around.seed)
-        self.recipe = recipe
-        self.model_digest = model_digest
-        self.seed = around.seed
-        self.device = around.device
-        self.step = 0
-        self.skipped = 0
-        # After the seed: its weights are the first numbers drawn.
-        self.learner = make(around.peers)
+        super().__init__(recipe, model_digest, around)
+        learner = make(around.peers)
         if around.start is not None:
-            self.learner.begin(around.start)
-        around.peers.prepare(channels_last(self.learner).to(self.device), self.device)
-        self.network = around.distribute(self.learner) if around.distribute else self.learner
-        self.descent = Descent(self.learner, recipe.optimiser, recipe.training.steps)
+            learner.begin(around.start)
+        self.join_peers(learner, around)
 
-    def training_step(self, truth: PeopleBatch) -> StepReport:
+    def training_step(self, batch: PeopleBatch) -> StepReport:
         """Take one step on a batch; left out where the loss or its gradient is not finite."""
         self.network.train()
         # Before the batch goes through: a step left out must not leave its statistics.
         before = self.descent.statistics()
-        batch = truth.to(self.device)
-        labels = batch.truth
-        terms = self.network(
-            labels.images, labels.landmarks, labels.masks, batch.people, batch.noise
-        )
-        total: Tensor = torch.stack(list(terms.values())).sum()
-        applied = self.descent.apply(total, self.step, before)
-        self.step += 1
-        self.skipped += not applied
-        values = {name: float(level.detach()) for name, level in terms.items()}
-        return StepReport(float(total.detach()), values, len(labels.images), applied)
+        here = batch.to(self.device)
+        truth = here.truth
+        terms = self.network(truth.images, truth.landmarks, truth.masks, here.people, here.noise)
+        return self.descend(terms, terms, before, len(truth.images), {})

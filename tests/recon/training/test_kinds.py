@@ -23,7 +23,7 @@ from facebench.recon.training.data.batches import Photographs
 from facebench.recon.training.optimise import Row
 from facebench.recon.training.run import TrainingJob, Worker, train_worker
 from facebench.recon.training.tasks.task import Learner, LossTerms
-from facebench.recon.training.workers import ProcessGroup, SingleProcess
+from facebench.recon.training.workers import ProcessGroup
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def test_an_installed_package_brings_its_kind_by_entry_point(
     monkeypatch.syspath_prepend(str(tmp_path))
     recipe = load_any_recipe(str(path), ["network.width=8"])
     assert type(recipe).__module__ == "own_trainings" and recipe.kind == "own"
-    made = files.training_of(recipe)(recipe, 3, SingleProcess())
+    made = files.training_of(recipe)(recipe, 3, ProcessGroup())
     assert made == ("the learner of", "mine", 3, 1)
 
 

@@ -20,7 +20,7 @@ from facebench.recon.training.data.batches import BatchSource
 from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.tasks.loop import point_noise
 from facebench.recon.training.tasks.task import PeopleBatch
-from facebench.recon.training.workers import SingleProcess
+from facebench.recon.training.workers import ProcessGroup
 
 
 def photographs(faces: Path, count: int) -> Supervision:
@@ -93,7 +93,7 @@ def test_so_it_is_of_the_networks_that_photographs_are_prepared_with(
     cases: Cases, kind: str
 ) -> None:
     """Shares of three and two photographs; in doubles, so that only the method can differ."""
-    one: Any = two_workers.task_step(kind, cases.tasks[kind], SingleProcess())
+    one: Any = two_workers.task_step(kind, cases.tasks[kind], ProcessGroup())
     assert one["applied"]
     for other in cases.found[kind]:
         mine, theirs = whole_vector(one["gradients"]), whole_vector(other["gradients"])

@@ -18,7 +18,7 @@ from facebench.recon.recipes.files import load_any_recipe, training_of
 from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.optimise import Row
 from facebench.recon.training.run import TrainingJob, Worker, make_loop, train_worker
-from facebench.recon.training.workers import SingleProcess
+from facebench.recon.training.workers import ProcessGroup
 from facebench.recon.vision.landmarks import NetworkLandmarks, make_landmark_detector
 from facebench.recon.vision.parsing import make_parser
 from facebench.recon.vision.recognition import make_recogniser
@@ -153,7 +153,7 @@ def test_photographs_that_cannot_be_read_are_counted(
     name: str, faces: Path, tmp_path: Path
 ) -> None:
     recipe = job(name, faces, tmp_path).recipe
-    learner = training_of(recipe)(recipe, 6, SingleProcess())
+    learner = training_of(recipe)(recipe, 6, ProcessGroup())
     whole = learner.measure(FaceShards(faces), ALONE.device)
     some = learner.measure(broken(faces, tmp_path / "some", 3), ALONE.device)
     assert (whole["unreadable"], some["unreadable"]) == (0.0, 3.0)
