@@ -104,20 +104,14 @@ def write_ply(mesh: Mesh, path: Path, properties: Mapping[str, NDArray[Any]] | N
         draft.write_bytes(header.encode("ascii") + vertices.tobytes() + faces.tobytes())
 
 
-def write_glb(mesh: Mesh, path: Path) -> None:
+def write_glb(mesh: Mesh, path: Path, texture: Texture | None = None) -> tuple[Path, ...]:
     """Write a binary glTF 2.0 file; its scene is in metres, as the format demands."""
-    with atomic_write(path) as draft:
-        draft.write_bytes(glb_bytes(mesh))
-
-
-def write_textured_glb(mesh: Mesh, path: Path, texture: Texture) -> tuple[Path, ...]:
-    """Write a binary glTF 2.0 file with the texture inside."""
     with atomic_write(path) as draft:
         draft.write_bytes(glb_bytes(mesh, texture))
     return (path,)
 
 
-WRITERS: Mapping[str, Callable[[Mesh, Path], None]] = {
+WRITERS: Mapping[str, Callable[[Mesh, Path], object]] = {
     "obj": write_obj,
     "ply": write_ply,
     "glb": write_glb,
@@ -126,7 +120,7 @@ WRITERS: Mapping[str, Callable[[Mesh, Path], None]] = {
 
 TEXTURED_WRITERS: Mapping[str, Callable[[Mesh, Path, Texture], tuple[Path, ...]]] = {
     "obj": write_textured_obj,
-    "glb": write_textured_glb,
+    "glb": write_glb,
 }
 """The writers of the formats that hold a texture."""
 
@@ -134,9 +128,7 @@ _PLY_TYPES = {"<f4": "float", "|u1": "uchar"}
 
 
 def _ply_vertices(mesh: Mesh, properties: Mapping[str, NDArray[Any]]) -> NDArray[np.void]:
-    columns: dict[str, NDArray[Any]] = {}
-    for axis, name in enumerate("xyz"):
-        columns[name] = mesh.vertices[:, axis].astype("<f4")
+    columns = dict(zip("xyz", mesh.vertices.T.astype("<f4"), strict=True))
     if mesh.colours is not None:
         # Clipped first: a cast of 1.01 wraps to black.
         levels = (np.asarray(mesh.colours).clip(0.0, 1.0) * 255.0).round().astype("|u1")
@@ -148,12 +140,8 @@ def _ply_vertices(mesh: Mesh, properties: Mapping[str, NDArray[Any]]) -> NDArray
                 f"expected one value for each of the {len(mesh.vertices)} vertices",
             )
         columns[name] = np.asarray(values).astype("<f4")
-    return _records(columns)
-
-
-def _records(columns: Mapping[str, NDArray[Any]]) -> NDArray[np.void]:
-    count = len(next(iter(columns.values())))
-    records = np.zeros(count, [(name, column.dtype) for name, column in columns.items()])
+    kinds = [(name, column.dtype) for name, column in columns.items()]
+    records = np.zeros(len(mesh.vertices), kinds)
     for name, column in columns.items():
         records[name] = column
     return records

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ..face.crop import Box
 from ..weights.catalogue import choice_identity
 from .candidates import Candidate, PhotographFaces, PreparationSettings
 from .patch import Framed, frame_face
@@ -26,6 +25,9 @@ from .quality import (
 from .rows import LabelledCrop, Reason, RejectedError, WorkRow
 from .selection import perceptual_hash
 
+if TYPE_CHECKING:  # it imports PyTorch, which those who only read rows need not
+    from ..vision.landmarks import LandmarkDetector
+
 Pixels = NDArray[np.uint8]
 Points = NDArray[np.float32]
 
@@ -35,20 +37,8 @@ _PARSED_AT_ONCE = 8
 """Crops; the public parser works on 512 px and holds about 0.3 GB for each four of them."""
 
 
-class LandmarkFinder(Protocol):
-    """Finds the 68 landmarks of faces; `recon.vision.landmarks.LandmarkDetector` is one."""
-
-    def landmarks(self, frames: Sequence[Pixels], boxes: Sequence[Box]) -> NDArray[np.float32]:
-        """Landmarks (N, 68, 2) in px of N pictures (H, W, 3), whose face boxes are given."""
-        ...
-
-
-class CropParser(Protocol):
-    """Says what each pixel of face crops shows."""
-
-    def __call__(self, crops: Pixels) -> Pixels:
-        """Classes (N, S, S) in BiSeNet order of crops (N, S, S, 3) RGB."""
-        ...
+CropParser = Callable[[Pixels], Pixels]
+"""Classes (N, S, S) in BiSeNet order of crops (N, S, S, 3) RGB."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +49,7 @@ class NetworkChoice:
     parser: str = EMBEDDED
     detector: str = EMBEDDED
 
-    def build(self, device: str = "cpu") -> tuple[LandmarkFinder | None, CropParser | None]:
+    def build(self, device: str = "cpu") -> tuple[LandmarkDetector | None, CropParser | None]:
         """What finds landmarks and what parses on a device; None where none is to.
 
         Raises:
@@ -78,7 +68,7 @@ class NetworkChoice:
         }
 
 
-def _landmark_finder(choice: str, device: str) -> LandmarkFinder:
+def _landmark_finder(choice: str, device: str) -> LandmarkDetector:
     from ..vision.landmarks import make_landmark_detector
 
     try:
@@ -121,7 +111,7 @@ Fate = tuple[Framed, FaceQuality] | RejectedError
 
 def label_faces(
     photographs: Sequence[PhotographFaces],
-    finder: LandmarkFinder | None,
+    finder: LandmarkDetector | None,
     parser: CropParser | None,
     settings: PreparationSettings,
 ) -> list[WorkRow]:
@@ -149,7 +139,7 @@ def label_faces(
 
 
 def _landmarks(
-    candidates: Sequence[Candidate], finder: LandmarkFinder | None
+    candidates: Sequence[Candidate], finder: LandmarkDetector | None
 ) -> list[Points | None]:
     """Landmarks (68, 2) in px of each patch: those of its file, else the network's."""
     # What lies beside a photograph wins over a network.

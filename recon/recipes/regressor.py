@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ...errors import FacebenchError
-from ..files.records import Amount, Count, Number, Positive, Share, bind
+from ..files.records import Amount, Count, Number, Positive, Share
 
 
 @dataclass(frozen=True)
@@ -272,8 +272,3 @@ class Recipe(ImageRecipe):
                 f"recipe {self.name}: loss.weights.seen needs a network that sees landmarks",
                 "set network.pooling=places, or leave the weight at 0",
             )
-
-    @classmethod
-    def from_table(cls, table: Mapping[str, Any]) -> Recipe:
-        """The recipe of nested plain values; unknown keys and wrong types are refused."""
-        return bind(cls, table, f"recipe {table.get('name', '')}".strip())

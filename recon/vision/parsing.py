@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -82,14 +82,6 @@ PUBLIC_SIDE = 512
 """Side in px of the pictures that the public weights were trained on."""
 
 SOURCE = "https://github.com/zllrunning/face-parsing.PyTorch (79999_iter.pth)"
-
-
-class FaceParser(Protocol):
-    """Labels the pixels of face crops."""
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Classes (B, H, W) int64 in BiSeNet order of RGB images (B, 3, H, W) in [0, 1]."""
-        ...
 
 
 class BiSeNetParser(nn.Module):

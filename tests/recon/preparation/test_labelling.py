@@ -21,7 +21,7 @@ from facebench.recon.preparation.candidates import (
     pack,
     unpack,
 )
-from facebench.recon.preparation.labelling import CropParser, LandmarkFinder, label_faces
+from facebench.recon.preparation.labelling import CropParser, label_faces
 from facebench.recon.preparation.listing import list_photographs
 from facebench.recon.preparation.rows import (
     WHOLE_PHOTOGRAPH,
@@ -31,7 +31,7 @@ from facebench.recon.preparation.rows import (
     WorkRow,
 )
 from facebench.recon.vision.detect import CascadeDetector
-from facebench.recon.vision.landmarks import NetworkLandmarks
+from facebench.recon.vision.landmarks import LandmarkDetector, NetworkLandmarks
 
 DETECTOR = CascadeDetector()
 SETTINGS = PreparationSettings()
@@ -44,7 +44,7 @@ def found(folder: Path, settings: PreparationSettings = SETTINGS) -> list[Photog
 
 def rows_of(
     folder: Path,
-    finder: LandmarkFinder | None = None,
+    finder: LandmarkDetector | None = None,
     parser: CropParser | None = None,
     settings: PreparationSettings = SETTINGS,
 ) -> list[WorkRow]:

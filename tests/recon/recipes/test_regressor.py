@@ -11,7 +11,6 @@ from facebench.recon.recipes.files import (
     recipe_from_table,
     recipe_names,
 )
-from facebench.recon.recipes.regressor import Recipe
 
 
 def test_ours_states_the_papers_numbers() -> None:
@@ -31,7 +30,7 @@ def test_ours_states_the_papers_numbers() -> None:
 
 def test_ours_is_what_the_defaults_are_but_for_the_mask() -> None:
     recipe = load_recipe("ours")
-    plain = Recipe.from_table({"name": "ours", "title": recipe.title})
+    plain = recipe_from_table({"name": "ours", "title": recipe.title})
     table = recipe.as_table()
     table["loss"]["mask"] = {}
     table["training"]["validate_every"] = plain.training.validate_every

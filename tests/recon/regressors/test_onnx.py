@@ -15,7 +15,7 @@ from facebench.recon.face.coefficients import CoefficientSizes
 from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.baselines import RichardsonRecipe
-from facebench.recon.recipes.files import load_any_recipe
+from facebench.recon.recipes.files import load_any_recipe, recipe_from_table
 from facebench.recon.recipes.regressor import NetworkRecipe, Recipe
 from facebench.recon.regressors import onnx as exporting
 from facebench.recon.regressors.checkpoint import (
@@ -71,7 +71,7 @@ def test_the_metadata_tell_all_a_caller_needs(loaded: LoadedRegressor, written: 
     facts = exporting.read_facts(written)
     assert facts["model_digest"] == MODEL.digest
     assert facts["checkpoint_digest"] == loaded.digest
-    assert Recipe.from_table(json.loads(facts["recipe"])) == loaded.recipe
+    assert recipe_from_table(json.loads(facts["recipe"])) == loaded.recipe
     assert json.loads(facts["input"])["size_px"] == 64
     layout = json.loads(facts["layout"])
     images = torch.rand(1, 3, 64, 64)
