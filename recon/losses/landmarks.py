@@ -99,9 +99,6 @@ class VisibleContour(nn.Module):
     ("landmark marching", Zhu et al. 2015). Each point has a line of vertices at its own height,
     from its vertex towards the middle of the face; the one farthest out in the picture is taken.
     Which one is taken is a constant of the gradient. The chin's points stay.
-
-    Args:
-        model: the face model.
     """
 
     lines: Tensor
@@ -196,9 +193,6 @@ class ShapeDistance(nn.Module):
 
     Coefficients then count by what they move. With the bases A the distance is a quadratic form,
     dᵀ AᵀA d / V in the difference d of the coefficients, so that no vertex need be computed.
-
-    Args:
-        decoder: the face model.
     """
 
     form: Tensor

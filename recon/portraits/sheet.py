@@ -37,12 +37,7 @@ _PAPER = 0.96
 
 
 class SheetRenderer:
-    """Draws the sheets of one face model's faces.
-
-    Args:
-        model: the face model.
-        device: where it draws.
-    """
+    """Draws the sheets of one face model's faces."""
 
     def __init__(self, model: MorphableModel, device: str = "cpu") -> None:
         side = PICTURE_SIZE * _SUPERSAMPLING

@@ -187,9 +187,6 @@ class PreparedFolder:
     """What `facebench prepare` leaves: `faces-*.parquet`, `dropped.parquet`, `summary.json`.
 
     The summary is written last and taken away first: where it is, the rest belongs to it.
-
-    Args:
-        folder: also holds the work.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -167,9 +167,6 @@ class OwnRender:
 
     It is no module: the face model's bases are neither learned nor saved, and no copies of them
     travel with a network's state.
-
-    Args:
-        face: the face model with its renderer.
     """
 
     def __init__(self, face: FaceRenderer) -> None:

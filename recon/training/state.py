@@ -24,9 +24,6 @@ from .optimise import Row, Trainable
 class TrainingFolder:
     """Where a training keeps what it has.
 
-    Args:
-        path: the folder.
-
     Attributes:
         checkpoint: the whole state, to resume from.
         weights: those for inference, written at the end.

@@ -219,11 +219,7 @@ and the eyes are as far down it as the second number says."""
 
 
 class ScaledRecogniser(nn.Module):
-    """dlib's recogniser as face-api has it, on faces aligned as dlib does; `IdentityFeatures`.
-
-    Args:
-        network: with its weights.
-    """
+    """dlib's recogniser as face-api has it, on faces aligned as dlib does; `IdentityFeatures`."""
 
     def __init__(self, network: ScaledResNet) -> None:
         super().__init__()

@@ -203,9 +203,6 @@ class Trainer(RegressorTrainer[Supervision]):
     """The regressor in training on photographs, landmarks and masks.
 
     Args:
-        recipe: network, loss, renderer and optimiser.
-        model: the face model.
-        around: see there.
         features: the recogniser of the identity level; without one the level is absent.
     """
 

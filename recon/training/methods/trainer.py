@@ -52,11 +52,6 @@ class RegressorTrainer(Trainable[Batch]):
     """A network in training, with its optimiser and the face it is judged by.
 
     A method says in `compute_losses` what its loss looks at; everything else is the same for all.
-
-    Args:
-        recipe: network, renderer and optimiser.
-        model: the face model.
-        around: see there.
     """
 
     recipe: RegressorRecipe

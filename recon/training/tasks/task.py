@@ -125,14 +125,7 @@ def _read(photographs: Photographs, row: int) -> Sample | None:
 
 
 class TaskTrainer(Trainable[PeopleBatch]):
-    """A learner in training, with its optimiser.
-
-    Args:
-        recipe: optimiser and length of the training.
-        make: the learner.
-        model_digest: of the face model behind the data, or empty.
-        around: see there.
-    """
+    """A learner in training, with its optimiser."""
 
     learner: Learner
     recipe: VisionRecipe
