@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ...errors import FacebenchError
 from ...recon.face.crop import write_boxes
-from ...recon.files.text import read_plan
+from ...recon.files.text import begun_with
 from ...recon.files.writing import atomic_write, lock_folder
 from ...recon.mesh.record import Mesh
 from ...recon.morphable.load import load_model
@@ -127,18 +127,13 @@ def _claim(plan: MiccPlan, folder: Path) -> None:
     note = truth_folder(folder) / "plan.json"
     ours = json.loads(json.dumps(asdict(plan)))
     del ours["model"]
-    if note.exists():
-        theirs = read_plan(note)
-        differing = [key for key in ours if theirs.get(key) != ours[key]]
-        if differing:
-            key = differing[0]
-            raise FacebenchError(
-                f"{folder} holds a set of another {key} ({theirs.get(key)}, not {ours[key]})",
-                f"give another --out, or remove it and {note.parent}",
-            )
-        return
-    with atomic_write(note) as draft:
-        draft.write_text(json.dumps(ours, indent=1) + "\n", encoding="utf-8")
+    theirs = begun_with(note, ours)
+    if differing := [key for key in ours if theirs.get(key) != ours[key]]:
+        key = differing[0]
+        raise FacebenchError(
+            f"{folder} holds a set of another {key} ({theirs.get(key)}, not {ours[key]})",
+            f"give another --out, or remove it and {note.parent}",
+        )
 
 
 def subject_name(number: int) -> str:

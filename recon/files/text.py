@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from ...errors import FacebenchError
 from .contents import START_BYTES, not_the_file
+from .writing import atomic_write
 
 MOST_JSON_BYTES = 32 * 2**20
 MOST_TOML_BYTES = 2**20
@@ -158,19 +159,28 @@ def parse_json(text: str) -> Any:
     return value
 
 
-def read_plan(note: Path) -> dict[str, Any]:
-    """The plan that a folder's work was begun with, in its `plan.json`.
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON in one step."""
+    with atomic_write(path) as draft:
+        draft.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def begun_with(note: Path, plan: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The plan that a folder's work was begun with, in its `plan.json`: this one, now, if in none.
 
     Raises:
-        FacebenchError: it cannot be read.
+        FacebenchError: it cannot be read or written.
     """
+    if not note.exists():
+        write_json(note, plan)
+        return plan
     try:
-        plan = read_json(note)
+        theirs: Any = read_json(note)
     except (OSError, ValueError) as error:
         raise FacebenchError(f"{note} cannot be read ({error})", _ANOTHER_OUT) from error
-    if not isinstance(plan, dict):
+    if not isinstance(theirs, dict):
         raise FacebenchError(f"{note} holds no plan", _ANOTHER_OUT)
-    return plan
+    return theirs
 
 
 def read_toml(path: Path) -> dict[str, Any]:

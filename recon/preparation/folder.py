@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import math
 import shutil
 from collections import Counter
@@ -20,7 +19,7 @@ import pyarrow.parquet as pq
 
 from ...errors import FacebenchError
 from ..files.tables import read_table, write_table
-from ..files.text import read_json, read_plan
+from ..files.text import begun_with, read_json, write_json
 from ..files.writing import atomic_write
 from .listing import Photograph
 from .rows import DROPPED, DROPPED_SCHEMA, WORK_SCHEMA, LabelledCrop, WorkRow, faces_schema
@@ -89,12 +88,7 @@ class WorkFolder:
         Raises:
             FacebenchError: the folder holds work under another plan.
         """
-        note = self.folder / "plan.json"
-        if not note.exists():
-            with atomic_write(note) as draft:
-                draft.write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
-            return
-        theirs = read_plan(note)
+        theirs = begun_with(self.folder / "plan.json", plan)
         # Both sides' keys: a setting that only one version knows is a difference, too.
         for key in sorted(plan.keys() | theirs.keys()):
             if theirs.get(key) != plan.get(key):
@@ -232,9 +226,7 @@ class PreparedFolder:
         drafts.rmdir()
         with atomic_write(self.folder / DROPPED) as draft:
             write_table(_table(dropped, DROPPED_SCHEMA), draft)
-        with atomic_write(self.summary_file) as draft:
-            text = json.dumps({**summary, "shards": [path.name for path in shards]}, indent=1)
-            draft.write_text(text + "\n", encoding="utf-8")
+        write_json(self.summary_file, {**summary, "shards": [path.name for path in shards]})
 
 
 def reason_counts(dropped: Iterable[Row]) -> dict[str, int]:

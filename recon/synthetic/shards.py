@@ -8,7 +8,6 @@ image size.
 
 from __future__ import annotations
 
-import json
 import math
 import multiprocessing
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ import pyarrow.parquet as pq
 import torch
 
 from ...errors import FacebenchError
-from ..files.text import read_plan
+from ..files.text import begun_with
 from ..files.writing import atomic_write, lock_folder
 from ..morphable.load import load_model
 from .appearance import MASK_ORDER
@@ -122,16 +121,10 @@ def _faces_of(plan: FacesPlan, shard: int) -> range:
 
 def _claim(folder: Path, plan: FacesPlan) -> None:
     """Note the plan in the folder, or check that it is the same."""
-    note = folder / "plan.json"
     # The model by digest and not by path: a moved file is the same model.
     ours = {key: value for key, value in asdict(plan).items() if key != "model"}
-    if not note.exists():
-        with atomic_write(note) as draft:
-            draft.write_text(json.dumps(ours, indent=1) + "\n", encoding="utf-8")
-        return
-    theirs = read_plan(note)
-    differing = [key for key in ours if theirs.get(key) != ours[key]]
-    if differing:
+    theirs = begun_with(folder / "plan.json", ours)
+    if differing := [key for key in ours if theirs.get(key) != ours[key]]:
         key = differing[0]
         raise FacebenchError(
             f"{folder} holds faces of another {key} ({theirs.get(key)}, not {ours[key]})",

@@ -7,7 +7,6 @@ machine `--steps` with that number repeats it exactly.
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import tempfile
@@ -17,8 +16,7 @@ from pathlib import Path
 
 from ...errors import FacebenchError, error_line
 from ..files.records import Count, Positive, bind
-from ..files.text import read_json
-from ..files.writing import atomic_write
+from ..files.text import read_json, write_json
 from .methods.labels import label_minutes
 from .run import TrainingJob
 
@@ -70,8 +68,7 @@ def within_minutes(
             "give more minutes, or fewer photographs with --limit",
         )
     budget = Budget(minutes, rate, steps)
-    with atomic_write(path) as draft:
-        draft.write_text(json.dumps(asdict(budget), indent=1) + "\n", encoding="utf-8")
+    write_json(path, asdict(budget))
     return budget
 
 

@@ -6,7 +6,6 @@ was, and many processes can share the work.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from ....errors import FacebenchError
 from ...face.coefficients import CoefficientSizes
 from ...files.tables import write_table
-from ...files.text import read_plan
+from ...files.text import begun_with
 from ...files.writing import atomic_write
 from ...fitting.fitter import Fit, Fitter
 from ...losses.photometric import Supervision, class_weights
@@ -177,13 +176,8 @@ def fit_weights(fit: Fit, image_size: int) -> NDArray[np.float64]:
 def _claim(folder: Path, plan: dict[str, str]) -> None:
     """Note what is fitted in the folder of the fits, or check that it is the same."""
     folder.mkdir(parents=True, exist_ok=True)
-    note = folder / "plan.json"
     # Only a first command writes it: those that follow are held to what it says.
-    if not note.is_file():
-        with atomic_write(note) as draft:
-            draft.write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
-        return
-    theirs = read_plan(note)
+    theirs = begun_with(folder / "plan.json", plan)
     if differing := [name for name in plan if theirs.get(name) != plan[name]]:
         raise FacebenchError(
             f"{folder} holds faces fitted with other {' and '.join(differing)}",
