@@ -82,11 +82,13 @@ class LabelledFace:
         return encode_picture(self.mask, "PNG", compress_level=4)
 
 
-class FaceSampler:
-    """Draws faces of a model; each depends on the seed, its subject and its frame alone.
+class Sampler:
+    """What draws photographs of a model's people has.
 
-    People of the human model, who stand for those on photographs, are drawn under hard light, too,
-    with beards and cast shadows, and their pictures are handed on small, compressed or grey.
+    Args:
+        model: the face model.
+        seed: of everything drawn.
+        image_size: side of the photographs in px.
     """
 
     def __init__(self, model: MorphableModel, seed: int, image_size: int) -> None:
@@ -95,8 +97,35 @@ class FaceSampler:
         self.image_size = image_size
         self._renderer = SceneRenderer(ClothedModel.of(model))
         self._framing = frame_mean_face(model)
-        mean = landmark_points(model, model.mean_shape)
-        self._mean_landmarks = torch.from_numpy(mean).float()
+        self._mean = torch.from_numpy(landmark_points(model, model.mean_shape)).float()
+
+    def _pose(self, stream: np.random.Generator, angles: torch.Tensor) -> torch.Tensor:
+        return random_framing(stream, self._mean, angles, self._framing)
+
+    def _neutral(self, one: Coefficients) -> NDArray[np.float32]:
+        model = self.model
+        return model.mean_shape + blend(model.identity_basis, one.identity[0].numpy())
+
+    def _vertices(self, one: Coefficients) -> NDArray[np.float64]:
+        expression = blend(self.model.expression_basis, one.expression[0].numpy())
+        return (self._neutral(one) + expression).astype(np.float64)
+
+    def _albedo(self, one: Coefficients) -> NDArray[np.float32]:
+        own = blend(self.model.albedo_basis, one.albedo[0].numpy())
+        # Four deviations of pale skin would be brighter than white.
+        albedo: NDArray[np.float32] = (self.model.mean_albedo + own).clip(0, 1)
+        return albedo
+
+
+class FaceSampler(Sampler):
+    """Draws faces of a model; each depends on the seed, its subject and its frame alone.
+
+    People of the human model, who stand for those on photographs, are drawn under hard light, too,
+    with beards and cast shadows, and their pictures are handed on small, compressed or grey.
+    """
+
+    def __init__(self, model: MorphableModel, seed: int, image_size: int) -> None:
+        super().__init__(model, seed, image_size)
         self._human = is_human_skin(model.albedo_names)
 
     def face(self, subject: int, frame: int) -> LabelledFace:
@@ -129,8 +158,7 @@ class FaceSampler:
         albedo = random_albedo(person, self.model)
         moment = random_stream(self.seed, "faces", subject, frame)
         expression = random_expression(moment, self.model)
-        angles = random_angles(moment)
-        pose = random_framing(moment, self._mean_landmarks, angles, self._framing)
+        pose = self._pose(moment, random_angles(moment))
         light = random_light(moment, self._human and moment.random() < _HARD_LIGHT)
         return Coefficients(
             torch.from_numpy(identity)[None],
@@ -143,20 +171,14 @@ class FaceSampler:
     def _posed_subject(
         self, coefficients: Coefficients, generator: np.random.Generator
     ) -> PosedSubject:
-        model = self.model
-        neutral = model.mean_shape + blend(model.identity_basis, coefficients.identity[0].numpy())
-        vertices = neutral + blend(model.expression_basis, coefficients.expression[0].numpy())
-        albedo = model.mean_albedo + blend(model.albedo_basis, coefficients.albedo[0].numpy())
-        # Four deviations of pale skin would be brighter than white.
-        albedo = albedo.clip(0, 1)
+        albedo = self._albedo(coefficients)
         appearance = random_appearance(generator)
         if self._human:
-            beard = random_beard(generator, model)[:, None]
+            beard = random_beard(generator, self.model)[:, None]
             albedo = albedo + beard * (0.8 * appearance.hair.colour - albedo)
-        clothing = self._renderer.clothed_model.fit_clothing(
-            neutral.astype(np.float64), albedo, appearance
-        )
-        return PosedSubject(vertices.astype(np.float64), albedo, clothing, appearance)
+        neutral = self._neutral(coefficients).astype(np.float64)
+        clothing = self._renderer.clothed_model.fit_clothing(neutral, albedo, appearance)
+        return PosedSubject(self._vertices(coefficients), albedo, clothing, appearance)
 
 
 def blend(basis: NDArray[np.float32], coefficients: NDArray[np.float32]) -> NDArray[np.float32]:

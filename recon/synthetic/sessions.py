@@ -6,28 +6,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ..face.coefficients import Coefficients
-from ..face.crop import frame_mean_face
-from ..morphable.model import MorphableModel
 from .appearance import (
     ambient,
     directional_light,
-    landmark_points,
     random_albedo,
     random_angles,
     random_appearance,
-    random_framing,
     random_light,
     standard_normal,
     strong_expression,
     without_headwear,
 )
-from .clothing import ClothedModel
-from .faces import LabelledFace, blend, project_landmarks
+from .faces import LabelledFace, Sampler, project_landmarks
 from .photograph import random_stream, room
-from .scene import PosedSubject, SceneRenderer
+from .scene import PosedSubject
 
 VARIATIONS = ("pose", "expression", "light")
 
@@ -50,22 +44,8 @@ class Person:
     posed: PosedSubject
 
 
-class CaptureSession:
-    """Draws people of a model; each depends on the seed and its number alone.
-
-    Args:
-        model: the face model.
-        seed: of everything drawn.
-        image_size: side of the photographs in px.
-    """
-
-    def __init__(self, model: MorphableModel, seed: int, image_size: int) -> None:
-        self.model = model
-        self.seed = seed
-        self.image_size = image_size
-        self._renderer = SceneRenderer(ClothedModel.of(model))
-        self._framing = frame_mean_face(model)
-        self._mean = torch.from_numpy(landmark_points(model, model.mean_shape)).float()
+class CaptureSession(Sampler):
+    """Draws people of a model; each depends on the seed and its number alone."""
 
     def person(self, number: int) -> Person:
         """Somebody."""
@@ -76,7 +56,7 @@ class CaptureSession:
         albedo = random_albedo(stream, model)
         # Even light and no expression: each variation is measured from here.
         neutral = np.zeros(model.expression_basis.shape[2], np.float32)
-        pose = random_framing(stream, self._mean, torch.zeros(3), self._framing)
+        pose = self._pose(stream, torch.zeros(3))
         light = directional_light(torch.tensor([0.0, 0.3, 0.954]), torch.full((3,), 0.45))
         even = light + ambient(torch.full((3,), 0.5))
         start = Coefficients(
@@ -96,8 +76,7 @@ class CaptureSession:
             return replace(person.start, expression=torch.from_numpy(changed)[None])
         if variation == "light":
             return replace(person.start, light=random_light(stream)[None])
-        angles = self._angles(stream, number)
-        pose = random_framing(stream, self._mean, angles, self._framing)
+        pose = self._pose(stream, self._angles(stream, number))
         return replace(person.start, pose=pose[None])
 
     def photograph(self, person: Person, coefficients: Coefficients, frame: str) -> LabelledFace:
@@ -122,14 +101,7 @@ class CaptureSession:
 
     def _posed_subject(self, start: Coefficients, stream: np.random.Generator) -> PosedSubject:
         vertices = self._vertices(start)
-        own = blend(self.model.albedo_basis, start.albedo[0].numpy())
-        albedo = (self.model.mean_albedo + own).clip(0, 1)
+        albedo = self._albedo(start)
         appearance = without_headwear(random_appearance(stream))
         clothing = self._renderer.clothed_model.fit_clothing(vertices, albedo, appearance)
         return PosedSubject(vertices, albedo, clothing, appearance)
-
-    def _vertices(self, one: Coefficients) -> NDArray[np.float64]:
-        model = self.model
-        identity = blend(model.identity_basis, one.identity[0].numpy())
-        expression = blend(model.expression_basis, one.expression[0].numpy())
-        return (model.mean_shape + identity + expression).astype(np.float64)

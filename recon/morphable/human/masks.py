@@ -149,26 +149,27 @@ def _beard(vertices: Array, landmarks: Array) -> Array:
 
 
 def _under_eyes(vertices: Array, landmarks: Array) -> Array:
-    folded = np.column_stack([np.abs(vertices[:, 0]), vertices[:, 1]])
     lower = landmarks[[42, 47, 46, 45], :2] + (0.0, -6.0)
-    front = vertices[:, 2] > landmarks[16, 2]
-    rings: Array = front * np.exp(-0.5 * (distance_to_polyline(folded, lower) / 3.5) ** 2)
-    return rings
+    return _drawn(vertices, landmarks, lower, 3.5)
 
 
 def _lines(vertices: Array, landmarks: Array) -> Array:
     """Lines of age that are wide enough for the mesh: beside the mouth, and two on the forehead."""
-    folded = np.column_stack([np.abs(vertices[:, 0]), vertices[:, 1]])
-    front = vertices[:, 2] > landmarks[16, 2]
     wing, corner, brow = landmarks[35], landmarks[54], landmarks[23]
     fold = np.stack([wing, corner, corner])[:, :2] + [[5.0, 5.0], [8.0, 4.0], [7.0, -9.0]]
-    lines = np.exp(-0.5 * (distance_to_polyline(folded, fold) / 2.0) ** 2)
+    lines = _drawn(vertices, landmarks, fold, 2.0)
     for above in (18.0, 30.0):
         level = np.array([[0.0, brow[1] + above], [26.0, brow[1] + above + 2.0]])
-        line = np.exp(-0.5 * (distance_to_polyline(folded, level) / 2.0) ** 2)
-        lines = np.maximum(lines, 0.4 * line)
-    shown: Array = front * lines
-    return shown
+        lines = np.maximum(lines, 0.4 * _drawn(vertices, landmarks, level, 2.0))
+    return lines
+
+
+def _drawn(vertices: Array, landmarks: Array, line: Array, width: float) -> Array:
+    """A soft line (V,) on both sides of the face, before the ears."""
+    folded = np.column_stack([np.abs(vertices[:, 0]), vertices[:, 1]])
+    front = vertices[:, 2] > landmarks[16, 2]
+    drawn: Array = front * np.exp(-0.5 * (distance_to_polyline(folded, line) / width) ** 2)
+    return drawn
 
 
 def _scalp(vertices: Array, landmarks: Array) -> Array:
