@@ -20,11 +20,7 @@ from facebench.recon.recipes.files import load_any_recipe, training_of
 from facebench.recon.recipes.vision import VisionRecipe
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.tasks.task import PeopleBatch, TaskTrainer
-from facebench.recon.training.workers import (
-    DistributedGroup,
-    ProcessGroup,
-    Surroundings,
-)
+from facebench.recon.training.workers import DistributedGroup, ProcessGroup, Surroundings
 
 SETTINGS = (
     "loss.weights.identity=0.24",
@@ -44,8 +40,8 @@ VISION_SETTINGS_OF: dict[str, tuple[str, ...]] = {
 def make_trainer(peers: ProcessGroup) -> Trainer:
     """A trainer whose head is not zero, so that every layer has a gradient."""
     distribute = DistributedDataParallel if peers.count > 1 else None
-    recipe = small_recipe(*SETTINGS)
-    trainer = Trainer(recipe, small_model(), Surroundings(), distribute, peers, small_recogniser())
+    around = Surroundings(distribute=distribute, peers=peers)
+    trainer = Trainer(small_recipe(*SETTINGS), small_model(), around, small_recogniser())
     with torch.no_grad():
         random = torch.Generator().manual_seed(1)
         weight = trainer.regressor.backbone.fc.weight
@@ -87,7 +83,8 @@ def task_step(kind: str, batch: PeopleBatch, peers: ProcessGroup) -> dict[str, o
         return DistributedDataParallel(learner) if peers.count > 1 else learner
 
     make = partial(training_of(recipe), recipe, PEOPLE)
-    trainer = TaskTrainer(recipe, make, "", Surroundings(), in_doubles, peers)
+    around = Surroundings(distribute=in_doubles, peers=peers)
+    trainer = TaskTrainer(recipe, make, "", around)
     report = trainer.training_step(batch)
     gradients = {
         name: value.grad
