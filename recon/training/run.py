@@ -163,8 +163,11 @@ def make_loop(job: TrainingJob, worker: Worker, listen: Listener) -> Loop:
 
 def lacks_recogniser(recipe: AnyRecipe) -> bool:
     """Whether the identity level is asked for and left out, because there is no recogniser."""
-    asked = isinstance(recipe, Recipe) and recipe.loss.weights.identity > 0
-    return asked and not has_recogniser(recipe.identity)
+    return (
+        isinstance(recipe, Recipe)
+        and recipe.loss.weights.identity > 0
+        and not has_recogniser(recipe.identity)
+    )
 
 
 def check_job(job: TrainingJob) -> None:

@@ -5,7 +5,7 @@ Batch normalisation over all workers' photographs works without a GPU too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,7 +63,7 @@ class Surroundings:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     distribute: Callable[[Any], nn.Module] | None = None
     peers: ProcessGroup = SINGLE_PROCESS
-    start: dict[str, Tensor] | None = None
+    start: Mapping[str, Tensor] | None = None
 
 
 class DistributedGroup(ProcessGroup):

@@ -181,7 +181,7 @@ def _catmull_clark(
     edge_rows = diags(np.where(smooth, 0.5, 1.0)) @ ends
     edge_rows = edge_rows + diags(0.25 * smooth) @ (of_edge @ faces)
     old = _old_vertices(quads, n_vertices, wanted, edges, smooth)
-    matrix = vstack([old, edge_rows[split], faces]).tocsr()
+    matrix: csr_matrix = vstack([old, edge_rows[split], faces]).tocsr()
     # A fixed order of the terms: sums are then the same to the last bit wherever they are made.
     matrix.sum_duplicates()
     matrix.eliminate_zeros()

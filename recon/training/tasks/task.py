@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +60,7 @@ class Learner(nn.Module):
         """
         raise NotImplementedError
 
-    def begin(self, weights: dict[str, Tensor]) -> None:
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
         """Take the state of a network of the same build, as `weights` gives it."""
         self.get_submodule("network").load_state_dict(weights)
 
