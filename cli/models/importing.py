@@ -7,15 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .saving import (
-    OUT_NPZ,
-    Command,
-    mode_counts,
-    save,
-    transfer_and_report,
-    transfer_landmarks,
-    unit,
-)
+from .saving import OUT_NPZ, Command, mode_counts, save, transfer_landmarks, unit
 
 if TYPE_CHECKING:
     from ...recon.morphable.measures import ModeCounts
@@ -178,7 +170,7 @@ def surrey(
     from ...recon.morphable.surrey import read_surrey
 
     model = read_surrey(file, expressions, landmarks, unit)
-    save(transfer_and_report(model) if transfer_landmarks else model, out, counts)
+    save(model, out, counts, transfer_landmarks)
 
 
 @import_.command()
@@ -222,7 +214,7 @@ def flame(
     from ...recon.morphable.flame import read_flame
 
     model = read_flame(file, landmarks, shape_modes, unit)
-    save(transfer_and_report(model) if transfer_landmarks else model, out, counts)
+    save(model, out, counts, transfer_landmarks)
 
 
 @import_.command()
@@ -277,4 +269,4 @@ def _import_hdf5(
     from ...recon.morphable.basel_hdf5 import read_basel_hdf5
 
     model = read_basel_hdf5(file, year, landmarks, unit)
-    save(transfer_and_report(model) if transfer_landmarks else model, out, counts)
+    save(model, out, counts, transfer_landmarks)

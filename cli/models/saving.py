@@ -66,26 +66,25 @@ def transfer_landmarks(function: Command) -> Command:
     )(function)
 
 
-def transfer_and_report(model: MorphableModel) -> MorphableModel:
-    """The model with its missing landmarks transferred; says how many."""
+def save(
+    model: MorphableModel, out: Path, counts: ModeCounts | None = None, transfer: bool = False
+) -> None:
+    """Write the model with the wanted modes; say what was written, padded and is missing.
+
+    With `transfer` landmarks that it lacks are transferred first.
+    """
     from ...recon.morphable.landmarks import transfer_missing_landmarks
-
-    missing = int((model.landmarks < 0).sum())
-    if missing:
-        click.echo(
-            f"note: {missing} landmarks are transferred from the embedded face, roughly", err=True
-        )
-    return transfer_missing_landmarks(model)
-
-
-def save(model: MorphableModel, out: Path, counts: ModeCounts | None = None) -> None:
-    """Write the model with the wanted modes; say what was written, padded and is missing."""
     from ...recon.morphable.load import save_npz
     from ...recon.morphable.measures import padding, with_mode_counts
 
     # `numpy.savez` would add the ending by itself, and the next command not find the file.
     if out.suffix != ".npz":
         raise click.BadParameter("its name must end in .npz", param_hint="--out")
+    if transfer:
+        if missing := int((model.landmarks < 0).sum()):
+            said = f"note: {missing} landmarks are transferred from the embedded face, roughly"
+            click.echo(said, err=True)
+        model = transfer_missing_landmarks(model)
     counts = counts or {}
     for kind, added in padding(model, counts).items():
         click.echo(f"note: {added} of the {kind} modes are zeros; the files hold fewer", err=True)
