@@ -31,7 +31,7 @@ _BRACKETS = re.compile(r"\[[^\]]*\]|\([^)]*\)")
 """Around the units of a header, `X [mm]`."""
 _AROUND = ",; \t[]()"
 _AXIS = {"x": "x", "y": "y", "z": "z", "col": "x", "column": "x", "row": "y"}
-_LEAST_PIXELS = 2.0
+_LEAST_PIXELS, _MOST_PIXELS = 2.0, 1e6
 _SEPARATORS = re.compile(r"[\s,;]+")
 
 Points = NDArray[np.float64]
@@ -75,15 +75,21 @@ def _near_enough(points: Points, name: str) -> Points:
 
 
 def check_pixels(points: Points, name: str) -> None:
-    """Refuse points (N, 2) that count shares of a picture and not its pixels.
+    """Refuse points (N, 2) that count shares of a picture and not its pixels, or lie in none.
 
     Raises:
-        FacebenchError: no coordinate is as far as two pixels from the corner.
+        FacebenchError: no coordinate is as far as two pixels from the corner, or one is further
+            than any picture is wide.
     """
     if len(points) and np.abs(points).max() < _LEAST_PIXELS:
         raise FacebenchError(
             f"{name}: no point lies beyond {np.abs(points).max():.3g} px: these look like shares",
             "multiply x by its width and y by its height",
+        )
+    if len(points) and np.abs(points).max() > _MOST_PIXELS:
+        raise FacebenchError(
+            f"{name}: a point at {np.abs(points).max():.3g} px, beyond any picture",
+            "correct the number, or leave the file out",
         )
 
 

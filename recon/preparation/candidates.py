@@ -96,8 +96,10 @@ def decode_landmarks(content: bytes, name: str) -> Points:
         raise RejectedError(Reason.SIDECAR, f"{name}: no text") from error
     # Several faces follow one another, 68 lines each; five points are always one face.
     each = len(points) if len(points) == FIVE_POINTS else POINTS
-    if len(points) == 0 or len(points) % each or not np.isfinite(points).all():
+    if len(points) == 0 or len(points) % each:
         raise RejectedError(Reason.SIDECAR, f"{name}: {len(points)} points, not 68 a face")
+    if not np.isfinite(points).all():
+        raise RejectedError(Reason.SIDECAR, f"{name}: a point that is not finite")
     first = 1.0 if name.lower().endswith(".pts") else 0.0
     return (points - first).reshape(-1, each, 2).astype(np.float32)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
+import unicodedata
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -148,7 +149,7 @@ def _is_junk_path(path: str) -> bool:
 
 PHOTOGRAPHS = ENDINGS | UNREAD_ENDINGS
 """What is not read among them becomes a row with the reason."""
-LANDMARKS = (".pts", ".txt")
+LANDMARKS = (".pts", ".txt", ".landmarks.txt", ".landmarks.csv")
 MASK = "_mask.png"
 
 
@@ -158,7 +159,7 @@ class Photograph:
 
     Attributes:
         file: the picture.
-        landmarks: `NAME.pts` or `NAME.txt` beside it, or None.
+        landmarks: `NAME.pts`, `NAME.txt`, `NAME.landmarks.txt` or `.csv` beside it, or None.
         mask: `NAME_mask.png` beside it, or None.
     """
 
@@ -274,7 +275,8 @@ def _find(inputs: Sequence[Path], unreadable: dict[str, RejectedError]) -> Itera
 
 def _siblings(path: Path) -> Iterator[Stored]:
     """The label files that may belong to a single photograph."""
-    for name in (*(path.stem + ending for ending in LANDMARKS), path.stem + MASK):
+    endings = (*LANDMARKS, MASK)
+    for name in (path.stem + end for both in endings for end in (both, _in_capitals(both))):
         beside = path.with_name(name)
         with suppress(OSError):  # the name may be longer than the disk allows
             if beside.is_file():
@@ -283,16 +285,28 @@ def _siblings(path: Path) -> Iterator[Stored]:
 
 def _pair(files: Iterable[Stored], beside: Iterable[Stored]) -> Iterator[Photograph]:
     """The photographs among files, each with its label files; masks are no photographs."""
-    known = {file.name: file for file in beside}
+    known = {_label_key(file.name): file for file in beside}
     pictures = [file for file in files if PurePosixPath(file.name).suffix.lower() in PHOTOGRAPHS]
     # Only beside its photograph: a lone x_mask.png is a photograph of that name.
-    masks = {_stem(file.name) + MASK for file in pictures}
+    masks = {_label_key(_stem(file.name) + MASK) for file in pictures}
     for file in pictures:
         stem = _stem(file.name)
-        if file.name in masks:
+        if _label_key(file.name) in masks:
             continue
-        landmarks = (known.get(stem + ending) for ending in LANDMARKS)
-        yield Photograph(file, next(filter(None, landmarks), None), known.get(stem + MASK))
+        labels = [known.get(_label_key(stem + ending)) for ending in (*LANDMARKS, MASK)]
+        yield Photograph(file, next(filter(None, labels[:-1]), None), labels[-1])
+
+
+def _label_key(name: str) -> str:
+    """A file's name with its ending small, and letters and their marks as one character."""
+    stem = _stem(name)
+    return unicodedata.normalize("NFC", stem) + name[len(stem) :].lower()
+
+
+def _in_capitals(ending: str) -> str:
+    """What follows the last point in capitals."""
+    first, point, last = ending.rpartition(".")
+    return first + point + last.upper()
 
 
 def _stem(name: str) -> str:

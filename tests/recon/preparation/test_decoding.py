@@ -69,7 +69,17 @@ def test_pts_files_count_from_one_and_text_from_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1 2\n" * 67, "1 2 3\n" * 68, "1 nan\n" * 68, "a b\n" * 68, "1 2\n3\n", "é"]
+    "text",
+    [
+        "",
+        "1 2\n" * 67,
+        "1 2 3\n" * 68,
+        "1 nan\n" * 68,
+        "a b\n" * 68,
+        "1 2\n3\n",
+        "é",
+        "1e40 2\n" * 68,
+    ],
 )
 def test_other_landmark_files_are_rejected(text: str) -> None:
     with pytest.raises(RejectedError) as caught:

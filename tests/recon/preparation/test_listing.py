@@ -128,6 +128,18 @@ def test_a_single_photograph_finds_its_labels(folder: Path) -> None:
     assert sources(listing) == ["a.jpg"] and listing.photographs[0].landmarks
 
 
+def test_labels_are_found_whatever_wrote_their_names(tmp_path: Path) -> None:
+    for name in ("Zo\u00eb.jpg", "Zoe\u0308.pts", "b.png", "b.PTS", "b_mask.PNG", "c.jpg"):
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "c.landmarks.csv").write_bytes(b"x,y")
+    listing = list_photographs([tmp_path])
+    labels = {one.source.rpartition("/")[2]: one for one in listing.photographs}
+    assert set(labels) == {"Zo\u00eb.jpg", "b.png", "c.jpg"}
+    assert all(one.landmarks for one in labels.values()) and labels["b.png"].mask
+    (alone,) = list_photographs([tmp_path / "b.png"]).photographs
+    assert alone.landmarks and alone.mask
+
+
 def test_inputs_without_photographs_are_told(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(FacebenchError, match="no photographs in"):
