@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
-from facebench.bench.method.clip_faces import describe_chunk, face_chunks
+from facebench.bench.dataset.interface import Clip
+from facebench.bench.method.clip_faces import FaceChunk, describe_chunk, face_chunks
 from facebench.bench.method.registry import build_method
 from facebench.bench.scoring.measure import measure_job
 from facebench.bench.synthetic.write import MiccPlan, write_micc
@@ -60,10 +62,16 @@ def measured_run(people: Path, out: Path, checkpoint: Path | None = None) -> Run
     return folder
 
 
+@cache
+def _chunks(clip: Clip, size: int) -> tuple[FaceChunk, ...]:
+    """Found and cut once for all methods."""
+    return tuple(face_chunks(clip, size))
+
+
 def _describe(benchmark: Benchmark, folder: RunFolder) -> None:
     job = benchmark.job
     assert job is not None
     method = build_method(job.method, job.options)
     for clip in benchmark.clips:
-        for chunk in face_chunks(clip, job.crop_size):
+        for chunk in _chunks(clip, job.crop_size):
             folder.ledger.write(describe_chunk(method, chunk), "one", 1.0)

@@ -27,6 +27,7 @@ def whole_method(folder: Path) -> Recipe:
     """The identity level with its second views, averaged weights and random changes of pictures."""
     recogniser = write_recogniser(folder / "recogniser.pt")
     return small_recipe(
+        *("training.steps=4", "training.validate_every=2"),
         "loss.weights.identity=0.24",
         f"identity.weights={recogniser}",
         "optimiser.average=0.9",
@@ -85,16 +86,16 @@ def test_the_whole_method_resumes_bit_for_bit(faces: Path, tmp_path: Path) -> No
     class KilledError(Exception):
         pass
 
-    def kill_after_five(row: Row) -> None:
-        if row["step"] == 5:
+    def kill_after_three(row: Row) -> None:
+        if row["step"] == 3:
             raise KilledError
 
     recipe = whole_method(tmp_path)
     whole, killed = (job(faces, tmp_path / name, recipe) for name in ("whole", "killed"))
     train_worker(whole, ALONE, quietly)
     with pytest.raises(KilledError):
-        train_worker(killed, ALONE, kill_after_five)
-    assert killed.steps_done() == 4
+        train_worker(killed, ALONE, kill_after_three)
+    assert killed.steps_done() == 2
     train_worker(killed, ALONE, quietly)
     assert losses(killed) == losses(whole)
     assert {"identity", "reflectance", "light_balance"} <= set(losses(whole)[-1])

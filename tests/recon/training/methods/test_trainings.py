@@ -75,15 +75,16 @@ def test_a_killed_training_goes_on_bit_for_bit(kind: str, faces: Path, tmp_path:
     class KilledError(Exception):
         pass
 
-    def kill_after_five(row: Row) -> None:
-        if row["step"] == 5:
+    def kill_after_three(row: Row) -> None:
+        if row["step"] == 3:
             raise KilledError
 
-    whole, killed = (job(kind, faces, tmp_path / name) for name in ("whole", "killed"))
+    short = ("training.steps=4", "training.validate_every=2")
+    whole, killed = (job(kind, faces, tmp_path / name, *short) for name in ("whole", "killed"))
     train_worker(whole, ALONE, quietly)
     with pytest.raises(KilledError):
-        train_worker(killed, ALONE, kill_after_five)
-    assert killed.steps_done() == 4
+        train_worker(killed, ALONE, kill_after_three)
+    assert killed.steps_done() == 2
     train_worker(killed, ALONE, quietly)
     ours, theirs = (read_content(one.folder.checkpoint)["weights"] for one in (killed, whole))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
