@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -16,7 +15,6 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 import ray
-import torch
 
 from .. import __version__
 from ..bench.audit.measure import AuditPlan, AuditRow, audit_person
@@ -30,6 +28,7 @@ from ..bench.protocol.record import Protocol
 from ..bench.scoring.target import read_target
 from ..bench.surface.triangles import IndexArray
 from ..errors import FacebenchError
+from ..processes import worker_processes
 from ..recon.mesh.record import Mesh
 from ..recon.morphable import EMBEDDED
 from ..recon.morphable.load import load_model
@@ -167,16 +166,10 @@ def _each(
         for job in jobs:
             yield job, work(job)
         return
-    # One thread each, as on a cluster: sums come in the same order whatever the number of workers.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
+    with worker_processes(workers) as pool:
         waiting = {pool.submit(work, job): job for job in jobs}
-        try:
-            for done in as_completed(waiting):
-                yield waiting[done], done.exception() or done.result()  # type: ignore[misc]
-        finally:
-            # An interruption leaves nobody to take the answers of jobs that wait.
-            pool.shutdown(wait=False, cancel_futures=True)
+        for done in as_completed(waiting):
+            yield waiting[done], done.exception() or done.result()  # type: ignore[misc]
 
 
 def _answer_or_raise(subject: str, answer: Answer | Exception) -> Answer:

@@ -8,19 +8,18 @@ subject lies in `DIR-truth`, which no benchmark reads.
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
+from ...processes import worker_processes
 from ...recon.face.crop import write_boxes
 from ...recon.files.text import begun_with
 from ...recon.files.writing import atomic_write, lock_folder
@@ -110,16 +109,11 @@ def _each(plan: MiccPlan, folder: Path, numbers: list[int], workers: int) -> Ite
             _write_subject(plan, folder, number)
             yield
         return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,))
-    try:
+    with worker_processes(workers) as pool:
         jobs = [pool.submit(_write_subject, plan, folder, number) for number in numbers]
         for job in as_completed(jobs):
             job.result()
             yield
-    finally:
-        # As a context the pool would first make everybody who waits, after Ctrl-C as well.
-        pool.shutdown(cancel_futures=True)
 
 
 def _claim(plan: MiccPlan, folder: Path) -> None:

@@ -9,18 +9,18 @@ image size.
 from __future__ import annotations
 
 import math
-import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
 from ...errors import FacebenchError
+from ...processes import worker_processes
 from ..files.text import begun_with
 from ..files.writing import atomic_write, lock_folder
 from ..morphable.load import load_model
@@ -108,9 +108,9 @@ def _write_missing(
     paths = [folder / f"faces-{shard:05d}-of-{total:05d}.parquet" for shard in range(total)]
     missing = [shard for shard, path in enumerate(paths) if not path.exists()]
     done(plan.n_faces - sum(len(_faces_of(plan, shard)) for shard in missing))
-    with _Drawing(plan, workers if missing else 1) as drawing:
+    with worker_processes(workers) if missing and workers > 1 else nullcontext() as pool:
         for shard in missing:
-            _write(plan, paths[shard], drawing.rows(_faces_of(plan, shard), done))
+            _write(plan, paths[shard], _rows(plan, pool, _faces_of(plan, shard), done))
     return paths
 
 
@@ -145,34 +145,16 @@ def _write(plan: FacesPlan, path: Path, rows: Iterator[list[dict[str, object]]])
         writer.write_table(table, row_group_size=200)
 
 
-class _Drawing:
-    """Rows of faces, drawn here or by worker processes."""
-
-    def __init__(self, plan: FacesPlan, workers: int) -> None:
-        self._plan = plan
-        self._pool = _pool(workers) if workers > 1 else None
-
-    def __enter__(self) -> _Drawing:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool:
-            self._pool.shutdown(cancel_futures=True)
-
-    def rows(self, faces: range, done: Callable[[int], None]) -> Iterator[list[dict[str, object]]]:
-        """Chunks of rows in the faces' order."""
-        # Chunks of a fixed size: the bytes do not depend on the number of workers.
-        chunks = [faces[i : i + _CHUNK] for i in range(0, len(faces), _CHUNK)]
-        run = self._pool.map if self._pool else map
-        for rows in run(_draw_chunk, [self._plan] * len(chunks), chunks):
-            done(len(rows))
-            yield rows
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    """Processes that start afresh: forking a process that has run torch may hang."""
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,))
+def _rows(
+    plan: FacesPlan, pool: Executor | None, faces: range, done: Callable[[int], None]
+) -> Iterator[list[dict[str, object]]]:
+    """Chunks of rows in the faces' order, drawn here or by worker processes."""
+    # Chunks of a fixed size: the bytes do not depend on the number of workers.
+    chunks = [faces[i : i + _CHUNK] for i in range(0, len(faces), _CHUNK)]
+    run = pool.map if pool else map
+    for rows in run(_draw_chunk, [plan] * len(chunks), chunks):
+        done(len(rows))
+        yield rows
 
 
 def _draw_chunk(plan: FacesPlan, faces: range) -> list[dict[str, object]]:

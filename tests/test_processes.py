@@ -1,0 +1,56 @@
+"""Workers end with whoever started them, however that ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+START = """
+import sys, time
+from facebench.processes import worker_processes
+from test_processes import tell_and_wait
+
+if __name__ == "__main__":
+    with worker_processes(1) as pool:
+        pool.submit(tell_and_wait, sys.argv[1])
+        time.sleep(600) if sys.argv[2] == "killed" else tell_and_wait("", sys.argv[1])
+"""
+
+
+def tell_and_wait(mine: str, theirs: str = "") -> None:
+    """Note one's own process, or fail once the other has noted its."""
+    if mine:
+        draft = Path(f"{mine}.new")
+        draft.write_text(str(psutil.Process().pid))
+        draft.rename(mine)
+    while not theirs or not Path(theirs).exists():
+        time.sleep(0.05)
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("how", ["killed", "interrupted"])
+def test_nobody_works_on_for_who_is_gone(how: str, tmp_path: Path) -> None:
+    script, note = tmp_path / "start.py", tmp_path / "worker"
+    script.write_text(START)
+    command = [sys.executable, str(script), str(note), how]
+    environment = {"PYTHONPATH": ":".join([str(Path(__file__).parent), *sys.path])}
+    parent = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    while not note.exists():
+        assert parent.poll() is None
+        time.sleep(0.05)
+    worker = psutil.Process(int(note.read_text()))
+    if how == "killed":
+        parent.kill()
+    parent.wait(60)
+    # Its job would never end. Where nobody takes its status it stays in the list of processes.
+    end = time.monotonic() + 60
+    with suppress(psutil.NoSuchProcess):
+        while worker.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < end
+            time.sleep(0.05)
