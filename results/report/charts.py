@@ -195,11 +195,16 @@ def subjects_chart(
 
 
 def _strip(run: Series, errors: Mapping[str, float], y: float, scene: str, x: Axis) -> Markup:
-    mean, (low, high) = run.summary[scene].mean_mm, run.summary[scene].ci95_mm
+    cell = run.summary[scene]
     label = _label(0, y - 18, shorten(f"{run.letter} {run.label}"), class_="name")
     if not errors:
         return join(label, _label(0, y + 4, "no score"))
     crowd = is_crowd(errors)
+    # Of the dots, and no band where the protocol pools points: its mean and interval are others.
+    mean = sum(errors.values()) / len(errors)
+    low, high = (
+        cell.ci95_mm if math.isclose(mean, cell.mean_mm, rel_tol=1e-6) else (math.nan, math.nan)
+    )
     dots = density([*map(x.at, errors.values())], y) if crowd else _dots(errors, x, y)
     band = _line(x.at(low), y, x.at(high), y, class_="band") if math.isfinite(low + high) else ""
     tick = _line(x.at(mean), y - 11, x.at(mean), y + 11, class_="mean")

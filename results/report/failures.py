@@ -196,6 +196,7 @@ def shared_reason(reason: str, place: str) -> tuple[str, str]:
     """A reason without what is true of one item alone, and the item with that."""
     words, _, facts = reason.partition(": ")
     # Numbers behind the colon are this item's: with them every item would be a reason of its own.
-    if re.search(r"\d", facts) and not re.search(r"\d", words):
+    # A single word before it is a file's or folder's name, and no reason.
+    if " " in words and re.search(r"\d", facts) and not re.search(r"\d", words):
         return words, f"{place} ({facts})"
     return reason, place

@@ -85,7 +85,7 @@ def error_scale() -> Markup:
 def _subject(subject: str, maps: list[HeatMap], frames: Mapping[Key, FramePicture]) -> Markup:
     figures, rows = [], []
     for _, scene, error_mm, picture in maps:
-        words = f"{subject}, {scene}: mean error {error_mm:.2f} mm"
+        words = f"{subject}, {scene}: error {error_mm:.2f} mm"
         caption = join(scene, void("br"), tag("strong", f"{error_mm:.2f} mm"))
         figures.append(zoomable(picture, words, caption))
         if (subject, scene) in frames:

@@ -103,7 +103,12 @@ def test_what_is_true_of_one_item_alone_makes_no_reason_of_its_own() -> None:
         "others are left out",
         "a/indoor (frames 8 to 9 (2 faces))",
     )
-    for whole in ("uncertain by 5 mm: label it", "the file is damaged", "scan: no mesh"):
+    for whole in (
+        "uncertain by 5 mm: label it",
+        "the file is damaged",
+        "scan: no mesh",
+        "faces/ben.obj: cut in line 63",
+    ):
         assert shared_reason(whole, "a/indoor") == (whole, "a/indoor")
 
 

@@ -199,7 +199,7 @@ def test_two_runs_turn_together(chromium: Browser, run: RunFolder, tmp_path: Pat
     assert chromium.value(COUNT) == chromium.value(beside) != left
     words = "[...document.querySelectorAll('.viewer figcaption')].map((c) => c.textContent)"
     ours, theirs = chromium.value(words)
-    assert ours.startswith("ours, ") and theirs.startswith("mean-face: mean error ")
+    assert ours.startswith("ours, ") and theirs.startswith("mean-face: error ")
     # Of the median subject the other run keeps no mesh: nothing stands beside it.
     change = "const c = document.getElementById('face-choice'); c.value = '1';"
     chromium.value(f"{change} c.dispatchEvent(new Event('change'))")
