@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Any
 from typing import Protocol as Interface
 
 import numpy as np
+import pyarrow.compute as pc
 
 from ..bench.dataset.interface import Clip, Dataset, Item, Problem
 from ..bench.dataset.registry import item_digests
@@ -20,7 +22,7 @@ from ..bench.method.interface import AnyMethod, HoldsMeshes, Method
 from ..bench.method.registry import decode
 from ..bench.protocol.record import Protocol
 from ..bench.scoring.measure import Job, Measured, failed
-from ..bench.scoring.result import Result
+from ..bench.scoring.result import SCORED, Result
 from ..bench.scoring.statistics import geometric_mean
 from ..bench.scoring.target import Prediction, Ruler
 from ..errors import FacebenchError, error_line
@@ -37,7 +39,7 @@ from ..results.run.record import now
 from ..results.run.summary import SceneSummary, summarise
 from .cluster import is_connected
 from .frames import ClipTask, FrameJob, describe_clips, describe_here
-from .tasks import measure_here, measure_jobs
+from .tasks import Behind, measure_here, measure_jobs
 
 FEW_ITEMS, FEW_FRAMES = 8, 100
 """Up to so many items of so many frames are read and measured in this process: Ray, and PyTorch in
@@ -170,11 +172,11 @@ def run_benchmark(
     """
     # All clips before the first score: `alignment.scale = global` needs every face.
     encode_clips(benchmark, folder, listen)
-    results = score_items(benchmark, folder, listen)
+    score_items(benchmark, folder, listen)
     summary = summarise(folder)
     # The record's end comes last: who finds it may trust that everything else is there.
     folder.write_summary(summary)
-    folder.write_record(_end_record(folder.record(), results))
+    folder.write_record(_end_record(folder))
     return summary
 
 
@@ -191,31 +193,42 @@ def encode_clips(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> N
         return
     command, begun = now(), time.perf_counter()
     tasks = unfinished_tasks(benchmark.clips, folder.ledger)
-    describe = describe_clips if is_connected() else describe_here
-    for row in describe(tasks, benchmark.job):
+
+    def keep(rows: Sequence[ChunkRow]) -> None:
         # On disk before it is counted: progress never shows what a kill would lose.
-        folder.ledger.write(row, command, time.perf_counter() - begun)
+        folder.ledger.write_all(rows, command, time.perf_counter() - begun)
         publish(folder.root)
-        listen.frames(row)
+        for row in rows:
+            listen.frames(row)
+
+    if not is_connected():
+        for row in describe_here(tasks, benchmark.job):
+            keep([row])
+        return
+    # Ray alone takes 5 ms of this process a block; no disk and no store holds it up besides.
+    with Behind(keep) as behind:
+        for row in describe_clips(tasks, benchmark.job):
+            behind.put(row)
 
 
-def score_items(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> list[Result]:
-    """Measure every item that the folder lacks, keep each as it is finished; all results.
+def score_items(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> None:
+    """Measure every item that the folder lacks, and keep each as it is finished.
 
     With `alignment.scale = global` a first pass gives every mesh its own scale; their geometric
     mean over the items, kept in the record, is what the second pass gives all of them.
     """
     ruler = benchmark.ruler
     if benchmark.protocol.alignment.scale == "global":
-        first = _pass(benchmark, folder, ruler, folder.first_pass, _keep_nothing, listen)
-        ruler = replace(ruler, fixed_scale=global_scale(first))
+        _pass(benchmark, folder, ruler, folder.first_pass, _keep_nothing, listen)
+        ruler = replace(ruler, fixed_scale=global_scale(folder.first_pass))
         folder.write_record(replace(folder.record(), global_scale=ruler.fixed_scale))
-    return _pass(benchmark, folder, ruler, folder.scores, keep_arrays, listen)
+    _pass(benchmark, folder, ruler, folder.scores, keep_arrays, listen)
 
 
-def global_scale(results: Sequence[Result]) -> float | None:
+def global_scale(table: ItemsTable) -> float | None:
     """The geometric mean of the scored results' scale factors; None without any."""
-    scales = [result.scale for result in results if result.scored]
+    facts = table.table(["status", "scale"])
+    scales = facts.filter(pc.field("status") == SCORED)["scale"].to_pylist()
     return geometric_mean(scales) if scales else None
 
 
@@ -226,34 +239,35 @@ def _pass(
     table: ItemsTable,
     keep: Callable[[Measured, RunFolder], None],
     listen: Listener,
-) -> list[Result]:
-    """Results of all items; those that the table has, of the same files and scale, stay."""
+) -> None:
+    """Measure all items; those that the table has, of the same files and scale, stay."""
     # Before anything is measured, and compared after: a file may be replaced in between.
     digests = benchmark.data_digests(benchmark.dataset.items)
     jobs = item_jobs(benchmark.dataset.items)
-    known = _valid_results(table, ruler, digests)
-    missing = [rest for group in jobs if (rest := [i for i in group if i.id not in known])]
-    # A failure changes the rows of the subject's other scenes too, see `_with_siblings`.
-    siblings = {item.id: group for group in jobs for item in group}
-    for group in jobs:
-        if all(item.id in known for item in group):
-            listen.subject(group[0].subject)
-    # A generator: only as many faces are in memory as workers ask for.
-    predicted = (predictions(group, benchmark, folder.ledger) for group in missing)
-    measure = measure_jobs if is_connected() else measure_here
-    with GrowingTable(table, list(known.values())) as growing:
+    kept = table.table()
+    with GrowingTable(table, kept, _are_valid(kept, ruler, digests)) as growing:
+        n_kept = len(kept)
+        del kept
+        missing = [rest for group in jobs if (rest := [i for i in group if i.id not in growing])]
+        # A failure changes the rows of the subject's other scenes too, see `_with_siblings`.
+        siblings = {item.id: group for group in jobs for item in group}
+        for group in jobs:
+            if all(item.id in growing for item in group):
+                listen.subject(group[0].subject)
+        # A generator: only as many faces are in memory as workers ask for.
+        predicted = (predictions(group, benchmark, folder.ledger) for group in missing)
+        measure = measure_jobs if is_connected() else measure_here
         for measured in measure(predicted, ruler):
-            kept = list(_check_unchanged(measured, benchmark, digests, ruler))
-            for one in kept:
+            sound = list(_check_unchanged(measured, benchmark, digests, ruler))
+            for one in sound:
                 keep(one, folder)
-            new = [one.result for one in kept]
-            others = (known.get(item.id) for item in siblings[new[0].item])
-            growing.add([*_with_siblings([one for one in others if one], new), *new])
+            new = [one.result for one in sound]
+            others = growing.find(item.id for item in siblings[new[0].item])
+            growing.add([*_with_siblings(others, new), *new])
             publish(folder.root)
             listen.subject(new[0].subject)
-    if not missing and len(table.results()) > len(growing.results):
-        table.write(growing.results)  # items that are gone from the set
-    return growing.results
+        if not missing and n_kept > len(growing):
+            growing.write()  # without items that are gone from the set
 
 
 def item_jobs(items: Sequence[Item]) -> list[list[Item]]:
@@ -264,17 +278,17 @@ def item_jobs(items: Sequence[Item]) -> list[list[Item]]:
     return list(groups.values())
 
 
-def _valid_results(table: ItemsTable, ruler: Ruler, digests: dict[str, str]) -> dict[str, Result]:
-    """Scored results, by item, of files that are as they were and of the same fixed scale."""
+def _are_valid(table: Any, ruler: Ruler, digests: dict[str, str]) -> list[bool]:
+    """Of each row whether it is scored, of files as they were and of the same fixed scale."""
     scale = ruler.fixed_scale
-    return {
-        one.item: one
-        for one in table.results()
+    names = ("item", "status", "data_digest", "fixed_scale")
+    return [
         # Failures are tried again: what was missing may have come.
-        if one.scored
-        and digests.get(one.item) == one.data_digest
-        and (one.fixed_scale == scale or (scale is None and one.fixed_scale != one.fixed_scale))
-    }
+        status == SCORED
+        and digests.get(item) == digest
+        and (fixed == scale or (scale is None and fixed != fixed))
+        for item, status, digest, fixed in zip(*(table[n].to_pylist() for n in names), strict=True)
+    ]
 
 
 def _with_siblings(known: Sequence[Result], new: Sequence[Result]) -> Iterator[Result]:
@@ -324,9 +338,10 @@ def _keep_nothing(item: Measured, folder: RunFolder) -> None:
     """The first pass is for the scales alone."""
 
 
-def _end_record(record: RunRecord, results: Sequence[Result]) -> RunRecord:
-    scored = sum(result.scored for result in results)
-    return replace(record, ended=now(), n_scored=scored, n_unscored=len(results) - scored)
+def _end_record(folder: RunFolder) -> RunRecord:
+    statuses = folder.scores.table(["status"])["status"].to_pylist()
+    scored = statuses.count(SCORED)
+    return replace(folder.record(), ended=now(), n_scored=scored, n_unscored=len(statuses) - scored)
 
 
 def predictions(items: Sequence[Item], benchmark: Benchmark, ledger: Ledger) -> Job:

@@ -19,6 +19,7 @@ from ..bench.method.clip_faces import ChunkRow, FaceChunk, describe_chunk, face_
 from ..bench.method.interface import MethodOptions
 from ..bench.method.registry import build_method
 from ..recon.face.tracks import WIDTH
+from ..recon.video.decode import CHUNK_FRAMES
 from .cluster import ONE_THREAD, Needs, be_quiet, cluster_timeout, total
 
 READER_CPUS = 0.5
@@ -47,9 +48,9 @@ def stream_needs(workers: int) -> Needs:
     return Needs(workers * actor["num_cpus"] + READER_CPUS, actor.get("num_gpus", 0.0))
 
 
-def stream_quietly(context: ray.data.DataContext) -> None:
-    """Every row a block of its own, a lost one no end of the others, and nothing printed."""
-    context.target_max_block_size = 1
+def stream_quietly(context: ray.data.DataContext, block_bytes: int = 1) -> None:
+    """A block a row, or for some bytes; a lost one no end of the others, and nothing printed."""
+    context.target_max_block_size = block_bytes
     # A block that is lost with its worker is read by the next command; the stream goes on.
     context.max_errored_blocks = -1
     context.enable_progress_bars = False
@@ -57,6 +58,21 @@ def stream_quietly(context: ray.data.DataContext) -> None:
     context.print_on_execution_start = False
     # Here too: who connected to Ray may not have been this package.
     be_quiet()
+
+
+WORKERS_A_CHUNK, GPU_WORKERS, MOST_CHUNKS = 64, 32, 16
+"""Chunks of a block: one for so many workers, of which a GPU counts as many, and at most."""
+
+
+def bytes_of_block(workers: int, crop_size: int) -> int:
+    """How large a block may be before the next begins.
+
+    A block costs this process 5 ms, whatever is in it, and a lost one its chunks. Few workers
+    give one for every chunk; many would bring more than the 200 blocks a second that it can take.
+    """
+    worth = workers * (GPU_WORKERS if total("GPU") else 1)
+    chunks = min(MOST_CHUNKS, int(worth / WORKERS_A_CHUNK))
+    return 1 + max(0, chunks - 1) * CHUNK_FRAMES * 3 * crop_size**2
 
 
 _TRACKED = ("segments", "changes")
@@ -122,8 +138,8 @@ def face_stream(task: ClipTask, job: FrameJob) -> Iterator[FaceChunk]:
 def describe_clips(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:
     """Rows of all chunks that are not done, as they are finished, in no particular order.
 
-    One task a clip decodes and cuts out faces; `workers` actors describe them. A chunk of crops is
-    a block of its own, so that few are under way at a time, whatever the length of the clips. A
+    One task a clip decodes and cuts out faces; `workers` actors describe them. A block is one chunk
+    of crops, or few, so that few are under way at a time, whatever the length of the clips. A
     worker that dies takes its rows with it and nothing else.
     """
     if tasks:
@@ -163,7 +179,7 @@ def _stream(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:
     # Not `range`: Ray reads it in tasks of a whole processor, which a node of one cannot spare.
     numbers = [{"id": number} for number in range(len(tasks))]
     blocks = ray.data.from_items(numbers, override_num_blocks=len(tasks))
-    stream_quietly(blocks.context)
+    stream_quietly(blocks.context, bytes_of_block(workers, job.crop_size))
     faces = blocks.flat_map(
         _crop, fn_args=[tuple(tasks), job], num_cpus=READER_CPUS, runtime_env=ONE_THREAD
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
-from typing import TypeVar
+from queue import Queue
+from typing import Generic, TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -86,3 +88,63 @@ def _fetch(finished: object) -> Result | Exception:
         lost: Exception = error
         return lost
     return result
+
+
+class Behind(Generic[Work]):
+    """Hands on what comes from a thread of its own, all that has come at a time.
+
+    A disk or a store is slow for each thing and hardly slower for many: who takes one while few
+    come takes hundreds at once where many do, and who brings them waits for neither.
+
+    Args:
+        take: is given what came, in order. What it raises is raised by the next `put`, or at the
+            end of the block.
+    """
+
+    MOST = 1024
+    """Handed on at once; where as many wait, who brings more waits too."""
+
+    def __init__(self, take: Callable[[Sequence[Work]], None]) -> None:
+        self._take = take
+        self._queue: Queue[Work | None] = Queue(self.MOST)
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Behind[Work]:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        # What came is kept whatever ends the block: an interrupted command loses nothing.
+        self._queue.put(None)
+        self._thread.join()
+        if kind is None and self._failure is not None:
+            raise self._failure
+
+    def put(self, one: Work) -> None:
+        """Bring something."""
+        if self._failure is not None:
+            raise self._failure
+        self._queue.put(one)
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            some, ended = self._waiting()
+            # After a failure the queue is only emptied, or `put` would wait for ever.
+            if some and self._failure is None:
+                try:
+                    self._take(some)
+                except BaseException as error:
+                    self._failure = error
+
+    def _waiting(self) -> tuple[list[Work], bool]:
+        """What there is, at least one thing or the end; and whether it is the end."""
+        some: list[Work] = []
+        one = self._queue.get()
+        while one is not None:
+            some.append(one)
+            if len(some) == self.MOST or self._queue.empty():
+                return some, False
+            one = self._queue.get()
+        return some, True

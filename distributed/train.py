@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import shutil
 import threading
 import time
 from collections import deque
@@ -122,22 +122,17 @@ def _check_share(job: TrainingJob, workers: int, least: int) -> None:
         )
 
 
-def _ray_folder(out: Path) -> Path:
-    """Where Ray keeps its own notes of a training, which no other command reads."""
-    # They would be published with the rest, file by file, while Ray writes them.
-    return (
-        Path(tempfile.mkdtemp(prefix="facebench-")) if address_of(out) else out.absolute() / "ray"
-    )
-
-
 def _fit(job: TrainingJob, work: Any, scaling: Any) -> None:
+    # Ray's own notes of a training, which no other command reads. In a folder of an object store
+    # they are kept back by their name: else they would be published while Ray writes them.
+    notes = job.out.absolute() / (".ray" if address_of(job.out) else "ray")
     trainer = TorchTrainer(
         work,
         train_loop_config={"job": job.as_table(), "folder": str(Path.cwd())},
         scaling_config=scaling,
         run_config=RunConfig(
             name=f"from-{time.time_ns()}",
-            storage_path=str(_ray_folder(job.out)),
+            storage_path=str(notes),
             failure_config=FailureConfig(max_failures=RESTARTS),
         ),
     )
@@ -148,6 +143,9 @@ def _fit(job: TrainingJob, work: Any, scaling: Any) -> None:
         raise _user_error(
             error, causes, "training stopped", "the same command resumes from the newest checkpoint"
         ) from error
+    finally:
+        if notes.name == ".ray":
+            shutil.rmtree(notes, ignore_errors=True)
     if result.return_value:
         raise DivergedError(*result.return_value)
 

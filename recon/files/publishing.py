@@ -163,9 +163,11 @@ class _Publication:
             self._took = self._ended - began
 
     def _files(self) -> dict[str, int]:
-        """The folder's files with the times of their last change in ns."""
+        """The folder's files with the times of their last change in ns, of hidden folders none."""
         found: dict[str, int] = {}
-        for folder, _, names in os.walk(self._root):
+        for folder, inner, names in os.walk(self._root):
+            # Such as a trial of a training, which is gone in a minute.
+            inner[:] = [name for name in inner if not name.startswith(".")]
             for name in names:
                 path = Path(folder) / name
                 if name in stores.LOCAL_NAMES or is_draft(path) or path.is_symlink():

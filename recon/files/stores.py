@@ -395,6 +395,10 @@ def _fault(path: Path, told: str) -> FacebenchError | None:
     # Where no credentials are set the library asks the cloud's own machine for some.
     if "169.254." in told or "metadata.google" in told:
         return FacebenchError(f"{bucket}: there are no credentials", _ENVIRONMENT[scheme])
+    if "RequestTimeTooSkewed" in told:
+        return FacebenchError(
+            f"{bucket}: the store refuses the time of this machine", "start NTP (chrony) here"
+        )
     if any(word in told for word in _DENIED):
         return FacebenchError(
             f"{bucket}: the store refuses the credentials ({_reason(told)})", _ENVIRONMENT[scheme]

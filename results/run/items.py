@@ -7,15 +7,20 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ...bench.scoring.result import SCORED, UNSCORED, Result
 from ...errors import FacebenchError
-from ...recon.files.tables import open_parquet, read_table, write_table
+from ...recon.files.tables import open_parquet, read_table
 from ..files import atomic_write
 from .record import VERSION, refuse_newer
 
@@ -32,6 +37,10 @@ _KINDS = {
     tuple[float, ...]: pa.list_(pa.float64()),
 }
 _AGAIN = "remove it and measure again"
+_ORDER = ("subject", "scene", "item")
+_ROWS = 4096
+"""Rows of a row group, and of what is kept in memory as columns: as Python's numbers a row takes
+four times the room, gigabytes for a hundred thousand subjects."""
 
 
 @cache
@@ -65,8 +74,9 @@ class ItemsTable:
         Raises:
             FacebenchError: the file is damaged in any column, or of a newer version.
         """
-        table = self._table()
-        frame: pd.DataFrame = table.replace_schema_metadata(None).to_pandas()
+        table = self.table().replace_schema_metadata(None)
+        # Each column is let go once it is converted: there is never the whole twice.
+        frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
         return frame
 
     def results(self) -> list[Result]:
@@ -75,34 +85,76 @@ class ItemsTable:
         Raises:
             FacebenchError: as `read`.
         """
-        lists = [item.name for item in schema() if pa.types.is_list(item.type)]
-        rows = self._table().to_pylist()
-        return [Result(**{**row, **{name: tuple(row[name]) for name in lists}}) for row in rows]
+        return _results_of(self.table())
+
+    def table(self, columns: Sequence[str] = ()) -> Any:
+        """All rows as a `pyarrow.Table`, with these columns or all.
+
+        Raises:
+            FacebenchError: as `read`, of what is read.
+        """
+        if self.path.is_file():
+            return _read_checked(self.path, columns)
+        table = schema().empty_table()
+        if self._old is not None and self.is_old:
+            table = _migrate(self._old)
+        return table.select(columns) if columns else table
 
     def write(self, results: Iterable[Result]) -> None:
         """Keep results, sorted by subject, scene and item."""
+        rest, parts = iter(results), []
+        while some := list(islice(rest, _ROWS)):
+            parts.append(table_of_results(some))
+        self.write_parts(parts, np.arange(sum(map(len, parts))))
+
+    def write_parts(self, parts: Sequence[Any], rows: NDArray[np.int64]) -> None:
+        """Keep those rows of some tables, by their number over all, sorted as `write` does."""
         # Workers end in any order; the file's bytes must not depend on it.
-        ordered = sorted(results, key=lambda one: (one.subject, one.scene, one.item))
-        table = pa.Table.from_pylist([vars(one) for one in ordered], schema=schema())
-        with atomic_write(self.path) as draft:
-            write_table(table, draft, write_page_checksum=True)
+        keys = pa.concat_tables([part.select(_ORDER) for part in (schema().empty_table(), *parts)])
+        order = pc.sort_indices(keys, [(name, "ascending") for name in _ORDER]).to_numpy()
+        order = order[np.isin(order, rows)].astype(np.int64)
+        with (
+            atomic_write(self.path) as draft,
+            draft.open("wb") as file,
+            pq.ParquetWriter(file, schema(), write_page_checksum=True) as writer,
+        ):
+            for start in range(0, max(1, len(order)), _ROWS):
+                writer.write_table(_take(parts, order[start : start + _ROWS]))
 
-    def _table(self) -> Any:
-        if self.path.is_file():
-            return _read_checked(self.path)
-        if self._old is not None and self.is_old:
-            return _migrate(self._old)
-        return schema().empty_table()
+
+def table_of_results(results: Iterable[Result]) -> Any:
+    """A `pyarrow.Table` of the file's columns."""
+    return pa.Table.from_pylist([vars(one) for one in results], schema=schema())
 
 
-def _read_checked(path: Path) -> Any:
-    """A table of this version, each of whose columns is of its kind and complete."""
+def _results_of(table: Any) -> list[Result]:
+    lists = [item.name for item in schema() if pa.types.is_list(item.type)]
+    rows = table.to_pylist()
+    return [Result(**{**row, **{name: tuple(row[name]) for name in lists}}) for row in rows]
+
+
+def _take(parts: Sequence[Any], rows: NDArray[np.int64]) -> Any:
+    """Rows of tables by their number over all, in the order asked for."""
+    ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+    which = np.searchsorted(ends, rows, side="right")
+    found = [
+        parts[part].take(rows[which == part] - (ends[part] - len(parts[part])))
+        for part in np.unique(which).tolist()
+    ]
+    # They came part by part; each back to its place.
+    places = np.argsort(np.argsort(which, kind="stable"), kind="stable")
+    return pa.concat_tables([schema().empty_table(), *found]).combine_chunks().take(places)
+
+
+def _read_checked(path: Path, columns: Sequence[str]) -> Any:
+    """Columns of a table of this version, or all, each of its kind and complete."""
     metadata = open_parquet(path).schema_arrow.metadata or {}
     version = metadata.get(_VERSION_KEY, b"")
     # Before the columns: of a newer version they may rightly be others.
     refuse_newer(int(version) if version.isdigit() else None, "", path)
-    table = read_table(path)
-    wanted = schema()
+    wanted = [item for item in schema() if item.name in columns or not columns]
+    there = open_parquet(path).schema_arrow.names
+    table = read_table(path, [item.name for item in wanted if item.name in there])
     found = {item.name: item.type for item in table.schema}
     for item in wanted:
         if found.get(item.name) != item.type:
@@ -112,7 +164,7 @@ def _read_checked(path: Path) -> Any:
         # A missing number is NaN, never null: a null is damage.
         if table[item.name].null_count:
             raise FacebenchError(f"{path}: column {item.name} is damaged", _AGAIN)
-    return _readable(table.select(wanted.names), path)
+    return _readable(table.select([item.name for item in wanted]), path)
 
 
 def _migrate(path: Path) -> Any:
@@ -153,7 +205,9 @@ def _readable(table: Any, path: Path) -> Any:
     try:
         # Parquet's checksums do not cover what a wrong writer wrote: texts may be no UTF-8.
         table.validate(full=True)
-        known = set(table["status"].to_pylist()) <= {SCORED, UNSCORED}
+        known = "status" not in table.column_names or {SCORED, UNSCORED}.issuperset(
+            table["status"].unique().to_pylist()
+        )
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise FacebenchError(f"{path} is damaged ({error})", _AGAIN) from error
     if not known:
@@ -187,38 +241,68 @@ class GrowingTable:
 
     Args:
         table: where.
-        results: that it has already.
+        start: rows that it has already, a table of its columns.
+        valid: which of them still count; all by default.
     """
 
     SHARE = 0.05
 
-    def __init__(self, table: ItemsTable, results: Sequence[Result] = ()) -> None:
-        self._known = {result.item: result for result in results}
+    def __init__(
+        self, table: ItemsTable, start: Any = None, valid: Sequence[bool] | None = None
+    ) -> None:
+        start = schema().empty_table() if start is None else start
+        self._parts = [pa.Table.from_batches([batch]) for batch in start.to_batches()]
+        items = start["item"].to_pylist()
+        self._rows = {one: row for row, one in enumerate(items) if valid is None or valid[row]}
+        self._settled, self._fresh = len(items), list[Result]()
         self._table = table
         self._unwritten = False
         self._ended, self._took = -math.inf, 0.0
 
-    @property
-    def results(self) -> list[Result]:
-        """All that it has."""
-        return list(self._known.values())
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, item: str) -> bool:
+        return item in self._rows
 
     def __enter__(self) -> GrowingTable:
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self._unwritten:
-            self._write()
+            self.write()
+
+    def find(self, items: Iterable[str]) -> list[Result]:
+        """Its results of these items, of those that it has."""
+        self._settle()
+        rows = [self._rows[item] for item in items if item in self._rows]
+        return _results_of(_take(self._parts, np.array(rows, np.int64)))
 
     def add(self, results: Sequence[Result]) -> None:
         """Take a subject's results, in the place of earlier ones of the same items."""
-        self._known |= {result.item: result for result in results}
+        first = self._settled + len(self._fresh)
+        self._rows |= {result.item: first + place for place, result in enumerate(results)}
+        self._fresh += results
+        if len(self._fresh) >= _ROWS:
+            self._settle()
         self._unwritten = True
         if self._took <= self.SHARE * (time.monotonic() - self._ended):
-            self._write()
+            self.write()
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Write all that it has."""
         began = time.monotonic()
-        self._table.write(self.results)
+        self._settle()
+        self._table.write_parts(self._parts, np.array([*self._rows.values()], np.int64))
         self._ended, self._unwritten = time.monotonic(), False
         self._took = self._ended - began
+
+    def _settle(self) -> None:
+        """Turn what came since the last time into columns."""
+        if not self._fresh:
+            return
+        last = [self._parts.pop()] if self._parts and len(self._parts[-1]) < _ROWS else []
+        new = pa.concat_tables([*last, table_of_results(self._fresh)]).combine_chunks()
+        self._parts.append(new)
+        self._settled += len(self._fresh)
+        self._fresh = []

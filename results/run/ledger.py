@@ -18,6 +18,7 @@ from ...bench.method.clip_faces import FAILED, ChunkRow
 from ...recon.face.tracks import DESCRIBED, WIDTH, Segments, longest_track
 from ..files import atomic_write
 from .ledger_files import (
+    ARRAYS,
     PLAIN,
     SCHEMA,
     Packs,
@@ -32,6 +33,9 @@ __all__ = ["SCHEMA", "ClipProgress", "ClipSum", "Ledger"]
 
 PACK_ROWS = 1024
 """Rows of small files that become one: real sets of a few hundred clips have some packs."""
+
+TOGETHER = 32
+"""Rows that come at once become a pack of their own from so many on."""
 
 SMALL_BYTES = 64 * 1024
 """A larger file, which holds meshes or every face's vector, stays: one more is no burden."""
@@ -114,12 +118,27 @@ class Ledger:
         """
         path = self.folder / row.clip / f"{row.chunk:05d}.parquet"
         with atomic_write(path) as draft:
-            write_rows(table_of(row, command, elapsed), draft)
+            write_rows(table_of([row], command, elapsed), draft)
         # A failed row is written again by the next command, and packs are written once.
         if row.status != FAILED and _is_small(path):
             self._to_pack[path] = None
         if len(self._to_pack) >= self._pack_rows:
             self._pack()
+
+    def write_all(self, rows: Sequence[ChunkRow], command: str = "", elapsed: float = 0.0) -> None:
+        """Keep rows that came at once: many for the price of a few; see `write`."""
+        plain = [row for row in rows if row.status != FAILED and _n_bytes(row) <= SMALL_BYTES]
+        if len(plain) >= TOGETHER:
+            self._packs.add(table_of(plain, command, elapsed))
+            # Of an earlier command, which failed at the chunk.
+            paths = [self._path(row.clip, row.chunk) for row in plain]
+            _remove([path for path in paths if path.exists()])
+            for path in paths:
+                self._to_pack.pop(path, None)
+            packed = set(map(id, plain))
+            rows = [row for row in rows if id(row) not in packed]
+        for row in rows:
+            self.write(row, command, elapsed)
 
     def tidy(self) -> tuple[Path, ...]:
         """Take over what an earlier command left: for the only writer, before its first row.
@@ -149,18 +168,23 @@ class Ledger:
 
     def table(self) -> pd.DataFrame:
         """All rows without their arrays, sorted by clip and chunk."""
+        return self._columns(PLAIN)
+
+    def _columns(self, names: Sequence[str]) -> pd.DataFrame:
+        """Some columns, `clip` and `chunk` among them, as `table` does."""
         # First the files of one row: one that is packed meanwhile is then found in its pack.
-        tables = [read_rows(path, PLAIN) for path in self._loose()]
-        tables += self._packs.columns(PLAIN)
-        table = pa.concat_tables(tables) if tables else SCHEMA.empty_table().select(PLAIN)
+        tables = [read_rows(path, names) for path in self._loose()]
+        tables += self._packs.columns(names)
+        table = pa.concat_tables(tables) if tables else SCHEMA.empty_table().select(names)
         # A row may be in its file and in a pack at once, while it is packed.
         frame: pd.DataFrame = table.to_pandas().drop_duplicates(["clip", "chunk"])
         return frame.sort_values(["clip", "chunk"], ignore_index=True)
 
     def progress(self) -> dict[str, ClipProgress]:
         """How far every clip has come that has a row."""
-        table = self.table()
-        columns = (table[name].tolist() for name in ("clip", "chunk", "last", "status"))
+        names = ("clip", "chunk", "last", "status")
+        table = self._columns(names)
+        columns = (table[name].tolist() for name in names)
         clips: dict[str, list[Standing]] = defaultdict(list)
         for clip, *row in zip(*columns, strict=True):
             clips[clip].append((row[0], row[1], row[2]))
@@ -194,7 +218,7 @@ class Ledger:
         A command's seconds end with its last row, so what it did after that and lost when it was
         killed counts neither as frames nor as time.
         """
-        rows = self.table()
+        rows = self._columns(["clip", "chunk", "command", "elapsed", "frames"])
         # Of each command its own clock: the hours between two of them are nobody's work.
         seconds = float(rows.groupby("command")["elapsed"].max().sum())
         return float(rows["frames"].sum()) / seconds if seconds > 0 else float("nan")
@@ -264,6 +288,11 @@ def _own(sums: NDArray[np.float64] | None, own: NDArray[np.bool_]) -> Iterable[N
 def _own_vectors(row: ChunkRow, own: NDArray[np.bool_]) -> NDArray[np.float32]:
     assert row.vectors is not None
     return row.vectors[np.repeat(own, _counts(row))]
+
+
+def _n_bytes(row: ChunkRow) -> int:
+    arrays = (getattr(row, name) for name in ARRAYS)
+    return sum(array.nbytes for array in arrays if array is not None)
 
 
 def _is_small(path: Path) -> bool:

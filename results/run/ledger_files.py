@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ...bench.method.clip_faces import ChunkRow
 from ...errors import FacebenchError
@@ -52,15 +53,22 @@ _FIELDS = pa.schema([*SCHEMA, *EXTRA.items()])
 _OF_ROW = [item.name for item in fields(ChunkRow)]
 
 
-def table_of(row: ChunkRow, command: str, elapsed: float) -> pa.Table:
-    """A table of one row, with the columns of `EXTRA` that it has; see `Ledger.write`."""
-    arrays = {name: getattr(row, name) for name in ARRAYS}
-    lists = {name: array.ravel().tolist() for name, array in arrays.items() if array is not None}
-    extra = [pa.field(name, kind) for name, kind in EXTRA.items() if name in lists]
+def table_of(rows: Sequence[ChunkRow], command: str, elapsed: float) -> pa.Table:
+    """A table of rows, with the columns of `EXTRA` that one of them has; see `Ledger.write`."""
+    extra = [name for name in EXTRA if any(getattr(row, name) is not None for row in rows)]
+    arrays = ("sum", *extra)
+    facts = {"command": command, "elapsed": elapsed}
     return pa.Table.from_pylist(
-        [{**vars(row), "command": command, "elapsed": elapsed, **lists}],
-        schema=pa.schema([*SCHEMA, *extra]),
+        [
+            {**vars(row), **facts, **{name: _list(getattr(row, name)) for name in arrays}}
+            for row in rows
+        ],
+        schema=pa.schema([*SCHEMA, *(_FIELDS.field(name) for name in extra)]),
     )
+
+
+def _list(array: NDArray[Any] | None) -> list[Any] | None:
+    return None if array is None else array.ravel().tolist()
 
 
 def read_rows(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -123,15 +131,20 @@ class Packs:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._places: dict[str, list[Place]] | None = None
-        # Clips are asked for in order, so one pack is read once; two, for a clip at its edge.
-        self._whole = lru_cache(maxsize=2)(read_rows)
+        self._next = -1
+        # Clips are asked for in order, and those that were read at a time share few packs.
+        self._whole = lru_cache(maxsize=8)(read_rows)
 
     def add(self, table: pa.Table) -> None:
         """Keep rows in a new file, sorted by clip and chunk."""
         # A clip's rows side by side are one slice of the pack, not a search through it.
         ordered = table.sort_by([("clip", "ascending"), ("chunk", "ascending")])
-        with atomic_write(self._next()) as draft:
+        if self._next < 0:
+            # Not their count: after a damaged pack was set aside it would name one in use.
+            self._next = max((int(path.stem) for path in self.files()), default=-1) + 1
+        with atomic_write(self.folder / f"{self._next:05d}.parquet") as draft:
             write_rows(ordered, draft)
+        self._next += 1
         self._places = None
 
     def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
@@ -163,11 +176,6 @@ class Packs:
     def files(self) -> list[Path]:
         """The packs, in the order they were written."""
         return sorted(path for path in self.folder.glob("*.parquet") if path.stem.isdecimal())
-
-    def _next(self) -> Path:
-        # Not their count: after a damaged pack was set aside it would name one in use.
-        last = max((int(path.stem) for path in self.files()), default=-1)
-        return self.folder / f"{last + 1:05d}.parquet"
 
 
 def _runs(values: Sequence[str]) -> Iterator[tuple[str, int, int]]:

@@ -15,6 +15,10 @@ disk and making it read-only mounts a tmpfs, which only root may. `micc-few` doe
 for that signal instead of a kill: it must end the command with the code of Ctrl-C and without a
 traceback, and SIGSTOP must end nothing. `store/maker` kills who makes MLflow's first store.
 
+The works `s3-…` have all that they read and write in an object store (a server on the loopback),
+and are compared with the same work on this disk. With each second killed driver the copies on its
+machine are lost too; `away` lets the store answer nobody for ten seconds.
+
 The drivers are forked from a process that has imported everything, which spares each the seconds of
 its imports; `--fresh` starts a Python for each. With `--share` all commands that use Ray run on one
 cluster, started once, which is cheaper than a Ray of its own for each.
@@ -27,6 +31,7 @@ import collections
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -42,10 +47,13 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
-from fault_works import Work, audit, benchmark, connect_in, table, training
+from fault_works import Work, audit, benchmark, connect_in, in_store, table, training
+from object_store import ObjectStore, object_store
 from ray_nodes import RayNodes
 from same_results import tracking_differences
 from victims import Command, Forked, Started, holds, processes_of, wait_for
+
+from facebench.recon.files.stores import local_path, mirror_path
 
 SHARES = {
     "train/driver": 10,
@@ -76,12 +84,20 @@ SHARES = {
     "table1/driver": 8,
     "audit/driver": 8,
     "store/maker": 12,
+    "s3-train/driver": 10,
+    "s3-train/away": 2,
+    "s3-micc/driver": 4,
+    "s3-micc/node": 3,
+    "s3-micc/away": 2,
+    "s3-micc-few/driver": 6,
+    "s3-micc-few/away": 2,
 }
 """How often each kind comes, in proportion: by what a kill costs."""
 
 IN_A_ROW = {
     **dict.fromkeys(("driver", "actor"), 4),
     **dict.fromkeys(("node", "disk", "maker", "readonly", "clock"), 3),
+    "away": 1,
     "worker": 5,
     "controller": 2,
     **dict.fromkeys(("frames", "scoring", "report"), 3),
@@ -93,6 +109,7 @@ Launch = Callable[[Sequence[str], dict[str, str], Path], Command]
 
 INTERRUPTED = 130
 PHASES = ("frames", "scoring", "report")
+STORED = "s3-"
 
 
 @dataclass
@@ -140,7 +157,7 @@ def _phases(out: Path, locked: float, end: float) -> dict[str, float]:
 
 
 def count_chunks(out: Path) -> int:
-    return len(list((out / "chunks.parquet").glob("*.parquet")))
+    return len(list((out / "chunks.parquet").rglob("*.parquet")))
 
 
 @dataclass
@@ -153,6 +170,7 @@ class Trial:
         out: the folder.
         random: of all moments and choices.
         nodes: the cluster to run on, or None for one of the command's own.
+        store: where the work's files are, or None for this disk.
     """
 
     kind: str
@@ -160,6 +178,7 @@ class Trial:
     out: Path
     random: random.Random
     nodes: RayNodes | None
+    store: ObjectStore | None = None
     kills: int = 0
     said: list[str] = field(default_factory=list)
 
@@ -187,7 +206,11 @@ class Trial:
                 self.reference.end -= 0.4 * wait  # it was slower then: the machine, or its own Ray
                 return False
             started.kill()
+            if self.store and self.kills % 2:
+                shutil.rmtree(self.out.parent)
             return True
+        if victim == "away":
+            return self._stop_store(started)
         if victim in PHASES:
             return self._kill_in(victim, started)
         if victim.startswith("SIG"):
@@ -195,6 +218,17 @@ class Trial:
         if victim in ("node", "head"):
             return self._lose_node(victim, started)
         return self._kill_worker(victim, started)
+
+    def _stop_store(self, started: Command) -> bool:
+        assert self.store is not None
+        wait_for(lambda: started.ended or holds(started, self.out / ".lock"))
+        wait = self.random.uniform(0.0, self.reference.end - self.reference.start)
+        if wait_for(lambda: started.ended, wait):
+            return False
+        self.store.stop()
+        time.sleep(10)
+        self.store.start()
+        return True
 
     def _kill_in(self, phase: str, started: Command) -> bool:
         """Kill the driver while it does a part of its work."""
@@ -288,6 +322,10 @@ class Trial:
 
     def _differences(self) -> list[str]:
         work = self.reference.work
+        if self.store:
+            # What others find, not what this machine has.
+            shutil.rmtree(self.out)
+            self.out = local_path(f"{work.bucket}/{self.out.name}", whole=True)
         said = work.differences(self.reference.out, self.out)
         for name in work.tracked:
             database = Path(work.environment["MLFLOW_TRACKING_URI"][10:])
@@ -421,6 +459,8 @@ class Campaign:
         self.share = share
         self.launch = launch
         self.references: dict[str, Reference] = {}
+        self.store: ObjectStore | None = None
+        self.works: dict[str, Work] = {}
         self.seconds_to_connect = 0.0
         self.kills: collections.Counter[str] = collections.Counter()
         self.trials: collections.Counter[str] = collections.Counter()
@@ -432,15 +472,25 @@ class Campaign:
         wanted = zip(kinds, weights, strict=True)
         left = {kind: round(kills * share / sum(weights)) for kind, share in wanted}
         on_nodes = {kind for kind in kinds if left[kind] and self._needs_nodes(kind)}
-        with ray_nodes() if on_nodes else nullcontext() as nodes:
+        stored = any(kind.startswith(STORED) for kind in kinds)
+        with (
+            object_store() if stored else nullcontext() as self.store,
+            # They find the store by the environment of this process.
+            ray_nodes() if self._prepare_store() and on_nodes else nullcontext() as nodes,
+        ):
             for kind in kinds:
                 while left[kind] > 0:
                     done = self._trial(kind, left[kind], nodes if kind in on_nodes else None)
                     left[kind] -= max(1, done)
         self.print()
 
+    def _prepare_store(self) -> bool:
+        if self.store:
+            os.environ |= self.store.environment(self.folder.absolute() / "cache")
+        return True
+
     def _needs_nodes(self, kind: str) -> bool:
-        work, _, victim = kind.partition("/")
+        work, _, victim = kind.removeprefix(STORED).partition("/")
         return victim in ("node", "head") or (self.share and work in ("train2", "micc"))
 
     def _trial(self, kind: str, left: int, nodes: RayNodes | None) -> int:
@@ -449,13 +499,26 @@ class Campaign:
         out = self.folder / f"{name}-{victim}-{self.seed}-{self.trials[kind]}"
         if kind == "store/maker":
             return self._store(out, min(left, IN_A_ROW[victim]))
-        trial = Trial(kind, self._reference(name, nodes), out, self.random, nodes)
+        reference = self._reference(name.removeprefix(STORED), nodes)
+        trial = Trial(kind, reference, out, self.random, nodes)
+        if self.store and name.startswith(STORED):
+            work = self._stored(name, reference.work)
+            place = mirror_path(f"{work.bucket}/{out.name}", writing=True)
+            trial = replace(
+                trial, reference=replace(reference, work=work), out=place, store=self.store
+            )
         began = time.monotonic()
         at_once = min(left, IN_A_ROW.get(victim, 1))
         ways = {"disk": full_disk, "readonly": read_only_disk, "clock": moved_clock}
         said = ways.get(victim, Trial.run)(trial, at_once)
         self._tell(kind, out, trial.kills, time.monotonic() - began, said)
         return trial.kills
+
+    def _stored(self, name: str, work: Work) -> Work:
+        assert self.store is not None
+        if name not in self.works:
+            self.works[name] = in_store(work, self.store)
+        return self.works[name]
 
     def _store(self, out: Path, kills: int) -> int:
         """Kill the makers of a store, one after the other, and look at it."""

@@ -42,6 +42,7 @@ from facebench.distributed.benchmark import (
     unfinished_tasks,
 )
 from facebench.distributed.plan import RunRequest, describe_run, prepare
+from facebench.distributed.tasks import Behind
 from facebench.recon.export.mesh_files import write_ply
 from facebench.results.compare import FORMS, compare, comparison_text
 from facebench.results.gate import Baseline, Coverage, Limit, Regression, evaluate
@@ -204,10 +205,11 @@ def dataset(load: Load) -> None:
 
 
 def ledger(load: Load) -> None:
-    """Keep every chunk's row."""
+    """Keep every chunk's row, as many at a time as have come."""
     kept = load.run.ledger
-    for number, row in enumerate(chunk_rows(load)):
-        kept.write(row, "one", 0.3 * number)
+    with Behind(lambda rows: kept.write_all(rows, "one", 1.0)) as behind:
+        for row in chunk_rows(load):
+            behind.put(row)
 
 
 def restart(load: Load) -> None:

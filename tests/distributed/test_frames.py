@@ -78,6 +78,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> FrameJob:
 def rows(tasks: list[ClipTask], job: FrameJob) -> dict[tuple[str, int], ChunkRow]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(frames, "CLIPS_AT_A_TIME", 5)  # two streams, one after the other
+        patched.setattr(frames, "WORKERS_A_CHUNK", 0.5)  # two chunks a block
         found = list(describe_clips(tasks, job))
         assert list(describe_clips([], job)) == []
     assert len({(row.clip, row.chunk) for row in found}) == len(found)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from object_store import ObjectStore, put, upload
 from same_results import (
     audit_differences,
     benchmark_differences,
@@ -37,6 +38,7 @@ class Work:
         launch: how it is started.
         tracked: the folders below its own that are each a run of MLflow.
         clustered: whether it uses Ray.
+        bucket: an address that results go to, or empty for folders.
     """
 
     name: str
@@ -47,11 +49,13 @@ class Work:
     launch: Callable[[Sequence[str], dict[str, str], Path], Command] = Started
     tracked: tuple[str, ...] = ("",)
     clustered: bool = True
+    bucket: str = ""
 
     def start(self, out: Path, *more: str, **environment: str) -> Command:
         """The command, with results in `out`."""
+        place = f"{self.bucket}/{out.name}" if self.bucket else str(out)
         return self.launch(
-            [*self.words, "--out", str(out), *more], self.environment | environment, self.log
+            [*self.words, "--out", place, *more], self.environment | environment, self.log
         )
 
 
@@ -114,6 +118,19 @@ def audit(folder: Path) -> Work:
     words = ("audit", "--people", "2", "--protocols", "micc", "--workers", "1")
     log, few = folder / "said.log", {ONLY_PREDICTORS: "half,mean face"}
     return Work("audit", words, audit_differences, few, log, tracked=(), clustered=False)
+
+
+def in_store(work: Work, store: ObjectStore) -> Work:
+    """The same with all that it reads and writes in a bucket."""
+    bucket, folder = store.new_bucket(), work.log.parent
+    for name in ("data", "faces"):
+        if (folder / name).is_dir():
+            upload(folder / name, f"{bucket}/{name}")
+    for name in ("weights.pt", "model.npz"):
+        if (folder / name).is_file():
+            put(f"{bucket}/{name}", (folder / name).read_bytes())
+    words = tuple(word.replace(str(folder), bucket) for word in work.words)
+    return replace(work, words=words, bucket=f"{bucket}/runs")
 
 
 def connect_in(folder: Path, seconds: float | None) -> bool:

@@ -95,13 +95,20 @@ def test_missing_credentials_are_a_line(bucket: str, monkeypatch: pytest.MonkeyP
         local_path(f"{bucket}/data")
 
 
-def test_refused_credentials_are_a_line(bucket: str) -> None:
-    told = "Generic S3 error: status code: 403 Forbidden: <Error><Code>ExpiredToken</Code>"
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("ExpiredToken", r"refuses the credentials \(403 Forbidden, Expired"),
+        ("RequestTimeTooSkewed", "refuses the time of this machine: start NTP"),
+    ],
+)
+def test_refusals_that_no_waiting_mends_are_a_line(bucket: str, code: str, said: str) -> None:
+    told = f"Generic S3 error: status code: 403 Forbidden: <Error><Code>{code}</Code>"
 
     def refuse() -> None:
         raise OSError(told)
 
-    with pytest.raises(FacebenchError, match=r"refuses the credentials \(403 Forbidden, Expired"):
+    with pytest.raises(FacebenchError, match=said):
         stores.ask(mirror_path(bucket), refuse)
 
 
@@ -182,6 +189,8 @@ def test_a_folder_is_published_and_goes_on_where_it_was(bucket: str) -> None:
         (root / "chunks").mkdir()
         (root / "chunks" / "0").write_text("first")
         (root / "run.json").write_text("begun")
+        (root / ".trial").mkdir()
+        (root / ".trial" / "log.csv").write_text("of this machine, for a moment")
         publish(root)
         assert objects(f"{bucket}/run")["run.json"] == b"begun"
         (root / "run.json").write_text("ended")

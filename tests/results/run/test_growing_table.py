@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from facebench.bench.scoring.result import Result
 from facebench.results.run import items
-from facebench.results.run.items import GrowingTable, ItemsTable
+from facebench.results.run.items import GrowingTable, ItemsTable, table_of_results
 
 
 class SlowTable(ItemsTable):
@@ -19,8 +23,7 @@ class SlowTable(ItemsTable):
         self.now, self.spent, self.kept = 0.0, 0.0, [0]
         monkeypatch.setattr(items.time, "monotonic", lambda: self.now)
 
-    def write(self, results: Iterable[Result]) -> None:
-        rows = list(results)
+    def write_parts(self, parts: Sequence[Any], rows: NDArray[np.int64]) -> None:
         self.now += 0.001 * len(rows)
         self.spent += 0.001 * len(rows)
         self.kept.append(len(rows))
@@ -60,8 +63,30 @@ def test_a_subject_that_takes_long_is_kept_at_once(monkeypatch: pytest.MonkeyPat
 
 def test_an_error_keeps_what_is_there(tmp_path: Path) -> None:
     table = ItemsTable(tmp_path / "items.parquet")
-    with pytest.raises(KeyboardInterrupt), GrowingTable(table, rows_of(0)) as growing:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        GrowingTable(table, table_of_results(rows_of(0))) as growing,
+    ):
         growing.add(rows_of(1))
         growing.add(rows_of(2))
         raise KeyboardInterrupt
     assert table.read()["subject"].tolist() == ["s0", "s0", "s1", "s1", "s2", "s2"]
+
+
+def test_many_results_are_kept_in_the_files_order_whatever_came_when(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that are replaced, rows that do not count, and row groups of a few."""
+    monkeypatch.setattr(items, "_ROWS", 4)
+    rows = [row for subject in range(7) for row in rows_of(subject)]
+    whole = ItemsTable(tmp_path / "whole.parquet")
+    whole.write(rows)
+    start = table_of_results([replace(row, note="old") for row in rows[:6]])
+    table = ItemsTable(tmp_path / "grown.parquet")
+    with GrowingTable(table, start, [True, True, False, False, True, True]) as growing:
+        assert len(growing) == 4 and "s1/a" not in growing
+        assert [row.item for row in growing.find(["s2/b", "s1/b", "s0/a"])] == ["s2/b", "s0/a"]
+        for first in (12, 2, 8, 0, 10, 4, 6):
+            growing.add(rows[first : first + 2])
+    assert table.path.read_bytes() == whole.path.read_bytes()
+    assert list(map(str, table.results())) == list(map(str, rows))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,13 @@ def make_row(clip: str, chunk: int, status: str = OK) -> ChunkRow:
     return ChunkRow(clip, chunk, chunk == 4, 32, faces, 0, status, "", 0.1, total)
 
 
+@pytest.fixture(scope="module")
+def packed_from_three_on() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledger_module, "TOGETHER", 3)
+        yield
+
+
 ALL = tuple((clip, chunk) for clip in CLIPS for chunk in range(5))
 
 
@@ -39,27 +46,37 @@ ALL = tuple((clip, chunk) for clip in CLIPS for chunk in range(5))
     failing=st.sets(st.sampled_from(ALL)),
     pack_rows=st.integers(1, 9),
     killed_after=st.lists(st.integers(0, len(ALL)), max_size=3),
+    at_once=st.integers(1, 6),
 )
 @settings(max_examples=10 if "FACEBENCH_SLOW" in os.environ else 4, deadline=None)
+@pytest.mark.usefixtures("packed_from_three_on")
 def test_packing_changes_nothing(
     order: Sequence[tuple[str, int]],
     failing: set[tuple[str, int]],
     pack_rows: int,
     killed_after: list[int],
+    at_once: int,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """Rows in any order, some failing at first, new commands in between: like files of one row."""
     plain = Ledger(tmp_path_factory.mktemp("plain"))
     folder = tmp_path_factory.mktemp("packed")
     packed = Ledger(folder, pack_rows)
+    waiting: list[ChunkRow] = []
     first = [make_row(*key, status=FAILED if key in failing else OK) for key in order]
     second = [make_row(*key) for key in order if key in failing]
     for number, row in enumerate([*first, *second]):
         if number in killed_after or number == len(first):
+            packed.write_all(waiting, "one", 0.0)
+            waiting.clear()
             packed = Ledger(folder, pack_rows)
             packed.tidy()
-        for ledger in (plain, packed):
-            ledger.write(row, "one", number)
+        plain.write(row, "one", 0.0)
+        waiting.append(row)
+        if len(waiting) >= at_once:
+            packed.write_all(waiting, "one", 0.0)
+            waiting.clear()
+    packed.write_all(waiting, "one", 0.0)
     pd.testing.assert_frame_equal(plain.table(), packed.table())
     assert plain.progress() == packed.progress()
     assert len(pd.read_parquet(folder)) == len(ALL)
