@@ -18,6 +18,7 @@ from ..bench.dataset.interface import Clip
 from ..bench.method.clip_faces import ChunkRow, FaceChunk, describe_chunk, face_chunks
 from ..bench.method.interface import MethodOptions
 from ..bench.method.registry import build_method
+from ..errors import FacebenchError, error_line
 from ..recon.face.tracks import WIDTH
 from ..recon.video.decode import CHUNK_FRAMES
 from .cluster import ONE_THREAD, Needs, be_quiet, cluster_timeout, total
@@ -85,6 +86,8 @@ _ARRAYS = {
 """Array fields of a chunk's row."""
 
 
+NOT_THERE = "what is done is kept; 'facebench doctor --cluster --shared PATH' tells what nodes lack"
+
 CLIPS_AT_A_TIME = 1000
 """Clips of one stream. Ray hands all of its clips to the task of each, so that one stream of many
 would cost the square of their number: with 30,000 half a second of a processor for each."""
@@ -141,6 +144,9 @@ def describe_clips(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRo
     One task a clip decodes and cuts out faces; `workers` actors describe them. A block is one chunk
     of crops, or few, so that few are under way at a time, whatever the length of the clips. A
     worker that dies takes its rows with it and nothing else.
+
+    Raises:
+        FacebenchError: a node cannot build the method: it lacks the weights, or room for them.
     """
     if tasks:
         # Only now is it known whether there are GPUs: the driver may have none itself.
@@ -193,6 +199,8 @@ def _stream(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:
     with cluster_timeout(stream_needs(workers)) as heartbeat:
         for row in rows.iter_rows():
             heartbeat()
+            if "fault" in row:
+                raise FacebenchError(row["fault"], NOT_THERE)
             yield _unpack_row(row)
 
 
@@ -200,13 +208,20 @@ class _Describer:
     """Holds the method; one a worker process."""
 
     def __init__(self, job: FrameJob) -> None:
-        self.method = build_method(job.method, job.options)
+        self.fault = ""
+        try:
+            self.method = build_method(job.method, job.options)
+        except (FacebenchError, OSError) as error:
+            # Ray would try again and again to start it, and tell nobody what was wrong.
+            self.fault = f"node {ray.util.get_node_ip_address()}: {error_line(error)}"
         # After the method is built, which is what imports PyTorch.
         _compute_alike_everywhere()
         self.shape = (-1, job.crop_size, job.crop_size, 3)
         self.average = job.average
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        if self.fault:
+            return {"fault": self.fault}
         crops = np.frombuffer(row["crops"], np.uint8).reshape(self.shape)
         tracked = {name: _table(row[name], name) for name in _TRACKED}
         chunk = FaceChunk(**{**row, "crops": crops, **tracked})

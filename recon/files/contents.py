@@ -17,6 +17,8 @@ ABSENT = "absent"
 """Stands for the hash of a file that is not there or cannot be read."""
 
 _THREADS = 4
+_AT_ONCE = 10_000
+"""Files whose states and tasks are in memory together."""
 _SETTLED_SECONDS = 2.0
 _COLUMNS = (
     "path TEXT PRIMARY KEY, size INTEGER, time INTEGER, changed INTEGER, inode INTEGER, sha256 TEXT"
@@ -33,6 +35,15 @@ def content_hashes(paths: Iterable[Path]) -> dict[Path, str]:
     Hashes are remembered on this machine by path, size, time and inode: the scans and videos of a
     set are read once, not at every command. What cannot be remembered is read again.
     """
+    rest, found = list(paths), dict[Path, str]()
+    # Objects of a store are asked about by one listing of all.
+    at_once = len(rest) if any(map(address_of, rest)) else _AT_ONCE
+    for start in range(0, len(rest), max(1, at_once)):
+        found |= _hashes(rest[start : start + at_once])
+    return found
+
+
+def _hashes(paths: Iterable[Path]) -> dict[Path, str]:
     wanted = {path: path.absolute() for path in paths}
     known = _recall({str(place) for place in wanted.values()})
     states = _states(wanted)
@@ -160,8 +171,11 @@ def _recall(places: set[str]) -> dict[str, tuple[State, str]]:
         return {}
     try:
         with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=1)) as base:
-            rows = base.execute("SELECT path, size, time, changed, inode, sha256 FROM hashes")
-            return {r[0]: ((r[1], r[2], r[3], r[4]), r[5]) for r in rows if r[0] in places}
+            base.execute("CREATE TEMP TABLE wanted (path TEXT PRIMARY KEY)")
+            base.executemany("INSERT INTO wanted VALUES (?)", ((place,) for place in places))
+            columns = "path, size, time, changed, inode, sha256"
+            rows = base.execute(f"SELECT {columns} FROM hashes JOIN wanted USING (path)")
+            return {r[0]: ((r[1], r[2], r[3], r[4]), r[5]) for r in rows}
     except (sqlite3.Error, OSError, ValueError):
         return {}
 

@@ -29,6 +29,7 @@ from __future__ import annotations
 import argparse
 import collections
 import json
+import logging
 import os
 import random
 import shutil
@@ -450,14 +451,18 @@ class Campaign:
         seed: of all moments and choices.
         share: one cluster for all commands that use Ray.
         launch: how a command is started.
+        nodes: of a cluster.
     """
 
-    def __init__(self, folder: Path, seed: int, share: bool, launch: Launch) -> None:
+    def __init__(
+        self, folder: Path, seed: int, share: bool, launch: Launch, nodes: int = 2
+    ) -> None:
         self.folder = folder
         self.random = random.Random(seed)
         self.seed = seed
         self.share = share
         self.launch = launch
+        self.nodes = nodes
         self.references: dict[str, Reference] = {}
         self.store: ObjectStore | None = None
         self.works: dict[str, Work] = {}
@@ -476,7 +481,7 @@ class Campaign:
         with (
             object_store() if stored else nullcontext() as self.store,
             # They find the store by the environment of this process.
-            ray_nodes() if self._prepare_store() and on_nodes else nullcontext() as nodes,
+            ray_nodes(self.nodes) if self._prepare_store() and on_nodes else nullcontext() as nodes,
         ):
             for kind in kinds:
                 while left[kind] > 0:
@@ -580,9 +585,9 @@ def first_store_faults(folder: Path) -> list[str]:
 
 
 @contextmanager
-def ray_nodes() -> Iterator[RayNodes]:
-    """A cluster on this machine."""
-    nodes = RayNodes(nodes=1)
+def ray_nodes(count: int) -> Iterator[RayNodes]:
+    """A cluster of so many nodes of one processor on this machine."""
+    nodes = RayNodes(nodes=count - 1)
     nodes.start()
     try:
         yield nodes
@@ -597,12 +602,14 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(SHARES), default=list(SHARES))
     parser.add_argument("--fresh", action="store_true", help="a Python of its own for each")
     parser.add_argument("--share", action="store_true", help="one cluster for all that use Ray")
+    parser.add_argument("--nodes", type=int, default=2, help="of one processor, of a cluster")
     parser.add_argument("--folder", type=Path, help="kept; else a temporary one")
     arguments = parser.parse_args()
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line for every request
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as temporary:
         folder, launch = arguments.folder or Path(temporary), Started if arguments.fresh else Forked
-        campaign = Campaign(folder, arguments.seed, arguments.share, launch)
+        campaign = Campaign(folder, arguments.seed, arguments.share, launch, arguments.nodes)
         campaign.run(arguments.only, arguments.kills)
     sys.exit(1 if campaign.faults else 0)
 

@@ -20,6 +20,7 @@ from facebench.bench.method import clip_faces
 from facebench.errors import STORE_MIRROR
 from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.files import publishing
+from facebench.recon.files.stores import mirror_path
 from facebench.recon.morphable.load import load_model, save_npz
 from facebench.recon.network.tensor_files import read_content
 
@@ -81,6 +82,18 @@ def test_a_run_in_the_store_is_the_run_on_disk(home: Path, kept: str) -> None:
     assert SECRET.encode() not in text
     compared = facebench("compare", "disk", out, home=home, path=home)
     assert compared.returncode == 0, compared.stderr
+
+
+def test_a_table_in_the_store_has_the_numbers_of_the_run_on_disk(home: Path, kept: str) -> None:
+    out = f"{kept}/table"
+    words = ["--data", f"{kept}/data", "--scenes", ",".join(SCENES), "--out", out]
+    done = facebench("table1", *words, "--method", f"ours={kept}/weights.pt", home=home, path=home)
+    assert done.returncode == 0 and STORE_MIRROR not in done.stdout, done.stderr
+    found = objects(out)
+    assert found["ours/items.parquet"] == (home / "disk" / "items.parquet").read_bytes()
+    assert {"table1.csv", "ours/run.json", "ours/report.html"} <= found.keys()
+    text = b"".join(found.values()) + (done.stdout + done.stderr).encode()
+    assert STORE_MIRROR.encode() not in text and SECRET.encode() not in text
 
 
 class _KilledError(BaseException):
@@ -194,7 +207,10 @@ def test_shards_are_made_and_trained_on_in_the_store(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
     train(kept, 2)
     found = objects(f"{kept}/training")
-    assert "fits.png" in found and not any(name.startswith("ray/") for name in found)
+    assert "fits.png" in found and not any("ray" in name.split("/")[0] for name in found)
+    # Ray's own notes are gone from this machine too.
+    training = mirror_path(f"{kept}/training", writing=True)
+    assert training.is_dir() and not (training / ".ray").exists()
     (tmp_path / "stored.pt").write_bytes(found["weights.pt"])
     here, stored = (read_content(tmp_path / p) for p in ("training/weights.pt", "stored.pt"))
     assert here["steps"] == stored["steps"] == 2

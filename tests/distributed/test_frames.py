@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,3 +155,9 @@ def test_an_unreadable_video_is_one_row(rows: dict[tuple[str, int], ChunkRow]) -
 def test_a_wrong_box_file_fails_its_clip_only(rows: dict[tuple[str, int], ChunkRow]) -> None:
     row = rows["boxed/a", 0]
     assert row.status == FAILED and "not a face box file" in row.reason
+
+
+def test_a_node_without_the_weights_is_told(tasks: list[ClipTask], job: FrameJob) -> None:
+    gone = replace(job, options=MethodOptions(Path("gone.pt")))
+    said = frames._Describer(gone)({})["fault"]
+    assert said.startswith("node ") and "gone.pt" in said
