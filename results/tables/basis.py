@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ...bench.protocol.values import flatten
 from ...errors import FacebenchError
+from ...recon.files.stores import shown
 
 if TYPE_CHECKING:
     # Listing protocols needs a digest in short, and neither pandas nor the meshes of a run.
@@ -127,7 +128,7 @@ def refuse_unfinished(run: RunFolder) -> None:
 
 def place_of(run: RunFolder) -> str:
     """What the run was asked for by: an MLflow run's id, or the folder."""
-    return run.root.name if MLFLOW_ID.fullmatch(run.root.name) else str(run.root)
+    return run.root.name if MLFLOW_ID.fullmatch(run.root.name) else shown(run.root)
 
 
 def _differences(kind: Kind, bases: Sequence[Basis]) -> list[FieldDifference]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ...bench.scoring.statistics import UNKNOWN, bootstrap_interval
 from ...errors import FacebenchError
+from ...recon.files.stores import shown
 from ..run.folder import RunFolder, RunRecord
 from ..run.summary import SceneSummary
 from .basis import Basis, differences_text, differing_fields, short_digest
@@ -224,7 +225,7 @@ def unique_labels(runs: Sequence[RunFolder], records: Sequence[RunRecord]) -> li
     """A label each; of equal ones the folder's name tells which, or else its whole path."""
     labels = [run_label(record) for record in records]
     # The folder's name, which people know; the whole path only where that is equal too.
-    for places in ([run.root.name for run in runs], [str(run.root) for run in runs]):
+    for places in ([run.root.name for run in runs], [shown(run.root) for run in runs]):
         taken = Counter(labels)
         labels = [
             label if taken[label] == 1 else f"{run_label(record)} ({place})"

@@ -223,7 +223,8 @@ class Trial:
     def _stop_store(self, started: Command) -> bool:
         assert self.store is not None
         wait_for(lambda: started.ended or holds(started, self.out / ".lock"))
-        wait = self.random.uniform(0.0, self.reference.end - self.reference.start)
+        # It may take longer on this disk, to which the reference went, than in the store.
+        wait = self.random.uniform(0.0, 0.5 * (self.reference.end - self.reference.start))
         if wait_for(lambda: started.ended, wait):
             return False
         self.store.stop()
