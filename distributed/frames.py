@@ -213,7 +213,8 @@ class _Describer:
             self.method = build_method(job.method, job.options)
         except (FacebenchError, OSError) as error:
             # Ray would try again and again to start it, and tell nobody what was wrong.
-            self.fault = f"node {ray.util.get_node_ip_address()}: {error_line(error)}"
+            told = error.message if isinstance(error, FacebenchError) else error_line(error)
+            self.fault = f"node {ray.util.get_node_ip_address()}: {told}"
         # After the method is built, which is what imports PyTorch.
         _compute_alike_everywhere()
         self.shape = (-1, job.crop_size, job.crop_size, 3)
