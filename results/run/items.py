@@ -102,7 +102,7 @@ class ItemsTable:
 
     def write(self, results: Iterable[Result]) -> None:
         """Keep results, sorted by subject, scene and item."""
-        rest, parts = iter(results), []
+        rest, parts = iter(results), list[Any]()
         while some := list(islice(rest, _ROWS)):
             parts.append(table_of_results(some))
         self.write_parts(parts, np.arange(sum(map(len, parts))))

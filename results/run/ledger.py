@@ -291,7 +291,7 @@ def _own_vectors(row: ChunkRow, own: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 
 def _n_bytes(row: ChunkRow) -> int:
-    arrays = (getattr(row, name) for name in ARRAYS)
+    arrays: list[NDArray[np.floating] | None] = [getattr(row, name) for name in ARRAYS]
     return sum(array.nbytes for array in arrays if array is not None)
 
 
