@@ -116,7 +116,7 @@ class Ledger:
             command: when the command that did it began, which tells commands apart.
             elapsed: seconds since that command began to read frames.
         """
-        path = self.folder / row.clip / f"{row.chunk:05d}.parquet"
+        path = self._path(row)
         with atomic_write(path) as draft:
             write_rows(table_of([row], command, elapsed), draft)
         # A failed row is written again by the next command, and packs are written once.
@@ -131,7 +131,7 @@ class Ledger:
         if len(plain) >= TOGETHER:
             self._packs.add(table_of(plain, command, elapsed))
             # Of an earlier command, which failed at the chunk.
-            paths = [self._path(row.clip, row.chunk) for row in plain]
+            paths = [self._path(row) for row in plain]
             _remove([path for path in paths if path.exists()])
             for path in paths:
                 self._to_pack.pop(path, None)
@@ -139,6 +139,9 @@ class Ledger:
             rows = [row for row in rows if id(row) not in packed]
         for row in rows:
             self.write(row, command, elapsed)
+
+    def _path(self, row: ChunkRow) -> Path:
+        return self.folder / row.clip / f"{row.chunk:05d}.parquet"
 
     def tidy(self) -> tuple[Path, ...]:
         """Take over what an earlier command left: for the only writer, before its first row.
