@@ -125,5 +125,6 @@ def work(folder: Path, rank: int, workers: int) -> None:
 
 
 if __name__ == "__main__":
-    small_model()
+    torch.set_num_threads(1)
+    make_trainer(ProcessGroup())  # PyTorch imports a third of itself with the first optimiser.
     work(Path(sys.argv[1]), part(2), 2)

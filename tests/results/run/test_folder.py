@@ -146,12 +146,16 @@ def _spoil(name: str) -> pa.Array:
     return pa.array([1.5, 2.5]) if text else pa.array(["x", "y"])
 
 
-@pytest.mark.parametrize("name", schema().names)
 @pytest.mark.parametrize("how", ["kind", "null", "missing"])
-def test_damage_of_any_column_is_told(tmp_path: Path, name: str, how: str) -> None:
+def test_damage_of_any_column_is_told(tmp_path: Path, how: str) -> None:
     table = ItemsTable(tmp_path / "items.parquet")
     table.write([Result("a", s, "ok", "", "micc", "d", item=f"a/{s}") for s in "xy"])
-    kept = pq.read_table(table.path)
+    sound = pq.read_table(table.path)
+    assert [name for name in schema().names if not _is_told(table, sound, name, how)] == []
+
+
+def _is_told(table: ItemsTable, kept: pa.Table, name: str, how: str) -> bool:
+    """Whether reading the table says which of its columns was damaged."""
     number = kept.schema.get_field_index(name)
     if how == "missing":
         kept = kept.remove_column(number)
@@ -161,8 +165,11 @@ def test_damage_of_any_column_is_told(tmp_path: Path, name: str, how: str) -> No
         other = _spoil(name) if how == "kind" else pa.array(values, field.type)
         kept = kept.set_column(number, name, other)
     pq.write_table(kept.replace_schema_metadata(schema().metadata), table.path)
-    with pytest.raises(FacebenchError, match=f"column {name} is"):
+    try:
         table.read()
+    except FacebenchError as error:
+        return f"column {name} is" in str(error)
+    return False
 
 
 def test_a_newer_table_or_record_is_refused_with_both_versions(tmp_path: Path) -> None:
