@@ -34,10 +34,10 @@ SMALL = {
     "landmarker": (
         *("network.image_size=64", "training.steps=80", "optimiser.learning_rate=1e-2"),
     ),
-    "parser-embedded": ("network.image_size=64", "training.steps=45"),
+    "parser-embedded": ("network.image_size=64", "training.steps=60"),
     "recogniser-embedded": (
         *("network.image_size=32", "network.outputs=16", f"photograph_side={SIZE}"),
-        *("training.steps=45", "point_noise=0.2", "optimiser.learning_rate=2e-3"),
+        *("training.steps=60", "point_noise=0.2", "optimiser.learning_rate=2e-3"),
     ),
 }
 
