@@ -187,7 +187,7 @@ def restyled(sample: Sample, random: np.random.Generator) -> Sample:
     What tells a drawn face from a photographed one is mostly of these, so that a network which
     may not rely on them knows more photographs (as by random convolutions, Xu et al. 2021).
     """
-    picture = sample.image.astype(np.float32) / 255
+    picture: FloatImage = np.asarray(sample.image, np.float32) / np.float32(255)
     if random.random() < 0.5:
         picture = _elsewhere(random, picture, sample.mask)
     if random.random() < 0.5:
