@@ -181,7 +181,7 @@ def test_too_few_subjects_have_no_p_value_and_a_note_says_why(tmp_path: Path) ->
     runs = [example_run(tmp_path / str(i), f"m{i}", 1.2 + i, seed=i) for i in range(2)]
     for run in runs:
         rows = run.items()
-        run.scores.write(results_of(rows[rows["subject"] < "subject_06"]))
+        keep_rows(run, results_of(rows[rows["subject"] < "subject_06"]))
     assert {pair.verdict for pair in pairs(*runs)} == {"too few subjects"}
     text = pairs_text(*runs)
     assert "No p-value with fewer than 6 subjects" in " ".join(text.split()) and "p 0." not in text
