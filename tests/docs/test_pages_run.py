@@ -53,7 +53,8 @@ def smaller(command: Command) -> str:
     line = shlex.join(NAMED.get(word, word) for word in command.words[1:])
     for size, less in SMALLER.items():
         line = re.sub(rf"{size}\b", less, line)
-    return line
+    # Faces as their files have them: half the time of a measurement.
+    return f"{line} --set points.longest_edge_mm=inf" if line.startswith("micc ") else line
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
