@@ -9,7 +9,6 @@ import click
 
 from ..errors import visible
 from . import _options
-from ._progress import count_on_bar
 from ._tables import print_json
 
 if TYPE_CHECKING:
@@ -78,6 +77,7 @@ def command(
     from ..recon.weights.catalogue import NONE, choice_identity, resolve_choice
     from ..results.files import write_text
     from ..results.tables.photographs import FORMS, check_numbers, check_tables
+    from ._progress import count_on_bar
 
     photographs, missing = read_reference(reference, folder)
     if missing:

@@ -13,7 +13,6 @@ import click
 
 from . import _options
 from ._options import options_file
-from ._progress import count_on_bar
 
 if TYPE_CHECKING:
     from ..recon.portraits.photographs import SourceReconstructor
@@ -186,6 +185,8 @@ def _reconstruct(
     quiet: bool,
 ) -> list[SourceResult]:
     """Faces in the order of the sources; the work begins with what is there already."""
+    from ._progress import count_on_bar
+
     steps = reconstructor.reconstruct_all(sources, ledger)
     done = count_on_bar(steps, "reconstructing", len(sources), quiet)
     # The finished ones come first, which is no order that a reader knows.
