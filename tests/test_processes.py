@@ -44,13 +44,13 @@ def test_nobody_works_on_for_who_is_gone(how: str, tmp_path: Path) -> None:
     while not note.exists():
         assert parent.poll() is None
         time.sleep(0.05)
-    worker = psutil.Process(int(note.read_text()))
+    worker = int(note.read_text())
     if how == "killed":
         parent.kill()
     parent.wait(600)
     # Its job would never end. Where nobody takes its status it stays in the list of processes.
     end = time.monotonic() + 600
-    with suppress(psutil.NoSuchProcess):
-        while worker.status() != psutil.STATUS_ZOMBIE:
+    with suppress(psutil.NoSuchProcess):  # it may be gone already
+        while psutil.Process(worker).status() != psutil.STATUS_ZOMBIE:
             assert time.monotonic() < end
             time.sleep(0.05)
