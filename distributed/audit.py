@@ -36,7 +36,7 @@ from ..results.files import write_text
 from ..results.run.folder import SCORED, RunFolder
 from ..results.run.items import item_names, of_scene
 from ..results.run.point_errors import read_errors
-from ..results.run.record import measured_dataset, source_state
+from ..results.run.record import measured_dataset, source_changes, source_state
 from .tasks import in_tasks
 
 Job = TypeVar("Job")
@@ -186,7 +186,9 @@ def _answer_or_raise(subject: str, answer: Answer | Exception) -> Answer:
 
 def _plan_key(plan: AuditPlan) -> str:
     """What rows depend on besides their person."""
-    asked = (__version__, source_state(), plan.model.digest, plan.seed)
+    # Numbers of changed code are not those of its commit, nor of another change.
+    code = (__version__, source_state(), source_changes())
+    asked = (*code, plan.model.digest, plan.seed)
     protocols = [item.digest for item in plan.protocols]
     return repr((*asked, protocols, [item.name for item in plan.predictors]))
 

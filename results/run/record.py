@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import socket
@@ -53,6 +54,12 @@ def source_state() -> tuple[str, bool]:
     return commit, bool(commit and _git("status", "--porcelain", "--untracked-files=no"))
 
 
+def source_changes() -> str:
+    """Digest of what differs from the commit of the checkout this code runs from; else empty."""
+    changes = _git("diff", "HEAD")
+    return hashlib.sha256(changes.encode()).hexdigest() if changes else ""
+
+
 def host() -> dict[str, str | int]:
     """The machine: name, system, processors."""
     return {
@@ -74,7 +81,11 @@ def _git(*arguments: str) -> str:
         return ""
     try:
         done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=20
+            ["git", "-C", str(root), *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=20,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from facebench.bench.audit.measure import AuditPlan
 from facebench.cli.main import group
 from facebench.distributed import audit as auditing
 from facebench.errors import FacebenchError
+from facebench.recon.morphable.load import load_model
 
 
 def audit(*words: str) -> str:
@@ -54,6 +56,16 @@ def test_made_people_in_two_processes_give_what_one_gives(
     assert measured == ["person_02"] and json.loads(again) == told
     assert told == json.loads((tmp_path / "two" / "audit.json").read_text())
     pd.testing.assert_frame_equal(rows, pd.read_csv(tmp_path / "two" / "audit.csv"))
+
+
+def test_rows_of_other_code_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = AuditPlan(load_model("embedded"), (), (), 0)
+    key = auditing._plan_key(plan)
+    assert key == auditing._plan_key(plan)
+    for name, other in (("source_changes", "another"), ("source_state", ("another", False))):
+        with monkeypatch.context() as patch:
+            patch.setattr(auditing, name, lambda other=other: other)
+            assert auditing._plan_key(plan) != key
 
 
 @pytest.mark.parametrize(
