@@ -274,8 +274,10 @@ class GrowingTable:
 
     def find(self, items: Iterable[str]) -> list[Result]:
         """Its results of these items, of those that it has."""
-        self._settle()
         rows = [self._rows[item] for item in items if item in self._rows]
+        if not rows:
+            return []
+        self._settle()
         return _results_of(_take(self._parts, np.array(rows, np.int64)))
 
     def add(self, results: Sequence[Result]) -> None:
