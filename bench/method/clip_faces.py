@@ -109,7 +109,7 @@ def describe_chunk(
     status, reason = chunk.status, chunk.reason
     vertices = None
     good = np.zeros(len(chunk.crops), np.bool_)
-    vectors = _NO_VECTORS
+    vectors = np.empty((len(chunk.crops), 0), np.float32)
     try:
         vectors, good = _describe(method, chunk.crops)
         if average == "meshes" and good.any():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -109,10 +110,16 @@ def test_values_that_are_not_finite_are_counted_and_left_out() -> None:
     np.testing.assert_array_equal(row.sum, [200, 200, 200])
 
 
-def test_a_method_that_fails_is_a_row_to_try_again() -> None:
-    row = describe_chunk(Colour(limit=-1), chunk_of(np.zeros((3, 16, 16, 3), np.uint8), 4))
+@pytest.mark.parametrize("average", ["parameters", "meshes", "errors"])
+def test_a_method_that_fails_is_a_row_to_try_again(
+    average: Literal["parameters", "meshes", "errors"],
+) -> None:
+    row = describe_chunk(Colour(limit=-1), chunk_of(np.zeros((3, 16, 16, 3), np.uint8), 4), average)
     assert (row.status, row.faces, row.failed, row.sum.size) == (FAILED, 0, 3, 0)
     assert row.reason == "RuntimeError: the device is lost"
+    assert (None if row.vectors is None else len(row.vectors)) == (
+        0 if average == "errors" else None
+    )
 
 
 def test_a_chunk_without_faces_is_not_given_to_the_method() -> None:
