@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -362,20 +363,22 @@ class NonFiniteGuard:
 class LossMeter:
     """Adds up step reports; `row` gives their average and starts again."""
 
-    _pulls: Mapping[str, float]
-
     def __init__(self) -> None:
         self._reset()
 
     def add(self, report: StepReport) -> None:
-        """Count one step; the losses of a step that was left out do not enter the average."""
+        """Count one step; the losses of a step that was left out do not enter the average.
+
+        A term that is not computed in every step, as the pixels' before `loss.pixel_from`, is
+        averaged over those that have it.
+        """
         self._images += report.images
         if not report.applied:
             return
-        self._steps += 1
         for name, value in {"total": report.total, **report.terms}.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
-        self._pulls = report.gradients
+            self._counts[name] += 1
+        self._gradients = report.gradients
 
     def timed(self, batches: Iterable[Item]) -> Iterator[Item]:
         """The batches, with the time spent waiting for them counted."""
@@ -403,9 +406,9 @@ class LossMeter:
         # A clock that has not moved must not end a training in a division by zero.
         seconds = max(time.perf_counter() - self._start, 1e-9)
         # Empty, not 0 / 0, where every step since the last line was left out.
-        means = {name: value / self._steps for name, value in self._sums.items()}
-        pulls = {f"gradient_{name}": value for name, value in self._pulls.items()}
-        row = {"step": float(step), **means, **pulls, "skipped": float(skipped)}
+        means = {name: value / self._counts[name] for name, value in self._sums.items()}
+        gradients = {f"gradient_{name}": value for name, value in self._gradients.items()}
+        row = {"step": float(step), **means, **gradients, "skipped": float(skipped)}
         row |= {"images_per_s": self._images * workers / seconds, "waiting": self._waited / seconds}
         self._reset()
         return row
@@ -413,7 +416,7 @@ class LossMeter:
     def _reset(self) -> None:
         self._start = time.perf_counter()
         self._waited = 0.0
-        self._steps = 0
         self._images = 0
         self._sums: dict[str, float] = {}
-        self._pulls = {}
+        self._counts: Counter[str] = Counter()
+        self._gradients: Mapping[str, float] = {}

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from facebench.recon.recipes.regressor import OptimiserRecipe
-from facebench.recon.training.optimise import Descent
+from facebench.recon.training.optimise import Descent, LossMeter, StepReport
 
 
 def learner() -> nn.Sequential:
@@ -75,3 +75,11 @@ def test_a_long_gradient_is_cut_to_the_limit() -> None:
     descent.apply(1e3 * network(torch.ones(1, 2)).sum(), 0, descent.statistics())
     lengths = [value.grad.norm() for value in network.parameters() if value.grad is not None]
     assert torch.stack(lengths).norm().item() == pytest.approx(0.5, rel=1e-4)
+
+
+def test_a_term_that_begins_between_two_lines_is_averaged_over_its_own_steps() -> None:
+    meter = LossMeter()
+    for terms in ({"landmark": 2.0}, {"landmark": 4.0, "pixel": 0.5}):
+        meter.add(StepReport(sum(terms.values()), terms, 1, True))
+    row = meter.row(2, 0, 1)
+    assert (row["landmark"], row["pixel"], row["total"]) == (3.0, 0.5, 3.25)
