@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import FacebenchError
-from ..face.crop import MARGIN, Box, crop_square, crop_window
+from ..face.crop import MARGIN, Box, box_of_points, crop_square, crop_window
 from ..network.face_api import SeparableLandmarks
 from ..network.landmarker import LandmarkNetwork
 from ..network.tensor_files import file_problem, fitted
@@ -280,14 +280,7 @@ class SfdDetector:
         if not faces:
             return []
         found = self._aligner.get_landmarks_from_image(frame, detected_faces=faces)
-        return [landmark_box(np.asarray(points, dtype=np.float32)) for points in found]
-
-
-def landmark_box(landmarks: NDArray[np.float32]) -> Box:
-    """The axis-aligned box of landmarks (68, 2)."""
-    low, high = landmarks.min(axis=0), landmarks.max(axis=0)
-    width, height = high - low
-    return Box(float(low[0]), float(low[1]), float(width), float(height))
+        return [box_of_points(points) for points in found]
 
 
 def check_weights(name: str) -> None:

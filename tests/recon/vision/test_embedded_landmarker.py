@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from skimage.data import astronaut
 
-from facebench.recon.face.crop import Box
+from facebench.recon.face.crop import Box, box_of_points
 from facebench.recon.losses.landmarks import FRAME
 from facebench.recon.morphable.load import load_model
 from facebench.recon.synthetic.faces import FaceSampler
-from facebench.recon.vision.landmarks import landmark_box, make_landmark_detector
+from facebench.recon.vision.landmarks import make_landmark_detector
 from facebench.recon.vision.recognition import five_points
 
 SIZE = 112
@@ -19,7 +19,7 @@ SIZE = 112
 def test_synthetic_people_of_another_seed() -> None:
     sampler = FaceSampler(load_model("embedded"), seed=77, image_size=SIZE)
     faces = [sampler.face(subject, 0) for subject in range(12)]
-    boxes = [landmark_box(face.landmarks) for face in faces]
+    boxes = [box_of_points(face.landmarks) for face in faces]
     found = make_landmark_detector().landmarks([face.image for face in faces], boxes)
     errors = np.linalg.norm(found - np.stack([face.landmarks for face in faces]), axis=2)
     assert np.median(errors.mean(axis=1)) * FRAME / SIZE < 4.0

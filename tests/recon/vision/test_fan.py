@@ -15,7 +15,6 @@ from facebench.recon.vision.landmarks import (
     FAN_FILE,
     SFD_FILE,
     SfdDetector,
-    landmark_box,
     make_landmark_detector,
     torch_checkpoints,
 )
@@ -69,13 +68,6 @@ def test_the_library_places_landmarks_in_the_given_box(checkpoints: Path) -> Non
         assert np.abs(points - centre).max() < reach
 
 
-def test_a_landmark_box_touches_its_points() -> None:
-    points = np.random.default_rng(0).uniform(0, 90, (68, 2)).astype(np.float32)
-    box = landmark_box(points)
-    corners = [(box.left, box.top), (box.left + box.width, box.top + box.height)]
-    np.testing.assert_allclose(corners, [points.min(0), points.max(0)], rtol=1e-6)
-
-
 class TwoFaces:
     """A detector that always finds the same two faces, the smaller first."""
 
@@ -94,7 +86,12 @@ def test_the_librarys_detector_gives_landmark_boxes_largest_first(checkpoints: P
     detector = SfdDetector()
     detector._aligner.face_detector = TwoFaces()  # untrained, it would find thousands
     frame = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    given = detector._aligner.face_detector.detect_from_image(frame)[::-1]
+    points = detector._aligner.get_landmarks_from_image(frame, detected_faces=given)
     first, second = detector.detect_all(frame)
+    # Edges lie between pixels and landmarks count from their centres: half a pixel apart.
+    edges = [(box.left, box.top) for box in (first, second)]
+    np.testing.assert_allclose(edges, [own.min(axis=0) + 0.5 for own in points], rtol=1e-5)
     assert detector.detect(frame) == first
     assert abs(first.left + first.width / 2 - 205) < 110
     assert abs(second.left + second.width / 2 - 30) < 45
