@@ -43,7 +43,6 @@ _CHEEK = 0.08
 
 _LUMINANCE = (0.2126, 0.7152, 0.0722)
 
-
 Networks = tuple[ManyFacesDetector, LandmarkDetector, Reconstructor, IdentityFeatures]
 """What is checked: what finds faces, and points in them; what reconstructs a face from its crop;
 and a recogniser."""
@@ -114,22 +113,21 @@ def _check_one(photograph: ReferencePhotograph, networks: Networks, check: Photo
     height, width = frame.shape[:2]
     # Another size means another picture, or one that was turned: its points would be elsewhere.
     if (width, height) != photograph.size:
-        told = f"{photograph.size[0]} x {photograph.size[1]}"
-        raise ValueError(f"it is {width} x {height}, the reference says {told}")
+        stated = f"{photograph.size[0]} x {photograph.size[1]}"
+        raise ValueError(f"it is {width} x {height}, the reference says {stated}")
     detector, _, reconstructor, _ = networks
     boxes = reconstructor.frame_faces(frame, detector.detect_all(frame))
     pairs, rest = match_boxes(boxes, photograph.faces)
-    for face in photograph.faces:
-        if not face.agrees:
-            check.kept_aside += 1
-            continue
-        check.faces[pose_of(face.landmarks)] += 1
     counted = [(face, box) for face, box in pairs if face.agrees]
-    if counted:
-        checked = _measure(frame, counted, networks)
-        check.checked += checked
-        for face, _ in counted:
-            check.found[pose_of(face.landmarks)] += 1
+    # Before anything is counted: a photograph that fails here is a problem, not a missed face.
+    checked = _measure(frame, counted, networks) if counted else []
+    agreeing = [face for face in photograph.faces if face.agrees]
+    check.kept_aside += len(photograph.faces) - len(agreeing)
+    for face in agreeing:
+        check.faces[pose_of(face.landmarks)] += 1
+    for face, _ in counted:
+        check.found[pose_of(face.landmarks)] += 1
+    check.checked += checked
     check.false += [(photograph.path.name, box) for box in rest]
 
 
@@ -143,7 +141,7 @@ def match_boxes(
         (one, other) for one in enumerate(references) for other in enumerate(boxes)
     ):
         side, own = max(reference.width, reference.height), max(box.width, box.height)
-        off = np.hypot(*(_centre(box) - _centre(reference))) / side
+        off = np.hypot(*np.subtract(box.centre, reference.centre)) / side
         if off < _CENTRE_OFF and 1 / _RESIZED < own / side < _RESIZED:
             near.append((off, f, b))
     pairs: dict[int, int] = {}
@@ -153,10 +151,6 @@ def match_boxes(
             pairs[f] = b
     matched = [(faces[f], boxes[b]) for f, b in sorted(pairs.items())]
     return matched, [box for b, box in enumerate(boxes) if b not in pairs.values()]
-
-
-def _centre(box: Box) -> NDArray[np.float64]:
-    return np.array([box.left + box.width / 2, box.top + box.height / 2])
 
 
 def _measure(
