@@ -227,10 +227,10 @@ def read_vertices(path: Path) -> NDArray[np.int64]:
 def _with_landmarks(mesh: Mesh, vertices: NDArray[np.int64] | None, path: Path) -> Mesh:
     if vertices is None:
         return mesh
-    if vertices.min() < 0 or vertices.max() >= len(mesh.vertices):
+    outside = vertices[(vertices < 0) | (vertices >= len(mesh.vertices))]
+    if len(outside):
         raise FacebenchError(
-            f"{path}: landmarks.txt names vertex {vertices.max()}, the mesh has "
-            f"{len(mesh.vertices):,}",
+            f"{path}: landmarks.txt names vertex {outside[0]}, the mesh has {len(mesh.vertices):,}",
             "vertices are counted from 0, and all meshes must be of its topology",
         )
     # A mesh's own landmarks are the 68 of iBUG; NoW's seven go on as points.
