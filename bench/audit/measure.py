@@ -75,8 +75,7 @@ def audit_person(person: AuditedPerson, plan: AuditPlan) -> list[AuditRow]:
     area = shown_area(model, truth, person.scan, person.scan_name)
     rows: list[AuditRow] = []
     for predictor in plan.predictors:
-        # A stream for each person and predictor: the seed once kept four letters of the name, which
-        # all people of a set share, so that everybody was given the same stranger.
+        # By person and predictor: with one stream for all everybody is given the same stranger.
         key = ("audit", model.digest, truth.subject, predictor.name)
         face = predictor.predict(model, truth, area, random_stream(plan.seed, *key))
         for protocol in plan.protocols:

@@ -1,5 +1,5 @@
-"""What is true of synthetic people, and the true error of a prediction: over the skin that a scan
-shows, weighed by area."""
+"""What is true of synthetic people, and the true error of a prediction, over the area of the skin
+that a scan shows."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ...recon.synthetic.appearance import landmark_points
 from ..landmarks.points import Landmarks
 from ..landmarks.regions import face_parts
 from ..registration.nose_tip import NOSE_TIP
-from ..surface.similarity import Similarity
-from ..surface.triangles import Float64Array
+from ..surface.similarity import Similarity, similarity_between
+from ..surface.triangles import Float64Array, triangle_areas, vertex_areas
 from ..synthetic.write import truth_folder
 
 MEASURED_MM = 95.0
@@ -107,14 +107,9 @@ def shown_area(model: MorphableModel, person: PersonTruth, scan: Mesh, name: str
     tree = cKDTree(np.asarray(scan.vertices, np.float64))
     placed = person.placements[name].apply(person.vertices)
     distance, _ = tree.query(placed, distance_upper_bound=SHOWN_MM)
-    return np.where(skin & np.isfinite(distance), vertex_areas(person.vertices, model.triangles), 0)
-
-
-def vertex_areas(vertices: Float64Array, triangles: NDArray[np.integer]) -> Float64Array:
-    """A third of the area of the triangles at each vertex (V,), mm²."""
-    a, b, c = vertices[triangles].swapaxes(0, 1)
-    areas = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 6
-    return np.bincount(triangles.ravel(), np.repeat(areas, 3), len(vertices)).astype(np.float64)
+    corners = model.triangles.astype(np.int64)
+    areas = vertex_areas(corners, triangle_areas(person.vertices, corners), len(skin))
+    return np.where(skin & np.isfinite(distance), areas, 0)
 
 
 def true_errors(
@@ -134,24 +129,10 @@ def true_errors(
     """
     skin = area > 0
     ours, theirs = predicted[skin], person.vertices[skin]
-    fitted = _weighted_similarity(ours, theirs, area[skin], scaled)
+    fitted = similarity_between(ours, theirs, None if scaled else 1.0, area[skin])
     errors = np.full(len(area), np.nan)
     errors[skin] = np.linalg.norm(fitted.apply(ours) - theirs, axis=1)
     return errors
-
-
-def _weighted_similarity(
-    source: Float64Array, target: Float64Array, weights: Float64Array, scaled: bool
-) -> Similarity:
-    share = (weights / weights.sum())[:, None]
-    middle, there = (share * source).sum(0), (share * target).sum(0)
-    ours, theirs = source - middle, target - there
-    left, sizes, right = np.linalg.svd(theirs.T @ (share * ours))
-    # Turning the sign of the least singular value keeps a reflection from ever being the best.
-    signs = np.array([1.0, 1.0, np.linalg.det(left @ right)])
-    rotation = (left * signs) @ right
-    scale = float((sizes * signs).sum() / (share * ours**2).sum()) if scaled else 1.0
-    return Similarity(scale, rotation, there - scale * (rotation @ middle))
 
 
 def _read_person(path: Path, model: MorphableModel) -> PersonTruth:
@@ -159,8 +140,8 @@ def _read_person(path: Path, model: MorphableModel) -> PersonTruth:
     try:
         return _person(path.stem, values, model)
     except (KeyError, ValueError, IndexError, TypeError) as error:
-        said = f"{path}: not the truth of a person ({error_line(error)})"
-        raise FacebenchError(said, "make the set again") from error
+        message = f"{path}: not the truth of a person ({error_line(error)})"
+        raise FacebenchError(message, "make the set again") from error
 
 
 def _person(subject: str, values: dict[str, NDArray[Any]], model: MorphableModel) -> PersonTruth:

@@ -15,9 +15,9 @@ from facebench.bench.audit.truth import (
     read_truth,
     shown_area,
     true_errors,
-    vertex_areas,
 )
 from facebench.bench.surface.similarity import Similarity
+from facebench.bench.surface.triangles import triangle_areas, vertex_areas
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.model import MorphableModel
 
@@ -93,7 +93,8 @@ def test_the_counted_area_is_skin_near_the_nose_that_the_scan_has(
 
 def test_areas_of_vertices_add_up_to_the_surface() -> None:
     corners = np.array([[0.0, 0, 0], [3, 0, 0], [0, 4, 0], [3, 4, 0]])
-    areas = vertex_areas(corners, np.array([[0, 1, 2], [1, 3, 2]]))
+    triangles = np.array([[0, 1, 2], [1, 3, 2]])
+    areas = vertex_areas(triangles, triangle_areas(corners, triangles), len(corners))
     np.testing.assert_allclose(areas, [2, 4, 4, 2])
 
 
