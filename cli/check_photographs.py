@@ -13,7 +13,7 @@ from ._tables import print_json
 
 if TYPE_CHECKING:
     from ..bench.photographs.check import Networks
-    from ..recon.portraits.reconstructor import MethodChoice
+    from ..recon.portraits.reconstructor import ReconstructionMethod
 
 
 @click.command(name="check-photographs")
@@ -115,7 +115,7 @@ def command(
     return 0 if check.checked else _options.NOTHING_SCORED
 
 
-def _networks(chosen: dict[str, str], choice: MethodChoice, device: str) -> Networks:
+def _networks(chosen: dict[str, str], choice: ReconstructionMethod, device: str) -> Networks:
     from ..recon.morphable.load import load_model
     from ..recon.portraits.reconstructor import make_reconstructor
     from ..recon.vision.detect import make_detector

@@ -162,10 +162,10 @@ def _arguments(
 def _tell(
     error: FacebenchError, protocol: Protocol, prediction: Path, scan: Path, as_json: bool
 ) -> None:
-    from ..bench.scoring.evaluate import failure
+    from ..bench.scoring.evaluate import failed_evaluation
 
     if as_json:
-        click.echo(_json(failure(error, protocol, prediction, scan)))
+        click.echo(_json(failed_evaluation(error, protocol, prediction, scan)))
     else:
         click.echo(f"facebench: {error}", err=True)
 

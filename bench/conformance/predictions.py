@@ -270,9 +270,9 @@ def _check_points(own: Float64Array, mesh: Mesh) -> Iterator[Finding]:
     mean_face = Landmarks(_points_of(load_model(EMBEDDED).mesh()))
     target = mean_face.points if len(own) == 68 else mean_face.seven
     # Over the eye distance: the unit may be wrong, which is a finding of its own.
-    misfit = _misfit(own, target) / mean_face.spread
+    misfit = _misfit(own, target) / mean_face.eye_distance
     # A mirrored face fits a mirrored mean: the fault can be named instead of measured.
-    mirrored = _misfit(own * [-1.0, 1.0, 1.0], target) / mean_face.spread
+    mirrored = _misfit(own * [-1.0, 1.0, 1.0], target) / mean_face.eye_distance
     # Right order in the wrong space: the shape fits, the place does not.
     off = float(np.max(cKDTree(np.asarray(mesh.vertices)).query(own)[0]))
     if misfit > MISFIT and mirrored <= MISFIT:

@@ -21,9 +21,7 @@ from ...recon.render.face_in_photograph import (
 )
 from ..method.interface import Method
 from ..scoring.statistics import (
-    Interval,
     PairedDifference,
-    bootstrap_interval,
     holm,
     paired_difference,
 )
@@ -131,11 +129,6 @@ def groups_of(photographs: Sequence[Photograph]) -> tuple[str, ...]:
     """`all`, then what the photographs say that changes in them."""
     named = dict.fromkeys(one.group for one in photographs if one.group not in ("", FRONT))
     return (ALL, *named)
-
-
-def interval(values: Floats) -> Interval:
-    """95 % bootstrap interval of the mean over people."""
-    return bootstrap_interval(values)
 
 
 def differences(spreads: Sequence[Spread], group: str = ALL) -> list[SpreadDifference]:

@@ -181,7 +181,9 @@ def resize_mask(mask: Mask, size: int) -> Mask:
     return np.asarray(Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST))
 
 
-def agreement(found: Sequence[Mask], true: Sequence[Mask], classes: int) -> NDArray[np.float64]:
+def intersection_over_union(
+    found: Sequence[Mask], true: Sequence[Mask], classes: int
+) -> NDArray[np.float64]:
     """Intersection over union (classes,) over all pictures; NaN where neither has a class."""
     # One number per (true, found) pair turns the confusion matrix into a single bincount.
     pairs = [classes * t.astype(np.int64) + f for t, f in zip(true, found, strict=True)]

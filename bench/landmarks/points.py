@@ -82,7 +82,7 @@ class Landmarks:
         return self.points if len(self.points) == 7 else self.points[SEVEN]
 
     @property
-    def spread(self) -> float:
+    def eye_distance(self) -> float:
         """Distance between the outer eye corners, in the unit of the mesh."""
         return float(np.linalg.norm(self.seven[3] - self.seven[0]))
 

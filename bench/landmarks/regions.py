@@ -22,6 +22,8 @@ FACE_PARTS: Mapping[str, tuple[str, ...]] = {
     "jaw": ("jaw",),
 }
 """The model regions of each part. Ears, neck, scalp and the inside of the mouth are in none."""
+REACH_MM = 15.0
+"""At the model's size: vertices further from the registered model belong to no part."""
 
 
 def face_parts(
@@ -35,14 +37,10 @@ def face_parts(
     }
 
 
-REACH_MM = 15.0
-"""At the model's size: vertices further from the laid model belong to no part."""
-
-
 def transfer_parts(mesh: Mesh, landmarks: Landmarks) -> dict[str, NDArray[np.bool_]]:
     """For each part of a face which vertices (V,) belong to it.
 
-    The model's mean face is laid on the mesh by a similarity, and a vertex belongs where the
+    The mesh is registered to the model's mean face by the landmarks, and a vertex belongs where the
     nearest of the model's does: borders between parts are right to about as much as the two faces
     differ, some millimetres.
 
@@ -52,8 +50,8 @@ def transfer_parts(mesh: Mesh, landmarks: Landmarks) -> dict[str, NDArray[np.boo
     """
     model = embedded_model()
     mean = model.mean_shape.astype(np.float64)
-    laid = similarity_between(*landmark_pairs(landmarks, Landmarks(mean[model.landmarks])))
+    registration = similarity_between(*landmark_pairs(landmarks, Landmarks(mean[model.landmarks])))
     tree = cKDTree(mean)
-    distance, nearest = tree.query(laid.apply(np.asarray(mesh.vertices, np.float64)))
+    distance, nearest = tree.query(registration.apply(np.asarray(mesh.vertices, np.float64)))
     parts = face_parts(model.region, model.region_names)
     return {name: inside[nearest] & (distance < REACH_MM) for name, inside in parts.items()}

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ...recon.files.text import parse_json
 
 MOST_NODES = 1000
-_JSON, _BIN, _HEADER, _CHUNK = b"JSON", b"BIN\x00", 12, 8
+_JSON, _HEADER, _CHUNK = b"JSON", 12, 8
 _MOST_TEXT = 2**24
 _NUMBERS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 _TYPES = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
@@ -29,7 +29,8 @@ _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 
 _NO_SHAPE = re.compile(r"_(materials?|texture|lights?|xmp|audio|animation)(_|$)")
 """Extensions that may be required and say nothing of the shape, by what they are called after."""
-_READ = ("KHR_mesh_quantization", "KHR_node_visibility")
+_VISIBILITY = "KHR_node_visibility"
+_READ = ("KHR_mesh_quantization", _VISIBILITY)
 _MOST_ZEROS = 2**23
 """Entries of an accessor that has no place in the file: zeros, but for its sparse values."""
 _COMPRESSED = ("KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_meshopt_compression")
@@ -169,9 +170,6 @@ def _check_tree(nodes: Sequence[Table]) -> None:
         reached.extend(nodes[number].get("children", ()))
     if len(reached) < len(nodes):
         raise ValueError("nodes in a ring")
-
-
-_VISIBILITY = "KHR_node_visibility"
 
 
 def _placed_nodes(document: Table) -> list[tuple[Table, Float64Array]]:

@@ -87,7 +87,7 @@ class Described(Protocol):
 
     @property
     def parts(self) -> Mapping[str, NDArray[np.bool_]]:
-        """Vertices (V,) of its meshes in each part of the face (`bench.regions`), or nothing."""
+        """Vertices (V,) of its meshes in each part of the face (`face_parts`), or nothing."""
         ...
 
     @property

@@ -132,9 +132,9 @@ class MethodChoice:
         Raises:
             FacebenchError: a part is empty.
         """
-        what, said, label = text.partition(_LABEL)
+        what, named, label = text.partition(_LABEL)
         name, given, weights = (part.strip() for part in what.partition("="))
-        if not name or (given and not weights) or (said and not label.strip()):
+        if not name or (given and not weights) or (named and not label.strip()):
             raise FacebenchError(f"method '{text}' is not understood", f"write {FORM}")
         return cls(name, Path(weights) if weights else None, label.strip() or name)
 
@@ -147,13 +147,13 @@ def method_choices(texts: Iterable[str]) -> tuple[MethodChoice, ...]:
     """
     choices = [MethodChoice.parse(text) for text in texts]
     labels = [choice.label for choice in choices]
-    told = [_told(one) if labels.count(one.label) > 1 else one for one in choices]
-    labels = [one.label for one in told]
+    unlike = [_with_folder(one) if labels.count(one.label) > 1 else one for one in choices]
+    labels = [one.label for one in unlike]
     if repeated := [label for label in labels if labels.count(label) > 1]:
         raise FacebenchError(
             f"two methods are called '{repeated[0]}'", "tell them apart with ' as LABEL'"
         )
-    return tuple(told)
+    return tuple(unlike)
 
 
 def build_choices(
@@ -172,7 +172,8 @@ def build_choices(
     }
 
 
-def _told(choice: MethodChoice) -> MethodChoice:
+def _with_folder(choice: MethodChoice) -> MethodChoice:
+    """The choice labelled by the folder of its weights, unless it has a label of its own."""
     if choice.checkpoint is None or choice.label != choice.name:
         return choice
     return replace(choice, label=f"{choice.name} ({choice.checkpoint.parent.name})")

@@ -46,14 +46,15 @@ class SmoothField:
         """The field on nodes chosen among points (N, 3) that stand for areas (N,).
 
         Args:
-            points: of a surface, more than a dozen cells of the spacing wide.
+            points: of a surface, mm, more than a dozen cells of the spacing wide.
+            areas: that each point stands for.
             spacing_mm: between nodes.
             range_mm: distance at which displacements are almost unrelated.
 
         Raises:
             FacebenchError: the surface is no wider than a few cells.
         """
-        nodes = points[spread(points, areas, spacing_mm)[0]]
+        nodes = points[grid_subsample(points, areas, spacing_mm)[0]]
         if len(nodes) < N_ROUND + 2:
             raise FacebenchError(
                 f"only {len(nodes)} patches of {spacing_mm:g} mm of the prediction lie in the crop",
@@ -66,7 +67,7 @@ class SmoothField:
         return _affine_weights(*_neighbours(self.nodes, points, N_BLENDED, 0), points, self.nodes)
 
 
-def spread(
+def grid_subsample(
     points: Float64Array, areas: Float64Array, spacing_mm: float
 ) -> tuple[IndexArray, Float64Array]:
     """One point in each cell of a grid, the one nearest to the cell's centroid, and its area.

@@ -27,7 +27,7 @@ from .dense import Alignment
 
 FIRST_RADIUS = 0.1  # Of the trust region: of a millimetre, of a radian and of the scale alike.
 LEAST_IMPROVEMENT = 1e-4  # Share of the sum of squares below which a step is the last.
-GOOD, BAD = 0.9, 0.05  # Shares of the foretold improvement that widen and narrow the region.
+GOOD, BAD = 0.9, 0.05  # Shares of the predicted improvement that widen and narrow the region.
 WIDER, NARROWER = 2.5, 0.25
 # Relative residual at which the conjugate gradients stop: the seven parameters are ill scaled about
 # a far origin, so that what this leaves over is seen in the sixth digit of the mean.
@@ -74,7 +74,7 @@ def minimise(
     Args:
         residuals: (N,) and their derivatives (N, P) at parameters (P,); infinite where not allowed.
         start: (P,).
-        most_steps: after which it gives up.
+        most_steps: after which it has not converged.
         free: (P,) bool, parameters that may change.
 
     Returns:
@@ -96,8 +96,8 @@ def minimise(
             before, after = float(values @ values), float(new_values @ new_values)
             improvement = before - after
             improved = improvement > 0
-            foretold = before - float(((values + jacobian @ whole) ** 2).sum())
-            ratio = improvement / foretold if improved else -1.0
+            predicted = before - float(((values + jacobian @ whole) ** 2).sum())
+            ratio = improvement / predicted if improved else -1.0
             if improved:
                 place, values, jacobian = place + whole, new_values, new_jacobian
                 if improvement < LEAST_IMPROVEMENT * before:

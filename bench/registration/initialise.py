@@ -185,24 +185,24 @@ def initialise(
     else:
         pairs = landmark_pairs(prediction.landmarks, scan.landmarks)
         starts = [_by_landmarks(pairs, settings)]
-    return _approached(starts, prediction, scan, settings, intersection)
+    return _best_after_coarse_alignment(starts, prediction, scan, settings, intersection)
 
 
-def _approached(
+def _best_after_coarse_alignment(
     starts: list[Initialisation],
     prediction: PreparedMesh,
     scan: PreparedMesh,
     settings: AlignmentSettings,
     intersection: OverlapRegion,
 ) -> Initialisation:
-    """The start whose surfaces lie on each other most after a few dense steps, after these.
+    """The initialisation whose surfaces overlap most after a few dense steps, with these taken.
 
     A face is registered at the size that fits, also where a protocol leaves it its own.
     """
     surfaces = prediction.surface, scan.surface
     places = [_face_around(prediction, start) for start in starts]
     sized = [
-        _at_its_size(*surfaces, start, intersection, settings, around)
+        _align_at_fitting_size(*surfaces, start, intersection, settings, around)
         for start, around in zip(starts, places, strict=True)
     ]
     # Judged after the coarse alignment, at the size that fits: before it a wrong size decides.
@@ -216,13 +216,13 @@ def _approached(
     start, around = starts[best], places[best]
     if settings.scale != "none":
         return replace(start, transform=sized[best])
-    rigid = _at_own_size(sized[best], prediction.surface)
+    rigid = _without_scale(sized[best], prediction.surface)
     return replace(
         start, transform=align_coarsely(*surfaces, rigid, intersection, settings, around)
     )
 
 
-def _at_its_size(
+def _align_at_fitting_size(
     prediction: Surface,
     scan: Surface,
     start: Initialisation,
@@ -230,12 +230,12 @@ def _at_its_size(
     settings: AlignmentSettings,
     around: Sphere | None,
 ) -> Similarity:
-    """A start after a few dense steps at the size that fits, or at its own where none does."""
-    free, kept = replace(settings, scale="per_mesh"), replace(settings, scale="none")
+    """A few dense steps at the size that fits, or at the prediction's own where none does."""
+    free, rigid = replace(settings, scale="per_mesh"), replace(settings, scale="none")
     found = align_coarsely(prediction, scan, start.transform, intersection, free, around)
     # A search is in millimetres. Beside a whole head a face that is cut small shrinks into it.
     if start.source == "search" and not is_face_scale(found.scale):
-        return align_coarsely(prediction, scan, start.transform, intersection, kept, around)
+        return align_coarsely(prediction, scan, start.transform, intersection, rigid, around)
     return found
 
 
@@ -245,12 +245,12 @@ def is_face_scale(scale: float) -> bool:
 
 
 def _face_around(prediction: PreparedMesh, start: Initialisation) -> Sphere | None:
-    """Where on the scan the face is, so that hair and shoulders do not pull at it."""
+    """Where on the scan the face is, so that hair and shoulders take no part."""
     tip = own_nose_tip(prediction.mesh)
     return None if tip is None else Sphere(start.transform.apply(tip[None])[0], FACE_MM)
 
 
-def _at_own_size(transform: Similarity, prediction: Surface) -> Similarity:
+def _without_scale(transform: Similarity, prediction: Surface) -> Similarity:
     """A transform without its scale, about the middle of the prediction.
 
     A face of another size slides along the scan to where more of it is near; registered at a size
@@ -295,7 +295,7 @@ def _by_landmarks(
 
 def _check_on_surface(landmarks: Landmarks, prepared: PreparedMesh, name: str) -> None:
     """Refuse landmarks of another mesh, pose or unit."""
-    limit = LANDMARKS_OFF * landmarks.spread
+    limit = LANDMARKS_OFF * landmarks.eye_distance
     vertices = np.asarray(prepared.mesh.vertices, np.float64)
     # No further from the surface than from its vertices, which need no preparation.
     if np.median([lengths(vertices - point).min() for point in landmarks.seven]) <= limit:
@@ -306,7 +306,7 @@ def _check_on_surface(landmarks: Landmarks, prepared: PreparedMesh, name: str) -
     size = float(np.ptp(prepared.surface.vertices, axis=0).max())
     raise FacebenchError(
         f"the landmarks are not on the {name}: {apart:.4g} from its surface, their eyes "
-        f"{landmarks.spread:.4g} apart and the mesh {size:.4g} long",
+        f"{landmarks.eye_distance:.4g} apart and the mesh {size:.4g} long",
         "they are of another mesh, another pose or another unit",
     )
 
@@ -348,7 +348,7 @@ def rotation_of_landmarks(seven: Float64Array) -> Float64Array:
     right, left, mouth = seven[:2].mean(0), seven[2:4].mean(0), seven[5:].mean(0)
     across = (left - right) / np.linalg.norm(left - right)
     upwards = (left + right) / 2 - mouth
-    # The eyes' line is kept, the mouth only says what is down: eyes are wider apart.
+    # The eyes' line is kept, the mouth only says where down is: the eyes are wider apart.
     up = upwards - (upwards @ across) * across
     up /= np.linalg.norm(up)
     return np.stack([across, up, np.cross(across, up)])

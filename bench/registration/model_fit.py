@@ -179,7 +179,7 @@ class _Fitter:
         self, state: _State, vertices: Float64Array, region: OverlapRegion, crop: Sphere
     ) -> _Rows:
         """The model's vertices against the scan's tangent planes."""
-        index = _spread(np.flatnonzero(crop.holds(vertices) & self.seen))
+        index = _subsample(np.flatnonzero(crop.holds(vertices) & self.seen))
         normals = vertex_normals(vertices, self.model.triangles.astype(np.int64))[index]
         closest = self.scan.surface.closest(vertices[index], region.fade_mm)
         weights = region.weights(normals, closest) * crop.holds(closest.position)
@@ -195,7 +195,7 @@ class _Fitter:
         With one direction alone a free scale shrinks the face into the scan.
         """
         surface = Surface(Mesh(vertices, self.triangles))
-        index = _spread(np.flatnonzero(crop.holds(self.scan.surface.vertices)))
+        index = _subsample(np.flatnonzero(crop.holds(self.scan.surface.vertices)))
         points = self.scan.surface.vertices[index]
         closest = surface.closest(points, region.fade_mm)
         weights = region.weights(self.scan.surface.normals[index], closest)
@@ -331,7 +331,7 @@ def _mesh(model: MorphableModel, vertices: NDArray[np.floating]) -> Mesh:
     )
 
 
-def _spread(index: IndexArray) -> IndexArray:
+def _subsample(index: IndexArray) -> IndexArray:
     """At most `POINTS` of an index, evenly over its order."""
     return index[:: max(1, -(-len(index) // POINTS))]
 

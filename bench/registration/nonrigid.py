@@ -52,7 +52,7 @@ def correspond(
     on the scan's boundary, outside of the crop, faces another way, or is too far from where the
     registration took it.
 
-    Args, raises: see `register_nonrigidly`.
+    Arguments and errors: see `register_nonrigidly`.
     """
     found = register_nonrigidly(prediction, scan, crop, intersection, landmarks, settings)
     return counterparts(found, crop, intersection)
@@ -141,7 +141,7 @@ def deviation_of_mean(
 
     Args:
         found: the registration.
-        matches: its counterparts, from where the protocol laid the prediction.
+        matches: its counterparts, from where the protocol registered the prediction.
         scaled: whether the protocol may change the prediction's size.
     """
     system = found.system

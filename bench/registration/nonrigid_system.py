@@ -13,11 +13,11 @@ from ...errors import FacebenchError
 from ..surface.region import OverlapRegion, Sphere
 from ..surface.surface import ClosestPoints, Surface
 from ..surface.triangles import Float64Array, IndexArray, vertex_normals
-from .deformation import N_ROUND, SmoothField, SparseMatrix, spread
+from .deformation import N_ROUND, SmoothField, SparseMatrix, grid_subsample
 
 # Standard deviations in the median absolute value of normally distributed residuals.
 DEVIATIONS = 1.4826
-OUTLIER = 1.0  # Residuals beyond this many times the noise lose their say.
+OUTLIER = 1.0  # In units of the noise: residuals much larger have hardly any weight.
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,9 +187,7 @@ class System:
         # Each node is compared with a ring of others: fewer than one ring are no field.
         if len(field.nodes) < N_ROUND + 2:
             raise _no_overlap()
-        chosen, inside = spread(points, areas, settings.data_mm)
-        # In cells: a full cell weighs as one constraint, as all did before there were areas.
-        of_prediction = inside / np.median(inside)
+        chosen, of_prediction = _constrained(points, areas, settings.data_mm)
         basis = field.basis(points)
         spread_mm = _prior_spread(
             prediction, scan, crop, intersection, (near[chosen], of_prediction)
@@ -203,8 +201,7 @@ class System:
         inner = crop.vertices_of(scan)
         # A normal at the boundary is one-sided, and where the scan ends is no feature of a face.
         inner = inner[~scan.on_boundary[inner]]
-        taken, inside = spread(scan.vertices[inner], scan.areas[inner], settings.data_mm)
-        of_scan = inside / np.median(inside)
+        taken, of_scan = _constrained(scan.vertices[inner], scan.areas[inner], settings.data_mm)
         return cls(
             prediction,
             scan,
@@ -331,6 +328,15 @@ class System:
             (offset * planes).sum(1),
             areas * self.intersection.weights(planes, match),
         )
+
+
+def _constrained(
+    points: Float64Array, areas: Float64Array, spacing_mm: float
+) -> tuple[IndexArray, Float64Array]:
+    """Which (M,) of points (N, 3) of areas (N,) get a constraint, and the area (M,) of each."""
+    chosen, inside = grid_subsample(points, areas, spacing_mm)
+    # In cells: a full one weighs as one constraint, whatever the spacing.
+    return chosen, inside / np.median(inside)
 
 
 def _inlier_weights(

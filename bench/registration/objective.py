@@ -192,12 +192,12 @@ class SubsampledObjective:
         """
         total = (matches.weights * matches.areas).sum()
         scale = matches.areas / total
-        lever = (matches.on_prediction - self.preconditioner.centre) / self.preconditioner.radius
+        arms = (matches.on_prediction - self.preconditioner.centre) / self.preconditioner.radius
         offset = matches.on_prediction - matches.on_scan
-        pull = offset * (matches.weights * scale)[:, None]
+        force = offset * (matches.weights * scale)[:, None]
         # The transpose of `step_jacobian`, applied to the offsets: torque, force and growth.
-        gradient = np.concatenate([cross(lever, pull).sum(0), pull.sum(0), [(lever * pull).sum()]])
-        rows = step_jacobian(lever, matches.own_normals)
+        gradient = np.concatenate([cross(arms, force).sum(0), force.sum(0), [(arms * force).sum()]])
+        rows = step_jacobian(arms, matches.own_normals)
         return gradient, (rows.T * (self.whole.intersection.stiffness(matches) * scale)) @ rows
 
     def motion_mm(self, step: Float64Array, transform: Similarity) -> float:

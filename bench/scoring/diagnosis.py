@@ -38,8 +38,8 @@ _DIRECTIONS = {
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that was seen.
+class Remark:
+    """One sentence on the numbers.
 
     Attributes:
         text: a sentence.
@@ -50,7 +50,7 @@ class Finding:
     doubtful: bool = False
 
 
-def diagnose(score: Score, protocol: Protocol, unit_known: bool = True) -> tuple[Finding, ...]:
+def diagnose(score: Score, protocol: Protocol, unit_known: bool = True) -> tuple[Remark, ...]:
     """What is to be known of a score.
 
     Args:
@@ -70,38 +70,38 @@ def diagnose(score: Score, protocol: Protocol, unit_known: bool = True) -> tuple
     )
 
 
-def _meaning(protocol: Protocol) -> Finding:
+def _meaning(protocol: Protocol) -> Remark:
     distance, reduction = protocol.distance, protocol.reduction
-    return Finding(
+    return Remark(
         f"This number is protocol {protocol.name} ({protocol.digest[:12]}): the {reduction.points} "
         f"of {_MEASURES[distance.measure]} {_DIRECTIONS[distance.direction]}."
     )
 
 
-def _start(score: Score) -> Iterator[Finding]:
+def _start(score: Score) -> Iterator[Remark]:
     if score.start == "search":
-        yield Finding("The prediction was registered to the scan by a search over all poses.")
+        yield Remark("The prediction was registered to the scan by a search over all poses.")
         return
     if score.start == "given":
-        yield Finding("The prediction was measured where it lay.")
+        yield Remark("The prediction was measured where it lay.")
         return
     far = score.landmark_residual_mm > LANDMARKS_APART_MM
     check = ": check the landmark files, or the place it was laid on" if far else ""
-    yield Finding(
+    yield Remark(
         "The prediction was registered to the scan by the landmarks of both; aligned, they are "
         f"{score.landmark_residual_mm:.1f} mm apart{check}.",
         far,
     )
 
 
-def _alignment(score: Score, protocol: Protocol) -> Iterator[Finding]:
+def _alignment(score: Score, protocol: Protocol) -> Iterator[Remark]:
     if not protocol.alignment.dense:
-        yield Finding("The landmarks alone decide the alignment.")
+        yield Remark("The landmarks alone decide the alignment.")
     elif score.converged:
         steps = f" after {_steps(score)}" if score.iterations else ""
-        yield Finding(f"The alignment converged{steps}.")
+        yield Remark(f"The alignment converged{steps}.")
     else:
-        yield Finding(
+        yield Remark(
             f"The alignment did not converge in {_steps(score)}: look at the picture before using "
             "the number.",
             doubtful=True,
@@ -112,49 +112,49 @@ def _steps(score: Score) -> str:
     return f"{score.iterations} step{'s' * (score.iterations != 1)}"
 
 
-def _centre(score: Score) -> Iterator[Finding]:
+def _centre(score: Score) -> Iterator[Remark]:
     apart = score.nose_tip_disagreement_mm
     if score.nose_tip_source == "found":
         spread = score.nose_tip_spread_mm
         far = spread > SPREAD_MM
         doubt = f", uncertain by {spread:.0f} mm: label it" if far else ""
-        yield Finding(f"The nose tip, the centre of the crop, was found on the scan{doubt}.", far)
+        yield Remark(f"The nose tip, the centre of the crop, was found on the scan{doubt}.", far)
     elif score.nose_tip_source == "seven_landmarks":
-        yield Finding("The centre of the crop and its radius come from the scan's landmarks.")
+        yield Remark("The centre of the crop and its radius come from the scan's landmarks.")
     elif score.nose_tip_source == "label" and not math.isnan(apart):
         far = apart > NOSE_TIPS_APART_MM
         check = ": check the label" if far else ""
-        yield Finding(f"The labelled nose tip is {apart:.1f} mm from the one found{check}.", far)
+        yield Remark(f"The labelled nose tip is {apart:.1f} mm from the one found{check}.", far)
 
 
-def _extent(score: Score) -> Iterator[Finding]:
+def _extent(score: Score) -> Iterator[Remark]:
     low = score.overlap < SOUND_OVERLAP
     seen = f"{score.overlap:.0%} of the cropped scan has a counterpart on the prediction"
     cause = ": it lies in a wrong place, or lacks parts of the face" if low else ""
-    yield Finding(f"{seen}{cause}.", low)
+    yield Remark(f"{seen}{cause}.", low)
     if score.completeness < COMPLETE:
-        yield Finding(
+        yield Remark(
             f"The prediction shows {score.completeness:.0%} of the cropped scan; the rest is "
             "missing and has no error: compare it only with predictions that show as much.",
             doubtful=True,
         )
     if score.n_points < FEW_POINTS:
-        yield Finding(f"Only {score.n_points:,} points count: a coarse number.", doubtful=True)
+        yield Remark(f"Only {score.n_points:,} points count: a coarse number.", doubtful=True)
 
 
-def _inner(score: Score) -> Iterator[Finding]:
+def _inner(score: Score) -> Iterator[Remark]:
     if score.inner_share > NOTED_INNER:
-        yield Finding(
+        yield Remark(
             f"{score.inner_share:.0%} of the prediction's surface near the face is not seen from "
             "outside (eyeballs, the inside of the mouth, inner walls) and was left out."
         )
 
 
-def _landmark_scale(score: Score, protocol: Protocol) -> Iterator[Finding]:
+def _landmark_scale(score: Score, protocol: Protocol) -> Iterator[Remark]:
     """Whether the dense step left the size of the landmarks: then it fitted no face."""
     ratio = score.scale / score.landmark_scale
     if protocol.alignment.scale == "per_mesh" and abs(ratio - 1) > SIZES_APART:
-        yield Finding(
+        yield Remark(
             f"The dense alignment makes the prediction {abs(ratio - 1):.0%} "
             f"{'larger' if ratio > 1 else 'smaller'} than by its landmarks: such a number says "
             "nothing about the face.",
@@ -162,20 +162,20 @@ def _landmark_scale(score: Score, protocol: Protocol) -> Iterator[Finding]:
         )
 
 
-def _scale(score: Score, protocol: Protocol, unit_known: bool) -> Iterator[Finding]:
+def _scale(score: Score, protocol: Protocol, unit_known: bool) -> Iterator[Remark]:
     if protocol.alignment.scale == "none":
-        yield Finding(f"The prediction was measured at its own size{_size(score.size_error)}.")
+        yield Remark(f"The prediction was measured at its own size{_size(score.size_error)}.")
         return
     if not unit_known:
-        yield Finding(f"One unit of the prediction's file is {score.scale:.4g} mm on the scan.")
+        yield Remark(f"One unit of the prediction's file is {score.scale:.4g} mm on the scan.")
         return
     if abs(score.scale - 1) < _SAME_SIZE:
-        yield Finding("The prediction fits the scan at its own size.")
+        yield Remark("The prediction fits the scan at its own size.")
         return
     low, high = USUAL_SCALES
     far = not low <= score.scale <= high
     cause = ": more than people differ; check its unit" if far else ""
-    yield Finding(f"The prediction was {_resized(score.scale - 1)} to fit{cause}.", far)
+    yield Remark(f"The prediction was {_resized(score.scale - 1)} to fit{cause}.", far)
 
 
 def _size(error: float) -> str:

@@ -24,7 +24,7 @@ from ..meshes.files import load_mesh
 from ..protocol.record import Protocol, read_settings
 from ..registration.initialise import rotation_of_landmarks, rotation_of_surface
 from ..surface.triangles import Float64Array
-from .diagnosis import Finding, diagnose
+from .diagnosis import Remark, diagnose
 from .result import Score
 from .score import ScoredPair, failed_score
 from .target import Prediction, Ruler, Target, parts_of
@@ -50,7 +50,7 @@ class Evaluation:
     protocol: Protocol
     prediction: str
     scan: str
-    diagnosis: tuple[Finding, ...]
+    diagnosis: tuple[Remark, ...]
     landmarks: Landmarks | None
 
     @property
@@ -61,8 +61,8 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Everything `--json` prints; numbers that are not known are None."""
         names = {"prediction": self.prediction, "scan": self.scan}
-        findings = [asdict(finding) for finding in self.diagnosis]
-        return {**_plain(self.score), **names, "hint": "", "diagnosis": findings}
+        remarks = [asdict(remark) for remark in self.diagnosis]
+        return {**_plain(self.score), **names, "hint": "", "diagnosis": remarks}
 
     def frontal_rotation(self) -> Float64Array:
         """Rotation (3, 3) of the aligned prediction to the frontal pose, for pictures."""
@@ -134,16 +134,16 @@ def evaluate(
         pair = target.measure(face, ruler)
     except FacebenchError as error:
         raise EvaluationError(error.message, error.hint) from error
-    findings = diagnose(pair.score, chosen, unit_known=face.unit_known)
+    remarks = diagnose(pair.score, chosen, unit_known=face.unit_known)
     notes = (
-        Finding(f"{name}: {note}.")
+        Remark(f"{name}: {note}.")
         for name, note in zip(names, (left_out, target.note), strict=True)
         if note
     )
-    return Evaluation(pair, chosen, *names, (*findings, *notes), _landmarks(face, target, pair))
+    return Evaluation(pair, chosen, *names, (*remarks, *notes), _landmarks(face, target, pair))
 
 
-def failure(
+def failed_evaluation(
     error: FacebenchError, protocol: Protocol, prediction: Path, scan: Path
 ) -> dict[str, Any]:
     """What `--json` prints of a pair that has no number: the keys of `Evaluation.to_dict`."""
@@ -202,7 +202,7 @@ def _target_like(
             f"{name}: a scan of any unit needs landmarks of both sides",
             "give --prediction-landmarks and --scan-landmarks, or the mm in one of its units",
         )
-    factor = theirs.spread / own.spread
+    factor = theirs.eye_distance / own.eye_distance
     sized = replace(raw, vertices=np.asarray(raw.vertices, np.float64) * factor)
     return replace(_target(sized, Landmarks(own.points * factor), None, "mm"), name=name)
 

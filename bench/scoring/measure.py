@@ -113,8 +113,8 @@ def _measure(
     pair = found.pair
     # Remembered pairs are shared between scenes, so whose it is is said here.
     score = replace(pair.score, subject=item.subject, scene=item.scene)
-    findings = diagnose(score, ruler.protocol, prediction.unit_known)
-    warnings = (finding.text.rstrip(".") for finding in findings if finding.doubtful)
+    remarks = diagnose(score, ruler.protocol, prediction.unit_known)
+    warnings = (remark.text.rstrip(".") for remark in remarks if remark.doubtful)
     result = replace(
         _result(score, item, prediction, ruler),
         note="; ".join(filter(None, (prediction.reason, *notes, *found.notes, *warnings))),

@@ -12,7 +12,7 @@ from ...errors import FacebenchError
 from ..landmarks.regions import transfer_parts
 from ..meshes.clean import keep_vertices
 from ..protocol.record import Protocol
-from ..registration.deformation import spread
+from ..registration.deformation import grid_subsample
 from ..registration.dense import Alignment
 from ..registration.initialise import Initialisation, PreparedMesh
 from ..registration.nonrigid import NonRigidSettings, correspond
@@ -164,7 +164,7 @@ def _register_rigidly(
     after 100 steps.
     """
     (own, theirs), before = pairs, np.inf
-    index, areas = spread(region.vertices, region.areas, SETTINGS.data_mm)
+    index, areas = grid_subsample(region.vertices, region.areas, SETTINGS.data_mm)
     points = region.vertices[index]
     share = (CHEEKS_SHARE if name == "cheeks" else 1.0) / max(len(own), 1)
     weights = np.r_[areas / areas.sum(), np.full(len(own), share)]

@@ -56,7 +56,7 @@ def initialise_on_crop(
         subject: may have a crop of its own.
         label: (3,) the scan's nose tip, or None.
     """
-    # A given label first, then landmark 31: a hand put the first there.
+    # A given label first, then landmark 31 of the scan, which may be a detector's.
     label, crop = _label(scan, label), protocol.crop
     settings, rules = protocol.alignment, protocol.intersection
     reach = _reach_mm(protocol, subject)
@@ -74,7 +74,7 @@ def initialise_on_crop(
         sphere, tip = crop_sphere(prediction, scan, start.transform, crop, subject, label)
         near = _within_reach(scan, sphere, protocol)
         # A search is not repeated: it costs most of a measurement, and its place is the same.
-        if near is not scan and start.source != "search":
+        if start.source != "search":
             start = initialise(prediction, near, settings, rules)
     if outside and axes is None:
         # Without landmarks the scan tells where the face looks to: it shows one side only.
@@ -232,7 +232,7 @@ def register_pair(
     """
     surfaces, rules = (prediction.surface, scan.surface), protocol.intersection
     if protocol.distance.measure == "regions":
-        from .regions import register_regions  # which makes what is defined here
+        from .regions import register_regions  # it imports `Registered` from here
 
         return register_regions(prediction, scan, start, crop, protocol)
     if protocol.alignment.stop == "dogleg" and protocol.alignment.dense:

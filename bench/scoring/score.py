@@ -89,7 +89,7 @@ def score_prediction(
         protocol: decides every step.
         subject, scene: go into the score; a subject may have a crop of its own.
         nose_tip: (3,) label in the scan's space, or None to find it.
-        parts: vertices (V,) of the prediction in each part of the face (`regions.face_parts`).
+        parts: vertices (V,) of the prediction in each part of the face (`face_parts`).
         prediction_landmarks: in the prediction's space; default to the mesh's own.
         scan_landmarks: in the scan's space; default to the mesh's own.
         fixed_scale: the factor for the prediction when `alignment.scale` is `global`; then only a

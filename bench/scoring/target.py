@@ -166,7 +166,7 @@ class Target:
                 "a prediction of any unit needs landmarks of both sides",
                 "give --prediction-landmarks and --scan-landmarks, or its unit: mm, cm or m",
             )
-        return theirs.spread / own.spread
+        return theirs.eye_distance / own.eye_distance
 
 
 def parts_of(prediction: Prediction) -> Mapping[str, NDArray[np.bool_]]:

@@ -28,7 +28,7 @@ def principal_frame(corners: Float64Array, areas: Float64Array) -> Similarity:
     centre = middles @ shares
     middles -= centre[:, None]
     offsets = corners - centre[:, None]
-    # of a triangle: a quarter of the moment of its corners, three quarters of that of its middle
+    # Of a triangle: a quarter of the moment of its corners, three quarters of that of its middle.
     moments = 3 * (middles * shares) @ middles.T
     moments += sum((offset * shares) @ offset.T for offset in offsets) / 3
     axes = np.linalg.eigh(moments)[1].T

@@ -103,7 +103,7 @@ def similarity_between(
     # LAPACK's decomposition does not always end on infinite numbers.
     if not np.isfinite(products).all():
         raise FacebenchError(
-            "points lie too far apart to be laid on each other",
+            "points lie too far apart to be registered to each other",
             "look for a wrong number in the landmarks or the mesh",
         )
     left, sizes, right = np.linalg.svd(products)

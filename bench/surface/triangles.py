@@ -1,4 +1,8 @@
-"""Exact geometry of triangles in float64: normals, areas and edges."""
+"""Exact geometry of triangles in float64: areas, normals, edges, subdivision, closest points.
+
+Vectors are rows (N, 3) where they come from outside, and x, y, z as rows (3, N), several times as
+fast to work on, between the functions here (`corners_of` and all that take its result).
+"""
 
 from __future__ import annotations
 
@@ -358,7 +362,7 @@ def _on_edges(along: Float64Array, products: Float64Array) -> Float64Array:
     share = np.clip(np.divide(share, length, out=np.zeros_like(share), where=length > 0), 0.0, 1.0)
     second = np.stack([share[0], np.zeros_like(one), 1 - share[2]])
     third = np.stack([np.zeros_like(one), share[1], share[2]])
-    # the squared distance less that of the first corner
+    # Squared distances less that of the first corner, which all three share: the least decides.
     further = second * (second * aa - 2 * one) + third * (third * bb - 2 * two)
     nearest = (further + 2 * second * third * ab).argmin(0)
     chosen = nearest, np.arange(len(one))

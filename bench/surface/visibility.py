@@ -27,9 +27,8 @@ BATCH = 8  # Viewpoints tried at a time on what no ray has left yet.
 GRAZING = 0.1  # Cosine below which a ray runs along the surface it leaves and tells nothing.
 GRID = 2.0**-24
 OFFSET = 2e-5  # Of the mesh's size: where rays start, off the surface; above float32's rounding.
-MOST_INVERTED = (
-    0.15  # Share of what is seen that may show its back, as the rim of an inner wall does.
-)
+# Share of what is seen that may show its back, as the boundary of an inner wall does.
+MOST_INVERTED = 0.15
 
 
 def outside_of(

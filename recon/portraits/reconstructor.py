@@ -260,7 +260,7 @@ class FittingNetwork(FaceNetwork):
 
 
 @dataclass(frozen=True)
-class MethodChoice:
+class ReconstructionMethod:
     """By what a photograph is reconstructed.
 
     Attributes:
@@ -278,7 +278,7 @@ class MethodChoice:
 
 def choose_method(
     method: str | None, model: str | None, checkpoint: Path | None, landmarks: str = "best"
-) -> MethodChoice:
+) -> ReconstructionMethod:
     """What suits a photograph best where nothing else was asked for: the human model, fitted.
 
     Args:
@@ -294,7 +294,7 @@ def choose_method(
     if method == "ours":
         # Without fetched ones none: the embedded ones are no better than the face's own.
         found = resolve_choice("landmarks", landmarks, otherwise=NONE)
-        return MethodChoice(method, model or EMBEDDED, checkpoint, found)
+        return ReconstructionMethod(method, model or EMBEDDED, checkpoint, found)
     if method != "fitting":
         raise FacebenchError(f"no method '{method}' to reconstruct by", "give 'fitting' or 'ours'")
     found = resolve_choice("landmarks", str(checkpoint or landmarks))
@@ -302,11 +302,11 @@ def choose_method(
         raise FacebenchError(
             "a fit starts from landmarks", "give --landmarks a network, or the method 'ours'"
         )
-    return MethodChoice(method, model or HUMAN, None, found)
+    return ReconstructionMethod(method, model or HUMAN, None, found)
 
 
 def choose_network(
-    choice: MethodChoice, model: MorphableModel, device: str = "cpu"
+    choice: ReconstructionMethod, model: MorphableModel, device: str = "cpu"
 ) -> tuple[FaceNetwork, str, str]:
     """What finds the coefficients: a trained network, or a fitter of the model.
 
@@ -347,7 +347,10 @@ def _landmark_digest(landmarks: str) -> str:
 
 
 def make_reconstructor(
-    model: MorphableModel, choice: MethodChoice, device: str = "cpu", texture_size: int = 1024
+    model: MorphableModel,
+    choice: ReconstructionMethod,
+    device: str = "cpu",
+    texture_size: int = 1024,
 ) -> tuple[Reconstructor, str, str]:
     """A reconstructor by a method, its faces brought to landmarks where any are asked for.
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-from ...bench.figures.consistency import ALL, Spread, SpreadDifference, interval, neutral_face
+from ...bench.figures.consistency import ALL, Spread, SpreadDifference, neutral_face
 from ...bench.figures.photographs import Photograph, Reconstructions
-from ...bench.scoring.statistics import Interval
+from ...bench.scoring.statistics import Interval, bootstrap_interval
 from ...recon.render.face_in_photograph import HEADLIGHT, FaceArtist
 from ..tables import table as tables
 from ..tables.table import Table, interval_text, p_text
@@ -127,7 +127,7 @@ def _person(
 def _sentence(spread: Spread) -> str:
     within = spread.within_mm[ALL]
     text = (
-        f"{spread.label}: {within.mean():.2f} mm {_span(interval(within))} within, "
+        f"{spread.label}: {within.mean():.2f} mm {_span(bootstrap_interval(within))} within, "
         f"{spread.between_mm.mean():.2f} mm between {len(within)} people"
     )
     # One face for everybody has a spread of 0 over 0.
@@ -135,7 +135,7 @@ def _sentence(spread: Spread) -> str:
     if len(spread.within_degrees):
         degrees = spread.within_degrees
         text += (
-            f"; {degrees.mean():.1f}° {_span(interval(degrees), 1)} within, "
+            f"; {degrees.mean():.1f}° {_span(bootstrap_interval(degrees), 1)} within, "
             f"{spread.between_degrees:.1f}° between"
         )
     return f"{text}."
@@ -153,7 +153,7 @@ def _cells(spread: Spread, groups: Iterable[str]) -> Iterator[tuple[str, tuple[s
     """A text and its details for every column."""
     for group in groups:
         values = spread.within_mm[group]
-        yield f"{values.mean():.2f}", (_span(interval(values)),) if group == ALL else ()
+        yield f"{values.mean():.2f}", (_span(bootstrap_interval(values)),) if group == ALL else ()
     ratio = "" if math.isnan(spread.ratio) else f"ratio {spread.ratio:.2f}"
     yield f"{spread.between_mm.mean():.2f}", (ratio,)
     degrees = spread.within_degrees
@@ -162,12 +162,15 @@ def _cells(spread: Spread, groups: Iterable[str]) -> Iterator[tuple[str, tuple[s
         return
     between = spread.between_degrees
     of = "" if math.isnan(between) else f"between {between:.1f}°"
-    yield f"{degrees.mean():.1f}°", (_span(interval(degrees), 1), of)
+    yield f"{degrees.mean():.1f}°", (_span(bootstrap_interval(degrees), 1), of)
 
 
 def _values(spread: Spread) -> dict[str, object]:
     within: Mapping[str, object] = {
-        group: {"mean": float(values.mean()), "ci95": list(vars(interval(values)).values())}
+        group: {
+            "mean": float(values.mean()),
+            "ci95": list(vars(bootstrap_interval(values)).values()),
+        }
         for group, values in spread.within_mm.items()
     }
     degrees = spread.within_degrees
@@ -178,7 +181,9 @@ def _values(spread: Spread) -> dict[str, object]:
         "between_mm": float(spread.between_mm.mean()),
         "ratio": spread.ratio,
         "within_degrees": float(degrees.mean()) if len(degrees) else math.nan,
-        "within_degrees_ci95": list(vars(interval(degrees)).values()) if len(degrees) else None,
+        "within_degrees_ci95": list(vars(bootstrap_interval(degrees)).values())
+        if len(degrees)
+        else None,
         "between_degrees": spread.between_degrees,
     }
 

@@ -11,7 +11,7 @@ from ...bench.figures.occlusion import (
     AlbedoErrors,
     Mask,
     TexturedFace,
-    agreement,
+    intersection_over_union,
     resize_mask,
 )
 from ...bench.figures.photographs import Photograph, Reconstructions
@@ -131,7 +131,7 @@ def parsing_sheet(
 def agreement_note(found: Sequence[Mask], true: Sequence[Mask]) -> str:
     """How well masks agree with the true ones of the same sizes, in words."""
     # The mean over classes, so that brows count as much as skin.
-    overlap = agreement(found, true, len(CLASS_NAMES))
+    overlap = intersection_over_union(found, true, len(CLASS_NAMES))
     right = np.mean([(f == t).mean() for f, t in zip(found, true, strict=True)])
     return (
         f"The parser's mask agrees with the true one at {right:.1%} of the pixels shown; "

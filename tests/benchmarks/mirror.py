@@ -26,7 +26,7 @@ from facebench.bench.audit.predictors import PREDICTORS, without_inner_parts
 from facebench.bench.audit.truth import shown_area, true_errors
 from facebench.bench.landmarks.points import Landmarks
 from facebench.bench.protocol.record import preset
-from facebench.bench.registration.deformation import spread
+from facebench.bench.registration.deformation import grid_subsample
 from facebench.bench.registration.dense import align
 from facebench.bench.registration.model_fit import fit_model
 from facebench.bench.registration.nonrigid import correspond
@@ -129,8 +129,8 @@ class Process:
         self.scan, self.crop, self.rng = scan, crop, np.random.default_rng(0)
         near = Sphere(crop.centre, crop.radius_mm + 15).holds(face.vertices)
         own = np.flatnonzero(near & np.isfinite(modes[:, 0, 0]))
-        data, self.data_areas = spread(face.vertices[own], face.areas[own], DATA_MM)
-        errors, self.areas = spread(face.vertices[own], face.areas[own], ERRORS_MM)
+        data, self.data_areas = grid_subsample(face.vertices[own], face.areas[own], DATA_MM)
+        errors, self.areas = grid_subsample(face.vertices[own], face.areas[own], ERRORS_MM)
         self.data, self.index = len(data), own[errors]
         both = own[np.r_[data, errors]]
         self.points = Points(face.vertices[both], face.normals[both], modes[both], crop.centre)
@@ -142,7 +142,7 @@ class Process:
         self.tree = cKDTree(scan.vertices)
         inner = crop.vertices_of(scan)
         inner = inner[~scan.on_boundary[inner]]
-        taken, self.scan_areas = spread(scan.vertices[inner], scan.areas[inner], DATA_MM)
+        taken, self.scan_areas = grid_subsample(scan.vertices[inner], scan.areas[inner], DATA_MM)
         self.taken = inner[taken]
 
     def constraints(self, moved: np.ndarray) -> Constraints:

@@ -9,9 +9,9 @@ import pytest
 
 from facebench.bench.figures.occlusion import (
     AlbedoErrors,
-    agreement,
     albedo_errors,
     face_classes,
+    intersection_over_union,
     mapped_albedo,
 )
 from facebench.recon.face.coefficients import FaceCoefficients
@@ -68,5 +68,5 @@ def test_the_note_pairs_people() -> None:
 def test_agreement_of_masks_is_intersection_over_union() -> None:
     true = np.array([[0, 0, 1, 1]], np.uint8)
     found = np.array([[0, 1, 1, 1]], np.uint8)
-    overlap = agreement([found], [true], 3)
+    overlap = intersection_over_union([found], [true], 3)
     assert overlap[:2] == pytest.approx([1 / 2, 2 / 3]) and np.isnan(overlap[2])

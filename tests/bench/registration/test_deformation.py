@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facebench.bench.registration.deformation import SmoothField, spread
+from facebench.bench.registration.deformation import SmoothField, grid_subsample
 from facebench.errors import FacebenchError
 
 
@@ -59,15 +59,15 @@ def test_the_choice_of_points_turns_with_them(bowl, any_pose) -> None:
     rng = np.random.default_rng(0)
     points = bowl + 0.3 * rng.standard_normal(bowl.shape)
     moved = any_pose(3).apply(points)
-    assert set(spread(points, np.ones(len(bowl)), 9.0)[0]) == set(
-        spread(moved, np.ones(len(bowl)), 9.0)[0]
+    assert set(grid_subsample(points, np.ones(len(bowl)), 9.0)[0]) == set(
+        grid_subsample(moved, np.ones(len(bowl)), 9.0)[0]
     )
 
 
 def test_the_choice_of_points_does_not_depend_on_their_order(bowl) -> None:
     order = np.random.default_rng(1).permutation(len(bowl))
-    assert set(order[spread(bowl[order], np.ones(len(bowl)), 9.0)[0]]) == set(
-        spread(bowl, np.ones(len(bowl)), 9.0)[0]
+    assert set(order[grid_subsample(bowl[order], np.ones(len(bowl)), 9.0)[0]]) == set(
+        grid_subsample(bowl, np.ones(len(bowl)), 9.0)[0]
     )
 
 

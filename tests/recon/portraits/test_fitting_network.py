@@ -18,7 +18,7 @@ from facebench.recon.network.vision_weights import embedded_network
 from facebench.recon.portraits.reconstructor import (
     FITTED_SIZE,
     FittingNetwork,
-    MethodChoice,
+    ReconstructionMethod,
     Reconstructor,
     choose_method,
     choose_network,
@@ -56,12 +56,14 @@ def test_a_photograph_is_fitted_unless_a_network_is_asked_for(tmp_path: Path) ->
     with pytest.MonkeyPatch.context() as nothing_fetched:
         nothing_fetched.setenv("FACEBENCH_WEIGHTS", str(tmp_path))
         usual = choose_method(None, None, None)
-        assert usual == MethodChoice("fitting", "human", None, "embedded")
+        assert usual == ReconstructionMethod("fitting", "human", None, "embedded")
         trained = choose_method(None, None, weights)
-        assert trained == MethodChoice("ours", "embedded", weights, "none")
-        assert choose_method("ours", None, None) == MethodChoice("ours", "embedded", None, "none")
+        assert trained == ReconstructionMethod("ours", "embedded", weights, "none")
+        assert choose_method("ours", None, None) == ReconstructionMethod(
+            "ours", "embedded", None, "none"
+        )
         own = choose_method("fitting", "mine.npz", landmarker)
-        assert own == MethodChoice("fitting", "mine.npz", None, str(landmarker))
+        assert own == ReconstructionMethod("fitting", "mine.npz", None, str(landmarker))
 
 
 def test_an_unknown_method_and_a_fit_to_nothing_are_refused() -> None:
