@@ -122,7 +122,7 @@ def command(
 
     limits = QualityLimits(face_px=face_px, sharpness=sharpness)
     job = PreparationJob(
-        listing=list_photographs(photographs).limited(limit),
+        listing=list_photographs(photographs).first(limit),
         out=out,
         settings=PreparationSettings(image_size, all_faces, mask_order, limits),
         # Resolved here: the folder's plan must name what labelled its faces, not a default.

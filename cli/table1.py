@@ -94,7 +94,7 @@ def command(context: click.Context, /, **options: Any) -> None:
       facebench table1 --data data --out table --method ours --method mean-face --method fitting
       facebench table1 --data MICC --model bfm.npz --train shards --budget 60 --out table
       facebench table1 --data MICC --model bfm.npz --out table --method ours=a/weights.pt \\
-        --method "ours=b/weights.pt as no identity level" --method meshes:theirs
+        --method "ours=b/weights.pt as no identity term" --method meshes:theirs
       facebench table1 --options table.toml --format latex
     """
     from ..recon.files.writing import lock_folder

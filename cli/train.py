@@ -206,7 +206,7 @@ def _warn(job: TrainingJob) -> None:
         )
     if lacks_recogniser(job.recipe):
         click.echo(
-            "The identity level is left out: there is no recogniser. "
+            "The identity term is left out: there is no recogniser. "
             "Give one with --set identity.weights=FILE.",
             err=True,
         )

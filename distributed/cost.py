@@ -191,7 +191,7 @@ def _sample_items(benchmark: Benchmark, folder: RunFolder, sample: Sample, secon
 def _faces(meshes: Sequence[Mesh]) -> Iterator[Prediction]:
     """Predictions without end, no two alike: a face that was measured is remembered."""
     for turn in count():
-        yield from (Prediction(mesh).resized(1.0 + turn / 1000) for mesh in meshes)
+        yield from (Prediction(mesh).resize(1.0 + turn / 1000) for mesh in meshes)
 
 
 Thing = TypeVar("Thing")

@@ -203,7 +203,7 @@ def labelling_of(job: TrainingJob) -> Labelling | None:
     """
     if not isinstance(job.recipe, TranRecipe):
         return None
-    return Labelling.claimed(job.data, job.model, job.folder.labels, job.limit)
+    return Labelling.claim(job.data, job.model, job.folder.labels, job.limit)
 
 
 def fit_labels(labelling: Labelling, parallel: bool, cluster: bool, threads: int) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Reference predictors: made-up methods whose true error is known, in several topologies."""
+"""Reference predictors, methods whose true error is known, in several topologies."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Topology = Callable[[MorphableModel, Mesh], Handed]
 
 @dataclass(frozen=True)
 class Predictor:
-    """A made-up method.
+    """A method whose true error is known.
 
     Attributes:
         name: as tables call it.
@@ -94,7 +94,7 @@ def from_identity(
     return np.asarray(mesh.vertices, np.float64)
 
 
-def displaced(
+def displace(
     field: Callable[[MorphableModel, PersonTruth], Float64Array],
     model: MorphableModel,
     person: PersonTruth,
@@ -183,7 +183,7 @@ def decimated(share: float, model: MorphableModel, mesh: Mesh) -> Handed:
     return Mesh(vertices, np.asarray(light.triangles)), np.asarray(origin), everything
 
 
-def refined(model: MorphableModel, mesh: Mesh) -> Handed:
+def subdivide(model: MorphableModel, mesh: Mesh) -> Handed:
     """Every triangle cut into four at the middles of its edges: the same surface."""
     vertices, triangles = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.triangles)
     edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
@@ -277,8 +277,8 @@ def _open_jaw(model: MorphableModel, person: PersonTruth) -> Float64Array:
     return 0.3 * np.asarray(mode, np.float64)
 
 
-def _displaced(name: str, field: Callable[..., Float64Array], *given: object) -> Predictor:
-    return Predictor(name, "local", partial(displaced, partial(field, *given)), as_it_is)
+def _displacement(name: str, field: Callable[..., Float64Array], *given: object) -> Predictor:
+    return Predictor(name, "local", partial(displace, partial(field, *given)), as_it_is)
 
 
 def _identity(name: str, kept: float, added: float) -> Predictor:
@@ -303,18 +303,18 @@ PREDICTORS = (
     _topology("face only", face_only),
     _topology("cropped to 80 mm", partial(cropped, 80.0)),
     _topology("a tenth of the triangles", partial(decimated, 0.1)),
-    _topology("four times the triangles", refined),
-    _displaced("stretched by 5 %", _stretch),
-    _displaced("skin slid 3 mm up", _slide),
-    _displaced("bump of 3 mm on a cheek", _bump),
-    _displaced("nose 3 mm up", _shift, _NOSE, (0.0, 3.0, 0.0)),
-    _displaced("nose 3 mm forward", _shift, _NOSE, (0.0, 0.0, 3.0)),
-    _displaced("nose 3 mm aside", _shift, _NOSE, (3.0, 0.0, 0.0)),
-    _displaced("eyes 4 mm apart", _apart),
-    _displaced("eyes 3 mm up", _shift, _EYES, (0.0, 3.0, 0.0)),
-    _displaced("mouth 3 mm down", _shift, _MOUTH, (0.0, -3.0, 0.0)),
-    _displaced("jaw open", _open_jaw),
-    _displaced("cheeks and jaw wider", _wider_jaw),
+    _topology("four times the triangles", subdivide),
+    _displacement("stretched by 5 %", _stretch),
+    _displacement("skin slid 3 mm up", _slide),
+    _displacement("bump of 3 mm on a cheek", _bump),
+    _displacement("nose 3 mm up", _shift, _NOSE, (0.0, 3.0, 0.0)),
+    _displacement("nose 3 mm forward", _shift, _NOSE, (0.0, 0.0, 3.0)),
+    _displacement("nose 3 mm aside", _shift, _NOSE, (3.0, 0.0, 0.0)),
+    _displacement("eyes 4 mm apart", _apart),
+    _displacement("eyes 3 mm up", _shift, _EYES, (0.0, 3.0, 0.0)),
+    _displacement("mouth 3 mm down", _shift, _MOUTH, (0.0, -3.0, 0.0)),
+    _displacement("jaw open", _open_jaw),
+    _displacement("cheeks and jaw wider", _wider_jaw),
     *(Predictor(f"rung {k}", "ladder", partial(rung, k), as_it_is) for k in range(RUNGS)),
 )
 """By too little, by too much and by both; the same face in other triangles; the truth with a known

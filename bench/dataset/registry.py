@@ -69,7 +69,7 @@ def open_dataset(
     """
     card, listing = dataset_card(name), read_listing(name, root, predictions)
     known = sorted({item.subject for item in listing.items})
-    left_out = _excluded(card, exclude)
+    left_out = _exclusions(card, exclude)
     # Published exclusions may name subjects that this copy of the set lacks; typed ones may not.
     for subject in (*subjects, *(one for one in exclude if one != PUBLISHED)):
         _check_known("subject", subject, known)
@@ -166,7 +166,7 @@ def _with_names(item: Item) -> Item:
     return item if item.names else replace(item, names=(item.id, item.subject))
 
 
-def _excluded(card: DatasetCard, exclude: Sequence[str]) -> dict[str, str]:
+def _exclusions(card: DatasetCard, exclude: Sequence[str]) -> dict[str, str]:
     """Subjects to leave out, and why where that is published."""
     published = {one.subject: f"{one.reason} ({one.source})" for one in card.exclusions}
     if PUBLISHED in exclude and not published:

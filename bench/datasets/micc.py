@@ -82,7 +82,7 @@ class _Subject:
         self._scans = tuple(s for name in FRONTAL_SCANS if (s := self._scan(name, model)))
         if not self._scans:
             self._problem("no usable frontal scan")
-        for path in _unrecognised(folder, model, videos):
+        for path in _unrecognised_folders(folder, model, videos):
             self._problem(f"not recognised: {path.relative_to(folder).as_posix()}")
 
     def item(self, scene: str) -> Item:
@@ -170,7 +170,9 @@ def _subject_folders(root: Path) -> dict[str, list[Path]]:
     return folders
 
 
-def _unrecognised(folder: Path, model: Path | None, videos: Sequence[Path]) -> Iterator[Path]:
+def _unrecognised_folders(
+    folder: Path, model: Path | None, videos: Sequence[Path]
+) -> Iterator[Path]:
     """Entries of a subject's folder whose names say nothing."""
     known = ("model", *VIDEO_FOLDERS)
     yield from (path for path in visible_in(folder) if path.name.lower() not in known)

@@ -108,9 +108,9 @@ def spread_of(
     for group in groups_of(photographs):
         # The front belongs to every group: changes are measured from it, not from each other alone.
         belongs = np.array([group == ALL or one.group in (group, FRONT) for one in photographs])
-        spread = [_from_mean(_aligned(shapes[rows[belongs[rows]]])).mean() for rows in people]
+        spread = [_from_mean(_align(shapes[rows[belongs[rows]]])).mean() for rows in people]
         within_mm[group] = np.array(spread)
-    means = [_aligned(shapes[rows]).mean(axis=0) for rows in people]
+    means = [_align(shapes[rows]).mean(axis=0) for rows in people]
     within_degrees, between_degrees = np.empty(0), float("nan")
     if features is not None:
         within_degrees, between_degrees = _angles(reconstructions, people, features)
@@ -145,11 +145,11 @@ def differences(spreads: Sequence[Spread], group: str = ALL) -> list[SpreadDiffe
 
 def _from_mean(shapes: Floats) -> Floats:
     """Mean distance (N,) of the vertices of N shapes (N, V, 3) from those of their mean."""
-    aligned = _aligned(shapes)
+    aligned = _align(shapes)
     return np.asarray(np.linalg.norm(aligned - aligned.mean(axis=0), axis=2).mean(axis=1))
 
 
-def _aligned(shapes: Floats) -> Floats:
+def _align(shapes: Floats) -> Floats:
     """The shapes moved and turned, not scaled, onto their mean; twice, as the mean moves too."""
     # Scale stays: a face that comes out larger in another photograph is inconsistent.
     for _ in range(2):
@@ -193,7 +193,7 @@ def _feature(artist: FaceArtist, neutral: FaceInPhotograph, features: IdentityFe
         raise FacebenchError(
             "a face without landmarks cannot be shown to a recogniser", "leave out --recogniser"
         )
-    picture = torch.tensor(artist.turned(neutral, 0.0)).permute(2, 0, 1)[None].float() / 255.0
+    picture = torch.tensor(artist.turn(neutral, 0.0)).permute(2, 0, 1)[None].float() / 255.0
     # Landmarks in the pixels of this picture, which the recogniser aligns by.
     shown = replace(neutral, pose=framing_pose(neutral.mesh, 0.0))
     points = torch.from_numpy(landmark_pixels(shown, _RENDER_SIZE)).float()[..., None]

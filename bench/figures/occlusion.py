@@ -237,7 +237,7 @@ def varied_photographs(
         found.append(photograph_of(plain, "front"))
         for kind in VARIATIONS:
             for k in range(each):
-                changed = session.varied(person, kind, k)
+                changed = session.vary(person, kind, k)
                 face = session.photograph(person, changed, f"{kind}{k}")
                 found.append(photograph_of(face, kind))
     return tuple(found)

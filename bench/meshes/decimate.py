@@ -39,7 +39,7 @@ def decimate(mesh: Mesh, errors: Float64Array, triangles: int = TRIANGLES) -> De
         return part
     side = np.sqrt(PER_CELL * triangle_areas(vertices, corners).sum() / triangles)
     for _ in range(ROUNDS):
-        fewer = _gathered(*part, side)
+        fewer = _gather(*part, side)
         count = len(fewer[0].triangles)
         if count <= triangles:
             break
@@ -47,7 +47,7 @@ def decimate(mesh: Mesh, errors: Float64Array, triangles: int = TRIANGLES) -> De
     return fewer
 
 
-def _gathered(mesh: Mesh, errors: Float64Array, side: float) -> DecimatedMesh:
+def _gather(mesh: Mesh, errors: Float64Array, side: float) -> DecimatedMesh:
     """All vertices in a cubic cell as one, at their mean; triangles that collapse go."""
     vertices = np.asarray(mesh.vertices)
     cells = np.floor((vertices - vertices.min(axis=0)) / side).astype(np.int64)

@@ -209,7 +209,7 @@ def face_chunks(
         for chunk in read_chunks(clip.path, clip.id, limit, done):
             # Boxes of a file are in its own pixels, which very large films do not keep.
             scale = chunk.scale if clip.boxes is not None else 1.0
-            yield cut_faces(chunk, _scaled(locate, scale), size, start, clip.boxes is None)
+            yield cut_faces(chunk, _scale(locate, scale), size, start, clip.boxes is None)
             following = max(following, chunk.index + 1)
             start = time.perf_counter()
     except Exception as error:
@@ -237,7 +237,7 @@ def face_locator(clip: Clip, detector: str = "embedded", tracking: bool = False)
     return lambda number, frame, last: find_next(finder, frame, last if tracking else None)
 
 
-def _scaled(locate: Locate, factor: float) -> Locate:
+def _scale(locate: Locate, factor: float) -> Locate:
     if factor == 1.0:
         return locate
 
@@ -267,7 +267,7 @@ def cut_faces(
     try:
         if tracked and len(chunk.frames):
             changes = large_changes(chunk.frames, chunk.first_frame, chunk.before)
-        numbers, boxes = _located(chunk, locate, changes)
+        numbers, boxes = _locate(chunk, locate, changes)
         if changes is not None:
             segments = segments_of(numbers, boxes, changes)
         found = zip((chunk.frames[n - chunk.first_frame] for n in numbers), boxes, strict=True)
@@ -289,7 +289,7 @@ def cut_faces(
     )
 
 
-def _located(
+def _locate(
     chunk: Chunk, locate: Locate, changes: NDArray[np.float64] | None
 ) -> tuple[list[int], list[Box]]:
     """Numbers of the frames with a face, and its box."""

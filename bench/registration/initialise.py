@@ -113,7 +113,7 @@ class PreparedMesh:
             outside.__dict__["surface"] = self.surface  # The same: do not build it twice.
         return outside
 
-    def transformed(self, transform: Similarity) -> PreparedMesh:
+    def transform(self, transform: Similarity) -> PreparedMesh:
         """The mesh after a similarity, without its landmarks."""
         vertices = transform.apply(np.asarray(self.mesh.vertices, np.float64))
         return replace(self, mesh=replace(self.mesh, vertices=vertices), landmarks=None)

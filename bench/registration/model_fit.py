@@ -111,7 +111,7 @@ def fit_model(
             steps += 1
             if moved <= tolerance:
                 break
-    return _measured(fitter, state, steps, moved <= LEVELS[-1][2], start.source)
+    return _fit_with_distances(fitter, state, steps, moved <= LEVELS[-1][2], start.source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +244,7 @@ class _Fitter:
             normal += matrix.T @ matrix / LANDMARK_MM**2
             right += matrix.T @ missing / LANDMARK_MM**2
         normal[np.arange(n), np.arange(n)] += 1.0
-        return self._bounded(normal, right)
+        return self._solve_within_bounds(normal, right)
 
     def _landmark_rows(self, state: _State) -> tuple[Float64Array, Float64Array]:
         """All three directions of the landmarks: (3L, P) and what is missing (3L,)."""
@@ -257,7 +257,7 @@ class _Fitter:
         modes = np.repeat(self.basis[vertices], 3, axis=0)
         return self._rows(state, repeated, modes, axes, missing, np.ones(len(missing)))[:2]
 
-    def _bounded(self, normal: Float64Array, right: Float64Array) -> Float64Array:
+    def _solve_within_bounds(self, normal: Float64Array, right: Float64Array) -> Float64Array:
         """The solution within the coefficients' bounds; what is not fitted stays zero."""
         free = np.ones(len(right), bool)
         free[-1] = self.scale
@@ -276,7 +276,7 @@ class _Fitter:
         return solved
 
 
-def _measured(
+def _fit_with_distances(
     fitter: _Fitter, state: _State, steps: int, converged: bool, started_from: str
 ) -> ModelFit:
     """The fit with its distances to the scan, by the region of the last steps without fading."""

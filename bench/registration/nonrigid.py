@@ -63,7 +63,7 @@ def counterparts(
 ) -> Correspondences:
     """What corresponds once the prediction is deformed, see `correspond`."""
     prediction, scan = found.system.prediction, found.system.scan
-    vertices = found.system.deformed(found.last.displacement)
+    vertices = found.system.deform(found.last.displacement)
     closest = scan.closest(vertices)
     reach = min(intersection.max_distance_mm, found.system.settings.max_residual_mm)
     normals = vertex_normals(vertices, prediction.triangles)

@@ -187,7 +187,7 @@ class System:
         # Each node is compared with a ring of others: fewer than one ring are no field.
         if len(field.nodes) < N_ROUND + 2:
             raise _no_overlap()
-        chosen, of_prediction = _constrained(points, areas, settings.data_mm)
+        chosen, of_prediction = _constrain(points, areas, settings.data_mm)
         basis = field.basis(points)
         spread_mm = _prior_spread(
             prediction, scan, crop, intersection, (near[chosen], of_prediction)
@@ -197,11 +197,11 @@ class System:
             # it, and a prior that expects nothing would overrule them.
             landmarks = _pairs(*landmarks)
             spread_mm = max(spread_mm, _landmark_spread(*landmarks, settings.landmark_mm))
-        fixed = _fixed(field, spread_mm, landmarks, settings.landmark_mm)
+        fixed = _constant_part(field, spread_mm, landmarks, settings.landmark_mm)
         inner = crop.vertices_of(scan)
         # A normal at the boundary is one-sided, and where the scan ends is no feature of a face.
         inner = inner[~scan.on_boundary[inner]]
-        taken, of_scan = _constrained(scan.vertices[inner], scan.areas[inner], settings.data_mm)
+        taken, of_scan = _constrain(scan.vertices[inner], scan.areas[inner], settings.data_mm)
         return cls(
             prediction,
             scan,
@@ -226,7 +226,7 @@ class System:
         is_near[self.near] = True
         return is_near
 
-    def deformed(self, displacement: Float64Array) -> Float64Array:
+    def deform(self, displacement: Float64Array) -> Float64Array:
         """The prediction's vertices (V, 3) under displacements (M, 3) of the nodes."""
         vertices = self.prediction.vertices.copy()
         vertices[self.near] += self.near_basis @ displacement
@@ -254,7 +254,7 @@ class System:
         self, displacement: Float64Array
     ) -> tuple[tuple[PlaneConstraints, PlaneConstraints], float]:
         """Both sides' constraints where displacements (M, 3) lead to, and the noise of them."""
-        vertices = self.deformed(displacement)
+        vertices = self.deform(displacement)
         # Of the deformed surface: facing is judged where the points now are.
         normals = vertex_normals(vertices, self.near_triangles)
         sides = (
@@ -330,7 +330,7 @@ class System:
         )
 
 
-def _constrained(
+def _constrain(
     points: Float64Array, areas: Float64Array, spacing_mm: float
 ) -> tuple[IndexArray, Float64Array]:
     """Which (M,) of points (N, 3) of areas (N,) get a constraint, and the area (M,) of each."""
@@ -382,7 +382,7 @@ def _pairs(own: Float64Array, theirs: Float64Array) -> tuple[Float64Array, Float
     return own, theirs
 
 
-def _fixed(
+def _constant_part(
     field: SmoothField,
     spread_mm: float,
     landmarks: tuple[Float64Array, Float64Array] | None,

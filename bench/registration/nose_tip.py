@@ -19,9 +19,15 @@ from ..surface.triangles import Float64Array, double_areas
 from .dense import align_coarsely
 from .global_search import register
 
+NOSE_TIP = 30  # Index of the nose tip among the 68 iBUG landmarks, counted from 0.
+# Two ways of finding a nose tip seldom differ by more: then one of them went astray, or what is
+# there is no nose. It does not tell small errors, in which both share.
+SPREAD_MM = 5.0
+_CAP_MM = 12.0
+_CLIMBS = 4
 # Around the nose tip, from the brows to the lower lip. A nose alone slides along its own bridge,
 # and the less there is around it, the more its errors are those of the scan's summit, with which
-# `nose_tip.tip_on_scan` takes the mean.
+# `tip_on_scan` takes the mean.
 RADIUS_MM = 55.0
 N_POINTS = 500  # Of the face that are registered to the scan.
 # Within which points are matched, step by step.
@@ -36,103 +42,13 @@ _DAMPING = 1e-5
 _SYMMETRIC = (np.eye(9) + np.eye(9).reshape(3, 3, 3, 3).swapaxes(0, 1).reshape(9, 9)) / 2
 
 
-def register_patch(
-    scan: Surface,
-    face: Surface,
-    tip: Float64Array,
-    transform: Similarity,
-    place: Float64Array,
-) -> tuple[Float64Array, Float64Array]:
-    """Lay the middle of a face on a scan by an affine map that stretches it as little as needed.
-
-    The dense similarity of a whole face leaves the nose where the other person's would be. Here
-    only what surrounds the nose counts, and it may become longer, wider or more prominent.
-    Gauss-Newton steps on point-to-plane distances, as elsewhere. Returned are where (3,) the nose
-    tip came to lie in the scan's space, mm, and the patch's rotation (3, 3) to the scan's axes.
-
-    Args:
-        scan: in mm.
-        face: in its own space.
-        tip: (3,) the face's nose tip there.
-        transform: from the face's space to the scan's, within a few cm and degrees.
-        place: (3,) where on the scan the tip is looked for first.
-    """
-    offsets, normals = _patch(face, tip, transform.scale)
-    radius = float(np.sqrt((offsets**2).sum(1).mean()))
-    basis = np.column_stack([np.ones(len(offsets)), offsets / radius])
-    # One row of shift, three of the affine part; both in the face's axes, in mm at the radius.
-    motion = np.zeros((4, 3))
-    around = np.linalg.norm(scan.vertices - place, axis=1) <= 2 * RADIUS_MM
-    around &= ~scan.on_boundary
-    targets, planes = scan.vertices[around], scan.normals[around]
-    tree = cKDTree(targets)
-    for reach in REACHES_MM if len(targets) >= MIN_MATCHES else ():
-        axes = transform.rotation @ _rotation(motion, radius)
-        points = (offsets + basis @ motion) @ transform.rotation.T + place
-        distance, found = tree.query(points, distance_upper_bound=reach)
-        found = np.minimum(found, len(targets) - 1)
-        facing = np.clip((normals @ axes.T * planes[found]).sum(1), 0.0, 1.0)
-        weights = np.clip(1 - (distance / reach) ** 2, 0.0, 1.0) ** 2 * facing
-        if (weights > 0).sum() < MIN_MATCHES:
-            break
-        gaps = ((points - targets[found]) * planes[found]).sum(1)
-        along = planes[found] @ transform.rotation
-        motion = motion + _step(basis, along, gaps, weights / weights.sum(), motion)
-    turn = transform.rotation @ _rotation(motion, radius)
-    return place + transform.rotation @ motion[0], turn
-
-
-def _patch(face: Surface, tip: Float64Array, scale: float) -> tuple[Float64Array, Float64Array]:
-    """Offsets (N, 3) from the tip at the scan's size, mm, and unit normals (N, 3)."""
-    offsets = (face.vertices - tip) * scale
-    index = np.flatnonzero(np.linalg.norm(offsets, axis=1) <= RADIUS_MM)
-    # By area: a nose of many triangles would weigh the patch down to a nose.
-    index = subsample(face.areas, index, N_POINTS)[0]
-    return offsets[index], face.normals[index]
-
-
-def _step(
-    basis: Float64Array,
-    along: Float64Array,
-    gaps: Float64Array,
-    weights: Float64Array,
-    motion: Float64Array,
-) -> Float64Array:
-    """The change (4, 3) of shift and affine part that makes the gaps least."""
-    rows = (basis[:, :, None] * along[:, None, :]).reshape(len(basis), 12)
-    weighted = rows * weights[:, None]
-    stretch = np.zeros((12, 12))
-    stretch[3:, 3:] = STRETCH_MM * _SYMMETRIC
-    slope = weighted.T @ rows + stretch + _DAMPING * np.eye(12)
-    force = weighted.T @ gaps + stretch @ motion.ravel()
-    step = -np.linalg.solve(slope, force).reshape(4, 3)
-    longest = np.linalg.norm(basis @ step, axis=1).max()
-    return np.asarray(step * min(1.0, MAX_STEP_MM / max(longest, 1e-12)))
-
-
-def _rotation(motion: Float64Array, radius: float) -> Float64Array:
-    """The rotation (3, 3) nearest to the affine part of a motion (4, 3)."""
-    left, _, right = np.linalg.svd(np.eye(3) + motion[1:].T / radius)
-    turn = left @ right
-    # The polar factor; its sign keeps it a rotation.
-    return np.asarray(turn * np.sign(np.linalg.det(turn)))
-
-
-NOSE_TIP = 30  # Index of the nose tip among the 68 iBUG landmarks, counted from 0.
-# Two ways of finding a nose tip seldom differ by more: then one of them went astray, or what is
-# there is no nose. It does not tell small errors, in which both share.
-SPREAD_MM = 5.0
-_CAP_MM = 12.0
-_CLIMBS = 4
-
-
 @dataclass(frozen=True)
 class NoseTip:
     """Where the crop is centred.
 
     Attributes:
         position: (3,) in the scan's space, mm.
-        source: `label` or `found`.
+        source: `label`, `seven_landmarks` or `found`.
         disagreement_mm: between the label and the point found on the scan, None without a label.
         spread_mm: between the two ways by which it was found, or from the middle of the two to the
             scan where that is more: a nose that the scan lacks. None for a label.
@@ -220,12 +136,6 @@ def tip_on_scan(scan: Surface, face: Surface, tip: Float64Array, transform: Simi
     return NoseTip(on_scan.position[0], "found", spread_mm=apart)
 
 
-def _climb(scan: Surface, place: Float64Array, axes: Float64Array) -> Float64Array:
-    for _ in range(_CLIMBS):
-        place = _higher(scan, place, axes)
-    return place
-
-
 def _tip_axes(face: Surface, tip: Float64Array, scale: float) -> Float64Array:
     """A rotation (3, 3) whose third column is the face's mean normal around its nose tip."""
     vertices, triangles = face.vertices, face.triangles
@@ -235,6 +145,12 @@ def _tip_axes(face: Surface, tip: Float64Array, scale: float) -> Float64Array:
     axes = np.column_stack([across.T, outward / np.linalg.norm(outward)])
     axes[:, 0] *= np.sign(np.linalg.det(axes))
     return axes
+
+
+def _climb(scan: Surface, place: Float64Array, axes: Float64Array) -> Float64Array:
+    for _ in range(_CLIMBS):
+        place = _higher(scan, place, axes)
+    return place
 
 
 def _higher(scan: Surface, place: Float64Array, axes: Float64Array) -> Float64Array:
@@ -259,3 +175,85 @@ def _summit(coefficients: Float64Array) -> Float64Array | None:
     if np.linalg.norm(place) > _CAP_MM:
         return None
     return np.array([*place, height + (x * place[0] + y * place[1]) / 2])
+
+
+def register_patch(
+    scan: Surface,
+    face: Surface,
+    tip: Float64Array,
+    transform: Similarity,
+    place: Float64Array,
+) -> tuple[Float64Array, Float64Array]:
+    """Register the middle of a face to a scan by an affine map of as little stretch as needed.
+
+    The dense similarity of a whole face leaves the nose where the other person's would be. Here
+    only what surrounds the nose counts, and it may become longer, wider or more prominent.
+    Gauss-Newton steps on point-to-plane distances, as elsewhere. Returned are where (3,) the nose
+    tip came to lie in the scan's space, mm, and the patch's rotation (3, 3) to the scan's axes.
+
+    Args:
+        scan: in mm.
+        face: in its own space.
+        tip: (3,) the face's nose tip there.
+        transform: from the face's space to the scan's, within a few cm and degrees.
+        place: (3,) where on the scan the tip is looked for first.
+    """
+    offsets, normals = _patch(face, tip, transform.scale)
+    radius = float(np.sqrt((offsets**2).sum(1).mean()))
+    basis = np.column_stack([np.ones(len(offsets)), offsets / radius])
+    # One row of shift, three of the affine part; both in the face's axes, in mm at the radius.
+    motion = np.zeros((4, 3))
+    around = np.linalg.norm(scan.vertices - place, axis=1) <= 2 * RADIUS_MM
+    around &= ~scan.on_boundary
+    targets, planes = scan.vertices[around], scan.normals[around]
+    tree = cKDTree(targets)
+    for reach in REACHES_MM if len(targets) >= MIN_MATCHES else ():
+        axes = transform.rotation @ _rotation(motion, radius)
+        points = (offsets + basis @ motion) @ transform.rotation.T + place
+        distance, found = tree.query(points, distance_upper_bound=reach)
+        found = np.minimum(found, len(targets) - 1)
+        facing = np.clip((normals @ axes.T * planes[found]).sum(1), 0.0, 1.0)
+        weights = np.clip(1 - (distance / reach) ** 2, 0.0, 1.0) ** 2 * facing
+        if (weights > 0).sum() < MIN_MATCHES:
+            break
+        gaps = ((points - targets[found]) * planes[found]).sum(1)
+        along = planes[found] @ transform.rotation
+        motion = motion + _step(basis, along, gaps, weights / weights.sum(), motion)
+    turn = transform.rotation @ _rotation(motion, radius)
+    return place + transform.rotation @ motion[0], turn
+
+
+def _patch(face: Surface, tip: Float64Array, scale: float) -> tuple[Float64Array, Float64Array]:
+    """Offsets (N, 3) from the tip at the scan's size, mm, and unit normals (N, 3)."""
+    offsets = (face.vertices - tip) * scale
+    index = np.flatnonzero(np.linalg.norm(offsets, axis=1) <= RADIUS_MM)
+    # By area: a nose of many triangles would weigh the patch down to a nose.
+    index = subsample(face.areas, index, N_POINTS)[0]
+    return offsets[index], face.normals[index]
+
+
+def _step(
+    basis: Float64Array,
+    along: Float64Array,
+    gaps: Float64Array,
+    weights: Float64Array,
+    motion: Float64Array,
+) -> Float64Array:
+    """The change (4, 3) of shift and affine part that makes the gaps least."""
+    rows = (basis[:, :, None] * along[:, None, :]).reshape(len(basis), 12)
+    weighted = rows * weights[:, None]
+    stretch = np.zeros((12, 12))
+    stretch[3:, 3:] = STRETCH_MM * _SYMMETRIC
+    slope = weighted.T @ rows + stretch + _DAMPING * np.eye(12)
+    force = weighted.T @ gaps + stretch @ motion.ravel()
+    step = -np.linalg.solve(slope, force).reshape(4, 3)
+    longest = np.linalg.norm(basis @ step, axis=1).max()
+    return np.asarray(step * min(1.0, MAX_STEP_MM / max(longest, 1e-12)))
+
+
+def _rotation(motion: Float64Array, radius: float) -> Float64Array:
+    """The rotation (3, 3) nearest to the affine part of a motion (4, 3)."""
+    left, _, right = np.linalg.svd(np.eye(3) + motion[1:].T / radius)
+    turn = left @ right
+    # The polar factor; its sign keeps it a rotation.
+    return np.asarray(turn * np.sign(np.linalg.det(turn)))

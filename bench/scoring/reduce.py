@@ -34,13 +34,13 @@ def mean_numbers(parts: Sequence[Numbers]) -> Numbers:
     """
     rows = [asdict(score) for score, _ in parts]
     names = [name for name in rows[0] if name not in LABELS]
-    values: dict[str, Any] = {n: _combined(n, [row[n] for row in rows]) for n in names}
+    values: dict[str, Any] = {n: _combine(n, [row[n] for row in rows]) for n in names}
     # Thresholds are the same for all, so curves average point by point.
     curve = np.mean([curve for _, curve in parts], axis=0)
     return replace(parts[0][0], **values), np.asarray(curve)
 
 
-def _combined(name: str, values: list[str | float | int | bool]) -> str | float | int | bool:
+def _combine(name: str, values: list[str | float | int | bool]) -> str | float | int | bool:
     # Before the integers: Python's True is one, and `converged` would become a maximum.
     if isinstance(values[0], bool):
         return all(values)
@@ -185,12 +185,12 @@ def pool_subjects(
     weighted = zip(zip(*subjects, strict=True), DIRECTION_WEIGHTS[direction], strict=True)
     sides = [([np.asarray(part, np.float64) for part in side], w) for side, w in weighted if w]
     points = Distances.pooled([np.concatenate(side) for side, _ in sides], [w for _, w in sides])
-    means = sum(weight * _resampled(side, seed) for side, weight in sides)
+    means = sum(weight * _resample(side, seed) for side, weight in sides)
     # One subject resampled is always itself: its interval would be a point, and a lie.
     return points, percentile_interval(np.asarray(means)) if len(subjects) > 1 else UNKNOWN
 
 
-def _resampled(side: Sequence[Float64Array], seed: int) -> Float64Array:
+def _resample(side: Sequence[Float64Array], seed: int) -> Float64Array:
     """Means over the points of resampled subjects; one seed draws the same for both directions."""
     means, counts = [part.mean() for part in side], [len(part) for part in side]
     return bootstrap_means(means, seed, weights=counts)

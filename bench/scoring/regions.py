@@ -89,7 +89,7 @@ def register_regions(
         kept = found.inliers
         # At the scan's vertices of the region; at the prediction's by the nearest counterpart.
         of_part = vertex_errors(found, "point_to_surface", part.surface.vertex_of)
-        at_scan[_used(scan, parts[name] & inside)] = of_part
+        at_scan[_used_vertices(scan, parts[name] & inside)] = of_part
         there = transform.inverse().apply(found.on_prediction[kept])
         reach = VERTEX_MM / transform.scale
         away, nearest = cKDTree(there).query(own, distance_upper_bound=reach)
@@ -100,7 +100,7 @@ def register_regions(
     )
     return Registered(
         Alignment.at(start.transform, matches, steps, converged),
-        (_joined(sides), matches[1]),
+        (_join(sides), matches[1]),
         protocol.distance.measure,
         DIRECTION_WEIGHTS[protocol.distance.direction],
         at_prediction,
@@ -109,7 +109,7 @@ def register_regions(
     )
 
 
-def _used(scan: PreparedMesh, inside: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _used_vertices(scan: PreparedMesh, inside: NDArray[np.bool_]) -> NDArray[np.int64]:
     """The scan's vertices (N,) that triangles inside of a region use, in their order."""
     triangles = np.asarray(scan.mesh.triangles, np.int64)
     return np.unique(triangles[inside[triangles].all(1)])
@@ -141,7 +141,7 @@ def _register(
     )
     centre = region.vertices.mean(0)
     size = float(np.linalg.norm(region.vertices - centre, axis=1).max())
-    moved = prediction.transformed(transform).within(Sphere(centre, size + MARGIN_MM))
+    moved = prediction.transform(transform).within(Sphere(centre, size + MARGIN_MM))
     keyed = name != "cheeks" and inside.any()
     pairs = (theirs, transform.apply(own)) if keyed else None
     found = correspond(region, moved.surface, Sphere.everywhere(), rules, pairs, SETTINGS)
@@ -183,7 +183,7 @@ def _register_rigidly(
     return transform, MOST_STEPS, False
 
 
-def _joined(sides: list[Correspondences]) -> Correspondences:
+def _join(sides: list[Correspondences]) -> Correspondences:
     names = Correspondences.__dataclass_fields__
     return Correspondences(
         **{name: np.concatenate([getattr(side, name) for side in sides]) for name in names}

@@ -252,7 +252,7 @@ def register_pair(
     measure = protocol.distance.measure
     weights = DIRECTION_WEIGHTS[protocol.distance.direction]
     if measure == "correspondence":
-        moved = prediction.transformed(alignment.transform)
+        moved = prediction.transform(alignment.transform)
         found, alignment, deviation = _corresponding(moved, scan, start, crop, protocol, alignment)
         # Longer edges are halved at the scan's size: not the vertices of before.
         at_vertices = vertex_errors(found, measure, moved.surface.vertex_of)

@@ -62,10 +62,10 @@ def bootstrap_means(
     weigh = np.ones(n) if weights is None else np.asarray(weights, np.float64)
     generator = np.random.default_rng(seed)
     blocks = np.diff([*range(0, resamples, max(1, BLOCK // n)), resamples])
-    return np.concatenate([_resampled(values, weigh, generator, size) for size in blocks])
+    return np.concatenate([_resample(values, weigh, generator, size) for size in blocks])
 
 
-def _resampled(
+def _resample(
     values: Float64Array, weights: Float64Array, generator: np.random.Generator, size: int
 ) -> Float64Array:
     n = len(values)

@@ -49,7 +49,7 @@ class Prediction:
         """Those that were given, else those of the mesh, else None."""
         return self.landmarks or (None if self.mesh is None else Landmarks.of_mesh(self.mesh))
 
-    def resized(self, factor: float) -> Prediction:
+    def resize(self, factor: float) -> Prediction:
         """The prediction, so many times as large."""
         assert self.mesh is not None
         mesh = replace(self.mesh, vertices=np.asarray(self.mesh.vertices, np.float64) * factor)
@@ -128,7 +128,7 @@ class Target:
             pair = self._score(prediction, ruler)
         else:
             factor = self.size_of(prediction)
-            pair = self._score(prediction.resized(factor), ruler)
+            pair = self._score(prediction.resize(factor), ruler)
             # The scale is of the numbers that were given.
             pair = replace(pair, score=replace(pair.score, scale=pair.score.scale * factor))
         # How wrong the size is cannot be said of a face that has none.

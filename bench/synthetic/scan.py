@@ -51,7 +51,7 @@ def scan_surface(
     origins, directions, shape = _rays(generator, landmarks)
     points, found = _cast(vertices, triangles, origins, directions)
     points = points + directions * generator.normal(0, NOISE_MM, (len(points), 1))
-    found &= ~_missed(generator, points, landmarks)
+    found &= ~_dropouts(generator, points, landmarks)
     faces = sheet(*shape, closed=False)
     faces = faces[found[faces].all(axis=1)]
     corners = points[faces]
@@ -98,7 +98,9 @@ def _cast(
     return origins + directions * np.where(found, reach, 0)[:, None], found
 
 
-def _missed(generator: np.random.Generator, points: Points, landmarks: Points) -> NDArray[np.bool_]:
+def _dropouts(
+    generator: np.random.Generator, points: Points, landmarks: Points
+) -> NDArray[np.bool_]:
     """Where the scanner sees nothing: nostrils, parts of the brows, a few patches elsewhere."""
     nostrils = (landmarks[[31, 35]] + landmarks[33]) / 2 - [0, 1.5, 0]
     missed = _near(points, nostrils, np.full(2, 3.2))

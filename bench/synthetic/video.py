@@ -23,7 +23,7 @@ from ...recon.synthetic.appearance import (
     landmark_points,
     random_expression,
 )
-from ...recon.synthetic.faces import blend, project_landmarks
+from ...recon.synthetic.faces import combine_modes, project_landmarks
 from ...recon.synthetic.photograph import CameraEffects, FloatImage, outdoors, room
 from ...recon.synthetic.scene import PosedSubject, SceneRenderer
 
@@ -55,18 +55,18 @@ class Motion:
 
 
 def random_motion(
-    generator: np.random.Generator, model: MorphableModel, limits: SceneStyle, n_frames: int
+    generator: np.random.Generator, model: MorphableModel, style: SceneStyle, n_frames: int
 ) -> Motion:
     """A smooth path through a scene's range."""
-    angles = _wander(generator, n_frames, 3) * np.radians(limits.degrees)
-    shift = _wander(generator, n_frames, 2) * limits.shift
-    size = 1 + _wander(generator, n_frames, 1)[:, 0] * limits.size
-    leaving = _episode(generator, n_frames, limits.away)[:, None]
+    angles = _wander(generator, n_frames, 3) * np.radians(style.degrees)
+    shift = _wander(generator, n_frames, 2) * style.shift
+    size = 1 + _wander(generator, n_frames, 1)[:, 0] * style.size
+    leaving = _episode(generator, n_frames, style.away)[:, None]
     if generator.random() < 0.5:
         angles = angles + leaving * [0.0, np.copysign(1.2, generator.normal()), 0.0]
     else:
         shift = shift + leaving * [np.copysign(2.2, generator.normal()), 0.0]
-    return Motion(angles, shift, size, _expressions(generator, model, limits, n_frames))
+    return Motion(angles, shift, size, _expressions(generator, model, style, n_frames))
 
 
 def _wander(generator: np.random.Generator, n_frames: int, size: int) -> Track:
@@ -89,11 +89,11 @@ def _episode(generator: np.random.Generator, n_frames: int, share: float) -> Tra
 
 
 def _expressions(
-    generator: np.random.Generator, model: MorphableModel, limits: SceneStyle, n_frames: int
+    generator: np.random.Generator, model: MorphableModel, style: SceneStyle, n_frames: int
 ) -> Track:
     """Neutral most of the time, now and then one of two expressions, with blinks."""
     targets = np.stack([random_expression(generator, model) for _ in range(2)])
-    strength = np.clip(_wander(generator, n_frames, 2), 0, 1) ** 2 * limits.expression
+    strength = np.clip(_wander(generator, n_frames, 2), 0, 1) ** 2 * style.expression
     shut = _blinks(generator, n_frames)[:, None] * _shut_eyes(model)
     mixed = (strength @ targets).astype(np.float32)
     return np.stack([bounded_expression(model, one) for one in mixed]) + shut
@@ -281,7 +281,7 @@ class Camera:
         self._person = person
         self._style = style
         self._generator = generator
-        albedo = self._model.mean_albedo + blend(self._model.albedo_basis, person.albedo)
+        albedo = self._model.mean_albedo + combine_modes(self._model.albedo_basis, person.albedo)
         self._albedo = albedo.clip(0, 1)
         self._clothing = renderer.clothed_model.fit_clothing(
             person.neutral, self._albedo, person.appearance
@@ -314,7 +314,7 @@ class Camera:
             yield camera.photograph(self._generator, layer.over(self._background))
 
     def _vertices(self, expression: NDArray[np.floating]) -> NDArray[np.float64]:
-        moved = blend(self._model.expression_basis, expression.astype(np.float32))
+        moved = combine_modes(self._model.expression_basis, expression.astype(np.float32))
         return self._person.neutral + moved
 
     def _poses(self, motion: Motion, width: float) -> torch.Tensor:

@@ -33,7 +33,7 @@ from ...recon.synthetic.appearance import (
     without_headwear,
 )
 from ...recon.synthetic.clothing import ClothedModel
-from ...recon.synthetic.faces import blend
+from ...recon.synthetic.faces import combine_modes
 from ...recon.synthetic.photograph import random_stream
 from ...recon.synthetic.scene import SceneRenderer
 from ..datasets.micc import BOXES_SUFFIX
@@ -153,7 +153,9 @@ class _Workshop:
         identity = standard_normal(generator, self.model.identity_basis.shape[2])
         albedo = random_albedo(generator, self.model)
         detail = self.detail.field(random_stream(seed, "micc", number, "detail"))
-        neutral = self.model.mean_shape + blend(self.model.identity_basis, identity) + detail
+        neutral = (
+            self.model.mean_shape + combine_modes(self.model.identity_basis, identity) + detail
+        )
         return Person(
             neutral, identity, albedo, without_headwear(random_appearance(generator))
         ), detail

@@ -35,7 +35,7 @@ def to_pictures(images: Tensor) -> list[Picture]:
     return list(pixels.permute(0, 2, 3, 1).cpu().numpy())
 
 
-def captioned(picture: Picture, caption: str) -> Picture:
+def with_caption(picture: Picture, caption: str) -> Picture:
     """The picture with a line of text above it, in letters small enough for its width."""
     height, width = picture.shape[:2]
     sheet = Image.new("RGB", (width, height + _CAPTION_HEIGHT), _PAPER)
@@ -122,7 +122,7 @@ def _mean_row(face: FaceRenderer, mean: Coefficients) -> list[Picture]:
     faces = replace(_repeat(mean, len(_YAWS)), pose=turned)
     captions = [f"mean, yaw {yaw:+.0f}°" for yaw in _YAWS]
     pictures = [*_lit(face, faces), *_shrink(draw_shape(face, faces, _BACKGROUND))]
-    return [captioned(p, c) for p, c in zip(pictures, captions * 2, strict=True)]
+    return [with_caption(p, c) for p, c in zip(pictures, captions * 2, strict=True)]
 
 
 def _mode_rows(
@@ -139,7 +139,9 @@ def _mode_rows(
         getattr(faces, kind)[range(len(modes)), list(modes)] = strength
         rows.append(
             [
-                captioned(picture, caption.format(strength, names[i] if names else f"{kind} {i}"))
+                with_caption(
+                    picture, caption.format(strength, names[i] if names else f"{kind} {i}")
+                )
                 for i, picture in zip(modes, _lit(face, faces), strict=True)
             ]
         )

@@ -156,7 +156,7 @@ def pose_in_crop(pose: Floats, window: Window, image_size: tuple[int, int]) -> F
 
 
 def _crop_to_picture(window: Window, image_size: tuple[int, int]) -> tuple[float, Floats]:
-    """Factor and shift (3,) of normalised coordinates; crops span [-1, 1], see `recon.camera`."""
+    """Factor and shift (3,) of normalised coordinates; crops span [-1, 1], see `camera`."""
     height, width = image_size
     short = min(height, width)
     across = (2.0 * window.left + window.side - width) / short

@@ -59,7 +59,7 @@ def jumps(
     """
     # Where the face was not seen for a while it may have gone as much further.
     strayed = _steps(before, after) > STRAYED * gap
-    return strayed | (_resized(before, after) & (gap <= NEIGHBOURS))
+    return strayed | (_size_jumps(before, after) & (gap <= NEIGHBOURS))
 
 
 def _steps(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -68,7 +68,7 @@ def _steps(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[n
     return np.asarray(ways / np.exp(after[..., 2]))
 
 
-def _resized(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _size_jumps(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(np.abs((after - before)[..., 2]) > np.log(RESIZED))
 
 
@@ -182,7 +182,7 @@ def _continues(
     if not apart[at]:
         return newest
     steps = _steps(places, begin)
-    steps[apart | (steps > RETURNED) | _resized(places, begin)] = np.inf
+    steps[apart | (steps > RETURNED) | _size_jumps(places, begin)] = np.inf
     nearest = int(np.argmin(steps))
     return known[nearest] if np.isfinite(steps[nearest]) else None
 

@@ -32,12 +32,23 @@ UNREAD_ENDINGS = frozenset(
     }
 )
 """Of pictures that are not: a folder's are told one by one and not passed over."""
-
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM", "GIF", "AVIF", "JPEG2000", "HEIF")
 """What is decoded; Pillow knows more, among them PostScript, for which it starts a program."""
-
 MOST_PIXELS = 110_000_000
 """As many as the largest sensors of cameras and phones have, 1.3 GB while it is decoded."""
+NOT_A_PICTURE = "not a picture"
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_PIPES = {"PNG": "png_pipe", "TIFF": "tiff_pipe", "PPM": "ppm_pipe", "JPEG2000": "j2k_pipe"}
+"""FFmpeg's names of the formats whose colours Pillow cuts to their upper 8 of 16 bits."""
+_BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _PLANES, _SAMPLES = 258, 259, 262, 274, 284, 339
+_PROFILE = 34675
+"""Tags of TIFF."""
+_SIGNED = 2
+"""What `_SAMPLES` says of whole numbers with a sign."""
+_HALF_COPY = 64
+"""Zeros in a row that no camera writes behind a picture's last bytes."""
+_TOPS = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
+"""White in pictures of float, 8, 10, 12, 14 and 16 bits."""
 
 
 def read_picture(source: Path | bytes, mode: str) -> Image.Image:
@@ -87,10 +98,42 @@ def read_picture(source: Path | bytes, mode: str) -> Image.Image:
         raise ValueError(error_line(error)) from error
 
 
-NOT_A_PICTURE = "not a picture"
+def encode_picture(array: NDArray[np.uint8], kind: str, **options: int) -> bytes:
+    """A picture (H, W, 3) or (H, W) as a file of one of Pillow's kinds."""
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
-_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+def to_eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Grey or colour values of any kind of number as 0 to 255.
+
+    Numbers do not say what is white: it is the smallest of `_TOPS` (1 of floats only), or the
+    largest number of their kind, that all but a hundredth of the floats hold, as cameras of 12 bits
+    write files of 16. Where they stay far below, as in float pictures of a lamp or counts of 32
+    bits, white is what they reach.
+
+    Raises:
+        ValueError: values that are not finite, or negative.
+    """
+    numbers = np.asarray(values, np.float64)
+    if not np.isfinite(numbers).all():
+        raise ValueError("it has values that are not finite")
+    if numbers.size and numbers.min() < -1e-3 * max(1.0, numbers.max()):
+        raise ValueError("it has negative values")
+    kind = np.asarray(values).dtype
+    # A filter may overshoot, and a highlight lie beyond white.
+    share = 99.0 if kind.kind == "f" else 100.0
+    largest = float(np.percentile(numbers, share)) if numbers.size else 0.0
+    tops: tuple[float, ...] = _TOPS
+    deepest = 1.0
+    if kind.kind in "iu":
+        end = float(np.iinfo(kind).max)
+        tops, deepest = (*(top for top in _TOPS[1:] if top < end), end), _TOPS[-1]
+    white = next((top for top in tops if largest <= top * 1.02), largest)
+    if white > deepest and largest < white / 16:
+        white = largest
+    return np.asarray(np.clip(numbers * (255.0 / white), 0, 255).round(), np.uint8)
 
 
 def _eight_bits(picture: Image.Image, tags: Mapping[int, Any]) -> Image.Image:
@@ -103,10 +146,6 @@ def _eight_bits(picture: Image.Image, tags: Mapping[int, Any]) -> Image.Image:
         signed = tags.get(_SAMPLES, (1,))[0] == _SIGNED
         values = values.astype(f"{'i' if signed else 'u'}{max(tags[_BITS]) // 8}")
     return Image.fromarray(to_eight_bits(values))
-
-
-_PIPES = {"PNG": "png_pipe", "TIFF": "tiff_pipe", "PPM": "ppm_pipe", "JPEG2000": "j2k_pipe"}
-"""FFmpeg's names of the formats whose colours Pillow cuts to their upper 8 of 16 bits."""
 
 
 def _with_all_bits(picture: Image.Image, source: Path | bytes) -> Image.Image:
@@ -148,73 +187,6 @@ def _is_deep(tags: Mapping[int, Any]) -> bool:
     )
 
 
-def _ends_in_zeros(source: Path | bytes) -> bool:
-    """Whether a JPEG ends in zeros without its end mark: the decoder makes grey of them."""
-    content = source if isinstance(source, bytes) else source.read_bytes()
-    whole = content.rstrip(b"\0")
-    return len(content) - len(whole) >= _HALF_COPY and not whole.endswith(b"\xff\xd9")
-
-
-def _in_srgb(picture: Image.Image) -> Image.Image:
-    """A picture by its colour profile; as it is without one, or one that cannot be used."""
-    profile = picture.info.get("icc_profile")
-    if not profile or picture.mode not in ("RGB", "RGBA", "RGBX", "CMYK"):
-        return picture
-    # Here: most pictures have no profile.
-    from PIL import ImageCms
-
-    with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" not in ImageCms.getProfileDescription(own):
-            plain = picture if picture.mode in ("RGB", "CMYK") else picture.convert("RGB")
-            to = ImageCms.createProfile("sRGB")
-            changed = ImageCms.profileToProfile(plain, own, to, outputMode="RGB")
-            return changed if changed is not None else picture
-    return picture
-
-
-_BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _PLANES, _SAMPLES = 258, 259, 262, 274, 284, 339
-_PROFILE = 34675
-"""Tags of TIFF."""
-_SIGNED = 2
-"""What `_SAMPLES` says of whole numbers with a sign."""
-_HALF_COPY = 64
-"""Zeros in a row that no camera writes behind a picture's last bytes."""
-_TOPS = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
-"""White in pictures of float, 8, 10, 12, 14 and 16 bits."""
-
-
-def to_eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Grey or colour values of any kind of number as 0 to 255.
-
-    Numbers do not say what is white: it is the smallest of `_TOPS` (1 of floats only), or the
-    largest number of their kind, that all but a hundredth of the floats hold, as cameras of 12 bits
-    write files of 16. Where they stay far below, as in float pictures of a lamp or counts of 32
-    bits, white is what they reach.
-
-    Raises:
-        ValueError: values that are not finite, or negative.
-    """
-    numbers = np.asarray(values, np.float64)
-    if not np.isfinite(numbers).all():
-        raise ValueError("it has values that are not finite")
-    if numbers.size and numbers.min() < -1e-3 * max(1.0, numbers.max()):
-        raise ValueError("it has negative values")
-    kind = np.asarray(values).dtype
-    # A filter may overshoot, and a highlight lie beyond white.
-    share = 99.0 if kind.kind == "f" else 100.0
-    largest = float(np.percentile(numbers, share)) if numbers.size else 0.0
-    tops: tuple[float, ...] = _TOPS
-    deepest = 1.0
-    if kind.kind in "iu":
-        end = float(np.iinfo(kind).max)
-        tops, deepest = (*(top for top in _TOPS[1:] if top < end), end), _TOPS[-1]
-    white = next((top for top in tops if largest <= top * 1.02), largest)
-    if white > deepest and largest < white / 16:
-        white = largest
-    return np.asarray(np.clip(numbers * (255.0 / white), 0, 255).round(), np.uint8)
-
-
 def _deep_tiff(source: Path | bytes) -> Image.Image:
     """A TIFF of more than 8 bits, with its orientation still to be applied.
 
@@ -243,18 +215,36 @@ def _deep_tiff(source: Path | bytes) -> Image.Image:
     return picture
 
 
+def _in_srgb(picture: Image.Image) -> Image.Image:
+    """A picture by its colour profile; as it is without one, or one that cannot be used."""
+    profile = picture.info.get("icc_profile")
+    if not profile or picture.mode not in ("RGB", "RGBA", "RGBX", "CMYK"):
+        return picture
+    # Here: most pictures have no profile.
+    from PIL import ImageCms
+
+    with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" not in ImageCms.getProfileDescription(own):
+            plain = picture if picture.mode in ("RGB", "CMYK") else picture.convert("RGB")
+            to = ImageCms.createProfile("sRGB")
+            changed = ImageCms.profileToProfile(plain, own, to, outputMode="RGB")
+            return changed if changed is not None else picture
+    return picture
+
+
+def _ends_in_zeros(source: Path | bytes) -> bool:
+    """Whether a JPEG ends in zeros without its end mark: the decoder makes grey of them."""
+    content = source if isinstance(source, bytes) else source.read_bytes()
+    whole = content.rstrip(b"\0")
+    return len(content) - len(whole) >= _HALF_COPY and not whole.endswith(b"\xff\xd9")
+
+
 def _start_of(source: Path | bytes) -> bytes:
     if isinstance(source, bytes):
         return source[:START_BYTES]
     with source.open("rb") as file:
         return file.read(START_BYTES)
-
-
-def encode_picture(array: NDArray[np.uint8], kind: str, **options: int) -> bytes:
-    """A picture (H, W, 3) or (H, W) as a file of one of Pillow's kinds."""
-    buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def _why_unidentified(source: Path | bytes) -> str:

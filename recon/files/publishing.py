@@ -200,7 +200,7 @@ class _Publication:
             if facts and facts["size"] == len(content):  # noqa: SIM102
                 if stores.read_object(path, facts) == content:
                     return facts
-            raise _taken(self._root) from None
+            raise _taken_error(self._root) from None
 
     def _remove(self, name: str) -> None:
         delete_object(self._root / name)
@@ -243,7 +243,7 @@ def _condition_errors() -> tuple[type[Exception], ...]:
     return exceptions.AlreadyExistsError, exceptions.PreconditionError
 
 
-def _taken(root: Path) -> FacebenchError:
+def _taken_error(root: Path) -> FacebenchError:
     return FacebenchError(
         f"another command is writing to {shown(root)}", "wait for it or choose another place"
     )
@@ -277,7 +277,7 @@ class _Lease:
     def check(self) -> None:
         """Refuse to go on where another command took the folder over."""
         if self._lost:
-            raise _taken(self._path.parent)
+            raise _taken_error(self._path.parent)
 
     def release(self) -> None:
         """Remove it, where it is still ours."""
@@ -306,14 +306,14 @@ class _Lease:
             now = object_facts(self._path)
             # Nobody's clock counts, only whether it changes: those of two machines differ.
             if now is not None and now["e_tag"] != facts["e_tag"]:
-                raise _taken(self._path.parent)
+                raise _taken_error(self._path.parent)
             facts = now
         if facts is None:
             return
         try:
             self._facts = put_object(self._path, self._content(), facts)
         except _condition_errors():
-            raise _taken(self._path.parent) from None
+            raise _taken_error(self._path.parent) from None
 
     def _is_of_dead_process(self, facts: Facts) -> bool:
         try:

@@ -92,7 +92,7 @@ def _unknown_keys(
     schema: Schema, part: Schema, value: Any, path: str
 ) -> Iterator[tuple[str, str, list[str]]]:
     """Path, name and known names of every key that no field has."""
-    part = _resolved(schema, part)
+    part = _resolve(schema, part)
     if isinstance(value, Mapping):
         known = part.get("properties")
         for key, inner in value.items():
@@ -104,12 +104,12 @@ def _unknown_keys(
             yield from _unknown_keys(schema, _child(part, index), inner, f"{path}{index}.")
 
 
-def _resolved(schema: Schema, part: Schema) -> Schema:
+def _resolve(schema: Schema, part: Schema) -> Schema:
     """A part with its reference followed; of alternatives, the one with most to say."""
     if reference := part.get("$ref"):
         part = schema["$defs"][reference.rsplit("/", 1)[1]]
     if alternatives := part.get("anyOf"):
-        return max((_resolved(schema, one) for one in alternatives), key=len)
+        return max((_resolve(schema, one) for one in alternatives), key=len)
     return part
 
 
@@ -128,8 +128,8 @@ def _one_error(error: ValidationError, schema: Schema, where: str) -> FacebenchE
     first = error.errors(include_url=False)[0]
     kind, value, part = first["type"], first["input"], schema
     for step in first["loc"]:
-        part = _child(_resolved(schema, part), step)
-    part = _resolved(schema, part)
+        part = _child(_resolve(schema, part), step)
+    part = _resolve(schema, part)
     path = ".".join(map(str, first["loc"]))
     if kind == "missing":
         return FacebenchError(f"{where}: '{path}' is missing", "give it a value")
@@ -139,7 +139,7 @@ def _one_error(error: ValidationError, schema: Schema, where: str) -> FacebenchE
         return FacebenchError(said, did_you_mean(str(value), known))
     if kind in _BOUND_ERRORS:
         finite = "a finite number, " if kind == "finite_number" else ""
-        return FacebenchError(said, f"give {finite}{_allowed(part)}")
+        return FacebenchError(said, f"give {finite}{_allowed_values(part)}")
     if kind == "string_too_short":
         return FacebenchError(said, "give text that is not empty, or leave it out")
     if kind == "value_error":
@@ -154,7 +154,7 @@ def _choices(part: Schema) -> list[str]:
     return [str(one) for one in part.get("enum", [part["const"]] if "const" in part else [])]
 
 
-def _allowed(part: Schema) -> str:
+def _allowed_values(part: Schema) -> str:
     """A field's bounds in words."""
     low, high = part.get("minimum"), part.get("maximum")
     if low is not None and high is not None:

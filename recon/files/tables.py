@@ -116,12 +116,12 @@ def _array(file: IO[bytes], size: int, where: str) -> NDArray[Any]:
     if n_bytes > size:
         raise FacebenchError(f"{where} is {shape} by its header, which does not fit", _DAMAGED)
     flat = np.empty(math.prod(shape), kind)
-    if not _filled(flat.view(np.uint8) if n_bytes else flat[:0], file):
+    if not _fill(flat.view(np.uint8) if n_bytes else flat[:0], file):
         raise FacebenchError(f"{where} ends early", _DAMAGED)
     return flat.reshape(shape, order="F" if in_columns else "C")
 
 
-def _filled(room: NDArray[Any], file: IO[bytes]) -> bool:
+def _fill(room: NDArray[Any], file: IO[bytes]) -> bool:
     """Read into an array (N,) of bytes, block by block; whether there were as many."""
     for start in range(0, len(room), _BLOCK_BYTES):
         block = room[start : start + _BLOCK_BYTES]

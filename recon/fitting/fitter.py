@@ -180,7 +180,7 @@ class Fitter(nn.Module):
         return Minimum(vector, found.cost, found.converged), objective
 
     def _initialise(self, target: _Target) -> Tensor:
-        """The mean face in the pose that lays it best over the landmarks, in closed form."""
+        """The mean face in the pose that aligns it best with the landmarks, in closed form."""
         batch, sizes = len(target.images), self.unknowns.sizes
         parts = (sizes.identity, sizes.expression, sizes.albedo)
         zero = target.landmarks.new_zeros(batch, max(parts))

@@ -35,11 +35,11 @@ class Landmarks:
 class MultiLevelLoss(nn.Module):
     """The terms of the loss of a batch, unweighted, and their weighted sum.
 
-    The identity level, which draws a face of its own, is computed apart and joins the sum.
+    The identity term, which draws a face of its own, is computed apart and joins the sum.
 
     Args:
-        recipe: weights and settings of every level.
-        model: whose skin the reflectance level looks at; needed where the recipe weighs that.
+        recipe: weights and settings of every term.
+        model: whose skin the reflectance term looks at; needed where the recipe weighs that.
         all_reduce: sums up the batch over all workers.
     """
 
@@ -66,12 +66,12 @@ class MultiLevelLoss(nn.Module):
         rendering: Rendering | None,
         truth: Supervision,
     ) -> dict[str, Tensor]:
-        """Every level that is computed, unweighted, by name.
+        """Every term that is computed, unweighted, by name.
 
         Args:
             coefficients: of the batch.
             placed: their landmarks, in the model's frame and projected.
-            rendering: the faces drawn from them; None leaves the pixel level out.
+            rendering: the faces drawn from them; None leaves the pixel term out.
             truth: the photographs and their weak labels.
         """
         prior = self.recipe.prior
@@ -106,7 +106,7 @@ class MultiLevelLoss(nn.Module):
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum."""
         weights = self.recipe.weights
-        return torch.stack([getattr(weights, name) * level for name, level in terms.items()]).sum()
+        return torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
 
     def _pixel(self, rendering: Rendering, truth: Supervision) -> Tensor:
         # Detached: a face could otherwise lower the loss by becoming smaller.

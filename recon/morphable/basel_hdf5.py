@@ -50,7 +50,7 @@ def read_basel_hdf5(
             landmarks and no table is given.
     """
     expect_kind(path, FileKind.HDF5, FETCH)
-    with _opened(path) as file:
+    with _open(path) as file:
         neutral = _mean(file, "shape", path)
         _check_year(len(neutral), year, path)
         to_mm = MILLIMETRES[unit]
@@ -74,7 +74,7 @@ def read_basel_hdf5(
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _open(path: Path) -> Iterator[Any]:
     import h5py
 
     try:

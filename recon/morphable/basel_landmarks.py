@@ -182,7 +182,7 @@ def read_crop(name: str, folder: Path, n_vertices: int) -> Crop:
         return Crop(np.arange(n_vertices), landmarks_2009(n_vertices, "BFM 2009"))
     trimmed = _indices(folder / TRIM, "trimIndex", n_vertices)
     if name == "trimmed":
-        landmarks = _renumbered(landmarks_2009(n_vertices, "BFM 2009"), trimmed, n_vertices)
+        landmarks = _renumber(landmarks_2009(n_vertices, "BFM 2009"), trimmed, n_vertices)
         return Crop(trimmed, landmarks, np.arange(len(trimmed)), len(trimmed))
     # The front's numbers count the trimmed vertices, not those of the whole model.
     front = _indices(folder / FRONT, "idx", len(trimmed))
@@ -214,7 +214,7 @@ def _indices(path: Path, name: str, n_vertices: int) -> NDArray[np.int64]:
     return stored.astype(np.int64).ravel() - 1
 
 
-def _renumbered(
+def _renumber(
     landmarks: NDArray[np.int64], kept: NDArray[np.int64], n_vertices: int
 ) -> NDArray[np.int64]:
     number = np.full(n_vertices, -1, np.int64)

@@ -117,7 +117,7 @@ def _read_landmarks(
         return read_landmark_table(path, len(template))
     if not path.is_file():
         raise FacebenchError(f"{path}: no such file", "--landmarks names FLAME's embedding")
-    vertices = _embedded(path, triangles)
+    vertices = _embedding(path, triangles)
     if len(vertices) == 68:
         return vertices
     # The static points are iBUG 18 to 68; the jaw line moves with the head's turn and is apart.
@@ -129,7 +129,7 @@ def _read_landmarks(
     return np.concatenate([missing if jaw is None else jaw, vertices])
 
 
-def _embedded(path: Path, triangles: NDArray[np.int64]) -> NDArray[np.int64]:
+def _embedding(path: Path, triangles: NDArray[np.int64]) -> NDArray[np.int64]:
     """Vertices of the 68, or of the 51 without the jaw line."""
     arrays = _read_arrays(path, tuple(name for pair in _SETS for name in pair))
     for faces, weights in _SETS:

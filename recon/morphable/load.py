@@ -130,7 +130,7 @@ def read_npz(path: Path, unit: str = "mm") -> MorphableModel:
     """
     if unit not in MILLIMETRES:
         raise FacebenchError(f"unknown unit '{unit}'", f"known: {', '.join(MILLIMETRES)}")
-    arrays = _expanded(_read_arrays(path), path)
+    arrays = _expand(_read_arrays(path), path)
     for name in _LENGTHS:
         # Not multiplied by 1.0: that would turn float32 into float64 and change the digest.
         if unit != "mm" and name in arrays:
@@ -140,7 +140,7 @@ def read_npz(path: Path, unit: str = "mm") -> MorphableModel:
     return complete_model(arrays, str(path), unit)
 
 
-def _expanded(arrays: dict[str, NDArray[Any]], path: Path) -> dict[str, NDArray[Any]]:
+def _expand(arrays: dict[str, NDArray[Any]], path: Path) -> dict[str, NDArray[Any]]:
     """The arrays as they are, or of a human model's compact file in full."""
     if "subdivision_weights" not in arrays:
         return arrays

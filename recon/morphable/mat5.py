@@ -75,7 +75,7 @@ def variables_of(path: Path, fetch: str) -> tuple[str, ...]:
     Raises:
         FacebenchError: it is missing, of another kind or damaged.
     """
-    return tuple(_found(path, fetch))
+    return tuple(_read_variables(path, fetch))
 
 
 def read_mat(path: Path, names: Sequence[str], fetch: str) -> dict[str, NDArray[Any]]:
@@ -89,7 +89,7 @@ def read_mat(path: Path, names: Sequence[str], fetch: str) -> dict[str, NDArray[
     Raises:
         FacebenchError: the file is missing, damaged or another one, or a variable is no numbers.
     """
-    present = _found(path, fetch)
+    present = _read_variables(path, fetch)
     missing = [name for name in names if name not in present]
     if missing:
         raise FacebenchError(f"{path}: no {', '.join(missing)}", _looks_like(tuple(present), fetch))
@@ -99,15 +99,15 @@ def read_mat(path: Path, names: Sequence[str], fetch: str) -> dict[str, NDArray[
     try:
         return {name: read_values(path, present[name]) for name in names}
     except (OSError, DamagedMatError) as error:
-        raise _damaged(path, error, fetch) from error
+        raise _damage(path, error, fetch) from error
 
 
-def _found(path: Path, fetch: str) -> dict[str, Variable]:
+def _read_variables(path: Path, fetch: str) -> dict[str, Variable]:
     expect_kind(path, FileKind.MAT5, fetch)
     try:
         return {item.name: item for item in variables(path)}
     except (OSError, DamagedMatError) as error:
-        raise _damaged(path, error, fetch) from error
+        raise _damage(path, error, fetch) from error
 
 
 def _looks_like(present: Sequence[str], fetch: str) -> str:
@@ -117,7 +117,7 @@ def _looks_like(present: Sequence[str], fetch: str) -> str:
     return f"it holds {', '.join(present[:5]) or 'nothing'}; {fetch}"
 
 
-def _damaged(path: Path, error: Exception, fetch: str) -> FacebenchError:
+def _damage(path: Path, error: Exception, fetch: str) -> FacebenchError:
     return FacebenchError(f"{path}: truncated or damaged ({error})", f"copy it again; {fetch}")
 
 

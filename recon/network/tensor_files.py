@@ -240,7 +240,7 @@ def read_state_dict(path: Path, source: str) -> StateDict:
     return _without_prefix({str(name): value for name, value in table.items()})
 
 
-def fitted(
+def build_with_state(
     build: Callable[[], Network], state: Mapping[str, Tensor], path: Path, what: str
 ) -> Network:
     """A network with the tensors of a file that also names the network's sizes.
@@ -275,13 +275,13 @@ def fit_state_dict(network: nn.Module, state: Mapping[str, Tensor], path: Path, 
     given = {name: own[name] for name in own if name.endswith(_COUNTER)} | dict(state)
     problem = _names_problem(own, given) or _shapes_problem(own, given)
     if problem:
-        known = recognised(state)
+        known = architecture_of(state)
         looks = f"; this looks like {known}" if known else ""
         raise FacebenchError(f"{path} is not {what}: {problem}{looks}", f"give weights of {what}")
     network.load_state_dict(given)
 
 
-def recognised(state: Mapping[str, Tensor]) -> str:
+def architecture_of(state: Mapping[str, Tensor]) -> str:
     """The architecture that a state dict's names show, or an empty text."""
     names = set(state)
     if "cp.resnet.conv1.weight" in names:

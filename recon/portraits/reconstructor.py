@@ -367,7 +367,7 @@ def make_reconstructor(
         FacebenchError: as `choose_network`, or the landmark network cannot be used.
     """
     network, name, digest = choose_network(choice, model, device)
-    # A fit has been laid on the landmarks already.
+    # A fit is aligned with the landmarks already.
     refining = NONE if choice.method == "fitting" else choice.landmarks
     refiner = make_refiner(model, refining, device)
     return Reconstructor(model, network, device, texture_size, refiner), name, digest

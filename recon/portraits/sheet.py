@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..export.sheet import Picture, captioned, to_pictures
+from ..export.sheet import Picture, to_pictures, with_caption
 from ..face.coefficients import FaceCoefficients
 from ..face.crop import frame_mean_face
 from ..face.lighting import ambient_light
@@ -86,4 +86,4 @@ class SheetRenderer:
 def _add_captions(images: Tensor, captions: tuple[str, ...]) -> list[Picture]:
     # Drawn twice as large: within the outline visibility is hard, and edges would show steps.
     small = torch.nn.functional.avg_pool2d(images.clamp(0.0, 1.0), _SUPERSAMPLING)
-    return [captioned(p, text) for p, text in zip(to_pictures(small), captions, strict=True)]
+    return [with_caption(p, text) for p, text in zip(to_pictures(small), captions, strict=True)]

@@ -205,7 +205,7 @@ class Listing:
         digest.update("\n".join(sorted(self.unreadable)).encode(errors="replace"))
         return digest.hexdigest()
 
-    def limited(self, limit: int | None) -> Listing:
+    def first(self, limit: int | None) -> Listing:
         """The first photographs."""
         return Listing(self.photographs[:limit], self.unreadable)
 
@@ -224,10 +224,10 @@ def list_photographs(inputs: Sequence[Path]) -> Listing:
             f"no photographs in {', '.join(map(str, inputs))}",
             f"known endings: {' '.join(sorted(PHOTOGRAPHS))}, and .zip and .tar of them",
         )
-    return Listing(tuple(_stamped(photographs)), unreadable)
+    return Listing(tuple(_with_stamps(photographs)), unreadable)
 
 
-def _stamped(photographs: Sequence[Photograph]) -> Iterator[Photograph]:
+def _with_stamps(photographs: Sequence[Photograph]) -> Iterator[Photograph]:
     """With stamps by contents: a copy may keep the size and time of what it replaces."""
     wanted = {
         Path(file.path)

@@ -22,7 +22,7 @@ class Asymmetry:
 
 @dataclass(frozen=True)
 class LabelWeights:
-    """Weights of the levels of a loss on labels, one for each part of the coefficients."""
+    """Weights of the terms of a loss on labels, one for each part of the coefficients."""
 
     identity: Amount = 1.0
     expression: Amount = 1.0
@@ -115,7 +115,7 @@ class RandomViews:
 
 @dataclass(frozen=True)
 class FeatureWeights:
-    """Weights of the levels: features of renders, distribution over the batch, loop-back."""
+    """Weights of the terms: features of renders, distribution over the batch, loop-back."""
 
     identity: Amount = 1.0
     distribution: Amount = 1.0

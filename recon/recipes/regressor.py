@@ -62,7 +62,7 @@ class RendererRecipe:
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the levels of the loss (METHOD eq. 7).
+    """Weights of the terms of the loss (METHOD eq. 7).
 
     Those that the paper does not have are 0 by default, which leaves them out: `landmark_shape`,
     the landmarks under the pose that fits them best, whatever pose the network found;
@@ -70,7 +70,7 @@ class LossWeights:
     `seen`, the landmarks as the network sees them, before any face is made of them.
     """
 
-    # METHOD eq. 7: levels have their own units, the weights bring them to one size.
+    # METHOD eq. 7: terms have their own units, the weights bring them to one size.
     pixel: Amount = 3.0
     landmark: Amount = 2.4e-3
     landmark_shape: Amount = 0.0
@@ -129,7 +129,7 @@ class LossRecipe:
 
 @dataclass(frozen=True)
 class IdentityRecipe:
-    """The recogniser of the identity level and the second view it is shown.
+    """The recogniser of the identity term and the second view it is shown.
 
     `weights` is `embedded`, a weights file, or empty for none. `yaw`, `pitch` and `roll` are the
     largest turns from the photograph's pose in degrees, `expression` the standard deviation of what

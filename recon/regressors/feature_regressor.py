@@ -28,7 +28,7 @@ class Person:
     identity: Tensor
     albedo: Tensor
 
-    def joined(self) -> Tensor:
+    def join(self) -> Tensor:
         """Both, (B, K)."""
         return torch.cat([self.identity, self.albedo], dim=1)
 
@@ -67,7 +67,7 @@ class FeatureRegressor(FaceNetwork):
     """Finds landmarks, recognises, and decodes who it is; only the decoder learns.
 
     Features are made to tell the person whatever the pose, light and expression, so these cannot
-    be decoded from them: the pose is the one that lays the face over the landmarks, the light
+    be decoded from them: the pose is the one that aligns the face with the landmarks, the light
     ambient, the expression neutral.
 
     Args:
@@ -130,8 +130,8 @@ class FeatureRegressor(FaceNetwork):
         known = targets.isfinite().all(1) & self.points.present[:, None]
         return pose_of_camera(fit_pose(shape, targets, known.double())).to(identity)
 
-    def placed(self, person: Person, landmarks: Tensor) -> Coefficients:
-        """Whole faces: people laid over landmarks (68, 2, B) px, neutral, in ambient light."""
+    def place(self, person: Person, landmarks: Tensor) -> Coefficients:
+        """Whole faces: people aligned with landmarks (68, 2, B) px, neutral, in ambient light."""
         identity = person.identity
         expression = identity.new_zeros(len(identity), self.sizes.expression)
         light = ambient_light(len(identity)).to(identity)

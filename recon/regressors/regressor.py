@@ -78,12 +78,12 @@ class FaceRegressor(FaceNetwork):
 
     def forward(self, images: Tensor) -> Coefficients:
         """Coefficients of RGB images (B, 3, S, S) in [0, 1]; angles in radians."""
-        return self.look(images)[0]
+        return self.estimate(images)[0]
 
-    def look(self, images: Tensor) -> tuple[Coefficients, Tensor | None]:
+    def estimate(self, images: Tensor) -> tuple[Coefficients, Tensor | None]:
         """The same, and the places (B, 68, 2) in px that the head read, where it reads any."""
-        scales, places = self._seen(self.normalise(images))
-        return self.moved(self.start(), self._read(scales, places)), places
+        scales, places = self._encode(self.normalise(images))
+        return self.move(self.start(), self._read(scales, places)), places
 
     def start(self) -> Coefficients:
         """The face from which outputs count, as a batch of one: the mean face in view."""
@@ -97,19 +97,19 @@ class FaceRegressor(FaceNetwork):
 
     def outputs(self, pictures: Tensor) -> Coefficients:
         """Outputs of the head for normalised pictures (B, C, S, S), scaled, part by part."""
-        return self._read(*self._seen(pictures))
+        return self._read(*self._encode(pictures))
 
-    def _seen(self, pictures: Tensor) -> tuple[Sequence[Tensor], Tensor | None]:
+    def _encode(self, pictures: Tensor) -> tuple[Sequence[Tensor], Tensor | None]:
         scales = self.backbone.pyramid(pictures)
         return scales, self.places(scales) if self.places else None
 
     def _read(self, scales: Sequence[Tensor], places: Tensor | None) -> Coefficients:
-        pooled = self._pooled(scales[-1], places)
+        pooled = self._pool(scales[-1], places)
         with torch.autocast(pooled.device.type, enabled=False):  # eight bits would round the pose
             outputs = self.backbone.fc(pooled.float()) * self.output_scale
         return Coefficients.from_vector(outputs, self.sizes)
 
-    def moved(self, faces: Coefficients, outputs: Coefficients) -> Coefficients:
+    def move(self, faces: Coefficients, outputs: Coefficients) -> Coefficients:
         """Faces moved by outputs: sums, but for the camera's scale, which is multiplied."""
         return Coefficients(
             outputs.identity + faces.identity,
@@ -119,7 +119,7 @@ class FaceRegressor(FaceNetwork):
             outputs.light + faces.light,
         )
 
-    def _pooled(self, last: Tensor, places: Tensor | None) -> Tensor:
+    def _pool(self, last: Tensor, places: Tensor | None) -> Tensor:
         if self.pooling == "average":
             return last.mean((2, 3))
         grid = last.flatten(1)
@@ -209,21 +209,21 @@ class RefiningRegressor(FaceRegressor):
             last: where given, a single pass is made, from these faces.
         """
         if last is not None:
-            return self._refined(images, last)
-        return self.refined(images, self.passes)
+            return self._refine(images, last)
+        return self.refine(images, self.passes)
 
-    def refined(self, images: Tensor, passes: int) -> Coefficients:
+    def refine(self, images: Tensor, passes: int) -> Coefficients:
         """The faces after so many passes; after none, the mean face in view, as a batch of one."""
         faces = self.start()
         for _ in range(passes):
-            faces = self._refined(images, faces)
+            faces = self._refine(images, faces)
         return faces
 
-    def _refined(self, images: Tensor, last: Coefficients) -> Coefficients:
+    def _refine(self, images: Tensor, last: Coefficients) -> Coefficients:
         """One pass from the faces of a batch, or from one face for all."""
         drawn = self._draw(last).expand_as(images)
         seen = [self.normalise(images), self.normalise(drawn)]
-        return self.moved(last, self.outputs(torch.cat(seen, dim=1)))
+        return self.move(last, self.outputs(torch.cat(seen, dim=1)))
 
 
 def _with_channels(layer: nn.Conv2d, channels: int) -> nn.Conv2d:

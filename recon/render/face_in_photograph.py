@@ -36,9 +36,9 @@ class FaceInPhotograph:
         mesh: mm, facing +z, with its expression where the method gives one; its colours are the
             method's albedo, None where it has none.
         neutral: (V, 3) mm, the same vertices without expression.
-        pose: (7,) in the crop's normalised coordinates (`recon.camera`), or None where the method
+        pose: (7,) in the crop's normalised coordinates (`face.camera`), or None where the method
             does not say.
-        light: (9, 3) (`recon.lighting`), or None where the method does not say.
+        light: (9, 3) (`face.lighting`), or None where the method does not say.
     """
 
     mesh: Mesh
@@ -65,7 +65,7 @@ def complete_pose_and_light(
 ) -> FaceInPhotograph:
     """The face with the pose and the light that its method leaves open.
 
-    The pose lays its 68 landmark vertices over those of the photograph, the light makes its albedo
+    The pose aligns its 68 landmark vertices with the photograph's, the light makes its albedo
     look most like it; both in closed form (`camera.fit_pose`, `lighting.solve_light`).
 
     Args:
@@ -207,7 +207,7 @@ class FaceArtist:
         shown = _colours(face.mesh) if colours is None else colours
         return self._draw(face, shown, None, self._paper)
 
-    def turned(
+    def turn(
         self,
         face: FaceInPhotograph,
         yaw: float,

@@ -182,16 +182,16 @@ class Visible:
     Attributes:
         pixel: (P,) int64 covered pixels of the (B * H * W) ones, each once.
         corner: (3, P) int64 vertices of the triangle seen there, of the (B * V) ones.
-        rim_pixel: (M,) int64 pixels near the outer contour, each once.
-        rim_end: (2, M) int64 ends of the contour's nearest edge.
-        rim_inside: (M,) bool, whether the face covers the pixel's centre.
+        contour_pixel: (M,) int64 pixels near the outer contour, each once.
+        contour_end: (2, M) int64 ends of the contour's nearest edge.
+        contour_inside: (M,) bool, whether the face covers the pixel's centre.
     """
 
     pixel: Tensor
     corner: Tensor
-    rim_pixel: Tensor
-    rim_end: Tensor
-    rim_inside: Tensor
+    contour_pixel: Tensor
+    contour_end: Tensor
+    contour_inside: Tensor
 
 
 class OutlineRenderer:
@@ -249,15 +249,15 @@ class OutlineRenderer:
         """Colours and silhouette of what was found, from x, y (B, V) and colours (B * V, 3)."""
         batch = len(x)
         x, y = x.reshape(-1), y.reshape(-1)
-        rim_colour, coverage, outside = self._rim(x, y, colours, seen, grid)
+        contour_colour, coverage, outside = self._contour(x, y, colours, seen, grid)
         # Covered pixels show their triangle; those outside show the colour of the contour, which is
         # all that the soft edge may reveal of the face.
-        pixel = torch.cat([seen.pixel, seen.rim_pixel[outside]])
-        colour = torch.cat([_seen_colour(x, y, colours, seen, grid), rim_colour[outside]])
+        pixel = torch.cat([seen.pixel, seen.contour_pixel[outside]])
+        colour = torch.cat([_seen_colour(x, y, colours, seen, grid), contour_colour[outside]])
         background = colours.new_tensor(self.background)
         silhouette = x.new_zeros(batch * grid.n_pixels).index_fill(0, seen.pixel, 1.0)
         # After the ones: the contour's pixels inside take their soft value as well.
-        silhouette = silhouette.index_copy(0, seen.rim_pixel, coverage)
+        silhouette = silhouette.index_copy(0, seen.contour_pixel, coverage)
         share = silhouette.index_select(0, pixel).unsqueeze(1)
         drawn = background.expand(batch * grid.n_pixels, 3)
         # Written as background plus a difference, so that a gradient of `share` sees both.
@@ -267,24 +267,24 @@ class OutlineRenderer:
         # Here the background's share is the silhouette's complement; in SoftRas it is not.
         return Rendering(image.contiguous(), silhouette, 1.0 - silhouette)
 
-    def _rim(
+    def _contour(
         self, x: Tensor, y: Tensor, colours: Tensor, seen: Visible, grid: Grid
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """At the rim's pixels: the contour's colour (M, 3), the coverage (M,), which are outside.
+        """At the contour's pixels: its colour (M, 3), the coverage (M,), which are outside.
 
         The last are indices into the M: pixels whose centre the face does not cover.
         """
-        column, up = grid.position(seen.rim_pixel % grid.n_pixels)
+        column, up = grid.position(seen.contour_pixel % grid.n_pixels)
         share, to_x, to_y = nearest_point(
-            _take(x, seen.rim_end), _take(y, seen.rim_end), column, up
+            _take(x, seen.contour_end), _take(y, seen.contour_end), column, up
         )
-        start, end = _take_rows(colours, seen.rim_end)
+        start, end = _take_rows(colours, seen.contour_end)
         scale = self.sigma * grid.pixels_per_unit**2
         exponent = (to_x * to_x + to_y * to_y) / scale
         # The sign by coverage, not by the edge's side: at a corner a pixel may lie left of one edge
         # and right of the other.
-        coverage = torch.where(seen.rim_inside, exponent, -exponent).sigmoid()
-        outside = (~seen.rim_inside).nonzero()[:, 0]
+        coverage = torch.where(seen.contour_inside, exponent, -exponent).sigmoid()
+        outside = (~seen.contour_inside).nonzero()[:, 0]
         return start + share.unsqueeze(1) * (end - start), coverage, outside
 
 
@@ -294,9 +294,9 @@ def _join(images: list[Visible], n_vertices: int, n_pixels: int) -> Visible:
     return Visible(
         torch.cat([image.pixel + i * n_pixels for i, image in numbered]),
         torch.cat([image.corner + i * n_vertices for i, image in numbered], dim=1),
-        torch.cat([image.rim_pixel + i * n_pixels for i, image in numbered]),
-        torch.cat([image.rim_end + i * n_vertices for i, image in numbered], dim=1),
-        torch.cat([image.rim_inside for image in images]),
+        torch.cat([image.contour_pixel + i * n_pixels for i, image in numbered]),
+        torch.cat([image.contour_end + i * n_vertices for i, image in numbered], dim=1),
+        torch.cat([image.contour_inside for image in images]),
     )
 
 
@@ -310,13 +310,13 @@ def _find_one(
     pixel, triangle = _z_buffer(corner_x, corner_y, depth, corners, front, grid)
     covered = front.new_zeros(grid.n_pixels).index_fill(0, pixel, True)
     ends = torch.stack(silhouette_edges(edges, front))
-    rim_pixel, edge = near_contour(_take(x, ends), _take(y, ends), covered, radius, grid)
+    contour_pixel, edge = near_contour(_take(x, ends), _take(y, ends), covered, radius, grid)
     return Visible(
         pixel,
         corners.index_select(1, triangle),
-        rim_pixel,
+        contour_pixel,
         ends.index_select(1, edge),
-        covered.index_select(0, rim_pixel),
+        covered.index_select(0, contour_pixel),
     )
 
 

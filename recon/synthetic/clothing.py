@@ -115,7 +115,7 @@ class ClothedModel:
         spectacles = np.zeros((GLASSES_VERTICES, 2))
         # Grain fixed to the mean face, so that it moves with the skin and not with the picture.
         face_texture = model.mean_shape[:, :2].astype(np.float64) / 60
-        skin = _marked(model, *_SKIN_REGIONS)
+        skin = _region_mask(model, *_SKIN_REGIONS)
         return cls(
             model,
             hair,
@@ -125,7 +125,7 @@ class ClothedModel:
             np.concatenate([face_texture, hair.texture, torso.texture, spectacles]),
             np.concatenate([np.ones(sizes[1]), torso.follow, np.ones(GLASSES_VERTICES)]),
             skin if skin.any() else np.ones(model.n_vertices, bool),
-            _marked(model, "neck"),
+            _region_mask(model, "neck"),
         )
 
     def fit_clothing(
@@ -194,7 +194,7 @@ class ClothedModel:
         return colours, np.where(bare, CLASS["neck"], CLASS["cloth"]).astype(np.uint8)
 
 
-def _marked(model: MorphableModel, *regions: str) -> NDArray[np.bool_]:
+def _region_mask(model: MorphableModel, *regions: str) -> NDArray[np.bool_]:
     marked = np.zeros(model.n_vertices, bool)
     marked[model.vertices_of(*regions)] = True
     return marked

@@ -62,7 +62,7 @@ class LabelledFace:
         subject: `sNNNNNN`; its faces share identity and albedo coefficients.
         image: (S, S, 3) uint8 RGB.
         landmarks: (68, 2) float32 pixels, x right and y down, integers at pixel centres.
-        mask: (S, S) uint8 classes in the order of `masks.CLASS_NAMES`.
+        mask: (S, S) uint8 classes in the order of `appearance.CLASS_NAMES`.
         coefficients: (D,) float32 in the layout of `coefficients.py`.
     """
 
@@ -104,14 +104,14 @@ class Sampler:
 
     def _neutral(self, one: Coefficients) -> NDArray[np.float32]:
         model = self.model
-        return model.mean_shape + blend(model.identity_basis, one.identity[0].numpy())
+        return model.mean_shape + combine_modes(model.identity_basis, one.identity[0].numpy())
 
     def _vertices(self, one: Coefficients) -> NDArray[np.float64]:
-        expression = blend(self.model.expression_basis, one.expression[0].numpy())
+        expression = combine_modes(self.model.expression_basis, one.expression[0].numpy())
         return (self._neutral(one) + expression).astype(np.float64)
 
     def _albedo(self, one: Coefficients) -> NDArray[np.float32]:
-        own = blend(self.model.albedo_basis, one.albedo[0].numpy())
+        own = combine_modes(self.model.albedo_basis, one.albedo[0].numpy())
         # Four deviations of pale skin would be brighter than white.
         albedo: NDArray[np.float32] = (self.model.mean_albedo + own).clip(0, 1)
         return albedo
@@ -181,7 +181,9 @@ class FaceSampler(Sampler):
         return PosedSubject(self._vertices(coefficients), albedo, clothing, appearance)
 
 
-def blend(basis: NDArray[np.float32], coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
+def combine_modes(
+    basis: NDArray[np.float32], coefficients: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Offsets (V, 3) of a basis (V, 3, K) under coefficients (K,), as one matrix product."""
     offsets: NDArray[np.float32] = basis.reshape(-1, basis.shape[2]) @ coefficients
     return offsets.reshape(-1, 3)

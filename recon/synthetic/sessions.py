@@ -68,7 +68,7 @@ class CaptureSession(Sampler):
         )
         return Person(f"s{number:06d}", start, self._posed_subject(start, stream))
 
-    def varied(self, person: Person, variation: str, number: int) -> Coefficients:
+    def vary(self, person: Person, variation: str, number: int) -> Coefficients:
         """The person's coefficients with one of `VARIATIONS` changed, as a batch of one."""
         stream = random_stream(self.seed, "sittings", person.name, variation, number)
         if variation == "expression":

@@ -21,7 +21,7 @@ from .methods.labels import label_minutes
 from .run import TrainingJob
 
 TRIAL_LINES = 5
-"""Of the log: levels of a loss that begin later, as pixels do, get their share of the trial."""
+"""Of the log: terms of a loss that begin later, as pixels do, get their share of the trial."""
 TRIAL_EVERY = 4
 """Steps between them."""
 

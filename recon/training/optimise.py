@@ -103,7 +103,7 @@ class Trainable(ABC, Generic[Batch]):
         # Also where it was left out: the schedule and the order of photographs go on.
         self.step += 1
         self.skipped += not applied
-        values = {name: float(level.detach()) for name, level in terms.items()}
+        values = {name: float(term.detach()) for name, term in terms.items()}
         return StepReport(float(total.detach()), values, images, applied, gradients)
 
 
@@ -116,7 +116,7 @@ class StepReport:
         terms: each term of the loss, unweighted.
         images: photographs in the batch.
         applied: False where the loss or its gradient was not finite and the step was left out.
-        gradients: norm of each weighted level's gradient; empty where it was not measured.
+        gradients: norm of each weighted term's gradient; empty where it was not measured.
     """
 
     total: float
@@ -268,7 +268,7 @@ class WeightAverage(AveragedModel):
 
 
 def gradient_norms(terms: Mapping[str, Tensor], coefficients: Coefficients) -> dict[str, float]:
-    """Euclidean norm of each level's gradient with respect to all coefficients of the batch.
+    """Euclidean norm of each term's gradient with respect to all coefficients of the batch.
 
     Cheap beside a step: the network is not gone through. The graph is kept for the step itself.
 
@@ -278,14 +278,14 @@ def gradient_norms(terms: Mapping[str, Tensor], coefficients: Coefficients) -> d
     """
     # A coefficient that a method does not learn has no gradient to measure.
     parts = [part for part in vars(coefficients).values() if part.requires_grad]
-    return {name: _norm(level, parts) for name, level in terms.items()}
+    return {name: _norm(term, parts) for name, term in terms.items()}
 
 
-def _norm(level: Tensor, parts: Sequence[Tensor]) -> float:
-    if not level.requires_grad:
+def _norm(term: Tensor, parts: Sequence[Tensor]) -> float:
+    if not term.requires_grad:
         return 0.0
-    # The level may not depend on some of them: the prior knows no pose.
-    found = torch.autograd.grad(level, parts, retain_graph=True, allow_unused=True)
+    # The term may not depend on some of them: the prior knows no pose.
+    found = torch.autograd.grad(term, parts, retain_graph=True, allow_unused=True)
     squares = [part.square().sum() for part in found if part is not None]
     return float(torch.stack(squares).sum().sqrt()) if squares else 0.0
 

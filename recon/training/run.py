@@ -162,7 +162,7 @@ def make_loop(job: TrainingJob, worker: Worker, listen: Listener) -> Loop:
 
 
 def lacks_recogniser(recipe: AnyRecipe) -> bool:
-    """Whether the identity level is asked for and left out, because there is no recogniser."""
+    """Whether the identity term is asked for and left out, because there is no recogniser."""
     return (
         isinstance(recipe, Recipe)
         and recipe.loss.weights.identity > 0

@@ -308,11 +308,11 @@ def share_statistics(learner: nn.Module, device: torch.device) -> nn.Module:
         for name, child in list(parent.named_children()):
             # By exact type: one that is shared already is a subclass and must stay.
             if isinstance(child, _BatchNorm) and type(child) in _SHARED:
-                setattr(parent, name, _shared(child))
+                setattr(parent, name, _with_shared_statistics(child))
     return learner
 
 
-def _shared(norm: _BatchNorm) -> SharedStatistics:
+def _with_shared_statistics(norm: _BatchNorm) -> SharedStatistics:
     shared = _SHARED[type(norm)](norm.num_features, norm.eps, norm.momentum)
     shared.load_state_dict(norm.state_dict())
     for mine, its in zip(shared.parameters(), norm.parameters(), strict=True):

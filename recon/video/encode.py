@@ -43,7 +43,7 @@ def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction)
         for frame in frames:
             stream = stream or _stream(container, frame.shape[:2], rate)
             size = size or frame.shape[:2]
-            same = frame if frame.shape[:2] == size else _fitted(frame, size)
+            same = frame if frame.shape[:2] == size else _fit(frame, size)
             even = np.ascontiguousarray(same[: stream.height, : stream.width])
             container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
         if stream is not None:
@@ -65,7 +65,7 @@ def _stream(
     return stream
 
 
-def _fitted(frame: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
+def _fit(frame: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
     """A frame as large as fits into a size (height, width), in the middle of black."""
     height, width = size
     scale = min(height / frame.shape[0], width / frame.shape[1])

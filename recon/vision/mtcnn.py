@@ -86,7 +86,7 @@ class MtcnnDetector:
         """Boxes of the landmarks of every face, the one first that `detect` gives, then the larger
         before the smaller."""
         small, scale = shrink(frame, SEARCH_SIDE)
-        found = self._believed(self.windows(small), small)
+        found = self._likely(self.windows(small), small)
         boxes = [_landmark_box(sides) for sides in found.sides.cpu().numpy().astype(float)]
         boxes.sort(key=lambda box: box.width, reverse=True)
         first = max(boxes, key=lambda box: prominence(box, small.shape), default=None)
@@ -112,14 +112,14 @@ class MtcnnDetector:
         pixels = torch.tensor(part, device=self._device).permute(2, 0, 1)[None].float()
         found = Windows(starts, starts.new_ones(len(starts)), starts.new_zeros(0, 5, 2))
         found = self._place(pixels, self._refine(pixels, found))
-        found = self._believed(found, part)
+        found = self._likely(found, part)
         if not len(found.sides):
             return None
         box = _landmark_box(found.sides[0].cpu().numpy().astype(float))
         return Box(box.left + left, box.top + top, box.width, box.height)
 
     @staticmethod
-    def _believed(found: Windows, picture: Pixels) -> Windows:
+    def _likely(found: Windows, picture: Pixels) -> Windows:
         inside = _share_inside(found.sides, picture) >= LEAST_INSIDE
         return found[(found.scores >= LEAST_SURE) & inside]
 
@@ -145,7 +145,7 @@ class MtcnnDetector:
         """Windows of one level, px of the picture, their shifts and probabilities."""
         height, width = pixels.shape[2:]
         size = (int(height * scale + 1), int(width * scale + 1))
-        shares, shifts = self._networks.proposal(_centred(_resampled(pixels, size)))
+        shares, shifts = self._networks.proposal(_centre(_resample(pixels, size)))
         row, column = (shares[0] >= _LEAST_PROPOSED).nonzero(as_tuple=True)
         corner = torch.stack([column, row], 1).to(shares) * _STRIDE + 1.0
         # Whole pixels, as the weights were trained with.
@@ -162,7 +162,7 @@ class MtcnnDetector:
         good = scores > _LEAST_REFINED
         sides, scores, shifts = found.sides[there][good], scores[good], shifts[good]
         kept = suppress(sides, scores, 0.7)
-        moved = _square(_moved(sides[kept], shifts[kept]))
+        moved = _square(_shift_windows(sides[kept], shifts[kept]))
         return Windows(moved, scores[kept], found.points)
 
     def _place(self, pixels: Tensor, found: Windows) -> Windows:
@@ -174,7 +174,7 @@ class MtcnnDetector:
         sides, scores, shifts = found.sides[there][good], scores[good], shifts[good]
         size = (sides[:, 2:] - sides[:, :2] + 1.0)[:, :, None]
         points = (size * shares[good] + sides[:, :2, None] - 1.0).transpose(1, 2)
-        moved = _moved(sides, shifts)
+        moved = _shift_windows(sides, shifts)
         # Over the smaller one: a window inside another is the same face.
         kept = suppress(moved, scores, 0.7, over_smaller=True)
         return Windows(moved[kept], scores[kept], points[kept])
@@ -239,10 +239,10 @@ def _cut(pixels: Tensor, sides: Tensor, size: int) -> tuple[Tensor, Tensor]:
         left, top = max(left, 1) - 1, max(top, 1) - 1
         right, bottom = min(right, width), min(bottom, height)
         if right > left and bottom > top:
-            crops.append(_resampled(pixels[:, :, top:bottom, left:right], (size, size)))
+            crops.append(_resample(pixels[:, :, top:bottom, left:right], (size, size)))
             there.append(number)
     index = torch.tensor(there, dtype=torch.long, device=pixels.device)
-    return _centred(torch.cat(crops)) if crops else pixels.new_zeros(0), index
+    return _centre(torch.cat(crops)) if crops else pixels.new_zeros(0), index
 
 
 def _in_batches(network: torch.nn.Module, crops: Tensor) -> tuple[Tensor, ...]:
@@ -250,7 +250,7 @@ def _in_batches(network: torch.nn.Module, crops: Tensor) -> tuple[Tensor, ...]:
     return tuple(torch.cat(one) for one in zip(*parts, strict=True))
 
 
-def _moved(sides: Tensor, shifts: Tensor) -> Tensor:
+def _shift_windows(sides: Tensor, shifts: Tensor) -> Tensor:
     """Windows (N, 4) moved by shares of their sides, counted in whole pixels."""
     size = sides[:, 2:] - sides[:, :2] + 1.0
     return sides + shifts * size.repeat(1, 2)
@@ -264,11 +264,11 @@ def _square(sides: Tensor) -> Tensor:
     return torch.cat([corner, corner + longest], 1)
 
 
-def _centred(pixels: Tensor) -> Tensor:
+def _centre(pixels: Tensor) -> Tensor:
     return (pixels - 127.5) / 128.0
 
 
-def _resampled(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+def _resample(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     return interpolate(pixels, size=size, mode="area")
 
 

@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 from ...errors import FacebenchError
 from ..network.bisenet import BiSeNet
 from ..network.resnet import ColourNormalisation
-from ..network.tensor_files import fit_state_dict, fitted, read_state_dict
+from ..network.tensor_files import build_with_state, fit_state_dict, read_state_dict
 from ..network.vision_weights import EMBEDDED, chosen_weights, is_own_file, load_network
 from ..recipes.vision import ParserRecipe
 from ..synthetic.appearance import CLASS_NAMES, MASK_ORDER
@@ -128,7 +128,7 @@ def _own(path: Path) -> BiSeNetParser:
     state, recipe = load_network(path, ParserRecipe)
     size = recipe.network
     build = partial(BiSeNet, width=size.width)
-    network = fitted(build, state, path, f"BiSeNet of width {size.width}")
+    network = build_with_state(build, state, path, f"BiSeNet of width {size.width}")
     return BiSeNetParser(network, size.image_size)
 
 

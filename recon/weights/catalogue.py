@@ -195,14 +195,14 @@ def choice_identity(kind: Kind, choice: str) -> str:
     if choice in fetched:
         return fetched[choice]
     # The embedded detector is scikit-image's, whose version stands in records of its own.
-    path = Path(choice) if choice != EMBEDDED else _embedded(kind)
+    path = Path(choice) if choice != EMBEDDED else _embedded_file(kind)
     if choice in OTHERS[kind] or path is None or not path.is_file():
         return choice
     name = EMBEDDED if choice == EMBEDDED else "file"
     return f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
 
 
-def _embedded(kind: Kind) -> Path | None:
+def _embedded_file(kind: Kind) -> Path | None:
     """The file of this package's own network of a kind."""
     names = {"landmarks": "landmarker", "recogniser": "recogniser", "parser": "parser"}
     folder = Path(__file__).parents[1] / "network" / "embedded"

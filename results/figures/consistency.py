@@ -120,7 +120,7 @@ def _person(
     yield Row("photograph", tuple(map(Cell, crops)), opens=True)
     for label, reconstructions in found.items():
         faces = (neutral_face(reconstructions[n]) for n in places)
-        drawn = (Cell(artist.turned(face, 0.0, light=_LIGHT)) for face in faces)
+        drawn = (Cell(artist.turn(face, 0.0, light=_LIGHT)) for face in faces)
         yield Row(label, tuple(drawn))
 
 

@@ -18,7 +18,7 @@ from ...bench.figures.photographs import Photograph, Reconstructions
 from ...bench.scoring.statistics import Interval, bootstrap_interval, paired_difference
 from ...recon.render.face_in_photograph import FaceArtist, FaceInPhotograph, Picture
 from ...recon.synthetic.appearance import CLASS_NAMES
-from ...recon.training.tasks.parser import coloured
+from ...recon.training.tasks.parser import colour_classes
 from ..tables.table import Table, interval_text, value_cell
 from ..tables.writers import csv_text
 from .drawing import Cell, Row, Sheet, minus
@@ -90,12 +90,12 @@ def _cells(row: TexturedFace, artist: FaceArtist) -> tuple[Cell, ...]:
     texts = (f"{one:.3f}" if np.isfinite(one) else "nothing hidden" for one in numbers)
     mapped, reconstructed = tuple(texts) or ("", "")
     views = [
-        (artist.turned(row.reconstruction, 0.0, row.mapped), mapped),
-        (artist.turned(row.reconstruction, yaw, row.mapped), ""),
-        (artist.turned(row.reconstruction, 0.0), reconstructed),
-        (artist.turned(row.reconstruction, yaw), ""),
+        (artist.turn(row.reconstruction, 0.0, row.mapped), mapped),
+        (artist.turn(row.reconstruction, yaw, row.mapped), ""),
+        (artist.turn(row.reconstruction, 0.0), reconstructed),
+        (artist.turn(row.reconstruction, yaw), ""),
     ]
-    mask = coloured(resize_mask(row.mask, artist.size))
+    mask = colour_classes(resize_mask(row.mask, artist.size))
     first = Cell(artist.photograph(row.photograph.portrait), row.photograph.caption)
     return (first, Cell(mask), *(Cell(*view) for view in views))
 
@@ -142,7 +142,7 @@ def agreement_note(found: Sequence[Mask], true: Sequence[Mask]) -> str:
 
 def legend() -> tuple[tuple[tuple[int, int, int], str], ...]:
     """Colour and name of all 19 classes."""
-    colours = coloured(np.arange(len(CLASS_NAMES))).tolist()
+    colours = colour_classes(np.arange(len(CLASS_NAMES))).tolist()
     return tuple(((r, g, b), name) for (r, g, b), name in zip(colours, CLASS_NAMES, strict=True))
 
 
@@ -152,7 +152,7 @@ def _parsing_cells(
     picture = artist.photograph(photograph.portrait)
     cells = [Cell(picture, photograph.caption)]
     for mask in masks:
-        colours = coloured(resize_mask(mask, artist.size))
+        colours = colour_classes(resize_mask(mask, artist.size))
         cells += [Cell(colours), Cell(_over(picture, colours))]
     return tuple(cells)
 

@@ -50,7 +50,7 @@ from facebench.recon.synthetic.appearance import (
     standard_normal,
 )
 from facebench.recon.synthetic.clothing import ClothedModel
-from facebench.recon.synthetic.faces import blend
+from facebench.recon.synthetic.faces import combine_modes
 from facebench.recon.synthetic.photograph import random_background, random_effects, random_stream
 from facebench.recon.synthetic.scene import PosedSubject, SceneRenderer
 from facebench.recon.training.data.shards import FaceShards
@@ -97,8 +97,10 @@ def album(seed: int, people: int, photographs: int) -> Iterator[tuple[str, Pictu
         skin, look = random_albedo(own, model), random_appearance(own)
         if look.glasses is not None and look.glasses.dark:
             look = replace(look, glasses=None)
-        neutral = (model.mean_shape + blend(model.identity_basis, identity)).astype(np.float64)
-        bare = (model.mean_albedo + blend(model.albedo_basis, skin)).clip(0, 1)
+        neutral = (model.mean_shape + combine_modes(model.identity_basis, identity)).astype(
+            np.float64
+        )
+        bare = (model.mean_albedo + combine_modes(model.albedo_basis, skin)).clip(0, 1)
         beard = random_beard(own, model)[:, None]
         albedo = bare + beard * (0.8 * look.hair.colour - bare)
         clothing = camera.clothed_model.fit_clothing(neutral, albedo, look)
@@ -109,7 +111,7 @@ def album(seed: int, people: int, photographs: int) -> Iterator[tuple[str, Pictu
             angles = torch.tensor(np.radians(degrees)).float()
             pose, light = random_framing(moment, mean, angles, framing), random_light(moment)
             camera.distance = math.exp(moment.uniform(math.log(_NEAR), math.log(_FAR)))
-            shape = neutral + blend(model.expression_basis, expression)
+            shape = neutral + combine_modes(model.expression_basis, expression)
             layer = camera.draw(PosedSubject(shape, albedo, clothing, look), pose, light, size)
             picture = layer.over(random_background(moment, size))
             image = random_effects(moment, _SIDE).photograph(moment, picture)

@@ -1,6 +1,6 @@
 """What a step of the paper's recipe costs on a CPU: batch 16, ResNet-50, `softras`, 224 px.
 
-Processor seconds on a synthetic batch, without the identity level, which needs a recogniser.
+Processor seconds on a synthetic batch, without the identity term, which needs a recogniser.
 
     python tests/benchmarks/paper_step.py --model ict.npz --steps 2
 """

@@ -51,7 +51,7 @@ def main() -> None:
                 seconds = step_seconds(name, given.faces, given.model, out / name)
                 print(f"{name:16s} {seconds:.2f} processor seconds a step")
         else:
-            label_table(Labelling.claimed(given.faces, given.model, out / "labels", given.limit))
+            label_table(Labelling.claim(given.faces, given.model, out / "labels", given.limit))
 
 
 def step_seconds(name: str, faces: Path, model: str, out: Path, steps: int = 5) -> float:
@@ -59,7 +59,7 @@ def step_seconds(name: str, faces: Path, model: str, out: Path, steps: int = 5) 
     settings = ["loss.pixel_from=0"] if name.startswith("mofa") else []
     job = TrainingJob(faces, load_any_recipe(name, settings), model, out, limit=PIECE)
     if name.startswith("tran"):
-        fit_piece(Labelling.claimed(faces, model, job.folder.labels, PIECE), 0)
+        fit_piece(Labelling.claim(faces, model, job.folder.labels, PIECE), 0)
     loop = make_loop(job, Worker(torch.device("cpu")), lambda row: None)
     taken = []
     for step in range(steps):

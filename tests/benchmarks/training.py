@@ -135,13 +135,13 @@ def parts(
     """Seconds of each part of a step, forwards and backwards."""
     face, loss = trainer.face, trainer.loss
     with torch.no_grad():
-        found = trainer.look(truth.images)[0]
+        found = trainer.estimate(truth.images)[0]
         vertices, colours = face.shaded(found)
     coefficients = Coefficients(**{name: leaf(value) for name, value in vars(found).items()})
     corners, lit = leaf(vertices), leaf(colours)
 
     def network() -> Tensor:
-        return trainer.look(truth.images)[0].vector().square().sum()
+        return trainer.estimate(truth.images)[0].vector().square().sum()
 
     def decode() -> Tensor:
         return sum((part.sum() for part in face.shaded(coefficients)), torch.zeros(()).to(vertices))

@@ -34,7 +34,7 @@ def test_workers_fit_what_this_process_fits(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = str(faces.parent / "model.npz")
-    here, there = (Labelling.claimed(faces, model, tmp_path / name, None) for name in "ab")
+    here, there = (Labelling.claim(faces, model, tmp_path / name, None) for name in "ab")
     assert list(fit_labels(here, parallel=False, cluster=False, threads=1)) == [0]
     assert list(fit_labels(there, parallel=True, cluster=False, threads=1)) == [0]
     assert fits(here.folder) == fits(there.folder)

@@ -150,21 +150,21 @@ def _beard(vertices: Array, landmarks: Array) -> Array:
 
 def _under_eyes(vertices: Array, landmarks: Array) -> Array:
     lower = landmarks[[42, 47, 46, 45], :2] + (0.0, -6.0)
-    return _drawn(vertices, landmarks, lower, 3.5)
+    return _draw_line(vertices, landmarks, lower, 3.5)
 
 
 def _lines(vertices: Array, landmarks: Array) -> Array:
     """Lines of age that are wide enough for the mesh: beside the mouth, and two on the forehead."""
     wing, corner, brow = landmarks[35], landmarks[54], landmarks[23]
     fold = np.stack([wing, corner, corner])[:, :2] + [[5.0, 5.0], [8.0, 4.0], [7.0, -9.0]]
-    lines = _drawn(vertices, landmarks, fold, 2.0)
+    lines = _draw_line(vertices, landmarks, fold, 2.0)
     for above in (18.0, 30.0):
         level = np.array([[0.0, brow[1] + above], [26.0, brow[1] + above + 2.0]])
-        lines = np.maximum(lines, 0.4 * _drawn(vertices, landmarks, level, 2.0))
+        lines = np.maximum(lines, 0.4 * _draw_line(vertices, landmarks, level, 2.0))
     return lines
 
 
-def _drawn(vertices: Array, landmarks: Array, line: Array, width: float) -> Array:
+def _draw_line(vertices: Array, landmarks: Array, line: Array, width: float) -> Array:
     """A soft line (V,) on both sides of the face, before the ears."""
     folded = np.column_stack([np.abs(vertices[:, 0]), vertices[:, 1]])
     front = vertices[:, 2] > landmarks[16, 2]

@@ -197,7 +197,7 @@ def open_source(place: Path | None) -> HumanSource:
     with zipfile.ZipFile(place) as wheel:
         start = f"{_ROOT}/"
         names = [n[len(start) :] for n in wheel.namelist() if n.startswith(start)]
-    return _checked(HumanSource(place, tuple(sorted(names))))
+    return _check(HumanSource(place, tuple(sorted(names))))
 
 
 def _of_folder(folder: Path) -> HumanSource:
@@ -207,10 +207,10 @@ def _of_folder(folder: Path) -> HumanSource:
     if root is None:
         raise FacebenchError(f"{folder}: no {_BASE} in it", _HOW)
     names = [p.relative_to(root).as_posix() for p in root.rglob("*.target*") if p.is_file()]
-    return _checked(HumanSource(root, tuple(sorted([*names, _BASE, _LICENCE_TEXT]))))
+    return _check(HumanSource(root, tuple(sorted([*names, _BASE, _LICENCE_TEXT]))))
 
 
-def _checked(source: HumanSource) -> HumanSource:
+def _check(source: HumanSource) -> HumanSource:
     missing = [name for name in (_BASE, _LICENCE_TEXT) if name not in source.names]
     if missing or not source.face_units():
         raise FacebenchError(f"{source.place}: no {(missing or [_UNITS])[0]} in it", _HOW)

@@ -188,7 +188,7 @@ def _landmarks(mirror: Ints) -> Ints:
     return landmarks
 
 
-def _mirrored() -> tuple[int, ...]:
+def _mirror_table() -> tuple[int, ...]:
     """The landmark at the mirror image of each of the 68."""
     pairs = {i: 16 - i for i in range(17)} | {i: 43 - i for i in range(17, 27)}
     pairs |= {i: i for i in range(27, 31)} | {i: 66 - i for i in range(31, 36)}
@@ -200,7 +200,7 @@ def _mirrored() -> tuple[int, ...]:
     return tuple(pairs[i] for i in range(68))
 
 
-MIRRORED = _mirrored()
+MIRRORED = _mirror_table()
 """iBUG landmark at the mirror image of each."""
 
 

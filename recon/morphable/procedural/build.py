@@ -67,11 +67,11 @@ def procedural_model(seed: int = 0, n_vertices: int = 6000) -> MorphableModel:
     identity = _with_detail(identity_fields(masks), surface.skin, seed)
     expression, albedo = expression_fields(masks), albedo_fields(masks)
     return MorphableModel(
-        mean_shape=quantised(surface.vertices, _SHAPE_BITS),
-        identity_basis=quantised(_identity_basis(identity, surface.vertices), _SHAPE_BITS),
-        expression_basis=quantised(np.stack(list(expression.values()), axis=2), _SHAPE_BITS),
-        mean_albedo=quantised(mean_albedo(masks), _ALBEDO_BITS),
-        albedo_basis=quantised(_albedo_basis(albedo), _ALBEDO_BITS),
+        mean_shape=quantise(surface.vertices, _SHAPE_BITS),
+        identity_basis=quantise(_identity_basis(identity, surface.vertices), _SHAPE_BITS),
+        expression_basis=quantise(np.stack(list(expression.values()), axis=2), _SHAPE_BITS),
+        mean_albedo=quantise(mean_albedo(masks), _ALBEDO_BITS),
+        albedo_basis=quantise(_albedo_basis(albedo), _ALBEDO_BITS),
         triangles=surface.triangles.astype(np.int32),
         landmarks=surface.landmarks.astype(np.int32),
         region=regions(masks),
@@ -258,7 +258,7 @@ def successive(columns: Array) -> Array:
     return scaled
 
 
-def quantised(array: Array, bits: int) -> np.typing.NDArray[np.float32]:
+def quantise(array: Array, bits: int) -> np.typing.NDArray[np.float32]:
     """Rounded to multiples of 2^-bits, so that a CPU's last bits do not reach the digest."""
     # A power of two: the rounded value is exact in binary, and its digest the same everywhere.
     step = 2.0**bits

@@ -38,24 +38,24 @@ def augmentation(recipe: AugmentationRecipe) -> Transform:
         zoom = math.exp(random.uniform(-recipe.zoom, recipe.zoom))
         turn = math.radians(random.uniform(-recipe.turn, recipe.turn))
         shift = random.uniform(-recipe.shift, recipe.shift, 2) * sample.image.shape[0]
-        moved = moved_sample(sample, zoom, turn, shift)
+        moved = move(sample, zoom, turn, shift)
         gain = 1.0 + random.uniform(-recipe.gain, recipe.gain, 3)
         contrast = 1.0 + random.uniform(-recipe.contrast, recipe.contrast)
-        return styled(hidden(recoloured(moved, gain, contrast), random), random)
+        return styled(hidden(recolour(moved, gain, contrast), random), random)
 
     def hidden(sample: Sample, random: np.random.Generator) -> Sample:
         # Drawn last, and nothing where none is asked for: what a seed gives elsewhere stays.
         asked = recipe.cover > 0 and random.random() < recipe.cover
-        return covered(sample, random) if asked else sample
+        return cover(sample, random) if asked else sample
 
     def styled(sample: Sample, random: np.random.Generator) -> Sample:
         asked = recipe.style > 0 and random.random() < recipe.style
-        return restyled(sample, random) if asked else sample
+        return restyle(sample, random) if asked else sample
 
     return change
 
 
-def moved_sample(sample: Sample, zoom: float, turn: float, shift: NDArray[np.floating]) -> Sample:
+def move(sample: Sample, zoom: float, turn: float, shift: NDArray[np.floating]) -> Sample:
     """Zoom and turn about the centre of the image, then shift; what comes in from outside is black.
 
     Args:
@@ -79,7 +79,7 @@ def moved_sample(sample: Sample, zoom: float, turn: float, shift: NDArray[np.flo
     return Sample(image, landmarks.astype(np.float32), mask)
 
 
-def recoloured(sample: Sample, gain: NDArray[np.floating], contrast: float) -> Sample:
+def recolour(sample: Sample, gain: NDArray[np.floating], contrast: float) -> Sample:
     """Colours times a gain (3,) per channel, spread about their mean by the contrast."""
     if contrast == 1.0 and (gain == 1.0).all():
         return sample
@@ -113,7 +113,7 @@ _FINEST = 96
 """Side in px at which a texture is drawn at most: a larger picture gets it enlarged."""
 
 
-def covered(sample: Sample, random: np.random.Generator) -> Sample:
+def cover(sample: Sample, random: np.random.Generator) -> Sample:
     """The photograph with a thing before everything beyond a line, in a band or in a rectangle.
 
     The mask says background where the thing hides more than half of a pixel. Landmarks stay where
@@ -181,7 +181,7 @@ _AROUND = np.isin(np.arange(19), [CLASS[name] for name in ("background", "cloth"
 """Mask classes (19,) that may look like anything: drawn hair is the least like photographed."""
 
 
-def restyled(sample: Sample, random: np.random.Generator) -> Sample:
+def restyle(sample: Sample, random: np.random.Generator) -> Sample:
     """The face in other surroundings, light, tones and texture; landmarks and mask stay.
 
     What tells a drawn face from a photographed one is mostly of these, so that a network which
@@ -232,7 +232,7 @@ def _convolved(random: np.random.Generator, picture: FloatImage) -> FloatImage:
     return np.asarray(picture + share * (found + picture.mean() - picture), np.float32)
 
 
-def mirrored(sample: Sample) -> Sample:
+def mirror(sample: Sample) -> Sample:
     """The mirror image: landmarks renumbered, left and right labels exchanged."""
     # A mirrored left eye is a right one: points and labels change names with their places.
     landmarks = sample.landmarks[list(MIRRORED)].copy()
@@ -251,7 +251,7 @@ def random_change(recipe: AnyRecipe) -> Transform:
         return change
 
     def changed(sample: Sample, random: np.random.Generator) -> Sample:
-        turned = mirrored(sample) if random.random() < recipe.flip else sample
+        turned = mirror(sample) if random.random() < recipe.flip else sample
         return change(turned, random)
 
     return changed

@@ -21,7 +21,7 @@ from ...regressors.feature_regressor import FeatureRegressor, Person
 from ...render.face import RenderedFace
 from ...synthetic.appearance import random_expression, random_light
 from ..workers import Surroundings
-from .ours import centred
+from .ours import centring_translation
 from .trainer import RegressorTrainer
 
 _VIEWS = 5
@@ -86,7 +86,7 @@ class ViewSampler:
         pose[:, :3] = angles
         # Scale first: the middle of the landmarks moves with it.
         pose[:, 6] = frame_mean_face(self.model).scale
-        pose[:, 3:6] = centred(identity, expression, pose, decoder)
+        pose[:, 3:6] = centring_translation(identity, expression, pose, decoder)
         return pose
 
 

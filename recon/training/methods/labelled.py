@@ -111,7 +111,7 @@ class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
         """One more pass on every photograph, and how far its result is from the truth."""
         # One pass is learned from wherever the earlier ones lead; no gradient through their
         # renders.
-        last = self.reached(batch.images)
+        last = self.faces_so_far(batch.images)
         with computing_in(self.recipe.network.precision, self.device):
             found: Coefficients = self.network(batch.images, last)
         return found, self.terms(found, batch.faces(self.regressor.sizes))
@@ -127,13 +127,13 @@ class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
         }
 
     @torch.no_grad()
-    def reached(self, images: Tensor) -> Coefficients:
+    def faces_so_far(self, images: Tensor) -> Coefficients:
         """Each photograph's face after a random number of passes, fewer than all."""
         passes = torch.from_numpy(self._passes(len(images))).to(images.device)
         # With running statistics, as in use: renders of half-trained passes stay out of them.
         self.regressor.eval()
         with computing_in(self.recipe.network.precision, self.device):
-            reached = [self.regressor.refined(images, 0)]
+            reached = [self.regressor.refine(images, 0)]
             # All are computed for the whole batch, and each photograph takes its own number of
             # them.
             for _ in range(self.regressor.passes - 1):

@@ -57,7 +57,7 @@ class Labelling:
     rows: int
 
     @classmethod
-    def claimed(cls, data: Path, model: str, folder: Path, limit: int | None) -> Labelling:
+    def claim(cls, data: Path, model: str, folder: Path, limit: int | None) -> Labelling:
         """The labelling of a folder's shards, noted in the folder of the fits.
 
         Raises:

@@ -59,7 +59,7 @@ Training = tuple[RegressorTrainer[Any], BatchSource]
 
 def weakly_supervised(recipe: Recipe, material: Material, around: Surroundings) -> Training:
     """`ours` and `mofa`: photographs with landmarks and masks."""
-    # A recogniser is loaded, and kept on the device, only where its level counts.
+    # A recogniser is loaded, and kept on the device, only where its term counts.
     weighed = recipe.loss.weights.identity > 0
     features = load_features(recipe.identity, around.device) if weighed else None
     trainer = Trainer(recipe, material.model, around, features)

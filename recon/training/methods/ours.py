@@ -73,7 +73,7 @@ def second_view_change(
     return turn, expression
 
 
-def seen_again(
+def second_view_faces(
     coefficients: Coefficients, turn: Tensor, expression: Tensor, decoder: FaceDecoder
 ) -> Coefficients:
     """The same people, turned, with another expression and in the middle of the picture.
@@ -86,12 +86,14 @@ def seen_again(
     pose = coefficients.pose.detach().clone()
     pose[:, :3] += turn
     # Last: where the middle comes to lie depends on turn and expression.
-    pose[:, 3:6] = centred(coefficients.identity.detach(), expression, pose, decoder)
+    pose[:, 3:6] = centring_translation(coefficients.identity.detach(), expression, pose, decoder)
     return replace(coefficients, expression=expression, pose=pose)
 
 
 @torch.no_grad()
-def centred(identity: Tensor, expression: Tensor, pose: Tensor, decoder: FaceDecoder) -> Tensor:
+def centring_translation(
+    identity: Tensor, expression: Tensor, pose: Tensor, decoder: FaceDecoder
+) -> Tensor:
     """Translations (B, 3) that put the middle of the landmarks in that of the picture.
 
     A model's origin may lie deep in the head: a face turned about it could leave the picture.
@@ -103,8 +105,8 @@ def centred(identity: Tensor, expression: Tensor, pose: Tensor, decoder: FaceDec
 
 
 @dataclass(frozen=True)
-class IdentityLevel:
-    """Computes the level.
+class IdentityTerm:
+    """Computes the term.
 
     Attributes:
         features: the frozen recogniser with its alignment.
@@ -144,7 +146,7 @@ class IdentityLevel:
     def second(self, coefficients: Coefficients, step: int) -> RenderedFace:
         """The second render of a batch at a step."""
         turn, expression = self.change(step, coefficients.expression)
-        again = seen_again(coefficients, turn, expression, self.face.decoder)
+        again = second_view_faces(coefficients, turn, expression, self.face.decoder)
         drawn: RenderedFace = self.face(again)
         return drawn
 
@@ -183,27 +185,27 @@ def _file(recipe: IdentityRecipe) -> str | Path:
     return recipe.weights if recipe.weights == EMBEDDED else Path(recipe.weights).expanduser()
 
 
-Look = tuple[Coefficients, Tensor | None]
+Estimate = tuple[Coefficients, Tensor | None]
 """What a regressor finds in images, and the places (B, 68, 2) of landmarks that it read it off."""
 
 
-class Looking(nn.Module):
+class Estimator(nn.Module):
     """All that a regressor finds, as one forward pass for all workers."""
 
     def __init__(self, regressor: FaceRegressor) -> None:
         super().__init__()
         self.regressor = regressor
 
-    def forward(self, images: Tensor) -> Look:
+    def forward(self, images: Tensor) -> Estimate:
         """Coefficients, and places or None, of images (B, 3, S, S)."""
-        return self.regressor.look(images)
+        return self.regressor.estimate(images)
 
 
 class Trainer(RegressorTrainer[Supervision]):
     """The regressor in training on photographs, landmarks and masks.
 
     Args:
-        features: the recogniser of the identity level; without one the level is absent.
+        features: the recogniser of the identity term; without one the term is absent.
     """
 
     recipe: Recipe
@@ -221,7 +223,7 @@ class Trainer(RegressorTrainer[Supervision]):
         # The lines are searched for over all vertices; a recipe without them need not wait.
         moves = recipe.loss.landmark.visible_contour
         self.contour = VisibleContour(model).to(self.device) if moves else None
-        self.identity = self._identity_level(features)
+        self.identity = self._identity_term(features)
 
     @property
     def weights(self) -> LossWeights:
@@ -230,7 +232,7 @@ class Trainer(RegressorTrainer[Supervision]):
 
     def compute_losses(self, batch: Supervision) -> tuple[Coefficients, dict[str, Tensor]]:
         """The faces of a batch and the terms of their loss."""
-        found, places = self.look(batch.images)
+        found, places = self.estimate(batch.images)
         terms = self.terms(found, batch)
         if places is not None and self.weights.seen:
             terms["seen"] = self.loss.seen(places, batch)
@@ -239,14 +241,14 @@ class Trainer(RegressorTrainer[Supervision]):
     def learned(self) -> nn.Module:
         """The network with all that it finds."""
         assert isinstance(self.regressor, FaceRegressor)
-        return Looking(self.regressor)
+        return Estimator(self.regressor)
 
-    def look(self, images: Tensor) -> Look:
+    def estimate(self, images: Tensor) -> Estimate:
         """What is found in images (B, 3, S, S), through the network that all workers share."""
         with computing_in(self.recipe.network.precision, self.device):
             # In the kernels' own layout, or the first convolution would bring them to it at each
             # call.
-            found: Look = self.network(images.contiguous(memory_format=torch.channels_last))
+            found: Estimate = self.network(images.contiguous(memory_format=torch.channels_last))
         return found
 
     def terms(self, coefficients: Coefficients, truth: Supervision) -> dict[str, Tensor]:
@@ -277,13 +279,13 @@ class Trainer(RegressorTrainer[Supervision]):
         return Landmarks(shape, self.face.in_pixels(project(turned, coefficients.pose)))
 
     def second_view(self, coefficients: Coefficients) -> RenderedFace | None:
-        """The face as the identity level sees it a second time, or None without that level."""
+        """The face as the identity term sees it a second time, or None without that term."""
         return self.identity.second(coefficients, self.step) if self.identity else None
 
-    def _identity_level(self, features: IdentityFeatures | None) -> IdentityLevel | None:
+    def _identity_term(self, features: IdentityFeatures | None) -> IdentityTerm | None:
         if features is None or not self.recipe.loss.weights.identity:
             return None
         recipe, peers = self.recipe.identity, self.peers
         change = partial(second_view_change, recipe, self.seed, peers.rank, peers.count)
         precision = self.recipe.network.precision
-        return IdentityLevel(features, self.face, change, precision, peers.mean)
+        return IdentityTerm(features, self.face, change, precision, peers.mean)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...export.sheet import captioned, to_pictures
+from ...export.sheet import to_pictures, with_caption
 from ...face.coefficients import Coefficients
 from ...losses.photometric import TensorBatch
 from ...morphable.model import MorphableModel
@@ -41,7 +41,7 @@ def fits_picture(
     columns += [second.rendering.image] if second else []
     names = ("photograph", "overlay", "shape", "albedo", "second view")
     stacks = [np.concatenate(to_pictures(images), axis=0) for images in columns]
-    named = [captioned(stack, name) for stack, name in zip(stacks, names, strict=False)]
+    named = [with_caption(stack, name) for stack, name in zip(stacks, names, strict=False)]
     return np.concatenate(named, axis=1)
 
 
@@ -86,13 +86,13 @@ class RegressorTrainer(Trainable[Batch]):
         self.regressor.train()
         before = self.descent.statistics()
         coefficients, terms = self.compute_losses(batch.to(self.device))
-        weighted = {name: getattr(self.weights, name) * level for name, level in terms.items()}
+        weighted = {name: getattr(self.weights, name) * term for name, term in terms.items()}
         # Before the step, which frees the graph that they are taken from.
         gradients = self._gradients(weighted, coefficients)
         return self.descend(weighted, terms, before, len(coefficients.pose), gradients)
 
     def _gradients(self, weighted: Mapping[str, Tensor], found: Coefficients) -> dict[str, float]:
-        # At the steps that are logged only: each level costs a backward pass to the coefficients.
+        # At the steps that are logged only: each term costs a backward pass to the coefficients.
         if (self.step + 1) % self.recipe.training.log_every:
             return {}
         return gradient_norms(weighted, found)

@@ -26,7 +26,7 @@ _COLOURS = (
 """Skin in skin's own colour, sides of one part in two shades, in BiSeNet order."""
 
 
-def coloured(mask: NDArray[np.integer]) -> NDArray[np.uint8]:
+def colour_classes(mask: NDArray[np.integer]) -> NDArray[np.uint8]:
     """RGB colours (..., 3) of classes (...) in BiSeNet order."""
     colours: NDArray[np.uint8] = np.array(_COLOURS, np.uint8)[mask]
     return colours
@@ -87,8 +87,8 @@ class ParserLearner(Learner):
         lines: list[NDArray[np.uint8]] = []
         rows = spread_rows(photographs, _SHOWN)
         for _, truth in in_batches(photographs, rows, self.image_size, device):
-            found = coloured(self.classes(truth.images).cpu().numpy())
-            true = coloured(truth.masks.cpu().numpy())
+            found = colour_classes(self.classes(truth.images).cpu().numpy())
+            true = colour_classes(truth.masks.cpu().numpy())
             pictures = to_pictures(truth.images)
             triples = zip(pictures, found, true, strict=True)
             lines += [np.concatenate(one, axis=1) for one in triples]

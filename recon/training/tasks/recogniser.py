@@ -176,10 +176,10 @@ class RecogniserLearner(Learner):
         # px of the aligned face, brought to the photograph, where a face takes about half of the
         # side.
         deviation = self.point_noise * images.shape[2] / self.network.image_size / 2
-        faces = self.aligned(images, points + deviation * noise)
+        faces = self.align(images, points + deviation * noise)
         return {"margin": self.head(self.network(faces), people)}
 
-    def aligned(self, images: Tensor, points: Tensor) -> Tensor:
+    def align(self, images: Tensor, points: Tensor) -> Tensor:
         """Faces on the template, in [-1, 1]."""
         return align_faces(images, points, self.network.image_size) * 2.0 - 1.0
 
@@ -215,7 +215,7 @@ class RecogniserLearner(Learner):
     @torch.no_grad()
     def _features(self, images: Tensor, landmarks: Tensor) -> Tensor:
         self.eval()
-        features: Tensor = self.network(self.aligned(images, five_points(landmarks)))
+        features: Tensor = self.network(self.align(images, five_points(landmarks)))
         return features
 
 

@@ -12,7 +12,7 @@ from facebench.errors import FacebenchError
 from facebench.recon.network.bisenet import BiSeNet
 from facebench.recon.network.iresnet import IResNet
 from facebench.recon.network.resnet import ResNet
-from facebench.recon.network.tensor_files import fit_state_dict, read_state_dict, recognised
+from facebench.recon.network.tensor_files import architecture_of, fit_state_dict, read_state_dict
 
 SOURCE = "https://example.org"
 
@@ -120,7 +120,7 @@ def test_wrong_names_and_shapes_are_named(tmp_path: Path) -> None:
 def test_architectures_are_recognised(name: str, network: object) -> None:
     with torch.device("meta"):
         state = network().state_dict()  # type: ignore[operator]
-    assert recognised(state) == name
+    assert architecture_of(state) == name
 
 
 def test_another_architecture_is_named_in_the_refusal(tmp_path: Path) -> None:

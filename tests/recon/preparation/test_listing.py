@@ -102,7 +102,7 @@ def test_a_stamp_changes_with_picture_or_labels(folder: Path) -> None:
     changed = [a.stamp != b.stamp for a, b in pairs]
     assert changed == [True, False, False]
     assert before.digest != after.digest
-    assert before.limited(1).digest != before.digest
+    assert before.first(1).digest != before.digest
 
 
 @pytest.mark.parametrize("kind", ["folder", "tar", "zip"])

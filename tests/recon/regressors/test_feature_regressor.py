@@ -48,7 +48,7 @@ def test_only_the_decoder_learns(network: FeatureRegressor) -> None:
 def test_the_length_of_features_does_not_matter(network: FeatureRegressor) -> None:
     features = torch.randn(3, 16, generator=torch.Generator().manual_seed(1))
     first, second = network.decoder(features), network.decoder(7.0 * features)
-    torch.testing.assert_close(first.joined(), second.joined())
+    torch.testing.assert_close(first.join(), second.join())
 
 
 def test_a_face_is_laid_over_the_landmarks_it_was_drawn_with(network: FeatureRegressor) -> None:
@@ -57,7 +57,7 @@ def test_a_face_is_laid_over_the_landmarks_it_was_drawn_with(network: FeatureReg
     size = (48, 48)
     renderer = FaceRenderer(FaceDecoder(small_model()), make_renderer("outline"), size)
     person = Person(people.identity, people.albedo)
-    placed = network.placed(person, renderer.landmarks(people))
+    placed = network.place(person, renderer.landmarks(people))
     torch.testing.assert_close(placed.pose[:, :5], people.pose[:, :5], atol=2e-3, rtol=0)
     torch.testing.assert_close(placed.pose[:, 6], people.pose[:, 6], rtol=2e-3, atol=0)
 

@@ -34,12 +34,12 @@ def same(first: Coefficients, second: Coefficients) -> bool:
 
 @torch.no_grad()
 def test_all_passes_are_single_passes_one_after_another(network: RefiningRegressor) -> None:
-    faces = network.refined(images(), 0)
+    faces = network.refine(images(), 0)
     assert faces.pose.shape == (1, 7)
     for _ in range(3):
         faces = network(images(), faces)
     assert same(network(images()), faces)
-    assert not same(network.refined(images(), 1), faces)
+    assert not same(network.refine(images(), 1), faces)
 
 
 @torch.no_grad()

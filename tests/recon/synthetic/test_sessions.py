@@ -20,7 +20,7 @@ def session() -> CaptureSession:
 @pytest.mark.parametrize("variation", VARIATIONS)
 def test_only_one_thing_changes(session: CaptureSession, variation: str) -> None:
     person = session.person(1)
-    changed = session.varied(person, variation, 0)
+    changed = session.vary(person, variation, 0)
     differing = [
         part
         for part in PARTS
@@ -33,7 +33,7 @@ def test_people_do_not_depend_on_the_order(session: CaptureSession) -> None:
     again = CaptureSession(session.model, 5, 64)
     again.person(0)
     first, second = (
-        maker.photograph(maker.person(2), maker.varied(maker.person(2), "pose", 7), "p")
+        maker.photograph(maker.person(2), maker.vary(maker.person(2), "pose", 7), "p")
         for maker in (session, again)
     )
     assert np.array_equal(first.image, second.image) and first.id == "s000002-p"
@@ -41,9 +41,7 @@ def test_people_do_not_depend_on_the_order(session: CaptureSession) -> None:
 
 def test_the_wall_behind_stays(session: CaptureSession) -> None:
     person = session.person(0)
-    shots = [
-        session.photograph(person, session.varied(person, "light", k), f"l{k}") for k in (0, 1)
-    ]
+    shots = [session.photograph(person, session.vary(person, "light", k), f"l{k}") for k in (0, 1)]
     wall = (shots[0].mask == 0) & (shots[1].mask == 0)
     inner = wall[:3, :3]
     assert inner.any()

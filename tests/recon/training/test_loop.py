@@ -24,7 +24,7 @@ def job(faces: Path, out: Path, recipe: Recipe | None = None, seed: int = 0) -> 
 
 
 def whole_method(folder: Path) -> Recipe:
-    """The identity level with its second views, averaged weights and random changes of pictures."""
+    """The identity term with its second views, averaged weights and random changes of pictures."""
     recogniser = write_recogniser(folder / "recogniser.pt")
     return small_recipe(
         *("training.steps=4", "training.validate_every=2"),

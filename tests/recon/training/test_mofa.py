@@ -32,7 +32,7 @@ def test_it_trains_and_no_mask_matters(faces: Path) -> None:
     trainer = Trainer(recipe, small_model(), Surroundings())
     unchanged = augmentation(AugmentationRecipe())
     truth = BatchSource(FaceShards(faces), 4, SIZE, 0, unchanged).batch(0)
-    found = trainer.look(truth.images)[0]
+    found = trainer.estimate(truth.images)[0]
     blind = replace(truth, masks=torch.full_like(truth.masks, CLASS_NAMES.index("hat")))
     pixels = [trainer.terms(found, seen)["pixel"] for seen in (truth, blind)]
     assert torch.equal(*pixels) and pixels[0] > 0

@@ -31,7 +31,7 @@ def test_half_the_bits_train_alike_and_everything_kept_is_float32(faces: Path) -
         reports = [trainer.training_step(batch) for _ in range(8)]
         losses[precision] = [report.total for report in reports]
         assert {value.dtype for value in trainer.regressor.parameters()} == {torch.float32}
-        assert trainer.look(batch.images)[0].pose.dtype == torch.float32
+        assert trainer.estimate(batch.images)[0].pose.dtype == torch.float32
     assert losses["bfloat16"][0] == losses["float32"][0]  # the head starts at zero
     assert losses["bfloat16"][1] != losses["float32"][1]
     falls = {precision: values[0] - values[-1] for precision, values in losses.items()}

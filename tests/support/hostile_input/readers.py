@@ -31,7 +31,7 @@ from facebench.recon.morphable.landmarks import read_landmark_table
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.mat5 import read_mat
 from facebench.recon.morphable.surrey import read_surrey
-from facebench.recon.network.tensor_files import read_state_dict, recognised
+from facebench.recon.network.tensor_files import architecture_of, read_state_dict
 from facebench.recon.portraits.results import NAME as PORTRAITS
 from facebench.recon.portraits.results import ResultLedger
 from facebench.recon.portraits.sources import Source, read_photograph
@@ -109,7 +109,7 @@ def _regressor(path: Path) -> None:
 
 
 def _state_dict(path: Path) -> None:
-    recognised(read_state_dict(path, "the web"))
+    architecture_of(read_state_dict(path, "the web"))
 
 
 def _frames(path: Path) -> None:

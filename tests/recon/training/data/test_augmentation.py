@@ -6,9 +6,9 @@ import pytest
 from facebench.recon.recipes.regressor import AugmentationRecipe
 from facebench.recon.training.data.augmentation import (
     augmentation,
-    moved_sample,
-    recoloured,
-    restyled,
+    move,
+    recolour,
+    restyle,
 )
 from facebench.recon.training.data.shards import Sample
 
@@ -29,7 +29,7 @@ def blob(x: float, y: float, size: int = 65) -> Sample:
 def test_landmark_and_mask_stay_on_the_spot(
     zoom: float, turn: float, shift: tuple[float, float]
 ) -> None:
-    moved = moved_sample(blob(40.0, 25.0), zoom, turn, np.array(shift))
+    moved = move(blob(40.0, 25.0), zoom, turn, np.array(shift))
     weight = moved.image[..., 0].astype(float)
     rows, columns = np.mgrid[:65, :65]
     centre = [(weight * columns).sum() / weight.sum(), (weight * rows).sum() / weight.sum()]
@@ -40,9 +40,9 @@ def test_landmark_and_mask_stay_on_the_spot(
 
 def test_gain_is_per_channel_and_contrast_keeps_the_mean() -> None:
     sample = blob(30.0, 30.0)
-    brighter = recoloured(sample, np.array([1.0, 0.5, 1.0]), 1.0).image
+    brighter = recolour(sample, np.array([1.0, 0.5, 1.0]), 1.0).image
     np.testing.assert_allclose(brighter[..., 1], sample.image[..., 1] / 2, atol=0.6)
-    flat = recoloured(sample, np.ones(3), 0.0).image
+    flat = recolour(sample, np.ones(3), 0.0).image
     assert np.ptp(flat) == 0
     assert flat.mean() == pytest.approx(sample.image.mean(), abs=0.5)
 
@@ -56,7 +56,7 @@ def test_nothing_asked_changes_nothing() -> None:
 
 def test_another_style_keeps_landmarks_and_mask_and_follows_from_its_seed() -> None:
     sample = blob(30.0, 20.0)
-    one, two, other = (restyled(sample, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    one, two, other = (restyle(sample, np.random.default_rng(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one.image, two.image)
     assert (one.image != other.image).any()
     for styled in (one, other):
@@ -74,7 +74,7 @@ def test_another_style_leaves_what_is_face_where_it_is() -> None:
     drawn = Sample(np.where(inside, sample.image, around), sample.landmarks, sample.mask)
     inner, outer = [], []
     for seed in range(60):
-        styled = restyled(drawn, np.random.default_rng(seed)).image.mean(2)
+        styled = restyle(drawn, np.random.default_rng(seed)).image.mean(2)
         for found, mask in ((inner, drawn.mask > 0), (outer, drawn.mask == 0)):
             found.append(abs(np.corrcoef(styled[mask], drawn.image.mean(2)[mask])[0, 1]))
     assert np.nanmedian(inner) > 0.7

@@ -5,7 +5,7 @@ import numpy as np
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.vision import LandmarkerRecipe
 from facebench.recon.synthetic.appearance import CLASS
-from facebench.recon.training.data.augmentation import mirrored, random_change
+from facebench.recon.training.data.augmentation import mirror, random_change
 from facebench.recon.training.data.shards import Sample
 from facebench.recon.vision.landmarks import MIRRORED
 
@@ -19,7 +19,7 @@ def sample() -> Sample:
 
 def test_the_mirror_image_of_the_mirror_image_is_the_photograph() -> None:
     once = sample()
-    twice = mirrored(mirrored(once))
+    twice = mirror(mirror(once))
     np.testing.assert_array_equal(twice.image, once.image)
     np.testing.assert_array_equal(twice.mask, once.mask)
     np.testing.assert_allclose(twice.landmarks, once.landmarks, atol=1e-5)
@@ -38,7 +38,7 @@ def test_labels_and_pixels_change_sides() -> None:
     mask[1, 0], mask[2, 4] = CLASS["l_eye"], CLASS["nose"]
     image = np.zeros((4, 6, 3), np.uint8)
     image[1, 0] = 9
-    turned = mirrored(Sample(image, np.zeros((68, 2), np.float32), mask))
+    turned = mirror(Sample(image, np.zeros((68, 2), np.float32), mask))
     assert turned.mask[1, 5] == CLASS["r_eye"]
     assert turned.mask[2, 1] == CLASS["nose"]
     assert (turned.image[1, 5] == 9).all()
@@ -48,5 +48,5 @@ def test_labels_and_pixels_change_sides() -> None:
 def test_the_recipe_says_how_often() -> None:
     always, never = LandmarkerRecipe("a", flip=1.0), LandmarkerRecipe("b", flip=0.0)
     random, once = np.random.default_rng(0), sample()
-    np.testing.assert_array_equal(random_change(always)(once, random).image, mirrored(once).image)
+    np.testing.assert_array_equal(random_change(always)(once, random).image, mirror(once).image)
     np.testing.assert_array_equal(random_change(never)(once, random).image, once.image)

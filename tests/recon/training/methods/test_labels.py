@@ -27,7 +27,7 @@ SIZES = CoefficientSizes.of(small_model())
 def labelling(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Labelling:
     """All twelve faces of six people, fitted."""
     folder = tmp_path_factory.mktemp("labels") / "labels"
-    made = Labelling.claimed(faces, str(faces.parent / "model.npz"), folder, None)
+    made = Labelling.claim(faces, str(faces.parent / "model.npz"), folder, None)
     for first in made.missing():
         fit_piece(made, first)
     return made
@@ -74,7 +74,7 @@ def test_the_pool_is_the_weighted_mean_of_a_persons_fits() -> None:
 
 def test_other_photographs_are_not_taken_for_these(faces: Path, labelling: Labelling) -> None:
     model = str(faces.parent / "model.npz")
-    again = Labelling.claimed(faces, model, labelling.folder, None)
+    again = Labelling.claim(faces, model, labelling.folder, None)
     assert again == labelling
     with pytest.raises(FacebenchError, match="fitted with other photographs"):
-        Labelling.claimed(faces, model, labelling.folder, 4)
+        Labelling.claim(faces, model, labelling.folder, 4)

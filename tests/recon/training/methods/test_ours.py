@@ -48,7 +48,7 @@ def test_a_network_that_sees_landmarks_is_taught_them(faces: Path) -> None:
     batch = batches(faces).batch(0)
     reports = [trainer.training_step(batch) for _ in range(30)]
     assert reports[-1].terms["seen"] < 0.95 * reports[0].terms["seen"]
-    _, places = trainer.look(batch.images)
+    _, places = trainer.estimate(batch.images)
     assert places is not None
     expected = landmark_loss(places.permute(1, 2, 0), batch.landmarks, torch.ones(68, 4), 48)
     torch.testing.assert_close(trainer.loss.seen(places, batch), expected)

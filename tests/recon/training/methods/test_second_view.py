@@ -10,7 +10,7 @@ from facebench.recon.face.camera import project, rotate, rotation_matrix
 from facebench.recon.face.coefficients import Coefficients
 from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.recipes.regressor import IdentityRecipe
-from facebench.recon.training.methods.ours import second_view_change, seen_again
+from facebench.recon.training.methods.ours import second_view_change, second_view_faces
 
 RECIPE = IdentityRecipe(yaw=40.0, pitch=20.0, roll=5.0, expression=0.5)
 
@@ -56,7 +56,7 @@ def test_turns_fill_their_limits_and_expressions_have_their_deviation() -> None:
 def test_no_change_but_the_middle_of_the_picture() -> None:
     found, decoder = faces(), FaceDecoder(small_model())
     still = torch.zeros_like(found.expression)
-    again = seen_again(found, torch.zeros(4, 3), still, decoder)
+    again = second_view_faces(found, torch.zeros(4, 3), still, decoder)
     for name in ("identity", "expression", "albedo", "light"):
         assert torch.equal(getattr(again, name), getattr(found, name))
     assert torch.equal(again.pose[:, [0, 1, 2, 6]], found.pose[:, [0, 1, 2, 6]])
@@ -65,7 +65,7 @@ def test_no_change_but_the_middle_of_the_picture() -> None:
 def test_a_turned_face_stays_in_the_picture() -> None:
     found, decoder = faces(), FaceDecoder(small_model())
     turn = torch.tensor([[0.2, 1.4, 0.1], [0.0, -1.4, 0.0], [0.3, 0.5, 0.0], [0.0, 0.0, 0.2]])
-    again = seen_again(found, turn, torch.zeros_like(found.expression), decoder)
+    again = second_view_faces(found, turn, torch.zeros_like(found.expression), decoder)
     shape = decoder.landmark_shape(again.identity, again.expression)
     points = project(rotate(shape, rotation_matrix(again.pose[:, :3])), again.pose)
     torch.testing.assert_close(points[:, :2].mean(0), torch.zeros(2, 4), rtol=0, atol=1e-5)
@@ -76,7 +76,7 @@ def test_the_view_is_a_constant_and_the_person_is_not() -> None:
     found, decoder = faces(), FaceDecoder(small_model())
     parts = {name: value.clone().requires_grad_() for name, value in vars(found).items()}
     turn, expression = change(0, 0, found.expression)
-    again = seen_again(replace(found, **parts), turn, expression, decoder)
+    again = second_view_faces(replace(found, **parts), turn, expression, decoder)
     assert not again.pose.requires_grad
     assert not again.expression.requires_grad
     assert again.identity.requires_grad

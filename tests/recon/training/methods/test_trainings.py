@@ -46,7 +46,7 @@ def job(kind: str, faces: Path, out: Path, *changes: str) -> TrainingJob:
     model = str(faces.parent / "model.npz")
     made = TrainingJob(faces, recipe(kind, out.parent, *changes), model, out, validation=faces)
     if kind == "tran":
-        labelling = Labelling.claimed(faces, model, made.folder.labels, None)
+        labelling = Labelling.claim(faces, model, made.folder.labels, None)
         for first in labelling.missing():
             fit_piece(labelling, first)
     return made
@@ -137,7 +137,7 @@ def test_a_second_pass_brings_a_trained_network_nearer() -> None:
     errors = []
     with torch.no_grad():
         for passes in (0, 1, 2):
-            found = trainer.regressor.refined(images, passes)
+            found = trainer.regressor.refine(images, passes)
             whole = Coefficients(
                 *(part.expand(4, *part.shape[1:]) for part in vars(found).values())
             )
