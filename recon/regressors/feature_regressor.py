@@ -107,7 +107,7 @@ class FeatureRegressor(FaceNetwork):
         """Coefficients of RGB images (B, 3, S, S) in [0, 1]; angles in radians."""
         landmarks = self.landmarks(images)
         person: Person = self.decoder(self.recogniser(images, landmarks))
-        return self.placed(person, landmarks)
+        return self.place(person, landmarks)
 
     @torch.no_grad()
     def landmarks(self, images: Tensor) -> Tensor:

@@ -419,4 +419,4 @@ class LossMeter:
         self._images = 0
         self._sums: dict[str, float] = {}
         self._counts: Counter[str] = Counter()
-        self._gradients: Mapping[str, float] = {}
+        self._gradients = {}

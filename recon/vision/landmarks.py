@@ -17,7 +17,7 @@ from ...errors import FacebenchError
 from ..face.crop import MARGIN, Box, box_of_points, crop_square, crop_window
 from ..network.face_api import SeparableLandmarks
 from ..network.landmarker import LandmarkNetwork
-from ..network.tensor_files import file_problem, fitted
+from ..network.tensor_files import build_with_state, file_problem
 from ..network.vision_weights import EMBEDDED, chosen_weights, load_network
 from ..recipes.vision import LandmarkerRecipe
 from ..weights.cache import load_if_packaged
@@ -208,7 +208,7 @@ def landmark_network(weights: str | Path = EMBEDDED) -> LandmarkNetwork:
     state, recipe = load_network(path, LandmarkerRecipe)
     size = recipe.network
     build = partial(LandmarkNetwork, size.width, size.image_size)
-    return fitted(build, state, path, "the landmark network of its recipe")
+    return build_with_state(build, state, path, "the landmark network of its recipe")
 
 
 def torch_checkpoints() -> Path:

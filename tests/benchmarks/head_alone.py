@@ -54,7 +54,7 @@ class HeadAlone(nn.Module):
     def forward(self, places: Tensor) -> Coefficients:
         outputs = self.fc(self.places.read(places)) * self.regressor.output_scale
         parts = Coefficients.from_vector(outputs, self.regressor.sizes)
-        return self.regressor.moved(self.regressor.start(), parts)
+        return self.regressor.move(self.regressor.start(), parts)
 
     def learned(self) -> list[nn.Parameter]:
         return [*self.reading.parameters(), *self.fc.parameters()]

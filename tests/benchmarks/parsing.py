@@ -24,7 +24,7 @@ from facebench.recon.network.bisenet import CLASSES
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.synthetic.occluders import Occluder, foreground_object, hand, occlude
-from facebench.recon.training.data.augmentation import Change, covered
+from facebench.recon.training.data.augmentation import Change
 from facebench.recon.training.data.batches import collate, resize_sample
 from facebench.recon.training.data.shards import FaceShards, Sample
 from facebench.recon.training.tasks.parser import class_overlaps, confusion
@@ -52,7 +52,7 @@ def main() -> None:
     shards, parser = FaceShards(given.shards), make_parser(given.parser)
     print(f"{len(shards)} photographs of {given.shards}, {given.parser}")
     print(f"{'':12}{'pixels':>8}{'face':>7}" + "".join(f"{name:>9}" for name in GROUPS) + "  all")
-    ways = {"as they are": as_it_is, "covered": covered, "hand": behind_a_hand}
+    ways = {"as they are": as_it_is, "covered": cover, "hand": behind_a_hand}
     for name, way in (ways | {"object": behind_an_object}).items():
         print(f"{name:12}{line(counted(shards, parser, way, given.seed))}")
 

@@ -119,7 +119,7 @@ class GenovaTrainer(RegressorTrainer[Supervision]):
         views = self.views.faces(person, self.step, self.face.decoder)
         renders = self._features(self.face(views))
         terms = self.terms(photographs, person, renders)
-        return self.regressor.placed(person, batch.landmarks), terms
+        return self.regressor.place(person, batch.landmarks), terms
 
     def terms(self, photographs: Tensor, person: Person, renders: Tensor) -> dict[str, Tensor]:
         """The three terms.
@@ -135,11 +135,11 @@ class GenovaTrainer(RegressorTrainer[Supervision]):
         # it.
         again: Person = self.network(renders.detach())
         # The render's truth is a label here, as in Genova et al.'s loop-back.
-        rendered = person.joined().detach().repeat_interleave(views, 0)
+        rendered = person.join().detach().repeat_interleave(views, 0)
         return {
             "identity": batch_mean(unlike, all_reduce),
-            "distribution": distribution_loss(person.joined(), all_reduce),
-            "loopback": batch_mean((again.joined() - rendered).square().mean(1), all_reduce),
+            "distribution": distribution_loss(person.join(), all_reduce),
+            "loopback": batch_mean((again.join() - rendered).square().mean(1), all_reduce),
         }
 
     def second_view(self, coefficients: Coefficients) -> RenderedFace:
