@@ -151,7 +151,8 @@ def run(
     from .distributed.benchmark import run_benchmark
     from .distributed.cluster import ray_connection
     from .distributed.plan import RunRequest, describe_run, prepare
-    from .recon.files.stores import is_address, local_path, mirror_path
+    from .recon.files.mirror import local_path
+    from .recon.files.stores import is_address, mirror_path
     from .results.report import write_report
     from .results.run.folder import RunFolder
 
@@ -304,7 +305,8 @@ def load_model(name: Path | str = "embedded") -> MorphableModel:
     Raises:
         FacebenchError: there is no such model, or the file must be imported first.
     """
-    from .recon.files.stores import is_address, local_path
+    from .recon.files.mirror import local_path
+    from .recon.files.stores import is_address
     from .recon.morphable.load import load_model as load
 
     return load(str(local_path(name, whole=True) if is_address(name) else name))
@@ -317,7 +319,7 @@ def load_run(path: Path | str) -> RunFolder:
     Raises:
         FacebenchError: it holds no run.
     """
-    from .recon.files.stores import local_path
+    from .recon.files.mirror import local_path
     from .results.run.folder import RunFolder
 
     return RunFolder.existing(local_path(path, whole=True))
@@ -365,7 +367,8 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
 
     from .distributed.plan import RunRequest
     from .errors import did_you_mean
-    from .recon.files.stores import is_address, local_path
+    from .recon.files.mirror import local_path
+    from .recon.files.stores import is_address
 
     known = {field.name for field in fields(RunRequest)}
     for name in options:

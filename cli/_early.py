@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import FacebenchError, did_you_mean, nearest_name
-from ..recon.files.stores import fetch, is_address, local_path, mirror_path
+from ..recon.files.mirror import fetch, local_path
+from ..recon.files.stores import is_address, mirror_path
 from ..recon.morphable import PACKAGED_MODELS
 from ._options import PROTOCOLS
 

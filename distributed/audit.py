@@ -23,7 +23,7 @@ from ..bench.audit.sensitivity import CHOICES, Choice, measure_choices
 from ..bench.audit.truth import PersonTruth
 from ..bench.dataset.interface import Scan
 from ..bench.dataset.registry import open_dataset
-from ..bench.meshes.clean import read_mesh
+from ..bench.meshes.checks import read_mesh
 from ..bench.protocol.record import Protocol
 from ..bench.scoring.target import read_target
 from ..bench.surface.triangles import IndexArray

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from ..bench.dataset.interface import Clip, Dataset, Item, Problem
 from ..bench.dataset.registry import item_digests
-from ..bench.meshes.clean import ANY_UNIT
+from ..bench.meshes.units import ANY_UNIT
 from ..bench.method.clip_faces import ChunkRow
 from ..bench.method.interface import AnyMethod, HoldsMeshes, Method
 from ..bench.method.registry import decode

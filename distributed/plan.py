@@ -9,7 +9,7 @@ from typing import Any
 
 from ..bench.dataset.interface import Dataset
 from ..bench.dataset.registry import open_dataset, with_digests
-from ..bench.meshes.clean import ANY_UNIT
+from ..bench.meshes.units import ANY_UNIT
 from ..bench.method.interface import AnyMethod, HoldsMeshes, MethodOptions
 from ..bench.method.mesh_files import MeshPredictions
 from ..bench.method.registry import open_method

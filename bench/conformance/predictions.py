@@ -18,8 +18,10 @@ from ...recon.mesh.record import Mesh
 from ...recon.morphable import EMBEDDED
 from ...recon.morphable.load import load_model
 from ..landmarks.points import Landmarks
-from ..meshes.clean import check_unit, clean_mesh, count_of, faces_inwards
+from ..meshes.checks import faces_inwards
+from ..meshes.clean import clean_mesh, count_of
 from ..meshes.files import load_mesh
+from ..meshes.units import check_unit
 from ..method.interface import Method
 from ..registration.initialise import rotation_of_surface
 from ..surface.similarity import root_mean_square, similarity_between

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...errors import error_line
 from ...recon.face.crop import Box, crop_square, read_boxes
 from ...recon.face.tracks import CUT_GREY, DESCRIBED, FOUND, Segments, large_changes, segments_of
-from ...recon.files.stores import fetch
+from ...recon.files.mirror import fetch
 from ...recon.video.decode import Chunk, read_chunks
 from ...recon.vision.detect import find_next, make_detector
 from ..dataset.interface import Clip

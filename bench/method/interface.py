@@ -65,7 +65,7 @@ class MethodOptions:
         model: the face model as given to `--model`: `embedded` or a path.
         device: where networks run, as PyTorch names it.
         source: what stands behind the colon of `NAME:SOURCE`; empty for methods that read frames.
-        unit: of a file method's meshes: mm, cm or m, or `any`, see `meshes.clean.ANY_UNIT`.
+        unit: of a file method's meshes: mm, cm or m, or `any`, see `meshes.units.ANY_UNIT`.
         expression: that the faces shall have, as the protocol says.
     """
 

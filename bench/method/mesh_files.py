@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from ...errors import FacebenchError, nearest_name, some
 from ...recon.files.contents import content_hashes, files_below, visible_in
-from ...recon.files.stores import fetch
+from ...recon.files.mirror import fetch
 from ...recon.files.text import read_text
 from ...recon.mesh.record import Mesh
 from ..dataset.interface import Item
 from ..landmarks.files import LANDMARK_SUFFIXES, read_landmark_file
 from ..landmarks.points import Landmarks
-from ..meshes.clean import ANY_UNIT, prediction_in_mm, unit_in_mm
+from ..meshes.checks import prediction_in_mm
 from ..meshes.files import load_mesh, meshes_below
+from ..meshes.units import ANY_UNIT, unit_in_mm
 from .interface import MethodCard
 
 TOPOLOGY = "landmarks.txt"
@@ -160,7 +161,7 @@ class MeshPredictions:
         return tuple(path for path in (mesh, beside, self.folder.topology) if path is not None)
 
     def mesh_for(self, item: Item) -> Mesh:
-        """The face in mm, without loose vertices and triangles of no area (`meshes.clean_mesh`).
+        """The face in mm, without loose vertices and triangles of no area (`clean.clean_mesh`).
 
         Of unit `any` it has the numbers of its file.
 

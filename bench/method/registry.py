@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ...errors import FacebenchError
-from ...recon.files.stores import fetch
+from ...recon.files.mirror import fetch
 from ..plugins import Plugins
 from .interface import AnyMethod, HoldsMeshes, Method, MethodCard, MethodModule, MethodOptions
 

@@ -12,15 +12,10 @@ from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
 from ..landmarks.files import read_landmark_file, read_nose_tip
 from ..landmarks.points import Landmarks
-from ..meshes.clean import (
-    ANY_UNIT,
-    check_unit,
-    clean_mesh,
-    prediction_in_mm,
-    to_millimetres,
-    unit_in_mm,
-)
+from ..meshes.checks import prediction_in_mm
+from ..meshes.clean import clean_mesh
 from ..meshes.files import load_mesh
+from ..meshes.units import ANY_UNIT, check_unit, to_millimetres, unit_in_mm
 from ..protocol.record import Protocol, read_settings
 from ..registration.initialise import rotation_of_landmarks, rotation_of_surface
 from ..surface.triangles import Float64Array

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import error_line
-from ...recon.files.stores import fetch
+from ...recon.files.mirror import fetch
 from ...recon.mesh.record import Mesh
 from ..dataset.interface import Item
 from ..meshes.decimate import DecimatedMesh, decimate

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
 from ..landmarks.points import Landmarks
-from ..meshes.clean import check_prediction, check_scan, check_unit
+from ..meshes.checks import check_prediction, check_scan
+from ..meshes.units import check_unit
 from ..protocol.record import AlignmentSettings, Protocol
 from ..registration.dense import Alignment
 from ..registration.initialise import PreparedMesh, is_face_scale

@@ -15,7 +15,8 @@ from ..dataset.interface import Scan
 from ..landmarks.files import read_landmark_file, read_nose_tip
 from ..landmarks.points import Landmarks
 from ..landmarks.regions import transfer_parts
-from ..meshes.clean import read_mesh, unit_in_mm
+from ..meshes.checks import read_mesh
+from ..meshes.units import unit_in_mm
 from ..protocol.record import Protocol
 from .score import ScoredPair, score_prediction, with_size_error
 

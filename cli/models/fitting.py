@@ -59,7 +59,8 @@ def fit(
     """
     from ...bench.landmarks.files import read_landmark_file
     from ...bench.landmarks.points import Landmarks
-    from ...bench.meshes.clean import UNITS, read_mesh
+    from ...bench.meshes.checks import read_mesh
+    from ...bench.meshes.units import UNITS
     from ...bench.registration.model_fit import fit_model
     from ...recon.files.writing import lock_folder
     from ...recon.morphable.load import load_model

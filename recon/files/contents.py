@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
-from .stores import STAND_IN, address_of, object_states, open_content
+from .mirror import STAND_IN
+from .stores import address_of, object_states, open_content
 
 ABSENT = "absent"
 """Stands for the hash of a file that is not there or cannot be read."""

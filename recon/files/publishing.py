@@ -23,9 +23,19 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import FacebenchError
-from . import stores
-from .stores import Facts, ask, fetch_folder, list_objects, mark_of, object_facts, shown
-from .writing import MARK, is_dead, is_draft
+from .mirror import fetch_folder
+from .stores import (
+    Facts,
+    ask,
+    is_written_here,
+    list_objects,
+    mark_of,
+    object_facts,
+    place_of,
+    read_object,
+    shown,
+)
+from .writing import LOCAL_NAMES, MARK, is_dead, is_draft
 
 LEASE_SECONDS = 30.0
 """A lock that was not renewed for so long, by the clock of who waits for it, is nobody's."""
@@ -51,7 +61,7 @@ def published(root: Path) -> Iterator[None]:
         FacebenchError: another command holds it, it holds other files, or the store cannot be
             reached, or cannot write under a condition.
     """
-    if not stores.is_written_here(root):
+    if not is_written_here(root):
         yield
         return
     if outer := _publication(root):
@@ -170,7 +180,7 @@ class _Publication:
             inner[:] = [name for name in inner if not name.startswith(".")]
             for name in names:
                 path = Path(folder) / name
-                if name in stores.LOCAL_NAMES or is_draft(path) or path.is_symlink():
+                if name in LOCAL_NAMES or is_draft(path) or path.is_symlink():
                     continue
                 with suppress(FileNotFoundError):
                     found[path.relative_to(self._root).as_posix()] = path.stat().st_mtime_ns
@@ -198,7 +208,7 @@ class _Publication:
             # Ours after all, where the answer to an earlier try was lost.
             facts = object_facts(path)
             if facts and facts["size"] == len(content):  # noqa: SIM102
-                if stores.read_object(path, facts) == content:
+                if read_object(path, facts) == content:
                     return facts
             raise _taken_error(self._root) from None
 
@@ -216,7 +226,7 @@ def put_object(path: Path, content: bytes, known: Facts | None) -> Facts:
     """
     import obstore
 
-    store, key = stores.place_of(path)
+    store, key = place_of(path)
     mode: Any = "create"
     if known is not None:
         if known["version"] is None and shown(path).startswith("gs:"):
@@ -232,7 +242,7 @@ def delete_object(path: Path) -> None:
     """Remove an object, if it is there."""
     import obstore
 
-    store, key = stores.place_of(path)
+    store, key = place_of(path)
     with suppress(FileNotFoundError):
         ask(path, lambda: obstore.delete(store, key))
 
@@ -317,7 +327,7 @@ class _Lease:
 
     def _is_of_dead_process(self, facts: Facts) -> bool:
         try:
-            who = json.loads(stores.read_object(self._path, facts))
+            who = json.loads(read_object(self._path, facts))
             return who["host"] == socket.gethostname() and is_dead(int(who["process"]))
         except (FacebenchError, ValueError, TypeError, KeyError):
             return False
@@ -350,7 +360,7 @@ class _Lease:
         """Whether the lock is one of which only the answer was lost."""
         with suppress(FacebenchError, ValueError, TypeError, KeyError):
             facts = object_facts(self._path)
-            if facts and json.loads(stores.read_object(self._path, facts))["token"] == self._token:
+            if facts and json.loads(read_object(self._path, facts))["token"] == self._token:
                 self._facts = facts
                 return True
         return False

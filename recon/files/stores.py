@@ -1,10 +1,9 @@
-"""Object stores: what lies at an address such as `s3://bucket/path`, as files of this machine.
+"""Object stores: addresses such as `s3://bucket/path`, and the objects that lie there.
 
 The rest of the package works on paths. An address stands for one path below the cache folder, its
-mirror, whose name spells the address: a worker on another machine, which gets only the path, finds
-the content by it. A folder's mirror holds files up to `WHOLE_BYTES`; for each larger one it holds a
-line of text in its place, and who reads it fetches it first or reads ranges of it. Credentials are
-taken from the environment by the library (obstore), and no code here sees them.
+mirror (`mirror.py`), whose name spells the address: a worker on another machine, which gets only
+the path, finds the content by it. Credentials are taken from the environment by the library
+(obstore), and no code here sees them.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import hashlib
 import io
 import os
 import re
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,14 +21,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from ...errors import STORE_MIRROR, FacebenchError, one_line, with_addresses
-from .writing import atomic_write, is_draft, sweep_drafts
 
 SCHEMES = ("s3", "gs", "az")
-WHOLE_BYTES = 2**20
-"""Files of folders up to this size are fetched with the listing: labels, boxes, landmarks."""
 PATIENCE_SECONDS = 120.0
 """A store that does not answer for so long ends the command."""
-
+FIRST_TIME = 2**56
+"""In ns since 1970, the spring of 1972: no file was written before, so a time below is an e-tag."""
+THREADS = 8
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _FORM = "write s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH"
@@ -40,13 +37,9 @@ _ENVIRONMENT = {
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS",
     "az": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
 }
-STAND_IN = b"facebench: the content of this file is in an object store\n"
+_DENIED = ("status code: 401", "status code: 403", "ExpiredToken", "InvalidToken", "Missing")
 _BLOCK_BYTES = 2**20
-_FIRST_TIME = 2**56
-"""In ns since 1970, the spring of 1972: no file was written before, so a time below is an e-tag."""
-_THREADS = 8
 _FEW = 32
-
 Found = TypeVar("Found")
 Facts = Mapping[str, Any]
 """Of an object, as the library tells them: `path`, `size`, `e_tag`, `version`."""
@@ -85,6 +78,10 @@ def mirror_path(address: str, writing: bool = False) -> Path:
     return place.joinpath(scheme, bucket, *parts)
 
 
+def _is_name(part: str) -> bool:
+    return part not in ("", ".", "..") and "\0" not in part and "\\" not in part
+
+
 def address_of(path: Path | str) -> str:
     """The address that a path stands for; empty for a path of this machine."""
     parts = PurePosixPath(path).parts
@@ -95,115 +92,15 @@ def address_of(path: Path | str) -> str:
     return f"{place[0]}://{'/'.join(place[1:])}" if fits else ""
 
 
-def shown(path: Path | str) -> str:
-    """How a path is told to people and kept in records: its address, where it stands for one."""
-    return with_addresses(str(path))
-
-
-def local_path(place: Path | str, whole: bool = False) -> Path:
-    """A path to read: of an address, its mirror brought up to date; any other as it is.
-
-    Raises:
-        FacebenchError: as `mirror_path` and `fetch`.
-    """
-    return fetch(mirror_path(str(place)) if is_address(place) else Path(place), whole)
-
-
-def fetch(path: Path, whole: bool = False) -> Path:
-    """Bring the copy of an object, or of all below an address, up to date; the path itself.
-
-    What is gone from the store goes from the mirror too. Does nothing for paths of this machine.
-    Of what a command writes single files are fetched where they are not the writer's own: a worker
-    on another machine reads weights that were trained for it.
-
-    Args:
-        path: of a mirror.
-        whole: of a folder: fetch large files as well.
-
-    Raises:
-        FacebenchError: the store cannot be reached or read, or something changed under way.
-    """
-    if not address_of(path) or (is_written_here(path) and _is_of_writer(path)):
-        return path
-    facts = object_facts(path)
-    if facts is None and is_written_here(path):
-        return path
-    if facts is not None:
-        if path.is_dir():
-            shutil.rmtree(path)
-        fetch_object(path, facts)
-    else:
-        fetch_folder(path, list_objects(path), whole)
-    return path
-
-
-def _is_of_writer(path: Path) -> bool:
-    """Whether a command of this machine wrote it and has not published it, or it is a folder."""
-    return path.is_dir() or (path.is_file() and path.stat().st_mtime_ns >= _FIRST_TIME)
-
-
 def is_written_here(path: Path) -> bool:
     """Whether a path is in the tree of folders that commands of this machine write."""
     parts = path.parts
     return STORE_MIRROR in parts and parts[parts.index(STORE_MIRROR) + 1 :][:1] == ("out",)
 
 
-def fetch_folder(path: Path, objects: Mapping[str, Facts], whole: bool) -> None:
-    """Make a folder hold these objects and nothing else; see `fetch`."""
-    if path.is_dir():
-        sweep_drafts(path)
-    for file in [item for item in path.rglob("*") if not item.is_dir() or item.is_symlink()]:
-        if file.relative_to(path).as_posix() not in objects and not _is_of_writers(file):
-            file.unlink(missing_ok=True)
-    for folder in sorted((item for item in path.rglob("*") if item.is_dir()), reverse=True):
-        if not any(folder.iterdir()):
-            folder.rmdir()
-    if path.is_dir() and not objects and not any(path.iterdir()):
-        path.rmdir()
-    # Here: every command imports this module, for its help too.
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(_THREADS) as pool:
-        tasks = [
-            pool.submit(fetch_object, path / name, facts, whole or facts["size"] <= WHOLE_BYTES)
-            for name, facts in objects.items()
-        ]
-        for task in tasks:
-            task.result()
-
-
-def fetch_object(path: Path, facts: Facts, whole: bool = True) -> None:
-    """Make a file hold an object, or stand for it; a copy that is current stays.
-
-    Raises:
-        FacebenchError: the object changed since the facts were asked for, or cannot be read.
-    """
-    mark, size = mark_of(facts), facts["size"] if whole else len(STAND_IN)
-    found = path.stat() if path.is_file() else None
-    # A whole copy serves as well where a stand-in would do.
-    if found and found.st_mtime_ns == mark and found.st_size in (size, facts["size"]):
-        return
-    with atomic_write(path) as draft:
-        content = read_object(path, facts) if whole else STAND_IN
-        draft.write_bytes(content)
-        # The e-tag is kept in the file's time, so that the two can never come apart.
-        os.utime(draft, ns=(mark, mark))
-
-
-def read_object(path: Path, facts: Facts) -> bytes:
-    """The bytes of an object as it was when the facts were asked for."""
-    import obstore
-
-    store, key = place_of(path)
-    options: Any = {"if_match": facts["e_tag"]} if facts["e_tag"] else {}
-    with _changes_told(path):
-        return ask(path, lambda: bytes(obstore.get(store, key, options=options).bytes()))
-
-
-def mark_of(facts: Facts) -> int:
-    """A number for an e-tag: the time of change, in ns, of the file that is its copy."""
-    told = f"{facts['e_tag']} {facts['size']}".encode()
-    return int.from_bytes(hashlib.sha256(told).digest()[:7]) % _FIRST_TIME
+def shown(path: Path | str) -> str:
+    """How a path is told to people and kept in records: its address, where it stands for one."""
+    return with_addresses(str(path))
 
 
 def object_facts(path: Path) -> Facts | None:
@@ -259,12 +156,50 @@ def object_states(paths: Iterable[Path]) -> dict[Path, tuple[int, int] | None]:
     # Here: every command imports this module, for its help too.
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         return dict(zip(wanted, map(_state, pool.map(object_facts, wanted)), strict=True))
 
 
 def _state(facts: Facts | None) -> tuple[int, int] | None:
     return None if facts is None else (facts["size"], mark_of(facts))
+
+
+def mark_of(facts: Facts) -> int:
+    """A number for an e-tag: the time of change, in ns, of the file that is its copy."""
+    told = f"{facts['e_tag']} {facts['size']}".encode()
+    return int.from_bytes(hashlib.sha256(told).digest()[:7]) % FIRST_TIME
+
+
+def read_object(path: Path, facts: Facts) -> bytes:
+    """The bytes of an object as it was when the facts were asked for."""
+    import obstore
+
+    store, key = place_of(path)
+    options: Any = {"if_match": facts["e_tag"]} if facts["e_tag"] else {}
+    with _changes_told(path):
+        return ask(path, lambda: bytes(obstore.get(store, key, options=options).bytes()))
+
+
+@contextmanager
+def _changes_told(path: Path) -> Iterator[None]:
+    """An object that is not the same any more becomes a line."""
+    from obstore.exceptions import PreconditionError
+
+    try:
+        yield
+    except (PreconditionError, FileNotFoundError):
+        raise FacebenchError(
+            f"{shown(path)} changed or went while it was read", "run the command again"
+        ) from None
+
+
+def open_content(path: Path) -> io.BufferedIOBase:
+    """A file for reading, by ranges where it is in an object store.
+
+    Raises:
+        OSError, FacebenchError: as opening a file, and `open_ranged`.
+    """
+    return open_ranged(path) if address_of(path) else path.open("rb")
 
 
 def open_ranged(path: Path) -> io.BufferedReader:
@@ -278,15 +213,6 @@ def open_ranged(path: Path) -> io.BufferedReader:
     if facts is None:
         raise FileNotFoundError(2, "No such file", shown(path))
     return io.BufferedReader(_Ranged(path, facts), _BLOCK_BYTES)
-
-
-def open_content(path: Path) -> io.BufferedIOBase:
-    """A file for reading, by ranges where it is in an object store.
-
-    Raises:
-        OSError, FacebenchError: as opening a file, and `open_ranged`.
-    """
-    return open_ranged(path) if address_of(path) else path.open("rb")
 
 
 class _Ranged(io.RawIOBase):
@@ -372,20 +298,6 @@ def ask(path: Path, question: Callable[[], Found]) -> Found:
             pause = min(2 * pause, 5.0)
 
 
-def import_library() -> None:
-    """Tell what to install where the library of object stores is missing."""
-    try:
-        import obstore  # noqa: F401
-    except ImportError:
-        raise FacebenchError(
-            "addresses of object stores need the package obstore",
-            "pip install 'facebench[store]'",
-        ) from None
-
-
-_DENIED = ("status code: 401", "status code: 403", "ExpiredToken", "InvalidToken", "Missing")
-
-
 def _fault(path: Path, told: str) -> FacebenchError | None:
     """What no waiting mends; None for a store that may answer later."""
     scheme, _, rest = address_of(path).partition("://")
@@ -415,29 +327,15 @@ def _reason(told: str) -> str:
     return ", ".join(found[1].strip() for found in (status, code) if found) or "no connection"
 
 
-@contextmanager
-def _changes_told(path: Path) -> Iterator[None]:
-    """An object that is not the same any more becomes a line."""
-    from obstore.exceptions import PreconditionError
-
+def import_library() -> None:
+    """Tell what to install where the library of object stores is missing."""
     try:
-        yield
-    except (PreconditionError, FileNotFoundError):
+        import obstore  # noqa: F401
+    except ImportError:
         raise FacebenchError(
-            f"{shown(path)} changed or went while it was read", "run the command again"
+            "addresses of object stores need the package obstore",
+            "pip install 'facebench[store]'",
         ) from None
-
-
-def _is_name(part: str) -> bool:
-    return part not in ("", ".", "..") and "\0" not in part and "\\" not in part
-
-
-def _is_of_writers(file: Path) -> bool:
-    """What commands keep beside their files on this machine alone."""
-    return file.name in LOCAL_NAMES or is_draft(file)
-
-
-LOCAL_NAMES = (".lock", ".leader.lock")
 
 
 def place_of(path: Path) -> tuple[Any, str]:

@@ -23,6 +23,8 @@ _DRAFT = re.compile(r"\.(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]+)-[0-9a-f]{16}\.draf
 """Of what machine and process a draft is; chance keeps it from being guessed and laid out."""
 MARK = ".facebench"
 """The file by which a command knows a folder as its own: its first line names the command."""
+LOCAL_NAMES = (".lock", ".leader.lock")
+"""Files that commands keep beside theirs on this machine alone."""
 _SECONDS_OF_ANOTHER_HOST = 24 * 3600.0
 
 
@@ -241,7 +243,7 @@ def _unmark(folder: Path) -> None:
 def _content(folder: Path) -> list[str]:
     """Names in a folder, without marks, locks and what killed writers left."""
     names = (item.name for item in folder.iterdir())
-    ours = (".lock", ".leader.lock", MARK)
+    ours = (*LOCAL_NAMES, MARK)
     return sorted(name for name in names if name not in ours and not _DRAFT.fullmatch(name))
 
 

@@ -15,8 +15,9 @@ from pathlib import Path, PurePosixPath
 
 from ...errors import FacebenchError, error_line
 from ..files.contents import content_hashes, is_junk, walk_folder
+from ..files.mirror import fetch
 from ..files.pictures import ENDINGS, UNREAD_ENDINGS
-from ..files.stores import address_of, fetch
+from ..files.stores import address_of
 from .rows import Reason, RejectedError
 
 TAR, ZIP = ".tar", ".zip"

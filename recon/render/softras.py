@@ -72,7 +72,7 @@ def _fused() -> Any:
             "install gcc, or train with --set renderer.kind=outline",
         )
 
-    from .softras_kernels import FusedSoftRas
+    from .softras_fused import FusedSoftRas
 
     return FusedSoftRas
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..files.stores import fetch
+from ..files.mirror import fetch
 from ..files.writing import lock_rank_zero
 from ..network.tensor_files import read_content
 from ..recipes.files import AnyRecipe, recipe_from_table

@@ -17,7 +17,7 @@ from ...bench.dataset.interface import Dataset, Problem
 from ...bench.dataset.registry import open_dataset
 from ...bench.method.interface import MethodCard
 from ...errors import FacebenchError
-from ...recon.files.stores import local_path
+from ...recon.files.mirror import local_path
 from ...recon.files.text import check_fields
 
 PACKAGES = (

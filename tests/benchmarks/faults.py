@@ -54,7 +54,8 @@ from ray_nodes import RayNodes
 from same_results import tracking_differences
 from victims import Command, Forked, Started, holds, processes_of, wait_for
 
-from facebench.recon.files.stores import local_path, mirror_path
+from facebench.recon.files.mirror import local_path
+from facebench.recon.files.stores import mirror_path
 
 SHARES = {
     "train/driver": 10,

@@ -29,7 +29,7 @@ from facebench.recon.morphable.procedural import procedural_model
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.render.geometry import Grid
 from facebench.recon.render.softras import SoftRasConfig, _SoftRas
-from facebench.recon.render.softras_kernels import FusedSoftRas
+from facebench.recon.render.softras_fused import FusedSoftRas
 from facebench.recon.training.data.augmentation import augmentation
 from facebench.recon.training.data.batches import BatchSource
 from facebench.recon.training.data.shards import FaceShards

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ....errors import FacebenchError, error_line
+from ...files.mirror import fetch
 from ...files.pictures import read_picture
-from ...files.stores import fetch
 from ...files.tables import open_parquet, parquet_error
 from ...morphable.model import MorphableModel
 from ...preparation.rows import DROPPED

@@ -4,13 +4,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from facebench.bench.meshes.clean import (
-    clean_mesh,
-    faces_inwards,
-    flip_triangles,
-    guess_unit,
-    read_mesh,
-)
+from facebench.bench.meshes.checks import faces_inwards, flip_triangles, read_mesh
+from facebench.bench.meshes.clean import clean_mesh
+from facebench.bench.meshes.units import guess_unit
 from facebench.errors import FacebenchError
 from facebench.recon.mesh.record import Mesh
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from facebench.bench.meshes.clean import clean_mesh, read_mesh
+from facebench.bench.meshes.checks import read_mesh
+from facebench.bench.meshes.clean import clean_mesh
 from facebench.bench.meshes.files import FORMATS, check_size, load_mesh
 from facebench.errors import FacebenchError
 from facebench.recon.export.mesh_files import write_glb, write_ply

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facebench.bench.meshes.clean import check_unit
 from facebench.bench.meshes.files import load_mesh
+from facebench.bench.meshes.units import check_unit
 from facebench.errors import FacebenchError
 from facebench.recon.mesh.record import Mesh
 

@@ -11,7 +11,7 @@ import pytest
 from small_micc import write_scan
 
 from facebench.bench.dataset.interface import Item, Scan
-from facebench.bench.meshes.clean import read_mesh
+from facebench.bench.meshes.checks import read_mesh
 from facebench.bench.protocol.record import Protocol, preset
 from facebench.bench.scoring.measure import Measured
 from facebench.bench.scoring.measure import measure as measure_item

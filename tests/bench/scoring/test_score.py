@@ -5,7 +5,8 @@ import pytest
 
 from facebench.bench.landmarks.points import Landmarks
 from facebench.bench.landmarks.regions import face_parts
-from facebench.bench.meshes.clean import UNITS, read_mesh
+from facebench.bench.meshes.checks import read_mesh
+from facebench.bench.meshes.units import UNITS
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.score import ScoredPair, failed_score, score_prediction
 from facebench.bench.surface.region import Sphere

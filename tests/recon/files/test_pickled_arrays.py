@@ -16,13 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facebench.errors import FacebenchError
-from facebench.recon.files.pickled_arrays import (
-    _CONSTANTS,
-    _LITERALS,
-    _SILENT,
-    _Machine,
-    read_pickled_arrays,
-)
+from facebench.recon.files.pickle_machine import _CONSTANTS, _LITERALS, _SILENT, Machine
+from facebench.recon.files.pickled_arrays import read_pickled_arrays
 
 ARRAYS = {
     "by_row": np.arange(12.0).reshape(3, 4),
@@ -215,7 +210,7 @@ def test_opcodes_that_make_objects_are_not_there() -> None:
         opcode.name
         for opcode in pickletools.opcodes
         if opcode.name not in {*_CONSTANTS, *_LITERALS, *_SILENT}
-        if not hasattr(_Machine, f"_{opcode.name.lower()}")
+        if not hasattr(Machine, f"_{opcode.name.lower()}")
     }
     buffers, extensions = {"NEXT_BUFFER", "READONLY_BUFFER"}, {"EXT1", "EXT2", "EXT4"}
     instances = {"INST", "OBJ", "NEWOBJ_EX", "PERSID", "BINPERSID"}

@@ -18,8 +18,9 @@ from small_micc import moving_face, write_video
 from facebench.errors import FacebenchError
 from facebench.recon.files import publishing, stores
 from facebench.recon.files.contents import ABSENT, content_hashes, not_the_file
+from facebench.recon.files.mirror import fetch, local_path
 from facebench.recon.files.publishing import publish, watching
-from facebench.recon.files.stores import address_of, fetch, local_path, mirror_path
+from facebench.recon.files.stores import address_of, mirror_path
 from facebench.recon.files.writing import MARK, lock_folder
 from facebench.recon.video.decode import estimate_frames, read_chunks
 

@@ -32,7 +32,7 @@ def device() -> torch.device:
 
 @pytest.fixture
 def fused() -> Function:
-    function = importlib.import_module("facebench.recon.render.softras_kernels").FusedSoftRas
+    function = importlib.import_module("facebench.recon.render.softras_fused").FusedSoftRas
     apply: Function = function.apply
     return apply
 

@@ -1,0 +1,195 @@
+"""Meshes that can be measured: clean, in mm, their outside outside; what is not is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ...errors import FacebenchError
+from ...recon.mesh.record import Mesh
+from ..surface.triangles import double_areas, lengths, triangle_areas
+from .clean import COPY_MM, Removed, clean_mesh, count_of, first_copies, first_of_equals
+from .files import MAX_VERTICES, load_mesh
+from .units import (
+    ANY_UNIT,
+    UNIT_OPTION,
+    check_far_vertices,
+    check_unit,
+    guess_unit,
+    to_millimetres,
+)
+
+MAIN_SHARE = 0.3
+"""Of a mesh's triangles: a surface with fewer is one of many pieces, and not the face."""
+_RIGHT_EYE, _LEFT_EYE, _CHIN, _BRIDGE, _TIP = 36, 45, 8, 27, 30
+"""Landmarks, counted from 0: outer eye corners, chin, nose bridge and nose tip."""
+
+
+def read_mesh(
+    path: Path, unit: str | None = None, option: str = "--unit", points: bool = False
+) -> tuple[Mesh, Removed]:
+    """A clean mesh in mm from a file of `files.FORMATS`, and what was left out of it.
+
+    Vertices keep the file's order. A mesh whose size is not that of a face in the stated unit is
+    refused: nothing is converted on a guess.
+
+    Args:
+        path: the file.
+        unit: `mm`, `cm`, `m`, or the millimetres in one of its units; None stands for mm.
+        option: what the user gives the unit by, for the hint.
+        points: whether a point cloud will do.
+
+    Raises:
+        FacebenchError: when the file cannot be read, holds no surface, or is in another unit.
+    """
+    raw = load_mesh(path, points)
+    mesh, removed = clean_mesh(raw)
+    if len(raw.triangles) and not len(mesh.triangles):
+        raise FacebenchError(f"{path}: no triangles with finite corners", "is this a mesh file?")
+    check_unit(mesh, str(path), unit or "mm", option)
+    return to_millimetres(mesh, unit or "mm"), removed
+
+
+def prediction_in_mm(mesh: Mesh, name: str, unit: str) -> Mesh:
+    """A predicted face cleaned, checked and in mm; of unit `any` with its own numbers.
+
+    Raises:
+        FacebenchError: vertices that are not finite, no surface, or not a face in that unit.
+    """
+    cleaned, removed = clean_mesh(mesh)
+    if removed.invalid_vertices:
+        invalid = count_of(removed.invalid_vertices, "vertex is", "vertices are")
+        raise FacebenchError(
+            f"{name}: {invalid} NaN or infinite", "what made it has failed; predict it again"
+        )
+    if not len(cleaned.triangles):
+        raise FacebenchError(f"{name}: no triangle has an area", "is this a face? export it again")
+    if unit == ANY_UNIT:
+        return cleaned
+    try:
+        check_unit(cleaned, name, unit, UNIT_OPTION)
+    except FacebenchError as error:
+        if guess_unit(cleaned) is not None or not error.hint.startswith("a face is"):
+            raise
+        advice = f"{error.hint}, or {UNIT_OPTION} any and the landmarks of both sides"
+        raise FacebenchError(error.message, advice) from error
+    return to_millimetres(cleaned, unit)
+
+
+def check_prediction(prediction: Mesh) -> Mesh:
+    """The clean prediction; refused when it is no surface with its outside outside.
+
+    Raises:
+        FacebenchError: for NaN, no triangles, a mirrored face, an inside-out surface or too many
+            vertices.
+    """
+    if not np.isfinite(prediction.vertices).all():
+        raise FacebenchError(
+            "the prediction has NaN or infinite vertices", "its method failed; predict it again"
+        )
+    if not len(prediction.triangles):
+        raise FacebenchError(
+            "the prediction has no triangles, only points", "save it as a mesh with its triangles"
+        )
+    _check_size(prediction, "the prediction")
+    check_far_vertices(prediction, "the prediction")
+    cleaned = _with_sound_triangles(prediction)
+    if not len(cleaned.triangles):
+        raise FacebenchError("no triangle of the prediction has an area", "its method failed")
+    if is_mirrored(cleaned):
+        raise FacebenchError(
+            "the prediction is mirrored: its landmarks' left and right are exchanged",
+            "a reflection is never aligned; negate x and reverse the triangles",
+        )
+    if faces_inwards(cleaned):
+        raise FacebenchError(
+            "the prediction is inside out or mirrored: its triangles face inwards",
+            "reverse the order of each triangle's corners, or undo the reflection",
+        )
+    return cleaned
+
+
+def check_scan(scan: Mesh) -> Mesh:
+    """The clean scan in mm with its outside outside.
+
+    Raises:
+        FacebenchError: when nothing is left of it, it is in another unit or has too many vertices.
+    """
+    _check_size(scan, "the scan")
+    is_cloud = not len(scan.triangles)
+    scan, _ = clean_mesh(scan, COPY_MM)
+    if is_cloud and len(scan.vertices):
+        check_unit(scan, "the scan")
+        return scan
+    if not len(scan.triangles):
+        raise FacebenchError("the scan has no triangles with finite corners", "is it a mesh?")
+    check_unit(scan, "the scan")
+    return flip_triangles(scan) if faces_inwards(scan) else scan
+
+
+def _check_size(mesh: Mesh, name: str) -> None:
+    """Refuse what would take tens of gigabytes, by the rule that also holds for files."""
+    count = len(mesh.vertices)
+    if count > MAX_VERTICES:
+        raise FacebenchError(
+            f"{name} has {count:,} vertices, more than {MAX_VERTICES:,}",
+            "thin it to 0.5 mm between points first, for example by clustering vertices in MeshLab",
+        )
+
+
+def _with_sound_triangles(mesh: Mesh) -> Mesh:
+    """The mesh without degenerate and duplicate triangles; vertices keep their numbers.
+
+    Triangles use the first of the copies of a vertex: a seam is no boundary.
+    """
+    vertices = np.asarray(mesh.vertices, np.float64)
+    triangles = first_copies(vertices)[np.asarray(mesh.triangles, np.int64)]
+    solid = triangles[triangle_areas(vertices, triangles) > 0]
+    return replace(mesh, triangles=solid[first_of_equals(solid)])
+
+
+def is_mirrored(face: Mesh) -> bool:
+    """Whether left, up and forward, by the landmarks, form a left-handed frame."""
+    if face.landmarks is None:
+        return False
+    point = np.asarray(face.vertices)[face.landmarks]
+    left = point[_LEFT_EYE] - point[_RIGHT_EYE]
+    up = point[_BRIDGE] - point[_CHIN]
+    forward = point[_TIP] - (point[_LEFT_EYE] + point[_RIGHT_EYE]) / 2
+    return bool(np.cross(left, up) @ forward < 0)
+
+
+def faces_inwards(mesh: Mesh) -> bool:
+    """Whether most of the surface is wound so that its normals point to the inside.
+
+    The sign of the volume between the surface and its centre; a face is a bowl, so this tells the
+    inside from the outside though the surface is open. Of several surfaces the largest is asked:
+    what else a scanner saw may be a table that faces down.
+    """
+    vertices = np.asarray(mesh.vertices, np.float64)
+    triangles = _main_surface(np.asarray(mesh.triangles, np.int64), len(vertices))
+    outward = double_areas(vertices, triangles)
+    centres = vertices[triangles].mean(1)
+    middle = np.average(centres, axis=0, weights=lengths(outward))
+    return bool(((centres - middle) * outward).sum() < 0)
+
+
+def _main_surface(triangles: NDArray[np.int64], n_vertices: int) -> NDArray[np.int64]:
+    """The triangles of the surface that has most of them; all, where none has a good part."""
+    ends = np.concatenate([triangles[:, :2], triangles[:, 1:]])
+    links = coo_array((np.ones(len(ends)), tuple(ends.T)), shape=(n_vertices, n_vertices))
+    surface = connected_components(links, directed=False)[1][triangles[:, 0]]
+    counts = np.bincount(surface)
+    largest = int(counts.argmax())
+    is_main = surface == largest
+    return triangles[is_main] if counts[largest] >= MAIN_SHARE * len(triangles) else triangles
+
+
+def flip_triangles(mesh: Mesh) -> Mesh:
+    """The mesh with the other side of each triangle outside."""
+    return replace(mesh, triangles=np.asarray(mesh.triangles)[:, ::-1])
