@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Sequence
-from importlib.metadata import entry_points
 from typing import Any, NamedTuple
 
 from ..errors import FacebenchError, did_you_mean, error_line
@@ -66,21 +65,27 @@ class Plugins:
         return FacebenchError(f"{self.kind} '{name}' of {place.origin} cannot be loaded: {reason}")
 
     def _place(self, name: str) -> Place:
-        places = self._places()
-        if name not in places:
+        # A built-in name is the package's own whatever others say: no look at what is installed.
+        if name in (own := self._built_in()):
+            return own[name]
+        if name not in (places := self._places()):
             raise FacebenchError(f"no {self.kind} '{name}'", did_you_mean(name, sorted(places)))
         return places[name]
 
     def _places(self) -> dict[str, Place]:
         """Built-in plug-ins keep their names whatever other packages call theirs."""
-        own = {
-            item.name.replace("_", "-"): Place(f"{self._package}.{item.name}", BUILT_IN)
-            for item in pkgutil.iter_modules(importlib.import_module(self._package).__path__)
-        }
+        from importlib.metadata import entry_points
+
         others = {
             point.name: Place(point.value, f"{point.dist.name} {point.dist.version}")
             if point.dist
             else Place(point.value, point.module)
             for point in entry_points(group=self.group)
         }
-        return others | own
+        return others | self._built_in()
+
+    def _built_in(self) -> dict[str, Place]:
+        return {
+            item.name.replace("_", "-"): Place(f"{self._package}.{item.name}", BUILT_IN)
+            for item in pkgutil.iter_modules(importlib.import_module(self._package).__path__)
+        }

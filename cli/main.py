@@ -148,6 +148,8 @@ def main() -> None:
 
     Every error is one line on the error stream; `--debug` puts its traceback before it.
     """
+    # Plug-ins of pydantic are for services that watch their records: looking for some costs 20 ms.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     _open_streams()
     _degrade_streams()
     _end_like_ctrl_c()

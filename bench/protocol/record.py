@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from annotated_types import Ge, Gt, Le
 
 from ...errors import FacebenchError, did_you_mean, visible
 from ...recon.files.text import read_toml
@@ -22,8 +22,8 @@ from ..surface.region import OverlapRegion
 from .presets import PRESETS
 from .values import bind, flatten, plain, subject_radii
 
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(gt=0, le=1_000_000)]
+Positive = Annotated[float, Gt(0)]
+Count = Annotated[int, Gt(0), Le(1_000_000)]
 
 SCHEMA = 2
 # The defaults of the schema's version, which a digest is over the differences from. A setting that
@@ -104,7 +104,7 @@ class Points:
     weights: Literal["area", "count"] = "area"
     # The middles of edges lie deeper than their ends on a convex face: at 3 mm a mean over vertices
     # is up to 0.015 mm off that over the surface between them, and it falls with the square.
-    longest_edge_mm: Annotated[float, Field(ge=0.2)] = 2.5
+    longest_edge_mm: Annotated[float, Ge(0.2)] = 2.5
     prediction: Literal["outside", "all"] = "outside"
 
 
@@ -135,7 +135,7 @@ class AlignmentSettings:
     dense: bool = True
     scale: Literal["per_mesh", "global", "none"] = "per_mesh"
     direction: Literal["symmetric", "scan_to_prediction"] = "symmetric"
-    points: Annotated[float, Field(ge=100)] = 4000.0
+    points: Annotated[float, Ge(100)] = 4000.0
     stop: Literal["motion", "mean_change", "dogleg"] = "motion"
     tolerance_mm: Positive = 1e-2
     max_iterations: Count = 200

@@ -6,11 +6,12 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
-
-from pydantic import TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from ...errors import FacebenchError, did_you_mean, nearest_name
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Settings = TypeVar("Settings")
 
@@ -108,6 +109,9 @@ def _nearest_key(key: str, known: Iterable[str]) -> str:
 
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
+    # Only for a value: an unknown name is told without this import.
+    from pydantic import TypeAdapter
+
     return TypeAdapter(kind)
 
 
@@ -119,7 +123,7 @@ def _bound(key: str, kind: Any, value: Any) -> Any:
         if mistaken or (kind is bool and text not in ("true", "false")):
             raise ValueError
         return _adapter(kind).validate_python(text)
-    except (ValidationError, ValueError) as error:
+    except ValueError as error:  # pydantic's own is one
         choices = _choices(kind)
         near = nearest_name(str(value), choices) if choices else None
         hint = f"did you mean '{near}'? " if near else ""

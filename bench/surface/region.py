@@ -1,20 +1,23 @@
 """What takes part in a measurement: the crop of a scan, and the overlap region of two surfaces.
 
-Settings and plain geometry: a protocol is read without the library that finds closest points.
+Settings and plain geometry: a protocol is read, and a mistake in it told, without NumPy and the
+library that finds closest points.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field
+from annotated_types import Gt, Le
 
 from ...errors import FacebenchError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from .overlap import Correspondences
     from .surface import ClosestPoints, Surface
     from .triangles import Float64Array, IndexArray
@@ -38,10 +41,14 @@ class Sphere:
     @classmethod
     def everywhere(cls) -> Sphere:
         """The crop that leaves nothing out."""
-        return cls(np.zeros(3), np.inf)
+        import numpy as np
+
+        return cls(np.zeros(3), math.inf)
 
     def holds(self, points: Float64Array) -> NDArray[np.bool_]:
         """Which of the points (N, 3) lie in the sphere."""
+        import numpy as np
+
         return np.asarray(np.linalg.norm(points - self.centre, axis=1) <= self.radius_mm)
 
     def vertices_of(self, scan: Surface) -> IndexArray:
@@ -50,7 +57,7 @@ class Sphere:
         Raises:
             FacebenchError: when there are none.
         """
-        inside = np.flatnonzero(self.holds(scan.vertices))
+        (inside,) = self.holds(scan.vertices).nonzero()
         if not len(inside):
             raise FacebenchError(
                 f"the scan has nothing within {self.radius_mm:g} mm of the nose tip",
@@ -60,7 +67,9 @@ class Sphere:
 
     def fade(self, points: Float64Array, fade_mm: float) -> Float64Array:
         """1 for points (N, 3) in the sphere, falling to 0 over the last millimetres of it."""
-        if np.isinf(self.radius_mm):
+        import numpy as np
+
+        if math.isinf(self.radius_mm):
             return np.ones(len(points))
         if fade_mm == 0:
             return self.holds(points).astype(np.float64)
@@ -84,10 +93,10 @@ class OverlapRegion:
             the alignment grows from nothing; errors have no such weight.
     """
 
-    max_distance_mm: Annotated[float, Field(gt=0)] = 10.0
-    max_angle_deg: Annotated[float, Field(gt=0, le=180)] = 90.0
+    max_distance_mm: Annotated[float, Gt(0)] = 10.0
+    max_angle_deg: Annotated[float, Gt(0), Le(180)] = 90.0
     boundary: Literal["left_out", "counted"] = "left_out"
-    fade_mm: Annotated[float, Field(gt=0, le=50)] = 2.0
+    fade_mm: Annotated[float, Gt(0), Le(50)] = 2.0
 
     def widen(self, factor: float) -> OverlapRegion:
         """The region with its distance multiplied."""
@@ -105,13 +114,13 @@ class OverlapRegion:
         leaves the overlap region; a weight that jumped there would let points enter and leave in
         turn, and no alignment would ever end.
         """
-        nearness = np.clip(1 - (closest.distance / self.max_distance_mm) ** 2, 0.0, 1.0) ** 2
+        nearness = (1 - (closest.distance / self.max_distance_mm) ** 2).clip(0.0, 1.0) ** 2
         weights = nearness * self._facing((normals * closest.normal).sum(1))
         if self.boundary == "counted":
             return weights
         if closest.to_boundary is None:
-            return np.asarray(weights * ~closest.on_boundary)
-        return np.asarray(weights * np.minimum(closest.to_boundary / self.fade_mm, 1.0))
+            return weights * ~closest.on_boundary
+        return weights * (closest.to_boundary / self.fade_mm).clip(max=1.0)
 
     def stiffness(self, matches: Correspondences) -> Float64Array:
         """How much each point (N,) counts in the Hessian.
@@ -121,16 +130,14 @@ class OverlapRegion:
         """
         share = (matches.distances / self.max_distance_mm) ** 2
         # d/dd of (1 - s)² d with s = (d / max)² is (1 - s)(1 - 5 s): the quotient by the weight.
-        return np.asarray(
-            matches.weights * np.clip((1 - 5 * share) / np.maximum(1 - share, 0.2), 0.5, 1.0)
-        )
+        return matches.weights * ((1 - 5 * share) / (1 - share).clip(min=0.2)).clip(0.5, 1.0)
 
     def _facing(self, cosine: Float64Array) -> Float64Array:
         """From 1 for normals that agree to 0 at the largest angle; 1 for all without one."""
         if self.max_angle_deg >= 180:
-            return np.ones_like(cosine)
-        limit = np.cos(np.radians(self.max_angle_deg))
-        return np.asarray(np.clip((cosine - limit) / (1 - limit), 0.0, 1.0))
+            return cosine**0
+        limit = math.cos(math.radians(self.max_angle_deg))
+        return ((cosine - limit) / (1 - limit)).clip(0.0, 1.0)
 
 
 COVERED = OverlapRegion(fade_mm=0.0)

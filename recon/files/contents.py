@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -45,6 +43,9 @@ def content_hashes(paths: Iterable[Path]) -> dict[Path, str]:
 
 
 def _hashes(paths: Iterable[Path]) -> dict[Path, str]:
+    # Here and not above: every command imports this module, for its --help too.
+    from concurrent.futures import ThreadPoolExecutor
+
     wanted = {path: path.absolute() for path in paths}
     known = _recall({str(place) for place in wanted.values()})
     states = _states(wanted)
@@ -167,6 +168,8 @@ def _store() -> Path:
 
 def _recall(places: set[str]) -> dict[str, tuple[State, str]]:
     """What is known of files; nothing where the store is missing, locked or damaged."""
+    import sqlite3
+
     store = _store()
     if not store.is_file():
         return {}
@@ -183,6 +186,8 @@ def _recall(places: set[str]) -> dict[str, tuple[State, str]]:
 
 def _remember(found: dict[str, tuple[State | None, str]]) -> None:
     """Keep hashes; a store that cannot be written is done without."""
+    import sqlite3
+
     # A file that was changed a moment ago may change again within one tick of its clock.
     before = time.time_ns() - int(_SETTLED_SECONDS * 1e9)
     now = _states({Path(place): Path(place) for place in found})

@@ -6,9 +6,7 @@ import errno
 import hashlib
 import os
 import re
-import secrets
 import shutil
-import socket
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +16,7 @@ from pathlib import Path
 from ...errors import STORE_MIRROR, FacebenchError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+_HOST = hashlib.sha256(os.uname().nodename.encode()).hexdigest()[:8]
 _DRAFT = re.compile(r"\.(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]+)-[0-9a-f]{16}\.draft")
 """Of what machine and process a draft is; chance keeps it from being guessed and laid out."""
 MARK = ".facebench"
@@ -41,7 +39,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     # A link to a link ends at the file itself, so that renaming replaces no link.
     with explain_write_errors(path):
         target = Path(os.path.realpath(path)) if path.is_symlink() else path
-    draft = target.with_name(f".{_HOST}-{os.getpid()}-{secrets.token_hex(8)}.draft")
+    draft = target.with_name(f".{_HOST}-{os.getpid()}-{os.urandom(8).hex()}.draft")
     with explain_write_errors(path, (draft, target)):
         kind = _kind_of(target)
         if kind is not None and stat.S_ISDIR(kind):

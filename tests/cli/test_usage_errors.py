@@ -100,14 +100,19 @@ print(json.dumps(answers))
 """
 
 
-@pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, list[str]]]:
-    """Status, message and heavy imports of every mistake, all made in one process."""
-    home = tmp_path_factory.mktemp("usage")
+def write_mistaken_files(home: Path) -> None:
+    """What the mistakes name and is there."""
     (home / "data").mkdir()
     (home / "face.obj").write_text("v 0 0 0\n")
     (home / "gates.toml").write_text("[[limit]]\nmax_mm = 1.0\n")
     (home / "wrong.toml").write_text("limti = 3\n")
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, list[str]]]:
+    """Status, message and heavy imports of every mistake, all made in one process."""
+    home = tmp_path_factory.mktemp("usage")
+    write_mistaken_files(home)
     done = subprocess.run(
         [sys.executable, "-c", TRY_ALL % (HEAVY,)],
         input=json.dumps([line for line in MISTAKES if line]),

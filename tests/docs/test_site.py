@@ -54,3 +54,16 @@ def test_the_reference_names_what_is_there() -> None:
         else:
             place = ROOT.joinpath(*name.split("."))
             assert place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
+
+
+def test_pages_name_modules_that_are_there() -> None:
+    folders = ("bench", "cli", "distributed", "docs", "recon", "results", "tests")
+    paths = [
+        *ROOT.glob("*.py"),
+        *(path for part in folders for path in (ROOT / part).rglob("*.py")),
+    ]
+    there = {path.name for path in paths}
+    elsewhere = {"compute_error.py"}  # NoW's own
+    for page in pages():
+        named = re.findall(r"`(?:[\w.-]+/)*([\w-]+\.py)`", (DOCS / page).read_text("utf-8"))
+        assert not set(named) - there - elsewhere, page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 import sys
 from dataclasses import replace
@@ -41,7 +42,9 @@ def test_an_unknown_method() -> None:
 
 def test_other_packages_add_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("theirs", "facebench.bench.methods.mean_face", registry.GROUP)
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [point] * (group == point.group))
+    monkeypatch.setattr(
+        importlib.metadata, "entry_points", lambda group: [point] * (group == point.group)
+    )
     assert "theirs" in method_names()
     assert build_method("theirs", MethodOptions()).card.name == "mean-face"
 
@@ -54,7 +57,7 @@ def test_a_module_that_is_no_method(
     monkeypatch: pytest.MonkeyPatch, module: str, said: str
 ) -> None:
     point = EntryPoint("theirs", module, registry.GROUP)
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point])
     assert method_origin("theirs") == module and method_origin("ours") == plugins.BUILT_IN
     with pytest.raises(FacebenchError, match=f"'theirs' of {module} cannot be loaded: .*{said}"):
         method_card("theirs")
@@ -62,7 +65,7 @@ def test_a_module_that_is_no_method(
 
 def test_nobody_takes_the_name_of_a_built_in_method(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("ours", "no_such_module", registry.GROUP)
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point])
     assert method_card("ours").name == "ours"
 
 
