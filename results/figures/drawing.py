@@ -39,6 +39,56 @@ Picture = NDArray[np.uint8]
 """(S, S, 3) RGB."""
 
 
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One place of the sheet.
+
+    Attributes:
+        picture: square, or None for an empty place.
+        caption: written below it, wrapped; or empty.
+        text: written into an empty place, wrapped.
+    """
+
+    picture: Picture | None = None
+    caption: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """Pictures side by side.
+
+    Attributes:
+        label: written along the row's left side.
+        cells: one a column.
+        opens: whether it begins a group of rows, set off from the ones above.
+    """
+
+    label: str
+    cells: tuple[Cell, ...]
+    opens: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """A whole figure.
+
+    Attributes:
+        heads: lines above the first row, each with one text a column; a text that repeats the one
+            before it spans both.
+        rows: from top to bottom.
+        notes: lines below the pictures, wrapped.
+        legend: colour (RGB in 0 to 255) and name of each kind of area, below the notes.
+        wide_before: columns that are set off from the one before.
+    """
+
+    heads: tuple[tuple[str, ...], ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    legend: tuple[tuple[tuple[int, int, int], str], ...] = ()
+    wide_before: frozenset[int] = frozenset()
+
+
 def write_sheet(sheet: Sheet, stem: Path, width: float = 7.0, dots: int = 300) -> tuple[Path, Path]:
     """Write `STEM.png` and `STEM.pdf`, each in one step; the same sheet gives the same bytes.
 
@@ -226,53 +276,3 @@ def _runs(names: Sequence[str]) -> Iterator[tuple[int, int]]:
         length = len(list(run))
         yield start, start + length - 1
         start += length
-
-
-@dataclass(frozen=True, eq=False)
-class Cell:
-    """One place of the sheet.
-
-    Attributes:
-        picture: square, or None for an empty place.
-        caption: written below it, wrapped; or empty.
-        text: written into an empty place, wrapped.
-    """
-
-    picture: Picture | None = None
-    caption: str = ""
-    text: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class Row:
-    """Pictures side by side.
-
-    Attributes:
-        label: written along the row's left side.
-        cells: one a column.
-        opens: whether it begins a group of rows, set off from the ones above.
-    """
-
-    label: str
-    cells: tuple[Cell, ...]
-    opens: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Sheet:
-    """A whole figure.
-
-    Attributes:
-        heads: lines above the first row, each with one text a column; a text that repeats the one
-            before it spans both.
-        rows: from top to bottom.
-        notes: lines below the pictures, wrapped.
-        legend: colour (RGB in 0 to 255) and name of each kind of area, below the notes.
-        wide_before: columns that are set off from the one before.
-    """
-
-    heads: tuple[tuple[str, ...], ...]
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...] = ()
-    legend: tuple[tuple[tuple[int, int, int], str], ...] = ()
-    wide_before: frozenset[int] = frozenset()

@@ -105,7 +105,7 @@ def error_sheet(series: Sequence[Series], scene: str, limit: int) -> Sheet:
 def _spread(run: Series, scene: str, limit: int) -> dict[str, str]:
     """Items with a mesh and their subjects' names, spread over the errors, the worst first."""
     rows = of_scene(run.subjects, scene)
-    named = rows.assign(name=item_names(rows))[rows[ERROR].notna()]
+    named = rows.assign(name=item_names(rows, scene))[rows[ERROR].notna()]
     ordered = named.sort_values([ERROR, "name"], ascending=[False, True])
     kept = [
         (str(item), str(name))

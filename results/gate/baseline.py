@@ -163,7 +163,7 @@ def update_baseline(run: RunFolder, path: Path) -> Baseline:
 def uncommitted(path: Path) -> list[str]:
     """Changed tracked files of the git checkout around a path, without that file itself.
 
-    None where there is no checkout.
+    Empty where there is no checkout, or git gives no answer.
     """
     # The file and its folder may not be there yet.
     folder = next(parent for parent in path.absolute().parents if parent.is_dir())
@@ -188,9 +188,11 @@ def _refuse_partial(run: RunFolder, baseline: Baseline) -> None:
             f"{place_of(run)} is unfinished", f"continue it with: {record.command}"
         )
     # A baseline with gaps would let a later run fail on the same people unseen.
-    if lacking or not any(baseline.errors_mm.values()):
+    if lacking:
         raise FacebenchError(
             f"{place_of(run)} covers only a part: {len(lacking)} of "
             f"{len(record.items)} have no score, {lacking[0]} is the first",
             "a baseline needs every subject in every scene; --exclude leaves a subject out openly",
         )
+    if not any(baseline.errors_mm.values()):
+        raise FacebenchError(f"{place_of(run)} was asked for nothing", "give a run with subjects")

@@ -25,6 +25,25 @@ from .series import Series
 
 Array = NDArray[np.float64]
 
+SCALE_MM = 5.0
+"""The colour at the end of the scale stands for this error and all above, in every report."""
+
+SIZE, QUALITY = 400, 75
+"""Pixels of a map's side and WebP quality: 159 maps take about 3 MB."""
+MAX_MAPS = 159
+"""Of one page: 53 subjects in 3 scenes; the best of a larger set are left out."""
+
+_STOPS = np.linspace(0, 1, 5)
+_SCALE = np.array(
+    [(255, 252, 214), (254, 217, 118), (253, 141, 60), (227, 26, 28), (128, 0, 38)], np.float64
+)
+_UNKNOWN = (0.62, 0.64, 0.68)
+_LIGHT = (0.45, 0.55)
+"""Ambient and frontal share of the light, so that the shape shows and colours stay readable."""
+
+HeatMap = tuple[str, str, float, str]
+"""Subject, scene, error in mm, and the picture as a data address."""
+
 
 def frontal(mesh: Mesh, reference: Array | None) -> Mesh:
     """The mesh turned to face +z, y up, at the origin.
@@ -66,27 +85,6 @@ def _by_shape(mesh: Mesh, centred: Array) -> Array:
     # Scans are upright within a right angle: of the two ends of the longer side, up has +y.
     up = up if up[1] >= 0 else -up
     return np.stack([np.cross(up, front), up, front])
-
-
-SCALE_MM = 5.0
-"""The colour at the end of the scale stands for this error and all above, in every report."""
-
-SIZE, QUALITY = 400, 75
-"""Pixels of a map's side and WebP quality: 159 maps take about 3 MB."""
-MAX_MAPS = 159
-"""Of one page: 53 subjects in 3 scenes; the best of a larger set are left out."""
-
-_STOPS = np.linspace(0, 1, 5)
-_SCALE = np.array(
-    [(255, 252, 214), (254, 217, 118), (253, 141, 60), (227, 26, 28), (128, 0, 38)], np.float64
-)
-_UNKNOWN = (0.62, 0.64, 0.68)
-_LIGHT = (0.45, 0.55)
-"""Ambient and frontal share of the light, so that the shape shows and colours stay readable."""
-
-
-HeatMap = tuple[str, str, float, str]
-"""Subject, scene, error in mm, and the picture as a data address."""
 
 
 def heat_maps(series: Series) -> Iterator[HeatMap]:

@@ -77,7 +77,8 @@ def picture_gallery(folder: Path) -> Markup:
 def error_scale() -> Markup:
     """What the colours stand for."""
     bar = tag("div", class_="scale", style=f"background:{legend_gradient()}", aria_hidden="true")
-    ends = tag("div", *(tag("span", f"{mm:g}") for mm in range(6)), class_="ticks")
+    marks = (tag("span", f"{mm:g}") for mm in range(round(SCALE_MM) + 1))
+    ends = tag("div", *marks, class_="ticks")
     words = f"Error in mm, the same scale in every report; {SCALE_MM:g} stands for all above."
     return tag("div", bar, ends, tag("p", words, " Grey was not measured."), class_="legend")
 

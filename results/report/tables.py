@@ -40,7 +40,9 @@ def statistics_table(series: Series) -> Table:
 
 def subjects_table(series: Series) -> Table:
     """Every subject's error, the worst first."""
-    scenes = list(series.summary)
+    # Without the column of all scenes together: every number of it stands in its own scene's.
+    own = set(series.subjects["scene"])
+    scenes = [scene for scene in series.summary if scene in own]
     columns = {scene: scene_column(series.subjects, scene) for scene in scenes}
     errors = pd.DataFrame(columns, dtype=float)
     # Over the scenes that have a number: a failure has none to add.

@@ -42,7 +42,7 @@ class View:
 
     Attributes:
         subject, scene: whose.
-        rank: `worst`, `median` or `best` of the scene.
+        rank: `worst`, `median`, `best` or `only` of the scene.
         error_mm: the subject's error.
         step_mm: length of one unit of the positions.
         prediction: facing +z, y up, the measured part around the origin.
@@ -65,7 +65,7 @@ def views(series: Series, others: Sequence[Series] = ()) -> Iterator[View]:
     reference = frontal_face(series)
     for scene in series.record.scenes[:MAX_SCENES]:
         rows = of_scene(series.subjects, scene)
-        items = dict(zip(item_names(rows), rows["item"], strict=True))
+        items = dict(zip(item_names(rows, scene), rows["item"], strict=True))
         for rank, subject, error_mm in rank_subjects(series.subjects, scene):
             path = series.run.mesh_path(items[subject])
             if path.is_file():
@@ -94,7 +94,7 @@ def rank_subjects(subjects: pd.DataFrame, scene: str) -> list[tuple[str, str, fl
     if ERROR not in subjects:
         return []
     rows = of_scene(subjects, scene)
-    named = rows.assign(name=item_names(rows))[rows[ERROR].notna()]
+    named = rows.assign(name=item_names(rows, scene))[rows[ERROR].notna()]
     # By name too: equal errors keep one order on every machine.
     order = named.sort_values([ERROR, "name"], ascending=[False, True])
     ranks = _ranks(len(order))

@@ -18,14 +18,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ...bench.dataset.interface import OVERALL
 from ...bench.scoring.result import SCORED, UNSCORED, Result
 from ...errors import FacebenchError
 from ...recon.files.tables import open_parquet, read_table
 from ..files import atomic_write
 from .record import VERSION, refuse_newer
-
-OVERALL = "all"
-"""Scene of all items together, in the tables of datasets that ask for it."""
 
 _VERSION_KEY = b"facebench.version"
 _KINDS = {
@@ -222,12 +220,18 @@ def of_scene(items: pd.DataFrame, scene: str) -> pd.DataFrame:
     return items if scene == OVERALL and not mine.any() else items[mine]
 
 
-def item_names(items: pd.DataFrame) -> pd.Series:
-    """What to call each row in its scene: its subject where that is enough, else its id.
+def item_names(items: pd.DataFrame, scene: str | None = None) -> pd.Series:
+    """What to call each row in a scene: its subject where that is enough, else its id.
 
     NoW has several photographs of a subject in a scene, MICC one clip.
+
+    Args:
+        items: rows of a table.
+        scene: that all of them are shown in; None is each row's own.
     """
-    plain = items["item"] == items["subject"] + "/" + items["scene"]
+    # In `OVERALL` a name would stand for the rows of all its scenes, and hide all but one.
+    own = items["subject"] + "/" + (items["scene"] if scene is None else scene)
+    plain = items["item"] == own
     names: pd.Series = items["subject"].where(plain, items["item"]).astype(str)
     return names
 

@@ -139,8 +139,8 @@ def _differences(kind: Kind, bases: Sequence[Basis]) -> list[FieldDifference]:
 
 
 def _protocol_fields(basis: Basis) -> dict[str, str]:
-    settings = {key: str(v) for key, v in flatten(basis.protocol_settings) if key != "name"}
     # The settings' own name is left out: it stands in front already.
+    settings = {key: str(v) for key, v in flatten(basis.protocol_settings) if key != "name"}
     digest = short_digest(basis.protocol_digest)
     return {"protocol": basis.protocol, "protocol digest": digest, **settings}
 

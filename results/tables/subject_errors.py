@@ -28,13 +28,14 @@ def scene_column(subjects: pd.DataFrame, scene: str, column: str = ERROR) -> dic
         return {}
     rows = of_scene(subjects, scene)
     known = rows[column].notna()
-    return dict(zip(item_names(rows)[known], rows[column][known].astype(float), strict=True))
+    names = item_names(rows, scene)[known]
+    return dict(zip(names, rows[column][known].astype(float), strict=True))
 
 
 def subject_of(items: pd.DataFrame, scene: str) -> dict[str, str]:
     """Whose each row of a scene is, by the name that `scene_column` gives it."""
     rows = of_scene(items, scene)
-    return dict(zip(item_names(rows), rows["subject"].astype(str), strict=True))
+    return dict(zip(item_names(rows, scene), rows["subject"].astype(str), strict=True))
 
 
 def shared_values(

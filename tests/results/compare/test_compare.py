@@ -32,8 +32,10 @@ from facebench.errors import FacebenchError
 from facebench.results.compare import Comparison, compare, refuse_groups
 from facebench.results.compare.comparison import tally
 from facebench.results.compare.tables import FORMS, comparison_text, verdict_sentences
+from facebench.results.gate import Baseline
 from facebench.results.run.folder import RunFolder
 from facebench.results.tables.published import Published, published_results
+from facebench.results.tables.subject_errors import scene_column, shared_values
 
 ERRORS = st.lists(st.tuples(st.floats(0, 9), st.floats(0, 9)), min_size=1, max_size=40)
 
@@ -75,6 +77,21 @@ def test_differences_are_over_the_shared_subjects(
         shared = 7 if pair.scene == "outdoor" else 8
         assert pair.difference.n_subjects == shared
         assert pair.wins + pair.ties + pair.losses == pair.subjects == shared
+
+
+def test_all_scenes_together_are_all_items(tmp_path: Path) -> None:
+    """A subject's name would stand for one of its scenes, and hide the others."""
+    whole = [
+        example_run(tmp_path / name, name, error, scenes=("all", *SCENES))
+        for name, error in (("ours", 1.2), ("theirs", 1.5))
+    ]
+    ours, theirs, owners = shared_values(*(run.items() for run in whole), "all")
+    # The last subject has no score outdoors.
+    assert len(ours) == len(theirs) == 23 and set(owners) == set(SUBJECTS)
+    pair, *_ = compare(whole).groups[0].pairs
+    assert (pair.scene, pair.subjects, pair.losses) == ("all", 8, 8)
+    assert set(scene_column(whole[0].items(), "indoor")) == set(SUBJECTS)
+    assert len(Baseline.of_run(whole[0]).errors_mm["all"]) == 23
 
 
 def test_all_tests_of_the_table_are_corrected_together(

@@ -135,6 +135,8 @@ def test_partial_coverage_is_refused(tmp_path: Path) -> None:
     more = (*SUBJECTS, "subject_99")
     with pytest.raises(FacebenchError, match=r"3 of 27 .*subject_99/cooperative"):
         update_baseline(whole_run(tmp_path / "more", subjects=more), tmp_path / "b.json")
+    with pytest.raises(FacebenchError, match="was asked for nothing"):
+        update_baseline(example_run(tmp_path / "none", scenes=()), tmp_path / "b.json")
     with pytest.raises(FacebenchError, match="is unfinished: continue it with"):
         update_baseline(whole_run(tmp_path / "half", ended=""), tmp_path / "b.json")
     assert not (tmp_path / "b.json").exists()

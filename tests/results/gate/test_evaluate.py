@@ -188,6 +188,15 @@ def test_a_subject_lost_since_the_baseline_is_told(run: RunFolder, baseline: Bas
     assert statuses(verdict) == [UNKNOWN] and "subject_99" in verdict.checks[0].detail
 
 
+def test_the_share_that_is_asked_for_is_enough(tmp_path: Path, baseline: Baseline) -> None:
+    """One of five: 1 - 4 / 5 is less than 0.2 in floating point."""
+    rules: list[Rule] = [Coverage(subjects=0.2), Regression(tolerance_mm=9)]
+    errors = {SCENES[0]: dict.fromkeys(SUBJECTS[3:], 1.0)}
+    half = run_of(tmp_path / "a", BASE, failed=4)
+    verdict = evaluate(rules, half, replace(baseline, errors_mm=errors))
+    assert "are lost" not in verdict.checks[1].detail
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_what_is_not_a_number_never_passes(tmp_path: Path, value: float) -> None:
     run = run_of(tmp_path / "a", BASE)
