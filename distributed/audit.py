@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 import ray
+from threadpoolctl import threadpool_limits
 
 from .. import __version__
 from ..bench.audit.measure import AuditPlan, AuditRow, audit_person
@@ -34,7 +35,7 @@ from ..recon.morphable import EMBEDDED
 from ..recon.morphable.load import load_model
 from ..results.files import write_text
 from ..results.run.folder import SCORED, RunFolder
-from ..results.run.items import item_names, of_scene
+from ..results.run.items import of_scene
 from ..results.run.point_errors import read_errors
 from ..results.run.record import measured_dataset, source_changes, source_state
 from .tasks import in_tasks
@@ -49,7 +50,7 @@ class RunFace:
 
     Attributes:
         subject: whose.
-        mesh: the prediction, mm, before it was scaled.
+        mesh: the prediction, mm, at the size that its method gave it.
         scan: what it was measured against, with the labels beside it.
         unit: of the scan's files.
     """
@@ -107,7 +108,9 @@ def audit_people(
 
 
 def faces_of(run: RunFolder, subjects: int | None = None) -> list[RunFace]:
-    """The scored faces of a run's first scene, one per subject.
+    """The scored faces of a run's first scene, the first by id of each of so many subjects.
+
+    Several photographs of a person are one person's face: each would count the same evidence again.
 
     Raises:
         FacebenchError: the run's data are gone, or it has no scored face.
@@ -116,7 +119,7 @@ def faces_of(run: RunFolder, subjects: int | None = None) -> list[RunFace]:
     items = {item.id: item for item in measured_dataset(record).items}
     first = record.scenes[0]
     rows = of_scene(run.items(), first)
-    chosen = rows[rows["status"] == SCORED][:subjects]
+    chosen = rows[rows["status"] == SCORED].drop_duplicates("subject")[:subjects]
     if chosen.empty:
         raise FacebenchError(f"{run.root}: no face of the scene {first} was scored")
     landmarks = _landmarks(str(record.arguments.get("model", EMBEDDED)))
@@ -128,7 +131,7 @@ def faces_of(run: RunFolder, subjects: int | None = None) -> list[RunFace]:
             record.unit,
         )
         for name, item, scale, scans in zip(
-            item_names(chosen), chosen["item"], chosen["scale"], chosen["scans"], strict=True
+            chosen["subject"], chosen["item"], chosen["scale"], chosen["scans"], strict=True
         )
     ]
 
@@ -164,7 +167,10 @@ def _each(
         return
     if workers == 1:
         for job in jobs:
-            yield job, work(job)
+            # As workers compute, or another number of them would end in other last digits.
+            with threadpool_limits(1):
+                answer = work(job)
+            yield job, answer
         return
     with worker_processes(workers) as pool:
         waiting = {pool.submit(work, job): job for job in jobs}

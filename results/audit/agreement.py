@@ -178,8 +178,9 @@ def _people_to_tell(ladder: Array, step_mm: float, power: float = 0.8) -> float:
     seen = differences.mean() * step_mm / (apart * LADDER_MM)
     if seen <= 0:
         return float("inf")
-    # In standard deviations of the paired difference, by which the power is tabulated.
-    effect = float(seen / differences.std(ddof=1))
+    # In standard deviations of the paired difference, by which the power is tabulated. Two people
+    # tell one of thirty, and the noncentral t has no number for one without end.
+    effect = float(seen / max(differences.std(ddof=1), seen / 30))
     for people in range(2, MOST_PEOPLE):
         # The statistic of a paired t-test follows the noncentral t where there is a difference.
         limit = student_t.ppf(0.975, people - 1)

@@ -21,6 +21,9 @@ from .tables import agreement_table, predictor_table, sensitivity_table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+COLUMNS, SIDE_INCHES, DPI = 4, 3.0, 150
+"""Of the figure: panels in a line at most, the side of one, and dots per inch."""
+
 
 @dataclass(frozen=True, eq=False)
 class Audit:
@@ -52,7 +55,7 @@ class Audit:
         return cls(source, rows, agreements, tuple(sensitivities))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Plain values, for JSON; NaN and infinity where there is no number."""
         return {
             "source": self.source,
             "protocols": [asdict(item) for item in self.agreements],
@@ -73,9 +76,6 @@ def write_audit(audit: Audit, folder: Path) -> Path:
     picture = figure if len(audit.rows) else None
     write_text(page, render(audit, picture))
     return page
-
-
-COLUMNS, SIDE_INCHES, DPI = 4, 3.0, 150
 
 
 def write_figure(rows: pd.DataFrame, path: Path) -> None:

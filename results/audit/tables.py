@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from ..tables.basis import short_digest
@@ -81,19 +82,22 @@ def agreement_notes(agreements: Sequence[Agreement]) -> tuple[str, ...]:
 def predictor_table(rows: pd.DataFrame) -> Table:
     """What each protocol reports of each reference predictor, beside the true error.
 
-    The true error is that of the first protocol's statistic; the share in a protocol's cell is of
-    the true error by that protocol's own.
+    The true error is that of the first protocol's statistic, over everybody; the share in a
+    protocol's cell is of the true error by that protocol's own, over the people it could measure.
 
     Args:
         rows: one per protocol, predictor and person, the columns of `AuditRow`.
     """
     protocols = list(dict.fromkeys(rows["protocol"].astype(str)))
-    means = rows.groupby(["method", "protocol"], sort=False)[["measured_mm", "true_mm"]].mean()
+    # A share is of the same people: a failure would lower one mean and leave the other.
+    seen = rows.assign(true_of_seen=rows["true_mm"].where(rows["measured_mm"].notna()))
+    columns = ["measured_mm", "true_of_seen", "true_mm"]
+    means = seen.groupby(["method", "protocol"], sort=False)[columns].mean()
     lines = []
     for method in dict.fromkeys(rows["method"].astype(str)):
-        pairs = means.loc[[(method, protocol) for protocol in protocols]].to_numpy()
-        cells = [_seen_cell(float(measured), float(true)) for measured, true in pairs]
-        lines.append((Cell(method), Cell(number_text(float(pairs[0][1]))), *cells))
+        found = means.loc[[(method, protocol) for protocol in protocols]].to_numpy(np.float64)
+        cells = [_seen_cell(float(measured), float(true)) for measured, true, _ in found]
+        lines.append((Cell(method), Cell(number_text(float(found[0][2]))), *cells))
     head = ("predictor", "true", *protocols)
     return Table("What each protocol sees", head, tuple(lines), (PREDICTOR_NOTE,))
 

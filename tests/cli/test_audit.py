@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from example_runs import SCENES, example_row, example_run, keep_rows
 
 from facebench.bench.audit.measure import AuditPlan
+from facebench.bench.dataset.interface import Item, Scan
 from facebench.cli.main import group
 from facebench.distributed import audit as auditing
 from facebench.errors import FacebenchError
@@ -56,6 +60,28 @@ def test_made_people_in_two_processes_give_what_one_gives(
     assert measured == ["person_02"] and json.loads(again) == told
     assert told == json.loads((tmp_path / "two" / "audit.json").read_text())
     pd.testing.assert_frame_equal(rows, pd.read_csv(tmp_path / "two" / "audit.csv"))
+
+
+def test_a_run_has_one_face_of_each_subject(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several photographs of a person are one person's face, and intervals are over people."""
+    run = example_run(tmp_path / "run", scenes=SCENES[:1])
+    rows = [
+        replace(example_row(name, SCENES[0], 1.0), item=f"{name}/{number}", scans=("scan",))
+        for number, name in enumerate("aabb")
+    ]
+    keep_rows(run, rows)
+    items = [
+        Item(row.item, row.subject, scans=(Scan(row.subject, "scan", tmp_path),)) for row in rows
+    ]
+    monkeypatch.setattr(auditing, "measured_dataset", lambda record: SimpleNamespace(items=items))
+    monkeypatch.setattr(auditing, "_prediction", lambda path, *_: path)
+    faces = auditing.faces_of(run)
+    assert [(face.subject, face.mesh) for face in faces] == [
+        (row.subject, run.mesh_path(row.item)) for row in rows[::2]
+    ]
+    assert [face.subject for face in auditing.faces_of(run, 1)] == ["a"]
 
 
 def test_rows_of_other_code_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:

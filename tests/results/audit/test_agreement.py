@@ -127,6 +127,14 @@ def test_the_power_is_that_of_a_simulation() -> None:
     assert 0.76 < found < 0.93
 
 
+def test_a_ladder_without_noise_is_told_by_two_people(true: np.ndarray) -> None:
+    rungs = 1 + LADDER_MM * np.arange(4)[:, None] + np.zeros((4, PEOPLE))
+    for noise in (0.0, 1e-9, 1e-4):
+        measured = np.round(rungs, 6) + noise * np.random.default_rng(0).random(rungs.shape)
+        rows = [table(true, true), table(measured, rungs, "ladder")]
+        assert agreement(pd.concat(rows)).people_to_tell == (2, 2)
+
+
 def test_a_ladder_that_falls_is_never_told(true: np.ndarray) -> None:
     rungs = 1 + LADDER_MM * np.arange(4)[:, None] + np.zeros((4, PEOPLE))
     rows = [table(true, true), table(3 - rungs + 1e-3 * np.random.rand(4, PEOPLE), rungs, "ladder")]

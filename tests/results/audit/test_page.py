@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from facebench.results.audit import Audit, sensitivities, write_audit
+from facebench.results.audit import Audit, predictor_table, sensitivities, write_audit
 
 
 @pytest.fixture(name="rows")
@@ -50,6 +50,12 @@ def test_the_folder_holds_page_picture_rows_and_numbers(rows: pd.DataFrame, tmp_
     kept = json.loads((tmp_path / "audit.json").read_text())
     assert [item["bias"]["value"] for item in kept["protocols"]] == pytest.approx([-0.5, -0.5])
     assert "0.57 (50%)" in text, "what each protocol sees of each predictor"
+
+
+def test_a_share_is_of_the_people_who_were_measured(rows: pd.DataFrame) -> None:
+    rows.loc[0, "measured_mm"] = np.nan
+    good, _ = predictor_table(rows).rows
+    assert [cell.text for cell in good] == ["good", "1.15", "0.60 (50%)", "0.57 (50%)"]
 
 
 def test_a_run_alone_has_no_truth(tmp_path: Path) -> None:
