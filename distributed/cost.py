@@ -95,7 +95,8 @@ def _sample_clips(
     assert not isinstance(method, HoldsMeshes)
     clips = list(_spread(benchmark.clips))
     # Once for nothing: what only a process's first chunk costs is no part of the others.
-    _sample_chunk(clips[0], job, method, folder, Sample())
+    for clip in clips[:1]:
+        _sample_chunk(clip, job, method, folder, Sample())
     for clip in clips:
         before, frames = sum(sample.seconds.values()), sample.frames
         _sample_chunk(clip, job, method, folder, sample)
@@ -229,12 +230,8 @@ def foretell(benchmark: Benchmark, sample: Sample, cores: int, gpus: int) -> dic
     frames, items = int(sum(lengths)), len(benchmark.dataset.items)
     chunks = sum(math.ceil(length / CHUNK_FRAMES) for length in lengths)
     a_frame = {s: v / max(1, sample.frames) for s, v in sample.seconds.items() if s != MEASURE}
-    an_item = float(np.mean(sample.by_item)) if sample.by_item else 0.0
-    faces = frames * sample.faces / max(1, sample.frames)
-    each = benchmark.protocol.reduction.average == "errors"
-    measured = benchmark.passes * (faces if each else items)
     stages = {stage: frames * value for stage, value in a_frame.items()}
-    stages[MEASURE] = measured * an_item
+    stages[MEASURE] = _measuring_seconds(benchmark, sample, frames)
     # Side by side: the slowest of them decides. One driver keeps the rows, one task reads a clip.
     readers = (stages[READ] + stages[FIND] + (0.0 if gpus else stages[ENCODE])) / cores
     streams = {
@@ -244,10 +241,8 @@ def foretell(benchmark: Benchmark, sample: Sample, cores: int, gpus: int) -> dic
     }
     slowest = max(streams, key=lambda name: streams[name])
     measuring = stages[MEASURE] / min(cores, max(1, len(item_jobs(benchmark.dataset.items))))
-    shared = {stage: stages[stage] for stage in STAGES if stage != KEEP}
-    if gpus:
-        del shared[ENCODE]
-    bottleneck = max(shared, key=lambda stage: shared[stage])
+    shared = [stage for stage in STAGES if stage != KEEP and not (gpus and stage == ENCODE)]
+    bottleneck = max(shared, key=lambda stage: stages[stage])
     if slowest != "cores" and streams[slowest] > measuring:
         bottleneck = slowest
     spread = [(streams[slowest], sample.by_clip), (measuring, sample.by_item)]
@@ -269,6 +264,14 @@ def foretell(benchmark: Benchmark, sample: Sample, cores: int, gpus: int) -> dic
         "advice": _advice(bottleneck, job),
         "sampled": {"frames": sample.frames, "items": len(sample.by_item)},
     }
+
+
+def _measuring_seconds(benchmark: Benchmark, sample: Sample, frames: int) -> float:
+    """Of one core that measures the whole set."""
+    an_item = float(np.mean(sample.by_item)) if sample.by_item else 0.0
+    faces = frames * sample.faces / max(1, sample.frames)
+    each = benchmark.protocol.reduction.average == "errors"
+    return benchmark.passes * (faces if each else len(benchmark.dataset.items)) * an_item
 
 
 def _error(parts: Sequence[tuple[float, Sequence[float]]], total: float) -> float | None:

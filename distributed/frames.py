@@ -168,7 +168,7 @@ def describe_here(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """What workers do in a process of their own, undone after the block."""
+    """Compute as a worker in a process of its own; then with as many threads as before."""
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch is not None else 1
     with threadpool_limits(1):

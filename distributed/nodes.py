@@ -34,7 +34,7 @@ class NodeReport:
     Attributes:
         versions: packages that can move a number, and Python.
         paths: by path, what is there: names of a folder, size of a file, or nothing.
-        memory_gb: free.
+        memory_gb: that new processes may have.
         cores: that the process may use.
         digest: of the embedded model, read there.
         job_seconds: of a fixed piece of arithmetic.
@@ -59,15 +59,21 @@ def report_node(paths: Sequence[str]) -> NodeReport:
     for _ in range(JOB_PRODUCTS):
         square = square @ square / JOB_SIDE
     seconds = time.perf_counter() - start
-    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 1e9
     return NodeReport(
         versions=package_versions(),
         paths={path: _contents(Path(path)) for path in paths},
-        memory_gb=free,
+        memory_gb=_available_memory_gb(),
         cores=len(os.sched_getaffinity(0)),
         digest=load_model("embedded").digest,
         job_seconds=seconds,
     )
+
+
+def _available_memory_gb() -> float:
+    """What new processes may have without swapping, by Linux."""
+    # Not the free pages: what is kept of files is given up, and fills a node that has long worked.
+    facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return 1024 * int(facts["MemAvailable"].split()[0]) / 1e9
 
 
 def _contents(path: Path) -> str:

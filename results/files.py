@@ -1,4 +1,4 @@
-"""Files that are either the old ones or the new ones, and Parquet files as data frames."""
+"""Text and JSON, and files of them that are either the old ones or the new ones."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from ..errors import visible
-from ..recon.files.tables import parquet_error, read_table
 from ..recon.files.writing import atomic_write
 
-__all__ = ["finite", "json_text", "read_frame", "atomic_write", "write_json", "write_text"]
+__all__ = ["atomic_write", "finite", "json_text", "write_json", "write_text"]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -51,17 +48,3 @@ def finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def read_frame(path: Path) -> pd.DataFrame:
-    """All rows of a file as a data frame with numbered rows.
-
-    Raises:
-        FacebenchError: as `read_table`.
-    """
-    table = read_table(path).replace_schema_metadata(None)
-    try:
-        frame: pd.DataFrame = table.to_pandas()
-    except Exception as error:  # texts that are none, among others
-        raise parquet_error(path, error) from error
-    return frame

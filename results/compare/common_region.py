@@ -121,7 +121,7 @@ def common_region(
         label: {scene: _cell(frame, scene, shares) for scene in scenes}
         for label, frame in replaced.items()
     }
-    note = f"{others} left out: the runs were measured on different scans of it." if others else ""
+    note = f"Left out, as the runs measured them on different scans: {others}." if others else ""
     return CommonRegion(replaced, cells, note)
 
 

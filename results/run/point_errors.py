@@ -35,8 +35,8 @@ def read_errors(path: Path) -> tuple[Mesh, NDArray[np.float64]]:
 class PointErrors:
     """A folder of Parquet files `ITEM.parquet`, one per item.
 
-    Columns: `error_mm` (float32) and `direction`, one of `SIDES`; a row a point in the region of
-    intersection. About 0.25 MB for 70,000 points.
+    Columns: `error_mm` (float32) and `direction`, one of `SIDES`; a row a point in the overlap
+    region. About 0.25 MB for 70,000 points.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -54,11 +54,9 @@ class PointErrors:
                 table,
                 draft,
                 compression="zstd",
-                # Two words for all rows; errors hardly repeat, and a dictionary of them would only
-                # cost.
+                # Two words for all rows; errors hardly repeat, a dictionary would only cost.
                 use_dictionary=["direction"],
-                # Exponents of errors are alike: bytes of one place beside each other pack far
-                # better.
+                # Exponents of errors are alike: bytes of one place side by side pack far better.
                 use_byte_stream_split=["error_mm"],
             )
 

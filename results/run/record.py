@@ -159,7 +159,7 @@ class RunRecord:
         protocol_settings: every field of the protocol.
         protocol_digest: digest of those fields.
         dataset: the dataset's name.
-        dataset_digest: digest of its file list.
+        dataset_digest: digest over ids and contents of its items' files.
         subjects: subjects asked for, sorted; excluded ones are not among them.
         scenes: scenes asked for, in table order.
         excluded: subjects left out on request.
@@ -171,7 +171,7 @@ class RunRecord:
         versions: packages.
         host: machine.
         started, ended: UTC; `ended` is empty while the run is unfinished.
-        n_scored, n_unscored: subject x scene rows with and without a score.
+        n_scored, n_unscored: items with and without a score.
         global_scale: the one factor given to every prediction, where the protocol asks for it.
         items: ids of all that is measured, also of what fails; each has a row when the run is done.
         commits: code that worked on the run, in the order of the commands, each `COMMIT` or

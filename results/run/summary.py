@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 class SceneSummary:
     """One row of the table; `summary.json` holds one a scene. Errors in mm, NaN without a score.
 
+    A subject has one item in a scene of MICC, several photographs in one of NoW: means and counts
+    are then over photographs, and intervals draw subjects with all of theirs.
+
     Attributes:
         mean_mm, std_mm: mean and standard deviation over subjects of the subject's error; of a
             protocol that pools, over the points of all scored subjects.

@@ -242,7 +242,7 @@ def _differences(pairs: Sequence[RunPair]) -> Iterator[Metric]:
 
 def _key(group: RunGroup) -> str:
     """Equal for the same runs in the same order, wherever they lie."""
-    # By what a run is, not where it lies: a copied folder is the same run.
+    # A copied folder is the same run.
     parts = [(item.label, item.method_digest, item.commit, item.started) for item in group.runs]
     text = json.dumps([group.basis.key, parts])
     return hashlib.sha256(text.encode()).hexdigest()

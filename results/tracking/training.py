@@ -109,7 +109,7 @@ class Panel:
     lines: Mapping[str, Sequence[float]]
 
 
-def training_minutes(log: Sequence[Row], batch_size: int) -> tuple[list[float], list[float]]:
+def steps_and_minutes(log: Sequence[Row], batch_size: int) -> tuple[list[float], list[float]]:
     """Steps and the minutes of training until each, both from 0, as the log's speed has them.
 
     Time that a training stood still or validated between two lines is part of neither.
@@ -128,7 +128,7 @@ def draw_curves(log: Sequence[Row], validation: Sequence[Row], batch_size: int, 
     """
     from matplotlib.figure import Figure
 
-    steps, minutes = training_minutes(log, batch_size)
+    steps, minutes = steps_and_minutes(log, batch_size)
     panels = [*_panels(log, "Loss"), *_panels(validation, "Held-out faces")]
     groups = [found for name in GROUPS if (found := [p for p in panels if p.group == name])]
     rows = [-(-len(group) // _COLUMNS) for group in groups] or [1]

@@ -72,7 +72,7 @@ def _usable(port: int) -> int:
     except OverflowError:
         raise FacebenchError(f"{port} is no port", "give one from 1024 to 65535") from None
     except PermissionError:
-        raise FacebenchError(f"port {port} is not for everybody", f"{_other()}") from None
+        raise FacebenchError(f"port {port} is not for everybody", _other()) from None
     except OSError:
         raise FacebenchError(f"port {port} of {HOST} is taken", _other()) from None
 

@@ -95,5 +95,7 @@ def test_a_stream_without_a_header_is_counted_by_its_pictures(tmp_path: Path) ->
 
 def test_what_cannot_be_measured_is_told(benchmark_: Benchmark) -> None:
     """Else the scoring of a whole set would be foretold to cost nothing."""
+    with pytest.raises(FacebenchError, match="no frame of any clip"):
+        measure_sample(replace(benchmark_, dataset=replace(benchmark_.dataset, items=())), 0.01)
     with pytest.raises(FacebenchError, match=r"no item could be measured: .*unit"):
         measure_sample(replace(benchmark_, unit="m", job=None), 0.01)

@@ -28,7 +28,7 @@ COARSE = "points.longest_edge_mm=inf"
 
 
 class Silent:
-    """Counts what it is told."""
+    """A listener that counts."""
 
     def __init__(self) -> None:
         self.chunks: list[str] = []

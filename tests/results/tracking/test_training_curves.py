@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from facebench.results.tracking import training
-from facebench.results.tracking.training import draw_curves, training_minutes
+from facebench.results.tracking.training import draw_curves, steps_and_minutes
 
 LOG = [
     {"step": 60.0, "total": 3.0, "images_per_s": 10.0},
@@ -16,10 +16,10 @@ LOG = [
 
 
 def test_minutes_follow_from_steps_batch_and_speed() -> None:
-    steps, minutes = training_minutes(LOG, batch_size=10)
+    steps, minutes = steps_and_minutes(LOG, batch_size=10)
     assert steps == [0.0, 60.0, 90.0]
     assert minutes == pytest.approx([0.0, 1.0, 2.0])
-    assert training_minutes([], 16) == ([0.0], [0.0])
+    assert steps_and_minutes([], 16) == ([0.0], [0.0])
 
 
 def test_identity_coefficients_share_one_plot(tmp_path: Path) -> None:
