@@ -25,6 +25,14 @@ RUNGS = 6
 KEPT_ON_FIRST_RUNG = 0.8
 _LOCAL_REACH_MM = 18.0
 
+Shape = Callable[[MorphableModel, PersonTruth, Float64Array, np.random.Generator], Float64Array]
+"""(model, person, shown area, random stream) → (V, 3) predicted vertices, mm."""
+Handed = tuple[Mesh, IndexArray, NDArray[np.bool_]]
+Topology = Callable[[MorphableModel, Mesh], Handed]
+"""(model, mesh of its topology) → `mesh`, `origin` and `covered` of `Predicted`."""
+
+_NOSE, _EYES, _MOUTH = tuple(range(27, 36)), tuple(range(36, 48)), tuple(range(48, 68))
+
 
 @dataclass(frozen=True, eq=False)
 class Predicted:
@@ -41,13 +49,6 @@ class Predicted:
     mesh: Mesh
     origin: IndexArray
     covered: NDArray[np.bool_]
-
-
-Shape = Callable[[MorphableModel, PersonTruth, Float64Array, np.random.Generator], Float64Array]
-"""(model, person, shown area, random stream) → (V, 3) predicted vertices, mm."""
-Handed = tuple[Mesh, IndexArray, NDArray[np.bool_]]
-Topology = Callable[[MorphableModel, Mesh], Handed]
-"""(model, mesh of its topology) → `mesh`, `origin` and `covered` of `Predicted`."""
 
 
 @dataclass(frozen=True)
@@ -288,8 +289,6 @@ def _identity(name: str, kept: float, added: float) -> Predictor:
 def _topology(name: str, topology: Topology) -> Predictor:
     return Predictor(f"half, {name}", "topology", partial(from_identity, 0.5, 0.0), topology)
 
-
-_NOSE, _EYES, _MOUTH = tuple(range(27, 36)), tuple(range(36, 48)), tuple(range(48, 68))
 
 PREDICTORS = (
     _identity("the model's best", 1.0, 0.0),

@@ -42,6 +42,18 @@ _LEAST_VERTEX_BYTES = 8
 _THIN = "thin it to 0.5 mm between points first, for example by clustering vertices in MeshLab"
 _EXPORT = "copy it again, or export it again as plain PLY or OBJ"
 
+_READERS: Mapping[str, Callable[[Path], tuple[Any, Any]]] = {
+    ".obj": lambda path: parse_obj(path.read_bytes(), MAX_VERTICES, MAX_TRIANGLES),
+    ".ply": lambda path: parse_ply(path.read_bytes()),
+    ".stl": lambda path: parse_stl(path.read_bytes()),
+    ".off": lambda path: parse_off(path.read_bytes()),
+    ".glb": lambda path: open_glb(path).read(path.read_bytes()),
+}
+"""Vertices (V, 3) and triangles (F, 3) of a file."""
+
+_NPZ_KEYS = {"vertices": "fiu", "triangles": "iu", "landmarks": "iu"}
+"""Arrays of an `.npz` and the kinds of numbers they may hold."""
+
 
 def load_mesh(path: Path, points: bool = False) -> Mesh:
     """The mesh as the file has it, vertices in the file's order, in the file's unit.
@@ -124,16 +136,6 @@ def _unreadable(path: Path, error: Exception) -> FacebenchError:
     return FacebenchError(f"{path}: cannot be read as a mesh ({text})", _EXPORT)
 
 
-_READERS: Mapping[str, Callable[[Path], tuple[Any, Any]]] = {
-    ".obj": lambda path: parse_obj(path.read_bytes(), MAX_VERTICES, MAX_TRIANGLES),
-    ".ply": lambda path: parse_ply(path.read_bytes()),
-    ".stl": lambda path: parse_stl(path.read_bytes()),
-    ".off": lambda path: parse_off(path.read_bytes()),
-    ".glb": lambda path: open_glb(path).read(path.read_bytes()),
-}
-"""Vertices (V, 3) and triangles (F, 3) of a file."""
-
-
 def _read_npz(path: Path) -> Mesh:
     found = read_npz_arrays(path, _NPZ_KEYS, MAX_BYTES)
     for name in ("vertices", "triangles"):
@@ -145,10 +147,6 @@ def _read_npz(path: Path) -> Mesh:
     marks = found.get("landmarks")
     landmarks = None if marks is None else _vertex_numbers(marks, len(vertices), path)
     return Mesh(vertices.astype(np.float64), triangles.astype(np.int64), landmarks)
-
-
-_NPZ_KEYS = {"vertices": "fiu", "triangles": "iu", "landmarks": "iu"}
-"""Arrays of an `.npz` and the kinds of numbers they may hold."""
 
 
 def _triples(values: NDArray[Any], name: str, path: Path) -> NDArray[Any]:

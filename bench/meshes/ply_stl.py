@@ -37,6 +37,10 @@ _MOST_ROWS_WALKED = 3_000_000
 _STL_HEADER, _STL_TRIANGLE = 84, 50
 _STL_FIELDS = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 
+Columns = dict[str, NDArray[np.generic]]
+Lists = tuple[Index, Index]
+"""The values of lists one behind the other, and the length of each."""
+
 
 @dataclass
 class PlyElement:
@@ -159,11 +163,6 @@ def _only_whole_list(element: PlyElement) -> str | None:
     """The list of whole numbers that a face must mean by its corners, whatever it is called."""
     lists = [name for name, length, kind in element.properties if length and kind[0] in "iu"]
     return lists[0] if element.name == "face" and len(lists) == 1 else None
-
-
-Columns = dict[str, NDArray[np.generic]]
-Lists = tuple[Index, Index]
-"""The values of lists one behind the other, and the length of each."""
 
 
 class _Binary:

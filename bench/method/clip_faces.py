@@ -27,6 +27,11 @@ NOT_FINITE = "the method gave values that are not finite for some faces"
 
 _NO_VECTORS = np.empty((0, 0), np.float32)
 
+Locate = Callable[[int, NDArray[np.uint8], Box | None], Box | None]
+"""Box of the face in a frame, given the frame's number in its clip, its (H, W, 3) pixels, and the
+face in the frame before: None where a chunk or a take begins, so that a chunk's faces depend on
+nothing but its frames."""
+
 
 @dataclass(frozen=True, eq=False)
 class FaceChunk:
@@ -180,12 +185,6 @@ def _decode(
     meshes[good] = own
     # A finite vector may decode to a mesh that is not.
     return meshes, np.asarray(np.isfinite(meshes).all(axis=1))
-
-
-Locate = Callable[[int, NDArray[np.uint8], Box | None], Box | None]
-"""Box of the face in a frame, given the frame's number in its clip, its (H, W, 3) pixels, and the
-face in the frame before: None where a chunk or a take begins, so that a chunk's faces depend on
-nothing but its frames."""
 
 
 def face_chunks(

@@ -25,6 +25,10 @@ _BUILT_IN_PACKAGE = f"{__package__.removesuffix('.method')}.methods"
 PLUGINS = Plugins("method", _BUILT_IN_PACKAGE, GROUP, ("CARD", "build"))
 """Other packages add a method by an entry point `name = "package.module"`, a `MethodModule`."""
 
+FORM = "NAME[=WEIGHTS][ as LABEL]"
+
+_LABEL = " as "
+
 
 def method_names() -> tuple[str, ...]:
     """All methods, sorted; imports none of them."""
@@ -101,11 +105,6 @@ _last_built = lru_cache(maxsize=1)(build_method)
 def decode(name: str, options: MethodOptions, vector: NDArray[np.floating]) -> Mesh:
     """A method's face of a frame's vector (D,), mm; every process builds its own method."""
     return _last_built(name, options).mesh(vector)
-
-
-FORM = "NAME[=WEIGHTS][ as LABEL]"
-
-_LABEL = " as "
 
 
 @dataclass(frozen=True)

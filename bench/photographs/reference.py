@@ -31,6 +31,29 @@ _MOST_BYTES = 2**27
 _LEAST_EYES = 4.0
 """Distance in px of the outer eye corners below which no error could be told."""
 
+PARTS: dict[str, slice] = {
+    "all 68": slice(0, 68),
+    "inner 51": slice(17, 68),
+    "jaw": slice(0, 17),
+    "brows": slice(17, 27),
+    "nose": slice(27, 36),
+    "eyes": slice(36, 48),
+    "mouth": slice(48, 68),
+}
+"""Points of each part of the face, counted from 0."""
+
+INNER = "inner 51"
+
+POSES: dict[str, tuple[float, float]] = {
+    "frontal (to 15°)": (0.0, 0.08),
+    "half (15° to 30°)": (0.08, 0.16),
+    "turned (30° to 50°)": (0.16, 0.30),
+    "profile": (0.30, np.inf),
+}
+"""Ranges of how far the nose tip lies off the middle of the eyes, see `measure_face`."""
+
+MEASURES = ("mouth opening", "smile", "blink", "yaw", "pitch")
+
 
 @dataclass(frozen=True, eq=False)
 class ReferenceFace:
@@ -147,34 +170,9 @@ def _person(name: str) -> str:
     return "" if subject == stem else subject
 
 
-PARTS: dict[str, slice] = {
-    "all 68": slice(0, 68),
-    "inner 51": slice(17, 68),
-    "jaw": slice(0, 17),
-    "brows": slice(17, 27),
-    "nose": slice(27, 36),
-    "eyes": slice(36, 48),
-    "mouth": slice(48, 68),
-}
-"""Points of each part of the face, counted from 0."""
-
-INNER = "inner 51"
-
-POSES: dict[str, tuple[float, float]] = {
-    "frontal (to 15°)": (0.0, 0.08),
-    "half (15° to 30°)": (0.08, 0.16),
-    "turned (30° to 50°)": (0.16, 0.30),
-    "profile": (0.30, np.inf),
-}
-"""Ranges of how far the nose tip lies off the middle of the eyes, see `measure_face`."""
-
-
 def eye_distance(points: Points) -> float:
     """Distance of the outer eye corners of landmarks (68, 2)."""
     return float(np.linalg.norm(points[45] - points[36]))
-
-
-MEASURES = ("mouth opening", "smile", "blink", "yaw", "pitch")
 
 
 def measure_face(points: Points) -> NDArray[np.float64]:

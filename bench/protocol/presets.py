@@ -6,6 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# What NoW's and FG2018's evaluators have in common: every vertex of the cropped scan counts.
+_SEVEN_LANDMARKS: Mapping[str, Any] = {
+    # As the originals: each vertex of the scan once, and every triangle of the prediction.
+    "points": {"weights": "count", "longest_edge_mm": "inf", "prediction": "all"},
+    "alignment": {
+        "start": "seven_landmarks",
+        "direction": "scan_to_prediction",
+        "points": "inf",
+        # Where the original stops decides its number on predictions smaller than the crop.
+        "stop": "dogleg",
+        "max_iterations": 100,
+    },
+    # No point is left out, however far: the originals have no overlap region.
+    "intersection": {"max_distance_mm": "inf", "max_angle_deg": 180, "boundary": "counted"},
+    "distance": {"measure": "point_to_surface", "direction": "scan_to_prediction"},
+}
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -23,23 +40,6 @@ class Preset:
     source: str
     settings: Mapping[str, Any]
 
-
-# What NoW's and FG2018's evaluators have in common: every vertex of the cropped scan counts.
-_SEVEN_LANDMARKS: Mapping[str, Any] = {
-    # As the originals: each vertex of the scan once, and every triangle of the prediction.
-    "points": {"weights": "count", "longest_edge_mm": "inf", "prediction": "all"},
-    "alignment": {
-        "start": "seven_landmarks",
-        "direction": "scan_to_prediction",
-        "points": "inf",
-        # Where the original stops decides its number on predictions smaller than the crop.
-        "stop": "dogleg",
-        "max_iterations": 100,
-    },
-    # No point is left out, however far: the originals have no overlap region.
-    "intersection": {"max_distance_mm": "inf", "max_angle_deg": 180, "boundary": "counted"},
-    "distance": {"measure": "point_to_surface", "direction": "scan_to_prediction"},
-}
 
 # Each preset as its differences from `micc`.
 PRESETS: Mapping[str, Preset] = {

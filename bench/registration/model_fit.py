@@ -45,6 +45,9 @@ MOST_DEVIATIONS = 3.0
 
 _LOST = "check the scan's unit, or give --landmarks"
 
+_Rows = tuple[Float64Array, Float64Array, Float64Array]
+"""Linear constraints on a step: matrix (N, P), what is missing (N,), and weights (N,)."""
+
 
 @dataclass(frozen=True, eq=False)
 class ModelFit:
@@ -121,10 +124,6 @@ class _State:
     identity: Float64Array
     expression: Float64Array
     similarity: Similarity
-
-
-_Rows = tuple[Float64Array, Float64Array, Float64Array]
-"""Linear constraints on a step: matrix (N, P), what is missing (N,), and weights (N,)."""
 
 
 class _Fitter:

@@ -19,6 +19,11 @@ from .deformation import N_ROUND, SmoothField, SparseMatrix, grid_subsample
 DEVIATIONS = 1.4826
 OUTLIER = 1.0  # In units of the noise: residuals much larger have hardly any weight.
 
+MIN_POINTS = 50  # Fewer matched points than this do not tell how a face is deformed.
+# Distance that counts as much as normals a radian apart when a scan's point looks for its own.
+NORMAL_MM = 5.0
+LEAST_SPREAD_MM = 0.1  # A prediction closer than this to its scan is told from it by noise only.
+
 
 @dataclass(frozen=True, eq=False)
 class PlaneConstraints:
@@ -78,12 +83,6 @@ def robust_spread(residuals: Float64Array, weights: Float64Array) -> float:
     share = np.cumsum(weights[order])
     middle = order[np.searchsorted(share, share[-1] / 2)]
     return float(DEVIATIONS * np.abs(residuals[middle]))
-
-
-MIN_POINTS = 50  # Fewer matched points than this do not tell how a face is deformed.
-# Distance that counts as much as normals a radian apart when a scan's point looks for its own.
-NORMAL_MM = 5.0
-LEAST_SPREAD_MM = 0.1  # A prediction closer than this to its scan is told from it by noise only.
 
 
 @dataclass(frozen=True)

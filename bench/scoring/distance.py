@@ -13,6 +13,13 @@ from ..surface.triangles import Float64Array, IndexArray
 
 CURVE_MM = np.linspace(0.0, 5.0, 101)  # Thresholds of the cumulative error curve.
 
+# Weight of the scan's points and of the prediction's, whatever their numbers.
+DIRECTION_WEIGHTS: Mapping[str, tuple[float, float]] = {
+    "symmetric": (0.5, 0.5),
+    "scan_to_prediction": (1.0, 0.0),
+    "prediction_to_scan": (0.0, 1.0),
+}
+
 
 def point_to_plane(matches: Correspondences) -> Float64Array:
     """|(p − q) · n| (N,) for each point p, its closest point q and the normal n there, mm."""
@@ -31,12 +38,6 @@ MEASURES: Mapping[str, Callable[[Correspondences], Float64Array]] = {
     "point_to_surface": point_to_surface,
     "correspondence": point_to_surface,
     "regions": point_to_surface,
-}
-# Weight of the scan's points and of the prediction's, whatever their numbers.
-DIRECTION_WEIGHTS: Mapping[str, tuple[float, float]] = {
-    "symmetric": (0.5, 0.5),
-    "scan_to_prediction": (1.0, 0.0),
-    "prediction_to_scan": (0.0, 1.0),
 }
 
 
@@ -150,7 +151,7 @@ class WeightedErrors:
 def statistics(
     errors: tuple[WeightedErrors, WeightedErrors], weights: tuple[float, float], statistic: str
 ) -> dict[str, float]:
-    """The columns of a score, mm: see `score.Score`.
+    """The columns of a score, mm: see `result.Score`.
 
     Args:
         errors: of the scan's points and of the prediction's.
@@ -183,7 +184,7 @@ def pool(errors: tuple[WeightedErrors, WeightedErrors], weights: tuple[float, fl
 
 
 def closest_point_means(matches: tuple[Correspondences, Correspondences]) -> dict[str, float]:
-    """Means of both measures in both directions and of the two, mm: see `score.Score`."""
+    """Means of both measures in both directions and of the two, mm: see `result.Score`."""
     means: dict[str, float] = {}
     for measure in ("point_to_plane", "point_to_surface"):
         to_prediction, to_scan = (inlier_errors(side, measure).mean for side in matches)

@@ -25,6 +25,9 @@ Numbers = tuple[Score, Float64Array]
 """What of a scored pair can be averaged, without its meshes, so that thousands can be held: the
 score, and (101,) the share of the points within each threshold of `distance.CURVE_MM`."""
 
+PointDistances = tuple[NDArray[np.floating], NDArray[np.floating]]
+"""Errors of a scan's points and of its prediction's, mm."""
+
 
 def mean_numbers(parts: Sequence[Numbers]) -> Numbers:
     """The mean of every number; NaN counts where all have it.
@@ -162,10 +165,6 @@ def _mean_pair(pairs: Sequence[ScoredPair]) -> ScoredPair:
     of_scans, of_predictions = zip(*(pair.distances for pair in pairs), strict=True)
     distances = np.concatenate(of_scans), np.concatenate(of_predictions)
     return replace(pairs[0], score=score, curve=curve, distances=distances)
-
-
-PointDistances = tuple[NDArray[np.floating], NDArray[np.floating]]
-"""Errors of a scan's points and of its prediction's, mm."""
 
 
 def pool_subjects(

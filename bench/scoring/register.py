@@ -37,6 +37,11 @@ DIVERGED_MM = 100.0  # Root mean square: as large as a head, no error of a face.
 SMALLEST = 1.3  # Predictions may be smaller than the scan by this factor and still reach the crop.
 BRIDGE_SHARE = 0.3  # How far from the bottom of the nose to its bridge NoW's centre of a face lies.
 
+_POINT_TO_SURFACE = (
+    "point_to_surface_scan_to_prediction_mm",
+    "point_to_surface_prediction_to_scan_mm",
+)
+
 
 def initialise_on_crop(
     prediction: PreparedMesh,
@@ -164,12 +169,6 @@ def seven_sphere(seven: Float64Array, radius_share: float) -> Sphere:
     return Sphere(centre, radius_share * float(eyes + nose) / 2)
 
 
-_POINT_TO_SURFACE = (
-    "point_to_surface_scan_to_prediction_mm",
-    "point_to_surface_prediction_to_scan_mm",
-)
-
-
 @dataclass(frozen=True, eq=False)
 class Registered:
     """What can be measured once the prediction is registered to the scan.
@@ -201,7 +200,7 @@ class Registered:
         return of_scan, of_prediction
 
     def statistics(self, statistic: str) -> dict[str, float]:
-        """The columns of a score that tell of distances: see `score.Score`."""
+        """The columns of a score that tell of distances: see `result.Score`."""
         matches, errors = self.alignment.matches, self.errors
         means = closest_point_means(matches)
         counted = [index for index, weight in enumerate(self.weights) if weight > 0]

@@ -8,6 +8,19 @@ from numpy.typing import NDArray
 from .similarity import Similarity
 from .triangles import Float64Array, IndexArray, lexicographic_order
 
+CELLS = 2**21  # Along each axis: three such numbers have 63 bits.
+FILLED = 0.3  # Share of the cells along an axis that a surface fills, on either side of its centre.
+# Of a surface in the box of cells: no plane of symmetry then lies where cells meet, where
+# rounding would decide on which side its points are.
+CENTRE = np.array([0.5303, 0.4711, 0.5059])
+_SPREAD_BITS = (
+    (32, 0x001F00000000FFFF),
+    (16, 0x001F0000FF0000FF),
+    (8, 0x100F00F00F00F00F),
+    (4, 0x10C30C30C30C30C3),
+    (2, 0x1249249249249249),
+)
+
 
 def principal_frame(corners: Float64Array, areas: Float64Array) -> Similarity:
     """The rigid motion of a surface's centre to the origin and of its principal axes to x, y, z.
@@ -37,20 +50,6 @@ def principal_frame(corners: Float64Array, areas: Float64Array) -> Similarity:
     axes = axes * np.where(skewness < 0, -1.0, 1.0)[:, None]
     axes[np.abs(skewness).argmin()] *= np.sign(np.linalg.det(axes))
     return Similarity(1.0, axes, -axes @ centre)
-
-
-CELLS = 2**21  # Along each axis: three such numbers have 63 bits.
-FILLED = 0.3  # Share of the cells along an axis that a surface fills, on either side of its centre.
-# Of a surface in the box of cells: no plane of symmetry then lies where cells meet, where
-# rounding would decide on which side its points are.
-CENTRE = np.array([0.5303, 0.4711, 0.5059])
-_SPREAD_BITS = (
-    (32, 0x001F00000000FFFF),
-    (16, 0x001F0000FF0000FF),
-    (8, 0x100F00F00F00F00F),
-    (4, 0x10C30C30C30C30C3),
-    (2, 0x1249249249249249),
-)
 
 
 def weld(

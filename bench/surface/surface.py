@@ -34,6 +34,13 @@ from .triangles import (
     vertex_areas,
 )
 
+SEAM = 5e-6  # Of the surface's size: boundary vertices nearer than this are one, a thousandth mm.
+# Sizes of a surface, in its unit, whose fourth powers (of areas squared) float32 can hold.
+SMALLEST, LARGEST = 1e-6, 1e6
+MAX_ROUNDS = 20  # Of going on to a neighbouring triangle; two or three end it.
+# What a closest point lies on where that is no face: as many of its weights are zero.
+EDGE, VERTEX = 1, 2
+
 
 @dataclass(frozen=True)
 class ClosestPoints:
@@ -114,14 +121,6 @@ def _to_segments(points: Float64Array, starts: Float64Array, ends: Float64Array)
     along, offset = ends - starts, points - starts
     share = np.clip((offset * along).sum(1) / (along**2).sum(1), 0.0, 1.0)
     return np.asarray(np.sqrt(((offset - share[:, None] * along) ** 2).sum(1)))
-
-
-SEAM = 5e-6  # Of the surface's size: boundary vertices nearer than this are one, a thousandth mm.
-# Sizes of a surface, in its unit, whose fourth powers (of areas squared) float32 can hold.
-SMALLEST, LARGEST = 1e-6, 1e6
-MAX_ROUNDS = 20  # Of going on to a neighbouring triangle; two or three end it.
-# What a closest point lies on where that is no face: as many of its weights are zero.
-EDGE, VERTEX = 1, 2
 
 
 class Surface:

@@ -22,6 +22,12 @@ NOISE_MM = 0.12
 _LONGEST_MM = 7.0
 _FROM_MM = 600.0
 
+DETAIL_MM = 1.0
+"""Root mean square of the detail over the face."""
+
+_BUMPS = 90
+_FACE_RADIUS_MM = 95.0
+
 
 def random_placement(generator: np.random.Generator) -> Similarity:
     """Where a scanner's coordinates put a head, a rigid motion in mm.
@@ -114,13 +120,6 @@ def _dropouts(
 def _near(points: Points, centres: Points, radii: Points) -> NDArray[np.bool_]:
     distance = np.linalg.norm(points[:, None] - centres, axis=2)
     return np.asarray((distance < radii).any(axis=1))
-
-
-DETAIL_MM = 1.0
-"""Root mean square of the detail over the face."""
-
-_BUMPS = 90
-_FACE_RADIUS_MM = 95.0
 
 
 class DetailSampler:

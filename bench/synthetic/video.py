@@ -36,6 +36,11 @@ _LONGEST_CYCLE = 120
 _LID_MM = 8.0
 """How far an upper lid moves to shut the eye."""
 
+FRAME_RATE = 25
+
+_QUALITY = 3 * 118
+"""A quantiser of 3, in the encoder's units: no blocks to be seen."""
+
 
 @dataclass(frozen=True, eq=False)
 class Motion:
@@ -205,8 +210,6 @@ STYLES = {
 }  # fmt: skip
 """Each scene by its name."""
 
-FRAME_RATE = 25
-
 
 @dataclass(frozen=True)
 class FileKind:
@@ -355,10 +358,6 @@ def _add_stream(
     stream.codec_context.flags |= av.codec.context.Flags.qscale
     stream.codec_context.global_quality = _QUALITY
     return stream
-
-
-_QUALITY = 3 * 118
-"""A quantiser of 3, in the encoder's units: no blocks to be seen."""
 
 
 def boxes_in_view(truth: ClipTruth, frame_size: tuple[int, int]) -> dict[int, Box]:

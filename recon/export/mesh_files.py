@@ -19,6 +19,14 @@ from ..files.writing import atomic_write
 from ..mesh.record import Mesh, vertex_normals
 from ..texture.texture import Texture
 
+_PLY_TYPES = {"<f4": "float", "|u1": "uchar"}
+
+_METRES_PER_MM = 0.001
+_FLOAT32, _UINT32 = 5126, 5125
+_ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
+_LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071
+_KINDS = {1: "SCALAR", 2: "VEC2", 3: "VEC3"}
+
 
 def write_mesh(mesh: Mesh, path: Path, texture: Texture | None = None) -> tuple[Path, ...]:
     """Write the mesh in the format that the file name's ending names, see `WRITERS`.
@@ -124,8 +132,6 @@ TEXTURED_WRITERS: Mapping[str, Callable[[Mesh, Path, Texture], tuple[Path, ...]]
 }
 """The writers of the formats that hold a texture."""
 
-_PLY_TYPES = {"<f4": "float", "|u1": "uchar"}
-
 
 def _ply_vertices(mesh: Mesh, properties: Mapping[str, NDArray[Any]]) -> NDArray[np.void]:
     columns = dict(zip("xyz", mesh.vertices.T.astype("<f4"), strict=True))
@@ -159,13 +165,6 @@ def _ply_header(vertex: np.dtype[np.void], n_vertices: int, n_faces: int) -> str
         "end_header",
     ]
     return "\n".join(lines) + "\n"
-
-
-_METRES_PER_MM = 0.001
-_FLOAT32, _UINT32 = 5126, 5125
-_ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
-_LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071
-_KINDS = {1: "SCALAR", 2: "VEC2", 3: "VEC3"}
 
 
 def glb_bytes(mesh: Mesh, texture: Texture | None = None) -> bytes:

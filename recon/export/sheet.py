@@ -27,6 +27,25 @@ _CAPTION_HEIGHT = 22
 _FONT_SIZE = 15
 _INK, _PAPER = (30, 30, 30), (245, 245, 245)
 
+MODES_SHOWN = 6
+"""Modes in a row of the picture, and of each kind unless more are asked for."""
+
+STRENGTHS = (3.0, -3.0)
+"""Standard deviations by which a mode is shown."""
+
+BLEND_STRENGTHS = (1.0, 0.5)
+"""Weights of which a blend shape is shown."""
+
+_SIDE = 200
+_SUPERSAMPLING = 2
+_SIGMA = 1e-6
+_YAWS = (-45.0, 0.0, 45.0)
+_ZOOM = 0.62
+"""Small enough for whole heads at three standard deviations."""
+_BACKGROUND = _PAPER[0] / 255
+# Weights added to the ambient light's first harmonics, so that shapes show.
+_FRONTAL_LIGHT = (0.0, 0.25, 0.6, 0.15)
+
 
 def to_pictures(images: Tensor) -> list[Picture]:
     """Pictures of a batch (B, 3, H, W) of RGB values, clipped to [0, 1]."""
@@ -58,26 +77,6 @@ def grid(rows: Sequence[Sequence[Picture]]) -> Picture:
     missing = [((0, 0), (0, width - line.shape[1]), (0, 0)) for line in lines]
     wide = [np.pad(x, m, constant_values=_PAPER[0]) for x, m in zip(lines, missing, strict=True)]
     return np.concatenate(wide, axis=0)
-
-
-MODES_SHOWN = 6
-"""Modes in a row of the picture, and of each kind unless more are asked for."""
-
-STRENGTHS = (3.0, -3.0)
-"""Standard deviations by which a mode is shown."""
-
-BLEND_STRENGTHS = (1.0, 0.5)
-"""Weights of which a blend shape is shown."""
-
-_SIDE = 200
-_SUPERSAMPLING = 2
-_SIGMA = 1e-6
-_YAWS = (-45.0, 0.0, 45.0)
-_ZOOM = 0.62
-"""Small enough for whole heads at three standard deviations."""
-_BACKGROUND = _PAPER[0] / 255
-# Weights added to the ambient light's first harmonics, so that shapes show.
-_FRONTAL_LIGHT = (0.0, 0.25, 0.6, 0.15)
 
 
 def model_sheet(model: MorphableModel, modes: int = MODES_SHOWN) -> Picture:

@@ -12,6 +12,8 @@ import math
 import torch
 from torch import Tensor
 
+_TINY = 1e-12
+
 
 def rotation_matrix(angles: Tensor) -> Tensor:
     """Rotation (B, 3, 3) from pitch, yaw, roll (B, 3) in radians: R_x(pitch) R_y(yaw) R_z(roll).
@@ -115,9 +117,6 @@ def pose_of_camera(camera: Tensor) -> Tensor:
     depth = torch.zeros_like(scale)
     shift = camera[:, :, 3]
     return torch.cat([angles_of(rotation), shift, depth[:, None], scale[:, None]], dim=1)
-
-
-_TINY = 1e-12
 
 
 def fit_pose(points: Tensor, targets: Tensor, weights: Tensor, iterations: int = 5) -> Tensor:

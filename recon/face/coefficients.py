@@ -21,6 +21,9 @@ from .crop import Window
 POSE_SIZE = 7
 LIGHT_SIZE = 27
 
+Floats = NDArray[np.float64]
+Index = int | slice | None | NDArray[np.integer]
+
 
 @dataclass(frozen=True)
 class CoefficientSizes:
@@ -79,10 +82,6 @@ class Coefficients:
         """The parts joined again, (B, total)."""
         parts = (self.identity, self.expression, self.albedo, self.pose, self.light.flatten(1))
         return torch.cat(parts, dim=1)
-
-
-Floats = NDArray[np.float64]
-Index = int | slice | None | NDArray[np.integer]
 
 
 @dataclass(frozen=True, eq=False)

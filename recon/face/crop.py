@@ -22,6 +22,17 @@ from .labels import check_pixels, read_points
 LANDMARK_SHARE = 0.62
 """Longer side of the frontal mean face's landmark box over the side of the crop."""
 
+MARGIN = 1.0 / LANDMARK_SHARE
+"""Side of the crop over the longer side of the landmark box."""
+
+_FIVE = ((36, 39), (42, 45), (30, 30), (48, 48), (54, 54))
+"""The iBUG points, counted from 0, in whose middle each of five points lies: eyes, nose tip, mouth
+corners, left to right as seen."""
+
+HEADER = "frame,left,top,width,height"
+_MOST_BYTES = 2**25
+_LEAST_SIDE = 2.0
+
 
 @dataclass(frozen=True)
 class Framing:
@@ -44,10 +55,6 @@ def frame_mean_face(model: MorphableModel) -> Framing:
     scale = 2.0 * LANDMARK_SHARE / float((high - low).max())
     centre = (low + high) / 2.0
     return Framing(scale, float(-scale * centre[0]), float(-scale * centre[1]))
-
-
-MARGIN = 1.0 / LANDMARK_SHARE
-"""Side of the crop over the longer side of the landmark box."""
 
 
 @dataclass(frozen=True)
@@ -138,11 +145,6 @@ def cut_out(frame: NDArray[np.uint8], sides: tuple[int, int, int, int]) -> Image
     return Image.fromarray(part).crop((left - x, top - y, right - x, bottom - y))
 
 
-_FIVE = ((36, 39), (42, 45), (30, 30), (48, 48), (54, 54))
-"""The iBUG points, counted from 0, in whose middle each of five points lies: eyes, nose tip, mouth
-corners, left to right as seen."""
-
-
 def box_of_points(points: NDArray[np.floating]) -> Box:
     """The landmark box of a face of which 68 or 5 points (N, 2) px are known.
 
@@ -191,11 +193,6 @@ def _mean_face_at(five: NDArray[np.float64]) -> NDArray[np.float64]:
     factor = (np.conj(centred) @ (to - to.mean())) / (np.conj(centred) @ centred)
     moved = (mean[:, 0] + 1j * mean[:, 1] - start.mean()) * factor + to.mean()
     return np.stack([moved.real, moved.imag], axis=1)
-
-
-HEADER = "frame,left,top,width,height"
-_MOST_BYTES = 2**25
-_LEAST_SIDE = 2.0
 
 
 def read_boxes(path: Path) -> dict[int, Box]:

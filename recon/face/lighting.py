@@ -16,6 +16,9 @@ _BAND_1 = math.sqrt(3.0 / (4.0 * math.pi))
 _BAND_2 = math.sqrt(15.0 / (4.0 * math.pi))
 _BAND_20 = math.sqrt(5.0 / (16.0 * math.pi))
 
+# Share of the mean curvature that keeps a light apart which few normals tell.
+_LIGHT_RIDGE = 1e-3
+
 
 def harmonics(normals: Tensor) -> Tensor:
     """Real spherical harmonics h_1..h_9 of vertex-major unit normals (V, 3, B), as (V, 9, B)."""
@@ -53,10 +56,6 @@ def illuminate(albedo: Tensor, normals: Tensor, light: Tensor) -> Tensor:
         light: (B, 9, 3).
     """
     return albedo * torch.einsum("vjb,bjc->vcb", harmonics(normals), light)
-
-
-# Share of the mean curvature that keeps a light apart which few normals tell.
-_LIGHT_RIDGE = 1e-3
 
 
 def solve_light(bands: Tensor, albedo: Tensor, colours: Tensor, weights: Tensor) -> Tensor:

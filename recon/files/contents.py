@@ -27,6 +27,11 @@ State = tuple[int, int, int, int]
 """Size, times in ns of the last change to its content and to its entry, and inode of a file; of an
 object of a store its size and a number for its e-tag."""
 
+START_BYTES = 256
+"""As many of a file are enough for `not_the_file`."""
+
+_JUNK = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "lost+found")
+
 
 def content_hashes(paths: Iterable[Path]) -> dict[Path, str]:
     """SHA-256 of each file's bytes, or `ABSENT`; several are read at a time.
@@ -61,10 +66,6 @@ def _hashes(paths: Iterable[Path]) -> dict[Path, str]:
     return found
 
 
-START_BYTES = 256
-"""As many of a file are enough for `not_the_file`."""
-
-
 def not_the_file(start: bytes) -> tuple[str, str] | None:
     """What stands in the place of a file that was never fetched, and what to do; None for a file.
 
@@ -79,9 +80,6 @@ def not_the_file(start: bytes) -> tuple[str, str] | None:
     if start.startswith(STAND_IN.rstrip()):
         return "not the file, which is in an object store", "give its address, not this path"
     return None
-
-
-_JUNK = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "lost+found")
 
 
 def is_junk(name: str) -> bool:

@@ -30,6 +30,13 @@ _PLAIN = "fiubU"
 _PICKLED = "save plain arrays with numpy.savez; pickles are never loaded"
 _DAMAGED = "it is truncated or damaged; copy or export it again"
 
+MOST_ROWS = 10_000_000
+MOST_TABLE_BYTES = 2**30
+"""Of what is read of a file at once, unpacked."""
+
+_ROWS_AT_ONCE = 65_536
+_AGAIN = "it is damaged or of another kind; make it again"
+
 
 @contextmanager
 def _whole(path: Path, ending: str) -> Iterator[None]:
@@ -139,14 +146,6 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     if version == (2, 0):
         return np.lib.format.read_array_header_2_0(file)
     raise ValueError(f"version {version[0]}.{version[1]} of the format")
-
-
-MOST_ROWS = 10_000_000
-MOST_TABLE_BYTES = 2**30
-"""Of what is read of a file at once, unpacked."""
-
-_ROWS_AT_ONCE = 65_536
-_AGAIN = "it is damaged or of another kind; make it again"
 
 
 def open_parquet(path: Path, **options: Any) -> Any:

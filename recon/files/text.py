@@ -26,6 +26,17 @@ MOST_TOML_BYTES = 2**20
 DEEPEST = 50
 """Levels of lists and tables in each other; the package's own files have eight."""
 
+SPREADSHEET = "cp1252"
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")
+
+_ANOTHER_OUT = "give another --out, or remove that folder"
+_TOO_DEEP = f"more than {DEEPEST} levels deep"
+_MOST_DOTS = 2000
+"""The parser takes time in the square of a key's parts."""
+
+Record = TypeVar("Record")
+
 
 def read_bytes(path: Path, most: int) -> bytes:
     """A file's content, at most so many bytes.
@@ -79,11 +90,6 @@ def decode_text(content: bytes, fallback: str = "utf-8") -> str:
     if "\0" in text:
         raise ValueError("no text, or UTF-16 without its mark")
     return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-SPREADSHEET = "cp1252"
-_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
-_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")
 
 
 def decimal_point(word: str) -> str:
@@ -209,12 +215,6 @@ def parse_toml(text: str) -> dict[str, Any]:
     return table
 
 
-_ANOTHER_OUT = "give another --out, or remove that folder"
-_TOO_DEEP = f"more than {DEEPEST} levels deep"
-_MOST_DOTS = 2000
-"""The parser takes time in the square of a key's parts."""
-
-
 def _single_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A table of JSON; of a key given twice JSON's own readers keep the last, in silence."""
     table = dict(pairs)
@@ -245,9 +245,6 @@ def _inside(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return list(value.values())
     return value if isinstance(value, list) else []
-
-
-Record = TypeVar("Record")
 
 
 def check_fields(record: Record) -> Record:

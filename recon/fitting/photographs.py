@@ -18,6 +18,16 @@ from .surface_points import cluster_vertices, collapse_triangles, component_rows
 # Deviations after which the blur's kernel ends.
 _REACH = 3.0
 
+# Spacing of the head that hides: much less than a nose.
+_COARSE_MM = 6.0
+
+# Its picture; a pixel of it is about 2.5 mm wide.
+_GRID = Grid(64, 64)
+
+# A point is in sight when nothing is drawn so much nearer: more than a slope over such a pixel
+# and what the coarse head cuts off, less than a nose before a cheek.
+_DEPTH_MM = 8.0
+
 
 @dataclass(frozen=True)
 class Photographs:
@@ -87,19 +97,6 @@ def blur_images(images: Tensor, deviation: float) -> Tensor:
     blur.scatter_add_(1, sources, (kernel / kernel.sum()).expand(size, -1).contiguous())
     # Separable; two products of matrices are faster here than convolutions with long kernels.
     return blur @ images @ blur.mT
-
-
-# Spacing of the head that hides: much less than a nose.
-_COARSE_MM = 6.0
-
-
-# Its picture; a pixel of it is about 2.5 mm wide.
-_GRID = Grid(64, 64)
-
-
-# A point is in sight when nothing is drawn so much nearer: more than a slope over such a pixel
-# and what the coarse head cuts off, less than a nose before a cheek.
-_DEPTH_MM = 8.0
 
 
 class Visibility(nn.Module):

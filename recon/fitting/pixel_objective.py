@@ -24,6 +24,11 @@ from .solver import robust_cost, robust_weight, solve
 from .surface_points import SurfacePoints
 from .unknowns import LIGHT_UNIT, FittingSettings, Unknowns
 
+# Radians: half profiles on both sides, so that the mean favours none.
+_YAWS = (-0.8, -0.4, 0.0, 0.4, 0.8)
+# Upward and forward harmonics beside the ambient one: some shading, from no side.
+_LIGHT = (0.3, 0.8)
+
 
 @dataclass(frozen=True)
 class PixelObjective:
@@ -216,12 +221,6 @@ class PixelEquations:
         lit = [(shaded.bands * one).sum(1).T for one in shaded.albedo * residuals]
         found[:, unknowns.light] = torch.stack(lit, dim=2).flatten(1) * LIGHT_UNIT
         return found
-
-
-# Radians: half profiles on both sides, so that the mean favours none.
-_YAWS = (-0.8, -0.4, 0.0, 0.4, 0.8)
-# Upward and forward harmonics beside the ambient one: some shading, from no side.
-_LIGHT = (0.3, 0.8)
 
 
 class ReferenceFaces:

@@ -25,6 +25,16 @@ SETTINGS = FittingSettings(landmark_deviation=3.0, landmark_tail=9.0)
 
 _REST = 1e-8
 
+_LUMINANCE = (0.2126, 0.7152, 0.0722)
+_EXPOSURE, _EXPOSURE_SPREAD = 0.85, 0.2
+"""Share of the albedo that a surface towards the camera shows, and the deviation of its logarithm:
+what cameras meter, as `synthetic.appearance.random_light` has it."""
+_MOST_EXCESS = 1.2
+"""Of that logarithm: a face that is darker still is in the dark."""
+_SKIN_RIDGE, _MOST_ALBEDO = 2e-3, 3.0
+
+_PARTS = ("identity", "expression", "albedo", "pose", "light")
+
 
 @dataclass(frozen=True)
 class RefinementObjective(LandmarkObjective):
@@ -146,15 +156,6 @@ def make_refiner(
     return LandmarkRefiner(model, make_landmark_detector(landmarks, device), device)
 
 
-_LUMINANCE = (0.2126, 0.7152, 0.0722)
-_EXPOSURE, _EXPOSURE_SPREAD = 0.85, 0.2
-"""Share of the albedo that a surface towards the camera shows, and the deviation of its logarithm:
-what cameras meter, as `synthetic.appearance.random_light` has it."""
-_MOST_EXCESS = 1.2
-"""Of that logarithm: a face that is darker still is in the dark."""
-_SKIN_RIDGE, _MOST_ALBEDO = 2e-3, 3.0
-
-
 @torch.no_grad()
 def share_brightness(model: MorphableModel, faces: Coefficients) -> Coefficients:
     """Faces whose brightness is the skin's and the light's as their spreads have it.
@@ -194,9 +195,6 @@ def share_brightness(model: MorphableModel, faces: Coefficients) -> Coefficients
         albedo=torch.where(usable[:, None], albedo, like),
         light=torch.where(usable[:, None, None], faces.light * ratio[:, None], faces.light),
     )
-
-
-_PARTS = ("identity", "expression", "albedo", "pose", "light")
 
 
 def _rows(chosen: Tensor, values: Tensor) -> Tensor:

@@ -9,6 +9,12 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
+_TINY = 1e-30
+
+_FIRST_DAMPING = 1e-2
+_LEAST_DAMPING, _MOST_DAMPING = 1e-6, 1e8
+_RELAX, _TIGHTEN = 0.2, 6.0
+
 
 def robust_cost(squared: Tensor, tail: float) -> Tensor:
     """c² / 2 · ln(1 + s / c²) of squared residuals s with c the tail; s / 2 for small ones."""
@@ -22,9 +28,6 @@ def robust_weight(squared: Tensor, tail: float) -> Tensor:
     # Iteratively reweighted least squares; the second derivative of the cost, which may be
     # negative, is left out, so that every matrix stays positive definite.
     return 1.0 / (1.0 + squared / tail**2)
-
-
-_TINY = 1e-30
 
 
 def solve(
@@ -58,11 +61,6 @@ def solve(
         direction = towards + after / energy.clamp_min(_TINY) * direction
         energy = after
     return found
-
-
-_FIRST_DAMPING = 1e-2
-_LEAST_DAMPING, _MOST_DAMPING = 1e-6, 1e8
-_RELAX, _TIGHTEN = 0.2, 6.0
 
 
 class Linearised(Protocol):

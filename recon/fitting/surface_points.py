@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from ..mesh.record import Mesh, vertex_normals
 from ..morphable.model import MorphableModel
 
+HIDDEN_REGIONS = ("left_ear", "right_ear", "neck", "head", "mouth")
+"""Regions whose colours say nothing of the face, or that hair and lips cover."""
+
 
 def cluster_vertices(
     places: NDArray[np.floating], spacing: float
@@ -47,10 +50,6 @@ def collapse_triangles(triangles: NDArray[np.int32], owner: NDArray[np.int64]) -
     distinct = (a != b) & (b != c) & (c != a)
     kept: NDArray[np.int64] = np.unique(np.sort(merged[distinct], axis=1), axis=0)
     return kept
-
-
-HIDDEN_REGIONS = ("left_ear", "right_ear", "neck", "head", "mouth")
-"""Regions whose colours say nothing of the face, or that hair and lips cover."""
 
 
 class SurfacePoints(nn.Module):

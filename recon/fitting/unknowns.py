@@ -10,6 +10,15 @@ from torch import Tensor
 from ...errors import FacebenchError
 from ..face.coefficients import LIGHT_SIZE, Coefficients, CoefficientSizes
 
+POSE_UNKNOWNS = 6
+"""Pitch, yaw, roll, t_x, t_y and the logarithm of f; t_z is not seen."""
+
+POSE_UNITS = (0.05, 0.05, 0.05, 0.03, 0.03, 0.05)
+"""One unit of each moves a landmark by a few pixels, as does one deviation of a shape mode."""
+
+# One unit changes a colour by a few hundredths: harmonics are about 0.3 to 1.
+LIGHT_UNIT = 0.1
+
 
 @dataclass(frozen=True)
 class FittingSettings:
@@ -62,16 +71,6 @@ class FittingSettings:
                 f"fitting: contour_from {self.contour_from} is not below contour_to",
                 "the jaw line loses weight between the two angles",
             )
-
-
-POSE_UNKNOWNS = 6
-"""Pitch, yaw, roll, t_x, t_y and the logarithm of f; t_z is not seen."""
-
-POSE_UNITS = (0.05, 0.05, 0.05, 0.03, 0.03, 0.05)
-"""One unit of each moves a landmark by a few pixels, as does one deviation of a shape mode."""
-
-# One unit changes a colour by a few hundredths: harmonics are about 0.3 to 1.
-LIGHT_UNIT = 0.1
 
 
 @dataclass(frozen=True)

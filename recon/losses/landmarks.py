@@ -26,6 +26,16 @@ FRAME = 224.0
 CONTOUR = 17
 """The first 17 iBUG points follow the jaw line."""
 
+OUTSIDE = ("left_ear", "right_ear", "neck", "head")
+"""Regions the contour never runs over."""
+
+# About 2 mm of cheek apart; nearer ones would name the same vertices twice.
+_STATIONS = 24
+# Short of the middle: the nose stands out farther than any cheek and would be taken.
+_INNERMOST = 0.4
+# At the chin the line runs sideways, along the contour itself: nothing to march along.
+_CHIN = range(7, 10)
+
 
 def wing(distance: Tensor, width: float = 10.0, epsilon: float = 2.0) -> Tensor:
     """w ln(1 + |Δ| / ε) below w, |Δ| - c from there on, elementwise; continuous at w."""
@@ -79,17 +89,6 @@ def landmark_loss(
     each = wing(distance, width, epsilon).mean(1)
     # Not 0 / 0 in a batch in which nothing was detected: such a batch teaches nothing.
     return (each * weights).sum() / all_reduce(weights.sum()).clamp_min(1e-8)
-
-
-OUTSIDE = ("left_ear", "right_ear", "neck", "head")
-"""Regions the contour never runs over."""
-
-# About 2 mm of cheek apart; nearer ones would name the same vertices twice.
-_STATIONS = 24
-# Short of the middle: the nose stands out farther than any cheek and would be taken.
-_INNERMOST = 0.4
-# At the chin the line runs sideways, along the contour itself: nothing to march along.
-_CHIN = range(7, 10)
 
 
 class VisibleContour(nn.Module):

@@ -23,6 +23,9 @@ A worker divides the sum over its own photographs by the mean of all workers' de
 of the workers' gradients is then that of one worker with the whole batch, however it was shared.
 """
 
+SKIN = ("forehead", "left_cheek", "right_cheek", "nose", "jaw")
+"""Regions that are skin all over; brows, eyes and lips have colours of their own."""
+
 
 def single_process(value: Tensor) -> Tensor:
     """The mean over one worker."""
@@ -117,10 +120,6 @@ def light_balance(light: Tensor, all_reduce: AllReduce = single_process) -> Tens
     coloured = light - light.mean(dim=2, keepdim=True)
     count = light.new_tensor(float(len(light)))
     return coloured.square().sum() / all_reduce(count)
-
-
-SKIN = ("forehead", "left_cheek", "right_cheek", "nose", "jaw")
-"""Regions that are skin all over; brows, eyes and lips have colours of their own."""
 
 
 class ReflectanceVariance(nn.Module):

@@ -15,6 +15,17 @@ from ..mesh.record import IntArray, Mesh
 
 Float32Array = NDArray[np.float32]
 
+_ARRAYS = (
+    "mean_shape",
+    "identity_basis",
+    "expression_basis",
+    "mean_albedo",
+    "albedo_basis",
+    "triangles",
+    "landmarks",
+    "region",
+)
+
 
 @dataclass(frozen=True, eq=False)
 class MorphableModel:
@@ -136,18 +147,6 @@ class MorphableModel:
             value = getattr(self, item.name)
             if isinstance(value, np.ndarray) and not np.isfinite(value).all():
                 raise FacebenchError(f"model {self.name}: {item.name} has NaN or infinite entries")
-
-
-_ARRAYS = (
-    "mean_shape",
-    "identity_basis",
-    "expression_basis",
-    "mean_albedo",
-    "albedo_basis",
-    "triangles",
-    "landmarks",
-    "region",
-)
 
 
 def _combine(

@@ -16,6 +16,15 @@ MEAN_RGB = (122.782, 117.001, 104.298)
 LANDMARK_SIDE, RECOGNISER_SIDE = 112, 150
 FEATURES = 128
 
+_BLOCKS = (
+    *(("conv32_1", 32, False), ("conv32_2", 32, False), ("conv32_3", 32, False)),
+    *(("conv64_down", 64, True), ("conv64_1", 64, False), ("conv64_2", 64, False)),
+    *(("conv64_3", 64, False), ("conv128_down", 128, True), ("conv128_1", 128, False)),
+    *(("conv128_2", 128, False), ("conv256_down", 256, True), ("conv256_1", 256, False)),
+    *(("conv256_2", 256, False), ("conv256_down_out", 256, True)),
+)
+"""Name, channels and whether the size is halved, in order."""
+
 
 def centre_colours(pictures: Tensor) -> Tensor:
     """RGB (B, 3, H, W) in [0, 1] without the mean of the pictures that were trained on."""
@@ -121,16 +130,6 @@ class ScaledResidual(nn.Module):
         found = pad(found, (0, width, 0, height))
         missing = found.shape[1] - short.shape[1]
         return relu(found + pad(short, (0, 0, 0, 0, 0, missing)))
-
-
-_BLOCKS = (
-    *(("conv32_1", 32, False), ("conv32_2", 32, False), ("conv32_3", 32, False)),
-    *(("conv64_down", 64, True), ("conv64_1", 64, False), ("conv64_2", 64, False)),
-    *(("conv64_3", 64, False), ("conv128_down", 128, True), ("conv128_1", 128, False)),
-    *(("conv128_2", 128, False), ("conv256_down", 256, True), ("conv256_1", 256, False)),
-    *(("conv256_2", 256, False), ("conv256_down_out", 256, True)),
-)
-"""Name, channels and whether the size is halved, in order."""
 
 
 class ScaledResNet(nn.Module):

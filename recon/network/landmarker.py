@@ -21,6 +21,8 @@ _HIDDEN = 512
 _SPREAD = 4.0
 """Brings places, which are from -1 to 1, to the size of a trunk's features."""
 
+LANDMARKS = 68
+
 
 class LandmarkHead(nn.Module):
     """Landmark head: heat-map coordinates of landmarks over the scales of a residual trunk.
@@ -99,9 +101,6 @@ def soft_argmax(heat: Tensor, stride: int) -> Tensor:
 def _cell_centres(cells: int, stride: int, device: torch.device) -> Tensor:
     # Half a cell to its centre, half a pixel back: pixel centres are at integers.
     return (torch.arange(cells, device=device) + 0.5) * stride - 0.5
-
-
-LANDMARKS = 68
 
 
 class LandmarkNetwork(nn.Module):

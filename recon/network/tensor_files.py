@@ -26,6 +26,17 @@ from .resnet import DEPTHS as RESNET_DEPTHS
 
 Network = TypeVar("Network", bound=nn.Module)
 
+# Raised when older readers would misread a file, not when fields are added.
+FORMAT = 1
+
+StateDict = dict[str, Tensor]
+
+WRAPPERS = ("state_dict", "state_dict_backbone", "model_state_dict", "model", "weights")
+"""Keys under which training scripts keep a state dict among other things."""
+
+_COUNTER = "num_batches_tracked"
+_SHOWN = 3
+
 
 class UnreadableTensorsError(Exception):
     """A file is no whole file of tensors; the text says why."""
@@ -146,10 +157,6 @@ def _check(content: Any) -> None:
                 raise UnreadableTensorsError(f"a tensor of {_shape(value)} in {held} bytes")
 
 
-# Raised when older readers would misread a file, not when fields are added.
-FORMAT = 1
-
-
 def write_content(path: Path, content: Mapping[str, Any]) -> None:
     """Write a checkpoint by rename, so that a reader never sees half a file."""
     with atomic_write(path) as draft:
@@ -208,15 +215,6 @@ def _check_types(path: Path, content: Mapping[str, Any]) -> None:
         raise FacebenchError(
             f"checkpoint {path} is damaged", "it needs recipe, weights, steps and seed"
         )
-
-
-StateDict = dict[str, Tensor]
-
-WRAPPERS = ("state_dict", "state_dict_backbone", "model_state_dict", "model", "weights")
-"""Keys under which training scripts keep a state dict among other things."""
-
-_COUNTER = "num_batches_tracked"
-_SHOWN = 3
 
 
 def read_state_dict(path: Path, source: str) -> StateDict:

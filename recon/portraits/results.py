@@ -29,6 +29,8 @@ from .sources import Source
 SHEET_ENDING = "_sheet.png"
 COEFFICIENTS_ENDING = ".json"
 
+NAME = "portraits.jsonl"
+
 
 @dataclass(frozen=True)
 class FaceFiles:
@@ -36,7 +38,7 @@ class FaceFiles:
 
     Attributes:
         out: folder of the results.
-        formats: mesh file name endings, see `recon.export.WRITERS`.
+        formats: mesh file name endings, see `recon.export.mesh_files.WRITERS`.
         origin: what made the faces.
     """
 
@@ -99,9 +101,6 @@ def write_frame_table(
     with atomic_write(path) as draft:
         write_table(pyarrow.table(columns), draft)
     return path
-
-
-NAME = "portraits.jsonl"
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,12 @@ from .reconstructor import FaceCrop, Reconstructor
 
 Item = TypeVar("Item")
 
+SHEET_ROWS = 6
+"""Most frames of a video that its sheet shows and its texture is made of."""
+
+_HELD = 4 * SHEET_ROWS
+"""More are kept on the way, so that each take has some."""
+
 
 class EvenSample(Generic[Item]):
     """Keeps every n-th item of a stream, n doubling when too many are held.
@@ -64,13 +70,6 @@ class EvenSample(Generic[Item]):
     def __iter__(self) -> Iterator[Item]:
         count = min(self.size, len(self._held))
         yield from (self._held[i * len(self._held) // count] for i in range(count))
-
-
-SHEET_ROWS = 6
-"""Most frames of a video that its sheet shows and its texture is made of."""
-
-_HELD = 4 * SHEET_ROWS
-"""More are kept on the way, so that each take has some."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,6 +40,9 @@ _PARSED_AT_ONCE = 8
 CropParser = Callable[[Pixels], Pixels]
 """Classes (N, S, S) in BiSeNet order of crops (N, S, S, 3) RGB."""
 
+Fate = tuple[Framed, FaceQuality] | RejectedError
+"""A face that is good enough, or why it is not."""
+
 
 @dataclass(frozen=True)
 class NetworkChoice:
@@ -103,10 +106,6 @@ def default_parser() -> str:
     from ..network.vision_weights import embedded_network
 
     return EMBEDDED if embedded_network("parser").is_file() else NONE
-
-
-Fate = tuple[Framed, FaceQuality] | RejectedError
-"""A face that is good enough, or why it is not."""
 
 
 def label_faces(

@@ -25,6 +25,11 @@ COMPRESSED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 _LARGEST_BYTES = 256 * 2**20
 
+PHOTOGRAPHS = ENDINGS | UNREAD_ENDINGS
+"""What is not read among them becomes a row with the reason."""
+LANDMARKS = (".pts", ".txt", ".landmarks.txt", ".landmarks.csv")
+MASK = "_mask.png"
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -146,12 +151,6 @@ def _zip_archive(path: str, _changed: int) -> zipfile.ZipFile:
 
 def _is_junk_path(path: str) -> bool:
     return any(is_junk(part) for part in path.removeprefix("./").split("/"))
-
-
-PHOTOGRAPHS = ENDINGS | UNREAD_ENDINGS
-"""What is not read among them becomes a row with the reason."""
-LANDMARKS = (".pts", ".txt", ".landmarks.txt", ".landmarks.csv")
-MASK = "_mask.png"
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class QualityLimits:
         lost: share of the face's pixels that are nearly white, at most.
         outside: share of the landmark box's longer side by which a landmark may lie outside the
             photograph.
-        misfit: of the landmarks, at most; see `plausibility`.
+        misfit: of the landmarks, at most; see `fit_affine_camera`.
     """
 
     face_px: float = 64.0

@@ -15,44 +15,6 @@ from ..face.crop import Box
 from ..files.pictures import encode_picture
 from ..synthetic.appearance import MASK_ORDER
 
-
-class Reason(StrEnum):
-    """What was wrong; the text stands in tables."""
-
-    ARCHIVE = "unreadable archive"
-    UNREADABLE = "unreadable photograph"
-    SIDECAR = "unusable landmarks or mask file"
-    SAME_FILE = "same file as another"
-    NO_FACE = "no face found"
-    OTHER_FACE = "not the main face"
-    NO_LANDMARKS = "no landmarks"
-    IMPLAUSIBLE = "implausible landmarks"
-    CUT = "cut by the border"
-    TOO_SMALL = "too small"
-    TOO_DARK = "too dark"
-    OVER_EXPOSED = "over-exposed"
-    BLURRED = "blurred"
-    NEAR_DUPLICATE = "near-duplicate"
-
-
-class RejectedError(FacebenchError):
-    """Something is left out of the training faces; never seen by a user as an error.
-
-    Args:
-        reason: of the table.
-        detail: numbers or the library's words.
-    """
-
-    def __init__(self, reason: Reason, detail: str = "") -> None:
-        super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = self.hint
-
-    def __reduce__(self) -> tuple[type[RejectedError], tuple[Reason, str]]:
-        """Keep both parts when the error crosses a process boundary."""
-        return type(self), (self.reason, self.detail)
-
-
 WHOLE_PHOTOGRAPH = -1
 """Face number of a row that tells of a photograph as a whole."""
 
@@ -89,6 +51,43 @@ WORK_SCHEMA = pa.schema([*_SEEN, *_OF_WORK, *_FATE, *_LABELS, *_MEASURES])
 
 DROPPED_SCHEMA = pa.schema([*_SEEN, *_FATE])
 """A row per photograph or face that was left out."""
+
+
+class Reason(StrEnum):
+    """What was wrong; the text stands in tables."""
+
+    ARCHIVE = "unreadable archive"
+    UNREADABLE = "unreadable photograph"
+    SIDECAR = "unusable landmarks or mask file"
+    SAME_FILE = "same file as another"
+    NO_FACE = "no face found"
+    OTHER_FACE = "not the main face"
+    NO_LANDMARKS = "no landmarks"
+    IMPLAUSIBLE = "implausible landmarks"
+    CUT = "cut by the border"
+    TOO_SMALL = "too small"
+    TOO_DARK = "too dark"
+    OVER_EXPOSED = "over-exposed"
+    BLURRED = "blurred"
+    NEAR_DUPLICATE = "near-duplicate"
+
+
+class RejectedError(FacebenchError):
+    """Something is left out of the training faces; never seen by a user as an error.
+
+    Args:
+        reason: of the table.
+        detail: numbers or the library's words.
+    """
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = self.hint
+
+    def __reduce__(self) -> tuple[type[RejectedError], tuple[Reason, str]]:
+        """Keep both parts when the error crosses a process boundary."""
+        return type(self), (self.reason, self.detail)
 
 
 def faces_schema(image_size: int) -> pa.Schema:

@@ -19,6 +19,8 @@ from ..recipes.baselines import RefiningNetwork
 from ..recipes.regressor import NetworkRecipe, OutputScale
 from ..render.face import FaceRenderer
 
+_DOWNSAMPLING = 32
+
 
 class FaceNetwork(nn.Module):
     """Coefficients of the faces in square photographs.
@@ -34,9 +36,6 @@ class FaceNetwork(nn.Module):
     def forward(self, images: Tensor) -> Coefficients:
         """Coefficients of RGB images (B, 3, S, S) in [0, 1]; angles in radians."""
         raise NotImplementedError
-
-
-_DOWNSAMPLING = 32
 
 
 class FaceRegressor(FaceNetwork):

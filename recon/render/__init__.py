@@ -10,6 +10,12 @@ from torch import Tensor
 
 from ...errors import FacebenchError, did_you_mean
 
+DEFAULT_SIGMA = 3e-5
+"""σ in squared normalised units: the best compromise on a face of 35,000 vertices at 224 pixels."""
+
+DEFAULT_GAMMA = 1e-4
+"""Temperature of the softmax over depth."""
+
 
 @dataclass(frozen=True)
 class Rendering:
@@ -43,13 +49,6 @@ class Renderer(Protocol):
             image_size: (height, width) in pixels.
         """
         ...
-
-
-DEFAULT_SIGMA = 3e-5
-"""σ in squared normalised units: the best compromise on a face of 35,000 vertices at 224 pixels."""
-
-DEFAULT_GAMMA = 1e-4
-"""Temperature of the softmax over depth."""
 
 
 def make_renderer(

@@ -13,6 +13,10 @@ from ..face.lighting import illuminate
 from ..morphable.decoder import FaceDecoder
 from . import Renderer, Rendering
 
+_GREY = 0.7
+HEADLIGHT_BANDS = (0.5, 0.4, 1.1)
+"""Weights of the constant, upward and forward harmonics under which shapes are shown."""
+
 
 class VertexNormals(nn.Module):
     """Unit vertex normals of one topology: area-weighted means of the triangles' normals.
@@ -134,11 +138,6 @@ class FaceRenderer(nn.Module):
         """Landmarks (68, 2, B) in pixels of normalised ones (68, 3, B); NaN where there is none."""
         missing = (self.decoder.landmarks < 0).view(-1, 1, 1)
         return to_pixels(points, self.image_size).masked_fill(missing, float("nan"))
-
-
-_GREY = 0.7
-HEADLIGHT_BANDS = (0.5, 0.4, 1.1)
-"""Weights of the constant, upward and forward harmonics under which shapes are shown."""
 
 
 def draw_panels(

@@ -27,6 +27,20 @@ Picture = NDArray[np.uint8]
 # Albedo under which the light of a face without colours is found.
 _GREY_ALBEDO = 0.6
 
+PAPER = 255
+_GREY = 0.85
+HEADLIGHT = np.zeros((9, 3))
+HEADLIGHT[:3] = np.array(HEADLIGHT_BANDS)[:, None]
+"""The constant, upward and forward harmonics under which shapes are shown, (9, 3)."""
+
+EVEN = np.asarray(ambient_light(1)[0].numpy(), np.float64) * 1.25
+"""White light from everywhere, (9, 3)."""
+
+# Sharper than in training: these are for the eye, not for gradients.
+_SIGMA = 1e-6
+# Of the frame of crops (`recon.face.crop`): whole heads are larger than their landmarks.
+_ZOOM = 0.8
+
 
 @dataclass(frozen=True, eq=False)
 class FaceInPhotograph:
@@ -155,21 +169,6 @@ def _estimate_light(face: FaceInPhotograph, crop: NDArray[np.uint8]) -> Floats:
 
 def _first(values: Tensor) -> Floats:
     return np.asarray(values[..., 0].numpy(), np.float64)
-
-
-PAPER = 255
-_GREY = 0.85
-HEADLIGHT = np.zeros((9, 3))
-HEADLIGHT[:3] = np.array(HEADLIGHT_BANDS)[:, None]
-"""The constant, upward and forward harmonics under which shapes are shown, (9, 3)."""
-
-EVEN = np.asarray(ambient_light(1)[0].numpy(), np.float64) * 1.25
-"""White light from everywhere, (9, 3)."""
-
-# Sharper than in training: these are for the eye, not for gradients.
-_SIGMA = 1e-6
-# Of the frame of crops (`recon.face.crop`): whole heads are larger than their landmarks.
-_ZOOM = 0.8
 
 
 class FaceArtist:

@@ -27,6 +27,9 @@ from .blend import EPSILON, Blend, SoftRasConfig, blend, blend_gradient, pixel_g
 from .geometry import Grid, reach
 from .rasterise import Block, Scene, draw_each_image
 
+MOST_FRAGMENTS = 150
+"""What the library keeps at most for a pixel on a GPU."""
+
 
 def has_compiler() -> bool:
     """Whether Triton finds what it compiles the small programs with that start its kernels."""
@@ -140,10 +143,6 @@ def _differentiate(block: Block, upstream: Tensor, grid: Grid, config: SoftRasCo
     x, y = windows.distance_gradient(met.squared_distance, on_distance)
     bary_x, bary_y = windows.barycentric_gradient(met.barycentric, on_barycentric, config.clipping)
     return torch.cat([x + bary_x, y + bary_y, on_depth, on_colours])
-
-
-MOST_FRAGMENTS = 150
-"""What the library keeps at most for a pixel on a GPU."""
 
 
 class PyTorch3DRenderer:

@@ -25,6 +25,31 @@ from .unwrap import unwrap
 Values = NDArray[np.floating]
 Floats = NDArray[np.float32]
 
+GRAZING, FACING = 0.25, 0.6
+"""Cosines between normal and viewing direction: below the first a pixel counts as not seen, above
+the second as fully seen."""
+
+BEHIND_MM = 3.0
+"""A point this far behind the surface that its pixel of the photograph shows is hidden."""
+
+LEAST_SHADING = 0.3
+"""Shading is taken as at least this share of its median: deep shadows are not divided away."""
+
+FEATHER = 0.025
+"""Width of the border between photograph and model, of the texture's side."""
+
+TONE_REACH = 0.06
+"""Standard deviation over which the photograph's tone is continued, of the texture's side."""
+
+BRIGHTEST = 0.95
+"""Where too little light was found, photographs divided by it would be brighter than white: they
+are dimmed as a whole until 98 % of what they show stays below this."""
+
+_CELLS = 64
+_LEVEL = 0.02
+# Share of a neighbourhood that must be seen for its own tone to count as much as the whole's.
+_FAINT = 0.1
+
 
 @dataclass(frozen=True, eq=False)
 class Texture:
@@ -123,17 +148,6 @@ def _nearest(pixels: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return nearest
 
 
-GRAZING, FACING = 0.25, 0.6
-"""Cosines between normal and viewing direction: below the first a pixel counts as not seen, above
-the second as fully seen."""
-
-BEHIND_MM = 3.0
-"""A point this far behind the surface that its pixel of the photograph shows is hidden."""
-
-LEAST_SHADING = 0.3
-"""Shading is taken as at least this share of its median: deep shadows are not divided away."""
-
-
 @dataclass(frozen=True, eq=False)
 class View:
     """A face in a photograph.
@@ -205,22 +219,6 @@ def _depth_map(view: View, triangles: NDArray[np.integer]) -> Floats:
     depth = np.full(size * size, view.placed[:, 2].min(), np.float32)
     depth[seen.pixels] = (corners * seen.weights.T).sum(axis=1)
     return depth.reshape(size, size)
-
-
-FEATHER = 0.025
-"""Width of the border between photograph and model, of the texture's side."""
-
-TONE_REACH = 0.06
-"""Standard deviation over which the photograph's tone is continued, of the texture's side."""
-
-BRIGHTEST = 0.95
-"""Where too little light was found, photographs divided by it would be brighter than white: they
-are dimmed as a whole until 98 % of what they show stays below this."""
-
-_CELLS = 64
-_LEVEL = 0.02
-# Share of a neighbourhood that must be seen for its own tone to count as much as the whole's.
-_FAINT = 0.1
 
 
 def blend(

@@ -38,6 +38,12 @@ MARGIN = 0.006
 _SIDE_OF_FURTHER_CHARTS = 0.12
 _LEAST_TRIANGLES = 4
 
+# Rounds of weights by stretch; more of them squeeze the boundary.
+_STRETCH_STEPS = 2
+
+# Radians; angles of needle triangles are taken as at least this far from 0 and π.
+_LEAST_ANGLE = 1e-3
+
 
 def unwrap(
     vertices: NDArray[np.floating], triangles: NDArray[np.integer]
@@ -136,13 +142,6 @@ def _doubled_normals(points: Points, triangles: Ints) -> Points:
     """Normals (F, 3) as long as twice the areas."""
     a, b, c = points[triangles].swapaxes(0, 1)
     return np.cross(b - a, c - a)
-
-
-# Rounds of weights by stretch; more of them squeeze the boundary.
-_STRETCH_STEPS = 2
-
-# Radians; angles of needle triangles are taken as at least this far from 0 and π.
-_LEAST_ANGLE = 1e-3
 
 
 def map_to_disc(points: Points, triangles: Ints) -> Points:

@@ -28,6 +28,17 @@ _FORMATS = ("mov", "avi", "mpeg", "mpegvideo", "mpegts", "mjpeg", "jpeg_pipe", "
 """By FFmpeg's names. It tells formats by content, and some of those are lists of other files and
 addresses, which it would read."""
 
+LONGEST_SIDE = 4096
+"""Frames are decoded to no more: a face that fills an eighth of them has as many pixels as any
+network or texture takes."""
+CHUNK_FRAMES = 32
+CHUNK_BYTES = 64 * 2**20
+"""A chunk has 32 frames, or as many as fit into 64 MiB of RGB where frames are large."""
+
+_UPRIGHT = (1, 0, 0, 1)
+
+_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+
 
 def open_video(path: Path) -> av.container.InputContainer:
     """A video file for reading; from an object store it is read by ranges.
@@ -62,14 +73,6 @@ def open_video(path: Path) -> av.container.InputContainer:
             raise ValueError("its codec is not known")
         stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     return container
-
-
-LONGEST_SIDE = 4096
-"""Frames are decoded to no more: a face that fills an eighth of them has as many pixels as any
-network or texture takes."""
-CHUNK_FRAMES = 32
-CHUNK_BYTES = 64 * 2**20
-"""A chunk has 32 frames, or as many as fit into 64 MiB of RGB where frames are large."""
 
 
 def estimate_frames(path: Path) -> int:
@@ -198,9 +201,6 @@ def _display_signs(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     return (0, -1 if b < 0 else 1, -1 if c < 0 else 1, 0)
 
 
-_UPRIGHT = (1, 0, 0, 1)
-
-
 def main_stream(container: av.container.InputContainer) -> av.VideoStream:
     """The film among a file's video streams: no cover picture, the default one, else the largest.
 
@@ -289,9 +289,6 @@ class _Video:
         if read < promised:
             return f"{name} ends early: its header tells of {promised} frames, {read} read"
         return ""
-
-
-_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 
 
 def _is_cut_matroska(path: Path) -> bool:

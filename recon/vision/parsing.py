@@ -42,6 +42,11 @@ ORDERS: dict[str, tuple[str, ...]] = {
 
 Mask = TypeVar("Mask", Tensor, NDArray[np.uint8])
 
+PUBLIC_SIDE = 512
+"""Side in px of the pictures that the public weights were trained on."""
+
+SOURCE = "https://github.com/zllrunning/face-parsing.PyTorch (79999_iter.pth)"
+
 
 def convert_order(mask: Mask, source: str, target: str) -> Mask:
     """A mask of one order in another; any shape, integer classes.
@@ -76,12 +81,6 @@ def _looked_up(mask: Mask, table: list[int]) -> Mask:
     if isinstance(mask, Tensor):
         return torch.tensor(table, dtype=mask.dtype, device=mask.device)[mask.long()]
     return np.array(table, dtype=mask.dtype)[mask]
-
-
-PUBLIC_SIDE = 512
-"""Side in px of the pictures that the public weights were trained on."""
-
-SOURCE = "https://github.com/zllrunning/face-parsing.PyTorch (79999_iter.pth)"
 
 
 class BiSeNetParser(nn.Module):

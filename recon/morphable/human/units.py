@@ -32,19 +32,6 @@ STRENGTH = {
 }
 """Of a unit at weight 1, over its target's; 1 where none is given."""
 
-
-def unit_offsets(source: HumanSource, kept: Ints) -> tuple[Array, tuple[str, ...]]:
-    """Displacements (V, 3, 52) in decimetres of the kept vertices at weight 1, and their names."""
-    files = source.face_units()
-    number = np.full(int(kept.max()) + 1, -1)
-    number[kept] = np.arange(len(kept))
-    offsets = np.zeros((len(kept), 3, len(files)))
-    for column, (name, file) in enumerate(files.items()):
-        vertices, moved = source.target_on(file, number)
-        offsets[vertices, :, column] = moved * STRENGTH.get(name, 1.0)
-    return offsets, tuple(files)
-
-
 _FACES: tuple[tuple[float, dict[str, float]], ...] = (
     # How often, and the mean weight of what moves; both sides of a pair are named by its stem.
     (0.24, {}),
@@ -65,6 +52,18 @@ _SIDES, _OPPOSITES = ("Left", "Right"), (("mouthLeft", "mouthRight"), ("jawLeft"
 _BLINK, _LOOK_AWAY = 0.1, 0.3
 _JITTER = 0.05
 """Scale of the small weights that every unit has; resting faces are never all at zero."""
+
+
+def unit_offsets(source: HumanSource, kept: Ints) -> tuple[Array, tuple[str, ...]]:
+    """Displacements (V, 3, 52) in decimetres of the kept vertices at weight 1, and their names."""
+    files = source.face_units()
+    number = np.full(int(kept.max()) + 1, -1)
+    number[kept] = np.arange(len(kept))
+    offsets = np.zeros((len(kept), 3, len(files)))
+    for column, (name, file) in enumerate(files.items()):
+        vertices, moved = source.target_on(file, number)
+        offsets[vertices, :, column] = moved * STRENGTH.get(name, 1.0)
+    return offsets, tuple(files)
 
 
 def are_face_units(names: tuple[str, ...]) -> bool:

@@ -29,6 +29,12 @@ from ...vision.parsing import swap_sides
 from .batches import Transform
 from .shards import Sample
 
+_FINEST = 96
+"""Side in px at which a texture is drawn at most: a larger picture gets it enlarged."""
+
+_AROUND = np.isin(np.arange(19), [CLASS[name] for name in ("background", "cloth", "hat", "hair")])
+"""Mask classes (19,) that may look like anything: drawn hair is the least like photographed."""
+
 
 def augmentation(recipe: AugmentationRecipe) -> Transform:
     """The random change that a recipe asks for."""
@@ -109,10 +115,6 @@ def _warp(
     return np.asarray(image.transform(image.size, Image.Transform.AFFINE, inverse, resample))
 
 
-_FINEST = 96
-"""Side in px at which a texture is drawn at most: a larger picture gets it enlarged."""
-
-
 def cover(sample: Sample, random: np.random.Generator) -> Sample:
     """The photograph with a thing before everything beyond a line, in a band or in a rectangle.
 
@@ -175,10 +177,6 @@ def _rotate(angle: float, shape: tuple[int, ...]) -> tuple[FloatImage, FloatImag
     row, column = rows[:, None], columns[None, :]
     cosine, sine = np.float32(math.cos(angle)), np.float32(math.sin(angle))
     return cosine * column + sine * row, cosine * row - sine * column
-
-
-_AROUND = np.isin(np.arange(19), [CLASS[name] for name in ("background", "cloth", "hat", "hair")])
-"""Mask classes (19,) that may look like anything: drawn hair is the least like photographed."""
 
 
 def restyle(sample: Sample, random: np.random.Generator) -> Sample:

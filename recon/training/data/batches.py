@@ -25,6 +25,15 @@ from ....errors import FacebenchError
 from ...losses.photometric import Supervision
 from .shards import POOL, Sample
 
+Transform = Callable[[Sample, np.random.Generator], Sample]
+"""A random change of a photograph."""
+
+Join = Callable[[Sequence[Sample], Sequence[int], Sequence[int], int], Any]
+"""From samples, their rows of the data and places in the batch of all workers, and step."""
+
+_AHEAD = 2
+"""Batches kept ready beside those being made."""
+
 
 class Photographs(Protocol):
     """Labelled photographs by number."""
@@ -88,13 +97,6 @@ def epoch_order(groups: tuple[int, ...], seed: int, epoch: int, pool: int) -> ND
     # Cached: nobody may change the order under somebody else.
     found.flags.writeable = False
     return found
-
-
-Transform = Callable[[Sample, np.random.Generator], Sample]
-"""A random change of a photograph."""
-
-Join = Callable[[Sequence[Sample], Sequence[int], Sequence[int], int], Any]
-"""From samples, their rows of the data and places in the batch of all workers, and step."""
 
 
 def join_photographs(
@@ -175,10 +177,6 @@ def collate(samples: Sequence[Sample]) -> Supervision:
     masks = torch.from_numpy(np.stack([sample.mask for sample in samples]))
     # Bytes until here: a batch in floats is four times as large to stack and send.
     return Supervision(images.permute(0, 3, 1, 2).float() / 255.0, landmarks, masks.long())
-
-
-_AHEAD = 2
-"""Batches kept ready beside those being made."""
 
 
 def prefetch(source: BatchSource, first: int, last: int, readers: int = 1) -> Generator[Any]:

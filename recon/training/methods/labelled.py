@@ -24,6 +24,9 @@ from ..optimise import computing_in
 from ..workers import Surroundings
 from .trainer import RegressorTrainer
 
+_PASSES = 4
+"""Stream of the number of passes; second views have 1 and 2, a recogniser's points 3."""
+
 
 @dataclass(frozen=True)
 class LabelledFaces(TensorBatch):
@@ -83,10 +86,6 @@ class TranTrainer(RegressorTrainer[LabelledFaces]):
             "pose": batch_mean(off, all_reduce),
             "light": batch_mean((found.light - label.light).square(), all_reduce),
         }
-
-
-_PASSES = 4
-"""Stream of the number of passes; second views have 1 and 2, a recogniser's points 3."""
 
 
 class RichardsonTrainer(RegressorTrainer[LabelledFaces]):

@@ -35,6 +35,12 @@ from .validation import validate_regressor
 if TYPE_CHECKING:
     from ..run import TrainingJob, Worker
 
+Training = tuple[RegressorTrainer[Any], BatchSource]
+"""The trainer of a method and the source of its batches."""
+
+SHOWN = 6
+"""Rows of the picture of fits."""
+
 
 @dataclass(frozen=True)
 class Material:
@@ -51,10 +57,6 @@ class Material:
     shards: FaceShards
     photographs: BatchSource
     labelling: Labelling
-
-
-Training = tuple[RegressorTrainer[Any], BatchSource]
-"""The trainer of a method and the source of its batches."""
 
 
 def weakly_supervised(recipe: Recipe, material: Material, around: Surroundings) -> Training:
@@ -100,10 +102,6 @@ def true_coefficients(shards: FaceShards) -> NDArray[np.float32]:
             "make some that have with 'facebench synth faces'",
         )
     return found
-
-
-SHOWN = 6
-"""Rows of the picture of fits."""
 
 
 def regressor_loop(

@@ -35,6 +35,9 @@ from .trainer import RegressorTrainer
 # Streams of chance; the recogniser's points have 3, passes 4 and random views 5.
 _TURN, _EXPRESSION = 1, 2
 
+Estimate = tuple[Coefficients, Tensor | None]
+"""What a regressor finds in images, and the places (B, 68, 2) of landmarks that it read it off."""
+
 
 def second_view_change(
     recipe: IdentityRecipe, seed: int, rank: int, workers: int, step: int, like: Tensor
@@ -183,10 +186,6 @@ def has_recogniser(recipe: IdentityRecipe) -> bool:
 
 def _file(recipe: IdentityRecipe) -> str | Path:
     return recipe.weights if recipe.weights == EMBEDDED else Path(recipe.weights).expanduser()
-
-
-Estimate = tuple[Coefficients, Tensor | None]
-"""What a regressor finds in images, and the places (B, 68, 2) of landmarks that it read it off."""
 
 
 class Estimator(nn.Module):

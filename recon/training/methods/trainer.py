@@ -22,6 +22,8 @@ from ..data.batches import Photographs, collate, resize_sample
 from ..optimise import StepReport, Trainable, gradient_norms
 from ..workers import Surroundings
 
+Batch = TypeVar("Batch", bound=TensorBatch)
+
 
 def fits_picture(
     trainer: RegressorTrainer[Any], shards: Photographs, rows: Sequence[int]
@@ -43,9 +45,6 @@ def fits_picture(
     stacks = [np.concatenate(to_pictures(images), axis=0) for images in columns]
     named = [with_caption(stack, name) for stack, name in zip(stacks, names, strict=False)]
     return np.concatenate(named, axis=1)
-
-
-Batch = TypeVar("Batch", bound=TensorBatch)
 
 
 class RegressorTrainer(Trainable[Batch]):

@@ -25,15 +25,14 @@ _COLOURS = (
 )
 """Skin in skin's own colour, sides of one part in two shades, in BiSeNet order."""
 
+_HEADS = ("head8", "head16", "head32")
+_SHOWN = 6
+
 
 def colour_classes(mask: NDArray[np.integer]) -> NDArray[np.uint8]:
     """RGB colours (..., 3) of classes (...) in BiSeNet order."""
     colours: NDArray[np.uint8] = np.array(_COLOURS, np.uint8)[mask]
     return colours
-
-
-_HEADS = ("head8", "head16", "head32")
-_SHOWN = 6
 
 
 class ParserLearner(Learner):

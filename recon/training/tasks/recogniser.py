@@ -27,6 +27,10 @@ from ..optimise import Row
 from ..workers import SINGLE_PROCESS, ProcessGroup
 from .task import MEASURED, Learner, LossTerms, in_batches
 
+_FOLDS = 5
+
+_SHOWN_PEOPLE, _SHOWN_EACH = 6, 4
+
 
 class MarginHead(nn.Module):
     """One direction for every person; features must be nearer to their own by an angle.
@@ -80,9 +84,6 @@ def with_margin(cosines: Tensor, people: Tensor, angle: float) -> Tensor:
     beyond = own - math.sin(math.pi - angle) * angle
     harder = turned.where(own > math.cos(math.pi - angle), beyond)
     return cosines.scatter(1, people[:, None], harder)
-
-
-_FOLDS = 5
 
 
 def verification_accuracy(features: NDArray[np.floating], people: NDArray[np.int64]) -> float:
@@ -149,9 +150,6 @@ def _balanced_accuracy(found: NDArray[np.bool_], same: NDArray[np.bool_]) -> flo
 
 def _both(same: NDArray[np.bool_]) -> bool:
     return bool(same.any() and (~same).any())
-
-
-_SHOWN_PEOPLE, _SHOWN_EACH = 6, 4
 
 
 class RecogniserLearner(Learner):

@@ -21,6 +21,11 @@ from ..workers import ProcessGroup, Surroundings
 LossTerms = dict[str, Tensor]
 """Scalar terms of a loss by name; their sum is what is minimised."""
 
+MEASURED = 512
+"""Photographs that are measured on at most."""
+
+_CHUNK = 32
+
 
 @dataclass(frozen=True)
 class PeopleBatch(TensorBatch):
@@ -79,12 +84,6 @@ class Learner(nn.Module):
 
 MakeLearner = Callable[[ProcessGroup], Learner]
 """A learner with fresh weights, for one of the workers."""
-
-
-MEASURED = 512
-"""Photographs that are measured on at most."""
-
-_CHUNK = 32
 
 
 def in_batches(
