@@ -39,7 +39,8 @@ from ..results.run.record import now
 from ..results.run.summary import SceneSummary, summarise
 from .cluster import is_connected
 from .frames import ClipTask, FrameJob, describe_clips, describe_here
-from .tasks import Behind, measure_here, measure_jobs
+from .measure import measure_here, measure_jobs
+from .tasks import Behind
 
 FEW_ITEMS, FEW_FRAMES = 8, 100
 """Up to so many items of so many frames are read and measured in this process: Ray, and PyTorch in

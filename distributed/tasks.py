@@ -1,44 +1,15 @@
-"""Many independent jobs in parallel, one Ray task each; few jobs in this process."""
+"""Many independent jobs in parallel, one Ray task each, and what comes of them handed on."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from itertools import islice
 from queue import Queue
 from typing import Generic, TypeVar
 
-from threadpoolctl import threadpool_limits
-
-from ..bench.scoring.measure import Job, Measured, failed_job, measure_job
-from ..bench.scoring.target import Ruler
-
 Work = TypeVar("Work")
 Result = TypeVar("Result")
-
-
-def measure_jobs(jobs: Iterable[Job], ruler: Ruler) -> Iterator[list[Measured]]:
-    """The results of each job as they are finished, in no particular order.
-
-    Connected to Ray; on a cluster of several machines the files must be on a disk that all of them
-    see. Those of a lost worker say so.
-    """
-    for job, done in in_tasks(partial(measure_job, ruler=ruler), jobs):
-        # `measure_job` raises nothing itself: what comes here is Ray's.
-        if isinstance(done, Exception):
-            yield failed_job(job, f"its worker was lost: {type(done).__name__}", ruler)
-        else:
-            yield done
-
-
-def measure_here(jobs: Iterable[Job], ruler: Ruler) -> Iterator[list[Measured]]:
-    """The same in this process, with the numbers that a worker would have."""
-    for job in jobs:
-        # Workers compute with one thread: sums in another order end in other last digits.
-        with threadpool_limits(1):
-            done = measure_job(job, ruler)
-        yield done
 
 
 def in_tasks(
