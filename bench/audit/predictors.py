@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import open3d as o3d
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.spatial import cKDTree
@@ -16,6 +15,7 @@ from ...recon.mesh.record import Mesh
 from ...recon.morphable.model import MorphableModel
 from ..landmarks.regions import face_parts
 from ..registration.nose_tip import NOSE_TIP
+from ..surface.o3d import o3d
 from ..surface.triangles import Float64Array, IndexArray, vertex_normals
 from .truth import INNER, PersonTruth, true_errors
 

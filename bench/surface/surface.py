@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import open3d as o3d
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from ...recon.mesh.record import Mesh
+from .o3d import o3d
 from .ordering import canonical_triangles, placed, principal_frame, weld
 from .similarity import Similarity
 from .triangles import (

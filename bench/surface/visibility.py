@@ -12,11 +12,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import open3d as o3d
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
 from ...recon.mesh.record import Mesh
+from .o3d import o3d
 from .triangles import Float64Array, double_areas, lengths, unit, vertex_normals
 
 # From the frontal direction: as far as scanners go round a face. A mask is open at its back, and

@@ -6,13 +6,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import open3d as o3d
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from ...recon.mesh.record import Mesh
 from ...recon.morphable.model import MorphableModel
 from ...recon.synthetic.hair import sheet
+from ..surface.o3d import o3d
 from ..surface.similarity import Similarity
 
 Points = NDArray[np.float64]

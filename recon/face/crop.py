@@ -16,7 +16,6 @@ from ...errors import FacebenchError
 from ..files.text import SPREADSHEET, decode_text, read_bytes, table_rows
 from ..morphable.landmarks import landmark_points
 from ..morphable.model import MorphableModel
-from ..morphable.procedural import procedural_model
 from .labels import check_pixels, read_points
 
 LANDMARK_SHARE = 0.62
@@ -184,6 +183,9 @@ def read_image_points(path: Path) -> NDArray[np.float64]:
 
 def _mean_face_at(five: NDArray[np.float64]) -> NDArray[np.float64]:
     """The 68 points of the embedded mean face, seen from the front, over five points (5, 2)."""
+    # SciPy's trees take half a second to import, and nobody else here makes that model.
+    from ..morphable.procedural import procedural_model
+
     model = procedural_model()
     mean = landmark_points(model.mean_shape, model.landmarks, model.name)[:, :2] * [1.0, -1.0]
     own = np.array([(mean[a] + mean[b]) / 2 for a, b in _FIVE])
