@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..errors import Finding, failure, success, warning
-from ..recon.vision.landmarks import torch_checkpoints
+from ..recon.weights.catalogue import torch_checkpoints
 
 OPTIONAL = ("pytorch3d", "landmarks")
 """Extras a user may want; `dev` is for those who change facebench."""

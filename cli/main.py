@@ -18,34 +18,43 @@ import click
 from .. import __version__
 from ..errors import DEBUG, FacebenchError, debugging, error_line, nearest_name, with_addresses
 
-COMMANDS = {
-    "check-method": "whether a method keeps to what the benchmark asks of it",
-    "check-photographs": "detection, landmarks and reconstruction held to real photographs",
-    "audit": "how far the numbers are from the truth, where it is known",
-    "compare": "runs side by side: differences, intervals, significance",
-    "demo": "the whole path on embedded data: synthesise, train, measure, report",
-    "doctor": "what is installed, what is missing and where to get it",
-    "export": "the trained network as an ONNX file, checked",
-    "evaluate": "a prediction against a scan: numbers, diagnosis, heat map",
-    "figure": "the paper's figures: quality, occlusion, consistency, parsing",
-    "gate": "whether a run keeps to rules: limits, no regression, coverage, speed",
-    "methods": "the reconstruction methods there are",
-    "micc": "the benchmark: videos in, the table in millimetres out",
-    "run": "any dataset measured: micc, now, pairs, synthetic, your own",
-    "datasets": "the datasets there are, and what is known of each",
-    "plan": "what a run will cost: time, cores, memory, disk, the first bottleneck",
-    "check-dataset": "whether a dataset keeps to what the benchmark asks of it",
-    "models": "face models: list, show, import, export",
-    "prepare": "photographs to training shards: faces, landmarks, masks",
-    "protocols": "the ways of measuring: presets, their settings and sources",
-    "reconstruct": "photographs or videos to meshes and overlays",
-    "report": "the page of a run",
-    "synth": "synthetic training faces, or a dataset in MICC's layout",
-    "table1": "the paper's table: every method trained, measured and compared",
-    "train": "weakly supervised training on one machine or a Ray cluster",
-    "weights": "networks for photographs: list those there are, fetch better ones",
-    "ui": "MLflow's pages of all runs: charts, curves, two beside each other",
+SECTIONS = {
+    "Measure": {
+        "evaluate": "a mesh against a scan, or folders of them: numbers, diagnosis, heat map",
+        "run": "a method on any dataset: folders of meshes and scans, NoW, MICC, your own",
+        "micc": "a method on videos in MICC's layout: the table in millimetres",
+        "protocols": "the ways of measuring: presets, their settings and sources",
+        "datasets": "the datasets there are, and what is known of each",
+        "methods": "the reconstruction methods there are",
+        "plan": "what a run will cost: time, cores, memory, disk, the first bottleneck",
+        "audit": "how far the numbers are from the truth, where it is known",
+    },
+    "Decide": {
+        "compare": "runs side by side: differences, intervals, significance; LaTeX, CSV",
+        "gate": "whether a run keeps to rules: limits, no regression, coverage, speed",
+        "report": "the page of a run: curves, heat maps, faces in 3D, failures",
+        "ui": "MLflow's pages of all runs: charts, curves, two beside each other",
+        "figure": "the paper's figures: quality, occlusion, consistency, parsing",
+        "table1": "the paper's table: every method trained, measured and compared",
+    },
+    "Reconstruct and train": {
+        "reconstruct": "photographs or videos to meshes and overlays",
+        "train": "weakly supervised training on one machine or a Ray cluster",
+        "prepare": "photographs to training shards: faces, landmarks, masks",
+        "models": "face models: list, show, import, export, fit to a scan",
+        "weights": "networks for photographs: list those there are, fetch better ones",
+        "synth": "synthetic training faces, or a dataset in MICC's layout",
+        "export": "the trained network as an ONNX file, checked",
+    },
+    "Begin and check": {
+        "demo": "the whole path on embedded data: synthesise, train, measure, report",
+        "doctor": "what is installed, what is missing and where to get it",
+        "check-method": "whether a method keeps to what the benchmark asks of it",
+        "check-dataset": "whether a dataset keeps to what the benchmark asks of it",
+        "check-photographs": "detection, landmarks and fits held to real photographs",
+    },
 }
+COMMANDS = {name: line for section in SECTIONS.values() for name, line in section.items()}
 """Every command with its line in `facebench --help`; kept here so that help imports nothing."""
 
 
@@ -86,9 +95,10 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list without importing the commands."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name]) for name in sorted(COMMANDS)])
+        """Write the list, by what one wants, without importing the commands."""
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(commands.items()))
 
 
 def _debug_option() -> click.Option:
@@ -115,9 +125,10 @@ def group() -> None:
 
     \b
     Examples:
+      facebench evaluate face.obj scan.ply
+      facebench run pairs predictions scans --out runs/mine
+      facebench compare runs/theirs runs/mine
       facebench demo --out demo
-      facebench synth micc --out data --subjects 8 --seed 1
-      facebench micc --data data --method ours --out runs/ours
     """
 
 
@@ -187,6 +198,9 @@ def _status() -> int:
             return INTERRUPTED
         if _lacks_memory(error):
             return _fail(error, "there is not enough memory: ask for less at once")
+        if isinstance(error, ImportError):  # of a library without one of its own
+            _fail(error, f"{error_line(error)}: 'facebench doctor' says what is missing")
+            return UNEVALUATED
         hint = "" if debugging() else "; the same command with --debug shows where"
         _fail(error, f"{error_line(error)} (a fault inside facebench{hint})")
         return UNEVALUATED

@@ -50,8 +50,8 @@ class Score:
         nose_tip_source: of the crop's centre: `label`, `found` or `seven_landmarks`.
         nose_tip_disagreement_mm: between label and found, NaN without a label.
         nose_tip_spread_mm: how uncertain a found one is: see `NoseTip`; NaN for a label.
-        nose_mm … jaw_mm: mean from the prediction to the scan by part of the face.
-        protocol, protocol_digest: what the numbers stand for.
+        nose_mm: mean from the prediction to the scan over the nose; likewise mouth_mm … jaw_mm.
+        protocol: its name, and protocol_digest what the numbers stand for.
     """
 
     subject: str

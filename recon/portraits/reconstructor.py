@@ -43,10 +43,9 @@ from ..vision.landmarks import (
     MOUTH_SHARPNESS,
     LandmarkDetector,
     NetworkLandmarks,
-    torch_checkpoints,
 )
 from ..weights.catalogue import EMBEDDED as EMBEDDED_WEIGHTS
-from ..weights.catalogue import NONE, portable_choice, resolve_choice
+from ..weights.catalogue import NONE, portable_choice, resolve_choice, torch_checkpoints
 
 FITTED_SIZE = 224
 """Side in px of crops that are fitted; deviations of landmarks are in px of a crop of this size."""

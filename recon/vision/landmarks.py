@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from ..network.tensor_files import build_with_state, file_problem
 from ..network.vision_weights import EMBEDDED, chosen_weights, load_network
 from ..recipes.vision import LandmarkerRecipe
 from ..weights.cache import load_if_packaged
+from ..weights.catalogue import torch_checkpoints
 
 _ROWS = (
     tuple(range(16, -1, -1)),
@@ -211,12 +211,6 @@ def landmark_network(weights: str | Path = EMBEDDED) -> LandmarkNetwork:
     size = recipe.network
     build = partial(LandmarkNetwork, size.width, size.image_size)
     return build_with_state(build, state, path, "the landmark network of its recipe")
-
-
-def torch_checkpoints() -> Path:
-    """The folder of downloaded weights, by torch's own rules."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("TORCH_HOME") or cache / "torch") / "hub" / "checkpoints"
 
 
 class FanLandmarks:

@@ -206,3 +206,9 @@ def _embedded_file(kind: Kind) -> Path | None:
     names = {"landmarks": "landmarker", "recogniser": "recogniser", "parser": "parser"}
     folder = Path(__file__).parents[1] / "network" / "embedded"
     return folder / f"{names[kind]}.pt" if kind in names else None
+
+
+def torch_checkpoints() -> Path:
+    """The folder of downloaded weights, by torch's own rules."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("TORCH_HOME") or cache / "torch") / "hub" / "checkpoints"

@@ -32,6 +32,9 @@ STILL_S = 3.0
 """For charts that move into their place."""
 TO = "document.getElementById('{}').scrollIntoView({{behavior: 'instant'}})"
 CLOSE = "document.querySelector('button[aria-label=Close]')?.click()"
+# Without a pointer that could hover, Plotly leaves its tools over the bars; the menu takes room.
+NO_TOOLS = "document.head.insertAdjacentHTML('beforeend', '<style>.modebar{display:none}</style>')"
+NO_MENU = "document.querySelector('button[aria-label*=sidebar i]')?.click()"
 
 
 def main() -> None:
@@ -84,11 +87,12 @@ def whole(window: Browser, page: Path, out: Path) -> None:
 def mlflow(window: Browser, dataset: str, out: Path) -> None:
     """MLflow's own charts of the runs beside each other: the first bars are the errors."""
     client = open_store(tracking_uri())
-    found = next(page for page in pages(client) if page.title.startswith(f"{dataset}:"))
+    charts = next(place for title, place in pages(client) if title.startswith(f"{dataset}:"))
     with mlflow_server(tracking_uri(), 0) as (address, _):
-        window.open(f"{address}{found.path}", 1300, 1130)
+        window.open(f"{address}{charts}", 1300, 1000)
         window.wait_for("document.querySelectorAll('.js-plotly-plot').length > 5")
-        window.value(CLOSE)
+        for step in (CLOSE, NO_TOOLS, NO_MENU):
+            window.value(step)
         keep(window, out / "mlflow-compare.png")
 
 

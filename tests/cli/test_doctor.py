@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -22,10 +25,10 @@ from facebench.cli._doctor_checks import (
     check_mlflow,
     check_packages,
     check_ray,
-    torch_checkpoints,
 )
 from facebench.cli.main import group
 from facebench.errors import Finding, Verdict
+from facebench.recon.weights.catalogue import torch_checkpoints
 
 
 @pytest.fixture
@@ -130,3 +133,14 @@ def test_the_exit_code_follows_the_findings(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_table_has_a_sign_on_every_line() -> None:
     output = CliRunner().invoke(group, ["doctor"], standalone_mode=False).output
     assert "✓" in output and "⚠" in output and "Assets" in output and "python" in output
+
+
+def test_it_answers_where_pytorch_cannot_be_loaded(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('libcudnn.so.9: cannot open it')\n")
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).resolve().parents[3])])
+    command = [sys.executable, "-m", "facebench", "doctor"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=dict(os.environ, PYTHONPATH=path), capture_output=True, text=True
+    )
+    assert done.returncode == 1 and done.stderr == ""
+    assert "libcudnn.so.9" in done.stdout and "pip install torch" in done.stdout

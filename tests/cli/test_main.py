@@ -45,6 +45,7 @@ def test_every_command_has_help_with_examples(name: str) -> None:
         (FacebenchError("wrong", "do right"), 2),
         (MemoryError(), 2),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 2),
+        (ImportError("libcudnn.so.9: cannot open shared object file"), 3),
         (RuntimeError("something else"), 3),
     ],
 )

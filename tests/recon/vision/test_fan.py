@@ -16,8 +16,8 @@ from facebench.recon.vision.landmarks import (
     SFD_FILE,
     SfdDetector,
     make_landmark_detector,
-    torch_checkpoints,
 )
+from facebench.recon.weights.catalogue import torch_checkpoints
 
 
 @pytest.fixture
