@@ -86,9 +86,10 @@ def evaluate(
             search.
         scan_landmarks: the same for the scan.
         nose_tip: file with a label of the scan's nose tip; without it the tip is found.
-        prediction_unit: `mm`, `cm`, `m` or `any` (landmarks tell the size); None stands for `mm`,
-            or for `any` where the protocol asks for no unit.
-        scan_unit: `mm`, `cm` or `m`; None stands for `mm`.
+        prediction_unit: `mm`, `cm`, `m`, the millimetres in one of its units (`"25.4"`), or `any`
+            (landmarks tell the size); None stands for `mm`, or for `any` where the protocol asks
+            for no unit.
+        scan_unit: the same, of one side at most `any`; None stands for `mm`.
 
     Returns:
         `score` with every number in mm, `diagnosis` in sentences, and the aligned surfaces.
@@ -165,10 +166,14 @@ def run(
     )
     place = mirror_path(str(out), writing=True) if is_address(out) else Path(out)
     folder, benchmark = RunFolder(place), prepare(request)
-    given = {"dataset": dataset, "data": str(data), "out": str(out), "method": method}
-    call = f"facebench.run({', '.join(map(repr, (dataset, str(data), str(out))))})"
+    asked = {"method": method, "protocol": protocol, "cluster": cluster, **options}
+    values = {"dataset": dataset, "data": data, "out": out, **asked}
+    # A record is JSON, which knows no paths.
+    given = {name: str(one) if isinstance(one, Path) else one for name, one in values.items()}
+    # Every argument by its name: who continues the run must not measure another.
+    call = f"facebench.run({', '.join(f'{name}={value!r}' for name, value in given.items())})"
     with folder.locked():
-        folder.begin(describe_run(benchmark, request, call, given, {**given, **options}))
+        folder.begin(describe_run(benchmark, request, call, given, given))
         # Ray takes seconds to start, which a handful of faces is not worth.
         worth = cluster or benchmark.needs_workers
         with ray_connection(cluster) if worth else nullcontext():

@@ -99,6 +99,9 @@ def test_from_files_to_a_comparison(tmp_path: Path) -> None:
         )
         for folder in (near, far)
     ]
+    # What continues a run names all that decides its numbers.
+    assert f"method='meshes:{near}'" in runs[0].record().command
+    assert f"settings={coarse!r}" in runs[0].record().command
     again = [facebench.load_run(run.root) for run in runs]
     (group,) = facebench.compare(*again).groups
     assert len(group.pairs) >= 1
