@@ -277,7 +277,7 @@ def command_line(context: click.Context) -> str:
     given = {name for name in context.params if _is_given(context, name)}
     for parameter in context.command.params:
         if isinstance(parameter, click.Option) and parameter.name in given:
-            words += _words(parameter.opts[0], context.params[parameter.name])
+            words += _words(parameter, context.params[parameter.name])
         elif isinstance(parameter, click.Argument):
             words += _several(context.params[parameter.name or ""])
     return shlex.join(words)
@@ -298,10 +298,11 @@ def _is_given(context: click.Context, name: str) -> bool:
     return context.get_parameter_source(name) is not ParameterSource.DEFAULT
 
 
-def _words(flag: str, value: Any) -> list[str]:
+def _words(option: click.Option, value: Any) -> list[str]:
     if isinstance(value, bool):
-        return [flag] if value else []
-    return [word for item in _several(value) for word in (flag, item)]
+        # `--no-tracking` may be there to overrule the environment.
+        return (option.opts if value else option.secondary_opts)[:1]
+    return [word for item in _several(value) for word in (option.opts[0], item)]
 
 
 def _several(value: Any) -> list[str]:

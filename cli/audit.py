@@ -10,6 +10,7 @@ import click
 
 from ..errors import FacebenchError
 from ._options import PROTOCOLS
+from ._tables import print_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,7 +184,10 @@ def _people(
     from ..bench.audit.truth import read_truth
     from ..distributed.audit import people_of
 
-    return list(islice(people_of(data, read_truth(data, model)), subjects))
+    found = list(islice(people_of(data, read_truth(data, model)), subjects))
+    if not found:
+        raise FacebenchError(f"{data} has a scan of nobody whose truth is known")
+    return found
 
 
 def _sort_rows(rows: pd.DataFrame, protocols: list[str], methods: list[str]) -> pd.DataFrame:
@@ -225,11 +229,7 @@ def _choices(run: Path, subjects: int | None, seed: int, work: _Work) -> list[Se
 
 def _show(audit: Audit, page: Path | None, as_json: bool) -> None:
     if as_json:
-        import json
-
-        from ..results.files import finite
-
-        click.echo(json.dumps(finite(audit.to_dict())))
+        print_json(audit.to_dict())
         return
     from ..results.audit import agreement_table, predictor_table, sensitivity_table
     from ..results.tables.writers import terminal_text

@@ -140,8 +140,8 @@ def measure_set(context: click.Context, request: RunRequest) -> None:
 
 def names_in(text: str) -> tuple[str, ...]:
     """Names that are separated by commas."""
-    # Blanks go: `a, b` in quotes is meant as `a,b`.
-    return tuple(filter(None, text.replace(" ", "").split(",")))
+    # `a, b` in quotes is meant as `a,b`; a blank inside of a name belongs to it.
+    return tuple(filter(None, map(str.strip, text.split(","))))
 
 
 def _folders(options: dict[str, Any]) -> tuple[Path | None, Path]:
@@ -209,11 +209,12 @@ def workers_for(needed: bool, cluster: bool) -> Any:
 
 def _publish(folder: RunFolder, record: RunRecord) -> None:
     from ..results.report import write_report
+    from ..results.tables.scenes import run_label
     from ..results.tracking.benchmark import track_run
 
     write_report(folder)
     # After the page, which is one of the files that MLflow keeps.
-    track_run(folder, str(record.arguments.get("name") or record.method))
+    track_run(folder, run_label(record))
 
 
 def _show(folder: RunFolder, record: RunRecord, as_json: bool) -> None:

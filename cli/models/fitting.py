@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from .._tables import print_json
 
 if TYPE_CHECKING:
     from ...bench.registration.model_fit import ModelFit
@@ -60,12 +61,11 @@ def fit(
     from ...bench.landmarks.files import read_landmark_file
     from ...bench.landmarks.points import Landmarks
     from ...bench.meshes.checks import read_mesh
-    from ...bench.meshes.units import UNITS
+    from ...bench.meshes.units import unit_in_mm
     from ...bench.registration.model_fit import fit_model
     from ...recon.files.writing import lock_folder
     from ...recon.morphable.load import load_model
     from ...results.figures.fit import FILES, fit_values, write_fit
-    from ...results.files import finite
 
     with lock_folder(out, "models fit", FILES[:1], (scan,)):
         loaded = load_model(model)
@@ -75,12 +75,11 @@ def fit(
         given = None
         if landmarks is not None:
             # In the scan's unit like the scan, whose vertices `read_mesh` has made mm of.
-            given = Landmarks(read_landmark_file(landmarks).points * UNITS[unit or "mm"])
+            given = Landmarks(read_landmark_file(landmarks).points * unit_in_mm(unit or "mm"))
         fitted = fit_model(loaded, mesh, given, expression=not neutral, scale=fit_size)
         written = write_fit(out, fitted, loaded, str(scan))
     if as_json:
-        values = finite(fit_values(fitted, loaded, str(scan)))
-        click.echo(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
+        print_json(fit_values(fitted, loaded, str(scan)))
     else:
         _tell(fitted, written)
     # A note and no error: the numbers of such a fit are stated, and may be good enough.

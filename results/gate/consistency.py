@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...bench.dataset.interface import OVERALL
 from ...bench.scoring.result import SCORED, UNSCORED
 from ...errors import FacebenchError, some
 from ..run.folder import RunFolder, RunRecord
-from ..run.items import OVERALL, of_scene
+from ..run.items import of_scene
 from ..run.summary import (
     SceneSummary,
     errors_over_subjects,

@@ -39,7 +39,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_a_fit_is_written_and_told(files: tuple[Path, Path], tmp_path: Path) -> None:
     model, scan = files
-    landmarks = ("--landmarks", scan.with_suffix(".txt"), "--unit", "cm")
+    landmarks = ("--landmarks", scan.with_suffix(".txt"), "--unit", "10")
     result = _fit(model, scan, *landmarks, "--out", tmp_path / "out", "--json")
     assert result.exception is None
     told = json.loads(result.stdout)

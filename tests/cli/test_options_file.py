@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from facebench.cli._options import PROTOCOLS, UnitType, command_line, given_options, options_file
 from facebench.cli.main import group
+from facebench.cli.run import names_in
 from facebench.errors import FacebenchError
 
 Seen = tuple[dict[str, Any], dict[str, Any], str]
@@ -25,6 +26,7 @@ Seen = tuple[dict[str, Any], dict[str, Any], str]
 @click.option("--set", "settings", multiple=True)
 @click.option("--prediction-unit", type=click.Choice(["mm", "cm"]), default="mm")
 @click.option("--cluster", is_flag=True)
+@click.option("--tracking/--no-tracking", default=True)
 @options_file
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> Seen:
@@ -53,16 +55,22 @@ limit = 5
 set = ["crop.radius_mm=80", "distance.direction=symmetric"]
 prediction_unit = "cm"
 cluster = true
+tracking = false
 """
 
 
 def test_a_file_gives_what_the_command_line_would(file: Path) -> None:
     words = ["--data=MICC", "--scenes=indoor,outdoor", "--limit=5", "--set=crop.radius_mm=80"]
     words += ["--set=distance.direction=symmetric", "--prediction-unit=cm", "--cluster"]
+    words += ["--no-tracking"]
     options, given, line = run_file(file, WHOLE).return_value
     assert (options, given, line) == run(*words).return_value
     assert set(given) == set(options) and "--set distance.direction=symmetric" in line
-    assert str(file) not in line
+    assert str(file) not in line and line.endswith(" --cluster --no-tracking")
+
+
+def test_a_blank_inside_of_a_name_belongs_to_it() -> None:
+    assert names_in(" Ann Lee, b ,,c") == ("Ann Lee", "b", "c")
 
 
 def test_the_command_line_and_the_environment_win(file: Path) -> None:
