@@ -70,7 +70,7 @@ class _NamedPath(click.Path):
 
     @classmethod
     def of(cls, kind: click.Path) -> _NamedPath:
-        """A command with the settings of a plain one."""
+        """A path with the settings of one of click's own."""
         named = cls()
         vars(named).update(vars(kind))
         return named
@@ -211,6 +211,11 @@ def _check_protocols(text: str) -> None:
 
 
 def check_protocol(text: str) -> None:
+    """Refuse a protocol that is neither a preset nor a file that is there.
+
+    Raises:
+        FacebenchError: it is neither.
+    """
     if text.endswith(".toml"):
         _check_file(Path(text))
     elif text not in PROTOCOLS:

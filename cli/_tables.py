@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -28,7 +27,6 @@ _SIGNS = {
 """Sign and style of a verdict."""
 MEASURES = ("point_to_plane", "point_to_surface")
 DIRECTIONS = ("scan_to_prediction", "prediction_to_scan", "symmetric")
-PARTS = ("nose", "mouth", "eyes", "cheeks", "forehead", "jaw")
 
 
 def print_table(*tables: RenderableType) -> None:
@@ -39,8 +37,10 @@ def print_table(*tables: RenderableType) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print a value of plain types as JSON."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a value of plain types as JSON; a number that is not known becomes null."""
+    from ..results.files import json_text
+
+    click.echo(json_text(value), nl=False)
 
 
 def facts_table(lines: Iterable[tuple[str, ...]]) -> Table:
@@ -125,7 +125,9 @@ def _directions(score: Score) -> RenderableType:
 
 
 def _parts(score: Score) -> Iterator[tuple[str, str]]:
-    values = {part: float(getattr(score, f"{part}_mm")) for part in PARTS}
+    from ..bench.landmarks.regions import FACE_PARTS
+
+    values = {part: float(getattr(score, f"{part}_mm")) for part in FACE_PARTS}
     # Equal to itself: NaN, a part that the scan does not show, is not.
     return ((part, _mm(value)) for part, value in values.items() if value == value)
 

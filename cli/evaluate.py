@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from ..errors import FacebenchError
 from ._options import UnitType, options_file
+from ._tables import pair_report, print_json, print_table
 
 if TYPE_CHECKING:
     from ..bench.protocol.record import Protocol
@@ -165,24 +165,15 @@ def _tell(
     from ..bench.scoring.evaluate import failed_evaluation
 
     if as_json:
-        click.echo(_json(failed_evaluation(error, protocol, prediction, scan)))
+        print_json(failed_evaluation(error, protocol, prediction, scan))
     else:
         click.echo(f"facebench: {error}", err=True)
 
 
 def _show(result: Evaluation, written: Sequence[Path], as_json: bool) -> None:
     if as_json:
-        click.echo(_json(result.to_dict()))
+        print_json(result.to_dict())
         return
-    from rich.console import Console
-
-    from ._tables import pair_report
-
-    console = Console(highlight=False, markup=False)
-    console.print(*pair_report(result), sep="\n")
+    print_table(*pair_report(result))
     for path in written:
         click.echo(path)
-
-
-def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)

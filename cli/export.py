@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from ._options import trained_network
+from ._tables import print_json
 
 
 @click.command(name="export")
@@ -44,7 +44,7 @@ def command(path: Path, checkpoint: Path | None, model: str, as_json: bool) -> i
     size = path.stat().st_size
     if as_json:
         table = {"file": str(path), "bytes": size, "difference": difference}
-        click.echo(json.dumps({**table, "metadata": metadata}, indent=2))
+        print_json({**table, "metadata": metadata})
     else:
         click.echo(f"{path}: {size / 1e6:.1f} MB, differs from PyTorch by {difference:.1e}")
     return 0

@@ -10,6 +10,7 @@ import click
 
 from ..errors import FacebenchError
 from ..recon.files.stores import address_of
+from ._tables import print_json
 
 if TYPE_CHECKING:
     from ..results.gate import Baseline, Rule, Verdict
@@ -153,11 +154,10 @@ def _keep(verdict: Verdict, junit: Path | None, summary: Path | None) -> None:
 
 
 def _show(verdict: Verdict, as_json: bool) -> None:
-    from ..results.files import json_text
     from ..results.gate.verdict import verdict_table, verdict_values
     from ..results.tables.writers import terminal_text
 
     if as_json:
-        click.echo(json_text(verdict_values(verdict)), nl=False)
+        print_json(verdict_values(verdict))
     else:
         click.echo(terminal_text([verdict_table(verdict)]), nl=False)

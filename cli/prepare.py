@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 from ..recon.files.stores import shown
 from . import _options
 from ._options import options_file
+from ._tables import print_json
 
 if TYPE_CHECKING:
     from ..distributed.prepare import PreparationJob
@@ -167,7 +167,7 @@ def _prepare(job: PreparationJob, cluster: bool, quiet: bool) -> dict[str, Any]:
 
 def _print(summary: dict[str, Any], out: Path, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"out": shown(out), **summary}, indent=2))
+        print_json({"out": shown(out), **summary})
         return
     from rich.console import Console
     from rich.table import Table

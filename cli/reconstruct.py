@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,6 +12,7 @@ import click
 
 from . import _options
 from ._options import options_file
+from ._tables import print_json
 
 if TYPE_CHECKING:
     from ..recon.portraits.photographs import SourceReconstructor
@@ -124,7 +124,7 @@ def command(
         results = _reconstruct(reconstructor, found, ledger, quiet=as_json)
     seconds = time.perf_counter() - start
     if as_json:
-        click.echo(json.dumps(_table(results, out, seconds), indent=2))
+        print_json(_table(results, out, seconds))
     else:
         _print(results, out, seconds)
     # No face in any of them is an answer, not an error of usage.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from ._options import options_file
+from ._tables import print_json
 
 _MODEL = click.option(
     "--model",
@@ -157,7 +157,7 @@ def _worth(items: int, per_worker: int) -> int:
 
 def _report(as_json: bool, out: Path, facts: dict[str, object]) -> None:
     if as_json:
-        click.echo(json.dumps({"out": str(out), **facts}))
+        print_json({"out": str(out), **facts})
         return
     counts = {name: len(v) if isinstance(v, list) else v for name, v in facts.items()}
     click.echo(f"{out}: {', '.join(f'{count} {name}' for name, count in counts.items())}")

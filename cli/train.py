@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from ..errors import FacebenchError
 from ..recon.files.publishing import watching
 from ..recon.files.stores import address_of, shown
 from ._options import options_file
+from ._tables import print_json
 
 if TYPE_CHECKING:
     from ..recon.training.run import TrainingJob
@@ -215,7 +215,7 @@ def _warn(job: TrainingJob) -> None:
 def _show(job: TrainingJob, as_json: bool) -> None:
     result = _result(job)
     if as_json:
-        click.echo(json.dumps(result, indent=2))
+        print_json(result)
         return
     click.echo(f"{shown(job.folder.weights)}: {result['steps']} steps")
     for name, value in result["log"].items():

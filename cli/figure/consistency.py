@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from .._tables import print_json
 from . import _shared
 
 if TYPE_CHECKING:
@@ -156,11 +156,9 @@ def _draw(
 
 def _say(spreads: Sequence[Spread], differing: Sequence[SpreadDifference], as_json: bool) -> None:
     from ...results.figures.consistency import spread_table, spread_values
-    from ...results.files import finite
 
     if as_json:
-        values: Any = finite(spread_values(spreads, differing))
-        click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+        print_json(spread_values(spreads, differing))
         return
     from ...results.tables.writers import terminal_text
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from .._tables import print_json
 
 if TYPE_CHECKING:
     from ...recon.morphable.model import MorphableModel
@@ -82,7 +83,7 @@ def _list(as_json: bool) -> None:
     packaged = {name: _counts(load_model(name)) for name in (EMBEDDED, HUMAN)}
     if as_json:
         kinds = [dict(zip(("model", "what", "needs"), kind, strict=True)) for kind in KINDS]
-        click.echo(json.dumps({**packaged, "kinds": kinds}, indent=2))
+        print_json({**packaged, "kinds": kinds})
         return
     from rich.console import Console
     from rich.table import Table
@@ -143,7 +144,7 @@ def show(model: str, picture: Path | None, modes: int, no_picture: bool, as_json
     if picture is not None and not no_picture:
         _draw(loaded, picture, modes)
     if as_json:
-        click.echo(json.dumps(facts, indent=2))
+        print_json(facts)
     else:
         _print(facts)
 
