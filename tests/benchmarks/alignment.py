@@ -1,4 +1,4 @@
-"""How often and how fast a face is laid on a scan that lies anywhere.
+"""How often and how fast a face is registered to a scan that lies anywhere.
 
 Run: python tests/benchmarks/alignment.py [--faces N] [--model MODEL.npz]
 Prints the share of poses found, the seconds of each stage, and how far the score of one scan
@@ -85,7 +85,7 @@ def report(model: MorphableModel, runs: np.ndarray) -> None:
     print(f"{model.name}: {model.n_vertices} vertices, {len(runs)} faces in random poses")
     print(f"found (within 10 degrees)      {(runs[:, 0] < 10).mean():.1%}")
     print(f"converged                      {runs[:, 7].mean():.1%}")
-    stages = ("surfaces", "global", "align_coarsely", "dense", "whole score")
+    stages = ("surfaces", "global", "coarse", "dense", "whole score")
     for stage, seconds in zip(stages, runs[:, 1:6].T, strict=True):
         print(f"{stage:12} processor seconds {np.median(seconds):6.2f}  most {seconds.max():6.2f}")
     print(

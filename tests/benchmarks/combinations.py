@@ -85,7 +85,10 @@ def main() -> None:
     arguments.add_argument("--limit", type=int)
     given = arguments.parse_args()
     torch.set_num_threads(1)
-    photographs = read_reference(given.reference, given.folder)[: given.limit]
+    photographs, missing = read_reference(given.reference, given.folder)
+    if missing:
+        print(f"{len(missing)} photographs are not there, {missing[0]} for one", file=sys.stderr)
+    photographs = photographs[: given.limit]
     print("|".join(("", *HEAD, "")), "|".join(("", *["---"] * len(HEAD), "")), sep="\n")
     for name in DETECTORS:
         try:
@@ -109,7 +112,7 @@ def measure(
 ) -> dict[str, Any]:
     """All numbers of one combination."""
     points = "embedded" if choice.landmarks == NONE else choice.landmarks
-    networks = Networks(
+    networks: Networks = (
         detector,
         make_landmark_detector(points),
         make_reconstructor(load_model(choice.model), choice)[0],

@@ -28,6 +28,9 @@ from typing import Any
 
 import mlflow  # noqa: F401  imported before the clock starts
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+
 from example_runs import SCENES
 from micc_sets import micc_dataset
 

@@ -1,4 +1,4 @@
-"""How often a face is laid on a scan of any pose and size without landmarks.
+"""How often a face is registered to a scan of any pose and size without landmarks.
 
 Run: python tests/benchmarks/poses.py --model MODEL.npz [--poses 200] [--first 0] [--seed 0]
 Scans of random people of the model, pitched 45° down as a scanner's are and then turned anywhere;

@@ -7,7 +7,7 @@ points within 95 mm of the nose tip. Ours: from two meshes to the final distance
 the plain one. Plain: 60 iterations of point-to-point similarity ICP over all points of both
 directions, closest points by Open3D, Umeyama's solution each time. All start at the same landmarks.
 All ends are judged by the same measures over the same points: the root mean square of the distances
-of every point that plain ICP counts, which it makes least; and over the region of intersection of
+of every point that plain ICP counts, which it makes least; and over the overlap region of
 `micc` the same and the root mean of their biweight (Tukey's, 10 mm), which grows less with a
 distance that is no face's and is what the protocol's weights make least.
 """
@@ -220,7 +220,7 @@ def root_of_mean(squares: Iterable[np.ndarray], weights: list[np.ndarray]) -> fl
 
 
 def forget_peak_memory() -> None:
-    """Initialisation the process's peak memory (Linux) from what it holds now."""
+    """Let the process's peak memory (Linux) begin again at what it holds now."""
     Path("/proc/self/clear_refs").write_text("5")
 
 

@@ -31,7 +31,6 @@ PRELOADED = [
     "facebench.distributed.train",
     "facebench.results.report",
     "facebench.results.tracking.training",
-    "facebench.results.tracking.training",
     "matplotlib.backends.backend_agg",
     "matplotlib.pyplot",
     "mlflow.store.tracking.sqlalchemy_store",

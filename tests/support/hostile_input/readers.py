@@ -43,7 +43,6 @@ from facebench.recon.preparation.candidates import (
 )
 from facebench.recon.preparation.folder import WorkFolder
 from facebench.recon.preparation.listing import list_photographs
-from facebench.recon.preparation.rows import RejectedError
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.regressors.checkpoint import load_regressor
 from facebench.recon.training.data.celebamask import CelebAMaskFaces
@@ -118,7 +117,7 @@ def _frames(path: Path) -> None:
         _one_line(chunk.reason)
 
 
-class _NoFaces:
+class _OneFace:
     """Finds a face in the middle of whatever it is shown."""
 
     def detect(self, frame: Any) -> Box | None:
@@ -133,7 +132,7 @@ def _prepared(path: Path) -> None:
     for rejected in listing.unreadable.values():
         _one_line(str(rejected))
     for photograph in listing.photographs[:20]:
-        faces = find_faces(photograph, _NoFaces(), PreparationSettings(image_size=32))
+        faces = find_faces(photograph, _OneFace(), PreparationSettings(image_size=32))
         for *_, rejected in faces.rejected:
             _one_line(str(rejected))
 
@@ -474,5 +473,3 @@ READERS: tuple[Reader, ...] = (
     ),
 )
 """All of them, in the order of the table."""
-
-__all__ = ["READERS", "Reader", "RejectedError"]
