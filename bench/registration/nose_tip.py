@@ -244,9 +244,9 @@ def _step(
     weighted = rows * weights[:, None]
     stretch = np.zeros((12, 12))
     stretch[3:, 3:] = STRETCH_MM * _SYMMETRIC
-    slope = weighted.T @ rows + stretch + _DAMPING * np.eye(12)
-    force = weighted.T @ gaps + stretch @ motion.ravel()
-    step = -np.linalg.solve(slope, force).reshape(4, 3)
+    hessian = weighted.T @ rows + stretch + _DAMPING * np.eye(12)
+    gradient = weighted.T @ gaps + stretch @ motion.ravel()
+    step = -np.linalg.solve(hessian, gradient).reshape(4, 3)
     longest = np.linalg.norm(basis @ step, axis=1).max()
     return np.asarray(step * min(1.0, MAX_STEP_MM / max(longest, 1e-12)))
 

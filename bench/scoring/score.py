@@ -20,6 +20,7 @@ from ..registration.dense import Alignment
 from ..registration.initialise import PreparedMesh, is_face_scale
 from ..registration.nose_tip import NoseTip
 from ..surface.point_cloud import noise_floor_mm, noise_mm, surface_of_points
+from ..surface.region import Sphere
 from ..surface.similarity import Similarity
 from ..surface.triangles import Float64Array, triangle_areas, vertex_areas
 from .distance import CURVE_MM, pool, weighted_mean
@@ -122,23 +123,12 @@ def score_prediction(
     pooled = pool(registered.errors, registered.weights)
     registration = registered.alignment
     _check_shrinking(registration.transform.scale, protocol)
-    # The scan's own points: those between, of a subdivision, carry the noise of two.
-    own_points = np.zeros(len(target.surface.vertices), bool)
-    own_points[target.surface.vertex_of[target.surface.vertex_of >= 0]] = True
-    measured = target.surface.vertices[own_points]
-    noise = noise_mm(measured[crop.holds(measured)])
     alignment = replace(registration, transform=registration.transform.after(sizing))
-    # Of the mesh's own vertices, which alone have a region; seams share their area among copies.
-    corners = np.asarray(sized.triangles, np.int64)
-    shape = np.asarray(sized.vertices, np.float64)
-    areas = vertex_areas(corners, triangle_areas(shape, corners), len(shape))
+    noise = noise_mm(_own_points(target, crop))
     columns: dict[str, Any] = {
         **registered.statistics(protocol.reduction.points),
         **_alignment_columns(alignment, tip),
-        **{
-            f"{part}_mm": weighted_mean(errors[inside], areas[inside])
-            for part, inside in (parts or {}).items()
-        },
+        **_part_means(sized, errors, parts or {}),
         **{f"{part}_mm": mean for part, mean in registered.regions.items()},
         "inner_share": face.inner_share,
         "noise_floor_mm": noise_floor_mm(noise, registered.weights, protocol.reduction.points),
@@ -232,6 +222,24 @@ def _check_shrinking(scale: float, protocol: Protocol) -> None:
             "differ",
             "check its unit, and that it is one face and the scan another of the same part",
         )
+
+
+def _own_points(scan: PreparedMesh, crop: Sphere) -> Float64Array:
+    """The scan's points (N, 3) in the crop; those of a subdivision carry the noise of two."""
+    surface = scan.surface
+    is_own = np.zeros(len(surface.vertices), bool)
+    is_own[surface.vertex_of[surface.vertex_of >= 0]] = True
+    points = surface.vertices[is_own]
+    return points[crop.holds(points)]
+
+
+def _part_means(
+    mesh: Mesh, errors: Float64Array, parts: Mapping[str, NDArray[np.bool_]]
+) -> dict[str, float]:
+    """Mean error in mm over the area of each part; copies of a vertex at a seam share its area."""
+    corners, shape = np.asarray(mesh.triangles, np.int64), np.asarray(mesh.vertices, np.float64)
+    areas = vertex_areas(corners, triangle_areas(shape, corners), len(shape))
+    return {f"{p}_mm": weighted_mean(errors[on], areas[on]) for p, on in parts.items()}
 
 
 def _transform_mesh(mesh: Mesh, transform: Similarity) -> Mesh:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from ...recon.mesh.record import Mesh
+from ...recon.mesh.record import Mesh, vertex_normals
 from ...recon.morphable.model import MorphableModel
 from ...recon.synthetic.hair import sheet
 from ..surface.o3d import o3d
@@ -132,7 +132,7 @@ class DetailSampler:
     def __init__(self, model: MorphableModel) -> None:
         self._vertices = model.mean_shape.astype(np.float64)
         self._identity = model.identity_basis.reshape(-1, model.identity_basis.shape[2])
-        self._normals = _vertex_normals(self._vertices, model.triangles)
+        self._normals = vertex_normals(Mesh(self._vertices, model.triangles))
         tip = self._vertices[model.landmarks[30]]
         self._face = np.linalg.norm(self._vertices - tip, axis=1) < _FACE_RADIUS_MM
 
@@ -176,11 +176,3 @@ def _similarities(vertices: Points) -> Points:
     shifts = [np.broadcast_to(axis, vertices.shape) for axis in axes]
     turns = [np.cross(axis, centred) for axis in axes]
     return np.stack([field.ravel() for field in (*shifts, *turns, centred)], axis=1)
-
-
-def _vertex_normals(vertices: Points, triangles: NDArray[np.integer]) -> Points:
-    a, b, c = vertices[triangles].swapaxes(0, 1)
-    normals = np.zeros_like(vertices)
-    np.add.at(normals, triangles, np.cross(b - a, c - a)[:, None])
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    return np.asarray(normals / np.maximum(length, 1e-12))

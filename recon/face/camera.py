@@ -73,7 +73,7 @@ def from_pixels(points: Tensor, image_size: tuple[int, int]) -> Tensor:
     return torch.stack([x, y], dim=-2)
 
 
-def rotation_slopes(angles: Tensor) -> Tensor:
+def rotation_derivatives(angles: Tensor) -> Tensor:
     """Derivative (3, B, 3, 3) of `rotation_matrix` with respect to pitch, yaw and roll (B, 3).
 
     Exact: each angle enters by its sine and cosine alone, and for a + b cos φ + c sin φ half the
@@ -93,7 +93,7 @@ def turning_axes(angles: Tensor) -> Tensor:
     A vector that the rotation has turned to v changes by axis × v.
     """
     # dR Rᵀ is skew-symmetric; its three numbers are the axis.
-    spin = (rotation_slopes(angles) @ rotation_matrix(angles).mT).permute(1, 2, 3, 0)
+    spin = (rotation_derivatives(angles) @ rotation_matrix(angles).mT).permute(1, 2, 3, 0)
     return torch.stack([spin[:, 2, 1], spin[:, 0, 2], spin[:, 1, 0]], dim=1)
 
 

@@ -24,7 +24,7 @@ LANDMARK_SHARE = 0.62
 MARGIN = 1.0 / LANDMARK_SHARE
 """Side of the crop over the longer side of the landmark box."""
 
-_FIVE = ((36, 39), (42, 45), (30, 30), (48, 48), (54, 54))
+FIVE_POINTS = ((36, 39), (42, 45), (30, 30), (48, 48), (54, 54))
 """The iBUG points, counted from 0, in whose middle each of five points lies: eyes, nose tip, mouth
 corners, left to right as seen."""
 
@@ -188,7 +188,7 @@ def _mean_face_at(five: NDArray[np.float64]) -> NDArray[np.float64]:
 
     model = procedural_model()
     mean = landmark_points(model.mean_shape, model.landmarks, model.name)[:, :2] * [1.0, -1.0]
-    own = np.array([(mean[a] + mean[b]) / 2 for a, b in _FIVE])
+    own = np.array([(mean[a] + mean[b]) / 2 for a, b in FIVE_POINTS])
     # In the plane a similarity is a complex factor and an offset: least squares in closed form.
     to, start = (values[:, 0] + 1j * values[:, 1] for values in (five, own))
     centred = start - start.mean()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from ..face.camera import project, rotate, rotation_matrix, rotation_slopes
+from ..face.camera import project, rotate, rotation_derivatives, rotation_matrix
 from ..face.coefficients import CoefficientSizes
 from ..losses.landmarks import FRAME, contour_weights
 from ..morphable.model import MorphableModel
@@ -89,7 +89,7 @@ class LandmarkObjective:
         """By how much blend shapes (B, K) leave 0 to 1, with the sign; 0 for other modes."""
         return (shape - shape.clamp(0.0, 1.0)) * self.model.bounded
 
-    def prior_slopes(self, vector: Tensor) -> tuple[Tensor, Tensor]:
+    def prior_derivatives(self, vector: Tensor) -> tuple[Tensor, Tensor]:
         """Gradient and diagonal of the Hessian (B, K) of the shape's prior."""
         shape = vector[:, self.unknowns.shape]
         beyond = self.beyond_bounds(shape) / _BOUND_DEVIATION**2
@@ -119,9 +119,9 @@ class LandmarkObjective:
         # Weak perspective (eq. 5): two rows of the rotation, times f, are the whole camera.
         shown = rotation[:, :2] * scale
         shaped = torch.einsum("bij,njk->bnik", shown, self.model.basis)
-        slopes = rotation_slopes(pose[:, :3])[:, :, :2] * scale
+        derivatives = rotation_derivatives(pose[:, :3])[:, :, :2] * scale
         # Along pitch, yaw and roll by the exact derivative of the rotation.
-        turned = torch.einsum("abij,bnj->bnia", slopes, points)
+        turned = torch.einsum("abij,bnj->bnia", derivatives, points)
         # t_x and t_y move all points alike; t_z moves none and is no unknown.
         shifts = torch.eye(2, dtype=vector.dtype, device=vector.device).expand(*turned.shape[:3], 2)
         # Along ln f, which is f times the derivative along f: the scale stays positive and one unit
@@ -164,13 +164,14 @@ class NormalEquations:
         """About (B, D)."""
         unknowns = objective.unknowns
         jacobian, residuals = objective.rows(vector)
-        slope, curvature = (torch.zeros_like(jacobian[:, 0]) for _ in range(2))
-        slope[:, unknowns.shape], curvature[:, unknowns.shape] = objective.prior_slopes(vector)
+        prior_gradient, prior_hessian = (torch.zeros_like(jacobian[:, 0]) for _ in range(2))
+        shape = unknowns.shape
+        prior_gradient[:, shape], prior_hessian[:, shape] = objective.prior_derivatives(vector)
         # Gauss-Newton: the residuals' own second derivatives are left out; near the solution
         # residuals are small.
-        hessian = jacobian.mT @ jacobian + torch.diag_embed(curvature)
+        hessian = jacobian.mT @ jacobian + torch.diag_embed(prior_hessian)
         gradient = (jacobian.mT @ residuals.unsqueeze(2)).squeeze(2)
-        return cls(hessian, gradient + slope, vector.shape[1])
+        return cls(hessian, gradient + prior_gradient, vector.shape[1])
 
     def step(self, damping: Tensor) -> Tensor:
         """See `Linearised`; not finite for a face whose system cannot be solved."""

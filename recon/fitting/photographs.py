@@ -1,4 +1,4 @@
-"""What photographs show at the points of a surface: colours, their slopes, and what is hidden."""
+"""What photographs show at the points of a surface: colours, gradients, and what is hidden."""
 
 from __future__ import annotations
 
@@ -31,43 +31,43 @@ _DEPTH_MM = 8.0
 
 @dataclass(frozen=True)
 class Photographs:
-    """Blurred pictures and their slopes.
+    """Blurred pictures and their gradients.
 
     Attributes:
         colours: (B, 3, S, S) float32.
-        slopes: (B, 6, S, S) float32: of red, green, blue to the right, then upwards, in a
+        gradients: (B, 6, S, S) float32: of red, green, blue to the right, then upwards, in a
             normalised unit.
     """
 
     colours: Tensor
-    slopes: Tensor
+    gradients: Tensor
 
     @classmethod
     def of(cls, images: Tensor, blur: float) -> Photographs:
         """From (B, 3, S, S) and the deviation of the blur in px of the 224 frame."""
         colours = blur_images(images, blur)
-        # The border is repeated: beyond it the picture is constant, and so its slope ends there.
+        # The border is repeated: beyond it the picture is constant, and so its gradient ends there.
         framed = pad(colours, (1, 1, 1, 1), mode="replicate")
-        slopes = torch.empty_like(colours).repeat(1, 2, 1, 1)
+        gradients = torch.empty_like(colours).repeat(1, 2, 1, 1)
         # Central differences: of the same order as the bilinear look-up, and without its jumps at
         # pixels.
-        torch.sub(framed[:, :, 1:-1, 2:], framed[:, :, 1:-1, :-2], out=slopes[:, :3])
+        torch.sub(framed[:, :, 1:-1, 2:], framed[:, :, 1:-1, :-2], out=gradients[:, :3])
         # Row above minus row below: y points up.
-        torch.sub(framed[:, :, :-2, 1:-1], framed[:, :, 2:, 1:-1], out=slopes[:, 3:])
+        torch.sub(framed[:, :, :-2, 1:-1], framed[:, :, 2:, 1:-1], out=gradients[:, 3:])
         # Two pixels apart, and a normalised unit has S / 2 of them.
-        return cls(colours, slopes.mul_(images.shape[-1] / 4))
+        return cls(colours, gradients.mul_(images.shape[-1] / 4))
 
     def colour_at(self, places: Tensor) -> Tensor:
         """Colours (3, N, B) at normalised places (≥2, N, B); the border's beyond it."""
         return look_up(self.colours, places)
 
-    def slope_at(self, places: Tensor) -> Tensor:
+    def gradient_at(self, places: Tensor) -> Tensor:
         """Derivative (3, 2, N, B) of the colours with respect to the place."""
-        return look_up(self.slopes, places).view(2, 3, *places.shape[1:]).transpose(0, 1)
+        return look_up(self.gradients, places).view(2, 3, *places.shape[1:]).transpose(0, 1)
 
     def of_faces(self, chosen: Tensor) -> Photographs:
         """Those that a mask (B,) chooses."""
-        return Photographs(self.colours[chosen], self.slopes[chosen])
+        return Photographs(self.colours[chosen], self.gradients[chosen])
 
 
 def look_up(maps: Tensor, places: Tensor, mode: str = "bilinear") -> Tensor:

@@ -147,14 +147,14 @@ class PixelEquations:
         residuals = objective.residuals(shaded)
         # The weight at the old place, kept through the step: reweighted least squares.
         robust_weights = objective.shares * robust_weight(residuals.square().sum(0), objective.tail)
-        slopes = objective.photographs.slope_at(shaded.placed)
-        by_frame, by_pose = shaded.by_frame(slopes), shaded.by_pose(slopes)
+        image_gradient = objective.photographs.gradient_at(shaded.placed)
+        by_frame, by_pose = shaded.by_frame(image_gradient), shaded.by_pose(image_gradient)
         rows, off = objective.landmarks.rows(vector)
         # The gradient needs the transposed product of the equations themselves, hence in two steps.
         hessian = objective.prior.expand_as(vector).clone()
         gradient = hessian * (vector - objective.centre)
         shape = objective.unknowns.shape
-        gradient[:, shape], hessian[:, shape] = objective.landmarks.prior_slopes(vector)
+        gradient[:, shape], hessian[:, shape] = objective.landmarks.prior_derivatives(vector)
         bare = cls(objective, shaded, by_frame, by_pose, robust_weights, hessian, rows, vector)
         gradient += bare.transposed_product(
             robust_weights * residuals / objective.landmarks.settings.pixel_deviation

@@ -114,15 +114,15 @@ class ShadedPoints:
         """Lit colours (3, N, B)."""
         return self.albedo * self.shading
 
-    def by_frame(self, slopes: Tensor) -> Tensor:
+    def by_frame(self, gradients: Tensor) -> Tensor:
         """Derivative (3, 9, N, B) of colour minus photograph with respect to `frame`.
 
         Args:
-            slopes: (3, 2, N, B) of the photograph.
+            gradients: (3, 2, N, B) of the photograph.
         """
         # Minus: the residual is colour minus photograph, and the photograph moves under the point.
         shown = self.rotation[:, :2] * -self.pose[:, 6].view(-1, 1, 1)
-        by_place = _chain(slopes, shown)
+        by_place = _chain(gradients, shown)
         by_normal = _chain(self._colour_by_normal, self.rotation)
         # A unit normal changes only at a right angle to itself: the component along it is taken
         # out, and the rest divided by the length.
@@ -133,37 +133,37 @@ class ShadedPoints:
         # first.
         return torch.cat([by_place, cross(second, flat), cross(flat, first)], dim=1)
 
-    def by_pose(self, slopes: Tensor) -> Tensor:
+    def by_pose(self, gradients: Tensor) -> Tensor:
         """Derivative (3, 6, N, B) of colour minus photograph with respect to the pose's unknowns.
 
         Args:
-            slopes: (3, 2, N, B) of the photograph.
+            gradients: (3, 2, N, B) of the photograph.
         """
-        # The photograph has no slope along depth.
-        flat = torch.cat([slopes, torch.zeros_like(slopes[:, :1])], dim=1)
+        # The photograph has no gradient along depth.
+        flat = torch.cat([gradients, torch.zeros_like(gradients[:, :1])], dim=1)
         # A small rotation about an axis moves v by axis × v, so a gradient g counts v × g along the
         # axis: that of the colour at the normal, less that of the photograph at the place.
         torque = cross(self.turned_normal, self._colour_by_normal) - cross(self.arm, flat)
         turned = _chain(torque, turning_axes(self.pose[:, :3]))
         # Along ln f the point moves by its arm, away from where the model's origin is seen.
-        grown = sum_of_products(self.arm[:2].unsqueeze(1), slopes.transpose(0, 1)).unsqueeze(1)
-        units = slopes.new_tensor(POSE_UNITS).view(-1, 1, 1)
-        return torch.cat([turned, -slopes, -grown], dim=1).mul_(units)
+        grown = sum_of_products(self.arm[:2].unsqueeze(1), gradients.transpose(0, 1)).unsqueeze(1)
+        units = gradients.new_tensor(POSE_UNITS).view(-1, 1, 1)
+        return torch.cat([turned, -gradients, -grown], dim=1).mul_(units)
 
     @cached_property
     def _colour_by_normal(self) -> Tensor:
         """Derivative (3, 3, N, B) of the colour with respect to the turned normal.
 
-        The harmonics are quadratic, so their slope is affine in the normal.
+        The harmonics are quadratic, so their gradient is affine in the normal.
         """
-        # Slopes of all nine at four points; an affine function is known by them.
-        slopes = _harmonic_slopes().to(self.light)
+        # Gradients of all nine at four points; an affine function is known by them.
+        gradients = _harmonic_gradients().to(self.light)
         # First contracted with the light, once per face, then with the normals, per point.
-        start, *along = torch.einsum("pjh,bhc->pcjb", slopes, self.light).unsqueeze(3)
-        slope = sum_of_products(
+        start, *along = torch.einsum("pjh,bhc->pcjb", gradients, self.light).unsqueeze(3)
+        gradient = sum_of_products(
             self.turned_normal[:, None, None], torch.stack([end - start for end in along])
         )
-        return slope.add_(start).mul_(self.albedo.unsqueeze(1))
+        return gradient.add_(start).mul_(self.albedo.unsqueeze(1))
 
 
 def _chain(outer: Tensor, inner: Tensor) -> Tensor:
@@ -173,7 +173,7 @@ def _chain(outer: Tensor, inner: Tensor) -> Tensor:
     )
 
 
-def _harmonic_slopes() -> Tensor:
+def _harmonic_gradients() -> Tensor:
     """Derivatives (4, 3, 9) of the harmonics at the origin and at the ends of the three axes.
 
     Of a quadratic, half a difference over a step of one either side is exact.

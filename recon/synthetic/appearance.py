@@ -47,7 +47,7 @@ _LAMBERT = torch.tensor([math.pi] + [2 * math.pi / 3] * 3 + [math.pi / 4] * 5)
 
 SCALE_JITTER = 0.18
 SHIFT_JITTER = 0.1
-"""Slop of a face detector: share of the scale, and share of the crop's side."""
+"""Error of a face detector: share of the scale, and share of the crop's side."""
 
 _FURTHEST = 22.0
 """Millimetres that a vertex moves at most by an expression: the chin of an open mouth."""
@@ -302,10 +302,10 @@ def random_angles(generator: np.random.Generator) -> Tensor:
 def random_framing(
     generator: np.random.Generator, mean_landmarks: Tensor, angles: Tensor, framing: Framing
 ) -> Tensor:
-    """Pose (7,): the turned mean face in the middle of the crop, but for a detector's slop.
+    """Pose (7,): the turned mean face in the middle of the crop, but for a detector's error.
 
     Args:
-        generator: where the slop comes from.
+        generator: draws that error.
         mean_landmarks: (68, 3) of the mean face in mm.
         angles: (3,) pitch, yaw, roll.
         framing: of the frontal mean face.

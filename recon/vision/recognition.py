@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, grid_sample
 
 from ...errors import FacebenchError
+from ..face.crop import FIVE_POINTS
 from ..network.face_api import ScaledResNet
 from ..network.iresnet import IResNet
 from ..network.tensor_files import (
@@ -36,9 +37,6 @@ TEMPLATE = (
 )
 """Both eyes, nose tip and both mouth corners, left to right as seen, in px: ArcFace's template."""
 
-_SOURCES = ((36, 39), (42, 45), (30, 30), (48, 48), (54, 54))
-"""The two iBUG points, counted from 0, in whose middle each of the five lies."""
-
 _LEAST_POINTS = 2
 _LEAST_SPREAD = 1e-6
 
@@ -54,7 +52,7 @@ def five_points(landmarks: Tensor) -> Tensor:
 
     An eye is the middle of its two corners.
     """
-    first, second = ([pair[side] for pair in _SOURCES] for side in (0, 1))
+    first, second = ([pair[side] for pair in FIVE_POINTS] for side in (0, 1))
     middle = (landmarks[first] + landmarks[second]) / 2
     return middle.permute(2, 0, 1)
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from facebench.recon.face.camera import (
     angles_of,
     pose_of_camera,
+    rotation_derivatives,
     rotation_matrix,
-    rotation_slopes,
     turning_axes,
 )
 from facebench.recon.face.lighting import solve_light
@@ -185,11 +185,11 @@ def test_angles_make_the_rotation_they_were_read_from() -> None:
 def test_slopes_of_rotations_are_their_derivatives() -> None:
     exact = torch.autograd.functional.jacobian(rotation_matrix, ANGLES)
     own = torch.stack([exact[face, :, :, face] for face in range(len(ANGLES))])
-    torch.testing.assert_close(rotation_slopes(ANGLES), own.permute(3, 0, 1, 2))
+    torch.testing.assert_close(rotation_derivatives(ANGLES), own.permute(3, 0, 1, 2))
 
 
 def test_a_turned_vector_changes_by_the_cross_product_with_its_axis() -> None:
-    slopes, axes = rotation_slopes(ANGLES), turning_axes(ANGLES)
+    slopes, axes = rotation_derivatives(ANGLES), turning_axes(ANGLES)
     vector = torch.tensor([0.3, -2.0, 1.1], dtype=torch.float64)
     turned = (rotation_matrix(ANGLES) @ vector).unsqueeze(2).expand(-1, -1, 3)
     changes = torch.linalg.cross(axes, turned, dim=1)
