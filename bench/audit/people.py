@@ -8,7 +8,7 @@ import numpy as np
 
 from ...recon.mesh.record import Mesh
 from ...recon.morphable.model import MorphableModel
-from ...recon.synthetic.appearance import landmark_points, standard_normal
+from ...recon.synthetic.appearance import required_landmarks, standard_normal
 from ...recon.synthetic.photograph import random_stream
 from ..synthetic.scan import DETAIL_MM, DetailSampler, random_placement, scan_surface
 from .truth import PersonTruth
@@ -55,7 +55,7 @@ class PeopleMaker:
         size = float(np.exp(stream.uniform(low, high)))
         detail = self._detail.field(stream) * (size / DETAIL_MM)
         vertices = np.asarray(model.mesh(identity=identity).vertices, np.float64) + detail
-        landmarks = np.asarray(landmark_points(model, vertices), np.float64)
+        landmarks = np.asarray(required_landmarks(model, vertices), np.float64)
         surface = scan_surface(stream, vertices, model.triangles, landmarks)
         placement = random_placement(stream)
         truth = PersonTruth(subject, vertices, identity, {SCAN: placement}, landmarks)

@@ -16,7 +16,7 @@ from ...recon.files.tables import read_npz_arrays
 from ...recon.files.text import read_json
 from ...recon.mesh.record import Mesh
 from ...recon.morphable.model import MorphableModel
-from ...recon.synthetic.appearance import landmark_points
+from ...recon.synthetic.appearance import required_landmarks
 from ..landmarks.points import Landmarks
 from ..landmarks.regions import face_parts
 from ..registration.nose_tip import NOSE_TIP
@@ -153,5 +153,5 @@ def _person(subject: str, values: dict[str, NDArray[Any]], model: MorphableModel
     }
     vertices = np.asarray(values["vertices"], np.float64)
     identity = np.asarray(values["identity"], np.float64)
-    points = np.asarray(landmark_points(model, vertices), np.float64)
+    points = np.asarray(required_landmarks(model, vertices), np.float64)
     return PersonTruth(subject, vertices, identity, placements, points)

@@ -73,7 +73,7 @@ def _resample(
     return np.asarray(((shares @ values).T / shares.sum(axis=1)).T)
 
 
-def by_subject(
+def subject_means(
     values: ArrayLike, subjects: Sequence[str] | None = None
 ) -> tuple[Float64Array, Float64Array]:
     """The mean of each subject's values, (S,) or (S, K), and how many they are, (S,).
@@ -106,9 +106,9 @@ def bootstrap_interval(
 ) -> Interval:
     """Percentile interval of the mean over (N,) values; NaN for fewer than two subjects.
 
-    Subjects are drawn with all of their values, see `by_subject`.
+    Subjects are drawn with all of their values, see `subject_means`.
     """
-    means, counts = by_subject(values, subjects)
+    means, counts = subject_means(values, subjects)
     if len(means) < 2:
         return UNKNOWN
     drawn = bootstrap_means(means, seed, resamples, weights=counts)
@@ -150,7 +150,7 @@ def paired_difference(
     """Compare (N,) errors of two methods on the same items; NaN marks a failure.
 
     `subjects` (N,) says whose they are, None that each is of a subject of its own: drawn and
-    tested are subjects, see `by_subject`.
+    tested are subjects, see `subject_means`.
 
     The p-value is exact for few subjects (`sign_flip_p_value`) and from the bootstrap for more
     (`bootstrap_p_value`): the bootstrap of few subjects claims too much, because its samples
@@ -161,7 +161,7 @@ def paired_difference(
     known = np.isfinite(difference)
     difference = difference[known]
     owners = None if subjects is None else list(compress(subjects, known))
-    each, counts = by_subject(difference, owners)
+    each, counts = subject_means(difference, owners)
     n = len(each)
     if n < 2:
         return PairedDifference(float("nan"), UNKNOWN, float("nan"), n)

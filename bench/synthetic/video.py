@@ -20,8 +20,8 @@ from ...recon.synthetic.appearance import (
     ambient,
     bounded_expression,
     directional_light,
-    landmark_points,
     random_expression,
+    required_landmarks,
 )
 from ...recon.synthetic.faces import combine_modes, project_landmarks
 from ...recon.synthetic.photograph import CameraEffects, FloatImage, outdoors, room
@@ -322,7 +322,7 @@ class Camera:
 
     def _poses(self, motion: Motion, width: float) -> torch.Tensor:
         """Poses (N, 7) that put the middle of the mean face where the motion has it."""
-        landmarks = landmark_points(self._model, self._model.mean_shape)
+        landmarks = required_landmarks(self._model, self._model.mean_shape)
         face = float(np.linalg.norm(landmarks[16] - landmarks[0]))
         short = min(self._style.frame_size)
         scale = motion.size * width / face * 2 / short

@@ -26,9 +26,9 @@ from ...recon.files.writing import atomic_write, lock_folder
 from ...recon.mesh.record import Mesh
 from ...recon.morphable.load import load_model
 from ...recon.synthetic.appearance import (
-    landmark_points,
     random_albedo,
     random_appearance,
+    required_landmarks,
     standard_normal,
     without_headwear,
 )
@@ -192,7 +192,7 @@ def _write_scan(
     workshop: _Workshop, person: Person, plan: MiccPlan, home: Path, key: tuple[int, str]
 ) -> dict[str, Any]:
     generator = random_stream(plan.seed, "micc", *key, "scan")
-    landmarks = landmark_points(workshop.model, person.neutral)
+    landmarks = required_landmarks(workshop.model, person.neutral)
     scalp = workshop.renderer.clothed_model.bare_vertices(person.neutral, person.appearance)
     whole = np.concatenate([person.neutral, scalp])
     surface = scan_surface(generator, whole, workshop.renderer.clothed_model.triangles, landmarks)

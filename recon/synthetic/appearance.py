@@ -170,7 +170,7 @@ class Appearance:
 
 
 def random_appearance(generator: np.random.Generator) -> Appearance:
-    """A person's look: hair in nine of ten, glasses in one of five, a hat in one of twelve."""
+    """Hair for nine people of ten, glasses for one of five, a hat for one of twelve."""
     return Appearance(
         hair=_random_hair(generator),
         glasses=_random_glasses(generator) if generator.random() < 0.2 else None,
@@ -227,7 +227,7 @@ def random_beard(generator: np.random.Generator, model: MorphableModel) -> NDArr
     cover = np.abs(model.albedo_basis[:, :, model.albedo_names.index("stubble")]).max(axis=1)
     cover *= generator.uniform(0.5, 0.95) / max(float(cover.max()), 1e-6)
     if generator.random() < 0.35:
-        middle = landmark_points(model, model.mean_shape)[57]
+        middle = required_landmarks(model, model.mean_shape)[57]
         aside = np.abs(model.mean_shape - middle) / (generator.uniform(18, 30), 40, 60)
         cover = np.where((aside < 1).all(axis=1), cover, 0)
     # Tufts: a beard is not a coat of paint.
@@ -398,7 +398,7 @@ def head_frame(landmarks: Points) -> HeadFrame:
     return HeadFrame(centre, _SEMI_AXES * width, eyes, landmarks[8])
 
 
-def landmark_points(model: MorphableModel, vertices: NDArray[np.floating]) -> Points:
+def required_landmarks(model: MorphableModel, vertices: NDArray[np.floating]) -> Points:
     """The 68 landmarks (68, 3) on vertices (V, 3).
 
     Raises:

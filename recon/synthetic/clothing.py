@@ -16,7 +16,7 @@ from .appearance import (
     HeadFrame,
     Points,
     head_frame,
-    landmark_points,
+    required_landmarks,
     vertex_classes,
 )
 from .hair import HairSheet, fan, sheet
@@ -132,7 +132,7 @@ class ClothedModel:
         self, neutral: Points, albedo: NDArray[np.floating], appearance: Appearance
     ) -> Clothing:
         """Fit the clothes to a neutral face (V, 3) in mm with an albedo (V, 3)."""
-        landmarks = landmark_points(self.model, neutral)
+        landmarks = required_landmarks(self.model, neutral)
         frame = head_frame(landmarks)
         # Rims stand a little before brows and eyes; further in they would cut deep-set ones.
         front = float(max(landmarks[17:28, 2].max(), landmarks[36:48, 2].max())) + 7.0
@@ -227,7 +227,7 @@ class TorsoSheet:
     @classmethod
     def under(cls, model: MorphableModel) -> TorsoSheet:
         """Stand the neck where the model has one."""
-        frame = head_frame(landmark_points(model, model.mean_shape))
+        frame = head_frame(required_landmarks(model, model.mean_shape))
         below = np.interp(np.linspace(0, 9, ROWS), np.arange(10), _PROFILE[:, 0])
         sizes = [np.interp(below, _PROFILE[:, 0], column) for column in _PROFILE.T[1:]]
         half_width, half_depth, back = sizes

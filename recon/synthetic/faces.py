@@ -19,7 +19,6 @@ from ..render.face import VertexNormals
 from .appearance import (
     CLASS,
     Points,
-    landmark_points,
     random_albedo,
     random_angles,
     random_appearance,
@@ -27,6 +26,7 @@ from .appearance import (
     random_expression,
     random_framing,
     random_light,
+    required_landmarks,
     standard_normal,
 )
 from .clothing import ClothedModel
@@ -97,7 +97,7 @@ class Sampler:
         self.image_size = image_size
         self._renderer = SceneRenderer(ClothedModel.of(model))
         self._framing = frame_mean_face(model)
-        self._mean = torch.from_numpy(landmark_points(model, model.mean_shape)).float()
+        self._mean = torch.from_numpy(required_landmarks(model, model.mean_shape)).float()
 
     def _pose(self, stream: np.random.Generator, angles: torch.Tensor) -> torch.Tensor:
         return random_framing(stream, self._mean, angles, self._framing)

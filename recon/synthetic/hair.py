@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..morphable.model import MorphableModel
-from .appearance import Hair, HeadFrame, Points, head_frame, landmark_points
+from .appearance import Hair, HeadFrame, Points, head_frame, required_landmarks
 
 ROWS, COLUMNS = 24, 48
 _LOWEST = -1.2
@@ -52,7 +52,7 @@ class HairSheet:
     @classmethod
     def around(cls, model: MorphableModel) -> HairSheet:
         """Measure how far the mean head reaches in every direction."""
-        frame = head_frame(landmark_points(model, model.mean_shape))
+        frame = head_frame(required_landmarks(model, model.mean_shape))
         head = model.mean_shape[:, 1] > frame.chin[1]
         # Ears stick out: hair fitted over them would bulge at the sides.
         head[model.vertices_of("left_ear", "right_ear")] = False

@@ -16,10 +16,10 @@ from ...bench.scoring.statistics import (
     FEWEST_SUBJECTS,
     LEVEL,
     PairedDifference,
-    by_subject,
     holm,
     mean,
     paired_difference,
+    subject_means,
 )
 from ...errors import FacebenchError
 from ..run.folder import RunFolder, RunRecord
@@ -391,7 +391,7 @@ def tally(
 ) -> tuple[int, int, int]:
     """Subjects won, tied and lost of (N,) errors against (N,) of the same items, mm; `subjects`
     (N,) says whose they are."""
-    difference, _ = by_subject(ours - theirs, subjects)
+    difference, _ = subject_means(ours - theirs, subjects)
     # The margin included: with a margin of 0 equal errors are still a tie.
     tied = int((np.abs(difference) <= tie_mm).sum())
     wins = int((difference < -tie_mm).sum())

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ...bench.landmarks.regions import FACE_PARTS
 from ...bench.scoring.distance import CURVE_MM
-from ...bench.scoring.statistics import UNKNOWN, bootstrap_means, by_subject, percentile_interval
+from ...bench.scoring.statistics import UNKNOWN, bootstrap_means, percentile_interval, subject_means
 from ..run.items import item_names, of_scene
 
 ERROR = "value_mm"
@@ -85,7 +85,7 @@ def errors_by_part(subjects: pd.DataFrame, scene: str, seed: int) -> PartErrors:
     for names, parts in alike.items():
         values = np.array([[columns[part][one] for part in parts] for one in names])
         # One draw for all parts: of a thousand subjects the draw is what takes the time.
-        means, counts = by_subject(values, [owners[one] for one in names])
+        means, counts = subject_means(values, [owners[one] for one in names])
         drawn = bootstrap_means(means, seed, weights=counts) if len(means) > 1 else None
         for place, part in enumerate(parts):
             interval = UNKNOWN if drawn is None else percentile_interval(drawn[:, place])

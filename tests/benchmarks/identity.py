@@ -40,13 +40,13 @@ from facebench.recon.portraits.reconstructor import (
     make_reconstructor,
 )
 from facebench.recon.synthetic.appearance import (
-    landmark_points,
     random_albedo,
     random_appearance,
     random_beard,
     random_expression,
     random_framing,
     random_light,
+    required_landmarks,
     standard_normal,
 )
 from facebench.recon.synthetic.clothing import ClothedModel
@@ -89,7 +89,7 @@ def album(seed: int, people: int, photographs: int) -> Iterator[tuple[str, Pictu
     """Person and photograph, one after another."""
     model = load_model("human")
     camera, framing = NearCamera(ClothedModel.of(model)), frame_mean_face(model)
-    mean = torch.from_numpy(landmark_points(model, model.mean_shape)).float()
+    mean = torch.from_numpy(required_landmarks(model, model.mean_shape)).float()
     size = (_SIDE, _SIDE)
     for person in range(people):
         own = random_stream(seed, "album", person)

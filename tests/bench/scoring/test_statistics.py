@@ -15,7 +15,6 @@ from facebench.bench.scoring.statistics import (
     bootstrap_interval,
     bootstrap_means,
     bootstrap_p_value,
-    by_subject,
     deviation,
     geometric_mean,
     holm,
@@ -23,6 +22,7 @@ from facebench.bench.scoring.statistics import (
     paired_difference,
     percentile_interval,
     sign_flip_p_value,
+    subject_means,
 )
 
 
@@ -63,7 +63,7 @@ def test_photographs_of_one_person_are_no_more_people() -> None:
 
 
 def test_a_person_weighs_as_many_as_the_values_are() -> None:
-    means, counts = by_subject([1.0, 3.0, 5.0, 10.0], ["a", "b", "a", "a"])
+    means, counts = subject_means([1.0, 3.0, 5.0, 10.0], ["a", "b", "a", "a"])
     np.testing.assert_allclose(means, [16 / 3, 3.0])
     np.testing.assert_array_equal(counts, [3, 1])
     unequal = paired_difference([1.0, 2.0, 6.0], [0.0, 0.0, 0.0], subjects=["a", "a", "b"])
