@@ -20,13 +20,13 @@ REACH_MM = 85.0  # Points of the prediction further from its key point are not i
 FAR_MM = 12.0  # Distance at which a point counts as not matched.
 # Key points of a prediction without a nose tip, pairs of points, turns about a pair's normal.
 N_KEYS, N_PAIRS, N_TURNS = 6, 60, 24
-# Starts that are refined by a few steps, and those of them that are refined further.
+# Hypotheses that are refined by a few steps, and those of them that are refined further.
 N_TRIED, N_REFINED = 120, 24
-SAME_MM, SAME_DEG = 25.0, 25.0  # Starts closer than this are refined to the same place.
-# More than the best one's that a start may cost, of 1, to be tried beside it: sizes that differ
+SAME_MM, SAME_DEG = 25.0, 25.0  # Closer hypotheses are refined to the same place.
+# More than the best one's that a hypothesis may cost, of 1, to be tried beside it: sizes that differ
 # by a fifth make up about as much.
 HYPOTHESIS_COST = 0.06
-N_POINTS = 200  # Points of the prediction that judge a start.
+N_POINTS = 200  # Points of the prediction by which hypotheses are compared.
 
 
 @dataclass(frozen=True)
@@ -98,18 +98,18 @@ def pose_hypotheses(
     centre = face.points[keys[0]]
     # A head's back and a neck are not in every scan, and would vote for wrong poses.
     near = np.flatnonzero(np.linalg.norm(face.points - centre, axis=1) <= REACH_MM)
-    judges = near[:: max(1, len(near) // N_POINTS)]
-    starts = _pose_hypotheses(face, target, keys)
-    costs = _costs(starts, face, target, judges)
-    best = _different(starts, costs, face.points[judges].mean(0))
+    subset = near[:: max(1, len(near) // N_POINTS)]
+    hypotheses = _pose_hypotheses(face, target, keys)
+    costs = _costs(hypotheses, face, target, subset)
+    best = _different(hypotheses, costs, face.points[subset].mean(0))
     # Four wide steps for many, then ten that close in for the best: basin, then place.
-    motions = _refine(starts.take(best), face, target, judges, np.full(4, 3 * FAR_MM))
-    better = np.argsort(_costs(motions, face, target, judges), kind="stable")[:N_REFINED]
+    motions = _refine(hypotheses.take(best), face, target, subset, np.full(4, 3 * FAR_MM))
+    better = np.argsort(_costs(motions, face, target, subset), kind="stable")[:N_REFINED]
     reaches = np.geomspace(3 * FAR_MM, FAR_MM, 10)
-    refined = _refine(motions.take(better), face, target, judges, reaches)
-    costs = _costs(refined, face, target, judges)
+    refined = _refine(motions.take(better), face, target, subset, reaches)
+    costs = _costs(refined, face, target, subset)
     # Again: several hypotheses may have come to one place.
-    order = _different(refined, costs, face.points[judges].mean(0))
+    order = _different(refined, costs, face.points[subset].mean(0))
     near = order[costs[order] <= costs[order[0]] + HYPOTHESIS_COST]
     to_scan = scan.frame.inverse()
     return [
@@ -210,13 +210,13 @@ def _frames(normals: Float64Array) -> Float64Array:
     return np.stack([x, np.cross(normals, x), normals], axis=2)
 
 
-def _costs(motions: _Motions, face: _Samples, target: _Samples, judges: IndexArray) -> Float64Array:
-    """How badly each motion fits the judging points to the target, (K,) in [0, 1].
+def _costs(motions: _Motions, face: _Samples, target: _Samples, subset: IndexArray) -> Float64Array:
+    """How badly each motion fits a subset of the face's points to the target, (K,) in [0, 1].
 
     A point costs its squared distance, no more than 1 for `FAR_MM`, and half of the rest when the
     normals disagree.
     """
-    points, normals = motions.apply(face.points[judges]), motions.turn(face.normals[judges])
+    points, normals = motions.apply(face.points[subset]), motions.turn(face.normals[subset])
     distance, index = target.tree.query(points, distance_upper_bound=FAR_MM)
     found = np.minimum(index, len(target.points) - 1)
     # Bounded: parts that the scan lacks cost the same wherever the rest comes to lie.
@@ -229,16 +229,16 @@ def _refine(
     motions: _Motions,
     face: _Samples,
     target: _Samples,
-    judges: IndexArray,
+    subset: IndexArray,
     reaches: Float64Array,
 ) -> _Motions:
     """Gauss-Newton steps on the distances within each reach in turn, for all motions at once."""
     for reach in reaches:
-        points = motions.apply(face.points[judges])
+        points = motions.apply(face.points[subset])
         distance, index = target.tree.query(points, distance_upper_bound=reach)
         found = np.minimum(index, len(target.points) - 1)
         normals = target.normals[found]
-        facing = (motions.turn(face.normals[judges]) * normals).sum(2)
+        facing = (motions.turn(face.normals[subset]) * normals).sum(2)
         weight = np.where(np.isfinite(distance), np.clip(facing, 0, None), 0.0)
         # About their own middle, turn and shift are nearly independent.
         centres = points.mean(1)
@@ -249,7 +249,7 @@ def _refine(
 
 
 def _solve(jacobian: Float64Array, residual: Float64Array, weight: Float64Array) -> Float64Array:
-    """Damped least-squares steps (K, 6); a start that matches nothing stays where it is."""
+    """Damped least-squares steps (K, 6); a hypothesis that matches nothing stays where it is."""
     weighted = jacobian * weight[..., None]
     hessian = np.einsum("kni,knj->kij", weighted, jacobian)
     # Relative, for smooth faces that some turn hardly changes; absolute, for no matches at all.

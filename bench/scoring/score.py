@@ -103,12 +103,12 @@ def score_prediction(
     """
     protocol.check()
     # A factor common to a run is given beforehand: what is left is then rigid for each mesh.
-    sizing, settings = _scale_normalisation(protocol, fixed_scale)
+    scaling, settings = _scale_normalisation(protocol, fixed_scale)
     sound = check_prediction(prediction)
     if not protocol.takes_any_unit:
         check_unit(sound, "the prediction", option="--prediction-unit")
-    own_landmarks = prediction_landmarks and prediction_landmarks.moved(sizing)
-    sized, points = _transform_mesh(sound, sizing), protocol.points
+    own_landmarks = prediction_landmarks and prediction_landmarks.moved(scaling)
+    sized, points = _transform_mesh(sound, scaling), protocol.points
     face = PreparedMesh.of(sized, own_landmarks, "prediction", points)
     as_it_is = replace(points, longest_edge_mm=math.inf)
     target = PreparedMesh.of(_surface_of(scan, protocol), scan_landmarks, "scan", as_it_is)
@@ -123,7 +123,7 @@ def score_prediction(
     pooled = pool(registered.errors, registered.weights)
     registration = registered.alignment
     _check_shrinking(registration.transform.scale, protocol)
-    alignment = replace(registration, transform=registration.transform.after(sizing))
+    alignment = replace(registration, transform=registration.transform.after(scaling))
     noise = noise_mm(_own_points(target, crop))
     columns: dict[str, Any] = {
         **registered.statistics(protocol.reduction.points),
@@ -132,7 +132,7 @@ def score_prediction(
         **{f"{part}_mm": mean for part, mean in registered.regions.items()},
         "inner_share": face.inner_share,
         "noise_floor_mm": noise_floor_mm(noise, registered.weights, protocol.reduction.points),
-        "landmark_scale": start.landmark_scale * sizing.scale,
+        "landmark_scale": start.landmark_scale * scaling.scale,
         "start": start.source,
         "landmark_residual_mm": start.residual_mm(registration.transform),
     }
@@ -176,8 +176,8 @@ def _scale_normalisation(
     """The size to give the prediction beforehand, and how it is aligned then."""
     if protocol.alignment.scale != "global" or fixed_scale is None:
         return Similarity.identity(), protocol.alignment
-    sizing = replace(Similarity.identity(), scale=fixed_scale)
-    return sizing, replace(protocol.alignment, scale="none")
+    scaling = replace(Similarity.identity(), scale=fixed_scale)
+    return scaling, replace(protocol.alignment, scale="none")
 
 
 def _surface_of(scan: Mesh, protocol: Protocol) -> Mesh:

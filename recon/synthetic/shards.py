@@ -164,7 +164,7 @@ def _draw_chunk(plan: FacesPlan, faces: range) -> list[dict[str, object]]:
 
 @lru_cache(maxsize=1)
 def _sampler(plan: FacesPlan) -> FaceSampler:
-    """One sampler a process: fitting the wardrobe to a model takes longer than a face."""
+    """One sampler per process: fitting the clothing to a model takes longer than a face."""
     return FaceSampler(load_model(plan.model), plan.seed, plan.image_size)
 
 
