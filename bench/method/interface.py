@@ -182,7 +182,7 @@ class HoldsMeshes(Protocol):
 
 
 class FileMethod(Described, HoldsMeshes, Protocol):
-    """Faces that were reconstructed elsewhere: one mesh a subject and scene, no frame is read."""
+    """Faces that were reconstructed elsewhere: one mesh per subject and scene, no frame is read."""
 
 
 AnyMethod = Method | FileMethod

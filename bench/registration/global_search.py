@@ -23,7 +23,7 @@ N_KEYS, N_PAIRS, N_TURNS = 6, 60, 24
 # Hypotheses that are refined by a few steps, and those of them that are refined further.
 N_TRIED, N_REFINED = 120, 24
 SAME_MM, SAME_DEG = 25.0, 25.0  # Closer hypotheses are refined to the same place.
-# More than the best one's that a hypothesis may cost, of 1, to be tried beside it: sizes that differ
+# How much more than the best one a hypothesis may cost, of 1, to be tried too: sizes that differ
 # by a fifth make up about as much.
 HYPOTHESIS_COST = 0.06
 N_POINTS = 200  # Points of the prediction by which hypotheses are compared.

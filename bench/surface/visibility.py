@@ -100,7 +100,7 @@ def _seen_side(
     points, normals = placed[index], vertex_normals(placed, triangles)[index]
     side = np.zeros(len(index), np.int8)
     views = view_directions()
-    # Nearly everything is seen from the front: one ray a vertex, and batches for the rest.
+    # Nearly everything is seen from the front: one ray per vertex, and batches for the rest.
     batches = [views[:1], *np.array_split(views[1:], (len(views) - 1) // BATCH)]
     for batch in batches:
         rows = np.flatnonzero(side != 1)

@@ -161,7 +161,7 @@ class _Workshop:
         ), detail
 
 
-# One workshop a process.
+# One workshop per process.
 _workshop = lru_cache(maxsize=1)(_Workshop)
 
 

@@ -41,7 +41,7 @@ def read_points(path: Path, axes: int) -> Points:
     """The points (N, axes) of a label file, in its own order and numbers.
 
     `.npy` holds an array (N, axes), (axes, N) or either with axes of length 1. Everything else is
-    text: one point a line, or all in one line, numbers separated by blanks, tabs, commas or
+    text: one point per line, or all in one line, numbers separated by blanks, tabs, commas or
     semicolons, with decimal commas where those separate nothing; a line may begin with a name or
     number of its point where every line does. A header that names `x`, `y` and `z` says which
     columns they are. Other lines without numbers at the top, empty lines and those that begin with

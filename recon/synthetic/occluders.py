@@ -10,7 +10,7 @@ from .appearance import CLASS
 from .photograph import FloatImage, fractal_noise, random_colour
 
 _FINE = 2
-"""Shapes are drawn at this many samples a pixel in each direction."""
+"""Shapes are drawn at this many samples per pixel in each direction."""
 
 
 Occluder = tuple[FloatImage, FloatImage]

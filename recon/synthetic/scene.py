@@ -34,7 +34,7 @@ _WOVEN = {
 """Which mask classes (19,) carry which texture."""
 
 _SUPERSAMPLING = 2
-"""Samples a pixel in each direction."""
+"""Samples per pixel in each direction."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -200,7 +200,7 @@ class RecogniserLearner(Learner):
         }
 
     def picture(self, photographs: Photographs, device: torch.device) -> NDArray[np.uint8]:
-        """Aligned faces, one person a row: what the network sees."""
+        """Aligned faces, one person per row: what the network sees."""
         rows = _rows_by_person(subjects_of(photographs))
         lines: list[NDArray[np.uint8]] = []
         for _, truth in in_batches(photographs, rows, self.photograph_size, device):
