@@ -35,7 +35,6 @@ from .predictions import (
 
 SMALLEST_CROP, LARGEST_CROP = 16, 1024
 
-
 Elsewhere = Callable[[NDArray[np.uint8]], Vectors]
 """Describes crops with the same method in another process."""
 

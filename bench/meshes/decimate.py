@@ -14,7 +14,6 @@ PER_CELL = 3.0
 """Triangles for each square of a cell's side: a surface meets 1.5 cells there, each one vertex."""
 ROUNDS = 6
 
-
 DecimatedMesh = tuple[Mesh, Float64Array]
 """What is left of a mesh, mm, and of the errors (V,) at its vertices, NaN for none."""
 

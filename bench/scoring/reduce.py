@@ -20,7 +20,6 @@ from .target import Decode, Prediction, Ruler, Target
 LABELS = ("subject", "scene", "status", "reason", "protocol", "protocol_digest")
 """Fields of a score that are the same for all that are combined."""
 
-
 Numbers = tuple[Score, Float64Array]
 """What of a scored pair can be averaged, without its meshes, so that thousands can be held: the
 score, and (101,) the share of the points within each threshold of `distance.CURVE_MM`."""

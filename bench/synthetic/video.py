@@ -32,7 +32,6 @@ Track = NDArray[np.float64]
 _LONGEST_CYCLE = 120
 """Frames in which a person has gone through the whole range of poses."""
 
-
 _LID_MM = 8.0
 """How far an upper lid moves to shut the eye."""
 

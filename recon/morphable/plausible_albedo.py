@@ -49,7 +49,6 @@ _MODE_COLOURS = {
     "eye_colour": (-0.02, 0.07, 0.13),
 }
 
-
 Albedo = tuple[Float32Array, Float32Array, tuple[str, ...]]
 """Mean (V, 3) in [0, 1], modes (V, 3, K) and their names; float32 RGB."""
 

@@ -30,7 +30,6 @@ REGION_NAMES = (
 )
 """Left and right are the subject's; `eye` is the eyeball, `mouth` its inside, `head` the scalp."""
 
-
 Mask = NDArray[np.bool_]
 
 JAW_LINE = slice(0, 17)

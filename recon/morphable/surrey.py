@@ -29,7 +29,6 @@ Number = TypeVar("Number", bound=np.generic)
 
 _LONGEST_NAME = 200
 
-
 Linear = tuple[NDArray[np.float32], Float32Array, NDArray[np.int32]]
 """A mean (3V, 1), modes (V, 3, K) that carry their deviation, and the triangles (F, 3)."""
 

@@ -36,7 +36,6 @@ NONE, EMBEDDED, FAN = "none", "embedded", "fan"
 _PARSED_AT_ONCE = 8
 """Crops; the public parser works on 512 px and holds about 0.3 GB for each four of them."""
 
-
 CropParser = Callable[[Pixels], Pixels]
 """Classes (N, S, S) in BiSeNet order of crops (N, S, S, 3) RGB."""
 

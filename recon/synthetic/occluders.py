@@ -12,7 +12,6 @@ from .photograph import FloatImage, fractal_noise, random_colour
 _FINE = 2
 """Shapes are drawn at this many samples per pixel in each direction."""
 
-
 Occluder = tuple[FloatImage, FloatImage]
 """Colour (H, W, 3) and coverage (H, W) in [0, 1] of something in front of the picture."""
 

@@ -17,7 +17,6 @@ Pixels = NDArray[np.uint8]
 SEARCH_SIDE = 320
 """Frames are searched with their longer side shrunk to this many pixels."""
 
-
 FACE_RANGES = ((0.2, 1.0, 4), (0.08, 0.25, 14))
 """Smallest and largest side of the cascade's window over the frame's shorter side, and how many
 windows of the second look must overlap. Small faces are looked for where no large one is; small

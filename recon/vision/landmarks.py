@@ -39,7 +39,6 @@ _ROWS = (
 MIRRORED = tuple(number for row in _ROWS for number in row)
 """For each iBUG point, counted from 0, the one that lies there in the mirror image."""
 
-
 Pixels = NDArray[np.uint8]
 
 FAN = "fan"

@@ -31,7 +31,6 @@ from .task import MakeLearner, PeopleBatch, TaskTrainer
 if TYPE_CHECKING:
     from ..run import TrainingJob, Worker
 
-
 _POINTS = 3
 """Stream of the points' noise; the second views of the face regressor have 1 and 2."""
 
