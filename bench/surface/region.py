@@ -115,12 +115,14 @@ class OverlapRegion:
         turn, and no alignment would ever end.
         """
         nearness = (1 - (closest.distance / self.max_distance_mm) ** 2).clip(0.0, 1.0) ** 2
-        weights = nearness * self._facing((normals * closest.normal).sum(1))
+        weights: Float64Array = nearness * self._facing((normals * closest.normal).sum(1))
         if self.boundary == "counted":
             return weights
         if closest.to_boundary is None:
-            return weights * ~closest.on_boundary
-        return weights * (closest.to_boundary / self.fade_mm).clip(max=1.0)
+            weights *= ~closest.on_boundary
+        else:
+            weights *= (closest.to_boundary / self.fade_mm).clip(max=1.0)
+        return weights
 
     def stiffness(self, matches: Correspondences) -> Float64Array:
         """How much each point (N,) counts in the Hessian.
@@ -130,7 +132,8 @@ class OverlapRegion:
         """
         share = (matches.distances / self.max_distance_mm) ** 2
         # d/dd of (1 - s)² d with s = (d / max)² is (1 - s)(1 - 5 s): the quotient by the weight.
-        return matches.weights * ((1 - 5 * share) / (1 - share).clip(min=0.2)).clip(0.5, 1.0)
+        quotient: Float64Array = ((1 - 5 * share) / (1 - share).clip(min=0.2)).clip(0.5, 1.0)
+        return matches.weights * quotient
 
     def _facing(self, cosine: Float64Array) -> Float64Array:
         """From 1 for normals that agree to 0 at the largest angle; 1 for all without one."""
