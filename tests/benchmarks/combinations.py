@@ -27,7 +27,7 @@ from facebench.errors import FacebenchError, error_line
 from facebench.recon.face.crop import Box
 from facebench.recon.morphable.load import load_model
 from facebench.recon.portraits.reconstructor import (
-    MethodChoice,
+    ReconstructionMethod,
     choose_method,
     make_reconstructor,
 )
@@ -108,7 +108,9 @@ def main() -> None:
 
 
 def measure(
-    photographs: list[ReferencePhotograph], detector: ManyFacesDetector, choice: MethodChoice
+    photographs: list[ReferencePhotograph],
+    detector: ManyFacesDetector,
+    choice: ReconstructionMethod,
 ) -> dict[str, Any]:
     """All numbers of one combination."""
     points = "embedded" if choice.landmarks == NONE else choice.landmarks

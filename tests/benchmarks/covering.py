@@ -20,8 +20,8 @@ from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.recipes.vision import ParserRecipe
 from facebench.recon.synthetic.faces import FaceSampler
-from facebench.recon.training.data.augmentation import Change, random_change
-from facebench.recon.training.data.batches import collate, resize_sample
+from facebench.recon.training.data.augmentation import random_change
+from facebench.recon.training.data.batches import Transform, collate, resize_sample
 from facebench.recon.training.data.shards import Sample
 from facebench.recon.training.tasks.parser import ParserLearner
 
@@ -48,12 +48,12 @@ def main() -> None:
     print(f"a step with them {1 + (made[SHARE] - made[0.0]) / whole:.3f} times one without")
 
 
-def changing(recipe: ParserRecipe, cover: float) -> Change:
+def changing(recipe: ParserRecipe, cover: float) -> Transform:
     """The recipe's random change with another share of covers."""
     return random_change(replace(recipe, augmentation=replace(recipe.augmentation, cover=cover)))
 
 
-def batch(stored: Sample, change: Change, side: int, number: int) -> list[Sample]:
+def batch(stored: Sample, change: Transform, side: int, number: int) -> list[Sample]:
     """A batch's photographs."""
     return [change(resize_sample(stored, side), np.random.default_rng(k)) for k in range(number)]
 

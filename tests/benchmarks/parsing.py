@@ -24,8 +24,8 @@ from facebench.recon.network.bisenet import CLASSES
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.synthetic.occluders import Occluder, foreground_object, hand, occlude
-from facebench.recon.training.data.augmentation import Change, cover
-from facebench.recon.training.data.batches import collate, resize_sample
+from facebench.recon.training.data.augmentation import cover
+from facebench.recon.training.data.batches import Transform, collate, resize_sample
 from facebench.recon.training.data.shards import FaceShards, Sample
 from facebench.recon.training.tasks.parser import class_overlaps, confusion
 from facebench.recon.vision.parsing import BiSeNetParser, make_parser
@@ -80,7 +80,7 @@ def behind(occluder: Occluder, sample: Sample) -> Sample:
     return Sample((picture * 255 + 0.5).clip(0, 255).astype(np.uint8), sample.landmarks, mask)
 
 
-def counted(shards: FaceShards, parser: BiSeNetParser, way: Change, seed: int) -> Tensor:
+def counted(shards: FaceShards, parser: BiSeNetParser, way: Transform, seed: int) -> Tensor:
     """Pixels (C, C) of all photographs by true class and found class."""
     table = torch.zeros(CLASSES, CLASSES, dtype=torch.int64)
     for first in range(0, len(shards), _CHUNK):

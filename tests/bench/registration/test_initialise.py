@@ -11,7 +11,7 @@ from facebench.bench.protocol.record import AlignmentSettings, preset
 from facebench.bench.registration.initialise import (
     Initialisation,
     PreparedMesh,
-    _at_its_size,
+    _align_at_fitting_size,
     initialise,
 )
 from facebench.bench.scoring.score import score_prediction
@@ -139,5 +139,5 @@ def test_a_search_keeps_a_size_that_no_face_has(
     balls = [trimesh.creation.icosphere(3, radius) for radius in (60.0, 100.0)]
     small, large = (Surface(Mesh(np.asarray(b.vertices), np.asarray(b.faces))) for b in balls)
     start, rules = Initialisation(Similarity.identity(), source), OverlapRegion(max_distance_mm=50)
-    found = _at_its_size(small, large, start, rules, SEARCH, None)
+    found = _align_at_fitting_size(small, large, start, rules, SEARCH, None)
     assert found.scale == pytest.approx(scale, rel=0.02)

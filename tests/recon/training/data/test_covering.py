@@ -11,7 +11,7 @@ from facebench.recon.recipes.regressor import AugmentationRecipe
 from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.training.data.augmentation import (
     augmentation,
-    covered,
+    cover,
     straight_edged,
     surface,
 )
@@ -35,7 +35,7 @@ def is_covered(sample: Sample) -> bool:
 @given(st.integers(0, 10_000), st.integers(32, 130))
 def test_picture_and_mask_change_in_the_same_places(seed: int, size: int) -> None:
     before = photograph(seed, size)
-    after = covered(before, np.random.default_rng(seed))
+    after = cover(before, np.random.default_rng(seed))
     coverage = straight_edged(np.random.default_rng(seed), before.mask.shape)
     free, hidden = coverage == 0, coverage == 1
     np.testing.assert_array_equal(after.image[free], before.image[free])
@@ -99,7 +99,7 @@ def test_a_cover_changes_no_other_draw() -> None:
 
 
 def test_a_seed_gives_one_cover() -> None:
-    one, two, other = (covered(photograph(), np.random.default_rng(k)) for k in (1, 1, 2))
+    one, two, other = (cover(photograph(), np.random.default_rng(k)) for k in (1, 1, 2))
     np.testing.assert_array_equal(one.image, two.image)
     np.testing.assert_array_equal(one.mask, two.mask)
     assert (one.image != other.image).any()
