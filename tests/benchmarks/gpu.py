@@ -27,8 +27,9 @@ from training import parts as parts_of
 from facebench.recon.losses.photometric import Supervision
 from facebench.recon.morphable.procedural import procedural_model
 from facebench.recon.recipes.files import load_recipe
+from facebench.recon.render.blend import SoftRasConfig
 from facebench.recon.render.geometry import Grid
-from facebench.recon.render.softras import SoftRasConfig, _SoftRas
+from facebench.recon.render.softras import _SoftRas
 from facebench.recon.render.softras_fused import FusedSoftRas
 from facebench.recon.training.data.augmentation import augmentation
 from facebench.recon.training.data.batches import BatchSource

@@ -114,7 +114,8 @@ def judge(
     moved = Surface(Mesh(vertices, prediction.triangles))
     landmarks = (vertices[model.landmarks[SEVEN]], truth[model.landmarks[SEVEN]])
     index = np.arange(len(moved.vertices))
-    nearest = match_prediction(moved, scan, Similarity.identity(), rules, crop, index)
+    still = Similarity.identity()
+    nearest = match_prediction(moved, scan, still, rules, crop, index, moved.areas)
     start = time.process_time()
     registered = correspond(moved, scan, crop, rules)
     seconds = time.process_time() - start

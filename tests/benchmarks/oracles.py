@@ -17,7 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from evaluation_oracles import PAIRS, Oracle, read_oracle
 
 from facebench.bench.protocol.record import preset
-from facebench.bench.scoring.score import Score, score_prediction
+from facebench.bench.scoring.result import Score
+from facebench.bench.scoring.score import score_prediction
 
 STATISTICS = ("mean", "median", "rmse", "std")
 HEADINGS = (
