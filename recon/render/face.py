@@ -140,6 +140,7 @@ class FaceRenderer(nn.Module):
         return to_pixels(points, self.image_size).masked_fill(missing, float("nan"))
 
 
+@torch.no_grad()
 def draw_panels(
     face: FaceRenderer, found: Coefficients, photographs: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -148,14 +149,21 @@ def draw_panels(
     The lit face over the photograph, the surface in grey under a light at the viewer, and the
     face's own colours, unlit; RGB around [0, 1].
     """
-    overlay = draw_overlay(face, found, photographs)
-    return overlay, draw_shape(face, found), draw_albedo(face, found)
+    vertices, lit = face.shaded(found)
+    # Of the same tensor of vertices: the renderer finds what is visible once for all three.
+    drawn = _render(face, vertices, lit)
+    shape = _draw(face, vertices, _lit_grey(face, found))
+    albedo = _draw(face, vertices, face.decoder.albedo(found.albedo))
+    return _over(drawn, photographs), shape, albedo
 
 
 @torch.no_grad()
 def draw_overlay(face: FaceRenderer, found: Coefficients, photographs: Tensor) -> Tensor:
     """The lit faces over their photographs, (B, 3, H, W)."""
-    rendering: Rendering = face(found).rendering
+    return _over(_render(face, *face.shaded(found)), photographs)
+
+
+def _over(rendering: Rendering, photographs: Tensor) -> Tensor:
     # The face's image holds a black background already weighed in.
     return rendering.image + rendering.background_weight.unsqueeze(1) * photographs
 
@@ -182,5 +190,9 @@ def _lit_grey(face: FaceRenderer, found: Coefficients) -> Tensor:
 
 
 def _draw(face: FaceRenderer, vertices: Tensor, colours: Tensor, background: float = 0.0) -> Tensor:
-    drawn: Rendering = face.renderer(vertices, colours, face.decoder.triangles, face.image_size)
+    drawn = _render(face, vertices, colours)
     return drawn.image + background * drawn.background_weight.unsqueeze(1)
+
+
+def _render(face: FaceRenderer, vertices: Tensor, colours: Tensor) -> Rendering:
+    return face.renderer(vertices, colours, face.decoder.triangles, face.image_size)

@@ -212,6 +212,7 @@ class OutlineRenderer:
         self.sigma = sigma
         self.background = background
         self._edges: tuple[Tensor, int, Edges] | None = None
+        self._seen: tuple[Tensor, Tensor, tuple[int, int, Grid], Visible] | None = None
 
     def __call__(
         self, vertices: Tensor, colours: Tensor, triangles: Tensor, image_size: tuple[int, int]
@@ -219,9 +220,19 @@ class OutlineRenderer:
         """Render a batch; see `Renderer`."""
         grid = Grid(*image_size)
         x, y = grid.columns(vertices[:, 0]).T, grid.ups(vertices[:, 1]).T
-        # What is found is discrete; gradients run through what is drawn from it alone.
-        with torch.no_grad():
-            visible = self._find(x, y, vertices[:, 2].T, triangles, grid)
+        # What was found serves another colouring of the same tensor; in training it would only take
+        # memory, and tensors of inference mode do not tell whether they were changed in place.
+        keeps = not (torch.is_grad_enabled() or vertices.is_inference())
+        state = (vertices._version, triangles._version, grid) if keeps else None
+        kept, self._seen = self._seen, None
+        if kept and kept[0] is vertices and kept[1] is triangles and kept[2] == state:
+            visible = kept[3]
+        else:
+            # What is found is discrete; gradients run through what is drawn from it alone.
+            with torch.no_grad():
+                visible = self._find(x, y, vertices[:, 2].T, triangles, grid)
+        if state:
+            self._seen = vertices, triangles, state, visible
         flat_colours = colours.permute(2, 0, 1).reshape(-1, 3)
         return self._draw(x, y, flat_colours, visible, grid)
 

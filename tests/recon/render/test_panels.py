@@ -57,3 +57,17 @@ def test_the_shape_is_grey_and_ignores_colour_and_light(
     assert torch.equal(shape, draw_panels(face, other, nothing)[1])
     torch.testing.assert_close(shape[:, 0], shape[:, 2])
     assert shape.max() > 0.3 and shape[shape > 0].std() > 0.02
+
+
+def test_what_was_seen_is_not_shown_of_other_faces(face: FaceRenderer, found: Coefficients) -> None:
+    """What is visible is kept for one tensor of vertices, as long as nobody changes it."""
+    corners, size = face.decoder.triangles, face.image_size
+    with torch.no_grad():
+        vertices, lit = face.shaded(found)
+        first = face.renderer(vertices, lit, corners, size).silhouette
+        vertices[:, 0] += 0.3
+        moved = face.renderer(vertices, lit, corners, size).silhouette
+        fresh = face.renderer(vertices.clone(), lit, corners, size).silhouette
+        smaller = face.renderer(vertices, lit, corners, (SIDE // 2, SIDE)).silhouette
+    assert torch.equal(moved, fresh) and not torch.equal(moved, first)
+    assert smaller.shape == (1, SIDE // 2, SIDE)
