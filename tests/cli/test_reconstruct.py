@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,17 @@ from facebench.cli.main import group
 from facebench.recon.face.coefficient_files import POSE_NAMES, read_coefficients, schema
 from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.morphable.load import load_model
+from facebench.recon.portraits import sheet
+
+SHEET_SIDE = 120
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_sheets() -> Iterator[None]:
+    """Sheets take most of a reconstruction's time, by the area of their pictures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sheet, "PICTURE_SIZE", SHEET_SIDE)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +131,7 @@ def test_landmarks_lie_in_the_face_box_of_the_photograph(
     np.testing.assert_allclose((low + high) / 2, centre, atol=0.05 * box["width"])
     assert (high - low).max() == pytest.approx(max(box["width"], box["height"]), rel=0.05)
     with Image.open(tmp_path / "astronaut_sheet.png") as picture:
-        assert picture.width == 4 * 360 and picture.height >= 2 * 360
+        assert picture.width == 4 * SHEET_SIDE and picture.height >= 2 * SHEET_SIDE
 
 
 def _shaking(count: int) -> list[np.ndarray]:
@@ -140,8 +152,8 @@ def test_a_video_gives_the_neutral_mean_over_its_frames(weights: Path, tmp_path:
     expected = load_model("embedded").mesh(table["identity"], albedo=table["albedo"])
     mesh = trimesh.load(out / "talk.ply", process=False)
     np.testing.assert_allclose(mesh.vertices, expected.vertices, atol=1e-3)
-    with Image.open(out / "talk_sheet.png") as sheet:
-        assert sheet.height > 5 * 360
+    with Image.open(out / "talk_sheet.png") as picture:
+        assert picture.height > 5 * SHEET_SIDE
     rows = parquet.read_table(out / table["frames_file"])
     assert rows["frame"].to_pylist() == [0, 1, 3, 4, 5]
     assert rows["time_s"].to_pylist() == pytest.approx([0.0, 0.1, 0.3, 0.4, 0.5])

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from facebench.cli.main import group
+from facebench.recon.portraits import sheet
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reconstruct.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -27,6 +28,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setenv("FACEBENCH_RECONSTRUCT_TEXTURE_SIZE", "128")
+        patch.setattr(sheet, "PICTURE_SIZE", 120)  # sheets take most of the time
         exec(EXAMPLES[0], {})
         yield root
 
