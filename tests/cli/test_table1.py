@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from micc_sets import label_scans
 from small_regressor import write_small_regressor
 
 from facebench.bench.method.registry import MethodChoice
@@ -26,11 +27,12 @@ from facebench.results.tracking.run import KEPT_ID
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two people, one scene, two frames."""
+    """Two people with landmarks, one scene, two frames."""
     out = tmp_path_factory.mktemp("set") / "micc"
     digest = load_model("embedded").digest
     plan = MiccPlan("embedded", digest, 2, 2, ("cooperative",), True, 3)
     write_micc(plan, out, 1, lambda number: None)
+    label_scans(out)
     return out
 
 
