@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -16,7 +16,10 @@ from facebench.bench.scoring.score import Score, score_prediction
 from facebench.recon.mesh.record import Mesh
 
 MICC = preset("micc")
-PLACES = 2 if "FACEBENCH_SLOW" in os.environ else 1
+# Without points between the vertices: a third of the time, where those are not what is tested.
+COARSE = MICC.with_setting("points.longest_edge_mm", "inf")
+SLOW = "FACEBENCH_SLOW" in os.environ
+PLACES = 2 if SLOW else 1
 COLUMNS = ("mean_mm", "median_mm", "rmse_mm", "p90_mm", "scale", "overlap")
 
 
@@ -36,8 +39,13 @@ def score(face: Mesh, scan: Mesh, landmarks: Landmarks) -> Score:
 
 
 @pytest.fixture(scope="module")
+def coarse(face: Mesh, scan: Mesh, landmarks: Landmarks) -> Score:
+    return score_prediction(face, scan, COARSE, scan_landmarks=landmarks).score
+
+
+@pytest.fixture(scope="module")
 def searched(face: Mesh, scan: Mesh) -> Score:
-    return score_prediction(face, scan, MICC).score
+    return score_prediction(face, scan, COARSE).score
 
 
 def assert_near(score: Score, other: Score, relative: float) -> None:
@@ -52,7 +60,7 @@ def motion(seed: int) -> Callable[[np.ndarray], np.ndarray]:
     return lambda points: points @ turn.T + shift
 
 
-@settings(max_examples=PLACES, deadline=None)
+@settings(max_examples=PLACES, phases=tuple(Phase) if SLOW else (Phase.explicit,))
 @given(seed=st.integers(0, 2**31))
 @example(seed=22)  # Of these a ray once met the lips or not by the turn of the mesh.
 def test_neither_side_s_place_matters(
@@ -69,13 +77,13 @@ def test_neither_side_s_place_matters(
 @given(seed=st.integers(0, 2**31))
 def test_nor_where_the_pose_is_searched(face: Mesh, scan: Mesh, searched: Score, seed: int) -> None:
     moved = replace(scan, vertices=motion(seed)(scan.vertices))
-    assert_near(searched, score_prediction(face, moved, MICC).score, 1e-6)
+    assert_near(searched, score_prediction(face, moved, COARSE).score, 1e-6)
 
 
-def test_the_start_hardly_matters(searched: Score, score: Score) -> None:
+def test_the_start_hardly_matters(searched: Score, coarse: Score) -> None:
     """Searched and landmark-started alignments end at one place, to the tolerance."""
-    assert (searched.start, score.start) == ("search", "landmarks")
-    assert searched.mean_mm == pytest.approx(score.mean_mm, abs=0.05)
+    assert (searched.start, coarse.start) == ("search", "landmarks")
+    assert searched.mean_mm == pytest.approx(coarse.mean_mm, abs=0.05)
 
 
 def test_a_share_of_the_points_aligns_as_all_do(
@@ -101,8 +109,7 @@ def test_any_pose_and_size_is_found(
     move, elsewhere = motion(seed), motion(seed + 100)
     moved = replace(scan, vertices=move(scan.vertices))
     turned = replace(face, vertices=elsewhere(face.vertices) * size)
-    coarse = MICC.with_setting("points.longest_edge_mm", "inf")
-    pair = score_prediction(turned, moved, coarse)
+    pair = score_prediction(turned, moved, COARSE)
     assert pair.score.mean_mm == pytest.approx(score.mean_mm, abs=0.05)
     tip = move(landmarks.points[30:31])[0]
     assert np.linalg.norm(pair.nose_tip.position - tip) < 3
@@ -131,12 +138,12 @@ def with_table(scan: Mesh, centre: np.ndarray) -> Mesh:
 
 
 def test_what_lies_outside_of_the_crop_changes_nothing(
-    face: Mesh, scan: Mesh, landmarks: Landmarks, score: Score
+    face: Mesh, scan: Mesh, landmarks: Landmarks, coarse: Score
 ) -> None:
     tip = landmarks.points[30]
     other = with_table(with_fragments(scan, tip), tip)
-    labelled = score_prediction(face, other, MICC, scan_landmarks=landmarks).score
+    labelled = score_prediction(face, other, COARSE, scan_landmarks=landmarks).score
     for name in COLUMNS:
-        assert getattr(labelled, name) == pytest.approx(getattr(score, name), rel=1e-6), name
-    searched = score_prediction(face, other, MICC).score
-    assert searched.mean_mm == pytest.approx(score.mean_mm, rel=2e-3)
+        assert getattr(labelled, name) == pytest.approx(getattr(coarse, name), rel=1e-6), name
+    searched = score_prediction(face, other, COARSE).score
+    assert searched.mean_mm == pytest.approx(coarse.mean_mm, rel=2e-3)
