@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import mlflow
@@ -16,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from in_process import facebench
 from pair_files import points_of, write_now_prediction, write_now_scan, write_side
 from scipy.spatial.transform import Rotation
 
@@ -24,7 +21,9 @@ from facebench.cli.main import group
 from facebench.errors import FacebenchError
 from facebench.recon.mesh.record import Mesh
 from facebench.recon.morphable.procedural import procedural_model
+from facebench.results.run.folder import RunFolder
 from facebench.results.run.point_errors import PointErrors
+from facebench.results.run.record import RunRecord
 
 IMAGES = ("FaMoS_1/selfie/IMG_1", "FaMoS_1/multiview_neutral/IMG_2", "FaMoS_2/selfie/IMG_1")
 
@@ -148,7 +147,8 @@ def test_a_plain_folder_is_averaged_over_pairs(home: Path, tmp_path: Path) -> No
         write_side(scan, tmp_path / "theirs" / f"{name}.ply", points_of(scan))
     write_side(someone(3), tmp_path / "theirs" / "carla.ply")
     words = tmp_path / "ours", tmp_path / "theirs", "--out", tmp_path / "run"
-    done = run(home, *words, "--json")
+    # Meshes as their files have them: half the time of a measurement.
+    done = run(home, *words, "--set", "points.longest_edge_mm=inf", "--json")
     assert done.exit_code == 0, done.output
     (groups,) = (json.loads(done.stdout)["scenes"],)
     table = pd.read_parquet(tmp_path / "run" / "items.parquet").set_index("item")
@@ -179,38 +179,29 @@ def test_options_that_make_no_sense(home: Path, words: tuple[str, ...], said: st
     assert not (home / "x").exists()
 
 
-def test_an_interrupted_run_says_how_to_continue(home: Path) -> None:
-    words = [str(word) for word in now_words(home, "stopped")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "facebench", "evaluate", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    try:
-        _wait_for(home / "stopped" / "run.json", process)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=600)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    folders = f"{home / 'predictions'} {home / 'NoW_Dataset'}"
-    assert f"facebench evaluate {folders} --protocol now --out" in said
-    assert "Traceback" not in said
-
-
-def _wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 180
-    while not path.is_file() and process.poll() is None and time.monotonic() < end:
-        time.sleep(0.02)
-
-
-def test_a_set_goes_the_whole_way(
-    home: Path, result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_interrupted_run_says_how_to_continue(
+    home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Ctrl-C as soon as the run is there; a process of its own: `test_usage_errors.py`."""
+    begin = RunFolder.begin
+
+    def begin_and_stop(folder: RunFolder, record: RunRecord) -> RunRecord:
+        begun = begin(folder, record)
+        signal.raise_signal(signal.SIGINT)
+        return begun
+
+    monkeypatch.setattr(RunFolder, "begin", begin_and_stop)
+    words = [str(word) for word in now_words(home, "stopped")]
+    done = facebench("evaluate", *words, home=home, path=home)
+    assert done.returncode == 130 and (home / "stopped" / "run.json").is_file()
+    folders = f"{home / 'predictions'} {home / 'NoW_Dataset'}"
+    assert f"facebench evaluate {folders} --protocol now --out" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_set_goes_the_whole_way(home: Path, result: Result, tmp_path: Path) -> None:
     """NoW's layout measured twice, compared, gated, reported and logged, as a MICC run is."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    earlier = set(runs_of_mlflow())
     worse = tmp_path / "worse"
     for number, image in enumerate(IMAGES):
         # Of the same size as the scan's, but of somebody else altogether.
@@ -234,7 +225,14 @@ def test_a_set_goes_the_whole_way(
     page = tmp_path / "page.html"
     told = words("report", home / "run", tmp_path / "b", "--out", page)
     assert told.exit_code == 0 and "multiview_neutral" in page.read_text(), told.output
-    logged = mlflow.search_runs(search_all_experiments=True)
-    assert logged["metrics.all.mean_mm"].dropna().tolist() == [
+    logged = {name: mean for name, mean in runs_of_mlflow().items() if name not in earlier}
+    assert [mean for mean in logged.values() if not np.isnan(mean)] == [
         pytest.approx(summary(tmp_path / "b", ".")["all"]["mean_mm"])
     ]
+
+
+def runs_of_mlflow() -> dict[str, float]:
+    """Every run's number of all points by the run's name for itself; NaN where it has none."""
+    runs = mlflow.search_runs(search_all_experiments=True)
+    means = runs.get("metrics.all.mean_mm", pd.Series(np.nan, runs.index))
+    return dict(zip(runs.get("run_id", ()), means, strict=True))

@@ -57,8 +57,11 @@ def scan_path(root: Path, subject: int) -> Path:
     return root / f"subject_{subject:02d}" / "Model" / "frontal1" / "obj" / "111213141516.obj"
 
 
-def write_scan(path: Path, model: MorphableModel, seed: int = 0) -> Path:
-    """A person of the model, pitched 45 degrees down and somewhere in space, as an OBJ in mm."""
+def write_scan(path: Path, model: MorphableModel, seed: int = 0, labelled: bool = False) -> Path:
+    """A person of the model, pitched 45 degrees down and somewhere in space, as an OBJ in mm.
+
+    With its landmarks beside it where it is labelled: no pose is searched for then.
+    """
     rng = np.random.default_rng(seed)
     person = model.mesh(identity=rng.normal(size=model.identity_basis.shape[2]))
     c, s = np.cos(np.pi / 4), np.sin(np.pi / 4)
@@ -66,6 +69,8 @@ def write_scan(path: Path, model: MorphableModel, seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     vertices = person.vertices @ turn.T + rng.uniform(-300, 300, 3)
     write_obj(Mesh(vertices, person.triangles), path)
+    if labelled:
+        np.savetxt(path.with_suffix(".landmarks.txt"), vertices[model.landmarks])
     return path
 
 
