@@ -28,7 +28,8 @@ class _Late(ModuleType):
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         module, path = self._place
-        return reduce(getattr, path, import_module(module))(*arguments, **options)
+        found: Any = import_module(module)
+        return reduce(getattr, path, found)(*arguments, **options)
 
 
 # What somebody has imported already costs nothing, and stays as it is.
