@@ -9,7 +9,7 @@ from facebench.bench.dataset.registry import open_dataset
 from facebench.bench.surface.similarity import Similarity
 from facebench.bench.synthetic.write import truth_folder
 from facebench.recon.morphable.load import load_model
-from facebench.recon.synthetic.appearance import landmark_points
+from facebench.recon.synthetic.appearance import required_landmarks
 
 micc_dataset = partial(open_dataset, "micc")
 
@@ -22,7 +22,7 @@ def label_scans(folder: Path) -> None:
     model = load_model("embedded")
     for path in truth_folder(folder).glob("subject_*.npz"):
         with np.load(path) as truth:
-            points = landmark_points(model, truth["vertices"])
+            points = required_landmarks(model, truth["vertices"])
             for scan in (folder / path.stem).glob("Model/*/obj/*.obj"):
                 name = scan.parts[-3]
                 rotation, shift = truth[f"{name}_rotation"], truth[f"{name}_translation"]
