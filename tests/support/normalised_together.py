@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from facebench.recon.training.workers import SharedBatchNorm1d, SharedBatchNorm2d
 
@@ -108,19 +105,9 @@ def part(workers: int) -> int:
     return 0
 
 
-def work(folder: Path, rank: int) -> None:
-    """One of the two: `RANK.found` out."""
-    torch.set_num_threads(1)
-    store = distributed.FileStore(str(folder / "store"), 2)
-    wait = timedelta(seconds=120)
-    distributed.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=wait)
-    found = {
+def normalise_shares(rank: int) -> dict[str, dict[str, Tensor]]:
+    """What one of the two workers finds in every case, within their process group."""
+    return {
         name: normalise(layer_for(case.features, True), *case.of(rank))
         for name, case in cases().items()
     }
-    torch.save(found, folder / f"{rank}.found")
-    distributed.destroy_process_group()
-
-
-if __name__ == "__main__":
-    work(Path(sys.argv[1]), part(2))

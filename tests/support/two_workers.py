@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from normalised_together import part
+from normalised_together import normalise_shares, part
 from small_recogniser import small_recogniser
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -113,7 +113,10 @@ def worker_step(content: dict[str, Any], peers: DistributedGroup) -> dict[str, o
 
 
 def work(folder: Path, rank: int, workers: int) -> None:
-    """One of the workers: its share of every `NAME.pt` in, `NAME-RANK.found` out."""
+    """One of the workers: its share of every `NAME.pt` in, `NAME-RANK.found` out.
+
+    And `RANK.normalised`: its shares of the cases of batch normalisation.
+    """
     torch.set_num_threads(1)
     store = distributed.FileStore(str(folder / "store"), workers)
     wait = timedelta(seconds=120)
@@ -121,6 +124,7 @@ def work(folder: Path, rank: int, workers: int) -> None:
     for path in sorted(folder.glob("*.pt")):
         found = worker_step(torch.load(path, weights_only=True), DistributedGroup(rank, workers))
         torch.save(found, folder / f"{path.stem}-{rank}.found")
+    torch.save(normalise_shares(rank), folder / f"{rank}.normalised")
     distributed.destroy_process_group()
 
 

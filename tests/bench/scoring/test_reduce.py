@@ -153,8 +153,8 @@ def test_the_first_scan_is_the_first_that_can_be_read(
 
 
 def test_the_mean_face_is_reduced_alike(model: MorphableModel, scans: tuple[Scan, Scan]) -> None:
-    """On scans without landmarks, whose pose has to be searched for."""
-    bare = unlabelled(scans[0]), unlabelled(scans[1])
+    """Of the second scan, which has no landmarks, the pose has to be searched for."""
+    bare = scans[0], unlabelled(scans[1])
     failed = Prediction(None, "no face", 1, 0)
     values = [on_scan(model.mesh(), scan).score.value_mm for scan in bare]
     row = measure(model, bare, micc(scan="each"), failed).result

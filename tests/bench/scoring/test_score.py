@@ -196,14 +196,16 @@ def test_the_pose_of_the_scan_hardly_matters(
     assert score.mean_mm == pytest.approx(coarse.score.mean_mm, rel=5e-3)
 
 
-def test_a_label_centres_the_crop(face: Mesh, scan: Mesh, coarse: ScoredPair) -> None:
+def test_a_label_centres_the_crop(
+    face: Mesh, scan: Mesh, landmarks: Landmarks, coarse: ScoredPair
+) -> None:
     label = coarse.nose_tip.position + np.array([3.0, 0, 0])
     centred = score_prediction(face, scan, COARSE, nose_tip=label)
     assert centred.score.nose_tip_source == "label"
     assert centred.score.nose_tip_disagreement_mm == pytest.approx(3, abs=0.5)
     assert centred.score.mean_mm == pytest.approx(coarse.score.mean_mm, rel=0.01)
     with pytest.raises(FacebenchError, match="nothing within 95 mm"):
-        score_prediction(face, scan, MICC, nose_tip=label + 5000)
+        score_prediction(face, scan, COARSE, nose_tip=label + 5000, scan_landmarks=landmarks)
 
 
 def test_a_prediction_without_landmarks(face: Mesh, scan: Mesh, coarse: ScoredPair) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import torch
 import two_workers
+from normalised_together import cases as batches_to_normalise
+from normalised_together import layer_for, normalise
 from training_faces import small_recipe
 
 from facebench.recon.losses.photometric import Supervision
@@ -53,6 +55,10 @@ class Cases:
     batches: dict[str, Supervision]
     tasks: dict[str, PeopleBatch]
     found: dict[str, list[dict[str, Any]]]
+    normalised: list[dict[str, dict[str, torch.Tensor]]]
+
+
+BATCHES = batches_to_normalise()
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +79,10 @@ def cases(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Cases:
     command = [sys.executable, two_workers.__file__, str(folder)]
     subprocess.run(command, check=True, timeout=500)
     files = {name: [folder / f"{name}-{rank}.found" for rank in range(2)] for name in contents}
-    return Cases(batches, tasks, {name: [_loaded(path) for path in files[name]] for name in files})
+    found = {name: [_loaded(path) for path in files[name]] for name in files}
+    return Cases(
+        batches, tasks, found, [_loaded(folder / f"{rank}.normalised") for rank in range(2)]
+    )
 
 
 def test_the_gradient_is_that_of_the_double_batch(cases: Cases) -> None:
@@ -106,6 +115,24 @@ def test_a_share_that_is_not_finite_is_left_out_by_both(cases: Cases) -> None:
     for one in cases.found["spoilt"]:
         assert not one["applied"]
         assert all(value.isfinite().all() for value in one["state"].values())
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_batch_normalisation_has_values_and_gradients_of_the_whole_batch(
+    cases: Cases, name: str
+) -> None:
+    """In doubles; where the mean is a million of the spread, half of the digits are the mean's."""
+    case = BATCHES[name]
+    whole = normalise(layer_for(case.features, shared=False), case.features, case.gradient)
+    close = {"rtol": 0.0, "atol": 1e-8 if "far" in name else 1e-12}
+    both = [one[name] for one in cases.normalised]
+    for key in ("normalised", "features"):
+        torch.testing.assert_close(torch.cat([one[key] for one in both]), whole[key], **close)
+    for key in ("weight", "bias"):
+        torch.testing.assert_close(sum(one[key] for one in both), whole[key], **close)
+    for key in (key for key in whole if key.startswith("state")):
+        assert torch.equal(both[0][key], both[1][key])
+        torch.testing.assert_close(both[0][key], whole[key], **close)
 
 
 def whole_vector(tensors: dict[str, torch.Tensor]) -> torch.Tensor:

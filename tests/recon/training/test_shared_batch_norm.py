@@ -1,31 +1,16 @@
-"""Batch normalisation over several workers is that of PyTorch over the whole batch."""
+"""Batch normalisation over several workers, in one of them; over two: `test_peers.py`."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import normalised_together
 import pytest
 import torch
-from normalised_together import FIRST, LAST, cases, layer_for, normalise
+from normalised_together import FIRST, LAST, layer_for, normalise
 from torch import Tensor, distributed, nn
 
 from facebench.recon.training.workers import SharedBatchNorm1d, SharedBatchNorm2d
-
-CASES = cases()
-Found = dict[str, dict[str, Tensor]]
-
-
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
-    """What each of two processes found in every case."""
-    folder = tmp_path_factory.mktemp("normalised")
-    command = [sys.executable, normalised_together.__file__, str(folder)]
-    subprocess.run(command, check=True, timeout=240)
-    return [torch.load(folder / f"{rank}.found", weights_only=True) for rank in range(2)]
 
 
 @pytest.fixture
@@ -35,24 +20,6 @@ def only_worker(tmp_path: Path) -> Iterator[None]:
     distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
     yield
     distributed.destroy_process_group()
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_two_workers_have_values_and_gradients_of_the_whole_batch(
-    found: list[Found], name: str
-) -> None:
-    """In doubles; where the mean is a million of the spread, half of the digits are the mean's."""
-    case = CASES[name]
-    whole = normalise(layer_for(case.features, shared=False), case.features, case.gradient)
-    close = {"rtol": 0.0, "atol": 1e-8 if "far" in name else 1e-12}
-    both = [one[name] for one in found]
-    for key in ("normalised", "features"):
-        torch.testing.assert_close(torch.cat([one[key] for one in both]), whole[key], **close)
-    for key in ("weight", "bias"):
-        torch.testing.assert_close(sum(one[key] for one in both), whole[key], **close)
-    for key in (key for key in whole if key.startswith("state")):
-        assert torch.equal(both[0][key], both[1][key])
-        torch.testing.assert_close(both[0][key], whole[key], **close)
 
 
 @pytest.mark.usefixtures("only_worker")
