@@ -63,10 +63,12 @@ def parse_obj(
         most_vertices, most_triangles: more are refused.
 
     Raises:
-        ObjError: a vertex without three numbers, an index that is none, 0 or beyond the vertices.
+        ObjError: a vertex without three numbers, an index that is none, 0 or beyond the vertices,
+            or a file that ends in a face of fewer than three corners.
         ValueError: there are more vertices or triangles than that, or zero bytes.
     """
     text = _plain_text(content)
+    _refuse_cut(text)
     vertices: list[NDArray[np.float64]] = []
     corners, lengths = list[Index](), list[Index]()
     count = n_triangles = line = 0
@@ -94,6 +96,14 @@ def parse_obj(
         return np.empty((0, 3)), np.empty((0, 3), np.int64)
     points = np.concatenate(vertices)
     return points, triangulate(np.concatenate(corners), np.concatenate(lengths), points)
+
+
+def _refuse_cut(text: bytes) -> None:
+    """Such faces have no area and are left out; at the end of a file they say that it was cut."""
+    last = text[-4096:].rstrip().rpartition(b"\n")[2].split()
+    if last[:1] == [b"f"] and len(last) < 4:
+        line = text.rstrip().count(b"\n") + 1
+        raise ObjError(line, "the file ends in a face of fewer than 3 corners: it is cut off")
 
 
 def _plain_text(content: bytes) -> bytes:

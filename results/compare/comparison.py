@@ -403,11 +403,14 @@ def _notes(pairs: Sequence[RunPair], tie_mm: float) -> Iterator[str]:
         return
     # Only tests that were made share the level: Holm does not count the others.
     tests = sum(pair.difference.testable for pair in pairs)
+    tested = (
+        f"; p corrected for {tests} test{'s' * (tests != 1)} (Holm). *: p is below "
+        f"{LEVEL:.0%}, so that the error is lower, or higher, beyond chance."
+    )
     yield (
         "Means over the subjects that both runs have a number for, below them 95 % bootstrap "
         "intervals over subjects; subjects won/tied/lost by the first of the two, a tie within "
-        f"{tie_mm:g} mm; p corrected for {tests} test{'s' * (tests != 1)} (Holm). *: p is below "
-        f"{LEVEL:.0%}, so that the error is lower, or higher, beyond chance."
+        f"{tie_mm:g} mm" + (tested if tests else ".")
     )
     if tests < len(pairs):
         yield TOO_FEW

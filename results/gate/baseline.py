@@ -14,6 +14,7 @@ from ...recon.files.text import check_fields, read_json
 from ..files import write_json
 from ..run.folder import RunFolder
 from ..tables.basis import Basis, place_of
+from ..tables.scenes import run_label
 from ..tables.subject_errors import scene_column
 
 FORMAT = 1
@@ -25,7 +26,7 @@ class Baseline:
     """The numbers of an earlier run.
 
     Attributes:
-        method: its name.
+        method: what tables call it.
         basis: what the numbers stand on.
         commit: of the code that measured it, or empty.
         measured: when, UTC.
@@ -55,7 +56,7 @@ class Baseline:
         rates = (cell.frames_per_second for cell in summary.values())
         shares = {scene: cell.completeness for scene, cell in summary.items()}
         return cls(
-            method=record.method,
+            method=run_label(record),
             basis=Basis.of(record),
             commit=record.commit,
             measured=record.ended,

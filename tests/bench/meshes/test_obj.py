@@ -133,6 +133,7 @@ def test_what_is_no_number_stays_none(recwarn: pytest.WarningsRecorder) -> None:
     [
         ("v 0 0 0\nv 1 0 0\nv 1 1 0\n\nf 0 1 2\n", "line 5: a face names vertex 0"),
         ("v 0 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 4\n", "line 4: '4' names one of 3 vertices"),
+        ("v 0 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3\nf 1 2", "line 5: the file ends in a face of fewer"),
         ("v 0 0 0\nv 1 0 0\nf -3 -2 -1\nv 1 1 0\n", "line 3: '-3' counts back too far"),
         ("v 0 0 0\nv 1 \\\n0 0\nv 1 1\n", "line 4: a vertex of < 3 numbers"),
         ("v 0 0 0\nv 1-2 0 0\nv 1 x 0\n", "line 2: '1-2' is not a number"),

@@ -52,6 +52,14 @@ def test_a_written_baseline_comes_back(tmp_path: Path) -> None:
         assert again.errors_mm[scene] == pytest.approx(baseline.errors_mm[scene], abs=5e-7)
 
 
+def test_it_is_called_as_tables_call_the_run(tmp_path: Path) -> None:
+    run = whole_run(tmp_path / "run")
+    values = json.loads((tmp_path / "run" / "run.json").read_text())
+    values["arguments"]["name"] = "mine"
+    (tmp_path / "run" / "run.json").write_text(json.dumps(values))
+    assert Baseline.of_run(run).method == "mine"
+
+
 def test_it_is_small_and_changes_line_by_line(tmp_path: Path) -> None:
     whole_run(tmp_path / "run")
     Baseline.of_run(whole_run(tmp_path / "run")).write(tmp_path / "b.json")
