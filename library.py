@@ -166,8 +166,8 @@ def run(
     )
     place = mirror_path(str(out), writing=True) if is_address(out) else Path(out)
     folder, benchmark = RunFolder(place), prepare(request)
-    asked = {"method": method, "protocol": protocol, "cluster": cluster, **options}
-    values = {"dataset": dataset, "data": data, "out": out, **asked}
+    values: dict[str, Any] = {"dataset": dataset, "data": data, "out": out, "method": method}
+    values |= {"protocol": protocol, "cluster": cluster, **options}
     # A record is JSON, which knows no paths.
     given = {name: str(one) if isinstance(one, Path) else one for name, one in values.items()}
     # Every argument by its name: who continues the run must not measure another.

@@ -211,11 +211,7 @@ def _check_protocols(text: str) -> None:
 
 
 def check_protocol(text: str) -> None:
-    """Refuse a protocol that is neither a preset nor a file that is there.
-
-    Raises:
-        FacebenchError: it is neither.
-    """
+    """Refuse a protocol that is neither a preset nor a file that is there."""
     if text.endswith(".toml"):
         _check_file(Path(text))
     elif text not in PROTOCOLS:

@@ -108,9 +108,7 @@ def audit_people(
 
 
 def faces_of(run: RunFolder, subjects: int | None = None) -> list[RunFace]:
-    """The scored faces of a run's first scene, the first by id of each of so many subjects.
-
-    Several photographs of a person are one person's face: each would count the same evidence again.
+    """The scored faces of a run's first scene, one of each of so many subjects: the first by id.
 
     Raises:
         FacebenchError: the run's data are gone, or it has no scored face.

@@ -59,21 +59,16 @@ def report_node(paths: Sequence[str]) -> NodeReport:
     for _ in range(JOB_PRODUCTS):
         square = square @ square / JOB_SIDE
     seconds = time.perf_counter() - start
+    # Not the free pages: what is kept of files is given up, and fills a node that has long worked.
+    memory = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     return NodeReport(
         versions=package_versions(),
         paths={path: _contents(Path(path)) for path in paths},
-        memory_gb=_available_memory_gb(),
+        memory_gb=1024 * int(memory["MemAvailable"].split()[0]) / 1e9,
         cores=len(os.sched_getaffinity(0)),
         digest=load_model("embedded").digest,
         job_seconds=seconds,
     )
-
-
-def _available_memory_gb() -> float:
-    """What new processes may have without swapping, by Linux."""
-    # Not the free pages: what is kept of files is given up, and fills a node that has long worked.
-    facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    return 1024 * int(facts["MemAvailable"].split()[0]) / 1e9
 
 
 def _contents(path: Path) -> str:

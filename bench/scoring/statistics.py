@@ -101,7 +101,6 @@ def bootstrap_interval(
     values: ArrayLike,
     seed: int = 0,
     resamples: int = RESAMPLES,
-    confidence: float = 0.95,
     subjects: Sequence[str] | None = None,
 ) -> Interval:
     """Percentile interval of the mean over (N,) values; NaN for fewer than two subjects.
@@ -112,7 +111,7 @@ def bootstrap_interval(
     if len(means) < 2:
         return UNKNOWN
     drawn = bootstrap_means(means, seed, resamples, weights=counts)
-    return percentile_interval(drawn, confidence)
+    return percentile_interval(drawn)
 
 
 def percentile_interval(means: Float64Array, confidence: float = 0.95) -> Interval:

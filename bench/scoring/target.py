@@ -180,18 +180,17 @@ def parts_of(prediction: Prediction) -> Mapping[str, NDArray[np.bool_]]:
     return {} if own is None else transfer_parts(mesh, own)
 
 
-def read_target(scan: Scan, unit: str, option: str = "--unit") -> Target:
+def read_target(scan: Scan, unit: str) -> Target:
     """A scan and its labels from their files, brought to mm.
 
     Args:
         scan: where they are.
         unit: of all of them: mm, cm or m.
-        option: that gives the unit, for messages.
 
     Raises:
         FacebenchError: a file cannot be used.
     """
-    mesh, removed = read_mesh(scan.path, unit, option, points=True)
+    mesh, removed = read_mesh(scan.path, unit, points=True)
     # Labels are in the unit of their scan's file.
     factor = unit_in_mm(unit)
     tip = None if scan.nose_tip is None else read_nose_tip(scan.nose_tip)

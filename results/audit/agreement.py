@@ -155,8 +155,8 @@ def _means(table: Array) -> tuple[Array, Array]:
         return np.nanmean(table[0] * known, 1), np.nanmean(table[1] * known, 1)
 
 
-def _people_to_tell(ladder: Array, step_mm: float, power: float = 0.8) -> float:
-    """People that a paired t-test needs to see a step of the true error, at 5 % two-sided.
+def _people_to_tell(ladder: Array, step_mm: float) -> float:
+    """How many people it takes for four of five paired t-tests to see a step of the true error.
 
     The ladder's true errors rise by 0.05 mm for everybody, so the measured differences of two rungs
     tell how much of a step the protocol sees, and how much of it is noise of its own.
@@ -164,7 +164,6 @@ def _people_to_tell(ladder: Array, step_mm: float, power: float = 0.8) -> float:
     Args:
         ladder: (rungs, people) measured errors, rungs of equal steps in their order.
         step_mm: between two methods.
-        power: share of such comparisons that shall find the difference.
     """
     if len(ladder) < 2:
         return float("nan")
@@ -182,9 +181,9 @@ def _people_to_tell(ladder: Array, step_mm: float, power: float = 0.8) -> float:
     # tell one of thirty, and the noncentral t has no number for one without end.
     effect = float(seen / max(differences.std(ddof=1), seen / 30))
     for people in range(2, MOST_PEOPLE):
-        # The statistic of a paired t-test follows the noncentral t where there is a difference.
+        # Two-sided at 5 %; the statistic follows the noncentral t where there is a difference.
         limit = student_t.ppf(0.975, people - 1)
-        if nct.sf(limit, people - 1, effect * np.sqrt(people)) >= power:
+        if nct.sf(limit, people - 1, effect * np.sqrt(people)) >= 0.8:
             return float(people)
     return float("inf")
 

@@ -55,26 +55,23 @@ class Photographs(Protocol):
         ...
 
 
-def rows_of_step(
-    groups: Sequence[int], batch_size: int, step: int, seed: int, pool: int = POOL
-) -> NDArray[np.int64]:
+def rows_of_step(groups: Sequence[int], batch_size: int, step: int, seed: int) -> NDArray[np.int64]:
     """Rows of the global batch of a step: epoch after epoch, each in an order of its own.
 
     An epoch takes the groups in random order and shuffles the rows of so many neighbours as make up
-    a pool, so that only these groups are needed at a time. Fewer rows are shuffled as one.
+    `POOL`, so that only these groups are needed at a time. Fewer rows are shuffled as one.
 
     Args:
         groups: rows of each piece that is read at once.
         batch_size: of all workers together.
         step: from 0.
         seed: of all orders.
-        pool: rows shuffled among each other.
     """
     rows = sum(groups)
     # Counted over all epochs: a batch may take the end of one and the start of the next.
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
     epochs = positions // rows
-    orders = {int(e): epoch_order(tuple(groups), seed, int(e), pool) for e in np.unique(epochs)}
+    orders = {int(e): epoch_order(tuple(groups), seed, int(e), POOL) for e in np.unique(epochs)}
     return np.array([orders[int(e)][p % rows] for e, p in zip(epochs, positions, strict=True)])
 
 
