@@ -136,9 +136,12 @@ def shared() -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def fetched() -> Iterator[None]:
-    """The networks of `facebench weights get` where somebody has fetched them all; else a skip."""
+    """The networks of `facebench weights get` where somebody has fetched them all; else a skip.
+
+    For the tests of a file: those that follow elsewhere expect the embedded ones again.
+    """
     from facebench.recon.weights.catalogue import CATALOGUE, is_fetched
 
     with pytest.MonkeyPatch.context() as patch:
