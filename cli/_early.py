@@ -129,6 +129,7 @@ def check_arguments(options: dict[str, Any]) -> None:
     settings = options.get("settings") or ()
     # Not by its name alone: a recipe is right or wrong only together with its --set.
     if isinstance(options.get("recipe"), str):
+        _check_recipe(options["recipe"])
         from ..recon.recipes.files import load_any_recipe
 
         load_any_recipe(options["recipe"], settings)
@@ -185,6 +186,17 @@ def _check_method(text: str) -> None:
         _check_folder(Path(folder))
     if choice.checkpoint is not None:
         _check_weights(choice.checkpoint)
+
+
+def _check_recipe(text: str) -> None:
+    # By the files' names: reading one imports what checks all of its settings.
+    if text.endswith(".toml"):
+        _check_file(Path(text))
+        return
+    folder = Path(__file__).parents[1] / "recon" / "recipes"
+    names = sorted(path.stem for path in folder.glob("*.toml"))
+    if text not in names:
+        raise FacebenchError(f"no recipe '{text}'", did_you_mean(text, names))
 
 
 def _check_dataset(name: str) -> None:
