@@ -68,7 +68,7 @@ def train(folder: Path, out: str) -> None:
 
 def test_whichever_write_it_dies_at(tmp_path: Path) -> None:
     """Checkpoints, log, validation, pictures, weights: each replaced or appended to by half."""
-    write_training_faces(tmp_path, subjects=3)
+    write_training_faces(tmp_path, subjects=2)
     train(tmp_path, "whole")
     for write in count(1):
         out = f"killed-{write}"
