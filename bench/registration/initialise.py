@@ -200,23 +200,27 @@ def _best_after_coarse_alignment(
     A face is registered at the size that fits, also where a protocol leaves it its own.
     """
     surfaces = prediction.surface, scan.surface
-    places = [_face_around(prediction, start) for start in starts]
-    sized = [
-        _align_at_fitting_size(*surfaces, start, intersection, settings, around)
-        for start, around in zip(starts, places, strict=True)
-    ]
+    aligned: list[tuple[Initialisation, Sphere | None, Similarity]] = []
+    apart: list[FacebenchError] = []
+    for start in starts:
+        around = _face_around(prediction, start)
+        try:
+            sized = _align_at_fitting_size(*surfaces, start, intersection, settings, around)
+        except FacebenchError as error:
+            # A wrong pose of several slid off the scan: the others are still to be judged.
+            apart.append(error)
+        else:
+            aligned.append((start, around, sized))
+    if not aligned:
+        raise apart[0]
     # Judged after the coarse alignment, at the size that fits: before it a wrong size decides.
     shares = [0.0]
-    if len(starts) > 1:
-        shares = [
-            agreement(*surfaces, transform, intersection, around)
-            for transform, around in zip(sized, places, strict=True)
-        ]
-    best = int(np.argmax(shares))
-    start, around = starts[best], places[best]
+    if len(aligned) > 1:
+        shares = [agreement(*surfaces, sized, intersection, around) for _, around, sized in aligned]
+    start, around, sized = aligned[int(np.argmax(shares))]
     if settings.scale != "none":
-        return replace(start, transform=sized[best])
-    rigid = _without_scale(sized[best], prediction.surface)
+        return replace(start, transform=sized)
+    rigid = _without_scale(sized, prediction.surface)
     return replace(
         start, transform=align_coarsely(*surfaces, rigid, intersection, settings, around)
     )
@@ -230,11 +234,21 @@ def _align_at_fitting_size(
     settings: AlignmentSettings,
     around: Sphere | None,
 ) -> Similarity:
-    """A few dense steps at the size that fits, or at the prediction's own where none does."""
+    """A few dense steps at the size that fits, or at the prediction's own where none does.
+
+    Raises:
+        FacebenchError: when the surfaces do not overlap.
+    """
     free, rigid = replace(settings, scale="per_mesh"), replace(settings, scale="none")
-    found = align_coarsely(prediction, scan, start.transform, intersection, free, around)
-    # A search is in millimetres. Beside a whole head a face that is cut small shrinks into it.
-    if start.source == "search" and not is_face_scale(found.scale):
+    found: Similarity | None = None
+    try:
+        found = align_coarsely(prediction, scan, start.transform, intersection, free, around)
+    except FacebenchError:
+        if start.source != "search":
+            raise
+    # A search is in millimetres. Beside a whole head a face that is cut small shrinks into it,
+    # until too little of it is left to be matched.
+    if found is None or (start.source == "search" and not is_face_scale(found.scale)):
         return align_coarsely(prediction, scan, start.transform, intersection, rigid, around)
     return found
 

@@ -12,6 +12,7 @@ from facebench.bench.registration.initialise import (
     Initialisation,
     PreparedMesh,
     _align_at_fitting_size,
+    _best_after_coarse_alignment,
     initialise,
 )
 from facebench.bench.scoring.score import score_prediction
@@ -68,6 +69,20 @@ def test_without_landmarks_the_pose_is_searched_for(
     assert np.isnan(searched.residual_mm(searched.transform))
     apart = searched.transform.apply(face.vertices) - moved.mesh.vertices
     assert np.linalg.norm(apart, axis=1).mean() < 3
+
+
+def test_a_pose_off_the_scan_does_not_end_the_search(
+    face: Mesh, moved: PreparedMesh, known: Similarity
+) -> None:
+    """A face cut at 80 mm had its right pose first, and ended at a wrong one that met nothing."""
+    off = replace(known, translation=known.translation + 1000.0)
+    pair = PreparedMesh.of(face, None, "prediction"), moved
+    poses = [Initialisation(one, "search") for one in (off, known, off)]
+    found = _best_after_coarse_alignment(poses, *pair, SEARCH, OverlapRegion())
+    apart = found.transform.apply(face.vertices) - moved.mesh.vertices
+    assert np.linalg.norm(apart, axis=1).mean() < 1e-3
+    with pytest.raises(FacebenchError, match="do not overlap"):
+        _best_after_coarse_alignment(poses[::2], *pair, SEARCH, OverlapRegion())
 
 
 def test_both_starts_come_to_the_same_place(
