@@ -47,7 +47,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("micc")
     data, model = root / "data", load_model("embedded")
     write_random_weights(root / "weights.pt", model)
-    write_subject(data, 1, model, SCENES, N_FRAMES)
+    write_subject(data, 1, model, SCENES, N_FRAMES, labelled=True)
     whole = clip_path(data, 1, "indoor")
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -24,6 +25,7 @@ def test_no_cluster_is_told_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None
     assert not ray.is_initialized()
 
 
+@pytest.mark.skipif("FACEBENCH_SLOW" not in os.environ, reason="a start of Ray: FACEBENCH_SLOW=1")
 def test_a_raylet_that_dies_in_a_slow_start_is_started_again_with_a_word(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,14 +57,14 @@ def test_a_job_in_the_background_gives_up_too() -> None:
 
 
 def test_a_cluster_that_is_large_enough_may_take_its_time() -> None:
-    slow = ray.remote(num_cpus=1)(sleep).remote(4)
+    slow = ray.remote(num_cpus=1)(sleep).remote(2.5)
     with cluster_timeout(Needs(cpus=1)):
         ray.get(slow)
 
 
 def test_as_long_as_something_comes_it_is_waited_for() -> None:
     with cluster_timeout(TOO_MUCH) as heartbeat:
-        for _ in range(10):
+        for _ in range(6):
             time.sleep(0.3)
             heartbeat()
 

@@ -48,9 +48,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_random_weights(root / "weights.pt", model)
     for number in (1, 2):
         first = scan_path(root / "data", number)
-        write_scan(first, model, seed=number)
+        write_scan(first, model, seed=number, labelled=True)
         second = first.parents[2] / "frontal2" / "obj" / "1.obj"
-        write_scan(second, model, seed=10 + number)
+        write_scan(second, model, seed=10 + number, labelled=True)
         if number == 2:
             second.write_text("v 1 2\n")
         encode(clip_path(root / "data", number, "cooperative"), moving_face(N_FRAMES, number))

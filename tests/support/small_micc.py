@@ -75,10 +75,15 @@ def write_scan(path: Path, model: MorphableModel, seed: int = 0, labelled: bool 
 
 
 def write_subject(
-    root: Path, subject: int, model: MorphableModel, scenes: tuple[str, ...], n_frames: int
+    root: Path,
+    subject: int,
+    model: MorphableModel,
+    scenes: tuple[str, ...],
+    n_frames: int,
+    labelled: bool = False,
 ) -> None:
     """A subject with a scan and a clip of each scene."""
-    write_scan(scan_path(root, subject), model, seed=subject)
+    write_scan(scan_path(root, subject), model, seed=subject, labelled=labelled)
     for number, scene in enumerate(scenes):
         frames = moving_face(n_frames, seed=10 * subject + number)
         write_video(clip_path(root, subject, scene), frames)
