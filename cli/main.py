@@ -57,6 +57,13 @@ SECTIONS = {
 COMMANDS = {name: line for section in SECTIONS.values() for name, line in section.items()}
 """Every command with its line in `facebench --help`; kept here so that help imports nothing."""
 
+TOGETHER = {
+    **dict.fromkeys(("methods", "datasets", "protocols"), "listings"),
+    **dict.fromkeys(("check-method", "check-dataset", "check-photographs"), "checks"),
+    "micc": "run",
+}
+"""The module of each command that shares one; there it has its own name."""
+
 
 USAGE, UNEVALUATED, INTERRUPTED = 2, 3, 130
 """Exit codes besides 0 (done) and 1 (the answer is no), which a command returns itself."""
@@ -70,12 +77,13 @@ class LazyGroup(click.Group):
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command object of `cli/NAME.py`, dashes as underscores; None for an unknown name."""
+        """`command` of `cli/NAME.py`, or that of `TOGETHER`; None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
         # Only now, so that help and a wrong name cost no import of PyTorch, Ray or MLflow.
-        module = importlib.import_module(f".{cmd_name.replace('-', '_')}", __package__)
-        command: click.Command = module.command
+        module = importlib.import_module(f".{TOGETHER.get(cmd_name, cmd_name)}", __package__)
+        own = cmd_name.replace("-", "_") if cmd_name in TOGETHER else "command"
+        command: click.Command = getattr(module, own)
         # Modules stay imported: a second call in one process would add the option again.
         if not any(parameter.name == "debug" for parameter in command.params):
             from ._early import check_first

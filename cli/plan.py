@@ -54,7 +54,7 @@ def command(context: click.Context, /, **options: Any) -> None:
 
     from ..distributed.cost import foretell, measure_sample
     from ..distributed.plan import prepare
-    from ._doctor_checks import available_cores
+    from .doctor import available_cores
     from .run import request_of, scenes_of
 
     if options["workers"] or options["cluster"]:

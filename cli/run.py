@@ -1,4 +1,4 @@
-"""`facebench run`: any dataset measured, from what its methods read to the table in millimetres."""
+"""`facebench run` and `micc`: a dataset measured, from what methods read to the table in mm."""
 
 from __future__ import annotations
 
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 _SHOWN_REASONS = 20
 _FOLDER = click.Path(path_type=Path)
+
+_AS_GIVEN = (
+    *("data", "method", "checkpoint", "model", "limit", "workers", "protocol", "settings"),
+    *("unit", "prediction_unit", "seed", "detector", "tracking"),
+)
+"""Options that a request takes as they are, where a command has them."""
 
 
 @click.command("run")
@@ -72,13 +78,6 @@ def command(context: click.Context, /, **options: Any) -> None:
         scenes=scenes_of(context, options["scenes"]),
     )
     measure_set(context, request)
-
-
-_AS_GIVEN = (
-    *("data", "method", "checkpoint", "model", "limit", "workers", "protocol", "settings"),
-    *("unit", "prediction_unit", "seed", "detector", "tracking"),
-)
-"""Options that a request takes as they are, where a command has them."""
 
 
 def request_of(options: Mapping[str, Any], **other: Any) -> RunRequest:
@@ -144,6 +143,73 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, text.split(","))))
 
 
+def scenes_of(context: click.Context, text: str) -> tuple[str, ...]:
+    """The scenes given by --scenes; without any, the dataset's own."""
+    # The option's default is MICC's own scenes, which another dataset lacks.
+    given = context.get_parameter_source("scenes") is not click.core.ParameterSource.DEFAULT
+    return names_in(text) if given else ()
+
+
+def workers_for(needed: bool, cluster: bool) -> Any:
+    """Ray, where it is worth its start."""
+    if not (cluster or needed):
+        return nullcontext()
+    from ..distributed.cluster import ray_connection
+
+    return ray_connection(cluster)
+
+
+@click.command("micc")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of the set.")
+@click.option(
+    "--method",
+    default="ours",
+    show_default=True,
+    help="A name of 'facebench methods', or meshes:DIR for faces that are files already.",
+)
+@measured_run
+@click.option(
+    "--prediction-unit",
+    type=UnitType(),
+    default="mm",
+    show_default=True,
+    help="Of the files in DIR.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of intervals.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@options_file
+@click.pass_context
+def micc(context: click.Context, /, **options: Any) -> None:
+    """Measure a method on a folder in MICC's layout.
+
+    Every frame of every video is reconstructed; a subject's faces are averaged, registered to the
+    scan and measured. OUT keeps everything, and the same command continues an interrupted run. What
+    cannot be read or scored becomes a row with a reason, and the rest is kept. Exit code 3 when
+    nothing could be scored.
+
+    With --method meshes:DIR no video is read: DIR/SUBJECT/SCENE.obj (.ply, .npz …) or
+    DIR/SUBJECT.obj is the face, of any topology. DIR/landmarks.txt may name its 68 landmark
+    vertices, SCENE.txt beside a mesh its landmark points.
+
+    --set changes the protocol, and the table names it with its digest. reduction.average=errors
+    measures the face of every frame, so it costs one measurement a frame instead of one a clip,
+    and keeps every face's vector: bound it with --limit. alignment.scale=global measures
+    everything twice: each face with its own scale, then all with the geometric mean of those.
+    reduction.expression=predicted keeps the expression; reduction.scan=best_of_two or each
+    measures on every frontal scan.
+
+    \b
+    Examples:
+      facebench micc --data data --out runs/ours
+      facebench micc --data data --method mean-face --out runs/mean --scenes cooperative
+      facebench micc --data MICC --model bfm.npz --checkpoint weights.pt --out runs/bfm \\
+        --exclude subject_30 --set crop.radius_mm=80
+      facebench micc --data MICC --method meshes:theirs --prediction-unit cm --out runs/theirs
+      facebench micc --options nightly.toml --out runs/tonight
+    """
+    measure_set(context, request_of(options))
+
+
 def _folders(options: dict[str, Any]) -> tuple[Path | None, Path]:
     """Predictions, or None, and data: as options or as two folders behind the dataset."""
     folders: tuple[Path, ...] = options["folders"]
@@ -168,13 +234,6 @@ def _method(method: str | None, predictions: Path | None) -> str:
     return f"meshes:{predictions}"
 
 
-def scenes_of(context: click.Context, text: str) -> tuple[str, ...]:
-    """The scenes given by --scenes; without any, the dataset's own."""
-    # The option's default is MICC's own scenes, which another dataset lacks.
-    given = context.get_parameter_source("scenes") is not click.core.ParameterSource.DEFAULT
-    return names_in(text) if given else ()
-
-
 def _measure(
     context: click.Context, folder: RunFolder, benchmark: Benchmark, request: RunRequest
 ) -> RunRecord:
@@ -196,15 +255,6 @@ def _measure(
     ):
         run_benchmark(benchmark, folder, listen)
     return folder.record()
-
-
-def workers_for(needed: bool, cluster: bool) -> Any:
-    """Ray, where it is worth its start."""
-    if not (cluster or needed):
-        return nullcontext()
-    from ..distributed.cluster import ray_connection
-
-    return ray_connection(cluster)
 
 
 def _publish(folder: RunFolder, record: RunRecord) -> None:

@@ -38,14 +38,7 @@ from ..recon.preparation.selection import names, select
 from ..recon.vision.detect import make_detector
 from ..recon.weights.catalogue import portable_choice
 from .cluster import ONE_THREAD, cluster_timeout, ray_connection, total
-from .frames import (
-    READER_CPUS,
-    actor_resources,
-    one_each,
-    one_thread,
-    stream_needs,
-    stream_quietly,
-)
+from .frames import READER_CPUS, actor_resources, one_each, one_thread, stream_needs, stream_quietly
 
 FEW_PHOTOGRAPHS = 100
 """Up to so many are prepared in this process: Ray and its workers take many seconds to start."""

@@ -20,11 +20,7 @@ from ...recon.render.face_in_photograph import (
     landmark_pixels,
 )
 from ..method.interface import Method
-from ..scoring.statistics import (
-    PairedDifference,
-    holm,
-    paired_difference,
-)
+from ..scoring.statistics import PairedDifference, holm, paired_difference
 from ..surface.similarity import similarity_between
 from .photographs import Photograph
 

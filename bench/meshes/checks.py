@@ -15,14 +15,7 @@ from ...recon.mesh.record import Mesh
 from ..surface.triangles import double_areas, lengths, triangle_areas
 from .clean import COPY_MM, Removed, clean_mesh, count_of, first_copies, first_of_equals
 from .files import MAX_VERTICES, load_mesh
-from .units import (
-    ANY_UNIT,
-    UNIT_OPTION,
-    check_far_vertices,
-    check_unit,
-    guess_unit,
-    to_millimetres,
-)
+from .units import ANY_UNIT, UNIT_OPTION, check_far_vertices, check_unit, guess_unit, to_millimetres
 
 MAIN_SHARE = 0.3
 """Of a mesh's triangles: a surface with fewer is one of many pieces, and not the face."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import consistency, occlusion, parsing, quality, runs
+from . import consistency, photographs, runs
 
 
 @click.group()
@@ -28,9 +28,9 @@ def command() -> None:
     """
 
 
-command.add_command(quality.command)
-command.add_command(occlusion.command)
+command.add_command(photographs.quality)
+command.add_command(photographs.occlusion)
 command.add_command(consistency.command)
-command.add_command(parsing.command)
+command.add_command(photographs.parsing)
 command.add_command(runs.curves)
 command.add_command(runs.heat_maps)

@@ -3,8 +3,7 @@
 from .fitting import fit
 from .importing import import_
 from .listing import command, show
-from .making import make
-from .saving import export
+from .making import export, make
 
 __all__ = ["command"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .saving import OUT_NPZ, Command, mode_counts, save, transfer_landmarks, unit
+from .making import OUT_NPZ, Command, mode_counts, save, transfer_landmarks, unit
 
 if TYPE_CHECKING:
     from ...recon.morphable.measures import ModeCounts

@@ -1,12 +1,97 @@
-"""`facebench models make`: face models made from other projects' data."""
+"""`facebench models make` and `export`, and what every command that makes a face model shares."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .saving import OUT_NPZ
+if TYPE_CHECKING:
+    from ...recon.morphable.measures import ModeCounts
+    from ...recon.morphable.model import MorphableModel
+
+Command = Callable[..., Any]
+
+UNITS = ("m", "dm", "cm", "mm", "um")
+_KINDS = ("identity", "expression", "albedo")
+
+OUT_NPZ = click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The .npz."
+)
+
+
+def unit(default: str) -> Callable[[Command], Command]:
+    """The option that says what the file's lengths are in."""
+    return click.option(
+        "--unit",
+        type=click.Choice(UNITS),
+        default=default,
+        show_default=True,
+        help="What the file's lengths are in.",
+    )
+
+
+def mode_counts(function: Command) -> Command:
+    """The options that say how many modes of each kind are kept; the function takes `counts`."""
+
+    @wraps(function)
+    def with_counts(**options: Any) -> Any:
+        # Popped: the commands below take `counts` and know nothing of the three options.
+        wanted = {kind: options.pop(f"{kind}_modes") for kind in _KINDS}
+        counts = {kind: count for kind, count in wanted.items() if count is not None}
+        return function(**options, counts=counts)
+
+    command: Command = with_counts
+    # The last decorator stands first in --help.
+    for kind in reversed(_KINDS):
+        command = click.option(
+            f"--{kind}-modes",
+            type=click.IntRange(0),
+            help=f"Keep the first {kind} modes; zeros are added beyond those there are.  "
+            "[default: all]",
+        )(command)
+    return command
+
+
+def transfer_landmarks(function: Command) -> Command:
+    """The option that fills in landmarks which the files do not name."""
+    return click.option(
+        "--transfer-landmarks",
+        is_flag=True,
+        help="Estimate missing landmarks from the embedded face: about 12 mm off along the jaw, "
+        "4 to 6 mm elsewhere.",
+    )(function)
+
+
+def save(
+    model: MorphableModel, out: Path, counts: ModeCounts | None = None, transfer: bool = False
+) -> None:
+    """Write the model with the wanted modes; say what was written, padded and is missing.
+
+    With `transfer` landmarks that it lacks are transferred first.
+    """
+    from ...recon.morphable.landmarks import transfer_missing_landmarks
+    from ...recon.morphable.load import save_npz
+    from ...recon.morphable.measures import padding, with_mode_counts
+
+    # `numpy.savez` would add the ending by itself, and the next command not find the file.
+    if out.suffix != ".npz":
+        raise click.BadParameter("its name must end in .npz", param_hint="--out")
+    if transfer:
+        if missing := int((model.landmarks < 0).sum()):
+            said = f"note: {missing} landmarks are transferred from the embedded face, roughly"
+            click.echo(said, err=True)
+        model = transfer_missing_landmarks(model)
+    counts = counts or {}
+    for kind, added in padding(model, counts).items():
+        click.echo(f"note: {added} of the {kind} modes are zeros; the files hold fewer", err=True)
+    sized = with_mode_counts(model, counts)
+    _note_what_is_missing(sized)
+    save_npz(sized, out)
+    click.echo(f"{out}: {_summary(sized)}, digest {sized.digest[:12]}")
 
 
 @click.group()
@@ -75,3 +160,53 @@ def human(source: Path | None, seed: int, people: int, out: Path) -> None:
         f"{model.expression_basis.shape[2]} face units, digest {model.digest[:12]}, "
         f"SHA-256 {digest[:12]}"
     )
+
+
+@click.group()
+def export() -> None:
+    """Write a model that is made by code.
+
+    \b
+    Examples:
+      facebench models export embedded --vertices 35000 --seed 0 --out face35k.npz
+    """
+
+
+@export.command()
+@click.option(
+    "--vertices", type=click.IntRange(2000, 40000), help="About so many.  [default: as embedded]"
+)
+@click.option("--seed", default=0, show_default=True, help="Varies the modes; 0 is the embedded.")
+@OUT_NPZ
+def embedded(vertices: int | None, seed: int, out: Path) -> None:
+    """Write the embedded model, or one like it at another resolution or seed.
+
+    \b
+    Examples:
+      facebench models export embedded --vertices 35000 --seed 0 --out face35k.npz
+    """
+    from ...recon.morphable.procedural import procedural_model
+
+    model = procedural_model(seed, vertices) if vertices else procedural_model(seed)
+    save(model, out)
+
+
+def _note_what_is_missing(model: MorphableModel) -> None:
+    named = int((model.landmarks >= 0).sum())
+    # A model without all landmarks works for most commands: a note, and no refusal.
+    if named < len(model.landmarks):
+        click.echo(
+            f"note: {named} of {len(model.landmarks)} landmarks are known; the others are not "
+            "trained on, and regions are approximate: see --landmarks and --transfer-landmarks",
+            err=True,
+        )
+    if not model.expression_basis.shape[2]:
+        click.echo("note: without expressions; see --help for the files that hold them", err=True)
+
+
+def _summary(model: MorphableModel) -> str:
+    from ...recon.morphable.measures import mode_counts as counts_of
+
+    counts = {"vertices": model.n_vertices, "triangles": len(model.triangles)}
+    counts |= {f"{kind} modes": count for kind, count in counts_of(model).items()}
+    return ", ".join(f"{count} {name}" for name, count in counts.items())

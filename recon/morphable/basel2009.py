@@ -15,14 +15,7 @@ from numpy.typing import NDArray
 from ...errors import FacebenchError
 from ..files.text import read_text
 from .basel_landmarks import CROPS, Crop, read_crop
-from .complete import (
-    BRIGHTEST,
-    MILLIMETRES,
-    colours_of_bytes,
-    complete_model,
-    modes,
-    points,
-)
+from .complete import BRIGHTEST, MILLIMETRES, colours_of_bytes, complete_model, modes, points
 from .load import FileKind, expect_kind, kind_of
 from .mat5 import read_mat, variables_of
 from .model import Float32Array, MorphableModel

@@ -37,13 +37,7 @@ from ..regressors.checkpoint import embedded_weights, load_regressor
 from ..regressors.regressor import FaceNetwork
 from ..render.face import VertexNormals
 from ..texture.texture import Texture, TextureSpace, View, blend, sample_view
-from ..vision.landmarks import (
-    FAN,
-    FAN_FILE,
-    MOUTH_SHARPNESS,
-    LandmarkDetector,
-    NetworkLandmarks,
-)
+from ..vision.landmarks import FAN, FAN_FILE, MOUTH_SHARPNESS, LandmarkDetector, NetworkLandmarks
 from ..weights.catalogue import EMBEDDED as EMBEDDED_WEIGHTS
 from ..weights.catalogue import NONE, portable_choice, resolve_choice, torch_checkpoints
 

@@ -13,15 +13,7 @@ from scipy.ndimage import median_filter
 
 from ..face.coefficients import FaceCoefficients
 from ..face.crop import Box
-from ..face.tracks import (
-    NEIGHBOURS,
-    RESIZED,
-    STRAYED,
-    find_cuts,
-    grey_thumbnail,
-    jumps,
-    places_of,
-)
+from ..face.tracks import NEIGHBOURS, RESIZED, STRAYED, find_cuts, grey_thumbnail, jumps, places_of
 from ..video.decode import Chunk
 from ..vision.detect import FaceDetector
 from .reconstructor import FaceCrop, Reconstructor

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from .comparison import (
-    TIE_MM,
-    Comparison,
-    RunFacts,
-    RunGroup,
-    RunPair,
-    compare,
-    refuse_groups,
-)
+from .comparison import TIE_MM, Comparison, RunFacts, RunGroup, RunPair, compare, refuse_groups
 from .tables import FORMS, comparison_tables, comparison_text
 
 __all__ = [

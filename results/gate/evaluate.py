@@ -28,17 +28,7 @@ from ..tables.subject_errors import subject_of
 from ..tables.table import share_text
 from .baseline import Baseline
 from .consistency import baseline_fault, consistency_checks, least_completeness
-from .rules import (
-    Completeness,
-    Coverage,
-    Limit,
-    Paper,
-    Regression,
-    Rule,
-    SceneRule,
-    Speed,
-    kind_of,
-)
+from .rules import Completeness, Coverage, Limit, Paper, Regression, Rule, SceneRule, Speed, kind_of
 from .verdict import Check, Status, Verdict
 
 Condition = TypeVar("Condition", Coverage, Completeness)

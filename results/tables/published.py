@@ -15,13 +15,7 @@ from pathlib import Path
 from ...bench.method.interface import MethodCard
 from ...bench.scoring.statistics import deviation, mean
 from ...errors import FacebenchError
-from ...recon.files.text import (
-    MOST_JSON_BYTES,
-    SPREADSHEET,
-    decode_text,
-    read_bytes,
-    table_rows,
-)
+from ...recon.files.text import MOST_JSON_BYTES, SPREADSHEET, decode_text, read_bytes, table_rows
 
 ASKED = "columns: method, scene, and mean_mm (std_mm), or subject and error_mm"
 FEWEST_DIGITS = 8

@@ -18,11 +18,7 @@ from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.load import load_model
 from facebench.recon.render import make_renderer
 from facebench.recon.render.face import FaceRenderer, draw_overlay, draw_shape
-from facebench.recon.synthetic.appearance import (
-    random_albedo,
-    random_expression,
-    standard_normal,
-)
+from facebench.recon.synthetic.appearance import random_albedo, random_expression, standard_normal
 
 COLUMNS, ROWS, SIDE = 8, 2, 170
 

@@ -38,12 +38,7 @@ from facebench.bench.landmarks.regions import FACE_PARTS
 from facebench.bench.method.clip_faces import OK, ChunkRow
 from facebench.bench.scoring.distance import CURVE_MM
 from facebench.bench.scoring.result import SCORED, Result
-from facebench.distributed.benchmark import (
-    Benchmark,
-    item_jobs,
-    predictions,
-    unfinished_tasks,
-)
+from facebench.distributed.benchmark import Benchmark, item_jobs, predictions, unfinished_tasks
 from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.distributed.tasks import Behind
 from facebench.recon.export.mesh_files import write_ply

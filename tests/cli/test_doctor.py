@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from facebench.cli._doctor_checks import (
+from facebench.cli.doctor import (
     FAN_WEIGHTS,
     LIBRARIES,
     _check_library,

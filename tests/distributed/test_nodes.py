@@ -9,12 +9,7 @@ from typing import Any
 
 import pytest
 
-from facebench.distributed.nodes import (
-    NodeReport,
-    check_nodes,
-    judge_node,
-    report_node,
-)
+from facebench.distributed.nodes import NodeReport, check_nodes, judge_node, report_node
 from facebench.errors import Verdict
 
 MINE = NodeReport({"ray": "2.60.0", "torch": "2.13"}, {"/shared": "a b"}, 16.0, 8, "d")

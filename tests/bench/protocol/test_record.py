@@ -8,13 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebench.bench.protocol.presets import PRESETS
-from facebench.bench.protocol.record import (
-    SCHEMA_DEFAULTS,
-    Crop,
-    Protocol,
-    preset,
-    read_protocol,
-)
+from facebench.bench.protocol.record import SCHEMA_DEFAULTS, Crop, Protocol, preset, read_protocol
 from facebench.bench.protocol.values import flatten
 from facebench.errors import FacebenchError
 

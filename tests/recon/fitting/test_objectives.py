@@ -19,11 +19,7 @@ from facebench.recon.face.camera import (
 )
 from facebench.recon.face.lighting import solve_light
 from facebench.recon.fitting.fitter import Fitter
-from facebench.recon.fitting.landmark_objective import (
-    LandmarkModel,
-    LandmarkObjective,
-    unknowns_of,
-)
+from facebench.recon.fitting.landmark_objective import LandmarkModel, LandmarkObjective, unknowns_of
 from facebench.recon.fitting.photographs import Photographs
 from facebench.recon.fitting.pixel_objective import PixelObjective
 from facebench.recon.fitting.shading import ShadedPoints

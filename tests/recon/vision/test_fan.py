@@ -11,12 +11,7 @@ import torch
 
 from facebench.errors import FacebenchError
 from facebench.recon.face.crop import Box
-from facebench.recon.vision.landmarks import (
-    FAN_FILE,
-    SFD_FILE,
-    SfdDetector,
-    make_landmark_detector,
-)
+from facebench.recon.vision.landmarks import FAN_FILE, SFD_FILE, SfdDetector, make_landmark_detector
 from facebench.recon.weights.catalogue import torch_checkpoints
 
 

@@ -13,11 +13,7 @@ from facebench.recon.face.crop import Box, crop_window
 from facebench.recon.network.landmarker import LandmarkNetwork
 from facebench.recon.network.vision_weights import save_network
 from facebench.recon.recipes.vision import LandmarkerRecipe, ParserRecipe
-from facebench.recon.vision.landmarks import (
-    NetworkLandmarks,
-    both_ways,
-    make_landmark_detector,
-)
+from facebench.recon.vision.landmarks import NetworkLandmarks, both_ways, make_landmark_detector
 
 SIDE = 96
 

@@ -151,7 +151,7 @@ def _pts(path: Path) -> None:
 
 
 def _options(path: Path) -> None:
-    from facebench.cli.micc import command
+    from facebench.cli.run import micc as command
 
     read_options(path, command)
 

@@ -4,12 +4,7 @@ import numpy as np
 import pytest
 
 from facebench.recon.recipes.regressor import AugmentationRecipe
-from facebench.recon.training.data.augmentation import (
-    augmentation,
-    move,
-    recolour,
-    restyle,
-)
+from facebench.recon.training.data.augmentation import augmentation, move, recolour, restyle
 from facebench.recon.training.data.shards import Sample
 
 

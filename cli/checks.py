@@ -1,4 +1,4 @@
-"""`facebench check-photographs`: detection, landmarks and reconstruction on real photographs."""
+"""`facebench check-method`, `check-dataset`, `check-photographs`: looked at as a run uses them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,96 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import visible
-from . import _options
-from ._tables import print_json
+from ._options import (
+    NOTHING_SCORED,
+    checkpoint,
+    detector,
+    landmarks,
+    model,
+    options_file,
+    photograph_method,
+    recogniser,
+)
+from ._tables import print_findings, print_json
 
 if TYPE_CHECKING:
     from ..bench.photographs.check import Networks
     from ..recon.portraits.reconstructor import ReconstructionMethod
+
+
+@click.command("check-method")
+@click.argument("method", metavar="NAME")
+@checkpoint
+@model
+@click.option("--device", default="cpu", show_default=True, help="As PyTorch names it.")
+@click.option(
+    "--prediction-unit",
+    type=click.Choice(["mm", "cm", "m"]),
+    default="mm",
+    show_default=True,
+    help="Of the files of meshes:DIR.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def check_method(
+    method: str,
+    checkpoint: Path | None,
+    model: str,
+    device: str,
+    prediction_unit: str,
+    as_json: bool,
+) -> int:
+    """Take the method NAME through load, run, save, rerun, and say what is wrong with it.
+
+    Synthetic portraits go in; units, orientation, landmarks, repeatability, batches and averages
+    of what comes out are looked at. Of meshes:DIR every file is read. ✓ is right, ⚠ is allowed and
+    worth a thought, ✗ makes the numbers wrong. The exit code is 1 with any ✗, else 0.
+
+    \b
+    Examples:
+      facebench check-method ours
+      facebench check-method ours --checkpoint training/weights.pt --model bfm.npz
+      facebench check-method meshes:predictions --prediction-unit cm
+      facebench check-method mine --json | jq '.findings[] | select(.verdict == "failed")'
+    """
+    from ..bench.conformance.check import check_method as examine
+    from ..bench.method.interface import MethodOptions
+
+    options = MethodOptions(checkpoint, model, device, unit=prediction_unit)
+    return print_findings("method", method, examine(method, options), as_json)
+
+
+@click.command("check-dataset")
+@click.argument("dataset", metavar="NAME")
+@click.option("--data", type=click.Path(path_type=Path), help="A folder of it.")
+@click.option(
+    "--unit",
+    type=click.Choice(["mm", "cm", "m"]),
+    default="mm",
+    show_default=True,
+    help="Of the scans.",
+)
+@click.option("--scans", type=click.IntRange(1), help="Read this many at most.  [default: all]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def check_dataset(
+    dataset: str, data: Path | None, unit: str, scans: int | None, as_json: bool
+) -> int:
+    """Look at the dataset NAME as a run would use it, and say what is wrong with it.
+
+    Without --data only its module and card are looked at. With it: ids are unique, files are there,
+    scans can be read, what is lacking has a reason, nothing is dropped in silence, the digest stays
+    and does not depend on the order of files. ✓ is right, ⚠ is allowed and worth a thought, ✗ makes
+    the numbers wrong. The exit code is 1 with any ✗, else 0.
+
+    \b
+    Examples:
+      facebench check-dataset micc
+      facebench check-dataset micc --data MICC --scans 10
+      facebench check-dataset mine --data scans --json
+    """
+    from ..bench.conformance.dataset import check_dataset as examine
+
+    findings = examine(dataset, data, unit, scans or 0)
+    return print_findings("dataset", dataset, findings, as_json)
 
 
 @click.command(name="check-photographs")
@@ -24,10 +108,10 @@ if TYPE_CHECKING:
     required=True,
     help="JSON with the landmarks of every face, see docs/photographs.md.",
 )
-@_options.detector
-@_options.landmarks
-@_options.recogniser
-@_options.photograph_method
+@detector
+@landmarks
+@recogniser
+@photograph_method
 @click.option("--limit", type=click.IntRange(1), help="At most this many photographs.")
 @click.option("--device", default="cpu", show_default=True, help="As PyTorch names it.")
 @click.option(
@@ -40,8 +124,8 @@ if TYPE_CHECKING:
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write them here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-@_options.options_file
-def command(
+@options_file
+def check_photographs(
     folder: Path,
     reference: Path,
     detector: str,
@@ -71,7 +155,7 @@ def command(
       facebench check-photographs photographs --reference r.json --detector embedded --json
       facebench check-photographs lfw --reference lfw.json --format markdown --out lfw.md
     """
-    from ..bench.photographs.check import check_photographs
+    from ..bench.photographs.check import check_photographs as examine
     from ..bench.photographs.reference import read_reference
     from ..recon.portraits.reconstructor import choose_method
     from ..recon.weights.catalogue import NONE, choice_identity, resolve_choice
@@ -97,7 +181,7 @@ def command(
     }
     networks = _networks(chosen, choice, device)
     steps = count_on_bar(photographs, "photographs", len(photographs), as_json)
-    check = check_photographs(steps, networks)
+    check = examine(steps, networks)
     told = {kind: choice_identity(kind, name) for kind, name in chosen.items()}  # type: ignore[arg-type]
     brought = ", brought to the landmarks" if refining != NONE and choice.method == "ours" else ""
     told["reconstruction"] = f"{choice.method} with model {choice.model}{brought}"
@@ -112,7 +196,7 @@ def command(
             click.echo(text, nl=False)
         else:
             write_text(out, text)
-    return 0 if check.checked else _options.NOTHING_SCORED
+    return 0 if check.checked else NOTHING_SCORED
 
 
 def _networks(chosen: dict[str, str], choice: ReconstructionMethod, device: str) -> Networks:

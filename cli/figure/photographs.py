@@ -1,0 +1,277 @@
+"""`facebench figure quality`, `occlusion`, `parsing`: photographs beside what is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from . import _shared
+
+if TYPE_CHECKING:
+    from ...bench.figures.occlusion import Mask, TexturedFace
+    from ...bench.figures.photographs import Photograph
+    from ...bench.method.interface import Method
+    from ...recon.vision.landmarks import LandmarkDetector
+
+
+@click.command(name="quality")
+@_shared.photographs
+@_shared.out
+@_shared.methods("ours", "fitting")
+@_shared.model
+@_shared.detector
+@_shared.landmarks
+@_shared.limit(3)
+@_shared.seed
+@_shared.device
+@_shared.width
+@_shared.dpi
+def quality(
+    photographs: tuple[Path, ...],
+    out: Path,
+    methods: tuple[str, ...],
+    model: str,
+    detector: str,
+    landmarks: str,
+    limit: int,
+    seed: int,
+    device: str,
+    width: float,
+    dpi: int,
+) -> None:
+    """Reconstruction quality: for each photograph overlay, shape and texture of every method.
+
+    PHOTOGRAPHS are files and folders; without any, people are made from the face model. A method
+    that says nothing of pose or light, such as mean-face, is placed over the photograph by its
+    landmarks. The texture is the method's albedo, without light.
+
+    \b
+    Examples:
+      facebench figure quality --out figures/quality
+      facebench figure quality MoFA-test --out figures/mofa --limit 4
+      facebench figure quality lfw/Ann_Veneman photo.jpg --out figures/mine --method fitting
+      facebench figure quality --out figures/mine --model bfm.npz \\
+        --method "ours=full/weights.pt as full loss" --method "ours=bare/weights.pt as no identity"
+    """
+    from ...bench.figures.photographs import reconstruct_faces
+    from ...bench.method.registry import build_choices, method_choices
+    from ...recon.render.face_in_photograph import FaceArtist
+    from ...results.figures.occlusion import quality_sheet
+
+    built = build_choices(method_choices(methods), model, device)
+    found = _photographs_or_made(photographs, model, limit, seed, detector)
+    faces = reconstruct_faces(built, found, _shared.make_landmarks(landmarks, device))
+    _shared.write(quality_sheet(found, faces, FaceArtist()), out, width, dpi)
+
+
+def _photographs_or_made(
+    places: tuple[Path, ...], model: str, limit: int, seed: int, detector: str
+) -> tuple[Photograph, ...]:
+    if not places:
+        from ...bench.figures.occlusion import embedded_photographs
+        from ...recon.morphable.load import load_model
+
+        return embedded_photographs(load_model(model), limit, seed)
+    return _shared.read(places, limit, detector)
+
+
+@click.command(name="occlusion")
+@_shared.photographs
+@_shared.out
+@click.option(
+    "--method",
+    default="ours",
+    show_default=True,
+    metavar="NAME[=WEIGHTS][ as LABEL]",
+    help="Whose shape, pose and light are taken, and whose albedo is the reconstruction.",
+)
+@click.option(
+    "--parser",
+    default="embedded",
+    show_default=True,
+    help="Weights of the face parser; on synthetic people the true mask is shown.",
+)
+@_shared.model
+@_shared.detector
+@_shared.landmarks
+@_shared.limit(3)
+@click.option(
+    "--people",
+    type=click.IntRange(1),
+    default=24,
+    show_default=True,
+    help="Made-up people to measure on.",
+)
+@_shared.seed
+@_shared.device
+@_shared.width
+@_shared.dpi
+def occlusion(
+    photographs: tuple[Path, ...],
+    out: Path,
+    method: str,
+    parser: str,
+    model: str,
+    detector: str,
+    landmarks: str,
+    limit: int,
+    people: int,
+    seed: int,
+    device: str,
+    width: float,
+    dpi: int,
+) -> None:
+    """Occlusion: texture mapping beside texture reconstruction, from the front and from a side.
+
+    Mapping gives every vertex the colour that the photograph shows there, the method's light
+    divided out: what hides the face is painted on it, and the side that the camera does not see is
+    smeared. Reconstruction is the method's own albedo.
+
+    Without PHOTOGRAPHS a quarter of each synthetic face is hidden, and below each picture stands
+    how far the albedo of the hidden skin is from the truth; those shown are the ones turned
+    furthest. OUT.csv has the numbers of everybody.
+
+    \b
+    Examples:
+      facebench figure occlusion --out figures/occlusion
+      facebench figure occlusion photographs/ --parser 79999_iter.pth --out figures/mine
+      facebench figure occlusion --model bfm.npz --method ours=weights.pt --out figures/bfm
+    """
+    from ...bench.figures.occlusion import most_turned
+    from ...bench.method.registry import MethodChoice, build_choices
+    from ...recon.render.face_in_photograph import FaceArtist
+    from ...results.figures.occlusion import occlusion_sheet
+
+    (built,) = build_choices([MethodChoice.parse(method)], model, device).values()
+    # For methods that give no pose of their own.
+    places = _shared.make_landmarks(landmarks, device)
+    if photographs:
+        # On photographs nobody knows the true albedo, so there are no numbers.
+        notes: tuple[str, ...] = ()
+        found = _shared.read(photographs, limit, detector)
+        faces = _of_photographs(found, built, parser, places, device)
+    else:
+        stem = _shared.plain_stem(out)
+        measured, notes = _measure(built, model, people, seed, stem, places)
+        # The further a head is turned, the more of it the camera does not see.
+        faces = most_turned(measured, limit)
+    sheet = occlusion_sheet(faces, FaceArtist(), notes)
+    _shared.write(sheet, out, width, dpi)
+
+
+def _of_photographs(
+    found: Sequence[Photograph],
+    method: Method,
+    parser: str,
+    places: LandmarkDetector,
+    device: str,
+) -> list[TexturedFace]:
+    from ...bench.figures.occlusion import add_textures, parsed_masks
+    from ...bench.figures.photographs import photographed_faces
+
+    masks = parsed_masks(found, parser, device)
+    faces = photographed_faces(method, found, places)
+    # The parser's masks; of synthetic people the true ones are known.
+    return [add_textures(*one) for one in zip(found, masks, faces, strict=True)]
+
+
+def _measure(
+    method: Method, model: str, people: int, seed: int, stem: Path, places: LandmarkDetector
+) -> tuple[list[TexturedFace], tuple[str, ...]]:
+    """Made-up faces with both textures, and their numbers, which are printed and kept too."""
+    from ...bench.figures.occlusion import covered_faces, measure_textures, photograph_of
+    from ...bench.figures.photographs import photographed_faces
+    from ...recon.morphable.load import load_model
+    from ...results.figures.occlusion import albedo_csv, albedo_note
+
+    loaded = load_model(model)
+    covered = covered_faces(loaded, people, seed)
+    shown = [photograph_of(one.as_photographed()) for one in covered]
+    found = photographed_faces(method, shown, places)
+    faces = [measure_textures(loaded, *one) for one in zip(covered, found, strict=True)]
+    note = albedo_note([face.errors for face in faces if face.errors])
+    click.echo(note)
+    _shared.write_beside(stem, ".csv", albedo_csv(faces))
+    return faces, (note,)
+
+
+@click.command(name="parsing")
+@_shared.photographs
+@_shared.out
+@click.option(
+    "--parser",
+    default="embedded",
+    show_default=True,
+    help="'embedded', a file of 'facebench train --recipe parser', or the public 79999_iter.pth.",
+)
+@_shared.model
+@_shared.detector
+@_shared.limit(4)
+@_shared.seed
+@_shared.device
+@_shared.width
+@_shared.dpi
+def parsing(
+    photographs: tuple[Path, ...],
+    out: Path,
+    parser: str,
+    model: str,
+    detector: str,
+    limit: int,
+    seed: int,
+    device: str,
+    width: float,
+    dpi: int,
+) -> None:
+    """Face parsing: each photograph with its mask, and the legend of the 19 classes.
+
+    On PHOTOGRAPHS the mask is the parser's. Without any, people are made from the face model and
+    the true mask stands beside the parser's, with their agreement; alone where the package holds no
+    parser.
+
+    \b
+    Examples:
+      facebench figure parsing --out figures/parsing
+      facebench figure parsing photographs/ --parser 79999_iter.pth --out figures/mine
+    """
+    from ...recon.render.face_in_photograph import FaceArtist
+    from ...results.figures.occlusion import parsing_sheet
+
+    notes: list[str] = []
+    if photographs:
+        found = _shared.read(photographs, limit, detector)
+        masks = {"parsed": _parse(found, parser, device)}
+    else:
+        found, masks, notes = _made_with_masks(model, limit, seed, parser, device)
+    sheet = parsing_sheet(found, masks, FaceArtist(), notes)
+    _shared.write(sheet, out, width, dpi)
+
+
+def _made_with_masks(
+    model: str, limit: int, seed: int, parser: str, device: str
+) -> tuple[tuple[Photograph, ...], dict[str, list[Mask]], list[str]]:
+    from ...bench.figures.occlusion import labelled_faces, photograph_of
+    from ...recon.morphable.load import load_model
+    from ...recon.network.vision_weights import EMBEDDED, embedded_network
+    from ...results.figures.occlusion import agreement_note
+
+    faces = labelled_faces(load_model(model), limit, seed)
+    found = tuple(photograph_of(face) for face in faces)
+    # The first row of the sheet, what the parser's is judged by.
+    masks = {"true mask": [face.mask for face in faces]}
+    # True masks are worth a figure without a parser; one that was asked for is not optional.
+    if parser == EMBEDDED and not embedded_network("parser").is_file():
+        return found, masks, ["The package holds no parser: the true masks are shown."]
+    masks["parsed"] = _parse(found, parser, device)
+    note = agreement_note(masks["parsed"], masks["true mask"])
+    click.echo(note)
+    return found, masks, [note]
+
+
+def _parse(photographs: tuple[Photograph, ...], parser: str, device: str) -> list[Mask]:
+    from ...bench.figures.occlusion import parsed_masks
+
+    return parsed_masks(photographs, parser, device)
