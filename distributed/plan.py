@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..bench.dataset.interface import Dataset
+from ..bench.dataset.interface import Dataset, Item
 from ..bench.dataset.registry import open_dataset, with_digests
-from ..bench.meshes.units import ANY_UNIT
+from ..bench.meshes.checks import read_mesh
+from ..bench.meshes.units import ANY_UNIT, UnitError
 from ..bench.method.interface import AnyMethod, HoldsMeshes, MethodOptions
 from ..bench.method.mesh_files import MeshPredictions
 from ..bench.method.registry import open_method
@@ -84,6 +86,7 @@ def prepare(request: RunRequest) -> Benchmark:
     method = open_method(request.method, options)
     # After the method: of files, their names may decide which items there are.
     dataset = read_dataset(request, method)
+    _check_units(request, method, dataset.items)
     return Benchmark(
         dataset=dataset,
         method=method,
@@ -180,6 +183,37 @@ def read_dataset(request: RunRequest, method: AnyMethod) -> Dataset:
             "give --predictions DIR, faces that are files already",
         )
     return dataset
+
+
+def _check_units(request: RunRequest, method: AnyMethod, items: Sequence[Item]) -> None:
+    """Refuse a unit in which no scan, or no prediction, is as large as a face.
+
+    Else each would be measured and become a row with that reason, the last of them after minutes.
+    """
+    scans = dict.fromkeys(scan.path for item in items for scan in item.scans)
+    _check_size((partial(read_mesh, path, request.unit, points=True) for path in scans), "scans")
+    if isinstance(method, HoldsMeshes):
+        # One face may be of several scenes.
+        faces = {method.files_for(item): item for item in items}
+        _check_size((partial(method.mesh_for, item) for item in faces.values()), "predictions")
+
+
+def _check_size(read: Iterable[Callable[[], object]], what: str) -> None:
+    wrong: list[UnitError] = []
+    for mesh in read:
+        try:
+            mesh()
+        except UnitError as error:
+            wrong.append(error)
+        except Exception:  # of one file: its row will have the reason
+            continue
+        else:
+            return  # one fits: of a right run nothing more is read
+    if len(wrong) > 1:
+        counted = f"none of {len(wrong)} {what} is as large as a face: {wrong[0].message}"
+        raise FacebenchError(counted, wrong[0].hint)
+    if wrong:
+        raise wrong[0]
 
 
 def _inner(method: AnyMethod, dataset: Dataset) -> str:

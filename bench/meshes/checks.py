@@ -15,7 +15,15 @@ from ...recon.mesh.record import Mesh
 from ..surface.triangles import double_areas, lengths, triangle_areas
 from .clean import COPY_MM, Removed, clean_mesh, count_of, first_copies, first_of_equals
 from .files import MAX_VERTICES, load_mesh
-from .units import ANY_UNIT, UNIT_OPTION, check_far_vertices, check_unit, guess_unit, to_millimetres
+from .units import (
+    ANY_UNIT,
+    UNIT_OPTION,
+    UnitError,
+    check_far_vertices,
+    check_unit,
+    guess_unit,
+    to_millimetres,
+)
 
 MAIN_SHARE = 0.3
 """Of a mesh's triangles: a surface with fewer is one of many pieces, and not the face."""
@@ -66,11 +74,11 @@ def prediction_in_mm(mesh: Mesh, name: str, unit: str) -> Mesh:
         return cleaned
     try:
         check_unit(cleaned, name, unit, UNIT_OPTION)
-    except FacebenchError as error:
+    except UnitError as error:
         if guess_unit(cleaned) is not None or not error.hint.startswith("a face is"):
             raise
         advice = f"{error.hint}, or {UNIT_OPTION} any and the landmarks of both sides"
-        raise FacebenchError(error.message, advice) from error
+        raise UnitError(error.message, advice) from error
     return to_millimetres(cleaned, unit)
 
 

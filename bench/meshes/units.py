@@ -23,6 +23,10 @@ _FAR = 500.0
 """Of a mesh's longest side: a vertex further from its middle belongs to no face and no room."""
 
 
+class UnitError(FacebenchError):
+    """A mesh that is not as large as a face in its unit."""
+
+
 def unit_in_mm(unit: str) -> float:
     """Millimetres in a unit: `mm`, `cm`, `m`, or that number itself, such as `51.2`.
 
@@ -55,7 +59,8 @@ def check_unit(mesh: Mesh, name: str, unit: str = "mm", option: str = "") -> Non
         option: what the user gives the unit by; empty where the mesh must be given in mm.
 
     Raises:
-        FacebenchError: with the unit or the factor that would fit.
+        UnitError: with the unit or the factor that would fit.
+        FacebenchError: it has no size, or one vertex is far from the others.
     """
     factor = unit_in_mm(unit)
     check_far_vertices(mesh, name)
@@ -69,7 +74,7 @@ def check_unit(mesh: Mesh, name: str, unit: str = "mm", option: str = "") -> Non
         if option and low <= extent * _INCH_MM < high:
             # The ranges of centimetres and inches meet, and their numbers do not tell which.
             advice += f", or {option} {_INCH_MM:g} if it is in inches"
-        raise FacebenchError(
+        raise UnitError(
             f"{name}: looks like {guess}, not {unit} (its longest side is {extent:.4g})", advice
         )
     size = f"{extent * factor:.4g} mm" if unit != "mm" else f"{extent:.4g} mm"
@@ -78,7 +83,7 @@ def check_unit(mesh: Mesh, name: str, unit: str = "mm", option: str = "") -> Non
     if extent <= 0:
         raise FacebenchError(message, "it has no size in any unit")
     what = f"pass {option} with the mm in one of its units" if option else "multiply it by a factor"
-    raise FacebenchError(
+    raise UnitError(
         message,
         f"a face is {low:g} to {high:g} mm with head and shoulders; {what}, between "
         f"{_rounded_up(low / extent)} and {_rounded_down(high / extent)} "

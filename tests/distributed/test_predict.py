@@ -66,6 +66,25 @@ def test_a_run_of_files_reads_no_clip(home: Path) -> None:
     assert benchmark.job is None and benchmark.clips == ()
 
 
+def test_a_unit_wrong_for_all_is_told_before_anything_is_measured(
+    home: Path, tmp_path: Path
+) -> None:
+    face = load_model("embedded").mesh()
+    for name in ("subject_01", "subject_02"):
+        write_mesh(replace(face, vertices=face.vertices / 1000), tmp_path / f"{name}.ply")
+    request = RunRequest(home / "data", f"meshes:{tmp_path}")
+    with pytest.raises(
+        FacebenchError, match=r"none of 2 predictions .*looks like m, .*--prediction-unit m"
+    ):
+        prepare(request)
+    assert prepare(replace(request, prediction_unit="m")).prediction_unit == "m"
+    with pytest.raises(FacebenchError, match=r"none of 2 scans .*looks like mm, not cm.*--unit mm"):
+        prepare(replace(request, unit="cm", prediction_unit="m"))
+    # One of them alone is that one's fault, and its row will say so.
+    write_mesh(face, tmp_path / "subject_02.ply")
+    assert len(prepare(request).dataset.items) == 6
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
