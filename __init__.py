@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         run,
         write_mesh,
     )
-    from .recon.mesh.record import Mesh
+    from .recon.mesh import Mesh
 
 __version__ = "0.2.0"
 

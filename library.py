@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .bench.method.interface import MethodCard
     from .bench.protocol.record import Protocol
     from .bench.scoring.evaluate import Evaluation
-    from .recon.mesh.record import Mesh
+    from .recon.mesh import Mesh
     from .recon.morphable.model import MorphableModel
     from .results.compare.comparison import Comparison
     from .results.run.folder import RunFolder

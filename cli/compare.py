@@ -94,7 +94,7 @@ def command(
     """
     from ..results.compare import compare, comparison_text, refuse_groups
     from ..results.tables.published import published_results, read_results
-    from ..results.tracking.open_runs import open_runs
+    from ..results.tracking.run import open_runs
 
     if common_region and track:
         raise click.UsageError("--track keeps the protocol's own numbers: give no --common-region")

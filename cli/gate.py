@@ -74,7 +74,7 @@ def command(
       facebench gate runs/ours --rules gates.toml --baseline runs/main --junit gate.xml
       facebench gate runs/ours --baseline baseline.json --update-baseline
     """
-    from ..results.tracking.open_runs import open_runs
+    from ..results.tracking.run import open_runs
 
     with open_runs([run]) as (folder,):
         if update_baseline:
@@ -109,7 +109,7 @@ def _baseline(place: str) -> Baseline:
     """The baseline of a file, or of a run."""
     from ..results.gate import Baseline
     from ..results.tables.basis import refuse_unfinished
-    from ..results.tracking.open_runs import open_runs
+    from ..results.tracking.run import open_runs
 
     # By its ending too: a file that is missing is told as a file, not looked for as a run.
     if place.endswith(".json") or Path(place).is_file():

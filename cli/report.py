@@ -63,7 +63,7 @@ def command(
     """
     from ..results.tables.basis import refuse_unfinished
     from ..results.tables.published import published_results, read_results
-    from ..results.tracking.open_runs import open_runs
+    from ..results.tracking.run import open_runs
 
     literature = published_results() if published else ()
     literature += tuple(row for path in imports for row in read_results(path))

@@ -30,7 +30,7 @@ from ..bench.scoring.target import read_target
 from ..bench.surface.triangles import IndexArray
 from ..errors import FacebenchError
 from ..processes import worker_processes
-from ..recon.mesh.record import Mesh
+from ..recon.mesh import Mesh
 from ..recon.morphable import EMBEDDED
 from ..recon.morphable.load import load_model
 from ..results.files import write_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Protocol as Interface
 
 import numpy as np
 import pyarrow.compute as pc
+from threadpoolctl import threadpool_limits
 
 from ..bench.dataset.interface import Clip, Dataset, Item, Problem
 from ..bench.dataset.registry import item_digests
@@ -21,7 +22,7 @@ from ..bench.method.clip_faces import ChunkRow
 from ..bench.method.interface import AnyMethod, HoldsMeshes, Method
 from ..bench.method.registry import decode
 from ..bench.protocol.record import Protocol
-from ..bench.scoring.measure import Job, Measured, failed
+from ..bench.scoring.measure import Job, Measured, failed, failed_job, measure_job
 from ..bench.scoring.result import SCORED, Result
 from ..bench.scoring.statistics import geometric_mean
 from ..bench.scoring.target import Prediction, Ruler
@@ -30,7 +31,7 @@ from ..recon.export.mesh_files import write_ply
 from ..recon.face.tracks import describe_others
 from ..recon.files.contents import content_hashes
 from ..recon.files.publishing import publish
-from ..recon.mesh.record import Mesh
+from ..recon.mesh import Mesh
 from ..recon.video.decode import estimate_frames
 from ..results.run.folder import RunFolder, RunRecord
 from ..results.run.items import GrowingTable, ItemsTable
@@ -39,8 +40,7 @@ from ..results.run.record import now
 from ..results.run.summary import SceneSummary, summarise
 from .cluster import is_connected
 from .frames import ClipTask, FrameJob, describe_clips, describe_here
-from .measure import measure_here, measure_jobs
-from .tasks import Behind
+from .tasks import Behind, in_tasks
 
 FEW_ITEMS, FEW_FRAMES = 8, 100
 """Up to so many items of so many frames are read and measured in this process: Ray, and PyTorch in
@@ -335,6 +335,34 @@ def keep_arrays(item: Measured, folder: RunFolder) -> None:
         write_ply(scan, scan_path, {"error": errors.astype(np.float32)})
 
 
+def predictions(items: Sequence[Item], benchmark: Benchmark, ledger: Ledger) -> Job:
+    """What the method made of each item, or why it made nothing."""
+    return [(item, _prediction(item, benchmark, ledger)) for item in items]
+
+
+def measure_jobs(jobs: Iterable[Job], ruler: Ruler) -> Iterator[list[Measured]]:
+    """The results of each job as they are finished, in no particular order.
+
+    Connected to Ray; on a cluster of several machines the files must be on a disk that all of them
+    see. Those of a lost worker say so.
+    """
+    for job, done in in_tasks(partial(measure_job, ruler=ruler), jobs):
+        # `measure_job` raises nothing itself: what comes here is Ray's.
+        if isinstance(done, Exception):
+            yield failed_job(job, f"its worker was lost: {type(done).__name__}", ruler)
+        else:
+            yield done
+
+
+def measure_here(jobs: Iterable[Job], ruler: Ruler) -> Iterator[list[Measured]]:
+    """The same in this process, with the numbers that a worker would have."""
+    for job in jobs:
+        # Workers compute with one thread: sums in another order end in other last digits.
+        with threadpool_limits(1):
+            done = measure_job(job, ruler)
+        yield done
+
+
 def _keep_nothing(item: Measured, folder: RunFolder) -> None:
     """The first pass is for the scales alone."""
 
@@ -343,11 +371,6 @@ def _end_record(folder: RunFolder) -> RunRecord:
     statuses = folder.scores.table(["status"])["status"].to_pylist()
     scored = statuses.count(SCORED)
     return replace(folder.record(), ended=now(), n_scored=scored, n_unscored=len(statuses) - scored)
-
-
-def predictions(items: Sequence[Item], benchmark: Benchmark, ledger: Ledger) -> Job:
-    """What the method made of each item, or why it made nothing."""
-    return [(item, _prediction(item, benchmark, ledger)) for item in items]
 
 
 def _prediction(item: Item, benchmark: Benchmark, ledger: Ledger) -> Prediction:

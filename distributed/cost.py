@@ -22,7 +22,7 @@ from ..bench.scoring.measure import measure_job
 from ..bench.scoring.target import Prediction
 from ..errors import FacebenchError
 from ..recon.face.crop import Box
-from ..recon.mesh.record import Mesh
+from ..recon.mesh import Mesh
 from ..recon.video.decode import CHUNK_FRAMES, estimate_frames, read_chunks
 from ..results.run.folder import RunFolder
 from .benchmark import Benchmark, item_jobs, keep_arrays, predictions

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ...recon.morphable.model import MorphableModel
 from ...recon.synthetic.appearance import required_landmarks, standard_normal
 from ...recon.synthetic.photograph import random_stream

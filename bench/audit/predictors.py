@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.spatial import cKDTree
 
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ...recon.morphable.model import MorphableModel
 from ..landmarks.regions import face_parts
 from ..registration.nose_tip import NOSE_TIP

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ...errors import FacebenchError
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ..protocol.record import Protocol
 from ..scoring.score import score_prediction
 from ..scoring.target import Target

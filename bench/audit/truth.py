@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from ...errors import FacebenchError, error_line
 from ...recon.files.tables import read_npz_arrays
 from ...recon.files.text import read_json
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ...recon.morphable.model import MorphableModel
 from ...recon.synthetic.appearance import required_landmarks
 from ..landmarks.points import Landmarks

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...errors import Finding, failure, success, warning
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ..datasets.micc import VIDEO_OF_SCENE
 from ..landmarks.regions import FACE_PARTS
 from ..method.interface import Described, MethodCard

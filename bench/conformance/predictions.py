@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError, Finding, failure, success, warning
 from ...recon.export.mesh_files import write_ply
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ...recon.morphable import EMBEDDED
 from ...recon.morphable.load import load_model
 from ..landmarks.points import Landmarks

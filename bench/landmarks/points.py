@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
 from ...recon.face.labels import read_points
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ..surface.similarity import Similarity, root_mean_square, similarity_between
 from ..surface.triangles import Float64Array, IndexArray
 

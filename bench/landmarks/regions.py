@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ...recon.morphable.procedural import embedded_model
 from ..surface.similarity import similarity_between
 from .points import Landmarks, landmark_pairs

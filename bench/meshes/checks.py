@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ...errors import FacebenchError
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ..surface.triangles import double_areas, lengths, triangle_areas
 from .clean import COPY_MM, Removed, clean_mesh, count_of, first_copies, first_of_equals
 from .files import MAX_VERTICES, load_mesh

@@ -10,7 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ..surface.triangles import Float64Array, lexicographic_order, triangle_areas
 
 COPY_MM = 1e-4

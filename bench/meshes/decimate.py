@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ..surface.triangles import Float64Array, IndexArray, triangle_areas
 
 TRIANGLES = 8000

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...errors import FacebenchError, error_line, nearest_name
 from ...recon.files.contents import START_BYTES, files_below, not_the_file
 from ...recon.files.tables import npz_shape, read_npz_arrays
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from .glb import open_glb
 from .obj import parse_obj
 from .off import off_counts, off_rows, parse_off

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...errors import FacebenchError
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 
 UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
 """Millimetres in a unit."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ...recon.mesh.record import Mesh
+    from ...recon.mesh import Mesh
     from ...recon.render.face_in_photograph import FaceInPhotograph
     from ..dataset.interface import Item
     from ..landmarks.points import Landmarks

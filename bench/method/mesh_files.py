@@ -16,7 +16,7 @@ from ...errors import FacebenchError, nearest_name, some
 from ...recon.files.contents import content_hashes, files_below, visible_in
 from ...recon.files.mirror import fetch
 from ...recon.files.text import read_text
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ..dataset.interface import Item
 from ..landmarks.files import LANDMARK_SUFFIXES, read_landmark_file
 from ..landmarks.points import Landmarks

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ...recon.morphable.load import load_model
 from ...recon.morphable.model import MorphableModel
 from ..landmarks.regions import face_parts

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ...recon.mesh.record import Mesh
+    from ...recon.mesh import Mesh
 
 GROUP = "facebench.methods"
 # By its name, as the modules of other packages: a method imports this folder, never the reverse.

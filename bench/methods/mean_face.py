@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ...recon.morphable.load import load_model
 from ..method.interface import MethodCard, MethodOptions
 from ..method.model_faces import ModelFaces

@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ...errors import FacebenchError
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ...recon.morphable import EMBEDDED
 from ...recon.morphable.load import load_model
 from ..landmarks.points import Landmarks, landmark_pairs

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 
 from ...errors import FacebenchError
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ...recon.morphable.model import MorphableModel
 from ..landmarks.points import SEVEN, STABLE, Landmarks
 from ..protocol.record import AlignmentSettings

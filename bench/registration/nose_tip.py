@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ...recon.morphable.procedural import procedural_model
 from ..protocol.record import AlignmentSettings
 from ..surface.overlap import subsample

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import FacebenchError
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ..landmarks.files import read_landmark_file, read_nose_tip
 from ..landmarks.points import Landmarks
 from ..meshes.checks import prediction_in_mm

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...errors import error_line
 from ...recon.files.mirror import fetch
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ..dataset.interface import Item
 from ..meshes.decimate import DecimatedMesh, decimate
 from ..protocol.record import Protocol

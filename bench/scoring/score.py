@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ..landmarks.points import Landmarks
 from ..meshes.checks import check_prediction, check_scan
 from ..meshes.units import check_unit

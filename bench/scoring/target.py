@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, error_line
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ..dataset.interface import Scan
 from ..landmarks.files import read_landmark_file, read_nose_tip
 from ..landmarks.points import Landmarks

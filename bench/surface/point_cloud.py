@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial import Delaunay, cKDTree
 
 from ...errors import FacebenchError
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from .triangles import Float64Array, double_areas, lengths
 
 FEWEST = 500  # Points that can show a face.

@@ -12,7 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from .o3d import o3d
 from .ordering import canonical_triangles, placed, principal_frame, weld
 from .similarity import Similarity

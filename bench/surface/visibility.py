@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from .o3d import o3d
 from .triangles import Float64Array, double_areas, lengths, unit, vertex_normals
 

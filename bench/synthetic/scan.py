@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from ...recon.mesh.record import Mesh, vertex_normals
+from ...recon.mesh import Mesh, vertex_normals
 from ...recon.morphable.model import MorphableModel
 from ...recon.synthetic.hair import sheet
 from ..surface.o3d import o3d

@@ -23,7 +23,7 @@ from ...processes import worker_processes
 from ...recon.face.crop import write_boxes
 from ...recon.files.text import begun_with
 from ...recon.files.writing import atomic_write, lock_folder
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ...recon.morphable.load import load_model
 from ...recon.synthetic.appearance import (
     random_albedo,

@@ -72,7 +72,7 @@ def _series(runs: Sequence[str]) -> Iterator[tuple[Series, ...]]:
     """The runs read; folders that come from MLflow are removed afterwards."""
     from ...results.report.series import read_series
     from ...results.tables.basis import refuse_unfinished
-    from ...results.tracking.open_runs import open_runs
+    from ...results.tracking.run import open_runs
 
     with open_runs(runs) as folders:
         for folder in folders:

@@ -65,9 +65,9 @@ def fit(
     from ...bench.registration.model_fit import fit_model
     from ...recon.files.writing import lock_folder
     from ...recon.morphable.load import load_model
-    from ...results.figures.fit import FILES, fit_values, write_fit
+    from ...results.figures.pair import FIT_FILES, fit_values, write_fit
 
-    with lock_folder(out, "models fit", FILES[:1], (scan,)):
+    with lock_folder(out, "models fit", FIT_FILES[:1], (scan,)):
         loaded = load_model(model)
         mesh, removed = read_mesh(scan, unit)
         if str(removed):
@@ -88,7 +88,7 @@ def fit(
 
 
 def _tell(fitted: ModelFit, written: tuple[Path, ...]) -> None:
-    from ...results.figures.fit import residuals
+    from ...results.figures.pair import residuals
 
     found = residuals(fitted.scan_errors)
     click.echo(

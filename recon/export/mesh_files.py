@@ -16,7 +16,7 @@ from PIL import Image
 
 from ...errors import FacebenchError
 from ..files.writing import atomic_write
-from ..mesh.record import Mesh, vertex_normals
+from ..mesh import Mesh, vertex_normals
 from ..texture.texture import Texture
 
 _PLY_TYPES = {"<f4": "float", "|u1": "uchar"}

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..mesh.record import Mesh, vertex_normals
+from ..mesh import Mesh, vertex_normals
 from ..morphable.model import MorphableModel
 
 HIDDEN_REGIONS = ("left_ear", "right_ear", "neck", "head", "mouth")

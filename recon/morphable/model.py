@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from ..mesh.record import IntArray, Mesh
+from ..mesh import IntArray, Mesh
 
 Float32Array = NDArray[np.float32]
 

@@ -27,7 +27,7 @@ from ..face.lighting import illuminate
 from ..fitting.fitter import CropFitter
 from ..fitting.refinement import LandmarkRefiner, make_refiner, share_brightness
 from ..fitting.unknowns import FittingSettings
-from ..mesh.record import Mesh
+from ..mesh import Mesh
 from ..morphable import EMBEDDED, HUMAN
 from ..morphable.decoder import FaceDecoder
 from ..morphable.load import load_model

@@ -22,7 +22,7 @@ from ..face.crop import Box
 from ..files.tables import write_table
 from ..files.text import check_fields, parse_json
 from ..files.writing import atomic_write, explain_write_errors
-from ..mesh.record import Mesh
+from ..mesh import Mesh
 from ..texture.texture import Texture
 from .sources import Source
 

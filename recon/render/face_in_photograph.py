@@ -14,7 +14,7 @@ from ..face.camera import fit_pose, pose_of_camera, project, rotate, rotation_ma
 from ..face.coefficients import FaceCoefficients
 from ..face.crop import LANDMARK_SHARE
 from ..face.lighting import ambient_light, harmonics, solve_light
-from ..mesh.record import Mesh
+from ..mesh import Mesh
 from ..morphable.model import MorphableModel
 from . import make_renderer
 from .face import HEADLIGHT_BANDS, vertex_normals

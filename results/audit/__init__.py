@@ -1,9 +1,7 @@
 """The page of an audit: protocols against the truth, and what each choice in one changes."""
 
-from .agreement import Agreement, agreement
-from .folder import Audit, write_audit
-from .sensitivity import Sensitivity, sensitivities
-from .tables import agreement_table, predictor_table, sensitivity_table
+from .agreement import Agreement, Sensitivity, agreement, sensitivities
+from .folder import Audit, agreement_table, predictor_table, sensitivity_table, write_audit
 
 __all__ = [
     "Agreement",

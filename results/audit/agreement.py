@@ -1,4 +1,4 @@
-"""How well a protocol's numbers agree with the true errors, with intervals over people."""
+"""How a protocol's numbers agree with the true errors, and how each of its choices changes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy.stats import t as student_t
 
 from ...bench.audit.measure import correlation
 from ...bench.audit.predictors import LADDER_MM
-from ...bench.scoring.statistics import UNKNOWN, Interval, percentile_interval
+from ...bench.scoring.statistics import UNKNOWN, Interval, bootstrap_interval, percentile_interval
 
 Array = NDArray[np.float64]
 
@@ -116,6 +116,50 @@ def agreement(rows: pd.DataFrame, seed: int = 0) -> Agreement:
         exchanged=_exchanged_pairs(predictors, ours),
         failed=int((~np.isfinite(rows["measured_mm"].to_numpy(np.float64))).sum()),
         reason=reasons[0] if reasons else "",
+    )
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What a choice does to a number, over subjects.
+
+    Attributes:
+        choice: its name.
+        mean_mm: over the subjects that could be measured.
+        change: of the mean, as a share of the unchanged protocol's over the same subjects.
+        ci95: 95 % bootstrap interval of that share over subjects.
+        n_subjects: measured both ways.
+    """
+
+    choice: str
+    mean_mm: float
+    change: float
+    ci95: Interval
+    n_subjects: int
+
+
+def sensitivities(values: pd.DataFrame, seed: int = 0) -> list[Sensitivity]:
+    """How much each choice changes a number, in the order of the columns.
+
+    Args:
+        values: (subjects, choices) in mm; the first column is the protocol as it is.
+        seed: of the intervals.
+    """
+    base = values.iloc[:, 0]
+    return [_sensitivity(str(name), values[name], base, seed) for name in values.columns]
+
+
+def _sensitivity(name: str, changed: pd.Series, base: pd.Series, seed: int) -> Sensitivity:
+    # A subject that only one of the two can measure would be taken for an effect of the choice.
+    both = np.isfinite(changed) & np.isfinite(base)
+    new, old = changed[both].to_numpy(), base[both].to_numpy()
+    if not len(new):
+        nan = float("nan")
+        return Sensitivity(name, nan, nan, Interval(nan, nan), 0)
+    # In shares of the mean of all: of each subject's own, small errors would weigh most.
+    differences = bootstrap_interval((new - old) / old.mean(), seed)
+    return Sensitivity(
+        name, float(new.mean()), float(new.mean() / old.mean() - 1), differences, len(new)
     )
 
 

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from ...bench.scoring.statistics import Interval, bootstrap_interval, deviation, mean
 from ...bench.surface.triangles import Float64Array, triangle_areas, vertex_areas
 from ...errors import FacebenchError
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ..run.folder import RunFolder
 from ..run.items import of_scene
 from ..run.point_errors import read_errors

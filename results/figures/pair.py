@@ -1,4 +1,4 @@
-"""The folder of one measured pair: its numbers, its aligned mesh, its heat map and curve."""
+"""The folders of a measured pair and of a model fitted to a scan: numbers, meshes, pictures."""
 
 from __future__ import annotations
 
@@ -11,14 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ...bench.registration.model_fit import ModelFit
 from ...bench.scoring.distance import CURVE_MM
 from ...bench.scoring.evaluate import Evaluation
 from ...recon.export.mesh_files import write_ply
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
+from ...recon.morphable.model import MorphableModel
 from ..files import atomic_write, write_json
 from ..report.heat_maps import SCALE_MM, error_colours, heat_picture
 
 FILES = ("score.json", "aligned.ply", "heat.png", "curve.png")
+
+VIEWS = (("from the subject's left", -55.0), ("front", 0.0), ("from the subject's right", 55.0))
+"""What each view shows and how far the face is turned about the vertical, degrees."""
+PIXELS, DPI = 480, 150
+
+
+FIT_FILES = ("fit.json", "fitted.ply", "residual.png")
 
 
 def write_pair(folder: Path, result: Evaluation) -> tuple[Path, ...]:
@@ -42,14 +51,57 @@ def write_pair(folder: Path, result: Evaluation) -> tuple[Path, ...]:
     return paths
 
 
+def write_fit(folder: Path, fit: ModelFit, model: MorphableModel, scan: str) -> tuple[Path, ...]:
+    """Write everything of a fit, each file replaced in one step; the paths in `FIT_FILES`' order.
+
+    `fitted.ply` has the model's topology, in the scan's space and mm, with the float property
+    `error` (mm, NaN where the scan has no counterpart) and the colours of the picture.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = tuple(folder / name for name in FIT_FILES)
+    write_json(paths[0], fit_values(fit, model, scan))
+    mesh = coloured(fit.mesh, fit.errors)
+    write_ply(mesh, paths[1], {"error": fit.errors.astype(np.float32)})
+    title = f"{model.name} on {Path(scan).name}: scan to face {fit.scan_errors.mean():.3f} mm"
+    # The model faces +z: undoing its turn shows the face from the front.
+    write_heat_map(paths[2], fit.mesh, fit.errors, fit.similarity.rotation.T, title)
+    return paths
+
+
+def fit_values(fit: ModelFit, model: MorphableModel, scan: str) -> dict[str, Any]:
+    """Everything about a fit as plain values; numbers that are not known are NaN."""
+    return {
+        "model": {"name": model.name, "digest": model.digest},
+        "scan": scan,
+        "residual_mm": residuals(fit.scan_errors),
+        "overlap": fit.overlap,
+        "landmark_rms_mm": fit.landmark_mm,
+        "converged": fit.converged,
+        "steps": fit.steps,
+        "started_from": fit.started_from,
+        "similarity": {
+            "scale": fit.similarity.scale,
+            "rotation": fit.similarity.rotation.tolist(),
+            "translation_mm": fit.similarity.translation.tolist(),
+        },
+        "identity": _by_name(fit.identity, model.identity_names),
+        "expression": _by_name(fit.expression, model.expression_names),
+    }
+
+
 def protocol_label(result: Evaluation) -> str:
     """`protocol micc (0123456789ab)`."""
     return f"protocol {result.protocol.name} ({result.protocol.digest[:12]})"
 
 
-VIEWS = (("from the subject's left", -55.0), ("front", 0.0), ("from the subject's right", 55.0))
-"""What each view shows and how far the face is turned about the vertical, degrees."""
-PIXELS, DPI = 480, 150
+def residuals(errors: NDArray[np.float64]) -> dict[str, float]:
+    """Mean, median, root mean square and 95th percentile of distances, mm."""
+    return {
+        "mean": float(errors.mean()),
+        "median": float(np.median(errors)),
+        "rms": float(np.sqrt((errors**2).mean())),
+        "p95": float(np.percentile(errors, 95)),
+    }
 
 
 def write_heat_map(
@@ -127,3 +179,9 @@ def _colour_bar(figure: Any, panels: Sequence[Any]) -> None:
 def _save(figure: Any, path: Path) -> None:
     with atomic_write(path) as draft:
         figure.savefig(draft, format="png", facecolor="white")
+
+
+def _by_name(coefficients: NDArray[np.float64], names: tuple[str, ...]) -> Any:
+    """Coefficients by name where the modes have names, else in their order."""
+    values = coefficients.tolist()
+    return dict(zip(names, values, strict=True)) if names else values

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import FacebenchError
-from ...recon.mesh.record import Mesh, vertex_normals
+from ...recon.mesh import Mesh, vertex_normals
 from ...recon.morphable import EMBEDDED
 from ...recon.morphable.load import load_model
 from ...recon.morphable.model import MorphableModel

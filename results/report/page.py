@@ -17,12 +17,11 @@ from ..tables.scenes import completeness, table_title
 from ..tables.table import interval_text, share_text, spread_text
 from ..tables.writers import html
 from .charts import cumulative_charts, is_crowd, legend, regions_charts, subjects_charts
-from .failures import failures
 from .frame import Section, html_page
 from .heat_maps import heat_maps, worst_first
 from .pictures import heat_map_gallery, picture_gallery, region_errors, region_faces, worst_frames
 from .series import Series, read_series
-from .tables import fold, problems, provenance, statistics_table, subjects_table
+from .tables import failures, fold, problems, provenance, statistics_table, subjects_table
 from .views import viewer, views
 
 WITH_FRAMES = 6

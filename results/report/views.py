@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...bench.meshes.decimate import DecimatedMesh, decimate
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ..run.items import item_names, of_scene
 from ..run.point_errors import read_errors
 from ..tables.markup import Markup, join, tag, void

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ...recon.files.tables import parquet_error, read_table, write_table
-from ...recon.mesh.record import Mesh
+from ...recon.mesh import Mesh
 from ..files import atomic_write
 
 if TYPE_CHECKING:

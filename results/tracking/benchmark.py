@@ -23,8 +23,7 @@ from ..run.summary import SceneSummary
 from ..tables.basis import place_of
 from ..tables.scenes import run_label
 from ..tables.subject_errors import cumulative_curves
-from .models import log_measured_model
-from .run import log_changed, log_new_parameters, run_of, run_of_key
+from .run import log_changed, log_measured_model, log_new_parameters, run_of, run_of_key
 from .store import connect, store_errors_told
 
 if TYPE_CHECKING:

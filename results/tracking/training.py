@@ -18,8 +18,7 @@ from ...recon.training.optimise import Row
 from ...recon.training.run import TrainingJob
 from ..files import atomic_write
 from .benchmark import connect
-from .models import log_trained_model
-from .run import is_logged, log_changed, log_new_parameters, run_of
+from .run import is_logged, log_changed, log_new_parameters, log_trained_model, run_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

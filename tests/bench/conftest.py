@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from facebench.bench.surface.similarity import Similarity
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import procedural_model
 

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from facebench.bench.landmarks.points import Landmarks
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.score import Score, score_prediction
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 MICC = preset("micc")
 # Without points between the vertices: a third of the time, where those are not what is tested.

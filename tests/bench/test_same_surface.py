@@ -11,7 +11,7 @@ from shapes import joined, sphere
 from facebench.bench.landmarks.points import Landmarks
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.score import Score, score_prediction
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 PRESETS = ("micc", "now-metrical", "correspondence")
 if "FACEBENCH_SLOW" in os.environ:

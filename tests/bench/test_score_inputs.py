@@ -10,7 +10,7 @@ from facebench.bench.meshes.clean import keep_vertices
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.score import Score, ScoredPair, score_prediction
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 # At the vertices alone, a third of the time: nothing here is of the points between them.
 MICC = preset("micc").with_setting("points.longest_edge_mm", "inf")

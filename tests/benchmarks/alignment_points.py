@@ -19,7 +19,7 @@ from facebench.bench.landmarks.points import Landmarks
 from facebench.bench.protocol.record import Protocol, preset
 from facebench.bench.scoring.score import score_prediction
 from facebench.bench.synthetic.scan import random_placement, scan_surface
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 

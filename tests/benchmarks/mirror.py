@@ -34,7 +34,7 @@ from facebench.bench.surface.region import Sphere
 from facebench.bench.surface.similarity import similarity_between, step_jacobian
 from facebench.bench.surface.surface import ClosestPoints, Surface
 from facebench.bench.surface.triangles import unit
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.synthetic.photograph import random_stream

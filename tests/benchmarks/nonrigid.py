@@ -25,7 +25,7 @@ from facebench.bench.surface.region import Sphere
 from facebench.bench.surface.similarity import Similarity, similarity_between
 from facebench.bench.surface.surface import Surface
 from facebench.bench.synthetic.scan import scan_surface
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 

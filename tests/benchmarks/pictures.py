@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from chromium import Browser, browser
 
 from facebench.results.report import write_report
-from facebench.results.tracking.open_runs import open_runs
+from facebench.results.tracking.run import open_runs
 from facebench.results.tracking.store import tracking_uri
 from facebench.results.tracking.ui import mlflow_server, open_store, pages
 

@@ -33,7 +33,7 @@ from facebench.bench.surface.overlap import match_symmetric
 from facebench.bench.surface.region import Sphere
 from facebench.bench.surface.similarity import Similarity, similarity_between
 from facebench.bench.surface.surface import Surface
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 MICC = preset("micc")
 ALL = MICC

@@ -20,7 +20,7 @@ from facebench.bench.scoring.score import score_prediction
 from facebench.bench.surface.triangles import find_edges, split_at_edges
 from facebench.bench.synthetic.scan import scan_surface
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.procedural import procedural_model
 

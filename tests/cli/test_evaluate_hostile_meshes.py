@@ -13,7 +13,7 @@ from pair_files import points_of, write_side
 from shapes import joined, sphere
 
 from facebench.cli.main import group
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.procedural import procedural_model
 
 

@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 from facebench.bench import evaluate
 from facebench.cli.main import group
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.procedural import procedural_model
 from facebench.results.run.folder import RunFolder
 from facebench.results.run.point_errors import PointErrors

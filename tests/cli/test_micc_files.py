@@ -9,7 +9,7 @@ from small_micc import scan_path, write_scan
 
 from facebench.cli.main import group
 from facebench.recon.export.mesh_files import write_mesh
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.results.run.folder import RunFolder
 

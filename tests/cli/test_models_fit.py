@@ -14,7 +14,7 @@ from PIL import Image
 from facebench.cli.main import group
 from facebench.errors import FacebenchError
 from facebench.recon.export.mesh_files import write_ply
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.load import load_model, save_npz
 from facebench.recon.morphable.procedural import procedural_model
 

@@ -17,7 +17,7 @@ from doc_pages import commands
 from in_process import facebench
 from pair_files import points_of, write_side
 
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.procedural import procedural_model
 
 ROOT = Path(__file__).resolve().parents[2]

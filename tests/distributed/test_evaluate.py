@@ -11,7 +11,7 @@ from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.measure import Job, Measured, measure_job
 from facebench.bench.scoring.result import SCORED, UNSCORED
 from facebench.bench.scoring.target import Prediction, Ruler
-from facebench.distributed.measure import measure_here, measure_jobs
+from facebench.distributed.benchmark import measure_here, measure_jobs
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facebench.recon.export.mesh_files import write_mesh
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.recon.texture.texture import Texture
 from facebench.recon.texture.unwrap import unwrap

@@ -19,7 +19,7 @@ from facebench.bench.dataset.interface import Problem
 from facebench.bench.meshes.decimate import decimate
 from facebench.errors import FacebenchError, visible
 from facebench.recon.export.mesh_files import write_ply
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.procedural.build import embedded_model, procedural_model
 from facebench.results.report import write_report
 from facebench.results.report.charts import Axis, nice_step, range_around

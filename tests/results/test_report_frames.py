@@ -20,7 +20,6 @@ from facebench.bench.landmarks.regions import face_parts
 from facebench.bench.method.clip_faces import ChunkRow
 from facebench.recon.morphable.procedural import embedded_model
 from facebench.results.report import write_report
-from facebench.results.report.failures import find_losses, shared_reason
 from facebench.results.report.pictures import (
     FRAMES_IN,
     frames_of,
@@ -29,6 +28,7 @@ from facebench.results.report.pictures import (
     worst_frames,
 )
 from facebench.results.report.series import read_series
+from facebench.results.report.tables import find_losses, shared_reason
 from facebench.results.run.folder import RunFolder
 from facebench.results.run.ledger import Ledger
 

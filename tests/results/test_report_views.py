@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facebench.recon.export.mesh_files import write_ply
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.procedural.build import procedural_model
 from facebench.results.report import write_report
 from facebench.results.report.heat_maps import SCALE_MM, error_colours

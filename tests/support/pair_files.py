@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from facebench.bench.landmarks.points import SEVEN
 from facebench.recon.export.mesh_files import write_mesh
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 
 def points_of(face: Mesh) -> NDArray[np.float64]:

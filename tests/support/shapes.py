@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 
 def sphere(centre: np.ndarray, radius: float, rings: int = 24) -> Mesh:

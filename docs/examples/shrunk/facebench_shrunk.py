@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facebench.bench.method.interface import MethodCard, MethodOptions
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...mesh.record import Mesh, vertex_normals
+from ...mesh import Mesh, vertex_normals
 from ..plausible_albedo import Blur, blur_along
 from .masks import skin_masks
 

@@ -16,7 +16,7 @@ from facebench.bench.registration.nonrigid import (
 from facebench.bench.surface.region import Sphere
 from facebench.bench.surface.similarity import similarity_between
 from facebench.bench.surface.surface import Surface
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.model import MorphableModel
 
 RULES = preset("correspondence").intersection

@@ -18,7 +18,7 @@ from facebench.bench.audit.predictors import (
 )
 from facebench.bench.audit.truth import INNER, shown_area, true_errors
 from facebench.bench.surface.surface import Surface
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.model import MorphableModel
 
 BY_NAME = {predictor.name: predictor for predictor in PREDICTORS}

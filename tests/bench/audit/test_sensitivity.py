@@ -12,7 +12,7 @@ from facebench.bench.landmarks.points import Landmarks
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.score import score_prediction
 from facebench.bench.scoring.target import Target
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 
 @pytest.fixture(name="scan", scope="module")

@@ -11,7 +11,7 @@ from facebench.bench.conformance.check import check_method
 from facebench.bench.method.interface import MethodOptions
 from facebench.errors import FacebenchError, Finding, Verdict
 from facebench.recon.export.mesh_files import write_mesh
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 
 def keep(root: Path, face: Mesh, landmarks: bool = True, name: str = "subject_01.obj") -> Path:

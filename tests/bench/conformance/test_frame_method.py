@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from facebench.bench.conformance.frames import check_frame_method, portraits
 from facebench.bench.method.interface import MethodCard
 from facebench.errors import Finding, Verdict
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.model import MorphableModel
 
 CARD = MethodCard("good", "A colour", "", "MIT")

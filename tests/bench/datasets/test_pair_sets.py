@@ -19,7 +19,7 @@ from facebench.bench.method.mesh_files import MeshPredictions
 from facebench.bench.method.registry import open_method
 from facebench.distributed.plan import RunRequest, prepare
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.procedural import procedural_model
 
 

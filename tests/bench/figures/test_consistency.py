@@ -11,7 +11,7 @@ from torch import Tensor
 from facebench.bench.figures.consistency import ALL, differences, groups_of, spread_of
 from facebench.bench.figures.photographs import Photograph
 from facebench.recon.face.crop import Box
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.recon.render.face_in_photograph import FaceInPhotograph
 

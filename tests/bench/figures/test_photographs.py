@@ -25,7 +25,7 @@ from facebench.recon.face.crop import (
     read_image_points,
     write_boxes,
 )
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.render.face_in_photograph import FaceInPhotograph
 from facebench.recon.vision.detect import CascadeDetector
 

@@ -12,7 +12,7 @@ from pair_files import points_of, write_picked_points
 from facebench.bench.landmarks.files import landmarks_beside, read_landmark_file
 from facebench.bench.landmarks.points import SEVEN
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 
 @pytest.mark.parametrize("count", [7, 68])

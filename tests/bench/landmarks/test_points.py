@@ -14,7 +14,7 @@ from facebench.bench.landmarks.points import (
     read_landmarks,
 )
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from facebench.bench.meshes.checks import faces_inwards, flip_triangles, read_me
 from facebench.bench.meshes.clean import clean_mesh
 from facebench.bench.meshes.units import guess_unit
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 
 @pytest.mark.parametrize("suffix", ["obj", "ply", "off"])

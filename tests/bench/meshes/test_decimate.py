@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from facebench.bench.meshes.decimate import decimate
 from facebench.bench.surface.triangles import double_areas, triangle_areas
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 RADIUS = 80.0
 

@@ -15,7 +15,7 @@ from facebench.bench.meshes.clean import clean_mesh
 from facebench.bench.meshes.files import FORMATS, check_size, load_mesh
 from facebench.errors import FacebenchError
 from facebench.recon.export.mesh_files import write_glb, write_ply
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 
 def write(mesh: Mesh, path: Path) -> Path:

@@ -12,7 +12,7 @@ import pytest
 from facebench.bench.meshes.files import load_mesh
 from facebench.bench.meshes.units import check_unit
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 POINTS = np.array([[0, 0, 0], [9, 0, 0], [9, 9, 0], [0, 9, 3], [4, 14, 0]], float)
 FANS = [[0, 1, 2], [0, 2, 3], [3, 2, 4]]

@@ -15,7 +15,7 @@ from facebench.bench.method.clip_faces import FAILED, NOT_FINITE, OK, FaceChunk,
 from facebench.bench.method.interface import Method, MethodCard, MethodOptions
 from facebench.bench.method.registry import build_method
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.load import load_model
 
 N_FACES = 5

@@ -25,7 +25,7 @@ from facebench.bench.method.interface import MethodCard
 from facebench.bench.methods.mean_face import CARD
 from facebench.recon.face.crop import Box, crop_square, write_boxes
 from facebench.recon.face.tracks import FIRST, longest_track
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.video import decode
 from facebench.recon.video.decode import Chunk, read_chunks
 from facebench.recon.vision.detect import CascadeDetector, find_next

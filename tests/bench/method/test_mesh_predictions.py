@@ -14,7 +14,7 @@ from facebench.bench.method.mesh_files import MeshPredictions, read_vertices
 from facebench.bench.method.registry import build_method, open_method
 from facebench.errors import FacebenchError
 from facebench.recon.export.mesh_files import write_mesh
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 
 def item(subject: str, scene: str) -> Item:

@@ -12,7 +12,7 @@ from facebench.bench.surface.region import OverlapRegion, Sphere
 from facebench.bench.surface.similarity import Similarity
 from facebench.bench.surface.surface import Surface
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 SEEDS = range(2 if "FACEBENCH_SLOW" in os.environ else 1)
 

@@ -20,7 +20,7 @@ from facebench.bench.surface.region import OverlapRegion
 from facebench.bench.surface.similarity import Similarity
 from facebench.bench.surface.surface import Surface
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 SEARCH = AlignmentSettings()
 LANDMARKS_ALONE = AlignmentSettings(start="seven_landmarks", dense=False)

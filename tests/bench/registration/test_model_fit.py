@@ -15,7 +15,7 @@ from facebench.bench.meshes.clean import clean_mesh
 from facebench.bench.registration.model_fit import MOST_DEVIATIONS, ModelFit, fit_model
 from facebench.bench.surface.similarity import Similarity
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import procedural_model

@@ -22,7 +22,7 @@ from facebench.bench.surface.similarity import Similarity, similarity_between
 from facebench.bench.surface.surface import Surface
 from facebench.bench.surface.triangles import vertex_normals
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 RULES = OverlapRegion()
 

@@ -14,7 +14,7 @@ from facebench.bench.registration.nose_tip import (
 from facebench.bench.surface.similarity import Similarity
 from facebench.bench.surface.surface import Surface
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 PICKED = """<!DOCTYPE PickedPoints><PickedPoints>
 <point x="1" y="2" z="3" active="1" name="nose tip"/>

@@ -19,7 +19,7 @@ from facebench.bench.registration.initialise import rotation_of_landmarks, rotat
 from facebench.bench.scoring import evaluate as evaluate_pair
 from facebench.bench.scoring.diagnosis import diagnose
 from facebench.bench.scoring.score import Score
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 
 def test_the_example_of_the_function_runs() -> None:

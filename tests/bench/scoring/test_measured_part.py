@@ -9,7 +9,7 @@ from facebench.bench.registration.initialise import PreparedMesh
 from facebench.bench.scoring.register import crop_sphere, seven_sphere
 from facebench.bench.surface.similarity import Similarity
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 IDENTITY = Similarity.identity()
 

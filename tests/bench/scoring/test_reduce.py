@@ -17,7 +17,7 @@ from facebench.bench.scoring.measure import Measured
 from facebench.bench.scoring.measure import measure as measure_item
 from facebench.bench.scoring.score import ScoredPair, score_prediction
 from facebench.bench.scoring.target import Prediction, Ruler, read_target
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.model import MorphableModel
 
 

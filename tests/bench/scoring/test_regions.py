@@ -15,7 +15,7 @@ from facebench.bench.scoring.regions import REGIONS, register_regions
 from facebench.bench.scoring.score import ScoredPair, score_prediction
 from facebench.bench.surface.region import Sphere
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.model import MorphableModel
 
 REALY = preset("realy")

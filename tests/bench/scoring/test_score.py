@@ -13,7 +13,7 @@ from facebench.bench.surface.region import Sphere
 from facebench.bench.surface.surface import Surface
 from facebench.bench.surface.triangles import triangle_areas, vertex_areas, vertex_normals
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 MICC = preset("micc")
 COARSE = MICC.with_setting("points.longest_edge_mm", "inf")

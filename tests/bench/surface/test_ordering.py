@@ -4,7 +4,7 @@ from facebench.bench.surface.ordering import canonical_triangles, placed, weld
 from facebench.bench.surface.overlap import subsample
 from facebench.bench.surface.similarity import Similarity
 from facebench.bench.surface.surface import Surface
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 
 def test_equal_positions_are_one_and_every_vertex_finds_its_own(person: Mesh) -> None:

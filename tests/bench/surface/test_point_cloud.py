@@ -11,7 +11,7 @@ from facebench.bench.scoring.score import score_prediction
 from facebench.bench.surface.point_cloud import noise_floor_mm, noise_mm, surface_of_points
 from facebench.bench.surface.triangles import double_areas
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 
 @pytest.fixture(scope="module")

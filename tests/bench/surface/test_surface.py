@@ -4,7 +4,7 @@ import numpy as np
 
 from facebench.bench.surface.surface import Surface
 from facebench.bench.surface.triangles import Facets
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 
 def around(mesh: Mesh, n: int, spread_mm: float, seed: int = 0) -> np.ndarray:

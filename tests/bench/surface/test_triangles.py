@@ -6,7 +6,7 @@ from facebench.bench.surface.triangles import (
     triangle_areas,
     vertex_normals,
 )
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 
 def test_vertex_normals_are_those_of_the_surface_not_of_its_triangles(

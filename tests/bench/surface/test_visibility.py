@@ -9,7 +9,7 @@ from shapes import joined, sphere
 from facebench.bench.surface.triangles import double_areas, lengths
 from facebench.bench.surface.visibility import VIEW_DEG, axes_around, outside_of, view_directions
 from facebench.errors import FacebenchError
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 
 FRONTAL = np.eye(3)
 

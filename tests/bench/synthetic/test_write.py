@@ -16,7 +16,7 @@ from facebench.bench.synthetic.write import MiccPlan, truth_folder, write_micc
 from facebench.errors import FacebenchError
 from facebench.recon.face.crop import read_boxes
 from facebench.recon.files.writing import MARK
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.recon.video.decode import read_chunks
 

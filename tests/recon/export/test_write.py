@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from facebench.errors import FacebenchError
 from facebench.recon.export.mesh_files import WRITERS, write_glb, write_mesh, write_ply
-from facebench.recon.mesh.record import Mesh, vertex_normals
+from facebench.recon.mesh import Mesh, vertex_normals
 
 METRES_PER_MM = 0.001
 

@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 from facebench.recon.fitting.shading import cross
 from facebench.recon.fitting.surface_points import HIDDEN_REGIONS, SurfacePoints, spread_vertices
-from facebench.recon.mesh.record import vertex_normals
+from facebench.recon.mesh import vertex_normals
 from facebench.recon.morphable.model import MorphableModel
 
 

@@ -14,7 +14,7 @@ from shapes import sphere
 
 from facebench.errors import FacebenchError
 from facebench.recon.export.mesh_files import write_ply
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.results.compare import compare, comparison_tables, comparison_text
 from facebench.results.run.folder import RunFolder
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from facebench.bench.figures.occlusion import AlbedoErrors, TexturedFace
 from facebench.bench.figures.photographs import Photograph
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.render.face_in_photograph import FaceInPhotograph
 from facebench.results.figures.occlusion import albedo_csv
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.procedural import procedural_model
 from facebench.results.figures.pair import coloured, write_curve, write_heat_map
 from facebench.results.report.heat_maps import error_colours

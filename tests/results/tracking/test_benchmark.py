@@ -24,9 +24,7 @@ from facebench.errors import FacebenchError
 from facebench.results.run.folder import RunFolder
 from facebench.results.tables.basis import place_of, refuse_unfinished
 from facebench.results.tracking.benchmark import connect, track_run
-from facebench.results.tracking.models import log_trained_model
-from facebench.results.tracking.open_runs import open_runs
-from facebench.results.tracking.run import KEPT_ID
+from facebench.results.tracking.run import KEPT_ID, log_trained_model, open_runs
 from facebench.results.tracking.store import sqlite_file, tracking_uri
 
 FIRST_USERS = """

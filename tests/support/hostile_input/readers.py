@@ -58,8 +58,7 @@ from facebench.results.run.ledger import Ledger
 from facebench.results.run.method_cost import FILE, read_cost
 from facebench.results.run.point_errors import PointErrors
 from facebench.results.tables.basis import refuse_unfinished
-from facebench.results.tracking.open_runs import open_runs
-from facebench.results.tracking.run import is_logged
+from facebench.results.tracking.run import is_logged, open_runs
 from facebench.tests.support.hostile_input import folders, samples
 from facebench.tests.support.hostile_input.structured import (
     json_values,

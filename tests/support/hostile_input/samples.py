@@ -26,7 +26,7 @@ from facebench.bench.landmarks.points import SEVEN
 from facebench.recon.export.mesh_files import write_mesh
 from facebench.recon.face.coefficients import CoefficientSizes
 from facebench.recon.face.crop import frame_mean_face
-from facebench.recon.mesh.record import Mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.basel_landmarks import IBUG_OF_NAME
 from facebench.recon.morphable.load import save_npz
 from facebench.recon.morphable.model import MorphableModel

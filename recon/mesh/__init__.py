@@ -1,1 +1,0 @@
-"""The mesh record and its normals."""
