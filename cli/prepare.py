@@ -117,7 +117,7 @@ def command(
     from ..recon.preparation.candidates import PreparationSettings
     from ..recon.preparation.labelling import NetworkChoice, default_parser
     from ..recon.preparation.listing import list_photographs
-    from ..recon.preparation.quality import QualityLimits
+    from ..recon.preparation.selection import QualityLimits
     from ..recon.weights.catalogue import resolve_choice
 
     limits = QualityLimits(face_px=face_px, sharpness=sharpness)

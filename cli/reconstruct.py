@@ -132,12 +132,11 @@ def command(
 
 
 def _reconstructor(out: Path, options: dict[str, Any]) -> SourceReconstructor:
-    from ..recon.face.coefficient_files import Origin
+    from ..recon.face.coefficients import Origin
     from ..recon.morphable.load import load_model
     from ..recon.portraits.photographs import SourceReconstructor
     from ..recon.portraits.reconstructor import choose_method, make_reconstructor
-    from ..recon.portraits.results import FaceFiles
-    from ..recon.portraits.sheet import SheetRenderer
+    from ..recon.portraits.results import FaceFiles, SheetRenderer
     from ..recon.portraits.video import ReconstructionSettings
     from ..recon.vision.detect import make_detector
     from ..recon.weights.catalogue import choice_identity, resolve_choice

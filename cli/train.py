@@ -149,7 +149,7 @@ def _within(
 ) -> TrainingJob:
     """The job with as many steps as the minutes allow."""
     from ..distributed.train import train
-    from ..recon.training.budget import within_minutes
+    from ..recon.training.run import within_minutes
 
     _fit_labels(job, workers > 1 or cluster, cluster)
     budget = within_minutes(

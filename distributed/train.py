@@ -21,11 +21,10 @@ from ray.train.v2.api.exceptions import TrainingFailedError
 from ..errors import FacebenchError
 from ..recon.files.stores import address_of
 from ..recon.recipes.baselines import TranRecipe
-from ..recon.training.loop import Listener
+from ..recon.training.loop import Listener, TrainingFolder
 from ..recon.training.methods.labels import Labelling, fit_piece
 from ..recon.training.optimise import DivergedError
 from ..recon.training.run import TrainingJob, Worker, check_job, train_worker
-from ..recon.training.state import TrainingFolder
 from .cluster import be_quiet, ray_connection, total
 from .tasks import in_tasks
 

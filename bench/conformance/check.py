@@ -17,9 +17,8 @@ from ..landmarks.points import Landmarks
 from ..method.interface import FileMethod, HoldsMeshes, MethodOptions
 from ..method.mesh_files import MeshPredictions, loose_name
 from ..method.registry import build_method, method_card, method_origin, open_method
-from .findings import check_card, check_digests
 from .frames import check_expressions, check_frame_method, describe_elsewhere
-from .predictions import check_arrays, check_face, check_surface
+from .predictions import check_arrays, check_card, check_digests, check_face, check_surface
 
 _SEVERITY = (Verdict.FAILED, Verdict.WARNING, Verdict.PASSED)
 ALL_SCENES = ""

@@ -17,15 +17,16 @@ from ...recon.morphable import EMBEDDED
 from ...recon.morphable.load import load_model
 from ..method.interface import Method, MethodOptions
 from ..method.registry import build_method
-from .findings import check_digests, check_parts
 from .predictions import (
     Trial,
     Vectors,
     check_arrays,
     check_average,
     check_batches,
+    check_digests,
     check_face,
     check_output,
+    check_parts,
     check_pictures,
     check_repetition,
     check_saved,

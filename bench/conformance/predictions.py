@@ -1,7 +1,8 @@
-"""Checks of what a method returns: coefficient vectors per face, and the mesh made of them."""
+"""Checks of a method: card, digest and parts, the vectors it returns and the mesh of them."""
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,12 +18,14 @@ from ...recon.export.mesh_files import write_ply
 from ...recon.mesh import Mesh
 from ...recon.morphable import EMBEDDED
 from ...recon.morphable.load import load_model
+from ..datasets.micc import VIDEO_OF_SCENE
 from ..landmarks.points import Landmarks
+from ..landmarks.regions import FACE_PARTS
 from ..meshes.checks import faces_inwards
 from ..meshes.clean import clean_mesh, count_of
 from ..meshes.files import load_mesh
 from ..meshes.units import check_unit
-from ..method.interface import Method
+from ..method.interface import Described, Method, MethodCard
 from ..registration.initialise import rotation_of_surface
 from ..surface.similarity import root_mean_square, similarity_between
 from ..surface.triangles import Float64Array
@@ -42,6 +45,62 @@ MISFIT = 0.2
 0.11 at most for faces of the two models at hand, 0.32 for an order that is off by one."""
 OFF_SURFACE_MM = 20.0
 SAVED_MM = 1e-3
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def check_card(name: str, card: MethodCard) -> Iterator[Finding]:
+    """Name, title, licence, paper and published numbers."""
+    if card.name.partition(":")[0] != name:
+        yield failure("card", f"its name is '{card.name}'", f"give CARD the name '{name}'")
+    empty = [item for item in ("title", "licence") if not getattr(card, item).strip()]
+    if empty:
+        yield failure(
+            "card", f"no {' and no '.join(empty)}", "every table shows them: fill them in"
+        )
+    unknown = [scene for scene, _, _ in card.published if scene not in VIDEO_OF_SCENE]
+    if unknown:
+        known = ", ".join(VIDEO_OF_SCENE)
+        yield warning("card", f"published results of '{unknown[0]}'", f"the scenes are {known}")
+    nameless = not card.paper and card.kind == "frames"
+    if nameless:
+        yield warning("card", "no paper", "name it, so that readers can look the method up")
+    if not (empty or unknown or nameless):
+        yield success("card", f"{card.title} · {card.licence}")
+
+
+def check_digests(method: Described, again: Described) -> Iterator[Finding]:
+    """A digest that is one, and the same of two methods built alike."""
+    advice = "make it the SHA-256 of all that decides the numbers: weights, model, settings"
+    if not _SHA256.fullmatch(method.digest):
+        yield failure("digest", f"'{method.digest[:20]}' is no SHA-256", advice)
+    elif method.digest != again.digest:
+        yield failure("digest", "built twice, it has two digests", advice)
+    else:
+        yield success("digest", f"{method.digest[:12]}, the same when built again")
+
+
+def check_parts(method: Described, mesh: Mesh) -> Iterator[Finding]:
+    """The vertices of each part of the face."""
+    n_vertices, parts = len(mesh.vertices), method.parts
+    wrong = [
+        name
+        for name, inside in parts.items()
+        if np.shape(inside) != (n_vertices,) or np.asarray(inside).dtype != bool
+    ]
+    unknown = [name for name in parts if name not in FACE_PARTS]
+    if wrong:
+        advice = f"give one bool for each of the {n_vertices} vertices"
+        yield failure("parts", f"'{wrong[0]}' does not fit the meshes", advice)
+    elif unknown:
+        yield failure("parts", f"'{unknown[0]}' is no part", f"known: {', '.join(FACE_PARTS)}")
+    elif not parts:
+        advice = (
+            "name the vertices of nose, mouth … (bench.landmarks.regions) to see them in the tables"
+        )
+        yield warning("parts", "none: no error by part of the face", advice)
+    else:
+        yield success("parts", ", ".join(parts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,12 +235,6 @@ def check_average(trial: Trial, meshes: list[Mesh]) -> Iterator[Finding]:
         yield warning("average", f"not linear: the two averages are {off:.2g} mm apart", advice)
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def check_arrays(mesh: Mesh) -> Iterator[Finding]:
     """Shapes, types and finite numbers; what follows needs them."""
     vertices, triangles = np.asarray(mesh.vertices), np.asarray(mesh.triangles)
@@ -238,16 +291,6 @@ def degrees_of(rotation: Float64Array) -> float:
     return float(np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1))))
 
 
-def _check_unit(mesh: Mesh) -> Iterator[Finding]:
-    try:
-        check_unit(mesh, "the mesh")
-    except FacebenchError as error:
-        yield failure("unit", error.message, "give millimetres")
-    else:
-        height = float(np.ptp(np.asarray(mesh.vertices), axis=0).max())
-        yield success("unit", f"mm: the longest side is {height:.0f}")
-
-
 def check_surface(mesh: Mesh) -> Iterator[Finding]:
     """Nothing of it would be left out of a measurement."""
     # The same cleaning as before a measurement, so nothing is promised that is not measured.
@@ -256,6 +299,22 @@ def check_surface(mesh: Mesh) -> Iterator[Finding]:
         yield warning("surface", f"{removed}", "they are left out of every measurement")
     else:
         yield success("surface", "every vertex is in a triangle with an area")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _check_unit(mesh: Mesh) -> Iterator[Finding]:
+    try:
+        check_unit(mesh, "the mesh")
+    except FacebenchError as error:
+        yield failure("unit", error.message, "give millimetres")
+    else:
+        height = float(np.ptp(np.asarray(mesh.vertices), axis=0).max())
+        yield success("unit", f"mm: the longest side is {height:.0f}")
 
 
 def _check_landmarks(mesh: Mesh, points: Landmarks | None) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import FacebenchError
-from ...recon.losses.photometric import IdentityFeatures
+from ...recon.losses.multilevel import IdentityFeatures
 from ...recon.render.face_in_photograph import (
     FaceArtist,
     FaceInPhotograph,

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...recon.fitting.fitter import box_of_crop
-from ...recon.losses.photometric import class_weights
+from ...recon.losses.multilevel import class_weights
 from ...recon.morphable.model import MorphableModel
 from ...recon.recipes.files import load_recipe
 from ...recon.render.face_in_photograph import FaceInPhotograph, look_up, project_face, shading
 from ...recon.synthetic.faces import (
+    VARIATIONS,
+    CaptureSession,
     CoveredFace,
     FaceSampler,
     LabelledFace,
@@ -29,7 +31,6 @@ from ...recon.synthetic.faces import (
     seen_vertices,
     true_coefficients,
 )
-from ...recon.synthetic.sessions import VARIATIONS, CaptureSession
 from ...recon.texture.texture import LEAST_SHADING
 from ...recon.vision.parsing import make_parser
 from .photographs import Photograph

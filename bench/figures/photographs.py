@@ -1,6 +1,7 @@
-"""Photographs of known people with their landmarks, from folders or made by this package.
+"""Photographs of known people with their landmarks, and the faces that any method sees in them.
 
-Landmarks in pixels stand beside the photographs (`recon.face.labels`): 68 points or five.
+Landmarks in pixels stand beside the photographs (`recon.face.labels`): 68 points or five. What a
+method leaves open, its pose for one, is found beside it.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from ...recon.face.crop import (
     read_boxes,
     read_image_points,
 )
+from ...recon.fitting.fitter import box_of_crop
 from ...recon.portraits.sources import Source, find_sources, read_photograph
-from ...recon.render.face_in_photograph import FaceInPhotograph
+from ...recon.render.face_in_photograph import FaceInPhotograph, complete_pose_and_light
 from ...recon.vision.detect import FaceDetector
 from ...recon.vision.landmarks import LandmarkDetector
-from ..method.faces_in_photographs import faces_in_photographs
-from ..method.interface import Method
+from ..method.interface import Method, PlacesFaces, TakesLandmarks
 
 _LFW = re.compile(r"(?P<name>.+)_\d{4}")
 
@@ -138,21 +139,6 @@ def read_faces(sources: Sequence[Source], detector: FaceDetector, limit: int) ->
     return tuple(photographs), tuple(problems)
 
 
-def _read(source: Source, detector: FaceDetector) -> Photograph:
-    frame = read_photograph(source.path)
-    # What a person gave wins over the detector: published sets come with their own boxes.
-    box = next((box for given in _GIVEN_BOXES if (box := given(source)) is not None), None)
-    box = box or detector.detect(frame)
-    if box is None:
-        raise FacebenchError(
-            "no face was found", "give its box in NAME.boxes.csv or its landmarks in NAME.pts"
-        )
-    points = _landmarks(source)
-    # Five tell where the face is; only the 68 are what a method would find itself.
-    known = points if points is not None and len(points) == 68 else None
-    return Photograph(source.name, subject_of(source), frame, box, landmarks=known)
-
-
 def _given_box(source: Source) -> Box | None:
     return read_boxes(source.boxes).get(0) if source.boxes else None
 
@@ -160,11 +146,6 @@ def _given_box(source: Source) -> Box | None:
 def _landmark_box(source: Source) -> Box | None:
     points = _landmarks(source)
     return None if points is None else box_of_points(points)
-
-
-def _landmarks(source: Source) -> Points | None:
-    path = source.landmarks or landmarks_beside(source.path)
-    return None if path is None else read_image_points(path)
 
 
 _GIVEN_BOXES: tuple[Callable[[Source], Box | None], ...] = (_given_box, _landmark_box)
@@ -240,3 +221,63 @@ def photographed_faces(
     size = method.crop_size
     given = landmarks_of(photographs, size)
     return faces_in_photographs(method, crops_of(photographs, size), detector, given)
+
+
+def faces_in_photographs(
+    method: Method,
+    crops: NDArray[np.uint8],
+    detector: LandmarkDetector,
+    given: NDArray[np.floating] | None = None,
+) -> list[FaceInPhotograph]:
+    """The face in each crop as the method sees it, with pose and light.
+
+    A method that gives identity alone is shown with the face that its mesh of that one photograph
+    has; pose and light are then found from the photograph's landmarks and colours, not by it.
+
+    Args:
+        method: reads photographs.
+        crops: (B, S, S, 3) uint8 RGB of the method's size.
+        detector: of the landmarks that place what has no pose.
+        given: (B, 68, 2) px of the crops, landmarks that are known; NaN where they are not.
+
+    Raises:
+        FacebenchError: a face without pose has no landmarks either.
+    """
+    if isinstance(method, TakesLandmarks) and given is not None and np.isfinite(given).any():
+        found = method.faces_at_landmarks(crops, given)
+    elif isinstance(method, PlacesFaces):
+        found = method.faces_in_photographs(crops)
+    else:
+        meshes = [method.mesh(vector) for vector in method.describe(crops)]
+        found = [FaceInPhotograph(one, np.asarray(one.vertices, np.float64)) for one in meshes]
+    if all(one.pose is not None and one.light is not None for one in found):
+        return found
+    if any(one.pose is None and one.mesh.landmarks is None for one in found):
+        raise FacebenchError(
+            f"method '{method.card.name}' says neither where a face is nor where its landmarks are",
+            "name the 68 landmark vertices of its meshes",
+        )
+    points = detector.landmarks(list(crops), [box_of_crop(crops.shape[1])] * len(crops))
+    if given is not None:
+        points = np.where(np.isfinite(given), given, points)
+    return [complete_pose_and_light(*item) for item in zip(found, crops, points, strict=True)]
+
+
+def _read(source: Source, detector: FaceDetector) -> Photograph:
+    frame = read_photograph(source.path)
+    # What a person gave wins over the detector: published sets come with their own boxes.
+    box = next((box for given in _GIVEN_BOXES if (box := given(source)) is not None), None)
+    box = box or detector.detect(frame)
+    if box is None:
+        raise FacebenchError(
+            "no face was found", "give its box in NAME.boxes.csv or its landmarks in NAME.pts"
+        )
+    points = _landmarks(source)
+    # Five tell where the face is; only the 68 are what a method would find itself.
+    known = points if points is not None and len(points) == 68 else None
+    return Photograph(source.name, subject_of(source), frame, box, landmarks=known)
+
+
+def _landmarks(source: Source) -> Points | None:
+    path = source.landmarks or landmarks_beside(source.path)
+    return None if path is None else read_image_points(path)

@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 
 from ...errors import error_line
 from ...recon.face.crop import Box, box_of_points
-from ...recon.losses.photometric import IdentityFeatures
+from ...recon.losses.multilevel import IdentityFeatures
 from ...recon.morphable.model import MorphableModel
 from ...recon.portraits.reconstructor import FaceCrop, Reconstructor
 from ...recon.portraits.sources import read_photograph

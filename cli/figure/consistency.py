@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ...bench.figures.consistency import Spread, SpreadDifference
     from ...bench.figures.photographs import Photograph, Reconstructions
     from ...bench.method.interface import Method
-    from ...recon.losses.photometric import IdentityFeatures
+    from ...recon.losses.multilevel import IdentityFeatures
 
 
 @click.command(name="consistency")

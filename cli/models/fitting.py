@@ -58,8 +58,7 @@ def fit(
       facebench models fit flame.npz scan.obj --landmarks scan.txt --out fitted
       facebench models fit embedded scan_in_any_unit.obj --unit cm --fit-size --out fitted
     """
-    from ...bench.landmarks.files import read_landmark_file
-    from ...bench.landmarks.points import Landmarks
+    from ...bench.landmarks.points import Landmarks, read_landmark_file
     from ...bench.meshes.checks import read_mesh
     from ...bench.meshes.units import unit_in_mm
     from ...bench.registration.model_fit import fit_model

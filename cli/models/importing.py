@@ -82,7 +82,7 @@ def basel_2009(
       facebench models import basel-2009 BFM/BFM_model_front.mat --out bfm_front.npz
       facebench models import basel-2009 01_MorphableModel.mat --crop whole --out bfm_whole.npz
     """
-    from ...recon.morphable.basel2009 import is_front_file, read_basel2009, read_basel_front
+    from ...recon.morphable.basel import is_front_file, read_basel2009, read_basel_front
 
     # One command for both files: what a user has is told by its variables, not by its name.
     if is_front_file(path):
@@ -266,7 +266,7 @@ def _import_hdf5(
     out: Path,
     counts: ModeCounts,
 ) -> None:
-    from ...recon.morphable.basel_hdf5 import read_basel_hdf5
+    from ...recon.morphable.basel import read_basel_hdf5
 
     model = read_basel_hdf5(file, year, landmarks, unit)
     save(model, out, counts, transfer_landmarks)

@@ -1,13 +1,18 @@
-"""The regressed vector (314 numbers for the paper's models) and its named parts.
+"""The regressed vector (314 numbers for the paper's models), its named parts, and files of them.
 
 `Coefficients` is a batch of tensors, as networks and renderers take it; `FaceCoefficients` the same
 as NumPy arrays, as files and tables take it, with poses in a crop or in the whole picture.
+`coefficients.schema.json` beside this module is the JSON Schema of their files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,14 +20,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import FacebenchError
+from ..files.text import read_json
+from ..files.writing import atomic_write
 from ..morphable.model import MorphableModel
-from .crop import Window
+from .crop import Box, Window
 
 POSE_SIZE = 7
 LIGHT_SIZE = 27
 
 Floats = NDArray[np.float64]
 Index = int | slice | None | NDArray[np.integer]
+
+FORMAT = "facebench-coefficients-1"
+
+POSE_NAMES = ("pitch_rad", "yaw_rad", "roll_rad", "x", "y", "z", "scale_per_mm")
+"""The seven numbers of a pose, in order."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +166,84 @@ def pose_in_crop(pose: Floats, window: Window, image_size: tuple[int, int]) -> F
     return np.concatenate([pose[:3], (pose[3:6] - shift) / factor, pose[6:] / factor])
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What coefficients belong to and what found them.
+
+    Attributes:
+        model, model_digest: the face model.
+        checkpoint, checkpoint_digest: the recipe of the weights, and SHA-256 of their file.
+        detector, landmarks: the networks that found the face and its landmarks, as
+            `weights.catalogue.choice_identity` tells them; `none` where none was asked.
+    """
+
+    model: str
+    model_digest: str
+    checkpoint: str
+    checkpoint_digest: str
+    detector: str = "embedded"
+    landmarks: str = "none"
+
+    def as_table(self) -> dict[str, Any]:
+        """The members `unit`, `model`, `checkpoint` and `networks` of a file."""
+        return {
+            "unit": "mm",
+            "model": {"name": self.model, "digest": self.model_digest},
+            "checkpoint": {"name": self.checkpoint, "digest": self.checkpoint_digest},
+            "networks": {"detector": self.detector, "landmarks": self.landmarks},
+        }
+
+
+def schema() -> dict[str, Any]:
+    """The format's JSON Schema."""
+    text = files(__package__).joinpath("coefficients.schema.json").read_text("utf-8")
+    table: dict[str, Any] = json.loads(text)
+    return table
+
+
+def frame_table(face: FaceCoefficients, box: Box, landmarks: NDArray[np.float64]) -> dict[str, Any]:
+    """One face's frame as the format has it; its pose is in the whole picture's coordinates.
+
+    Args:
+        face: one face.
+        box: px.
+        landmarks: (68, 2) px, NaN where the model has none.
+    """
+    return {
+        "box_px": asdict(box),
+        "expression": face.expression.tolist(),
+        "pose": dict(zip(POSE_NAMES, face.pose.tolist(), strict=True)),
+        "light": face.light.tolist(),
+        "landmarks_px": [p.tolist() if np.isfinite(p).all() else None for p in landmarks],
+    }
+
+
+def write_coefficients(path: Path, table: Mapping[str, Any]) -> None:
+    """Write a table of the schema's members, all but `format`, by rename."""
+    # allow_nan=False: NaN is no JSON, and other programs refuse the file.
+    text = json.dumps({"format": FORMAT, **table}, indent=1, allow_nan=False)
+    with atomic_write(path) as draft:
+        draft.write_text(text + "\n", encoding="utf-8")
+
+
+def read_coefficients(path: Path) -> FaceCoefficients:
+    """The faces of a photograph's coefficients file, (1, ...), in the picture's coordinates.
+
+    Raises:
+        FacebenchError: the file is of another format, damaged, or of a video, whose frames are in
+            the Parquet file that it names.
+    """
+    try:
+        table = read_json(path)
+        if table["format"] != FORMAT:
+            raise KeyError("format")
+        return _faces(table, path)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise FacebenchError(
+            f"{path}: not a coefficients file", f"expected {FORMAT} of 'facebench reconstruct'"
+        ) from error
+
+
 def _crop_to_picture(window: Window, image_size: tuple[int, int]) -> tuple[float, Floats]:
     """Factor and shift (3,) of normalised coordinates; crops span [-1, 1], see `camera`."""
     height, width = image_size
@@ -163,3 +253,25 @@ def _crop_to_picture(window: Window, image_size: tuple[int, int]) -> tuple[float
     upwards = (height - 2.0 * window.top - window.side) / short
     # A crop spans [-1, 1] as the picture's shorter side does, so lengths scale by their quotient.
     return window.side / short, np.array([across, upwards, 0.0])
+
+
+def _faces(table: Mapping[str, Any], path: Path) -> FaceCoefficients:
+    frames = table["frames"]
+    if not frames:
+        raise FacebenchError(f"{path}: of a video", f"its frames are in {table['frames_file']}")
+    if len(frames) != 1:
+        raise ValueError(f"{len(frames)} frames")
+    (frame,) = frames
+    parts = {
+        "identity": table["identity"],
+        "expression": frame["expression"],
+        "albedo": table["albedo"],
+        "pose": [frame["pose"][name] for name in POSE_NAMES],
+        "light": frame["light"],
+    }
+    face = FaceCoefficients(**{name: np.array([part], float) for name, part in parts.items()})
+    vectors = (face.identity, face.expression, face.albedo, face.pose)
+    # Ragged or nested lists become arrays of other shapes, not errors.
+    if face.light.shape != (1, 9, 3) or any(vector.ndim != 2 for vector in vectors):
+        raise ValueError("parts of other shapes")
+    return face

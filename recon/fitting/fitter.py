@@ -25,13 +25,11 @@ from ..network.vision_weights import EMBEDDED
 from ..render import make_renderer
 from ..render.face import FaceRenderer
 from ..vision.landmarks import LandmarkDetector, make_landmark_detector
+from .colours import Photographs, ShadedPoints, Visibility, blur_images, look_up
 from .landmark_objective import LandmarkModel, LandmarkObjective, landmark_weights, unknowns_of
-from .photographs import Photographs, Visibility, blur_images, look_up
 from .pixel_objective import PixelObjective, ReferenceFaces
-from .shading import ShadedPoints
-from .solver import Minimum, minimise
+from .solver import LIGHT_UNIT, FittingSettings, Minimum, minimise
 from .surface_points import SurfacePoints
-from .unknowns import LIGHT_UNIT, FittingSettings
 
 FEWEST_LANDMARKS = 6
 """Fewer do not tell a pose from a shape."""

@@ -11,8 +11,7 @@ from ..face.camera import project, rotate, rotation_derivatives, rotation_matrix
 from ..face.coefficients import CoefficientSizes
 from ..losses.landmarks import FRAME, contour_weights
 from ..morphable.model import MorphableModel
-from .solver import robust_cost, robust_weight
-from .unknowns import POSE_UNITS, FittingSettings, Unknowns
+from .solver import POSE_UNITS, FittingSettings, Unknowns, robust_cost, robust_weight
 
 # Pixels of the 224 frame in one normalised unit.
 _HALF_FRAME = FRAME / 2

@@ -17,12 +17,10 @@ from ..face.coefficients import Coefficients
 from ..face.crop import Framing
 from ..face.lighting import ambient_light
 from ..render.face import FaceRenderer
+from .colours import Photographs, ShadedPoints, Visibility, sum_of_products
 from .landmark_objective import LandmarkModel, LandmarkObjective
-from .photographs import Photographs, Visibility
-from .shading import ShadedPoints, sum_of_products
-from .solver import robust_cost, robust_weight, solve
+from .solver import LIGHT_UNIT, FittingSettings, Unknowns, robust_cost, robust_weight, solve
 from .surface_points import SurfacePoints
-from .unknowns import LIGHT_UNIT, FittingSettings, Unknowns
 
 # Radians: half profiles on both sides, so that the mean favours none.
 _YAWS = (-0.8, -0.4, 0.0, 0.4, 0.8)

@@ -17,8 +17,7 @@ from ..vision.landmarks import LandmarkDetector, make_landmark_detector
 from ..weights.catalogue import NONE
 from .fitter import FEWEST_LANDMARKS, box_of_crop
 from .landmark_objective import LandmarkModel, LandmarkObjective, landmark_weights, unknowns_of
-from .solver import minimise
-from .unknowns import FittingSettings
+from .solver import FittingSettings, minimise
 
 SETTINGS = FittingSettings(landmark_deviation=3.0, landmark_tail=9.0)
 """A good landmark network is off by 3.6 % of the outer eye distance, which is 3 px of the frame."""

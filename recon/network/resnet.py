@@ -1,18 +1,27 @@
-"""ResNet-18 to ResNet-101 (He et al. 2016) with the state-dict names of the public weights.
+"""ResNet-18 to 101 (He et al. 2016) and IResNet-18 to 100 (ArcFace, Deng et al. 2019).
 
-Also the layers that other networks share with it: colour normalisation and projection shortcuts.
+With the state-dict names of the public weights; also the layers that other networks share with
+them: colour normalisation and projection shortcuts.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
+
+from ..recipes.vision import IRESNET_DEPTHS
 
 # Of ImageNet, as the public weights were trained on.
 COLOUR_MEAN = (0.485, 0.456, 0.406)
 COLOUR_STD = (0.229, 0.224, 0.225)
 CRASHING_CHANNELS = 8
 """Convolutions of fewer input channels may crash: floats of a register (`PointwiseConvolution`)."""
+
+STRIDE = 16
+"""How much smaller than the image the last feature map is."""
 
 
 class ColourNormalisation(nn.Module):
@@ -57,10 +66,6 @@ def projection_shortcut(channels: int, width: int, stride: int) -> nn.Sequential
     if stride == 1 and channels == width:
         return None
     return nn.Sequential(PointwiseConvolution(channels, width, stride), nn.BatchNorm2d(width))
-
-
-def _channels(values: tuple[float, float, float]) -> Tensor:
-    return torch.tensor(values).view(1, 3, 1, 1)
 
 
 class BasicBlock(nn.Module):
@@ -168,6 +173,98 @@ class ResNet(nn.Module):
         return nn.Sequential(*blocks)
 
 
+class ImprovedBlock(nn.Module):
+    """Normalise, convolve, normalise, activate, convolve, normalise, and a shortcut around it.
+
+    The order of ArcFace's "improved residual unit": no activation after the sum, the stride in the
+    second convolution.
+    """
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv1 = _convolution(channels, width, 3)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.prelu = nn.PReLU(width)
+        self.conv2 = _convolution(width, width, 3, stride)
+        self.bn3 = nn.BatchNorm2d(width)
+        self.downsample = projection_shortcut(channels, width, stride)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, channels, H, W) to (B, width, H / stride, W / stride)."""
+        inner = self.prelu(self.bn2(self.conv1(self.bn1(features))))
+        inner = self.bn3(self.conv2(inner))
+        shortcut = features if self.downsample is None else self.downsample(features)
+        summed: Tensor = inner + shortcut
+        return summed
+
+
+class IResNet(nn.Module):
+    """Face-recognition network: an aligned face to one vector, whose direction tells who it is.
+
+    Args:
+        architecture: a key of `IRESNET_DEPTHS`.
+        outputs: length of the vector, 512 in the public weights.
+        width: channels of the first stage, 64 in the public weights.
+        image_size: side of the aligned face in px, a multiple of 16; 112 in the public weights.
+    """
+
+    def __init__(
+        self, architecture: str, outputs: int = 512, width: int = 64, image_size: int = 112
+    ) -> None:
+        super().__init__()
+        self.image_size = image_size
+        self.conv1 = _convolution(3, width, 3)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.prelu = nn.PReLU(width)
+        channels = width
+        for stage, depth in enumerate(IRESNET_DEPTHS[architecture]):
+            wide = width * 2**stage
+            setattr(self, f"layer{stage + 1}", _stage(channels, wide, depth))
+            channels = wide
+        self.bn2 = nn.BatchNorm2d(channels)
+        # No pooling: an aligned face has its parts at fixed places, which the layer may know.
+        self.fc = nn.Linear(channels * (image_size // STRIDE) ** 2, outputs)
+        self.features = nn.BatchNorm1d(outputs)
+        # As published: a factor here would only repeat what the layer before can do.
+        self.features.weight.requires_grad_(False)
+        self.apply(_initialise_improved)
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """(B, outputs) of aligned RGB faces (B, 3, S, S) in [-1, 1]."""
+        maps = self.prelu(self.bn1(self.conv1(faces)))
+        for stage in range(4):
+            maps = self.get_submodule(f"layer{stage + 1}")(maps)
+        vectors: Tensor = self.features(self.fc(self.bn2(maps).flatten(1)))
+        return vectors
+
+
+def iresnet_like(state: Mapping[str, Tensor]) -> IResNet:
+    """A fresh network of the build that a state dict of this class was taken from."""
+    depths = tuple(_blocks(state, stage) for stage in range(1, 5))
+    # A file of weights alone names no architecture: the numbers of blocks do.
+    architecture = next(name for name, known in IRESNET_DEPTHS.items() if known == depths)
+    width, channels = state["conv1.weight"].shape[0], state["bn2.weight"].shape[0]
+    # The last layer's inputs are channels times cells: their root gives the picture's side.
+    outputs, inputs = state["fc.weight"].shape
+    return IResNet(architecture, outputs, width, STRIDE * math.isqrt(inputs // channels))
+
+
+def _channels(values: tuple[float, float, float]) -> Tensor:
+    return torch.tensor(values).view(1, 3, 1, 1)
+
+
+def _blocks(state: Mapping[str, Tensor], stage: int) -> int:
+    return sum(
+        name.startswith(f"layer{stage}.") and name.endswith(".prelu.weight") for name in state
+    )
+
+
+def _stage(channels: int, width: int, depth: int) -> nn.Sequential:
+    first = ImprovedBlock(channels, width, stride=2)
+    return nn.Sequential(first, *(ImprovedBlock(width, width, stride=1) for _ in range(1, depth)))
+
+
 def _convolution(channels: int, width: int, kernel: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, bias=False)
 
@@ -181,3 +278,9 @@ def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d):
         # fan_out keeps the gradient's size through the layers, as He et al. and torchvision start.
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+def _initialise_improved(module: nn.Module) -> None:
+    # The published training starts from this deviation; the normalisations take up the scale.
+    if isinstance(module, nn.Conv2d):
+        nn.init.normal_(module.weight, 0.0, 0.1)

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import error_line
-from ..face.coefficient_files import frame_table
-from ..face.coefficients import FaceCoefficients
+from ..face.coefficients import FaceCoefficients, frame_table
 from ..face.crop import Box, box_of_points, read_all_boxes, read_image_points
 from ..vision.detect import ManyFacesDetector
 from .reconstructor import FaceCrop

@@ -26,7 +26,7 @@ from ..face.crop import Box, Window, box_of_points, box_overlap, crop_square, cr
 from ..face.lighting import illuminate
 from ..fitting.fitter import CropFitter
 from ..fitting.refinement import LandmarkRefiner, make_refiner, share_brightness
-from ..fitting.unknowns import FittingSettings
+from ..fitting.solver import FittingSettings
 from ..mesh import Mesh
 from ..morphable import EMBEDDED, HUMAN
 from ..morphable.decoder import FaceDecoder

@@ -1,4 +1,4 @@
-"""The files of a reconstructed face, and the ledger of what an output folder already has."""
+"""The files and pictures of a reconstructed face, and the ledger of what a folder already has."""
 
 from __future__ import annotations
 
@@ -6,30 +6,52 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..export.mesh_files import write_mesh, write_picture
-from ..export.sheet import Picture, grid
-from ..face.coefficient_files import POSE_NAMES, Origin, write_coefficients
-from ..face.coefficients import FaceCoefficients
-from ..face.crop import Box
+from ..export.sheet import Picture, grid, to_pictures, with_caption
+from ..face.coefficients import POSE_NAMES, FaceCoefficients, Origin, write_coefficients
+from ..face.crop import Box, frame_mean_face
+from ..face.lighting import ambient_light
 from ..files.tables import write_table
 from ..files.text import check_fields, parse_json
 from ..files.writing import atomic_write, explain_write_errors
 from ..mesh import Mesh
+from ..morphable.decoder import FaceDecoder
+from ..morphable.model import MorphableModel
+from ..render import make_renderer
+from ..render.face import FaceRenderer, draw_panels, draw_shape, shade
 from ..texture.texture import Texture
+from .reconstructor import to_tensor
 from .sources import Source
 
 SHEET_ENDING = "_sheet.png"
 COEFFICIENTS_ENDING = ".json"
 
 NAME = "portraits.jsonl"
+
+PICTURE_SIZE = 360
+"""Side in pixels of every picture."""
+
+SIDE_YAWS = (-0.9, 0.9)
+"""Radians by which the side views are turned."""
+
+_SUPERSAMPLING = 2
+_SIGMA = 1e-6
+"""Sharper than in training: these are for the eye, not for gradients."""
+
+_CAPTIONS = ("photograph", "overlay", "shape", "albedo")
+_SIDE_CAPTIONS = ("texture, right side", "texture", "texture, left side", "shape, left side")
+_ZOOM = 0.7
+_PAPER = 0.96
 
 
 @dataclass(frozen=True)
@@ -65,11 +87,6 @@ class FaceFiles:
         names = tuple(item.relative_to(self.out).as_posix() for item in (*written, path))
         write_coefficients(path, {**self.origin.as_table(), **table, "files": list(names)})
         return names
-
-
-def _with_ending(stem: Path, ending: str) -> Path:
-    """The stem may hold dots of its own: nothing of it is replaced."""
-    return stem.with_name(stem.name + ending)
 
 
 def write_frame_table(
@@ -169,6 +186,58 @@ class ResultLedger:
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 
+class SheetRenderer:
+    """Draws the sheets of one face model's faces."""
+
+    def __init__(self, model: MorphableModel, device: str = "cpu") -> None:
+        side = PICTURE_SIZE * _SUPERSAMPLING
+        renderer = make_renderer("outline", sigma=_SIGMA)
+        self._face = FaceRenderer(FaceDecoder(model), renderer, (side, side)).to(device)
+        self._framing = frame_mean_face(model)
+        self._device = device
+
+    def row(self, crop: NDArray[np.uint8], face: FaceCoefficients) -> list[Picture]:
+        """Photograph, overlay, shape and albedo.
+
+        Args:
+            crop: (S, S, 3) RGB; any S, the view of the face's pose.
+            face: one face.
+        """
+        photograph = to_tensor(crop[None], self._device)
+        large = torch.nn.functional.interpolate(photograph, self._face.image_size, mode="bilinear")
+        panels = draw_panels(self._face, face[None].tensors(self._device), large)
+        stack = torch.cat([large, *panels])
+        return _add_captions(stack, _CAPTIONS)
+
+    @torch.no_grad()
+    def sides(self, face: FaceCoefficients, texture: Texture) -> list[Picture]:
+        """The textured face from three sides under even light, and its shape from its left."""
+        turned = [self._turn(face, yaw) for yaw in (SIDE_YAWS[0], 0.0, SIDE_YAWS[1])]
+        faces = FaceCoefficients.join(turned).tensors(self._device)
+        shape = self._face.decoder.shape(faces.identity, faces.expression)
+        colours = torch.from_numpy(texture.at_vertices().astype(np.float32)).to(self._device)
+        albedo = colours.unsqueeze(2).expand_as(shape)
+        light = ambient_light(len(turned)).to(self._device) * 1.25
+        vertices, lit = shade(shape, albedo, faces.pose, light, self._face.normals)
+        drawn = self._face.renderer(
+            vertices, lit, self._face.decoder.triangles, self._face.image_size
+        )
+        pictures = drawn.image + _PAPER * drawn.background_weight[:, None]
+        # Once without texture: a picture on it hides what the shape lacks.
+        grey = draw_shape(self._face, turned[-1].tensors(self._device), _PAPER)
+        return _add_captions(torch.cat([pictures, grey]), _SIDE_CAPTIONS)
+
+    def _turn(self, face: FaceCoefficients, yaw: float) -> FaceCoefficients:
+        f, x, y = (self._framing.scale, self._framing.offset_x, self._framing.offset_y)
+        pose = np.array([0.0, yaw, 0.0, _ZOOM * x, _ZOOM * y, 0.0, _ZOOM * f])
+        return replace(face, pose=pose)[None]
+
+
+def _with_ending(stem: Path, ending: str) -> Path:
+    """The stem may hold dots of its own: nothing of it is replaced."""
+    return stem.with_name(stem.name + ending)
+
+
 def _rows(path: Path) -> Iterator[tuple[str, SourceResult]]:
     """Key and result of the ledger's lines; one cut off by an interruption is passed over."""
     if not path.is_file():
@@ -208,3 +277,9 @@ def _state(path: Path | None) -> str:
     if state is None:
         return f"{path} none"
     return f"{path} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"
+
+
+def _add_captions(images: Tensor, captions: tuple[str, ...]) -> list[Picture]:
+    # Drawn twice as large: within the outline visibility is hard, and edges would show steps.
+    small = torch.nn.functional.avg_pool2d(images.clamp(0.0, 1.0), _SUPERSAMPLING)
+    return [with_caption(p, text) for p, text in zip(to_pictures(small), captions, strict=True)]

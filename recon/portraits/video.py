@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from ..export.mesh_files import write_ply
 from ..export.sheet import to_pictures
 from ..face.crop import read_boxes
-from ..face.smoothing import smooth
 from ..face.tracks import describe_others
 from ..render import make_renderer
 from ..render.face import FaceRenderer, draw_overlay
@@ -22,10 +21,9 @@ from ..video.decode import read_chunks
 from ..video.encode import frame_rate, write_video
 from ..vision.detect import FaceDetector
 from .reconstructor import Reconstructor, to_tensor
-from .results import FaceFiles, SourceResult, write_frame_table
-from .sheet import SheetRenderer
+from .results import FaceFiles, SheetRenderer, SourceResult, write_frame_table
 from .sources import Source
-from .track import Track, TrackBuilder
+from .track import Track, TrackBuilder, smooth
 
 _DRAWN_TOGETHER = 4
 _SIGMA = 1e-6

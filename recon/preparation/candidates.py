@@ -23,8 +23,8 @@ from ..vision.detect import ManyFacesDetector
 from ..vision.parsing import BISENET, convert_order
 from .listing import Photograph, Stored
 from .patch import Patch, cut_patch, landmark_box
-from .quality import QualityLimits
 from .rows import WHOLE_PHOTOGRAPH, Reason, RejectedError, WorkRow
+from .selection import QualityLimits
 
 Pixels = NDArray[np.uint8]
 Points = NDArray[np.float32]

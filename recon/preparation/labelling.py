@@ -14,16 +14,16 @@ from ...errors import FacebenchError
 from ..weights.catalogue import choice_identity
 from .candidates import Candidate, PhotographFaces, PreparationSettings
 from .patch import Framed, frame_face
-from .quality import (
+from .rows import LabelledCrop, Reason, RejectedError, WorkRow
+from .selection import (
     FaceQuality,
     check_inside,
     check_landmarks,
     check_light_and_detail,
     check_overlap,
     measure_quality,
+    perceptual_hash,
 )
-from .rows import LabelledCrop, Reason, RejectedError, WorkRow
-from .selection import perceptual_hash
 
 if TYPE_CHECKING:  # it imports PyTorch, which those who only read rows need not
     from ..vision.landmarks import LandmarkDetector

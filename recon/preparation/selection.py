@@ -1,18 +1,34 @@
-"""Which of the good faces become training faces: one of each that look alike."""
+"""Which framed faces are worth training on: good landmarks, size and light; no two alike."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from .quality import grey_values
-from .rows import Reason
+from ..face.crop import Box, box_overlap
+from .patch import Framed
+from .rows import Reason, RejectedError
+
+MEASURED_SIDE = 112
+"""Sharpness and light are measured on the crop at this side in px, whatever the crop's own."""
+
+BLACK, WHITE = 16, 250
+"""Grey values from which a pixel counts as lost in shadow or light."""
+
+LEAST_OVERLAP = 0.2
+"""Of the landmarks' box with the detector's, intersection over union: less is another face."""
+
+Points = NDArray[np.floating]
+
+_GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 SIDE, BITS_A_SIDE = 32, 8
 HASH_BITS = BITS_A_SIDE**2
@@ -27,6 +43,182 @@ Row = Mapping[str, Any]
 # Rows 1 to 8 of the discrete cosine transform (DCT-II) of 32 samples.
 _WAVE, _PLACE = np.mgrid[1 : BITS_A_SIDE + 1, 0:SIDE]
 _COSINES: NDArray[np.float64] = np.cos(np.pi * _WAVE * (2 * _PLACE + 1) / (2 * SIDE))
+
+
+@dataclass(frozen=True)
+class QualityLimits:
+    """From where on a face is left out.
+
+    Attributes:
+        face_px: longer side of the landmark box in px of the photograph, at least.
+        sharpness: variance of the Laplacian, at least; see `FaceQuality`.
+        darkest: median grey value of the face, at least.
+        lost: share of the face's pixels that are nearly white, at most.
+        outside: share of the landmark box's longer side by which a landmark may lie outside the
+            photograph.
+        misfit: of the landmarks, at most; see `fit_affine_camera`.
+    """
+
+    face_px: float = 64.0
+    sharpness: float = 20.0
+    darkest: float = 25.0
+    lost: float = 0.35
+    outside: float = 0.02
+    misfit: float = 0.10
+
+
+@dataclass(frozen=True)
+class FaceQuality:
+    """What was measured.
+
+    Attributes:
+        face_px: longer side of the landmark box in px of the photograph.
+        sharpness: variance of the 4-neighbour Laplacian of the grey values (0 to 255) inside the
+            landmark box, the crop at `MEASURED_SIDE` px; the grey values are first scaled to a
+            standard deviation of 50, so that a dim or flat light is not taken for blur.
+        grey: median grey value in the landmark box, 0 to 255.
+        white: share of pixels in the landmark box that are nearly white.
+    """
+
+    face_px: float
+    sharpness: float
+    grey: float
+    white: float
+
+
+def measure_quality(face: Framed) -> FaceQuality:
+    """The measures of a framed face."""
+    grey = grey_values(face.image, MEASURED_SIDE)
+    inside = _landmark_part(grey, face)
+    return FaceQuality(
+        face_px=max(face.box.width, face.box.height),
+        sharpness=sharpness(inside),
+        grey=float(np.median(inside)),
+        white=float((inside >= WHITE).mean()),
+    )
+
+
+def check_light_and_detail(quality: FaceQuality, limits: QualityLimits) -> None:
+    """Refuse a face that is too small, too dark, over-exposed or blurred, in this order.
+
+    Raises:
+        RejectedError: with what was measured.
+    """
+    if quality.face_px < limits.face_px:
+        raise RejectedError(Reason.TOO_SMALL, f"{quality.face_px:.0f} px, not {limits.face_px:g}")
+    if quality.grey < limits.darkest:
+        raise RejectedError(Reason.TOO_DARK, f"median grey {quality.grey:.0f} of 255")
+    if quality.white > limits.lost:
+        raise RejectedError(Reason.OVER_EXPOSED, f"{quality.white:.0%} of the face is white")
+    if quality.sharpness < limits.sharpness:
+        raise RejectedError(Reason.BLURRED, f"sharpness {quality.sharpness:.1f}")
+
+
+def check_inside(points: NDArray[np.floating], size: tuple[int, int], share: float) -> None:
+    """Refuse a face whose landmarks reach beyond the photograph.
+
+    Args:
+        points: (68, 2) px of the photograph, integers at pixel centres.
+        size: height and width of the photograph in px.
+        share: of the longer side of the landmarks' box that they may reach beyond.
+
+    Raises:
+        RejectedError: with how many lie outside.
+    """
+    # In shares of the face: a pixel at the ear of a small face is worth more.
+    slack = share * float(np.ptp(points, axis=0).max())
+    # Centres of pixels: the last of W lies at W - 1.
+    last = np.array([size[1] - 1, size[0] - 1])
+    beyond = ((points < -slack) | (points > last + slack)).any(axis=1)
+    if beyond.any():
+        raise RejectedError(Reason.CUT, f"{beyond.sum()} of {len(points)} landmarks are outside")
+
+
+def sharpness(grey: NDArray[np.float32]) -> float:
+    """Variance of the Laplacian of grey values (H, W) of a standard deviation of 50.
+
+    Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy"; 0 for one colour.
+    """
+    spread = float(grey.std())
+    # One colour has only noise, which would be scaled to the contrast of a face.
+    if min(grey.shape) < 3 or spread < 1.0:
+        return 0.0
+    edges = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
+    laplacian = (edges - 4.0 * grey[1:-1, 1:-1]) * (50.0 / spread)
+    return float(laplacian.var())
+
+
+def grey_values(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
+    """Luma (side, side) of an RGB image, 0 to 255 (Rec. 601), resampled with area weighting."""
+    sized = Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR)
+    return np.asarray(sized, dtype=np.float32) @ _GREY
+
+
+def _landmark_part(grey: NDArray[np.float32], face: Framed) -> NDArray[np.float32]:
+    points = (face.landmarks + 0.5) * (len(grey) / len(face.image))
+    # At least 3 px wide: of less the Laplacian has no inside.
+    low = np.floor(points.min(axis=0)).astype(int).clip(0, len(grey) - 3)
+    high = np.ceil(points.max(axis=0)).astype(int).clip(low + 3, len(grey))
+    return grey[low[1] : high[1], low[0] : high[0]]
+
+
+def fit_affine_camera(points: Points, reference: Points) -> tuple[float, float, float]:
+    """Least squares over the eight numbers of an affine camera (Hartley & Zisserman, ch. 6.3).
+
+    Pose of any size is explained; expression and identity remain in the misfit.
+
+    Args:
+        points: (68, 2) px, x right and y down.
+        reference: (68, 3) mm of a mean face that looks along +z, y up, x to its left.
+
+    Returns:
+        Misfit: root mean square distance over the longer side of the landmarks' box. Frontness: z
+        of the face's forward direction, 1 towards the viewer, -1 away: negative where left and
+        right are exchanged. Uprightness: y of its upward direction, 1 upright, -1 on its head.
+    """
+    # y up as in the reference, or every face would be found mirrored.
+    target = (points - points.mean(axis=0)) * [1.0, -1.0]
+    centred = reference - reference.mean(axis=0)
+    camera, *_ = np.linalg.lstsq(centred, target, rcond=None)
+    residual = centred @ camera - target
+    size = max(float(np.ptp(points, axis=0).max()), 1e-9)
+    # Rows of the camera: where right and up of the picture lie in the face's space.
+    right, up = (axis / max(float(np.linalg.norm(axis)), 1e-12) for axis in camera.T)
+    misfit = float(np.sqrt((residual**2).sum(axis=1).mean())) / size
+    # Right times up is forward; exchanged sides turn it round.
+    return misfit, float(np.cross(right, up)[2]), float(up[1])
+
+
+def check_landmarks(points: Points, reference: Points, misfit: float) -> None:
+    """Refuse points that no face in front of a camera can have.
+
+    Raises:
+        RejectedError: not finite, in one place, mirrored, upside down, or far from every view of
+            a face.
+    """
+    if not np.isfinite(points).all():
+        raise RejectedError(Reason.IMPLAUSIBLE, "not finite")
+    if np.ptp(points, axis=0).max() < 1.0:
+        raise RejectedError(Reason.IMPLAUSIBLE, "all in one place")
+    off, frontness, uprightness = fit_affine_camera(points, reference)
+    # Before the directions, which mean nothing where no camera explains the points.
+    if off > misfit:
+        raise RejectedError(Reason.IMPLAUSIBLE, f"{off:.0%} of their extent off any view")
+    if frontness < 0.0:
+        raise RejectedError(Reason.IMPLAUSIBLE, "left and right are exchanged")
+    if uprightness < 0.0:
+        raise RejectedError(Reason.IMPLAUSIBLE, "upside down")
+
+
+def check_overlap(found: Box, detected: Box) -> None:
+    """Refuse landmarks that lie elsewhere than the face that was detected.
+
+    Raises:
+        RejectedError: with the overlap.
+    """
+    overlap = box_overlap(found, detected)
+    if overlap < LEAST_OVERLAP:
+        raise RejectedError(Reason.IMPLAUSIBLE, f"{overlap:.0%} overlap with the detected face")
 
 
 def perceptual_hash(image: NDArray[np.uint8]) -> int:

@@ -21,8 +21,8 @@ from ..face.coefficients import CoefficientSizes
 from ..face.crop import frame_mean_face
 from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
-from ..network.iresnet import iresnet_like
 from ..network.landmarker import LandmarkNetwork
+from ..network.resnet import iresnet_like
 from ..network.tensor_files import FORMAT, build_fitting, read_content, recipe_in, write_content
 from ..recipes.baselines import GenovaRecipe, RichardsonRecipe
 from ..recipes.files import AnyRecipe, network_of
@@ -31,8 +31,7 @@ from ..render import make_renderer
 from ..render.face import FaceRenderer
 from ..vision.landmarks import landmark_network
 from ..vision.recognition import Recogniser, make_recogniser
-from .feature_regressor import FeatureRegressor
-from .regressor import FaceNetwork, FaceRegressor, OwnRender, RefiningRegressor
+from .regressor import FaceNetwork, FaceRegressor, FeatureRegressor, OwnRender, RefiningRegressor
 
 Weights = Mapping[str, torch.Tensor]
 """A state dict."""

@@ -19,7 +19,7 @@ from ..face.camera import rotate, rotation_matrix
 from ..face.crop import Framing
 from ..face.lighting import harmonics
 from ..morphable.human.skin import is_human_skin, random_skin
-from ..morphable.human.units import are_face_units, random_units
+from ..morphable.human.source import are_face_units, random_units
 from ..morphable.model import MorphableModel
 from .photograph import random_colour
 

@@ -1,16 +1,25 @@
-"""The loop: batches into the trainer, lines into the log, checkpoints to disk."""
+"""The training loop and its folder: checkpoint, weights and log, and resuming from them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
+from dataclasses import asdict, dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from ...errors import FacebenchError, error_line
+from ..files.text import read_text
+from ..files.writing import atomic_write, explain_write_errors, lock_folder
+from ..network.tensor_files import read_content, recipe_in, write_content
+from ..recipes.files import AnyRecipe
+from ..regressors.checkpoint import describe_weights, restore
 from .data.batches import BatchSource, prefetch
 from .optimise import LossMeter, NonFiniteGuard, Row, Trainable
-from .state import TrainingFolder, restore_state, save_state
 
 Validate = Callable[[], Row]
 Finish = Callable[[], None]
@@ -117,3 +126,157 @@ def is_picture_step(step: int, log_every: int) -> bool:
     # A power of two has one bit, and none in common with the number before it.
     lines, between = divmod(step, log_every)
     return between == 0 and lines > 0 and lines & (lines - 1) == 0
+
+
+class TrainingFolder:
+    """Where a training keeps what it has.
+
+    Attributes:
+        checkpoint: the whole state, to resume from.
+        weights: those for inference, written at the end.
+        fits: pictures of photographs and their faces, written at the end.
+        labels: folder of the faces fitted to the photographs, where a method learns from such.
+        log: loss terms and speed, one line every few steps.
+        validation: what was measured on faces that are not trained on.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoint, self.weights = path / "checkpoint.pt", path / "weights.pt"
+        self.fits, self.labels = path / "fits.png", path / "labels"
+        self.log, self.validation = path / "log.csv", path / "validation.csv"
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other commands off the folder while this one trains in it: see `lock_folder`."""
+        return lock_folder(self.path, "train", ("checkpoint.pt", "log.csv", "labels/plan.json"))
+
+    def picture(self, step: int) -> Path:
+        """Where the picture of fits at a step goes."""
+        return self.path / "pictures" / f"step-{step:06d}.png"
+
+    def read(self, table: Path) -> list[Row]:
+        """All lines of one of the folder's tables, oldest first; a torn last line is dropped.
+
+        A line has the columns that were measured at its step.
+        """
+        if not table.is_file():
+            return []
+        try:
+            # A line without its end was being written when the machine stopped.
+            whole, end, _ = read_text(table).rpartition("\n")
+            return [_numbers(line) for line in csv.DictReader(StringIO(whole + end), strict=True)]
+        except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
+            said = f"{table} cannot be read ({error_line(error)})"
+            raise FacebenchError(said, "remove it; the training goes on without") from error
+
+    def append(self, table: Path, row: Row) -> None:
+        """Add a line to one of the folder's tables; a new column is empty in the lines before."""
+        columns = _columns(table)
+        # Validation may begin late and gradients are measured at some steps only: columns then
+        # grow.
+        if columns != list(row):
+            self._rewrite(table, [*self.read(table), row])
+            return
+        # Appended, not rewritten: a long training's log would be copied at every line.
+        with explain_write_errors(table), table.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, columns).writerow(row)
+
+    def rewind(self, step: int) -> None:
+        """Drop the lines after a step, which the checkpoint of that step does not know of."""
+        for table in (self.log, self.validation):
+            if table.is_file():
+                self._rewrite(
+                    table, [row for row in self.read(table) if row.get("step", step) <= step]
+                )
+
+    def _rewrite(self, table: Path, rows: Sequence[Row]) -> None:
+        # Newest first: the next line then fits the columns and is appended.
+        columns = list(dict.fromkeys(name for row in reversed(rows) for name in row))
+        with atomic_write(table) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def save_state(path: Path, trainer: Trainable[Any], rows: int) -> None:
+    """Write weights, optimiser, average, step, random state and what the training is of.
+
+    The place in the data follows from seed, step and the shards' rows (`order.py`), random changes
+    of photographs and second views from seed, step and place in the batch.
+    """
+    content = describe_weights(
+        trainer.learner, trainer.recipe, trainer.model_digest, trainer.step, trainer.seed
+    )
+    content |= trainer.descent.state()
+    content |= {
+        # No layer here draws while it trains; saved, so that one that does would resume as well.
+        "random": torch.get_rng_state(),
+        "skipped": trainer.skipped,
+        "rows": rows,
+    }
+    write_content(path, content)
+
+
+def restore_state(path: Path, trainer: Trainable[Any], rows: int) -> None:
+    """Take up the training saved at `path`.
+
+    Raises:
+        FacebenchError: the file is of another model, recipe, seed or data set.
+    """
+    content = read_content(path)
+    # Before anything is changed: a refused checkpoint leaves the trainer as it was.
+    _check_same(path, content, trainer, rows)
+    restore(trainer.learner, content["weights"], path)
+    try:
+        trainer.descent.restore(content)
+        torch.set_rng_state(content["random"])
+        trainer.step = int(content["steps"])
+        trainer.skipped = int(content["skipped"])
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        said = f"checkpoint {path} is damaged ({error_line(error)})"
+        raise FacebenchError(said, "remove it, or give another --out") from error
+
+
+def _columns(table: Path) -> list[str]:
+    if not table.is_file():
+        return []
+    with table.open(newline="", encoding="utf-8") as file:
+        return next(csv.reader(file), [])
+
+
+def _numbers(line: dict[str, str]) -> Row:
+    # An empty cell was not measured; it must not come back as 0.
+    return {name: float(value) for name, value in line.items() if value}
+
+
+def _check_same(path: Path, content: Mapping[str, Any], trainer: Trainable[Any], rows: int) -> None:
+    if "optimiser" not in content:
+        raise FacebenchError(f"{path} holds weights only", "resume from a checkpoint.pt")
+    recipe = recipe_in(path, content)
+    for what, old, new in (
+        ("face model", str(content.get("model_digest"))[:12], trainer.model_digest[:12]),
+        ("seed", content["seed"], trainer.seed),
+        ("number of photographs", content.get("rows"), rows),
+        ("recipe", _what_matters(recipe), _what_matters(trainer.recipe)),
+    ):
+        if old != new:
+            raise FacebenchError(
+                f"{path} is a training with another {what} ({_difference(old, new)})",
+                "give another --out, or the settings it was started with",
+            )
+
+
+def _what_matters(recipe: AnyRecipe) -> dict[str, Any]:
+    """The recipe without what may change between two runs of one training."""
+    table = asdict(recipe)
+    # The batch decides which photographs a step sees; intervals and the number of steps may change.
+    table["training"] = {"batch_size": recipe.training.batch_size}
+    return table
+
+
+def _difference(old: Any, new: Any) -> str:
+    if not isinstance(old, dict):
+        return f"{old}, now {new}"
+    # Sections, not values: two recipes side by side would fill the screen.
+    changed = [key for key in new if old.get(key) != new[key]]
+    return ", ".join(changed)

@@ -14,7 +14,7 @@ from torch.nn.functional import avg_pool2d, grid_sample
 from ...errors import FacebenchError
 from ..face.crop import FIVE_POINTS
 from ..network.face_api import ScaledResNet
-from ..network.iresnet import IResNet
+from ..network.resnet import IResNet
 from ..network.tensor_files import (
     architecture_of,
     build_with_state,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ...recon.files.text import read_json
 from ...recon.network.tensor_files import read_content, recipe_in
+from ...recon.training.loop import TrainingFolder
 from ...recon.training.methods.labels import label_minutes
-from ...recon.training.state import TrainingFolder
 from ..files import write_json
 
 FILE = "cost.json"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...bench.protocol.values import flatten
-from ...recon.training.methods.validation import MODE
+from ...recon.training.methods.trainer import MODE
 from ...recon.training.optimise import Row
 from ...recon.training.run import TrainingJob
 from ..files import atomic_write

@@ -26,7 +26,7 @@ import torch
 from mask import CoveredFace, Floats, cover, hidden_albedo_error
 from PIL import Image
 
-from facebench.recon.losses.photometric import class_weights
+from facebench.recon.losses.multilevel import class_weights
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.recipes.files import load_recipe
@@ -34,8 +34,8 @@ from facebench.recon.regressors.checkpoint import load_regressor
 from facebench.recon.synthetic.faces import LabelledFace
 from facebench.recon.training.data.batches import collate, resize_sample
 from facebench.recon.training.data.shards import Sample
+from facebench.recon.training.loop import TrainingFolder
 from facebench.recon.training.optimise import Row
-from facebench.recon.training.state import TrainingFolder
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from PIL import Image
 
 from facebench.recon.face.crop import box_of_points, crop_square, crop_window
 from facebench.recon.fitting.fitter import CropFitter, box_of_crop
-from facebench.recon.fitting.unknowns import FittingSettings
+from facebench.recon.fitting.solver import FittingSettings
 from facebench.recon.morphable.load import load_model
 
 SIZE = 224

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from drawn_faces import Drawn, draw, some_faces
 
 from facebench.recon.fitting.fitter import Fit, Fitter
-from facebench.recon.fitting.unknowns import FittingSettings
+from facebench.recon.fitting.solver import FittingSettings
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import procedural_model
 

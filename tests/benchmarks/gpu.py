@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from training import clock_of, make_trainer, print_parts, print_waiting, write_photographs
 from training import parts as parts_of
 
-from facebench.recon.losses.photometric import Supervision
+from facebench.recon.losses.multilevel import Supervision
 from facebench.recon.morphable.procedural import procedural_model
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.render.blend import SoftRasConfig

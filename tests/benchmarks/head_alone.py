@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
 from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.losses.landmarks import FRAME
-from facebench.recon.losses.multilevel import Landmarks, MultiLevelLoss
-from facebench.recon.losses.photometric import Supervision
+from facebench.recon.losses.multilevel import Landmarks, MultiLevelLoss, Supervision
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.recipes.files import load_recipe
@@ -30,7 +29,7 @@ from facebench.recon.recipes.regressor import Recipe
 from facebench.recon.regressors.checkpoint import face_renderer
 from facebench.recon.regressors.regressor import FaceRegressor
 from facebench.recon.training.data.shards import FaceShards
-from facebench.recon.training.methods.validation import shape_error
+from facebench.recon.training.methods.trainer import shape_error
 from facebench.recon.training.optimise import learning_rate
 
 BATCH = 64

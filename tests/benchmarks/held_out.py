@@ -18,7 +18,7 @@ import torch
 from facebench.recon.morphable.load import load_model
 from facebench.recon.regressors.checkpoint import face_renderer, load_regressor
 from facebench.recon.training.data.shards import FaceShards
-from facebench.recon.training.methods.validation import validate_regressor
+from facebench.recon.training.methods.trainer import validate_regressor
 
 
 def main() -> None:

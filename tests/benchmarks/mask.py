@@ -23,7 +23,7 @@ from torch import Tensor
 from facebench.bench.scoring.statistics import bootstrap_interval
 from facebench.recon.export.sheet import to_pictures
 from facebench.recon.face.coefficients import Coefficients
-from facebench.recon.losses.photometric import Supervision, class_weights
+from facebench.recon.losses.multilevel import Supervision, class_weights
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.recipes.files import load_recipe

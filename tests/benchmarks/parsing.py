@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facebench.recon.losses.photometric import class_weights
+from facebench.recon.losses.multilevel import class_weights
 from facebench.recon.network.bisenet import CLASSES
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.synthetic.appearance import CLASS

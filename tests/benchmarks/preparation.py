@@ -20,8 +20,12 @@ from scipy.spatial.transform import Rotation
 from facebench.recon.morphable.load import load_model
 from facebench.recon.preparation.labelling import mean_landmarks
 from facebench.recon.preparation.patch import Framed, cut_patch, frame_face, landmark_box
-from facebench.recon.preparation.quality import fit_affine_camera, measure_quality
-from facebench.recon.preparation.selection import distance, perceptual_hash
+from facebench.recon.preparation.selection import (
+    distance,
+    fit_affine_camera,
+    measure_quality,
+    perceptual_hash,
+)
 from facebench.recon.synthetic.faces import FaceSampler, LabelledFace
 
 PEOPLE, SIDE = 60, 224

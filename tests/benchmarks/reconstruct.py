@@ -20,12 +20,11 @@ import numpy as np
 from PIL import Image
 from skimage.data import astronaut
 
-from facebench.recon.face.coefficient_files import Origin
+from facebench.recon.face.coefficients import Origin
 from facebench.recon.morphable.load import load_model
 from facebench.recon.portraits.photographs import SourceReconstructor
 from facebench.recon.portraits.reconstructor import FaceCrop, Reconstructor
-from facebench.recon.portraits.results import FaceFiles, ResultLedger
-from facebench.recon.portraits.sheet import SheetRenderer
+from facebench.recon.portraits.results import FaceFiles, ResultLedger, SheetRenderer
 from facebench.recon.portraits.sources import find_sources
 from facebench.recon.portraits.video import ReconstructionSettings
 from facebench.recon.regressors.checkpoint import embedded_weights, load_regressor

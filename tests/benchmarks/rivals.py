@@ -29,7 +29,7 @@ from facebench.recon.training.methods.labels import (
     pool_by_subject,
     read_fits,
 )
-from facebench.recon.training.methods.validation import shape_error
+from facebench.recon.training.methods.trainer import shape_error
 from facebench.recon.training.run import TrainingJob, Worker, make_loop
 
 RECIPES = ("mofa-ict", "tran-ict", "genova-ict", "richardson-ict")

@@ -29,11 +29,11 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from facebench.recon.face.coefficients import Coefficients
-from facebench.recon.losses.photometric import Supervision
+from facebench.recon.losses.multilevel import Supervision
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import procedural_model
-from facebench.recon.network.iresnet import IResNet
+from facebench.recon.network.resnet import IResNet
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.recipes.regressor import Recipe
 from facebench.recon.training.data.augmentation import augmentation

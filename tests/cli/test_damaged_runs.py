@@ -16,7 +16,7 @@ from example_runs import example_record, example_run
 
 from facebench.cli.main import group
 from facebench.errors import FacebenchError
-from facebench.recon.training.state import TrainingFolder
+from facebench.recon.training.loop import TrainingFolder
 from facebench.results.run.folder import RunFolder
 from facebench.results.tracking.run import kept_id
 

@@ -19,10 +19,10 @@ from pyarrow import parquet
 from small_regressor import write_small_regressor
 
 from facebench.cli.main import group
-from facebench.recon.face.coefficient_files import POSE_NAMES, read_coefficients, schema
+from facebench.recon.face.coefficients import POSE_NAMES, read_coefficients, schema
 from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.morphable.load import load_model
-from facebench.recon.portraits import sheet
+from facebench.recon.portraits import results as sheet
 
 SHEET_SIDE = 120
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from facebench.cli.main import group
-from facebench.recon.portraits import sheet
+from facebench.recon.portraits import results as sheet
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reconstruct.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

@@ -14,7 +14,7 @@ from fault_works import training
 from ray_nodes import RayNodes
 from victims import wait_for
 
-from facebench.recon.training.state import TrainingFolder
+from facebench.recon.training.loop import TrainingFolder
 
 pytestmark = pytest.mark.skipif(
     "FACEBENCH_TEST_NODES" not in os.environ, reason="takes minutes; set FACEBENCH_TEST_NODES=1"

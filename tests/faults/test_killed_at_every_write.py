@@ -14,9 +14,9 @@ import torch
 from same_results import training_differences
 from training_faces import small_recipe, write_training_faces
 
+from facebench.recon.training.loop import TrainingFolder
 from facebench.recon.training.optimise import Row
 from facebench.recon.training.run import TrainingJob, Worker, train_worker
-from facebench.recon.training.state import TrainingFolder
 
 SETTINGS = ("training.steps=2", "training.checkpoint_every=1", "training.validate_every=1")
 

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from facebench.recon.network.tensor_files import read_content
-from facebench.recon.training.state import TrainingFolder
+from facebench.recon.training.loop import TrainingFolder
 from facebench.results.run.folder import RunFolder
 
 TIMINGS = ("images_per_s", "waiting")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from facebench.recon.network.iresnet import IResNet
+from facebench.recon.network.resnet import IResNet
 from facebench.recon.network.vision_weights import save_network
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.recipes.vision import RecogniserRecipe

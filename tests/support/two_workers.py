@@ -15,7 +15,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from training_faces import small_model, small_recipe
 
-from facebench.recon.losses.photometric import Supervision
+from facebench.recon.losses.multilevel import Supervision
 from facebench.recon.recipes.files import load_any_recipe, training_of
 from facebench.recon.recipes.vision import VisionRecipe
 from facebench.recon.training.methods.ours import Trainer

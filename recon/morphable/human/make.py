@@ -17,10 +17,9 @@ from ..procedural import embedded_model
 from ..regions import REGION_NAMES, derive_regions
 from .people import Population
 from .skin import skin_model
-from .source import LICENCE, BaseMesh, HumanSource
+from .source import LICENCE, BaseMesh, HumanSource, unit_offsets
 from .subdivision import cut_quads, refine, refine_flat
 from .topology import EYEBALLS, MOUTH_BAG, PARTS, SKIN, SOCKETS, TEETH, TONGUE, Head, cut_head
-from .units import unit_offsets
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]

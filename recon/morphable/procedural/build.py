@@ -13,8 +13,7 @@ import numpy as np
 from ....errors import FacebenchError
 from ..model import MorphableModel
 from ..regions import REGION_NAMES
-from .features import LID_EDGE, MOUTH_CORNER, lid_heights
-from .head import EYEBALL, LID_RADII, Array, Point, norm
+from .head import EYEBALL, LID_EDGE, LID_RADII, MOUTH_CORNER, Array, Point, lid_heights, norm
 from .masks import Masks, albedo_fields, mean_albedo, regions, soft_step, spot
 from .surface import mean_surface
 

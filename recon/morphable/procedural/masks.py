@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..regions import REGION_NAMES
-from .features import (
+from .head import (
     EYE_INNER,
     EYE_OUTER,
     IRIS_RADIUS,
@@ -17,12 +17,17 @@ from .features import (
     MOUTH_CORNER,
     PUPIL_CENTRE,
     PUPIL_RADIUS,
+    Array,
     depth_inside_lids,
+    ellipsoid,
     lid_heights,
     lower_lip_border,
+    norm,
+    nostril,
+    union,
+    unroll,
     upper_lip_border,
 )
-from .head import Array, ellipsoid, norm, nostril, union, unroll
 from .surface import BROW, JAW, Surface
 
 SKIN = (0.72, 0.535, 0.44)

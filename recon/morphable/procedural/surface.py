@@ -10,23 +10,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .features import (
+from .head import (
     EYE_INNER,
     EYE_OUTER,
     IRIS_RADIUS,
     MOUTH_CORNER,
     PUPIL_RADIUS,
+    Array,
     MouthLens,
     circle_around_pupil,
+    front,
     lid_borders,
     lid_contact,
     lid_heights,
     lower_lip_border,
     mouth_line,
     set_eyes,
+    skin,
+    unroll,
     upper_lip_border,
 )
-from .head import Array, front, skin, unroll
 from .plane import mirror, triangulate
 
 JAW = [

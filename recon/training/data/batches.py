@@ -22,7 +22,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from ....errors import FacebenchError
-from ...losses.photometric import Supervision
+from ...losses.multilevel import Supervision
 from .shards import POOL, Sample
 
 Transform = Callable[[Sample, np.random.Generator], Sample]

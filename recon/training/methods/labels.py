@@ -23,7 +23,7 @@ from ...files.tables import write_table
 from ...files.text import begun_with
 from ...files.writing import atomic_write
 from ...fitting.fitter import Fit, Fitter
-from ...losses.photometric import Supervision, class_weights
+from ...losses.multilevel import Supervision, class_weights
 from ...morphable.load import load_model
 from ...morphable.model import MorphableModel
 from ..data.batches import collate, resize_sample

@@ -22,15 +22,12 @@ from ...regressors.checkpoint import save_weights, starting_weights
 from ..data.augmentation import random_change
 from ..data.batches import BatchSource
 from ..data.shards import FaceShards
-from ..loop import Listener, Loop, Show
-from ..state import TrainingFolder
+from ..loop import Listener, Loop, Show, TrainingFolder
 from ..workers import Surroundings
-from .genova import GenovaTrainer
-from .labelled import RichardsonTrainer, TranTrainer, join_labels
+from .baselines import GenovaTrainer, RichardsonTrainer, TranTrainer, join_labels
 from .labels import Labelling, read_labels
 from .ours import Trainer, load_features
-from .trainer import RegressorTrainer, fits_picture
-from .validation import validate_regressor
+from .trainer import RegressorTrainer, fits_picture, validate_regressor
 
 if TYPE_CHECKING:
     from ..run import TrainingJob, Worker

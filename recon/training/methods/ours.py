@@ -18,8 +18,13 @@ from torch import Tensor, nn
 from ...face.camera import project, rotate, rotation_matrix
 from ...face.coefficients import Coefficients
 from ...losses.landmarks import VisibleContour
-from ...losses.multilevel import Landmarks, MultiLevelLoss
-from ...losses.photometric import IdentityFeatures, Supervision, identity_loss
+from ...losses.multilevel import (
+    IdentityFeatures,
+    Landmarks,
+    MultiLevelLoss,
+    Supervision,
+    identity_loss,
+)
 from ...losses.prior import AllReduce
 from ...morphable.decoder import FaceDecoder
 from ...morphable.model import MorphableModel

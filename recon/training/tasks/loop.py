@@ -19,12 +19,11 @@ from ...recipes.files import training_of
 from ...recipes.vision import VisionRecipe
 from ..data.augmentation import random_change
 from ..data.batches import BatchSource, Photographs, collate
-from ..data.celebamask import CelebAMaskFaces
 from ..data.shards import FaceShards, Sample, rows_without_mask
-from ..loop import Listener, Loop
+from ..loop import Listener, Loop, TrainingFolder
 from ..optimise import Row
-from ..state import TrainingFolder
 from ..workers import Surroundings
+from .parser import CelebAMaskFaces
 from .recogniser import number_people, subjects_of
 from .task import MakeLearner, PeopleBatch, TaskTrainer
 

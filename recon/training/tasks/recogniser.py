@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy, linear, normalize
 from ....errors import FacebenchError
 from ...export.sheet import to_pictures
 from ...losses.prior import AllReduce, single_process
-from ...network.iresnet import IResNet
+from ...network.resnet import IResNet
 from ...recipes.vision import RecogniserRecipe
 from ...vision.recognition import align_faces, five_points
 from ..data.batches import Photographs

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ....errors import FacebenchError
-from ...losses.photometric import Supervision, TensorBatch
+from ...losses.multilevel import Supervision, TensorBatch
 from ...recipes.vision import VisionRecipe
 from ..data.batches import Photographs, collate, resize_sample
 from ..data.shards import Sample

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from facebench.errors import FacebenchError
-from facebench.recon.face.coefficient_files import (
+from facebench.recon.face.coefficients import (
+    FaceCoefficients,
     Origin,
     frame_table,
     read_coefficients,
     schema,
     write_coefficients,
 )
-from facebench.recon.face.coefficients import FaceCoefficients
 from facebench.recon.face.crop import Box
 
 

@@ -4,7 +4,7 @@ import pytest
 from drawn_faces import Drawn, draw, some_faces
 
 from facebench.recon.fitting.fitter import Fitter
-from facebench.recon.fitting.unknowns import FittingSettings
+from facebench.recon.fitting.solver import FittingSettings
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 

@@ -11,7 +11,7 @@ from drawn_faces import Drawn
 from facebench.errors import FacebenchError
 from facebench.recon.face.coefficients import Coefficients
 from facebench.recon.fitting.fitter import FEWEST_LANDMARKS, Fit, Fitter
-from facebench.recon.fitting.unknowns import FittingSettings
+from facebench.recon.fitting.solver import FittingSettings
 from facebench.recon.morphable.model import MorphableModel
 
 

@@ -18,13 +18,20 @@ from facebench.recon.face.camera import (
     turning_axes,
 )
 from facebench.recon.face.lighting import solve_light
+from facebench.recon.fitting.colours import Photographs, ShadedPoints
 from facebench.recon.fitting.fitter import Fitter
 from facebench.recon.fitting.landmark_objective import LandmarkModel, LandmarkObjective, unknowns_of
-from facebench.recon.fitting.photographs import Photographs
 from facebench.recon.fitting.pixel_objective import PixelObjective
-from facebench.recon.fitting.shading import ShadedPoints
-from facebench.recon.fitting.solver import Linearised, minimise, robust_cost, robust_weight, solve
-from facebench.recon.fitting.unknowns import LIGHT_UNIT, POSE_UNITS, FittingSettings
+from facebench.recon.fitting.solver import (
+    LIGHT_UNIT,
+    POSE_UNITS,
+    FittingSettings,
+    Linearised,
+    minimise,
+    robust_cost,
+    robust_weight,
+    solve,
+)
 from facebench.recon.morphable.load import load_model
 
 STEP = 1e-4

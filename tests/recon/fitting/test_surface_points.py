@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
-from facebench.recon.fitting.shading import cross
+from facebench.recon.fitting.colours import cross
 from facebench.recon.fitting.surface_points import HIDDEN_REGIONS, SurfacePoints, spread_vertices
 from facebench.recon.mesh import vertex_normals
 from facebench.recon.morphable.model import MorphableModel

@@ -10,9 +10,15 @@ from drawn_faces import Drawn
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facebench.recon.fitting.colours import (
+    ShadedPoints,
+    cross,
+    look_up,
+    nearest_depth,
+    sum_of_products,
+    turn,
+)
 from facebench.recon.fitting.fitter import Fitter
-from facebench.recon.fitting.photographs import look_up, nearest_depth
-from facebench.recon.fitting.shading import ShadedPoints, cross, sum_of_products, turn
 from facebench.recon.fitting.surface_points import cluster_vertices, collapse_triangles
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.render.geometry import Grid

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from facebench.recon.losses.photometric import identity_loss
+from facebench.recon.losses.multilevel import identity_loss
 
 
 def test_equal_features_cost_nothing_and_opposite_ones_two_thirds_of_two() -> None:

@@ -8,8 +8,7 @@ from torch import Tensor
 from facebench.recon.face.camera import project, rotate, rotation_matrix, to_pixels
 from facebench.recon.face.coefficients import Coefficients
 from facebench.recon.losses.landmarks import wing
-from facebench.recon.losses.multilevel import Landmarks, MultiLevelLoss
-from facebench.recon.losses.photometric import Supervision
+from facebench.recon.losses.multilevel import Landmarks, MultiLevelLoss, Supervision
 from facebench.recon.recipes.regressor import LossRecipe, LossWeights
 from facebench.recon.render import Rendering
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from facebench.errors import FacebenchError
-from facebench.recon.losses.photometric import class_weights, pixel_loss
+from facebench.recon.losses.multilevel import class_weights, pixel_loss
 
 
 def test_pixel_loss_is_the_weighted_mean_colour_distance() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from facebench.recon.face.coefficients import Coefficients
 from facebench.recon.losses.landmarks import batch_mean, landmark_loss
-from facebench.recon.losses.photometric import identity_loss, pixel_loss
+from facebench.recon.losses.multilevel import identity_loss, pixel_loss
 from facebench.recon.losses.prior import (
     AllReduce,
     ReflectanceVariance,

@@ -14,7 +14,7 @@ from same_faces import assert_same_faces, surface
 from scipy.io import loadmat, savemat
 
 from facebench.errors import FacebenchError
-from facebench.recon.morphable.basel2009 import is_front_file, read_basel2009, read_basel_front
+from facebench.recon.morphable.basel import is_front_file, read_basel2009, read_basel_front
 from facebench.recon.morphable.basel_landmarks import landmarks_2009
 from facebench.recon.morphable.load import read_npz, save_npz
 from facebench.recon.morphable.model import MorphableModel

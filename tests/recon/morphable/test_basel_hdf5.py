@@ -13,7 +13,7 @@ from same_faces import assert_same_faces, surface
 from scipy.io import savemat
 
 from facebench.errors import FacebenchError
-from facebench.recon.morphable.basel_hdf5 import read_basel_hdf5
+from facebench.recon.morphable.basel import read_basel_hdf5
 from facebench.recon.morphable.basel_landmarks import IBUG_OF_NAME
 from facebench.recon.morphable.load import read_npz, save_npz
 from facebench.recon.morphable.model import MorphableModel

@@ -7,7 +7,7 @@ import re
 import pytest
 import torch
 
-from facebench.recon.network.iresnet import IResNet
+from facebench.recon.network.resnet import IResNet
 
 # Tensors and learned elements; the first two follow from the blocks, the last two are published.
 PUBLIC = {

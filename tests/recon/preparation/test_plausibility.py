@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from facebench.recon.face.crop import Box, box_overlap
 from facebench.recon.preparation.labelling import mean_landmarks
-from facebench.recon.preparation.quality import check_landmarks, check_overlap, fit_affine_camera
 from facebench.recon.preparation.rows import RejectedError
+from facebench.recon.preparation.selection import check_landmarks, check_overlap, fit_affine_camera
 
 LIMIT = 0.10
 

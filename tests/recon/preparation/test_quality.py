@@ -10,14 +10,14 @@ from labelled_photographs import person
 from PIL import Image, ImageFilter
 
 from facebench.recon.preparation.patch import Framed, cut_patch, frame_face, landmark_box
-from facebench.recon.preparation.quality import (
+from facebench.recon.preparation.rows import Reason, RejectedError
+from facebench.recon.preparation.selection import (
     QualityLimits,
     check_inside,
     check_light_and_detail,
     measure_quality,
     sharpness,
 )
-from facebench.recon.preparation.rows import Reason, RejectedError
 
 
 def framed(number: int) -> Framed:

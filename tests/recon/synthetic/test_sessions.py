@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from facebench.recon.morphable.load import load_model
-from facebench.recon.synthetic.sessions import VARIATIONS, CaptureSession
+from facebench.recon.synthetic.faces import VARIATIONS, CaptureSession
 
 PARTS = ("identity", "expression", "albedo", "pose", "light")
 

@@ -10,8 +10,7 @@ import pytest
 from training_faces import small_recipe
 
 from facebench.errors import FacebenchError
-from facebench.recon.training.budget import Budget, within_minutes
-from facebench.recon.training.run import TrainingJob
+from facebench.recon.training.run import Budget, TrainingJob, within_minutes
 
 
 def job_in(folder: Path) -> TrainingJob:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from facebench.recon.training.state import TrainingFolder
+from facebench.recon.training.loop import TrainingFolder
 
 
 def test_lines_come_back_as_written(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from training_faces import small_recipe
 
-from facebench.recon.losses.photometric import Supervision
+from facebench.recon.losses.multilevel import Supervision
 from facebench.recon.training.optimise import DivergedError, NonFiniteGuard, StepReport
 from facebench.recon.training.run import TrainingJob, Worker, train_worker
 

@@ -15,7 +15,7 @@ from normalised_together import cases as batches_to_normalise
 from normalised_together import layer_for, normalise
 from training_faces import small_recipe
 
-from facebench.recon.losses.photometric import Supervision
+from facebench.recon.losses.multilevel import Supervision
 from facebench.recon.recipes.regressor import AugmentationRecipe
 from facebench.recon.training.data.augmentation import augmentation
 from facebench.recon.training.data.batches import BatchSource

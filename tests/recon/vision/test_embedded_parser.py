@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from facebench.recon.losses.photometric import class_weights
+from facebench.recon.losses.multilevel import class_weights
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.synthetic.appearance import CLASS

@@ -9,9 +9,9 @@ import torch
 from training_faces import small_model
 
 from facebench.errors import FacebenchError
-from facebench.recon.losses.photometric import IdentityFeatures
+from facebench.recon.losses.multilevel import IdentityFeatures
 from facebench.recon.network.bisenet import BiSeNet
-from facebench.recon.network.iresnet import IResNet
+from facebench.recon.network.resnet import IResNet
 from facebench.recon.vision.recognition import Recogniser, make_recogniser
 
 

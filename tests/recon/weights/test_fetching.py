@@ -18,7 +18,8 @@ from small_packages import mtcnn_files, random_mtcnn, write_npm_package, write_w
 from facebench.errors import FacebenchError
 from facebench.recon.network.face_api import SeparableLandmarks
 from facebench.recon.network.tensor_files import load_tensors, write_content
-from facebench.recon.weights import cache, catalogue, fetch
+from facebench.recon.weights import cache, catalogue
+from facebench.recon.weights import cache as fetch
 from facebench.recon.weights.cache import fetch_networks, load_fetched, read_quantised
 from facebench.recon.weights.catalogue import (
     PackagedNetwork,

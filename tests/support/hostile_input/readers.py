@@ -13,18 +13,16 @@ import numpy as np
 
 from facebench.bench.audit.truth import read_truth
 from facebench.bench.dataset.registry import read_listing
-from facebench.bench.landmarks.files import read_landmark_file, read_nose_tip
-from facebench.bench.landmarks.points import read_landmarks
+from facebench.bench.landmarks.points import read_landmark_file, read_landmarks, read_nose_tip
 from facebench.bench.meshes.clean import clean_mesh
 from facebench.bench.meshes.files import load_mesh
 from facebench.bench.method.mesh_files import read_vertices as read_landmark_vertices
 from facebench.bench.protocol.record import read_protocol
 from facebench.cli._options import read_options
-from facebench.recon.face.coefficient_files import read_coefficients
+from facebench.recon.face.coefficients import read_coefficients
 from facebench.recon.face.crop import Box, read_boxes, read_image_points
 from facebench.recon.morphable import ict as obj
-from facebench.recon.morphable.basel2009 import read_basel_front, read_expressions
-from facebench.recon.morphable.basel_hdf5 import read_basel_hdf5
+from facebench.recon.morphable.basel import read_basel_front, read_basel_hdf5, read_expressions
 from facebench.recon.morphable.flame import read_flame
 from facebench.recon.morphable.ict import read_index
 from facebench.recon.morphable.landmarks import read_landmark_table
@@ -45,9 +43,9 @@ from facebench.recon.preparation.folder import WorkFolder
 from facebench.recon.preparation.listing import list_photographs
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.regressors.checkpoint import load_regressor
-from facebench.recon.training.data.celebamask import CelebAMaskFaces
 from facebench.recon.training.data.shards import FaceShards
-from facebench.recon.training.state import TrainingFolder
+from facebench.recon.training.loop import TrainingFolder
+from facebench.recon.training.tasks.parser import CelebAMaskFaces
 from facebench.recon.video.decode import read_chunks
 from facebench.recon.video.encode import frame_rate
 from facebench.recon.vision.landmarks import make_landmark_detector

@@ -11,7 +11,7 @@ from training_faces import random_faces, small_model, small_recipe
 
 from facebench.errors import FacebenchError
 from facebench.recon.face.coefficients import Coefficients
-from facebench.recon.losses.photometric import Supervision
+from facebench.recon.losses.multilevel import Supervision
 from facebench.recon.recipes.regressor import IdentityRecipe
 from facebench.recon.training.methods.ours import Trainer, has_recogniser, load_features
 from facebench.recon.training.workers import Surroundings

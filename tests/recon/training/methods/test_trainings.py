@@ -15,9 +15,14 @@ from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
 from facebench.recon.network.tensor_files import read_content
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.recipes.regressor import RegressorRecipe
-from facebench.recon.regressors.feature_regressor import Person
-from facebench.recon.training.methods.genova import GenovaTrainer, ViewSampler
-from facebench.recon.training.methods.labelled import LabelledFaces, RichardsonTrainer, TranTrainer
+from facebench.recon.regressors.regressor import Person
+from facebench.recon.training.methods.baselines import (
+    GenovaTrainer,
+    LabelledFaces,
+    RichardsonTrainer,
+    TranTrainer,
+    ViewSampler,
+)
 from facebench.recon.training.methods.labels import Labelling, fit_piece
 from facebench.recon.training.optimise import Row
 from facebench.recon.training.run import TrainingJob, Worker, make_loop, train_worker

@@ -10,7 +10,7 @@ from training_faces import small_model, small_recipe
 from facebench.recon.face.camera import rotation_matrix
 from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.methods.ours import Trainer
-from facebench.recon.training.methods.validation import (
+from facebench.recon.training.methods.trainer import (
     MODE,
     aligned_distance,
     correlations,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from facebench.recon.face.coefficients import FaceCoefficients
-from facebench.recon.face.smoothing import smooth
+from facebench.recon.portraits.track import smooth
 
 RATE = 25.0
 

@@ -13,8 +13,8 @@ from PIL import Image
 from facebench.errors import FacebenchError
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.synthetic.appearance import CLASS
-from facebench.recon.training.data.celebamask import CelebAMaskFaces
 from facebench.recon.training.run import TrainingJob, Worker, make_loop, train_worker
+from facebench.recon.training.tasks.parser import CelebAMaskFaces
 
 SIDE = 16
 

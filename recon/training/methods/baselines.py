@@ -1,0 +1,313 @@
+"""Trainers of the baselines: `genova` (recognition features), `tran`, `richardson` (coefficients).
+
+`genova` is trained on renders of random views, `tran` on fitted faces, `richardson` on random
+renders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
+
+from ...face.coefficients import Coefficients, CoefficientSizes
+from ...face.crop import frame_mean_face
+from ...losses.landmarks import ShapeDistance, batch_mean, landmark_distance
+from ...losses.multilevel import Supervision, TensorBatch
+from ...losses.prior import asymmetric_loss, distribution_loss
+from ...morphable.decoder import FaceDecoder
+from ...morphable.model import MorphableModel
+from ...recipes.baselines import (
+    FeatureWeights,
+    GenovaRecipe,
+    LabelWeights,
+    RandomViews,
+    RichardsonRecipe,
+    TranRecipe,
+)
+from ...regressors.regressor import FeatureRegressor, Person, RefiningRegressor
+from ...render.face import RenderedFace
+from ...synthetic.appearance import random_expression, random_light
+from ..data.batches import collate
+from ..data.shards import Sample
+from ..optimise import computing_in
+from ..workers import Surroundings
+from .ours import centring_translation
+from .trainer import RegressorTrainer
+
+_VIEWS = 5
+"""Stream of the views; second views have 1 and 2, a recogniser's points 3, passes 4."""
+
+_PASSES = 4
+"""Stream of the number of passes; second views have 1 and 2, a recogniser's points 3."""
+
+
+@dataclass(frozen=True)
+class ViewSampler:
+    """Draws the views of every photograph of every step.
+
+    They follow from the seed, the step, the photograph's place in the batch of all workers and the
+    view's number: nothing needs saving, and two workers draw what one would.
+
+    Attributes:
+        recipe: how many views, how far turned.
+        model: the face model, whose expressions are drawn as those of synthetic faces.
+        seed: of the training.
+        rank: which worker this is.
+        workers: how many share a batch.
+    """
+
+    recipe: RandomViews
+    model: MorphableModel
+    seed: int
+    rank: int = 0
+    workers: int = 1
+
+    def faces(self, person: Person, step: int, decoder: FaceDecoder) -> Coefficients:
+        """Every face in all its views, (B x views, ...), the views of a face one after another.
+
+        Identity and albedo keep their gradient; the rest is drawn and has none.
+        """
+        count, like = self.recipe.count, person.identity
+        # Each face `count` times in a row, as the streams below are listed.
+        identity, albedo = (
+            part.repeat_interleave(count, 0) for part in (person.identity, person.albedo)
+        )
+        streams = [
+            # The place in the batch of all workers: its share of it a worker has at rank, rank +
+            # workers ...
+            np.random.default_rng([self.seed, step, self.rank + place * self.workers, view, _VIEWS])
+            for place in range(len(like))
+            for view in range(count)
+        ]
+        angles = torch.stack([self._angles(stream) for stream in streams])
+        expression = np.stack([random_expression(stream, self.model) for stream in streams])
+        light = torch.stack([random_light(stream) for stream in streams])
+        spread = torch.from_numpy(expression).to(like)
+        # A constant: the face must not grow or move to please the recogniser.
+        pose = self._pose(identity.detach(), spread, angles.to(like), decoder)
+        return Coefficients(identity, spread, albedo, pose, light.to(like))
+
+    def _angles(self, stream: np.random.Generator) -> Tensor:
+        limits = np.radians([self.recipe.pitch, self.recipe.yaw, self.recipe.roll])
+        return torch.from_numpy(stream.uniform(-1.0, 1.0, 3) * limits)
+
+    def _pose(
+        self, identity: Tensor, expression: Tensor, angles: Tensor, decoder: FaceDecoder
+    ) -> Tensor:
+        """Poses (B, 7) at the scale of the mean face in its frame, in the middle of the picture."""
+        pose = identity.new_zeros(len(identity), 7)
+        pose[:, :3] = angles
+        # Scale first: the middle of the landmarks moves with it.
+        pose[:, 6] = frame_mean_face(self.model).scale
+        pose[:, 3:6] = centring_translation(identity, expression, pose, decoder)
+        return pose
+
+
+class GenovaTrainer(RegressorTrainer[Supervision]):
+    """The decoder in training; arguments as for `RegressorTrainer`."""
+
+    recipe: GenovaRecipe
+    regressor: FeatureRegressor
+
+    def __init__(self, recipe: GenovaRecipe, model: MorphableModel, around: Surroundings) -> None:
+        super().__init__(recipe, model, around)
+        peers = around.peers
+        self.views = ViewSampler(recipe.views, model, around.seed, peers.rank, peers.count)
+
+    @property
+    def weights(self) -> FeatureWeights:
+        """Of the terms."""
+        return self.recipe.weights
+
+    def learned(self) -> nn.Module:
+        """The decoder alone: recogniser and landmark detector are frozen."""
+        return self.regressor.decoder
+
+    def compute_losses(self, batch: Supervision) -> tuple[Coefficients, dict[str, Tensor]]:
+        """The faces of a batch and the terms of their loss."""
+        with torch.no_grad():
+            # No gradient reaches the decoder through its own input, and the recogniser is frozen.
+            photographs = self.regressor.recogniser(batch.images, batch.landmarks)
+        person: Person = self.network(photographs)
+        views = self.views.faces(person, self.step, self.face.decoder)
+        renders = self._features(self.face(views))
+        terms = self.terms(photographs, person, renders)
+        return self.regressor.place(person, batch.landmarks), terms
+
+    def terms(self, photographs: Tensor, person: Person, renders: Tensor) -> dict[str, Tensor]:
+        """The three terms.
+
+        Args:
+            photographs: features (B, D).
+            person: what they decode to.
+            renders: features (B x views, D) of the faces drawn from it.
+        """
+        all_reduce, views = self.peers.mean, self.recipe.views.count
+        unlike = 1.0 - cosine_similarity(photographs.repeat_interleave(views, 0), renders, dim=1)
+        # Detached, or the render would learn to be easy to decode instead of the decoder to decode
+        # it.
+        again: Person = self.network(renders.detach())
+        # The render's truth is a label here, as in Genova et al.'s loop-back.
+        rendered = person.join().detach().repeat_interleave(views, 0)
+        return {
+            "identity": batch_mean(unlike, all_reduce),
+            "distribution": distribution_loss(person.join(), all_reduce),
+            "loopback": batch_mean((again.join() - rendered).square().mean(1), all_reduce),
+        }
+
+    def second_view(self, coefficients: Coefficients) -> RenderedFace:
+        """The faces in the first of their random views."""
+        person = Person(coefficients.identity, coefficients.albedo)
+        views = self.views.faces(person, self.step, self.face.decoder)
+        every = self.recipe.views.count
+        # Views of a face follow one another: every `count`-th is the first of its face.
+        first = Coefficients(*(part[::every] for part in vars(views).values()))
+        drawn: RenderedFace = self.face(first)
+        return drawn
+
+    def _features(self, drawn: RenderedFace) -> Tensor:
+        features: Tensor = self.regressor.recogniser(
+            # Detached: a face could otherwise lower the loss by where it is cropped.
+            drawn.rendering.image,
+            drawn.landmarks.detach(),
+        )
+        return features
+
+
+@dataclass(frozen=True)
+class LabelledFaces(TensorBatch):
+    """A batch of photographs with labels.
+
+    Attributes:
+        images: (B, 3, S, S) float32 RGB in [0, 1].
+        labels: (B, total) float32 coefficients.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def faces(self, sizes: CoefficientSizes) -> Coefficients:
+        """The labels' parts."""
+        return Coefficients.from_vector(self.labels, sizes)
+
+
+def join_labels(
+    labels: NDArray[np.float32],
+    samples: Sequence[Sample],
+    rows: Sequence[int],
+    places: Sequence[int],
+    step: int,
+) -> LabelledFaces:
+    """The batch of photographs with the labels (rows, total) of their rows; see `Join`."""
+    return LabelledFaces(collate(samples).images, torch.from_numpy(labels[list(rows)]))
+
+
+class TranTrainer(RegressorTrainer[LabelledFaces]):
+    """The regressor in training on labels; arguments as for `RegressorTrainer`."""
+
+    recipe: TranRecipe
+
+    @property
+    def weights(self) -> LabelWeights:
+        """Of the terms."""
+        return self.recipe.weights
+
+    def compute_losses(self, batch: LabelledFaces) -> tuple[Coefficients, dict[str, Tensor]]:
+        """The faces of a batch and how far they are from their labels."""
+        with computing_in(self.recipe.network.precision, self.device):
+            found: Coefficients = self.network(batch.images)
+        return found, self.terms(found, batch.faces(self.regressor.sizes))
+
+    def terms(self, found: Coefficients, label: Coefficients) -> dict[str, Tensor]:
+        """Who it is by the asymmetric loss, the photograph's own coefficients by squares."""
+        all_reduce, sides = self.peers.mean, self.recipe.asymmetry
+        person = partial(asymmetric_loss, over=sides.over, under=sides.under, all_reduce=all_reduce)
+        # Angles, shifts and scale have no common unit; what they move the landmarks by has.
+        off = landmark_distance(found, label, self.face.decoder)
+        return {
+            "identity": person(found.identity, label.identity),
+            "albedo": person(found.albedo, label.albedo),
+            # Plain squares: only who it is was found to be drawn to the mean face.
+            "expression": batch_mean((found.expression - label.expression).square(), all_reduce),
+            "pose": batch_mean(off, all_reduce),
+            "light": batch_mean((found.light - label.light).square(), all_reduce),
+        }
+
+
+class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
+    """The refining regressor in training; arguments as for `RegressorTrainer`."""
+
+    recipe: RichardsonRecipe
+    regressor: RefiningRegressor
+
+    def __init__(
+        self, recipe: RichardsonRecipe, model: MorphableModel, around: Surroundings
+    ) -> None:
+        super().__init__(recipe, model, around)
+        # Expression enters with identity: in the shape alone the two cannot be told apart.
+        self.shape = ShapeDistance(self.face.decoder).to(self.device)
+
+    @property
+    def weights(self) -> LabelWeights:
+        """Of the terms; `identity` is that of the whole shape, expression included."""
+        return self.recipe.weights
+
+    def compute_losses(self, batch: LabelledFaces) -> tuple[Coefficients, dict[str, Tensor]]:
+        """One more pass on every photograph, and how far its result is from the truth."""
+        # One pass is learned from wherever the earlier ones lead; no gradient through their
+        # renders.
+        last = self.faces_so_far(batch.images)
+        with computing_in(self.recipe.network.precision, self.device):
+            found: Coefficients = self.network(batch.images, last)
+        return found, self.terms(found, batch.faces(self.regressor.sizes))
+
+    def terms(self, found: Coefficients, true: Coefficients) -> dict[str, Tensor]:
+        """Shape in mm², albedo and light in squared coefficients, pose in px² of its landmarks."""
+        all_reduce, decoder = self.peers.mean, self.face.decoder
+        return {
+            "identity": batch_mean(self.shape(found, true), all_reduce),
+            "albedo": batch_mean((found.albedo - true.albedo).square(), all_reduce),
+            "pose": batch_mean(landmark_distance(found, true, decoder), all_reduce),
+            "light": batch_mean((found.light - true.light).square(), all_reduce),
+        }
+
+    @torch.no_grad()
+    def faces_so_far(self, images: Tensor) -> Coefficients:
+        """Each photograph's face after a random number of passes, fewer than all."""
+        passes = torch.from_numpy(self._passes(len(images))).to(images.device)
+        # With running statistics, as in use: renders of half-trained passes stay out of them.
+        self.regressor.eval()
+        with computing_in(self.recipe.network.precision, self.device):
+            reached = [self.regressor.refine(images, 0)]
+            # All are computed for the whole batch, and each photograph takes its own number of
+            # them.
+            for _ in range(self.regressor.passes - 1):
+                reached.append(self.regressor(images, reached[-1]))
+        self.regressor.train()
+        chosen = reached[0]
+        for number, faces in enumerate(reached):
+            chosen = _choose(passes == number, faces, chosen)
+        return chosen
+
+    def _passes(self, share: int) -> np.ndarray:
+        """Drawn by seed, step and place in the batch of all workers: nothing needs saving."""
+        random = np.random.default_rng([self.seed, self.step, 0, _PASSES])
+        # For the batch of all workers, of which each takes every `count`-th, as it does
+        # photographs.
+        drawn = random.integers(self.regressor.passes, size=share * self.peers.count)
+        return drawn[self.peers.rank :: self.peers.count]
+
+
+def _choose(which: Tensor, there: Coefficients, here: Coefficients) -> Coefficients:
+    """The faces of one batch where `which` (B,) says so, of another elsewhere."""
+    pairs = zip(vars(there).values(), vars(here).values(), strict=True)
+    # A view as long as the part has axes, or a (B,) would be spread over the wrong one.
+    parts = (torch.where(which.view(-1, *[1] * (a.ndim - 1)), a, b) for a, b in pairs)
+    return Coefficients(*parts)
