@@ -98,6 +98,8 @@ def _check_file(path: Path) -> None:
     if start.startswith(_WIDE_MARKS) and path.suffix.lower() in (".ply", ".stl", ".off"):
         raise FacebenchError(f"{path}: its text is UTF-16", "save it as ASCII or UTF-8")
     found = next((suffix for sign, suffix in _SIGNATURES.items() if start.startswith(sign)), None)
+    if found == ".npz" and b".npy" not in start:
+        raise FacebenchError(f"{path}: a ZIP archive, not the file", "unpack it")
     if found not in (None, path.suffix.lower()):
         raise FacebenchError(f"{path}: its content is {found[1:].upper()}", f"name it {found}")
 
@@ -132,6 +134,8 @@ def _read_shape(path: Path, reader: Callable[[Path], tuple[Any, Any]]) -> Mesh:
 def _unreadable(path: Path, error: Exception) -> FacebenchError:
     # The readers' own faults are `ValueError`s whose texts are for a user.
     said = str(error) if type(error).__module__.startswith(__package__) else error_line(error)
+    if isinstance(error, LookupError | TypeError | AttributeError):
+        said = f"its parts do not fit together: {said}"
     text = said.removeprefix("ValueError: ")
     return FacebenchError(f"{path}: cannot be read as a mesh ({text})", _EXPORT)
 

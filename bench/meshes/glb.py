@@ -110,6 +110,8 @@ def open_glb(path: Path) -> GlbScene:
         head = file.read(_HEADER + _CHUNK)
         if len(head) < _HEADER + _CHUNK or struct.unpack("<I", head[8:12])[0] > size:
             raise ValueError("it ends early")
+        if (version := struct.unpack("<I", head[4:8])[0]) != 2:
+            raise ValueError(f"version {version} of glTF, and only 2 is read")
         length, kind = struct.unpack("<I4s", head[_HEADER:])
         if kind != _JSON or length > min(size, _MOST_TEXT):
             raise ValueError("its first part is no scene")
@@ -120,6 +122,8 @@ def open_glb(path: Path) -> GlbScene:
     start = _HEADER + _CHUNK + length
     if not isinstance(document, dict) or start + held > size:
         raise ValueError("it ends early")
+    if chunk[4:] not in (b"", b"BIN\0"):
+        raise ValueError("its second part holds no numbers")
     return GlbScene(document, start + _CHUNK)
 
 
@@ -196,9 +200,13 @@ def _placed_nodes(document: Table) -> list[tuple[Table, Float64Array]]:
 def _transform(node: Table) -> Float64Array:
     """A node's own transform (4, 4): its matrix, else translation · rotation · scale."""
     if "matrix" in node:
-        # glTF writes matrices column by column.
-        return np.array(node["matrix"], np.float64).reshape(4, 4).T
-    x, y, z, w = np.array(node.get("rotation", (0, 0, 0, 1)), np.float64)
+        # glTF writes matrices column by column; somebody who wrote rows has the translation below.
+        matrix = np.array(node["matrix"], np.float64).reshape(4, 4).T
+        if not np.allclose(matrix[3], (0, 0, 0, 1)):
+            raise ValueError("the matrix of a node is not affine")
+        return matrix
+    quaternion = np.array(node.get("rotation", (0, 0, 0, 1)), np.float64)
+    x, y, z, w = quaternion / (np.linalg.norm(quaternion) or 1.0)  # not all writers normalise it
     turn = np.array(
         [
             [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
@@ -276,6 +284,8 @@ class _Reader:
     def _part(self, place: Table, kind: np.dtype[Any], width: int, count: int) -> NDArray[Any]:
         """Numbers (count, width) where an accessor, or the sparse part of one, says they are."""
         view = self._document["bufferViews"][place["bufferView"]]
+        if view.get("buffer"):
+            raise ValueError("it needs other files")
         start = view.get("byteOffset", 0) + place.get("byteOffset", 0)
         stride = view.get("byteStride", kind.itemsize * width)
         end = start + stride * (count - 1) + kind.itemsize * width if count else start

@@ -29,11 +29,14 @@ _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 _SPACE = np.zeros(256, bool)
 _SPACE[list(b" \t\n\v\f")] = True
+_NUMERIC, _ELEMENTS = np.array(list(b"0123456789+-.")), np.array(list(b"vf"))
 # A value such as `1.#QNAN` (Microsoft's not-a-number) must not become 1: a comment has white space
 # or a line's start before it.
 _COMMENT = re.compile(rb"(?<![^\s])#[^\n]*")
 _CONTINUED = re.compile(rb"\\[ \t]*\n")
-_CONTINUED_ELEMENT = re.compile(rb"^[ \t]*[vf][ \t](?:[^\n]*\\[ \t]*\n)+[^\n]*", re.MULTILINE)
+_CONTINUED_ELEMENT = re.compile(rb"^[ \t]*[vf](?=[ \t\\])(?:[^\n]*\\[ \t]*\n)+[^\n]*", re.MULTILINE)
+_OLD_FACE = re.compile(rb"^([ \t]*f)o(?=[ \t\\])", re.MULTILINE)
+"""The word for a face before version 3.0, which some exporters still write."""
 _NOT_FINITE = re.compile(rb"[+-]?(?:1\.)?#(?:QNAN|SNAN|IND|INF)[0-9]*|[+-]?nan\([a-z]+\)", re.I)
 
 
@@ -119,6 +122,8 @@ def _plain_text(content: bytes) -> bytes:
     # Comments go first: a path that ends in a backslash in one must not swallow the next line.
     if b"#" in text:
         text = _COMMENT.sub(b"", text)
+    if b"fo" in text:
+        text = _OLD_FACE.sub(rb"\1", text)
     if b"\\" in text:
         text = _CONTINUED_ELEMENT.sub(_join_lines, text)
     return text
@@ -164,7 +169,13 @@ class _Tokens:
         self._first = np.flatnonzero(np.diff(self.lines, prepend=-1))
         self._behind = np.append(self._first[1:], len(self.starts))
         short = self.ends[self._first] - self.starts[self._first] == 1
-        self._letter = np.where(short, block[self.starts[self._first]], 0)
+        begin = block[self.starts[self._first]]
+        self._letter = np.where(short, begin, 0)
+        # A line that begins with a number goes on with the one before, whose end lacks a backslash.
+        lost = np.flatnonzero(np.isin(begin[1:], _NUMERIC) & np.isin(self._letter[:-1], _ELEMENTS))
+        if len(lost):
+            line = self.number_of(int(self._first[lost[0] + 1]))
+            raise ObjError(line, "numbers without a letter before them")
 
     def number_of(self, token: int) -> int:
         """The line of a token in the file, from 1."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .ply_stl import numbers_in
+from .ply_stl import numbers_in, whole_numbers
 from .polygons import triangulate
 
 _HEADER = re.compile(rb"(ST)?C?N?(4)?(n)?OFF", re.IGNORECASE)
@@ -72,8 +72,10 @@ def parse_off(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
             raise ValueError(f"a face of {count.decode('utf-8', 'replace')} corners and less room")
         corners += words[:length]
         lengths.append(length)
+    if extra := next(rows, None):
+        raise ValueError(f"line {extra[0]:,}: more rows than its counts state")
     points = numbers_in(b" ".join(word for row in vertices for word in row[:3]), 3 * n_vertices)
-    named = numbers_in(b" ".join(corners), len(corners)).astype(np.int64)
+    named = whole_numbers(numbers_in(b" ".join(corners), len(corners)))
     points = points.reshape(-1, 3)
     return points, triangulate(named, np.array(lengths, np.int64), points)
 

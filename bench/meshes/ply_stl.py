@@ -93,6 +93,8 @@ def ply_header(start: bytes) -> tuple[str, list[PlyElement], int]:
         elif words[0] == "element" and len(words) == 3 and words[2].isdecimal():
             elements.append(PlyElement(words[1], int(words[2]), []))
         elif words[0] == "property" and elements:
+            if any(words[-1] == name for name, *_ in elements[-1].properties):
+                raise ValueError(f"its {elements[-1].name} has two properties '{words[-1][:40]}'")
             elements[-1].properties.append(_property(words))
         else:
             raise ValueError(f"its header has the line '{' '.join(words)[:60]}'")
@@ -131,7 +133,10 @@ def parse_ply(content: bytes) -> tuple[Vertices, Index]:
         if element.name == "vertex":
             columns, _ = rows.read(element, None)
             if not {"x", "y", "z"} <= columns.keys():
-                raise ValueError("its vertices have no x, y and z")
+                why = (
+                    "lists, which are not read" if {"x", "y", "z"} <= {*names} else "no x, y and z"
+                )
+                raise ValueError(f"its vertices have {why}")
             vertices = np.stack([columns[axis] for axis in "xyz"], axis=1).astype(np.float64)
             continue
         wanted = next((name for name in _CORNERS if name in names), _only_whole_list(element))
@@ -236,7 +241,7 @@ class _Binary:
                     raise ValueError(f"it ends in its {element.name} rows")
                 if name == wanted:
                     part = np.frombuffer(self._content, self._order + kind, count, self._at)
-                    values.append(part.astype(np.int64))
+                    values.append(whole_numbers(part))
                     lengths.append(count)
                 self._at = end
         return None if wanted is None else (np.concatenate(values), np.array(lengths, np.int64))
@@ -298,7 +303,7 @@ class _Text:
                     lengths.append(count)
         if wanted is None:
             return None
-        return np.concatenate(values).astype(np.int64), np.array(lengths, np.int64)
+        return whole_numbers(np.concatenate(values)), np.array(lengths, np.int64)
 
     def _take(self, count: int) -> Vertices:
         if not 0 <= count <= len(self._values) - self._at:
@@ -317,8 +322,15 @@ def _lists_of(columns: Columns, wanted: str | None, lengths: dict[str, int]) -> 
         return None
     if columns[wanted].size > _MOST_CORNERS:
         raise ValueError(f"faces of {columns[wanted].size:,} corners")
-    lists = columns[wanted].astype(np.int64)
+    lists = whole_numbers(columns[wanted])
     return lists.reshape(-1), np.full(len(lists), lengths[wanted], np.int64)
+
+
+def whole_numbers(values: NDArray[np.generic]) -> Index:
+    """Vertex numbers as integers; refused where one is a fraction or no number."""
+    if values.dtype.kind == "f" and (values != np.round(values)).any():
+        raise ValueError("a corner that is no whole number")
+    return values.astype(np.int64)
 
 
 def is_binary_stl(start: bytes, size: int) -> bool:
@@ -353,6 +365,13 @@ def parse_stl(content: bytes) -> tuple[Vertices, Index]:
         rows = np.frombuffer(content, _STL_FIELDS, stl_triangles(content), _STL_HEADER)
         if len(rows) and not rows[-1:].view(np.uint8).any():
             raise ValueError("zeros instead of triangles at its end: half a copy")
+        rest = content[_STL_HEADER + rows.nbytes :]
+        # Notes behind the triangles are none of the shape, more triangles are.
+        more = len(rest) % _STL_TRIANGLE == 0 or len(rest) - _STL_HEADER == (
+            _STL_TRIANGLE * stl_triangles(rest)
+        )
+        if more and rest.strip(b"\0"):
+            raise ValueError(f"more triangles behind the {len(rows):,} that it states")
         corners = rows["corners"].reshape(-1, 3).astype(np.float64)
     else:
         corners = _text_corners(content)
@@ -385,7 +404,7 @@ def numbers_in(text: bytes, count: int | None = None) -> Vertices:
 def _no_number(word: bytes) -> str:
     """A word that is no number as text; empty for a number."""
     with suppress(ValueError):
-        float(word)
+        float("_" if b"_" in word else word)  # Python takes 1_000
         return ""
     return word[:40].decode("utf-8", "replace")
 

@@ -30,6 +30,14 @@ object of a store its size and a number for its e-tag."""
 START_BYTES = 256
 """As many of a file are enough for `not_the_file`."""
 
+_PACKED = {
+    b"\x1f\x8b\x08": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"7z\xbc\xaf": "7-Zip",
+    b"Rar!": "RAR",
+    b"(\xb5/\xfd": "Zstandard",
+}
 _JUNK = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "lost+found")
 
 
@@ -77,6 +85,9 @@ def not_the_file(start: bytes) -> tuple[str, str] | None:
         return "a pointer of Git LFS, not the file", "fetch it: git lfs pull"
     if text.startswith((b"<!doctype html", b"<html")):
         return "a web page, not the file", "open its address in a browser and save the file itself"
+    packed = next((name for sign, name in _PACKED.items() if start.startswith(sign)), None)
+    if packed:
+        return f"packed by {packed}, not the file", "unpack it"
     if start.startswith(STAND_IN.rstrip()):
         return "not the file, which is in an object store", "give its address, not this path"
     return None

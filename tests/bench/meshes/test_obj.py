@@ -78,6 +78,7 @@ def test_five_hundred_well_formed_files_read_as_trimesh_reads_them() -> None:
         "v 0 0 0\nv 9 0 0\nv 9 9 0\nv 0 9 3\nf 1 2 3 4\n",
         "f 1 2 3\nf 1 3 4\nv 0 0 0\nv 9 0 0\nv 9 9 0\nv 0 9 3\n",
         "v 0 0 0\nv 9 0 0\nv 9 9 0\nf -3 -2 -1\nv 0 9 3\nf 1 -2 -1\n",
+        "v\\\n0 0 0\nv 9 0 0\nv 9 9 0\nv 0 9 3\nfo 1 2 3\nf\\\n1 3 4\n",
         "v 0 0 0\nv +9e0 0. 0\ng a b\nv 9 .9e1 -0\no c\nv 0 9 3\nl 1 2\np 1\nf 1 2 3\nf 1 3 4\n",
     ],
     ids=[
@@ -94,6 +95,7 @@ def test_five_hundred_well_formed_files_read_as_trimesh_reads_them() -> None:
         "polygon",
         "faces first",
         "relative",
+        "continued at once, faces of old",
         "other elements",
     ],
 )
@@ -139,6 +141,7 @@ def test_what_is_no_number_stays_none(recwarn: pytest.WarningsRecorder) -> None:
         ("v 0 0 0\nv 1-2 0 0\nv 1 x 0\n", "line 2: '1-2' is not a number"),
         ("v 0,0 0 0\n", "line 1: '0,0' is not a number"),
         ("v 1_0 0 0\n", "line 1: '1_0' is not a number"),
+        ("v 0 0 0\nv 1 0 0\nv 1 1 0\nf 1\n2 3\n", "line 5: numbers without a letter"),
         ("v 0 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 x\n", "line 4: 'x' names no vertex"),
         ("v 0 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3.5\n", "line 4: '3.5' names no vertex"),
         ("v 0 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 99999999999\n", "line 4: '99999999999' names no vertex"),

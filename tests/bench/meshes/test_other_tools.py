@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import struct
 from pathlib import Path
@@ -41,6 +42,11 @@ def _stl(end: str = "endsolid\n") -> str:
         for corners in FANS
     )
     return f"solid scan\n{''.join(facets)}{end}"
+
+
+def _binary_stl(stated: int) -> bytes:
+    rows = (struct.pack("<12fH", 0, 0, 0, *POINTS[fan].ravel(), 0) for fan in FANS)
+    return b"\0" * 80 + struct.pack("<I", stated) + b"".join(rows)
 
 
 def _load(folder: Path, name: str, content: str | bytes) -> Mesh:
@@ -89,6 +95,15 @@ def test_one_shape_however_it_is_written(tmp_path: Path, name: str, content: str
             + struct.pack("<I12fH12fH", 2, 0, 0, 0, *POINTS[:3].ravel(), 0, *(0.0,) * 12, 0),
             "half a copy",
         ),
+        ("a.stl", _binary_stl(2), "more triangles behind the 2 that it states"),
+        ("a.stl", _binary_stl(3) * 2, "more triangles behind the 3 that it states"),
+        ("a.off", _off("OFF\n5 1 0"), "line 9: more rows than its counts state"),
+        ("a.off", _off("OFF\n5 2 0").replace("3 3 2 4", "3 3 2.5 4"), "no whole number"),
+        ("a.off", _off("OFF\n5 2 0").replace("9.000", "9_0"), "'9_0' is not a number"),
+        ("a.ply", _ply(ROWS).replace("3 3 2 4", "3 3 2.5 4"), "no whole number"),
+        ("a.ply", _ply(ROWS).replace("float y", "float x"), "vertex has two properties 'x'"),
+        ("a.ply", gzip.compress(_ply(ROWS).encode()), "packed by gzip, not the file: unpack it"),
+        ("a.obj", b"PK\3\4" + b"\0" * 26 + b"face.obj", "a ZIP archive, not the file: unpack"),
         ("a.ply", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
         ("a.obj", "<!DOCTYPE html>\n<html>404</html>", "a web page, not the file"),
     ],

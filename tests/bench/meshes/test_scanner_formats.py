@@ -148,7 +148,7 @@ def _scene(kind: int, points: np.ndarray, node: dict[str, object]) -> bytes:
 
 def test_normalised_numbers_and_a_turned_node(tmp_path: Path) -> None:
     points = np.array([[127, 0, 0], [0, -128, 0], [0, 0, 64]], "i1")
-    node = {"mesh": 0, "rotation": [0, 0, 2**-0.5, 2**-0.5], "scale": [2, 2, 2]}
+    node = {"mesh": 0, "rotation": [0, 0, 1, 1], "scale": [2, 2, 2]}
     (tmp_path / "a.glb").write_bytes(_scene(5120, points, {**node, "translation": [1, 0, 0]}))
     expected = [[1, 2, 0], [3, 0, 0], [1, 0, 128 / 127]]
     assert np.allclose(load_mesh(tmp_path / "a.glb").vertices, expected)
@@ -171,6 +171,9 @@ def test_a_scene_reads_as_trimesh_writes_it(tmp_path: Path) -> None:
     [
         ({"extensionsRequired": ["EXT_meshopt_compression"]}, "EXT_meshopt_compression"),
         ({"extensionsRequired": ["VENDOR_new_geometry"]}, "VENDOR_new_geometry"),
+        ({"nodes": [{"mesh": 0, "matrix": [*[1, 0, 0, 5] * 3, 0, 0, 0, 1]}]}, "not affine"),
+        ({"bufferViews": [{"buffer": 1, "byteLength": 48}] * 2}, "needs other files"),
+        ({"accessors": [{"componentType": 5130, "count": 3, "type": "VEC3"}]}, "do not fit"),
     ],
 )
 def test_a_needed_extension_is_named(tmp_path: Path, change: dict[str, object], words: str) -> None:
