@@ -15,6 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.stream import Disposition
+from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
 from ...errors import one_line
@@ -35,6 +36,8 @@ CHUNK_FRAMES = 32
 CHUNK_BYTES = 64 * 2**20
 """A chunk has 32 frames, or as many as fit into 64 MiB of RGB where frames are large."""
 
+_UNSPECIFIED = 2
+"""FFmpeg's number of a colour matrix that a file does not name."""
 _UPRIGHT = (1, 0, 0, 1)
 
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
@@ -181,7 +184,15 @@ class FrameView:
 
     def apply(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         """The picture (H, W, 3) RGB."""
-        image = frame.to_ndarray(format="rgb24", width=self.width, height=self.height)
+        # Players take high definition that names no matrix for that of its television.
+        is_high = frame.width >= 1280 or frame.height > 576
+        untold = is_high and not frame.format.is_rgb and frame.colorspace == _UNSPECIFIED
+        image = frame.to_ndarray(
+            format="rgb24",
+            width=self.width,
+            height=self.height,
+            src_colorspace=Colorspace.ITU709 if untold else None,
+        )
         a, b, c, d = self.matrix
         if b and c:
             image = image.transpose(1, 0, 2)[:: b or 1, :: c or 1]
@@ -219,7 +230,7 @@ class _Video:
     def __init__(self, path: Path) -> None:
         self.reason = ""
         self._path = path
-        self._bad = self._unconverted = self._hidden = 0
+        self._bad = self._corrupt = self._unconverted = self._hidden = 0
         self._aspect: Fraction | None = None
         self._cut = False
 
@@ -260,7 +271,9 @@ class _Video:
             except av.InvalidDataError:
                 self._bad += 1
                 continue
-            yield from (frame for frame in frames if isinstance(frame, av.VideoFrame))
+            pictures = [frame for frame in frames if isinstance(frame, av.VideoFrame)]
+            self._corrupt += sum(frame.is_corrupt for frame in pictures)
+            yield from pictures
 
     def view(self, frame: av.VideoFrame) -> FrameView:
         """How a frame is to be shown."""
@@ -288,7 +301,9 @@ class _Video:
             return f"{name} ends early: it is shorter than its header states, {read} frames read"
         if read < promised:
             return f"{name} ends early: its header tells of {promised} frames, {read} read"
-        return ""
+        # A decoder marks what it patched up, and not what refers to that.
+        patched = f"{name}: frames are damaged, at least {self._corrupt} of {read}"
+        return patched if self._corrupt else ""
 
 
 def _is_cut_matroska(path: Path) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -58,6 +59,8 @@ def _stream(
     stream = container.add_stream(codec, rate=rate)
     stream.height, stream.width = size[0] // 2 * 2, size[1] // 2 * 2
     stream.pix_fmt = "yuv420p"
+    # Named, because players take high definition without a name for another matrix than this.
+    stream.codec_context.colorspace = Colorspace.SMPTE170M
     if codec == _BEST:
         stream.options = {"crf": "20", "preset": "veryfast"}
     else:

@@ -141,3 +141,27 @@ def test_what_is_no_film_at_all_is_named(tmp_path: Path, content: bytes, words: 
     (tmp_path / "a.mp4").write_bytes(content)
     (chunk,) = read_chunks(tmp_path / "a.mp4", "s/a")
     assert words in chunk.reason
+
+
+@pytest.mark.parametrize(("width", "rgb"), [(640, (156, 110, 85)), (1280, (161, 113, 83))])
+def test_high_definition_without_a_name_has_the_colours_of_its_television(
+    tmp_path: Path, width: int, rgb: tuple[int, int, int]
+) -> None:
+    frame = av.VideoFrame(width, 16, "yuv420p")
+    for plane, value in zip(frame.planes, (120, 110, 150), strict=True):
+        plane.update(bytes([value]) * plane.buffer_size)
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=25, width=width, height=16, pix_fmt="yuv420p")
+        container.mux([*stream.encode(frame), *stream.encode()])
+    (chunk,) = read_chunks(tmp_path / "a.mkv", "s/a")
+    assert np.abs(chunk.frames[0].astype(int) - rgb).max() <= 1
+
+
+def test_frames_that_a_decoder_calls_damaged_are_told(tmp_path: Path) -> None:
+    path = _written(tmp_path / "a.ts", "libx264", list(range(0, 1200, 40)))
+    assert not list(read_chunks(path, "s/a"))[-1].reason
+    content = bytearray(path.read_bytes())
+    del content[188 * 30 : 188 * 40]  # packets lost amid the only picture that is whole
+    path.write_bytes(content)
+    *_, last = read_chunks(path, "s/a")
+    assert "frames are damaged, at least 1 of" in last.reason

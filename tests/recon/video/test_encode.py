@@ -5,7 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
+from av.video.reformatter import Colorspace
 from small_micc import moving_face
 
 from facebench.recon.video.decode import read_chunks
@@ -21,6 +23,8 @@ def test_frames_come_back_at_their_rate_without_an_odd_edge(tmp_path: Path) -> N
     assert read.shape == (6, 238, 316, 3)
     error = np.abs(read.astype(float) - frames[:, :238, :316])
     assert error.mean() < 6.0
+    with av.open(str(path)) as container:  # a matrix is named
+        assert next(container.decode(video=0)).colorspace == Colorspace.ITU601
     assert [item.name for item in tmp_path.iterdir()] == ["v.mp4"]
 
 
