@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .bench.dataset.interface import DatasetCard
-    from .bench.landmarks.points import Landmarks
+    from .bench.landmarks import Landmarks
     from .bench.method.interface import MethodCard
     from .bench.protocol.record import Protocol
     from .bench.scoring.evaluate import Evaluation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import FacebenchError, did_you_mean, error_line
@@ -13,7 +13,7 @@ BUILT_IN = "built in"
 
 
 class Place(NamedTuple):
-    """Where a plug-in's module is, and which package brought it."""
+    """Where a plug-in is, as `package.module` or `package.module:object`, and who brought it."""
 
     module: str
     origin: str
@@ -24,7 +24,8 @@ class Plugins:
 
     Args:
         kind: what messages call one: `method`, `dataset`.
-        package: dotted name of the one whose modules are built in, each under its file's name.
+        package: dotted name of the one whose modules are built in, each under its file's name; or,
+            for the files in its `TOGETHER`, their objects under their own names.
         group: of the entry points `name = "package.module"` by which other packages add theirs.
         needs: what every module must hold, its `CARD` among it.
     """
@@ -53,7 +54,9 @@ class Plugins:
         """
         place = self._place(name)
         try:
-            module = importlib.import_module(place.module)
+            # The colon tells a module from what it holds; without it both would be tried.
+            at = place.module if ":" in place.module else f"{place.module}:"
+            module = pkgutil.resolve_name(at)
         except Exception as error:  # an outside module raises whatever it likes
             raise self._unusable(name, place, error_line(error)) from error
         missing = [item for item in self._needs if not hasattr(module, item)]
@@ -85,7 +88,10 @@ class Plugins:
         return others | self._built_in()
 
     def _built_in(self) -> dict[str, Place]:
-        return {
-            item.name.replace("_", "-"): Place(f"{self._package}.{item.name}", BUILT_IN)
-            for item in pkgutil.iter_modules(importlib.import_module(self._package).__path__)
-        }
+        package = importlib.import_module(self._package)
+        shared: Mapping[str, Sequence[str]] = getattr(package, "TOGETHER", {})
+        places = {}
+        for file in (item.name for item in pkgutil.iter_modules(package.__path__)):
+            own = {name: f"{file}:{name}" for name in shared.get(file, ())}
+            places |= own or {file.replace("_", "-"): file}
+        return {name: Place(f"{self._package}.{at}", BUILT_IN) for name, at in places.items()}

@@ -125,7 +125,7 @@ def _directions(score: Score) -> RenderableType:
 
 
 def _parts(score: Score) -> Iterator[tuple[str, str]]:
-    from ..bench.landmarks.regions import FACE_PARTS
+    from ..bench.landmarks import FACE_PARTS
 
     values = {part: float(getattr(score, f"{part}_mm")) for part in FACE_PARTS}
     # Equal to itself: NaN, a part that the scan does not show, is not.

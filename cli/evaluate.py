@@ -137,7 +137,7 @@ def _evaluate_pair(
             raise click.exceptions.Exit(WRONG_INPUT if wrong_input else NOT_EVALUATED) from error
         if out:
             # Only here: the pictures need Matplotlib, and most pairs are measured without --out.
-            from ..results.figures.pair import write_pair
+            from ..results.figures.errors import write_pair
 
             written = write_pair(out, result)
     _show(result, written, as_json)

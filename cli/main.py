@@ -60,7 +60,10 @@ COMMANDS = {name: line for section in SECTIONS.values() for name, line in sectio
 TOGETHER = {
     **dict.fromkeys(("methods", "datasets", "protocols"), "listings"),
     **dict.fromkeys(("check-method", "check-dataset", "check-photographs"), "checks"),
+    **dict.fromkeys(("report", "ui"), "pages"),
+    **dict.fromkeys(("demo", "table1"), "pipelines"),
     "micc": "run",
+    "export": "train",
 }
 """The module of each command that shares one; there it has its own name."""
 

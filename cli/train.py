@@ -1,4 +1,4 @@
-"""`facebench train`: training of a method's regressor, or of what prepares photographs."""
+"""`facebench train` and `export`: regressors and networks for photographs; their ONNX file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from ..errors import FacebenchError
 from ..recon.files.publishing import watching
 from ..recon.files.stores import address_of, shown
-from ._options import options_file
+from ._options import options_file, trained_network
 from ._tables import print_json
 
 if TYPE_CHECKING:
@@ -230,3 +230,43 @@ def _result(job: TrainingJob) -> dict[str, Any]:
         "log": (folder.read(folder.log) or [{}])[-1],
         "validation": (folder.read(folder.validation) or [{}])[-1],
     }
+
+
+@click.command(name="export")
+@click.option(
+    "--onnx",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The ONNX file to write.",
+)
+@trained_network
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def export(path: Path, checkpoint: Path | None, model: str, as_json: bool) -> int:
+    """Write the network that regresses a face's coefficients from a square crop.
+
+    The file takes RGB crops (batch, 3, S, S) in [0, 1] and gives the coefficients (batch, N). Its
+    metadata name the recipe, the face model's digest and where each coefficient stands. It is run
+    by onnxruntime and compared with PyTorch before it is kept. Needs the packages of
+    'pip install facebench[onnx]'.
+
+    \b
+    Examples:
+      facebench export --onnx face.onnx
+      facebench export --onnx face.onnx --checkpoint train/weights.pt --model bfm.npz
+    """
+    from ..recon.morphable.load import load_model
+    from ..recon.regressors.checkpoint import embedded_weights, load_regressor
+    from ..recon.regressors.onnx import export_onnx
+
+    face_model = load_model(model)
+    loaded = load_regressor(checkpoint or embedded_weights(), face_model)
+    # What is told is what was measured: the file is run before it is kept.
+    difference, metadata = export_onnx(loaded, face_model, path)
+    size = path.stat().st_size
+    if as_json:
+        table = {"file": str(path), "bytes": size, "difference": difference}
+        print_json({**table, "metadata": metadata})
+    else:
+        click.echo(f"{path}: {size / 1e6:.1f} MB, differs from PyTorch by {difference:.1e}")
+    return 0

@@ -35,8 +35,7 @@ from ..recon.morphable import EMBEDDED
 from ..recon.morphable.load import load_model
 from ..results.files import write_text
 from ..results.run.folder import SCORED, RunFolder
-from ..results.run.items import of_scene
-from ..results.run.point_errors import read_errors
+from ..results.run.items import of_scene, read_errors
 from ..results.run.record import measured_dataset, source_changes, source_state
 from .tasks import in_tasks
 

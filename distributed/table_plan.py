@@ -16,7 +16,7 @@ from ..errors import FacebenchError
 from ..recon.recipes.files import recipe_names
 from ..recon.regressors.checkpoint import embedded_weights
 from ..results.run.folder import RunFolder
-from ..results.run.method_cost import MethodCost, read_cost, training_minutes
+from ..results.run.record import MethodCost, read_cost, training_minutes
 from ..results.tracking.run import is_logged
 from .plan import RunRequest, describe_run, prepare
 

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from ...recon.mesh import Mesh
 from ...recon.morphable.model import MorphableModel
-from ..landmarks.regions import face_parts
+from ..landmarks import face_parts
 from ..registration.nose_tip import NOSE_TIP
 from ..surface.o3d import o3d
 from ..surface.triangles import Float64Array, IndexArray, vertex_normals

@@ -17,8 +17,7 @@ from ...recon.files.text import read_json
 from ...recon.mesh import Mesh
 from ...recon.morphable.model import MorphableModel
 from ...recon.synthetic.appearance import required_landmarks
-from ..landmarks.points import Landmarks
-from ..landmarks.regions import face_parts
+from ..landmarks import Landmarks, face_parts
 from ..registration.nose_tip import NOSE_TIP
 from ..surface.similarity import Similarity, similarity_between
 from ..surface.triangles import Float64Array, triangle_areas, vertex_areas

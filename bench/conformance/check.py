@@ -13,7 +13,7 @@ from functools import partial
 from ...errors import FacebenchError, Finding, Verdict, attempt, crash, some, success, warning
 from ..dataset.interface import Item
 from ..datasets.micc import VIDEO_OF_SCENE
-from ..landmarks.points import Landmarks
+from ..landmarks import Landmarks
 from ..method.interface import FileMethod, HoldsMeshes, MethodOptions
 from ..method.mesh_files import MeshPredictions, loose_name
 from ..method.registry import build_method, method_card, method_origin, open_method

@@ -19,8 +19,7 @@ from ...recon.mesh import Mesh
 from ...recon.morphable import EMBEDDED
 from ...recon.morphable.load import load_model
 from ..datasets.micc import VIDEO_OF_SCENE
-from ..landmarks.points import Landmarks
-from ..landmarks.regions import FACE_PARTS
+from ..landmarks import FACE_PARTS, Landmarks
 from ..meshes.checks import faces_inwards
 from ..meshes.clean import clean_mesh, count_of
 from ..meshes.files import load_mesh

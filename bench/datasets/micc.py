@@ -131,7 +131,7 @@ class _Subject:
         if path is None:
             return None
         # Here: a folder that is no such set is refused before SciPy is imported.
-        from ..landmarks.points import LABEL_SUFFIXES, LANDMARK_SUFFIXES
+        from ..landmarks import LABEL_SUFFIXES, LANDMARK_SUFFIXES
 
         files = _files(path.parent)
         label = _beside(path, LABEL_SUFFIXES, files)

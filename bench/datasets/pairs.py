@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from ...errors import FacebenchError
 from ..dataset.interface import DatasetCard, Item, Listing, Scan
-from ..landmarks.points import landmarks_beside
+from ..landmarks import landmarks_beside
 from ..meshes.files import FORMATS, meshes_below
 
 LAYOUT = "expected PREDICTIONS/NAME.obj and SCANS/NAME.ply, with NAME.txt for landmarks"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ...recon.mesh import Mesh
     from ...recon.render.face_in_photograph import FaceInPhotograph
     from ..dataset.interface import Item
-    from ..landmarks.points import Landmarks
+    from ..landmarks import Landmarks
 
 Kind = Literal["frames", "files"]
 """Whether a method reconstructs frames (`Method`) or its faces are files already (`FileMethod`)."""

@@ -18,7 +18,7 @@ from ...recon.files.mirror import fetch
 from ...recon.files.text import read_text
 from ...recon.mesh import Mesh
 from ..dataset.interface import Item
-from ..landmarks.points import LANDMARK_SUFFIXES, Landmarks, read_landmark_file
+from ..landmarks import LANDMARK_SUFFIXES, Landmarks, read_landmark_file
 from ..meshes.checks import prediction_in_mm
 from ..meshes.files import load_mesh, meshes_below
 from ..meshes.units import ANY_UNIT, unit_in_mm

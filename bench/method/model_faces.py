@@ -14,7 +14,7 @@ from ...errors import FacebenchError
 from ...recon.mesh import Mesh
 from ...recon.morphable.load import load_model
 from ...recon.morphable.model import MorphableModel
-from ..landmarks.regions import face_parts
+from ..landmarks import face_parts
 from .interface import Expression, MethodCard, MethodOptions
 
 if TYPE_CHECKING:

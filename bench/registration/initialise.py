@@ -14,7 +14,7 @@ from ...errors import FacebenchError
 from ...recon.mesh import Mesh
 from ...recon.morphable import EMBEDDED
 from ...recon.morphable.load import load_model
-from ..landmarks.points import Landmarks, landmark_pairs
+from ..landmarks import Landmarks, landmark_pairs
 from ..meshes.clean import keep_vertices
 from ..protocol.record import AlignmentSettings, Points
 from ..surface.region import OverlapRegion, Sphere

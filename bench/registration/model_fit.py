@@ -16,7 +16,7 @@ from scipy.optimize import lsq_linear
 from ...errors import FacebenchError
 from ...recon.mesh import Mesh
 from ...recon.morphable.model import MorphableModel
-from ..landmarks.points import SEVEN, STABLE, Landmarks
+from ..landmarks import SEVEN, STABLE, Landmarks
 from ..protocol.record import AlignmentSettings
 from ..surface.region import OverlapRegion, Sphere
 from ..surface.similarity import Similarity, step_jacobian

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import FacebenchError
 from ...recon.mesh import Mesh
-from ..landmarks.points import Landmarks, read_landmark_file, read_nose_tip
+from ..landmarks import Landmarks, read_landmark_file, read_nose_tip
 from ..meshes.checks import prediction_in_mm
 from ..meshes.clean import clean_mesh
 from ..meshes.files import load_mesh

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
-from ..landmarks.regions import transfer_parts
+from ..landmarks import transfer_parts
 from ..meshes.clean import keep_vertices
 from ..protocol.record import Protocol
 from ..registration.deformation import grid_subsample

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import FacebenchError
 from ...recon.mesh import Mesh
-from ..landmarks.points import Landmarks
+from ..landmarks import Landmarks
 from ..meshes.checks import check_prediction, check_scan
 from ..meshes.units import check_unit
 from ..protocol.record import AlignmentSettings, Protocol

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from ...errors import FacebenchError, error_line
 from ...recon.mesh import Mesh
 from ..dataset.interface import Scan
-from ..landmarks.points import Landmarks, read_landmark_file, read_nose_tip
-from ..landmarks.regions import transfer_parts
+from ..landmarks import Landmarks, read_landmark_file, read_nose_tip, transfer_parts
 from ..meshes.checks import read_mesh
 from ..meshes.units import unit_in_mm
 from ..protocol.record import Protocol

@@ -33,7 +33,7 @@ def curves(runs: tuple[str, ...], out: Path, width: float, dpi: int) -> None:
       facebench figure curves runs/ours runs/mean-face --out figures/curves
       facebench figure curves runs/ours runs/mean-face --out figures/column --width 3.4
     """
-    from ...results.figures.runs import write_curves
+    from ...results.figures.errors import write_curves
 
     with _series(runs) as series:
         for path in write_curves(series, _shared.plain_stem(out), width, dpi):
@@ -60,7 +60,7 @@ def heat_maps(
       facebench figure heat-maps runs/ours runs/mean-face --out figures/faces
       facebench figure heat-maps runs/ours --scene indoor --limit 6 --out figures/indoor
     """
-    from ...results.figures.runs import error_sheet
+    from ...results.figures.errors import error_sheet
 
     with _series(runs) as series:
         sheet = error_sheet(series, scene or next(iter(series[0].summary)), limit)

@@ -58,13 +58,13 @@ def fit(
       facebench models fit flame.npz scan.obj --landmarks scan.txt --out fitted
       facebench models fit embedded scan_in_any_unit.obj --unit cm --fit-size --out fitted
     """
-    from ...bench.landmarks.points import Landmarks, read_landmark_file
+    from ...bench.landmarks import Landmarks, read_landmark_file
     from ...bench.meshes.checks import read_mesh
     from ...bench.meshes.units import unit_in_mm
     from ...bench.registration.model_fit import fit_model
     from ...recon.files.writing import lock_folder
     from ...recon.morphable.load import load_model
-    from ...results.figures.pair import FIT_FILES, fit_values, write_fit
+    from ...results.figures.errors import FIT_FILES, fit_values, write_fit
 
     with lock_folder(out, "models fit", FIT_FILES[:1], (scan,)):
         loaded = load_model(model)
@@ -87,7 +87,7 @@ def fit(
 
 
 def _tell(fitted: ModelFit, written: tuple[Path, ...]) -> None:
-    from ...results.figures.pair import residuals
+    from ...results.figures.errors import residuals
 
     found = residuals(fitted.scan_errors)
     click.echo(

@@ -14,11 +14,10 @@ from torch import Tensor
 
 from ..face.coefficients import Coefficients, CoefficientSizes
 from ..face.crop import frame_mean_face
-from ..face.lighting import ambient_light
-from ..morphable.decoder import FaceDecoder
+from ..face.imaging import ambient_light
 from ..morphable.model import MorphableModel
 from ..render import make_renderer
-from ..render.face import FaceRenderer, draw_overlay, draw_shape
+from ..render.face import FaceDecoder, FaceRenderer, draw_overlay, draw_shape
 
 Picture = NDArray[np.uint8]
 """(H, W, 3) RGB."""

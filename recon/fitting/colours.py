@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, pad
 
-from ..face.camera import rotation_matrix, turning_axes
-from ..face.lighting import harmonics
+from ..face.imaging import harmonics, rotation_matrix, turning_axes
 from ..losses.landmarks import FRAME
 from ..morphable.model import MorphableModel
 from ..render.geometry import Boxes, Grid, edge_functions

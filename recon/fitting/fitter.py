@@ -15,15 +15,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...errors import FacebenchError
-from ..face.camera import fit_pose, from_pixels, pose_of_camera, to_pixels
 from ..face.coefficients import Coefficients
 from ..face.crop import LANDMARK_SHARE, Box, frame_mean_face
-from ..face.lighting import ambient_light, solve_light
-from ..morphable.decoder import FaceDecoder
+from ..face.imaging import (
+    ambient_light,
+    fit_pose,
+    from_pixels,
+    pose_of_camera,
+    solve_light,
+    to_pixels,
+)
 from ..morphable.model import MorphableModel
 from ..network.vision_weights import EMBEDDED
 from ..render import make_renderer
-from ..render.face import FaceRenderer
+from ..render.face import FaceDecoder, FaceRenderer
 from ..vision.landmarks import LandmarkDetector, make_landmark_detector
 from .colours import Photographs, ShadedPoints, Visibility, blur_images, look_up
 from .landmark_objective import LandmarkModel, LandmarkObjective, landmark_weights, unknowns_of

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from ..face.camera import project, rotate, rotation_derivatives, rotation_matrix
 from ..face.coefficients import CoefficientSizes
+from ..face.imaging import project, rotate, rotation_derivatives, rotation_matrix
 from ..losses.landmarks import FRAME, contour_weights
 from ..morphable.model import MorphableModel
 from .solver import POSE_UNITS, FittingSettings, Unknowns, robust_cost, robust_weight

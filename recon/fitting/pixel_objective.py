@@ -12,10 +12,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..face.camera import project, rotate, rotation_matrix
 from ..face.coefficients import Coefficients
 from ..face.crop import Framing
-from ..face.lighting import ambient_light
+from ..face.imaging import ambient_light, project, rotate, rotation_matrix
 from ..render.face import FaceRenderer
 from .colours import Photographs, ShadedPoints, Visibility, sum_of_products
 from .landmark_objective import LandmarkModel, LandmarkObjective

@@ -9,9 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..face.camera import fit_pose, from_pixels, pose_of_camera
 from ..face.coefficients import Coefficients, FaceCoefficients
-from ..face.lighting import harmonics
+from ..face.imaging import fit_pose, from_pixels, harmonics, pose_of_camera
 from ..morphable.model import MorphableModel
 from ..vision.landmarks import LandmarkDetector, make_landmark_detector
 from ..weights.catalogue import NONE

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..face.camera import project, rotate, rotation_matrix
 from ..face.coefficients import Coefficients
-from ..morphable.decoder import FaceDecoder
+from ..face.imaging import project, rotate, rotation_matrix
 from ..morphable.model import MorphableModel
+from ..render.face import FaceDecoder
 from .prior import AllReduce, single_process
 
 FRAME = 224.0

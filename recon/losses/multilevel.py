@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from ...errors import FacebenchError
-from ..face.camera import apply_pose, fit_pose
 from ..face.coefficients import Coefficients
+from ..face.imaging import apply_pose, fit_pose
 from ..morphable.model import MorphableModel
 from ..recipes.regressor import LossRecipe
 from ..render import Rendering

@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from .landmarks import landmark_points
+from .landmarks import REGION_NAMES, derive_regions, landmark_points
 from .model import Float32Array, MorphableModel
 from .plausible_albedo import Albedo, plausible_albedo
-from .regions import REGION_NAMES, derive_regions
 
 Arrays = Mapping[str, NDArray[Any]]
 

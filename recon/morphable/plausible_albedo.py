@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags
 
+from .landmarks import REGION_NAMES
 from .model import Float32Array
-from .regions import REGION_NAMES
 
 Weights = NDArray[np.float64]
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import FacebenchError
-from ..face.camera import project, rotate, rotation_matrix, to_pixels
 from ..face.coefficients import (
     Coefficients,
     CoefficientSizes,
@@ -23,19 +22,18 @@ from ..face.coefficients import (
     pose_in_picture,
 )
 from ..face.crop import Box, Window, box_of_points, box_overlap, crop_square, crop_window
-from ..face.lighting import illuminate
+from ..face.imaging import illuminate, project, rotate, rotation_matrix, to_pixels
 from ..fitting.fitter import CropFitter
 from ..fitting.refinement import LandmarkRefiner, make_refiner, share_brightness
 from ..fitting.solver import FittingSettings
 from ..mesh import Mesh
 from ..morphable import EMBEDDED, HUMAN
-from ..morphable.decoder import FaceDecoder
 from ..morphable.load import load_model
 from ..morphable.model import MorphableModel
 from ..network.vision_weights import embedded_network
 from ..regressors.checkpoint import embedded_weights, load_regressor
 from ..regressors.regressor import FaceNetwork
-from ..render.face import VertexNormals
+from ..render.face import FaceDecoder, VertexNormals
 from ..texture.texture import Texture, TextureSpace, View, blend, sample_view
 from ..vision.landmarks import FAN, FAN_FILE, MOUTH_SHARPNESS, LandmarkDetector, NetworkLandmarks
 from ..weights.catalogue import EMBEDDED as EMBEDDED_WEIGHTS

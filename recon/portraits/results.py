@@ -20,15 +20,14 @@ from ..export.mesh_files import write_mesh, write_picture
 from ..export.sheet import Picture, grid, to_pictures, with_caption
 from ..face.coefficients import POSE_NAMES, FaceCoefficients, Origin, write_coefficients
 from ..face.crop import Box, frame_mean_face
-from ..face.lighting import ambient_light
+from ..face.imaging import ambient_light
 from ..files.tables import write_table
 from ..files.text import check_fields, parse_json
 from ..files.writing import atomic_write, explain_write_errors
 from ..mesh import Mesh
-from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
 from ..render import make_renderer
-from ..render.face import FaceRenderer, draw_panels, draw_shape, shade
+from ..render.face import FaceDecoder, FaceRenderer, draw_panels, draw_shape, shade
 from ..texture.texture import Texture
 from .reconstructor import to_tensor
 from .sources import Source

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from ...errors import FacebenchError
 from ..face.coefficients import CoefficientSizes
 from ..face.crop import frame_mean_face
-from ..morphable.decoder import FaceDecoder
 from ..morphable.model import MorphableModel
 from ..network.landmarker import LandmarkNetwork
 from ..network.resnet import iresnet_like
@@ -28,7 +27,7 @@ from ..recipes.baselines import GenovaRecipe, RichardsonRecipe
 from ..recipes.files import AnyRecipe, network_of
 from ..recipes.regressor import ImageRecipe, Recipe, RegressorRecipe
 from ..render import make_renderer
-from ..render.face import FaceRenderer
+from ..render.face import FaceDecoder, FaceRenderer
 from ..vision.landmarks import landmark_network
 from ..vision.recognition import Recogniser, make_recogniser
 from .regressor import FaceNetwork, FaceRegressor, FeatureRegressor, OwnRender, RefiningRegressor

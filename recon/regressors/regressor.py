@@ -15,10 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 
-from ..face.camera import fit_pose, from_pixels, pose_of_camera
 from ..face.coefficients import LIGHT_SIZE, Coefficients, CoefficientSizes
 from ..face.crop import Framing
-from ..face.lighting import ambient_light
+from ..face.imaging import ambient_light, fit_pose, from_pixels, pose_of_camera
 from ..fitting.landmark_objective import LandmarkModel
 from ..morphable.model import MorphableModel
 from ..network.landmarker import LANDMARKS, LandmarkHead, LandmarkNetwork

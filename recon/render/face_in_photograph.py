@@ -10,10 +10,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ..face.camera import fit_pose, pose_of_camera, project, rotate, rotation_matrix, to_pixels
 from ..face.coefficients import FaceCoefficients
 from ..face.crop import LANDMARK_SHARE
-from ..face.lighting import ambient_light, harmonics, solve_light
+from ..face.imaging import (
+    ambient_light,
+    fit_pose,
+    harmonics,
+    pose_of_camera,
+    project,
+    rotate,
+    rotation_matrix,
+    solve_light,
+    to_pixels,
+)
 from ..mesh import Mesh
 from ..morphable.model import MorphableModel
 from . import make_renderer

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import FacebenchError
-from ..face.camera import rotate, rotation_matrix
 from ..face.crop import Framing
-from ..face.lighting import harmonics
+from ..face.imaging import harmonics, rotate, rotation_matrix
 from ..morphable.human.skin import is_human_skin, random_skin
 from ..morphable.human.source import are_face_units, random_units
 from ..morphable.model import MorphableModel

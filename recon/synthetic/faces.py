@@ -8,14 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..face.camera import project, rotate, rotation_matrix, to_pixels
 from ..face.coefficients import Coefficients, CoefficientSizes
 from ..face.crop import frame_mean_face
+from ..face.imaging import project, rotate, rotation_matrix, to_pixels
 from ..files.pictures import encode_picture
-from ..morphable.decoder import FaceDecoder
 from ..morphable.human.skin import is_human_skin
 from ..morphable.model import MorphableModel
-from ..render.face import VertexNormals
+from ..render.face import FaceDecoder, VertexNormals
 from .appearance import (
     CLASS,
     Points,

@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from ..face.camera import project, rotate, rotation_matrix
-from ..face.lighting import illuminate
+from ..face.imaging import illuminate, project, rotate, rotation_matrix
 from ..render.visibility import Visible, visible_triangles
 from .appearance import CLASS_NAMES, Appearance, Points
 from .clothing import ClothedModel, Clothing

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 
 from ...errors import FacebenchError
 from ..face.crop import Box
-from ..network.mtcnn import Mtcnn
+from ..network.fetched import Mtcnn
 from ..weights.cache import load_if_packaged
 from .detect import Pixels, prominence, shrink
 

@@ -13,7 +13,7 @@ from torch.nn.functional import avg_pool2d, grid_sample
 
 from ...errors import FacebenchError
 from ..face.crop import FIVE_POINTS
-from ..network.face_api import ScaledResNet
+from ..network.fetched import ScaledResNet
 from ..network.resnet import IResNet
 from ..network.tensor_files import (
     architecture_of,

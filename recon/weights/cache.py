@@ -29,8 +29,7 @@ from torch import Tensor, nn
 
 from ...errors import FacebenchError, error_line, visible
 from ..files.text import parse_json
-from ..network.face_api import ScaledResNet, SeparableLandmarks, converted_face_api
-from ..network.mtcnn import Mtcnn
+from ..network.fetched import Mtcnn, ScaledResNet, SeparableLandmarks, converted_face_api
 from ..network.tensor_files import (
     UnreadableTensorsError,
     build_with_state,

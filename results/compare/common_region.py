@@ -16,8 +16,7 @@ from ...bench.surface.triangles import Float64Array, triangle_areas, vertex_area
 from ...errors import FacebenchError
 from ...recon.mesh import Mesh
 from ..run.folder import RunFolder
-from ..run.items import of_scene
-from ..run.point_errors import read_errors
+from ..run.items import of_scene, read_errors
 from ..tables.subject_errors import ERROR, scene_column, subject_of
 from ..tables.table import Cell, Table, interval_text, share_text, spread_text
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ...bench.landmarks.regions import FACE_PARTS
+from ...bench.landmarks import FACE_PARTS
 from ...bench.scoring.distance import CURVE_MM
 from ..files import json_text, write_text
 from ..run.folder import RunFolder
-from ..run.method_cost import HEADS, NOTE, MethodCost
+from ..run.record import COST_HEADS, COST_NOTE, MethodCost
 from ..tables.published import published_results
 from ..tables.scenes import NUMBERS, SceneRow, scene_values
 from ..tables.table import (
@@ -366,7 +366,7 @@ def table1(
         replace(row, extra=cost.texts) if row.measured and (cost := costs.get(row.label)) else row
         for row in scenes.rows
     )
-    scenes = replace(scenes, rows=rows, extra_heads=HEADS, notes=(*scenes.notes, NOTE))
+    scenes = replace(scenes, rows=rows, extra_heads=COST_HEADS, notes=(*scenes.notes, COST_NOTE))
     return replace(comparison, groups=(replace(group, scenes=scenes),))
 
 

@@ -18,8 +18,7 @@ from ...recon.mesh import Mesh, vertex_normals
 from ...recon.morphable import EMBEDDED
 from ...recon.morphable.load import load_model
 from ...recon.morphable.model import MorphableModel
-from ..run.items import item_names
-from ..run.point_errors import read_errors
+from ..run.items import item_names, read_errors
 from ..tables.subject_errors import ERROR
 from .series import Series
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...bench.dataset.interface import Clip, Item
-from ...bench.landmarks.regions import face_parts
+from ...bench.landmarks import face_parts
 from ...errors import FacebenchError
 from ...recon.files.pictures import read_picture
 from ...recon.morphable import EMBEDDED

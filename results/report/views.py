@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from ...bench.meshes.decimate import DecimatedMesh, decimate
 from ...recon.mesh import Mesh
-from ..run.items import item_names, of_scene
-from ..run.point_errors import read_errors
+from ..run.items import item_names, of_scene, read_errors
 from ..tables.markup import Markup, join, tag, void
 from ..tables.subject_errors import ERROR
 from .heat_maps import SCALE_MM, error_colours, frontal_face, frontal_rotation

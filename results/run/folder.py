@@ -15,9 +15,8 @@ from ...errors import FacebenchError, error_line
 from ...recon.files.text import read_json
 from ...recon.files.writing import lock_folder
 from ..files import write_json
-from .items import ItemsTable
+from .items import ItemsTable, PointErrors
 from .ledger import Ledger
-from .point_errors import PointErrors
 from .record import SETTINGS, RunRecord
 from .summary import SceneSummary
 

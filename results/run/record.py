@@ -1,13 +1,14 @@
-"""How a run came to its numbers: the typed record, with code, packages and machine."""
+"""How a run came to its numbers, with code, packages and machine, and what its method cost."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import platform
 import socket
 import subprocess
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +19,8 @@ from ...bench.dataset.registry import open_dataset
 from ...bench.method.interface import MethodCard
 from ...errors import FacebenchError
 from ...recon.files.mirror import local_path
-from ...recon.files.text import check_fields
+from ...recon.files.text import check_fields, read_json
+from ..files import write_json
 
 PACKAGES = (
     "facebench",
@@ -35,6 +37,41 @@ PACKAGES = (
     "trimesh",
 )
 """Packages whose versions can move a number."""
+
+VERSION = 2
+"""Of a run folder's record and tables. 1 was facebench 0.1: `subjects.parquet`, untyped."""
+
+SETTINGS = (
+    "method",
+    "method_digest",
+    "model_digest",
+    "protocol",
+    "protocol_digest",
+    "dataset",
+    "dataset_digest",
+    "subjects",
+    "scenes",
+    "limit",
+    "unit",
+    "seed",
+    "detector",
+    "tracking",
+)
+"""Fields of a record that decide the numbers; a run folder holds one set of them."""
+
+_OF_FILES = ("method_digest", "dataset_digest", "subjects", "scenes", "detector", "tracking")
+
+_NAMES = ("subjects", "scenes", "excluded", "items", "commits")
+
+
+COST_FILE = "cost.json"
+
+COST_HEADS = ("s/face", "training")
+COST_NOTE = (
+    "s/face: processor seconds of describing one face in batches of eight, without decoding and "
+    "detection. training: time that the steps of the weights' training took, and the fits that it "
+    "learns from."
+)
 
 
 def package_versions() -> dict[str, str]:
@@ -90,30 +127,6 @@ def _git(*arguments: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
-
-
-VERSION = 2
-"""Of a run folder's record and tables. 1 was facebench 0.1: `subjects.parquet`, untyped."""
-
-SETTINGS = (
-    "method",
-    "method_digest",
-    "model_digest",
-    "protocol",
-    "protocol_digest",
-    "dataset",
-    "dataset_digest",
-    "subjects",
-    "scenes",
-    "limit",
-    "unit",
-    "seed",
-    "detector",
-    "tracking",
-)
-"""Fields of a record that decide the numbers; a run folder holds one set of them."""
-
-_OF_FILES = ("method_digest", "dataset_digest", "subjects", "scenes", "detector", "tracking")
 
 
 def refuse_newer(version: object, writer: str, place: Path | str) -> None:
@@ -294,4 +307,73 @@ def measured_dataset(record: RunRecord) -> Dataset:
     return replace(dataset, items=items)
 
 
-_NAMES = ("subjects", "scenes", "excluded", "items", "commits")
+@dataclass(frozen=True)
+class MethodCost:
+    """What one method of a table costs.
+
+    Attributes:
+        seconds_per_face: processor seconds (`bench.method_cost`); NaN when not measured.
+        training_minutes: that its weights were trained for; 0 without any, NaN when unknown.
+        method_digest: of the method they were measured of.
+    """
+
+    seconds_per_face: float
+    training_minutes: float
+    method_digest: str
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        """For `COST_HEADS`."""
+        seconds, minutes = self.seconds_per_face, self.training_minutes
+        # 0 is known, for a method that trains nothing; NaN is not known.
+        if minutes == 0:
+            return _seconds(seconds), "none"
+        return _seconds(seconds), "–" if math.isnan(minutes) else f"{minutes:.0f} min"
+
+    def write(self, run: Path) -> None:
+        """Keep it in a run's folder."""
+        write_json(run / COST_FILE, asdict(self))
+
+
+def read_cost(run: Path) -> MethodCost | None:
+    """What a run's folder has, or None."""
+    try:
+        values = read_json(run / COST_FILE)
+        return MethodCost(
+            _number(values["seconds_per_face"]),
+            _number(values["training_minutes"]),
+            str(values["method_digest"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def training_minutes(weights: Path) -> float:
+    """How long a training took, from `log.csv` beside its weights; NaN without one.
+
+    Each line of the log has the speed since the line before it, so that interruptions and other
+    work between steps, such as validation, do not count. Fits that were made for it as labels do,
+    one after another.
+    """
+    # Here: PyTorch comes with them, and whoever reads a record needs none.
+    from ...recon.network.tensor_files import read_content, recipe_in
+    from ...recon.training.loop import TrainingFolder
+    from ...recon.training.methods.labels import label_minutes
+
+    folder = TrainingFolder(weights.parent)
+    rows = folder.read(folder.log)
+    if not rows or "images_per_s" not in rows[-1]:
+        return math.nan
+    batch = float(recipe_in(weights, read_content(weights)).training.batch_size)
+    steps = [row["step"] for row in rows]
+    spans = zip([0.0, *steps], rows, strict=False)
+    seconds = (batch * (row["step"] - before) / row["images_per_s"] for before, row in spans)
+    return sum(seconds) / 60.0 + label_minutes(folder.labels)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _seconds(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.2g}"

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ...bench.landmarks.regions import FACE_PARTS
+from ...bench.landmarks import FACE_PARTS
 from ...bench.scoring.distance import CURVE_MM
 from ...bench.scoring.statistics import UNKNOWN, bootstrap_means, percentile_interval, subject_means
 from ..run.items import item_names, of_scene

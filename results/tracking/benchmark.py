@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...bench.landmarks.regions import FACE_PARTS
+from ...bench.landmarks import FACE_PARTS
 from ...bench.scoring.distance import CURVE_MM
 from ..compare import Comparison, comparison_text
 from ..compare.comparison import RunGroup, RunPair

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from evaluation_oracles import PAIRS, Oracle, read_oracle
 
-from facebench.bench.landmarks.points import SEVEN, Landmarks
+from facebench.bench.landmarks import SEVEN, Landmarks
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.diagnosis import diagnose
 from facebench.bench.scoring.score import Score, score_prediction

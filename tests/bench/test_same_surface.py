@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from shapes import joined, sphere
 
-from facebench.bench.landmarks.points import Landmarks
+from facebench.bench.landmarks import Landmarks
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.score import Score, score_prediction
 from facebench.recon.mesh import Mesh

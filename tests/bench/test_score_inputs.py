@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facebench.bench.landmarks.points import SEVEN, Landmarks
+from facebench.bench.landmarks import SEVEN, Landmarks
 from facebench.bench.meshes.clean import keep_vertices
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.score import Score, ScoredPair, score_prediction

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from facebench.bench.landmarks.points import Landmarks
+from facebench.bench.landmarks import Landmarks
 from facebench.bench.protocol.record import Protocol, preset
 from facebench.bench.scoring.score import score_prediction
 from facebench.bench.synthetic.scan import random_placement, scan_surface

@@ -11,11 +11,10 @@ from PIL import Image
 
 from facebench.recon.face.coefficients import Coefficients
 from facebench.recon.face.crop import frame_mean_face
-from facebench.recon.face.lighting import ambient_light
-from facebench.recon.morphable.decoder import FaceDecoder
+from facebench.recon.face.imaging import ambient_light
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import embedded_model
-from facebench.recon.render.face import FaceRenderer
+from facebench.recon.render.face import FaceDecoder, FaceRenderer
 from facebench.recon.render.outline import OutlineRenderer
 
 SIDE = 240

@@ -13,11 +13,10 @@ from PIL import Image
 from facebench.recon.export.sheet import grid, to_pictures
 from facebench.recon.face.coefficients import Coefficients
 from facebench.recon.face.crop import frame_mean_face
-from facebench.recon.face.lighting import ambient_light
-from facebench.recon.morphable.decoder import FaceDecoder
+from facebench.recon.face.imaging import ambient_light
 from facebench.recon.morphable.load import load_model
 from facebench.recon.render import make_renderer
-from facebench.recon.render.face import FaceRenderer, draw_overlay, draw_shape
+from facebench.recon.render.face import FaceDecoder, FaceRenderer, draw_overlay, draw_shape
 from facebench.recon.synthetic.appearance import random_albedo, random_expression, standard_normal
 
 COLUMNS, ROWS, SIDE = 8, 2, 170

@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from example_runs import SCENES
 from micc_sets import micc_dataset
 
-from facebench.bench.landmarks.regions import FACE_PARTS
+from facebench.bench.landmarks import FACE_PARTS
 from facebench.bench.method.clip_faces import OK, ChunkRow
 from facebench.bench.scoring.distance import CURVE_MM
 from facebench.bench.scoring.result import SCORED, Result

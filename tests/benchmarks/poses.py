@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from facebench.bench.landmarks.points import Landmarks
+from facebench.bench.landmarks import Landmarks
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.diagnosis import diagnose
 from facebench.bench.scoring.score import score_prediction

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import open3d as o3d
 
-from facebench.bench.landmarks.points import Landmarks
+from facebench.bench.landmarks import Landmarks
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.score import score_prediction
 from facebench.bench.surface.triangles import find_edges, split_at_edges

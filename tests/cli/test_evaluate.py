@@ -21,7 +21,7 @@ from facebench.errors import FacebenchError
 from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import procedural_model
-from facebench.results.run.point_errors import read_errors
+from facebench.results.run.items import read_errors
 
 KEYS = (
     *("status", "mean_mm", "median_mm", "rmse_mm", "std_mm", "n_points", "scale", "converged"),

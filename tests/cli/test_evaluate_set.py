@@ -21,7 +21,7 @@ from facebench.errors import FacebenchError
 from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.procedural import procedural_model
 from facebench.results.run.folder import RunFolder
-from facebench.results.run.point_errors import PointErrors
+from facebench.results.run.items import PointErrors
 from facebench.results.run.record import RunRecord
 
 IMAGES = ("FaMoS_1/selfie/IMG_1", "FaMoS_1/multiview_neutral/IMG_2", "FaMoS_2/selfie/IMG_1")

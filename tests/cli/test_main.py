@@ -82,7 +82,7 @@ def test_the_report_is_shown_in_the_users_browser(tmp_path: Path) -> None:
     program = tmp_path / "browser"
     program.write_text(f'#!/bin/sh\necho "$1" > {seen}\n')
     program.chmod(0o700)
-    code = "from facebench.cli.demo import show_page; show_page(Path(sys.argv[1]))"
+    code = "from facebench.cli.pipelines import show_page; show_page(Path(sys.argv[1]))"
     code = f"import sys; from pathlib import Path; {code}"
     for browser, shown in ((str(program), True), ("/none", False)):
         hidden = ("DISPLAY", "WAYLAND_DISPLAY")

@@ -14,7 +14,7 @@ from small_regressor import write_small_regressor
 
 from facebench.bench.method.registry import MethodChoice
 from facebench.bench.synthetic.write import MiccPlan, write_micc
-from facebench.cli import table1 as module
+from facebench.cli import pipelines as module
 from facebench.cli.main import group
 from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.distributed.table_plan import Entry, is_measured, request_of

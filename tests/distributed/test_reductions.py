@@ -19,7 +19,7 @@ from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import load_model
 from facebench.results.run.folder import RunFolder
-from facebench.results.run.point_errors import read_errors
+from facebench.results.run.items import read_errors
 
 N_FRAMES = 2
 SUBJECTS = ("subject_01", "subject_02")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
+from facebench.recon.render.face import FaceDecoder
 
 BATCH = 3
 

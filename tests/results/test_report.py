@@ -34,8 +34,8 @@ from facebench.results.report.heat_maps import (
 from facebench.results.report.page import WITH_FRAMES
 from facebench.results.report.views import MAX_BESIDE, MAX_SCENES, pack
 from facebench.results.run.folder import RunFolder
+from facebench.results.run.items import read_errors
 from facebench.results.run.ledger import ChunkRow
-from facebench.results.run.point_errors import read_errors
 from facebench.results.tables.markup import Markup, join, tag, void
 from facebench.results.tables.published import published_results
 

@@ -16,7 +16,7 @@ from micc_sets import micc_dataset
 from PIL import Image
 from small_micc import clip_path, moving_face, write_video
 
-from facebench.bench.landmarks.regions import face_parts
+from facebench.bench.landmarks import face_parts
 from facebench.bench.method.clip_faces import ChunkRow
 from facebench.recon.morphable.procedural import embedded_model
 from facebench.results.report import write_report

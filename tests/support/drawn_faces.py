@@ -10,7 +10,7 @@ from torch import Tensor
 
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
 from facebench.recon.face.crop import frame_mean_face
-from facebench.recon.face.lighting import ambient_light
+from facebench.recon.face.imaging import ambient_light
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.render.face import FaceRenderer
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facebench.bench.landmarks.points import Landmarks
+from facebench.bench.landmarks import Landmarks
 from facebench.recon.mesh import Mesh
 
 PAIRS = ("pair_0", "pair_1", "pair_2", "pair_6", "pair_7", "pair_8")

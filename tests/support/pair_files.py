@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facebench.bench.landmarks.points import SEVEN
+from facebench.bench.landmarks import SEVEN
 from facebench.recon.export.mesh_files import write_mesh
 from facebench.recon.mesh import Mesh
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facebench.recon.network.mtcnn import Mtcnn
+from facebench.recon.network.fetched import Mtcnn
 from facebench.recon.weights.catalogue import PackagedNetwork, packaged_network
 
 PARTS = {"pnet": "proposal", "rnet": "refinement", "onet": "output"}

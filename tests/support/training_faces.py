@@ -14,14 +14,13 @@ from PIL import Image
 
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
 from facebench.recon.face.crop import frame_mean_face
-from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.load import save_npz
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import procedural_model
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.recipes.regressor import Recipe
 from facebench.recon.render import make_renderer
-from facebench.recon.render.face import FaceRenderer
+from facebench.recon.render.face import FaceDecoder, FaceRenderer
 
 SIZE = 48
 SETTINGS = (

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from ..landmarks import REGION_NAMES, derive_regions
 from ..procedural import embedded_model
-from ..regions import REGION_NAMES, derive_regions
 from .people import Population
 from .skin import skin_model
 from .source import LICENCE, BaseMesh, HumanSource, unit_offsets

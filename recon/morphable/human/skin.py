@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...mesh import Mesh, vertex_normals
+from ..landmarks import distance_to_polyline
 from ..plausible_albedo import Blur, blur_along
-from ..regions import distance_to_polyline
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]

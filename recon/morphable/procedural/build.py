@@ -11,8 +11,8 @@ from functools import cache, lru_cache
 import numpy as np
 
 from ....errors import FacebenchError
+from ..landmarks import REGION_NAMES
 from ..model import MorphableModel
-from ..regions import REGION_NAMES
 from .head import EYEBALL, LID_EDGE, LID_RADII, MOUTH_CORNER, Array, Point, lid_heights, norm
 from .masks import Masks, albedo_fields, mean_albedo, regions, soft_step, spot
 from .surface import mean_surface

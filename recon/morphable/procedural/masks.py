@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..regions import REGION_NAMES
+from ..landmarks import REGION_NAMES
 from .head import (
     EYE_INNER,
     EYE_OUTER,

@@ -21,7 +21,6 @@ from ...face.crop import frame_mean_face
 from ...losses.landmarks import ShapeDistance, batch_mean, landmark_distance
 from ...losses.multilevel import Supervision, TensorBatch
 from ...losses.prior import asymmetric_loss, distribution_loss
-from ...morphable.decoder import FaceDecoder
 from ...morphable.model import MorphableModel
 from ...recipes.baselines import (
     FeatureWeights,
@@ -32,7 +31,7 @@ from ...recipes.baselines import (
     TranRecipe,
 )
 from ...regressors.regressor import FeatureRegressor, Person, RefiningRegressor
-from ...render.face import RenderedFace
+from ...render.face import FaceDecoder, RenderedFace
 from ...synthetic.appearance import random_expression, random_light
 from ..data.batches import collate
 from ..data.shards import Sample

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...face.camera import project, rotate, rotation_matrix
 from ...face.coefficients import Coefficients
+from ...face.imaging import project, rotate, rotation_matrix
 from ...losses.landmarks import VisibleContour
 from ...losses.multilevel import (
     IdentityFeatures,
@@ -26,12 +26,11 @@ from ...losses.multilevel import (
     identity_loss,
 )
 from ...losses.prior import AllReduce
-from ...morphable.decoder import FaceDecoder
 from ...morphable.model import MorphableModel
 from ...network.vision_weights import EMBEDDED, embedded_network
 from ...recipes.regressor import IdentityRecipe, LossWeights, Recipe
 from ...regressors.regressor import FaceRegressor
-from ...render.face import FaceRenderer, RenderedFace
+from ...render.face import FaceDecoder, FaceRenderer, RenderedFace
 from ...vision.recognition import make_recogniser
 from ..optimise import computing_in
 from ..workers import Surroundings

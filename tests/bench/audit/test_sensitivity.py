@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from facebench.bench.audit.sensitivity import CHOICES, Choice, measure_choices
-from facebench.bench.landmarks.points import Landmarks
+from facebench.bench.landmarks import Landmarks
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.score import score_prediction
 from facebench.bench.scoring.target import Target

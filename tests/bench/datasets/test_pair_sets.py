@@ -12,7 +12,7 @@ from pair_files import points_of, write_now_prediction, write_now_scan, write_si
 from facebench.bench.dataset.interface import Dataset
 from facebench.bench.dataset.registry import open_dataset
 from facebench.bench.datasets.now import is_now_folder
-from facebench.bench.landmarks.points import SEVEN, read_landmark_file
+from facebench.bench.landmarks import SEVEN, read_landmark_file
 from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.mesh_files import MeshPredictions
 from facebench.bench.method.registry import open_method

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pair_files import points_of, write_picked_points
 
-from facebench.bench.landmarks.points import SEVEN, landmarks_beside, read_landmark_file
+from facebench.bench.landmarks import SEVEN, landmarks_beside, read_landmark_file
 from facebench.errors import FacebenchError
 from facebench.recon.mesh import Mesh
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facebench.bench.landmarks.points import SEVEN, Landmarks
-from facebench.bench.landmarks.regions import face_parts, transfer_parts
+from facebench.bench.landmarks import SEVEN, Landmarks, face_parts, transfer_parts
 from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import procedural_model

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from facebench.bench.dataset.interface import Item
-from facebench.bench.landmarks.points import SEVEN
+from facebench.bench.landmarks import SEVEN
 from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.mesh_files import MeshPredictions, read_vertices
 from facebench.bench.method.registry import build_method, open_method

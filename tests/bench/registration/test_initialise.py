@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from facebench.bench.landmarks.points import SEVEN, Landmarks
+from facebench.bench.landmarks import SEVEN, Landmarks
 from facebench.bench.protocol.record import AlignmentSettings, preset
 from facebench.bench.registration.initialise import (
     Initialisation,

@@ -10,7 +10,7 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
-from facebench.bench.landmarks.points import Landmarks
+from facebench.bench.landmarks import Landmarks
 from facebench.bench.meshes.clean import clean_mesh
 from facebench.bench.registration.model_fit import MOST_DEVIATIONS, ModelFit, fit_model
 from facebench.bench.surface.similarity import Similarity

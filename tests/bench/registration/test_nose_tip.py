@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facebench.bench.landmarks.points import read_nose_tip
+from facebench.bench.landmarks import read_nose_tip
 from facebench.bench.registration import nose_tip
 from facebench.bench.registration.nose_tip import (
     find_nose_tip,

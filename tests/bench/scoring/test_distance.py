@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.bench.landmarks.regions import FACE_PARTS, face_parts
+from facebench.bench.landmarks import FACE_PARTS, face_parts
 from facebench.bench.scoring.distance import Distances, WeightedErrors, weighted_mean
-from facebench.recon.morphable.regions import REGION_NAMES
+from facebench.recon.morphable.landmarks import REGION_NAMES
 
 errors = st.lists(st.floats(0, 20), min_size=1, max_size=40)
 

@@ -13,7 +13,7 @@ import pytest
 
 import facebench.bench
 from facebench.bench import evaluate
-from facebench.bench.landmarks.points import SEVEN, Landmarks
+from facebench.bench.landmarks import SEVEN, Landmarks
 from facebench.bench.protocol.record import Protocol, preset
 from facebench.bench.registration.initialise import rotation_of_landmarks, rotation_of_surface
 from facebench.bench.scoring import evaluate as evaluate_pair

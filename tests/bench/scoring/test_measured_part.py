@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facebench.bench.landmarks.points import MEAN_SEVEN_MM, SEVEN, Landmarks
+from facebench.bench.landmarks import MEAN_SEVEN_MM, SEVEN, Landmarks
 from facebench.bench.protocol.record import preset
 from facebench.bench.registration.initialise import PreparedMesh
 from facebench.bench.scoring.register import crop_sphere, seven_sphere

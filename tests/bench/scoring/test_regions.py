@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facebench.bench.landmarks.points import Landmarks
+from facebench.bench.landmarks import Landmarks
 from facebench.bench.protocol.record import preset
 from facebench.bench.registration.initialise import PreparedMesh, initialise
 from facebench.bench.scoring.regions import REGIONS, register_regions

@@ -3,8 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facebench.bench.landmarks.points import Landmarks
-from facebench.bench.landmarks.regions import face_parts
+from facebench.bench.landmarks import Landmarks, face_parts
 from facebench.bench.meshes.checks import read_mesh
 from facebench.bench.meshes.units import UNITS
 from facebench.bench.protocol.record import preset

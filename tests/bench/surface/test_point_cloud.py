@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facebench.bench.landmarks.points import Landmarks
+from facebench.bench.landmarks import Landmarks
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.score import score_prediction
 from facebench.bench.surface.point_cloud import noise_floor_mm, noise_mm, surface_of_points

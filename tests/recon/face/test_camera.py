@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
-from facebench.recon.face.camera import project, rotate, rotation_matrix, to_pixels
+from facebench.recon.face.imaging import project, rotate, rotation_matrix, to_pixels
 
 ANGLES = arrays(np.float64, (4, 3), elements=st.floats(-math.pi, math.pi))
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from facebench.recon.face.camera import project
 from facebench.recon.face.crop import LANDMARK_SHARE, frame_mean_face
+from facebench.recon.face.imaging import project
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 

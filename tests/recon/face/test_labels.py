@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facebench.bench.landmarks.points import read_landmark_file, read_nose_tip
+from facebench.bench.landmarks import read_landmark_file, read_nose_tip
 from facebench.errors import FacebenchError
 from facebench.recon.face.crop import (
     Box,

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from facebench.recon.face.lighting import AMBIENT, ambient_light, harmonics, illuminate
+from facebench.recon.face.imaging import AMBIENT, ambient_light, harmonics, illuminate
 
 
 def _sphere() -> tuple[torch.Tensor, torch.Tensor]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from facebench.recon.face.camera import apply_pose, fit_pose, rotation_matrix
+from facebench.recon.face.imaging import apply_pose, fit_pose, rotation_matrix
 
 
 def _faces(noise: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -10,14 +10,14 @@ import torch
 from drawn_faces import Drawn
 from torch import Tensor
 
-from facebench.recon.face.camera import (
+from facebench.recon.face.imaging import (
     angles_of,
     pose_of_camera,
     rotation_derivatives,
     rotation_matrix,
+    solve_light,
     turning_axes,
 )
-from facebench.recon.face.lighting import solve_light
 from facebench.recon.fitting.colours import Photographs, ShadedPoints
 from facebench.recon.fitting.fitter import Fitter
 from facebench.recon.fitting.landmark_objective import LandmarkModel, LandmarkObjective, unknowns_of

@@ -9,14 +9,20 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from facebench.recon.face.camera import project, rotate, rotation_matrix, to_pixels
 from facebench.recon.face.coefficients import Coefficients, FaceCoefficients
 from facebench.recon.face.crop import frame_mean_face
-from facebench.recon.face.lighting import AMBIENT, ambient_light
+from facebench.recon.face.imaging import (
+    AMBIENT,
+    ambient_light,
+    project,
+    rotate,
+    rotation_matrix,
+    to_pixels,
+)
 from facebench.recon.fitting.refinement import LandmarkRefiner, make_refiner, share_brightness
-from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
+from facebench.recon.render.face import FaceDecoder
 
 SIZE, FACES = 224, 4
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from training_faces import random_faces, small_model
 
-from facebench.recon.face.camera import project, rotate, rotation_matrix, to_pixels
+from facebench.recon.face.imaging import project, rotate, rotation_matrix, to_pixels
 from facebench.recon.losses.landmarks import ShapeDistance, batch_mean, landmark_distance
-from facebench.recon.morphable.decoder import FaceDecoder
+from facebench.recon.render.face import FaceDecoder
 
 
 def test_the_shape_distance_is_that_of_the_vertices() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from facebench.recon.face.camera import project, rotate, rotation_matrix, to_pixels
 from facebench.recon.face.coefficients import Coefficients
+from facebench.recon.face.imaging import project, rotate, rotation_matrix, to_pixels
 from facebench.recon.losses.landmarks import wing
 from facebench.recon.losses.multilevel import Landmarks, MultiLevelLoss, Supervision
 from facebench.recon.recipes.regressor import LossRecipe, LossWeights

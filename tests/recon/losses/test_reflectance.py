@@ -8,7 +8,7 @@ import torch
 from training_faces import small_model
 
 from facebench.recon.losses.prior import ReflectanceVariance, light_balance, skin_vertices
-from facebench.recon.morphable.decoder import FaceDecoder
+from facebench.recon.render.face import FaceDecoder
 
 
 def test_it_is_the_variance_of_the_decoded_albedo() -> None:

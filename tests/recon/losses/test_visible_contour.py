@@ -7,11 +7,11 @@ import pytest
 import torch
 from training_faces import random_faces, small_model
 
-from facebench.recon.face.camera import rotate, rotation_matrix
 from facebench.recon.face.coefficients import Coefficients
+from facebench.recon.face.imaging import rotate, rotation_matrix
 from facebench.recon.losses.landmarks import CONTOUR, VisibleContour, contour_lines
-from facebench.recon.morphable.decoder import FaceDecoder
 from facebench.recon.morphable.model import MorphableModel
+from facebench.recon.render.face import FaceDecoder
 
 RADIUS = 80.0
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from facebench.errors import FacebenchError
+from facebench.recon.morphable.landmarks import REGION_NAMES
 from facebench.recon.morphable.load import read_npz, save_npz
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.morphable.regions import REGION_NAMES
 
 
 def _frontal_landmarks() -> np.ndarray:

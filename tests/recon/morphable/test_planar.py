@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.path import Path
 from scipy.spatial.distance import cdist
 
-from facebench.recon.morphable.regions import (
+from facebench.recon.morphable.landmarks import (
     distance_to_polygon,
     distance_to_polyline,
     inside_polygon,

@@ -9,15 +9,14 @@ import torch
 from small_recogniser import small_recogniser, write_recogniser
 from training_faces import random_faces, small_model
 
-from facebench.recon.face.camera import from_pixels, to_pixels
-from facebench.recon.morphable.decoder import FaceDecoder
+from facebench.recon.face.imaging import from_pixels, to_pixels
 from facebench.recon.network.resnet import IResNet, iresnet_like
 from facebench.recon.recipes.baselines import GenovaRecipe
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.regressors.checkpoint import fresh_network, load_regressor, save_weights
 from facebench.recon.regressors.regressor import FeatureRegressor, Person
 from facebench.recon.render import make_renderer
-from facebench.recon.render.face import FaceRenderer
+from facebench.recon.render.face import FaceDecoder, FaceRenderer
 
 
 def recipe(folder: Path) -> GenovaRecipe:

@@ -5,7 +5,7 @@ import torch
 
 from facebench.recon.face.coefficients import CoefficientSizes
 from facebench.recon.face.crop import Framing
-from facebench.recon.face.lighting import ambient_light
+from facebench.recon.face.imaging import ambient_light
 from facebench.recon.recipes.regressor import NetworkRecipe, OutputScale
 from facebench.recon.regressors.regressor import FaceRegressor
 

@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from facebench.recon.face.coefficients import Coefficients
-from facebench.recon.face.lighting import ambient_light
-from facebench.recon.morphable.decoder import FaceDecoder
+from facebench.recon.face.imaging import ambient_light
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.render import make_renderer
-from facebench.recon.render.face import FaceRenderer
+from facebench.recon.render.face import FaceDecoder, FaceRenderer
 
 SIZE = (40, 40)
 

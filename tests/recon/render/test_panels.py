@@ -9,11 +9,10 @@ import torch
 
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
 from facebench.recon.face.crop import frame_mean_face
-from facebench.recon.face.lighting import ambient_light
-from facebench.recon.morphable.decoder import FaceDecoder
+from facebench.recon.face.imaging import ambient_light
 from facebench.recon.morphable.load import load_model
 from facebench.recon.render import make_renderer
-from facebench.recon.render.face import FaceRenderer, draw_panels
+from facebench.recon.render.face import FaceDecoder, FaceRenderer, draw_panels
 
 SIDE = 96
 

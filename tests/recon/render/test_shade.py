@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from facebench.recon.face.camera import project, rotate, rotation_matrix
-from facebench.recon.face.lighting import ambient_light
+from facebench.recon.face.imaging import ambient_light, project, rotate, rotation_matrix
 from facebench.recon.render.face import VertexNormals, shade, vertex_normals
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from facebench.recon.face.camera import project, rotate, rotation_matrix, to_pixels
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
-from facebench.recon.morphable.decoder import FaceDecoder
+from facebench.recon.face.imaging import project, rotate, rotation_matrix, to_pixels
 from facebench.recon.morphable.model import MorphableModel
+from facebench.recon.render.face import FaceDecoder
 from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.synthetic.faces import FaceSampler, LabelledFace
 

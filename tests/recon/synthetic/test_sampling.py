@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from facebench.recon.face.lighting import illuminate
+from facebench.recon.face.imaging import illuminate
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.synthetic.appearance import (
     ambient,

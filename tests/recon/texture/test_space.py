@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from facebench.recon.face.coefficients import CoefficientSizes, FaceCoefficients
 from facebench.recon.face.crop import frame_mean_face
-from facebench.recon.face.lighting import ambient_light
+from facebench.recon.face.imaging import ambient_light
 from facebench.recon.morphable.load import load_model
 from facebench.recon.portraits.reconstructor import Reconstructor
 from facebench.recon.recipes.regressor import NetworkRecipe

@@ -11,11 +11,10 @@ from skimage.data import astronaut
 
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
 from facebench.recon.face.crop import Box, frame_mean_face
-from facebench.recon.face.lighting import ambient_light
-from facebench.recon.morphable.decoder import FaceDecoder
+from facebench.recon.face.imaging import ambient_light
 from facebench.recon.morphable.load import load_model
 from facebench.recon.render import make_renderer
-from facebench.recon.render.face import FaceRenderer
+from facebench.recon.render.face import FaceDecoder, FaceRenderer
 from facebench.recon.vision.detect import CascadeDetector
 
 N_FACES = 24

@@ -10,7 +10,7 @@ from skimage.data import astronaut
 
 from facebench.errors import FacebenchError
 from facebench.recon.face.crop import Box
-from facebench.recon.network.face_api import ScaledResNet, SeparableLandmarks
+from facebench.recon.network.fetched import ScaledResNet, SeparableLandmarks
 from facebench.recon.vision.detect import make_detector
 from facebench.recon.vision.landmarks import MIRRORED, MirroredLandmarks, make_landmark_detector
 from facebench.recon.vision.recognition import ScaledRecogniser

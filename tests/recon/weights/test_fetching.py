@@ -16,7 +16,7 @@ import torch
 from small_packages import mtcnn_files, random_mtcnn, write_npm_package, write_wheel
 
 from facebench.errors import FacebenchError
-from facebench.recon.network.face_api import SeparableLandmarks
+from facebench.recon.network.fetched import SeparableLandmarks
 from facebench.recon.network.tensor_files import load_tensors, write_content
 from facebench.recon.weights import cache, catalogue
 from facebench.recon.weights import cache as fetch

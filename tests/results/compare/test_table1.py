@@ -16,7 +16,7 @@ from facebench.errors import FacebenchError
 from facebench.results.compare import comparison_text
 from facebench.results.compare.tables import TABLE1_FILES, comparison_tables, table1, write_table1
 from facebench.results.run.folder import RunFolder
-from facebench.results.run.method_cost import MethodCost, read_cost, training_minutes
+from facebench.results.run.record import MethodCost, read_cost, training_minutes
 from facebench.results.tables.writers import TerminalTable
 
 COSTS = {

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.procedural import procedural_model
-from facebench.results.figures.pair import coloured, write_curve, write_heat_map
+from facebench.results.figures.errors import coloured, write_curve, write_heat_map
 from facebench.results.report.heat_maps import error_colours
 
 

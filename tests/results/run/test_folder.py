@@ -21,8 +21,7 @@ from facebench.bench.scoring.result import Result
 from facebench.errors import FacebenchError
 from facebench.results.files import write_json
 from facebench.results.run.folder import SETTINGS, RunFolder, RunRecord
-from facebench.results.run.items import ItemsTable, schema
-from facebench.results.run.point_errors import PointErrors
+from facebench.results.run.items import ItemsTable, PointErrors, schema
 from facebench.results.run.record import host, package_versions, source_state
 from facebench.results.run.summary import SceneSummary
 

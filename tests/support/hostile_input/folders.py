@@ -16,8 +16,8 @@ from facebench.bench.method.clip_faces import OK, ChunkRow
 from facebench.recon.preparation.folder import part_of
 from facebench.recon.preparation.rows import LabelledCrop, WorkRow
 from facebench.results.gate.baseline import Baseline
+from facebench.results.run.items import PointErrors
 from facebench.results.run.ledger import Ledger
-from facebench.results.run.point_errors import PointErrors
 from facebench.tests.support.hostile_input.samples import picture, small_model
 
 CLIP = "subject_01/cooperative"

@@ -13,7 +13,7 @@ import numpy as np
 
 from facebench.bench.audit.truth import read_truth
 from facebench.bench.dataset.registry import read_listing
-from facebench.bench.landmarks.points import read_landmark_file, read_landmarks, read_nose_tip
+from facebench.bench.landmarks import read_landmark_file, read_landmarks, read_nose_tip
 from facebench.bench.meshes.clean import clean_mesh
 from facebench.bench.meshes.files import load_mesh
 from facebench.bench.method.mesh_files import read_vertices as read_landmark_vertices
@@ -52,9 +52,9 @@ from facebench.recon.vision.landmarks import make_landmark_detector
 from facebench.recon.vision.parsing import make_parser
 from facebench.results.gate.baseline import Baseline
 from facebench.results.gate.rules import read_rules
+from facebench.results.run.items import PointErrors
 from facebench.results.run.ledger import Ledger
-from facebench.results.run.method_cost import FILE, read_cost
-from facebench.results.run.point_errors import PointErrors
+from facebench.results.run.record import COST_FILE, read_cost
 from facebench.results.tables.basis import refuse_unfinished
 from facebench.results.tracking.run import is_logged, open_runs
 from facebench.tests.support.hostile_input import folders, samples
@@ -443,7 +443,7 @@ READERS: tuple[Reader, ...] = (
     ),
     Reader("figure landmarks .pts", samples.text("p.pts", samples.pts()), read_image_points),
     Reader("figure landmarks .npy", samples.plane_array, read_image_points, ".npy"),
-    Reader("method cost .json", samples.text(FILE, _COST), _cost, ".json", json_values),
+    Reader("method cost .json", samples.text(COST_FILE, _COST), _cost, ".json", json_values),
     Reader("nose tip .txt", samples.text("nose.txt", "1.0 2.0 3.0\n"), read_nose_tip),
     Reader(
         "nose tip .json", samples.text("nose.json", _LABEL), read_nose_tip, ".json", json_values

@@ -22,7 +22,7 @@ from model_files import (
 from PIL import Image
 from scipy.io import savemat
 
-from facebench.bench.landmarks.points import SEVEN
+from facebench.bench.landmarks import SEVEN
 from facebench.recon.export.mesh_files import write_mesh
 from facebench.recon.face.coefficients import CoefficientSizes
 from facebench.recon.face.crop import frame_mean_face

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from facebench.recon.morphable.landmarks import REGION_NAMES
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.morphable.regions import REGION_NAMES
 
 
 def test_colours_stay_in_range(model: MorphableModel) -> None:

@@ -6,10 +6,10 @@ from dataclasses import replace
 import torch
 from training_faces import random_faces, small_model
 
-from facebench.recon.face.camera import project, rotate, rotation_matrix
 from facebench.recon.face.coefficients import Coefficients
-from facebench.recon.morphable.decoder import FaceDecoder
+from facebench.recon.face.imaging import project, rotate, rotation_matrix
 from facebench.recon.recipes.regressor import IdentityRecipe
+from facebench.recon.render.face import FaceDecoder
 from facebench.recon.training.methods.ours import second_view_change, second_view_faces
 
 RECIPE = IdentityRecipe(yaw=40.0, pitch=20.0, roll=5.0, expression=0.5)

@@ -193,7 +193,7 @@ def test_views_show_the_face_and_follow_from_the_place() -> None:
     trainer_views = load_any_recipe("genova-ict").views  # type: ignore[union-attr]
     model = small_model()
     person = Person(*(torch.randn(4, n) for n in _sizes()))
-    from facebench.recon.morphable.decoder import FaceDecoder
+    from facebench.recon.render.face import FaceDecoder
 
     decoder = FaceDecoder(model)
     whole = ViewSampler(trainer_views, model, 3).faces(person, 7, decoder)

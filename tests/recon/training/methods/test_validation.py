@@ -7,7 +7,7 @@ import pytest
 import torch
 from training_faces import small_model, small_recipe
 
-from facebench.recon.face.camera import rotation_matrix
+from facebench.recon.face.imaging import rotation_matrix
 from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.methods.trainer import (

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facebench.bench.landmarks.points import (
+from facebench.bench.landmarks import (
     MEAN_SEVEN_MM,
     ORDER_MM,
     SEVEN,

@@ -1,6 +1,7 @@
-"""Landmarks of a face as points in space, 68 in iBUG's order or NoW's seven, and their files.
+"""Landmarks of a face as points in space (68 in iBUG's order, NoW's seven), their files, six parts.
 
-Text, JSON, MeshLab's picked points and NumPy; labelled nose tips too.
+The files are text, JSON, MeshLab's picked points and NumPy; labelled nose tips too. The parts of a
+face are what error tables show, on the embedded model and on any topology.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ...errors import FacebenchError, error_line
-from ...recon.face.labels import points_of_text, read_points
-from ...recon.files.text import SPREADSHEET, decimal_point, decode_text, parse_json, read_bytes
-from ...recon.mesh import Mesh
-from ..surface.similarity import Similarity, root_mean_square, similarity_between
-from ..surface.triangles import Float64Array, IndexArray
+from ..errors import FacebenchError, error_line
+from ..recon.face.labels import points_of_text, read_points
+from ..recon.files.text import SPREADSHEET, decimal_point, decode_text, parse_json, read_bytes
+from ..recon.mesh import Mesh
+from ..recon.morphable.procedural import embedded_model
+from .surface.similarity import Similarity, root_mean_square, similarity_between
+from .surface.triangles import Float64Array, IndexArray
 
 SEVEN = np.array([36, 39, 42, 45, 33, 48, 54])
 """The seven points of NoW among iBUG's 68, counted from 0: right eye's outer and inner corner, left
@@ -52,6 +55,18 @@ _MOST_BYTES = 2**20
 LANDMARK_SUFFIXES = (".txt", ".npy", ".pp", ".pts", ".csv")
 LABEL_SUFFIXES = (".txt", ".json", ".pp")
 """Of a labelled nose tip."""
+
+FACE_PARTS: Mapping[str, tuple[str, ...]] = {
+    "nose": ("nose",),
+    "mouth": ("upper_lip", "lower_lip"),
+    "eyes": ("left_eye_socket", "right_eye_socket", "left_eye", "right_eye"),
+    "cheeks": ("left_cheek", "right_cheek"),
+    "forehead": ("forehead", "left_brow", "right_brow"),
+    "jaw": ("jaw",),
+}
+"""The model regions of each part. Ears, neck, scalp and the inside of the mouth are in none."""
+REACH_MM = 15.0
+"""At the model's size: vertices further from the registered model belong to no part."""
 
 
 @dataclass(frozen=True)
@@ -264,6 +279,37 @@ _READERS: Mapping[str, Callable[[bytes], Sequence[str | float]]] = {
     ".json": _from_json,
     ".pp": _from_picked_points,
 }
+
+
+def face_parts(
+    region: NDArray[np.integer], region_names: Sequence[str]
+) -> dict[str, NDArray[np.bool_]]:
+    """For each part which vertices (V,) belong to it, from a model's region of each vertex."""
+    names = np.asarray(region_names)
+    return {
+        part: np.isin(region, np.flatnonzero(np.isin(names, regions)))
+        for part, regions in FACE_PARTS.items()
+    }
+
+
+def transfer_parts(mesh: Mesh, landmarks: Landmarks) -> dict[str, NDArray[np.bool_]]:
+    """For each part of a face which vertices (V,) belong to it.
+
+    The mesh is registered to the model's mean face by the landmarks, and a vertex belongs where the
+    nearest of the model's does: borders between parts are right to about as much as the two faces
+    differ, some millimetres.
+
+    Args:
+        mesh: in any unit and pose.
+        landmarks: in its space.
+    """
+    model = embedded_model()
+    mean = model.mean_shape.astype(np.float64)
+    registration = similarity_between(*landmark_pairs(landmarks, Landmarks(mean[model.landmarks])))
+    tree = cKDTree(mean)
+    distance, nearest = tree.query(registration.apply(np.asarray(mesh.vertices, np.float64)))
+    parts = face_parts(model.region, model.region_names)
+    return {name: inside[nearest] & (distance < REACH_MM) for name, inside in parts.items()}
 
 
 def _check_order(seven: Float64Array) -> None:

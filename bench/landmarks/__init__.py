@@ -1,1 +1,0 @@
-"""Landmarks of scans and predictions, their files, and regions of the face."""
