@@ -52,7 +52,7 @@ __all__ = [
 ]
 
 _RECORDS = {
-    "Mesh": ".recon.mesh.record",
+    "Mesh": ".recon.mesh",
     "Protocol": ".bench.protocol.record",
     "Result": ".bench.scoring.result",
 }

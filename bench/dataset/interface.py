@@ -37,7 +37,7 @@ class Scan:
         name: for example `frontal1`.
         path: the mesh file, mm.
         nose_tip: a label of the nose tip beside the scan, or None to find it.
-        landmarks: a file of its 68 or 7 landmarks (`landmarks.files.read_landmark_file`), or None.
+        landmarks: a file of its 68 or 7 landmarks (`landmarks.read_landmark_file`), or None.
     """
 
     subject: str

@@ -42,7 +42,7 @@ class Renderer(Protocol):
         """Render a batch.
 
         Args:
-            vertices: (V, 3, B) in normalised image coordinates (`face.camera`): x right, y up,
+            vertices: (V, 3, B) in normalised image coordinates (`face.imaging`): x right, y up,
                 z towards the viewer; the shorter side of the image spans [-1, 1].
             colours: (V, 3, B) lit vertex colours.
             triangles: (F, 3) int64, shared by the batch.

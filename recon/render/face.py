@@ -72,8 +72,8 @@ def shade(
     Args:
         vertices: (V, 3, B) in the model's frame, mm.
         albedo: (V, 3, B).
-        pose: (B, 7), see `recon.face.camera`.
-        light: (B, 9, 3), see `recon.face.lighting`; it stays with the camera.
+        pose: (B, 7), see `recon.face.imaging`.
+        light: (B, 9, 3), see `recon.face.imaging`; it stays with the camera.
         normals: of the model's topology.
 
     Returns:

@@ -59,9 +59,9 @@ class FaceInPhotograph:
         mesh: mm, facing +z, with its expression where the method gives one; its colours are the
             method's albedo, None where it has none.
         neutral: (V, 3) mm, the same vertices without expression.
-        pose: (7,) in the crop's normalised coordinates (`face.camera`), or None where the method
+        pose: (7,) in the crop's normalised coordinates (`face.imaging`), or None where the method
             does not say.
-        light: (9, 3) (`face.lighting`), or None where the method does not say.
+        light: (9, 3) (`face.imaging`), or None where the method does not say.
     """
 
     mesh: Mesh

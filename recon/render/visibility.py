@@ -39,7 +39,7 @@ def visible_triangles(
     Two triangles never both cover, nor both miss, a pixel centre on the side they share.
 
     Args:
-        vertices: (V, 3) normalised image coordinates (`recon.face.camera`).
+        vertices: (V, 3) normalised image coordinates (`recon.face.imaging`).
         triangles: (F, 3) counter-clockwise seen from outside.
         image_size: (height, width).
     """

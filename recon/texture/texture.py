@@ -156,7 +156,7 @@ class View:
         photograph: (S, S, 3) uint8 RGB.
         filled: left, top, right and bottom px of the part that the camera saw; beyond it the
             photograph is padding.
-        placed: (V, 3) normalised image coordinates (`recon.face.camera`).
+        placed: (V, 3) normalised image coordinates (`recon.face.imaging`).
         normals: (V, 3) unit, in the camera's frame.
         shading: (V, 3) light that falls on each vertex, as a factor of its albedo.
         scale: f, normalised image units per mm.

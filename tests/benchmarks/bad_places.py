@@ -262,7 +262,7 @@ def import_everything() -> None:
         importlib.import_module(f"facebench.cli.{name.replace('-', '_')}")
     for name in ("bench.scoring.evaluate", "results.report", "results.compare", "results.gate"):
         importlib.import_module(f"facebench.{name}")
-    for name in ("results.figures.pair", "recon.synthetic.shards", "recon.morphable.load"):
+    for name in ("results.figures.errors", "recon.synthetic.shards", "recon.morphable.load"):
         importlib.import_module(f"facebench.{name}")
     import matplotlib.figure  # noqa: F401
     import mlflow  # noqa: F401

@@ -29,7 +29,7 @@ for channels in (1, 2, 3, 4, 5, 6, 7, 8, 12, 16):
 TRAIN_NETWORKS = """
 import torch
 from facebench.recon.network.bisenet import BiSeNet
-from facebench.recon.network.iresnet import IResNet
+from facebench.recon.network.resnet import IResNet
 from facebench.recon.network.landmarker import LandmarkNetwork
 from facebench.recon.network.resnet import ResNet
 torch.set_num_threads(1)
