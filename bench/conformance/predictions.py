@@ -94,9 +94,7 @@ def check_parts(method: Described, mesh: Mesh) -> Iterator[Finding]:
     elif unknown:
         yield failure("parts", f"'{unknown[0]}' is no part", f"known: {', '.join(FACE_PARTS)}")
     elif not parts:
-        advice = (
-            "name the vertices of nose, mouth … (bench.landmarks) to see them in the tables"
-        )
+        advice = "name the vertices of nose, mouth … (bench.landmarks) to see them in the tables"
         yield warning("parts", "none: no error by part of the face", advice)
     else:
         yield success("parts", ", ".join(parts))

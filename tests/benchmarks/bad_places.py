@@ -256,10 +256,8 @@ def import_everything() -> None:
     """Once, in the parent: a child that has no handles left could import nothing."""
     import importlib
 
-    from facebench.cli.main import COMMANDS as NAMES
-
-    for name in NAMES:
-        importlib.import_module(f"facebench.cli.{name.replace('-', '_')}")
+    for path in Path(__file__).parents[2].glob("cli/[a-z]*.py"):
+        importlib.import_module(f"facebench.cli.{path.stem}")
     for name in ("bench.scoring.evaluate", "results.report", "results.compare", "results.gate"):
         importlib.import_module(f"facebench.{name}")
     for name in ("results.figures.errors", "recon.synthetic.shards", "recon.morphable.load"):
