@@ -195,7 +195,10 @@ def _draw_panel(axis: Axes, panel: Panel) -> None:
         # The group's only panel: beside it is room for the names.
         axis.legend(fontsize=_POINTS, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     elif len(panel.lines) > 1:
-        axis.legend(fontsize=_POINTS - 1, framealpha=0.8, edgecolor="none", handlelength=2.5)
+        # Room above the lines, by a name's share of the height: no corner is free of all curves.
+        low, high = axis.get_ylim()
+        axis.set_ylim(low, low + (high - low) / (1.0 - min(0.07 + 0.14 * len(panel.lines), 0.6)))
+        axis.legend(fontsize=_POINTS - 1, frameon=False, loc="upper right", handlelength=2.5)
     if panel.group == "Gradients" and np.nanmin([*panel.lines.values()]) > 0:
         # Terms differ by powers of ten.
         axis.set_yscale("log")
