@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import shutil
-import socket
 import sys
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, metadata, requires, version
-from importlib.resources import files
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 
@@ -163,6 +157,8 @@ def _count_failures(groups: Mapping[str, Sequence[Finding]]) -> int:
 
 def check_packages() -> Iterator[Finding]:
     """Python, every required package and every optional one, against the versions needed."""
+    from importlib.metadata import requires
+
     from packaging.requirements import Requirement
 
     yield _check_python()
@@ -177,6 +173,8 @@ def check_packages() -> Iterator[Finding]:
 
 
 def _check_python() -> Finding:
+    from importlib.metadata import metadata
+
     from packaging.specifiers import SpecifierSet
 
     found, needed = platform.python_version(), metadata("facebench")["Requires-Python"]
@@ -208,6 +206,8 @@ def _check_optional(name: str, extra: str) -> Finding:
 
 
 def _installed_version(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(name)
     except PackageNotFoundError:
@@ -248,6 +248,8 @@ def available_memory_gb(control_group: Path = Path("/sys/fs/cgroup/memory.max"))
 
 
 def _check_library(name: str, package: str) -> Finding:
+    import ctypes
+
     try:
         ctypes.CDLL(name)
     except OSError:
@@ -293,6 +295,9 @@ def check_ray(address: str) -> Finding:
     if address in ("", "local", "auto"):
         detail = f"RAY_ADDRESS is {address or 'not set'}: commands run on this machine"
         return success("Ray", detail)
+    import socket
+    from urllib.parse import urlsplit
+
     # Without a scheme the host's name would be taken for one.
     parts = urlsplit(address if "://" in address else f"ray://{address}")
     try:
@@ -332,6 +337,8 @@ def _check_database(uri: str, database: Path) -> Finding:
 
 
 def _check_server(uri: str) -> Finding:
+    import urllib.request
+
     try:
         with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=TIMEOUT_S):
             return success("MLflow", f"{uri} answers")
@@ -356,7 +363,7 @@ def check_assets(folder: Path) -> Iterator[Finding]:
 
 def check_embedded() -> Finding:
     """Whether the checkpoint that the package carries is there."""
-    folder = files("facebench") / "recon" / "network" / "embedded"
+    folder = Path(__file__).resolve().parents[1] / "recon" / "network" / "embedded"
     names = [item.name for item in folder.iterdir()] if folder.is_dir() else []
     weights = [name for name in names if name.endswith((".pt", ".pth", ".npz"))]
     if weights:

@@ -101,7 +101,7 @@ def test_the_triangles_do_not_matter(
     }
     values = {kind: measure(mesh, name).value_mm for kind, mesh in others.items()}
     # The vertices that carry and constrain the field of a non-rigid registration are chosen among
-    # those there are: docs/protocol.md states what that moves, and what was tried against it.
+    # those there are: docs/protocol.md states how far that moves it.
     apart = 0.01 * scores[name].value_mm if name == "correspondence" else SAME_MM
     assert values == pytest.approx(dict.fromkeys(others, scores[name].value_mm), abs=apart)
 
