@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
@@ -41,10 +42,14 @@ _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _PIPES = {"PNG": "png_pipe", "TIFF": "tiff_pipe", "PPM": "ppm_pipe", "JPEG2000": "j2k_pipe"}
 """FFmpeg's names of the formats whose colours Pillow cuts to their upper 8 of 16 bits."""
 _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _PLANES, _SAMPLES = 258, 259, 262, 274, 284, 339
-_PROFILE = 34675
+_PROFILE, _KIND = 34675, 254
 """Tags of TIFF."""
+_REDUCED = 1
+"""What `_KIND` says of a small copy of another picture in the file."""
 _SIGNED = 2
 """What `_SAMPLES` says of whole numbers with a sign."""
+_PACKED = ("JPEG", "MPO", "WEBP", "AVIF", "HEIF")
+"""Formats whose decoders make grey or garbage of what lacks."""
 _HALF_COPY = 64
 """Zeros in a row that no camera writes behind a picture's last bytes."""
 _TOPS = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
@@ -72,13 +77,15 @@ def read_picture(source: Path | bytes, mode: str) -> Image.Image:
             if picture.width * picture.height > MOST_PIXELS:
                 raise ValueError(f"{picture.width} x {picture.height} pixels are too many")
             tags = dict(getattr(opened, "tag_v2", {}))
+            if int(tags.get(_KIND, 0)) & _REDUCED:
+                raise ValueError("its first picture is a preview, as in raw files: save it as JPEG")
             if opened.format == "TIFF" and _is_deep(tags):
                 picture = _deep_tiff(source)
             elif mode in ("RGB", "L"):
                 picture = _with_all_bits(opened, source)
             ImageOps.exif_transpose(picture, in_place=True)
             picture.load()
-            if opened.format == "JPEG" and _ends_in_zeros(source):
+            if opened.format in _PACKED and _ends_in_zeros(source):
                 raise ValueError("zeros at its end: half a copy")
             if mode in ("RGB", "L"):
                 return _in_srgb(_eight_bits(picture, tags)).convert(mode)
@@ -116,7 +123,9 @@ def to_eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     Raises:
         ValueError: values that are not finite, or negative.
     """
-    numbers = np.asarray(values, np.float64)
+    numbers = np.asarray(np.real(values), np.float64)
+    if np.iscomplexobj(values):
+        raise ValueError("it holds complex numbers")
     if not np.isfinite(numbers).all():
         raise ValueError("it has values that are not finite")
     if numbers.size and numbers.min() < -1e-3 * max(1.0, numbers.max()):
@@ -145,7 +154,9 @@ def _eight_bits(picture: Image.Image, tags: Mapping[int, Any]) -> Image.Image:
         # Pillow has one mode for numbers of 16 and 32 bits, with and without a sign.
         signed = tags.get(_SAMPLES, (1,))[0] == _SIGNED
         values = values.astype(f"{'i' if signed else 'u'}{max(tags[_BITS]) // 8}")
-    return Image.fromarray(to_eight_bits(values))
+    grey = Image.fromarray(to_eight_bits(values))
+    grey.info["icc_profile"] = picture.info.get("icc_profile")
+    return grey
 
 
 def _with_all_bits(picture: Image.Image, source: Path | bytes) -> Image.Image:
@@ -195,9 +206,14 @@ def _deep_tiff(source: Path | bytes) -> Image.Image:
     """
     import tifffile
 
+    # What it logs of a damaged file would stand beside the one line that says so.
+    logging.getLogger("tifffile").disabled = True
     stream = io.BytesIO(source if isinstance(source, bytes) else source.read_bytes())
     with tifffile.TiffFile(stream) as file:
-        page: Any = file.pages.first
+        try:
+            page: Any = file.pages.first
+        except IndexError:
+            raise ValueError("a TIFF without a picture") from None
         if page.imagewidth * page.imagelength > MOST_PIXELS:
             raise ValueError(f"{page.imagewidth} x {page.imagelength} pixels are too many")
         values, kind = np.asarray(page.asarray()), page.photometric.name
@@ -218,7 +234,7 @@ def _deep_tiff(source: Path | bytes) -> Image.Image:
 def _in_srgb(picture: Image.Image) -> Image.Image:
     """A picture by its colour profile; as it is without one, or one that cannot be used."""
     profile = picture.info.get("icc_profile")
-    if not profile or picture.mode not in ("RGB", "RGBA", "RGBX", "CMYK"):
+    if not profile or picture.mode not in ("RGB", "RGBA", "RGBX", "CMYK", "L", "LA", "P"):
         return picture
     # Here: most pictures have no profile.
     from PIL import ImageCms
@@ -226,7 +242,8 @@ def _in_srgb(picture: Image.Image) -> Image.Image:
     with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "sRGB" not in ImageCms.getProfileDescription(own):
-            plain = picture if picture.mode in ("RGB", "CMYK") else picture.convert("RGB")
+            flat = "L" if picture.mode == "LA" else "RGB"
+            plain = picture if picture.mode in ("RGB", "CMYK", "L") else picture.convert(flat)
             to = ImageCms.createProfile("sRGB")
             changed = ImageCms.profileToProfile(plain, own, to, outputMode="RGB")
             return changed if changed is not None else picture
@@ -234,10 +251,12 @@ def _in_srgb(picture: Image.Image) -> Image.Image:
 
 
 def _ends_in_zeros(source: Path | bytes) -> bool:
-    """Whether a JPEG ends in zeros without its end mark: the decoder makes grey of them."""
+    """Whether a file of `_PACKED` ends in zeros where a copy was broken off."""
     content = source if isinstance(source, bytes) else source.read_bytes()
     whole = content.rstrip(b"\0")
-    return len(content) - len(whole) >= _HALF_COPY and not whole.endswith(b"\xff\xd9")
+    # A JPEG has an end mark; behind other formats' pictures stand notes, which may end in zeros.
+    least = _HALF_COPY if content.startswith(b"\xff\xd8") else max(_HALF_COPY, len(content) // 8)
+    return len(content) - len(whole) >= least and not whole.endswith(b"\xff\xd9")
 
 
 def _start_of(source: Path | bytes) -> bytes:
@@ -253,6 +272,8 @@ def _why_unidentified(source: Path | bytes) -> str:
         return "the file is empty"
     if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS:
         return "HEIC is read with an extra: pip install 'facebench[heic]'"
+    if start[4:12] in (b"ftypavif", b"ftypavis"):
+        return "a damaged AVIF picture: copy it again"
     instead = not_the_file(start)
     return f"{instead[0]}: {instead[1]}" if instead else NOT_A_PICTURE
 

@@ -146,13 +146,34 @@ def test_a_colour_profile_is_applied() -> None:
             assert np.abs(np.subtract(first, expected)).max() <= 3
 
 
-@pytest.mark.parametrize("zeros", [0, 4096])
-def test_half_a_copy_of_a_photograph_is_refused(zeros: int) -> None:
-    file = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(
-        file, "JPEG"
+def test_a_grey_profile_is_applied() -> None:
+    """Of light itself, in grey: half of white's light is 188 of sRGB's 255."""
+    curve = b"curv\0\0\0\0" + struct.pack(">IHxx", 1, 256)
+    white = b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)
+    tags = struct.pack(">I4sII4sII", 2, b"kTRC", 156, 14, b"wtpt", 172, 20) + curve + white
+    head = struct.pack(
+        ">I4xI4s4s4s12x4s", 128 + len(tags), 0x02400000, b"mntr", b"GRAY", b"XYZ ", b"acsp"
     )
+    profile = head.ljust(68, b"\0") + white[8:] + bytes(48) + tags
+    grey = Image.new("L", (8, 8), 128)
+    for picture in (grey, grey.convert("LA"), Image.fromarray(np.full((8, 8), 128 * 257, "u2"))):
+        file = io.BytesIO()
+        picture.save(file, "PNG", icc_profile=profile)
+        assert abs(read_picture(file.getvalue(), "RGB").getpixel((0, 0))[0] - 188) <= 1
+
+
+@pytest.mark.parametrize("zeros", [0, 4096])
+@pytest.mark.parametrize("kind", ["JPEG", "MPO", "WEBP", "AVIF"])
+def test_half_a_copy_of_a_photograph_is_refused(zeros: int, kind: str) -> None:
+    file = io.BytesIO()
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    more = {"save_all": True, "append_images": [picture]} if kind == "MPO" else {"quality": 95}
+    picture.save(file, kind, **more)
     content = file.getvalue()
+    if kind != "JPEG":
+        with pytest.raises(ValueError, match=r"half a copy|truncated|decoder|damaged AVIF"):
+            read_picture(content[: len(content) // 3] + b"\0" * zeros, "RGB")
+        return
     assert read_picture(content + b"\0" * zeros, "RGB").width == 64
     with pytest.raises(ValueError, match=r"half a copy|truncated"):
         read_picture(content[: len(content) // 2] + b"\0" * zeros, "RGB")
@@ -164,6 +185,8 @@ def test_half_a_copy_of_a_photograph_is_refused(zeros: int) -> None:
         (b"", "the file is empty"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"<!DOCTYPE html><html></html>", "a web page"),
+        (b"\x1f\x8b\x08\0\0\0", "packed by gzip"),
+        (b"II*\0" + bytes(60), "a TIFF without a picture"),
     ],
 )
 def test_what_is_not_the_file_is_named(content: bytes, words: str) -> None:
@@ -183,9 +206,16 @@ def test_links_to_folders_are_followed_once_and_rings_are_not(tmp_path: Path) ->
 
 
 def test_values_that_are_no_light_are_refused() -> None:
-    for bad in (np.array([[np.nan]]), np.array([[-5.0, 1.0]])):
-        with pytest.raises(ValueError, match="values"):
+    for bad in (np.array([[np.nan]]), np.array([[-5.0, 1.0]]), np.array([[1j]])):
+        with pytest.raises(ValueError, match=r"values|complex"):
             to_eight_bits(bad)
+
+
+def test_the_preview_of_a_raw_file_is_no_photograph() -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (16, 12)).save(file, "TIFF", tiffinfo={254: 1})
+    with pytest.raises(ValueError, match="a preview, as in raw files"):
+        read_picture(file.getvalue(), "RGB")
 
 
 @pytest.mark.parametrize("kind", ["AVIF", "JPEG2000", "GIF", "WEBP"])
