@@ -211,7 +211,7 @@ def read_vertices(path: Path) -> NDArray[np.int64]:
     """
     try:
         words = read_text(path, _MOST_BYTES).replace(",", " ").split()
-        vertices = np.array([int(word) for word in words], np.int64)
+        vertices = np.array([int("_" if "_" in word else word) for word in words], np.int64)
     except (OSError, ValueError, OverflowError) as error:
         raise FacebenchError(
             f"{path}: not whole numbers ({error})",

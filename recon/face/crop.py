@@ -16,17 +16,13 @@ from ...errors import FacebenchError
 from ..files.text import SPREADSHEET, decode_text, read_bytes, table_rows
 from ..morphable.landmarks import landmark_points
 from ..morphable.model import MorphableModel
-from .labels import check_pixels, read_points
+from .labels import FIVE_POINTS, MOST_PIXELS, check_pixels, read_points
 
 LANDMARK_SHARE = 0.62
 """Longer side of the frontal mean face's landmark box over the side of the crop."""
 
 MARGIN = 1.0 / LANDMARK_SHARE
 """Side of the crop over the longer side of the landmark box."""
-
-FIVE_POINTS = ((36, 39), (42, 45), (30, 30), (48, 48), (54, 54))
-"""The iBUG points, counted from 0, in whose middle each of five points lies: eyes, nose tip, mouth
-corners, left to right as seen."""
 
 HEADER = "frame,left,top,width,height"
 _MOST_BYTES = 2**25
@@ -266,8 +262,9 @@ def _parse(path: Path, number: int, names: list[str], cells: list[str]) -> tuple
         frame, left, top, width, height = map(float, words)
     except (KeyError, ValueError):
         raise FacebenchError(f"{path}, line {number}: {line!r}", f"expected {HEADER}") from None
-    if not (np.isfinite([frame, left, top, width, height]).all() and width > 0 and height > 0):
-        raise FacebenchError(f"{path}, line {number}: the box {line} has no area")
+    in_a_picture = np.abs([left, top, width, height]).max() <= MOST_PIXELS
+    if not (in_a_picture and np.isfinite(frame) and width > 0 and height > 0):
+        raise FacebenchError(f"{path}, line {number}: the box {line} has no area in any picture")
     if frame != int(frame) or frame < 0:
         raise FacebenchError(f"{path}, line {number}: no frame {frame:g}", "frames count from 0")
     return int(frame), Box(left, top, width, height)

@@ -31,8 +31,26 @@ _BRACKETS = re.compile(r"\[[^\]]*\]|\([^)]*\)")
 """Around the units of a header, `X [mm]`."""
 _AROUND = ",; \t[]()"
 _AXIS = {"x": "x", "y": "y", "z": "z", "col": "x", "column": "x", "row": "y"}
-_LEAST_PIXELS, _MOST_PIXELS = 2.0, 1e6
+_LEAST_PIXELS, MOST_PIXELS = 2.0, 1e6
 _SEPARATORS = re.compile(r"[\s,;]+")
+
+FIVE_POINTS = ((36, 39), (42, 45), (30, 30), (48, 48), (54, 54))
+"""The iBUG points, counted from 0, in whose middle each of five points lies: eyes, nose tip, mouth
+corners, left to right as seen."""
+TEMPLATE = (
+    (38.2946, 51.6963),
+    (73.5318, 51.5014),
+    (56.0252, 71.7366),
+    (41.5493, 92.3655),
+    (70.7299, 92.2041),
+)
+"""Those five points in a picture of 112 px: ArcFace's template."""
+_ALL = 68
+_LEAST_LIKENESS = 0.6
+"""Of 94 faces in photographs the least was 0.97; the mean face turned by 90 degrees and tilted by
+30 has 0.66. With left and right exchanged, or x and y, or y upwards, it was 0.3 at most."""
+_LIKE = 0.93
+"""Where all x stand before all y, five points may look half like a face, and exchanged like one."""
 
 Points = NDArray[np.float64]
 
@@ -75,22 +93,56 @@ def _near_enough(points: Points, name: str) -> Points:
 
 
 def check_pixels(points: Points, name: str) -> None:
-    """Refuse points (N, 2) that count shares of a picture and not its pixels, or lie in none.
+    """Refuse points (N, 2) of faces that are no pixels, not known, or out of order.
 
     Raises:
-        FacebenchError: no coordinate is as far as two pixels from the corner, or one is further
-            than any picture is wide.
+        FacebenchError: no coordinate is as far as two pixels from the corner, one is further than
+            any picture is wide, (0, 0) or (-1, -1), or 68 or 5 of them are in no face's order.
     """
     if len(points) and np.abs(points).max() < _LEAST_PIXELS:
         raise FacebenchError(
             f"{name}: no point lies beyond {np.abs(points).max():.3g} px: these look like shares",
             "multiply x by its width and y by its height",
         )
-    if len(points) and np.abs(points).max() > _MOST_PIXELS:
+    if len(points) and np.abs(points).max() > MOST_PIXELS:
         raise FacebenchError(
             f"{name}: a point at {np.abs(points).max():.3g} px, beyond any picture",
             "correct the number, or leave the file out",
         )
+    unknown = np.flatnonzero((points == 0).all(axis=1) | (points == -1).all(axis=1))
+    if len(unknown):
+        x, y = points[unknown[0]]
+        said = f"{name}: point {unknown[0] + 1} is ({x:g}, {y:g}), as of one that is not known"
+        raise FacebenchError(said, "label it, or leave the file out")
+    each = len(points) if len(points) == len(FIVE_POINTS) else _ALL
+    for face in points.reshape(-1, each, 2) if not len(points) % each else ():
+        _check_order(face, name)
+
+
+def _check_order(face: Points, name: str) -> None:
+    """Refuse 68 or 5 points (N, 2) whose eyes, nose and mouth are not where a face has them."""
+    columns = face.ravel().reshape(2, -1).T
+    five = [
+        np.array([points[list(pair)].mean(axis=0) for pair in FIVE_POINTS])
+        if len(points) == _ALL
+        else points
+        for points in (face, columns)
+    ]
+    own, exchanged = map(_likeness, five)
+    if own < _LEAST_LIKENESS or own < _LIKE < exchanged:
+        raise FacebenchError(
+            f"{name}: its points are not in the order of a face",
+            "expected x y of each, y downwards: iBUG's 68, or eyes, nose tip and mouth corners, "
+            "left to right as seen",
+        )
+
+
+def _likeness(five: Points) -> float:
+    """How well five points agree with `TEMPLATE` but for a similarity, from 0 to 1."""
+    # In the plane a similarity is a complex factor and an offset: this is a correlation.
+    own, to = (np.asarray(points) @ [1.0, 1j] for points in (five, TEMPLATE))
+    own, to = own - own.mean(), to - to.mean()
+    return float(abs(np.vdot(own, to)) / max(np.linalg.norm(own) * np.linalg.norm(to), 1e-12))
 
 
 def points_of_text(text: str, axes: int, name: str) -> Points:

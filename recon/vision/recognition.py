@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, grid_sample
 
 from ...errors import FacebenchError
-from ..face.crop import FIVE_POINTS
+from ..face.labels import FIVE_POINTS, TEMPLATE
 from ..network.fetched import ScaledResNet
 from ..network.resnet import IResNet
 from ..network.tensor_files import (
@@ -27,15 +27,6 @@ from ..weights.cache import load_if_packaged
 
 TEMPLATE_SIDE = 112
 """Side in px of the picture that `TEMPLATE` is given in."""
-
-TEMPLATE = (
-    (38.2946, 51.6963),
-    (73.5318, 51.5014),
-    (56.0252, 71.7366),
-    (41.5493, 92.3655),
-    (70.7299, 92.2041),
-)
-"""Both eyes, nose tip and both mouth corners, left to right as seen, in px: ArcFace's template."""
 
 _LEAST_POINTS = 2
 _LEAST_SPREAD = 1e-6

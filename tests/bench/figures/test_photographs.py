@@ -25,6 +25,7 @@ from facebench.recon.face.crop import (
     read_image_points,
     write_boxes,
 )
+from facebench.recon.face.labels import FIVE_POINTS, TEMPLATE
 from facebench.recon.mesh import Mesh
 from facebench.recon.render.face_in_photograph import FaceInPhotograph
 from facebench.recon.vision.detect import CascadeDetector
@@ -82,6 +83,8 @@ def test_no_more_is_read_than_is_wanted(tmp_path: Path) -> None:
 
 
 POINTS = np.random.default_rng(0).uniform(10, 30, (68, 2))
+for pair, place in zip(FIVE_POINTS, TEMPLATE, strict=True):  # those that tell an order
+    POINTS[list(pair)] = np.array(place) * 0.2 + 8
 
 
 def test_landmarks_beside_say_where_the_face_is(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ from facebench.bench.landmarks import read_landmark_file, read_nose_tip
 from facebench.errors import FacebenchError
 from facebench.recon.face.crop import (
     Box,
+    _mean_face_at,
     box_of_points,
     read_all_boxes,
     read_boxes,
     read_image_points,
 )
-from facebench.recon.face.labels import points_of_text, read_points
+from facebench.recon.face.labels import TEMPLATE, points_of_text, read_points
 
 POINTS = np.random.default_rng(5).normal(size=(68, 3)).round(3)
 ROWS = [" ".join(map(str, point)) for point in POINTS.tolist()]
@@ -167,13 +169,44 @@ def test_five_points_give_the_box_that_all_68_give() -> None:
 
 
 def test_pts_count_pixels_from_one(tmp_path: Path) -> None:
-    rows = "\n".join("11 21" for _ in range(5))
+    rows = "\n".join(f"{x} {y}" for x, y in TEMPLATE)
     (tmp_path / "a.pts").write_text(f"version: 1\nn_points: 5\n{{\n{rows}\n}}\n")
     (tmp_path / "a.landmarks.txt").write_text(rows)
-    (tmp_path / "b.landmarks.txt").write_text("row,col\n" + "21,11\n" * 5)
-    assert read_image_points(tmp_path / "b.landmarks.txt").tolist() == [[11, 21]] * 5
-    assert read_image_points(tmp_path / "a.pts").tolist() == [[10, 20]] * 5
-    assert read_image_points(tmp_path / "a.landmarks.txt").tolist() == [[11, 21]] * 5
+    (tmp_path / "b.landmarks.txt").write_text(
+        "row,col\n" + "".join(f"{y},{x}\n" for x, y in TEMPLATE)
+    )
+    expected = np.array(TEMPLATE)
+    for name, first in (("b.landmarks.txt", 0), ("a.pts", 1), ("a.landmarks.txt", 0)):
+        assert np.allclose(read_image_points(tmp_path / name), expected - first)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda face: face[:, ::-1],
+        lambda face: face * [1, -1] + [0, 480],
+        lambda face: face * [-1, 1] + [640, 0],
+        lambda face: face.T.reshape(-1, 2),
+    ],
+    ids=["y x", "y upwards", "left and right", "all x, then all y"],
+)
+@pytest.mark.parametrize("count", [5, 68])
+def test_points_in_no_order_of_a_face_are_refused(
+    tmp_path: Path, change: Callable[[np.ndarray], np.ndarray], count: int
+) -> None:
+    face = _mean_face_at(np.array(TEMPLATE) * 2 + 100) if count == 68 else np.array(TEMPLATE) + 90
+    about = face.mean(axis=0)
+    for turn in (0.0, 0.8, 2.5):
+        turned = (face - about) @ [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]
+        np.save(tmp_path / "a.npy", turned + about)
+        assert np.allclose(read_image_points(tmp_path / "a.npy"), turned + about)
+    np.save(tmp_path / "a.npy", change(face))
+    with pytest.raises(FacebenchError, match="not in the order of a face"):
+        read_image_points(tmp_path / "a.npy")
+    for unknown in (0.0, -1.0):
+        np.save(tmp_path / "a.npy", [*face[:3], [unknown] * 2, *face[4:]])
+        with pytest.raises(FacebenchError, match=r"point 4 is \(-?[01], -?[01]\), as of one"):
+            read_image_points(tmp_path / "a.npy")
 
 
 def test_labels_that_other_readers_get_wrong(shared: Path) -> None:

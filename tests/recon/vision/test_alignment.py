@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.transform import SimilarityTransform, warp
 
+from facebench.recon.face.labels import TEMPLATE
 from facebench.recon.vision.recognition import (
-    TEMPLATE,
     align_faces,
     closest_similarity,
     five_points,
