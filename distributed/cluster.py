@@ -14,13 +14,25 @@ from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ray
 
 from ..errors import FacebenchError
 
-ONE_THREAD = {"env_vars": {"OMP_NUM_THREADS": "1"}}
+THREADS = "OMP_NUM_THREADS"
+ONE_THREAD = {"env_vars": {THREADS: "1"}}
 """Runtime environment of workers whose sums must not depend on how many threads added them up."""
+
+_OURS = threading.Event()
+"""Set while this process is connected to a Ray that it started, whose workers have one thread."""
+
+_WORKERS = {**ONE_THREAD["env_vars"], "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}
+"""Environment of the workers of such a Ray: nobody takes this machine away from a training."""
+
+_UNUSED = ("start_monitor", "start_api_server", "start_log_monitor")
+"""Methods of Ray's node that start an autoscaler, a server for a dashboard and a reader of logs:
+each takes a second or two of a processor, and on one machine nobody asks them anything."""
 
 CONNECT_SECONDS = 10.0
 """For a head node in the same network to answer; one that is down answers at once or never."""
@@ -77,7 +89,27 @@ def ray_connection(cluster: bool) -> Iterator[None]:
         try:
             yield
         finally:
+            _OURS.clear()
             ray.shutdown()
+
+
+def is_ours() -> bool:
+    """Whether this process is connected to a Ray that it started, and that ends with it."""
+    return _OURS.is_set()
+
+
+def one_thread_each() -> dict[str, Any]:
+    """Options of the tasks and actors that are to compute with `ONE_THREAD`.
+
+    None where all workers do: a worker with an environment of its own imports Ray twice.
+    """
+    return {} if is_ours() else {"runtime_env": ONE_THREAD}
+
+
+def threads_each(threads: int) -> dict[str, dict[str, str]]:
+    """Runtime environment of workers that compute with more than `ONE_THREAD`, as Ray sets it."""
+    chosen = os.environ.get(THREADS, str(max(1, threads)))
+    return {"env_vars": {THREADS: chosen}} if is_ours() else {}
 
 
 def is_connected() -> bool:
@@ -115,8 +147,9 @@ def _start_here() -> None:
         tried, others = time.monotonic(), _children()
         tries += 1
         try:
-            with _watched_parts(others):
+            with _watched_parts(others), _environment_of_workers(), _without_unused_parts():
                 _initialise("local")
+            _OURS.set()
             return
         except Exception as error:
             now, ended = time.monotonic(), isinstance(error, _EndedError)
@@ -181,6 +214,34 @@ def _watched_parts(others: Container[int]) -> Iterator[None]:
         yield
     finally:
         services.get_node, node.wait_for_persisted_port = find, wait
+
+
+@contextmanager
+def _environment_of_workers() -> Iterator[None]:
+    """What is started inside inherits `_WORKERS`; this process keeps what the user chose."""
+    before = {name: os.environ[name] for name in _WORKERS.keys() & os.environ.keys()}
+    os.environ.update(_WORKERS)
+    try:
+        yield
+    finally:
+        for name in _WORKERS:
+            del os.environ[name]
+        os.environ.update(before)
+
+
+@contextmanager
+def _without_unused_parts() -> Iterator[None]:
+    """A Ray that is started inside consists of what runs tasks."""
+    from ray._private.node import Node
+
+    whole = {name: getattr(Node, name) for name in _UNUSED}
+    for name in _UNUSED:
+        setattr(Node, name, lambda node, **settings: None)
+    try:
+        yield
+    finally:
+        for name, start in whole.items():
+            setattr(Node, name, start)
 
 
 def _ask_until_ended(ask: Callable[[], object], part: str, others: Container[int]) -> object:

@@ -21,7 +21,7 @@ from ..bench.method.registry import build_method
 from ..errors import FacebenchError, error_line
 from ..recon.face.tracks import WIDTH
 from ..recon.video.decode import CHUNK_FRAMES
-from .cluster import ONE_THREAD, Needs, be_quiet, cluster_timeout, total
+from .cluster import Needs, be_quiet, cluster_timeout, one_thread_each, total
 
 READER_CPUS = 0.5
 """Share of a processor that the scheduler counts for a task that reads, decodes and crops."""
@@ -187,13 +187,13 @@ def _stream(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:
     blocks = ray.data.from_items(numbers, override_num_blocks=len(tasks))
     stream_quietly(blocks.context, bytes_of_block(workers, job.crop_size))
     faces = blocks.flat_map(
-        _crop, fn_args=[tuple(tasks), job], num_cpus=READER_CPUS, runtime_env=ONE_THREAD
+        _crop, fn_args=[tuple(tasks), job], num_cpus=READER_CPUS, **one_thread_each()
     )
     rows = faces.map(
         _Describer,
         fn_constructor_args=[job],
         compute=ray.data.ActorPoolStrategy(size=workers),
-        runtime_env=ONE_THREAD,
+        **one_thread_each(),
         **actor_resources(workers),
     )
     with cluster_timeout(stream_needs(workers)) as heartbeat:

@@ -37,7 +37,7 @@ from ..recon.preparation.rows import WHOLE_PHOTOGRAPH, Reason
 from ..recon.preparation.selection import names, select
 from ..recon.vision.detect import make_detector
 from ..recon.weights.catalogue import portable_choice
-from .cluster import ONE_THREAD, cluster_timeout, ray_connection, total
+from .cluster import cluster_timeout, one_thread_each, ray_connection, total
 from .frames import READER_CPUS, actor_resources, one_each, one_thread, stream_needs, stream_quietly
 
 FEW_PHOTOGRAPHS = 100
@@ -174,13 +174,13 @@ def label_photographs(photographs: Sequence[Photograph], job: PreparationJob) ->
         fn_constructor_args=[job.settings, job.networks.detector],
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, int(total("CPU")))),
         num_cpus=READER_CPUS,
-        runtime_env=ONE_THREAD,
+        **one_thread_each(),
     )
     labelled = found.map(
         _Labeller,
         fn_constructor_args=[job.settings, job.networks, device],
         compute=ray.data.ActorPoolStrategy(size=workers),
-        runtime_env=ONE_THREAD,
+        **one_thread_each(),
         **actor_resources(workers),
     )
     with cluster_timeout(stream_needs(workers)) as heartbeat:

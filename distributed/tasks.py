@@ -27,12 +27,12 @@ def in_tasks(
     """
     import ray
 
-    from .cluster import ONE_THREAD, Needs, cluster_timeout, total
+    from .cluster import Needs, cluster_timeout, one_thread_each, total
 
     waiting = iter(jobs)
     # Twice as many as run: the next is on its worker's machine when one ends.
     at_a_time = 2 * max(1, int(total("CPU")))
-    task = ray.remote(num_cpus=1, runtime_env=ONE_THREAD)(_call)
+    task = ray.remote(num_cpus=1, **one_thread_each())(_call)
     # Once into Ray's store: the mean face inside it is megabytes, and there are thousands of jobs.
     sent = ray.put(work)
     running = {task.remote(sent, job): job for job in islice(waiting, at_a_time)}

@@ -25,7 +25,7 @@ from ..recon.training.loop import Listener, TrainingFolder
 from ..recon.training.methods.labels import Labelling, fit_piece
 from ..recon.training.optimise import DivergedError
 from ..recon.training.run import TrainingJob, Worker, check_job, train_worker
-from .cluster import be_quiet, ray_connection, total
+from .cluster import be_quiet, is_ours, ray_connection, threads_each, total
 from .tasks import in_tasks
 
 RESTARTS = 8
@@ -125,7 +125,7 @@ def _fit(job: TrainingJob, work: Any, scaling: Any) -> None:
     # Ray's own notes of a training, which no other command reads. In a folder of an object store
     # they are kept back by their name: else they would be published while Ray writes them.
     notes = job.out.absolute() / (".ray" if address_of(job.out) else "ray")
-    trainer = TorchTrainer(
+    trainer = _Trainer(
         work,
         train_loop_config={"job": job.as_table(), "folder": str(Path.cwd())},
         scaling_config=scaling,
@@ -133,6 +133,7 @@ def _fit(job: TrainingJob, work: Any, scaling: Any) -> None:
             name=f"from-{time.time_ns()}",
             storage_path=str(notes),
             failure_config=FailureConfig(max_failures=RESTARTS),
+            worker_runtime_env=threads_each(job.threads),
         ),
     )
     try:
@@ -147,6 +148,16 @@ def _fit(job: TrainingJob, work: Any, scaling: Any) -> None:
             shutil.rmtree(notes, ignore_errors=True)
     if result.return_value:
         raise DivergedError(*result.return_value)
+
+
+class _Trainer(TorchTrainer):  # type: ignore[misc]
+    """Without what a training here does not need: an actor each, which imports Ray twice."""
+
+    def _create_default_callbacks(self) -> list[Any]:
+        # Shards are read by the workers themselves; of a Ray that ends with us nothing remains.
+        unused = ["DatasetsCallback", *(["PlacementGroupCleanerCallback"] if is_ours() else [])]
+        made = super()._create_default_callbacks()
+        return [one for one in made if type(one).__name__ not in unused]
 
 
 def _user_error(error: Any, causes: Iterable[object], said: str, hint: str) -> FacebenchError:

@@ -115,7 +115,7 @@ def _no_wait_for_the_disk() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def ray_running() -> None:
-    """A Ray of this machine, kept for the files that follow: a start costs 20 processor seconds.
+    """A Ray of this machine, kept for the files that follow: a start costs 8 processor seconds.
 
     All tests of a file must ask for it: `pytestmark = pytest.mark.usefixtures("ray_running")`.
     """
