@@ -196,8 +196,8 @@ def _fit_labels(job: TrainingJob, parallel: bool, cluster: bool) -> None:
 
 
 def _warn(job: TrainingJob) -> None:
-    from ..recon.training.data.shards import rows_without_mask
     from ..recon.training.run import lacks_recogniser
+    from ..recon.training.shards import rows_without_mask
 
     if bare := rows_without_mask(job.data):
         click.echo(

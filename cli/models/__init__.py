@@ -1,9 +1,8 @@
 """`facebench models`: list, show, make, import, fit and export face models."""
 
-from .fitting import fit
 from .importing import import_
 from .listing import command, show
-from .making import export, make
+from .making import export, fit, make
 
 __all__ = ["command"]
 

@@ -18,7 +18,7 @@ from ..files.writing import atomic_write, explain_write_errors, lock_folder
 from ..network.tensor_files import read_content, recipe_in, write_content
 from ..recipes.files import AnyRecipe
 from ..regressors.checkpoint import describe_weights, restore
-from .data.batches import BatchSource, prefetch
+from .batches import BatchSource, prefetch
 from .optimise import LossMeter, NonFiniteGuard, Row, Trainable
 
 Validate = Callable[[], Row]

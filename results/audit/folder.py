@@ -15,9 +15,8 @@ import pandas as pd
 from ..files import atomic_write, write_json, write_text
 from ..report.frame import html_page
 from ..tables.basis import short_digest
-from ..tables.markup import Markup, join, tag, void
 from ..tables.table import DASH, Cell, Table, number_text
-from ..tables.writers import html
+from ..tables.writers import Markup, html, join, tag, void
 from .agreement import STEPS_MM, Agreement, Estimate, Sensitivity, agreement
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...bench.scoring.distance import CURVE_MM
-from ..tables.markup import Markup, join, tag
 from ..tables.subject_errors import PartErrors, cumulative_curves, scene_column
 from ..tables.table import interval_text
+from ..tables.writers import Markup, join, tag
 from .pictures import RegionErrors
 from .series import Series
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from string import Template
 
-from ..tables.markup import Markup, join, tag, text
+from ..tables.writers import Markup, join, tag, text
 
 Section = tuple[str, str, Markup]
 """Anchor, title and content."""

@@ -11,11 +11,10 @@ from ..compare.tables import pairs_table, verdict_sentences
 from ..files import write_text
 from ..run.folder import RunFolder
 from ..run.summary import SceneSummary
-from ..tables.markup import Markup, join, tag
 from ..tables.published import Published
 from ..tables.scenes import completeness, table_title
 from ..tables.table import interval_text, share_text, spread_text
-from ..tables.writers import html
+from ..tables.writers import Markup, html, join, tag
 from .charts import cumulative_charts, is_crowd, legend, regions_charts, subjects_charts
 from .frame import Section, html_page
 from .heat_maps import heat_maps, worst_first

@@ -17,11 +17,10 @@ from ...errors import some
 from ...recon.face.tracks import FIRST, FOUND, LAST
 from ..run.folder import RunRecord
 from ..run.ledger import Ledger
-from ..tables.markup import Markup, join, tag
 from ..tables.scenes import completeness, pools
 from ..tables.subject_errors import ERROR, scene_column
 from ..tables.table import Cell, Table, number_text, share_text, text_rows
-from ..tables.writers import html
+from ..tables.writers import Markup, html, join, tag
 from .pictures import frames_of, zoomable
 from .series import Series
 

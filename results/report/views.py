@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from ...bench.meshes.decimate import DecimatedMesh, decimate
 from ...recon.mesh import Mesh
 from ..run.items import item_names, of_scene, read_errors
-from ..tables.markup import Markup, join, tag, void
 from ..tables.subject_errors import ERROR
+from ..tables.writers import Markup, join, tag, void
 from .heat_maps import SCALE_MM, error_colours, frontal_face, frontal_rotation
 from .pictures import error_scale
 from .series import Series

@@ -1,4 +1,7 @@
-"""The five forms of a table: terminal, Markdown, CSV, LaTeX and HTML."""
+"""The five forms of a table (terminal, Markdown, CSV, LaTeX and HTML), and what HTML is built from.
+
+HTML and SVG are built from values: whatever is not markup already is escaped, without exception.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import re
 import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
+from html import escape
 from itertools import islice
 from types import MappingProxyType
 
@@ -20,7 +24,6 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from ...errors import visible
-from .markup import Markup, join, tag
 from .table import Cell, Table, Value
 
 _RICH = MappingProxyType(
@@ -41,6 +44,57 @@ _NOTE_WIDTH = 78
 
 MOST_ROWS = 1000
 """Of an HTML table: enough to find what is wrong, and a page that opens at once."""
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    **{mark: rf"\{mark}" for mark in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "·": r"$\cdot$",
+    "τ": r"$\tau$",
+    "–": "--",
+    "…": r"\ldots{}",
+    "`": r"\textasciigrave{}",
+}
+# One pass over all marks: a second would escape the backslashes of the first.
+# Of two that would be set as one other mark, the first is parted from the second.
+_LATEX_MARK = re.compile("|".join([*map(re.escape, _LATEX), "-(?=-)", "'(?=')", ",(?=,)"]))
+
+
+class Markup(str):
+    """Text that is HTML; plain strings become it only through `text`."""
+
+    __slots__ = ()
+
+
+def text(value: object) -> Markup:
+    """A value as HTML text; markup stays as it is."""
+    return value if isinstance(value, Markup) else Markup(escape(visible(value)))
+
+
+def join(*children: object) -> Markup:
+    """Values one after another, each escaped unless it is markup."""
+    return Markup("".join(map(text, children)))
+
+
+def tag(name: str, *children: object, **attributes: object) -> Markup:
+    """An element with its end tag.
+
+    Attributes take `class_` for `class` and `-` for `_`; None and False leave one out, True gives
+    it without a value.
+    """
+    return Markup(f"<{name}{_attributes(attributes)}>{join(*children)}</{name}>")
+
+
+def void(name: str, **attributes: object) -> Markup:
+    """An element that has no end tag, such as `img`."""
+    return Markup(f"<{name}{_attributes(attributes)}>")
 
 
 class TerminalTable:
@@ -230,28 +284,6 @@ def _csv_value(cell: Cell) -> Value:
     )
 
 
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    **{mark: rf"\{mark}" for mark in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"$<$",
-    ">": r"$>$",
-    "≤": r"$\leq$",
-    "≥": r"$\geq$",
-    "±": r"$\pm$",
-    "−": r"$-$",
-    "·": r"$\cdot$",
-    "τ": r"$\tau$",
-    "–": "--",
-    "…": r"\ldots{}",
-    "`": r"\textasciigrave{}",
-}
-# One pass over all marks: a second would escape the backslashes of the first.
-# Of two that would be set as one other mark, the first is parted from the second.
-_LATEX_MARK = re.compile("|".join([*map(re.escape, _LATEX), "-(?=-)", "'(?=')", ",(?=,)"]))
-
-
 def latex_escaped(text: str) -> str:
     """Text that LaTeX sets as it stands."""
     # A letter and its mark are one character to it.
@@ -336,3 +368,15 @@ def _html_cell(cell: Cell) -> Markup:
     name = "strong" if cell.style == "best" else "span"
     style = f"is-{cell.style}" if cell.style not in ("", "best") else None
     return join(tag(name, cell.text, class_=style), *(tag("small", line) for line in cell.details))
+
+
+def _attributes(attributes: dict[str, object]) -> str:
+    shown = ((_attribute_name(k), v) for k, v in attributes.items() if v not in (None, False))
+    return "".join(
+        f" {name}" if value is True else f' {name}="{escape(visible(value))}"'
+        for name, value in shown
+    )
+
+
+def _attribute_name(name: str) -> str:
+    return name.rstrip("_").replace("_", "-") if name != "viewBox" else name

@@ -32,10 +32,10 @@ from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.regressors.checkpoint import load_regressor
 from facebench.recon.synthetic.faces import LabelledFace
-from facebench.recon.training.data.batches import collate, resize_sample
-from facebench.recon.training.data.shards import Sample
+from facebench.recon.training.batches import collate, resize_sample
 from facebench.recon.training.loop import TrainingFolder
 from facebench.recon.training.optimise import Row
+from facebench.recon.training.shards import Sample
 
 
 @dataclass(frozen=True)

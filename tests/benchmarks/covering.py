@@ -20,9 +20,9 @@ from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.recipes.vision import ParserRecipe
 from facebench.recon.synthetic.faces import FaceSampler
-from facebench.recon.training.data.augmentation import random_change
-from facebench.recon.training.data.batches import Transform, collate, resize_sample
-from facebench.recon.training.data.shards import Sample
+from facebench.recon.training.augmentation import random_change
+from facebench.recon.training.batches import Transform, collate, resize_sample
+from facebench.recon.training.shards import Sample
 from facebench.recon.training.tasks.parser import ParserLearner
 
 SHARE = 0.5

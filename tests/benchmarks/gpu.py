@@ -31,10 +31,10 @@ from facebench.recon.render.blend import SoftRasConfig
 from facebench.recon.render.geometry import Grid
 from facebench.recon.render.softras import _SoftRas
 from facebench.recon.render.softras_fused import FusedSoftRas
-from facebench.recon.training.data.augmentation import augmentation
-from facebench.recon.training.data.batches import BatchSource
-from facebench.recon.training.data.shards import FaceShards
+from facebench.recon.training.augmentation import augmentation
+from facebench.recon.training.batches import BatchSource
 from facebench.recon.training.methods.ours import Trainer
+from facebench.recon.training.shards import FaceShards
 
 DEVICE = torch.device("cuda")
 

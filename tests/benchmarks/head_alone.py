@@ -28,9 +28,9 @@ from facebench.recon.recipes.files import load_recipe
 from facebench.recon.recipes.regressor import Recipe
 from facebench.recon.regressors.checkpoint import face_renderer
 from facebench.recon.regressors.regressor import FaceRegressor
-from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.methods.trainer import shape_error
 from facebench.recon.training.optimise import learning_rate
+from facebench.recon.training.shards import FaceShards
 
 BATCH = 64
 

@@ -17,8 +17,8 @@ import torch
 
 from facebench.recon.morphable.load import load_model
 from facebench.recon.regressors.checkpoint import face_renderer, load_regressor
-from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.methods.trainer import validate_regressor
+from facebench.recon.training.shards import FaceShards
 
 
 def main() -> None:

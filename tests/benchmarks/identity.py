@@ -53,7 +53,7 @@ from facebench.recon.synthetic.clothing import ClothedModel
 from facebench.recon.synthetic.faces import combine_modes
 from facebench.recon.synthetic.photograph import random_background, random_effects, random_stream
 from facebench.recon.synthetic.scene import PosedSubject, SceneRenderer
-from facebench.recon.training.data.shards import FaceShards
+from facebench.recon.training.shards import FaceShards
 from facebench.recon.vision.recognition import make_identity_features
 from facebench.recon.weights.catalogue import resolve_choice
 

@@ -38,9 +38,9 @@ from facebench.recon.synthetic.faces import (
     hidden_vertices,
     true_coefficients,
 )
-from facebench.recon.training.data.batches import collate
-from facebench.recon.training.data.shards import Sample
+from facebench.recon.training.batches import collate
 from facebench.recon.training.methods.ours import Trainer
+from facebench.recon.training.shards import Sample
 from facebench.recon.training.workers import Surroundings
 from facebench.recon.vision.parsing import make_parser
 

@@ -15,9 +15,9 @@ import torch
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.synthetic.faces import FaceSampler
-from facebench.recon.training.data.batches import collate
-from facebench.recon.training.data.shards import Sample
+from facebench.recon.training.batches import collate
 from facebench.recon.training.methods.ours import Trainer
+from facebench.recon.training.shards import Sample
 from facebench.recon.training.workers import Surroundings
 
 BATCH = 16

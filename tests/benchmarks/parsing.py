@@ -24,9 +24,9 @@ from facebench.recon.network.bisenet import CLASSES
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.synthetic.occluders import Occluder, foreground_object, hand, occlude
-from facebench.recon.training.data.augmentation import cover
-from facebench.recon.training.data.batches import Transform, collate, resize_sample
-from facebench.recon.training.data.shards import FaceShards, Sample
+from facebench.recon.training.augmentation import cover
+from facebench.recon.training.batches import Transform, collate, resize_sample
+from facebench.recon.training.shards import FaceShards, Sample
 from facebench.recon.training.tasks.parser import class_overlaps, confusion
 from facebench.recon.vision.parsing import BiSeNetParser, make_parser
 

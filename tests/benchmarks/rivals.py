@@ -20,7 +20,6 @@ import torch
 from facebench.recon.face.coefficients import CoefficientSizes
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.files import load_any_recipe
-from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.methods.labels import (
     PIECE,
     Labelling,
@@ -31,6 +30,7 @@ from facebench.recon.training.methods.labels import (
 )
 from facebench.recon.training.methods.trainer import shape_error
 from facebench.recon.training.run import TrainingJob, Worker, make_loop
+from facebench.recon.training.shards import FaceShards
 
 RECIPES = ("mofa-ict", "tran-ict", "genova-ict", "richardson-ict")
 

@@ -36,11 +36,11 @@ from facebench.recon.morphable.procedural import procedural_model
 from facebench.recon.network.resnet import IResNet
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.recipes.regressor import Recipe
-from facebench.recon.training.data.augmentation import augmentation
-from facebench.recon.training.data.batches import BatchSource, prefetch
-from facebench.recon.training.data.shards import FaceShards
+from facebench.recon.training.augmentation import augmentation
+from facebench.recon.training.batches import BatchSource, prefetch
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.optimise import LossMeter
+from facebench.recon.training.shards import FaceShards
 from facebench.recon.training.workers import Surroundings
 from facebench.recon.vision.recognition import Recogniser
 

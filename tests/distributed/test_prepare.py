@@ -18,7 +18,7 @@ from facebench.recon.preparation.candidates import PreparationSettings
 from facebench.recon.preparation.folder import Part
 from facebench.recon.preparation.labelling import NONE, NetworkChoice
 from facebench.recon.preparation.listing import list_photographs
-from facebench.recon.training.data.shards import FaceShards, rows_without_mask
+from facebench.recon.training.shards import FaceShards, rows_without_mask
 
 pytestmark = pytest.mark.usefixtures("ray_running")
 SIZE = 48

@@ -36,8 +36,8 @@ from facebench.results.report.views import MAX_BESIDE, MAX_SCENES, pack
 from facebench.results.run.folder import RunFolder
 from facebench.results.run.items import read_errors
 from facebench.results.run.ledger import ChunkRow
-from facebench.results.tables.markup import Markup, join, tag, void
 from facebench.results.tables.published import published_results
+from facebench.results.tables.writers import Markup, join, tag, void
 
 VOID = {"meta", "img", "br", "link", "hr"}
 EVIL = "<script>alert('x')</script> & \"quoted\""

@@ -33,9 +33,9 @@ from ...recipes.baselines import (
 from ...regressors.regressor import FeatureRegressor, Person, RefiningRegressor
 from ...render.face import FaceDecoder, RenderedFace
 from ...synthetic.appearance import random_expression, random_light
-from ..data.batches import collate
-from ..data.shards import Sample
+from ..batches import collate
 from ..optimise import computing_in
+from ..shards import Sample
 from ..workers import Surroundings
 from .ours import centring_translation
 from .trainer import RegressorTrainer

@@ -26,8 +26,8 @@ from ...fitting.fitter import Fit, Fitter
 from ...losses.multilevel import Supervision, class_weights
 from ...morphable.load import load_model
 from ...morphable.model import MorphableModel
-from ..data.batches import collate, resize_sample
-from ..data.shards import FaceShards
+from ..batches import collate, resize_sample
+from ..shards import FaceShards
 
 PIECE = 64
 """Photographs that are fitted as one batch and written as one file."""

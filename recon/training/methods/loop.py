@@ -19,10 +19,10 @@ from ...recipes.baselines import GenovaRecipe, RichardsonRecipe, TranRecipe
 from ...recipes.files import training_of
 from ...recipes.regressor import Recipe, RegressorRecipe
 from ...regressors.checkpoint import save_weights, starting_weights
-from ..data.augmentation import random_change
-from ..data.batches import BatchSource
-from ..data.shards import FaceShards
+from ..augmentation import random_change
+from ..batches import BatchSource
 from ..loop import Listener, Loop, Show, TrainingFolder
+from ..shards import FaceShards
 from ..workers import Surroundings
 from .baselines import GenovaTrainer, RichardsonTrainer, TranTrainer, join_labels
 from .labels import Labelling, read_labels

@@ -22,9 +22,9 @@ from ...morphable.model import MorphableModel
 from ...recipes.regressor import RegressorRecipe
 from ...regressors.checkpoint import face_renderer, fresh_network
 from ...render.face import RenderedFace, draw_panels
-from ..data.batches import Photographs, collate, resize_sample
-from ..data.shards import FaceShards
+from ..batches import Photographs, collate, resize_sample
 from ..optimise import Row, StepReport, Trainable, gradient_norms
+from ..shards import FaceShards
 from ..workers import Surroundings
 
 Batch = TypeVar("Batch", bound=TensorBatch)

@@ -12,7 +12,7 @@ from ...export.sheet import to_pictures
 from ...losses.landmarks import FRAME, landmark_loss
 from ...network.landmarker import LandmarkNetwork
 from ...recipes.vision import LandmarkerRecipe
-from ..data.batches import Photographs
+from ..batches import Photographs
 from ..optimise import Row
 from ..workers import SINGLE_PROCESS, ProcessGroup
 from .task import MEASURED, Learner, LossTerms, in_batches, spread_rows

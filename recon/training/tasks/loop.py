@@ -17,11 +17,11 @@ from ...export.mesh_files import write_picture
 from ...network.vision_weights import load_network, save_network
 from ...recipes.files import training_of
 from ...recipes.vision import VisionRecipe
-from ..data.augmentation import random_change
-from ..data.batches import BatchSource, Photographs, collate
-from ..data.shards import FaceShards, Sample, rows_without_mask
+from ..augmentation import random_change
+from ..batches import BatchSource, Photographs, collate
 from ..loop import Listener, Loop, TrainingFolder
 from ..optimise import Row
+from ..shards import FaceShards, Sample, rows_without_mask
 from ..workers import Surroundings
 from .parser import CelebAMaskFaces
 from .recogniser import number_people, subjects_of

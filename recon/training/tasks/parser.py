@@ -18,9 +18,9 @@ from ...network.bisenet import CLASSES, BiSeNet
 from ...network.resnet import ColourNormalisation
 from ...recipes.vision import HardPixels, ParserRecipe
 from ...vision.parsing import PART_NAMES
-from ..data.batches import Photographs
-from ..data.shards import Sample
+from ..batches import Photographs
 from ..optimise import Row
+from ..shards import Sample
 from ..workers import SINGLE_PROCESS, ProcessGroup
 from .task import MEASURED, Learner, LossTerms, in_batches, spread_rows
 

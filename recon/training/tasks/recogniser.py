@@ -22,7 +22,7 @@ from ...losses.prior import AllReduce, single_process
 from ...network.resnet import IResNet
 from ...recipes.vision import RecogniserRecipe
 from ...vision.recognition import align_faces, five_points
-from ..data.batches import Photographs
+from ..batches import Photographs
 from ..optimise import Row
 from ..workers import SINGLE_PROCESS, ProcessGroup
 from .task import MEASURED, Learner, LossTerms, in_batches

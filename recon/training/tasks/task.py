@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from ....errors import FacebenchError
 from ...losses.multilevel import Supervision, TensorBatch
 from ...recipes.vision import VisionRecipe
-from ..data.batches import Photographs, collate, resize_sample
-from ..data.shards import Sample
+from ..batches import Photographs, collate, resize_sample
 from ..optimise import Row, StepReport, Trainable
+from ..shards import Sample
 from ..workers import ProcessGroup, Surroundings
 
 LossTerms = dict[str, Tensor]

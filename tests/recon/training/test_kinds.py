@@ -19,7 +19,7 @@ from facebench.recon.network.vision_weights import load_network
 from facebench.recon.recipes import files
 from facebench.recon.recipes.files import Kind, load_any_recipe, register_kind
 from facebench.recon.recipes.vision import VisionRecipe
-from facebench.recon.training.data.batches import Photographs
+from facebench.recon.training.batches import Photographs
 from facebench.recon.training.optimise import Row
 from facebench.recon.training.run import TrainingJob, Worker, train_worker
 from facebench.recon.training.tasks.task import Learner, LossTerms

@@ -11,10 +11,10 @@ from training_faces import SETTINGS, SIZE, small_model
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.recipes.regressor import AugmentationRecipe
 from facebench.recon.synthetic.appearance import CLASS_NAMES
-from facebench.recon.training.data.augmentation import augmentation
-from facebench.recon.training.data.batches import BatchSource
-from facebench.recon.training.data.shards import FaceShards
+from facebench.recon.training.augmentation import augmentation
+from facebench.recon.training.batches import BatchSource
 from facebench.recon.training.methods.ours import Trainer
+from facebench.recon.training.shards import FaceShards
 from facebench.recon.training.workers import Surroundings
 
 

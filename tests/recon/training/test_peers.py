@@ -17,9 +17,9 @@ from training_faces import small_recipe
 
 from facebench.recon.losses.multilevel import Supervision
 from facebench.recon.recipes.regressor import AugmentationRecipe
-from facebench.recon.training.data.augmentation import augmentation
-from facebench.recon.training.data.batches import BatchSource
-from facebench.recon.training.data.shards import FaceShards
+from facebench.recon.training.augmentation import augmentation
+from facebench.recon.training.batches import BatchSource
+from facebench.recon.training.shards import FaceShards
 from facebench.recon.training.tasks.loop import point_noise
 from facebench.recon.training.tasks.task import PeopleBatch
 from facebench.recon.training.workers import ProcessGroup

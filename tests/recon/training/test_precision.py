@@ -5,11 +5,11 @@ from pathlib import Path
 import torch
 from training_faces import small_model, small_recipe
 
-from facebench.recon.training.data.augmentation import augmentation
-from facebench.recon.training.data.batches import BatchSource
-from facebench.recon.training.data.shards import FaceShards
+from facebench.recon.training.augmentation import augmentation
+from facebench.recon.training.batches import BatchSource
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.optimise import computing_in
+from facebench.recon.training.shards import FaceShards
 from facebench.recon.training.workers import Surroundings
 
 CPU = torch.device("cpu")

@@ -10,8 +10,8 @@ from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.synthetic.faces import FaceSampler, cover
-from facebench.recon.training.data.batches import collate
-from facebench.recon.training.data.shards import Sample
+from facebench.recon.training.batches import collate
+from facebench.recon.training.shards import Sample
 from facebench.recon.vision.parsing import make_parser
 
 SIDE = 112

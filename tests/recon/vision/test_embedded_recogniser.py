@@ -8,9 +8,9 @@ import torch
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.synthetic.faces import FaceSampler
-from facebench.recon.training.data.batches import collate
-from facebench.recon.training.data.shards import Sample
+from facebench.recon.training.batches import collate
 from facebench.recon.training.methods.ours import load_features
+from facebench.recon.training.shards import Sample
 from facebench.recon.training.tasks.recogniser import separation
 
 PEOPLE, FRAMES, SIDE = 12, 3, 112

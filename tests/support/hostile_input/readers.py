@@ -43,8 +43,8 @@ from facebench.recon.preparation.folder import WorkFolder
 from facebench.recon.preparation.listing import list_photographs
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.regressors.checkpoint import load_regressor
-from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.loop import TrainingFolder
+from facebench.recon.training.shards import FaceShards
 from facebench.recon.training.tasks.parser import CelebAMaskFaces
 from facebench.recon.video.decode import read_chunks
 from facebench.recon.video.encode import frame_rate

@@ -10,7 +10,6 @@ from training_faces import small_model
 
 from facebench.errors import FacebenchError
 from facebench.recon.face.coefficients import CoefficientSizes
-from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.methods import labels
 from facebench.recon.training.methods.labels import (
     Labelling,
@@ -19,6 +18,7 @@ from facebench.recon.training.methods.labels import (
     read_fits,
     read_labels,
 )
+from facebench.recon.training.shards import FaceShards
 
 SIZES = CoefficientSizes.of(small_model())
 

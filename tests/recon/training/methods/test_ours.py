@@ -10,11 +10,11 @@ from training_faces import small_model, small_recipe
 
 from facebench.recon.losses.landmarks import landmark_loss
 from facebench.recon.recipes.regressor import OptimiserRecipe
-from facebench.recon.training.data.augmentation import augmentation
-from facebench.recon.training.data.batches import BatchSource
-from facebench.recon.training.data.shards import FaceShards
+from facebench.recon.training.augmentation import augmentation
+from facebench.recon.training.batches import BatchSource
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.optimise import learning_rate
+from facebench.recon.training.shards import FaceShards
 from facebench.recon.training.workers import Surroundings
 
 CPU = torch.device("cpu")

@@ -8,7 +8,6 @@ import torch
 from training_faces import small_model, small_recipe
 
 from facebench.recon.face.imaging import rotation_matrix
-from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.methods.trainer import (
     MODE,
@@ -17,6 +16,7 @@ from facebench.recon.training.methods.trainer import (
     shape_error,
     validate_regressor,
 )
+from facebench.recon.training.shards import FaceShards
 from facebench.recon.training.workers import Surroundings
 
 

@@ -15,9 +15,9 @@ from training_faces import SIZE, write_training_faces
 from facebench.errors import FacebenchError
 from facebench.recon.network.tensor_files import read_content
 from facebench.recon.recipes.files import load_any_recipe, training_of
-from facebench.recon.training.data.shards import FaceShards
 from facebench.recon.training.optimise import Row
 from facebench.recon.training.run import TrainingJob, Worker, make_loop, train_worker
+from facebench.recon.training.shards import FaceShards
 from facebench.recon.training.workers import ProcessGroup
 from facebench.recon.vision.landmarks import NetworkLandmarks, make_landmark_detector
 from facebench.recon.vision.parsing import make_parser

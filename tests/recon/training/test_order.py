@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.recon.training.data.batches import epoch_order
-from facebench.recon.training.data.shards import RowGroups
+from facebench.recon.training.batches import epoch_order
+from facebench.recon.training.shards import RowGroups
 
 GROUPS = st.lists(st.integers(1, 9), min_size=1, max_size=12)
 

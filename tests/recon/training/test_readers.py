@@ -12,9 +12,9 @@ import torch
 
 from facebench.errors import FacebenchError
 from facebench.recon.recipes.regressor import AugmentationRecipe
-from facebench.recon.training.data.augmentation import augmentation
-from facebench.recon.training.data.batches import BatchSource, prefetch
-from facebench.recon.training.data.shards import FaceShards
+from facebench.recon.training.augmentation import augmentation
+from facebench.recon.training.batches import BatchSource, prefetch
+from facebench.recon.training.shards import FaceShards
 
 CHANGE = augmentation(
     AugmentationRecipe(shift=0.1, zoom=0.1, turn=10, gain=0.1, contrast=0.2, cover=0.5)

@@ -18,13 +18,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from ....errors import FacebenchError, error_line
-from ...files.mirror import fetch
-from ...files.pictures import read_picture
-from ...files.tables import open_parquet, parquet_error
-from ...morphable.model import MorphableModel
-from ...preparation.rows import DROPPED
-from ...synthetic.appearance import CLASS, MASK_ORDER
+from ...errors import FacebenchError, error_line
+from ..files.mirror import fetch
+from ..files.pictures import read_picture
+from ..files.tables import open_parquet, parquet_error
+from ..morphable.model import MorphableModel
+from ..preparation.rows import DROPPED
+from ..synthetic.appearance import CLASS, MASK_ORDER
 
 POOL = 8192
 """Rows that are shuffled among each other, about 200 MB of pictures of 224 px."""

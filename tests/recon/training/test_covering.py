@@ -9,8 +9,8 @@ from facebench.errors import FacebenchError
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.recipes.regressor import AugmentationRecipe
 from facebench.recon.synthetic.appearance import CLASS
-from facebench.recon.training.data.augmentation import augmentation, cover, straight_edged, surface
-from facebench.recon.training.data.shards import Sample
+from facebench.recon.training.augmentation import augmentation, cover, straight_edged, surface
+from facebench.recon.training.shards import Sample
 
 MOVING = {"shift": 0.1, "zoom": 0.2, "turn": 10.0, "gain": 0.2, "contrast": 0.3}
 

@@ -5,8 +5,8 @@ import numpy as np
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.vision import LandmarkerRecipe
 from facebench.recon.synthetic.appearance import CLASS
-from facebench.recon.training.data.augmentation import mirror, random_change
-from facebench.recon.training.data.shards import Sample
+from facebench.recon.training.augmentation import mirror, random_change
+from facebench.recon.training.shards import Sample
 from facebench.recon.vision.landmarks import MIRRORED
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from facebench.recon.recipes.regressor import AugmentationRecipe
-from facebench.recon.training.data.augmentation import augmentation, move, recolour, restyle
-from facebench.recon.training.data.shards import Sample
+from facebench.recon.training.augmentation import augmentation, move, recolour, restyle
+from facebench.recon.training.shards import Sample
 
 
 def blob(x: float, y: float, size: int = 65) -> Sample:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import correlate, gaussian_filter
 
-from ...recipes.files import AnyRecipe
-from ...recipes.regressor import AugmentationRecipe
-from ...synthetic.appearance import CLASS
-from ...synthetic.photograph import (
+from ..recipes.files import AnyRecipe
+from ..recipes.regressor import AugmentationRecipe
+from ..synthetic.appearance import CLASS
+from ..synthetic.photograph import (
     FloatImage,
     fractal_noise,
     handed_on,
@@ -24,8 +24,8 @@ from ...synthetic.photograph import (
     random_colour,
     smooth_noise,
 )
-from ...vision.landmarks import MIRRORED
-from ...vision.parsing import swap_sides
+from ..vision.landmarks import MIRRORED
+from ..vision.parsing import swap_sides
 from .batches import Transform
 from .shards import Sample
 

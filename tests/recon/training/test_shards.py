@@ -8,7 +8,7 @@ import pytest
 from training_faces import SIZE, random_faces, small_model
 
 from facebench.errors import FacebenchError
-from facebench.recon.training.data.shards import FaceShards
+from facebench.recon.training.shards import FaceShards
 
 
 def test_a_row_is_what_was_written(faces: Path) -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebench.recon.recipes.regressor import AugmentationRecipe
-from facebench.recon.training.data.augmentation import augmentation
-from facebench.recon.training.data.batches import BatchSource, resize_sample, rows_of_step
-from facebench.recon.training.data.shards import FaceShards, Sample
+from facebench.recon.training.augmentation import augmentation
+from facebench.recon.training.batches import BatchSource, resize_sample, rows_of_step
+from facebench.recon.training.shards import FaceShards, Sample
 
 CHANGE = augmentation(
     AugmentationRecipe(shift=0.1, zoom=0.1, turn=10, gain=0.1, contrast=0.2, cover=0.5)

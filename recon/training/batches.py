@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from ....errors import FacebenchError
-from ...losses.multilevel import Supervision
+from ...errors import FacebenchError
+from ..losses.multilevel import Supervision
 from .shards import POOL, Sample
 
 Transform = Callable[[Sample, np.random.Generator], Sample]

@@ -1,1 +1,0 @@
-"""Training photographs: shards, order, augmentation, batches."""
