@@ -20,13 +20,28 @@ from ...recon.mesh import Mesh
 from ..dataset.interface import Item
 from ..landmarks import LANDMARK_SUFFIXES, Landmarks, read_landmark_file
 from ..meshes.checks import prediction_in_mm
-from ..meshes.files import load_mesh, meshes_below
+from ..meshes.files import FORMATS, load_mesh, meshes_below
 from ..meshes.units import ANY_UNIT, unit_in_mm
 from .interface import MethodCard
 
 TOPOLOGY = "landmarks.txt"
 """The vertices of the landmarks, for all meshes of the folder."""
 LAYOUT = "expected DIR/SUBJECT/SCENE.obj (.ply, .npz …) or DIR/SUBJECT.obj for all scenes"
+_UNREAD = (
+    ".gltf",
+    ".wrl",
+    ".fbx",
+    ".dae",
+    ".x3d",
+    ".3mf",
+    ".usdz",
+    ".vtk",
+    ".pcd",
+    ".npy",
+    ".mat",
+    ".pkl",
+)
+"""Endings under which faces are kept and not read."""
 _COUNTS = (68, 7)
 _MOST_BYTES = 2**20
 _SHOWN = 4
@@ -106,6 +121,9 @@ class MeshFolder:
 
     def _near(self, item: Item) -> str:
         """A name of the same numbers: `Subject1` may be meant for `subject_01`, `subject_2` not."""
+        unread = (f"{name}{suffix}" for name in item.names for suffix in _UNREAD)
+        if there := next((name for name in unread if (self.root / name).is_file()), None):
+            return f"'{there}' is of a format that is not read: known are {', '.join(FORMATS)}"
         # subject_1 and subject_2 are near as text and are two people: numbers have to agree.
         numbers, last = _numbers(item.id), PurePosixPath(item.id).name
         same = [name for name in self.meshes if _numbers(name) == numbers]

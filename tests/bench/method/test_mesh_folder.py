@@ -53,6 +53,7 @@ def test_a_scene_of_its_own_comes_before_the_one_for_all(tmp_path: Path) -> None
         (["Subject1.obj"], "'Subject1.obj' may be it: call it subject_01/indoor.obj"),
         (["s001/indoor.obj"], "'s001/indoor.obj' may be it: call it subject_01/indoor.obj"),
         (["subject_02.obj"], "no prediction of subject_01/indoor: it holds subject_02"),
+        (["b.obj", "subject_01/indoor.gltf"], "'subject_01/indoor.gltf' is of a format that is"),
         (["subject_01/indor.obj"], "'subject_01/indor.obj' may be it: call it subject_01/indoor"),
         (["subject_01/outdoor.obj"], "subject_01/indoor: it holds subject_01/outdoor"),
         (["subject_01/indoor.obj", "subject_01/PTZ-Indoor.ply"], "2 candidates for the prediction"),
