@@ -18,6 +18,7 @@ from ...errors import FacebenchError
 from ...recon.face.crop import (
     Box,
     box_of_points,
+    check_inside,
     crop_square,
     crop_window,
     read_boxes,
@@ -267,7 +268,7 @@ def _read(source: Source, detector: FaceDetector) -> Photograph:
     frame = read_photograph(source.path)
     # What a person gave wins over the detector: published sets come with their own boxes.
     box = next((box for given in _GIVEN_BOXES if (box := given(source)) is not None), None)
-    box = box or detector.detect(frame)
+    box = detector.detect(frame) if box is None else check_inside(box, frame)
     if box is None:
         raise FacebenchError(
             "no face was found", "give its box in NAME.boxes.csv or its landmarks in NAME.pts"

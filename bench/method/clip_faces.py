@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import error_line
-from ...recon.face.crop import Box, crop_square, read_boxes
+from ...recon.face.crop import Box, crop_square, is_inside, read_boxes
 from ...recon.face.tracks import CUT_GREY, DESCRIBED, FOUND, Segments, large_changes, segments_of
 from ...recon.files.mirror import fetch
 from ...recon.video.decode import Chunk, read_chunks
@@ -207,8 +207,9 @@ def face_chunks(
         locate = face_locator(clip, detector, tracking)
         for chunk in read_chunks(clip.path, clip.id, limit, done):
             # Boxes of a file are in its own pixels, which very large films do not keep.
-            scale = chunk.scale if clip.boxes is not None else 1.0
-            yield cut_faces(chunk, _scale(locate, scale), size, start, clip.boxes is None)
+            own = clip.boxes is None
+            place = locate if own else _in_frames(locate, chunk.scale)
+            yield cut_faces(chunk, place, size, start, own)
             following = max(following, chunk.index + 1)
             start = time.perf_counter()
     except Exception as error:
@@ -236,15 +237,15 @@ def face_locator(clip: Clip, detector: str = "embedded", tracking: bool = False)
     return lambda number, frame, last: find_next(finder, frame, last if tracking else None)
 
 
-def _scale(locate: Locate, factor: float) -> Locate:
-    if factor == 1.0:
-        return locate
+def _in_frames(locate: Locate, factor: float) -> Locate:
+    """Boxes of a file in frames that were made smaller; none where they lie beyond a frame."""
 
-    def scaled(number: int, frame: NDArray[np.uint8], last: Box | None) -> Box | None:
-        box = locate(number, frame, last)
-        return None if box is None else box.times(factor)
+    def placed(number: int, frame: NDArray[np.uint8], last: Box | None) -> Box | None:
+        given = locate(number, frame, last)
+        box = None if given is None else given.times(factor)
+        return box if box is not None and is_inside(box, frame) else None
 
-    return scaled
+    return placed
 
 
 def cut_faces(

@@ -27,6 +27,9 @@ MARGIN = 1.0 / LANDMARK_SHARE
 HEADER = "frame,left,top,width,height"
 _MOST_BYTES = 2**25
 _LEAST_SIDE = 2.0
+_LEAST_INSIDE = 0.25
+"""Share of a box: a face that a picture's edge cuts has more of it inside, one whose numbers are
+those of a larger copy of the picture mostly less."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,30 @@ def box_overlap(a: Box, b: Box) -> float:
     height = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
     both = max(width, 0.0) * max(height, 0.0)
     return both / max(a.width * a.height + b.width * b.height - both, 1e-12)
+
+
+def is_inside(box: Box, frame: NDArray[np.uint8]) -> bool:
+    """Whether a box that somebody gave lies in an (H, W, 3) frame, but for what its edge cuts."""
+    height, width = frame.shape[:2]
+    across = min(box.left + box.width, width) - max(box.left, 0.0)
+    down = min(box.top + box.height, height) - max(box.top, 0.0)
+    return max(across, 0.0) * max(down, 0.0) >= _LEAST_INSIDE * box.width * box.height
+
+
+def check_inside(box: Box, frame: NDArray[np.uint8]) -> Box:
+    """The box itself.
+
+    Raises:
+        FacebenchError: it does not lie in the frame, see `is_inside`.
+    """
+    if not is_inside(box, frame):
+        height, width = frame.shape[:2]
+        raise FacebenchError(
+            f"the face that is given, {box.width:.0f} x {box.height:.0f} px at ({box.left:.0f}, "
+            f"{box.top:.0f}), lies outside of the picture, {width} x {height} px",
+            "give boxes and landmarks in px of this very file",
+        )
+    return box
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import error_line
+from ...errors import FacebenchError, error_line
 from ..face.coefficients import FaceCoefficients, frame_table
-from ..face.crop import Box, box_of_points, read_all_boxes, read_image_points
+from ..face.crop import Box, box_of_points, check_inside, read_all_boxes, read_image_points
 from ..vision.detect import ManyFacesDetector
 from .reconstructor import FaceCrop
 from .results import ResultLedger, SourceResult
@@ -89,10 +89,15 @@ class SourceReconstructor(VideoReconstructor):
         """Boxes from the files beside the photograph where there are any, else the detector's."""
         # Before boxes: they say more of where the face is.
         if source.landmarks is not None:
-            return [box_of_points(read_image_points(source.landmarks))]
+            return [check_inside(box_of_points(read_image_points(source.landmarks)), frame)]
         if source.boxes is not None:
             # A photograph is frame 0 of a file that is made for videos.
-            boxes = read_all_boxes(source.boxes).get(0, [])
+            given = read_all_boxes(source.boxes)
+            if given and 0 not in given:
+                raise FacebenchError(
+                    f"{source.boxes}: no box of frame 0", "a photograph is frame 0"
+                )
+            boxes = [check_inside(box, frame) for box in given.get(0, [])]
             largest = sorted(boxes, key=lambda box: -max(box.width, box.height))
             return largest if self.settings.all_faces else largest[:1]
         box = None if self.settings.all_faces else self.detector.detect(frame)

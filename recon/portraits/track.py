@@ -18,7 +18,7 @@ from scipy.ndimage import median_filter
 from scipy.signal import savgol_filter
 
 from ..face.coefficients import FaceCoefficients, Floats
-from ..face.crop import Box
+from ..face.crop import Box, is_inside
 from ..face.tracks import NEIGHBOURS, RESIZED, STRAYED, find_cuts, grey_thumbnail, jumps, places_of
 from ..video.decode import Chunk
 from ..vision.detect import FaceDetector
@@ -195,6 +195,7 @@ class TrackBuilder:
                 box = self._detector.detect(frame)
             else:
                 box = given[number].times(chunk.scale) if number in given else None
+                box = box if box is not None and is_inside(box, frame) else None
             if box is not None:
                 yield number, frame, box
 
