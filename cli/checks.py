@@ -59,7 +59,7 @@ def check_method(
       facebench check-method meshes:predictions --prediction-unit cm
       facebench check-method mine --json | jq '.findings[] | select(.verdict == "failed")'
     """
-    from ..bench.conformance.check import check_method as examine
+    from ..bench.conformance.method import check_method as examine
     from ..bench.method.interface import MethodOptions
 
     options = MethodOptions(checkpoint, model, device, unit=prediction_unit)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..bench.conformance.frames import seconds_per_face
+from ..bench.conformance.method import seconds_per_face
 from ..bench.method.interface import Described, HoldsMeshes
 from ..bench.method.registry import MethodChoice
 from ..errors import FacebenchError

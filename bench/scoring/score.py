@@ -1,4 +1,8 @@
-"""One prediction against one scan under a protocol: the numbers of a subject and scene."""
+"""One prediction against one scan under a protocol: the numbers of a subject and scene.
+
+A scan that is a point cloud has a surface through its points, for order, normals and areas, and its
+noise as the floor under what can be measured on it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import Delaunay, cKDTree
 
 from ...errors import FacebenchError
 from ...recon.mesh import Mesh
@@ -19,13 +24,22 @@ from ..protocol.record import AlignmentSettings, Protocol
 from ..registration.dense import Alignment
 from ..registration.initialise import PreparedMesh, is_face_scale
 from ..registration.nose_tip import NoseTip
-from ..surface.point_cloud import noise_floor_mm, noise_mm, surface_of_points
 from ..surface.region import Sphere
 from ..surface.similarity import Similarity
-from ..surface.triangles import Float64Array, triangle_areas, vertex_areas
+from ..surface.triangles import Float64Array, double_areas, lengths, triangle_areas, vertex_areas
 from .distance import CURVE_MM, pool, weighted_mean
 from .register import initialise_on_crop, register_pair
 from .result import NAN, SCORED, UNSCORED, Score
+
+FEWEST = 500  # Points that can show a face.
+GAP = 5.0  # In median edges: a longer one bridges a hole or the outline.
+NEIGHBOURS = 24  # Of a local fit with six parameters.
+N_FITS = 1500  # Places at which the noise is taken; their median is what counts.
+# Of the scan's points, and of a prediction's on the scan: inside a triangle the noise of three
+# corners is averaged, its variance halved.
+ON_POINTS, ON_TRIANGLES = 1.0, np.sqrt(0.5)
+# Of normally distributed noise of deviation 1: of its absolute value.
+STATISTICS = {"mean": np.sqrt(2 / np.pi), "median": 0.6745, "rmse": 1.0}
 
 
 @dataclass(frozen=True)
@@ -168,6 +182,81 @@ def with_size_error(
 def failed_score(subject: str, scene: str, reason: str, protocol: Protocol) -> Score:
     """The row of a subject and scene that has no number."""
     return Score(subject, scene, UNSCORED, reason, protocol.name, protocol.digest)
+
+
+def surface_of_points(points: Float64Array) -> Mesh:
+    """Triangles between the points of a face, for its order, its normals and its areas.
+
+    The points are projected along their shortest principal axis, from where a face seen by a
+    scanner is a height field, and joined by Delaunay's triangulation; long edges, over holes and
+    beside the outline, go. Its outside is where it is convex. Distances are taken from the points
+    to the prediction alone: this surface is not measured to.
+
+    Args:
+        points: (N, 3), mm.
+
+    Raises:
+        FacebenchError: too few points, or points in a line.
+    """
+    known = np.unique(points[np.isfinite(points).all(1)], axis=0)
+    if len(known) < FEWEST:
+        raise FacebenchError(
+            f"the scan is a cloud of {len(known)} points, too few to show a face",
+            f"at least {FEWEST} are needed",
+        )
+    centred = known - known.mean(0)
+    sizes, axes = np.linalg.eigh(centred.T @ centred)
+    if sizes[1] < 1e-6 * sizes[2]:
+        raise FacebenchError("the points of the scan lie in a line", "is it a scan of a face?")
+    triangles = Delaunay(centred @ axes[:, 1:]).simplices.astype(np.int64)
+    corners = known[triangles]
+    longest = lengths(corners - corners[:, [1, 2, 0]]).max(1)
+    triangles = triangles[longest <= GAP * np.median(longest)]
+    outward = double_areas(known, triangles)
+    # One side of the projection is the front for all triangles alike.
+    outward *= np.sign(outward @ axes[:, 0])[:, None]
+    is_convex = float((outward * (known[triangles].mean(1) - known.mean(0))).sum()) > 0
+    front = axes[:, 0] if is_convex else -axes[:, 0]
+    wrong = double_areas(known, triangles) @ front < 0
+    triangles[wrong] = triangles[wrong][:, ::-1]
+    return Mesh(known, triangles)
+
+
+def noise_mm(points: Float64Array) -> float:
+    """Standard deviation of a scan's noise across its surface, mm.
+
+    Of the residuals of quadratic fits to the neighbours of some points, with the fits' degrees of
+    freedom taken off; their median, so that edges and hair have no part in it. What is smooth over
+    a dozen neighbours, a wrong calibration, is not seen.
+
+    Args:
+        points: (N, 3) of the measured part, more than a hundred, mm.
+    """
+    if len(points) <= 4 * NEIGHBOURS:
+        return float("nan")
+    some = points[:: max(1, len(points) // N_FITS)]
+    near = points[cKDTree(points).query(some, k=NEIGHBOURS)[1]]
+    offsets = near - near.mean(1, keepdims=True)
+    # The normal is the axis of least spread: eigh sorts ascending.
+    axes = np.linalg.eigh(np.einsum("nki,nkj->nij", offsets, offsets))[1]
+    height, x, y = np.moveaxis(np.einsum("nki,nij->nkj", offsets, axes), -1, 0)
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+    fitted = np.einsum("nij,nj->ni", np.linalg.pinv(terms), height)
+    left = height - np.einsum("nki,ni->nk", terms, fitted)
+    variance = (left**2).sum(1) / (NEIGHBOURS - terms.shape[-1])
+    return float(np.sqrt(np.median(variance)))
+
+
+def noise_floor_mm(noise: float, weights: tuple[float, float], statistic: str) -> float:
+    """What a perfect prediction would score through a scan's noise.
+
+    Args:
+        noise: standard deviation, mm, see `noise_mm`.
+        weights: of the scan's points and of the prediction's in the score.
+        statistic: over points, a name in `STATISTICS`.
+    """
+    shares = weights[0] * ON_POINTS + weights[1] * ON_TRIANGLES
+    return float(STATISTICS[statistic] * noise * shares)
 
 
 def _scale_normalisation(

@@ -20,7 +20,7 @@ from ...errors import FacebenchError
 from ..face.coefficients import CoefficientSizes
 from ..face.crop import frame_mean_face
 from ..morphable.model import MorphableModel
-from ..network.landmarker import LandmarkNetwork
+from ..network.dense import LandmarkNetwork
 from ..network.resnet import iresnet_like
 from ..network.tensor_files import FORMAT, build_fitting, read_content, recipe_in, write_content
 from ..recipes.baselines import GenovaRecipe, RichardsonRecipe

@@ -20,7 +20,7 @@ from ..face.crop import Framing
 from ..face.imaging import ambient_light, fit_pose, from_pixels, pose_of_camera
 from ..fitting.landmark_objective import LandmarkModel
 from ..morphable.model import MorphableModel
-from ..network.landmarker import LANDMARKS, LandmarkHead, LandmarkNetwork
+from ..network.dense import LANDMARKS, LandmarkHead, LandmarkNetwork
 from ..network.resnet import ColourNormalisation, ResNet
 from ..recipes.baselines import FeatureNetwork, RefiningNetwork
 from ..recipes.regressor import NetworkRecipe, OutputScale

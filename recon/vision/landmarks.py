@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ...errors import FacebenchError
 from ..face.crop import MARGIN, Box, box_of_points, crop_square, crop_window
+from ..network.dense import LandmarkNetwork
 from ..network.fetched import SeparableLandmarks
-from ..network.landmarker import LandmarkNetwork
 from ..network.tensor_files import build_with_state, file_problem
 from ..network.vision_weights import EMBEDDED, chosen_weights, load_network
 from ..recipes.vision import LandmarkerRecipe

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ...errors import FacebenchError
-from ..network.bisenet import BiSeNet
+from ..network.dense import BiSeNet
 from ..network.resnet import ColourNormalisation
 from ..network.tensor_files import build_with_state, fit_state_dict, read_state_dict
 from ..network.vision_weights import EMBEDDED, chosen_weights, is_own_file, load_network

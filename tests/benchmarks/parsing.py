@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from facebench.recon.losses.multilevel import class_weights
-from facebench.recon.network.bisenet import CLASSES
+from facebench.recon.network.dense import CLASSES
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.synthetic.occluders import Occluder, foreground_object, hand, occlude

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...export.sheet import to_pictures
 from ...losses.landmarks import FRAME, landmark_loss
-from ...network.landmarker import LandmarkNetwork
+from ...network.dense import LandmarkNetwork
 from ...recipes.vision import LandmarkerRecipe
 from ..batches import Photographs
 from ..optimise import Row

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from ....errors import FacebenchError
 from ...export.sheet import to_pictures
 from ...files.pictures import read_picture
-from ...network.bisenet import CLASSES, BiSeNet
+from ...network.dense import CLASSES, BiSeNet
 from ...network.resnet import ColourNormalisation
 from ...recipes.vision import HardPixels, ParserRecipe
 from ...vision.parsing import PART_NAMES

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facebench.bench.conformance.check import check_method
+from facebench.bench.conformance.method import check_method
 from facebench.bench.method.interface import MethodOptions
 from facebench.errors import FacebenchError, Finding, Verdict
 from facebench.recon.export.mesh_files import write_mesh

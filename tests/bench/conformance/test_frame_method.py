@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from facebench.bench.conformance.frames import check_frame_method, portraits
+from facebench.bench.conformance.method import check_frame_method, portraits
 from facebench.bench.method.interface import MethodCard
 from facebench.errors import Finding, Verdict
 from facebench.recon.mesh import Mesh

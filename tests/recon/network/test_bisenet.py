@@ -6,7 +6,7 @@ import re
 
 import torch
 
-from facebench.recon.network.bisenet import BiSeNet
+from facebench.recon.network.dense import BiSeNet
 
 # The public file's layout: names, number of tensors, number of elements.
 PUBLIC_NAMES = (

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from facebench.recon.network.landmarker import LandmarkHead, soft_argmax
+from facebench.recon.network.dense import LandmarkHead, soft_argmax
 
 
 def test_a_sharp_peak_is_found_at_its_cells_centre() -> None:

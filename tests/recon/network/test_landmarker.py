@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from facebench.recon.network.landmarker import LandmarkNetwork
+from facebench.recon.network.dense import LandmarkNetwork
 
 
 def test_shapes_and_size() -> None:

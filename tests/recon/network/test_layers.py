@@ -28,10 +28,8 @@ for channels in (1, 2, 3, 4, 5, 6, 7, 8, 12, 16):
 """
 TRAIN_NETWORKS = """
 import torch
-from facebench.recon.network.bisenet import BiSeNet
-from facebench.recon.network.resnet import IResNet
-from facebench.recon.network.landmarker import LandmarkNetwork
-from facebench.recon.network.resnet import ResNet
+from facebench.recon.network.dense import BiSeNet, LandmarkNetwork
+from facebench.recon.network.resnet import IResNet, ResNet
 torch.set_num_threads(1)
 for width in (2, 4, 6):
     networks = [IResNet("iresnet18", 8, width, 32), LandmarkNetwork(width, 64), BiSeNet(5, width),

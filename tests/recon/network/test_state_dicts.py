@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from facebench.errors import FacebenchError
-from facebench.recon.network.bisenet import BiSeNet
+from facebench.recon.network.dense import BiSeNet
 from facebench.recon.network.resnet import IResNet, ResNet
 from facebench.recon.network.tensor_files import architecture_of, fit_state_dict, read_state_dict
 

@@ -13,7 +13,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from facebench.recon.face.crop import Box
-from facebench.recon.network.landmarker import LandmarkNetwork
+from facebench.recon.network.dense import LandmarkNetwork
 from facebench.recon.preparation.candidates import (
     PhotographFaces,
     PreparationSettings,

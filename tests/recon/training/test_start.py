@@ -10,7 +10,7 @@ import torch
 from training_faces import small_model, small_recipe, write_training_faces
 
 from facebench.errors import FacebenchError
-from facebench.recon.network.landmarker import LandmarkNetwork
+from facebench.recon.network.dense import LandmarkNetwork
 from facebench.recon.network.vision_weights import save_network
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.recipes.vision import LandmarkerRecipe

@@ -10,7 +10,7 @@ import torch
 
 from facebench.errors import FacebenchError
 from facebench.recon.face.crop import Box, crop_window
-from facebench.recon.network.landmarker import LandmarkNetwork
+from facebench.recon.network.dense import LandmarkNetwork
 from facebench.recon.network.vision_weights import save_network
 from facebench.recon.recipes.vision import LandmarkerRecipe, ParserRecipe
 from facebench.recon.vision.landmarks import NetworkLandmarks, both_ways, make_landmark_detector

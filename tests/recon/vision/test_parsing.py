@@ -7,7 +7,7 @@ import torch
 
 from facebench.errors import FacebenchError
 from facebench.recon.network import vision_weights
-from facebench.recon.network.bisenet import BiSeNet
+from facebench.recon.network.dense import BiSeNet
 from facebench.recon.network.resnet import IResNet
 from facebench.recon.vision.parsing import BiSeNetParser, make_parser
 

@@ -10,7 +10,7 @@ from training_faces import small_model
 
 from facebench.errors import FacebenchError
 from facebench.recon.losses.multilevel import IdentityFeatures
-from facebench.recon.network.bisenet import BiSeNet
+from facebench.recon.network.dense import BiSeNet
 from facebench.recon.network.resnet import IResNet
 from facebench.recon.vision.recognition import Recogniser, make_recogniser
 

@@ -31,7 +31,7 @@ from facebench.recon.morphable.basel_landmarks import IBUG_OF_NAME
 from facebench.recon.morphable.load import save_npz
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import procedural_model
-from facebench.recon.network.bisenet import BiSeNet
+from facebench.recon.network.dense import BiSeNet
 from facebench.recon.recipes.regressor import NetworkRecipe, Recipe
 from facebench.recon.regressors.checkpoint import save_weights, write_content
 from facebench.recon.regressors.regressor import FaceRegressor
@@ -197,7 +197,7 @@ def parser_weights(folder: Path) -> Path:
 
 def landmarker_weights(folder: Path) -> Path:
     """A small landmark network of this package."""
-    from facebench.recon.network.landmarker import LandmarkNetwork
+    from facebench.recon.network.dense import LandmarkNetwork
     from facebench.recon.network.vision_weights import save_network
     from facebench.recon.recipes.files import load_any_recipe
 
