@@ -30,10 +30,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Lead such links to the copies."""
 
     def replaced(match: re.Match[str]) -> str:
-        place = _outside(page.file, match[1], config)
-        if place is None:
+        target = _target(page.file, match[1], config)
+        if not target.is_file():
             return match[0]
-        return f"]({os.path.relpath(_in_site(place), Path(page.file.src_uri).parent)})"
+        docs = Path(config.docs_dir)
+        inside = target.is_relative_to(docs)
+        place = str(target.relative_to(docs)) if inside else _in_site(_in_root(target, config))
+        return f"]({os.path.relpath(place, Path(page.file.src_uri).parent)})"
 
     return LINK.sub(replaced, markdown)
 
@@ -46,10 +49,21 @@ def _in_site(place: str) -> str:
     return f"{FOLDER}/{place}"
 
 
+def _in_root(target: Path, config: MkDocsConfig) -> str:
+    return target.relative_to(_root(config)).as_posix()
+
+
+def _target(page: File, link: str, config: MkDocsConfig) -> Path:
+    """What a page's link names; a page from outside `docs/` links from its own place."""
+    docs, own = Path(config.docs_dir), Path(page.src_uri).parent
+    outside = own.is_relative_to(FOLDER)
+    base = _root(config) / own.relative_to(FOLDER) if outside else docs / own
+    return Path(os.path.normpath(base / link))
+
+
 def _outside(page: File, link: str, config: MkDocsConfig) -> str | None:
     """The linked file's path in the repository; None for one in `docs/`, which the site has."""
-    docs = Path(config.docs_dir)
-    target = Path(os.path.normpath(docs / Path(page.src_uri).parent / link))
-    if target.is_relative_to(docs) or not target.is_file():
+    target = _target(page, link, config)
+    if target.is_relative_to(config.docs_dir) or not target.is_file():
         return None
-    return target.relative_to(docs.parent).as_posix()
+    return _in_root(target, config)
