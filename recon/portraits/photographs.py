@@ -94,9 +94,7 @@ class SourceReconstructor(VideoReconstructor):
             # A photograph is frame 0 of a file that is made for videos.
             given = read_all_boxes(source.boxes)
             if given and 0 not in given:
-                raise FacebenchError(
-                    f"{source.boxes}: no box of frame 0", "a photograph is frame 0"
-                )
+                raise FacebenchError(f"{source.boxes}: no frame 0", "which a photograph is")
             boxes = [check_inside(box, frame) for box in given.get(0, [])]
             largest = sorted(boxes, key=lambda box: -max(box.width, box.height))
             return largest if self.settings.all_faces else largest[:1]

@@ -65,7 +65,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
 
 
 def test_a_box_file_is_honoured(clip: Clip) -> None:
-    boxes = {3: Box(100, 60, 80, 90), 35: Box(90.5, 70.25, 60, 60)}
+    boxes = {3: Box(100, 60, 80, 90), 9: Box(900, 60, 80, 90), 35: Box(90.5, 70.25, 60, 60)}
     path = clip.path.with_name("boxes.csv")
     write_boxes(path, boxes)
     first, last = face_chunks(Clip("s/a", clip.path, path), 24)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from facebench.errors import FacebenchError
-from facebench.recon.face.crop import HEADER, Box, read_boxes, write_boxes
+from facebench.recon.face.crop import HEADER, Box, check_inside, read_boxes, write_boxes
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -37,3 +38,24 @@ def test_a_wrong_file_is_named(tmp_path: Path, text: str, said: str) -> None:
     path.write_text(text)
     with pytest.raises(FacebenchError, match=said):
         read_boxes(path)
+
+
+@pytest.mark.parametrize(
+    ("box", "inside"),
+    [
+        (Box(10, 10, 50, 60), True),
+        (Box(-20, 90, 60, 60), True),
+        (Box(0, 0, 160, 120), True),
+        (Box(-100, -100, 1000, 1000), False),
+        (Box(140, 100, 60, 60), False),
+        (Box(300, 20, 50, 60), False),
+        (Box(-90, 20, 50, 60), False),
+    ],
+)
+def test_a_box_elsewhere_is_no_face(box: Box, inside: bool) -> None:
+    picture = np.zeros((120, 160, 3), np.uint8)
+    if inside:
+        assert check_inside(box, picture) is box
+        return
+    with pytest.raises(FacebenchError, match="outside of the picture, 160 x 120 px"):
+        check_inside(box, picture)
