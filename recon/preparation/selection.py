@@ -313,9 +313,9 @@ def select(index: Sequence[Row], radius: int) -> tuple[list[Row], list[Row]]:
 
     Both stay in their order; `reason` and `detail` of a dropped one say why.
 
-    Of photographs with the same bytes the first by name stays. Of faces whose perceptual hashes
-    differ in at most `radius` bits the one from the larger face stays, then the sharper, then the
-    first; see `duplicates_of`.
+    Of photographs with the same bytes the first by name stays that has a good face. Of faces whose
+    perceptual hashes differ in at most `radius` bits the one from the larger face stays, then the
+    sharper, then the first; see `duplicates_of`.
 
     Args:
         index: rows in the order of the photographs, `reason` empty for good faces.
@@ -348,7 +348,8 @@ def names(row: Row, folders_are_subjects: bool) -> dict[str, str]:
 
 def _same_files(index: Sequence[Row]) -> dict[int, dict[str, str]]:
     first: dict[str, str] = {}
-    for row in index:
+    # A copy whose labels are unusable must not stand for one whose labels are good.
+    for row in sorted(index, key=lambda row: bool(row["reason"])):
         if row["sha256"]:
             first.setdefault(row["sha256"], row["source"])
     return {

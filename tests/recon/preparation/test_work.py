@@ -123,3 +123,14 @@ def _stored(name: str) -> object:
     from facebench.recon.preparation.listing import Stored
 
     return Stored(name, name, 0, "")
+
+
+def test_of_equal_photographs_the_one_with_good_labels_stays() -> None:
+    sizes = {"face": 0, "face_px": 90.0, "sharpness": 50.0, "hash": 1}
+    rows = [
+        {"source": name, "sha256": "f00d", "reason": reason, "detail": "", **sizes}
+        for name, reason in (("a.png", "unusable landmarks or mask file"), ("b.png", ""))
+    ]
+    kept, dropped = select(rows, KEEP_ALL)
+    assert [row["source"] for row in kept] == ["b.png"]
+    assert [row["source"] for row in dropped] == ["a.png"]
