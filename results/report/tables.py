@@ -293,7 +293,7 @@ def _ranges(numbers: Sequence[int]) -> Iterator[str]:
 
 
 def _whose(labels: Sequence[str], series: Sequence[Series]) -> str:
-    return "all" if len(set(labels)) == len(series) else ", ".join(dict.fromkeys(labels))
+    return "all" if len(set(labels)) == len(series) else "; ".join(dict.fromkeys(labels))
 
 
 def shared_reason(reason: str, place: str) -> tuple[str, str]:
