@@ -90,7 +90,7 @@ class Plugins:
     def _built_in(self) -> dict[str, Place]:
         package = importlib.import_module(self._package)
         shared: Mapping[str, Sequence[str]] = getattr(package, "TOGETHER", {})
-        places = {}
+        places: dict[str, str] = {}
         for file in (item.name for item in pkgutil.iter_modules(package.__path__)):
             own = {name: f"{file}:{name}" for name in shared.get(file, ())}
             places |= own or {file.replace("_", "-"): file}
