@@ -137,7 +137,6 @@ def _reconstructor(out: Path, options: dict[str, Any]) -> SourceReconstructor:
     from ..recon.portraits.photographs import SourceReconstructor
     from ..recon.portraits.reconstructor import choose_method, make_reconstructor
     from ..recon.portraits.results import FaceFiles, SheetRenderer
-    from ..recon.portraits.video import ReconstructionSettings
     from ..recon.vision.detect import make_detector
     from ..recon.weights.catalogue import choice_identity, resolve_choice
 
@@ -153,13 +152,11 @@ def _reconstructor(out: Path, options: dict[str, Any]) -> SourceReconstructor:
         SheetRenderer(model, device),
         make_detector(finder, device, tilted=True),
         FaceFiles(out, options["formats"], origin),
-        ReconstructionSettings(
-            all_faces=options["all_faces"],
-            batch=options["batch"],
-            frames=options["frames"],
-            smoothing=not options["no_smoothing"],
-            frame_meshes=options["frames_meshes"],
-        ),
+        all_faces=options["all_faces"],
+        batch=options["batch"],
+        frames=options["frames"],
+        smoothing=not options["no_smoothing"],
+        frame_meshes=options["frames_meshes"],
     )
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -43,21 +43,9 @@ Job = TypeVar("Job")
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True, eq=False)
-class RunFace:
-    """One measured face of a run.
-
-    Attributes:
-        subject: whose.
-        mesh: the prediction, mm, at the size that its method gave it.
-        scan: what it was measured against, with the labels beside it.
-        unit: of the scan's files.
-    """
-
-    subject: str
-    mesh: Mesh
-    scan: Scan
-    unit: str
+RunFace = tuple[str, Mesh, Scan, str]
+"""A measured face: whose, the prediction in mm at the size that its method gave it, its scan with
+the labels beside it, and the unit of that file."""
 
 
 def people_of(data: Path, truths: Sequence[PersonTruth]) -> Iterator[AuditedPerson]:
@@ -121,7 +109,7 @@ def faces_of(run: RunFolder, subjects: int | None = None) -> list[RunFace]:
         raise FacebenchError(f"{run.root}: no face of the scene {first} was scored")
     landmarks = _landmarks(str(record.arguments.get("model", EMBEDDED)))
     return [
-        RunFace(
+        (
             name,
             _prediction(run.mesh_path(item), scale, landmarks),
             next(scan for scan in items[item].scans if scan.name in scans),
@@ -146,10 +134,10 @@ def measure_faces(
         FacebenchError: a worker was lost.
     """
     work = partial(_measure_choices, protocol=protocol, choices=choices)
-    for face, values in _each(work, faces, workers, cluster):
-        known = _answer_or_raise(face.subject, values)
+    for (subject, *_), values in _each(work, faces, workers, cluster):
+        known = _answer_or_raise(subject, values)
         names = [choice.name for choice in choices]
-        yield pd.DataFrame([known], index=[face.subject], columns=names)
+        yield pd.DataFrame([known], index=[subject], columns=names)
 
 
 def _each(
@@ -217,7 +205,8 @@ def _audit(person: AuditedPerson, plan: AuditPlan) -> list[dict[str, object]]:
 
 
 def _measure_choices(face: RunFace, protocol: Protocol, choices: Sequence[Choice]) -> list[float]:
-    return measure_choices(face.mesh, read_target(face.scan, face.unit), protocol, choices)
+    _, mesh, scan, unit = face
+    return measure_choices(mesh, read_target(scan, unit), protocol, choices)
 
 
 def _prediction(path: Path, scale: float, landmarks: Mapping[int, IndexArray]) -> Mesh:

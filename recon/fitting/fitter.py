@@ -33,7 +33,7 @@ from ..vision.landmarks import LandmarkDetector, make_landmark_detector
 from .colours import Photographs, ShadedPoints, Visibility, blur_images, look_up
 from .landmark_objective import LandmarkModel, LandmarkObjective, landmark_weights, unknowns_of
 from .pixel_objective import PixelObjective, ReferenceFaces
-from .solver import LIGHT_UNIT, FittingSettings, Minimum, minimise
+from .solver import LIGHT_UNIT, FittingSettings, minimise
 from .surface_points import SurfacePoints
 
 FEWEST_LANDMARKS = 6
@@ -121,16 +121,15 @@ class Fitter(nn.Module):
             FacebenchError: arrays of other shapes.
         """
         target = self._target(images, landmarks, weights)
-        found, objective = self._fit_landmarks(target)
-        vector, converged = found.vector, found.converged & target.usable
+        vector, converged, objective = self._fit_landmarks(target)
         vector = self._estimate_light(vector, target)
         # From coarse to fine where there are several: a blurred photograph draws from farther away.
         for blur in self.settings.pixel_blurs:
-            found = self._fit_pixels(vector, target, objective, blur)
-            vector = torch.where(target.usable[:, None], found.vector, vector)
+            found, at_rest = self._fit_pixels(vector, target, objective, blur)
+            vector = torch.where(target.usable[:, None], found, vector)
         if self.settings.pixel_blurs:
-            converged = converged & found.converged
-        return self._measure_fit(vector, converged, target)
+            converged = converged & at_rest
+        return self._measure_fit(vector, converged & target.usable, target)
 
     def _compute_preconditioner(self) -> Tensor:
         if not self.settings.pixel_blurs:
@@ -169,7 +168,7 @@ class Fitter(nn.Module):
             finite & (known.sum(0) >= FEWEST_LANDMARKS),
         )
 
-    def _fit_landmarks(self, target: _Target) -> tuple[Minimum, LandmarkObjective]:
+    def _fit_landmarks(self, target: _Target) -> tuple[Tensor, Tensor, LandmarkObjective]:
         """Two rounds: how the jaw line counts follows from the yaw of the round before."""
         vector = self._initialise(target)
         for _ in range(2):
@@ -178,9 +177,10 @@ class Fitter(nn.Module):
             objective = LandmarkObjective(
                 self.landmark_model, self.unknowns, target.landmarks, weights, self.settings
             )
-            found = minimise(objective, vector, self.settings.landmark_steps, _LANDMARKS_REST)
-            vector = torch.where(target.usable[:, None], found.vector, vector)
-        return Minimum(vector, found.cost, found.converged), objective
+            steps = self.settings.landmark_steps
+            found, _, converged = minimise(objective, vector, steps, _LANDMARKS_REST)
+            vector = torch.where(target.usable[:, None], found, vector)
+        return vector, converged, objective
 
     def _initialise(self, target: _Target) -> Tensor:
         """The mean face in the pose that aligns it best with the landmarks, in closed form."""
@@ -217,7 +217,7 @@ class Fitter(nn.Module):
 
     def _fit_pixels(
         self, vector: Tensor, target: _Target, landmarks: LandmarkObjective, blur: float
-    ) -> Minimum:
+    ) -> tuple[Tensor, Tensor]:
         shaded = ShadedPoints.of(self.points, self.unknowns, vector)
         seen = self._visible_share(shaded, vector, target)
         photographs = Photographs.of(target.images, blur)
@@ -225,7 +225,8 @@ class Fitter(nn.Module):
         objective = PixelObjective(
             landmarks, self.points, photographs, seen, light, self.preconditioner
         )
-        return minimise(objective, vector, self.settings.pixel_steps, _PIXELS_REST)
+        found, _, converged = minimise(objective, vector, self.settings.pixel_steps, _PIXELS_REST)
+        return found, converged
 
     def _visible_share(self, shaded: ShadedPoints, vector: Tensor, target: _Target) -> Tensor:
         """How much of the picture each surface point stands for, (N, B)."""

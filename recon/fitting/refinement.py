@@ -122,9 +122,9 @@ class LandmarkRefiner:
             objective = RefinementObjective(
                 self._model, self._unknowns, targets, weights, SETTINGS, start
             )
-            found = minimise(objective, vector, SETTINGS.landmark_steps, _REST)
-            usable = usable & found.cost.isfinite()
-            vector = torch.where(usable[:, None], found.vector, vector)
+            found, cost, _ = minimise(objective, vector, SETTINGS.landmark_steps, _REST)
+            usable = usable & cost.isfinite()
+            vector = torch.where(usable[:, None], found, vector)
         vector[:, self._unknowns.shape] += start
         new = self._unknowns.unpack(vector)
         chosen = {

@@ -173,23 +173,13 @@ class Objective(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Minimum:
-    """Where the search ended.
-
-    Attributes:
-        vector: (B, D), at worst the start.
-        cost: (B,).
-        converged: (B,) bool, the cost no longer changed.
-    """
-
-    vector: Tensor
-    cost: Tensor
-    converged: Tensor
-
-
-def minimise(objective: Objective, start: Tensor, steps: int, tolerance: float) -> Minimum:
+def minimise(
+    objective: Objective, start: Tensor, steps: int, tolerance: float
+) -> tuple[Tensor, Tensor, Tensor]:
     """Descend from (B, D) by at most so many steps.
+
+    Where the search ended: vectors (B, D), at worst the start, costs (B,), and whether the cost no
+    longer changed, (B,) bool.
 
     A step that raises the cost of a face, or makes it not finite, is not taken by that face, which
     tries a shorter one next; a face that has converged stays as it is and costs no more time. So
@@ -229,7 +219,7 @@ def minimise(objective: Objective, start: Tensor, steps: int, tolerance: float) 
     # What never left the batch has not converged.
     converged = torch.ones_like(cost, dtype=torch.bool)
     converged[going] = False
-    return Minimum(vector, cost, converged & cost.isfinite())
+    return vector, cost, converged & cost.isfinite()
 
 
 def robust_cost(squared: Tensor, tail: float) -> Tensor:

@@ -25,9 +25,16 @@ _TURNS = {-1: "90° clockwise", 1: "90° anticlockwise", 2: "upside down"}
 
 @dataclass(frozen=True)
 class SourceReconstructor(VideoReconstructor):
-    """Everything that reconstructs a source, a video or a photograph, and writes its files."""
+    """Everything that reconstructs a source, a video or a photograph, and writes its files.
+
+    Attributes:
+        all_faces: every face of a photograph, not only the most prominent one.
+        batch: photographs that go through the network together.
+    """
 
     detector: ManyFacesDetector
+    all_faces: bool = False
+    batch: int = 16
 
     def reconstruct_all(
         self, sources: Sequence[Source], ledger: ResultLedger
@@ -40,7 +47,7 @@ class SourceReconstructor(VideoReconstructor):
                 waiting.append(source)
             else:
                 yield result
-        for group in _groups(waiting, self.settings.batch):
+        for group in _groups(waiting, self.batch):
             for source, result in zip(group, self._reconstruct(group), strict=True):
                 # Before it is counted: whoever saw it done finds it done after a kill.
                 ledger.add(source, result)
@@ -97,17 +104,17 @@ class SourceReconstructor(VideoReconstructor):
                 raise FacebenchError(f"{source.boxes}: no frame 0", "which a photograph is")
             boxes = [check_inside(box, frame) for box in given.get(0, [])]
             largest = sorted(boxes, key=lambda box: -max(box.width, box.height))
-            return largest if self.settings.all_faces else largest[:1]
-        box = None if self.settings.all_faces else self.detector.detect(frame)
+            return largest if self.all_faces else largest[:1]
+        box = None if self.all_faces else self.detector.detect(frame)
         framed = self.reconstructor.frame_faces(frame, [] if box is None else [box])
         if framed:
             return framed
         # The longer look, which finds tilted faces, also where the short one found none.
         boxes = self.reconstructor.frame_faces(frame, self.detector.detect_all(frame))
-        return boxes if self.settings.all_faces else boxes[:1]
+        return boxes if self.all_faces else boxes[:1]
 
     def _regress(self, crops: Sequence[FaceCrop]) -> list[FaceCoefficients]:
-        size = self.settings.batch
+        size = self.batch
         batches = [crops[start : start + size] for start in range(0, len(crops), size)]
         found = [self.reconstructor.regress(np.stack([c.crop for c in part])) for part in batches]
         return [faces[i] for faces in found for i in range(len(faces))]

@@ -32,6 +32,9 @@ SHEET_ROWS = 6
 _HELD = 4 * SHEET_ROWS
 """More are kept on the way, so that each take has some."""
 
+_ORDER, _GAP = 2, 5
+"""Of the smoothing polynomial; frames without a face after which the filter starts anew."""
+
 
 class EvenSample(Generic[Item]):
     """Keeps every n-th item of a stream, n doubling when too many are held.
@@ -238,8 +241,6 @@ def smooth(
     frames: NDArray[np.integer],
     rate: float,
     seconds: float = 0.36,
-    order: int = 2,
-    gap: int = 5,
 ) -> FaceCoefficients:
     """Faces (N, ...) of one video with their pose, expression and light smoothed.
 
@@ -249,16 +250,14 @@ def smooth(
             by straight lines.
         rate: frames per second.
         seconds: length of the filter's window; a third of a second holds a blink's half.
-        order: of the polynomial.
-        gap: frames without a face after which the filter starts anew.
     """
     # The filter needs an odd window.
     length = 2 * round(seconds * rate / 2.0) + 1
     pose = _as_curves(faces.pose)
     values = np.hstack([pose, faces.expression, faces.light.reshape(len(faces), -1)])
     # A face that comes back after a gap may be elsewhere: a parabola across would invent the way.
-    runs = np.split(np.arange(len(frames)), np.flatnonzero(np.diff(frames) > gap) + 1)
-    smoothed = np.concatenate([_run(values[run], frames[run], length, order) for run in runs])
+    runs = np.split(np.arange(len(frames)), np.flatnonzero(np.diff(frames) > _GAP) + 1)
+    smoothed = np.concatenate([_run(values[run], frames[run], length) for run in runs])
     size, last = faces.expression.shape[1], faces.light.shape
     return replace(
         faces,
@@ -288,13 +287,13 @@ def _as_curves(pose: Floats) -> Floats:
     return np.hstack([angles, pose[:, 3:6], np.log(pose[:, 6:])])
 
 
-def _run(values: Floats, frames: NDArray[np.integer], length: int, order: int) -> Floats:
+def _run(values: Floats, frames: NDArray[np.integer], length: int) -> Floats:
     """One run of frames; one shorter than the polynomial needs stays as it is."""
     every = np.arange(frames[0], frames[-1] + 1)
     longest = len(every) - 1 + len(every) % 2
     # A run shorter than the window is smoothed with the longest that it holds.
     window = min(length, longest)
-    if window <= order + 1:
+    if window <= _ORDER + 1:
         return values
     # The last known frame at or before each; missing ones are interpolated, for the filter needs
     # equal steps.
@@ -303,5 +302,5 @@ def _run(values: Floats, frames: NDArray[np.integer], length: int, order: int) -
     span = np.maximum(frames[following] - frames[known], 1)
     share = ((every - frames[known]) / span)[:, None]
     whole = values[known] + share * (values[following] - values[known])
-    smoothed: Floats = savgol_filter(whole, window, order, axis=0)[frames - frames[0]]
+    smoothed: Floats = savgol_filter(whole, window, _ORDER, axis=0)[frames - frames[0]]
     return smoothed

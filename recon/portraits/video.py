@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,25 +32,6 @@ _SELDOM = 0.2
 
 
 @dataclass(frozen=True)
-class ReconstructionSettings:
-    """How photographs and videos are reconstructed.
-
-    Attributes:
-        all_faces: every face of a photograph, not only the most prominent one.
-        batch: photographs that go through the network together.
-        frames: read of a video at most; all when None.
-        smoothing: whether pose, expression and light of a video are smoothed over time.
-        frame_meshes: whether a PLY is written for every face of a video.
-    """
-
-    all_faces: bool = False
-    batch: int = 16
-    frames: int | None = None
-    smoothing: bool = True
-    frame_meshes: bool = False
-
-
-@dataclass(frozen=True)
 class VideoReconstructor:
     """Reconstructs a video and writes its files.
 
@@ -59,14 +40,18 @@ class VideoReconstructor:
         artist: draws the sheets.
         detector: finds the faces where no box file lies beside a source.
         files: writes.
-        settings: see there.
+        frames: read of a video at most; all when None.
+        smoothing: whether pose, expression and light of a video are smoothed over time.
+        frame_meshes: whether a PLY is written for every face of a video.
     """
 
     reconstructor: Reconstructor
     artist: SheetRenderer
     detector: FaceDetector
     files: FaceFiles
-    settings: ReconstructionSettings = field(default_factory=ReconstructionSettings)
+    frames: int | None = None
+    smoothing: bool = True
+    frame_meshes: bool = False
 
     def video(self, source: Source) -> SourceResult:
         """Reconstruct one video.
@@ -76,7 +61,7 @@ class VideoReconstructor:
         """
         boxes = None if source.boxes is None else read_boxes(source.boxes)
         builder = TrackBuilder(self.reconstructor, self.detector, boxes)
-        for chunk in read_chunks(source.path, source.name, self.settings.frames):
+        for chunk in read_chunks(source.path, source.name, self.frames):
             builder.add(chunk)
         track = builder.track()
         if track is None:
@@ -98,7 +83,7 @@ class VideoReconstructor:
         write_frame_table(table, track.faces, track.numbers, track.boxes, points, rate)
         overlay = self.files.out / f"{source.name}_overlay.mp4"
         write_video(overlay, self._overlays(source, track), rate)
-        meshes = self._write_meshes(source.name, track) if self.settings.frame_meshes else []
+        meshes = self._write_meshes(source.name, track) if self.frame_meshes else []
         facts = self._video_table(source, track, frame_count, float(rate))
         facts["frames_file"] = table.relative_to(self.files.out).as_posix()
         return self.files.write_coefficients(
@@ -108,7 +93,7 @@ class VideoReconstructor:
     def _of_one_person(self, track: Track, rate: float) -> Track:
         faces = track.faces.of_one_person()
         # After the mean: what is smoothed is what is left to change from frame to frame.
-        if self.settings.smoothing:
+        if self.smoothing:
             faces = smooth(faces, track.numbers, rate)
         return replace(track, faces=faces)
 
@@ -129,7 +114,7 @@ class VideoReconstructor:
         renderer = make_renderer("outline", sigma=_SIGMA)
         face = FaceRenderer(self.reconstructor.decoder, renderer, track.image_size)
         face.to(self.reconstructor.device)
-        for chunk in read_chunks(source.path, source.name, self.settings.frames):
+        for chunk in read_chunks(source.path, source.name, self.frames):
             # Read a second time, not kept from the first: a minute of frames takes gigabytes.
             for start in range(0, len(chunk.frames), _DRAWN_TOGETHER):
                 frames = chunk.frames[start : start + _DRAWN_TOGETHER]
@@ -169,7 +154,7 @@ class VideoReconstructor:
             "identity": track.faces.identity[0].tolist(),
             "albedo": track.faces.albedo[0].tolist(),
             "frame_count": frame_count,
-            "smoothed": self.settings.smoothing,
+            "smoothed": self.smoothing,
             "frames": [],
         }
 

@@ -20,8 +20,8 @@ from .rows import Reason, RejectedError
 MEASURED_SIDE = 112
 """Sharpness and light are measured on the crop at this side in px, whatever the crop's own."""
 
-BLACK, WHITE = 16, 250
-"""Grey values from which a pixel counts as lost in shadow or light."""
+WHITE = 250
+"""Grey value from which a pixel counts as lost in light."""
 
 LEAST_OVERLAP = 0.2
 """Of the landmarks' box with the detector's, intersection over union: less is another face."""

@@ -82,14 +82,6 @@ def export_onnx(
     return difference, facts
 
 
-def read_facts(path: Path) -> dict[str, str]:
-    """The metadata of an exported file."""
-    _require_packages()
-    import onnx
-
-    return {item.key: item.value for item in onnx.load(str(path)).metadata_props}
-
-
 def _require_packages() -> None:
     missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
     if missing:

@@ -21,6 +21,57 @@ HEADLIGHT_BANDS = (0.5, 0.4, 1.1)
 """Weights of the constant, upward and forward harmonics under which shapes are shown."""
 
 
+class FaceDecoder(nn.Module):
+    """The morphable model on a device (METHOD eq. 3 and 4).
+
+    Outputs are vertex-major, (V, 3, B): gathers along vertices are then contiguous in the batch,
+    which makes normals several times cheaper than batch-major arrays.
+    """
+
+    mean_shape: Tensor
+    identity_basis: Tensor
+    expression_basis: Tensor
+    mean_albedo: Tensor
+    albedo_basis: Tensor
+    triangles: Tensor
+    landmarks: Tensor
+
+    def __init__(self, model: MorphableModel, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        for name in ("mean_shape", "mean_albedo"):
+            array = torch.as_tensor(np.array(getattr(model, name)), dtype=dtype)
+            # Not persistent: a checkpoint names its model by digest and carries no licensed copy.
+            self.register_buffer(name, array.reshape(-1, 1), persistent=False)
+        for name in ("identity_basis", "expression_basis", "albedo_basis"):
+            array = torch.as_tensor(np.array(getattr(model, name)), dtype=dtype)
+            self.register_buffer(name, array.flatten(0, 1).contiguous(), persistent=False)
+        for name in ("triangles", "landmarks"):
+            array = torch.as_tensor(np.array(getattr(model, name)), dtype=torch.int64)
+            self.register_buffer(name, array, persistent=False)
+
+    def shape(self, identity: Tensor, expression: Tensor) -> Tensor:
+        """Vertices (V, 3, B) in mm from identity (B, K) and expression (B, K) coefficients."""
+        flat = torch.addmm(self.mean_shape, self.identity_basis, identity.T)
+        flat = torch.addmm(flat, self.expression_basis, expression.T)
+        return flat.view(-1, 3, identity.shape[0])
+
+    def landmark_shape(self, identity: Tensor, expression: Tensor) -> Tensor:
+        """The landmarks' vertices (68, 3, B) in mm; any vertex where the model has none."""
+        # Three rows per landmark: a fit then pays for 204 rows of the basis instead of 3 V.
+        first = 3 * self.landmarks.clamp(min=0)
+        index = torch.stack([first, first + 1, first + 2], dim=1).flatten()
+        flat = self.mean_shape.index_select(0, index)
+        flat = torch.addmm(flat, self.identity_basis.index_select(0, index), identity.T)
+        flat = torch.addmm(flat, self.expression_basis.index_select(0, index), expression.T)
+        return flat.view(-1, 3, identity.shape[0])
+
+    def albedo(self, coefficients: Tensor) -> Tensor:
+        """Albedo (V, 3, B), RGB around [0, 1] and not clipped, from (B, K) coefficients."""
+        # Not clipped: a clip would stop the gradient of every colour that is a little too bright.
+        flat = torch.addmm(self.mean_albedo, self.albedo_basis, coefficients.T)
+        return flat.view(-1, 3, coefficients.shape[0])
+
+
 class VertexNormals(nn.Module):
     """Unit vertex normals of one topology: area-weighted means of the triangles' normals.
 
@@ -177,12 +228,6 @@ def draw_shape(face: FaceRenderer, found: Coefficients, background: float = 0.0)
     return _draw(face, face.shaded(found)[0], _lit_grey(face, found), background)
 
 
-@torch.no_grad()
-def draw_albedo(face: FaceRenderer, found: Coefficients) -> Tensor:
-    """The faces in their own colours, unlit, (B, 3, H, W)."""
-    return _draw(face, face.shaded(found)[0], face.decoder.albedo(found.albedo))
-
-
 def _lit_grey(face: FaceRenderer, found: Coefficients) -> Tensor:
     """Colours (V, 3, B) of a grey face in the found pose."""
     shape = face.decoder.shape(found.identity, found.expression)
@@ -199,54 +244,3 @@ def _draw(face: FaceRenderer, vertices: Tensor, colours: Tensor, background: flo
 
 def _render(face: FaceRenderer, vertices: Tensor, colours: Tensor) -> Rendering:
     return face.renderer(vertices, colours, face.decoder.triangles, face.image_size)
-
-
-class FaceDecoder(nn.Module):
-    """The morphable model on a device (METHOD eq. 3 and 4).
-
-    Outputs are vertex-major, (V, 3, B): gathers along vertices are then contiguous in the batch,
-    which makes normals several times cheaper than batch-major arrays.
-    """
-
-    mean_shape: Tensor
-    identity_basis: Tensor
-    expression_basis: Tensor
-    mean_albedo: Tensor
-    albedo_basis: Tensor
-    triangles: Tensor
-    landmarks: Tensor
-
-    def __init__(self, model: MorphableModel, dtype: torch.dtype = torch.float32) -> None:
-        super().__init__()
-        for name in ("mean_shape", "mean_albedo"):
-            array = torch.as_tensor(np.array(getattr(model, name)), dtype=dtype)
-            # Not persistent: a checkpoint names its model by digest and carries no licensed copy.
-            self.register_buffer(name, array.reshape(-1, 1), persistent=False)
-        for name in ("identity_basis", "expression_basis", "albedo_basis"):
-            array = torch.as_tensor(np.array(getattr(model, name)), dtype=dtype)
-            self.register_buffer(name, array.flatten(0, 1).contiguous(), persistent=False)
-        for name in ("triangles", "landmarks"):
-            array = torch.as_tensor(np.array(getattr(model, name)), dtype=torch.int64)
-            self.register_buffer(name, array, persistent=False)
-
-    def shape(self, identity: Tensor, expression: Tensor) -> Tensor:
-        """Vertices (V, 3, B) in mm from identity (B, K) and expression (B, K) coefficients."""
-        flat = torch.addmm(self.mean_shape, self.identity_basis, identity.T)
-        flat = torch.addmm(flat, self.expression_basis, expression.T)
-        return flat.view(-1, 3, identity.shape[0])
-
-    def landmark_shape(self, identity: Tensor, expression: Tensor) -> Tensor:
-        """The landmarks' vertices (68, 3, B) in mm; any vertex where the model has none."""
-        # Three rows per landmark: a fit then pays for 204 rows of the basis instead of 3 V.
-        first = 3 * self.landmarks.clamp(min=0)
-        index = torch.stack([first, first + 1, first + 2], dim=1).flatten()
-        flat = self.mean_shape.index_select(0, index)
-        flat = torch.addmm(flat, self.identity_basis.index_select(0, index), identity.T)
-        flat = torch.addmm(flat, self.expression_basis.index_select(0, index), expression.T)
-        return flat.view(-1, 3, identity.shape[0])
-
-    def albedo(self, coefficients: Tensor) -> Tensor:
-        """Albedo (V, 3, B), RGB around [0, 1] and not clipped, from (B, K) coefficients."""
-        # Not clipped: a clip would stop the gradient of every colour that is a little too bright.
-        flat = torch.addmm(self.mean_albedo, self.albedo_basis, coefficients.T)
-        return flat.view(-1, 3, coefficients.shape[0])

@@ -28,7 +28,7 @@ from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.recipes.files import load_recipe
 from facebench.recon.regressors.regressor import FaceRegressor
-from facebench.recon.render.face import draw_albedo
+from facebench.recon.render.face import draw_panels
 from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.synthetic.faces import (
     HIDDEN,
@@ -169,7 +169,7 @@ def draw(
     images = torch.from_numpy(np.stack([one.image for one in faces])).movedim(3, 1).float() / 255
     columns = [images]
     with torch.no_grad():
-        columns += [draw_albedo(trainer.face, one) for one in found.values()]
+        columns += [draw_panels(trainer.face, one, images)[2] for one in found.values()]
     stacked = [np.concatenate(to_pictures(column[:rows]), axis=0) for column in columns]
     Image.fromarray(np.concatenate(stacked, axis=1)).save(path)
 

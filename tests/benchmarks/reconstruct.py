@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,6 @@ from facebench.recon.portraits.photographs import SourceReconstructor
 from facebench.recon.portraits.reconstructor import FaceCrop, Reconstructor
 from facebench.recon.portraits.results import FaceFiles, ResultLedger, SheetRenderer
 from facebench.recon.portraits.sources import find_sources
-from facebench.recon.portraits.video import ReconstructionSettings
 from facebench.recon.regressors.checkpoint import embedded_weights, load_regressor
 from facebench.recon.vision.detect import CascadeDetector
 
@@ -104,9 +104,7 @@ def _compare_whole(whole: SourceReconstructor, photographs: Path, rounds: int) -
     faces = 0
     for number in range(rounds):
         for batch in seconds:
-            own = SourceReconstructor(
-                **{**vars(whole), "settings": ReconstructionSettings(batch=batch)}
-            )
+            own = replace(whole, batch=batch)
             ledger = ResultLedger(whole.files.out, {"batch": batch, "round": number})
             start = time.process_time()
             faces = sum(portrait.faces for portrait in own.reconstruct_all(sources, ledger))

@@ -78,10 +78,10 @@ def test_a_run_has_one_face_of_each_subject(
     monkeypatch.setattr(auditing, "measured_dataset", lambda record: SimpleNamespace(items=items))
     monkeypatch.setattr(auditing, "_prediction", lambda path, *_: path)
     faces = auditing.faces_of(run)
-    assert [(face.subject, face.mesh) for face in faces] == [
+    assert [(subject, mesh) for subject, mesh, _, _ in faces] == [
         (row.subject, run.mesh_path(row.item)) for row in rows[::2]
     ]
-    assert [face.subject for face in auditing.faces_of(run, 1)] == ["a"]
+    assert [subject for subject, *_ in auditing.faces_of(run, 1)] == ["a"]
 
 
 def test_rows_of_other_code_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:

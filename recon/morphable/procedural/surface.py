@@ -81,7 +81,6 @@ class Surface:
         skin: (V, 3) mm, the face before lids opened over the eyeballs and the pocket was made.
         triangles: (F, 3), outward.
         landmarks: (68,) vertex of each iBUG landmark.
-        partner: (V,) the vertex's mirror image; itself on the middle line.
         across: (V,) place across the mouth line: -1..1 inside the mouth, mm beyond the lips' edges.
         lens: (V,) half the height of the mouth's lens at the vertex, relative to its middle.
     """
@@ -90,7 +89,6 @@ class Surface:
     skin: Array
     triangles: NDArray[np.int64]
     landmarks: NDArray[np.int64]
-    partner: NDArray[np.int64]
     across: Array
     lens: Array
 
@@ -114,7 +112,6 @@ def mean_surface(n_vertices: int) -> Surface:
         skin=np.vstack([bare, bare[off] * flip]),
         triangles=triangles,
         landmarks=_landmarks(list(anchors), partner),
-        partner=partner,
         across=np.concatenate([across, across[off]]),
         lens=lens.half_height(points[:, 0]) / lens.half_height(np.zeros(1))[0],
     )

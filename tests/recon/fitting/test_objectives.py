@@ -111,7 +111,7 @@ def test_blend_shapes_are_held_between_0_and_1() -> None:
     moved = objective.targets + objective.residuals(asked) / objective._per_deviation
     wanted = replace(objective, targets=moved)
     assert wanted.residuals(asked).abs().max() < 1e-9
-    weight = minimise(wanted, shut, 30, 1e-10).vector[0, unknowns.shape]
+    weight = minimise(wanted, shut, 30, 1e-10)[0][0, unknowns.shape]
     units = weight[unknowns.sizes.identity :]
     assert -0.12 < units.min() < 0.0 and units.max() < 1.12
 
@@ -158,11 +158,11 @@ def test_conjugate_gradients_solve() -> None:
 def test_each_face_of_a_search_goes_its_own_way() -> None:
     """Rosenbrock's valley from three starts, one of them no number."""
     start = torch.tensor([[-1.2, 1.0], [torch.nan, 1.0], [2.0, 2.0]], dtype=torch.float64)
-    found = minimise(_Rosenbrock(), start, 100, tolerance=1e-12)
-    assert found.converged.tolist() == [True, False, True]
-    torch.testing.assert_close(found.vector[[0, 2]], torch.ones(2, 2, dtype=torch.float64))
-    alone = minimise(_Rosenbrock(), start[2:], 100, tolerance=1e-12)
-    assert torch.equal(alone.vector[0], found.vector[2])
+    found, _, converged = minimise(_Rosenbrock(), start, 100, tolerance=1e-12)
+    assert converged.tolist() == [True, False, True]
+    torch.testing.assert_close(found[[0, 2]], torch.ones(2, 2, dtype=torch.float64))
+    alone, *_ = minimise(_Rosenbrock(), start[2:], 100, tolerance=1e-12)
+    assert torch.equal(alone[0], found[2])
 
 
 def test_the_light_is_solved(fitter: Fitter, drawn: Drawn) -> None:
