@@ -29,7 +29,8 @@ _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 _SPACE = np.zeros(256, bool)
 _SPACE[list(b" \t\n\v\f")] = True
-_NUMERIC, _ELEMENTS = np.array(list(b"0123456789+-.")), np.array(list(b"vf"))
+_NUMERIC, _ELEMENT = np.zeros((2, 256), bool)
+_NUMERIC[list(b"0123456789+-.")] = _ELEMENT[list(b"vf")] = True
 # A value such as `1.#QNAN` (Microsoft's not-a-number) must not become 1: a comment has white space
 # or a line's start before it.
 _COMMENT = re.compile(rb"(?<![^\s])#[^\n]*")
@@ -172,7 +173,7 @@ class _Tokens:
         begin = block[self.starts[self._first]]
         self._letter = np.where(short, begin, 0)
         # A line that begins with a number goes on with the one before, whose end lacks a backslash.
-        lost = np.flatnonzero(np.isin(begin[1:], _NUMERIC) & np.isin(self._letter[:-1], _ELEMENTS))
+        lost = np.flatnonzero(_NUMERIC[begin[1:]] & _ELEMENT[self._letter[:-1]])
         if len(lost):
             line = self.number_of(int(self._first[lost[0] + 1]))
             raise ObjError(line, "numbers without a letter before them")

@@ -49,6 +49,7 @@ def off_counts(rows: Rows) -> tuple[int, int]:
 def off_rows(content: bytes) -> Rows:
     """Lines that hold something, without comments, each with its number."""
     text = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    text = text.rstrip(b"\0")  # the end of a string of C
     for number, line in enumerate(text.split(b"\n"), start=1):
         row = line.partition(b"#")[0].strip()
         if row:
