@@ -19,6 +19,8 @@ _EXTENTS_MM = (80.0, 800.0)
 ranges of millimetres and centimetres do not meet."""
 _HEAD_MM = 250.0
 _INCH_MM = 25.4
+_COARSEST = 1e-3
+"""Of a mesh's longest side: steps of 0.2 mm on a face."""
 _FAR = 500.0
 """Of a mesh's longest side: a vertex further from its middle belongs to no face and no room."""
 
@@ -100,12 +102,23 @@ def guess_unit(mesh: Mesh) -> str | None:
 
 
 def check_far_vertices(mesh: Mesh, name: str) -> None:
-    """Refuse a mesh with a vertex that no face can have.
+    """Refuse a mesh with a vertex that no face can have, or too far from 0 for its digits.
 
     Raises:
-        FacebenchError: with its coordinates.
+        FacebenchError: with its coordinates, or their steps.
     """
     vertices = np.asarray(mesh.vertices, np.float64)
+    # Surveys have coordinates of millions, of which 32 bits keep steps as large as a nose.
+    with np.errstate(over="ignore"):
+        short = vertices.astype(np.float32)
+    steps = np.spacing(np.median(np.abs(short), axis=0))[(short == vertices).all(axis=0)]
+    step = float(steps.max(initial=0))
+    if step > _COARSEST * _extent(mesh) > 0:
+        raise FacebenchError(
+            f"{name}: its coordinates are in steps of {step:.3g}, and its longest side is "
+            f"{_extent(mesh):.4g}: too far from 0 for numbers of 32 bits",
+            "move it to 0 where its numbers have 64 bits, and export it again",
+        )
     # The percentiles of the size pass over a few strays; here one is enough.
     away = np.abs(vertices - np.median(vertices, axis=0)).max(axis=1)
     worst = int(away.argmax())

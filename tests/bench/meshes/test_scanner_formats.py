@@ -208,6 +208,18 @@ def test_what_is_no_unit_is_refused(unit: str) -> None:
         check_unit(_face(200), "scan", unit)
 
 
+@pytest.mark.parametrize("away", [0.0, 1e6, 1e9])
+def test_steps_of_numbers_of_32_bits_far_from_0_are_refused(away: float) -> None:
+    points = _face(200.0).vertices + np.array([0, away, 0])
+    check_unit(Mesh(points, np.array([[0, 1, 2]])), "scan.obj")
+    short = Mesh(points.astype(np.float32), np.array([[0, 1, 2]]))
+    if away < 1e9:
+        check_unit(short, "scan.ply")
+        return
+    with pytest.raises(FacebenchError, match=r"in steps of 64, .* too far from 0"):
+        check_unit(short, "scan.ply")
+
+
 @pytest.mark.parametrize("far", [1e6, 1e25, 1e40])
 def test_one_vertex_beyond_any_face_is_refused(far: float) -> None:
     face = _face(200)
