@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from facebench.bench.method.clip_faces import (
 from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.registry import build_method
 from facebench.distributed import frames
+from facebench.distributed.cluster import ray_connection
 from facebench.distributed.frames import ClipTask, FrameJob, describe_clips, describe_here
 from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.morphable.load import load_model
@@ -37,9 +39,10 @@ def _one_processor() -> Iterator[None]:
 
     Several workers are `tests/cli/test_micc.py`'s.
     """
-    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ray, "init", partial(ray.init, num_cpus=1))
+        with ray_connection(cluster=False):
+            yield
 
 
 @pytest.fixture(scope="module")
