@@ -55,9 +55,9 @@ _CAVITY = 9.0
 
 def norm(vectors: Array) -> Array:
     """Length of (…, D) vectors, summed in a fixed order so that every CPU gives the same bits."""
-    total = np.zeros(vectors.shape[:-1])
-    for axis in range(vectors.shape[-1]):
-        total = total + vectors[..., axis] * vectors[..., axis]
+    total = vectors[..., 0] * vectors[..., 0]
+    for axis in range(1, vectors.shape[-1]):
+        total += vectors[..., axis] * vectors[..., axis]
     return np.sqrt(total)
 
 
@@ -77,7 +77,7 @@ def capsule(points: Array, start: Point, end: Point, radius: tuple[float, float]
     # Written out: a matrix product may add in another order on another CPU.
     along = offset[:, 0] * axis[0] + offset[:, 1] * axis[1] + offset[:, 2] * axis[2]
     fraction = np.clip(along / float((axis * axis).sum()), 0.0, 1.0)
-    away = norm(offset - fraction[:, None] * axis)
+    away = norm(offset - np.multiply(fraction[:, None], axis, order="F"))
     width: Array = radius[0] + (radius[1] - radius[0]) * fraction
     return away - width
 
@@ -96,7 +96,8 @@ def cut(solid: Array, tool: Array, blend: float) -> Array:
 
 def distance(points: Array) -> Array:
     """Signed distance (N,) of (N, 3) points to the skin, negative inside the head."""
-    p = points.copy()
+    # By columns: NumPy would go through rows of three numbers, which takes twice as long.
+    p = np.array(points, order="F")
     # One half is described; the other is its mirror image to the last bit.
     p[:, 0] = np.abs(p[:, 0])
     solid = _skull(p)

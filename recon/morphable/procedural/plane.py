@@ -46,6 +46,7 @@ middle of the face, jaw line, ear."""
 
 def element_size(points: Array) -> Array:
     """Relative edge length (N,) wanted at (N, 2) points with p >= 0."""
+    points = np.asfortranarray(points)
     sizes = [size + _GROWTH * _outside(points, centre, half) for size, centre, half in _ZONES]
     size: Array = np.minimum.reduce([*sizes, np.full(len(points), _COARSEST)])
     return size
