@@ -117,8 +117,8 @@ def check_dataset(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["terminal", "markdown", "csv", "latex", "html"]),
-    default="terminal",
+    type=click.Choice(["table", "markdown", "csv", "latex", "html"]),
+    default="table",
     show_default=True,
     help="Of the tables.",
 )

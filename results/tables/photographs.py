@@ -21,7 +21,7 @@ from .table import Cell, Table, number_text, share_text, text_rows
 from .writers import csv_text, html, latex, markdown, terminal_text
 
 FORMS: Mapping[str, Callable[[list[Table]], str]] = {
-    "terminal": terminal_text,
+    "table": terminal_text,
     "markdown": lambda tables: "\n".join(map(markdown, tables)),
     "csv": lambda tables: "\n".join(map(csv_text, tables)),
     "latex": lambda tables: "\n".join(map(latex, tables)),

@@ -190,7 +190,8 @@ def _draw_panel(axis: Axes, panel: Panel) -> None:
         return
     marker = "." if len(panel.steps) < 20 else None
     for (name, values), stroke in zip(panel.lines.items(), cycle(_STROKES), strict=False):
-        axis.plot(panel.steps, values, linewidth=1.0, label=name, linestyle=stroke, marker=marker)
+        (line,) = axis.plot(panel.steps, values, stroke, linewidth=1.0, label=name, marker=marker)
+        line.set_clip_on(False)  # the last point is at the panel's edge, which would halve it
     if panel.group == "Gradients":
         # The group's only panel: beside it is room for the names.
         axis.legend(fontsize=_POINTS, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
