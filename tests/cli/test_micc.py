@@ -64,7 +64,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_subject(data, 3, model, ("cooperative",), 3)
     scan_path(data, 3).unlink()
 
-    write_scan(scan_path(data, 4), model)
+    write_scan(scan_path(data, 4), model, labelled=True)
     write_video(clip_path(data, 4, "cooperative"), moving_face(3))
     write_video(clip_path(data, 4, "cooperative", ".mov"), moving_face(3))
     clip_path(data, 4, "indoor").write_bytes(b"not a video")

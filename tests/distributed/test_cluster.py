@@ -67,23 +67,6 @@ def test_a_start_that_fails_at_once_is_given_up(monkeypatch: pytest.MonkeyPatch)
     assert not ray.is_initialized()
 
 
-LAST_WORDS = "the same command goes on"
-
-
-def test_who_is_ended_from_within_has_last_words() -> None:
-    """As Ray does to a process whose head or node is gone."""
-    program = """
-import os
-from facebench.distributed.cluster import ray_connection
-with ray_connection(cluster=False):
-    os._exit(1)
-"""
-    run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 1 and LAST_WORDS in run.stderr
-
-
 _WAITS_ON_RAY = """
 import signal, sys, time
 from facebench.distributed.cluster import ray_connection
@@ -107,4 +90,6 @@ def test_a_request_to_end_is_the_commands_to_answer_and_not_rays() -> None:
     process.terminate()
     _, said = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert b"***" not in said and b"Traceback" not in said and LAST_WORDS.encode() not in said
+    assert (
+        b"***" not in said and b"Traceback" not in said and cluster.LAST_WORDS.encode() not in said
+    )

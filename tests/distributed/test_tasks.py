@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
 import ray
 
+from facebench.distributed.cluster import LAST_WORDS
 from facebench.distributed.tasks import in_tasks
 from facebench.errors import FacebenchError
 
@@ -38,3 +42,22 @@ def test_each_job_comes_with_its_result_or_its_error_and_few_are_taken_ahead() -
     assert sorted(found) == list(range(12))
     assert isinstance(found.pop(3), ray.exceptions.RayTaskError)
     assert found == {number: number / 2 for number in range(12) if number != 3}
+
+
+def test_who_is_ended_from_within_has_last_words() -> None:
+    """As Ray does to a process whose cluster is gone."""
+    program = """
+import os
+from facebench.distributed.cluster import ray_connection
+with ray_connection(cluster=True):
+    os._exit(1)
+"""
+    address = ray.get_runtime_context().gcs_address
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ, RAY_ADDRESS=address),
+    )
+    assert run.returncode == 1 and run.stderr.splitlines()[-1] == LAST_WORDS

@@ -119,8 +119,8 @@ def test_bad_input_is_told_before_workers_start(faces: Path, tmp_path: Path) -> 
 def test_a_killed_driver_costs_no_more_than_one_interval_and_changes_nothing(
     faces: Path, tmp_path: Path
 ) -> None:
-    whole, killed = (job(faces, tmp_path / name, "training.steps=40") for name in ("whole", "cut"))
-    settings = [f"--set={one}" for one in ("training.steps=40", *_small_settings())]
+    whole, killed = (job(faces, tmp_path / name, "training.steps=20") for name in ("whole", "cut"))
+    settings = [f"--set={one}" for one in ("training.steps=20", *_small_settings())]
     command = [sys.executable, "-m", "facebench", "train", "--data", str(faces), "--threads=1"]
     command += ["--model", whole.model, "--recipe", "ours-embedded", "--out", str(killed.out)]
     started = subprocess.Popen([*command, *settings], stderr=subprocess.DEVNULL)
@@ -136,7 +136,7 @@ def test_a_killed_driver_costs_no_more_than_one_interval_and_changes_nothing(
     heard: list[Row] = []
     with killed.folder.locked():
         train(killed, workers=1, cluster=False, listen=heard.append)
-    assert [row["step"] for row in heard] == list(range(kept + 1, 41))
+    assert [row["step"] for row in heard] == list(range(kept + 1, 21))
     train(whole, workers=1, cluster=False, listen=lambda row: None)
     assert training_differences(whole.out, killed.out) == []
 
