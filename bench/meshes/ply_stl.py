@@ -328,9 +328,11 @@ def _lists_of(columns: Columns, wanted: str | None, lengths: dict[str, int]) -> 
 
 def whole_numbers(values: NDArray[np.generic]) -> Index:
     """Vertex numbers as integers; refused where one is a fraction or no number."""
-    if values.dtype.kind == "f" and (values != np.round(values)).any():
+    with np.errstate(invalid="ignore"):
+        whole = values.astype(np.int64)
+    if values.dtype.kind == "f" and not np.array_equal(whole, values):
         raise ValueError("a corner that is no whole number")
-    return values.astype(np.int64)
+    return whole
 
 
 def is_binary_stl(start: bytes, size: int) -> bool:

@@ -91,7 +91,7 @@ def is_inside(box: Box, frame: NDArray[np.uint8]) -> bool:
     height, width = frame.shape[:2]
     across = min(box.left + box.width, width) - max(box.left, 0.0)
     down = min(box.top + box.height, height) - max(box.top, 0.0)
-    return max(across, 0.0) * max(down, 0.0) >= _LEAST_INSIDE * box.width * box.height
+    return bool(max(across, 0.0) * max(down, 0.0) >= _LEAST_INSIDE * box.width * box.height)
 
 
 def check_inside(box: Box, frame: NDArray[np.uint8]) -> Box:

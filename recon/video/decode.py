@@ -9,6 +9,7 @@ from collections.abc import Container, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -38,6 +39,15 @@ CHUNK_BYTES = 64 * 2**20
 
 _UNSPECIFIED = 2
 """FFmpeg's number of a colour matrix that a file does not name."""
+_PQ, _HLG = 16, 18
+"""FFmpeg's numbers of the curves of high dynamic range, in which telephones film."""
+_WHITE = 203.0
+"""Luminance of paper in such films, cd/m². Source: ITU-R BT.2408."""
+_LUMINANCE = np.array([0.2627, 0.6780, 0.0593], np.float32)
+_FROM_BT2020 = np.array(
+    [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32
+)
+"""Their primaries as those of sRGB, in light. Source: ITU-R BT.2087."""
 _UPRIGHT = (1, 0, 0, 1)
 
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
@@ -187,18 +197,48 @@ class FrameView:
         # Players take high definition that names no matrix for that of its television.
         is_high = frame.width >= 1280 or frame.height > 576
         untold = is_high and not frame.format.is_rgb and frame.colorspace == _UNSPECIFIED
+        is_wide = frame.color_trc in (_PQ, _HLG)
         image = frame.to_ndarray(
-            format="rgb24",
+            format="rgb48le" if is_wide else "rgb24",
             width=self.width,
             height=self.height,
             src_colorspace=Colorspace.ITU709 if untold else None,
         )
+        if is_wide:
+            # In strips: of a large frame's light alone there are a hundred megabytes.
+            strips = np.array_split(image, math.ceil(image.size / 2**22))
+            image = np.concatenate([_to_standard_range(s, int(frame.color_trc)) for s in strips])
         a, b, c, d = self.matrix
         if b and c:
             image = image.transpose(1, 0, 2)[:: b or 1, :: c or 1]
         else:
             image = image[:: d or 1, :: a or 1]
         return np.ascontiguousarray(image)
+
+
+@cache
+def _light_of_codes(curve: int) -> NDArray[np.float32]:
+    """Light (4096,) that 12 bits of a curve of high dynamic range stand for; of HLG the scene's.
+
+    Source: ITU-R BT.2100, tables 4 and 5.
+    """
+    code = np.arange(4096, dtype=np.float32) / 4095
+    if curve == _HLG:
+        bright = np.exp((code - 0.55991073) / 0.17883277) + 0.28466892
+        return np.where(code <= 0.5, code**2 / 3, bright / 12)
+    root = code ** (32 / 2523)
+    light = (np.maximum(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)) ** (8192 / 1305)
+    return np.asarray(light * 10000 / _WHITE, np.float32)
+
+
+def _to_standard_range(image: NDArray[np.uint16], curve: int) -> NDArray[np.uint8]:
+    """A picture (H, W, 3) of BT.2100 as sRGB; what is brighter than paper becomes white."""
+    light = _light_of_codes(curve)[image >> 4]
+    if curve == _HLG:  # as a screen of 1,000 cd/m² shows it
+        light = light * (light @ _LUMINANCE)[..., None] ** 0.2 * (1000 / _WHITE)
+    light = np.clip(light @ _FROM_BT2020.T, 0, 1)
+    coded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.asarray(255 * coded + 0.5, np.uint8)
 
 
 def _display_signs(frame: av.VideoFrame) -> tuple[int, int, int, int]:

@@ -165,3 +165,23 @@ def test_frames_that_a_decoder_calls_damaged_are_told(tmp_path: Path) -> None:
     path.write_bytes(content)
     *_, last = read_chunks(path, "s/a")
     assert "frames are damaged, at least 1 of" in last.reason
+
+
+@pytest.mark.parametrize(
+    ("curve", "code", "expected"),
+    [(18, 0.75, 255), (18, 0.5, 137), (16, 0.5807, 255), (16, 0.5081, 187), (1, 0.5, 128)],
+    ids=["HLG's white", "HLG's knee", "PQ of 203", "PQ of 100", "standard"],
+)
+def test_high_dynamic_range_is_shown_in_the_standard_one(
+    tmp_path: Path, curve: int, code: float, expected: int
+) -> None:
+    """Known points: BT.2408 puts white at 75 % of HLG; 100 cd/m² are 100 / 203 of it."""
+    frame = av.VideoFrame(64, 16, "yuv420p10le")
+    for plane, value in zip(frame.planes, (round(64 + 876 * code), 512, 512), strict=True):
+        plane.update(np.full(plane.buffer_size // 2, value, "<u2").tobytes())
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=25, width=64, height=16, pix_fmt="yuv420p10le")
+        stream.codec_context.color_trc, stream.codec_context.colorspace = curve, 9
+        container.mux([*stream.encode(frame), *stream.encode()])
+    (chunk,) = read_chunks(tmp_path / "a.mkv", "s/a")
+    assert np.abs(chunk.frames[0].astype(int) - expected).max() <= 2
