@@ -30,6 +30,7 @@ from facebench.bench.photographs.reference import (
 from facebench.cli.main import group
 from facebench.errors import FacebenchError
 from facebench.recon.face.crop import Box, box_of_points
+from facebench.recon.face.labels import FIVE_POINTS, TEMPLATE
 from facebench.recon.morphable.landmarks import landmark_points
 from facebench.recon.morphable.load import load_model
 from facebench.recon.vision.detect import CascadeDetector
@@ -174,8 +175,11 @@ def test_a_folder_is_checked_all_the_way(folder: Path) -> None:
     assert numbers["identity"]["auc_recogniser"] is None
 
 
-FACE = {"landmarks": np.arange(136.0).reshape(68, 2).tolist()}
-SHARES = {"landmarks": (np.arange(136.0).reshape(68, 2) / 136).tolist()}
+POINTS = np.arange(136.0).reshape(68, 2)
+for places, point in zip(FIVE_POINTS, TEMPLATE, strict=True):
+    POINTS[list(places)] = point
+FACE = {"landmarks": POINTS.tolist()}
+SHARES = {"landmarks": (POINTS / 136).tolist()}
 
 
 @pytest.mark.parametrize(
@@ -205,10 +209,9 @@ def test_a_reference_that_is_none_is_told(tmp_path: Path, table: object, told: s
 
 
 def test_people_are_told_by_folders_and_names(tmp_path: Path) -> None:
-    face = {"landmarks": np.arange(136.0).reshape(68, 2).tolist()}
     names = {"ann/1.jpg": "ann", "Bob_0001.jpg": "Bob", "somebody.jpg": ""}
-    table = {name: {"size": [9, 9], "faces": [face]} for name in names}
-    table["given.jpg"] = {"size": [9, 9], "faces": [{**face, "person": "cy"}]}
+    table = {name: {"size": [9, 9], "faces": [FACE]} for name in names}
+    table["given.jpg"] = {"size": [9, 9], "faces": [{**FACE, "person": "cy"}]}
     (tmp_path / "r.json").write_text(json.dumps(table))
     for name in table:
         (tmp_path / name).parent.mkdir(exist_ok=True)
