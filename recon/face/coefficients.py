@@ -74,8 +74,8 @@ class Coefficients:
         expression: (B, K) β, standard normal.
         albedo: (B, K) δ, standard normal.
         pose: (B, 7) m: pitch, yaw, roll in radians; t_x, t_y, t_z and the scale f in
-            normalised image coordinates (f per mm), see `camera.py`.
-        light: (B, 9, 3) γ: spherical-harmonic weights per colour, see `lighting.py`.
+            normalised image coordinates (f per mm), see `imaging.py`.
+        light: (B, 9, 3) γ: spherical-harmonic weights per colour, see `imaging.py`.
     """
 
     identity: Tensor

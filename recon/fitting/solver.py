@@ -41,7 +41,7 @@ class FittingSettings:
     Attributes:
         landmark_deviation: of a detected landmark from the model's, px.
         landmark_tail: px from which a landmark counts as a mistake and loses its weight.
-        contour_weight: weight of the jaw line on a turned head (`losses.landmark`).
+        contour_weight: weight of the jaw line on a turned head (`losses.landmarks`).
         contour_from, contour_to: degrees of yaw between which it falls to that weight.
         landmark_steps: Gauss-Newton steps on the landmarks, at most, in each of two rounds.
         pixel_deviation: of a colour from the model's, RGB in [0, 1].

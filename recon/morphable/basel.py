@@ -193,7 +193,7 @@ def read_basel_hdf5(
     Args:
         path: for example `model2017-1_face12_nomouth.h5` or `model2019_fullHead.h5`.
         year: `2017` or `2019`.
-        landmarks: a table of iBUG landmarks (`landmark_table.py`); by default the points named
+        landmarks: a table of iBUG landmarks (`landmarks.py`); by default the points named
             in the file are used, which are at most 12 of the 68.
         unit: what the lengths are in, a key of `MILLIMETRES`; mm as distributed.
 

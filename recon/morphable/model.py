@@ -42,7 +42,7 @@ class MorphableModel:
         triangles: (F, 3) int32.
         landmarks: (68,) int32 vertex of each iBUG landmark; -1 where the model has none.
         region: (V,) uint8, index into `region_names`.
-        region_names: the regions' names, see `regions.py`.
+        region_names: the regions' names, see `landmarks.py`.
         name: what tables call the model.
         licence: under which terms it may be used.
         identity_names, expression_names, albedo_names: one name a mode, or empty.

@@ -249,7 +249,7 @@ def random_albedo(generator: np.random.Generator, model: MorphableModel) -> NDAr
 def random_expression(generator: np.random.Generator, model: MorphableModel) -> NDArray[np.float32]:
     """Expression coefficients (K,): near neutral, a few modes strong, or all of them at once.
 
-    ARKit's face units are mixed as faces mix them (`human/units.py`).
+    ARKit's face units are mixed as faces mix them (`human/source.py`).
     """
     if are_face_units(model.expression_names):
         return random_units(generator, model.expression_names)

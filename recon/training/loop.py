@@ -201,8 +201,8 @@ class TrainingFolder:
 def save_state(path: Path, trainer: Trainable[Any], rows: int) -> None:
     """Write weights, optimiser, average, step, random state and what the training is of.
 
-    The place in the data follows from seed, step and the shards' rows (`order.py`), random changes
-    of photographs and second views from seed, step and place in the batch.
+    The place in the data follows from seed, step and the shards' rows (`batches.py`), random
+    changes of photographs and second views from seed, step and place in the batch.
     """
     content = describe_weights(
         trainer.learner, trainer.recipe, trainer.model_digest, trainer.step, trainer.seed

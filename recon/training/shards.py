@@ -54,9 +54,10 @@ class FaceShards:
     """All rows of a folder of shards, read in pieces as they are asked for.
 
     A piece is a row group of a Parquet file. The newest pieces are kept compressed in memory, up to
-    twice the rows that are shuffled among each other (`order.py`); pictures are decoded when asked
-    for. The true coefficients of synthetic faces are never part of a `Sample`: weakly supervised
-    training cannot see them. Validation asks for them, and what learns from random renders.
+    twice the rows that are shuffled among each other (`batches.py`); pictures are decoded when
+    asked for. The true coefficients of synthetic faces are never part of a `Sample`: weakly
+    supervised training cannot see them. Validation asks for them, and what learns from random
+    renders.
 
     Args:
         folder: holds `*.parquet`.

@@ -312,7 +312,7 @@ class MethodCost:
     """What one method of a table costs.
 
     Attributes:
-        seconds_per_face: processor seconds (`bench.method_cost`); NaN when not measured.
+        seconds_per_face: processor seconds (`seconds_per_face`); NaN when not measured.
         training_minutes: that its weights were trained for; 0 without any, NaN when unknown.
         method_digest: of the method they were measured of.
     """
