@@ -27,20 +27,7 @@ from .interface import MethodCard
 TOPOLOGY = "landmarks.txt"
 """The vertices of the landmarks, for all meshes of the folder."""
 LAYOUT = "expected DIR/SUBJECT/SCENE.obj (.ply, .npz …) or DIR/SUBJECT.obj for all scenes"
-_UNREAD = (
-    ".gltf",
-    ".wrl",
-    ".fbx",
-    ".dae",
-    ".x3d",
-    ".3mf",
-    ".usdz",
-    ".vtk",
-    ".pcd",
-    ".npy",
-    ".mat",
-    ".pkl",
-)
+_UNREAD = (".gltf", ".wrl", ".fbx", ".dae", ".3mf", ".vtk", ".pcd", ".npy", ".mat", ".pkl")
 """Endings under which faces are kept and not read."""
 _COUNTS = (68, 7)
 _MOST_BYTES = 2**20

@@ -31,12 +31,11 @@ START_BYTES = 256
 """As many of a file are enough for `not_the_file`."""
 
 _PACKED = {
-    b"\x1f\x8b\x08": "gzip",
+    b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
     b"\xfd7zXZ": "xz",
     b"7z\xbc\xaf": "7-Zip",
     b"Rar!": "RAR",
-    b"(\xb5/\xfd": "Zstandard",
 }
 _JUNK = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "lost+found")
 

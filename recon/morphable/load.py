@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError, nearest_name
+from ..files.contents import START_BYTES, not_the_file
 from ..files.tables import read_npz_arrays
 from ..files.writing import atomic_write
 from . import EMBEDDED, HUMAN, PACKAGED_MODELS, PROCEDURAL
@@ -34,14 +35,11 @@ class FileKind(Enum):
     """Kinds of file met where a face model is expected; the value completes "this is …"."""
 
     EMPTY = "an empty file"
-    LFS_POINTER = "a Git LFS pointer, not the file itself"
-    GZIP = "a gzip archive"
     ZIP = "a zip archive"
     MAT5 = "a MATLAB v5 file"
     MAT73 = "a MATLAB v7.3 file"
     HDF5 = "an HDF5 file"
     PICKLE = "a pickle"
-    WEB_PAGE = "a web page"
     OTHER = "a file of another kind"
 
 
@@ -160,8 +158,6 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 _SIGNATURES = (
-    (b"version https://git-lfs", FileKind.LFS_POINTER),
-    (b"\x1f\x8b", FileKind.GZIP),
     (b"PK\x03\x04", FileKind.ZIP),
     (b"MATLAB 5.0 MAT-file", FileKind.MAT5),
     (b"MATLAB 7.3 MAT-file", FileKind.MAT73),
@@ -171,21 +167,15 @@ _SIGNATURES = (
     (b"\x80\x03", FileKind.PICKLE),
     (b"\x80\x04", FileKind.PICKLE),
     (b"\x80\x05", FileKind.PICKLE),
-    (b"<!doctype html", FileKind.WEB_PAGE),
-    (b"<!DOCTYPE html", FileKind.WEB_PAGE),
-    (b"<html", FileKind.WEB_PAGE),
 )
 
 _ADVICE = {
-    FileKind.LFS_POINTER: "fetch the file itself: 'git lfs pull' in the repository it came from",
-    FileKind.GZIP: "unpack it (tar xzf NAME.tgz) and give the file from inside",
     FileKind.ZIP: "unpack it; an .npz goes through 'facebench models import npz'",
     FileKind.MAT5: "if it is BFM 2009: 'facebench models import basel-2009'",
     FileKind.MAT73: "open it in MATLAB and store it again with save(…, '-v7')",
     FileKind.HDF5: "if it is BFM 2017 or 2019: 'facebench models import basel-2017' or basel-2019",
     FileKind.PICKLE: "if it is FLAME: 'facebench models import flame'; else export its arrays "
     "to an .npz",
-    FileKind.WEB_PAGE: "the download asked for a log-in: fetch it again in a browser",
 }
 
 
@@ -193,14 +183,15 @@ def kind_of(path: Path) -> FileKind:
     """The kind of an existing file.
 
     Raises:
-        FacebenchError: it cannot be read.
+        FacebenchError: it cannot be read, or something else stands in its place.
     """
     try:
         with path.open("rb") as file:
-            # Web pages may begin with blank lines.
-            start = file.read(32).lstrip()
+            start = file.read(START_BYTES)
     except OSError as error:
         raise FacebenchError(f"{path}: unreadable ({error.strerror})") from error
+    if instead := not_the_file(start):
+        raise FacebenchError(f"{path}: this is {instead[0]}", instead[1])
     if not start:
         return FileKind.EMPTY
     kinds = (kind for signature, kind in _SIGNATURES if start.startswith(signature))

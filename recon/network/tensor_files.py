@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ...errors import FacebenchError, error_line
+from ..files.contents import START_BYTES, not_the_file
 from ..files.text import parse_json
 from ..files.writing import atomic_write
 from ..recipes.files import AnyRecipe, recipe_from_table
@@ -299,14 +300,12 @@ def architecture_of(state: Mapping[str, Tensor]) -> str:
 def file_problem(path: Path) -> str:
     """What is plainly wrong with a weights file by its first bytes; empty where nothing is."""
     with path.open("rb") as file:
-        head = file.read(512)
+        head = file.read(START_BYTES)
     if not head:
         return "is empty"
-    if head.startswith(b"version https://git-lfs"):
-        return "is a Git LFS pointer, not the file itself (fetch it with 'git lfs pull')"
-    if re.match(rb"\s*(<!doctype|<html|<\?xml|<head)", head, re.IGNORECASE):
-        return "is a web page, not weights (the download link led to a page)"
-    return ""
+    # Stores answer in XML, which as such may be a file.
+    instead = not_the_file(b"<html" if head.lstrip().startswith(b"<?xml") else head)
+    return f"is {instead[0]} ({instead[1]})" if instead else ""
 
 
 def _load(path: Path, source: str) -> Any:

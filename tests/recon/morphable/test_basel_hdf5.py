@@ -134,7 +134,7 @@ FAULTS = [
     (_cut, "truncated or damaged"),
     (_other_hdf5, "no shape/model/mean, so this is no Basel Face Model.*it holds weights"),
     (lambda path: savemat(path, {"shapeMU": np.zeros(3)}), "MATLAB v5 file.*basel-2009"),
-    (lambda path: path.write_bytes(b"\x1f\x8b"), "gzip archive"),
+    (lambda path: path.write_bytes(b"\x1f\x8b"), "packed by gzip"),
     (_drop("expression/model/pcaBasis"), "no expression/model/pcaBasis"),
     (_drop("shape/representer/cells"), "no shape/representer/cells"),
     (_set("shape/model/mean", np.full(30, np.nan)), "shape/model/mean has NaN"),

@@ -51,7 +51,7 @@ def test_files_without_batch_counters_still_fit(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:12", "Git LFS pointer"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:12", "pointer of Git LFS"),
         (b"\n<!DOCTYPE html><html><title>Sign in</title>", "is a web page"),
         (b"<HTML><body>quota exceeded", "is a web page"),
         (b"PK\x03\x04 and no more", "truncated"),
