@@ -157,7 +157,7 @@ def _each(
                 answer = work(job)
             yield job, answer
         return
-    with worker_processes(workers) as pool:
+    with worker_processes(workers, __name__) as pool:
         waiting = {pool.submit(work, job): job for job in jobs}
         for done in as_completed(waiting):
             yield waiting[done], done.exception() or done.result()  # type: ignore[misc]

@@ -109,7 +109,7 @@ def _each(plan: MiccPlan, folder: Path, numbers: list[int], workers: int) -> Ite
             _write_subject(plan, folder, number)
             yield
         return
-    with worker_processes(workers) as pool:
+    with worker_processes(workers, __name__) as pool:
         jobs = [pool.submit(_write_subject, plan, folder, number) for number in numbers]
         for job in as_completed(jobs):
             job.result()

@@ -108,7 +108,7 @@ def _write_missing(
     paths = [folder / f"faces-{shard:05d}-of-{total:05d}.parquet" for shard in range(total)]
     missing = [shard for shard, path in enumerate(paths) if not path.exists()]
     done(plan.n_faces - sum(len(_faces_of(plan, shard)) for shard in missing))
-    with worker_processes(workers) if missing and workers > 1 else nullcontext() as pool:
+    with worker_processes(workers, __name__) if missing and workers > 1 else nullcontext() as pool:
         for shard in missing:
             _write(plan, paths[shard], _rows(plan, pool, _faces_of(plan, shard), done))
     return paths
