@@ -63,22 +63,6 @@ class Spread:
         return float(self.within_mm[ALL].mean()) / between if between > 1e-9 else float("nan")
 
 
-@dataclass(frozen=True)
-class SpreadDifference:
-    """How much less one method spreads than another on the same people.
-
-    Attributes:
-        first, second: labels; the difference is first − second.
-        millimetres: paired over people.
-        p_holm: corrected for all methods compared with `second`.
-    """
-
-    first: str
-    second: str
-    millimetres: PairedDifference
-    p_holm: float
-
-
 def spread_of(
     label: str,
     photographs: Sequence[Photograph],
@@ -127,16 +111,16 @@ def groups_of(photographs: Sequence[Photograph]) -> tuple[str, ...]:
     return (ALL, *named)
 
 
-def differences(spreads: Sequence[Spread], group: str = ALL) -> list[SpreadDifference]:
-    """Each method against the first, paired over people."""
+def differences(
+    spreads: Sequence[Spread], group: str = ALL
+) -> list[tuple[Spread, PairedDifference, float]]:
+    """The first method against each other one: that one, first − it in mm, paired over people, and
+    the p-value corrected for all of them."""
     first, *others = spreads
     paired = [paired_difference(first.within_mm[group], other.within_mm[group]) for other in others]
     # Several methods against one first: without a correction the best of many looks significant.
     corrected = holm([one.p_value for one in paired]).tolist()
-    return [
-        SpreadDifference(first.label, other.label, one, p)
-        for other, one, p in zip(others, paired, corrected, strict=True)
-    ]
+    return list(zip(others, paired, corrected, strict=True))
 
 
 def _from_mean(shapes: Floats) -> Floats:

@@ -41,27 +41,15 @@ _QUALITY = 3 * 118
 """A quantiser of 3, in the encoder's units: no blocks to be seen."""
 
 
-@dataclass(frozen=True, eq=False)
-class Motion:
-    """One person in one clip of N frames.
-
-    Attributes:
-        angles: (N, 3) pitch, yaw, roll in radians.
-        shift: (N, 2) of the face's middle from the picture's, in widths of the face; y up.
-        size: (N,) factor on the face's width.
-        expression: (N, K) coefficients.
-    """
-
-    angles: Track
-    shift: Track
-    size: Track
-    expression: Track
-
-
 def random_motion(
     generator: np.random.Generator, model: MorphableModel, style: SceneStyle, n_frames: int
-) -> Motion:
-    """A smooth path through a scene's range."""
+) -> tuple[Track, Track, Track, Track]:
+    """A smooth path through a scene's range, of one person in one clip of N frames.
+
+    Returns:
+        Angles (N, 3), pitch, yaw, roll in radians; shift (N, 2) of the face's middle from the
+        picture's, in widths of the face, y up; factor (N,) on the face's width; expression (N, K).
+    """
     angles = _wander(generator, n_frames, 3) * np.radians(style.degrees)
     shift = _wander(generator, n_frames, 2) * style.shift
     size = 1 + _wander(generator, n_frames, 1)[:, 0] * style.size
@@ -70,7 +58,7 @@ def random_motion(
         angles = angles + leaving * [0.0, np.copysign(1.2, generator.normal()), 0.0]
     else:
         shift = shift + leaving * [np.copysign(2.2, generator.normal()), 0.0]
-    return Motion(angles, shift, size, _expressions(generator, model, style, n_frames))
+    return angles, shift, size, _expressions(generator, model, style, n_frames)
 
 
 def _wander(generator: np.random.Generator, n_frames: int, size: int) -> Track:
@@ -293,15 +281,16 @@ class Camera:
 
     def plan(self, n_frames: int) -> ClipTruth:
         """Poses, expressions and landmarks of every frame, before any is drawn."""
-        motion = random_motion(self._generator, self._model, self._style, n_frames)
+        angles, shift, size, expressions = random_motion(
+            self._generator, self._model, self._style, n_frames
+        )
         width = float(self._generator.uniform(*self._style.face_px))
-        pose = self._poses(motion, width)
+        pose = self._poses(angles, shift, size * width)
         landmarks = [
             project_landmarks(self._model, self._vertices(expression), one, self._style.frame_size)
-            for expression, one in zip(motion.expression, pose, strict=True)
+            for expression, one in zip(expressions, pose, strict=True)
         ]
-        expression = motion.expression.astype(np.float32)
-        return ClipTruth(pose.numpy(), expression, np.stack(landmarks))
+        return ClipTruth(pose.numpy(), expressions.astype(np.float32), np.stack(landmarks))
 
     def frames(self, truth: ClipTruth) -> Iterator[NDArray[np.uint8]]:
         """Pictures (H, W, 3) one after the other."""
@@ -319,16 +308,16 @@ class Camera:
         moved = combine_modes(self._model.expression_basis, expression.astype(np.float32))
         return self._person.neutral + moved
 
-    def _poses(self, motion: Motion, width: float) -> torch.Tensor:
+    def _poses(self, angles: Track, shift: Track, width: Track) -> torch.Tensor:
         """Poses (N, 7) that put the middle of the mean face where the motion has it."""
         landmarks = required_landmarks(self._model, self._model.mean_shape)
         face = float(np.linalg.norm(landmarks[16] - landmarks[0]))
         short = min(self._style.frame_size)
-        scale = motion.size * width / face * 2 / short
+        scale = width / face * 2 / short
         centred = frame_mean_face(self._model)
         middle = np.array([centred.offset_x, centred.offset_y]) / centred.scale
-        offset = scale[:, None] * (middle + motion.shift * face - [0, 0.05 * face])
-        columns = [motion.angles, offset, np.zeros((len(scale), 1)), scale[:, None]]
+        offset = scale[:, None] * (middle + shift * face - [0, 0.05 * face])
+        columns = [angles, offset, np.zeros((len(scale), 1)), scale[:, None]]
         return torch.from_numpy(np.concatenate(columns, axis=1)).float()
 
 

@@ -13,7 +13,7 @@ from . import _shared
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...bench.figures.consistency import Spread, SpreadDifference
+    from ...bench.figures.consistency import Spread
     from ...bench.figures.photographs import Photograph, Reconstructions
     from ...bench.method.interface import Method
     from ...recon.losses.multilevel import IdentityFeatures
@@ -78,7 +78,6 @@ def command(
         --method "ours=with/weights.pt as second view" \\
         --method "ours=without/weights.pt as no second view"
     """
-    from ...bench.figures.consistency import differences
     from ...bench.figures.photographs import reconstruct_faces
     from ...bench.method.registry import build_choices, method_choices
     from ...results.figures import consistency as texts
@@ -87,12 +86,11 @@ def command(
     found = _photographs(photographs, model, people, each, seed, detector)
     faces = reconstruct_faces(built, found, _shared.make_landmarks(landmarks, device))
     spreads = _measure(built, found, faces, _features(recogniser, device))
-    differing = differences(spreads)
-    _draw(found, faces, texts.spread_notes(spreads, differing), limit, out, width, dpi)
+    _draw(found, faces, texts.spread_notes(spreads), limit, out, width, dpi)
     # In the order of the photographs, each person once; a set would have none.
     names = list(dict.fromkeys(one.subject for one in found))
     _shared.write_beside(_shared.plain_stem(out), ".csv", texts.spread_csv(spreads, names))
-    _say(spreads, differing, as_json)
+    _say(spreads, as_json)
 
 
 def _photographs(
@@ -154,12 +152,12 @@ def _draw(
     _shared.write(sheet, out, width, dpi)
 
 
-def _say(spreads: Sequence[Spread], differing: Sequence[SpreadDifference], as_json: bool) -> None:
+def _say(spreads: Sequence[Spread], as_json: bool) -> None:
     from ...results.figures.consistency import spread_table, spread_values
 
     if as_json:
-        print_json(spread_values(spreads, differing))
+        print_json(spread_values(spreads))
         return
     from ...results.tables.writers import terminal_text
 
-    click.echo(terminal_text([spread_table(spreads, differing)]), nl=False)
+    click.echo(terminal_text([spread_table(spreads)]), nl=False)

@@ -120,19 +120,6 @@ def identity_loss(
     return (each * shares).sum() / all_reduce(shares.sum()).clamp_min(1e-8)
 
 
-@dataclass(frozen=True)
-class Landmarks:
-    """A batch of faces' landmarks.
-
-    Attributes:
-        shape: (68, 3, B) mm in the model's frame.
-        projected: (68, 2, B) px of the image; NaN where the model has none.
-    """
-
-    shape: Tensor
-    projected: Tensor
-
-
 class MultiLevelLoss(nn.Module):
     """The terms of the loss of a batch, unweighted, and their weighted sum.
 
@@ -163,7 +150,8 @@ class MultiLevelLoss(nn.Module):
     def forward(
         self,
         coefficients: Coefficients,
-        placed: Landmarks,
+        shape: Tensor,
+        projected: Tensor,
         rendering: Rendering | None,
         truth: Supervision,
     ) -> dict[str, Tensor]:
@@ -171,17 +159,18 @@ class MultiLevelLoss(nn.Module):
 
         Args:
             coefficients: of the batch.
-            placed: their landmarks, in the model's frame and projected.
+            shape: (68, 3, B) mm, their landmarks in the model's frame.
+            projected: (68, 2, B) px of the image; NaN where the model has none.
             rendering: the faces drawn from them; None leaves the pixel term out.
             truth: the photographs and their weak labels.
         """
         prior = self.recipe.prior
         # Once for both landmark terms, from the pose as it is now.
-        weights = self._landmark_weights(coefficients.pose, placed.projected, truth.landmarks)
+        weights = self._landmark_weights(coefficients.pose, projected, truth.landmarks)
         terms = {} if rendering is None else {"pixel": self._pixel(rendering, truth)}
-        terms["landmark"] = self._wing(placed.projected, truth, weights)
+        terms["landmark"] = self._wing(projected, truth, weights)
         if self.recipe.weights.landmark_shape:
-            terms["landmark_shape"] = self._landmark_shape(placed.shape, truth, weights)
+            terms["landmark_shape"] = self._landmark_shape(shape, truth, weights)
         terms["prior"] = prior_loss(
             coefficients,
             prior.identity,

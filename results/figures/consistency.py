@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-from ...bench.figures.consistency import ALL, Spread, SpreadDifference, neutral_face
+from ...bench.figures.consistency import ALL, Spread, differences, neutral_face
 from ...bench.figures.photographs import Photograph, Reconstructions
 from ...bench.scoring.statistics import Interval, bootstrap_interval
 from ...recon.render.face_in_photograph import HEADLIGHT, FaceArtist
@@ -55,12 +55,12 @@ def consistency_sheet(
     return Sheet((widest,), tuple(rows), tuple(notes), wide_before=starts)
 
 
-def spread_notes(spreads: Sequence[Spread], differing: Sequence[SpreadDifference]) -> list[str]:
+def spread_notes(spreads: Sequence[Spread]) -> list[str]:
     """The numbers in words, a line a method."""
-    return [NOTE, *map(_sentence, spreads), *map(_difference, differing)]
+    return [NOTE, *map(_sentence, spreads), *_differences(spreads)]
 
 
-def spread_table(spreads: Sequence[Spread], differing: Sequence[SpreadDifference]) -> Table:
+def spread_table(spreads: Sequence[Spread]) -> Table:
     """One row a method, one column a group of photographs."""
     groups = list(spreads[0].within_mm)
     return Table(
@@ -70,7 +70,7 @@ def spread_table(spreads: Sequence[Spread], differing: Sequence[SpreadDifference
             (tables.Cell(spread.label), *(tables.Cell(*cell) for cell in _cells(spread, groups)))
             for spread in spreads
         ),
-        notes=(NOTE, *map(_difference, differing)),
+        notes=(NOTE, *_differences(spreads)),
     )
 
 
@@ -89,23 +89,21 @@ def spread_csv(spreads: Sequence[Spread], people: Sequence[str]) -> str:
     return csv_text(Table("", (*head, "between_mm", "within_degrees"), tuple(rows)))
 
 
-def spread_values(
-    spreads: Sequence[Spread], differing: Sequence[SpreadDifference]
-) -> dict[str, object]:
+def spread_values(spreads: Sequence[Spread]) -> dict[str, object]:
     """Everything as plain values, for JSON."""
     return {
         "methods": [_values(spread) for spread in spreads],
         "differences": [
             {
-                "first": one.first,
-                "second": one.second,
-                "mean_mm": one.millimetres.mean_mm,
-                "ci95_mm": [one.millimetres.ci95_mm.low, one.millimetres.ci95_mm.high],
-                "people": one.millimetres.n_subjects,
-                "p_value": one.millimetres.p_value,
-                "p_holm": one.p_holm,
+                "first": spreads[0].label,
+                "second": other.label,
+                "mean_mm": paired.mean_mm,
+                "ci95_mm": [paired.ci95_mm.low, paired.ci95_mm.high],
+                "people": paired.n_subjects,
+                "p_value": paired.p_value,
+                "p_holm": p_holm,
             }
-            for one in differing
+            for other, paired, p_holm in differences(spreads)
         ],
     }
 
@@ -141,12 +139,12 @@ def _sentence(spread: Spread) -> str:
     return f"{text}."
 
 
-def _difference(one: SpreadDifference) -> str:
-    paired = one.millimetres
-    return (
-        f"{one.first} − {one.second}: {minus(f'{paired.mean_mm:+.3f}')} mm "
-        f"{_span(paired.ci95_mm, 3)}, {paired.n_subjects} people, p {p_text(one.p_holm)}."
-    )
+def _differences(spreads: Sequence[Spread]) -> list[str]:
+    return [
+        f"{spreads[0].label} − {other.label}: {minus(f'{paired.mean_mm:+.3f}')} mm "
+        f"{_span(paired.ci95_mm, 3)}, {paired.n_subjects} people, p {p_text(p_holm)}."
+        for other, paired, p_holm in differences(spreads)
+    ]
 
 
 def _cells(spread: Spread, groups: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:

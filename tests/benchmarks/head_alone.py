@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
 from facebench.recon.face.crop import frame_mean_face
 from facebench.recon.losses.landmarks import FRAME
-from facebench.recon.losses.multilevel import Landmarks, MultiLevelLoss, Supervision
+from facebench.recon.losses.multilevel import MultiLevelLoss, Supervision
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.recipes.files import load_recipe
@@ -69,9 +69,9 @@ class Study:
         self.side = recipe.network.image_size
         self.noise = noise * self.side / FRAME / 2**0.5
 
-    def placed(self, faces: Coefficients) -> Landmarks:
+    def placed(self, faces: Coefficients) -> tuple[Tensor, Tensor]:
         shape = self.face.decoder.landmark_shape(faces.identity, faces.expression)
-        return Landmarks(shape, self.face.landmarks(faces))
+        return shape, self.face.landmarks(faces)
 
     def seen(self, places: Tensor, generator: torch.Generator) -> Tensor:
         """Places as a network would see them, (B, 68, 2)."""
@@ -80,16 +80,16 @@ class Study:
 
     def total(self, head: HeadAlone, faces: Coefficients, generator: torch.Generator) -> Tensor:
         with torch.no_grad():
-            true = self.placed(faces).projected
+            true = self.placed(faces)[1]
         found = head(self.seen(true, generator))
         blank = torch.zeros(len(faces.pose), 3, self.side, self.side)
         truth = Supervision(blank, true, blank[:, 0].long())
-        return self.loss.total(self.loss(found, self.placed(found), None, truth))
+        return self.loss.total(self.loss(found, *self.placed(found), None, truth))
 
     @torch.no_grad()
     def report(self, head: HeadAlone, vectors: Tensor, subjects: np.ndarray) -> str:
         faces = Coefficients.from_vector(vectors, self.sizes)
-        true = self.placed(faces).projected
+        true = self.placed(faces)[1]
         found = head(self.seen(true, torch.Generator().manual_seed(5)))
         off = (self.face.landmarks(found) - true).square().sum(1).sqrt().mean() * FRAME / self.side
         mean, actual = by_subject(found.identity, subjects), by_subject(faces.identity, subjects)

@@ -20,7 +20,6 @@ from ...face.imaging import project, rotate, rotation_matrix
 from ...losses.landmarks import VisibleContour
 from ...losses.multilevel import (
     IdentityFeatures,
-    Landmarks,
     MultiLevelLoss,
     Supervision,
     identity_loss,
@@ -264,14 +263,14 @@ class Trainer(RegressorTrainer[Supervision]):
         draws = self.step >= self.recipe.loss.pixel_from * self.recipe.training.steps
         drawn = self.face(coefficients) if draws else None
         terms: dict[str, Tensor] = self.loss(
-            coefficients, self.landmarks(coefficients), drawn and drawn.rendering, truth
+            coefficients, *self.landmarks(coefficients), drawn and drawn.rendering, truth
         )
         if self.identity and drawn:
             terms["identity"] = self.identity(coefficients, drawn, truth, self.step)
         return terms
 
-    def landmarks(self, coefficients: Coefficients) -> Landmarks:
-        """The faces' landmarks as the loss compares them."""
+    def landmarks(self, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
+        """The faces' landmarks as the loss compares them: in the model's frame, and projected."""
         decoder = self.face.decoder
         shape = decoder.landmark_shape(coefficients.identity, coefficients.expression)
         if self.contour:
@@ -279,7 +278,7 @@ class Trainer(RegressorTrainer[Supervision]):
             # not.
             shape = self.contour(shape, coefficients, decoder)
         turned = rotate(shape, rotation_matrix(coefficients.pose[:, :3]))
-        return Landmarks(shape, self.face.in_pixels(project(turned, coefficients.pose)))
+        return shape, self.face.in_pixels(project(turned, coefficients.pose))
 
     def second_view(self, coefficients: Coefficients) -> RenderedFace | None:
         """The face as the identity term sees it a second time, or None without that term."""

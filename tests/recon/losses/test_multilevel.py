@@ -8,7 +8,7 @@ from torch import Tensor
 from facebench.recon.face.coefficients import Coefficients
 from facebench.recon.face.imaging import project, rotate, rotation_matrix, to_pixels
 from facebench.recon.losses.landmarks import wing
-from facebench.recon.losses.multilevel import Landmarks, MultiLevelLoss, Supervision
+from facebench.recon.losses.multilevel import MultiLevelLoss, Supervision
 from facebench.recon.recipes.regressor import LossRecipe, LossWeights
 from facebench.recon.render import Rendering
 
@@ -33,9 +33,8 @@ def test_a_face_cannot_lower_the_pixel_level_by_becoming_smaller() -> None:
     image = torch.full((1, 3, 8, 8), 0.5, requires_grad=True)
     silhouette = torch.linspace(0, 1, 64).view(1, 8, 8).requires_grad_()
     loss = MultiLevelLoss(LossRecipe(mask={"skin": 1.0}))
-    placed = Landmarks(torch.zeros(68, 3, 1), places())
     drawn = Rendering(image, silhouette, 1.0 - silhouette)
-    level = loss(nobody(), placed, drawn, truth(places(), 8))["pixel"]
+    level = loss(nobody(), torch.zeros(68, 3, 1), places(), drawn, truth(places(), 8))["pixel"]
     of_image, of_silhouette = torch.autograd.grad(level, (image, silhouette), allow_unused=True)
     assert of_image.abs().max() > 0
     assert of_silhouette is None or not of_silhouette.any()
@@ -46,10 +45,9 @@ def test_the_landmark_shape_costs_nothing_whatever_the_pose() -> None:
     pose = torch.tensor([[0.3, -0.6, 0.2, 0.1, -0.05, 0.0, 0.006]])
     seen = to_pixels(project(rotate(shape, rotation_matrix(pose[:, :3])), pose), (SIDE, SIDE))
     loss = MultiLevelLoss(LossRecipe(weights=LossWeights(landmark_shape=1.0)))
-    placed = Landmarks(shape, places())
-    assert loss(nobody(), placed, None, truth(seen))["landmark_shape"] < 1e-2
-    stretched = Landmarks(shape * torch.tensor([1.0, 1.3, 1.0]).view(1, 3, 1), places())
-    assert loss(nobody(), stretched, None, truth(seen))["landmark_shape"] > 1.0
+    assert loss(nobody(), shape, places(), None, truth(seen))["landmark_shape"] < 1e-2
+    stretched = shape * torch.tensor([1.0, 1.3, 1.0]).view(1, 3, 1)
+    assert loss(nobody(), stretched, places(), None, truth(seen))["landmark_shape"] > 1.0
 
 
 def test_landmarks_that_are_seen_count_where_they_are_known() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from facebench.bench.figures.consistency import ALL, Spread, differences
+from facebench.bench.figures.consistency import ALL, Spread
 from facebench.results.figures.consistency import spread_table
 from facebench.results.tables.writers import TerminalTable
 
@@ -24,7 +24,7 @@ def a_spread(label: str, size: float) -> Spread:
 def test_nothing_is_cut_off(width: int) -> None:
     spreads = [a_spread("ours", 1.0), a_spread("a method with a long name", 0.5)]
     console = Console(file=io.StringIO(), width=width)
-    console.print(TerminalTable(spread_table(spreads, differences(spreads))))
+    console.print(TerminalTable(spread_table(spreads)))
     printed = console.file.getvalue()
     words = printed.split()
     for spread in spreads:
