@@ -19,6 +19,7 @@ from model_files import (
     write_flame,
     write_surrey,
 )
+from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import savemat
 
@@ -235,7 +236,7 @@ def array(folder: Path) -> Path:
 
 def plane_array(folder: Path) -> Path:
     """Landmarks (68, 2) of a picture."""
-    np.save(folder / "points.npy", landmarks()[:, :2])
+    np.save(folder / "points.npy", _plane_points())
     return folder / "points.npy"
 
 
@@ -279,7 +280,7 @@ def archive(name: str) -> Callable[[Path], Path]:
         inside = folder / "inside"
         inside.mkdir()
         files = [picture(f"{n}.jpg")(inside) for n in "ab"] + [picture("a_mask.png", "L")(inside)]
-        files.append(text("b.txt", points_text(68, 2))(inside))
+        files.append(text("b.txt", points_text())(inside))
         if name.endswith(".zip"):
             with zipfile.ZipFile(folder / name, "w", zipfile.ZIP_DEFLATED) as packed:
                 for file in files:
@@ -296,10 +297,14 @@ def archive(name: str) -> Callable[[Path], Path]:
     return write
 
 
-def points_text(rows: int, columns: int) -> str:
-    """Random numbers, a point a line."""
-    values = np.random.default_rng(0).uniform(0, 60, (rows, columns))
-    return "\n".join(" ".join(f"{x:.3f}" for x in row) for row in values) + "\n"
+def _plane_points() -> NDArray[np.float64]:
+    """The landmarks (68, 2) of a face in a small picture, px."""
+    return landmarks()[:, :2] * [0.2, -0.2] + 32
+
+
+def points_text() -> str:
+    """They as text, a point a line."""
+    return "\n".join(" ".join(f"{x:.3f}" for x in row) for row in _plane_points()) + "\n"
 
 
 def picked_points(names: bool) -> str:
@@ -314,7 +319,7 @@ def picked_points(names: bool) -> str:
 
 def pts() -> str:
     """iBUG's file."""
-    return f"version: 1\nn_points: 68\n{{\n{points_text(68, 2)}}}\n"
+    return f"version: 1\nn_points: 68\n{{\n{points_text()}}}\n"
 
 
 def full_checkpoint(folder: Path) -> Path:
