@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -98,6 +97,8 @@ def nearest_name(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | 
         known: the names there are.
         cutoff: share of likeness from 0 (anything) to 1 (equal).
     """
+    import difflib
+
     # Whatever their capitals.
     names = {one.casefold(): one for one in reversed(list(known))}
     near = difflib.get_close_matches(name.casefold(), names, n=1, cutoff=cutoff)

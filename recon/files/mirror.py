@@ -7,7 +7,6 @@ its place, and who reads it fetches it first or reads ranges of it.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -61,6 +60,8 @@ def fetch(path: Path, whole: bool = False) -> Path:
         return path
     if facts is not None:
         if path.is_dir():
+            import shutil
+
             shutil.rmtree(path)
         fetch_object(path, facts)
     else:

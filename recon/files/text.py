@@ -6,11 +6,9 @@ should have been is for the reader to say.
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import sys
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -127,13 +125,14 @@ def split_cells(line: str, separator: str | None) -> list[str]:
     Raises:
         ValueError: a cell of more than 128 KiB.
     """
-    try:
-        if separator and '"' in line:
+    parts = line.split(separator)
+    if separator and '"' in line:
+        import csv
+
+        try:
             parts = next(csv.reader([line], delimiter=separator))
-        else:
-            parts = line.split(separator)
-    except csv.Error as error:
-        raise ValueError(str(error)) from None
+        except csv.Error as error:
+            raise ValueError(str(error)) from None
     cells = [part.strip() for part in parts]
     # Between commas `"1,234"` may mean a thousand: it stays as it is, and is no number.
     return [c if separator == "," and _THOUSANDS.fullmatch(c) else decimal_point(c) for c in cells]
@@ -204,6 +203,8 @@ def parse_toml(text: str) -> dict[str, Any]:
     Raises:
         ValueError: it is no TOML of at most `DEEPEST` levels.
     """
+    import tomllib
+
     if any(line.count(".") > _MOST_DOTS for line in text.splitlines()):
         raise ValueError("a key of too many parts")
     try:

@@ -6,9 +6,7 @@ import errno
 import hashlib
 import os
 import re
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -84,6 +82,9 @@ def explain_write_errors(path: Path, own: tuple[Path, ...] = ()) -> Iterator[Non
 @contextmanager
 def _written_into(target: Path) -> Iterator[Path]:
     """A draft in a folder of its own, whose bytes go into a device or pipe at the end."""
+    import shutil
+    import tempfile
+
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "draft"
         yield draft
@@ -137,6 +138,8 @@ def _now_on_disk(folder: Path) -> float:
     That of the disk's own host, which also dated the drafts. The newest file would not do: one that
     was written before the clock was set back makes all that is written today look old.
     """
+    import tempfile  # not above: every command imports this module, for its help too
+
     with suppress(OSError), tempfile.TemporaryFile(dir=folder) as probe:
         probe.write(b"\0")
         probe.flush()
@@ -287,7 +290,7 @@ def lock_rank_zero(folder: Path, seconds: float = 90.0) -> Iterator[None]:
 
 @contextmanager
 def _locked(path: Path, seconds: float, message: str, hint: str) -> Iterator[None]:
-    from filelock import FileLock, Timeout  # every command imports this module, for its help too
+    from filelock import FileLock, Timeout
 
     _create_parent(path)
     lock = FileLock(path, timeout=seconds)
