@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,10 @@ from PIL import Image
 from ...errors import FacebenchError
 from ..files.writing import atomic_write
 from ..mesh import Mesh, vertex_normals
-from ..texture.texture import Texture
+
+if TYPE_CHECKING:
+    # Its module imports PyTorch, without which meshes can be written.
+    from ..texture.texture import Texture
 
 _PLY_TYPES = {"<f4": "float", "|u1": "uchar"}
 

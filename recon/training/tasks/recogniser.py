@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear, normalize
 
@@ -110,6 +109,9 @@ def verification_accuracy(features: NDArray[np.floating], people: NDArray[np.int
 def separation(features: NDArray[np.floating], people: NDArray[np.int64]) -> float:
     """Probability that a pair of one person has a larger cosine than a pair of two (area under the
     ROC curve), over all pairs."""
+    # Here, for it takes a second, and a training measures last.
+    from scipy.stats import rankdata
+
     cosines, same, _ = _pairs(features, people, within_folds=False)
     n_same, n_other = int(same.sum()), int((~same).sum())
     if not n_same or not n_other:
