@@ -57,8 +57,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that share a Ray come first, one after the other; the order within a file stays."""
-    items.sort(key=lambda item: "ray_running" not in getattr(item, "fixturenames", ()))
+    """Files that share a Ray come first, one after the other; the order within a file stays.
+
+    The many short files of `recon` come last: two processes end together then.
+    """
+    items.sort(key=lambda item: (not _asks_for_ray(item), "recon" in item.path.parts))
+
+
+def _asks_for_ray(item: pytest.Item) -> bool:
+    return "ray_running" in getattr(item, "fixturenames", ())
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -81,7 +88,7 @@ def _shares_ray(file: Path) -> bool:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Where Ray is connected commands use it: nobody shall find it connected by chance."""
-    if "ray_running" not in getattr(item, "fixturenames", ()):
+    if not _asks_for_ray(item):
         RAY.close()
 
 
@@ -125,6 +132,20 @@ def ray_running() -> None:
 
     if not ray.is_initialized():
         RAY.enter_context(ray_connection(cluster=False))
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of MLflow with nothing in it, to be copied."""
+    from facebench.results.tracking.store import _make_store
+
+    database = tmp_path_factory.mktemp("empty-store") / "mlflow.db"
+    _make_store(database)
+    # That of all tests begins as a copy too, where it has not begun.
+    common = Path(os.environ["MLFLOW_TRACKING_URI"].removeprefix("sqlite:///"))
+    if not common.exists():
+        shutil.copy(database, common)
+    return database
 
 
 @pytest.fixture(scope="session")

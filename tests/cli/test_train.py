@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -28,8 +29,9 @@ def run(faces: Path, out: Path, *arguments: str) -> Result:
 
 
 def test_trains_keeps_and_says_when_it_is_done(
-    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    faces: Path, tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shutil.copy(empty_store, tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     out = tmp_path / "out"
     first = run(faces, out, "--validation", str(faces), "--json")

@@ -33,9 +33,10 @@ BOX = "document.body.innerText"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def home(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Path]:
     """Two runs and their comparison in a store of their own."""
     root = tmp_path_factory.mktemp("store")
+    shutil.copy(empty_store, root)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
         patch.chdir(root)

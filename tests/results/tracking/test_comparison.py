@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,9 @@ NAMES = ("mean-face", "ours", "theirs")
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     root = tmp_path_factory.mktemp("store")
+    shutil.copy(empty_store, root)
     for seed, name in enumerate(NAMES):
         example_run(root / name, name, 1.8 - 0.2 * seed, seed)
     return root
