@@ -193,27 +193,25 @@ def _check_units(request: RunRequest, method: AnyMethod, items: Sequence[Item]) 
     scans = dict.fromkeys(scan.path for item in items for scan in item.scans)
     _check_size((partial(read_mesh, path, request.unit, points=True) for path in scans), "scans")
     if isinstance(method, HoldsMeshes):
-        # One face may be of several scenes.
-        faces = {method.files_for(item): item for item in items}
-        _check_size((partial(method.mesh_for, item) for item in faces.values()), "predictions")
+        _check_size((partial(method.mesh_for, item) for item in items), "predictions")
 
 
 def _check_size(read: Iterable[Callable[[], object]], what: str) -> None:
-    wrong: list[UnitError] = []
+    # By message, which names the file: one face may be of several scenes.
+    wrong: dict[str, UnitError] = {}
     for mesh in read:
         try:
             mesh()
         except UnitError as error:
-            wrong.append(error)
+            wrong[error.message] = error
         except Exception:  # of one file: its row will have the reason
             continue
         else:
             return  # one fits: of a right run nothing more is read
-    if len(wrong) > 1:
-        counted = f"none of {len(wrong)} {what} is as large as a face: {wrong[0].message}"
-        raise FacebenchError(counted, wrong[0].hint)
     if wrong:
-        raise wrong[0]
+        first = next(iter(wrong.values()))
+        many = f"none of {len(wrong)} {what} is as large as a face: " if len(wrong) > 1 else ""
+        raise FacebenchError(f"{many}{first.message}", first.hint)
 
 
 def _inner(method: AnyMethod, dataset: Dataset) -> str:
