@@ -20,6 +20,8 @@ OPTIONS = (
     *("--headless=new", "--no-sandbox", "--disable-quic", "--no-first-run", "--mute-audio"),
     *("--disable-sync", "--disable-background-networking", "--disable-component-update"),
     *("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--hide-scrollbars"),
+    # A processor draws text and boxes itself faster than as a GPU that it plays; faces need one.
+    "--disable-gpu-rasterization",
     *("--disable-extensions", "--remote-debugging-pipe"),
 )
 PATIENCE_S = 90.0
