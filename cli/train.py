@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import FacebenchError
-from ..recon.files.publishing import watching
 from ..recon.files.stores import address_of, shown
 from ._options import options_file, trained_network
 from ._tables import print_json
@@ -98,6 +97,7 @@ def command(
       facebench train --data CelebAMask-HQ --recipe parser --out parser
       facebench train --data faces --recipe recogniser-embedded --validation others --out who
     """
+    from ..recon.files.publishing import watching
     from ..recon.recipes.files import load_any_recipe
     from ..recon.training.run import TrainingJob
 
