@@ -145,6 +145,10 @@ def draw_curves(log: Sequence[Row], validation: Sequence[Row], batch_size: int, 
             axis.set_axis_off()
         for axis, _ in zip(axes[0], group, strict=False):
             _add_minutes(axis, steps, minutes)
+    # Laid out here, for `savefig` would draw all once more to that end.
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)
+    figure.set_layout_engine(None)
     with atomic_write(path) as draft:
         figure.savefig(draft, format="png", metadata={"Software": None})
     return path
