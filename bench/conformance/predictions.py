@@ -25,7 +25,7 @@ from ..meshes.clean import clean_mesh, count_of
 from ..meshes.files import load_mesh
 from ..meshes.units import check_unit
 from ..method.interface import Described, Method, MethodCard
-from ..registration.initialise import rotation_of_surface
+from ..registration.prepared_mesh import rotation_of_surface
 from ..surface.similarity import root_mean_square, similarity_between
 from ..surface.triangles import Float64Array
 

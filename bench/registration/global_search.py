@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -18,7 +19,7 @@ SPACING_MM = 7.0
 RADII_MM = (8.0, 16.0, 24.0, 32.0, 42.0, 52.0)
 REACH_MM = 85.0  # Points of the prediction further from its key point are not in every scan.
 FAR_MM = 12.0  # Distance at which a point counts as not matched.
-# Key points of a prediction without a nose tip, pairs of points, turns about a pair's normal.
+# Key points of a prediction, pairs of a key point and a point of the scan, turns about a normal.
 N_KEYS, N_PAIRS, N_TURNS = 6, 60, 24
 # Hypotheses that are refined by a few steps, and those of them that are refined further.
 N_TRIED, N_REFINED = 120, 24
@@ -86,7 +87,8 @@ def pose_hypotheses(
     Args:
         prediction: a face in mm, any pose.
         scan: in mm, any pose, with or without neck and shoulders.
-        nose_tip: (3,) of the prediction, which saves the search for its key points.
+        nose_tip: (3,) of the prediction, to within a centimetre. Without one its most prominent
+            point is taken for it, which on a whole head may be an ear.
 
     Raises:
         FacebenchError: when a surface has too few points to tell a pose.
@@ -94,7 +96,7 @@ def pose_hypotheses(
     # Both in their own frames: what follows then does not depend on where either lies.
     face, target = _sample(prediction), _sample(scan)
     tip = None if nose_tip is None else prediction.frame.apply(nose_tip[None])[0]
-    keys = _protruding(face) if tip is None else np.array([face.tree.query(tip)[1]])
+    keys = _protruding(face, tip)
     centre = face.points[keys[0]]
     # A head's back and a neck are not in every scan, and would vote for wrong poses.
     near = np.flatnonzero(np.linalg.norm(face.points - centre, axis=1) <= REACH_MM)
@@ -120,6 +122,7 @@ def pose_hypotheses(
     ]
 
 
+@lru_cache(maxsize=3)  # A pair's two and the mean face, which is registered to either.
 def _sample(surface: Surface) -> _Samples:
     """Means of the vertices and normals in the cells of a grid, all in the surface's own frame."""
     points = _cell_means(surface.local, surface.frame.turn(surface.normals))
@@ -153,11 +156,19 @@ def _profiles(points: Float64Array, normals: Float64Array, tree: cKDTree) -> Flo
     return means.reshape(len(points), len(RADII_MM))
 
 
-def _protruding(samples: _Samples) -> IndexArray:
-    """The points that stand out most, the tip of a nose among them, each apart from the others."""
-    # Mean heights over a tip's tangent plane are most negative: all around it lies behind it.
+def _protruding(samples: _Samples, tip: Float64Array | None) -> IndexArray:
+    """The points that stand out most, the tip of the nose among them, each apart from the others.
+
+    With a tip (3,) it is the first, and the others lie on the face around it.
+    """
+    # Mean heights over a point's tangent plane are most negative where all around lies behind it.
     order = np.argsort(samples.profiles[:, 1:5].mean(1), kind="stable")
     chosen: list[int] = []
+    if tip is not None:
+        chosen.append(int(samples.tree.query(tip)[1]))
+        # Ears stand out more than anything on a face, and one ear is like the other upside down.
+        away = np.linalg.norm(samples.points[order] - samples.points[chosen], axis=1)
+        order = order[away <= REACH_MM]
     for index in order:
         apart = np.linalg.norm(samples.points[chosen] - samples.points[index], axis=1)
         if (apart > RADII_MM[1]).all():

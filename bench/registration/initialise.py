@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ...errors import FacebenchError
-from ...recon.mesh import Mesh
-from ...recon.morphable import EMBEDDED
-from ...recon.morphable.load import load_model
-from ..landmarks import Landmarks, landmark_pairs
-from ..meshes.clean import keep_vertices
-from ..protocol.record import AlignmentSettings, Points
+from ..landmarks import landmark_pairs
+from ..protocol.record import AlignmentSettings
 from ..surface.region import OverlapRegion, Sphere
 from ..surface.similarity import Similarity, root_mean_square, similarity_between
 from ..surface.surface import Surface
-from ..surface.triangles import Float64Array, lengths, refine
-from ..surface.visibility import outside_of
+from ..surface.triangles import Float64Array, lengths
 from .dense import agreement, align_coarsely
-from .global_search import pose_hypotheses, register
+from .global_search import pose_hypotheses
 from .nose_tip import own_nose_tip
+from .prepared_mesh import PreparedMesh
 
-# Of the distance between the outer eye corners: landmarks whose median is further from the
-# surface of their mesh are not of this mesh.
-LANDMARKS_OFF = 0.1
 SMALLEST_SCALE = 2 / 3  # Of a prediction in millimetres: grown-ups' faces differ by a tenth.
+# The same before a pose is known: in a wrong place a smaller face fits better, and half of a face
+# shrinks in the right place too, until a wrong one looks better.
+SMALLEST_SEARCHED = 0.8
+# Between the nose tips of two registered faces: each is found to a centimetre.
+TIPS_MM = 40.0
+# Between normals that say the same of a pose: a smooth back of a head faces any face within 90.
+SAME_WAY_DEG = 50.0
 FACE_MM = 95.0  # Of the nose tip: a face, and little else.
 # Root mean square between the landmarks of two faces, at the size of the scan, that is no
 # difference between persons, which is 1 to 5, nor a poor prediction.
@@ -37,94 +36,6 @@ PAIR_MM = 15.0
 # Parts of one file that are faces side by side: each side of the box within a quarter of the
 # other's, the middles further apart than this share of the longest.
 LIKE_SIZE, BESIDE = 0.75, 0.6
-
-
-@dataclass(frozen=True, eq=False)
-class PreparedMesh:
-    """A mesh of a pair, prepared.
-
-    Attributes:
-        mesh: checked.
-        landmarks: in the mesh's space, or None.
-        points: how its vertices stand for its surface.
-        inner_share: of the area near the face, what is not seen from outside and was left out;
-            NaN where nobody looked.
-    """
-
-    mesh: Mesh
-    landmarks: Landmarks | None
-    points: Points = field(default_factory=Points)
-    inner_share: float = float("nan")
-
-    @classmethod
-    def of(
-        cls, mesh: Mesh, landmarks: Landmarks | None, name: str, points: Points | None = None
-    ) -> PreparedMesh:
-        """Prepare a mesh; landmarks default to its own.
-
-        A mesh that has no indices of its 68 landmarks gets those of the vertices next to given
-        ones, so that its nose tip is known.
-
-        Raises:
-            FacebenchError: when given landmarks are in a wrong order or not on the mesh.
-        """
-        prepared = cls(mesh, landmarks or Landmarks.of_mesh(mesh), points or Points())
-        if landmarks is None:
-            return prepared
-        _check_on_surface(landmarks.in_order(), prepared, name)
-        if mesh.landmarks is not None:
-            return prepared
-        return replace(prepared, mesh=replace(mesh, landmarks=landmarks.nearest_vertices(mesh)))
-
-    @cached_property
-    def surface(self) -> Surface:
-        """The mesh's surface, its vertices weighted as the settings say."""
-        surface = Surface(self.mesh, self.points.longest_edge_mm)
-        if self.points.weights == "count":
-            surface.areas = np.ones(len(surface.vertices))
-        return surface
-
-    @property
-    def axes(self) -> Float64Array | None:
-        """Across, up and to the front of the face by its landmarks, (3, 3); None without."""
-        if self.landmarks is None:
-            return None
-        return rotation_of_landmarks(self.landmarks.seven)
-
-    def outside(self, axes: Float64Array, reach_mm: float) -> PreparedMesh:
-        """The part that is seen from outside, of what lies within reach of the nose tip.
-
-        Raises:
-            FacebenchError: see `outside_of`.
-        """
-        tip, near = own_nose_tip(self.mesh), None
-        vertices = np.asarray(self.mesh.vertices, np.float64)
-        triangles = np.asarray(self.mesh.triangles, np.int64)
-        # Before the rays: else how far the cut reaches into a fold would depend on the triangles.
-        finer, corners = refine(vertices, triangles, self.points.longest_edge_mm)
-        whole = self.mesh
-        if len(finer) > len(vertices):
-            whole = replace(self.mesh, vertices=finer, triangles=corners, colours=None)
-        if tip is not None:
-            near = lengths(finer - tip) <= reach_mm
-        mesh, share = outside_of(whole, axes, near)
-        outside = replace(self, mesh=mesh, inner_share=share)
-        if mesh is self.mesh and "surface" in self.__dict__:
-            outside.__dict__["surface"] = self.surface  # The same: do not build it twice.
-        return outside
-
-    def transform(self, transform: Similarity) -> PreparedMesh:
-        """The mesh after a similarity, without its landmarks."""
-        vertices = transform.apply(np.asarray(self.mesh.vertices, np.float64))
-        return replace(self, mesh=replace(self.mesh, vertices=vertices), landmarks=None)
-
-    def within(self, sphere: Sphere) -> PreparedMesh:
-        """The part whose triangles lie in a sphere; the whole where none does."""
-        inside = sphere.holds(np.asarray(self.mesh.vertices, np.float64))
-        part = self.mesh if inside.all() else keep_vertices(self.mesh, inside)
-        if part is self.mesh or not len(part.triangles):
-            return self
-        return replace(self, mesh=part)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,17 +65,27 @@ class Initialisation:
         return root_mean_square(transform.apply(own), theirs)
 
 
+# An initialisation, where its face is on the scan, and its transform after a few dense steps.
+_Aligned: TypeAlias = tuple[Initialisation, Sphere | None, Similarity]
+
+
 def initialise(
     prediction: PreparedMesh,
     scan: PreparedMesh,
     settings: AlignmentSettings,
     intersection: OverlapRegion,
+    label: Float64Array | None = None,
 ) -> Initialisation:
     """Where the dense alignment begins.
 
     `seven_landmarks`: the closed-form similarity of NoW's seven points, and nothing else.
     `landmarks_or_search`: that of all landmarks but the contour's where both sides have them, else
     a search from any pose; then a few dense steps on few points.
+
+    Args:
+        prediction, scan: the pair.
+        settings, intersection: of the protocol.
+        label: (3,) the scan's nose tip; without one it is found where a search needs it.
 
     Raises:
         FacebenchError: when landmarks are missing, or those of the two sides do not belong
@@ -179,13 +100,12 @@ def initialise(
         # Landmarks tell which is meant; a search would take the one that fits by chance.
         _refuse_several(prediction.surface, "prediction")
         _refuse_several(scan.surface, "scan")
-        tip = own_nose_tip(prediction.mesh)
-        found = pose_hypotheses(prediction.surface, scan.surface, tip)
+        found = pose_hypotheses(prediction.surface, scan.surface, prediction.nose_tip)
         starts = [Initialisation(transform, "search") for transform in found]
     else:
         pairs = landmark_pairs(prediction.landmarks, scan.landmarks)
         starts = [_by_landmarks(pairs, settings)]
-    return _best_after_coarse_alignment(starts, prediction, scan, settings, intersection)
+    return _best_after_coarse_alignment(starts, prediction, scan, settings, intersection, label)
 
 
 def _best_after_coarse_alignment(
@@ -194,13 +114,14 @@ def _best_after_coarse_alignment(
     scan: PreparedMesh,
     settings: AlignmentSettings,
     intersection: OverlapRegion,
+    label: Float64Array | None = None,
 ) -> Initialisation:
     """The initialisation whose surfaces overlap most after a few dense steps, with these taken.
 
     A face is registered at the size that fits, also where a protocol leaves it its own.
     """
     surfaces = prediction.surface, scan.surface
-    aligned: list[tuple[Initialisation, Sphere | None, Similarity]] = []
+    aligned: list[_Aligned] = []
     apart: list[FacebenchError] = []
     for start in starts:
         around = _face_around(prediction, start)
@@ -213,10 +134,13 @@ def _best_after_coarse_alignment(
             aligned.append((start, around, sized))
     if not aligned:
         raise apart[0]
+    if len(aligned) > 1:
+        aligned = _with_nose_on_nose(aligned, scan, label)
     # Judged after the coarse alignment, at the size that fits: before it a wrong size decides.
     shares = [0.0]
     if len(aligned) > 1:
-        shares = [agreement(*surfaces, sized, intersection, around) for _, around, sized in aligned]
+        facing = replace(intersection, max_angle_deg=SAME_WAY_DEG)
+        shares = [agreement(*surfaces, sized, facing, around) for _, around, sized in aligned]
     start, around, sized = aligned[int(np.argmax(shares))]
     if settings.scale != "none":
         return replace(start, transform=sized)
@@ -224,6 +148,25 @@ def _best_after_coarse_alignment(
     return replace(
         start, transform=align_coarsely(*surfaces, rigid, intersection, settings, around)
     )
+
+
+def _with_nose_on_nose(
+    aligned: list[_Aligned], scan: PreparedMesh, label: Float64Array | None
+) -> list[_Aligned]:
+    """Those of several poses that lay the nose on the scan's nose; all where none does.
+
+    A cropped face lies well on the back of a head, and a wrong pose in the hair overlaps more than
+    the right one.
+    """
+    tips = np.array([around.centre for _, around, _ in aligned if around is not None])
+    if len(tips) < len(aligned) or (lengths(tips - tips[0]) <= TIPS_MM).all():
+        return aligned  # They agree on the place: which way is up is told by the surfaces.
+    try:
+        tip = scan.nose_tip if label is None else label
+    except FacebenchError:
+        return aligned
+    on_nose = lengths(tips - tip) <= TIPS_MM
+    return [one for one, near in zip(aligned, on_nose, strict=True) if near] or aligned
 
 
 def _align_at_fitting_size(
@@ -248,19 +191,24 @@ def _align_at_fitting_size(
             raise
     # A search is in millimetres. Beside a whole head a face that is cut small shrinks into it,
     # until too little of it is left to be matched.
-    if found is None or (start.source == "search" and not is_face_scale(found.scale)):
+    if found is None or (start.source == "search" and not _fits(found.scale, SMALLEST_SEARCHED)):
         return align_coarsely(prediction, scan, start.transform, intersection, rigid, around)
     return found
 
 
 def is_face_scale(scale: float) -> bool:
     """Whether a face in millimetres may be measured at so many times its size."""
-    return SMALLEST_SCALE <= scale <= 1 / SMALLEST_SCALE
+    return _fits(scale, SMALLEST_SCALE)
+
+
+def _fits(scale: float, smallest: float) -> bool:
+    return smallest <= scale <= 1 / smallest
 
 
 def _face_around(prediction: PreparedMesh, start: Initialisation) -> Sphere | None:
     """Where on the scan the face is, so that hair and shoulders take no part."""
-    tip = own_nose_tip(prediction.mesh)
+    searched = start.source == "search"
+    tip = prediction.nose_tip if searched else own_nose_tip(prediction.mesh)
     return None if tip is None else Sphere(start.transform.apply(tip[None])[0], FACE_MM)
 
 
@@ -307,24 +255,6 @@ def _by_landmarks(
     return Initialisation(transform, "landmarks", pairs)
 
 
-def _check_on_surface(landmarks: Landmarks, prepared: PreparedMesh, name: str) -> None:
-    """Refuse landmarks of another mesh, pose or unit."""
-    limit = LANDMARKS_OFF * landmarks.eye_distance
-    vertices = np.asarray(prepared.mesh.vertices, np.float64)
-    # No further from the surface than from its vertices, which need no preparation.
-    if np.median([lengths(vertices - point).min() for point in landmarks.seven]) <= limit:
-        return
-    apart = float(np.median(prepared.surface.closest(landmarks.seven).distance))
-    if apart <= limit:
-        return
-    size = float(np.ptp(prepared.surface.vertices, axis=0).max())
-    raise FacebenchError(
-        f"the landmarks are not on the {name}: {apart:.4g} from its surface, their eyes "
-        f"{landmarks.eye_distance:.4g} apart and the mesh {size:.4g} long",
-        "they are of another mesh, another pose or another unit",
-    )
-
-
 def _refuse_several(surface: Surface, name: str) -> None:
     """Refuse a file with a second face beside the first: a part as large, a face's height away."""
     corners = surface.triangles
@@ -350,30 +280,3 @@ def _refuse_several(surface: Surface, name: str) -> None:
             f"the {name} holds {1 + (alike & beside).sum()} faces side by side",
             "keep one of them, or give landmarks of both sides: they tell which is meant",
         )
-
-
-def rotation_of_landmarks(seven: Float64Array) -> Float64Array:
-    """Rotation (3, 3) to the frontal pose, x to the subject's left, y up, z to the front.
-
-    Args:
-        seven: (7, 3) in NoW's order, in any pose and unit.
-    """
-    # Of the subject: its right side is at negative x, as the viewer sees it.
-    right, left, mouth = seven[:2].mean(0), seven[2:4].mean(0), seven[5:].mean(0)
-    across = (left - right) / np.linalg.norm(left - right)
-    upwards = (left + right) / 2 - mouth
-    # The eyes' line is kept, the mouth only says where down is: the eyes are wider apart.
-    up = upwards - (upwards @ across) * across
-    up /= np.linalg.norm(up)
-    return np.stack([across, up, np.cross(across, up)])
-
-
-def rotation_of_surface(mesh: Mesh) -> Float64Array:
-    """Head axes of a face in mm without landmarks: the embedded model's mean is registered to it.
-
-    Raises:
-        FacebenchError: when the surface has too few points to tell a pose.
-    """
-    known = load_model(EMBEDDED).mesh()
-    registered = register(Surface(known), Surface(mesh), own_nose_tip(known))
-    return np.asarray(registered.rotation.T)

@@ -22,8 +22,9 @@ from ..surface.region import OverlapRegion, Sphere
 from ..surface.similarity import Similarity, step_jacobian
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, IndexArray, vertex_normals
-from .initialise import FACE_MM, PreparedMesh, initialise
+from .initialise import FACE_MM, initialise
 from .nose_tip import own_nose_tip
+from .prepared_mesh import PreparedMesh
 
 # Reach in mm of the correspondences, how many steps are taken with it at most, and the motion in mm
 # that ends them: wide while pose and size are off by much, narrow in the end so that hair and

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -79,6 +80,28 @@ def find_nose_tip(scan: Surface, face: Mesh | None = None) -> NoseTip:
     start = register(source, scan, tip)
     transform = align_coarsely(source, scan, start, OverlapRegion(), AlignmentSettings())
     return tip_on_scan(scan, source, tip, transform)
+
+
+def rough_nose_tip(face: Surface) -> Float64Array:
+    """The nose tip (3,) of a face or a head in mm without landmarks, to within a centimetre.
+
+    The embedded model's mean is registered to it: of all that stands out on a head, only the nose
+    has the rest of a face around it.
+
+    Raises:
+        FacebenchError: when the surface has too few points to tell a pose.
+    """
+    mean, tip = mean_face()
+    return np.asarray(register(mean, face, tip).apply(tip[None])[0])
+
+
+@cache
+def mean_face() -> tuple[Surface, Float64Array]:
+    """The embedded model's mean and its nose tip (3,)."""
+    mesh = procedural_model().mesh()
+    tip = own_nose_tip(mesh)
+    assert tip is not None
+    return Surface(mesh), tip
 
 
 def own_nose_tip(face: Mesh) -> Float64Array | None:

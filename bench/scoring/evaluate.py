@@ -16,7 +16,7 @@ from ..meshes.clean import clean_mesh
 from ..meshes.files import load_mesh
 from ..meshes.units import ANY_UNIT, check_unit, to_millimetres, unit_in_mm
 from ..protocol.record import Protocol, read_settings
-from ..registration.initialise import rotation_of_landmarks, rotation_of_surface
+from ..registration.prepared_mesh import rotation_of_landmarks, rotation_of_surface
 from ..surface.triangles import Float64Array
 from .diagnosis import Remark, diagnose
 from .result import Score

@@ -14,8 +14,9 @@ from ..meshes.clean import keep_vertices
 from ..protocol.record import Protocol
 from ..registration.deformation import grid_subsample
 from ..registration.dense import Alignment
-from ..registration.initialise import Initialisation, PreparedMesh
+from ..registration.initialise import Initialisation
 from ..registration.nonrigid import NonRigidSettings, correspond
+from ..registration.prepared_mesh import PreparedMesh
 from ..surface.overlap import Correspondences, match_symmetric
 from ..surface.region import OverlapRegion, Sphere
 from ..surface.similarity import Similarity, similarity_between

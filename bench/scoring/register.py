@@ -11,8 +11,9 @@ from ...errors import FacebenchError
 from ..protocol.record import Crop, Protocol
 from ..registration.dense import Alignment, align
 from ..registration.dogleg import align_by_dogleg
-from ..registration.initialise import Initialisation, PreparedMesh, initialise, seven_of
+from ..registration.initialise import Initialisation, initialise, seven_of
 from ..registration.nose_tip import NOSE_TIP, NoseTip, crop_centre, own_nose_tip
+from ..registration.prepared_mesh import PreparedMesh
 from ..surface.overlap import Correspondences, match_symmetric
 from ..surface.region import Sphere
 from ..surface.similarity import Similarity, similarity_between
@@ -75,7 +76,7 @@ def initialise_on_crop(
         sphere, tip = crop_sphere(prediction, near, start.transform, crop, subject, label)
     else:
         # The whole scan first: the crop's centre is found with the face registered to it.
-        start = initialise(prediction, scan, settings, rules)
+        start = initialise(prediction, scan, settings, rules, label)
         sphere, tip = crop_sphere(prediction, scan, start.transform, crop, subject, label)
         near = _within_reach(scan, sphere, protocol)
         # A search is not repeated: it costs most of a measurement, and its place is the same.

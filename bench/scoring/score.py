@@ -22,8 +22,9 @@ from ..meshes.checks import check_prediction, check_scan
 from ..meshes.units import check_unit
 from ..protocol.record import AlignmentSettings, Protocol
 from ..registration.dense import Alignment
-from ..registration.initialise import PreparedMesh, is_face_scale
+from ..registration.initialise import is_face_scale
 from ..registration.nose_tip import NoseTip
+from ..registration.prepared_mesh import PreparedMesh
 from ..surface.region import Sphere
 from ..surface.similarity import Similarity
 from ..surface.triangles import Float64Array, double_areas, lengths, triangle_areas, vertex_areas

@@ -9,14 +9,16 @@ import trimesh
 from facebench.bench.landmarks import SEVEN, Landmarks
 from facebench.bench.protocol.record import AlignmentSettings, preset
 from facebench.bench.registration.initialise import (
+    FACE_MM,
     Initialisation,
-    PreparedMesh,
     _align_at_fitting_size,
     _best_after_coarse_alignment,
+    _with_nose_on_nose,
     initialise,
 )
+from facebench.bench.registration.prepared_mesh import PreparedMesh
 from facebench.bench.scoring.score import score_prediction
-from facebench.bench.surface.region import OverlapRegion
+from facebench.bench.surface.region import OverlapRegion, Sphere
 from facebench.bench.surface.similarity import Similarity
 from facebench.bench.surface.surface import Surface
 from facebench.errors import FacebenchError
@@ -69,6 +71,22 @@ def test_without_landmarks_the_pose_is_searched_for(
     assert np.isnan(searched.residual_mm(searched.transform))
     apart = searched.transform.apply(face.vertices) - moved.mesh.vertices
     assert np.linalg.norm(apart, axis=1).mean() < 3
+
+
+def test_a_pose_lays_the_nose_on_the_nose(moved: PreparedMesh) -> None:
+    """A face cut at 80 mm lies on the back of a head, upside down, as well as on the face."""
+    tip = moved.nose_tip
+    start = Initialisation(Similarity.identity(), "search")
+    right, behind, beside = (
+        (start, Sphere(tip + offset, FACE_MM), start.transform) for offset in (15.0, 100.0, -60.0)
+    )
+    assert _with_nose_on_nose([behind, right, beside], moved, tip) == [right]
+    # Found by the shape alone.
+    bare = replace(moved, landmarks=None, mesh=replace(moved.mesh, landmarks=None))
+    assert np.linalg.norm(bare.nose_tip - tip) < 12
+    assert _with_nose_on_nose([behind, right], bare, None) == [right]
+    # A label that no pose comes near to says nothing of them.
+    assert _with_nose_on_nose([behind, beside], moved, tip) == [behind, beside]
 
 
 def test_a_pose_off_the_scan_does_not_end_the_search(

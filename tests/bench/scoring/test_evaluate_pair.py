@@ -15,7 +15,7 @@ import facebench.bench
 from facebench.bench import evaluate
 from facebench.bench.landmarks import SEVEN, Landmarks
 from facebench.bench.protocol.record import Protocol, preset
-from facebench.bench.registration.initialise import rotation_of_landmarks, rotation_of_surface
+from facebench.bench.registration.prepared_mesh import rotation_of_landmarks, rotation_of_surface
 from facebench.bench.scoring import evaluate as evaluate_pair
 from facebench.bench.scoring.diagnosis import diagnose
 from facebench.bench.scoring.score import Score

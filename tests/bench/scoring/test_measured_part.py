@@ -5,7 +5,7 @@ import pytest
 
 from facebench.bench.landmarks import MEAN_SEVEN_MM, SEVEN, Landmarks
 from facebench.bench.protocol.record import preset
-from facebench.bench.registration.initialise import PreparedMesh
+from facebench.bench.registration.prepared_mesh import PreparedMesh
 from facebench.bench.scoring.register import crop_sphere, seven_sphere
 from facebench.bench.surface.similarity import Similarity
 from facebench.errors import FacebenchError

@@ -10,7 +10,8 @@ import pytest
 
 from facebench.bench.landmarks import Landmarks
 from facebench.bench.protocol.record import preset
-from facebench.bench.registration.initialise import PreparedMesh, initialise
+from facebench.bench.registration.initialise import initialise
+from facebench.bench.registration.prepared_mesh import PreparedMesh
 from facebench.bench.scoring.regions import REGIONS, register_regions
 from facebench.bench.scoring.score import ScoredPair, score_prediction
 from facebench.bench.surface.region import Sphere
