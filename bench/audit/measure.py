@@ -12,6 +12,7 @@ from ...errors import FacebenchError
 from ...recon.morphable.model import MorphableModel
 from ...recon.synthetic.photograph import random_stream
 from ..protocol.record import Protocol
+from ..scoring.diagnosis import warnings
 from ..scoring.result import NAN
 from ..scoring.score import score_prediction
 from ..surface.triangles import Float64Array
@@ -50,6 +51,7 @@ class AuditRow:
         vertices: correlation of measured and true errors over that area.
         reason: why there is no value, else empty.
         deviation_mm: the protocol's own standard deviation of its value, NaN where it has none.
+        note: what speaks against the value, as a run's row would say; else empty.
     """
 
     model: str
@@ -63,6 +65,7 @@ class AuditRow:
     vertices: float
     reason: str = ""
     deviation_mm: float = NAN
+    note: str = ""
 
 
 def audit_person(person: AuditedPerson, plan: AuditPlan) -> list[AuditRow]:
@@ -80,17 +83,16 @@ def audit_person(person: AuditedPerson, plan: AuditPlan) -> list[AuditRow]:
         face = predictor.predict(model, truth, area, random_stream(plan.seed, *key))
         for protocol in plan.protocols:
             which = (protocol.name, protocol.digest, predictor.name, predictor.group)
-            measured, true, skin, reason, deviation = _measure(person, area, face, protocol)
             whose = (model.name, *which, truth.subject)
-            rows.append(AuditRow(*whose, measured, true, skin, reason, deviation))
+            rows.append(AuditRow(*whose, *_measure(person, area, face, protocol)))
     return rows
 
 
 def _measure(
     person: AuditedPerson, area: Float64Array, face: Predicted, protocol: Protocol
-) -> tuple[float, float, float, str, float]:
-    """Measured and true value, correlation over the face, why there is no value, and the value's
-    own deviation."""
+) -> tuple[float, float, float, str, float, str]:
+    """Measured and true value, correlation over the face, why there is no value, the value's own
+    deviation and what speaks against it."""
     truth = person.truth
     counted = np.where(face.covered, area, 0.0)
     errors = true_errors(face.vertices, truth, counted, protocol.alignment.scale != "none")
@@ -101,10 +103,11 @@ def _measure(
             face.mesh, person.scan, protocol, subject=truth.subject, scan_landmarks=given
         )
     except FacebenchError as error:
-        return NAN, true, NAN, str(error), NAN
+        return NAN, true, NAN, str(error), NAN, ""
     # Over the skin, each handed vertex beside the model's vertex it stands for.
     over_vertices = correlation(pair.vertex_errors, errors[face.origin], counted[face.origin])
-    return pair.score.value_mm, true, over_vertices, "", pair.score.deviation_mm
+    score = pair.score
+    return score.value_mm, true, over_vertices, "", score.deviation_mm, warnings(score, protocol)
 
 
 def needs_landmarks(protocol: Protocol) -> bool:

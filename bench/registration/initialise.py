@@ -24,7 +24,7 @@ from .prepared_mesh import PreparedMesh
 SMALLEST_SCALE = 2 / 3  # Of a prediction in millimetres: grown-ups' faces differ by a tenth.
 # The same before a pose is known: in a wrong place a smaller face fits better, and half of a face
 # shrinks in the right place too, until a wrong one looks better.
-SMALLEST_SEARCHED = 0.8
+SMALLEST_SEARCHED = 0.75
 # Between the nose tips of two registered faces: each is found to a centimetre.
 TIPS_MM = 40.0
 # Between normals that say the same of a pose: a smooth back of a head faces any face within 90.

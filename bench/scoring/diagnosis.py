@@ -70,6 +70,12 @@ def diagnose(score: Score, protocol: Protocol, unit_known: bool = True) -> tuple
     )
 
 
+def warnings(score: Score, protocol: Protocol, unit_known: bool = True) -> str:
+    """What of `diagnose` speaks against a score, parted by semicolons; empty where nothing does."""
+    remarks = diagnose(score, protocol, unit_known)
+    return "; ".join(remark.text.rstrip(".") for remark in remarks if remark.doubtful)
+
+
 def _meaning(protocol: Protocol) -> Remark:
     distance, reduction = protocol.distance, protocol.reduction
     return Remark(

@@ -14,7 +14,7 @@ from ...recon.mesh import Mesh
 from ..dataset.interface import Item
 from ..meshes.decimate import DecimatedMesh, decimate
 from ..protocol.record import Protocol
-from .diagnosis import diagnose
+from .diagnosis import warnings
 from .reduce import Reduced, over_frames, over_scans
 from .result import NAN, Result, Score
 from .score import ScoredPair, failed_score
@@ -113,11 +113,10 @@ def _measure(
     pair = found.pair
     # Remembered pairs are shared between scenes, so whose it is is said here.
     score = replace(pair.score, subject=item.subject, scene=item.scene)
-    remarks = diagnose(score, ruler.protocol, prediction.unit_known)
-    warnings = (remark.text.rstrip(".") for remark in remarks if remark.doubtful)
+    doubts = warnings(score, ruler.protocol, prediction.unit_known)
     result = replace(
         _result(score, item, prediction, ruler),
-        note="; ".join(filter(None, (prediction.reason, *notes, *found.notes, *warnings))),
+        note="; ".join(filter(None, (prediction.reason, *notes, *found.notes, doubts))),
         scan=found.scan,
         scans=found.scans,
         scan_values_mm=found.values_mm,

@@ -58,6 +58,7 @@ class Agreement:
         exchanged: pairs of predictors that the protocol orders wrongly, `better < worse` by truth.
         failed: predictions without a number.
         reason: of the first of them.
+        doubtful: predictions whose row says what speaks against their number.
     """
 
     protocol: str
@@ -75,6 +76,7 @@ class Agreement:
     exchanged: tuple[str, ...]
     failed: int
     reason: str
+    doubtful: int
 
 
 def agreement(rows: pd.DataFrame, seed: int = 0) -> Agreement:
@@ -116,6 +118,7 @@ def agreement(rows: pd.DataFrame, seed: int = 0) -> Agreement:
         exchanged=_exchanged_pairs(predictors, ours),
         failed=int((~np.isfinite(rows["measured_mm"].to_numpy(np.float64))).sum()),
         reason=reasons[0] if reasons else "",
+        doubtful=int((rows["note"].astype(str) != "").sum()),
     )
 
 

@@ -209,7 +209,12 @@ def agreement_notes(agreements: Sequence[Agreement]) -> tuple[str, ...]:
         for item in agreements
         if item.failed
     )
-    return (*AGREEMENT_NOTES, *exchanged, *within, *failed, f"Digests: {digests}.")
+    doubtful = (
+        f"{item.protocol}: doubtful numbers, each with its note in audit.csv: {item.doubtful}."
+        for item in agreements
+        if item.doubtful
+    )
+    return (*AGREEMENT_NOTES, *exchanged, *within, *failed, *doubtful, f"Digests: {digests}.")
 
 
 def predictor_table(rows: pd.DataFrame) -> Table:

@@ -29,6 +29,7 @@ def table(measured: np.ndarray, true: np.ndarray, group: str = "identity") -> pd
             "subject": f"s{person // 2}",
             "vertices": 0.5,
             "reason": "",
+            "note": "",
             "measured_mm": measured[m, person],
             "true_mm": true[m, person],
         }

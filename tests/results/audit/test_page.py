@@ -17,7 +17,7 @@ from facebench.results.audit import Audit, predictor_table, sensitivities, write
 def _rows() -> pd.DataFrame:
     return pd.DataFrame(
         [
-            ("m", protocol, "0123456789ab", method, "identity", f"s{subject}", *numbers, "")
+            ("m", protocol, "0123456789ab", method, "identity", f"s{subject}", *numbers, "", "")
             for protocol in ("micc", "<now>")
             for method, error in (("good", 1.0), ("poor", 2.0))
             for subject, true in enumerate(error + 0.1 * np.arange(4))
@@ -25,7 +25,7 @@ def _rows() -> pd.DataFrame:
         ],
         columns=[
             *("model", "protocol", "digest", "method", "group", "subject"),
-            *("measured_mm", "true_mm", "vertices", "reason"),
+            *("measured_mm", "true_mm", "vertices", "reason", "note"),
         ],
     )
 
@@ -40,10 +40,12 @@ def test_choices_compare_the_same_subjects() -> None:
 
 
 def test_the_folder_holds_page_picture_rows_and_numbers(rows: pd.DataFrame, tmp_path: Path) -> None:
+    rows.loc[0, "note"] = "70% of the cropped scan has a counterpart"
     choices = sensitivities(pd.DataFrame({"as it is": [1.0, 2.0], "rmse": [1.3, 2.6]}))
     page = write_audit(Audit.of("a made-up set", rows, choices), tmp_path)
     text = page.read_text("utf-8")
     assert "a made-up set" in text and "&lt;now&gt;" in text and "+30.0%" in text
+    assert "micc: doubtful numbers, each with its note in audit.csv: 1." in text
     assert "http://" not in text and "https://" not in text
     assert Image.open(tmp_path / "audit.png").size[0] > 600
     assert len(pd.read_csv(tmp_path / "audit.csv")) == len(rows)
