@@ -124,7 +124,6 @@ def command(assets: Path, cluster: str | None, shared: tuple[Path, ...], as_json
 
 def examine(assets: Path) -> dict[str, list[Finding]]:
     """The findings under their headings, in the order of the table."""
-
     return {
         "Python": list(check_packages()),
         "Machine": list(check_machine()),

@@ -271,8 +271,6 @@ def protocols(name: str | None, settings: tuple[str, ...], as_json: bool) -> Non
 
 def _protocol_facts(protocol: Protocol) -> dict[str, Any]:
     """What is known of a protocol: of a changed preset, what is known of the preset."""
-    from dataclasses import asdict
-
     from ..bench.protocol.presets import PRESETS
 
     # A star marks a preset with a changed setting.

@@ -39,8 +39,14 @@ def test_nobody_works_on_for_who_is_gone(how: str, tmp_path: Path) -> None:
     script, note = tmp_path / "start.py", tmp_path / "worker"
     script.write_text(START)
     command = [sys.executable, str(script), str(note), how]
-    environment = {"PYTHONPATH": ":".join([str(Path(__file__).parent), *sys.path])}
-    parent = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    # One that a worker must not import, and temporary files where no socket can be.
+    here, long = tmp_path / "here", tmp_path / ("long" * 30)
+    here.mkdir()
+    long.mkdir()
+    (here / "torch.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w')")
+    environment = {"PYTHONPATH": ":".join([str(Path(__file__).parent), *filter(None, sys.path)])}
+    environment |= {"TMPDIR": str(long)} if how == "killed" else {}
+    parent = subprocess.Popen(command, cwd=here, env=environment, stderr=subprocess.DEVNULL)
     while not note.exists():
         assert parent.poll() is None
         time.sleep(0.05)
@@ -54,3 +60,4 @@ def test_nobody_works_on_for_who_is_gone(how: str, tmp_path: Path) -> None:
         while psutil.Process(worker).status() != psutil.STATUS_ZOMBIE:
             assert time.monotonic() < end
             time.sleep(0.05)
+    assert not (tmp_path / "imported").exists()
