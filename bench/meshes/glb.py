@@ -202,7 +202,8 @@ def _transform(node: Table) -> Float64Array:
     if "matrix" in node:
         # glTF writes matrices column by column; somebody who wrote rows has the translation below.
         matrix = np.array(node["matrix"], np.float64).reshape(4, 4).T
-        if not np.allclose(matrix[3], (0, 0, 0, 1)):
+        # Of inverted matrices in 32 bits the last row is 0 but for their rounding.
+        if not np.allclose(matrix[3], (0, 0, 0, 1), atol=1e-6):
             raise ValueError("the matrix of a node is not affine")
         return matrix
     quaternion = np.array(node.get("rotation", (0, 0, 0, 1)), np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -45,6 +45,11 @@ class _Samples:
     normals: Float64Array
     profiles: Float64Array
     tree: cKDTree
+
+
+# A search takes a surface up to three times. Weak: a scan of millions of vertices goes when its
+# measurement ends.
+_SAMPLED: WeakKeyDictionary[Surface, _Samples] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -122,13 +127,15 @@ def pose_hypotheses(
     ]
 
 
-@lru_cache(maxsize=3)  # A pair's two and the mean face, which is registered to either.
 def _sample(surface: Surface) -> _Samples:
     """Means of the vertices and normals in the cells of a grid, all in the surface's own frame."""
+    if surface in _SAMPLED:
+        return _SAMPLED[surface]
     points = _cell_means(surface.local, surface.frame.turn(surface.normals))
     points, normals = points[:, :3], unit(points[:, 3:])
     tree = cKDTree(points)
-    return _Samples(points, normals, _profiles(points, normals, tree), tree)
+    samples = _Samples(points, normals, _profiles(points, normals, tree), tree)
+    return _SAMPLED.setdefault(surface, samples)
 
 
 def _cell_means(vertices: Float64Array, normals: Float64Array) -> Float64Array:

@@ -71,12 +71,10 @@ def find_nose_tip(scan: Surface, face: Mesh | None = None) -> NoseTip:
     Raises:
         FacebenchError: when the face has no landmarks or does not fit the scan.
     """
-    face = face or procedural_model().mesh()
-    tip = own_nose_tip(face)
+    source, tip = mean_face() if face is None else (Surface(face), own_nose_tip(face))
     if tip is None:
         raise FacebenchError("the face has no landmarks", "its nose tip is landmark 31")
     # The search needs a rough size only: it finds poses at 0.8 to 1.25 times the scan's.
-    source = Surface(face)
     start = register(source, scan, tip)
     transform = align_coarsely(source, scan, start, OverlapRegion(), AlignmentSettings())
     return tip_on_scan(scan, source, tip, transform)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import FacebenchError
-from ..face.crop import Box, Window, box_of_points, check_inside
+from ..face.crop import Box, Window, box_of_points, check_inside, is_inside
 from ..face.labels import check_pixels, points_of_text
 from ..files.pictures import read_picture
 from ..files.text import SPREADSHEET, decode_text
@@ -191,8 +191,11 @@ def _faces(photograph: Photograph, frame: Pixels, detector: ManyFacesDetector) -
     if photograph.landmarks:
         points = decode_landmarks(photograph.landmarks.read(), photograph.landmarks.name)
         if points.shape[1] == FIVE_POINTS:  # they say where the face is, a network the rest
-            return [(0, _inside(box_of_points(points[0]), frame), None)]
-        boxes = [_inside(landmark_box(one), frame) for one in points]
+            box = box_of_points(points[0])
+            _check_inside([box], frame)
+            return [(0, box, None)]
+        boxes = [landmark_box(one) for one in points]
+        _check_inside(boxes, frame)
         given = [(face, boxes[face], points[face]) for face in range(len(points))]
         # The main face first, as the detector gives it; a file may have any order.
         return sorted(given, key=lambda one: -max(one[1].width, one[1].height))
@@ -202,9 +205,12 @@ def _faces(photograph: Photograph, frame: Pixels, detector: ManyFacesDetector) -
     return [(face, box, None) for face, box in enumerate(detected)]
 
 
-def _inside(box: Box, frame: Pixels) -> Box:
+def _check_inside(boxes: Sequence[Box], frame: Pixels) -> None:
+    """Refuse a file of another picture; one face of several beyond the edge is its own row's."""
+    if any(is_inside(box, frame) for box in boxes):
+        return
     try:
-        return check_inside(box, frame)
+        check_inside(boxes[0], frame)
     except FacebenchError as error:
         raise RejectedError(Reason.SIDECAR, error.message) from error
 

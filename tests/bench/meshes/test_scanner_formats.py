@@ -152,6 +152,10 @@ def test_normalised_numbers_and_a_turned_node(tmp_path: Path) -> None:
     (tmp_path / "a.glb").write_bytes(_scene(5120, points, {**node, "translation": [1, 0, 0]}))
     expected = [[1, 2, 0], [3, 0, 0], [1, 0, 128 / 127]]
     assert np.allclose(load_mesh(tmp_path / "a.glb").vertices, expected)
+    # The same as a matrix, whose last row has the rounding of 32 bits.
+    matrix = [0, 2, 0, 6e-8, -2, 0, 0, -3e-8, 0, 0, 2, 0, 1, 0, 0, 1]
+    (tmp_path / "b.glb").write_bytes(_scene(5120, points, {"mesh": 0, "matrix": matrix}))
+    assert np.allclose(load_mesh(tmp_path / "b.glb").vertices, expected)
 
 
 def test_a_scene_reads_as_trimesh_writes_it(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -31,6 +33,10 @@ def test_the_tip_is_found_on_a_scan_anywhere(
     found = find_nose_tip(scan, face)
     assert np.linalg.norm(found.position - truth) < 3
     assert found.source == "found" and found.spread_mm < 5
+    gone = weakref.ref(scan)
+    del scan
+    gc.collect()
+    assert gone() is None, "a scan may have millions of vertices: nothing holds it afterwards"
 
 
 def test_a_tip_is_found_from_far_off(face: Mesh, person: Mesh, scan_of) -> None:

@@ -86,6 +86,20 @@ def test_two_faces_give_the_main_one_or_both(tmp_path: Path) -> None:
     assert reason(both[0]) in (None, Reason.TOO_SMALL)
 
 
+@pytest.mark.parametrize("away", [1000.0, -170.0])
+def test_a_face_beyond_the_edge_is_its_own_row(tmp_path: Path, away: float) -> None:
+    """As of a model that was fitted to a group: the others of the photograph stay."""
+    write_photograph(tmp_path / "a.png", 0, mask=False).with_suffix(".pts").unlink()
+    inside = person(0).landmarks
+    beyond = person(5).landmarks / 2 + [away, 0.0]
+    np.savetxt(tmp_path / "a.txt", np.concatenate([inside, beyond]))
+    kept, cut = rows_of(tmp_path, settings=PreparationSettings(all_faces=True))
+    assert (reason(kept), reason(cut)) == (None, Reason.CUT)
+    np.savetxt(tmp_path / "a.txt", np.concatenate([beyond, beyond]))
+    (row,) = rows_of(tmp_path)
+    assert (row.face, reason(row)) == (WHOLE_PHOTOGRAPH, Reason.SIDECAR)
+
+
 def test_the_detector_finds_both_faces_of_a_photograph(tmp_path: Path) -> None:
     """A real photograph and its mirror image side by side, without label files."""
     one = astronaut()
