@@ -234,9 +234,10 @@ def _without_unused_parts() -> Iterator[None]:
     """A Ray that is started inside consists of what runs tasks."""
     from ray._private.node import Node
 
-    whole = {name: getattr(Node, name) for name in _UNUSED}
-    for name in _UNUSED:
-        setattr(Node, name, lambda node, **settings: None)
+    # Another version of Ray may have no such part: it starts all the same.
+    whole = {name: getattr(Node, name) for name in _UNUSED if hasattr(Node, name)}
+    for name in whole:
+        setattr(Node, name, lambda node, *given, **settings: None)
     try:
         yield
     finally:

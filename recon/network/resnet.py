@@ -21,7 +21,7 @@ CRASHING_CHANNELS = 8
 """Convolutions of fewer input channels may crash: floats of a register (`PointwiseConvolution`)."""
 
 STRIDE = 16
-"""How much smaller than the image the last feature map is."""
+"""How much smaller than the face the last feature map of an IResNet is."""
 
 
 class ColourNormalisation(nn.Module):

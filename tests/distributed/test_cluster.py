@@ -54,6 +54,15 @@ def test_a_raylet_that_dies_in_a_slow_start_is_started_again_with_a_word(
     assert not ray.is_initialized()
 
 
+def test_a_part_that_another_ray_lacks_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_UNUSED", ("start_monitor", "start_of_another_version"))
+    whole = node.Node.start_monitor
+    with cluster._without_unused_parts():
+        assert node.Node.start_monitor is not whole
+    assert node.Node.start_monitor is whole
+    assert not hasattr(node.Node, "start_of_another_version")
+
+
 def test_a_start_that_fails_at_once_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not slow, it is broken: waiting would not help."""
     for name, limit in cluster.PATIENT.items():
