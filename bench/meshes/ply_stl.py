@@ -93,9 +93,13 @@ def ply_header(start: bytes) -> tuple[str, list[PlyElement], int]:
         elif words[0] == "element" and len(words) == 3 and words[2].isdecimal():
             elements.append(PlyElement(words[1], int(words[2]), []))
         elif words[0] == "property" and elements:
-            if any(words[-1] == name for name, *_ in elements[-1].properties):
-                raise ValueError(f"its {elements[-1].name} has two properties '{words[-1][:40]}'")
-            elements[-1].properties.append(_property(words))
+            name, length, kind = _property(words)
+            if any(name == known for known, *_ in elements[-1].properties):
+                if name in ("x", "y", "z", *_CORNERS):
+                    raise ValueError(f"its {elements[-1].name} has two properties '{name}'")
+                # What is not read may be called alike: no name in a file has a blank.
+                name = f"{name} {len(elements[-1].properties)}"
+            elements[-1].properties.append((name, length, kind))
         else:
             raise ValueError(f"its header has the line '{' '.join(words)[:60]}'")
     if order is None:
@@ -104,6 +108,7 @@ def ply_header(start: bytes) -> tuple[str, list[PlyElement], int]:
 
 
 def _property(words: Sequence[str]) -> tuple[str, str, str]:
+    """Name, type of a list's length or "", and type of the values, see `PlyElement`."""
     is_list = len(words) == 5 and words[1] == "list"
     kinds = words[2:4] if is_list else words[1:2]
     if not (is_list or len(words) == 3) or any(kind not in _TYPES for kind in kinds):

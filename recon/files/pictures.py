@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
@@ -52,6 +53,8 @@ _PACKED = ("JPEG", "MPO", "WEBP", "AVIF", "HEIF")
 """Formats whose decoders make grey or garbage of what lacks."""
 _HALF_COPY = 64
 """Zeros in a row that no camera writes behind a picture's last bytes."""
+_FILM = re.compile(rb"ftyp(?:mp4|iso|qt )")
+"""Begins the film that a telephone writes behind a photograph; it may end in zeros."""
 _TOPS = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 """White in pictures of float, 8, 10, 12, 14 and 16 bits."""
 
@@ -256,7 +259,8 @@ def _ends_in_zeros(source: Path | bytes) -> bool:
     whole = content.rstrip(b"\0")
     # A JPEG has an end mark; behind other formats' pictures stand notes, which may end in zeros.
     least = _HALF_COPY if content.startswith(b"\xff\xd8") else max(_HALF_COPY, len(content) // 8)
-    return len(content) - len(whole) >= least and not whole.endswith(b"\xff\xd9")
+    lost = len(content) - len(whole) >= least and not whole.endswith(b"\xff\xd9")
+    return lost and not _FILM.search(whole)
 
 
 def _start_of(source: Path | bytes) -> bytes:

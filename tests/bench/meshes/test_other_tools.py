@@ -24,6 +24,8 @@ PLY = "ply\nformat ascii 1.0\nelement vertex 5\n" + "".join(
     f"property float {axis}\n" for axis in "xyz"
 )
 
+QUALITY = "property float quality\n"
+
 
 def _ply(rows: list[str], corners: str = "vertex_indices") -> str:
     head = f"{PLY}element face 2\nproperty list uchar int {corners}\nend_header\n"
@@ -67,6 +69,7 @@ def _load(folder: Path, name: str, content: str | bytes) -> Mesh:
         ("a.off", _off("OFF\n5 2 0").replace("\n", "\r\n").replace(" ", "\t")),
         ("a.ply", "\ufeff" + _ply(ROWS)),
         ("a.ply", _ply(ROWS, "vertex_indexes")),
+        ("a.ply", _ply([r + " 7 8" for r in ROWS]).replace("z\n", "z\n" + QUALITY * 2)),
         ("a.obj", OBJ + "\0"),
     ],
 )

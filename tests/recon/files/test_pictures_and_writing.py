@@ -175,6 +175,8 @@ def test_half_a_copy_of_a_photograph_is_refused(zeros: int, kind: str) -> None:
             read_picture(content[: len(content) // 3] + b"\0" * zeros, "RGB")
         return
     assert read_picture(content + b"\0" * zeros, "RGB").width == 64
+    film = b"\0\0\0\x18ftypmp42 and its pictures"
+    assert read_picture(content + film + b"\0" * zeros, "RGB").width == 64
     with pytest.raises(ValueError, match=r"half a copy|truncated"):
         read_picture(content[: len(content) // 2] + b"\0" * zeros, "RGB")
 
