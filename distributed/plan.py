@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -72,6 +72,10 @@ class RunRequest:
     detector: str = BEST
     tracking: bool = False
     listed: Dataset | None = field(default=None, repr=False, compare=False)
+
+
+_ENOUGH = 12
+"""Files for which one other unit would fit: all those of a large set would take minutes to read."""
 
 
 def prepare(request: RunRequest) -> Benchmark:
@@ -191,17 +195,22 @@ def _check_units(request: RunRequest, method: AnyMethod, items: Sequence[Item]) 
     Else each would be measured and become a row with that reason, the last of them after minutes.
     """
     scans = dict.fromkeys(scan.path for item in items for scan in item.scans)
-    _check_size((partial(read_mesh, path, request.unit, points=True) for path in scans), "scans")
+    _check_size([partial(read_mesh, path, request.unit, points=True) for path in scans], "scans")
     if isinstance(method, HoldsMeshes):
-        _check_size((partial(method.mesh_for, item) for item in items), "predictions")
+        _check_size([partial(method.mesh_for, item) for item in items], "predictions")
 
 
-def _check_size(read: Iterable[Callable[[], object]], what: str) -> None:
+def _check_size(read: Sequence[Callable[[], object]], what: str) -> None:
     # By message, which names the file: one face may be of several scenes.
     wrong: dict[str, UnitError] = {}
-    for mesh in read:
+    # From all over the list, by steps of the golden ratio: the first people may have been scanned
+    # with another device than the rest.
+    for number in sorted(range(len(read)), key=lambda number: number * 0.618034 % 1.0):
+        if len(wrong) >= _ENOUGH and len({error.hint for error in wrong.values()}) == 1:
+            what += " looked at"
+            break
         try:
-            mesh()
+            read[number]()
         except UnitError as error:
             wrong[error.message] = error
         except Exception:  # of one file: its row will have the reason

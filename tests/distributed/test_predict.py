@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 from small_micc import scan_path, write_scan
 
 from facebench.bench.dataset.interface import Clip
+from facebench.bench.meshes.units import UnitError
 from facebench.bench.method.clip_faces import ChunkRow
 from facebench.distributed.benchmark import item_jobs, predictions
-from facebench.distributed.plan import RunRequest, prepare
+from facebench.distributed.plan import RunRequest, _check_size, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.export.mesh_files import write_mesh
 from facebench.recon.morphable.load import load_model
@@ -83,6 +85,27 @@ def test_a_unit_wrong_for_all_is_told_before_anything_is_measured(
     # One of them alone is that one's fault, and its row will say so.
     write_mesh(face, tmp_path / "subject_02.ply")
     assert len(prepare(request).dataset.items) == 6
+
+
+def test_a_dozen_files_tell_the_unit_of_a_large_set() -> None:
+    read: list[int] = []
+
+    def mesh_in_metres(number: int, right: int = -1, damaged: int = -1) -> None:
+        read.append(number)
+        if number < damaged:
+            raise FacebenchError("damaged")
+        if number != right:
+            raise UnitError(f"{number}.obj: looks like m, not mm", "pass --unit m")
+
+    with pytest.raises(FacebenchError, match=r"none of 12 scans looked at .*face: 0\.obj"):
+        _check_size([partial(mesh_in_metres, number) for number in range(500)], "scans")
+    assert len(read) == 12 and max(np.diff(sorted(read))) < 100
+    # The first hundred are another device's, or damaged: neither is held against the rest.
+    _check_size([partial(mesh_in_metres, n, right=n if n > 99 else -1) for n in range(500)], "")
+    read.clear()
+    with pytest.raises(FacebenchError, match=r"499\.obj"):
+        _check_size([partial(mesh_in_metres, n, damaged=499) for n in range(500)], "scans")
+    assert len(read) == 500
 
 
 @pytest.mark.parametrize(
