@@ -18,18 +18,15 @@ from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, lengths
 from .dense import agreement, align_coarsely
 from .global_search import pose_hypotheses
-from .nose_tip import own_nose_tip
+from .nose_tip import FACE_MM, SAME_WAY_DEG, own_nose_tip
 from .prepared_mesh import PreparedMesh
 
 SMALLEST_SCALE = 2 / 3  # Of a prediction in millimetres: grown-ups' faces differ by a tenth.
-# The same before a pose is known: in a wrong place a smaller face fits better, and half of a face
-# shrinks in the right place too, until a wrong one looks better.
+# The same before a pose is known: half of a face shrinks in its right place too, until a wrong one
+# looks better. None was seen to grow.
 SMALLEST_SEARCHED = 0.75
 # Between the nose tips of two registered faces: each is found to a centimetre.
 TIPS_MM = 40.0
-# Between normals that say the same of a pose: a smooth back of a head faces any face within 90.
-SAME_WAY_DEG = 50.0
-FACE_MM = 95.0  # Of the nose tip: a face, and little else.
 # Root mean square between the landmarks of two faces, at the size of the scan, that is no
 # difference between persons, which is 1 to 5, nor a poor prediction.
 PAIR_MM = 15.0
@@ -139,7 +136,8 @@ def _best_after_coarse_alignment(
     # Judged after the coarse alignment, at the size that fits: before it a wrong size decides.
     shares = [0.0]
     if len(aligned) > 1:
-        facing = replace(intersection, max_angle_deg=SAME_WAY_DEG)
+        narrower = min(SAME_WAY_DEG, intersection.max_angle_deg)
+        facing = replace(intersection, max_angle_deg=narrower)
         shares = [agreement(*surfaces, sized, facing, around) for _, around, sized in aligned]
     start, around, sized = aligned[int(np.argmax(shares))]
     if settings.scale != "none":
@@ -191,18 +189,18 @@ def _align_at_fitting_size(
             raise
     # A search is in millimetres. Beside a whole head a face that is cut small shrinks into it,
     # until too little of it is left to be matched.
-    if found is None or (start.source == "search" and not _fits(found.scale, SMALLEST_SEARCHED)):
+    if found is None or (start.source == "search" and not _may_be_searched(found.scale)):
         return align_coarsely(prediction, scan, start.transform, intersection, rigid, around)
     return found
 
 
 def is_face_scale(scale: float) -> bool:
     """Whether a face in millimetres may be measured at so many times its size."""
-    return _fits(scale, SMALLEST_SCALE)
+    return SMALLEST_SCALE <= scale <= 1 / SMALLEST_SCALE
 
 
-def _fits(scale: float, smallest: float) -> bool:
-    return smallest <= scale <= 1 / smallest
+def _may_be_searched(scale: float) -> bool:
+    return is_face_scale(scale) and scale >= SMALLEST_SEARCHED
 
 
 def _face_around(prediction: PreparedMesh, start: Initialisation) -> Sphere | None:

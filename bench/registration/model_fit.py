@@ -22,8 +22,8 @@ from ..surface.region import OverlapRegion, Sphere
 from ..surface.similarity import Similarity, step_jacobian
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, IndexArray, vertex_normals
-from .initialise import FACE_MM, initialise
-from .nose_tip import own_nose_tip
+from .initialise import initialise
+from .nose_tip import FACE_MM, own_nose_tip
 from .prepared_mesh import PreparedMesh
 
 # Reach in mm of the correspondences, how many steps are taken with it at most, and the motion in mm

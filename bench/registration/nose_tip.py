@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -13,13 +13,16 @@ from ...recon.mesh import Mesh
 from ...recon.morphable.procedural import procedural_model
 from ..protocol.record import AlignmentSettings
 from ..surface.overlap import subsample
-from ..surface.region import OverlapRegion
+from ..surface.region import OverlapRegion, Sphere
 from ..surface.similarity import Similarity
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, double_areas
-from .dense import align_coarsely
-from .global_search import register
+from .dense import agreement, align_coarsely
+from .global_search import pose_hypotheses
 
+FACE_MM = 95.0  # Of the nose tip: a face, and little else.
+# Between normals that say the same of a pose: a smooth back of a head faces any face within 90.
+SAME_WAY_DEG = 50.0
 NOSE_TIP = 30  # Index of the nose tip among the 68 iBUG landmarks, counted from 0.
 # Two ways of finding a nose tip seldom differ by more: then one of them went astray, or what is
 # there is no nose. It does not tell small errors, in which both share.
@@ -61,36 +64,46 @@ class NoseTip:
     spread_mm: float | None = None
 
 
-def find_nose_tip(scan: Surface, face: Mesh | None = None) -> NoseTip:
-    """The nose tip of a scan in any pose, by registering a face with landmarks to it.
+def find_nose_tip(scan: Surface, start: Similarity) -> NoseTip:
+    """The nose tip of a scan, by the embedded model's mean that is aligned to it.
 
     Args:
         scan: in mm.
-        face: with landmarks, or None for the mean of the embedded model.
+        start: from the mean's space to the scan's, within a few cm.
 
     Raises:
-        FacebenchError: when the face has no landmarks or does not fit the scan.
+        FacebenchError: when the mean does not fit the scan there.
     """
-    source, tip = mean_face() if face is None else (Surface(face), own_nose_tip(face))
-    if tip is None:
-        raise FacebenchError("the face has no landmarks", "its nose tip is landmark 31")
-    # The search needs a rough size only: it finds poses at 0.8 to 1.25 times the scan's.
-    start = register(source, scan, tip)
-    transform = align_coarsely(source, scan, start, OverlapRegion(), AlignmentSettings())
-    return tip_on_scan(scan, source, tip, transform)
+    mean, tip = mean_face()
+    transform = align_coarsely(mean, scan, start, OverlapRegion(), AlignmentSettings())
+    return tip_on_scan(scan, mean, tip, transform)
 
 
-def rough_nose_tip(face: Surface) -> Float64Array:
-    """The nose tip (3,) of a face or a head in mm without landmarks, to within a centimetre.
+def register_mean_face(face: Surface) -> Similarity:
+    """Where the embedded model's mean lies on a face, a head or a scan in mm, to a centimetre.
 
-    The embedded model's mean is registered to it: of all that stands out on a head, only the nose
-    has the rest of a face around it.
+    Of all that stands out on a head, only the nose has the rest of a face around it. Of several
+    poses the one whose surfaces agree most: the crown of a closed head costs hardly more than its
+    face.
 
     Raises:
         FacebenchError: when the surface has too few points to tell a pose.
     """
     mean, tip = mean_face()
-    return np.asarray(register(mean, face, tip).apply(tip[None])[0])
+    poses = pose_hypotheses(mean, face, tip)
+    return max(poses, key=partial(_agreement, face)) if len(poses) > 1 else poses[0]
+
+
+def _agreement(face: Surface, pose: Similarity) -> float:
+    """How much of the mean face and of a surface agree after a few steps, from 0 to 1."""
+    mean, tip = mean_face()
+    around = Sphere(pose.apply(tip[None])[0], FACE_MM)
+    region = OverlapRegion(max_angle_deg=SAME_WAY_DEG)
+    try:
+        aligned = align_coarsely(mean, face, pose, region, AlignmentSettings(scale="none"), around)
+        return agreement(mean, face, aligned, region, around)
+    except FacebenchError:
+        return 0.0  # It slid off.
 
 
 @cache
@@ -109,23 +122,8 @@ def own_nose_tip(face: Mesh) -> Float64Array | None:
     return np.asarray(face.vertices[face.landmarks[NOSE_TIP]], np.float64)
 
 
-def crop_centre(
-    tip: Float64Array | None,
-    face: Surface,
-    scan: Surface,
-    transform: Similarity,
-    label: Float64Array | None,
-) -> NoseTip:
-    """The labelled nose tip, or the one found on the scan; with both, how far they are apart.
-
-    Args:
-        tip: (3,) of the face; without one the embedded model's mean helps.
-        face: in its own space.
-        scan: in mm.
-        transform: from the face's space to the scan's.
-        label: (3,) in the scan's space, or None.
-    """
-    found = find_nose_tip(scan) if tip is None else tip_on_scan(scan, face, tip, transform)
+def crop_centre(found: NoseTip, label: Float64Array | None) -> NoseTip:
+    """The labelled nose tip (3,), or the found one; with both, how far apart they are."""
     if label is None:
         return found
     apart = float(np.linalg.norm(found.position - label))

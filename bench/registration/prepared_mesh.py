@@ -17,8 +17,7 @@ from ..surface.similarity import Similarity
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, lengths, refine
 from ..surface.visibility import outside_of
-from .global_search import register
-from .nose_tip import mean_face, own_nose_tip, rough_nose_tip
+from .nose_tip import mean_face, own_nose_tip, register_mean_face
 
 # Of the distance between the outer eye corners: landmarks whose median is further from the
 # surface of their mesh are not of this mesh.
@@ -78,6 +77,11 @@ class PreparedMesh:
         return rotation_of_landmarks(self.landmarks.seven)
 
     @cached_property
+    def mean_pose(self) -> Similarity:
+        """From the embedded mean face's space to the mesh's, see `register_mean_face`."""
+        return register_mean_face(self.surface)
+
+    @cached_property
     def nose_tip(self) -> Float64Array:
         """The nose tip (3,) by the mesh's own landmarks, else to within a centimetre by its shape.
 
@@ -85,7 +89,7 @@ class PreparedMesh:
             FacebenchError: when a mesh without landmarks has too few points to tell a pose.
         """
         own = own_nose_tip(self.mesh)
-        return rough_nose_tip(self.surface) if own is None else own
+        return self.mean_pose.apply(mean_face()[1][None])[0] if own is None else own
 
     def outside(self, axes: Float64Array, reach_mm: float) -> PreparedMesh:
         """The part that is seen from outside, of what lies within reach of the nose tip.
@@ -163,5 +167,4 @@ def rotation_of_surface(mesh: Mesh) -> Float64Array:
     Raises:
         FacebenchError: when the surface has too few points to tell a pose.
     """
-    mean, tip = mean_face()
-    return np.asarray(register(mean, Surface(mesh), tip).rotation.T)
+    return np.asarray(register_mean_face(Surface(mesh)).rotation.T)

@@ -12,7 +12,14 @@ from ..protocol.record import Crop, Protocol
 from ..registration.dense import Alignment, align
 from ..registration.dogleg import align_by_dogleg
 from ..registration.initialise import Initialisation, initialise, seven_of
-from ..registration.nose_tip import NOSE_TIP, NoseTip, crop_centre, own_nose_tip
+from ..registration.nose_tip import (
+    NOSE_TIP,
+    NoseTip,
+    crop_centre,
+    find_nose_tip,
+    own_nose_tip,
+    tip_on_scan,
+)
 from ..registration.prepared_mesh import PreparedMesh
 from ..surface.overlap import Correspondences, match_symmetric
 from ..surface.region import Sphere
@@ -130,7 +137,12 @@ def crop_sphere(
         return sphere, NoseTip(sphere.centre, "seven_landmarks")
     label = _label(scan, label)
     own = own_nose_tip(prediction.mesh)
-    tip = crop_centre(own, prediction.surface, scan.surface, transform, label)
+    if own is None:
+        # Its nose is known to a centimetre only: the mean face that told it goes along to the scan.
+        found = find_nose_tip(scan.surface, transform.after(prediction.mean_pose))
+    else:
+        found = tip_on_scan(scan.surface, prediction.surface, own, transform)
+    tip = crop_centre(found, label)
     return Sphere(tip.position, crop.radius_of(subject)), tip
 
 

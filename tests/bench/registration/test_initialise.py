@@ -9,13 +9,13 @@ import trimesh
 from facebench.bench.landmarks import SEVEN, Landmarks
 from facebench.bench.protocol.record import AlignmentSettings, preset
 from facebench.bench.registration.initialise import (
-    FACE_MM,
     Initialisation,
     _align_at_fitting_size,
     _best_after_coarse_alignment,
     _with_nose_on_nose,
     initialise,
 )
+from facebench.bench.registration.nose_tip import FACE_MM
 from facebench.bench.registration.prepared_mesh import PreparedMesh
 from facebench.bench.scoring.score import score_prediction
 from facebench.bench.surface.region import OverlapRegion, Sphere
