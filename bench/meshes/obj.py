@@ -174,9 +174,9 @@ class _Tokens:
         self._letter = np.where(short, begin, 0)
         # A line that begins with a number goes on with the one before, whose end lacks a backslash.
         lost = np.flatnonzero(_NUMERIC[begin[1:]] & _ELEMENT[self._letter[:-1]])
-        if len(lost):
-            line = self.number_of(int(self._first[lost[0] + 1]))
-            raise ObjError(line, "numbers without a letter before them")
+        for token in self._first[lost + 1].tolist():
+            if any(map(str.isdigit, self.word(token))):  # A line of dashes is an ornament.
+                raise ObjError(self.number_of(token), "numbers without a letter before them")
 
     def number_of(self, token: int) -> int:
         """The line of a token in the file, from 1."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -209,10 +209,8 @@ def _deep_tiff(source: Path | bytes) -> Image.Image:
     """
     import tifffile
 
-    # What it logs of a damaged file would stand beside the one line that says so.
-    logging.getLogger("tifffile").disabled = True
     stream = io.BytesIO(source if isinstance(source, bytes) else source.read_bytes())
-    with tifffile.TiffFile(stream) as file:
+    with _without_log("tifffile"), tifffile.TiffFile(stream) as file:
         try:
             page: Any = file.pages.first
         except IndexError:
@@ -232,6 +230,17 @@ def _deep_tiff(source: Path | bytes) -> Image.Image:
     picture.getexif()[_ORIENTATION] = int(orientation)
     picture.info["icc_profile"] = profile
     return picture
+
+
+@contextmanager
+def _without_log(library: str) -> Iterator[None]:
+    """What a library logs of a damaged file would stand beside the one line that says so."""
+    logger = logging.getLogger(library)
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _in_srgb(picture: Image.Image) -> Image.Image:

@@ -143,8 +143,7 @@ class Visibility(nn.Module):
         # background.
         ahead = look_up(nearest.unsqueeze(1), placed, mode="nearest")[0] - placed[2]
         inside = (placed[:2].abs() < 1.0).all(0)
-        # By the cosine to the viewer: the points lie evenly on the surface, so one seen aslant
-        # stands for less of the picture.
+        # By the cosine to the viewer.
         return points.turned_normal[2].clamp_min(0.0) * (inside & (ahead < _DEPTH_MM * scale))
 
     def _place(self, points: ShadedPoints, shape: Tensor) -> Tensor:

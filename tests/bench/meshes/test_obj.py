@@ -79,6 +79,7 @@ def test_five_hundred_well_formed_files_read_as_trimesh_reads_them() -> None:
         "f 1 2 3\nf 1 3 4\nv 0 0 0\nv 9 0 0\nv 9 9 0\nv 0 9 3\n",
         "v 0 0 0\nv 9 0 0\nv 9 9 0\nf -3 -2 -1\nv 0 9 3\nf 1 -2 -1\n",
         "v\\\n0 0 0\nv 9 0 0\nv 9 9 0\nv 0 9 3\nfo 1 2 3\nf\\\n1 3 4\n",
+        "v 0 0 0\nv 9 0 0\nv 9 9 0\nv 0 9 3\n-----\nf 1 2 3\nf 1 3 4\n.\n",
         "v 0 0 0\nv +9e0 0. 0\ng a b\nv 9 .9e1 -0\no c\nv 0 9 3\nl 1 2\np 1\nf 1 2 3\nf 1 3 4\n",
     ],
     ids=[
@@ -96,6 +97,7 @@ def test_five_hundred_well_formed_files_read_as_trimesh_reads_them() -> None:
         "faces first",
         "relative",
         "continued at once, faces of old",
+        "ornaments",
         "other elements",
     ],
 )
