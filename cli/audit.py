@@ -181,7 +181,7 @@ def _people(
         return [maker.person(number) for number in range(1, (people or 0) + 1)][:subjects]
     from itertools import islice
 
-    from ..bench.audit.truth import read_truth
+    from ..bench.audit.people import read_truth
     from ..distributed.audit import people_of
 
     found = list(islice(people_of(data, read_truth(data, model)), subjects))

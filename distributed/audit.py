@@ -19,9 +19,8 @@ from threadpoolctl import threadpool_limits
 
 from .. import __version__
 from ..bench.audit.measure import AuditPlan, AuditRow, audit_person
-from ..bench.audit.people import AuditedPerson
+from ..bench.audit.people import AuditedPerson, PersonTruth
 from ..bench.audit.sensitivity import CHOICES, Choice, measure_choices
-from ..bench.audit.truth import PersonTruth
 from ..bench.dataset.interface import Scan
 from ..bench.dataset.registry import open_dataset
 from ..bench.meshes.checks import read_mesh

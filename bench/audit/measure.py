@@ -16,9 +16,8 @@ from ..scoring.diagnosis import warnings
 from ..scoring.result import NAN
 from ..scoring.score import score_prediction
 from ..surface.triangles import Float64Array
-from .people import AuditedPerson
+from .people import AuditedPerson, shown_area, true_errors
 from .predictors import Predicted, Predictor, area_mean
-from .truth import shown_area, true_errors
 
 
 @dataclass(frozen=True, eq=False)

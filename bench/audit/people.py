@@ -1,23 +1,66 @@
-"""People made for an audit alone: a shape that the model does not span, and one scan of it."""
+"""Synthetic people of an audit: what is true of them, people made for one alone, and the true error
+of a prediction over the area of the skin that a scan shows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
+from ...errors import FacebenchError, error_line
+from ...recon.files.tables import read_npz_arrays
+from ...recon.files.text import read_json
 from ...recon.mesh import Mesh
 from ...recon.morphable.model import MorphableModel
 from ...recon.synthetic.appearance import required_landmarks, standard_normal
 from ...recon.synthetic.photograph import random_stream
+from ..landmarks import Landmarks, face_parts
+from ..registration.nose_tip import NOSE_TIP
+from ..surface.similarity import Similarity, similarity_between
+from ..surface.triangles import Float64Array, triangle_areas, vertex_areas
 from ..synthetic.scan import DETAIL_MM, DetailSampler, random_placement, scan_surface
-from .truth import PersonTruth
+from ..synthetic.write import truth_folder
 
+MEASURED_MM = 95.0
+"""Of the nose tip: vertices nearer than this are the face whose true error is taken."""
+SHOWN_MM = 2.0
+"""A vertex further than this from every point of the scan is not shown by it: a scanner's spacing
+of 1.75 mm and its noise leave skin nearer, and a socket's inside lies deeper behind the lids."""
+INNER = ("left_eye", "right_eye", "mouth")
+"""Regions that are no skin: eyeballs and the inside of the mouth, in front of which scans show lids
+and lips, or a gap."""
 SCAN = "scan"
 """Name of the one scan that a made person has."""
 LEAST_DETAIL_MM, MOST_DETAIL_MM = 0.4, 1.6
 """Root mean square of what the model lacks, drawn evenly in the logarithm for each person: with the
 same detail for everybody, the truth of the best prediction would not vary over people at all."""
+
+
+@dataclass(frozen=True, eq=False)
+class PersonTruth:
+    """One synthetic person.
+
+    Attributes:
+        subject: for example `subject_07`.
+        vertices: (V, 3) mm in the model's frame, the shape detail that the model lacks included.
+        identity: (K,) coefficients.
+        placements: by scan name, from the model's frame to the scan's.
+        landmarks: (68, 3) mm in the model's frame.
+    """
+
+    subject: str
+    vertices: Float64Array
+    identity: Float64Array
+    placements: dict[str, Similarity]
+    landmarks: Float64Array
+
+    def landmarks_on(self, scan: str) -> Landmarks:
+        """Where the 68 landmarks truly are in a scan's space."""
+        return Landmarks(self.placements[scan].apply(self.landmarks))
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,3 +105,103 @@ class PeopleMaker:
         points = placement.apply(np.asarray(surface.vertices, np.float64))
         scan = Mesh(points, surface.triangles)
         return AuditedPerson(truth, SCAN, scan)
+
+
+def read_truth(data: Path, model: MorphableModel) -> tuple[PersonTruth, ...]:
+    """The truth of every finished person of a set that `facebench synth micc` made.
+
+    Args:
+        data: the set's folder; the truth lies beside it.
+        model: the face model it was made from.
+
+    Raises:
+        FacebenchError: there is no truth, or it is of another model.
+    """
+    folder = truth_folder(data)
+    try:
+        plan: dict[str, Any] = read_json(folder / "plan.json")
+        if not isinstance(plan, dict):
+            raise ValueError("no plan")
+    except (OSError, ValueError) as error:
+        raise FacebenchError(
+            f"{data} has no truth beside it ({folder / 'plan.json'} cannot be read)",
+            "an audit needs a set made by 'facebench synth micc', or --people to make its own",
+        ) from error
+    if plan.get("model_digest") != model.digest:
+        raise FacebenchError(
+            f"{data} was made from another face model", "give that one with --model"
+        )
+    people = tuple(_read_person(path, model) for path in sorted(folder.glob("*.npz")))
+    if not people:
+        raise FacebenchError(f"{folder} holds nobody", "run 'facebench synth micc' again")
+    return people
+
+
+def shown_area(model: MorphableModel, person: PersonTruth, scan: Mesh, name: str) -> Float64Array:
+    """Area (V,) in mm² that each vertex stands for of the skin that a scan shows, else 0.
+
+    Skin is what lies in a named part of the face within 95 mm of the nose tip, without eyeballs and
+    the inside of the mouth. A mean over vertices would count a densely meshed eyelid ten times, and
+    eyeballs that nobody sees: over half of ICT-FaceKit's face vertices are eyes.
+
+    Args:
+        model: of the person.
+        person: the truth.
+        scan: in mm, in its own space.
+        name: of the scan.
+    """
+    parts = face_parts(model.region, model.region_names)
+    skin = np.any(list(parts.values()), axis=0)
+    skin[model.vertices_of(*INNER)] = False
+    skin &= np.linalg.norm(person.vertices - person.landmarks[NOSE_TIP], axis=1) <= MEASURED_MM
+    tree = cKDTree(np.asarray(scan.vertices, np.float64))
+    placed = person.placements[name].apply(person.vertices)
+    distance, _ = tree.query(placed, distance_upper_bound=SHOWN_MM)
+    corners = model.triangles.astype(np.int64)
+    areas = vertex_areas(corners, triangle_areas(person.vertices, corners), len(skin))
+    return np.where(skin & np.isfinite(distance), areas, 0)
+
+
+def true_errors(
+    predicted: Float64Array, person: PersonTruth, area: Float64Array, scaled: bool
+) -> Float64Array:
+    """Distance (V,) in mm of each vertex to where it truly belongs, NaN where no area is.
+
+    The prediction is registered to the truth by the least squared distances between corresponding
+    points of the skin, each weighed by its area (Umeyama's closed form, with weights). No other
+    alignment brings the same points closer.
+
+    Args:
+        predicted: (V, 3) mm, of the truth's topology.
+        person: the truth.
+        area: (V,) of `shown_area`.
+        scaled: whether the prediction may be scaled.
+    """
+    skin = area > 0
+    ours, theirs = predicted[skin], person.vertices[skin]
+    fitted = similarity_between(ours, theirs, None if scaled else 1.0, area[skin])
+    errors = np.full(len(area), np.nan)
+    errors[skin] = np.linalg.norm(fitted.apply(ours) - theirs, axis=1)
+    return errors
+
+
+def _read_person(path: Path, model: MorphableModel) -> PersonTruth:
+    values = read_npz_arrays(path)
+    try:
+        return _person(path.stem, values, model)
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        message = f"{path}: not the truth of a person ({error_line(error)})"
+        raise FacebenchError(message, "make the set again") from error
+
+
+def _person(subject: str, values: dict[str, NDArray[Any]], model: MorphableModel) -> PersonTruth:
+    ending = "_rotation"
+    names = [name.removesuffix(ending) for name in values if name.endswith(ending)]
+    placements = {
+        name: Similarity(1.0, values[f"{name}_rotation"], values[f"{name}_translation"])
+        for name in names
+    }
+    vertices = np.asarray(values["vertices"], np.float64)
+    identity = np.asarray(values["identity"], np.float64)
+    points = np.asarray(required_landmarks(model, vertices), np.float64)
+    return PersonTruth(subject, vertices, identity, placements, points)

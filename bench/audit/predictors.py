@@ -17,7 +17,7 @@ from ..landmarks import face_parts
 from ..registration.nose_tip import NOSE_TIP
 from ..surface.o3d import o3d
 from ..surface.triangles import Float64Array, IndexArray, vertex_normals
-from .truth import INNER, PersonTruth, true_errors
+from .people import INNER, PersonTruth, true_errors
 
 LADDER_MM = 0.05
 """Step between two rungs of the ladder."""

@@ -21,9 +21,8 @@ from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 
 from facebench.bench.audit.measure import correlation
-from facebench.bench.audit.people import AuditedPerson, PeopleMaker
+from facebench.bench.audit.people import AuditedPerson, PeopleMaker, shown_area, true_errors
 from facebench.bench.audit.predictors import PREDICTORS, without_inner_parts
-from facebench.bench.audit.truth import shown_area, true_errors
 from facebench.bench.landmarks import Landmarks
 from facebench.bench.protocol.record import preset
 from facebench.bench.registration.deformation import grid_subsample

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from facebench.bench.audit.people import SCAN, PeopleMaker
+from facebench.bench.audit.people import SCAN, PeopleMaker, shown_area, true_errors
 from facebench.bench.audit.predictors import area_mean, from_identity
-from facebench.bench.audit.truth import shown_area, true_errors
 from facebench.bench.protocol.record import preset
 from facebench.bench.registration.nonrigid import (
     counterparts,

@@ -7,7 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facebench.bench.audit.people import SCAN, AuditedPerson, PeopleMaker
+from facebench.bench.audit.people import (
+    INNER,
+    SCAN,
+    AuditedPerson,
+    PeopleMaker,
+    shown_area,
+    true_errors,
+)
 from facebench.bench.audit.predictors import (
     LADDER_MM,
     PREDICTORS,
@@ -16,7 +23,6 @@ from facebench.bench.audit.predictors import (
     from_identity,
     rung,
 )
-from facebench.bench.audit.truth import INNER, shown_area, true_errors
 from facebench.bench.surface.surface import Surface
 from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.model import MorphableModel

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from facebench.bench.audit.truth import read_truth
+from facebench.bench.audit.people import read_truth
 from facebench.bench.dataset.registry import read_listing
 from facebench.bench.landmarks import read_landmark_file, read_landmarks, read_nose_tip
 from facebench.bench.meshes.clean import clean_mesh

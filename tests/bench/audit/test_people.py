@@ -8,8 +8,17 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from facebench.bench.audit.people import MOST_DETAIL_MM, SCAN, AuditedPerson, PeopleMaker
-from facebench.bench.audit.truth import INNER, MEASURED_MM, read_truth, shown_area, true_errors
+from facebench.bench.audit.people import (
+    INNER,
+    MEASURED_MM,
+    MOST_DETAIL_MM,
+    SCAN,
+    AuditedPerson,
+    PeopleMaker,
+    read_truth,
+    shown_area,
+    true_errors,
+)
 from facebench.bench.surface.similarity import Similarity
 from facebench.bench.surface.triangles import triangle_areas, vertex_areas
 from facebench.errors import FacebenchError
