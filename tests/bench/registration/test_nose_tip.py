@@ -1,11 +1,13 @@
 import gc
 import weakref
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from facebench.bench.landmarks import read_nose_tip
+from facebench.bench.protocol.record import preset
 from facebench.bench.registration import nose_tip
 from facebench.bench.registration.nose_tip import (
     find_nose_tip,
@@ -14,10 +16,13 @@ from facebench.bench.registration.nose_tip import (
     register_patch,
     tip_on_scan,
 )
+from facebench.bench.registration.prepared_mesh import PreparedMesh
+from facebench.bench.scoring.register import crop_sphere
 from facebench.bench.surface.similarity import Similarity
 from facebench.bench.surface.surface import Surface
 from facebench.errors import FacebenchError
 from facebench.recon.mesh import Mesh
+from facebench.recon.morphable.load import read_npz
 
 PICKED = """<!DOCTYPE PickedPoints><PickedPoints>
 <point x="1" y="2" z="3" active="1" name="nose tip"/>
@@ -36,6 +41,19 @@ def test_the_tip_is_found_on_a_scan_anywhere(person: Mesh, scan_of, any_pose, se
     del scan
     gc.collect()
     assert gone() is None, "a scan may have millions of vertices: nothing holds it afterwards"
+
+
+def test_the_crop_follows_the_pose_that_was_found(face: Mesh, shared: Path) -> None:
+    """A search of the scan alone goes to the crown of this closed head, 140 mm away."""
+    model = read_npz(shared / "ict-facekit" / "ict_facekit_light.npz")
+    weights = np.random.default_rng((9, 0)).standard_normal(model.identity_basis.shape[2])
+    head = model.mesh(identity=weights)
+    truth, tip = head.vertices[head.landmarks[30]], own_nose_tip(face)
+    pose = Similarity(1.0, np.eye(3), truth - tip)
+    pair = (PreparedMesh.of(replace(one, landmarks=None), None, "mesh") for one in (face, head))
+    sphere, found = crop_sphere(*pair, pose, preset("micc").crop, "", None)
+    assert found.source == "found" and found.spread_mm < 10
+    assert np.linalg.norm(sphere.centre - truth) < 10
 
 
 def test_a_tip_is_found_from_far_off(face: Mesh, person: Mesh, scan_of) -> None:
