@@ -83,7 +83,7 @@ def register_mean_face(face: Surface) -> Similarity:
     """Where the embedded model's mean lies on a face, a head or a scan in mm, to a centimetre.
 
     Of all that stands out on a head, only the nose has the rest of a face around it. Of several
-    poses the one whose surfaces agree most. A bare closed head can still mislead it: on three of
+    poses the one whose surfaces agree most. A bare closed head can still mislead it: on most of
     six random ones of ICT-FaceKit the crown agreed more than the face.
 
     Raises:
