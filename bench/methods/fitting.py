@@ -53,7 +53,7 @@ class Fitting(ModelFaces):
     def digest(self) -> str:
         """Settings, detector and model."""
         # Settings are part of it: nothing was trained, they are what decides the fit.
-        parts = (repr(self.fitter.settings), self.checkpoint_digest, self.model.digest)
+        parts = (repr(self.fitter.fitter.settings), self.checkpoint_digest, self.model.digest)
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
     def describe(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -88,5 +88,5 @@ def build(options: MethodOptions) -> Fitting:
     # The kind is checked: another network's checkpoint gives no landmarks.
     weights = chosen_weights(options.checkpoint or EMBEDDED, "landmarker")
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    fitter = CropFitter.of(model, CROP_SIZE, weights, options.device)
+    fitter = CropFitter(model, CROP_SIZE, weights, options.device)
     return Fitting(model, options.expression, fitter, digest)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...recon.face.crop import Box, frame_mean_face
+from ...recon.face.crop import Box, mean_face_pose
 from ...recon.morphable.model import MorphableModel
 from ...recon.synthetic.appearance import (
     Appearance,
@@ -25,7 +25,7 @@ from ...recon.synthetic.appearance import (
 )
 from ...recon.synthetic.faces import combine_modes, project_landmarks
 from ...recon.synthetic.photograph import CameraEffects, FloatImage, outdoors, room
-from ...recon.synthetic.scene import PosedSubject, SceneRenderer
+from ...recon.synthetic.scene import SceneRenderer
 
 Track = NDArray[np.float64]
 
@@ -295,11 +295,13 @@ class Camera:
     def frames(self, truth: ClipTruth) -> Iterator[NDArray[np.uint8]]:
         """Pictures (H, W, 3) one after the other."""
         for pose, expression in zip(truth.pose, truth.expression, strict=True):
-            posed = PosedSubject(
-                self._vertices(expression), self._albedo, self._clothing, self._person.appearance
-            )
             layer = self._renderer.draw(
-                posed, torch.from_numpy(pose), self._light, self._style.frame_size
+                self._vertices(expression),
+                self._albedo,
+                self._clothing,
+                torch.from_numpy(pose),
+                self._light,
+                self._style.frame_size,
             )
             camera = self._style.camera(self._generator)
             yield camera.photograph(self._generator, layer.over(self._background))
@@ -314,8 +316,8 @@ class Camera:
         face = float(np.linalg.norm(landmarks[16] - landmarks[0]))
         short = min(self._style.frame_size)
         scale = width / face * 2 / short
-        centred = frame_mean_face(self._model)
-        middle = np.array([centred.offset_x, centred.offset_y]) / centred.scale
+        centred = mean_face_pose(self._model)
+        middle = centred[3:5] / centred[6]
         offset = scale[:, None] * (middle + shift * face - [0, 0.05 * face])
         columns = [angles, offset, np.zeros((len(scale), 1)), scale[:, None]]
         return torch.from_numpy(np.concatenate(columns, axis=1)).float()

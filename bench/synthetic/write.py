@@ -144,7 +144,7 @@ class _Workshop:
 
     def __init__(self, source: str) -> None:
         self.model = load_model(source)
-        self.renderer = SceneRenderer(ClothedModel.of(self.model))
+        self.renderer = SceneRenderer(ClothedModel(self.model))
         self.detail = DetailSampler(self.model)
 
     def person(self, seed: int, number: int) -> tuple[Person, NDArray[np.float64]]:

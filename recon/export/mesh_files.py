@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -177,7 +176,7 @@ def glb_bytes(mesh: Mesh, texture: Texture | None = None) -> bytes:
     are linear light, so the mesh's are converted from sRGB; its textures are sRGB. Its v points
     down.
     """
-    body = _Body.of(_attributes(mesh, texture), mesh.triangles)
+    body = _Body(_attributes(mesh, texture), mesh.triangles)
     document = _document(body)
     if texture is not None:
         document |= _material_of_picture(body.append(texture.png))
@@ -186,22 +185,16 @@ def glb_bytes(mesh: Mesh, texture: Texture | None = None) -> bytes:
     return _container(json.dumps(document, separators=(",", ":")).encode(), bytes(body.data))
 
 
-@dataclass
 class _Body:
     """The binary chunk as it grows, with its views; every part starts at a multiple of four."""
 
-    arrays: dict[str, NDArray[Any]]
-    data: bytearray
-    views: list[dict[str, int]]
-
-    @classmethod
-    def of(cls, attributes: dict[str, NDArray[Any]], triangles: NDArray[Any]) -> _Body:
+    def __init__(self, attributes: dict[str, NDArray[Any]], triangles: NDArray[Any]) -> None:
         indices = np.asarray(triangles).astype("<u4").reshape(-1, 1)
-        body = cls({**attributes, "indices": indices}, bytearray(), [])
-        for name, array in body.arrays.items():
+        self.arrays = {**attributes, "indices": indices}
+        self.data, self.views = bytearray(), list[dict[str, int]]()
+        for name, array in self.arrays.items():
             target = _ELEMENT_ARRAY_BUFFER if name == "indices" else _ARRAY_BUFFER
-            body.views[body.append(array.tobytes())]["target"] = target
-        return body
+            self.views[self.append(array.tobytes())]["target"] = target
 
     def append(self, part: bytes) -> int:
         """Add a part; returns the number of its view."""

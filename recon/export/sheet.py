@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..face.coefficients import Coefficients, CoefficientSizes
-from ..face.crop import frame_mean_face
+from ..face.crop import mean_face_pose
 from ..face.imaging import ambient_light
 from ..morphable.model import MorphableModel
 from ..render import make_renderer
@@ -100,8 +100,7 @@ def _lit(face: FaceRenderer, faces: Coefficients) -> list[Picture]:
 
 
 def _mean(model: MorphableModel) -> Coefficients:
-    framing, sizes = frame_mean_face(model), CoefficientSizes.of(model)
-    x, y, scale = (_ZOOM * v for v in (framing.offset_x, framing.offset_y, framing.scale))
+    sizes = CoefficientSizes.of(model)
     light = ambient_light(1)
     # Light from ahead and a little above, as portraits are lit; ambient light alone shows no shape.
     light[:, :4] += torch.tensor(_FRONTAL_LIGHT).view(1, 4, 1)
@@ -109,7 +108,7 @@ def _mean(model: MorphableModel) -> Coefficients:
         identity=torch.zeros(1, sizes.identity),
         expression=torch.zeros(1, sizes.expression),
         albedo=torch.zeros(1, sizes.albedo),
-        pose=torch.tensor([[0.0, 0.0, 0.0, x, y, 0.0, scale]]),
+        pose=torch.from_numpy(_ZOOM * mean_face_pose(model)[None]).float(),
         light=light,
     )
 

@@ -32,27 +32,16 @@ _LEAST_INSIDE = 0.25
 those of a larger copy of the picture mostly less."""
 
 
-@dataclass(frozen=True)
-class Framing:
-    """Pose that puts the frontal mean face in the middle of a crop.
+def mean_face_pose(model: MorphableModel) -> NDArray[np.float64]:
+    """Pose (7,) that puts the frontal mean face in the middle of a crop (`face.imaging`).
 
-    Attributes:
-        scale: f, normalised image units per mm.
-        offset_x, offset_y: t_x, t_y in normalised image units.
+    The longer side of its landmarks' box is `LANDMARK_SHARE` of the crop's.
     """
-
-    scale: float
-    offset_x: float
-    offset_y: float
-
-
-def frame_mean_face(model: MorphableModel) -> Framing:
-    """Centre the landmark box of the mean face, its longer side `LANDMARK_SHARE` of the crop."""
     points = landmark_points(model.mean_shape, model.landmarks, model.name)[:, :2]
     low, high = points.min(axis=0), points.max(axis=0)
     scale = 2.0 * LANDMARK_SHARE / float((high - low).max())
-    centre = (low + high) / 2.0
-    return Framing(scale, float(-scale * centre[0]), float(-scale * centre[1]))
+    x, y = -scale * (low + high) / 2.0
+    return np.array([0.0, 0.0, 0.0, x, y, 0.0, scale])
 
 
 @dataclass(frozen=True)

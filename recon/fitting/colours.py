@@ -208,9 +208,13 @@ def cross(left: Tensor, right: Tensor) -> Tensor:
     return torch.stack([(a * b).addcmul_(c, d, value=-1) for a, b, c, d in rows], dim=-3)
 
 
-@dataclass(frozen=True)
 class ShadedPoints:
     """Points of faces in their pictures; B faces of N points.
+
+    Args:
+        points: of the surface.
+        unknowns: layout of the vector.
+        vector: (B, D) unknowns of the faces.
 
     Attributes:
         frame: (9, N, B) place and tangents in the model's frame, see `SurfacePoints`.
@@ -225,42 +229,21 @@ class ShadedPoints:
         light: (B, 9, 3).
     """
 
-    frame: Tensor
-    length: Tensor
-    normal: Tensor
-    rotation: Tensor
-    pose: Tensor
-    turned_normal: Tensor
-    arm: Tensor
-    bands: Tensor
-    albedo: Tensor
-    light: Tensor
-
-    @classmethod
-    def of(cls, points: SurfacePoints, unknowns: Unknowns, vector: Tensor) -> ShadedPoints:
-        """The points of faces given by their unknowns (B, D)."""
-        frame = points.frames(vector[:, unknowns.shape])
-        outward = cross(frame[3:6], frame[6:])
+    def __init__(self, points: SurfacePoints, unknowns: Unknowns, vector: Tensor) -> None:
+        self.frame = points.frames(vector[:, unknowns.shape])
+        outward = cross(self.frame[3:6], self.frame[6:])
         # The tangents are no unit vectors: the normal is normalised per point, and its length
         # enters the derivative.
-        length = sum_of_products(outward, outward).sqrt_().clamp_min_(1e-12)
-        normal = outward / length
-        pose = unknowns.pose_of(vector)
-        rotation = rotation_matrix(pose[:, :3])
-        turned = turn(normal, rotation)
-        return cls(
-            frame,
-            length,
-            normal,
-            rotation,
-            pose,
-            turned,
-            turn(frame[:3], rotation * pose[:, 6].view(-1, 1, 1)),
-            # Harmonics of the turned normal: the light stays with the camera (eq. 6).
-            harmonics(turned.transpose(0, 1)).transpose(0, 1).contiguous(),
-            points.albedo(vector[:, unknowns.albedo]),
-            (vector[:, unknowns.light] * LIGHT_UNIT).view(-1, 9, 3),
-        )
+        self.length = sum_of_products(outward, outward).sqrt_().clamp_min_(1e-12)
+        self.normal = outward / self.length
+        self.pose = unknowns.pose_of(vector)
+        self.rotation = rotation_matrix(self.pose[:, :3])
+        self.turned_normal = turn(self.normal, self.rotation)
+        self.arm = turn(self.frame[:3], self.rotation * self.pose[:, 6].view(-1, 1, 1))
+        # Harmonics of the turned normal: the light stays with the camera (eq. 6).
+        self.bands = harmonics(self.turned_normal.transpose(0, 1)).transpose(0, 1).contiguous()
+        self.albedo = points.albedo(vector[:, unknowns.albedo])
+        self.light = (vector[:, unknowns.light] * LIGHT_UNIT).view(-1, 9, 3)
 
     @property
     def placed(self) -> Tensor:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...errors import FacebenchError
-from ..face.coefficients import Coefficients
-from ..face.crop import LANDMARK_SHARE, Box, frame_mean_face
+from ..face.coefficients import Coefficients, CoefficientSizes
+from ..face.crop import LANDMARK_SHARE, Box, mean_face_pose
 from ..face.imaging import (
     ambient_light,
     fit_pose,
@@ -29,11 +29,11 @@ from ..morphable.model import MorphableModel
 from ..network.vision_weights import EMBEDDED
 from ..render import make_renderer
 from ..render.face import FaceDecoder, FaceRenderer
-from ..vision.landmarks import LandmarkDetector, make_landmark_detector
+from ..vision.landmarks import make_landmark_detector
 from .colours import Photographs, ShadedPoints, Visibility, blur_images, look_up
-from .landmark_objective import LandmarkModel, LandmarkObjective, landmark_weights, unknowns_of
+from .landmark_objective import LandmarkModel, LandmarkObjective, landmark_weights
 from .pixel_objective import PixelObjective, ReferenceFaces
-from .solver import LIGHT_UNIT, FittingSettings, minimise
+from .solver import LIGHT_UNIT, FittingSettings, Unknowns, minimise
 from .surface_points import SurfacePoints
 
 FEWEST_LANDMARKS = 6
@@ -99,13 +99,13 @@ class Fitter(nn.Module):
         super().__init__()
         self.settings = settings or FittingSettings()
         self.image_size = image_size
-        self.unknowns = unknowns_of(model)
+        self.unknowns = Unknowns(CoefficientSizes.of(model))
         self.landmark_model = LandmarkModel(model)
         self.points = SurfacePoints(model, self.settings.pixel_spacing)
         self.visibility = Visibility(model)
         renderer = make_renderer("outline")
         self.face = FaceRenderer(FaceDecoder(model), renderer, (image_size, image_size))
-        self._framing = frame_mean_face(model)
+        self._mean_face_pose = mean_face_pose(model)
         self.register_buffer("preconditioner", self._compute_preconditioner(), persistent=False)
 
     @torch.no_grad()
@@ -142,7 +142,7 @@ class Fitter(nn.Module):
             self.unknowns,
             self.settings,
         )
-        return faces.preconditioner(self._framing)
+        return faces.preconditioner(self._mean_face_pose)
 
     def _target(self, images: Tensor, landmarks: Tensor, weights: Tensor | None) -> _Target:
         batch, size = len(images), self.image_size
@@ -191,21 +191,17 @@ class Fitter(nn.Module):
         identity, expression, albedo = (zero[:, :size] for size in parts)
         shape = self.landmark_model.points(torch.cat([identity, expression], dim=1))
         camera = fit_pose(shape, target.landmarks, target.known.to(shape))
-        pose = torch.where(target.usable[:, None], pose_of_camera(camera), self._framing_pose(zero))
+        usual = zero.new_tensor(self._mean_face_pose)
+        pose = torch.where(target.usable[:, None], pose_of_camera(camera), usual)
         light = ambient_light(batch).to(zero)
         return self.unknowns.pack(Coefficients(identity, expression, albedo, pose, light))
-
-    def _framing_pose(self, like: Tensor) -> Tensor:
-        framing = self._framing
-        pose = [0.0, 0.0, 0.0, framing.offset_x, framing.offset_y, 0.0, framing.scale]
-        return like.new_tensor(pose)
 
     def _estimate_light(self, vector: Tensor, target: _Target) -> Tensor:
         """With the light that suits the mean albedo, in closed form.
 
         Points that the face's own nose hides count too: they are few, and it is a start.
         """
-        shaded = ShadedPoints.of(self.points, self.unknowns, vector)
+        shaded = ShadedPoints(self.points, self.unknowns, vector)
         seen = shaded.turned_normal[2].clamp_min(0.0) * _pixel_weight(target, shaded)
         colours = look_up(blur_images(target.images, self.settings.light_blur), shaded.placed)
         # Before the pixels: from an ambient guess the first steps would bend the shape to explain
@@ -218,7 +214,7 @@ class Fitter(nn.Module):
     def _fit_pixels(
         self, vector: Tensor, target: _Target, landmarks: LandmarkObjective, blur: float
     ) -> tuple[Tensor, Tensor]:
-        shaded = ShadedPoints.of(self.points, self.unknowns, vector)
+        shaded = ShadedPoints(self.points, self.unknowns, vector)
         seen = self._visible_share(shaded, vector, target)
         photographs = Photographs.of(target.images, blur)
         light = vector[:, self.unknowns.light]
@@ -234,7 +230,7 @@ class Fitter(nn.Module):
         return seen * _pixel_weight(target, shaded)
 
     def _measure_fit(self, vector: Tensor, converged: Tensor, target: _Target) -> Fit:
-        shaded = ShadedPoints.of(self.points, self.unknowns, vector)
+        shaded = ShadedPoints(self.points, self.unknowns, vector)
         seen = self._visible_share(shaded, vector, target)
         off = (shaded.colours - look_up(target.images, shaded.placed)).norm(dim=0)
         # The unblurred photograph, and the plain distance: what is reported is not the robust cost.
@@ -252,50 +248,33 @@ def _pixel_weight(target: _Target, shaded: ShadedPoints) -> Tensor:
     return look_up(target.weights.unsqueeze(1), shaded.placed, mode="nearest")[0]
 
 
-@dataclass(frozen=True, eq=False)
 class CropFitter:
     """Fits faces in square crops as `recon.face.crop` cuts them.
 
-    Attributes:
-        fitter: of the crops' size.
-        detector: finds their landmarks.
-        device: where the fitter computes.
+    Args:
+        model: the face model.
+        crop_size: side of the crops in px.
+        weights: of the landmark detector, see `make_landmark_detector`.
+        device: as PyTorch names it.
+        settings: of the fits.
+        mouth_sharpness: of the landmark detector.
+
+    Raises:
+        FacebenchError: the weights cannot be used.
     """
 
-    fitter: Fitter
-    detector: LandmarkDetector
-    device: str
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         model: MorphableModel,
         crop_size: int,
         weights: str | Path = EMBEDDED,
         device: str = "cpu",
         settings: FittingSettings | None = None,
         mouth_sharpness: float = 1.0,
-    ) -> CropFitter:
-        """For a face model.
-
-        Args:
-            model: the face model.
-            crop_size: side of the crops in px.
-            weights: of the landmark detector, see `make_landmark_detector`.
-            device: as PyTorch names it.
-            settings: of the fits.
-            mouth_sharpness: of the landmark detector.
-
-        Raises:
-            FacebenchError: the weights cannot be used.
-        """
-        detector = make_landmark_detector(weights, device, mouth_sharpness)
-        return cls(Fitter(model, crop_size, settings).to(device), detector, device)
-
-    @property
-    def settings(self) -> FittingSettings:
-        """Of the fits."""
-        return self.fitter.settings
+    ) -> None:
+        self.detector = make_landmark_detector(weights, device, mouth_sharpness)
+        self.fitter = Fitter(model, crop_size, settings).to(device)
+        self.device = device
 
     def fit(self, crops: NDArray[np.uint8], given: NDArray[np.floating] | None = None) -> Fit:
         """The faces in RGB crops (B, S, S, 3).

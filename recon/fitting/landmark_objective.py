@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from ..face.coefficients import CoefficientSizes
 from ..face.imaging import project, rotate, rotation_derivatives, rotation_matrix
 from ..losses.landmarks import FRAME, contour_weights
 from ..morphable.model import MorphableModel
@@ -67,6 +66,8 @@ class LandmarkObjective:
         targets: (68, 2, B) normalised image coordinates, y up; anything where unknown.
         weights: (68, B), 0 where unknown.
         settings: deviations.
+        start: (B, K) identity and expression of faces that are known already: a vector then holds
+            the steps from there, which the prior is on.
     """
 
     model: LandmarkModel
@@ -74,6 +75,7 @@ class LandmarkObjective:
     targets: Tensor
     weights: Tensor
     settings: FittingSettings
+    start: Tensor | None = None
 
     def cost(self, vector: Tensor) -> Tensor:
         """Negative logarithm of the probability, (B,)."""
@@ -96,24 +98,49 @@ class LandmarkObjective:
 
     def residuals(self, vector: Tensor) -> Tensor:
         """(68, 2, B) in deviations."""
-        pose = self.unknowns.pose_of(vector)
-        points = self.model.points(vector[:, self.unknowns.shape])
+        pose, points = self.unknowns.pose_of(vector), self._points(vector)
         placed = project(rotate(points, rotation_matrix(pose[:, :3])), pose)
         return (placed[:, :2] - self.targets) * self._per_deviation
 
     def of_faces(self, chosen: Tensor) -> LandmarkObjective:
         """That of the faces which a mask (B,) chooses."""
         targets, weights = self.targets[..., chosen], self.weights[:, chosen]
-        return replace(self, targets=targets, weights=weights)
+        start = None if self.start is None else self.start[chosen]
+        return replace(self, targets=targets, weights=weights, start=start)
 
-    def linearise(self, vector: Tensor) -> NormalEquations:
-        """About (B, D)."""
-        return NormalEquations.of(self, vector)
+    def normal_equations(self, vector: Tensor) -> tuple[Tensor, Tensor]:
+        """Hessian (B, G, G) and gradient (B, G) in shape and pose about (B, D), prior included."""
+        jacobian, residuals = self.rows(vector)
+        prior_gradient, prior_hessian = (torch.zeros_like(jacobian[:, 0]) for _ in range(2))
+        shape = self.unknowns.shape
+        prior_gradient[:, shape], prior_hessian[:, shape] = self.prior_derivatives(vector)
+        # Gauss-Newton: the residuals' own second derivatives are left out; near the solution
+        # residuals are small.
+        hessian = jacobian.mT @ jacobian + torch.diag_embed(prior_hessian)
+        gradient = (jacobian.mT @ residuals.unsqueeze(2)).squeeze(2)
+        return hessian, gradient + prior_gradient
+
+    def step(self, vector: Tensor, damping: Tensor) -> Tensor:
+        """See `Objective`."""
+        hessian, gradient = self.normal_equations(vector)
+        # Levenberg's damping by the identity: unknowns have units of equal weight, so Marquardt's
+        # scaling by the diagonal has nothing to add.
+        damped = hessian + torch.diag_embed(damping[:, None].expand_as(gradient))
+        # `_ex` tells the faces that failed; `cholesky` would raise for the whole batch.
+        factor, failed = torch.linalg.cholesky_ex(damped)
+        step = -torch.cholesky_solve(gradient.unsqueeze(2), factor).squeeze(2)
+        step = step.masked_fill((failed > 0)[:, None], torch.nan)
+        # Landmarks say nothing of albedo and light: these stay.
+        return torch.nn.functional.pad(step, (0, vector.shape[1] - step.shape[1]))
+
+    def _points(self, vector: Tensor) -> Tensor:
+        """(68, 3, B) mm in the model's frame."""
+        shape = vector[:, self.unknowns.shape]
+        return self.model.points(shape if self.start is None else shape + self.start)
 
     def jacobian(self, vector: Tensor) -> Tensor:
         """Derivative (B, 68, 2, G) of the residuals with respect to shape and pose."""
-        pose = self.unknowns.pose_of(vector)
-        points = self.model.points(vector[:, self.unknowns.shape]).permute(2, 0, 1)
+        pose, points = self.unknowns.pose_of(vector), self._points(vector).permute(2, 0, 1)
         rotation, scale = rotation_matrix(pose[:, :3]), pose[:, 6].view(-1, 1, 1)
         # Weak perspective (eq. 5): two rows of the rotation, times f, are the whole camera.
         shown = rotation[:, :2] * scale
@@ -144,55 +171,9 @@ class LandmarkObjective:
         return _HALF_FRAME / self.settings.landmark_deviation
 
 
-@dataclass(frozen=True)
-class NormalEquations:
-    """The landmarks' Hessian (B, G, G) and gradient (B, G) in shape and pose.
-
-    Attributes:
-        hessian: with that of the prior.
-        gradient: with that of the prior.
-        size: D of the whole vector.
-    """
-
-    hessian: Tensor
-    gradient: Tensor
-    size: int
-
-    @classmethod
-    def of(cls, objective: LandmarkObjective, vector: Tensor) -> NormalEquations:
-        """About (B, D)."""
-        unknowns = objective.unknowns
-        jacobian, residuals = objective.rows(vector)
-        prior_gradient, prior_hessian = (torch.zeros_like(jacobian[:, 0]) for _ in range(2))
-        shape = unknowns.shape
-        prior_gradient[:, shape], prior_hessian[:, shape] = objective.prior_derivatives(vector)
-        # Gauss-Newton: the residuals' own second derivatives are left out; near the solution
-        # residuals are small.
-        hessian = jacobian.mT @ jacobian + torch.diag_embed(prior_hessian)
-        gradient = (jacobian.mT @ residuals.unsqueeze(2)).squeeze(2)
-        return cls(hessian, gradient + prior_gradient, vector.shape[1])
-
-    def step(self, damping: Tensor) -> Tensor:
-        """See `Linearised`; not finite for a face whose system cannot be solved."""
-        # Levenberg's damping by the identity: unknowns have units of equal weight, so Marquardt's
-        # scaling by the diagonal has nothing to add.
-        damped = self.hessian + torch.diag_embed(damping[:, None].expand_as(self.gradient))
-        # `_ex` tells the faces that failed; `cholesky` would raise for the whole batch.
-        factor, failed = torch.linalg.cholesky_ex(damped)
-        step = -torch.cholesky_solve(self.gradient.unsqueeze(2), factor).squeeze(2)
-        step = step.masked_fill((failed > 0)[:, None], torch.nan)
-        # Landmarks say nothing of albedo and light: these stay.
-        return torch.nn.functional.pad(step, (0, self.size - step.shape[1]))
-
-
 def landmark_weights(known: Tensor, yaw: Tensor, settings: FittingSettings) -> Tensor:
     """Weight (68, B) of each point under a yaw (B,) in radians, 0 where it is not known (68, B)."""
     # On a turned head the visible jaw line is not that of the model's vertices: they lie on the
     # cheek behind it.
     start, end = (torch.pi / 180 * v for v in (settings.contour_from, settings.contour_to))
     return contour_weights(yaw, settings.contour_weight, start, end) * known
-
-
-def unknowns_of(model: MorphableModel) -> Unknowns:
-    """The layout for a face model."""
-    return Unknowns(CoefficientSizes.of(model))

@@ -12,8 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..face.coefficients import Coefficients
-from ..face.crop import Framing
+from ..face.coefficients import Coefficients, Floats
 from ..face.imaging import ambient_light, project, rotate, rotation_matrix
 from ..render.face import FaceRenderer
 from .colours import Photographs, ShadedPoints, Visibility, sum_of_products
@@ -54,7 +53,7 @@ class PixelObjective:
 
     def cost(self, vector: Tensor) -> Tensor:
         """Negative logarithm of the probability, (B,)."""
-        shaded = ShadedPoints.of(self.points, self.unknowns, vector)
+        shaded = ShadedPoints(self.points, self.unknowns, vector)
         # One robust weight per point, not per channel: an occluder replaces all three.
         squared = self.residuals(shaded).square().sum(0)
         colours = (self.shares * robust_cost(squared, self.tail)).sum(0)
@@ -66,9 +65,9 @@ class PixelObjective:
         seen = self.photographs.colour_at(shaded.placed)
         return (shaded.colours - seen) / self.landmarks.settings.pixel_deviation
 
-    def linearise(self, vector: Tensor) -> PixelEquations:
-        """About (B, D)."""
-        return PixelEquations.of(self, vector)
+    def step(self, vector: Tensor, damping: Tensor) -> Tensor:
+        """See `Objective`."""
+        return PixelEquations(self, vector).step(damping)
 
     def of_faces(self, chosen: Tensor) -> PixelObjective:
         """That of the faces which a mask (B,) chooses."""
@@ -114,12 +113,14 @@ class PixelObjective:
         return centre
 
 
-@dataclass(frozen=True)
 class PixelEquations:
     """Known by the products of their matrix alone: with a batch those are products of matrices.
 
+    Args:
+        objective: what is linearised.
+        vector: (B, D) about which.
+
     Attributes:
-        objective: about which it is linearised.
         shaded: the points there.
         by_frame, by_pose: derivatives (3, 9, N, B), (3, 6, N, B) of colour minus photograph.
         robust_weights: (N, B) weight of each point's residual.
@@ -128,48 +129,36 @@ class PixelEquations:
         gradient: (B, D).
     """
 
-    objective: PixelObjective
-    shaded: ShadedPoints
-    by_frame: Tensor
-    by_pose: Tensor
-    robust_weights: Tensor
-    prior_hessian: Tensor
-    rows: Tensor
-    gradient: Tensor
-
-    @classmethod
-    def of(cls, objective: PixelObjective, vector: Tensor) -> PixelEquations:
-        """About (B, D)."""
-        shaded = ShadedPoints.of(objective.points, objective.unknowns, vector)
-        residuals = objective.residuals(shaded)
+    def __init__(self, objective: PixelObjective, vector: Tensor) -> None:
+        self.objective = objective
+        self.shaded = ShadedPoints(objective.points, objective.unknowns, vector)
+        residuals = objective.residuals(self.shaded)
         # The weight at the old place, kept through the step: reweighted least squares.
-        robust_weights = objective.shares * robust_weight(residuals.square().sum(0), objective.tail)
-        image_gradient = objective.photographs.gradient_at(shaded.placed)
-        by_frame, by_pose = shaded.by_frame(image_gradient), shaded.by_pose(image_gradient)
-        rows, off = objective.landmarks.rows(vector)
-        # The gradient needs the transposed product of the equations themselves, hence in two steps.
+        robust = robust_weight(residuals.square().sum(0), objective.tail)
+        self.robust_weights = objective.shares * robust
+        image_gradient = objective.photographs.gradient_at(self.shaded.placed)
+        self.by_frame = self.shaded.by_frame(image_gradient)
+        self.by_pose = self.shaded.by_pose(image_gradient)
+        self.rows, off = objective.landmarks.rows(vector)
         hessian = objective.prior.expand_as(vector).clone()
         gradient = hessian * (vector - objective.centre)
         shape = objective.unknowns.shape
         gradient[:, shape], hessian[:, shape] = objective.landmarks.prior_derivatives(vector)
-        bare = cls(objective, shaded, by_frame, by_pose, robust_weights, hessian, rows, vector)
-        gradient += bare.transposed_product(
-            robust_weights * residuals / objective.landmarks.settings.pixel_deviation
+        gradient += self.transposed_product(
+            self.robust_weights * residuals / objective.landmarks.settings.pixel_deviation
         )
-        gradient[:, objective.unknowns.geometry] += (off.unsqueeze(1) @ rows).squeeze(1)
-        return replace(bare, gradient=gradient)
+        gradient[:, objective.unknowns.geometry] += (off.unsqueeze(1) @ self.rows).squeeze(1)
+        self.prior_hessian, self.gradient = hessian, gradient
 
     def step(self, damping: Tensor) -> Tensor:
-        """See `Linearised`."""
-        steps = self.objective.landmarks.settings.solver_steps
-        preconditioner = self.objective.preconditioner
+        """To the minimum (B, D), with damping (B,) on the Hessian's diagonal."""
         return solve(
             # By products alone: D = 280 unknowns of 50 faces would make matrices of 30 MB, and
             # their assembly costs more than eight products.
             lambda v: self.product(v) + damping[:, None] * v,
             -self.gradient,
-            steps,
-            preconditioner,
+            self.objective.landmarks.settings.solver_steps,
+            self.objective.preconditioner,
         )
 
     @property
@@ -249,32 +238,32 @@ class ReferenceFaces:
         self._settings = settings
 
     @torch.no_grad()
-    def preconditioner(self, framing: Framing) -> Tensor:
+    def preconditioner(self, pose: Floats) -> Tensor:
         """(D, D) inverse of the mean Hessian of their costs, at the faces themselves.
 
         Args:
-            framing: of the frontal mean face.
+            pose: (7,) of the frontal mean face.
         """
-        hessians = [self._hessian(yaw, framing) for yaw in _YAWS]
+        hessians = [self._hessian(yaw, pose) for yaw in _YAWS]
         # One inverse for all faces: the Hessians of faces differ by pose and light, but their large
         # and small directions are the same, and conjugate gradients does the rest.
         inverse: Tensor = torch.linalg.inv(torch.stack(hessians).mean(0))
         return inverse
 
-    def _hessian(self, yaw: float, framing: Framing) -> Tensor:
-        faces = self._mean_face(yaw, framing)
+    def _hessian(self, yaw: float, pose: Floats) -> Tensor:
+        faces = self._mean_face(yaw, pose)
         vector = self._unknowns.pack(faces)
         # The photograph is the face's own render: at the solution the residuals vanish and Gauss-
         # Newton is exact.
         drawn = self._face(faces).rendering.image
-        shaded = ShadedPoints.of(self._points, self._unknowns, vector)
+        shaded = ShadedPoints(self._points, self._unknowns, vector)
         seen = self._visibility.seen(shaded, vector[:, self._unknowns.shape])
         photographs = Photographs.of(drawn, self._settings.pixel_blurs[-1])
         light = vector[:, self._unknowns.light]
         objective = PixelObjective(
             self._landmark_objective(vector), self._points, photographs, seen, light, torch.eye(0)
         )
-        return _dense_hessian(objective.linearise(vector))
+        return _dense_hessian(PixelEquations(objective, vector))
 
     def _landmark_objective(self, vector: Tensor) -> LandmarkObjective:
         """The landmarks' cost where it is least."""
@@ -284,7 +273,7 @@ class ReferenceFaces:
         weights = self._landmarks.present.to(vector)[:, None]
         return LandmarkObjective(self._landmarks, self._unknowns, placed, weights, self._settings)
 
-    def _mean_face(self, yaw: float, framing: Framing) -> Coefficients:
+    def _mean_face(self, yaw: float, frontal: Floats) -> Coefficients:
         sizes, like = self._unknowns.sizes, self._face.decoder.mean_shape
         none = like.new_zeros(1, max(sizes.identity, sizes.expression, sizes.albedo))
         parts = (sizes.identity, sizes.expression, sizes.albedo)
@@ -293,8 +282,9 @@ class ReferenceFaces:
         # With ambient light alone the normals would have no say, and shape no part in the colours'
         # Hessian.
         light[:, 1:3] = like.new_tensor(_LIGHT).view(1, 2, 1)
-        pose = [0.0, yaw, 0.0, framing.offset_x, framing.offset_y, 0.0, framing.scale]
-        return Coefficients(identity, expression, albedo, like.new_tensor([pose]), light)
+        pose = like.new_tensor(frontal[None])
+        pose[:, 1] = yaw
+        return Coefficients(identity, expression, albedo, pose, light)
 
 
 def _dense_hessian(equations: PixelEquations) -> Tensor:

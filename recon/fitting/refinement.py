@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..face.coefficients import Coefficients, FaceCoefficients
+from ..face.coefficients import Coefficients, CoefficientSizes, FaceCoefficients
 from ..face.imaging import fit_pose, from_pixels, harmonics, pose_of_camera
 from ..morphable.model import MorphableModel
 from ..vision.landmarks import LandmarkDetector, make_landmark_detector
 from ..weights.catalogue import NONE
 from .fitter import FEWEST_LANDMARKS, box_of_crop
-from .landmark_objective import LandmarkModel, LandmarkObjective, landmark_weights, unknowns_of
-from .solver import FittingSettings, minimise
+from .landmark_objective import LandmarkModel, LandmarkObjective, landmark_weights
+from .solver import FittingSettings, Unknowns, minimise
 
 SETTINGS = FittingSettings(landmark_deviation=3.0, landmark_tail=9.0)
 """A good landmark network is off by 3.6 % of the outer eye distance, which is 3 px of the frame."""
@@ -34,35 +34,6 @@ _SKIN_RIDGE, _MOST_ALBEDO = 2e-3, 3.0
 _PARTS = ("identity", "expression", "albedo", "pose", "light")
 
 
-@dataclass(frozen=True)
-class RefinementObjective(LandmarkObjective):
-    """Squared distances to landmarks, and squared steps away from faces that are known already.
-
-    Attributes:
-        start: (B, K) identity and expression of those faces; a vector holds the steps from there.
-    """
-
-    start: Tensor
-
-    def residuals(self, vector: Tensor) -> Tensor:
-        """(68, 2, B) in deviations."""
-        return super().residuals(self._whole(vector))
-
-    def jacobian(self, vector: Tensor) -> Tensor:
-        """Derivative (B, 68, 2, G); a step changes a coefficient by itself."""
-        return super().jacobian(self._whole(vector))
-
-    def of_faces(self, chosen: Tensor) -> RefinementObjective:
-        """That of the faces which a mask (B,) chooses."""
-        targets, weights = self.targets[..., chosen], self.weights[:, chosen]
-        return replace(self, targets=targets, weights=weights, start=self.start[chosen])
-
-    def _whole(self, vector: Tensor) -> Tensor:
-        whole = vector.clone()
-        whole[:, self.unknowns.shape] += self.start
-        return whole
-
-
 class LandmarkRefiner:
     """Brings faces of one model to the landmarks that a detector finds in their crops.
 
@@ -75,7 +46,8 @@ class LandmarkRefiner:
     def __init__(
         self, model: MorphableModel, detector: LandmarkDetector, device: str = "cpu"
     ) -> None:
-        self._model, self._unknowns = LandmarkModel(model).to(device), unknowns_of(model)
+        self._model = LandmarkModel(model).to(device)
+        self._unknowns = Unknowns(CoefficientSizes.of(model))
         self.detector, self._device = detector, device
 
     @torch.no_grad()
@@ -119,7 +91,7 @@ class LandmarkRefiner:
         for _ in range(2):
             yaw = self._unknowns.pose_of(vector)[:, 1]
             weights = landmark_weights(known, yaw, SETTINGS).to(targets)
-            objective = RefinementObjective(
+            objective = LandmarkObjective(
                 self._model, self._unknowns, targets, weights, SETTINGS, start
             )
             found, cost, _ = minimise(objective, vector, SETTINGS.landmark_steps, _REST)

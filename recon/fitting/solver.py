@@ -84,15 +84,15 @@ class FittingSettings:
             )
 
 
-@dataclass(frozen=True)
 class Unknowns:
     """Order of the vector (B, D): identity, expression, pose, albedo, light.
 
-    Attributes:
+    Args:
         sizes: of the model.
     """
 
-    sizes: CoefficientSizes
+    def __init__(self, sizes: CoefficientSizes) -> None:
+        self.sizes = sizes
 
     @property
     def shape(self) -> slice:
@@ -149,14 +149,6 @@ class Unknowns:
         return torch.cat([pose[:, :5], depth, pose[:, 5:].exp()], dim=1)
 
 
-class Linearised(Protocol):
-    """Least squares about one point."""
-
-    def step(self, damping: Tensor) -> Tensor:
-        """(B, D) to the minimum, with damping (B,) added to the Hessian's diagonal."""
-        ...
-
-
 class Objective(Protocol):
     """Sums of squares, one a face."""
 
@@ -164,8 +156,11 @@ class Objective(Protocol):
         """(B,) at (B, D)."""
         ...
 
-    def linearise(self, vector: Tensor) -> Linearised:
-        """About (B, D)."""
+    def step(self, vector: Tensor, damping: Tensor) -> Tensor:
+        """From (B, D) to the minimum of its linearisation, damping (B,) on the Hessian's diagonal.
+
+        Not finite for a face whose system cannot be solved.
+        """
         ...
 
     def of_faces(self, chosen: Tensor) -> Self:
@@ -198,7 +193,7 @@ def minimise(
     going = torch.arange(len(start), device=start.device)
     for _ in range(steps):
         here, reached = vector[going], cost[going]
-        trial = here + objective.linearise(here).step(damping[going])
+        trial = here + objective.step(here, damping[going])
         new = objective.cost(trial)
         # False for NaN as well: such a step is never taken.
         better = new < reached

@@ -138,7 +138,7 @@ class Reconstructor:
     @cached_property
     def texture_space(self) -> TextureSpace:
         """Where the model lies in its textures; made on first use."""
-        return TextureSpace.of(self.model, self.texture_size)
+        return TextureSpace(self.model, self.texture_size)
 
     @property
     def landmark_detector(self) -> LandmarkDetector | None:
@@ -317,7 +317,7 @@ def choose_network(
         trusted = choice.landmarks != EMBEDDED_WEIGHTS
         settings = FittingSettings(landmark_deviation=TRUSTED_DEVIATION) if trusted else None
         size, landmarks = FITTED_SIZE, choice.landmarks
-        fitter = CropFitter.of(model, size, landmarks, device, settings, MOUTH_SHARPNESS)
+        fitter = CropFitter(model, size, landmarks, device, settings, MOUTH_SHARPNESS)
         network = FittingNetwork(fitter, model)
         return network, choice.method, _landmark_digest(choice.landmarks)
     # The one mismatch that a user of another model meets first has two ways out.

@@ -19,7 +19,7 @@ from torch import Tensor
 from ..export.mesh_files import write_mesh, write_picture
 from ..export.sheet import Picture, grid, to_pictures, with_caption
 from ..face.coefficients import POSE_NAMES, FaceCoefficients, Origin, write_coefficients
-from ..face.crop import Box, frame_mean_face
+from ..face.crop import Box, mean_face_pose
 from ..face.imaging import ambient_light
 from ..files.tables import write_table
 from ..files.text import check_fields, parse_json
@@ -192,7 +192,7 @@ class SheetRenderer:
         side = PICTURE_SIZE * _SUPERSAMPLING
         renderer = make_renderer("outline", sigma=_SIGMA)
         self._face = FaceRenderer(FaceDecoder(model), renderer, (side, side)).to(device)
-        self._framing = frame_mean_face(model)
+        self._pose = mean_face_pose(model)
         self._device = device
 
     def row(self, crop: NDArray[np.uint8], face: FaceCoefficients) -> list[Picture]:
@@ -227,8 +227,8 @@ class SheetRenderer:
         return _add_captions(torch.cat([pictures, grey]), _SIDE_CAPTIONS)
 
     def _turn(self, face: FaceCoefficients, yaw: float) -> FaceCoefficients:
-        f, x, y = (self._framing.scale, self._framing.offset_x, self._framing.offset_y)
-        pose = np.array([0.0, yaw, 0.0, _ZOOM * x, _ZOOM * y, 0.0, _ZOOM * f])
+        pose = _ZOOM * self._pose
+        pose[1] = yaw
         return replace(face, pose=pose)[None]
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ...errors import FacebenchError
 from ..face.coefficients import CoefficientSizes
-from ..face.crop import frame_mean_face
+from ..face.crop import mean_face_pose
 from ..morphable.model import MorphableModel
 from ..network.dense import LandmarkNetwork
 from ..network.resnet import iresnet_like
@@ -55,7 +55,7 @@ def fresh_network(recipe: RegressorRecipe, model: MorphableModel) -> FaceNetwork
 
 def image_network(recipe: ImageRecipe, model: MorphableModel, _: Weights | None) -> FaceNetwork:
     """A network that looks at the photograph, as its recipe says."""
-    return FaceRegressor(recipe.network, CoefficientSizes.of(model), frame_mean_face(model))
+    return FaceRegressor(recipe.network, CoefficientSizes.of(model), mean_face_pose(model))
 
 
 def refining_network(
@@ -63,8 +63,8 @@ def refining_network(
 ) -> FaceNetwork:
     """A network that looks at the photograph and at its own render."""
     draw = OwnRender(face_renderer(recipe, model))
-    sizes, framing = CoefficientSizes.of(model), frame_mean_face(model)
-    return RefiningRegressor(recipe.network, sizes, framing, draw)
+    sizes, pose = CoefficientSizes.of(model), mean_face_pose(model)
+    return RefiningRegressor(recipe.network, sizes, pose, draw)
 
 
 def feature_network(

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 
-from ..face.coefficients import LIGHT_SIZE, Coefficients, CoefficientSizes
-from ..face.crop import Framing
+from ..face.coefficients import LIGHT_SIZE, Coefficients, CoefficientSizes, Floats
 from ..face.imaging import ambient_light, fit_pose, from_pixels, pose_of_camera
 from ..fitting.landmark_objective import LandmarkModel
 from ..morphable.model import MorphableModel
@@ -50,21 +49,21 @@ class FaceRegressor(FaceNetwork):
     """Regresses the coefficients of the face in a square photograph.
 
     The last layer starts at zero, so every photograph first gives the frontal mean face of
-    `framing` under ambient light: a face off screen or unlit would give no gradient. Each group of
-    outputs is multiplied by its `output_scale`; the camera's scale is the framing's times an
+    `pose` under ambient light: a face off screen or unlit would give no gradient. Each group of
+    outputs is multiplied by its `output_scale`; the camera's scale is the pose's times an
     exponential, hence positive.
 
     Args:
         recipe: architecture, width, image size, pooling and output scales.
         sizes: numbers of coefficients of the face model.
-        framing: where the mean face stands before training.
+        pose: (7,) of the mean face before training.
     """
 
     output_scale: Tensor
     start_pose: Tensor
     start_light: Tensor
 
-    def __init__(self, recipe: NetworkRecipe, sizes: CoefficientSizes, framing: Framing) -> None:
+    def __init__(self, recipe: NetworkRecipe, sizes: CoefficientSizes, pose: Floats) -> None:
         super().__init__()
         self.sizes = sizes
         self.image_size = recipe.image_size
@@ -75,11 +74,11 @@ class FaceRegressor(FaceNetwork):
         # Before it is zeroed: a new layer comes with random weights.
         if recipe.pooling != "average":
             self.backbone.fc = nn.Linear(self._features(recipe), sizes.total)
-        # Zero, so that the first faces are the framing's own whatever the photograph.
+        # Zero, so that the first faces stand in that pose whatever the photograph.
         nn.init.zeros_(self.backbone.fc.weight)
         nn.init.zeros_(self.backbone.fc.bias)
         self.register_buffer("output_scale", _output_scale(recipe.output_scale, sizes))
-        self.register_buffer("start_pose", _start_pose(framing))
+        self.register_buffer("start_pose", torch.tensor(pose, dtype=torch.float32))
         self.register_buffer("start_light", ambient_light(1))
         self.normalise = ColourNormalisation()
 
@@ -174,14 +173,14 @@ class RefiningRegressor(FaceRegressor):
     Args:
         recipe: the backbone, and how many passes are made.
         sizes: numbers of coefficients of the face model.
-        framing: where the mean face stands at first.
+        pose: (7,) of the mean face at first.
         draw: draws faces.
     """
 
     def __init__(
-        self, recipe: RefiningNetwork, sizes: CoefficientSizes, framing: Framing, draw: OwnRender
+        self, recipe: RefiningNetwork, sizes: CoefficientSizes, pose: Floats, draw: OwnRender
     ) -> None:
-        super().__init__(recipe, sizes, framing)
+        super().__init__(recipe, sizes, pose)
         self.passes = recipe.passes
         self.backbone.conv1 = _with_channels(self.backbone.conv1, 6)
         self._draw = draw
@@ -345,10 +344,6 @@ def _output_scale(scale: OutputScale, sizes: CoefficientSizes) -> Tensor:
         + pose
         + [scale.light] * LIGHT_SIZE
     )
-
-
-def _start_pose(framing: Framing) -> Tensor:
-    return torch.tensor([0.0, 0.0, 0.0, framing.offset_x, framing.offset_y, 0.0, framing.scale])
 
 
 def _with_channels(layer: nn.Conv2d, channels: int) -> nn.Conv2d:

@@ -65,9 +65,14 @@ class SoftRasConfig:
         return 1.0 / (self.sigma * grid.pixels_per_unit**2)
 
 
-@dataclass(frozen=True)
 class Blend:
     """One image as blended, P pixels.
+
+    Args:
+        nearest: (P,) largest ζ.
+        sums: (6, P) over all fragments: of the weighted colours (3), the weights, log(1 - D) and
+            how many fragments are the nearest.
+        config: settings.
 
     Attributes:
         image: (3, P).
@@ -78,27 +83,15 @@ class Blend:
         transparency: (P,) Π(1 - D).
     """
 
-    image: Tensor
-    nearest: Tensor
-    n_nearest: Tensor
-    total: Tensor
-    background_weight: Tensor
-    transparency: Tensor
-
-    @classmethod
-    def of(cls, nearest: Tensor, sums: Tensor, config: SoftRasConfig) -> Blend:
-        """From the largest ζ (P,) and the sums over all fragments (6, P).
-
-        The sums are those of the weighted colours (3), the weights, log(1 - D) and how many
-        fragments are the nearest.
-        """
+    def __init__(self, nearest: Tensor, sums: Tensor, config: SoftRasConfig) -> None:
+        self.nearest, self.n_nearest = nearest, sums[5]
         background = sums.new_tensor(config.background).unsqueeze(1)
         # The floor keeps the total above 0 at pixels that no fragment reaches.
-        weight = ((EPSILON - nearest) / config.gamma).exp_().clamp_(min=EPSILON)
-        total = sums[3] + weight
-        image = (sums[:3] + background * weight) / total
+        self.background_weight = ((EPSILON - nearest) / config.gamma).exp_().clamp_(min=EPSILON)
+        self.total = sums[3] + self.background_weight
+        self.image = (sums[:3] + background * self.background_weight) / self.total
         # Π(1 - D) as a sum of logarithms: one `index_add_` serves it with the other sums.
-        return cls(image, nearest, sums[5], total, weight, sums[4].exp())
+        self.transparency = sums[4].exp()
 
 
 def blend(
@@ -127,7 +120,7 @@ def blend(
         behind = zeta - nearest.index_select(0, pixel).view(block.pixel.shape)
         added = _sums_of_block(block, probability, behind, corner, config.gamma)
         sums.index_add_(1, pixel, added.view(6, -1))
-    return Blend.of(nearest, sums, config)
+    return Blend(nearest, sums, config)
 
 
 def probability_and_zeta(

@@ -169,29 +169,22 @@ class Clipping(Enum):
         return passed
 
 
-@dataclass(frozen=True)
 class Windows:
     """N triangles, each on its own window of h x w pixels.
 
     What is affine in the pixel is the sum of a part that changes along the window's columns and one
     that changes along its rows: arrays of (3, 1, w, N) and (3, h, 1, N) instead of (3, h, w, N).
 
-    Attributes:
+    Args:
         x, y: (3, N) corners in pixels, seen from the window's lowest left pixel.
-        columns, rows: (w, 1) and (h, 1, 1), 0, 1, 2 … in the corners' dtype.
+        size: (h, w).
     """
 
-    x: Tensor
-    y: Tensor
-    columns: Tensor
-    rows: Tensor
-
-    @classmethod
-    def at(cls, x: Tensor, y: Tensor, size: tuple[int, int]) -> Windows:
-        """Windows of size (h, w)."""
-        columns = torch.arange(size[1], dtype=x.dtype, device=x.device).view(-1, 1)
-        rows = torch.arange(size[0], dtype=x.dtype, device=x.device).view(-1, 1, 1)
-        return cls(x, y, columns, rows)
+    def __init__(self, x: Tensor, y: Tensor, size: tuple[int, int]) -> None:
+        self.x, self.y = x, y
+        # 0, 1, 2 … as (w, 1) and (h, 1, 1).
+        self.columns = torch.arange(size[1], dtype=x.dtype, device=x.device).view(-1, 1)
+        self.rows = torch.arange(size[0], dtype=x.dtype, device=x.device).view(-1, 1, 1)
 
     @cached_property
     def starts(self) -> tuple[Tensor, Tensor]:

@@ -24,9 +24,11 @@ _PROBE = 0.75
 _LEAST_PROBABILITY = 1e-4
 
 
-@dataclass(frozen=True)
 class Edges:
-    """The sides of a mesh's triangles, each once.
+    """The sides of a mesh's triangles, each once; several where more than two triangles share one.
+
+    Args:
+        triangles: (F, 3).
 
     Attributes:
         start, end: (E,) int64 vertices, in the counter-clockwise order of `left`.
@@ -34,14 +36,7 @@ class Edges:
         right: (E,) int64 triangle on the other side; F where there is none.
     """
 
-    start: Tensor
-    end: Tensor
-    left: Tensor
-    right: Tensor
-
-    @classmethod
-    def of(cls, triangles: Tensor) -> Edges:
-        """Edges of triangles (F, 3); a side of more than two triangles gives several edges."""
+    def __init__(self, triangles: Tensor) -> None:
         n = len(triangles)
         start, end = triangles.T.reshape(-1), triangles.roll(-1, 1).T.reshape(-1)
         # Both directions of a side get one key; the smaller vertex leads.
@@ -51,9 +46,10 @@ class Edges:
         # Sides were listed corner by corner, so the place in the list modulo F is the triangle.
         owner = order % n
         # F stands for no triangle: it is looked up in a row of False behind the triangles.
-        right = torch.where(second >= 0, owner[second.clamp(min=0)], n)
+        self.left = owner[first]
+        self.right = torch.where(second >= 0, owner[second.clamp(min=0)], n)
         kept = order[first]
-        return cls(start[kept], end[kept], owner[first], right)
+        self.start, self.end = start[kept], end[kept]
 
 
 def _pairs(sorted_key: Tensor) -> tuple[Tensor, Tensor]:
@@ -252,7 +248,7 @@ class OutlineRenderer:
         kept = self._edges
         # The version too: the tensor may have been changed in place.
         if kept is None or kept[0] is not triangles or kept[1] != triangles._version:
-            kept = (triangles, triangles._version, Edges.of(triangles))
+            kept = (triangles, triangles._version, Edges(triangles))
             self._edges = kept
         return kept[2]
 

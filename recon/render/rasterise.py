@@ -84,7 +84,7 @@ class Block:
         """The triangles seen from their windows."""
         # Relative to the window, so that float32 keeps its digits far from the image's corner.
         x, y = self.rows[:3] - self.column, self.rows[3:6] - self.up
-        return Windows.at(x, y, self.size)
+        return Windows(x, y, self.size)
 
     def pixel(self, grid: Grid) -> Tensor:
         """Row-major pixels (h, w, N) of the windows."""
@@ -116,34 +116,33 @@ class Block:
         )
 
 
-@dataclass(frozen=True)
 class Scene:
     """The triangles of an image that may reach a pixel.
+
+    Args:
+        vertices: (6, V) x, y (pixels), depth and colours.
+        corners: (3, F) vertices of the triangles.
+        grid: the image.
+        radius: pixels by which a triangle reaches beyond its outline.
 
     Attributes:
         blocks: of the triangles, in the order of drawing; none where nothing is in view.
         corners: (3, F) int64 vertices of all blocks' triangles, in that order.
     """
 
-    blocks: list[Block]
-    corners: Tensor
-
-    @classmethod
-    def of(cls, vertices: Tensor, corners: Tensor, grid: Grid, radius: float) -> Scene:
-        """From x, y (pixels), depth and colours (6, V) and the triangles' vertices (3, F)."""
+    def __init__(self, vertices: Tensor, corners: Tensor, grid: Grid, radius: float) -> None:
         x, y = _gather(vertices[:2], corners)
         found = list(group_windows(x, y, grid, radius))
         order = torch.cat([corners.new_empty(0), *(triangle for triangle, *_ in found)])
-        corners = corners.index_select(1, order)
+        self.corners = corners.index_select(1, order)
         # Gathered in the order of drawing, a block's triangles are a slice: nothing is gathered
         # for a block, neither forwards nor backwards.
-        rows = _gather(vertices, corners).view(18, -1)
+        rows = _gather(vertices, self.corners).view(18, -1)
         pieces = torch.split(rows, [len(triangle) for triangle, *_ in found], dim=1)
-        blocks = [
+        self.blocks = [
             Block(column, up, size, own)
             for (_, column, up, size), own in zip(found, pieces, strict=True)
         ]
-        return cls(blocks, corners)
 
     def to_vertices(self, gradients: list[Tensor], like: Tensor) -> Tensor:
         """Add up the blocks' gradients (18, N) at the vertices, as (6, V) values `like` these."""

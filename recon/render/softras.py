@@ -96,7 +96,7 @@ class _SoftRas(torch.autograd.Function):
         radius = reach(config.sigma, config.min_probability, grid)
 
         def draw(image: Tensor) -> tuple[Scene, Blend]:
-            scene = Scene.of(image, corners, grid, radius)
+            scene = Scene(image, corners, grid, radius)
             blocks, nearest = scene.blocks, vertices.new_full((grid.n_pixels,), EPSILON)
             fragments = [block.meet(block.windows(), grid, config.clipping) for block in blocks]
             colours = [block.colours for block in blocks]

@@ -40,7 +40,7 @@ class FusedSoftRas(torch.autograd.Function):
         sums = rows.new_zeros(6, launch.n_pixels)
         launch.find_nearest(nearest)
         launch.add_fragments(nearest, sums)
-        blended = Blend.of(nearest, sums, config)
+        blended = Blend(nearest, sums, config)
         ctx.launch, ctx.blended = launch, blended
         shape = (len(rows), grid.height, grid.width)
         image = blended.image.view(3, *shape).transpose(0, 1).contiguous()
@@ -90,7 +90,7 @@ class Launch:
         )
 
     def add_fragments(self, nearest: Tensor, sums: Tensor) -> None:
-        """Add up the fragments in (6, B * H * W); see `Blend.of`."""
+        """Add up the fragments in (6, B * H * W); see `Blend`."""
         self._run(add_fragments, nearest, sums)
 
     def add_gradients(self, upstream: Tensor, gradient: Tensor) -> None:

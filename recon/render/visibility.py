@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,24 +14,9 @@ Ints = NDArray[np.int64]
 _SMALLEST = 1e-9
 
 
-@dataclass(frozen=True, eq=False)
-class Visible:
-    """The covered pixels of a picture and what covers them.
-
-    Attributes:
-        pixels: (N,) int64, row * width + column, ascending, each once.
-        triangles: (N,) int64, the nearest triangle there.
-        weights: (3, N) float32, barycentric coordinates in it.
-    """
-
-    pixels: Ints
-    triangles: Ints
-    weights: NDArray[np.float32]
-
-
 def visible_triangles(
     vertices: NDArray[np.floating], triangles: NDArray[np.integer], image_size: tuple[int, int]
-) -> Visible:
+) -> tuple[Ints, Ints, Singles]:
     """The nearest triangle that faces the viewer, at every pixel centre that one covers.
 
     Two triangles never both cover, nor both miss, a pixel centre on the side they share.
@@ -42,6 +25,10 @@ def visible_triangles(
         vertices: (V, 3) normalised image coordinates (`recon.face.imaging`).
         triangles: (F, 3) counter-clockwise seen from outside.
         image_size: (height, width).
+
+    Returns:
+        Covered pixels (N,), row * width + column, ascending, each once; the triangle (N,) that each
+        shows; and barycentric coordinates (3, N) float32 in it.
     """
     corners = _pixel_corners(vertices, image_size)[:, triangles.T]
     # Backs are left out before any span is made: half of a head.
@@ -53,7 +40,7 @@ def visible_triangles(
     row, column = np.divmod(pixels, image_size[1])
     # Of the visible pixels alone, at the end: most spans are hidden.
     weights = _barycentric(corners[:2, :, triangle], column, row)
-    return Visible(pixels, drawn[triangle], weights)
+    return pixels, drawn[triangle], weights
 
 
 def _pixel_corners(vertices: NDArray[np.floating], image_size: tuple[int, int]) -> Floats:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import FacebenchError
-from ..face.crop import Framing
 from ..face.imaging import harmonics, rotate, rotation_matrix
 from ..morphable.human.skin import is_human_skin, random_skin
 from ..morphable.human.source import are_face_units, random_units
@@ -299,7 +298,7 @@ def random_angles(generator: np.random.Generator) -> Tensor:
 
 
 def random_framing(
-    generator: np.random.Generator, mean_landmarks: Tensor, angles: Tensor, framing: Framing
+    generator: np.random.Generator, mean_landmarks: Tensor, angles: Tensor, scale: float
 ) -> Tensor:
     """Pose (7,): the turned mean face in the middle of the crop, but for a detector's error.
 
@@ -307,9 +306,9 @@ def random_framing(
         generator: draws that error.
         mean_landmarks: (68, 3) of the mean face in mm.
         angles: (3,) pitch, yaw, roll.
-        framing: of the frontal mean face.
+        scale: of the mean face in its crop, normalised units per mm.
     """
-    scale = framing.scale * (1 + generator.uniform(-SCALE_JITTER, SCALE_JITTER))
+    scale *= 1 + generator.uniform(-SCALE_JITTER, SCALE_JITTER)
     # The mean face and not the person's: a scale in the labels then means the same for all.
     turned = rotate(mean_landmarks[..., None], rotation_matrix(angles[None]))[:, :2, 0]
     middle = (turned.amin(0) + turned.amax(0)) / 2

@@ -63,24 +63,25 @@ class Clothing:
         colours: (A, 3) albedo.
         classes: (A,) uint8 mask classes.
         covered: (V,) bool, the model's own vertices that lie under the clothes.
-        cloth: (3,) albedo of the clothes.
         pivot: (3,) mm, the base of the neck.
+        appearance: what they were made from.
     """
 
     vertices: Points
     colours: NDArray[np.float32]
     classes: NDArray[np.uint8]
     covered: NDArray[np.bool_]
-    cloth: NDArray[np.float32]
     pivot: Points
+    appearance: Appearance
 
 
-@dataclass(frozen=True, eq=False)
 class ClothedModel:
     """The parts that dress one model.
 
-    Attributes:
+    Args:
         model: the face.
+
+    Attributes:
         hair, torso: sheets fitted to the model.
         triangles: (F, 3) of the person; vertices are the model's, then hair, torso and glasses.
         face_classes: (V,) uint8 mask classes of the model's vertices.
@@ -88,45 +89,30 @@ class ClothedModel:
         follow: (A,) share of the head's rotation that worn vertices take part in.
         skin: (V,) bool, where the model's skin colour is taken from.
         neck: (V,) bool, the model's neck and shoulders.
+
+    Raises:
+        FacebenchError: the model lacks landmarks.
     """
 
-    model: MorphableModel
-    hair: HairSheet
-    torso: TorsoSheet
-    triangles: NDArray[np.int64]
-    face_classes: NDArray[np.uint8]
-    texture: Points
-    follow: Points
-    skin: NDArray[np.bool_]
-    neck: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, model: MorphableModel) -> ClothedModel:
-        """Fit every part to a model.
-
-        Raises:
-            FacebenchError: the model lacks landmarks.
-        """
-        hair, torso = HairSheet.around(model), TorsoSheet.under(model)
+    def __init__(self, model: MorphableModel) -> None:
+        self.model = model
+        self.hair, self.torso = hair, torso = HairSheet(model), TorsoSheet(model)
         sizes = [model.n_vertices, len(hair.support), len(torso.below)]
         pieces = [model.triangles, hair.triangles, torso.triangles, glasses_triangles()]
         # One topology for everybody: what a person does not wear collapses instead of vanishing.
         starts = np.cumsum([0, *sizes])
-        spectacles = np.zeros((GLASSES_VERTICES, 2))
+        self.triangles: NDArray[np.int64] = np.concatenate(
+            [piece + start for piece, start in zip(pieces, starts, strict=True)]
+        )
+        self.face_classes = vertex_classes(model)
         # Grain fixed to the mean face, so that it moves with the skin and not with the picture.
         face_texture = model.mean_shape[:, :2].astype(np.float64) / 60
+        spectacles = np.zeros((GLASSES_VERTICES, 2))
+        self.texture = np.concatenate([face_texture, hair.texture, torso.texture, spectacles])
+        self.follow = np.concatenate([np.ones(sizes[1]), torso.follow, np.ones(GLASSES_VERTICES)])
         skin = _region_mask(model, *_SKIN_REGIONS)
-        return cls(
-            model,
-            hair,
-            torso,
-            np.concatenate([piece + start for piece, start in zip(pieces, starts, strict=True)]),
-            vertex_classes(model),
-            np.concatenate([face_texture, hair.texture, torso.texture, spectacles]),
-            np.concatenate([np.ones(sizes[1]), torso.follow, np.ones(GLASSES_VERTICES)]),
-            skin if skin.any() else np.ones(model.n_vertices, bool),
-            _region_mask(model, "neck"),
-        )
+        self.skin = skin if skin.any() else np.ones(model.n_vertices, bool)
+        self.neck = _region_mask(model, "neck")
 
     def fit_clothing(
         self, neutral: Points, albedo: NDArray[np.floating], appearance: Appearance
@@ -147,16 +133,14 @@ class ClothedModel:
         covered = self.neck & (frame.chin[1] - neutral[:, 1] > appearance.collar)
         depth = frame.centre[2] + self.torso.axis * frame.width
         pivot = np.array([frame.centre[0], frame.chin[1] - 60, depth])
-        return Clothing(
-            vertices, colours.astype(np.float32), classes, covered, appearance.cloth, pivot
-        )
+        return Clothing(vertices, colours.astype(np.float32), classes, covered, pivot, appearance)
 
     def paint(
         self, albedo: NDArray[np.floating], clothing: Clothing
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Albedo (V + A, 3) and mask classes (V + A,) of a whole person, from the face's (V, 3)."""
         covered = clothing.covered
-        skin = np.where(covered[:, None], clothing.cloth, albedo)
+        skin = np.where(covered[:, None], clothing.appearance.cloth, albedo)
         classes = np.where(covered, CLASS["cloth"], self.face_classes).astype(np.uint8)
         colours = np.concatenate([skin, clothing.colours], dtype=np.float32)
         return colours, np.concatenate([classes, clothing.classes])
@@ -208,9 +192,8 @@ def _glasses_paint(appearance: Appearance) -> tuple[NDArray[np.floating], NDArra
     return colours, np.full(GLASSES_VERTICES, CLASS["eye_glasses"], np.uint8)
 
 
-@dataclass(frozen=True)
 class TorsoSheet:
-    """The sheet fitted under one model's mean head.
+    """The sheet fitted under one model's mean head, its neck where the model has one.
 
     Attributes:
         below: (V,) depth below the chin in mm.
@@ -219,14 +202,7 @@ class TorsoSheet:
         triangles: (F, 3).
     """
 
-    below: Points
-    outline: Points
-    axis: float
-    triangles: NDArray[np.int64]
-
-    @classmethod
-    def under(cls, model: MorphableModel) -> TorsoSheet:
-        """Stand the neck where the model has one."""
+    def __init__(self, model: MorphableModel) -> None:
         frame = head_frame(required_landmarks(model, model.mean_shape))
         below = np.interp(np.linspace(0, 9, ROWS), np.arange(10), _PROFILE[:, 0])
         sizes = [np.interp(below, _PROFILE[:, 0], column) for column in _PROFILE.T[1:]]
@@ -234,9 +210,10 @@ class TorsoSheet:
         azimuth = np.arange(COLUMNS) * (2 * np.pi / COLUMNS)
         x = half_width[:, None] * np.sin(azimuth)
         z = half_depth[:, None] * np.cos(azimuth) - back[:, None]
-        outline = np.stack([x, np.zeros_like(x), z], axis=-1).reshape(-1, 3)
-        axis = _neck_axis(model, frame)
-        return cls(np.repeat(below, COLUMNS), outline, axis, sheet(ROWS, COLUMNS))
+        self.below: Points = np.repeat(below, COLUMNS)
+        self.outline: Points = np.stack([x, np.zeros_like(x), z], axis=-1).reshape(-1, 3)
+        self.axis = _neck_axis(model, frame)
+        self.triangles = sheet(ROWS, COLUMNS)
 
     @property
     def follow(self) -> Points:
@@ -250,7 +227,7 @@ class TorsoSheet:
 
     def vertices(self, frame: HeadFrame) -> Points:
         """The sheet (V, 3) in mm under a head."""
-        points = frame.centre + self.outline * frame.width
+        points: Points = frame.centre + self.outline * frame.width
         points[:, 2] += self.axis * frame.width
         points[:, 1] = frame.chin[1] - self.below
         return points

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..face.coefficients import Coefficients, CoefficientSizes
-from ..face.crop import frame_mean_face
+from ..face.crop import mean_face_pose
 from ..face.imaging import project, rotate, rotation_matrix, to_pixels
 from ..files.pictures import encode_picture
 from ..morphable.human.skin import is_human_skin
@@ -32,7 +32,7 @@ from .appearance import (
     strong_expression,
     without_headwear,
 )
-from .clothing import ClothedModel
+from .clothing import ClothedModel, Clothing
 from .occluders import occlude, random_occluders
 from .photograph import (
     FloatImage,
@@ -43,7 +43,7 @@ from .photograph import (
     random_stream,
     room,
 )
-from .scene import Layer, PosedSubject, SceneRenderer
+from .scene import Layer, SceneRenderer
 
 JPEG_QUALITY = 90
 
@@ -104,12 +104,12 @@ class Sampler:
         self.model = model
         self.seed = seed
         self.image_size = image_size
-        self._renderer = SceneRenderer(ClothedModel.of(model))
-        self._framing = frame_mean_face(model)
+        self._renderer = SceneRenderer(ClothedModel(model))
+        self._scale = float(mean_face_pose(model)[6])
         self._mean = torch.from_numpy(required_landmarks(model, model.mean_shape)).float()
 
     def _pose(self, stream: np.random.Generator, angles: torch.Tensor) -> torch.Tensor:
-        return random_framing(stream, self._mean, angles, self._framing)
+        return random_framing(stream, self._mean, angles, self._scale)
 
     def _neutral(self, one: Coefficients) -> NDArray[np.float32]:
         model = self.model
@@ -142,10 +142,11 @@ class FaceSampler(Sampler):
         coefficients = self._coefficients(subject, frame)
         vector = coefficients.vector()[0].numpy()
         generator = random_stream(self.seed, "faces", subject, frame, "picture")
-        posed = self._posed_subject(coefficients, generator)
-        size = (self.image_size, self.image_size)
-        layer = self._renderer.draw(posed, coefficients.pose[0], coefficients.light[0], size)
-        landmarks = project_landmarks(self.model, posed.vertices, coefficients.pose[0], size)
+        albedo, clothing = self._dress(coefficients, generator)
+        vertices, size = self._vertices(coefficients), (self.image_size, self.image_size)
+        pose, light = coefficients.pose[0], coefficients.light[0]
+        layer = self._renderer.draw(vertices, albedo, clothing, pose, light, size)
+        landmarks = project_landmarks(self.model, vertices, pose, size)
         picture = layer.over(random_background(generator, size))
         if self._human and generator.random() < _SHADOWED:
             picture = cast_shadow(generator, picture)
@@ -177,17 +178,17 @@ class FaceSampler(Sampler):
             light[None],
         )
 
-    def _posed_subject(
+    def _dress(
         self, coefficients: Coefficients, generator: np.random.Generator
-    ) -> PosedSubject:
+    ) -> tuple[NDArray[np.float32], Clothing]:
+        """Albedo (V, 3) with a beard where there is one, and what is worn."""
         albedo = self._albedo(coefficients)
         appearance = random_appearance(generator)
         if self._human:
             beard = random_beard(generator, self.model)[:, None]
             albedo = albedo + beard * (0.8 * appearance.hair.colour - albedo)
         neutral = self._neutral(coefficients).astype(np.float64)
-        clothing = self._renderer.clothed_model.fit_clothing(neutral, albedo, appearance)
-        return PosedSubject(self._vertices(coefficients), albedo, clothing, appearance)
+        return albedo, self._renderer.clothed_model.fit_clothing(neutral, albedo, appearance)
 
 
 def combine_modes(
@@ -275,12 +276,14 @@ class Person:
     Attributes:
         name: `sNNNNNN`.
         start: coefficients of a neutral face from the front under even light, a batch of one.
-        posed: dressed, without hat and glasses.
+        albedo: (V, 3).
+        clothing: without hat and glasses.
     """
 
     name: str
     start: Coefficients
-    posed: PosedSubject
+    albedo: NDArray[np.float32]
+    clothing: Clothing
 
 
 class CaptureSession(Sampler):
@@ -305,7 +308,10 @@ class CaptureSession(Sampler):
             pose=pose[None],
             light=even[None],
         )
-        return Person(f"s{number:06d}", start, self._posed_subject(start, stream))
+        skin, look = self._albedo(start), without_headwear(random_appearance(stream))
+        # Fitted to the neutral face, as it stays on a person who smiles.
+        clothing = self._renderer.clothed_model.fit_clothing(self._vertices(start), skin, look)
+        return Person(f"s{number:06d}", start, skin, clothing)
 
     def vary(self, person: Person, variation: str, number: int) -> Coefficients:
         """The person's coefficients with one of `VARIATIONS` changed, as a batch of one."""
@@ -320,14 +326,13 @@ class CaptureSession(Sampler):
 
     def photograph(self, person: Person, coefficients: Coefficients, frame: str) -> LabelledFace:
         """The person under some coefficients, in front of the same wall as always."""
-        # Clothing stays fitted to the neutral face, as it does on a person who smiles.
-        posed = replace(person.posed, vertices=self._vertices(coefficients))
+        vertices, light = self._vertices(coefficients), coefficients.light[0]
         size, pose = (self.image_size, self.image_size), coefficients.pose[0]
-        layer = self._renderer.draw(posed, pose, coefficients.light[0], size)
+        layer = self._renderer.draw(vertices, person.albedo, person.clothing, pose, light, size)
         # The wall has its own stream, so that it stays while everything else varies.
         wall = room(random_stream(self.seed, "sittings", person.name, "wall"), size)
         image = (layer.over(wall).clip(0, 1) * 255 + 0.5).astype(np.uint8)
-        landmarks = project_landmarks(self.model, posed.vertices, pose, size)
+        landmarks = project_landmarks(self.model, vertices, pose, size)
         vector = coefficients.vector()[0].numpy()
         name = f"{person.name}-{frame}"
         return LabelledFace(name, person.name, image, landmarks, layer.classes, vector)
@@ -337,13 +342,6 @@ class CaptureSession(Sampler):
         if number < len(_DEGREES):
             return torch.from_numpy(np.radians(_DEGREES[number])).float()
         return random_angles(stream)
-
-    def _posed_subject(self, start: Coefficients, stream: np.random.Generator) -> PosedSubject:
-        vertices = self._vertices(start)
-        albedo = self._albedo(start)
-        appearance = without_headwear(random_appearance(stream))
-        clothing = self._renderer.clothed_model.fit_clothing(vertices, albedo, appearance)
-        return PosedSubject(vertices, albedo, clothing, appearance)
 
 
 def _skin_colour(layer: Layer) -> FloatImage:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,9 +32,8 @@ def _unit(elevation: Points, azimuth: Points) -> Points:
     return np.stack([flat * np.sin(azimuth), np.sin(elevation), flat * np.cos(azimuth)], axis=-1)
 
 
-@dataclass(frozen=True)
 class HairSheet:
-    """The sheet fitted around one model's mean head.
+    """The sheet fitted around one model's mean head, by how far that reaches in every direction.
 
     Attributes:
         elevation, azimuth: (V,) radians of the vertices seen from the skull's centre.
@@ -44,29 +41,23 @@ class HairSheet:
         triangles: (F, 3).
     """
 
-    elevation: Points
-    azimuth: Points
-    support: Points
-    triangles: NDArray[np.int64]
-
-    @classmethod
-    def around(cls, model: MorphableModel) -> HairSheet:
-        """Measure how far the mean head reaches in every direction."""
+    def __init__(self, model: MorphableModel) -> None:
         frame = head_frame(required_landmarks(model, model.mean_shape))
         head = model.mean_shape[:, 1] > frame.chin[1]
         # Ears stick out: hair fitted over them would bulge at the sides.
         head[model.vertices_of("left_ear", "right_ear")] = False
         relative = (model.mean_shape[head].astype(np.float64) - frame.centre) / frame.semi_axes
         reach = np.linalg.norm(relative, axis=1)
-        elevation, azimuth = _directions()
-        unit = _unit(elevation, azimuth)
+        self.elevation, self.azimuth = _directions()
+        unit = _unit(self.elevation, self.azimuth)
         # The furthest vertex within a cone: the sheet must enclose it even between directions.
         near = unit @ (relative / reach[:, None]).T > _NEAR
         support = np.where(near, reach, 0).max(axis=1)
         skull = (np.abs(unit) ** _BOXINESS).sum(axis=1) ** (-1 / _BOXINESS)
         # Below the eyes the skull narrows; there the face model has vertices of its own anyway.
-        skull = np.where(elevation > 0, skull, 0.9)
-        return cls(elevation, azimuth, np.maximum(support, skull), sheet(ROWS, COLUMNS))
+        skull = np.where(self.elevation > 0, skull, 0.9)
+        self.support = np.maximum(support, skull)
+        self.triangles = sheet(ROWS, COLUMNS)
 
     @property
     def texture(self) -> Points:

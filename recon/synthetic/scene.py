@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from ..face.imaging import illuminate, project, rotate, rotation_matrix
-from ..render.visibility import Visible, visible_triangles
+from ..render.visibility import visible_triangles
 from .appearance import CLASS_NAMES, Appearance, Points
 from .clothing import ClothedModel, Clothing
 from .photograph import FloatImage, look_up, tile
@@ -58,23 +58,6 @@ class Layer:
         return self.colour + background * (1 - self.coverage[..., None])
 
 
-@dataclass(frozen=True, eq=False)
-class PosedSubject:
-    """One face to draw: posed, expressive and dressed.
-
-    Attributes:
-        vertices: (V, 3) mm of the face model, with expression, in the model's coordinates.
-        albedo: (V, 3).
-        clothing: fitted to the neutral face.
-        appearance: what the clothes were made from.
-    """
-
-    vertices: Points
-    albedo: NDArray[np.floating]
-    clothing: Clothing
-    appearance: Appearance
-
-
 class SceneRenderer:
     """Draws subjects of one model."""
 
@@ -97,7 +80,9 @@ class SceneRenderer:
 
     def draw(
         self,
-        posed: PosedSubject,
+        vertices: Points,
+        albedo: NDArray[np.floating],
+        clothing: Clothing,
         pose: torch.Tensor,
         light: torch.Tensor,
         image_size: tuple[int, int],
@@ -105,35 +90,36 @@ class SceneRenderer:
         """Draw one subject.
 
         Args:
-            posed: the person.
+            vertices: (V, 3) mm of the face, with expression, in the model's coordinates.
+            albedo: (V, 3) of the face.
+            clothing: fitted to the neutral face.
             pose: (7,) as in `Coefficients`.
             light: (9, 3) as in `Coefficients`.
             image_size: (height, width) of the picture.
         """
         fine = (image_size[0] * _SUPERSAMPLING, image_size[1] * _SUPERSAMPLING)
-        rotated = self.turn(posed, pose)
-        albedo, classes = self.clothed_model.paint(posed.albedo, posed.clothing)
+        rotated = self.turn(vertices, clothing, pose)
+        painted, classes = self.clothed_model.paint(albedo, clothing)
         # Light per vertex and not per pixel: harmonics of order two vary slowly over a face.
         lit = illuminate(
-            torch.from_numpy(albedo)[..., None],
+            torch.from_numpy(painted)[..., None],
             torch.from_numpy(self.normals(rotated))[..., None],
             light[None],
         )[..., 0].numpy()
         placed = project(torch.from_numpy(rotated)[..., None], pose[None])[..., 0]
         # Supersampled visibility is the anti-aliasing; its sample count also is the coverage.
         visible = visible_triangles(placed.numpy(), self.clothed_model.triangles, fine)
-        return self._shade(posed.appearance, lit, classes, visible, image_size)
+        return self._shade(clothing.appearance, lit, classes, visible, image_size)
 
-    def turn(self, posed: PosedSubject, pose: torch.Tensor) -> NDArray[np.float32]:
+    def turn(self, vertices: Points, clothing: Clothing, pose: torch.Tensor) -> NDArray[np.float32]:
         """Vertices (V + A, 3) in mm: the head turned by the pose, the shoulders by a part of it."""
-        clothing = posed.clothing
         head, body = (rotation_matrix(a[None]) for a in (pose[:3], pose[:3] * _BODY_SHARE))
-        everything = np.concatenate([posed.vertices, clothing.vertices])
+        everything = np.concatenate([vertices, clothing.vertices])
         turned = _rotate(everything, head)
         # Shoulders turn about the base of the neck where the head's turn has carried it.
         pivot = _rotate(clothing.pivot[None], head)
         still = _rotate(clothing.vertices - clothing.pivot, body) + pivot
-        worn = slice(len(posed.vertices), None)
+        worn = slice(len(vertices), None)
         follow = self.clothed_model.follow[:, None].astype(np.float32)
         # Blending two rotated places instead of angles: cheap, and the neck stays closed.
         turned[worn] = follow * turned[worn] + (1 - follow) * still
@@ -152,16 +138,17 @@ class SceneRenderer:
         appearance: Appearance,
         lit: NDArray[np.float32],
         vertex_classes: NDArray[np.uint8],
-        visible: Visible,
+        visible: tuple[Ints, Ints, NDArray[np.float32]],
         image_size: tuple[int, int],
     ) -> Layer:
-        corners = self._corners[:, visible.triangles]
+        pixels, triangles, weights = visible
+        corners = self._corners[:, triangles]
         # A class cannot be interpolated; the nearest corner decides.
-        classes = vertex_classes[_heaviest(corners, visible.weights)]
+        classes = vertex_classes[_heaviest(corners, weights)]
         attributes = np.concatenate([lit.T, self.clothed_model.texture.T], dtype=np.float32)
-        pixels = _interpolate(attributes, corners, visible.weights)
-        colour = pixels[:3] * _grain(classes, pixels[3:], appearance)
-        return _gather(visible.pixels, colour, classes, image_size)
+        shown = _interpolate(attributes, corners, weights)
+        colour = shown[:3] * _grain(classes, shown[3:], appearance)
+        return _gather(pixels, colour, classes, image_size)
 
 
 def _interpolate(

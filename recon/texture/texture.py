@@ -77,12 +77,14 @@ class Texture:
         return np.asarray(self.picture[row, column] / 255.0)
 
 
-@dataclass(frozen=True, eq=False)
 class TextureSpace:
     """The N pixels of a square texture that lie in a chart, and what each shows of the surface.
 
-    Attributes:
+    Args:
+        model: its mean is unwrapped (`unwrap`).
         size: side of the texture in pixels.
+
+    Attributes:
         uv: (V, 2), see `Texture`.
         pixels: (N,) row-major, ascending.
         corners: (N, 3) vertices of the triangle there.
@@ -91,24 +93,16 @@ class TextureSpace:
             what lies between the charts repeats their borders and nothing bleeds in.
     """
 
-    size: int
-    uv: NDArray[np.float64]
-    pixels: NDArray[np.int64]
-    corners: NDArray[np.int64]
-    weights: NDArray[np.float32]
-    nearest: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, model: MorphableModel, size: int) -> TextureSpace:
-        """The texture of a model: its mean unwrapped (`unwrap`)."""
-        uv, owned = unwrap(model.mean_shape, model.triangles)
+    def __init__(self, model: MorphableModel, size: int) -> None:
+        self.size = size
+        self.uv, owned = unwrap(model.mean_shape, model.triangles)
         charted = model.triangles[owned]
         # The rasteriser of surfaces serves charts as well: uv as a flat surface that fills the
         # picture.
-        flat = np.pad(2.0 * uv - 1.0, ((0, 0), (0, 1)))
-        seen = visible_triangles(flat, charted, (size, size))
-        corners = charted[seen.triangles].astype(np.int64)
-        return cls(size, uv, seen.pixels, corners, seen.weights.T, _nearest(seen.pixels, size))
+        flat = np.pad(2.0 * self.uv - 1.0, ((0, 0), (0, 1)))
+        self.pixels, triangles, weights = visible_triangles(flat, charted, (size, size))
+        self.corners, self.weights = charted[triangles].astype(np.int64), weights.T
+        self.nearest = _nearest(self.pixels, size)
 
     def at(self, values: Values) -> NDArray[np.float32]:
         """Values (N, K) at the pixels from values (V, K) at the vertices."""
@@ -214,10 +208,10 @@ def _inside(
 def _depth_map(view: View, triangles: NDArray[np.integer]) -> Floats:
     """Depth (S, S) of the surface at the photograph's pixels, far away where there is none."""
     size = len(view.photograph)
-    seen = visible_triangles(view.placed, triangles, (size, size))
-    corners = view.placed[triangles[seen.triangles], 2]
+    pixels, shown, weights = visible_triangles(view.placed, triangles, (size, size))
+    corners = view.placed[triangles[shown], 2]
     depth = np.full(size * size, view.placed[:, 2].min(), np.float32)
-    depth[seen.pixels] = (corners * seen.weights.T).sum(axis=1)
+    depth[pixels] = (corners * weights.T).sum(axis=1)
     return depth.reshape(size, size)
 
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from facebench.recon.face.coefficients import Coefficients
-from facebench.recon.face.crop import frame_mean_face
+from facebench.recon.face.crop import mean_face_pose
 from facebench.recon.face.imaging import ambient_light
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import embedded_model
@@ -33,10 +33,8 @@ PARTS = ("identity", "expression", "albedo")
 
 def draw(model: MorphableModel, parts: dict[str, np.ndarray], angles: np.ndarray) -> np.ndarray:
     """Pictures (B, SIDE, SIDE, 3) of faces at (B, 2) pitch and yaw in degrees."""
-    framing = frame_mean_face(model)
-    pose = np.zeros((len(angles), 7))
-    pose[:, :2] = np.radians(angles)
-    pose[:, 4], pose[:, 6] = 0.85 * framing.offset_y, 0.85 * framing.scale
+    pose = np.tile(0.85 * mean_face_pose(model), (len(angles), 1))
+    pose[:, :2], pose[:, 3] = np.radians(angles), 0.0
     light = ambient_light(len(angles)) * 0.75
     light[:, 1:4] += torch.tensor([0.2, 0.45, 0.15])[None, :, None]
     values = [torch.as_tensor(value, dtype=torch.float32) for value in (*parts.values(), pose)]

@@ -64,7 +64,7 @@ def measure(
 ) -> str:
     """A row of the table."""
     crops, points, _ = folder
-    fitter = CropFitter.of(load_model(model), SIZE, settings=settings)
+    fitter = CropFitter(load_model(model), SIZE, settings=settings)
     if reference:
         found = points.astype(np.float32)
     else:

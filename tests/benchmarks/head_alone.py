@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
-from facebench.recon.face.crop import frame_mean_face
+from facebench.recon.face.crop import mean_face_pose
 from facebench.recon.losses.landmarks import FRAME
 from facebench.recon.losses.multilevel import MultiLevelLoss, Supervision
 from facebench.recon.morphable.load import load_model
@@ -41,7 +41,7 @@ class HeadAlone(nn.Module):
     def __init__(self, recipe: Recipe, model: MorphableModel) -> None:
         super().__init__()
         sizes = CoefficientSizes.of(model)
-        self.regressor = FaceRegressor(recipe.network, sizes, frame_mean_face(model))
+        self.regressor = FaceRegressor(recipe.network, sizes, mean_face_pose(model))
         places = self.regressor.places
         if places is None:
             raise SystemExit("a recipe with network.pooling=places is needed")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from facebench.recon.export.sheet import grid, to_pictures
 from facebench.recon.face.coefficients import Coefficients
-from facebench.recon.face.crop import frame_mean_face
+from facebench.recon.face.crop import mean_face_pose
 from facebench.recon.face.imaging import ambient_light
 from facebench.recon.morphable.load import load_model
 from facebench.recon.render import make_renderer
@@ -27,7 +27,7 @@ def main(out: Path, seed: int) -> None:
     model, random = load_model("human"), np.random.default_rng(seed)
     renderer = make_renderer("outline", sigma=1e-6)
     face = FaceRenderer(FaceDecoder(model), renderer, (2 * SIDE, 2 * SIDE))
-    framing, rows = frame_mean_face(model), []
+    rows = []
     light = ambient_light(COLUMNS)
     light[:, :4] += torch.tensor([0.0, 0.25, 0.6, 0.15]).view(1, 4, 1)
     for _ in range(ROWS):
@@ -36,9 +36,8 @@ def main(out: Path, seed: int) -> None:
             np.stack([random_expression(random, model) for _ in range(COLUMNS)]),
             np.stack([random_albedo(random, model) for _ in range(COLUMNS)]),
         ]
-        pose = torch.zeros(COLUMNS, 7)
+        pose = 0.8 * torch.from_numpy(mean_face_pose(model)).float().repeat(COLUMNS, 1)
         pose[:, 1] = torch.from_numpy(random.uniform(-0.6, 0.6, COLUMNS))
-        pose[:, 3:7] = 0.8 * torch.tensor([framing.offset_x, framing.offset_y, 0.0, framing.scale])
         identity, expression, albedo = (torch.from_numpy(part).float() for part in drawn)
         people = Coefficients(identity, torch.zeros_like(expression), albedo, pose, light)
         paper = torch.full((COLUMNS, 3, 2 * SIDE, 2 * SIDE), 0.96)

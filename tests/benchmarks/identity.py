@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facebench.bench.photographs.check import identity_auc
-from facebench.recon.face.crop import frame_mean_face
+from facebench.recon.face.crop import mean_face_pose
 from facebench.recon.fitting.fitter import box_of_crop
 from facebench.recon.morphable.load import load_model
 from facebench.recon.portraits.reconstructor import (
@@ -40,6 +40,7 @@ from facebench.recon.portraits.reconstructor import (
     make_reconstructor,
 )
 from facebench.recon.synthetic.appearance import (
+    Points,
     random_albedo,
     random_appearance,
     random_beard,
@@ -49,10 +50,10 @@ from facebench.recon.synthetic.appearance import (
     required_landmarks,
     standard_normal,
 )
-from facebench.recon.synthetic.clothing import ClothedModel
+from facebench.recon.synthetic.clothing import ClothedModel, Clothing
 from facebench.recon.synthetic.faces import combine_modes
 from facebench.recon.synthetic.photograph import random_background, random_effects, random_stream
-from facebench.recon.synthetic.scene import PosedSubject, SceneRenderer
+from facebench.recon.synthetic.scene import SceneRenderer
 from facebench.recon.training.shards import FaceShards
 from facebench.recon.vision.recognition import make_identity_features
 from facebench.recon.weights.catalogue import resolve_choice
@@ -77,9 +78,9 @@ class NearCamera(SceneRenderer):
 
     distance = _FAR
 
-    def turn(self, posed: PosedSubject, pose: torch.Tensor) -> NDArray[np.float32]:
+    def turn(self, vertices: Points, clothing: Clothing, pose: torch.Tensor) -> NDArray[np.float32]:
         """The turned vertices, moved to where weak perspective shows them as this camera does."""
-        turned = super().turn(posed, pose).copy()
+        turned = super().turn(vertices, clothing, pose).copy()
         share = self.distance / (self.distance - (turned[:, 2] - _EYES_AHEAD))
         turned[:, :2] *= share[:, None]
         return turned
@@ -88,7 +89,7 @@ class NearCamera(SceneRenderer):
 def album(seed: int, people: int, photographs: int) -> Iterator[tuple[str, Picture]]:
     """Person and photograph, one after another."""
     model = load_model("human")
-    camera, framing = NearCamera(ClothedModel.of(model)), frame_mean_face(model)
+    camera, scale = NearCamera(ClothedModel(model)), float(mean_face_pose(model)[6])
     mean = torch.from_numpy(required_landmarks(model, model.mean_shape)).float()
     size = (_SIDE, _SIDE)
     for person in range(people):
@@ -109,10 +110,10 @@ def album(seed: int, people: int, photographs: int) -> Iterator[tuple[str, Pictu
             expression = random_expression(moment, model)
             degrees = (moment.standard_normal(3) * _DEVIATION).clip(-_LIMIT, _LIMIT)
             angles = torch.tensor(np.radians(degrees)).float()
-            pose, light = random_framing(moment, mean, angles, framing), random_light(moment)
+            pose, light = random_framing(moment, mean, angles, scale), random_light(moment)
             camera.distance = math.exp(moment.uniform(math.log(_NEAR), math.log(_FAR)))
             shape = neutral + combine_modes(model.expression_basis, expression)
-            layer = camera.draw(PosedSubject(shape, albedo, clothing, look), pose, light, size)
+            layer = camera.draw(shape, albedo, clothing, pose, light, size)
             picture = layer.over(random_background(moment, size))
             image = random_effects(moment, _SIDE).photograph(moment, picture)
             file = io.BytesIO()

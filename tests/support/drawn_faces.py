@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
-from facebench.recon.face.crop import frame_mean_face
+from facebench.recon.face.crop import mean_face_pose
 from facebench.recon.face.imaging import ambient_light
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.render.face import FaceRenderer
@@ -36,13 +36,12 @@ def draw(face: FaceRenderer, faces: Coefficients) -> Drawn:
 def some_faces(model: MorphableModel, batch: int) -> Coefficients:
     """People of the model turned by up to 30 degrees under a light from above."""
     generator = torch.Generator().manual_seed(4)
-    sizes, framing = CoefficientSizes.of(model), frame_mean_face(model)
+    sizes = CoefficientSizes.of(model)
     identity, expression, albedo = (
         torch.randn(batch, size, generator=generator)
         for size in (sizes.identity, sizes.expression, sizes.albedo)
     )
-    pose = torch.tensor([0.0, 0, 0, framing.offset_x, framing.offset_y, 0, framing.scale])
-    pose = pose.repeat(batch, 1)
+    pose = torch.from_numpy(mean_face_pose(model)).float().repeat(batch, 1)
     pose[:, 1] = torch.linspace(-1, 1, batch) * math.radians(30)
     pose[:, 0] = torch.linspace(0.1, -0.1, batch)
     light = ambient_light(batch)

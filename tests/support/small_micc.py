@@ -13,7 +13,7 @@ from skimage.data import astronaut
 
 from facebench.recon.export.mesh_files import write_obj
 from facebench.recon.face.coefficients import CoefficientSizes
-from facebench.recon.face.crop import frame_mean_face
+from facebench.recon.face.crop import mean_face_pose
 from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.recipes.regressor import NetworkRecipe, Recipe
@@ -97,7 +97,7 @@ def write_random_weights(
 ) -> Path:
     """A checkpoint of `ours` whose small network answers something different for every picture."""
     torch.manual_seed(0)
-    regressor = FaceRegressor(network, CoefficientSizes.of(model), frame_mean_face(model))
+    regressor = FaceRegressor(network, CoefficientSizes.of(model), mean_face_pose(model))
     torch.nn.init.normal_(regressor.backbone.fc.weight, std=0.1)
     save_weights(
         path, regressor, Recipe(name="random", network=network), model.digest, steps=1, seed=0

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from facebench.recon.face.coefficients import CoefficientSizes
-from facebench.recon.face.crop import frame_mean_face
+from facebench.recon.face.crop import mean_face_pose
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.regressor import NetworkRecipe, Recipe
 from facebench.recon.regressors.checkpoint import save_weights
@@ -20,7 +20,7 @@ def write_small_regressor(path: Path) -> Path:
     model = load_model("embedded")
     recipe = Recipe(name="test", network=NetworkRecipe("resnet18", width=8, image_size=64))
     sizes = CoefficientSizes.of(model)
-    regressor = FaceRegressor(recipe.network, sizes, frame_mean_face(model))
+    regressor = FaceRegressor(recipe.network, sizes, mean_face_pose(model))
     torch.nn.init.normal_(regressor.backbone.fc.weight[: sizes.identity], std=0.1)
     save_weights(path, regressor, recipe, model.digest, steps=0, seed=0)
     return path

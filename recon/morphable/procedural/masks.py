@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -55,11 +54,11 @@ def spot(points: Array, centre: tuple[float, ...], radii: tuple[float, ...]) -> 
     return np.exp(-0.5 * scaled * scaled)
 
 
-@dataclass(frozen=True)
 class Masks:
     """Where the parts of the face are: each property is (V,), 0 to 1, the same on both sides."""
 
-    surface: Surface
+    def __init__(self, surface: Surface) -> None:
+        self.surface = surface
 
     @cached_property
     def folded(self) -> Array:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from ...face.coefficients import Coefficients, CoefficientSizes
-from ...face.crop import frame_mean_face
+from ...face.crop import mean_face_pose
 from ...losses.landmarks import ShapeDistance, batch_mean, landmark_distance
 from ...losses.multilevel import Supervision, TensorBatch
 from ...losses.prior import asymmetric_loss, distribution_loss
@@ -104,7 +104,7 @@ class ViewSampler:
         pose = identity.new_zeros(len(identity), 7)
         pose[:, :3] = angles
         # Scale first: the middle of the landmarks moves with it.
-        pose[:, 6] = frame_mean_face(self.model).scale
+        pose[:, 6] = float(mean_face_pose(self.model)[6])
         pose[:, 3:6] = centring_translation(identity, expression, pose, decoder)
         return pose
 

@@ -14,7 +14,7 @@ from facebench.recon.face.coefficients import (
     pose_in_crop,
     pose_in_picture,
 )
-from facebench.recon.face.crop import Window, frame_mean_face
+from facebench.recon.face.crop import Window, mean_face_pose
 from facebench.recon.morphable.load import load_model
 from facebench.recon.portraits.reconstructor import Reconstructor
 from facebench.recon.recipes.regressor import NetworkRecipe
@@ -34,7 +34,7 @@ def some_faces(n: int) -> FaceCoefficients:
 @pytest.fixture(scope="module")
 def reconstructor() -> Reconstructor:
     recipe = NetworkRecipe("resnet18", width=8, image_size=64)
-    return Reconstructor(MODEL, FaceRegressor(recipe, SIZES, frame_mean_face(MODEL)).eval())
+    return Reconstructor(MODEL, FaceRegressor(recipe, SIZES, mean_face_pose(MODEL)).eval())
 
 
 @pytest.mark.parametrize("image_size", [(480, 640), (640, 480), (333, 333)])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from facebench.recon.face.crop import LANDMARK_SHARE, frame_mean_face
+from facebench.recon.face.crop import LANDMARK_SHARE, mean_face_pose
 from facebench.recon.face.imaging import project
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
@@ -20,8 +20,7 @@ def model() -> MorphableModel:
 
 
 def _landmarks_in_view(model: MorphableModel) -> np.ndarray:
-    framing = frame_mean_face(model)
-    pose = torch.tensor([[0, 0, 0, framing.offset_x, framing.offset_y, 0, framing.scale]])
+    pose = torch.from_numpy(mean_face_pose(model)[None]).float()
     points = torch.tensor(model.mean_shape[model.landmarks[model.landmarks >= 0]])
     return project(points[..., None], pose)[:, :2, 0].numpy()
 

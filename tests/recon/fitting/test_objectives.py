@@ -10,6 +10,7 @@ import torch
 from drawn_faces import Drawn
 from torch import Tensor
 
+from facebench.recon.face.coefficients import CoefficientSizes
 from facebench.recon.face.imaging import (
     angles_of,
     pose_of_camera,
@@ -20,13 +21,13 @@ from facebench.recon.face.imaging import (
 )
 from facebench.recon.fitting.colours import Photographs, ShadedPoints
 from facebench.recon.fitting.fitter import Fitter
-from facebench.recon.fitting.landmark_objective import LandmarkModel, LandmarkObjective, unknowns_of
-from facebench.recon.fitting.pixel_objective import PixelObjective
+from facebench.recon.fitting.landmark_objective import LandmarkModel, LandmarkObjective
+from facebench.recon.fitting.pixel_objective import PixelEquations, PixelObjective
 from facebench.recon.fitting.solver import (
     LIGHT_UNIT,
     POSE_UNITS,
     FittingSettings,
-    Linearised,
+    Unknowns,
     minimise,
     robust_cost,
     robust_weight,
@@ -61,7 +62,7 @@ def pixels(
     fitter: Fitter, drawn: Drawn, landmarks: LandmarkObjective, vector: Tensor
 ) -> PixelObjective:
     """With a blur so strong that the picture is smooth between two pixels as well."""
-    shaded = ShadedPoints.of(fitter.points, fitter.unknowns, vector)
+    shaded = ShadedPoints(fitter.points, fitter.unknowns, vector)
     return PixelObjective(
         landmarks,
         fitter.points,
@@ -83,7 +84,7 @@ def test_the_jacobian_of_the_landmarks(landmarks: LandmarkObjective, vector: Ten
 
 
 def test_the_gradient_of_the_landmarks(landmarks: LandmarkObjective, vector: Tensor) -> None:
-    found = landmarks.linearise(vector).gradient
+    found = landmarks.normal_equations(vector)[1]
     numeric = _numeric_gradient(landmarks, vector)[:, landmarks.unknowns.geometry]
     torch.testing.assert_close(found, numeric, atol=1e-4, rtol=1e-4)
 
@@ -91,7 +92,7 @@ def test_the_gradient_of_the_landmarks(landmarks: LandmarkObjective, vector: Ten
 def test_blend_shapes_are_held_between_0_and_1() -> None:
     """The gradient of their prior, and where landmarks ask for a mouth shut beyond shut."""
     model = load_model("human")
-    points, unknowns = LandmarkModel(model), unknowns_of(model)
+    points, unknowns = LandmarkModel(model), Unknowns(CoefficientSizes.of(model))
     vector = 0.7 * torch.randn(
         1, unknowns.size, generator=torch.Generator().manual_seed(4), dtype=torch.float64
     )
@@ -99,7 +100,7 @@ def test_blend_shapes_are_held_between_0_and_1() -> None:
     weights = torch.ones(68, 1, dtype=torch.float64)
     objective = LandmarkObjective(points, unknowns, target, weights, FittingSettings())
     numeric = _numeric_gradient(objective, vector)[:, unknowns.geometry]
-    found = objective.linearise(vector).gradient
+    found = objective.normal_equations(vector)[1]
     torch.testing.assert_close(found, numeric, atol=1e-3, rtol=1e-4)
     jaw = unknowns.sizes.identity + model.expression_names.index("jawOpen")
     shut = torch.zeros_like(vector)
@@ -118,7 +119,7 @@ def test_blend_shapes_are_held_between_0_and_1() -> None:
 
 def test_the_gradient_of_the_pixels(pixels: PixelObjective, vector: Tensor) -> None:
     """Slopes are differences of pixels, colours linear between them: equal to a part in 100."""
-    found = pixels.linearise(vector).gradient
+    found = PixelEquations(pixels, vector).gradient
     numeric = _numeric_gradient(pixels, vector, step=1e-2)
     off = (found - numeric).norm(dim=1) / numeric.norm(dim=1)
     assert off.max() < 0.01
@@ -128,7 +129,7 @@ def test_the_gradient_of_the_pixels(pixels: PixelObjective, vector: Tensor) -> N
 
 
 def test_back_is_ahead_transposed(pixels: PixelObjective, vector: Tensor) -> None:
-    equations = pixels.linearise(vector)
+    equations = PixelEquations(pixels, vector)
     generator = torch.Generator().manual_seed(5)
     direction = torch.randn(vector.shape, generator=generator, dtype=torch.float64)
     residuals = torch.randn((3, len(pixels.points), 3), generator=generator, dtype=torch.float64)
@@ -138,7 +139,7 @@ def test_back_is_ahead_transposed(pixels: PixelObjective, vector: Tensor) -> Non
 
 def test_few_solver_steps_are_enough(pixels: PixelObjective, vector: Tensor) -> None:
     """From the shared start they reach nearly what the solution of the whole system does."""
-    equations = pixels.linearise(vector)
+    equations = PixelEquations(pixels, vector)
     damping = torch.full((3,), 1e-2, dtype=torch.float64)
     short, full = equations.step(damping), _dense_step(equations.product, equations.gradient)
     reached, possible = (_decrease(equations, step) for step in (short, full))
@@ -167,7 +168,7 @@ def test_each_face_of_a_search_goes_its_own_way() -> None:
 
 def test_the_light_is_solved(fitter: Fitter, drawn: Drawn) -> None:
     vector = fitter.unknowns.pack(drawn.faces)
-    shaded = ShadedPoints.of(fitter.points, fitter.unknowns, vector)
+    shaded = ShadedPoints(fitter.points, fitter.unknowns, vector)
     weights = torch.ones_like(shaded.bands[0])
     light = solve_light(shaded.bands, shaded.albedo, shaded.colours, weights)
     again = shaded.albedo * shaded.shading_under(light)
@@ -213,25 +214,17 @@ class _Rosenbrock:
     def cost(self, vector: Tensor) -> Tensor:
         return self._residuals(vector).square().sum(1)
 
-    def linearise(self, vector: Tensor) -> Linearised:
+    def step(self, vector: Tensor, damping: Tensor) -> Tensor:
         x = vector[:, 0]
         zero, one = torch.zeros_like(x), torch.ones_like(x)
         jacobian = torch.stack([-one, zero, -20 * x, 10 * one], dim=1).view(-1, 2, 2)
-        return _Dense(jacobian, self._residuals(vector))
+        gradient = (jacobian.mT @ self._residuals(vector).unsqueeze(2)).squeeze(2)
+        damped = jacobian.mT @ jacobian + torch.diag_embed(damping[:, None].expand(-1, 2))
+        return -torch.linalg.solve(damped, gradient)
 
     def _residuals(self, vector: Tensor) -> Tensor:
         x, y = vector.T
         return torch.stack([1 - x, 10 * (y - x * x)], dim=1)
-
-
-class _Dense:
-    def __init__(self, jacobian: Tensor, residuals: Tensor) -> None:
-        self.hessian = jacobian.mT @ jacobian
-        self.gradient = (jacobian.mT @ residuals.unsqueeze(2)).squeeze(2)
-
-    def step(self, damping: Tensor) -> Tensor:
-        damped = self.hessian + torch.diag_embed(damping[:, None].expand(-1, 2))
-        return -torch.linalg.solve(damped, self.gradient)
 
 
 def _numeric_gradient(

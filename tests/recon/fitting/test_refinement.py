@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from facebench.recon.face.coefficients import Coefficients, FaceCoefficients
-from facebench.recon.face.crop import frame_mean_face
+from facebench.recon.face.crop import mean_face_pose
 from facebench.recon.face.imaging import (
     AMBIENT,
     ambient_light,
@@ -35,10 +35,9 @@ def model() -> MorphableModel:
 @pytest.fixture(scope="module")
 def truth(model: MorphableModel) -> FaceCoefficients:
     random = np.random.default_rng(4)
-    framing = frame_mean_face(model)
-    pose = np.zeros((FACES, 7))
+    pose = np.tile(mean_face_pose(model), (FACES, 1))
     pose[:, :3] = random.uniform(-1, 1, (FACES, 3)) * [0.15, 0.25, 0.15]
-    pose[:, 4], pose[:, 6] = framing.offset_y, framing.scale
+    pose[:, 3] = 0.0
     identity = 0.5 * random.standard_normal((FACES, model.identity_basis.shape[2]))
     expression = 0.5 * random.standard_normal((FACES, model.expression_basis.shape[2]))
     albedo = random.standard_normal((FACES, model.albedo_basis.shape[2]))

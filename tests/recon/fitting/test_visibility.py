@@ -54,7 +54,7 @@ def test_the_coarse_head_hides_what_the_drawn_one_hides(fitter: Fitter, drawn: D
     faces = replace(drawn.faces, pose=drawn.faces.pose.clone())
     faces.pose[:, 1] = torch.tensor([-0.9, -0.6, 0.9])
     vector = fitter.unknowns.pack(faces)
-    points = ShadedPoints.of(fitter.points, fitter.unknowns, vector)
+    points = ShadedPoints(fitter.points, fitter.unknowns, vector)
     seen = fitter.visibility.seen(points, vector[:, fitter.unknowns.shape])
     vertices = fitter.face.shaded(faces)[0]
     whole = vertices.permute(1, 0, 2).double()

@@ -8,7 +8,7 @@ from training_faces import small_model, small_recipe
 
 from facebench.errors import FacebenchError
 from facebench.recon.face.coefficients import CoefficientSizes
-from facebench.recon.face.crop import frame_mean_face
+from facebench.recon.face.crop import mean_face_pose
 from facebench.recon.morphable.procedural import procedural_model
 from facebench.recon.regressors.checkpoint import load_regressor, save_weights
 from facebench.recon.regressors.regressor import FaceRegressor
@@ -18,7 +18,7 @@ from facebench.recon.regressors.regressor import FaceRegressor
 def saved(tmp_path: Path) -> tuple[Path, FaceRegressor]:
     model, recipe = small_model(), small_recipe()
     torch.manual_seed(1)
-    network = FaceRegressor(recipe.network, CoefficientSizes.of(model), frame_mean_face(model))
+    network = FaceRegressor(recipe.network, CoefficientSizes.of(model), mean_face_pose(model))
     torch.nn.init.normal_(network.backbone.fc.weight, std=0.003)
     network.train()(torch.rand(8, 3, 48, 48))
     path = tmp_path / "weights.pt"

@@ -12,7 +12,7 @@ import torch
 
 from facebench.errors import FacebenchError
 from facebench.recon.face.coefficients import CoefficientSizes
-from facebench.recon.face.crop import frame_mean_face
+from facebench.recon.face.crop import mean_face_pose
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.baselines import RichardsonRecipe
 from facebench.recon.recipes.files import load_any_recipe, recipe_from_table
@@ -40,7 +40,7 @@ def loaded(
     torch.manual_seed(0)
     network = NetworkRecipe("resnet18", width=8, image_size=64, pooling=request.param)
     recipe = Recipe(name="test", network=network)
-    regressor = FaceRegressor(network, CoefficientSizes.of(MODEL), frame_mean_face(MODEL))
+    regressor = FaceRegressor(network, CoefficientSizes.of(MODEL), mean_face_pose(MODEL))
     torch.nn.init.normal_(regressor.backbone.fc.weight, std=0.05)
     path = tmp_path_factory.mktemp("weights") / "weights.pt"
     save_weights(path, regressor, recipe, MODEL.digest, steps=7, seed=0)

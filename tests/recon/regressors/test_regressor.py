@@ -1,22 +1,22 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from facebench.recon.face.coefficients import CoefficientSizes
-from facebench.recon.face.crop import Framing
 from facebench.recon.face.imaging import ambient_light
 from facebench.recon.recipes.regressor import NetworkRecipe, OutputScale
 from facebench.recon.regressors.regressor import FaceRegressor
 
 SIZES = CoefficientSizes(identity=5, expression=3, albedo=2)
-FRAMING = Framing(scale=0.009, offset_x=0.01, offset_y=-0.2)
+POSE = np.array([0.0, 0.0, 0.0, 0.01, -0.2, 0.0, 0.009])
 
 
 def regressor(pooling: str = "average", **scale: float) -> FaceRegressor:
     torch.manual_seed(0)
     recipe = NetworkRecipe("resnet18", 8, 64, pooling, output_scale=OutputScale(**scale))
-    return FaceRegressor(recipe, SIZES, FRAMING).eval()
+    return FaceRegressor(recipe, SIZES, POSE).eval()
 
 
 @pytest.mark.parametrize("pooling", ["average", "grid", "places"])

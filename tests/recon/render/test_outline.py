@@ -107,7 +107,7 @@ def test_coverage_beyond_the_stated_probability_is_certain() -> None:
 
 
 def test_edges_of_a_mesh() -> None:
-    edges = Edges.of(torch.tensor([[0, 1, 2], [0, 2, 3]]))
+    edges = Edges(torch.tensor([[0, 1, 2], [0, 2, 3]]))
     assert len(edges.start) == 5
     shared = edges.right < 2
     assert shared.sum() == 1

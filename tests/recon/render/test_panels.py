@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
-from facebench.recon.face.crop import frame_mean_face
+from facebench.recon.face.crop import mean_face_pose
 from facebench.recon.face.imaging import ambient_light
 from facebench.recon.morphable.load import load_model
 from facebench.recon.render import make_renderer
@@ -26,10 +26,10 @@ def face() -> FaceRenderer:
 @pytest.fixture(scope="module")
 def found() -> Coefficients:
     model = load_model("embedded")
-    sizes, framing = CoefficientSizes.of(model), frame_mean_face(model)
-    pose = [0.0, 0.4, 0.0, framing.offset_x, framing.offset_y, 0.0, framing.scale]
+    sizes, pose = CoefficientSizes.of(model), torch.from_numpy(mean_face_pose(model)).float()
+    pose[1] = 0.4
     parts = (torch.zeros(1, size) for size in (sizes.identity, sizes.expression, sizes.albedo))
-    return Coefficients(*parts, torch.tensor([pose]), ambient_light(1))
+    return Coefficients(*parts, pose[None], ambient_light(1))
 
 
 def test_the_photograph_stays_outside_the_face(face: FaceRenderer, found: Coefficients) -> None:

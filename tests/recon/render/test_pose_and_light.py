@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facebench.recon.face.crop import frame_mean_face
+from facebench.recon.face.crop import mean_face_pose
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.render.face_in_photograph import (
@@ -32,8 +32,8 @@ def known(model: MorphableModel) -> FaceInPhotograph:
     """A turned and tilted face under a coloured light from a side."""
     draw = np.random.default_rng(3)
     mesh = model.mesh(draw.standard_normal(12), draw.standard_normal(9) / 3)
-    framing = frame_mean_face(model)
-    pose = np.array([0.1, -0.4, 0.05, framing.offset_x, framing.offset_y, 0.0, framing.scale])
+    pose = mean_face_pose(model)
+    pose[:3] = 0.1, -0.4, 0.05
     light = EVEN + np.outer([0, 0, 0.3, 0.4, 0, 0, 0, 0, 0], [1.0, 0.9, 0.8])
     return FaceInPhotograph(mesh, np.asarray(mesh.vertices), pose, light)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from facebench.recon.face.crop import frame_mean_face
+from facebench.recon.face.crop import mean_face_pose
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.synthetic.appearance import (
     CLASS,
@@ -21,14 +21,14 @@ from facebench.recon.synthetic.appearance import (
     without_headwear,
 )
 from facebench.recon.synthetic.clothing import ClothedModel
-from facebench.recon.synthetic.scene import Layer, PosedSubject, SceneRenderer
+from facebench.recon.synthetic.scene import Layer, SceneRenderer
 
 SIZE = (96, 96)
 
 
 @pytest.fixture(scope="module")
 def renderer(model: MorphableModel) -> SceneRenderer:
-    return SceneRenderer(ClothedModel.of(model))
+    return SceneRenderer(ClothedModel(model))
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +40,11 @@ def _draw(renderer: SceneRenderer, appearance: Appearance, yaw: float = 0.0) -> 
     model = renderer.clothed_model.model
     neutral = model.mean_shape.astype(np.float64)
     clothing = renderer.clothed_model.fit_clothing(neutral, model.mean_albedo, appearance)
-    framing = frame_mean_face(model)
-    pose = torch.tensor([0, yaw, 0, framing.offset_x, framing.offset_y, 0, framing.scale * 0.75])
-    posed = PosedSubject(neutral, model.mean_albedo, clothing, appearance)
-    return renderer.draw(posed, pose, ambient(torch.full((3,), 0.8)), SIZE)
+    pose = torch.from_numpy(mean_face_pose(model)).float()
+    pose[1] = yaw
+    pose[6] *= 0.75
+    light = ambient(torch.full((3,), 0.8))
+    return renderer.draw(neutral, model.mean_albedo, clothing, pose, light, SIZE)
 
 
 def _count(layer: Layer, name: str) -> int:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from facebench.recon.face.coefficients import CoefficientSizes, FaceCoefficients
-from facebench.recon.face.crop import frame_mean_face
+from facebench.recon.face.crop import mean_face_pose
 from facebench.recon.face.imaging import ambient_light
 from facebench.recon.morphable.load import load_model
 from facebench.recon.portraits.reconstructor import Reconstructor
@@ -28,13 +28,13 @@ MODEL = load_model("embedded")
 @pytest.fixture(scope="module")
 def reconstructor() -> Reconstructor:
     recipe = NetworkRecipe("resnet18", width=8, image_size=64)
-    regressor = FaceRegressor(recipe, CoefficientSizes.of(MODEL), frame_mean_face(MODEL))
+    regressor = FaceRegressor(recipe, CoefficientSizes.of(MODEL), mean_face_pose(MODEL))
     return Reconstructor(MODEL, regressor.eval(), texture_size=SIZE)
 
 
 def face_at(yaw: float = 0.0, side_light: float = 0.35) -> FaceCoefficients:
-    sizes, framing = CoefficientSizes.of(MODEL), frame_mean_face(MODEL)
-    pose = np.array([0.0, yaw, 0.0, framing.offset_x, framing.offset_y, 0.0, framing.scale])
+    sizes, pose = CoefficientSizes.of(MODEL), mean_face_pose(MODEL)
+    pose[1] = yaw
     light = ambient_light(1)[0].double().numpy()
     light[3] += side_light
     parts = (np.zeros(n) for n in (sizes.identity, sizes.expression, sizes.albedo))
@@ -173,6 +173,6 @@ def test_too_little_light_dims_instead_of_burning_out(reconstructor: Reconstruct
 
 
 def test_spaces_are_made_alike(reconstructor: Reconstructor) -> None:
-    again = TextureSpace.of(MODEL, SIZE)
+    again = TextureSpace(MODEL, SIZE)
     np.testing.assert_array_equal(again.pixels, reconstructor.texture_space.pixels)
     np.testing.assert_array_equal(again.uv, reconstructor.texture_space.uv)

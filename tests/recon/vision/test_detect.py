@@ -10,7 +10,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
-from facebench.recon.face.crop import Box, frame_mean_face
+from facebench.recon.face.crop import Box, mean_face_pose
 from facebench.recon.face.imaging import ambient_light
 from facebench.recon.morphable.load import load_model
 from facebench.recon.render import make_renderer
@@ -37,12 +37,12 @@ def rendered() -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     def draw(columns: int, scale: float) -> torch.Tensor:
         return scale * torch.randn(N_FACES, columns, generator=random)
 
-    framing = frame_mean_face(model)
+    y, scale = mean_face_pose(model)[[4, 6]].tolist()
     size = 0.5 + 0.4 * torch.rand(N_FACES, generator=random)
     pose = torch.zeros(N_FACES, 7)
     pose[:, :3] = (torch.rand(N_FACES, 3, generator=random) - 0.5) * torch.tensor([0.2, 0.7, 0.2])
     pose[:, 3] = (torch.rand(N_FACES, generator=random) - 0.5) * 0.4
-    pose[:, 4], pose[:, 6] = framing.offset_y * size, framing.scale * size
+    pose[:, 4], pose[:, 6] = y * size, scale * size
     parts = (draw(sizes.identity, 1.0), draw(sizes.expression, 0.3), draw(sizes.albedo, 0.5))
     faces = renderer(Coefficients(*parts, pose, ambient_light(N_FACES)))
     grey = faces.rendering.background_weight[:, None] * 0.45

@@ -26,7 +26,7 @@ from scipy.io import savemat
 from facebench.bench.landmarks import SEVEN
 from facebench.recon.export.mesh_files import write_mesh
 from facebench.recon.face.coefficients import CoefficientSizes
-from facebench.recon.face.crop import frame_mean_face
+from facebench.recon.face.crop import mean_face_pose
 from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.basel_landmarks import IBUG_OF_NAME
 from facebench.recon.morphable.load import save_npz
@@ -160,7 +160,7 @@ def checkpoint(folder: Path) -> Path:
     torch.manual_seed(0)
     network = NetworkRecipe("resnet18", width=4, image_size=32)
     regressor = FaceRegressor(
-        network, CoefficientSizes.of(small_model()), frame_mean_face(small_model())
+        network, CoefficientSizes.of(small_model()), mean_face_pose(small_model())
     )
     path = folder / "weights.pt"
     recipe = Recipe(name="small", network=network)

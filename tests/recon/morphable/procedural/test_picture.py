@@ -8,7 +8,7 @@ from skimage.data import lbp_frontal_face_cascade_filename
 from skimage.feature import Cascade
 
 from facebench.recon.face.coefficients import Coefficients
-from facebench.recon.face.crop import frame_mean_face
+from facebench.recon.face.crop import mean_face_pose
 from facebench.recon.face.imaging import ambient_light
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.render.face import FaceDecoder, FaceRenderer
@@ -44,7 +44,7 @@ def _random_faces(model: MorphableModel, count: int) -> Coefficients:
     parts[1] *= 0.6
     pose = np.zeros((count, 7))
     pose[:, :2] = random.uniform(-1.0, 1.0, (count, 2)) * np.radians([10.0, 20.0])
-    pose[:, 6] = 0.7 * frame_mean_face(model).scale
+    pose[:, 6] = 0.7 * mean_face_pose(model)[6]
     for part in (*parts, pose[:, :2]):
         part[0] = 0.0
     light = ambient_light(count)
