@@ -24,7 +24,8 @@ from ..recon.recipes.baselines import TranRecipe
 from ..recon.training.loop import Listener, TrainingFolder
 from ..recon.training.methods.labels import Labelling, fit_piece
 from ..recon.training.optimise import DivergedError
-from ..recon.training.run import TrainingJob, Worker, check_job, train_worker
+from ..recon.training.run import TrainingJob, check_job, train_worker
+from ..recon.training.workers import DistributedGroup, Worker
 from .cluster import be_quiet, is_ours, ray_connection, threads_each, total
 from .tasks import in_tasks
 
@@ -172,7 +173,7 @@ def _local_work(listen: Listener) -> Any:
     """The training function of one worker in this process."""
 
     def work(config: dict[str, Any]) -> None:
-        train_worker(TrainingJob.from_table(config["job"]), Worker(device=_device()), listen)
+        train_worker(TrainingJob.from_table(config["job"]), Worker(_device()), listen)
 
     return work
 
@@ -187,12 +188,8 @@ def _work(config: dict[str, Any]) -> tuple[str, str] | None:
     with suppress(OSError):
         os.chdir(config["folder"])
     context = get_context()
-    worker = Worker(
-        rank=context.get_world_rank(),
-        workers=context.get_world_size(),
-        device=_device(),
-        distribute=prepare_model,
-    )
+    peers = DistributedGroup(context.get_world_rank(), context.get_world_size())
+    worker = Worker(_device(), peers, prepare_model)
     try:
         train_worker(TrainingJob.from_table(config["job"]), worker, lambda row: None)
     except DivergedError as error:

@@ -255,7 +255,7 @@ class ReferenceFaces:
         vector = self._unknowns.pack(faces)
         # The photograph is the face's own render: at the solution the residuals vanish and Gauss-
         # Newton is exact.
-        drawn = self._face(faces).rendering.image
+        drawn = self._face(faces)[0].image
         shaded = ShadedPoints(self._points, self._unknowns, vector)
         seen = self._visibility.seen(shaded, vector[:, self._unknowns.shape])
         photographs = Photographs.of(drawn, self._settings.pixel_blurs[-1])

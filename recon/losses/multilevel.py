@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, Self
 
 import torch
@@ -25,16 +25,13 @@ from .landmarks import contour_weights, landmark_loss
 from .prior import AllReduce, ReflectanceVariance, light_balance, prior_loss, single_process
 
 
-@dataclass(frozen=True)
 class TensorBatch:
     """A batch whose fields are tensors, or batches of such."""
 
     def to(self, device: torch.device, non_blocking: bool = True) -> Self:
         """The same on a device."""
-        parts = {
-            name: part.to(device, non_blocking=non_blocking) for name, part in vars(self).items()
-        }
-        return replace(self, **parts)
+        parts = (part.to(device, non_blocking=non_blocking) for part in vars(self).values())
+        return type(self)(*parts)  # type: ignore[call-arg]  # a subclass is a dataclass
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class Kind:
     Attributes:
         recipe: the class of its recipes.
         training: `module:function` of the package, or a function. Of a `RegressorRecipe`: (recipe,
-            material, surroundings) to trainer and source of batches. Of a `VisionRecipe`: (recipe,
+            material, worker) to trainer and source of batches. Of a `VisionRecipe`: (recipe,
             number of people, process group) to learner.
         network: likewise, of a `RegressorRecipe`: (recipe, face model, weights of the build or
             None) to network.

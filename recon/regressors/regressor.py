@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -23,8 +22,12 @@ from ..network.dense import LANDMARKS, LandmarkHead, LandmarkNetwork
 from ..network.resnet import ColourNormalisation, ResNet
 from ..recipes.baselines import FeatureNetwork, RefiningNetwork
 from ..recipes.regressor import NetworkRecipe, OutputScale
+from ..render import Rendering
 from ..render.face import FaceRenderer
 from ..vision.recognition import Recogniser
+
+People = tuple[Tensor, Tensor]
+"""Who features show: identity (B, K) and albedo (B, K) coefficients."""
 
 _DOWNSAMPLING = 32
 
@@ -161,8 +164,8 @@ class OwnRender:
         """Pictures (B, 3, S, S) over black."""
         device = faces.pose.device
         with torch.autocast(device.type, enabled=False):  # eight bits would move its vertices
-            image: Tensor = self._face.to(device)(faces).rendering.image
-        return image
+            rendering: Rendering = self._face.to(device)(faces)[0]
+        return rendering.image
 
 
 class RefiningRegressor(FaceRegressor):
@@ -210,18 +213,6 @@ class RefiningRegressor(FaceRegressor):
         return self.move(last, self.outputs(torch.cat(seen, dim=1)))
 
 
-@dataclass(frozen=True)
-class Person:
-    """Who features show: identity (B, K) and albedo (B, K) coefficients."""
-
-    identity: Tensor
-    albedo: Tensor
-
-    def join(self) -> Tensor:
-        """Both, (B, K)."""
-        return torch.cat([self.identity, self.albedo], dim=1)
-
-
 class FeatureDecoder(nn.Module):
     """Features to the coefficients of shape and colour, by fully connected layers.
 
@@ -246,10 +237,11 @@ class FeatureDecoder(nn.Module):
         self.layers = nn.Sequential(*hidden, nn.Linear(widths[-1], sum(self._sizes)))
         self.apply(_keep_spread)
 
-    def forward(self, features: Tensor) -> Person:
-        """Coefficients of features (B, D), whose length does not matter."""
+    def forward(self, features: Tensor) -> People:
+        """Who features (B, D) show, whose length does not matter."""
         outputs = self.layers(normalize(features, dim=1) * self._length)
-        return Person(*torch.split(outputs * self._output_scale, self._sizes, dim=1))
+        identity, albedo = torch.split(outputs * self._output_scale, self._sizes, dim=1)
+        return identity, albedo
 
 
 class FeatureRegressor(FaceNetwork):
@@ -295,8 +287,7 @@ class FeatureRegressor(FaceNetwork):
     def forward(self, images: Tensor) -> Coefficients:
         """Coefficients of RGB images (B, 3, S, S) in [0, 1]; angles in radians."""
         landmarks = self.landmarks(images)
-        person: Person = self.decoder(self.recogniser(images, landmarks))
-        return self.place(person, landmarks)
+        return self.place(self.decoder(self.recogniser(images, landmarks)), landmarks)
 
     @torch.no_grad()
     def landmarks(self, images: Tensor) -> Tensor:
@@ -319,13 +310,13 @@ class FeatureRegressor(FaceNetwork):
         known = targets.isfinite().all(1) & self.points.present[:, None]
         return pose_of_camera(fit_pose(shape, targets, known.double())).to(identity)
 
-    def place(self, person: Person, landmarks: Tensor) -> Coefficients:
+    def place(self, people: People, landmarks: Tensor) -> Coefficients:
         """Whole faces: people aligned with landmarks (68, 2, B) px, neutral, in ambient light."""
-        identity = person.identity
+        identity, albedo = people
         expression = identity.new_zeros(len(identity), self.sizes.expression)
         light = ambient_light(len(identity)).to(identity)
         pose = self._pose(identity, landmarks)
-        return Coefficients(identity, expression, person.albedo, pose, light)
+        return Coefficients(identity, expression, albedo, pose, light)
 
 
 def _moved_pose(pose: Tensor, outputs: Tensor) -> Tensor:

@@ -5,8 +5,6 @@ The decoder gives vertices and albedo in PyTorch, batched and vertex-major.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -15,6 +13,10 @@ from ..face.coefficients import Coefficients
 from ..face.imaging import illuminate, project, rotate, rotation_matrix, to_pixels
 from ..morphable.model import MorphableModel
 from . import Renderer, Rendering
+
+Drawn = tuple[Rendering, Tensor]
+"""A batch of faces as drawn, and their 68 iBUG points (68, 2, B) in pixels, x right and y down; a
+point that the model lacks (index -1) is NaN."""
 
 _GREY = 0.7
 HEADLIGHT_BANDS = (0.5, 0.4, 1.1)
@@ -136,20 +138,6 @@ def shade(
     return project(turned, pose), colours
 
 
-@dataclass(frozen=True)
-class RenderedFace:
-    """A batch of faces as drawn.
-
-    Attributes:
-        rendering: the picture and its silhouette.
-        landmarks: (68, 2, B) iBUG points in pixels, x right and y down; a point that the model
-            lacks (index -1) is NaN.
-    """
-
-    rendering: Rendering
-    landmarks: Tensor
-
-
 class FaceRenderer(nn.Module):
     """Draws faces from their coefficients.
 
@@ -168,13 +156,13 @@ class FaceRenderer(nn.Module):
         self.image_size = image_size
         self.normals = VertexNormals(decoder.triangles)
 
-    def forward(self, coefficients: Coefficients) -> RenderedFace:
+    def forward(self, coefficients: Coefficients) -> Drawn:
         """Render a batch; differentiable in every coefficient."""
         vertices, colours = self.shaded(coefficients)
         rendering = self.renderer(vertices, colours, self.decoder.triangles, self.image_size)
         # A landmark that the model lacks is -1; any vertex stands in until `in_pixels` marks it.
         points = vertices.index_select(0, self.decoder.landmarks.clamp(min=0))
-        return RenderedFace(rendering, self.in_pixels(points))
+        return rendering, self.in_pixels(points)
 
     def shaded(self, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
         """Vertices in normalised image coordinates and lit colours, (V, 3, B) each."""

@@ -25,7 +25,7 @@ from ..files.writing import atomic_write
 from ..network.tensor_files import save_tensors
 from ..recipes.files import AnyRecipe
 from ..recipes.regressor import OptimiserRecipe
-from .workers import Surroundings
+from .workers import Worker
 
 Batch = TypeVar("Batch")
 Item = TypeVar("Item")
@@ -41,7 +41,7 @@ class Trainable(ABC, Generic[Batch]):
     Args:
         recipe: how it is trained.
         model_digest: of the face model behind it or its data; empty where there is none.
-        around: see there.
+        worker: see there.
 
     Attributes:
         learner: everything that is learned, with what is frozen in it, as one module.
@@ -54,16 +54,16 @@ class Trainable(ABC, Generic[Batch]):
     network: nn.Module
     descent: Descent
 
-    def __init__(self, recipe: AnyRecipe, model_digest: str, around: Surroundings) -> None:
+    def __init__(self, recipe: AnyRecipe, model_digest: str, worker: Worker) -> None:
         # Before any layer is made: weights are the first numbers drawn.
-        torch.manual_seed(around.seed)
+        torch.manual_seed(worker.seed)
         self.recipe = recipe
         self.model_digest = model_digest
-        self.seed, self.device, self.peers = around.seed, around.device, around.peers
+        self.seed, self.device, self.peers = worker.seed, worker.device, worker.peers
         self.step = 0
         self.skipped = 0
 
-    def join_peers(self, learner: nn.Module, around: Surroundings) -> None:
+    def join_peers(self, learner: nn.Module, worker: Worker) -> None:
         """Bring what learns to its device and among its peers."""
         self.learner = learner
         # In place: optimiser, average and distributed network then hold the same tensors.
@@ -71,7 +71,7 @@ class Trainable(ABC, Generic[Batch]):
         # What is frozen is left out: distributed gradients wait for every parameter they are told
         # of.
         learned = self.learned()
-        self.network = around.distribute(learned) if around.distribute else learned
+        self.network = worker.distribute(learned) if worker.distribute else learned
         # Of the whole learner: a frozen part's running statistics are put back, too.
         self.descent = Descent(learner, self.recipe.optimiser, self.recipe.training.steps)
 

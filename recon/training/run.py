@@ -9,7 +9,6 @@ with that number repeats it exactly.
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from ...errors import FacebenchError, error_line
 from ..files.mirror import fetch
@@ -33,12 +31,8 @@ from .loop import Listener, Loop, TrainingFolder
 from .methods.labels import label_minutes
 from .methods.loop import regressor_loop
 from .methods.ours import has_recogniser
-from .workers import SINGLE_PROCESS, DistributedGroup, ProcessGroup
+from .workers import Worker
 
-Distribute = Callable[[Any], nn.Module]
-
-# Enough for the batches of one GPU; each reader keeps row groups of its own in memory.
-_MOST_READERS = 8
 _PATHS = ("data", "out", "validation", "start")
 
 TRIAL_LINES = 5
@@ -106,37 +100,6 @@ class TrainingJob:
         return cls(**values)
 
 
-@dataclass(frozen=True)
-class Worker:
-    """One of the processes that train together.
-
-    Attributes:
-        device: where it computes.
-        rank: which one, from 0.
-        workers: how many.
-        distribute: makes its regressor part of theirs, or None when it is alone. PyTorch's default
-            process group is then the workers'.
-    """
-
-    device: torch.device
-    rank: int = 0
-    workers: int = 1
-    distribute: Distribute | None = None
-
-    @property
-    def peers(self) -> ProcessGroup:
-        """The workers seen from this one."""
-        return DistributedGroup(self.rank, self.workers) if self.workers > 1 else SINGLE_PROCESS
-
-    @property
-    def readers(self) -> int:
-        """How many batches are prepared at a time: as many as keep a GPU busy, else one."""
-        if self.device.type != "cuda":
-            return 1
-        # One core is left to the process that keeps the GPU busy.
-        return max(1, min(_MOST_READERS, (os.cpu_count() or 1) - 1))
-
-
 def train_worker(job: TrainingJob, worker: Worker, listen: Listener) -> int:
     """Train one worker's share from wherever the folder stands; the steps done at the end.
 
@@ -195,7 +158,7 @@ def check_job(job: TrainingJob) -> None:
     """
     # Resuming reads the checkpoint, too: another recipe or a damaged file is told before workers
     # start.
-    make_loop(job, Worker(torch.device("cpu")), lambda row: None).resume()
+    make_loop(job, Worker(), lambda row: None).resume()
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ Batch normalisation over all workers' photographs works without a GPU too.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,18 +15,22 @@ from torch import Tensor, distributed, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
+# Enough for the batches of one GPU; each reader keeps row groups of its own in memory.
+_MOST_READERS = 8
 
-@dataclass(frozen=True)
+_CPU = torch.device("cpu")
+
+
 class ProcessGroup:
     """All workers of a training, seen from one of them: here from the only one.
 
-    Attributes:
+    Args:
         rank: which one this is, from 0.
         count: how many there are.
     """
 
-    rank: int = 0
-    count: int = 1
+    def __init__(self, rank: int = 0, count: int = 1) -> None:
+        self.rank, self.count = rank, count
 
     def mean(self, value: Tensor) -> Tensor:
         """Mean over the workers of a number that each of them has; without gradient."""
@@ -47,23 +52,32 @@ class ProcessGroup:
 SINGLE_PROCESS = ProcessGroup()
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """Where and with whom a network is trained.
+@dataclass(frozen=True, eq=False)
+class Worker:
+    """One of the processes that train together, and what its network begins with.
 
     Attributes:
-        seed: of the starting weights and of all chance in the loss.
         device: where everything runs.
-        distribute: what makes the network of one worker part of several.
         peers: the workers that share each batch.
+        distribute: makes its network part of theirs, or None when it is alone. PyTorch's default
+            process group is then the workers'.
+        seed: of the starting weights and of all chance in the loss.
         start: weights that the network begins with, instead of random ones.
     """
 
-    seed: int = 0
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    distribute: Callable[[Any], nn.Module] | None = None
+    device: torch.device = _CPU
     peers: ProcessGroup = SINGLE_PROCESS
+    distribute: Callable[[Any], nn.Module] | None = None
+    seed: int = 0
     start: Mapping[str, Tensor] | None = None
+
+    @property
+    def readers(self) -> int:
+        """How many batches are prepared at a time: as many as keep a GPU busy, else one."""
+        if self.device.type != "cuda":
+            return 1
+        # One core is left to the process that keeps the GPU busy.
+        return max(1, min(_MOST_READERS, (os.cpu_count() or 1) - 1))
 
 
 class DistributedGroup(ProcessGroup):

@@ -41,7 +41,7 @@ def draw(model: MorphableModel, parts: dict[str, np.ndarray], angles: np.ndarray
     renderer = OutlineRenderer(background=(0.5, 0.5, 0.5))
     face = FaceRenderer(FaceDecoder(model), renderer, (2 * SIDE, 2 * SIDE))
     with torch.no_grad():
-        image = face(Coefficients(*values, light)).rendering.image.clamp(0, 1)
+        image = face(Coefficients(*values, light))[0].image.clamp(0, 1)
     smooth = torch.nn.functional.avg_pool2d(image, 2)
     return (smooth * 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
 

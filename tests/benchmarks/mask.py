@@ -41,7 +41,7 @@ from facebench.recon.synthetic.faces import (
 from facebench.recon.training.batches import collate
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.shards import Sample
-from facebench.recon.training.workers import Surroundings
+from facebench.recon.training.workers import Worker
 from facebench.recon.vision.parsing import make_parser
 
 Floats = NDArray[np.floating]
@@ -56,7 +56,7 @@ def main() -> None:
     weights = class_weights(recipe.loss.mask).numpy()
     sampler = FaceSampler(model, arguments.seed, size)
     faces = [cover(sampler.face(k, 0), weights > 0, k) for k in range(arguments.faces)]
-    trainer = Trainer(recipe, model, Surroundings())
+    trainer = Trainer(recipe, model, Worker())
     masks = {
         "no mask": np.full((len(faces), size, size), CLASS["skin"], np.uint8),
         "true mask": np.stack([one.mask for one in faces]),

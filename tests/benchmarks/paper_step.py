@@ -18,7 +18,7 @@ from facebench.recon.synthetic.faces import FaceSampler
 from facebench.recon.training.batches import collate
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.shards import Sample
-from facebench.recon.training.workers import Surroundings
+from facebench.recon.training.workers import Worker
 
 BATCH = 16
 
@@ -35,7 +35,7 @@ def main() -> None:
     sampler = FaceSampler(model, 3, recipe.network.image_size)
     faces = [sampler.face(person, 0) for person in range(BATCH)]
     batch = collate([Sample(face.image, face.landmarks, face.mask) for face in faces])
-    trainer = Trainer(recipe, model, Surroundings())
+    trainer = Trainer(recipe, model, Worker())
     for step in range(arguments.steps):
         start = time.process_time()
         trainer.training_step(batch)

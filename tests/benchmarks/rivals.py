@@ -29,8 +29,9 @@ from facebench.recon.training.methods.labels import (
     read_fits,
 )
 from facebench.recon.training.methods.trainer import shape_error
-from facebench.recon.training.run import TrainingJob, Worker, make_loop
+from facebench.recon.training.run import TrainingJob, make_loop
 from facebench.recon.training.shards import FaceShards
+from facebench.recon.training.workers import Worker
 
 RECIPES = ("mofa-ict", "tran-ict", "genova-ict", "richardson-ict")
 
@@ -60,7 +61,7 @@ def step_seconds(name: str, faces: Path, model: str, out: Path, steps: int = 5) 
     job = TrainingJob(faces, load_any_recipe(name, settings), model, out, limit=PIECE)
     if name.startswith("tran"):
         fit_piece(Labelling.claim(faces, model, job.folder.labels, PIECE), 0)
-    loop = make_loop(job, Worker(torch.device("cpu")), lambda row: None)
+    loop = make_loop(job, Worker(), lambda row: None)
     taken = []
     for step in range(steps):
         batch = loop.source.batch(step)

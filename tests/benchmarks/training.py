@@ -41,7 +41,7 @@ from facebench.recon.training.batches import BatchSource, prefetch
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.optimise import LossMeter
 from facebench.recon.training.shards import FaceShards
-from facebench.recon.training.workers import Surroundings
+from facebench.recon.training.workers import Worker
 from facebench.recon.vision.recognition import Recogniser
 
 RECOGNISERS = {"small": ("iresnet18", 128, 16, 64), "iresnet50": ("iresnet50", 512, 64, 112)}
@@ -98,11 +98,11 @@ def make_trainer(
 ) -> Trainer:
     """A trainer with a recogniser of random weights: as fast as a trained one."""
     if recogniser == "none":
-        return Trainer(recipe, model, Surroundings(device=device))
+        return Trainer(recipe, model, Worker(device=device))
     features = Recogniser(IResNet(*RECOGNISERS[recogniser])).to(device)
     weights = replace(recipe.loss.weights, identity=0.24)
     weighed = replace(recipe, loss=replace(recipe.loss, weights=weights))
-    return Trainer(weighed, model, Surroundings(device=device), features=features)
+    return Trainer(weighed, model, Worker(device=device), features=features)
 
 
 def write_photographs(folder: Path, side: int, count: int = 64) -> None:
@@ -152,23 +152,20 @@ def parts(
 
     with torch.no_grad():
         drawn = face(found)
-    picture = leaf(drawn.rendering.image)
-    rendering = replace(drawn.rendering, image=picture)
+    picture = leaf(drawn[0].image)
+    rendering = replace(drawn[0], image=picture)
 
     def losses() -> Tensor:
-        landmarks = trainer.landmarks(coefficients)
-        return loss.total(loss(coefficients, landmarks, rendering, truth))
+        return loss.total(loss(coefficients, *trainer.landmarks(coefficients), rendering, truth))
 
     def recognise() -> Tensor:
-        level = trainer.identity
-        assert level is not None
         with torch.no_grad():
-            photograph = level.recognise(truth.images, truth.landmarks)
+            photograph = trainer.recognise(truth.images, truth.landmarks)
         twice = torch.cat([picture, picture])
-        features = level.recognise(twice, drawn.landmarks.repeat(1, 1, 2))
+        features = trainer.recognise(twice, drawn[1].repeat(1, 1, 2))
         return (features * photograph.repeat(2, 1)).sum()
 
-    draws = 2 if trainer.identity else 1
+    draws = 2 if trainer.features else 1
     times = {
         "network": measured(backward(network), clock, repeat),
         "decode and shade": draws * measured(backward(decode), clock, repeat),
@@ -176,7 +173,7 @@ def parts(
         "losses": measured(backward(losses), clock, repeat),
         "optimiser": measured(lambda: trainer.descent.optimiser.step(), clock, repeat),
     }
-    if trainer.identity:
+    if trainer.features:
         times["recogniser"] = measured(backward(recognise), clock, repeat)
     return times
 

@@ -23,7 +23,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
@@ -33,7 +32,8 @@ from torch.nn.parallel import DistributedDataParallel
 from training_faces import small_model, write_training_faces
 
 from facebench.recon.recipes.files import load_recipe
-from facebench.recon.training.run import TrainingJob, Worker, make_loop
+from facebench.recon.training.run import TrainingJob, make_loop
+from facebench.recon.training.workers import DistributedGroup, Worker
 
 WARM_UP = 2
 
@@ -83,14 +83,14 @@ def group(number: int, workers: int, arguments: argparse.Namespace) -> list[dict
 def one_worker(arguments: argparse.Namespace) -> None:
     """Take some steps as one of the workers and print the seconds of one."""
     torch.set_num_threads(1)
-    together: dict[str, Any] = {}
+    worker = Worker()
     if arguments.workers > 1:
         store = distributed.FileStore(str(arguments.store), arguments.workers)
         distributed.init_process_group(
             "gloo", store=store, rank=arguments.rank, world_size=arguments.workers
         )
-        together = {"distribute": DistributedDataParallel}
-    worker = Worker(torch.device("cpu"), arguments.rank, arguments.workers, **together)
+        peers = DistributedGroup(arguments.rank, arguments.workers)
+        worker = Worker(peers=peers, distribute=DistributedDataParallel)
     settings = [f"training.batch_size={arguments.batch}", "loss.pixel_from=0", *arguments.set]
     recipe = load_recipe(arguments.recipe, settings)
     folder = arguments.folder

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from same_results import training_differences
 from training_faces import small_recipe, write_training_faces
 
 from facebench.recon.training.loop import TrainingFolder
 from facebench.recon.training.optimise import Row
-from facebench.recon.training.run import TrainingJob, Worker, train_worker
+from facebench.recon.training.run import TrainingJob, train_worker
+from facebench.recon.training.workers import Worker
 
 SETTINGS = ("training.steps=2", "training.checkpoint_every=1", "training.validate_every=1")
 
@@ -63,7 +63,7 @@ def train(folder: Path, out: str) -> None:
     model, faces = str(folder / "model.npz"), folder / "faces"
     job = TrainingJob(faces, small_recipe(*SETTINGS), model, folder / out, validation=faces)
     with job.folder.locked():
-        train_worker(job, Worker(torch.device("cpu")), lambda row: None)
+        train_worker(job, Worker(), lambda row: None)
 
 
 def test_whichever_write_it_dies_at(tmp_path: Path) -> None:

@@ -27,10 +27,9 @@ class Drawn:
 @torch.no_grad()
 def draw(face: FaceRenderer, faces: Coefficients) -> Drawn:
     """The faces over grey."""
-    found = face(faces)
-    rendering = found.rendering
+    rendering, landmarks = face(faces)
     images = rendering.image + 0.5 * rendering.background_weight.unsqueeze(1)
-    return Drawn(images, found.landmarks, faces)
+    return Drawn(images, landmarks, faces)
 
 
 def some_faces(model: MorphableModel, batch: int) -> Coefficients:

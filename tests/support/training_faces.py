@@ -54,14 +54,14 @@ def write_training_faces(folder: Path, subjects: int = 6, frames: int = 2) -> Pa
     size = (SIZE, SIZE)
     with torch.no_grad():
         drawn = FaceRenderer(FaceDecoder(model), make_renderer("outline"), size)(coefficients)
-    behind = drawn.rendering.background_weight.unsqueeze(1) * 0.3
-    images = ((drawn.rendering.image + behind).clamp(0, 1) * 255).byte()
-    masks = (drawn.rendering.silhouette > 0.5).byte()
+    behind = drawn[0].background_weight.unsqueeze(1) * 0.3
+    images = ((drawn[0].image + behind).clamp(0, 1) * 255).byte()
+    masks = (drawn[0].silhouette > 0.5).byte()
     table = {
         "id": [f"s{i // frames}-f{i % frames}" for i in range(len(images))],
         "subject": [f"s{i // frames}" for i in range(len(images))],
         "image": [_encoded(image.permute(1, 2, 0).numpy(), "JPEG") for image in images],
-        "landmarks": list(drawn.landmarks.permute(2, 0, 1).flatten(1).numpy()),
+        "landmarks": list(drawn[1].permute(2, 0, 1).flatten(1).numpy()),
         "mask": [_encoded(mask.numpy(), "PNG") for mask in masks],
         "coefficients": list(coefficients.vector().numpy()),
     }

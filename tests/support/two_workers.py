@@ -20,7 +20,7 @@ from facebench.recon.recipes.files import load_any_recipe, training_of
 from facebench.recon.recipes.vision import VisionRecipe
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.tasks.task import PeopleBatch, TaskTrainer
-from facebench.recon.training.workers import DistributedGroup, ProcessGroup, Surroundings
+from facebench.recon.training.workers import DistributedGroup, ProcessGroup, Worker
 
 SETTINGS = (
     "loss.weights.identity=0.24",
@@ -40,7 +40,7 @@ VISION_SETTINGS_OF: dict[str, tuple[str, ...]] = {
 def make_trainer(peers: ProcessGroup) -> Trainer:
     """A trainer whose head is not zero, so that every layer has a gradient."""
     distribute = DistributedDataParallel if peers.count > 1 else None
-    around = Surroundings(distribute=distribute, peers=peers)
+    around = Worker(distribute=distribute, peers=peers)
     trainer = Trainer(small_recipe(*SETTINGS), small_model(), around, small_recogniser())
     with torch.no_grad():
         random = torch.Generator().manual_seed(1)
@@ -83,7 +83,7 @@ def task_step(kind: str, batch: PeopleBatch, peers: ProcessGroup) -> dict[str, o
         return DistributedDataParallel(learner) if peers.count > 1 else learner
 
     make = partial(training_of(recipe), recipe, PEOPLE)
-    around = Surroundings(distribute=in_doubles, peers=peers)
+    around = Worker(distribute=in_doubles, peers=peers)
     trainer = TaskTrainer(recipe, make, "", around)
     report = trainer.training_step(batch)
     gradients = {

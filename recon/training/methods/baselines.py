@@ -30,13 +30,13 @@ from ...recipes.baselines import (
     RichardsonRecipe,
     TranRecipe,
 )
-from ...regressors.regressor import FeatureRegressor, Person, RefiningRegressor
-from ...render.face import FaceDecoder, RenderedFace
+from ...regressors.regressor import FeatureRegressor, People, RefiningRegressor
+from ...render.face import Drawn, FaceDecoder
 from ...synthetic.appearance import random_expression, random_light
 from ..batches import collate
 from ..optimise import computing_in
 from ..shards import Sample
-from ..workers import Surroundings
+from ..workers import ProcessGroup, Worker
 from .ours import centring_translation
 from .trainer import RegressorTrainer
 
@@ -47,66 +47,56 @@ _PASSES = 4
 """Stream of the number of passes; second views have 1 and 2, a recogniser's points 3."""
 
 
-@dataclass(frozen=True)
-class ViewSampler:
-    """Draws the views of every photograph of every step.
+def random_views(
+    recipe: RandomViews,
+    model: MorphableModel,
+    decoder: FaceDecoder,
+    people: People,
+    streams: Sequence[Sequence[np.random.Generator]],
+) -> Coefficients:
+    """Every face in all its views, (B x views, ...), the views of a face one after another.
+
+    Identity and albedo keep their gradient; the rest is drawn and has none.
+
+    Args:
+        recipe: how far turned.
+        model: the face model, whose expressions are drawn as those of synthetic faces.
+        decoder: of the model.
+        people: B faces.
+        streams: of chance, one for each view of each face.
+    """
+    like, every = people[0], [stream for own in streams for stream in own]
+    # Each face as often in a row as it has views, as the streams are listed.
+    identity, albedo = (part.repeat_interleave(len(streams[0]), 0) for part in people)
+    limits = np.radians([recipe.pitch, recipe.yaw, recipe.roll])
+    angles = np.stack([stream.uniform(-1.0, 1.0, 3) * limits for stream in every])
+    expression = np.stack([random_expression(stream, model) for stream in every])
+    light = torch.stack([random_light(stream) for stream in every])
+    spread = torch.from_numpy(expression).to(like)
+    # In the middle of the picture, at the scale of the mean face in its frame. A constant: the face
+    # must not grow or move to please the recogniser.
+    pose = identity.new_zeros(len(identity), 7)
+    pose[:, :3] = torch.from_numpy(angles).to(like)
+    # Scale first: the middle of the landmarks moves with it.
+    pose[:, 6] = float(mean_face_pose(model)[6])
+    pose[:, 3:6] = centring_translation(identity.detach(), spread, pose, decoder)
+    return Coefficients(identity, spread, albedo, pose, light.to(like))
+
+
+def view_streams(
+    seed: int, step: int, peers: ProcessGroup, share: int, views: int
+) -> list[list[np.random.Generator]]:
+    """Streams of chance of so many views of each of a worker's share of photographs.
 
     They follow from the seed, the step, the photograph's place in the batch of all workers and the
     view's number: nothing needs saving, and two workers draw what one would.
-
-    Attributes:
-        recipe: how many views, how far turned.
-        model: the face model, whose expressions are drawn as those of synthetic faces.
-        seed: of the training.
-        rank: which worker this is.
-        workers: how many share a batch.
     """
-
-    recipe: RandomViews
-    model: MorphableModel
-    seed: int
-    rank: int = 0
-    workers: int = 1
-
-    def faces(self, person: Person, step: int, decoder: FaceDecoder) -> Coefficients:
-        """Every face in all its views, (B x views, ...), the views of a face one after another.
-
-        Identity and albedo keep their gradient; the rest is drawn and has none.
-        """
-        count, like = self.recipe.count, person.identity
-        # Each face `count` times in a row, as the streams below are listed.
-        identity, albedo = (
-            part.repeat_interleave(count, 0) for part in (person.identity, person.albedo)
-        )
-        streams = [
-            # The place in the batch of all workers: its share of it a worker has at rank, rank +
-            # workers ...
-            np.random.default_rng([self.seed, step, self.rank + place * self.workers, view, _VIEWS])
-            for place in range(len(like))
-            for view in range(count)
-        ]
-        angles = torch.stack([self._angles(stream) for stream in streams])
-        expression = np.stack([random_expression(stream, self.model) for stream in streams])
-        light = torch.stack([random_light(stream) for stream in streams])
-        spread = torch.from_numpy(expression).to(like)
-        # A constant: the face must not grow or move to please the recogniser.
-        pose = self._pose(identity.detach(), spread, angles.to(like), decoder)
-        return Coefficients(identity, spread, albedo, pose, light.to(like))
-
-    def _angles(self, stream: np.random.Generator) -> Tensor:
-        limits = np.radians([self.recipe.pitch, self.recipe.yaw, self.recipe.roll])
-        return torch.from_numpy(stream.uniform(-1.0, 1.0, 3) * limits)
-
-    def _pose(
-        self, identity: Tensor, expression: Tensor, angles: Tensor, decoder: FaceDecoder
-    ) -> Tensor:
-        """Poses (B, 7) at the scale of the mean face in its frame, in the middle of the picture."""
-        pose = identity.new_zeros(len(identity), 7)
-        pose[:, :3] = angles
-        # Scale first: the middle of the landmarks moves with it.
-        pose[:, 6] = float(mean_face_pose(self.model)[6])
-        pose[:, 3:6] = centring_translation(identity, expression, pose, decoder)
-        return pose
+    # Of the batch of all workers a worker has the places rank, rank + count ...
+    places = [peers.rank + place * peers.count for place in range(share)]
+    return [
+        [np.random.default_rng([seed, step, place, view, _VIEWS]) for view in range(views)]
+        for place in places
+    ]
 
 
 class GenovaTrainer(RegressorTrainer[Supervision]):
@@ -115,10 +105,9 @@ class GenovaTrainer(RegressorTrainer[Supervision]):
     recipe: GenovaRecipe
     regressor: FeatureRegressor
 
-    def __init__(self, recipe: GenovaRecipe, model: MorphableModel, around: Surroundings) -> None:
-        super().__init__(recipe, model, around)
-        peers = around.peers
-        self.views = ViewSampler(recipe.views, model, around.seed, peers.rank, peers.count)
+    def __init__(self, recipe: GenovaRecipe, model: MorphableModel, worker: Worker) -> None:
+        super().__init__(recipe, model, worker)
+        self._model = model
 
     @property
     def weights(self) -> FeatureWeights:
@@ -134,50 +123,49 @@ class GenovaTrainer(RegressorTrainer[Supervision]):
         with torch.no_grad():
             # No gradient reaches the decoder through its own input, and the recogniser is frozen.
             photographs = self.regressor.recogniser(batch.images, batch.landmarks)
-        person: Person = self.network(photographs)
-        views = self.views.faces(person, self.step, self.face.decoder)
-        renders = self._features(self.face(views))
-        terms = self.terms(photographs, person, renders)
-        return self.regressor.place(person, batch.landmarks), terms
+        people: People = self.network(photographs)
+        rendering, landmarks = self.face(self.views(people))
+        # Detached: a face could otherwise lower the loss by where it is cropped.
+        renders = self.regressor.recogniser(rendering.image, landmarks.detach())
+        terms = self.terms(photographs, people, renders)
+        return self.regressor.place(people, batch.landmarks), terms
 
-    def terms(self, photographs: Tensor, person: Person, renders: Tensor) -> dict[str, Tensor]:
+    def views(self, people: People) -> Coefficients:
+        """The faces of a step's share of photographs in all their views."""
+        count, peers = self.recipe.views.count, self.peers
+        streams = view_streams(self.seed, self.step, peers, len(people[0]), count)
+        return random_views(self.recipe.views, self._model, self.face.decoder, people, streams)
+
+    def terms(self, photographs: Tensor, people: People, renders: Tensor) -> dict[str, Tensor]:
         """The three terms.
 
         Args:
             photographs: features (B, D).
-            person: what they decode to.
+            people: what they decode to.
             renders: features (B x views, D) of the faces drawn from it.
         """
         all_reduce, views = self.peers.mean, self.recipe.views.count
         unlike = 1.0 - cosine_similarity(photographs.repeat_interleave(views, 0), renders, dim=1)
         # Detached, or the render would learn to be easy to decode instead of the decoder to decode
         # it.
-        again: Person = self.network(renders.detach())
+        again = torch.cat(self.network(renders.detach()), dim=1)
+        who = torch.cat(people, dim=1)
         # The render's truth is a label here, as in Genova et al.'s loop-back.
-        rendered = person.join().detach().repeat_interleave(views, 0)
+        rendered = who.detach().repeat_interleave(views, 0)
         return {
             "identity": batch_mean(unlike, all_reduce),
-            "distribution": distribution_loss(person.join(), all_reduce),
-            "loopback": batch_mean((again.join() - rendered).square().mean(1), all_reduce),
+            "distribution": distribution_loss(who, all_reduce),
+            "loopback": batch_mean((again - rendered).square().mean(1), all_reduce),
         }
 
-    def second_view(self, coefficients: Coefficients) -> RenderedFace:
+    def second_view(self, coefficients: Coefficients) -> Drawn:
         """The faces in the first of their random views."""
-        person = Person(coefficients.identity, coefficients.albedo)
-        views = self.views.faces(person, self.step, self.face.decoder)
+        views = self.views((coefficients.identity, coefficients.albedo))
         every = self.recipe.views.count
         # Views of a face follow one another: every `count`-th is the first of its face.
         first = Coefficients(*(part[::every] for part in vars(views).values()))
-        drawn: RenderedFace = self.face(first)
+        drawn: Drawn = self.face(first)
         return drawn
-
-    def _features(self, drawn: RenderedFace) -> Tensor:
-        features: Tensor = self.regressor.recogniser(
-            # Detached: a face could otherwise lower the loss by where it is cropped.
-            drawn.rendering.image,
-            drawn.landmarks.detach(),
-        )
-        return features
 
 
 @dataclass(frozen=True)
@@ -246,10 +234,8 @@ class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
     recipe: RichardsonRecipe
     regressor: RefiningRegressor
 
-    def __init__(
-        self, recipe: RichardsonRecipe, model: MorphableModel, around: Surroundings
-    ) -> None:
-        super().__init__(recipe, model, around)
+    def __init__(self, recipe: RichardsonRecipe, model: MorphableModel, worker: Worker) -> None:
+        super().__init__(recipe, model, worker)
         # Expression enters with identity: in the shape alone the two cannot be told apart.
         self.shape = ShapeDistance(self.face.decoder).to(self.device)
 

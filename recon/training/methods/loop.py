@@ -23,14 +23,14 @@ from ..augmentation import random_change
 from ..batches import BatchSource
 from ..loop import Listener, Loop, Show, TrainingFolder
 from ..shards import FaceShards
-from ..workers import Surroundings
+from ..workers import Worker
 from .baselines import GenovaTrainer, RichardsonTrainer, TranTrainer, join_labels
 from .labels import Labelling, read_labels
 from .ours import Trainer, load_features
 from .trainer import RegressorTrainer, fits_picture, validate_regressor
 
 if TYPE_CHECKING:
-    from ..run import TrainingJob, Worker
+    from ..run import TrainingJob
 
 Training = tuple[RegressorTrainer[Any], BatchSource]
 """The trainer of a method and the source of its batches."""
@@ -56,33 +56,33 @@ class Material:
     labelling: Labelling
 
 
-def weakly_supervised(recipe: Recipe, material: Material, around: Surroundings) -> Training:
+def weakly_supervised(recipe: Recipe, material: Material, worker: Worker) -> Training:
     """`ours` and `mofa`: photographs with landmarks and masks."""
     # A recogniser is loaded, and kept on the device, only where its term counts.
     weighed = recipe.loss.weights.identity > 0
-    features = load_features(recipe.identity, around.device) if weighed else None
-    trainer = Trainer(recipe, material.model, around, features)
+    features = load_features(recipe.identity, worker.device) if weighed else None
+    trainer = Trainer(recipe, material.model, worker, features)
     return trainer, material.photographs
 
 
-def from_features(recipe: GenovaRecipe, material: Material, around: Surroundings) -> Training:
+def from_features(recipe: GenovaRecipe, material: Material, worker: Worker) -> Training:
     """`genova`: photographs alone."""
-    return GenovaTrainer(recipe, material.model, around), material.photographs
+    return GenovaTrainer(recipe, material.model, worker), material.photographs
 
 
-def from_fitted_labels(recipe: TranRecipe, material: Material, around: Surroundings) -> Training:
+def from_fitted_labels(recipe: TranRecipe, material: Material, worker: Worker) -> Training:
     """`tran`: photographs with the faces that were fitted to them."""
     labels = read_labels(material.labelling, CoefficientSizes.of(material.model))
-    trainer = TranTrainer(recipe, material.model, around)
+    trainer = TranTrainer(recipe, material.model, worker)
     return trainer, replace(material.photographs, join=partial(join_labels, labels))
 
 
 def from_true_coefficients(
-    recipe: RichardsonRecipe, material: Material, around: Surroundings
+    recipe: RichardsonRecipe, material: Material, worker: Worker
 ) -> Training:
     """`richardson`: renders with the coefficients that they were drawn from."""
     truth = true_coefficients(material.shards)
-    trainer = RichardsonTrainer(recipe, material.model, around)
+    trainer = RichardsonTrainer(recipe, material.model, worker)
     return trainer, replace(material.photographs, join=partial(join_labels, truth))
 
 
@@ -119,22 +119,17 @@ def regressor_loop(
         image_size=recipe.image_size,
         seed=job.seed,
         transform=random_change(recipe),
-        rank=worker.rank,
-        workers=worker.workers,
+        rank=worker.peers.rank,
+        workers=worker.peers.count,
     )
     held_out = FaceShards(job.validation) if job.validation else None
     # A resumed training has its own weights; where it began is not looked at again.
     fresh = job.start if not job.folder.checkpoint.is_file() else None
-    around = Surroundings(
-        job.seed,
-        worker.device,
-        worker.distribute,
-        worker.peers,
-        starting_weights(fresh, recipe, model) if fresh else None,
-    )
+    start = starting_weights(fresh, recipe, model) if fresh else None
+    worker = replace(worker, seed=job.seed, start=start)
     labelling = Labelling(job.data, job.model, job.folder.labels, len(shards))
     material = Material(model, shards, photographs, labelling)
-    trainer, source = training_of(recipe)(recipe, material, around)
+    trainer, source = training_of(recipe)(recipe, material, worker)
     validate = partial(validate_regressor, held_out, model, trainer) if held_out else None
     job.out.mkdir(parents=True, exist_ok=True)
     # Faces that are not trained on, where there are any: those learned by heart look too good.

@@ -6,9 +6,7 @@ the face under another pose and expression (METHOD, L_id: the render I'').
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,15 +22,14 @@ from ...losses.multilevel import (
     Supervision,
     identity_loss,
 )
-from ...losses.prior import AllReduce
 from ...morphable.model import MorphableModel
 from ...network.vision_weights import EMBEDDED, embedded_network
 from ...recipes.regressor import IdentityRecipe, LossWeights, Recipe
 from ...regressors.regressor import FaceRegressor
-from ...render.face import FaceDecoder, FaceRenderer, RenderedFace
+from ...render.face import Drawn, FaceDecoder
 from ...vision.recognition import make_recogniser
 from ..optimise import computing_in
-from ..workers import Surroundings
+from ..workers import ProcessGroup, Worker
 from .trainer import RegressorTrainer
 
 # Streams of chance; the recogniser's points have 3, passes 4 and random views 5.
@@ -43,7 +40,7 @@ Estimate = tuple[Coefficients, Tensor | None]
 
 
 def second_view_change(
-    recipe: IdentityRecipe, seed: int, rank: int, workers: int, step: int, like: Tensor
+    recipe: IdentityRecipe, seed: int, peers: ProcessGroup, step: int, like: Tensor
 ) -> tuple[Tensor, Tensor]:
     """What pose and expression of a batch change by in its second view.
 
@@ -54,8 +51,7 @@ def second_view_change(
     Args:
         recipe: how far pose and expression change.
         seed: of the training.
-        rank: which worker this is.
-        workers: how many share a batch.
+        peers: the workers that share a batch, seen from this one.
         step: from 0.
         like: (B, K) expression coefficients.
 
@@ -64,7 +60,7 @@ def second_view_change(
         standard deviations of expression, normal.
     """
     # At least up to this worker's last place; numbers do not depend on how many more are drawn.
-    places = rank + workers * len(like)
+    places = peers.rank + peers.count * len(like)
     # Four numbers, where the order and augmentation of photographs are seeded by three.
     turns, expressions = (
         np.random.default_rng([seed, step, 0, stream]) for stream in (_TURN, _EXPRESSION)
@@ -73,7 +69,7 @@ def second_view_change(
     normal = expressions.standard_normal((places, like.shape[1]))
     limits = np.radians([recipe.pitch, recipe.yaw, recipe.roll])
     turn, expression = (
-        torch.from_numpy(values[rank::workers]).to(like)
+        torch.from_numpy(values[peers.rank :: peers.count]).to(like)
         for values in (uniform * limits, normal * recipe.expression)
     )
     return turn, expression
@@ -108,65 +104,6 @@ def centring_translation(
     turned = rotate(points, rotation_matrix(pose[:, :3]))
     # Scaled, because the translation is in the picture's units and the points are in mm.
     return (-turned.mean(0) * pose[:, 6]).T
-
-
-@dataclass(frozen=True)
-class IdentityTerm:
-    """Computes the term.
-
-    Attributes:
-        features: the frozen recogniser with its alignment.
-        face: draws the second render.
-        change: of pose and expression at a step, for expression coefficients (B, K).
-        precision: of the recipe, in which the recogniser computes; faces are drawn in float32.
-        all_reduce: sums up the photographs of all workers.
-    """
-
-    features: IdentityFeatures
-    face: FaceRenderer
-    change: Callable[[int, Tensor], tuple[Tensor, Tensor]]
-    precision: str
-    all_reduce: AllReduce
-
-    def __call__(
-        self, coefficients: Coefficients, drawn: RenderedFace, truth: Supervision, step: int
-    ) -> Tensor:
-        """Mean of 1 - cos over the three pairs; photographs without landmarks do not count.
-
-        Args:
-            coefficients: of the batch.
-            drawn: the faces as they are drawn over the photographs.
-            truth: the photographs.
-            step: from 0; decides the second view.
-        """
-        second = self.second(coefficients, step)
-        with torch.no_grad():
-            # A constant of the loss: neither the photograph nor the recogniser can be changed.
-            photograph = self.recognise(truth.images, truth.landmarks)
-        # Both renders in one batch: half as many calls of the recogniser.
-        render, turned = self._of_renders(drawn, second).chunk(2)
-        # Without landmarks a photograph cannot be aligned, and its features would be noise.
-        known = truth.landmarks.isfinite().all(1).any(0)
-        return identity_loss(photograph, render, turned, known.to(render), self.all_reduce)
-
-    def second(self, coefficients: Coefficients, step: int) -> RenderedFace:
-        """The second render of a batch at a step."""
-        turn, expression = self.change(step, coefficients.expression)
-        again = second_view_faces(coefficients, turn, expression, self.face.decoder)
-        drawn: RenderedFace = self.face(again)
-        return drawn
-
-    def _of_renders(self, *drawn: RenderedFace) -> Tensor:
-        images = torch.cat([face.rendering.image for face in drawn])
-        # The crop is a constant: else a face could turn in its frame instead of changing.
-        landmarks = torch.cat([face.landmarks.detach() for face in drawn], dim=2)
-        return self.recognise(images, landmarks)
-
-    def recognise(self, images: Tensor, landmarks: Tensor) -> Tensor:
-        """Features (B, D) of images (B, 3, S, S) aligned by landmarks (68, 2, B)."""
-        # The features alone: faces are drawn and cosines taken in float32.
-        with computing_in(self.precision, images.device):
-            return self.features(images, landmarks)
 
 
 def load_features(recipe: IdentityRecipe, device: torch.device) -> IdentityFeatures | None:
@@ -216,16 +153,16 @@ class Trainer(RegressorTrainer[Supervision]):
         self,
         recipe: Recipe,
         model: MorphableModel,
-        around: Surroundings,
+        worker: Worker,
         features: IdentityFeatures | None = None,
     ) -> None:
         # Before the loss: it seeds PyTorch and draws the network's weights.
-        super().__init__(recipe, model, around)
+        super().__init__(recipe, model, worker)
         self.loss = MultiLevelLoss(recipe.loss, model, self.peers.mean).to(self.device)
         # The lines are searched for over all vertices; a recipe without them need not wait.
         moves = recipe.loss.landmark.visible_contour
         self.contour = VisibleContour(model).to(self.device) if moves else None
-        self.identity = self._identity_term(features)
+        self.features = features if recipe.loss.weights.identity else None
 
     @property
     def weights(self) -> LossWeights:
@@ -261,12 +198,13 @@ class Trainer(RegressorTrainer[Supervision]):
             return {"prior": vector.sum() + torch.nan}  # on every worker: no step is taken
         # Drawing is most of a step: until the pixels count only landmarks and prior are computed.
         draws = self.step >= self.recipe.loss.pixel_from * self.recipe.training.steps
-        drawn = self.face(coefficients) if draws else None
+        drawn: Drawn | None = self.face(coefficients) if draws else None
         terms: dict[str, Tensor] = self.loss(
-            coefficients, *self.landmarks(coefficients), drawn and drawn.rendering, truth
+            coefficients, *self.landmarks(coefficients), drawn and drawn[0], truth
         )
-        if self.identity and drawn:
-            terms["identity"] = self.identity(coefficients, drawn, truth, self.step)
+        second = self.second_view(coefficients) if drawn else None
+        if drawn and second:
+            terms["identity"] = self.identity_term(drawn, second, truth)
         return terms
 
     def landmarks(self, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
@@ -280,14 +218,40 @@ class Trainer(RegressorTrainer[Supervision]):
         turned = rotate(shape, rotation_matrix(coefficients.pose[:, :3]))
         return shape, self.face.in_pixels(project(turned, coefficients.pose))
 
-    def second_view(self, coefficients: Coefficients) -> RenderedFace | None:
+    def second_view(self, coefficients: Coefficients) -> Drawn | None:
         """The face as the identity term sees it a second time, or None without that term."""
-        return self.identity.second(coefficients, self.step) if self.identity else None
-
-    def _identity_term(self, features: IdentityFeatures | None) -> IdentityTerm | None:
-        if features is None or not self.recipe.loss.weights.identity:
+        if self.features is None:
             return None
-        recipe, peers = self.recipe.identity, self.peers
-        change = partial(second_view_change, recipe, self.seed, peers.rank, peers.count)
-        precision = self.recipe.network.precision
-        return IdentityTerm(features, self.face, change, precision, peers.mean)
+        turn, expression = second_view_change(
+            self.recipe.identity, self.seed, self.peers, self.step, coefficients.expression
+        )
+        again = second_view_faces(coefficients, turn, expression, self.face.decoder)
+        drawn: Drawn = self.face(again)
+        return drawn
+
+    def identity_term(self, drawn: Drawn, second: Drawn, truth: Supervision) -> Tensor:
+        """Mean of 1 - cos over the three pairs; photographs without landmarks do not count.
+
+        Args:
+            drawn: the faces as they are drawn over the photographs.
+            second: the same in their second view.
+            truth: the photographs.
+        """
+        with torch.no_grad():
+            # A constant of the loss: neither the photograph nor the recogniser can be changed.
+            photograph = self.recognise(truth.images, truth.landmarks)
+        # Both renders in one batch: half as many calls of the recogniser.
+        images = torch.cat([drawn[0].image, second[0].image])
+        # The crop is a constant: else a face could turn in its frame instead of changing.
+        landmarks = torch.cat([drawn[1].detach(), second[1].detach()], dim=2)
+        render, turned = self.recognise(images, landmarks).chunk(2)
+        # Without landmarks a photograph cannot be aligned, and its features would be noise.
+        known = truth.landmarks.isfinite().all(1).any(0)
+        return identity_loss(photograph, render, turned, known.to(render), self.peers.mean)
+
+    def recognise(self, images: Tensor, landmarks: Tensor) -> Tensor:
+        """Features (B, D) of images (B, 3, S, S) aligned by landmarks (68, 2, B)."""
+        assert self.features is not None
+        # The features alone: faces are drawn and cosines taken in float32.
+        with computing_in(self.recipe.network.precision, images.device):
+            return self.features(images, landmarks)

@@ -21,11 +21,11 @@ from ...losses.multilevel import TensorBatch
 from ...morphable.model import MorphableModel
 from ...recipes.regressor import RegressorRecipe
 from ...regressors.checkpoint import face_renderer, fresh_network
-from ...render.face import RenderedFace, draw_panels
+from ...render.face import Drawn, draw_panels
 from ..batches import Photographs, collate, resize_sample
 from ..optimise import Row, StepReport, Trainable, gradient_norms
 from ..shards import FaceShards
-from ..workers import Surroundings
+from ..workers import Worker
 
 Batch = TypeVar("Batch", bound=TensorBatch)
 
@@ -53,7 +53,7 @@ def fits_picture(
         second = trainer.second_view(found)
     panels = draw_panels(trainer.face, found, truth.images)
     columns = [truth.images, *panels]
-    columns += [second.rendering.image] if second else []
+    columns += [second[0].image] if second else []
     names = ("photograph", "overlay", "shape", "albedo", "second view")
     stacks = [np.concatenate(to_pictures(images), axis=0) for images in columns]
     named = [with_caption(stack, name) for stack, name in zip(stacks, names, strict=False)]
@@ -68,15 +68,13 @@ class RegressorTrainer(Trainable[Batch]):
 
     recipe: RegressorRecipe
 
-    def __init__(
-        self, recipe: RegressorRecipe, model: MorphableModel, around: Surroundings
-    ) -> None:
-        super().__init__(recipe, model.digest, around)
+    def __init__(self, recipe: RegressorRecipe, model: MorphableModel, worker: Worker) -> None:
+        super().__init__(recipe, model.digest, worker)
         self.regressor = fresh_network(recipe, model)
-        if around.start is not None:
+        if worker.start is not None:
             # Before it goes to the device and to the others, which share what it has by then.
-            self.regressor.load_state_dict(around.start)
-        self.join_peers(self.regressor, around)
+            self.regressor.load_state_dict(worker.start)
+        self.join_peers(self.regressor, worker)
         self.face = face_renderer(recipe, model).to(self.device)
 
     @property
@@ -88,7 +86,7 @@ class RegressorTrainer(Trainable[Batch]):
     def compute_losses(self, batch: Batch) -> tuple[Coefficients, dict[str, Tensor]]:
         """What the network finds in a batch, and every term of the loss, unweighted, by name."""
 
-    def second_view(self, coefficients: Coefficients) -> RenderedFace | None:
+    def second_view(self, coefficients: Coefficients) -> Drawn | None:
         """Faces as the loss sees them a second time, or None where it does not."""
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,13 +23,13 @@ from ..batches import BatchSource, Photographs, collate
 from ..loop import Listener, Loop, TrainingFolder
 from ..optimise import Row
 from ..shards import FaceShards, Sample, rows_without_mask
-from ..workers import Surroundings
+from ..workers import Worker
 from .parser import CelebAMaskFaces
 from .recogniser import number_people, subjects_of
 from .task import MakeLearner, PeopleBatch, TaskTrainer
 
 if TYPE_CHECKING:
-    from ..run import TrainingJob, Worker
+    from ..run import TrainingJob
 
 _POINTS = 3
 """Stream of the points' noise; the second views of the face regressor have 1 and 2."""
@@ -85,18 +86,18 @@ def task_loop(job: TrainingJob, recipe: VisionRecipe, worker: Worker, listen: Li
     # A resumed training has its own weights; where it began is not looked at again.
     fresh = job.start if not job.folder.checkpoint.is_file() else None
     start = _starting_weights(fresh, recipe) if fresh else None
-    around = Surroundings(job.seed, worker.device, worker.distribute, worker.peers, start)
+    worker = replace(worker, seed=job.seed, start=start)
     source = BatchSource(
         shards=photographs,
         batch_size=recipe.training.batch_size,
         image_size=recipe.photograph_size,
         seed=job.seed,
         transform=random_change(recipe),
-        rank=worker.rank,
-        workers=worker.workers,
+        rank=worker.peers.rank,
+        workers=worker.peers.count,
         join=partial(join_people, people, job.seed, recipe.training.batch_size),
     )
-    trainer = TaskTrainer(recipe, make, photographs.model_digest, around)
+    trainer = TaskTrainer(recipe, make, photographs.model_digest, worker)
     validate = partial(_measure, trainer, held_out) if held_out is not None else None
     shown = photographs if held_out is None else held_out
     finish = partial(_finish, job.folder, trainer, shown)

@@ -16,7 +16,7 @@ from ...recipes.vision import VisionRecipe
 from ..batches import Photographs, collate, resize_sample
 from ..optimise import Row, StepReport, Trainable
 from ..shards import Sample
-from ..workers import ProcessGroup, Surroundings
+from ..workers import ProcessGroup, Worker
 
 LossTerms = dict[str, Tensor]
 """Scalar terms of a loss by name; their sum is what is minimised."""
@@ -130,13 +130,13 @@ class TaskTrainer(Trainable[PeopleBatch]):
     recipe: VisionRecipe
 
     def __init__(
-        self, recipe: VisionRecipe, make: MakeLearner, model_digest: str, around: Surroundings
+        self, recipe: VisionRecipe, make: MakeLearner, model_digest: str, worker: Worker
     ) -> None:
-        super().__init__(recipe, model_digest, around)
-        learner = make(around.peers)
-        if around.start is not None:
-            learner.begin(around.start)
-        self.join_peers(learner, around)
+        super().__init__(recipe, model_digest, worker)
+        learner = make(worker.peers)
+        if worker.start is not None:
+            learner.begin(worker.start)
+        self.join_peers(learner, worker)
 
     def training_step(self, batch: PeopleBatch) -> StepReport:
         """Take one step on a batch; left out where the loss or its gradient is not finite."""

@@ -14,7 +14,7 @@ from facebench.recon.network.resnet import IResNet, iresnet_like
 from facebench.recon.recipes.baselines import GenovaRecipe
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.regressors.checkpoint import fresh_network, load_regressor, save_weights
-from facebench.recon.regressors.regressor import FeatureRegressor, Person
+from facebench.recon.regressors.regressor import FeatureRegressor
 from facebench.recon.render import make_renderer
 from facebench.recon.render.face import FaceDecoder, FaceRenderer
 
@@ -47,7 +47,7 @@ def test_only_the_decoder_learns(network: FeatureRegressor) -> None:
 def test_the_length_of_features_does_not_matter(network: FeatureRegressor) -> None:
     features = torch.randn(3, 16, generator=torch.Generator().manual_seed(1))
     first, second = network.decoder(features), network.decoder(7.0 * features)
-    torch.testing.assert_close(first.join(), second.join())
+    torch.testing.assert_close(first, second)
 
 
 def test_a_face_is_laid_over_the_landmarks_it_was_drawn_with(network: FeatureRegressor) -> None:
@@ -55,8 +55,7 @@ def test_a_face_is_laid_over_the_landmarks_it_was_drawn_with(network: FeatureReg
     people = type(people)(**(vars(people) | {"expression": torch.zeros_like(people.expression)}))
     size = (48, 48)
     renderer = FaceRenderer(FaceDecoder(small_model()), make_renderer("outline"), size)
-    person = Person(people.identity, people.albedo)
-    placed = network.place(person, renderer.landmarks(people))
+    placed = network.place((people.identity, people.albedo), renderer.landmarks(people))
     torch.testing.assert_close(placed.pose[:, :5], people.pose[:, :5], atol=2e-3, rtol=0)
     torch.testing.assert_close(placed.pose[:, 6], people.pose[:, 6], rtol=2e-3, atol=0)
 

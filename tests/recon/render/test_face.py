@@ -52,10 +52,10 @@ def _coefficients(batch: int = 2) -> Coefficients:
 @pytest.mark.parametrize("name", ["outline", "softras"])
 def test_the_mean_face_under_ambient_light(model: MorphableModel, name: str) -> None:
     drawn = FaceRenderer(FaceDecoder(model), make_renderer(name), SIZE)(_coefficients())
-    assert drawn.rendering.image.shape == (2, 3, *SIZE)
+    assert drawn[0].image.shape == (2, 3, *SIZE)
     # Albedo 0.5 under a light of 0.8, in the middle of the face: 0.1 right and 0.2 up.
-    assert torch.allclose(drawn.rendering.image[:, :, 15, 21], torch.tensor(0.4), atol=1e-4)
-    area = drawn.rendering.silhouette.sum((1, 2)) * (2 / 40) ** 2
+    assert torch.allclose(drawn[0].image[:, :, 15, 21], torch.tensor(0.4), atol=1e-4)
+    area = drawn[0].silhouette.sum((1, 2)) * (2 / 40) ** 2
     # The soft rasteriser lets the background through between triangles much larger than its σ.
     assert torch.allclose(area, torch.tensor(1.2**2), rtol={"outline": 0.01, "softras": 0.15}[name])
 
@@ -63,13 +63,13 @@ def test_the_mean_face_under_ambient_light(model: MorphableModel, name: str) -> 
 def test_landmarks_are_the_projected_vertices(model: MorphableModel) -> None:
     renderer = FaceRenderer(FaceDecoder(model), make_renderer("outline"), SIZE)
     drawn = renderer(_coefficients())
-    assert drawn.landmarks.shape == (68, 2, 2)
+    assert drawn[1].shape == (68, 2, 2)
     point = model.mean_shape[model.landmarks[7]]
     x, y = 0.012 * point[0] + 0.1, 0.012 * point[1] + 0.2
     expected = torch.tensor([(x * 40 + 39) / 2, (39 - y * 40) / 2])
-    assert torch.allclose(drawn.landmarks[7, :, 1], expected, atol=1e-4)
-    assert drawn.landmarks[5].isnan().all()
-    assert torch.equal(renderer.landmarks(_coefficients())[7], drawn.landmarks[7])
+    assert torch.allclose(drawn[1][7, :, 1], expected, atol=1e-4)
+    assert drawn[1][5].isnan().all()
+    assert torch.equal(renderer.landmarks(_coefficients())[7], drawn[1][7])
 
 
 @pytest.mark.parametrize("name", ["outline", "softras"])
@@ -83,7 +83,7 @@ def test_every_part_of_the_vector_gets_a_gradient(model: MorphableModel, name: s
         vector[:, 3:10],
         vector[:, 10:].unflatten(1, (9, 3)),
     )
-    drawn = FaceRenderer(FaceDecoder(model), make_renderer(name), SIZE)(split).rendering
+    drawn = FaceRenderer(FaceDecoder(model), make_renderer(name), SIZE)(split)[0]
     ramp = torch.linspace(0, 1, 40)
     ((drawn.image * ramp).sum() + (drawn.silhouette * ramp.view(-1, 1)).sum()).backward()
     assert vector.grad is not None and vector.grad.isfinite().all()

@@ -21,9 +21,9 @@ from facebench.recon.recipes.files import Kind, load_any_recipe, register_kind
 from facebench.recon.recipes.vision import VisionRecipe
 from facebench.recon.training.batches import Photographs
 from facebench.recon.training.optimise import Row
-from facebench.recon.training.run import TrainingJob, Worker, train_worker
+from facebench.recon.training.run import TrainingJob, train_worker
 from facebench.recon.training.tasks.task import Learner, LossTerms
-from facebench.recon.training.workers import ProcessGroup
+from facebench.recon.training.workers import ProcessGroup, Worker
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def test_a_kind_from_outside_is_trained_measured_and_read(tmp_path: Path) -> Non
     faces = write_training_faces(tmp_path / "faces")
     recipe = load_any_recipe(str(path), ["network.image_size=8"])
     job = TrainingJob(faces, recipe, "embedded", tmp_path / "out", validation=faces)
-    assert train_worker(job, Worker(torch.device("cpu")), lambda row: None) == 6
+    assert train_worker(job, Worker(), lambda row: None) == 6
     losses = [row["share"] for row in job.folder.read(job.folder.log)]
     assert losses[-1] < losses[0]
     assert load_network(job.folder.weights, SkinRecipe)[1] == recipe

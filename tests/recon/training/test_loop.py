@@ -13,9 +13,10 @@ from facebench.errors import FacebenchError
 from facebench.recon.network.tensor_files import read_content
 from facebench.recon.recipes.regressor import Recipe
 from facebench.recon.training.optimise import Row
-from facebench.recon.training.run import TrainingJob, Worker, make_loop, train_worker
+from facebench.recon.training.run import TrainingJob, make_loop, train_worker
+from facebench.recon.training.workers import Worker
 
-ALONE = Worker(torch.device("cpu"))
+ALONE = Worker()
 
 
 def job(faces: Path, out: Path, recipe: Recipe | None = None, seed: int = 0) -> TrainingJob:

@@ -15,7 +15,7 @@ from facebench.recon.training.augmentation import augmentation
 from facebench.recon.training.batches import BatchSource
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.shards import FaceShards
-from facebench.recon.training.workers import Surroundings
+from facebench.recon.training.workers import Worker
 
 
 def test_it_is_ours_without_recogniser_and_parsing() -> None:
@@ -29,7 +29,7 @@ def test_it_is_ours_without_recogniser_and_parsing() -> None:
 
 def test_it_trains_and_no_mask_matters(faces: Path) -> None:
     recipe = load_recipe("mofa-embedded", [*SETTINGS, "optimiser.warmup_steps=0"])
-    trainer = Trainer(recipe, small_model(), Surroundings())
+    trainer = Trainer(recipe, small_model(), Worker())
     unchanged = augmentation(AugmentationRecipe())
     truth = BatchSource(FaceShards(faces), 4, SIZE, 0, unchanged).batch(0)
     found = trainer.estimate(truth.images)[0]

@@ -8,7 +8,8 @@ from training_faces import small_recipe
 
 from facebench.recon.losses.multilevel import Supervision
 from facebench.recon.training.optimise import DivergedError, NonFiniteGuard, StepReport
-from facebench.recon.training.run import TrainingJob, Worker, train_worker
+from facebench.recon.training.run import TrainingJob, train_worker
+from facebench.recon.training.workers import Worker
 
 GOOD, BAD = StepReport(1.0, {}, 2, True), StepReport(float("nan"), {}, 2, False)
 
@@ -41,6 +42,6 @@ def test_a_training_that_diverges_stops(faces: Path, tmp_path: Path) -> None:
     )
     job = TrainingJob(faces, recipe, str(faces.parent / "model.npz"), tmp_path)
     with pytest.raises(DivergedError, match="not finite"):
-        train_worker(job, Worker(torch.device("cpu")), lambda row: None)
+        train_worker(job, Worker(), lambda row: None)
     (kept,) = tmp_path.glob("not-finite-*.pt")
     assert set(torch.load(kept, weights_only=True)) == {"images", "landmarks", "masks"}

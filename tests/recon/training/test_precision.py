@@ -10,7 +10,7 @@ from facebench.recon.training.batches import BatchSource
 from facebench.recon.training.methods.ours import Trainer
 from facebench.recon.training.optimise import computing_in
 from facebench.recon.training.shards import FaceShards
-from facebench.recon.training.workers import Surroundings
+from facebench.recon.training.workers import Worker
 
 CPU = torch.device("cpu")
 
@@ -27,7 +27,7 @@ def test_half_the_bits_train_alike_and_everything_kept_is_float32(faces: Path) -
     losses = {}
     for precision in ("float32", "bfloat16"):
         recipe = small_recipe("optimiser.warmup_steps=0", f"network.precision={precision}")
-        trainer = Trainer(recipe, small_model(), Surroundings())
+        trainer = Trainer(recipe, small_model(), Worker())
         reports = [trainer.training_step(batch) for _ in range(8)]
         losses[precision] = [report.total for report in reports]
         assert {value.dtype for value in trainer.regressor.parameters()} == {torch.float32}

@@ -16,11 +16,11 @@ from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.recipes.vision import LandmarkerRecipe
 from facebench.recon.regressors.checkpoint import load_regressor, save_weights
 from facebench.recon.training.methods.ours import Trainer
-from facebench.recon.training.run import TrainingJob, Worker, train_worker
-from facebench.recon.training.workers import Surroundings
+from facebench.recon.training.run import TrainingJob, train_worker
+from facebench.recon.training.workers import Worker
 from facebench.recon.vision.landmarks import landmark_network
 
-HERE = Worker(torch.device("cpu"))
+HERE = Worker()
 STILL = ("optimiser.learning_rate=1e-12", "training.steps=2", "loss.pixel_from=1")
 
 
@@ -32,7 +32,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def started(faces: Path, out: Path, *settings: str) -> TrainingJob:
     """A job that starts from weights of another seed, which learnt a little."""
     recipe, model = small_recipe(), small_model()
-    trainer = Trainer(recipe, model, Surroundings(seed=7))
+    trainer = Trainer(recipe, model, Worker(seed=7))
     with torch.no_grad():
         trainer.regressor.backbone.fc.bias.fill_(0.25)
     start = out.parent / "start.pt"

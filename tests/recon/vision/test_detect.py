@@ -45,9 +45,9 @@ def rendered() -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     pose[:, 4], pose[:, 6] = y * size, scale * size
     parts = (draw(sizes.identity, 1.0), draw(sizes.expression, 0.3), draw(sizes.albedo, 0.5))
     faces = renderer(Coefficients(*parts, pose, ambient_light(N_FACES)))
-    grey = faces.rendering.background_weight[:, None] * 0.45
-    pictures = (faces.rendering.image + grey).clamp(0, 1).permute(0, 2, 3, 1).detach().numpy()
-    landmarks = faces.landmarks.permute(2, 0, 1).detach().numpy().astype(np.float64)
+    grey = faces[0].background_weight[:, None] * 0.45
+    pictures = (faces[0].image + grey).clamp(0, 1).permute(0, 2, 3, 1).detach().numpy()
+    landmarks = faces[1].permute(2, 0, 1).detach().numpy().astype(np.float64)
     return (pictures * 255).round().astype(np.uint8), landmarks
 
 

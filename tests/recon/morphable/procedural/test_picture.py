@@ -22,7 +22,7 @@ def test_cascade_finds_the_mean_and_random_faces(model: MorphableModel) -> None:
     outline = OutlineRenderer(background=(0.5, 0.5, 0.5))
     renderer = FaceRenderer(FaceDecoder(model), outline, (240, 240))
     with torch.no_grad():
-        images = renderer(coefficients).rendering.image.clamp(0, 1)
+        images = renderer(coefficients)[0].image.clamp(0, 1)
     pictures = (images.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).numpy()
     found = [_finds_face(cascade, picture) for picture in pictures]
     assert found[0] and sum(found) >= 19

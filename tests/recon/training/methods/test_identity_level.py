@@ -14,7 +14,7 @@ from facebench.recon.face.coefficients import Coefficients
 from facebench.recon.losses.multilevel import Supervision
 from facebench.recon.recipes.regressor import IdentityRecipe
 from facebench.recon.training.methods.ours import Trainer, has_recogniser, load_features
-from facebench.recon.training.workers import Surroundings
+from facebench.recon.training.workers import Worker
 
 CPU = torch.device("cpu")
 WEIGHED = ("loss.weights.identity=0.24",)
@@ -22,20 +22,22 @@ WEIGHED = ("loss.weights.identity=0.24",)
 
 def trainer(*settings: str) -> Trainer:
     recipe = small_recipe(*WEIGHED, *settings)
-    return Trainer(recipe, small_model(), Surroundings(), features=small_recogniser())
+    return Trainer(recipe, small_model(), Worker(), features=small_recogniser())
 
 
 def drawn_photographs(training: Trainer, people: Coefficients) -> Supervision:
     """The people as photographs, with exact landmarks."""
     with torch.no_grad():
         drawn = training.face(people)
-    masks = (drawn.rendering.silhouette > 0.5).long()
-    return Supervision(drawn.rendering.image, drawn.landmarks, masks)
+    masks = (drawn[0].silhouette > 0.5).long()
+    return Supervision(drawn[0].image, drawn[1], masks)
 
 
 def level(training: Trainer, people: Coefficients, truth: Supervision) -> torch.Tensor:
-    assert training.identity is not None
-    return training.identity(people, training.face(people), truth, step=4)
+    training.step = 4
+    second = training.second_view(people)
+    assert second is not None
+    return training.identity_term(training.face(people), second, truth)
 
 
 def test_the_level_is_the_mean_over_the_three_pairs() -> None:
@@ -43,10 +45,12 @@ def test_the_level_is_the_mean_over_the_three_pairs() -> None:
     truth = drawn_photographs(training, people)
     others = replace(people, identity=-people.identity)
     features, drawn = small_recogniser(), training.face(others)
-    second = training.identity.second(others, 4)  # type: ignore[union-attr]
+    training.step = 4
+    second = training.second_view(others)
+    assert second is not None
     photograph = features(truth.images, truth.landmarks)
-    render = features(drawn.rendering.image, drawn.landmarks)
-    turned = features(second.rendering.image, second.landmarks)
+    render = features(drawn[0].image, drawn[1])
+    turned = features(second[0].image, second[1])
     pairs = ((photograph, render), (photograph, turned), (render, turned))
     expected = sum(1 - cosine_similarity(a, b).mean() for a, b in pairs) / 3
     torch.testing.assert_close(level(training, others, truth), expected, rtol=1e-4, atol=1e-6)
@@ -55,22 +59,22 @@ def test_the_level_is_the_mean_over_the_three_pairs() -> None:
 def test_the_second_view_shows_the_face_elsewhere() -> None:
     training, people = trainer(), random_faces(small_model(), 3, 1)
     first = training.face(people)
-    second = training.identity.second(people, 4)  # type: ignore[union-attr]
-    assert (first.rendering.image - second.rendering.image).abs().mean() > 0.01
-    assert (second.rendering.silhouette.mean((1, 2)) > 0.1).all()
+    training.step = 4
+    second = training.second_view(people)
+    assert second is not None
+    assert (first[0].image - second[0].image).abs().mean() > 0.01
+    assert (second[0].silhouette.mean((1, 2)) > 0.1).all()
 
 
 def test_faces_are_drawn_in_float32_where_the_networks_compute_in_half_the_bits() -> None:
     training, people = trainer("network.precision=bfloat16"), random_faces(small_model(), 3, 1)
-    assert training.identity is not None
     seen: list[torch.Tensor] = []
-    training.face.register_forward_hook(lambda *of: seen.append(of[2].rendering.image))
+    training.face.register_forward_hook(lambda *of: seen.append(of[2][0].image))
     truth = drawn_photographs(training, people)
     level(training, people, truth)
-    training.step = 4
     expected = training.second_view(people)
     assert expected is not None
-    assert torch.equal(seen[2], expected.rendering.image)
+    assert torch.equal(seen[1], expected[0].image)
 
 
 def test_photographs_without_landmarks_do_not_count() -> None:

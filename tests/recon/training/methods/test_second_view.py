@@ -11,6 +11,7 @@ from facebench.recon.face.imaging import project, rotate, rotation_matrix
 from facebench.recon.recipes.regressor import IdentityRecipe
 from facebench.recon.render.face import FaceDecoder
 from facebench.recon.training.methods.ours import second_view_change, second_view_faces
+from facebench.recon.training.workers import ProcessGroup
 
 RECIPE = IdentityRecipe(yaw=40.0, pitch=20.0, roll=5.0, expression=0.5)
 
@@ -22,7 +23,7 @@ def faces() -> Coefficients:
 def change(
     seed: int, step: int, like: torch.Tensor, rank: int = 0, workers: int = 1
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    return second_view_change(RECIPE, seed, rank, workers, step, like)
+    return second_view_change(RECIPE, seed, ProcessGroup(rank, workers), step, like)
 
 
 def test_the_change_follows_from_seed_and_step_alone() -> None:

@@ -15,20 +15,21 @@ from facebench.recon.face.coefficients import Coefficients, CoefficientSizes
 from facebench.recon.network.tensor_files import read_content
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.recipes.regressor import RegressorRecipe
-from facebench.recon.regressors.regressor import Person
+from facebench.recon.regressors.regressor import People
 from facebench.recon.training.methods.baselines import (
     GenovaTrainer,
     LabelledFaces,
     RichardsonTrainer,
     TranTrainer,
-    ViewSampler,
+    random_views,
+    view_streams,
 )
 from facebench.recon.training.methods.labels import Labelling, fit_piece
 from facebench.recon.training.optimise import Row
-from facebench.recon.training.run import TrainingJob, Worker, make_loop, train_worker
-from facebench.recon.training.workers import Surroundings
+from facebench.recon.training.run import TrainingJob, make_loop, train_worker
+from facebench.recon.training.workers import ProcessGroup, Worker
 
-ALONE = Worker(torch.device("cpu"))
+ALONE = Worker()
 LEARNS = ("richardson", "tran", "genova")
 
 
@@ -120,7 +121,7 @@ def test_what_moves_a_photograph_from_its_label_is_refused(change: str, tmp_path
 def test_labels_met_exactly_cost_nothing(tmp_path: Path) -> None:
     people = random_faces(small_model(), 3, 1)
     for kind, trainer in (("tran", TranTrainer), ("richardson", RichardsonTrainer)):
-        made = trainer(recipe(kind, tmp_path), small_model(), Surroundings())  # type: ignore[arg-type]
+        made = trainer(recipe(kind, tmp_path), small_model(), Worker())  # type: ignore[arg-type]
         terms = made.terms(people, people)
         assert all(float(level) == pytest.approx(0.0, abs=1e-6) for level in terms.values()), kind
 
@@ -131,10 +132,10 @@ def test_a_second_pass_brings_a_trained_network_nearer() -> None:
         "richardson-ict",
         [*settings("richardson", Path()), "training.steps=100", "training.batch_size=4"],
     )
-    trainer = RichardsonTrainer(made, small_model(), Surroundings(seed=1))  # type: ignore[arg-type]
+    trainer = RichardsonTrainer(made, small_model(), Worker(seed=1))  # type: ignore[arg-type]
     people = random_faces(small_model(), 4, 1)
     with torch.no_grad():
-        images = trainer.face(people).rendering.image
+        images = trainer.face(people)[0].image
     batch = LabelledFaces(images, people.vector())
     for _ in range(100):
         trainer.training_step(batch)
@@ -152,7 +153,7 @@ def test_a_second_pass_brings_a_trained_network_nearer() -> None:
 
 
 def test_passes_are_drawn_alike_for_any_number_of_workers(tmp_path: Path) -> None:
-    made = RichardsonTrainer(recipe("richardson", tmp_path), small_model(), Surroundings())  # type: ignore[arg-type]
+    made = RichardsonTrainer(recipe("richardson", tmp_path), small_model(), Worker())  # type: ignore[arg-type]
     drawn = made._passes(400)
     assert set(drawn.tolist()) == {0, 1}
     assert 150 < int(drawn.sum()) < 250
@@ -161,14 +162,14 @@ def test_passes_are_drawn_alike_for_any_number_of_workers(tmp_path: Path) -> Non
 
 
 def genova(folder: Path) -> GenovaTrainer:
-    return GenovaTrainer(recipe("genova", folder), small_model(), Surroundings())  # type: ignore[arg-type]
+    return GenovaTrainer(recipe("genova", folder), small_model(), Worker())  # type: ignore[arg-type]
 
 
 def test_levels_of_genova_at_their_ends(tmp_path: Path) -> None:
     trainer = genova(tmp_path)
     generator = torch.Generator().manual_seed(0)
     photographs = torch.randn(4, 16, generator=generator)
-    person: Person = trainer.regressor.decoder(photographs)
+    person: People = trainer.regressor.decoder(photographs)
     alike = photographs.repeat_interleave(trainer.recipe.views.count, 0)
     terms = trainer.terms(photographs, person, 3.0 * alike)
     assert float(terms["identity"].detach()) == pytest.approx(0.0, abs=1e-5)
@@ -180,29 +181,30 @@ def test_levels_of_genova_at_their_ends(tmp_path: Path) -> None:
 
 def test_the_loop_back_teaches_the_decoder_and_not_the_face(tmp_path: Path) -> None:
     trainer = genova(tmp_path)
-    person = Person(*(torch.randn(2, n, requires_grad=True) for n in _sizes()))
+    identity, albedo = (torch.randn(2, n, requires_grad=True) for n in _sizes())
     renders = torch.randn(4, 16, requires_grad=True)
-    loop = trainer.terms(torch.randn(2, 16), person, renders)["loopback"]
-    parts = [person.identity, person.albedo, renders, *trainer.regressor.decoder.parameters()]
+    loop = trainer.terms(torch.randn(2, 16), (identity, albedo), renders)["loopback"]
+    parts = [identity, albedo, renders, *trainer.regressor.decoder.parameters()]
     found = torch.autograd.grad(loop, parts, allow_unused=True)
     assert found[:3] == (None, None, None)
     assert all(gradient is not None for gradient in found[3:])
 
 
 def test_views_show_the_face_and_follow_from_the_place() -> None:
-    trainer_views = load_any_recipe("genova-ict").views  # type: ignore[union-attr]
+    views = load_any_recipe("genova-ict").views  # type: ignore[union-attr]
     model = small_model()
-    person = Person(*(torch.randn(4, n) for n in _sizes()))
+    identity, albedo = (torch.randn(4, n) for n in _sizes())
     from facebench.recon.render.face import FaceDecoder
 
     decoder = FaceDecoder(model)
-    whole = ViewSampler(trainer_views, model, 3).faces(person, 7, decoder)
-    half = Person(person.identity[1::2], person.albedo[1::2])
-    share = ViewSampler(trainer_views, model, 3, rank=1, workers=2).faces(half, 7, decoder)
-    count = trainer_views.count
+    count = views.count
+    streams = view_streams(3, 7, ProcessGroup(), 4, count)
+    whole = random_views(views, model, decoder, (identity, albedo), streams)
+    streams = view_streams(3, 7, ProcessGroup(1, 2), 2, count)
+    share = random_views(views, model, decoder, (identity[1::2], albedo[1::2]), streams)
     mine = torch.arange(4 * count).view(4, count)[1::2].flatten()
     torch.testing.assert_close(share.vector(), whole.vector()[mine])
-    assert whole.pose[:, 1].abs().max() <= np.radians(trainer_views.yaw)
+    assert whole.pose[:, 1].abs().max() <= np.radians(views.yaw)
     assert whole.pose[:, 1].std() > 0.1
     assert len(torch.unique(whole.pose[:, 1])) == 4 * count
 

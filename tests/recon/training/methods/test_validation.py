@@ -17,11 +17,11 @@ from facebench.recon.training.methods.trainer import (
     validate_regressor,
 )
 from facebench.recon.training.shards import FaceShards
-from facebench.recon.training.workers import Surroundings
+from facebench.recon.training.workers import Worker
 
 
 def test_an_untrained_network_is_as_good_as_the_mean_face(faces: Path) -> None:
-    trainer = Trainer(small_recipe(), small_model(), Surroundings())
+    trainer = Trainer(small_recipe(), small_model(), Worker())
     row = validate_regressor(FaceShards(faces), small_model(), trainer)
     assert row["shape_mm"] == pytest.approx(row["mean_face_mm"], rel=1e-5)
     assert row["shape_mm"] > 0.5

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from facebench.errors import FacebenchError
 from facebench.recon.recipes.files import load_any_recipe
 from facebench.recon.synthetic.appearance import CLASS
-from facebench.recon.training.run import TrainingJob, Worker, make_loop, train_worker
+from facebench.recon.training.run import TrainingJob, make_loop, train_worker
 from facebench.recon.training.tasks.parser import CelebAMaskFaces
+from facebench.recon.training.workers import Worker
 
 SIDE = 16
 
@@ -93,11 +93,11 @@ def test_a_parser_trains_on_it_and_a_landmarker_cannot(folder: Path, tmp_path: P
     steps = ["training.steps=1", "training.log_every=1", "training.checkpoint_every=1"]
     recipe = load_any_recipe("parser", [*small, *steps])
     job = TrainingJob(folder, recipe, "embedded", tmp_path / "out")
-    train_worker(job, Worker(torch.device("cpu")), lambda row: None)
+    train_worker(job, Worker(), lambda row: None)
     assert job.folder.weights.is_file()
     other = replace(job, recipe=load_any_recipe("landmarker"))
     with pytest.raises(FacebenchError, match="has no landmarks to learn from"):
-        make_loop(other, Worker(torch.device("cpu")), lambda row: None)
+        make_loop(other, Worker(), lambda row: None)
 
 
 def test_another_folder_is_refused(tmp_path: Path) -> None:

@@ -16,14 +16,14 @@ from facebench.errors import FacebenchError
 from facebench.recon.network.tensor_files import read_content
 from facebench.recon.recipes.files import load_any_recipe, training_of
 from facebench.recon.training.optimise import Row
-from facebench.recon.training.run import TrainingJob, Worker, make_loop, train_worker
+from facebench.recon.training.run import TrainingJob, make_loop, train_worker
 from facebench.recon.training.shards import FaceShards
-from facebench.recon.training.workers import ProcessGroup
+from facebench.recon.training.workers import ProcessGroup, Worker
 from facebench.recon.vision.landmarks import NetworkLandmarks, make_landmark_detector
 from facebench.recon.vision.parsing import make_parser
 from facebench.recon.vision.recognition import make_recogniser
 
-ALONE = Worker(torch.device("cpu"))
+ALONE = Worker()
 PLAIN = (
     *(f"augmentation.{name}=0" for name in ("shift", "zoom", "turn", "gain", "contrast", "cover")),
     *("flip=0.0", "optimiser.warmup_steps=5", "optimiser.learning_rate=5e-3"),
