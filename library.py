@@ -277,7 +277,7 @@ def reconstruct(
     boxes = network.frame_faces(frame, finder.detect_all(frame))
     if not boxes:
         return []
-    crops = np.stack([FaceCrop.of(frame, box, network.crop_size).crop for box in boxes])
+    crops = np.stack([FaceCrop(frame, box, network.crop_size).crop for box in boxes])
     faces = network.regress(crops)
     make = network.neutral_mesh if neutral else network.mesh
     return [make(faces[number]) for number in range(len(faces))]

@@ -15,8 +15,8 @@ from ._options import options_file
 from ._tables import print_json
 
 if TYPE_CHECKING:
-    from ..recon.portraits.photographs import SourceReconstructor
     from ..recon.portraits.results import ResultLedger, SourceResult
+    from ..recon.portraits.source_reconstructor import SourceReconstructor
     from ..recon.portraits.sources import Source
 
 FORMATS = ("obj", "ply", "glb")
@@ -132,11 +132,11 @@ def command(
 
 
 def _reconstructor(out: Path, options: dict[str, Any]) -> SourceReconstructor:
-    from ..recon.face.coefficients import Origin
+    from ..recon.face.coefficients import origin_table
     from ..recon.morphable.load import load_model
-    from ..recon.portraits.photographs import SourceReconstructor
     from ..recon.portraits.reconstructor import choose_method, make_reconstructor
     from ..recon.portraits.results import FaceFiles, SheetRenderer
+    from ..recon.portraits.source_reconstructor import SourceReconstructor
     from ..recon.vision.detect import make_detector
     from ..recon.weights.catalogue import choice_identity, resolve_choice
 
@@ -146,7 +146,7 @@ def _reconstructor(out: Path, options: dict[str, Any]) -> SourceReconstructor:
     model = load_model(choice.model)
     reconstructor, name, digest = make_reconstructor(model, choice, device, options["texture_size"])
     networks = choice_identity("detector", finder), choice_identity("landmarks", choice.landmarks)
-    origin = Origin(model.name, model.digest, name, digest, *networks)
+    origin = origin_table(model, name, digest, *networks)
     return SourceReconstructor(
         reconstructor,
         SheetRenderer(model, device),

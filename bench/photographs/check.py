@@ -161,7 +161,7 @@ def _measure(
     boxes = [box for _, box in pairs]
     _, detector, reconstructor, features = networks
     points = detector.landmarks([frame] * len(boxes), boxes).astype(np.float64)
-    crops = [FaceCrop.of(frame, box, reconstructor.crop_size) for box in boxes]
+    crops = [FaceCrop(frame, box, reconstructor.crop_size) for box in boxes]
     faces = reconstructor.regress(np.stack([crop.crop for crop in crops]))
     found = []
     for number, ((reference, _), crop) in enumerate(zip(pairs, crops, strict=True)):

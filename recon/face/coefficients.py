@@ -166,32 +166,23 @@ def pose_in_crop(pose: Floats, window: Window, image_size: tuple[int, int]) -> F
     return np.concatenate([pose[:3], (pose[3:6] - shift) / factor, pose[6:] / factor])
 
 
-@dataclass(frozen=True)
-class Origin:
-    """What coefficients belong to and what found them.
+def origin_table(
+    model: MorphableModel, name: str, digest: str, detector: str, landmarks: str
+) -> dict[str, Any]:
+    """What coefficients belong to and what found them: the members that a file begins with.
 
-    Attributes:
-        model, model_digest: the face model.
-        checkpoint, checkpoint_digest: the recipe of the weights, and SHA-256 of their file.
+    Args:
+        model: the face model.
+        name, digest: the recipe of the weights, and SHA-256 of their file.
         detector, landmarks: the networks that found the face and its landmarks, as
             `weights.catalogue.choice_identity` tells them; `none` where none was asked.
     """
-
-    model: str
-    model_digest: str
-    checkpoint: str
-    checkpoint_digest: str
-    detector: str = "embedded"
-    landmarks: str = "none"
-
-    def as_table(self) -> dict[str, Any]:
-        """The members `unit`, `model`, `checkpoint` and `networks` of a file."""
-        return {
-            "unit": "mm",
-            "model": {"name": self.model, "digest": self.model_digest},
-            "checkpoint": {"name": self.checkpoint, "digest": self.checkpoint_digest},
-            "networks": {"detector": self.detector, "landmarks": self.landmarks},
-        }
+    return {
+        "unit": "mm",
+        "model": {"name": model.name, "digest": model.digest},
+        "checkpoint": {"name": name, "digest": digest},
+        "networks": {"detector": detector, "landmarks": landmarks},
+    }
 
 
 def schema() -> dict[str, Any]:

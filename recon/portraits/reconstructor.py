@@ -21,7 +21,7 @@ from ..face.coefficients import (
     pose_in_crop,
     pose_in_picture,
 )
-from ..face.crop import Box, Window, box_of_points, box_overlap, crop_square, crop_window
+from ..face.crop import Box, box_of_points, box_overlap, crop_square, crop_window
 from ..face.imaging import illuminate, project, rotate, rotation_matrix, to_pixels
 from ..fitting.fitter import CropFitter
 from ..fitting.refinement import LandmarkRefiner, make_refiner, share_brightness
@@ -53,34 +53,27 @@ SMALLEST, LARGEST = 256, 1024
 """Sides in pixels between which a face is cut out for its sheet and texture, else as it is."""
 
 
-@dataclass(frozen=True, eq=False)
 class FaceCrop:
-    """A face in a picture.
+    """A face cut out of a picture.
+
+    Args:
+        frame: (H, W, 3) uint8 RGB, the picture.
+        box: of the face's landmarks, px.
+        crop_size: side of the network's crops, px.
 
     Attributes:
-        box: of its landmarks, px of the picture.
         image_size: (height, width) of the picture.
+        window: the square of the picture that was cut out.
         crop: (S, S, 3) uint8 RGB of the network's size.
         portrait: (T, T, 3) the same view, as large as the picture gives it.
     """
 
-    box: Box
-    image_size: tuple[int, int]
-    crop: NDArray[np.uint8]
-    portrait: NDArray[np.uint8]
-
-    @classmethod
-    def of(cls, frame: NDArray[np.uint8], box: Box, crop_size: int) -> FaceCrop:
-        """Cut a face out of an (H, W, 3) picture."""
-        side = int(np.clip(round(crop_window(box).side), SMALLEST, LARGEST))
-        height, width = frame.shape[:2]
-        portrait = crop_square(frame, box, side)
-        return cls(box, (height, width), crop_square(frame, box, crop_size), portrait)
-
-    @property
-    def window(self) -> Window:
-        """The square of the picture that was cut out."""
-        return crop_window(self.box)
+    def __init__(self, frame: NDArray[np.uint8], box: Box, crop_size: int) -> None:
+        self.box, self.window = box, crop_window(box)
+        self.image_size = frame.shape[0], frame.shape[1]
+        self.crop = crop_square(frame, box, crop_size)
+        side = int(np.clip(round(self.window.side), SMALLEST, LARGEST))
+        self.portrait = crop_square(frame, box, side)
 
     @property
     def filled(self) -> tuple[float, float, float, float]:

@@ -128,9 +128,7 @@ class TrackBuilder:
         self.reason = self.reason or chunk.reason
         self._compare(chunk.frames)
         size = self._reconstructor.crop_size
-        found = [
-            (number, FaceCrop.of(frame, box, size)) for number, frame, box in self._find(chunk)
-        ]
+        found = [(number, FaceCrop(frame, box, size)) for number, frame, box in self._find(chunk)]
         if not found:
             return
         faces = self._reconstructor.regress(np.stack([shot.crop for _, shot in found]))

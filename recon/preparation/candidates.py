@@ -22,7 +22,7 @@ from ..synthetic.appearance import CLASS_NAMES
 from ..vision.detect import ManyFacesDetector
 from ..vision.parsing import BISENET, convert_order
 from .listing import Photograph, Stored
-from .patch import Patch, cut_patch, landmark_box
+from .patch import Framed, Patch, cut_patch, landmark_box
 from .rows import WHOLE_PHOTOGRAPH, Reason, RejectedError, WorkRow
 from .selection import QualityLimits
 
@@ -154,8 +154,8 @@ class PhotographFaces:
     candidates: tuple[Candidate, ...]
     rejected: tuple[tuple[int, Box | None, RejectedError], ...] = ()
 
-    def row(self, face: int, box: Box | None, fate: RejectedError) -> WorkRow:
-        """A row of this photograph that tells why there is no face."""
+    def row(self, face: int, box: Box | None, fate: Framed | RejectedError) -> WorkRow:
+        """A row of this photograph."""
         return WorkRow(self.source, self.stamp, self.sha256, face, fate, box)
 
 

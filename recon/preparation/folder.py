@@ -22,7 +22,8 @@ from ..files.tables import read_table, write_table
 from ..files.text import begun_with, read_json, write_json
 from ..files.writing import atomic_write
 from .listing import Photograph
-from .rows import DROPPED, DROPPED_SCHEMA, WORK_SCHEMA, LabelledCrop, WorkRow, faces_schema
+from .patch import Framed
+from .rows import DROPPED, DROPPED_SCHEMA, WORK_SCHEMA, WorkRow, faces_schema
 
 CHUNK = 24
 """Photographs that are read, labelled and written together."""
@@ -65,7 +66,7 @@ def part_of(rows: Sequence[WorkRow]) -> Part:
     # A changed bit may still unpack to a picture: the pages carry a checksum.
     table = pa.Table.from_pylist([row.columns() for row in rows], schema=WORK_SCHEMA)
     pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
-    faces = sum(isinstance(row.fate, LabelledCrop) for row in rows)
+    faces = sum(isinstance(row.fate, Framed) for row in rows)
     return Part(f"{key}.parquet", len(stamps), faces, buffer.getvalue())
 
 

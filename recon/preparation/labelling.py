@@ -14,15 +14,12 @@ from ...errors import FacebenchError
 from ..weights.catalogue import choice_identity
 from .candidates import Candidate, PhotographFaces, PreparationSettings
 from .patch import Framed, frame_face
-from .rows import LabelledCrop, Reason, RejectedError, WorkRow
+from .rows import Reason, RejectedError, WorkRow
 from .selection import (
-    FaceQuality,
     check_inside,
     check_landmarks,
     check_light_and_detail,
     check_overlap,
-    measure_quality,
-    perceptual_hash,
 )
 
 if TYPE_CHECKING:  # it imports PyTorch, which those who only read rows need not
@@ -39,7 +36,7 @@ _PARSED_AT_ONCE = 8
 CropParser = Callable[[Pixels], Pixels]
 """Classes (N, S, S) in BiSeNet order of crops (N, S, S, 3) RGB."""
 
-Fate = tuple[Framed, FaceQuality] | RejectedError
+Fate = Framed | RejectedError
 """A face that is good enough, or why it is not."""
 
 
@@ -129,7 +126,10 @@ def label_faces(
     ]
     # After the checks: the parser is the dearest step, and most faces that fail never need it.
     masked = _with_masks(fates, parser)
-    rows = [_row(*pair, fate) for pair, fate in zip(pairs, masked, strict=True)]
+    rows = [
+        item.row(candidate.face, fate.box if isinstance(fate, Framed) else candidate.box, fate)
+        for (item, candidate), fate in zip(pairs, masked, strict=True)
+    ]
     rows += [item.row(*rejected) for item in photographs for rejected in item.rejected]
     # As the photographs came: networks take the faces of all of them in batches.
     place = {item.source: number for number, item in enumerate(photographs)}
@@ -168,41 +168,25 @@ def _judge(candidate: Candidate, points: Points | None, settings: PreparationSet
         check_overlap(face.box, candidate.box)
         # In the photograph's own pixels: beyond its edge the patch goes on, in black.
         check_inside(patch.points_outside(points), patch.photograph, limits.outside)
-        quality = measure_quality(face)
-        check_light_and_detail(quality, limits)
+        check_light_and_detail(face, limits)
     except RejectedError as rejected:
         return rejected
-    return face, quality
+    return face
 
 
 def _with_masks(fates: Sequence[Fate], parser: CropParser | None) -> list[Fate]:
     """The same, faces without a mask parsed where there is a parser."""
-    faces = {number: fate for number, fate in enumerate(fates) if isinstance(fate, tuple)}
-    bare = {number: fate for number, fate in faces.items() if fate[0].mask is None}
+    faces = {number: fate for number, fate in enumerate(fates) if isinstance(fate, Framed)}
+    bare = {number: face for number, face in faces.items() if face.mask is None}
     result = list(fates)
     if parser is None or not bare:
         return result
-    masks = parser(np.stack([face.image for face, _ in bare.values()]))
-    for (number, (face, quality)), mask in zip(bare.items(), masks, strict=True):
+    masks = parser(np.stack([face.image for face in bare.values()]))
+    for (number, face), mask in zip(bare.items(), masks, strict=True):
         # Beyond the photograph's edge the crop is black, which a parser may take for hair or cloth.
         visible = np.where(face.shown, mask, 0).astype(np.uint8)
-        result[number] = (replace(face, mask=visible), quality)
+        result[number] = replace(face, mask=visible)
     return result
-
-
-def _row(item: PhotographFaces, candidate: Candidate, fate: Fate) -> WorkRow:
-    if isinstance(fate, RejectedError):
-        return item.row(candidate.face, candidate.box, fate)
-    face, quality = fate
-    crop = LabelledCrop(
-        face.image,
-        face.landmarks,
-        face.mask,
-        perceptual_hash(face.image),
-        quality.face_px,
-        quality.sharpness,
-    )
-    return WorkRow(item.source, item.stamp, item.sha256, candidate.face, crop, face.box)
 
 
 @lru_cache(maxsize=1)

@@ -1,9 +1,10 @@
-"""The part of a photograph around one face, and the training crop that is cut out of it."""
+"""The part of a photograph around one face, the training crop cut out of it, and its measures."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,21 @@ elsewhere and the crop around them still be inside."""
 
 FINER = 2
 """Patches hold up to so many pixels for one of the crop; more would not show."""
+
+MEASURED_SIDE = 112
+"""Sharpness and light are measured on the crop at this side in px, whatever the crop's own."""
+
+WHITE = 250
+"""Grey value from which a pixel counts as lost in light."""
+
+_GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+SIDE, BITS_A_SIDE = 32, 8
+HASH_BITS = BITS_A_SIDE**2
+
+# Rows 1 to 8 of the discrete cosine transform (DCT-II) of 32 samples.
+_WAVE, _PLACE = np.mgrid[1 : BITS_A_SIDE + 1, 0:SIDE]
+_COSINES: NDArray[np.float64] = np.cos(np.pi * _WAVE * (2 * _PLACE + 1) / (2 * SIDE))
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +91,36 @@ class Framed:
     mask: Pixels | None
     shown: NDArray[np.bool_]
     box: Box
+
+    @property
+    def face_px(self) -> float:
+        """Longer side of the landmark box in px of the photograph."""
+        return max(self.box.width, self.box.height)
+
+    @cached_property
+    def sharpness(self) -> float:
+        """Of the landmark box, the crop at `MEASURED_SIDE` px; see the function."""
+        return sharpness(self._measured)
+
+    @property
+    def grey(self) -> float:
+        """Median grey value in the landmark box, 0 to 255."""
+        return float(np.median(self._measured))
+
+    @property
+    def white(self) -> float:
+        """Share of pixels in the landmark box that are nearly white."""
+        return float((self._measured >= WHITE).mean())
+
+    @cached_property
+    def _measured(self) -> NDArray[np.float32]:
+        """Grey values inside the landmark box, the crop at `MEASURED_SIDE` px."""
+        grey = grey_values(self.image, MEASURED_SIDE)
+        points = (self.landmarks + 0.5) * (len(grey) / len(self.image))
+        # At least 3 px wide: of less the Laplacian has no inside.
+        low = np.floor(points.min(axis=0)).astype(int).clip(0, len(grey) - 3)
+        high = np.ceil(points.max(axis=0)).astype(int).clip(low + 3, len(grey))
+        return grey[low[1] : high[1], low[0] : high[0]]
 
 
 def landmark_box(landmarks: Points) -> Box:
@@ -168,3 +214,36 @@ def _shown_pixels(patch: Patch, window: Window, size: int) -> NDArray[np.bool_]:
     rows = (points[:, 1] > -0.5) & (points[:, 1] < height - 0.5)
     seen: NDArray[np.bool_] = rows[:, None] & columns
     return seen
+
+
+def sharpness(grey: NDArray[np.float32]) -> float:
+    """Variance of the 4-neighbour Laplacian of grey values (H, W), 0 to 255; 0 for one colour.
+
+    They are first scaled to a standard deviation of 50, so that a dim or flat light is not taken
+    for blur (Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy").
+    """
+    spread = float(grey.std())
+    # One colour has only noise, which would be scaled to the contrast of a face.
+    if min(grey.shape) < 3 or spread < 1.0:
+        return 0.0
+    edges = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
+    laplacian = (edges - 4.0 * grey[1:-1, 1:-1]) * (50.0 / spread)
+    return float(laplacian.var())
+
+
+def grey_values(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
+    """Luma (side, side) of an RGB image, 0 to 255 (Rec. 601), resampled with area weighting."""
+    sized = Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR)
+    return np.asarray(sized, dtype=np.float32) @ _GREY
+
+
+def perceptual_hash(image: NDArray[np.uint8]) -> int:
+    """64 bits of an RGB image (S, S, 3): which of its low cosine frequencies exceed their median.
+
+    The frequencies 1 to 8 along each axis of the 32 px grey image (Zauner 2010, "Implementation
+    and benchmarking of perceptual image hash functions", DCT hash). Brightness and contrast do not
+    change it.
+    """
+    waves = _COSINES @ grey_values(image, SIDE) @ _COSINES.T
+    bits = (waves > np.median(waves)).ravel()
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from ...errors import FacebenchError
 from ..face.crop import Box
 from ..files.pictures import encode_picture
 from ..synthetic.appearance import MASK_ORDER
+from .patch import Framed, perceptual_hash
 
 WHOLE_PHOTOGRAPH = -1
 """Face number of a row that tells of a photograph as a whole."""
@@ -98,39 +97,6 @@ def faces_schema(image_size: int) -> pa.Schema:
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledCrop:
-    """What training reads of a face, and what tells it from others.
-
-    Attributes:
-        image: (S, S, 3) RGB.
-        landmarks: (68, 2) px of the image.
-        mask: (S, S) classes, or None.
-        hash: perceptual, see `perceptual_hash`.
-        face_px, sharpness: see `FaceQuality`.
-    """
-
-    image: NDArray[np.uint8]
-    landmarks: NDArray[np.float32]
-    mask: NDArray[np.uint8] | None
-    hash: int
-    face_px: float
-    sharpness: float
-
-    def columns(self) -> dict[str, Any]:
-        """Values of the columns of `WORK_SCHEMA` that a kept face fills."""
-        return {
-            "image": encode_picture(self.image, "JPEG", quality=_JPEG_QUALITY),
-            "landmarks": self.landmarks.ravel().tolist(),
-            "mask": None if self.mask is None else encode_picture(self.mask, "PNG"),
-            "masked": self.mask is not None,
-            "crop_size": len(self.image),
-            "hash": self.hash,
-            "face_px": self.face_px,
-            "sharpness": self.sharpness,
-        }
-
-
-@dataclass(frozen=True, eq=False)
 class WorkRow:
     """What became of a face, or of a photograph without one.
 
@@ -147,7 +113,7 @@ class WorkRow:
     stamp: str
     sha256: str
     face: int
-    fate: LabelledCrop | RejectedError = field(repr=False)
+    fate: Framed | RejectedError = field(repr=False)
     box: Box | None = None
 
     def columns(self) -> dict[str, Any]:
@@ -156,4 +122,18 @@ class WorkRow:
         placed = vars(self.box) if self.box else {}
         if isinstance(self.fate, RejectedError):
             return seen | placed | {"reason": str(self.fate.reason), "detail": self.fate.detail}
-        return seen | placed | {"reason": "", "detail": ""} | self.fate.columns()
+        return seen | placed | {"reason": "", "detail": ""} | _face_columns(self.fate)
+
+
+def _face_columns(face: Framed) -> dict[str, Any]:
+    """Values of the columns of `WORK_SCHEMA` that a kept face fills."""
+    return {
+        "image": encode_picture(face.image, "JPEG", quality=_JPEG_QUALITY),
+        "landmarks": face.landmarks.ravel().tolist(),
+        "mask": None if face.mask is None else encode_picture(face.mask, "PNG"),
+        "masked": face.mask is not None,
+        "crop_size": len(face.image),
+        "hash": perceptual_hash(face.image),
+        "face_px": face.face_px,
+        "sharpness": face.sharpness,
+    }

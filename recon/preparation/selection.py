@@ -11,27 +11,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ..face.crop import Box, box_overlap
-from .patch import Framed
+from .patch import HASH_BITS, Framed
 from .rows import Reason, RejectedError
-
-MEASURED_SIDE = 112
-"""Sharpness and light are measured on the crop at this side in px, whatever the crop's own."""
-
-WHITE = 250
-"""Grey value from which a pixel counts as lost in light."""
 
 LEAST_OVERLAP = 0.2
 """Of the landmarks' box with the detector's, intersection over union: less is another face."""
 
 Points = NDArray[np.floating]
-
-_GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-
-SIDE, BITS_A_SIDE = 32, 8
-HASH_BITS = BITS_A_SIDE**2
 
 KEEP_ALL = -1
 """A radius that keeps faces that look alike."""
@@ -40,10 +28,6 @@ Hashes = NDArray[np.uint64]
 Indices = NDArray[np.intp]
 Row = Mapping[str, Any]
 
-# Rows 1 to 8 of the discrete cosine transform (DCT-II) of 32 samples.
-_WAVE, _PLACE = np.mgrid[1 : BITS_A_SIDE + 1, 0:SIDE]
-_COSINES: NDArray[np.float64] = np.cos(np.pi * _WAVE * (2 * _PLACE + 1) / (2 * SIDE))
-
 
 @dataclass(frozen=True)
 class QualityLimits:
@@ -51,7 +35,7 @@ class QualityLimits:
 
     Attributes:
         face_px: longer side of the landmark box in px of the photograph, at least.
-        sharpness: variance of the Laplacian, at least; see `FaceQuality`.
+        sharpness: variance of the Laplacian, at least; see `Framed`.
         darkest: median grey value of the face, at least.
         lost: share of the face's pixels that are nearly white, at most.
         outside: share of the landmark box's longer side by which a landmark may lie outside the
@@ -67,51 +51,20 @@ class QualityLimits:
     misfit: float = 0.10
 
 
-@dataclass(frozen=True)
-class FaceQuality:
-    """What was measured.
-
-    Attributes:
-        face_px: longer side of the landmark box in px of the photograph.
-        sharpness: variance of the 4-neighbour Laplacian of the grey values (0 to 255) inside the
-            landmark box, the crop at `MEASURED_SIDE` px; the grey values are first scaled to a
-            standard deviation of 50, so that a dim or flat light is not taken for blur.
-        grey: median grey value in the landmark box, 0 to 255.
-        white: share of pixels in the landmark box that are nearly white.
-    """
-
-    face_px: float
-    sharpness: float
-    grey: float
-    white: float
-
-
-def measure_quality(face: Framed) -> FaceQuality:
-    """The measures of a framed face."""
-    grey = grey_values(face.image, MEASURED_SIDE)
-    inside = _landmark_part(grey, face)
-    return FaceQuality(
-        face_px=max(face.box.width, face.box.height),
-        sharpness=sharpness(inside),
-        grey=float(np.median(inside)),
-        white=float((inside >= WHITE).mean()),
-    )
-
-
-def check_light_and_detail(quality: FaceQuality, limits: QualityLimits) -> None:
+def check_light_and_detail(face: Framed, limits: QualityLimits) -> None:
     """Refuse a face that is too small, too dark, over-exposed or blurred, in this order.
 
     Raises:
         RejectedError: with what was measured.
     """
-    if quality.face_px < limits.face_px:
-        raise RejectedError(Reason.TOO_SMALL, f"{quality.face_px:.0f} px, not {limits.face_px:g}")
-    if quality.grey < limits.darkest:
-        raise RejectedError(Reason.TOO_DARK, f"median grey {quality.grey:.0f} of 255")
-    if quality.white > limits.lost:
-        raise RejectedError(Reason.OVER_EXPOSED, f"{quality.white:.0%} of the face is white")
-    if quality.sharpness < limits.sharpness:
-        raise RejectedError(Reason.BLURRED, f"sharpness {quality.sharpness:.1f}")
+    if face.face_px < limits.face_px:
+        raise RejectedError(Reason.TOO_SMALL, f"{face.face_px:.0f} px, not {limits.face_px:g}")
+    if face.grey < limits.darkest:
+        raise RejectedError(Reason.TOO_DARK, f"median grey {face.grey:.0f} of 255")
+    if face.white > limits.lost:
+        raise RejectedError(Reason.OVER_EXPOSED, f"{face.white:.0%} of the face is white")
+    if face.sharpness < limits.sharpness:
+        raise RejectedError(Reason.BLURRED, f"sharpness {face.sharpness:.1f}")
 
 
 def check_inside(points: NDArray[np.floating], size: tuple[int, int], share: float) -> None:
@@ -132,34 +85,6 @@ def check_inside(points: NDArray[np.floating], size: tuple[int, int], share: flo
     beyond = ((points < -slack) | (points > last + slack)).any(axis=1)
     if beyond.any():
         raise RejectedError(Reason.CUT, f"{beyond.sum()} of {len(points)} landmarks are outside")
-
-
-def sharpness(grey: NDArray[np.float32]) -> float:
-    """Variance of the Laplacian of grey values (H, W) of a standard deviation of 50.
-
-    Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy"; 0 for one colour.
-    """
-    spread = float(grey.std())
-    # One colour has only noise, which would be scaled to the contrast of a face.
-    if min(grey.shape) < 3 or spread < 1.0:
-        return 0.0
-    edges = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
-    laplacian = (edges - 4.0 * grey[1:-1, 1:-1]) * (50.0 / spread)
-    return float(laplacian.var())
-
-
-def grey_values(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    """Luma (side, side) of an RGB image, 0 to 255 (Rec. 601), resampled with area weighting."""
-    sized = Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR)
-    return np.asarray(sized, dtype=np.float32) @ _GREY
-
-
-def _landmark_part(grey: NDArray[np.float32], face: Framed) -> NDArray[np.float32]:
-    points = (face.landmarks + 0.5) * (len(grey) / len(face.image))
-    # At least 3 px wide: of less the Laplacian has no inside.
-    low = np.floor(points.min(axis=0)).astype(int).clip(0, len(grey) - 3)
-    high = np.ceil(points.max(axis=0)).astype(int).clip(low + 3, len(grey))
-    return grey[low[1] : high[1], low[0] : high[0]]
 
 
 def fit_affine_camera(points: Points, reference: Points) -> tuple[float, float, float]:
@@ -219,18 +144,6 @@ def check_overlap(found: Box, detected: Box) -> None:
     overlap = box_overlap(found, detected)
     if overlap < LEAST_OVERLAP:
         raise RejectedError(Reason.IMPLAUSIBLE, f"{overlap:.0%} overlap with the detected face")
-
-
-def perceptual_hash(image: NDArray[np.uint8]) -> int:
-    """64 bits of an RGB image (S, S, 3): which of its low cosine frequencies exceed their median.
-
-    The frequencies 1 to 8 along each axis of the 32 px grey image (Zauner 2010, "Implementation
-    and benchmarking of perceptual image hash functions", DCT hash). Brightness and contrast do not
-    change it.
-    """
-    waves = _COSINES @ grey_values(image, SIDE) @ _COSINES.T
-    bits = (waves > np.median(waves)).ravel()
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
 def near_pairs(hashes: Hashes, radius: int) -> tuple[Indices, Indices]:

@@ -163,7 +163,7 @@ def describe(
         boxes = reconstructor.frame_faces(image, [box_of_crop(len(image))])
         # A face whose landmarks go astray counts, too: a user would get it.
         box = boxes[0] if boxes else box_of_crop(len(image))
-        crops.append(FaceCrop.of(image, box, reconstructor.crop_size).crop)
+        crops.append(FaceCrop(image, box, reconstructor.crop_size).crop)
         points = torch.tensor(detector.landmarks([image], [box])).double().permute(1, 2, 0)
         picture = torch.tensor(image).permute(2, 0, 1)[None].float() / 255.0
         features.append(network(picture, points)[0].double().numpy())

@@ -19,12 +19,16 @@ from scipy.spatial.transform import Rotation
 
 from facebench.recon.morphable.load import load_model
 from facebench.recon.preparation.labelling import mean_landmarks
-from facebench.recon.preparation.patch import Framed, cut_patch, frame_face, landmark_box
+from facebench.recon.preparation.patch import (
+    Framed,
+    cut_patch,
+    frame_face,
+    landmark_box,
+    perceptual_hash,
+)
 from facebench.recon.preparation.selection import (
     distance,
     fit_affine_camera,
-    measure_quality,
-    perceptual_hash,
 )
 from facebench.recon.synthetic.faces import FaceSampler, LabelledFace
 
@@ -91,8 +95,7 @@ def print_sharpness(framed: list[Framed]) -> None:
     for radius in (0, 1, 2, 4, 8):
         pictures = [changed(f.image, lambda i, r=radius: blurred(i, r)) for f in framed]
         measured = [
-            measure_quality(replace(f, image=picture)).sharpness
-            for f, picture in zip(framed, pictures, strict=True)
+            replace(f, image=picture).sharpness for f, picture in zip(framed, pictures, strict=True)
         ]
         tell(f"sharpness, blur {radius} px", measured, [0, 5, 50, 95], ".1f")
 

@@ -21,11 +21,11 @@ import numpy as np
 from PIL import Image
 from skimage.data import astronaut
 
-from facebench.recon.face.coefficients import Origin
+from facebench.recon.face.coefficients import origin_table
 from facebench.recon.morphable.load import load_model
-from facebench.recon.portraits.photographs import SourceReconstructor
 from facebench.recon.portraits.reconstructor import FaceCrop, Reconstructor
 from facebench.recon.portraits.results import FaceFiles, ResultLedger, SheetRenderer
+from facebench.recon.portraits.source_reconstructor import SourceReconstructor
 from facebench.recon.portraits.sources import find_sources
 from facebench.recon.regressors.checkpoint import embedded_weights, load_regressor
 from facebench.recon.vision.detect import CascadeDetector
@@ -41,7 +41,7 @@ def main() -> None:
     model = load_model("embedded")
     loaded = load_regressor(embedded_weights(), model)
     reconstructor = Reconstructor(model, loaded.regressor)
-    origin = Origin(model.name, model.digest, loaded.recipe.name, loaded.digest)
+    origin = origin_table(model, loaded.recipe.name, loaded.digest, "embedded", "none")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         photographs = _photographs(folder / "photographs", arguments.photographs)
@@ -74,7 +74,7 @@ def _stages(whole: SourceReconstructor, photographs: Path) -> None:
     reconstructor, artist = whole.reconstructor, whole.artist
     box = whole.detector.detect(frame)
     assert box is not None
-    shot = FaceCrop.of(frame, box, reconstructor.crop_size)
+    shot = FaceCrop(frame, box, reconstructor.crop_size)
     face = reconstructor.regress(shot.crop[None])[0]
     view = reconstructor.view(shot.portrait, face, shot.filled)
     texture = reconstructor.texture(face.albedo, [view])

@@ -19,7 +19,7 @@ def track(boxes: list[Box]) -> Track:
         np.zeros((n, 9, 3)),
     )
     frame = np.zeros((300, 400, 3), np.uint8)
-    shots = tuple((i, FaceCrop.of(frame, boxes[i], 8)) for i in range(0, n, 3))
+    shots = tuple((i, FaceCrop(frame, boxes[i], 8)) for i in range(0, n, 3))
     return Track(numbers, boxes, faces, (300, 400), shots)
 
 
@@ -63,7 +63,7 @@ def test_few_faces(n: int) -> None:
 
 def test_the_part_of_a_shot_that_lies_in_the_picture() -> None:
     frame = np.full((300, 400, 3), 200, np.uint8)
-    shot = FaceCrop.of(frame, Box(-20, 100, 100, 100), 16)
+    shot = FaceCrop(frame, Box(-20, 100, 100, 100), 16)
     left, top, right, bottom = shot.filled
     bright = shot.portrait[..., 0] > 100
     columns, rows = np.flatnonzero(bright.any(axis=0)), np.flatnonzero(bright.any(axis=1))

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from labelled_photographs import person
 from PIL import Image
 
+from facebench.recon.preparation.patch import perceptual_hash
 from facebench.recon.preparation.selection import (
     distance,
     duplicates_of,
     near_pairs,
-    perceptual_hash,
 )
 
 

@@ -23,9 +23,9 @@ from facebench.recon.preparation.candidates import (
 )
 from facebench.recon.preparation.labelling import CropParser, label_faces
 from facebench.recon.preparation.listing import list_photographs
+from facebench.recon.preparation.patch import Framed, perceptual_hash
 from facebench.recon.preparation.rows import (
     WHOLE_PHOTOGRAPH,
-    LabelledCrop,
     Reason,
     RejectedError,
     WorkRow,
@@ -58,7 +58,7 @@ def reason(row: WorkRow) -> Reason | None:
 def test_a_labelled_photograph_becomes_a_training_face(tmp_path: Path) -> None:
     write_photograph(tmp_path / "a.png", 0)
     (row,) = rows_of(tmp_path)
-    assert isinstance(row.fate, LabelledCrop) and row.box is not None
+    assert isinstance(row.fate, Framed) and row.box is not None
     face = person(0)
     assert row.box.left == pytest.approx(face.landmarks[:, 0].min() + 0.5, abs=1e-2)
     columns = row.columns()
@@ -180,9 +180,9 @@ def test_networks_are_asked_where_files_are_missing(tmp_path: Path) -> None:
     write_photograph(tmp_path / "asked.png", 6, mask=False)
     (tmp_path / "asked.pts").unlink()
     asked, given = rows_of(tmp_path, Known(), Known())
-    assert isinstance(asked.fate, LabelledCrop) and isinstance(given.fate, LabelledCrop)
+    assert isinstance(asked.fate, Framed) and isinstance(given.fate, Framed)
     np.testing.assert_allclose(asked.fate.landmarks, given.fate.landmarks, atol=0.01)
-    assert asked.fate.hash == given.fate.hash
+    assert perceptual_hash(asked.fate.image) == perceptual_hash(given.fate.image)
     assert asked.fate.mask is not None and given.fate.mask is not None
     assert set(np.unique(asked.fate.mask)) == {0, 17}
     assert 17 not in given.fate.mask or (given.fate.mask == 1).any()

@@ -9,14 +9,12 @@ import pytest
 from labelled_photographs import person
 from PIL import Image, ImageFilter
 
-from facebench.recon.preparation.patch import Framed, cut_patch, frame_face, landmark_box
+from facebench.recon.preparation.patch import Framed, cut_patch, frame_face, landmark_box, sharpness
 from facebench.recon.preparation.rows import Reason, RejectedError
 from facebench.recon.preparation.selection import (
     QualityLimits,
     check_inside,
     check_light_and_detail,
-    measure_quality,
-    sharpness,
 )
 
 
@@ -32,7 +30,7 @@ def changed(face: Framed, picture: Image.Image) -> Framed:
 
 def reason(face: Framed) -> Reason | None:
     try:
-        check_light_and_detail(measure_quality(face), QualityLimits())
+        check_light_and_detail(face, QualityLimits())
     except RejectedError as error:
         return error.reason
     return None
@@ -57,7 +55,7 @@ def test_blur_lowers_sharpness_step_by_step() -> None:
     face = framed(1)
     picture = Image.fromarray(face.image)
     blurred = [changed(face, picture.filter(ImageFilter.GaussianBlur(r))) for r in (0, 1, 2, 4, 8)]
-    measured = [measure_quality(one).sharpness for one in blurred]
+    measured = [one.sharpness for one in blurred]
     assert measured == sorted(measured, reverse=True)
     assert reason(blurred[0]) is None and reason(blurred[-1]) is Reason.BLURRED
 

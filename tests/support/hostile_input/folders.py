@@ -13,8 +13,10 @@ from example_runs import example_run
 from PIL import Image
 
 from facebench.bench.method.clip_faces import OK, ChunkRow
+from facebench.recon.face.crop import Box
 from facebench.recon.preparation.folder import part_of
-from facebench.recon.preparation.rows import LabelledCrop, WorkRow
+from facebench.recon.preparation.patch import Framed
+from facebench.recon.preparation.rows import WorkRow
 from facebench.results.gate.baseline import Baseline
 from facebench.results.run.items import PointErrors
 from facebench.results.run.ledger import Ledger
@@ -74,8 +76,9 @@ def shards(folder: Path) -> Path:
 def prepared_work(folder: Path) -> Path:
     """A chunk of prepared photographs."""
     pixels = np.zeros((32, 32, 3), np.uint8)
-    crop = LabelledCrop(pixels, np.zeros((68, 2), np.float32), None, 5, 80.0, 30.0)
-    part = part_of([WorkRow("a.jpg", "stamp", "0" * 64, 0, crop)])
+    points = np.zeros((68, 2), np.float32)
+    face = Framed(pixels, points, None, np.ones((32, 32), bool), Box(0.0, 0.0, 80.0, 80.0))
+    part = part_of([WorkRow("a.jpg", "stamp", "0" * 64, 0, face)])
     (folder / part.name).write_bytes(part.content)
     return folder / part.name
 
