@@ -132,7 +132,7 @@ def command(
 
 
 def _reconstructor(out: Path, options: dict[str, Any]) -> SourceReconstructor:
-    from ..recon.face.coefficients import origin_table
+    from ..recon.face.coefficients import Origin
     from ..recon.morphable.load import load_model
     from ..recon.portraits.reconstructor import choose_method, make_reconstructor
     from ..recon.portraits.results import FaceFiles, SheetRenderer
@@ -146,7 +146,7 @@ def _reconstructor(out: Path, options: dict[str, Any]) -> SourceReconstructor:
     model = load_model(choice.model)
     reconstructor, name, digest = make_reconstructor(model, choice, device, options["texture_size"])
     networks = choice_identity("detector", finder), choice_identity("landmarks", choice.landmarks)
-    origin = origin_table(model, name, digest, *networks)
+    origin = Origin(model.name, model.digest, name, digest, *networks)
     return SourceReconstructor(
         reconstructor,
         SheetRenderer(model, device),

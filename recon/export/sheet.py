@@ -100,17 +100,11 @@ def _lit(face: FaceRenderer, faces: Coefficients) -> list[Picture]:
 
 
 def _mean(model: MorphableModel) -> Coefficients:
-    sizes = CoefficientSizes.of(model)
     light = ambient_light(1)
     # Light from ahead and a little above, as portraits are lit; ambient light alone shows no shape.
     light[:, :4] += torch.tensor(_FRONTAL_LIGHT).view(1, 4, 1)
-    return Coefficients(
-        identity=torch.zeros(1, sizes.identity),
-        expression=torch.zeros(1, sizes.expression),
-        albedo=torch.zeros(1, sizes.albedo),
-        pose=torch.from_numpy(_ZOOM * mean_face_pose(model)[None]).float(),
-        light=light,
-    )
+    pose = torch.from_numpy(_ZOOM * mean_face_pose(model)[None]).float()
+    return Coefficients.mean_faces(CoefficientSizes.of(model), pose, light)
 
 
 def _mean_row(face: FaceRenderer, mean: Coefficients) -> list[Picture]:
@@ -146,7 +140,7 @@ def _mode_rows(
 
 
 def _repeat(one: Coefficients, count: int) -> Coefficients:
-    parts = (one.identity, one.expression, one.albedo, one.pose, one.light)
+    parts = vars(one).values()
     return Coefficients(*(part.repeat(count, *[1] * (part.ndim - 1)) for part in parts))
 
 

@@ -85,6 +85,20 @@ class Coefficients:
     light: Tensor
 
     @classmethod
+    def mean_faces(cls, sizes: CoefficientSizes, pose: Tensor, light: Tensor) -> Coefficients:
+        """Mean faces in poses (B, 7) under light (B, 9, 3)."""
+        parts = (sizes.identity, sizes.expression, sizes.albedo)
+        identity, expression, albedo = (pose.new_zeros(len(pose), size) for size in parts)
+        return cls(identity, expression, albedo, pose, light)
+
+    def where(self, chosen: Tensor, others: Coefficients) -> Coefficients:
+        """These faces where `chosen` (B,) says so, others elsewhere; either may be one for all."""
+        pairs = zip(vars(self).values(), vars(others).values(), strict=True)
+        # A view as long as the part has axes, or a (B,) would be spread over the wrong one.
+        parts = (torch.where(chosen.view(-1, *[1] * (a.ndim - 1)), a, b) for a, b in pairs)
+        return Coefficients(*parts)
+
+    @classmethod
     def from_vector(cls, vector: Tensor, sizes: CoefficientSizes) -> Coefficients:
         """Split a (B, sizes.total) vector into its parts."""
         identity, expression, albedo, pose, light = torch.split(vector, list(sizes.parts), dim=1)
@@ -166,23 +180,32 @@ def pose_in_crop(pose: Floats, window: Window, image_size: tuple[int, int]) -> F
     return np.concatenate([pose[:3], (pose[3:6] - shift) / factor, pose[6:] / factor])
 
 
-def origin_table(
-    model: MorphableModel, name: str, digest: str, detector: str, landmarks: str
-) -> dict[str, Any]:
-    """What coefficients belong to and what found them: the members that a file begins with.
+@dataclass(frozen=True)
+class Origin:
+    """What coefficients belong to and what found them.
 
-    Args:
-        model: the face model.
-        name, digest: the recipe of the weights, and SHA-256 of their file.
+    Attributes:
+        model, model_digest: the face model.
+        checkpoint, checkpoint_digest: the recipe of the weights, and SHA-256 of their file.
         detector, landmarks: the networks that found the face and its landmarks, as
             `weights.catalogue.choice_identity` tells them; `none` where none was asked.
     """
-    return {
-        "unit": "mm",
-        "model": {"name": model.name, "digest": model.digest},
-        "checkpoint": {"name": name, "digest": digest},
-        "networks": {"detector": detector, "landmarks": landmarks},
-    }
+
+    model: str
+    model_digest: str
+    checkpoint: str
+    checkpoint_digest: str
+    detector: str = "embedded"
+    landmarks: str = "none"
+
+    def as_table(self) -> dict[str, Any]:
+        """The members `unit`, `model`, `checkpoint` and `networks` of a file."""
+        return {
+            "unit": "mm",
+            "model": {"name": self.model, "digest": self.model_digest},
+            "checkpoint": {"name": self.checkpoint, "digest": self.checkpoint_digest},
+            "networks": {"detector": self.detector, "landmarks": self.landmarks},
+        }
 
 
 def schema() -> dict[str, Any]:

@@ -6,7 +6,7 @@ step here: Gauss-Newton, its systems solved by conjugate gradients (as in Thies 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +32,17 @@ from ..render.face import FaceDecoder, FaceRenderer
 from ..vision.landmarks import make_landmark_detector
 from .colours import Photographs, ShadedPoints, Visibility, blur_images, look_up
 from .landmark_objective import LandmarkModel, LandmarkObjective, landmark_weights
-from .pixel_objective import PixelObjective, ReferenceFaces
+from .pixel_objective import PixelEquations, PixelObjective
 from .solver import LIGHT_UNIT, FittingSettings, Unknowns, minimise
 from .surface_points import SurfacePoints
 
 FEWEST_LANDMARKS = 6
 """Fewer do not tell a pose from a shape."""
+
+# Radians: half profiles on both sides, so that the mean favours none.
+_YAWS = (-0.8, -0.4, 0.0, 0.4, 0.8)
+# Upward and forward harmonics beside the ambient one: some shading, from no side.
+_LIGHT = (0.3, 0.8)
 
 _LANDMARKS = 68
 # Relative change of the cost in a step that counts as none.
@@ -134,15 +139,42 @@ class Fitter(nn.Module):
     def _compute_preconditioner(self) -> Tensor:
         if not self.settings.pixel_blurs:
             return torch.eye(self.unknowns.size, dtype=torch.float64)
-        faces = ReferenceFaces(
-            self.face,
-            self.points,
-            self.landmark_model,
-            self.visibility,
-            self.unknowns,
-            self.settings,
+        with torch.no_grad():
+            hessians = [self._reference_hessian(yaw) for yaw in _YAWS]
+            # One inverse for all faces: the Hessians of faces differ by pose and light, but their
+            # large and small directions are the same, and conjugate gradients does the rest.
+            inverse: Tensor = torch.linalg.inv(torch.stack(hessians).mean(0))
+        return inverse
+
+    def _reference_hessian(self, yaw: float) -> Tensor:
+        """(D, D) of the mean face's cost at the face itself, turned by a yaw."""
+        like = self.face.decoder.mean_shape
+        pose, light = like.new_tensor(self._mean_face_pose[None]), ambient_light(1).to(like)
+        pose[:, 1] = yaw
+        # With ambient light alone the normals would have no say, and shape no part in the colours'
+        # Hessian.
+        light[:, 1:3] = like.new_tensor(_LIGHT).view(1, 2, 1)
+        faces = Coefficients.mean_faces(self.unknowns.sizes, pose, light)
+        vector = self.unknowns.pack(faces)
+        shaded = ShadedPoints(self.points, self.unknowns, vector)
+        seen = self.visibility.seen(shaded, vector[:, self.unknowns.shape])
+        # The photograph is the face's own render, and the landmarks are its own: at the solution
+        # the residuals vanish and Gauss-Newton is exact.
+        photographs = Photographs.of(self.face(faces)[0].image, self.settings.pixel_blurs[-1])
+        known = self.landmark_model.present.to(vector)[:, None]
+        nowhere = vector.new_zeros(68, 2, 1)
+        landmarks = LandmarkObjective(
+            self.landmark_model, self.unknowns, nowhere, known, self.settings
         )
-        return faces.preconditioner(self._mean_face_pose)
+        objective = PixelObjective(
+            replace(landmarks, targets=landmarks.placed(vector)),
+            self.points,
+            photographs,
+            seen,
+            vector[:, self.unknowns.light],
+            torch.eye(0),
+        )
+        return PixelEquations(objective, vector).dense_hessian()
 
     def _target(self, images: Tensor, landmarks: Tensor, weights: Tensor | None) -> _Target:
         batch, size = len(images), self.image_size
@@ -184,17 +216,14 @@ class Fitter(nn.Module):
 
     def _initialise(self, target: _Target) -> Tensor:
         """The mean face in the pose that aligns it best with the landmarks, in closed form."""
-        batch, sizes = len(target.images), self.unknowns.sizes
-        parts = (sizes.identity, sizes.expression, sizes.albedo)
-        zero = target.landmarks.new_zeros(batch, max(parts))
-        # Slices of one array of zeros, long enough for the longest.
-        identity, expression, albedo = (zero[:, :size] for size in parts)
-        shape = self.landmark_model.points(torch.cat([identity, expression], dim=1))
-        camera = fit_pose(shape, target.landmarks, target.known.to(shape))
-        usual = zero.new_tensor(self._mean_face_pose)
+        batch, landmarks = len(target.images), target.landmarks
+        neutral = landmarks.new_zeros(batch, self.unknowns.shape.stop)
+        shape = self.landmark_model.points(neutral)
+        camera = fit_pose(shape, landmarks, target.known.to(shape))
+        usual = landmarks.new_tensor(self._mean_face_pose)
         pose = torch.where(target.usable[:, None], pose_of_camera(camera), usual)
-        light = ambient_light(batch).to(zero)
-        return self.unknowns.pack(Coefficients(identity, expression, albedo, pose, light))
+        light = ambient_light(batch).to(landmarks)
+        return self.unknowns.pack(Coefficients.mean_faces(self.unknowns.sizes, pose, light))
 
     def _estimate_light(self, vector: Tensor, target: _Target) -> Tensor:
         """With the light that suits the mean albedo, in closed form.

@@ -98,9 +98,12 @@ class LandmarkObjective:
 
     def residuals(self, vector: Tensor) -> Tensor:
         """(68, 2, B) in deviations."""
+        return (self.placed(vector) - self.targets) * self._per_deviation
+
+    def placed(self, vector: Tensor) -> Tensor:
+        """The landmarks (68, 2, B) in normalised image coordinates."""
         pose, points = self.unknowns.pose_of(vector), self._points(vector)
-        placed = project(rotate(points, rotation_matrix(pose[:, :3])), pose)
-        return (placed[:, :2] - self.targets) * self._per_deviation
+        return project(rotate(points, rotation_matrix(pose[:, :3])), pose)[:, :2]
 
     def of_faces(self, chosen: Tensor) -> LandmarkObjective:
         """That of the faces which a mask (B,) chooses."""

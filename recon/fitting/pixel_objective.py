@@ -12,18 +12,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..face.coefficients import Coefficients, Floats
-from ..face.imaging import ambient_light, project, rotate, rotation_matrix
-from ..render.face import FaceRenderer
-from .colours import Photographs, ShadedPoints, Visibility, sum_of_products
-from .landmark_objective import LandmarkModel, LandmarkObjective
-from .solver import LIGHT_UNIT, FittingSettings, Unknowns, robust_cost, robust_weight, solve
+from .colours import Photographs, ShadedPoints, sum_of_products
+from .landmark_objective import LandmarkObjective
+from .solver import LIGHT_UNIT, Unknowns, robust_cost, robust_weight, solve
 from .surface_points import SurfacePoints
-
-# Radians: half profiles on both sides, so that the mean favours none.
-_YAWS = (-0.8, -0.4, 0.0, 0.4, 0.8)
-# Upward and forward harmonics beside the ambient one: some shading, from no side.
-_LIGHT = (0.3, 0.8)
 
 
 @dataclass(frozen=True)
@@ -36,7 +28,7 @@ class PixelObjective:
         photographs: what their colours are compared with.
         weights: (N, B), how much of the picture a point stands for; 0 where it is not seen.
         light: (B, 27) unknowns of the light about which the search goes.
-        preconditioner: (D, D) about the inverse of the Hessian, see `ReferenceFaces`.
+        preconditioner: (D, D) about the inverse of the Hessian.
     """
 
     landmarks: LandmarkObjective
@@ -208,93 +200,13 @@ class PixelEquations:
         found[:, unknowns.light] = torch.stack(lit, dim=2).flatten(1) * LIGHT_UNIT
         return found
 
-
-class ReferenceFaces:
-    """The mean face, drawn from several sides.
-
-    Args:
-        face: draws it.
-        points: of its surface.
-        landmarks: its landmarks.
-        visibility: which of them are seen.
-        unknowns: layout of the vector.
-        settings: of the fits.
-    """
-
-    def __init__(
-        self,
-        face: FaceRenderer,
-        points: SurfacePoints,
-        landmarks: LandmarkModel,
-        visibility: Visibility,
-        unknowns: Unknowns,
-        settings: FittingSettings,
-    ) -> None:
-        self._face = face
-        self._points = points
-        self._landmarks = landmarks
-        self._visibility = visibility
-        self._unknowns = unknowns
-        self._settings = settings
-
-    @torch.no_grad()
-    def preconditioner(self, pose: Floats) -> Tensor:
-        """(D, D) inverse of the mean Hessian of their costs, at the faces themselves.
-
-        Args:
-            pose: (7,) of the frontal mean face.
-        """
-        hessians = [self._hessian(yaw, pose) for yaw in _YAWS]
-        # One inverse for all faces: the Hessians of faces differ by pose and light, but their large
-        # and small directions are the same, and conjugate gradients does the rest.
-        inverse: Tensor = torch.linalg.inv(torch.stack(hessians).mean(0))
-        return inverse
-
-    def _hessian(self, yaw: float, pose: Floats) -> Tensor:
-        faces = self._mean_face(yaw, pose)
-        vector = self._unknowns.pack(faces)
-        # The photograph is the face's own render: at the solution the residuals vanish and Gauss-
-        # Newton is exact.
-        drawn = self._face(faces)[0].image
-        shaded = ShadedPoints(self._points, self._unknowns, vector)
-        seen = self._visibility.seen(shaded, vector[:, self._unknowns.shape])
-        photographs = Photographs.of(drawn, self._settings.pixel_blurs[-1])
-        light = vector[:, self._unknowns.light]
-        objective = PixelObjective(
-            self._landmark_objective(vector), self._points, photographs, seen, light, torch.eye(0)
-        )
-        return _dense_hessian(PixelEquations(objective, vector))
-
-    def _landmark_objective(self, vector: Tensor) -> LandmarkObjective:
-        """The landmarks' cost where it is least."""
-        pose = self._unknowns.pose_of(vector)
-        points = self._landmarks.points(vector[:, self._unknowns.shape])
-        placed = project(rotate(points, rotation_matrix(pose[:, :3])), pose)[:, :2]
-        weights = self._landmarks.present.to(vector)[:, None]
-        return LandmarkObjective(self._landmarks, self._unknowns, placed, weights, self._settings)
-
-    def _mean_face(self, yaw: float, frontal: Floats) -> Coefficients:
-        sizes, like = self._unknowns.sizes, self._face.decoder.mean_shape
-        none = like.new_zeros(1, max(sizes.identity, sizes.expression, sizes.albedo))
-        parts = (sizes.identity, sizes.expression, sizes.albedo)
-        identity, expression, albedo = (none[:, :size] for size in parts)
-        light = ambient_light(1).to(like)
-        # With ambient light alone the normals would have no say, and shape no part in the colours'
-        # Hessian.
-        light[:, 1:3] = like.new_tensor(_LIGHT).view(1, 2, 1)
-        pose = like.new_tensor(frontal[None])
-        pose[:, 1] = yaw
-        return Coefficients(identity, expression, albedo, pose, light)
-
-
-def _dense_hessian(equations: PixelEquations) -> Tensor:
-    """The Gauss-Newton matrix (D, D) of one face."""
-    everything = torch.eye(equations.gradient.shape[1]).to(equations.gradient)
-    pixels = (equations.jacobian_product(everything) * equations.robust_weights.sqrt()).flatten(
-        0, 1
-    )
-    matrix = pixels.T @ pixels / equations.variance + equations.prior_hessian[0].diag()
-    rows, geometry = equations.rows[0], equations.objective.unknowns.geometry
-    # Landmarks add to shape and pose only.
-    matrix[geometry, geometry] += rows.T @ rows
-    return matrix
+    def dense_hessian(self) -> Tensor:
+        """The Gauss-Newton matrix (D, D) of one face."""
+        everything = torch.eye(self.gradient.shape[1]).to(self.gradient)
+        pixels = self.jacobian_product(everything) * self.robust_weights.sqrt()
+        pixels = pixels.flatten(0, 1)
+        matrix = pixels.T @ pixels / self.variance + self.prior_hessian[0].diag()
+        rows, geometry = self.rows[0], self.objective.unknowns.geometry
+        # Landmarks add to shape and pose only.
+        matrix[geometry, geometry] += rows.T @ rows
+        return matrix

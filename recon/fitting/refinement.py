@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..face.coefficients import Coefficients, CoefficientSizes, FaceCoefficients
 from ..face.imaging import fit_pose, from_pixels, harmonics, pose_of_camera
@@ -30,8 +29,6 @@ what cameras meter, as `synthetic.appearance.random_light` has it."""
 _MOST_EXCESS = 1.2
 """Of that logarithm: a face that is darker still is in the dark."""
 _SKIN_RIDGE, _MOST_ALBEDO = 2e-3, 3.0
-
-_PARTS = ("identity", "expression", "albedo", "pose", "light")
 
 
 class LandmarkRefiner:
@@ -70,9 +67,8 @@ class LandmarkRefiner:
 
         A face with too few landmarks, or for which nothing better is found, stays as it is.
         """
-        known_faces = faces.tensors(self._device)
-        parts = (getattr(known_faces, name).double() for name in _PARTS)
-        old = Coefficients(**dict(zip(_PARTS, parts, strict=True)))
+        given = faces.tensors(self._device)
+        old = Coefficients(*(part.double() for part in vars(given).values()))
         start = torch.cat([old.identity, old.expression], 1)
         points = torch.tensor(landmarks, device=self._device, dtype=torch.float64).permute(1, 2, 0)
         known = points.isfinite().all(1) & self._model.present[:, None]
@@ -82,11 +78,8 @@ class LandmarkRefiner:
         pose = pose_of_camera(fit_pose(self._model.points(start), targets, known.to(targets)))
         usable = (known.sum(0) >= FEWEST_LANDMARKS) & pose.isfinite().all(1) & (pose[:, 6] > 0)
         pose = torch.where(usable[:, None], pose, old.pose)
-        still = torch.zeros_like
-        moved = replace(
-            old, identity=still(old.identity), expression=still(old.expression), pose=pose
-        )
-        vector = self._unknowns.pack(moved)
+        vector = self._unknowns.pack(replace(old, pose=pose))
+        vector[:, self._unknowns.shape] = 0.0
         # Two rounds, as in fitting: how the jaw line counts follows from the yaw.
         for _ in range(2):
             yaw = self._unknowns.pose_of(vector)[:, 1]
@@ -98,14 +91,10 @@ class LandmarkRefiner:
             usable = usable & cost.isfinite()
             vector = torch.where(usable[:, None], found, vector)
         vector[:, self._unknowns.shape] += start
-        new = self._unknowns.unpack(vector)
-        chosen = {
-            name: torch.where(_rows(usable, value), value, getattr(old, name)).float()
-            for name, value in ((name, getattr(new, name)) for name in _PARTS)
-        }
+        new = self._unknowns.unpack(vector).where(usable, old)
         # Depth is no unknown, and comes back as it went in.
-        chosen["pose"][:, 5] = old.pose[:, 5].float()
-        return FaceCoefficients.of(Coefficients(**chosen))
+        new.pose[:, 5] = old.pose[:, 5]
+        return FaceCoefficients.of(Coefficients(*(part.float() for part in vars(new).values())))
 
 
 def make_refiner(
@@ -165,8 +154,3 @@ def share_brightness(model: MorphableModel, faces: Coefficients) -> Coefficients
         albedo=torch.where(usable[:, None], albedo, like),
         light=torch.where(usable[:, None, None], faces.light * ratio[:, None], faces.light),
     )
-
-
-def _rows(chosen: Tensor, values: Tensor) -> Tensor:
-    """A mask (B,) with as many axes as values (B, ...)."""
-    return chosen.view(-1, *(1 for _ in values.shape[1:]))

@@ -117,7 +117,9 @@ class VisibleContour(nn.Module):
             coefficients: of the faces.
             decoder: of the model.
         """
-        points = _shape_at(self.lines.flatten(), coefficients, decoder)
+        # 17 x 24 vertices instead of the whole model, which may have 35,000.
+        lines = self.lines.flatten()
+        points = decoder.shape_at(lines, coefficients.identity, coefficients.expression)
         along = points.view(*self.lines.shape, 3, -1)
         with torch.no_grad():
             # A choice among vertices has no gradient; the chosen one's place has.
@@ -135,17 +137,6 @@ class VisibleContour(nn.Module):
         right = torch.stack([up[:, 1], -up[:, 0]])
         reach = (turned[:, :, :2] * right).sum(2) * self.outward.to(turned).view(-1, 1, 1)
         return reach.argmax(1)
-
-
-def _shape_at(vertices: Tensor, coefficients: Coefficients, decoder: FaceDecoder) -> Tensor:
-    """(N, 3, B) mm of some vertices."""
-    index = (3 * vertices[:, None] + torch.arange(3, device=vertices.device)).flatten()
-    # 17 x 24 vertices instead of the whole model, which may have 35,000.
-    flat = decoder.mean_shape.index_select(0, index)
-    flat = torch.addmm(flat, decoder.identity_basis.index_select(0, index), coefficients.identity.T)
-    expression = decoder.expression_basis.index_select(0, index)
-    flat = torch.addmm(flat, expression, coefficients.expression.T)
-    return flat.view(len(vertices), 3, -1)
 
 
 def contour_lines(model: MorphableModel) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -31,7 +31,7 @@ class TensorBatch:
     def to(self, device: torch.device, non_blocking: bool = True) -> Self:
         """The same on a device."""
         parts = (part.to(device, non_blocking=non_blocking) for part in vars(self).values())
-        return type(self)(*parts)  # type: ignore[call-arg]  # a subclass is a dataclass
+        return type(self)(*parts)
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,22 @@ RIGHT_BROW, LEFT_BROW = slice(17, 22), slice(22, 27)
 RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
 OUTER_LIPS, INNER_LIPS = slice(48, 60), slice(60, 68)
 
+MIRRORED = (
+    *range(16, -1, -1),
+    *range(26, 16, -1),
+    *range(27, 31),
+    *range(35, 30, -1),
+    # Eyes run from the outer corner over the upper lid, hence not in plain reverse.
+    *(45, 44, 43, 42, 47, 46),
+    *(39, 38, 37, 36, 41, 40),
+    *range(54, 47, -1),
+    *range(59, 54, -1),
+    *range(64, 59, -1),
+    *range(67, 64, -1),
+)
+"""For each iBUG point, counted from 0, the one that lies there in the mirror image: jaw, brows,
+bridge, nostrils, both eyes, outer lips above and below, inner lips likewise."""
+
 # Lengths as shares of the distance between the outer eye corners (about 90 mm).
 _BROW_HALF_WIDTH = 0.055
 _SOCKET_WIDTH = 0.13

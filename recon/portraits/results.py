@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..export.mesh_files import write_mesh, write_picture
 from ..export.sheet import Picture, grid, to_pictures, with_caption
-from ..face.coefficients import POSE_NAMES, FaceCoefficients, write_coefficients
+from ..face.coefficients import POSE_NAMES, FaceCoefficients, Origin, write_coefficients
 from ..face.crop import Box, mean_face_pose
 from ..face.imaging import ambient_light
 from ..files.tables import write_table
@@ -60,12 +60,12 @@ class FaceFiles:
     Attributes:
         out: folder of the results.
         formats: mesh file name endings, see `recon.export.mesh_files.WRITERS`.
-        origin: what made the faces, of `face.coefficients.origin_table`.
+        origin: what made the faces.
     """
 
     out: Path
     formats: tuple[str, ...]
-    origin: Mapping[str, Any]
+    origin: Origin
 
     def write_face(
         self, name: str, mesh: Mesh, texture: Texture, rows: Sequence[Sequence[Picture]]
@@ -84,7 +84,7 @@ class FaceFiles:
         """The coefficients, last of all; returns the names of all files, relative to the folder."""
         path = _with_ending(self.out / name, COEFFICIENTS_ENDING)
         names = tuple(item.relative_to(self.out).as_posix() for item in (*written, path))
-        write_coefficients(path, {**self.origin, **table, "files": list(names)})
+        write_coefficients(path, {**self.origin.as_table(), **table, "files": list(names)})
         return names
 
 

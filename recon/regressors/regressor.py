@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -96,13 +97,9 @@ class FaceRegressor(FaceNetwork):
 
     def start(self) -> Coefficients:
         """The face from which outputs count, as a batch of one: the mean face in view."""
-        sizes, zero = self.sizes, self.start_pose.new_zeros
-        identity, expression, albedo = (
-            zero(1, size) for size in (sizes.identity, sizes.expression, sizes.albedo)
-        )
+        faces = Coefficients.mean_faces(self.sizes, self.start_pose[None], self.start_light)
         # Blendshape weights are never negative, so their mean is not the neutral face's 0.
-        expression = expression + self.start_expression
-        return Coefficients(identity, expression, albedo, self.start_pose[None], self.start_light)
+        return replace(faces, expression=faces.expression + self.start_expression)
 
     def outputs(self, pictures: Tensor) -> Coefficients:
         """Outputs of the head for normalised pictures (B, C, S, S), scaled, part by part."""

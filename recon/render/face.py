@@ -59,9 +59,12 @@ class FaceDecoder(nn.Module):
 
     def landmark_shape(self, identity: Tensor, expression: Tensor) -> Tensor:
         """The landmarks' vertices (68, 3, B) in mm; any vertex where the model has none."""
-        # Three rows per landmark: a fit then pays for 204 rows of the basis instead of 3 V.
-        first = 3 * self.landmarks.clamp(min=0)
-        index = torch.stack([first, first + 1, first + 2], dim=1).flatten()
+        return self.shape_at(self.landmarks.clamp(min=0), identity, expression)
+
+    def shape_at(self, vertices: Tensor, identity: Tensor, expression: Tensor) -> Tensor:
+        """Some vertices (N,) of the shape, (N, 3, B) in mm."""
+        # Three rows per vertex: landmarks then take 204 rows of the basis instead of 3 V.
+        index = (3 * vertices[:, None] + torch.arange(3, device=vertices.device)).flatten()
         flat = self.mean_shape.index_select(0, index)
         flat = torch.addmm(flat, self.identity_basis.index_select(0, index), identity.T)
         flat = torch.addmm(flat, self.expression_basis.index_select(0, index), expression.T)

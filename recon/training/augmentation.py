@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import correlate, gaussian_filter
 
+from ..morphable.landmarks import MIRRORED
 from ..recipes.files import AnyRecipe
 from ..recipes.regressor import AugmentationRecipe
 from ..synthetic.appearance import CLASS
@@ -24,7 +25,6 @@ from ..synthetic.photograph import (
     random_colour,
     smooth_noise,
 )
-from ..vision.landmarks import MIRRORED
 from ..vision.parsing import swap_sides
 from .batches import Transform
 from .shards import Sample

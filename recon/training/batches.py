@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from ...errors import FacebenchError
 from ..losses.multilevel import Supervision
 from .shards import POOL, Sample
+from .workers import SINGLE_PROCESS, ProcessGroup
 
 Transform = Callable[[Sample, np.random.Generator], Sample]
 """A random change of a photograph."""
@@ -116,8 +117,7 @@ class BatchSource:
         image_size: side of the images of a batch in px; stored pictures are resampled to it.
         seed: of order and augmentation.
         transform: random change of a sample.
-        rank: which worker this is.
-        workers: how many there are.
+        peers: the workers that share a batch.
         join: of the photographs, and what a method knows of their rows, to a batch.
     """
 
@@ -126,8 +126,7 @@ class BatchSource:
     image_size: int
     seed: int
     transform: Transform
-    rank: int = 0
-    workers: int = 1
+    peers: ProcessGroup = SINGLE_PROCESS
     join: Join = join_photographs
 
     def batch(self, step: int) -> Any:
@@ -135,7 +134,7 @@ class BatchSource:
         # The order of all workers, from which each takes its places: no message is needed.
         rows = rows_of_step(self.shards.groups, self.batch_size, step, self.seed).tolist()
         # Every n-th place, so that shares differ by one photograph at most.
-        places = range(self.rank, self.batch_size, self.workers)
+        places = range(self.peers.rank, self.batch_size, self.peers.count)
         found = [(place, self._sample(rows[place], step, place)) for place in places]
         readable = [(place, sample) for place, sample in found if sample is not None]
         if not readable:

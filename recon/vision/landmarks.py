@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...errors import FacebenchError
 from ..face.crop import MARGIN, Box, box_of_points, crop_square, crop_window
+from ..morphable.landmarks import MIRRORED
 from ..network.dense import LandmarkNetwork
 from ..network.fetched import SeparableLandmarks
 from ..network.tensor_files import build_with_state, file_problem
@@ -21,23 +22,6 @@ from ..network.vision_weights import EMBEDDED, chosen_weights, load_network
 from ..recipes.vision import LandmarkerRecipe
 from ..weights.cache import load_if_packaged
 from ..weights.catalogue import torch_checkpoints
-
-_ROWS = (
-    tuple(range(16, -1, -1)),
-    tuple(range(26, 16, -1)),
-    tuple(range(27, 31)),
-    tuple(range(35, 30, -1)),
-    (45, 44, 43, 42, 47, 46),
-    (39, 38, 37, 36, 41, 40),
-    (54, 53, 52, 51, 50, 49, 48),
-    (59, 58, 57, 56, 55),
-    (64, 63, 62, 61, 60),
-    (67, 66, 65),
-)
-"""Jaw, brows, bridge, nostrils, both eyes, outer lips above and below, inner lips likewise."""
-
-MIRRORED = tuple(number for row in _ROWS for number in row)
-"""For each iBUG point, counted from 0, the one that lies there in the mirror image."""
 
 Pixels = NDArray[np.uint8]
 
@@ -91,6 +75,30 @@ def both_ways(network: Callable[[Tensor], Tensor], crops: Tensor) -> Tensor:
     return (network(crops) + back) / 2
 
 
+@torch.no_grad()
+def in_batches(
+    network: Callable[[Tensor], Tensor], crops: Pixels, device: torch.device | str
+) -> NDArray[np.float32]:
+    """`both_ways` of crops (N, S, S, 3) RGB, a few at a time."""
+    parts = torch.split(torch.from_numpy(crops).permute(0, 3, 1, 2), _BATCH)
+    found = [both_ways(network, part.to(device).float() / 255.0) for part in parts]
+    return torch.cat(found).cpu().numpy()
+
+
+def landmarks_by_crops(
+    find: Callable[[Pixels], NDArray[np.float32]],
+    size: int,
+    frames: Sequence[Pixels],
+    boxes: Sequence[Box],
+) -> NDArray[np.float32]:
+    """Landmarks (N, 68, 2) in px of frames, found in crops of `size` px around boxes."""
+    if not len(frames):
+        return np.zeros((0, 68, 2), np.float32)
+    crops = [crop_square(frame, box, size) for frame, box in zip(frames, boxes, strict=True)]
+    pairs = zip(map(crop_window, boxes), find(np.stack(crops)), strict=True)
+    return np.stack([window.to_frame(points, size) for window, points in pairs])
+
+
 class NetworkLandmarks:
     """This package's own small network on square crops and their mirror images.
 
@@ -114,22 +122,11 @@ class NetworkLandmarks:
 
     def landmarks(self, frames: Sequence[Pixels], boxes: Sequence[Box]) -> NDArray[np.float32]:
         """Landmarks (N, 68, 2) in px of the frames, whose face boxes are given."""
-        size = self._size
-        crops = [crop_square(frame, box, size) for frame, box in zip(frames, boxes, strict=True)]
-        windows = [crop_window(box) for box in boxes]
-        found = self.of_crops(np.stack(crops)) if crops else np.zeros((0, 68, 2), np.float32)
-        placed = [window.to_frame(one, size) for window, one in zip(windows, found, strict=True)]
-        return np.stack(placed) if placed else found
+        return landmarks_by_crops(self.of_crops, self._size, frames, boxes)
 
-    @torch.no_grad()
     def of_crops(self, crops: Pixels) -> NDArray[np.float32]:
         """Landmarks (N, 68, 2) in px of crops (N, S, S, 3) RGB of the network's own size."""
-        images = torch.from_numpy(crops).permute(0, 3, 1, 2)
-        batches = [
-            both_ways(self._find, part.to(self._device).float() / 255.0)
-            for part in torch.split(images, _BATCH)
-        ]
-        return torch.cat(batches).cpu().numpy()
+        return in_batches(self._find, crops, self._device)
 
 
 class MirroredLandmarks:
@@ -146,22 +143,11 @@ class MirroredLandmarks:
     def __init__(self, network: SeparableLandmarks, device: torch.device | str = "cpu") -> None:
         self._network, self._device = network.to(device), device
 
-    @torch.no_grad()
     def landmarks(self, frames: Sequence[Pixels], boxes: Sequence[Box]) -> NDArray[np.float32]:
         """Landmarks (N, 68, 2) in px of the frames, whose face boxes are given."""
-        if not len(frames):
-            return np.zeros((0, 68, 2), np.float32)
-        size, tight = self._network.image_size, [_tight_box(box) for box in boxes]
-        crops = [crop_square(frame, box, size) for frame, box in zip(frames, tight, strict=True)]
-        images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
-        parts = [
-            both_ways(self._network, part.to(self._device).float() / 255.0)
-            for part in torch.split(images, _BATCH)
-        ]
-        found = torch.cat(parts).cpu().numpy()
-        windows = map(crop_window, tight)
-        placed = [window.to_frame(one, size) for window, one in zip(windows, found, strict=True)]
-        return np.stack(placed)
+        find = partial(in_batches, self._network, device=self._device)
+        tight = [_tight_box(box) for box in boxes]
+        return landmarks_by_crops(find, self._network.image_size, frames, tight)
 
 
 def _tight_box(box: Box) -> Box:

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 from skimage.data import astronaut
 
-from facebench.recon.face.coefficients import origin_table
+from facebench.recon.face.coefficients import Origin
 from facebench.recon.morphable.load import load_model
 from facebench.recon.portraits.reconstructor import FaceCrop, Reconstructor
 from facebench.recon.portraits.results import FaceFiles, ResultLedger, SheetRenderer
@@ -41,7 +41,7 @@ def main() -> None:
     model = load_model("embedded")
     loaded = load_regressor(embedded_weights(), model)
     reconstructor = Reconstructor(model, loaded.regressor)
-    origin = origin_table(model, loaded.recipe.name, loaded.digest, "embedded", "none")
+    origin = Origin(model.name, model.digest, loaded.recipe.name, loaded.digest)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         photographs = _photographs(folder / "photographs", arguments.photographs)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..landmarks import MIRRORED
 from .source import BaseMesh
 
 Array = NDArray[np.float64]
@@ -186,22 +187,6 @@ def _landmarks(mirror: Ints) -> Ints:
     for number, place in _LEFT.items():
         landmarks[MIRRORED[number]] = mirror[list(place)]
     return landmarks
-
-
-def _mirror_table() -> tuple[int, ...]:
-    """The landmark at the mirror image of each of the 68."""
-    pairs = {i: 16 - i for i in range(17)} | {i: 43 - i for i in range(17, 27)}
-    pairs |= {i: i for i in range(27, 31)} | {i: 66 - i for i in range(31, 36)}
-    # Eyes run from the outer corner over the upper lid, hence not in plain reverse.
-    pairs |= dict(zip(range(36, 42), (45, 44, 43, 42, 47, 46), strict=True))
-    pairs |= {right: left for left, right in pairs.items() if 36 <= left < 42}
-    pairs |= {i: 102 - i for i in range(48, 55)} | {i: 114 - i for i in range(55, 60)}
-    pairs |= {i: 124 - i for i in range(60, 65)} | {i: 132 - i for i in range(65, 68)}
-    return tuple(pairs[i] for i in range(68))
-
-
-MIRRORED = _mirror_table()
-"""iBUG landmark at the mirror image of each."""
 
 
 def _neighbours(quads: Ints) -> dict[int, set[int]]:

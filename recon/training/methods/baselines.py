@@ -278,7 +278,7 @@ class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
         self.regressor.train()
         chosen = reached[0]
         for number, faces in enumerate(reached):
-            chosen = _choose(passes == number, faces, chosen)
+            chosen = faces.where(passes == number, chosen)
         return chosen
 
     def _passes(self, share: int) -> np.ndarray:
@@ -288,11 +288,3 @@ class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
         # photographs.
         drawn = random.integers(self.regressor.passes, size=share * self.peers.count)
         return drawn[self.peers.rank :: self.peers.count]
-
-
-def _choose(which: Tensor, there: Coefficients, here: Coefficients) -> Coefficients:
-    """The faces of one batch where `which` (B,) says so, of another elsewhere."""
-    pairs = zip(vars(there).values(), vars(here).values(), strict=True)
-    # A view as long as the part has axes, or a (B,) would be spread over the wrong one.
-    parts = (torch.where(which.view(-1, *[1] * (a.ndim - 1)), a, b) for a, b in pairs)
-    return Coefficients(*parts)

@@ -119,8 +119,7 @@ def regressor_loop(
         image_size=recipe.image_size,
         seed=job.seed,
         transform=random_change(recipe),
-        rank=worker.peers.rank,
-        workers=worker.peers.count,
+        peers=worker.peers,
     )
     held_out = FaceShards(job.validation) if job.validation else None
     # A resumed training has its own weights; where it began is not looked at again.

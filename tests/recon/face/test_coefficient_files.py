@@ -13,14 +13,13 @@ import pytest
 from facebench.errors import FacebenchError
 from facebench.recon.face.coefficients import (
     FaceCoefficients,
+    Origin,
     frame_table,
-    origin_table,
     read_coefficients,
     schema,
     write_coefficients,
 )
 from facebench.recon.face.crop import Box
-from facebench.recon.morphable.load import load_model
 
 
 def a_face() -> FaceCoefficients:
@@ -35,7 +34,7 @@ def a_table(face: FaceCoefficients) -> dict[str, Any]:
     points = np.random.default_rng(1).normal(200, 50, (68, 2))
     points[3] = np.nan
     return {
-        **origin_table(load_model("embedded"), "ours", "b" * 64, "embedded", "none"),
+        **Origin("m", "a" * 64, "ours", "b" * 64).as_table(),
         "kind": "photograph",
         "source": "p.jpg",
         "picture": {"width_px": 640, "height_px": 480},

@@ -13,6 +13,7 @@ from facebench.recon.recipes.regressor import AugmentationRecipe
 from facebench.recon.training.augmentation import augmentation
 from facebench.recon.training.batches import BatchSource, resize_sample, rows_of_step
 from facebench.recon.training.shards import FaceShards, Sample
+from facebench.recon.training.workers import ProcessGroup
 
 CHANGE = augmentation(
     AugmentationRecipe(shift=0.1, zoom=0.1, turn=10, gain=0.1, contrast=0.2, cover=0.5)
@@ -20,7 +21,7 @@ CHANGE = augmentation(
 
 
 def source(faces: Path, rank: int = 0, workers: int = 1, seed: int = 3) -> BatchSource:
-    return BatchSource(FaceShards(faces), 4, 48, seed, CHANGE, rank, workers)
+    return BatchSource(FaceShards(faces), 4, 48, seed, CHANGE, ProcessGroup(rank, workers))
 
 
 @given(st.integers(1, 40), st.integers(1, 16), st.integers(0, 5))

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from facebench.recon.morphable.landmarks import MIRRORED
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.vision import LandmarkerRecipe
 from facebench.recon.synthetic.appearance import CLASS
 from facebench.recon.training.augmentation import mirror, random_change
 from facebench.recon.training.shards import Sample
-from facebench.recon.vision.landmarks import MIRRORED
 
 
 def sample() -> Sample:

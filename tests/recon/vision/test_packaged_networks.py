@@ -10,9 +10,10 @@ from skimage.data import astronaut
 
 from facebench.errors import FacebenchError
 from facebench.recon.face.crop import Box
+from facebench.recon.morphable.landmarks import MIRRORED
 from facebench.recon.network.fetched import ScaledResNet, SeparableLandmarks
 from facebench.recon.vision.detect import make_detector
-from facebench.recon.vision.landmarks import MIRRORED, MirroredLandmarks, make_landmark_detector
+from facebench.recon.vision.landmarks import MirroredLandmarks, make_landmark_detector
 from facebench.recon.vision.recognition import ScaledRecogniser
 from facebench.recon.weights.cache import load_fetched
 

@@ -14,8 +14,7 @@ from triangle_normals import normals
 from facebench.recon.morphable.human.files import PACKAGED, human_details
 from facebench.recon.morphable.human.skin import random_skin
 from facebench.recon.morphable.human.source import are_face_units, random_units
-from facebench.recon.morphable.human.topology import MIRRORED
-from facebench.recon.morphable.landmarks import REGION_NAMES
+from facebench.recon.morphable.landmarks import MIRRORED, REGION_NAMES
 from facebench.recon.morphable.load import load_model, read_npz, save_npz
 from facebench.recon.morphable.model import MorphableModel
 
