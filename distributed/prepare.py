@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,14 +15,7 @@ import torch
 from ..recon.files.publishing import publish
 from ..recon.files.stores import address_of
 from ..recon.files.writing import lock_folder
-from ..recon.preparation.candidates import (
-    PreparationSettings,
-    chunk_from_text,
-    chunk_text,
-    find_faces,
-    pack,
-    unpack,
-)
+from ..recon.preparation.candidates import PreparationSettings, find_faces
 from ..recon.preparation.folder import (
     Part,
     PreparedFolder,
@@ -154,7 +148,7 @@ def label_here(photographs: Sequence[Photograph], job: PreparationJob) -> Iterat
     labeller = _Labeller(job.settings, job.networks, "cuda" if torch.cuda.is_available() else "cpu")
     with one_thread():
         for chunk in chunks(photographs):
-            yield Part(**labeller(finder({"photographs": chunk_text(chunk)})))
+            yield Part(**labeller(finder({"photographs": pickle.dumps(chunk)})))
 
 
 def label_photographs(photographs: Sequence[Photograph], job: PreparationJob) -> Iterator[Part]:
@@ -166,7 +160,7 @@ def label_photographs(photographs: Sequence[Photograph], job: PreparationJob) ->
     """
     workers = job.workers or one_each()
     device = "cuda" if total("GPU") else "cpu"
-    texts = [{"photographs": chunk_text(chunk)} for chunk in chunks(photographs)]
+    texts = [{"photographs": pickle.dumps(chunk)} for chunk in chunks(photographs)]
     blocks = ray.data.from_items(texts, override_num_blocks=len(texts))
     stream_quietly(blocks.context)
     found = blocks.map(
@@ -197,9 +191,10 @@ class _Finder:
         self.detector = make_detector(detector)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        chunk = chunk_from_text(row["photographs"])
+        # Of this command's own processes: rows of Ray Data hold plain values and bytes.
+        chunk: Sequence[Photograph] = pickle.loads(row["photographs"])
         found = [find_faces(item, self.detector, self.settings) for item in chunk]
-        return {"faces": pack(found)}
+        return {"faces": pickle.dumps(found)}
 
 
 class _Labeller:
@@ -210,7 +205,7 @@ class _Labeller:
         self.networks = choice.build(device)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        faces = label_faces(unpack(row["faces"]), *self.networks, self.settings)
+        faces = label_faces(pickle.loads(row["faces"]), *self.networks, self.settings)
         return vars(part_of(faces))
 
 

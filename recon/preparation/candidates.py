@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import FacebenchError
-from ..face.crop import Box, Window, box_of_points, check_inside, is_inside
+from ..face.crop import Box, box_of_points, check_inside, is_inside
 from ..face.labels import check_pixels, points_of_text
 from ..files.pictures import read_picture
 from ..files.text import SPREADSHEET, decode_text
 from ..synthetic.appearance import CLASS_NAMES
 from ..vision.detect import ManyFacesDetector
 from ..vision.parsing import BISENET, convert_order
-from .listing import Photograph, Stored
+from .listing import Photograph
 from .patch import Framed, Patch, cut_patch, landmark_box
 from .rows import WHOLE_PHOTOGRAPH, Reason, RejectedError, WorkRow
 from .selection import QualityLimits
@@ -35,7 +32,6 @@ _ASPECT = 0.02
 
 _Found = tuple[int, Box, Points | None]
 """Number, box and, where a file tells them, landmarks of a face."""
-_Arrays = dict[str, NDArray[Any]]
 
 
 def decode_photograph(content: bytes) -> Pixels:
@@ -232,94 +228,3 @@ def _mask(photograph: Photograph, frame: Pixels, order: str) -> Pixels | None:
         raise RejectedError(Reason.SIDECAR, f"mask: {error.strerror}") from error
     # One order from here on: the shards hold BiSeNet's.
     return convert_order(decode_mask(content, frame.shape[:2]), order, BISENET)
-
-
-def chunk_text(photographs: Sequence[Photograph]) -> str:
-    """Where the photographs of a chunk are, as JSON."""
-    return json.dumps([asdict(item) for item in photographs])
-
-
-def chunk_from_text(text: str) -> list[Photograph]:
-    """The photographs that `chunk_text` was given."""
-    return [
-        Photograph(**{name: file and Stored(**file) for name, file in item.items()})
-        for item in json.loads(text)
-    ]
-
-
-def pack(photographs: Sequence[PhotographFaces]) -> bytes:
-    """Photographs with their faces as one NumPy archive, without pickled objects."""
-    arrays: _Arrays = {}
-    facts = [_photograph_facts(item, number, arrays) for number, item in enumerate(photographs)]
-    buffer = io.BytesIO()
-    # As bytes: texts in an array are objects, which NumPy could only pickle.
-    text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-    np.savez(buffer, facts=text, **arrays)  # type: ignore[arg-type]
-    return buffer.getvalue()
-
-
-def unpack(content: bytes) -> list[PhotographFaces]:
-    """The photographs that `pack` was given."""
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        facts = json.loads(archive["facts"].tobytes())
-        return [_photograph(item, number, archive) for number, item in enumerate(facts)]
-
-
-def _photograph_facts(item: PhotographFaces, number: int, arrays: _Arrays) -> dict[str, Any]:
-    for place, candidate in enumerate(item.candidates):
-        parts = {
-            "pixels": candidate.patch.pixels,
-            "mask": candidate.patch.mask,
-            "landmarks": candidate.landmarks,
-        }
-        arrays |= {_key(n, number, place): a for n, a in parts.items() if a is not None}
-    candidates = [
-        {
-            "face": candidate.face,
-            "box": _numbers(candidate.box),
-            "window": list(vars(candidate.patch.window).values()),
-            "photograph": candidate.patch.photograph,
-        }
-        for candidate in item.candidates
-    ]
-    return {
-        "photograph": [item.source, item.stamp, item.sha256],
-        "candidates": candidates,
-        "rejected": [
-            [face, _numbers(box), str(why.reason), why.detail] for face, box, why in item.rejected
-        ],
-    }
-
-
-def _photograph(facts: dict[str, Any], number: int, arrays: Mapping[str, Any]) -> PhotographFaces:
-    candidates = [
-        _candidate(one, number, place, arrays) for place, one in enumerate(facts["candidates"])
-    ]
-    rejected = [
-        (face, Box(*box) if box else None, RejectedError(Reason(reason), detail))
-        for face, box, reason, detail in facts["rejected"]
-    ]
-    source, stamp, sha256 = facts["photograph"]
-    return PhotographFaces(source, stamp, sha256, tuple(candidates), tuple(rejected))
-
-
-def _candidate(
-    facts: dict[str, Any], number: int, place: int, arrays: Mapping[str, Any]
-) -> Candidate:
-    height, width = facts["photograph"]
-    patch = Patch(
-        arrays[_key("pixels", number, place)],
-        arrays.get(_key("mask", number, place)),
-        Window(*facts["window"]),
-        (height, width),
-    )
-    landmarks = arrays.get(_key("landmarks", number, place))
-    return Candidate(facts["face"], patch, Box(*facts["box"]), landmarks)
-
-
-def _key(name: str, photograph: int, candidate: int) -> str:
-    return f"{name}-{photograph}-{candidate}"
-
-
-def _numbers(box: Box | None) -> list[float] | None:
-    return list(vars(box).values()) if box else None

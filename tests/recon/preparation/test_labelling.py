@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,8 +19,6 @@ from facebench.recon.preparation.candidates import (
     PhotographFaces,
     PreparationSettings,
     find_faces,
-    pack,
-    unpack,
 )
 from facebench.recon.preparation.labelling import CropParser, label_faces
 from facebench.recon.preparation.listing import list_photographs
@@ -48,7 +47,9 @@ def rows_of(
     parser: CropParser | None = None,
     settings: PreparationSettings = SETTINGS,
 ) -> list[WorkRow]:
-    return label_faces(unpack(pack(found(folder, settings))), finder, parser, settings)
+    return label_faces(
+        pickle.loads(pickle.dumps(found(folder, settings))), finder, parser, settings
+    )
 
 
 def reason(row: WorkRow) -> Reason | None:
