@@ -53,7 +53,11 @@ def fetch(path: Path, whole: bool = False) -> Path:
     Raises:
         FacebenchError: the store cannot be reached or read, or something changed under way.
     """
-    if not address_of(path) or (is_written_here(path) and _is_unpublished(path)):
+    if not address_of(path):
+        return path
+    # What a command of this machine wrote and has not published, and folders of it.
+    written = path.is_dir() or (path.is_file() and path.stat().st_mtime_ns >= FIRST_TIME)
+    if is_written_here(path) and written:
         return path
     facts = object_facts(path)
     if facts is None and is_written_here(path):
@@ -69,17 +73,14 @@ def fetch(path: Path, whole: bool = False) -> Path:
     return path
 
 
-def _is_unpublished(path: Path) -> bool:
-    """Whether a command of this machine wrote it and has not published it, or it is a folder."""
-    return path.is_dir() or (path.is_file() and path.stat().st_mtime_ns >= FIRST_TIME)
-
-
 def fetch_folder(path: Path, objects: Mapping[str, Facts], whole: bool) -> None:
     """Make a folder hold these objects and nothing else; see `fetch`."""
     if path.is_dir():
         sweep_drafts(path)
     for file in [item for item in path.rglob("*") if not item.is_dir() or item.is_symlink()]:
-        if file.relative_to(path).as_posix() not in objects and not _is_local_only(file):
+        # Commands keep some beside their files on this machine alone.
+        ours = file.name in LOCAL_NAMES or is_draft(file)
+        if file.relative_to(path).as_posix() not in objects and not ours:
             file.unlink(missing_ok=True)
     for folder in sorted((item for item in path.rglob("*") if item.is_dir()), reverse=True):
         if not any(folder.iterdir()):
@@ -96,11 +97,6 @@ def fetch_folder(path: Path, objects: Mapping[str, Facts], whole: bool) -> None:
         ]
         for task in tasks:
             task.result()
-
-
-def _is_local_only(file: Path) -> bool:
-    """What commands keep beside their files on this machine alone."""
-    return file.name in LOCAL_NAMES or is_draft(file)
 
 
 def fetch_object(path: Path, facts: Facts, whole: bool = True) -> None:

@@ -28,8 +28,7 @@ of the coefficient."""
 
 # One and several: a batch size baked into the graph shows only at another one.
 _CHECKED_BATCHES = (1, 3)
-_PARTS = ("identity", "expression", "albedo", "pose", "light")
-_PARTS_MEANING = {
+_MEANINGS = {
     "identity": "standard deviations",
     "expression": "standard deviations",
     "albedo": "standard deviations",
@@ -116,10 +115,11 @@ def _facts(loaded: LoadedRegressor, model: MorphableModel) -> dict[str, str]:
 def _layout(sizes: CoefficientSizes) -> list[dict[str, Any]]:
     """Name, first index, length and meaning of each part of the vector."""
     starts = np.cumsum([0, *sizes.parts]).tolist()
-    named = zip(_PARTS, starts, sizes.parts, strict=False)
     return [
-        {"name": name, "start": start, "length": length, "meaning": _PARTS_MEANING[name]}
-        for name, start, length in named
+        {"name": name, "start": start, "length": length, "meaning": meaning}
+        for (name, meaning), start, length in zip(
+            _MEANINGS.items(), starts[:-1], sizes.parts, strict=True
+        )
     ]
 
 

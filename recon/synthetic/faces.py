@@ -170,13 +170,7 @@ class FaceSampler(Sampler):
         expression = random_expression(moment, self.model)
         pose = self._pose(moment, random_angles(moment))
         light = random_light(moment, self._human and moment.random() < _HARD_LIGHT)
-        return Coefficients(
-            torch.from_numpy(identity)[None],
-            torch.from_numpy(expression)[None],
-            torch.from_numpy(albedo)[None],
-            pose[None],
-            light[None],
-        )
+        return _one_face(identity, expression, albedo, pose, light)
 
     def _dress(
         self, coefficients: Coefficients, generator: np.random.Generator
@@ -301,13 +295,7 @@ class CaptureSession(Sampler):
         pose = self._pose(stream, torch.zeros(3))
         light = directional_light(torch.tensor([0.0, 0.3, 0.954]), torch.full((3,), 0.45))
         even = light + ambient(torch.full((3,), 0.5))
-        start = Coefficients(
-            identity=torch.from_numpy(identity)[None],
-            expression=torch.from_numpy(neutral)[None],
-            albedo=torch.from_numpy(albedo)[None],
-            pose=pose[None],
-            light=even[None],
-        )
+        start = _one_face(identity, neutral, albedo, pose, even)
         skin, look = self._albedo(start), without_headwear(random_appearance(stream))
         # Fitted to the neutral face, as it stays on a person who smiles.
         clothing = self._renderer.clothed_model.fit_clothing(self._vertices(start), skin, look)
@@ -342,6 +330,18 @@ class CaptureSession(Sampler):
         if number < len(_DEGREES):
             return torch.from_numpy(np.radians(_DEGREES[number])).float()
         return random_angles(stream)
+
+
+def _one_face(
+    identity: NDArray[np.float32],
+    expression: NDArray[np.float32],
+    albedo: NDArray[np.float32],
+    pose: torch.Tensor,
+    light: torch.Tensor,
+) -> Coefficients:
+    """A batch of one."""
+    who, how, skin = (torch.from_numpy(part)[None] for part in (identity, expression, albedo))
+    return Coefficients(who, how, skin, pose[None], light[None])
 
 
 def _skin_colour(layer: Layer) -> FloatImage:

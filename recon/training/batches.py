@@ -7,8 +7,9 @@ the network by a thread of this process or by processes of their own.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -135,22 +136,31 @@ class BatchSource:
         rows = rows_of_step(self.shards.groups, self.batch_size, step, self.seed).tolist()
         # Every n-th place, so that shares differ by one photograph at most.
         places = range(self.peers.rank, self.batch_size, self.peers.count)
-        found = [(place, self._sample(rows[place], step, place)) for place in places]
-        readable = [(place, sample) for place, sample in found if sample is not None]
-        if not readable:
+        kept, found = read_samples(self.shards, {place: rows[place] for place in places})
+        if not kept:
             raise FacebenchError(f"no row of step {step} in {self.shards.folder} could be read")
-        kept = [place for place, _ in readable]
-        samples = [sample for _, sample in readable]
+        samples = [
+            # A generator of its own: an unreadable neighbour must not shift its numbers.
+            self.transform(
+                resize_sample(sample, self.image_size),
+                np.random.default_rng([self.seed, step, place]),
+            )
+            for place, sample in zip(kept, found, strict=True)
+        ]
         # By row and place, not by their order: what could not be read has left gaps in both.
         return self.join(samples, [rows[place] for place in kept], kept, step)
 
-    def _sample(self, row: int, step: int, place: int) -> Sample | None:
-        try:
-            sample = resize_sample(self.shards.sample(row), self.image_size)
-        except FacebenchError:
-            return None
-        # A generator of its own: an unreadable neighbour must not shift its numbers.
-        return self.transform(sample, np.random.default_rng([self.seed, step, place]))
+
+def read_samples(
+    photographs: Photographs, rows: Mapping[int, int]
+) -> tuple[list[int], list[Sample]]:
+    """The samples of the rows that can be read, and their keys."""
+    found = {}
+    for key, row in rows.items():
+        # Which photographs fail is known only by reading them.
+        with suppress(FacebenchError):
+            found[key] = photographs.sample(row)
+    return list(found), list(found.values())
 
 
 def resize_sample(sample: Sample, size: int) -> Sample:

@@ -23,10 +23,10 @@ from ...files.tables import write_table
 from ...files.text import begun_with
 from ...files.writing import atomic_write
 from ...fitting.fitter import Fit, Fitter
-from ...losses.multilevel import Supervision, class_weights
+from ...losses.multilevel import class_weights
 from ...morphable.load import load_model
 from ...morphable.model import MorphableModel
-from ..batches import collate, resize_sample
+from ..batches import collate, read_samples, resize_sample
 from ..shards import FaceShards
 
 PIECE = 64
@@ -189,35 +189,19 @@ def _fit_rows(
     shards: FaceShards, labelling: Labelling, rows: range
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     model = _model(labelling.model)
-    found = _readable(shards, rows)
+    places, samples = read_samples(shards, dict(enumerate(rows)))
     vectors = np.zeros((len(rows), CoefficientSizes.of(model).total), np.float32)
     weights = np.zeros(len(rows))
-    if found:
-        places, truth = found
-        size = truth.images.shape[-1]
+    if samples:
+        # One size a batch: shards of several sources may hold several.
+        size = samples[0].image.shape[0]
+        truth = collate([resize_sample(sample, size) for sample in samples])
         # Only where the mask shows the face's own surface may colours decide.
         skin = class_weights(dict.fromkeys(_SKIN, 1.0))[truth.masks]
         fit = _fitter(labelling.model, size).fit(truth.images, truth.landmarks, skin)
         vectors[places] = fit.coefficients.vector().numpy()
         weights[places] = fit_weights(fit, size)
     return vectors, weights
-
-
-def _readable(shards: FaceShards, rows: range) -> tuple[list[int], Supervision] | None:
-    """The photographs that can be read, at the first one's size, and their places in the piece."""
-    # Which photographs fail is known only by reading them; the others keep their places.
-    samples = []
-    for place, row in enumerate(rows):
-        try:
-            samples.append((place, shards.sample(row)))
-        except FacebenchError:
-            continue
-    if not samples:
-        return None
-    # One size a batch: shards of several sources may hold several.
-    size = samples[0][1].image.shape[0]
-    places = [place for place, _ in samples]
-    return places, collate([resize_sample(sample, size) for _, sample in samples])
 
 
 @lru_cache(maxsize=1)

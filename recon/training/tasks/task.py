@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from ....errors import FacebenchError
 from ...losses.multilevel import Supervision, TensorBatch
 from ...recipes.vision import VisionRecipe
-from ..batches import Photographs, collate, resize_sample
+from ..batches import Photographs, collate, read_samples, resize_sample
 from ..optimise import Row, StepReport, Trainable
-from ..shards import Sample
 from ..workers import ProcessGroup, Worker
 
 LossTerms = dict[str, Tensor]
@@ -96,13 +95,13 @@ def in_batches(
     """
     any_read = False
     for first in range(0, len(rows), _CHUNK):
-        read = [(row, _read(photographs, row)) for row in rows[first : first + _CHUNK]]
-        kept = [(row, sample) for row, sample in read if sample is not None]
-        if kept:
+        chunk = rows[first : first + _CHUNK]
+        places, samples = read_samples(photographs, dict(enumerate(chunk)))
+        if samples:
             # Known at the end only: the first pieces of a folder may all be damaged.
             any_read = True
-            batch = collate([resize_sample(sample, size) for _, sample in kept])
-            yield [row for row, _ in kept], batch.to(device)
+            batch = collate([resize_sample(sample, size) for sample in samples])
+            yield [chunk[place] for place in places], batch.to(device)
     if not any_read:
         raise FacebenchError(
             f"none of {len(rows)} photographs in {photographs.folder} can be read",
@@ -114,13 +113,6 @@ def spread_rows(photographs: Photographs, number: int) -> list[int]:
     """At most `number` rows, evenly over all."""
     number = min(number, len(photographs))
     return [len(photographs) * i // number for i in range(number)]
-
-
-def _read(photographs: Photographs, row: int) -> Sample | None:
-    try:
-        return photographs.sample(row)
-    except FacebenchError:
-        return None
 
 
 class TaskTrainer(Trainable[PeopleBatch]):
