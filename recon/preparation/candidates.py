@@ -118,23 +118,6 @@ class PreparationSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
-    """A face that is not labelled or judged yet.
-
-    Attributes:
-        face: its number in the photograph.
-        patch: the part of the photograph around it.
-        box: in px of the photograph: of the landmarks if known, else as detected.
-        landmarks: (68, 2) px of the photograph out of a file, or None.
-    """
-
-    face: int
-    patch: Patch
-    box: Box
-    landmarks: Points | None
-
-
-@dataclass(frozen=True, eq=False)
 class PhotographFaces:
     """What one photograph shows.
 
@@ -147,7 +130,7 @@ class PhotographFaces:
     source: str
     stamp: str
     sha256: str
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[Patch, ...]
     rejected: tuple[tuple[int, Box | None, RejectedError], ...] = ()
 
     def row(self, face: int, box: Box | None, fate: Framed | RejectedError) -> WorkRow:
@@ -172,7 +155,7 @@ def find_faces(
         candidates = tuple(
             # Only the part around the face goes on to the networks: photographs are many times
             # larger.
-            Candidate(face, cut_patch(frame, mask, box, settings.image_size), box, points)
+            cut_patch(frame, mask, box, settings.image_size, face, points)
             for face, box, points in kept
         )
     except Exception as error:  # a decoder's bug on one file must not end the run

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ...errors import FacebenchError
 from ..weights.catalogue import choice_identity
-from .candidates import Candidate, PhotographFaces, PreparationSettings
-from .patch import Framed, frame_face
+from .candidates import PhotographFaces, PreparationSettings
+from .patch import Framed, Patch, frame_face
 from .rows import Reason, RejectedError, WorkRow
 from .selection import (
     check_inside,
@@ -136,36 +136,32 @@ def label_faces(
     return sorted(rows, key=lambda row: (place[row.source], row.face))
 
 
-def _landmarks(
-    candidates: Sequence[Candidate], finder: LandmarkDetector | None
-) -> list[Points | None]:
+def _landmarks(candidates: Sequence[Patch], finder: LandmarkDetector | None) -> list[Points | None]:
     """Landmarks (68, 2) in px of each patch: those of its file, else the network's."""
     # What lies beside a photograph wins over a network.
     unknown = [item for item in candidates if item.landmarks is None]
     if finder is None or not unknown:
-        detected: dict[Candidate, Points] = {}
+        detected: dict[Patch, Points] = {}
     else:
-        patches = [item.patch.pixels for item in unknown]
-        boxes = [item.patch.box_inside(item.box) for item in unknown]
+        patches = [item.pixels for item in unknown]
+        boxes = [item.box_inside(item.box) for item in unknown]
         detected = dict(zip(unknown, finder.landmarks(patches, boxes), strict=True))
     return [
-        item.patch.points_inside(item.landmarks)
-        if item.landmarks is not None
-        else detected.get(item)
+        item.points_inside(item.landmarks) if item.landmarks is not None else detected.get(item)
         for item in candidates
     ]
 
 
-def _judge(candidate: Candidate, points: Points | None, settings: PreparationSettings) -> Fate:
+def _judge(patch: Patch, points: Points | None, settings: PreparationSettings) -> Fate:
     """The framed face, or why it is not good enough."""
     if points is None:
         return RejectedError(Reason.NO_LANDMARKS, "no landmarks file and no landmark network")
     try:
-        limits, patch = settings.limits, candidate.patch
+        limits = settings.limits
         # Nonsense first: crop and measures are cut around the points, whatever they are.
         check_landmarks(points, mean_landmarks(), limits.misfit)
         face = frame_face(patch, points, settings.image_size)
-        check_overlap(face.box, candidate.box)
+        check_overlap(face.box, patch.box)
         # In the photograph's own pixels: beyond its edge the patch goes on, in black.
         check_inside(patch.points_outside(points), patch.photograph, limits.outside)
         check_light_and_detail(face, limits)

@@ -40,19 +40,25 @@ _COSINES: NDArray[np.float64] = np.cos(np.pi * _WAVE * (2 * _PLACE + 1) / (2 * S
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """A square of a photograph around a face, black outside it.
+    """A face that is not labelled or judged yet, and the square of its photograph around it.
 
     Attributes:
-        pixels: (P, P, 3) RGB.
+        pixels: (P, P, 3) RGB, black outside the photograph.
         mask: (P, P) classes, background outside; None where the photograph has none.
         window: the square in px of the photograph.
         photograph: height and width of the photograph, px.
+        box: in px of the photograph: of the landmarks if known, else as detected.
+        face: its number in the photograph.
+        landmarks: (68, 2) px of the photograph out of a file, or None.
     """
 
     pixels: Pixels
     mask: Pixels | None
     window: Window
     photograph: tuple[int, int]
+    box: Box
+    face: int = 0
+    landmarks: Points | None = None
 
     @property
     def scale(self) -> float:
@@ -129,7 +135,14 @@ def landmark_box(landmarks: Points) -> Box:
     return Box(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
 
 
-def cut_patch(frame: Pixels, mask: Pixels | None, box: Box, image_size: int) -> Patch:
+def cut_patch(
+    frame: Pixels,
+    mask: Pixels | None,
+    box: Box,
+    image_size: int,
+    face: int = 0,
+    landmarks: Points | None = None,
+) -> Patch:
     """The patch around a face box.
 
     Its edges lie between pixels, so that a face of moderate size is copied and not resampled.
@@ -139,6 +152,7 @@ def cut_patch(frame: Pixels, mask: Pixels | None, box: Box, image_size: int) -> 
         mask: (H, W) classes, or None.
         box: of the landmarks, roughly, in px of the frame.
         image_size: side of the training crops in px.
+        face, landmarks: see `Patch`.
     """
     rough = crop_window(box)
     side = max(1, math.ceil(AROUND * rough.side))
@@ -152,7 +166,9 @@ def cut_patch(frame: Pixels, mask: Pixels | None, box: Box, image_size: int) -> 
     classes = None
     if mask is not None:
         classes = _resize(Image.fromarray(mask).crop(edges), size, Image.Resampling.NEAREST)
-    return Patch(pixels, classes, Window(left, top, side), (frame.shape[0], frame.shape[1]))
+    size_of_frame = frame.shape[0], frame.shape[1]
+    window = Window(left, top, side)
+    return Patch(pixels, classes, window, size_of_frame, box, face, landmarks)
 
 
 def frame_face(patch: Patch, landmarks: Points, size: int) -> Framed:
