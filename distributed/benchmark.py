@@ -259,11 +259,12 @@ def _pass(
         predicted = (predictions(group, benchmark, folder.ledger) for group in missing)
         measure = measure_jobs if is_connected() else measure_here
         for measured in measure(predicted, ruler):
-            sound = list(_check_unchanged(measured, benchmark, digests, ruler))
+            group = siblings[measured[0].result.item]
+            sound = list(_check_unchanged(measured, group, benchmark, digests, ruler))
             for one in sound:
                 keep(one, folder)
             new = [one.result for one in sound]
-            others = growing.find(item.id for item in siblings[new[0].item])
+            others = growing.find(item.id for item in group)
             growing.add([*_with_siblings(others, new), *new])
             publish(folder.root)
             listen.subject(new[0].subject)
@@ -301,10 +302,21 @@ def _with_siblings(known: Sequence[Result], new: Sequence[Result]) -> Iterator[R
 
 
 def _check_unchanged(
-    measured: Sequence[Measured], benchmark: Benchmark, digests: dict[str, str], ruler: Ruler
+    measured: Sequence[Measured],
+    group: Sequence[Item],
+    benchmark: Benchmark,
+    digests: dict[str, str],
+    ruler: Ruler,
 ) -> Iterator[Measured]:
-    """Results with the digest of their files; failed where a file changed meanwhile."""
-    items = {item.id: item for item in benchmark.dataset.items}
+    """Results with the digest of their files; failed where a file changed meanwhile.
+
+    Args:
+        measured: of some items of a group.
+        group: of `item_jobs`.
+        benchmark, digests, ruler: of the run.
+    """
+    # Of the group, not of the set: it is asked for each of a hundred thousand subjects.
+    items = {item.id: item for item in group}
     mine = [items[one.result.item] for one in measured]
     found = benchmark.data_digests(mine)
     for one, item in zip(measured, mine, strict=True):

@@ -126,6 +126,8 @@ def _connect(cluster: bool) -> None:
     # A benchmark of unpublished data reports to nobody.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    # Its workers would be 15 nicer than the command: beside other work they take minutes to start.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     address = os.environ.get("RAY_ADDRESS", "auto") if cluster else "local"
     be_quiet()
     try:

@@ -13,7 +13,7 @@ OVERALL = "all"
 """Scene of all items together, and of every item of a set that knows no scenes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clip:
     """One video.
 
@@ -28,7 +28,7 @@ class Clip:
     boxes: Path | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Scan:
     """One 3D scan of one subject.
 
@@ -47,7 +47,7 @@ class Scan:
     landmarks: Path | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """One thing to be measured: what a method reads or has predicted, and scans to hold it to.
 

@@ -47,13 +47,15 @@ def read(root: Path) -> Listing:
         FacebenchError: the folder is not MICC's.
     """
     folders = _subject_folders(root)
-    listings = [_Subject(name, found) for name, found in sorted(folders.items())]
-    unknown = (
+    problems = [
         Problem(path.name, "not recognised") for path in visible_in(root) if not _is_subject(path)
-    )
-    problems = (problem for listing in listings for problem in listing.problems)
-    items = (listing.item(scene) for listing in listings for scene in VIDEO_OF_SCENE)
-    return Listing(tuple(items), (*unknown, *problems))
+    ]
+    items: list[Item] = []
+    for name, found in sorted(folders.items()):
+        subject = _Subject(name, found)
+        items += map(subject.item, VIDEO_OF_SCENE)
+        problems += subject.problems
+    return Listing(tuple(items), tuple(problems))
 
 
 class _Subject:

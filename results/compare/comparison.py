@@ -43,6 +43,7 @@ from ..tables.scenes import (
 )
 from ..tables.subject_errors import (
     ERROR,
+    ERROR_COLUMNS,
     PartErrors,
     cumulative_curves,
     errors_by_part,
@@ -251,7 +252,7 @@ def _refuse_repeated(runs: Sequence[RunFolder]) -> None:
 
 def _refuse_contradiction(run: RunFolder) -> None:
     """A table shows the summary's means and the rows' differences: they are of one measurement."""
-    record, rows, summary = run.record(), run.items(), run.summary()
+    record, rows, summary = run.record(), run.items(ERROR_COLUMNS), run.summary()
     for scene in record.scenes:
         if scene not in summary:
             raise FacebenchError(f"{place_of(run)}: no {scene} in summary.json", _NOT_ITS_OWN)
@@ -282,7 +283,8 @@ def _group(
     labels = unique_labels(runs, records)
     content = scene_rows(runs, published)
     common = common_region(runs, labels, content.scenes) if on_common_region else None
-    tables = common.tables if common else dict(zip(labels, (r.items() for r in runs), strict=True))
+    own = (run.items(ERROR_COLUMNS) for run in runs)
+    tables = common.tables if common else dict(zip(labels, own, strict=True))
     # The first run is what the others are held against, so it is the one that is subtracted.
     chosen = list(combinations(labels, 2)) if all_pairs else [(x, labels[0]) for x in labels[1:]]
     # Of a file that claims this protocol and names its subjects: else nothing could be paired.

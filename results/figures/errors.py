@@ -23,7 +23,7 @@ from ..report.heat_maps import SCALE_MM, error_colours, frontal, frontal_face, h
 from ..report.pictures import frame_pictures
 from ..report.series import Series
 from ..run.items import item_names, of_scene, read_errors
-from ..tables.subject_errors import ERROR, cumulative_curves
+from ..tables.subject_errors import ERROR
 from .drawing import FONT_POINTS, Cell, Picture, Row, Sheet, write_figure
 
 FILES = ("score.json", "aligned.ply", "heat.png", "curve.png")
@@ -184,7 +184,7 @@ def write_curves(
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-    curves = [cumulative_curves(run.subjects) for run in series]
+    curves = [run.curves for run in series]
     scenes = [s for s in series[0].record.scenes if any(s in found for found in curves)]
     if not scenes:
         raise FacebenchError("no run keeps cumulative errors", "measure one again")

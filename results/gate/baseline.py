@@ -15,7 +15,7 @@ from ..files import write_json
 from ..run.folder import RunFolder
 from ..tables.basis import Basis, place_of
 from ..tables.scenes import run_label
-from ..tables.subject_errors import scene_column
+from ..tables.subject_errors import ERROR_COLUMNS, scene_column
 
 FORMAT = 1
 _DIGITS = 6
@@ -50,7 +50,7 @@ class Baseline:
         Raises:
             FacebenchError: it has no summary.
         """
-        record, subjects = run.record(), run.items()
+        record, subjects = run.record(), run.items(ERROR_COLUMNS)
         summary = run.summary()
         # The speed is the run's and the same in every scene; the first stands for it.
         rates = (cell.frames_per_second for cell in summary.values())

@@ -24,7 +24,7 @@ from ..run.summary import SceneSummary
 from ..tables.basis import Basis, differences_text, differing_fields, place_of
 from ..tables.published import by_method, published_results
 from ..tables.scenes import COMPLETENESS_TOLERANCE, run_label
-from ..tables.subject_errors import subject_of
+from ..tables.subject_errors import ERROR_COLUMNS, subject_of
 from ..tables.table import share_text
 from .baseline import Baseline
 from .consistency import baseline_fault, consistency_checks, least_completeness
@@ -68,7 +68,7 @@ class Case:
             summary=run.summary(),
             numbers=Baseline.of_run(run),
             baseline=baseline,
-            rows=run.items(),
+            rows=run.items((*ERROR_COLUMNS, "completeness")),
             conditions=tuple(rule for rule in conditions if not rule.skip_reason(record)),
         )
 

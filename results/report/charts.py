@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...bench.scoring.distance import CURVE_MM
-from ..tables.subject_errors import PartErrors, cumulative_curves, scene_column
+from ..tables.subject_errors import PartErrors, scene_column
 from ..tables.table import interval_text
 from ..tables.writers import Markup, join, tag
 from .pictures import RegionErrors
@@ -77,7 +77,7 @@ def _sample(run: Series) -> Markup:
 
 def cumulative_charts(series: Sequence[Series]) -> Markup:
     """Share of points within each distance; nothing when the runs keep no curves."""
-    curves = {run.number: cumulative_curves(run.subjects) for run in series}
+    curves = {run.number: run.curves for run in series}
 
     def draw(scene: str, width: float) -> Markup:
         shown = [(run, curves[run.number][scene]) for run in series if scene in curves[run.number]]

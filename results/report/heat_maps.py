@@ -95,6 +95,7 @@ def heat_maps(series: Series) -> Iterator[HeatMap]:
     # Whole subjects: a subject with one scene missing would look like a failure.
     shown = worst_first(series.subjects)[: max(1, MAX_MAPS // max(1, len(scenes)))]
     scored = series.subjects[series.subjects[ERROR].notna()]
+    scored = scored[item_names(scored).isin(shown)]
     rows = {
         (name, str(row.scene)): (str(row.item), float(getattr(row, ERROR)))
         for name, row in zip(item_names(scored), scored.itertuples(), strict=True)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from ..run.folder import RunFolder, RunRecord
+from ..run.items import schema
 from ..run.summary import SceneSummary
 from ..tables.scenes import refuse_mixture, unique_labels
+from ..tables.subject_errors import CURVE_COLUMNS, cumulative_curves
 
 N_COLOURS = 6
 """Colours of the style sheet, `--series-0` onwards; more runs share them."""
@@ -28,7 +33,8 @@ class Series:
         label: unique in the report.
         number: 0 for the run the report is about.
         summary: scene to summary.
-        subjects: the table of scores.
+        subjects: the table of scores, without its lists.
+        curves: scene to mean cumulative curve, see `cumulative_curves`.
     """
 
     run: RunFolder
@@ -37,6 +43,7 @@ class Series:
     number: int
     summary: dict[str, SceneSummary]
     subjects: pd.DataFrame
+    curves: dict[str, NDArray[np.float64]]
 
     @property
     def colour(self) -> str:
@@ -64,7 +71,12 @@ def read_series(runs: Sequence[RunFolder]) -> tuple[Series, ...]:
     refuse_mixture(records)
     # Two runs of one method would share a label, and every legend with it.
     unique = unique_labels(runs, records)
+    # Of the lists only the curves' means are shown: they take most of a table's memory.
+    plain = [item.name for item in schema() if not pa.types.is_list(item.type)]
     return tuple(
-        Series(run, record, label, number, run.summary(), run.items())
+        Series(
+            *(run, record, label, number, run.summary(), run.items(plain)),
+            curves=cumulative_curves(run.items(CURVE_COLUMNS)),
+        )
         for number, (run, record, label) in enumerate(zip(runs, records, unique, strict=True))
     )

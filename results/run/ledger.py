@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ Standing = tuple[int, bool, str]
 """Of a row: its chunk, whether it is the clip's last, and its status."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ClipProgress:
     """How far a clip has come.
 
@@ -156,11 +157,12 @@ class Ledger:
         for path in damaged:
             # Kept for whoever looks into it, under a name that `*.parquet` does not match.
             path.replace(path.with_name(f".{path.name}.damaged"))
-        packed = self._packs.keys()
         loose = {
             path: (path.parent.relative_to(self.folder).as_posix(), int(path.stem))
             for path in self._loose()
         }
+        # Of the few files, not of all packs: those of a million chunks are a million keys.
+        packed = set(loose.values()).intersection(self._packs.keys() if loose else ())
         # A command was killed between packing and removing: the pack's row is the same.
         _remove([path for path, key in loose.items() if key in packed])
         rest = sorted(path for path, key in loose.items() if key not in packed)
@@ -187,11 +189,12 @@ class Ledger:
         """How far every clip has come that has a row."""
         names = ("clip", "chunk", "last", "status")
         table = self._columns(names)
-        columns = (table[name].tolist() for name in names)
-        clips: dict[str, list[Standing]] = defaultdict(list)
-        for clip, *row in zip(*columns, strict=True):
-            clips[clip].append((row[0], row[1], row[2]))
-        return {clip: _progress(rows) for clip, rows in clips.items()}
+        rows = zip(*(table[name].tolist() for name in names), strict=True)
+        # Sorted by clip: a clip at a time, not a list of all rows beside the table of them.
+        return {
+            clip: _progress([(chunk, last, status) for _, chunk, last, status in mine])
+            for clip, mine in groupby(rows, itemgetter(0))
+        }
 
     def total(self, clip: str) -> ClipSum:
         """Add up the person's faces in float64 and chunk order, so that arrival order is nothing.

@@ -151,12 +151,10 @@ class Packs:
         """Some columns of every file."""
         return (read_rows(path, names) for path in self.files())
 
-    def keys(self) -> set[tuple[str, int]]:
+    def keys(self) -> Iterator[tuple[str, int]]:
         """Clip and chunk of every row."""
-        keys: set[tuple[str, int]] = set()
         for table in self.columns(["clip", "chunk"]):
-            keys.update(zip(table["clip"].to_pylist(), table["chunk"].to_pylist(), strict=True))
-        return keys
+            yield from zip(table["clip"].to_pylist(), table["chunk"].to_pylist(), strict=True)
 
     def clip(self, clip: str) -> list[pa.Table]:
         """A clip's rows, a table for each file that has some."""

@@ -301,7 +301,8 @@ def measured_dataset(record: RunRecord) -> Dataset:
     # Predictions may be what told the items, as of plain pairs: a run knows their names.
     root = local_path(record.data).absolute()
     dataset = open_dataset(record.dataset, root, predictions=record.items)
-    items = tuple(item for item in dataset.items if item.id in set(record.items))
+    measured = set(record.items)
+    items = tuple(item for item in dataset.items if item.id in measured)
     if len(items) < len(record.items):
         raise FacebenchError(f"{record.data} lacks some of what the run measured")
     return replace(dataset, items=items)

@@ -71,6 +71,12 @@ class SceneSummary:
         return check_fields(cls(**{**plain, "ci95_mm": (low, high)}))
 
 
+_COLUMNS = (
+    *("item", "subject", "scene", "value_mm", "median_mm", "rmse_mm", "p90_mm", "mean_face_mm"),
+    *("frames", "faces", "size_error", "completeness"),
+)
+"""What a summary is made of."""
+
 _UNKNOWN = {
     "ci95_mm": (float("nan"), float("nan")),
     **dict.fromkeys(("mean_mm", "std_mm", "median_mm", "rmse_mm", "p90_mm"), float("nan")),
@@ -79,7 +85,7 @@ _UNKNOWN = {
 
 def summarise(run: RunFolder) -> dict[str, SceneSummary]:
     """The summary of each scene of a run, scenes in table order."""
-    record, items = run.record(), run.items()
+    record, items = run.record(), run.items(_COLUMNS)
     # By the protocol in the record, not a preset of today with the same name.
     protocol, rate = Protocol.from_dict(record.protocol_settings), run.ledger.frames_per_second()
     summaries = {}

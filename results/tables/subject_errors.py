@@ -17,6 +17,10 @@ ERROR = "value_mm"
 CURVE = "curve"
 """Share of a subject's points within each threshold of `CURVE_MM`."""
 
+ERROR_COLUMNS = ("item", "subject", "scene", ERROR)
+"""What pairs and tables of subjects are made of."""
+CURVE_COLUMNS = ("scene", ERROR, CURVE)
+"""What `cumulative_curves` is made of."""
 
 PartErrors = dict[str, tuple[float, float, float]]
 """Part of the face to the mean, and the low and high end of its interval, mm."""

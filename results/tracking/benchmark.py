@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from ..run.folder import RunFolder, RunRecord
 from ..run.summary import SceneSummary
 from ..tables.basis import place_of
 from ..tables.scenes import run_label
-from ..tables.subject_errors import cumulative_curves
+from ..tables.subject_errors import CURVE_COLUMNS, cumulative_curves
 from .run import log_changed, log_measured_model, log_new_parameters, run_of, run_of_key
 from .store import connect, store_errors_told
 
@@ -89,7 +90,8 @@ def _metrics(run: RunFolder, record: RunRecord, model: str | None) -> list[Metri
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    items, of = run.items(), {"dataset_name": record.dataset, "dataset_digest": _short(record)}
+    of = {"dataset_name": record.dataset, "dataset_digest": _short(record)}
+    items = run.items((*CURVE_COLUMNS, *(f"{part}_mm" for part in FACE_PARTS)))
     # MLflow's charts begin with what was logged first, and make a section of names with a slash:
     # which is better, by scene, then where in the face.
     errors = {f"error_mm/{scene}": found.mean_mm for scene, found in run.summary().items()}
@@ -159,9 +161,20 @@ def _log_artefacts(run: RunFolder) -> None:
         if path.is_file():
             mlflow.log_artifact(str(path))
     # The interface shows CSV as a table, Parquet not at all.
-    mlflow.log_text(run.items().to_csv(index=False), "items.csv")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "items.csv"
+        _write_csv(run.scores.table(), path)
+        mlflow.log_artifact(str(path))
     if run.pictures.is_dir():
         mlflow.log_artifacts(str(run.pictures), "pictures")
+
+
+def _write_csv(table: Any, path: Path) -> None:
+    """A `pyarrow.Table` as a data frame writes itself, some thousand rows at a time."""
+    parts = table.to_batches() or [table]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for number, part in enumerate(parts):
+            part.to_pandas().to_csv(file, index=False, header=not number, lineterminator="\n")
 
 
 EXPERIMENT = "comparisons"

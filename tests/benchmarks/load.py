@@ -4,8 +4,9 @@
     python tests/benchmarks/load.py --only restart sums report
 
 Files in MICC's layout, a ledger row for each of the chunks, a score for each subject in three
-scenes; then what `facebench micc`, `compare`, `gate` and `report` do with them. Nothing is decoded,
-reconstructed or measured. Every stage is a process of its own, after its imports: seconds of the
+scenes; then what `facebench micc`, `compare`, `gate` and `report` do with them, `run` in one
+process as a driver does it, from the listing to the page. Nothing is decoded, reconstructed or
+measured. Every stage is a process of its own, after its imports: seconds of the
 processor, seconds by the clock (a disk is waited for), most memory held. What costs in proportion
 to the load costs up to 10 times as much in full as at a tenth; less where much is fixed.
 """
@@ -13,21 +14,23 @@ to the load costs up to 10 times as much in full as at a tenth; less where much 
 from __future__ import annotations
 
 import argparse
-import json
 import math
+import multiprocessing
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import mlflow  # noqa: F401  imported before the clock starts
 import numpy as np
+import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
@@ -37,7 +40,10 @@ from micc_sets import micc_dataset
 from facebench.bench.landmarks import FACE_PARTS
 from facebench.bench.method.clip_faces import OK, ChunkRow
 from facebench.bench.scoring.distance import CURVE_MM
+from facebench.bench.scoring.measure import Job, Measured
 from facebench.bench.scoring.result import SCORED, Result
+from facebench.bench.scoring.target import Ruler
+from facebench.distributed import benchmark as driver
 from facebench.distributed.benchmark import Benchmark, item_jobs, predictions, unfinished_tasks
 from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.distributed.tasks import Behind
@@ -46,7 +52,7 @@ from facebench.results.compare import FORMS, compare, comparison_text
 from facebench.results.gate import Baseline, Coverage, Limit, Regression, evaluate
 from facebench.results.report import write_report
 from facebench.results.run.folder import RunFolder
-from facebench.results.run.items import GrowingTable
+from facebench.results.run.items import GrowingTable, schema, table_of_results
 from facebench.results.run.record import now
 from facebench.results.run.summary import summarise
 from facebench.results.tables.scenes import scene_rows
@@ -99,7 +105,7 @@ class Load:
     @property
     def names(self) -> list[str]:
         """Of the subjects."""
-        return [f"subject_{number:05d}" for number in range(1, self.subjects + 1)]
+        return [f"subject_{number:06d}" for number in range(1, self.subjects + 1)]
 
     def benchmark(self) -> Benchmark:
         """As `facebench micc` prepares it."""
@@ -156,21 +162,45 @@ def score_row(subject: str, scene: str, error: float) -> Result:
     )
 
 
+def score_table(load: Load, seed: int) -> pa.Table:
+    """The same rows, many of which differ only in whose and how large the error is."""
+    rng = np.random.default_rng(seed)
+    many = [row for some in islice(score_rows(load, seed), 300) for row in some]
+    # 100,000 subjects' curves take minutes: they are some hundred subjects' in turn.
+    table = table_of_results(many).take(np.arange(3 * load.subjects) % len(many))
+    scenes = np.tile(SCENES, load.subjects)
+    subjects = np.repeat(load.names, len(SCENES))
+    errors = np.repeat(rng.normal(1.4, 0.2, load.subjects).clip(0.5), len(SCENES))
+    errors += rng.normal(0, 0.05, len(errors))
+    columns = {"subject": subjects, "scene": scenes, "value_mm": errors, "mean_mm": errors}
+    columns["item"] = np.char.add(np.char.add(subjects, "/"), scenes)
+    for name, values in columns.items():
+        table = table.set_column(table.column_names.index(name), name, pa.array(values))
+    return table.cast(schema())
+
+
 def _share(threshold_mm: float, sigma: float) -> float:
     return math.erf(threshold_mm / (sigma * math.sqrt(2)))
 
 
 def write_load(load: Load) -> None:
     """Files of one byte where videos and scans are, two runs' folders, and a mesh a score."""
-    for name in load.names:
+    for number, name in enumerate(load.names):
+        folder = f"{load.people}/{name}"
+        for inner in ("Video", "Model/frontal1/obj"):
+            Path(folder, inner).mkdir(parents=True)
         for path in (*(f"Video/{video}" for video in VIDEOS.values()), "Model/frontal1/obj/1.obj"):
-            place = load.people / name / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(b"-")
+            if number % (LINKS // 4) == 0 and path == f"Video/{VIDEOS['cooperative']}":
+                source = f"{folder}/{path}"
+                Path(source).write_bytes(b"-")
+            else:
+                os.link(source, f"{folder}/{path}")
     benchmark, request = load.benchmark(), RunRequest(load.people, method="mean-face")
+    record = describe_run(benchmark, request, "load", {}, _arguments(load))
     for number, run in enumerate((load.run, load.other)):
-        run.begin(describe_run(benchmark, request, "load", {}, _arguments(load)))
-        run.scores.write(row for rows in score_rows(load, number) for row in rows)
+        run.begin(record)
+        table = score_table(load, number)
+        run.scores.write_parts([table], np.arange(len(table)))
         run.write_record(replace(run.record(), ended=now(), n_scored=3 * load.subjects))
     load.other.write_summary(summarise(load.other))
     load.run.scores.path.unlink()
@@ -235,6 +265,31 @@ def scores(load: Load) -> None:
             growing.add(rows)
 
 
+def run(load: Load) -> None:
+    """What the driver of a run does, from the listing to the page, all frames being read."""
+    given = score_rows(load, 0)
+
+    def made_up(jobs: Iterable[Job], ruler: Ruler) -> Iterator[list[Measured]]:
+        for job, rows in zip(jobs, given, strict=True):
+            assert all(prediction.mesh is not None for _, prediction in job)
+            yield [Measured(row) for row in rows]
+
+    with patch.multiple(driver, measure_here=made_up, keep_arrays=lambda *_: None):
+        driver.run_benchmark(load.benchmark(), load.run, _Deaf())
+        write_report(load.run)
+
+
+class _Deaf:
+    """Is told how far the run has come."""
+
+    def frames(self, row: ChunkRow) -> None:
+        """Nothing is read."""
+        raise AssertionError(row.clip)
+
+    def subject(self, name: str) -> None:
+        """Shows nothing."""
+
+
 def statistics(load: Load) -> None:
     """The summary, with its intervals."""
     load.run.write_summary(summarise(load.run))
@@ -277,6 +332,7 @@ STAGES: dict[str, Callable[[Load], None]] = {
     "restart": restart,
     "sums": sums,
     "scores": scores,
+    "run": run,
     "statistics": statistics,
     "tables": tables,
     "compare": comparison,
@@ -309,12 +365,10 @@ def measured(stage: str, load: Load) -> Cost:
     return Cost(time.process_time() - cpu, time.perf_counter() - wall, peak)
 
 
-def in_process(stage: str, load: Load) -> Cost:
-    """Do it in a process of its own."""
-    sizes = ["--subjects", str(load.subjects), "--chunks", str(load.chunks)]
-    command = [sys.executable, __file__, "--stage", stage, "--folder", str(load.folder), *sizes]
-    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return Cost(**json.loads(said.splitlines()[-1]))
+def in_process(work: Callable[..., Any], *given: Any) -> Any:
+    """What comes of it in a process of its own, which begins with all imports and nothing else."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.apply(work, given)
 
 
 def parsed() -> argparse.Namespace:
@@ -324,16 +378,12 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=list(STAGES), default=list(STAGES))
     parser.add_argument("--size", choices=["tenth", "full", "both"], default="both")
     parser.add_argument("--folder", type=Path, help="kept; else a temporary one")
-    parser.add_argument("--stage", choices=list(STAGES), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parsed()
     load = Load(arguments.folder, arguments.subjects, arguments.chunks)
-    if arguments.stage:
-        print(json.dumps(asdict(measured(arguments.stage, load))))
-        return
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
         loads = [
@@ -343,7 +393,7 @@ def main() -> None:
         loads = [one for one in loads if arguments.size in (one.folder.name, "both")]
         for one in loads:
             if not one.people.is_dir():
-                write_load(one)
+                in_process(write_load, one)
         compared(loads, arguments.only)
 
 
@@ -353,7 +403,7 @@ def compared(loads: list[Load], stages: list[str]) -> None:
     print("| stage |", " | ".join(f"{size}: CPU s | wall s | MB" for size in head), "|")
     print("| --- |" + " ---: |" * (3 * len(loads)))
     for stage in stages:
-        costs = [in_process(stage, load) for load in loads]
+        costs = [in_process(measured, stage, load) for load in loads]
         cells = (f"{c.cpu_s:.1f} | {c.wall_s:.1f} | {c.memory_mb:.0f}" for c in costs)
         print(f"| {stage} |", " | ".join(cells), "|", flush=True)
     pages = [load.run.report for load in loads if load.run.report.is_file()]

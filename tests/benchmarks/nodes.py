@@ -10,23 +10,28 @@ figures:
 
     python tests/benchmarks/nodes.py --clips 8 --frames 96
     python tests/benchmarks/nodes.py --clips 16 --frames 288
+    python tests/benchmarks/nodes.py --clips 16 --frames 288 --store
+
+With `--store` videos, boxes and weights are in an object store, whose server is this process.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import tempfile
 import time
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
+from object_store import ObjectStore, object_store, upload
 from ray_nodes import RayNodes
 from small_micc import moving_face, write_random_weights, write_video
 
@@ -35,6 +40,7 @@ from facebench.bench.method.interface import MethodOptions
 from facebench.distributed.cluster import ray_connection
 from facebench.distributed.frames import ClipTask, FrameJob, describe_clips
 from facebench.recon.face.crop import Box, write_boxes
+from facebench.recon.files.stores import mirror_path
 from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.regressor import NetworkRecipe
 
@@ -63,9 +69,17 @@ class Speed:
 
 def main() -> None:
     arguments = parsed()
-    with tempfile.TemporaryDirectory() as name:
-        clips = [clip(Path(name), number, arguments.frames) for number in range(arguments.clips)]
-        options = weights_of(Path(name), arguments)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line for every request
+    with (
+        tempfile.TemporaryDirectory() as name,
+        object_store() if arguments.store else nullcontext() as store,
+    ):
+        folder = Path(name)
+        clips = [clip(folder, number, arguments.frames) for number in range(arguments.clips)]
+        options = weights_of(folder, arguments)
+        if store:
+            os.environ |= store.environment(folder / "cache")
+            clips, options = in_store(store, folder, clips, options)
         speeds = [on_nodes(nodes, clips, options, arguments) for nodes in (1, 2)]
     print("| nodes | frames | wall, frames/s | processor s, busiest | processor s, all | work |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: |")
@@ -126,6 +140,23 @@ def clip(folder: Path, number: int, frames: int) -> Clip:
     return Clip(f"subject_{number:02d}/a", path, boxes)
 
 
+def in_store(
+    store: ObjectStore, folder: Path, clips: list[Clip], options: MethodOptions
+) -> tuple[list[Clip], MethodOptions]:
+    """The same in a bucket, and gone from the folder."""
+    bucket = store.new_bucket()
+    upload(folder, bucket)
+    for path in folder.glob("*.*"):
+        path.unlink()
+
+    def place(path: Path | None) -> Path:
+        assert path is not None
+        return mirror_path(f"{bucket}/{path.name}")
+
+    stored = [replace(one, path=place(one.path), boxes=place(one.boxes)) for one in clips]
+    return stored, replace(options, checkpoint=place(options.checkpoint))
+
+
 def weights_of(folder: Path, arguments: argparse.Namespace) -> MethodOptions:
     """A network of random weights."""
     recipe = NetworkRecipe(arguments.architecture, arguments.width, arguments.image_size)
@@ -139,6 +170,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--architecture", default="resnet18")
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--image-size", type=int, default=128)
+    parser.add_argument("--store", action="store_true", help="all in an object store")
     return parser.parse_args()
 
 

@@ -18,7 +18,7 @@ from training_faces import SETTINGS, small_model
 
 from facebench import run as facebench_run
 from facebench.bench.method import clip_faces
-from facebench.errors import STORE_MIRROR
+from facebench.errors import STORE_MIRROR, FacebenchError
 from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.files import publishing
 from facebench.recon.files.stores import mirror_path
@@ -26,6 +26,7 @@ from facebench.recon.morphable.load import load_model, save_npz
 from facebench.recon.network.tensor_files import read_content
 
 SCENES = ("cooperative", "indoor")
+REFUSED = r"refuses the credentials \(403 Forbidden, \w+\): set AWS_ACCESS_KEY_ID"
 COARSE = "points.longest_edge_mm=inf"
 """Faces as their files have them: half the time of a measurement."""
 
@@ -152,6 +153,33 @@ def in_a_pause(store: ObjectStore, publish: Callable[..., None]) -> Callable[...
         publish(self)
 
     return call
+
+
+def test_credentials_that_end_in_the_middle_are_a_line_and_what_was_done_is_kept(
+    home: Path, kept: str, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, publish, calls = f"{kept}/runs/expired", publishing._Publication.publish, []
+
+    def publish_twice(self: publishing._Publication) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            object_store.refuse_after(0)
+        publish(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing._Publication, "publish", publish_twice)
+        patch.setattr(publishing._Publication, "is_time", lambda self: True)
+        try:
+            with pytest.raises(FacebenchError, match=REFUSED):
+                run(kept, out)
+        finally:
+            object_store.refuse_after(None)
+    found = objects(out)
+    assert sum(name.startswith("chunks.parquet/") for name in found) == 1
+    # Its lock stayed, of a process that lives.
+    monkeypatch.setattr(publishing, "LEASE_SECONDS", 0.1)
+    run(kept, out)
+    assert objects(out)["items.parquet"] == (home / "disk" / "items.parquet").read_bytes()
 
 
 def test_refusals_come_before_any_work_and_are_a_line(home: Path, kept: str) -> None:

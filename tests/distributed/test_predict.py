@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -13,12 +15,19 @@ from small_micc import scan_path, write_scan
 from facebench.bench.dataset.interface import Clip
 from facebench.bench.meshes.units import UnitError
 from facebench.bench.method.clip_faces import ChunkRow
+from facebench.bench.scoring.measure import Job, Measured, failed_job
+from facebench.bench.scoring.target import Ruler
+from facebench.distributed import benchmark as driver
 from facebench.distributed.benchmark import item_jobs, predictions
-from facebench.distributed.plan import RunRequest, _check_size, prepare
+from facebench.distributed.plan import RunRequest, _check_size, describe_run, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.export.mesh_files import write_mesh
 from facebench.recon.morphable.load import load_model
+from facebench.results.run.folder import RunFolder
 from facebench.results.run.ledger import Ledger
+from facebench.results.run.record import measured_dataset
+
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +75,48 @@ def test_a_folder_too_high_is_answered_with_the_one_inside(home: Path) -> None:
 def test_a_run_of_files_reads_no_clip(home: Path) -> None:
     benchmark = prepare(RunRequest(home / "data", f"meshes:{home / 'meshes'}"))
     assert benchmark.job is None and benchmark.clips == ()
+
+
+class Counted(tuple[T, ...]):
+    """Counts how often somebody walks through it."""
+
+    walks = 0
+
+    def __iter__(self) -> Iterator[T]:
+        type(self).walks += 1
+        return super().__iter__()
+
+
+class Deaf:
+    def frames(self, row: ChunkRow) -> None: ...
+    def subject(self, name: str) -> None: ...
+
+
+def test_a_subject_costs_no_walk_through_the_set(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a hundred thousand it would be hours: neither measuring them nor looking them up."""
+
+    def fail(jobs: Iterable[Job], ruler: Ruler) -> Iterator[list[Measured]]:
+        return (failed_job(job, "not measured", ruler) for job in jobs)
+
+    monkeypatch.setattr(driver, "measure_here", fail)
+    walks: list[int] = []
+    for subjects in (("subject_01",), ("subject_01", "subject_02")):
+        request = RunRequest(home / "data", f"meshes:{home / 'meshes'}", subjects=subjects)
+        made = prepare(request)
+        items = Counted(made.dataset.items)
+        Counted.walks = 0
+        folder = RunFolder(tmp_path / str(len(subjects)))
+        counted = replace(made, dataset=replace(made.dataset, items=items))
+        driver.score_items(counted, folder, Deaf())
+        assert folder.items()["reason"].tolist() == ["not measured"] * len(items)
+        walks.append(Counted.walks)
+    assert walks[0] == walks[1]
+    record = describe_run(made, request, "", {}, {})
+    Counted.walks = 0
+    assert len(measured_dataset(replace(record, items=Counted(record.items))).items) == 6
+    assert Counted.walks == 1
 
 
 def test_a_unit_wrong_for_all_is_told_before_anything_is_measured(

@@ -46,6 +46,13 @@ class ObjectStore:
             "XDG_CACHE_HOME": str(cache),
         }
 
+    def refuse_after(self, requests: int | None) -> None:
+        """Refuse everybody's credentials after so many requests more; None takes them again."""
+        count = str(2**31 if requests is None else requests).encode()
+        # Of the kind that `urlopen` gives by itself the server would make a form.
+        kind = {"Content-Type": "text/plain"}
+        urlopen(Request(f"{self.endpoint}/moto-api/reset-auth", count, kind), timeout=30).close()
+
     def new_bucket(self) -> str:
         """The address of a bucket that nobody else uses."""
         self._buckets += 1

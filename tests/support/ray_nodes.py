@@ -19,8 +19,10 @@ QUICK = {
     "RAY_health_check_timeout_ms": "3000",
     "RAY_health_check_failure_threshold": "4",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "15",
+    "RAY_worker_niceness": "0",
 }
-"""Ray's own patience is made for machines that are slow for a while; it takes minutes."""
+"""Ray's own patience is made for machines that are slow for a while; it takes minutes. Workers are
+no nicer than the command, as those of a Ray that `facebench.distributed.cluster` starts."""
 
 
 class RayNodes:
