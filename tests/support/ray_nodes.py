@@ -19,10 +19,15 @@ QUICK = {
     "RAY_health_check_timeout_ms": "3000",
     "RAY_health_check_failure_threshold": "4",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "15",
+    "RAY_raylet_start_wait_time_s": "600",
+    "RAY_gcs_server_port_wait_time_s": "600",
+    "RAY_agent_register_timeout_ms": "600000",
+    "RAY_worker_register_timeout_seconds": "600",
     "RAY_worker_niceness": "0",
 }
-"""Ray's own patience is made for machines that are slow for a while; it takes minutes. Workers are
-no nicer than the command, as those of a Ray that `facebench.distributed.cluster` starts."""
+"""Ray's own patience with what runs is made for machines that are slow for a while and takes
+minutes; that with what starts, 30 seconds, is too short for a busy one. Workers are no nicer than
+the command, as those of a Ray that `facebench.distributed.cluster` starts."""
 
 
 class RayNodes:
