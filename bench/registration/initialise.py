@@ -27,6 +27,7 @@ SMALLEST_SCALE = 2 / 3  # Of a prediction in millimetres: grown-ups' faces diffe
 SMALLEST_SEARCHED = 0.75
 # Between the nose tips of two registered faces: each is found to a centimetre.
 TIPS_MM = 40.0
+TURN_DEG = 60.0  # The same for the way up, which the mean face tells to some thirty degrees.
 # Root mean square between the landmarks of two faces, at the size of the scan, that is no
 # difference between persons, which is 1 to 5, nor a poor prediction.
 PAIR_MM = 15.0
@@ -118,21 +119,16 @@ def _best_after_coarse_alignment(
     A face is registered at the size that fits, also where a protocol leaves it its own.
     """
     surfaces = prediction.surface, scan.surface
-    aligned: list[_Aligned] = []
-    apart: list[FacebenchError] = []
-    for start in starts:
-        around = _face_around(prediction, start)
-        try:
-            sized = _align_at_fitting_size(*surfaces, start, intersection, settings, around)
-        except FacebenchError as error:
-            # A wrong pose of several slid off the scan: the others are still to be judged.
-            apart.append(error)
-        else:
-            aligned.append((start, around, sized))
+    aligned, apart = _align_each(starts, prediction, scan, settings, intersection)
+    if starts[0].source == "search" and not _agree(aligned):
+        expected = _by_mean_face(prediction, scan)
+        likely = [one for one in aligned if expected and _is_like(one, expected, scan, label)]
+        if expected and not likely:
+            more = [Initialisation(expected, "search")]
+            likely = aligned + _align_each(more, prediction, scan, settings, intersection)[0]
+        aligned = likely or aligned
     if not aligned:
         raise apart[0]
-    if len(aligned) > 1:
-        aligned = _with_nose_on_nose(aligned, scan, label)
     # Judged after the coarse alignment, at the size that fits: before it a wrong size decides.
     shares = [0.0]
     if len(aligned) > 1:
@@ -148,23 +144,65 @@ def _best_after_coarse_alignment(
     )
 
 
-def _with_nose_on_nose(
-    aligned: list[_Aligned], scan: PreparedMesh, label: Float64Array | None
-) -> list[_Aligned]:
-    """Those of several poses that lay the nose on the scan's nose; all where none does.
+def _align_each(
+    starts: list[Initialisation],
+    prediction: PreparedMesh,
+    scan: PreparedMesh,
+    settings: AlignmentSettings,
+    intersection: OverlapRegion,
+) -> tuple[list[_Aligned], list[FacebenchError]]:
+    """Initialisations after a few dense steps, and why others found no overlap."""
+    aligned: list[_Aligned] = []
+    apart: list[FacebenchError] = []
+    for start in starts:
+        around = _face_around(prediction, start)
+        try:
+            sized = _align_at_fitting_size(
+                prediction.surface, scan.surface, start, intersection, settings, around
+            )
+        except FacebenchError as error:
+            # A wrong pose of several slid off the scan: the others are still to be judged.
+            apart.append(error)
+        else:
+            aligned.append((start, around, sized))
+    return aligned, apart
+
+
+def _agree(aligned: list[_Aligned]) -> bool:
+    """Whether there are poses, and all lay the face on one place of the scan, one way up."""
+    if not aligned or any(around is None for _, around, _ in aligned):
+        return False
+    tips = np.array([around.centre for _, around, _ in aligned if around is not None])
+    turns = [_turn_deg(sized, aligned[0][2]) for _, _, sized in aligned]
+    return bool((lengths(tips - tips[0]) <= TIPS_MM).all() and max(turns) <= TURN_DEG)
+
+
+def _by_mean_face(prediction: PreparedMesh, scan: PreparedMesh) -> Similarity | None:
+    """The pose by which the mean face lies on both alike; None where it lies on neither."""
+    try:
+        return scan.mean_pose.after(prediction.mean_pose.inverse())
+    except FacebenchError:
+        return None
+
+
+def _is_like(
+    one: _Aligned, expected: Similarity, scan: PreparedMesh, label: Float64Array | None
+) -> bool:
+    """Whether a pose lays the nose on the scan's nose, the right way up.
 
     A cropped face lies well on the back of a head, and a wrong pose in the hair overlaps more than
     the right one.
     """
-    tips = np.array([around.centre for _, around, _ in aligned if around is not None])
-    if len(tips) < len(aligned) or (lengths(tips - tips[0]) <= TIPS_MM).all():
-        return aligned  # They agree on the place: which way is up is told by the surfaces.
-    try:
-        tip = scan.nose_tip if label is None else label
-    except FacebenchError:
-        return aligned
-    on_nose = lengths(tips - tip) <= TIPS_MM
-    return [one for one, near in zip(aligned, on_nose, strict=True) if near] or aligned
+    _, around, sized = one
+    tip = scan.nose_tip if label is None else label
+    apart = np.inf if around is None else float(lengths(around.centre - tip))
+    return apart <= TIPS_MM and _turn_deg(sized, expected) <= TURN_DEG
+
+
+def _turn_deg(one: Similarity, other: Similarity) -> float:
+    """The angle between two poses."""
+    cosine = (np.trace(one.rotation.T @ other.rotation) - 1) / 2
+    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
 def _align_at_fitting_size(

@@ -10,19 +10,22 @@ from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
 from ...recon.mesh import Mesh
+from ...recon.morphable.load import HUMAN, load_model
 from ...recon.morphable.procedural import procedural_model
 from ..protocol.record import AlignmentSettings
 from ..surface.overlap import subsample
 from ..surface.region import OverlapRegion, Sphere
-from ..surface.similarity import Similarity
+from ..surface.similarity import Similarity, similarity_between
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, double_areas
 from .dense import agreement, align_coarsely
-from .global_search import pose_hypotheses
+from .global_search import pose_hypotheses, prominence_mm
 
 FACE_MM = 95.0  # Of the nose tip: a face, and little else.
 # Between normals that say the same of a pose: a smooth back of a head faces any face within 90.
 SAME_WAY_DEG = 50.0
+# Prominence of a nose: nine of ten came to more, crowns, chins and ears to less than 7.
+NOSE_MM = 9.0
 NOSE_TIP = 30  # Index of the nose tip among the 68 iBUG landmarks, counted from 0.
 # Two ways of finding a nose tip seldom differ by more: then one of them went astray, or what is
 # there is no nose. It does not tell small errors, in which both share.
@@ -75,7 +78,9 @@ def find_nose_tip(scan: Surface, start: Similarity) -> NoseTip:
         FacebenchError: when the mean does not fit the scan there.
     """
     mean, tip = mean_face()
-    transform = align_coarsely(mean, scan, start, OverlapRegion(), AlignmentSettings())
+    # Over a whole bare head the mean would grow, and its face leave the other's.
+    around = Sphere(start.apply(tip[None])[0], FACE_MM)
+    transform = align_coarsely(mean, scan, start, OverlapRegion(), AlignmentSettings(), around)
     return tip_on_scan(scan, mean, tip, transform)
 
 
@@ -83,27 +88,49 @@ def register_mean_face(face: Surface) -> Similarity:
     """Where the embedded model's mean lies on a face, a head or a scan in mm, to a centimetre.
 
     Of all that stands out on a head, only the nose has the rest of a face around it. Of several
-    poses the one whose surfaces agree most. A bare closed head can still mislead it: on most of
-    six random ones of ICT-FaceKit the crown agreed more than the face.
+    poses the one whose surfaces agree most.
 
     Raises:
         FacebenchError: when the surface has too few points to tell a pose.
     """
-    mean, tip = mean_face()
-    poses = pose_hypotheses(mean, face, tip)
-    return max(poses, key=partial(_agreement, face)) if len(poses) > 1 else poses[0]
+    # The human mean has the ears, brows and chin of a head: the plainer embedded one lies as well
+    # on the crown of every third bare one.
+    human, tip, from_embedded = _human_mean()
+    poses = pose_hypotheses(human, face, tip)
+    refined = [one for pose in poses if (one := _refine(face, pose)) is not None]
+    best = max(refined, key=partial(_likeness, face)) if refined else poses[0]
+    return best.after(from_embedded)
 
 
-def _agreement(face: Surface, pose: Similarity) -> float:
-    """How much of the mean face and of a surface agree after a few steps, from 0 to 1."""
-    mean, tip = mean_face()
+def _refine(face: Surface, pose: Similarity) -> Similarity | None:
+    """A pose of the human mean after a few steps; None when it slid off."""
+    human, tip, _ = _human_mean()
     around = Sphere(pose.apply(tip[None])[0], FACE_MM)
     region = OverlapRegion(max_angle_deg=SAME_WAY_DEG)
     try:
-        aligned = align_coarsely(mean, face, pose, region, AlignmentSettings(scale="none"), around)
-        return agreement(mean, face, aligned, region, around)
+        return align_coarsely(human, face, pose, region, AlignmentSettings(), around)
     except FacebenchError:
-        return 0.0  # It slid off.
+        return None
+
+
+def _likeness(face: Surface, pose: Similarity) -> tuple[bool, float]:
+    """Whether a nose is where the human mean has its own, and how much of the two agree, 0 to 1."""
+    human, tip, _ = _human_mean()
+    place = pose.apply(tip[None])[0]
+    nose = prominence_mm(face, place) >= NOSE_MM
+    try:
+        region = OverlapRegion(max_angle_deg=SAME_WAY_DEG)
+        return nose, agreement(human, face, pose, region, Sphere(place, FACE_MM))
+    except FacebenchError:
+        return nose, 0.0
+
+
+@cache
+def _human_mean() -> tuple[Surface, Float64Array, Similarity]:
+    """The human model's mean, its nose tip (3,), and the way to it from the embedded mean's."""
+    human, embedded = load_model(HUMAN).mesh(), procedural_model().mesh()
+    points = [one.vertices[one.landmarks].astype(np.float64) for one in (embedded, human)]
+    return Surface(human), points[1][NOSE_TIP], similarity_between(points[0], points[1], 1.0)
 
 
 @cache

@@ -10,12 +10,14 @@ from facebench.bench.landmarks import SEVEN, Landmarks
 from facebench.bench.protocol.record import AlignmentSettings, preset
 from facebench.bench.registration.initialise import (
     Initialisation,
+    _agree,
     _align_at_fitting_size,
     _best_after_coarse_alignment,
-    _with_nose_on_nose,
+    _by_mean_face,
+    _is_like,
     initialise,
 )
-from facebench.bench.registration.nose_tip import FACE_MM
+from facebench.bench.registration.nose_tip import FACE_MM, NOSE_TIP
 from facebench.bench.registration.prepared_mesh import PreparedMesh
 from facebench.bench.scoring.score import score_prediction
 from facebench.bench.surface.region import OverlapRegion, Sphere
@@ -73,20 +75,27 @@ def test_without_landmarks_the_pose_is_searched_for(
     assert np.linalg.norm(apart, axis=1).mean() < 3
 
 
-def test_a_pose_lays_the_nose_on_the_nose(moved: PreparedMesh) -> None:
+def test_a_pose_lays_the_nose_on_the_nose_the_right_way_up(
+    face: Mesh, moved: PreparedMesh, known: Similarity
+) -> None:
     """A face cut at 80 mm lies on the back of a head, upside down, as well as on the face."""
-    tip = moved.nose_tip
-    start = Initialisation(Similarity.identity(), "search")
-    right, behind, beside = (
-        (start, Sphere(tip + offset, FACE_MM), start.transform) for offset in (15.0, 100.0, -60.0)
+    tip, middle = moved.nose_tip, face.vertices[face.landmarks[NOSE_TIP]]
+    start = Initialisation(known, "search")
+    over = known.after(Similarity.step(np.array([0, 0, np.pi, 0, 0, 0, 0]), middle))
+    right, behind, turned = (
+        (start, Sphere(tip + off, FACE_MM), pose)
+        for off, pose in ((15.0, known), (100.0, known), (0.0, over))
     )
-    assert _with_nose_on_nose([behind, right, beside], moved, tip) == [right]
-    # Found by the shape alone.
+    assert _agree([right, right])
+    assert not any(_agree([right, *other]) for other in ([behind], [turned])) and not _agree([])
+    poses = behind, right, turned
+    assert [_is_like(one, known, moved, tip) for one in poses] == [False, True, False]
+    # By the shapes alone.
     bare = replace(moved, landmarks=None, mesh=replace(moved.mesh, landmarks=None))
     assert np.linalg.norm(bare.nose_tip - tip) < 12
-    assert _with_nose_on_nose([behind, right], bare, None) == [right]
-    # A label that no pose comes near to says nothing of them.
-    assert _with_nose_on_nose([behind, beside], moved, tip) == [behind, beside]
+    other = PreparedMesh.of(replace(face, landmarks=None), None, "prediction")
+    expected = _by_mean_face(other, bare)
+    assert [_is_like(one, expected, bare, None) for one in poses] == [False, True, False]
 
 
 def test_a_pose_off_the_scan_does_not_end_the_search(
@@ -99,8 +108,13 @@ def test_a_pose_off_the_scan_does_not_end_the_search(
     found = _best_after_coarse_alignment(poses, *pair, SEARCH, OverlapRegion())
     apart = found.transform.apply(face.vertices) - moved.mesh.vertices
     assert np.linalg.norm(apart, axis=1).mean() < 1e-3
+    # Where all are off, the mean face on both tells one.
+    found = _best_after_coarse_alignment(poses[::2], *pair, SEARCH, OverlapRegion())
+    apart = found.transform.apply(face.vertices) - moved.mesh.vertices
+    assert np.linalg.norm(apart, axis=1).mean() < 3
+    given = [replace(poses[0], source="landmarks")]
     with pytest.raises(FacebenchError, match="the scan has nothing within 95 mm"):
-        _best_after_coarse_alignment(poses[::2], *pair, SEARCH, OverlapRegion())
+        _best_after_coarse_alignment(given, *pair, SEARCH, OverlapRegion())
 
 
 def test_both_starts_come_to_the_same_place(

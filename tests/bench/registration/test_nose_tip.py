@@ -43,6 +43,17 @@ def test_the_tip_is_found_on_a_scan_anywhere(person: Mesh, scan_of, any_pose, se
     assert gone() is None, "a scan may have millions of vertices: nothing holds it afterwards"
 
 
+@pytest.mark.parametrize("seed", [0, 4])
+def test_the_mean_face_is_not_misled_by_a_bald_crown(shared: Path, any_pose, seed) -> None:
+    """Closed heads of another model, on whose crown the plainer embedded mean lay better."""
+    model = read_npz(shared / "ict-facekit" / "ict_facekit_light.npz")
+    weights = np.random.default_rng((9, seed)).standard_normal(model.identity_basis.shape[2])
+    head, pose = model.mesh(identity=weights), any_pose(seed)
+    surface = Surface(replace(head, vertices=pose.apply(head.vertices), landmarks=None))
+    found = register_mean_face(surface).apply(nose_tip.mean_face()[1][None])
+    assert np.linalg.norm(found - pose.apply(head.vertices[head.landmarks[30]][None])) < 20
+
+
 def test_the_crop_follows_the_pose_that_was_found(face: Mesh, shared: Path) -> None:
     """A search of the scan alone goes to the crown of this closed head, 140 mm away."""
     model = read_npz(shared / "ict-facekit" / "ict_facekit_light.npz")
