@@ -51,6 +51,8 @@ STABLE = slice(17, 68)
 """The 68 without the contour of the jaw, which slides along the face with the pose."""
 
 _MOST_BYTES = 2**20
+_SAME_POINTS = 1e-3
+"""Of the face: as far as text of six digits and arrays of 32 bits may differ."""
 
 LANDMARK_SUFFIXES = (".txt", ".npy", ".pp", ".pts", ".csv")
 LABEL_SUFFIXES = (".txt", ".json", ".pp")
@@ -194,9 +196,38 @@ def read_landmark_file(path: Path) -> Landmarks:
 
 
 def landmarks_beside(mesh: Path) -> Path | None:
-    """The landmarks file that is called like a mesh file, or None."""
-    candidates = (mesh.with_suffix(suffix) for suffix in LANDMARK_SUFFIXES)
-    return next((path for path in candidates if path.is_file()), None)
+    """The landmarks file that is called like a mesh file, or None.
+
+    Raises:
+        FacebenchError: there are several, and not all hold the same points.
+    """
+    endings = (form for suffix in LANDMARK_SUFFIXES for form in (suffix, suffix.upper()))
+    return only_landmarks([path for end in endings if (path := mesh.with_suffix(end)).is_file()])
+
+
+def only_landmarks(files: Sequence[Path]) -> Path | None:
+    """The first of the files that hold a mesh's landmarks; None without any.
+
+    Raises:
+        FacebenchError: they do not hold the same points: taking one would be nobody's choice.
+    """
+    # On disks without capitals one file answers to both names.
+    files = [path for n, path in enumerate(files) if not any(map(path.samefile, files[:n]))]
+    for other in files[1:]:
+        first, second = (_points_in(path) for path in (files[0], other))
+        size = float(np.ptp(first, axis=0).max(initial=0))
+        if first.shape != second.shape or np.abs(first - second).max() > _SAME_POINTS * size:
+            names = ", ".join(path.name for path in files)
+            raise FacebenchError(f"{len(files)} candidates for the landmarks: {names}", "keep one")
+    return files[0] if files else None
+
+
+def _points_in(path: Path) -> Float64Array:
+    """The points of a landmarks file, none of one that cannot be read."""
+    try:
+        return read_landmark_file(path).points
+    except FacebenchError:
+        return np.empty((0, 3))
 
 
 def parse_picked_points(content: bytes) -> list[dict[str, str]]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ...errors import FacebenchError
+from ...recon.files.contents import visible_in
 from ...recon.files.text import read_text
 from ..dataset.interface import DatasetCard, Item, Listing, Scan, id_fault
 
@@ -63,8 +64,16 @@ def _images(dataset: Path) -> tuple[str, ...]:
         lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         raise FacebenchError(f"{path}: cannot be read as a list of images ({error})") from error
-    # A line that stands twice would be two items of one id.
-    return tuple(dict.fromkeys(_image(path, line) for line in lines))
+    # A line that stands twice would be two items of one id; of two photographs a file could not
+    # say whose prediction it is.
+    images: dict[str, str] = {}
+    for line in dict.fromkeys(lines):
+        image = _image(path, line)
+        name = PurePosixPath(line.strip("\"'").replace("\\", "/")).name
+        if images.setdefault(image, name) != name:
+            hint = "predictions are called without the ending: rename one"
+            raise FacebenchError(f"{path}: {images[image]} and {name} have one name", hint)
+    return tuple(images)
 
 
 def _image(path: Path, line: str) -> str:
@@ -79,12 +88,17 @@ def _image(path: Path, line: str) -> str:
 
 def _item(image: str, dataset: Path) -> Item:
     subject, challenge, _ = image.split("/")
-    scans = sorted((dataset / SCANS / subject).glob("*.obj"))
-    labels = sorted((dataset / LANDMARKS / subject).glob("*.pp"))
+    scans = _files(dataset / SCANS / subject, ".obj")
+    labels = _files(dataset / LANDMARKS / subject, ".pp")
     # NoW's alignment starts from the landmarks: a scan without them cannot be measured as NoW does.
     reason = _fault(len(scans), "scan") or _fault(len(labels), "landmarks of the scan")
     scan = () if reason else (Scan(subject, scans[0].stem, scans[0], landmarks=labels[0]),)
     return Item(image, subject, challenge, scans=scan, scan_reason=reason, names=(image,))
+
+
+def _files(folder: Path, ending: str) -> list[Path]:
+    """Those of a folder with an ending, but what systems lay beside them (`._scan.obj`)."""
+    return [path for path in visible_in(folder) if path.suffix.lower() == ending]
 
 
 def _fault(count: int, kind: str) -> str:

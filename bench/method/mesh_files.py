@@ -18,7 +18,7 @@ from ...recon.files.mirror import fetch
 from ...recon.files.text import read_text
 from ...recon.mesh import Mesh
 from ..dataset.interface import Item
-from ..landmarks import LANDMARK_SUFFIXES, Landmarks, read_landmark_file
+from ..landmarks import LANDMARK_SUFFIXES, Landmarks, only_landmarks, read_landmark_file
 from ..meshes.checks import prediction_in_mm
 from ..meshes.files import FORMATS, load_mesh, meshes_below
 from ..meshes.units import ANY_UNIT, unit_in_mm
@@ -91,7 +91,18 @@ class MeshFolder:
 
     def landmarks_of(self, mesh: Path) -> Path | None:
         """The file of landmarks beside a mesh and called like it, or None."""
-        return next((path for path in visible_in(mesh.parent) if _is_beside(path, mesh)), None)
+        return next(iter(self._beside(mesh)), None)
+
+    def chosen_landmarks(self, mesh: Path) -> Path | None:
+        """The same, where it is the only one.
+
+        Raises:
+            FacebenchError: there are several, and not all hold the same points.
+        """
+        return only_landmarks(self._beside(mesh))
+
+    def _beside(self, mesh: Path) -> list[Path]:
+        return [path for path in visible_in(mesh.parent) if _is_beside(path, mesh)]
 
     def digest(self) -> str:
         """SHA-256 of the contents of all meshes and landmarks under the names they are known by."""
@@ -196,7 +207,7 @@ class MeshPredictions:
         Raises:
             FacebenchError: there is no such mesh, or the landmarks cannot be used.
         """
-        points = self.folder.landmarks_of(self.folder.find(item))
+        points = self.folder.chosen_landmarks(self.folder.find(item))
         if points is not None:
             return _in_mm(read_landmark_file(points).points, self.unit)
         raw = self.mesh_in_file(item)

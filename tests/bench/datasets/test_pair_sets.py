@@ -65,6 +65,73 @@ def test_a_file_name_that_is_there_once_is_enough(tmp_path: Path) -> None:
     assert [bool(method.files_for(item)) for item in found.items] == [True, True, True, False]
 
 
+def test_what_is_left_over_is_not_paired(tmp_path: Path) -> None:
+    ours = touch(tmp_path / "ours", "anna/mesh.obj", "ben/mesh.obj")
+    theirs = touch(tmp_path / "theirs", "anna/mesh.ply", "carl/mesh.ply")
+    found, _ = pairs(ours, theirs)
+    reasons = {item.id: item.scan_reason for item in found.items}
+    assert reasons == {"anna/mesh": "", "ben/mesh": "no scan of it", "carl/mesh": ""}
+    assert not found.problems
+
+
+def test_pairs_of_other_folders_are_told(tmp_path: Path) -> None:
+    ours = touch(tmp_path / "ours", "ben/mesh.obj", "x_1/anna.obj")
+    theirs = touch(tmp_path / "theirs", "carl/mesh.ply", "X-1/anna.ply")
+    found, _ = pairs(ours, theirs)
+    assert [bool(item.scans) for item in found.items] == [True, True]
+    (problem,) = found.problems
+    assert problem.reason.endswith("paired by the file's name: ben/mesh on carl/mesh")
+
+
+def test_a_folder_of_one_mesh_is_called_like_the_other_side(tmp_path: Path) -> None:
+    ours = touch(tmp_path / "ours", "Anna/face.obj", "ben/face.obj", "two/a.obj", "two/b.obj")
+    theirs = touch(tmp_path / "theirs", "anna.ply", "ben.ply", "two.ply", "carl/scan.ply")
+    found, _ = pairs(ours, theirs)
+    scans = {item.id: item.scans[0].path.name for item in found.items if item.scans}
+    assert scans == {
+        "Anna/face": "anna.ply",
+        "ben/face": "ben.ply",
+        "two": "two.ply",
+        "carl/scan": "scan.ply",
+    }
+    assert [one.id for one in found.items if one.scan_reason] == ["two/a", "two/b"]
+    back, _ = pairs(theirs, ours)
+    assert {one.id for one in back.items if one.scans} >= {"anna", "ben"}
+
+
+def test_lines_between_words_are_one_name(tmp_path: Path) -> None:
+    ours = touch(tmp_path / "ours", "anna_1.obj", "ben 2.obj")
+    theirs = touch(tmp_path / "theirs", "anna-1.ply", "ben_2.ply")
+    found, method = pairs(ours, theirs)
+    assert [item.id for item in found.items] == ["anna_1", "ben 2"]
+    assert all(item.scans and method.files_for(item) for item in found.items)
+
+
+@pytest.mark.parametrize("side", ["ours", "theirs"])
+def test_two_files_of_landmarks_are_no_choice_unless_equal(
+    tmp_path: Path, face: Mesh, side: str
+) -> None:
+    for name in ("ours", "theirs"):
+        write_side(face, tmp_path / name / "a.obj")
+    points = points_of(face)
+    np.savetxt(tmp_path / side / "a.TXT", points, fmt="%.4f")
+    np.save(tmp_path / side / "a.npy", points.astype(np.float32))
+
+    def reason() -> str:
+        found, method = pairs(tmp_path / "ours", tmp_path / "theirs")
+        (item,) = found.items
+        try:
+            assert (method.landmarks_for(item) is not None) == (side == "ours")
+        except FacebenchError as error:
+            return error.message
+        assert item.scan_reason or (item.scans[0].landmarks is not None) == (side == "theirs")
+        return item.scan_reason
+
+    assert not reason()
+    np.save(tmp_path / side / "a.npy", points + 5.0)
+    assert reason().startswith("2 candidates for the landmarks: a.")
+
+
 def test_case_and_accents_of_two_systems_are_the_same(tmp_path: Path) -> None:
     ours = touch(tmp_path / "ours", "M\u00fcller.obj", "Anna.obj", "x/Zoë.obj", "a.obj", "A.obj")
     theirs = touch(tmp_path / "theirs", "Mu\u0308ller.ply", "anna.ply", "y/zoë.ply", "a.ply")
@@ -184,3 +251,23 @@ def test_predictions_of_something_else_are_refused(now: tuple[Path, Path], tmp_p
     other = touch(tmp_path / "other", "a.obj")
     with pytest.raises(FacebenchError, match="no prediction of any of 2 items"):
         prepare(RunRequest(now[1], f"meshes:{other}", dataset="now", protocol="now"))
+
+
+def test_what_a_system_lays_beside_and_writes_large(now: tuple[Path, Path]) -> None:
+    predictions, dataset = now
+    scan = next((dataset / "scans/FaMoS_1").iterdir())
+    (scan.parent / f"._{scan.name}").write_bytes(b"\0\5\x16\7")
+    scan.rename(scan.with_suffix(".OBJ"))
+    points = next((dataset / "scans_lmks_onlypp/FaMoS_2").iterdir())
+    (points.parent / f"._{points.name}").write_bytes(b"\0\5\x16\7")
+    points.rename(points.with_suffix(".PP"))
+    found, _ = pairs(predictions, dataset, "now")
+    assert [item.scan_reason for item in found.items] == ["", ""]
+
+
+def test_two_photographs_of_one_name_are_refused(now: tuple[Path, Path]) -> None:
+    predictions, dataset = now
+    line = "FaMoS_1/selfie/IMG_1"
+    (dataset / "imagepathsvalidation.txt").write_text(f"{line}.jpg\n{line}.png\n{line}.jpg\n")
+    with pytest.raises(FacebenchError, match=r"IMG_1\.jpg and IMG_1\.png have one name"):
+        pairs(predictions, dataset, "now")
