@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import error_line
+from ...errors import FacebenchError, error_line
 from ...recon.face.crop import Box, crop_square, is_inside, read_boxes
 from ...recon.face.tracks import CUT_GREY, DESCRIBED, FOUND, Segments, large_changes, segments_of
 from ...recon.files.mirror import fetch
@@ -168,10 +168,22 @@ def _described(segments: Segments | None, good: NDArray[np.bool_]) -> Segments |
 def _describe(
     method: Method, crops: NDArray[np.uint8]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The vectors (N, D) of the crops, and which of them are finite."""
+    """The vectors (N, D) of the crops, and which of them are finite.
+
+    Raises:
+        FacebenchError: they are none, or not one of each crop.
+    """
     if not len(crops):
         return _NO_VECTORS, np.zeros(0, np.bool_)
-    vectors = np.asarray(method.describe(crops), np.float32)
+    found = np.asarray(method.describe(crops))
+    # A row less, as of a method that passes over a face, would shift all others to other frames.
+    if found.ndim != 2 or len(found) != len(crops) or found.dtype.kind not in "fiu":
+        raise FacebenchError(
+            f"the method gave {found.dtype} {found.shape} for {len(crops)} faces",
+            "describe() gives numbers (B, D), NaN for a face without any",
+        )
+    with np.errstate(over="ignore"):  # counted as what is not finite
+        vectors = found.astype(np.float32)
     # One NaN would make the mean of all frames NaN; it is counted as failed instead.
     return vectors, np.asarray(np.isfinite(vectors).all(axis=1))
 

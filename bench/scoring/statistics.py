@@ -182,8 +182,9 @@ def sign_flip_p_value(differences: ArrayLike) -> float:
     values = np.asarray(differences, np.float64)
     patterns = np.arange(2 ** len(values))[:, None] >> np.arange(len(values))
     sums = np.abs((1 - 2 * (patterns & 1)) @ values)
-    # The observed sum is among them, and rounding must not take it out.
-    return float((sums >= np.abs(values.sum()) * (1 - 1e-12)).mean())
+    # The observed sum is among them, and rounding must not take out it or what equals it: of the
+    # terms, not of the sum, which of differences that cancel is itself rounding.
+    return float((sums >= np.abs(values.sum()) - 1e-12 * np.abs(values).sum()).mean())
 
 
 def bootstrap_p_value(differences: ArrayLike, seed: int = 0) -> float:

@@ -214,6 +214,9 @@ def flame(
     from ...recon.morphable.flame import read_flame
 
     model = read_flame(file, landmarks, shape_modes, unit)
+    if not model.expression_basis.shape[2]:
+        count = model.identity_basis.shape[2]
+        click.echo(f"note: all {count} modes are taken for identity: see --shape-modes", err=True)
     save(model, out, counts, transfer_landmarks)
 
 

@@ -8,6 +8,7 @@ of interleaved coordinates (3V), as Basel and Surrey files store them, into (V, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,33 @@ MILLIMETRES = {"m": 1000.0, "dm": 100.0, "cm": 10.0, "mm": 1.0, "um": 0.001}
 _FACE_EXTENT = (90.0, 250.0)
 """Longer side in mm of the box around a face's landmarks, from child to giant."""
 
+_WHITE = 1.1
+"""Colours may overshoot white a little."""
+
 _NOSE_RADIUS = 15.0
 """Around its tip, in mm, where the skin faces the viewer."""
+
+_MOVED = (0.3, 60.0)
+"""Root mean square, mm, by which all modes of a kind move a vertex at one standard deviation each.
+
+Those of the models at hand: 4.6 to 6.6 of identities, 3 to 17 of expressions. Columns of length one
+come to 0.02 to 0.25, variances in place of deviations to hundreds.
+"""
+
+_ORDER = (
+    ("x", (17, 21, 22, 26), "the brows"),
+    ("x", (0, 36, 39, 42, 45, 16), "the eyes"),
+    ("x", (31, 33, 35), "the nose"),
+    ("x", (48, 51, 54), "the mouth"),
+    ("x", (60, 64), "the mouth"),
+    ("y", (8, 57, 51, 33, 27, 19), "the face's right half"),
+    ("y", (8, 57, 51, 33, 27, 24), "the face's left half"),
+)
+"""Landmarks, counted from 0, from the subject's right to the left and from below to above: true of
+every face at rest, and of hardly any other order of points."""
+
+_TURNED_DEG = 15.0
+"""Between the line of the eyes and x: regions and framing take a model to look along z."""
 
 BRIGHTEST = np.float32(255.0)
 """The largest value of a colour where the file stores bytes' range."""
@@ -59,6 +85,8 @@ def complete_model(
         raise FacebenchError(f"{where}: no {', '.join(missing)}", "see 'facebench models --help'")
     geometry = {name: _geometry(arrays, name, where) for name in GEOMETRY}
     _check_geometry(geometry, where, unit)
+    for name in ("identity_basis", "expression_basis"):
+        check_modes(geometry[name], len(geometry["mean_shape"]), f"{where}: {name}")
     nose_tip = int(geometry["landmarks"][30])
     if outward and nose_tip >= 0:
         check_outward(geometry["mean_shape"], geometry["triangles"], nose_tip, where)
@@ -76,8 +104,8 @@ def complete_model(
         region_names=region_names,
         name=_text(arrays, "name", where),
         licence=_text(arrays, "licence", "unknown"),
-        identity_names=_names(arrays, "identity_names"),
-        expression_names=_names(arrays, "expression_names"),
+        identity_names=_mode_names(arrays, "identity", where),
+        expression_names=_mode_names(arrays, "expression", where),
         albedo_names=albedo_names,
     )
 
@@ -120,6 +148,7 @@ def _check_geometry(geometry: Arrays, where: str, unit: str) -> None:
     # Unit before direction: a face in metres would pass every check of signs.
     check_size(mean[landmarks[landmarks >= 0]], where, unit)
     check_direction(mean, landmarks, where)
+    check_order(mean, landmarks, where)
 
 
 def _regions(
@@ -131,6 +160,8 @@ def _regions(
         mean, landmarks = geometry["mean_shape"], geometry["landmarks"]
         return derive_regions(mean, landmark_points(mean, landmarks, where), parts), REGION_NAMES
     region = _numbers(arrays, "region", np.uint8, where)
+    if region.shape != (len(geometry["mean_shape"]),):
+        raise FacebenchError(f"{where}: region has shape {region.shape}", "expected one a vertex")
     # Numbers without names are those of our own list.
     names = _names(arrays, "region_names") or REGION_NAMES
     if region.size and region.max() >= len(names):
@@ -157,11 +188,20 @@ def _albedo(
     region_names: tuple[str, ...],
     where: str,
 ) -> Albedo:
-    if "mean_albedo" in arrays and "albedo_basis" in arrays:
-        mean, basis = (
-            _numbers(arrays, name, np.float32, where) for name in ("mean_albedo", "albedo_basis")
-        )
-        return mean, basis, _names(arrays, "albedo_names")
+    if "mean_albedo" in arrays:
+        mean = _numbers(arrays, "mean_albedo", np.float32, where)
+        none = np.empty((*mean.shape, 0), np.float32)
+        # A mean without modes is somebody's skin: another's would not be a better one.
+        basis = _numbers({"albedo_basis": none, **arrays}, "albedo_basis", np.float32, where)
+        largest = max(float(np.abs(part).max(initial=0)) for part in (mean, basis))
+        if largest > _WHITE or mean.min(initial=0) < 1 - _WHITE:
+            raise FacebenchError(
+                f"{where}: colours run from {mean.min():.4g} to {largest:.4g}",
+                "expected RGB from 0 to 1: divide mean_albedo and albedo_basis by 255",
+            )
+        return mean, basis, _mode_names({"albedo_basis": basis, **arrays}, "albedo", where)
+    if "albedo_basis" in arrays:
+        raise FacebenchError(f"{where}: albedo_basis without mean_albedo", "give both, or neither")
     return plausible_albedo(geometry["mean_shape"], geometry["triangles"], region, region_names)
 
 
@@ -171,6 +211,33 @@ def _text(arrays: Arrays, name: str, default: str) -> str:
 
 def _names(arrays: Arrays, name: str) -> tuple[str, ...]:
     return tuple(str(item) for item in np.atleast_1d(arrays[name])) if name in arrays else ()
+
+
+def _mode_names(arrays: Arrays, kind: str, where: str) -> tuple[str, ...]:
+    """The names of the modes of a kind, one each or none."""
+    names, count = _names(arrays, f"{kind}_names"), arrays[f"{kind}_basis"].shape[-1]
+    if names and len(names) != count:
+        raise FacebenchError(f"{where}: {len(names)} {kind}_names", f"there are {count} modes")
+    return names
+
+
+def check_modes(basis: NDArray[Any], n_vertices: int, name: str) -> None:
+    """Refuse modes (V, 3, K) in mm that move a face by nothing, or by more than faces differ.
+
+    Modes carry their standard deviation; without it every face would be the mean, in silence.
+    """
+    # Other shapes and NaN have a message of their own.
+    if basis.ndim != 3 or len(basis) != n_vertices or not basis.any():
+        return
+    moved = float(np.linalg.norm(basis)) / n_vertices**0.5
+    low, high = _MOVED
+    if moved < low or moved > high:
+        raise FacebenchError(
+            f"{name} moves vertices by {moved:.3g} mm, each mode at one standard deviation, and "
+            f"faces differ by {low:g} to {high:g}",
+            "give lengths in the mean's unit, and columns times their standard deviation, which is "
+            "the root of a variance",
+        )
 
 
 def check_size(points: NDArray[Any], where: str, unit: str = "mm") -> None:
@@ -216,6 +283,34 @@ def check_direction(vertices: NDArray[Any], landmarks: NDArray[np.integer], wher
             f"{where}: the face points the wrong way along {' and '.join(wrong)}",
             "expected x to the subject's left, y up, z towards the viewer, iBUG landmark order",
         )
+
+    outer = landmarks[[36, 45]]
+    if not wrong and (outer >= 0).all():
+        x, y, z = vertices[outer[1]] - vertices[outer[0]]
+        turned = float(np.degrees(np.arctan2(max(abs(y), abs(z)), x)))
+        if turned > _TURNED_DEG:
+            raise FacebenchError(
+                f"{where}: the face is turned by {turned:.0f} degrees",
+                "turn mean_shape and all modes so that it looks along z, y up",
+            )
+
+
+def check_order(vertices: NDArray[Any], landmarks: NDArray[np.integer], where: str) -> None:
+    """Refuse landmarks (68,) that lie on the vertices (V, 3) as on no face; missing ones go unseen.
+
+    Raises:
+        FacebenchError: names two of them, counted from 1 as iBUG does.
+    """
+    for axis, numbers, part in _ORDER:
+        known = [number for number in numbers if landmarks[number] >= 0]
+        for first, second in pairwise(known):
+            low, high = vertices[landmarks[[first, second]], "xyz".index(axis)]
+            if not low < high:
+                side = "to the subject's right of" if axis == "x" else "below"
+                raise FacebenchError(
+                    f"{where}: landmark {first + 1} is not {side} {second + 1}, of {part}",
+                    "give iBUG's 68 in their order, as vertices counted from 0",
+                )
 
 
 def check_outward(

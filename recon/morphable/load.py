@@ -135,7 +135,7 @@ def read_npz(path: Path, unit: str = "mm") -> MorphableModel:
             arrays[name] = arrays[name] * MILLIMETRES[unit]
     # The file's name, so that tables of two models can be told apart.
     arrays.setdefault("name", np.array(path.stem))
-    return complete_model(arrays, str(path), unit)
+    return complete_model(arrays, str(path), unit, outward=True)
 
 
 def _expand(arrays: dict[str, NDArray[Any]], path: Path) -> dict[str, NDArray[Any]]:

@@ -288,7 +288,7 @@ def _group(
     # The first run is what the others are held against, so it is the one that is subtracted.
     chosen = list(combinations(labels, 2)) if all_pairs else [(x, labels[0]) for x in labels[1:]]
     # Of a file that claims this protocol and names its subjects: else nothing could be paired.
-    claimed = {} if common else _imported_tables(published, records[0].protocol_digest)
+    claimed = {} if common else _imported_tables(published, records[0])
     chosen += [(title, labels[0]) for title in claimed]
     pairs = run_pairs({**tables, **claimed}, chosen, content, records[0].seed, tie_mm)
     if common:
@@ -317,11 +317,14 @@ def _regions(labels: Sequence[str], runs: Sequence[RunFolder], seed: int) -> dic
     }
 
 
-def _imported_tables(published: Sequence[Published], digest: str) -> dict[str, pd.DataFrame]:
-    """Errors by subject and scene of the imported methods that claim a protocol, by title."""
+def _imported_tables(published: Sequence[Published], record: RunRecord) -> dict[str, pd.DataFrame]:
+    """Errors by subject and scene of the imported methods that claim a run's protocol, and no other
+    dataset, by title."""
     tables: dict[str, list[tuple[str, str, str, float]]] = {}
     for row in published:
-        if row.errors and row.protocol and digest.startswith(row.protocol):
+        claims = row.protocol and record.protocol_digest.startswith(row.protocol)
+        # People of two sets may be called alike: `subject_01`.
+        if row.errors and claims and row.dataset.lower() in ("", record.dataset):
             found = tables.setdefault(row.title, [])
             found += [(s, row.scene, f"{s}/{row.scene}", error) for s, error in row.errors]
     columns = ["subject", "scene", "item", ERROR]

@@ -20,6 +20,10 @@ from ...recon.files.text import MOST_JSON_BYTES, SPREADSHEET, decode_text, read_
 ASKED = "columns: method, scene, and mean_mm (std_mm), or subject and error_mm"
 FEWEST_DIGITS = 8
 """Of a protocol's digest in a file, as tables show it."""
+_LEAST_MM = 0.01
+"""No two surfaces that were measured are nearer; in metres errors of faces are 0.001."""
+_ROUNDED_MM = 0.0051
+"""By which a mean that is printed with two digits may be off."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,14 @@ def _import(lines: Sequence[dict[str, str]], file: str) -> Published:
         )
     errors = tuple((name, mean(values)) for name, values in by_subject.items())
     values = [error for _, error in errors]
+    if values and first.get("mean_mm"):
+        stated = _length(first, "mean_mm")
+        if abs(stated - mean(values)) > max(_ROUNDED_MM, 0.01 * stated):
+            raise FacebenchError(
+                f"{first['']}: mean_mm is {stated:g}, and the mean of its subjects' errors "
+                f"{mean(values):.4g}",
+                "leave mean_mm out, or correct it",
+            )
     std = _length(first, "std_mm") if first.get("std_mm") else math.nan
     protocol = first.get("protocol", "").lower()
     if protocol and (len(protocol) < FEWEST_DIGITS or set(protocol) - set("0123456789abcdef")):
@@ -157,6 +169,10 @@ def _length(line: dict[str, str], column: str) -> float:
         value = float((line.get(column) or "nothing").replace("_", "no number"))
     except ValueError:
         value = math.nan
+    if column != "std_mm" and 0 < value < _LEAST_MM:
+        raise FacebenchError(
+            f"{line['']}: {column} is {line[column]}: these look like metres", "give millimetres"
+        )
     if not (math.isfinite(value) and value >= 0):
         shown = line.get(column) or "empty"
         raise FacebenchError(f"{line['']}: {column} is {shown}, not a length in mm", ASKED)
@@ -164,10 +180,25 @@ def _length(line: dict[str, str], column: str) -> float:
 
 
 def by_method(results: Iterable[Published]) -> dict[str, tuple[Published, ...]]:
-    """The rows of each method, methods in the order of their first row."""
+    """The rows of each method, methods in the order of their first row.
+
+    Raises:
+        FacebenchError: two imported methods have one title, one has two, or a scene twice.
+    """
     grouped: dict[str, list[Published]] = {}
+    owner: dict[str, str] = {}
     for result in results:
-        grouped.setdefault(result.method, []).append(result)
+        rows = grouped.setdefault(result.method, [])
+        # Of two rows a table would show one, and a test mix their people's errors.
+        twice = any(row.scene == result.scene or row.title != result.title for row in rows)
+        if result.imported and (twice or owner.get(result.title, result.method) != result.method):
+            raise FacebenchError(
+                f"{result.method} in {result.scene}: there is another '{result.title}', or this "
+                "scene of it twice",
+                "give each method one title, and each file a name of its own",
+            )
+        rows.append(result)
+        owner[result.title] = result.method
     return {method: tuple(rows) for method, rows in grouped.items()}
 
 

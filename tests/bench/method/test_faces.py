@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -120,6 +121,32 @@ def test_a_method_that_fails_is_a_row_to_try_again(
     assert (None if row.vectors is None else len(row.vectors)) == (
         0 if average == "errors" else None
     )
+
+
+@pytest.mark.parametrize(
+    ("vectors", "said"),
+    [
+        (np.ones((7, 3), np.float32), r"float32 \(7, 3\) for 8 faces"),
+        (np.ones((10, 3)), r"\(10, 3\)"),
+        (np.ones(8, np.float32), r"\(8,\)"),
+        (np.ones((8, 3, 2)), r"\(8, 3, 2\)"),
+        (np.ones((8, 3), np.complex64), "complex64"),
+        ([None] * 8, "object"),
+    ],
+)
+def test_vectors_are_one_of_each_face(
+    vectors: object, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Colour, "describe", lambda _, crops: vectors)
+    row = describe_chunk(Colour(), chunk_of(np.zeros((8, 16, 16, 3), np.uint8), 8))
+    assert (row.status, row.faces, row.failed, row.sum.size) == (FAILED, 0, 8, 0)
+    assert re.search(f"the method gave .*{said}.*describe", row.reason)
+
+
+def test_a_number_beyond_all_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Colour, "describe", lambda _, crops: np.full((len(crops), 3), 1e300))
+    row = describe_chunk(Colour(), chunk_of(np.zeros((2, 16, 16, 3), np.uint8), 2))
+    assert (row.faces, row.failed, row.reason) == (0, 2, NOT_FINITE)
 
 
 def test_a_chunk_without_faces_is_not_given_to_the_method() -> None:

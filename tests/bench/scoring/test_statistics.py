@@ -149,6 +149,14 @@ def test_the_exact_test_ends_at_two_in_all_signs(n: int) -> None:
     assert found.mean_mm == pytest.approx(-0.3)
 
 
+def test_differences_that_cancel_show_nothing() -> None:
+    # 0.1 + 0.2 - 0.3 is 5.6e-17: of exact numbers every sign is as far from zero as these.
+    values = np.array([0.1, 0.2, -0.3, 0.1, 0.2, -0.3])
+    assert 0 < abs(values.sum()) < 1e-15
+    assert sign_flip_p_value(values) == 1.0
+    assert sign_flip_p_value(1000 * values) == 1.0
+
+
 def test_the_exact_test_is_wrong_as_often_as_it_says() -> None:
     rng = np.random.default_rng(0)
     p = np.array([sign_flip_p_value(rng.normal(size=8)) for _ in range(2000)])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.landmarks import REGION_NAMES
@@ -41,9 +43,18 @@ def _arrays(seed: int = 0) -> dict[str, np.ndarray]:
         "mean_shape": vertices.astype(np.float32),
         "identity_basis": random.normal(size=(len(vertices), 3, 4)).astype(np.float32),
         "expression_basis": random.normal(size=(len(vertices), 3, 2)).astype(np.float32),
-        "triangles": random.permuted(np.tile(np.arange(len(vertices)), (600, 1)), axis=1)[:, :3],
+        "triangles": _outward(vertices, random),
         "landmarks": np.arange(68),
     }
+
+
+def _outward(vertices: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Triangles of any three vertices, each wound so that it faces the viewer."""
+    triangles = random.permuted(np.tile(np.arange(len(vertices)), (600, 1)), axis=1)[:, :3]
+    a, b, c = vertices[triangles].transpose(1, 0, 2)
+    back = np.cross(b - a, c - a)[:, 2] < 0
+    triangles[back] = triangles[back][:, ::-1]
+    return triangles
 
 
 def _save(path: Path, **arrays: object) -> Path:
@@ -153,6 +164,22 @@ def _with_nan() -> np.ndarray:
     return basis
 
 
+def _exchanged(first: Sequence[int], second: Sequence[int]) -> np.ndarray:
+    landmarks = np.arange(68)
+    landmarks[first], landmarks[second] = list(second), list(first)
+    return landmarks
+
+
+def _turned(degrees: float) -> np.ndarray:
+    turn = Rotation.from_euler("y", degrees, degrees=True).as_matrix()
+    return _arrays()["mean_shape"] @ turn.T
+
+
+def _unit_columns(name: str) -> np.ndarray:
+    basis = _arrays()[name]
+    return basis / np.sqrt((basis**2).sum(axis=(0, 1)))
+
+
 @pytest.mark.parametrize(
     ("name", "value", "line"),
     [
@@ -176,17 +203,37 @@ def _with_nan() -> np.ndarray:
         ("part", np.zeros(3, int), "part has shape"),
         ("mean_albedo", np.zeros((4, 3)), "mean_albedo has shape"),
         ("landmarks", np.where(_BROWS, np.arange(68), -1), "58 of 68 are missing"),
+        ("landmarks", _exchanged([48], [54]), "49 is not to the subject's right of 52"),
+        ("landmarks", _exchanged(range(17, 27), range(48, 58)), "is not (below|to)"),
+        ("landmarks", _exchanged([36], [39]), "37 is not to the subject's right of 40"),
+        ("mean_shape", _turned(25.0), "turned by 25 degrees"),
+        ("triangles", _arrays()["triangles"][:, ::-1], "face inward"),
+        ("identity_basis", _unit_columns("identity_basis"), "standard deviation"),
+        ("identity_basis", _arrays()["identity_basis"] * 1e-3, "moves vertices by 0.00"),
+        ("identity_basis", _arrays()["identity_basis"] ** 2 * 30, "the root of a variance"),
+        ("expression_basis", _arrays()["expression_basis"] * 1e3, "expression_basis moves"),
+        ("region", np.zeros(400, np.uint8), r"region has shape \(400,\)"),
+        ("identity_names", np.array(["a"]), "1 identity_names.*4 modes"),
+        ("mean_albedo", np.full((468, 3), 200, np.uint8), "divide mean_albedo"),
+        ("albedo_basis", np.zeros((468, 3, 2)), "without mean_albedo"),
     ],
 )
 def test_a_fault_has_its_line(tmp_path: Path, name: str, value: object, line: str) -> None:
     arrays = _spoiled(name, value)
     if name == "part":
         arrays["part_names"] = np.array(["face"])
-    if name == "mean_albedo":
+    if name == "mean_albedo" and np.ndim(value) and len(value) == 4:
         arrays["albedo_basis"] = np.zeros((468, 3, 1))
     with pytest.raises(FacebenchError, match=line) as caught:
         read_npz(_save(tmp_path / "m.npz", **arrays))
     assert "\n" not in str(caught.value)
+
+
+def test_a_mean_albedo_alone_is_the_skin(tmp_path: Path) -> None:
+    mean = np.random.default_rng(0).uniform(0.2, 0.8, (468, 3)).astype(np.float32)
+    model = read_npz(_save(tmp_path / "m.npz", **_arrays(), mean_albedo=mean))
+    np.testing.assert_array_equal(model.mean_albedo, mean)
+    assert model.albedo_basis.shape == (468, 3, 0) and not model.albedo_names
 
 
 def test_missing_landmarks_are_fine_where_regions_are_given(tmp_path: Path) -> None:

@@ -271,7 +271,7 @@ def test_subjects_of_a_paper_are_paired_where_it_claims_the_protocol(
 def test_numbers_without_subjects_or_protocol_are_never_paired(runs: list[RunFolder]) -> None:
     digest = runs[0].record().protocol_digest
     means = [replace(row, errors=()) for row in imported(digest)]
-    for rows in (imported("0" * 8), imported(""), means):
+    for rows in (imported("0" * 8), imported(""), means, imported(digest, dataset="now")):
         (group,) = compare(runs[:2], rows).groups
         assert {pair.first for pair in group.pairs} == {"theirs"}
         assert [row.label for row in group.scenes.rows][-1] == "paper"

@@ -104,8 +104,44 @@ def test_scans_of_a_subject_are_one_number(tmp_path: Path) -> None:
         (["<!DOCTYPE html>", "<html>"], "a web page, not the file"),
         (["method,scene,mean_mm", "a,indoor,1,36"], "line 2 has more cells than the first"),
         (["method,scene,mean_mm,protocol", "a,indoor,1,micc"], "'micc' is no digest"),
+        (["method,scene,mean_mm", "a,indoor,0.00135"], "line 2: mean_mm is 0.00135: these look li"),
+        (["method,scene,subject,error_mm", "a,indoor,x,1.2e-3"], "error_mm is 1.2e-3: these look"),
+        (
+            ["method,scene,subject,error_mm,mean_mm", "a,i,x,1,1.6", "a,i,y,2,1.6"],
+            "line 2: mean_mm is 1.6, and the mean of its subjects' errors 1.5",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_line(tmp_path: Path, lines: list[str], words: str) -> None:
     with pytest.raises(FacebenchError, match=re.escape(words)):
         read_results(write(tmp_path / "a.csv", *lines))
+
+
+def test_a_stated_mean_may_be_rounded(tmp_path: Path) -> None:
+    lines = ("method,scene,subject,error_mm,mean_mm", "a,i,x,1.004,1.25", "a,i,y,1.5,1.25")
+    (row,) = read_results(write(tmp_path / "a.csv", *lines))
+    assert row.mean_mm == 1.252
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["a,T,x,1.2", "b,T,x,1.3"],
+        ["a,T,x,1.2", "b,T,y,1.3"],
+        ["a,T,x,1.2", "a,U,y,1.3"],
+    ],
+    ids=["one title in a scene", "one title", "two titles"],
+)
+def test_a_title_is_of_one_method(tmp_path: Path, lines: list[str]) -> None:
+    rows = read_results(write(tmp_path / "a.csv", "method,title,scene,mean_mm", *lines))
+    with pytest.raises(FacebenchError, match="give each method one title"):
+        by_method(rows)
+
+
+def test_two_files_of_one_name_do_not_replace_each_other(tmp_path: Path) -> None:
+    rows = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        rows += read_results(write(tmp_path / folder / "a.csv", "method,scene,mean_mm", "m,x,1.2"))
+    with pytest.raises(FacebenchError, match="each file a name of its own"):
+        by_method(rows)
