@@ -57,10 +57,13 @@ class Source:
         return None if self.is_video else next(filter(None, found), None)
 
     def _beside(self, ending: str) -> Path | None:
-        path = self.path.with_name(self.path.stem + ending)
+        first, point, last = ending.rpartition(".")
         # With its ending a name can become longer than the disk allows: then there is no such file.
         with suppress(OSError):
-            return path if path.is_file() else None
+            for form in (ending, first + point + last.upper(), ending.upper()):
+                path = self.path.with_name(self.path.stem + form)
+                if path.is_file():
+                    return path
         return None
 
     @property

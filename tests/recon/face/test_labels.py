@@ -209,6 +209,21 @@ def test_points_in_no_order_of_a_face_are_refused(
             read_image_points(tmp_path / "a.npy")
 
 
+@pytest.mark.parametrize("order", [[0, 1, 3, 4, 2], [2, 0, 1, 3, 4]], ids=["AFLW", "nose first"])
+def test_five_points_with_the_nose_elsewhere_are_refused(tmp_path: Path, order: list[int]) -> None:
+    np.save(tmp_path / "a.npy", (np.array(TEMPLATE) * 2 + 100)[order])
+    with pytest.raises(FacebenchError, match="not in the order of a face"):
+        read_image_points(tmp_path / "a.npy")
+
+
+def test_a_point_far_from_all_others_is_named(tmp_path: Path) -> None:
+    face = _mean_face_at(np.array(TEMPLATE) * 2 + 100)
+    face[5] = [3000.0, 20.0]
+    np.save(tmp_path / "a.npy", face)
+    with pytest.raises(FacebenchError, match=r"point 6 at \(3000, 20\) lies far"):
+        read_image_points(tmp_path / "a.npy")
+
+
 def test_labels_that_other_readers_get_wrong(shared: Path) -> None:
     assert len(read_landmark_file(shared / "cases" / "landmarks_bom.txt").points) == 68
     assert read_boxes(shared / "cases" / "boxes_bom.boxes.csv") == {0: Box(1, 2, 3, 4)}

@@ -45,14 +45,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     neutral = random.uniform(-7.0, 7.0, (N_VERTICES, 3)).round(3)
     turn = np.linspace(np.pi, 2 * np.pi, 17)
     neutral[:17] = np.stack([7 * np.cos(turn), 5 + 10 * np.sin(turn), 4 - 4 * np.sin(turn)], 1)
-    neutral[17:68] = random.uniform([-4, -3, 8], [4, 5, 9], (51, 3))
-    neutral[27], neutral[36], neutral[45] = (0, 4, 10), (-4, 4, 9), (4, 4, 9)
-    neutral[30], neutral[31], neutral[33], neutral[35] = (
-        (0, 0, 12),
-        (-1, -1, 9),
-        (0, -1, 9),
-        (1, -1, 9),
-    )
+    # From the subject's right to the left, and from the brows down to the lips.
+    for first, xs, y in (
+        (17, [-5, -4, -3, -2, -1, 1, 2, 3, 4, 5], 6),
+        (31, [-1, -0.5, 0, 0.5, 1], -1),
+        (36, [-4, -3, -2, -1, -2, -3, 1, 2, 3, 4, 3, 2], 4),
+        (48, [-3, -2, -1, 0, 1, 2, 3, 2, 1, 0, -1, -2], -2.5),
+        (60, [-2, -1, 0, 1, 2, 1, 0, -1], -2.5),
+    ):
+        neutral[first : first + len(xs)] = [(x, y, 9) for x in xs]
+    neutral[54:60, 1] -= 1
+    neutral[27:31] = [(0, 4, 10), (0, 3, 10), (0, 2, 11), (0, 0, 12)]
     _write_obj(folder / NEUTRAL, neutral, FACES)
     for name, step in (("identity000", 0.1), ("identity007", -0.2), ("jawOpen", 0.3)):
         _write_obj(folder / f"{name}.obj", neutral + step, FACES)

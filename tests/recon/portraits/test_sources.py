@@ -78,3 +78,12 @@ def test_a_box_file_lies_beside(tmp_path: Path) -> None:
     _touch(tmp_path / "a.mp4", tmp_path / "a.boxes.csv", tmp_path / "b.mp4")
     first, second = find_sources([tmp_path])
     assert first.boxes == tmp_path / "a.boxes.csv" and second.boxes is None
+
+
+def test_labels_of_systems_that_write_large(tmp_path: Path) -> None:
+    _touch(tmp_path / "a.jpg", tmp_path / "a.PTS", tmp_path / "b.jpg", tmp_path / "b.boxes.CSV")
+    _touch(tmp_path / "c.jpg", tmp_path / "c.landmarks.TXT")
+    first, second, third = find_sources([tmp_path])
+    assert first.landmarks == tmp_path / "a.PTS"
+    assert second.boxes == tmp_path / "b.boxes.CSV"
+    assert third.landmarks == tmp_path / "c.landmarks.TXT"
