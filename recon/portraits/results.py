@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -94,20 +93,20 @@ def write_frame_table(
     frames: NDArray[np.integer],
     boxes: list[Box],
     landmarks: NDArray[np.float64],
-    rate: Fraction,
+    times: NDArray[np.float64],
 ) -> Path:
     """Write N faces of a video, poses in the frame's coordinates.
 
-    Columns: `frame`, `time_s`; `left`, `top`, `width`, `height` (px); the seven of `POSE_NAMES`;
-    the lists `expression` (K), `light` (27: nine harmonics of red, green, blue) and `landmarks_px`
-    (136: x and y of 68 points, NaN where the model has none).
+    Columns: `frame`, `time_s` (from the first frame on); `left`, `top`, `width`, `height` (px); the
+    seven of `POSE_NAMES`; the lists `expression` (K), `light` (27: nine harmonics of red, green,
+    blue) and `landmarks_px` (136: x and y of 68 points, NaN where the model has none).
     """
     import pyarrow
 
     sides = np.array([[box.left, box.top, box.width, box.height] for box in boxes])
     columns: dict[str, NDArray[np.generic] | list[NDArray[np.float64]]] = {
         "frame": np.asarray(frames),
-        "time_s": np.asarray(frames) / float(rate),
+        "time_s": times,
         **dict(zip(("left", "top", "width", "height"), sides.T, strict=True)),
         **dict(zip(POSE_NAMES, faces.pose.T, strict=True)),
         "expression": list(faces.expression),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -218,20 +219,28 @@ class SourceReconstructor:
         if track is None:
             reason = builder.reason or f"no face was found in {builder.frames} frames"
             return SourceResult(source.name, str(source.path), builder.frames, 0, reason=reason)
-        files = self._write_video(source, track, builder.frames)
+        rate = frame_rate(source.path)
+        times = builder.times(track.numbers, float(rate))
+        files = self._write_video(source, track, builder.frames, rate, times)
         reason = "; ".join(filter(None, [builder.reason, *_remarks(track, builder.frames)]))
         found = len(track.numbers)
         return SourceResult(source.name, str(source.path), builder.frames, found, files, reason)
 
-    def _write_video(self, source: Source, found: Track, frame_count: int) -> tuple[str, ...]:
+    def _write_video(
+        self,
+        source: Source,
+        found: Track,
+        frame_count: int,
+        rate: Fraction,
+        times: NDArray[np.float64],
+    ) -> tuple[str, ...]:
         # Before the person's mean, which one NaN would bring into every frame.
         found.faces.check_finite()
-        rate = frame_rate(source.path)
         track = self._of_one_person(found, float(rate))
         written = self._write_person(source.name, track)
         table = self.files.out / f"{source.name}_frames.parquet"
         points = self.reconstructor.landmarks(track.faces, track.image_size)
-        write_frame_table(table, track.faces, track.numbers, track.boxes, points, rate)
+        write_frame_table(table, track.faces, track.numbers, track.boxes, points, times)
         overlay = self.files.out / f"{source.name}_overlay.mp4"
         write_video(overlay, self._overlays(source, track), rate)
         meshes = self._write_meshes(source.name, track) if self.frame_meshes else []

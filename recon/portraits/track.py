@@ -113,6 +113,7 @@ class TrackBuilder:
     ) -> None:
         self.frames = 0
         self.reason = ""
+        self._times: list[float] = []
         self._shots: EvenSample[tuple[int, FaceCrop]] = EvenSample(_HELD)
         self._reconstructor, self._detector, self._given = reconstructor, detector, boxes
         self._numbers: list[int] = []
@@ -125,6 +126,7 @@ class TrackBuilder:
     def add(self, chunk: Chunk) -> None:
         """Add the faces of a chunk."""
         self.frames += len(chunk.frames)
+        self._times += chunk.times
         self.reason = self.reason or chunk.reason
         self._compare(chunk.frames)
         size = self._reconstructor.crop_size
@@ -135,6 +137,17 @@ class TrackBuilder:
         for index, (number, shot) in enumerate(found):
             self._hold(number, shot)
             self._faces.append(shot.in_picture(faces[index])[None])
+
+    def times(self, numbers: NDArray[np.integer], rate: float) -> NDArray[np.float64]:
+        """Seconds from the first frame to frames by their number, ascending.
+
+        By the file where it tells times that grow from frame to frame, else by the rate.
+        """
+        told = np.array(self._times)
+        # A film that was put together begins anew in its middle.
+        if len(told) == self.frames and (np.diff(told) > 0).all() and np.isfinite(told).all():
+            return told[numbers]
+        return np.asarray(numbers, np.float64) / rate
 
     def track(self) -> Track | None:
         """The longest take of one person; None without a face.

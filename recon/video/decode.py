@@ -122,6 +122,8 @@ class Chunk:
         before: (H, W, 3) the frame before the first, by which a cut between two chunks is seen;
             None at the beginning of the clip.
         reason: on the last chunk, why the video could not be read to its end; else empty.
+        times: seconds from the clip's first frame to each, as the file tells, NaN where it does
+            not: telephones film with frames that last unlike long.
     """
 
     clip_id: str
@@ -132,6 +134,7 @@ class Chunk:
     reason: str
     scale: float = 1.0
     before: NDArray[np.uint8] | None = None
+    times: tuple[float, ...] = ()
 
 
 def read_chunks(
@@ -154,10 +157,10 @@ def read_chunks(
     with closing(video.frames()) as decoded:
         for index, last, group in _mark_last(_groups(islice(decoded, limit), video)):
             if index not in skip:
-                frames = video.to_rgb(group)
+                frames, times = video.to_rgb(group)
                 reason, scale = video.warning if last else "", video.view(group[0]).scale
                 before = None if previous is None else video.picture(previous)
-                yield Chunk(clip_id, index, last, frames, first, reason, scale, before)
+                yield Chunk(clip_id, index, last, frames, first, reason, scale, before, times)
             first += len(group)
             previous = group[-1]
     if not first and 0 not in skip:
@@ -273,6 +276,7 @@ class _Video:
         self._bad = self._corrupt = self._unconverted = self._hidden = 0
         self._aspect: Fraction | None = None
         self._cut = False
+        self._began = 0.0
 
     @property
     def warning(self) -> str:
@@ -291,6 +295,8 @@ class _Video:
                 self._aspect = stream.sample_aspect_ratio
                 promised = stream.frames
                 for frame in self._decode(container, stream):
+                    if not read:
+                        self._began = frame.time or 0.0
                     read += 1
                     if container.format.name == "avi" and frame.pts is not None:
                         # Where a frame lasts longer AVI counts empty ones, which are none.
@@ -320,12 +326,17 @@ class _Video:
         """How a frame is to be shown."""
         return FrameView.of(frame, self._aspect)
 
-    def to_rgb(self, group: list[av.VideoFrame]) -> NDArray[np.uint8]:
-        """Frames (N, H, W, 3) as they are shown; what cannot be converted is left out."""
-        pictures = [self.picture(frame) for frame in group]
-        images = [picture for picture in pictures if picture is not None]
+    def to_rgb(self, group: list[av.VideoFrame]) -> tuple[NDArray[np.uint8], tuple[float, ...]]:
+        """Frames (N, H, W, 3) as they are shown, and their times (N,), see `Chunk`; what cannot be
+        converted is left out."""
+        pictures = [(self.picture(frame), self._time(frame)) for frame in group]
+        images = [picture for picture, _ in pictures if picture is not None]
+        times = tuple(time for picture, time in pictures if picture is not None)
         self._unconverted += len(pictures) - len(images)
-        return np.stack(images) if images else np.empty((0, 0, 0, 3), np.uint8)
+        return np.stack(images) if images else np.empty((0, 0, 0, 3), np.uint8), times
+
+    def _time(self, frame: av.VideoFrame) -> float:
+        return math.nan if frame.time is None else frame.time - self._began
 
     def picture(self, frame: av.VideoFrame) -> NDArray[np.uint8] | None:
         """A frame (H, W, 3) as it is shown; None where it cannot be converted."""

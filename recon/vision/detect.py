@@ -17,6 +17,10 @@ Pixels = NDArray[np.uint8]
 SEARCH_SIDE = 320
 """Frames are searched with their longer side shrunk to this many pixels."""
 
+PANORAMA, LONGEST_PANORAMA = 2.5, 6.0
+"""Longer side over the shorter from which a picture is shrunk by its shorter side, to that of one
+of 16:9; and how many times as long as others it is then at most."""
+
 FACE_RANGES = ((0.2, 1.0, 4), (0.08, 0.25, 14))
 """Smallest and largest side of the cascade's window over the frame's shorter side, and how many
 windows of the second look must overlap. Small faces are looked for where no large one is; small
@@ -229,9 +233,15 @@ class CascadeDetector:
 
 
 def shrink(frame: Pixels, side: int) -> tuple[Pixels, float]:
-    """A frame with its longer side at most so many px, and the px of the frame for one of it."""
+    """A frame with its longer side at most so many px, and the px of the frame for one of it.
+
+    Of a panorama or a long screenshot the shorter side counts: faces would be a few px wide.
+    """
     height, width = frame.shape[:2]
-    scale = max(height, width) / side
+    shorter, longer = sorted((height, width))
+    scale = longer / side
+    if longer > PANORAMA * shorter:
+        scale = max(min(scale, shorter / (side * 9 / 16)), longer / (LONGEST_PANORAMA * side))
     # Never enlarged: a detector finds nothing more in invented pixels.
     if scale <= 1.0:
         return frame, 1.0

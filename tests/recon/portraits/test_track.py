@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from facebench.recon.face.coefficients import FaceCoefficients
 from facebench.recon.face.crop import Box
 from facebench.recon.portraits.reconstructor import FaceCrop
-from facebench.recon.portraits.track import Track, drop_outliers
+from facebench.recon.portraits.track import Track, TrackBuilder, drop_outliers
+from facebench.recon.video.decode import Chunk
 
 
 def track(boxes: list[Box]) -> Track:
@@ -72,3 +75,22 @@ def test_the_part_of_a_shot_that_lies_in_the_picture() -> None:
     )
     assert rows[0] == pytest.approx(top, abs=2) and rows[-1] + 1 == pytest.approx(bottom, abs=2)
     assert left > 10 and right == len(shot.portrait)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ((0.0, 0.04, 2.0, 2.04), [0.0, 2.0, 2.04]),
+        ((0.0, 0.04, 0.0, 0.04), [0.0, 0.2, 0.3]),
+        ((0.0, 0.04, np.nan, 0.2), [0.0, 0.2, 0.3]),
+        ((), [0.0, 0.2, 0.3]),
+    ],
+    ids=["as told", "begins anew", "not told of one", "not told"],
+)
+def test_times_are_the_film_s_own(told: tuple[float, ...], expected: list[float]) -> None:
+    reconstructor = SimpleNamespace(crop_size=8)
+    builder = TrackBuilder(reconstructor, None, boxes={})  # type: ignore[arg-type]
+    frames = np.zeros((2, 8, 8, 3), np.uint8)
+    builder.add(Chunk("a", 0, False, frames, 0, "", times=told[:2]))
+    builder.add(Chunk("a", 1, True, frames, 2, "", times=told[2:]))
+    np.testing.assert_allclose(builder.times(np.array([0, 2, 3]), 10.0), expected)

@@ -185,3 +185,18 @@ def test_high_dynamic_range_is_shown_in_the_standard_one(
         container.mux([*stream.encode(frame), *stream.encode()])
     (chunk,) = read_chunks(tmp_path / "a.mkv", "s/a")
     assert np.abs(chunk.frames[0].astype(int) - expected).max() <= 2
+
+
+def test_times_are_those_of_the_file(tmp_path: Path) -> None:
+    """A telephone's film, whose frames last unlike long and begin late."""
+    shown = [35, 36, 37, 90, 91, 200]
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for at in shown:
+            frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")
+            frame.pts, frame.time_base = at, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    (chunk,) = read_chunks(tmp_path / "a.mp4", "a")
+    assert chunk.times == pytest.approx([(at - shown[0]) / 25 for at in shown], abs=1e-3)

@@ -113,3 +113,17 @@ def test_calibration_on_rendered_faces(
             shifts.append((centre(box) - (low + high) / 2) / side)
     assert np.median(ratios) == pytest.approx(1.0, abs=0.08)
     np.testing.assert_allclose(np.median(shifts, axis=0), 0.0, atol=0.06)
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["panorama", "long screenshot"])
+def test_a_face_in_a_long_picture_is_found(detector: CascadeDetector, turned: bool) -> None:
+    face = astronaut()[:340, 60:400]
+    size = (3600, 600) if turned else (600, 3600)
+    picture = np.full((*size, 3), 110, np.uint8)
+    top, left = (2000, 130) if turned else (130, 2000)
+    picture[top : top + 340, left : left + 340] = face
+    box, own = detector.detect(picture), detector.detect(face)
+    assert box is not None and own is not None
+    assert np.allclose(np.subtract(box.centre, own.centre), (left, top), atol=0.1 * own.width)
+    assert box.width == pytest.approx(own.width, rel=0.2)
+    assert detector.detect_all(picture)[0] == box
