@@ -146,7 +146,7 @@ class TrackBuilder:
         told = np.array(self._times)
         # A film that was put together begins anew in its middle.
         if len(told) == self.frames and (np.diff(told) > 0).all() and np.isfinite(told).all():
-            return told[numbers]
+            return np.asarray(told[numbers])
         return np.asarray(numbers, np.float64) / rate
 
     def track(self) -> Track | None:
