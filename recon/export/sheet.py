@@ -16,11 +16,15 @@ from ..face.coefficients import Coefficients, CoefficientSizes
 from ..face.crop import mean_face_pose
 from ..face.imaging import ambient_light
 from ..morphable.model import MorphableModel
-from ..render import make_renderer
+from ..render import sharp_renderer
 from ..render.face import FaceDecoder, FaceRenderer, draw_overlay, draw_shape
 
 Picture = NDArray[np.uint8]
 """(H, W, 3) RGB."""
+
+SUPERSAMPLING = 2
+"""How much larger is drawn than shown: within the outline visibility is hard, and edges would show
+steps."""
 
 _CAPTION_HEIGHT = 22
 _FONT_SIZE = 15
@@ -36,8 +40,6 @@ BLEND_STRENGTHS = (1.0, 0.5)
 """Weights of which a blend shape is shown."""
 
 _SIDE = 200
-_SUPERSAMPLING = 2
-_SIGMA = 1e-6
 _YAWS = (-45.0, 0.0, 45.0)
 _ZOOM = 0.62
 """Small enough for whole heads at three standard deviations."""
@@ -51,6 +53,11 @@ def to_pictures(images: Tensor) -> list[Picture]:
     # Half a level more before the cut: rounding.
     pixels = (images.detach().clamp(0.0, 1.0) * 255.0 + 0.5).byte()
     return list(pixels.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def shrink(images: Tensor) -> list[Picture]:
+    """Pictures of a batch that was drawn `SUPERSAMPLING` times as large."""
+    return to_pictures(torch.nn.functional.avg_pool2d(images.clamp(0.0, 1.0), SUPERSAMPLING))
 
 
 def with_caption(picture: Picture, caption: str) -> Picture:
@@ -81,10 +88,8 @@ def grid(rows: Sequence[Sequence[Picture]]) -> Picture:
 def model_sheet(model: MorphableModel, modes: int = MODES_SHOWN) -> Picture:
     """Mean face, then the first modes of each kind at ±3 standard deviations; blend shapes whole
     and half."""
-    side = _SIDE * _SUPERSAMPLING
-    # Hard edges and supersampling: softness is for gradients.
-    renderer = make_renderer("outline", sigma=_SIGMA)
-    face, mean = FaceRenderer(FaceDecoder(model), renderer, (side, side)), _mean(model)
+    size = (_SIDE * SUPERSAMPLING,) * 2
+    face, mean = FaceRenderer(FaceDecoder(model), sharp_renderer(), size), _mean(model)
     rows = [_mean_row(face, mean)]
     for kind in ("identity", "expression", "albedo"):
         count = min(modes, getattr(mean, kind).shape[1])
@@ -96,7 +101,7 @@ def model_sheet(model: MorphableModel, modes: int = MODES_SHOWN) -> Picture:
 
 def _lit(face: FaceRenderer, faces: Coefficients) -> list[Picture]:
     paper = torch.full((len(faces.pose), 3, *face.image_size), _BACKGROUND)
-    return _shrink(draw_overlay(face, faces, paper))
+    return shrink(draw_overlay(face, faces, paper))
 
 
 def _mean(model: MorphableModel) -> Coefficients:
@@ -112,7 +117,7 @@ def _mean_row(face: FaceRenderer, mean: Coefficients) -> list[Picture]:
     turned[:, 1] = torch.tensor([math.radians(yaw) for yaw in _YAWS])
     faces = replace(_repeat(mean, len(_YAWS)), pose=turned)
     captions = [f"mean, yaw {yaw:+.0f}°" for yaw in _YAWS]
-    pictures = [*_lit(face, faces), *_shrink(draw_shape(face, faces, _BACKGROUND))]
+    pictures = [*_lit(face, faces), *shrink(draw_shape(face, faces, _BACKGROUND))]
     return [with_caption(p, c) for p, c in zip(pictures, captions * 2, strict=True)]
 
 
@@ -142,7 +147,3 @@ def _mode_rows(
 def _repeat(one: Coefficients, count: int) -> Coefficients:
     parts = vars(one).values()
     return Coefficients(*(part.repeat(count, *[1] * (part.ndim - 1)) for part in parts))
-
-
-def _shrink(images: Tensor) -> list[Picture]:
-    return to_pictures(torch.nn.functional.avg_pool2d(images.clamp(0.0, 1.0), _SUPERSAMPLING))

@@ -22,6 +22,7 @@ from torch import Tensor
 from ...errors import FacebenchError
 from ..files.text import read_json
 from ..files.writing import atomic_write
+from ..morphable.measures import mode_counts
 from ..morphable.model import MorphableModel
 from .crop import Box, Window
 
@@ -48,11 +49,7 @@ class CoefficientSizes:
     @classmethod
     def of(cls, model: MorphableModel) -> CoefficientSizes:
         """Sizes of a model's bases."""
-        return cls(
-            identity=model.identity_basis.shape[2],
-            expression=model.expression_basis.shape[2],
-            albedo=model.albedo_basis.shape[2],
-        )
+        return cls(**mode_counts(model))
 
     @property
     def total(self) -> int:

@@ -170,9 +170,15 @@ def box_of_points(points: NDArray[np.floating]) -> Box:
     known = np.asarray(points, np.float64)
     if len(known) == 5:
         known = _mean_face_at(known)
-    low, high = known.min(axis=0) + 0.5, known.max(axis=0) + 0.5
-    if (high - low).min() <= 0:
+    box = landmark_box(known)
+    if min(box.width, box.height) <= 0:
         raise FacebenchError("all landmarks lie on a line", "expected 68 or 5 points x y")
+    return box
+
+
+def landmark_box(points: NDArray[np.floating]) -> Box:
+    """The box of points (N, 2) px, from edge to edge: the centre of pixel 0 is at 0.5."""
+    low, high = points.min(axis=0) + 0.5, points.max(axis=0) + 0.5
     return Box(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
 
 

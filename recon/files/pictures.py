@@ -34,6 +34,7 @@ UNREAD_ENDINGS = frozenset(
     }
 )
 """Of pictures that are not: a folder's are told one by one and not passed over."""
+PHOTOGRAPHS = ENDINGS | UNREAD_ENDINGS
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM", "GIF", "AVIF", "JPEG2000", "HEIF")
 """What is decoded; Pillow knows more, among them PostScript, for which it starts a program."""
 MOST_PIXELS = 110_000_000

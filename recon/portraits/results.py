@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..export.mesh_files import write_mesh, write_picture
-from ..export.sheet import Picture, grid, to_pictures, with_caption
+from ..export.sheet import SUPERSAMPLING, Picture, grid, shrink, with_caption
 from ..face.coefficients import POSE_NAMES, FaceCoefficients, Origin, write_coefficients
 from ..face.crop import Box, mean_face_pose
 from ..face.imaging import ambient_light
@@ -25,7 +25,7 @@ from ..files.text import check_fields, parse_json
 from ..files.writing import atomic_write, explain_write_errors
 from ..mesh import Mesh
 from ..morphable.model import MorphableModel
-from ..render import make_renderer
+from ..render import sharp_renderer
 from ..render.face import FaceDecoder, FaceRenderer, draw_panels, draw_shape, shade
 from ..texture.texture import Texture
 from .reconstructor import to_tensor
@@ -41,10 +41,6 @@ PICTURE_SIZE = 360
 
 SIDE_YAWS = (-0.9, 0.9)
 """Radians by which the side views are turned."""
-
-_SUPERSAMPLING = 2
-_SIGMA = 1e-6
-"""Sharper than in training: these are for the eye, not for gradients."""
 
 _CAPTIONS = ("photograph", "overlay", "shape", "albedo")
 _SIDE_CAPTIONS = ("texture, right side", "texture", "texture, left side", "shape, left side")
@@ -188,9 +184,8 @@ class SheetRenderer:
     """Draws the sheets of one face model's faces."""
 
     def __init__(self, model: MorphableModel, device: str = "cpu") -> None:
-        side = PICTURE_SIZE * _SUPERSAMPLING
-        renderer = make_renderer("outline", sigma=_SIGMA)
-        self._face = FaceRenderer(FaceDecoder(model), renderer, (side, side)).to(device)
+        size = (PICTURE_SIZE * SUPERSAMPLING,) * 2
+        self._face = FaceRenderer(FaceDecoder(model), sharp_renderer(), size).to(device)
         self._pose = mean_face_pose(model)
         self._device = device
 
@@ -278,6 +273,4 @@ def _state(path: Path | None) -> str:
 
 
 def _add_captions(images: Tensor, captions: tuple[str, ...]) -> list[Picture]:
-    # Drawn twice as large: within the outline visibility is hard, and edges would show steps.
-    small = torch.nn.functional.avg_pool2d(images.clamp(0.0, 1.0), _SUPERSAMPLING)
-    return [with_caption(p, text) for p, text in zip(to_pictures(small), captions, strict=True)]
+    return [with_caption(p, text) for p, text in zip(shrink(images), captions, strict=True)]

@@ -29,7 +29,7 @@ from ..face.crop import (
     read_image_points,
 )
 from ..face.tracks import describe_others
-from ..render import make_renderer
+from ..render import sharp_renderer
 from ..render.face import FaceRenderer, draw_overlay
 from ..video.decode import read_chunks
 from ..video.encode import frame_rate, write_video
@@ -44,7 +44,6 @@ _TURNS = {-1: "90° clockwise", 1: "90° anticlockwise", 2: "upside down"}
 """How a picture may have to be turned, by the quarters that `numpy.rot90` turns."""
 
 _DRAWN_TOGETHER = 4
-_SIGMA = 1e-6
 _SELDOM = 0.2
 """Share of the frames below which it is said how few have the face."""
 
@@ -271,8 +270,7 @@ class SourceReconstructor:
 
     def _overlays(self, source: Source, track: Track) -> Iterator[NDArray[np.uint8]]:
         """Every frame of the video, the face drawn over it where there is one."""
-        renderer = make_renderer("outline", sigma=_SIGMA)
-        face = FaceRenderer(self.reconstructor.decoder, renderer, track.image_size)
+        face = FaceRenderer(self.reconstructor.decoder, sharp_renderer(), track.image_size)
         face.to(self.reconstructor.device)
         for chunk in read_chunks(source.path, source.name, self.frames):
             # Read a second time, not kept from the first: a minute of frames takes gigabytes.

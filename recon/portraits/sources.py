@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 
 from ...errors import FacebenchError, error_line
 from ..files.contents import files_below
-from ..files.pictures import ENDINGS, NOT_A_PICTURE, UNREAD_ENDINGS, read_picture
+from ..files.pictures import NOT_A_PICTURE, PHOTOGRAPHS, read_picture
 
-PHOTOGRAPHS = ENDINGS | UNREAD_ENDINGS
-"""What is not read among them becomes a row with the reason."""
 VIDEOS = frozenset(
     {
         *(".mp4", ".avi", ".mov", ".mjpg", ".mjpeg", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"),

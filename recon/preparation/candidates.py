@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import FacebenchError
-from ..face.crop import Box, box_of_points, check_inside, is_inside
+from ..face.crop import Box, box_of_points, check_inside, is_inside, landmark_box
 from ..face.labels import check_pixels, points_of_text
 from ..files.pictures import read_picture
 from ..files.text import SPREADSHEET, decode_text
@@ -19,7 +19,7 @@ from ..synthetic.appearance import CLASS_NAMES
 from ..vision.detect import ManyFacesDetector
 from ..vision.parsing import BISENET, convert_order
 from .listing import Photograph
-from .patch import Framed, Patch, cut_patch, landmark_box
+from .patch import Framed, Patch, cut_patch
 from .rows import WHOLE_PHOTOGRAPH, Reason, RejectedError, WorkRow
 from .selection import QualityLimits
 

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from ...errors import FacebenchError, error_line
 from ..files.contents import content_hashes, is_junk, walk_folder
 from ..files.mirror import fetch
-from ..files.pictures import ENDINGS, UNREAD_ENDINGS
+from ..files.pictures import PHOTOGRAPHS
 from ..files.stores import address_of
 from .rows import Reason, RejectedError
 
@@ -25,8 +25,6 @@ COMPRESSED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 _LARGEST_BYTES = 256 * 2**20
 
-PHOTOGRAPHS = ENDINGS | UNREAD_ENDINGS
-"""What is not read among them becomes a row with the reason."""
 LANDMARKS = (".pts", ".txt", ".landmarks.txt", ".landmarks.csv")
 MASK = "_mask.png"
 

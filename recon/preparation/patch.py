@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..face.crop import Box, Window, crop_square, crop_window
+from ..face.crop import Box, Window, crop_square, crop_window, landmark_box
 
 Pixels = NDArray[np.uint8]
 Points = NDArray[np.float32]
@@ -127,12 +127,6 @@ class Framed:
         low = np.floor(points.min(axis=0)).astype(int).clip(0, len(grey) - 3)
         high = np.ceil(points.max(axis=0)).astype(int).clip(low + 3, len(grey))
         return grey[low[1] : high[1], low[0] : high[0]]
-
-
-def landmark_box(landmarks: Points) -> Box:
-    """The box of landmarks (68, 2), from edge to edge: the centre of pixel 0 is at 0.5."""
-    low, high = landmarks.min(axis=0) + 0.5, landmarks.max(axis=0) + 0.5
-    return Box(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
 
 
 def cut_patch(

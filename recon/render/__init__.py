@@ -69,6 +69,11 @@ def make_renderer(
     return RENDERERS[name](sigma, gamma)
 
 
+def sharp_renderer() -> Renderer:
+    """Sharper than in training: for the eye, not for gradients."""
+    return make_renderer("outline", sigma=1e-6)
+
+
 def _outline(sigma: float, gamma: float) -> Renderer:
     from .outline import OutlineRenderer
 

@@ -25,7 +25,7 @@ from ..face.imaging import (
 )
 from ..mesh import Mesh
 from ..morphable.model import MorphableModel
-from . import make_renderer
+from . import sharp_renderer
 from .face import HEADLIGHT_BANDS, vertex_normals
 from .visibility import sample
 
@@ -45,8 +45,6 @@ HEADLIGHT[:3] = np.array(HEADLIGHT_BANDS)[:, None]
 EVEN = np.asarray(ambient_light(1)[0].numpy(), np.float64) * 1.25
 """White light from everywhere, (9, 3)."""
 
-# Sharper than in training: these are for the eye, not for gradients.
-_SIGMA = 1e-6
 # Of the frame of crops (`recon.face.crop`): whole heads are larger than their landmarks.
 _ZOOM = 0.8
 
@@ -193,7 +191,7 @@ class FaceArtist:
         self.size = size
         self._fine = size * supersampling
         self._paper = np.full((self._fine, self._fine, 3), paper, np.uint8)
-        self._render = make_renderer("outline", sigma=_SIGMA)
+        self._render = sharp_renderer()
 
     def photograph(self, crop: Picture) -> Picture:
         """The crop in the size of the other pictures."""

@@ -17,15 +17,10 @@ import numpy as np
 from PIL import Image, ImageFilter
 from scipy.spatial.transform import Rotation
 
+from facebench.recon.face.crop import landmark_box
 from facebench.recon.morphable.load import load_model
 from facebench.recon.preparation.labelling import mean_landmarks
-from facebench.recon.preparation.patch import (
-    Framed,
-    cut_patch,
-    frame_face,
-    landmark_box,
-    perceptual_hash,
-)
+from facebench.recon.preparation.patch import Framed, cut_patch, frame_face, perceptual_hash
 from facebench.recon.preparation.selection import (
     distance,
     fit_affine_camera,

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from labelled_photographs import SIZE, person
 
-from facebench.recon.face.crop import LANDMARK_SHARE, Box
-from facebench.recon.preparation.patch import Framed, cut_patch, frame_face, landmark_box
+from facebench.recon.face.crop import LANDMARK_SHARE, Box, landmark_box
+from facebench.recon.preparation.patch import Framed, cut_patch, frame_face
 from facebench.recon.synthetic.appearance import CLASS
 
 

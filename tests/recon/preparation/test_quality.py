@@ -9,7 +9,8 @@ import pytest
 from labelled_photographs import person
 from PIL import Image, ImageFilter
 
-from facebench.recon.preparation.patch import Framed, cut_patch, frame_face, landmark_box, sharpness
+from facebench.recon.face.crop import landmark_box
+from facebench.recon.preparation.patch import Framed, cut_patch, frame_face, sharpness
 from facebench.recon.preparation.rows import Reason, RejectedError
 from facebench.recon.preparation.selection import (
     QualityLimits,
