@@ -9,7 +9,6 @@ import math
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -97,7 +96,7 @@ def read_mat(path: Path, names: Sequence[str], fetch: str) -> dict[str, NDArray[
         if not present[name].is_numeric:
             raise FacebenchError(f"{path}: {name} holds no plain numbers", "take the original file")
     try:
-        return {name: read_values(path, present[name]) for name in names}
+        return {name: present[name].values(path) for name in names}
     except (OSError, DamagedMatError) as error:
         raise _damage(path, error, fetch) from error
 
@@ -125,35 +124,83 @@ class DamagedMatError(Exception):
     """An element does not hold what it says; the text is for a user."""
 
 
-@dataclass(frozen=True)
 class Variable:
-    """Where a variable is and what it says of itself.
+    """A variable of a file and what it says of itself; no array is read.
+
+    Args:
+        file: is open to be read.
+        order: of its bytes, `<` or `>`.
+        start, size: its bytes in the file, without its tag.
+        packed: whether they are compressed.
 
     Attributes:
         name: of the variable.
-        shape: of the array.
-        kind: number of MATLAB's class.
-        is_complex: whether it has an imaginary part.
-        order: `<` or `>`.
-        start, size: its bytes in the file, without its tag.
-        packed: whether they are compressed.
-        data: where its numbers begin in the unpacked bytes.
+        is_numeric: whether it is an array of real numbers.
+
+    Raises:
+        DamagedMatError: it does not hold what it says.
     """
 
-    name: str
-    shape: tuple[int, ...]
-    kind: int
-    is_complex: bool
-    order: str
-    start: int
-    size: int
-    packed: bool
-    data: int
+    def __init__(self, file: IO[bytes], order: str, start: int, size: int, packed: bool) -> None:
+        self.name = ""
+        self._order, self._start, self._size, self._packed = order, start, size, packed
+        head = self._content(file, _HEAD_BYTES, whole=False)
+        _, at, length = _element(head, 0, order)
+        flags = struct.unpack_from(f"{order}I", _slice(head, at, max(length, 4)))[0]
+        _, at, length = _element(head, _after(at, length), order)
+        axes = _slice(head, at, length)
+        self._shape = struct.unpack(f"{order}{len(axes) // 4}i", axes[: len(axes) // 4 * 4])
+        # NumPy takes 32 axes at most and reports more in its own words.
+        if len(self._shape) > _MOST_AXES or any(n < 0 for n in self._shape):
+            raise DamagedMatError(f"a variable with {len(self._shape)} axes or a negative one")
+        _, at, length = _element(head, _after(at, length), order)
+        self.name = _slice(head, at, length).decode("latin-1")
+        self._kind, self._data = flags & 0xFF, _after(at, length)
+        self.is_numeric = self._kind in _CLASSES and not flags >> 8 & _COMPLEX_FLAG
 
-    @property
-    def is_numeric(self) -> bool:
-        """Whether it is an array of real numbers."""
-        return self.kind in _CLASSES and not self.is_complex
+    def values(self, path: Path) -> NDArray[Any]:
+        """The array of a numeric variable of the file, of MATLAB's class.
+
+        Raises:
+            OSError, DamagedMatError: its bytes are not as many as its shape needs, or damaged.
+        """
+        with path.open("rb") as file:
+            content = self._content(file, MOST_BYTES)
+        kind, start, length = _element(content, self._data, self._order)
+        if kind not in _STORED:
+            raise DamagedMatError(f"{self.name} has numbers of an unknown type {kind}")
+        stored = np.dtype(self._order + _STORED[kind])
+        # Python integers: a product of damaged axes must not wrap around and look small.
+        count = math.prod(self._shape)
+        if count * stored.itemsize != length or start + length > len(content):
+            raise DamagedMatError(f"{self.name} has {length} bytes for {self._shape}")
+        values = np.frombuffer(content, stored, count, start)
+        # MATLAB writes a double array of small whole numbers as bytes.
+        of_class = values.astype(_CLASSES[self._kind], copy=False)
+        # Column by column, as all of MATLAB.
+        return of_class.reshape(self._shape, order="F")
+
+    def _content(self, file: IO[bytes], most: int, whole: bool = True) -> bytes:
+        """Its bytes, unpacked and without its tag: at most so many, or they are refused."""
+        file.seek(self._start)
+        if not self._packed:
+            if whole and self._size > most:
+                raise DamagedMatError(f"{self.name} is larger than {most / 2**20:g} MiB")
+            return file.read(min(self._size, most))
+        # A bounded unpacker: a few kB can be made to unpack to gigabytes.
+        unpacker = zlib.decompressobj()
+        try:
+            content = unpacker.decompress(file.read(self._size if whole else most), most)
+        except zlib.error as error:
+            raise DamagedMatError(f"a packed variable: {error}") from error
+        # Input left over at the limit: there is more than we are willing to take.
+        if whole and unpacker.unconsumed_tail:
+            raise DamagedMatError(f"{self.name} is larger than {most / 2**20:g} MiB")
+        if whole and not unpacker.eof:
+            raise DamagedMatError(f"{self.name} ends early")
+        if len(content) < _TAG or struct.unpack_from(f"{self._order}I", content)[0] != _MATRIX:
+            raise DamagedMatError("a packed element that is no variable")
+        return content[_TAG:]
 
 
 def variables(path: Path) -> Iterator[Variable]:
@@ -176,30 +223,7 @@ def variables(path: Path) -> Iterator[Variable]:
             if position > size:
                 raise DamagedMatError(f"{size} of at least {position} bytes")
             if kind in (_MATRIX, _PACKED):
-                yield _variable(file, order, start, length, kind == _PACKED)
-
-
-def read_values(path: Path, variable: Variable) -> NDArray[Any]:
-    """The array of a numeric variable, of MATLAB's class.
-
-    Raises:
-        OSError, DamagedMatError: its bytes are not as many as its shape needs, or damaged.
-    """
-    with path.open("rb") as file:
-        content = _content(file, variable, MOST_BYTES)
-    kind, start, length = _element(content, variable.data, variable.order)
-    if kind not in _STORED:
-        raise DamagedMatError(f"{variable.name} has numbers of an unknown type {kind}")
-    stored = np.dtype(variable.order + _STORED[kind])
-    # Python integers: a product of damaged axes must not wrap around and look small.
-    count = math.prod(variable.shape)
-    if count * stored.itemsize != length or start + length > len(content):
-        raise DamagedMatError(f"{variable.name} has {length} bytes for {variable.shape}")
-    values = np.frombuffer(content, stored, count, start)
-    # MATLAB writes a double array of small whole numbers as bytes.
-    of_class = values.astype(_CLASSES[variable.kind], copy=False)
-    # Column by column, as all of MATLAB.
-    return of_class.reshape(variable.shape, order="F")
+                yield Variable(file, order, start, length, kind == _PACKED)
 
 
 def _tag(file: IO[bytes], position: int, order: str) -> tuple[int, int]:
@@ -209,49 +233,6 @@ def _tag(file: IO[bytes], position: int, order: str) -> tuple[int, int]:
         raise DamagedMatError("it ends within an element")
     kind, length = struct.unpack(f"{order}II", tag)
     return kind, length
-
-
-def _variable(file: IO[bytes], order: str, start: int, size: int, packed: bool) -> Variable:
-    """What the first bytes of a variable tell."""
-    # The position alone is known before the description is read.
-    place = Variable("", (), 0, False, order, start, size, packed, 0)
-    head = _content(file, place, _HEAD_BYTES, whole=False)
-    _, at, length = _element(head, 0, order)
-    flags = struct.unpack_from(f"{order}I", _slice(head, at, max(length, 4)))[0]
-    _, at, length = _element(head, _after(at, length), order)
-    axes = _slice(head, at, length)
-    shape = struct.unpack(f"{order}{len(axes) // 4}i", axes[: len(axes) // 4 * 4])
-    # NumPy takes 32 axes at most and reports more in its own words.
-    if len(shape) > _MOST_AXES or any(n < 0 for n in shape):
-        raise DamagedMatError(f"a variable with {len(shape)} axes or a negative one")
-    _, at, length = _element(head, _after(at, length), order)
-    name = _slice(head, at, length).decode("latin-1")
-    is_complex = bool(flags >> 8 & _COMPLEX_FLAG)
-    data = _after(at, length)
-    return Variable(name, shape, flags & 0xFF, is_complex, order, start, size, packed, data)
-
-
-def _content(file: IO[bytes], variable: Variable, most: int, whole: bool = True) -> bytes:
-    """The variable's bytes, unpacked and without its tag: at most so many, or they are refused."""
-    file.seek(variable.start)
-    if not variable.packed:
-        if whole and variable.size > most:
-            raise DamagedMatError(f"{variable.name} is larger than {most / 2**20:g} MiB")
-        return file.read(min(variable.size, most))
-    # A bounded unpacker: a few kB can be made to unpack to gigabytes.
-    unpacker = zlib.decompressobj()
-    try:
-        content = unpacker.decompress(file.read(variable.size if whole else most), most)
-    except zlib.error as error:
-        raise DamagedMatError(f"a packed variable: {error}") from error
-    # Input left over at the limit: there is more than we are willing to take.
-    if whole and unpacker.unconsumed_tail:
-        raise DamagedMatError(f"{variable.name} is larger than {most / 2**20:g} MiB")
-    if whole and not unpacker.eof:
-        raise DamagedMatError(f"{variable.name} ends early")
-    if len(content) < _TAG or struct.unpack_from(f"{variable.order}I", content)[0] != _MATRIX:
-        raise DamagedMatError("a packed element that is no variable")
-    return content[_TAG:]
 
 
 def _element(content: bytes, position: int, order: str) -> tuple[int, int, int]:
