@@ -171,10 +171,10 @@ def _faces(photograph: Photograph, frame: Pixels, detector: ManyFacesDetector) -
         points = decode_landmarks(photograph.landmarks.read(), photograph.landmarks.name)
         if points.shape[1] == FIVE_POINTS:  # they say where the face is, a network the rest
             box = box_of_points(points[0])
-            _check_inside([box], frame)
+            _check_same_picture([box], frame)
             return [(0, box, None)]
         boxes = [landmark_box(one) for one in points]
-        _check_inside(boxes, frame)
+        _check_same_picture(boxes, frame)
         given = [(face, boxes[face], points[face]) for face in range(len(points))]
         # The main face first, as the detector gives it; a file may have any order.
         return sorted(given, key=lambda one: -max(one[1].width, one[1].height))
@@ -184,7 +184,7 @@ def _faces(photograph: Photograph, frame: Pixels, detector: ManyFacesDetector) -
     return [(face, box, None) for face, box in enumerate(detected)]
 
 
-def _check_inside(boxes: Sequence[Box], frame: Pixels) -> None:
+def _check_same_picture(boxes: Sequence[Box], frame: Pixels) -> None:
     """Refuse a file of another picture; one face of several beyond the edge is its own row's."""
     if any(is_inside(box, frame) for box in boxes):
         return

@@ -16,10 +16,10 @@ from .candidates import PhotographFaces, PreparationSettings
 from .patch import Framed, Patch, frame_face
 from .rows import Reason, RejectedError, WorkRow
 from .selection import (
-    check_inside,
     check_landmarks,
     check_light_and_detail,
     check_overlap,
+    check_uncut,
 )
 
 if TYPE_CHECKING:  # it imports PyTorch, which those who only read rows need not
@@ -163,7 +163,7 @@ def _judge(patch: Patch, points: Points | None, settings: PreparationSettings) -
         face = frame_face(patch, points, settings.image_size)
         check_overlap(face.box, patch.box)
         # In the photograph's own pixels: beyond its edge the patch goes on, in black.
-        check_inside(patch.points_outside(points), patch.photograph, limits.outside)
+        check_uncut(patch.points_outside(points), patch.photograph, limits.outside)
         check_light_and_detail(face, limits)
     except RejectedError as rejected:
         return rejected

@@ -67,7 +67,7 @@ def check_light_and_detail(face: Framed, limits: QualityLimits) -> None:
         raise RejectedError(Reason.BLURRED, f"sharpness {face.sharpness:.1f}")
 
 
-def check_inside(points: NDArray[np.floating], size: tuple[int, int], share: float) -> None:
+def check_uncut(points: NDArray[np.floating], size: tuple[int, int], share: float) -> None:
     """Refuse a face whose landmarks reach beyond the photograph.
 
     Args:

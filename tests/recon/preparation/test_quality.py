@@ -14,8 +14,8 @@ from facebench.recon.preparation.patch import Framed, cut_patch, frame_face, sha
 from facebench.recon.preparation.rows import Reason, RejectedError
 from facebench.recon.preparation.selection import (
     QualityLimits,
-    check_inside,
     check_light_and_detail,
+    check_uncut,
 )
 
 
@@ -81,11 +81,11 @@ def test_small_faces_are_told_by_their_size_in_the_photograph() -> None:
 
 def test_landmarks_beyond_the_border_are_counted() -> None:
     points = person(1).landmarks.astype(float)
-    check_inside(points, (200, 200), 0.0)
+    check_uncut(points, (200, 200), 0.0)
     shifted = points - [points[:, 0].min() + 10, 0]
     beyond = int((shifted[:, 0] < 0).sum())
     with pytest.raises(RejectedError, match=f"{beyond} of 68 landmarks are outside"):
-        check_inside(shifted, (200, 200), 0.0)
-    check_inside(shifted, (200, 200), 0.2)
+        check_uncut(shifted, (200, 200), 0.0)
+    check_uncut(shifted, (200, 200), 0.2)
     with pytest.raises(RejectedError):
-        check_inside(points, (int(points[:, 1].max()) - 3, 200), 0.0)
+        check_uncut(points, (int(points[:, 1].max()) - 3, 200), 0.0)
