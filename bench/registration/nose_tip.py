@@ -10,7 +10,8 @@ from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
 from ...recon.mesh import Mesh
-from ...recon.morphable.load import HUMAN, load_model
+from ...recon.morphable import HUMAN
+from ...recon.morphable.load import load_model
 from ...recon.morphable.procedural import procedural_model
 from ..protocol.record import AlignmentSettings
 from ..surface.overlap import subsample
