@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -36,11 +39,33 @@ def print_table(*tables: RenderableType) -> None:
     Console(highlight=False, markup=False).print(*tables, sep="\n")
 
 
+_ANSWERS: ContextVar[TextIO | None] = ContextVar("answers", default=None)
+
+
+@contextmanager
+def only_answers() -> Iterator[None]:
+    """Meanwhile the output is for `print_answer` alone, so that programs can read it.
+
+    What methods, datasets and libraries print themselves goes to the error stream.
+    """
+    kept = _ANSWERS.set(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _ANSWERS.reset(kept)
+
+
+def print_answer(text: str) -> None:
+    """Print what a command was asked for, ending in a new line."""
+    click.echo(text, nl=False, file=_ANSWERS.get())
+
+
 def print_json(value: object) -> None:
     """Print a value of plain types as JSON; a number that is not known becomes null."""
     from ..results.files import json_text
 
-    click.echo(json_text(value), nl=False)
+    print_answer(json_text(value))
 
 
 def facts_table(lines: Iterable[tuple[str, ...]]) -> Table:

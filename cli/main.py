@@ -10,13 +10,14 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from types import FrameType
 
 import click
 
 from .. import __version__
 from ..errors import DEBUG, FacebenchError, debugging, error_line, nearest_name, with_addresses
+from ._tables import only_answers
 
 SECTIONS = {
     "Measure": {
@@ -184,7 +185,8 @@ def main() -> None:
 def _status() -> int:
     try:
         # Standalone, click prints usage in several lines and exits by itself, past our codes.
-        returned = group.main(prog_name="facebench", standalone_mode=False)
+        with only_answers() if "--json" in sys.argv else nullcontext():
+            returned = group.main(prog_name="facebench", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except click.ClickException as error:

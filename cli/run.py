@@ -20,6 +20,7 @@ from ._options import (
     options_file,
     plain_options,
 )
+from ._tables import print_answer
 
 if TYPE_CHECKING:
     from ..distributed.benchmark import Benchmark
@@ -269,7 +270,7 @@ def _publish(folder: RunFolder, record: RunRecord) -> None:
 
 def _show(folder: RunFolder, record: RunRecord, as_json: bool) -> None:
     if as_json:
-        click.echo((folder.root / "summary.json").read_text(encoding="utf-8").strip())
+        print_answer((folder.root / "summary.json").read_text(encoding="utf-8").strip() + "\n")
         return
     from ..results.tables.scenes import scene_rows
     from ..results.tables.writers import terminal_text

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from in_process import facebench
 
 from facebench.bench.method.registry import method_card, method_names
 from facebench.cli.main import group
@@ -24,6 +26,22 @@ def test_json_holds_the_cards() -> None:
     cards = json.loads(CliRunner().invoke(group, ["methods", "--json"]).output)
     assert [card["name"] for card in cards] == list(method_names())
     assert all(card["licence"] and card["title"] for card in cards)
+
+
+def test_what_a_method_prints_is_no_answer(tmp_path: Path) -> None:
+    (tmp_path / "noisy.py").write_text(
+        "from facebench.bench.method.interface import MethodCard\n"
+        "print('loading weights ...')\n"
+        "CARD = MethodCard('noisy', 'A noisy method', '', 'MIT')\n"
+        "def build(options): ...\n"
+    )
+    info = tmp_path / "noisy-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: noisy\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[facebench.methods]\nnoisy = noisy\n")
+    done = facebench("methods", "--json", home=tmp_path, path=tmp_path)
+    assert "noisy" in [card["name"] for card in json.loads(done.stdout)]
+    assert (done.returncode, done.stderr) == (0, "loading weights ...\n")
 
 
 def test_show_tells_paper_licence_and_published_results() -> None:
