@@ -50,8 +50,10 @@ from .predictions import (
     check_pictures,
     check_repetition,
     check_saved,
+    check_state,
     check_surface,
     check_topology,
+    process_state,
 )
 
 _SEVERITY = (Verdict.FAILED, Verdict.WARNING, Verdict.PASSED)
@@ -80,7 +82,7 @@ def check_method(name: str, options: MethodOptions) -> list[Finding]:
     Raises:
         FacebenchError: there is no such method, or what it is to be built from cannot be used.
     """
-    base = name.partition(":")[0]
+    before, base = process_state(), name.partition(":")[0]
     card = attempt("card", partial(check_card, base, method_card(base)))
     try:
         method = open_method(name, options)
@@ -97,7 +99,8 @@ def check_method(name: str, options: MethodOptions) -> list[Finding]:
     build = partial(build_method, name, options)
     elsewhere = partial(describe_elsewhere, name, options)
     found = check_frame_method(method, build, elsewhere)
-    return [*card, loaded, *found, *check_expressions(options, name)]
+    state = attempt("state", partial(check_state, before, process_state()))
+    return [*card, loaded, *found, *state, *check_expressions(options, name)]
 
 
 def check_file_method(method: FileMethod) -> list[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +77,28 @@ def check_digests(method: Described, again: Described) -> Iterator[Finding]:
         yield failure("digest", "built twice, it has two digests", advice)
     else:
         yield success("digest", f"{method.digest[:12]}, the same when built again")
+
+
+def process_state() -> dict[str, object]:
+    """What of this process a method may change, by name."""
+    import torch
+
+    return {
+        "the working folder": Path.cwd(),
+        "PyTorch's default type": torch.get_default_dtype(),
+        "PyTorch's default device": torch.get_default_device(),
+        "whether PyTorch computes gradients": torch.is_grad_enabled(),
+    }
+
+
+def check_state(before: Mapping[str, object], after: Mapping[str, object]) -> Iterator[Finding]:
+    """A method leaves the process, in which everything else runs too, as it found it."""
+    changed = [name for name, value in before.items() if after[name] != value]
+    if changed:
+        advice = "others compute in the same process, and results go to relative paths: put it back"
+        yield failure("state", f"it changes {' and '.join(changed)}", advice)
+    else:
+        yield success("state", "the process is left as it was")
 
 
 def check_parts(method: Described, mesh: Mesh) -> Iterator[Finding]:

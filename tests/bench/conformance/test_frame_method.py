@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from facebench.bench.conformance.method import check_frame_method, portraits
+from facebench.bench.conformance.predictions import check_state, process_state
 from facebench.bench.method.interface import MethodCard
 from facebench.errors import Finding, Verdict
 from facebench.recon.mesh import Mesh
@@ -240,3 +243,23 @@ def test_portraits_are_the_same_always_and_cannot_be_written() -> None:
     np.testing.assert_array_equal(first, second)
     assert first.shape == (8, 32, 32, 3) and not first.flags.writeable
     assert len(np.unique(first.reshape(8, -1), axis=0)) == 8
+
+
+def test_what_a_method_changes_of_its_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = process_state()
+    (sound,) = check_state(before, process_state())
+    assert sound.verdict is Verdict.PASSED
+    monkeypatch.chdir(tmp_path)
+    kind = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(torch.float64)
+        with torch.no_grad():
+            (finding,) = check_state(before, process_state())
+    finally:
+        torch.set_default_dtype(kind)
+    assert finding.verdict is Verdict.FAILED
+    for word in ("working folder", "default type", "gradients"):
+        assert word in finding.detail
+    assert "device" not in finding.detail
