@@ -52,8 +52,9 @@ RAY = ExitStack()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A run that hangs is ended and names what hung."""
+    """A run that hangs is ended and names what hung; nothing is garbage before the tests begin."""
     watch(config)
+    gc.disable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -96,6 +97,7 @@ def pytest_collection_finish() -> None:
     # Modules and tests stay to the end: no collection of garbage needs to walk through them again.
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_sessionfinish() -> None:
@@ -136,11 +138,19 @@ def ray_running() -> None:
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database of MLflow with nothing in it, to be copied."""
-    from facebench.results.tracking.store import _make_store
+    """A database of MLflow with no run in it, to be copied.
+
+    With a tag: of one without anything nobody could tell whether MLflow had finished making it, and
+    it would be made again.
+    """
+    from mlflow import MlflowClient
+
+    from facebench.results.tracking.store import _make_store, holds_nothing
 
     database = tmp_path_factory.mktemp("empty-store") / "mlflow.db"
     _make_store(database)
+    MlflowClient(f"sqlite:///{database}").set_experiment_tag("0", "made by", "tests")
+    assert not holds_nothing(database)
     # That of all tests begins as a copy too, where it has not begun.
     common = Path(os.environ["MLFLOW_TRACKING_URI"].removeprefix("sqlite:///"))
     if not common.exists():

@@ -9,7 +9,6 @@ from itertools import combinations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from ...errors import error_line
 from ...recon.face.crop import Box, box_of_points
@@ -19,6 +18,7 @@ from ...recon.portraits.reconstructor import FaceCrop, Reconstructor
 from ...recon.portraits.sources import read_photograph
 from ...recon.vision.detect import ManyFacesDetector
 from ...recon.vision.landmarks import LandmarkDetector
+from ...recon.vision.recognition import area_under_curve
 from .reference import (
     MEASURES,
     PARTS,
@@ -274,10 +274,4 @@ def identity_auc(
     ]
     pairs = [(float(a @ b), p == q) for (a, p), (b, q) in combinations(named, 2) if p and q]
     same = np.array([one for _, one in pairs], bool)
-    positive, negative = int(same.sum()), int((~same).sum())
-    if not positive or not negative:
-        return float("nan"), positive
-    # Mann and Whitney's statistic: the area under the curve, ties counted by half.
-    ranks = rankdata([score for score, _ in pairs])
-    above = ranks[same].sum() - positive * (positive + 1) / 2
-    return float(above / (positive * negative)), positive
+    return area_under_curve(np.array([score for score, _ in pairs]), same), int(same.sum())

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
+from inspect import unwrap
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -126,6 +127,20 @@ class StepReport:
     gradients: Mapping[str, float] = field(default_factory=dict)
 
 
+class _Adam(torch.optim.Adam):
+    """PyTorch's own, with what is called once a step without its ties to `torch.compile`.
+
+    Those would import a third of PyTorch, two seconds of a processor, to compile nothing.
+    """
+
+    step = torch.no_grad()(unwrap(torch.optim.Adam.step))
+    add_param_group = unwrap(torch.optim.Adam.add_param_group)
+    zero_grad = unwrap(torch.optim.Adam.zero_grad)
+    state_dict = unwrap(torch.optim.Adam.state_dict)
+    load_state_dict = unwrap(torch.optim.Adam.load_state_dict)
+    profile_hook_step = staticmethod(unwrap(torch.optim.Adam.profile_hook_step))
+
+
 class Descent:
     """Adam over a learner's parameters and all that surrounds one step of it.
 
@@ -142,7 +157,7 @@ class Descent:
         self._learner = learner
         self._learned = [value for value in learner.parameters() if value.requires_grad]
         # One kernel for all parameters; the rate is set anew before every step.
-        self.optimiser = torch.optim.Adam(self._learned, fused=True)
+        self.optimiser = _Adam(self._learned, fused=True)
 
     def statistics(self) -> list[Tensor]:
         """A copy of the learner's running statistics, taken before a batch goes through it."""
@@ -164,7 +179,8 @@ class Descent:
         # Started from NaN instead of 1, every gradient is NaN, on each worker after their exchange:
         # all of them leave the step out, although only one of them saw the loss.
         spoilt = torch.full_like(total, math.nan).where(~total.detach().isfinite(), 1.0)
-        torch.autograd.backward(total, spoilt)
+        # Multiplied, not given as the first gradient: PyTorch would import SymPy to look at that.
+        (total * spoilt).backward()
         # An infinite limit changes nothing but gives the norm, which is what is looked at.
         norm = nn.utils.clip_grad_norm_(self._learned, self.recipe.gradient_limit or math.inf)
         # One look at the norm instead of one at every tensor: a single wait for the device.

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, grid_sample
 
@@ -36,6 +38,21 @@ SOURCE = "https://github.com/deepinsight/insightface, 'arcface_torch' model zoo 
 _GROWN, _EYES_AT = 1.045, 0.307
 """dlib's picture of a face: between eyes and mouth lies 1.045 times as much of it as of ArcFace's,
 and the eyes are as far down it as the second number says."""
+
+
+def area_under_curve(scores: NDArray[np.floating], same: NDArray[np.bool_]) -> float:
+    """Probability that one of the `same` (N,) has a larger score (N,) than one of the others.
+
+    Of ties half counts. NaN where there are none of one kind.
+    """
+    n_same = int(same.sum())
+    pairs = n_same * (len(same) - n_same)
+    if not pairs:
+        return float("nan")
+    # Mann and Whitney's U, from ranks that ties share.
+    _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]
+    return float((ranks[same].sum() - n_same * (n_same + 1) / 2) / pairs)
 
 
 def five_points(landmarks: Tensor) -> Tensor:

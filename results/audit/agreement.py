@@ -9,8 +9,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import kendalltau, nct
-from scipy.stats import t as student_t
+from scipy.special import nctdtr, stdtrit
 
 from ...bench.audit.measure import correlation
 from ...bench.audit.predictors import LADDER_MM
@@ -112,7 +111,7 @@ def agreement(rows: pd.DataFrame, seed: int = 0) -> Agreement:
         across_people=estimate(lambda table: _mean(map(correlation, table[0], table[1]))),
         pooled=estimate(lambda table: correlation(table[0].ravel(), table[1].ravel())),
         across_vertices=estimate(lambda table: _mean(table[2].ravel())),
-        kendall=estimate(lambda table: float(kendalltau(*_means(table)).statistic)),
+        kendall=estimate(_kendall),
         people_to_tell=tuple(_people_to_tell(ladder, step) for step in STEPS_MM),
         within=_share_within(rows[rows["group"] == "identity"]),
         exchanged=_exchanged_pairs(predictors, ours),
@@ -202,6 +201,13 @@ def _means(table: Array) -> tuple[Array, Array]:
         return np.nanmean(table[0] * known, 1), np.nanmean(table[1] * known, 1)
 
 
+def _kendall(table: Array) -> float:
+    """Kendall's τ-b between the orders of the predictors by measured and by true mean error."""
+    measured, true = (np.sign(means[:, None] - means) for means in _means(table))
+    with np.errstate(invalid="ignore"):  # all are even: no order
+        return float((measured * true).sum() / np.sqrt((measured**2).sum() * (true**2).sum()))
+
+
 def _people_to_tell(ladder: Array, step_mm: float) -> float:
     """How many people it takes for four of five paired t-tests to see a step of the true error.
 
@@ -227,12 +233,11 @@ def _people_to_tell(ladder: Array, step_mm: float) -> float:
     # In standard deviations of the paired difference, by which the power is tabulated. Two people
     # tell one of thirty, and the noncentral t has no number for one without end.
     effect = float(seen / max(differences.std(ddof=1), seen / 30))
-    for people in range(2, MOST_PEOPLE):
-        # Two-sided at 5 %; the statistic follows the noncentral t where there is a difference.
-        limit = student_t.ppf(0.975, people - 1)
-        if nct.sf(limit, people - 1, effect * np.sqrt(people)) >= 0.8:
-            return float(people)
-    return float("inf")
+    people = np.arange(2, MOST_PEOPLE)
+    # Two-sided at 5 %; the statistic follows the noncentral t where there is a difference.
+    missed = nctdtr(people - 1, effect * np.sqrt(people), stdtrit(people - 1, 0.975))
+    enough = np.flatnonzero(missed <= 0.2)
+    return float(people[enough[0]]) if len(enough) else float("inf")
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import ray
+import ray.data
 import torch
+from ray.util.placement_group import placement_group, remove_placement_group
 from small_micc import moving_face, write_random_weights, write_video
 
 from facebench.bench.dataset.interface import Clip
@@ -24,8 +26,8 @@ from facebench.bench.method.clip_faces import (
 )
 from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.registry import build_method
-from facebench.distributed import frames
-from facebench.distributed.cluster import ray_connection
+from facebench.distributed import cluster, frames
+from facebench.distributed.cluster import total
 from facebench.distributed.frames import ClipTask, FrameJob, describe_clips, describe_here
 from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.morphable.load import load_model
@@ -34,15 +36,25 @@ LIMIT = 70
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _one_processor() -> Iterator[None]:
-    """It waited for ever: the worker took half of it, and the reader asked for a whole one.
+def _one_processor(ray_running: None) -> Iterator[None]:
+    """Of the Ray that others have started, all but one processor is taken.
 
+    It waited for ever: the worker took half of it, and the reader asked for a whole one.
     Several workers are `tests/cli/test_micc.py`'s.
     """
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(ray, "init", partial(ray.init, num_cpus=1))
-        with ray_connection(cluster=False):
-            yield
+    taken = int(total("CPU")) - 1
+    limits = ray.data.DataContext.get_current().execution_options
+    kept = limits.exclude_resources
+    with pytest.MonkeyPatch.context() as patched, ExitStack() as held:
+        if taken:
+            group = placement_group([{"CPU": taken}])
+            held.callback(remove_placement_group, group)
+            assert group.wait(60)
+            held.callback(setattr, limits, "exclude_resources", kept)
+            limits.exclude_resources = ray.data.ExecutionResources(cpu=taken)
+        for module in (frames, cluster):
+            patched.setattr(module, "total", lambda kind: 1.0 if kind == "CPU" else total(kind))
+        yield
 
 
 @pytest.fixture(scope="module")

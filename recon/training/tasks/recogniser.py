@@ -20,7 +20,7 @@ from ...export.sheet import to_pictures
 from ...losses.prior import AllReduce, single_process
 from ...network.resnet import IResNet
 from ...recipes.vision import RecogniserRecipe
-from ...vision.recognition import align_faces, five_points
+from ...vision.recognition import align_faces, area_under_curve, five_points
 from ..batches import Photographs
 from ..optimise import Row
 from ..workers import SINGLE_PROCESS, ProcessGroup
@@ -109,16 +109,8 @@ def verification_accuracy(features: NDArray[np.floating], people: NDArray[np.int
 def separation(features: NDArray[np.floating], people: NDArray[np.int64]) -> float:
     """Probability that a pair of one person has a larger cosine than a pair of two (area under the
     ROC curve), over all pairs."""
-    # Here, for it takes a second, and a training measures last.
-    from scipy.stats import rankdata
-
     cosines, same, _ = _pairs(features, people, within_folds=False)
-    n_same, n_other = int(same.sum()), int((~same).sum())
-    if not n_same or not n_other:
-        return float("nan")
-    # Mann and Whitney's U: the area without a curve, ties counting one half.
-    ranks = rankdata(cosines)[same].sum() - n_same * (n_same + 1) / 2
-    return float(ranks / (n_same * n_other))
+    return area_under_curve(cosines, same)
 
 
 def _pairs(

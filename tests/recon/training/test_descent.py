@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 import torch
 from torch import nn
 
 from facebench.recon.recipes.regressor import OptimiserRecipe
-from facebench.recon.training.optimise import Descent, LossMeter, StepReport
+from facebench.recon.training.optimise import Descent, LossMeter, StepReport, learning_rate
 
 
 def learner() -> nn.Sequential:
@@ -36,6 +37,36 @@ def test_a_step_left_out_leaves_no_trace(value: float) -> None:
     after = [s["exp_avg"] for s in descent.optimiser.state.values()]
     assert all(torch.equal(a, b) for a, b in zip(moments, after, strict=True))
     assert step(network, descent, torch.randn(8, 3), 2)
+
+
+def test_the_steps_are_adams_and_import_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The import of PyTorch's compiler takes longer than a small training's first steps."""
+    recipe = OptimiserRecipe(gradient_limit=0, warmup_steps=0, learning_rate=0.1)
+    batch, networks = torch.randn(8, 3), [nn.Linear(3, 1) for _ in range(2)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    with monkeypatch.context() as patch:
+        for name in ("torch._dynamo", "torch.fx.experimental.symbolic_shapes"):
+            patch.setitem(sys.modules, name, None)
+        descent = Descent(networks[0], recipe, 4)
+        for number in range(4):
+            assert step(networks[0], descent, batch, number)
+            kept, descent = descent.state(), Descent(networks[0], recipe, 4)
+            descent.restore(kept)
+    # Kingma and Ba's: of PyTorch's own step the compiler would be imported here.
+    expected = networks[1]
+    moments = [[torch.zeros_like(p), torch.zeros_like(p)] for p in expected.parameters()]
+    for number in range(4):
+        loss = expected(batch).square().mean()
+        slopes = torch.autograd.grad(loss, list(expected.parameters()))
+        values = expected.parameters()
+        for value, slope, (first, second) in zip(values, slopes, moments, strict=True):
+            first.lerp_(slope, 0.1)
+            second.lerp_(slope**2, 0.001)
+            size = (second / (1 - 0.999 ** (number + 1))).sqrt() + 1e-8
+            rate = learning_rate(recipe, number, 4) / (1 - 0.9 ** (number + 1))
+            value.data -= rate * first / size
+    for ours, value in zip(*(one.parameters() for one in networks), strict=True):
+        torch.testing.assert_close(ours, value, rtol=1e-4, atol=1e-5)
 
 
 def test_a_loss_that_is_not_finite_spoils_a_gradient_that_is() -> None:

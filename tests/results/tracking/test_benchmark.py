@@ -30,6 +30,7 @@ from facebench.results.tracking.store import sqlite_file, tracking_uri
 FIRST_USERS = """
 import os
 import mlflow
+from mlflow.store.tracking import sqlalchemy_store
 from facebench.results.tracking.store import connect
 
 def use():
