@@ -130,5 +130,8 @@ def work(folder: Path, rank: int, workers: int) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    make_trainer(ProcessGroup())  # PyTorch imports a third of itself with the first optimiser.
+    # Of PyTorch a third, with the first learner of several workers: here once for both.
+    import torch._dynamo
+
+    make_trainer(ProcessGroup())
     work(Path(sys.argv[1]), part(2), 2)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -30,8 +29,8 @@ def test_identity_coefficients_share_one_plot(tmp_path: Path) -> None:
         Image.open(draw_curves(LOG, rows, 10, tmp_path / "curves.png")).size for rows in (few, many)
     ]
     assert sizes[0] == sizes[1]
-    drawn = np.asarray(Image.open(tmp_path / "curves.png").convert("RGB"))
-    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 10
+    # More colours than ten.
+    assert Image.open(tmp_path / "curves.png").convert("RGB").getcolors(10) is None
 
 
 def test_columns_of_one_meaning_share_a_panel() -> None:
