@@ -176,6 +176,7 @@ def read_dataset(request: RunRequest, method: AnyMethod) -> Dataset:
     if request.first is not None:
         dataset = replace(dataset, items=dataset.items[: request.first])
     if isinstance(method, HoldsMeshes) and not any(map(method.files_for, dataset.items)):
+        _refuse_several(method, dataset)
         raise FacebenchError(
             f"{request.method}: no prediction of any of {len(dataset.items)} items, the first "
             f"'{dataset.items[0].id}'",
@@ -187,6 +188,15 @@ def read_dataset(request: RunRequest, method: AnyMethod) -> Dataset:
             "give --predictions DIR, faces that are files already",
         )
     return dataset
+
+
+def _refuse_several(method: AnyMethod, dataset: Dataset) -> None:
+    """Refuse a folder that holds each face several times, as `a.obj` beside `a.ply`."""
+    if isinstance(method, MeshPredictions):
+        twice = {name for name, files in method.folder.meshes.items() if len(files) > 1}
+        for item in dataset.items:
+            if twice & set(item.names):
+                method.folder.find(item)  # which says so
 
 
 def _check_units(request: RunRequest, method: AnyMethod, items: Sequence[Item]) -> None:

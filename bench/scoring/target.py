@@ -128,8 +128,10 @@ class Target:
         else:
             factor = self.size_of(prediction)
             pair = self._score(prediction.resize(factor), ruler)
-            # The scale is of the numbers that were given.
-            pair = replace(pair, score=replace(pair.score, scale=pair.score.scale * factor))
+            # The scales are of the numbers that were given.
+            scales = (pair.score.scale * factor, pair.score.landmark_scale * factor)
+            score = replace(pair.score, scale=scales[0], landmark_scale=scales[1])
+            pair = replace(pair, score=score)
         # How wrong the size is cannot be said of a face that has none.
         if not prediction.unit_known:
             return pair

@@ -172,6 +172,8 @@ def test_any_unit_is_told_by_landmarks(
     assert "--prediction-unit any" in refusal(path, home / "scan.ply")
     scan_marks = "--scan-landmarks", home / "scan.txt"
     values = printed(path, home / "scan.ply", *scan_marks, "--prediction-unit", "any")
+    assert values["landmark_scale"] == pytest.approx(values["scale"], rel=0.1)
+    assert not any("larger than by its landmarks" in one["text"] for one in values["diagnosis"])
     assert values["mean_mm"] == pytest.approx(plain["mean_mm"], abs=0.01)
     assert values["scale"] == pytest.approx(100 * plain["scale"], rel=1e-3)
     said = refusal(home / "face.obj", home / "scan.ply", "--prediction-unit", "any")

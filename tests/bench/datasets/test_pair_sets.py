@@ -155,6 +155,13 @@ def test_two_files_of_one_name_are_no_choice(tmp_path: Path) -> None:
     assert found.items[1].scan_reason == "2 candidates for the scan: b.obj, b.ply"
 
 
+def test_a_folder_of_faces_in_two_formats_is_told_as_that(tmp_path: Path) -> None:
+    ours = touch(tmp_path / "ours", "a.obj", "a.ply")
+    theirs = touch(tmp_path / "theirs", "a.ply")
+    with pytest.raises(FacebenchError, match=r"2 candidates for the prediction: a\.obj, a\.ply"):
+        prepare(RunRequest(theirs, f"meshes:{ours}", dataset="pairs"))
+
+
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     touch(tmp_path / "ours", "a.obj")
     touch(tmp_path / "empty", "readme.md")
