@@ -50,6 +50,7 @@ _REDUCED = 1
 """What `_KIND` says of a small copy of another picture in the file."""
 _SIGNED = 2
 """What `_SAMPLES` says of whole numbers with a sign."""
+_ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 _PACKED = ("JPEG", "MPO", "WEBP", "AVIF", "HEIF")
 """Formats whose decoders make grey or garbage of what lacks."""
 _HALF_COPY = 64
@@ -107,6 +108,17 @@ def read_picture(source: Path | bytes, mode: str) -> Image.Image:
             raise ValueError(error_line(error)) from error
     except Exception as error:  # decoders raise whatever a damaged field leads to
         raise ValueError(error_line(error)) from error
+
+
+def count_pictures(path: Path) -> int:
+    """How many pictures an animation has; 1 of every other file, also of what cannot be read.
+
+    Further pages of a TIFF are previews as often as not, the second of MPO is the other eye's.
+    """
+    with suppress(Exception), Image.open(path, formats=_known_formats()) as picture:
+        if picture.format in _ANIMATED:
+            return int(getattr(picture, "n_frames", 1))
+    return 1
 
 
 def encode_picture(array: NDArray[np.uint8], kind: str, **options: int) -> bytes:

@@ -29,6 +29,7 @@ from ..face.crop import (
     read_image_points,
 )
 from ..face.tracks import describe_others
+from ..files.pictures import count_pictures
 from ..render import sharp_renderer
 from ..render.face import FaceRenderer, draw_overlay
 from ..video.decode import read_chunks
@@ -114,12 +115,13 @@ class SourceReconstructor:
             yield self._finish(source, found, own, reason)
 
     def _crop(self, source: Source) -> tuple[list[FaceCrop], str]:
-        """The faces in a photograph, or none and the reason."""
+        """The faces in a photograph, and what is to be said of it: why there are none."""
         try:
             frame = read_photograph(source.path)
             size = self.reconstructor.crop_size
             crops = [FaceCrop(frame, box, size) for box in self._locate(source, frame)]
-            return crops, "" if crops else self._reason(frame)
+            remarks = (_animation(source), "" if crops else self._reason(frame))
+            return crops, "; ".join(filter(None, remarks))
         except Exception as error:
             return [], error_line(error)
 
@@ -172,7 +174,7 @@ class SourceReconstructor:
         except Exception as error:
             return _failure(source, error, frames=1)
         files = tuple(name for group in names for name in group)
-        return SourceResult(source.name, str(source.path), 1, len(faces), files)
+        return SourceResult(source.name, str(source.path), 1, len(faces), files, reason)
 
     def _write(
         self, source: Source, number: int, crop: FaceCrop, face: FaceCoefficients
@@ -323,6 +325,12 @@ def _groups(sources: Sequence[Source], batch: int) -> Iterator[list[Source]]:
     for is_video, run in groupby(sources, key=lambda source: source.is_video):
         items, size = list(run), 1 if is_video else batch
         yield from (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _animation(source: Source) -> str:
+    """That a picture is the first of several; empty for one alone."""
+    count = count_pictures(source.path)
+    return f"the first of {count} pictures: save it as a film to have all" if count > 1 else ""
 
 
 def _failure(source: Source, error: Exception, frames: int) -> SourceResult:

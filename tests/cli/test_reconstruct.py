@@ -216,7 +216,8 @@ def test_folders_keep_their_shape_and_a_second_run_keeps_what_is_there(
 ) -> None:
     photographs, out = tmp_path / "photographs", tmp_path / "photographs" / "faces"
     (photographs / "holiday").mkdir(parents=True)
-    Image.fromarray(skimage.data.astronaut()).save(photographs / "holiday" / "a.png")
+    face = Image.fromarray(skimage.data.astronaut())
+    face.save(photographs / "holiday" / "a.png", save_all=True, append_images=[face.rotate(180)])
     (photographs / "bad.jpg").write_bytes(b"nothing")
     command = (photographs, "--out", out, "--checkpoint", weights, "--formats", "ply", "--json")
     first = json.loads(_run(*command).stdout)
@@ -225,6 +226,7 @@ def test_folders_keep_their_shape_and_a_second_run_keeps_what_is_there(
     assert [p["kept"] for p in first["portraits"]] == [False, False]
     rows = {row["name"]: row for row in second["portraits"]}
     assert rows.keys() == {"holiday/a", "bad"} and rows["holiday/a"]["kept"]
+    assert rows["holiday/a"]["reason"].startswith("the first of 2 pictures")
     assert rows["bad"]["reason"] and (first["faces"], second["faces"]) == (1, 0)
     assert first["faces_per_second"] == pytest.approx(1 / first["seconds"], rel=0.05)
     assert (out / "holiday" / "a.ply").stat().st_mtime_ns == made

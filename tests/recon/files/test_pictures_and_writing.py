@@ -20,7 +20,7 @@ from PIL import Image, ImageCms
 
 from facebench.errors import FacebenchError
 from facebench.recon.files import contents
-from facebench.recon.files.pictures import read_picture, to_eight_bits
+from facebench.recon.files.pictures import count_pictures, read_picture, to_eight_bits
 from facebench.recon.files.writing import MARK, atomic_write, lock_folder, sweep_drafts
 from facebench.recon.portraits.sources import find_sources
 
@@ -226,6 +226,17 @@ def test_kinds_of_pictures(kind: str) -> None:
     Image.fromarray(np.full((40, 40, 3), [200, 90, 30], np.uint8)).save(file, kind)
     read = np.asarray(read_picture(file.getvalue(), "RGB"))
     assert np.abs(read.astype(int) - [200, 90, 30]).max() < 12
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "png", "avif", "tiff", "mpo"])
+def test_the_pictures_of_an_animation_are_counted(tmp_path: Path, kind: str) -> None:
+    pictures = [Image.new("RGB", (32, 24), (60 * n, 0, 0)) for n in range(4)]
+    path = tmp_path / f"a.{kind}"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:])
+    assert count_pictures(path) == (1 if kind in ("tiff", "mpo") else 4)
+    pictures[0].save(path)
+    assert count_pictures(path) == 1
+    assert count_pictures(tmp_path / "none.gif") == 1
 
 
 def test_pictures_that_other_readers_get_wrong(shared: Path) -> None:
