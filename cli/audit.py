@@ -119,7 +119,7 @@ def _audit(
         f"set {data} of the model {models[0]}" if data else "",
         f"run {run}" if run else "",
     )
-    return Audit.of(", ".join(filter(None, source)), rows, sensitivities, seed)
+    return Audit(", ".join(filter(None, source)), rows, sensitivities, seed)
 
 
 class _Work(NamedTuple):
@@ -181,10 +181,9 @@ def _people(
         return [maker.person(number) for number in range(1, (people or 0) + 1)][:subjects]
     from itertools import islice
 
-    from ..bench.audit.people import read_truth
-    from ..distributed.audit import people_of
+    from ..bench.audit.people import read_people
 
-    found = list(islice(people_of(data, read_truth(data, model)), subjects))
+    found = list(islice(read_people(data, model), subjects))
     if not found:
         raise FacebenchError(f"{data} has a scan of nobody whose truth is known")
     return found

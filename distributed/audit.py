@@ -19,11 +19,9 @@ from threadpoolctl import threadpool_limits
 
 from .. import __version__
 from ..bench.audit.measure import AuditPlan, AuditRow, audit_person
-from ..bench.audit.people import AuditedPerson, PersonTruth
+from ..bench.audit.people import AuditedPerson
 from ..bench.audit.sensitivity import CHOICES, Choice, measure_choices
 from ..bench.dataset.interface import Scan
-from ..bench.dataset.registry import open_dataset
-from ..bench.meshes.checks import read_mesh
 from ..bench.protocol.record import Protocol
 from ..bench.scoring.target import read_target
 from ..bench.surface.triangles import IndexArray
@@ -45,16 +43,6 @@ Answer = TypeVar("Answer")
 RunFace = tuple[str, Mesh, Scan, str]
 """A measured face: whose, the prediction in mm at the size that its method gave it, its scan with
 the labels beside it, and the unit of that file."""
-
-
-def people_of(data: Path, truths: Sequence[PersonTruth]) -> Iterator[AuditedPerson]:
-    """The people of a synthetic set whose scans and truth are both there, each with the first."""
-    scans = open_dataset("micc", data).scans
-    for truth in truths:
-        named = {scan.name: scan.path for scan in scans if scan.subject == truth.subject}
-        if named:
-            mesh, _ = read_mesh(named[min(named)])
-            yield AuditedPerson(truth, min(named), mesh)
 
 
 def audit_people(
@@ -86,7 +74,7 @@ def audit_people(
             yield pd.DataFrame(rows)
     work = partial(_audit, plan=plan)
     for person, answer in _each(work, waiting, workers, cluster):
-        rows = _answer_or_raise(person.truth.subject, answer)
+        rows = _answer_or_raise(person.subject, answer)
         if kept:
             # NaN, which a row may hold, is no JSON, but Python writes and reads it.
             write_text(_rows_path(kept, person, key), json.dumps(rows))
@@ -186,9 +174,9 @@ def _plan_key(plan: AuditPlan) -> str:
 def _rows_path(folder: Path, person: AuditedPerson, plan: str) -> Path:
     key = hashlib.sha256(plan.encode())
     # The person whole, not the name: those of another set may be called the same.
-    for points in (person.truth.vertices, person.scan.vertices, person.scan.triangles):
+    for points in (person.vertices, person.scan.vertices, person.scan.triangles):
         key.update(np.ascontiguousarray(points).tobytes())
-    return folder / f"{person.truth.subject}-{key.hexdigest()[:16]}.json"
+    return folder / f"{person.subject}-{key.hexdigest()[:16]}.json"
 
 
 def _read_rows(path: Path) -> list[dict[str, object]] | None:

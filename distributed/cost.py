@@ -123,9 +123,10 @@ def _sample_chunk(
     limit = min(CHUNK_FRAMES, job.limit or CHUNK_FRAMES)
     with clock(READ):
         chunk = next(read_chunks(clip.path, clip.id, limit))
-        faces = cut_faces(chunk, find, job.crop_size, time.perf_counter(), clip.boxes is None)
+        start = time.perf_counter()
+        row, crops = cut_faces(chunk, find, job.crop_size, start, clip.boxes is None)
     with clock(ENCODE):
-        row = describe_chunk(method, faces, job.average)
+        row = describe_chunk(method, row, crops, job.average)
     with clock(KEEP):
         folder.ledger.write(row, "", 0.0)
     sample.frames += row.frames

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ..bench.dataset.interface import Clip
-from ..bench.method.clip_faces import ChunkRow, FaceChunk, describe_chunk, face_chunks
+from ..bench.method.clip_faces import ChunkRow, Crops, describe_chunk, face_chunks
 from ..bench.method.interface import MethodOptions
 from ..bench.method.registry import build_method
 from ..errors import FacebenchError, error_line
@@ -133,7 +133,7 @@ class FrameJob:
     tracking: bool = False
 
 
-def face_stream(task: ClipTask, job: FrameJob) -> Iterator[FaceChunk]:
+def face_stream(task: ClipTask, job: FrameJob) -> Iterator[tuple[ChunkRow, Crops]]:
     """The faces of a clip that are still to be described."""
     return face_chunks(task.clip, job.crop_size, job.limit, task.done, job.detector, job.tracking)
 
@@ -162,8 +162,8 @@ def describe_here(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow
     method = build_method(job.method, job.options)
     with one_thread():
         for task in tasks:
-            for chunk in face_stream(task, job):
-                yield describe_chunk(method, chunk, job.average)
+            for row, crops in face_stream(task, job):
+                yield describe_chunk(method, row, crops, job.average)
 
 
 @contextmanager
@@ -224,9 +224,8 @@ class _Describer:
         if self.fault:
             return {"fault": self.fault}
         crops = np.frombuffer(row["crops"], np.uint8).reshape(self.shape)
-        tracked = {name: _table(row[name], name) for name in _TRACKED}
-        chunk = FaceChunk(**{**row, "crops": crops, **tracked})
-        return _pack_row(describe_chunk(self.method, chunk, self.average))
+        found = _unpack_row({name: value for name, value in row.items() if name != "crops"})
+        return _pack_row(describe_chunk(self.method, found, crops, self.average))
 
 
 def _pack_row(row: ChunkRow) -> dict[str, Any]:
@@ -258,9 +257,8 @@ def _bytes(values: NDArray[np.floating] | None) -> bytes:
 
 
 def _crop(row: dict[str, Any], tasks: tuple[ClipTask, ...], job: FrameJob) -> Iterator[Any]:
-    for chunk in face_stream(tasks[row["id"]], job):
-        tracked = {name: _bytes(getattr(chunk, name)) for name in _TRACKED}
-        yield {**vars(chunk), "crops": chunk.crops.tobytes(), **tracked}
+    for found, crops in face_stream(tasks[row["id"]], job):
+        yield {**_pack_row(found), "crops": crops.tobytes()}
 
 
 def _compute_alike_everywhere() -> None:

@@ -73,16 +73,16 @@ def audit_person(person: AuditedPerson, plan: AuditPlan) -> list[AuditRow]:
     The true landmarks of the scan are given to protocols that need them, and to no other: the rest
     are audited as they run on MICC, where nobody labels scans.
     """
-    truth, model = person.truth, plan.model
-    area = shown_area(model, truth, person.scan, person.scan_name)
+    model = plan.model
+    area = shown_area(model, person)
     rows: list[AuditRow] = []
     for predictor in plan.predictors:
         # By person and predictor: with one stream for all everybody is given the same stranger.
-        key = ("audit", model.digest, truth.subject, predictor.name)
-        face = predictor.predict(model, truth, area, random_stream(plan.seed, *key))
+        key = ("audit", model.digest, person.subject, predictor.name)
+        face = predictor.predict(model, person, area, random_stream(plan.seed, *key))
         for protocol in plan.protocols:
             which = (protocol.name, protocol.digest, predictor.name, predictor.group)
-            whose = (model.name, *which, truth.subject)
+            whose = (model.name, *which, person.subject)
             rows.append(AuditRow(*whose, *_measure(person, area, face, protocol)))
     return rows
 
@@ -92,14 +92,13 @@ def _measure(
 ) -> tuple[float, float, float, str, float, str]:
     """Measured and true value, correlation over the face, why there is no value, the value's own
     deviation and what speaks against it."""
-    truth = person.truth
     counted = np.where(face.covered, area, 0.0)
-    errors = true_errors(face.vertices, truth, counted, protocol.alignment.scale != "none")
+    errors = true_errors(face.vertices, person, counted, protocol.alignment.scale != "none")
     true = STATISTICS[protocol.reduction.points](errors, counted)
-    given = truth.landmarks_on(person.scan_name) if needs_landmarks(protocol) else None
+    given = person.scan_landmarks if needs_landmarks(protocol) else None
     try:
         pair = score_prediction(
-            face.mesh, person.scan, protocol, subject=truth.subject, scan_landmarks=given
+            face.mesh, person.scan, protocol, subject=person.subject, scan_landmarks=given
         )
     except FacebenchError as error:
         return NAN, true, NAN, str(error), NAN, ""

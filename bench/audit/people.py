@@ -3,12 +3,12 @@ of a prediction over the area of the skin that a scan shows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError, error_line
@@ -18,7 +18,9 @@ from ...recon.mesh import Mesh
 from ...recon.morphable.model import MorphableModel
 from ...recon.synthetic.appearance import required_landmarks, standard_normal
 from ...recon.synthetic.photograph import random_stream
+from ..dataset.registry import open_dataset
 from ..landmarks import Landmarks, face_parts
+from ..meshes.checks import read_mesh
 from ..registration.nose_tip import NOSE_TIP
 from ..surface.similarity import Similarity, similarity_between
 from ..surface.triangles import Float64Array, triangle_areas, vertex_areas
@@ -33,49 +35,35 @@ of 1.75 mm and its noise leave skin nearer, and a socket's inside lies deeper be
 INNER = ("left_eye", "right_eye", "mouth")
 """Regions that are no skin: eyeballs and the inside of the mouth, in front of which scans show lids
 and lips, or a gap."""
-SCAN = "scan"
-"""Name of the one scan that a made person has."""
 LEAST_DETAIL_MM, MOST_DETAIL_MM = 0.4, 1.6
 """Root mean square of what the model lacks, drawn evenly in the logarithm for each person: with the
 same detail for everybody, the truth of the best prediction would not vary over people at all."""
 
 
 @dataclass(frozen=True, eq=False)
-class PersonTruth:
-    """One synthetic person.
+class AuditedPerson:
+    """A synthetic person: what is true of it, and the scan that it is measured on.
 
     Attributes:
         subject: for example `subject_07`.
         vertices: (V, 3) mm in the model's frame, the shape detail that the model lacks included.
         identity: (K,) coefficients.
-        placements: by scan name, from the model's frame to the scan's.
         landmarks: (68, 3) mm in the model's frame.
+        placement: from the model's frame to the scan's.
+        scan: in mm, in its own space.
     """
 
     subject: str
     vertices: Float64Array
     identity: Float64Array
-    placements: dict[str, Similarity]
     landmarks: Float64Array
-
-    def landmarks_on(self, scan: str) -> Landmarks:
-        """Where the 68 landmarks truly are in a scan's space."""
-        return Landmarks(self.placements[scan].apply(self.landmarks))
-
-
-@dataclass(frozen=True, eq=False)
-class AuditedPerson:
-    """Who is measured.
-
-    Attributes:
-        truth: what is true of the person.
-        scan_name: which of the truth's placements the scan has.
-        scan: in mm, in its own space.
-    """
-
-    truth: PersonTruth
-    scan_name: str
+    placement: Similarity
     scan: Mesh
+
+    @property
+    def scan_landmarks(self) -> Landmarks:
+        """Where the 68 landmarks truly are in the scan's space."""
+        return Landmarks(self.placement.apply(self.landmarks))
 
 
 class PeopleMaker:
@@ -101,21 +89,20 @@ class PeopleMaker:
         landmarks = np.asarray(required_landmarks(model, vertices), np.float64)
         surface = scan_surface(stream, vertices, model.triangles, landmarks)
         placement = random_placement(stream)
-        truth = PersonTruth(subject, vertices, identity, {SCAN: placement}, landmarks)
         points = placement.apply(np.asarray(surface.vertices, np.float64))
         scan = Mesh(points, surface.triangles)
-        return AuditedPerson(truth, SCAN, scan)
+        return AuditedPerson(subject, vertices, identity, landmarks, placement, scan)
 
 
-def read_truth(data: Path, model: MorphableModel) -> tuple[PersonTruth, ...]:
-    """The truth of every finished person of a set that `facebench synth micc` made.
+def read_people(data: Path, model: MorphableModel) -> Iterator[AuditedPerson]:
+    """The finished people of a set that `facebench synth micc` made, each with its first scan.
 
     Args:
         data: the set's folder; the truth lies beside it.
         model: the face model it was made from.
 
     Raises:
-        FacebenchError: there is no truth, or it is of another model.
+        FacebenchError: there is no truth, it is of another model, or it is damaged.
     """
     folder = truth_folder(data)
     try:
@@ -131,31 +118,48 @@ def read_truth(data: Path, model: MorphableModel) -> tuple[PersonTruth, ...]:
         raise FacebenchError(
             f"{data} was made from another face model", "give that one with --model"
         )
-    people = tuple(_read_person(path, model) for path in sorted(folder.glob("*.npz")))
-    if not people:
+    truths = sorted(folder.glob("*.npz"))
+    if not truths:
         raise FacebenchError(f"{folder} holds nobody", "run 'facebench synth micc' again")
-    return people
+    scans = open_dataset("micc", data).scans
+    for path in truths:
+        own = [scan for scan in scans if scan.subject == path.stem]
+        if own:  # the first: the set's are sorted by name
+            yield read_person(path, model, own[0].name, read_mesh(own[0].path)[0])
 
 
-def shown_area(model: MorphableModel, person: PersonTruth, scan: Mesh, name: str) -> Float64Array:
-    """Area (V,) in mm² that each vertex stands for of the skin that a scan shows, else 0.
+def read_person(truth: Path, model: MorphableModel, name: str, scan: Mesh) -> AuditedPerson:
+    """A person by the file of the truth and a scan of that name, in mm.
+
+    Raises:
+        FacebenchError: the file is damaged, or knows no such scan.
+    """
+    values = read_npz_arrays(truth)
+    try:
+        vertices = np.asarray(values["vertices"], np.float64)
+        identity = np.asarray(values["identity"], np.float64)
+        landmarks = np.asarray(required_landmarks(model, vertices), np.float64)
+        rotation, translation = (values[f"{name}_{part}"] for part in ("rotation", "translation"))
+        placement = Similarity(1.0, rotation, translation)
+        return AuditedPerson(truth.stem, vertices, identity, landmarks, placement, scan)
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        message = f"{truth}: not the truth of a person ({error_line(error)})"
+        raise FacebenchError(message, "make the set again") from error
+
+
+def shown_area(model: MorphableModel, person: AuditedPerson) -> Float64Array:
+    """Area (V,) in mm² that each vertex stands for of the skin that the scan shows, else 0.
 
     Skin is what lies in a named part of the face within 95 mm of the nose tip, without eyeballs and
     the inside of the mouth. A mean over vertices would count a densely meshed eyelid ten times, and
     eyeballs that nobody sees: over half of ICT-FaceKit's face vertices are eyes.
-
-    Args:
-        model: of the person.
-        person: the truth.
-        scan: in mm, in its own space.
-        name: of the scan.
     """
     parts = face_parts(model.region, model.region_names)
     skin = np.any(list(parts.values()), axis=0)
     skin[model.vertices_of(*INNER)] = False
     skin &= np.linalg.norm(person.vertices - person.landmarks[NOSE_TIP], axis=1) <= MEASURED_MM
-    tree = cKDTree(np.asarray(scan.vertices, np.float64))
-    placed = person.placements[name].apply(person.vertices)
+    tree = cKDTree(np.asarray(person.scan.vertices, np.float64))
+    placed = person.placement.apply(person.vertices)
     distance, _ = tree.query(placed, distance_upper_bound=SHOWN_MM)
     corners = model.triangles.astype(np.int64)
     areas = vertex_areas(corners, triangle_areas(person.vertices, corners), len(skin))
@@ -163,7 +167,7 @@ def shown_area(model: MorphableModel, person: PersonTruth, scan: Mesh, name: str
 
 
 def true_errors(
-    predicted: Float64Array, person: PersonTruth, area: Float64Array, scaled: bool
+    predicted: Float64Array, person: AuditedPerson, area: Float64Array, scaled: bool
 ) -> Float64Array:
     """Distance (V,) in mm of each vertex to where it truly belongs, NaN where no area is.
 
@@ -173,7 +177,7 @@ def true_errors(
 
     Args:
         predicted: (V, 3) mm, of the truth's topology.
-        person: the truth.
+        person: with the truth.
         area: (V,) of `shown_area`.
         scaled: whether the prediction may be scaled.
     """
@@ -183,25 +187,3 @@ def true_errors(
     errors = np.full(len(area), np.nan)
     errors[skin] = np.linalg.norm(fitted.apply(ours) - theirs, axis=1)
     return errors
-
-
-def _read_person(path: Path, model: MorphableModel) -> PersonTruth:
-    values = read_npz_arrays(path)
-    try:
-        return _person(path.stem, values, model)
-    except (KeyError, ValueError, IndexError, TypeError) as error:
-        message = f"{path}: not the truth of a person ({error_line(error)})"
-        raise FacebenchError(message, "make the set again") from error
-
-
-def _person(subject: str, values: dict[str, NDArray[Any]], model: MorphableModel) -> PersonTruth:
-    ending = "_rotation"
-    names = [name.removesuffix(ending) for name in values if name.endswith(ending)]
-    placements = {
-        name: Similarity(1.0, values[f"{name}_rotation"], values[f"{name}_translation"])
-        for name in names
-    }
-    vertices = np.asarray(values["vertices"], np.float64)
-    identity = np.asarray(values["identity"], np.float64)
-    points = np.asarray(required_landmarks(model, vertices), np.float64)
-    return PersonTruth(subject, vertices, identity, placements, points)

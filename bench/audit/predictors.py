@@ -17,7 +17,7 @@ from ..landmarks import face_parts
 from ..registration.nose_tip import NOSE_TIP
 from ..surface.o3d import o3d
 from ..surface.triangles import Float64Array, IndexArray, vertex_normals
-from .people import INNER, PersonTruth, true_errors
+from .people import INNER, AuditedPerson, true_errors
 
 LADDER_MM = 0.05
 """Step between two rungs of the ladder."""
@@ -25,7 +25,7 @@ RUNGS = 6
 KEPT_ON_FIRST_RUNG = 0.8
 _LOCAL_REACH_MM = 18.0
 
-Shape = Callable[[MorphableModel, PersonTruth, Float64Array, np.random.Generator], Float64Array]
+Shape = Callable[[MorphableModel, AuditedPerson, Float64Array, np.random.Generator], Float64Array]
 """(model, person, shown area, random stream) → (V, 3) predicted vertices, mm."""
 Handed = tuple[Mesh, IndexArray, NDArray[np.bool_]]
 Topology = Callable[[MorphableModel, Mesh], Handed]
@@ -70,7 +70,7 @@ class Predictor:
     def predict(
         self,
         model: MorphableModel,
-        person: PersonTruth,
+        person: AuditedPerson,
         area: Float64Array,
         stream: np.random.Generator,
     ) -> Predicted:
@@ -85,7 +85,7 @@ def from_identity(
     kept: float,
     added: float,
     model: MorphableModel,
-    person: PersonTruth,
+    person: AuditedPerson,
     area: Float64Array,
     stream: np.random.Generator,
 ) -> Float64Array:
@@ -96,9 +96,9 @@ def from_identity(
 
 
 def displace(
-    field: Callable[[MorphableModel, PersonTruth], Float64Array],
+    field: Callable[[MorphableModel, AuditedPerson], Float64Array],
     model: MorphableModel,
-    person: PersonTruth,
+    person: AuditedPerson,
     area: Float64Array,
     stream: np.random.Generator,
 ) -> Float64Array:
@@ -109,7 +109,7 @@ def displace(
 def rung(
     number: int,
     model: MorphableModel,
-    person: PersonTruth,
+    person: AuditedPerson,
     area: Float64Array,
     stream: np.random.Generator,
 ) -> Float64Array:
@@ -219,19 +219,19 @@ def _near(points: Float64Array, vertices: Float64Array, reach_mm: float) -> Floa
     return np.asarray(np.exp(-0.5 * (distance / reach_mm) ** 2)[:, None])
 
 
-def _stretch(model: MorphableModel, person: PersonTruth) -> Float64Array:
+def _stretch(model: MorphableModel, person: AuditedPerson) -> Float64Array:
     """The head 5 % wider."""
     return np.asarray((person.vertices - person.landmarks[NOSE_TIP]) * [0.05, 0.0, 0.0])
 
 
-def _slide(model: MorphableModel, person: PersonTruth) -> Float64Array:
+def _slide(model: MorphableModel, person: AuditedPerson) -> Float64Array:
     """The skin slid upwards by 3 mm within itself: the surface stays, its points do not."""
     normals = vertex_normals(person.vertices, model.triangles.astype(np.int64))
     up = np.array([0.0, 3.0, 0.0])
     return np.asarray(up - normals * (normals @ up)[:, None])
 
 
-def _bump(model: MorphableModel, person: PersonTruth) -> Float64Array:
+def _bump(model: MorphableModel, person: AuditedPerson) -> Float64Array:
     """A bump of 3 mm on the left cheek, along its normal."""
     middle = person.landmarks[[13, 35, 46]].mean(0)
     cheek = model.vertices_of("left_cheek")
@@ -244,14 +244,14 @@ def _bump(model: MorphableModel, person: PersonTruth) -> Float64Array:
 
 
 def _shift(
-    part: Sequence[int], shift_mm: Sequence[float], model: MorphableModel, person: PersonTruth
+    part: Sequence[int], shift_mm: Sequence[float], model: MorphableModel, person: AuditedPerson
 ) -> Float64Array:
     """The skin about some landmarks (iBUG, from 0) shifted by (3,) mm."""
     fade = _near(person.landmarks[list(part)], person.vertices, _LOCAL_REACH_MM)
     return fade * np.asarray(shift_mm, np.float64)
 
 
-def _apart(model: MorphableModel, person: PersonTruth) -> Float64Array:
+def _apart(model: MorphableModel, person: AuditedPerson) -> Float64Array:
     """The eyes 4 mm further apart."""
     # iBUG counts the subject's right eye first, which lies towards -x.
     right, left = (person.landmarks[list(eye)] for eye in (_EYES[:6], _EYES[6:]))
@@ -261,7 +261,7 @@ def _apart(model: MorphableModel, person: PersonTruth) -> Float64Array:
     return np.asarray((fades[0] - fades[1]) * aside)
 
 
-def _wider_jaw(model: MorphableModel, person: PersonTruth) -> Float64Array:
+def _wider_jaw(model: MorphableModel, person: AuditedPerson) -> Float64Array:
     """Cheeks and jaw 3 mm wider on either side."""
     below = person.landmarks[28, 1] - person.vertices[:, 1]
     side = np.tanh((person.vertices[:, 0] - person.landmarks[NOSE_TIP, 0]) / 20)
@@ -269,7 +269,7 @@ def _wider_jaw(model: MorphableModel, person: PersonTruth) -> Float64Array:
     return np.asarray((3.0 * side / (1 + np.exp(-below / 5)))[:, None] * [1.0, 0.0, 0.0])
 
 
-def _open_jaw(model: MorphableModel, person: PersonTruth) -> Float64Array:
+def _open_jaw(model: MorphableModel, person: AuditedPerson) -> Float64Array:
     """The jaw open by 0.3 of the model's blendshape or mode; nothing where it has none."""
     names = [name for name in ("jawOpen", "jaw_open") if name in model.expression_names]
     if not names:

@@ -14,7 +14,7 @@ from ...errors import FacebenchError, error_line, nearest_name
 from ...recon.files.contents import START_BYTES, files_below, not_the_file
 from ...recon.files.tables import npz_shape, read_npz_arrays
 from ...recon.mesh import Mesh
-from .glb import open_glb
+from .glb import GlbFile
 from .obj import parse_obj
 from .off import off_counts, off_rows, parse_off
 from .ply_stl import (
@@ -47,7 +47,7 @@ _READERS: Mapping[str, Callable[[Path], tuple[Any, Any]]] = {
     ".ply": lambda path: parse_ply(path.read_bytes()),
     ".stl": lambda path: parse_stl(path.read_bytes()),
     ".off": lambda path: parse_off(path.read_bytes()),
-    ".glb": lambda path: open_glb(path).read(path.read_bytes()),
+    ".glb": lambda path: GlbFile(path).read(),
 }
 """Vertices (V, 3) and triangles (F, 3) of a file."""
 
@@ -250,7 +250,7 @@ _COUNTERS: Mapping[str, Callable[[Path], int]] = {
     ".stl": _count_stl,
     ".off": _count_off,
     ".obj": _count_obj,
-    ".glb": lambda path: open_glb(path).count_vertices(),
+    ".glb": lambda path: GlbFile(path).count_vertices(),
     ".npz": lambda path: math.prod(npz_shape(path, "vertices")) // 3,
 }
 """How many vertices a file says it has."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +42,38 @@ UNFIT = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, s
 """What a file raises that is cut off, needs other files, or whose parts do not fit together."""
 
 
-@dataclass(frozen=True)
-class GlbScene:
-    """A file's description, whose parts lie where they should.
+class GlbFile:
+    """A file whose description is read and whose parts lie where they should.
 
-    Attributes:
-        document: the scene as JSON.
-        binary: where the binary part begins in the file, in bytes.
+    Args:
+        path: of the file.
+
+    Raises:
+        UNFIT.
     """
 
-    document: Table
-    binary: int
+    def __init__(self, path: Path) -> None:
+        size, self._path = path.stat().st_size, path
+        with path.open("rb") as file:
+            head = file.read(_HEADER + _CHUNK)
+            if len(head) < _HEADER + _CHUNK or struct.unpack("<I", head[8:12])[0] > size:
+                raise ValueError("it ends early")
+            if (version := struct.unpack("<I", head[4:8])[0]) != 2:
+                raise ValueError(f"version {version} of glTF, and only 2 is read")
+            length, kind = struct.unpack("<I4s", head[_HEADER:])
+            if kind != _JSON or length > min(size, _MOST_TEXT):
+                raise ValueError("its first part is no scene")
+            # Blanks fill it up to four bytes; some writers take zeros.
+            document = parse_json(file.read(length).decode("utf-8").rstrip("\0 "))
+            chunk = file.read(_CHUNK)
+        held = struct.unpack("<I4s", chunk)[0] if len(chunk) == _CHUNK else 0
+        start = _HEADER + _CHUNK + length
+        if not isinstance(document, dict) or start + held > size:
+            raise ValueError("it ends early")
+        if chunk[4:] not in (b"", b"BIN\0"):
+            raise ValueError("its second part holds no numbers")
+        self._document: Table = document
+        self._start = start + _CHUNK
 
     def count_vertices(self) -> int:
         """Vertices of the scene, every instance of a mesh counted.
@@ -61,7 +81,7 @@ class GlbScene:
         Raises:
             UNFIT.
         """
-        document = self.document
+        document = self._document
         if any("uri" in buffer for buffer in document.get("buffers", ())):
             raise ValueError("it needs other files")
         _check_extensions(document)
@@ -77,19 +97,16 @@ class GlbScene:
         most: int = max(sum(meshes[number] for number in used), max(meshes, default=0))
         return most
 
-    def read(self, content: bytes) -> tuple[Float64Array, Index]:
+    def read(self) -> tuple[Float64Array, Index]:
         """Vertices (V, 3) and triangles (F, 3) of all nodes, in the scene's space.
-
-        Args:
-            content: of the whole file.
 
         Raises:
             UNFIT.
         """
-        reader = _Reader(self.document, memoryview(content)[self.binary :])
+        reader = _Reader(self._document, memoryview(self._path.read_bytes())[self._start :])
         vertices, triangles = [np.empty((0, 3))], [np.empty((0, 3), np.int64)]
         count = 0
-        for node, transform in _placed_nodes(self.document):
+        for node, transform in _placed_nodes(self._document):
             for own, corners in reader.primitives(node):
                 vertices.append(own @ transform[:3, :3].T + transform[:3, 3])
                 # A reflecting node shows the other side of its triangles.
@@ -97,34 +114,6 @@ class GlbScene:
                 triangles.append((corners[:, ::-1] if mirrored else corners) + count)
                 count += len(own)
         return np.concatenate(vertices), np.concatenate(triangles)
-
-
-def open_glb(path: Path) -> GlbScene:
-    """The description of a file.
-
-    Raises:
-        UNFIT.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(_HEADER + _CHUNK)
-        if len(head) < _HEADER + _CHUNK or struct.unpack("<I", head[8:12])[0] > size:
-            raise ValueError("it ends early")
-        if (version := struct.unpack("<I", head[4:8])[0]) != 2:
-            raise ValueError(f"version {version} of glTF, and only 2 is read")
-        length, kind = struct.unpack("<I4s", head[_HEADER:])
-        if kind != _JSON or length > min(size, _MOST_TEXT):
-            raise ValueError("its first part is no scene")
-        # Blanks fill it up to four bytes; some writers take zeros.
-        document = parse_json(file.read(length).decode("utf-8").rstrip("\0 "))
-        chunk = file.read(_CHUNK)
-    held = struct.unpack("<I4s", chunk)[0] if len(chunk) == _CHUNK else 0
-    start = _HEADER + _CHUNK + length
-    if not isinstance(document, dict) or start + held > size:
-        raise ValueError("it ends early")
-    if chunk[4:] not in (b"", b"BIN\0"):
-        raise ValueError("its second part holds no numbers")
-    return GlbScene(document, start + _CHUNK)
 
 
 def _check_extensions(document: Table) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -25,7 +25,10 @@ FAILED = "failed"
 
 NOT_FINITE = "the method gave values that are not finite for some faces"
 
-_NO_VECTORS = np.empty((0, 0), np.float32)
+_NO_VECTORS, _NO_SUM = np.empty((0, 0), np.float32), np.empty(0)
+
+Crops = NDArray[np.uint8]
+"""(N, S, S, 3) RGB, one a face found, in the order of the frames."""
 
 Locate = Callable[[int, NDArray[np.uint8], Box | None], Box | None]
 """Box of the face in a frame, given the frame's number in its clip, its (H, W, 3) pixels, and the
@@ -34,32 +37,8 @@ nothing but its frames."""
 
 
 @dataclass(frozen=True, eq=False)
-class FaceChunk:
-    """The faces of one chunk of one clip, cut out and not yet described.
-
-    Attributes:
-        clip, chunk, last, frames: as in `ChunkRow`.
-        crops: (N, S, S, 3) uint8 RGB, one a face found, in the order of the frames.
-        status, reason: as in `ChunkRow`.
-        seconds: time spent so far.
-        segments, changes: as in `ChunkRow`.
-    """
-
-    clip: str
-    chunk: int
-    last: bool
-    frames: int
-    crops: NDArray[np.uint8]
-    status: str
-    reason: str
-    seconds: float
-    segments: Segments | None = None
-    changes: NDArray[np.float64] | None = None
-
-
-@dataclass(frozen=True, eq=False)
 class ChunkRow:
-    """What became of one chunk of one clip.
+    """What became of one chunk of one clip; its faces are counted once they are described.
 
     Attributes:
         clip: `subject/scene`.
@@ -99,24 +78,26 @@ class ChunkRow:
 
 def describe_chunk(
     method: Method,
-    chunk: FaceChunk,
+    row: ChunkRow,
+    crops: Crops,
     average: Literal["parameters", "meshes", "errors"] = "parameters",
 ) -> ChunkRow:
     """Describe a chunk's faces and add up their vectors; an error becomes the row's reason.
 
     Args:
         method: describes and decodes faces.
-        chunk: the faces.
+        row: of the chunk, as `face_chunks` gives it.
+        crops: its faces.
         average: what the protocol averages over frames (`protocol.Reduction`); it decides what the
             row keeps besides the sum of the vectors.
     """
     start = time.perf_counter()
-    status, reason = chunk.status, chunk.reason
+    status, reason = row.status, row.reason
     vertices = None
-    good = np.zeros(len(chunk.crops), np.bool_)
-    vectors = np.empty((len(chunk.crops), 0), np.float32)
+    good = np.zeros(len(crops), np.bool_)
+    vectors = np.empty((len(crops), 0), np.float32)
     try:
-        vectors, good = _describe(method, chunk.crops)
+        vectors, good = _describe(method, crops)
         if average == "meshes" and good.any():
             vertices, good = _decode(method, vectors, good)
     except Exception as error:
@@ -125,22 +106,18 @@ def describe_chunk(
         status, reason = FAILED, error_line(error)
     faces = int(good.sum())
     failed = len(good) - faces
-    found = None if chunk.segments is None else chunk.segments[:, FOUND].astype(np.int64)
-    return ChunkRow(
-        clip=chunk.clip,
-        chunk=chunk.chunk,
-        last=chunk.last,
-        frames=chunk.frames,
+    found = None if row.segments is None else row.segments[:, FOUND].astype(np.int64)
+    return replace(
+        row,
         faces=faces,
         failed=failed,
         status=status,
         reason=reason or (NOT_FINITE if failed else ""),
-        seconds=chunk.seconds + time.perf_counter() - start,
-        sum=_sums(vectors, good, found) if faces else np.empty(0),
+        seconds=row.seconds + time.perf_counter() - start,
+        sum=_sums(vectors, good, found) if faces else _NO_SUM,
         vertices=_sums(vertices, good, found) if faces and vertices is not None else None,
         vectors=vectors[good] if average == "errors" else None,
-        segments=_described(chunk.segments, good),
-        changes=chunk.changes,
+        segments=_described(row.segments, good),
     )
 
 
@@ -206,8 +183,8 @@ def face_chunks(
     done: frozenset[int] = frozenset(),
     detector: str = "embedded",
     tracking: bool = False,
-) -> Iterator[FaceChunk]:
-    """The faces of a clip as `size` x `size` crops, without the chunks that are done.
+) -> Iterator[tuple[ChunkRow, Crops]]:
+    """The chunks of a clip that are not done: a row, and its faces as `size` x `size` crops.
 
     Never raises: what cannot be read ends the clip with a chunk that says why. Detector and
     tracking are those of `face_locator`.
@@ -225,8 +202,8 @@ def face_chunks(
             following = max(following, chunk.index + 1)
             start = time.perf_counter()
     except Exception as error:
-        nothing = np.empty((0, size, size, 3), np.uint8)
-        yield FaceChunk(clip.id, following, True, 0, nothing, FAILED, error_line(error), 0.0)
+        row = ChunkRow(clip.id, following, True, 0, 0, 0, FAILED, error_line(error), 0.0, _NO_SUM)
+        yield row, np.empty((0, size, size, 3), np.uint8)
 
 
 def face_locator(clip: Clip, detector: str = "embedded", tracking: bool = False) -> Locate:
@@ -262,7 +239,7 @@ def _in_frames(locate: Locate, factor: float) -> Locate:
 
 def cut_faces(
     chunk: Chunk, locate: Locate, size: int, start: float, tracked: bool = False
-) -> FaceChunk:
+) -> tuple[ChunkRow, Crops]:
     """Find and cut out the faces of a chunk that was begun at `start` (`time.perf_counter`).
 
     Args:
@@ -287,18 +264,21 @@ def cut_faces(
         crops = np.stack(cut) if cut else crops
     except Exception as error:
         status, reason, segments, changes = FAILED, error_line(error), None, None
-    return FaceChunk(
-        chunk.clip_id,
-        chunk.index,
-        chunk.last,
-        len(chunk.frames),
-        crops,
-        status,
-        reason,
-        time.perf_counter() - start,
-        segments,
-        changes,
+    row = ChunkRow(
+        clip=chunk.clip_id,
+        chunk=chunk.index,
+        last=chunk.last,
+        frames=len(chunk.frames),
+        faces=0,
+        failed=0,
+        status=status,
+        reason=reason,
+        seconds=time.perf_counter() - start,
+        sum=_NO_SUM,
+        segments=segments,
+        changes=changes,
     )
+    return row, crops
 
 
 def _locate(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -135,26 +135,22 @@ class MeshFolder:
         return f"it holds {some(self.names, _SHOWN)}"
 
 
-@dataclass(frozen=True, eq=False)
 class MeshPredictions:
-    """The faces of a folder.
+    """The faces of a folder; nobody knows their parts, nor what weights and model made them.
 
-    Attributes:
+    Args:
         folder: which file is whose.
         unit: of the files: mm, cm or m, or `any`: the landmarks of both sides tell the size.
         card: named after the folder.
-        parts: none, the topology is anybody's.
-        model_digest, checkpoint_digest: empty, nobody knows.
-        _last: the file that was read last, for whoever asks for it next.
     """
 
-    folder: MeshFolder
-    unit: str
-    card: MethodCard
-    parts: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
-    model_digest: str = ""
-    checkpoint_digest: str = ""
-    _last: dict[Path, Mesh] = field(default_factory=dict, repr=False)
+    model_digest = checkpoint_digest = ""
+
+    def __init__(self, folder: MeshFolder, unit: str, card: MethodCard) -> None:
+        self.folder, self.unit, self.card = folder, unit, card
+        self.parts: Mapping[str, NDArray[np.bool_]] = {}
+        # The file that was read last: mesh and landmarks are asked for one after the other.
+        self._last: tuple[Path, Mesh] | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -194,12 +190,9 @@ class MeshPredictions:
             FacebenchError: there is no such file, or it cannot be read.
         """
         path = self.folder.find(item)
-        # Mesh and landmarks are asked for one after the other; more than one file would fill
-        # memory.
-        if path not in self._last:
-            self._last.clear()
-            self._last[path] = _with_landmarks(load_mesh(fetch(path)), self._topology, path)
-        return self._last[path]
+        if self._last is None or self._last[0] != path:
+            self._last = path, _with_landmarks(load_mesh(fetch(path)), self._topology, path)
+        return self._last[1]
 
     def landmarks_for(self, item: Item) -> Landmarks | None:
         """The points beside the mesh, else its landmark vertices, mm, else None.
@@ -227,7 +220,10 @@ def read_vertices(path: Path) -> NDArray[np.int64]:
     """
     try:
         words = read_text(path, _MOST_BYTES).replace(",", " ").split()
-        vertices = np.array([int("_" if "_" in word else word) for word in words], np.int64)
+        # Python takes 1_000 for a number, nobody means it.
+        if wrong := next((word for word in words if not re.fullmatch(r"[+-]?\d+", word)), ""):
+            raise ValueError(f"'{wrong[:40]}' is none")
+        vertices = np.array(list(map(int, words)), np.int64)
     except (OSError, ValueError, OverflowError) as error:
         raise FacebenchError(
             f"{path}: not whole numbers ({error})",

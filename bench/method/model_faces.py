@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,27 +12,24 @@ from numpy.typing import NDArray
 from ...errors import FacebenchError
 from ...recon.mesh import Mesh
 from ...recon.morphable.load import load_model
-from ...recon.morphable.model import MorphableModel
 from ..landmarks import face_parts
-from .interface import Expression, MethodCard, MethodOptions
+from .interface import MethodCard, MethodOptions
 
 if TYPE_CHECKING:
     from ...recon.face.coefficients import Coefficients
-    from ...recon.regressors.checkpoint import LoadedRegressor
     from ...recon.render.face_in_photograph import FaceInPhotograph
 
 
-@dataclass(frozen=True, eq=False)
 class ModelFaces:
     """The faces of a model.
 
-    Attributes:
-        model: whose faces the method gives.
-        expression: of the faces; with `predicted` a vector holds both kinds of coefficients.
+    Args:
+        options: with the face model, and the expression of its faces; with `predicted` a vector
+            holds both kinds of coefficients.
     """
 
-    model: MorphableModel
-    expression: Expression
+    def __init__(self, options: MethodOptions) -> None:
+        self.model, self.expression = load_model(options.model), options.expression
 
     @property
     def parts(self) -> dict[str, NDArray[np.bool_]]:
@@ -63,19 +59,41 @@ class ModelFaces:
         return self.model.mesh(identity=vector[:n_identity], expression=expression)
 
 
-@dataclass(frozen=True, eq=False)
 class RegressedFaces(ModelFaces):
-    """A trained regressor with the face model it was trained with.
+    """A regressor with the face model it was trained with, and the weights of its own recipe.
 
-    Attributes:
-        loaded: the regressor.
-        device: it runs on.
-        card: of the method.
+    Args:
+        card: of the method; its name is the `kind` of its recipes.
+        options: with the checkpoint and the face model.
+        embedded: weights in the package, where there are any.
+
+    Raises:
+        FacebenchError: no checkpoint, one that cannot be used, or one of another method.
     """
 
-    loaded: LoadedRegressor
-    device: str
-    card: MethodCard
+    def __init__(
+        self, card: MethodCard, options: MethodOptions, embedded: Path | None = None
+    ) -> None:
+        from ...recon.regressors.checkpoint import load_regressor
+
+        path = options.checkpoint or embedded
+        if path is None:
+            raise FacebenchError(
+                f"method '{card.name}' comes without weights",
+                f"train some: facebench train --recipe {card.name} --data FACES --out training; "
+                "then give --checkpoint training/weights.pt",
+            )
+        super().__init__(options)
+        self.card, self._device = card, options.device
+        self.loaded = load_regressor(path, self.model)
+        recipe = self.loaded.recipe
+        if recipe.kind != card.name:
+            raise FacebenchError(
+                f"checkpoint {path} was trained by recipe '{recipe.name}' as method "
+                f"'{recipe.kind}', not '{card.name}'",
+                f"give --method {recipe.kind}",
+            )
+        self.loaded.regressor.to(options.device)
 
     @property
     def crop_size(self) -> int:
@@ -107,40 +125,6 @@ class RegressedFaces(ModelFaces):
         import torch
 
         with torch.inference_mode():
-            images = torch.tensor(crops, device=self.device).permute(0, 3, 1, 2).float() / 255.0
+            images = torch.tensor(crops, device=self._device).permute(0, 3, 1, 2).float() / 255.0
             found: Coefficients = self.loaded.regressor(images)
         return found
-
-
-def regressed_faces(
-    card: MethodCard, options: MethodOptions, embedded: Path | None = None
-) -> RegressedFaces:
-    """A method with the weights that its own recipe trained.
-
-    Args:
-        card: of the method; its name is the `kind` of its recipes.
-        options: with the checkpoint and the face model.
-        embedded: weights in the package, where there are any.
-
-    Raises:
-        FacebenchError: no checkpoint, one that cannot be used, or one of another method.
-    """
-    from ...recon.regressors.checkpoint import load_regressor
-
-    path = options.checkpoint or embedded
-    if path is None:
-        raise FacebenchError(
-            f"method '{card.name}' comes without weights",
-            f"train some: facebench train --recipe {card.name} --data FACES --out training; "
-            "then give --checkpoint training/weights.pt",
-        )
-    model = load_model(options.model)
-    loaded = load_regressor(path, model)
-    if loaded.recipe.kind != card.name:
-        raise FacebenchError(
-            f"checkpoint {path} was trained by recipe '{loaded.recipe.name}' as method "
-            f"'{loaded.recipe.kind}', not '{card.name}'",
-            f"give --method {loaded.recipe.kind}",
-        )
-    loaded.regressor.to(options.device)
-    return RegressedFaces(model, options.expression, loaded, options.device, card)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...recon.morphable.load import load_model
 from ..method.interface import MethodCard, MethodOptions
 from ..method.model_faces import ModelFaces
 
 if TYPE_CHECKING:
-    from ...recon.fitting.fitter import CropFitter
     from ...recon.render.face_in_photograph import FaceInPhotograph
 
 CARD = MethodCard(
@@ -35,19 +32,27 @@ CARD = MethodCard(
 CROP_SIZE = 192
 
 
-@dataclass(frozen=True, eq=False)
 class Fitting(ModelFaces):
     """A fitter of the face model and the landmark detector that it starts from.
 
-    Attributes:
-        fitter: fits crops.
-        checkpoint_digest: SHA-256 of the landmark detector's weights.
+    Args:
+        options: with the model; their checkpoint is that of a landmark detector.
+
+    Raises:
+        FacebenchError: the model cannot be used, or the checkpoint is not a landmarker's.
     """
 
-    fitter: CropFitter
-    checkpoint_digest: str
-    card: MethodCard = CARD
-    crop_size: int = CROP_SIZE
+    card, crop_size = CARD, CROP_SIZE
+
+    def __init__(self, options: MethodOptions) -> None:
+        from ...recon.fitting.fitter import CropFitter
+        from ...recon.network.vision_weights import EMBEDDED, chosen_weights
+
+        super().__init__(options)
+        # The kind is checked: another network's checkpoint gives no landmarks.
+        weights = chosen_weights(options.checkpoint or EMBEDDED, "landmarker")
+        self.checkpoint_digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+        self.fitter = CropFitter(self.model, CROP_SIZE, weights, options.device)
 
     @property
     def digest(self) -> str:
@@ -75,18 +80,4 @@ class Fitting(ModelFaces):
         return decode_faces(self.model, FaceCoefficients.of(found))
 
 
-def build(options: MethodOptions) -> Fitting:
-    """A fitter of the model in `options`; its checkpoint is that of a landmark detector.
-
-    Raises:
-        FacebenchError: the model cannot be used, or the checkpoint is not a landmarker's.
-    """
-    from ...recon.fitting.fitter import CropFitter
-    from ...recon.network.vision_weights import EMBEDDED, chosen_weights
-
-    model = load_model(options.model)
-    # The kind is checked: another network's checkpoint gives no landmarks.
-    weights = chosen_weights(options.checkpoint or EMBEDDED, "landmarker")
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    fitter = CropFitter(model, CROP_SIZE, weights, options.device)
-    return Fitting(model, options.expression, fitter, digest)
+build = Fitting

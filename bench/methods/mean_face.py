@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ...recon.mesh import Mesh
-from ...recon.morphable.load import load_model
-from ..method.interface import MethodCard, MethodOptions
+from ..method.interface import MethodCard
 from ..method.model_faces import ModelFaces
 
 CARD = MethodCard(
@@ -26,17 +23,14 @@ CARD = MethodCard(
 )
 
 
-@dataclass(frozen=True, eq=False)
 class MeanFace(ModelFaces):
     """Describes every face by one zero; faces are found all the same, so coverage compares.
 
     It predicts a neutral expression for everybody, whichever the protocol asks for.
     """
 
-    card: MethodCard = CARD
-    # Nothing looks at the pixels, so small crops do.
-    crop_size: int = 32
-    checkpoint_digest: str = ""
+    card, checkpoint_digest = CARD, ""
+    crop_size = 32  # Nothing looks at the pixels, so small crops do.
 
     @property
     def digest(self) -> str:
@@ -53,6 +47,4 @@ class MeanFace(ModelFaces):
         return self.model.mesh()
 
 
-def build(options: MethodOptions) -> MeanFace:
-    """The mean of the model in `options`."""
-    return MeanFace(load_model(options.model), options.expression)
+build = MeanFace

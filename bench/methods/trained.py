@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..method.interface import MethodCard, MethodOptions
-from ..method.model_faces import RegressedFaces, regressed_faces
+from ..method.model_faces import RegressedFaces
 
 
 class TrainedMethod:
@@ -21,7 +21,7 @@ class TrainedMethod:
         """The regressor of a checkpoint, by default the embedded one where there is one."""
         from ...recon.regressors.checkpoint import embedded_weights
 
-        return regressed_faces(self.CARD, options, embedded_weights() if self._embedded else None)
+        return RegressedFaces(self.CARD, options, embedded_weights() if self._embedded else None)
 
 
 _GENOVA = MethodCard(

@@ -41,35 +41,28 @@ MEASURES: Mapping[str, Callable[[Correspondences], Float64Array]] = {
 }
 
 
-@dataclass(frozen=True)
 class Distances:
-    """Unsigned errors of a set of points with the weights they count with.
+    """Unsigned errors of several sets as one, each with its share of the weight, whatever its size.
+
+    Args:
+        parts: the errors of each set, mm.
+        shares: of the weight.
+        areas: that each error stands for; None for all alike.
 
     Attributes:
         values: (N,) mm, ascending.
         weights: (N,) with sum 1.
+
+    Raises:
+        FacebenchError: when a set that counts is empty.
     """
 
-    values: Float64Array
-    weights: Float64Array
-
-    @classmethod
-    def pooled(
-        cls,
+    def __init__(
+        self,
         parts: Sequence[Float64Array],
         shares: Sequence[float],
         areas: Sequence[Float64Array] | None = None,
-    ) -> Distances:
-        """Several sets of errors as one, each with its share of the weight, whatever its size.
-
-        Args:
-            parts: the errors of each set, mm.
-            shares: of the weight.
-            areas: that each error stands for; None for all alike.
-
-        Raises:
-            FacebenchError: when a set that counts is empty.
-        """
+    ) -> None:
         each = areas or [np.ones(len(part)) for part in parts]
         sets = [one for one in zip(parts, shares, each, strict=True) if one[1] > 0]
         if not all(len(part) for part, _, _ in sets):
@@ -80,7 +73,7 @@ class Distances:
         weights = np.concatenate([share / weigh.sum() * weigh for _, share, weigh in sets])
         # Sorted once: quantiles, shares and the curve are then look-ups.
         order = np.argsort(values, kind="stable")
-        return cls(values[order], weights[order])
+        self.values, self.weights = values[order], weights[order]
 
     @property
     def mean(self) -> float:
@@ -178,9 +171,7 @@ def statistics(
 
 def pool(errors: tuple[WeightedErrors, WeightedErrors], weights: tuple[float, float]) -> Distances:
     """Both directions as one set, each with its share of the weight."""
-    return Distances.pooled(
-        [side.values for side in errors], weights, [side.areas for side in errors]
-    )
+    return Distances([side.values for side in errors], weights, [side.areas for side in errors])
 
 
 def closest_point_means(matches: tuple[Correspondences, Correspondences]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from ..dataset.interface import Item
 from ..meshes.decimate import DecimatedMesh, decimate
 from ..protocol.record import Protocol
 from .diagnosis import warnings
-from .reduce import Reduced, over_frames, over_scans
+from .reduce import over_frames, over_scans, score_scans
 from .result import NAN, Result, Score
 from .score import ScoredPair, failed_score
 from .target import Prediction, Ruler, Target, parts_of, read_targets
@@ -107,19 +107,19 @@ def _measure(
     try:
         # A method's own parts are exact; those carried over by landmarks are not.
         how = ruler if ruler.parts else replace(ruler, parts=parts_of(prediction))
-        found = _reduce(prediction, targets, how)
+        pairs, left_out = _score_scans(prediction, targets, how)
+        scan, pair = over_scans(pairs, ruler.protocol.reduction.scan)
     except Exception as error:
         return failed(item, prediction, error_line(error), ruler)
-    pair = found.pair
     # Remembered pairs are shared between scenes, so whose it is is said here.
     score = replace(pair.score, subject=item.subject, scene=item.scene)
     doubts = warnings(score, ruler.protocol, prediction.unit_known)
     result = replace(
         _result(score, item, prediction, ruler),
-        note="; ".join(filter(None, (prediction.reason, *notes, *found.notes, doubts))),
-        scan=found.scan,
-        scans=found.scans,
-        scan_values_mm=found.values_mm,
+        note="; ".join(filter(None, (prediction.reason, *notes, *left_out, doubts))),
+        scan=scan,
+        scans=tuple(pairs),
+        scan_values_mm=tuple(one.score.value_mm for one in pairs.values()),
         curve=tuple(pair.curve.tolist()),
     )
     # For pictures only; the distances of every point are kept beside it.
@@ -127,8 +127,10 @@ def _measure(
     return Measured(result, pair.aligned, pair.vertex_errors, pair.distances, shown)
 
 
-def _reduce(prediction: Prediction, targets: Sequence[Target], ruler: Ruler) -> Reduced:
-    """A prediction's score over its frames, where each has its own, and over the scans."""
+def _score_scans(
+    prediction: Prediction, targets: Sequence[Target], ruler: Ruler
+) -> tuple[dict[str, ScoredPair], list[str]]:
+    """A prediction's score on each scan, over its frames where each has its own; and notes."""
     vectors, decode = prediction.vectors, ruler.decode
 
     def score(target: Target) -> tuple[ScoredPair, str]:
@@ -136,7 +138,7 @@ def _reduce(prediction: Prediction, targets: Sequence[Target], ruler: Ruler) -> 
             return target.score(prediction, ruler), ""
         return over_frames(vectors, decode, target, ruler)
 
-    return over_scans(score, targets, ruler.protocol.reduction.scan)
+    return score_scans(score, targets, ruler.protocol.reduction.scan != "first")
 
 
 def _result(score: Score, item: Item, prediction: Prediction, ruler: Ruler) -> Result:
@@ -156,11 +158,10 @@ def _mean_face_error(targets: Sequence[Target], ruler: Ruler) -> float:
     # Without parts and decoder: those are of the method's topology, not of the mean face's.
     face, plain = Prediction(ruler.mean_face), Ruler(ruler.protocol)
     try:
-        found = over_scans(
-            lambda target: (target.score(face, plain), ""), targets, ruler.protocol.reduction.scan
-        )
+        pairs, _ = score_scans(lambda target: (target.score(face, plain), ""), targets, True)
+        _, pair = over_scans(pairs, ruler.protocol.reduction.scan)
     except Exception:  # the prediction's own number counts without it
         return NAN
     # It stands in for a number in a mean over points, or in one over the protocol's statistic.
     pooled = ruler.protocol.reduction.subjects == "pooled"
-    return found.pair.score.mean_mm if pooled else found.pair.score.value_mm
+    return pair.score.mean_mm if pooled else pair.score.value_mm

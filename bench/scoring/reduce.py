@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -57,39 +57,15 @@ def _combine(name: str, values: list[str | float | int | bool]) -> str | float |
     return float(np.mean(known)) if known else float("nan")
 
 
-@dataclass(frozen=True, eq=False)
-class Reduced:
-    """A subject's score in a scene, and where it comes from.
-
-    Attributes:
-        pair: the numbers, with a picture of one of the pairs behind them.
-        scan: name of the scan whose number it is; of several, their names.
-        scans: every scan that was measured.
-        values_mm: the number on each of them.
-        notes: what was left out on the way, one reason each.
-    """
-
-    pair: ScoredPair
-    scan: str
-    scans: tuple[str, ...]
-    values_mm: tuple[float, ...]
-    notes: tuple[str, ...]
-
-
-def over_scans(
-    score: Callable[[Target], tuple[ScoredPair, str]],
-    targets: Sequence[Target],
-    rule: Literal["first", "best_of_two", "each"],
-) -> Reduced:
-    """One score of a subject's scans, as the protocol's `reduction.scan` says.
-
-    A scan that cannot be measured is left out with a note. The picture of a mean is of the first
-    scan, the distances are those of all.
+def score_scans(
+    score: Callable[[Target], tuple[ScoredPair, str]], targets: Sequence[Target], several: bool
+) -> tuple[dict[str, ScoredPair], list[str]]:
+    """A subject's score on each scan that could be measured, by its name, and notes.
 
     Args:
         score: measures on one scan, with a note or "".
-        targets: the scans; of `first`, one.
-        rule: see `protocol.Reduction`.
+        targets: the scans.
+        several: whether the protocol asks for more than one, so that a note says of which it is.
 
     Raises:
         FacebenchError: none could be measured.
@@ -102,21 +78,25 @@ def over_scans(
             pairs[target.name], note = score(target)
             notes += [note] if note else []
         except Exception as error:
-            alone = "" if rule == "first" else f"{target.name} left out: "
-            faults.append(f"{alone}{error_line(error)}")
+            left_out = f"{target.name} left out: " if several else ""
+            faults.append(f"{left_out}{error_line(error)}")
     if not pairs:
         raise FacebenchError("; ".join(faults))
-    values = {name: pair.score.value_mm for name, pair in pairs.items()}
+    return pairs, [*faults, *notes]
+
+
+def over_scans(
+    pairs: Mapping[str, ScoredPair], rule: Literal["first", "best_of_two", "each"]
+) -> tuple[str, ScoredPair]:
+    """One score of a subject's scans, as `protocol.Reduction.scan` says, and whose it is.
+
+    Of a mean the picture is of the first scan, the distances are those of all.
+    """
+    if rule == "each":
+        return ", ".join(pairs), _mean_pair(list(pairs.values()))
     # Of equal ones the first: `min` keeps the order of the scans.
-    best = min(values, key=lambda name: values[name])
-    whole = rule == "each"
-    return Reduced(
-        pair=_mean_pair(list(pairs.values())) if whole else pairs[best],
-        scan=", ".join(pairs) if whole else best,
-        scans=tuple(values),
-        values_mm=tuple(values.values()),
-        notes=(*faults, *notes),
-    )
+    best = min(pairs, key=lambda name: pairs[name].score.value_mm)
+    return best, pairs[best]
 
 
 def over_frames(
@@ -182,7 +162,7 @@ def pool_subjects(
     # By direction, then over subjects: the denser of the two meshes must not outweigh the other.
     weighted = zip(zip(*subjects, strict=True), DIRECTION_WEIGHTS[direction], strict=True)
     sides = [([np.asarray(part, np.float64) for part in side], w) for side, w in weighted if w]
-    points = Distances.pooled([np.concatenate(side) for side, _ in sides], [w for _, w in sides])
+    points = Distances([np.concatenate(side) for side, _ in sides], [w for _, w in sides])
     means = sum(weight * _resample(side, seed) for side, weight in sides)
     # One subject resampled is always itself: its interval would be a point, and a lie.
     return points, percentile_interval(np.asarray(means)) if len(subjects) > 1 else UNKNOWN

@@ -18,11 +18,12 @@ from .ordering import canonical_triangles, placed, principal_frame, weld
 from .similarity import Similarity
 from .triangles import (
     Edges,
-    Facets,
     Float64Array,
     Groups,
     IndexArray,
+    closest_on_facets,
     corners_of,
+    facets_of,
     find_edges,
     lengths,
     lengths_of_rows,
@@ -76,29 +77,21 @@ class ClosestPoints:
         )
 
 
-@dataclass(frozen=True)
 class Boundary:
     """Edges with a surface on one side only.
 
-    Attributes:
-        starts, ends: (E, 3) of each edge.
-        at: the edges at each end.
-        tree: over the ends; None where the surface is closed.
+    Args:
+        vertices: (V, 3) of the surface.
+        edges: (E, 2) between them.
     """
 
-    starts: Float64Array
-    ends: Float64Array
-    at: Groups
-    tree: cKDTree | None
-
-    @classmethod
-    def of(cls, vertices: Float64Array, edges: IndexArray) -> Boundary:
-        """The boundary made of edges (E, 2) between vertices (V, 3)."""
+    def __init__(self, vertices: Float64Array, edges: IndexArray) -> None:
         used, place = np.unique(edges, return_inverse=True)
-        by_vertex = Groups.by(place.ravel(), len(used))
-        at = Groups(by_vertex.first, by_vertex.items // 2)
-        tree = cKDTree(vertices[used]) if len(used) else None
-        return cls(vertices[edges[:, 0]], vertices[edges[:, 1]], at, tree)
+        self._starts, self._ends = vertices[edges[:, 0]], vertices[edges[:, 1]]
+        ends = Groups.by(place.ravel(), len(used))
+        self._at = Groups(ends.first, ends.items // 2)
+        # Over the ends; none where the surface is closed.
+        self._tree = cKDTree(vertices[used]) if len(used) else None
 
     def distances(self, points: Float64Array, reach: float) -> Float64Array:
         """Distances (N,) of points (N, 3) to the boundary, infinite where no end is within reach.
@@ -107,12 +100,12 @@ class Boundary:
         one length.
         """
         distances = np.full(len(points), np.inf)
-        if self.tree is None or reach <= 0:
+        if self._tree is None or reach <= 0:
             return distances
-        away, end = self.tree.query(points, distance_upper_bound=reach)
+        away, end = self._tree.query(points, distance_upper_bound=reach)
         rows = np.flatnonzero(np.isfinite(away))
-        owner, edge = self.at.members(np.asarray(end)[rows])
-        apart = _to_segments(points[rows[owner]], self.starts[edge], self.ends[edge])
+        owner, edge = self._at.members(np.asarray(end)[rows])
+        apart = _to_segments(points[rows[owner]], self._starts[edge], self._ends[edge])
         np.minimum.at(distances, rows[owner], apart)
         return distances
 
@@ -254,7 +247,7 @@ class Surface:
     @cached_property
     def _boundary(self) -> Boundary:
         edges = self._edges
-        return Boundary.of(self.vertices, edges.vertices[edges.on_boundary])
+        return Boundary(self.vertices, edges.vertices[edges.on_boundary])
 
     @cached_property
     def _corners(self) -> Groups:
@@ -262,8 +255,8 @@ class Surface:
         return Groups.by(self.triangles.ravel(), len(self.vertices))
 
     @cached_property
-    def _facets(self) -> Facets:
-        return Facets.of(self.vertices[self.triangles])
+    def _facets(self) -> Float64Array:
+        return facets_of(self.vertices[self.triangles])
 
     @cached_property
     def _scene(self) -> o3d.t.geometry.RaycastingScene:
@@ -300,7 +293,7 @@ class Surface:
         Returns:
             Triangles (N,), and the weights (N, 3) and position (N, 3) of the closest points.
         """
-        weights, position = self._facets.closest(points, triangle)
+        weights, position = closest_on_facets(self._facets, points, triangle)
         rows = np.arange(len(points))
         for _ in range(MAX_ROUNDS):
             rows = np.concatenate(
@@ -336,7 +329,7 @@ class Surface:
         groups = self._edges.corners if kind == EDGE else self._corners
         owner, corner = groups.members(feature[passed])
         query, candidate = rows[owner], corner // 3
-        candidate_weights, there = self._facets.closest(points[query], candidate)
+        candidate_weights, there = closest_on_facets(self._facets, points[query], candidate)
         best = _argmin_of_groups(lengths(points[query] - there), owner)
         is_other = candidate[best] != triangle[rows]
         triangle[rows], weights[rows] = candidate[best], candidate_weights[best]

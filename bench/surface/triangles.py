@@ -300,44 +300,40 @@ def lengths(vectors: Float64Array) -> Float64Array:
     return np.asarray(np.sqrt(np.einsum("...i,...i->...", vectors, vectors)))
 
 
-@dataclass(frozen=True)
-class Facets:
-    """Triangles laid out for projection: what a projection needs of each stands in one row.
+def facets_of(corners: Float64Array) -> Float64Array:
+    """Triangles of corners (F, 3, 3) laid out for projection: a row (F, 12) of all it needs of one.
 
-    Attributes:
-        rows: (F, 12): the first corner, the sides from it to the second and the third, and the
-            scalar products of the first side with itself, of both, and of the second with itself.
+    The first corner, the sides from it to the second and the third, and the scalar products of the
+    first side with itself, of both, and of the second with itself.
     """
+    first, second, third = corners[:, 0], corners[:, 1], corners[:, 2]
+    ab, ac = second - first, third - first
+    products = [np.einsum("fi,fi->f", x, y)[:, None] for x, y in ((ab, ab), (ab, ac), (ac, ac))]
+    return np.concatenate([first, ab, ac, *products], axis=1)
 
-    rows: Float64Array
 
-    @classmethod
-    def of(cls, corners: Float64Array) -> Facets:
-        """The facets of triangles of corners (F, 3, 3)."""
-        first, second, third = corners[:, 0], corners[:, 1], corners[:, 2]
-        ab, ac = second - first, third - first
-        products = [np.einsum("fi,fi->f", x, y)[:, None] for x, y in ((ab, ab), (ab, ac), (ac, ac))]
-        return cls(np.concatenate([first, ab, ac, *products], axis=1))
+def closest_on_facets(
+    facets: Float64Array, points: Float64Array, index: IndexArray
+) -> tuple[Float64Array, Float64Array]:
+    """Where each point's triangle is closest to it: weights (N, 3) and position (N, 3).
 
-    def closest(self, points: Float64Array, index: IndexArray) -> tuple[Float64Array, Float64Array]:
-        """Where each point's triangle is closest to it: weights (N, 3) and position (N, 3).
+    The weights are barycentric, and exactly zero where the closest point lies on an edge or a
+    corner, so that callers can tell the three apart without a tolerance.
 
-        The weights are barycentric, and exactly zero where the closest point lies on an edge or a
-        corner, so that callers can tell the three apart without a tolerance.
-
-        Args:
-            points: (N, 3).
-            index: (N,) the triangle that belongs to each.
-        """
-        row = np.ascontiguousarray(self.rows.take(index, axis=0).T)
-        corner, ab, ac, products = row[:3], row[3:6], row[6:9], row[9:]
-        away = points.T - corner
-        along = np.stack([dot_rows(ab, away), dot_rows(ac, away)])
-        weights = _on_plane(along, products)
-        outside = np.flatnonzero((weights[0] <= 0) | (weights[1] <= 0) | (weights[2] <= 0))
-        weights[:, outside] = _on_edges(along[:, outside], products[:, outside])
-        position = corner + weights[1] * ab + weights[2] * ac
-        return np.ascontiguousarray(weights.T), np.ascontiguousarray(position.T)
+    Args:
+        facets: (F, 12), see `facets_of`.
+        points: (N, 3).
+        index: (N,) the triangle that belongs to each.
+    """
+    row = np.ascontiguousarray(facets.take(index, axis=0).T)
+    corner, ab, ac, products = row[:3], row[3:6], row[6:9], row[9:]
+    away = points.T - corner
+    along = np.stack([dot_rows(ab, away), dot_rows(ac, away)])
+    weights = _on_plane(along, products)
+    outside = np.flatnonzero((weights[0] <= 0) | (weights[1] <= 0) | (weights[2] <= 0))
+    weights[:, outside] = _on_edges(along[:, outside], products[:, outside])
+    position = corner + weights[1] * ab + weights[2] * ac
+    return np.ascontiguousarray(weights.T), np.ascontiguousarray(position.T)
 
 
 def _on_plane(along: Float64Array, products: Float64Array) -> Float64Array:
@@ -345,7 +341,7 @@ def _on_plane(along: Float64Array, products: Float64Array) -> Float64Array:
 
     Args:
         along: (2, N) products of the two sides with the way from the first corner to the point.
-        products: (3, N), see `Facets.rows`.
+        products: (3, N), see `facets_of`.
     """
     (one, two), (aa, ab, bb) = along, products
     area = aa * bb - ab * ab

@@ -28,6 +28,7 @@ from ...recon.synthetic.photograph import CameraEffects, FloatImage, outdoors, r
 from ...recon.synthetic.scene import SceneRenderer
 
 Track = NDArray[np.float64]
+Floats = NDArray[np.float32]
 
 _LONGEST_CYCLE = 120
 """Frames in which a person has gone through the whole range of poses."""
@@ -241,21 +242,6 @@ class Person:
     appearance: Appearance
 
 
-@dataclass(frozen=True, eq=False)
-class ClipTruth:
-    """What is true of each of a clip's N frames.
-
-    Attributes:
-        pose: (N, 7) as in `Coefficients`, in the frame's normalised coordinates.
-        expression: (N, K).
-        landmarks: (N, 68, 2) px.
-    """
-
-    pose: NDArray[np.float32]
-    expression: NDArray[np.float32]
-    landmarks: NDArray[np.float32]
-
-
 class Camera:
     """Films one person in one scene."""
 
@@ -279,8 +265,13 @@ class Camera:
         self._light = style.light(generator)
         self._background = style.background(generator, style.frame_size)
 
-    def plan(self, n_frames: int) -> ClipTruth:
-        """Poses, expressions and landmarks of every frame, before any is drawn."""
+    def plan(self, n_frames: int) -> tuple[Floats, Floats, Floats]:
+        """What is true of every frame, before any is drawn.
+
+        Returns:
+            Poses (N, 7) as in `Coefficients`, in the frame's normalised coordinates; expressions
+            (N, K); landmarks (N, 68, 2) px.
+        """
         angles, shift, size, expressions = random_motion(
             self._generator, self._model, self._style, n_frames
         )
@@ -290,11 +281,11 @@ class Camera:
             project_landmarks(self._model, self._vertices(expression), one, self._style.frame_size)
             for expression, one in zip(expressions, pose, strict=True)
         ]
-        return ClipTruth(pose.numpy(), expressions.astype(np.float32), np.stack(landmarks))
+        return pose.numpy(), expressions.astype(np.float32), np.stack(landmarks)
 
-    def frames(self, truth: ClipTruth) -> Iterator[NDArray[np.uint8]]:
-        """Pictures (H, W, 3) one after the other."""
-        for pose, expression in zip(truth.pose, truth.expression, strict=True):
+    def frames(self, poses: Floats, expressions: Floats) -> Iterator[NDArray[np.uint8]]:
+        """Pictures (H, W, 3) of a plan, one after the other."""
+        for pose, expression in zip(poses, expressions, strict=True):
             layer = self._renderer.draw(
                 self._vertices(expression),
                 self._albedo,
@@ -350,11 +341,11 @@ def _add_stream(
     return stream
 
 
-def boxes_in_view(truth: ClipTruth, frame_size: tuple[int, int]) -> dict[int, Box]:
-    """Box of the landmarks of each frame in which the middle of the face is in the picture."""
+def boxes_in_view(landmarks: Floats, frame_size: tuple[int, int]) -> dict[int, Box]:
+    """Box of each frame's landmarks (N, 68, 2), where the middle of the face is in the picture."""
     boxes = {}
-    for number, landmarks in enumerate(truth.landmarks):
-        low, high = landmarks.min(axis=0), landmarks.max(axis=0)
+    for number, points in enumerate(landmarks):
+        low, high = points.min(axis=0), points.max(axis=0)
         middle = (low + high) / 2
         if (middle >= 0).all() and (middle < frame_size[::-1]).all():
             boxes[number] = Box(*(float(value) for value in (*low, *(high - low))))

@@ -216,18 +216,18 @@ def _write_clip(
     style = STYLES[key[1]]
     generator = random_stream(plan.seed, "micc", *key, "video")
     camera = Camera(workshop.renderer, person, style, generator)
-    truth = camera.plan(plan.frames)
+    poses, expressions, landmarks = camera.plan(plan.frames)
     kind = FILE_KINDS[(key[0] - 1 + list(STYLES).index(key[1])) % len(FILE_KINDS)]
     path = home / "Video" / f"{style.stem}{kind.suffix}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    encode(path, camera.frames(truth), kind)
+    encode(path, camera.frames(poses, expressions), kind)
     if plan.boxes:
-        boxes = boxes_in_view(truth, style.frame_size)
+        boxes = boxes_in_view(landmarks, style.frame_size)
         write_boxes(path.with_name(path.stem + BOXES_SUFFIX), boxes)
     return {
-        f"{key[1]}_pose": truth.pose,
-        f"{key[1]}_expression": truth.expression,
-        f"{key[1]}_landmarks": truth.landmarks,
+        f"{key[1]}_pose": poses,
+        f"{key[1]}_expression": expressions,
+        f"{key[1]}_landmarks": landmarks,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,34 +46,29 @@ COLUMNS, SIDE_INCHES, DPI = 4, 3.0, 150
 """Of the figure: panels in a line at most, the side of one, and dots per inch."""
 
 
-@dataclass(frozen=True, eq=False)
 class Audit:
     """What an audit found.
 
-    Attributes:
+    Args:
         source: the set and the run it was made with, in words.
         rows: one per protocol, method and subject, the columns of `AuditRow`; may be empty.
-        agreements: one per protocol, in the order asked for.
         sensitivities: of the choices, the first being the run's own protocol; may be empty.
+        seed: of the intervals.
+
+    Attributes:
+        agreements: of each protocol's rows with the truth, in the order asked for.
     """
 
-    source: str
-    rows: pd.DataFrame
-    agreements: tuple[Agreement, ...]
-    sensitivities: tuple[Sensitivity, ...]
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         source: str,
         rows: pd.DataFrame,
         sensitivities: Sequence[Sensitivity] = (),
         seed: int = 0,
-    ) -> Audit:
-        """Compare each protocol's rows with the truth."""
+    ) -> None:
+        self.source, self.rows, self.sensitivities = source, rows, tuple(sensitivities)
         parts = (part for _, part in rows.groupby("protocol", sort=False)) if len(rows) else ()
-        agreements = tuple(agreement(part, seed) for part in parts)
-        return cls(source, rows, agreements, tuple(sensitivities))
+        self.agreements = tuple(agreement(part, seed) for part in parts)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; NaN and infinity where there is no number."""

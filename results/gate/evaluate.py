@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, singledispatch
 from typing import TypeVar
-
-import pandas as pd
 
 from ...bench.scoring.statistics import (
     FEWEST_SUBJECTS,
@@ -18,7 +16,7 @@ from ...bench.scoring.statistics import (
     paired_difference,
 )
 from ...errors import some
-from ..run.folder import RunFolder, RunRecord
+from ..run.folder import RunFolder
 from ..run.items import item_names, of_scene
 from ..run.summary import SceneSummary
 from ..tables.basis import Basis, differences_text, differing_fields, place_of
@@ -34,43 +32,20 @@ from .verdict import Check, Status, Verdict
 Condition = TypeVar("Condition", Coverage, Completeness)
 
 
-@dataclass(frozen=True)
 class Case:
-    """A run, and what it is compared with.
+    """A run that has a summary, and what it is held against.
 
-    Attributes:
-        record: of the run.
-        summary: scene to summary.
-        numbers: the run's own, in the form of a baseline.
-        baseline: or None.
-        rows: the run's table of scores.
-        conditions: the rules of coverage and completeness that are for the run.
+    Raises:
+        FacebenchError: it has no summary.
     """
 
-    record: RunRecord
-    summary: dict[str, SceneSummary]
-    numbers: Baseline
-    baseline: Baseline | None
-    rows: pd.DataFrame
-    conditions: tuple[Coverage | Completeness, ...]
-
-    @classmethod
-    def of(cls, rules: Sequence[Rule], run: RunFolder, baseline: Baseline | None) -> Case:
-        """A run that has a summary, held against these rules.
-
-        Raises:
-            FacebenchError: it has none.
-        """
-        record = run.record()
+    def __init__(self, rules: Sequence[Rule], run: RunFolder, baseline: Baseline | None) -> None:
+        self.record, self.summary = run.record(), run.summary()
+        self.rows = run.items((*ERROR_COLUMNS, "completeness"))
+        # The run's own numbers in the form of a baseline.
+        self.numbers, self.baseline = Baseline.of_run(run), baseline
         conditions = (rule for rule in rules if isinstance(rule, Coverage | Completeness))
-        return cls(
-            record=record,
-            summary=run.summary(),
-            numbers=Baseline.of_run(run),
-            baseline=baseline,
-            rows=run.items((*ERROR_COLUMNS, "completeness")),
-            conditions=tuple(rule for rule in conditions if not rule.skip_reason(record)),
-        )
+        self._asked = [rule for rule in conditions if not rule.skip_reason(self.record)]
 
     @property
     def without_baseline(self) -> str:
@@ -167,7 +142,7 @@ class Case:
         return self._conditions(Coverage, scene) or [Coverage()]
 
     def _conditions(self, kind: type[Condition], scene: str) -> list[Condition]:
-        found = [rule for rule in self.conditions if isinstance(rule, kind)]
+        found = [rule for rule in self._asked if isinstance(rule, kind)]
         return [rule for rule in found if scene in self.scenes(rule)]
 
     def _errors(self, scene: str) -> tuple[Mapping[str, float], Mapping[str, float]]:
@@ -211,7 +186,7 @@ def evaluate(rules: Sequence[Rule], run: RunFolder, baseline: Baseline | None) -
             _unknown(kind_of(rule), "", "its numbers contradict each other") for rule in rules
         )
         return verdict_of(run, baseline, (*found, *unknown))
-    case = Case.of(rules, run, baseline)
+    case = Case(rules, run, baseline)
     return verdict_of(run, baseline, (check for rule in rules for check in _checks(rule, case)))
 
 

@@ -263,15 +263,15 @@ def measure(
 ) -> Iterator[tuple[str, float, float, float, float, float, float, float]]:
     """Of each prediction: name, true mean, the field's and the process's with its deviation, the
     correlations of both over the skin, and the processor seconds of the process."""
-    truth, area = person.truth, shown_area(model, person.truth, person.scan, person.scan_name)
-    scan, place = Surface(person.scan), truth.placements[person.scan_name]
-    crop = Sphere(place.apply(truth.landmarks[30][None])[0], MICC.crop.radius_mm)
+    area = shown_area(model, person)
+    scan, place = Surface(person.scan), person.placement
+    crop = Sphere(place.apply(person.landmarks[30][None])[0], MICC.crop.radius_mm)
     turned = np.einsum("ed,vdk->vek", place.rotation, modes)
     for predictor in (one for one in PREDICTORS if one.name in PREDICTIONS):
-        stream = random_stream(seed, "audit", model.digest, truth.subject, predictor.name)
+        stream = random_stream(seed, "audit", model.digest, person.subject, predictor.name)
         bare = replace(predictor, topology=without_inner_parts)
-        handed = bare.predict(model, truth, area, stream)
-        errors = true_errors(handed.vertices, truth, area, True)
+        handed = bare.predict(model, person, area, stream)
+        errors = true_errors(handed.vertices, person, area, True)
         own = Surface(handed.mesh)
         found = align(own, scan, place, MICC.intersection, crop, MICC.alignment).transform
         moved = found.apply(np.asarray(handed.mesh.vertices, np.float64))

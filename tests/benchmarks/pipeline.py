@@ -59,7 +59,7 @@ def bare_loop(clips: list[Clip], job: FrameJob) -> Iterator[ChunkRow]:
     method = build_method(job.method, job.options)
     for clip in clips:
         for chunk in face_chunks(clip, job.crop_size, job.limit, tracking=job.tracking):
-            yield describe_chunk(method, chunk)
+            yield describe_chunk(method, *chunk)
 
 
 def steady_rate(rows: Iterable[ChunkRow]) -> tuple[float, int, np.ndarray]:

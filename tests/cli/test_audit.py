@@ -54,7 +54,7 @@ def test_made_people_in_two_processes_give_what_one_gives(
     monkeypatch.setattr(
         auditing,
         "audit_person",
-        lambda person, plan: measured.append(person.truth.subject) or real(person, plan),
+        lambda person, plan: measured.append(person.subject) or real(person, plan),
     )
     again = audit(*common, "--workers", "1", "--out", str(tmp_path / "two"), "--json")
     assert measured == ["person_02"] and json.loads(again) == told

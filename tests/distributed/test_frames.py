@@ -115,7 +115,7 @@ def test_the_same_rows_as_a_plain_loop(
     method = build_method(job.method, job.options)
     clips = tasks[0].clip, tasks[3].clip
     expected = [
-        describe_chunk(method, chunk)
+        describe_chunk(method, *chunk)
         for clip in clips
         for chunk in face_chunks(clip, job.crop_size, LIMIT)
     ]

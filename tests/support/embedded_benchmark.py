@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from facebench.bench.dataset.interface import Clip
-from facebench.bench.method.clip_faces import FaceChunk, describe_chunk, face_chunks
+from facebench.bench.method.clip_faces import ChunkRow, Crops, describe_chunk, face_chunks
 from facebench.bench.method.registry import build_method
 from facebench.bench.scoring.measure import measure_job
 from facebench.bench.synthetic.write import MiccPlan, write_micc
@@ -63,7 +63,7 @@ def measured_run(people: Path, out: Path, checkpoint: Path | None = None) -> Run
 
 
 @cache
-def _chunks(clip: Clip, size: int) -> tuple[FaceChunk, ...]:
+def _chunks(clip: Clip, size: int) -> tuple[tuple[ChunkRow, Crops], ...]:
     """Found and cut once for all methods."""
     return tuple(face_chunks(clip, size))
 
@@ -74,4 +74,4 @@ def _describe(benchmark: Benchmark, folder: RunFolder) -> None:
     method = build_method(job.method, job.options)
     for clip in benchmark.clips:
         for chunk in _chunks(clip, job.crop_size):
-            folder.ledger.write(describe_chunk(method, chunk), "one", 1.0)
+            folder.ledger.write(describe_chunk(method, *chunk), "one", 1.0)

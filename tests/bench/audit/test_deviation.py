@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from facebench.bench.audit.people import SCAN, PeopleMaker, shown_area, true_errors
+from facebench.bench.audit.people import PeopleMaker, shown_area, true_errors
 from facebench.bench.audit.predictors import area_mean, from_identity
 from facebench.bench.protocol.record import preset
 from facebench.bench.registration.nonrigid import (
@@ -27,15 +27,15 @@ def test_two_thirds_of_the_truths_lie_within_one_deviation(model: MorphableModel
     maker, off = PeopleMaker(model, seed=7), []
     for number in (1, 2):
         person = maker.person(number)
-        truth, place, scan = person.truth, person.truth.placements[SCAN], Surface(person.scan)
-        area = shown_area(model, truth, person.scan, SCAN)
-        crop = Sphere(place.apply(truth.landmarks[30][None])[0], 95.0)
+        place, scan = person.placement, Surface(person.scan)
+        area = shown_area(model, person)
+        crop = Sphere(place.apply(person.landmarks[30][None])[0], 95.0)
         for which, known in enumerate(KEPT_AND_ADDED):
             stream = np.random.default_rng([number, which])
-            predicted = from_identity(*known, model, truth, area, stream)
-            true = area_mean(true_errors(predicted, truth, area, True), area)
+            predicted = from_identity(*known, model, person, area, stream)
+            true = area_mean(true_errors(predicted, person, area, True), area)
             # Laid by the truth, which costs less than by the scan.
-            laid = similarity_between(predicted, place.apply(truth.vertices), None, area)
+            laid = similarity_between(predicted, place.apply(person.vertices), None, area)
             mesh = Mesh(laid.apply(predicted), np.asarray(model.triangles))
             found = register_nonrigidly(Surface(mesh), scan, crop, RULES)
             matches = counterparts(found, crop, RULES)

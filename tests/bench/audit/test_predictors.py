@@ -9,7 +9,6 @@ import pytest
 
 from facebench.bench.audit.people import (
     INNER,
-    SCAN,
     AuditedPerson,
     PeopleMaker,
     shown_area,
@@ -37,16 +36,16 @@ def _person(model: MorphableModel) -> AuditedPerson:
 
 @pytest.fixture(name="area", scope="module")
 def _area(model: MorphableModel, person: AuditedPerson) -> np.ndarray:
-    return shown_area(model, person.truth, person.scan, SCAN)
+    return shown_area(model, person)
 
 
 def predict(name: str, model: MorphableModel, person: AuditedPerson, area: np.ndarray) -> Predicted:
     stream = np.random.default_rng(8)
-    return BY_NAME[name].predict(model, person.truth, area, stream)
+    return BY_NAME[name].predict(model, person, area, stream)
 
 
 def error(face: Predicted, person: AuditedPerson, area: np.ndarray) -> float:
-    return area_mean(true_errors(face.vertices, person.truth, area, True), area)
+    return area_mean(true_errors(face.vertices, person, area, True), area)
 
 
 def test_names_are_unique() -> None:
@@ -68,8 +67,8 @@ def test_every_rung_is_one_step_above_the_last(
 ) -> None:
     errors = []
     for number in range(4):
-        shape = rung(number, model, person.truth, area, np.random.default_rng(number))
-        errors.append(area_mean(true_errors(shape, person.truth, area, True), area))
+        shape = rung(number, model, person, area, np.random.default_rng(number))
+        errors.append(area_mean(true_errors(shape, person, area, True), area))
     np.testing.assert_allclose(np.diff(errors), LADDER_MM, atol=2e-3)
 
 
@@ -80,7 +79,7 @@ def test_another_topology_is_the_same_surface(
     name: str, model: MorphableModel, person: AuditedPerson, area: np.ndarray
 ) -> None:
     face = predict(name, model, person, area)
-    own = from_identity(0.5, 0.0, model, person.truth, area, np.random.default_rng(8))
+    own = from_identity(0.5, 0.0, model, person, area, np.random.default_rng(8))
     np.testing.assert_array_equal(face.vertices, own)
     handed = np.asarray(face.mesh.vertices, np.float64)
     surface = Surface(Mesh(own, np.asarray(model.triangles)))
@@ -106,7 +105,7 @@ def test_a_local_error_is_where_it_says(
     model: MorphableModel, person: AuditedPerson, area: np.ndarray
 ) -> None:
     face = predict("nose 3 mm up", model, person, area)
-    moved = face.vertices - person.truth.vertices
+    moved = face.vertices - person.vertices
     assert moved[model.landmarks[30], 1] == pytest.approx(3.0, abs=1e-6)
     assert np.abs(moved[model.landmarks[8]]).max() < 0.1
 
@@ -115,7 +114,7 @@ def test_the_bump_is_on_skin_that_the_scan_shows(
     model: MorphableModel, person: AuditedPerson, area: np.ndarray
 ) -> None:
     face = predict("bump of 3 mm on a cheek", model, person, area)
-    moved = np.linalg.norm(face.vertices - person.truth.vertices, axis=1)
+    moved = np.linalg.norm(face.vertices - person.vertices, axis=1)
     assert moved[area > 0].max() == pytest.approx(3.0)
 
 

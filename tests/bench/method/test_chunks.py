@@ -11,7 +11,14 @@ import pytest
 from numpy.typing import NDArray
 from small_micc import moving_face, write_random_weights
 
-from facebench.bench.method.clip_faces import FAILED, NOT_FINITE, OK, FaceChunk, describe_chunk
+from facebench.bench.method.clip_faces import (
+    FAILED,
+    NOT_FINITE,
+    OK,
+    ChunkRow,
+    Crops,
+    describe_chunk,
+)
 from facebench.bench.method.interface import Method, MethodCard, MethodOptions
 from facebench.bench.method.registry import build_method
 from facebench.errors import FacebenchError
@@ -47,12 +54,12 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_random_weights(path, load_model("embedded"))
 
 
-def faces(size: int) -> FaceChunk:
+def faces(size: int) -> tuple[ChunkRow, Crops]:
     crops = moving_face(N_FACES)[:, 20 : 20 + size, 100 : 100 + size]
-    return FaceChunk("a/b", 0, True, N_FACES, crops, OK, "", 0.0)
+    return ChunkRow("a/b", 0, True, N_FACES, 0, 0, OK, "", 0.0, np.empty(0)), crops
 
 
-def chunk_of(method: Method) -> FaceChunk:
+def chunk_of(method: Method) -> tuple[ChunkRow, Crops]:
     return faces(method.crop_size)
 
 
@@ -60,7 +67,7 @@ def test_the_mean_mesh_of_a_linear_model_is_the_mesh_of_the_mean(weights: Path) 
     """What makes averaging parameters the same as averaging meshes, and a thousandth of the sum."""
     for expression in ("neutral", "predicted"):
         method = build_method("ours", MethodOptions(weights, expression=expression))
-        row = describe_chunk(method, chunk_of(method), "meshes")
+        row = describe_chunk(method, *chunk_of(method), "meshes")
         assert row.faces == N_FACES and row.vertices is not None and row.vectors is None
         of_mean = method.mesh(row.sum / row.faces).vertices
         np.testing.assert_allclose(row.vertices.reshape(-1, 3) / row.faces, of_mean, atol=1e-4)
@@ -69,9 +76,9 @@ def test_the_mean_mesh_of_a_linear_model_is_the_mesh_of_the_mean(weights: Path) 
 
 def test_the_mean_mesh_of_another_method_is_not() -> None:
     method = Growing()
-    row = describe_chunk(method, chunk_of(method), "meshes")
+    row = describe_chunk(method, *chunk_of(method), "meshes")
     assert row.vertices is not None
-    own = [method.mesh(v).vertices for v in method.describe(chunk_of(method).crops)]
+    own = [method.mesh(v).vertices for v in method.describe(chunk_of(method)[1])]
     np.testing.assert_allclose(row.vertices.reshape(-1, 3), np.sum(own, axis=0), rtol=1e-6)
     assert row.vertices[3] / N_FACES > method.mesh(row.sum / N_FACES).vertices[1, 0] * (1 + 1e-6)
 
@@ -79,10 +86,10 @@ def test_the_mean_mesh_of_another_method_is_not() -> None:
 def test_vectors_are_kept_for_errors_only(weights: Path) -> None:
     method = build_method("ours", MethodOptions(weights))
     chunk = chunk_of(method)
-    row = describe_chunk(method, chunk, "errors")
+    row = describe_chunk(method, *chunk, "errors")
     assert row.vectors is not None and row.vertices is None
-    np.testing.assert_array_equal(row.vectors, method.describe(chunk.crops))
-    plain = describe_chunk(method, chunk)
+    np.testing.assert_array_equal(row.vectors, method.describe(chunk[1]))
+    plain = describe_chunk(method, *chunk)
     assert plain.vectors is None and plain.vertices is None
     np.testing.assert_array_equal(plain.sum, row.sum)
     np.testing.assert_allclose(row.sum, row.vectors.sum(0, dtype=np.float64), rtol=1e-12)
@@ -92,10 +99,10 @@ def test_faces_that_are_not_finite_are_counted_out(monkeypatch: pytest.MonkeyPat
     method = Growing()
     vectors = np.array([[0.1], [np.nan], [0.3], [2000.0], [0.5]], np.float32)
     monkeypatch.setattr(Growing, "describe", lambda self, crops: vectors)
-    plain = describe_chunk(method, chunk_of(method))
+    plain = describe_chunk(method, *chunk_of(method))
     assert (plain.faces, plain.failed, plain.reason) == (4, 1, NOT_FINITE)
     with np.errstate(over="ignore", invalid="ignore"):
-        meshes = describe_chunk(method, chunk_of(method), "meshes")
+        meshes = describe_chunk(method, *chunk_of(method), "meshes")
     assert (meshes.faces, meshes.failed) == (3, 2) and meshes.sum == pytest.approx(0.9)
 
 
@@ -105,8 +112,8 @@ def test_a_mesh_that_cannot_be_decoded_fails_its_chunk(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Growing, "mesh", refuse)
     method = Growing()
-    assert describe_chunk(method, chunk_of(method)).status == OK
-    row = describe_chunk(method, chunk_of(method), "meshes")
+    assert describe_chunk(method, *chunk_of(method)).status == OK
+    row = describe_chunk(method, *chunk_of(method), "meshes")
     assert (row.status, row.faces, row.vertices) == (FAILED, 0, None)
     assert "no such face" in row.reason
 

@@ -17,7 +17,8 @@ from facebench.bench.method.clip_faces import (
     FAILED,
     NOT_FINITE,
     OK,
-    FaceChunk,
+    ChunkRow,
+    Crops,
     cut_faces,
     describe_chunk,
     face_chunks,
@@ -55,8 +56,8 @@ class Colour:
         raise NotImplementedError
 
 
-def chunk_of(crops: NDArray[np.uint8], frames: int) -> FaceChunk:
-    return FaceChunk("s/a", 0, True, frames, crops, OK, "", 0.0)
+def chunk_of(crops: Crops, frames: int) -> tuple[ChunkRow, Crops]:
+    return ChunkRow("s/a", 0, True, frames, 0, 0, OK, "", 0.0, np.empty(0)), crops
 
 
 @pytest.fixture(scope="module")
@@ -69,17 +70,17 @@ def test_a_box_file_is_honoured(clip: Clip) -> None:
     boxes = {3: Box(100, 60, 80, 90), 9: Box(900, 60, 80, 90), 35: Box(90.5, 70.25, 60, 60)}
     path = clip.path.with_name("boxes.csv")
     write_boxes(path, boxes)
-    first, last = face_chunks(Clip("s/a", clip.path, path), 24)
+    (first, face), (last, other) = face_chunks(Clip("s/a", clip.path, path), 24)
     frames = np.concatenate([chunk.frames for chunk in read_chunks(clip.path, clip.id)])
-    np.testing.assert_array_equal(first.crops, [crop_square(frames[3], boxes[3], 24)])
-    np.testing.assert_array_equal(last.crops, [crop_square(frames[35], boxes[35], 24)])
+    np.testing.assert_array_equal(face, [crop_square(frames[3], boxes[3], 24)])
+    np.testing.assert_array_equal(other, [crop_square(frames[35], boxes[35], 24)])
     assert (first.frames, last.frames, last.last) == (32, 8, True)
 
 
 def test_done_chunks_are_left_out(clip: Clip) -> None:
     whole, rest = list(face_chunks(clip, 24)), list(face_chunks(clip, 24, done=frozenset({0})))
-    assert [chunk.chunk for chunk in rest] == [1]
-    np.testing.assert_array_equal(rest[0].crops, whole[1].crops)
+    assert [row.chunk for row, _ in rest] == [1]
+    np.testing.assert_array_equal(rest[0][1], whole[1][1])
     assert list(face_chunks(clip, 24, done=frozenset({0, 1}))) == []
 
 
@@ -87,17 +88,13 @@ def test_a_detector_that_fails_costs_its_chunk(clip: Clip) -> None:
     def locate(number: int, frame: NDArray[np.uint8], last: Box | None) -> Box | None:
         raise ValueError("no cascade\nwith details")
 
-    chunk = cut_faces(next(read_chunks(clip.path, clip.id)), locate, 24, 0.0)
-    assert (chunk.status, chunk.reason, len(chunk.crops)) == (
-        FAILED,
-        "ValueError: no cascade",
-        0,
-    )
+    row, crops = cut_faces(next(read_chunks(clip.path, clip.id)), locate, 24, 0.0)
+    assert (row.status, row.reason, len(crops)) == (FAILED, "ValueError: no cascade", 0)
 
 
 def test_the_sum_is_over_faces_in_float64() -> None:
     crops = np.random.default_rng(0).integers(0, 255, (9, 16, 16, 3)).astype(np.uint8)
-    row = describe_chunk(Colour(), chunk_of(crops, 12))
+    row = describe_chunk(Colour(), *chunk_of(crops, 12))
     expected = crops.mean(axis=(1, 2)).astype(np.float32).astype(np.float64).sum(axis=0)
     np.testing.assert_array_equal(row.sum, expected)
     assert (row.faces, row.failed, row.frames, row.status) == (9, 0, 12, OK)
@@ -106,7 +103,7 @@ def test_the_sum_is_over_faces_in_float64() -> None:
 def test_values_that_are_not_finite_are_counted_and_left_out() -> None:
     crops = np.full((5, 16, 16, 3), 50, np.uint8)
     crops[2] = 250
-    row = describe_chunk(Colour(limit=200), chunk_of(crops, 5))
+    row = describe_chunk(Colour(limit=200), *chunk_of(crops, 5))
     assert (row.faces, row.failed, row.reason) == (4, 1, NOT_FINITE)
     np.testing.assert_array_equal(row.sum, [200, 200, 200])
 
@@ -115,7 +112,9 @@ def test_values_that_are_not_finite_are_counted_and_left_out() -> None:
 def test_a_method_that_fails_is_a_row_to_try_again(
     average: Literal["parameters", "meshes", "errors"],
 ) -> None:
-    row = describe_chunk(Colour(limit=-1), chunk_of(np.zeros((3, 16, 16, 3), np.uint8), 4), average)
+    row = describe_chunk(
+        Colour(limit=-1), *chunk_of(np.zeros((3, 16, 16, 3), np.uint8), 4), average
+    )
     assert (row.status, row.faces, row.failed, row.sum.size) == (FAILED, 0, 3, 0)
     assert row.reason == "RuntimeError: the device is lost"
     assert (None if row.vectors is None else len(row.vectors)) == (
@@ -150,20 +149,20 @@ def test_a_number_beyond_all_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_chunk_without_faces_is_not_given_to_the_method() -> None:
-    row = describe_chunk(Colour(limit=-1), chunk_of(np.zeros((0, 16, 16, 3), np.uint8), 4))
+    row = describe_chunk(Colour(limit=-1), *chunk_of(np.zeros((0, 16, 16, 3), np.uint8), 4))
     assert (row.status, row.faces, row.failed) == (OK, 0, 0)
 
 
 def test_an_unreadable_box_file_fails_the_clip(clip: Clip, tmp_path: Path) -> None:
-    (chunk,) = face_chunks(Clip("s/a", clip.path, tmp_path / "lost.csv"), 24)
-    assert chunk.status == FAILED and chunk.last and "lost.csv" in chunk.reason
+    ((row, _),) = face_chunks(Clip("s/a", clip.path, tmp_path / "lost.csv"), 24)
+    assert row.status == FAILED and row.last and "lost.csv" in row.reason
 
 
 def summed(path: Path, limit: int | None = None) -> ClipSum:
     """What a run adds up of a clip."""
     ledger = Ledger(path.parent / f"ledger-{decode.CHUNK_FRAMES}")
     for chunk in face_chunks(Clip("s/a", path), 24, limit):
-        ledger.write(describe_chunk(Colour(), chunk, "errors"))
+        ledger.write(describe_chunk(Colour(), *chunk, "errors"))
     return ledger.total("s/a")
 
 
@@ -187,17 +186,18 @@ def test_nothing_is_added_up_across_a_cut(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_clip_that_is_continued_has_the_same_sum(clip: Clip, tmp_path: Path) -> None:
     """The frame before a chunk is known though the chunk before is not read again."""
-    whole, rest = list(face_chunks(clip, 24)), list(face_chunks(clip, 24, done=frozenset({0})))
-    assert whole[1].segments is not None and rest[0].segments is not None
-    np.testing.assert_array_equal(whole[1].segments, rest[0].segments)
-    np.testing.assert_array_equal(whole[1].changes, rest[0].changes)
+    _, (whole, _) = face_chunks(clip, 24)
+    ((rest, _),) = face_chunks(clip, 24, done=frozenset({0}))
+    assert whole.segments is not None and rest.segments is not None
+    np.testing.assert_array_equal(whole.segments, rest.segments)
+    np.testing.assert_array_equal(whole.changes, rest.changes)
 
 
 def test_a_real_cut_ends_a_track(shared: Path) -> None:
     """A film of a museum with its first cut after frame 19; the face is told to stay in place."""
     parts = []
     for chunk in read_chunks(shared / "real" / "cases" / "07_cut_after_frame_19.mp4", "s/a", 44):
-        cut = cut_faces(chunk, lambda *_: Box(140, 80, 50, 50), 24, 0.0, tracked=True)
+        cut, _ = cut_faces(chunk, lambda *_: Box(140, 80, 50, 50), 24, 0.0, tracked=True)
         assert cut.segments is not None and cut.changes is not None
         parts.append((cut.segments, cut.changes))
     segments, changes = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -209,8 +209,8 @@ def test_boxes_of_a_file_are_one_person_s(tmp_path: Path) -> None:
     frames = np.concatenate([moving_face(6), moving_face(6) // 3 + 150])
     path = write_video(tmp_path / "a.avi", frames)
     write_boxes(tmp_path / "a.csv", {n: Box(60, 20, 90, 110) for n in range(12)})
-    (chunk,) = face_chunks(Clip("s/a", path, tmp_path / "a.csv"), 24)
-    assert chunk.segments is None and chunk.changes is None and len(chunk.crops) == 12
+    ((row, crops),) = face_chunks(Clip("s/a", path, tmp_path / "a.csv"), 24)
+    assert row.segments is None and row.changes is None and len(crops) == 12
 
 
 class OneFace:
@@ -235,7 +235,7 @@ def test_a_face_is_detected_where_none_can_be_followed() -> None:
     frames[6:] = 250  # another take
     finder = OneFace()
     chunk = Chunk("s/a", 1, True, frames, 40, "")
-    cut = cut_faces(chunk, lambda _, *seen: find_next(finder, *seen), 24, 0.0, tracked=True)
+    cut, _ = cut_faces(chunk, lambda _, *seen: find_next(finder, *seen), 24, 0.0, tracked=True)
     d, f = "detect", "follow"
     assert finder.calls == [d, f, f, f, d, f, f, d, f, f]
     assert cut.segments is not None and cut.segments[0, FIRST] == 40

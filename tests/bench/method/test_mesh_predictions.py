@@ -110,7 +110,12 @@ def test_landmarks_of_a_mirrored_order_are_refused(tmp_path: Path, person: Mesh)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("1 2 3", "3 vertices: expected 68 or 7"), ("1.5 2", "not whole numbers")]
+    ("text", "said"),
+    [
+        ("1 2 3", "3 vertices: expected 68 or 7"),
+        ("1.5 2", "not whole numbers"),
+        ("2 1_000", r"not whole numbers \('1_000' is none\)"),
+    ],
 )
 def test_a_file_of_vertices_that_is_none(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "landmarks.txt").write_text(text)

@@ -42,7 +42,7 @@ def test_choices_compare_the_same_subjects() -> None:
 def test_the_folder_holds_page_picture_rows_and_numbers(rows: pd.DataFrame, tmp_path: Path) -> None:
     rows.loc[0, "note"] = "70% of the cropped scan has a counterpart"
     choices = sensitivities(pd.DataFrame({"as it is": [1.0, 2.0], "rmse": [1.3, 2.6]}))
-    page = write_audit(Audit.of("a made-up set", rows, choices), tmp_path)
+    page = write_audit(Audit("a made-up set", rows, choices), tmp_path)
     text = page.read_text("utf-8")
     assert "a made-up set" in text and "&lt;now&gt;" in text and "+30.0%" in text
     assert "micc: doubtful numbers, each with its note in audit.csv: 1." in text
@@ -62,5 +62,5 @@ def test_a_share_is_of_the_people_who_were_measured(rows: pd.DataFrame) -> None:
 
 def test_a_run_alone_has_no_truth(tmp_path: Path) -> None:
     choices = sensitivities(pd.DataFrame({"as it is": [1.0, 2.0]}))
-    text = write_audit(Audit.of("run", pd.DataFrame(), choices), tmp_path).read_text("utf-8")
+    text = write_audit(Audit("run", pd.DataFrame(), choices), tmp_path).read_text("utf-8")
     assert "Protocols against the truth" not in text and "What each choice changes" in text

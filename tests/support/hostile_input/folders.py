@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,16 +99,11 @@ def celebamask(attacked: str) -> Callable[[Path], Path]:
 
 def truth(folder: Path) -> Path:
     """The truth of one made-up person."""
-    model = small_model()
-    note = {"model_digest": model.digest}
-    place = folder / "data-truth"
-    place.mkdir()
-    (place / "plan.json").write_text(json.dumps(note))
     np.savez(
-        place / "subject_01.npz",
-        vertices=model.mean_shape,
+        folder / "subject_01.npz",
+        vertices=small_model().mean_shape,
         identity=np.zeros(2),
         frontal1_rotation=np.eye(3),
         frontal1_translation=np.zeros(3),
     )
-    return place / "subject_01.npz"
+    return folder / "subject_01.npz"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from facebench.bench.audit.people import read_truth
+from facebench.bench.audit.people import read_person
 from facebench.bench.dataset.registry import read_listing
 from facebench.bench.landmarks import read_landmark_file, read_landmarks, read_nose_tip
 from facebench.bench.meshes.clean import clean_mesh
@@ -21,6 +21,7 @@ from facebench.bench.protocol.record import read_protocol
 from facebench.cli._options import read_options
 from facebench.recon.face.coefficients import read_coefficients
 from facebench.recon.face.crop import Box, read_boxes, read_image_points
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable import ict as obj
 from facebench.recon.morphable.basel import read_basel_front, read_basel_hdf5, read_expressions
 from facebench.recon.morphable.flame import read_flame
@@ -248,7 +249,7 @@ def _log(path: Path) -> None:
 
 
 def _truth(path: Path) -> None:
-    read_truth(path.parent.parent / "data", samples.small_model())
+    read_person(path, samples.small_model(), "frontal1", Mesh(np.zeros((0, 3)), np.zeros((0, 3))))
 
 
 def _tensors(name: str, write: Callable[[Path], Path], read: Callable[[Path], object]) -> Reader:
