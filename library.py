@@ -189,7 +189,7 @@ def compare(*runs: RunFolder | Path | str, all_pairs: bool = False) -> Compariso
     Example:
         >>> import facebench
         >>> both = facebench.compare("runs/ours", "runs/mean")  # doctest: +SKIP
-        >>> both.groups[0].pairs[0].difference.mean  # doctest: +SKIP
+        >>> both.groups[0].pairs[0].difference.mean_mm  # doctest: +SKIP
         -0.31
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,6 @@ from . import _options
 
 if TYPE_CHECKING:
     from ..results.compare import Comparison
-    from ..results.run.folder import RunFolder
 
 FORMS = ("table", "markdown", "latex", "csv", "json")
 """Of `results.compare.FORMS`; kept here so that help imports nothing."""
@@ -114,7 +112,7 @@ def command(
         if not split:
             refuse_groups(comparison)
         if track:
-            _track(comparison, folders)
+            _track(comparison)
     if regions and not any(any(group.parts.values()) for group in comparison.groups):
         click.echo(_NO_PARTS, err=True)
     text = comparison_text(comparison, form)
@@ -125,12 +123,12 @@ def command(
         _keep(out, click.unstyle(text))
 
 
-def _track(comparison: Comparison, folders: Sequence[RunFolder]) -> None:
+def _track(comparison: Comparison) -> None:
     from ..results.tracking.benchmark import EXPERIMENT, track_comparison
     from ..results.tracking.store import connect
 
     connect(EXPERIMENT)
-    for run_id in track_comparison(comparison, folders):
+    for run_id in track_comparison(comparison):
         click.echo(f"MLflow run {run_id}: look with 'facebench ui'", err=True)
 
 

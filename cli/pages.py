@@ -92,7 +92,6 @@ def report(
 
 def _track(folders: Sequence[RunFolder]) -> None:
     from ..results.tables.basis import MLFLOW_ID
-    from ..results.tables.scenes import run_label
     from ..results.tracking.benchmark import track_run
     from ..results.tracking.store import connect
 
@@ -108,15 +107,16 @@ def _track(folders: Sequence[RunFolder]) -> None:
         record = folder.record()
         # Runs of one dataset share an experiment, where MLflow can compare them.
         connect(record.dataset)
-        run_id = track_run(folder, run_label(record))
+        run_id = track_run(folder, record.label)
         click.echo(f"MLflow run {run_id}: {folder.root}", err=True)
 
 
 def _first_table(folders: Sequence[RunFolder], literature: Sequence[Published], form: str) -> str:
     from ..results.tables.scenes import scene_rows
+    from ..results.tables.series import read_series
     from ..results.tables.writers import csv_text, markdown, terminal_text
 
-    content = scene_rows(folders, literature)
+    content = scene_rows(read_series(folders), literature)
     if form == "csv":
         # For machines: every field, not rounded as in the table that people read.
         return csv_text(content.numbers())

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..distributed.benchmark import Benchmark
     from ..distributed.plan import RunRequest
     from ..results.run.folder import RunFolder, RunRecord
+    from ..results.tables.series import Series
 
 _SHOWN_REASONS = 20
 _FOLDER = click.Path(path_type=Path)
@@ -260,12 +261,11 @@ def _measure(
 
 def _publish(folder: RunFolder, record: RunRecord) -> None:
     from ..results.report import write_report
-    from ..results.tables.scenes import run_label
     from ..results.tracking.benchmark import track_run
 
     write_report(folder)
     # After the page, which is one of the files that MLflow keeps.
-    track_run(folder, run_label(record))
+    track_run(folder, record.label)
 
 
 def _show(folder: RunFolder, record: RunRecord, as_json: bool) -> None:
@@ -273,21 +273,22 @@ def _show(folder: RunFolder, record: RunRecord, as_json: bool) -> None:
         print_answer((folder.root / "summary.json").read_text(encoding="utf-8").strip() + "\n")
         return
     from ..results.tables.scenes import scene_rows
+    from ..results.tables.series import read_series
     from ..results.tables.writers import terminal_text
 
-    for line in _reasons(folder, record):
+    (run,) = read_series([folder])
+    for line in _reasons(run):
         click.echo(line, err=True)
-    click.echo(terminal_text([scene_rows([folder]).table()]), nl=False)
+    click.echo(terminal_text([scene_rows([run]).table()]), nl=False)
     click.echo(f"{shown(folder.root)}: {record.n_scored} scored, {record.n_unscored} not")
 
 
-def _reasons(folder: RunFolder, record: RunRecord) -> list[str]:
+def _reasons(run: Series) -> list[str]:
     """What was left out or is doubtful, one line each."""
     from ..results.run.items import item_names
 
-    lines = [one_line(f"{problem.where}: {problem.reason}") for problem in record.problems]
-    items = folder.items()
-    for name, row in zip(item_names(items), items.itertuples(), strict=True):
+    lines = [one_line(f"{problem.where}: {problem.reason}") for problem in run.record.problems]
+    for name, row in zip(item_names(run.subjects), run.subjects.itertuples(), strict=True):
         said = str(row.reason or row.note)
         # An id holds the scene already; a subject's name alone does not say which.
         where = name if name == row.item else f"{name}, {row.scene}"
@@ -295,6 +296,6 @@ def _reasons(folder: RunFolder, record: RunRecord) -> list[str]:
     hidden = len(lines) - _SHOWN_REASONS
     # Thousands of reasons would push the table off the screen.
     more = (
-        [f"… and {hidden} more, see {shown(folder.root / 'items.parquet')}"] if hidden > 0 else []
+        [f"… and {hidden} more, see {shown(run.run.root / 'items.parquet')}"] if hidden > 0 else []
     )
     return lines[:_SHOWN_REASONS] + more

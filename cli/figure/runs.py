@@ -12,7 +12,7 @@ import click
 from . import _shared
 
 if TYPE_CHECKING:
-    from ...results.report.series import Series
+    from ...results.tables.series import Series
 
 runs = click.argument("runs", nargs=-1, required=True, metavar="RUN…")
 
@@ -70,8 +70,8 @@ def heat_maps(
 @contextmanager
 def _series(runs: Sequence[str]) -> Iterator[tuple[Series, ...]]:
     """The runs read; folders that come from MLflow are removed afterwards."""
-    from ...results.report.series import read_series
     from ...results.tables.basis import refuse_unfinished
+    from ...results.tables.series import read_series
     from ...results.tracking.run import open_runs
 
     with open_runs(runs) as folders:

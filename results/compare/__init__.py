@@ -1,15 +1,14 @@
-"""Runs compared: built as plain records by `compare`, written in five forms by `written`."""
+"""Runs compared: built by `compare` as plain records, written in five forms by `tables`."""
 
 from __future__ import annotations
 
-from .comparison import TIE_MM, Comparison, RunFacts, RunGroup, RunPair, compare, refuse_groups
+from .comparison import TIE_MM, Comparison, RunGroup, RunPair, compare, refuse_groups
 from .tables import FORMS, comparison_tables, comparison_text
 
 __all__ = [
     "FORMS",
     "TIE_MM",
     "Comparison",
-    "RunFacts",
     "RunGroup",
     "RunPair",
     "compare",

@@ -17,6 +17,7 @@ from ...errors import FacebenchError
 from ...recon.mesh import Mesh
 from ..run.folder import RunFolder
 from ..run.items import of_scene, read_errors
+from ..tables.series import Series
 from ..tables.subject_errors import ERROR, scene_column, subject_of
 from ..tables.table import Cell, Table, interval_text, share_text, spread_text
 
@@ -81,16 +82,13 @@ class CommonRegion:
         return Table(heading, ("run", *scenes), rows, notes)
 
 
-def common_region(
-    runs: Sequence[RunFolder], labels: Sequence[str], scenes: Sequence[str]
-) -> CommonRegion:
+def common_region(runs: Sequence[Series], scenes: Sequence[str]) -> CommonRegion:
     """Take every run's errors where all of them have one.
 
     Handing in less face pays nothing here: what one of the runs leaves out counts for none.
 
     Args:
         runs: two or more, of one protocol on one dataset.
-        labels: of each.
         scenes: in table order.
 
     Raises:
@@ -98,8 +96,7 @@ def common_region(
     """
     if len(runs) < 2:
         raise FacebenchError("one run has no region in common with others", "give two or more")
-    tables = [run.items() for run in runs]
-    named = [frame.set_index("item") for frame in tables]
+    named = [run.subjects.set_index("item") for run in runs]
     scored = [set(frame.index[frame[ERROR].notna()]) for frame in named]
     errors: dict[str, Float64Array] = {}
     shares: dict[str, float] = {}
@@ -108,13 +105,17 @@ def common_region(
         if len({str(frame.loc[item].get("scan", "")) for frame in named}) > 1:
             others += 1  # Of several scans each run took the one that fits it: no common surface.
             continue
-        found = _on_common_region([_kept(run, item) for run in runs])
+        found = _on_common_region([_kept(run.run, item) for run in runs])
         errors[item], shares[item] = found
     replaced = {
-        label: frame.assign(
-            **{ERROR: [float(errors[i][index]) if i in errors else math.nan for i in frame["item"]]}
+        run.label: run.subjects.assign(
+            **{
+                ERROR: [
+                    float(errors[i][n]) if i in errors else math.nan for i in run.subjects["item"]
+                ]
+            }
         )
-        for index, (label, frame) in enumerate(zip(labels, tables, strict=True))
+        for n, run in enumerate(runs)
     }
     cells = {
         label: {scene: _cell(frame, scene, shares) for scene in scenes}

@@ -29,7 +29,6 @@ from ..tables.basis import (
     FieldDifference,
     differences_text,
     differing_fields,
-    place_of,
     refuse_unfinished,
 )
 from ..tables.published import Published
@@ -39,13 +38,11 @@ from ..tables.scenes import (
     completeness,
     pools,
     scene_rows,
-    unique_labels,
 )
+from ..tables.series import Series, read_series
 from ..tables.subject_errors import (
     ERROR,
-    ERROR_COLUMNS,
     PartErrors,
-    cumulative_curves,
     errors_by_part,
     shared_values,
 )
@@ -58,37 +55,6 @@ TOO_FEW = (
     f"No p-value with fewer than {FEWEST_SUBJECTS} subjects: even when all of them differ in the "
     f"same direction, chance alone does that in more than {LEVEL:.0%} of comparisons."
 )
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """A measured run beside its numbers.
-
-    Attributes:
-        label: unique in its group, as in the tables.
-        place: the folder, or the MLflow run's id.
-        method: the method's name.
-        method_digest: of weights and model.
-        commit, dirty: state of the code that measured it.
-        started, ended: UTC; `ended` is empty while it is unfinished.
-        command: that gives the run again.
-    """
-
-    label: str
-    place: str
-    method: str
-    method_digest: str
-    commit: str
-    dirty: bool
-    started: str
-    ended: str
-    command: str
-
-    @classmethod
-    def of(cls, run: RunFolder, record: RunRecord, label: str) -> RunFacts:
-        """The facts of a run."""
-        named = ("method", "method_digest", "commit", "dirty", "started", "ended", "command")
-        return cls(label, place_of(run), **{name: getattr(record, name) for name in named})
 
 
 @dataclass(frozen=True)
@@ -158,7 +124,7 @@ class RunGroup:
     """
 
     basis: Basis
-    runs: tuple[RunFacts, ...]
+    runs: tuple[Series, ...]
     scenes: SceneRows
     pairs: tuple[RunPair, ...]
     notes: tuple[str, ...]
@@ -207,7 +173,6 @@ def compare(
     _refuse_repeated(runs)
     for run in runs:
         refuse_unfinished(run)
-        _refuse_contradiction(run)
     groups = tuple(
         _group(members, published, all_pairs, tie_mm, on_common_region, regions)
         for members in _alike(runs).values()
@@ -250,19 +215,18 @@ def _refuse_repeated(runs: Sequence[RunFolder]) -> None:
             raise FacebenchError(f"{run.root} is given twice", "give each run once")
 
 
-def _refuse_contradiction(run: RunFolder) -> None:
+def _refuse_contradiction(run: Series) -> None:
     """A table shows the summary's means and the rows' differences: they are of one measurement."""
-    record, rows, summary = run.record(), run.items(ERROR_COLUMNS), run.summary()
-    for scene in record.scenes:
-        if scene not in summary:
-            raise FacebenchError(f"{place_of(run)}: no {scene} in summary.json", _NOT_ITS_OWN)
-        cell, mine = summary[scene], of_scene(rows, scene)[ERROR].dropna()
+    for scene in run.record.scenes:
+        if scene not in run.summary:
+            raise FacebenchError(f"{run.place}: no {scene} in summary.json", _NOT_ITS_OWN)
+        cell, mine = run.summary[scene], of_scene(run.subjects, scene)[ERROR].dropna()
         told, counted = (cell.mean_mm, cell.n_subjects), (mean(mine), len(mine))
         # A mean over points cannot be had from the subjects' means.
-        same = pools(record) or np.isclose(told[0], counted[0], rtol=1e-6, equal_nan=True)
+        same = pools(run.record) or np.isclose(told[0], counted[0], rtol=1e-6, equal_nan=True)
         if not same or told[1] != counted[1]:
             raise FacebenchError(
-                f"{place_of(run)}: in {scene} summary.json says {told[0]:.4g} mm over {told[1]}, "
+                f"{run.place}: in {scene} summary.json says {told[0]:.4g} mm over {told[1]}, "
                 f"the rows {counted[0]:.4g} mm over {counted[1]}",
                 _NOT_ITS_OWN,
             )
@@ -279,41 +243,41 @@ def _group(
     on_common_region: bool,
     regions: bool,
 ) -> RunGroup:
-    records = [run.record() for run in runs]
-    labels = unique_labels(runs, records)
-    content = scene_rows(runs, published)
-    common = common_region(runs, labels, content.scenes) if on_common_region else None
-    own = (run.items(ERROR_COLUMNS) for run in runs)
-    tables = common.tables if common else dict(zip(labels, own, strict=True))
+    series = read_series(runs)
+    for one in series:
+        _refuse_contradiction(one)
+    record, labels = series[0].record, [one.label for one in series]
+    content = scene_rows(series, published)
+    common = common_region(series, content.scenes) if on_common_region else None
+    tables = common.tables if common else {one.label: one.subjects for one in series}
     # The first run is what the others are held against, so it is the one that is subtracted.
     chosen = list(combinations(labels, 2)) if all_pairs else [(x, labels[0]) for x in labels[1:]]
     # Of a file that claims this protocol and names its subjects: else nothing could be paired.
-    claimed = {} if common else _imported_tables(published, records[0])
+    claimed = {} if common else _imported_tables(published, record)
     chosen += [(title, labels[0]) for title in claimed]
-    pairs = run_pairs({**tables, **claimed}, chosen, content, records[0].seed, tie_mm)
+    pairs = run_pairs({**tables, **claimed}, chosen, content, record.seed, tie_mm)
     if common:
         # What one of them lacks counts for neither: here they are of one completeness.
         pairs = tuple(replace(pair, completeness_gap=0.0) for pair in pairs)
     return RunGroup(
-        basis=Basis.of(records[0]),
-        runs=tuple(RunFacts.of(*item) for item in zip(runs, records, labels, strict=True)),
+        basis=Basis.of(record),
+        runs=series,
         scenes=content,
         pairs=pairs,
         notes=tuple(_notes(pairs, tie_mm)),
         common=common,
-        **(_regions(labels, runs, records[0].seed) if regions else {}),
+        **(_regions(series) if regions else {}),
     )
 
 
-def _regions(labels: Sequence[str], runs: Sequence[RunFolder], seed: int) -> dict[str, Any]:
-    tables = dict(zip(labels, (run.items() for run in runs), strict=True))
+def _regions(series: Sequence[Series]) -> dict[str, Any]:
     return {
         "parts": {
-            (label, scene): errors_by_part(table, scene, seed)
-            for label, table in tables.items()
-            for scene in dict.fromkeys(table["scene"])
+            (run.label, scene): errors_by_part(run.subjects, scene, series[0].record.seed)
+            for run in series
+            for scene in dict.fromkeys(run.subjects["scene"])
         },
-        "curves": {label: cumulative_curves(table) for label, table in tables.items()},
+        "curves": {run.label: run.curves for run in series},
     }
 
 
@@ -334,7 +298,7 @@ def _imported_tables(published: Sequence[Published], record: RunRecord) -> dict[
 def _refuse_strange(published: Sequence[Published], groups: Sequence[RunGroup]) -> None:
     """Imported rows belong into the table, and their names into one row each."""
     scenes = {scene for group in groups for scene in group.scenes.scenes}
-    labels = {facts.label for group in groups for facts in group.runs}
+    labels = {run.label for group in groups for run in group.runs}
     for row in published:
         if row.imported and row.scene not in scenes:
             known = ", ".join(sorted(scenes))

@@ -49,6 +49,7 @@ TABLE1_FILES = MappingProxyType(
         "json": "table1.json",
     }
 )
+_FACTS = ("method", "method_digest", "commit", "dirty", "started", "ended", "command")
 _REASONS = MappingProxyType(
     {
         "no difference shown": "no difference that could be told from chance",
@@ -96,7 +97,7 @@ def comparison_tables(comparison: Comparison) -> Iterator[Table]:
 
 def regions_table(group: RunGroup, scene: str) -> Table:
     """Errors by part of the face in a scene: a row a part, a column a run."""
-    columns = {facts.label: group.parts.get((facts.label, scene), {}) for facts in group.runs}
+    columns = {run.label: group.parts.get((run.label, scene), {}) for run in group.runs}
     parts = dict.fromkeys(part for errors in columns.values() for part in errors)
     rows = (
         (Cell(part), *(_part_cell(errors.get(part)) for errors in columns.values()))
@@ -201,8 +202,13 @@ def _group_values(group: RunGroup) -> dict[str, Any]:
     return {
         "basis": asdict(group.basis),
         "runs": [
-            {**asdict(facts), **_row_values(row)}
-            for facts, row in zip(group.runs, measured, strict=True)
+            {
+                "label": run.label,
+                "place": run.place,
+                **{name: getattr(run.record, name) for name in _FACTS},
+                **_row_values(row),
+            }
+            for run, row in zip(group.runs, measured, strict=True)
         ],
         "best": {scene: best.label for scene in content.scenes if (best := content.best(scene))},
         "published": [{"label": row.label, **_row_values(row)} for row in printed],

@@ -21,8 +21,8 @@ from ...recon.morphable.model import MorphableModel
 from ..files import atomic_write, write_json
 from ..report.heat_maps import SCALE_MM, error_colours, frontal, frontal_face, heat_picture
 from ..report.pictures import frame_pictures
-from ..report.series import Series
 from ..run.items import item_names, of_scene, read_errors
+from ..tables.series import Series
 from ..tables.subject_errors import ERROR
 from .drawing import FONT_POINTS, Cell, Picture, Row, Sheet, write_figure
 

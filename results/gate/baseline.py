@@ -14,7 +14,6 @@ from ...recon.files.text import check_fields, read_json
 from ..files import write_json
 from ..run.folder import RunFolder
 from ..tables.basis import Basis, place_of
-from ..tables.scenes import run_label
 from ..tables.subject_errors import ERROR_COLUMNS, scene_column
 
 FORMAT = 1
@@ -56,7 +55,7 @@ class Baseline:
         rates = (cell.frames_per_second for cell in summary.values())
         shares = {scene: cell.completeness for scene, cell in summary.items()}
         return cls(
-            method=run_label(record),
+            method=record.label,
             basis=Basis.of(record),
             commit=record.commit,
             measured=record.ended,

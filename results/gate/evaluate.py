@@ -21,7 +21,7 @@ from ..run.items import item_names, of_scene
 from ..run.summary import SceneSummary
 from ..tables.basis import Basis, differences_text, differing_fields, place_of
 from ..tables.published import by_method, published_results
-from ..tables.scenes import COMPLETENESS_TOLERANCE, run_label
+from ..tables.scenes import COMPLETENESS_TOLERANCE
 from ..tables.subject_errors import ERROR_COLUMNS, subject_of
 from ..tables.table import share_text
 from .baseline import Baseline
@@ -202,7 +202,7 @@ def verdict_of(run: RunFolder, baseline: Baseline | None, checks: Iterable[Check
     named = f"{baseline.method} of {baseline.measured[:10]}" if baseline else ""
     commit = f", commit {baseline.commit[:8]}" if baseline and baseline.commit else ""
     return Verdict(
-        run=run_label(record),
+        run=record.label,
         place=place_of(run),
         title=Basis.of(record).title,
         baseline=named + commit,

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...bench.scoring.distance import CURVE_MM
+from ..tables.series import Series
 from ..tables.subject_errors import PartErrors, scene_column
 from ..tables.table import interval_text
 from ..tables.writers import Markup, join, tag
 from .pictures import RegionErrors
-from .series import Series
 
 NARROW, WIDE = 380.0, 800.0
 """Of the drawing's units: of a chart beside others, and of one that has the page to itself."""

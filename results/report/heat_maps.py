@@ -19,8 +19,8 @@ from ...recon.morphable import EMBEDDED
 from ...recon.morphable.load import load_model
 from ...recon.morphable.model import MorphableModel
 from ..run.items import item_names, read_errors
+from ..tables.series import Series
 from ..tables.subject_errors import ERROR
-from .series import Series
 
 Array = NDArray[np.float64]
 

@@ -12,14 +12,14 @@ from ..files import write_text
 from ..run.folder import RunFolder
 from ..run.summary import SceneSummary
 from ..tables.published import Published
-from ..tables.scenes import completeness, table_title
+from ..tables.scenes import completeness
+from ..tables.series import Series, refuse_mixture
 from ..tables.table import interval_text, share_text, spread_text
 from ..tables.writers import Markup, html, join, tag
 from .charts import cumulative_charts, is_crowd, legend, regions_charts, subjects_charts
 from .frame import Section, html_page
 from .heat_maps import heat_maps, worst_first
 from .pictures import heat_map_gallery, picture_gallery, region_errors, region_faces, worst_frames
-from .series import Series, read_series
 from .tables import failures, fold, problems, provenance, statistics_table, subjects_table
 from .views import viewer, views
 
@@ -46,25 +46,24 @@ def write_report(
     """
     # The run among its own others would be compared with itself.
     others = [other for other in others if other.root.resolve() != run.root.resolve()]
-    series = read_series([run, *others])
-    # One group: `read_series` has refused a mixture.
+    refuse_mixture([one.record() for one in (run, *others)])
     (group,) = compare([run, *others], published).groups
     path = out or run.report
-    write_text(path, render(series, group))
+    write_text(path, render(group))
     return path
 
 
-def render(series: Sequence[Series], group: RunGroup) -> str:
+def render(group: RunGroup) -> str:
     """The page as HTML."""
-    record = series[0].record
+    first = group.runs[0]
     return html_page(
         "facebench report",
-        series[0].label,
-        table_title(record),
-        _sections(series, group),
+        first.label,
+        group.basis.title,
+        _sections(group.runs, group),
         verdict=tuple(verdict_sentences(group)),
-        cards=join(*(_card(scene, cell) for scene, cell in series[0].summary.items())),
-        title=f"{series[0].label}: {record.dataset}, protocol {record.protocol}",
+        cards=join(*(_card(scene, cell) for scene, cell in first.summary.items())),
+        title=f"{first.label}: {first.record.dataset}, protocol {first.record.protocol}",
         scripts=("script.js", "viewer.js"),
     )
 

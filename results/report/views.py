@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from ...bench.meshes.decimate import DecimatedMesh, decimate
 from ...recon.mesh import Mesh
 from ..run.items import item_names, of_scene, read_errors
+from ..tables.series import Series
 from ..tables.subject_errors import ERROR
 from ..tables.writers import Markup, join, tag, void
 from .heat_maps import SCALE_MM, error_colours, frontal_face, frontal_rotation
 from .pictures import error_scale
-from .series import Series
 
 MAX_SCENES, MAX_BESIDE = 3, 2
 """Scenes that get a view of their own, and other runs beside it; a mesh is about 0.1 MB."""

@@ -237,6 +237,11 @@ class RunRecord:
         return self.card.name
 
     @property
+    def label(self) -> str:
+        """The name given to the run with `--name`, else the method's."""
+        return str(self.arguments.get("name") or self.method)
+
+    @property
     def finished(self) -> bool:
         """Whether the run came to its end."""
         return bool(self.ended)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ...bench.scoring.statistics import UNKNOWN, bootstrap_interval
-from ...errors import FacebenchError
-from ...recon.files.stores import shown
-from ..run.folder import RunFolder, RunRecord
+from ..run.folder import RunRecord
 from ..run.summary import SceneSummary
-from .basis import Basis, differences_text, differing_fields, short_digest
+from .basis import Basis
 from .published import Published, by_method, sources
+from .series import Series
 from .table import (
     DASH,
     Cell,
@@ -189,17 +187,11 @@ def _details(cell: SceneSummary) -> Iterator[str]:
         yield f"size ± {cell.size_error:.1%}"
 
 
-def scene_rows(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -> SceneRows:
-    """The rows of some runs of one protocol on one dataset.
-
-    Raises:
-        FacebenchError: no runs, or runs of different protocols or datasets.
-    """
-    records = [run.record() for run in runs]
-    refuse_mixture(records)
+def scene_rows(series: Sequence[Series], published: Sequence[Published] = ()) -> SceneRows:
+    """The rows of some runs of one protocol on one dataset."""
+    records = [run.record for run in series]
     scenes = tuple(dict.fromkeys(scene for record in records for scene in record.scenes))
-    labels = unique_labels(runs, records)
-    measured = [_measured_row(*item) for item in zip(runs, records, labels, strict=True)]
+    measured = list(map(_measured_row, series))
     printed = [_printed_row(rows, records[0].seed) for rows in by_method(published).values()]
     notes = (
         *_failure_notes(measured),
@@ -208,58 +200,14 @@ def scene_rows(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -
         *_source_notes(published),
     )
     over = "all points" if pools(records[0]) else "subjects"
-    return SceneRows(table_title(records[0]), scenes, (*measured, *printed), notes, over)
+    return SceneRows(Basis.of(records[0]).title, scenes, (*measured, *printed), notes, over)
 
 
-def table_title(record: RunRecord) -> str:
-    """Protocol and dataset with their short digests."""
-    return Basis.of(record).title
-
-
-def run_label(record: RunRecord) -> str:
-    """The name given to the run with `--name`, else the method's."""
-    return str(record.arguments.get("name") or record.method)
-
-
-def unique_labels(runs: Sequence[RunFolder], records: Sequence[RunRecord]) -> list[str]:
-    """A label each; of equal ones the folder's name tells which, or else its whole path."""
-    labels = [run_label(record) for record in records]
-    # The folder's name, which people know; the whole path only where that is equal too.
-    for places in ([run.root.name for run in runs], [shown(run.root) for run in runs]):
-        taken = Counter(labels)
-        labels = [
-            label if taken[label] == 1 else f"{run_label(record)} ({place})"
-            for label, record, place in zip(labels, records, places, strict=True)
-        ]
-    return labels
-
-
-def refuse_mixture(records: Sequence[RunRecord]) -> None:
-    """Numbers of different protocols or datasets never share a column.
-
-    Raises:
-        FacebenchError: shows the values that differ; or there are no runs.
-    """
-    if not records:
-        raise FacebenchError("no runs to show", "give at least one run folder")
-    for kind in ("protocol", "dataset"):
-        # The digest decides, not the name: one setting more makes another protocol.
-        found = {getattr(r, f"{kind}_digest"): r for r in records}
-        if len(found) > 1:
-            names = (f"{getattr(r, kind)} ({short_digest(d)})" for d, r in found.items())
-            differing = differing_fields([Basis.of(record) for record in found.values()])
-            raise FacebenchError(
-                f"these runs differ in their {kind}: {' and '.join(names)}",
-                f"{differences_text([d for d in differing if d.kind == kind])}; "
-                f"only runs of one {kind} can be compared",
-            )
-
-
-def _measured_row(run: RunFolder, record: RunRecord, label: str) -> SceneRow:
-    remarks = [] if record.finished else ["unfinished"]
-    if record.card.leakage:
-        remarks.append(f"leakage: {record.card.leakage}")
-    return SceneRow(label, "; ".join(remarks), run.summary(), measured=True)
+def _measured_row(run: Series) -> SceneRow:
+    remarks = [] if run.record.finished else ["unfinished"]
+    if run.record.card.leakage:
+        remarks.append(f"leakage: {run.record.card.leakage}")
+    return SceneRow(run.label, "; ".join(remarks), run.summary, measured=True)
 
 
 def _printed_row(rows: Sequence[Published], seed: int) -> SceneRow:
@@ -341,7 +289,7 @@ def _protocol_notes(records: Sequence[RunRecord], rows: Sequence[SceneRow]) -> I
         yield f"{POOLED_NOTE} Their medians: {medians}." if medians else POOLED_NOTE
     if any(math.isfinite(cell.size_error) for row in rows for cell in row.cells.values()):
         yield "'size': how wrong the size of a face is, mean over subjects."
-    scales = [(run_label(r), r.global_scale) for r in records if r.global_scale is not None]
+    scales = [(r.label, r.global_scale) for r in records if r.global_scale is not None]
     if scales:
         shown = ", ".join(f"{label} {scale:.4f}" for label, scale in scales)
         yield f"One scale factor for all subjects and scenes of a run: {shown}."

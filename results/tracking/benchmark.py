@@ -21,8 +21,7 @@ from ..compare import Comparison, comparison_text
 from ..compare.comparison import RunGroup, RunPair
 from ..run.folder import RunFolder, RunRecord
 from ..run.summary import SceneSummary
-from ..tables.basis import place_of
-from ..tables.scenes import run_label
+from ..tables.series import Series
 from ..tables.subject_errors import CURVE_COLUMNS, cumulative_curves
 from .run import log_changed, log_measured_model, log_new_parameters, run_of, run_of_key
 from .store import connect, store_errors_told
@@ -64,7 +63,7 @@ def log_numbers(run: RunFolder, active: ActiveRun) -> None:
     mlflow.set_tags(_tags(record))
     log_new_parameters(active, _parameters(record))
     log_dataset(record)
-    model = log_measured_model(active.info.run_id, record, run_label(record))
+    model = log_measured_model(active.info.run_id, record, record.label)
     log_changed(active.info.run_id, _metrics(run, record, model))
 
 
@@ -184,7 +183,7 @@ KIND, RANK = "comparison", "comparison_rank"
 _FILES = {"markdown": "comparison.md", "csv": "comparison.csv", "json": "comparison.json"}
 
 
-def track_comparison(comparison: Comparison, runs: Sequence[RunFolder]) -> list[str]:
+def track_comparison(comparison: Comparison) -> list[str]:
     """Log a comparison to the experiment of the last `connect`; the ids of the parents.
 
     Each group becomes one parent run, with its tables as description and files. Each of its runs
@@ -194,41 +193,34 @@ def track_comparison(comparison: Comparison, runs: Sequence[RunFolder]) -> list[
     Raises:
         FacebenchError: the store fails.
     """
-    # By place: a comparison knows its runs by that, and labels may have been changed.
-    folders = {place_of(run): run for run in runs}
     failed = "MLflow could not keep the comparison"
     with store_errors_told(failed, "the same command logs it again"):
-        return [
-            _track(group, [folders[facts.place] for facts in group.runs])
-            for group in comparison.groups
-        ]
+        return list(map(_track, comparison.groups))
 
 
-def _track(group: RunGroup, runs: Sequence[RunFolder]) -> str:
+def _track(group: RunGroup) -> str:
     import mlflow
 
     key = _key(group)
-    labels = [facts.label for facts in group.runs]
-    with run_of_key(key, " · ".join(labels)) as parent:
+    with run_of_key(key, " · ".join(run.label for run in group.runs)) as parent:
         parent_id: str = parent.info.run_id
         mlflow.set_tags(_comparison_tags(group))
-        log_dataset(runs[0].record())
+        log_dataset(group.runs[0].record)
         for form, name in _FILES.items():
             mlflow.log_text(comparison_text(Comparison((group,)), form), name)
         # MLflow lists the newest first: the first run of the table is begun last.
-        for rank in reversed(range(len(runs))):
-            _track_child(group, rank, runs[rank], parent_id, key)
+        for run in reversed(group.runs):
+            _track_child(group, run, parent_id, key)
     return parent_id
 
 
-def _track_child(group: RunGroup, rank: int, run: RunFolder, parent_id: str, key: str) -> None:
+def _track_child(group: RunGroup, run: Series, parent_id: str, key: str) -> None:
     import mlflow
 
-    facts = group.runs[rank]
-    with run_of_key(f"{key}/{facts.label}", facts.label, parent_id) as active:
-        log_numbers(run, active)
-        mlflow.set_tags({RANK: str(rank), "place": facts.place})
-        against = (facts.label, group.runs[0].label)
+    with run_of_key(f"{key}/{run.label}", run.label, parent_id) as active:
+        log_numbers(run.run, active)
+        mlflow.set_tags({RANK: str(run.number), "place": run.place})
+        against = (run.label, group.runs[0].label)
         pairs = [pair for pair in group.pairs if (pair.first, pair.second) == against]
         log_changed(active.info.run_id, list(_differences(pairs)))
 
@@ -255,7 +247,8 @@ def _differences(pairs: Sequence[RunPair]) -> Iterator[Metric]:
 def _key(group: RunGroup) -> str:
     """Equal for the same runs in the same order, wherever they lie."""
     # A copied folder is the same run.
-    parts = [(item.label, item.method_digest, item.commit, item.started) for item in group.runs]
+    told = ("method_digest", "commit", "started")
+    parts = [(run.label, *(getattr(run.record, name) for name in told)) for run in group.runs]
     text = json.dumps([group.basis.key, parts])
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -56,6 +56,7 @@ from facebench.results.run.items import GrowingTable, schema, table_of_results
 from facebench.results.run.record import now
 from facebench.results.run.summary import summarise
 from facebench.results.tables.scenes import scene_rows
+from facebench.results.tables.series import read_series
 from facebench.results.tables.writers import csv_text, markdown, terminal_text
 from facebench.results.tracking.benchmark import connect, track_run
 
@@ -297,7 +298,7 @@ def statistics(load: Load) -> None:
 
 def tables(load: Load) -> None:
     """For the terminal, as Markdown, as CSV."""
-    content = scene_rows([load.run, load.other])
+    content = scene_rows(read_series([load.run, load.other]))
     assert terminal_text([content.table()]) and markdown(content.table())
     assert csv_text(content.numbers())
 

@@ -45,7 +45,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterato
         for run in runs:
             track_run(run, run.root.name)
         connect(EXPERIMENT)
-        track_comparison(compare(runs), runs)
+        track_comparison(compare(runs))
         yield root
 
 

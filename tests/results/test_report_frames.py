@@ -27,10 +27,10 @@ from facebench.results.report.pictures import (
     region_errors,
     worst_frames,
 )
-from facebench.results.report.series import read_series
 from facebench.results.report.tables import find_losses, shared_reason
 from facebench.results.run.folder import RunFolder
 from facebench.results.run.ledger import Ledger
+from facebench.results.tables.series import read_series
 
 SUBJECT = "subject_01"
 SLIDING = np.stack([np.roll(moving_face(1)[0], 6 * number, axis=1) for number in range(40)])

@@ -22,7 +22,6 @@ from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.procedural.build import procedural_model
 from facebench.results.report import write_report
 from facebench.results.report.heat_maps import SCALE_MM, error_colours
-from facebench.results.report.series import read_series
 from facebench.results.report.views import (
     STEPS,
     PackedMesh,
@@ -33,6 +32,7 @@ from facebench.results.report.views import (
     views,
 )
 from facebench.results.run.folder import RunFolder
+from facebench.results.tables.series import read_series
 
 SHOWN_BYTES = 3_000_000
 COUNT = """(() => {

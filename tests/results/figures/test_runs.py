@@ -13,7 +13,7 @@ from facebench.errors import FacebenchError
 from facebench.recon.export.mesh_files import write_ply
 from facebench.recon.morphable.procedural.build import procedural_model
 from facebench.results.figures.errors import error_sheet, write_curves
-from facebench.results.report.series import Series, read_series
+from facebench.results.tables.series import Series, read_series
 
 
 @pytest.fixture(scope="module")

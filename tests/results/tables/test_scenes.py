@@ -18,10 +18,10 @@ from facebench.bench.scoring.statistics import LEVEL, Interval, PairedDifference
 from facebench.errors import FacebenchError
 from facebench.results.compare import RunPair, compare
 from facebench.results.compare.tables import pairs_table
-from facebench.results.report.series import read_series
 from facebench.results.run.folder import RunFolder
 from facebench.results.tables.published import Published, published_results
 from facebench.results.tables.scenes import scene_rows
+from facebench.results.tables.series import read_series
 from facebench.results.tables.table import Table
 from facebench.results.tables.writers import TerminalTable, csv_text, markdown
 
@@ -33,7 +33,7 @@ def drawn(table: Table, width: int = 120) -> str:
 
 
 def scene_table(runs: Sequence[RunFolder], published: Sequence[Published] = ()) -> Table:
-    return scene_rows(runs, published).table()
+    return scene_rows(read_series(runs), published).table()
 
 
 def pairs(first: RunFolder, second: RunFolder) -> tuple[RunPair, ...]:
@@ -83,7 +83,7 @@ def test_failing_never_wins(tmp_path: Path) -> None:
     partial = replace(lower, mean_with_failures_mm=whole.mean_mm + 0.1)
     sure.write_summary(dict.fromkeys(SCENES, whole))
     lucky.write_summary(dict.fromkeys(SCENES, partial))
-    best = scene_rows([lucky, sure]).best("outdoor")
+    best = scene_rows(read_series([lucky, sure])).best("outdoor")
     assert best is not None and best.label == "sure"
 
 
@@ -93,7 +93,7 @@ def test_alone_nothing_is_best(tmp_path: Path) -> None:
 
 def test_published_rows_are_marked_and_never_best(tmp_path: Path) -> None:
     runs = [example_run(tmp_path / "a", "a", 3.0), example_run(tmp_path / "b", "b", 4.0)]
-    content = scene_rows(runs, published_results())
+    content = scene_rows(read_series(runs), published_results())
     assert [row.remark for row in content.rows if not row.measured] == ["published"] * 3
     assert all(content.best(scene) is content.rows[0] for scene in SCENES)
     text = drawn(scene_table(runs, published_results()))
@@ -117,7 +117,7 @@ def test_no_runs_is_a_users_mistake() -> None:
 def test_different_subjects_are_said(tmp_path: Path) -> None:
     one = example_run(tmp_path / "a")
     two = example_run(tmp_path / "b", subjects=("subject_01",), limit=8, excluded=("subject_30",))
-    notes = " ".join(scene_rows([one, two]).notes)
+    notes = " ".join(scene_rows(read_series([one, two])).notes)
     assert "different subjects" in notes and "At most 8 frames" in notes and "subject_30" in notes
 
 
@@ -133,7 +133,9 @@ def test_the_name_given_and_leakage_are_shown(tmp_path: Path) -> None:
 def test_csv_holds_every_number_exactly(tmp_path: Path) -> None:
     run = example_run(tmp_path / "a")
     rows = list(
-        csv.DictReader(io.StringIO(csv_text(scene_rows([run], published_results()).numbers())))
+        csv.DictReader(
+            io.StringIO(csv_text(scene_rows(read_series([run]), published_results()).numbers()))
+        )
     )
     assert len(rows) == len(SCENES) * 4
     for row in rows[: len(SCENES)]:
@@ -208,12 +210,12 @@ def test_presets_of_two_names_are_never_mixed(tmp_path: Path) -> None:
 def test_a_pooling_protocol_says_what_is_pooled(tmp_path: Path) -> None:
     settings = preset("micc").with_setting("reduction.subjects", "pooled").to_dict()
     run = example_run(tmp_path / "a", protocol_settings=settings)
-    notes = " ".join(scene_rows([run]).notes)
+    notes = " ".join(scene_rows(read_series([run])).notes)
     median = run.summary()["indoor"].median_mm
     assert "over the points of all scored subjects" in notes and f"indoor {median:.2f}" in notes
     unscored = {s: replace(c, median_mm=float("nan")) for s, c in run.summary().items()}
     run.write_summary(unscored)
-    assert "medians" not in " ".join(scene_rows([run]).notes)
+    assert "medians" not in " ".join(scene_rows(read_series([run])).notes)
 
 
 def test_the_size_error_stands_beside_a_rigid_score(tmp_path: Path) -> None:
@@ -226,16 +228,16 @@ def test_the_size_error_stands_beside_a_rigid_score(tmp_path: Path) -> None:
 
 def test_runs_of_different_detectors_are_told(tmp_path: Path) -> None:
     runs = [example_run(tmp_path / "a"), example_run(tmp_path / "b", detector="mtcnn")]
-    assert "in different ways: embedded; mtcnn." in " ".join(scene_rows(runs).notes)
-    assert "different ways" not in " ".join(scene_rows(runs[:1]).notes)
+    assert "in different ways: embedded; mtcnn." in " ".join(scene_rows(read_series(runs)).notes)
+    assert "different ways" not in " ".join(scene_rows(read_series(runs[:1])).notes)
 
 
 def test_one_scale_for_all_is_shown(tmp_path: Path) -> None:
     run = example_run(tmp_path / "a", global_scale=1.01234)
     assert "One scale factor for all" in drawn(scene_table([run]))
-    assert "ours 1.0123" in " ".join(scene_rows([run]).notes)
+    assert "ours 1.0123" in " ".join(scene_rows(read_series([run])).notes)
     other = example_run(tmp_path / "b")
-    assert "One scale" not in " ".join(scene_rows([other]).notes)
+    assert "One scale" not in " ".join(scene_rows(read_series([other])).notes)
 
 
 def test_rows_and_columns_keep_their_order(tmp_path: Path) -> None:
@@ -243,7 +245,7 @@ def test_rows_and_columns_keep_their_order(tmp_path: Path) -> None:
     scenes = ("outdoor", "cooperative")
     errors = {"second": 1.4, "first": 1.9, "third": 1.2}
     runs = [example_run(tmp_path / n, n, e, scenes=scenes) for n, e in errors.items()]
-    table = scene_rows(runs, published_results()).table()
+    table = scene_rows(read_series(runs), published_results()).table()
     assert table.head == ("method", *scenes, "frames/s")
     assert [row[0].text for row in table.rows][: len(runs)] == list(errors)
     assert table.ends == {len(runs) - 1}
@@ -270,7 +272,7 @@ def test_a_lower_error_of_less_face_is_not_ranked(tmp_path: Path) -> None:
     whole = covering(example_run(tmp_path / "whole", "whole", 1.6), 0.97)
     other = covering(example_run(tmp_path / "other", "other", 1.8, seed=1), 0.95)
     part = covering(example_run(tmp_path / "part", "part", 1.2, seed=2), 0.7)
-    content = scene_rows([part, whole, other])
+    content = scene_rows(read_series([part, whole, other]))
     best = content.best("indoor")
     assert best is not None and best.label == "whole"
     text = " ".join(drawn(content.table()).split())
@@ -285,5 +287,5 @@ def test_a_run_that_does_not_state_its_completeness_is_not_ranked_against_one(
 ) -> None:
     stated = [covering(example_run(tmp_path / n, n, 1.6, seed=i), 0.97) for i, n in enumerate("ab")]
     silent = example_run(tmp_path / "c", "silent", 1.2)
-    best = scene_rows([silent, *stated]).best("indoor")
+    best = scene_rows(read_series([silent, *stated])).best("indoor")
     assert best is not None and best.label in "ab"

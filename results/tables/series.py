@@ -1,0 +1,125 @@
+"""The runs of a table, a comparison or a page: each read once, with a label and a letter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ...errors import FacebenchError
+from ...recon.files.stores import shown
+from ..run.folder import RunFolder, RunRecord
+from ..run.items import schema
+from ..run.summary import SceneSummary
+from .basis import Basis, differences_text, differing_fields, place_of, short_digest
+from .subject_errors import CURVE_COLUMNS, cumulative_curves
+
+N_COLOURS = 6
+"""Colours of the style sheet, `--series-0` onwards; more runs share them."""
+
+DASHES = ("none", "7 4", "2 3", "10 3 2 3", "4 2", "1 4")
+"""Of the lines in charts, so that they can be told apart in grey."""
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One run of several.
+
+    Attributes:
+        run: its folder.
+        record: `run.json`.
+        label: unique among the runs.
+        number: its place among them, 0 for the one that the others are compared with.
+        summary: scene to summary.
+        subjects: the table of scores, without its lists.
+    """
+
+    run: RunFolder
+    record: RunRecord
+    label: str
+    number: int
+    summary: dict[str, SceneSummary]
+    subjects: pd.DataFrame
+
+    @cached_property
+    def curves(self) -> dict[str, NDArray[np.float64]]:
+        """Scene to mean cumulative curve, see `cumulative_curves`."""
+        return cumulative_curves(self.run.items(CURVE_COLUMNS))
+
+    @property
+    def place(self) -> str:
+        """What the run was asked for by: its folder, or the MLflow run's id."""
+        return place_of(self.run)
+
+    @property
+    def colour(self) -> str:
+        """CSS colour."""
+        return f"var(--series-{self.number % N_COLOURS})"
+
+    @property
+    def dashes(self) -> str:
+        """Lengths of strokes and gaps."""
+        return DASHES[self.number % len(DASHES)]
+
+    @property
+    def letter(self) -> str:
+        """A, B, … in charts; the number where there are more runs than letters."""
+        return chr(ord("A") + self.number) if self.number < 26 else str(self.number)
+
+
+def read_series(runs: Sequence[RunFolder]) -> tuple[Series, ...]:
+    """Read runs; equal labels get their folder's name added.
+
+    Raises:
+        FacebenchError: no runs, runs of different protocols or datasets, or one without a summary.
+    """
+    records = [run.record() for run in runs]
+    refuse_mixture(records)
+    # Two runs of one method would share a label, and every legend with it.
+    labels = _unique_labels(runs, records)
+    # Of the lists only the curves' means are shown: they take most of a table's memory.
+    plain = [item.name for item in schema() if not pa.types.is_list(item.type)]
+    return tuple(
+        Series(run, record, label, number, run.summary(), run.items(plain))
+        for number, (run, record, label) in enumerate(zip(runs, records, labels, strict=True))
+    )
+
+
+def _unique_labels(runs: Sequence[RunFolder], records: Sequence[RunRecord]) -> list[str]:
+    """A label each; of equal ones the folder's name tells which, or else its whole path."""
+    labels = [record.label for record in records]
+    # The folder's name, which people know; the whole path only where that is equal too.
+    for places in ([run.root.name for run in runs], [shown(run.root) for run in runs]):
+        taken = Counter(labels)
+        labels = [
+            label if taken[label] == 1 else f"{record.label} ({place})"
+            for label, record, place in zip(labels, records, places, strict=True)
+        ]
+    return labels
+
+
+def refuse_mixture(records: Sequence[RunRecord]) -> None:
+    """Numbers of different protocols or datasets never share a column.
+
+    Raises:
+        FacebenchError: shows the values that differ; or there are no runs.
+    """
+    if not records:
+        raise FacebenchError("no runs to show", "give at least one run folder")
+    for kind in ("protocol", "dataset"):
+        # The digest decides, not the name: one setting more makes another protocol.
+        found = {getattr(r, f"{kind}_digest"): r for r in records}
+        if len(found) > 1:
+            names = (f"{getattr(r, kind)} ({short_digest(d)})" for d, r in found.items())
+            differing = differing_fields([Basis.of(record) for record in found.values()])
+            raise FacebenchError(
+                f"these runs differ in their {kind}: {' and '.join(names)}",
+                f"{differences_text([d for d in differing if d.kind == kind])}; "
+                f"only runs of one {kind} can be compared",
+            )
