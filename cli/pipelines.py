@@ -202,7 +202,7 @@ def table1(context: click.Context, /, **options: Any) -> None:
 def _plan(options: dict[str, Any]) -> tuple[tuple[Entry, ...], RunRequest]:
     """Everything that can be wrong is told here, before anything long starts."""
     from ..bench.method.registry import method_choices
-    from ..distributed.table_plan import check, entries
+    from ..distributed.table_plan import entries, ready
     from ..recon.recipes.files import load_any_recipe
 
     if options["steps"] and options["budget"]:
@@ -215,7 +215,7 @@ def _plan(options: dict[str, Any]) -> tuple[tuple[Entry, ...], RunRequest]:
         if entry.awaits_training:
             load_any_recipe(entry.recipe)
         else:
-            check(entry, request)
+            ready(entry, request)
     return planned, request
 
 
@@ -237,17 +237,17 @@ def _training_words(entry: Entry, options: dict[str, Any]) -> list[str]:
 
 
 def _measure(entries: Sequence[Entry], request: RunRequest, options: dict[str, Any]) -> None:
-    from ..distributed.plan import prepare
-    from ..distributed.table_plan import check, is_measured
-    from ..distributed.table_plan import request_of as request_for
+    from ..distributed.table_plan import is_measured, ready
 
+    missing, needed = [], False
     for entry in entries:
         # Again, now that every method has its weights; the first missing one is told at once.
-        check(entry, request)
-    missing = [entry for entry in entries if not is_measured(entry, request)]
+        benchmark = ready(entry, request)
+        if not is_measured(entry, benchmark, request):
+            missing.append(entry)
+            needed = needed or benchmark.needs_workers
     if not missing:
         return
-    needed = any(prepare(request_for(entry, request)).needs_workers for entry in missing)
     # One start of Ray for all methods: each step finds it running.
     with workers_for(needed, options["cluster"]):
         for entry in missing:

@@ -11,14 +11,16 @@ from pathlib import Path
 
 from ..bench.conformance.method import seconds_per_face
 from ..bench.method.interface import Described, HoldsMeshes
-from ..bench.method.registry import MethodChoice
+from ..bench.method.registry import MethodChoice, open_method
+from ..bench.protocol.record import read_settings
 from ..errors import FacebenchError
 from ..recon.recipes.files import recipe_names
 from ..recon.regressors.checkpoint import embedded_weights
 from ..results.run.folder import RunFolder
 from ..results.run.record import MethodCost, read_cost, training_minutes
 from ..results.tracking.run import is_logged
-from .plan import RunRequest, describe_run, prepare
+from .benchmark import Benchmark
+from .plan import RunRequest, describe_run, method_options, prepare
 
 
 @dataclass(frozen=True)
@@ -92,19 +94,19 @@ def request_of(entry: Entry, shared: RunRequest) -> RunRequest:
     return replace(shared, method=entry.choice.name, checkpoint=entry.checkpoint)
 
 
-def check(entry: Entry, shared: RunRequest) -> None:
-    """Build a method before anything long starts.
+def ready(entry: Entry, shared: RunRequest) -> Benchmark:
+    """What measures a method, built before anything long starts.
 
     Raises:
         FacebenchError: it is unknown, has no weights, or they are not of this face model.
     """
     try:
-        prepare(request_of(entry, shared))
+        return prepare(request_of(entry, shared))
     except FacebenchError as error:
         raise FacebenchError(f"{entry.choice.label}: {error.message}", error.hint) from error
 
 
-def is_measured(entry: Entry, shared: RunRequest) -> bool:
+def is_measured(entry: Entry, benchmark: Benchmark, shared: RunRequest) -> bool:
     """Whether its run is finished and kept in MLflow, with these data, protocol, weights, model."""
     folder = RunFolder(entry.run)
     if not (entry.run / "run.json").is_file() or not (entry.run / "summary.json").is_file():
@@ -113,18 +115,19 @@ def is_measured(entry: Entry, shared: RunRequest) -> bool:
     # A command that was killed as it logged has measured everything; another one logs it.
     if not is_logged(entry.run):
         return False
-    request = request_of(entry, shared)
-    asked = describe_run(prepare(request), request, "", {}, {})
+    asked = describe_run(benchmark, request_of(entry, shared), "", {}, {})
     return earlier.finished and not earlier.difference(asked)
 
 
 def cost_of(entry: Entry, shared: RunRequest) -> MethodCost:
     """What a method costs: as kept in its run's folder, else measured now and kept."""
-    benchmark = prepare(request_of(entry, shared))
+    request = request_of(entry, shared)
+    # The method alone: its costs need no data, which would be read once more.
+    protocol = read_settings(request.protocol, request.settings)
+    method = open_method(request.method, method_options(request, protocol))
     kept = read_cost(entry.run)
-    if kept and kept.method_digest == benchmark.method.digest:
+    if kept and kept.method_digest == method.digest:
         return kept
-    method = benchmark.method
     seconds = math.nan if isinstance(method, HoldsMeshes) else seconds_per_face(method)
     cost = MethodCost(seconds, _minutes(entry, method), method.digest)
     cost.write(entry.run)

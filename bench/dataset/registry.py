@@ -137,7 +137,8 @@ def read_listing(name: str, root: Path, predictions: Sequence[str] | None = None
     for item in listing.items:
         if fault := id_fault(item.id):
             raise FacebenchError(f"{where} gives an item the id '{item.id}'", fault)
-    return replace(listing, items=tuple(map(_with_names, listing.items)))
+    named = (i if i.names else replace(i, names=(i.id, i.subject)) for i in listing.items)
+    return replace(listing, items=tuple(named))
 
 
 def scene_order(card: DatasetCard, scenes: Iterable[str]) -> tuple[str, ...]:
@@ -153,17 +154,8 @@ def item_digests(items: Sequence[Item]) -> dict[str, str]:
     Places and times do not count: a set that was copied is the same set.
     """
     hashes = content_hashes({path for item in items for _, path in item.files})
-    return {
-        item.id: _sha256(f"{part} {hashes[path]}" for part, path in item.files) for item in items
-    }
-
-
-def _sha256(lines: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _with_names(item: Item) -> Item:
-    return item if item.names else replace(item, names=(item.id, item.subject))
+    texts = {i.id: "\n".join(f"{part} {hashes[path]}" for part, path in i.files) for i in items}
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
 
 
 def _exclusions(card: DatasetCard, exclude: Sequence[str]) -> dict[str, str]:

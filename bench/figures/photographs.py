@@ -7,7 +7,7 @@ method leaves open, its pose for one, is found beside it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -140,19 +140,6 @@ def read_faces(sources: Sequence[Source], detector: FaceDetector, limit: int) ->
     return tuple(photographs), tuple(problems)
 
 
-def _given_box(source: Source) -> Box | None:
-    return read_boxes(source.boxes).get(0) if source.boxes else None
-
-
-def _landmark_box(source: Source) -> Box | None:
-    points = _landmarks(source)
-    return None if points is None else box_of_points(points)
-
-
-_GIVEN_BOXES: tuple[Callable[[Source], Box | None], ...] = (_given_box, _landmark_box)
-"""Where a face's place can be given, in the order in which it is asked."""
-
-
 def crops_of(photographs: Sequence[Photograph], size: int) -> NDArray[np.uint8]:
     """The faces as one batch (B, size, size, 3)."""
     return np.stack([photograph.crop(size) for photograph in photographs])
@@ -267,18 +254,16 @@ def faces_in_photographs(
 def _read(source: Source, detector: FaceDetector) -> Photograph:
     frame = read_photograph(source.path)
     # What a person gave wins over the detector: published sets come with their own boxes.
-    box = next((box for given in _GIVEN_BOXES if (box := given(source)) is not None), None)
+    box = read_boxes(source.boxes).get(0) if source.boxes else None
+    path = source.landmarks or landmarks_beside(source.path)
+    points = None if path is None else read_image_points(path)
+    if box is None and points is not None:
+        box = box_of_points(points)
     box = detector.detect(frame) if box is None else check_inside(box, frame)
     if box is None:
         raise FacebenchError(
             "no face was found", "give its box in NAME.boxes.csv or its landmarks in NAME.pts"
         )
-    points = _landmarks(source)
     # Five tell where the face is; only the 68 are what a method would find itself.
     known = points if points is not None and len(points) == 68 else None
     return Photograph(source.name, subject_of(source), frame, box, landmarks=known)
-
-
-def _landmarks(source: Source) -> Points | None:
-    path = source.landmarks or landmarks_beside(source.path)
-    return None if path is None else read_image_points(path)

@@ -157,16 +157,9 @@ PRESETS: Mapping[str, Preset] = {
         ),
         settings={
             **_SEVEN_LANDMARKS,
-            "points": {"weights": "count", "longest_edge_mm": "inf", "prediction": "outside"},
-            "alignment": {
-                "start": "seven_landmarks",
-                "direction": "scan_to_prediction",
-                "points": "inf",
-                "scale": "none",
-                # Trust regions: plain steps without an overlap region can fly off a small mask.
-                "stop": "dogleg",
-                "max_iterations": 100,
-            },
+            "points": {**_SEVEN_LANDMARKS["points"], "prediction": "outside"},
+            # With trust regions: plain steps without an overlap can fly off a small mask.
+            "alignment": {**_SEVEN_LANDMARKS["alignment"], "scale": "none"},
             "crop": {"centre": "seven_landmarks", "radius_share": 1.4},
             "reduction": {"points": "median", "subjects": "pooled"},
         },

@@ -199,31 +199,14 @@ STYLES = {
 """Each scene by its name."""
 
 
-@dataclass(frozen=True)
-class FileKind:
-    """A kind of video file that the set uses.
-
-    Attributes:
-        suffix: of the file name.
-        container: PyAV's name of the format.
-        codec: PyAV's name of the encoder.
-        pixels: pixel format of the encoder.
-    """
-
-    suffix: str
-    container: str
-    codec: str
-    pixels: str
-
-
-FILE_KINDS = (
-    FileKind(".mjpg", "mjpeg", "mjpeg", "yuvj420p"),
-    FileKind(".avi", "avi", "mpeg4", "yuv420p"),
-    FileKind(".mpg", "mpeg", "mpeg1video", "yuv420p"),
-    FileKind(".mov", "mov", "mpeg4", "yuv420p"),
-    FileKind(".mjpeg", "mjpeg", "mjpeg", "yuvj420p"),
-)
-"""Kinds by turns, as the set's extension differs by subject."""
+ENCODERS = {
+    ".mjpg": ("mjpeg", "mjpeg"),
+    ".avi": ("avi", "mpeg4"),
+    ".mpg": ("mpeg", "mpeg1video"),
+    ".mov": ("mov", "mpeg4"),
+    ".mjpeg": ("mjpeg", "mjpeg"),
+}
+"""PyAV's container and codec by a file's extension: by turns, as the set's differs by subject."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -314,14 +297,15 @@ class Camera:
         return torch.from_numpy(np.concatenate(columns, axis=1)).float()
 
 
-def encode(path: Path, frames: Iterable[NDArray[np.uint8]], kind: FileKind) -> None:
+def encode(path: Path, frames: Iterable[NDArray[np.uint8]]) -> None:
     """Write a video file, holding one frame at a time; it appears when it is complete."""
     part = path.with_name(path.name + ".part")
-    with av.open(str(part), "w", format=kind.container) as container:
+    kind, codec = ENCODERS[path.suffix]
+    with av.open(str(part), "w", format=kind) as container:
         stream = None
         for picture in frames:
             if stream is None:
-                stream = _add_stream(container, kind, picture.shape)
+                stream = _add_stream(container, codec, picture.shape)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         if stream is not None:
             container.mux(stream.encode())
@@ -329,11 +313,11 @@ def encode(path: Path, frames: Iterable[NDArray[np.uint8]], kind: FileKind) -> N
 
 
 def _add_stream(
-    container: av.container.OutputContainer, kind: FileKind, shape: tuple[int, ...]
+    container: av.container.OutputContainer, codec: str, shape: tuple[int, ...]
 ) -> av.VideoStream:
-    stream = container.add_stream(kind.codec, rate=FRAME_RATE)
+    stream = container.add_stream(codec, rate=FRAME_RATE)
     stream.height, stream.width = shape[:2]
-    stream.pix_fmt = kind.pixels
+    stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
     stream.codec_context.time_base = Fraction(1, FRAME_RATE)
     stream.codec_context.thread_count = 1
     stream.codec_context.flags |= av.codec.context.Flags.qscale

@@ -38,7 +38,7 @@ from ...recon.synthetic.photograph import random_stream
 from ...recon.synthetic.scene import SceneRenderer
 from ..datasets.micc import BOXES_SUFFIX
 from .scan import DetailSampler, random_placement, scan_surface, write_obj
-from .video import FILE_KINDS, STYLES, Camera, Person, boxes_in_view, encode
+from .video import ENCODERS, STYLES, Camera, Person, boxes_in_view, encode
 
 SCAN_NAMES = ("frontal1", "frontal2")
 
@@ -217,10 +217,10 @@ def _write_clip(
     generator = random_stream(plan.seed, "micc", *key, "video")
     camera = Camera(workshop.renderer, person, style, generator)
     poses, expressions, landmarks = camera.plan(plan.frames)
-    kind = FILE_KINDS[(key[0] - 1 + list(STYLES).index(key[1])) % len(FILE_KINDS)]
-    path = home / "Video" / f"{style.stem}{kind.suffix}"
+    suffix = [*ENCODERS][(key[0] - 1 + list(STYLES).index(key[1])) % len(ENCODERS)]
+    path = home / "Video" / f"{style.stem}{suffix}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    encode(path, camera.frames(poses, expressions), kind)
+    encode(path, camera.frames(poses, expressions))
     if plan.boxes:
         boxes = boxes_in_view(landmarks, style.frame_size)
         write_boxes(path.with_name(path.stem + BOXES_SUFFIX), boxes)

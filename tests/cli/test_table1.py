@@ -17,7 +17,7 @@ from facebench.bench.synthetic.write import MiccPlan, write_micc
 from facebench.cli import pipelines as module
 from facebench.cli.main import group
 from facebench.distributed.plan import RunRequest, describe_run, prepare
-from facebench.distributed.table_plan import Entry, is_measured, request_of
+from facebench.distributed.table_plan import Entry, is_measured, ready, request_of
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import load_model
 from facebench.recon.regressors.checkpoint import embedded_weights
@@ -105,22 +105,26 @@ def test_a_training_is_the_command_that_a_user_would_type(
     assert "no checkpoint" in str(result.exception)
 
 
+def measured(entry: Entry, shared: RunRequest) -> bool:
+    return is_measured(entry, ready(entry, shared), shared)
+
+
 def test_a_changed_weights_file_is_measured_again(data: Path, tmp_path: Path) -> None:
     weights = write_small_regressor(tmp_path / "weights.pt")
     entry = Entry(MethodChoice("ours", weights, "ours"), tmp_path / "table")
     shared = RunRequest(data, scenes=("cooperative",))
-    assert not is_measured(entry, shared)
+    assert not measured(entry, shared)
     request = request_of(entry, shared)
     record = describe_run(prepare(request), request, "", {}, {})
     folder = RunFolder(entry.run)
     folder.begin(record)
-    assert not is_measured(entry, shared)
+    assert not measured(entry, shared)
     folder.write_record(replace(record, ended="2020-01-01T00:00:00+00:00"))
     folder.write_summary({})
     # Killed before it was logged: another command logs it.
-    assert not is_measured(entry, shared)
+    assert not measured(entry, shared)
     (entry.run / KEPT_ID).write_text('{"logged": true}')
-    assert is_measured(entry, shared)
-    assert not is_measured(entry, replace(shared, settings=("crop.radius_mm=80",)))
+    assert measured(entry, shared)
+    assert not measured(entry, replace(shared, settings=("crop.radius_mm=80",)))
     shutil.copy(embedded_weights(), weights)
-    assert not is_measured(entry, shared)
+    assert not measured(entry, shared)
