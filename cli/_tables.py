@@ -109,7 +109,7 @@ def _table(result: Evaluation) -> RenderableType:
 
     title = f"{Path(result.prediction).name} on {Path(result.scan).name}"
     table = Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column(f"protocol {result.protocol.name} ({result.protocol.digest[:12]})")
+    table.add_column(result.protocol.label)
     table.add_column("", justify="right", no_wrap=True)
     for name, value in (*_numbers(result.score), *_parts(result.score)):
         table.add_row(Text(name), Text(value))

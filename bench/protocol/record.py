@@ -218,6 +218,11 @@ class Protocol:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     @property
+    def label(self) -> str:
+        """As `protocol micc (0123456789ab)`."""
+        return f"protocol {self.name} ({self.digest[:12]})"
+
+    @property
     def takes_any_unit(self) -> bool:
         """Whether landmarks alone tell a prediction's size, so that its unit does not matter."""
         start, scale = self.alignment.start, self.alignment.scale

@@ -79,8 +79,8 @@ def warnings(score: Score, protocol: Protocol, unit_known: bool = True) -> str:
 def _meaning(protocol: Protocol) -> Remark:
     distance, reduction = protocol.distance, protocol.reduction
     return Remark(
-        f"This number is protocol {protocol.name} ({protocol.digest[:12]}): the {reduction.points} "
-        f"of {_MEASURES[distance.measure]} {_DIRECTIONS[distance.direction]}."
+        f"This number is {protocol.label}: the {reduction.points} of "
+        f"{_MEASURES[distance.measure]} {_DIRECTIONS[distance.direction]}."
     )
 
 

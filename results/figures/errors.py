@@ -53,7 +53,7 @@ def write_pair(folder: Path, result: Evaluation) -> tuple[Path, ...]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = tuple(folder / name for name in FILES)
-    pair, label = result.pair, protocol_label(result)
+    pair, label = result.pair, result.protocol.label
     curve = {"threshold_mm": CURVE_MM.round(2).tolist(), "share": pair.curve.tolist()}
     write_json(paths[0], {**result.to_dict(), "curve": curve})
     errors = pair.vertex_errors
@@ -101,11 +101,6 @@ def fit_values(fit: ModelFit, model: MorphableModel, scan: str) -> dict[str, Any
         "identity": _by_name(fit.identity, model.identity_names),
         "expression": _by_name(fit.expression, model.expression_names),
     }
-
-
-def protocol_label(result: Evaluation) -> str:
-    """`protocol micc (0123456789ab)`."""
-    return f"protocol {result.protocol.name} ({result.protocol.digest[:12]})"
 
 
 def residuals(errors: NDArray[np.float64]) -> dict[str, float]:
