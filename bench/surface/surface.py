@@ -24,7 +24,6 @@ from .triangles import (
     closest_on_facets,
     corners_of,
     facets_of,
-    find_edges,
     lengths,
     lengths_of_rows,
     normals_at,
@@ -187,7 +186,7 @@ class Surface:
         sides = sides_of(corners)
         self.normals = normals_at(self.triangles, sides, self._face_normals, len(self.vertices))
         self.areas = vertex_areas(self.triangles, areas, len(self.vertices))
-        self._edges = find_edges(self.triangles)
+        self._edges = Edges(self.triangles)
         self.on_boundary = np.zeros(len(self.vertices), bool)
         self.on_boundary[self._edges.vertices[self._edges.on_boundary]] = True
 

@@ -73,7 +73,7 @@ def subdivide_long_edges(
         most: vertices that the result may have; where more would be needed, edges stay longer.
     """
     while True:
-        edges = find_edges(triangles)
+        edges = Edges(triangles)
         ends = vertices[edges.vertices]
         length = lengths(ends[:, 1] - ends[:, 0])
         room = most - len(vertices)
@@ -225,9 +225,11 @@ def lexicographic_order(columns: IndexArray, count: int) -> IndexArray:
     return order
 
 
-@dataclass(frozen=True)
 class Edges:
-    """The edges of a mesh.
+    """The edges of a mesh, numbered by their ends in lexicographic order.
+
+    Args:
+        triangles: (F, 3) indices.
 
     Attributes:
         of_triangle: (F, 3) edge of each triangle opposite to its first, second and third corner.
@@ -235,34 +237,25 @@ class Edges:
         corners: opposite to each edge, one in each of its triangles, numbered through all (F, 3).
     """
 
-    of_triangle: IndexArray
-    vertices: IndexArray
-    corners: Groups
+    def __init__(self, triangles: IndexArray) -> None:
+        starts, ends = triangles[:, [1, 2, 0]].ravel(), triangles[:, [2, 0, 1]].ravel()
+        low, high = np.minimum(starts, ends), np.maximum(starts, ends)
+        count = int(triangles.max()) + 1 if triangles.size else 1
+        by_high = Groups.by(high, count).items
+        order = by_high[Groups.by(low[by_high], count).items]
+        low, high = low[order], high[order]
+        is_new = np.ones(len(order), bool)
+        is_new[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
+        of_triangle = np.empty(len(order), np.int64)
+        of_triangle[order] = np.cumsum(is_new) - 1
+        self.of_triangle = of_triangle.reshape(-1, 3)
+        self.vertices = np.stack([low[is_new], high[is_new]], axis=1)
+        self.corners = Groups(np.append(np.flatnonzero(is_new), len(order)), order)
 
     @property
     def on_boundary(self) -> NDArray[np.bool_]:
         """(E,) edges of exactly one triangle."""
         return np.asarray(np.diff(self.corners.first) == 1)
-
-
-def find_edges(triangles: IndexArray) -> Edges:
-    """Number the edges of (F, 3) triangles by their ends, in lexicographic order."""
-    starts, ends = triangles[:, [1, 2, 0]].ravel(), triangles[:, [2, 0, 1]].ravel()
-    low, high = np.minimum(starts, ends), np.maximum(starts, ends)
-    count = int(triangles.max()) + 1 if triangles.size else 1
-    by_high = Groups.by(high, count).items
-    order = by_high[Groups.by(low[by_high], count).items]
-    low, high = low[order], high[order]
-    is_new = np.ones(len(order), bool)
-    is_new[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
-    of_triangle = np.empty(len(order), np.int64)
-    of_triangle[order] = np.cumsum(is_new) - 1
-    first = np.append(np.flatnonzero(is_new), len(order))
-    return Edges(
-        of_triangle.reshape(-1, 3),
-        np.stack([low[is_new], high[is_new]], axis=1),
-        Groups(first, order),
-    )
 
 
 def unit(vectors: Float64Array) -> Float64Array:

@@ -17,7 +17,7 @@ import open3d as o3d
 from facebench.bench.landmarks import Landmarks
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.score import score_prediction
-from facebench.bench.surface.triangles import find_edges, split_at_edges
+from facebench.bench.surface.triangles import Edges, split_at_edges
 from facebench.bench.synthetic.scan import scan_surface
 from facebench.errors import FacebenchError
 from facebench.recon.mesh import Mesh
@@ -90,7 +90,7 @@ def finer(
     vertices = np.asarray(face.vertices, np.float64)
     triangles = np.asarray(face.triangles, np.int64)
     for _ in range(times):
-        edges = find_edges(triangles)
+        edges = Edges(triangles)
         middles = vertices[edges.vertices].mean(1)
         wanted = np.ones(len(middles), bool)
         if place is not None:

@@ -1,8 +1,8 @@
 import numpy as np
 
 from facebench.bench.surface.triangles import (
+    Edges,
     double_areas,
-    find_edges,
     triangle_areas,
     vertex_normals,
 )
@@ -22,10 +22,10 @@ def test_vertex_normals_are_those_of_the_surface_not_of_its_triangles(
 def test_edges_of_a_closed_and_an_open_cube() -> None:
     quads = [[0, 2, 3, 1], [4, 5, 7, 6], [0, 1, 5, 4], [2, 6, 7, 3], [0, 4, 6, 2], [1, 3, 7, 5]]
     triangles = np.array([t for a, b, c, d in quads for t in ((a, b, c), (a, c, d))])
-    closed = find_edges(triangles)
+    closed = Edges(triangles)
     assert len(closed.vertices) == 18
     assert not closed.on_boundary.any()
-    opened = find_edges(triangles[2:])
+    opened = Edges(triangles[2:])
     assert opened.on_boundary.sum() == 4
     rim = opened.vertices[opened.on_boundary]
     assert set(rim.ravel().tolist()) == {0, 1, 2, 3}
