@@ -121,7 +121,7 @@ def test_a_mesh_that_cannot_be_decoded_fails_its_chunk(monkeypatch: pytest.Monke
 def test_a_predicted_expression_is_in_the_vector_and_in_the_mesh(weights: Path) -> None:
     neutral = build_method("ours", MethodOptions(weights))
     whole = build_method("ours", MethodOptions(weights, expression="predicted"))
-    crops, model = chunk_of(neutral).crops, load_model("embedded")
+    crops, model = chunk_of(neutral)[1], load_model("embedded")
     identity, both = neutral.describe(crops), whole.describe(crops)
     n = model.identity_basis.shape[2]
     np.testing.assert_array_equal(both[:, :n], identity)
