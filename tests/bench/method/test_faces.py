@@ -137,14 +137,14 @@ def test_vectors_are_one_of_each_face(
     vectors: object, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Colour, "describe", lambda _, crops: vectors)
-    row = describe_chunk(Colour(), chunk_of(np.zeros((8, 16, 16, 3), np.uint8), 8))
+    row = describe_chunk(Colour(), *chunk_of(np.zeros((8, 16, 16, 3), np.uint8), 8))
     assert (row.status, row.faces, row.failed, row.sum.size) == (FAILED, 0, 8, 0)
     assert re.search(f"the method gave .*{said}.*describe", row.reason)
 
 
 def test_a_number_beyond_all_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Colour, "describe", lambda _, crops: np.full((len(crops), 3), 1e300))
-    row = describe_chunk(Colour(), chunk_of(np.zeros((2, 16, 16, 3), np.uint8), 2))
+    row = describe_chunk(Colour(), *chunk_of(np.zeros((2, 16, 16, 3), np.uint8), 2))
     assert (row.faces, row.failed, row.reason) == (0, 2, NOT_FINITE)
 
 
