@@ -189,6 +189,9 @@ def _status() -> int:
             returned = group.main(prog_name="facebench", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return USAGE
     except click.ClickException as error:
         return _fail(error, _usage_line(error))
     except OSError as error:
@@ -242,6 +245,11 @@ def _usage_line(error: click.ClickException) -> str:
     """What click says in several lines, in one, with the command whose help explains it."""
     said = " ".join(error.format_message().split())
     context = getattr(error, "ctx", None)
+    unknown = getattr(error, "command_name", None)
+    group_of_it = context.command if context else None
+    if unknown and isinstance(group_of_it, click.Group) and not getattr(error, "possibilities", ()):
+        known = ", ".join(sorted(group_of_it.commands))
+        said = f"No command '{unknown}', only {known}."
     path = context.command_path if context else ""
     name = path.removeprefix("facebench").strip()
     see = "" if "--help" in said or not name else f" See 'facebench {name} --help'."

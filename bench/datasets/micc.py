@@ -30,7 +30,8 @@ CARD = DatasetCard(
     title="MICC Florence: 53 people, three videos and frontal scans of each",
     paper="Bagdanov, Del Bimbo and Masi, J-HGBU workshop, 2011",
     licence="for research, from its authors; nothing of it comes with facebench",
-    layout=f"{_LAYOUT.removeprefix('expected ')}; names without regard to case",
+    layout=f"{_LAYOUT.removeprefix('expected ')}; predictions are subject_NN/SCENE.obj, "
+    "subject_NN/VIDEO.obj or subject_NN.obj; names without regard to case",
     scenes=tuple(VIDEO_OF_SCENE),
     exclusions=(
         Exclusion("subject_03", _FAULTY, "one publication"),

@@ -63,7 +63,8 @@ MISTAKES = {
     "compare data --import none.csv": "'none.csv' does not exist",
     "figure qualit": "Did you mean 'quality'?",
     "models show none.npz": "no such face model",
-    "models import bfm": "No such command",
+    "models import bfm": "No command 'bfm', only basel-2009, basel-2017",
+    "models import FLAME": "flame, ict",
     "synth micc --out people --model none.npz": "no such face model",
     "synth faces --out faces --subjects many": "--subjects",
     "audit --data none": "none: no such folder",
@@ -207,6 +208,19 @@ def test_a_stream_that_was_closed_before_leads_nowhere(number: int) -> None:
         env=dict(os.environ, PYTHONPATH=str(ROOT.parent)),
     )
     assert done.returncode == 0 and done.stderr == "" and (number == 1) == (done.stdout == "")
+
+
+@pytest.mark.parametrize("words", [[], ["figure"], ["models", "import"]])
+def test_without_its_command_a_group_shows_its_help(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from facebench.cli import main
+
+    monkeypatch.setattr(sys, "argv", ["facebench", *words])
+    assert main._status() == 2
+    shown = capsys.readouterr().err.splitlines()
+    assert shown[0].startswith(" ".join(["Usage: facebench", *words]))
+    assert "Examples:" in map(str.strip, shown)
 
 
 def test_an_empty_name_is_not_this_folder() -> None:

@@ -72,6 +72,12 @@ def test_a_folder_too_high_is_answered_with_the_one_inside(home: Path) -> None:
         prepare(RunRequest(home / "data", f"meshes:{home}"))
 
 
+def test_files_of_other_names_are_answered_with_those_expected(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "somebody.obj").write_text("v 1 2 3\n")
+    with pytest.raises(FacebenchError, match=r"no prediction of any of 6 .*subject_NN/SCENE\.obj"):
+        prepare(RunRequest(home / "data", f"meshes:{tmp_path}"))
+
+
 def test_a_run_of_files_reads_no_clip(home: Path) -> None:
     benchmark = prepare(RunRequest(home / "data", f"meshes:{home / 'meshes'}"))
     assert benchmark.job is None and benchmark.clips == ()
