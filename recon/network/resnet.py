@@ -7,7 +7,8 @@ them: colour normalisation and projection shortcuts.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -239,10 +240,16 @@ class IResNet(nn.Module):
         return vectors
 
 
+def stage_depths(names: Iterable[str]) -> tuple[int, ...]:
+    """How many blocks each of the four stages has, by the names of a state dict."""
+    found = {match[0] for match in map(re.compile(r"layer[1-4]\.\d+\.").match, names) if match}
+    return tuple(sum(block.startswith(f"layer{i}.") for block in found) for i in range(1, 5))
+
+
 def iresnet_like(state: Mapping[str, Tensor]) -> IResNet:
     """A fresh network of the build that a state dict of this class was taken from."""
-    depths = tuple(_blocks(state, stage) for stage in range(1, 5))
     # A file of weights alone names no architecture: the numbers of blocks do.
+    depths = stage_depths(state)
     architecture = next(name for name, known in IRESNET_DEPTHS.items() if known == depths)
     width, channels = state["conv1.weight"].shape[0], state["bn2.weight"].shape[0]
     # The last layer's inputs are channels times cells: their root gives the picture's side.
@@ -252,12 +259,6 @@ def iresnet_like(state: Mapping[str, Tensor]) -> IResNet:
 
 def _channels(values: tuple[float, float, float]) -> Tensor:
     return torch.tensor(values).view(1, 3, 1, 1)
-
-
-def _blocks(state: Mapping[str, Tensor], stage: int) -> int:
-    return sum(
-        name.startswith(f"layer{stage}.") and name.endswith(".prelu.weight") for name in state
-    )
 
 
 def _stage(channels: int, width: int, depth: int) -> nn.Sequential:

@@ -24,6 +24,7 @@ from ..files.writing import atomic_write
 from ..recipes.files import AnyRecipe, recipe_from_table
 from ..recipes.vision import IRESNET_DEPTHS
 from .resnet import DEPTHS as RESNET_DEPTHS
+from .resnet import stage_depths
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -286,7 +287,7 @@ def architecture_of(state: Mapping[str, Tensor]) -> str:
     if "cp.resnet.conv1.weight" in names:
         classes = state.get("conv_out.conv_out.weight")
         return "BiSeNet" if classes is None else f"BiSeNet with {classes.shape[:1].numel()} classes"
-    blocks = tuple(_blocks(names, stage) for stage in range(1, 5))
+    blocks = stage_depths(names)
     if "layer1.0.prelu.weight" in names:
         return next((_title(k) for k, v in IRESNET_DEPTHS.items() if v == blocks), "an IResNet")
     # 34 and 50 layers have the same numbers of blocks.
@@ -374,11 +375,6 @@ def _some(names: Iterable[str]) -> str:
     listed = list(names)
     dots = ", …" if len(listed) > _SHOWN else ""
     return ", ".join(listed[:_SHOWN]) + dots
-
-
-def _blocks(names: Iterable[str], stage: int) -> int:
-    pattern = re.compile(rf"layer{stage}\.(\d+)\.")
-    return len({match[1] for match in map(pattern.match, names) if match})
 
 
 def _title(architecture: str) -> str:
