@@ -36,7 +36,7 @@ _DEPTH_MM = 8.0
 
 
 @dataclass(frozen=True)
-class Photographs:
+class BlurredPictures:
     """Blurred pictures and their gradients.
 
     Attributes:
@@ -49,7 +49,7 @@ class Photographs:
     gradients: Tensor
 
     @classmethod
-    def of(cls, images: Tensor, blur: float) -> Photographs:
+    def of(cls, images: Tensor, blur: float) -> BlurredPictures:
         """From (B, 3, S, S) and the deviation of the blur in px of the 224 frame."""
         colours = blur_images(images, blur)
         # The border is repeated: beyond it the picture is constant, and so its gradient ends there.
@@ -71,9 +71,9 @@ class Photographs:
         """Derivative (3, 2, N, B) of the colours with respect to the place."""
         return look_up(self.gradients, places).view(2, 3, *places.shape[1:]).transpose(0, 1)
 
-    def of_faces(self, chosen: Tensor) -> Photographs:
+    def of_faces(self, chosen: Tensor) -> BlurredPictures:
         """Those that a mask (B,) chooses."""
-        return Photographs(self.colours[chosen], self.gradients[chosen])
+        return BlurredPictures(self.colours[chosen], self.gradients[chosen])
 
 
 def look_up(maps: Tensor, places: Tensor, mode: str = "bilinear") -> Tensor:

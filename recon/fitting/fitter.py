@@ -30,7 +30,7 @@ from ..network.vision_weights import EMBEDDED
 from ..render import make_renderer
 from ..render.face import FaceDecoder, FaceRenderer
 from ..vision.landmarks import make_landmark_detector
-from .colours import Photographs, ShadedPoints, Visibility, blur_images, look_up
+from .colours import BlurredPictures, ShadedPoints, Visibility, blur_images, look_up
 from .landmark_objective import LandmarkModel, LandmarkObjective, landmark_weights
 from .pixel_objective import PixelEquations, PixelObjective
 from .solver import LIGHT_UNIT, FittingSettings, Unknowns, minimise
@@ -160,7 +160,7 @@ class Fitter(nn.Module):
         seen = self.visibility.seen(shaded, vector[:, self.unknowns.shape])
         # The photograph is the face's own render, and the landmarks are its own: at the solution
         # the residuals vanish and Gauss-Newton is exact.
-        photographs = Photographs.of(self.face(faces)[0].image, self.settings.pixel_blurs[-1])
+        photographs = BlurredPictures.of(self.face(faces)[0].image, self.settings.pixel_blurs[-1])
         known = self.landmark_model.present.to(vector)[:, None]
         nowhere = vector.new_zeros(68, 2, 1)
         landmarks = LandmarkObjective(
@@ -245,7 +245,7 @@ class Fitter(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         shaded = ShadedPoints(self.points, self.unknowns, vector)
         seen = self._visible_share(shaded, vector, target)
-        photographs = Photographs.of(target.images, blur)
+        photographs = BlurredPictures.of(target.images, blur)
         light = vector[:, self.unknowns.light]
         objective = PixelObjective(
             landmarks, self.points, photographs, seen, light, self.preconditioner

@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from .colours import Photographs, ShadedPoints, sum_of_products
+from .colours import BlurredPictures, ShadedPoints, sum_of_products
 from .landmark_objective import LandmarkObjective
 from .solver import LIGHT_UNIT, Unknowns, robust_cost, robust_weight, solve
 from .surface_points import SurfacePoints
@@ -33,7 +33,7 @@ class PixelObjective:
 
     landmarks: LandmarkObjective
     points: SurfacePoints
-    photographs: Photographs
+    photographs: BlurredPictures
     weights: Tensor
     light: Tensor
     preconditioner: Tensor

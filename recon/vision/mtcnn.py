@@ -49,7 +49,7 @@ _AT_ONCE = 512
 
 
 @dataclass(frozen=True, eq=False)
-class Windows:
+class Proposals:
     """Windows that may show faces.
 
     Attributes:
@@ -62,9 +62,9 @@ class Windows:
     scores: Tensor
     points: Tensor
 
-    def __getitem__(self, index: Tensor) -> Windows:
+    def __getitem__(self, index: Tensor) -> Proposals:
         points = self.points[index] if len(self.points) else self.points
-        return Windows(self.sides[index], self.scores[index], points)
+        return Proposals(self.sides[index], self.scores[index], points)
 
 
 class MtcnnDetector:
@@ -110,7 +110,7 @@ class MtcnnDetector:
         centre = torch.tensor([x - left, y - top], dtype=torch.float32, device=self._device)
         starts = torch.cat([centre - halves, centre + halves], 1)
         pixels = torch.tensor(part, device=self._device).permute(2, 0, 1)[None].float()
-        found = Windows(starts, starts.new_ones(len(starts)), starts.new_zeros(0, 5, 2))
+        found = Proposals(starts, starts.new_ones(len(starts)), starts.new_zeros(0, 5, 2))
         found = self._place(pixels, self._refine(pixels, found))
         found = self._likely(found, part)
         if not len(found.sides):
@@ -119,27 +119,27 @@ class MtcnnDetector:
         return Box(box.left + left, box.top + top, box.width, box.height)
 
     @staticmethod
-    def _likely(found: Windows, picture: Pixels) -> Windows:
+    def _likely(found: Proposals, picture: Pixels) -> Proposals:
         inside = _share_inside(found.sides, picture) >= LEAST_INSIDE
         return found[(found.scores >= LEAST_SURE) & inside]
 
     @torch.inference_mode()
-    def windows(self, picture: Pixels) -> Windows:
+    def windows(self, picture: Pixels) -> Proposals:
         """Windows of faces with their five points in an (H, W, 3) picture of RGB."""
         pixels = torch.tensor(picture, device=self._device).permute(2, 0, 1)[None].float()
         found = self._refine(pixels, self._propose(pixels))
         return self._place(pixels, found)
 
-    def _propose(self, pixels: Tensor) -> Windows:
+    def _propose(self, pixels: Tensor) -> Proposals:
         levels = [self._level(pixels, scale) for scale in _scales(pixels.shape)]
         if not levels:
-            return Windows(pixels.new_zeros(0, 4), pixels.new_zeros(0), pixels.new_zeros(0, 5, 2))
+            return Proposals(pixels.new_zeros(0, 4), pixels.new_zeros(0), pixels.new_zeros(0, 5, 2))
         sides, shifts, scores = (torch.cat(part) for part in zip(*levels, strict=True))
         kept = suppress(sides, scores, 0.7)
         sides, shifts, scores = sides[kept], shifts[kept], scores[kept]
         width, height = sides[:, 2] - sides[:, 0], sides[:, 3] - sides[:, 1]
         moved = sides + shifts * torch.stack([width, height, width, height], 1)
-        return Windows(_square(moved), scores, sides.new_zeros(0, 5, 2))
+        return Proposals(_square(moved), scores, sides.new_zeros(0, 5, 2))
 
     def _level(self, pixels: Tensor, scale: float) -> tuple[Tensor, Tensor, Tensor]:
         """Windows of one level, px of the picture, their shifts and probabilities."""
@@ -154,7 +154,7 @@ class MtcnnDetector:
         kept = suppress(sides, scores, 0.5)
         return sides[kept], moves[kept], scores[kept]
 
-    def _refine(self, pixels: Tensor, found: Windows) -> Windows:
+    def _refine(self, pixels: Tensor, found: Proposals) -> Proposals:
         crops, there = _cut(pixels, found.sides, 24)
         if not len(crops):
             return found[there]
@@ -163,9 +163,9 @@ class MtcnnDetector:
         sides, scores, shifts = found.sides[there][good], scores[good], shifts[good]
         kept = suppress(sides, scores, 0.7)
         moved = _square(_shift_windows(sides[kept], shifts[kept]))
-        return Windows(moved, scores[kept], found.points)
+        return Proposals(moved, scores[kept], found.points)
 
-    def _place(self, pixels: Tensor, found: Windows) -> Windows:
+    def _place(self, pixels: Tensor, found: Proposals) -> Proposals:
         crops, there = _cut(pixels, found.sides, 48)
         if not len(crops):
             return found[there]
@@ -177,7 +177,7 @@ class MtcnnDetector:
         moved = _shift_windows(sides, shifts)
         # Over the smaller one: a window inside another is the same face.
         kept = suppress(moved, scores, 0.7, over_smaller=True)
-        return Windows(moved[kept], scores[kept], points[kept])
+        return Proposals(moved[kept], scores[kept], points[kept])
 
 
 def packaged_detector(choice: str, device: str = "cpu") -> MtcnnDetector:

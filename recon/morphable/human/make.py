@@ -174,8 +174,8 @@ def _principal(shapes: Array, weight: Array) -> tuple[Array, Array, float]:
 
 
 @dataclass(frozen=True, eq=False)
-class Surface:
-    """The head's fine mesh.
+class FineHead:
+    """The head, subdivided.
 
     Attributes:
         matrix: (W, V) its vertices as means of MakeHuman's.
@@ -191,7 +191,7 @@ class Surface:
     edge_vertex: dict[tuple[int, int], int]
 
 
-def subdivide(head: Head, base: BaseMesh) -> Surface:
+def subdivide(head: Head, base: BaseMesh) -> FineHead:
     """Subdivide the face, eyeballs and teeth once, the front of the eyeballs twice.
 
     Args:
@@ -218,7 +218,7 @@ def subdivide(head: Head, base: BaseMesh) -> Surface:
     # A fixed order of the terms: sums are then the same to the last bit whoever multiplies.
     matrix.sort_indices()
     along = _shorter_diagonal(matrix @ vertices, second.quads)
-    return Surface(
+    return FineHead(
         matrix,
         np.concatenate([cut_quads(second.quads, along), second.triangles]),
         flat[0],
@@ -252,7 +252,7 @@ def _shares(matrix: csr_matrix, head: Head, part: Ints) -> dict[str, Array]:
     return whole | {name: matrix @ mask.astype(np.float64) for name, mask in masks.items()}
 
 
-def _landmark_vertices(head: Head, surface: Surface) -> Ints:
+def _landmark_vertices(head: Head, surface: FineHead) -> Ints:
     pairs = np.sort(head.landmarks, axis=1).tolist()
     return np.array([a if a == b else surface.edge_vertex[a, b] for a, b in pairs], np.int64)
 

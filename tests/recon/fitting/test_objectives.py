@@ -19,7 +19,7 @@ from facebench.recon.face.imaging import (
     solve_light,
     turning_axes,
 )
-from facebench.recon.fitting.colours import Photographs, ShadedPoints
+from facebench.recon.fitting.colours import BlurredPictures, ShadedPoints
 from facebench.recon.fitting.fitter import Fitter
 from facebench.recon.fitting.landmark_objective import LandmarkModel, LandmarkObjective
 from facebench.recon.fitting.pixel_objective import PixelEquations, PixelObjective
@@ -66,7 +66,7 @@ def pixels(
     return PixelObjective(
         landmarks,
         fitter.points,
-        Photographs.of(drawn.images, 14.0),
+        BlurredPictures.of(drawn.images, 14.0),
         shaded.turned_normal[2].clamp_min(0.0),
         vector[:, fitter.unknowns.light] + 1.0,
         fitter.preconditioner,
