@@ -55,6 +55,8 @@ _SAME_POINTS = 1e-3
 """Of the face: as far as text of six digits and arrays of 32 bits may differ."""
 
 LANDMARK_SUFFIXES = (".txt", ".npy", ".pp", ".pts", ".csv")
+LANDMARK_INFIXES = ("", ".landmarks")
+"""Between a mesh's name and those: beside MICC's scans and photographs the second is the usual."""
 LABEL_SUFFIXES = (".txt", ".json", ".pp")
 """Of a labelled nose tip."""
 
@@ -201,7 +203,8 @@ def landmarks_beside(mesh: Path) -> Path | None:
     Raises:
         FacebenchError: there are several, and not all hold the same points.
     """
-    endings = (form for suffix in LANDMARK_SUFFIXES for form in (suffix, suffix.upper()))
+    forms = (form for suffix in LANDMARK_SUFFIXES for form in (suffix, suffix.upper()))
+    endings = (infix + form for form in forms for infix in LANDMARK_INFIXES)
     return only_landmarks([path for end in endings if (path := mesh.with_suffix(end)).is_file()])
 
 

@@ -18,7 +18,13 @@ from ...recon.files.mirror import fetch
 from ...recon.files.text import read_text
 from ...recon.mesh import Mesh
 from ..dataset.interface import Item
-from ..landmarks import LANDMARK_SUFFIXES, Landmarks, only_landmarks, read_landmark_file
+from ..landmarks import (
+    LANDMARK_INFIXES,
+    LANDMARK_SUFFIXES,
+    Landmarks,
+    only_landmarks,
+    read_landmark_file,
+)
 from ..meshes.checks import prediction_in_mm
 from ..meshes.files import FORMATS, load_mesh, meshes_below
 from ..meshes.units import ANY_UNIT, unit_in_mm
@@ -256,7 +262,7 @@ def _in_mm(points: NDArray[np.floating], unit: str) -> Landmarks:
 
 
 def _is_beside(path: Path, mesh: Path) -> bool:
-    same = path.stem.lower() == mesh.stem.lower()
+    same = path.stem.lower() in {f"{mesh.stem}{infix}".lower() for infix in LANDMARK_INFIXES}
     # A mesh called `landmarks` has no landmarks beside it: that file is of the whole folder.
     return same and path.suffix.lower() in LANDMARK_SUFFIXES and path.name.lower() != TOPOLOGY
 

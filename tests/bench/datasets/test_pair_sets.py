@@ -155,6 +155,16 @@ def test_two_files_of_one_name_are_no_choice(tmp_path: Path) -> None:
     assert found.items[1].scan_reason == "2 candidates for the scan: b.obj, b.ply"
 
 
+def test_landmarks_may_be_called_so(tmp_path: Path, face: Mesh) -> None:
+    for name in ("ours", "theirs"):
+        write_side(face, tmp_path / name / "a.obj")
+        np.savetxt(tmp_path / name / "a.landmarks.txt", points_of(face))
+    found, method = pairs(tmp_path / "ours", tmp_path / "theirs")
+    assert found.items[0].scans[0].landmarks == tmp_path / "theirs/a.landmarks.txt"
+    assert method.landmarks_for(found.items[0]) is not None
+    assert method.files_for(found.items[0])[1].name == "a.landmarks.txt"
+
+
 def test_a_folder_of_faces_in_two_formats_is_told_as_that(tmp_path: Path) -> None:
     ours = touch(tmp_path / "ours", "a.obj", "a.ply")
     theirs = touch(tmp_path / "theirs", "a.ply")
