@@ -212,7 +212,9 @@ def _print(results: Sequence[SourceResult], out: Path, seconds: float) -> None:
 
     from ..errors import one_line
 
-    table = Table("source", "faces / frames", "files", "remark", box=None)
+    table = Table(box=None)
+    for heading in ("source", "faces / frames", "files", "remark"):
+        table.add_column(heading, overflow="fold")  # a path is not to be cut
     for result in results:
         faces = f"{result.faces} / {result.frames}"
         remark = result.reason or ("there already" if result.kept else "")

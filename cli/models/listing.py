@@ -88,7 +88,9 @@ def _list(as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("--model", "what", "needs", box=None)
+    table = Table(box=None)
+    for heading in ("--model", "what", "needs"):
+        table.add_column(heading, overflow="fold")  # the name of a file is not to be cut
     for kind in KINDS:
         table.add_row(*kind)
     Console(markup=False).print(table)

@@ -36,6 +36,11 @@ def test_the_list_counts_the_embedded_model() -> None:
     assert str(embedded.n_vertices) in _run().stdout
 
 
+def test_no_file_that_a_model_needs_is_cut() -> None:
+    shown = CliRunner().invoke(group, ["models"], env={"COLUMNS": "60"}).stdout
+    assert "…" not in shown and "import surrey" in shown
+
+
 def test_an_exported_model_is_read_again(small: Path) -> None:
     model = load_model(small)
     assert 2000 <= model.n_vertices <= 3000

@@ -19,6 +19,7 @@ from pyarrow import parquet
 from small_regressor import write_small_regressor
 
 from facebench.cli.main import group
+from facebench.cli.reconstruct import _print
 from facebench.recon.face.coefficients import POSE_NAMES, read_coefficients, schema
 from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.morphable.load import load_model
@@ -319,3 +320,13 @@ def test_a_picture_on_its_side_is_told_how_to_turn(
     Image.fromarray(upright).save(tmp_path / "upright.png")
     result = _run(tmp_path / "upright.png", "--out", tmp_path / "out", "--checkpoint", weights)
     assert result.return_value == 0
+
+
+def test_no_path_is_cut_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    path = f"{'photographs/' * 9}one.jpg"
+    _print([sheet.SourceResult("one", path, 1, 1, ("one.obj",))], Path("out"), 1.0)
+    shown = "".join(line[:30].strip() for line in capsys.readouterr().out.splitlines()[1:])
+    assert "…" not in shown and path.replace("/", "") in shown.replace("/", "").replace(" ", "")
