@@ -23,6 +23,7 @@ from facebench.bench.audit.predictors import (
     rung,
 )
 from facebench.bench.surface.surface import Surface
+from facebench.errors import FacebenchError
 from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.model import MorphableModel
 
@@ -118,10 +119,17 @@ def test_the_bump_is_on_skin_that_the_scan_shows(
     assert moved[area > 0].max() == pytest.approx(3.0)
 
 
-def test_two_people_are_given_two_strangers(model: MorphableModel) -> None:
+def test_two_people_are_given_two_strangers(
+    model: MorphableModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from facebench.bench.audit import measure
     from facebench.bench.audit.measure import AuditPlan, audit_person
     from facebench.bench.protocol.record import preset
 
+    def unmeasured(*_: object, **__: object) -> None:
+        raise FacebenchError("who it is shows in the true error")
+
+    monkeypatch.setattr(measure, "score_prediction", unmeasured)
     maker = PeopleMaker(model, seed=4)
     stranger = (BY_NAME["another person"],)
     plan = AuditPlan(model, stranger, (preset("facescape"),), seed=0)

@@ -25,12 +25,14 @@ def target_of(scan: Mesh, landmarks: Landmarks | None = None) -> Target:
 
 
 def test_the_first_choice_is_the_protocol_and_a_changed_one_is_what_set_gives(
-    face: Mesh, scan: Mesh
+    face: Mesh, person: Mesh, scan: Mesh
 ) -> None:
+    # Of these the scan's places are known: no pose is searched for.
+    labels = Landmarks.of_mesh(person)
     chosen = (CHOICES[0], CHOICES[1], Choice("off", tip_off_mm=40.0))
     coarse = preset("micc").with_setting("points.longest_edge_mm", "inf")
-    plain, rmse, off = measure_choices(face, target_of(scan), coarse, chosen)
-    score = score_prediction(face, scan, coarse).score
+    plain, rmse, off = measure_choices(face, target_of(scan, labels), coarse, chosen)
+    score = score_prediction(face, scan, coarse, scan_landmarks=labels).score
     assert plain == pytest.approx(score.mean_mm, rel=1e-6)
     assert rmse == pytest.approx(score.rmse_mm, rel=1e-6)
     assert off != pytest.approx(plain, rel=1e-3)
