@@ -177,24 +177,31 @@ class Ledger:
 
     def _columns(self, names: Sequence[str]) -> pd.DataFrame:
         """Some columns, `clip` and `chunk` among them, as `table` does."""
+        frame: pd.DataFrame = self._sorted(names).to_pandas()
+        # A row may be in its file and in a pack at once, while it is packed.
+        return frame.drop_duplicates(["clip", "chunk"], ignore_index=True)
+
+    def _sorted(self, names: Sequence[str]) -> pa.Table:
+        """Some columns of all files, sorted by clip and chunk; some rows perhaps twice."""
         # First the files of one row: one that is packed meanwhile is then found in its pack.
         tables = [read_rows(path, names) for path in self._loose()]
         tables += self._packs.columns(names)
         table = pa.concat_tables(tables) if tables else SCHEMA.empty_table().select(names)
-        # A row may be in its file and in a pack at once, while it is packed.
-        frame: pd.DataFrame = table.to_pandas().drop_duplicates(["clip", "chunk"])
-        return frame.sort_values(["clip", "chunk"], ignore_index=True)
+        return table.sort_by([("clip", "ascending"), ("chunk", "ascending")])
 
     def progress(self) -> dict[str, ClipProgress]:
         """How far every clip has come that has a row."""
         names = ("clip", "chunk", "last", "status")
-        table = self._columns(names)
-        rows = zip(*(table[name].tolist() for name in names), strict=True)
-        # Sorted by clip: a clip at a time, not a list of all rows beside the table of them.
-        return {
-            clip: _progress([(chunk, last, status) for _, chunk, last, status in mine])
-            for clip, mine in groupby(rows, itemgetter(0))
-        }
+        # A clip at a time, and of the table a part at a time: as Python's objects a million rows
+        # take half a gigabyte.
+        parts = self._sorted(names).to_batches(PACK_ROWS)
+        rows = (row for part in parts for row in zip(*map(pa.Array.to_pylist, part), strict=True))
+        clips: dict[str, ClipProgress] = {}
+        for clip, mine in groupby(rows, itemgetter(0)):
+            # A row may be there twice, as in `_columns`.
+            standing = {chunk: (chunk, last, status) for _, chunk, last, status in mine}
+            clips[clip] = _progress([*standing.values()])
+        return clips
 
     def total(self, clip: str) -> ClipSum:
         """Add up the person's faces in float64 and chunk order, so that arrival order is nothing.

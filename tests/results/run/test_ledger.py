@@ -135,7 +135,8 @@ def test_kill_while_writing_leaves_whole_rows(tmp_path: Path) -> None:
         [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
     assert writer.stdout is not None and writer.stdout.readline() == "go\n"
-    time.sleep(0.5)
+    while len([*tmp_path.rglob("[0-9]*.parquet")]) < 5 and writer.poll() is None:
+        time.sleep(0.02)
     os.kill(writer.pid, signal.SIGKILL)
     writer.wait()
     table = pd.read_parquet(tmp_path)
