@@ -91,7 +91,8 @@ def _lines(foretold: dict[str, Any]) -> list[tuple[str, ...]]:
     parts = [(f"  {stage}", _time(seconds)) for stage, seconds in stages.items() if seconds]
     return [
         ("time", f"{_time(foretold['seconds'])} on {where} ({unsure})"),
-        ("one core", f"{_time(foretold['core_seconds'])}"),
+        ("  start", f"{_time(foretold['start_seconds'])}"),
+        ("work of one core", f"{_time(foretold['core_seconds'])}"),
         *parts,
         ("memory", f"{foretold['memory_bytes'] / 1e9:.1f} GB over all machines"),
         ("disk", f"{foretold['disk_bytes'] / 1e6:,.1f} MB"),

@@ -180,7 +180,9 @@ def _print(summary: dict[str, Any], out: Path, as_json: bool) -> None:
     if summary["dropped"]:
         console.print(table)
     shards = len(summary["shards"])
-    told = f"{summary['faces']:,} faces of {summary['photographs']:,} photographs"
+    faces, photographs = summary["faces"], summary["photographs"]
+    told = f"{faces:,} face{'s' if faces != 1 else ''} of {photographs:,} "
+    told += f"photograph{'s' if photographs != 1 else ''}"
     click.echo(f"{told} in {shards} shard{'s' if shards != 1 else ''}: {shown(out)}")
     # On the error stream: what scripts read stays the one line above.
     for note in _notes(summary, out):

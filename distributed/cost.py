@@ -221,8 +221,9 @@ def foretell(benchmark: Benchmark, sample: Sample, cores: int, gpus: int) -> dic
 
     Returns:
         Plain values: `frames`, `chunks`, `items`; `core_seconds` in all and by `stages`; `seconds`
-        by the clock, `error` of it as a share (two standard errors, None where fewer than three
-        clips or items were seen); `memory_bytes`, `disk_bytes`; `bottleneck`, `advice`.
+        by the clock, of which `start_seconds` are Ray's start, `error` of it as a share (two
+        standard errors, None where fewer than three clips or items were seen); `memory_bytes`,
+        `disk_bytes`; `bottleneck`, `advice`.
     """
     job, most = benchmark.job, math.inf
     if job is not None and job.limit is not None:
@@ -257,6 +258,7 @@ def foretell(benchmark: Benchmark, sample: Sample, cores: int, gpus: int) -> dic
         "core_seconds": sum(stages.values()),
         "stages": stages,
         "seconds": total,
+        "start_seconds": START_SECONDS,
         "error": _error([part for part in spread if part[0] > 0], total),
         # Readers beside encoders, each with the package's imports.
         "memory_bytes": DRIVER_BYTES + 2 * cores * sample.memory_bytes,

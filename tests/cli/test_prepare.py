@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from click.testing import CliRunner, Result
 from labelled_photographs import write_photograph
 from training_faces import SETTINGS, small_model
 
-from facebench.cli.prepare import command
+from facebench.cli.prepare import _print, command
 from facebench.cli.train import command as train
 from facebench.errors import FacebenchError
 from facebench.recon.morphable.load import save_npz
@@ -27,6 +28,12 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def test_one_is_told_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = {"faces": 1, "photographs": 1, "shards": ["a"], "dropped": {}}
+    _print(defaultdict(int, found), tmp_path, as_json=False)
+    assert capsys.readouterr().out.startswith("1 face of 1 photograph in 1 shard: ")
 
 
 def test_prepares_says_what_was_left_out_and_trains(photographs: Path, tmp_path: Path) -> None:
