@@ -180,7 +180,7 @@ class Descent:
         # all of them leave the step out, although only one of them saw the loss.
         spoilt = torch.full_like(total, math.nan).where(~total.detach().isfinite(), 1.0)
         # Multiplied, not given as the first gradient: PyTorch would import SymPy to look at that.
-        (total * spoilt).backward()
+        torch.autograd.backward(total * spoilt)
         # An infinite limit changes nothing but gives the norm, which is what is looked at.
         norm = nn.utils.clip_grad_norm_(self._learned, self.recipe.gradient_limit or math.inf)
         # One look at the norm instead of one at every tensor: a single wait for the device.
