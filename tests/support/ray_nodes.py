@@ -76,7 +76,13 @@ class RayNodes:
         """Kill a node's processes, and let another come in its place."""
         lost = self._nodes.pop(choice.randrange(len(self._nodes)))
         self._cluster.remove_node(lost, allow_graceful=False)
-        self._nodes.append(self._cluster.add_node(num_cpus=1))
+        self._nodes.append(self._add_node())
+
+    def _add_node(self) -> Any:
+        for _ in range(ATTEMPTS - 1):
+            with suppress(Exception):  # as in `start`
+                return self._cluster.add_node(num_cpus=1)
+        return self._cluster.add_node(num_cpus=1)
 
     def lose_head(self) -> None:
         """Kill the head and all nodes with it, as where a cluster's machines go together."""
