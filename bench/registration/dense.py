@@ -17,6 +17,8 @@ from .objective import Objective, SecantUpdate, SubsampledObjective, mean_distan
 # that the settings ask for: the minimum over a subsample is off by about that much anyway.
 LEVELS = ((1000, 0.3), (6000, 0.05))
 ROUGH = 1500, 0.1  # The same for the coarse alignment.
+# Factor by which the last steps may resize: they begin at a size that fits.
+MOST_RESIZED = 1.6
 WIDER = 3.0  # Factor of the distance within which the coarse alignment looks for counterparts.
 
 
@@ -99,7 +101,10 @@ def _iterate(
 ) -> tuple[Similarity, int, bool]:
     """Step until the stopping rule holds: the transform, the steps, and whether it converged."""
     secant, mean, steps, change = SecantUpdate.identity(), np.inf, 0, np.inf
+    largest, smallest = transform.scale * MOST_RESIZED, transform.scale / MOST_RESIZED
     while change > settings.tolerance_mm and steps < settings.max_iterations:
+        if not smallest < transform.scale < largest:
+            break  # It shrinks into the scan: further on nothing of the two would overlap.
         matches = objective.match(transform)
         newton = objective.newton_step(matches)
         step, secant = secant.after(newton).step(newton)

@@ -126,3 +126,20 @@ def test_surfaces_that_do_not_meet_are_an_error(face: Mesh, person: Mesh) -> Non
     away = Similarity(1.0, np.eye(3), np.array([5000.0, 0, 0]))
     with pytest.raises(FacebenchError, match="do not overlap"):
         align(Surface(face), Surface(person), away, OverlapRegion(), Sphere.everywhere())
+
+
+def test_what_shrinks_into_the_scan_is_left_before_it_vanishes(face: Mesh) -> None:
+    """A dome fits a nose better the smaller it is; at nothing there was no overlap to speak of."""
+    grid = np.linspace(-70, 70, 40)
+    across, up = np.meshgrid(grid, grid)
+    dome = np.stack([across, up, -(across**2 + up**2) / 140], axis=2).reshape(-1, 3)
+    corner = np.arange(1600).reshape(40, 40)
+    lower = [corner[:-1, :-1], corner[:-1, 1:], corner[1:, 1:]]
+    upper = [corner[:-1, :-1], corner[1:, 1:], corner[1:, :-1]]
+    triangles = np.concatenate([np.stack(part, axis=2).reshape(-1, 3) for part in (lower, upper)])
+    tip = face.vertices[face.landmarks[30]]
+    prediction = Surface(Mesh(dome + tip - [0.0, 10.0, 8.0], triangles))
+    crop = Sphere(tip, 95.0)
+    found = align(prediction, Surface(face), Similarity.identity(), OverlapRegion(), crop)
+    assert not found.converged
+    assert 0.3 < found.transform.scale < 2 / 3
