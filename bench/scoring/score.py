@@ -310,8 +310,8 @@ def _check_shrinking(scale: float, protocol: Protocol) -> None:
         raise FacebenchError(
             f"the prediction had to become {scale:.2g} times as large to fit, more than faces "
             "differ",
-            "check its unit, and that it is one face and the scan another of the same part; a piece "
-            "of a face is measured at its own size by --protocol metric",
+            "check its unit, and that it is one face and the scan another of the same part; a small"
+            " piece of a face is measured at its own size by --protocol metric",
         )
 
 
