@@ -25,7 +25,7 @@ from ..recon.training.loop import Listener, TrainingFolder
 from ..recon.training.methods.labels import Labelling, fit_piece
 from ..recon.training.optimise import DivergedError
 from ..recon.training.run import TrainingJob, check_job, train_worker
-from ..recon.training.workers import DistributedGroup, Worker
+from ..recon.training.workers import SINGLE_PROCESS, DistributedGroup, Worker
 from .cluster import be_quiet, is_ours, ray_connection, threads_each, total
 from .tasks import in_tasks
 
@@ -188,7 +188,9 @@ def _work(config: dict[str, Any]) -> tuple[str, str] | None:
     with suppress(OSError):
         os.chdir(config["folder"])
     context = get_context()
-    peers = DistributedGroup(context.get_world_rank(), context.get_world_size())
+    count = context.get_world_size()
+    # Of many that were lost one may be left, and shares its batches with nobody.
+    peers = DistributedGroup(context.get_world_rank(), count) if count > 1 else SINGLE_PROCESS
     worker = Worker(_device(), peers, prepare_model)
     try:
         train_worker(TrainingJob.from_table(config["job"]), worker, lambda row: None)
