@@ -127,16 +127,6 @@ def pose_hypotheses(
     ]
 
 
-def prominence_mm(surface: Surface, place: Float64Array) -> float:
-    """How far a surface stands out at a place (3,), over what lies 8 to 32 mm around.
-
-    Ten and more at the tip of a nose, four to eight on a crown or a chin.
-    """
-    samples = _sample(surface)
-    nearest = samples.tree.query(surface.frame.apply(place[None])[0])[1]
-    return float(-samples.profiles[nearest, 1:4].mean())
-
-
 def _sample(surface: Surface) -> _Samples:
     """Means of the vertices and normals in the cells of a grid, all in the surface's own frame."""
     if surface in _SAMPLED:

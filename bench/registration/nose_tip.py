@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -19,14 +20,12 @@ from ..surface.region import OverlapRegion, Sphere
 from ..surface.similarity import Similarity, similarity_between
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, double_areas
-from .dense import agreement, align_coarsely
-from .global_search import pose_hypotheses, prominence_mm
+from .dense import align_coarsely
+from .global_search import register
 
 FACE_MM = 95.0  # Of the nose tip: a face, and little else.
 # Between normals that say the same of a pose: a smooth back of a head faces any face within 90.
 SAME_WAY_DEG = 50.0
-# Prominence of a nose: nine of ten came to more, crowns, chins and ears to less than 7.
-NOSE_MM = 9.0
 NOSE_TIP = 30  # Index of the nose tip among the 68 iBUG landmarks, counted from 0.
 # Two ways of finding a nose tip seldom differ by more: then one of them went astray, or what is
 # there is no nose. It does not tell small errors, in which both share.
@@ -88,8 +87,7 @@ def find_nose_tip(scan: Surface, start: Similarity) -> NoseTip:
 def register_mean_face(face: Surface) -> Similarity:
     """Where the embedded model's mean lies on a face, a head or a scan in mm, to a centimetre.
 
-    Of all that stands out on a head, only the nose has the rest of a face around it. Of several
-    poses the one whose surfaces agree most.
+    Of all that stands out on a head, only the nose has the rest of a face around it.
 
     Raises:
         FacebenchError: when the surface has too few points to tell a pose.
@@ -97,33 +95,12 @@ def register_mean_face(face: Surface) -> Similarity:
     # The human mean has the ears, brows and chin of a head: the plainer embedded one lies as well
     # on the crown of every third bare one.
     human, tip, from_embedded = _human_mean()
-    poses = pose_hypotheses(human, face, tip)
-    refined = [one for pose in poses if (one := _refine(face, pose)) is not None]
-    best = max(refined, key=partial(_likeness, face)) if refined else poses[0]
-    return best.after(from_embedded)
-
-
-def _refine(face: Surface, pose: Similarity) -> Similarity | None:
-    """A pose of the human mean after a few steps; None when it slid off."""
-    human, tip, _ = _human_mean()
+    pose = register(human, face, tip)
     around = Sphere(pose.apply(tip[None])[0], FACE_MM)
     region = OverlapRegion(max_angle_deg=SAME_WAY_DEG)
-    try:
-        return align_coarsely(human, face, pose, region, AlignmentSettings(), around)
-    except FacebenchError:
-        return None
-
-
-def _likeness(face: Surface, pose: Similarity) -> tuple[bool, float]:
-    """Whether a nose is where the human mean has its own, and how much of the two agree, 0 to 1."""
-    human, tip, _ = _human_mean()
-    place = pose.apply(tip[None])[0]
-    nose = prominence_mm(face, place) >= NOSE_MM
-    try:
-        region = OverlapRegion(max_angle_deg=SAME_WAY_DEG)
-        return nose, agreement(human, face, pose, region, Sphere(place, FACE_MM))
-    except FacebenchError:
-        return nose, 0.0
+    with suppress(FacebenchError):  # It slid off: the pose is as good as it was.
+        pose = align_coarsely(human, face, pose, region, AlignmentSettings(), around)
+    return pose.after(from_embedded)
 
 
 @cache
