@@ -76,6 +76,8 @@ def check_unit(mesh: Mesh, name: str, unit: str = "mm", option: str = "") -> Non
         if option and low <= extent * _INCH_MM < high:
             # The ranges of centimetres and inches meet, and their numbers do not tell which.
             advice += f", or {option} {_INCH_MM:g} if it is in inches"
+        if low / 2 <= extent * factor < low:
+            advice += f"; if it is a piece of a face, give one of at least {low:g} mm"
         raise UnitError(
             f"{name}: looks like {guess}, not {unit} (its longest side is {extent:.4g})", advice
         )

@@ -258,7 +258,11 @@ def test_a_mirrored_prediction_is_refused(face: Mesh, scan: Mesh) -> None:
     ("change", "message"),
     [
         (lambda v: v / 1000, "looks like m, not mm"),
-        (lambda v: v / 10, "looks like cm, not mm"),
+        (lambda v: v / 10, r"looks like cm, not mm .*in inches$"),
+        (
+            lambda v: v / 4,
+            "looks like cm, not mm .*if it is a piece of a face, give one of at least",
+        ),
         (lambda v: v * 100, "too large for a face"),
         (lambda v: np.where(v > 50, np.nan, v), "NaN"),
     ],
