@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -58,6 +59,7 @@ class MeshFolder:
         self.topology = next((p for p in visible_in(root) if p.name.lower() == TOPOLOGY), None)
         self._lower = _by(self.meshes, str.lower)
         self._loose = _by(self.meshes, loose_name)
+        self._labels: dict[Path, dict[str, list[Path]]] = {}
         if not self.meshes:
             inside = [path.name for path in visible_in(root)]
             held = some(inside, _SHOWN) if inside else "nothing"
@@ -72,7 +74,7 @@ class MeshFolder:
     def strangers(self) -> tuple[Path, ...]:
         """Files that are neither a mesh nor landmarks of one, sorted."""
         meshes = [path for paths in self.meshes.values() for path in paths]
-        used = {*meshes, *filter(None, map(self.landmarks_of, meshes)), self.topology}
+        used = {*meshes, *chain.from_iterable(map(self._beside, meshes)), self.topology}
         return tuple(p for p in files_below(self.root) if p.is_file() and p not in used)
 
     def find(self, item: Item) -> Path:
@@ -108,7 +110,12 @@ class MeshFolder:
         return only_landmarks(self._beside(mesh))
 
     def _beside(self, mesh: Path) -> list[Path]:
-        return [path for path in visible_in(mesh.parent) if _is_beside(path, mesh)]
+        # Each folder is listed once: ten thousand faces of one would be listed for each of them.
+        if mesh.parent not in self._labels:
+            self._labels[mesh.parent] = _labels_in(mesh.parent)
+        named = self._labels[mesh.parent]
+        words = (f"{mesh.stem}{infix}".lower() for infix in LANDMARK_INFIXES)
+        return sorted(path for word in words for path in named.get(word, ()))
 
     def digest(self) -> str:
         """SHA-256 of the contents of all meshes and landmarks under the names they are known by."""
@@ -261,10 +268,14 @@ def _in_mm(points: NDArray[np.floating], unit: str) -> Landmarks:
     )
 
 
-def _is_beside(path: Path, mesh: Path) -> bool:
-    same = path.stem.lower() in {f"{mesh.stem}{infix}".lower() for infix in LANDMARK_INFIXES}
-    # A mesh called `landmarks` has no landmarks beside it: that file is of the whole folder.
-    return same and path.suffix.lower() in LANDMARK_SUFFIXES and path.name.lower() != TOPOLOGY
+def _labels_in(folder: Path) -> dict[str, list[Path]]:
+    """Files of a folder that may hold landmarks of a mesh, by their stem in small letters."""
+    found: dict[str, list[Path]] = {}
+    for path in visible_in(folder):
+        # A mesh called `landmarks` has no landmarks beside it: that file is of the whole folder.
+        if path.suffix.lower() in LANDMARK_SUFFIXES and path.name.lower() != TOPOLOGY:
+            found.setdefault(path.stem.lower(), []).append(path)
+    return found
 
 
 def _by(meshes: Mapping[str, Sequence[Path]], key: Callable[[str], str]) -> dict[str, list[Path]]:

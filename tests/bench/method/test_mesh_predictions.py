@@ -9,6 +9,7 @@ import pytest
 
 from facebench.bench.dataset.interface import Item
 from facebench.bench.landmarks import SEVEN
+from facebench.bench.method import mesh_files
 from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.mesh_files import MeshPredictions, read_vertices
 from facebench.bench.method.registry import build_method, open_method
@@ -145,3 +146,21 @@ def test_a_file_method_describes_no_crops(tmp_path: Path, person: Mesh) -> None:
     keep(tmp_path, person)
     with pytest.raises(FacebenchError, match="comes as files"):
         build_method(f"meshes:{tmp_path}", MethodOptions())
+
+
+def test_a_folder_is_listed_once_for_all_its_landmarks(
+    tmp_path: Path, person: Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points, listed = np.asarray(person.vertices)[person.landmarks], list[Path]()
+    for number in range(5):
+        keep(tmp_path, person, f"subject_{number:02}.ply")
+        np.savetxt(tmp_path / f"subject_{number:02}.TXT", points)
+        np.save(tmp_path / f"Subject_{number:02}.landmarks.npy", points)
+    real = mesh_files.visible_in
+    monkeypatch.setattr(mesh_files, "visible_in", lambda at: listed.append(at) or real(at))
+    method = predictions(tmp_path)
+    for number in range(5):
+        found = method.landmarks_for(item(f"subject_{number:02}", "indoor"))
+        np.testing.assert_allclose(found.points, points, atol=1e-4)
+    assert method.digest and not method.folder.strangers
+    assert len(listed) <= 2
