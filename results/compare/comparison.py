@@ -288,7 +288,7 @@ def _imported_tables(published: Sequence[Published], record: RunRecord) -> dict[
     for row in published:
         claims = row.protocol and record.protocol_digest.startswith(row.protocol)
         # People of two sets may be called alike: `subject_01`.
-        if row.errors and claims and row.dataset.lower() in ("", record.dataset):
+        if row.errors and claims and row.dataset.lower() in ("", record.dataset.lower()):
             found = tables.setdefault(row.title, [])
             found += [(s, row.scene, f"{s}/{row.scene}", error) for s, error in row.errors]
     columns = ["subject", "scene", "item", ERROR]

@@ -268,6 +268,13 @@ def test_subjects_of_a_paper_are_paired_where_it_claims_the_protocol(
     assert any("paper is better than mean-face" in words for words in verdict_sentences(group))
 
 
+def test_a_dataset_is_the_same_in_capitals(tmp_path: Path) -> None:
+    runs = [example_run(tmp_path / name, name, dataset="Ours") for name in ("a", "b")]
+    rows = imported(runs[0].record().protocol_digest, dataset="OURS")
+    (group,) = compare(runs, rows).groups
+    assert "paper" in {pair.first for pair in group.pairs}
+
+
 def test_numbers_without_subjects_or_protocol_are_never_paired(runs: list[RunFolder]) -> None:
     digest = runs[0].record().protocol_digest
     means = [replace(row, errors=()) for row in imported(digest)]
