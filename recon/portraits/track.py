@@ -113,7 +113,7 @@ class TrackBuilder:
     ) -> None:
         self.frames = 0
         self.reason = ""
-        self._times: list[float] = []
+        self._times: dict[int, float] = {}
         self._shots: EvenSample[tuple[int, FaceCrop]] = EvenSample(_HELD)
         self._reconstructor, self._detector, self._given = reconstructor, detector, boxes
         self._numbers: list[int] = []
@@ -126,7 +126,7 @@ class TrackBuilder:
     def add(self, chunk: Chunk) -> None:
         """Add the faces of a chunk."""
         self.frames += len(chunk.frames)
-        self._times += chunk.times
+        self._times |= dict(enumerate(chunk.times, chunk.first_frame))
         self.reason = self.reason or chunk.reason
         self._compare(chunk.frames)
         size = self._reconstructor.crop_size
@@ -143,10 +143,11 @@ class TrackBuilder:
 
         By the file where it tells times that grow from frame to frame, else by the rate.
         """
-        told = np.array(self._times)
+        told = np.array(list(self._times.values()))
         # A film that was put together begins anew in its middle.
         if len(told) == self.frames and (np.diff(told) > 0).all() and np.isfinite(told).all():
-            return np.asarray(told[numbers])
+            # By number: a frame that could not be converted has a number and no time.
+            return np.array([self._times[number] for number in numbers.tolist()])
         return np.asarray(numbers, np.float64) / rate
 
     def track(self) -> Track | None:

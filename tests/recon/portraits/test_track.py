@@ -94,3 +94,12 @@ def test_times_are_the_film_s_own(told: tuple[float, ...], expected: list[float]
     builder.add(Chunk("a", 0, False, frames, 0, "", times=told[:2]))
     builder.add(Chunk("a", 1, True, frames, 2, "", times=told[2:]))
     np.testing.assert_allclose(builder.times(np.array([0, 2, 3]), 10.0), expected)
+
+
+def test_a_frame_that_cannot_be_converted_shifts_no_time() -> None:
+    reconstructor = SimpleNamespace(crop_size=8)
+    builder = TrackBuilder(reconstructor, None, boxes={})  # type: ignore[arg-type]
+    frames = np.zeros((2, 8, 8, 3), np.uint8)
+    builder.add(Chunk("a", 0, False, frames, 0, "", times=(0.0, 0.04)))
+    builder.add(Chunk("a", 1, True, frames, 3, "", times=(2.0, 2.04)))
+    np.testing.assert_allclose(builder.times(np.array([1, 3, 4]), 10.0), [0.04, 2.0, 2.04])
