@@ -43,11 +43,12 @@ and the eyes are as far down it as the second number says."""
 def area_under_curve(scores: NDArray[np.floating], same: NDArray[np.bool_]) -> float:
     """Probability that one of the `same` (N,) has a larger score (N,) than one of the others.
 
-    Of ties half counts. NaN where there are none of one kind.
+    Of ties half counts. NaN where there are none of one kind, or a score is no number.
     """
     n_same = int(same.sum())
     pairs = n_same * (len(same) - n_same)
-    if not pairs:
+    # Sorted, NaN would count as the largest.
+    if not pairs or np.isnan(scores).any():
         return float("nan")
     # Mann and Whitney's U, from ranks that ties share.
     _, place, count = np.unique(scores, return_inverse=True, return_counts=True)

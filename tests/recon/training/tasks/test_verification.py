@@ -42,3 +42,10 @@ def test_length_of_a_vector_does_not_matter() -> None:
 def test_too_few_people_give_no_number() -> None:
     assert np.isnan(verification_accuracy(RANDOM.standard_normal((4, 8)), np.zeros(4, int)))
     assert np.isnan(separation(RANDOM.standard_normal((4, 8)), np.zeros(4, int)))
+
+
+def test_features_that_are_no_numbers_give_no_area() -> None:
+    """In the order of scores NaN would be the largest, and the area a number."""
+    vectors = features(0.01)
+    vectors[3] = np.nan
+    assert np.isnan(separation(vectors, PEOPLE))
