@@ -215,9 +215,10 @@ def _names(arrays: Arrays, name: str) -> tuple[str, ...]:
 
 def _mode_names(arrays: Arrays, kind: str, where: str) -> tuple[str, ...]:
     """The names of the modes of a kind, one each or none."""
-    names, count = _names(arrays, f"{kind}_names"), arrays[f"{kind}_basis"].shape[-1]
-    if names and len(names) != count:
-        raise FacebenchError(f"{where}: {len(names)} {kind}_names", f"there are {count} modes")
+    names, shape = _names(arrays, f"{kind}_names"), arrays[f"{kind}_basis"].shape
+    # Another shape has a message of its own.
+    if names and len(shape) == 3 and len(names) != shape[2]:
+        raise FacebenchError(f"{where}: {len(names)} {kind}_names", f"there are {shape[2]} modes")
     return names
 
 
@@ -283,9 +284,8 @@ def check_direction(vertices: NDArray[Any], landmarks: NDArray[np.integer], wher
             f"{where}: the face points the wrong way along {' and '.join(wrong)}",
             "expected x to the subject's left, y up, z towards the viewer, iBUG landmark order",
         )
-
     outer = landmarks[[36, 45]]
-    if not wrong and (outer >= 0).all():
+    if (outer >= 0).all():
         x, y, z = vertices[outer[1]] - vertices[outer[0]]
         turned = float(np.degrees(np.arctan2(max(abs(y), abs(z)), x)))
         if turned > _TURNED_DEG:

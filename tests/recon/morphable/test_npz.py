@@ -214,6 +214,7 @@ def _unit_columns(name: str) -> np.ndarray:
         ("expression_basis", _arrays()["expression_basis"] * 1e3, "expression_basis moves"),
         ("region", np.zeros(400, np.uint8), r"region has shape \(400,\)"),
         ("identity_names", np.array(["a"]), "1 identity_names.*4 modes"),
+        ("identity_basis", np.float32(1.0), r"identity_basis has shape \(\)"),
         ("mean_albedo", np.full((468, 3), 200, np.uint8), "divide mean_albedo"),
         ("albedo_basis", np.zeros((468, 3, 2)), "without mean_albedo"),
     ],
