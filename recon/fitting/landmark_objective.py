@@ -67,7 +67,7 @@ class LandmarkObjective:
         weights: (68, B), 0 where unknown.
         settings: deviations.
         start: (B, K) identity and expression of faces that are known already: a vector then holds
-            the steps from there, which the prior is on.
+            the steps from there, which the prior is on; bounds are on the whole.
     """
 
     model: LandmarkModel
@@ -83,17 +83,18 @@ class LandmarkObjective:
         each = robust_cost(self.residuals(vector).square().sum(1), tail)
         # Coefficients are N(0, 1) by the basis's own scale, so their prior has no factor.
         shape = vector[:, self.unknowns.shape]
-        prior = shape.square() + self.beyond_bounds(shape).square() / _BOUND_DEVIATION**2
+        prior = shape.square() + self.beyond_bounds(vector).square() / _BOUND_DEVIATION**2
         return (self.weights * each).sum(0) + 0.5 * prior.sum(1)
 
-    def beyond_bounds(self, shape: Tensor) -> Tensor:
+    def beyond_bounds(self, vector: Tensor) -> Tensor:
         """By how much blend shapes (B, K) leave 0 to 1, with the sign; 0 for other modes."""
+        shape = self._whole(vector)
         return (shape - shape.clamp(0.0, 1.0)) * self.model.bounded
 
     def prior_derivatives(self, vector: Tensor) -> tuple[Tensor, Tensor]:
         """Gradient and diagonal of the Hessian (B, K) of the shape's prior."""
         shape = vector[:, self.unknowns.shape]
-        beyond = self.beyond_bounds(shape) / _BOUND_DEVIATION**2
+        beyond = self.beyond_bounds(vector) / _BOUND_DEVIATION**2
         return shape + beyond, 1.0 + (beyond != 0.0) / _BOUND_DEVIATION**2
 
     def residuals(self, vector: Tensor) -> Tensor:
@@ -138,8 +139,12 @@ class LandmarkObjective:
 
     def _points(self, vector: Tensor) -> Tensor:
         """(68, 3, B) mm in the model's frame."""
+        return self.model.points(self._whole(vector))
+
+    def _whole(self, vector: Tensor) -> Tensor:
+        """Identity and expression (B, K), not their steps."""
         shape = vector[:, self.unknowns.shape]
-        return self.model.points(shape if self.start is None else shape + self.start)
+        return shape if self.start is None else shape + self.start
 
     def jacobian(self, vector: Tensor) -> Tensor:
         """Derivative (B, 68, 2, G) of the residuals with respect to shape and pose."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from facebench.recon.face.coefficients import Coefficients, FaceCoefficients
+from facebench.recon.face.coefficients import Coefficients, CoefficientSizes, FaceCoefficients
 from facebench.recon.face.crop import mean_face_pose
 from facebench.recon.face.imaging import (
     AMBIENT,
@@ -99,6 +99,21 @@ def test_a_face_without_landmarks_stays_and_harms_no_other(
         np.testing.assert_allclose(value, getattr(start[1], name), atol=1e-6)
     for number in (0, 2, 3):
         np.testing.assert_allclose(found.identity[number], whole.identity[number], atol=1e-5)
+
+
+def test_blend_shapes_stay_between_0_and_1_and_not_their_steps() -> None:
+    """A mouth that a network opened, and one that it opened too little."""
+    human = load_model("human")
+    sizes, jaw = CoefficientSizes.of(human), human.expression_names.index("jawOpen")
+    parts = (np.zeros((2, n)) for n in (sizes.identity, sizes.expression, sizes.albedo))
+    pose = np.tile(mean_face_pose(human), (2, 1))
+    rest = FaceCoefficients(*parts, pose, np.ones((2, 9, 3)))
+    said, shown = np.zeros((2, 2, sizes.expression))
+    said[:, jaw], shown[:, jaw] = (0.5, 0.8), (0.0, 1.3)
+    at = _landmarks(human, replace(rest, expression=shown))
+    found = LandmarkRefiner(human, _Nobody()).refine_to(replace(rest, expression=said), at, SIZE)
+    assert found.expression[0, jaw] < 0.25 and found.expression[1, jaw] < 1.1
+    assert found.expression.min() > -0.1
 
 
 def test_landmarks_are_looked_for_in_the_whole_crop(
