@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -148,7 +147,7 @@ def label_here(photographs: Sequence[Photograph], job: PreparationJob) -> Iterat
     labeller = _Labeller(job.settings, job.networks, "cuda" if torch.cuda.is_available() else "cpu")
     with one_thread():
         for chunk in chunks(photographs):
-            yield Part(**labeller(finder({"photographs": pickle.dumps(chunk)})))
+            yield Part(**labeller(finder({"photographs": chunk})))
 
 
 def label_photographs(photographs: Sequence[Photograph], job: PreparationJob) -> Iterator[Part]:
@@ -160,8 +159,8 @@ def label_photographs(photographs: Sequence[Photograph], job: PreparationJob) ->
     """
     workers = job.workers or one_each()
     device = "cuda" if total("GPU") else "cpu"
-    texts = [{"photographs": pickle.dumps(chunk)} for chunk in chunks(photographs)]
-    blocks = ray.data.from_items(texts, override_num_blocks=len(texts))
+    rows = [{"photographs": chunk} for chunk in chunks(photographs)]
+    blocks = ray.data.from_items(rows, override_num_blocks=len(rows))
     stream_quietly(blocks.context)
     found = blocks.map(
         _Finder,
@@ -191,10 +190,8 @@ class _Finder:
         self.detector = make_detector(detector)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        # Of this command's own processes: rows of Ray Data hold plain values and bytes.
-        chunk: Sequence[Photograph] = pickle.loads(row["photographs"])
-        found = [find_faces(item, self.detector, self.settings) for item in chunk]
-        return {"faces": pickle.dumps(found)}
+        chunk: Sequence[Photograph] = row["photographs"]
+        return {"faces": [find_faces(item, self.detector, self.settings) for item in chunk]}
 
 
 class _Labeller:
@@ -205,7 +202,7 @@ class _Labeller:
         self.networks = choice.build(device)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        faces = label_faces(pickle.loads(row["faces"]), *self.networks, self.settings)
+        faces = label_faces(row["faces"], *self.networks, self.settings)
         return vars(part_of(faces))
 
 
