@@ -121,8 +121,8 @@ def _best_after_coarse_alignment(
     surfaces = prediction.surface, scan.surface
     aligned, apart = _align_each(starts, prediction, scan, settings, intersection)
     if starts[0].source == "search" and not _agree(aligned):
-        expected = _by_mean_face(prediction, scan)
-        likely = [one for one in aligned if expected and _is_like(one, expected, scan, label)]
+        expected = _by_mean_face(prediction, scan, label)
+        likely = [one for one in aligned if _is_like(one, expected, scan, label)]
         if expected and not likely:
             more = [Initialisation(expected, "search")]
             likely = aligned + _align_each(more, prediction, scan, settings, intersection)[0]
@@ -177,26 +177,37 @@ def _agree(aligned: list[_Aligned]) -> bool:
     return bool((lengths(tips - tips[0]) <= TIPS_MM).all() and max(turns) <= TURN_DEG)
 
 
-def _by_mean_face(prediction: PreparedMesh, scan: PreparedMesh) -> Similarity | None:
-    """The pose by which the mean face lies on both alike; None where it lies on neither."""
+def _by_mean_face(
+    prediction: PreparedMesh, scan: PreparedMesh, label: Float64Array | None = None
+) -> Similarity | None:
+    """The pose by which the mean face lies on both alike, at the prediction's own size.
+
+    None where it lies on neither, or elsewhere on the scan than at the label of its nose.
+    """
     try:
-        return scan.mean_pose.after(prediction.mean_pose.inverse())
+        pose, tip = scan.mean_pose.after(prediction.mean_pose.inverse()), prediction.nose_tip
     except FacebenchError:
         return None
+    place = pose.apply(tip[None])[0]
+    if label is not None and lengths(place - label) > TIPS_MM:
+        return None
+    # The mean was resized to each of the two, and a search is in millimetres.
+    return Similarity(1.0, pose.rotation, place - pose.rotation @ tip)
 
 
 def _is_like(
-    one: _Aligned, expected: Similarity, scan: PreparedMesh, label: Float64Array | None
+    one: _Aligned, expected: Similarity | None, scan: PreparedMesh, label: Float64Array | None
 ) -> bool:
-    """Whether a pose lays the nose on the scan's nose, the right way up.
+    """Whether a pose lays the nose on the scan's nose, the right way up as far as that is known.
 
     A cropped face lies well on the back of a head, and a wrong pose in the hair overlaps more than
     the right one.
     """
     _, around, sized = one
-    tip = scan.nose_tip if label is None else label
-    apart = np.inf if around is None else float(lengths(around.centre - tip))
-    return apart <= TIPS_MM and _turn_deg(sized, expected) <= TURN_DEG
+    if around is None or (label is None and expected is None):
+        return False
+    apart = float(lengths(around.centre - (scan.nose_tip if label is None else label)))
+    return apart <= TIPS_MM and (expected is None or _turn_deg(sized, expected) <= TURN_DEG)
 
 
 def _turn_deg(one: Similarity, other: Similarity) -> float:

@@ -9,11 +9,12 @@ import numpy as np
 
 from ...errors import FacebenchError
 from ...recon.mesh import Mesh
-from ..landmarks import Landmarks
+from ...recon.morphable.procedural import procedural_model
+from ..landmarks import Landmarks, landmark_pairs
 from ..meshes.clean import keep_vertices
 from ..protocol.record import Points
 from ..surface.region import Sphere
-from ..surface.similarity import Similarity
+from ..surface.similarity import Similarity, similarity_between
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, lengths, refine
 from ..surface.visibility import outside_of
@@ -78,8 +79,16 @@ class PreparedMesh:
 
     @cached_property
     def mean_pose(self) -> Similarity:
-        """From the embedded mean face's space to the mesh's, see `register_mean_face`."""
-        return register_mean_face(self.surface)
+        """From the embedded mean face's space to the mesh's, by the landmarks or else by the shape.
+
+        Raises:
+            FacebenchError: when a mesh without landmarks has too few points to tell a pose.
+        """
+        if self.landmarks is None:
+            return register_mean_face(self.surface)
+        model = procedural_model()
+        mean = Landmarks(np.asarray(model.mean_shape, np.float64)[model.landmarks])
+        return similarity_between(*landmark_pairs(mean, self.landmarks))
 
     @cached_property
     def nose_tip(self) -> Float64Array:

@@ -8,6 +8,7 @@ import trimesh
 
 from facebench.bench.landmarks import SEVEN, Landmarks
 from facebench.bench.protocol.record import AlignmentSettings, preset
+from facebench.bench.registration import prepared_mesh
 from facebench.bench.registration.initialise import (
     Initialisation,
     _agree,
@@ -15,6 +16,7 @@ from facebench.bench.registration.initialise import (
     _best_after_coarse_alignment,
     _by_mean_face,
     _is_like,
+    _turn_deg,
     initialise,
 )
 from facebench.bench.registration.nose_tip import FACE_MM, NOSE_TIP
@@ -96,6 +98,42 @@ def test_a_pose_lays_the_nose_on_the_nose_the_right_way_up(
     other = PreparedMesh.of(replace(face, landmarks=None), None, "prediction")
     expected = _by_mean_face(other, bare)
     assert [_is_like(one, expected, bare, None) for one in poses] == [False, True, False]
+
+
+def test_where_the_mean_face_went_astray_a_label_still_tells_the_nose(
+    face: Mesh, moved: PreparedMesh, known: Similarity
+) -> None:
+    tip = moved.nose_tip
+    bare = replace(moved, landmarks=None)
+    away = Similarity.step(np.array([0, 0, 3, 0, 150.0, 0, 0]), np.zeros(3))
+    bare.__dict__["mean_pose"] = known.after(away)
+    prediction, start = PreparedMesh.of(face, None, "prediction"), Initialisation(known, "search")
+    assert _by_mean_face(prediction, bare) is not None
+    assert _by_mean_face(prediction, bare, tip) is None
+    right, behind = ((start, Sphere(tip + off, FACE_MM), known) for off in (0.0, 100.0))
+    assert [_is_like(one, None, bare, tip) for one in (right, behind)] == [True, False]
+    assert not _is_like(right, None, bare, None)
+
+
+@pytest.mark.parametrize("count", [68, 7])
+def test_a_side_with_landmarks_is_not_searched_for_its_pose(
+    face: Mesh, moved: PreparedMesh, known: Similarity, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They tell it better, and the shape of a bald head may not."""
+
+    def refuse(_: Surface) -> Similarity:
+        raise FacebenchError("a search")
+
+    monkeypatch.setattr(prepared_mesh, "register_mean_face", refuse)
+    prediction = PreparedMesh.of(face, None, "prediction")
+    points = moved.landmarks.points if count == 68 else moved.landmarks.seven
+    expected = _by_mean_face(prediction, replace(moved, landmarks=Landmarks(points)))
+    # Each side's mean is resized to it, by 1.04 here; a search keeps a prediction's millimetres.
+    assert expected is not None and expected.scale == 1.0
+    tip = face.vertices[face.landmarks[NOSE_TIP]]
+    assert np.linalg.norm(expected.apply(tip[None])[0] - moved.nose_tip) < 10
+    assert _turn_deg(expected, known) < 8
+    assert _by_mean_face(prediction, replace(moved, landmarks=None)) is None
 
 
 def test_a_pose_off_the_scan_does_not_end_the_search(
