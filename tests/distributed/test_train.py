@@ -96,6 +96,7 @@ def test_a_divergence_is_an_answer_of_a_worker_and_no_failure(
     alone = SimpleNamespace(get_world_rank=lambda: 0, get_world_size=lambda: 1)
     monkeypatch.setattr(training, "get_context", lambda: alone)
     monkeypatch.setattr(training, "get_device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(training, "prepare_model", lambda network: network)
     table = job(faces, tmp_path, *WILD).as_table()
     answer = training._work({"job": table, "folder": str(Path.cwd())})
     assert answer is not None and "3 steps in a row" in answer[0]
