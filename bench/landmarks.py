@@ -216,13 +216,19 @@ def only_landmarks(files: Sequence[Path]) -> Path | None:
     """
     # On disks without capitals one file answers to both names.
     files = [path for n, path in enumerate(files) if not any(map(path.samefile, files[:n]))]
-    for other in files[1:]:
-        first, second = (_points_in(path) for path in (files[0], other))
-        size = float(np.ptp(first, axis=0).max(initial=0))
-        if first.shape != second.shape or np.abs(first - second).max() > _SAME_POINTS * size:
-            names = ", ".join(path.name for path in files)
-            raise FacebenchError(f"{len(files)} candidates for the landmarks: {names}", "keep one")
-    return files[0] if files else None
+    if len(files) < 2:
+        return files[0] if files else None
+    found = {path: points for path in files if len(points := _points_in(path))}
+    if not found:
+        return files[0]  # Whoever reads it says what is wrong with it.
+    # What holds no landmarks, as a table of the person's age, is not one of them.
+    first, *others = found.values()
+    size = float(np.ptp(first, axis=0).max())
+    for other in others:
+        if first.shape != other.shape or np.abs(first - other).max() > _SAME_POINTS * size:
+            names = ", ".join(path.name for path in found)
+            raise FacebenchError(f"{len(found)} candidates for the landmarks: {names}", "keep one")
+    return next(iter(found))
 
 
 def _points_in(path: Path) -> Float64Array:

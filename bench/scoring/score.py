@@ -174,7 +174,8 @@ def with_size_error(
         return pair
     free = replace(protocol, alignment=replace(protocol.alignment, scale="per_mesh"))
     try:
-        size_error = measure(free).score.scale - 1
+        sized = measure(free).score
+        size_error = sized.scale - 1 if sized.converged else NAN
     except FacebenchError:
         size_error = NAN
     return replace(pair, score=replace(pair.score, size_error=size_error))
