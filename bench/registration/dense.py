@@ -104,7 +104,7 @@ def _iterate(
     largest, smallest = transform.scale * MOST_RESIZED, transform.scale / MOST_RESIZED
     while change > settings.tolerance_mm and steps < settings.max_iterations:
         if not smallest < transform.scale < largest:
-            break  # It shrinks into the scan: further on nothing of the two would overlap.
+            break  # As a rule it shrinks into the scan, until nothing of the two overlaps.
         matches = objective.match(transform)
         newton = objective.newton_step(matches)
         step, secant = secant.after(newton).step(newton)
